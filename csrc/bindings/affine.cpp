@@ -1,0 +1,53 @@
+// Affine maps.
+#include "check.h"
+
+namespace pynn {
+namespace {
+
+void affine_forward(const Array& x, const Array& weight, const OptionalArray& bias, std::string_view activation,
+                    double alpha, const Array& out) {
+    Checker check("affine_forward");
+    check.in("x", x, N, D);
+    check.in("weight", weight, D, M);
+    check.in_or_none("bias", bias, M);
+    check.out("out", out, N, M);
+    check.overlaps();
+    const Activation f = check.activation(activation, alpha);
+    compute(check, [&](auto zero) {
+        using T = decltype(zero);
+        table<T>().affine_forward(data<T>(x), data<T>(weight), data<T>(bias), f, data<T>(out), check.size(N),
+                                  check.size(D), check.size(M));
+    });
+}
+
+void affine_backward(const Array& dy, const Array& x, const Array& weight, const Array& y, std::string_view activation,
+                     double alpha, const Array& dz, const OptionalArray& dx, const Array& dweight,
+                     const OptionalArray& dbias) {
+    Checker check("affine_backward");
+    check.in("dy", dy, N, M);
+    check.in("x", x, N, D);
+    check.in("weight", weight, D, M);
+    check.in("y", y, N, M);
+    check.out("dz", dz, N, M);
+    check.out_or_none("dx", dx, N, D);
+    check.out("dweight", dweight, D, M);
+    check.out_or_none("dbias", dbias, M);
+    check.overlaps();
+    const Activation f = check.activation(activation, alpha);
+    compute(check, [&](auto zero) {
+        using T = decltype(zero);
+        table<T>().affine_backward(data<T>(dy), data<T>(x), data<T>(weight), data<T>(y), f, data<T>(dz), data<T>(dx),
+                                   data<T>(dweight), data<T>(dbias), check.size(N), check.size(D), check.size(M));
+    });
+}
+
+}  // namespace
+
+void bind_affine(py::module_& module) {
+    using namespace py::literals;
+    module.def("affine_forward", affine_forward, "x"_a, "weight"_a, "bias"_a, "activation"_a, "alpha"_a, "out"_a);
+    module.def("affine_backward", affine_backward, "dy"_a, "x"_a, "weight"_a, "y"_a, "activation"_a, "alpha"_a, "dz"_a,
+               "dx"_a, "dweight"_a, "dbias"_a);
+}
+
+}  // namespace pynn

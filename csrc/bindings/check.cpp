@@ -1,0 +1,141 @@
+#include "check.h"
+
+namespace pynn {
+
+namespace {
+
+using py::detail::array_proxy;
+
+bool is_array(PyObject* value) {
+    return py::detail::npy_api::get().PyArray_Check_(value);
+}
+
+std::string dtype_name(PyObject* value) {
+    const py::dtype dtype = py::reinterpret_borrow<py::array>(value).dtype();
+    const bool swapped = dtype.byteorder() != '=' && dtype.byteorder() != '|';
+    return swapped ? py::str(dtype).cast<std::string>() : dtype.attr("name").cast<std::string>();
+}
+
+std::string shape_text(PyObject* value) {
+    return py::str(py::reinterpret_borrow<py::object>(value).attr("shape")).cast<std::string>();
+}
+
+constexpr const char* kDimNames[kDims] = {"N", "D", "M", "C", "P", "B"};
+
+}  // namespace
+
+void Checker::value_error(const std::string& sentence) const {
+    throw py::value_error(std::string(kernel_) + ": " + sentence);
+}
+
+void Checker::check_dtype(const char* name, PyObject* value, Kind kind) {
+    const auto* descriptor = py::detail::array_descriptor_proxy(array_proxy(value)->descr);
+    const bool native = descriptor->byteorder == '=' || descriptor->byteorder == '|';
+    const int number = native ? descriptor->type_num : -1;
+    const bool is_float = number == py::detail::npy_api::NPY_FLOAT_;
+    const bool is_double = number == py::detail::npy_api::NPY_DOUBLE_;
+    std::string expected;
+    if (kind == Kind::int64) {
+        if (native && descriptor->kind == 'i' && py::reinterpret_borrow<py::array>(value).itemsize() == 8) return;
+        expected = "int64";
+    } else if (kind == Kind::pixels) {
+        if (is_float || is_double || number == py::detail::npy_api::NPY_UBYTE_) return;
+        expected = "uint8, float32 or float64";
+    } else if (float_name_ == nullptr) {
+        if (is_float || is_double) {
+            float_name_ = name;
+            double_ = is_double;
+            return;
+        }
+        expected = "float32 or float64";
+    } else {
+        if (double_ ? is_double : is_float) return;
+        expected = std::string(double_ ? "float64" : "float32") + " like " + float_name_;
+    }
+    throw py::type_error(std::string(kernel_) + ": " + name + " has dtype " + dtype_name(value) + ", expected " +
+                         expected);
+}
+
+void Checker::check_shape(const char* name, PyObject* value, DimList dims, std::size_t rank) {
+    const auto* proxy = array_proxy(value);
+    if (rank == kAnyShape) {
+        if (any_shape_ == nullptr) {
+            any_shape_ = value;
+            elements_ = 1;
+            for (int i = 0; i < proxy->nd; ++i) elements_ *= proxy->dimensions[i];
+            return;
+        }
+        const auto* first = array_proxy(any_shape_);
+        bool same = first->nd == proxy->nd;
+        for (int i = 0; same && i < proxy->nd; ++i) same = first->dimensions[i] == proxy->dimensions[i];
+        if (!same) value_error(std::string(name) + " has shape " + shape_text(value) + ", expected " + shape_text(any_shape_));
+        return;
+    }
+    bool fits = static_cast<std::size_t>(proxy->nd) == rank;
+    for (std::size_t i = 0; fits && i < rank; ++i) {
+        const Size bound = sizes_[dims.dims[i]];
+        fits = bound < 0 || bound == proxy->dimensions[i];
+    }
+    if (!fits) {
+        std::string wanted;
+        for (std::size_t i = 0; i < rank; ++i) {
+            const Size bound = sizes_[dims.dims[i]];
+            wanted += (i ? ", " : "") + std::string(kDimNames[dims.dims[i]]);
+            if (bound >= 0) wanted += "=" + std::to_string(bound);
+        }
+        value_error(std::string(name) + " has shape " + shape_text(value) + ", expected (" + wanted +
+                    (rank == 1 ? ",)" : ")"));
+    }
+    for (std::size_t i = 0; i < rank; ++i) sizes_[dims.dims[i]] = proxy->dimensions[i];
+}
+
+void Checker::array(const char* name, const py::object& value, Kind kind, bool written, DimList dims,
+                    std::size_t rank) {
+    PyObject* object = value.ptr();
+    if (!is_array(object))
+        throw py::type_error(std::string(kernel_) + ": " + name + " is " + Py_TYPE(object)->tp_name +
+                             ", expected a numpy.ndarray");
+    check_dtype(name, object, kind);
+    check_shape(name, object, dims, rank);
+    const auto* proxy = array_proxy(object);
+    const int flags = proxy->flags;
+    const std::string text = name;
+    if (!(flags & py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_))
+        value_error(text + " is not C-contiguous; numpy.ascontiguousarray(" + text + ") is");
+    if (!(flags & py::detail::npy_api::NPY_ARRAY_ALIGNED_))
+        value_error(text + " is not aligned in memory; " + text + ".copy() is");
+    if (written && !(flags & py::detail::npy_api::NPY_ARRAY_WRITEABLE_))
+        value_error(text + " is read-only, expected an array to write into");
+    Size bytes = kind == Kind::floats ? (double_ ? 8 : 4) : py::reinterpret_borrow<py::array>(object).itemsize();
+    for (int i = 0; i < proxy->nd; ++i) bytes *= proxy->dimensions[i];
+    if (bytes > 0) seen_[count_++] = {name, proxy->data, proxy->data + bytes, written};
+}
+
+void Checker::overlaps() const {
+    for (int i = 0; i < count_; ++i) {
+        if (!seen_[i].written) continue;
+        for (int j = 0; j < count_; ++j)
+            if (j != i && seen_[i].begin < seen_[j].end && seen_[j].begin < seen_[i].end)
+                value_error(std::string(seen_[i].name) + " overlaps " + seen_[j].name + " in memory");
+    }
+}
+
+Activation Checker::activation(std::string_view name, double alpha) const {
+    static constexpr std::string_view names[] = {"identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu"};
+    for (int i = 0; i < 6; ++i)
+        if (name == names[i]) return {static_cast<Function>(i), alpha};
+    std::string all;
+    for (std::string_view known : names) all += (all.empty() ? "" : ", ") + std::string(known);
+    value_error("activation is '" + std::string(name) + "', expected one of " + all);
+}
+
+void check_range(const Checker& check, const char* name, const std::int64_t* values, Size count, Size limit,
+                 const char* what) {
+    for (Size i = 0; i < count; ++i)
+        if (values[i] < 0 || values[i] >= limit)
+            check.value_error(std::string(name) + "[" + std::to_string(i) + "] is " + std::to_string(values[i]) +
+                              ", expected 0.." + std::to_string(limit - 1) + " (" + std::to_string(limit) + " " + what +
+                              ")");
+}
+
+}  // namespace pynn

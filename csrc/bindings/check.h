@@ -1,0 +1,139 @@
+// Checks of kernel arguments: the same rules and the same sentences as pynn/kernels/checks.py.
+#pragma once
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "dispatch.h"
+
+namespace pynn {
+
+namespace py = pybind11;
+
+// Any object; the checks below say what is wrong with it, by name. Never converted: results must not land in a copy.
+class Array : public py::object {
+public:
+    PYBIND11_OBJECT_DEFAULT(Array, py::object, is_any)
+    static bool is_any(PyObject*) { return true; }
+};
+
+// The same, or None.
+class OptionalArray : public Array {
+public:
+    PYBIND11_OBJECT_DEFAULT(OptionalArray, Array, is_any)
+};
+
+enum class Kind { floats, int64, pixels };
+
+// Names of dimensions, as they stand in messages.
+enum Dim { N, D, M, C, P, B, kDims };
+
+class Checker {
+public:
+    explicit Checker(const char* kernel) : kernel_(kernel) {}
+
+    // An array to read or to write, of the given dimensions; a dimension's first appearance binds its size.
+    template <class... Dims>
+    void in(const char* name, const py::object& value, Dims... dims) {
+        array(name, value, Kind::floats, false, {dims...}, sizeof...(dims));
+    }
+    template <class... Dims>
+    void out(const char* name, const py::object& value, Dims... dims) {
+        array(name, value, Kind::floats, true, {dims...}, sizeof...(dims));
+    }
+    template <class... Dims>
+    void out_or_none(const char* name, const py::object& value, Dims... dims) {
+        if (!value.is_none()) out(name, value, dims...);
+    }
+    template <class... Dims>
+    void in_or_none(const char* name, const py::object& value, Dims... dims) {
+        if (!value.is_none()) in(name, value, dims...);
+    }
+    template <class... Dims>
+    void integers(const char* name, const py::object& value, Dims... dims) {
+        array(name, value, Kind::int64, false, {dims...}, sizeof...(dims));
+    }
+    template <class... Dims>
+    void pixels(const char* name, const py::object& value, Dims... dims) {
+        array(name, value, Kind::pixels, false, {dims...}, sizeof...(dims));
+    }
+    // Arrays of any shape, all of the shape of the first.
+    void in_any(const char* name, const py::object& value) { array(name, value, Kind::floats, false, {}, kAnyShape); }
+    void out_any(const char* name, const py::object& value) { array(name, value, Kind::floats, true, {}, kAnyShape); }
+
+    // After the last array: no written array shares memory with another one.
+    void overlaps() const;
+
+    Size size(Dim dim) const { return sizes_[dim]; }
+    Size elements() const { return elements_; }
+    bool is_double() const { return double_; }
+
+    [[noreturn]] void value_error(const std::string& sentence) const;
+    Activation activation(std::string_view name, double alpha) const;
+
+private:
+    static constexpr std::size_t kAnyShape = 99;
+    static constexpr int kMaxArrays = 12;
+
+    struct Seen {
+        const char* name;
+        const char* begin;
+        const char* end;
+        bool written;
+    };
+    struct DimList {
+        Dim dims[4];
+    };
+
+    void array(const char* name, const py::object& value, Kind kind, bool written, DimList dims, std::size_t rank);
+    void check_dtype(const char* name, PyObject* value, Kind kind);
+    void check_shape(const char* name, PyObject* value, DimList dims, std::size_t rank);
+
+    const char* kernel_;
+    const char* float_name_ = nullptr;  // the argument that fixed the dtype
+    bool double_ = false;
+    Size sizes_[kDims] = {-1, -1, -1, -1, -1, -1};
+    PyObject* any_shape_ = nullptr;  // the argument that fixed the shape
+    Size elements_ = 0;
+    Seen seen_[kMaxArrays] = {};
+    int count_ = 0;
+};
+
+template <class T>
+T* data(const py::object& array) {
+    return array.is_none() ? nullptr : static_cast<T*>(static_cast<void*>(py::detail::array_proxy(array.ptr())->data));
+}
+
+// Calls run(T()) with T the dtype of the checked arrays, without the GIL.
+template <class F>
+auto compute(const Checker& check, F run) {
+    py::gil_scoped_release nogil;
+    return check.is_double() ? run(double()) : run(float());
+}
+
+// Raises the IndexError-like ValueError of the first of `count` integers outside 0..limit-1.
+void check_range(const Checker& check, const char* name, const std::int64_t* values, Size count, Size limit,
+                 const char* what);
+
+void bind_activation(py::module_& module);
+void bind_affine(py::module_& module);
+void bind_batchnorm(py::module_& module);
+void bind_data(py::module_& module);
+void bind_loss(py::module_& module);
+void bind_optimizer(py::module_& module);
+
+}  // namespace pynn
+
+namespace pybind11::detail {
+template <>
+struct handle_type_name<pynn::Array> {
+    static constexpr auto name = const_name("numpy.ndarray");
+};
+template <>
+struct handle_type_name<pynn::OptionalArray> {
+    static constexpr auto name = const_name("numpy.ndarray | None");
+};
+}  // namespace pybind11::detail

@@ -1,0 +1,35 @@
+// Batches.
+#include "check.h"
+
+namespace pynn {
+namespace {
+
+void gather(const Array& x, const Array& indices, double scale, const Array& out) {
+    Checker check("gather");
+    check.pixels("x", x, N, D);
+    check.integers("indices", indices, B);
+    check.out("out", out, B, D);
+    check.overlaps();
+    const Size b = check.size(B), d = check.size(D);
+    const auto* index = data<std::int64_t>(indices);
+    check_range(check, "indices", index, b, check.size(N), "rows");
+    const int from = py::reinterpret_borrow<py::array>(x).dtype().num();
+    compute(check, [&](auto zero) {
+        using T = decltype(zero);
+        if (from == py::detail::npy_api::NPY_UBYTE_)
+            table<T>().gather_u8(data<std::uint8_t>(x), index, scale, data<T>(out), b, d);
+        else if (from == py::detail::npy_api::NPY_FLOAT_)
+            table<T>().gather_f32(data<float>(x), index, scale, data<T>(out), b, d);
+        else
+            table<T>().gather_f64(data<double>(x), index, scale, data<T>(out), b, d);
+    });
+}
+
+}  // namespace
+
+void bind_data(py::module_& module) {
+    using namespace py::literals;
+    module.def("gather", gather, "x"_a, "indices"_a, "scale"_a, "out"_a);
+}
+
+}  // namespace pynn

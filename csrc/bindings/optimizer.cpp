@@ -1,0 +1,112 @@
+// Optimizer steps over the flat vector, and the penalty.
+#include "check.h"
+
+namespace pynn {
+namespace {
+
+double penalty(const Array& weight, double l1, double l2, const Array& dweight) {
+    Checker check("penalty");
+    check.in_any("weight", weight);
+    check.out_any("dweight", dweight);
+    check.overlaps();
+    return compute(check, [&](auto zero) {
+        using T = decltype(zero);
+        return table<T>().penalty(data<T>(weight), l1, l2, data<T>(dweight), check.elements());
+    });
+}
+
+// The arrays that every step has, and one more that most have.
+Checker checked_step(const char* kernel, const Array& parameters, const Array& gradients, const char* state_name,
+                     const Array* state) {
+    Checker check(kernel);
+    check.out("parameters", parameters, P);
+    check.in("gradients", gradients, P);
+    if (state) check.out(state_name, *state, P);
+    return check;
+}
+
+void sgd_step(const Array& parameters, const Array& gradients, double learning_rate) {
+    Checker check = checked_step("sgd_step", parameters, gradients, "", nullptr);
+    check.overlaps();
+    compute(check, [&](auto zero) {
+        using T = decltype(zero);
+        table<T>().sgd_step(data<T>(parameters), data<T>(gradients), learning_rate, check.size(P));
+    });
+}
+
+void momentum_step(const Array& parameters, const Array& gradients, const Array& velocity, double learning_rate,
+                   double momentum) {
+    Checker check = checked_step("momentum_step", parameters, gradients, "velocity", &velocity);
+    check.overlaps();
+    compute(check, [&](auto zero) {
+        using T = decltype(zero);
+        table<T>().momentum_step(data<T>(parameters), data<T>(gradients), data<T>(velocity), learning_rate, momentum,
+                                 check.size(P));
+    });
+}
+
+void nesterov_step(const Array& parameters, const Array& gradients, const Array& velocity, double learning_rate,
+                   double momentum) {
+    Checker check = checked_step("nesterov_step", parameters, gradients, "velocity", &velocity);
+    check.overlaps();
+    compute(check, [&](auto zero) {
+        using T = decltype(zero);
+        table<T>().nesterov_step(data<T>(parameters), data<T>(gradients), data<T>(velocity), learning_rate, momentum,
+                                 check.size(P));
+    });
+}
+
+void adagrad_step(const Array& parameters, const Array& gradients, const Array& squares, double learning_rate,
+                  double epsilon) {
+    Checker check = checked_step("adagrad_step", parameters, gradients, "squares", &squares);
+    check.overlaps();
+    compute(check, [&](auto zero) {
+        using T = decltype(zero);
+        table<T>().adagrad_step(data<T>(parameters), data<T>(gradients), data<T>(squares), learning_rate, epsilon,
+                                check.size(P));
+    });
+}
+
+void rmsprop_step(const Array& parameters, const Array& gradients, const Array& squares, double learning_rate,
+                  double decay, double epsilon) {
+    Checker check = checked_step("rmsprop_step", parameters, gradients, "squares", &squares);
+    check.overlaps();
+    compute(check, [&](auto zero) {
+        using T = decltype(zero);
+        table<T>().rmsprop_step(data<T>(parameters), data<T>(gradients), data<T>(squares), learning_rate, decay,
+                                epsilon, check.size(P));
+    });
+}
+
+void adam_step(const Array& parameters, const Array& gradients, const Array& first, const Array& second,
+               double learning_rate, double beta1, double beta2, double epsilon, std::int64_t step) {
+    Checker check = checked_step("adam_step", parameters, gradients, "first", &first);
+    check.out("second", second, P);
+    check.overlaps();
+    if (step < 1) check.value_error("step is " + std::to_string(step) + ", expected at least 1");
+    compute(check, [&](auto zero) {
+        using T = decltype(zero);
+        table<T>().adam_step(data<T>(parameters), data<T>(gradients), data<T>(first), data<T>(second), learning_rate,
+                             beta1, beta2, epsilon, step, check.size(P));
+    });
+}
+
+}  // namespace
+
+void bind_optimizer(py::module_& module) {
+    using namespace py::literals;
+    module.def("penalty", penalty, "weight"_a, "l1"_a, "l2"_a, "dweight"_a);
+    module.def("sgd_step", sgd_step, "parameters"_a, "gradients"_a, "learning_rate"_a);
+    module.def("momentum_step", momentum_step, "parameters"_a, "gradients"_a, "velocity"_a, "learning_rate"_a,
+               "momentum"_a);
+    module.def("nesterov_step", nesterov_step, "parameters"_a, "gradients"_a, "velocity"_a, "learning_rate"_a,
+               "momentum"_a);
+    module.def("adagrad_step", adagrad_step, "parameters"_a, "gradients"_a, "squares"_a, "learning_rate"_a,
+               "epsilon"_a);
+    module.def("rmsprop_step", rmsprop_step, "parameters"_a, "gradients"_a, "squares"_a, "learning_rate"_a, "decay"_a,
+               "epsilon"_a);
+    module.def("adam_step", adam_step, "parameters"_a, "gradients"_a, "first"_a, "second"_a, "learning_rate"_a,
+               "beta1"_a, "beta2"_a, "epsilon"_a, "step"_a);
+}
+
+}  // namespace pynn

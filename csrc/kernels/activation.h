@@ -1,0 +1,63 @@
+// The activations on one vector, forward and backward, and the choice of one at run time.
+#pragma once
+#include "simd.h"
+
+namespace pynn::PYNN_LEVEL {
+
+template <Function F>
+struct Chosen {
+    static constexpr Function function = F;
+};
+
+// Calls f(Chosen<function>{}) so that the loop inside is compiled once for each activation.
+template <class F>
+inline void with_function(Function function, F f) {
+    switch (function) {
+        case Function::identity: return f(Chosen<Function::identity>{});
+        case Function::sigmoid: return f(Chosen<Function::sigmoid>{});
+        case Function::tanh: return f(Chosen<Function::tanh>{});
+        case Function::relu: return f(Chosen<Function::relu>{});
+        case Function::leaky_relu: return f(Chosen<Function::leaky_relu>{});
+        case Function::elu: return f(Chosen<Function::elu>{});
+    }
+}
+
+template <Function F, class T>
+inline Vec<T> activate(Vec<T> x, T alpha) {
+    const Vec<T> zero = {};
+    if constexpr (F == Function::sigmoid) {
+        const Vec<T> e = exp(x < zero ? x : -x);  // at most 1: never overflows
+        return (x < zero ? e : zero + T(1)) / (e + T(1));
+    } else if constexpr (F == Function::tanh) {
+        return tanh(x);
+    } else if constexpr (F == Function::relu) {
+        return x <= zero ? zero : x;  // keeps NaN
+    } else if constexpr (F == Function::leaky_relu) {
+        return x > zero ? x : x * alpha;
+    } else if constexpr (F == Function::elu) {
+        return x > zero ? x : expm1(x > zero ? zero : x) * alpha;
+    } else {
+        return x;
+    }
+}
+
+// Gradient before the activation, from the gradient dy after it and its output y.
+template <Function F, class T>
+inline Vec<T> through_activation(Vec<T> dy, Vec<T> y, T alpha) {
+    const Vec<T> zero = {};
+    if constexpr (F == Function::sigmoid) {
+        return dy * y * (T(1) - y);
+    } else if constexpr (F == Function::tanh) {
+        return dy * (T(1) - y * y);
+    } else if constexpr (F == Function::relu) {
+        return y > zero ? dy : zero;
+    } else if constexpr (F == Function::leaky_relu) {
+        return y > zero ? dy : dy * alpha;
+    } else if constexpr (F == Function::elu) {
+        return y > zero ? dy : dy * (y + alpha);
+    } else {
+        return dy;
+    }
+}
+
+}  // namespace pynn::PYNN_LEVEL

@@ -1,0 +1,66 @@
+// Affine maps with a fused activation, forward and backward.
+#include "activation.h"
+#include "families.h"
+#include "gemm.h"
+#include "parallel.h"
+
+namespace pynn::PYNN_LEVEL {
+namespace {
+
+constexpr Size kRowRun = 256;  // rows whose sum stays in one float register before it is added to the others
+
+template <class T>
+void affine_forward(const T* x, const T* weight, const T* bias, Activation f, T* out, Size n, Size d, Size m) {
+    multiply(Product<T>{n, m, d, x, d, false, weight, m, false, out, m, bias, f});
+}
+
+// dz = dy f', and dbias = sum of dz over rows (unless null): by runs of rows and one vector of columns at a time.
+template <class T>
+void through_and_sum(const T* dy, const T* y, Activation f, T* dz, T* dbias, Size n, Size m) {
+    const T alpha = static_cast<T>(f.alpha);
+    const Size runs = ceil_div(n, kRowRun), columns = ceil_div(m, kLanes<T>);
+    Scratch<T> sums(runs * m);
+    with_function(f.function, [&](auto chosen) {
+        constexpr Function F = decltype(chosen)::function;
+        parallel(runs * columns, static_cast<double>(n * m), [&](Size piece) {
+            const Size run = piece / columns, j = piece % columns * kLanes<T>;
+            each_vector<T>(j, smaller(m, j + kLanes<T>), [&](auto at, Size column) {
+                Vec<T> sum = {};
+                for (Size i = run * kRowRun; i < smaller(n, (run + 1) * kRowRun); ++i) {
+                    const Size place = i * m + column;
+                    const Vec<T> v = through_activation<F, T>(at.load(dy + place), at.load(y + place), alpha);
+                    at.store(dz + place, v);
+                    sum += v;
+                }
+                at.store(sums.get() + run * m + column, sum);
+            });
+        });
+    });
+    if (dbias == nullptr) return;
+    for (Size j = 0; j < m; ++j) {
+        double total = 0;
+        for (Size run = 0; run < runs; ++run) total += static_cast<double>(sums.get()[run * m + j]);
+        dbias[j] = static_cast<T>(total);
+    }
+}
+
+template <class T>
+void affine_backward(const T* dy, const T* x, const T* weight, const T* y, Activation f, T* dz, T* dx, T* dweight,
+                     T* dbias, Size n, Size d, Size m) {
+    const Activation identity = {Function::identity, 0};
+    through_and_sum(dy, y, f, dz, dbias, n, m);
+    multiply(Product<T>{d, m, n, x, d, true, dz, m, false, dweight, m, nullptr, identity});
+    if (dx) multiply(Product<T>{n, d, m, dz, m, false, weight, m, true, dx, d, nullptr, identity});
+}
+
+}  // namespace
+
+template <class T>
+void fill_affine(Table<T>& table) {
+    table.affine_forward = affine_forward<T>;
+    table.affine_backward = affine_backward<T>;
+}
+template void fill_affine(Table<float>&);
+template void fill_affine(Table<double>&);
+
+}  // namespace pynn::PYNN_LEVEL

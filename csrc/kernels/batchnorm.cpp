@@ -1,0 +1,148 @@
+// Batch normalization of (N, C) with a fused activation; images come as (N H W, C).
+// Statistics are taken by runs of rows that stay in cache and merged in double, in the order of the runs.
+#include "activation.h"
+#include "families.h"
+#include "parallel.h"
+
+namespace pynn::PYNN_LEVEL {
+namespace {
+
+constexpr Size kRowRun = 256;
+
+// f(access, run, first row, last row, column) for every run of rows and every vector of columns.
+template <class T, class F>
+void over_columns(Size n, Size c, double cost, F f) {
+    const Size runs = ceil_div(n, kRowRun), columns = ceil_div(c, kLanes<T>);
+    parallel(runs * columns, cost * static_cast<double>(n * c), [&](Size piece) {
+        const Size run = piece / columns, j = piece % columns * kLanes<T>;
+        each_vector<T>(j, smaller(c, j + kLanes<T>), [&](auto at, Size column) {
+            f(at, run, run * kRowRun, smaller(n, (run + 1) * kRowRun), column);
+        });
+    });
+}
+
+// Chan's formula: mean and sum of squared deviations of two parts, from those of each.
+struct Moments {
+    double count = 0, mean = 0, squares = 0;
+    void add(double n, double m, double s) {
+        const double delta = m - mean, total = count + n;
+        mean += delta * n / total;
+        squares += s + delta * delta * count * n / total;
+        count = total;
+    }
+};
+
+template <class T>
+void batchnorm_forward(const T* x, const T* gamma, const T* beta, BatchNormState s, T* running_mean, T* running_var,
+                       Activation f, T* mean, T* rstd, T* out, Size n, Size c) {
+    const Size runs = ceil_div(n, kRowRun);
+    Scratch<T> means(runs * c), squares(runs * c);
+    over_columns<T>(n, c, 2, [&](auto at, Size run, Size begin, Size end, Size j) {
+        Vec<T> sum = {}, deviations = {};
+        for (Size i = begin; i < end; ++i) sum += at.load(x + i * c + j);
+        const Vec<T> middle = sum / static_cast<T>(end - begin);
+        for (Size i = begin; i < end; ++i) {
+            const Vec<T> d = at.load(x + i * c + j) - middle;
+            deviations += d * d;
+        }
+        at.store(means.get() + run * c + j, middle);
+        at.store(squares.get() + run * c + j, deviations);
+    });
+    const double rows = static_cast<double>(n);
+    for (Size j = 0; j < c; ++j) {
+        Moments all;
+        for (Size run = 0; run < runs; ++run) {
+            const Size count = smaller(n, (run + 1) * kRowRun) - run * kRowRun;
+            all.add(static_cast<double>(count), static_cast<double>(means.get()[run * c + j]),
+                    static_cast<double>(squares.get()[run * c + j]));
+        }
+        const double take = 1 - s.momentum;
+        mean[j] = static_cast<T>(all.mean);
+        rstd[j] = static_cast<T>(1 / __builtin_sqrt(all.squares / rows + s.epsilon));
+        running_mean[j] = static_cast<T>(s.momentum * static_cast<double>(running_mean[j]) + take * all.mean);
+        running_var[j] =
+            static_cast<T>(s.momentum * static_cast<double>(running_var[j]) + take * all.squares / (rows - 1));
+    }
+    const T alpha = static_cast<T>(f.alpha);
+    with_function(f.function, [&](auto chosen) {
+        constexpr Function F = decltype(chosen)::function;
+        over_columns<T>(n, c, 4, [&](auto at, Size, Size begin, Size end, Size j) {
+            const Vec<T> scale = at.load(gamma + j) * at.load(rstd + j), m = at.load(mean + j), b = at.load(beta + j);
+            for (Size i = begin; i < end; ++i)
+                at.store(out + i * c + j, activate<F, T>((at.load(x + i * c + j) - m) * scale + b, alpha));
+        });
+    });
+}
+
+template <class T>
+void batchnorm_backward(const T* dy, const T* x, const T* gamma, const T* mean, const T* rstd, const T* y, Activation f,
+                        T* dx, T* dgamma, T* dbeta, Size n, Size c) {
+    const T alpha = static_cast<T>(f.alpha);
+    const Size runs = ceil_div(n, kRowRun);
+    Scratch<T> sums(runs * c), products(runs * c);
+    Scratch<T> mean_dz(c), mean_product(c);
+    with_function(f.function, [&](auto chosen) {
+        constexpr Function F = decltype(chosen)::function;
+        over_columns<T>(n, c, 2, [&](auto at, Size run, Size begin, Size end, Size j) {
+            const Vec<T> m = at.load(mean + j), r = at.load(rstd + j);
+            Vec<T> sum = {}, product = {};
+            for (Size i = begin; i < end; ++i) {
+                const Size place = i * c + j;
+                const Vec<T> dz = through_activation<F, T>(at.load(dy + place), at.load(y + place), alpha);
+                sum += dz;
+                product += dz * ((at.load(x + place) - m) * r);
+            }
+            at.store(sums.get() + run * c + j, sum);
+            at.store(products.get() + run * c + j, product);
+        });
+        for (Size j = 0; j < c; ++j) {
+            double sum = 0, product = 0;
+            for (Size run = 0; run < runs; ++run) {
+                sum += static_cast<double>(sums.get()[run * c + j]);
+                product += static_cast<double>(products.get()[run * c + j]);
+            }
+            dbeta[j] = static_cast<T>(sum);
+            dgamma[j] = static_cast<T>(product);
+            mean_dz.get()[j] = static_cast<T>(sum / static_cast<double>(n));
+            mean_product.get()[j] = static_cast<T>(product / static_cast<double>(n));
+        }
+        if (dx == nullptr) return;
+        over_columns<T>(n, c, 4, [&](auto at, Size, Size begin, Size end, Size j) {
+            const Vec<T> m = at.load(mean + j), r = at.load(rstd + j), scale = at.load(gamma + j) * r;
+            const Vec<T> a = at.load(mean_dz.get() + j), b = at.load(mean_product.get() + j);
+            for (Size i = begin; i < end; ++i) {
+                const Size place = i * c + j;
+                const Vec<T> dz = through_activation<F, T>(at.load(dy + place), at.load(y + place), alpha);
+                at.store(dx + place, scale * (dz - a - (at.load(x + place) - m) * r * b));
+            }
+        });
+    });
+}
+
+template <class T>
+void batchnorm_inference(const T* x, const T* gamma, const T* beta, const T* mean, const T* var, double epsilon,
+                         Activation f, T* out, Size n, Size c) {
+    const T alpha = static_cast<T>(f.alpha), eps = static_cast<T>(epsilon);
+    with_function(f.function, [&](auto chosen) {
+        constexpr Function F = decltype(chosen)::function;
+        over_columns<T>(n, c, 4, [&](auto at, Size, Size begin, Size end, Size j) {
+            const Vec<T> scale = at.load(gamma + j) / sqrt(at.load(var + j) + eps);
+            const Vec<T> m = at.load(mean + j), b = at.load(beta + j);
+            for (Size i = begin; i < end; ++i)
+                at.store(out + i * c + j, activate<F, T>((at.load(x + i * c + j) - m) * scale + b, alpha));
+        });
+    });
+}
+
+}  // namespace
+
+template <class T>
+void fill_batchnorm(Table<T>& table) {
+    table.batchnorm_forward = batchnorm_forward<T>;
+    table.batchnorm_backward = batchnorm_backward<T>;
+    table.batchnorm_inference = batchnorm_inference<T>;
+}
+template void fill_batchnorm(Table<float>&);
+template void fill_batchnorm(Table<double>&);
+
+}  // namespace pynn::PYNN_LEVEL

@@ -1,0 +1,22 @@
+// Each kernel file puts its functions into the table of its level.
+#pragma once
+#include "kernels.h"
+
+namespace pynn::PYNN_LEVEL {
+
+template <class T>
+void fill_activation(Table<T>& table);
+template <class T>
+void fill_affine(Table<T>& table);
+template <class T>
+void fill_batchnorm(Table<T>& table);
+template <class T>
+void fill_dropout(Table<T>& table);
+template <class T>
+void fill_gather(Table<T>& table);
+template <class T>
+void fill_loss(Table<T>& table);
+template <class T>
+void fill_optimizer(Table<T>& table);
+
+}  // namespace pynn::PYNN_LEVEL

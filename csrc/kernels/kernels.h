@@ -1,0 +1,80 @@
+// The kernel table: what every instruction-set level provides, as plain function pointers.
+// Arrays are contiguous and checked by the bindings; sizes come last. N samples, D inputs, M outputs, C channels or classes.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace pynn {
+
+using Size = std::ptrdiff_t;
+
+enum class Function { identity, sigmoid, tanh, relu, leaky_relu, elu };
+
+struct Activation {
+    Function function;
+    double alpha;  // slope of leaky_relu, alpha of elu
+};
+
+// The place of a dropout mask in the Philox sequence.
+struct Draw {
+    std::uint64_t seed;
+    std::uint32_t stream, step;
+};
+
+struct BatchNormState {
+    double epsilon, momentum;
+};
+
+template <class T>
+struct Table {
+    // out(N,M) = f(x(N,D) weight(D,M) + bias(M)); bias may be null
+    void (*affine_forward)(const T* x, const T* weight, const T* bias, Activation f, T* out, Size n, Size d, Size m);
+    // dz(N,M) = dy f'; dx(N,D) = dz weight^T; dweight(D,M) = x^T dz; dbias(M) = sum of dz; dx and dbias may be null
+    void (*affine_backward)(const T* dy, const T* x, const T* weight, const T* y, Activation f, T* dz, T* dx,
+                            T* dweight, T* dbias, Size n, Size d, Size m);
+
+    void (*activation_forward)(const T* x, Activation f, T* out, Size size);
+    void (*activation_backward)(const T* dy, const T* y, Activation f, T* dx, Size size);
+
+    void (*batchnorm_forward)(const T* x, const T* gamma, const T* beta, BatchNormState s, T* running_mean,
+                              T* running_var, Activation f, T* mean, T* rstd, T* out, Size n, Size c);
+    void (*batchnorm_backward)(const T* dy, const T* x, const T* gamma, const T* mean, const T* rstd, const T* y,
+                               Activation f, T* dx, T* dgamma, T* dbeta, Size n, Size c);  // dx may be null
+    void (*batchnorm_inference)(const T* x, const T* gamma, const T* beta, const T* mean, const T* var, double epsilon,
+                                Activation f, T* out, Size n, Size c);
+
+    // an element is dropped where its 16-bit draw is below threshold, else multiplied by scale
+    void (*dropout)(const T* x, unsigned threshold, double scale, Draw draw, T* out, Size size);
+
+    void (*softmax)(const T* x, T* out, Size n, Size c);
+    double (*softmax_cross_entropy)(const T* logits, const std::int64_t* labels, T* dlogits, Size n, Size c);
+
+    double (*penalty)(const T* weight, double l1, double l2, T* dweight, Size size);
+    void (*sgd_step)(T* w, const T* g, double learning_rate, Size size);
+    void (*momentum_step)(T* w, const T* g, T* velocity, double learning_rate, double momentum, Size size);
+    void (*nesterov_step)(T* w, const T* g, T* velocity, double learning_rate, double momentum, Size size);
+    void (*adagrad_step)(T* w, const T* g, T* squares, double learning_rate, double epsilon, Size size);
+    void (*rmsprop_step)(T* w, const T* g, T* squares, double learning_rate, double decay, double epsilon, Size size);
+    void (*adam_step)(T* w, const T* g, T* first, T* second, double learning_rate, double beta1, double beta2,
+                      double epsilon, std::int64_t step, Size size);
+
+    // out(B,D) = x[indices] * scale
+    void (*gather_u8)(const std::uint8_t* x, const std::int64_t* indices, double scale, T* out, Size b, Size d);
+    void (*gather_f32)(const float* x, const std::int64_t* indices, double scale, T* out, Size b, Size d);
+    void (*gather_f64)(const double* x, const std::int64_t* indices, double scale, T* out, Size b, Size d);
+};
+
+struct Level {
+    const char* name;
+    int vector_bytes;
+    Table<float> f32;
+    Table<double> f64;
+};
+
+// threads.cpp: baseline code that kernels call, so that nothing of the standard library is compiled per level
+int max_threads();
+void set_max_threads(int count);
+void* allocate(std::size_t bytes);  // 64-byte aligned; throws std::bad_alloc
+void release(void* memory);
+
+}  // namespace pynn

@@ -1,0 +1,51 @@
+// Work in pieces. Pieces follow from the shape alone, never from the number of threads, so results are the same bits
+// with any number of them.
+#pragma once
+#include "kernels.h"
+
+namespace pynn::PYNN_LEVEL {
+
+// Below this many operations (multiply-adds or elements touched) a second thread costs more than it brings.
+constexpr double kParallelWork = 1 << 17;
+
+constexpr Size ceil_div(Size a, Size b) {
+    return (a + b - 1) / b;
+}
+
+constexpr Size smaller(Size a, Size b) {
+    return a < b ? a : b;
+}
+
+// f(piece) for every piece in 0..pieces-1; `work` is the total of all pieces.
+template <class F>
+void parallel(Size pieces, double work, F f) {
+    const Size threads = work < kParallelWork ? 1 : smaller(pieces, max_threads());
+    if (threads <= 1) {
+        for (Size piece = 0; piece < pieces; ++piece) f(piece);
+        return;
+    }
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (Size piece = 0; piece < pieces; ++piece) f(piece);
+}
+
+// f(begin, end) over 0..size-1 in runs of `run` elements.
+template <class F>
+void parallel_runs(Size size, Size run, double work, F f) {
+    parallel(ceil_div(size, run), work, [&](Size piece) { f(piece * run, smaller(size, (piece + 1) * run)); });
+}
+
+// Memory for the time of one kernel call.
+template <class T>
+class Scratch {
+public:
+    explicit Scratch(Size count) : data_(static_cast<T*>(allocate(static_cast<std::size_t>(count) * sizeof(T)))) {}
+    ~Scratch() { release(data_); }
+    Scratch(const Scratch&) = delete;
+    Scratch& operator=(const Scratch&) = delete;
+    T* get() const { return data_; }
+
+private:
+    T* data_;
+};
+
+}  // namespace pynn::PYNN_LEVEL

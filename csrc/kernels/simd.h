@@ -1,0 +1,197 @@
+// Vectors of the width of this level, written with compiler vector types; the tail of an array runs the same arithmetic
+// as its body, on a padded copy.
+#pragma once
+#include "kernels.h"
+
+namespace pynn::PYNN_LEVEL {
+
+#if defined(__AVX512F__)
+constexpr int kVectorBytes = 64;
+constexpr int kTileRows = 12;  // 12 x 2 accumulators, 2 of b: 26 of 32 registers
+#elif defined(__AVX2__)
+constexpr int kVectorBytes = 32;
+constexpr int kTileRows = 6;
+#elif defined(__aarch64__)
+constexpr int kVectorBytes = 16;
+constexpr int kTileRows = 12;
+#else
+constexpr int kVectorBytes = 16;
+constexpr int kTileRows = 6;
+#endif
+
+template <class T>
+struct Simd;
+
+template <>
+struct Simd<float> {
+    typedef float Vector __attribute__((vector_size(kVectorBytes)));
+    typedef float Unaligned __attribute__((vector_size(kVectorBytes), aligned(4), may_alias));
+    typedef std::int32_t Int __attribute__((vector_size(kVectorBytes)));
+    static constexpr Size lanes = kVectorBytes / 4;
+};
+
+template <>
+struct Simd<double> {
+    typedef double Vector __attribute__((vector_size(kVectorBytes)));
+    typedef double Unaligned __attribute__((vector_size(kVectorBytes), aligned(8), may_alias));
+    typedef std::int64_t Int __attribute__((vector_size(kVectorBytes)));
+    static constexpr Size lanes = kVectorBytes / 8;
+};
+
+template <class T>
+using Vec = typename Simd<T>::Vector;
+template <class T>
+constexpr Size kLanes = Simd<T>::lanes;
+
+template <class T>
+inline Vec<T> broadcast(T value) {
+    return value - Vec<T>{};  // x - 0 is x, also for -0
+}
+
+template <class T>
+inline Vec<T> load(const T* p) {
+    return *reinterpret_cast<const typename Simd<T>::Unaligned*>(p);
+}
+
+template <class T>
+inline void store(T* p, Vec<T> v) {
+    *reinterpret_cast<typename Simd<T>::Unaligned*>(p) = v;
+}
+
+// Access to a whole vector, or to the first `count` lanes of one.
+struct Whole {
+    template <class T>
+    Vec<T> load(const T* p, T /*fill*/ = 0) const {
+        return PYNN_LEVEL::load(p);
+    }
+    template <class T>
+    void store(T* p, Vec<T> v) const {
+        PYNN_LEVEL::store(p, v);
+    }
+};
+
+struct Part {
+    Size count;
+    template <class T>
+    Vec<T> load(const T* p, T fill = 0) const {
+        T padded[kLanes<T>];
+        for (T& lane : padded) lane = fill;
+        __builtin_memcpy(padded, p, static_cast<std::size_t>(count) * sizeof(T));
+        return PYNN_LEVEL::load(padded);
+    }
+    template <class T>
+    void store(T* p, Vec<T> v) const {
+        T padded[kLanes<T>];
+        PYNN_LEVEL::store(padded, v);
+        __builtin_memcpy(p, padded, static_cast<std::size_t>(count) * sizeof(T));
+    }
+};
+
+// body(access, i) for every vector of begin..end-1; the last one may be a Part.
+template <class T, class F>
+inline void each_vector(Size begin, Size end, F body) {
+    Size i = begin;
+    for (; i + kLanes<T> <= end; i += kLanes<T>) body(Whole{}, i);
+    if (i < end) body(Part{end - i}, i);
+}
+
+template <class T>
+inline double sum_lanes(Vec<T> v) {
+    double sum = 0;
+    for (Size i = 0; i < kLanes<T>; ++i) sum += static_cast<double>(v[i]);
+    return sum;
+}
+
+template <class T>
+inline Vec<T> largest(Vec<T> a, Vec<T> b) {
+    return a > b ? a : b;
+}
+
+template <class T>
+inline T largest_lane(Vec<T> v) {
+    T largest = v[0];
+    for (Size i = 1; i < kLanes<T>; ++i) largest = v[i] > largest ? v[i] : largest;
+    return largest;
+}
+
+inline Vec<float> sqrt(Vec<float> x) {
+    Vec<float> y = x;
+    for (Size i = 0; i < kLanes<float>; ++i) y[i] = __builtin_sqrtf(x[i]);
+    return y;
+}
+
+inline Vec<double> sqrt(Vec<double> x) {
+    Vec<double> y = x;
+    for (Size i = 0; i < kLanes<double>; ++i) y[i] = __builtin_sqrt(x[i]);
+    return y;
+}
+
+// e^r - 1 = x - k ln 2 reduced, and 2^k as two factors (2^k alone may overflow).
+struct ExpParts {
+    Vec<float> rest, half, other_half;
+};
+
+// Cephes' polynomial on |r| <= ln(2)/2; x must lie in -104..104.
+inline ExpParts exp_parts(Vec<float> x) {
+    using Int = Simd<float>::Int;
+    const Vec<float> rounding = broadcast(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
+    const Vec<float> k = (x * 1.44269504088896341f + rounding) - rounding;
+    const Vec<float> r = (x - k * 0.693359375f) - k * -2.12194440e-4f;
+    Vec<float> p = broadcast(1.9875691500e-4f);
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    const Int whole = __builtin_convertvector(k, Int);
+    const Int first = whole >> 1;
+    const Int second = whole - first;
+    return {p * r * r + r, reinterpret_cast<Vec<float>>((first + 127) << 23),
+            reinterpret_cast<Vec<float>>((second + 127) << 23)};
+}
+
+inline Vec<float> exp(Vec<float> x) {
+    const Vec<float> limit = broadcast(104.0f);  // beyond, the result is 0 or infinite in any case
+    x = x > limit ? limit : x;
+    x = x < -limit ? -limit : x;
+    const ExpParts e = exp_parts(x);
+    return (e.rest + 1.0f) * e.half * e.other_half;
+}
+
+// e^x - 1 for x in -104..88, without cancellation near 0.
+inline Vec<float> expm1(Vec<float> x) {
+    const Vec<float> limit = broadcast(-104.0f);
+    const ExpParts e = exp_parts(x < limit ? limit : x);
+    const Vec<float> power = e.half * e.other_half;
+    return power * e.rest + (power - 1.0f);
+}
+
+inline Vec<float> tanh(Vec<float> x) {
+    const Vec<float> limit = broadcast(10.0f);  // 1 - tanh(10) is below half a unit in the last place
+    Vec<float> a = x < 0.0f ? -x : x;
+    a = a > limit ? limit : a;
+    const Vec<float> t = expm1(a + a);
+    const Vec<float> y = t / (t + 2.0f);
+    return x < 0.0f ? -y : y;
+}
+
+// float64 is for checking, not for speed: the C library's functions, lane by lane.
+inline Vec<double> exp(Vec<double> x) {
+    Vec<double> y = x;
+    for (Size i = 0; i < kLanes<double>; ++i) y[i] = __builtin_exp(x[i]);
+    return y;
+}
+
+inline Vec<double> expm1(Vec<double> x) {
+    Vec<double> y = x;
+    for (Size i = 0; i < kLanes<double>; ++i) y[i] = __builtin_expm1(x[i]);
+    return y;
+}
+
+inline Vec<double> tanh(Vec<double> x) {
+    Vec<double> y = x;
+    for (Size i = 0; i < kLanes<double>; ++i) y[i] = __builtin_tanh(x[i]);
+    return y;
+}
+
+}  // namespace pynn::PYNN_LEVEL

@@ -1,0 +1,29 @@
+// The table of one instruction-set level.
+#include "families.h"
+#include "simd.h"
+
+#define PYNN_TEXT_OF(x) #x
+#define PYNN_TEXT(x) PYNN_TEXT_OF(x)
+
+namespace pynn::PYNN_LEVEL {
+
+template <class T>
+static Table<T> filled() {
+    Table<T> table = {};
+    fill_activation(table);
+    fill_affine(table);
+    fill_batchnorm(table);
+    fill_dropout(table);
+    fill_gather(table);
+    fill_loss(table);
+    fill_optimizer(table);
+    return table;
+}
+
+const Level& get_level();
+const Level& get_level() {
+    static const Level level = {PYNN_TEXT(PYNN_LEVEL), kVectorBytes, filled<float>(), filled<double>()};
+    return level;
+}
+
+}  // namespace pynn::PYNN_LEVEL

@@ -1,0 +1,32 @@
+// pynn.kernels._native: registers the kernels and tells what they were built with.
+#include <cstdlib>
+
+#include "bindings/check.h"
+
+PYBIND11_MODULE(_native, module) {
+    using namespace pynn;
+    using namespace py::literals;
+    module.doc() = "pynn's kernels in C++; pynn/kernels/reference.py documents and defines each one";
+
+    const char* isa = std::getenv("PYNN_ISA");
+    try {
+        choose_level(isa ? isa : "");
+    } catch (const std::runtime_error& error) {
+        throw py::import_error(error.what());
+    }
+
+    bind_activation(module);
+    bind_affine(module);
+    bind_batchnorm(module);
+    bind_data(module);
+    bind_loss(module);
+    bind_optimizer(module);
+
+    module.def("get_num_threads", max_threads);
+    module.def("set_num_threads", set_max_threads, "count"_a);
+    module.def("isa", [] { return level().name; }, "The instruction-set level in use.");
+    module.def("available_isas", available_levels, "The levels that this CPU can run, best first.");
+    module.attr("compiler") = PYNN_COMPILER;
+    module.attr("openmp") = PYNN_OPENMP;
+    module.attr("version") = PYNN_VERSION;
+}

@@ -1,0 +1,71 @@
+"""pynn: neural networks that train fast on ordinary CPUs."""
+
+from __future__ import annotations
+
+from . import datasets, initializers, kernels, losses, optimizers, regularizers
+from .data import batches
+from .history import History
+from .info import info
+from .initializers import Constant, Glorot, He, LeCun, Normal, Zeros
+from .kernels import get_num_threads, set_num_threads, use_backend
+from .layers import ELU, Activation, Affine, BatchNorm, Dropout, Flatten, Layer, LeakyReLU, ReLU, Sigmoid, Tanh
+from .losses import Loss, SoftmaxCrossEntropy
+from .optimizers import SGD, AdaGrad, Adam, Momentum, Nesterov, Optimizer, RMSProp
+from .regularizers import L1, L2
+from .sequential import Sequential
+
+# isort: split
+from .checkpoint import load
+
+__all__ = [
+    "ELU",
+    "L1",
+    "L2",
+    "SGD",
+    "Activation",
+    "AdaGrad",
+    "Adam",
+    "Affine",
+    "BatchNorm",
+    "Constant",
+    "Dropout",
+    "Flatten",
+    "Glorot",
+    "He",
+    "History",
+    "Layer",
+    "LeCun",
+    "LeakyReLU",
+    "Loss",
+    "Momentum",
+    "Nesterov",
+    "Normal",
+    "Optimizer",
+    "RMSProp",
+    "ReLU",
+    "Sequential",
+    "Sigmoid",
+    "SoftmaxCrossEntropy",
+    "Tanh",
+    "Zeros",
+    "batches",
+    "datasets",
+    "get_num_threads",
+    "info",
+    "initializers",
+    "kernels",
+    "load",
+    "losses",
+    "optimizers",
+    "regularizers",
+    "set_num_threads",
+    "use_backend",
+]
+
+
+def __getattr__(name: str) -> str:
+    if name == "__version__":
+        from .info import version
+
+        return version()
+    raise AttributeError(f"module 'pynn' has no attribute {name!r}")

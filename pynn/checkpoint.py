@@ -1,0 +1,140 @@
+"""Model files: safetensors with the model's description as JSON in the metadata. No file can run code.
+
+A file is written under a temporary name, flushed, then renamed: a kill at any moment leaves the old file or the new one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import describe, layers
+from .initializers import INITIALIZERS, Constant, Initializer
+from .layers.base import Layer
+from .losses import LOSSES, Loss
+from .sequential import Sequential
+
+FORMAT = 1
+BASES = (Layer, Initializer, Loss)  # what a description may hold
+KINDS: dict[str, type] = {
+    **{name: getattr(layers, name) for name in layers.__all__},
+    **{kind.__name__: kind for kind in (Sequential, Constant, *INITIALIZERS.values(), *LOSSES.values())},
+}
+
+
+def save(model: Sequential, path: str | os.PathLike[str]) -> None:
+    """Write a built model. The same model gives the same bytes."""
+    import safetensors.numpy  # here: importing pynn must stay light
+
+    tensors = {name: np.ascontiguousarray(array) for name, array in model.tensors().items()}
+    description = {
+        "format": FORMAT,
+        "layers": describe.to_data(model.layers, BASES),
+        "input_shape": list(model.input_shape),
+        "dtype": model.dtype.name,
+        "seed": model.seed,
+        "step": model.context.step,
+        "epoch": model.epoch,
+        "loss": describe.to_data(model.loss, BASES),
+        "notes": describe.to_data(model.notes, ()),
+    }
+    # One metadata entry: safetensors writes several in an order that changes from run to run.
+    content = safetensors.numpy.save(tensors, {"pynn": json.dumps(description, sort_keys=True)})
+    write_whole(Path(path), content)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Put the content at path so that it is there whole or not at all."""
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder, expected the name of a file")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"cannot write {path}: the folder {path.parent} does not exist")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def load(path: str | os.PathLike[str], own: Iterable[type] = ()) -> Sequential:
+    """The model in a file that `save` wrote.
+
+    own: the user's own classes (layers, initializers, losses) that the model has.
+    Raises FileNotFoundError; ValueError for a file that is damaged, foreign or does not fit its own description.
+    """
+    file = Path(path)
+    description, tensors = _read(file)
+    try:
+        model = _rebuild(description, {**KINDS, **{cls.__name__: cls for cls in own}})
+    except (ValueError, TypeError, KeyError, AttributeError) as cause:
+        raise ValueError(f"{file}: the model cannot be built from its description: {cause}") from cause
+    _fill(model, tensors, file)
+    return model
+
+
+def _read(file: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    import safetensors
+
+    if not file.exists():
+        raise FileNotFoundError(f"{file} does not exist")
+    if file.is_dir():
+        raise IsADirectoryError(f"{file} is a folder, expected a model file")
+    try:
+        with safetensors.safe_open(file, framework="numpy") as content:
+            metadata = content.metadata() or {}
+            tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118 (no mapping)
+    except OSError:
+        raise
+    except Exception as cause:  # safetensors' own error, and NumPy's for dtypes that it lacks
+        raise ValueError(f"{file} is not a whole safetensors file ({cause})") from cause
+    if "pynn" not in metadata:
+        raise ValueError(f"{file} is a safetensors file but not a pynn model: its metadata has no entry 'pynn'")
+    try:
+        description = json.loads(metadata["pynn"])
+    except json.JSONDecodeError as cause:
+        raise ValueError(f"{file}: the model's description is not JSON ({cause})") from cause
+    if not isinstance(description, dict) or not isinstance(description.get("format"), int):
+        raise ValueError(f"{file}: the model's description has no format number")
+    if description["format"] > FORMAT:
+        raise ValueError(
+            f"{file} has format {description['format']}, this pynn reads up to {FORMAT}; install a newer pynn"
+        )
+    return description, tensors
+
+
+def _rebuild(description: Mapping[str, Any], kinds: Mapping[str, type]) -> Sequential:
+    parts = describe.from_data(description["layers"], kinds)
+    model = Sequential(*parts, seed=description["seed"], dtype=description["dtype"])
+    model.build(tuple(description["input_shape"]))
+    model.context.step = int(description["step"])
+    model.epoch = int(description["epoch"])
+    model.loss = describe.from_data(description["loss"], kinds)
+    model.notes = dict(description["notes"])
+    return model
+
+
+def _fill(model: Sequential, tensors: Mapping[str, NDArray[Any]], file: Path) -> None:
+    wanted = model.tensors()
+    if missing := sorted(wanted.keys() - tensors.keys()):
+        raise ValueError(f"{file} lacks the tensors {', '.join(missing)}")
+    if extra := sorted(tensors.keys() - wanted.keys()):
+        raise ValueError(f"{file} has tensors that its description does not: {', '.join(extra)}")
+    for name, array in wanted.items():
+        found = tensors[name]
+        if found.shape != array.shape or found.dtype != array.dtype:
+            raise ValueError(
+                f"{file}: {name} is {found.dtype} {found.shape}, expected {array.dtype} {array.shape}"
+            )
+    for name, array in wanted.items():
+        array[...] = tensors[name]

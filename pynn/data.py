@@ -1,0 +1,136 @@
+"""Batches out of arrays: shuffled by seed, gathered and converted in one kernel; and the checks of user data.
+
+uint8 arrays are pixels: 0..255 is read as 0..1. Everything else is converted to the model's dtype as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from . import kernels
+
+Array = NDArray[Any]
+
+PIXEL_SCALE = 1 / 255
+WEIGHTS, ORDER = 0, 1  # purposes of random numbers
+
+
+def samples(name: str, x: ArrayLike) -> Array:
+    """x as a numeric array of at least one axis; TypeError or ValueError says what came instead."""
+    array = np.asarray(x)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} has dtype {array.dtype}, expected numbers")
+    if array.ndim < 1:
+        raise ValueError(f"{name} is a single number, expected an array of samples (N, ...)")
+    if array.shape[0] < 1:
+        raise ValueError(f"{name} is empty: its shape is {array.shape}, expected at least one sample")
+    return array
+
+
+def check_finite(name: str, x: Array) -> None:
+    """ValueError that names the first NaN or infinity in x, if there is one."""
+    if x.dtype.kind != "f":
+        return
+    flat = x.reshape(x.shape[0], -1)
+    rows = max(1, (1 << 20) // max(1, flat.shape[1]))
+    for start in range(0, len(flat), rows):  # in pieces: no second copy of a large array
+        bad = ~np.isfinite(flat[start : start + rows])
+        if bad.any():
+            where = np.argwhere(bad)[0]
+            index = np.unravel_index(int(where[1]), x.shape[1:]) if x.ndim > 1 else ()
+            place = ", ".join(str(int(i)) for i in (start + where[0], *index))
+            value = flat[start + where[0], where[1]]
+            raise ValueError(
+                f"{name}[{place}] is {value}, expected finite numbers; drop such samples or fill the gaps first"
+            )
+
+
+def check_pairs(x_name: str, x: Array, y_name: str, y: Array) -> None:
+    """ValueError when there is not one target for each sample."""
+    if len(x) != len(y):
+        raise ValueError(f"{x_name} has {len(x)} samples but {y_name} has {len(y)}, expected one target for each sample")
+
+
+def to_model(x: Array, dtype: np.dtype[Any], out: Array | None = None) -> Array:
+    """x in the model's dtype, C-contiguous; the same array where it is that already."""
+    if x.dtype == np.uint8:
+        result = np.empty(x.shape, dtype) if out is None else out
+        np.multiply(x, dtype.type(PIXEL_SCALE), out=result)
+        return result
+    return np.ascontiguousarray(x, dtype)
+
+
+def _gather(x: Array, indices: NDArray[np.int64], dtype: np.dtype[Any], out: Array | None) -> Array:
+    shape = (len(indices), *x.shape[1:])
+    if out is None or out.shape != shape:
+        out = np.empty(shape, dtype)
+    fast = x.dtype in (np.uint8, np.float32, np.float64) and x.dtype.isnative
+    if fast and x.flags.c_contiguous and x.flags.aligned and x.size:
+        scale = PIXEL_SCALE if x.dtype == np.uint8 else 1.0
+        kernels.gather(x.reshape(len(x), -1), indices, scale, out.reshape(len(indices), -1))
+    else:
+        out[...] = to_model(x[indices], dtype)
+    return out
+
+
+def generator(seed: int, number: int, purpose: int) -> np.random.Generator:
+    """Random numbers as a function of (seed, number, purpose), with no state between calls."""
+    key, counter = np.array([seed, number], np.uint64), np.array([0, 0, 0, purpose], np.uint64)
+    return np.random.Generator(np.random.Philox(key=key, counter=counter))
+
+
+def order(size: int, seed: int | None, epoch: int) -> NDArray[np.int64]:
+    """The order of samples in an epoch: a function of (seed, epoch); as they stand for seed None."""
+    if seed is None:
+        return np.arange(size, dtype=np.int64)
+    return generator(seed, epoch, ORDER).permutation(size)
+
+
+def batches(
+    x: ArrayLike,
+    y: ArrayLike,
+    batch_size: int,
+    seed: int | None = None,
+    epoch: int = 0,
+    dtype: DTypeLike = np.float32,
+    drop_single: bool = False,
+    reuse: bool = False,
+) -> Iterator[tuple[Array, Array]]:
+    """Yield (x, y) batches of one epoch; the last one may be smaller.
+
+    x (N, ...): converted to dtype, uint8 pixels to 0..1. y (N, ...): taken as it is. batch_size: 1..N.
+    seed: None for the order of the data, else shuffled as a function of (seed, epoch).
+    drop_single: leave out a last batch of one sample (batch normalization cannot train on it).
+    reuse: give the same two arrays again and again, for loops that keep none of them.
+    Raises ValueError for empty data, for x and y of different lengths, for a batch_size that is not 1..N.
+    """
+    x, y = samples("x", x), np.asarray(y)
+    check_pairs("x", x, "y", y)
+    check_batch_size(batch_size, len(x))
+    return _iterate(x, y, batch_size, order(len(x), seed, epoch), np.dtype(dtype), drop_single, reuse)
+
+
+def check_batch_size(batch_size: int, size: int) -> None:
+    """ValueError when batch_size is not an integer of 1..size."""
+    if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size!r}, expected an integer of at least 1")
+    if batch_size > size:
+        raise ValueError(f"batch_size is {batch_size}, but there are only {size} samples; take one of at most {size}")
+
+
+def _iterate(
+    x: Array, y: Array, batch_size: int, indices: NDArray[np.int64], dtype: np.dtype[Any], drop_single: bool, reuse: bool
+) -> Iterator[tuple[Array, Array]]:
+    x_out: Array | None = None
+    for start in range(0, len(indices), batch_size):
+        chosen = indices[start : start + batch_size]
+        if drop_single and len(chosen) == 1 and start > 0:
+            return
+        batch = _gather(x, chosen, dtype, x_out)
+        if reuse and x_out is None:
+            x_out = batch
+        yield batch, y[chosen]

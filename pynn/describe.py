@@ -1,0 +1,95 @@
+"""Objects as plain data and back: the JSON of model files, the text of reprs, the choice of a thing by its name.
+
+Rests on one convention: every constructor keeps its arguments in attributes of the same names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+
+T = TypeVar("T")
+
+
+def resolve(choice: str | T | type[T], registry: Mapping[str, type[T]], base: type[T], what: str) -> T:
+    """The object itself, or one made with defaults from its name."""
+    if isinstance(choice, base):
+        return choice
+    if isinstance(choice, str):
+        if choice in registry:
+            return registry[choice]()
+        raise ValueError(f"{what} is {choice!r}, expected one of {', '.join(registry)}")
+    hint = f"; write {choice.__name__}()" if isinstance(choice, type) and issubclass(choice, base) else ""
+    raise TypeError(f"{what} is {choice!r}, expected a name or a pynn {base.__name__}{hint}")
+
+
+def arguments(thing: object) -> tuple[list[Any], dict[str, Any]]:
+    """The positional (*args) and named constructor arguments that would make this object again."""
+    import inspect  # here: only saving and printing need it
+
+    positional: list[Any] = []
+    named: dict[str, Any] = {}
+    if type(thing).__init__ is object.__init__:
+        return positional, named
+    for parameter in list(inspect.signature(type(thing).__init__).parameters.values())[1:]:
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            continue
+        if not hasattr(thing, parameter.name):
+            raise TypeError(
+                f"{type(thing).__name__} takes the argument {parameter.name!r} but has no attribute of that name; "
+                f"keep it in __init__ (self.{parameter.name} = {parameter.name}), so that it can be saved and shown"
+            )
+        value = getattr(thing, parameter.name)
+        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+            positional = list(value)
+        elif value is not parameter.default:
+            named[parameter.name] = value
+    return positional, named
+
+
+def constructor_text(thing: object) -> str:
+    """Source-like text of an object: the class and the arguments that differ from their defaults."""
+    positional, named = arguments(thing)
+    parts = [repr(value) for value in positional] + [f"{name}={value!r}" for name, value in named.items()]
+    return f"{type(thing).__name__}({', '.join(parts)})"
+
+
+def to_data(value: Any, bases: tuple[type, ...]) -> Any:
+    """JSON-able form of a value; an object of one of the `bases` becomes {"kind": its class, argument: ...}."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (np.integer, np.floating, np.bool_)):
+        return value.item()
+    if isinstance(value, (list, tuple)):
+        return [to_data(item, bases) for item in value]
+    if isinstance(value, dict):
+        return {str(key): to_data(item, bases) for key, item in value.items()}
+    if isinstance(value, bases):
+        positional, named = arguments(value)
+        data: dict[str, Any] = {"kind": type(value).__name__}
+        if positional:
+            data["items"] = to_data(positional, bases)
+        if getattr(value, "name", ""):
+            data["name"] = value.name
+        return {**data, **{key: to_data(item, bases) for key, item in named.items()}}
+    raise TypeError(f"{value!r} cannot stand in a model file, expected numbers, text, lists or pynn objects")
+
+
+def from_data(data: Any, kinds: Mapping[str, type]) -> Any:
+    """The value again; only classes in `kinds` are made, nothing in the data can name another one."""
+    if isinstance(data, list):
+        return [from_data(item, kinds) for item in data]
+    if not isinstance(data, dict):
+        return data
+    if "kind" not in data:
+        return {key: from_data(item, kinds) for key, item in data.items()}
+    kind = data["kind"]
+    if kind not in kinds:
+        raise ValueError(f"{kind!r} is no class of pynn; pass own classes as pynn.load(path, own=[{kind}])")
+    named = {key: from_data(item, kinds) for key, item in data.items() if key not in ("kind", "items", "name")}
+    thing = kinds[kind](*from_data(data.get("items", []), kinds), **named)
+    if "name" in data:
+        thing.name = data["name"]
+    return thing

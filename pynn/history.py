@@ -1,0 +1,54 @@
+"""History: what a training run measured, one number an epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class History(Mapping[str, list[float]]):
+    """Lists of numbers by name: loss, accuracy, val_loss, val_accuracy, learning_rate, samples_per_second.
+
+    `history["val_accuracy"][-1]` is the last epoch's. `len(history)` counts the names, `history.epochs` the epochs.
+    loss includes penalties; it and accuracy are means over the epoch's training batches, while the model learns.
+    """
+
+    def __init__(self) -> None:
+        self._values: dict[str, list[float]] = {}
+
+    def append(self, values: Mapping[str, float]) -> None:
+        """Add one epoch."""
+        for name, value in values.items():
+            self._values.setdefault(name, []).append(float(value))
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs are recorded."""
+        return max((len(values) for values in self._values.values()), default=0)
+
+    def __getitem__(self, name: str) -> list[float]:
+        if name not in self._values:
+            raise KeyError(f"{name!r} was not measured; there are {', '.join(self._values) or 'no epochs yet'}")
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        last = ", ".join(f"{name} {values[-1]:.4g}" for name, values in self._values.items())
+        return f"History({self.epochs} epochs; last: {last})" if last else "History(0 epochs)"
+
+    def plot(self, path: Any = None) -> Figure:
+        """Loss and accuracy curves; saved to `path` where one is given. Needs matplotlib (extra `plot`)."""
+        from . import plot
+
+        figure = plot.history(self)
+        if path is not None:
+            plot.save(figure, path)
+        return figure

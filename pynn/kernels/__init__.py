@@ -1,0 +1,141 @@
+"""The kernel table: one set of functions, two backends, chosen at import or by `use_backend`.
+
+The layers above call `kernels.NAME(...)` and never ask which backend runs. Must not know anything above arrays.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import warnings
+from types import ModuleType
+
+from . import reference
+from .reference import (
+    ACTIVATIONS,
+    activation_backward,
+    activation_forward,
+    adagrad_step,
+    adam_step,
+    affine_backward,
+    affine_forward,
+    batchnorm_backward,
+    batchnorm_forward,
+    batchnorm_inference,
+    dropout,
+    gather,
+    momentum_step,
+    nesterov_step,
+    penalty,
+    rmsprop_step,
+    sgd_step,
+    softmax,
+    softmax_cross_entropy,
+)
+
+NAMES: tuple[str, ...] = tuple(reference.__all__)
+BACKENDS = ("native", "numpy")
+
+__all__ = [
+    "ACTIVATIONS",
+    "BACKENDS",
+    "NAMES",
+    "activation_backward",
+    "activation_forward",
+    "adagrad_step",
+    "adam_step",
+    "affine_backward",
+    "affine_forward",
+    "backend",
+    "batchnorm_backward",
+    "batchnorm_forward",
+    "batchnorm_inference",
+    "dropout",
+    "gather",
+    "get_num_threads",
+    "momentum_step",
+    "native_module",
+    "nesterov_step",
+    "penalty",
+    "rmsprop_step",
+    "set_num_threads",
+    "sgd_step",
+    "softmax",
+    "softmax_cross_entropy",
+    "use_backend",
+    "why_not_native",
+]
+
+_backend = "numpy"
+
+
+def native_module() -> ModuleType | None:
+    """The extension, or None where it was not built. One that is there but does not load is an ImportError."""
+    if importlib.util.find_spec("pynn.kernels._native") is None:
+        return None
+    try:
+        return importlib.import_module("pynn.kernels._native")
+    except ImportError as cause:
+        raise ImportError(
+            f"pynn's native kernels are installed but do not load: {cause}. "
+            "Install pynn again, or set PYNN_BACKEND=numpy to run without them."
+        ) from cause
+
+
+def why_not_native() -> str:
+    """One sentence on why the NumPy kernels run, or "" when the native ones do."""
+    if _backend == "native":
+        return ""
+    if importlib.util.find_spec("pynn.kernels._native") is not None:
+        return "the NumPy backend was asked for"
+    return "the C++ kernels were not built (no working C++ compiler when pynn was installed; `pip install -v` tells more)"
+
+
+def backend() -> str:
+    """Name of the backend that runs: "native" or "numpy"."""
+    return _backend
+
+
+def use_backend(name: str) -> None:
+    """Switch every kernel to the backend "native" or "numpy", from the next call on.
+
+    Raises ValueError for another name, ImportError where the native kernels were not built or do not load.
+    """
+    global _backend
+    if name not in BACKENDS:
+        raise ValueError(f"backend is {name!r}, expected one of {', '.join(BACKENDS)}")
+    table: ModuleType | None = reference if name == "numpy" else native_module()
+    if table is None:
+        raise ImportError("the native backend was asked for, but pynn was installed without its C++ kernels")
+    globals().update({kernel: getattr(table, kernel) for kernel in NAMES})
+    _backend = name
+
+
+def set_num_threads(count: int) -> None:
+    """Let native kernels use up to `count` threads (at least 1). NumPy's own threads are its BLAS's affair."""
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise ValueError(f"set_num_threads: count is {count!r}, expected an integer of at least 1")
+    if (module := native_module()) is not None:
+        module.set_num_threads(count)
+
+
+def get_num_threads() -> int:
+    """Threads that native kernels may use; 1 where they were not built."""
+    module = native_module()
+    return 1 if module is None else int(module.get_num_threads())
+
+
+def _choose() -> None:
+    asked = os.environ.get("PYNN_BACKEND", "")
+    if asked and asked not in BACKENDS:
+        raise ImportError(f"PYNN_BACKEND is {asked!r}, expected one of {', '.join(BACKENDS)}, or unset")
+    if asked:
+        use_backend(asked)
+    elif native_module() is not None:
+        use_backend("native")
+    else:
+        warnings.warn(f"pynn runs on NumPy: {why_not_native()}", RuntimeWarning, stacklevel=2)
+
+
+_choose()

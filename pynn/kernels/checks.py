@@ -1,0 +1,119 @@
+"""Argument checks of the NumPy kernels: the same rules and the same sentences as csrc/bindings/check.h.
+
+Knows arrays, shapes and dtypes; must not know what a kernel computes.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+import numpy as np
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+FLOATS = ("float32", "float64")
+
+
+class Rule:
+    """What one array argument must be: ``"[optional] [out] [int64|pixels] DIM DIM"``, or ``...`` for any shape."""
+
+    def __init__(self, name: str, text: str) -> None:
+        words = text.split()
+        self.name = name
+        self.optional = "optional" in words
+        self.written = "out" in words
+        self.dtype = next((word for word in words if word in ("int64", "pixels")), "float")
+        self.dims = tuple(word for word in words if word not in ("optional", "out", "int64", "pixels"))
+
+
+def _check_dtype(where: str, rule: Rule, array: np.ndarray[Any, Any], bound: dict[str, Any]) -> None:
+    name = array.dtype.name if array.dtype.isnative else str(array.dtype)
+    if rule.dtype == "int64":
+        expected = "" if name == "int64" else "int64"
+    elif rule.dtype == "pixels":
+        expected = "" if name in ("uint8", *FLOATS) else "uint8, float32 or float64"
+    elif "dtype" not in bound:
+        expected = "" if name in FLOATS else "float32 or float64"
+        bound["dtype"] = (name, rule.name)
+    else:
+        wanted, like = bound["dtype"]
+        expected = "" if name == wanted else f"{wanted} like {like}"
+    if expected:
+        raise TypeError(f"{where}: {rule.name} has dtype {name}, expected {expected}")
+
+
+def _check_shape(where: str, rule: Rule, array: np.ndarray[Any, Any], bound: dict[str, Any]) -> None:
+    if rule.dims == ("...",):
+        shape = bound.setdefault("...", array.shape)
+        if array.shape != shape:
+            raise ValueError(f"{where}: {rule.name} has shape {array.shape}, expected {shape}")
+        return
+    fits = array.ndim == len(rule.dims)
+    if fits:
+        for dim, size in zip(rule.dims, array.shape, strict=True):
+            fits = fits and bound.get(dim, size) == size
+    if not fits:
+        wanted = ", ".join(f"{dim}={bound[dim]}" if dim in bound else dim for dim in rule.dims)
+        comma = "," if len(rule.dims) == 1 else ""
+        raise ValueError(f"{where}: {rule.name} has shape {array.shape}, expected ({wanted}{comma})")
+    bound.update(zip(rule.dims, array.shape, strict=True))
+
+
+def _check_memory(where: str, rule: Rule, array: np.ndarray[Any, Any]) -> None:
+    if not array.flags.c_contiguous:
+        raise ValueError(f"{where}: {rule.name} is not C-contiguous; numpy.ascontiguousarray({rule.name}) is")
+    if not array.flags.aligned:
+        raise ValueError(f"{where}: {rule.name} is not aligned in memory; {rule.name}.copy() is")
+    if rule.written and not array.flags.writeable:
+        raise ValueError(f"{where}: {rule.name} is read-only, expected an array to write into")
+
+
+def _check_overlap(where: str, arrays: list[tuple[Rule, np.ndarray[Any, Any]]]) -> None:
+    for written, target in arrays:
+        if written.written:
+            for other, array in arrays:
+                if other is not written and np.may_share_memory(target, array):
+                    raise ValueError(f"{where}: {written.name} overlaps {other.name} in memory")
+
+
+def checked(**rules: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Check the named array arguments of a kernel before it runs; the rules stand in the order of the arguments."""
+
+    def wrap(function: Callable[P, R]) -> Callable[P, R]:
+        where = function.__name__
+        names = function.__code__.co_varnames[: function.__code__.co_argcount]
+        parsed = [(names.index(name), Rule(name, text)) for name, text in rules.items()]
+
+        @functools.wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            values = args if not kwargs else (*args, *(kwargs[name] for name in names[len(args) :] if name in kwargs))
+            if len(values) != len(names) or len(args) + len(kwargs) != len(names):
+                return function(*args, **kwargs)  # Python's own sentence about missing and unknown arguments
+            bound: dict[str, Any] = {}
+            arrays: list[tuple[Rule, np.ndarray[Any, Any]]] = []
+            for position, rule in parsed:
+                array = values[position]
+                if array is None and rule.optional:
+                    continue
+                if not isinstance(array, np.ndarray):
+                    kind = type(array).__name__
+                    raise TypeError(f"{where}: {rule.name} is {kind}, expected a numpy.ndarray")
+                _check_dtype(where, rule, array, bound)
+                _check_shape(where, rule, array, bound)
+                _check_memory(where, rule, array)
+                arrays.append((rule, array))
+            _check_overlap(where, arrays)
+            return function(*args, **kwargs)
+
+        return call
+
+    return wrap
+
+
+def expect(holds: bool, where: str, name: str, value: object, expected: str) -> None:
+    """Raise the ValueError of a number out of its range."""
+    if not holds:
+        raise ValueError(f"{where}: {name} is {value}, expected {expected}")

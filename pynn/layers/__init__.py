@@ -1,0 +1,26 @@
+"""The layers. `Layer` is the base of a user's own ones."""
+
+from __future__ import annotations
+
+from .activations import ELU, Activation, LeakyReLU, ReLU, Sigmoid, Tanh
+from .affine import Affine
+from .base import Layer
+from .batchnorm import BatchNorm
+from .chain import Chain
+from .dropout import Dropout
+from .flatten import Flatten
+
+__all__ = [
+    "ELU",
+    "Activation",
+    "Affine",
+    "BatchNorm",
+    "Chain",
+    "Dropout",
+    "Flatten",
+    "Layer",
+    "LeakyReLU",
+    "ReLU",
+    "Sigmoid",
+    "Tanh",
+]

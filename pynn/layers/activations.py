@@ -1,0 +1,81 @@
+"""Activation layers. After an affine or batch normalization layer they are fused into its kernel.
+
+References: CS231n notes, "Neural Networks Part 1"; Deep Learning from Scratch, chapters 3 and 6.
+"""
+
+from __future__ import annotations
+
+from .. import kernels
+from .base import Array, Layer
+
+
+class Activation(Layer):
+    """Base of the elementwise activations y = f(x); any input shape. `function` names f in the kernels."""
+
+    function: str = "identity"
+    initializer: str = "lecun"  # what suits the weights before it
+    alpha: float = 0.0  # the number that f takes, where it takes one
+    fused_into: Layer | None = None
+
+    def reset(self) -> None:
+        super().reset()
+        self.fused_into = None
+
+    def forward(self, x: Array, training: bool) -> Array:
+        self._y = self.buffer("y", x.shape)
+        kernels.activation_forward(x, self.function, self.alpha, self._y)
+        return self._y
+
+    def backward(self, dy: Array) -> Array:
+        dx = self.buffer("dx", dy.shape)
+        kernels.activation_backward(dy, self._y, self.function, self.alpha, dx)
+        return dx
+
+
+class Sigmoid(Activation):
+    """y = 1/(1 + e^-x). Saturates at 0 and 1, where its gradient vanishes; not zero-centred. Weights: Glorot."""
+
+    function, initializer = "sigmoid", "glorot"
+
+
+class Tanh(Activation):
+    """y = tanh x. Zero-centred; saturates at -1 and 1, where its gradient vanishes. Weights: Glorot."""
+
+    function, initializer = "tanh", "glorot"
+
+
+class ReLU(Activation):
+    """y = max(0, x). Does not saturate for x > 0; a unit whose x is never positive is dead. Weights: He.
+
+    Converges about six times faster than tanh (Krizhevsky et al. 2012). The gradient at x = 0 is 0.
+    """
+
+    function, initializer = "relu", "he"
+
+
+class LeakyReLU(Activation):
+    """y = max(slope·x, x), 0 <= slope <= 1 (default 0.01). Does not die. Weights: He.
+
+    Raises ValueError for a slope outside 0..1.
+    """
+
+    function, initializer = "leaky_relu", "he"
+
+    def __init__(self, slope: float = 0.01) -> None:
+        if not 0 <= slope <= 1:
+            raise ValueError(f"LeakyReLU: slope is {slope}, expected 0 <= slope <= 1")
+        self.slope = self.alpha = slope
+
+
+class ELU(Activation):
+    """y = x for x > 0, else alpha·(e^x - 1), alpha >= 0 (default 1). Means nearer to zero. Weights: He.
+
+    Raises ValueError for a negative alpha. Source: Clevert et al. 2015.
+    """
+
+    function, initializer = "elu", "he"
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        if not alpha >= 0:
+            raise ValueError(f"ELU: alpha is {alpha}, expected alpha >= 0")
+        self.alpha = alpha

@@ -1,0 +1,70 @@
+"""The affine layer."""
+
+from __future__ import annotations
+
+from .. import initializers, kernels
+from ..initializers import Initializer
+from .activations import Activation
+from .base import Array, Layer, Shape
+
+
+class Affine(Layer):
+    """y (N, units) = x (N, D) · weight (D, units) + bias (units,).
+
+    units: number of outputs, at least 1. use_bias: whether there is a bias (default True).
+    initializer: of the weight, an object or a name; by default what suits the activation that follows
+    (He before the ReLU family, Glorot before sigmoid and tanh, LeCun where none follows). bias_initializer: zeros.
+    An activation right after it runs inside its kernel.
+    Raises ValueError when it is built on inputs that are not vectors.
+    """
+
+    weight: Array
+    dweight: Array
+    bias: Array | None = None
+    dbias: Array | None = None
+
+    def __init__(
+        self,
+        units: int,
+        use_bias: bool = True,
+        initializer: str | Initializer | None = None,
+        bias_initializer: str | Initializer = "zeros",
+    ) -> None:
+        if isinstance(units, bool) or not isinstance(units, int) or units < 1:
+            raise ValueError(f"Affine: units is {units!r}, expected an integer of at least 1")
+        self.units = units
+        self.use_bias = use_bias
+        self.initializer = initializer
+        self.bias_initializer = bias_initializer
+        self._function, self._alpha = "identity", 0.0
+
+    def build(self, input_shape: Shape) -> Shape:
+        if len(input_shape) != 1:
+            raise ValueError(f"expected vectors (D,), got inputs of shape {input_shape}; put Flatten() before it")
+        self._function, self._alpha = "identity", 0.0
+        follows = self.followed_by
+        default = follows.initializer if follows else "lecun"
+        self.add_parameter("weight", (input_shape[0], self.units), initializers.initializer(self.initializer or default))
+        if self.use_bias:
+            bias = initializers.initializer(self.bias_initializer)
+            self.add_parameter("bias", (self.units,), bias, penalized=False)
+        return (self.units,)
+
+    def fuse(self, activation: Activation) -> bool:
+        self._function, self._alpha = activation.function, activation.alpha
+        return True
+
+    def forward(self, x: Array, training: bool) -> Array:
+        self._x = x
+        self._y = self.buffer("y", (x.shape[0], self.units))
+        kernels.affine_forward(x, self.weight, self.bias, self._function, self._alpha, self._y)
+        return self._y
+
+    def backward(self, dy: Array) -> Array | None:
+        x, y = self._x, self._y
+        dz = self.buffer("dz", y.shape)
+        dx = self.buffer("dx", x.shape) if self.needs_dx else None
+        kernels.affine_backward(
+            dy, x, self.weight, y, self._function, self._alpha, dz, dx, self.dweight, self.dbias
+        )
+        return dx

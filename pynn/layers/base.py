@@ -1,0 +1,177 @@
+"""Layer: what every layer is, ready-made or a user's own. Must not know models, losses or optimizers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..initializers import Initializer, Zeros
+
+if TYPE_CHECKING:
+    from .activations import Activation
+
+L = TypeVar("L", bound="Layer")
+Array = NDArray[Any]
+Shape = tuple[int, ...]
+
+
+@dataclass(eq=False)
+class Context:
+    """What a model shares with all of its layers."""
+
+    seed: int = 0
+    step: int = 0  # optimizer steps taken; with seed and a layer's stream it determines every random mask
+    dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.float32))
+    owner: object = None  # the model that holds the flat vector
+
+
+@dataclass(eq=False)
+class Parameter:
+    """A declared block of trainable numbers; the model gives it its place in the flat vector."""
+
+    name: str
+    shape: Shape
+    initializer: Initializer
+    penalized: bool
+
+
+class Layer:
+    """Base of all layers. An own layer overrides `build`, `forward` and `backward`:
+
+    >>> class Scale(pynn.Layer):
+    ...     def build(self, input_shape):
+    ...         self.add_parameter("factor", input_shape, pynn.Constant(1))
+    ...         return input_shape
+    ...     def forward(self, x, training):
+    ...         self.x = x
+    ...         return self.factor * x
+    ...     def backward(self, dy):
+    ...         self.dfactor[...] = (dy * self.x).sum(axis=0)
+    ...         return dy * self.factor
+
+    Shapes leave out the batch axis: a layer that turns x (N, 784) into y (N, 10) has `build((784,)) == (10,)`.
+    Arguments of `__init__` are kept in attributes of the same names: that is how a layer is saved and loaded again.
+    """
+
+    name: str = ""  # unique in its model: "affine1"; given by the model unless `named` was called
+    input_shape: Shape
+    output_shape: Shape
+    context: Context
+    stream: int = 0  # the layer's number in its model: its part of the random sequence
+    needs_dx: bool = True  # False on the first layer that has parameters: nobody wants its input gradient
+    followed_by: Activation | None = None  # the activation that its output runs into
+    passes_activation: bool = False  # normalization, dropout, reshaping: an activation after it counts for the one before
+
+    def __new__(cls: type[L], *args: Any, **kwargs: Any) -> L:  # here, so that an own __init__ need not call super()
+        layer = super().__new__(cls)
+        layer.declared = []
+        layer.state = {}
+        layer._buffers = {}
+        layer._views = {}
+        layer.context = Context()
+        return layer
+
+    declared: list[Parameter]
+    state: dict[str, Array]  # arrays that are saved but not trained, like running statistics
+    _buffers: dict[str, Array]
+    _views: dict[tuple[str, Shape], Array]
+
+    # What a layer overrides -----------------------------------------------------------------------
+
+    def build(self, input_shape: Shape) -> Shape:
+        """Declare parameters for inputs of this shape (without the batch axis); return the output's shape."""
+        return input_shape
+
+    def forward(self, x: Array, training: bool) -> Array:
+        """Outputs for a batch x. What `backward` needs may be kept in attributes.
+
+        The array that comes back belongs to the layer and is overwritten by its next `forward`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no forward(x, training)")
+
+    def backward(self, dy: Array) -> Array | None:
+        """Fill the gradients (`self.dNAME[...] = ...`) and return the gradient of the last forward's input.
+
+        May return None where `needs_dx` is False.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no backward(dy)")
+
+    def fuse(self, activation: Activation) -> bool:
+        """Take the activation into this layer's own kernel, if it can; True when it did."""
+        return False
+
+    def children(self) -> tuple[Layer, ...]:
+        """The layers inside this one."""
+        return ()
+
+    # What a layer calls ---------------------------------------------------------------------------
+
+    def add_parameter(
+        self, name: str, shape: Shape, initializer: Initializer | None = None, *, penalized: bool = True
+    ) -> None:
+        """Declare trainable numbers: `self.NAME` and their gradient `self.dNAME` are there once the model is built.
+
+        initializer: zeros by default. penalized: whether L1 and L2 penalties count them (biases do not).
+        """
+        self.declared.append(Parameter(name, tuple(shape), initializer or Zeros(), penalized))
+
+    def add_state(self, name: str, value: Array) -> None:
+        """Add an array `self.NAME` that is saved with the model but not trained."""
+        self.state[name] = value.astype(self.context.dtype)
+        setattr(self, name, self.state[name])
+
+    def buffer(self, name: str, shape: Shape) -> Array:
+        """An uninitialized array of the model's dtype that is made once and reused by every later call."""
+        view = self._views.get((name, shape))
+        if view is not None:
+            return view
+        size = int(np.prod(shape))
+        whole = self._buffers.get(name)
+        if whole is None or whole.size < size:
+            whole = aligned(size, self.context.dtype)
+            self._buffers[name] = whole
+            self._views = {key: old for key, old in self._views.items() if key[0] != name}
+        if len(self._views) > 64:  # ever-changing batch sizes must not pile up views
+            self._views.clear()
+        view = whole[:size].reshape(shape)
+        self._views[name, shape] = view
+        return view
+
+    # What a user calls ----------------------------------------------------------------------------
+
+    def named(self: L, name: str) -> L:
+        """Give the layer a name of its own, which its tensors bear in model files; returns the layer."""
+        self.name = name
+        return self
+
+    @property
+    def kind(self) -> str:
+        """The class's name, as it stands in a model file."""
+        return type(self).__name__
+
+    def walk(self) -> Iterator[Layer]:
+        """This layer and all inside it, in the order of the forward pass."""
+        yield self
+        for child in self.children():
+            yield from child.walk()
+
+    def reset(self) -> None:
+        """Forget what `build` declared, so that it can run again."""
+        self.declared, self.state, self._buffers, self._views = [], {}, {}, {}
+        self.needs_dx = True
+
+    def __repr__(self) -> str:
+        from ..describe import constructor_text
+
+        return constructor_text(self)
+
+
+def aligned(size: int, dtype: np.dtype[Any]) -> Array:
+    """An uninitialized vector that starts on a 64-byte boundary."""
+    raw = np.empty(size * dtype.itemsize + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + size * dtype.itemsize].view(dtype)

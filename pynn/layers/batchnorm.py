@@ -1,0 +1,86 @@
+"""Batch normalization."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .. import kernels
+from ..initializers import Constant, Zeros
+from .activations import Activation
+from .base import Array, Layer, Shape
+
+
+class BatchNorm(Layer):
+    """y = gamma · (x - mean)/√(var + epsilon) + beta, per feature, for x (N, C) or images (N, H, W, C).
+
+    In training, mean and variance are those of the batch (over N, or N, H, W), and the running statistics follow:
+    running ← momentum · running + (1 - momentum) · batch. Otherwise the running statistics are used.
+    momentum: share that is kept, 0 <= momentum < 1 (default 0.9). epsilon: default 1e-5. gamma starts at 1, beta at 0.
+    Place: after an affine layer or convolution, before the activation, which runs inside its kernel.
+    Raises ValueError in training on a batch of one row: it has no variance. Source: Ioffe & Szegedy 2015.
+    """
+
+    gamma: Array
+    dgamma: Array
+    beta: Array
+    dbeta: Array
+    running_mean: Array
+    running_var: Array
+    passes_activation = True
+
+    def __init__(self, momentum: float = 0.9, epsilon: float = 1e-5) -> None:
+        if not 0 <= momentum < 1:
+            raise ValueError(f"BatchNorm: momentum is {momentum}, expected 0 <= momentum < 1")
+        if not epsilon > 0:
+            raise ValueError(f"BatchNorm: epsilon is {epsilon}, expected a positive number")
+        self.momentum = momentum
+        self.epsilon = epsilon
+        self._function, self._alpha = "identity", 0.0
+
+    def build(self, input_shape: Shape) -> Shape:
+        if not input_shape:
+            raise ValueError("expected inputs with features, got a batch of single numbers; reshape them to (N, 1)")
+        channels = input_shape[-1]
+        self._function, self._alpha = "identity", 0.0
+        self.add_parameter("gamma", (channels,), Constant(1), penalized=False)
+        self.add_parameter("beta", (channels,), Zeros(), penalized=False)
+        self.add_state("running_mean", np.zeros(channels))
+        self.add_state("running_var", np.ones(channels))
+        return input_shape
+
+    def fuse(self, activation: Activation) -> bool:
+        self._function, self._alpha = activation.function, activation.alpha
+        return True
+
+    def forward(self, x: Array, training: bool) -> Array:
+        channels = x.shape[-1]
+        rows = x.reshape(-1, channels)
+        y = self.buffer("y", x.shape)
+        y_rows = y.reshape(-1, channels)
+        f, alpha = self._function, self._alpha
+        if not training:
+            kernels.batchnorm_inference(
+                rows, self.gamma, self.beta, self.running_mean, self.running_var, self.epsilon, f, alpha, y_rows
+            )
+            return y
+        if len(rows) < 2:
+            raise ValueError(
+                f"{self.name or 'BatchNorm'}: a training batch of {len(rows)} sample has no variance; "
+                "use a batch_size of at least 2"
+            )
+        mean, rstd = self.buffer("mean", (channels,)), self.buffer("rstd", (channels,))
+        kernels.batchnorm_forward(
+            rows, self.gamma, self.beta, self.epsilon, self.momentum, self.running_mean, self.running_var,
+            f, alpha, mean, rstd, y_rows,
+        )  # fmt: skip
+        self._x, self._y, self._mean, self._rstd = rows, y_rows, mean, rstd
+        return y
+
+    def backward(self, dy: Array) -> Array | None:
+        x, y = self._x, self._y
+        dx = self.buffer("dx", dy.shape) if self.needs_dx else None
+        kernels.batchnorm_backward(
+            dy.reshape(x.shape), x, self.gamma, self._mean, self._rstd, y, self._function, self._alpha,
+            None if dx is None else dx.reshape(x.shape), self.dgamma, self.dbeta,
+        )  # fmt: skip
+        return dx

@@ -1,0 +1,23 @@
+"""Flatten."""
+
+from __future__ import annotations
+
+import math
+
+from .base import Array, Layer, Shape
+
+
+class Flatten(Layer):
+    """x (N, ...) becomes (N, D), D the product of the other axes; no copy."""
+
+    passes_activation = True
+
+    def build(self, input_shape: Shape) -> Shape:
+        return (math.prod(input_shape),)
+
+    def forward(self, x: Array, training: bool) -> Array:
+        self._shape = x.shape
+        return x.reshape(x.shape[0], *self.output_shape)
+
+    def backward(self, dy: Array) -> Array:
+        return dy.reshape(self._shape)

@@ -1,0 +1,265 @@
+"""Sequential: a chain of layers with its flat vector of parameters; the model that users build, train and save."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from . import data, losses, training
+from .layers.base import Array, Context, Layer, Shape, aligned
+from .layers.chain import Chain
+from .losses import Loss
+from .optimizers import Optimizer
+from .regularizers import Penalty
+
+ALIGNMENT = 64  # bytes: every block of the flat vector starts on a cache line
+
+
+class Sequential(Chain):
+    """A network of layers one after the other.
+
+    layers: `pynn.Layer` objects. seed: 0..2^64-1, of the first weights and of every mask (default 0).
+    dtype: "float32" (default) or "float64", of all parameters and activations.
+
+    Input sizes are inferred: `build(shape)` or the first batch sets them. All trainable numbers then stand in one vector,
+    `model.parameters`, their gradients in `model.gradients`; each layer's weight and bias are views of it.
+    """
+
+    _parameters: Array | None = None
+    _gradients: Array | None = None
+
+    def __init__(self, *layers: Layer, seed: int = 0, dtype: DTypeLike = "float32") -> None:
+        super().__init__(*layers)
+        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**64:
+            raise ValueError(f"seed is {seed!r}, expected an integer of 0..2^64-1")
+        kind = np.dtype(dtype)
+        if kind not in (np.float32, np.float64):
+            raise ValueError(f"dtype is {kind}, expected float32 or float64")
+        self.context = Context(seed=int(seed), dtype=kind, owner=self)
+        self.loss: Loss = losses.SoftmaxCrossEntropy()
+        self.optimizer: Optimizer | None = None
+        self.epoch = 0
+        self.notes: dict[str, Any] = {}
+
+    # Building -------------------------------------------------------------------------------------
+
+    def build(self, input_shape: Shape) -> Shape:
+        """Infer all shapes for inputs of this shape (without the batch axis), fuse, and draw the first weights.
+
+        Returns the output's shape. A model that is built is built anew, with new weights.
+        """
+        self.input_shape = tuple(int(size) for size in input_shape)
+        if self.context.owner is not self:
+            return super().build(self.input_shape)
+        if min(self.input_shape, default=1) < 1:
+            raise ValueError(f"input_shape is {self.input_shape}, expected sizes of at least 1")
+        self.unbuild()
+        self.output_shape = super().build(self.input_shape)
+        self._name_layers()
+        self._lay_out()
+        self._skip_first_gradient()
+        return self.output_shape
+
+    def unbuild(self) -> None:
+        """Forget shapes, parameters and progress: the next `build` or first batch starts afresh."""
+        for layer in self.walk():
+            layer.reset()
+        self._parameters = self._gradients = None
+        self.optimizer = None
+        self.epoch = self.context.step = 0
+
+    def _name_layers(self) -> None:
+        counts: dict[str, int] = {}
+        taken: set[str] = set()
+        for stream, layer in enumerate(self._inner()):
+            layer.stream = stream
+            base = layer.kind.lower()
+            counts[base] = counts.get(base, 0) + 1
+            layer.name = layer.name or f"{base}{counts[base]}"
+            if layer.name in taken:
+                raise ValueError(f"two layers are named {layer.name!r}; give one another name: layer.named('...')")
+            taken.add(layer.name)
+
+    def _lay_out(self) -> None:
+        """Give every declared parameter its place in the flat vector and its first values."""
+        unit = ALIGNMENT // self.dtype.itemsize
+        places: list[tuple[Layer, Any, int]] = []
+        size = 0
+        for layer in self._inner():
+            for parameter in layer.declared:
+                places.append((layer, parameter, size))
+                size += -(-math.prod(parameter.shape) // unit) * unit
+        self._parameters, self._gradients = aligned(size, self.dtype), aligned(size, self.dtype)
+        self._parameters.fill(0)
+        self._gradients.fill(0)
+        for number, (layer, parameter, start) in enumerate(places):
+            block = slice(start, start + math.prod(parameter.shape))
+            weight = self._parameters[block].reshape(parameter.shape)
+            weight[...] = parameter.initializer.draw(parameter.shape, data.generator(self.seed, number, data.WEIGHTS))
+            setattr(layer, parameter.name, weight)
+            setattr(layer, f"d{parameter.name}", self._gradients[block].reshape(parameter.shape))
+
+    def _skip_first_gradient(self) -> None:
+        self._trained_from = len(self._active)
+        for position, layer in enumerate(self._active):
+            if any(inner.declared for inner in layer.walk()):
+                self._trained_from = position
+                layer.needs_dx = False
+                return
+
+    def _inner(self) -> Iterator[Layer]:
+        return (layer for layer in self.walk() if layer is not self)
+
+    # The flat vector ------------------------------------------------------------------------------
+
+    def _built(self, vector: Array | None) -> Array:
+        if vector is None:
+            raise RuntimeError("the model is not built yet: call model.build(input_shape) or fit it")
+        return vector
+
+    @property
+    def built(self) -> bool:
+        """Whether shapes and parameters are there."""
+        return self._parameters is not None
+
+    @property
+    def parameters(self) -> Array:
+        """All trainable numbers, one vector (P,); blocks start on 64-byte boundaries, gaps are 0 and stay 0."""
+        return self._built(self._parameters)
+
+    @property
+    def gradients(self) -> Array:
+        """The gradients of `parameters` (P,), filled by `backward`."""
+        return self._built(self._gradients)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float32 or float64."""
+        return self.context.dtype
+
+    @property
+    def seed(self) -> int:
+        """Determines the first weights, every mask and, by default, the order of samples."""
+        return self.context.seed
+
+    def tensors(self) -> dict[str, Array]:
+        """Views of every parameter and saved statistic by name: "affine1.weight", "batchnorm1.running_mean"."""
+        self._built(self._parameters)
+        return {
+            f"{layer.name}.{name}": getattr(layer, name)
+            for layer in self._inner()
+            for name in [*(parameter.name for parameter in layer.declared), *layer.state]
+        }
+
+    def penalized(self) -> Iterator[tuple[Array, Array]]:
+        """Each weight that penalties count, with its gradient."""
+        for layer in self._inner():
+            for parameter in layer.declared:
+                if parameter.penalized:
+                    yield getattr(layer, parameter.name), getattr(layer, f"d{parameter.name}")
+
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers are trained (the gaps of the flat vector not counted)."""
+        return sum(math.prod(parameter.shape) for layer in self._inner() for parameter in layer.declared)
+
+    def advance(self) -> None:
+        """Count one optimizer step: the next one draws other masks."""
+        self.context.step += 1
+
+    # One step -------------------------------------------------------------------------------------
+
+    def accept(self, x: Array) -> None:
+        """Build on data of this shape if the model is not built; ValueError if it was built for another."""
+        if self._parameters is None:
+            self.build(x.shape[1:])
+        elif x.shape[1:] != self.input_shape:
+            raise ValueError(
+                f"x has shape {x.shape}, expected (N, {', '.join(map(str, self.input_shape))}): "
+                "the model was built for such inputs"
+            )
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """Outputs (N, ...) for a batch x (N, ...); training: with dropout and the batch's own statistics.
+
+        The array that comes back is reused by the next call. uint8 pixels are read as 0..1.
+        """
+        if self.context.owner is self:
+            if type(x) is not np.ndarray:
+                x = data.samples("x", x)
+            self.accept(x)
+            if x.dtype is not self.context.dtype or not x.flags.c_contiguous:
+                x = data.to_model(x, self.dtype)
+        self.outputs = super().forward(x, training)
+        return self.outputs
+
+    def backward(self, dy: Array, input_gradient: bool = False) -> Array | None:
+        """Fill `gradients` from the gradient dy of the last outputs; return the input's gradient when it is asked for."""
+        if self.context.owner is not self:
+            return super().backward(dy)
+        first = 0 if input_gradient else self._trained_from
+        gradient: Array | None = dy
+        skipping = self._active[self._trained_from] if self._trained_from < len(self._active) else None
+        if skipping is not None:
+            skipping.needs_dx = input_gradient
+        for layer in reversed(self._active[first:]):
+            assert gradient is not None
+            gradient = layer.backward(gradient)
+        return gradient if input_gradient else None
+
+    def train_step(
+        self, x: Array, y: Array, loss: Loss, optimizer: Optimizer, penalty: Penalty | None = None
+    ) -> float:
+        """Forward, backward and update on one batch; returns the loss (with the penalty) before the update.
+
+        Raises FloatingPointError, with parameters unchanged, when the loss is NaN or infinite.
+        """
+        value = loss.forward(self.forward(x, training=True), y)
+        self.backward(loss.backward())
+        if penalty is not None:
+            value += penalty.apply(self)
+        if not math.isfinite(value):
+            raise FloatingPointError(
+                f"the loss is {value} at step {self.context.step}; the parameters are those before this step. "
+                f"Lower the learning rate ({optimizer.learning_rate}) or scale the inputs (largest is {np.abs(x).max():.3g})"
+            )
+        optimizer.step(self)
+        return value
+
+    # Training and use -----------------------------------------------------------------------------
+
+    fit = training.fit
+    evaluate = training.evaluate
+
+    def predict(self, x: ArrayLike, batch_size: int = training.EVALUATION_BATCH) -> Array:
+        """Predictions for x (N, ...), in the terms of the targets: class labels (N,) for a classifier."""
+        return self.loss.predict(training.outputs(self, x, batch_size))
+
+    def predict_proba(self, x: ArrayLike, batch_size: int = training.EVALUATION_BATCH) -> Array:
+        """Class probabilities (N, C) for x (N, ...)."""
+        return self.loss.probabilities(training.outputs(self, x, batch_size))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to a safetensors file: its tensors, and its description as JSON in the metadata.
+
+        The file appears whole or not at all. `pynn.load(path)` reads it again.
+        """
+        from . import checkpoint
+
+        checkpoint.save(self, path)
+
+    def summary(self) -> str:
+        """A table of layers: name, kind, output shape, number of parameters, what was fused."""
+        from .summary import table
+
+        return table(self)
+
+    def __repr__(self) -> str:
+        from .summary import table
+
+        return table(self) if self.built else super().__repr__()

@@ -1,0 +1,45 @@
+"""The table that `model.summary()` and `repr(model)` show."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from .layers.activations import Activation
+from .layers.base import Layer, Shape
+
+if TYPE_CHECKING:
+    from .sequential import Sequential
+
+
+def _shape_text(shape: Shape) -> str:
+    return f"({', '.join(['N', *map(str, shape)])})"
+
+
+def _row(layer: Layer, depth: int) -> tuple[str, str, str, str]:
+    count = sum(math.prod(parameter.shape) for parameter in layer.declared)
+    fused = layer.fused_into if isinstance(layer, Activation) else None
+    note = f"fused into {fused.name}" if fused is not None else ""
+    return "  " * depth + Layer.__repr__(layer), _shape_text(layer.output_shape), f"{count:,}" if count else "", note
+
+
+def table(model: Sequential) -> str:
+    """The model's layers with names, output shapes, parameter counts and fusion."""
+    if not model.built:
+        return f"{model!r}\nnot built yet: call model.build(input_shape) or fit it"
+    rows = [("layer", "output", "parameters", ""), ("input", _shape_text(model.input_shape), "", "")]
+
+    def add(layer: Layer, depth: int) -> None:
+        text, *rest = _row(layer, depth)
+        rows.append((f"{text}  [{layer.name}]", *rest))
+        for child in layer.children():
+            add(child, depth + 1)
+
+    for layer in model.layers:
+        add(layer, 0)
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}  {d}".rstrip() for a, b, c, d in rows]
+    lines.insert(1, "-" * max(map(len, lines)))
+    size = model.parameters.nbytes / 1e6
+    lines.append(f"{model.parameter_count:,} parameters, {size:.2f} MB in {model.dtype}, seed {model.seed}")
+    return "\n".join(lines)
