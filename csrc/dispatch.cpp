@@ -43,8 +43,9 @@ const Candidate* candidates(int& count) {
     static const Candidate list[] = {
 #ifdef PYNN_HAVE_V4
         {"v4",
-         __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
-             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma"),
+         __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+             __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+             __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma"),
          v4::get_level},
 #endif
 #ifdef PYNN_HAVE_V3
@@ -54,8 +55,7 @@ const Candidate* candidates(int& count) {
          v3::get_level},
 #endif
 #ifdef PYNN_HAVE_V2
-        {"v2",
-         __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("ssse3") && __builtin_cpu_supports("popcnt"),
+        {"v2", __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("ssse3") && __builtin_cpu_supports("popcnt"),
          v2::get_level},
 #endif
 #ifdef PYNN_HAVE_GENERIC
@@ -92,7 +92,8 @@ void choose_level(const std::string& name) {
             return;
         }
     }
-    if (name.empty()) throw std::runtime_error("this CPU runs none of the instruction-set levels that pynn was built for");
+    if (name.empty())
+        throw std::runtime_error("this CPU runs none of the instruction-set levels that pynn was built for");
     throw std::runtime_error("PYNN_ISA is '" + name + "', expected one of: " + available_levels() + ", or unset");
 }
 

@@ -6,8 +6,8 @@
 
 namespace pynn {
 
-const Level& level();                         // the one in use
-std::string available_levels();               // "v4 v3 v2": those that this CPU can run, best first
+const Level& level();                        // the one in use
+std::string available_levels();              // "v4 v3 v2": those that this CPU can run, best first
 void choose_level(const std::string& name);  // "" takes the best; throws std::runtime_error when it cannot be had
 
 template <class T>

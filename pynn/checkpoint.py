@@ -1,6 +1,6 @@
 """Model files: safetensors with the model's description as JSON in the metadata. No file can run code.
 
-A file is written under a temporary name, flushed, then renamed: a kill at any moment leaves the old file or the new one.
+A file is written under a temporary name, flushed, then renamed: a kill at any moment leaves the old or the new one.
 """
 
 from __future__ import annotations
@@ -133,8 +133,6 @@ def _fill(model: Sequential, tensors: Mapping[str, NDArray[Any]], file: Path) ->
     for name, array in wanted.items():
         found = tensors[name]
         if found.shape != array.shape or found.dtype != array.dtype:
-            raise ValueError(
-                f"{file}: {name} is {found.dtype} {found.shape}, expected {array.dtype} {array.shape}"
-            )
+            raise ValueError(f"{file}: {name} is {found.dtype} {found.shape}, expected {array.dtype} {array.shape}")
     for name, array in wanted.items():
         array[...] = tensors[name]

@@ -52,7 +52,9 @@ def check_finite(name: str, x: Array) -> None:
 def check_pairs(x_name: str, x: Array, y_name: str, y: Array) -> None:
     """ValueError when there is not one target for each sample."""
     if len(x) != len(y):
-        raise ValueError(f"{x_name} has {len(x)} samples but {y_name} has {len(y)}, expected one target for each sample")
+        raise ValueError(
+            f"{x_name} has {len(x)} samples but {y_name} has {len(y)}, expected one target for each sample"
+        )
 
 
 def to_model(x: Array, dtype: np.dtype[Any], out: Array | None = None) -> Array:
@@ -123,7 +125,13 @@ def check_batch_size(batch_size: int, size: int) -> None:
 
 
 def _iterate(
-    x: Array, y: Array, batch_size: int, indices: NDArray[np.int64], dtype: np.dtype[Any], drop_single: bool, reuse: bool
+    x: Array,
+    y: Array,
+    batch_size: int,
+    indices: NDArray[np.int64],
+    dtype: np.dtype[Any],
+    drop_single: bool,
+    reuse: bool,
 ) -> Iterator[tuple[Array, Array]]:
     x_out: Array | None = None
     for start in range(0, len(indices), batch_size):

@@ -13,16 +13,21 @@ import numpy as np
 T = TypeVar("T")
 
 
-def resolve(choice: str | T | type[T], registry: Mapping[str, type[T]], base: type[T], what: str) -> T:
+def expect_instance(thing: object, base: type, what: str) -> None:
+    """TypeError unless the thing is an object of the class; the classic slip is the class in place of the object."""
+    if not isinstance(thing, base):
+        hint = f"; write {thing.__name__}()" if isinstance(thing, type) and issubclass(thing, base) else ""
+        raise TypeError(f"{what} is {thing!r}, expected a pynn {base.__name__}{hint}")
+
+
+def resolve(choice: str | T, registry: Mapping[str, type[T]], base: type[T], what: str) -> T:
     """The object itself, or one made with defaults from its name."""
-    if isinstance(choice, base):
-        return choice
     if isinstance(choice, str):
         if choice in registry:
             return registry[choice]()
         raise ValueError(f"{what} is {choice!r}, expected one of {', '.join(registry)}")
-    hint = f"; write {choice.__name__}()" if isinstance(choice, type) and issubclass(choice, base) else ""
-    raise TypeError(f"{what} is {choice!r}, expected a name or a pynn {base.__name__}{hint}")
+    expect_instance(choice, base, what)
+    return choice
 
 
 def arguments(thing: object) -> tuple[list[Any], dict[str, Any]]:
@@ -57,7 +62,7 @@ def constructor_text(thing: object) -> str:
 
 
 def to_data(value: Any, bases: tuple[type, ...]) -> Any:
-    """JSON-able form of a value; an object of one of the `bases` becomes {"kind": its class, argument: ...}."""
+    """JSON-able form of a value; an object of one of the `bases` becomes {"kind": its class, "arguments": ...}."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, (np.integer, np.floating, np.bool_)):
@@ -65,15 +70,13 @@ def to_data(value: Any, bases: tuple[type, ...]) -> Any:
     if isinstance(value, (list, tuple)):
         return [to_data(item, bases) for item in value]
     if isinstance(value, dict):
+        if "kind" in value:
+            raise TypeError(f"{value!r} cannot stand in a model file: the key 'kind' marks pynn objects")
         return {str(key): to_data(item, bases) for key, item in value.items()}
     if isinstance(value, bases):
         positional, named = arguments(value)
-        data: dict[str, Any] = {"kind": type(value).__name__}
-        if positional:
-            data["items"] = to_data(positional, bases)
-        if getattr(value, "name", ""):
-            data["name"] = value.name
-        return {**data, **{key: to_data(item, bases) for key, item in named.items()}}
+        parts = {"name": getattr(value, "name", ""), "items": positional, "arguments": named}
+        return {"kind": type(value).__name__, **{key: to_data(part, bases) for key, part in parts.items() if part}}
     raise TypeError(f"{value!r} cannot stand in a model file, expected numbers, text, lists or pynn objects")
 
 
@@ -88,8 +91,7 @@ def from_data(data: Any, kinds: Mapping[str, type]) -> Any:
     kind = data["kind"]
     if kind not in kinds:
         raise ValueError(f"{kind!r} is no class of pynn; pass own classes as pynn.load(path, own=[{kind}])")
-    named = {key: from_data(item, kinds) for key, item in data.items() if key not in ("kind", "items", "name")}
-    thing = kinds[kind](*from_data(data.get("items", []), kinds), **named)
+    thing = kinds[kind](*from_data(data.get("items", []), kinds), **from_data(data.get("arguments", {}), kinds))
     if "name" in data:
         thing.name = data["name"]
     return thing

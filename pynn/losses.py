@@ -67,7 +67,9 @@ class SoftmaxCrossEntropy(Loss):
 
     def targets(self, y: Array, output_shape: tuple[int, ...]) -> Array:
         if len(output_shape) != 1:
-            raise ValueError(f"softmax_cross_entropy: outputs have shape (N, {', '.join(map(str, output_shape))}), expected (N, C)")
+            raise ValueError(
+                f"softmax_cross_entropy: outputs have shape (N, {', '.join(map(str, output_shape))}), expected (N, C)"
+            )
         y = np.asarray(y)
         if y.ndim != 1:
             hint = "; a column (N, 1) becomes (N,) by y.ravel()" if y.ndim == 2 and y.shape[1] == 1 else ""
@@ -85,7 +87,8 @@ class SoftmaxCrossEntropy(Loss):
         return np.ascontiguousarray(y, np.int64)
 
     def predict(self, outputs: Array) -> Array:
-        return outputs.argmax(axis=1)
+        labels: Array = outputs.argmax(axis=1)
+        return labels
 
     def probabilities(self, outputs: Array) -> Array:
         out = np.empty_like(outputs)

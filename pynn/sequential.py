@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike
 
 from . import data, losses, training
 from .layers.base import Array, Context, Layer, Shape, aligned
@@ -26,8 +26,8 @@ class Sequential(Chain):
     layers: `pynn.Layer` objects. seed: 0..2^64-1, of the first weights and of every mask (default 0).
     dtype: "float32" (default) or "float64", of all parameters and activations.
 
-    Input sizes are inferred: `build(shape)` or the first batch sets them. All trainable numbers then stand in one vector,
-    `model.parameters`, their gradients in `model.gradients`; each layer's weight and bias are views of it.
+    Input sizes are inferred: `build(shape)` or the first batch sets them. All trainable numbers then stand in one
+    vector, `model.parameters`, their gradients in `model.gradients`; each layer's weight and bias are views of it.
     """
 
     _parameters: Array | None = None
@@ -199,7 +199,7 @@ class Sequential(Chain):
         return self.outputs
 
     def backward(self, dy: Array, input_gradient: bool = False) -> Array | None:
-        """Fill `gradients` from the gradient dy of the last outputs; return the input's gradient when it is asked for."""
+        """Fill `gradients` from the gradient dy of the last outputs; return the input's gradient when asked to."""
         if self.context.owner is not self:
             return super().backward(dy)
         first = 0 if input_gradient else self._trained_from
@@ -212,9 +212,7 @@ class Sequential(Chain):
             gradient = layer.backward(gradient)
         return gradient if input_gradient else None
 
-    def train_step(
-        self, x: Array, y: Array, loss: Loss, optimizer: Optimizer, penalty: Penalty | None = None
-    ) -> float:
+    def train_step(self, x: Array, y: Array, loss: Loss, optimizer: Optimizer, penalty: Penalty | None = None) -> float:
         """Forward, backward and update on one batch; returns the loss (with the penalty) before the update.
 
         Raises FloatingPointError, with parameters unchanged, when the loss is NaN or infinite.
@@ -226,7 +224,8 @@ class Sequential(Chain):
         if not math.isfinite(value):
             raise FloatingPointError(
                 f"the loss is {value} at step {self.context.step}; the parameters are those before this step. "
-                f"Lower the learning rate ({optimizer.learning_rate}) or scale the inputs (largest is {np.abs(x).max():.3g})"
+                f"Lower the learning rate ({optimizer.learning_rate}) or scale the inputs "
+                f"(the largest is {np.abs(x).max():.3g})"
             )
         optimizer.step(self)
         return value

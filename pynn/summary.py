@@ -20,7 +20,12 @@ def _row(layer: Layer, depth: int) -> tuple[str, str, str, str]:
     count = sum(math.prod(parameter.shape) for parameter in layer.declared)
     fused = layer.fused_into if isinstance(layer, Activation) else None
     note = f"fused into {fused.name}" if fused is not None else ""
-    return "  " * depth + Layer.__repr__(layer), _shape_text(layer.output_shape), f"{count:,}" if count else "", note
+    return (
+        f"{'  ' * depth}{Layer.__repr__(layer)}  [{layer.name}]",
+        _shape_text(layer.output_shape),
+        f"{count:,}" if count else "",
+        note,
+    )
 
 
 def table(model: Sequential) -> str:
@@ -30,8 +35,7 @@ def table(model: Sequential) -> str:
     rows = [("layer", "output", "parameters", ""), ("input", _shape_text(model.input_shape), "", "")]
 
     def add(layer: Layer, depth: int) -> None:
-        text, *rest = _row(layer, depth)
-        rows.append((f"{text}  [{layer.name}]", *rest))
+        rows.append(_row(layer, depth))
         for child in layer.children():
             add(child, depth + 1)
 

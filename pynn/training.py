@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from typing import Any, Protocol
 
 import numpy as np
@@ -29,8 +29,10 @@ class Trainable(Protocol):
     loss: Loss
     optimizer: Optimizer | None
     epoch: int
-    seed: int
     outputs: Array
+
+    @property
+    def seed(self) -> int: ...
 
     @property
     def dtype(self) -> np.dtype[Any]: ...
@@ -132,7 +134,9 @@ def _run_epoch(
         running.add(value, loss.correct(model.outputs, y), len(x))
         shown.step(running, started)
     if running.count == 0:
-        raise ValueError("the iterable gave no batches; one that is gone through every epoch cannot be a used-up iterator")
+        raise ValueError(
+            "the iterable gave no batches; one that is gone through every epoch cannot be a used-up iterator"
+        )
     return running
 
 
@@ -156,7 +160,7 @@ class _Batches:
 
     def __init__(self, model: Trainable, source: Iterable[tuple[Array, Array]]) -> None:
         self.model, self.source = model, source
-        self.batches: int | None = len(source) if hasattr(source, "__len__") else None
+        self.batches: int | None = len(source) if isinstance(source, Sized) else None
 
     def epoch(self, number: int) -> Iterator[tuple[Array, Array]]:
         for position, batch in enumerate(self.source):
@@ -165,9 +169,7 @@ class _Batches:
             yield _checked_pair(self.model, (batch[0], batch[1]), f"batch {position}")
 
 
-def _array_source(
-    model: Trainable, x: Any, y: ArrayLike, batch_size: int, seed: int | None
-) -> _Arrays:
+def _array_source(model: Trainable, x: Any, y: ArrayLike, batch_size: int, seed: int | None) -> _Arrays:
     pair = _checked_pair(model, (x, y), "")
     data.check_batch_size(batch_size, len(pair[0]))
     return _Arrays(model, *pair, batch_size, model.seed if seed is None else seed)

@@ -68,7 +68,8 @@ void Checker::check_shape(const char* name, PyObject* value, DimList dims, std::
         const auto* first = array_proxy(any_shape_);
         bool same = first->nd == proxy->nd;
         for (int i = 0; same && i < proxy->nd; ++i) same = first->dimensions[i] == proxy->dimensions[i];
-        if (!same) value_error(std::string(name) + " has shape " + shape_text(value) + ", expected " + shape_text(any_shape_));
+        if (!same)
+            value_error(std::string(name) + " has shape " + shape_text(value) + ", expected " + shape_text(any_shape_));
         return;
     }
     bool fits = static_cast<std::size_t>(proxy->nd) == rank;

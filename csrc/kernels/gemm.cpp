@@ -77,7 +77,8 @@ template <class T, int Step = 1>
 void transpose(Vec<T> (&rows)[kLanes<T>]) {
     if constexpr (Step < kLanes<T>) {
         for (int i = 0; i < kLanes<T>; ++i)
-            if (!(i & Step)) swap_blocks<T, Step>(rows[i], rows[i + Step], std::make_integer_sequence<int, kLanes<T>>{});
+            if (!(i & Step))
+                swap_blocks<T, Step>(rows[i], rows[i + Step], std::make_integer_sequence<int, kLanes<T>>{});
         transpose<T, 2 * Step>(rows);
     }
 }

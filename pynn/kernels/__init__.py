@@ -89,7 +89,9 @@ def why_not_native() -> str:
         return ""
     if importlib.util.find_spec("pynn.kernels._native") is not None:
         return "the NumPy backend was asked for"
-    return "the C++ kernels were not built (no working C++ compiler when pynn was installed; `pip install -v` tells more)"
+    return (
+        "the C++ kernels were not built (no working C++ compiler when pynn was installed; `pip install -v` tells more)"
+    )
 
 
 def backend() -> str:

@@ -83,8 +83,8 @@ def _through_activation(dy: Floats, y: Floats, activation: str, alpha: float) ->
 def activation_forward(x: Floats, activation: str, alpha: float, out: Floats) -> None:
     """out = f(x), elementwise, any shape.
 
-    activation: one of "identity", "sigmoid" 1/(1+e^-x), "tanh", "relu" max(0, x), "leaky_relu" (x > 0: x, else alpha·x),
-    "elu" (x > 0: x, else alpha(e^x - 1)). alpha is read by the last two only.
+    activation: one of "identity", "sigmoid" 1/(1+e^-x), "tanh", "relu" max(0, x), "leaky_relu" (x > 0: x, else
+    alpha·x), "elu" (x > 0: x, else alpha(e^x - 1)). alpha is read by the last two only.
     """
     _expect_activation("activation_forward", activation)
     out[...] = _activate(x, activation, alpha)
@@ -98,9 +98,7 @@ def activation_backward(dy: Floats, y: Floats, activation: str, alpha: float, dx
 
 
 @checked(x="N D", weight="D M", bias="optional M", out="out N M")
-def affine_forward(
-    x: Floats, weight: Floats, bias: Floats | None, activation: str, alpha: float, out: Floats
-) -> None:
+def affine_forward(x: Floats, weight: Floats, bias: Floats | None, activation: str, alpha: float, out: Floats) -> None:
     """out (N, M) = f(x (N, D) · weight (D, M) + bias (M,)); bias may be None. f: see `activation_forward`."""
     _expect_activation("affine_forward", activation)
     np.matmul(x, weight, out=out)
@@ -146,7 +144,8 @@ def affine_backward(
 
 
 def _normalize(x: Floats, gamma: Floats, beta: Floats, mean: Floats, rstd: Floats) -> Floats:
-    return (x - mean) * (gamma * rstd) + beta
+    out: Floats = (x - mean) * (gamma * rstd) + beta
+    return out
 
 
 @checked(
@@ -272,7 +271,8 @@ def _draws16(seed: int, stream: int, step: int, size: int) -> NDArray[np.uint32]
     groups = -(-size // 128)
     words = philox(seed, stream, step, groups * 16).reshape(groups, 16, 4)
     halves = np.stack([words & np.uint32(0xFFFF), words >> np.uint32(16)], axis=-1)  # group, lane, word, half
-    return halves.transpose(0, 2, 3, 1).reshape(-1)[:size]
+    draws: NDArray[np.uint32] = halves.transpose(0, 2, 3, 1).reshape(-1)[:size]
+    return draws
 
 
 @checked(x="...", out="out ...")
@@ -304,7 +304,9 @@ def softmax_cross_entropy(logits: Floats, labels: NDArray[np.int64], dlogits: Fl
     """
     rows, classes = logits.shape
     if rows < 1 or classes < 1:
-        raise ValueError(f"softmax_cross_entropy: logits has shape {logits.shape}, expected at least one row and column")
+        raise ValueError(
+            f"softmax_cross_entropy: logits has shape {logits.shape}, expected at least one row and column"
+        )
     outside = (labels < 0) | (labels >= classes)
     if outside.any():
         where = int(np.argmax(outside))
@@ -358,9 +360,7 @@ def nesterov_step(
 
 
 @checked(parameters="out P", gradients="P", squares="out P")
-def adagrad_step(
-    parameters: Floats, gradients: Floats, squares: Floats, learning_rate: float, epsilon: float
-) -> None:
+def adagrad_step(parameters: Floats, gradients: Floats, squares: Floats, learning_rate: float, epsilon: float) -> None:
     """h ← h + g²; w ← w - η·g/(√h + ε)."""
     squares += gradients * gradients
     parameters -= learning_rate * gradients / (np.sqrt(squares) + epsilon)
@@ -388,7 +388,10 @@ def adam_step(
     epsilon: float,
     step: int,
 ) -> None:
-    """m ← β1·m + (1-β1)·g; v ← β2·v + (1-β2)·g²; w ← w - η·m̂/(√v̂ + ε), m̂ = m/(1-β1^t), v̂ = v/(1-β2^t), t = step >= 1."""
+    """m ← β1·m + (1-β1)·g; v ← β2·v + (1-β2)·g²; w ← w - η·m̂/(√v̂ + ε), m̂ = m/(1-β1^t), v̂ = v/(1-β2^t).
+
+    t = step counts from 1.
+    """
     expect(step >= 1, "adam_step", "step", step, "at least 1")
     first *= beta1
     first += (1 - beta1) * gradients
@@ -400,7 +403,7 @@ def adam_step(
 
 @checked(x="pixels N D", indices="int64 B", out="out B D")
 def gather(x: NDArray[Any], indices: NDArray[np.int64], scale: float, out: Floats) -> None:
-    """out (B, D) = x[indices] · scale: the rows of one batch. x (N, D) is uint8 or a float; indices (B,) are in 0..N-1."""
+    """out (B, D) = x[indices] · scale: the rows of one batch. x (N, D): uint8 or a float; indices (B,): 0..N-1."""
     rows = x.shape[0]
     outside = (indices < 0) | (indices >= rows)
     if outside.any():

@@ -44,7 +44,9 @@ class Affine(Layer):
         self._function, self._alpha = "identity", 0.0
         follows = self.followed_by
         default = follows.initializer if follows else "lecun"
-        self.add_parameter("weight", (input_shape[0], self.units), initializers.initializer(self.initializer or default))
+        self.add_parameter(
+            "weight", (input_shape[0], self.units), initializers.initializer(self.initializer or default)
+        )
         if self.use_bias:
             bias = initializers.initializer(self.bias_initializer)
             self.add_parameter("bias", (self.units,), bias, penalized=False)
@@ -64,7 +66,5 @@ class Affine(Layer):
         x, y = self._x, self._y
         dz = self.buffer("dz", y.shape)
         dx = self.buffer("dx", x.shape) if self.needs_dx else None
-        kernels.affine_backward(
-            dy, x, self.weight, y, self._function, self._alpha, dz, dx, self.dweight, self.dbias
-        )
+        kernels.affine_backward(dy, x, self.weight, y, self._function, self._alpha, dz, dx, self.dweight, self.dbias)
         return dx

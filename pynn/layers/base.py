@@ -64,7 +64,9 @@ class Layer:
     stream: int = 0  # the layer's number in its model: its part of the random sequence
     needs_dx: bool = True  # False on the first layer that has parameters: nobody wants its input gradient
     followed_by: Activation | None = None  # the activation that its output runs into
-    passes_activation: bool = False  # normalization, dropout, reshaping: an activation after it counts for the one before
+    passes_activation: bool = (
+        False  # normalization, dropout, reshaping: an activation after it counts for the one before
+    )
 
     def __new__(cls: type[L], *args: Any, **kwargs: Any) -> L:  # here, so that an own __init__ need not call super()
         layer = super().__new__(cls)

@@ -5,6 +5,7 @@ Must not know the flat vector, losses or training.
 
 from __future__ import annotations
 
+from .. import describe
 from .activations import Activation
 from .base import Array, Layer, Shape
 
@@ -16,11 +17,11 @@ class Chain(Layer):
 
     def __init__(self, *layers: Layer) -> None:
         for position, layer in enumerate(layers):
-            if not isinstance(layer, Layer):
-                hint = f"; write {layer.__name__}()" if isinstance(layer, type) and issubclass(layer, Layer) else ""
-                raise TypeError(f"layer {position} is {layer!r}, expected a pynn.Layer{hint}")
+            describe.expect_instance(layer, Layer, f"layer {position}")
         if len({id(layer) for layer in layers}) < len(layers):
-            raise ValueError("the same layer stands twice in one model; make a second one (layers do not share weights)")
+            raise ValueError(
+                "the same layer stands twice in one model; make a second one (layers do not share weights)"
+            )
         self.layers = list(layers)
         self._active: list[Layer] = []
 

@@ -1,0 +1,182 @@
+"""
+pynn's kernels in C++; pynn/kernels/reference.py documents and defines each one
+"""
+
+from __future__ import annotations
+import numpy
+import typing
+
+__all__: list[str] = [
+    "activation_backward",
+    "activation_forward",
+    "adagrad_step",
+    "adam_step",
+    "affine_backward",
+    "affine_forward",
+    "available_isas",
+    "batchnorm_backward",
+    "batchnorm_forward",
+    "batchnorm_inference",
+    "compiler",
+    "dropout",
+    "gather",
+    "get_num_threads",
+    "isa",
+    "momentum_step",
+    "nesterov_step",
+    "openmp",
+    "penalty",
+    "rmsprop_step",
+    "set_num_threads",
+    "sgd_step",
+    "softmax",
+    "softmax_cross_entropy",
+    "version",
+]
+
+def activation_backward(
+    dy: numpy.ndarray,
+    y: numpy.ndarray,
+    activation: str,
+    alpha: typing.SupportsFloat | typing.SupportsIndex,
+    dx: numpy.ndarray,
+) -> None: ...
+def activation_forward(
+    x: numpy.ndarray, activation: str, alpha: typing.SupportsFloat | typing.SupportsIndex, out: numpy.ndarray
+) -> None: ...
+def adagrad_step(
+    parameters: numpy.ndarray,
+    gradients: numpy.ndarray,
+    squares: numpy.ndarray,
+    learning_rate: typing.SupportsFloat | typing.SupportsIndex,
+    epsilon: typing.SupportsFloat | typing.SupportsIndex,
+) -> None: ...
+def adam_step(
+    parameters: numpy.ndarray,
+    gradients: numpy.ndarray,
+    first: numpy.ndarray,
+    second: numpy.ndarray,
+    learning_rate: typing.SupportsFloat | typing.SupportsIndex,
+    beta1: typing.SupportsFloat | typing.SupportsIndex,
+    beta2: typing.SupportsFloat | typing.SupportsIndex,
+    epsilon: typing.SupportsFloat | typing.SupportsIndex,
+    step: typing.SupportsInt | typing.SupportsIndex,
+) -> None: ...
+def affine_backward(
+    dy: numpy.ndarray,
+    x: numpy.ndarray,
+    weight: numpy.ndarray,
+    y: numpy.ndarray,
+    activation: str,
+    alpha: typing.SupportsFloat | typing.SupportsIndex,
+    dz: numpy.ndarray,
+    dx: numpy.ndarray | None,
+    dweight: numpy.ndarray,
+    dbias: numpy.ndarray | None,
+) -> None: ...
+def affine_forward(
+    x: numpy.ndarray,
+    weight: numpy.ndarray,
+    bias: numpy.ndarray | None,
+    activation: str,
+    alpha: typing.SupportsFloat | typing.SupportsIndex,
+    out: numpy.ndarray,
+) -> None: ...
+def available_isas() -> str:
+    """
+    The levels that this CPU can run, best first.
+    """
+
+def batchnorm_backward(
+    dy: numpy.ndarray,
+    x: numpy.ndarray,
+    gamma: numpy.ndarray,
+    mean: numpy.ndarray,
+    rstd: numpy.ndarray,
+    y: numpy.ndarray,
+    activation: str,
+    alpha: typing.SupportsFloat | typing.SupportsIndex,
+    dx: numpy.ndarray | None,
+    dgamma: numpy.ndarray,
+    dbeta: numpy.ndarray,
+) -> None: ...
+def batchnorm_forward(
+    x: numpy.ndarray,
+    gamma: numpy.ndarray,
+    beta: numpy.ndarray,
+    epsilon: typing.SupportsFloat | typing.SupportsIndex,
+    momentum: typing.SupportsFloat | typing.SupportsIndex,
+    running_mean: numpy.ndarray,
+    running_var: numpy.ndarray,
+    activation: str,
+    alpha: typing.SupportsFloat | typing.SupportsIndex,
+    mean: numpy.ndarray,
+    rstd: numpy.ndarray,
+    out: numpy.ndarray,
+) -> None: ...
+def batchnorm_inference(
+    x: numpy.ndarray,
+    gamma: numpy.ndarray,
+    beta: numpy.ndarray,
+    mean: numpy.ndarray,
+    var: numpy.ndarray,
+    epsilon: typing.SupportsFloat | typing.SupportsIndex,
+    activation: str,
+    alpha: typing.SupportsFloat | typing.SupportsIndex,
+    out: numpy.ndarray,
+) -> None: ...
+def dropout(
+    x: numpy.ndarray,
+    rate: typing.SupportsFloat | typing.SupportsIndex,
+    seed: typing.SupportsInt | typing.SupportsIndex,
+    stream: typing.SupportsInt | typing.SupportsIndex,
+    step: typing.SupportsInt | typing.SupportsIndex,
+    out: numpy.ndarray,
+) -> None: ...
+def gather(
+    x: numpy.ndarray, indices: numpy.ndarray, scale: typing.SupportsFloat | typing.SupportsIndex, out: numpy.ndarray
+) -> None: ...
+def get_num_threads() -> int: ...
+def isa() -> str:
+    """
+    The instruction-set level in use.
+    """
+
+def momentum_step(
+    parameters: numpy.ndarray,
+    gradients: numpy.ndarray,
+    velocity: numpy.ndarray,
+    learning_rate: typing.SupportsFloat | typing.SupportsIndex,
+    momentum: typing.SupportsFloat | typing.SupportsIndex,
+) -> None: ...
+def nesterov_step(
+    parameters: numpy.ndarray,
+    gradients: numpy.ndarray,
+    velocity: numpy.ndarray,
+    learning_rate: typing.SupportsFloat | typing.SupportsIndex,
+    momentum: typing.SupportsFloat | typing.SupportsIndex,
+) -> None: ...
+def penalty(
+    weight: numpy.ndarray,
+    l1: typing.SupportsFloat | typing.SupportsIndex,
+    l2: typing.SupportsFloat | typing.SupportsIndex,
+    dweight: numpy.ndarray,
+) -> float: ...
+def rmsprop_step(
+    parameters: numpy.ndarray,
+    gradients: numpy.ndarray,
+    squares: numpy.ndarray,
+    learning_rate: typing.SupportsFloat | typing.SupportsIndex,
+    decay: typing.SupportsFloat | typing.SupportsIndex,
+    epsilon: typing.SupportsFloat | typing.SupportsIndex,
+) -> None: ...
+def set_num_threads(count: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+def sgd_step(
+    parameters: numpy.ndarray, gradients: numpy.ndarray, learning_rate: typing.SupportsFloat | typing.SupportsIndex
+) -> None: ...
+def softmax(x: numpy.ndarray, out: numpy.ndarray) -> None: ...
+def softmax_cross_entropy(logits: numpy.ndarray, labels: numpy.ndarray, dlogits: numpy.ndarray) -> float: ...
+
+compiler: str
+openmp: str
+version: str

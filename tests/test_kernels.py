@@ -1,0 +1,341 @@
+"""Every kernel of both backends, walked from the table of operations."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import subprocess
+import sys
+import types
+from typing import Any
+
+import numpy as np
+import pytest
+from operations import OPERATIONS, Arguments, Operation, Sizes, arguments, assert_close, call, philox, to_dtype
+
+from pynn import kernels
+from pynn.kernels import reference
+
+native = kernels.native_module()
+BACKENDS = {"numpy": reference} | ({"native": native} if native else {})
+DTYPES = (np.float32, np.float64)
+MARGIN = 64  # elements around each output that a kernel must leave alone
+GUARD = 12345.0
+
+backend = pytest.mark.parametrize("table", BACKENDS.values(), ids=BACKENDS.keys())
+dtype = pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
+needs_native = pytest.mark.skipif(native is None, reason="the native kernels are not built")
+operation = pytest.mark.parametrize("op", OPERATIONS, ids=lambda op: op.name)
+
+
+def cases() -> list[Any]:
+    return [
+        pytest.param(op, sizes, id=f"{op.name}-{'x'.join(map(str, sizes))}") for op in OPERATIONS for sizes in op.sizes
+    ]
+
+
+def guarded(args: Arguments, outputs: list[str]) -> tuple[Arguments, dict[str, np.ndarray]]:
+    """The arguments with each output inside a larger array whose margins hold a known number."""
+    args, wholes = dict(args), {}
+    for name in outputs:
+        inner = args[name]
+        whole = np.full(inner.size + 2 * MARGIN, GUARD, inner.dtype)
+        whole[MARGIN : MARGIN + inner.size] = inner.ravel()
+        args[name] = whole[MARGIN : MARGIN + inner.size].reshape(inner.shape)
+        wholes[name] = whole
+    return args, wholes
+
+
+def test_every_kernel_has_a_row() -> None:
+    assert {op.kernel for op in OPERATIONS} == set(kernels.NAMES)
+
+
+@needs_native
+def test_both_backends_have_the_same_kernels_with_the_same_arguments() -> None:
+    for name in kernels.NAMES:
+        documented = getattr(native, name).__doc__.splitlines()[0]
+        inside = documented[documented.index("(") + 1 : documented.rindex(") ->")]
+        found = [part.split(":")[0].strip() for part in inside.split(", ")]
+        assert found == list(inspect.signature(getattr(reference, name)).parameters), name
+
+
+def check(table: Any, op: Operation, sizes: Sizes, dtype: Any) -> None:
+    """Assert that the kernel gives the row's answer, writes nothing else and leaves its inputs alone."""
+    args = arguments(op, sizes, dtype)
+    expected = op.answer(to_dtype(args, np.float64))
+    outputs = [name for name in expected if name != "return"]
+    before = {
+        name: value.copy() for name, value in args.items() if isinstance(value, np.ndarray) and name not in outputs
+    }
+    args, wholes = guarded(args, outputs)
+    returned = call(table, op, args)
+    for name in outputs:
+        assert_close(args[name], expected[name], op.tolerance, f"{op.name} {name}")
+        margins = np.concatenate([wholes[name][:MARGIN], wholes[name][-MARGIN:]])
+        assert (margins == GUARD).all(), f"{op.name} wrote outside {name}"
+    if "return" in expected:
+        single = 4 * np.finfo(dtype).eps / np.finfo(np.float64).eps
+        assert_close(returned, expected["return"], op.tolerance * single, f"{op.name} return")
+    else:
+        assert returned is None
+    for name, value in before.items():
+        np.testing.assert_array_equal(args[name], value, err_msg=f"{op.name} changed its input {name}")
+
+
+@backend
+@dtype
+@pytest.mark.parametrize(("op", "sizes"), cases())
+def test_kernel_gives_the_float64_answer(table: Any, op: Operation, sizes: Sizes, dtype: Any) -> None:
+    check(table, op, sizes, dtype)
+
+
+def broken(table: Any, op: Operation, how: str) -> Any:
+    """The kernel table with one kernel that goes wrong in one place."""
+
+    def kernel(**args: Any) -> Any:
+        returned = getattr(table, op.kernel)(**args)
+        if how == "returns":
+            return returned * (1 + 1e-4)
+        array = args[how]
+        array.reshape(-1)[array.size // 2] += 1e-4 * max(1, np.abs(array).max())
+        return returned
+
+    return types.SimpleNamespace(**{op.kernel: kernel})
+
+
+@backend
+@operation
+def test_the_check_rejects_a_kernel_that_is_wrong_in_one_number(table: Any, op: Operation) -> None:
+    sizes = next(s for s in op.sizes if min(s) > 2)
+    answer = op.answer(arguments(op, sizes))
+    for how in answer:
+        with pytest.raises(AssertionError, match="error"):
+            check(broken(table, op, "returns" if how == "return" else how), op, sizes, np.float32)
+    unwritten = types.SimpleNamespace(**{op.kernel: lambda **args: None})
+    with pytest.raises((AssertionError, TypeError)):
+        check(unwritten, op, sizes, np.float32)
+
+
+@backend
+@pytest.mark.parametrize("op", [op for op in OPERATIONS if op.loss], ids=lambda op: op.name)
+def test_backward_kernel_is_the_gradient_of_the_forward_one(table: Any, op: Operation) -> None:
+    sizes = next(s for s in op.sizes if min(s) > 2)
+    args = arguments(op, sizes)
+    call(table, op, args)
+    rng = np.random.default_rng(0)
+    assert op.loss is not None
+    for name, gradient in op.gradients.items():
+        for _ in range(3):
+            direction = rng.standard_normal(args[name].shape)
+            direction /= np.abs(direction).max()
+            step = 1e-5
+            up, down = ({**args, name: args[name] + sign * step * direction} for sign in (1, -1))
+            numeric = (op.loss(up, table) - op.loss(down, table)) / (2 * step)
+            analytic = float((args[gradient] * direction).sum())
+            assert abs(numeric - analytic) <= 1e-6 * max(abs(numeric) + abs(analytic), 1e-3), (op.name, name)
+
+
+@needs_native
+@dtype
+@pytest.mark.parametrize("op", [op for op in OPERATIONS if op.kernel == "dropout"], ids=lambda op: op.name)
+def test_dropout_masks_are_the_same_bits_in_both_backends(op: Operation, dtype: Any) -> None:
+    for size in (1, 127, 128, 129, 100_003):
+        one, other = arguments(op, (size,), dtype), arguments(op, (size,), dtype)
+        call(native, op, one)
+        call(reference, op, other)
+        np.testing.assert_array_equal(one["out"], other["out"])
+
+
+@pytest.mark.parametrize(
+    ("counter", "key", "words"),
+    [
+        ((0, 0, 0, 0), (0, 0), (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
+        ((2**32 - 1,) * 4, (2**32 - 1,) * 2, (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)),
+        (
+            (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344),
+            (0xA4093822, 0x299F31D0),
+            (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1),
+        ),
+    ],
+)
+def test_philox_gives_the_published_words(counter: Any, key: Any, words: Any) -> None:
+    """Known answers of the Random123 library; the vectorized generator agrees with this one through the table."""
+    assert philox(counter, key) == words
+
+
+def test_vectorized_philox_agrees_with_plain_integers() -> None:
+    words = reference.philox(2**40 + 9, 5, 6, 40)
+    assert [tuple(map(int, row)) for row in words] == [philox((b, 0, 5, 6), (9, 2**8)) for b in range(40)]
+
+
+@needs_native
+@operation
+def test_native_kernel_gives_the_same_bits_at_any_thread_count(op: Operation) -> None:
+    sizes = op.bench or op.sizes[-1]
+    threads = kernels.get_num_threads()
+    results = []
+    try:
+        for count in (1, 2, 4, 7):
+            kernels.set_num_threads(count)
+            args = arguments(op, sizes, np.float32)
+            returned = call(native, op, args)
+            results.append((returned, [v.tobytes() for v in args.values() if isinstance(v, np.ndarray)]))
+    finally:
+        kernels.set_num_threads(threads)
+    assert all(result == results[0] for result in results)
+
+
+@needs_native
+@pytest.mark.skipif("PYNN_ISA" in os.environ, reason="is itself the run at a forced level")
+@pytest.mark.parametrize("level", native.available_isas().split()[1:] if native else [])
+def test_lower_instruction_sets_give_the_float64_answers_too(level: str) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        __file__,
+        "-k",
+        "float64_answer and native",
+    ]
+    environment = {**os.environ, "PYNN_ISA": level}
+    asked = subprocess.run(
+        [sys.executable, "-c", "from pynn.kernels import _native; print(_native.isa())"],
+        env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert asked.stdout.strip() == level
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert " passed" in done.stdout
+
+
+# Bad arguments --------------------------------------------------------------------------------------
+
+
+def spoiled(args: Arguments) -> list[tuple[str, str, Arguments]]:
+    """Each array argument made wrong in each way: (argument, what is wrong, the arguments)."""
+    found = []
+    for name, value in args.items():
+        if not isinstance(value, np.ndarray) or name.startswith("#"):
+            continue
+        wide = np.zeros((*value.shape[:-1], value.shape[-1] * 2), value.dtype)[..., ::2]
+        frozen = value.copy()
+        frozen.flags.writeable = False
+        bad = {
+            "a list": value.tolist(),
+            "of integers": np.zeros_like(value, np.int32),
+            "of half precision": value.astype(np.float16),
+            "of another size": np.zeros((*value.shape[:-1], value.shape[-1] + 1), value.dtype),
+            "of another rank": value[None],
+            "strided": wide,
+            "read-only": frozen,
+        }
+        if value.itemsize > 1:
+            bad["of swapped bytes"] = value.astype(value.dtype.newbyteorder())
+            bad["misaligned"] = np.zeros(value.nbytes + 1, np.uint8)[1:].view(value.dtype).reshape(value.shape)
+        if value.dtype == np.float64:
+            bad["of another float"] = value.astype(np.float32)
+        found += [(name, what, {**args, name: wrong}) for what, wrong in bad.items()]
+        for other, shared in args.items():
+            if other != name and isinstance(shared, np.ndarray) and not other.startswith("#"):
+                whole = np.zeros(max(value.size, shared.size))  # float64: enough bytes for either
+                both = {n: whole.view(v.dtype)[: v.size].reshape(v.shape) for n, v in ((name, value), (other, shared))}
+                found.append((name, f"overlapping {other}", {**args, **both}))
+    return found
+
+
+def outcome(table: Any, op: Operation, args: Arguments) -> str:
+    try:
+        call(table, op, args)
+    except (TypeError, ValueError) as error:
+        return f"{type(error).__name__}: {error}"
+    return "accepted"
+
+
+@needs_native
+@operation
+def test_both_backends_refuse_the_same_arguments_in_the_same_words(op: Operation) -> None:
+    args = arguments(op, next(s for s in op.sizes if min(s) > 2))
+    seen = []
+    for name, what, wrong in spoiled(args):
+        answers = [outcome(table, op, wrong) for table in BACKENDS.values()]
+        assert answers[0] == answers[1], (name, what)
+        if (
+            answers[0] == "accepted"
+        ):  # only what may be so: inputs that are shared or read-only, sizes that nothing fixes
+            assert what.startswith(("read-only", "overlapping", "of another")), (name, what)
+        else:
+            assert answers[0].split(": ")[1] == op.kernel
+            seen.append(what)
+    assert {"a list", "of integers", "of half precision", "strided", "misaligned", "read-only"} <= set(seen)
+    assert any(what.startswith("overlapping") for what in seen)
+
+
+@backend
+@pytest.mark.parametrize(
+    ("kernel", "change", "sentence"),
+    [
+        ("dropout", {"rate": 1.0}, r"rate is 1.0, expected 0 <= rate < 1"),
+        ("dropout", {"rate": -0.1}, r"rate is -0.1, expected"),
+        ("dropout", {"rate": float("nan")}, r"rate is nan, expected"),
+        ("adam_step", {"step": 0}, r"step is 0, expected at least 1"),
+        ("affine_forward", {"activation": "swish"}, r"activation is 'swish', expected one of identity, sigmoid"),
+        ("softmax_cross_entropy", {"labels": np.array([0, 1, 2])}, r"labels\[2\] is 2, expected 0\.\.1 \(2 classes\)"),
+        ("softmax_cross_entropy", {"labels": np.array([0, -1, 1])}, r"labels\[1\] is -1, expected 0\.\.1"),
+        ("gather", {"indices": np.full(25, 10)}, r"indices\[0\] is 10, expected 0\.\.9 \(10 rows\)"),
+        ("gather", {"indices": np.full(25, -1)}, r"indices\[0\] is -1, expected 0\.\.9"),
+    ],
+)
+def test_values_out_of_range_are_named(table: Any, kernel: str, change: Arguments, sentence: str) -> None:
+    op = next(op for op in OPERATIONS if op.kernel == kernel)
+    sizes = (3, 2) if kernel == "softmax_cross_entropy" else next(s for s in op.sizes if min(s) > 2)
+    args = arguments(op, sizes) | change
+    with pytest.raises(ValueError, match=f"{kernel}: {sentence}"):
+        call(table, op, args)
+
+
+@backend
+@pytest.mark.parametrize("rows", [0, 1])
+def test_batchnorm_needs_two_rows(table: Any, rows: int) -> None:
+    op = next(op for op in OPERATIONS if op.kernel == "batchnorm_forward")
+    args = arguments(op, (2, 3))
+    args["x"], args["out"] = args["x"][:rows].copy(), args["out"][:rows].copy()
+    with pytest.raises(ValueError, match=f"x has {rows} rows, expected at least 2"):
+        call(table, op, args)
+
+
+@backend
+@dtype
+def test_softmax_cross_entropy_is_finite_for_extreme_logits_and_ignores_shifts(table: Any, dtype: Any) -> None:
+    logits = np.array([[1e4, -1e4, 0], [-1e4, -1e4, -1e4], [3.0, 2.0, 1.0]], dtype)
+    label, gradient = np.array([1, 0, 2]), np.empty((3, 3), dtype)
+    loss = table.softmax_cross_entropy(logits, label, gradient)
+    assert np.isfinite(loss)
+    assert np.isfinite(gradient).all()
+    small = np.array([[3.0, 2.0, 1.0]] * 3, dtype)
+    plain = table.softmax_cross_entropy(small, label, gradient)
+    assert table.softmax_cross_entropy(small + dtype(64), label, gradient) == pytest.approx(plain, rel=1e-6)
+
+
+@backend
+@dtype
+def test_batchnorm_statistics_survive_a_large_mean(table: Any, dtype: Any) -> None:
+    """Sums of squares would lose every digit: the mean is 10,000 standard deviations away."""
+    rng = np.random.default_rng(0)
+    x = (rng.standard_normal((1000, 3)) + 1e4).astype(dtype)
+    mean, rstd, zero, out = (np.zeros(3, dtype) for _ in range(4))
+    out = np.empty_like(x)
+    table.batchnorm_forward(
+        x, np.ones(3, dtype), zero, 1e-5, 0.9, zero.copy(), zero.copy(), "identity", 0.0, mean, rstd, out
+    )
+    np.testing.assert_allclose(rstd, 1 / x.astype(np.float64).std(axis=0), rtol=1e-4)
+
+
+@backend
+def test_a_nan_goes_through_relu_rather_than_vanishing(table: Any) -> None:
+    out = np.empty(3)
+    table.activation_forward(np.array([np.nan, -1.0, 2.0]), "relu", 0.0, out)
+    np.testing.assert_array_equal(out, [np.nan, 0, 2])
