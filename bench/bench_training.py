@@ -50,5 +50,7 @@ def test_step(benchmark: BenchmarkFixture, name: str, backend: str) -> None:
     model, loss, optimizer = network(widths, batchnorm, rate), pynn.SoftmaxCrossEntropy(), optimizer_class(1e-3)
     first = model.train_step(x, y, loss, optimizer)
     assert 1.5 < first < 5  # near ln 10 plus what unit-variance logits add
+    for _ in range(20):
+        value = model.train_step(x, y, loss, optimizer)
+    assert value < first  # it learns
     benchmark(model.train_step, x, y, loss, optimizer)
-    assert loss.forward(model.forward(x), y) < first  # it learned while it was timed

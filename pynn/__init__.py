@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from . import datasets, initializers, kernels, losses, optimizers, regularizers
 from .data import batches
 from .history import History
@@ -63,9 +65,13 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> str:
-    if name == "__version__":
-        from .info import version
+if TYPE_CHECKING:
+    __version__: str
+else:
 
-        return version()
-    raise AttributeError(f"module 'pynn' has no attribute {name!r}")
+    def __getattr__(name):  # the version is looked up when somebody asks: that costs milliseconds
+        if name == "__version__":
+            from .info import version
+
+            return version()
+        raise AttributeError(f"module 'pynn' has no attribute {name!r}")

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import describe, layers
+from . import describe, layers, losses
 from .initializers import INITIALIZERS, Constant, Initializer
 from .layers.base import Layer
 from .losses import LOSSES, Loss
@@ -32,7 +32,8 @@ def save(model: Sequential, path: str | os.PathLike[str]) -> None:
     """Write a built model. The same model gives the same bytes."""
     import safetensors.numpy  # here: importing pynn must stay light
 
-    tensors = {name: np.ascontiguousarray(array) for name, array in model.tensors().items()}
+    # Not ascontiguousarray: it makes (1,) of (). The dtype: an own layer's state may have drifted to float64.
+    tensors = {name: np.asarray(array, model.dtype, order="C") for name, array in model.tensors().items()}
     description = {
         "format": FORMAT,
         "layers": describe.to_data(model.layers, BASES),
@@ -77,7 +78,7 @@ def load(path: str | os.PathLike[str], own: Iterable[type] = ()) -> Sequential:
     description, tensors = _read(file)
     try:
         model = _rebuild(description, {**KINDS, **{cls.__name__: cls for cls in own}})
-    except (ValueError, TypeError, KeyError, AttributeError) as cause:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, MemoryError, RecursionError) as cause:
         raise ValueError(f"{file}: the model cannot be built from its description: {cause}") from cause
     _fill(model, tensors, file)
     return model
@@ -102,9 +103,9 @@ def _read(file: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         raise ValueError(f"{file} is a safetensors file but not a pynn model: its metadata has no entry 'pynn'")
     try:
         description = json.loads(metadata["pynn"])
-    except json.JSONDecodeError as cause:
+    except (ValueError, RecursionError) as cause:
         raise ValueError(f"{file}: the model's description is not JSON ({cause})") from cause
-    if not isinstance(description, dict) or not isinstance(description.get("format"), int):
+    if not isinstance(description, dict) or type(description.get("format")) is not int or description["format"] < 1:
         raise ValueError(f"{file}: the model's description has no format number")
     if description["format"] > FORMAT:
         raise ValueError(
@@ -117,10 +118,14 @@ def _rebuild(description: Mapping[str, Any], kinds: Mapping[str, type]) -> Seque
     parts = describe.from_data(description["layers"], kinds)
     model = Sequential(*parts, seed=description["seed"], dtype=description["dtype"])
     model.build(tuple(description["input_shape"]))
-    model.context.step = int(description["step"])
-    model.epoch = int(description["epoch"])
-    model.loss = describe.from_data(description["loss"], kinds)
-    model.notes = dict(description["notes"])
+    for name in ("step", "epoch"):
+        if type(description[name]) is not int or not 0 <= description[name] < 2**32:
+            raise ValueError(f"{name} is {description[name]!r}, expected an integer of 0..2^32-1")
+    model.context.step, model.epoch = description["step"], description["epoch"]
+    model.loss = losses.loss(describe.from_data(description["loss"], kinds))
+    if not isinstance(description["notes"], dict):
+        raise TypeError(f"notes is {type(description['notes']).__name__}, expected an object")
+    model.notes = description["notes"]
     return model
 
 

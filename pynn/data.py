@@ -15,13 +15,16 @@ from . import kernels
 
 Array = NDArray[Any]
 
-PIXEL_SCALE = 1 / 255
+PIXELS = 255
 WEIGHTS, ORDER = 0, 1  # purposes of random numbers
 
 
 def samples(name: str, x: ArrayLike) -> Array:
     """x as a numeric array of at least one axis; TypeError or ValueError says what came instead."""
-    array = np.asarray(x)
+    try:
+        array = np.asarray(x)
+    except ValueError as cause:
+        raise ValueError(f"{name} is no array of numbers: rows of different lengths? ({cause})") from cause
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} has dtype {array.dtype}, expected numbers")
     if array.ndim < 1:
@@ -31,19 +34,28 @@ def samples(name: str, x: ArrayLike) -> Array:
     return array
 
 
-def check_finite(name: str, x: Array) -> None:
-    """ValueError that names the first NaN or infinity in x, if there is one."""
+def check_finite(name: str, x: Array, dtype: DTypeLike = np.float64) -> None:
+    """ValueError that names the first NaN or infinity in x, or number too large for the dtype, if there is one."""
     if x.dtype.kind != "f":
         return
     flat = x.reshape(x.shape[0], -1)
     rows = max(1, (1 << 20) // max(1, flat.shape[1]))
     for start in range(0, len(flat), rows):  # in pieces: no second copy of a large array
-        bad = ~np.isfinite(flat[start : start + rows])
+        part = flat[start : start + rows]
+        bad = (
+            ~(np.abs(part) <= np.finfo(dtype).max)
+            if x.dtype.itemsize > np.dtype(dtype).itemsize
+            else ~np.isfinite(part)
+        )
         if bad.any():
             where = np.argwhere(bad)[0]
             index = np.unravel_index(int(where[1]), x.shape[1:]) if x.ndim > 1 else ()
             place = ", ".join(str(int(i)) for i in (start + where[0], *index))
             value = flat[start + where[0], where[1]]
+            if np.isfinite(value):
+                raise ValueError(
+                    f"{name}[{place}] is {value}, too large for {np.dtype(dtype)}; scale x, or use a float64 model"
+                )
             raise ValueError(
                 f"{name}[{place}] is {value}, expected finite numbers; drop such samples or fill the gaps first"
             )
@@ -51,6 +63,8 @@ def check_finite(name: str, x: Array) -> None:
 
 def check_pairs(x_name: str, x: Array, y_name: str, y: Array) -> None:
     """ValueError when there is not one target for each sample."""
+    if y.ndim < 1:
+        raise ValueError(f"{y_name} is a single value, expected one target for each of the {len(x)} samples")
     if len(x) != len(y):
         raise ValueError(
             f"{x_name} has {len(x)} samples but {y_name} has {len(y)}, expected one target for each sample"
@@ -61,7 +75,7 @@ def to_model(x: Array, dtype: np.dtype[Any], out: Array | None = None) -> Array:
     """x in the model's dtype, C-contiguous; the same array where it is that already."""
     if x.dtype == np.uint8:
         result = np.empty(x.shape, dtype) if out is None else out
-        np.multiply(x, dtype.type(PIXEL_SCALE), out=result)
+        np.divide(x, dtype.type(PIXELS), out=result)
         return result
     return np.ascontiguousarray(x, dtype)
 
@@ -72,8 +86,8 @@ def _gather(x: Array, indices: NDArray[np.int64], dtype: np.dtype[Any], out: Arr
         out = np.empty(shape, dtype)
     fast = x.dtype in (np.uint8, np.float32, np.float64) and x.dtype.isnative
     if fast and x.flags.c_contiguous and x.flags.aligned and x.size:
-        scale = PIXEL_SCALE if x.dtype == np.uint8 else 1.0
-        kernels.gather(x.reshape(len(x), -1), indices, scale, out.reshape(len(indices), -1))
+        divisor = PIXELS if x.dtype == np.uint8 else 1
+        kernels.gather(x.reshape(len(x), -1), indices, divisor, out.reshape(len(indices), -1))
     else:
         out[...] = to_model(x[indices], dtype)
     return out
@@ -113,13 +127,37 @@ def batches(
     x, y = samples("x", x), np.asarray(y)
     check_pairs("x", x, "y", y)
     check_batch_size(batch_size, len(x))
-    return _iterate(x, y, batch_size, order(len(x), seed, epoch), np.dtype(dtype), drop_single, reuse)
+    if seed is not None:
+        check_seed(seed)
+    return _iterate(x, y, batch_size, order(len(x), seed, epoch), float_dtype(dtype), drop_single, reuse)
+
+
+def check_count(name: str, value: int, least: int) -> None:
+    """ValueError when the value is not an integer of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise ValueError(f"{name} is {value!r}, expected an integer of at least {least}")
+
+
+def check_seed(seed: int) -> None:
+    """ValueError when the seed is not an integer of 0..2^64-1."""
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**64:
+        raise ValueError(f"seed is {seed!r}, expected an integer of 0..2^64-1")
+
+
+def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """float32 or float64 by any of its names; ValueError for another."""
+    try:
+        kind = np.dtype(dtype)
+    except TypeError:
+        kind = None
+    if dtype is None or kind not in (np.float32, np.float64):
+        raise ValueError(f"dtype is {dtype if kind is None else kind}, expected float32 or float64")
+    return kind
 
 
 def check_batch_size(batch_size: int, size: int) -> None:
     """ValueError when batch_size is not an integer of 1..size."""
-    if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
-        raise ValueError(f"batch_size is {batch_size!r}, expected an integer of at least 1")
+    check_count("batch_size", batch_size, 1)
     if batch_size > size:
         raise ValueError(f"batch_size is {batch_size}, but there are only {size} samples; take one of at most {size}")
 

@@ -13,6 +13,11 @@ import numpy as np
 T = TypeVar("T")
 
 
+def is_number(value: object) -> bool:
+    """Whether it is a finite real number; text and arrays are not."""
+    return isinstance(value, (int, float, np.integer, np.floating)) and bool(np.isfinite(value))
+
+
 def expect_instance(thing: object, base: type, what: str) -> None:
     """TypeError unless the thing is an object of the class; the classic slip is the class in place of the object."""
     if not isinstance(thing, base):
@@ -47,11 +52,18 @@ def arguments(thing: object) -> tuple[list[Any], dict[str, Any]]:
                 f"keep it in __init__ (self.{parameter.name} = {parameter.name}), so that it can be saved and shown"
             )
         value = getattr(thing, parameter.name)
+        if isinstance(value, np.dtype):
+            value = value.name
         if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
             positional = list(value)
-        elif value is not parameter.default:
+        elif not _equal(value, parameter.default):
             named[parameter.name] = value
     return positional, named
+
+
+def _equal(value: Any, default: Any) -> bool:
+    """Whether two settings are the same; True is not 1 here, and an array equals nothing."""
+    return value is default or (type(value) is type(default) and not isinstance(value, np.ndarray) and value == default)
 
 
 def constructor_text(thing: object) -> str:
@@ -70,7 +82,7 @@ def to_data(value: Any, bases: tuple[type, ...]) -> Any:
     if isinstance(value, (list, tuple)):
         return [to_data(item, bases) for item in value]
     if isinstance(value, dict):
-        if "kind" in value:
+        if bases and "kind" in value:
             raise TypeError(f"{value!r} cannot stand in a model file: the key 'kind' marks pynn objects")
         return {str(key): to_data(item, bases) for key, item in value.items()}
     if isinstance(value, bases):
@@ -93,5 +105,7 @@ def from_data(data: Any, kinds: Mapping[str, type]) -> Any:
         raise ValueError(f"{kind!r} is no class of pynn; pass own classes as pynn.load(path, own=[{kind}])")
     thing = kinds[kind](*from_data(data.get("items", []), kinds), **from_data(data.get("arguments", {}), kinds))
     if "name" in data:
+        if not isinstance(data["name"], str):
+            raise TypeError(f"{kind}: name is {data['name']!r}, expected text")
         thing.name = data["name"]
     return thing

@@ -46,9 +46,9 @@ class History(Mapping[str, list[float]]):
 
     def plot(self, path: Any = None) -> Figure:
         """Loss and accuracy curves; saved to `path` where one is given. Needs matplotlib (extra `plot`)."""
-        from . import plot
+        from .plot import history, save
 
-        figure = plot.history(self)
+        figure = history(self)
         if path is not None:
-            plot.save(figure, path)
+            save(figure, path)
         return figure

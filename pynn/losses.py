@@ -61,7 +61,7 @@ class SoftmaxCrossEntropy(Loss):
     """
 
     def forward(self, outputs: Array, targets: Array) -> float:
-        if targets.dtype != np.int64:
+        if type(targets) is not np.ndarray or targets.dtype != np.int64 or not targets.flags.c_contiguous:
             targets = self.targets(targets, outputs.shape[1:])
         return kernels.softmax_cross_entropy(outputs, targets, self._gradient_like(outputs))
 

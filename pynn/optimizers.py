@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import kernels
-from .describe import constructor_text, resolve
+from .describe import constructor_text, is_number, resolve
 
 Array = NDArray[Any]
 
@@ -37,20 +37,20 @@ class Optimizer:
     """
 
     slots: tuple[str, ...] = ()
+    learning_rate: float
     steps: int = 0
     _parameters: Array | None = None
 
     def __init__(self, learning_rate: float) -> None:
         kind = type(self).__name__
-        if not (np.isfinite(learning_rate) and learning_rate >= 0):
-            raise ValueError(f"{kind}: learning_rate is {learning_rate}, expected a finite number of at least 0")
+        if not (is_number(learning_rate) and learning_rate >= 0):
+            raise ValueError(f"{kind}: learning_rate is {learning_rate!r}, expected a finite number of at least 0")
         self.learning_rate = learning_rate
 
     def step(self, model: Trained) -> None:
         """One update, from the gradients that the last backward pass left in the model."""
         parameters = model.parameters
-        if self._parameters is not parameters:
-            self._attach(parameters)
+        self.claim(parameters)
         self.steps += 1
         self.update(parameters, model.gradients)
         model.advance()
@@ -59,7 +59,10 @@ class Optimizer:
         """Change the parameters (P,) in place."""
         raise NotImplementedError(f"{type(self).__name__} has no update(parameters, gradients)")
 
-    def _attach(self, parameters: Array) -> None:
+    def claim(self, parameters: Array) -> None:
+        """Make the state for these parameters; ValueError if it belongs to others already."""
+        if self._parameters is parameters:
+            return
         if self._parameters is not None:
             kind = type(self).__name__
             raise ValueError(f"this {kind} already drives another model; make one {kind} for each (they keep state)")

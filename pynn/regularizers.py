@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
 from . import kernels
-from .describe import constructor_text
+from .describe import constructor_text, is_number
 
 Array = NDArray[Any]
 
@@ -28,8 +27,8 @@ class Penalty:
     l2: float = 0.0
 
     def __init__(self, strength: float) -> None:
-        if not (np.isfinite(strength) and strength >= 0):
-            raise ValueError(f"{type(self).__name__}: strength is {strength}, expected a finite number of at least 0")
+        if not (is_number(strength) and strength >= 0):
+            raise ValueError(f"{type(self).__name__}: strength is {strength!r}, expected a finite number of at least 0")
         self.strength = strength
 
     def apply(self, model: Penalized) -> float:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import operator
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -32,15 +34,13 @@ class Sequential(Chain):
 
     _parameters: Array | None = None
     _gradients: Array | None = None
+    _forwarded = False
+    _places: tuple[tuple[Layer, Any, int], ...] | list[tuple[Layer, Any, int]] = ()
 
     def __init__(self, *layers: Layer, seed: int = 0, dtype: DTypeLike = "float32") -> None:
         super().__init__(*layers)
-        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**64:
-            raise ValueError(f"seed is {seed!r}, expected an integer of 0..2^64-1")
-        kind = np.dtype(dtype)
-        if kind not in (np.float32, np.float64):
-            raise ValueError(f"dtype is {kind}, expected float32 or float64")
-        self.context = Context(seed=int(seed), dtype=kind, owner=self)
+        data.check_seed(seed)
+        self.context = Context(seed=int(seed), dtype=data.float_dtype(dtype), owner=self)
         self.loss: Loss = losses.SoftmaxCrossEntropy()
         self.optimizer: Optimizer | None = None
         self.epoch = 0
@@ -53,23 +53,46 @@ class Sequential(Chain):
 
         Returns the output's shape. A model that is built is built anew, with new weights.
         """
-        self.input_shape = tuple(int(size) for size in input_shape)
+        shape = tuple(operator.index(size) for size in input_shape)
         if self.context.owner is not self:
-            return super().build(self.input_shape)
-        if min(self.input_shape, default=1) < 1:
-            raise ValueError(f"input_shape is {self.input_shape}, expected sizes of at least 1")
-        self.unbuild()
-        self.output_shape = super().build(self.input_shape)
-        self._name_layers()
-        self._lay_out()
+            return super().build(shape)
+        if min(shape, default=1) < 1:
+            raise ValueError(f"input_shape is {shape}, expected sizes of at least 1")
+        self._expect_own_layers()
+        if self.built:
+            self.unbuild()
+        try:
+            self.input_shape, self.output_shape = shape, super().build(shape)
+            self._name_layers()
+            self._lay_out()
+        except BaseException:
+            self.unbuild()
+            raise
         self._skip_first_gradient()
         return self.output_shape
+
+    def _expect_own_layers(self) -> None:
+        inside = list(self.walk())
+        if len({id(layer) for layer in inside}) < len(inside):
+            raise ValueError(
+                "the same layer stands twice in one model; make a second one (layers do not share weights)"
+            )
+        for position, layer in enumerate(self.layers):
+            owner = layer.context.owner
+            if isinstance(owner, Sequential) and owner.built and all(owner is not one for one in inside):
+                raise ValueError(
+                    f"layer {position} ({layer.kind}) belongs to another model that is built; make a new one"
+                )
+
+    def reset(self) -> None:
+        super().reset()
+        self._parameters = self._gradients = None
+        self._forwarded = False
 
     def unbuild(self) -> None:
         """Forget shapes, parameters and progress: the next `build` or first batch starts afresh."""
         for layer in self.walk():
             layer.reset()
-        self._parameters = self._gradients = None
         self.optimizer = None
         self.epoch = self.context.step = 0
 
@@ -97,12 +120,37 @@ class Sequential(Chain):
         self._parameters, self._gradients = aligned(size, self.dtype), aligned(size, self.dtype)
         self._parameters.fill(0)
         self._gradients.fill(0)
-        for number, (layer, parameter, start) in enumerate(places):
+        self._places = places
+        self._bind()
+        for number, (layer, parameter, _) in enumerate(places):
+            values = parameter.initializer.draw(parameter.shape, data.generator(self.seed, number, data.WEIGHTS))
+            if np.shape(values) != parameter.shape:
+                raise ValueError(
+                    f"{layer.name}.{parameter.name}: {parameter.initializer!r} drew values of shape "
+                    f"{np.shape(values)}, expected {parameter.shape}"
+                )
+            getattr(layer, parameter.name)[...] = values
+
+    def _bind(self) -> None:
+        """Make every declared parameter and its gradient views of the flat vectors."""
+        for layer, parameter, start in self._places:
             block = slice(start, start + math.prod(parameter.shape))
-            weight = self._parameters[block].reshape(parameter.shape)
-            weight[...] = parameter.initializer.draw(parameter.shape, data.generator(self.seed, number, data.WEIGHTS))
-            setattr(layer, parameter.name, weight)
-            setattr(layer, f"d{parameter.name}", self._gradients[block].reshape(parameter.shape))
+            parameter.gradient = self.gradients[block].reshape(parameter.shape)
+            setattr(layer, parameter.name, self.parameters[block].reshape(parameter.shape))
+            setattr(layer, f"d{parameter.name}", parameter.gradient)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Sequential:
+        other = Layer.__new__(type(self))
+        memo[id(self)] = other
+        for vector in (self._parameters, self._gradients):
+            if vector is not None:
+                memo[id(vector)] = aligned(vector.size, vector.dtype)
+                memo[id(vector)][...] = vector
+        vars(other).update(copy.deepcopy(vars(self), memo))
+        other._bind()
+        for layer in other.walk():
+            layer._buffers, layer._views = {}, {}
+        return other
 
     def _skip_first_gradient(self) -> None:
         self._trained_from = len(self._active)
@@ -174,13 +222,13 @@ class Sequential(Chain):
 
     # One step -------------------------------------------------------------------------------------
 
-    def accept(self, x: Array) -> None:
+    def accept(self, x: Array, name: str = "x") -> None:
         """Build on data of this shape if the model is not built; ValueError if it was built for another."""
         if self._parameters is None:
             self.build(x.shape[1:])
         elif x.shape[1:] != self.input_shape:
             raise ValueError(
-                f"x has shape {x.shape}, expected (N, {', '.join(map(str, self.input_shape))}): "
+                f"{name} has shape {x.shape}, expected (N, {', '.join(map(str, self.input_shape))}): "
                 "the model was built for such inputs"
             )
 
@@ -196,12 +244,15 @@ class Sequential(Chain):
             if x.dtype is not self.context.dtype or not x.flags.c_contiguous:
                 x = data.to_model(x, self.dtype)
         self.outputs = super().forward(x, training)
+        self._forwarded = True
         return self.outputs
 
     def backward(self, dy: Array, input_gradient: bool = False) -> Array | None:
         """Fill `gradients` from the gradient dy of the last outputs; return the input's gradient when asked to."""
         if self.context.owner is not self:
             return super().backward(dy)
+        if not self._forwarded:
+            raise RuntimeError("backward(dy) was called before forward(x, training=True)")
         first = 0 if input_gradient else self._trained_from
         gradient: Array | None = dy
         skipping = self._active[self._trained_from] if self._trained_from < len(self._active) else None
@@ -209,7 +260,7 @@ class Sequential(Chain):
             skipping.needs_dx = input_gradient
         for layer in reversed(self._active[first:]):
             assert gradient is not None
-            gradient = layer.backward(gradient)
+            gradient = self._back(layer, gradient)
         return gradient if input_gradient else None
 
     def train_step(self, x: Array, y: Array, loss: Loss, optimizer: Optimizer, penalty: Penalty | None = None) -> float:
@@ -218,9 +269,10 @@ class Sequential(Chain):
         Raises FloatingPointError, with parameters unchanged, when the loss is NaN or infinite.
         """
         value = loss.forward(self.forward(x, training=True), y)
-        self.backward(loss.backward())
-        if penalty is not None:
-            value += penalty.apply(self)
+        if math.isfinite(value):
+            self.backward(loss.backward())
+            if penalty is not None:
+                value += penalty.apply(self)
         if not math.isfinite(value):
             raise FloatingPointError(
                 f"the loss is {value} at step {self.context.step}; the parameters are those before this step. "

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import data, losses, optimizers
+from .describe import expect_instance
 from .history import History
 from .losses import Loss
 from .optimizers import Optimizer
@@ -45,7 +46,10 @@ class Trainable(Protocol):
 
     def unbuild(self) -> None: ...
 
-    def accept(self, x: Array) -> None:
+    @property
+    def parameters(self) -> Array: ...
+
+    def accept(self, x: Array, name: str = "x") -> None:
         """Build on the first data; check the shape of later ones."""
 
     def forward(self, x: Array, training: bool = False) -> Array: ...
@@ -98,13 +102,23 @@ def fit(
     Raises ValueError or TypeError for data that cannot be trained on, before anything is changed; FloatingPointError
     when the loss becomes NaN or infinite: the parameters are then those before that step.
     """
-    model.loss = losses.loss(loss)
-    if isinstance(epochs, bool) or not isinstance(epochs, (int, np.integer)) or epochs < 0:
-        raise ValueError(f"epochs is {epochs!r}, expected an integer of at least 0")
-    source = _array_source(model, x, y, batch_size, seed) if y is not None else _iterable_source(model, x, epochs)
-    held_out = None if validation is None else _checked_pair(model, validation, "validation")
-    if optimizer is not None or model.optimizer is None:
-        model.optimizer = optimizers.optimizer("adam" if optimizer is None else optimizer)
+    goal, driver = losses.loss(loss), model.optimizer
+    if optimizer is not None or driver is None:
+        driver = optimizers.optimizer("adam" if optimizer is None else optimizer)
+    _check_settings(epochs, batch_size, seed, penalty, progress)
+    was_built = model.built
+    try:
+        source = (
+            _Arrays(model, goal, x, y, batch_size, seed) if y is not None else _iterable_source(model, goal, x, epochs)
+        )
+        held_out = None if validation is None else _checked_pair(model, goal, validation, "validation")
+        if model.built:
+            driver.claim(model.parameters)
+    except (TypeError, ValueError):
+        if not was_built:  # data that is not trained on shall not fix the input shape
+            model.unbuild()
+        raise
+    model.loss, model.optimizer = goal, driver
     history = History()
     for number in range(epochs):
         with _Progress(number, epochs, source.batches, progress) as shown:
@@ -115,12 +129,25 @@ def fit(
             if held_out is not None:
                 measured = evaluate(model, *held_out)
                 values.update({f"val_{name}": value for name, value in measured.items()})
-            values["learning_rate"] = model.optimizer.learning_rate
+            values["learning_rate"] = driver.learning_rate
             values["samples_per_second"] = running.count / max(seconds, 1e-9)
             history.append(values)
             shown.finish(values)
         model.epoch += 1
     return history
+
+
+def _check_settings(
+    epochs: int, batch_size: int, seed: int | None, penalty: Penalty | None, progress: bool | str
+) -> None:
+    data.check_count("epochs", epochs, 0)
+    data.check_count("batch_size", batch_size, 1)
+    if seed is not None:
+        data.check_seed(seed)
+    if penalty is not None:
+        expect_instance(penalty, Penalty, "penalty")
+    if not (isinstance(progress, bool) or progress == "auto"):
+        raise ValueError(f"progress is {progress!r}, expected True, False or 'auto'")
 
 
 def _run_epoch(
@@ -143,8 +170,10 @@ def _run_epoch(
 class _Arrays:
     """Batches of two arrays, in an order of their own every epoch."""
 
-    def __init__(self, model: Trainable, x: Array, y: Array, batch_size: int, seed: int) -> None:
-        self.x, self.y, self.batch_size, self.seed, self.dtype = x, y, batch_size, seed, model.dtype
+    def __init__(self, model: Trainable, loss: Loss, x: Any, y: ArrayLike, batch_size: int, seed: int | None) -> None:
+        self.x, self.y = x, y = _checked_pair(model, loss, (x, y), "")
+        data.check_batch_size(batch_size, len(x))
+        self.batch_size, self.seed, self.dtype = batch_size, model.seed if seed is None else seed, model.dtype
         single = len(x) % batch_size == 1 and len(x) > 1 and batch_size > 1
         self.batches: int | None = len(x) // batch_size if single else math.ceil(len(x) / batch_size)
 
@@ -158,24 +187,18 @@ class _Arrays:
 class _Batches:
     """Batches as the user's iterable gives them."""
 
-    def __init__(self, model: Trainable, source: Iterable[tuple[Array, Array]]) -> None:
-        self.model, self.source = model, source
+    def __init__(self, model: Trainable, loss: Loss, source: Iterable[tuple[Array, Array]]) -> None:
+        self.model, self.loss, self.source = model, loss, source
         self.batches: int | None = len(source) if isinstance(source, Sized) else None
 
     def epoch(self, number: int) -> Iterator[tuple[Array, Array]]:
         for position, batch in enumerate(self.source):
             if not (isinstance(batch, (tuple, list)) and len(batch) == 2):
                 raise TypeError(f"batch {position} is {type(batch).__name__}, expected a pair (x, y)")
-            yield _checked_pair(self.model, (batch[0], batch[1]), f"batch {position}")
+            yield _checked_pair(self.model, self.loss, (batch[0], batch[1]), f"batch {position}")
 
 
-def _array_source(model: Trainable, x: Any, y: ArrayLike, batch_size: int, seed: int | None) -> _Arrays:
-    pair = _checked_pair(model, (x, y), "")
-    data.check_batch_size(batch_size, len(pair[0]))
-    return _Arrays(model, *pair, batch_size, model.seed if seed is None else seed)
-
-
-def _iterable_source(model: Trainable, x: Any, epochs: int) -> _Batches:
+def _iterable_source(model: Trainable, loss: Loss, x: Any, epochs: int) -> _Batches:
     if isinstance(x, np.ndarray) or not isinstance(x, Iterable):
         raise TypeError("y is missing: fit takes arrays x and y, or one iterable of (x, y) batches")
     if epochs > 1 and isinstance(x, Iterator):
@@ -183,32 +206,33 @@ def _iterable_source(model: Trainable, x: Any, epochs: int) -> _Batches:
             f"x is {type(x).__name__}, which can be gone through only once, but epochs is {epochs}; "
             "pass a list or an object whose __iter__ starts anew"
         )
-    return _Batches(model, x)
+    return _Batches(model, loss, x)
 
 
-def _checked_pair(model: Trainable, pair: Any, where: str) -> tuple[Array, Array]:
+def _checked_pair(model: Trainable, loss: Loss, pair: Any, where: str) -> tuple[Array, Array]:
     """The two arrays of (x, y), checked against the model and each other, y as the loss reads it."""
     if not (isinstance(pair, (tuple, list)) and len(pair) == 2):
         raise TypeError(f"{where} is {type(pair).__name__}, expected a pair (x, y)")
     x_name, y_name = (f"{where} x", f"{where} y") if where else ("x", "y")
     x, y = data.samples(x_name, pair[0]), np.asarray(pair[1])
-    if y.ndim < 1:
-        raise ValueError(f"{y_name} is a single value, expected one target for each of the {len(x)} samples")
     data.check_pairs(x_name, x, y_name, y)
-    data.check_finite(x_name, x)
+    data.check_finite(x_name, x, model.dtype)
     was_built = model.built
-    model.accept(x)
+    model.accept(x, x_name)
     try:
-        return x, model.loss.targets(y, model.output_shape)
-    except (TypeError, ValueError):
+        return x, loss.targets(y, model.output_shape)
+    except (TypeError, ValueError) as cause:
         if not was_built:  # data that is not trained on shall not fix the input shape
             model.unbuild()
-        raise
+        if not where:
+            raise
+        raise type(cause)(f"{where}: {cause}") from cause
 
 
 def evaluate(model: Trainable, x: ArrayLike, y: ArrayLike, batch_size: int = EVALUATION_BATCH) -> dict[str, float]:
     """Loss and accuracy over x (N, ...) and y (N,), without dropout and with running statistics."""
-    x, y = _checked_pair(model, (x, y), "")
+    data.check_count("batch_size", batch_size, 1)
+    x, y = _checked_pair(model, model.loss, (x, y), "")
     running = Running()
     for x_batch, y_batch in data.batches(x, y, min(batch_size, len(x)), dtype=model.dtype, reuse=True):
         outputs = model.forward(x_batch)
@@ -218,8 +242,9 @@ def evaluate(model: Trainable, x: ArrayLike, y: ArrayLike, batch_size: int = EVA
 
 def outputs(model: Trainable, x: ArrayLike, batch_size: int = EVALUATION_BATCH) -> Array:
     """The model's raw outputs (N, ...) for x (N, ...), in a new array."""
+    data.check_count("batch_size", batch_size, 1)
     x = data.samples("x", x)
-    data.check_finite("x", x)
+    data.check_finite("x", x, model.dtype)
     model.accept(x)
     result = np.empty((len(x), *model.output_shape), model.dtype)
     for start in range(0, len(x), batch_size):
@@ -232,8 +257,6 @@ class _Progress:
     """A tqdm bar for one epoch, a line, or nothing."""
 
     def __init__(self, number: int, epochs: int, total: int | None, progress: bool | str) -> None:
-        if progress not in (True, False, "auto"):
-            raise ValueError(f"progress is {progress!r}, expected True, False or 'auto'")
         self.title = f"epoch {number + 1}/{epochs}"
         self.total = total
         self.as_bar = progress is True or (progress == "auto" and sys.stderr.isatty())

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import types
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -188,7 +189,7 @@ def test_native_kernel_gives_the_same_bits_at_any_thread_count(op: Operation) ->
 @needs_native
 @pytest.mark.skipif("PYNN_ISA" in os.environ, reason="is itself the run at a forced level")
 @pytest.mark.parametrize("level", native.available_isas().split()[1:] if native else [])
-def test_lower_instruction_sets_give_the_float64_answers_too(level: str) -> None:
+def test_lower_instruction_sets_give_the_float64_answers_too(level: str, tmp_path: Path) -> None:
     command = [
         sys.executable,
         "-m",
@@ -204,10 +205,10 @@ def test_lower_instruction_sets_give_the_float64_answers_too(level: str) -> None
     environment = {**os.environ, "PYNN_ISA": level}
     asked = subprocess.run(
         [sys.executable, "-c", "from pynn.kernels import _native; print(_native.isa())"],
-        env=environment, capture_output=True, text=True, check=True,
+        env=environment, cwd=tmp_path, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert asked.stdout.strip() == level
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:]
     assert " passed" in done.stdout
 

@@ -4,7 +4,7 @@
 namespace pynn {
 namespace {
 
-void gather(const Array& x, const Array& indices, double scale, const Array& out) {
+void gather(const Array& x, const Array& indices, double divisor, const Array& out) {
     Checker check("gather");
     check.pixels("x", x, N, D);
     check.integers("indices", indices, B);
@@ -17,11 +17,11 @@ void gather(const Array& x, const Array& indices, double scale, const Array& out
     compute(check, [&](auto zero) {
         using T = decltype(zero);
         if (from == py::detail::npy_api::NPY_UBYTE_)
-            table<T>().gather_u8(data<std::uint8_t>(x), index, scale, data<T>(out), b, d);
+            table<T>().gather_u8(data<std::uint8_t>(x), index, divisor, data<T>(out), b, d);
         else if (from == py::detail::npy_api::NPY_FLOAT_)
-            table<T>().gather_f32(data<float>(x), index, scale, data<T>(out), b, d);
+            table<T>().gather_f32(data<float>(x), index, divisor, data<T>(out), b, d);
         else
-            table<T>().gather_f64(data<double>(x), index, scale, data<T>(out), b, d);
+            table<T>().gather_f64(data<double>(x), index, divisor, data<T>(out), b, d);
     });
 }
 
@@ -29,7 +29,7 @@ void gather(const Array& x, const Array& indices, double scale, const Array& out
 
 void bind_data(py::module_& module) {
     using namespace py::literals;
-    module.def("gather", gather, "x"_a, "indices"_a, "scale"_a, "out"_a);
+    module.def("gather", gather, "x"_a, "indices"_a, "divisor"_a, "out"_a);
 }
 
 }  // namespace pynn

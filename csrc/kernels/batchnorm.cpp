@@ -59,9 +59,12 @@ void batchnorm_forward(const T* x, const T* gamma, const T* beta, BatchNormState
         const double take = 1 - s.momentum;
         mean[j] = static_cast<T>(all.mean);
         rstd[j] = static_cast<T>(1 / __builtin_sqrt(all.squares / rows + s.epsilon));
-        running_mean[j] = static_cast<T>(s.momentum * static_cast<double>(running_mean[j]) + take * all.mean);
-        running_var[j] =
-            static_cast<T>(s.momentum * static_cast<double>(running_var[j]) + take * all.squares / (rows - 1));
+        const T m = static_cast<T>(s.momentum * static_cast<double>(running_mean[j]) + take * all.mean);
+        const T v = static_cast<T>(s.momentum * static_cast<double>(running_var[j]) + take * all.squares / (rows - 1));
+        if (__builtin_isfinite(m) && __builtin_isfinite(v)) {  // one bad batch shall not spoil them for good
+            running_mean[j] = m;
+            running_var[j] = v;
+        }
     }
     const T alpha = static_cast<T>(f.alpha);
     with_function(f.function, [&](auto chosen) {

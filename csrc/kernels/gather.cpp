@@ -7,12 +7,12 @@ namespace pynn::PYNN_LEVEL {
 namespace {
 
 template <class From, class T>
-void gather(const From* x, const std::int64_t* indices, double scale, T* out, Size b, Size d) {
-    const T factor = static_cast<T>(scale);
+void gather(const From* x, const std::int64_t* indices, double divisor, T* out, Size b, Size d) {
+    const T by = static_cast<T>(divisor);
     parallel(b, static_cast<double>(b * d), [&](Size i) {
         const From* from = x + static_cast<Size>(indices[i]) * d;
         T* to = out + i * d;
-        for (Size j = 0; j < d; ++j) to[j] = static_cast<T>(from[j]) * factor;
+        for (Size j = 0; j < d; ++j) to[j] = static_cast<T>(from[j]) / by;
     });
 }
 

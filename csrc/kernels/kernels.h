@@ -59,10 +59,10 @@ struct Table {
     void (*adam_step)(T* w, const T* g, T* first, T* second, double learning_rate, double beta1, double beta2,
                       double epsilon, std::int64_t step, Size size);
 
-    // out(B,D) = x[indices] * scale
-    void (*gather_u8)(const std::uint8_t* x, const std::int64_t* indices, double scale, T* out, Size b, Size d);
-    void (*gather_f32)(const float* x, const std::int64_t* indices, double scale, T* out, Size b, Size d);
-    void (*gather_f64)(const double* x, const std::int64_t* indices, double scale, T* out, Size b, Size d);
+    // out(B,D) = x[indices] / divisor
+    void (*gather_u8)(const std::uint8_t* x, const std::int64_t* indices, double divisor, T* out, Size b, Size d);
+    void (*gather_f32)(const float* x, const std::int64_t* indices, double divisor, T* out, Size b, Size d);
+    void (*gather_f64)(const double* x, const std::int64_t* indices, double divisor, T* out, Size b, Size d);
 };
 
 struct Level {

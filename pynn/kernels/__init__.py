@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import os
 import warnings
+from pathlib import Path
 from types import ModuleType
 
 from . import reference
@@ -89,6 +90,8 @@ def why_not_native() -> str:
         return ""
     if importlib.util.find_spec("pynn.kernels._native") is not None:
         return "the NumPy backend was asked for"
+    if (Path(__file__).parents[2] / "csrc").is_dir():
+        return "this is pynn's source folder, not the installed package: run Python elsewhere, or `pip install -e .`"
     return (
         "the C++ kernels were not built (no working C++ compiler when pynn was installed; `pip install -v` tells more)"
     )
@@ -110,6 +113,10 @@ def use_backend(name: str) -> None:
     table: ModuleType | None = reference if name == "numpy" else native_module()
     if table is None:
         raise ImportError("the native backend was asked for, but pynn was installed without its C++ kernels")
+    if lacking := [kernel for kernel in NAMES if not hasattr(table, kernel)]:
+        raise ImportError(
+            f"pynn's native kernels are of another version (they lack {', '.join(lacking)}). Install pynn again."
+        )
     globals().update({kernel: getattr(table, kernel) for kernel in NAMES})
     _backend = name
 
@@ -118,14 +125,21 @@ def set_num_threads(count: int) -> None:
     """Let native kernels use up to `count` threads (at least 1). NumPy's own threads are its BLAS's affair."""
     if isinstance(count, bool) or not isinstance(count, int) or count < 1:
         raise ValueError(f"set_num_threads: count is {count!r}, expected an integer of at least 1")
-    if (module := native_module()) is not None:
+    if (module := _working_module()) is not None:
         module.set_num_threads(count)
 
 
 def get_num_threads() -> int:
     """Threads that native kernels may use; 1 where they were not built."""
-    module = native_module()
+    module = _working_module()
     return 1 if module is None else int(module.get_num_threads())
+
+
+def _working_module() -> ModuleType | None:
+    try:
+        return native_module()
+    except ImportError:  # the NumPy backend was asked for because of it
+        return None
 
 
 def _choose() -> None:
@@ -137,7 +151,7 @@ def _choose() -> None:
     elif native_module() is not None:
         use_backend("native")
     else:
-        warnings.warn(f"pynn runs on NumPy: {why_not_native()}", RuntimeWarning, stacklevel=2)
+        warnings.warn(f"pynn runs on NumPy: {why_not_native()}", RuntimeWarning, stacklevel=4)  # the importer of pynn
 
 
 _choose()

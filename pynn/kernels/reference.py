@@ -175,8 +175,8 @@ def batchnorm_forward(
     """out (N, C) = f(gamma · (x - mean) · rstd + beta), with the mean and rstd = 1/√(var + epsilon) of this batch.
 
     mean and rstd (C,) are kept for `batchnorm_backward`. The running statistics move towards the batch's:
-    running ← momentum · running + (1 - momentum) · batch, where running_var takes the unbiased variance (N - 1).
-    N must be at least 2.
+    running ← momentum · running + (1 - momentum) · batch, where running_var takes the unbiased variance (N - 1);
+    a channel whose batch is not finite leaves them as they are. N must be at least 2.
     """
     _expect_activation("batchnorm_forward", activation)
     rows = x.shape[0]
@@ -186,8 +186,10 @@ def batchnorm_forward(
     var64 = np.square(x - mean64).mean(axis=0)
     mean[...] = mean64
     rstd[...] = 1 / np.sqrt(var64 + epsilon)
-    running_mean[...] = momentum * running_mean + (1 - momentum) * mean64
-    running_var[...] = momentum * running_var + (1 - momentum) * var64 * rows / (rows - 1)
+    moved_mean = momentum * running_mean + (1 - momentum) * mean64
+    moved_var = momentum * running_var + (1 - momentum) * var64 * rows / (rows - 1)
+    finite = np.isfinite(moved_mean) & np.isfinite(moved_var)
+    running_mean[finite], running_var[finite] = moved_mean[finite], moved_var[finite]
     out[...] = _activate(_normalize(x, gamma, beta, mean, rstd), activation, alpha)
 
 
@@ -402,11 +404,12 @@ def adam_step(
 
 
 @checked(x="pixels N D", indices="int64 B", out="out B D")
-def gather(x: NDArray[Any], indices: NDArray[np.int64], scale: float, out: Floats) -> None:
-    """out (B, D) = x[indices] · scale: the rows of one batch. x (N, D): uint8 or a float; indices (B,): 0..N-1."""
+def gather(x: NDArray[Any], indices: NDArray[np.int64], divisor: float, out: Floats) -> None:
+    """out (B, D) = x[indices] / divisor: the rows of one batch. x (N, D): uint8 or a float; indices (B,): 0..N-1."""
     rows = x.shape[0]
     outside = (indices < 0) | (indices >= rows)
     if outside.any():
         where = int(np.argmax(outside))
         raise ValueError(f"gather: indices[{where}] is {indices[where]}, expected 0..{rows - 1} ({rows} rows)")
-    np.multiply(x[indices], out.dtype.type(scale), out=out, casting="unsafe")
+    out[...] = x[indices]
+    out /= out.dtype.type(divisor)

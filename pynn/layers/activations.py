@@ -5,6 +5,8 @@ References: CS231n notes, "Neural Networks Part 1"; Deep Learning from Scratch, 
 
 from __future__ import annotations
 
+import math
+
 from .. import kernels
 from .base import Array, Layer
 
@@ -76,6 +78,6 @@ class ELU(Activation):
     function, initializer = "elu", "he"
 
     def __init__(self, alpha: float = 1.0) -> None:
-        if not alpha >= 0:
-            raise ValueError(f"ELU: alpha is {alpha}, expected alpha >= 0")
+        if not 0 <= alpha < math.inf:
+            raise ValueError(f"ELU: alpha is {alpha}, expected alpha >= 0 and finite")
         self.alpha = alpha

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from .. import initializers, kernels
 from ..initializers import Initializer
 from .activations import Activation
@@ -30,9 +32,9 @@ class Affine(Layer):
         initializer: str | Initializer | None = None,
         bias_initializer: str | Initializer = "zeros",
     ) -> None:
-        if isinstance(units, bool) or not isinstance(units, int) or units < 1:
+        if isinstance(units, bool) or not isinstance(units, (int, np.integer)) or units < 1:
             raise ValueError(f"Affine: units is {units!r}, expected an integer of at least 1")
-        self.units = units
+        self.units = int(units)
         self.use_bias = use_bias
         self.initializer = initializer
         self.bias_initializer = bias_initializer

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ..initializers import Initializer, Zeros
 
@@ -37,6 +37,7 @@ class Parameter:
     shape: Shape
     initializer: Initializer
     penalized: bool
+    gradient: Array | None = None  # its block of the flat vector, once the model is built
 
 
 class Layer:
@@ -119,11 +120,14 @@ class Layer:
 
         initializer: zeros by default. penalized: whether L1 and L2 penalties count them (biases do not).
         """
+        taken = {*self.state, *(word for one in self.declared for word in (one.name, f"d{one.name}"))}
+        if not name.isidentifier() or hasattr(Layer, name) or {name, f"d{name}"} & taken:
+            raise ValueError(f"a parameter cannot be named {name!r}: expected a name that is not taken yet")
         self.declared.append(Parameter(name, tuple(shape), initializer or Zeros(), penalized))
 
-    def add_state(self, name: str, value: Array) -> None:
+    def add_state(self, name: str, value: ArrayLike) -> None:
         """Add an array `self.NAME` that is saved with the model but not trained."""
-        self.state[name] = value.astype(self.context.dtype)
+        self.state[name] = np.array(value, self.context.dtype)
         setattr(self, name, self.state[name])
 
     def buffer(self, name: str, shape: Shape) -> Array:

@@ -31,11 +31,12 @@ class BatchNorm(Layer):
     def __init__(self, momentum: float = 0.9, epsilon: float = 1e-5) -> None:
         if not 0 <= momentum < 1:
             raise ValueError(f"BatchNorm: momentum is {momentum}, expected 0 <= momentum < 1")
-        if not epsilon > 0:
+        if not 0 < epsilon < np.inf:
             raise ValueError(f"BatchNorm: epsilon is {epsilon}, expected a positive number")
         self.momentum = momentum
         self.epsilon = epsilon
         self._function, self._alpha = "identity", 0.0
+        self._trained = False
 
     def build(self, input_shape: Shape) -> Shape:
         if not input_shape:
@@ -57,6 +58,7 @@ class BatchNorm(Layer):
         rows = x.reshape(-1, channels)
         y = self.buffer("y", x.shape)
         y_rows = y.reshape(-1, channels)
+        self._trained = False
         f, alpha = self._function, self._alpha
         if not training:
             kernels.batchnorm_inference(
@@ -73,10 +75,12 @@ class BatchNorm(Layer):
             rows, self.gamma, self.beta, self.epsilon, self.momentum, self.running_mean, self.running_var,
             f, alpha, mean, rstd, y_rows,
         )  # fmt: skip
-        self._x, self._y, self._mean, self._rstd = rows, y_rows, mean, rstd
+        self._x, self._y, self._mean, self._rstd, self._trained = rows, y_rows, mean, rstd, True
         return y
 
     def backward(self, dy: Array) -> Array | None:
+        if not self._trained:
+            raise RuntimeError(f"{self.name or 'BatchNorm'}: backward(dy) must follow forward(x, training=True)")
         x, y = self._x, self._y
         dx = self.buffer("dx", dy.shape) if self.needs_dx else None
         kernels.batchnorm_backward(

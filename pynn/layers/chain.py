@@ -5,6 +5,10 @@ Must not know the flat vector, losses or training.
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
 from .. import describe
 from .activations import Activation
 from .base import Array, Layer, Shape
@@ -35,10 +39,9 @@ class Chain(Layer):
             layer.followed_by = self._activation_after(position)
             layer.input_shape = shape
             try:
-                shape = tuple(layer.build(shape))
+                layer.output_shape = shape = _shape(layer.build(shape))
             except ValueError as cause:
                 raise ValueError(f"layer {position} ({layer.kind}): {cause}") from cause
-            layer.output_shape = shape
         self._fuse()
         return shape
 
@@ -52,15 +55,18 @@ class Chain(Layer):
 
     def _fuse(self) -> None:
         self._active = []
+        before: Layer | None = None  # a second activation in a row must not replace the first one
         for layer in self.layers:
-            if isinstance(layer, Activation) and self._active and self._active[-1].fuse(layer):
-                layer.fused_into = self._active[-1]
+            if isinstance(layer, Activation) and before and not isinstance(before, Activation) and before.fuse(layer):
+                layer.fused_into = before
             else:
                 self._active.append(layer)
+            before = layer
 
     def forward(self, x: Array, training: bool) -> Array:
         for layer in self._active:
-            x = layer.forward(x, training)
+            y = layer.forward(x, training)
+            x = y if _is_pynns(layer) else self._taken(layer, "forward", y, (len(x), *layer.output_shape))
         return x
 
     def backward(self, dy: Array) -> Array | None:
@@ -68,5 +74,39 @@ class Chain(Layer):
         for layer in reversed(self._active):
             if gradient is None:
                 break
-            gradient = layer.backward(gradient)
+            gradient = self._back(layer, gradient)
         return gradient
+
+    def _back(self, layer: Layer, dy: Array) -> Array | None:
+        dx = layer.backward(dy)
+        if _is_pynns(layer):
+            return dx
+        for parameter in layer.declared:
+            found = getattr(layer, f"d{parameter.name}")
+            if parameter.gradient is not None and found is not parameter.gradient:  # self.dNAME = ... for [...] = ...
+                parameter.gradient[...] = found
+                setattr(layer, f"d{parameter.name}", parameter.gradient)
+        return (
+            dx
+            if dx is None and not layer.needs_dx
+            else self._taken(layer, "backward", dx, (len(dy), *layer.input_shape))
+        )
+
+    def _taken(self, layer: Layer, method: str, array: Any, shape: Shape) -> Array:
+        """What a user's own layer gave, checked, contiguous and in the model's dtype."""
+        where = f"{layer.name or layer.kind}: {method}"
+        if not isinstance(array, np.ndarray):
+            raise TypeError(f"{where} returned {type(array).__name__}, expected an array of shape {shape}")
+        if array.shape != shape:
+            raise ValueError(f"{where} returned shape {array.shape}, expected {shape}")
+        return np.ascontiguousarray(array, self.context.dtype)
+
+
+def _is_pynns(layer: Layer) -> bool:
+    return type(layer).__module__.startswith("pynn.")
+
+
+def _shape(shape: Any) -> Shape:
+    if not isinstance(shape, (tuple, list)) or not all(isinstance(size, (int, np.integer)) for size in shape):
+        raise ValueError(f"build returned {shape!r}, expected the output's shape, a tuple of integers")
+    return tuple(int(size) for size in shape)

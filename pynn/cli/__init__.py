@@ -1,0 +1,82 @@
+"""The command `pynn`: train, evaluate, predict, info. Every user's error is one line on stderr and exit code 2."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TextIO
+
+import numpy as np
+
+from . import parser
+
+__all__ = ["main"]
+
+# What pynn raises about its input. Anything else is a bug and shows its traceback.
+USER_ERRORS = (ValueError, TypeError, OSError, ImportError, FloatingPointError, MemoryError)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command with these arguments (default: those of the process); return its exit code.
+
+    0: done; 2: the input was wrong, one line on stderr says how; 130: stopped by Ctrl-C; 141: nobody reads the output.
+    """
+    if sys.stdout is not None and hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold what the terminal cannot show
+    try:
+        with np.errstate(all="ignore"):  # a loss that overflows has an error of its own
+            code = _run(arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        _close(sys.stdout)
+        return 141
+    except KeyboardInterrupt:
+        print("pynn: interrupted", file=sys.stderr)
+        return 130
+    except USER_ERRORS as error:
+        print(f"pynn: error: {_sentence(error)}", file=sys.stderr)
+        _flush(sys.stdout)
+        return 2
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        options = parser.build().parse_args(arguments)
+    except SystemExit as done:  # --help and --version
+        return int(done.code or 0)
+    return int(options.run(options))
+
+
+def _sentence(error: BaseException) -> str:
+    """The error's message in one line."""
+    if isinstance(error, OSError) and error.strerror:
+        text = f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
+    elif isinstance(error, MemoryError):
+        text = f"not enough memory ({error or 'no details'}); take smaller layers or a smaller batch"
+    else:
+        text = str(error)
+    return " ".join(text.split()) or type(error).__name__
+
+
+def _flush(stream: TextIO | None) -> None:
+    """Write what is buffered; where that fails, drop it, or Python complains at its exit."""
+    if stream is None:
+        return
+    try:
+        stream.flush()
+    except OSError:
+        _close(stream)
+
+
+def _close(stream: TextIO) -> None:
+    """Send what is still buffered to nowhere."""
+    try:
+        descriptor = stream.fileno()
+    except (OSError, ValueError):  # not a real file
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)

@@ -1,0 +1,57 @@
+"""What the commands share about models: loading one, what its notes say, images in its shape."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import Any
+
+from numpy.typing import NDArray
+
+import pynn
+from pynn import kernels
+
+Array = NDArray[Any]
+Shape = tuple[int, ...]
+
+
+def set_threads(count: int | None) -> None:
+    """Let the native kernels use so many threads; say so where they are not what runs."""
+    if count is None:
+        return
+    pynn.set_num_threads(count)
+    if kernels.backend() != "native":
+        print("pynn: --threads is for the native kernels; NumPy has its own threads (OMP_NUM_THREADS)", file=sys.stderr)
+
+
+def classes(model: pynn.Sequential) -> tuple[str, ...]:
+    """The names of the model's outputs: those in its notes, else numbers."""
+    count = outputs(model)
+    names = model.notes.get("classes")
+    if isinstance(names, list) and len(names) == count and all(isinstance(name, str) for name in names):
+        return tuple(names)
+    return tuple(map(str, range(count)))
+
+
+def outputs(model: pynn.Sequential) -> int:
+    """How many classes the model tells apart; ValueError when it does no such thing."""
+    if len(model.output_shape) != 1:
+        raise ValueError(f"the model's outputs have shape {model.output_shape}, expected (C,), one for each class")
+    return model.output_shape[0]
+
+
+def image_shape(model: pynn.Sequential) -> Shape:
+    """(H, W, 1 or 3) of the images that the model reads: its input's shape, or what its notes say of flat inputs."""
+    noted = model.notes.get("image_shape")
+    for shape in (_as_image_shape(model.input_shape), _as_image_shape(noted)):
+        if shape is not None and math.prod(shape) == math.prod(model.input_shape):
+            return shape
+    raise ValueError(
+        f"the model takes inputs of shape {model.input_shape}, which is no picture; expected (height, width, 1 or 3), "
+        "or model.notes['image_shape'] = [height, width, 1 or 3] for flat inputs"
+    )
+
+
+def _as_image_shape(shape: Any) -> Shape | None:
+    whole = isinstance(shape, (tuple, list)) and all(isinstance(size, int) and size > 0 for size in shape)
+    return tuple(shape) if whole and len(shape) == 3 and shape[2] in (1, 3) else None

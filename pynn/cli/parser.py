@@ -1,0 +1,252 @@
+"""The options of every command, their help, and what each takes. Wrong ones raise ValueError with one sentence."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
+
+import pynn
+from pynn import datasets
+from pynn.optimizers import OPTIMIZERS
+
+from . import evaluate, predict, train
+from .presets import ACTIVATIONS, LEARNING_RATES, default
+
+T = TypeVar("T")
+
+DESCRIPTION = "Train neural networks fast on ordinary CPUs."
+EXAMPLES = """\
+examples:
+  pynn train                                   learn the built-in digits, in seconds
+  pynn evaluate digits.safetensors             measure the model on the digits held out for testing
+  pynn predict digits.safetensors seven.png    read a picture
+  pynn info                                    version, backend, instruction set, threads
+
+`pynn COMMAND --help` tells more about each."""
+
+TRAIN_DESCRIPTION = """\
+Train a network on a data set. Writes the model, and a picture of the learning
+curves and of misread samples (needs matplotlib: pip install "pynn-cpu[plot]").
+
+A part of the training data is held out for validation and measured after each
+epoch: val_loss, val_accuracy. The last line, "test accuracy 0.9778", is measured
+on the test part, which has no influence on the training.
+
+The same seed writes the same model, byte for byte. Ctrl-C stops, and saves the
+model as trained so far."""
+TRAIN_EXAMPLES = """\
+examples:
+  pynn train
+  pynn train --layers 128 --dropout 0 --no-batchnorm --output small.safetensors
+  pynn train mnist --data ~/data
+  pynn train mnist --layers 512,512 --dropout 0.5 --batchnorm --epochs 10
+  pynn train mnist --optimizer momentum --learning-rate 0.1 --l2 1e-4 --seed 7"""
+
+EVALUATE_DESCRIPTION = """\
+Measure a model on the test part of a data set: loss, accuracy, and which class
+it takes for which."""
+EVALUATE_EXAMPLES = """\
+examples:
+  pynn evaluate digits.safetensors
+  pynn evaluate mnist.safetensors mnist --data ~/data"""
+
+PREDICT_DESCRIPTION = """\
+Tell the class of pictures, with the three best guesses. A picture is made grey
+(or RGB, as the model wants), resized to fit the model's input and padded with
+the colour of its border. Needs Pillow: pip install "pynn-cpu[images]"."""
+PREDICT_EXAMPLES = """\
+examples:
+  pynn predict digits.safetensors seven.png
+  pynn predict mnist.safetensors *.png --invert yes"""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with errors as exceptions, exact option names, and help that keeps its line breaks."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"allow_abbrev": False, "formatter_class": argparse.RawDescriptionHelpFormatter, **options})
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message} (see: {self.prog} --help)")
+
+
+def build() -> Parser:
+    """The parser; `parse_args` gives options whose `run` is the command's function."""
+    parser = Parser(prog="pynn", description=DESCRIPTION, epilog=EXAMPLES)
+    parser.add_argument("--version", action="version", version=f"pynn {pynn.__version__}")
+    parser.set_defaults(run=lambda options: _show_help(parser))
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    _add_train(commands)
+    _add_evaluate(commands)
+    _add_predict(commands)
+    command = commands.add_parser("info", help="show version, backend, instruction set, threads, compiler")
+    command.set_defaults(run=_show_info)
+    return parser
+
+
+def _show_help(parser: Parser) -> int:
+    parser.print_help()
+    return 0
+
+
+def _show_info(options: argparse.Namespace) -> int:
+    print(pynn.info())
+    return 0
+
+
+def _add_train(commands: Any) -> None:
+    command = commands.add_parser(
+        "train", help="train a network on a data set", description=TRAIN_DESCRIPTION, epilog=TRAIN_EXAMPLES
+    )
+    command.set_defaults(run=train.run)
+    command.add_argument(
+        "dataset", metavar="DATASET", nargs="?", type=_dataset, default="digits",
+        help=f"{', '.join(datasets.names())} (default: digits, which come with pynn)",
+    )  # fmt: skip
+    _add_data(command)
+    _add_network(command.add_argument_group("the network"))
+    _add_learning(command.add_argument_group("how it learns"))
+    output = command.add_argument_group("output")
+    output.add_argument(
+        "--output", metavar="MODEL", help="the model's file; the picture gets the same name with .png (default: "
+        "DATASET.safetensors in the current folder)",
+    )  # fmt: skip
+    output.add_argument("--no-plot", dest="plot", action="store_false", help="write no picture")
+    output.add_argument("--quiet", action="store_true", help="print the last line alone")
+
+
+def _add_network(group: Any) -> None:
+    group.add_argument(
+        "--layers", metavar="WIDTHS", type=_widths,
+        help=f"widths of the hidden layers, such as 512,512, or none (default: {default('layers')})",
+    )  # fmt: skip
+    group.add_argument(
+        "--activation", metavar="NAME", choices=ACTIVATIONS,
+        help=f"{', '.join(ACTIVATIONS)} (default: {default('activation')})",
+    )  # fmt: skip
+    group.add_argument(
+        "--dropout", metavar="RATE", type=_share,
+        help=f"share of each hidden layer that is dropped, 0 for none (default: {default('dropout')})",
+    )  # fmt: skip
+    group.add_argument(
+        "--batchnorm", action=argparse.BooleanOptionalAction,
+        help=f"batch normalization before each activation (default: {default('batchnorm')})",
+    )  # fmt: skip
+    group.add_argument(
+        "--dtype", choices=("float32", "float64"), default="float32", help="of all arithmetic (default: float32)"
+    )
+
+
+def _add_learning(group: Any) -> None:
+    group.add_argument(
+        "--optimizer", metavar="NAME", choices=OPTIMIZERS,
+        help=f"{', '.join(OPTIMIZERS)} (default: {default('optimizer')})",
+    )  # fmt: skip
+    rates = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.items())
+    group.add_argument("--learning-rate", metavar="RATE", type=_positive, help=f"at the start (default: {rates})")
+    group.add_argument(
+        "--decay", action=argparse.BooleanOptionalAction, default=True,
+        help="let the learning rate fall in a line to 0 (default: yes)",
+    )  # fmt: skip
+    group.add_argument(
+        "--epochs", metavar="N", type=_count, help=f"times through the training data (default: {default('epochs')})"
+    )
+    group.add_argument(
+        "--batch-size", metavar="N", type=_count, help=f"samples in a step (default: {default('batch_size')})"
+    )
+    group.add_argument(
+        "--l2", metavar="STRENGTH", type=_not_negative, help=f"penalty on large weights (default: {default('l2')})"
+    )
+    group.add_argument(
+        "--validation", metavar="SHARE", type=_share,
+        help=f"share of the training data that is held out for validation (default: {default('validation')})",
+    )  # fmt: skip
+    group.add_argument(
+        "--seed", metavar="N", type=_seed, default=0,
+        help="of the first weights, masks, order, and what is held out (default: 0)",
+    )  # fmt: skip
+    _add_threads(group)
+
+
+def _add_evaluate(commands: Any) -> None:
+    command = commands.add_parser(
+        "evaluate", help="measure a model on test data", description=EVALUATE_DESCRIPTION, epilog=EVALUATE_EXAMPLES
+    )
+    command.set_defaults(run=evaluate.run)
+    command.add_argument("model", metavar="MODEL", help="a file that `pynn train` or `model.save` wrote")
+    command.add_argument(
+        "dataset", metavar="DATASET", nargs="?", type=_dataset,
+        help=f"{', '.join(datasets.names())} (default: the one that the model was trained on)",
+    )  # fmt: skip
+    _add_data(command)
+    _add_threads(command)
+
+
+def _add_predict(commands: Any) -> None:
+    command = commands.add_parser(
+        "predict", help="tell the class of pictures", description=PREDICT_DESCRIPTION, epilog=PREDICT_EXAMPLES
+    )
+    command.set_defaults(run=predict.run)
+    command.add_argument("model", metavar="MODEL", help="a file that `pynn train` or `model.save` wrote")
+    command.add_argument("images", metavar="IMAGE", nargs="+", help="a PNG, JPEG, GIF, BMP, TIFF, WebP or PNM file")
+    command.add_argument(
+        "--invert", choices=("auto", "yes", "no"), default="auto",
+        help="the data sets are light on dark; auto inverts grey pictures whose border is light (default: auto)",
+    )  # fmt: skip
+
+
+def _add_data(command: Any) -> None:
+    command.add_argument(
+        "--data", metavar="FOLDER", help="where the files of mnist and fashion_mnist are (default: $PYNN_DATA)"
+    )
+
+
+def _add_threads(command: Any) -> None:
+    command.add_argument(
+        "--threads", metavar="N", type=_count, help="for the native kernels (default: $OMP_NUM_THREADS, else all cores)"
+    )
+
+
+def _dataset(text: str) -> str:
+    name = text.lower().replace("-", "_")
+    if name not in datasets.names():
+        raise argparse.ArgumentTypeError(
+            f"there is no data set {text!r}; expected one of {', '.join(datasets.names())}"
+        )
+    return name
+
+
+def _widths(text: str) -> tuple[int, ...]:
+    if text.strip().lower() in ("", "none"):
+        return ()
+    try:
+        return tuple(_count(part) for part in text.split(","))
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(
+            f"expected widths of at least 1, such as 512 or 512,512, or none; got {text!r}"
+        ) from None
+
+
+def _checked(convert: Callable[[str], T], fits: Callable[[T], bool], expected: str) -> Callable[[str], T]:
+    """A reader of an option's value that accepts what `fits`."""
+
+    def read(text: str) -> T:
+        try:
+            value = convert(text)
+        except ValueError:
+            value = None
+        if value is None or not fits(value):
+            raise argparse.ArgumentTypeError(f"expected {expected}; got {text!r}")
+        return value
+
+    return read
+
+
+_count = _checked(int, lambda value: 1 <= value <= sys.maxsize, "a whole number of at least 1")
+_seed = _checked(int, lambda value: 0 <= value < 2**64, "a whole number 0 .. 2^64 - 1")
+_share = _checked(float, lambda value: 0 <= value < 1, "a number of at least 0 and below 1")
+_positive = _checked(float, lambda value: 0 < value < math.inf, "a number above 0")
+_not_negative = _checked(float, lambda value: 0 <= value < math.inf, "a number of at least 0")

@@ -1,0 +1,168 @@
+"""`pynn train`: check everything, train, measure on the test part, write the model and its picture."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import pynn
+from pynn import data, datasets, kernels, optimizers
+from pynn.datasets import Dataset, Split
+from pynn.optimizers import Optimizer
+
+from . import presets
+from .decay import LinearDecay
+from .models import set_threads
+
+HELD_OUT = 2  # purpose of random numbers, beside data.WEIGHTS and data.ORDER
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train as the options say; return the exit code."""
+    presets.fill(options)
+    path = Path(options.output or f"{options.dataset}.safetensors")
+    picture = path.with_suffix(".png") if options.plot else None
+    _check_output(path, picture)
+    set_threads(options.threads)
+    dataset = datasets.load(options.dataset, options.data)
+    training, validation = _split(dataset.train, options.validation, options.seed)
+    data.check_batch_size(options.batch_size, len(training[0]))
+    model, optimizer = _network(options, dataset), _optimizer(options, len(training[0]))
+    if not options.quiet:
+        _print_header(options, model, (training, validation, dataset.test))
+    try:
+        history = model.fit(
+            *training,
+            validation=validation,
+            optimizer=optimizer,
+            epochs=options.epochs,
+            batch_size=options.batch_size,
+            penalty=pynn.L2(options.l2) if options.l2 else None,
+            progress=False if options.quiet else "auto",
+        )
+        accuracy = model.evaluate(*dataset.test)["accuracy"]
+    except KeyboardInterrupt:
+        return _interrupted(model, path)
+    model.notes["test_accuracy"] = accuracy
+    model.save(path)
+    drawn = _draw(picture, model, history, dataset, options.quiet) if picture else ""
+    if not options.quiet:
+        print(f"wrote {path}{drawn}")
+    print(f"test accuracy {accuracy:.4f}")
+    return 0
+
+
+def _check_output(path: Path, picture: Path | None) -> None:
+    """Find out now, not after the training, whether the files can be written."""
+    if path.suffix != ".safetensors":
+        raise ValueError(f"--output: expected a name that ends in .safetensors, got {str(path)!r}")
+    for file in filter(None, (path, picture)):
+        if file.is_dir():
+            raise ValueError(f"{file} is a folder, but a file is to be written there; choose another --output")
+        if file.exists() and not os.access(file, os.W_OK):
+            raise ValueError(f"{file} is write-protected; choose another --output")
+    if not path.parent.is_dir():
+        raise ValueError(f"the folder {path.parent} does not exist; make it first, or choose another --output")
+    probe = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as cause:
+        raise ValueError(f"cannot write {path} ({cause.strerror}); choose another --output") from cause
+
+
+def _network(options: argparse.Namespace, dataset: Dataset) -> pynn.Sequential:
+    """The built model, with what the other commands need to know in its notes."""
+    layers: list[pynn.Layer] = [pynn.Flatten()]
+    for width in options.layers:
+        layers.append(pynn.Affine(width))
+        if options.batchnorm:
+            layers.append(pynn.BatchNorm())
+        layers.append(presets.ACTIVATIONS[options.activation]())
+        if options.dropout:
+            layers.append(pynn.Dropout(options.dropout))
+    layers.append(pynn.Affine(len(dataset.classes)))
+    model = pynn.Sequential(*layers, seed=options.seed, dtype=options.dtype)
+    shape = dataset.train[0].shape[1:]
+    model.build(shape)
+    model.notes.update(dataset=dataset.name, classes=list(dataset.classes), image_shape=list(shape))
+    return model
+
+
+def _optimizer(options: argparse.Namespace, samples: int) -> Optimizer:
+    chosen = optimizers.optimizer(options.optimizer)
+    chosen.learning_rate = options.learning_rate
+    return LinearDecay(chosen, options.epochs * -(-samples // options.batch_size)) if options.decay else chosen
+
+
+def _split(part: Split, share: float, seed: int) -> tuple[Split, Split | None]:
+    """The training part without, and with only, a share of every class, drawn by the seed."""
+    x, y = part
+    held_out: NDArray[np.bool_] = np.zeros(len(y), bool)
+    random = data.generator(seed, 0, HELD_OUT)
+    for label in np.unique(y):
+        places = random.permutation(np.flatnonzero(y == label))
+        held_out[places[: min(round(len(places) * share), len(places) - 1)]] = True
+    if not held_out.any():
+        return part, None
+    return (x[~held_out], y[~held_out]), (x[held_out], y[held_out])
+
+
+def _print_header(options: argparse.Namespace, model: pynn.Sequential, parts: tuple[Split | None, ...]) -> None:
+    info = pynn.info()
+    if info.backend == "numpy" and not os.environ.get("PYNN_BACKEND"):
+        print(f"pynn runs on NumPy: {kernels.why_not_native()}", file=sys.stderr)
+    runs = f"native kernels, instruction set {info.isa}, {_several(info.vector_threads, 'thread')}"
+    print(f"pynn {info.version}, {runs if info.backend == 'native' else f'NumPy {info.numpy}'}")
+    sizes = [0 if part is None else len(part[0]) for part in parts]
+    shape = "x".join(map(str, model.input_shape))
+    print(
+        f"{options.dataset}: {sizes[0]:,} images to train on, {sizes[1]:,} for validation (val_), "
+        f"{sizes[2]:,} to test, {shape} pixels\n\n{model.summary()}\n"
+    )
+    settings = [
+        f"{options.optimizer}, learning rate {options.learning_rate:g}{' falling to 0' if options.decay else ''}",
+        *([f"L2 {options.l2:g}"] if options.l2 else []),
+        f"batch size {options.batch_size}",
+        _several(options.epochs, "epoch"),
+    ]
+    print(", ".join(settings), flush=True)
+
+
+def _several(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
+def _interrupted(model: pynn.Sequential, path: Path) -> int:
+    if model.context.step:
+        model.save(path)
+        done = f"{_several(model.epoch, 'epoch')}, {_several(model.context.step, 'step')}"
+        trained = f"the model as trained so far ({done}) is in {path}"
+    else:
+        trained = "nothing was trained and nothing written"
+    print(f"pynn: interrupted; {trained}", file=sys.stderr)
+    return 130
+
+
+def _draw(picture: Path, model: pynn.Sequential, history: pynn.History, dataset: Dataset, quiet: bool) -> str:
+    """Write the picture and return " and NAME"; a picture that fails must not take the result with it."""
+    try:
+        from pynn import plot  # here: matplotlib is slow to import, and may be missing
+    except ImportError as missing:
+        if not quiet:
+            print(f"no picture: {missing}")
+        return ""
+    images, labels = dataset.test
+    probabilities = model.predict_proba(images)
+    figure = plot.report(history, images, labels, probabilities.argmax(axis=1), dataset.classes, probabilities)
+    try:
+        plot.save(figure, picture)
+    except OSError as cause:
+        print(f"pynn: no picture: {cause}", file=sys.stderr)
+        return ""
+    return f" and {picture}"

@@ -1,0 +1,208 @@
+"""Pictures of a training run: its curves, and samples that the model misreads. Needs matplotlib (extra `plot`).
+
+Figures are objects of their own: no pyplot, no window, no global state. Knows arrays and names alone, no models.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+try:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, FigureBase
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+    from matplotlib.ticker import MaxNLocator
+except ModuleNotFoundError as cause:
+    raise ImportError('pictures need matplotlib: pip install "pynn-cpu[plot]"') from cause
+
+__all__ = ["history", "misread", "report", "save"]
+
+Array = NDArray[Any]
+
+WIDTH = 10.0  # inches, of every figure
+CURVES_HEIGHT = 3.9
+COLUMNS = 6  # of the strip of samples
+TILE_HEIGHT = 1.8  # of a sample with its caption
+TITLE_HEIGHT = 0.55
+
+
+def history(history: Mapping[str, Sequence[float]]) -> Figure:
+    """Curves of loss and accuracy side by side, over the epochs; of validation too, where it was measured.
+
+    history: what `model.fit` returns, or any mapping with "loss" and "accuracy" (and "val_loss", "val_accuracy").
+    Raises ValueError when it holds no epoch.
+    """
+    figure = _figure(CURVES_HEIGHT)
+    _draw_curves(figure, history)
+    return figure
+
+
+def misread(
+    images: ArrayLike,
+    labels: ArrayLike,
+    predictions: ArrayLike,
+    classes: Sequence[str],
+    probabilities: ArrayLike | None = None,
+    limit: int = 12,
+) -> Figure:
+    """A strip of samples whose prediction is not their label, each with "true → predicted".
+
+    images: (N, H, W), (N, H, W, 1) or (N, H, W, 3). labels, predictions: (N,), numbers of `classes`, their names.
+    probabilities: (N, C); with them, the mistakes that the model was surest of come first, else the order is kept.
+    limit: show at most so many (default 12). Raises ValueError for arrays that do not fit each other.
+    """
+    strip = _Strip(images, labels, predictions, classes, probabilities, limit)
+    figure = _figure(strip.height)
+    strip.draw(figure)
+    return figure
+
+
+def report(
+    history: Mapping[str, Sequence[float]],
+    images: ArrayLike,
+    labels: ArrayLike,
+    predictions: ArrayLike,
+    classes: Sequence[str],
+    probabilities: ArrayLike | None = None,
+    limit: int = 12,
+) -> Figure:
+    """One picture of a run: the curves of `history` above the strip of `misread`."""
+    strip = _Strip(images, labels, predictions, classes, probabilities, limit)
+    figure = _figure(CURVES_HEIGHT + strip.height)
+    grid = figure.add_gridspec(2, 1, height_ratios=[CURVES_HEIGHT, strip.height])
+    _draw_curves(figure.add_subfigure(grid[0]), history)
+    strip.draw(figure.add_subfigure(grid[1]))
+    return figure
+
+
+def save(figure: Figure, path: str | os.PathLike[str]) -> None:
+    """Write the figure; the ending of the name says what kind: .png, .svg, .pdf and what else matplotlib writes.
+
+    Raises ValueError for another ending, FileNotFoundError where the folder does not exist.
+    """
+    file = Path(path)
+    endings = [f".{kind}" for kind in sorted(figure.canvas.get_supported_filetypes())]
+    if file.suffix.lower() not in endings:
+        got = repr(file.suffix) if file.suffix else "no ending"
+        raise ValueError(f"{file}: expected a name that ends in one of {', '.join(endings)}, got {got}")
+    if file.is_dir():
+        raise IsADirectoryError(f"{file} is a folder, expected the name of a file")
+    if not file.parent.is_dir():
+        raise FileNotFoundError(f"cannot write {file}: the folder {file.parent} does not exist")
+    figure.savefig(file, dpi=120)
+
+
+def _figure(height: float) -> Figure:
+    return Figure(figsize=(WIDTH, height), layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08, wspace=0.03))
+
+
+def _draw_curves(into: FigureBase, history: Mapping[str, Sequence[float]]) -> None:
+    measures = [name for name in ("loss", "accuracy") if name in history and len(history[name])]
+    if not measures:
+        raise ValueError("the history holds no epoch, so there is nothing to draw; fit the model for at least one")
+    for axes, name in zip(np.ravel(into.subplots(1, len(measures), squeeze=False)), measures, strict=True):
+        for key, label in ((name, "training"), (f"val_{name}", "validation")):
+            if key in history:
+                _draw_curve(axes, history[key], label)
+        axes.set(xlabel="epoch", ylabel=name)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+        if len(axes.lines) > 1:
+            axes.legend(frameon=False)
+
+
+def _draw_curve(axes: Axes, values: Sequence[float], label: str) -> None:
+    epochs = np.arange(1, len(values) + 1)
+    axes.plot(epochs, values, marker="o", markersize=4 if len(values) <= 40 else 0, linewidth=1.6, label=label)
+
+
+class _Strip:
+    """The misread samples of a data set, chosen and ready to be drawn into a figure."""
+
+    def __init__(
+        self,
+        images: ArrayLike,
+        labels: ArrayLike,
+        predictions: ArrayLike,
+        classes: Sequence[str],
+        probabilities: ArrayLike | None,
+        limit: int,
+    ) -> None:
+        self.images, self.labels, self.predictions = _pictures(images), np.asarray(labels), np.asarray(predictions)
+        self.classes = [str(name) for name in classes]
+        self.sure: Array | None = None if probabilities is None else np.asarray(probabilities)
+        self._check()
+        wrong = np.flatnonzero(self.labels != self.predictions)
+        self.wrong = len(wrong)
+        if self.sure is not None:
+            self.sure = self.sure.max(axis=1)
+            wrong = wrong[np.argsort(-self.sure[wrong], kind="stable")]
+        self.chosen = wrong[: max(limit, 0)]
+        self.rows = math.ceil(len(self.chosen) / COLUMNS)
+        self.height = TITLE_HEIGHT + TILE_HEIGHT * self.rows
+
+    def _check(self) -> None:
+        sizes = {"labels": self.labels.shape, "predictions": self.predictions.shape}
+        for name, shape in sizes.items():
+            if shape != (len(self.images),):
+                raise ValueError(f"{name} has shape {shape}, expected ({len(self.images)},), one for each image")
+        if self.sure is not None and self.sure.shape != (len(self.images), len(self.classes)):
+            raise ValueError(
+                f"probabilities has shape {self.sure.shape}, expected ({len(self.images)}, {len(self.classes)}), "
+                "a row for each image and a column for each class"
+            )
+        for name, numbers in (("labels", self.labels), ("predictions", self.predictions)):
+            if numbers.size and (numbers.min() < 0 or numbers.max() >= len(self.classes)):
+                raise ValueError(
+                    f"{name} has numbers from {numbers.min()} to {numbers.max()}, but there are names for "
+                    f"0..{len(self.classes) - 1}"
+                )
+
+    def draw(self, into: FigureBase) -> None:
+        into.suptitle(self._title(), x=0.012, horizontalalignment="left", fontsize=12)
+        if not self.rows:
+            return
+        grid = np.ravel(into.subplots(self.rows, COLUMNS, squeeze=False))
+        for axes in grid:
+            axes.set_axis_off()
+        for axes, place in zip(grid, self.chosen, strict=False):
+            image = self.images[place]
+            axes.imshow(image, cmap="gray", vmin=0, vmax=255 if image.dtype == np.uint8 else None)
+            axes.set_title(self._caption(place), fontsize=10)
+
+    def _title(self) -> str:
+        total = f"{len(self.images):,} samples"
+        if not self.wrong:
+            return f"None of {total} misread"
+        kind = "first" if self.sure is None else "surest"
+        shown = f", the {kind} {len(self.chosen)} shown" if len(self.chosen) < self.wrong else ""
+        key = "true → predicted" + ("" if self.sure is None else " (its probability)")
+        return f"{self.wrong:,} of {total} misread{shown}: {key}"
+
+    def _caption(self, place: int) -> str:
+        true, predicted = (_short(self.classes[numbers[place]]) for numbers in (self.labels, self.predictions))
+        gap = " " if len(true) + len(predicted) <= 8 else "\n"
+        share = "" if self.sure is None else f" ({self.sure[place]:.0%})"
+        return f"{true}{gap}→ {predicted}{share}"
+
+
+def _pictures(images: ArrayLike) -> Array:
+    """Images as imshow takes them: (N, H, W) or (N, H, W, 3)."""
+    array = np.asarray(images)
+    if array.ndim == 4 and array.shape[3] == 1:
+        array = array[..., 0]
+    if not (array.ndim == 3 or (array.ndim == 4 and array.shape[3] == 3)):
+        raise ValueError(f"images has shape {array.shape}, expected (N, H, W), (N, H, W, 1) or (N, H, W, 3)")
+    return array
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 12 else name[:11] + "…"

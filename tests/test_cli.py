@@ -1,0 +1,581 @@
+"""The command `pynn`: in this process through `pynn.cli.main`, and a few times as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pynn
+from pynn.cli import decay, evaluate, main, presets, train
+
+SMALL = ("--layers", "16", "--epochs", "2", "--no-plot")
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch, tmp_path):
+    """Every test works in an empty folder, sees none of the user's data and goes to no network."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYNN_DATA", raising=False)
+    monkeypatch.setitem(sys.modules, "pooch", None)
+
+
+@pytest.fixture
+def run(capsys):
+    """Run the command in this process; return its exit code, the lines of stdout, and those of stderr."""
+
+    def call(*arguments):
+        capsys.readouterr()
+        code = main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return code, out.splitlines(), err.splitlines()
+
+    return call
+
+
+@pytest.fixture
+def fails(run):
+    """Run the command, which must fail with one line on stderr; return what it says."""
+
+    def call(*arguments):
+        code, _, err = run(*arguments)
+        assert code == 2
+        assert len(err) == 1, err
+        assert err[0].startswith("pynn: error: ")
+        assert "Traceback" not in err[0]
+        return err[0].removeprefix("pynn: error: ")
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory):
+    """The file of a small model that reads the digits well."""
+    path = tmp_path_factory.mktemp("reader") / "reader.safetensors"
+    options = ("--layers", "64", "--dropout", "0", "--epochs", "10", "--batch-size", "32", "--no-plot", "--quiet")
+    assert main(["train", *options, "--output", str(path)]) == 0
+    return path
+
+
+def process(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "pynn", *map(str, arguments)], capture_output=True, text=True, timeout=120, **options
+    )
+
+
+# train
+
+
+def test_train_alone_learns_the_digits(run):
+    code, out, err = run("train")
+    assert code == 0
+    assert re.fullmatch(r"test accuracy 0\.\d{4}", out[-1])
+    assert float(out[-1].split()[-1]) >= 0.97
+    assert sum("val_accuracy" in line for line in err) == presets.PRESETS["digits"].epochs
+    model = pynn.load("digits.safetensors")
+    measured = model.evaluate(*pynn.datasets.digits().test)["accuracy"]
+    assert out[-1] == f"test accuracy {measured:.4f}"
+    assert model.notes == {
+        "dataset": "digits",
+        "classes": list("0123456789"),
+        "image_shape": [8, 8, 1],
+        "test_accuracy": measured,
+    }
+
+
+def test_train_draws_a_picture_where_matplotlib_is(run):
+    pytest.importorskip("matplotlib")
+    _, out, _ = run("train", *SMALL[:-1], "--output", "a.safetensors")
+    assert Path("a.png").read_bytes().startswith(b"\x89PNG")
+    assert out[-2] == "wrote a.safetensors and a.png"
+
+
+def test_train_says_how_to_get_matplotlib(run, monkeypatch):
+    for name in ("matplotlib", "matplotlib.axes"):
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.delitem(sys.modules, "pynn.plot", raising=False)
+    monkeypatch.delattr(pynn, "plot", raising=False)
+    code, out, _ = run("train", *SMALL[:-1])
+    assert code == 0
+    assert out[-3] == 'no picture: pictures need matplotlib: pip install "pynn-cpu[plot]"'
+    assert out[-2] == "wrote digits.safetensors"
+    assert out[-1].startswith("test accuracy")
+
+
+def test_a_picture_that_fails_does_not_take_the_result_along(run, monkeypatch):
+    plot = pytest.importorskip("pynn.plot", exc_type=ImportError)
+
+    def full(figure, path):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(plot, "save", full)
+    code, out, err = run("train", *SMALL[:-1])
+    assert code == 0
+    assert out[-1].startswith("test accuracy")
+    assert "no picture" in err[-1]
+
+
+def test_train_says_what_runs(run):
+    _, out, _ = run("train", *SMALL)
+    assert out[0].startswith(f"pynn {pynn.__version__}, ")
+    assert ("native" if pynn.info().backend == "native" else "NumPy") in out[0]
+    sizes = [int(number) for number in re.findall(r"([\d,]+) (?:images|for|to)", out[1].replace(",", ""))]
+    assert sum(sizes) == 1797
+    assert any("Affine(units=16)" in line for line in out)
+    assert any("adam, learning rate 0.003 falling to 0, batch size 64, 2 epochs" in line for line in out)
+
+
+def test_train_says_why_it_runs_on_numpy(run, monkeypatch):
+    pynn.use_backend("numpy")
+    monkeypatch.setenv("PYNN_BACKEND", "numpy")
+    assert not any("NumPy" in line for line in run("train", *SMALL)[2])
+    monkeypatch.delenv("PYNN_BACKEND")
+    err = run("train", *SMALL)[2]
+    assert [line for line in err if "NumPy" in line] == [f"pynn runs on NumPy: {pynn.kernels.why_not_native()}"]
+    assert any("OMP_NUM_THREADS" in line for line in run("train", *SMALL, "--threads", 1)[2])
+
+
+def test_quiet_prints_the_last_line_alone(run):
+    code, out, err = run("train", *SMALL, "--quiet")
+    assert (code, len(out), err) == (0, 1, [])
+    assert out[0].startswith("test accuracy ")
+
+
+def test_the_same_seed_writes_the_same_file(run):
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        run("train", *SMALL, "--seed", seed, "--output", f"{name}.safetensors")
+    files = [Path(f"{name}.safetensors").read_bytes() for name in "abc"]
+    assert files[0] == files[1] != files[2]
+
+
+def test_the_same_file_at_any_number_of_threads(native):
+    written = []
+    for threads in "12":
+        done = process("train", *SMALL, "--quiet", env={**os.environ, "OMP_NUM_THREADS": threads})
+        assert done.returncode == 0, done.stderr
+        written.append(Path("digits.safetensors").read_bytes())
+    assert written[0] == written[1]
+
+
+def test_threads_are_set(run, native):
+    _, out, _ = run("train", *SMALL, "--threads", 1)
+    assert "1 thread" in out[0]
+    assert pynn.get_num_threads() == 1
+
+
+def test_options_reach_the_model(run):
+    run(
+        "train", "--layers", "12,7", "--activation", "tanh", "--dropout", "0.25", "--no-batchnorm", "--dtype", "float64",
+        "--epochs", 1, "--seed", 5, "--no-plot", "--output", "m.safetensors",
+    )  # fmt: skip
+    model = pynn.load("m.safetensors")
+    kinds = [repr(layer) for layer in model.layers]
+    assert kinds == [
+        "Flatten()",
+        *("Affine(units=12)", "Tanh()", "Dropout(rate=0.25)"),
+        *("Affine(units=7)", "Tanh()", "Dropout(rate=0.25)"),
+        "Affine(units=10)",
+    ]
+    assert (model.seed, model.dtype, model.epoch) == (5, np.float64, 1)
+
+
+@pytest.mark.parametrize("none", ["", "none"])
+def test_no_hidden_layers(run, none):
+    run("train", "--layers", none, "--epochs", 1, "--no-plot")
+    assert [layer.kind for layer in pynn.load("digits.safetensors").layers] == ["Flatten", "Affine"]
+
+
+@pytest.mark.parametrize("optimizer", presets.LEARNING_RATES)
+def test_every_optimizer_learns(run, optimizer):
+    _, out, _ = run("train", "--optimizer", optimizer, "--layers", 64, "--epochs", 5, "--no-plot")
+    assert float(out[-1].split()[-1]) > 0.85
+
+
+@pytest.mark.parametrize("activation", presets.ACTIVATIONS)
+def test_every_activation_learns(run, activation):
+    _, out, _ = run("train", "--activation", activation, "--layers", 64, "--epochs", 5, "--no-plot")
+    assert float(out[-1].split()[-1]) > 0.85
+
+
+def test_penalty_keeps_weights_small(run):
+    sizes = []
+    for strength in (0, 0.3):
+        run("train", *SMALL, "--l2", strength)
+        sizes.append(np.abs(pynn.load("digits.safetensors").tensors()["affine1.weight"]).mean())
+    assert sizes[1] < 0.8 * sizes[0]
+
+
+def test_without_validation_nothing_is_held_out(run):
+    _, out, err = run("train", *SMALL, "--validation", 0)
+    assert " 0 for validation" in out[1]
+    assert not any("val_" in line for line in err)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+def test_validation_is_a_share_of_every_class(share):
+    x = np.arange(300, dtype=np.uint8).reshape(300, 1, 1, 1)
+    y = np.repeat(np.arange(3), (50, 100, 150))
+    (x_train, y_train), (x_held, y_held) = train._split((x, y), share, seed=3)
+    assert sorted(np.concatenate((x_train, x_held)).ravel()) == sorted(x.ravel())
+    np.testing.assert_allclose(np.bincount(y_held), np.array([50, 100, 150]) * share, atol=1)
+    assert np.bincount(y_train, minlength=3).min() >= 1
+    again, other = train._split((x, y), share, seed=3)[1], train._split((x, y), share, seed=4)[1]
+    np.testing.assert_array_equal(again[0], x_held)
+    assert not np.array_equal(other[0], x_held)
+
+
+def test_the_learning_rate_falls_in_a_line():
+    model = pynn.Sequential(pynn.Affine(1))
+    model.build((2,))
+    optimizer = decay.LinearDecay(pynn.SGD(0.8), 4)
+    rates = []
+    for _ in range(5):
+        model.gradients[...] = 1
+        before = model.parameters.copy()
+        optimizer.step(model)
+        rates.append((before - model.parameters)[0])
+    np.testing.assert_allclose(rates, [0.8, 0.6, 0.4, 0.2, 0], rtol=1e-5)
+    assert model.context.step == 5
+
+
+def test_the_learning_rate_can_stay(run, monkeypatch):
+    seen = {}
+    fit = pynn.Sequential.fit
+
+    def spy(model, *arguments, **options):
+        seen[len(seen)] = fit(model, *arguments, **options)["learning_rate"]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pynn.Sequential, "fit", spy)
+    for option in ("--no-decay", "--decay"):
+        run("train", *SMALL, "--learning-rate", 0.01, option)
+    assert seen[0] == [0.01, 0.01]
+    assert 0.01 > seen[1][0] > seen[1][1] > 0
+
+
+# Ctrl-C
+
+
+def test_ctrl_c_saves_the_model_as_it_is(run, monkeypatch):
+    step, count = pynn.Sequential.train_step, iter(range(100))
+
+    def interrupted(self, *arguments):
+        if next(count) == 30:
+            raise KeyboardInterrupt
+        return step(self, *arguments)
+
+    monkeypatch.setattr(pynn.Sequential, "train_step", interrupted)
+    code, out, err = run("train", *SMALL)
+    assert code == 130
+    assert err[-1] == "pynn: interrupted; the model as trained so far (1 epoch, 30 steps) is in digits.safetensors"
+    assert not any(line.startswith("test accuracy") for line in out)
+    assert pynn.load("digits.safetensors").notes["dataset"] == "digits"
+    assert run("evaluate", "digits.safetensors")[0] == 0
+
+
+def test_ctrl_c_before_the_first_step_writes_nothing(run, monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pynn.Sequential, "train_step", interrupted)
+    assert run("train", *SMALL)[0::2] == (130, ["pynn: interrupted; nothing was trained and nothing written"])
+    monkeypatch.setattr(pynn.datasets, "load", interrupted)
+    assert run("train", *SMALL) == (130, [], ["pynn: interrupted"])
+    assert os.listdir() == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_ctrl_c_of_a_process():
+    command = [sys.executable, "-m", "pynn", "train", "--layers", "16", "--epochs", "100000"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as running:
+        while "epoch" not in running.stderr.readline():
+            assert running.poll() is None
+        running.send_signal(signal.SIGINT)
+        err = running.stderr.read().splitlines()
+        assert running.wait(60) == 130
+    assert err[-1].startswith("pynn: interrupted; the model as trained so far (")
+    assert pynn.load("digits.safetensors").epoch >= 1
+
+
+# Wrong input
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("cifar",), "there is no data set 'cifar'; expected one of digits, mnist, fashion_mnist"),
+        (("digits", "mnist"), "unrecognized arguments: mnist"),
+        (("--layers", "abc"), "argument --layers: expected widths of at least 1, such as 512 or 512,512, or none; got 'abc'"),
+        (("--layers", "0"), "argument --layers: expected widths"),
+        (("--layers", "5,,5"), "argument --layers: expected widths"),
+        (("--layers", "100000000,100000000"), "not enough memory"),
+        (("--layer", "5"), "--layer"),
+        (("--activation", "step"), "argument --activation: invalid choice: 'step'"),
+        (("--dropout", "1"), "argument --dropout: expected a number of at least 0 and below 1; got '1'"),
+        (("--dropout", "nan"), "argument --dropout"),
+        (("--dropout", "half"), "argument --dropout"),
+        (("--layers", "none", "--dropout", "7"), "argument --dropout"),
+        (("--validation", "1"), "argument --validation"),
+        (("--optimizer", "lion"), "argument --optimizer: invalid choice: 'lion'"),
+        (("--learning-rate", "-1"), "argument --learning-rate: expected a number above 0; got '-1'"),
+        (("--learning-rate", "0"), "argument --learning-rate"),
+        (("--learning-rate", "inf"), "argument --learning-rate"),
+        (("--l2", "-0.1"), "argument --l2: expected a number of at least 0"),
+        (("--epochs", "0"), "argument --epochs: expected a whole number of at least 1; got '0'"),
+        (("--epochs", "1.5"), "argument --epochs"),
+        (("--batch-size", "0"), "argument --batch-size"),
+        (("--batch-size", "5000"), "batch_size is 5000, but there are only 1295 samples"),
+        (("--batch-size", "1"), "use a batch_size of at least 2"),
+        (("--seed", "-1"), "argument --seed: expected a whole number 0 .. 2^64 - 1; got '-1'"),
+        (("--seed", str(2**64)), "argument --seed"),
+        (("--dtype", "float16"), "argument --dtype: invalid choice: 'float16'"),
+        (("--threads", "0"), "argument --threads"),
+        (("--output", "nowhere/m.safetensors"), "the folder nowhere does not exist; make it first"),
+        (("--output", "m.png"), "--output: expected a name that ends in .safetensors, got 'm.png'"),
+        (("--output", "folder.safetensors"), "folder.safetensors is a folder"),
+        (("--output", "drawn.safetensors"), "drawn.png is a folder"),
+        (("--output", "a" * 250 + ".safetensors"), "aaa"),
+        (("--learning-rate", "1e30", "--optimizer", "sgd", "--no-batchnorm"), "Lower the learning rate"),
+        (("mnist",), "MNIST is not there"),
+        (("mnist", "--data", "nowhere"), "MNIST is not there: expected in nowhere"),
+        (("fashion-mnist", "--data", "nowhere"), "Fashion-MNIST is not there"),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, tuple) else "",
+)  # fmt: skip
+def test_train_says_what_is_wrong(fails, arguments, message):
+    Path("folder.safetensors").mkdir()
+    Path("drawn.png").mkdir()
+    assert message in fails("train", *arguments)
+    assert sorted(os.listdir()) == ["drawn.png", "folder.safetensors"]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+def test_train_checks_first_that_it_may_write(fails):
+    Path("shut").mkdir(mode=0o500)
+    assert "cannot write" in fails("train", "--output", "shut/m.safetensors")
+    Path("kept.safetensors").touch(0o400)
+    assert "write-protected" in fails("train", "--output", "kept.safetensors")
+
+
+def test_a_full_disk_is_one_line(fails, monkeypatch):
+    def full(self, path):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(pynn.Sequential, "save", full)
+    assert fails("train", *SMALL, "--quiet") == "digits.safetensors: No space left on device"
+
+
+def test_a_bug_shows_its_traceback(monkeypatch):
+    def bug(*arguments):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(pynn.datasets, "load", bug)
+    with pytest.raises(ZeroDivisionError):
+        main(["train"])
+
+
+# evaluate
+
+
+def test_evaluate_measures_the_test_part(run, reader):
+    model, (x, y) = pynn.load(reader), pynn.datasets.digits().test
+    code, out, err = run("evaluate", reader)
+    assert (code, err) == (0, [])
+    measured = model.evaluate(x, y)
+    assert out[-2:] == [f"test loss {measured['loss']:.4f}", f"test accuracy {measured['accuracy']:.4f}"]
+    rows = [line.split() for line in out if re.match(r"\d ", line)]
+    counts = np.array([[0 if cell == "." else int(cell) for cell in row[1:11]] for row in rows])
+    predictions = model.predict(x)
+    for true in range(10):
+        np.testing.assert_array_equal(counts[true], np.bincount(predictions[y == true], minlength=10))
+        assert rows[true][11] == f"{np.mean(predictions[y == true] == true):.4f}"
+    assert run("evaluate", reader, "digits", "--threads", 1)[1] == out
+
+
+def test_evaluate_takes_flat_models(run, digits):
+    x, y = digits.train
+    model = pynn.Sequential(pynn.Affine(10))
+    model.fit(x.reshape(len(x), -1), y, epochs=2, progress=False)
+    model.save("flat.safetensors")
+    _, out, _ = run("evaluate", "flat.safetensors", "digits")
+    x, y = digits.test
+    assert out[-1] == f"test accuracy {model.evaluate(x.reshape(len(x), -1), y)['accuracy']:.4f}"
+
+
+def test_table_of_long_names_and_absent_classes():
+    counts = np.array([[12345, 0, 1], [0, 0, 0], [2, 0, 2]])
+    assert evaluate.table(counts, ("T-shirt/top", "Bag", "Ankle boot")).splitlines() == [
+        "               predicted",
+        "true                 0      1      2  accuracy",
+        "----------------------------------------------",
+        "0 T-shirt/top    12345      .      1    0.9999",
+        "1 Bag                .      .      .         -",
+        "2 Ankle boot         2      .      2    0.5000",
+    ]
+
+
+@pytest.fixture
+def fake_mnist():
+    """A folder with a tiny MNIST of noise."""
+    folder = Path("data/mnist")
+    folder.mkdir(parents=True)
+    for part, count in (("train", 100), ("t10k", 20)):
+        pixels, labels = np.random.default_rng(0).integers(0, 256, (count, 28, 28), np.uint8), np.arange(count) % 10
+        for name, array in (("images-idx3", pixels), ("labels-idx1", labels.astype(np.uint8))):
+            sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
+            (folder / f"{part}-{name}-ubyte").write_bytes(bytes([0, 0, 8, array.ndim]) + sizes + array.tobytes())
+    return folder.parent
+
+
+def test_mnist_from_a_folder(run, fails, fake_mnist, reader, monkeypatch):
+    _, out, _ = run("train", "mnist", "--data", fake_mnist, *SMALL, "--batch-size", 30)
+    assert "mnist: 90 images to train on, 10 for validation (val_), 20 to test, 28x28x1 pixels" in out
+    assert pynn.load("mnist.safetensors").input_shape == (28, 28, 1)
+    monkeypatch.setenv("PYNN_DATA", str(fake_mnist))
+    assert run("evaluate", "mnist.safetensors")[1][-1] == out[-1]
+    message = "takes inputs of shape (8, 8, 1), but the images of mnist are (28, 28, 1)"
+    assert message in fails("evaluate", reader, "mnist")
+    (fake_mnist / "mnist/train-images-idx3-ubyte").write_bytes(b"damaged")
+    assert "not an IDX file" in fails("train", "mnist")
+
+
+@pytest.mark.skipif("PYNN_DATA" not in os.environ, reason="needs MNIST in PYNN_DATA")
+def test_real_mnist(run):
+    # PYNN_DATA is taken away from tests by the fixture `alone`, so it is given as an option.
+    _, out, _ = run("train", "mnist", "--data", DATA, "--layers", 32, "--dropout", 0, "--epochs", 1, "--no-plot")
+    assert float(out[-1].split()[-1]) > 0.93
+
+
+DATA = os.environ.get("PYNN_DATA", "")
+
+
+def test_evaluate_wants_to_know_the_data_set(fails):
+    model = pynn.Sequential(pynn.Flatten(), pynn.Affine(10))
+    model.build((8, 8, 1))
+    for notes in ({}, {"dataset": "cifar"}, {"dataset": ["digits"]}):
+        model.notes = notes
+        model.save("m.safetensors")
+        assert "name a data set: digits, mnist, fashion_mnist" in fails("evaluate", "m.safetensors")
+
+
+def test_evaluate_refuses_models_for_something_else(fails):
+    for outputs, shape, message in (
+        (3, (8, 8, 1), "tells 3 classes apart"),
+        (10, (8, 4, 2, 1), "takes inputs of shape"),
+    ):
+        model = pynn.Sequential(pynn.Flatten(), pynn.Affine(outputs))
+        model.build(shape)
+        model.save("m.safetensors")
+        assert message in fails("evaluate", "m.safetensors", "digits")
+
+
+def test_damaged_model_files(fails, reader):
+    whole = reader.read_bytes()
+    damaged = {
+        "empty": b"",
+        "cut": whole[: len(whole) // 2],
+        "noise": np.random.default_rng(0).bytes(5000),
+        "longer": whole + b"x",
+        "renamed": whole.replace(b"affine1.weight", b"affine9.weight"),
+        "foreign": whole.replace(b'\\"Affine\\"', b'\\"Evil__\\"'),
+    }
+    for name, content in damaged.items():
+        assert content != whole
+        path = Path(f"{name}.safetensors")
+        path.write_bytes(content)
+        for command in (("evaluate", path, "digits"), ("predict", path, "x.png")):
+            assert f"{name}.safetensors" in fails(*command)
+    assert "does not exist" in fails("evaluate", "nowhere.safetensors")
+    assert "is a folder" in fails("evaluate", ".")
+
+
+# The command itself
+
+
+@pytest.mark.parametrize("command", [(), ("train",), ("evaluate",), ("predict",), ("info",)])
+def test_help_reads_well(run, command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    code, out, err = run(*command, "--help")
+    assert (code, err) == (0, [])
+    assert out[0].startswith(" ".join(("usage: pynn", *command)))
+    assert max(map(len, out)) <= 80
+    if not command:
+        assert run() == (0, out, [])
+
+
+def test_help_shows_the_defaults(run):
+    text = " ".join(" ".join(run("train", "--help")[1]).split())
+    for shown in (
+        "(default: 512,512)",
+        "(default: relu)",
+        "(default: 0.5)",
+        "(default: adam)",
+        "(default: 10; digits: 20)",
+    ):
+        assert shown in text
+    assert presets.PRESETS.keys() == set(pynn.datasets.names())
+    assert presets.LEARNING_RATES.keys() == pynn.optimizers.OPTIMIZERS.keys()
+
+
+def test_version(run):
+    assert run("--version") == (0, [f"pynn {pynn.__version__}"], [])
+
+
+def test_info(run):
+    assert run("info") == (0, str(pynn.info()).splitlines(), [])
+
+
+def test_unknown_commands(fails):
+    assert "invalid choice: 'fly'" in fails("fly")
+    assert "unrecognized arguments: --fast" in fails("info", "--fast")
+    assert "required: MODEL" in fails("evaluate")
+    assert "required: IMAGE" in fails("predict", "m.safetensors")
+
+
+def test_info_as_a_process():
+    done = process("info")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[1].split()[1] == pynn.info().backend
+
+
+def test_errors_of_a_process():
+    done = process("train", "--epochs", "many")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes break otherwise there")
+def test_nobody_reads_the_output():
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([sys.executable, "-m", "pynn", "info"], stdout=write, stderr=subprocess.PIPE, timeout=60)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_output_that_cannot_be_written():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-m", "pynn", "info"], stdout=full, stderr=subprocess.PIPE, timeout=60)
+    assert (done.returncode, done.stderr) == (2, b"pynn: error: No space left on device\n")
+
+
+def test_names_that_the_terminal_cannot_show():
+    done = process("train", *SMALL, "--output", "zahl_ö→.safetensors", env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 0, done.stderr
+    assert os.listdir() == ["zahl_ö→.safetensors"]
+
+
+def test_the_command_loads_nothing_heavy():
+    code = "import sys; from pynn.cli import main; main(['info']); print([m for m in ('matplotlib', 'PIL', 'tqdm') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr

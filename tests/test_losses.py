@@ -1,0 +1,247 @@
+"""Losses: values, gradients, targets that do not fit, and losses that users write."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradients
+import numpy as np
+import pytest
+
+import pynn
+
+Points = tuple[np.ndarray, np.ndarray]
+
+
+class SquaredError(pynn.Loss):
+    """½·mean over N of |outputs - targets|², as a user writes it."""
+
+    def forward(self, outputs: np.ndarray, targets: np.ndarray) -> float:
+        self.difference = outputs - targets
+        return float(np.square(self.difference).sum() / (2 * len(outputs)))
+
+    def backward(self) -> np.ndarray:
+        return self.difference / len(self.difference)
+
+    def targets(self, y: Any, output_shape: tuple[int, ...]) -> np.ndarray:
+        return np.asarray(y, np.float32)
+
+    def correct(self, outputs: np.ndarray, targets: np.ndarray) -> int:
+        return int((np.abs(outputs - targets) < 0.5).all(axis=1).sum())
+
+
+# Softmax cross-entropy ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("rows", "classes"), [(1, 2), (5, 3), (7, 10), (3, 1)])
+def test_gradient_matches_central_differences(rows: int, classes: int, rng: np.random.Generator) -> None:
+    model = pynn.Sequential(pynn.Flatten(), dtype="float64")
+    labels = rng.integers(0, classes, rows)
+    gradients.check(model, pynn.SoftmaxCrossEntropy(), rng.normal(0, 2, (rows, classes)), labels)
+
+
+def test_gradient_through_a_network_matches_central_differences(rng: np.random.Generator) -> None:
+    model, x = gradients.smooth(
+        [pynn.Affine(5), pynn.BatchNorm(), pynn.ReLU(), pynn.Dropout(0.3), pynn.Affine(3)], (4,), samples=8
+    )
+    gradients.check(model, pynn.SoftmaxCrossEntropy(), x, rng.integers(0, 3, 8))
+
+
+@pytest.mark.parametrize("classes", [2, 10, 1000])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_loss_of_equal_logits_is_the_logarithm_of_the_number_of_classes(classes: int, dtype: str) -> None:
+    loss = pynn.SoftmaxCrossEntropy()
+    value = loss.forward(np.full((4, classes), 3.5, dtype), np.zeros(4, np.int64))
+    assert value == pytest.approx(np.log(classes), rel=1e-6 if dtype == "float32" else 1e-14)
+
+
+def test_known_values() -> None:
+    """Worked by hand: logits (0, ln 3) give the probabilities 1/4 and 3/4."""
+    loss = pynn.SoftmaxCrossEntropy()
+    logits = np.array([[0, np.log(3)], [0, np.log(3)]])
+    assert loss.forward(logits, np.array([0, 1])) == pytest.approx((np.log(4) + np.log(4 / 3)) / 2, rel=1e-15)
+    np.testing.assert_allclose(loss.backward(), np.array([[-3, 3], [1, -1]]) / 8, rtol=1e-14)
+    np.testing.assert_allclose(loss.probabilities(logits), [[0.25, 0.75]] * 2, rtol=1e-14)
+
+
+@pytest.mark.parametrize("shift", [1e6, -1e6])
+def test_adding_a_number_to_all_logits_changes_nothing(shift: float, rng: np.random.Generator) -> None:
+    loss, logits, labels = pynn.SoftmaxCrossEntropy(), rng.integers(-9, 9, (6, 4)) / 4, rng.integers(0, 4, 6)
+    value, gradient = loss.forward(logits, labels), loss.backward().copy()
+    assert loss.forward(logits + shift, labels) == value
+    np.testing.assert_array_equal(loss.backward(), gradient)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_extreme_logits_give_finite_losses_and_gradients(dtype: str) -> None:
+    loss = pynn.SoftmaxCrossEntropy()
+    logits = np.array([[1e4, -1e4, 0], [-1e4, 1e4, 0], [3e4, 3e4, -3e4]], dtype)
+    assert loss.forward(logits, np.array([0, 0, 2])) == pytest.approx((0 + 2e4 + 6e4 + np.log(2)) / 3, rel=1e-6)
+    np.testing.assert_allclose(loss.backward() * 3, [[0, 0, 0], [-1, 1, 0], [0.5, 0.5, -1]], atol=1e-6)
+
+
+def test_rows_of_the_gradient_sum_to_zero(rng: np.random.Generator) -> None:
+    loss = pynn.SoftmaxCrossEntropy()
+    loss.forward(rng.normal(0, 3, (50, 7)), rng.integers(0, 7, 50))
+    np.testing.assert_allclose(loss.backward().sum(axis=1), 0, atol=1e-16)
+
+
+def test_loss_and_gradient_are_torchs(rng: np.random.Generator, torch: Any) -> None:
+    logits, labels = rng.normal(0, 5, (20, 7)), rng.integers(0, 7, 20)
+    loss = pynn.SoftmaxCrossEntropy()
+    value = loss.forward(logits, labels)
+    t = torch.tensor(logits, requires_grad=True)
+    expected = torch.nn.functional.cross_entropy(t, torch.tensor(labels))
+    expected.backward()
+    assert value == pytest.approx(expected.item(), rel=1e-13)
+    np.testing.assert_allclose(loss.backward(), t.grad.numpy(), rtol=1e-12, atol=1e-16)
+    np.testing.assert_allclose(
+        loss.probabilities(logits), torch.softmax(t, dim=1).detach().numpy(), rtol=1e-12, atol=1e-16
+    )
+
+
+def test_predictions_are_the_largest_logits_and_probabilities_sum_to_1(rng: np.random.Generator) -> None:
+    loss, logits = pynn.SoftmaxCrossEntropy(), rng.normal(0, 3, (40, 6))
+    before = logits.copy()
+    probabilities = loss.probabilities(logits)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-14)
+    np.testing.assert_array_equal(loss.predict(logits), probabilities.argmax(axis=1))
+    assert loss.correct(logits, loss.predict(logits)) == 40
+    assert loss.correct(logits, (loss.predict(logits) + 1) % 6) == 0
+    np.testing.assert_array_equal(logits, before)
+
+
+def test_the_gradient_stays_that_of_the_last_forward_when_batch_sizes_change(rng: np.random.Generator) -> None:
+    loss = pynn.SoftmaxCrossEntropy()
+    for rows in (8, 3, 8):
+        logits, labels = rng.normal(size=(rows, 4)), rng.integers(0, 4, rows)
+        loss.forward(logits, labels)
+        expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        expected[np.arange(rows), labels] -= 1
+        np.testing.assert_allclose(loss.backward(), expected / rows, rtol=1e-12, atol=1e-16)
+
+
+def test_backward_before_forward_is_a_clear_error() -> None:
+    with pytest.raises(RuntimeError, match=r"SoftmaxCrossEntropy\.backward\(\) was called before forward"):
+        pynn.SoftmaxCrossEntropy().backward()
+
+
+# Targets ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "int32", "uint32", "int64", "uint64", ">i4", "bool"])
+def test_labels_of_every_integer_dtype_are_taken(dtype: str, rng: np.random.Generator) -> None:
+    loss, logits, labels = pynn.SoftmaxCrossEntropy(), rng.normal(size=(6, 3)), np.array([0, 1, 1, 0, 0, 1])
+    assert loss.forward(logits, labels.astype(dtype)) == loss.forward(logits, labels)
+
+
+@pytest.mark.parametrize("form", [list, tuple, lambda y: np.repeat(y, 2)[::2]])
+def test_labels_may_be_lists_and_strided(form: Any, points: Points) -> None:
+    model, expected = (pynn.Sequential(pynn.Affine(3)) for _ in range(2))
+    x, y = points
+    loss = pynn.SoftmaxCrossEntropy()
+    value = model.train_step(x, form(y), loss, pynn.SGD())
+    assert value == expected.train_step(x, y, loss, pynn.SGD())
+
+
+WRONG_TARGETS = {
+    "a label too high": (lambda y: y + 1, ValueError, r"y\[2\] is 3, expected a label of 0\.\.2: the model has 3"),
+    "a negative label": (lambda y: y - 1, ValueError, r"y\[0\] is -1, expected a label of 0\.\.2"),
+    "an enormous label": (lambda y: y.astype(np.uint64) + np.uint64(2**63), ValueError, r"y\[0\] is 922337203685477"),
+    "floats": (lambda y: y.astype(float), TypeError, r"y has dtype float64, expected integer class labels 0\.\.2"),
+    "strings": (lambda y: y.astype(str), TypeError, r"y has dtype <U\d+, expected integer class labels"),
+    "objects": (lambda y: np.array([None] * len(y)), TypeError, r"y has dtype object, expected integer"),
+    "one-hot rows": (lambda y: np.eye(3, dtype=int)[y], ValueError, r"y has shape \(30, 3\).*y\.argmax\(axis=1\)"),
+    "one-hot rows of floats": (lambda y: np.eye(3)[y], ValueError, r"y has shape \(30, 3\).*y\.argmax\(axis=1\)"),
+    "a column": (lambda y: y[:, None], ValueError, r"y has shape \(30, 1\).*y\.ravel\(\)"),
+    "a cube": (lambda y: y[:, None, None], ValueError, r"y has shape \(30, 1, 1\), expected class labels"),
+    "too few": (lambda y: y[:-1], ValueError, r"x has 30 samples but (validation )?y has 29, expected one target for"),
+    "one number": (lambda y: 1, ValueError, r"y is a single value, expected one target for each of the 30 samples"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG_TARGETS)
+@pytest.mark.parametrize("call", ["fit", "evaluate", "validation"])
+def test_targets_that_do_not_fit_are_refused_with_a_hint(case: str, call: str, points: Points) -> None:
+    change, error, message = WRONG_TARGETS[case]
+    x, y = points
+    model = pynn.Sequential(pynn.Affine(3))
+    calls = {
+        "fit": lambda y_wrong: model.fit(x, y_wrong, batch_size=10, progress=False),
+        "evaluate": lambda y_wrong: model.evaluate(x, y_wrong),
+        "validation": lambda y_wrong: model.fit(x, y, validation=(x, y_wrong), batch_size=10, progress=False),
+    }
+    with pytest.raises(error, match=("^validation.*" if call == "validation" else "^") + message):
+        calls[call](change(y))
+
+
+def test_outputs_that_are_no_logits_are_refused(points: Points) -> None:
+    model = pynn.Sequential(pynn.BatchNorm())
+    with pytest.raises(ValueError, match=r"outputs have shape \(N, 4, 1\), expected \(N, C\)"):
+        model.fit(points[0][:, :, None], points[1], batch_size=10, progress=False)
+    assert not model.built
+
+
+# By name, and own ones ----------------------------------------------------------------------------
+
+
+def test_a_loss_goes_by_its_name_too(points: Points) -> None:
+    models = [pynn.Sequential(pynn.Affine(3)) for _ in range(3)]
+    settings = [{"loss": "softmax_cross_entropy"}, {"loss": pynn.SoftmaxCrossEntropy()}, {}]
+    for model, setting in zip(models, settings, strict=True):
+        model.fit(*points, epochs=1, batch_size=10, progress=False, **setting)
+        np.testing.assert_array_equal(model.parameters, models[0].parameters)
+
+
+@pytest.mark.parametrize(
+    ("choice", "error", "message"),
+    [
+        ("hinge", ValueError, r"loss is 'hinge', expected one of softmax_cross_entropy"),
+        (pynn.SoftmaxCrossEntropy, TypeError, r"loss is <class .*expected .*; write SoftmaxCrossEntropy\(\)"),
+        (None, TypeError, r"loss is None, expected"),
+        (pynn.Adam(), TypeError, r"loss is Adam\(\), expected"),
+    ],
+)
+def test_what_is_no_loss_is_refused(choice: Any, error: type[Exception], message: str, points: Points) -> None:
+    with pytest.raises(error, match=message):
+        pynn.Sequential(pynn.Affine(3)).fit(*points, loss=choice, progress=False)
+
+
+def test_an_own_loss_trains_evaluates_and_predicts(rng: np.random.Generator) -> None:
+    x = rng.normal(size=(100, 3)).astype(np.float32)
+    y = x @ np.array([[1.0, 0], [2, -1], [0, 3]], np.float32) + 0.5
+    model = pynn.Sequential(pynn.Affine(2))
+    history = model.fit(
+        x,
+        y,
+        validation=(x, y),
+        loss=SquaredError(),
+        optimizer=pynn.Adam(0.05),
+        epochs=40,
+        batch_size=20,
+        progress=False,
+    )
+    assert history["loss"][-1] < 0.001 * history["loss"][0]
+    assert history["val_accuracy"][-1] == 1
+    np.testing.assert_allclose(model.layers[0].weight, [[1, 0], [2, -1], [0, 3]], atol=0.05)
+    np.testing.assert_allclose(model.predict(x), y, atol=0.2)
+    assert model.evaluate(x, y)["loss"] < 0.001
+    with pytest.raises(TypeError, match="SquaredError gives no probabilities"):
+        model.predict_proba(x)
+
+
+def test_an_own_loss_passes_the_gradient_check(rng: np.random.Generator) -> None:
+    model, x = gradients.smooth([pynn.Affine(4), pynn.Tanh(), pynn.Affine(2)], (3,))
+    gradients.check(model, SquaredError(), x, rng.normal(size=(6, 2)))
+
+
+@pytest.mark.parametrize("method", ["forward", "targets"])
+def test_a_missing_method_of_an_own_loss_is_named(method: str, points: Points) -> None:
+    class Half(pynn.Loss):
+        if method == "forward":
+
+            def targets(self, y: Any, output_shape: tuple[int, ...]) -> np.ndarray:
+                return np.asarray(y)
+
+    with pytest.raises(NotImplementedError, match=rf"Half has no {method}\("):
+        pynn.Sequential(pynn.Affine(3)).fit(*points, loss=Half(), batch_size=10, progress=False)
