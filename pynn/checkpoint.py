@@ -77,7 +77,8 @@ def load(path: str | os.PathLike[str], own: Iterable[type] = ()) -> Sequential:
     file = Path(path)
     description, tensors = _read(file)
     try:
-        model = _rebuild(description, {**KINDS, **{cls.__name__: cls for cls in own}})
+        held = sum(tensor.size for tensor in tensors.values())
+        model = _rebuild(description, {**KINDS, **{cls.__name__: cls for cls in own}}, held)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, MemoryError, RecursionError) as cause:
         raise ValueError(f"{file}: the model cannot be built from its description: {cause}") from cause
     _fill(model, tensors, file)
@@ -114,10 +115,12 @@ def _read(file: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     return description, tensors
 
 
-def _rebuild(description: Mapping[str, Any], kinds: Mapping[str, type]) -> Sequential:
+def _rebuild(description: Mapping[str, Any], kinds: Mapping[str, type], held: int) -> Sequential:
     parts = describe.from_data(description["layers"], kinds)
     model = Sequential(*parts, seed=description["seed"], dtype=description["dtype"])
+    model.context.limit = max(held, 100_000)  # a smaller surplus gets the more exact sentence of _fill
     model.build(tuple(description["input_shape"]))
+    model.context.limit = None
     for name in ("step", "epoch"):
         if type(description[name]) is not int or not 0 <= description[name] < 2**32:
             raise ValueError(f"{name} is {description[name]!r}, expected an integer of 0..2^32-1")

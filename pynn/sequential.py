@@ -7,6 +7,7 @@ import math
 import operator
 import os
 from collections.abc import Iterator
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,10 @@ class Sequential(Chain):
 
         Returns the output's shape. A model that is built is built anew, with new weights.
         """
-        shape = tuple(operator.index(size) for size in input_shape)
+        try:
+            shape = tuple(operator.index(size) for size in input_shape)
+        except TypeError:
+            raise TypeError(f"input_shape is {input_shape!r}, expected a tuple of integers") from None
         if self.context.owner is not self:
             return super().build(shape)
         if min(shape, default=1) < 1:
@@ -98,12 +102,16 @@ class Sequential(Chain):
 
     def _name_layers(self) -> None:
         counts: dict[str, int] = {}
-        taken: set[str] = set()
         for stream, layer in enumerate(self._inner()):
             layer.stream = stream
             base = layer.kind.lower()
             counts[base] = counts.get(base, 0) + 1
             layer.name = layer.name or f"{base}{counts[base]}"
+        self._expect_names()
+
+    def _expect_names(self) -> None:
+        taken: set[str] = set()
+        for layer in self._inner():
             if layer.name in taken:
                 raise ValueError(f"two layers are named {layer.name!r}; give one another name: layer.named('...')")
             taken.add(layer.name)
@@ -138,6 +146,10 @@ class Sequential(Chain):
             parameter.gradient = self.gradients[block].reshape(parameter.shape)
             setattr(layer, parameter.name, self.parameters[block].reshape(parameter.shape))
             setattr(layer, f"d{parameter.name}", parameter.gradient)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:  # what process pools pickle
+        vars(self).update(state)
+        self._bind()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Sequential:
         other = Layer.__new__(type(self))
@@ -198,6 +210,7 @@ class Sequential(Chain):
     def tensors(self) -> dict[str, Array]:
         """Views of every parameter and saved statistic by name: "affine1.weight", "batchnorm1.running_mean"."""
         self._built(self._parameters)
+        self._expect_names()  # somebody may have renamed one
         return {
             f"{layer.name}.{name}": getattr(layer, name)
             for layer in self._inner()
@@ -253,6 +266,10 @@ class Sequential(Chain):
             return super().backward(dy)
         if not self._forwarded:
             raise RuntimeError("backward(dy) was called before forward(x, training=True)")
+        if type(dy) is not np.ndarray or dy.dtype is not self.dtype or not dy.flags.c_contiguous:
+            dy = np.ascontiguousarray(dy, self.dtype)  # float64 targets make an own loss's gradient float64
+        if dy.shape != self.outputs.shape:
+            raise ValueError(f"dy has shape {dy.shape}, expected that of the outputs, {self.outputs.shape}")
         first = 0 if input_gradient else self._trained_from
         gradient: Array | None = dy
         skipping = self._active[self._trained_from] if self._trained_from < len(self._active) else None
@@ -269,6 +286,8 @@ class Sequential(Chain):
         Raises FloatingPointError, with parameters unchanged, when the loss is NaN or infinite.
         """
         value = loss.forward(self.forward(x, training=True), y)
+        if not isinstance(value, (float, Real)):
+            raise TypeError(f"{type(loss).__name__}.forward returned {type(value).__name__}, expected a number")
         if math.isfinite(value):
             self.backward(loss.backward())
             if penalty is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import struct
+import tracemalloc
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -335,6 +336,15 @@ def test_notes_that_are_no_plain_data_are_refused(points: Points, tmp_path: Path
     assert not list(tmp_path.iterdir())
 
 
+def test_layers_that_came_to_one_name_are_refused(points: Points, tmp_path: Path) -> None:
+    """In the file one of them would be lost."""
+    model = fitted(points, pynn.Affine(5))
+    model.layers[0].named("affine2")
+    with pytest.raises(ValueError, match=r"two layers are named 'affine2'"):
+        model.save(tmp_path / "m")
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_own_layer_that_keeps_no_arguments_is_refused(points: Points, tmp_path: Path) -> None:
     class Careless(Scale):
         def __init__(self, size: int) -> None:
@@ -569,6 +579,25 @@ def test_tensors_of_other_dtypes_are_refused(dtype: str, content: bytes, tmp_pat
     size = struct.unpack("<Q", content[:8])[0]
     header = content[8 : 8 + size].replace(b'"dtype":"F32"', f'"dtype":"{dtype}"'.encode())
     assert _gives_model_or_value_error(struct.pack("<Q", len(header)) + header + content[8 + size :], tmp_path)
+
+
+@pytest.mark.parametrize("place", ["units", "input_shape"])
+def test_no_memory_is_taken_for_numbers_that_the_file_does_not_hold(place: str, content: bytes, tmp_path: Path) -> None:
+    """A file of 2 kB that speaks of billions of weights must not fill the memory before it is refused."""
+    description, tensors = _parts(content)
+    if place == "units":
+        description["layers"][0]["arguments"]["units"] = 300_000
+    else:
+        description["input_shape"] = [300_000]
+    (tmp_path / "m").write_bytes(_whole(description, tensors))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=r"affine1|Affine"):
+            pynn.load(tmp_path / "m")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1e6
 
 
 def test_a_load_that_fails_does_not_hold_the_file(content: bytes, tmp_path: Path) -> None:

@@ -24,7 +24,9 @@ def run(
     if path is not None:
         inherited["PYTHONPATH"] = str(path)
     command = [sys.executable, "-W", warnings, "-c", code]
-    return subprocess.run(command, capture_output=True, text=True, env={**inherited, **env}, cwd=path or PACKAGE.parent, timeout=60)
+    return subprocess.run(
+        command, capture_output=True, text=True, env={**inherited, **env}, cwd=path or PACKAGE.parent, timeout=60
+    )
 
 
 def copy(folder: Path) -> Path:

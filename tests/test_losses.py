@@ -230,6 +230,50 @@ def test_an_own_loss_trains_evaluates_and_predicts(rng: np.random.Generator) -> 
         model.predict_proba(x)
 
 
+GRADIENT_FORMS = {
+    "float64, as NumPy makes it of float64 targets": lambda dy: dy.astype(np.float64),
+    "Fortran order": np.asfortranarray,
+    "strided": lambda dy: np.repeat(dy, 2, axis=1)[:, ::2],
+    "read-only": lambda dy: np.frombuffer(dy.tobytes(), dy.dtype).reshape(dy.shape),
+    "big-endian": lambda dy: dy.astype(">f4"),
+}
+
+
+@pytest.mark.parametrize("form", GRADIENT_FORMS)
+@pytest.mark.parametrize("last", [[], [pynn.BatchNorm]], ids=["affine", "batchnorm"])
+def test_the_gradient_of_an_own_loss_may_have_any_form(form: str, last: list[Any], points: Points) -> None:
+    class Formed(SquaredError):
+        def backward(self) -> np.ndarray:
+            return GRADIENT_FORMS[form](super().backward())
+
+    models = []
+    for loss in (SquaredError(), Formed()):
+        model = pynn.Sequential(pynn.Affine(2), *[make() for make in last])
+        model.fit(points[0], points[0][:, :2], loss=loss, epochs=2, batch_size=10, progress=False)
+        models.append(model)
+    np.testing.assert_array_equal(models[0].parameters, models[1].parameters)
+
+
+@pytest.mark.parametrize("change", [np.transpose, lambda dy: dy[:5], lambda dy: dy[:, :1], np.sum])
+def test_a_gradient_of_another_shape_than_the_outputs_is_refused(change: Any, points: Points) -> None:
+    model = pynn.Sequential(pynn.BatchNorm())
+    model.forward(points[0], training=True)
+    with pytest.raises(ValueError, match=r"dy has shape .*, expected .*\(30, 4\)"):
+        model.backward(change(np.ones((30, 4), np.float32)))
+
+
+@pytest.mark.parametrize("value", [np.ones(3), "1", None])
+def test_a_loss_that_is_no_number_is_an_error_that_names_it(value: Any, points: Points) -> None:
+    class Unfinished(SquaredError):
+        def forward(self, outputs: np.ndarray, targets: np.ndarray) -> Any:
+            super().forward(outputs, targets)
+            return value
+
+    model = pynn.Sequential(pynn.Affine(4))
+    with pytest.raises(TypeError, match=r"Unfinished.*expected a number"):
+        model.fit(points[0], points[0], loss=Unfinished(), batch_size=10, progress=False)
+
+
 def test_an_own_loss_passes_the_gradient_check(rng: np.random.Generator) -> None:
     model, x = gradients.smooth([pynn.Affine(4), pynn.Tanh(), pynn.Affine(2)], (3,))
     gradients.check(model, SquaredError(), x, rng.normal(size=(6, 2)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -227,14 +228,18 @@ def test_building_anew_forgets_the_training(points: Points) -> None:
         ([pynn.Affine(3)], (), r"layer 0 \(Affine\): expected vectors"),
         ([pynn.BatchNorm()], (), r"layer 0 \(BatchNorm\): expected inputs with features.*\(N, 1\)"),
         ([pynn.Affine(3)], (0,), r"input_shape is \(0,\), expected sizes of at least 1"),
+        ([pynn.Affine(3)], 4, r"input_shape is 4, expected a tuple of integers"),
+        ([pynn.Affine(3)], "4", r"input_shape is '4', expected a tuple of integers"),
+        ([pynn.Affine(3)], (4.0,), r"input_shape is \(4\.0,\), expected a tuple of integers"),
+        ([pynn.Affine(3)], None, r"input_shape is None, expected a tuple of integers"),
         ([pynn.Flatten()], (3, -1), r"input_shape is \(3, -1\), expected sizes of at least 1"),
     ],
 )  # fmt: skip
 def test_shapes_that_a_layer_cannot_take_are_refused_with_its_place(
-    layers: list[pynn.Layer], input_shape: tuple[int, ...], message: str
+    layers: list[pynn.Layer], input_shape: Any, message: str
 ) -> None:
     model = pynn.Sequential(*layers)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         model.build(input_shape)
     assert not model.built
 
@@ -380,6 +385,22 @@ def test_a_copied_model_works_and_leaves_the_first_one_alone(points: Points) -> 
     model.fit(*points, epochs=2, batch_size=10, progress=False)
     for name, value in model.tensors().items():
         np.testing.assert_array_equal(other.tensors()[name], value)
+
+
+def test_a_pickled_model_works_or_says_that_it_does_not(points: Points) -> None:
+    """Process pools pickle what they are given: no model may come out whose weights are not its parameters."""
+    model = network()
+    model.fit(*points, epochs=2, batch_size=10, progress=False)
+    try:
+        other = pickle.loads(pickle.dumps(model))
+    except TypeError as error:
+        assert "save" in str(error)  # noqa: PT017 (either is right)
+        return
+    for one in (model, other):
+        one.fit(*points, epochs=2, batch_size=10, progress=False)
+    for name, value in model.tensors().items():
+        np.testing.assert_array_equal(other.tensors()[name], value)
+    np.testing.assert_array_equal(other.parameters, model.parameters)
 
 
 # Fusion -------------------------------------------------------------------------------------------

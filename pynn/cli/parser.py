@@ -20,10 +20,10 @@ T = TypeVar("T")
 DESCRIPTION = "Train neural networks fast on ordinary CPUs."
 EXAMPLES = """\
 examples:
-  pynn train                                   learn the built-in digits, in seconds
-  pynn evaluate digits.safetensors             measure the model on the digits held out for testing
+  pynn train                                   learn the built-in digits
+  pynn evaluate digits.safetensors             measure the model on test data
   pynn predict digits.safetensors seven.png    read a picture
-  pynn info                                    version, backend, instruction set, threads
+  pynn info                                    show what pynn runs on
 
 `pynn COMMAND --help` tells more about each."""
 
@@ -32,11 +32,12 @@ Train a network on a data set. Writes the model, and a picture of the learning
 curves and of misread samples (needs matplotlib: pip install "pynn-cpu[plot]").
 
 A part of the training data is held out for validation and measured after each
-epoch: val_loss, val_accuracy. The last line, "test accuracy 0.9778", is measured
-on the test part, which has no influence on the training.
+epoch: val_loss, val_accuracy. The last line, "test accuracy 0.9778", is of the
+test part, which has no influence on the training.
 
-The same seed writes the same model, byte for byte. Ctrl-C stops, and saves the
-model as trained so far."""
+The same seed writes the same model, byte for byte, with any number of threads
+(on NumPy: with the same number). Ctrl-C stops, and saves the model as trained
+so far."""
 TRAIN_EXAMPLES = """\
 examples:
   pynn train

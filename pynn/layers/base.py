@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -27,6 +28,7 @@ class Context:
     step: int = 0  # optimizer steps taken; with seed and a layer's stream it determines every random mask
     dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.float32))
     owner: object = None  # the model that holds the flat vector
+    limit: int | None = None  # numbers in the file that is being loaded: a layer cannot have more
 
 
 @dataclass(eq=False)
@@ -120,6 +122,8 @@ class Layer:
 
         initializer: zeros by default. penalized: whether L1 and L2 penalties count them (biases do not).
         """
+        if self.context.limit is not None and math.prod(shape) > self.context.limit:
+            raise ValueError(f"{name} would have the shape {tuple(shape)}, more numbers than the file holds")
         taken = {*self.state, *(word for one in self.declared for word in (one.name, f"d{one.name}"))}
         if not name.isidentifier() or hasattr(Layer, name) or {name, f"d{name}"} & taken:
             raise ValueError(f"a parameter cannot be named {name!r}: expected a name that is not taken yet")
