@@ -2,6 +2,7 @@
 #include <cstdlib>
 
 #include "bindings/check.h"
+#include "threads.h"
 
 PYBIND11_MODULE(_native, module) {
     using namespace pynn;

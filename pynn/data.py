@@ -121,7 +121,7 @@ def batches(
     x (N, ...): converted to dtype, uint8 pixels to 0..1. y (N, ...): taken as it is. batch_size: 1..N.
     seed: None for the order of the data, else shuffled as a function of (seed, epoch).
     drop_single: leave out a last batch of one sample (batch normalization cannot train on it).
-    reuse: give the same two arrays again and again, for loops that keep none of them.
+    reuse: give the same x array again and again, for loops that do not keep it.
     Raises ValueError for empty data, for x and y of different lengths, for a batch_size that is not 1..N.
     """
     x, y = samples("x", x), np.asarray(y)

@@ -87,7 +87,7 @@ def to_data(value: Any, bases: tuple[type, ...]) -> Any:
         return {str(key): to_data(item, bases) for key, item in value.items()}
     if isinstance(value, bases):
         positional, named = arguments(value)
-        parts = {"name": getattr(value, "name", ""), "items": positional, "arguments": named}
+        parts = {"name": getattr(value, "given_name", ""), "items": positional, "arguments": named}
         return {"kind": type(value).__name__, **{key: to_data(part, bases) for key, part in parts.items() if part}}
     raise TypeError(f"{value!r} cannot stand in a model file, expected numbers, text, lists or pynn objects")
 
@@ -107,5 +107,5 @@ def from_data(data: Any, kinds: Mapping[str, type]) -> Any:
     if "name" in data:
         if not isinstance(data["name"], str):
             raise TypeError(f"{kind}: name is {data['name']!r}, expected text")
-        thing.name = data["name"]
+        thing.named(data["name"])
     return thing

@@ -19,7 +19,7 @@ class Info:
     why_not_native: str
     isa: str
     available_isas: str
-    vector_threads: int
+    threads: int
     compiler: str
     openmp: str
     numpy: str
@@ -31,7 +31,7 @@ class Info:
             "pynn": self.version,
             "backend": self.backend + (f" ({self.why_not_native})" if self.why_not_native else ""),
             "instruction set": f"{self.isa} (this CPU runs {self.available_isas})" if self.isa else "",
-            "threads": str(self.vector_threads),
+            "threads": str(self.threads),
             "compiler": self.compiler,
             "OpenMP": self.openmp,
             "NumPy": self.numpy,
@@ -61,7 +61,7 @@ def info() -> Info:
         why_not_native=kernels.why_not_native(),
         isa=native.isa() if native else "",
         available_isas=native.available_isas() if native else "",
-        vector_threads=kernels.get_num_threads(),
+        threads=kernels.get_num_threads(),
         compiler=native.compiler if native else "",
         openmp=native.openmp if native else "",
         numpy=np.__version__,

@@ -17,7 +17,11 @@ Array = NDArray[Any]
 
 
 class Loss:
-    """Base of all losses. A subclass has `forward`, and says how outputs become predictions."""
+    """Base of all losses. A subclass overrides `forward` and `backward` (or keeps the gradient in `self._gradient`).
+
+    `targets`, `predict` and `correct` may be overridden: by default targets look like the outputs, which are the
+    predictions themselves, and no accuracy is reported.
+    """
 
     _gradient: Array | None = None
 
@@ -33,7 +37,11 @@ class Loss:
 
     def targets(self, y: Array, output_shape: tuple[int, ...]) -> Array:
         """y checked and in the dtype that `forward` reads, for outputs of this shape (without the batch axis)."""
-        raise NotImplementedError(f"{type(self).__name__} has no targets(y, output_shape)")
+        y = np.asarray(y)
+        if y.shape[1:] != output_shape:
+            wanted = ", ".join(["N", *map(str, output_shape)])
+            raise ValueError(f"y has shape {y.shape}, expected ({wanted}) like the outputs")
+        return y
 
     def predict(self, outputs: Array) -> Array:
         """What the outputs say, in the terms of the targets."""
@@ -43,9 +51,9 @@ class Loss:
         """Class probabilities of the outputs, where the loss has such a thing."""
         raise TypeError(f"{type(self).__name__} gives no probabilities")
 
-    def correct(self, outputs: Array, targets: Array) -> int:
-        """How many of the outputs hit their target."""
-        return int(np.count_nonzero(self.predict(outputs) == targets))
+    def correct(self, outputs: Array, targets: Array) -> int | None:
+        """How many of the outputs hit their target; None (no accuracy is reported) where that means nothing."""
+        return None
 
     def _gradient_like(self, outputs: Array) -> Array:
         if self._gradient is None or self._gradient.shape != outputs.shape or self._gradient.dtype != outputs.dtype:
@@ -89,6 +97,9 @@ class SoftmaxCrossEntropy(Loss):
     def predict(self, outputs: Array) -> Array:
         labels: Array = outputs.argmax(axis=1)
         return labels
+
+    def correct(self, outputs: Array, targets: Array) -> int:
+        return int(np.count_nonzero(self.predict(outputs) == targets))
 
     def probabilities(self, outputs: Array) -> Array:
         out = np.empty_like(outputs)

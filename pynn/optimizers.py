@@ -70,6 +70,11 @@ class Optimizer:
         for slot in self.slots:
             setattr(self, slot, np.zeros_like(parameters))
 
+    def follow(self, old: Array, new: Array) -> None:
+        """The model's vector has moved, as in a copy of both: the state stays good."""
+        if self._parameters is old:
+            self._parameters = new
+
     def __repr__(self) -> str:
         return constructor_text(self)
 

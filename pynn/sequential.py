@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import operator
 import os
+import threading
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from numbers import Real
 from typing import Any
 
@@ -46,6 +47,9 @@ class Sequential(Chain):
         self.optimizer: Optimizer | None = None
         self.epoch = 0
         self.notes: dict[str, Any] = {}
+        self.lock: AbstractContextManager[Any] = (
+            threading.RLock()
+        )  # layers reuse their buffers: one user of a model at a time
 
     # Building -------------------------------------------------------------------------------------
 
@@ -92,6 +96,7 @@ class Sequential(Chain):
         super().reset()
         self._parameters = self._gradients = None
         self._forwarded = False
+        self._places = ()
 
     def unbuild(self) -> None:
         """Forget shapes, parameters and progress: the next `build` or first batch starts afresh."""
@@ -101,12 +106,15 @@ class Sequential(Chain):
         self.epoch = self.context.step = 0
 
     def _name_layers(self) -> None:
+        given = {layer.given_name for layer in self._inner()}
         counts: dict[str, int] = {}
         for stream, layer in enumerate(self._inner()):
             layer.stream = stream
             base = layer.kind.lower()
             counts[base] = counts.get(base, 0) + 1
-            layer.name = layer.name or f"{base}{counts[base]}"
+            while not layer.given_name and f"{base}{counts[base]}" in given:
+                counts[base] += 1
+            layer.name = layer.given_name or f"{base}{counts[base]}"
         self._expect_names()
 
     def _expect_names(self) -> None:
@@ -143,26 +151,35 @@ class Sequential(Chain):
         """Make every declared parameter and its gradient views of the flat vectors."""
         for layer, parameter, start in self._places:
             block = slice(start, start + math.prod(parameter.shape))
+            parameter.value = self.parameters[block].reshape(parameter.shape)
             parameter.gradient = self.gradients[block].reshape(parameter.shape)
-            setattr(layer, parameter.name, self.parameters[block].reshape(parameter.shape))
+            setattr(layer, parameter.name, parameter.value)
             setattr(layer, f"d{parameter.name}", parameter.gradient)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:  # what process pools pickle
-        vars(self).update(state)
-        self._bind()
+    def adopt(self) -> None:
+        """Take over arrays that somebody put in the place of a layer's views (`layer.weight = ...`)."""
+        for layer, parameter, _ in self._places:
+            found = getattr(layer, parameter.name)
+            if found is not parameter.value:
+                if np.shape(found) != parameter.shape:
+                    where = f"{layer.name}.{parameter.name}"
+                    raise ValueError(f"{where} has shape {np.shape(found)}, expected {parameter.shape}")
+                parameter.value[...] = found
+                setattr(layer, parameter.name, parameter.value)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Sequential:
-        other = Layer.__new__(type(self))
-        memo[id(self)] = other
-        for vector in (self._parameters, self._gradients):
-            if vector is not None:
-                memo[id(vector)] = aligned(vector.size, vector.dtype)
-                memo[id(vector)][...] = vector
-        vars(other).update(copy.deepcopy(vars(self), memo))
-        other._bind()
-        for layer in other.walk():
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:  # of pickled models (process pools) and copied ones
+        vars(self).update(state, lock=threading.RLock())
+        if self._parameters is not None and self._gradients is not None:
+            old, self._parameters = self._parameters, _aligned_copy(self._parameters)
+            self._gradients = _aligned_copy(self._gradients)
+            if self.optimizer is not None:
+                self.optimizer.follow(old, self._parameters)
+        for layer in self.walk():
             layer._buffers, layer._views = {}, {}
-        return other
+        self._bind()
 
     def _skip_first_gradient(self) -> None:
         self._trained_from = len(self._active)
@@ -192,6 +209,10 @@ class Sequential(Chain):
         """All trainable numbers, one vector (P,); blocks start on 64-byte boundaries, gaps are 0 and stay 0."""
         return self._built(self._parameters)
 
+    @parameters.setter
+    def parameters(self, values: ArrayLike) -> None:
+        self.parameters[...] = values
+
     @property
     def gradients(self) -> Array:
         """The gradients of `parameters` (P,), filled by `backward`."""
@@ -210,6 +231,7 @@ class Sequential(Chain):
     def tensors(self) -> dict[str, Array]:
         """Views of every parameter and saved statistic by name: "affine1.weight", "batchnorm1.running_mean"."""
         self._built(self._parameters)
+        self.adopt()
         self._expect_names()  # somebody may have renamed one
         return {
             f"{layer.name}.{name}": getattr(layer, name)
@@ -333,3 +355,9 @@ class Sequential(Chain):
         from .summary import table
 
         return table(self) if self.built else super().__repr__()
+
+
+def _aligned_copy(vector: Array) -> Array:
+    copy = aligned(vector.size, vector.dtype)
+    copy[...] = vector
+    return copy

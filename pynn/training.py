@@ -6,6 +6,7 @@ import math
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sized
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import numpy as np
@@ -31,6 +32,7 @@ class Trainable(Protocol):
     optimizer: Optimizer | None
     epoch: int
     outputs: Array
+    lock: AbstractContextManager[Any]
 
     @property
     def seed(self) -> int: ...
@@ -45,6 +47,9 @@ class Trainable(Protocol):
     def built(self) -> bool: ...
 
     def unbuild(self) -> None: ...
+
+    def adopt(self) -> None:
+        """Take over weights that were replaced rather than written into."""
 
     @property
     def parameters(self) -> Array: ...
@@ -63,16 +68,18 @@ class Running:
     """Means over the batches of an epoch, weighted by their sizes."""
 
     def __init__(self) -> None:
-        self.loss, self.correct, self.count = 0.0, 0, 0
+        self.loss, self.count = 0.0, 0
+        self.correct: int | None = 0
 
-    def add(self, loss: float, correct: int, count: int) -> None:
+    def add(self, loss: float, correct: int | None, count: int) -> None:
         self.loss += loss * count
-        self.correct += correct
+        self.correct = None if correct is None or self.correct is None else self.correct + correct
         self.count += count
 
     def means(self) -> dict[str, float]:
         count = max(self.count, 1)
-        return {"loss": self.loss / count, "accuracy": self.correct / count}
+        accuracy = {} if self.correct is None else {"accuracy": self.correct / count}
+        return {"loss": self.loss / count, **accuracy}
 
 
 def fit(
@@ -81,7 +88,7 @@ def fit(
     y: ArrayLike | None = None,
     *,
     validation: Pair | None = None,
-    loss: str | Loss = "softmax_cross_entropy",
+    loss: str | Loss | None = None,
     optimizer: str | Optimizer | None = None,
     epochs: int = 10,
     batch_size: int = 128,
@@ -94,6 +101,7 @@ def fit(
     x, y: arrays (N, ...) and (N,); or x alone: an iterable of (x, y) batches that is gone through once an epoch.
         uint8 arrays are pixels: 0..255 is read as 0..1.
     validation: a pair (x, y), measured after each epoch.
+    loss: an object or a name; None goes on with the model's own, which is softmax_cross_entropy at first.
     optimizer: an object or a name; None goes on with the model's own, or takes Adam(0.001).
     batch_size: 1..N. A last batch of one sample is left out (batch normalization cannot use it).
     seed: of the order of samples; by default the model's. Every epoch has another order, also over several calls.
@@ -102,7 +110,7 @@ def fit(
     Raises ValueError or TypeError for data that cannot be trained on, before anything is changed; FloatingPointError
     when the loss becomes NaN or infinite: the parameters are then those before that step.
     """
-    goal, driver = losses.loss(loss), model.optimizer
+    goal, driver = model.loss if loss is None else losses.loss(loss), model.optimizer
     if optimizer is not None or driver is None:
         driver = optimizers.optimizer("adam" if optimizer is None else optimizer)
     _check_settings(epochs, batch_size, seed, penalty, progress)
@@ -114,14 +122,15 @@ def fit(
         held_out = None if validation is None else _checked_pair(model, goal, validation, "validation")
         if model.built:
             driver.claim(model.parameters)
-    except (TypeError, ValueError):
+            model.adopt()
+    except BaseException:
         if not was_built:  # data that is not trained on shall not fix the input shape
             model.unbuild()
         raise
     model.loss, model.optimizer = goal, driver
     history = History()
     for number in range(epochs):
-        with _Progress(number, epochs, source.batches, progress) as shown:
+        with model.lock, _Progress(number, epochs, source.batches, progress) as shown:
             started = time.perf_counter()
             running = _run_epoch(model, source.epoch(model.epoch), penalty, shown, started)
             seconds = time.perf_counter() - started
@@ -133,7 +142,7 @@ def fit(
             values["samples_per_second"] = running.count / max(seconds, 1e-9)
             history.append(values)
             shown.finish(values)
-        model.epoch += 1
+            model.epoch += 1
     return history
 
 
@@ -231,25 +240,35 @@ def _checked_pair(model: Trainable, loss: Loss, pair: Any, where: str) -> tuple[
 
 def evaluate(model: Trainable, x: ArrayLike, y: ArrayLike, batch_size: int = EVALUATION_BATCH) -> dict[str, float]:
     """Loss and accuracy over x (N, ...) and y (N,), without dropout and with running statistics."""
+    _expect_built(model, "evaluate")
     data.check_count("batch_size", batch_size, 1)
     x, y = _checked_pair(model, model.loss, (x, y), "")
     running = Running()
-    for x_batch, y_batch in data.batches(x, y, min(batch_size, len(x)), dtype=model.dtype, reuse=True):
-        outputs = model.forward(x_batch)
-        running.add(model.loss.forward(outputs, y_batch), model.loss.correct(outputs, y_batch), len(x_batch))
+    with model.lock:
+        for x_batch, y_batch in data.batches(x, y, min(batch_size, len(x)), dtype=model.dtype, reuse=True):
+            outputs = model.forward(x_batch)
+            running.add(model.loss.forward(outputs, y_batch), model.loss.correct(outputs, y_batch), len(x_batch))
     return running.means()
+
+
+def _expect_built(model: Trainable, method: str) -> None:
+    if not model.built:
+        raise RuntimeError(f"{method} was called on a model that is not built yet: fit it, load it or build it first")
+    model.adopt()
 
 
 def outputs(model: Trainable, x: ArrayLike, batch_size: int = EVALUATION_BATCH) -> Array:
     """The model's raw outputs (N, ...) for x (N, ...), in a new array."""
+    _expect_built(model, "predict")
     data.check_count("batch_size", batch_size, 1)
     x = data.samples("x", x)
     data.check_finite("x", x, model.dtype)
     model.accept(x)
     result = np.empty((len(x), *model.output_shape), model.dtype)
-    for start in range(0, len(x), batch_size):
-        part = slice(start, start + batch_size)
-        result[part] = model.forward(x[part])
+    with model.lock:
+        for start in range(0, len(x), batch_size):
+            part = slice(start, start + batch_size)
+            result[part] = model.forward(x[part])
     return result
 
 
@@ -259,8 +278,9 @@ class _Progress:
     def __init__(self, number: int, epochs: int, total: int | None, progress: bool | str) -> None:
         self.title = f"epoch {number + 1}/{epochs}"
         self.total = total
-        self.as_bar = progress is True or (progress == "auto" and sys.stderr.isatty())
-        self.as_line = progress == "auto" and not self.as_bar
+        there = sys.stderr is not None  # a windowed program has none
+        self.as_bar = there and (progress is True or (progress == "auto" and sys.stderr.isatty()))
+        self.as_line = there and progress is not False
         self.next_update = 0.0
         self.bar: Any = None
 
@@ -269,7 +289,7 @@ class _Progress:
             from tqdm import tqdm  # here: importing pynn must stay light
 
             layout = "{desc} {percentage:3.0f}%|{bar:20}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
-            self.bar = tqdm(total=self.total, desc=self.title, bar_format=layout if self.total else None)
+            self.bar = tqdm(total=self.total, desc=self.title, bar_format=layout if self.total else None, leave=False)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -288,8 +308,9 @@ class _Progress:
 
     def finish(self, values: dict[str, float]) -> None:
         if self.bar is not None:
-            self.bar.set_postfix_str(describe(values))
-        elif self.as_line:
+            self.bar.refresh()
+            self.bar.close()  # the bar goes, the line below stays
+        if self.as_line:
             print(f"{self.title}: {describe(values)}", file=sys.stderr, flush=True)
 
 

@@ -34,7 +34,9 @@ class Operation:
     sizes: tuple[Sizes, ...]
     make: Callable[[Sizes, np.random.Generator], Arguments]  # float64 arguments, in order; outputs hold NaN
     answer: Callable[[Arguments], dict[str, Any]]  # the outputs, and "return" for a returned number
-    tolerance: float = 8  # in units of the dtype's epsilon, relative to the largest number of the answer
+    tolerance: float = 8  # in units of the dtype's epsilon, relative to the largest number of the answer or `floor`
+    floor: float = 1.0
+    elementwise: bool = False  # relative to each number of the answer
     # gradient check: loss(arguments, kernels) -> number, and which output is the gradient of which input
     loss: Callable[[Arguments, Any], float] | None = None
     gradients: dict[str, str] = field(default_factory=dict)
@@ -61,14 +63,16 @@ def call(table: Any, op: Operation, args: Arguments) -> Any:
     return getattr(table, op.kernel)(**{name: value for name, value in args.items() if not name.startswith("#")})
 
 
-def assert_close(found: Any, expected: Any, tolerance: float, what: str) -> None:
+def assert_close(
+    found: Any, expected: Any, tolerance: float, what: str, floor: float = 1.0, elementwise: bool = False
+) -> None:
     found, expected = np.asarray(found), np.asarray(expected)
     assert found.shape == expected.shape
     if expected.size:
         epsilon = np.finfo(found.dtype if found.dtype.kind == "f" and found.ndim else np.float64).eps
-        bound = tolerance * epsilon * max(1.0, float(np.abs(expected).max()))
-        error = float(np.abs(found.astype(np.float64) - expected).max())
-        assert error <= bound, f"{what}: error {error:.3g}, allowed {bound:.3g}"
+        size = np.abs(expected) + 1e-38 if elementwise else max(floor, float(np.abs(expected).max()))
+        error = float((np.abs(found.astype(np.float64) - expected) / size).max())
+        assert error <= tolerance * epsilon, f"{what}: error {error:.3g}, allowed {tolerance * epsilon:.3g}"
 
 
 def nan(*shape: int) -> np.ndarray:
@@ -145,7 +149,8 @@ def activation_rows() -> list[Operation]:
 
         rows += [
             Operation("activation_forward", name, FLAT, forward,
-                      lambda a: {"out": activate(a["x"], a["activation"], a["alpha"])}, bench=(256, 4096)),
+                      lambda a: {"out": activate(a["x"], a["activation"], a["alpha"])}, elementwise=True,
+                      bench=(256, 4096)),
             Operation("activation_backward", name, FLAT, backward,
                       lambda a: {"dx": a["dy"] * slope(a["y"], a["activation"], a["alpha"])},
                       loss=loss, gradients={"#x": "dx"}, bench=(256, 4096)),
@@ -407,7 +412,7 @@ def loss_rows() -> list[Operation]:
                   lambda s, r: {"x": r.standard_normal(s) * 5, "out": nan(*s)},
                   lambda a: {"out": np.exp(log_softmax(a["x"])) if a["x"].size else a["x"]}, tolerance=32,
                   bench=(4096, 1000)),
-        Operation("softmax_cross_entropy", "", CLASSES, cross_entropy_make, cross_entropy_answer,
+        Operation("softmax_cross_entropy", "", CLASSES, cross_entropy_make, cross_entropy_answer, floor=1e-3,
                   loss=cross_entropy_loss, gradients={"logits": "dlogits"}, bench=(4096, 1000)),
     ]  # fmt: skip
     gathers = ((1, 1, 1), (10, 7, 25), (100, 784, 32), (4, 3, 0), (5, 0, 3))

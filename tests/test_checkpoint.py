@@ -523,7 +523,7 @@ DAMAGE: dict[str, tuple[Callable[[Description, dict[str, np.ndarray]], Any], str
     "initializer a number": (_layer(arguments={"units": 2, "initializer": 7}), r"initializer is 7, expected"),
     "name a number": (_layer(name=7), r"."),
     "name a list": (_layer(name=["a"]), r"."),
-    "a name twice": (_layer(name="batchnorm1"), r"two layers are named 'batchnorm1'"),
+    "a name twice": (_change(layers=[{"kind": "ReLU", "name": "a"}] * 2), r"two layers are named 'a'"),
     "input shape": (_change(input_shape=[5]), r"affine1\.weight is float32 \(4, 2\), expected float32 \(5, 2\)"),
     "input shape of an image": (_change(input_shape=[2, 2]), r"layer 0 \(Affine\).*put Flatten\(\) before it"),
     "input shape negative": (_change(input_shape=[-4]), r"input_shape is \(-4,\), expected sizes of at least 1"),

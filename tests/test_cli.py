@@ -616,6 +616,13 @@ def test_a_wide_picture_is_padded_not_squeezed(read, image):
     np.testing.assert_array_equal(read("a.png")[0][:, :, 0], expected)
 
 
+def test_shrinking_takes_means(read, image, rng):
+    pixels = rng.integers(0, 100, (80, 80), np.uint8)
+    image.fromarray(pixels).save("a.png")
+    means = pixels.reshape(8, 10, 8, 10).mean(axis=(1, 3))
+    np.testing.assert_allclose(read("a.png")[0][:, :, 0], means, atol=1)
+
+
 def test_photographs_are_turned_upright(read, image, seven):
     exif = image.Exif()
     exif[0x0112] = 6  # stored lying on its left side
@@ -732,20 +739,27 @@ def test_errors_of_a_process():
     assert done.stderr.count("\n") == 1
 
 
+def into(stdout, *arguments):
+    """A process that writes into this file, with the buffer that Python gives to files."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = [sys.executable, "-m", "pynn", *arguments]
+    done = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=60, env=environment)
+    return done.returncode, done.stderr
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes break otherwise there")
-def test_nobody_reads_the_output():
+@pytest.mark.parametrize("argument", ["info", "--help"])
+def test_nobody_reads_the_output(argument):
     read, write = os.pipe()
     os.close(read)
-    done = subprocess.run([sys.executable, "-m", "pynn", "info"], stdout=write, stderr=subprocess.PIPE, timeout=60)
-    os.close(write)
-    assert (done.returncode, done.stderr) == (141, b"")
+    with open(write, "wb") as broken:
+        assert into(broken, argument) == (141, "")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_output_that_cannot_be_written():
-    with open("/dev/full", "w") as full:
-        done = subprocess.run([sys.executable, "-m", "pynn", "info"], stdout=full, stderr=subprocess.PIPE, timeout=60)
-    assert (done.returncode, done.stderr) == (2, b"pynn: error: No space left on device\n")
+    with open("/dev/full", "wb") as full:
+        assert into(full, "info") == (2, "pynn: error: No space left on device\n")
 
 
 def test_names_that_the_terminal_cannot_show():

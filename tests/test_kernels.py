@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import types
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def check(table: Any, op: Operation, sizes: Sizes, dtype: Any) -> None:
     args, wholes = guarded(args, outputs)
     returned = call(table, op, args)
     for name in outputs:
-        assert_close(args[name], expected[name], op.tolerance, f"{op.name} {name}")
+        assert_close(args[name], expected[name], op.tolerance, f"{op.name} {name}", op.floor, op.elementwise)
         margins = np.concatenate([wholes[name][:MARGIN], wholes[name][-MARGIN:]])
         assert (margins == GUARD).all(), f"{op.name} wrote outside {name}"
     if "return" in expected:
@@ -172,7 +173,9 @@ def test_vectorized_philox_agrees_with_plain_integers() -> None:
 @needs_native
 @operation
 def test_native_kernel_gives_the_same_bits_at_any_thread_count(op: Operation) -> None:
-    sizes = op.bench or op.sizes[-1]
+    # large enough to be shared out, with several runs of rows and blocks of k, and odd
+    large = {1: (300_001,), 2: (4099, 257), 3: (1025, 300, 1031)}
+    sizes = large[len(op.sizes[-2])]
     threads = kernels.get_num_threads()
     results = []
     try:
@@ -333,6 +336,67 @@ def test_batchnorm_statistics_survive_a_large_mean(table: Any, dtype: Any) -> No
         x, np.ones(3, dtype), zero, 1e-5, 0.9, zero.copy(), zero.copy(), "identity", 0.0, mean, rstd, out
     )
     np.testing.assert_allclose(rstd, 1 / x.astype(np.float64).std(axis=0), rtol=1e-4)
+
+
+@backend
+@dtype
+@pytest.mark.parametrize("value", [123.4, 33.3, 333333.3, -1e-20, 0.0])
+@pytest.mark.parametrize("rows", [128, 300])
+def test_a_constant_column_is_normalized_to_zero(table: Any, dtype: Any, value: float, rows: int) -> None:
+    x = np.full((rows, 3), value, dtype)
+    mean, rstd, running, out = np.empty(3, dtype), np.empty(3, dtype), np.zeros((2, 3), dtype), np.empty_like(x)
+    one, zero = np.ones(3, dtype), np.zeros(3, dtype)
+    table.batchnorm_forward(x, one, zero, 1e-5, 0.9, running[0], running[1], "identity", 0.0, mean, rstd, out)
+    np.testing.assert_array_equal(out, 0)
+    np.testing.assert_array_equal(running[1], 0)
+
+
+@needs_native
+def test_the_thread_limit_holds_in_every_python_thread() -> None:
+    before = kernels.get_num_threads()
+    try:
+        kernels.set_num_threads(1)
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(kernels.get_num_threads).result() == 1
+        kernels.set_num_threads(5)
+        assert kernels.get_num_threads() == 5
+    finally:
+        kernels.set_num_threads(before)
+
+
+@needs_native
+def test_kernels_may_be_called_from_many_python_threads_at_once() -> None:
+    op = next(op for op in OPERATIONS if op.kernel == "affine_forward")
+    expected = arguments(op, (257, 300, 520), np.float32)
+    call(native, op, expected)
+
+    def run(_: int) -> bool:
+        args = arguments(op, (257, 300, 520), np.float32)
+        call(native, op, args)
+        return np.array_equal(args["out"], expected["out"])
+
+    with ThreadPoolExecutor(6) as pool:
+        assert all(pool.map(run, range(60)))
+
+
+@needs_native
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_child_works_on_one_thread(tmp_path: Path) -> None:
+    code = """
+import os, numpy as np, pynn
+x, w, out = np.ones((512, 512), "f"), np.ones((512, 512), "f"), np.empty((512, 512), "f")
+run = lambda: pynn.kernels.affine_forward(x, w, None, "identity", 0.0, out)
+pynn.set_num_threads(2)
+run()
+child = os.fork()
+if child == 0:
+    out[:] = 0
+    run()
+    os._exit(0 if (out == 512).all() and pynn.get_num_threads() == 1 else 1)
+raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, timeout=60, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @backend

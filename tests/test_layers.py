@@ -408,7 +408,15 @@ def test_dropout_does_nothing_at_evaluation(rng: np.random.Generator) -> None:
     model = _dropped(0.9)
     model.forward(x, training=True)
     np.testing.assert_array_equal(model.forward(x), x)
-    np.testing.assert_array_equal(model.backward(x, input_gradient=True), x)
+    with pytest.raises(RuntimeError, match=r"dropout1: backward.* must follow forward"):
+        model.backward(x, input_gradient=True)
+
+
+def test_dropout_goes_back_with_the_mask_of_its_forward_pass_even_after_a_step() -> None:
+    model = _dropped(0.5)
+    y = model.forward(ONES, training=True).copy()
+    model.advance()
+    np.testing.assert_array_equal(model.backward(ONES, input_gradient=True), y)
 
 
 def test_dropout_goes_back_through_the_mask_of_its_forward_pass() -> None:
@@ -707,3 +715,86 @@ def test_buffers_are_aligned_reused_and_never_mixed_up() -> None:
     assert layer.buffer("a", (10, 3)).ctypes.data == larger.ctypes.data
     for size in range(1, 300):
         assert layer.buffer("a", (size, 2)).shape == (size, 2)
+
+
+# A user's own classes beside fused kernels --------------------------------------------------------
+
+
+class Swish(pynn.Activation):
+    def forward(self, x: np.ndarray, training: bool) -> np.ndarray:
+        self.x = x
+        return x / (1 + np.exp(-x))
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        s = 1 / (1 + np.exp(-self.x))
+        return dy * (s + self.x * s * (1 - s))
+
+
+class Doubled(pynn.Affine):
+    def forward(self, x: np.ndarray, training: bool) -> np.ndarray:
+        return 2 * super().forward(x, training)
+
+    def backward(self, dy: np.ndarray) -> np.ndarray | None:
+        return super().backward(2 * dy)
+
+
+@pytest.mark.parametrize("layers", [(pynn.Affine(3), Swish()), (Doubled(3), pynn.ReLU())], ids=["Swish", "Doubled"])
+def test_an_own_class_is_not_fused_away(layers: tuple[pynn.Layer, ...], rng: np.random.Generator) -> None:
+    model = pynn.Sequential(*layers, dtype="float64")
+    x = rng.normal(size=(5, 4))
+    y = model.forward(x)
+    z = x @ layers[0].weight
+    np.testing.assert_allclose(y, z / (1 + np.exp(-z)) if isinstance(layers[1], Swish) else np.maximum(2 * z, 0))
+    assert "fused" not in model.summary()
+    gradients.check(model, gradients.Projection(), x, np.zeros(5))
+
+
+def test_gradients_of_own_layers_may_be_added_to(rng: np.random.Generator) -> None:
+    class Shift(pynn.Layer):
+        def build(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+            self.add_parameter("shift", input_shape)
+            return input_shape
+
+        def forward(self, x: np.ndarray, training: bool) -> np.ndarray:
+            return x + self.shift
+
+        def backward(self, dy: np.ndarray) -> np.ndarray:
+            self.dshift += dy.sum(axis=0)
+            return dy
+
+    model, x = pynn.Sequential(Shift()), rng.normal(size=(5, 4)).astype(np.float32)
+    for _ in range(2):
+        model.backward(model.forward(x, training=True))
+    np.testing.assert_allclose(model.layers[0].dshift, x.sum(axis=0), rtol=1e-5)
+
+    class Wrong(Shift):
+        def backward(self, dy: np.ndarray) -> np.ndarray:
+            self.dshift = dy.sum()
+            return dy
+
+    model = pynn.Sequential(Wrong())
+    with pytest.raises(ValueError, match=r"wrong1: dshift has shape \(\), expected \(4,\)"):
+        model.backward(model.forward(x, training=True))
+
+
+@pytest.mark.parametrize("name", ["context", "state", "declared", "input_shape", "forward", "scale", "not a name"])
+def test_names_that_are_taken_are_refused(name: str) -> None:
+    class Named(pynn.Layer):
+        def __init__(self, scale: float = 1.0) -> None:
+            self.scale = scale
+
+        def build(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+            self.add_parameter(name, input_shape)
+            return input_shape
+
+    with pytest.raises(ValueError, match=f"a parameter cannot be named '{name}'"):
+        pynn.Sequential(Named()).build((3,))
+
+
+def test_a_changed_setting_of_a_fused_activation_counts_at_once(rng: np.random.Generator) -> None:
+    x = rng.normal(size=(5, 4)).astype(np.float32)
+    model = pynn.Sequential(pynn.Affine(3), pynn.LeakyReLU(0.1))
+    before = model.forward(x).copy()
+    model.layers[1].slope = 0.5
+    after = model.forward(x)
+    np.testing.assert_allclose(after, np.where(before < 0, 5 * before, before), rtol=1e-5)

@@ -7,6 +7,7 @@ import io
 import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,7 @@ def test_history_of_no_epochs_is_empty(points: Points) -> None:
 def test_loss_and_accuracy_are_means_over_samples_not_batches(points: Points) -> None:
     """With a learning rate of 0 and no dropout the epoch's numbers are those of all data, whatever the batches."""
     model = pynn.Sequential(pynn.Affine(3))
+    model.build((4,))
     expected = model.evaluate(*points)
     for batch_size in (7, 30):
         history = model.fit(*points, optimizer=pynn.SGD(0), epochs=1, batch_size=batch_size, progress=False)
@@ -216,6 +218,7 @@ def test_the_loop_of_the_documentation_gives_the_bits_of_fit(points: Points) -> 
 
 def test_train_step_returns_the_loss_before_the_update(points: Points) -> None:
     model = pynn.Sequential(pynn.Affine(3))
+    model.build((4,))
     expected = model.evaluate(*points)["loss"]
     loss, optimizer = pynn.SoftmaxCrossEntropy(), pynn.SGD(0.5)
     assert model.train_step(*points, loss, optimizer) == pytest.approx(expected, rel=1e-6)
@@ -568,15 +571,55 @@ def test_predictions_refuse_what_is_no_batch(
 
 
 @pytest.mark.parametrize("method", ["predict", "evaluate"])
-def test_a_refused_evaluation_leaves_an_unbuilt_model_unbuilt(method: str, points: Points) -> None:
+def test_a_model_that_is_not_built_says_so_rather_than_guess(method: str, points: Points) -> None:
     model = network()
-    bad = _with(points[0], (0, 0), np.nan)
-    with pytest.raises(ValueError, match="nan"):
-        getattr(model, method)(*((bad,) if method == "predict" else (bad, points[1])))
-    if method == "evaluate":
-        with pytest.raises(ValueError, match="expected a label"):
-            model.evaluate(points[0], points[1] + 1)
+    with pytest.raises(RuntimeError, match=f"{method} was called on a model that is not built yet: fit it"):
+        getattr(model, method)(*(points[:1] if method == "predict" else points))
     assert not model.built
+
+
+def test_two_threads_may_predict_with_one_model(points: Points) -> None:
+    """Layers reuse their buffers: without a lock each thread reads the other's numbers."""
+    model = trained(*points)
+    parts = [points[0][:15], points[0][15:]]
+    expected = [model.predict_proba(part) for part in parts]
+
+    def right(which: int) -> bool:
+        return all(np.array_equal(model.predict_proba(parts[which]), expected[which]) for _ in range(300))
+
+    with ThreadPoolExecutor(2) as pool:
+        assert all(pool.map(right, (0, 1)))
+
+
+def test_weights_that_are_replaced_rather_than_written_into_are_taken_over(points: Points) -> None:
+    model, other = trained(*points), trained(*points)
+    weight = next(layer for layer in model.layers if isinstance(layer, pynn.Affine)).weight
+    for one in (model, other):
+        layer = next(layer for layer in one.layers if isinstance(layer, pynn.Affine))
+        if one is model:
+            layer.weight = np.zeros(weight.shape)
+        else:
+            layer.weight[...] = 0
+    model.tensors()
+    assert_same(model, other)
+    model.fit(*points, epochs=2, batch_size=10, progress=False)
+    other.fit(*points, epochs=2, batch_size=10, progress=False)
+    assert_same(model, other)
+    model.parameters *= 2
+    np.testing.assert_array_equal(model.parameters, 2 * other.parameters)
+
+
+def test_training_works_where_there_is_no_stderr(points: Points, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    assert network().fit(*points, epochs=1, batch_size=10).epochs == 1
+
+
+def test_a_second_fit_keeps_the_models_own_loss(points: Points) -> None:
+    loss = pynn.SoftmaxCrossEntropy()
+    model = network()
+    model.fit(*points, loss=loss, epochs=1, batch_size=10, progress=False)
+    model.fit(*points, epochs=1, batch_size=10, progress=False)
+    assert model.loss is loss
 
 
 @pytest.mark.parametrize("call", ["fit", "evaluate", "predict"])
@@ -588,7 +631,9 @@ def test_float64_numbers_too_large_for_float32_are_refused(call: str, points: Po
     settings = {"batch_size": 10, "progress": False} if call == "fit" else {}
     with pytest.raises(ValueError, match=r"x\[4, 2\] is 1e\+300, .*float32"):
         getattr(model, call)(*arguments, **settings)
-    assert network(dtype="float64").predict(x).shape == (30,)
+    wide = network(dtype="float64")
+    wide.build((4,))
+    assert wide.predict(x).shape == (30,)
 
 
 # When training diverges ---------------------------------------------------------------------------

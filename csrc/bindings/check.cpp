@@ -130,13 +130,16 @@ Activation Checker::activation(std::string_view name, double alpha) const {
     value_error("activation is '" + std::string(name) + "', expected one of " + all);
 }
 
-void check_range(const Checker& check, const char* name, const std::int64_t* values, Size count, Size limit,
-                 const char* what) {
+std::vector<std::int64_t> checked_integers(const Checker& check, const char* name, const Array& array, Size count,
+                                           Size limit, const char* what) {
+    const auto* values = data<std::int64_t>(array);
+    std::vector<std::int64_t> copy(values, values + count);
     for (Size i = 0; i < count; ++i)
-        if (values[i] < 0 || values[i] >= limit)
-            check.value_error(std::string(name) + "[" + std::to_string(i) + "] is " + std::to_string(values[i]) +
-                              ", expected 0.." + std::to_string(limit - 1) + " (" + std::to_string(limit) + " " + what +
-                              ")");
+        if (copy[static_cast<std::size_t>(i)] < 0 || copy[static_cast<std::size_t>(i)] >= limit)
+            check.value_error(std::string(name) + "[" + std::to_string(i) + "] is " +
+                              std::to_string(copy[static_cast<std::size_t>(i)]) + ", expected 0.." +
+                              std::to_string(limit - 1) + " (" + std::to_string(limit) + " " + what + ")");
+    return copy;
 }
 
 }  // namespace pynn

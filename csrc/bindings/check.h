@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "dispatch.h"
 
@@ -114,9 +115,10 @@ auto compute(const Checker& check, F run) {
     return check.is_double() ? run(double()) : run(float());
 }
 
-// Raises the IndexError-like ValueError of the first of `count` integers outside 0..limit-1.
-void check_range(const Checker& check, const char* name, const std::int64_t* values, Size count, Size limit,
-                 const char* what);
+// A copy of `count` integers; ValueError names the first outside 0..limit-1. A copy, since another Python thread may
+// write into the array once the GIL is released.
+std::vector<std::int64_t> checked_integers(const Checker& check, const char* name, const Array& array, Size count,
+                                           Size limit, const char* what);
 
 void bind_activation(py::module_& module);
 void bind_affine(py::module_& module);

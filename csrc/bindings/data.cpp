@@ -11,8 +11,8 @@ void gather(const Array& x, const Array& indices, double divisor, const Array& o
     check.out("out", out, B, D);
     check.overlaps();
     const Size b = check.size(B), d = check.size(D);
-    const auto* index = data<std::int64_t>(indices);
-    check_range(check, "indices", index, b, check.size(N), "rows");
+    const auto checked = checked_integers(check, "indices", indices, b, check.size(N), "rows");
+    const std::int64_t* index = checked.data();
     const int from = py::reinterpret_borrow<py::array>(x).dtype().num();
     compute(check, [&](auto zero) {
         using T = decltype(zero);

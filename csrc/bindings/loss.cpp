@@ -25,11 +25,10 @@ double softmax_cross_entropy(const Array& logits, const Array& labels, const Arr
     if (n < 1 || c < 1)
         check.value_error("logits has shape (" + std::to_string(n) + ", " + std::to_string(c) +
                           "), expected at least one row and column");
-    const auto* label = data<std::int64_t>(labels);
-    check_range(check, "labels", label, n, c, "classes");
+    const auto label = checked_integers(check, "labels", labels, n, c, "classes");
     return compute(check, [&](auto zero) {
         using T = decltype(zero);
-        return table<T>().softmax_cross_entropy(data<T>(logits), label, data<T>(dlogits), n, c);
+        return table<T>().softmax_cross_entropy(data<T>(logits), label.data(), data<T>(dlogits), n, c);
     });
 }
 

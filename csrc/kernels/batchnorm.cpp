@@ -39,8 +39,9 @@ void batchnorm_forward(const T* x, const T* gamma, const T* beta, BatchNormState
     Scratch<T> means(runs * c), squares(runs * c);
     over_columns<T>(n, c, 2, [&](auto at, Size run, Size begin, Size end, Size j) {
         Vec<T> sum = {}, deviations = {};
-        for (Size i = begin; i < end; ++i) sum += at.load(x + i * c + j);
-        const Vec<T> middle = sum / static_cast<T>(end - begin);
+        const Vec<T> origin = at.load(x + begin * c + j);  // exact for a constant column, small sums for a large mean
+        for (Size i = begin; i < end; ++i) sum += at.load(x + i * c + j) - origin;
+        const Vec<T> middle = origin + sum / static_cast<T>(end - begin);
         for (Size i = begin; i < end; ++i) {
             const Vec<T> d = at.load(x + i * c + j) - middle;
             deviations += d * d;

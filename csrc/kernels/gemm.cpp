@@ -135,7 +135,7 @@ void padded_tile(Tile<T> run, Size k, const T* a, Size a_stride, const T* b, Siz
         for (Size i = 0; i < count; ++i) out[r * out_stride + i] = copy[r * width + i];
 }
 
-// Row tiles as even as they come: 100 rows are 4 of 12 and 4 of 13 rather than 8 of 12 and one of 4.
+// Row tiles as even as they come: 100 rows are one of 12 and 8 of 11 rather than 8 of 12 and one of 4.
 struct Rows {
     Size tiles, base, longer;
     explicit Rows(Size m) : tiles(ceil_div(m, kTileRows)), base(tiles ? m / tiles : 0), longer(tiles ? m % tiles : 0) {}

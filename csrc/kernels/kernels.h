@@ -67,15 +67,8 @@ struct Table {
 
 struct Level {
     const char* name;
-    int vector_bytes;
     Table<float> f32;
     Table<double> f64;
 };
-
-// threads.cpp: baseline code that kernels call, so that nothing of the standard library is compiled per level
-int max_threads();
-void set_max_threads(int count);
-void* allocate(std::size_t bytes);  // 64-byte aligned; throws std::bad_alloc
-void release(void* memory);
 
 }  // namespace pynn

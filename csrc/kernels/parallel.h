@@ -2,6 +2,7 @@
 // with any number of them.
 #pragma once
 #include "kernels.h"
+#include "threads.h"
 
 namespace pynn::PYNN_LEVEL {
 
@@ -20,12 +21,10 @@ constexpr Size smaller(Size a, Size b) {
 template <class F>
 void parallel(Size pieces, double work, F f) {
     const Size threads = work < kParallelWork ? 1 : smaller(pieces, max_threads());
-    if (threads <= 1) {
+    if (threads > 1)
+        run_pieces(pieces, static_cast<int>(threads), [](void* c, Size piece) { (*static_cast<F*>(c))(piece); }, &f);
+    else
         for (Size piece = 0; piece < pieces; ++piece) f(piece);
-        return;
-    }
-#pragma omp parallel for schedule(static) num_threads(threads)
-    for (Size piece = 0; piece < pieces; ++piece) f(piece);
 }
 
 // f(begin, end) over 0..size-1 in runs of `run` elements.

@@ -22,7 +22,7 @@ static Table<T> filled() {
 
 const Level& get_level();
 const Level& get_level() {
-    static const Level level = {PYNN_TEXT(PYNN_LEVEL), kVectorBytes, filled<float>(), filled<double>()};
+    static const Level level = {PYNN_TEXT(PYNN_LEVEL), filled<float>(), filled<double>()};
     return level;
 }
 

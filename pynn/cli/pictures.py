@@ -70,8 +70,8 @@ def _opaque(image: Image, mode: str) -> Pixels:
     if not image.has_transparency_data:
         return np.asarray(image.convert(mode))
     image = image.convert("RGBA")
-    grey, alpha = np.asarray(image.convert("L"), np.float64), np.asarray(image.getchannel("A"), np.float64)
-    dark_ink = (grey * alpha).sum() < 127.5 * alpha.sum()
+    grey, alpha = (np.asarray(part, np.float32).ravel() for part in (image.convert("L"), image.getchannel("A")))
+    dark_ink = np.vdot(grey, alpha) < 127.5 * alpha.sum()
     ground = Image.new("RGBA", image.size, "white" if dark_ink else "black")
     return np.asarray(Image.alpha_composite(ground, image).convert(mode))
 

@@ -117,7 +117,7 @@ def _print_header(options: argparse.Namespace, model: pynn.Sequential, parts: tu
     info = pynn.info()
     if info.backend == "numpy" and not os.environ.get("PYNN_BACKEND"):
         print(f"pynn runs on NumPy: {kernels.why_not_native()}", file=sys.stderr)
-    runs = f"native kernels, instruction set {info.isa}, {_several(info.vector_threads, 'thread')}"
+    runs = f"native kernels, instruction set {info.isa}, {_several(info.threads, 'thread')}"
     print(f"pynn {info.version}, {runs if info.backend == 'native' else f'NumPy {info.numpy}'}")
     sizes = [0 if part is None else len(part[0]) for part in parts]
     shape = "x".join(map(str, model.input_shape))

@@ -182,12 +182,13 @@ def batchnorm_forward(
     rows = x.shape[0]
     if rows < 2:
         raise ValueError(f"batchnorm_forward: x has {rows} rows, expected at least 2 (no variance from fewer)")
-    mean64 = x.mean(axis=0, dtype=np.float64)
+    mean64 = x[0] + (x - x[0]).mean(axis=0, dtype=np.float64)  # exact for a constant column
     var64 = np.square(x - mean64).mean(axis=0)
     mean[...] = mean64
     rstd[...] = 1 / np.sqrt(var64 + epsilon)
     moved_mean = momentum * running_mean + (1 - momentum) * mean64
     moved_var = momentum * running_var + (1 - momentum) * var64 * rows / (rows - 1)
+    moved_mean, moved_var = moved_mean.astype(x.dtype), moved_var.astype(x.dtype)
     finite = np.isfinite(moved_mean) & np.isfinite(moved_var)
     running_mean[finite], running_var[finite] = moved_mean[finite], moved_var[finite]
     out[...] = _activate(_normalize(x, gamma, beta, mean, rstd), activation, alpha)

@@ -34,6 +34,9 @@ class Activation(Layer):
         return dx
 
 
+IDENTITY = Activation()  # what a layer applies into which nothing was fused
+
+
 class Sigmoid(Activation):
     """y = 1/(1 + e^-x). Saturates at 0 and 1, where its gradient vanishes; not zero-centred. Weights: Glorot."""
 
@@ -62,11 +65,12 @@ class LeakyReLU(Activation):
     """
 
     function, initializer = "leaky_relu", "he"
+    alpha = property(lambda self: self.slope)
 
     def __init__(self, slope: float = 0.01) -> None:
         if not 0 <= slope <= 1:
             raise ValueError(f"LeakyReLU: slope is {slope}, expected 0 <= slope <= 1")
-        self.slope = self.alpha = slope
+        self.slope = slope
 
 
 class ELU(Activation):

@@ -6,7 +6,7 @@ import numpy as np
 
 from .. import initializers, kernels
 from ..initializers import Initializer
-from .activations import Activation
+from .activations import IDENTITY, Activation
 from .base import Array, Layer, Shape
 
 
@@ -38,12 +38,12 @@ class Affine(Layer):
         self.use_bias = use_bias
         self.initializer = initializer
         self.bias_initializer = bias_initializer
-        self._function, self._alpha = "identity", 0.0
+        self._activation = IDENTITY
 
     def build(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 1:
             raise ValueError(f"expected vectors (D,), got inputs of shape {input_shape}; put Flatten() before it")
-        self._function, self._alpha = "identity", 0.0
+        self._activation = IDENTITY
         follows = self.followed_by
         default = follows.initializer if follows else "lecun"
         self.add_parameter(
@@ -55,18 +55,19 @@ class Affine(Layer):
         return (self.units,)
 
     def fuse(self, activation: Activation) -> bool:
-        self._function, self._alpha = activation.function, activation.alpha
+        self._activation = activation
         return True
 
     def forward(self, x: Array, training: bool) -> Array:
         self._x = x
         self._y = self.buffer("y", (x.shape[0], self.units))
-        kernels.affine_forward(x, self.weight, self.bias, self._function, self._alpha, self._y)
+        f = self._activation
+        kernels.affine_forward(x, self.weight, self.bias, f.function, f.alpha, self._y)
         return self._y
 
     def backward(self, dy: Array) -> Array | None:
-        x, y = self._x, self._y
+        x, y, f = self._x, self._y, self._activation
         dz = self.buffer("dz", y.shape)
         dx = self.buffer("dx", x.shape) if self.needs_dx else None
-        kernels.affine_backward(dy, x, self.weight, y, self._function, self._alpha, dz, dx, self.dweight, self.dbias)
+        kernels.affine_backward(dy, x, self.weight, y, f.function, f.alpha, dz, dx, self.dweight, self.dbias)
         return dx

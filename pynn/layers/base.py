@@ -39,7 +39,8 @@ class Parameter:
     shape: Shape
     initializer: Initializer
     penalized: bool
-    gradient: Array | None = None  # its block of the flat vector, once the model is built
+    value: Array | None = None  # its blocks of the flat vectors, once the model is built
+    gradient: Array | None = None
 
 
 class Layer:
@@ -60,7 +61,8 @@ class Layer:
     Arguments of `__init__` are kept in attributes of the same names: that is how a layer is saved and loaded again.
     """
 
-    name: str = ""  # unique in its model: "affine1"; given by the model unless `named` was called
+    name: str = ""  # unique in its model: "affine1"; the model's choice unless `named` was called
+    given_name: str = ""
     input_shape: Shape
     output_shape: Shape
     context: Context
@@ -124,15 +126,23 @@ class Layer:
         """
         if self.context.limit is not None and math.prod(shape) > self.context.limit:
             raise ValueError(f"{name} would have the shape {tuple(shape)}, more numbers than the file holds")
-        taken = {*self.state, *(word for one in self.declared for word in (one.name, f"d{one.name}"))}
-        if not name.isidentifier() or hasattr(Layer, name) or {name, f"d{name}"} & taken:
-            raise ValueError(f"a parameter cannot be named {name!r}: expected a name that is not taken yet")
+        self._expect_free(name, f"d{name}")
         self.declared.append(Parameter(name, tuple(shape), initializer or Zeros(), penalized))
 
     def add_state(self, name: str, value: ArrayLike) -> None:
         """Add an array `self.NAME` that is saved with the model but not trained."""
+        self._expect_free(name)
         self.state[name] = np.array(value, self.context.dtype)
         setattr(self, name, self.state[name])
+
+    def _expect_free(self, *names: str) -> None:
+        """ValueError for a name that the layer, its constructor or another parameter has."""
+        taken = {*self.state, *(word for one in self.declared for word in (one.name, f"d{one.name}"))}
+        constructor = getattr(type(self).__init__, "__code__", None)
+        taken.update(constructor.co_varnames[: constructor.co_argcount] if constructor else ())
+        for name in names:
+            if not name.isidentifier() or hasattr(Layer, name) or name in Layer.__annotations__ or name in taken:
+                raise ValueError(f"a parameter cannot be named {names[0]!r}: expected a name that is not taken yet")
 
     def buffer(self, name: str, shape: Shape) -> Array:
         """An uninitialized array of the model's dtype that is made once and reused by every later call."""
@@ -155,7 +165,7 @@ class Layer:
 
     def named(self: L, name: str) -> L:
         """Give the layer a name of its own, which its tensors bear in model files; returns the layer."""
-        self.name = name
+        self.name = self.given_name = name
         return self
 
     @property
@@ -173,6 +183,7 @@ class Layer:
         """Forget what `build` declared, so that it can run again."""
         self.declared, self.state, self._buffers, self._views = [], {}, {}, {}
         self.needs_dx = True
+        self.name = self.given_name
 
     def __repr__(self) -> str:
         from ..describe import constructor_text

@@ -6,7 +6,7 @@ import numpy as np
 
 from .. import kernels
 from ..initializers import Constant, Zeros
-from .activations import Activation
+from .activations import IDENTITY, Activation
 from .base import Array, Layer, Shape
 
 
@@ -35,14 +35,14 @@ class BatchNorm(Layer):
             raise ValueError(f"BatchNorm: epsilon is {epsilon}, expected a positive number")
         self.momentum = momentum
         self.epsilon = epsilon
-        self._function, self._alpha = "identity", 0.0
+        self._activation = IDENTITY
         self._trained = False
 
     def build(self, input_shape: Shape) -> Shape:
         if not input_shape:
             raise ValueError("expected inputs with features, got a batch of single numbers; reshape them to (N, 1)")
         channels = input_shape[-1]
-        self._function, self._alpha = "identity", 0.0
+        self._activation = IDENTITY
         self.add_parameter("gamma", (channels,), Constant(1), penalized=False)
         self.add_parameter("beta", (channels,), Zeros(), penalized=False)
         self.add_state("running_mean", np.zeros(channels))
@@ -50,7 +50,7 @@ class BatchNorm(Layer):
         return input_shape
 
     def fuse(self, activation: Activation) -> bool:
-        self._function, self._alpha = activation.function, activation.alpha
+        self._activation = activation
         return True
 
     def forward(self, x: Array, training: bool) -> Array:
@@ -59,7 +59,7 @@ class BatchNorm(Layer):
         y = self.buffer("y", x.shape)
         y_rows = y.reshape(-1, channels)
         self._trained = False
-        f, alpha = self._function, self._alpha
+        f, alpha = self._activation.function, self._activation.alpha
         if not training:
             kernels.batchnorm_inference(
                 rows, self.gamma, self.beta, self.running_mean, self.running_var, self.epsilon, f, alpha, y_rows
@@ -81,10 +81,10 @@ class BatchNorm(Layer):
     def backward(self, dy: Array) -> Array | None:
         if not self._trained:
             raise RuntimeError(f"{self.name or 'BatchNorm'}: backward(dy) must follow forward(x, training=True)")
-        x, y = self._x, self._y
+        x, y, f = self._x, self._y, self._activation
         dx = self.buffer("dx", dy.shape) if self.needs_dx else None
         kernels.batchnorm_backward(
-            dy.reshape(x.shape), x, self.gamma, self._mean, self._rstd, y, self._function, self._alpha,
+            dy.reshape(x.shape), x, self.gamma, self._mean, self._rstd, y, f.function, f.alpha,
             None if dx is None else dx.reshape(x.shape), self.dgamma, self.dbeta,
         )  # fmt: skip
         return dx

@@ -57,7 +57,7 @@ class Chain(Layer):
         self._active = []
         before: Layer | None = None  # a second activation in a row must not replace the first one
         for layer in self.layers:
-            if isinstance(layer, Activation) and before and not isinstance(before, Activation) and before.fuse(layer):
+            if isinstance(layer, Activation) and before is not None and _may_fuse(before, layer) and before.fuse(layer):
                 layer.fused_into = before
             else:
                 self._active.append(layer)
@@ -78,19 +78,25 @@ class Chain(Layer):
         return gradient
 
     def _back(self, layer: Layer, dy: Array) -> Array | None:
+        return layer.backward(dy) if _is_pynns(layer) else self._own_backward(layer, dy)
+
+    def _own_backward(self, layer: Layer, dy: Array) -> Array | None:
+        """The backward pass of a user's own layer, with the slips repaired or named that such code has."""
+        for parameter in layer.declared:
+            if parameter.gradient is not None:
+                parameter.gradient.fill(0)  # so that `self.dNAME += ...` is right as well
         dx = layer.backward(dy)
-        if _is_pynns(layer):
-            return dx
         for parameter in layer.declared:
             found = getattr(layer, f"d{parameter.name}")
             if parameter.gradient is not None and found is not parameter.gradient:  # self.dNAME = ... for [...] = ...
+                if np.shape(found) != parameter.shape:
+                    where = f"{layer.name or layer.kind}: d{parameter.name}"
+                    raise ValueError(f"{where} has shape {np.shape(found)}, expected {parameter.shape}")
                 parameter.gradient[...] = found
                 setattr(layer, f"d{parameter.name}", parameter.gradient)
-        return (
-            dx
-            if dx is None and not layer.needs_dx
-            else self._taken(layer, "backward", dx, (len(dy), *layer.input_shape))
-        )
+        if dx is None and not layer.needs_dx:
+            return None
+        return self._taken(layer, "backward", dx, (len(dy), *layer.input_shape))
 
     def _taken(self, layer: Layer, method: str, array: Any, shape: Shape) -> Array:
         """What a user's own layer gave, checked, contiguous and in the model's dtype."""
@@ -104,6 +110,11 @@ class Chain(Layer):
 
 def _is_pynns(layer: Layer) -> bool:
     return type(layer).__module__.startswith("pynn.")
+
+
+def _may_fuse(before: Layer, activation: Activation) -> bool:
+    """Whether both are pynn's: a kernel knows nothing of the forward and backward of a user's own class."""
+    return _is_pynns(before) and _is_pynns(activation) and not isinstance(before, Activation)
 
 
 def _shape(shape: Any) -> Shape:

@@ -20,16 +20,20 @@ class Dropout(Layer):
         if not 0 <= rate < 1:
             raise ValueError(f"Dropout: rate is {rate}, expected 0 <= rate < 1 (the share that is dropped)")
         self.rate = rate
-        self._active = False
+        self._step: int | None = None  # of the mask of the last forward pass in training
 
     def forward(self, x: Array, training: bool) -> Array:
-        self._active = training and self.rate > 0
-        return self._masked(x, "y") if self._active else x
+        self._step = self.context.step if training else None
+        return self._masked(x, "y", self._step) if self._step is not None else x
 
     def backward(self, dy: Array) -> Array:
-        return self._masked(dy, "dx") if self._active else dy
+        if self._step is None:
+            raise RuntimeError(f"{self.name or 'Dropout'}: backward(dy) must follow forward(x, training=True)")
+        return self._masked(dy, "dx", self._step)
 
-    def _masked(self, x: Array, name: str) -> Array:
+    def _masked(self, x: Array, name: str, step: int) -> Array:
+        if self.rate == 0:
+            return x
         out = self.buffer(name, x.shape)
-        kernels.dropout(x, self.rate, self.context.seed, self.stream, self.context.step, out)
+        kernels.dropout(x, self.rate, self.context.seed, self.stream, step, out)
         return out
