@@ -75,3 +75,7 @@ else:
 
             return version()
         raise AttributeError(f"module 'pynn' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

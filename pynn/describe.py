@@ -28,8 +28,8 @@ def expect_instance(thing: object, base: type, what: str) -> None:
 def resolve(choice: str | T, registry: Mapping[str, type[T]], base: type[T], what: str) -> T:
     """The object itself, or one made with defaults from its name."""
     if isinstance(choice, str):
-        if choice in registry:
-            return registry[choice]()
+        if choice.lower() in registry:
+            return registry[choice.lower()]()
         raise ValueError(f"{what} is {choice!r}, expected one of {', '.join(registry)}")
     expect_instance(choice, base, what)
     return choice

@@ -11,19 +11,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import kernels
-from .describe import resolve
+from .describe import constructor_text, resolve
 
 Array = NDArray[Any]
 
 
 class Loss:
-    """Base of all losses. A subclass overrides `forward` and `backward` (or keeps the gradient in `self._gradient`).
+    """Base of all losses. An own loss overrides `forward` and `backward`:
 
-    `targets`, `predict` and `correct` may be overridden: by default targets look like the outputs, which are the
-    predictions themselves, and no accuracy is reported.
+    >>> class SquaredError(pynn.Loss):
+    ...     def forward(self, outputs, targets):
+    ...         self.difference = outputs - targets
+    ...         return (self.difference**2).sum() / len(outputs)
+    ...     def backward(self):
+    ...         return 2 * self.difference / len(self.difference)
+
+    Targets then look like the outputs, (N, ...), predictions are the outputs, and no accuracy is reported; `targets`,
+    `predict` and `correct` say otherwise. Give it to `model.fit(..., loss=SquaredError())`.
     """
 
     _gradient: Array | None = None
+
+    def __repr__(self) -> str:
+        return constructor_text(self)
 
     def forward(self, outputs: Array, targets: Array) -> float:
         """The mean loss of a batch of outputs (N, ...) against its targets."""
@@ -84,7 +94,10 @@ class SoftmaxCrossEntropy(Loss):
             hint = "; one-hot rows become labels by y.argmax(axis=1)" if y.ndim == 2 and y.shape[1] > 1 else hint
             raise ValueError(f"y has shape {y.shape}, expected class labels of shape (N,){hint}")
         if y.dtype.kind not in "iub":
-            raise TypeError(f"y has dtype {y.dtype}, expected integer class labels 0..{output_shape[0] - 1}")
+            way = "classes, y = numpy.unique(y, return_inverse=True)" if y.dtype.kind in "OSU" else "y = y.astype(int)"
+            raise TypeError(
+                f"y has dtype {y.dtype}, expected integer class labels 0..{output_shape[0] - 1}; `{way}` makes them"
+            )
         classes = output_shape[0]
         outside = (y < 0) | (y >= classes)
         if outside.any():

@@ -37,15 +37,23 @@ class Optimizer:
     """
 
     slots: tuple[str, ...] = ()
-    learning_rate: float
     steps: int = 0
     _parameters: Array | None = None
 
     def __init__(self, learning_rate: float) -> None:
-        kind = type(self).__name__
-        if not (is_number(learning_rate) and learning_rate >= 0):
-            raise ValueError(f"{kind}: learning_rate is {learning_rate!r}, expected a finite number of at least 0")
         self.learning_rate = learning_rate
+
+    @property
+    def learning_rate(self) -> float:
+        """Step size η, a finite number of at least 0; may be set at any time."""
+        return self._learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, value: float) -> None:
+        if not (is_number(value) and value >= 0):
+            kind = type(self).__name__
+            raise ValueError(f"{kind}: learning_rate is {value!r}, expected a finite number of at least 0")
+        self._learning_rate = float(value)
 
     def step(self, model: Trained) -> None:
         """One update, from the gradients that the last backward pass left in the model."""

@@ -32,6 +32,10 @@ class Sequential(Chain):
 
     Input sizes are inferred: `build(shape)` or the first batch sets them. All trainable numbers then stand in one
     vector, `model.parameters`, their gradients in `model.gradients`; each layer's weight and bias are views of it.
+
+    Attributes: layers (a tuple); input_shape, output_shape, without the batch axis, once built; loss and optimizer of
+    the last `fit`; epoch, the number of epochs trained; outputs, those of the last forward pass; notes, a dict of plain
+    values that is saved with the model.
     """
 
     _parameters: Array | None = None
@@ -92,8 +96,8 @@ class Sequential(Chain):
                     f"layer {position} ({layer.kind}) belongs to another model that is built; make a new one"
                 )
 
-    def reset(self) -> None:
-        super().reset()
+    def _reset(self) -> None:
+        super()._reset()
         self._parameters = self._gradients = None
         self._forwarded = False
         self._places = ()
@@ -101,7 +105,7 @@ class Sequential(Chain):
     def unbuild(self) -> None:
         """Forget shapes, parameters and progress: the next `build` or first batch starts afresh."""
         for layer in self.walk():
-            layer.reset()
+            layer._reset()
         self.optimizer = None
         self.epoch = self.context.step = 0
 
@@ -262,9 +266,10 @@ class Sequential(Chain):
         if self._parameters is None:
             self.build(x.shape[1:])
         elif x.shape[1:] != self.input_shape:
+            hint = "; for one sample pass x[None]" if x.shape == self.input_shape else ""
             raise ValueError(
                 f"{name} has shape {x.shape}, expected (N, {', '.join(map(str, self.input_shape))}): "
-                "the model was built for such inputs"
+                f"the model was built for such inputs{hint}"
             )
 
     def forward(self, x: Array, training: bool = False) -> Array:
@@ -279,7 +284,7 @@ class Sequential(Chain):
             if x.dtype is not self.context.dtype or not x.flags.c_contiguous:
                 x = data.to_model(x, self.dtype)
         self.outputs = super().forward(x, training)
-        self._forwarded = True
+        self._forwarded = training
         return self.outputs
 
     def backward(self, dy: Array, input_gradient: bool = False) -> Array | None:
@@ -287,7 +292,7 @@ class Sequential(Chain):
         if self.context.owner is not self:
             return super().backward(dy)
         if not self._forwarded:
-            raise RuntimeError("backward(dy) was called before forward(x, training=True)")
+            raise RuntimeError("backward(dy) must follow forward(x, training=True)")
         if type(dy) is not np.ndarray or dy.dtype is not self.dtype or not dy.flags.c_contiguous:
             dy = np.ascontiguousarray(dy, self.dtype)  # float64 targets make an own loss's gradient float64
         if dy.shape != self.outputs.shape:
@@ -339,7 +344,8 @@ class Sequential(Chain):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to a safetensors file: its tensors, and its description as JSON in the metadata.
 
-        The file appears whole or not at all. `pynn.load(path)` reads it again.
+        The file appears whole or not at all. `pynn.load(path)` reads it again. The optimizer is not saved: to train a
+        loaded model further, pass one to `fit`.
         """
         from . import checkpoint
 

@@ -22,6 +22,7 @@ from .regularizers import Penalty
 Array = NDArray[Any]
 Pair = tuple[ArrayLike, ArrayLike]
 
+TRAINING_BATCH = 128
 EVALUATION_BATCH = 1024
 
 
@@ -91,7 +92,7 @@ def fit(
     loss: str | Loss | None = None,
     optimizer: str | Optimizer | None = None,
     epochs: int = 10,
-    batch_size: int = 128,
+    batch_size: int | None = None,
     seed: int | None = None,
     penalty: Penalty | None = None,
     progress: bool | str = "auto",
@@ -103,7 +104,9 @@ def fit(
     validation: a pair (x, y), measured after each epoch.
     loss: an object or a name; None goes on with the model's own, which is softmax_cross_entropy at first.
     optimizer: an object or a name; None goes on with the model's own, or takes Adam(0.001).
-    batch_size: 1..N. A last batch of one sample is left out (batch normalization cannot use it).
+    epochs: how often all samples are gone through (default 10).
+    batch_size: 1..N; by default 128, or N where there are fewer samples. A last batch of one sample is left out
+        (batch normalization cannot use it).
     seed: of the order of samples; by default the model's. Every epoch has another order, also over several calls.
     penalty: L1 or L2, added to the loss.
     progress: True shows a bar, False nothing, "auto" a bar on a terminal and else a line an epoch on stderr.
@@ -147,10 +150,11 @@ def fit(
 
 
 def _check_settings(
-    epochs: int, batch_size: int, seed: int | None, penalty: Penalty | None, progress: bool | str
+    epochs: int, batch_size: int | None, seed: int | None, penalty: Penalty | None, progress: bool | str
 ) -> None:
     data.check_count("epochs", epochs, 0)
-    data.check_count("batch_size", batch_size, 1)
+    if batch_size is not None:
+        data.check_count("batch_size", batch_size, 1)
     if seed is not None:
         data.check_seed(seed)
     if penalty is not None:
@@ -179,8 +183,11 @@ def _run_epoch(
 class _Arrays:
     """Batches of two arrays, in an order of their own every epoch."""
 
-    def __init__(self, model: Trainable, loss: Loss, x: Any, y: ArrayLike, batch_size: int, seed: int | None) -> None:
+    def __init__(
+        self, model: Trainable, loss: Loss, x: Any, y: ArrayLike, batch_size: int | None, seed: int | None
+    ) -> None:
         self.x, self.y = x, y = _checked_pair(model, loss, (x, y), "")
+        batch_size = min(TRAINING_BATCH, len(x)) if batch_size is None else batch_size
         data.check_batch_size(batch_size, len(x))
         self.batch_size, self.seed, self.dtype = batch_size, model.seed if seed is None else seed, model.dtype
         single = len(x) % batch_size == 1 and len(x) > 1 and batch_size > 1

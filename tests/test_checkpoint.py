@@ -112,7 +112,8 @@ LAYERS: dict[str, Callable[[], list[pynn.Layer]]] = {
     "affine": lambda: [],
     "affine without bias": lambda: [pynn.Affine(5, use_bias=False)],
     "affine with initializers": lambda: [
-        pynn.Affine(5, True, "he", pynn.Constant(0.1)), pynn.Affine(4, True, pynn.Normal(0.2))
+        pynn.Affine(5, initializer="he", bias_initializer=pynn.Constant(0.1)),
+        pynn.Affine(4, initializer=pynn.Normal(0.2)),
     ],
     "activations": lambda: [
         pynn.Sigmoid(), pynn.Tanh(), pynn.ReLU(), pynn.LeakyReLU(), pynn.LeakyReLU(0.3), pynn.ELU(), pynn.ELU(0.5)

@@ -279,7 +279,7 @@ def test_settings_out_of_range_are_refused(
     ("choice", "error", "message"),
     [
         ("adamw", ValueError, r"optimizer is 'adamw', expected one of sgd, momentum, nesterov, adagrad, rmsprop, adam"),
-        ("Adam", ValueError, r"optimizer is 'Adam', expected one of sgd, .*, adam"),
+        ("Adams", ValueError, r"optimizer is 'Adams', expected one of sgd, .*, adam"),
         (pynn.Adam, TypeError, r"optimizer is <class .*expected .*; write Adam\(\)"),
         (0.01, TypeError, r"optimizer is 0\.01, expected"),
         (pynn.SoftmaxCrossEntropy(), TypeError, r"optimizer is .*, expected"),

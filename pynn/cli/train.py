@@ -140,6 +140,8 @@ def _several(count: int, thing: str) -> str:
 
 def _interrupted(model: pynn.Sequential, path: Path) -> int:
     if model.context.step:
+        if path.exists():  # a model that was trained to its end is worth more
+            path = path.with_name(f"{path.stem}.interrupted{path.suffix}")
         model.save(path)
         done = f"{_several(model.epoch, 'epoch')}, {_several(model.context.step, 'step')}"
         trained = f"the model as trained so far ({done}) is in {path}"

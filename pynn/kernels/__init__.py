@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import sys
 import warnings
 from pathlib import Path
 from types import ModuleType
@@ -150,8 +151,19 @@ def _choose() -> None:
         use_backend(asked)
     elif native_module() is not None:
         use_backend("native")
-    else:
+    elif not _is_command():
         warnings.warn(f"pynn runs on NumPy: {why_not_native()}", RuntimeWarning, stacklevel=4)  # the importer of pynn
 
 
-_choose()
+def _is_command() -> bool:
+    """Whether this process is the command `pynn`, which says in a line of its own what it runs on."""
+    return sys.orig_argv[1:3] == ["-m", "pynn"] or Path(sys.argv[0] if sys.argv else "").stem == "pynn"
+
+
+try:
+    _choose()
+except ImportError as _cause:
+    if not _is_command():
+        raise
+    print(f"pynn: error: {_cause}", file=sys.stderr)
+    raise SystemExit(2) from _cause

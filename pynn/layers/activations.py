@@ -19,8 +19,8 @@ class Activation(Layer):
     alpha: float = 0.0  # the number that f takes, where it takes one
     fused_into: Layer | None = None
 
-    def reset(self) -> None:
-        super().reset()
+    def _reset(self) -> None:
+        super()._reset()
         self.fused_into = None
 
     def forward(self, x: Array, training: bool) -> Array:

@@ -28,12 +28,15 @@ class Affine(Layer):
     def __init__(
         self,
         units: int,
+        *,
         use_bias: bool = True,
         initializer: str | Initializer | None = None,
         bias_initializer: str | Initializer = "zeros",
     ) -> None:
         if isinstance(units, bool) or not isinstance(units, (int, np.integer)) or units < 1:
             raise ValueError(f"Affine: units is {units!r}, expected an integer of at least 1")
+        if not isinstance(use_bias, bool):
+            raise TypeError(f"Affine: use_bias is {use_bias!r}, expected True or False")
         self.units = int(units)
         self.use_bias = use_bias
         self.initializer = initializer

@@ -179,7 +179,7 @@ class Layer:
         for child in self.children():
             yield from child.walk()
 
-    def reset(self) -> None:
+    def _reset(self) -> None:
         """Forget what `build` declared, so that it can run again."""
         self.declared, self.state, self._buffers, self._views = [], {}, {}, {}
         self.needs_dx = True

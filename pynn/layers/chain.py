@@ -17,20 +17,22 @@ from .base import Array, Layer, Shape
 class Chain(Layer):
     """Layers in a row. `build` infers every shape and folds activations into the layers before them."""
 
-    layers: list[Layer]
+    layers: tuple[Layer, ...]
 
     def __init__(self, *layers: Layer) -> None:
+        if len(layers) == 1 and isinstance(layers[0], (list, tuple)):
+            raise TypeError(f"{type(self).__name__} takes the layers one by one; write {type(self).__name__}(*layers)")
         for position, layer in enumerate(layers):
             describe.expect_instance(layer, Layer, f"layer {position}")
         if len({id(layer) for layer in layers}) < len(layers):
             raise ValueError(
                 "the same layer stands twice in one model; make a second one (layers do not share weights)"
             )
-        self.layers = list(layers)
+        self.layers = layers
         self._active: list[Layer] = []
 
     def children(self) -> tuple[Layer, ...]:
-        return tuple(self.layers)
+        return self.layers
 
     def build(self, input_shape: Shape) -> Shape:
         shape = tuple(input_shape)
