@@ -49,6 +49,7 @@ class Team {
 public:
     void run(std::ptrdiff_t pieces, int threads, Task task, void* context) {
         hire(threads - 1);
+        keep_off_callers_cpu();
         task_ = task;
         context_ = context;
         threads_ = threads;
@@ -84,7 +85,8 @@ private:
         }
     }
 
-    // The system likes to wake a thread on the processor of its waker, where it would wait until the job is done.
+    // The system likes to run a woken thread on the processor of its waker, where it would wait until the job is done.
+    // Asked for every job, since the caller may have moved: 2 ns, and a system call when it has.
     void keep_off_callers_cpu() {
 #ifdef __linux__
         const int cpu = sched_getcpu();
@@ -139,7 +141,6 @@ private:
     }
 
     void wake_all() {
-        keep_off_callers_cpu();
         {
             std::lock_guard<std::mutex> lock(sleep_);
         }  // one that is about to wait has checked, or will see the job
