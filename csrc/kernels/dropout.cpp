@@ -11,17 +11,29 @@ constexpr Size kGroup = 8 * kCounters;  // elements: 16 counters x 4 words x 2 h
 constexpr Size kRun = 64 * kGroup;
 constexpr double kCost = 4;  // of one element, in multiply-adds
 
-// Draws of the 128 elements of a group: word by word, low halves before high ones, lane by lane.
-void draw_group(Size group, Draw draw, std::int32_t (&draws)[kGroup]) {
-    for (Size lane = 0; lane < kCounters; lane += kWordLanes) {
-        const Block block = philox(static_cast<std::uint64_t>(group * kCounters + lane), draw);
-        for (int word = 0; word < 4; ++word)
-            for (Size i = 0; i < kWordLanes; ++i) {
-                const std::uint32_t bits = static_cast<std::uint32_t>(block.word[word][i]);
-                draws[word * 2 * kCounters + lane + i] = static_cast<std::int32_t>(bits & 0xFFFFu);
-                draws[(word * 2 + 1) * kCounters + lane + i] = static_cast<std::int32_t>(bits >> 16);
-            }
+// Draws of the 128 elements of a group: word by word, low halves before high ones, counter by counter. Even and odd
+// counters are drawn apart, so that the words of both make one vector of 32-bit lanes in order.
+void draw_group(Size group, Draw draw, const Keys& keys, std::int32_t (&draws)[kGroup]) {
+    typedef std::uint32_t Halves __attribute__((vector_size(sizeof(Words)), may_alias));
+    for (Size start = 0; start < kCounters; start += 2 * kWordLanes) {
+        Words even = {};
+        for (Size lane = 0; lane < kWordLanes; ++lane)
+            even[lane] = static_cast<std::uint64_t>(group * kCounters + start + 2 * lane);
+        const Block a = philox(even, draw, keys), b = philox(even + 1, draw, keys);
+        for (int word = 0; word < 4; ++word) {
+            const Words both = (a.word[word] & 0xFFFFFFFFu) | (b.word[word] << 32);
+            const Halves bits = reinterpret_cast<Halves>(both);
+            std::int32_t* place = draws + word * 2 * kCounters + start;
+            *reinterpret_cast<Halves*>(place) = bits & 0xFFFFu;
+            *reinterpret_cast<Halves*>(place + kCounters) = bits >> 16;
+        }
     }
+}
+
+template <class T>
+inline void mask_group(const T* __restrict x, const std::int32_t* __restrict draws, std::int32_t limit, T factor,
+                       T* __restrict out, Size count) {
+    for (Size j = 0; j < count; ++j) out[j] = draws[j] >= limit ? x[j] * factor : T(0);
 }
 
 template <class T>
@@ -30,10 +42,13 @@ void dropout(const T* x, unsigned threshold, double scale, Draw draw, T* out, Si
     const T factor = static_cast<T>(scale);
     parallel_runs(size, kRun, kCost * static_cast<double>(size), [&](Size begin, Size end) {
         alignas(64) std::int32_t draws[kGroup];
+        const Keys keys(draw.seed);
         for (Size i = begin; i < end; i += kGroup) {
-            draw_group(i / kGroup, draw, draws);
-            const Size count = smaller(kGroup, end - i);
-            for (Size j = 0; j < count; ++j) out[i + j] = draws[j] >= limit ? x[i + j] * factor : T(0);
+            draw_group(i / kGroup, draw, keys, draws);
+            if (end - i >= kGroup)
+                mask_group(x + i, draws, limit, factor, out + i, kGroup);
+            else
+                mask_group(x + i, draws, limit, factor, out + i, end - i);
         }
     });
 }

@@ -4,8 +4,6 @@
 // Every element of out is summed over k in the same order, whatever the tiles and threads.
 #include "gemm.h"
 
-#include <utility>
-
 #include "activation.h"
 #include "parallel.h"
 
@@ -53,9 +51,6 @@ Tile<T> choose_tile(bool across, Size vectors, Size rows) {
     if (across) return vectors == 2 ? tile_of<T, true, 2>(rows) : tile_of<T, true, 1>(rows);
     return vectors == 2 ? tile_of<T, false, 2>(rows) : tile_of<T, false, 1>(rows);
 }
-
-template <int... I>
-using Lanes = std::integer_sequence<int, I...>;
 
 // Swaps the odd blocks of `Step` lanes of a with the even ones of b.
 template <class T, int Step, int... I>
@@ -178,7 +173,8 @@ void multiply(const Product<T>& q) {
     const Size panels = ceil_div(q.n, kPanel<T>);
     if (panels == 0 || rows.tiles == 0) return;
     const Size groups = panels >= 8 ? 1 : smaller(rows.tiles, 8);  // few panels: share out the rows as well
-    const double work = static_cast<double>(q.m) * static_cast<double>(q.n) * static_cast<double>(q.k);
+    // a multiply-add in registers is a fraction of an element that comes from memory
+    const double work = static_cast<double>(q.m) * static_cast<double>(q.n) * static_cast<double>(q.k) / 8;
     parallel(panels * groups, work, [&](Size piece) {
         const Size group = piece / panels, j = piece % panels * kPanel<T>;
         panel(q, rows, j, group * rows.tiles / groups, (group + 1) * rows.tiles / groups);

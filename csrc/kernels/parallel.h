@@ -6,8 +6,8 @@
 
 namespace pynn::PYNN_LEVEL {
 
-// Below this many operations (multiply-adds or elements touched) a second thread costs more than it brings.
-constexpr double kParallelWork = 1 << 17;
+// Below this many elements (or as much arithmetic) a second thread costs more than it brings.
+constexpr double kParallelWork = 1 << 15;
 
 constexpr Size ceil_div(Size a, Size b) {
     return (a + b - 1) / b;

@@ -37,27 +37,34 @@ inline Words multiply_words(Words a, Words b) {
 
 constexpr Size kWordLanes = sizeof(Words) / 8;
 
-// The four words of counters (block.., stream, step), block counting up from `block` over the lanes.
+// The ten keys of a seed.
+struct Keys {
+    std::uint64_t first[10], second[10];
+    explicit Keys(std::uint64_t seed) {
+        std::uint32_t k0 = static_cast<std::uint32_t>(seed), k1 = static_cast<std::uint32_t>(seed >> 32);
+        for (int round = 0; round < 10; ++round, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
+            first[round] = k0;
+            second[round] = k1;
+        }
+    }
+};
+
+// The four words, in the low halves of the lanes, of the counters (block, stream, step).
 struct Block {
     Words word[4];
 };
 
-inline Block philox(std::uint64_t block, Draw draw) {
-    Words index = {};
-    for (Size lane = 0; lane < kWordLanes; ++lane) index[lane] = block + static_cast<std::uint64_t>(lane);
-    const std::uint64_t low = 0xFFFFFFFFu;
-    Words c0 = index & low, c1 = index >> 32;
-    Words c2 = Words{} + draw.stream, c3 = Words{} + draw.step;
+inline Block philox(Words block, Draw draw, const Keys& keys) {
     const Words m0 = Words{} + 0xD2511F53u, m1 = Words{} + 0xCD9E8D57u;
-    std::uint32_t k0 = static_cast<std::uint32_t>(draw.seed), k1 = static_cast<std::uint32_t>(draw.seed >> 32);
-    for (int round = 0; round < 10; ++round) {
+    Words c0 = block, c1 = block >> 32;
+    Words c2 = Words{} + draw.stream, c3 = Words{} + draw.step;
+#pragma GCC unroll 10
+    for (int round = 0; round < 10; ++round) {  // high halves gather rubbish: the multiplication ignores them
         const Words p0 = multiply_words(c0, m0), p1 = multiply_words(c2, m1);
-        c0 = (p1 >> 32) ^ c1 ^ k0;  // the high half of c1 is no matter: the next multiplication ignores it
-        c1 = p1 & low;
-        c2 = (p0 >> 32) ^ c3 ^ k1;
-        c3 = p0 & low;
-        k0 += 0x9E3779B9u;
-        k1 += 0xBB67AE85u;
+        c0 = (p1 >> 32) ^ c1 ^ keys.first[round];
+        c1 = p1;
+        c2 = (p0 >> 32) ^ c3 ^ keys.second[round];
+        c3 = p0;
     }
     return {{c0, c1, c2, c3}};
 }

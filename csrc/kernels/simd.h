@@ -1,7 +1,14 @@
 // Vectors of the width of this level, written with compiler vector types; the tail of an array runs the same arithmetic
 // as its body, on a padded copy.
 #pragma once
+#include <type_traits>
+#include <utility>
+
 #include "kernels.h"
+
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
 
 namespace pynn::PYNN_LEVEL {
 
@@ -72,6 +79,22 @@ struct Whole {
 
 struct Part {
     Size count;
+#if defined(__AVX512F__)
+    Vec<float> load(const float* p, float fill = 0) const {
+        const __mmask16 mask = static_cast<__mmask16>((1u << count) - 1);
+        return reinterpret_cast<Vec<float>>(_mm512_mask_loadu_ps(_mm512_set1_ps(fill), mask, p));
+    }
+    void store(float* p, Vec<float> v) const {
+        _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << count) - 1), reinterpret_cast<__m512>(v));
+    }
+    Vec<double> load(const double* p, double fill = 0) const {
+        const __mmask8 mask = static_cast<__mmask8>((1u << count) - 1);
+        return reinterpret_cast<Vec<double>>(_mm512_mask_loadu_pd(_mm512_set1_pd(fill), mask, p));
+    }
+    void store(double* p, Vec<double> v) const {
+        _mm512_mask_storeu_pd(p, static_cast<__mmask8>((1u << count) - 1), reinterpret_cast<__m512d>(v));
+    }
+#else
     template <class T>
     Vec<T> load(const T* p, T fill = 0) const {
         T padded[kLanes<T>];
@@ -85,6 +108,7 @@ struct Part {
         PYNN_LEVEL::store(padded, v);
         __builtin_memcpy(p, padded, static_cast<std::size_t>(count) * sizeof(T));
     }
+#endif
 };
 
 // body(access, i) for every vector of begin..end-1; the last one may be a Part.
@@ -96,22 +120,40 @@ inline void each_vector(Size begin, Size end, F body) {
 }
 
 template <class T>
-inline double sum_lanes(Vec<T> v) {
-    double sum = 0;
-    for (Size i = 0; i < kLanes<T>; ++i) sum += static_cast<double>(v[i]);
-    return sum;
-}
-
-template <class T>
 inline Vec<T> largest(Vec<T> a, Vec<T> b) {
     return a > b ? a : b;
 }
 
+template <int... I>
+using Lanes = std::integer_sequence<int, I...>;
+
+// Lane i of the result is lane i ^ Step of v.
+template <int Step, class V, int... I>
+inline V swap_lanes(V v, Lanes<I...>) {
+#ifdef __clang__
+    return __builtin_shufflevector(v, v, (I ^ Step)...);
+#else
+    using Int = std::conditional_t<sizeof(v[0]) == 4, typename Simd<float>::Int, typename Simd<double>::Int>;
+    return __builtin_shuffle(v, Int{(I ^ Step)...});
+#endif
+}
+
+// All lanes combined, in log2(lanes) rounds.
+template <class T, int Step = kLanes<T> / 2, class F>
+inline T combine_lanes(Vec<T> v, F f) {
+    v = f(v, swap_lanes<Step>(v, std::make_integer_sequence<int, kLanes<T>>{}));
+    if constexpr (Step > 1) return combine_lanes<T, Step / 2>(v, f);
+    return v[0];
+}
+
+template <class T>
+inline double sum_lanes(Vec<T> v) {
+    return static_cast<double>(combine_lanes<T>(v, [](Vec<T> a, Vec<T> b) { return a + b; }));
+}
+
 template <class T>
 inline T largest_lane(Vec<T> v) {
-    T largest = v[0];
-    for (Size i = 1; i < kLanes<T>; ++i) largest = v[i] > largest ? v[i] : largest;
-    return largest;
+    return combine_lanes<T>(v, [](Vec<T> a, Vec<T> b) { return largest<T>(a, b); });
 }
 
 inline Vec<float> sqrt(Vec<float> x) {
