@@ -186,14 +186,16 @@ def affine_backward_make(
     y = affine_answer(forward)["out"]
     return {
         "dy": rng.standard_normal((n, m)), "x": forward["x"], "weight": forward["weight"], "y": y,
-        "activation": activation, "alpha": forward["alpha"], "dz": nan(n, m), "dx": nan(n, d) if with_dx else None,
+        "activation": activation, "alpha": forward["alpha"], "dz": None if activation == "identity" and with_bias else nan(n, m), "dx": nan(n, d) if with_dx else None,
         "dweight": nan(d, m), "dbias": nan(m) if with_bias else None, "#bias": forward["bias"],
     }  # fmt: skip
 
 
 def affine_backward_answer(a: Arguments) -> dict[str, Any]:
     dz = a["dy"] * slope(a["y"], a["activation"], a["alpha"])
-    answer = {"dz": dz, "dweight": np.einsum("nd,nm->dm", a["x"], dz)}
+    answer = {"dweight": np.einsum("nd,nm->dm", a["x"], dz)}
+    if a["dz"] is not None:
+        answer["dz"] = dz
     if a["dbias"] is not None:
         answer["dbias"] = np.einsum("nm->m", dz)
     if a["dx"] is not None:

@@ -285,6 +285,7 @@ def test_both_backends_refuse_the_same_arguments_in_the_same_words(op: Operation
         ("dropout", {"rate": 1.0}, r"rate is 1.0, expected 0 <= rate < 1"),
         ("dropout", {"rate": -0.1}, r"rate is -0.1, expected"),
         ("dropout", {"rate": float("nan")}, r"rate is nan, expected"),
+        ("affine_backward", {"activation": "relu"}, r"dz is None, expected an array \(N, M\) for any activation but"),
         ("adam_step", {"step": 0}, r"step is 0, expected at least 1"),
         ("affine_forward", {"activation": "swish"}, r"activation is 'swish', expected one of identity, sigmoid"),
         ("softmax_cross_entropy", {"labels": np.array([0, 1, 2])}, r"labels\[2\] is 2, expected 0\.\.1 \(2 classes\)"),

@@ -21,19 +21,21 @@ void affine_forward(const Array& x, const Array& weight, const OptionalArray& bi
 }
 
 void affine_backward(const Array& dy, const Array& x, const Array& weight, const Array& y, std::string_view activation,
-                     double alpha, const Array& dz, const OptionalArray& dx, const Array& dweight,
+                     double alpha, const OptionalArray& dz, const OptionalArray& dx, const Array& dweight,
                      const OptionalArray& dbias) {
     Checker check("affine_backward");
     check.in("dy", dy, N, M);
     check.in("x", x, N, D);
     check.in("weight", weight, D, M);
     check.in("y", y, N, M);
-    check.out("dz", dz, N, M);
+    check.out_or_none("dz", dz, N, M);
     check.out_or_none("dx", dx, N, D);
     check.out("dweight", dweight, D, M);
     check.out_or_none("dbias", dbias, M);
     check.overlaps();
     const Activation f = check.activation(activation, alpha);
+    if (dz.is_none() && f.function != Function::identity)
+        check.value_error("dz is None, expected an array (N, M) for any activation but identity");
     compute(check, [&](auto zero) {
         using T = decltype(zero);
         table<T>().affine_backward(data<T>(dy), data<T>(x), data<T>(weight), data<T>(y), f, data<T>(dz), data<T>(dx),

@@ -14,9 +14,11 @@ void affine_forward(const T* x, const T* weight, const T* bias, Activation f, T*
     multiply(Product<T>{n, m, d, x, d, false, weight, m, false, out, m, bias, f});
 }
 
-// dz = dy f', and dbias = sum of dz over rows (unless null): by runs of rows and one vector of columns at a time.
+// dz = dy f' (unless null: then f is the identity and dz is dy), and dbias = sum of dz over rows (unless null): by runs
+// of rows and one vector of columns at a time.
 template <class T>
 void through_and_sum(const T* dy, const T* y, Activation f, T* dz, T* dbias, Size n, Size m) {
+    if (dz == nullptr && dbias == nullptr) return;
     const T alpha = static_cast<T>(f.alpha);
     const Size runs = ceil_div(n, kRowRun), columns = ceil_div(m, kLanes<T>);
     Scratch<T> sums(runs * m);
@@ -29,7 +31,7 @@ void through_and_sum(const T* dy, const T* y, Activation f, T* dz, T* dbias, Siz
                 for (Size i = run * kRowRun; i < smaller(n, (run + 1) * kRowRun); ++i) {
                     const Size place = i * m + column;
                     const Vec<T> v = through_activation<F, T>(at.load(dy + place), at.load(y + place), alpha);
-                    at.store(dz + place, v);
+                    if (dz) at.store(dz + place, v);
                     sum += v;
                 }
                 at.store(sums.get() + run * m + column, sum);
@@ -49,8 +51,9 @@ void affine_backward(const T* dy, const T* x, const T* weight, const T* y, Activ
                      T* dbias, Size n, Size d, Size m) {
     const Activation identity = {Function::identity, 0};
     through_and_sum(dy, y, f, dz, dbias, n, m);
-    multiply(Product<T>{d, m, n, x, d, true, dz, m, false, dweight, m, nullptr, identity});
-    if (dx) multiply(Product<T>{n, d, m, dz, m, false, weight, m, true, dx, d, nullptr, identity});
+    const T* through = dz ? dz : dy;
+    multiply(Product<T>{d, m, n, x, d, true, through, m, false, dweight, m, nullptr, identity});
+    if (dx) multiply(Product<T>{n, d, m, through, m, false, weight, m, true, dx, d, nullptr, identity});
 }
 
 }  // namespace

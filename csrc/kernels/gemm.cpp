@@ -82,10 +82,9 @@ void transpose(Vec<T> (&rows)[kLanes<T>]) {
 template <class T>
 void pack(const Product<T>& q, Size p0, Size k, Size j, Size count, Size width, T* packed) {
     if (!q.b_transposed) {
-        for (Size p = 0; p < k; ++p) {
-            const T* row = q.b + (p0 + p) * q.b_stride + j;
-            for (Size i = 0; i < width; ++i) packed[p * width + i] = i < count ? row[i] : T(0);
-        }
+        each_vector<T>(0, count, [&](auto at, Size i) {
+            for (Size p = 0; p < k; ++p) store(packed + p * width + i, at.load(q.b + (p0 + p) * q.b_stride + j + i));
+        });
         return;
     }
     for (Size first = 0; first < width; first += kLanes<T>) {
@@ -123,11 +122,13 @@ void padded_tile(Tile<T> run, Size k, const T* a, Size a_stride, const T* b, Siz
                  Size rows, Size count, bool add) {
     alignas(64) T copy[kTileRows * kPanel<T>];
     if (add)
-        for (Size r = 0; r < rows; ++r)
-            for (Size i = 0; i < width; ++i) copy[r * width + i] = i < count ? out[r * out_stride + i] : T(0);
+        each_vector<T>(0, count, [&](auto at, Size i) {
+            for (Size r = 0; r < rows; ++r) store(copy + r * width + i, at.load(out + r * out_stride + i));
+        });
     run(k, a, a_stride, b, width, copy, width, add);
-    for (Size r = 0; r < rows; ++r)
-        for (Size i = 0; i < count; ++i) out[r * out_stride + i] = copy[r * width + i];
+    each_vector<T>(0, count, [&](auto at, Size i) {
+        for (Size r = 0; r < rows; ++r) at.store(out + r * out_stride + i, load(copy + r * width + i));
+    });
 }
 
 // Row tiles as even as they come: 100 rows are one of 12 and 8 of 11 rather than 8 of 12 and one of 4.
@@ -172,10 +173,12 @@ void multiply(const Product<T>& q) {
     const Rows rows(q.m);
     const Size panels = ceil_div(q.n, kPanel<T>);
     if (panels == 0 || rows.tiles == 0) return;
-    const Size groups = panels >= 8 ? 1 : smaller(rows.tiles, 8);  // few panels: share out the rows as well
+    const double work = static_cast<double>(q.m) * static_cast<double>(q.n) * static_cast<double>(q.k);
+    // Few panels: share out the rows as well, but no finer than pays, since each piece packs its panel for itself.
+    const Size wanted = work < 4e6 ? 8 : 32;
+    const Size groups = panels >= 8 ? 1 : smaller(rows.tiles, ceil_div(wanted, panels));
     // a multiply-add in registers is a fraction of an element that comes from memory
-    const double work = static_cast<double>(q.m) * static_cast<double>(q.n) * static_cast<double>(q.k) / 8;
-    parallel(panels * groups, work, [&](Size piece) {
+    parallel(panels * groups, work / 8, [&](Size piece) {
         const Size group = piece / panels, j = piece % panels * kPanel<T>;
         panel(q, rows, j, group * rows.tiles / groups, (group + 1) * rows.tiles / groups);
     });

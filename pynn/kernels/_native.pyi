@@ -69,7 +69,7 @@ def affine_backward(
     y: numpy.ndarray,
     activation: str,
     alpha: typing.SupportsFloat | typing.SupportsIndex,
-    dz: numpy.ndarray,
+    dz: numpy.ndarray | None,
     dx: numpy.ndarray | None,
     dweight: numpy.ndarray,
     dbias: numpy.ndarray | None,

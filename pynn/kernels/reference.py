@@ -113,7 +113,7 @@ def affine_forward(x: Floats, weight: Floats, bias: Floats | None, activation: s
     x="N D",
     weight="D M",
     y="N M",
-    dz="out N M",
+    dz="optional out N M",
     dx="optional out N D",
     dweight="out D M",
     dbias="optional out M",
@@ -125,7 +125,7 @@ def affine_backward(
     y: Floats,
     activation: str,
     alpha: float,
-    dz: Floats,
+    dz: Floats | None,
     dx: Floats | None,
     dweight: Floats,
     dbias: Floats | None,
@@ -133,9 +133,15 @@ def affine_backward(
     """Gradients of `affine_forward`, from the gradient dy (N, M) of its output y (N, M).
 
     dz (N, M) = dy · f'; dx (N, D) = dz · weightᵀ (None: not wanted); dweight (D, M) = xᵀ · dz; dbias (M,) = Σ_n dz.
+    dz may be None where f is the identity: it would be dy again.
     """
     _expect_activation("affine_backward", activation)
-    dz[...] = _through_activation(dy, y, activation, alpha)
+    if dz is None:
+        if activation != "identity":
+            raise ValueError("affine_backward: dz is None, expected an array (N, M) for any activation but identity")
+        dz = dy
+    else:
+        dz[...] = _through_activation(dy, y, activation, alpha)
     np.matmul(x.T, dz, out=dweight)
     if dbias is not None:
         np.sum(dz, axis=0, out=dbias)

@@ -70,7 +70,7 @@ class Affine(Layer):
 
     def backward(self, dy: Array) -> Array | None:
         x, y, f = self._x, self._y, self._activation
-        dz = self.buffer("dz", y.shape)
+        dz = None if f is IDENTITY else self.buffer("dz", y.shape)
         dx = self.buffer("dx", x.shape) if self.needs_dx else None
         kernels.affine_backward(dy, x, self.weight, y, f.function, f.alpha, dz, dx, self.dweight, self.dbias)
         return dx
