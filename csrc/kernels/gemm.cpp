@@ -12,6 +12,8 @@ namespace {
 
 constexpr Size kBlock = 512;  // of k: a panel's block of b stays in the second-level cache
 
+constexpr Size kCache = 512 << 10;  // bytes of a that shall stay in the second-level cache
+
 template <class T>
 constexpr Size kPanel = 2 * kLanes<T>;
 
@@ -139,31 +141,48 @@ struct Rows {
     Size count(Size t) const { return base + (t < longer ? 1 : 0); }
 };
 
-// Columns j.. of the panel, row tiles t0..t1-1.
+// One block of k of one panel (columns j..), row tiles t0..t1-1.
 template <class T>
-void panel(const Product<T>& q, const Rows& rows, Size j, Size t0, Size t1) {
+void panel(const Product<T>& q, const Rows& rows, Size p, Size j, Size t0, Size t1) {
     alignas(64) T packed[kBlock * kPanel<T>];
-    const Size count = smaller(kPanel<T>, q.n - j);
+    const Size count = smaller(kPanel<T>, q.n - j), k = smaller(kBlock, q.k - p);
     const Size vectors = ceil_div(count, kLanes<T>), width = vectors * kLanes<T>;
-    const bool pad = count != width, copy = pad || q.b_transposed;
-    for (Size p = 0; p == 0 || p < q.k; p += kBlock) {
-        const Size k = smaller(kBlock, q.k - p);
-        const bool last = p + kBlock >= q.k;
-        if (copy) pack(q, p, k, j, count, width, packed);
-        const T* b = copy ? packed : q.b + p * q.b_stride + j;
-        const Size b_stride = copy ? width : q.b_stride;
-        for (Size t = t0; t < t1; ++t) {
-            const Size i = rows.begin(t), height = rows.count(t);
-            const T* a = q.a_transposed ? q.a + p * q.a_stride + i : q.a + i * q.a_stride + p;
-            T* out = q.out + i * q.out_stride + j;
-            const Tile<T> run = choose_tile<T>(q.a_transposed, vectors, height);
-            if (pad)
-                padded_tile(run, k, a, q.a_stride, b, width, out, q.out_stride, height, count, p > 0);
-            else
-                run(k, a, q.a_stride, b, b_stride, out, q.out_stride, p > 0);
-            if (last) finish(q, out, j, height, count);
-        }
+    const bool pad = count != width, copy = pad || q.b_transposed, last = p + kBlock >= q.k;
+    if (copy) pack(q, p, k, j, count, width, packed);
+    const T* b = copy ? packed : q.b + p * q.b_stride + j;
+    const Size b_stride = copy ? width : q.b_stride;
+    for (Size t = t0; t < t1; ++t) {
+        const Size i = rows.begin(t), height = rows.count(t);
+        const T* a = q.a_transposed ? q.a + p * q.a_stride + i : q.a + i * q.a_stride + p;
+        T* out = q.out + i * q.out_stride + j;
+        const Tile<T> run = choose_tile<T>(q.a_transposed, vectors, height);
+        if (pad)
+            padded_tile(run, k, a, q.a_stride, b, width, out, q.out_stride, height, count, p > 0);
+        else
+            run(k, a, q.a_stride, b, b_stride, out, q.out_stride, p > 0);
+        if (last) finish(q, out, j, height, count);
     }
+}
+
+// How a product is cut into pieces; follows from its shape alone.
+struct Cut {
+    Size chunk, chunks;  // panels of a piece, and how many such chunks
+    Size groups;         // of row tiles, each with pieces of its own
+    Size rows_at_once;   // row tiles whose block of a stays in the second-level cache while the chunk's panels pass
+};
+
+template <class T>
+Cut cut(const Product<T>& q, Size tiles, Size panels) {
+    const double work = static_cast<double>(q.m) * static_cast<double>(q.n) * static_cast<double>(q.k);
+    // Few panels: share out the rows as well, but no finer than pays, since each piece packs its panel for itself.
+    const Size wanted = work < 4e6 ? 8 : 32;
+    const Size groups = panels >= 8 ? 1 : smaller(tiles, ceil_div(wanted, panels));
+    // Where a does not fit the cache as a whole, several panels use a block of it in turn.
+    const bool large = q.m * q.k * static_cast<Size>(sizeof(T)) > kCache;
+    const Size chunk = large && panels >= 16 ? smaller(panels / 8, 8) : 1;
+    const Size rows_at_once = kCache / (kBlock * static_cast<Size>(sizeof(T)) * kTileRows);
+    // A packed panel is used for all rows at once: packing costs more than a that comes from further away.
+    return {chunk, ceil_div(panels, chunk), groups, q.b_transposed ? tiles : rows_at_once};
 }
 
 }  // namespace
@@ -173,14 +192,16 @@ void multiply(const Product<T>& q) {
     const Rows rows(q.m);
     const Size panels = ceil_div(q.n, kPanel<T>);
     if (panels == 0 || rows.tiles == 0) return;
-    const double work = static_cast<double>(q.m) * static_cast<double>(q.n) * static_cast<double>(q.k);
-    // Few panels: share out the rows as well, but no finer than pays, since each piece packs its panel for itself.
-    const Size wanted = work < 4e6 ? 8 : 32;
-    const Size groups = panels >= 8 ? 1 : smaller(rows.tiles, ceil_div(wanted, panels));
+    const Cut c = cut(q, rows.tiles, panels);
     // a multiply-add in registers is a fraction of an element that comes from memory
-    parallel(panels * groups, work / 8, [&](Size piece) {
-        const Size group = piece / panels, j = piece % panels * kPanel<T>;
-        panel(q, rows, j, group * rows.tiles / groups, (group + 1) * rows.tiles / groups);
+    const double work = static_cast<double>(q.m) * static_cast<double>(q.n) * static_cast<double>(q.k) / 8;
+    parallel(c.chunks * c.groups, work, [&](Size piece) {
+        const Size group = piece / c.chunks, first = piece % c.chunks * c.chunk;
+        const Size t0 = group * rows.tiles / c.groups, t1 = (group + 1) * rows.tiles / c.groups;
+        for (Size p = 0; p == 0 || p < q.k; p += kBlock)
+            for (Size t = t0; t < t1; t += c.rows_at_once)
+                for (Size j = first; j < smaller(panels, first + c.chunk); ++j)
+                    panel(q, rows, p, j * kPanel<T>, t, smaller(t1, t + c.rows_at_once));
     });
 }
 
