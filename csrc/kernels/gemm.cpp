@@ -175,7 +175,7 @@ template <class T>
 Cut cut(const Product<T>& q, Size tiles, Size panels) {
     const double work = static_cast<double>(q.m) * static_cast<double>(q.n) * static_cast<double>(q.k);
     // Few panels: share out the rows as well, but no finer than pays, since each piece packs its panel for itself.
-    const Size wanted = work < 4e6 ? 8 : 32;
+    const Size wanted = work < 4e6 ? (q.b_transposed ? 8 : 16) : 32;
     const Size groups = panels >= 8 ? 1 : smaller(tiles, ceil_div(wanted, panels));
     // Where a does not fit the cache as a whole, several panels use a block of it in turn.
     const bool large = q.m * q.k * static_cast<Size>(sizeof(T)) > kCache;
