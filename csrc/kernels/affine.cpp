@@ -1,13 +1,11 @@
 // Affine maps with a fused activation, forward and backward.
 #include "activation.h"
+#include "columns.h"
 #include "families.h"
 #include "gemm.h"
-#include "parallel.h"
 
 namespace pynn::PYNN_LEVEL {
 namespace {
-
-constexpr Size kRowRun = 256;  // rows whose sum stays in one float register before it is added to the others
 
 template <class T>
 void affine_forward(const T* x, const T* weight, const T* bias, Activation f, T* out, Size n, Size d, Size m) {
@@ -20,22 +18,21 @@ template <class T>
 void through_and_sum(const T* dy, const T* y, Activation f, T* dz, T* dbias, Size n, Size m) {
     if (dz == nullptr && dbias == nullptr) return;
     const T alpha = static_cast<T>(f.alpha);
-    const Size runs = ceil_div(n, kRowRun), columns = ceil_div(m, kLanes<T>);
+    const Size runs = ceil_div(n, kRowRun);
     Scratch<T> sums(runs * m);
     with_function(f.function, [&](auto chosen) {
         constexpr Function F = decltype(chosen)::function;
-        parallel(runs * columns, static_cast<double>(n * m), [&](Size piece) {
-            const Size run = piece / columns, j = piece % columns * kLanes<T>;
-            each_vector<T>(j, smaller(m, j + kLanes<T>), [&](auto at, Size column) {
-                Vec<T> sum = {};
-                for (Size i = run * kRowRun; i < smaller(n, (run + 1) * kRowRun); ++i) {
-                    const Size place = i * m + column;
-                    const Vec<T> v = through_activation<F, T>(at.load(dy + place), at.load(y + place), alpha);
-                    if (dz) at.store(dz + place, v);
-                    sum += v;
+        over_columns<T>(n, m, 1, [&](auto strip, auto at, Size run, Size begin, Size end, Size j) {
+            constexpr int V = decltype(strip)::vectors;
+            Vec<T> sum[V] = {};
+            for (Size i = begin; i < end; ++i)
+                for (int v = 0; v < V; ++v) {
+                    const Size place = i * m + j + v * kLanes<T>;
+                    const Vec<T> dv = through_activation<F, T>(at.load(dy + place), at.load(y + place), alpha);
+                    if (dz) at.store(dz + place, dv);
+                    sum[v] += dv;
                 }
-                at.store(sums.get() + run * m + column, sum);
-            });
+            for (int v = 0; v < V; ++v) at.store(sums.get() + run * m + j + v * kLanes<T>, sum[v]);
         });
     });
     if (dbias == nullptr) return;

@@ -1,25 +1,11 @@
 // Batch normalization of (N, C) with a fused activation; images come as (N H W, C).
 // Statistics are taken by runs of rows that stay in cache and merged in double, in the order of the runs.
 #include "activation.h"
+#include "columns.h"
 #include "families.h"
-#include "parallel.h"
 
 namespace pynn::PYNN_LEVEL {
 namespace {
-
-constexpr Size kRowRun = 256;
-
-// f(access, run, first row, last row, column) for every run of rows and every vector of columns.
-template <class T, class F>
-void over_columns(Size n, Size c, double cost, F f) {
-    const Size runs = ceil_div(n, kRowRun), columns = ceil_div(c, kLanes<T>);
-    parallel(runs * columns, cost * static_cast<double>(n * c), [&](Size piece) {
-        const Size run = piece / columns, j = piece % columns * kLanes<T>;
-        each_vector<T>(j, smaller(c, j + kLanes<T>), [&](auto at, Size column) {
-            f(at, run, run * kRowRun, smaller(n, (run + 1) * kRowRun), column);
-        });
-    });
-}
 
 // Chan's formula: mean and sum of squared deviations of two parts, from those of each.
 struct Moments {
@@ -37,17 +23,23 @@ void batchnorm_forward(const T* x, const T* gamma, const T* beta, BatchNormState
                        Activation f, T* mean, T* rstd, T* out, Size n, Size c) {
     const Size runs = ceil_div(n, kRowRun);
     Scratch<T> means(runs * c), squares(runs * c);
-    over_columns<T>(n, c, 2, [&](auto at, Size run, Size begin, Size end, Size j) {
-        Vec<T> sum = {}, deviations = {};
-        const Vec<T> origin = at.load(x + begin * c + j);  // exact for a constant column, small sums for a large mean
-        for (Size i = begin; i < end; ++i) sum += at.load(x + i * c + j) - origin;
-        const Vec<T> middle = origin + sum / static_cast<T>(end - begin);
-        for (Size i = begin; i < end; ++i) {
-            const Vec<T> d = at.load(x + i * c + j) - middle;
-            deviations += d * d;
+    over_columns<T>(n, c, 2, [&](auto strip, auto at, Size run, Size begin, Size end, Size j) {
+        constexpr int V = decltype(strip)::vectors;
+        Vec<T> origin[V], middle[V], sum[V] = {}, deviations[V] = {};
+        // exact for a constant column, small sums for a large mean
+        for (int v = 0; v < V; ++v) origin[v] = at.load(x + begin * c + j + v * kLanes<T>);
+        for (Size i = begin; i < end; ++i)
+            for (int v = 0; v < V; ++v) sum[v] += at.load(x + i * c + j + v * kLanes<T>) - origin[v];
+        for (int v = 0; v < V; ++v) middle[v] = origin[v] + sum[v] / static_cast<T>(end - begin);
+        for (Size i = begin; i < end; ++i)
+            for (int v = 0; v < V; ++v) {
+                const Vec<T> d = at.load(x + i * c + j + v * kLanes<T>) - middle[v];
+                deviations[v] += d * d;
+            }
+        for (int v = 0; v < V; ++v) {
+            at.store(means.get() + run * c + j + v * kLanes<T>, middle[v]);
+            at.store(squares.get() + run * c + j + v * kLanes<T>, deviations[v]);
         }
-        at.store(means.get() + run * c + j, middle);
-        at.store(squares.get() + run * c + j, deviations);
     });
     const double rows = static_cast<double>(n);
     for (Size j = 0; j < c; ++j) {
@@ -70,10 +62,20 @@ void batchnorm_forward(const T* x, const T* gamma, const T* beta, BatchNormState
     const T alpha = static_cast<T>(f.alpha);
     with_function(f.function, [&](auto chosen) {
         constexpr Function F = decltype(chosen)::function;
-        over_columns<T>(n, c, 4, [&](auto at, Size, Size begin, Size end, Size j) {
-            const Vec<T> scale = at.load(gamma + j) * at.load(rstd + j), m = at.load(mean + j), b = at.load(beta + j);
+        over_columns<T>(n, c, 4, [&](auto strip, auto at, Size, Size begin, Size end, Size j) {
+            constexpr int V = decltype(strip)::vectors;
+            Vec<T> scale[V], m[V], b[V];
+            for (int v = 0; v < V; ++v) {
+                const Size k = j + v * kLanes<T>;
+                scale[v] = at.load(gamma + k) * at.load(rstd + k);
+                m[v] = at.load(mean + k);
+                b[v] = at.load(beta + k);
+            }
             for (Size i = begin; i < end; ++i)
-                at.store(out + i * c + j, activate<F, T>((at.load(x + i * c + j) - m) * scale + b, alpha));
+                for (int v = 0; v < V; ++v) {
+                    const Size place = i * c + j + v * kLanes<T>;
+                    at.store(out + place, activate<F, T>((at.load(x + place) - m[v]) * scale[v] + b[v], alpha));
+                }
         });
     });
 }
@@ -87,17 +89,24 @@ void batchnorm_backward(const T* dy, const T* x, const T* gamma, const T* mean, 
     Scratch<T> mean_dz(c), mean_product(c);
     with_function(f.function, [&](auto chosen) {
         constexpr Function F = decltype(chosen)::function;
-        over_columns<T>(n, c, 2, [&](auto at, Size run, Size begin, Size end, Size j) {
-            const Vec<T> m = at.load(mean + j), r = at.load(rstd + j);
-            Vec<T> sum = {}, product = {};
-            for (Size i = begin; i < end; ++i) {
-                const Size place = i * c + j;
-                const Vec<T> dz = through_activation<F, T>(at.load(dy + place), at.load(y + place), alpha);
-                sum += dz;
-                product += dz * ((at.load(x + place) - m) * r);
+        over_columns<T>(n, c, 2, [&](auto strip, auto at, Size run, Size begin, Size end, Size j) {
+            constexpr int V = decltype(strip)::vectors;
+            Vec<T> m[V], r[V], sum[V] = {}, product[V] = {};
+            for (int v = 0; v < V; ++v) {
+                m[v] = at.load(mean + j + v * kLanes<T>);
+                r[v] = at.load(rstd + j + v * kLanes<T>);
             }
-            at.store(sums.get() + run * c + j, sum);
-            at.store(products.get() + run * c + j, product);
+            for (Size i = begin; i < end; ++i)
+                for (int v = 0; v < V; ++v) {
+                    const Size place = i * c + j + v * kLanes<T>;
+                    const Vec<T> dz = through_activation<F, T>(at.load(dy + place), at.load(y + place), alpha);
+                    sum[v] += dz;
+                    product[v] += dz * ((at.load(x + place) - m[v]) * r[v]);
+                }
+            for (int v = 0; v < V; ++v) {
+                at.store(sums.get() + run * c + j + v * kLanes<T>, sum[v]);
+                at.store(products.get() + run * c + j + v * kLanes<T>, product[v]);
+            }
         });
         for (Size j = 0; j < c; ++j) {
             double sum = 0, product = 0;
@@ -111,14 +120,23 @@ void batchnorm_backward(const T* dy, const T* x, const T* gamma, const T* mean, 
             mean_product.get()[j] = static_cast<T>(product / static_cast<double>(n));
         }
         if (dx == nullptr) return;
-        over_columns<T>(n, c, 4, [&](auto at, Size, Size begin, Size end, Size j) {
-            const Vec<T> m = at.load(mean + j), r = at.load(rstd + j), scale = at.load(gamma + j) * r;
-            const Vec<T> a = at.load(mean_dz.get() + j), b = at.load(mean_product.get() + j);
-            for (Size i = begin; i < end; ++i) {
-                const Size place = i * c + j;
-                const Vec<T> dz = through_activation<F, T>(at.load(dy + place), at.load(y + place), alpha);
-                at.store(dx + place, scale * (dz - a - (at.load(x + place) - m) * r * b));
+        over_columns<T>(n, c, 4, [&](auto strip, auto at, Size, Size begin, Size end, Size j) {
+            constexpr int V = decltype(strip)::vectors;
+            Vec<T> m[V], r[V], scale[V], a[V], b[V];
+            for (int v = 0; v < V; ++v) {
+                const Size k = j + v * kLanes<T>;
+                m[v] = at.load(mean + k);
+                r[v] = at.load(rstd + k);
+                scale[v] = at.load(gamma + k) * r[v];
+                a[v] = at.load(mean_dz.get() + k);
+                b[v] = at.load(mean_product.get() + k);
             }
+            for (Size i = begin; i < end; ++i)
+                for (int v = 0; v < V; ++v) {
+                    const Size place = i * c + j + v * kLanes<T>;
+                    const Vec<T> dz = through_activation<F, T>(at.load(dy + place), at.load(y + place), alpha);
+                    at.store(dx + place, scale[v] * (dz - a[v] - (at.load(x + place) - m[v]) * r[v] * b[v]));
+                }
         });
     });
 }
@@ -129,11 +147,20 @@ void batchnorm_inference(const T* x, const T* gamma, const T* beta, const T* mea
     const T alpha = static_cast<T>(f.alpha), eps = static_cast<T>(epsilon);
     with_function(f.function, [&](auto chosen) {
         constexpr Function F = decltype(chosen)::function;
-        over_columns<T>(n, c, 4, [&](auto at, Size, Size begin, Size end, Size j) {
-            const Vec<T> scale = at.load(gamma + j) / sqrt(at.load(var + j) + eps);
-            const Vec<T> m = at.load(mean + j), b = at.load(beta + j);
+        over_columns<T>(n, c, 4, [&](auto strip, auto at, Size, Size begin, Size end, Size j) {
+            constexpr int V = decltype(strip)::vectors;
+            Vec<T> scale[V], m[V], b[V];
+            for (int v = 0; v < V; ++v) {
+                const Size k = j + v * kLanes<T>;
+                scale[v] = at.load(gamma + k) / sqrt(at.load(var + k) + eps);
+                m[v] = at.load(mean + k);
+                b[v] = at.load(beta + k);
+            }
             for (Size i = begin; i < end; ++i)
-                at.store(out + i * c + j, activate<F, T>((at.load(x + i * c + j) - m) * scale + b, alpha));
+                for (int v = 0; v < V; ++v) {
+                    const Size place = i * c + j + v * kLanes<T>;
+                    at.store(out + place, activate<F, T>((at.load(x + place) - m[v]) * scale[v] + b[v], alpha));
+                }
         });
     });
 }

@@ -1,0 +1,33 @@
+// Loops down the columns of an (N, C) array: by runs of rows, and by strips of columns that stay in registers.
+#pragma once
+#include "parallel.h"
+#include "simd.h"
+
+namespace pynn::PYNN_LEVEL {
+
+// Rows whose sum stays in one float register; the sums of runs are added in double, in the order of the runs.
+constexpr Size kRowRun = 256;
+
+// A strip of V vectors of columns; the access is Whole unless V is 1.
+template <int V>
+struct Strip {
+    static constexpr int vectors = V;
+};
+
+// f(strip, access, run, first row, last row, column) for every run of rows and every strip of columns. Strips of four
+// vectors read whole cache lines in a row; one vector at a time, rows a power of two apart would evict each other.
+template <class T, class F>
+void over_columns(Size n, Size c, double cost, F f) {
+    constexpr Size kWide = 4 * kLanes<T>;
+    const Size runs = ceil_div(n, kRowRun), strips = ceil_div(c, kWide);
+    parallel(runs * strips, cost * static_cast<double>(n * c), [&](Size piece) {
+        const Size run = piece / strips, j = piece % strips * kWide;
+        const Size begin = run * kRowRun, end = smaller(n, begin + kRowRun);
+        if (j + kWide <= c)
+            f(Strip<4>{}, Whole{}, run, begin, end, j);
+        else
+            each_vector<T>(j, c, [&](auto at, Size column) { f(Strip<1>{}, at, run, begin, end, column); });
+    });
+}
+
+}  // namespace pynn::PYNN_LEVEL
