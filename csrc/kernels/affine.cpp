@@ -36,11 +36,11 @@ void through_and_sum(const T* dy, const T* y, Activation f, T* dz, T* dbias, Siz
         });
     });
     if (dbias == nullptr) return;
-    for (Size j = 0; j < m; ++j) {
-        double total = 0;
-        for (Size run = 0; run < runs; ++run) total += static_cast<double>(sums.get()[run * m + j]);
-        dbias[j] = static_cast<T>(total);
-    }
+    each_vector<T>(0, m, [&](auto at, Size j) {
+        Vec<T> total = {};
+        for (Size run = 0; run < runs; ++run) total += at.load(sums.get() + run * m + j);
+        at.store(dbias + j, total);
+    });
 }
 
 template <class T>

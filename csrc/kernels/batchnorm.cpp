@@ -1,5 +1,5 @@
 // Batch normalization of (N, C) with a fused activation; images come as (N H W, C).
-// Statistics are taken by runs of rows that stay in cache and merged in double, in the order of the runs.
+// Statistics are taken by runs of rows that stay in cache and merged in the order of the runs.
 #include "activation.h"
 #include "columns.h"
 #include "families.h"
@@ -7,16 +7,34 @@
 namespace pynn::PYNN_LEVEL {
 namespace {
 
-// Chan's formula: mean and sum of squared deviations of two parts, from those of each.
+// Mean and sum of squared deviations of all rows, from those of each run: one vector of columns.
+template <class T>
 struct Moments {
-    double count = 0, mean = 0, squares = 0;
-    void add(double n, double m, double s) {
-        const double delta = m - mean, total = count + n;
-        mean += delta * n / total;
-        squares += s + delta * delta * count * n / total;
-        count = total;
+    Vec<T> mean, squares;
+
+    template <class Access>
+    Moments(Access at, const T* means, const T* deviations, Size n, Size c, Size j) {
+        const Size runs = ceil_div(n, kRowRun);
+        const auto rows = [=](Size run) { return static_cast<T>(smaller(n, (run + 1) * kRowRun) - run * kRowRun); };
+        const Vec<T> origin = at.load(means + j);
+        Vec<T> sum = {};
+        squares = Vec<T>{};
+        for (Size run = 0; run < runs; ++run) sum += (at.load(means + run * c + j) - origin) * rows(run);
+        mean = origin + sum / static_cast<T>(n);
+        for (Size run = 0; run < runs; ++run) {
+            const Vec<T> d = at.load(means + run * c + j) - mean;
+            squares += at.load(deviations + run * c + j) + d * d * rows(run);
+        }
     }
 };
+
+template <class T, class Access>
+void move_towards(Access at, T* running, Vec<T> value, Vec<T> other, T keep) {
+    const Vec<T> old = at.load(running);
+    const Vec<T> moved = old * keep + value * (T(1) - keep);
+    // x - x is 0 for finite x alone: one bad batch shall not spoil the statistics for good
+    at.store(running, (moved - moved) + (other - other) == Vec<T>{} ? moved : old);
+}
 
 template <class T>
 void batchnorm_forward(const T* x, const T* gamma, const T* beta, BatchNormState s, T* running_mean, T* running_var,
@@ -41,24 +59,15 @@ void batchnorm_forward(const T* x, const T* gamma, const T* beta, BatchNormState
             at.store(squares.get() + run * c + j + v * kLanes<T>, deviations[v]);
         }
     });
-    const double rows = static_cast<double>(n);
-    for (Size j = 0; j < c; ++j) {
-        Moments all;
-        for (Size run = 0; run < runs; ++run) {
-            const Size count = smaller(n, (run + 1) * kRowRun) - run * kRowRun;
-            all.add(static_cast<double>(count), static_cast<double>(means.get()[run * c + j]),
-                    static_cast<double>(squares.get()[run * c + j]));
-        }
-        const double take = 1 - s.momentum;
-        mean[j] = static_cast<T>(all.mean);
-        rstd[j] = static_cast<T>(1 / __builtin_sqrt(all.squares / rows + s.epsilon));
-        const T m = static_cast<T>(s.momentum * static_cast<double>(running_mean[j]) + take * all.mean);
-        const T v = static_cast<T>(s.momentum * static_cast<double>(running_var[j]) + take * all.squares / (rows - 1));
-        if (__builtin_isfinite(m) && __builtin_isfinite(v)) {  // one bad batch shall not spoil them for good
-            running_mean[j] = m;
-            running_var[j] = v;
-        }
-    }
+    const T rows = static_cast<T>(n), epsilon = static_cast<T>(s.epsilon), keep = static_cast<T>(s.momentum);
+    each_vector<T>(0, c, [&](auto at, Size j) {
+        const Moments<T> all(at, means.get(), squares.get(), n, c, j);
+        const Vec<T> unbiased = all.squares / (rows - 1);
+        at.store(mean + j, all.mean);
+        at.store(rstd + j, T(1) / sqrt(all.squares / rows + epsilon));
+        move_towards(at, running_mean + j, all.mean, unbiased, keep);
+        move_towards(at, running_var + j, unbiased, all.mean, keep);
+    });
     const T alpha = static_cast<T>(f.alpha);
     with_function(f.function, [&](auto chosen) {
         constexpr Function F = decltype(chosen)::function;
@@ -108,17 +117,17 @@ void batchnorm_backward(const T* dy, const T* x, const T* gamma, const T* mean, 
                 at.store(products.get() + run * c + j + v * kLanes<T>, product[v]);
             }
         });
-        for (Size j = 0; j < c; ++j) {
-            double sum = 0, product = 0;
+        each_vector<T>(0, c, [&](auto at, Size j) {
+            Vec<T> sum = {}, product = {};
             for (Size run = 0; run < runs; ++run) {
-                sum += static_cast<double>(sums.get()[run * c + j]);
-                product += static_cast<double>(products.get()[run * c + j]);
+                sum += at.load(sums.get() + run * c + j);
+                product += at.load(products.get() + run * c + j);
             }
-            dbeta[j] = static_cast<T>(sum);
-            dgamma[j] = static_cast<T>(product);
-            mean_dz.get()[j] = static_cast<T>(sum / static_cast<double>(n));
-            mean_product.get()[j] = static_cast<T>(product / static_cast<double>(n));
-        }
+            at.store(dbeta + j, sum);
+            at.store(dgamma + j, product);
+            at.store(mean_dz.get() + j, sum / static_cast<T>(n));
+            at.store(mean_product.get() + j, product / static_cast<T>(n));
+        });
         if (dx == nullptr) return;
         over_columns<T>(n, c, 4, [&](auto strip, auto at, Size, Size begin, Size end, Size j) {
             constexpr int V = decltype(strip)::vectors;

@@ -5,7 +5,7 @@
 
 namespace pynn::PYNN_LEVEL {
 
-// Rows whose sum stays in one float register; the sums of runs are added in double, in the order of the runs.
+// Rows that are summed in one go; the sums of runs are added in the order of the runs.
 constexpr Size kRowRun = 256;
 
 // A strip of V vectors of columns; the access is Whole unless V is 1.
