@@ -73,6 +73,11 @@ class Layer:
         False  # normalization, dropout, reshaping: an activation after it counts for the one before
     )
 
+    users_own: bool = False  # a class outside pynn: what it returns is checked
+
+    def __init_subclass__(cls) -> None:
+        cls.users_own = not cls.__module__.startswith("pynn.")
+
     def __new__(cls: type[L], *args: Any, **kwargs: Any) -> L:  # here, so that an own __init__ need not call super()
         layer = super().__new__(cls)
         layer.declared = []

@@ -55,9 +55,8 @@ class BatchNorm(Layer):
 
     def forward(self, x: Array, training: bool) -> Array:
         channels = x.shape[-1]
-        rows = x.reshape(-1, channels)
         y = self.buffer("y", x.shape)
-        y_rows = y.reshape(-1, channels)
+        rows, y_rows = (x, y) if x.ndim == 2 else (x.reshape(-1, channels), y.reshape(-1, channels))
         self._trained = False
         f, alpha = self._activation.function, self._activation.alpha
         if not training:
@@ -84,7 +83,7 @@ class BatchNorm(Layer):
         x, y, f = self._x, self._y, self._activation
         dx = self.buffer("dx", dy.shape) if self.needs_dx else None
         kernels.batchnorm_backward(
-            dy.reshape(x.shape), x, self.gamma, self._mean, self._rstd, y, f.function, f.alpha,
-            None if dx is None else dx.reshape(x.shape), self.dgamma, self.dbeta,
+            dy if dy.ndim == 2 else dy.reshape(x.shape), x, self.gamma, self._mean, self._rstd, y, f.function, f.alpha,
+            dx if dx is None or dx.ndim == 2 else dx.reshape(x.shape), self.dgamma, self.dbeta,
         )  # fmt: skip
         return dx

@@ -68,7 +68,7 @@ class Chain(Layer):
     def forward(self, x: Array, training: bool) -> Array:
         for layer in self._active:
             y = layer.forward(x, training)
-            x = y if _is_pynns(layer) else self._taken(layer, "forward", y, (len(x), *layer.output_shape))
+            x = self._taken(layer, "forward", y, (len(x), *layer.output_shape)) if layer.users_own else y
         return x
 
     def backward(self, dy: Array) -> Array | None:
@@ -80,7 +80,7 @@ class Chain(Layer):
         return gradient
 
     def _back(self, layer: Layer, dy: Array) -> Array | None:
-        return layer.backward(dy) if _is_pynns(layer) else self._own_backward(layer, dy)
+        return self._own_backward(layer, dy) if layer.users_own else layer.backward(dy)
 
     def _own_backward(self, layer: Layer, dy: Array) -> Array | None:
         """The backward pass of a user's own layer, with the slips repaired or named that such code has."""
@@ -110,13 +110,9 @@ class Chain(Layer):
         return np.ascontiguousarray(array, self.context.dtype)
 
 
-def _is_pynns(layer: Layer) -> bool:
-    return type(layer).__module__.startswith("pynn.")
-
-
 def _may_fuse(before: Layer, activation: Activation) -> bool:
     """Whether both are pynn's: a kernel knows nothing of the forward and backward of a user's own class."""
-    return _is_pynns(before) and _is_pynns(activation) and not isinstance(before, Activation)
+    return not (before.users_own or activation.users_own or isinstance(before, Activation))
 
 
 def _shape(shape: Any) -> Shape:
