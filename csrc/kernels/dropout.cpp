@@ -9,7 +9,8 @@ namespace {
 
 constexpr Size kGroup = 8 * kCounters;  // elements: 16 counters x 4 words x 2 halves
 constexpr Size kRun = 64 * kGroup;
-constexpr double kCost = 4;  // of one element, in multiply-adds
+constexpr Size kAhead = 512;  // elements
+constexpr double kCost = 4;   // of one element, in multiply-adds
 
 // Draws of the 128 elements of a group: word by word, low halves before high ones, counter by counter. Even and odd
 // counters are drawn apart, so that the words of both make one vector of 32-bit lanes in order.
@@ -44,6 +45,11 @@ void dropout(const T* x, unsigned threshold, double scale, Draw draw, T* out, Si
         alignas(64) std::int32_t draws[kGroup];
         const Keys keys(draw.seed);
         for (Size i = begin; i < end; i += kGroup) {
+            // the arithmetic hides the memory's latency only when lines are asked for early
+            for (Size j = 0; j < kGroup; j += 64 / static_cast<Size>(sizeof(T))) {
+                __builtin_prefetch(x + i + kAhead + j, 0);
+                __builtin_prefetch(out + i + kAhead + j, 1);
+            }
             draw_group(i / kGroup, draw, keys, draws);
             if (end - i >= kGroup)
                 mask_group(x + i, draws, limit, factor, out + i, kGroup);
