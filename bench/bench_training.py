@@ -1,11 +1,13 @@
-"""One training step (forward, backward, update) of fixed networks, native against NumPy.
+"""One training step (forward, backward, update) of fixed networks: native, NumPy, and the other libraries installed.
 
 `pytest bench/bench_training.py --benchmark-columns=median,iqr` prints a table a workload.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,13 +15,15 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 import pynn
 
-# name: (batch, widths, batch normalization, dropout rate, optimizer)
-WORKLOADS = {
-    "mlp_tiny": (32, (64, 32, 10), False, 0.0, pynn.SGD),
-    "mlp_book": (100, (784, 100, 10), False, 0.0, pynn.SGD),
-    "mlp_mnist": (128, (784, 512, 512, 10), True, 0.5, pynn.Adam),
-    "mlp_deep": (128, (784, *[100] * 6, 10), True, 0.0, pynn.Momentum),
-    "mlp_cifar": (256, (3072, 1024, 1024, 1024, 10), True, 0.5, pynn.Adam),
+sys.path.insert(0, str(Path(__file__).parent))
+from peers import PEERS, Workload
+
+WORKLOADS: dict[str, Workload] = {
+    "mlp_tiny": (32, (64, 32, 10), False, 0.0, "sgd"),
+    "mlp_book": (100, (784, 100, 10), False, 0.0, "sgd"),
+    "mlp_mnist": (128, (784, 512, 512, 10), True, 0.5, "adam"),
+    "mlp_deep": (128, (784, *[100] * 6, 10), True, 0.0, "momentum"),
+    "mlp_cifar": (256, (3072, 1024, 1024, 1024, 10), True, 0.5, "adam"),
 }
 BACKENDS = ("numpy", "native") if pynn.kernels.native_module() else ("numpy",)
 
@@ -40,17 +44,36 @@ def network(widths: tuple[int, ...], batchnorm: bool, rate: float) -> pynn.Seque
     return pynn.Sequential(*layers, pynn.Affine(widths[-1]))
 
 
+def batch(name: str) -> tuple[np.ndarray, np.ndarray]:
+    size, widths, *_ = WORKLOADS[name]
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((size, widths[0]), dtype=np.float32), rng.integers(0, widths[-1], size)
+
+
 @pytest.mark.parametrize("name", WORKLOADS)
 def test_step(benchmark: BenchmarkFixture, name: str, backend: str) -> None:
-    batch, widths, batchnorm, rate, optimizer_class = WORKLOADS[name]
+    _, widths, batchnorm, rate, choice = WORKLOADS[name]
     benchmark.group = name
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((batch, widths[0]), dtype=np.float32)
-    y = rng.integers(0, widths[-1], batch)
-    model, loss, optimizer = network(widths, batchnorm, rate), pynn.SoftmaxCrossEntropy(), optimizer_class(1e-3)
+    x, y = batch(name)
+    model, loss = network(widths, batchnorm, rate), pynn.SoftmaxCrossEntropy()
+    optimizer = pynn.optimizers.optimizer(choice)
+    optimizer.learning_rate = 1e-3
     first = model.train_step(x, y, loss, optimizer)
     assert 1.5 < first < 5  # near ln 10 plus what unit-variance logits add
     for _ in range(20):
         value = model.train_step(x, y, loss, optimizer)
     assert value < first  # it learns
     benchmark(model.train_step, x, y, loss, optimizer)
+
+
+@pytest.mark.filterwarnings("ignore")  # theirs
+@pytest.mark.parametrize("peer", PEERS)
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_peer(benchmark: BenchmarkFixture, name: str, peer: str) -> None:
+    benchmark.group = name
+    step = PEERS[peer](WORKLOADS[name], *batch(name))
+    if step is None:
+        pytest.skip(f"{peer} has no such network")
+    for _ in range(5):  # compile, allocate
+        step()
+    benchmark(step)
