@@ -82,7 +82,7 @@ def jax_step(workload: Workload, x: np.ndarray, y: np.ndarray) -> Step:
 
 
 def sklearn_step(workload: Workload, x: np.ndarray, y: np.ndarray) -> Step | None:
-    """50 steps by way of `partial_fit`, whose checks would outweigh one; None where MLPClassifier has no such network."""
+    """50 steps by way of `partial_fit`, whose checks would outweigh one; None for networks that MLPClassifier lacks."""
     from sklearn.neural_network import MLPClassifier
 
     batch, widths, batchnorm, rate, name = workload

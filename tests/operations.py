@@ -184,9 +184,10 @@ def affine_backward_make(
     forward = affine_make(sizes, rng, activation, with_bias)
     n, d, m = sizes
     y = affine_answer(forward)["out"]
+    dz = None if activation == "identity" and with_bias else nan(n, m)
     return {
         "dy": rng.standard_normal((n, m)), "x": forward["x"], "weight": forward["weight"], "y": y,
-        "activation": activation, "alpha": forward["alpha"], "dz": None if activation == "identity" and with_bias else nan(n, m), "dx": nan(n, d) if with_dx else None,
+        "activation": activation, "alpha": forward["alpha"], "dz": dz, "dx": nan(n, d) if with_dx else None,
         "dweight": nan(d, m), "dbias": nan(m) if with_bias else None, "#bias": forward["bias"],
     }  # fmt: skip
 
