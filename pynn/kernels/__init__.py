@@ -93,9 +93,7 @@ def why_not_native() -> str:
         return "the NumPy backend was asked for"
     if (Path(__file__).parents[2] / "csrc").is_dir():
         return "this is pynn's source folder, not the installed package: run Python elsewhere, or `pip install -e .`"
-    return (
-        "the C++ kernels were not built (no working C++ compiler when pynn was installed; `pip install -v` tells more)"
-    )
+    return "the C++ kernels were not built (no working C++ compiler at install; `pip install -v .` tells more)"
 
 
 def backend() -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .checks import checked, expect
+from .philox import draws16
 
 Floats = NDArray[Any]
 
@@ -257,33 +258,6 @@ def batchnorm_inference(
     out[...] = _activate(_normalize(x, gamma, beta, mean, 1 / np.sqrt(var + epsilon)), activation, alpha)
 
 
-def philox(seed: int, stream: int, step: int, blocks: int) -> NDArray[np.uint32]:
-    """Philox4x32-10 (Salmon et al. 2011): the (blocks, 4) words of counters (b, b >> 32, stream, step), key = seed."""
-    low = np.uint64(0xFFFFFFFF)
-    index = np.arange(blocks, dtype=np.uint64)
-    c0, c1 = index & low, index >> np.uint64(32)
-    c2, c3 = np.full_like(index, stream), np.full_like(index, step)
-    k0, k1 = seed & 0xFFFFFFFF, seed >> 32
-    for _ in range(10):
-        p0, p1 = c0 * np.uint64(0xD2511F53), c2 * np.uint64(0xCD9E8D57)
-        c0, c1 = (p1 >> np.uint64(32)) ^ c1 ^ np.uint64(k0), p1 & low
-        c2, c3 = (p0 >> np.uint64(32)) ^ c3 ^ np.uint64(k1), p0 & low
-        k0, k1 = (k0 + 0x9E3779B9) & 0xFFFFFFFF, (k1 + 0xBB67AE85) & 0xFFFFFFFF
-    return np.stack([c0, c1, c2, c3], axis=-1).astype(np.uint32)
-
-
-def _draws16(seed: int, stream: int, step: int, size: int) -> NDArray[np.uint32]:
-    """One 16-bit draw an element: 128 elements take 16 counters, word by word, low halves first, lane by lane.
-
-    That order lets vector units write without a shuffle.
-    """
-    groups = -(-size // 128)
-    words = philox(seed, stream, step, groups * 16).reshape(groups, 16, 4)
-    halves = np.stack([words & np.uint32(0xFFFF), words >> np.uint32(16)], axis=-1)  # group, lane, word, half
-    draws: NDArray[np.uint32] = halves.transpose(0, 2, 3, 1).reshape(-1)[:size]
-    return draws
-
-
 @checked(x="...", out="out ...")
 def dropout(x: Floats, rate: float, seed: int, stream: int, step: int, out: Floats) -> None:
     """out = x · mask / (1 - rate): each element is dropped (set to 0) with probability rate, 0 <= rate < 1.
@@ -293,7 +267,7 @@ def dropout(x: Floats, rate: float, seed: int, stream: int, step: int, out: Floa
     """
     expect(0 <= rate < 1, "dropout", "rate", rate, "0 <= rate < 1")
     threshold = min(math.floor(rate * 65536 + 0.5), 65535)
-    keep = _draws16(seed, stream, step, x.size).reshape(x.shape) >= threshold
+    keep = draws16(seed, stream, step, x.size).reshape(x.shape) >= threshold
     out[...] = np.where(keep, x * x.dtype.type(65536 / (65536 - threshold)), 0)
 
 

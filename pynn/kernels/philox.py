@@ -1,0 +1,33 @@
+"""Random bits as a function of (seed, stream, step) and place: the NumPy twin of csrc/kernels/philox.h."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def philox(seed: int, stream: int, step: int, blocks: int) -> NDArray[np.uint32]:
+    """Philox4x32-10 (Salmon et al. 2011): the (blocks, 4) words of counters (b, b >> 32, stream, step), key = seed."""
+    low = np.uint64(0xFFFFFFFF)
+    index = np.arange(blocks, dtype=np.uint64)
+    c0, c1 = index & low, index >> np.uint64(32)
+    c2, c3 = np.full_like(index, stream), np.full_like(index, step)
+    k0, k1 = seed & 0xFFFFFFFF, seed >> 32
+    for _ in range(10):
+        p0, p1 = c0 * np.uint64(0xD2511F53), c2 * np.uint64(0xCD9E8D57)
+        c0, c1 = (p1 >> np.uint64(32)) ^ c1 ^ np.uint64(k0), p1 & low
+        c2, c3 = (p0 >> np.uint64(32)) ^ c3 ^ np.uint64(k1), p0 & low
+        k0, k1 = (k0 + 0x9E3779B9) & 0xFFFFFFFF, (k1 + 0xBB67AE85) & 0xFFFFFFFF
+    return np.stack([c0, c1, c2, c3], axis=-1).astype(np.uint32)
+
+
+def draws16(seed: int, stream: int, step: int, size: int) -> NDArray[np.uint32]:
+    """One 16-bit draw an element: 128 elements take 16 counters, word by word, low halves first, lane by lane.
+
+    That order lets vector units write without a shuffle.
+    """
+    groups = -(-size // 128)
+    words = philox(seed, stream, step, groups * 16).reshape(groups, 16, 4)
+    halves = np.stack([words & np.uint32(0xFFFF), words >> np.uint32(16)], axis=-1)  # group, lane, word, half
+    draws: NDArray[np.uint32] = halves.transpose(0, 2, 3, 1).reshape(-1)[:size]
+    return draws
