@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <mutex>
 #include <new>
+#include <system_error>
 #include <thread>
 
 #ifdef _OPENMP
@@ -76,13 +77,15 @@ public:
 private:
     static constexpr std::uint64_t kInside = 0xFFFF, kOpen = 0x10000, kJob = 0x100000000;  // count, flag, job number
 
-    void hire(int wanted) {
+    void hire(int wanted) try {
         for (; workers_ < wanted; ++workers_) {
             std::thread worker(&Team::serve, this, workers_ + 1);
             handles_[workers_] = worker.native_handle();
             worker.detach();
             callers_cpu_ = -1;
         }
+    } catch (const std::system_error&) {
+        // The system gives no more threads: those that are there take the shares of the others.
     }
 
     // The system likes to run a woken thread on the processor of its waker, where it would wait until the job is done.

@@ -71,12 +71,11 @@ def check_pairs(x_name: str, x: Array, y_name: str, y: Array) -> None:
         )
 
 
-def to_model(x: Array, dtype: np.dtype[Any], out: Array | None = None) -> Array:
+def to_model(x: Array, dtype: np.dtype[Any]) -> Array:
     """x in the model's dtype, C-contiguous; the same array where it is that already."""
     if x.dtype == np.uint8:
-        result = np.empty(x.shape, dtype) if out is None else out
-        np.divide(x, dtype.type(PIXELS), out=result)
-        return result
+        pixels: Array = np.divide(x, dtype.type(PIXELS), out=np.empty(x.shape, dtype))
+        return pixels
     return np.ascontiguousarray(x, dtype)
 
 

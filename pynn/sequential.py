@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from . import data, losses, training
-from .layers.base import Array, Context, Layer, Shape, aligned
+from .layers.base import Array, Context, Layer, Parameter, Shape, aligned
 from .layers.chain import Chain
 from .losses import Loss
 from .optimizers import Optimizer
@@ -41,7 +41,7 @@ class Sequential(Chain):
     _parameters: Array | None = None
     _gradients: Array | None = None
     _forwarded = False
-    _places: tuple[tuple[Layer, Any, int], ...] | list[tuple[Layer, Any, int]] = ()
+    _places: tuple[tuple[Layer, Parameter, int], ...] = ()  # every parameter's start in the flat vector
 
     def __init__(self, *layers: Layer, seed: int = 0, dtype: DTypeLike = "float32") -> None:
         super().__init__(*layers)
@@ -131,7 +131,7 @@ class Sequential(Chain):
     def _lay_out(self) -> None:
         """Give every declared parameter its place in the flat vector and its first values."""
         unit = ALIGNMENT // self.dtype.itemsize
-        places: list[tuple[Layer, Any, int]] = []
+        places: list[tuple[Layer, Parameter, int]] = []
         size = 0
         for layer in self._inner():
             for parameter in layer.declared:
@@ -140,7 +140,7 @@ class Sequential(Chain):
         self._parameters, self._gradients = aligned(size, self.dtype), aligned(size, self.dtype)
         self._parameters.fill(0)
         self._gradients.fill(0)
-        self._places = places
+        self._places = tuple(places)
         self._bind()
         for number, (layer, parameter, _) in enumerate(places):
             values = parameter.initializer.draw(parameter.shape, data.generator(self.seed, number, data.WEIGHTS))
@@ -164,7 +164,7 @@ class Sequential(Chain):
         """Take over arrays that somebody put in the place of a layer's views (`layer.weight = ...`)."""
         for layer, parameter, _ in self._places:
             found = getattr(layer, parameter.name)
-            if found is not parameter.value:
+            if parameter.value is not None and found is not parameter.value:
                 if np.shape(found) != parameter.shape:
                     where = f"{layer.name}.{parameter.name}"
                     raise ValueError(f"{where} has shape {np.shape(found)}, expected {parameter.shape}")

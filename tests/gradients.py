@@ -28,6 +28,22 @@ class Projection(pynn.Loss):
         return np.asarray(y)
 
 
+class Scale(pynn.Layer):
+    """y = factor · x, as the documentation of `pynn.Layer` shows it."""
+
+    def build(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        self.add_parameter("factor", input_shape, pynn.Constant(1))
+        return input_shape
+
+    def forward(self, x: np.ndarray, training: bool) -> np.ndarray:
+        self.x = x
+        return self.factor * x
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        self.dfactor[...] = (dy * self.x).sum(axis=0)
+        return dy * self.factor
+
+
 class PassThrough(pynn.Layer):
     """An own layer that does nothing: no activation is fused across it."""
 

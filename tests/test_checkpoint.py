@@ -14,6 +14,7 @@ from typing import Any
 import gradients
 import numpy as np
 import pytest
+from gradients import Scale
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -23,22 +24,6 @@ safetensors = pytest.importorskip("safetensors.numpy")
 
 Points = tuple[np.ndarray, np.ndarray]
 Description = dict[str, Any]
-
-
-class Scale(pynn.Layer):
-    """An own layer with a parameter."""
-
-    def build(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        self.add_parameter("factor", input_shape, pynn.Constant(1))
-        return input_shape
-
-    def forward(self, x: np.ndarray, training: bool) -> np.ndarray:
-        self.x = x
-        return self.factor * x
-
-    def backward(self, dy: np.ndarray) -> np.ndarray:
-        self.dfactor[...] = (dy * self.x).sum(axis=0)
-        return dy * self.factor
 
 
 class Center(pynn.Layer):

@@ -8,7 +8,7 @@ from typing import Any
 import gradients
 import numpy as np
 import pytest
-from gradients import PassThrough, Projection
+from gradients import PassThrough, Projection, Scale
 
 import pynn
 
@@ -23,22 +23,6 @@ ACTIVATIONS = {
 }
 
 Layers = Callable[[], list[pynn.Layer]]
-
-
-class Scale(pynn.Layer):
-    """y = factor · x, as the documentation of `pynn.Layer` shows it."""
-
-    def build(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        self.add_parameter("factor", input_shape, pynn.Constant(1))
-        return input_shape
-
-    def forward(self, x: np.ndarray, training: bool) -> np.ndarray:
-        self.x = x
-        return self.factor * x
-
-    def backward(self, dy: np.ndarray) -> np.ndarray:
-        self.dfactor[...] = (dy * self.x).sum(axis=0)
-        return dy * self.factor
 
 
 def _cases() -> dict[str, tuple[Layers, tuple[int, ...]]]:
