@@ -29,16 +29,16 @@ void batchnorm_forward(const Array& x, const Array& gamma, const Array& beta, do
     });
 }
 
-void batchnorm_backward(const Array& dy, const Array& x, const Array& gamma, const Array& mean, const Array& rstd,
-                        const Array& y, std::string_view activation, double alpha, const OptionalArray& dx,
+void batchnorm_backward(const Array& dy, const Array& x, const Array& gamma, const Array& beta, const Array& mean,
+                        const Array& rstd, std::string_view activation, double alpha, const OptionalArray& dx,
                         const Array& dgamma, const Array& dbeta) {
     Checker check("batchnorm_backward");
     check.in("dy", dy, N, C);
     check.in("x", x, N, C);
     check.in("gamma", gamma, C);
+    check.in("beta", beta, C);
     check.in("mean", mean, C);
     check.in("rstd", rstd, C);
-    check.in("y", y, N, C);
     check.out_or_none("dx", dx, N, C);
     check.out("dgamma", dgamma, C);
     check.out("dbeta", dbeta, C);
@@ -46,8 +46,9 @@ void batchnorm_backward(const Array& dy, const Array& x, const Array& gamma, con
     const Activation f = check.activation(activation, alpha);
     compute(check, [&](auto zero) {
         using T = decltype(zero);
-        table<T>().batchnorm_backward(data<T>(dy), data<T>(x), data<T>(gamma), data<T>(mean), data<T>(rstd), data<T>(y),
-                                      f, data<T>(dx), data<T>(dgamma), data<T>(dbeta), check.size(N), check.size(C));
+        table<T>().batchnorm_backward(data<T>(dy), data<T>(x), data<T>(gamma), data<T>(beta), data<T>(mean),
+                                      data<T>(rstd), f, data<T>(dx), data<T>(dgamma), data<T>(dbeta), check.size(N),
+                                      check.size(C));
     });
 }
 
@@ -75,7 +76,7 @@ void bind_batchnorm(py::module_& module) {
     using namespace py::literals;
     module.def("batchnorm_forward", batchnorm_forward, "x"_a, "gamma"_a, "beta"_a, "epsilon"_a, "momentum"_a,
                "running_mean"_a, "running_var"_a, "activation"_a, "alpha"_a, "mean"_a, "rstd"_a, "out"_a);
-    module.def("batchnorm_backward", batchnorm_backward, "dy"_a, "x"_a, "gamma"_a, "mean"_a, "rstd"_a, "y"_a,
+    module.def("batchnorm_backward", batchnorm_backward, "dy"_a, "x"_a, "gamma"_a, "beta"_a, "mean"_a, "rstd"_a,
                "activation"_a, "alpha"_a, "dx"_a, "dgamma"_a, "dbeta"_a);
     module.def("batchnorm_inference", batchnorm_inference, "x"_a, "gamma"_a, "beta"_a, "mean"_a, "var"_a, "epsilon"_a,
                "activation"_a, "alpha"_a, "out"_a);

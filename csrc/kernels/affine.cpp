@@ -22,7 +22,7 @@ void through_and_sum(const T* dy, const T* y, Activation f, T* dz, T* dbias, Siz
     Scratch<T> sums(runs * m);
     with_function(f.function, [&](auto chosen) {
         constexpr Function F = decltype(chosen)::function;
-        over_columns<T>(n, m, 1, [&](auto strip, auto at, Size run, Size begin, Size end, Size j) {
+        over_columns<T>(n, m, 1, Order::forward, [&](auto strip, auto at, Size run, Size begin, Size end, Size j) {
             constexpr int V = decltype(strip)::vectors;
             Vec<T> sum[V] = {};
             for (Size i = begin; i < end; ++i)

@@ -14,13 +14,17 @@ struct Strip {
     static constexpr int vectors = V;
 };
 
+// A second pass goes the other way: what the first one read last is still in cache.
+enum class Order { forward, backward };
+
 // f(strip, access, run, first row, last row, column) for every run of rows and every strip of columns. Strips of four
 // vectors read whole cache lines in a row; one vector at a time, rows a power of two apart would evict each other.
 template <class T, class F>
-void over_columns(Size n, Size c, double cost, F f) {
+void over_columns(Size n, Size c, double cost, Order order, F f) {
     constexpr Size kWide = 4 * kLanes<T>;
     const Size runs = ceil_div(n, kRowRun), strips = ceil_div(c, kWide);
-    parallel(runs * strips, cost * static_cast<double>(n * c), [&](Size piece) {
+    parallel(runs * strips, cost * static_cast<double>(n * c), [&](Size number) {
+        const Size piece = order == Order::forward ? number : runs * strips - 1 - number;
         const Size run = piece / strips, j = piece % strips * kWide;
         const Size begin = run * kRowRun, end = smaller(n, begin + kRowRun);
         if (j + kWide <= c)

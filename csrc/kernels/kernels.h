@@ -40,7 +40,7 @@ struct Table {
 
     void (*batchnorm_forward)(const T* x, const T* gamma, const T* beta, BatchNormState s, T* running_mean,
                               T* running_var, Activation f, T* mean, T* rstd, T* out, Size n, Size c);
-    void (*batchnorm_backward)(const T* dy, const T* x, const T* gamma, const T* mean, const T* rstd, const T* y,
+    void (*batchnorm_backward)(const T* dy, const T* x, const T* gamma, const T* beta, const T* mean, const T* rstd,
                                Activation f, T* dx, T* dgamma, T* dbeta, Size n, Size c);  // dx may be null
     void (*batchnorm_inference)(const T* x, const T* gamma, const T* beta, const T* mean, const T* var, double epsilon,
                                 Activation f, T* out, Size n, Size c);

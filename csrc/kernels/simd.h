@@ -55,9 +55,22 @@ inline Vec<T> broadcast(T value) {
     return value - Vec<T>{};  // x - 0 is x, also for -0
 }
 
+// The value as it stands in a register: a load that the compiler merges into a masked operation runs at half the speed.
+template <class V>
+inline V in_register(V v) {
+#if defined(__AVX512F__)
+    asm("" : "+v"(v));
+#elif defined(__x86_64__)
+    asm("" : "+x"(v));
+#elif defined(__aarch64__)
+    asm("" : "+w"(v));
+#endif
+    return v;
+}
+
 template <class T>
 inline Vec<T> load(const T* p) {
-    return *reinterpret_cast<const typename Simd<T>::Unaligned*>(p);
+    return in_register<Vec<T>>(*reinterpret_cast<const typename Simd<T>::Unaligned*>(p));
 }
 
 template <class T>

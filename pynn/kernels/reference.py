@@ -205,9 +205,9 @@ def batchnorm_forward(
     dy="N C",
     x="N C",
     gamma="C",
+    beta="C",
     mean="C",
     rstd="C",
-    y="N C",
     dx="optional out N C",
     dgamma="out C",
     dbeta="out C",
@@ -216,9 +216,9 @@ def batchnorm_backward(
     dy: Floats,
     x: Floats,
     gamma: Floats,
+    beta: Floats,
     mean: Floats,
     rstd: Floats,
-    y: Floats,
     activation: str,
     alpha: float,
     dx: Floats | None,
@@ -228,9 +228,10 @@ def batchnorm_backward(
     """Exact gradients of `batchnorm_forward` from the gradient dy of its output y.
 
     With dz = dy · f' and x̂ = (x - mean) · rstd: dbeta = Σ dz, dgamma = Σ dz·x̂,
-    dx = gamma · rstd · (dz - dbeta/N - x̂ · dgamma/N). dx may be None.
+    dx = gamma · rstd · (dz - dbeta/N - x̂ · dgamma/N). dx may be None. y is computed anew: cheaper than reading it.
     """
     _expect_activation("batchnorm_backward", activation)
+    y = _activate(_normalize(x, gamma, beta, mean, rstd), activation, alpha)
     dz = _through_activation(dy, y, activation, alpha)
     normalized = (x - mean) * rstd
     sum_dz = dz.sum(axis=0, dtype=np.float64)

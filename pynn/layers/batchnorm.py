@@ -74,16 +74,16 @@ class BatchNorm(Layer):
             rows, self.gamma, self.beta, self.epsilon, self.momentum, self.running_mean, self.running_var,
             f, alpha, mean, rstd, y_rows,
         )  # fmt: skip
-        self._x, self._y, self._mean, self._rstd, self._trained = rows, y_rows, mean, rstd, True
+        self._x, self._mean, self._rstd, self._trained = rows, mean, rstd, True
         return y
 
     def backward(self, dy: Array) -> Array | None:
         if not self._trained:
             raise RuntimeError(f"{self.name or 'BatchNorm'}: backward(dy) must follow forward(x, training=True)")
-        x, y, f = self._x, self._y, self._activation
+        x, f = self._x, self._activation
         dx = self.buffer("dx", dy.shape) if self.needs_dx else None
         kernels.batchnorm_backward(
-            dy if dy.ndim == 2 else dy.reshape(x.shape), x, self.gamma, self._mean, self._rstd, y, f.function, f.alpha,
-            dx if dx is None or dx.ndim == 2 else dx.reshape(x.shape), self.dgamma, self.dbeta,
+            dy if dy.ndim == 2 else dy.reshape(x.shape), x, self.gamma, self.beta, self._mean, self._rstd,
+            f.function, f.alpha, dx if dx is None or dx.ndim == 2 else dx.reshape(x.shape), self.dgamma, self.dbeta,
         )  # fmt: skip
         return dx
