@@ -1,6 +1,6 @@
 // A product is cut into column panels of two vectors. A panel runs through k in blocks, and for each block through the
 // rows in tiles of up to kTileRows, whose accumulators stay in registers. a is read where it lies; b too, unless it is
-// transposed or the panel is not a whole number of vectors: then the panel's block is packed first.
+// transposed or its rows lie a page apart, where they evict each other: then the panel's block is packed first.
 // Every element of out is summed over k in the same order, whatever the tiles and threads.
 #include "gemm.h"
 
@@ -17,41 +17,62 @@ constexpr Size kCache = 512 << 10;  // bytes of a that shall stay in the second-
 template <class T>
 constexpr Size kPanel = 2 * kLanes<T>;
 
-// c(R, V vectors) = or += a(R,k) b(k, V vectors). a(i,p) is a[i * stride + p], or a[p * stride + i] when Across.
-template <class T, bool Across, int R, int V>
-void tile(Size k, const T* a, Size a_stride, const T* b, Size b_stride, T* c, Size c_stride, bool add) {
-    Vec<T> sums[R][V];
-    for (int r = 0; r < R; ++r)
-        for (int v = 0; v < V; ++v) sums[r][v] = add ? load(c + r * c_stride + v * kLanes<T>) : Vec<T>{};
+// What one tile computes: c(rows, width) = start(width) or c, plus a(rows, k) b(k, width).
+template <class T>
+struct TileTask {
+    Size k;
+    const T* a;  // a(i,p) is a[i * a_stride + p], or a[p * a_stride + i] when Across
+    Size a_stride;
+    const T* b;
+    Size b_stride;
+    T* c;
+    Size c_stride;
+    const T* start;  // a row of width numbers
+    bool add;        // go on from c, instead of from start
+    bool rectify;    // c = max(c, 0), on the last block of k
+};
+
+template <class T, bool Across, int V, int R>
+void tile(const TileTask<T>& q) {
+    constexpr Size L = kLanes<T>;
+    const Size k = q.k, a_stride = q.a_stride, b_stride = q.b_stride;
+    const T *const a = q.a, *const b = q.b;
+    Vec<T> sums[R * V];
+    const T* from = q.add ? q.c : q.start;
+    unroll<R>([&](auto r) PYNN_INLINE {
+        unroll<V>([&](auto v) PYNN_INLINE { sums[r * V + v] = load(from + v * L); });
+        from += q.add ? q.c_stride : 0;
+    });
     for (Size p = 0; p < k; ++p) {
         Vec<T> columns[V];
-        for (int v = 0; v < V; ++v) columns[v] = load(b + p * b_stride + v * kLanes<T>);
-#pragma GCC unroll 16
-        for (int r = 0; r < R; ++r) {
+        unroll<V>([&](auto v) PYNN_INLINE { columns[v] = load(b + p * b_stride + v * L); });
+        unroll<R>([&](auto r) PYNN_INLINE {
             const Vec<T> row = broadcast(Across ? a[p * a_stride + r] : a[r * a_stride + p]);
-            for (int v = 0; v < V; ++v) sums[r][v] += row * columns[v];
-        }
+            unroll<V>([&](auto v) PYNN_INLINE { sums[r * V + v] += row * columns[v]; });
+        });
     }
-    for (int r = 0; r < R; ++r)
-        for (int v = 0; v < V; ++v) store(c + r * c_stride + v * kLanes<T>, sums[r][v]);
+    if (q.rectify) unroll<R * V>([&](auto i) PYNN_INLINE { sums[i] = activate<Function::relu, T>(sums[i], 0); });
+    T* to = q.c;
+    unroll<R>([&](auto r) PYNN_INLINE {
+        unroll<V>([&](auto v) PYNN_INLINE { store(to + v * L, sums[r * V + v]); });
+        to += q.c_stride;
+    });
 }
 
 template <class T>
-using Tile = void (*)(Size, const T*, Size, const T*, Size, T*, Size, bool);
+using Tile = void (*)(const TileTask<T>&);
 
-template <class T, bool Across, int V, int R = kTileRows>
-Tile<T> tile_of(Size rows) {
-    if constexpr (R > 1) {
-        if (rows < R) return tile_of<T, Across, V, R - 1>(rows);
-    }
-    (void)rows;
-    return tile<T, Across, R, V>;
+template <class T, bool Across, int V, int... R>
+Tile<T> tile_of(Size rows, Lanes<R...>) {
+    static constexpr Tile<T> tiles[] = {tile<T, Across, V, R + 1>...};
+    return tiles[rows - 1];
 }
 
 template <class T>
 Tile<T> choose_tile(bool across, Size vectors, Size rows) {
-    if (across) return vectors == 2 ? tile_of<T, true, 2>(rows) : tile_of<T, true, 1>(rows);
-    return vectors == 2 ? tile_of<T, false, 2>(rows) : tile_of<T, false, 1>(rows);
+    constexpr std::make_integer_sequence<int, kTileRows> all{};
+    if (across) return vectors == 2 ? tile_of<T, true, 2>(rows, all) : tile_of<T, true, 1>(rows, all);
+    return vectors == 2 ? tile_of<T, false, 2>(rows, all) : tile_of<T, false, 1>(rows, all);
 }
 
 // Swaps the odd blocks of `Step` lanes of a with the even ones of b.
@@ -80,12 +101,18 @@ void transpose(Vec<T> (&rows)[kLanes<T>]) {
     }
 }
 
-// packed(k, vectors) = columns j..j+count-1 of b, zero beyond count.
+// packed(k, width) = columns j..j+count-1 of b, zero beyond count.
 template <class T>
 void pack(const Product<T>& q, Size p0, Size k, Size j, Size count, Size width, T* packed) {
+    const T* b = q.b + p0 * q.b_stride + j;
+    if (!q.b_transposed && count == width) {
+        for (Size p = 0; p < k; ++p)  // row by row: each is a page of its own
+            for (Size i = 0; i < width; i += kLanes<T>) store(packed + p * width + i, load(b + p * q.b_stride + i));
+        return;
+    }
     if (!q.b_transposed) {
         each_vector<T>(0, count, [&](auto at, Size i) {
-            for (Size p = 0; p < k; ++p) store(packed + p * width + i, at.load(q.b + (p0 + p) * q.b_stride + j + i));
+            for (Size p = 0; p < k; ++p) store(packed + p * width + i, at.load(b + p * q.b_stride + i));
         });
         return;
     }
@@ -102,34 +129,19 @@ void pack(const Product<T>& q, Size p0, Size k, Size j, Size count, Size width, 
     }
 }
 
+// The activations that take more than one instruction: on the finished tile, while it is in the first-level cache.
 template <class T>
-void finish(const Product<T>& q, T* out, Size j, Size rows, Size count) {
-    if (q.bias == nullptr && q.f.function == Function::identity) return;
-    const T alpha = static_cast<T>(q.f.alpha);
-    with_function(q.f.function, [&](auto chosen) {
+void finish(Activation f, T* out, Size stride, Size rows, Size count) {
+    if (f.function == Function::identity || f.function == Function::relu) return;
+    const T alpha = static_cast<T>(f.alpha);
+    with_function(f.function, [&](auto chosen) {
         constexpr Function F = decltype(chosen)::function;
         each_vector<T>(0, count, [&](auto at, Size i) {
-            const Vec<T> bias = q.bias ? at.load(q.bias + j + i) : Vec<T>{};
             for (Size r = 0; r < rows; ++r) {
-                T* place = out + r * q.out_stride + i;
-                at.store(place, activate<F, T>(at.load(place) + bias, alpha));
+                T* place = out + r * stride + i;
+                at.store(place, activate<F, T>(at.load(place), alpha));
             }
         });
-    });
-}
-
-// One tile of a panel that is not a whole number of vectors: by way of a padded copy.
-template <class T>
-void padded_tile(Tile<T> run, Size k, const T* a, Size a_stride, const T* b, Size width, T* out, Size out_stride,
-                 Size rows, Size count, bool add) {
-    alignas(64) T copy[kTileRows * kPanel<T>];
-    if (add)
-        each_vector<T>(0, count, [&](auto at, Size i) {
-            for (Size r = 0; r < rows; ++r) store(copy + r * width + i, at.load(out + r * out_stride + i));
-        });
-    run(k, a, a_stride, b, width, copy, width, add);
-    each_vector<T>(0, count, [&](auto at, Size i) {
-        for (Size r = 0; r < rows; ++r) at.store(out + r * out_stride + i, load(copy + r * width + i));
     });
 }
 
@@ -141,26 +153,60 @@ struct Rows {
     Size count(Size t) const { return base + (t < longer ? 1 : 0); }
 };
 
+constexpr Size kPage = 4096;  // bytes
+
+template <class T>
+bool rows_collide(const Product<T>& q) {
+    return q.b_stride * static_cast<Size>(sizeof(T)) % kPage == 0 && q.m > 16 * kTileRows;
+}
+
 // One block of k of one panel (columns j..), row tiles t0..t1-1.
 template <class T>
 void panel(const Product<T>& q, const Rows& rows, Size p, Size j, Size t0, Size t1) {
-    alignas(64) T packed[kBlock * kPanel<T>];
+    alignas(64) T packed[kBlock * kPanel<T>], start[kPanel<T>] = {}, copy[kTileRows * kPanel<T>];
     const Size count = smaller(kPanel<T>, q.n - j), k = smaller(kBlock, q.k - p);
     const Size vectors = ceil_div(count, kLanes<T>), width = vectors * kLanes<T>;
-    const bool pad = count != width, copy = pad || q.b_transposed, last = p + kBlock >= q.k;
-    if (copy) pack(q, p, k, j, count, width, packed);
-    const T* b = copy ? packed : q.b + p * q.b_stride + j;
-    const Size b_stride = copy ? width : q.b_stride;
+    const bool pad = count != width, last = p + kBlock >= q.k;
+    // Rows of b that are read where they lie; in a panel of fewer columns than its vectors have lanes, what follows
+    // in memory comes along, and the last rows of b have nothing that follows.
+    Size direct = k;
+    if (q.b_transposed || rows_collide(q))
+        direct = 0;
+    else if (pad)
+        direct = smaller(k, larger(0, q.k - p - ceil_div(width - count, q.b_stride)));
+    if (direct < k) pack(q, p + direct, k - direct, j, count, width, packed);
+    if (q.bias && p == 0) each_vector<T>(0, count, [&](auto at, Size i) { store(start + i, at.load(q.bias + j + i)); });
     for (Size t = t0; t < t1; ++t) {
         const Size i = rows.begin(t), height = rows.count(t);
-        const T* a = q.a_transposed ? q.a + p * q.a_stride + i : q.a + i * q.a_stride + p;
-        T* out = q.out + i * q.out_stride + j;
         const Tile<T> run = choose_tile<T>(q.a_transposed, vectors, height);
+        T* out = q.out + i * q.out_stride + j;
+        T* c = pad ? copy : out;
+        const Size c_stride = pad ? width : q.out_stride;
+        if (pad && p > 0)
+            each_vector<T>(0, count, [&](auto at, Size v) {
+                for (Size r = 0; r < height; ++r) store(c + r * c_stride + v, at.load(out + r * q.out_stride + v));
+            });
+        const T* a = q.a_transposed ? q.a + p * q.a_stride + i : q.a + i * q.a_stride + p;
+        const bool rectify = last && q.f.function == Function::relu;
+        TileTask<T> task = {k, a, q.a_stride, packed, width, c, c_stride, start, p > 0, rectify};
+        if (direct > 0) {
+            task.k = direct, task.b = q.b + p * q.b_stride + j, task.b_stride = q.b_stride;
+            task.rectify = rectify && direct == k;
+            run(task);
+        }
+        if (0 < direct && direct < k) {
+            task.a += direct * (q.a_transposed ? q.a_stride : 1);
+            task.add = true, task.rectify = rectify;
+        }
+        if (direct < k || k == 0) {
+            task.k = k - direct, task.b = packed, task.b_stride = width;
+            run(task);
+        }
+        if (last) finish(q.f, c, c_stride, height, count);
         if (pad)
-            padded_tile(run, k, a, q.a_stride, b, width, out, q.out_stride, height, count, p > 0);
-        else
-            run(k, a, q.a_stride, b, b_stride, out, q.out_stride, p > 0);
-        if (last) finish(q, out, j, height, count);
+            each_vector<T>(0, count, [&](auto at, Size v) {
+                for (Size r = 0; r < height; ++r) at.store(out + r * q.out_stride + v, load(c + r * c_stride + v));
+            });
     }
 }
 
@@ -182,7 +228,8 @@ Cut cut(const Product<T>& q, Size tiles, Size panels) {
     const Size chunk = large && panels >= 16 ? smaller(panels / 8, 8) : 1;
     const Size rows_at_once = kCache / (kBlock * static_cast<Size>(sizeof(T)) * kTileRows);
     // A packed panel is used for all rows at once: packing costs more than a that comes from further away.
-    return {chunk, ceil_div(panels, chunk), groups, q.b_transposed ? tiles : rows_at_once};
+    const bool packs = q.b_transposed || rows_collide(q);
+    return {chunk, ceil_div(panels, chunk), groups, packs ? tiles : rows_at_once};
 }
 
 }  // namespace

@@ -17,6 +17,10 @@ constexpr Size smaller(Size a, Size b) {
     return a < b ? a : b;
 }
 
+constexpr Size larger(Size a, Size b) {
+    return a > b ? a : b;
+}
+
 // f(piece) for every piece in 0..pieces-1; `work` is the total of all pieces.
 template <class F>
 void parallel(Size pieces, double work, F f) {

@@ -26,6 +26,22 @@ constexpr int kVectorBytes = 16;
 constexpr int kTileRows = 6;
 #endif
 
+#define PYNN_INLINE __attribute__((always_inline))
+
+template <int... I>
+using Lanes = std::integer_sequence<int, I...>;
+
+template <class F, int... I>
+PYNN_INLINE inline void unroll_over(F f, Lanes<I...>) {
+    (f(std::integral_constant<int, I>{}), ...);
+}
+
+// f(0), ..., f(N - 1) with constants: an array of vectors that is indexed by nothing else stays in registers.
+template <int N, class F>
+PYNN_INLINE inline void unroll(F f) {
+    unroll_over(f, std::make_integer_sequence<int, N>{});
+}
+
 template <class T>
 struct Simd;
 
@@ -136,9 +152,6 @@ template <class T>
 inline Vec<T> largest(Vec<T> a, Vec<T> b) {
     return a > b ? a : b;
 }
-
-template <int... I>
-using Lanes = std::integer_sequence<int, I...>;
 
 // Lane i of the result is lane i ^ Step of v.
 template <int Step, class V, int... I>
