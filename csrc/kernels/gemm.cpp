@@ -75,32 +75,6 @@ Tile<T> choose_tile(bool across, Size vectors, Size rows) {
     return vectors == 2 ? tile_of<T, false, 2>(rows, all) : tile_of<T, false, 1>(rows, all);
 }
 
-// Swaps the odd blocks of `Step` lanes of a with the even ones of b.
-template <class T, int Step, int... I>
-void swap_blocks(Vec<T>& a, Vec<T>& b, Lanes<I...>) {
-    constexpr int L = kLanes<T>;
-    const Vec<T> x = a, y = b;
-#ifdef __clang__
-    a = __builtin_shufflevector(x, y, (I & Step ? L + I - Step : I)...);
-    b = __builtin_shufflevector(x, y, (I & Step ? L + I : I + Step)...);
-#else
-    using Int = typename Simd<T>::Int;
-    a = __builtin_shuffle(x, y, Int{(I & Step ? L + I - Step : I)...});
-    b = __builtin_shuffle(x, y, Int{(I & Step ? L + I : I + Step)...});
-#endif
-}
-
-// Transposes a square of vectors in registers: log2(lanes) rounds.
-template <class T, int Step = 1>
-void transpose(Vec<T> (&rows)[kLanes<T>]) {
-    if constexpr (Step < kLanes<T>) {
-        for (int i = 0; i < kLanes<T>; ++i)
-            if (!(i & Step))
-                swap_blocks<T, Step>(rows[i], rows[i + Step], std::make_integer_sequence<int, kLanes<T>>{});
-        transpose<T, 2 * Step>(rows);
-    }
-}
-
 // packed(k, width) = columns j..j+count-1 of b, zero beyond count.
 template <class T>
 void pack(const Product<T>& q, Size p0, Size k, Size j, Size count, Size width, T* packed) {

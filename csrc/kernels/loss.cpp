@@ -1,4 +1,9 @@
 // Softmax and softmax cross-entropy by rows.
+//
+// Rows of few columns are taken a vector's worth at a time and transposed, so that each lane works on a row of its own;
+// a longer row has the vectors for itself.
+#include <limits>
+
 #include "families.h"
 #include "parallel.h"
 #include "simd.h"
@@ -6,39 +11,108 @@
 namespace pynn::PYNN_LEVEL {
 namespace {
 
-constexpr double kCost = 8;  // of one element, in multiply-adds
+constexpr double kCost = 8;   // of one element, in multiply-adds
+constexpr Size kNarrow = 64;  // columns up to which rows are transposed
+constexpr Size kAhead = 512;  // elements
+constexpr Size kMostLanes = 16;
 
+template <class T>
+constexpr T kLowest = -std::numeric_limits<T>::infinity();
+
+// Rows of a piece of work: whole groups of lanes.
 Size rows_of_run(Size c) {
-    const Size rows = 4096 / (c > 0 ? c : 1);
-    return rows > 0 ? rows : 1;
+    return larger(1, 4096 / larger(1, c) / kMostLanes) * kMostLanes;
+}
+
+// columns(c, lanes) = up to lanes rows of x(rows, c); lanes without a row repeat the last one.
+template <class T>
+void load_columns(const T* x, Size rows, Size c, T* columns) {
+    constexpr Size L = kLanes<T>;
+    each_vector<T>(0, c, [&](auto at, Size j) {
+        Vec<T> square[L];
+        for (Size i = 0; i < L; ++i) square[i] = at.load(x + smaller(i, rows - 1) * c + j);
+        transpose<T>(square);
+        for (Size i = 0; i < smaller(L, c - j); ++i) store(columns + (j + i) * L, square[i]);
+    });
 }
 
 template <class T>
-struct RowSum {
-    T top;       // largest logit
-    double sum;  // of e^(x - top), which stand in out
+void store_columns(const T* columns, T* x, Size rows, Size c) {
+    constexpr Size L = kLanes<T>;
+    each_vector<T>(0, c, [&](auto at, Size j) {
+        Vec<T> square[L];
+        for (Size i = 0; i < L; ++i) square[i] = load(columns + smaller(j + i, c - 1) * L);
+        transpose<T>(square);
+        for (Size i = 0; i < smaller(L, rows); ++i) at.store(x + i * c + j, square[i]);
+    });
+}
+
+// Of up to kMostLanes rows: the largest logit, and the logarithm of the sum of e^(x - top). Apart, since their sum
+// would round away what a loss near 0 consists of.
+template <class T>
+struct RowSums {
+    T top[kMostLanes], log_sum[kMostLanes];
 };
 
+// out = scale softmax(x) over up to lanes rows of few columns.
 template <class T>
-RowSum<T> exponentials(const T* x, T* out, Size c) {
-    Vec<T> tops = broadcast(x[0]);
-    each_vector<T>(0, c, [&](auto at, Size j) { tops = largest<T>(tops, at.load(x + j, x[0])); });
+void narrow_softmax(const T* x, T scale, T* out, RowSums<T>& sums, Size rows, Size c) {
+    constexpr Size L = kLanes<T>;
+    alignas(64) T columns[kNarrow * L];
+    load_columns(x, rows, c, columns);
+    Vec<T> top = broadcast(kLowest<T>), sum = {};
+    for (Size j = 0; j < c; ++j) top = largest<T>(top, load(columns + j * L));
+    for (Size j = 0; j < c; ++j) {
+        const Vec<T> e = exp(load(columns + j * L) - top);
+        sum += e;
+        store(columns + j * L, e);
+    }
+    const Vec<T> factor = broadcast(scale) / sum;
+    for (Size j = 0; j < c; ++j) store(columns + j * L, load(columns + j * L) * factor);
+    store_columns(columns, out, rows, c);
+    store(sums.top, top);
+    store(sums.log_sum, log(sum));
+}
+
+// The same for one row of many columns.
+template <class T>
+void wide_softmax(const T* x, T scale, T* out, RowSums<T>& row, Size c) {
+    Vec<T> tops = broadcast(kLowest<T>), sums = {};
+    each_vector<T>(0, c, [&](auto at, Size j) { tops = largest<T>(tops, at.load(x + j, kLowest<T>)); });
     const T top = largest_lane<T>(tops);
-    Vec<T> sum = {};
-    each_vector<T>(0, c, [&](auto at, Size j) { at.store(out + j, exp(at.load(x + j) - top)); });
-    each_vector<T>(0, c, [&](auto at, Size j) { sum += at.load(out + j); });
-    return {top, sum_lanes<T>(sum)};
+    each_vector<T>(0, c, [&](auto at, Size j) {
+        __builtin_prefetch(out + j + kAhead, 1);
+        const Vec<T> e = exp(at.load(x + j, kLowest<T>) - top);
+        sums += e;
+        at.store(out + j, e);
+    });
+    const double sum = sum_lanes<T>(sums);
+    const T factor = static_cast<T>(static_cast<double>(scale) / sum);
+    each_vector<T>(0, c, [&](auto at, Size j) { at.store(out + j, at.load(out + j) * factor); });
+    row.top[0] = top;
+    row.log_sum[0] = static_cast<T>(__builtin_log(sum));
+}
+
+// out = scale softmax(x) for `rows` rows; after every few of them then(first row, number, their sums).
+template <class T, class F>
+void softmax_rows(const T* x, T scale, T* out, Size rows, Size c, F then) {
+    const Size step = c <= kNarrow ? kLanes<T> : 1;
+    for (Size i = 0; i < rows; i += step) {
+        RowSums<T> sums;
+        const Size count = smaller(step, rows - i);
+        if (c <= kNarrow)
+            narrow_softmax(x + i * c, scale, out + i * c, sums, count, c);
+        else
+            wide_softmax(x + i * c, scale, out + i * c, sums, c);
+        then(i, count, sums);
+    }
 }
 
 template <class T>
 void softmax(const T* x, T* out, Size n, Size c) {
     if (c == 0) return;
     parallel_runs(n, rows_of_run(c), kCost * static_cast<double>(n * c), [&](Size begin, Size end) {
-        for (Size i = begin; i < end; ++i) {
-            T* row = out + i * c;
-            const T scale = static_cast<T>(1 / exponentials(x + i * c, row, c).sum);
-            each_vector<T>(0, c, [&](auto at, Size j) { at.store(row + j, at.load(row + j) * scale); });
-        }
+        softmax_rows(x + begin * c, T(1), out + begin * c, end - begin, c, [](Size, Size, const RowSums<T>&) {});
     });
 }
 
@@ -50,15 +124,15 @@ double softmax_cross_entropy(const T* logits, const std::int64_t* labels, T* dlo
     const double share = 1.0 / static_cast<double>(n);
     parallel(runs, kCost * static_cast<double>(n * c), [&](Size run) {
         double loss = 0;
-        for (Size i = run * rows; i < smaller(n, (run + 1) * rows); ++i) {
-            T* row = dlogits + i * c;
-            const Size label = static_cast<Size>(labels[i]);
-            const RowSum<T> e = exponentials(logits + i * c, row, c);
-            loss += __builtin_log(e.sum) - static_cast<double>(logits[i * c + label] - e.top);
-            const T scale = static_cast<T>(share / e.sum);
-            each_vector<T>(0, c, [&](auto at, Size j) { at.store(row + j, at.load(row + j) * scale); });
-            row[label] -= static_cast<T>(share);
-        }
+        const Size begin = run * rows, end = smaller(n, begin + rows);
+        const auto add_losses = [&](Size first, Size count, const RowSums<T>& sums) {
+            for (Size i = 0; i < count; ++i) {
+                const Size place = (begin + first + i) * c + labels[begin + first + i];
+                loss += static_cast<double>(sums.log_sum[i]) + static_cast<double>(sums.top[i] - logits[place]);
+                dlogits[place] -= static_cast<T>(share);
+            }
+        };
+        softmax_rows(logits + begin * c, static_cast<T>(share), dlogits + begin * c, end - begin, c, add_losses);
         losses.get()[run] = loss;
     });
     double total = 0;

@@ -164,6 +164,32 @@ inline V swap_lanes(V v, Lanes<I...>) {
 #endif
 }
 
+// Swaps the odd blocks of `Step` lanes of a with the even ones of b.
+template <class T, int Step, int... I>
+inline void swap_blocks(Vec<T>& a, Vec<T>& b, Lanes<I...>) {
+    constexpr int L = kLanes<T>;
+    const Vec<T> x = a, y = b;
+#ifdef __clang__
+    a = __builtin_shufflevector(x, y, (I & Step ? L + I - Step : I)...);
+    b = __builtin_shufflevector(x, y, (I & Step ? L + I : I + Step)...);
+#else
+    using Int = typename Simd<T>::Int;
+    a = __builtin_shuffle(x, y, Int{(I & Step ? L + I - Step : I)...});
+    b = __builtin_shuffle(x, y, Int{(I & Step ? L + I : I + Step)...});
+#endif
+}
+
+// Transposes a square of vectors in registers: log2(lanes) rounds.
+template <class T, int Step = 1>
+inline void transpose(Vec<T> (&rows)[kLanes<T>]) {
+    if constexpr (Step < kLanes<T>) {
+        for (int i = 0; i < kLanes<T>; ++i)
+            if (!(i & Step))
+                swap_blocks<T, Step>(rows[i], rows[i + Step], std::make_integer_sequence<int, kLanes<T>>{});
+        transpose<T, 2 * Step>(rows);
+    }
+}
+
 // All lanes combined, in log2(lanes) rounds.
 template <class T, int Step = kLanes<T> / 2, class F>
 inline T combine_lanes(Vec<T> v, F f) {
@@ -234,6 +260,27 @@ inline Vec<float> expm1(Vec<float> x) {
     return power * e.rest + (power - 1.0f);
 }
 
+// Natural logarithm of x > 0, by Cephes' polynomial on the mantissa in sqrt(1/2)..sqrt(2).
+inline Vec<float> log(Vec<float> x) {
+    using Int = Simd<float>::Int;
+    const Int bits = reinterpret_cast<Int>(x);
+    const Int exponent = (bits - 0x3f3504f3) >> 23;  // of sqrt(1/2): the mantissa becomes 0.707..1.414
+    const Vec<float> k = __builtin_convertvector(exponent, Vec<float>);
+    const Vec<float> r = reinterpret_cast<Vec<float>>(bits - (exponent << 23)) - 1.0f;
+    Vec<float> p = broadcast(7.0376836292e-2f);
+    p = p * r - 1.1514610310e-1f;
+    p = p * r + 1.1676998740e-1f;
+    p = p * r - 1.2420140846e-1f;
+    p = p * r + 1.4249322787e-1f;
+    p = p * r - 1.6668057665e-1f;
+    p = p * r + 2.0000714765e-1f;
+    p = p * r - 2.4999993993e-1f;
+    p = p * r + 3.3333331174e-1f;
+    const Vec<float> square = r * r;
+    const Vec<float> small = p * r * square + k * -2.12194440e-4f - square * 0.5f;
+    return small + r + k * 0.693359375f + (x - x);  // x - x keeps NaN and infinity
+}
+
 inline Vec<float> tanh(Vec<float> x) {
     const Vec<float> limit = broadcast(10.0f);  // 1 - tanh(10) is below half a unit in the last place
     Vec<float> a = x < 0.0f ? -x : x;
@@ -247,6 +294,12 @@ inline Vec<float> tanh(Vec<float> x) {
 inline Vec<double> exp(Vec<double> x) {
     Vec<double> y = x;
     for (Size i = 0; i < kLanes<double>; ++i) y[i] = __builtin_exp(x[i]);
+    return y;
+}
+
+inline Vec<double> log(Vec<double> x) {
+    Vec<double> y = x;
+    for (Size i = 0; i < kLanes<double>; ++i) y[i] = __builtin_log(x[i]);
     return y;
 }
 
