@@ -11,9 +11,9 @@
 namespace pynn::PYNN_LEVEL {
 namespace {
 
-constexpr double kCost = 8;   // of one element, in multiply-adds
-constexpr Size kNarrow = 64;  // columns up to which rows are transposed
-constexpr Size kAhead = 512;  // elements
+constexpr double kCost = 8;    // of one element, in multiply-adds
+constexpr Size kNarrow = 256;  // columns up to which rows are transposed
+constexpr Size kAhead = 512;   // elements
 constexpr Size kMostLanes = 16;
 
 template <class T>

@@ -220,14 +220,26 @@ inline Vec<double> sqrt(Vec<double> x) {
     return y;
 }
 
-// e^r - 1 = x - k ln 2 reduced, and 2^k as two factors (2^k alone may overflow).
+// v 2^k for whole k in -150..150, also where 2^k alone would overflow or vanish.
+inline Vec<float> scale_by_power(Vec<float> v, Vec<float> k) {
+#if defined(__AVX512F__)  // masked by nothing, since GCC 12 warns of the plain one
+    return reinterpret_cast<Vec<float>>(
+        _mm512_maskz_scalef_ps(0xFFFF, reinterpret_cast<__m512>(v), reinterpret_cast<__m512>(k)));
+#else
+    using Int = Simd<float>::Int;
+    const Int whole = __builtin_convertvector(k, Int);
+    const Int first = whole >> 1;
+    const Int second = whole - first;
+    return v * reinterpret_cast<Vec<float>>((first + 127) << 23) * reinterpret_cast<Vec<float>>((second + 127) << 23);
+#endif
+}
+
+// e^x = (1 + rest) 2^k; rest by Cephes' polynomial on |r| <= ln(2)/2. x must lie in -104..104.
 struct ExpParts {
-    Vec<float> rest, half, other_half;
+    Vec<float> rest, k;
 };
 
-// Cephes' polynomial on |r| <= ln(2)/2; x must lie in -104..104.
 inline ExpParts exp_parts(Vec<float> x) {
-    using Int = Simd<float>::Int;
     const Vec<float> rounding = broadcast(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
     const Vec<float> k = (x * 1.44269504088896341f + rounding) - rounding;
     const Vec<float> r = (x - k * 0.693359375f) - k * -2.12194440e-4f;
@@ -237,11 +249,7 @@ inline ExpParts exp_parts(Vec<float> x) {
     p = p * r + 4.1665795894e-2f;
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
-    const Int whole = __builtin_convertvector(k, Int);
-    const Int first = whole >> 1;
-    const Int second = whole - first;
-    return {p * r * r + r, reinterpret_cast<Vec<float>>((first + 127) << 23),
-            reinterpret_cast<Vec<float>>((second + 127) << 23)};
+    return {p * r * r + r, k};
 }
 
 inline Vec<float> exp(Vec<float> x) {
@@ -249,14 +257,14 @@ inline Vec<float> exp(Vec<float> x) {
     x = x > limit ? limit : x;
     x = x < -limit ? -limit : x;
     const ExpParts e = exp_parts(x);
-    return (e.rest + 1.0f) * e.half * e.other_half;
+    return scale_by_power(e.rest + 1.0f, e.k);
 }
 
 // e^x - 1 for x in -104..88, without cancellation near 0.
 inline Vec<float> expm1(Vec<float> x) {
     const Vec<float> limit = broadcast(-104.0f);
     const ExpParts e = exp_parts(x < limit ? limit : x);
-    const Vec<float> power = e.half * e.other_half;
+    const Vec<float> power = scale_by_power(broadcast(1.0f), e.k);
     return power * e.rest + (power - 1.0f);
 }
 
