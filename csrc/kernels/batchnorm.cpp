@@ -40,28 +40,28 @@ void move_towards(Access at, T* running, Vec<T> value, Vec<T> other, T keep) {
 // are part of the run, so the origin is never far from the mean in terms of the spread: what cancels costs a factor of
 // n / 8 at the worst. Exact for a constant column.
 template <class T, int V, class Access>
-void run_moments(Access at, const T* x, Size c, Size rows, Vec<T> (&mean)[V], Vec<T> (&squares)[V]) {
+PYNN_INLINE inline void run_moments(Access at, const T* x, Size c, Size rows, Vec<T> (&mean)[V], Vec<T> (&squares)[V]) {
     const Size few = smaller(rows, 8);
     Vec<T> origin[V], sum[V] = {};
-    for (int v = 0; v < V; ++v) {
+    unroll<V>([&](auto v) PYNN_INLINE {
         const Vec<T> first = at.load(x + v * kLanes<T>);
         Vec<T> rest = {};
         for (Size i = 1; i < few; ++i) rest += at.load(x + i * c + v * kLanes<T>) - first;
         origin[v] = first + rest / static_cast<T>(few);
         squares[v] = Vec<T>{};
-    }
+    });
     for (Size i = 0; i < rows; ++i)
-        for (int v = 0; v < V; ++v) {
+        unroll<V>([&](auto v) PYNN_INLINE {
             const Vec<T> d = at.load(x + i * c + v * kLanes<T>) - origin[v];
             sum[v] += d;
             squares[v] += d * d;
-        }
-    for (int v = 0; v < V; ++v) {
+        });
+    unroll<V>([&](auto v) PYNN_INLINE {
         const Vec<T> shift = sum[v] / static_cast<T>(rows);
         mean[v] = origin[v] + shift;
         squares[v] -= sum[v] * shift;
         squares[v] = largest<T>(squares[v], Vec<T>{});
-    }
+    });
 }
 
 // What a strip's columns need of the statistics, in registers; the first column is `j`.
@@ -70,31 +70,37 @@ struct Normalizer {
     Vec<T> mean[V], rstd[V], scale[V], beta[V];
 
     template <class Access>
-    Normalizer(Access at, const T* means, const T* rstds, const T* gammas, const T* betas, Size j) {
-        for (int v = 0; v < V; ++v) {
+    PYNN_INLINE Normalizer(Access at, const T* means, const T* rstds, const T* gammas, const T* betas, Size j) {
+        unroll<V>([&](auto v) PYNN_INLINE {
             const Size k = j + v * kLanes<T>;
             mean[v] = at.load(means + k);
             rstd[v] = at.load(rstds + k);
             scale[v] = at.load(gammas + k) * rstd[v];
             beta[v] = at.load(betas + k);
-        }
+        });
     }
 
-    // The output; forward and backward compute it alike.
+    // Before the activation; forward and backward compute it alike.
+    PYNN_INLINE Vec<T> affine(int v, Vec<T> x) const { return (x - mean[v]) * scale[v] + beta[v]; }
+
+    // dy through the activation; where its slope follows from a sign, the output need not be known.
     template <Function F>
-    Vec<T> output(int v, Vec<T> x, T alpha) const {
-        return activate<F, T>((x - mean[v]) * scale[v] + beta[v], alpha);
+    PYNN_INLINE Vec<T> through(int v, Vec<T> x, Vec<T> dy, T alpha) const {
+        constexpr bool by_sign = F == Function::relu || F == Function::leaky_relu;
+        const Vec<T> z = affine(v, x);
+        return through_activation<F, T>(dy, by_sign ? z : activate<F, T>(z, alpha), alpha);
     }
 };
 
 // out = f(gamma (x - mean) rstd + beta) for one strip of one run of rows.
 template <Function F, class T, int V, class Access>
-void normalize(Access at, const Normalizer<T, V>& columns, const T* x, T alpha, T* out, Size c, Size rows) {
+PYNN_INLINE inline void normalize(Access at, const Normalizer<T, V>& columns, const T* x, T alpha, T* out, Size c,
+                                  Size rows) {
     for (Size i = 0; i < rows; ++i)
-        for (int v = 0; v < V; ++v) {
+        unroll<V>([&](auto v) PYNN_INLINE {
             const Size place = i * c + v * kLanes<T>;
-            at.store(out + place, columns.template output<F>(v, at.load(x + place), alpha));
-        }
+            at.store(out + place, activate<F, T>(columns.affine(v, at.load(x + place)), alpha));
+        });
 }
 
 template <class T>
@@ -123,12 +129,12 @@ void batchnorm_forward(const T* x, const T* gamma, const T* beta, BatchNormState
             constexpr int V = decltype(strip)::vectors;
             Vec<T> middle[V], deviations[V];
             run_moments<T, V>(at, x + begin * c + j, c, end - begin, middle, deviations);
-            for (int v = 0; v < V; ++v) {
+            unroll<V>([&](auto v) PYNN_INLINE {
                 const Size k = j + v * kLanes<T>;
                 at.store(means.get() + run * c + k, middle[v]);
                 at.store(squares.get() + run * c + k, deviations[v]);
                 if (one_run) merge(at, k);
-            }
+            });
             if (one_run) apply(strip, at, begin, end, j);  // while the strip is in cache
         });
         if (one_run) return;
@@ -149,22 +155,21 @@ struct ColumnSums {
     ColumnSums(Size runs, Size c) : c(c), sums(runs * c), products(runs * c) {}
 
     template <Function F, int V, class Access>
-    void take(Access at, const Normalizer<T, V>& columns, const T* dy, const T* x, T alpha, Size run, Size rows,
-              Size j) const {
+    PYNN_INLINE void take(Access at, const Normalizer<T, V>& columns, const T* dy, const T* x, T alpha, Size run,
+                          Size rows, Size j) const {
         Vec<T> sum[V] = {}, product[V] = {};
         for (Size i = 0; i < rows; ++i)
-            for (int v = 0; v < V; ++v) {
+            unroll<V>([&](auto v) PYNN_INLINE {
                 const Size place = i * c + v * kLanes<T>;
                 const Vec<T> value = at.load(x + place);
-                const Vec<T> y = columns.template output<F>(v, value, alpha);
-                const Vec<T> dz = through_activation<F, T>(at.load(dy + place), y, alpha);
+                const Vec<T> dz = columns.template through<F>(v, value, at.load(dy + place), alpha);
                 sum[v] += dz;
                 product[v] += dz * (value - columns.mean[v]);
-            }
-        for (int v = 0; v < V; ++v) {
+            });
+        unroll<V>([&](auto v) PYNN_INLINE {
             at.store(sums.get() + run * c + j + v * kLanes<T>, sum[v]);
             at.store(products.get() + run * c + j + v * kLanes<T>, product[v] * columns.rstd[v]);
-        }
+        });
     }
 
     template <class Access>
@@ -179,6 +184,24 @@ struct ColumnSums {
     }
 };
 
+// dx = gamma rstd (dz - dbeta / n - xhat dgamma / n) for one strip of one run of rows.
+template <Function F, class T, int V, class Access>
+PYNN_INLINE inline void input_gradient(Access at, const Normalizer<T, V>& columns, const T* dy, const T* x,
+                                       const T* dgamma, const T* dbeta, T share, T alpha, T* dx, Size c, Size rows) {
+    Vec<T> shift[V], tilt[V];
+    unroll<V>([&](auto v) PYNN_INLINE {
+        shift[v] = at.load(dbeta + v * kLanes<T>) * share;
+        tilt[v] = at.load(dgamma + v * kLanes<T>) * share * columns.rstd[v];
+    });
+    for (Size i = 0; i < rows; ++i)
+        unroll<V>([&](auto v) PYNN_INLINE {
+            const Size place = i * c + v * kLanes<T>;
+            const Vec<T> value = at.load(x + place);
+            const Vec<T> dz = columns.template through<F>(v, value, at.load(dy + place), alpha);
+            at.store(dx + place, columns.scale[v] * (dz - shift[v] - (value - columns.mean[v]) * tilt[v]));
+        });
+}
+
 template <class T>
 void batchnorm_backward(const T* dy, const T* x, const T* gamma, const T* beta, const T* mean, const T* rstd,
                         Activation f, T* dx, T* dgamma, T* dbeta, Size n, Size c) {
@@ -189,21 +212,10 @@ void batchnorm_backward(const T* dy, const T* x, const T* gamma, const T* beta, 
     with_function(f.function, [&](auto chosen) {
         constexpr Function F = decltype(chosen)::function;
         const auto apply = [&](auto strip, auto at, Size begin, Size end, Size j) {
-            constexpr int V = decltype(strip)::vectors;
-            const Normalizer<T, V> columns(at, mean, rstd, gamma, beta, j);
-            Vec<T> shift[V], tilt[V];
-            for (int v = 0; v < V; ++v) {
-                shift[v] = at.load(dbeta + j + v * kLanes<T>) * share;
-                tilt[v] = at.load(dgamma + j + v * kLanes<T>) * share * columns.rstd[v];
-            }
-            for (Size i = begin; i < end; ++i)
-                for (int v = 0; v < V; ++v) {
-                    const Size place = i * c + j + v * kLanes<T>;
-                    const Vec<T> value = at.load(x + place);
-                    const Vec<T> y = columns.template output<F>(v, value, alpha);
-                    const Vec<T> dz = through_activation<F, T>(at.load(dy + place), y, alpha);
-                    at.store(dx + place, columns.scale[v] * (dz - shift[v] - (value - columns.mean[v]) * tilt[v]));
-                }
+            const Normalizer<T, decltype(strip)::vectors> columns(at, mean, rstd, gamma, beta, j);
+            const Size place = begin * c + j;
+            input_gradient<F>(at, columns, dy + place, x + place, dgamma + j, dbeta + j, share, alpha, dx + place, c,
+                              end - begin);
         };
         over_columns<T>(n, c, 4, Order::forward, [&](auto strip, auto at, Size run, Size begin, Size end, Size j) {
             constexpr int V = decltype(strip)::vectors;
@@ -211,7 +223,7 @@ void batchnorm_backward(const T* dy, const T* x, const T* gamma, const T* beta, 
             const Size place = begin * c + j;
             totals.template take<F>(at, columns, dy + place, x + place, alpha, run, end - begin, j);
             if (!one_run) return;
-            for (int v = 0; v < V; ++v) totals.merge(at, runs, j + v * kLanes<T>, dgamma, dbeta);
+            unroll<V>([&](auto v) PYNN_INLINE { totals.merge(at, runs, j + v * kLanes<T>, dgamma, dbeta); });
             if (dx) apply(strip, at, begin, end, j);  // while the strip is in cache
         });
         if (one_run) return;

@@ -17,21 +17,30 @@ struct Strip {
 // A second pass goes the other way: what the first one read last is still in cache.
 enum class Order { forward, backward };
 
-// f(strip, access, run, first row, last row, column) for every run of rows and every strip of columns. Strips of four
-// vectors read whole cache lines in a row; one vector at a time, rows a power of two apart would evict each other.
-template <class T, class F>
-void over_columns(Size n, Size c, double cost, Order order, F f) {
-    constexpr Size kWide = 4 * kLanes<T>;
+template <class T, int V, class F>
+void over_strips(Size n, Size c, double cost, Order order, F f) {
+    constexpr Size kWide = V * kLanes<T>;
     const Size runs = ceil_div(n, kRowRun), strips = ceil_div(c, kWide);
     parallel(runs * strips, cost * static_cast<double>(n * c), [&](Size number) {
         const Size piece = order == Order::forward ? number : runs * strips - 1 - number;
         const Size run = piece / strips, j = piece % strips * kWide;
         const Size begin = run * kRowRun, end = smaller(n, begin + kRowRun);
         if (j + kWide <= c)
-            f(Strip<4>{}, Whole{}, run, begin, end, j);
+            f(Strip<V>{}, Whole{}, run, begin, end, j);
         else
             each_vector<T>(j, c, [&](auto at, Size column) { f(Strip<1>{}, at, run, begin, end, column); });
     });
+}
+
+// f(strip, access, run, first row, last row, column) for every run of rows and every strip of columns. Strips of four
+// vectors read whole cache lines in a row; one vector at a time, rows a power of two apart would evict each other.
+// Where that makes fewer than four pieces, two vectors share the work better.
+template <class T, class F>
+void over_columns(Size n, Size c, double cost, Order order, F f) {
+    if (ceil_div(n, kRowRun) * ceil_div(c, 4 * kLanes<T>) >= 4)
+        over_strips<T, 4>(n, c, cost, order, f);
+    else
+        over_strips<T, 2>(n, c, cost, order, f);
 }
 
 }  // namespace pynn::PYNN_LEVEL

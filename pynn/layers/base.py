@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -196,8 +197,17 @@ class Layer:
         return constructor_text(self)
 
 
+_colours = itertools.count()
+
+
 def aligned(size: int, dtype: np.dtype[Any]) -> Array:
-    """An uninitialized vector that starts on a 64-byte boundary."""
-    raw = np.empty(size * dtype.itemsize + 64, np.uint8)
-    start = -raw.ctypes.data % 64
+    """An uninitialized vector that starts on a 64-byte boundary.
+
+    Vectors made one after the other start at different places within a page: a processor takes a load for one that
+    waits for a store whose address ends in the same 12 bits.
+    """
+    colour = next(_colours)
+    place, step = (colour % 4 * 256 + colour // 4 % 4 * 1024, 4096) if size * dtype.itemsize > 4096 else (0, 64)
+    raw = np.empty(size * dtype.itemsize + step, np.uint8)
+    start = (place - raw.ctypes.data) % step
     return raw[start : start + size * dtype.itemsize].view(dtype)
