@@ -7,8 +7,12 @@
 // only asked how many threads it would use, so that OMP_NUM_THREADS and threadpoolctl mean what they say.
 #include "threads.h"
 
+#include "quota.h"
+#include "subnormals.h"
+
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <condition_variable>
 #include <cstdint>
 #include <cstdlib>
@@ -114,6 +118,7 @@ private:
     }
 
     void serve(int self) {
+        const FlushSubnormals flush;
         std::uint64_t seen = 0;
         for (;;) {
             std::uint64_t state = await(seen);
@@ -187,7 +192,13 @@ void run_pieces(std::ptrdiff_t pieces, int threads, Task task, void* context) {
 
 namespace {
 
-std::atomic<int> limit{kMaxThreads};  // of set_max_threads, for every Python thread
+// More threads than the container's quota are stopped for the rest of each period once they have used it up.
+int initial_limit() {
+    const double quota = std::getenv("OMP_NUM_THREADS") ? 0 : cpu_quota("");
+    return quota > 0 ? std::max(1, static_cast<int>(std::min(std::ceil(quota), 1.0 * kMaxThreads))) : kMaxThreads;
+}
+
+std::atomic<int> limit{initial_limit()};  // changed by set_max_threads, for every Python thread
 
 #ifndef _OPENMP
 int default_threads() {

@@ -495,6 +495,9 @@ def optimizer_rows() -> list[Operation]:
         Operation("rmsprop_step", "", LONG, step_make(("squares",), {**rate, "decay": 0.9, "epsilon": 1e-7}),
                   rmsprop_answer, bench=big),
         Operation("adam_step", "", LONG, step_make(("first", "second"), adam), adam_answer, bench=big),
+        Operation("polyak_step", "", LONG,
+                  lambda s, r: {"average": r.standard_normal(s), "parameters": r.standard_normal(s), "decay": 0.99},
+                  lambda a: {"average": 0.99 * a["average"] + 0.01 * a["parameters"]}, bench=big),
         Operation("penalty", "", (*LONG, (3, 5)), penalty_make, penalty_answer, bench=big),
     ]  # fmt: skip
 

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import types
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -172,25 +171,6 @@ def test_vectorized_philox_agrees_with_plain_integers() -> None:
 
 
 @needs_native
-@operation
-def test_native_kernel_gives_the_same_bits_at_any_thread_count(op: Operation) -> None:
-    # large enough to be shared out, with several runs of rows and blocks of k, and odd
-    large = {1: (300_001,), 2: (4099, 257), 3: (1025, 300, 1031)}
-    sizes = large[len(op.sizes[-2])]
-    threads = kernels.get_num_threads()
-    results = []
-    try:
-        for count in (1, 2, 4, 7):
-            kernels.set_num_threads(count)
-            args = arguments(op, sizes, np.float32)
-            returned = call(native, op, args)
-            results.append((returned, [v.tobytes() for v in args.values() if isinstance(v, np.ndarray)]))
-    finally:
-        kernels.set_num_threads(threads)
-    assert all(result == results[0] for result in results)
-
-
-@needs_native
 @pytest.mark.skipif("PYNN_ISA" in os.environ, reason="is itself the run at a forced level")
 @pytest.mark.parametrize("level", native.available_isas().split()[1:] if native else [])
 def test_lower_instruction_sets_give_the_float64_answers_too(level: str, tmp_path: Path) -> None:
@@ -351,54 +331,6 @@ def test_a_constant_column_is_normalized_to_zero(table: Any, dtype: Any, value: 
     table.batchnorm_forward(x, one, zero, 1e-5, 0.9, running[0], running[1], "identity", 0.0, mean, rstd, out)
     np.testing.assert_array_equal(out, 0)
     np.testing.assert_array_equal(running[1], 0)
-
-
-@needs_native
-def test_the_thread_limit_holds_in_every_python_thread() -> None:
-    before = kernels.get_num_threads()
-    try:
-        kernels.set_num_threads(1)
-        with ThreadPoolExecutor(1) as pool:
-            assert pool.submit(kernels.get_num_threads).result() == 1
-        kernels.set_num_threads(5)
-        assert kernels.get_num_threads() == 5
-    finally:
-        kernels.set_num_threads(before)
-
-
-@needs_native
-def test_kernels_may_be_called_from_many_python_threads_at_once() -> None:
-    op = next(op for op in OPERATIONS if op.kernel == "affine_forward")
-    expected = arguments(op, (257, 300, 520), np.float32)
-    call(native, op, expected)
-
-    def run(_: int) -> bool:
-        args = arguments(op, (257, 300, 520), np.float32)
-        call(native, op, args)
-        return np.array_equal(args["out"], expected["out"])
-
-    with ThreadPoolExecutor(6) as pool:
-        assert all(pool.map(run, range(60)))
-
-
-@needs_native
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-def test_a_forked_child_works_on_one_thread(tmp_path: Path) -> None:
-    code = """
-import os, numpy as np, pynn
-x, w, out = np.ones((512, 512), "f"), np.ones((512, 512), "f"), np.empty((512, 512), "f")
-run = lambda: pynn.kernels.affine_forward(x, w, None, "identity", 0.0, out)
-pynn.set_num_threads(2)
-run()
-child = os.fork()
-if child == 0:
-    out[:] = 0
-    run()
-    os._exit(0 if (out == 512).all() and pynn.get_num_threads() == 1 else 1)
-raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-"""
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, timeout=60, capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr
 
 
 @backend

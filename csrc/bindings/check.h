@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "dispatch.h"
+#include "subnormals.h"
 
 namespace pynn {
 
@@ -111,7 +112,8 @@ T* data(const py::object& array) {
 // Calls run(T()) with T the dtype of the checked arrays, without the GIL.
 template <class F>
 auto compute(const Checker& check, F run) {
-    py::gil_scoped_release nogil;
+    const py::gil_scoped_release nogil;
+    const FlushSubnormals flush;
     return check.is_double() ? run(double()) : run(float());
 }
 

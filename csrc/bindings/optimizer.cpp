@@ -91,6 +91,17 @@ void adam_step(const Array& parameters, const Array& gradients, const Array& fir
     });
 }
 
+void polyak_step(const Array& average, const Array& parameters, double decay) {
+    Checker check("polyak_step");
+    check.out("average", average, P);
+    check.in("parameters", parameters, P);
+    check.overlaps();
+    compute(check, [&](auto zero) {
+        using T = decltype(zero);
+        table<T>().polyak_step(data<T>(average), data<T>(parameters), decay, check.size(P));
+    });
+}
+
 }  // namespace
 
 void bind_optimizer(py::module_& module) {
@@ -107,6 +118,7 @@ void bind_optimizer(py::module_& module) {
                "epsilon"_a);
     module.def("adam_step", adam_step, "parameters"_a, "gradients"_a, "first"_a, "second"_a, "learning_rate"_a,
                "beta1"_a, "beta2"_a, "epsilon"_a, "step"_a);
+    module.def("polyak_step", polyak_step, "average"_a, "parameters"_a, "decay"_a);
 }
 
 }  // namespace pynn

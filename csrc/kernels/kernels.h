@@ -59,6 +59,7 @@ struct Table {
     void (*rmsprop_step)(T* w, const T* g, T* squares, double learning_rate, double decay, double epsilon, Size size);
     void (*adam_step)(T* w, const T* g, T* first, T* second, double learning_rate, double beta1, double beta2,
                       double epsilon, std::int64_t step, Size size);
+    void (*polyak_step)(T* average, const T* w, double decay, Size size);
 
     // out(B,D) = x[indices] / divisor
     void (*gather_u8)(const std::uint8_t* x, const std::int64_t* indices, double divisor, T* out, Size b, Size d);

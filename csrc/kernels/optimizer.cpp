@@ -83,6 +83,15 @@ void adam_step(T* w, const T* g, T* first, T* second, double learning_rate, doub
     });
 }
 
+template <class T>
+void polyak_step(T* average, const T* w, double decay, Size size) {
+    const T take = static_cast<T>(1 - decay);
+    over_parameters<T>(size, [=](auto at, Size i) {
+        const Vec<T> old = at.load(average + i);
+        at.store(average + i, old + (at.load(w + i) - old) * take);
+    });
+}
+
 // Sums of runs are added in the order of the runs, in double: the same bits with any number of threads.
 template <class T>
 double penalty(const T* weight, double l1, double l2, T* dweight, Size size) {
@@ -117,6 +126,7 @@ void fill_optimizer(Table<T>& table) {
     table.adagrad_step = adagrad_step<T>;
     table.rmsprop_step = rmsprop_step<T>;
     table.adam_step = adam_step<T>;
+    table.polyak_step = polyak_step<T>;
 }
 template void fill_optimizer(Table<float>&);
 template void fill_optimizer(Table<double>&);

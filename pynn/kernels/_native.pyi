@@ -18,6 +18,7 @@ __all__: list[str] = [
     "batchnorm_forward",
     "batchnorm_inference",
     "compiler",
+    "cpu_quota",
     "dropout",
     "gather",
     "get_num_threads",
@@ -26,6 +27,7 @@ __all__: list[str] = [
     "nesterov_step",
     "openmp",
     "penalty",
+    "polyak_step",
     "rmsprop_step",
     "set_num_threads",
     "sgd_step",
@@ -125,6 +127,11 @@ def batchnorm_inference(
     alpha: typing.SupportsFloat | typing.SupportsIndex,
     out: numpy.ndarray,
 ) -> None: ...
+def cpu_quota(root: str) -> float:
+    """
+    Processors that the control groups under root/sys allow this process; 0: no limit.
+    """
+
 def dropout(
     x: numpy.ndarray,
     rate: typing.SupportsFloat | typing.SupportsIndex,
@@ -162,6 +169,9 @@ def penalty(
     l2: typing.SupportsFloat | typing.SupportsIndex,
     dweight: numpy.ndarray,
 ) -> float: ...
+def polyak_step(
+    average: numpy.ndarray, parameters: numpy.ndarray, decay: typing.SupportsFloat | typing.SupportsIndex
+) -> None: ...
 def rmsprop_step(
     parameters: numpy.ndarray,
     gradients: numpy.ndarray,

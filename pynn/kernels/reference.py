@@ -34,6 +34,7 @@ __all__ = [
     "momentum_step",
     "nesterov_step",
     "penalty",
+    "polyak_step",
     "rmsprop_step",
     "sgd_step",
     "softmax",
@@ -383,6 +384,12 @@ def adam_step(
     second += (1 - beta2) * (gradients * gradients)
     rate = learning_rate / (1 - beta1**step)
     parameters -= rate * first / (np.sqrt(second / (1 - beta2**step)) + epsilon)
+
+
+@checked(average="out P", parameters="P")
+def polyak_step(average: Floats, parameters: Floats, decay: float) -> None:
+    """a ← a + (1 - decay)·(w - a): the exponential average of the weights. Source: Polyak & Juditsky 1992."""
+    average += (1 - decay) * (parameters - average)
 
 
 @checked(x="pixels N D", indices="int64 B", out="out B D")
