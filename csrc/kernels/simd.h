@@ -6,7 +6,7 @@
 
 #include "kernels.h"
 
-#if defined(__AVX512F__)
+#if defined(__AVX2__)
 #include <immintrin.h>
 #endif
 
@@ -106,6 +106,16 @@ struct Whole {
     }
 };
 
+#if defined(__AVX2__) && !defined(__AVX512F__)
+// -1 in the first `count` lanes, 0 in the others.
+inline Simd<float>::Int float_mask(Size count) {
+    return Simd<float>::Int{0, 1, 2, 3, 4, 5, 6, 7} < static_cast<std::int32_t>(count);
+}
+inline Simd<double>::Int double_mask(Size count) {
+    return Simd<double>::Int{0, 1, 2, 3} < static_cast<std::int64_t>(count);
+}
+#endif
+
 struct Part {
     Size count;
 #if defined(__AVX512F__)
@@ -122,6 +132,23 @@ struct Part {
     }
     void store(double* p, Vec<double> v) const {
         _mm512_mask_storeu_pd(p, static_cast<__mmask8>((1u << count) - 1), reinterpret_cast<__m512d>(v));
+    }
+#elif defined(__AVX2__)
+    Vec<float> load(const float* p, float fill = 0) const {
+        const Simd<float>::Int mask = float_mask(count);
+        const auto read = reinterpret_cast<Vec<float>>(_mm256_maskload_ps(p, reinterpret_cast<__m256i>(mask)));
+        return mask ? read : broadcast(fill);
+    }
+    void store(float* p, Vec<float> v) const {
+        _mm256_maskstore_ps(p, reinterpret_cast<__m256i>(float_mask(count)), reinterpret_cast<__m256>(v));
+    }
+    Vec<double> load(const double* p, double fill = 0) const {
+        const Simd<double>::Int mask = double_mask(count);
+        const auto read = reinterpret_cast<Vec<double>>(_mm256_maskload_pd(p, reinterpret_cast<__m256i>(mask)));
+        return mask ? read : broadcast(fill);
+    }
+    void store(double* p, Vec<double> v) const {
+        _mm256_maskstore_pd(p, reinterpret_cast<__m256i>(double_mask(count)), reinterpret_cast<__m256d>(v));
     }
 #else
     template <class T>
