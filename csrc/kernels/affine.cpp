@@ -12,8 +12,21 @@ void affine_forward(const T* x, const T* weight, const T* bias, Activation f, T*
     multiply(Product<T>{n, m, d, x, d, false, weight, m, false, out, m, bias, f});
 }
 
-// dz = dy f' (unless null: then f is the identity and dz is dy), and dbias = sum of dz over rows (unless null): by runs
-// of rows and one vector of columns at a time.
+// dz = dy f' (unless null) and its sum over the rows, for one strip of one run of rows.
+template <Function F, class T, int V, class Access>
+PYNN_INLINE inline void through_strip(Access at, const T* dy, const T* y, T alpha, T* dz, T* sums, Size m, Size rows) {
+    Vec<T> sum[V] = {};
+    for (Size i = 0; i < rows; ++i)
+        unroll<V>([&](auto v) PYNN_INLINE {
+            const Size place = i * m + v * kLanes<T>;
+            const Vec<T> dv = through_activation<F, T>(at.load(dy + place), at.load(y + place), alpha);
+            if (dz) at.store(dz + place, dv);
+            sum[v] += dv;
+        });
+    unroll<V>([&](auto v) PYNN_INLINE { at.store(sums + v * kLanes<T>, sum[v]); });
+}
+
+// dz = dy f' (unless null: then f is the identity and dz is dy), and dbias = sum of dz over rows (unless null).
 template <class T>
 void through_and_sum(const T* dy, const T* y, Activation f, T* dz, T* dbias, Size n, Size m) {
     if (dz == nullptr && dbias == nullptr) return;
@@ -21,18 +34,10 @@ void through_and_sum(const T* dy, const T* y, Activation f, T* dz, T* dbias, Siz
     const Size runs = ceil_div(n, kRowRun);
     Scratch<T> sums(runs * m);
     with_function(f.function, [&](auto chosen) {
-        constexpr Function F = decltype(chosen)::function;
         over_columns<T>(n, m, 1, Order::forward, [&](auto strip, auto at, Size run, Size begin, Size end, Size j) {
-            constexpr int V = decltype(strip)::vectors;
-            Vec<T> sum[V] = {};
-            for (Size i = begin; i < end; ++i)
-                for (int v = 0; v < V; ++v) {
-                    const Size place = i * m + j + v * kLanes<T>;
-                    const Vec<T> dv = through_activation<F, T>(at.load(dy + place), at.load(y + place), alpha);
-                    if (dz) at.store(dz + place, dv);
-                    sum[v] += dv;
-                }
-            for (int v = 0; v < V; ++v) at.store(sums.get() + run * m + j + v * kLanes<T>, sum[v]);
+            const Size place = begin * m + j;
+            through_strip<decltype(chosen)::function, T, decltype(strip)::vectors>(
+                at, dy + place, y + place, alpha, dz ? dz + place : nullptr, sums.get() + run * m + j, m, end - begin);
         });
     });
     if (dbias == nullptr) return;
