@@ -134,6 +134,36 @@ bool rows_collide(const Product<T>& q) {
     return q.b_stride * static_cast<Size>(sizeof(T)) % kPage == 0 && q.m > 16 * kTileRows;
 }
 
+// A block of k of one panel of b: its first rows where they lie, the others packed.
+template <class T>
+struct Block {
+    Size k, direct;  // rows, and how many of them lie in place
+    const T* b;
+    Size b_stride;
+    const T* packed;
+    Size width;
+
+    void run(Tile<T> tile, TileTask<T> task, Size a_step) const {
+        const bool rectify = task.rectify;
+        if (direct > 0) {
+            task.k = direct, task.b = b, task.b_stride = b_stride, task.rectify = rectify && direct == k;
+            tile(task);
+            if (direct == k) return;
+            task.a += direct * a_step, task.add = true, task.rectify = rectify;
+        }
+        task.k = k - direct, task.b = packed, task.b_stride = width;
+        tile(task);
+    }
+};
+
+// Rows of b that are read where they lie. In a panel of fewer columns than its vectors have lanes, what follows in
+// memory comes along, and the last rows of b have nothing that follows.
+template <class T>
+Size rows_in_place(const Product<T>& q, Size p, Size k, Size missing) {
+    if (q.b_transposed || rows_collide(q)) return 0;
+    return missing == 0 ? k : smaller(k, larger(0, q.k - p - ceil_div(missing, q.b_stride)));
+}
+
 // One block of k of one panel (columns j..), row tiles t0..t1-1.
 template <class T>
 void panel(const Product<T>& q, const Rows& rows, Size p, Size j, Size t0, Size t1) {
@@ -141,18 +171,12 @@ void panel(const Product<T>& q, const Rows& rows, Size p, Size j, Size t0, Size 
     const Size count = smaller(kPanel<T>, q.n - j), k = smaller(kBlock, q.k - p);
     const Size vectors = ceil_div(count, kLanes<T>), width = vectors * kLanes<T>;
     const bool pad = count != width, last = p + kBlock >= q.k;
-    // Rows of b that are read where they lie; in a panel of fewer columns than its vectors have lanes, what follows
-    // in memory comes along, and the last rows of b have nothing that follows.
-    Size direct = k;
-    if (q.b_transposed || rows_collide(q))
-        direct = 0;
-    else if (pad)
-        direct = smaller(k, larger(0, q.k - p - ceil_div(width - count, q.b_stride)));
+    const Size direct = rows_in_place(q, p, k, width - count);
     if (direct < k) pack(q, p + direct, k - direct, j, count, width, packed);
+    const Block<T> block = {k, direct, q.b + p * q.b_stride + j, q.b_stride, packed, width};
     if (q.bias && p == 0) each_vector<T>(0, count, [&](auto at, Size i) { store(start + i, at.load(q.bias + j + i)); });
     for (Size t = t0; t < t1; ++t) {
         const Size i = rows.begin(t), height = rows.count(t);
-        const Tile<T> run = choose_tile<T>(q.a_transposed, vectors, height);
         T* out = q.out + i * q.out_stride + j;
         T* c = pad ? copy : out;
         const Size c_stride = pad ? width : q.out_stride;
@@ -160,22 +184,11 @@ void panel(const Product<T>& q, const Rows& rows, Size p, Size j, Size t0, Size 
             each_vector<T>(0, count, [&](auto at, Size v) {
                 for (Size r = 0; r < height; ++r) store(c + r * c_stride + v, at.load(out + r * q.out_stride + v));
             });
-        const T* a = q.a_transposed ? q.a + p * q.a_stride + i : q.a + i * q.a_stride + p;
-        const bool rectify = last && q.f.function == Function::relu;
-        TileTask<T> task = {k, a, q.a_stride, packed, width, c, c_stride, start, p > 0, rectify};
-        if (direct > 0) {
-            task.k = direct, task.b = q.b + p * q.b_stride + j, task.b_stride = q.b_stride;
-            task.rectify = rectify && direct == k;
-            run(task);
-        }
-        if (0 < direct && direct < k) {
-            task.a += direct * (q.a_transposed ? q.a_stride : 1);
-            task.add = true, task.rectify = rectify;
-        }
-        if (direct < k || k == 0) {
-            task.k = k - direct, task.b = packed, task.b_stride = width;
-            run(task);
-        }
+        TileTask<T> task = {};
+        task.a = q.a_transposed ? q.a + p * q.a_stride + i : q.a + i * q.a_stride + p;
+        task.a_stride = q.a_stride, task.c = c, task.c_stride = c_stride, task.start = start, task.add = p > 0;
+        task.rectify = last && q.f.function == Function::relu;
+        block.run(choose_tile<T>(q.a_transposed, vectors, height), task, q.a_transposed ? q.a_stride : 1);
         if (last) finish(q.f, c, c_stride, height, count);
         if (pad)
             each_vector<T>(0, count, [&](auto at, Size v) {
