@@ -35,9 +35,10 @@ double cpu_quota(const std::string& root) {
         if (first == std::string::npos || second == std::string::npos) continue;
         const std::string controllers = line.substr(first + 1, second - first - 1);
         if (!controllers.empty() && !names_cpu(controllers)) continue;
-        const std::string mounts[] = {root + "/sys/fs/cgroup", root + "/sys/fs/cgroup/" + controllers,
-                                      root + "/sys/fs/cgroup/cpu"};
-        for (const std::string& mount : mounts) {
+        const std::string base = root + "/sys/fs/cgroup";
+        const bool unified = controllers.empty();  // version 2
+        for (const std::string& mount :
+             {base + (unified ? "" : "/" + controllers), base + (unified ? "/unified" : "/cpu")}) {
             // Within a container the path may be that of the host, which is not there: the mount itself is asked too.
             std::string path = line.substr(second + 1);
             for (std::size_t end = path.size(); end != std::string::npos; end = path.rfind('/')) {

@@ -194,7 +194,8 @@ namespace {
 
 // More threads than the container's quota are stopped for the rest of each period once they have used it up.
 int initial_limit() {
-    const double quota = std::getenv("OMP_NUM_THREADS") ? 0 : cpu_quota("");
+    const char* asked = std::getenv("OMP_NUM_THREADS");
+    const double quota = asked && *asked ? 0 : cpu_quota("");
     return quota > 0 ? std::max(1, static_cast<int>(std::min(std::ceil(quota), 1.0 * kMaxThreads))) : kMaxThreads;
 }
 

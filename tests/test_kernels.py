@@ -269,6 +269,12 @@ def test_both_backends_refuse_the_same_arguments_in_the_same_words(op: Operation
         ("affine_backward", {"activation": "relu"}, r"dz is None, expected an array \(N, M\) for any activation but"),
         ("adam_step", {"step": 0}, r"step is 0, expected at least 1"),
         ("affine_forward", {"activation": "swish"}, r"activation is 'swish', expected one of identity, sigmoid"),
+        ("affine_forward", {"activation": "elu", "alpha": -0.5}, r"alpha is -0.5, expected at least 0"),
+        (
+            "activation_backward",
+            {"activation": "leaky_relu", "alpha": float("nan")},
+            r"alpha is nan, expected at least 0",
+        ),
         ("softmax_cross_entropy", {"labels": np.array([0, 1, 2])}, r"labels\[2\] is 2, expected 0\.\.1 \(2 classes\)"),
         ("softmax_cross_entropy", {"labels": np.array([0, -1, 1])}, r"labels\[1\] is -1, expected 0\.\.1"),
         ("gather", {"indices": np.full(25, 10)}, r"indices\[0\] is 10, expected 0\.\.9 \(10 rows\)"),
@@ -318,6 +324,41 @@ def test_batchnorm_statistics_survive_a_large_mean(table: Any, dtype: Any) -> No
         x, np.ones(3, dtype), zero, 1e-5, 0.9, zero.copy(), zero.copy(), "identity", 0.0, mean, rstd, out
     )
     np.testing.assert_allclose(rstd, 1 / x.astype(np.float64).std(axis=0), rtol=1e-4)
+
+
+@backend
+@dtype
+def test_batchnorm_statistics_survive_first_rows_far_from_the_others(table: Any, dtype: Any) -> None:
+    """The native kernel sums around the mean of the first eight rows: here ten standard deviations off."""
+    x = np.random.default_rng(0).standard_normal((1000, 3)).astype(dtype)
+    x[:8] += 10
+    mean, rstd, running, out = np.empty(3, dtype), np.empty(3, dtype), np.zeros((2, 3), dtype), np.empty_like(x)
+    one, zero = np.ones(3, dtype), np.zeros(3, dtype)
+    table.batchnorm_forward(x, one, zero, 0.0, 0.9, running[0], running[1], "identity", 0.0, mean, rstd, out)
+    wide = x.astype(np.float64)
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(mean, wide.mean(axis=0), rtol=0, atol=256 * eps)
+    np.testing.assert_allclose(rstd, 1 / wide.std(axis=0), rtol=256 * eps)
+
+
+@backend
+@dtype
+def test_batchnorm_backward_of_no_rows_has_zero_gradients(table: Any, dtype: Any) -> None:
+    empty, one = np.empty((0, 3), dtype), np.ones(3, dtype)
+    dgamma, dbeta = np.full(3, np.nan, dtype), np.full(3, np.nan, dtype)
+    table.batchnorm_backward(empty, empty.copy(), one, one, one, one, "relu", 0.0, None, dgamma, dbeta)
+    np.testing.assert_array_equal([dgamma, dbeta], 0)
+
+
+@backend
+@pytest.mark.parametrize("rows", [64, 300, 1000])
+def test_a_batch_that_overflows_leaves_the_running_statistics_alone(table: Any, rows: int) -> None:
+    x = (np.random.default_rng(0).standard_normal((rows, 19)) * 5e20).astype(np.float32)
+    one, zero, out = np.ones(19, np.float32), np.zeros(19, np.float32), np.empty_like(x)
+    mean, rstd, running = np.empty_like(one), np.empty_like(one), np.array([zero + 2, one + 2])
+    table.batchnorm_forward(x, one, zero, 1e-5, 0.9, running[0], running[1], "relu", 0.0, mean, rstd, out)
+    np.testing.assert_array_equal(running[0], 2)
+    np.testing.assert_array_equal(running[1], 3)
 
 
 @backend

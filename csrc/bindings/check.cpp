@@ -123,8 +123,14 @@ void Checker::overlaps() const {
 
 Activation Checker::activation(std::string_view name, double alpha) const {
     static constexpr std::string_view names[] = {"identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu"};
-    for (int i = 0; i < 6; ++i)
-        if (name == names[i]) return {static_cast<Function>(i), alpha};
+    for (int i = 0; i < 6; ++i) {
+        if (name != names[i]) continue;
+        const auto function = static_cast<Function>(i);
+        const bool reads_alpha = function == Function::leaky_relu || function == Function::elu;
+        if (reads_alpha && !(alpha >= 0))  // the slope follows from the sign of the output
+            value_error("alpha is " + py::str(py::float_(alpha)).cast<std::string>() + ", expected at least 0");
+        return {function, alpha};
+    }
     std::string all;
     for (std::string_view known : names) all += (all.empty() ? "" : ", ") + std::string(known);
     value_error("activation is '" + std::string(name) + "', expected one of " + all);

@@ -60,7 +60,7 @@ PYNN_INLINE inline void run_moments(Access at, const T* x, Size c, Size rows, Ve
         const Vec<T> shift = sum[v] / static_cast<T>(rows);
         mean[v] = origin[v] + shift;
         squares[v] -= sum[v] * shift;
-        squares[v] = largest<T>(squares[v], Vec<T>{});
+        squares[v] = largest<T>(Vec<T>{}, squares[v]);  // in this order: NaN stays NaN
     });
 }
 
@@ -106,8 +106,8 @@ PYNN_INLINE inline void normalize(Access at, const Normalizer<T, V>& columns, co
 template <class T>
 void batchnorm_forward(const T* x, const T* gamma, const T* beta, BatchNormState s, T* running_mean, T* running_var,
                        Activation f, T* mean, T* rstd, T* out, Size n, Size c) {
-    const bool one_run = n <= kRowRun;
     const Size runs = ceil_div(n, kRowRun);
+    const bool one_run = runs == 1;
     Scratch<T> means(runs * c), squares(runs * c);
     const T rows = static_cast<T>(n), epsilon = static_cast<T>(s.epsilon), keep = static_cast<T>(s.momentum);
     const T alpha = static_cast<T>(f.alpha);
@@ -206,8 +206,8 @@ template <class T>
 void batchnorm_backward(const T* dy, const T* x, const T* gamma, const T* beta, const T* mean, const T* rstd,
                         Activation f, T* dx, T* dgamma, T* dbeta, Size n, Size c) {
     const T alpha = static_cast<T>(f.alpha), share = T(1) / static_cast<T>(n);
-    const bool one_run = n <= kRowRun;
     const Size runs = ceil_div(n, kRowRun);
+    const bool one_run = runs == 1;
     const ColumnSums<T> totals(runs, c);
     with_function(f.function, [&](auto chosen) {
         constexpr Function F = decltype(chosen)::function;

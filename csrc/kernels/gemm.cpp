@@ -1,7 +1,8 @@
 // A product is cut into column panels of two vectors. A panel runs through k in blocks, and for each block through the
 // rows in tiles of up to kTileRows, whose accumulators stay in registers. a is read where it lies; b too, unless it is
-// transposed or its rows lie a page apart, where they evict each other: then the panel's block is packed first.
-// Every element of out is summed over k in the same order, whatever the tiles and threads.
+// transposed or its rows lie a page apart, where they evict each other: then the panel's block is packed first. (The
+// last rows of a panel that ends amid a vector are packed as well.) Every element of out is summed over k in the same
+// order, whatever the tiles and threads.
 #include "gemm.h"
 
 #include "activation.h"

@@ -1,4 +1,5 @@
-// Matrix products of training: register-blocked tiles, with bias and activation applied while a tile is in cache.
+// Matrix products of training: register-blocked tiles, with bias and activation applied while a tile is in
+// registers or in cache.
 #pragma once
 #include "simd.h"
 

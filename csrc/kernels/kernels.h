@@ -1,6 +1,6 @@
 // The kernel table: what every instruction-set level provides, as plain function pointers.
 // Arrays are contiguous and checked by the bindings; sizes come last. N samples, D inputs, M outputs, C channels or
-// classes.
+// classes. Kernels run with subnormal numbers counted as 0 (subnormals.h).
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -19,9 +19,10 @@ constexpr Size kMostLanes = 16;
 template <class T>
 constexpr T kLowest = -std::numeric_limits<T>::infinity();
 
-// Rows of a piece of work: whole groups of lanes.
+// Rows of a piece of work: whole groups of lanes where they are transposed.
 Size rows_of_run(Size c) {
-    return larger(1, 4096 / larger(1, c) / kMostLanes) * kMostLanes;
+    const Size rows = larger(1, 4096 / larger(1, c));
+    return c <= kNarrow ? ceil_div(rows, kMostLanes) * kMostLanes : rows;
 }
 
 // columns(c, lanes) = up to lanes rows of x(rows, c); lanes without a row repeat the last one.

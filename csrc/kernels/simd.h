@@ -1,5 +1,5 @@
 // Vectors of the width of this level, written with compiler vector types; the tail of an array runs the same arithmetic
-// as its body, on a padded copy.
+// as its body, under a mask or on a padded copy.
 #pragma once
 #include <type_traits>
 #include <utility>

@@ -2,6 +2,7 @@
 
 Knows arrays only; must not know layers, models or the native extension.
 Shapes: N samples, D inputs, M outputs, C channels or classes, P parameters. Images come as (N·H·W, C).
+The native kernels count subnormal numbers (below 1e-38 in float32, 2e-308 in float64) as 0, these do not.
 """
 
 from __future__ import annotations
@@ -42,9 +43,11 @@ __all__ = [
 ]
 
 
-def _expect_activation(where: str, activation: str) -> None:
+def _expect_activation(where: str, activation: str, alpha: float) -> None:
     if activation not in ACTIVATIONS:
         raise ValueError(f"{where}: activation is '{activation}', expected one of {', '.join(ACTIVATIONS)}")
+    # the slope follows from the sign of the output
+    expect(activation not in ("leaky_relu", "elu") or alpha >= 0, where, "alpha", alpha, "at least 0")
 
 
 def _activate(x: Floats, activation: str, alpha: float) -> Floats:
@@ -86,23 +89,23 @@ def activation_forward(x: Floats, activation: str, alpha: float, out: Floats) ->
     """out = f(x), elementwise, any shape.
 
     activation: one of "identity", "sigmoid" 1/(1+e^-x), "tanh", "relu" max(0, x), "leaky_relu" (x > 0: x, else
-    alpha·x), "elu" (x > 0: x, else alpha(e^x - 1)). alpha is read by the last two only.
+    alpha·x), "elu" (x > 0: x, else alpha(e^x - 1)). alpha, at least 0, is read by the last two only.
     """
-    _expect_activation("activation_forward", activation)
+    _expect_activation("activation_forward", activation, alpha)
     out[...] = _activate(x, activation, alpha)
 
 
 @checked(dy="...", y="...", dx="out ...")
 def activation_backward(dy: Floats, y: Floats, activation: str, alpha: float, dx: Floats) -> None:
     """dx = dy · f'(x), elementwise, with f' taken from the output y = f(x); f'(0) is the one of the left side."""
-    _expect_activation("activation_backward", activation)
+    _expect_activation("activation_backward", activation, alpha)
     dx[...] = _through_activation(dy, y, activation, alpha)
 
 
 @checked(x="N D", weight="D M", bias="optional M", out="out N M")
 def affine_forward(x: Floats, weight: Floats, bias: Floats | None, activation: str, alpha: float, out: Floats) -> None:
     """out (N, M) = f(x (N, D) · weight (D, M) + bias (M,)); bias may be None. f: see `activation_forward`."""
-    _expect_activation("affine_forward", activation)
+    _expect_activation("affine_forward", activation, alpha)
     np.matmul(x, weight, out=out)
     if bias is not None:
         out += bias
@@ -137,7 +140,7 @@ def affine_backward(
     dz (N, M) = dy · f'; dx (N, D) = dz · weightᵀ (None: not wanted); dweight (D, M) = xᵀ · dz; dbias (M,) = Σ_n dz.
     dz may be None where f is the identity: it would be dy again.
     """
-    _expect_activation("affine_backward", activation)
+    _expect_activation("affine_backward", activation, alpha)
     if dz is None:
         if activation != "identity":
             raise ValueError("affine_backward: dz is None, expected an array (N, M) for any activation but identity")
@@ -186,7 +189,7 @@ def batchnorm_forward(
     running ← momentum · running + (1 - momentum) · batch, where running_var takes the unbiased variance (N - 1);
     a channel whose batch is not finite leaves them as they are. N must be at least 2.
     """
-    _expect_activation("batchnorm_forward", activation)
+    _expect_activation("batchnorm_forward", activation, alpha)
     rows = x.shape[0]
     if rows < 2:
         raise ValueError(f"batchnorm_forward: x has {rows} rows, expected at least 2 (no variance from fewer)")
@@ -231,7 +234,7 @@ def batchnorm_backward(
     With dz = dy · f' and x̂ = (x - mean) · rstd: dbeta = Σ dz, dgamma = Σ dz·x̂,
     dx = gamma · rstd · (dz - dbeta/N - x̂ · dgamma/N). dx may be None. y is computed anew: cheaper than reading it.
     """
-    _expect_activation("batchnorm_backward", activation)
+    _expect_activation("batchnorm_backward", activation, alpha)
     y = _activate(_normalize(x, gamma, beta, mean, rstd), activation, alpha)
     dz = _through_activation(dy, y, activation, alpha)
     normalized = (x - mean) * rstd
@@ -256,7 +259,7 @@ def batchnorm_inference(
     out: Floats,
 ) -> None:
     """out (N, C) = f(gamma · (x - mean)/√(var + epsilon) + beta), with given (running) statistics."""
-    _expect_activation("batchnorm_inference", activation)
+    _expect_activation("batchnorm_inference", activation, alpha)
     out[...] = _activate(_normalize(x, gamma, beta, mean, 1 / np.sqrt(var + epsilon)), activation, alpha)
 
 
@@ -388,7 +391,7 @@ def adam_step(
 
 @checked(average="out P", parameters="P")
 def polyak_step(average: Floats, parameters: Floats, decay: float) -> None:
-    """a ← a + (1 - decay)·(w - a): the exponential average of the weights. Source: Polyak & Juditsky 1992."""
+    """a ← a + (1 - decay)·(w - a): an exponential average of the weights, after the uniform one of Polyak & Juditsky 1992."""
     average += (1 - decay) * (parameters - average)
 
 
