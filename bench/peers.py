@@ -8,22 +8,20 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-
-Workload = tuple[int, tuple[int, ...], bool, float, str]  # batch, widths, batch normalization, dropout rate, optimizer
-Step = Callable[[], Any]
-RATE = 1e-3
+from threads import THREADS
+from workloads import RATE, Step, Workload
 
 
 def torch_step(workload: Workload, x: np.ndarray, y: np.ndarray, compiled: bool = False) -> Step:
     import torch
 
-    torch.set_num_threads(2)
+    torch.set_num_threads(THREADS)
     torch.manual_seed(0)
     _, widths, batchnorm, rate, name = workload
     layers: list[Any] = []
-    for inputs, outputs in pairwise(widths):
+    for number, (inputs, outputs) in enumerate(pairwise(widths)):
         layers.append(torch.nn.Linear(inputs, outputs))
-        if outputs is not widths[-1]:
+        if number < len(widths) - 2:
             layers += [torch.nn.BatchNorm1d(outputs)] if batchnorm else []
             layers += [torch.nn.ReLU()]
             layers += [torch.nn.Dropout(rate)] if rate else []
@@ -57,9 +55,9 @@ def jax_step(workload: Workload, x: np.ndarray, y: np.ndarray) -> Step:
     _, widths, batchnorm, rate, name = workload
     rngs = nnx.Rngs(0)
     layers: list[Any] = []
-    for inputs, outputs in pairwise(widths):
+    for number, (inputs, outputs) in enumerate(pairwise(widths)):
         layers.append(nnx.Linear(inputs, outputs, rngs=rngs))
-        if outputs is not widths[-1]:
+        if number < len(widths) - 2:
             layers += [nnx.BatchNorm(outputs, rngs=rngs)] if batchnorm else []
             layers += [nnx.relu]
             layers += [nnx.Dropout(rate, rngs=rngs)] if rate else []

@@ -391,7 +391,10 @@ def adam_step(
 
 @checked(average="out P", parameters="P")
 def polyak_step(average: Floats, parameters: Floats, decay: float) -> None:
-    """a ← a + (1 - decay)·(w - a): an exponential average of the weights, after the uniform one of Polyak & Juditsky 1992."""
+    """a ← a + (1 - decay)·(w - a): an exponential average of the weights.
+
+    Source: after Polyak & Juditsky 1992, whose average is uniform.
+    """
     average += (1 - decay) * (parameters - average)
 
 

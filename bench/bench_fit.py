@@ -1,0 +1,44 @@
+"""What `fit` costs beyond its steps: one epoch of uint8 images, and the same steps on batches that lie ready."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+from workloads import WORKLOADS, network, optimizer
+
+import pynn
+
+SAMPLES = 12_800
+
+
+def images() -> tuple[np.ndarray, np.ndarray]:
+    """Of MNIST's shape: 784 pixels, of which the label's row is bright."""
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 128, (SAMPLES, 784), dtype=np.uint8), rng.integers(0, 10, SAMPLES)
+    x.reshape(SAMPLES, 28, 28)[np.arange(SAMPLES), y] += 127
+    return x, y
+
+
+@pytest.mark.skipif(pynn.kernels.backend() != "native", reason="the native kernels were not built")
+@pytest.mark.parametrize("library", ["native", "bare steps"])
+@pytest.mark.parametrize("name", ["mlp_book", "mlp_mnist"])
+def test_epoch(benchmark: BenchmarkFixture, name: str, library: str) -> None:
+    benchmark.group = f"fit {name}, an epoch of {SAMPLES}"
+    workload = WORKLOADS[name]
+    x, y = images()
+    size, loss = workload[0], pynn.SoftmaxCrossEntropy()
+    ready = [(part.copy(), labels) for part, labels in pynn.batches(x, y, size, seed=0)]
+    fitted, stepped, driver = network(workload), network(workload), optimizer(workload)
+
+    def fit() -> None:
+        fitted.fit(x, y, optimizer=fitted.optimizer or optimizer(workload), epochs=1, batch_size=size, progress=False)
+
+    def steps() -> None:
+        for part, labels in ready:
+            stepped.train_step(part, labels, loss, driver)
+
+    fit()
+    steps()
+    assert np.array_equal(fitted.parameters, stepped.parameters)
+    benchmark(fit if library == "native" else steps)

@@ -1,0 +1,79 @@
+"""What a library weighs: time and memory of its import, peak memory of training; `python bench/weight.py [WHEEL...]`.
+
+Every figure is one of a process of its own; this one stays small, as a child's peak begins with its parent's.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import threads
+
+MODULES = ("numpy", "pynn", "sklearn.neural_network", "torch", "jax")
+TRAINERS = ("pynn", "torch")
+PROLOGUE = "import json, resource, sys, time; sys.path.insert(0, {folder!r}); start = time.perf_counter();"
+# ru_maxrss: kilobytes, on macOS bytes
+EPILOGUE = """
+unit = 1024 if sys.platform == "darwin" else 1
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit / 1024
+print(json.dumps({"seconds": time.perf_counter() - start, "megabytes": peak}))
+"""
+TRAINING = """
+import threads
+threads.limit()
+from workloads import WORKLOADS, batch
+if {library!r} == "pynn":
+    import pynn
+    from workloads import pynn_step as prepare
+    pynn.set_num_threads(threads.THREADS)
+else:
+    from peers import torch_step as prepare
+step = prepare(WORKLOADS["mlp_cifar"], *batch(WORKLOADS["mlp_cifar"]))
+for _ in range(20):
+    step()
+"""
+
+
+def installed(module: str) -> bool:
+    return importlib.util.find_spec(module.partition(".")[0]) is not None
+
+
+def child(code: str) -> dict[str, Any]:
+    program = PROLOGUE.format(folder=str(Path(__file__).resolve().parent)) + code + EPILOGUE
+    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, check=True)
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def median(code: str, runs: int) -> tuple[float, float]:
+    child(code)  # files are read into the cache, bytecode is written
+    found = [child(code) for _ in range(runs)]
+    return tuple(statistics.median(one[key] for one in found) for key in ("seconds", "megabytes"))
+
+
+def main() -> None:
+    if not installed("pynn"):
+        sys.exit('pynn is not installed; pip install ".[test]"')
+    print(f"{'import':<24} {'ms':>8} {'MB':>8}")
+    nothing, imports = median("pass", 5), {}
+    for module in filter(installed, MODULES):
+        seconds, megabytes = imports[module] = median(f"import {module}", 7)
+        print(f"{module:<24} {seconds * 1e3:8.0f} {megabytes - nothing[1]:8.1f}")
+    more = [ours - numpys for ours, numpys in zip(imports["pynn"], imports["numpy"], strict=True)]
+    print(f"{'pynn beyond numpy':<24} {more[0] * 1e3:8.0f} {more[1]:8.1f}")
+
+    print(f"\n{f'mlp_cifar, 20 steps, {threads.THREADS} threads':<33} {'peak MB':>8}")
+    for library in filter(installed, TRAINERS):
+        print(f"{library:<33} {median(TRAINING.format(library=library), 3)[1]:8.0f}")
+
+    for wheel in map(Path, sys.argv[1:]):
+        print(f"\n{wheel.name:<24} {wheel.stat().st_size / 2**20:.2f} MB")
+
+
+if __name__ == "__main__":
+    main()
