@@ -9,7 +9,7 @@ from workloads import WORKLOADS, network, optimizer
 
 import pynn
 
-SAMPLES = 12_800
+SAMPLES = 60_000
 
 
 def images() -> tuple[np.ndarray, np.ndarray]:
