@@ -192,22 +192,31 @@ void run_pieces(std::ptrdiff_t pieces, int threads, Task task, void* context) {
 
 namespace {
 
-// More threads than the container's quota are stopped for the rest of each period once they have used it up.
-int initial_limit() {
+// What the environment asks for; 0 for nothing or nonsense.
+int asked_threads() {
     const char* asked = std::getenv("OMP_NUM_THREADS");
-    const double quota = asked && *asked ? 0 : cpu_quota("");
+    return asked ? std::max(0, std::atoi(asked)) : 0;
+}
+
+// OpenMP's number for the calling thread, which threadpoolctl changes.
+int openmp_threads() {
+#ifdef _OPENMP
+    return omp_get_max_threads();
+#else
+    return asked_threads() > 0 ? asked_threads() : static_cast<int>(std::thread::hardware_concurrency());
+#endif
+}
+
+const int at_first = openmp_threads();
+
+// More threads than the container's quota are stopped for the rest of each period once they have used it up.
+int default_limit() {
+    const double quota = asked_threads() > 0 ? 0 : cpu_quota("");
     return quota > 0 ? std::max(1, static_cast<int>(std::min(std::ceil(quota), 1.0 * kMaxThreads))) : kMaxThreads;
 }
 
-std::atomic<int> limit{initial_limit()};  // changed by set_max_threads, for every Python thread
-
-#ifndef _OPENMP
-int default_threads() {
-    const char* asked = std::getenv("OMP_NUM_THREADS");
-    const int count = asked ? std::atoi(asked) : 0;
-    return count > 0 ? count : static_cast<int>(std::thread::hardware_concurrency());
-}
-#endif
+std::atomic<int> limit{default_limit()};
+std::atomic<bool> chosen{false};  // by set_max_threads, for every thread: then OpenMP may only lower it
 
 }  // namespace
 
@@ -215,18 +224,18 @@ int max_threads() {
     if (forked.load(std::memory_order_relaxed)) return 1;
 #ifdef _OPENMP
     if (omp_in_parallel()) return 1;
-    const int wanted = omp_get_max_threads();
+    const int here = openmp_threads();
 #else
-    static const int wanted = default_threads();
+    const int here = at_first;
 #endif
-    return std::max(1, std::min(wanted, limit.load(std::memory_order_relaxed)));
+    const int most = limit.load(std::memory_order_relaxed);
+    if (here == at_first && chosen.load(std::memory_order_relaxed)) return most;
+    return std::max(1, std::min(here, most));
 }
 
 void set_max_threads(int count) {
     limit = std::min(count, kMaxThreads);
-#ifdef _OPENMP
-    omp_set_num_threads(limit);  // the caller may want more than OMP_NUM_THREADS says
-#endif
+    chosen = true;
 }
 
 void* allocate(std::size_t bytes) {

@@ -138,7 +138,7 @@ def test_a_broken_extension_is_an_error_with_its_cause(junk: bytes, wish: str, t
     done = run("import pynn", path=tmp_path, PYNN_BACKEND=wish)
     assert done.returncode == 1
     assert "ImportError: pynn's native kernels are installed but do not load: " in done.stderr
-    assert "_native" in done.stderr.split("do not load: ")[1]
+    assert "_native" in done.stderr.rsplit("do not load: ", 1)[1]
     assert "Install pynn again, or set PYNN_BACKEND=numpy to run without them." in done.stderr
 
 

@@ -101,6 +101,33 @@ def test_omp_num_threads_is_respected(tmp_path: Path) -> None:
     assert in_a_process(THREADS, tmp_path, OMP_NUM_THREADS="3") == "3"
 
 
+def test_set_num_threads_holds_in_every_thread_and_openmp_may_only_lower_it(tmp_path: Path) -> None:
+    code = """
+import pynn, threadpoolctl
+from concurrent.futures import ThreadPoolExecutor
+with ThreadPoolExecutor(1) as pool:
+    pynn.set_num_threads(4)
+    seen = [pynn.get_num_threads(), pool.submit(pynn.get_num_threads).result()]
+    pool.submit(pynn.set_num_threads, 3).result()
+    seen.append(pynn.get_num_threads())
+    for most in (1, 2, 6):
+        with threadpoolctl.threadpool_limits(most):
+            seen.append(pynn.get_num_threads())
+pynn.set_num_threads(10**12)
+print(*seen, pynn.get_num_threads())
+"""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("threadpoolctl finds libgomp on Linux")
+    assert in_a_process(code, tmp_path, OMP_NUM_THREADS="7") == "4 4 3 1 2 3 256"
+
+
+@pytest.mark.parametrize("value", ["", "garbage", "0"])
+def test_a_meaningless_omp_num_threads_is_no_setting(value: str, tmp_path: Path) -> None:
+    environment = {name: "" for name in os.environ if name.startswith(("OMP_", "GOMP_"))}
+    plain = in_a_process(THREADS, tmp_path, **environment)
+    assert in_a_process(THREADS, tmp_path, **(environment | {"OMP_NUM_THREADS": value})) == plain
+
+
 def test_set_num_threads_goes_beyond_omp_num_threads(tmp_path: Path) -> None:
     code = "import pynn; pynn.set_num_threads(3); print(pynn.get_num_threads())"
     assert in_a_process(code, tmp_path, OMP_NUM_THREADS="1") == "3"

@@ -13,6 +13,8 @@ import warnings
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
+
 from . import reference
 from .reference import (
     ACTIVATIONS,
@@ -81,10 +83,8 @@ def native_module() -> ModuleType | None:
     try:
         return importlib.import_module("pynn.kernels._native")
     except ImportError as cause:
-        raise ImportError(
-            f"pynn's native kernels are installed but do not load: {cause}. "
-            "Install pynn again, or set PYNN_BACKEND=numpy to run without them."
-        ) from cause
+        again = "" if "PYNN_ISA" in str(cause) else "Install pynn again, or set PYNN_BACKEND=numpy to run without them."
+        raise ImportError(f"pynn's native kernels are installed but do not load: {cause}. {again}".rstrip()) from cause
 
 
 def why_not_native() -> str:
@@ -123,11 +123,15 @@ def use_backend(name: str) -> None:
 
 
 def set_num_threads(count: int) -> None:
-    """Let native kernels use up to `count` threads (at least 1). NumPy's own threads are its BLAS's affair."""
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+    """Let native kernels use up to `count` threads (at least 1, at most 256), whichever Python thread calls them.
+
+    OpenMP's own limit for a thread (threadpoolctl) may lower that number, not raise it. A forked child has no team of
+    threads and computes on one. NumPy's threads are its BLAS's affair.
+    """
+    if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1:
         raise ValueError(f"set_num_threads: count is {count!r}, expected an integer of at least 1")
     if (module := _working_module()) is not None:
-        module.set_num_threads(count)
+        module.set_num_threads(min(int(count), 256))
 
 
 def get_num_threads() -> int:
