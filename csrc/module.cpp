@@ -8,7 +8,7 @@
 PYBIND11_MODULE(_native, module) {
     using namespace pynn;
     using namespace py::literals;
-    module.doc() = "pynn's kernels in C++; pynn/kernels/reference.py documents and defines each one";
+    module.doc() = "pynn's kernels in C++; pynn/kernels/reference documents and defines each one";
 
     const char* isa = std::getenv("PYNN_ISA");
     try {

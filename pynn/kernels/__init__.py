@@ -16,28 +16,8 @@ from types import ModuleType
 import numpy as np
 
 from . import reference
-from .reference import (
-    ACTIVATIONS,
-    activation_backward,
-    activation_forward,
-    adagrad_step,
-    adam_step,
-    affine_backward,
-    affine_forward,
-    batchnorm_backward,
-    batchnorm_forward,
-    batchnorm_inference,
-    dropout,
-    gather,
-    momentum_step,
-    nesterov_step,
-    penalty,
-    polyak_step,
-    rmsprop_step,
-    sgd_step,
-    softmax,
-    softmax_cross_entropy,
-)
+from .reference import *  # noqa: F403 (each kernel by its name; `use_backend` puts the native one there)
+from .reference.activation import ACTIVATIONS
 
 NAMES: tuple[str, ...] = tuple(reference.__all__)
 BACKENDS = ("native", "numpy")
@@ -46,32 +26,14 @@ __all__ = [
     "ACTIVATIONS",
     "BACKENDS",
     "NAMES",
-    "activation_backward",
-    "activation_forward",
-    "adagrad_step",
-    "adam_step",
-    "affine_backward",
-    "affine_forward",
     "backend",
-    "batchnorm_backward",
-    "batchnorm_forward",
-    "batchnorm_inference",
-    "dropout",
-    "gather",
     "get_num_threads",
-    "momentum_step",
     "native_module",
-    "nesterov_step",
-    "penalty",
-    "polyak_step",
-    "rmsprop_step",
     "set_num_threads",
-    "sgd_step",
-    "softmax",
-    "softmax_cross_entropy",
     "use_backend",
     "why_not_native",
 ]
+__all__ += reference.__all__
 
 _backend = "numpy"
 

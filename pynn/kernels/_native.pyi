@@ -1,5 +1,5 @@
 """
-pynn's kernels in C++; pynn/kernels/reference.py documents and defines each one
+pynn's kernels in C++; pynn/kernels/reference documents and defines each one
 """
 
 from __future__ import annotations

@@ -10,6 +10,9 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[Any]
 
 P = ParamSpec("P")
 R = TypeVar("R")

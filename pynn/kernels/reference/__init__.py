@@ -1,0 +1,47 @@
+"""The kernels in readable NumPy: the definition that the native ones are tested against, and the fallback.
+
+Knows arrays only; must not know layers, models or the native extension.
+Shapes: N samples, D inputs, M outputs, C channels or classes, P parameters. Images come as (N·H·W, C).
+The native kernels count subnormal numbers (below 1e-38 in float32, 2e-308 in float64) as 0, these do not.
+"""
+
+from __future__ import annotations
+
+from .activation import activation_backward, activation_forward
+from .affine import affine_backward, affine_forward
+from .batchnorm import batchnorm_backward, batchnorm_forward, batchnorm_inference
+from .data import gather
+from .dropout import dropout
+from .loss import softmax, softmax_cross_entropy
+from .optimizer import (
+    adagrad_step,
+    adam_step,
+    momentum_step,
+    nesterov_step,
+    penalty,
+    polyak_step,
+    rmsprop_step,
+    sgd_step,
+)
+
+__all__ = [
+    "activation_backward",
+    "activation_forward",
+    "adagrad_step",
+    "adam_step",
+    "affine_backward",
+    "affine_forward",
+    "batchnorm_backward",
+    "batchnorm_forward",
+    "batchnorm_inference",
+    "dropout",
+    "gather",
+    "momentum_step",
+    "nesterov_step",
+    "penalty",
+    "polyak_step",
+    "rmsprop_step",
+    "sgd_step",
+    "softmax",
+    "softmax_cross_entropy",
+]

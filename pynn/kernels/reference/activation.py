@@ -1,0 +1,68 @@
+"""Activations: elementwise, any shape."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..checks import Floats, checked, expect
+
+ACTIVATIONS = ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu")
+
+
+def expect_activation(where: str, activation: str, alpha: float) -> None:
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"{where}: activation is '{activation}', expected one of {', '.join(ACTIVATIONS)}")
+    # the slope follows from the sign of the output
+    expect(activation not in ("leaky_relu", "elu") or alpha >= 0, where, "alpha", alpha, "at least 0")
+
+
+def activate(x: Floats, activation: str, alpha: float) -> Floats:
+    if activation == "sigmoid":
+        e = np.exp(-np.abs(x))  # at most 1: never overflows
+        y: Floats = np.where(x >= 0, 1, e) / (1 + e)
+    elif activation == "tanh":
+        y = np.tanh(x)
+    elif activation == "relu":
+        y = np.maximum(x, 0)
+    elif activation == "leaky_relu":
+        y = np.where(x > 0, x, alpha * x)
+    elif activation == "elu":
+        y = np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+    else:
+        y = x
+    return y
+
+
+def through_activation(dy: Floats, y: Floats, activation: str, alpha: float) -> Floats:
+    """Gradient before the activation, from the gradient after it and its output y."""
+    if activation == "sigmoid":
+        dz: Floats = dy * y * (1 - y)
+    elif activation == "tanh":
+        dz = dy * (1 - y * y)
+    elif activation == "relu":
+        dz = np.where(y > 0, dy, 0)
+    elif activation == "leaky_relu":
+        dz = np.where(y > 0, dy, alpha * dy)
+    elif activation == "elu":
+        dz = np.where(y > 0, dy, dy * (y + alpha))
+    else:
+        dz = dy
+    return dz
+
+
+@checked(x="...", out="out ...")
+def activation_forward(x: Floats, activation: str, alpha: float, out: Floats) -> None:
+    """out = f(x), elementwise, any shape.
+
+    activation: one of "identity", "sigmoid" 1/(1+e^-x), "tanh", "relu" max(0, x), "leaky_relu" (x > 0: x, else
+    alpha·x), "elu" (x > 0: x, else alpha(e^x - 1)). alpha, at least 0, is read by the last two only.
+    """
+    expect_activation("activation_forward", activation, alpha)
+    out[...] = activate(x, activation, alpha)
+
+
+@checked(dy="...", y="...", dx="out ...")
+def activation_backward(dy: Floats, y: Floats, activation: str, alpha: float, dx: Floats) -> None:
+    """dx = dy · f'(x), elementwise, with f' taken from the output y = f(x); f'(0) is the one of the left side."""
+    expect_activation("activation_backward", activation, alpha)
+    dx[...] = through_activation(dy, y, activation, alpha)

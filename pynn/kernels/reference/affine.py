@@ -1,0 +1,60 @@
+"""Affine maps."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..checks import Floats, checked
+from .activation import activate, expect_activation, through_activation
+
+
+@checked(x="N D", weight="D M", bias="optional M", out="out N M")
+def affine_forward(x: Floats, weight: Floats, bias: Floats | None, activation: str, alpha: float, out: Floats) -> None:
+    """out (N, M) = f(x (N, D) · weight (D, M) + bias (M,)); bias may be None. f: see `activation_forward`."""
+    expect_activation("affine_forward", activation, alpha)
+    np.matmul(x, weight, out=out)
+    if bias is not None:
+        out += bias
+    if activation != "identity":
+        out[...] = activate(out, activation, alpha)
+
+
+@checked(
+    dy="N M",
+    x="N D",
+    weight="D M",
+    y="N M",
+    dz="optional out N M",
+    dx="optional out N D",
+    dweight="out D M",
+    dbias="optional out M",
+)
+def affine_backward(
+    dy: Floats,
+    x: Floats,
+    weight: Floats,
+    y: Floats,
+    activation: str,
+    alpha: float,
+    dz: Floats | None,
+    dx: Floats | None,
+    dweight: Floats,
+    dbias: Floats | None,
+) -> None:
+    """Gradients of `affine_forward`, from the gradient dy (N, M) of its output y (N, M).
+
+    dz (N, M) = dy · f'; dx (N, D) = dz · weightᵀ (None: not wanted); dweight (D, M) = xᵀ · dz; dbias (M,) = Σ_n dz.
+    dz may be None where f is the identity: it would be dy again.
+    """
+    expect_activation("affine_backward", activation, alpha)
+    if dz is None:
+        if activation != "identity":
+            raise ValueError("affine_backward: dz is None, expected an array (N, M) for any activation but identity")
+        dz = dy
+    else:
+        dz[...] = through_activation(dy, y, activation, alpha)
+    np.matmul(x.T, dz, out=dweight)
+    if dbias is not None:
+        np.sum(dz, axis=0, out=dbias)
+    if dx is not None:
+        np.matmul(dz, weight.T, out=dx)

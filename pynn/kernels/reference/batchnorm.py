@@ -1,0 +1,117 @@
+"""Batch normalization."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..checks import Floats, checked
+from .activation import activate, expect_activation, through_activation
+
+
+def _normalize(x: Floats, gamma: Floats, beta: Floats, mean: Floats, rstd: Floats) -> Floats:
+    out: Floats = (x - mean) * (gamma * rstd) + beta
+    return out
+
+
+@checked(
+    x="N C",
+    gamma="C",
+    beta="C",
+    running_mean="out C",
+    running_var="out C",
+    mean="out C",
+    rstd="out C",
+    out="out N C",
+)
+def batchnorm_forward(
+    x: Floats,
+    gamma: Floats,
+    beta: Floats,
+    epsilon: float,
+    momentum: float,
+    running_mean: Floats,
+    running_var: Floats,
+    activation: str,
+    alpha: float,
+    mean: Floats,
+    rstd: Floats,
+    out: Floats,
+) -> None:
+    """out (N, C) = f(gamma · (x - mean) · rstd + beta), with the mean and rstd = 1/√(var + epsilon) of this batch.
+
+    mean and rstd (C,) are kept for `batchnorm_backward`. The running statistics move towards the batch's:
+    running ← momentum · running + (1 - momentum) · batch, where running_var takes the unbiased variance (N - 1);
+    a channel whose batch is not finite leaves them as they are. N must be at least 2.
+    """
+    expect_activation("batchnorm_forward", activation, alpha)
+    rows = x.shape[0]
+    if rows < 2:
+        raise ValueError(f"batchnorm_forward: x has {rows} rows, expected at least 2 (no variance from fewer)")
+    mean64 = x[0] + (x - x[0]).mean(axis=0, dtype=np.float64)  # exact for a constant column
+    var64 = np.square(x - mean64).mean(axis=0)
+    mean[...] = mean64
+    rstd[...] = 1 / np.sqrt(var64 + epsilon)
+    moved_mean = momentum * running_mean + (1 - momentum) * mean64
+    moved_var = momentum * running_var + (1 - momentum) * var64 * rows / (rows - 1)
+    moved_mean, moved_var = moved_mean.astype(x.dtype), moved_var.astype(x.dtype)
+    finite = np.isfinite(moved_mean) & np.isfinite(moved_var)
+    running_mean[finite], running_var[finite] = moved_mean[finite], moved_var[finite]
+    out[...] = activate(_normalize(x, gamma, beta, mean, rstd), activation, alpha)
+
+
+@checked(
+    dy="N C",
+    x="N C",
+    gamma="C",
+    beta="C",
+    mean="C",
+    rstd="C",
+    dx="optional out N C",
+    dgamma="out C",
+    dbeta="out C",
+)
+def batchnorm_backward(
+    dy: Floats,
+    x: Floats,
+    gamma: Floats,
+    beta: Floats,
+    mean: Floats,
+    rstd: Floats,
+    activation: str,
+    alpha: float,
+    dx: Floats | None,
+    dgamma: Floats,
+    dbeta: Floats,
+) -> None:
+    """Exact gradients of `batchnorm_forward` from the gradient dy of its output y.
+
+    With dz = dy · f' and x̂ = (x - mean) · rstd: dbeta = Σ dz, dgamma = Σ dz·x̂,
+    dx = gamma · rstd · (dz - dbeta/N - x̂ · dgamma/N). dx may be None. y is computed anew: cheaper than reading it.
+    """
+    expect_activation("batchnorm_backward", activation, alpha)
+    y = activate(_normalize(x, gamma, beta, mean, rstd), activation, alpha)
+    dz = through_activation(dy, y, activation, alpha)
+    normalized = (x - mean) * rstd
+    sum_dz = dz.sum(axis=0, dtype=np.float64)
+    sum_dz_normalized = (dz * normalized).sum(axis=0, dtype=np.float64)
+    dbeta[...] = sum_dz
+    dgamma[...] = sum_dz_normalized
+    if dx is not None and x.shape[0] > 0:
+        dx[...] = gamma * rstd * (dz - sum_dz / x.shape[0] - normalized * (sum_dz_normalized / x.shape[0]))
+
+
+@checked(x="N C", gamma="C", beta="C", mean="C", var="C", out="out N C")
+def batchnorm_inference(
+    x: Floats,
+    gamma: Floats,
+    beta: Floats,
+    mean: Floats,
+    var: Floats,
+    epsilon: float,
+    activation: str,
+    alpha: float,
+    out: Floats,
+) -> None:
+    """out (N, C) = f(gamma · (x - mean)/√(var + epsilon) + beta), with given (running) statistics."""
+    expect_activation("batchnorm_inference", activation, alpha)
+    out[...] = activate(_normalize(x, gamma, beta, mean, 1 / np.sqrt(var + epsilon)), activation, alpha)
