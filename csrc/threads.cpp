@@ -216,7 +216,7 @@ int default_limit() {
 }
 
 std::atomic<int> limit{default_limit()};
-std::atomic<bool> chosen{false};  // by set_max_threads, for every thread: then OpenMP may only lower it
+std::atomic<int> at_choice{0};  // OpenMP's number when set_max_threads was called: another one since then may lower it
 
 }  // namespace
 
@@ -229,13 +229,14 @@ int max_threads() {
     const int here = at_first;
 #endif
     const int most = limit.load(std::memory_order_relaxed);
-    if (here == at_first && chosen.load(std::memory_order_relaxed)) return most;
+    const int then = at_choice.load(std::memory_order_relaxed);
+    if (then > 0 && (here == then || here == at_first)) return most;
     return std::max(1, std::min(here, most));
 }
 
 void set_max_threads(int count) {
     limit = std::min(count, kMaxThreads);
-    chosen = true;
+    at_choice = openmp_threads();
 }
 
 void* allocate(std::size_t bytes) {

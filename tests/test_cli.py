@@ -295,7 +295,10 @@ def test_ctrl_c_before_the_first_step_writes_nothing(run, monkeypatch):
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_ctrl_c_of_a_process():
     command = [sys.executable, "-m", "pynn", "train", "--layers", "16", "--epochs", "100000"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as running:
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
+    ) as running:  # fmt: skip
         while "epoch" not in running.stderr.readline():
             assert running.poll() is None
         running.send_signal(signal.SIGINT)

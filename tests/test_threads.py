@@ -113,12 +113,15 @@ with ThreadPoolExecutor(1) as pool:
     for most in (1, 2, 6):
         with threadpoolctl.threadpool_limits(most):
             seen.append(pynn.get_num_threads())
+with threadpoolctl.threadpool_limits(2):
+    pynn.set_num_threads(5)
+    seen.append(pynn.get_num_threads())
 pynn.set_num_threads(10**12)
 print(*seen, pynn.get_num_threads())
 """
     if not sys.platform.startswith("linux"):
         pytest.skip("threadpoolctl finds libgomp on Linux")
-    assert in_a_process(code, tmp_path, OMP_NUM_THREADS="7") == "4 4 3 1 2 3 256"
+    assert in_a_process(code, tmp_path, OMP_NUM_THREADS="7") == "4 4 3 1 2 3 5 256"
 
 
 @pytest.mark.parametrize("value", ["", "garbage", "0"])
