@@ -1,0 +1,176 @@
+"""The flat vector: all trainable numbers of a chain of layers in one array, each layer's blocks as views of it."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import data
+from .layers.base import Array, Layer, Parameter, aligned
+from .layers.chain import Chain
+from .optimizers import Optimizer
+
+ALIGNMENT = 64  # bytes: every block of the flat vector starts on a cache line
+
+
+class FlatChain(Chain):
+    """A chain of layers that holds their parameters; knows no losses and no training."""
+
+    optimizer: Optimizer | None
+    _parameters: Array | None = None
+    _gradients: Array | None = None
+    _places: tuple[tuple[Layer, Parameter, int], ...] = ()  # every parameter's start in the flat vector
+
+    def _reset(self) -> None:
+        super()._reset()
+        self._parameters = self._gradients = None
+        self._places = ()
+
+    def _name_layers(self) -> None:
+        given = {layer.given_name for layer in self._inner()}
+        counts: dict[str, int] = {}
+        for stream, layer in enumerate(self._inner()):
+            layer.stream = stream
+            base = layer.kind.lower()
+            counts[base] = counts.get(base, 0) + 1
+            while not layer.given_name and f"{base}{counts[base]}" in given:
+                counts[base] += 1
+            layer.name = layer.given_name or f"{base}{counts[base]}"
+        self._expect_names()
+
+    def _expect_names(self) -> None:
+        taken: set[str] = set()
+        for layer in self._inner():
+            if layer.name in taken:
+                raise ValueError(f"two layers are named {layer.name!r}; give one another name: layer.named('...')")
+            taken.add(layer.name)
+
+    def _lay_out(self) -> None:
+        """Give every declared parameter its place in the flat vector and its first values."""
+        unit = ALIGNMENT // self.dtype.itemsize
+        places: list[tuple[Layer, Parameter, int]] = []
+        size = 0
+        for layer in self._inner():
+            for parameter in layer.declared:
+                places.append((layer, parameter, size))
+                size += -(-math.prod(parameter.shape) // unit) * unit
+        self._parameters, self._gradients = aligned(size, self.dtype), aligned(size, self.dtype)
+        self._parameters.fill(0)
+        self._gradients.fill(0)
+        self._places = tuple(places)
+        self._bind()
+        for number, (layer, parameter, _) in enumerate(places):
+            values = parameter.initializer.draw(parameter.shape, data.generator(self.seed, number, data.WEIGHTS))
+            if np.shape(values) != parameter.shape:
+                raise ValueError(
+                    f"{layer.name}.{parameter.name}: {parameter.initializer!r} drew values of shape "
+                    f"{np.shape(values)}, expected {parameter.shape}"
+                )
+            getattr(layer, parameter.name)[...] = values
+
+    def _bind(self) -> None:
+        """Make every declared parameter and its gradient views of the flat vectors."""
+        for layer, parameter, start in self._places:
+            block = slice(start, start + math.prod(parameter.shape))
+            parameter.value = self.parameters[block].reshape(parameter.shape)
+            parameter.gradient = self.gradients[block].reshape(parameter.shape)
+            setattr(layer, parameter.name, parameter.value)
+            setattr(layer, f"d{parameter.name}", parameter.gradient)
+
+    def adopt(self) -> None:
+        """Take over arrays that somebody put in the place of a layer's views (`layer.weight = ...`)."""
+        for layer, parameter, _ in self._places:
+            found = getattr(layer, parameter.name)
+            if parameter.value is not None and found is not parameter.value:
+                if np.shape(found) != parameter.shape:
+                    where = f"{layer.name}.{parameter.name}"
+                    raise ValueError(f"{where} has shape {np.shape(found)}, expected {parameter.shape}")
+                parameter.value[...] = found
+                setattr(layer, parameter.name, parameter.value)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:  # of pickled models (process pools) and copied ones
+        vars(self).update(state, lock=threading.RLock())
+        if self._parameters is not None and self._gradients is not None:
+            old, self._parameters = self._parameters, _aligned_copy(self._parameters)
+            self._gradients = _aligned_copy(self._gradients)
+            if self.optimizer is not None:
+                self.optimizer.follow(old, self._parameters)
+        for layer in self.walk():
+            layer._buffers, layer._views = {}, {}
+        self._bind()
+
+    def _inner(self) -> Iterator[Layer]:
+        return (layer for layer in self.walk() if layer is not self)
+
+    # What it holds --------------------------------------------------------------------------------
+
+    def _built(self, vector: Array | None) -> Array:
+        if vector is None:
+            raise RuntimeError("the model is not built yet: call model.build(input_shape) or fit it")
+        return vector
+
+    @property
+    def built(self) -> bool:
+        """Whether shapes and parameters are there."""
+        return self._parameters is not None
+
+    @property
+    def parameters(self) -> Array:
+        """All trainable numbers, one vector (P,); blocks start on 64-byte boundaries, gaps are 0 and stay 0."""
+        return self._built(self._parameters)
+
+    @parameters.setter
+    def parameters(self, values: ArrayLike) -> None:
+        self.parameters[...] = values
+
+    @property
+    def gradients(self) -> Array:
+        """The gradients of `parameters` (P,), filled by `backward`."""
+        return self._built(self._gradients)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float32 or float64."""
+        return self.context.dtype
+
+    @property
+    def seed(self) -> int:
+        """Determines the first weights, every mask and, by default, the order of samples."""
+        return self.context.seed
+
+    def tensors(self) -> dict[str, Array]:
+        """Views of every parameter and saved statistic by name: "affine1.weight", "batchnorm1.running_mean"."""
+        self._built(self._parameters)
+        self.adopt()
+        self._expect_names()  # somebody may have renamed one
+        return {
+            f"{layer.name}.{name}": getattr(layer, name)
+            for layer in self._inner()
+            for name in [*(parameter.name for parameter in layer.declared), *layer.state]
+        }
+
+    def penalized(self) -> Iterator[tuple[Array, Array]]:
+        """Each weight that penalties count, with its gradient."""
+        for layer in self._inner():
+            for parameter in layer.declared:
+                if parameter.penalized:
+                    yield getattr(layer, parameter.name), getattr(layer, f"d{parameter.name}")
+
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers are trained (the gaps of the flat vector not counted)."""
+        return sum(math.prod(parameter.shape) for layer in self._inner() for parameter in layer.declared)
+
+
+def _aligned_copy(vector: Array) -> Array:
+    copy = aligned(vector.size, vector.dtype)
+    copy[...] = vector
+    return copy

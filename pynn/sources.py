@@ -1,0 +1,124 @@
+"""Where the batches of a training run come from: two arrays, or a user's iterable. Checks all of it first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sized
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import data
+from .losses import Loss
+from .optimizers import Optimizer
+from .regularizers import Penalty
+
+Array = NDArray[Any]
+
+TRAINING_BATCH = 128
+
+
+class Trainable(Protocol):
+    """What training needs of a model; `Sequential` is one."""
+
+    loss: Loss
+    optimizer: Optimizer | None
+    epoch: int
+    outputs: Array
+    lock: AbstractContextManager[Any]
+
+    @property
+    def seed(self) -> int: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+    @property
+    def output_shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def built(self) -> bool: ...
+
+    def unbuild(self) -> None: ...
+
+    def adopt(self) -> None:
+        """Take over weights that were replaced rather than written into."""
+
+    @property
+    def parameters(self) -> Array: ...
+
+    def accept(self, x: Array, name: str = "x") -> None:
+        """Build on the first data; check the shape of later ones."""
+
+    def forward(self, x: Array, training: bool = False) -> Array: ...
+
+    def train_step(
+        self, x: Array, y: Array, loss: Loss, optimizer: Optimizer, penalty: Penalty | None = None
+    ) -> float: ...
+
+
+class Arrays:
+    """Batches of two arrays, in an order of their own every epoch."""
+
+    def __init__(
+        self, model: Trainable, loss: Loss, x: Any, y: ArrayLike, batch_size: int | None, seed: int | None
+    ) -> None:
+        self.x, self.y = x, y = checked_pair(model, loss, (x, y), "")
+        batch_size = min(TRAINING_BATCH, len(x)) if batch_size is None else batch_size
+        data.check_batch_size(batch_size, len(x))
+        self.batch_size, self.seed, self.dtype = batch_size, model.seed if seed is None else seed, model.dtype
+        single = len(x) % batch_size == 1 and len(x) > 1 and batch_size > 1
+        self.batches: int | None = len(x) // batch_size if single else math.ceil(len(x) / batch_size)
+
+    def epoch(self, number: int) -> Iterator[tuple[Array, Array]]:
+        return data.batches(
+            self.x, self.y, self.batch_size, self.seed, number, self.dtype,
+            drop_single=self.batch_size > 1, reuse=True,
+        )  # fmt: skip
+
+
+class Batches:
+    """Batches as the user's iterable gives them."""
+
+    def __init__(self, model: Trainable, loss: Loss, source: Iterable[tuple[Array, Array]]) -> None:
+        self.model, self.loss, self.source = model, loss, source
+        self.batches: int | None = len(source) if isinstance(source, Sized) else None
+
+    def epoch(self, number: int) -> Iterator[tuple[Array, Array]]:
+        for position, batch in enumerate(self.source):
+            if not (isinstance(batch, (tuple, list)) and len(batch) == 2):
+                raise TypeError(f"batch {position} is {type(batch).__name__}, expected a pair (x, y)")
+            yield checked_pair(self.model, self.loss, (batch[0], batch[1]), f"batch {position}")
+
+
+def iterable_source(model: Trainable, loss: Loss, x: Any, epochs: int) -> Batches:
+    if isinstance(x, np.ndarray) or not isinstance(x, Iterable):
+        raise TypeError("y is missing: fit takes arrays x and y, or one iterable of (x, y) batches")
+    if epochs > 1 and isinstance(x, Iterator):
+        raise TypeError(
+            f"x is {type(x).__name__}, which can be gone through only once, but epochs is {epochs}; "
+            "pass a list or an object whose __iter__ starts anew"
+        )
+    return Batches(model, loss, x)
+
+
+def checked_pair(model: Trainable, loss: Loss, pair: Any, where: str) -> tuple[Array, Array]:
+    """The two arrays of (x, y), checked against the model and each other, y as the loss reads it."""
+    if not (isinstance(pair, (tuple, list)) and len(pair) == 2):
+        raise TypeError(f"{where} is {type(pair).__name__}, expected a pair (x, y)")
+    x_name, y_name = (f"{where} x", f"{where} y") if where else ("x", "y")
+    x, y = data.samples(x_name, pair[0]), np.asarray(pair[1])
+    data.check_pairs(x_name, x, y_name, y)
+    data.check_finite(x_name, x, model.dtype)
+    was_built = model.built
+    model.accept(x, x_name)
+    try:
+        return x, loss.targets(y, model.output_shape)
+    except (TypeError, ValueError) as cause:
+        if not was_built:  # data that is not trained on shall not fix the input shape
+            model.unbuild()
+        if not where:
+            raise
+        raise type(cause)(f"{where}: {cause}") from cause
