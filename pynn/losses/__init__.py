@@ -1,0 +1,16 @@
+"""Losses: a number to minimize and its gradient, the mean over the batch. Must not know models."""
+
+from __future__ import annotations
+
+from ..describe import resolve
+from .base import Loss
+from .softmax import SoftmaxCrossEntropy
+
+__all__ = ["LOSSES", "Loss", "SoftmaxCrossEntropy", "loss"]
+
+LOSSES: dict[str, type[Loss]] = {"softmax_cross_entropy": SoftmaxCrossEntropy}
+
+
+def loss(choice: str | Loss) -> Loss:
+    """A loss from its name or itself; ValueError lists the names."""
+    return resolve(choice, LOSSES, Loss, "loss")

@@ -1,0 +1,29 @@
+"""Optimizers: one kernel call over the flat vector a step. Knows parameters and gradients; must not know layers.
+
+References: CS231n notes, "Neural Networks Part 3"; Deep Learning from Scratch, chapter 6.
+"""
+
+from __future__ import annotations
+
+from ..describe import resolve
+from .adaptive import AdaGrad, Adam, RMSProp
+from .base import Optimizer, Trained
+from .descent import SGD, Momentum, Nesterov
+
+__all__ = [
+    "OPTIMIZERS", "SGD", "AdaGrad", "Adam", "Momentum", "Nesterov", "Optimizer", "RMSProp", "Trained", "optimizer",
+]  # fmt: skip
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    "sgd": SGD,
+    "momentum": Momentum,
+    "nesterov": Nesterov,
+    "adagrad": AdaGrad,
+    "rmsprop": RMSProp,
+    "adam": Adam,
+}  # fmt: skip
+
+
+def optimizer(choice: str | Optimizer) -> Optimizer:
+    """An optimizer from its name (with defaults) or itself; ValueError lists the names."""
+    return resolve(choice, OPTIMIZERS, Optimizer, "optimizer")

@@ -1,0 +1,95 @@
+"""Optimizer: what every optimizer is."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..describe import constructor_text, is_number
+
+Array = NDArray[Any]
+
+
+class Trained(Protocol):
+    """What an optimizer needs of a model."""
+
+    @property
+    def parameters(self) -> Array: ...
+
+    @property
+    def gradients(self) -> Array: ...
+
+    def advance(self) -> None:
+        """Called after each step."""
+
+
+class Optimizer:
+    """Base of all optimizers: `step(model)` moves the model's parameters against its gradients.
+
+    A subclass names its state vectors in `slots` and overrides `update`. `learning_rate` may be changed at any time.
+    One optimizer drives one model: its state belongs to that model's parameters.
+    """
+
+    slots: tuple[str, ...] = ()
+    steps: int = 0
+    _parameters: Array | None = None
+
+    def __init__(self, learning_rate: float) -> None:
+        self.learning_rate = learning_rate
+
+    @property
+    def learning_rate(self) -> float:
+        """Step size η, a finite number of at least 0; may be set at any time."""
+        return self._learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, value: float) -> None:
+        if not (is_number(value) and value >= 0):
+            kind = type(self).__name__
+            raise ValueError(f"{kind}: learning_rate is {value!r}, expected a finite number of at least 0")
+        self._learning_rate = float(value)
+
+    def step(self, model: Trained) -> None:
+        """One update, from the gradients that the last backward pass left in the model."""
+        parameters = model.parameters
+        self.claim(parameters)
+        self.steps += 1
+        self.update(parameters, model.gradients)
+        model.advance()
+
+    def update(self, parameters: Array, gradients: Array) -> None:
+        """Change the parameters (P,) in place."""
+        raise NotImplementedError(f"{type(self).__name__} has no update(parameters, gradients)")
+
+    def claim(self, parameters: Array) -> None:
+        """Make the state for these parameters; ValueError if it belongs to others already."""
+        if self._parameters is parameters:
+            return
+        if self._parameters is not None:
+            kind = type(self).__name__
+            raise ValueError(f"this {kind} already drives another model; make one {kind} for each (they keep state)")
+        self._parameters = parameters
+        for slot in self.slots:
+            setattr(self, slot, np.zeros_like(parameters))
+
+    def follow(self, old: Array, new: Array) -> None:
+        """The model's vector has moved, as in a copy of both: the state stays good."""
+        if self._parameters is old:
+            self._parameters = new
+
+    def __repr__(self) -> str:
+        return constructor_text(self)
+
+
+def expect_share(kind: str, **shares: float) -> None:
+    for name, value in shares.items():
+        if not 0 <= value < 1:
+            raise ValueError(f"{kind}: {name} is {value}, expected 0 <= {name} < 1")
+
+
+def expect_positive(kind: str, **numbers: float) -> None:
+    for name, value in numbers.items():
+        if not value > 0:
+            raise ValueError(f"{kind}: {name} is {value}, expected a positive number")

@@ -1,0 +1,38 @@
+"""Gradient descent, plain and with momentum."""
+
+from __future__ import annotations
+
+from .. import kernels
+from .base import Array, Optimizer, expect_share
+
+
+class SGD(Optimizer):
+    """w ← w - η·g. learning_rate η: default 0.01."""
+
+    def __init__(self, learning_rate: float = 0.01) -> None:
+        super().__init__(learning_rate)
+
+    def update(self, parameters: Array, gradients: Array) -> None:
+        kernels.sgd_step(parameters, gradients, self.learning_rate)
+
+
+class Momentum(Optimizer):
+    """v ← ρ·v - η·g; w ← w + v. learning_rate η: default 0.01; momentum ρ: default 0.9. Source: Polyak 1964."""
+
+    slots = ("velocity",)
+    velocity: Array
+
+    def __init__(self, learning_rate: float = 0.01, momentum: float = 0.9) -> None:
+        super().__init__(learning_rate)
+        expect_share(type(self).__name__, momentum=momentum)
+        self.momentum = momentum
+
+    def update(self, parameters: Array, gradients: Array) -> None:
+        kernels.momentum_step(parameters, gradients, self.velocity, self.learning_rate, self.momentum)
+
+
+class Nesterov(Momentum):
+    """v' = ρ·v - η·g; w ← w - ρ·v + (1 + ρ)·v': momentum whose gradient looks ahead. Source: Nesterov 1983."""
+
+    def update(self, parameters: Array, gradients: Array) -> None:
+        kernels.nesterov_step(parameters, gradients, self.velocity, self.learning_rate, self.momentum)
