@@ -17,7 +17,7 @@ import threads
 
 MODULES = ("numpy", "pynn", "sklearn.neural_network", "torch", "jax")
 TRAINERS = ("pynn", "torch")
-PROLOGUE = "import json, resource, sys, time; sys.path.insert(0, {folder!r}); start = time.perf_counter();"
+PROLOGUE = "import json, resource, sys, time; start = time.perf_counter();"
 # ru_maxrss: kilobytes, on macOS bytes
 EPILOGUE = """
 unit = 1024 if sys.platform == "darwin" else 1
@@ -45,8 +45,9 @@ def installed(module: str) -> bool:
 
 
 def child(code: str) -> dict[str, Any]:
-    program = PROLOGUE.format(folder=str(Path(__file__).resolve().parent)) + code + EPILOGUE
-    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, check=True)
+    # Run here, in bench/: one level up Python would import the source folder instead of the installed package.
+    program, folder = PROLOGUE + code + EPILOGUE, Path(__file__).resolve().parent
+    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, check=True, cwd=folder)
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
