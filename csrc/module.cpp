@@ -21,6 +21,7 @@ PYBIND11_MODULE(_native, module) {
     bind_affine(module);
     bind_batchnorm(module);
     bind_data(module);
+    bind_hierarchical(module);
     bind_loss(module);
     bind_optimizer(module);
 

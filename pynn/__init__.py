@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from . import datasets, initializers, kernels, losses, optimizers, regularizers
 from .data import batches
+from .hierarchical import HierarchicalCrossEntropy, HierarchicalSoftmax
 from .history import History
 from .info import info
 from .initializers import Constant, Glorot, He, LeCun, Normal, Zeros
@@ -34,6 +35,8 @@ __all__ = [
     "Flatten",
     "Glorot",
     "He",
+    "HierarchicalCrossEntropy",
+    "HierarchicalSoftmax",
     "History",
     "Layer",
     "LeCun",

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import describe, layers, losses
+from .hierarchical import HierarchicalCrossEntropy, HierarchicalSoftmax
 from .initializers import INITIALIZERS, Constant, Initializer
 from .layers.base import Layer
 from .losses import LOSSES, Loss
@@ -25,6 +26,7 @@ BASES = (Layer, Initializer, Loss)  # what a description may hold
 KINDS: dict[str, type] = {
     **{name: getattr(layers, name) for name in layers.__all__},
     **{kind.__name__: kind for kind in (Sequential, Constant, *INITIALIZERS.values(), *LOSSES.values())},
+    **{kind.__name__: kind for kind in (HierarchicalSoftmax, HierarchicalCrossEntropy)},
 }
 
 
@@ -125,7 +127,8 @@ def _rebuild(description: Mapping[str, Any], kinds: Mapping[str, type], held: in
         if type(description[name]) is not int or not 0 <= description[name] < 2**32:
             raise ValueError(f"{name} is {description[name]!r}, expected an integer of 0..2^32-1")
     model.context.step, model.epoch = description["step"], description["epoch"]
-    model.loss = losses.loss(describe.from_data(description["loss"], kinds))
+    saved, own = losses.loss(describe.from_data(description["loss"], kinds)), model.own_loss()
+    model.loss = own if own is not None and type(own) is type(saved) else saved
     if not isinstance(description["notes"], dict):
         raise TypeError(f"notes is {type(description['notes']).__name__}, expected an object")
     model.notes = description["notes"]

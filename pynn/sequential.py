@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from . import data, losses, training
 from .flat import FlatChain
 from .layers.base import Array, Context, Layer, Shape
+from .layers.chain import Chain
 from .losses import Loss
 from .optimizers import Optimizer
 from .regularizers import Penalty
@@ -41,7 +42,7 @@ class Sequential(FlatChain):
         super().__init__(*layers)
         data.check_seed(seed)
         self.context = Context(seed=int(seed), dtype=data.float_dtype(dtype), owner=self)
-        self.loss: Loss = losses.SoftmaxCrossEntropy()
+        self.loss: Loss = self.own_loss() or losses.SoftmaxCrossEntropy()
         self.optimizer: Optimizer | None = None
         self.epoch = 0
         self.notes: dict[str, Any] = {}
@@ -108,6 +109,14 @@ class Sequential(FlatChain):
                 self._trained_from = position
                 layer.needs_dx = False
                 return
+
+    def own_loss(self) -> Loss | None:
+        """The loss that the last layer brings along, as `HierarchicalSoftmax` does; None where it brings none."""
+        last: Layer | None = self
+        while isinstance(last, Chain):
+            last = last.layers[-1] if last.layers else None
+        brought = getattr(last, "loss", None)
+        return brought if isinstance(brought, Loss) else None
 
     def advance(self) -> None:
         """Count one optimizer step: the next one draws other masks."""

@@ -126,6 +126,7 @@ void bind_activation(py::module_& module);
 void bind_affine(py::module_& module);
 void bind_batchnorm(py::module_& module);
 void bind_data(py::module_& module);
+void bind_hierarchical(py::module_& module);
 void bind_loss(py::module_& module);
 void bind_optimizer(py::module_& module);
 

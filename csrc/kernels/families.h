@@ -15,6 +15,8 @@ void fill_dropout(Table<T>& table);
 template <class T>
 void fill_gather(Table<T>& table);
 template <class T>
+void fill_hierarchical(Table<T>& table);
+template <class T>
 void fill_loss(Table<T>& table);
 template <class T>
 void fill_optimizer(Table<T>& table);

@@ -22,6 +22,12 @@ struct Draw {
     std::uint32_t stream, step;
 };
 
+// Of each sample the steps up a tree, 2 node + code, from its class to the root: steps[starts[n]..starts[n + 1]).
+struct Paths {
+    const std::int64_t* steps;
+    const std::int64_t* starts;
+};
+
 struct BatchNormState {
     double epsilon, momentum;
 };
@@ -50,6 +56,15 @@ struct Table {
 
     void (*softmax)(const T* x, T* out, Size n, Size c);
     double (*softmax_cross_entropy)(const T* logits, const std::int64_t* labels, T* dlogits, Size n, Size c);
+
+    // a tree of m nodes and m + 1 classes; slopes(N,B): of each step, 0 behind the last; bias, dbias, weights may be
+    // null
+    double (*hierarchical_softmax)(const T* x, Paths paths, const T* nodes, const T* bias, const T* weights, T* slopes,
+                                   T* dx, Size n, Size d, Size b);
+    void (*hierarchical_softmax_backward)(const T* x, Paths paths, const T* slopes, T* dnodes, T* dbias, Size n, Size d,
+                                          Size m, Size b);
+    void (*hierarchical_softmax_probabilities)(const T* x, const std::int64_t* parents, const T* nodes, const T* bias,
+                                               T* out, Size n, Size d, Size m);
 
     double (*penalty)(const T* weight, double l1, double l2, T* dweight, Size size);
     void (*sgd_step)(T* w, const T* g, double learning_rate, Size size);

@@ -15,6 +15,7 @@ static Table<T> filled() {
     fill_batchnorm(table);
     fill_dropout(table);
     fill_gather(table);
+    fill_hierarchical(table);
     fill_loss(table);
     fill_optimizer(table);
     return table;

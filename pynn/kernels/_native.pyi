@@ -22,6 +22,9 @@ __all__: list[str] = [
     "dropout",
     "gather",
     "get_num_threads",
+    "hierarchical_softmax",
+    "hierarchical_softmax_backward",
+    "hierarchical_softmax_probabilities",
     "isa",
     "momentum_step",
     "nesterov_step",
@@ -144,6 +147,27 @@ def gather(
     x: numpy.ndarray, indices: numpy.ndarray, divisor: typing.SupportsFloat | typing.SupportsIndex, out: numpy.ndarray
 ) -> None: ...
 def get_num_threads() -> int: ...
+def hierarchical_softmax(
+    x: numpy.ndarray,
+    labels: numpy.ndarray,
+    parents: numpy.ndarray,
+    nodes: numpy.ndarray,
+    bias: numpy.ndarray | None,
+    weights: numpy.ndarray | None,
+    slopes: numpy.ndarray,
+    dx: numpy.ndarray,
+) -> float: ...
+def hierarchical_softmax_backward(
+    x: numpy.ndarray,
+    labels: numpy.ndarray,
+    parents: numpy.ndarray,
+    slopes: numpy.ndarray,
+    dnodes: numpy.ndarray,
+    dbias: numpy.ndarray | None,
+) -> None: ...
+def hierarchical_softmax_probabilities(
+    x: numpy.ndarray, parents: numpy.ndarray, nodes: numpy.ndarray, bias: numpy.ndarray | None, out: numpy.ndarray
+) -> None: ...
 def isa() -> str:
     """
     The instruction-set level in use.

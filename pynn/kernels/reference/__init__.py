@@ -12,6 +12,11 @@ from .affine import affine_backward, affine_forward
 from .batchnorm import batchnorm_backward, batchnorm_forward, batchnorm_inference
 from .data import gather
 from .dropout import dropout
+from .hierarchical import (
+    hierarchical_softmax,
+    hierarchical_softmax_backward,
+    hierarchical_softmax_probabilities,
+)
 from .loss import softmax, softmax_cross_entropy
 from .optimizer import (
     adagrad_step,
@@ -36,6 +41,9 @@ __all__ = [
     "batchnorm_inference",
     "dropout",
     "gather",
+    "hierarchical_softmax",
+    "hierarchical_softmax_backward",
+    "hierarchical_softmax_probabilities",
     "momentum_step",
     "nesterov_step",
     "penalty",

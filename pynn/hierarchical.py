@@ -1,0 +1,181 @@
+"""Hierarchical softmax, for very many classes: an output layer that owns a tree, and the loss that walks it.
+
+A pair: a loss has no parameters and a layer sees no targets. The layer hands its inputs on as the model's outputs;
+its loss, which is the model's own where it is the last layer, reads only the nodes on the targets' paths.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import kernels, trees
+from .data import check_count
+from .layers.base import Array, Layer, Shape
+from .losses import Loss, SoftmaxCrossEntropy
+
+CHUNK = 1 << 22  # probabilities that a prediction holds at a time
+
+
+class Listed(list[Any]):
+    """A list that shows itself in one line, however long it is."""
+
+    def __repr__(self) -> str:
+        return super().__repr__() if len(self) <= 8 else f"[{self[0]!r}, ... {len(self)} in all]"
+
+
+class HierarchicalSoftmax(Layer):
+    """The last layer of a classifier with very many classes: a binary tree whose leaves are the classes.
+
+    p(class | x) = Π over the nodes on its path of σ(±(x · node + bias)), + for code 1 and - for code 0: a training step
+    costs O(D log C) a sample, not the O(D C) of `Affine(C)` and softmax_cross_entropy.
+
+    >>> model = pynn.Sequential(pynn.Affine(128), pynn.ReLU(), pynn.HierarchicalSoftmax(50_000, counts=counts))
+    >>> model.fit(x, y)                   # y (N,): labels 0..C-1; the loss is the layer's own, `layer.loss`
+    >>> model.predict(x), model.predict_proba(x)
+
+    classes: C, at least 2. The tree is balanced by default (depth ⌈log2 C⌉); counts (C,), how often each class occurs,
+    make it Huffman's, with frequent classes near the root; tree gives one: nested pairs of labels, ((0, 2), 1), or a
+    text of 0s and 1s for each class, ["00", "1", "01"]. use_bias: whether nodes have biases (default True).
+    x (N, D); outputs (N, D) are x again: the features that the loss reads. Parameters: nodes (C-1, D), bias (C-1,),
+    zero at first, where the loss is ln 2 times the mean depth.
+
+    What still costs O(C): `predict` and `predict_proba`, which go down the whole tree (evaluation reports an accuracy,
+    training does not), and the optimizer's step over the flat vector, the same as with a flat softmax.
+    Raises ValueError for a tree or counts that do not fit, and when `backward` gets another loss's gradient.
+    Source: Morin & Bengio 2005; Mikolov et al. 2013.
+    """
+
+    nodes: Array
+    dnodes: Array
+    bias: Array | None = None
+    dbias: Array | None = None
+
+    def __init__(
+        self,
+        classes: int,
+        *,
+        counts: ArrayLike | None = None,
+        tree: Any = None,
+        use_bias: bool = True,
+    ) -> None:
+        check_count("HierarchicalSoftmax: classes", classes, 2)
+        if not isinstance(use_bias, bool):
+            raise TypeError(f"HierarchicalSoftmax: use_bias is {use_bias!r}, expected True or False")
+        if counts is not None and tree is not None:
+            raise ValueError("HierarchicalSoftmax: counts and tree both say what the tree is; give one of them")
+        self.classes = int(classes)
+        self.use_bias = use_bias
+        self.counts = None if counts is None else _counts(counts, self.classes)
+        self.tree = None if tree is None else _codes(tree, self.classes)
+        self.loss = HierarchicalCrossEntropy()
+        self.loss.layer = self
+        self.training = False
+
+    def build(self, input_shape: Shape) -> Shape:
+        if len(input_shape) != 1:
+            raise ValueError(f"expected vectors (D,), got inputs of shape {input_shape}; put Flatten() before it")
+        self.add_parameter("nodes", (self.classes - 1, input_shape[0]))
+        if self.use_bias:
+            self.add_parameter("bias", (self.classes - 1,), penalized=False)
+        if self.counts is not None:
+            self.parents = trees.huffman(self.counts)
+        elif self.tree is not None:
+            self.parents = trees.from_codes(self.tree)
+        else:
+            self.parents = trees.balanced(self.classes)
+        self.depth = int(trees.depths(self.parents).max())
+        return input_shape
+
+    def forward(self, x: Array, training: bool) -> Array:
+        self.training = training
+        return x
+
+    def backward(self, dy: Array) -> Array:
+        x, labels, slopes = self.loss.walked(dy)
+        kernels.hierarchical_softmax_backward(x, labels, self.parents, slopes, self.dnodes, self.dbias)
+        return dy
+
+
+class HierarchicalCrossEntropy(Loss):
+    """Mean of -log p(label) by the tree of a `HierarchicalSoftmax` layer, which makes it: `layer.loss`.
+
+    outputs (N, D): the features that the layer hands on; targets (N,): labels 0..C-1; weights (N,), at least 0, or
+    None: Σ w·loss/N. -log p = Σ over the path of log(1 + e^∓z), z = x · node + bias: stable for any finite z.
+    The gradient is for the layer as it is: to scale a loss, give weights.
+    """
+
+    layer: HierarchicalSoftmax | None = None
+    _walked: tuple[Array, Array, Array] | None = None
+
+    def _layer(self) -> HierarchicalSoftmax:
+        if self.layer is None:
+            raise ValueError(
+                "this HierarchicalCrossEntropy has no tree: end the model with HierarchicalSoftmax(classes) and leave "
+                "`loss` out, or pass that layer's own, layer.loss"
+            )
+        return self.layer
+
+    def forward(self, outputs: Array, targets: Array, weights: Array | None = None) -> float:
+        layer = self._layer()
+        if type(targets) is not np.ndarray or targets.dtype != np.int64 or not targets.flags.c_contiguous:
+            targets = self.targets(targets, outputs.shape[1:])
+        if weights is not None:
+            weights = np.ascontiguousarray(weights, outputs.dtype)
+        slopes = layer.buffer("slopes", (len(outputs), layer.depth))
+        self._walked = outputs, targets, slopes
+        return kernels.hierarchical_softmax(
+            outputs, targets, layer.parents, layer.nodes, layer.bias, weights, slopes, self._gradient_like(outputs)
+        )
+
+    def walked(self, dy: Array) -> tuple[Array, Array, Array]:
+        """Outputs, labels and slopes of the last `forward`, whose gradient dy must be."""
+        if self._walked is None or dy is not self._gradient:
+            raise ValueError(
+                "HierarchicalSoftmax got a gradient that is not its own loss's: leave `loss` out, or pass layer.loss; "
+                "to scale the loss, give its forward weights"
+            )
+        return self._walked
+
+    def targets(self, y: Array, output_shape: tuple[int, ...]) -> Array:
+        return SoftmaxCrossEntropy().targets(y, (self._layer().classes,))
+
+    def predict(self, outputs: Array) -> Array:
+        """The most probable class of each sample (N,); the lower label where two are alike."""
+        labels = np.empty(len(outputs), np.int64)
+        rows = max(1, CHUNK // self._layer().classes)
+        for start in range(0, len(outputs), rows):
+            labels[start : start + rows] = self.probabilities(outputs[start : start + rows]).argmax(axis=1)
+        return labels
+
+    def correct(self, outputs: Array, targets: Array) -> int | None:
+        if self._layer().training:  # it would cost more than the step
+            return None
+        return int(np.count_nonzero(self.predict(outputs) == targets))
+
+    def probabilities(self, outputs: Array) -> Array:
+        layer = self._layer()
+        out = np.empty((len(outputs), layer.classes), outputs.dtype)
+        kernels.hierarchical_softmax_probabilities(outputs, layer.parents, layer.nodes, layer.bias, out)
+        return out
+
+
+def _counts(counts: ArrayLike, classes: int) -> list[float]:
+    array = np.asarray(counts)
+    if array.shape != (classes,):
+        raise ValueError(f"HierarchicalSoftmax: counts has shape {array.shape}, expected ({classes},), one a class")
+    if array.dtype.kind not in "fiub" or not (array >= 0).all() or not np.isfinite(array).all():
+        raise ValueError(f"HierarchicalSoftmax: counts are {counts!r}, expected finite numbers of at least 0")
+    return Listed(array.tolist())
+
+
+def _codes(tree: Any, classes: int) -> list[str]:
+    if not isinstance(tree, (list, tuple)):
+        raise TypeError(f"HierarchicalSoftmax: tree is {tree!r}, expected nested pairs of labels or a list of codes")
+    codes = list(tree) if all(isinstance(code, str) for code in tree) else trees.codes_of_pairs(tree, classes)
+    if len(codes) != classes:
+        raise ValueError(f"HierarchicalSoftmax: tree has {len(codes)} codes, expected {classes}, one a class")
+    trees.from_codes(codes)
+    return Listed(codes)

@@ -1,0 +1,147 @@
+"""Hierarchical softmax: a class is a path of binary decisions down a tree.
+
+A tree of M nodes has C = M + 1 classes. parents (2M+1,): int64, 2·node + code; of class c at c, of node i at C+i, the
+root being node 0 (its own entry is not read). A node stands before those under it. The decision at a node is code 1
+with the probability σ(x · node + bias).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..checks import Floats, checked
+
+Integers = NDArray[np.int64]
+
+
+def _check_tree(where: str, parents: Integers, nodes: int) -> None:
+    if len(parents) != 2 * nodes + 1:
+        raise ValueError(
+            f"{where}: parents has shape {parents.shape}, expected ({2 * nodes + 1},): {nodes + 1} classes "
+            f"and {nodes} nodes"
+        )
+
+
+def _check_parents(where: str, places: Integers, found: Integers, limits: Integers) -> None:
+    """Each parent that was found must be a node before its child; limits: how many nodes there are before it."""
+    wrong = (found < 0) | (found >= 2 * limits)
+    if wrong.any():
+        first = int(np.argmax(wrong))
+        raise ValueError(
+            f"{where}: parents[{places[first]}] is {found[first]}, expected 0..{2 * limits[first] - 1} "
+            "(2 node + code, of a node before it)"
+        )
+
+
+def _steps(where: str, labels: Integers, parents: Integers, nodes: int, columns: int) -> tuple[Integers, Integers]:
+    """The steps from each label up to the root (N, columns), then -1; and (sample, column) of each step (2, steps)."""
+    _check_tree(where, parents, nodes)
+    classes = nodes + 1
+    outside = (labels < 0) | (labels >= classes)
+    if outside.any():
+        first = int(np.argmax(outside))
+        raise ValueError(f"{where}: labels[{first}] is {labels[first]}, expected 0..{classes - 1} ({classes} classes)")
+    steps = np.full((len(labels), columns), -1)
+    walking, place, limit = np.arange(len(labels)), labels, np.full(len(labels), nodes)
+    for column in range(columns + 1):
+        walking, place, limit = walking[limit > 0], place[limit > 0], limit[limit > 0]
+        if not walking.size:
+            break
+        found = parents[place]
+        _check_parents(where, place, found, limit)
+        if column == columns:
+            raise ValueError(f"{where}: slopes has {columns} columns, too few for the path of labels[{walking[0]}]")
+        steps[walking, column] = found
+        limit = found >> 1
+        place = classes + limit
+    return steps, np.argwhere(steps >= 0).T
+
+
+@checked(
+    x="N D",
+    labels="int64 N",
+    parents="int64 P",
+    nodes="M D",
+    bias="optional M",
+    weights="optional N",
+    slopes="out N B",
+    dx="out N D",
+)
+def hierarchical_softmax(
+    x: Floats,
+    labels: Integers,
+    parents: Integers,
+    nodes: Floats,
+    bias: Floats | None,
+    weights: Floats | None,
+    slopes: Floats,
+    dx: Floats,
+) -> float:
+    """Mean over N of -w·log p(label), p the product of the decisions on the label's path; its gradient goes to dx.
+
+    bias (M,), weights w (N,): may be None (0 and 1). slopes (N, B): the gradients of the decisions' scores, from the
+    label up to the root, then 0; B at least the longest path. N must be at least 1.
+    """
+    where = "hierarchical_softmax"
+    if len(x) < 1:
+        raise ValueError(f"{where}: x has shape {x.shape}, expected at least one row")
+    steps, (sample, place) = _steps(where, labels, parents, len(nodes), slopes.shape[1])
+    node, code = steps[sample, place] >> 1, steps[sample, place] & 1
+    scores = (x[sample] * nodes[node]).sum(axis=1)
+    if bias is not None:
+        scores += bias[node]
+    share = np.ones(len(sample), x.dtype) if weights is None else weights[sample]
+    wrong = np.where(code == 1, -scores, scores)  # large where the decision is wrong
+    small = np.exp(-np.abs(wrong))
+    losses = np.maximum(wrong, 0) + np.log1p(small)
+    slope = np.where(wrong < 0, small, 1) / (1 + small) * share / len(x)
+    slope[code == 1] *= -1
+    slopes.fill(0)
+    slopes[sample, place] = slope
+    dx.fill(0)
+    np.add.at(dx, sample, slope[:, None] * nodes[node])
+    return float((losses * share).sum(dtype=np.float64)) / len(x)
+
+
+@checked(x="N D", labels="int64 N", parents="int64 P", slopes="N B", dnodes="out M D", dbias="optional out M")
+def hierarchical_softmax_backward(
+    x: Floats, labels: Integers, parents: Integers, slopes: Floats, dnodes: Floats, dbias: Floats | None
+) -> None:
+    """Gradients of the nodes from the slopes (N, B) of `hierarchical_softmax`; 0 where no path goes.
+
+    dnodes (M, D) = Σ slope · x over the steps at the node; dbias (M,) = Σ slope, may be None.
+    """
+    steps, (sample, place) = _steps("hierarchical_softmax_backward", labels, parents, len(dnodes), slopes.shape[1])
+    node, slope = steps[sample, place] >> 1, slopes[sample, place]
+    dnodes.fill(0)
+    np.add.at(dnodes, node, slope[:, None] * x[sample])
+    if dbias is not None:
+        dbias.fill(0)
+        np.add.at(dbias, node, slope)
+
+
+@checked(x="N D", parents="int64 P", nodes="M D", bias="optional M", out="out N C")
+def hierarchical_softmax_probabilities(
+    x: Floats, parents: Integers, nodes: Floats, bias: Floats | None, out: Floats
+) -> None:
+    """out (N, C): the probability of every class, by the whole tree. bias (M,) may be None."""
+    where, inner = "hierarchical_softmax_probabilities", len(nodes)
+    classes = inner + 1
+    _check_tree(where, parents, inner)
+    if out.shape[1] != classes:
+        raise ValueError(f"{where}: out has {out.shape[1]} columns, expected {classes}, one for each class")
+    if not inner:
+        out.fill(1)
+        return
+    places = np.delete(np.arange(2 * inner + 1), classes)
+    _check_parents(where, places, parents[places], np.where(places < classes, inner, places - classes))
+    scores = x @ nodes.T
+    if bias is not None:
+        scores += bias
+    small = np.exp(-np.abs(scores))
+    sides = np.stack([np.where(scores < 0, 1, small), np.where(scores < 0, small, 1)], axis=2) / (1 + small)[..., None]
+    reached = sides.reshape(len(x), 2 * inner)
+    for node in range(1, inner):  # from the root down: a node's probability is there before it is needed
+        reached[:, 2 * node : 2 * node + 2] *= reached[:, parents[classes + node], None]
+    out[...] = reached[:, parents[:classes]]
