@@ -11,8 +11,21 @@ from .history import History
 from .info import info
 from .initializers import Constant, Glorot, He, LeCun, Normal, Zeros
 from .kernels import get_num_threads, set_num_threads, use_backend
-from .layers import ELU, Activation, Affine, BatchNorm, Dropout, Flatten, Layer, LeakyReLU, ReLU, Sigmoid, Tanh
-from .losses import Loss, SoftmaxCrossEntropy
+from .layers import (
+    ELU,
+    Activation,
+    Affine,
+    BatchNorm,
+    Dropout,
+    Flatten,
+    Layer,
+    LeakyReLU,
+    ReLU,
+    Sigmoid,
+    Tanh,
+    Transitions,
+)
+from .losses import Decoder, Loss, SoftmaxCrossEntropy, StructuredHinge, ViterbiChain
 from .optimizers import SGD, AdaGrad, Adam, Momentum, Nesterov, Optimizer, RMSProp
 from .regularizers import L1, L2
 from .sequential import Sequential
@@ -31,6 +44,7 @@ __all__ = [
     "Affine",
     "BatchNorm",
     "Constant",
+    "Decoder",
     "Dropout",
     "Flatten",
     "Glorot",
@@ -51,7 +65,10 @@ __all__ = [
     "Sequential",
     "Sigmoid",
     "SoftmaxCrossEntropy",
+    "StructuredHinge",
     "Tanh",
+    "Transitions",
+    "ViterbiChain",
     "Zeros",
     "batches",
     "datasets",

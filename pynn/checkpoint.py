@@ -18,15 +18,15 @@ from . import describe, layers, losses
 from .hierarchical import HierarchicalCrossEntropy, HierarchicalSoftmax
 from .initializers import INITIALIZERS, Constant, Initializer
 from .layers.base import Layer
-from .losses import LOSSES, Loss
+from .losses import LOSSES, Decoder, Loss, StructuredHinge, ViterbiChain
 from .sequential import Sequential
 
 FORMAT = 1
-BASES = (Layer, Initializer, Loss)  # what a description may hold
+BASES = (Layer, Initializer, Loss, Decoder)  # what a description may hold
 KINDS: dict[str, type] = {
     **{name: getattr(layers, name) for name in layers.__all__},
     **{kind.__name__: kind for kind in (Sequential, Constant, *INITIALIZERS.values(), *LOSSES.values())},
-    **{kind.__name__: kind for kind in (HierarchicalSoftmax, HierarchicalCrossEntropy)},
+    **{kind.__name__: kind for kind in (HierarchicalSoftmax, HierarchicalCrossEntropy, StructuredHinge, ViterbiChain)},
 }
 
 

@@ -9,6 +9,7 @@ from .batchnorm import BatchNorm
 from .chain import Chain
 from .dropout import Dropout
 from .flatten import Flatten
+from .transitions import Transitions
 
 __all__ = [
     "ELU",
@@ -23,4 +24,5 @@ __all__ = [
     "ReLU",
     "Sigmoid",
     "Tanh",
+    "Transitions",
 ]

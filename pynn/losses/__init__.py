@@ -5,8 +5,9 @@ from __future__ import annotations
 from ..describe import resolve
 from .base import Loss
 from .softmax import SoftmaxCrossEntropy
+from .structured import Decoder, StructuredHinge, ViterbiChain
 
-__all__ = ["LOSSES", "Loss", "SoftmaxCrossEntropy", "loss"]
+__all__ = ["LOSSES", "Decoder", "Loss", "SoftmaxCrossEntropy", "StructuredHinge", "ViterbiChain", "loss"]
 
 LOSSES: dict[str, type[Loss]] = {"softmax_cross_entropy": SoftmaxCrossEntropy}
 

@@ -1,0 +1,47 @@
+"""Transitions: what turns scores of labels into the scores of a chain."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .base import Array, Layer, Shape
+
+
+class Transitions(Layer):
+    """x (N, T, labels), a score for each label at each of T positions, becomes y (N, T + labels, labels).
+
+    The rows that are added are one trained matrix `weight` (labels, labels), the same for all samples: the score of
+    going from one label (row) to the next (column); zero at first. So `StructuredHinge(ViterbiChain())` finds emissions
+    and transitions in the outputs. x (N, T·labels), as an `Affine` gives it, is read as (N, T, labels).
+    labels: K, at least 1. Raises ValueError for inputs that are not K scores a position.
+    """
+
+    weight: Array
+    dweight: Array
+
+    def __init__(self, labels: int) -> None:
+        if isinstance(labels, bool) or not isinstance(labels, (int, np.integer)) or labels < 1:
+            raise ValueError(f"Transitions: labels is {labels!r}, expected an integer of at least 1")
+        self.labels = int(labels)
+
+    def build(self, input_shape: Shape) -> Shape:
+        k = self.labels
+        size = input_shape[0] if len(input_shape) == 1 else 0
+        if not (len(input_shape) == 2 and input_shape[1] == k) and (size == 0 or size % k):
+            raise ValueError(f"expected scores (T, {k}) or (T·{k},), got inputs of shape {input_shape}")
+        self.add_parameter("weight", (k, k))
+        self._length = size // k if size else input_shape[0]
+        return (self._length + k, k)
+
+    def forward(self, x: Array, training: bool) -> Array:
+        self._shape = x.shape
+        y = self.buffer("y", (len(x), *self.output_shape))
+        y[:, : self._length] = x.reshape(len(x), self._length, self.labels)
+        y[:, self._length :] = self.weight
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        np.sum(dy[:, self._length :], axis=0, out=self.dweight)
+        dx = self.buffer("dx", self._shape)
+        dx.reshape(len(dy), self._length, self.labels)[...] = dy[:, : self._length]
+        return dx

@@ -1,0 +1,165 @@
+"""Structured hinge: targets that are made of parts which depend on each other, like the labels of a sequence."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..describe import constructor_text, expect_instance
+from .base import Array, Loss
+
+
+class Decoder:
+    """Base: finds the best structure. The score of a structure is linear in the outputs: Σ features(structure)·outputs.
+
+    An own decoder overrides `decode` and `features`, and `targets` where structures are more than arrays (N, ...) of
+    integers. This one chooses a subset of K items that holds exactly `size` of them, against Δ = how many are wrong:
+
+    >>> class Subset(pynn.Decoder):
+    ...     def __init__(self, size):
+    ...         self.size = size
+    ...     def decode(self, outputs, targets=None):            # outputs (N, K), targets (N, K) of 0 and 1
+    ...         gain = outputs if targets is None else outputs + 1 - 2 * targets
+    ...         best = np.zeros(outputs.shape, np.int64)
+    ...         np.put_along_axis(best, gain.argsort(axis=1)[:, -self.size:], 1, axis=1)
+    ...         start = 0 if targets is None else targets.sum(axis=1)
+    ...         return best, start + (gain * best).sum(axis=1)
+    ...     def features(self, structures, outputs):
+    ...         return structures
+    """
+
+    def decode(self, outputs: Array, targets: Array | None = None) -> tuple[Array, Array]:
+        """The structures (N, ...) that maximize Δ(target, structure) + score, and that maximum (N,).
+
+        Without targets: those of the highest score, and that score. Δ is at least 0, and 0 for the target itself.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no decode(outputs, targets)")
+
+    def features(self, structures: Array, outputs: Array) -> Array:
+        """The gradient of the structures' scores with respect to the outputs, of the shape of the outputs."""
+        raise NotImplementedError(f"{type(self).__name__} has no features(structures, outputs)")
+
+    def targets(self, y: Array, output_shape: tuple[int, ...]) -> Array:
+        """y checked and in the form that `decode` reads, for outputs of this shape (without the batch axis)."""
+        y = np.asarray(y)
+        if y.dtype.kind not in "iub":
+            raise TypeError(f"y has dtype {y.dtype}, expected structures of integers")
+        return y
+
+    def __repr__(self) -> str:
+        return constructor_text(self)
+
+
+class StructuredHinge(Loss):
+    """Mean of max(0, max_ŷ [Δ(y, ŷ) + score(ŷ)] - score(y)) over the samples: the margin grows with how wrong ŷ is.
+
+    decoder: a `Decoder`, ready-made (`ViterbiChain`) or an own one. It finds ŷ; the gradient is
+    (features(ŷ) - features(y))/N, a subgradient where several ŷ are alike. weights (N,), at least 0: Σ w·loss/N.
+    Predictions are the structures of the highest score; accuracy counts those that are right as a whole, which decodes
+    once more. The loss is at least Δ(y, prediction).
+
+    >>> model = pynn.Sequential(pynn.Flatten(), pynn.Affine(5 * 3), pynn.Transitions(3))       # 5 positions, 3 labels
+    >>> model.fit(x, y, loss=pynn.StructuredHinge(pynn.ViterbiChain()))                        # y (N, 5)
+
+    Raises ValueError for what a decoder returns in another shape than documented.
+    Source: Taskar et al. 2003; Tsochantaridis et al. 2005 (margin rescaling).
+    """
+
+    def __init__(self, decoder: Decoder) -> None:
+        expect_instance(decoder, Decoder, "decoder")
+        self.decoder = decoder
+
+    def forward(self, outputs: Array, targets: Array, weights: Array | None = None) -> float:
+        n, targets = len(outputs), self.decoder.targets(targets, outputs.shape[1:])
+        best, value = self.decoder.decode(outputs, targets)
+        value = np.asarray(value)
+        if value.shape != (n,):
+            raise ValueError(f"{self.decoder!r}.decode returned values of shape {value.shape}, expected ({n},)")
+        score = (self._features(targets, outputs) * outputs).reshape(n, -1).sum(axis=1, dtype=np.float64)
+        losses = value - score
+        share = np.full(n, 1 / n) if weights is None else np.asarray(weights, np.float64) / n
+        if share.shape != (n,):
+            raise ValueError(f"weights has shape {share.shape}, expected ({n},)")
+        lost = losses > 0  # not so where the target itself is best, or a decoder misses the best
+        gradient = self._gradient_like(outputs)
+        np.subtract(self._features(best, outputs), self._features(targets, outputs), out=gradient, casting="unsafe")
+        gradient *= (share * lost).astype(outputs.dtype).reshape(n, *[1] * (outputs.ndim - 1))
+        return float((losses * share)[lost].sum())
+
+    def _features(self, structures: Array, outputs: Array) -> Array:
+        features = np.asarray(self.decoder.features(structures, outputs))
+        if features.shape != outputs.shape:
+            raise ValueError(
+                f"{self.decoder!r}.features returned shape {features.shape}, "
+                f"expected that of the outputs, {outputs.shape}"
+            )
+        return features
+
+    def targets(self, y: Array, output_shape: tuple[int, ...]) -> Array:
+        return self.decoder.targets(y, output_shape)
+
+    def predict(self, outputs: Array) -> Array:
+        """The structures of the highest score (N, ...)."""
+        return self.decoder.decode(outputs)[0]
+
+    def correct(self, outputs: Array, targets: Array) -> int:
+        same = self.predict(outputs) == targets
+        return int(np.count_nonzero(same.reshape(len(same), -1).all(axis=1)))
+
+
+class ViterbiChain(Decoder):
+    """Sequences of T labels out of K in which each label depends on the one before; exact, by Viterbi's algorithm.
+
+    outputs (N, T+K, K), as the layer `Transitions` gives them: emissions e (N, T, K) and under them transitions
+    a (N, K, K), from row to column. score(y) = Σ_t e[t, y_t] + Σ_t a[y_{t-1}, y_t]. targets (N, T): labels 0..K-1.
+    Δ = how many positions are wrong (Hamming). Costs O(T·K²) a sample. Lower labels win where scores are alike.
+    """
+
+    def decode(self, outputs: Array, targets: Array | None = None) -> tuple[Array, Array]:
+        emissions, transitions = self._parts(outputs)
+        n, length, labels = emissions.shape
+        each = np.arange(n)
+        if targets is not None:
+            emissions = emissions + 1  # one for every position that is wrong
+            emissions[each[:, None], np.arange(length), targets] -= 1
+        came_from = np.empty((n, length, labels), np.intp)
+        best = emissions[:, 0]
+        for t in range(1, length):
+            candidates = best[:, :, None] + transitions
+            came_from[:, t] = candidates.argmax(axis=1)
+            best = np.take_along_axis(candidates, came_from[:, None, t], axis=1)[:, 0] + emissions[:, t]
+        path = np.empty((n, length), np.int64)
+        path[:, -1] = best.argmax(axis=1)
+        for t in range(length - 1, 0, -1):
+            path[:, t - 1] = came_from[each, t, path[:, t]]
+        return path, best.max(axis=1)
+
+    def features(self, structures: Array, outputs: Array) -> Array:
+        n, length = structures.shape
+        counts = np.zeros(outputs.shape, outputs.dtype)
+        each = np.arange(n)[:, None]
+        counts[each, np.arange(length), structures] = 1
+        np.add.at(counts, (each, length + structures[:, :-1], structures[:, 1:]), 1)
+        return counts
+
+    def targets(self, y: Array, output_shape: tuple[int, ...]) -> Array:
+        length, labels = self._sizes(output_shape)
+        y = super().targets(y, output_shape)
+        if y.shape[1:] != (length,):
+            raise ValueError(f"y has shape {y.shape}, expected labels of shape (N, {length})")
+        outside = (y < 0) | (y >= labels)
+        if outside.any():
+            n, t = np.argwhere(outside)[0]
+            raise ValueError(f"y[{n}, {t}] is {y[n, t]}, expected a label of 0..{labels - 1}")
+        return np.ascontiguousarray(y, np.int64)
+
+    def _sizes(self, output_shape: tuple[int, ...]) -> tuple[int, int]:
+        if len(output_shape) != 2 or output_shape[0] <= output_shape[1]:
+            raise ValueError(
+                f"ViterbiChain: outputs have shape (N, {', '.join(map(str, output_shape))}), expected (N, T+K, K); "
+                "end the model with Transitions(K)"
+            )
+        return output_shape[0] - output_shape[1], output_shape[1]
+
+    def _parts(self, outputs: Array) -> tuple[Array, Array]:
+        length, _ = self._sizes(outputs.shape[1:])
+        return outputs[:, :length], outputs[:, length:]
