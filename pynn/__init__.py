@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import datasets, initializers, kernels, losses, optimizers, regularizers
+from .binner import Binner
 from .data import batches
 from .hierarchical import HierarchicalCrossEntropy, HierarchicalSoftmax
 from .history import History
@@ -43,6 +44,7 @@ __all__ = [
     "Adam",
     "Affine",
     "BatchNorm",
+    "Binner",
     "Constant",
     "Decoder",
     "Dropout",
