@@ -10,7 +10,7 @@ from .data import batches
 from .hierarchical import HierarchicalCrossEntropy, HierarchicalSoftmax
 from .history import History
 from .info import info
-from .initializers import Constant, Glorot, He, LeCun, Normal, Zeros
+from .initializers import Constant, Glorot, He, LeCun, Normal, Uniform, Zeros
 from .kernels import get_num_threads, set_num_threads, use_backend
 from .layers import (
     ELU,
@@ -70,6 +70,7 @@ __all__ = [
     "StructuredHinge",
     "Tanh",
     "Transitions",
+    "Uniform",
     "ViterbiChain",
     "Zeros",
     "batches",

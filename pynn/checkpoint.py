@@ -9,25 +9,29 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import describe, layers, losses
-from .hierarchical import HierarchicalCrossEntropy, HierarchicalSoftmax
-from .initializers import INITIALIZERS, Constant, Initializer
+from . import describe, hierarchical, initializers, layers, losses
+from .initializers import Initializer
 from .layers.base import Layer
-from .losses import LOSSES, Decoder, Loss, StructuredHinge, ViterbiChain
+from .losses import Decoder, Loss
 from .sequential import Sequential
 
 FORMAT = 1
 BASES = (Layer, Initializer, Loss, Decoder)  # what a description may hold
-KINDS: dict[str, type] = {
-    **{name: getattr(layers, name) for name in layers.__all__},
-    **{kind.__name__: kind for kind in (Sequential, Constant, *INITIALIZERS.values(), *LOSSES.values())},
-    **{kind.__name__: kind for kind in (HierarchicalSoftmax, HierarchicalCrossEntropy, StructuredHinge, ViterbiChain)},
-}
+
+
+def _kinds(*modules: ModuleType) -> dict[str, type]:
+    """The classes in these modules that a description may hold, by name."""
+    things = [thing for module in modules for thing in vars(module).values()]
+    return {thing.__name__: thing for thing in things if isinstance(thing, type) and issubclass(thing, BASES)}
+
+
+KINDS = {**_kinds(layers, initializers, losses, hierarchical), "Sequential": Sequential}
 
 
 def save(model: Sequential, path: str | os.PathLike[str]) -> None:

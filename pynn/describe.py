@@ -5,7 +5,7 @@ Rests on one convention: every constructor keeps its arguments in attributes of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -25,7 +25,7 @@ def expect_instance(thing: object, base: type, what: str) -> None:
         raise TypeError(f"{what} is {thing!r}, expected a pynn {base.__name__}{hint}")
 
 
-def resolve(choice: str | T, registry: Mapping[str, type[T]], base: type[T], what: str) -> T:
+def resolve(choice: str | T, registry: Mapping[str, Callable[..., T]], base: type[T], what: str) -> T:
     """The object itself, or one made with defaults from its name."""
     if isinstance(choice, str):
         if choice.lower() in registry:

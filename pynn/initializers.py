@@ -1,18 +1,30 @@
-"""Initializers: the first values of weights. Each is a function of (shape, random generator); knows no layers.
+"""Initializers: first values of weights and biases. Each is a function of (shape, random generator); knows no layers.
 
 Shapes are (in, out) for affine weights and (height, width, in, out) for kernels of convolutions: fan-in is the product
-of all but the last axis.
+of all but the last axis, fan-out that of all but the last but one. A layer takes an object or a name:
+
+| name | object | variance of a weight |
+|---|---|---|
+| zeros | Zeros() | 0: for biases |
+| constant | Constant(value=0.01) | 0: for biases |
+| normal | Normal(std=0.01) | std²: "small random" |
+| uniform | Uniform(limit=0.05) | limit²/3 |
+| lecun, lecun_uniform | LeCun(uniform=False) | 1/fan-in: before a linear unit or SELU |
+| glorot, glorot_uniform | Glorot(uniform=False) | 2/(fan-in + fan-out): before sigmoid and tanh |
+| he, he_uniform | He(uniform=False) | 2/fan-in: before the ReLU family |
 """
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .describe import resolve
+from .describe import is_number, resolve
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -30,11 +42,21 @@ class Initializer:
 
         return constructor_text(self)
 
+    def _expect_size(self, name: str, value: object) -> None:
+        if isinstance(value, bool) or not is_number(value) or value < 0:  # type: ignore[operator]
+            raise ValueError(f"{type(self).__name__}: {name} is {value!r}, expected a finite number of at least 0")
+
 
 class Constant(Initializer):
-    """Every number is `value`."""
+    """Every number is `value` (default 0.01). For biases: equal weights never become different from each other.
 
-    def __init__(self, value: float) -> None:
+    A small positive bias lets every ReLU pass a gradient from the first step on; whether that helps is not settled
+    (CS231n notes, "Neural Networks Part 2"), so biases start at 0 unless asked. Raises ValueError for no finite number.
+    """
+
+    def __init__(self, value: float = 0.01) -> None:
+        if not is_number(value):
+            raise ValueError(f"Constant: value is {value!r}, expected a finite number")
         self.value = value
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
@@ -49,13 +71,33 @@ class Zeros(Initializer):
 
 
 class Normal(Initializer):
-    """Normal numbers of mean 0 and standard deviation `std` (default 0.01, "small random")."""
+    """Normal numbers of mean 0 and standard deviation `std` (default 0.01, "small random"); variance std².
+
+    Activations shrink towards 0 from layer to layer in deep networks with a small std, saturate with a large one.
+    Raises ValueError for a negative std.
+    """
 
     def __init__(self, std: float = 0.01) -> None:
+        self._expect_size("std", std)
         self.std = std
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
         return rng.standard_normal(shape) * self.std
+
+
+class Uniform(Initializer):
+    """Numbers spread evenly over -limit..limit (default 0.05); variance limit²/3. ValueError for a negative limit."""
+
+    def __init__(self, limit: float = 0.05) -> None:
+        self._expect_size("limit", limit)
+        self.limit = limit
+
+    def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
+        return _uniform(self.limit, shape, rng)
+
+
+def _uniform(limit: float, shape: Shape, rng: np.random.Generator) -> Array:
+    return (2 * rng.random(shape) - 1) * limit
 
 
 def _fans(shape: Shape) -> tuple[int, int]:
@@ -65,33 +107,65 @@ def _fans(shape: Shape) -> tuple[int, int]:
     return fan_in, math.prod(shape[:-2]) * last or 1
 
 
-class LeCun(Initializer):
-    """Normal, std = √(1/fan_in): keeps the variance through a linear unit ("Xavier 1/√n" in CS231n)."""
+class _Scaled(Initializer):
+    """Base of those whose variance follows from fan-in and fan-out; normal, or uniform over ±√(3·variance)."""
+
+    def __init__(self, uniform: bool = False) -> None:
+        if not isinstance(uniform, bool):
+            raise TypeError(f"{type(self).__name__}: uniform is {uniform!r}, expected True or False")
+        self.uniform = uniform
+
+    def variance(self, fan_in: int, fan_out: int) -> float:
+        raise NotImplementedError
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
-        return rng.standard_normal(shape) * math.sqrt(1 / _fans(shape)[0])
+        variance = self.variance(*_fans(shape))
+        if self.uniform:
+            return _uniform(math.sqrt(3 * variance), shape, rng)
+        return rng.standard_normal(shape) * math.sqrt(variance)
 
 
-class Glorot(Initializer):
-    """Normal, std = √(2/(fan_in + fan_out)), for sigmoid and tanh. Source: Glorot & Bengio 2010."""
+class LeCun(_Scaled):
+    """Variance 1/fan_in: keeps the variance through a linear unit ("Xavier 1/√n" in CS231n).
 
-    def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
-        return rng.standard_normal(shape) * math.sqrt(2 / sum(_fans(shape)))
+    Normal of std √(1/fan_in); uniform=True: over ±√(3/fan_in). Source: LeCun et al. 1998, "Efficient BackProp".
+    """
 
-
-class He(Initializer):
-    """Normal, std = √(2/fan_in), for the ReLU family. Source: He et al. 2015."""
-
-    def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
-        return rng.standard_normal(shape) * math.sqrt(2 / _fans(shape)[0])
+    def variance(self, fan_in: int, fan_out: int) -> float:
+        return 1 / fan_in
 
 
-INITIALIZERS: dict[str, type[Initializer]] = {
+class Glorot(_Scaled):
+    """Variance 2/(fan_in + fan_out), for sigmoid and tanh: between what keeps activations and what keeps gradients.
+
+    Normal of std √(2/(fan_in + fan_out)); uniform=True: over ±√(6/(fan_in + fan_out)). Source: Glorot & Bengio 2010.
+    """
+
+    def variance(self, fan_in: int, fan_out: int) -> float:
+        return 2 / (fan_in + fan_out)
+
+
+class He(_Scaled):
+    """Variance 2/fan_in, for the ReLU family: twice LeCun's, since ReLU takes half of it away.
+
+    Normal of std √(2/fan_in); uniform=True: over ±√(6/fan_in). Source: He et al. 2015.
+    """
+
+    def variance(self, fan_in: int, fan_out: int) -> float:
+        return 2 / fan_in
+
+
+INITIALIZERS: dict[str, Callable[[], Initializer]] = {
     "zeros": Zeros,
+    "constant": Constant,
     "normal": Normal,
+    "uniform": Uniform,
     "lecun": LeCun,
+    "lecun_uniform": functools.partial(LeCun, uniform=True),
     "glorot": Glorot,
+    "glorot_uniform": functools.partial(Glorot, uniform=True),
     "he": He,
+    "he_uniform": functools.partial(He, uniform=True),
 }
 
 

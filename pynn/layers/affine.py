@@ -14,8 +14,9 @@ class Affine(Layer):
     """y (N, units) = x (N, D) · weight (D, units) + bias (units,).
 
     units: number of outputs, at least 1. use_bias: whether there is a bias (default True).
-    initializer: of the weight, an object or a name; by default what suits the activation that follows
-    (He before the ReLU family, Glorot before sigmoid and tanh, LeCun where none follows). bias_initializer: zeros.
+    initializer: of the weight, an object or a name (`help(pynn.initializers)` lists them); by default what suits the
+    activation that follows (He before the ReLU family, Glorot before sigmoid and tanh, LeCun where none follows).
+    bias_initializer: zeros.
     An activation right after it runs inside its kernel.
     Raises ValueError when it is built on inputs that are not vectors.
     """
