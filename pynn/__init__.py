@@ -10,7 +10,7 @@ from .data import batches
 from .hierarchical import HierarchicalCrossEntropy, HierarchicalSoftmax
 from .history import History
 from .info import info
-from .initializers import Constant, Glorot, He, LeCun, Normal, Uniform, Zeros
+from .initializers import Constant, Glorot, He, LeCun, Normal, Orthogonal, RandomWalk, Sparse, Uniform, Zeros
 from .kernels import get_num_threads, set_num_threads, use_backend
 from .layers import (
     ELU,
@@ -62,12 +62,15 @@ __all__ = [
     "Nesterov",
     "Normal",
     "Optimizer",
+    "Orthogonal",
     "RMSProp",
+    "RandomWalk",
     "ReLU",
     "Sequential",
     "Sigmoid",
     "SoftmaxCrossEntropy",
     "StructuredHinge",
+    "Sparse",
     "Tanh",
     "Transitions",
     "Uniform",

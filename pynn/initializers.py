@@ -12,6 +12,9 @@ of all but the last axis, fan-out that of all but the last but one. A layer take
 | lecun, lecun_uniform | LeCun(uniform=False) | 1/fan-in: before a linear unit or SELU |
 | glorot, glorot_uniform | Glorot(uniform=False) | 2/(fan-in + fan-out): before sigmoid and tanh |
 | he, he_uniform | He(uniform=False) | 2/fan-in: before the ReLU family |
+| sparse | Sparse(connections=10, std=None) | std² for `connections` weights a unit, the others are 0 |
+| orthogonal | Orthogonal(gain=1) | gain²/max(fan-in, out) |
+| random_walk | RandomWalk(activation="relu") | g²/fan-in, g from the paper: for very deep networks |
 """
 
 from __future__ import annotations
@@ -155,6 +158,75 @@ class He(_Scaled):
         return 2 / fan_in
 
 
+class Sparse(Initializer):
+    """Each unit gets `connections` random inputs with normal weights; its other weights are 0.
+
+    So the size of its input does not grow with the width of the layer before. connections: at least 1 (default 10); a
+    unit with a smaller fan-in has them all. std: of the weights that are not 0; None (default) is √(1/connections),
+    which keeps the variance through a linear unit (√(2/connections) does through ReLU). Source: Martens 2010, with
+    15 connections of std 1; CS231n notes: 10 and a small std. Raises ValueError for other settings.
+    """
+
+    def __init__(self, connections: int = 10, std: float | None = None) -> None:
+        if isinstance(connections, bool) or not isinstance(connections, (int, np.integer)) or connections < 1:
+            raise ValueError(f"Sparse: connections is {connections!r}, expected an integer of at least 1")
+        if std is not None:
+            self._expect_size("std", std)
+        self.connections = int(connections)
+        self.std = std
+
+    def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
+        fan_in = _fans(shape)[0]
+        count = min(self.connections, fan_in)
+        weight = rng.standard_normal(shape).reshape(fan_in, -1) * (count**-0.5 if self.std is None else self.std)
+        connected = np.broadcast_to(np.arange(fan_in)[:, None] < count, weight.shape)
+        return np.where(rng.permuted(connected, axis=0), weight, 0).reshape(shape)
+
+
+class Orthogonal(Initializer):
+    """A random orthogonal matrix (fan-in, out) times `gain`: WᵀW = gain²·I, or WWᵀ = gain²·I where out > fan-in.
+
+    All singular values are `gain`, so a stack of linear layers of one width keeps every length, forwards and
+    backwards. Variance of a weight: gain²/max(fan-in, out). gain: default 1; √2 before ReLU. A convolution's kernel is
+    taken as a matrix (height·width·in, out). Drawn evenly from all such matrices: QR of a normal matrix, with R's
+    diagonal made positive (Mezzadri 2007). Source: Saxe et al. 2013. Raises ValueError for a negative gain.
+    """
+
+    def __init__(self, gain: float = 1.0) -> None:
+        self._expect_size("gain", gain)
+        self.gain = gain
+
+    def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
+        rows = _fans(shape)[0]
+        columns = math.prod(shape) // rows
+        q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
+        q *= np.where(np.diag(r) < 0, -self.gain, self.gain)
+        return (q if rows >= columns else q.T).reshape(shape)
+
+
+class RandomWalk(Initializer):
+    """Normal of variance g²/n, n the fan-in, with the g that makes ln‖gradient‖ a random walk without drift.
+
+    He and LeCun keep the mean of the squared norm, but its logarithm, which is what adds up over layers, then falls by
+    some 1/n a layer: the gradient of a deep narrow network vanishes. g takes that back:
+    activation "relu" (default): g = √2·exp(1.2/(max(n, 6) - 2.4)), the paper's fit to its experiments;
+    "linear": g = exp(1/(2n)). Both → He and LeCun for large n. The activation is that of the layer's inputs as well as
+    of its outputs; n follows from each weight's own shape. What remains is the walk itself: the spread of
+    ln‖gradient‖ grows with √(depth/n), so widen a network that is too deep. For tanh the paper searches g by trial:
+    Normal(g/√n). Source: Sussillo & Abbott 2014. Raises ValueError for another activation.
+    """
+
+    def __init__(self, activation: str = "relu") -> None:
+        if activation not in ("relu", "linear"):
+            raise ValueError(f"RandomWalk: activation is {activation!r}, expected one of relu, linear")
+        self.activation = activation
+
+    def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
+        n = _fans(shape)[0]
+        g = math.sqrt(2) * math.exp(1.2 / (max(n, 6) - 2.4)) if self.activation == "relu" else math.exp(1 / (2 * n))
+        return rng.standard_normal(shape) * (g / math.sqrt(n))
+
+
 INITIALIZERS: dict[str, Callable[[], Initializer]] = {
     "zeros": Zeros,
     "constant": Constant,
@@ -166,6 +238,9 @@ INITIALIZERS: dict[str, Callable[[], Initializer]] = {
     "glorot_uniform": functools.partial(Glorot, uniform=True),
     "he": He,
     "he_uniform": functools.partial(He, uniform=True),
+    "sparse": Sparse,
+    "orthogonal": Orthogonal,
+    "random_walk": RandomWalk,
 }
 
 
