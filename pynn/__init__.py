@@ -32,6 +32,7 @@ from .regularizers import L1, L2
 from .sequential import Sequential
 
 # isort: split
+from .batch_init import data_dependent, lsuv
 from .checkpoint import load
 
 __all__ = [
@@ -77,6 +78,7 @@ __all__ = [
     "ViterbiChain",
     "Zeros",
     "batches",
+    "data_dependent",
     "datasets",
     "get_num_threads",
     "info",
@@ -84,6 +86,7 @@ __all__ = [
     "kernels",
     "load",
     "losses",
+    "lsuv",
     "optimizers",
     "regularizers",
     "set_num_threads",

@@ -15,6 +15,8 @@ of all but the last axis, fan-out that of all but the last but one. A layer take
 | sparse | Sparse(connections=10, std=None) | std² for `connections` weights a unit, the others are 0 |
 | orthogonal | Orthogonal(gain=1) | gain²/max(fan-in, out) |
 | random_walk | RandomWalk(activation="relu") | g²/fan-in, g from the paper: for very deep networks |
+
+Two more look at data and are functions of a model and a batch: `pynn.lsuv` and `pynn.data_dependent`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,223 @@
+"""First weights from a batch of data: `lsuv` and `data_dependent` rescale the weights of a model, layer by layer.
+
+One forward pass does it. It stops at each layer that has a `weight` of two or more axes, measures its outputs before
+the activation (one that is fused into the layer is taken out meanwhile), changes the weight until they are right, and
+goes on with the new outputs. Dropout and other noise are off; batch normalization uses the batch's own statistics.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import data, describe, initializers
+from .initializers import Initializer
+from .layers.activations import IDENTITY, Activation
+from .layers.base import Array, Layer
+from .sequential import Sequential
+
+Adjust = Callable[[Layer, Array, Callable[[], Array]], None]  # of a layer, its weight, what computes its outputs
+
+
+def lsuv(
+    model: Sequential,
+    x: ArrayLike,
+    tolerance: float = 0.1,
+    iterations: int = 10,
+    start: str | Initializer | None = "orthogonal",
+) -> dict[str, float]:
+    """Layer-sequential unit variance: scale each weight so that the layer's outputs over the batch have variance 1.
+
+    From the first layer to the last: draw the weight anew from `start`, then divide it by the standard deviation of the
+    layer's outputs before the activation, taken over samples, positions and units together, until their variance is
+    within `tolerance` of 1. Biases stay as they are.
+
+    model: a Sequential; one that is not built is built on x. x (N, ...): some hundred training samples, preprocessed
+    as in training, N at least 2. tolerance: default 0.1. iterations: scalings a layer at most, default 10 (one is
+    enough where biases are 0). start: an initializer or its name; None keeps the weights that are there.
+    Returns the standard deviation of each layer's outputs by the layer's name.
+
+    Raises ValueError, with the model as it was, for an x that is empty, not finite or does not vary; for weights of 0;
+    for a layer whose outputs do not vary over the batch or whose variance does not come to 1.
+    Source: Mishkin & Matas 2015, "All you need is a good init".
+    """
+    if not describe.is_number(tolerance) or tolerance <= 0:
+        raise ValueError(f"lsuv: tolerance is {tolerance!r}, expected a positive number")
+    data.check_count("lsuv: iterations", iterations, 1)
+    first = None if start is None else initializers.initializer(start)
+
+    def adjust(layer: Layer, weight: Array, outputs: Callable[[], Array]) -> None:
+        if first is not None:
+            values = first.draw(weight.shape, data.generator(model.seed, layer.stream, data.WEIGHTS))
+            if np.shape(values) != weight.shape:
+                raise ValueError(
+                    f"{layer.name}: {first!r} drew values of shape {np.shape(values)}, expected {weight.shape}"
+                )
+            weight[...] = values
+        for scalings in range(iterations + 1):
+            rows = _rows(layer, outputs())
+            if scalings == 0 and _constant(rows).all():
+                raise ValueError(f"{layer.name}: its outputs are the same for all samples of x{_why_constant(weight)}")
+            variance = float(rows.var())
+            if abs(variance - 1) <= tolerance:
+                return
+            if scalings < iterations:
+                weight /= math.sqrt(variance)
+        raise ValueError(
+            f"{layer.name}: the variance of its outputs is {variance:.3g} after {iterations} iterations, expected 1 "
+            f"within {tolerance}; is its bias too large, or does its output not scale with its weight?"
+        )
+
+    return _sweep("lsuv", model, x, adjust)
+
+
+def data_dependent(model: Sequential, x: ArrayLike, mean: float = 0.0) -> dict[str, float]:
+    """Scale each unit's weights and set its bias so that before the activation it has mean `mean` and variance 1.
+
+    From the first layer to the last, with μ and σ of the unit's outputs over the batch (and over positions, for
+    images): weight ← weight/σ, bias ← (bias - μ)/σ + mean. So every unit learns at about the same rate. A layer without
+    a bias is only scaled. The weights keep their directions: they may be drawn ones or trained ones.
+    This is the paper's within-layer step; its second one, which evens out the rates of whole layers, is not done.
+
+    model: a Sequential; one that is not built is built on x. x (N, ...): some hundred training samples, preprocessed
+    as in training, N at least 2. mean: default 0; a small positive one (0.1 in the authors' program) lets a ReLU pass
+    more. Returns the standard deviation of each layer's outputs by the layer's name.
+
+    Raises ValueError, with the model as it was, for an x that is empty, not finite or does not vary; for a unit whose
+    outputs do not vary over the batch, as with weights of 0; for a layer whose outputs do not follow its weight, or
+    whose units share weights (Maxout: use `lsuv`).
+    Source: Krähenbühl et al. 2015, "Data-dependent Initializations of Convolutional Neural Networks".
+    """
+    if not describe.is_number(mean):
+        raise ValueError(f"data_dependent: mean is {mean!r}, expected a finite number")
+
+    def adjust(layer: Layer, weight: Array, outputs: Callable[[], Array]) -> None:
+        bias: Array | None = getattr(layer, "bias", None)
+        for scalings in range(4):  # one is enough but for rounding
+            rows = _rows(layer, outputs())
+            _expect_varying_units(layer, weight, bias, rows)
+            at, std = rows.mean(axis=0), rows.std(axis=0)
+            off = 0.0 if bias is None else np.abs(at - mean).max()
+            if max(off, np.abs(std - 1).max()) <= 1e-3:
+                return
+            if scalings < 3:
+                weight /= std
+                if bias is not None:
+                    bias[...] = (bias - at) / std + mean
+        raise ValueError(
+            f"{layer.name}: the means of its outputs are off by {off:.3g}, their deviations by "
+            f"{np.abs(std - 1).max():.3g}; are the means of x far from 0, or does its output not follow its weight?"
+        )
+
+    return _sweep("data_dependent", model, x, adjust)
+
+
+def _rows(layer: Layer, y: Array) -> Array:
+    """A layer's outputs as float64 (samples and positions, units); ValueError where they are not finite."""
+    rows = np.asarray(y, np.float64).reshape(-1, y.shape[-1] if y.ndim > 1 else 1)
+    if not np.isfinite(rows).all():
+        raise ValueError(f"{layer.name}: its outputs are not finite; scale x, or take smaller weights")
+    return rows
+
+
+def _constant(rows: Array) -> Array:
+    """Which units do not vary but for float32's rounding."""
+    constant: Array = rows.var(axis=0) <= 1e-12 * np.square(rows).mean(axis=0)
+    return constant
+
+
+def _expect_varying_units(layer: Layer, weight: Array, bias: Array | None, rows: Array) -> None:
+    """ValueError unless each unit has a column of the weight and outputs that differ."""
+    units = rows.shape[1]
+    if weight.shape[-1] != units or (bias is not None and bias.shape != (units,)):
+        raise ValueError(
+            f"{layer.name}: its weight {weight.shape} has not one column for each of {units} units; use lsuv"
+        )
+    if (constant := _constant(rows)).any():
+        unit = int(np.argmax(constant))
+        raise ValueError(
+            f"{layer.name}: unit {unit} (of {constant.sum()} such units) is the same for all samples"
+            f"{_why_constant(weight[..., unit])}"
+        )
+
+
+def _why_constant(weight: Array) -> str:
+    return "; are its inputs constant?" if weight.any() else ": its weights are all 0; draw them from an initializer"
+
+
+def _sweep(where: str, model: Sequential, x: ArrayLike, adjust: Adjust) -> dict[str, float]:
+    """Run x through the model with a stop at each layer that has a weight; all as it was when that fails."""
+    describe.expect_instance(model, Sequential, f"{where}: model")
+    batch = data.samples("x", x)
+    data.check_finite("x", batch, model.dtype)
+    if len(batch) < 2 or (batch == batch[:1]).all():
+        raise ValueError(f"{where}: x has no variance: expected at least 2 samples that differ, got {len(batch)}")
+    with model.lock:
+        new = not model.built
+        model.accept(batch)
+        model.adopt()
+        parameters = model.parameters.copy()
+        deviations: dict[str, float] = {}
+        try:
+            with _stops(model, adjust, deviations):
+                model.forward(batch)
+            if not deviations:
+                raise ValueError(f"{where}: no layer of the model has a weight of two or more axes")
+        except BaseException:
+            model.parameters = parameters
+            if new:
+                model.unbuild()
+            raise
+        return deviations
+
+
+def _weight(layer: Layer) -> Array | None:
+    for parameter in layer.declared:
+        if parameter.name == "weight" and len(parameter.shape) >= 2:
+            return parameter.value
+    return None
+
+
+@contextmanager
+def _stops(model: Sequential, adjust: Adjust, deviations: dict[str, float]) -> Iterator[None]:
+    """Within it, a forward pass adjusts each layer with a weight and notes the deviation of its outputs."""
+    fused = {id(layer.fused_into): layer for layer in model.walk() if isinstance(layer, Activation)}
+    stopped = [layer for layer in model.walk() if layer.state or _weight(layer) is not None]
+    states = [(layer, name, getattr(layer, name)) for layer in stopped for name in layer.state]
+    try:
+        for layer, name, array in states:
+            setattr(layer, name, np.copy(array))
+        for layer in stopped:
+            vars(layer)["forward"] = _stop(layer, fused.get(id(layer)), adjust, deviations)
+        yield
+    finally:
+        for layer in stopped:
+            vars(layer).pop("forward", None)
+        for layer, name, array in states:
+            setattr(layer, name, array)
+
+
+def _stop(
+    layer: Layer, activation: Activation | None, adjust: Adjust, deviations: dict[str, float]
+) -> Callable[[Array, bool], Array]:
+    """The layer's forward with the adjustment of its weight before it."""
+    forward, weight = layer.forward, _weight(layer)
+
+    def run(x: Array, training: bool) -> Array:
+        training = training or bool(layer.state)  # in place of running statistics those of the batch
+        if weight is not None:
+            try:
+                if activation is not None:
+                    layer.fuse(IDENTITY)
+                adjust(layer, weight, lambda: forward(x, training))
+                deviations[layer.name] = float(_rows(layer, forward(x, training)).std())
+            finally:
+                if activation is not None:
+                    layer.fuse(activation)
+        return forward(x, training)
+
+    return run

@@ -1,0 +1,426 @@
+"""First weights from a batch: `lsuv` and `data_dependent`."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pynn
+from pynn.initializers import Initializer
+
+WAYS = {"lsuv": pynn.lsuv, "data_dependent": pynn.data_dependent}
+ways = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
+
+
+class Own(pynn.Layer):
+    """Affine in plain NumPy, without a bias."""
+
+    def build(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        self.add_parameter("weight", (input_shape[0], 8), pynn.Normal(3))
+        return (8,)
+
+    def forward(self, x: np.ndarray, training: bool) -> np.ndarray:
+        self.x = x
+        return x @ self.weight
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        self.dweight[...] = self.x.T @ dy
+        return dy @ self.weight.T
+
+
+class Counter(pynn.Layer):
+    """A layer with state that says how it was called."""
+
+    def build(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        self.add_state("calls", 0)
+        return input_shape
+
+    def forward(self, x: np.ndarray, training: bool) -> np.ndarray:
+        self.calls = np.asarray(self.calls + 1)
+        self.seen = training
+        return x
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        return dy
+
+
+def hidden(units: int, activation: Any, **settings: Any) -> list[pynn.Layer]:
+    return [pynn.Affine(units, initializer=pynn.Normal(0.01), **settings), activation()]
+
+
+def relu(**settings: Any) -> pynn.Sequential:
+    return pynn.Sequential(*hidden(40, pynn.ReLU), *hidden(30, pynn.ReLU), *hidden(20, pynn.Tanh), pynn.Affine(5),
+                           **settings)  # fmt: skip
+
+
+MODELS: dict[str, Any] = {
+    "relu": relu,
+    "float64": lambda: relu(dtype="float64"),
+    "sigmoid": lambda: pynn.Sequential(*[part for _ in range(4) for part in hidden(30, pynn.Sigmoid)], pynn.Affine(3)),
+    "leaky": lambda: pynn.Sequential(*hidden(30, pynn.LeakyReLU), *hidden(30, pynn.ELU), pynn.Affine(1)),
+    "no bias": lambda: pynn.Sequential(*hidden(30, pynn.ReLU, use_bias=False), pynn.Affine(3, use_bias=False)),
+    "batch normalization": lambda: pynn.Sequential(
+        pynn.BatchNorm(), pynn.Affine(30), pynn.BatchNorm(), pynn.ReLU(), pynn.Affine(30), pynn.ReLU(),
+        pynn.BatchNorm(), pynn.Affine(3),
+    ),
+    "dropout": lambda: pynn.Sequential(
+        pynn.Dropout(0.5), *hidden(30, pynn.ReLU), pynn.Dropout(0.9), pynn.Affine(30), pynn.Dropout(0.5), pynn.ReLU(),
+        pynn.Affine(3),
+    ),
+    "own": lambda: pynn.Sequential(*hidden(30, pynn.ReLU), Own(), pynn.ReLU(), Counter(), pynn.Affine(3)),
+    "nested": lambda: pynn.Sequential(
+        pynn.Sequential(*hidden(30, pynn.ReLU), pynn.Affine(10)), pynn.ReLU(), pynn.Affine(3)
+    ),
+}  # fmt: skip
+models = pytest.mark.parametrize("make", MODELS.values(), ids=MODELS.keys())
+
+
+@pytest.fixture
+def x(rng: np.random.Generator) -> np.ndarray:
+    """200 samples of 12 numbers with unlike means and spreads."""
+    return rng.standard_normal((200, 12)) * np.linspace(0.5, 4, 12) + np.linspace(-2, 3, 12)
+
+
+def pre_activations(model: pynn.Sequential, x: np.ndarray) -> dict[str, np.ndarray]:
+    """The outputs of every layer with a weight, before its activation, worked out in float64 NumPy."""
+    found: dict[str, np.ndarray] = {}
+
+    def run(layers: Any, x: np.ndarray) -> np.ndarray:
+        for layer in layers:
+            if isinstance(layer, pynn.Sequential):
+                x = run(layer.layers, x)
+            elif hasattr(layer, "weight"):
+                bias = getattr(layer, "bias", None)
+                x = x @ layer.weight.astype(np.float64) + (0 if bias is None else bias)
+                found[layer.name] = x
+            elif isinstance(layer, pynn.BatchNorm):
+                x = (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + layer.epsilon)
+            elif isinstance(layer, pynn.Flatten):
+                x = x.reshape(len(x), -1)
+            elif isinstance(layer, pynn.Activation):
+                alone = pynn.Sequential(type(layer)(), dtype="float64")
+                x = alone.forward(x).copy()
+        return x
+
+    run(model.layers, x.astype(model.dtype).astype(np.float64))
+    return found
+
+
+@models
+@pytest.mark.parametrize("start", ["orthogonal", None, pynn.Normal(7)])
+def test_lsuv_brings_every_layer_to_variance_1(make: Any, start: Any, x: np.ndarray) -> None:
+    model = make()
+    deviations = pynn.lsuv(model, x, start=start, tolerance=0.01)
+    found = pre_activations(model, x)
+    assert list(deviations) == list(found)
+    for name, outputs in found.items():
+        assert abs(outputs.var() - 1) < 0.011, name
+        assert abs(deviations[name] - outputs.std()) < 1e-3, name
+
+
+@models
+@pytest.mark.parametrize("mean", [0, 0.1])
+def test_data_dependent_normalizes_every_unit(make: Any, mean: float, x: np.ndarray) -> None:
+    model = make()
+    deviations = pynn.data_dependent(model, x, mean=mean)
+    found = pre_activations(model, x)
+    assert list(deviations) == list(found)
+    biased = {layer.name for layer in model.walk() if getattr(layer, "bias", None) is not None}
+    for name, outputs in found.items():
+        np.testing.assert_allclose(outputs.std(axis=0), 1, atol=2e-3, err_msg=name)
+        if name in biased:
+            np.testing.assert_allclose(outputs.mean(axis=0), mean, atol=2e-3, err_msg=name)
+
+
+def test_lsuv_starts_from_orthogonal_weights_and_only_scales_them(x: np.ndarray) -> None:
+    model = relu(dtype="float64")
+    pynn.lsuv(model, x)
+    for layer in model.layers[::2]:
+        weight = layer.weight if layer.weight.shape[0] >= layer.weight.shape[1] else layer.weight.T
+        product = weight.T @ weight
+        np.testing.assert_allclose(product / product[0, 0], np.eye(len(product)), atol=1e-12)
+        np.testing.assert_array_equal(layer.bias, 0)
+    kept = relu(dtype="float64")
+    kept.build((12,))
+    before = [layer.weight.copy() for layer in kept.layers[::2]]
+    pynn.lsuv(kept, x, start=None)
+    for layer, weight in zip(kept.layers[::2], before, strict=True):
+        ratio = layer.weight / weight
+        np.testing.assert_allclose(ratio, ratio[0, 0], rtol=1e-12)
+
+
+def test_data_dependent_keeps_the_directions_of_the_weights(x: np.ndarray) -> None:
+    model = relu(dtype="float64")
+    model.build((12,))
+    before = model.layers[2].weight.copy()
+    pynn.data_dependent(model, x)
+    ratio = model.layers[2].weight / before
+    np.testing.assert_allclose(ratio, np.broadcast_to(ratio[0], ratio.shape), rtol=1e-9)
+    assert np.ptp(ratio[0]) > 0  # a factor a unit
+
+
+def test_lsuv_is_a_function_of_seed_and_batch(x: np.ndarray) -> None:
+    first, again, other = relu(), relu(), relu(seed=1)
+    for model in (first, again, other):
+        pynn.lsuv(model, x)
+    np.testing.assert_array_equal(first.parameters, again.parameters)
+    assert (first.layers[0].weight != other.layers[0].weight).any()
+
+
+@ways
+def test_both_backends_come_to_the_same_weights(way: Any, x: np.ndarray, both_backends: tuple[str, ...]) -> None:
+    found = []
+    for backend in both_backends:
+        pynn.use_backend(backend)
+        model = MODELS["batch normalization"]()
+        way(model, x)
+        found.append(model.parameters.copy())
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-3, atol=1e-4)
+
+
+@ways
+def test_large_biases_take_more_than_one_scaling(way: Any, x: np.ndarray) -> None:
+    biases = pynn.Normal(0.4)
+    model = pynn.Sequential(
+        pynn.Affine(60, bias_initializer=biases), pynn.ReLU(), pynn.Affine(60, bias_initializer=biases)
+    )
+    way(model, x, **({"tolerance": 0.01} if way is pynn.lsuv else {}))
+    for outputs in pre_activations(model, x).values():
+        assert abs(outputs.var() - 1) < 0.011
+
+
+@ways
+def test_images_are_taken_as_they_are(way: Any, rng: np.random.Generator) -> None:
+    x = rng.integers(0, 256, (50, 6, 5, 3)).astype(np.uint8)
+    model = pynn.Sequential(pynn.Flatten(), *hidden(20, pynn.ReLU), pynn.Affine(4))
+    deviations = way(model, x)
+    assert model.input_shape == (6, 5, 3)
+    assert all(abs(deviation - 1) < 0.06 for deviation in deviations.values())
+    for outputs in pre_activations(model, x / 255).values():
+        assert abs(outputs.var() - 1) < 0.11
+
+
+@ways
+def test_only_weights_and_biases_change(way: Any, x: np.ndarray) -> None:
+    norm, counter, dropout = pynn.BatchNorm(), Counter(), pynn.Dropout(0.5)
+    model = pynn.Sequential(pynn.Affine(10), norm, pynn.ReLU(), dropout, counter, pynn.Affine(3))
+    model.build((12,))
+    outputs = model.forward(x).copy()
+    counter.calls[...] = 5
+    way(model, x)
+    assert counter.seen  # running statistics are those of the batch meanwhile
+    assert counter.calls == 5
+    np.testing.assert_array_equal(norm.running_mean, np.zeros(10))
+    np.testing.assert_array_equal(norm.running_var, np.ones(10))
+    np.testing.assert_array_equal(norm.gamma, np.ones(10))
+    assert model.context.step == 0
+    assert not any("forward" in vars(layer) for layer in model.walk())
+    assert (model.forward(x) != outputs).any()
+
+
+@ways
+def test_fused_activations_are_fused_again(way: Any, x: np.ndarray) -> None:
+    model = relu()
+    way(model, x)
+    assert [layer.kind for layer in model._active] == ["Affine"] * 4
+    expected = pre_activations(model, x)["affine4"]
+    np.testing.assert_allclose(model.forward(x), expected, rtol=1e-4, atol=1e-5)
+    first = model.layers[0].forward(x.astype(np.float32), False)
+    assert (first >= 0).all()
+    assert (first == 0).any()
+
+
+@ways
+def test_the_model_trains_and_is_saved_afterwards(way: Any, points: Any, tmp_path: Path) -> None:
+    x, y = points
+    model = pynn.Sequential(*hidden(20, pynn.ReLU), *hidden(20, pynn.ReLU), pynn.Affine(3))
+    way(model, x)
+    started = model.parameters.copy()
+    model.save(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(pynn.load(tmp_path / "model.safetensors").parameters, started)
+    history = model.fit(x, y, optimizer=pynn.Adam(0.01), epochs=20, batch_size=10, progress=False)
+    assert history["loss"][-1] < history["loss"][0]
+
+
+@ways
+def test_arrays_that_somebody_put_in_place_are_taken_over(way: Any, x: np.ndarray) -> None:
+    model = pynn.Sequential(pynn.Affine(7))
+    model.build((12,))
+    model.layers[0].weight = np.ones((12, 7)) * np.arange(1, 8)
+    way(model, x, **({"start": None} if way is pynn.lsuv else {}))
+    assert model.layers[0].weight.base is not None
+    assert abs(pre_activations(model, x)["affine1"].var() - 1) < 0.11
+
+
+def test_ten_layers_keep_their_variance_with_lsuv_where_small_weights_lose_it(x: np.ndarray) -> None:
+    def deep() -> pynn.Sequential:
+        return pynn.Sequential(*[part for _ in range(10) for part in hidden(50, pynn.Tanh)])
+
+    small, scaled = deep(), deep()
+    assert small.forward(x).std() < 1e-6
+    pynn.lsuv(scaled, x)
+    assert 0.4 < scaled.forward(x).std() < 0.9
+
+
+# What is refused --------------------------------------------------------------------------------------
+
+
+def varied(shape: tuple[int, ...]) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal(shape)
+
+
+def with_nan() -> np.ndarray:
+    x = varied((10, 12))
+    x[3, 4] = np.nan
+    return x
+
+
+@ways
+@pytest.mark.parametrize(
+    ("bad", "error", "message"),
+    [
+        (np.ones((10, 12)), ValueError, r"x has no variance: expected at least 2 samples that differ, got 10"),
+        (varied((1, 12)), ValueError, r"x has no variance: expected at least 2 samples that differ, got 1"),
+        (np.empty((0, 12)), ValueError, r"x is empty"),
+        (with_nan(), ValueError, r"x\[3, 4\] is nan"),
+        (varied((10, 12)) * 1e300, ValueError, r"too large for float32"),
+        (varied((10, 11)), ValueError, r"x has shape \(10, 11\), expected \(N, 12\)"),
+        ([["a", "b"]], TypeError, r"x has dtype"),
+    ],
+)
+def test_bad_batches_are_refused_and_nothing_changes(way: Any, bad: Any, error: type[Exception], message: str) -> None:
+    model = relu()
+    model.build((12,))
+    before = model.parameters.copy()
+    with pytest.raises(error, match=message):
+        way(model, bad)
+    np.testing.assert_array_equal(model.parameters, before)
+
+
+BROKEN: dict[str, tuple[Any, Any, str]] = {
+    "zero weights": (
+        lambda: pynn.Sequential(*hidden(5, pynn.ReLU), pynn.Affine(3, initializer="zeros")),
+        lambda x: x,
+        r"affine2: .*its weights are all 0; draw them from an initializer",
+    ),
+    "dead layer": (
+        lambda: pynn.Sequential(pynn.Affine(5), pynn.Affine(5), Dead(), pynn.Affine(3)),
+        lambda x: x,
+        r"affine3: .*same for all samples.*are its inputs constant\?",
+    ),
+    "overflow": (
+        lambda: pynn.Sequential(pynn.Affine(5, initializer=pynn.Constant(1e30))),
+        lambda x: x * 1e20,
+        r"affine1: its outputs are not finite; scale x",
+    ),
+    "no weights": (lambda: pynn.Sequential(pynn.ReLU(), Counter()), lambda x: x, r"no layer of the model has a weight"),
+    "stubborn": (
+        lambda: pynn.Sequential(pynn.Affine(5), Stubborn()),
+        lambda x: x,
+        r"stubborn1: .*(does its output not scale|does its output not follow)",
+    ),
+}
+
+
+class Dead(pynn.Layer):
+    def forward(self, x: np.ndarray, training: bool) -> np.ndarray:
+        return 0 * x
+
+
+class Stubborn(Own):
+    """Its output does not depend on the size of its weight."""
+
+    def forward(self, x: np.ndarray, training: bool) -> np.ndarray:
+        return 5 * x @ self.weight / np.linalg.norm(self.weight)
+
+
+@ways
+@pytest.mark.parametrize("built", [False, True])
+@pytest.mark.parametrize("case", BROKEN)
+def test_models_that_cannot_be_scaled_are_refused_and_stay_as_they_were(
+    way: Any, case: str, built: bool, x: np.ndarray
+) -> None:
+    make, change, message = BROKEN[case]
+    model = make()
+    if built:
+        model.build((12,))
+        before = model.parameters.copy()
+    with pytest.raises(ValueError, match=message):
+        way(model, change(x), **({"start": None} if way is pynn.lsuv else {}))
+    assert model.built == built
+    assert not any("forward" in vars(layer) for layer in model.walk())
+    if built:
+        np.testing.assert_array_equal(model.parameters, before)
+
+
+def test_one_constant_unit_is_named(x: np.ndarray) -> None:
+    model = pynn.Sequential(pynn.Affine(5))
+    model.build((12,))
+    model.layers[0].weight[:, 3] = 0
+    with pytest.raises(ValueError, match=r"affine1: unit 3 \(of 1 such units\).*weights are all 0"):
+        pynn.data_dependent(model, x)
+    pynn.lsuv(model, x, start=None)  # one variance for the whole layer: fine
+    assert abs(pre_activations(model, x)["affine1"].var() - 1) < 0.11
+
+
+class Largest(Own):
+    """The largest of its 8 outputs: one number a sample, no column of the weight for it."""
+
+    def build(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        super().build(input_shape)
+        return ()
+
+    def forward(self, x: np.ndarray, training: bool) -> np.ndarray:
+        return super().forward(x, training).max(axis=1)
+
+
+def test_units_without_a_column_of_their_own_are_scaled_by_lsuv_only(x: np.ndarray) -> None:
+    model = pynn.Sequential(Largest())
+    with pytest.raises(
+        ValueError, match=r"largest1: its weight \(12, 8\) has not one column for each of 1 units; use lsuv"
+    ):
+        pynn.data_dependent(model, x)
+    assert abs(pynn.lsuv(model, x)["largest1"] - 1) < 0.06
+    assert abs(model.forward(x).var() - 1) < 0.11
+
+
+def test_biases_that_outweigh_the_weights_are_named(x: np.ndarray) -> None:
+    model = pynn.Sequential(pynn.Affine(50, bias_initializer=pynn.Normal(30)))
+    with pytest.raises(ValueError, match=r"affine1: the variance of its outputs is .* after 10 iterations.*bias"):
+        pynn.lsuv(model, x)
+    assert not model.built
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda x: pynn.lsuv(relu(), x, tolerance=0), ValueError, r"tolerance is 0, expected a positive number"),
+        (lambda x: pynn.lsuv(relu(), x, iterations=0), ValueError, r"iterations is 0, expected"),
+        (lambda x: pynn.lsuv(relu(), x, start="xavier"), ValueError, r"initializer is 'xavier', expected one of"),
+        (lambda x: pynn.lsuv(pynn.Affine(3), x), TypeError, r"lsuv: model is Affine\(units=3\), expected .*Sequential"),
+        (lambda x: pynn.lsuv(pynn.Sequential, x), TypeError, r"lsuv: model is <class .*; write Sequential\(\)"),
+        (lambda x: pynn.data_dependent(relu(), x, mean=math.nan), ValueError, r"mean is nan, expected a finite number"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(
+    call: Any, error: type[Exception], message: str, x: np.ndarray
+) -> None:
+    with pytest.raises(error, match=message):
+        call(x)
+
+
+def test_a_start_of_the_wrong_shape_is_refused(x: np.ndarray) -> None:
+    class Flat(Initializer):
+        def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+            return np.ones(3)
+
+    model = relu()
+    model.build((12,))
+    before = model.parameters.copy()
+    with pytest.raises(ValueError, match=r"affine1: Flat\(\) drew values of shape \(3,\), expected \(12, 40\)"):
+        pynn.lsuv(model, x, start=Flat())
+    np.testing.assert_array_equal(model.parameters, before)
