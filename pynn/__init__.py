@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from . import datasets, initializers, kernels, losses, optimizers, regularizers
 from .binner import Binner
+from . import datasets, initializers, kernels, losses, optimizers, regularizers, schedules
 from .data import batches
 from .hierarchical import HierarchicalCrossEntropy, HierarchicalSoftmax
 from .history import History
@@ -29,6 +30,18 @@ from .layers import (
 from .losses import Decoder, Loss, SoftmaxCrossEntropy, StructuredHinge, ViterbiChain
 from .optimizers import SGD, AdaGrad, Adam, Momentum, Nesterov, Optimizer, RMSProp
 from .regularizers import L1, L2
+from .schedules import (
+    Cosine,
+    Cyclic,
+    Exponential,
+    InverseTime,
+    Linear,
+    OneCycle,
+    ReduceOnPlateau,
+    Schedule,
+    StepDecay,
+    Warmup,
+)
 from .sequential import Sequential
 
 # isort: split
@@ -48,25 +61,33 @@ __all__ = [
     "Binner",
     "Constant",
     "Decoder",
+    "Cosine",
+    "Cyclic",
     "Dropout",
+    "Exponential",
     "Flatten",
     "Glorot",
     "He",
     "HierarchicalCrossEntropy",
     "HierarchicalSoftmax",
     "History",
+    "InverseTime",
     "Layer",
     "LeCun",
     "LeakyReLU",
+    "Linear",
     "Loss",
     "Momentum",
     "Nesterov",
     "Normal",
+    "OneCycle",
     "Optimizer",
     "Orthogonal",
     "RMSProp",
     "RandomWalk",
     "ReLU",
+    "ReduceOnPlateau",
+    "Schedule",
     "Sequential",
     "Sigmoid",
     "SoftmaxCrossEntropy",
@@ -76,6 +97,9 @@ __all__ = [
     "Transitions",
     "Uniform",
     "ViterbiChain",
+    "StepDecay",
+    "Tanh",
+    "Warmup",
     "Zeros",
     "batches",
     "data_dependent",
@@ -89,6 +113,7 @@ __all__ = [
     "lsuv",
     "optimizers",
     "regularizers",
+    "schedules",
     "set_num_threads",
     "use_backend",
 ]

@@ -41,6 +41,7 @@ def arguments(thing: object) -> tuple[list[Any], dict[str, Any]]:
 
     positional: list[Any] = []
     named: dict[str, Any] = {}
+    given = getattr(thing, "_given", {})  # arguments that do not stand in the attribute of their name
     if type(thing).__init__ is object.__init__:
         return positional, named
     for parameter in list(inspect.signature(type(thing).__init__).parameters.values())[1:]:
@@ -51,7 +52,7 @@ def arguments(thing: object) -> tuple[list[Any], dict[str, Any]]:
                 f"{type(thing).__name__} takes the argument {parameter.name!r} but has no attribute of that name; "
                 f"keep it in __init__ (self.{parameter.name} = {parameter.name}), so that it can be saved and shown"
             )
-        value = getattr(thing, parameter.name)
+        value = given.get(parameter.name, getattr(thing, parameter.name))
         if isinstance(value, np.dtype):
             value = value.name
         if parameter.kind is inspect.Parameter.VAR_POSITIONAL:

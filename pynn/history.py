@@ -14,6 +14,7 @@ class History(Mapping[str, list[float]]):
 
     `history["val_accuracy"][-1]` is the last epoch's. `len(history)` counts the names, `history.epochs` the epochs.
     loss includes penalties; it and accuracy are means over the epoch's training batches, while the model learns.
+    learning_rate is that of the epoch's last step.
     """
 
     def __init__(self) -> None:

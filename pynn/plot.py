@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ try:
 except ModuleNotFoundError as cause:
     raise ImportError('pictures need matplotlib: pip install "pynn-cpu[plot]"') from cause
 
-__all__ = ["history", "misread", "report", "save"]
+__all__ = ["history", "misread", "report", "save", "schedule"]
 
 Array = NDArray[Any]
 
@@ -79,6 +79,20 @@ def report(
     grid = figure.add_gridspec(2, 1, height_ratios=[CURVES_HEIGHT, strip.height])
     _draw_curves(figure.add_subfigure(grid[0]), history)
     strip.draw(figure.add_subfigure(grid[1]))
+    return figure
+
+
+def schedule(rate: Callable[[float], float], epochs: float, title: str = "") -> Figure:
+    """The curve of a learning rate, a function of the epoch, over 0..epochs."""
+    figure = _figure(CURVES_HEIGHT)
+    axes = figure.subplots()
+    points = np.linspace(0, epochs, 2001)
+    axes.plot(points, [rate(float(epoch)) for epoch in points], linewidth=1.6)
+    axes.set(xlabel="epoch", ylabel="learning rate", xlim=(0, epochs))
+    axes.set_ylim(bottom=0)
+    axes.set_title(title, loc="left", fontsize=11)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
     return figure
 
 

@@ -87,10 +87,14 @@ class Batches:
         self.batches: int | None = len(source) if isinstance(source, Sized) else None
 
     def epoch(self, number: int) -> Iterator[tuple[Array, Array]]:
+        count = 0
         for position, batch in enumerate(self.source):
             if not (isinstance(batch, (tuple, list)) and len(batch) == 2):
                 raise TypeError(f"batch {position} is {type(batch).__name__}, expected a pair (x, y)")
             yield checked_pair(self.model, self.loss, (batch[0], batch[1]), f"batch {position}")
+            count = position + 1
+        if self.batches is None and count:
+            self.batches = count  # known from now on: the next epoch's bar and schedule read it
 
 
 def iterable_source(model: Trainable, loss: Loss, x: Any, epochs: int) -> Batches:

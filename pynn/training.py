@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -16,7 +17,7 @@ from .losses import Loss
 from .optimizers import Optimizer
 from .progress import Progress, Running
 from .regularizers import Penalty
-from .sources import Arrays, Trainable, checked_pair, iterable_source
+from .sources import Arrays, Batches, Trainable, checked_pair, iterable_source
 
 Array = NDArray[Any]
 Pair = tuple[ArrayLike, ArrayLike]
@@ -44,7 +45,10 @@ def fit(
         uint8 arrays are pixels: 0..255 is read as 0..1.
     validation: a pair (x, y), measured after each epoch.
     loss: an object or a name; None goes on with the model's own, which is softmax_cross_entropy at first.
-    optimizer: an object or a name; None goes on with the model's own, or takes Adam(0.001).
+    optimizer: an object or a name; None goes on with the model's own, or takes Adam(0.001). Where its learning rate is
+        a `pynn.Schedule`, the rate is set before every step, from the epochs since this optimizer first ran, over
+        several calls: epoch + i/batches before batch i. An iterable without a length has no fractions in its first
+        epoch (the rate is that of the epoch's beginning); after it, its batches are counted.
     epochs: how often all samples are gone through (default 10).
     batch_size: 1..N; by default 128, or N where there are fewer samples. A last batch of one sample is left out
         (batch normalization cannot use it).
@@ -58,6 +62,7 @@ def fit(
     if optimizer is not None or driver is None:
         driver = optimizers.optimizer("adam" if optimizer is None else optimizer)
     _check_settings(epochs, batch_size, seed, penalty, progress)
+    _check_monitor(driver, validation is not None)
     was_built = model.built
     try:
         source = (
@@ -72,11 +77,13 @@ def fit(
             model.unbuild()
         raise
     model.loss, model.optimizer = goal, driver
+    if driver.first_epoch is None:
+        driver.first_epoch = model.epoch
     history = History()
     for number in range(epochs):
         with model.lock, Progress(number, epochs, source.batches, progress) as shown:
             started = time.perf_counter()
-            running = _run_epoch(model, source.epoch(model.epoch), penalty, shown, started)
+            running = _run_epoch(model, source, penalty, shown, started)
             seconds = time.perf_counter() - started
             values = running.means()
             if held_out is not None:
@@ -87,6 +94,8 @@ def fit(
             history.append(values)
             shown.finish(values)
             model.epoch += 1
+            if driver.schedule is not None:
+                driver.schedule.observe(values)
     return history
 
 
@@ -104,13 +113,23 @@ def _check_settings(
         raise ValueError(f"progress is {progress!r}, expected True, False or 'auto'")
 
 
+def _check_monitor(driver: Optimizer, validated: bool) -> None:
+    monitor = driver.schedule.monitor if driver.schedule is not None else None
+    if monitor is not None and monitor.startswith("val_") and not validated:
+        raise ValueError(f"{driver.schedule!r} reads {monitor}, which needs validation=(x, y)")
+
+
 def _run_epoch(
-    model: Trainable, source: Iterable[tuple[Array, Array]], penalty: Penalty | None, shown: Progress, started: float
+    model: Trainable, source: Arrays | Batches, penalty: Penalty | None, shown: Progress, started: float
 ) -> Running:
     running = Running()
     loss, optimizer = model.loss, model.optimizer
     assert optimizer is not None
-    for x, y in source:
+    scheduled, batches = optimizer.schedule is not None, source.batches or math.inf
+    epoch = max(model.epoch - (optimizer.first_epoch or 0), 0)
+    for position, (x, y) in enumerate(source.epoch(model.epoch)):
+        if scheduled:
+            optimizer.set_epoch(epoch + min(position / batches, 1.0))
         value = model.train_step(x, y, loss, optimizer, penalty)
         running.add(value, loss.correct(model.outputs, y), len(x))
         shown.step(running, started)

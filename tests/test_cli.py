@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn.cli import decay, evaluate, main, presets, train
+from pynn.cli import evaluate, main, presets, train
 
 DATA = os.environ.get("PYNN_DATA", "")  # read here, since `alone` takes it away from the tests
 SMALL = ("--layers", "16", "--epochs", "2", "--no-plot")
@@ -232,18 +232,17 @@ def test_validation_is_a_share_of_every_class(share):
     assert not np.array_equal(other[0], x_held)
 
 
-def test_the_learning_rate_falls_in_a_line():
-    model = pynn.Sequential(pynn.Affine(1))
-    model.build((2,))
-    optimizer = decay.LinearDecay(pynn.SGD(0.8), 4)
+def test_the_learning_rate_falls_in_a_line_step_by_step(run, monkeypatch):
     rates = []
-    for _ in range(5):
-        model.gradients[...] = 1
-        before = model.parameters.copy()
-        optimizer.step(model)
-        rates.append((before - model.parameters)[0])
-    np.testing.assert_allclose(rates, [0.8, 0.6, 0.4, 0.2, 0], rtol=1e-5)
-    assert model.context.step == 5
+
+    def spy(optimizer, parameters, gradients):
+        rates.append(optimizer.learning_rate)
+
+    monkeypatch.setattr(pynn.SGD, "update", spy)
+    run("train", *SMALL, "--optimizer", "sgd", "--learning-rate", 0.8, "--batch-size", 500)
+    steps = len(rates)
+    assert steps >= 4
+    np.testing.assert_allclose(rates, 0.8 * (1 - np.arange(steps) / steps), rtol=1e-12)
 
 
 def test_the_learning_rate_can_stay(run, monkeypatch):

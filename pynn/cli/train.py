@@ -16,7 +16,6 @@ from pynn.datasets import Dataset, Split
 from pynn.optimizers import Optimizer
 
 from . import presets
-from .decay import LinearDecay
 from .models import set_threads
 
 HELD_OUT = 2  # purpose of random numbers, beside data.WEIGHTS and data.ORDER
@@ -32,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     dataset = datasets.load(options.dataset, options.data)
     training, validation = _split(dataset.train, options.validation, options.seed)
     data.check_batch_size(options.batch_size, len(training[0]))
-    model, optimizer = _network(options, dataset), _optimizer(options, len(training[0]))
+    model, optimizer = _network(options, dataset), _optimizer(options)
     if not options.quiet:
         _print_header(options, model, (training, validation, dataset.test))
     try:
@@ -94,10 +93,11 @@ def _network(options: argparse.Namespace, dataset: Dataset) -> pynn.Sequential:
     return model
 
 
-def _optimizer(options: argparse.Namespace, samples: int) -> Optimizer:
+def _optimizer(options: argparse.Namespace) -> Optimizer:
     chosen = optimizers.optimizer(options.optimizer)
-    chosen.learning_rate = options.learning_rate
-    return LinearDecay(chosen, options.epochs * -(-samples // options.batch_size)) if options.decay else chosen
+    rate = options.learning_rate
+    chosen.learning_rate = pynn.Linear(rate, options.epochs) if options.decay else rate
+    return chosen
 
 
 def _split(part: Split, share: float, seed: int) -> tuple[Split, Split | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import kernels
-from .base import Array, Optimizer, expect_positive, expect_share
+from .base import Array, Optimizer, Rate, expect_positive, expect_share
 
 
 class AdaGrad(Optimizer):
@@ -12,7 +12,7 @@ class AdaGrad(Optimizer):
     slots = ("squares",)
     squares: Array
 
-    def __init__(self, learning_rate: float = 0.01, epsilon: float = 1e-7) -> None:
+    def __init__(self, learning_rate: Rate = 0.01, epsilon: float = 1e-7) -> None:
         super().__init__(learning_rate)
         expect_positive("AdaGrad", epsilon=epsilon)
         self.epsilon = epsilon
@@ -30,7 +30,7 @@ class RMSProp(Optimizer):
     slots = ("squares",)
     squares: Array
 
-    def __init__(self, learning_rate: float = 0.001, decay: float = 0.9, epsilon: float = 1e-7) -> None:
+    def __init__(self, learning_rate: Rate = 0.001, decay: float = 0.9, epsilon: float = 1e-7) -> None:
         super().__init__(learning_rate)
         expect_share("RMSProp", decay=decay)
         expect_positive("RMSProp", epsilon=epsilon)
@@ -52,7 +52,7 @@ class Adam(Optimizer):
     second: Array
 
     def __init__(
-        self, learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8
+        self, learning_rate: Rate = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8
     ) -> None:
         super().__init__(learning_rate)
         expect_share("Adam", beta1=beta1, beta2=beta2)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..describe import constructor_text, is_number
+from ..schedules import Schedule
 
 Array = NDArray[Any]
+Rate: TypeAlias = float | Schedule
 
 
 class Trained(Protocol):
@@ -28,28 +30,48 @@ class Trained(Protocol):
 class Optimizer:
     """Base of all optimizers: `step(model)` moves the model's parameters against its gradients.
 
-    A subclass names its state vectors in `slots` and overrides `update`. `learning_rate` may be changed at any time.
+    A subclass names its state vectors in `slots` and overrides `update`. `learning_rate` is a number or a
+    `pynn.Schedule`, and may be changed at any time; with a schedule it reads as the rate of the moment.
     One optimizer drives one model: its state belongs to that model's parameters.
     """
 
     slots: tuple[str, ...] = ()
     steps: int = 0
+    schedule: Schedule | None = None
+    first_epoch: int | None = None  # the model's, when `fit` first ran this optimizer: where its schedule begins
     _parameters: Array | None = None
 
-    def __init__(self, learning_rate: float) -> None:
+    def __init__(self, learning_rate: Rate) -> None:
         self.learning_rate = learning_rate
 
     @property
     def learning_rate(self) -> float:
-        """Step size η, a finite number of at least 0; may be set at any time."""
+        """Step size η, a finite number of at least 0; may be set at any time, to a number or a schedule."""
         return self._learning_rate
 
     @learning_rate.setter
-    def learning_rate(self, value: float) -> None:
-        if not (is_number(value) and value >= 0):
+    def learning_rate(self, value: Rate) -> None:
+        schedule, rate = (value, value(0)) if isinstance(value, Schedule) else (None, value)
+        if not (is_number(rate) and rate >= 0):
             kind = type(self).__name__
-            raise ValueError(f"{kind}: learning_rate is {value!r}, expected a finite number of at least 0")
-        self._learning_rate = float(value)
+            raise ValueError(
+                f"{kind}: learning_rate is {value!r}, expected a finite number of at least 0 or a pynn.Schedule object"
+            )
+        self.schedule, self.first_epoch, self._learning_rate = schedule, None, float(rate)
+
+    def set_epoch(self, epoch: float) -> None:
+        """Set the learning rate that the schedule has after so many epochs (2.5: in the middle of the third).
+
+        `fit` does it before every step, with the epochs since it first ran this optimizer; a loop of your own may.
+        Without a schedule it changes nothing.
+        """
+        if self.schedule is not None:
+            self._learning_rate = self.schedule(epoch)
+
+    @property
+    def _given(self) -> dict[str, Any]:
+        """Constructor arguments that the attributes of their names do not tell: the schedule."""
+        return {} if self.schedule is None else {"learning_rate": self.schedule}
 
     def step(self, model: Trained) -> None:
         """One update, from the gradients that the last backward pass left in the model."""

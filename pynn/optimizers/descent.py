@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from .. import kernels
-from .base import Array, Optimizer, expect_share
+from .base import Array, Optimizer, Rate, expect_share
 
 
 class SGD(Optimizer):
     """w ← w - η·g. learning_rate η: default 0.01."""
 
-    def __init__(self, learning_rate: float = 0.01) -> None:
+    def __init__(self, learning_rate: Rate = 0.01) -> None:
         super().__init__(learning_rate)
 
     def update(self, parameters: Array, gradients: Array) -> None:
@@ -22,7 +22,7 @@ class Momentum(Optimizer):
     slots = ("velocity",)
     velocity: Array
 
-    def __init__(self, learning_rate: float = 0.01, momentum: float = 0.9) -> None:
+    def __init__(self, learning_rate: Rate = 0.01, momentum: float = 0.9) -> None:
         super().__init__(learning_rate)
         expect_share(type(self).__name__, momentum=momentum)
         self.momentum = momentum

@@ -1,0 +1,288 @@
+"""Schedules: the learning rate as a function of training progress, counted in epochs. Knows no optimizer and no model.
+
+Progress is a float: 2.5 is the middle of the third epoch. References: CS231n notes, "Neural Networks Part 3".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from .describe import constructor_text, is_number
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "Cosine", "Cyclic", "Exponential", "InverseTime", "Linear", "OneCycle", "ReduceOnPlateau", "Schedule", "StepDecay",
+    "Warmup",
+]  # fmt: skip
+
+
+class Schedule:
+    """Base of all schedules: `schedule(epoch)` is the learning rate after so many epochs of training.
+
+    An optimizer takes one in place of a number: `pynn.Adam(pynn.Cosine(1e-3, epochs=10))`. `fit` then sets the rate
+    before every step. An own schedule overrides `at`:
+
+    >>> class SquareRoot(pynn.Schedule):
+    ...     def __init__(self, rate):
+    ...         self.rate = rate
+    ...     def at(self, epoch):
+    ...         return self.rate / (1 + epoch) ** 0.5
+
+    A schedule that listens to measurements overrides `observe` too; it keeps state, so make one for each optimizer.
+    """
+
+    monitor: str | None = None  # the measurement that it cannot do without
+
+    def __call__(self, epoch: float) -> float:
+        """The learning rate at this point of training; epoch: a number of at least 0."""
+        if not (is_number(epoch) and epoch >= 0):
+            raise ValueError(f"{type(self).__name__}: epoch is {epoch!r}, expected a finite number of at least 0")
+        rate = self.at(epoch)
+        if not (is_number(rate) and rate >= 0):
+            raise ValueError(
+                f"{self!r} gave the learning rate {rate!r} at epoch {epoch:g}, expected a finite number of at least 0"
+            )
+        return float(rate)
+
+    def at(self, epoch: float) -> float:
+        """What `schedule(epoch)` returns; called with a number of at least 0."""
+        raise NotImplementedError(f"{type(self).__name__} has no at(epoch)")
+
+    def observe(self, values: Mapping[str, float]) -> None:
+        """Take note of what an epoch measured: loss, val_loss, ...; `fit` calls it after each epoch."""
+
+    def plot(self, epochs: float, path: Any = None) -> Figure:
+        """The rate over so many epochs; saved to `path` where one is given. Needs matplotlib (extra `plot`)."""
+        _expect_positive(type(self).__name__, epochs=epochs)
+        from .plot import save, schedule
+
+        figure = schedule(self, epochs, repr(self))
+        if path is not None:
+            save(figure, path)
+        return figure
+
+    def __repr__(self) -> str:
+        return constructor_text(self)
+
+
+class StepDecay(Schedule):
+    """rate · factor^⌊epoch / every⌋: falls at once, each time so many epochs have passed.
+
+    every: epochs between two falls, above 0. factor: of 0..1 (default 0.1).
+    """
+
+    def __init__(self, rate: float, every: float, factor: float = 0.1) -> None:
+        _expect_not_negative("StepDecay", rate=rate)
+        _expect_positive("StepDecay", every=every)
+        _expect_share("StepDecay", factor=factor)
+        self.rate, self.every, self.factor = rate, every, factor
+
+    def at(self, epoch: float) -> float:
+        return float(self.rate * self.factor ** math.floor(epoch / self.every))
+
+
+class Exponential(Schedule):
+    """rate · e^(-decay·epoch). decay: per epoch, at least 0; 0.69 halves the rate every epoch."""
+
+    def __init__(self, rate: float, decay: float) -> None:
+        _expect_not_negative("Exponential", rate=rate, decay=decay)
+        self.rate, self.decay = rate, decay
+
+    def at(self, epoch: float) -> float:
+        return self.rate * math.exp(-self.decay * epoch)
+
+
+class InverseTime(Schedule):
+    """rate / (1 + decay·epoch), "1/t decay". decay: per epoch, at least 0; after 1/decay epochs half is left."""
+
+    def __init__(self, rate: float, decay: float) -> None:
+        _expect_not_negative("InverseTime", rate=rate, decay=decay)
+        self.rate, self.decay = rate, decay
+
+    def at(self, epoch: float) -> float:
+        return self.rate / (1 + self.decay * epoch)
+
+
+class Cosine(Schedule):
+    """minimum + ½·(rate - minimum)·(1 + cos(π·epoch / epochs)), and minimum from then on.
+
+    epochs: until the minimum is reached, above 0. minimum: default 0. Source: Loshchilov & Hutter 2016 (without
+    restarts).
+    """
+
+    def __init__(self, rate: float, epochs: float, minimum: float = 0.0) -> None:
+        _expect_not_negative("Cosine", rate=rate, minimum=minimum)
+        _expect_positive("Cosine", epochs=epochs)
+        self.rate, self.epochs, self.minimum = rate, epochs, minimum
+
+    def at(self, epoch: float) -> float:
+        return _half_wave(self.rate, self.minimum, epoch / self.epochs)
+
+
+class Linear(Schedule):
+    """A straight line from rate to `end` (default 0) in so many epochs, and `end` from then on; epochs above 0."""
+
+    def __init__(self, rate: float, epochs: float, end: float = 0.0) -> None:
+        _expect_not_negative("Linear", rate=rate, end=end)
+        _expect_positive("Linear", epochs=epochs)
+        self.rate, self.epochs, self.end = rate, epochs, end
+
+    def at(self, epoch: float) -> float:
+        return _line(self.rate, self.end, epoch / self.epochs)
+
+
+class Warmup(Schedule):
+    """A straight line from `start` to schedule(0) in so many epochs, then schedule(epoch - epochs).
+
+    schedule: a Schedule or a number. epochs: above 0; those of the schedule come on top. start: default 0, which makes
+    the very first step stand still. Source: Goyal et al. 2017.
+    """
+
+    def __init__(self, schedule: float | Schedule, epochs: float, start: float = 0.0) -> None:
+        if not isinstance(schedule, Schedule):
+            _expect_not_negative("Warmup", schedule=schedule)
+        _expect_positive("Warmup", epochs=epochs)
+        _expect_not_negative("Warmup", start=start)
+        self.schedule, self.epochs, self.start = schedule, epochs, start
+        self.monitor = schedule.monitor if isinstance(schedule, Schedule) else None
+
+    def at(self, epoch: float) -> float:
+        rate = self.schedule(max(epoch - self.epochs, 0.0)) if isinstance(self.schedule, Schedule) else self.schedule
+        return _line(self.start, rate, epoch / self.epochs)
+
+    def observe(self, values: Mapping[str, float]) -> None:
+        if isinstance(self.schedule, Schedule):
+            self.schedule.observe(values)
+
+
+class Cyclic(Schedule):
+    """A triangle: from lower to upper in half a period, back in the other half, again and again.
+
+    lower <= upper; period: epochs of a whole cycle, above 0. Source: Smith 2015, policy "triangular".
+    """
+
+    def __init__(self, lower: float, upper: float, period: float) -> None:
+        _expect_not_negative("Cyclic", lower=lower, upper=upper)
+        _expect_positive("Cyclic", period=period)
+        if lower > upper:
+            raise ValueError(f"Cyclic: lower is {lower}, expected at most upper, {upper}")
+        self.lower, self.upper, self.period = lower, upper, period
+
+    def at(self, epoch: float) -> float:
+        place = epoch / self.period % 1
+        return _line(self.lower, self.upper, 2 * min(place, 1 - place))
+
+
+class OneCycle(Schedule):
+    """One rise from `start` to rate and one fall to `end`, both half waves of a cosine; `end` from then on.
+
+    epochs: of the whole cycle, above 0. rise: share of them that it rises, 0 < rise < 1 (default 0.3).
+    start: by default rate/25; end: by default start/10^4.
+    Source: Smith & Topin 2017, with cosines for their straight lines; the momentum stays as it is.
+    """
+
+    def __init__(
+        self, rate: float, epochs: float, rise: float = 0.3, start: float | None = None, end: float | None = None
+    ) -> None:
+        _expect_not_negative("OneCycle", rate=rate, start=0 if start is None else start, end=0 if end is None else end)
+        _expect_positive("OneCycle", epochs=epochs)
+        if not (is_number(rise) and 0 < rise < 1):
+            raise ValueError(f"OneCycle: rise is {rise!r}, expected 0 < rise < 1")
+        self.rate, self.epochs, self.rise, self.start, self.end = rate, epochs, rise, start, end
+
+    def at(self, epoch: float) -> float:
+        start = self.rate / 25 if self.start is None else self.start
+        end = start / 1e4 if self.end is None else self.end
+        top = self.rise * self.epochs
+        if epoch < top:
+            return _half_wave(start, self.rate, epoch / top)
+        return _half_wave(self.rate, end, (epoch - top) / (self.epochs - top))
+
+
+class ReduceOnPlateau(Schedule):
+    """A constant rate that is multiplied by `factor` when a measurement has stopped to improve.
+
+    factor: of 0..1 (default 0.1). patience: so many epochs without improvement are put up with, at the next one the
+    rate falls (default 5). min_delta: what counts as an improvement on the best epoch is larger than this (default
+    1e-4). cooldown: epochs after a fall in which none are counted (default 0). minimum: the rate stays above
+    (default 0). monitor: the measurement's name; by default val_loss where there is validation, else loss.
+    mode: "min" (default), or "max" for what shall grow, such as val_accuracy. NaN is no improvement.
+    In a hand-written loop call `observe({"val_loss": value})` after each epoch.
+    """
+
+    def __init__(
+        self,
+        rate: float,
+        factor: float = 0.1,
+        patience: int = 5,
+        min_delta: float = 1e-4,
+        cooldown: int = 0,
+        minimum: float = 0.0,
+        monitor: str | None = None,
+        mode: str = "min",
+    ) -> None:
+        _expect_not_negative("ReduceOnPlateau", rate=rate, min_delta=min_delta, minimum=minimum)
+        _expect_not_negative("ReduceOnPlateau", patience=patience, cooldown=cooldown)
+        _expect_share("ReduceOnPlateau", factor=factor)
+        if not (monitor is None or isinstance(monitor, str)):
+            raise TypeError(f"ReduceOnPlateau: monitor is {monitor!r}, expected the name of a measurement")
+        if mode not in ("min", "max"):
+            raise ValueError(f"ReduceOnPlateau: mode is {mode!r}, expected 'min' or 'max'")
+        self.rate, self.factor, self.patience, self.min_delta = rate, factor, patience, min_delta
+        self.cooldown, self.minimum, self.monitor, self.mode = cooldown, minimum, monitor, mode
+        self.current = float(rate)
+        self.best = math.inf  # of the measurement, with its sign changed for "max"
+        self.waited = self.resting = 0  # epochs without improvement; epochs of the cooldown that are left
+
+    def at(self, epoch: float) -> float:
+        return self.current
+
+    def observe(self, values: Mapping[str, float]) -> None:
+        name = self.monitor or ("val_loss" if "val_loss" in values else "loss")
+        if name not in values:
+            raise ValueError(
+                f"ReduceOnPlateau: monitor is {name!r}, which was not measured; there are {', '.join(values)}"
+            )
+        value = values[name] if self.mode == "min" else -values[name]
+        if value < self.best - self.min_delta:
+            self.best, self.waited = value, 0
+        else:
+            self.waited += 1
+        if self.resting:
+            self.resting, self.waited = self.resting - 1, 0
+        elif self.waited > self.patience:
+            self.current = min(self.current, max(self.current * self.factor, self.minimum))
+            self.waited, self.resting = 0, self.cooldown
+
+
+def _line(start: float, end: float, share: float) -> float:
+    """From start to end in a straight line; exactly both at shares of 0 and of 1 and above."""
+    share = min(share, 1.0)
+    return start * (1 - share) + end * share
+
+
+def _half_wave(start: float, end: float, share: float) -> float:
+    """From start to end along half a period of a cosine; exactly both at shares of 0 and of 1 and above."""
+    return _line(end, start, (1 + math.cos(math.pi * min(share, 1.0))) / 2)
+
+
+def _expect_not_negative(kind: str, **numbers: float) -> None:
+    for name, value in numbers.items():
+        if not (is_number(value) and value >= 0):
+            raise ValueError(f"{kind}: {name} is {value!r}, expected a finite number of at least 0")
+
+
+def _expect_positive(kind: str, **numbers: float) -> None:
+    for name, value in numbers.items():
+        if not (is_number(value) and value > 0):
+            raise ValueError(f"{kind}: {name} is {value!r}, expected a positive number")
+
+
+def _expect_share(kind: str, **numbers: float) -> None:
+    for name, value in numbers.items():
+        if not (is_number(value) and 0 <= value <= 1):
+            raise ValueError(f"{kind}: {name} is {value!r}, expected 0 <= {name} <= 1")
