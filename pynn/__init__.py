@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import datasets, initializers, kernels, losses, optimizers, regularizers
-from .binner import Binner
 from . import datasets, initializers, kernels, losses, optimizers, regularizers, schedules
+from .binner import Binner
 from .data import batches
 from .hierarchical import HierarchicalCrossEntropy, HierarchicalSoftmax
 from .history import History
@@ -29,7 +28,7 @@ from .layers import (
 )
 from .losses import Decoder, Loss, SoftmaxCrossEntropy, StructuredHinge, ViterbiChain
 from .optimizers import SGD, AdaGrad, Adam, Momentum, Nesterov, Optimizer, RMSProp
-from .regularizers import L1, L2
+from .regularizers import L1, L2, ElasticNet
 from .schedules import (
     Cosine,
     Cyclic,
@@ -60,10 +59,11 @@ __all__ = [
     "BatchNorm",
     "Binner",
     "Constant",
-    "Decoder",
     "Cosine",
     "Cyclic",
+    "Decoder",
     "Dropout",
+    "ElasticNet",
     "Exponential",
     "Flatten",
     "Glorot",
@@ -91,14 +91,13 @@ __all__ = [
     "Sequential",
     "Sigmoid",
     "SoftmaxCrossEntropy",
-    "StructuredHinge",
     "Sparse",
+    "StepDecay",
+    "StructuredHinge",
     "Tanh",
     "Transitions",
     "Uniform",
     "ViterbiChain",
-    "StepDecay",
-    "Tanh",
     "Warmup",
     "Zeros",
     "batches",

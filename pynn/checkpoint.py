@@ -15,23 +15,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import describe, hierarchical, initializers, layers, losses
+from . import describe, hierarchical, initializers, layers, losses, regularizers
 from .initializers import Initializer
 from .layers.base import Layer
 from .losses import Decoder, Loss
+from .regularizers import Penalty
 from .sequential import Sequential
 
 FORMAT = 1
-BASES = (Layer, Initializer, Loss, Decoder)  # what a description may hold
+BASES = (Layer, Initializer, Loss, Decoder, Penalty)  # what a description may hold
 
 
 def _kinds(*modules: ModuleType) -> dict[str, type]:
     """The classes in these modules that a description may hold, by name."""
     things = [thing for module in modules for thing in vars(module).values()]
-    return {thing.__name__: thing for thing in things if isinstance(thing, type) and issubclass(thing, BASES)}
+    return {kind.__name__: kind for kind in things if isinstance(kind, type) and issubclass(kind, BASES)}
 
 
-KINDS = {**_kinds(layers, initializers, losses, hierarchical), "Sequential": Sequential}
+KINDS = {**_kinds(layers, initializers, losses, hierarchical, regularizers), "Sequential": Sequential}
 
 
 def save(model: Sequential, path: str | os.PathLike[str]) -> None:
@@ -77,7 +78,7 @@ def write_whole(path: Path, content: bytes) -> None:
 def load(path: str | os.PathLike[str], own: Iterable[type] = ()) -> Sequential:
     """The model in a file that `save` wrote.
 
-    own: the user's own classes (layers, initializers, losses) that the model has.
+    own: the user's own classes (layers, initializers, losses, penalties) that the model has.
     Raises FileNotFoundError; ValueError for a file that is damaged, foreign or does not fit its own description.
     """
     file = Path(path)

@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import data
+from .describe import expect_instance
 from .layers.base import Array, Layer, Parameter, aligned
 from .layers.chain import Chain
 from .optimizers import Optimizer
+from .regularizers import Penalty
 
 ALIGNMENT = 64  # bytes: every block of the flat vector starts on a cache line
 
@@ -157,12 +159,19 @@ class FlatChain(Chain):
             for name in [*(parameter.name for parameter in layer.declared), *layer.state]
         }
 
-    def penalized(self) -> Iterator[tuple[Array, Array]]:
-        """Each weight that penalties count, with its gradient."""
-        for layer in self._inner():
-            for parameter in layer.declared:
-                if parameter.penalized:
-                    yield getattr(layer, parameter.name), getattr(layer, f"d{parameter.name}")
+    def penalties(self, penalty: Penalty | None) -> Iterator[tuple[Penalty, Array, Array]]:
+        """Each block that is penalized with what penalizes it, its layer's own or else this one, and its gradient."""
+        for layer, parameter, _ in self._places:
+            one = penalty if layer.penalty is None else layer.penalty
+            if one is not None:
+                expect_instance(one, Penalty, f"{layer.name}.penalty")
+                if parameter.penalized or one.biases:
+                    yield one, getattr(layer, parameter.name), getattr(layer, f"d{parameter.name}")
+
+    @property
+    def has_penalties(self) -> bool:
+        """Whether a layer has a penalty of its own."""
+        return any(layer.penalty is not None for layer, _, _ in self._places)
 
     @property
     def parameter_count(self) -> int:

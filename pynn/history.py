@@ -13,7 +13,8 @@ class History(Mapping[str, list[float]]):
     """Lists of numbers by name: loss, accuracy, val_loss, val_accuracy, learning_rate, samples_per_second.
 
     `history["val_accuracy"][-1]` is the last epoch's. `len(history)` counts the names, `history.epochs` the epochs.
-    loss includes penalties; it and accuracy are means over the epoch's training batches, while the model learns.
+    loss includes penalties: where there are any, it is the sum of data_loss and penalty; val_loss is the data loss of
+    the validation data alone. The training's own are means over the epoch's batches, while the model learns.
     learning_rate is that of the epoch's last step.
     """
 

@@ -12,17 +12,24 @@ class Running:
 
     def __init__(self) -> None:
         self.loss, self.count = 0.0, 0
+        self.penalty: float | None = None
         self.correct: int | None = 0
 
-    def add(self, loss: float, correct: int | None, count: int) -> None:
+    def add(self, loss: float, correct: int | None, count: int, penalty: float | None = None) -> None:
+        """One batch: loss, with the penalty that it includes where there is one."""
         self.loss += loss * count
+        if penalty is not None:
+            self.penalty = (self.penalty or 0.0) + penalty * count
         self.correct = None if correct is None or self.correct is None else self.correct + correct
         self.count += count
 
     def means(self) -> dict[str, float]:
         count = max(self.count, 1)
         accuracy = {} if self.correct is None else {"accuracy": self.correct / count}
-        return {"loss": self.loss / count, **accuracy}
+        loss, parts = self.loss / count, {}
+        if self.penalty is not None:
+            parts = {"data_loss": loss - self.penalty / count, "penalty": self.penalty / count}
+        return {"loss": loss, **parts, **accuracy}
 
 
 class Progress:

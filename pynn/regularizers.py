@@ -16,24 +16,40 @@ Array = NDArray[Any]
 class Penalized(Protocol):
     """What a penalty needs of a model."""
 
-    def penalized(self) -> Iterable[tuple[Array, Array]]:
-        """Each weight that is penalized, with its gradient."""
+    def penalties(self, penalty: Penalty | None) -> Iterable[tuple[Penalty, Array, Array]]:
+        """Each block that is penalized with what penalizes it, its layer's own or else this one, and its gradient."""
 
 
 class Penalty:
-    """Base: l1·Σ|w| + ½·l2·Σw² over the penalized weights of a model."""
+    """Base: l1·Σ|w| + ½·l2·Σw² over the penalized weights of a model.
+
+    One that is given to `fit` holds for all layers but those that have their own, `pynn.Affine(10, penalty=...)`;
+    strength 0 there means none. biases: whether biases, gammas and betas count too (default False).
+    A loop of your own calls `apply` between `model.backward` and `optimizer.step`.
+    """
 
     l1: float = 0.0
     l2: float = 0.0
+    biases: bool = False
 
-    def __init__(self, strength: float) -> None:
-        if not (is_number(strength) and strength >= 0):
-            raise ValueError(f"{type(self).__name__}: strength is {strength!r}, expected a finite number of at least 0")
+    def __init__(self, strength: float, biases: bool = False) -> None:
+        self._expect_strengths(strength=strength)
+        self._expect_bool(biases)
         self.strength = strength
+        self.biases = biases
+
+    def _expect_strengths(self, **strengths: float) -> None:
+        for name, value in strengths.items():
+            if not (is_number(value) and value >= 0):
+                raise ValueError(f"{type(self).__name__}: {name} is {value!r}, expected a finite number of at least 0")
+
+    def _expect_bool(self, biases: bool) -> None:
+        if not isinstance(biases, bool):
+            raise TypeError(f"{type(self).__name__}: biases is {biases!r}, expected True or False")
 
     def apply(self, model: Penalized) -> float:
         """Return the penalty and add its gradient to the model's gradients (after the backward pass)."""
-        return sum(kernels.penalty(weight, self.l1, self.l2, dweight) for weight, dweight in model.penalized())
+        return total(model, self)
 
     def __repr__(self) -> str:
         return constructor_text(self)
@@ -42,14 +58,38 @@ class Penalty:
 class L1(Penalty):
     """strength·Σ|w|: drives weights to exactly 0, a sparse model."""
 
-    def __init__(self, strength: float) -> None:
-        super().__init__(strength)
+    def __init__(self, strength: float, biases: bool = False) -> None:
+        super().__init__(strength, biases)
         self.l1 = strength
 
 
 class L2(Penalty):
     """½·strength·Σw²: spreads weights out, none large."""
 
-    def __init__(self, strength: float) -> None:
-        super().__init__(strength)
+    def __init__(self, strength: float, biases: bool = False) -> None:
+        super().__init__(strength, biases)
         self.l2 = strength
+
+
+class ElasticNet(Penalty):
+    """l1·Σ|w| + ½·l2·Σw²: sparse, and steadier than L1 where inputs resemble each other. Source: Zou & Hastie 2005."""
+
+    def __init__(self, l1: float, l2: float, biases: bool = False) -> None:
+        self._expect_strengths(l1=l1, l2=l2)
+        self._expect_bool(biases)
+        self.l1 = l1
+        self.l2 = l2
+        self.biases = biases
+
+
+PENALTIES: tuple[type[Penalty], ...] = (L1, L2, ElasticNet)
+
+
+def total(model: Penalized, penalty: Penalty | None) -> float:
+    """The model's penalty, by its layers' own ones and for the others by this one; adds its gradient to theirs."""
+    values = (
+        kernels.penalty(weight, one.l1, one.l2, dweight)
+        for one, weight, dweight in model.penalties(penalty)
+        if one.l1 or one.l2
+    )
+    return sum(values, 0.0)

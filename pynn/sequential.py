@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from . import data, losses, training
+from . import data, losses, regularizers, training
 from .flat import FlatChain
 from .layers.base import Array, Context, Layer, Shape
 from .layers.chain import Chain
@@ -32,8 +32,8 @@ class Sequential(FlatChain):
     vector, `model.parameters`, their gradients in `model.gradients`; each layer's weight and bias are views of it.
 
     Attributes: layers (a tuple); input_shape, output_shape, without the batch axis, once built; loss and optimizer of
-    the last `fit`; epoch, the number of epochs trained; outputs, those of the last forward pass; notes, a dict of plain
-    values that is saved with the model.
+    the last `fit`; epoch, the number of epochs trained; outputs, those of the last forward pass; penalty_value, the
+    penalty of the last `train_step`, None without one; notes, a dict of plain values that is saved with the model.
     """
 
     _forwarded = False
@@ -46,6 +46,7 @@ class Sequential(FlatChain):
         self.optimizer: Optimizer | None = None
         self.epoch = 0
         self.notes: dict[str, Any] = {}
+        self.penalty_value: float | None = None
         self.lock: AbstractContextManager[Any] = (
             threading.RLock()
         )  # layers reuse their buffers: one user of a model at a time
@@ -173,6 +174,7 @@ class Sequential(FlatChain):
     def train_step(self, x: Array, y: Array, loss: Loss, optimizer: Optimizer, penalty: Penalty | None = None) -> float:
         """Forward, backward and update on one batch; returns the loss (with the penalty) before the update.
 
+        penalty: of all layers that have none of their own. What the penalties are stands in `penalty_value`.
         Raises FloatingPointError, with parameters unchanged, when the loss is NaN or infinite.
         """
         value = loss.forward(self.forward(x, training=True), y)
@@ -180,8 +182,10 @@ class Sequential(FlatChain):
             raise TypeError(f"{type(loss).__name__}.forward returned {type(value).__name__}, expected a number")
         if math.isfinite(value):
             self.backward(loss.backward())
-            if penalty is not None:
-                value += penalty.apply(self)
+            self.penalty_value = None
+            if penalty is not None or self.has_penalties:
+                self.penalty_value = regularizers.total(self, None) if penalty is None else penalty.apply(self)
+                value += self.penalty_value
         if not math.isfinite(value):
             raise FloatingPointError(
                 f"the loss is {value} at step {self.context.step}; the parameters are those before this step. "

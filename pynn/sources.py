@@ -27,6 +27,7 @@ class Trainable(Protocol):
     optimizer: Optimizer | None
     epoch: int
     outputs: Array
+    penalty_value: float | None
     lock: AbstractContextManager[Any]
 
     @property

@@ -53,7 +53,8 @@ def fit(
     batch_size: 1..N; by default 128, or N where there are fewer samples. A last batch of one sample is left out
         (batch normalization cannot use it).
     seed: of the order of samples; by default the model's. Every epoch has another order, also over several calls.
-    penalty: L1 or L2, added to the loss.
+    penalty: L1, L2 or ElasticNet, added to the loss; a layer's own goes before it. Where there is one, loss is the
+        sum of data_loss and penalty; val_loss is the data loss alone.
     progress: True shows a bar, False nothing, "auto" a bar on a terminal and else a line an epoch on stderr.
     Raises ValueError or TypeError for data that cannot be trained on, before anything is changed; FloatingPointError
     when the loss becomes NaN or infinite: the parameters are then those before that step.
@@ -131,7 +132,7 @@ def _run_epoch(
         if scheduled:
             optimizer.set_epoch(epoch + min(position / batches, 1.0))
         value = model.train_step(x, y, loss, optimizer, penalty)
-        running.add(value, loss.correct(model.outputs, y), len(x))
+        running.add(value, loss.correct(model.outputs, y), len(x), model.penalty_value)
         shown.step(running, started)
     if running.count == 0:
         raise ValueError(

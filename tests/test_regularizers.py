@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import gradients
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 import pynn
+from pynn import regularizers
 
 Points = tuple[np.ndarray, np.ndarray]
 
@@ -26,6 +28,9 @@ def network(**settings: Any) -> pynn.Sequential:
         (pynn.L2(0.5), 0.25 * 14, [0.5, -1, 0, 1.5]),
         (pynn.L1(0), 0, [0, 0, 0, 0]),
         (pynn.L2(0), 0, [0, 0, 0, 0]),
+        (pynn.ElasticNet(0.5, 1.5), 0.5 * 6 + 0.75 * 14, [2, -3.5, 0, 5]),
+        (pynn.ElasticNet(0.5, 0), 0.5 * 6, [0.5, -0.5, 0, 0.5]),
+        (pynn.ElasticNet(0, 0), 0, [0, 0, 0, 0]),
     ],
     ids=repr,
 )
@@ -44,7 +49,7 @@ def test_values_and_gradients_are_those_worked_by_hand(
     np.testing.assert_array_equal(layer.dbias, [20, 20])
 
 
-@pytest.mark.parametrize("penalty", [pynn.L1(0.3), pynn.L2(0.3)], ids=repr)
+@pytest.mark.parametrize("penalty", [pynn.L1(0.3), pynn.L2(0.3), pynn.ElasticNet(0.3, 0.2, biases=True)], ids=repr)
 def test_gradients_of_the_penalized_loss_match_central_differences(
     penalty: pynn.regularizers.Penalty, rng: np.random.Generator
 ) -> None:
@@ -113,12 +118,171 @@ def test_l2_with_sgd_is_weight_decay() -> None:
     np.testing.assert_array_equal(decayed.layers[1].gamma, plain.layers[1].gamma)
 
 
+# Per layer, and biases
+
+
+def test_a_layers_own_penalty_goes_before_the_models() -> None:
+    model = pynn.Sequential(
+        pynn.Affine(2, penalty=pynn.L1(3)), pynn.Affine(2), pynn.Affine(2, penalty=pynn.L2(0)), dtype="float64"
+    )
+    model.build((2,))
+    first, second, third = model.layers
+    for layer in model.layers:
+        layer.weight[...], layer.bias[...] = 2, 5
+    assert pynn.L2(1).apply(model) == 3 * 8 + 0.5 * 16
+    np.testing.assert_array_equal(first.dweight, np.full((2, 2), 3))
+    np.testing.assert_array_equal(second.dweight, np.full((2, 2), 2))
+    assert not third.dweight.any()
+    assert regularizers.total(model, None) == 24
+    second.penalty = pynn.L2(10)  # at any time
+    assert regularizers.total(model, None) == 24 + 5 * 16
+    first.penalty = second.penalty = None
+    assert regularizers.total(model, None) == 0
+
+
+def test_biases_count_where_they_are_asked_for() -> None:
+    model = pynn.Sequential(pynn.Affine(2, penalty=pynn.L1(1, biases=True)), pynn.BatchNorm(), pynn.Affine(2))
+    model.build((2,))
+    first, norm, last = model.layers
+    first.weight[...], first.bias[...], last.weight[...], last.bias[...] = 0, -3, 0, 2
+    assert regularizers.total(model, None) == 6
+    np.testing.assert_array_equal(first.dbias, [-1, -1])
+    assert pynn.L2(1).apply(model) == 6
+    assert not last.dbias.any()
+    assert pynn.L2(1, biases=True).apply(model) == 6 + 0.5 * (2 * 4 + norm.gamma.size)
+    np.testing.assert_array_equal(last.dbias, [2, 2])
+
+
+def test_training_with_a_layers_own_penalty_is_that_of_the_gradient_by_hand(points: Points) -> None:
+    plain, penalized = (
+        pynn.Sequential(pynn.Affine(5), pynn.Tanh(), pynn.Affine(3, penalty=penalty), dtype="float64")
+        for penalty in (None, pynn.ElasticNet(0.1, 0.2))
+    )
+    loss = pynn.SoftmaxCrossEntropy()
+    value = plain.train_step(*points, loss, pynn.SGD(0.5))
+    start = pynn.Sequential(pynn.Affine(5), pynn.Tanh(), pynn.Affine(3), dtype="float64")
+    start.build((4,))
+    weight = start.layers[2].weight
+    expected = 0.1 * np.abs(weight).sum() + 0.1 * (weight**2).sum()
+    assert penalized.train_step(*points, loss, pynn.SGD(0.5)) == pytest.approx(value + expected, rel=1e-12)
+    assert penalized.penalty_value == pytest.approx(expected, rel=1e-12)
+    assert plain.penalty_value is None
+    shrunk = plain.layers[2].weight - 0.5 * (0.1 * np.sign(weight) + 0.2 * weight)
+    np.testing.assert_allclose(penalized.layers[2].weight, shrunk, rtol=1e-12)
+    np.testing.assert_array_equal(penalized.layers[0].weight, plain.layers[0].weight)
+
+
+def test_own_layers_may_have_a_penalty() -> None:
+    class Scale(gradients.Scale):
+        def __init__(self, penalty: pynn.regularizers.Penalty | None = None) -> None:
+            self.penalty = penalty
+
+    model = pynn.Sequential(Scale(pynn.L1(2)), pynn.Affine(3))
+    model.build((4,))
+    assert regularizers.total(model, None) == 8
+    model.layers[0].penalty = 0.1
+    with pytest.raises(TypeError, match=r"scale1\.penalty is 0\.1, expected a pynn Penalty"):
+        regularizers.total(model, None)
+
+
+def test_a_layers_penalty_is_saved_with_the_model(tmp_path: Path, points: Points) -> None:
+    layers = [
+        pynn.Affine(5, penalty=pynn.ElasticNet(0.1, 0.2)), pynn.Affine(4, penalty=pynn.L1(0.5, biases=True)),
+        pynn.Affine(3, penalty=pynn.L2(0)), pynn.Affine(3),
+    ]  # fmt: skip
+    model = pynn.Sequential(*layers)
+    model.fit(*points, epochs=1, batch_size=10, progress=False)
+    model.save(tmp_path / "model.safetensors")
+    loaded = pynn.load(tmp_path / "model.safetensors")
+    assert [repr(layer) for layer in loaded.layers] == [repr(layer) for layer in layers]
+    assert repr(layers[0]) == "Affine(units=5, penalty=ElasticNet(l1=0.1, l2=0.2))"
+    assert regularizers.total(loaded, None) == regularizers.total(model, None) > 0
+
+
+def test_own_penalties_can_be_loaded(tmp_path: Path) -> None:
+    class Half(pynn.L2):
+        pass
+
+    model = pynn.Sequential(pynn.Affine(2, penalty=Half(3)))
+    model.build((2,))
+    model.save(tmp_path / "model.safetensors")
+    with pytest.raises(ValueError, match="'Half' is no class of pynn"):
+        pynn.load(tmp_path / "model.safetensors")
+    assert type(pynn.load(tmp_path / "model.safetensors", own=[Half]).layers[0].penalty) is Half
+
+
+def test_a_loop_of_ones_own_gives_the_bits_of_train_step(points: Points) -> None:
+    models = [pynn.Sequential(pynn.Affine(5, penalty=pynn.L1(0.1)), pynn.Tanh(), pynn.Affine(3)) for _ in range(2)]
+    loss, penalty = pynn.SoftmaxCrossEntropy(), pynn.L2(0.2)
+    models[0].train_step(*points, loss, pynn.SGD(0.5), penalty)
+    loss.forward(models[1].forward(points[0], training=True), points[1])
+    models[1].backward(loss.backward())
+    assert penalty.apply(models[1]) == models[0].penalty_value
+    pynn.SGD(0.5).step(models[1])
+    np.testing.assert_array_equal(models[1].parameters, models[0].parameters)
+
+
+# What is reported
+
+
+def test_history_reports_the_parts_of_the_objective(points: Points) -> None:
+    names = ["loss", "data_loss", "penalty", "accuracy"]
+    for model, penalty in (
+        (network(), pynn.L2(0.5)),
+        (pynn.Sequential(pynn.Affine(5, penalty=pynn.L1(0.1)), pynn.Affine(3)), None),
+    ):
+        model.build((4,))
+        start = regularizers.total(model, penalty)
+        history = model.fit(
+            *points, validation=points, penalty=penalty, optimizer=pynn.SGD(0), epochs=2, batch_size=10, progress=False
+        )
+        assert list(history)[:4] == names
+        assert history["penalty"] == pytest.approx([start] * 2, rel=1e-6)
+        for loss, data_loss, extra in zip(*(history[name] for name in names[:3]), strict=True):
+            assert loss == pytest.approx(data_loss + extra, rel=1e-12)
+        assert model.evaluate(*points)["loss"] == history["val_loss"][-1]
+        assert "val_penalty" not in history
+    linear = pynn.Sequential(pynn.Affine(3))
+    history = linear.fit(
+        *points, validation=points, penalty=pynn.L2(7), optimizer=pynn.SGD(0), batch_size=10, epochs=1, progress=False
+    )
+    assert history["data_loss"] == pytest.approx(history["val_loss"], rel=1e-6)
+
+
+def test_without_a_penalty_nothing_is_said_of_one(points: Points) -> None:
+    model = network()
+    model.fit(*points, penalty=pynn.L2(1), epochs=1, batch_size=10, progress=False)
+    history = model.fit(*points, epochs=1, batch_size=10, progress=False)
+    assert list(history) == ["loss", "accuracy", "learning_rate", "samples_per_second"]
+    assert model.penalty_value is None
+
+
+def test_the_line_of_an_epoch_shows_the_parts(points: Points, capsys: pytest.CaptureFixture[str]) -> None:
+    history = network().fit(*points, penalty=pynn.L2(0.5), epochs=1, batch_size=10)
+    shown = capsys.readouterr().err
+    for name in ("loss", "data_loss", "penalty"):
+        assert f"{name} {history[name][0]:.4f}  " in shown
+
+
+def test_the_objective_falls_at_every_step_though_the_data_loss_need_not() -> None:
+    """Full-batch descent with L2: what is minimized is data loss + penalty."""
+    rng = np.random.default_rng(2)
+    x, weight = rng.normal(size=(40, 5)), 3 * rng.normal(size=(5, 3))
+    y = (x @ weight).argmax(axis=1)
+    model = pynn.Sequential(pynn.Affine(3), dtype="float64")
+    model.build((5,))
+    model.layers[0].weight[...] = weight  # right on every sample, but large
+    history = model.fit(x, y, optimizer=pynn.SGD(0.05), penalty=pynn.L2(2), epochs=60, batch_size=40, progress=False)
+    assert (np.diff(history["loss"]) < 0).all()
+    assert (np.diff(history["data_loss"]) > 0).any()
+
+
 def test_strong_penalties_shrink_the_weights(points: Points) -> None:
     sizes = {}
     for name, penalty in {"none": None, "L1": pynn.L1(0.1), "L2": pynn.L2(0.5)}.items():
         model = pynn.Sequential(pynn.Affine(8), pynn.Tanh(), pynn.Affine(3))
         model.fit(*points, optimizer=pynn.SGD(0.05), penalty=penalty, epochs=100, batch_size=30, progress=False)
-        sizes[name] = sum(float(np.abs(weight).sum()) for weight, _ in model.penalized())
+        sizes[name] = sum(float(np.abs(layer.weight).sum()) for layer in (model.layers[0], model.layers[2]))
     assert sizes["L1"] < 0.5 * sizes["none"]
     assert sizes["L2"] < 0.5 * sizes["none"]
 
@@ -128,6 +292,23 @@ def test_strong_penalties_shrink_the_weights(points: Points) -> None:
 def test_strengths_out_of_range_are_refused(kind: type[pynn.regularizers.Penalty], value: float) -> None:
     with pytest.raises(ValueError, match=rf"{kind.__name__}: strength is {value}, expected a finite number"):
         kind(value)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: pynn.ElasticNet(-1, 0), ValueError, r"ElasticNet: l1 is -1, expected a finite number of at least 0"),
+        (lambda: pynn.ElasticNet(0, float("nan")), ValueError, r"ElasticNet: l2 is nan"),
+        (lambda: pynn.ElasticNet(0, "1"), ValueError, r"ElasticNet: l2 is '1'"),
+        (lambda: pynn.L2(1, biases=1), TypeError, r"L2: biases is 1, expected True or False"),
+        (lambda: pynn.ElasticNet(1, 1, biases="no"), TypeError, r"ElasticNet: biases is 'no'"),
+        (lambda: pynn.Affine(2, penalty=0.1), TypeError, r"Affine: penalty is 0\.1, expected a pynn Penalty"),
+        (lambda: pynn.Affine(2, penalty=pynn.L2), TypeError, r"Affine: penalty is <class .*expected a pynn Penalty"),
+    ],
+)
+def test_bad_settings_are_refused(make: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        make()
 
 
 @pytest.mark.parametrize("value", ["0.1", None])
@@ -153,3 +334,4 @@ def test_what_is_no_penalty_is_refused(choice: Any, message: str, points: Points
 
 def test_repr_is_the_source() -> None:
     assert [repr(pynn.L1(0.5)), repr(pynn.L2(strength=1e-4))] == ["L1(strength=0.5)", "L2(strength=0.0001)"]
+    assert repr(pynn.ElasticNet(1, 2, biases=True)) == "ElasticNet(l1=1, l2=2, biases=True)"

@@ -99,8 +99,9 @@ def test_tensors_are_named_views_of_parameters_and_statistics() -> None:
 def test_penalties_count_weights_alone() -> None:
     model = pynn.Sequential(pynn.Affine(7), pynn.BatchNorm(), pynn.Affine(3))
     model.build((5,))
-    assert [weight.shape for weight, _ in model.penalized()] == [(5, 7), (7, 3)]
-    for (weight, dweight), layer in zip(model.penalized(), [model.layers[0], model.layers[2]], strict=True):
+    penalty, layers = pynn.L2(1), [model.layers[0], model.layers[2]]
+    for (one, weight, dweight), layer in zip(model.penalties(penalty), layers, strict=True):
+        assert one is penalty
         assert weight is layer.weight
         assert dweight is layer.dweight
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from .. import initializers, kernels
+from ..describe import expect_instance
 from ..initializers import Initializer
+from ..regularizers import Penalty
 from .activations import IDENTITY, Activation
 from .base import Array, Layer, Shape
 
@@ -17,6 +19,7 @@ class Affine(Layer):
     initializer: of the weight, an object or a name (`help(pynn.initializers)` lists them); by default what suits the
     activation that follows (He before the ReLU family, Glorot before sigmoid and tanh, LeCun where none follows).
     bias_initializer: zeros.
+    penalty: L1, L2 or ElasticNet, in place of the model's; L2(0) for none; by default the model's.
     An activation right after it runs inside its kernel.
     Raises ValueError when it is built on inputs that are not vectors.
     """
@@ -33,15 +36,19 @@ class Affine(Layer):
         use_bias: bool = True,
         initializer: str | Initializer | None = None,
         bias_initializer: str | Initializer = "zeros",
+        penalty: Penalty | None = None,
     ) -> None:
         if isinstance(units, bool) or not isinstance(units, (int, np.integer)) or units < 1:
             raise ValueError(f"Affine: units is {units!r}, expected an integer of at least 1")
         if not isinstance(use_bias, bool):
             raise TypeError(f"Affine: use_bias is {use_bias!r}, expected True or False")
+        if penalty is not None:
+            expect_instance(penalty, Penalty, "Affine: penalty")
         self.units = int(units)
         self.use_bias = use_bias
         self.initializer = initializer
         self.bias_initializer = bias_initializer
+        self.penalty = penalty
         self._activation = IDENTITY
 
     def build(self, input_shape: Shape) -> Shape:

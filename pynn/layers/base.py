@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..initializers import Initializer, Zeros
 
 if TYPE_CHECKING:
+    from ..regularizers import Penalty
     from .activations import Activation
 
 L = TypeVar("L", bound="Layer")
@@ -73,6 +74,8 @@ class Layer:
     passes_activation: bool = (
         False  # normalization, dropout, reshaping: an activation after it counts for the one before
     )
+
+    penalty: Penalty | None = None  # of this layer's weights, in place of the model's
 
     users_own: bool = False  # a class outside pynn: what it returns is checked
 
