@@ -46,6 +46,7 @@ from .sequential import Sequential
 # isort: split
 from .batch_init import data_dependent, lsuv
 from .checkpoint import load
+from .second_order import minimize
 
 __all__ = [
     "ELU",
@@ -110,6 +111,7 @@ __all__ = [
     "load",
     "losses",
     "lsuv",
+    "minimize",
     "optimizers",
     "regularizers",
     "schedules",
