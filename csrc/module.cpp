@@ -24,6 +24,13 @@ PYBIND11_MODULE(_native, module) {
     bind_hierarchical(module);
     bind_loss(module);
     bind_optimizer(module);
+    Kernels kernels(module);
+    bind_activation(kernels);
+    bind_affine(kernels);
+    bind_batchnorm(kernels);
+    bind_data(kernels);
+    bind_loss(kernels);
+    bind_optimizer(kernels);
 
     module.def("get_num_threads", max_threads);
     module.def("set_num_threads", set_max_threads, "count"_a);

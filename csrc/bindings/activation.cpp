@@ -49,7 +49,7 @@ void dropout(const Array& x, double rate, std::uint64_t seed, std::uint32_t stre
 
 }  // namespace
 
-void bind_activation(py::module_& module) {
+void bind_activation(Kernels& module) {
     using namespace py::literals;
     module.def("activation_forward", activation_forward, "x"_a, "activation"_a, "alpha"_a, "out"_a);
     module.def("activation_backward", activation_backward, "dy"_a, "y"_a, "activation"_a, "alpha"_a, "dx"_a);

@@ -45,7 +45,7 @@ void affine_backward(const Array& dy, const Array& x, const Array& weight, const
 
 }  // namespace
 
-void bind_affine(py::module_& module) {
+void bind_affine(Kernels& module) {
     using namespace py::literals;
     module.def("affine_forward", affine_forward, "x"_a, "weight"_a, "bias"_a, "activation"_a, "alpha"_a, "out"_a);
     module.def("affine_backward", affine_backward, "dy"_a, "x"_a, "weight"_a, "y"_a, "activation"_a, "alpha"_a, "dz"_a,

@@ -17,6 +17,7 @@ void batchnorm_forward(const Array& x, const Array& gamma, const Array& beta, do
     check.out("rstd", rstd, C);
     check.out("out", out, N, C);
     check.overlaps();
+    check.not_negative("epsilon", epsilon);
     const Activation f = check.activation(activation, alpha);
     if (check.size(N) < 2)
         check.value_error("x has " + std::to_string(check.size(N)) +
@@ -62,6 +63,7 @@ void batchnorm_inference(const Array& x, const Array& gamma, const Array& beta, 
     check.in("var", var, C);
     check.out("out", out, N, C);
     check.overlaps();
+    check.not_negative("epsilon", epsilon);
     const Activation f = check.activation(activation, alpha);
     compute(check, [&](auto zero) {
         using T = decltype(zero);
@@ -72,7 +74,7 @@ void batchnorm_inference(const Array& x, const Array& gamma, const Array& beta, 
 
 }  // namespace
 
-void bind_batchnorm(py::module_& module) {
+void bind_batchnorm(Kernels& module) {
     using namespace py::literals;
     module.def("batchnorm_forward", batchnorm_forward, "x"_a, "gamma"_a, "beta"_a, "epsilon"_a, "momentum"_a,
                "running_mean"_a, "running_var"_a, "activation"_a, "alpha"_a, "mean"_a, "rstd"_a, "out"_a);

@@ -1,5 +1,7 @@
 #include "check.h"
 
+#include <cmath>
+
 namespace pynn {
 
 namespace {
@@ -119,6 +121,12 @@ void Checker::overlaps() const {
             if (j != i && seen_[i].begin < seen_[j].end && seen_[j].begin < seen_[i].end)
                 value_error(std::string(seen_[i].name) + " overlaps " + seen_[j].name + " in memory");
     }
+}
+
+void Checker::not_negative(const char* name, double value) const {
+    if (!(value >= 0 && value < HUGE_VAL))
+        value_error(std::string(name) + " is " + py::str(py::float_(value)).cast<std::string>() +
+                    ", expected at least 0 and finite");
 }
 
 Activation Checker::activation(std::string_view name, double alpha) const {

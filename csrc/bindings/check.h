@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "dispatch.h"
+#include "scalars.h"
 #include "subnormals.h"
 
 namespace pynn {
@@ -74,6 +75,7 @@ public:
     bool is_double() const { return double_; }
 
     [[noreturn]] void value_error(const std::string& sentence) const;
+    void not_negative(const char* name, double value) const;
     Activation activation(std::string_view name, double alpha) const;
 
 private:
@@ -122,13 +124,13 @@ auto compute(const Checker& check, F run) {
 std::vector<std::int64_t> checked_integers(const Checker& check, const char* name, const Array& array, Size count,
                                            Size limit, const char* what);
 
-void bind_activation(py::module_& module);
-void bind_affine(py::module_& module);
-void bind_batchnorm(py::module_& module);
-void bind_data(py::module_& module);
-void bind_hierarchical(py::module_& module);
-void bind_loss(py::module_& module);
-void bind_optimizer(py::module_& module);
+void bind_activation(Kernels& module);
+void bind_affine(Kernels& module);
+void bind_batchnorm(Kernels& module);
+void bind_data(Kernels& module);
+void bind_hierarchical(Kernels& module);
+void bind_loss(Kernels& module);
+void bind_optimizer(Kernels& module);
 
 }  // namespace pynn
 

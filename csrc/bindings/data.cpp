@@ -27,7 +27,7 @@ void gather(const Array& x, const Array& indices, double divisor, const Array& o
 
 }  // namespace
 
-void bind_data(py::module_& module) {
+void bind_data(Kernels& module) {
     using namespace py::literals;
     module.def("gather", gather, "x"_a, "indices"_a, "divisor"_a, "out"_a);
 }

@@ -118,7 +118,7 @@ void hierarchical_softmax_probabilities(const Array& x, const Array& parents, co
 
 }  // namespace
 
-void bind_hierarchical(py::module_& module) {
+void bind_hierarchical(Kernels& module) {
     using namespace py::literals;
     module.def("hierarchical_softmax", hierarchical_softmax, "x"_a, "labels"_a, "parents"_a, "nodes"_a, "bias"_a,
                "weights"_a, "slopes"_a, "dx"_a);

@@ -34,7 +34,7 @@ double softmax_cross_entropy(const Array& logits, const Array& labels, const Arr
 
 }  // namespace
 
-void bind_loss(py::module_& module) {
+void bind_loss(Kernels& module) {
     using namespace py::literals;
     module.def("softmax", softmax, "x"_a, "out"_a);
     module.def("softmax_cross_entropy", softmax_cross_entropy, "logits"_a, "labels"_a, "dlogits"_a);

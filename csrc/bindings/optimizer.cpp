@@ -9,6 +9,8 @@ double penalty(const Array& weight, double l1, double l2, const Array& dweight) 
     check.in_any("weight", weight);
     check.out_any("dweight", dweight);
     check.overlaps();
+    check.not_negative("l1", l1);
+    check.not_negative("l2", l2);
     return compute(check, [&](auto zero) {
         using T = decltype(zero);
         return table<T>().penalty(data<T>(weight), l1, l2, data<T>(dweight), check.elements());
@@ -104,7 +106,7 @@ void polyak_step(const Array& average, const Array& parameters, double decay) {
 
 }  // namespace
 
-void bind_optimizer(py::module_& module) {
+void bind_optimizer(Kernels& module) {
     using namespace py::literals;
     module.def("penalty", penalty, "weight"_a, "l1"_a, "l2"_a, "dweight"_a);
     module.def("sgd_step", sgd_step, "parameters"_a, "gradients"_a, "learning_rate"_a);

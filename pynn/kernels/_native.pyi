@@ -40,32 +40,22 @@ __all__: list[str] = [
 ]
 
 def activation_backward(
-    dy: numpy.ndarray,
-    y: numpy.ndarray,
-    activation: str,
-    alpha: typing.SupportsFloat | typing.SupportsIndex,
-    dx: numpy.ndarray,
+    dy: numpy.ndarray, y: numpy.ndarray, activation: str, alpha: float, dx: numpy.ndarray
 ) -> None: ...
-def activation_forward(
-    x: numpy.ndarray, activation: str, alpha: typing.SupportsFloat | typing.SupportsIndex, out: numpy.ndarray
-) -> None: ...
+def activation_forward(x: numpy.ndarray, activation: str, alpha: float, out: numpy.ndarray) -> None: ...
 def adagrad_step(
-    parameters: numpy.ndarray,
-    gradients: numpy.ndarray,
-    squares: numpy.ndarray,
-    learning_rate: typing.SupportsFloat | typing.SupportsIndex,
-    epsilon: typing.SupportsFloat | typing.SupportsIndex,
+    parameters: numpy.ndarray, gradients: numpy.ndarray, squares: numpy.ndarray, learning_rate: float, epsilon: float
 ) -> None: ...
 def adam_step(
     parameters: numpy.ndarray,
     gradients: numpy.ndarray,
     first: numpy.ndarray,
     second: numpy.ndarray,
-    learning_rate: typing.SupportsFloat | typing.SupportsIndex,
-    beta1: typing.SupportsFloat | typing.SupportsIndex,
-    beta2: typing.SupportsFloat | typing.SupportsIndex,
-    epsilon: typing.SupportsFloat | typing.SupportsIndex,
-    step: typing.SupportsInt | typing.SupportsIndex,
+    learning_rate: float,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+    step: int,
 ) -> None: ...
 def affine_backward(
     dy: numpy.ndarray,
@@ -73,7 +63,7 @@ def affine_backward(
     weight: numpy.ndarray,
     y: numpy.ndarray,
     activation: str,
-    alpha: typing.SupportsFloat | typing.SupportsIndex,
+    alpha: float,
     dz: numpy.ndarray | None,
     dx: numpy.ndarray | None,
     dweight: numpy.ndarray,
@@ -84,7 +74,7 @@ def affine_forward(
     weight: numpy.ndarray,
     bias: numpy.ndarray | None,
     activation: str,
-    alpha: typing.SupportsFloat | typing.SupportsIndex,
+    alpha: float,
     out: numpy.ndarray,
 ) -> None: ...
 def available_isas() -> str:
@@ -100,7 +90,7 @@ def batchnorm_backward(
     mean: numpy.ndarray,
     rstd: numpy.ndarray,
     activation: str,
-    alpha: typing.SupportsFloat | typing.SupportsIndex,
+    alpha: float,
     dx: numpy.ndarray | None,
     dgamma: numpy.ndarray,
     dbeta: numpy.ndarray,
@@ -109,12 +99,12 @@ def batchnorm_forward(
     x: numpy.ndarray,
     gamma: numpy.ndarray,
     beta: numpy.ndarray,
-    epsilon: typing.SupportsFloat | typing.SupportsIndex,
-    momentum: typing.SupportsFloat | typing.SupportsIndex,
+    epsilon: float,
+    momentum: float,
     running_mean: numpy.ndarray,
     running_var: numpy.ndarray,
     activation: str,
-    alpha: typing.SupportsFloat | typing.SupportsIndex,
+    alpha: float,
     mean: numpy.ndarray,
     rstd: numpy.ndarray,
     out: numpy.ndarray,
@@ -125,9 +115,9 @@ def batchnorm_inference(
     beta: numpy.ndarray,
     mean: numpy.ndarray,
     var: numpy.ndarray,
-    epsilon: typing.SupportsFloat | typing.SupportsIndex,
+    epsilon: float,
     activation: str,
-    alpha: typing.SupportsFloat | typing.SupportsIndex,
+    alpha: float,
     out: numpy.ndarray,
 ) -> None: ...
 def cpu_quota(root: str) -> float:
@@ -135,17 +125,8 @@ def cpu_quota(root: str) -> float:
     Processors that the control groups under root/sys allow this process; 0: no limit.
     """
 
-def dropout(
-    x: numpy.ndarray,
-    rate: typing.SupportsFloat | typing.SupportsIndex,
-    seed: typing.SupportsInt | typing.SupportsIndex,
-    stream: typing.SupportsInt | typing.SupportsIndex,
-    step: typing.SupportsInt | typing.SupportsIndex,
-    out: numpy.ndarray,
-) -> None: ...
-def gather(
-    x: numpy.ndarray, indices: numpy.ndarray, divisor: typing.SupportsFloat | typing.SupportsIndex, out: numpy.ndarray
-) -> None: ...
+def dropout(x: numpy.ndarray, rate: float, seed: int, stream: int, step: int, out: numpy.ndarray) -> None: ...
+def gather(x: numpy.ndarray, indices: numpy.ndarray, divisor: float, out: numpy.ndarray) -> None: ...
 def get_num_threads() -> int: ...
 def hierarchical_softmax(
     x: numpy.ndarray,
@@ -174,40 +155,23 @@ def isa() -> str:
     """
 
 def momentum_step(
-    parameters: numpy.ndarray,
-    gradients: numpy.ndarray,
-    velocity: numpy.ndarray,
-    learning_rate: typing.SupportsFloat | typing.SupportsIndex,
-    momentum: typing.SupportsFloat | typing.SupportsIndex,
+    parameters: numpy.ndarray, gradients: numpy.ndarray, velocity: numpy.ndarray, learning_rate: float, momentum: float
 ) -> None: ...
 def nesterov_step(
-    parameters: numpy.ndarray,
-    gradients: numpy.ndarray,
-    velocity: numpy.ndarray,
-    learning_rate: typing.SupportsFloat | typing.SupportsIndex,
-    momentum: typing.SupportsFloat | typing.SupportsIndex,
+    parameters: numpy.ndarray, gradients: numpy.ndarray, velocity: numpy.ndarray, learning_rate: float, momentum: float
 ) -> None: ...
-def penalty(
-    weight: numpy.ndarray,
-    l1: typing.SupportsFloat | typing.SupportsIndex,
-    l2: typing.SupportsFloat | typing.SupportsIndex,
-    dweight: numpy.ndarray,
-) -> float: ...
-def polyak_step(
-    average: numpy.ndarray, parameters: numpy.ndarray, decay: typing.SupportsFloat | typing.SupportsIndex
-) -> None: ...
+def penalty(weight: numpy.ndarray, l1: float, l2: float, dweight: numpy.ndarray) -> float: ...
+def polyak_step(average: numpy.ndarray, parameters: numpy.ndarray, decay: float) -> None: ...
 def rmsprop_step(
     parameters: numpy.ndarray,
     gradients: numpy.ndarray,
     squares: numpy.ndarray,
-    learning_rate: typing.SupportsFloat | typing.SupportsIndex,
-    decay: typing.SupportsFloat | typing.SupportsIndex,
-    epsilon: typing.SupportsFloat | typing.SupportsIndex,
+    learning_rate: float,
+    decay: float,
+    epsilon: float,
 ) -> None: ...
 def set_num_threads(count: typing.SupportsInt | typing.SupportsIndex) -> None: ...
-def sgd_step(
-    parameters: numpy.ndarray, gradients: numpy.ndarray, learning_rate: typing.SupportsFloat | typing.SupportsIndex
-) -> None: ...
+def sgd_step(parameters: numpy.ndarray, gradients: numpy.ndarray, learning_rate: float) -> None: ...
 def softmax(x: numpy.ndarray, out: numpy.ndarray) -> None: ...
 def softmax_cross_entropy(logits: numpy.ndarray, labels: numpy.ndarray, dlogits: numpy.ndarray) -> float: ...
 

@@ -1,16 +1,19 @@
 """Argument checks of the NumPy kernels: the same rules and the same sentences as csrc/bindings/check.h.
 
-Knows arrays, shapes and dtypes; must not know what a kernel computes.
+Knows arrays, shapes and dtypes (scalars.py: the other arguments); must not know what a kernel computes.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .scalars import scalars
 
 Floats = NDArray[Any]
 
@@ -83,18 +86,25 @@ def _check_overlap(where: str, arrays: list[tuple[Rule, np.ndarray[Any, Any]]]) 
 
 
 def checked(**rules: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Check the named array arguments of a kernel before it runs; the rules stand in the order of the arguments."""
+    """Check the arguments of a kernel before it runs: scalars by their annotations, then the named arrays.
+
+    The rules stand in the order of the arguments. The kernel gets scalars as plain Python ones: a float64 of NumPy
+    would make float32 arrays into float64.
+    """
 
     def wrap(function: Callable[P, R]) -> Callable[P, R]:
         where = function.__name__
         names = function.__code__.co_varnames[: function.__code__.co_argcount]
         parsed = [(names.index(name), Rule(name, text)) for name, text in rules.items()]
+        plain = scalars(function, names)
 
         @functools.wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            values = args if not kwargs else (*args, *(kwargs[name] for name in names[len(args) :] if name in kwargs))
+            values = [*args, *(kwargs[name] for name in names[len(args) :] if name in kwargs)]
             if len(values) != len(names) or len(args) + len(kwargs) != len(names):
                 return function(*args, **kwargs)  # Python's own sentence about missing and unknown arguments
+            for position, name, check in plain:
+                values[position] = check(where, name, values[position])
             bound: dict[str, Any] = {}
             arrays: list[tuple[Rule, np.ndarray[Any, Any]]] = []
             for position, rule in parsed:
@@ -110,11 +120,16 @@ def checked(**rules: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
                 arrays.append((rule, array))
             _check_overlap(where, arrays)
             with np.errstate(all="ignore"):  # infinity and NaN come out as numbers, as from the native kernels
-                return function(*args, **kwargs)
+                return function(*values)  # type: ignore[call-arg, arg-type]
 
         return call
 
     return wrap
+
+
+def expect_not_negative(where: str, name: str, value: float) -> None:
+    """Raise the ValueError of a number that is below 0, infinite or NaN."""
+    expect(0 <= value < math.inf, where, name, value, "at least 0 and finite")
 
 
 def expect(holds: bool, where: str, name: str, value: object, expected: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..checks import Floats, checked
+from ..checks import Floats, checked, expect_not_negative
 from .activation import activate, expect_activation, through_activation
 
 
@@ -43,6 +43,7 @@ def batchnorm_forward(
     running ← momentum · running + (1 - momentum) · batch, where running_var takes the unbiased variance (N - 1);
     a channel whose batch is not finite leaves them as they are. N must be at least 2.
     """
+    expect_not_negative("batchnorm_forward", "epsilon", epsilon)
     expect_activation("batchnorm_forward", activation, alpha)
     rows = x.shape[0]
     if rows < 2:
@@ -113,5 +114,6 @@ def batchnorm_inference(
     out: Floats,
 ) -> None:
     """out (N, C) = f(gamma · (x - mean)/√(var + epsilon) + beta), with given (running) statistics."""
+    expect_not_negative("batchnorm_inference", "epsilon", epsilon)
     expect_activation("batchnorm_inference", activation, alpha)
     out[...] = activate(_normalize(x, gamma, beta, mean, 1 / np.sqrt(var + epsilon)), activation, alpha)

@@ -8,10 +8,11 @@ import numpy as np
 
 from ..checks import Floats, checked, expect
 from ..philox import draws16
+from ..scalars import Word32, Word64
 
 
 @checked(x="...", out="out ...")
-def dropout(x: Floats, rate: float, seed: int, stream: int, step: int, out: Floats) -> None:
+def dropout(x: Floats, rate: float, seed: Word64, stream: Word32, step: Word32, out: Floats) -> None:
     """out = x · mask / (1 - rate): each element is dropped (set to 0) with probability rate, 0 <= rate < 1.
 
     The mask is a function of (seed, stream, step) and the element's index alone, so the backward pass is the same call

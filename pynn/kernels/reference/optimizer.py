@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..checks import Floats, checked, expect
+from ..checks import Floats, checked, expect, expect_not_negative
 
 
 @checked(weight="...", dweight="out ...")
 def penalty(weight: Floats, l1: float, l2: float, dweight: Floats) -> float:
-    """Return l1·Σ|w| + ½·l2·Σw² and add its gradient l1·sign(w) + l2·w to dweight."""
+    """Return l1·Σ|w| + ½·l2·Σw² and add its gradient l1·sign(w) + l2·w to dweight; l1, l2 >= 0."""
+    expect_not_negative("penalty", "l1", l1)
+    expect_not_negative("penalty", "l2", l2)
     dweight += l2 * weight + l1 * np.sign(weight)
     wide = weight.astype(np.float64)
     return float(l1 * np.abs(wide).sum() + 0.5 * l2 * np.square(wide).sum())

@@ -1,0 +1,74 @@
+"""Checks of the scalar arguments of the NumPy kernels: the same rules and sentences as csrc/bindings/scalars.h.
+
+What a scalar must be is read from its annotation. Knows nothing of arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeAlias
+
+import numpy as np
+
+Word32: TypeAlias = int  # 0..2^32-1
+Word64: TypeAlias = int  # 0..2^64-1
+
+
+def _wrong_type(where: str, name: str, value: object, expected: str) -> NoReturn:
+    raise TypeError(f"{where}: {name} is {type(value).__name__}, expected {expected}")
+
+
+def _out_of_range(where: str, name: str, value: Any, expected: str) -> NoReturn:
+    bits = int(value).bit_length()
+    shown = value if bits <= 128 else f"an integer of {bits} bits"  # Python refuses to print very long ones
+    raise ValueError(f"{where}: {name} is {shown}, expected {expected}")
+
+
+def _number(where: str, name: str, value: Any) -> float:
+    if not isinstance(value, (int, float, np.integer, np.floating)):
+        _wrong_type(where, name, value, "a number")
+    try:
+        return float(value)
+    except OverflowError:
+        _out_of_range(where, name, value, "a number that float64 can hold")
+
+
+def _integer(least: int, most: int, expected: str) -> Callable[[str, str, Any], int]:
+    def check(where: str, name: str, value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+            _wrong_type(where, name, value, expected)
+        if not least <= value <= most:
+            _out_of_range(where, name, value, expected)
+        return int(value)
+
+    return check
+
+
+def _flag(where: str, name: str, value: Any) -> bool:
+    if not isinstance(value, (bool, np.bool_)):
+        _wrong_type(where, name, value, "True or False")
+    return bool(value)
+
+
+def _text(where: str, name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        _wrong_type(where, name, value, "text")
+    return value
+
+
+Check: TypeAlias = Callable[[str, str, Any], Any]  # (kernel, argument, value) -> the value as a plain Python scalar
+
+CHECKS: dict[str, Check] = {
+    "float": _number,
+    "int": _integer(-(2**63), 2**63 - 1, "an integer of -2^63..2^63-1"),
+    "Word32": _integer(0, 2**32 - 1, "an integer of 0..2^32-1"),
+    "Word64": _integer(0, 2**64 - 1, "an integer of 0..2^64-1"),
+    "bool": _flag,
+    "str": _text,
+}
+
+
+def scalars(function: Callable[..., object], names: tuple[str, ...]) -> list[tuple[int, str, Check]]:
+    """(position, name, check) of every argument whose annotation is a scalar's."""
+    kinds = function.__annotations__
+    return [(place, name, CHECKS[kinds[name]]) for place, name in enumerate(names) if kinds[name] in CHECKS]
