@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from . import datasets, initializers, kernels, losses, optimizers, regularizers, schedules
 from .binner import Binner
+from . import datasets, initializers, kernels, losses, optimizers, preprocessing, regularizers
 from .data import batches
 from .hierarchical import HierarchicalCrossEntropy, HierarchicalSoftmax
 from .history import History
@@ -41,6 +42,8 @@ from .schedules import (
     StepDecay,
     Warmup,
 )
+from .preprocessing import PCA, MeanSubtraction, MinMaxScaling, Pipeline, Standardization, Whitening
+from .regularizers import L1, L2
 from .sequential import Sequential
 
 # isort: split
@@ -52,6 +55,7 @@ __all__ = [
     "ELU",
     "L1",
     "L2",
+    "PCA",
     "SGD",
     "Activation",
     "AdaGrad",
@@ -78,12 +82,15 @@ __all__ = [
     "LeakyReLU",
     "Linear",
     "Loss",
+    "MeanSubtraction",
+    "MinMaxScaling",
     "Momentum",
     "Nesterov",
     "Normal",
     "OneCycle",
     "Optimizer",
     "Orthogonal",
+    "Pipeline",
     "RMSProp",
     "RandomWalk",
     "ReLU",
@@ -100,6 +107,9 @@ __all__ = [
     "Uniform",
     "ViterbiChain",
     "Warmup",
+    "Standardization",
+    "Tanh",
+    "Whitening",
     "Zeros",
     "batches",
     "data_dependent",
@@ -113,6 +123,7 @@ __all__ = [
     "lsuv",
     "minimize",
     "optimizers",
+    "preprocessing",
     "regularizers",
     "schedules",
     "set_num_threads",

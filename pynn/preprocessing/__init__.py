@@ -1,0 +1,29 @@
+"""Preprocessing: what is learned of the training data and done to all data before it goes into a model.
+
+Every transformer has scikit-learn's protocol (`fit`, `transform`, `fit_transform`, `inverse_transform`, `get_params`,
+`set_params`, fitted attributes that end in `_`) and works in its pipelines and searches; scikit-learn is not needed.
+Fit on the training samples only: `model.fit(..., preprocessing=...)` does, and keeps it for `predict`.
+"""
+
+from __future__ import annotations
+
+from .base import NotFittedError, Transformer
+from .pca import PCA, Whitening
+from .pipeline import Pipeline
+from .scaling import MeanSubtraction, MinMaxScaling, Standardization
+
+__all__ = [
+    "PCA",
+    "TRANSFORMERS",
+    "MeanSubtraction",
+    "MinMaxScaling",
+    "NotFittedError",
+    "Pipeline",
+    "Standardization",
+    "Transformer",
+    "Whitening",
+]
+
+TRANSFORMERS: dict[str, type[Transformer]] = {
+    kind.__name__: kind for kind in (MeanSubtraction, MinMaxScaling, PCA, Pipeline, Standardization, Whitening)
+}

@@ -1,0 +1,284 @@
+"""Transformer: the protocol that all preprocessing shares, and its checks. Must not know models or training."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from .. import data
+
+Array = NDArray[Any]
+Shape = tuple[int, ...]
+T = TypeVar("T", bound="Transformer")
+
+PIECE = 1 << 21  # numbers worked on at once: memory follows this, not the number of samples
+
+
+class NotFittedError(ValueError, AttributeError):
+    """A transformer was used before it was fitted. A ValueError and an AttributeError, as scikit-learn's is."""
+
+
+class Rows:
+    """Samples (N, ...) as float64 in pieces of some rows, after the transformers before; can be gone through again."""
+
+    def __init__(self, x: Array, before: tuple[Transformer, ...] = ()) -> None:
+        self.x, self.before = x, before
+        self.shape: Shape = before[-1].output_shape_ if before else x.shape[1:]
+        self.features = math.prod(self.shape)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __iter__(self) -> Iterator[Array]:
+        return (self._after(x) for _, x in pieces(self.x))
+
+    @property
+    def first(self) -> Array:
+        """The first sample."""
+        sample: Array = self._after(data.to_model(self.x[:1], np.dtype(np.float64)))[0]
+        return sample
+
+    def _after(self, x: Array) -> Array:
+        for transformer in self.before:
+            x = transformer._apply(x)
+        return x
+
+
+def pieces(x: Array) -> Iterator[tuple[slice, Array]]:
+    """The rows of x piece by piece, as float64 (uint8 pixels as 0..1), with their places."""
+    rows = max(1, PIECE // math.prod(x.shape[1:]))
+    for start in range(0, len(x), rows):
+        part = slice(start, start + rows)
+        yield part, data.to_model(x[part], np.dtype(np.float64))
+
+
+class Transformer:
+    """Base of all preprocessing: something is learned by `fit` and done to samples by `transform`.
+
+    x: (N, D) or images (N, H, W, C), at least 2 samples to fit. uint8 is read as pixels 0..1, as everywhere in pynn.
+    All is computed in float64, some rows at a time. Results are float32 for float32, float16 and uint8 input, else
+    float64. y, where it is an argument, is ignored: it is there for scikit-learn.
+
+    Fitted attributes: n_features_in_, the numbers a sample has; input_shape_ and output_shape_, the shapes of one
+    sample before and after; and each class's own.
+    Raises TypeError for what is no array of numbers; ValueError for no samples, one sample to fit, NaN and infinity,
+    samples of another shape than those it was fitted on, and results too large for their dtype; NotFittedError.
+    A `fit` that fails changes nothing.
+    """
+
+    state: tuple[str, ...] = ()  # the fitted arrays, which are saved in a model file
+    n_features_in_: int
+    input_shape_: Shape
+    output_shape_: Shape
+
+    # What a transformer overrides: on float64, and on samples that are checked ----------------------------
+
+    def _learn(self, rows: Rows) -> None:
+        """Set the arrays of `state`."""
+        raise NotImplementedError
+
+    def _apply(self, x: Array) -> Array:
+        """`transform` of x (n, *input_shape_), in a new array."""
+        raise NotImplementedError
+
+    def _undo(self, y: Array) -> Array:
+        """`inverse_transform` of y (n, *output_shape_), in a new array."""
+        raise NotImplementedError
+
+    def _shape_after(self) -> Shape:
+        return self.input_shape_
+
+    def _state_shapes(self, found: Mapping[str, Shape]) -> Mapping[str, Shape]:
+        """The shapes that the arrays of `state` must have; found: those that they have in a file."""
+        raise NotImplementedError
+
+    # scikit-learn's protocol ------------------------------------------------------------------------------
+
+    def fit(self: T, x: ArrayLike, y: object = None) -> T:
+        """Learn from the training samples x (N, ...), at least 2; returns the transformer. y is ignored."""
+        array = _samples(x, "x")
+        if len(array) < 2:
+            raise ValueError(f"{type(self).__name__}: x has 1 sample, expected at least 2 to fit")
+        data.check_finite("x", array)
+        fitted = self.unfitted()
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):  # what overflows is found below
+            fitted._learn_from(Rows(array))
+        self._take(fitted)
+        return self
+
+    def transform(self, x: ArrayLike) -> Array:
+        """x (N, ...) transformed, in a new array."""
+        array = self.accepted(x, "x")
+        return self.apply(array, _result_dtype(array))
+
+    def fit_transform(self, x: ArrayLike, y: object = None) -> Array:
+        """`fit(x)`, then `transform(x)`. y is ignored."""
+        return self.fit(x).transform(x)
+
+    def inverse_transform(self, x: ArrayLike) -> Array:
+        """The samples that `transform` would make x (N, *output_shape_) of, as far as it kept what they were.
+
+        Pixels that went in as uint8 come back as 0..1.
+        """
+        self.expect_fitted("inverse_transform")
+        array = _samples(x, "x")
+        self._expect_shape(array, "x", self.output_shape_, "transforms into")
+        data.check_finite("x", array)
+        return self._through(self._undo, array, self.input_shape_, _result_dtype(array))
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The constructor's arguments by name. deep is for pipelines."""
+        import inspect  # here: importing pynn must stay light
+
+        names = list(inspect.signature(type(self).__init__).parameters)[1:]
+        return {name: getattr(self, name) for name in names}
+
+    def set_params(self: T, **params: Any) -> T:
+        """Change constructor arguments; returns the transformer, which is to be fitted anew.
+
+        Raises ValueError for names that it does not have and for values that the constructor refuses.
+        """
+        if not params:
+            return self
+        settings = self.get_params(deep=False)
+        if unknown := [name for name in params if name not in settings]:
+            raise ValueError(f"{type(self).__name__} has no parameter {unknown[0]!r}, only {', '.join(settings)}")
+        fresh = type(self)(**{**settings, **params})
+        vars(self).clear()
+        vars(self).update(vars(fresh))
+        return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return self.fitted
+
+    def __sklearn_tags__(self) -> Any:  # called by scikit-learn alone, so that it is there
+        import importlib
+
+        utils: Any = importlib.import_module("sklearn.utils")
+        tags = utils.Tags(
+            estimator_type="transformer",
+            target_tags=utils.TargetTags(required=False),
+            transformer_tags=utils.TransformerTags(preserves_dtype=["float64", "float32"]),
+        )
+        tags.input_tags.three_d_array = True
+        return tags
+
+    def __repr__(self) -> str:
+        from ..describe import constructor_text
+
+        return constructor_text(self)
+
+    # What models and pipelines call -----------------------------------------------------------------------
+
+    @property
+    def fitted(self) -> bool:
+        """Whether `fit` has run."""
+        return "n_features_in_" in vars(self)
+
+    def expect_fitted(self, method: str) -> None:
+        """NotFittedError that names the method, unless it is fitted."""
+        if not self.fitted:
+            raise NotFittedError(f"{type(self).__name__}: {method} needs it to be fitted; call fit(x) first")
+
+    def accepted(self, x: ArrayLike, name: str, method: str = "transform") -> Array:
+        """x as an array, with all the checks of `transform`."""
+        self.expect_fitted(method)
+        array = _samples(x, name)
+        self._expect_shape(array, name, self.input_shape_, "was fitted on")
+        data.check_finite(name, array)
+        return array
+
+    def apply(self, x: Array, dtype: DTypeLike) -> Array:
+        """`transform` of an array that was `accepted`, in this dtype."""
+        return self._through(self._apply, x, self.output_shape_, dtype)
+
+    def unfitted(self: T) -> T:
+        """A new transformer with the same arguments."""
+        fresh = copy.copy(self)
+        fresh._take(type(self).__new__(type(self)))
+        return fresh
+
+    def tensors(self, prefix: str = "") -> dict[str, Array]:
+        """The fitted arrays by the names that they have in a model file: "mean", in a pipeline "0.mean"."""
+        self.expect_fitted("saving")
+        return {f"{prefix}{name.rstrip('_')}": getattr(self, name) for name in self.state}
+
+    def tensor_names(self, prefix: str = "") -> list[str]:
+        """The names of `tensors`, before it is fitted too."""
+        return [f"{prefix}{name.rstrip('_')}" for name in self.state]
+
+    def restore(self, input_shape: Shape, tensors: Mapping[str, Array], prefix: str = "") -> None:
+        """Become what gave these `tensors`, fitted on samples of this shape; ValueError where they do not fit.
+
+        All of `tensor_names` must be there.
+        """
+        found = {name: tensors[full] for name, full in zip(self.state, self.tensor_names(prefix), strict=True)}
+        self._set_shape(input_shape)
+        expected = self._state_shapes({name: array.shape for name, array in found.items()})
+        for name, array in found.items():
+            if array.dtype != np.float64 or array.shape != expected[name]:
+                full = f"{prefix}{name.rstrip('_')}"
+                raise ValueError(f"{full} is {array.dtype} {array.shape}, expected float64 {expected[name]}")
+            if not np.isfinite(array).all():
+                raise ValueError(f"{prefix}{name.rstrip('_')} holds NaN or infinity")
+            setattr(self, name, np.array(array))
+        self.output_shape_ = self._shape_after()
+
+    # Inside -----------------------------------------------------------------------------------------------
+
+    def _learn_from(self, rows: Rows) -> None:
+        self._set_shape(rows.shape)
+        self._learn(rows)
+        for name in self.state:
+            setattr(self, name, np.asarray(getattr(self, name), np.float64))
+            if not np.isfinite(getattr(self, name)).all():
+                raise ValueError(f"{type(self).__name__}: x spreads too far for float64 to hold; scale it down first")
+        self.output_shape_ = self._shape_after()
+
+    def _set_shape(self, shape: Shape) -> None:
+        self.input_shape_, self.n_features_in_ = shape, math.prod(shape)
+
+    def _take(self: T, fitted: T) -> None:
+        """Take over what another one of the same arguments learned."""
+        for name in [name for name in vars(self) if name.endswith("_")]:
+            delattr(self, name)
+        vars(self).update({name: value for name, value in vars(fitted).items() if name.endswith("_")})
+
+    def _expect_shape(self, x: Array, name: str, shape: Shape, did: str) -> None:
+        if x.shape[1:] != shape:
+            wanted = ", ".join(["N", *map(str, shape)])
+            raise ValueError(
+                f"{name} has shape {x.shape}, expected ({wanted}): {type(self).__name__} {did} such samples"
+            )
+
+    def _through(self, function: Callable[[Array], Array], x: Array, shape: Shape, dtype: DTypeLike) -> Array:
+        out: Array = np.empty((len(x), *shape), dtype)
+        with np.errstate(all="ignore"):  # what is not finite is found below
+            for part, piece in pieces(x):
+                out[part] = function(piece)
+                if not np.isfinite(out[part]).all():
+                    raise ValueError(
+                        f"{type(self).__name__}: a result is too large for {out.dtype}; "
+                        "x is far from what it was fitted on, or to be scaled down before"
+                    )
+        return out
+
+
+def _samples(x: ArrayLike, name: str) -> Array:
+    array = data.samples(name, x)
+    if array.ndim < 2 or array.size == 0:
+        raise ValueError(
+            f"{name} has shape {array.shape}, expected (N, D) or (N, H, W, C) with at least one feature; "
+            f"a single feature is {name}[:, None], a single sample {name}[None]"
+        )
+    return array
+
+
+def _result_dtype(x: Array) -> DTypeLike:
+    small = x.dtype == np.uint8 or (x.dtype.kind == "f" and x.dtype.itemsize <= 4)
+    return np.float32 if small else np.float64

@@ -1,0 +1,155 @@
+"""Pipeline: transformers one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, overload
+
+from ..describe import expect_instance
+from .base import Array, NotFittedError, Rows, Shape, Transformer
+
+
+class Pipeline(Transformer):
+    """Transformers in a row: each is fitted on what the ones before make of the training data.
+
+    >>> pynn.Pipeline(pynn.MeanSubtraction(per="all"), pynn.PCA(144))
+
+    steps: transformers, at least one; pipelines too. `pipeline[0]` is the first, `pipeline[:2]` a pipeline of the first
+    two, `len(pipeline)` their number. Nothing is kept between the steps: memory does not grow with their number, and
+    numbers stay float64 until the end. In `get_params` and `set_params` the steps are named "0", "1", ..., and their
+    arguments "1__components".
+    A pipeline is fitted when all of its steps are. It raises what its steps raise.
+    """
+
+    def __init__(self, *steps: Transformer) -> None:
+        if not steps:
+            raise ValueError("Pipeline: expected at least one transformer")
+        if len(steps) == 1 and isinstance(steps[0], (list, tuple)):
+            raise TypeError("Pipeline takes the transformers one by one; write Pipeline(*steps)")
+        for position, step in enumerate(steps):
+            expect_instance(step, Transformer, f"step {position}")
+        if len({id(step) for step in steps}) < len(steps):
+            raise ValueError("Pipeline: the same transformer stands twice; make a second one")
+        self.steps = steps
+
+    @property
+    def n_features_in_(self) -> int:  # type: ignore[override]
+        """How many numbers a sample has before the first step."""
+        return self._fitted_step(0).n_features_in_
+
+    @property
+    def input_shape_(self) -> Shape:  # type: ignore[override]
+        """The shape of a sample before the first step."""
+        return self._fitted_step(0).input_shape_
+
+    @property
+    def output_shape_(self) -> Shape:  # type: ignore[override]
+        """The shape of a sample after the last step."""
+        return self._fitted_step(-1).output_shape_
+
+    def _fitted_step(self, place: int) -> Transformer:
+        if not self.fitted:
+            raise NotFittedError("Pipeline: it is not fitted; call fit(x) first")
+        return self.steps[place]
+
+    @property
+    def fitted(self) -> bool:
+        """Whether all steps are fitted."""
+        return all(step.fitted for step in self.steps)
+
+    def expect_fitted(self, method: str) -> None:
+        """NotFittedError that names the method, unless all steps are fitted; ValueError for steps of different data."""
+        super().expect_fitted(method)
+        for place, (one, two) in enumerate(zip(self.steps, self.steps[1:], strict=False)):
+            if one.output_shape_ != two.input_shape_:
+                raise ValueError(
+                    f"Pipeline: step {place} makes samples of shape {one.output_shape_}, "
+                    f"but step {place + 1} was fitted on {two.input_shape_}; call fit(x) on the pipeline"
+                )
+
+    def _learn_from(self, rows: Rows) -> None:
+        for place, step in enumerate(self.steps):
+            step._learn_from(Rows(rows.x, (*rows.before, *self.steps[:place])))
+
+    def _apply(self, x: Array) -> Array:
+        for step in self.steps:
+            x = step._apply(x)
+        return x
+
+    def _undo(self, y: Array) -> Array:
+        for step in reversed(self.steps):
+            y = step._undo(y)
+        return y
+
+    def unfitted(self) -> Pipeline:
+        """A new pipeline of new transformers with the same arguments."""
+        return type(self)(*(step.unfitted() for step in self.steps))
+
+    __sklearn_clone__ = unfitted  # scikit-learn's own way knows no *steps
+
+    def _take(self, fitted: Pipeline) -> None:
+        for step, other in zip(self.steps, fitted.steps, strict=True):
+            step._take(other)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The steps by number: "0", "1", ...; deep: their arguments too, as "0__per"."""
+        params: dict[str, Any] = {}
+        for place, step in enumerate(self.steps):
+            params[str(place)] = step
+            if deep:
+                params.update({f"{place}__{name}": value for name, value in step.get_params().items()})
+        return params
+
+    def set_params(self, **params: Any) -> Pipeline:
+        """Replace steps ("0") and set their arguments ("0__per"); returns the pipeline."""
+        steps = list(self.steps)
+        inner: dict[int, dict[str, Any]] = {}
+        for name, value in params.items():
+            place, _, rest = name.partition("__")
+            if place not in map(str, range(len(steps))):
+                raise ValueError(f"Pipeline has no parameter {name!r}, only {', '.join(self.get_params())}")
+            if rest:
+                inner.setdefault(int(place), {})[rest] = value
+            else:
+                steps[int(place)] = value
+        type(self)(*steps)  # checks
+        for number, arguments in inner.items():
+            steps[number].unfitted().set_params(**arguments)  # refused here, before anything is changed
+        for number, arguments in inner.items():
+            steps[number].set_params(**arguments)
+        self.steps = tuple(steps)
+        return self
+
+    def tensors(self, prefix: str = "") -> dict[str, Array]:
+        """The fitted arrays of all steps: "0.mean", "1.components"."""
+        self.expect_fitted("saving")
+        return {
+            name: array
+            for place, step in enumerate(self.steps)
+            for name, array in step.tensors(f"{prefix}{place}.").items()
+        }
+
+    def tensor_names(self, prefix: str = "") -> list[str]:
+        """The names of `tensors`, before it is fitted too."""
+        return [name for place, step in enumerate(self.steps) for name in step.tensor_names(f"{prefix}{place}.")]
+
+    def restore(self, input_shape: Shape, tensors: Mapping[str, Array], prefix: str = "") -> None:
+        """Become what gave these `tensors`, fitted on samples of this shape; ValueError where they do not fit."""
+        for place, step in enumerate(self.steps):
+            step.restore(input_shape, tensors, f"{prefix}{place}.")
+            input_shape = step.output_shape_
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __iter__(self) -> Iterator[Transformer]:
+        return iter(self.steps)
+
+    @overload
+    def __getitem__(self, place: int) -> Transformer: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Pipeline: ...
+
+    def __getitem__(self, place: int | slice) -> Transformer:
+        return type(self)(*self.steps[place]) if isinstance(place, slice) else self.steps[place]

@@ -1,0 +1,138 @@
+"""Transformers that shift and scale: mean subtraction, standardization, scaling to a range."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ..describe import is_number
+from .base import Array, Rows, Shape, Transformer
+
+PER = ("feature", "channel", "all")
+ROUNDING = 8 * np.finfo(np.float64).eps  # values that differ by less, relatively, differ by rounding alone
+
+
+class _Scaling(Transformer):
+    """What is learned once per feature, once per channel of images, or once for all numbers."""
+
+    def __init__(self, per: str = "feature") -> None:
+        if per not in PER:
+            raise ValueError(f"{type(self).__name__}: per is {per!r}, expected one of {', '.join(PER)}")
+        self.per = per
+
+    def _axes(self, shape: Shape) -> tuple[int, ...]:
+        """The axes of x (N, *shape) that statistics go over."""
+        if self.per == "channel" and len(shape) != 3:
+            raise ValueError(
+                f"{type(self).__name__}: per='channel' is for images (N, H, W, C), got samples of shape {shape}; "
+                "take per='feature' or per='all'"
+            )
+        return (0,) if self.per == "feature" else tuple(range(len(shape) + (self.per == "all")))
+
+    def _state_shapes(self, found: Mapping[str, Shape]) -> Mapping[str, Shape]:
+        return dict.fromkeys(self.state, self.input_shape_[len(self._axes(self.input_shape_)) - 1 :])
+
+    def _mean(self, rows: Rows, origin: Array | float, power: int = 1) -> Array:
+        """The mean of (x - origin)^power."""
+        axes = self._axes(rows.shape)
+        total = sum(((x - origin) ** power).sum(axis=axes) for x in rows)
+        counted = len(rows) * rows.features // np.size(total)
+        mean: Array = total / counted
+        return mean
+
+    def _learn_mean(self, rows: Rows) -> Array:
+        first = rows.first  # taken off before: the mean of a constant is then that constant, to the bit
+        for _ in self._axes(rows.shape)[1:]:
+            first = first[0]
+        mean: Array = first + self._mean(rows, first)
+        return mean
+
+
+class MeanSubtraction(_Scaling):
+    """y = x - mean: centres the data on zero.
+
+    per: what has a mean of its own: "feature", each number of a sample (default; for images the "mean image", as in
+        AlexNet); "channel", each channel of images (N, H, W, C), as in VGG and ResNet; "all": one mean of all numbers.
+    Fitted: mean_, of the shape of a sample, (C,) or (). x and y: (N, D) or (N, H, W, C). Source: CS231n.
+    """
+
+    state = ("mean_",)
+    mean_: Array
+
+    def _learn(self, rows: Rows) -> None:
+        self.mean_ = self._learn_mean(rows)
+
+    def _apply(self, x: Array) -> Array:
+        return x - self.mean_
+
+    def _undo(self, y: Array) -> Array:
+        return y + self.mean_
+
+
+class Standardization(_Scaling):
+    """y = (x - mean)/std: zero mean and unit variance. std is that of all N samples (√(Σ(x - mean)²/N)).
+
+    A constant feature has no spread to divide by: it becomes 0, and its scale_ is 1.
+    per: what has a mean and std of its own: "feature" (default), "channel" of images (N, H, W, C), or "all".
+    Fitted: mean_, scale_, of the shape of a sample, (C,) or (). x and y: (N, D) or (N, H, W, C). Source: CS231n.
+    """
+
+    state = ("mean_", "scale_")
+    mean_: Array
+    scale_: Array
+
+    def _learn(self, rows: Rows) -> None:
+        self.mean_ = self._learn_mean(rows)
+        std = np.sqrt(self._mean(rows, self.mean_, 2))
+        self.scale_ = np.where(std <= ROUNDING * np.abs(self.mean_), 1.0, std)
+
+    def _apply(self, x: Array) -> Array:
+        return (x - self.mean_) / self.scale_
+
+    def _undo(self, y: Array) -> Array:
+        return y * self.scale_ + self.mean_
+
+
+class MinMaxScaling(_Scaling):
+    """y = low + (high - low)·(x - min)/(max - min): from what the training data spans to the range low..high.
+
+    A constant feature becomes low: its max - min counts as 1. Samples beyond the span of the training
+    data come out beyond the range.
+    range: (low, high), default (-1, 1). per: what has a span of its own: "feature" (default), "channel" of images
+        (N, H, W, C), or "all".
+    Fitted: data_min_, data_max_, of the shape of a sample, (C,) or (). x and y: (N, D) or (N, H, W, C). Source: CS231n.
+    """
+
+    state = ("data_min_", "data_max_")
+    data_min_: Array
+    data_max_: Array
+
+    def __init__(self, range: Sequence[float] = (-1, 1), per: str = "feature") -> None:
+        super().__init__(per)
+        valid = isinstance(range, (tuple, list)) and len(range) == 2 and all(is_number(end) for end in range)
+        if not valid or not range[0] < range[1]:
+            raise ValueError(f"MinMaxScaling: range is {range!r}, expected two numbers (low, high) with low < high")
+        self.range = range
+
+    def _learn(self, rows: Rows) -> None:
+        axes = self._axes(rows.shape)
+        ends = [(x.min(axis=axes), x.max(axis=axes)) for x in rows]
+        self.data_min_ = np.min([low for low, _ in ends], axis=0)
+        self.data_max_ = np.max([high for _, high in ends], axis=0)
+        if not np.isfinite(self.data_max_ - self.data_min_).all():
+            raise ValueError("MinMaxScaling: x spreads too far for float64 to hold; scale it down first")
+
+    def _span(self) -> Array:
+        span = self.data_max_ - self.data_min_
+        return np.where(span == 0, 1.0, span)
+
+    def _apply(self, x: Array) -> Array:
+        low, high = self.range
+        y: Array = (x - self.data_min_) / self._span() * (high - low) + low
+        return y
+
+    def _undo(self, y: Array) -> Array:
+        low, high = self.range
+        x: Array = (y - low) / (high - low) * self._span() + self.data_min_
+        return x

@@ -1,0 +1,637 @@
+"""Transformers: against scikit-learn and their formulas, the protocol, what is refused, memory, and real images."""
+
+from __future__ import annotations
+
+import copy
+import os
+import pickle
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+import pynn
+from pynn.preprocessing import NotFittedError, Transformer, base
+
+CIFAR = Path(os.environ.get("PYNN_DATA") or "absent") / "cifar-10-batches-bin"
+
+MAKERS: dict[str, Callable[[], Transformer]] = {
+    "mean per feature": lambda: pynn.MeanSubtraction(),
+    "mean of all": lambda: pynn.MeanSubtraction("all"),
+    "standardization": lambda: pynn.Standardization(),
+    "standardization of all": lambda: pynn.Standardization("all"),
+    "min-max": lambda: pynn.MinMaxScaling(),
+    "min-max to 0..2, of all": lambda: pynn.MinMaxScaling((0, 2), per="all"),
+    "pca": lambda: pynn.PCA(),
+    "pca whitening": lambda: pynn.Whitening(),
+    "zca whitening": lambda: pynn.Whitening("zca"),
+    "pipeline": lambda: pynn.Pipeline(pynn.MeanSubtraction("all"), pynn.PCA(), pynn.Standardization()),
+}
+IMAGE_MAKERS: dict[str, Callable[[], Transformer]] = {
+    **MAKERS,
+    "mean per channel": lambda: pynn.MeanSubtraction("channel"),
+    "standardization per channel": lambda: pynn.Standardization("channel"),
+    "min-max per channel": lambda: pynn.MinMaxScaling(per="channel"),
+}
+every = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS.keys())
+every_on_images = pytest.mark.parametrize("make", IMAGE_MAKERS.values(), ids=IMAGE_MAKERS.keys())
+
+
+@pytest.fixture
+def x(rng: np.random.Generator) -> np.ndarray:
+    """50 correlated float64 samples of 6 numbers of very different means and spreads."""
+    mixed = rng.standard_normal((50, 6)) @ rng.standard_normal((6, 6))
+    return mixed * [1, 10, 0.1, 3, 1e-3, 100] + [0, 1e6, -3, 0.5, 7, 1]
+
+
+@pytest.fixture
+def images(rng: np.random.Generator) -> np.ndarray:
+    """90 float64 images of 4x5x3 numbers whose channels differ."""
+    return rng.standard_normal((90, 4, 5, 3)) * [1, 2, 5] + [0, 10, -3]
+
+
+# Answers ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("per", "axes"), [("feature", 0), ("channel", (0, 1, 2)), ("all", None)])
+def test_scaling_follows_its_formula(per: str, axes: Any, images: np.ndarray) -> None:
+    mean, std = images.mean(axes), images.std(axes)
+    low, high = images.min(axes), images.max(axes)
+    np.testing.assert_allclose(pynn.MeanSubtraction(per).fit_transform(images), images - mean, atol=1e-13)
+    np.testing.assert_allclose(pynn.Standardization(per).fit_transform(images), (images - mean) / std, atol=1e-13)
+    expected = -1 + 2 * (images - low) / (high - low)
+    np.testing.assert_allclose(pynn.MinMaxScaling(per=per).fit_transform(images), expected, atol=1e-13)
+    scaled = pynn.MinMaxScaling((0, 10), per).fit_transform(images)
+    np.testing.assert_array_equal([scaled.min(axes), scaled.max(axes)], [np.zeros_like(low), np.full_like(high, 10)])
+
+
+def test_standardization_is_scikit_learns(x: np.ndarray) -> None:
+    oracle = pytest.importorskip("sklearn.preprocessing").StandardScaler().fit(x[:40])
+    ours = pynn.Standardization().fit(x[:40])
+    np.testing.assert_allclose(ours.mean_, oracle.mean_, rtol=1e-13)
+    np.testing.assert_allclose(ours.scale_, oracle.scale_, rtol=1e-10)
+    np.testing.assert_allclose(ours.transform(x), oracle.transform(x), atol=1e-8)
+
+
+@pytest.mark.parametrize("ends", [(-1, 1), (0, 1), (3.5, 4)])
+def test_min_max_scaling_is_scikit_learns(ends: tuple[float, float], x: np.ndarray) -> None:
+    x[:, 2] = 5
+    oracle = pytest.importorskip("sklearn.preprocessing").MinMaxScaler(ends).fit(x[:40])
+    ours = pynn.MinMaxScaling(ends).fit(x[:40])
+    x[45, 2] = 5.5
+    np.testing.assert_allclose(ours.transform(x), oracle.transform(x), rtol=1e-7, atol=1e-7)
+    np.testing.assert_allclose(ours.inverse_transform(ours.transform(x)), x, rtol=1e-12)
+
+
+@pytest.mark.parametrize("components", [None, 1, 3, 6, 0.5, 0.9, 0.999999])
+@pytest.mark.parametrize("samples", [50, 6])
+def test_pca_is_scikit_learns(components: Any, samples: int, rng: np.random.Generator) -> None:
+    decomposition = pytest.importorskip("sklearn.decomposition")
+    x = rng.standard_normal((samples, 6)) @ rng.standard_normal((6, 6)) + 20
+    oracle = decomposition.PCA(components, svd_solver="full").fit(x)
+    ours = pynn.PCA(components).fit(x)
+    assert ours.components_.shape == oracle.components_.shape
+    count = min(len(ours.components_), samples - 1)  # six centred samples have five directions
+    np.testing.assert_allclose(ours.mean_, oracle.mean_, rtol=1e-13)
+    np.testing.assert_allclose(ours.components_[:count], oracle.components_[:count], atol=1e-9)
+    np.testing.assert_allclose(ours.explained_variance_, oracle.explained_variance_, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(ours.explained_variance_ratio_, oracle.explained_variance_ratio_, rtol=1e-9, atol=1e-12)
+    transformed = ours.transform(x)
+    np.testing.assert_allclose(transformed[:, :count], oracle.transform(x)[:, :count], atol=1e-8)
+    np.testing.assert_allclose(ours.inverse_transform(transformed), oracle.inverse_transform(oracle.transform(x)))
+
+
+@pytest.mark.parametrize("samples", [7, 20])
+def test_pca_of_few_samples_goes_through_the_samples(samples: int, rng: np.random.Generator) -> None:
+    """Fewer samples than features: the singular vectors, no covariance; one more than N - 1 has no variance."""
+    decomposition = pytest.importorskip("sklearn.decomposition")
+    x = rng.standard_normal((samples, 31))
+    oracle, ours = decomposition.PCA(svd_solver="full").fit(x), pynn.PCA().fit(x)
+    assert ours.components_.shape == (samples, 31)
+    np.testing.assert_allclose(ours.components_[:-1], oracle.components_[:-1], atol=1e-9)
+    np.testing.assert_allclose(ours.explained_variance_, oracle.explained_variance_, atol=1e-12)
+    np.testing.assert_allclose(ours.components_ @ ours.components_.T, np.eye(samples), atol=1e-12)
+    np.testing.assert_allclose(ours.inverse_transform(ours.transform(x)), x, atol=1e-12)
+
+
+def test_pca_decorrelates_and_explains_the_share_that_it_says(x: np.ndarray) -> None:
+    scaled = pynn.Standardization().fit_transform(x)
+    pca = pynn.PCA().fit(scaled)
+    covariance = np.cov(pca.transform(scaled).T)
+    np.testing.assert_allclose(covariance, np.diag(pca.explained_variance_), atol=1e-12)
+    assert pca.explained_variance_ratio_.sum() == pytest.approx(1, abs=1e-12)
+    for count in (1, 2, 5):
+        part = pynn.PCA(count).fit(scaled)
+        lost = ((scaled - part.inverse_transform(part.transform(scaled))) ** 2).sum()
+        assert 1 - lost / (scaled**2).sum() == pytest.approx(part.explained_variance_ratio_.sum(), abs=1e-12)
+
+
+def test_a_share_of_variance_takes_the_fewest_components_that_reach_it() -> None:
+    x = np.diag([3.0, 2.0, 1.0, 0.0])[[0, 1, 2, 3, 0, 1, 2, 3]]
+    x = np.concatenate([x, -x])  # mean 0, variances 9 : 4 : 1 : 0
+    for share, count in ((1e-9, 1), (0.6, 1), (9 / 14, 1), (0.7, 2), (13 / 14, 2), (0.95, 3), (1.0, 3)):
+        assert pynn.PCA(share).fit(x).components_.shape == (count, 4), share
+
+
+@pytest.mark.parametrize("samples", [30, 5])
+def test_components_have_a_sign_that_the_data_does_not_turn(samples: int, rng: np.random.Generator) -> None:
+    x = rng.standard_normal((samples, 6)) * [6, 5, 4, 3, 2, 1]
+    one, other = (pynn.PCA(4).fit(data).components_ for data in (x, -x[::-1]))
+    np.testing.assert_allclose(one, other, atol=1e-12)
+    np.testing.assert_array_equal(one.max(axis=1), np.abs(one).max(axis=1))
+
+
+@pytest.mark.parametrize("epsilon", [1e-5, 0.5])
+@pytest.mark.parametrize("form", ["pca", "zca"])
+def test_whitening_follows_its_formula(form: str, epsilon: float, x: np.ndarray) -> None:
+    scaled = pynn.Standardization().fit_transform(x)
+    whitening = pynn.Whitening(form, epsilon).fit(scaled)
+    white = whitening.transform(scaled)
+    variance, columns = np.linalg.eigh(np.cov(scaled.T))
+    left = columns @ np.diag(variance / (variance + epsilon)) @ columns.T
+    found = np.cov(white.T)
+    if form == "pca":
+        found = whitening.components_.T @ found @ whitening.components_
+    np.testing.assert_allclose(found, left, atol=1e-11)
+    np.testing.assert_allclose(white.mean(axis=0), 0, atol=1e-13)
+    np.testing.assert_allclose(whitening.inverse_transform(white), scaled, atol=1e-10)
+
+
+def test_zca_is_the_symmetric_root_of_the_inverse_covariance(x: np.ndarray) -> None:
+    scaled = pynn.Standardization().fit_transform(x)
+    white = pynn.Whitening("zca", 1e-3).fit_transform(scaled)
+    root = np.linalg.inv(np.cov(scaled.T) + 1e-3 * np.eye(6))  # its own square root is what x is multiplied by
+    matrix = np.linalg.lstsq(scaled, white, rcond=None)[0]
+    np.testing.assert_allclose(matrix, matrix.T, atol=1e-10)
+    np.testing.assert_allclose(matrix @ matrix, root, rtol=1e-8, atol=1e-8)
+
+
+def test_a_large_offset_costs_no_digits(rng: np.random.Generator) -> None:
+    small = rng.standard_normal((1000, 3))
+    moved = small + 2.0**30
+    small = moved - 2.0**30  # what the sum could hold
+    for make in (pynn.Standardization, pynn.PCA, pynn.Whitening, pynn.MinMaxScaling):
+        np.testing.assert_allclose(make().fit_transform(moved), make().fit_transform(small), atol=1e-6)
+
+
+# The protocol -------------------------------------------------------------------------------------
+
+
+@every_on_images
+def test_images_come_back_from_their_transformed_form(make: Callable[[], Transformer], images: np.ndarray) -> None:
+    before = images.copy()
+    transformer = make()
+    assert transformer.fit(images) is transformer
+    y = transformer.transform(images)
+    flat = type(transformer) in (pynn.PCA, pynn.Pipeline) or getattr(transformer, "form", "") == "pca"
+    assert y.shape == ((90, 60) if flat else images.shape)
+    assert (transformer.n_features_in_, transformer.input_shape_) == (60, (4, 5, 3))
+    assert transformer.output_shape_ == y.shape[1:]
+    np.testing.assert_allclose(transformer.inverse_transform(y), images, atol=1e-9)
+    np.testing.assert_array_equal(images, before)
+    np.testing.assert_array_equal(make().fit_transform(images, y="ignored"), y)
+    np.testing.assert_allclose(transformer.transform(images[7:8]), y[7:8], atol=1e-12)
+
+
+@every
+def test_images_are_transformed_as_their_rows_are(make: Callable[[], Transformer], images: np.ndarray) -> None:
+    one, other = make().fit_transform(images), make().fit_transform(images.reshape(90, -1))
+    np.testing.assert_array_equal(one.reshape(90, -1), other)
+
+
+@every
+@pytest.mark.parametrize(("dtype", "result"), [
+    ("float32", "float32"), ("float64", "float64"), ("float16", "float32"), ("uint8", "float32"), ("int64", "float64"),
+    ("bool", "float64"), (">f4", "float32"), (">f8", "float64"),
+])  # fmt: skip
+def test_dtypes(make: Callable[[], Transformer], dtype: str, result: str, rng: np.random.Generator) -> None:
+    x = rng.integers(0, 2 if dtype == "bool" else 200, (40, 5)).astype(dtype)
+    numbers = x / 255 if dtype == "uint8" else x.astype(np.float64)
+    y = make().fit_transform(x)
+    assert y.dtype == result
+    np.testing.assert_allclose(y, make().fit_transform(numbers), rtol=1e-5, atol=1e-5)
+    back = make().fit(x).inverse_transform(y)
+    assert back.dtype == result
+    np.testing.assert_allclose(back, numbers, rtol=1e-3, atol=1e-3)
+
+
+@every
+def test_layouts_and_lists_give_the_same(make: Callable[[], Transformer], x: np.ndarray) -> None:
+    expected = make().fit_transform(x)
+    wide = np.repeat(x, 2, axis=0)[::2]
+    for same in (np.asfortranarray(x), wide, x.tolist()):
+        np.testing.assert_array_equal(make().fit_transform(same), expected)
+
+
+@every
+def test_pieces_do_not_change_the_answer(
+    make: Callable[[], Transformer], x: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scaled = pynn.Standardization().fit_transform(x)
+    expected = make().fit_transform(scaled)
+    for numbers in (1, 13, 60, 299):
+        monkeypatch.setattr(base, "PIECE", numbers)
+        np.testing.assert_allclose(make().fit_transform(scaled), expected, rtol=1e-9, atol=1e-9)
+
+
+def test_both_backends_agree(both_backends: tuple[str, ...], images: np.ndarray) -> None:
+    for make in IMAGE_MAKERS.values():
+        results = []
+        for backend in both_backends:
+            pynn.use_backend(backend)
+            results.append(make().fit_transform(images))
+        np.testing.assert_allclose(*results, atol=1e-12)
+
+
+def test_the_number_of_threads_does_not_change_a_bit(native: None, rng: np.random.Generator) -> None:
+    x = rng.standard_normal((700, 90))
+    fitted = [pynn.PCA(40).fit(x), pynn.Whitening("zca").fit(x)]
+    for transformer in fitted:
+        results = []
+        for threads in (1, 2, 5):
+            pynn.set_num_threads(threads)
+            results.append(copy.deepcopy(transformer).transform(x).tobytes())
+        assert len(set(results)) == 1
+
+
+@pytest.mark.parametrize("make", [pynn.MeanSubtraction, pynn.Standardization, pynn.MinMaxScaling, pynn.PCA])
+def test_memory_follows_the_result_and_not_the_data(
+    make: Callable[[], Transformer], rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base, "PIECE", 10_000)
+    x = rng.integers(0, 256, (20_000, 50), np.uint8)
+    pipeline = pynn.Pipeline(pynn.MeanSubtraction("all"), make())
+    pipeline.fit(x[:100])  # what is imported or made once
+    tracemalloc.start()
+    try:
+        pipeline.fit(x)
+        fitting = tracemalloc.get_traced_memory()[1]
+        tracemalloc.reset_peak()
+        y = pipeline.transform(x)
+        transforming = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert fitting < x.nbytes, "float64 pieces of 10,000 numbers, whereas x as float64 has 8 bytes a number"
+    assert transforming < y.nbytes + x.nbytes
+
+
+@every
+def test_constant_features_divide_by_nothing(make: Callable[[], Transformer], x: np.ndarray) -> None:
+    x[:, [1, 4]] = [0.1, 1e9 / 3]
+    transformer = make().fit(x)
+    y = transformer.transform(x)
+    assert np.isfinite(y).all()
+    constant = make().fit(np.full((7, 3), 0.1))
+    assert np.isfinite(constant.transform(np.full((2, 3), 0.3))).all()
+    if type(transformer) is pynn.Standardization and transformer.per == "feature":
+        np.testing.assert_array_equal(y[:, [1, 4]], 0)
+        np.testing.assert_array_equal(transformer.scale_[[1, 4]], 1)
+    if type(transformer) is pynn.MinMaxScaling and transformer.per == "feature":
+        np.testing.assert_array_equal(y[:, [1, 4]], -1)
+
+
+def test_values_that_differ_by_rounding_alone_count_as_constant() -> None:
+    x = np.array([[0.3], [0.1 + 0.2], [0.3], [0.1 + 0.2]])
+    assert x.min() < x.max()
+    assert np.abs(pynn.Standardization().fit_transform(x)).max() < 1e-15
+
+
+@every
+@given(
+    x=arrays(np.float32, st.tuples(st.integers(2, 5), st.integers(1, 4)), elements=st.floats(width=32, allow_nan=False))
+)
+def test_any_numbers_give_numbers_or_an_error(make: Callable[[], Transformer], x: np.ndarray) -> None:
+    try:
+        assert np.isfinite(make().fit_transform(x)).all()
+    except ValueError as error:
+        words = ("finite numbers", "too large", "spreads too far")
+        if not any(word in str(error) for word in words):
+            raise
+
+
+@every
+def test_a_fit_that_fails_changes_nothing(make: Callable[[], Transformer], x: np.ndarray) -> None:
+    transformer = make().fit(x)
+    expected = transformer.transform(x)
+    broken = x[:, :3].copy()
+    broken[4, 1] = np.nan
+    with pytest.raises(ValueError, match="expected finite numbers"):
+        transformer.fit(broken)
+    with pytest.raises(ValueError, match=r"spreads too far|too wide"):
+        pynn.Pipeline(pynn.MinMaxScaling(), pynn.PCA()).fit([[1e308], [-1e308]])
+    np.testing.assert_array_equal(transformer.transform(x), expected)
+    fresh = make()
+    with pytest.raises(ValueError, match="expected at least 2"):
+        fresh.fit(x[:1])
+    assert not fresh.fitted
+
+
+@every
+def test_fitted_anew_it_is_as_one_that_is_fitted_first(make: Callable[[], Transformer], images: np.ndarray) -> None:
+    transformer = make().fit(images[:, :2])
+    transformer.transform(images[:, :2])
+    again = transformer.fit(images).transform(images)
+    np.testing.assert_array_equal(again, make().fit_transform(images))
+
+
+@every
+def test_copies_and_pickles(make: Callable[[], Transformer], x: np.ndarray) -> None:
+    transformer = make().fit(x)
+    expected = transformer.transform(x)
+    for twin in (copy.deepcopy(transformer), pickle.loads(pickle.dumps(transformer))):
+        np.testing.assert_array_equal(twin.transform(x), expected)
+        assert repr(twin) == repr(transformer)
+
+
+@every
+def test_parameters(make: Callable[[], Transformer], x: np.ndarray) -> None:
+    transformer = make().fit(x)
+    params = transformer.get_params()
+    assert transformer.set_params() is transformer
+    assert transformer.fitted
+    with pytest.raises(ValueError, match="has no parameter 'no_such'"):
+        transformer.set_params(no_such=1)
+    assert repr(transformer) == repr(make())
+    assert transformer.fitted
+    assert list(make().get_params()) == list(params)
+
+
+def test_set_params_checks_and_forgets_what_was_learned(x: np.ndarray) -> None:
+    whitening = pynn.Whitening("zca").fit(x)
+    whitening.transform(x)
+    for wrong in ({"form": "lda"}, {"epsilon": 0}):
+        with pytest.raises(ValueError, match="Whitening"):
+            whitening.set_params(**wrong)
+    assert whitening.fitted
+    whitening.set_params(epsilon=0.5)
+    assert (whitening.form, whitening.epsilon, whitening.fitted) == ("zca", 0.5, False)
+    np.testing.assert_array_equal(whitening.fit_transform(x), pynn.Whitening("zca", 0.5).fit_transform(x))
+
+
+# What is refused ----------------------------------------------------------------------------------
+
+
+@every
+def test_use_before_fit(make: Callable[[], Transformer], x: np.ndarray) -> None:
+    transformer = make()
+    assert issubclass(NotFittedError, ValueError)
+    assert issubclass(NotFittedError, AttributeError)
+    for method in ("transform", "inverse_transform"):
+        with pytest.raises(NotFittedError, match=rf"{method} needs it to be fitted; call fit\(x\) first"):
+            getattr(transformer, method)(x)
+    assert not hasattr(transformer, "n_features_in_")
+
+
+@every
+def test_samples_of_another_shape(make: Callable[[], Transformer], x: np.ndarray) -> None:
+    transformer = make().fit(x)
+    for method, word in (("transform", "was fitted on"), ("inverse_transform", "transforms into")):
+        with pytest.raises(ValueError, match=rf"x has shape \(50, 5\), expected \(N, 6\): \w+ {word}"):
+            getattr(transformer, method)(x[:, :5])
+        with pytest.raises(ValueError, match=r"x has shape \(6,\), expected .* a single sample x\[None\]"):
+            getattr(transformer, method)(x[0])
+        with pytest.raises(ValueError, match=r"x is empty: its shape is \(0, 6\)"):
+            getattr(transformer, method)(x[:0])
+        with pytest.raises(ValueError, match=r"x\[3, 2\] is (nan|inf), expected finite numbers"):
+            getattr(transformer, method)(
+                np.where(np.indices(x.shape).sum(axis=0) == 5, np.inf, x)[:, [0, 1, 2, 0, 0, 0]]
+            )
+
+
+@every
+@pytest.mark.parametrize(
+    ("bad", "error", "message"),
+    [
+        (lambda x: x[:1], ValueError, "x has 1 sample, expected at least 2 to fit"),
+        (lambda x: x[:0], ValueError, r"x is empty: its shape is \(0, 6\)"),
+        (lambda x: x[:, :0], ValueError, r"x has shape \(50, 0\), expected \(N, D\) or \(N, H, W, C\)"),
+        (lambda x: x[:, 0], ValueError, r"x has shape \(50,\), expected .* a single feature is x\[:, None\]"),
+        (lambda x: 3.0, ValueError, "x is a single number"),
+        (lambda x: np.where(x == x[7, 1], np.nan, x), ValueError, r"x\[7, 1\] is nan"),
+        (lambda x: [[1, 2], [3]], ValueError, "rows of different lengths"),
+        (lambda x: x.astype(str), TypeError, "expected numbers"),
+        (lambda x: x + 1j, TypeError, "x has dtype complex128, expected numbers"),
+    ],
+)
+def test_what_nothing_can_be_learned_of(
+    make: Callable[[], Transformer], bad: Any, error: type[Exception], message: str, x: np.ndarray
+) -> None:
+    with pytest.raises(error, match=message):
+        make().fit(bad(x))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: pynn.MeanSubtraction("pixel"), "per is 'pixel', expected one of feature, channel, all"),
+        (lambda: pynn.Standardization(per=0), "per is 0, expected one of"),
+        (lambda: pynn.MinMaxScaling((1, 1)), r"range is \(1, 1\), expected two numbers \(low, high\) with low < high"),
+        (lambda: pynn.MinMaxScaling((1, -1)), "with low < high"),
+        (lambda: pynn.MinMaxScaling((0, np.inf)), "expected two numbers"),
+        (lambda: pynn.MinMaxScaling(1), "expected two numbers"),
+        (lambda: pynn.PCA(0), "components is 0, expected None, an integer of at least 1"),
+        (lambda: pynn.PCA(True), "components is True"),
+        (lambda: pynn.PCA(1.5), "a share of the variance as a float above 0"),
+        (lambda: pynn.PCA(0.0), "components is 0.0"),
+        (lambda: pynn.PCA(float("nan")), "components is nan"),
+        (lambda: pynn.PCA("mle"), "components is 'mle'"),
+        (lambda: pynn.Whitening("lda"), "form is 'lda', expected one of pca, zca"),
+        (lambda: pynn.Whitening(epsilon=0), "epsilon is 0, expected a positive number"),
+        (lambda: pynn.Whitening(epsilon="small"), "epsilon is 'small', expected a positive number"),
+    ],
+)
+def test_wrong_arguments(make: Callable[[], Transformer], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_more_components_than_there_are(x: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="components is 7, but 50 samples of 6 features have only 6"):
+        pynn.PCA(7).fit(x)
+    with pytest.raises(ValueError, match="components is 4, but 3 samples of 6 features have only 3"):
+        pynn.PCA(4).fit(x[:3])
+
+
+def test_channels_are_those_of_images(images: np.ndarray) -> None:
+    for flat in (images.reshape(90, -1), images[..., 0]):
+        with pytest.raises(ValueError, match=r"per='channel' is for images \(N, H, W, C\), got samples of shape"):
+            pynn.MeanSubtraction("channel").fit(flat)
+
+
+def test_results_that_do_not_fit_their_dtype() -> None:
+    scaling = pynn.Standardization().fit(np.float32([[0], [1e-30]]))
+    with pytest.raises(ValueError, match="a result is too large for float32"):
+        scaling.transform(np.float32([[1e20]]))
+    with pytest.raises(ValueError, match="spreads too far"):
+        pynn.PCA().fit([[1e200, 0], [-1e200, 0], [0, 1]])
+
+
+# Pipelines ----------------------------------------------------------------------------------------
+
+
+def test_a_pipeline_does_what_its_steps_do_in_a_row(images: np.ndarray) -> None:
+    pipeline = pynn.Pipeline(pynn.Standardization("channel"), pynn.PCA(10), pynn.MinMaxScaling())
+    y = images
+    for step in (pynn.Standardization("channel"), pynn.PCA(10), pynn.MinMaxScaling()):
+        y = step.fit_transform(y)
+    np.testing.assert_allclose(pipeline.fit_transform(images), y, atol=1e-12)
+    np.testing.assert_allclose(pipeline.transform(images), y, atol=1e-12)
+    back = pipeline.inverse_transform(y)
+    expected = images
+    for step in pipeline:
+        expected = step.transform(expected)
+    for step in (pipeline[2], pipeline[1], pipeline[0]):
+        expected = step.inverse_transform(expected)
+    np.testing.assert_allclose(back, expected, atol=1e-12)
+    nested = pynn.Pipeline(pynn.Pipeline(pynn.Standardization("channel"), pynn.PCA(10)), pynn.MinMaxScaling())
+    np.testing.assert_array_equal(nested.fit_transform(images), pipeline.transform(images))
+
+
+def test_a_pipeline_is_a_sequence() -> None:
+    steps = pynn.MeanSubtraction("all"), pynn.PCA(5), pynn.Standardization()
+    pipeline = pynn.Pipeline(*steps)
+    assert len(pipeline) == 3
+    assert list(pipeline) == list(steps)
+    assert (pipeline[0], pipeline[-1]) == (steps[0], steps[2])
+    assert type(pipeline[1:]) is pynn.Pipeline
+    assert pipeline[1:].steps == steps[1:]
+    assert repr(pipeline) == "Pipeline(MeanSubtraction(per='all'), PCA(components=5), Standardization())"
+    with pytest.raises(IndexError):
+        pipeline[3]
+
+
+def test_what_a_pipeline_refuses(x: np.ndarray) -> None:
+    mean = pynn.MeanSubtraction()
+    with pytest.raises(ValueError, match="expected at least one transformer"):
+        pynn.Pipeline()
+    with pytest.raises(TypeError, match=r"one by one; write Pipeline\(\*steps\)"):
+        pynn.Pipeline([mean])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"step 1 is .*PCA.*, expected a pynn Transformer; write PCA\(\)"):
+        pynn.Pipeline(mean, pynn.PCA)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="stands twice"):
+        pynn.Pipeline(mean, mean)
+    pipeline = pynn.Pipeline(mean.fit(x), pynn.PCA(2).fit(x[:, :3]))
+    with pytest.raises(ValueError, match=r"step 0 makes samples of shape \(6,\), but step 1 was fitted on \(3,\)"):
+        pipeline.transform(x)
+    with pytest.raises(ValueError, match="components is 6, but 50 samples of 2 features have only 2"):
+        pynn.Pipeline(pynn.PCA(2), pynn.PCA(6)).fit(x)
+
+
+def test_a_pipeline_of_fitted_steps_is_fitted(x: np.ndarray) -> None:
+    mean = pynn.MeanSubtraction().fit(x)
+    pca = pynn.PCA(2).fit(mean.transform(x))
+    pipeline = pynn.Pipeline(mean, pca)
+    np.testing.assert_allclose(pipeline.transform(x), pca.transform(mean.transform(x)))
+    assert not pynn.Pipeline(mean, pynn.PCA()).fitted
+
+
+def test_parameters_of_a_pipeline_go_down_to_its_steps() -> None:
+    pipeline = pynn.Pipeline(pynn.MeanSubtraction(), pynn.Pipeline(pynn.PCA(3), pynn.Whitening()))
+    params = pipeline.get_params()
+    assert params["0__per"] == "feature"
+    assert params["1__0__components"] == 3
+    assert params["1__1"] is pipeline[1].get_params()["1"]
+    assert pipeline.set_params(**{"0__per": "all", "1__0__components": 2}) is pipeline
+    text = "Pipeline(MeanSubtraction(per='all'), Pipeline(PCA(components=2), Whitening()))"
+    assert repr(pipeline) == text
+    pipeline.set_params(**{"1": pynn.PCA(), "1__components": 4})
+    assert repr(pipeline[1]) == "PCA(components=4)"
+    before = repr(pipeline)
+    for wrong in ({"0__per": "all", "1__components": -1}, {"2": pynn.PCA()}, {"0": 3}, {"0__no": 1, "1": pynn.PCA()}):
+        with pytest.raises((ValueError, TypeError)):
+            pipeline.set_params(**wrong)
+        assert repr(pipeline) == before
+
+
+# In scikit-learn ----------------------------------------------------------------------------------
+
+
+@every
+def test_scikit_learn_clones_it(make: Callable[[], Transformer], x: np.ndarray) -> None:
+    sklearn = pytest.importorskip("sklearn.base")
+    validation = pytest.importorskip("sklearn.utils.validation")
+    transformer = make().fit(x)
+    validation.check_is_fitted(transformer)
+    twin = sklearn.clone(transformer)
+    assert type(twin) is type(transformer)
+    assert repr(twin) == repr(transformer)
+    assert twin is not transformer
+    with pytest.raises(ValueError, match="not fitted yet"):
+        validation.check_is_fitted(twin)
+    np.testing.assert_array_equal(twin.fit_transform(x), transformer.transform(x))
+
+
+@every
+def test_it_works_in_a_pipeline_of_scikit_learn(make: Callable[[], Transformer], x: np.ndarray) -> None:
+    pipeline = pytest.importorskip("sklearn.pipeline")
+    linear = pytest.importorskip("sklearn.linear_model")
+    y = (x[:, 3] > 0.5).astype(int)
+    alone = make()
+    whole = pipeline.Pipeline([("scale", make()), ("ridge", linear.RidgeClassifier())]).fit(x, y)
+    expected = linear.RidgeClassifier().fit(alone.fit_transform(x), y).predict(alone.transform(x))
+    np.testing.assert_array_equal(whole.predict(x), expected)
+    assert type(alone).__name__ in repr(whole)
+    assert whole._repr_html_()
+    with pytest.raises(ValueError, match="expected finite numbers"):
+        whole.predict(np.full((1, 6), np.nan))
+
+
+def test_a_search_of_scikit_learn_sets_its_parameters(x: np.ndarray) -> None:
+    pipeline = pytest.importorskip("sklearn.pipeline")
+    linear = pytest.importorskip("sklearn.linear_model")
+    selection = pytest.importorskip("sklearn.model_selection")
+    steps = [("before", pynn.Pipeline(pynn.Standardization(), pynn.PCA())), ("ridge", linear.Ridge())]
+    y = pynn.PCA().fit_transform(pynn.Standardization().fit_transform(x))[:, 4]
+    grid = {"before__1__components": [1, 2, 5], "ridge__alpha": [1e-3]}
+    search = selection.GridSearchCV(pipeline.Pipeline(steps), grid, cv=3, error_score="raise").fit(x, y)
+    assert search.best_params_["before__1__components"] == 5
+    assert repr(steps[0][1]) == "Pipeline(Standardization(), PCA())"
+    assert not steps[0][1].fitted
+
+
+# Real images --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def cifar() -> np.ndarray:
+    """20,000 images of CIFAR-10, uint8 (N, 32, 32, 3)."""
+    files = [CIFAR / f"data_batch_{number}.bin" for number in (1, 2)]
+    if not all(file.exists() for file in files):
+        pytest.skip("needs a part of CIFAR-10 in PYNN_DATA")
+    records = np.concatenate([np.fromfile(file, np.uint8).reshape(-1, 3073) for file in files])
+    return np.ascontiguousarray(records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
+
+
+def test_whitened_cifar_10_has_the_identity_as_covariance(cifar: np.ndarray) -> None:
+    """With CS231n's 1e-5 on pixels of 0..255. On 0..1 the same epsilon is not small beside most variances."""
+    pixels = cifar.astype(np.float32)
+    whitening = pynn.Whitening(epsilon=1e-5).fit(pixels)
+    white = whitening.transform(pixels)
+    assert (white.shape, white.dtype) == ((20_000, 3072), np.float32)
+    covariance = np.cov(white.T, dtype=np.float64)
+    np.testing.assert_allclose(covariance, np.eye(3072), atol=1e-2)
+    variance = whitening.explained_variance_ / 255**2
+    damped = variance / (variance + 1e-5)
+    assert (damped > 0.99).mean() == pytest.approx(0.4, abs=0.01)
+    assert damped.min() == pytest.approx(0.11, abs=0.01)
+    images = whitening.inverse_transform(white[:50])
+    np.testing.assert_allclose(images, pixels[:50], atol=0.05)
+
+
+def test_144_components_of_cifar_10_hold_the_variance_that_they_claim(cifar: np.ndarray) -> None:
+    pca = pynn.PCA(144).fit(cifar)
+    reduced = pca.transform(cifar)
+    assert reduced.shape == (20_000, 144)
+    lost = spread = 0.0
+    for start in range(0, 20_000, 2000):
+        pixels = cifar[start : start + 2000] / 255
+        lost += ((pixels - pca.inverse_transform(reduced[start : start + 2000].astype(np.float64))) ** 2).sum()
+        spread += ((pixels.reshape(2000, -1) - pca.mean_) ** 2).sum()
+    assert 1 - lost / spread == pytest.approx(pca.explained_variance_ratio_.sum(), abs=1e-7)
+    assert 0.9 < pca.explained_variance_ratio_.sum() < 0.999
