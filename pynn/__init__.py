@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import datasets, initializers, kernels, losses, optimizers, regularizers, schedules
+from . import datasets, initializers, kernels, losses, optimizers, preprocessing, regularizers, schedules
 from .binner import Binner
-from . import datasets, initializers, kernels, losses, optimizers, preprocessing, regularizers
 from .data import batches
 from .hierarchical import HierarchicalCrossEntropy, HierarchicalSoftmax
 from .history import History
@@ -29,6 +28,7 @@ from .layers import (
 )
 from .losses import Decoder, Loss, SoftmaxCrossEntropy, StructuredHinge, ViterbiChain
 from .optimizers import SGD, AdaGrad, Adam, Momentum, Nesterov, Optimizer, RMSProp
+from .preprocessing import PCA, MeanSubtraction, MinMaxScaling, Pipeline, Standardization, Whitening
 from .regularizers import L1, L2, ElasticNet
 from .schedules import (
     Cosine,
@@ -42,8 +42,6 @@ from .schedules import (
     StepDecay,
     Warmup,
 )
-from .preprocessing import PCA, MeanSubtraction, MinMaxScaling, Pipeline, Standardization, Whitening
-from .regularizers import L1, L2
 from .sequential import Sequential
 
 # isort: split
@@ -100,6 +98,7 @@ __all__ = [
     "Sigmoid",
     "SoftmaxCrossEntropy",
     "Sparse",
+    "Standardization",
     "StepDecay",
     "StructuredHinge",
     "Tanh",
@@ -107,8 +106,6 @@ __all__ = [
     "Uniform",
     "ViterbiChain",
     "Warmup",
-    "Standardization",
-    "Tanh",
     "Whitening",
     "Zeros",
     "batches",

@@ -15,15 +15,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import describe, hierarchical, initializers, layers, losses, regularizers
+from . import describe, hierarchical, initializers, layers, losses, preprocessing, regularizers
 from .initializers import Initializer
 from .layers.base import Layer
 from .losses import Decoder, Loss
+from .preprocessing import Transformer
 from .regularizers import Penalty
 from .sequential import Sequential
 
 FORMAT = 1
-BASES = (Layer, Initializer, Loss, Decoder, Penalty)  # what a description may hold
+PREFIX = "preprocessing."  # of the names of its tensors
+BASES = (Layer, Initializer, Loss, Decoder, Penalty, Transformer)  # what a description may hold
 
 
 def _kinds(*modules: ModuleType) -> dict[str, type]:
@@ -32,7 +34,10 @@ def _kinds(*modules: ModuleType) -> dict[str, type]:
     return {kind.__name__: kind for kind in things if isinstance(kind, type) and issubclass(kind, BASES)}
 
 
-KINDS = {**_kinds(layers, initializers, losses, hierarchical, regularizers), "Sequential": Sequential}
+KINDS = {
+    **_kinds(layers, initializers, losses, hierarchical, regularizers, preprocessing),
+    "Sequential": Sequential,
+}
 
 
 def save(model: Sequential, path: str | os.PathLike[str]) -> None:
@@ -41,6 +46,8 @@ def save(model: Sequential, path: str | os.PathLike[str]) -> None:
 
     # Not ascontiguousarray: it makes (1,) of (). The dtype: an own layer's state may have drifted to float64.
     tensors = {name: np.asarray(array, model.dtype, order="C") for name, array in model.tensors().items()}
+    if model.preprocessing is not None:
+        _add_preprocessing(tensors, model, model.preprocessing)
     description = {
         "format": FORMAT,
         "layers": describe.to_data(model.layers, BASES),
@@ -52,9 +59,30 @@ def save(model: Sequential, path: str | os.PathLike[str]) -> None:
         "loss": describe.to_data(model.loss, BASES),
         "notes": describe.to_data(model.notes, ()),
     }
+    if model.preprocessing is not None:
+        description["preprocessing"] = describe.to_data(model.preprocessing, BASES)
+        description["raw_shape"] = list(model.preprocessing.input_shape_)
     # One metadata entry: safetensors writes several in an order that changes from run to run.
     content = safetensors.numpy.save(tensors, {"pynn": json.dumps(description, sort_keys=True)})
     write_whole(Path(path), content)
+
+
+def _add_preprocessing(tensors: dict[str, NDArray[Any]], model: Sequential, transformer: Transformer) -> None:
+    fitted = transformer.tensors(PREFIX)
+    if taken := sorted(tensors.keys() & fitted.keys()):
+        raise ValueError(
+            f"a layer's tensor is named {taken[0]} like one of the preprocessing; name the layer otherwise"
+        )
+    _expect_match(model, transformer)
+    tensors.update({name: np.asarray(array, order="C") for name, array in fitted.items()})
+
+
+def _expect_match(model: Sequential, transformer: Transformer) -> None:
+    if transformer.output_shape_ != model.input_shape:
+        raise ValueError(
+            f"the preprocessing makes samples of shape {transformer.output_shape_}, "
+            f"but the model was built for {model.input_shape}"
+        )
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -78,7 +106,7 @@ def write_whole(path: Path, content: bytes) -> None:
 def load(path: str | os.PathLike[str], own: Iterable[type] = ()) -> Sequential:
     """The model in a file that `save` wrote.
 
-    own: the user's own classes (layers, initializers, losses, penalties) that the model has.
+    own: the user's own classes (layers, initializers, losses, penalties, transformers) that the model has.
     Raises FileNotFoundError; ValueError for a file that is damaged, foreign or does not fit its own description.
     """
     file = Path(path)
@@ -89,6 +117,12 @@ def load(path: str | os.PathLike[str], own: Iterable[type] = ()) -> Sequential:
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, MemoryError, RecursionError) as cause:
         raise ValueError(f"{file}: the model cannot be built from its description: {cause}") from cause
     _fill(model, tensors, file)
+    if model.preprocessing is not None:
+        try:
+            model.preprocessing.restore(tuple(description["raw_shape"]), tensors, PREFIX)
+            _expect_match(model, model.preprocessing)
+        except ValueError as cause:
+            raise ValueError(f"{file}: {cause}") from cause
     return model
 
 
@@ -137,14 +171,21 @@ def _rebuild(description: Mapping[str, Any], kinds: Mapping[str, type], held: in
     if not isinstance(description["notes"], dict):
         raise TypeError(f"notes is {type(description['notes']).__name__}, expected an object")
     model.notes = description["notes"]
+    model.preprocessing = describe.from_data(description.get("preprocessing"), kinds)
+    if model.preprocessing is not None:
+        describe.expect_instance(model.preprocessing, Transformer, "preprocessing")
+        shape = description["raw_shape"]
+        if not isinstance(shape, list) or not shape or not all(type(size) is int and size > 0 for size in shape):
+            raise ValueError(f"raw_shape is {shape!r}, expected a list of sizes of at least 1")
     return model
 
 
 def _fill(model: Sequential, tensors: Mapping[str, NDArray[Any]], file: Path) -> None:
     wanted = model.tensors()
-    if missing := sorted(wanted.keys() - tensors.keys()):
+    learned = set() if model.preprocessing is None else set(model.preprocessing.tensor_names(PREFIX))
+    if missing := sorted((wanted.keys() | learned) - tensors.keys()):
         raise ValueError(f"{file} lacks the tensors {', '.join(missing)}")
-    if extra := sorted(tensors.keys() - wanted.keys()):
+    if extra := sorted(tensors.keys() - wanted.keys() - learned):
         raise ValueError(f"{file} has tensors that its description does not: {', '.join(extra)}")
     for name, array in wanted.items():
         found = tensors[name]

@@ -19,6 +19,7 @@ from .layers.base import Array, Context, Layer, Shape
 from .layers.chain import Chain
 from .losses import Loss
 from .optimizers import Optimizer
+from .preprocessing import Transformer
 from .regularizers import Penalty
 
 
@@ -33,7 +34,9 @@ class Sequential(FlatChain):
 
     Attributes: layers (a tuple); input_shape, output_shape, without the batch axis, once built; loss and optimizer of
     the last `fit`; epoch, the number of epochs trained; outputs, those of the last forward pass; penalty_value, the
-    penalty of the last `train_step`, None without one; notes, a dict of plain values that is saved with the model.
+    penalty of the last `train_step`, None without one; notes, a dict of plain values that is saved with the model;
+    preprocessing, a fitted transformer or None: fit, evaluate, predict and predict_proba apply it to raw samples, it is
+    saved with the model, and input_shape is the shape after it.
     """
 
     _forwarded = False
@@ -44,6 +47,7 @@ class Sequential(FlatChain):
         self.context = Context(seed=int(seed), dtype=data.float_dtype(dtype), owner=self)
         self.loss: Loss = self.own_loss() or losses.SoftmaxCrossEntropy()
         self.optimizer: Optimizer | None = None
+        self.preprocessing: Transformer | None = None
         self.epoch = 0
         self.notes: dict[str, Any] = {}
         self.penalty_value: float | None = None
@@ -139,7 +143,8 @@ class Sequential(FlatChain):
     def forward(self, x: Array, training: bool = False) -> Array:
         """Outputs (N, ...) for a batch x (N, ...); training: with dropout and the batch's own statistics.
 
-        The array that comes back is reused by the next call. uint8 pixels are read as 0..1.
+        The array that comes back is reused by the next call. uint8 pixels are read as 0..1. x is what the layers take:
+        `preprocessing` is not applied here, nor in `train_step`; `model.preprocessing.transform(x)` does it.
         """
         if self.context.owner is self:
             if type(x) is not np.ndarray:
@@ -201,11 +206,11 @@ class Sequential(FlatChain):
     evaluate = training.evaluate
 
     def predict(self, x: ArrayLike, batch_size: int = training.EVALUATION_BATCH) -> Array:
-        """Predictions for x (N, ...), in the terms of the targets: class labels (N,) for a classifier."""
+        """Predictions for raw x (N, ...), in the terms of the targets: class labels (N,) for a classifier."""
         return self.loss.predict(training.outputs(self, x, batch_size))
 
     def predict_proba(self, x: ArrayLike, batch_size: int = training.EVALUATION_BATCH) -> Array:
-        """Class probabilities (N, C) for x (N, ...)."""
+        """Class probabilities (N, C) for raw x (N, ...)."""
         return self.loss.probabilities(training.outputs(self, x, batch_size))
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -10,9 +10,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import data
+from . import data, inputs
 from .losses import Loss
 from .optimizers import Optimizer
+from .preprocessing import Transformer
 from .regularizers import Penalty
 
 Array = NDArray[Any]
@@ -28,6 +29,7 @@ class Trainable(Protocol):
     epoch: int
     outputs: Array
     penalty_value: float | None
+    preprocessing: Transformer | None
     lock: AbstractContextManager[Any]
 
     @property
@@ -92,7 +94,9 @@ class Batches:
         for position, batch in enumerate(self.source):
             if not (isinstance(batch, (tuple, list)) and len(batch) == 2):
                 raise TypeError(f"batch {position} is {type(batch).__name__}, expected a pair (x, y)")
-            yield checked_pair(self.model, self.loss, (batch[0], batch[1]), f"batch {position}")
+            where = f"batch {position}"
+            x = inputs.read(self.model, batch[0], f"{where} x")
+            yield checked_pair(self.model, self.loss, (x, batch[1]), where)
             count = position + 1
         if self.batches is None and count:
             self.batches = count  # known from now on: the next epoch's bar and schedule read it
@@ -109,16 +113,22 @@ def iterable_source(model: Trainable, loss: Loss, x: Any, epochs: int) -> Batche
     return Batches(model, loss, x)
 
 
-def checked_pair(model: Trainable, loss: Loss, pair: Any, where: str) -> tuple[Array, Array]:
-    """The two arrays of (x, y), checked against the model and each other, y as the loss reads it."""
+def checked_pair(model: Trainable, loss: Loss, pair: Any, where: str, raw: bool = False) -> tuple[Array, Array]:
+    """The two arrays of (x, y), checked against the model and each other, y as the loss reads it.
+
+    raw: x is what the model's preprocessing takes, not what its layers take.
+    """
     if not (isinstance(pair, (tuple, list)) and len(pair) == 2):
         raise TypeError(f"{where} is {type(pair).__name__}, expected a pair (x, y)")
     x_name, y_name = (f"{where} x", f"{where} y") if where else ("x", "y")
     x, y = data.samples(x_name, pair[0]), np.asarray(pair[1])
     data.check_pairs(x_name, x, y_name, y)
-    data.check_finite(x_name, x, model.dtype)
     was_built = model.built
-    model.accept(x, x_name)
+    if raw:
+        inputs.accept(model, x, x_name)
+    else:
+        data.check_finite(x_name, x, model.dtype)
+        model.accept(x, x_name)
     try:
         return x, loss.targets(y, model.output_shape)
     except (TypeError, ValueError) as cause:

@@ -45,5 +45,9 @@ def table(model: Sequential) -> str:
     lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}  {d}".rstrip() for a, b, c, d in rows]
     lines.insert(1, "-" * max(map(len, lines)))
     size = model.parameters.nbytes / 1e6
+    if model.preprocessing is not None and model.preprocessing.fitted:
+        lines.append(
+            f"preprocessing of inputs {_shape_text(model.preprocessing.input_shape_)}: {model.preprocessing!r}"
+        )
     lines.append(f"{model.parameter_count:,} parameters, {size:.2f} MB in {model.dtype}, seed {model.seed}")
     return "\n".join(lines)

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import data, losses, optimizers
+from . import data, inputs, losses, optimizers
 from .describe import expect_instance
 from .history import History
 from .losses import Loss
 from .optimizers import Optimizer
+from .preprocessing import Transformer
 from .progress import Progress, Running
 from .regularizers import Penalty
 from .sources import Arrays, Batches, Trainable, checked_pair, iterable_source
@@ -37,6 +38,7 @@ def fit(
     batch_size: int | None = None,
     seed: int | None = None,
     penalty: Penalty | None = None,
+    preprocessing: Transformer | None = None,
     progress: bool | str = "auto",
 ) -> History:
     """Train the model; return the `History` of loss and accuracy, one number an epoch.
@@ -55,6 +57,10 @@ def fit(
     seed: of the order of samples; by default the model's. Every epoch has another order, also over several calls.
     penalty: L1, L2 or ElasticNet, added to the loss; a layer's own goes before it. Where there is one, loss is the
         sum of data_loss and penalty; val_loss is the data loss alone.
+    preprocessing: a transformer or `pynn.Pipeline`. A copy of it is fitted to x alone, never to validation, and becomes
+        `model.preprocessing`; evaluate, predict and predict_proba then take raw samples, as fit does. None goes on with
+        the model's own. x and validation are transformed once, at the start: as many floats in memory as they have
+        numbers after it. An iterable cannot fit it: it needs one that is fitted, and each batch is transformed.
     progress: True shows a bar, False nothing, "auto" a bar on a terminal and else a line an epoch on stderr.
     Raises ValueError or TypeError for data that cannot be trained on, before anything is changed; FloatingPointError
     when the loss becomes NaN or infinite: the parameters are then those before that step.
@@ -64,6 +70,7 @@ def fit(
         driver = optimizers.optimizer("adam" if optimizer is None else optimizer)
     _check_settings(epochs, batch_size, seed, penalty, progress)
     _check_monitor(driver, validation is not None)
+    prepared, x, validation = inputs.prepare(model, preprocessing, x, y, validation)
     was_built = model.built
     try:
         source = (
@@ -77,7 +84,7 @@ def fit(
         if not was_built:  # data that is not trained on shall not fix the input shape
             model.unbuild()
         raise
-    model.loss, model.optimizer = goal, driver
+    model.loss, model.optimizer, model.preprocessing = goal, driver, prepared
     if driver.first_epoch is None:
         driver.first_epoch = model.epoch
     history = History()
@@ -88,7 +95,8 @@ def fit(
             seconds = time.perf_counter() - started
             values = running.means()
             if held_out is not None:
-                measured = evaluate(model, *held_out)
+                count = min(EVALUATION_BATCH, len(held_out[0]))
+                measured = _measure(model, data.batches(*held_out, count, dtype=model.dtype, reuse=True))
                 values.update({f"val_{name}": value for name, value in measured.items()})
             values["learning_rate"] = driver.learning_rate
             values["samples_per_second"] = running.count / max(seconds, 1e-9)
@@ -142,15 +150,19 @@ def _run_epoch(
 
 
 def evaluate(model: Trainable, x: ArrayLike, y: ArrayLike, batch_size: int = EVALUATION_BATCH) -> dict[str, float]:
-    """Loss and accuracy over x (N, ...) and y (N,), without dropout and with running statistics."""
+    """Loss and accuracy over raw x (N, ...) and y (N,), without dropout and with running statistics."""
     _expect_built(model, "evaluate")
     data.check_count("batch_size", batch_size, 1)
-    x, y = checked_pair(model, model.loss, (x, y), "")
+    x, y = checked_pair(model, model.loss, (x, y), "", raw=True)
+    return _measure(model, inputs.batches(model, x, y, batch_size))
+
+
+def _measure(model: Trainable, batches: Iterable[tuple[Array, Array]]) -> dict[str, float]:
     running = Running()
     with model.lock:
-        for x_batch, y_batch in data.batches(x, y, min(batch_size, len(x)), dtype=model.dtype, reuse=True):
-            outputs = model.forward(x_batch)
-            running.add(model.loss.forward(outputs, y_batch), model.loss.correct(outputs, y_batch), len(x_batch))
+        for x, y in batches:
+            outputs = model.forward(x)
+            running.add(model.loss.forward(outputs, y), model.loss.correct(outputs, y), len(x))
     return running.means()
 
 
@@ -161,15 +173,14 @@ def _expect_built(model: Trainable, method: str) -> None:
 
 
 def outputs(model: Trainable, x: ArrayLike, batch_size: int = EVALUATION_BATCH) -> Array:
-    """The model's raw outputs (N, ...) for x (N, ...), in a new array."""
+    """The model's raw outputs (N, ...) for raw x (N, ...), in a new array."""
     _expect_built(model, "predict")
     data.check_count("batch_size", batch_size, 1)
     x = data.samples("x", x)
-    data.check_finite("x", x, model.dtype)
-    model.accept(x)
+    inputs.accept(model, x, "x")
     result = np.empty((len(x), *model.output_shape), model.dtype)
     with model.lock:
         for start in range(0, len(x), batch_size):
             part = slice(start, start + batch_size)
-            result[part] = model.forward(x[part])
+            result[part] = model.forward(inputs.transformed(model, x[part]))
     return result

@@ -40,9 +40,10 @@ def run(options: argparse.Namespace) -> int:
 def _fitting(path: str, model: pynn.Sequential, dataset: Dataset) -> tuple[Array, Array]:
     """The test part in the model's input shape; ValueError where it does not fit the model."""
     x, y = dataset.test
-    if math.prod(x.shape[1:]) != math.prod(model.input_shape) or len(model.input_shape) not in (1, 3):
+    shape = models.input_shape(model)
+    if math.prod(x.shape[1:]) != math.prod(shape) or len(shape) not in (1, 3):
         raise ValueError(
-            f"{path} takes inputs of shape {model.input_shape}, but the images of {dataset.name} are {x.shape[1:]}; "
+            f"{path} takes inputs of shape {shape}, but the images of {dataset.name} are {x.shape[1:]}; "
             "name the data set that it was trained on"
         )
     if models.outputs(model) != len(dataset.classes):
@@ -50,7 +51,7 @@ def _fitting(path: str, model: pynn.Sequential, dataset: Dataset) -> tuple[Array
             f"{path} tells {models.outputs(model)} classes apart, but {dataset.name} has {len(dataset.classes)}; "
             "name the data set that it was trained on"
         )
-    return x.reshape(len(x), *model.input_shape), y
+    return x.reshape(len(x), *shape), y
 
 
 def confusion(labels: Array, predictions: Array, count: int) -> Array:

@@ -40,14 +40,20 @@ def outputs(model: pynn.Sequential) -> int:
     return model.output_shape[0]
 
 
+def input_shape(model: pynn.Sequential) -> Shape:
+    """The shape of the samples that `predict` takes: before preprocessing, where the model has any."""
+    return model.input_shape if model.preprocessing is None else model.preprocessing.input_shape_
+
+
 def image_shape(model: pynn.Sequential) -> Shape:
     """(H, W, 1 or 3) of the images that the model reads: its input's shape, or what its notes say of flat inputs."""
     noted = model.notes.get("image_shape")
-    for shape in (_as_image_shape(model.input_shape), _as_image_shape(noted)):
-        if shape is not None and math.prod(shape) == math.prod(model.input_shape):
+    taken = input_shape(model)
+    for shape in (_as_image_shape(taken), _as_image_shape(noted)):
+        if shape is not None and math.prod(shape) == math.prod(taken):
             return shape
     raise ValueError(
-        f"the model takes inputs of shape {model.input_shape}, which is no picture; expected (height, width, 1 or 3), "
+        f"the model takes inputs of shape {taken}, which is no picture; expected (height, width, 1 or 3), "
         "or model.notes['image_shape'] = [height, width, 1 or 3] for flat inputs"
     )
 

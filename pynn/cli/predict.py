@@ -18,7 +18,7 @@ def run(options: argparse.Namespace) -> int:
     model = pynn.load(options.model)
     names, shape = models.classes(model), models.image_shape(model)
     read = [pictures.read(path, shape, options.invert) for path in options.images]
-    x = np.stack([pixels for pixels, _ in read]).reshape(len(read), *model.input_shape)
+    x = np.stack([pixels for pixels, _ in read]).reshape(len(read), *models.input_shape(model))
     probabilities = model.predict_proba(x)
     for path, (_, inverted), row in zip(options.images, read, probabilities, strict=True):
         best = np.argsort(-row, kind="stable")[:GUESSES]
