@@ -17,18 +17,12 @@ PYBIND11_MODULE(_native, module) {
         throw py::import_error(error.what());
     }
 
-    bind_activation(module);
-    bind_affine(module);
-    bind_batchnorm(module);
-    bind_data(module);
-    bind_hierarchical(module);
-    bind_loss(module);
-    bind_optimizer(module);
     Kernels kernels(module);
     bind_activation(kernels);
     bind_affine(kernels);
     bind_batchnorm(kernels);
     bind_data(kernels);
+    bind_hierarchical(kernels);
     bind_loss(kernels);
     bind_optimizer(kernels);
 

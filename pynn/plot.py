@@ -1,6 +1,6 @@
-"""Pictures of a training run: its curves, and samples that the model misreads. Needs matplotlib (extra `plot`).
+"""Pictures of a training run: its curves, misread samples, whitened images. Needs matplotlib (extra `plot`).
 
-Figures are objects of their own: no pyplot, no window, no global state. Knows arrays and names alone, no models.
+Figures are objects of their own: no pyplot, no window, no global state. Knows no models.
 """
 
 from __future__ import annotations
@@ -22,7 +22,11 @@ try:
 except ModuleNotFoundError as cause:
     raise ImportError('pictures need matplotlib: pip install "pynn-cpu[plot]"') from cause
 
-__all__ = ["history", "misread", "report", "save", "schedule"]
+from . import data
+from .describe import expect_instance
+from .preprocessing import Whitening
+
+__all__ = ["history", "misread", "report", "save", "schedule", "whitening"]
 
 Array = NDArray[Any]
 
@@ -93,6 +97,46 @@ def schedule(rate: Callable[[float], float], epochs: float, title: str = "") -> 
     axes.set_title(title, loc="left", fontsize=11)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def whitening(images: ArrayLike, fitted: Whitening | None = None, components: int = 144, limit: int = 49) -> Figure:
+    """Four mosaics: images, the top components, the images rebuilt from these alone, and the images whitened.
+
+    images: (N, H, W), (N, H, W, 1) or (N, H, W, 3); the first `limit` are drawn (default 49).
+    fitted: a `pynn.Whitening` fitted on images of this shape, of either form; None fits one to `images`, which for
+        32x32x3 pixels takes some seconds. What is drawn is the zca form: whitened and turned back to pixels.
+    components: how many are drawn and rebuilt from (default 144), or all where there are fewer.
+    Components and whitened images have no range of their own: each component is scaled to its largest number, whitened
+    images to 3 standard deviations. Raises ValueError for images of another shape than `fitted` knows.
+    Source: CS231n, "Setting up the data and the model".
+    """
+    for name, count in (("components", components), ("limit", limit)):
+        data.check_count(name, count, 1)
+    _pictures(images)  # checks
+    array = data.samples("images", images)
+    fitted = Whitening().fit(array) if fitted is None else fitted
+    expect_instance(fitted, Whitening, "fitted")
+    shown = data.to_model(fitted.accepted(array[:limit], "images"), np.dtype(np.float64))
+    ends = (0, 1) if array.dtype == np.uint8 else (shown.min(), shown.max())
+    shape, directions, variance = shown.shape[1:], fitted.components_, fitted.explained_variance_
+    turned = (shown.reshape(len(shown), -1) - fitted.mean_) @ directions.T
+    top = directions[:components]
+    rebuilt = turned[:, : len(top)] @ top + fitted.mean_
+    white = turned / np.sqrt(variance + fitted.epsilon) @ directions
+    share = variance[: len(top)].sum() / (variance.sum() or 1)
+    parts = (
+        (f"the first {len(shown)} of {len(array):,} images", shown, ends),
+        (f"top {len(top)} of {len(directions):,} components", top / top.max(axis=1, keepdims=True), (-1, 1)),
+        (f"images rebuilt from {len(top)} components ({share:.1%} of the variance)", rebuilt, ends),
+        (f"whitened images (zca, epsilon {fitted.epsilon:.3g})", white, (-3 * white.std(), 3 * white.std())),
+    )
+    figure = _figure(WIDTH)
+    for axes, (title, pictures, (low, high)) in zip(np.ravel(figure.subplots(2, 2)), parts, strict=True):
+        scaled = np.clip((pictures.reshape(-1, *shape) - low) / ((high - low) or 1), 0, 1)
+        axes.imshow(_mosaic(_pictures(scaled)), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        axes.set_title(title, fontsize=11)
+        axes.set_axis_off()
     return figure
 
 
@@ -216,6 +260,17 @@ def _pictures(images: ArrayLike) -> Array:
     if not (array.ndim == 3 or (array.ndim == 4 and array.shape[3] == 3)):
         raise ValueError(f"images has shape {array.shape}, expected (N, H, W), (N, H, W, 1) or (N, H, W, 3)")
     return array
+
+
+def _mosaic(pictures: Array) -> Array:
+    """Pictures of 0..1 in a square grid, a white line apart."""
+    side = math.ceil(math.sqrt(len(pictures)))
+    height, width = pictures.shape[1] + 1, pictures.shape[2] + 1
+    whole: Array = np.ones((side * height - 1, side * width - 1, *pictures.shape[3:]))
+    for place, picture in enumerate(pictures):
+        top, left = place // side * height, place % side * width
+        whole[top : top + height - 1, left : left + width - 1] = picture
+    return whole
 
 
 def _short(name: str) -> str:

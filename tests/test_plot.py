@@ -216,3 +216,68 @@ def test_no_pyplot_and_no_window():
 def test_without_matplotlib_there_is_one_clear_error():
     done = python("import sys; sys.modules['matplotlib'] = None; from pynn import plot")
     assert done.stderr.splitlines()[-1] == 'ImportError: pictures need matplotlib: pip install "pynn-cpu[plot]"'
+
+
+def mosaics(figure):
+    return [(axes.get_title(), np.asarray(axes.images[0].get_array())) for axes in figure.axes]
+
+
+def test_whitening_draws_images_components_rebuilt_and_whitened_images(digits, tmp_path):
+    images = digits.train[0]
+    fitted = pynn.Whitening(epsilon=1e-3).fit(images)
+    figure = plot.whitening(images, fitted, components=10, limit=4)
+    (shown, originals), (top, components), (rebuilt, copies), (white, whitened) = mosaics(figure)
+    share = fitted.explained_variance_[:10].sum() / fitted.explained_variance_.sum()
+    assert shown == f"the first 4 of {len(images):,} images"
+    assert top == "top 10 of 64 components"
+    assert rebuilt == f"images rebuilt from 10 components ({share:.1%} of the variance)"
+    assert white == "whitened images (zca, epsilon 0.001)"
+    assert originals.shape == copies.shape == whitened.shape == (17, 17)
+    assert components.shape == (35, 35)
+    np.testing.assert_allclose(originals[9:, :8], images[2, :, :, 0] / 255)
+    np.testing.assert_array_equal([originals[8], components[8, :17]], 1)
+    second = fitted.components_[1].reshape(8, 8)
+    np.testing.assert_allclose(components[:8, 9:17], (second / np.abs(second).max() + 1) / 2)
+    pca = pynn.PCA(10).fit(images)
+    expected = pca.inverse_transform(pca.transform(images[:1] / 255))[0, :, :, 0]
+    np.testing.assert_allclose(copies[:8, :8], np.clip(expected, 0, 1), atol=1e-9)
+    expected = pynn.Whitening("zca", 1e-3).fit(images).transform(images[:4] / 255)
+    expected = np.clip(expected / (6 * expected.std()) + 0.5, 0, 1)
+    np.testing.assert_allclose(whitened[:8, :8], expected[0, :, :, 0], atol=1e-6)
+    plot.save(figure, tmp_path / "whitening.png")
+    assert (tmp_path / "whitening.png").stat().st_size > 10_000
+
+
+def test_whitening_fits_one_itself_and_takes_colours_and_floats(rng):
+    images = rng.standard_normal((60, 4, 4, 3)) * 9 - 5
+    titles, pictures = zip(*mosaics(plot.whitening(images)), strict=True)
+    assert titles[:2] == ("the first 49 of 60 images", "top 48 of 48 components")
+    assert "(100.0% of the variance)" in titles[2]
+    assert all(picture.shape[2] == 3 and picture.min() >= 0 and picture.max() <= 1 for picture in pictures)
+    np.testing.assert_allclose(pictures[0], pictures[2], atol=1e-9)
+    assert pictures[0].min() == 0
+    own = mosaics(plot.whitening(images, pynn.Whitening("zca").fit(images)))
+    for picture, (_, same) in zip(pictures, own, strict=True):
+        np.testing.assert_array_equal(picture, same)
+
+
+def test_whitening_of_images_without_any_spread():
+    for _, picture in mosaics(plot.whitening(np.full((3, 4, 4), 7.0), components=2)):
+        assert np.isfinite(picture).all()
+
+
+def test_what_whitening_refuses(digits, rng):
+    images = digits.train[0]
+    with pytest.raises(ValueError, match=r"images has shape \(5, 8\), expected \(N, H, W\)"):
+        plot.whitening(rng.random((5, 8)))
+    with pytest.raises(
+        ValueError, match=r"images has shape \(49, 8, 8, 1\), expected \(N, 4, 4\): Whitening was fitted"
+    ):
+        plot.whitening(images, pynn.Whitening().fit(rng.random((9, 4, 4))))
+    with pytest.raises(ValueError, match="Whitening: transform needs it to be fitted"):
+        plot.whitening(images, pynn.Whitening())
+    with pytest.raises(TypeError, match=r"fitted is PCA\(\), expected a pynn Whitening"):
+        plot.whitening(images, pynn.PCA().fit(images))
+    for name in ("components", "limit"):
+        with pytest.raises(ValueError, match=f"{name} is 0, expected an integer of at least 1"):
+            plot.whitening(images, **{name: 0})
