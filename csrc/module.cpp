@@ -24,6 +24,7 @@ PYBIND11_MODULE(_native, module) {
     bind_data(kernels);
     bind_hierarchical(kernels);
     bind_loss(kernels);
+    bind_noise(kernels);
     bind_optimizer(kernels);
 
     module.def("get_num_threads", max_threads);

@@ -27,6 +27,10 @@ from .layers import (
     Transitions,
 )
 from .losses import Decoder, Loss, SoftmaxCrossEntropy, StructuredHinge, ViterbiChain
+    SpatialDropout,
+    Tanh,
+)
+from .losses import Loss, SoftmaxCrossEntropy
 from .optimizers import SGD, AdaGrad, Adam, Momentum, Nesterov, Optimizer, RMSProp
 from .preprocessing import PCA, MeanSubtraction, MinMaxScaling, Pipeline, Standardization, Whitening
 from .regularizers import L1, L2, ElasticNet
@@ -101,6 +105,7 @@ __all__ = [
     "Standardization",
     "StepDecay",
     "StructuredHinge",
+    "SpatialDropout",
     "Tanh",
     "Transitions",
     "Uniform",

@@ -139,10 +139,11 @@ def test_backward_kernel_is_the_gradient_of_the_forward_one(table: Any, op: Oper
 
 @needs_native
 @dtype
-@pytest.mark.parametrize("op", [op for op in OPERATIONS if op.kernel == "dropout"], ids=lambda op: op.name)
+@pytest.mark.parametrize("op", [op for op in OPERATIONS if "dropout" in op.kernel], ids=lambda op: op.name)
 def test_dropout_masks_are_the_same_bits_in_both_backends(op: Operation, dtype: Any) -> None:
     for size in (1, 127, 128, 129, 100_003):
-        one, other = arguments(op, (size,), dtype), arguments(op, (size,), dtype)
+        sizes = (size,) if op.kernel == "dropout" else (1 + size // 130, 130)
+        one, other = arguments(op, sizes, dtype), arguments(op, sizes, dtype)
         call(native, op, one)
         call(reference, op, other)
         np.testing.assert_array_equal(one["out"], other["out"])
@@ -166,8 +167,24 @@ def test_philox_gives_the_published_words(counter: Any, key: Any, words: Any) ->
 
 
 def test_vectorized_philox_agrees_with_plain_integers() -> None:
-    words = vectorized_philox(2**40 + 9, 5, 6, 40)
-    assert [tuple(map(int, row)) for row in words] == [philox((b, 0, 5, 6), (9, 2**8)) for b in range(40)]
+    for first in (0, 2**32 - 7):
+        words = vectorized_philox(2**40 + 9, 5, 6, 40, first)
+        expected = [philox((b % 2**32, b >> 32, 5, 6), (9, 2**8)) for b in range(first, first + 40)]
+        assert [tuple(map(int, row)) for row in words] == expected
+
+
+@backend
+@dtype
+@pytest.mark.parametrize(("kernel", "settings"), [("dropout", (0.4, True))])
+def test_a_part_of_an_array_gets_its_part_of_the_draws(
+    table: Any, dtype: Any, kernel: str, settings: tuple[Any, ...]
+) -> None:
+    draw, x = getattr(table, kernel), np.random.default_rng(0).standard_normal(1000).astype(dtype)
+    whole, parts = np.empty_like(x), np.empty_like(x)
+    draw(x, *settings, 3, 1, 2, 5, whole)
+    for begin, end in ((0, 1), (1, 64), (64, 300), (300, 300), (300, 987), (987, 1000)):
+        draw(x[begin:end], *settings, 3, 1, 2, 5 + begin, parts[begin:end])
+    np.testing.assert_array_equal(parts, whole)
 
 
 @needs_native
@@ -295,6 +312,8 @@ def test_both_backends_refuse_the_same_scalars_in_the_same_words(op: Operation) 
         ("dropout", {"seed": 1.0}, "TypeError: dropout: seed is float, expected an integer of 0..2^64-1"),
         ("dropout", {"seed": True}, "TypeError: dropout: seed is bool, expected an integer of 0..2^64-1"),
         ("dropout", {"stream": 2**32}, "ValueError: dropout: stream is 4294967296, expected an integer of 0..2^32-1"),
+        ("dropout", {"inverted": 1}, "TypeError: dropout: inverted is int, expected True or False"),
+        ("dropout", {"offset": -1}, "ValueError: dropout: offset is -1, expected an integer of 0..2^64-1"),
         ("dropout", {"step": -1}, "ValueError: dropout: step is -1, expected an integer of 0..2^32-1"),
         (
             "dropout",
@@ -339,6 +358,7 @@ def test_numpy_scalars_are_taken(table: Any) -> None:
         ("dropout", {"rate": -0.1}, r"rate is -0.1, expected"),
         ("dropout", {"rate": float("nan")}, r"rate is nan, expected"),
         ("affine_backward", {"activation": "relu"}, r"dz is None, expected an array \(N, M\) for any activation but"),
+        ("spatial_dropout", {"rate": 1.5}, r"rate is 1.5, expected 0 <= rate < 1"),
         ("adam_step", {"step": 0}, r"step is 0, expected at least 1"),
         ("batchnorm_forward", {"epsilon": -1e-9}, r"epsilon is -1e-09, expected at least 0 and finite"),
         ("batchnorm_inference", {"epsilon": float("nan")}, r"epsilon is nan, expected at least 0 and finite"),

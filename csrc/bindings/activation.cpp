@@ -1,4 +1,4 @@
-// Activations and dropout: elementwise kernels.
+// Activations.
 #include "check.h"
 
 namespace pynn {
@@ -29,31 +29,12 @@ void activation_backward(const Array& dy, const Array& y, std::string_view activ
     });
 }
 
-void dropout(const Array& x, double rate, std::uint64_t seed, std::uint32_t stream, std::uint32_t step,
-             const Array& out) {
-    Checker check("dropout");
-    check.in_any("x", x);
-    check.out_any("out", out);
-    check.overlaps();
-    if (!(rate >= 0 && rate < 1))
-        check.value_error("rate is " + py::str(py::float_(rate)).cast<std::string>() + ", expected 0 <= rate < 1");
-    // 16-bit draws: the rate is rounded to a multiple of 2^-16 and the scale follows the rounded one
-    const unsigned rounded = static_cast<unsigned>(rate * 65536 + 0.5);
-    const unsigned threshold = rounded < 65535 ? rounded : 65535;
-    const double scale = 65536.0 / (65536 - threshold);
-    compute(check, [&](auto zero) {
-        using T = decltype(zero);
-        table<T>().dropout(data<T>(x), threshold, scale, Draw{seed, stream, step}, data<T>(out), check.elements());
-    });
-}
-
 }  // namespace
 
 void bind_activation(Kernels& module) {
     using namespace py::literals;
     module.def("activation_forward", activation_forward, "x"_a, "activation"_a, "alpha"_a, "out"_a);
     module.def("activation_backward", activation_backward, "dy"_a, "y"_a, "activation"_a, "alpha"_a, "dx"_a);
-    module.def("dropout", dropout, "x"_a, "rate"_a, "seed"_a, "stream"_a, "step"_a, "out"_a);
 }
 
 }  // namespace pynn

@@ -130,6 +130,7 @@ void bind_batchnorm(Kernels& module);
 void bind_data(Kernels& module);
 void bind_hierarchical(Kernels& module);
 void bind_loss(Kernels& module);
+void bind_noise(Kernels& module);
 void bind_optimizer(Kernels& module);
 
 }  // namespace pynn

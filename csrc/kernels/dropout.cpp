@@ -1,34 +1,22 @@
-// Dropout with a mask that is a function of (seed, stream, step) and the element's index.
+// Dropout with a mask that is a function of (seed, stream, step) and the element's place.
+#include "draws.h"
 #include "families.h"
-#include "parallel.h"
-#include "philox.h"
-#include "simd.h"
 
 namespace pynn::PYNN_LEVEL {
 namespace {
 
 constexpr Size kGroup = 8 * kCounters;  // elements: 16 counters x 4 words x 2 halves
-constexpr Size kRun = 64 * kGroup;
-constexpr Size kAhead = 512;  // elements
-constexpr double kCost = 4;   // of one element, in multiply-adds
+constexpr Size kRun = 64;               // groups
+constexpr Size kAhead = 512;            // elements
+constexpr double kCost = 4;             // of one element, in multiply-adds
 
-// Draws of the 128 elements of a group: word by word, low halves before high ones, counter by counter. Even and odd
-// counters are drawn apart, so that the words of both make one vector of 32-bit lanes in order.
-void draw_group(Size group, Draw draw, const Keys& keys, std::int32_t (&draws)[kGroup]) {
-    typedef std::uint32_t Halves __attribute__((vector_size(sizeof(Words)), may_alias));
-    for (Size start = 0; start < kCounters; start += 2 * kWordLanes) {
-        Words even = {};
-        for (Size lane = 0; lane < kWordLanes; ++lane)
-            even[lane] = static_cast<std::uint64_t>(group * kCounters + start + 2 * lane);
-        const Block a = philox(even, draw, keys), b = philox(even + 1, draw, keys);
-        for (int word = 0; word < 4; ++word) {
-            const Words both = (a.word[word] & 0xFFFFFFFFu) | (b.word[word] << 32);
-            const Halves bits = reinterpret_cast<Halves>(both);
-            std::int32_t* place = draws + word * 2 * kCounters + start;
-            *reinterpret_cast<Halves*>(place) = bits & 0xFFFFu;
-            *reinterpret_cast<Halves*>(place + kCounters) = bits >> 16;
-        }
-    }
+// Draws of the 128 elements of a group: word by word, low halves before high ones, counter by counter.
+void draw_group(std::uint64_t group, Draw draw, const Keys& keys, std::int32_t (&draws)[kGroup]) {
+    each_word(group, draw, keys, [&](int word, Size start, Halves bits) PYNN_INLINE {
+        std::int32_t* place = draws + word * 2 * kCounters + start;
+        *reinterpret_cast<Halves*>(place) = bits & 0xFFFFu;
+        *reinterpret_cast<Halves*>(place + kCounters) = bits >> 16;
+    });
 }
 
 template <class T>
@@ -41,20 +29,43 @@ template <class T>
 void dropout(const T* x, unsigned threshold, double scale, Draw draw, T* out, Size size) {
     const std::int32_t limit = static_cast<std::int32_t>(threshold);
     const T factor = static_cast<T>(scale);
-    parallel_runs(size, kRun, kCost * static_cast<double>(size), [&](Size begin, Size end) {
+    const Keys keys(draw.seed);
+    const double work = kCost * static_cast<double>(size);
+    over_groups<kGroup>(size, draw.offset, kRun, work, [&](std::uint64_t group, Size i, Size count, Size skip) {
         alignas(64) std::int32_t draws[kGroup];
-        const Keys keys(draw.seed);
-        for (Size i = begin; i < end; i += kGroup) {
-            // the arithmetic hides the memory's latency only when lines are asked for early
-            for (Size j = 0; j < kGroup; j += 64 / static_cast<Size>(sizeof(T))) {
-                __builtin_prefetch(x + i + kAhead + j, 0);
-                __builtin_prefetch(out + i + kAhead + j, 1);
+        // the arithmetic hides the memory's latency only when lines are asked for early
+        for (Size j = 0; j < kGroup; j += 64 / static_cast<Size>(sizeof(T))) {
+            __builtin_prefetch(x + i + kAhead + j, 0);
+            __builtin_prefetch(out + i + kAhead + j, 1);
+        }
+        draw_group(group, draw, keys, draws);
+        if (count == kGroup)
+            mask_group(x + i, draws, limit, factor, out + i, kGroup);
+        else
+            mask_group(x + i, draws + skip, limit, factor, out + i, count);
+    });
+}
+
+// Whole channels of x(n,p,c): the draws are those of dropout on an (n,c) array.
+template <class T>
+void spatial_dropout(const T* x, unsigned threshold, double scale, Draw draw, T* out, Size n, Size p, Size c) {
+    if (n * p * c == 0) return;
+    const std::int32_t limit = static_cast<std::int32_t>(threshold);
+    const T factor = static_cast<T>(scale);
+    const Keys keys(draw.seed);
+    const Size run = larger(kRun / p, 1);
+    const double work = static_cast<double>(n * c) * (kCost + static_cast<double>(p));
+    over_groups<kGroup>(n * c, draw.offset, run, work, [&](std::uint64_t group, Size begin, Size count, Size skip) {
+        alignas(64) std::int32_t draws[kGroup];
+        draw_group(group, draw, keys, draws);
+        Size width = 0;  // channels of one sample
+        for (Size i = 0; i < count; i += width) {
+            const Size sample = (begin + i) / c, channel = (begin + i) % c;
+            width = smaller(c - channel, count - i);
+            for (Size place = 0; place < p; ++place) {
+                const Size start = (sample * p + place) * c + channel;
+                mask_group(x + start, draws + skip + i, limit, factor, out + start, width);
             }
-            draw_group(i / kGroup, draw, keys, draws);
-            if (end - i >= kGroup)
-                mask_group(x + i, draws, limit, factor, out + i, kGroup);
-            else
-                mask_group(x + i, draws, limit, factor, out + i, end - i);
         }
     });
 }
@@ -64,6 +75,7 @@ void dropout(const T* x, unsigned threshold, double scale, Draw draw, T* out, Si
 template <class T>
 void fill_dropout(Table<T>& table) {
     table.dropout = dropout<T>;
+    table.spatial_dropout = spatial_dropout<T>;
 }
 template void fill_dropout(Table<float>&);
 template void fill_dropout(Table<double>&);

@@ -16,10 +16,11 @@ struct Activation {
     double alpha;  // slope of leaky_relu, alpha of elu
 };
 
-// The place of a dropout mask in the Philox sequence.
+// The place of an array's random draws in the Philox sequence; its first element takes draw number `offset`.
 struct Draw {
     std::uint64_t seed;
     std::uint32_t stream, step;
+    std::uint64_t offset;
 };
 
 // Of each sample the steps up a tree, 2 node + code, from its class to the root: steps[starts[n]..starts[n + 1]).
@@ -53,6 +54,8 @@ struct Table {
 
     // an element is dropped where its 16-bit draw is below threshold, else multiplied by scale
     void (*dropout)(const T* x, unsigned threshold, double scale, Draw draw, T* out, Size size);
+    // the same for whole channels of x(N,P,C), P places
+    void (*spatial_dropout)(const T* x, unsigned threshold, double scale, Draw draw, T* out, Size n, Size p, Size c);
 
     void (*softmax)(const T* x, T* out, Size n, Size c);
     double (*softmax_cross_entropy)(const T* logits, const std::int64_t* labels, T* dlogits, Size n, Size c);

@@ -36,6 +36,7 @@ __all__: list[str] = [
     "sgd_step",
     "softmax",
     "softmax_cross_entropy",
+    "spatial_dropout",
     "version",
 ]
 
@@ -125,7 +126,9 @@ def cpu_quota(root: str) -> float:
     Processors that the control groups under root/sys allow this process; 0: no limit.
     """
 
-def dropout(x: numpy.ndarray, rate: float, seed: int, stream: int, step: int, out: numpy.ndarray) -> None: ...
+def dropout(
+    x: numpy.ndarray, rate: float, inverted: bool, seed: int, stream: int, step: int, offset: int, out: numpy.ndarray
+) -> None: ...
 def gather(x: numpy.ndarray, indices: numpy.ndarray, divisor: float, out: numpy.ndarray) -> None: ...
 def get_num_threads() -> int: ...
 def hierarchical_softmax(
@@ -174,6 +177,9 @@ def set_num_threads(count: typing.SupportsInt | typing.SupportsIndex) -> None: .
 def sgd_step(parameters: numpy.ndarray, gradients: numpy.ndarray, learning_rate: float) -> None: ...
 def softmax(x: numpy.ndarray, out: numpy.ndarray) -> None: ...
 def softmax_cross_entropy(logits: numpy.ndarray, labels: numpy.ndarray, dlogits: numpy.ndarray) -> float: ...
+def spatial_dropout(
+    x: numpy.ndarray, rate: float, seed: int, stream: int, step: int, offset: int, out: numpy.ndarray
+) -> None: ...
 
 compiler: str
 openmp: str

@@ -1,15 +1,20 @@
-"""Random bits as a function of (seed, stream, step) and place: the NumPy twin of csrc/kernels/philox.h."""
+"""Random bits as a function of (seed, stream, step) and place: the NumPy twin of csrc/kernels/philox.h and draws.h."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
 
 
-def philox(seed: int, stream: int, step: int, blocks: int) -> NDArray[np.uint32]:
-    """Philox4x32-10 (Salmon et al. 2011): the (blocks, 4) words of counters (b, b >> 32, stream, step), key = seed."""
+def philox(seed: int, stream: int, step: int, blocks: int, first: int = 0) -> NDArray[np.uint32]:
+    """Philox4x32-10 (Salmon et al. 2011): the (blocks, 4) words of counters (b, b >> 32, stream, step), key = seed.
+
+    b counts from `first`.
+    """
     low = np.uint64(0xFFFFFFFF)
-    index = np.arange(blocks, dtype=np.uint64)
+    index = np.arange(first, first + blocks, dtype=np.uint64)
     c0, c1 = index & low, index >> np.uint64(32)
     c2, c3 = np.full_like(index, stream), np.full_like(index, step)
     k0, k1 = seed & 0xFFFFFFFF, seed >> 32
@@ -21,13 +26,24 @@ def philox(seed: int, stream: int, step: int, blocks: int) -> NDArray[np.uint32]
     return np.stack([c0, c1, c2, c3], axis=-1).astype(np.uint32)
 
 
-def draws16(seed: int, stream: int, step: int, size: int) -> NDArray[np.uint32]:
+def _groups(seed: int, stream: int, step: int, size: int, offset: int, width: int) -> tuple[NDArray[np.uint32], slice]:
+    """The (groups, 16, 4) words of all groups of `width` draws that elements offset.. touch, and where those lie."""
+    first, before = divmod(offset, width)
+    groups = -(-(before + size) // width)
+    return philox(seed, stream, step, groups * 16, first * 16).reshape(groups, 16, 4), slice(before, before + size)
+
+
+def draws16(seed: int, stream: int, step: int, size: int, offset: int = 0) -> NDArray[np.uint32]:
     """One 16-bit draw an element: 128 elements take 16 counters, word by word, low halves first, lane by lane.
 
-    That order lets vector units write without a shuffle.
+    That order lets vector units write without a shuffle. The first element takes draw number `offset`.
     """
-    groups = -(-size // 128)
-    words = philox(seed, stream, step, groups * 16).reshape(groups, 16, 4)
+    words, wanted = _groups(seed, stream, step, size, offset, 128)
     halves = np.stack([words & np.uint32(0xFFFF), words >> np.uint32(16)], axis=-1)  # group, lane, word, half
-    draws: NDArray[np.uint32] = halves.transpose(0, 2, 3, 1).reshape(-1)[:size]
+    draws: NDArray[np.uint32] = halves.transpose(0, 2, 3, 1).reshape(-1)[wanted]
     return draws
+
+
+def threshold(rate: float) -> int:
+    """The number of 16-bit draws of 65,536 that mean "dropped": the rate rounded to a multiple of 2^-16, below 1."""
+    return min(math.floor(rate * 65536 + 0.5), 65535)

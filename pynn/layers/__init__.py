@@ -7,7 +7,7 @@ from .affine import Affine
 from .base import Layer
 from .batchnorm import BatchNorm
 from .chain import Chain
-from .dropout import Dropout
+from .dropout import Dropout, SpatialDropout
 from .flatten import Flatten
 from .transitions import Transitions
 
@@ -23,6 +23,7 @@ __all__ = [
     "LeakyReLU",
     "ReLU",
     "Sigmoid",
+    "SpatialDropout",
     "Tanh",
     "Transitions",
 ]

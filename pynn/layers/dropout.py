@@ -1,39 +1,94 @@
-"""Dropout."""
+"""Dropout of single numbers and of whole channels."""
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
+
 from .. import kernels
-from .base import Array, Layer
+from ..kernels.philox import threshold
+from .base import Array, Layer, Shape
+from .draws import Draw, check_rate, draw, expect_drawn
+
+FORMS = ("inverted", "vanilla")
 
 
 class Dropout(Layer):
-    """Inverted dropout: in training each number is 0 with probability `rate`, else divided by 1 - rate; any shape.
+    """In training each number is 0 with probability `rate`; any shape.
 
-    rate: share that is dropped, 0 <= rate < 1. Outside training it does nothing.
-    The mask is a function of the model's seed, the layer's place and the step: the same with any backend, any number
-    of threads, and after a resume. Raises ValueError for another rate. Source: Srivastava et al. 2014.
+    rate: share that is dropped, 0 <= rate < 1; rounded to a multiple of 2^-16.
+    form: "inverted" (default) divides what is kept by 1 - rate in training and does nothing outside it; "vanilla", to
+    study, keeps it as it is and multiplies everything by 1 - rate outside training. Both keep the expected output.
+    The mask is a function of the model's seed, the layer's place, the step and the sample's place in the batch: the
+    same with any backend, any number of threads, and after a resume. Processes that share a batch set
+    `model.context.first_sample` to the place of their first sample, and get their part of the one mask.
+    Raises ValueError or TypeError for another rate or form. Source: Srivastava et al. 2014.
+    """
+
+    passes_activation = True
+
+    def __init__(self, rate: float, form: str = "inverted") -> None:
+        check_rate(self, rate)
+        if form not in FORMS:
+            raise ValueError(f"Dropout: form is {form!r}, expected one of {', '.join(FORMS)}")
+        self.rate = rate
+        self.form = form
+        self._draw: Draw | None = None  # of the last forward pass; None: it drew nothing
+
+    def forward(self, x: Array, training: bool) -> Array:
+        self._draw = draw(self, training, math.prod(x.shape[1:]))
+        if self._draw is not None:
+            return self._masked(x, "y", self._draw)
+        if self.form == "inverted" or self.rate == 0:
+            return x
+        kept = 1 - threshold(self.rate) / 65536
+        y: Array = np.multiply(x, kept, out=self.buffer("y", x.shape))
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        return self._masked(dy, "dx", expect_drawn(self, self._draw))
+
+    def _masked(self, x: Array, name: str, place: Draw) -> Array:
+        if self.rate == 0:
+            return x
+        out = self.buffer(name, x.shape)
+        kernels.dropout(x, self.rate, self.form == "inverted", *place, out)
+        return out
+
+
+class SpatialDropout(Layer):
+    """Dropout of whole channels, for images (N, H, W, C) or sequences (N, T, C): neighbours say nearly the same.
+
+    In training each channel of each sample is 0 with probability `rate`, 0 <= rate < 1, else divided by 1 - rate.
+    Outside training it does nothing. Masks: as for `Dropout`.
+    Raises ValueError or TypeError for another rate, and ValueError when it is built on vectors.
+    Source: Tompson et al. 2015.
     """
 
     passes_activation = True
 
     def __init__(self, rate: float) -> None:
-        if not 0 <= rate < 1:
-            raise ValueError(f"Dropout: rate is {rate}, expected 0 <= rate < 1 (the share that is dropped)")
+        check_rate(self, rate)
         self.rate = rate
-        self._step: int | None = None  # of the mask of the last forward pass in training
+        self._draw: Draw | None = None
+
+    def build(self, input_shape: Shape) -> Shape:
+        if len(input_shape) < 2:
+            raise ValueError(f"expected images (H, W, C), got inputs of shape {input_shape}; Dropout takes vectors")
+        return input_shape
 
     def forward(self, x: Array, training: bool) -> Array:
-        self._step = self.context.step if training else None
-        return self._masked(x, "y", self._step) if self._step is not None else x
+        self._draw = draw(self, training, x.shape[-1])
+        return x if self._draw is None else self._masked(x, "y", self._draw)
 
     def backward(self, dy: Array) -> Array:
-        if self._step is None:
-            raise RuntimeError(f"{self.name or 'Dropout'}: backward(dy) must follow forward(x, training=True)")
-        return self._masked(dy, "dx", self._step)
+        return self._masked(dy, "dx", expect_drawn(self, self._draw))
 
-    def _masked(self, x: Array, name: str, step: int) -> Array:
+    def _masked(self, x: Array, name: str, place: Draw) -> Array:
         if self.rate == 0:
             return x
         out = self.buffer(name, x.shape)
-        kernels.dropout(x, self.rate, self.context.seed, self.stream, step, out)
+        flat = (x.shape[0], math.prod(x.shape[1:-1]), x.shape[-1])
+        kernels.spatial_dropout(x.reshape(flat), self.rate, *place, out.reshape(flat))
         return out

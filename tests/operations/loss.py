@@ -1,4 +1,4 @@
-"""Dropout, losses, data."""
+"""Losses, data."""
 
 from __future__ import annotations
 
@@ -6,42 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .table import FLAT, Arguments, Operation, Sizes, away_from_zero, nan
-
-
-def philox(counter: tuple[int, int, int, int], key: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Philox4x32-10 on plain integers, as in the paper (Salmon et al. 2011, section 3.3)."""
-    c0, c1, c2, c3 = counter
-    k0, k1 = key
-    for _ in range(10):
-        high0, low0 = divmod(0xD2511F53 * c0, 2**32)
-        high1, low1 = divmod(0xCD9E8D57 * c2, 2**32)
-        c0, c1, c2, c3 = high1 ^ c1 ^ k0, low1, high0 ^ c3 ^ k1, low0
-        k0, k1 = (k0 + 0x9E3779B9) % 2**32, (k1 + 0xBB67AE85) % 2**32
-    return c0, c1, c2, c3
-
-
-def dropout_mask(size: int, rate: float, seed: int, stream: int, step: int) -> np.ndarray:
-    """Element i of a group of 128: word i // 32, its low half for i % 32 < 16, of the counter i % 16."""
-    threshold = int(rate * 65536 + 0.5)
-    keep = np.zeros(size, bool)
-    key = (seed % 2**32, seed // 2**32)
-    for i in range(size):
-        group, place = divmod(i, 128)
-        block = group * 16 + place % 16
-        word = philox((block % 2**32, block // 2**32, stream, step), key)[place // 32]
-        keep[i] = (word >> (16 * (place // 16 % 2))) % 65536 >= threshold
-    return keep
-
-
-def dropout_make(sizes: Sizes, rng: np.random.Generator, rate: float, seed: int) -> Arguments:
-    x = away_from_zero(rng, sizes)
-    return {"x": x, "rate": rate, "seed": seed, "stream": 3, "step": 70_000, "out": nan(*sizes)}
-
-
-def dropout_answer(a: Arguments) -> dict[str, Any]:
-    keep = dropout_mask(a["x"].size, a["rate"], a["seed"], a["stream"], a["step"]).reshape(a["x"].shape)
-    return {"out": a["x"] * keep * (65536 / (65536 - int(a["rate"] * 65536 + 0.5)))}
+from .table import Arguments, Operation, Sizes, nan
 
 
 def labels(rng: np.random.Generator, n: int, c: int) -> np.ndarray:
@@ -86,11 +51,6 @@ def gather_make(sizes: Sizes, rng: np.random.Generator, dtype: str) -> Arguments
 
 def rows() -> list[Operation]:
     rows = [
-        Operation("dropout", f"rate {rate}", FLAT, lambda s, r, rate=rate, seed=seed: dropout_make(s, r, rate, seed),
-                  dropout_answer, tolerance=1, bench=(256, 4096))
-        for rate, seed in ((0.0, 0), (0.5, 1), (0.1, 2**63 + 5), (0.99, 2**32))
-    ]  # fmt: skip
-    rows += [
         Operation("softmax", "", ((0, 3), (3, 0), *CLASSES),
                   lambda s, r: {"x": r.standard_normal(s) * 5, "out": nan(*s)},
                   lambda a: {"out": np.exp(log_softmax(a["x"])) if a["x"].size else a["x"]}, tolerance=32,

@@ -17,6 +17,7 @@ from .hierarchical import (
     hierarchical_softmax_backward,
     hierarchical_softmax_probabilities,
 )
+from .dropout import dropout, spatial_dropout
 from .loss import softmax, softmax_cross_entropy
 from .optimizer import (
     adagrad_step,
@@ -52,4 +53,5 @@ __all__ = [
     "sgd_step",
     "softmax",
     "softmax_cross_entropy",
+    "spatial_dropout",
 ]

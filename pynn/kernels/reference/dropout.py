@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
+from numpy.typing import NDArray
 
 from ..checks import Floats, checked, expect
-from ..philox import draws16
+from ..philox import draws16, threshold
 from ..scalars import Word32, Word64
 
 
 @checked(x="...", out="out ...")
-def dropout(x: Floats, rate: float, seed: Word64, stream: Word32, step: Word32, out: Floats) -> None:
-    """out = x · mask / (1 - rate): each element is dropped (set to 0) with probability rate, 0 <= rate < 1.
+def dropout(
+    x: Floats, rate: float, inverted: bool, seed: Word64, stream: Word32, step: Word32, offset: Word64, out: Floats
+) -> None:
+    """out = x · mask, over 1 - rate if inverted: each element is dropped (set to 0) with probability rate.
 
-    The mask is a function of (seed, stream, step) and the element's index alone, so the backward pass is the same call
-    on the gradient. rate is rounded to a multiple of 2^-16, and the scale is that of the rounded rate.
+    0 <= rate < 1, rounded to a multiple of 2^-16; the scale is that of the rounded rate.
+    The mask is a function of (seed, stream, step) and of offset + the element's index alone: the backward pass is the
+    same call on the gradient, and a part of an array gets its part of the mask by its offset.
     """
     expect(0 <= rate < 1, "dropout", "rate", rate, "0 <= rate < 1")
-    threshold = min(math.floor(rate * 65536 + 0.5), 65535)
-    keep = draws16(seed, stream, step, x.size).reshape(x.shape) >= threshold
-    out[...] = np.where(keep, x * x.dtype.type(65536 / (65536 - threshold)), 0)
+    keep = (draws16(seed, stream, step, x.size, offset) >= threshold(rate)).reshape(x.shape)
+    _mask(x, keep, rate if inverted else 0.0, out)
+
+
+@checked(x="N P C", out="out N P C")
+def spatial_dropout(
+    x: Floats, rate: float, seed: Word64, stream: Word32, step: Word32, offset: Word64, out: Floats
+) -> None:
+    """out = x · mask / (1 - rate) for x (N, P, C) of P places: whole channels of a sample are dropped.
+
+    The mask is that of `dropout` on an (N, C) array; offset counts its elements.
+    """
+    expect(0 <= rate < 1, "spatial_dropout", "rate", rate, "0 <= rate < 1")
+    samples, _, channels = x.shape
+    keep = draws16(seed, stream, step, samples * channels, offset) >= threshold(rate)
+    _mask(x, keep.reshape(samples, 1, channels), rate, out)
+
+
+def _mask(x: Floats, keep: NDArray[np.bool_], rate: float, out: Floats) -> None:
+    out[...] = np.where(keep, x * x.dtype.type(65536 / (65536 - threshold(rate))), 0)

@@ -1,0 +1,42 @@
+"""What layers that draw random numbers share: when they draw, and which numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .base import Layer
+
+Draw = tuple[int, int, int, int]  # seed, stream, step and offset, as the kernels take them
+
+
+def draw(layer: Layer, training: bool, size: int) -> Draw | None:
+    """The place of the layer's random numbers for this forward pass, None where it draws none.
+
+    size: numbers that a sample takes. A sample's numbers follow from its place among those that share a step.
+    """
+    context = layer.context
+    if not training:
+        return None
+    return context.seed, layer.stream, context.step, context.first_sample * size
+
+
+def expect_drawn(layer: Layer, place: Draw | None) -> Draw:
+    """RuntimeError where the last forward pass drew nothing to go back through."""
+    if place is None:
+        raise RuntimeError(f"{layer.name or layer.kind}: backward(dy) must follow forward(x, training=True)")
+    return place
+
+
+def check_rate(layer: Layer, rate: Any) -> None:
+    """TypeError or ValueError when the rate is not a number of 0 <= rate < 1."""
+    check_number(layer, "rate", rate)
+    if not 0 <= rate < 1:
+        raise ValueError(f"{layer.kind}: rate is {rate}, expected 0 <= rate < 1 (the share that is dropped)")
+
+
+def check_number(layer: Layer, name: str, value: Any) -> None:
+    """TypeError when the value is text, an array or anything else that is no number."""
+    if not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{layer.kind}: {name} is {value!r}, expected a number")

@@ -1,0 +1,170 @@
+"""Dropout in its forms, whole channels: masks, statistics, gradients, files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gradients
+import numpy as np
+import pytest
+from gradients import Projection
+
+import pynn
+
+BACKENDS = pynn.kernels.BACKENDS if pynn.kernels.native_module() else ("numpy",)
+
+Layers = Callable[[], list[pynn.Layer]]
+
+CASES: dict[str, tuple[Layers, tuple[int, ...]]] = {
+    "vanilla": (lambda: [pynn.Affine(6), pynn.Tanh(), pynn.Dropout(0.4, form="vanilla"), pynn.Affine(3)], (5,)),
+    "spatial": (lambda: [pynn.SpatialDropout(0.4)], (3, 2, 5)),
+    "spatial on sequences": (lambda: [pynn.SpatialDropout(0.4), pynn.BatchNorm()], (3, 4)),
+    "spatial of nothing": (lambda: [pynn.SpatialDropout(0), pynn.Flatten(), pynn.Affine(2)], (2, 2, 3)),
+    "spatial of nearly all": (lambda: [pynn.SpatialDropout(0.99)], (2, 2, 3)),
+}
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> str:
+    pynn.use_backend(request.param)
+    return str(request.param)
+
+
+def built(layer: pynn.Layer, shape: tuple[int, ...], **settings: Any) -> pynn.Sequential:
+    model = pynn.Sequential(layer, **settings)
+    model.build(shape)
+    return model
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_gradients_match_central_differences_under_a_fixed_mask(case: str, backend: str) -> None:
+    layers, input_shape = CASES[case]
+    model, x = gradients.smooth(layers(), input_shape)
+    model.context.step = 3
+    gradients.check(model, Projection(), x)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_model_comes_back_whole(case: str, tmp_path: Path) -> None:
+    layers, input_shape = CASES[case]
+    model, x = gradients.smooth(layers(), input_shape)
+    model.context.step = 5
+    model.save(tmp_path / "m")
+    back = pynn.load(tmp_path / "m")
+    assert repr(back) == repr(model)
+    np.testing.assert_array_equal(back.forward(x, training=True), model.forward(x, training=True))
+    np.testing.assert_array_equal(back.forward(x), model.forward(x))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: pynn.Dropout(0.99, form="vanilla"), lambda: pynn.Dropout(1 - 1e-9), lambda: pynn.SpatialDropout(0.99),
+    ],
+    ids=["vanilla", "dropout", "spatial"],
+)  # fmt: skip
+@pytest.mark.parametrize("scale", [1e4, -1e4, 0.0, 1e-40])
+def test_extreme_numbers_stay_finite(layer: Callable[[], pynn.Layer], scale: float, backend: str) -> None:
+    model = built(layer(), (4, 3) if isinstance(layer(), pynn.SpatialDropout) else (12,))
+    x = np.full((5, *model.input_shape), scale, np.float32)
+    y = model.forward(x, training=True).copy()
+    dx = model.backward(np.full_like(y, scale), input_gradient=True)
+    assert np.isfinite(y).all()
+    assert np.isfinite(dx).all()
+    assert np.isfinite(model.gradients).all()
+    assert np.isfinite(model.forward(x)).all()
+
+
+@pytest.mark.parametrize(
+    ("layer", "kind", "message"),
+    [
+        (lambda: pynn.Dropout("0.5"), TypeError, r"Dropout: rate is '0\.5', expected a number"),
+        (lambda: pynn.Dropout([0.5]), TypeError, r"Dropout: rate is \[0\.5\], expected a number"),
+        (lambda: pynn.Dropout(0.5, form="loud"), ValueError, "form is 'loud', expected one of inverted, vanilla"),
+        (lambda: pynn.Dropout(0.5, form=None), ValueError, "form is None, expected one of"),
+        (lambda: pynn.SpatialDropout(1), ValueError, "SpatialDropout: rate is 1, expected 0 <= rate < 1"),
+        (lambda: pynn.SpatialDropout(None), TypeError, "SpatialDropout: rate is None, expected a number"),
+        (
+            lambda: built(pynn.SpatialDropout(0.5), (5,)),
+            ValueError,
+            r"images \(H, W, C\), got .* \(5,\); Dropout takes",
+        ),
+    ],
+)
+def test_settings_out_of_range_are_refused(layer: Callable[[], Any], kind: type[Exception], message: str) -> None:
+    with pytest.raises(kind, match=message):
+        layer()
+
+
+@pytest.mark.parametrize("layer", [pynn.Dropout(0.5, form="vanilla"), pynn.SpatialDropout(0.5)])
+def test_backward_needs_a_mask(layer: pynn.Layer) -> None:
+    model = built(layer, (4, 3) if isinstance(layer, pynn.SpatialDropout) else (3,))
+    model.forward(np.ones((2, *model.input_shape)))
+    with pytest.raises(RuntimeError, match=r"backward\(dy\) must follow forward\(x, training=True\)"):
+        layer.backward(np.ones((2, *model.output_shape), np.float32))
+
+
+# Dropout ------------------------------------------------------------------------------------------
+
+ONES = np.ones((200, 100), np.float32)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.99])
+def test_vanilla_dropout_scales_at_evaluation_and_not_in_training(rate: float, backend: str) -> None:
+    vanilla, inverted = built(pynn.Dropout(rate, form="vanilla"), (100,)), built(pynn.Dropout(rate), (100,))
+    y = vanilla.forward(ONES, training=True).copy()
+    assert set(np.unique(y)) == {0, 1}
+    np.testing.assert_array_equal(y == 0, inverted.forward(ONES, training=True) == 0)
+    np.testing.assert_array_equal(vanilla.backward(ONES, input_gradient=True), y)
+    plain = vanilla.forward(3 * ONES).copy()
+    np.testing.assert_allclose(plain, 3 * (1 - rate), rtol=1e-3)
+    deviation = np.sqrt(rate * (1 - rate) / y.size)
+    assert abs(y.mean() - plain.mean() / 3) < 5 * deviation
+
+
+def test_dropout_of_rate_0_does_nothing_in_either_form(backend: str) -> None:
+    for form in ("inverted", "vanilla"):
+        model = built(pynn.Dropout(0, form=form), (100,))
+        for training in (True, False):
+            np.testing.assert_array_equal(model.forward(ONES, training), ONES)
+
+
+@pytest.mark.parametrize("rate", [0.2, 0.5, 0.9])
+@pytest.mark.parametrize("shape", [(4, 3, 40), (7, 40), (1, 1, 40)])
+def test_spatial_dropout_drops_whole_channels(rate: float, shape: tuple[int, ...], backend: str) -> None:
+    model = built(pynn.SpatialDropout(rate), shape)
+    y = model.forward(np.ones((150, *shape)), training=True).copy()
+    channels = y.reshape(150, -1, 40)
+    np.testing.assert_array_equal(channels, channels[:, :1].repeat(channels.shape[1], axis=1))
+    kept = channels[:, 0] != 0  # (samples, channels)
+    assert abs(kept.mean() - (1 - rate)) < 5 * np.sqrt(rate * (1 - rate) / kept.size)
+    assert (kept.any(axis=0) & ~kept.all(axis=0)).all()  # another draw in every sample
+    np.testing.assert_allclose(channels[:, 0][kept], 1 / (1 - rate), rtol=1e-3)
+    np.testing.assert_array_equal(model.backward(np.ones_like(y), input_gradient=True), y)
+    np.testing.assert_array_equal(model.forward(np.ones((2, *shape))), 1)
+
+
+def test_spatial_dropout_drops_as_often_as_torchs(torch: Any) -> None:
+    """The masks themselves differ: torch draws from another generator."""
+    y = built(pynn.SpatialDropout(0.3), (2, 2, 64)).forward(np.ones((400, 2, 2, 64)), training=True)
+    torch.manual_seed(0)
+    other = torch.nn.functional.dropout2d(torch.ones(400, 64, 2, 2), 0.3).numpy()
+    assert abs((y == 0).mean() - (other == 0).mean()) < 8 * np.sqrt(0.3 * 0.7 / (400 * 64))
+    assert y.max() == pytest.approx(other.max(), rel=1e-4)
+
+
+@pytest.mark.parametrize("layer", [lambda: pynn.Dropout(0.5), lambda: pynn.SpatialDropout(0.5)])
+@pytest.mark.parametrize("shape", [(3, 5), (2, 3, 7)])
+def test_a_part_of_a_batch_draws_what_it_draws_within_the_whole(
+    layer: Callable[[], pynn.Layer], shape: tuple[int, ...], backend: str
+) -> None:
+    """What processes that share a batch rest on."""
+    model, x = built(layer(), shape), np.ones((37, *shape), np.float32)
+    whole = model.forward(x, training=True).copy()
+    for begin, end in ((0, 5), (5, 6), (6, 37)):
+        model.context.first_sample = begin
+        np.testing.assert_array_equal(model.forward(x[begin:end], training=True), whole[begin:end])
+        dx = model.backward(x[begin:end], input_gradient=True)
+        np.testing.assert_array_equal(dx, whole[begin:end])
