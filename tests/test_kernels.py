@@ -175,7 +175,7 @@ def test_vectorized_philox_agrees_with_plain_integers() -> None:
 
 @backend
 @dtype
-@pytest.mark.parametrize(("kernel", "settings"), [("dropout", (0.4, True))])
+@pytest.mark.parametrize(("kernel", "settings"), [("dropout", (0.4, True)), ("gaussian_noise", (0.7,))])
 def test_a_part_of_an_array_gets_its_part_of_the_draws(
     table: Any, dtype: Any, kernel: str, settings: tuple[Any, ...]
 ) -> None:
@@ -359,6 +359,8 @@ def test_numpy_scalars_are_taken(table: Any) -> None:
         ("dropout", {"rate": float("nan")}, r"rate is nan, expected"),
         ("affine_backward", {"activation": "relu"}, r"dz is None, expected an array \(N, M\) for any activation but"),
         ("spatial_dropout", {"rate": 1.5}, r"rate is 1.5, expected 0 <= rate < 1"),
+        ("gaussian_noise", {"std": -1.0}, r"std is -1.0, expected at least 0 and finite"),
+        ("gaussian_noise", {"std": float("inf")}, r"std is inf, expected at least 0 and finite"),
         ("adam_step", {"step": 0}, r"step is 0, expected at least 1"),
         ("batchnorm_forward", {"epsilon": -1e-9}, r"epsilon is -1e-09, expected at least 0 and finite"),
         ("batchnorm_inference", {"epsilon": float("nan")}, r"epsilon is nan, expected at least 0 and finite"),

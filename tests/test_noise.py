@@ -1,4 +1,4 @@
-"""Dropout in its forms, whole channels: masks, statistics, gradients, files."""
+"""Dropout in its forms, whole channels, Gaussian noise: masks, statistics, gradients, files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import gradients
 import numpy as np
 import pytest
-from gradients import Projection
+from gradients import PassThrough, Projection
 
 import pynn
 
@@ -23,6 +23,9 @@ CASES: dict[str, tuple[Layers, tuple[int, ...]]] = {
     "spatial on sequences": (lambda: [pynn.SpatialDropout(0.4), pynn.BatchNorm()], (3, 4)),
     "spatial of nothing": (lambda: [pynn.SpatialDropout(0), pynn.Flatten(), pynn.Affine(2)], (2, 2, 3)),
     "spatial of nearly all": (lambda: [pynn.SpatialDropout(0.99)], (2, 2, 3)),
+    "noise": (lambda: [pynn.GaussianNoise(0.1), pynn.Affine(4), pynn.GaussianNoise(0.2), pynn.Affine(3)], (5,)),
+    "noise on images": (lambda: [pynn.GaussianNoise(0.3), pynn.BatchNorm()], (2, 2, 3)),
+    "noise of nothing": (lambda: [pynn.GaussianNoise(0), pynn.Affine(3)], (5,)),
 }
 
 
@@ -62,8 +65,9 @@ def test_a_model_comes_back_whole(case: str, tmp_path: Path) -> None:
     "layer",
     [
         lambda: pynn.Dropout(0.99, form="vanilla"), lambda: pynn.Dropout(1 - 1e-9), lambda: pynn.SpatialDropout(0.99),
+        lambda: pynn.GaussianNoise(1e30),
     ],
-    ids=["vanilla", "dropout", "spatial"],
+    ids=["vanilla", "dropout", "spatial", "noise"],
 )  # fmt: skip
 @pytest.mark.parametrize("scale", [1e4, -1e4, 0.0, 1e-40])
 def test_extreme_numbers_stay_finite(layer: Callable[[], pynn.Layer], scale: float, backend: str) -> None:
@@ -86,6 +90,10 @@ def test_extreme_numbers_stay_finite(layer: Callable[[], pynn.Layer], scale: flo
         (lambda: pynn.Dropout(0.5, form=None), ValueError, "form is None, expected one of"),
         (lambda: pynn.SpatialDropout(1), ValueError, "SpatialDropout: rate is 1, expected 0 <= rate < 1"),
         (lambda: pynn.SpatialDropout(None), TypeError, "SpatialDropout: rate is None, expected a number"),
+        (lambda: pynn.GaussianNoise(-1), ValueError, "std is -1, expected a finite number of at least 0"),
+        (lambda: pynn.GaussianNoise(float("inf")), ValueError, "std is inf, expected a finite number"),
+        (lambda: pynn.GaussianNoise(float("nan")), ValueError, "std is nan, expected a finite number"),
+        (lambda: pynn.GaussianNoise("1"), TypeError, "GaussianNoise: std is '1', expected a number"),
         (
             lambda: built(pynn.SpatialDropout(0.5), (5,)),
             ValueError,
@@ -155,7 +163,9 @@ def test_spatial_dropout_drops_as_often_as_torchs(torch: Any) -> None:
     assert y.max() == pytest.approx(other.max(), rel=1e-4)
 
 
-@pytest.mark.parametrize("layer", [lambda: pynn.Dropout(0.5), lambda: pynn.SpatialDropout(0.5)])
+@pytest.mark.parametrize(
+    "layer", [lambda: pynn.Dropout(0.5), lambda: pynn.SpatialDropout(0.5), lambda: pynn.GaussianNoise(1)]
+)
 @pytest.mark.parametrize("shape", [(3, 5), (2, 3, 7)])
 def test_a_part_of_a_batch_draws_what_it_draws_within_the_whole(
     layer: Callable[[], pynn.Layer], shape: tuple[int, ...], backend: str
@@ -167,4 +177,58 @@ def test_a_part_of_a_batch_draws_what_it_draws_within_the_whole(
         model.context.first_sample = begin
         np.testing.assert_array_equal(model.forward(x[begin:end], training=True), whole[begin:end])
         dx = model.backward(x[begin:end], input_gradient=True)
-        np.testing.assert_array_equal(dx, whole[begin:end])
+        if not isinstance(model.layers[0], pynn.GaussianNoise):
+            np.testing.assert_array_equal(dx, whole[begin:end])
+
+
+# Gaussian noise -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_gaussian_noise_has_the_moments_of_a_normal_distribution(dtype: str, backend: str) -> None:
+    x = np.full((500, 400), 3.0, dtype)
+    z = (built(pynn.GaussianNoise(0.5), (400,), dtype=dtype).forward(x, training=True).astype(np.float64) - 3) / 0.5
+    n = z.size
+    assert abs(z.mean()) < 5 / np.sqrt(n)
+    assert abs(z.std() - 1) < 5 / np.sqrt(2 * n)
+    assert abs((z**3).mean()) < 5 * np.sqrt(15 / n)
+    assert abs((z**4).mean() - 3) < 5 * np.sqrt(96 / n)
+    for bound, share in ((1, 0.682689), (2, 0.954500), (3, 0.997300)):
+        assert abs((np.abs(z) < bound).mean() - share) < 5 * np.sqrt(share * (1 - share) / n)
+    flat = z.ravel()
+    for lag in (1, 2, 16, 32, 48, 64, 400):  # neighbours, pairs, groups and rows know nothing of each other
+        assert abs((flat[:-lag] * flat[lag:]).mean()) < 5 / np.sqrt(n), lag
+        assert abs(((flat[:-lag] ** 2 - 1) * (flat[lag:] ** 2 - 1)).mean()) < 10 / np.sqrt(n), lag
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_gaussian_noise_is_the_same_on_both_backends_up_to_rounding(
+    dtype: str, both_backends: tuple[str, ...], rng: np.random.Generator
+) -> None:
+    x = rng.standard_normal((333, 101)).astype(dtype)
+    results = []
+    for name in both_backends:
+        pynn.use_backend(name)
+        results.append(built(pynn.GaussianNoise(0.7), (101,), dtype=dtype, seed=5).forward(x, training=True).copy())
+    one, other = results
+    size = np.maximum(np.abs(x), np.abs(one.astype(np.float64) - x))
+    assert (np.abs(one - other) <= 4 * np.finfo(dtype).eps * size).all()
+
+
+def test_gaussian_noise_is_new_in_every_step_layer_and_seed_and_absent_at_evaluation(backend: str) -> None:
+    class Kept(PassThrough):
+        def forward(self, x: np.ndarray, training: bool) -> np.ndarray:
+            self.kept = x.copy()
+            return x
+
+    zeros = np.zeros((50, 40))
+    model = pynn.Sequential(pynn.GaussianNoise(1), Kept(), pynn.GaussianNoise(1), seed=1)
+    both = model.forward(zeros, training=True).copy()
+    draws = [model.layers[1].kept, both - model.layers[1].kept]
+    np.testing.assert_array_equal(model.forward(zeros, training=True), both)
+    model.advance()
+    model.forward(zeros, training=True)
+    draws += [model.layers[1].kept, built(pynn.GaussianNoise(1), (40,)).forward(zeros, training=True)]
+    correlations = np.corrcoef([draw.ravel() for draw in draws]) - np.eye(4)
+    assert np.abs(correlations).max() < 5 / np.sqrt(zeros.size)
+    np.testing.assert_array_equal(model.forward(zeros), 0)

@@ -1,4 +1,4 @@
-// Dropout.
+// Dropout and noise: kernels that draw random numbers.
 #include "check.h"
 
 namespace pynn {
@@ -45,6 +45,20 @@ void spatial_dropout(const Array& x, double rate, std::uint64_t seed, std::uint3
     });
 }
 
+void gaussian_noise(const Array& x, double deviation, std::uint64_t seed, std::uint32_t stream, std::uint32_t step,
+                    std::uint64_t offset, const Array& out) {
+    Checker check("gaussian_noise");
+    check.in_any("x", x);
+    check.out_any("out", out);
+    check.overlaps();
+    check.not_negative("std", deviation);
+    compute(check, [&](auto zero) {
+        using T = decltype(zero);
+        table<T>().gaussian_noise(data<T>(x), deviation, Draw{seed, stream, step, offset}, data<T>(out),
+                                  check.elements());
+    });
+}
+
 }  // namespace
 
 void bind_noise(Kernels& module) {
@@ -52,6 +66,7 @@ void bind_noise(Kernels& module) {
     module.def("dropout", dropout, "x"_a, "rate"_a, "inverted"_a, "seed"_a, "stream"_a, "step"_a, "offset"_a, "out"_a);
     module.def("spatial_dropout", spatial_dropout, "x"_a, "rate"_a, "seed"_a, "stream"_a, "step"_a, "offset"_a,
                "out"_a);
+    module.def("gaussian_noise", gaussian_noise, "x"_a, "std"_a, "seed"_a, "stream"_a, "step"_a, "offset"_a, "out"_a);
 }
 
 }  // namespace pynn

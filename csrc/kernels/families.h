@@ -13,6 +13,8 @@ void fill_batchnorm(Table<T>& table);
 template <class T>
 void fill_dropout(Table<T>& table);
 template <class T>
+void fill_gaussian(Table<T>& table);
+template <class T>
 void fill_gather(Table<T>& table);
 template <class T>
 void fill_hierarchical(Table<T>& table);

@@ -56,6 +56,8 @@ struct Table {
     void (*dropout)(const T* x, unsigned threshold, double scale, Draw draw, T* out, Size size);
     // the same for whole channels of x(N,P,C), P places
     void (*spatial_dropout)(const T* x, unsigned threshold, double scale, Draw draw, T* out, Size n, Size p, Size c);
+    // out = x + deviation * normal numbers
+    void (*gaussian_noise)(const T* x, double deviation, Draw draw, T* out, Size size);
 
     void (*softmax)(const T* x, T* out, Size n, Size c);
     double (*softmax_cross_entropy)(const T* logits, const std::int64_t* labels, T* dlogits, Size n, Size c);

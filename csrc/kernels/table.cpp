@@ -14,6 +14,7 @@ static Table<T> filled() {
     fill_affine(table);
     fill_batchnorm(table);
     fill_dropout(table);
+    fill_gaussian(table);
     fill_gather(table);
     fill_hierarchical(table);
     fill_loss(table);

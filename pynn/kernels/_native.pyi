@@ -21,6 +21,7 @@ __all__: list[str] = [
     "cpu_quota",
     "dropout",
     "gather",
+    "gaussian_noise",
     "get_num_threads",
     "hierarchical_softmax",
     "hierarchical_softmax_backward",
@@ -130,6 +131,9 @@ def dropout(
     x: numpy.ndarray, rate: float, inverted: bool, seed: int, stream: int, step: int, offset: int, out: numpy.ndarray
 ) -> None: ...
 def gather(x: numpy.ndarray, indices: numpy.ndarray, divisor: float, out: numpy.ndarray) -> None: ...
+def gaussian_noise(
+    x: numpy.ndarray, std: float, seed: int, stream: int, step: int, offset: int, out: numpy.ndarray
+) -> None: ...
 def get_num_threads() -> int: ...
 def hierarchical_softmax(
     x: numpy.ndarray,

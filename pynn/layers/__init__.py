@@ -10,6 +10,7 @@ from .chain import Chain
 from .dropout import Dropout, SpatialDropout
 from .flatten import Flatten
 from .transitions import Transitions
+from .noise import GaussianNoise
 
 __all__ = [
     "ELU",
@@ -19,6 +20,7 @@ __all__ = [
     "Chain",
     "Dropout",
     "Flatten",
+    "GaussianNoise",
     "Layer",
     "LeakyReLU",
     "ReLU",

@@ -1,7 +1,8 @@
-"""Dropout."""
+"""Dropout and noise."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,18 @@ def spatial_answer(a: Arguments) -> dict[str, Any]:
     return {"out": np.einsum("npc,nc->npc", a["x"], mask(a, n * c).reshape(n, c) * scale(a))}
 
 
+def noise_answer(a: Arguments) -> dict[str, Any]:
+    """Element i of a group of 64: word i // 16 of the counter i % 16; words 0 and 1 are a pair, and 2 and 3."""
+    normal = np.zeros(a["x"].size)
+    for i in range(normal.size):
+        group, place = divmod(a["offset"] + i, 64)
+        four, which = words(a, group * 16 + place % 16), place // 16
+        first, second = four[:2] if which < 2 else four[2:]
+        turn = 2 * math.pi * (second // 256) / 2**24
+        normal[i] = math.sqrt(-2 * math.log((first // 256 + 1) / 2**24)) * [math.cos, math.sin][which % 2](turn)
+    return {"out": a["x"] + a["std"] * normal.reshape(a["x"].shape)}
+
+
 def make(sizes: Sizes, rng: np.random.Generator, seed: int, offset: int, settings: dict[str, Any]) -> Arguments:
     """x is the gradient that comes back where the row is a gradient check: the map is its own adjoint."""
     place = {"seed": seed, "stream": 3, "step": 70_000, "offset": offset}
@@ -88,5 +101,10 @@ def rows() -> list[Operation]:
                   lambda s, r, offset=offset, rate=rate: make((s[0], PLACES, s[1]), r, 5, offset, {"rate": rate}),
                   spatial_answer, tolerance=1, loss=adjoint("spatial_dropout"), gradients=own)
         for rate, offset in ((0.5, 0), (0.2, 200), (0.99, 2**50 + 127))
+    ]  # fmt: skip
+    rows += [
+        Operation("gaussian_noise", f"std {std}", FLAT,
+                  lambda s, r, offset=offset, std=std: make(s, r, 9, offset, {"std": std}), noise_answer)
+        for std, offset in ((0.0, 0), (1.0, 0), (0.1, 63), (10.0, 2**64 - 65))
     ]  # fmt: skip
     return rows

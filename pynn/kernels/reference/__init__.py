@@ -19,6 +19,7 @@ from .hierarchical import (
 )
 from .dropout import dropout, spatial_dropout
 from .loss import softmax, softmax_cross_entropy
+from .noise import gaussian_noise
 from .optimizer import (
     adagrad_step,
     adam_step,
@@ -45,6 +46,7 @@ __all__ = [
     "hierarchical_softmax",
     "hierarchical_softmax_backward",
     "hierarchical_softmax_probabilities",
+    "gaussian_noise",
     "momentum_step",
     "nesterov_step",
     "penalty",
