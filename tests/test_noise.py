@@ -1,4 +1,4 @@
-"""Dropout in its forms, whole channels, Gaussian noise: masks, statistics, gradients, files."""
+"""Dropout in its forms, whole channels, Gaussian noise, DropConnect: masks, statistics, gradients, files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,17 @@ CASES: dict[str, tuple[Layers, tuple[int, ...]]] = {
     "noise": (lambda: [pynn.GaussianNoise(0.1), pynn.Affine(4), pynn.GaussianNoise(0.2), pynn.Affine(3)], (5,)),
     "noise on images": (lambda: [pynn.GaussianNoise(0.3), pynn.BatchNorm()], (2, 2, 3)),
     "noise of nothing": (lambda: [pynn.GaussianNoise(0), pynn.Affine(3)], (5,)),
+    "dropconnect": (lambda: [pynn.DropConnect(4, 0.5)], (5,)),
+    "dropconnect without bias": (lambda: [pynn.DropConnect(4, 0.3, use_bias=False), pynn.Affine(2)], (5,)),
+    "dropconnect of nothing": (lambda: [pynn.DropConnect(4, 0)], (5,)),
+    "dropconnect of nearly all": (lambda: [pynn.Affine(3), pynn.DropConnect(4, 0.99)], (5,)),
+    "dropconnect, batchnorm": (lambda: [pynn.DropConnect(4, 0.4), pynn.BatchNorm(), pynn.DropConnect(2, 0.4)], (5,)),
 }
+for _kind in (pynn.Sigmoid, pynn.Tanh, pynn.ReLU, pynn.LeakyReLU, pynn.ELU):
+    CASES[f"dropconnect, {_kind.__name__}"] = (
+        lambda kind=_kind: [pynn.DropConnect(4, 0.5), kind(), pynn.DropConnect(3, 0.2), kind()],
+        (5,),
+    )
 
 
 @pytest.fixture(params=BACKENDS)
@@ -65,9 +75,9 @@ def test_a_model_comes_back_whole(case: str, tmp_path: Path) -> None:
     "layer",
     [
         lambda: pynn.Dropout(0.99, form="vanilla"), lambda: pynn.Dropout(1 - 1e-9), lambda: pynn.SpatialDropout(0.99),
-        lambda: pynn.GaussianNoise(1e30),
+        lambda: pynn.GaussianNoise(1e30), lambda: pynn.DropConnect(4, 0.99),
     ],
-    ids=["vanilla", "dropout", "spatial", "noise"],
+    ids=["vanilla", "dropout", "spatial", "noise", "dropconnect"],
 )  # fmt: skip
 @pytest.mark.parametrize("scale", [1e4, -1e4, 0.0, 1e-40])
 def test_extreme_numbers_stay_finite(layer: Callable[[], pynn.Layer], scale: float, backend: str) -> None:
@@ -90,6 +100,8 @@ def test_extreme_numbers_stay_finite(layer: Callable[[], pynn.Layer], scale: flo
         (lambda: pynn.Dropout(0.5, form=None), ValueError, "form is None, expected one of"),
         (lambda: pynn.SpatialDropout(1), ValueError, "SpatialDropout: rate is 1, expected 0 <= rate < 1"),
         (lambda: pynn.SpatialDropout(None), TypeError, "SpatialDropout: rate is None, expected a number"),
+        (lambda: pynn.DropConnect(3, -0.1), ValueError, r"DropConnect: rate is -0\.1, expected 0 <= rate < 1"),
+        (lambda: pynn.DropConnect(0, 0.5), ValueError, "DropConnect: units is 0, expected an integer of at least 1"),
         (lambda: pynn.GaussianNoise(-1), ValueError, "std is -1, expected a finite number of at least 0"),
         (lambda: pynn.GaussianNoise(float("inf")), ValueError, "std is inf, expected a finite number"),
         (lambda: pynn.GaussianNoise(float("nan")), ValueError, "std is nan, expected a finite number"),
@@ -106,7 +118,9 @@ def test_settings_out_of_range_are_refused(layer: Callable[[], Any], kind: type[
         layer()
 
 
-@pytest.mark.parametrize("layer", [pynn.Dropout(0.5, form="vanilla"), pynn.SpatialDropout(0.5)])
+@pytest.mark.parametrize(
+    "layer", [pynn.Dropout(0.5, form="vanilla"), pynn.SpatialDropout(0.5), pynn.DropConnect(3, 0.5)]
+)
 def test_backward_needs_a_mask(layer: pynn.Layer) -> None:
     model = built(layer, (4, 3) if isinstance(layer, pynn.SpatialDropout) else (3,))
     model.forward(np.ones((2, *model.input_shape)))
@@ -232,3 +246,85 @@ def test_gaussian_noise_is_new_in_every_step_layer_and_seed_and_absent_at_evalua
     correlations = np.corrcoef([draw.ravel() for draw in draws]) - np.eye(4)
     assert np.abs(correlations).max() < 5 / np.sqrt(zeros.size)
     np.testing.assert_array_equal(model.forward(zeros), 0)
+
+
+# DropConnect --------------------------------------------------------------------------------------
+
+
+def test_dropconnect_is_an_affine_layer_with_masked_weights(backend: str, rng: np.random.Generator) -> None:
+    model = built(pynn.DropConnect(30, 0.25), (40,), dtype="float64")
+    layer, x, dy = model.layers[0], rng.standard_normal((9, 40)), rng.standard_normal((9, 30))
+    layer.bias[...] = rng.standard_normal(30)
+    weight = layer.weight.copy()
+    masked = model.forward(np.eye(40), training=True) - layer.bias
+    kept = np.abs(masked) > 1e-12
+    np.testing.assert_allclose(masked[kept], weight[kept] / 0.75, rtol=1e-12)
+    assert abs(kept.mean() - 0.75) < 5 * np.sqrt(0.25 * 0.75 / kept.size)
+    np.testing.assert_allclose(model.forward(x, training=True), x @ masked + layer.bias, atol=1e-12)
+    dx = model.backward(dy, input_gradient=True)
+    np.testing.assert_allclose(dx, dy @ masked.T, atol=1e-12)
+    np.testing.assert_allclose(layer.dweight, kept * (x.T @ dy) / 0.75, atol=1e-12)
+    np.testing.assert_allclose(layer.dbias, dy.sum(axis=0), atol=1e-12)
+    np.testing.assert_array_equal(layer.weight, weight)
+    model.advance()
+    again = np.abs(model.forward(np.eye(40), training=True) - layer.bias) > 1e-12
+    assert 0.5 < (again == kept).mean() < 0.75  # 0.625 where the masks are independent
+
+
+def test_dropconnect_uses_the_plain_weight_at_evaluation(backend: str, rng: np.random.Generator) -> None:
+    x = rng.standard_normal((9, 40)).astype(np.float32)
+    model = pynn.Sequential(pynn.DropConnect(30, 0.5), pynn.ReLU())
+    plain = pynn.Sequential(pynn.Affine(30), pynn.ReLU())
+    for one in (model, plain):
+        one.build((40,))
+    np.testing.assert_array_equal(model.parameters, plain.parameters)  # the initializer of the activation after it
+    np.testing.assert_array_equal(model.forward(x), plain.forward(x))
+    assert model.layers[1].fused_into is model.layers[0]
+
+
+def test_dropconnect_of_rate_0_is_the_affine_layer(backend: str, rng: np.random.Generator) -> None:
+    x, dy = rng.standard_normal((9, 5)).astype(np.float32), rng.standard_normal((9, 4)).astype(np.float32)
+    model, plain = built(pynn.DropConnect(4, 0), (5,)), built(pynn.Affine(4), (5,))
+    np.testing.assert_array_equal(model.forward(x, training=True), plain.forward(x, training=True))
+    np.testing.assert_array_equal(model.backward(dy, True), plain.backward(dy, True))
+    np.testing.assert_array_equal(model.gradients, plain.gradients)
+
+
+# Training -----------------------------------------------------------------------------------------
+
+
+def test_a_network_with_all_of_them_learns(points: tuple[np.ndarray, np.ndarray], backend: str) -> None:
+    model = pynn.Sequential(
+        pynn.GaussianNoise(0.1), pynn.DropConnect(32, 0.2), pynn.BatchNorm(), pynn.ReLU(),
+        pynn.Dropout(0.2, form="vanilla"), pynn.Affine(3),
+    )  # fmt: skip
+    model.fit(*points, epochs=40, batch_size=15, optimizer=pynn.Adam(0.01), progress=False)
+    assert model.evaluate(*points)["accuracy"] > 0.9
+
+
+def test_training_gives_the_same_bits_at_any_thread_count(native: None) -> None:
+    def parameters(threads: int) -> np.ndarray:
+        pynn.set_num_threads(threads)
+        rng = np.random.default_rng(0)
+        x, y = rng.standard_normal((256, 6, 6, 40)).astype(np.float32), rng.integers(0, 3, 256)
+        model = pynn.Sequential(
+            pynn.GaussianNoise(0.2), pynn.SpatialDropout(0.3), pynn.Flatten(), pynn.DropConnect(70, 0.4), pynn.ReLU(),
+            pynn.Dropout(0.5, form="vanilla"), pynn.Affine(3),
+        )  # fmt: skip
+        model.fit(x, y, epochs=1, batch_size=128, progress=False)
+        return model.parameters.copy()
+
+    first = parameters(1)
+    for threads in (2, 3, 7):
+        np.testing.assert_array_equal(parameters(threads), first)
+
+
+def test_a_step_in_steady_state_makes_no_new_buffers(points: tuple[np.ndarray, np.ndarray]) -> None:
+    model = pynn.Sequential(
+        pynn.GaussianNoise(0.1), pynn.DropConnect(8, 0.2), pynn.Tanh(), pynn.Dropout(0.2), pynn.Affine(3)
+    )
+    loss, optimizer = pynn.SoftmaxCrossEntropy(), pynn.SGD(0.1)
+    model.train_step(*points, loss, optimizer)
+    before = {(layer, name): id(array) for layer in model.walk() for name, array in layer._buffers.items()}
+    model.train_step(*points, loss, optimizer)
+    assert before == {(layer, name): id(array) for layer in model.walk() for name, array in layer._buffers.items()}

@@ -7,6 +7,7 @@ from .affine import Affine
 from .base import Layer
 from .batchnorm import BatchNorm
 from .chain import Chain
+from .dropconnect import DropConnect
 from .dropout import Dropout, SpatialDropout
 from .flatten import Flatten
 from .transitions import Transitions
@@ -18,6 +19,7 @@ __all__ = [
     "Affine",
     "BatchNorm",
     "Chain",
+    "DropConnect",
     "Dropout",
     "Flatten",
     "GaussianNoise",

@@ -39,11 +39,11 @@ class Affine(Layer):
         penalty: Penalty | None = None,
     ) -> None:
         if isinstance(units, bool) or not isinstance(units, (int, np.integer)) or units < 1:
-            raise ValueError(f"Affine: units is {units!r}, expected an integer of at least 1")
+            raise ValueError(f"{self.kind}: units is {units!r}, expected an integer of at least 1")
         if not isinstance(use_bias, bool):
-            raise TypeError(f"Affine: use_bias is {use_bias!r}, expected True or False")
+            raise TypeError(f"{self.kind}: use_bias is {use_bias!r}, expected True or False")
         if penalty is not None:
-            expect_instance(penalty, Penalty, "Affine: penalty")
+            expect_instance(penalty, Penalty, f"{self.kind}: penalty")
         self.units = int(units)
         self.use_bias = use_bias
         self.initializer = initializer

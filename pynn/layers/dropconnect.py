@@ -1,0 +1,60 @@
+"""DropConnect."""
+
+from __future__ import annotations
+
+from .. import kernels
+from ..initializers import Initializer
+from .activations import IDENTITY
+from .affine import Affine
+from .base import Array
+from .draws import Draw, check_rate, draw, expect_drawn
+
+
+class DropConnect(Affine):
+    """An affine layer whose weights are dropped in training: y = x · (mask · weight / (1 - rate)) + bias.
+
+    units, use_bias, initializer, bias_initializer: as for `Affine`. rate: share of the weights that is dropped,
+    0 <= rate < 1. Every step has one mask, which all samples of the batch share (Wan et al. have one a sample). What is
+    kept is divided by 1 - rate, so that outside training the plain weight is used: it is the mean over masks (where
+    Wan et al. draw from a normal distribution). An activation right after it runs inside its kernel.
+    The mask is a function of the model's seed, the layer's place and the step. Source: Wan et al. 2013.
+    """
+
+    def __init__(
+        self,
+        units: int,
+        rate: float,
+        *,
+        use_bias: bool = True,
+        initializer: str | Initializer | None = None,
+        bias_initializer: str | Initializer = "zeros",
+    ) -> None:
+        super().__init__(units, use_bias=use_bias, initializer=initializer, bias_initializer=bias_initializer)
+        check_rate(self, rate)
+        self.rate = rate
+        self._draw: Draw | None = None
+
+    def forward(self, x: Array, training: bool) -> Array:
+        self._draw = draw(self, training, 0)
+        if self._draw is None:
+            return super().forward(x, training)
+        self._x = x
+        self._y = self.buffer("y", (x.shape[0], self.units))
+        self._kept = self._masked(self.weight, self.buffer("kept", self.weight.shape), self._draw)
+        f = self._activation
+        kernels.affine_forward(x, self._kept, self.bias, f.function, f.alpha, self._y)
+        return self._y
+
+    def backward(self, dy: Array) -> Array | None:
+        place = expect_drawn(self, self._draw)
+        x, y, f = self._x, self._y, self._activation
+        dz = None if f is IDENTITY else self.buffer("dz", y.shape)
+        dx = self.buffer("dx", x.shape) if self.needs_dx else None
+        dkept = self.buffer("dkept", self.weight.shape)
+        kernels.affine_backward(dy, x, self._kept, y, f.function, f.alpha, dz, dx, dkept, self.dbias)
+        self._masked(dkept, self.dweight, place)
+        return dx
+
+    def _masked(self, weight: Array, out: Array, place: Draw) -> Array:
+        kernels.dropout(weight, self.rate, True, *place, out)
+        return out
