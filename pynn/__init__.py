@@ -54,6 +54,7 @@ from .sequential import Sequential
 from .batch_init import data_dependent, lsuv
 from .checkpoint import load
 from .second_order import minimize
+from .monte_carlo import monte_carlo
 
 __all__ = [
     "ELU",
@@ -128,6 +129,7 @@ __all__ = [
     "losses",
     "lsuv",
     "minimize",
+    "monte_carlo",
     "optimizers",
     "preprocessing",
     "regularizers",

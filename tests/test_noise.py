@@ -184,7 +184,7 @@ def test_spatial_dropout_drops_as_often_as_torchs(torch: Any) -> None:
 def test_a_part_of_a_batch_draws_what_it_draws_within_the_whole(
     layer: Callable[[], pynn.Layer], shape: tuple[int, ...], backend: str
 ) -> None:
-    """What processes that share a batch rest on."""
+    """What ranks and Monte-Carlo passes rest on."""
     model, x = built(layer(), shape), np.ones((37, *shape), np.float32)
     whole = model.forward(x, training=True).copy()
     for begin, end in ((0, 5), (5, 6), (6, 37)):

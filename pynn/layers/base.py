@@ -29,6 +29,7 @@ class Context:
     seed: int = 0
     step: int = 0  # optimizer steps taken; with seed and a layer's stream it determines every random mask
     dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.float32))
+    sampling: bool = False  # masks and noise outside training as well: Monte-Carlo passes
     first_sample: int = 0  # place of a batch's first sample among those that share a step: parts get their own masks
     owner: object = None  # the model that holds the flat vector
     limit: int | None = None  # numbers in the file that is being loaded: a layer cannot have more

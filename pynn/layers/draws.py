@@ -17,7 +17,7 @@ def draw(layer: Layer, training: bool, size: int) -> Draw | None:
     size: numbers that a sample takes. A sample's numbers follow from its place among those that share a step.
     """
     context = layer.context
-    if not training:
+    if not (training or context.sampling):
         return None
     return context.seed, layer.stream, context.step, context.first_sample * size
 
