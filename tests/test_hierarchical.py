@@ -277,6 +277,42 @@ def test_it_learns_and_says_how_well(arguments: Any) -> None:
     assert found["loss"] == pytest.approx(expected, rel=1e-4)
 
 
+def test_many_classes_are_searched_and_the_whole_tree_helps_out(both_backends: tuple[str, ...]) -> None:
+    """Of 2,000 classes: sure samples find theirs within the limit, unsure ones by the whole tree."""
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(40, 6)) * np.repeat([20, 0.01], 20)[:, None]
+    for name in both_backends:
+        pynn.use_backend(name)
+        model = built(pynn.HierarchicalSoftmax(2000, counts=rng.random(2000), use_bias=False), 6)
+        layer: Any = model.layers[0]
+        found = np.full(40, -9)
+        pynn.kernels.hierarchical_softmax_predict(x, layer.parents, layer.nodes, None, 125, found)
+        best = model.predict_proba(x).argmax(axis=1)
+        assert (found[:20] >= 0).all()
+        assert (found[20:] == -1).all()
+        np.testing.assert_array_equal(found[:20], best[:20])
+        np.testing.assert_array_equal(model.predict(x), best)
+        assert model.evaluate(x, best)["accuracy"] == 1
+
+
+def test_the_lowest_of_equal_classes_is_predicted(both_backends: tuple[str, ...]) -> None:
+    tree = ((3, 1), (0, (2, 4)))
+    for name in both_backends:
+        pynn.use_backend(name)
+        layer = pynn.HierarchicalSoftmax(5, tree=tree)
+        model = pynn.Sequential(layer)
+        model.build((2,))
+        x, labels = np.ones((3, 2), np.float32), np.full(3, -9)
+        pynn.kernels.hierarchical_softmax_predict(x, layer.parents, layer.nodes, layer.bias, 4, labels)
+        assert labels.tolist() == model.predict(x).tolist() == [0, 0, 0]
+        with pytest.raises(ValueError, match="hierarchical_softmax_predict: limit is 0, expected at least 1"):
+            pynn.kernels.hierarchical_softmax_predict(x, layer.parents, layer.nodes, layer.bias, 0, labels)
+        twice = layer.parents.copy()
+        twice[4] = twice[2]
+        with pytest.raises(ValueError, match=rf"parents\[4\] is {twice[2]} like parents\[2\], expected one child"):
+            pynn.kernels.hierarchical_softmax_predict(x, twice, layer.nodes, layer.bias, 4, labels)
+
+
 def test_a_loop_of_ones_own_trains_it() -> None:
     x, y = many()
     model = pynn.Sequential(pynn.HierarchicalSoftmax(40))
@@ -400,6 +436,8 @@ def test_kernels_never_leave_a_broken_tree(parents: np.ndarray, sentence: str, b
             kernels.hierarchical_softmax_backward(x, labels, parents, np.ones((4, 2)), np.empty((3, 2)), None)
         with pytest.raises(ValueError, match=f"hierarchical_softmax_probabilities: {sentence}"):
             kernels.hierarchical_softmax_probabilities(x, parents, nodes, None, np.empty((4, 4)))
+        with pytest.raises(ValueError, match=f"hierarchical_softmax_predict: {sentence}"):
+            kernels.hierarchical_softmax_predict(x, parents, nodes, None, 4, labels.copy())
 
 
 def test_kernels_name_what_does_not_fit(both_backends: tuple[str, ...]) -> None:

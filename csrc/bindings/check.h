@@ -60,6 +60,10 @@ public:
         array(name, value, Kind::int64, false, {dims...}, sizeof...(dims));
     }
     template <class... Dims>
+    void integers_out(const char* name, const py::object& value, Dims... dims) {
+        array(name, value, Kind::int64, true, {dims...}, sizeof...(dims));
+    }
+    template <class... Dims>
     void pixels(const char* name, const py::object& value, Dims... dims) {
         array(name, value, Kind::pixels, false, {dims...}, sizeof...(dims));
     }

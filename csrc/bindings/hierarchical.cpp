@@ -91,6 +91,43 @@ void hierarchical_softmax_backward(const Array& x, const Array& labels, const Ar
     });
 }
 
+// The places below each side of each node, of a tree that is one: a copy, as above.
+std::vector<std::int64_t> children_of(const Checker& check, const Array& parents) {
+    check_tree(check);
+    const Size m = check.size(M);
+    const auto* tree = data<std::int64_t>(parents);
+    std::vector<std::int64_t> children(static_cast<std::size_t>(2 * m), -1);
+    for (Size i = 0; m > 0 && i < 2 * m + 1; ++i) {
+        if (i == m + 1) continue;  // the root
+        const std::int64_t parent = checked_parent(check, tree, i, i < m + 1 ? m : i - m - 1);
+        std::int64_t& child = children[static_cast<std::size_t>(parent)];
+        if (child >= 0)
+            check.value_error("parents[" + std::to_string(i) + "] is " + std::to_string(parent) + " like parents[" +
+                              std::to_string(child) + "], expected one child on each side of a node");
+        child = i;
+    }
+    return children;
+}
+
+void hierarchical_softmax_predict(const Array& x, const Array& parents, const Array& nodes, const OptionalArray& bias,
+                                  std::int64_t limit, const Array& labels) {
+    Checker check("hierarchical_softmax_predict");
+    check.in("x", x, N, D);
+    check.integers("parents", parents, P);
+    check.in("nodes", nodes, M, D);
+    check.in_or_none("bias", bias, M);
+    check.integers_out("labels", labels, N);
+    check.overlaps();
+    if (limit < 1) check.value_error("limit is " + std::to_string(limit) + ", expected at least 1");
+    const auto children = children_of(check, parents);
+    compute(check, [&](auto zero) {
+        using T = decltype(zero);
+        table<T>().hierarchical_softmax_predict(data<T>(x), children.data(), data<T>(nodes), data<T>(bias),
+                                                static_cast<Size>(limit), data<std::int64_t>(labels), check.size(N),
+                                                check.size(D), check.size(M));
+    });
+}
+
 void hierarchical_softmax_probabilities(const Array& x, const Array& parents, const Array& nodes,
                                         const OptionalArray& bias, const Array& out) {
     Checker check("hierarchical_softmax_probabilities");
@@ -124,6 +161,8 @@ void bind_hierarchical(Kernels& module) {
                "weights"_a, "slopes"_a, "dx"_a);
     module.def("hierarchical_softmax_backward", hierarchical_softmax_backward, "x"_a, "labels"_a, "parents"_a,
                "slopes"_a, "dnodes"_a, "dbias"_a);
+    module.def("hierarchical_softmax_predict", hierarchical_softmax_predict, "x"_a, "parents"_a, "nodes"_a, "bias"_a,
+               "limit"_a, "labels"_a);
     module.def("hierarchical_softmax_probabilities", hierarchical_softmax_probabilities, "x"_a, "parents"_a, "nodes"_a,
                "bias"_a, "out"_a);
 }

@@ -125,6 +125,54 @@ void hierarchical_softmax_backward(const T* x, Paths paths, const T* slopes, T* 
             dbias[paths.steps[k] >> 1] += slopes[i * b + k - paths.starts[i]];
 }
 
+// A part of the tree that is still to be searched, and the logarithm of the probability of coming there.
+struct Open {
+    Size place;
+    double log_p;
+};
+
+// The most probable class, the lowest one of several; -1 where more than `limit` nodes would have to be read. Parts
+// that cannot hold a better class than the best so far are left out; the likelier side goes first, so that it comes
+// early.
+template <class T>
+Size best_class(const T* x, const std::int64_t* children, const T* nodes, const T* bias, Size limit, Open* open, Size d,
+                Size m) {
+    const Size c = m + 1;
+    Size label = -1, count = 0, visits = 0;
+    double best = -std::numeric_limits<double>::infinity();
+    open[count++] = {m > 0 ? c : 0, 0.0};
+    while (count > 0) {
+        const Open here = open[--count];
+        if (here.log_p < best) continue;
+        if (here.place < c) {
+            if (here.log_p > best || here.place < label) label = here.place;
+            best = here.log_p;
+            continue;
+        }
+        if (visits++ == limit) return -1;
+        const Size node = here.place - c;
+        Vec<T> sum = {};
+        each_vector<T>(0, d, [&](auto at, Size j) { sum += at.load(nodes + node * d + j) * at.load(x + j); });
+        const double z = sum_lanes<T>(sum) + (bias ? static_cast<double>(bias[node]) : 0.0);
+        const double size = z < 0 ? -z : z, likely = -__builtin_log1p(__builtin_exp(-size));
+        const Size side = z > 0;
+        open[count++] = {static_cast<Size>(children[2 * node + 1 - side]), here.log_p + (likely - size)};
+        open[count++] = {static_cast<Size>(children[2 * node + side]), here.log_p + likely};
+    }
+    return label;
+}
+
+template <class T>
+void hierarchical_softmax_predict(const T* x, const std::int64_t* children, const T* nodes, const T* bias, Size limit,
+                                  std::int64_t* labels, Size n, Size d, Size m) {
+    constexpr Size kRows = 16;
+    parallel_runs(n, kRows, static_cast<double>(n * (d + 32) * 16), [&](Size begin, Size end) {
+        Scratch<Open> open(smaller(limit, m) + 2);
+        for (Size i = begin; i < end; ++i)
+            labels[i] = best_class(x + i * d, children, nodes, bias, limit, open.get(), d, m);
+    });
+}
+
 // x(lanes, d) by columns; lanes without a row hold 0.
 template <class T>
 void load_rows(const T* x, Size rows, Size d, T* columns) {
@@ -185,6 +233,7 @@ template <class T>
 void fill_hierarchical(Table<T>& table) {
     table.hierarchical_softmax = hierarchical_softmax<T>;
     table.hierarchical_softmax_backward = hierarchical_softmax_backward<T>;
+    table.hierarchical_softmax_predict = hierarchical_softmax_predict<T>;
     table.hierarchical_softmax_probabilities = hierarchical_softmax_probabilities<T>;
 }
 template void fill_hierarchical(Table<float>&);

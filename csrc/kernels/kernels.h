@@ -68,6 +68,9 @@ struct Table {
                                    T* dx, Size n, Size d, Size b);
     void (*hierarchical_softmax_backward)(const T* x, Paths paths, const T* slopes, T* dnodes, T* dbias, Size n, Size d,
                                           Size m, Size b);
+    // children(2M): place of each side of each node, a class or m + 1 + node; labels(N): -1 beyond `limit` nodes
+    void (*hierarchical_softmax_predict)(const T* x, const std::int64_t* children, const T* nodes, const T* bias,
+                                         Size limit, std::int64_t* labels, Size n, Size d, Size m);
     void (*hierarchical_softmax_probabilities)(const T* x, const std::int64_t* parents, const T* nodes, const T* bias,
                                                T* out, Size n, Size d, Size m);
 

@@ -25,6 +25,7 @@ __all__: list[str] = [
     "get_num_threads",
     "hierarchical_softmax",
     "hierarchical_softmax_backward",
+    "hierarchical_softmax_predict",
     "hierarchical_softmax_probabilities",
     "isa",
     "momentum_step",
@@ -152,6 +153,14 @@ def hierarchical_softmax_backward(
     slopes: numpy.ndarray,
     dnodes: numpy.ndarray,
     dbias: numpy.ndarray | None,
+) -> None: ...
+def hierarchical_softmax_predict(
+    x: numpy.ndarray,
+    parents: numpy.ndarray,
+    nodes: numpy.ndarray,
+    bias: numpy.ndarray | None,
+    limit: typing.SupportsInt | typing.SupportsIndex,
+    labels: numpy.ndarray,
 ) -> None: ...
 def hierarchical_softmax_probabilities(
     x: numpy.ndarray, parents: numpy.ndarray, nodes: numpy.ndarray, bias: numpy.ndarray | None, out: numpy.ndarray

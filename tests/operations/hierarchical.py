@@ -119,6 +119,16 @@ def probabilities_answer(a: Arguments) -> dict[str, Any]:
     return {"out": np.stack(columns, axis=1)}
 
 
+def predict_make(sizes: Sizes, rng: np.random.Generator, with_bias: bool) -> Arguments:
+    forward = make(sizes, rng, with_bias, False)
+    shared = {name: forward[name] for name in ("x", "parents", "nodes", "bias")}
+    return shared | {"limit": sizes[2], "labels": np.full(sizes[0], -9)}
+
+
+def predict_answer(a: Arguments) -> dict[str, Any]:
+    return {"labels": probabilities_answer(a)["out"].argmax(axis=1)}
+
+
 SIZES: tuple[Sizes, ...] = (
     (1, 1, 1), (1, 1, 2), (4, 3, 5), (2, 16, 3), (5, 17, 8), (33, 15, 40), (3, 128, 100), (130, 20, 17), (7, 70, 300),
 )  # fmt: skip
@@ -137,6 +147,11 @@ def rows() -> list[Operation]:
                       backward_answer, tolerance=32, loss=backward_loss,
                       gradients={"#nodes": "dnodes"} | ({"#bias": "dbias"} if with_bias else {}),
                       bench=(128, 128, 10_000))
+            for options, with_bias in (("", False), ("bias", True))
+        ),
+        *(
+            Operation("hierarchical_softmax_predict", options, ((0, 3, 4), *SIZES),
+                      lambda s, r, b=with_bias: predict_make(s, r, b), predict_answer, bench=(128, 128, 10_000))
             for options, with_bias in (("", False), ("bias", True))
         ),
         *(

@@ -15,6 +15,7 @@ from .dropout import dropout
 from .hierarchical import (
     hierarchical_softmax,
     hierarchical_softmax_backward,
+    hierarchical_softmax_predict,
     hierarchical_softmax_probabilities,
 )
 from .dropout import dropout, spatial_dropout
@@ -45,6 +46,7 @@ __all__ = [
     "gather",
     "hierarchical_softmax",
     "hierarchical_softmax_backward",
+    "hierarchical_softmax_predict",
     "hierarchical_softmax_probabilities",
     "gaussian_noise",
     "momentum_step",

@@ -7,6 +7,8 @@ with the probability σ(x · node + bias).
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -119,6 +121,59 @@ def hierarchical_softmax_backward(
     if dbias is not None:
         dbias.fill(0)
         np.add.at(dbias, node, slope)
+
+
+def _children(where: str, parents: Integers, nodes: int) -> list[int]:
+    """The place below each side of each node (2M): a class, or C plus a node."""
+    _check_tree(where, parents, nodes)
+    children = [-1] * (2 * nodes)
+    for place, parent in enumerate(parents.tolist() if nodes else []):
+        if place == nodes + 1:  # the root
+            continue
+        limit = nodes if place <= nodes else place - nodes - 1
+        _check_parents(where, *(np.array([number]) for number in (place, parent, limit)))
+        if children[parent] >= 0:
+            raise ValueError(
+                f"{where}: parents[{place}] is {parent} like parents[{children[parent]}], "
+                "expected one child on each side of a node"
+            )
+        children[parent] = place
+    return children
+
+
+@checked(x="N D", parents="int64 P", nodes="M D", bias="optional M", labels="out int64 N")
+def hierarchical_softmax_predict(
+    x: Floats, parents: Integers, nodes: Floats, bias: Floats | None, limit: int, labels: Integers
+) -> None:
+    """labels (N,): int64, the most probable class, the lowest one of several. bias (M,) may be None.
+
+    The likelier side is searched first, and parts that are less probable than the best class so far are left out; where
+    more than `limit` nodes (at least 1) would have to be read, the label is -1.
+    """
+    where, classes = "hierarchical_softmax_predict", len(nodes) + 1
+    if limit < 1:
+        raise ValueError(f"{where}: limit is {limit}, expected at least 1")
+    children = _children(where, parents, len(nodes))
+    for sample, row in enumerate(x):
+        label, best, visits = -1, -np.inf, 0
+        rest = [(classes if len(nodes) else 0, 0.0)]
+        while rest:
+            place, log_p = rest.pop()
+            if log_p < best:
+                continue
+            if place < classes:
+                label, best = place if log_p > best else min(place, label), log_p
+                continue
+            if visits == limit:
+                label = -1
+                break
+            visits += 1
+            node = place - classes
+            z = float(row @ nodes[node]) + (0.0 if bias is None else float(bias[node]))
+            likely, side = -math.log1p(math.exp(-abs(z))), int(z > 0)
+            rest.append((children[2 * node + 1 - side], log_p + (likely - abs(z))))
+            rest.append((children[2 * node + side], log_p + likely))
+        labels[sample] = label
 
 
 @checked(x="N D", parents="int64 P", nodes="M D", bias="optional M", out="out N C")
