@@ -1,10 +1,69 @@
-"""The kernel table: one set of functions, two backends, chosen at import or by `use_backend`.
+"""The kernels: the arithmetic under pynn's layers, losses and optimizers, as plain functions of NumPy arrays.
 
-The layers above call `kernels.NAME(...)` and never ask which backend runs. Must not know anything above arrays.
+Write a training loop of your own with them, as in a course's assignments. The layers use the same functions.
+
+Rules for every kernel, on both backends:
+
+- Arguments are arrays that you make, and numbers. The results go into arrays that you make too (`out`, `dx`,
+  `dweight`, ...), which are overwritten, whatever they held; optimizer steps and `penalty` change theirs instead.
+  A kernel returns None, or the loss as a number.
+- float32 or float64, all arrays of a call alike; labels and indices are int64.
+- Shapes: N samples, D inputs, M outputs, C channels or classes, P parameters. Features come last: x (N, D), weight
+  (D, M), images as (N·H·W, C). N may be 0 unless the kernel says otherwise.
+- Arrays are C-contiguous (`numpy.ascontiguousarray`), and no array that is written into overlaps another one.
+- What breaks a rule is a TypeError or ValueError that names the argument, what came and what was expected; nothing is
+  written then. Infinity and NaN are computed with, not looked for.
+- `activation` is one of `kernels.ACTIVATIONS`; "identity" is none. `alpha` is its number where it takes one, else 0.
+
+The whole of a two-layer network, on points that are inside or outside a circle:
+
+>>> import numpy as np
+>>> from pynn import kernels
+>>> rng = np.random.default_rng(0)
+>>> x = rng.standard_normal((200, 2)).astype(np.float32)
+>>> labels = (np.hypot(x[:, 0], x[:, 1]) > 1.2).astype(np.int64)
+
+All parameters stand in one vector, so that one call updates them; weights and biases are views of it.
+
+>>> def views(vector):
+...     w1, b1, w2, b2 = np.split(vector, [2 * 32, 2 * 32 + 32, 2 * 32 + 32 + 32 * 2])
+...     return w1.reshape(2, 32), b1, w2.reshape(32, 2), b2
+>>> parameters, gradients, velocity = (np.zeros(2 * 32 + 32 + 32 * 2 + 2, np.float32) for _ in range(3))
+>>> (w1, b1, w2, b2), (dw1, db1, dw2, db2) = views(parameters), views(gradients)
+>>> w1[...] = rng.standard_normal(w1.shape) * np.sqrt(2 / 2)  # He: a ReLU follows
+>>> w2[...] = rng.standard_normal(w2.shape) * np.sqrt(1 / 32)
+
+Arrays for the results, made once:
+
+>>> h, dh, dz = (np.empty((200, 32), np.float32) for _ in range(3))
+>>> scores, dscores = (np.empty((200, 2), np.float32) for _ in range(2))
+
+Forward, loss, backward, update. The bias and the ReLU are part of the affine kernel; the loss kernel writes its
+gradient as well.
+
+>>> losses = []
+>>> for step in range(200):
+...     kernels.affine_forward(x, w1, b1, "relu", 0.0, h)
+...     kernels.affine_forward(h, w2, b2, "identity", 0.0, scores)
+...     loss = kernels.softmax_cross_entropy(scores, labels, dscores)
+...     kernels.affine_backward(dscores, h, w2, scores, "identity", 0.0, None, dh, dw2, db2)
+...     kernels.affine_backward(dh, x, w1, h, "relu", 0.0, dz, None, dw1, db1)
+...     for w, dw in (w1, dw1), (w2, dw2):
+...         loss += kernels.penalty(w, 0.0, 1e-4, dw)
+...     kernels.momentum_step(parameters, gradients, velocity, 0.1, 0.9)
+...     losses.append(loss)
+>>> bool(losses[0] > 0.5 and losses[-1] < 0.1)
+True
+>>> bool((scores.argmax(axis=1) == labels).mean() > 0.97)
+True
+
+`help(pynn.kernels.affine_forward)` tells what one kernel computes. The backend is chosen at import, or by
+`use_backend`: "native" runs C++, "numpy" its twin in readable NumPy, pynn/kernels/reference, which defines each kernel.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import os
@@ -12,10 +71,11 @@ import sys
 import warnings
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
-from . import reference
+from . import documentation, reference
 from .reference import *  # noqa: F403 (each kernel by its name; `use_backend` puts the native one there)
 from .reference.activation import ACTIVATIONS
 
@@ -34,6 +94,9 @@ __all__ = [
     "why_not_native",
 ]
 __all__ += reference.__all__
+
+if __doc__:  # not under python -OO
+    __doc__ += f"\nThe kernels by family:\n\n{documentation.families(reference, NAMES)}\n"
 
 _backend = "numpy"
 
@@ -76,12 +139,27 @@ def use_backend(name: str) -> None:
     table: ModuleType | None = reference if name == "numpy" else native_module()
     if table is None:
         raise ImportError("the native backend was asked for, but pynn was installed without its C++ kernels")
-    if lacking := [kernel for kernel in NAMES if not hasattr(table, kernel)]:
+    if lacking := [part for part in (*NAMES, "documented") if table is not reference and not hasattr(table, part)]:
         raise ImportError(
             f"pynn's native kernels are of another version (they lack {', '.join(lacking)}). Install pynn again."
         )
-    globals().update({kernel: getattr(table, kernel) for kernel in NAMES})
+    globals().update(_functions(table))
     _backend = name
+
+
+@functools.cache
+def _functions(table: ModuleType) -> dict[str, Any]:
+    """The kernels of a backend by name; native ones get their twins' documentation."""
+    twins = {name: getattr(reference, name) for name in NAMES}
+    if table is reference:
+        return twins
+    return {
+        name: table.documented(getattr(table, name), documentation.with_signature(twin)) for name, twin in twins.items()
+    }
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
 
 
 def set_num_threads(count: int) -> None:

@@ -19,6 +19,7 @@ __all__: list[str] = [
     "batchnorm_inference",
     "compiler",
     "cpu_quota",
+    "documented",
     "dropout",
     "gather",
     "gaussian_noise",
@@ -126,6 +127,11 @@ def batchnorm_inference(
 def cpu_quota(root: str) -> float:
     """
     Processors that the control groups under root/sys allow this process; 0: no limit.
+    """
+
+def documented(function: typing.Any, text: str) -> typing.Any:
+    """
+    The same function with another documentation.
     """
 
 def dropout(

@@ -13,6 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from .documentation import with_arguments
 from .scalars import scalars
 
 Floats = NDArray[Any]
@@ -93,6 +94,7 @@ def checked(**rules: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """
 
     def wrap(function: Callable[P, R]) -> Callable[P, R]:
+        function.__doc__ = with_arguments(function, rules)
         where = function.__name__
         names = function.__code__.co_varnames[: function.__code__.co_argcount]
         parsed = [(names.index(name), Rule(name, text)) for name, text in rules.items()]

@@ -63,6 +63,9 @@ def activation_forward(x: Floats, activation: str, alpha: float, out: Floats) ->
 
 @checked(dy="...", y="...", dx="out ...")
 def activation_backward(dy: Floats, y: Floats, activation: str, alpha: float, dx: Floats) -> None:
-    """dx = dy · f'(x), elementwise, with f' taken from the output y = f(x); f'(0) is the one of the left side."""
+    """dx = dy · f'(x), elementwise, with f' taken from the output y = f(x); f'(0) is the one of the left side.
+
+    f: activation and alpha, as in the `activation_forward` that gave y.
+    """
     expect_activation("activation_backward", activation, alpha)
     dx[...] = through_activation(dy, y, activation, alpha)

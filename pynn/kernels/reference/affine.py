@@ -10,7 +10,10 @@ from .activation import activate, expect_activation, through_activation
 
 @checked(x="N D", weight="D M", bias="optional M", out="out N M")
 def affine_forward(x: Floats, weight: Floats, bias: Floats | None, activation: str, alpha: float, out: Floats) -> None:
-    """out (N, M) = f(x (N, D) · weight (D, M) + bias (M,)); bias may be None. f: see `activation_forward`."""
+    """out (N, M) = f(x (N, D) · weight (D, M) + bias (M,)); bias may be None.
+
+    f: activation and alpha, see `activation_forward`; "identity" for none. D may be 0: out is then f(bias).
+    """
     expect_activation("affine_forward", activation, alpha)
     np.matmul(x, weight, out=out)
     if bias is not None:
@@ -44,7 +47,8 @@ def affine_backward(
     """Gradients of `affine_forward`, from the gradient dy (N, M) of its output y (N, M).
 
     dz (N, M) = dy · f'; dx (N, D) = dz · weightᵀ (None: not wanted); dweight (D, M) = xᵀ · dz; dbias (M,) = Σ_n dz.
-    dz may be None where f is the identity: it would be dy again.
+    dz may be None where f is the identity: it would be dy again; for another f that is a ValueError.
+    f: activation and alpha, as in the `affine_forward` that gave y.
     """
     expect_activation("affine_backward", activation, alpha)
     if dz is None:

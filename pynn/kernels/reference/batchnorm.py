@@ -42,6 +42,7 @@ def batchnorm_forward(
     mean and rstd (C,) are kept for `batchnorm_backward`. The running statistics move towards the batch's:
     running ← momentum · running + (1 - momentum) · batch, where running_var takes the unbiased variance (N - 1);
     a channel whose batch is not finite leaves them as they are. N must be at least 2.
+    f: activation and alpha, see `activation_forward`. Source: Ioffe & Szegedy 2015.
     """
     expect_not_negative("batchnorm_forward", "epsilon", epsilon)
     expect_activation("batchnorm_forward", activation, alpha)
@@ -88,6 +89,7 @@ def batchnorm_backward(
 
     With dz = dy · f' and x̂ = (x - mean) · rstd: dbeta = Σ dz, dgamma = Σ dz·x̂,
     dx = gamma · rstd · (dz - dbeta/N - x̂ · dgamma/N). dx may be None. y is computed anew: cheaper than reading it.
+    mean and rstd are what `batchnorm_forward` wrote, f its activation and alpha.
     """
     expect_activation("batchnorm_backward", activation, alpha)
     y = activate(_normalize(x, gamma, beta, mean, rstd), activation, alpha)
@@ -113,7 +115,10 @@ def batchnorm_inference(
     alpha: float,
     out: Floats,
 ) -> None:
-    """out (N, C) = f(gamma · (x - mean)/√(var + epsilon) + beta), with given (running) statistics."""
+    """out (N, C) = f(gamma · (x - mean)/√(var + epsilon) + beta), with given (running) statistics.
+
+    f: activation and alpha, see `activation_forward`.
+    """
     expect_not_negative("batchnorm_inference", "epsilon", epsilon)
     expect_activation("batchnorm_inference", activation, alpha)
     out[...] = activate(_normalize(x, gamma, beta, mean, 1 / np.sqrt(var + epsilon)), activation, alpha)

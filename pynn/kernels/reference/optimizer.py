@@ -19,7 +19,7 @@ def penalty(weight: Floats, l1: float, l2: float, dweight: Floats) -> float:
 
 @checked(parameters="out P", gradients="P")
 def sgd_step(parameters: Floats, gradients: Floats, learning_rate: float) -> None:
-    """w ← w - η·g, over flat vectors (P,)."""
+    """w ← w - η·g, over flat vectors (P,), with w = parameters, g = gradients, η = learning_rate."""
     parameters -= learning_rate * gradients
 
 
@@ -27,7 +27,10 @@ def sgd_step(parameters: Floats, gradients: Floats, learning_rate: float) -> Non
 def momentum_step(
     parameters: Floats, gradients: Floats, velocity: Floats, learning_rate: float, momentum: float
 ) -> None:
-    """v ← ρ·v - η·g; w ← w + v."""
+    """v ← ρ·v - η·g; w ← w + v, with v = velocity, ρ = momentum, η = learning_rate, w and g as in `sgd_step`.
+
+    velocity starts at 0. Source: Polyak 1964.
+    """
     velocity *= momentum
     velocity -= learning_rate * gradients
     parameters += velocity
@@ -37,7 +40,11 @@ def momentum_step(
 def nesterov_step(
     parameters: Floats, gradients: Floats, velocity: Floats, learning_rate: float, momentum: float
 ) -> None:
-    """v' = ρ·v - η·g; w ← w - ρ·v + (1 + ρ)·v'; v ← v'."""
+    """v' = ρ·v - η·g; w ← w - ρ·v + (1 + ρ)·v'; v ← v'.
+
+    v = velocity, ρ = momentum, η = learning_rate, g = gradients; w = parameters is the point ahead, where g is taken.
+    Source: Nesterov 1983, in the form of CS231n's notes.
+    """
     parameters -= momentum * velocity
     velocity *= momentum
     velocity -= learning_rate * gradients
@@ -46,7 +53,10 @@ def nesterov_step(
 
 @checked(parameters="out P", gradients="P", squares="out P")
 def adagrad_step(parameters: Floats, gradients: Floats, squares: Floats, learning_rate: float, epsilon: float) -> None:
-    """h ← h + g²; w ← w - η·g/(√h + ε)."""
+    """h ← h + g²; w ← w - η·g/(√h + ε), with h = squares, η = learning_rate, ε = epsilon, w and g as in `sgd_step`.
+
+    squares starts at 0. Source: Duchi et al. 2011.
+    """
     squares += gradients * gradients
     parameters -= learning_rate * gradients / (np.sqrt(squares) + epsilon)
 
@@ -55,7 +65,11 @@ def adagrad_step(parameters: Floats, gradients: Floats, squares: Floats, learnin
 def rmsprop_step(
     parameters: Floats, gradients: Floats, squares: Floats, learning_rate: float, decay: float, epsilon: float
 ) -> None:
-    """h ← decay·h + (1 - decay)·g²; w ← w - η·g/(√h + ε)."""
+    """h ← decay·h + (1 - decay)·g²; w ← w - η·g/(√h + ε).
+
+    h = squares, η = learning_rate, ε = epsilon, w and g as in `sgd_step`. squares starts at 0.
+    Source: Tieleman & Hinton 2012.
+    """
     squares *= decay
     squares += (1 - decay) * (gradients * gradients)
     parameters -= learning_rate * gradients / (np.sqrt(squares) + epsilon)
@@ -76,6 +90,8 @@ def adam_step(
     """m ← β1·m + (1-β1)·g; v ← β2·v + (1-β2)·g²; w ← w - η·m̂/(√v̂ + ε), m̂ = m/(1-β1^t), v̂ = v/(1-β2^t).
 
     t = step counts from 1.
+    m = first and v = second start at 0; β1 = beta1, β2 = beta2, ε = epsilon, η = learning_rate, w and g as in
+    `sgd_step`. Source: Kingma & Ba 2015.
     """
     expect(step >= 1, "adam_step", "step", step, "at least 1")
     first *= beta1
@@ -88,7 +104,7 @@ def adam_step(
 
 @checked(average="out P", parameters="P")
 def polyak_step(average: Floats, parameters: Floats, decay: float) -> None:
-    """a ← a + (1 - decay)·(w - a): an exponential average of the weights.
+    """a ← a + (1 - decay)·(w - a): an exponential average of the weights, a = average, w = parameters.
 
     Source: after Polyak & Juditsky 1992, whose average is uniform.
     """
