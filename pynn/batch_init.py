@@ -8,7 +8,7 @@ goes on with the new outputs. Dropout and other noise are off; batch normalizati
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -20,6 +20,7 @@ from .layers.activations import IDENTITY, Activation
 from .layers.base import Array, Layer
 from .sequential import Sequential
 
+DIRECTIONS = 10  # random losses over which gradients are averaged
 Adjust = Callable[[Layer, Array, Callable[[], Array]], None]  # of a layer, its weight, what computes its outputs
 
 
@@ -75,25 +76,30 @@ def lsuv(
     return _sweep("lsuv", model, x, adjust)
 
 
-def data_dependent(model: Sequential, x: ArrayLike, mean: float = 0.0) -> dict[str, float]:
+def data_dependent(model: Sequential, x: ArrayLike, mean: float = 0.0, balance: bool = False) -> dict[str, float]:
     """Scale each unit's weights and set its bias so that before the activation it has mean `mean` and variance 1.
 
     From the first layer to the last, with μ and σ of the unit's outputs over the batch (and over positions, for
     images): weight ← weight/σ, bias ← (bias - μ)/σ + mean. So every unit learns at about the same rate. A layer without
     a bias is only scaled. The weights keep their directions: they may be drawn ones or trained ones.
-    This is the paper's within-layer step; its second one, which evens out the rates of whole layers, is not done.
+    This is the paper's within-layer step. balance=True adds its between-layer step: the layers are then scaled against
+    each other, with the model's outputs as they were, until ‖gradient‖/‖weight‖ is about the same for every weight,
+    with gradients of random linear losses of the outputs. It needs one chain of layers that pass on a scaling of their
+    inputs: ReLU, LeakyReLU, pooling, but not tanh.
 
     model: a Sequential; one that is not built is built on x. x (N, ...): some hundred training samples, preprocessed
     as in training, N at least 2. mean: default 0; a small positive one (0.1 in the authors' program) lets a ReLU pass
-    more. Returns the standard deviation of each layer's outputs by the layer's name.
+    more. Returns the standard deviation of each layer's outputs, before it is balanced, by the layer's name.
 
     Raises ValueError, with the model as it was, for an x that is empty, not finite or does not vary; for a unit whose
     outputs do not vary over the batch, as with weights of 0; for a layer whose outputs do not follow its weight, or
-    whose units share weights (Maxout: use `lsuv`).
+    whose units share weights (Maxout: use `lsuv`); for a model that cannot be balanced.
     Source: Krähenbühl et al. 2015, "Data-dependent Initializations of Convolutional Neural Networks".
     """
     if not describe.is_number(mean):
         raise ValueError(f"data_dependent: mean is {mean!r}, expected a finite number")
+    if not isinstance(balance, bool):
+        raise TypeError(f"data_dependent: balance is {balance!r}, expected True or False")
 
     def adjust(layer: Layer, weight: Array, outputs: Callable[[], Array]) -> None:
         bias: Array | None = getattr(layer, "bias", None)
@@ -113,7 +119,7 @@ def data_dependent(model: Sequential, x: ArrayLike, mean: float = 0.0) -> dict[s
             f"{np.abs(std - 1).max():.3g}; are the means of x far from 0, or does its output not follow its weight?"
         )
 
-    return _sweep("data_dependent", model, x, adjust)
+    return _sweep("data_dependent", model, x, adjust, _balance if balance else None)
 
 
 def _rows(layer: Layer, y: Array) -> Array:
@@ -149,8 +155,49 @@ def _why_constant(weight: Array) -> str:
     return "; are its inputs constant?" if weight.any() else ": its weights are all 0; draw them from an initializer"
 
 
-def _sweep(where: str, model: Sequential, x: ArrayLike, adjust: Adjust) -> dict[str, float]:
-    """Run x through the model with a stop at each layer that has a weight; all as it was when that fails."""
+def _balance(model: Sequential, batch: Array, names: Iterable[str]) -> None:
+    """Scale the weights of the named layers, in order, to one ‖gradient‖/‖weight‖ without a change of the outputs."""
+    layers = {layer.name: layer for layer in model.walk()}
+    chain = [layers[name] for name in names]
+    before = model.forward(batch, training=True).copy()
+    generator, squares = data.generator(model.seed, 2**32, data.WEIGHTS), np.zeros(len(chain))
+    for _ in range(DIRECTIONS):
+        model.forward(batch, training=True)
+        model.backward(generator.standard_normal(before.shape))
+        squares += [_square_ratio(layer) for layer in chain]
+    logs = np.log(squares) / 2
+    total = 1.0
+    for layer, factor in zip(chain, np.exp((logs - logs.mean()) / 2), strict=True):
+        total *= factor  # of the layer's outputs; the product of all is 1
+        for parameter in layer.declared:
+            if parameter.value is not None:
+                parameter.value *= factor if parameter.name == "weight" else total
+    after = model.forward(batch, training=True)
+    if not np.abs(after - before).max() <= 1e-3 * np.abs(before).max():
+        raise ValueError(
+            "data_dependent: the model cannot be balanced: its outputs changed; expected one chain of layers whose "
+            "outputs scale with their inputs (ReLU, LeakyReLU, pooling). Leave out balance=True"
+        )
+
+
+def _square_ratio(layer: Layer) -> float:
+    """‖gradient‖²/‖weight‖² of a layer's weight."""
+    parameter = next(one for one in layer.declared if one.name == "weight")
+    weight, gradient = (np.asarray(array, np.float64) for array in (parameter.value, parameter.gradient))
+    ratio = float(np.square(gradient).sum() / np.square(weight).sum())
+    if not 0 < ratio < np.inf:
+        raise ValueError(f"{layer.name}: no finite gradient comes to its weight; the model cannot be balanced")
+    return ratio
+
+
+def _sweep(
+    where: str,
+    model: Sequential,
+    x: ArrayLike,
+    adjust: Adjust,
+    finish: Callable[[Sequential, Array, Iterable[str]], None] | None = None,
+) -> dict[str, float]:
+    """Run x through the model with a stop at each layer that has a weight, then `finish`; undo it all on failure."""
     describe.expect_instance(model, Sequential, f"{where}: model")
     batch = data.samples("x", x)
     data.check_finite("x", batch, model.dtype)
@@ -163,10 +210,13 @@ def _sweep(where: str, model: Sequential, x: ArrayLike, adjust: Adjust) -> dict[
         parameters = model.parameters.copy()
         deviations: dict[str, float] = {}
         try:
-            with _stops(model, adjust, deviations):
-                model.forward(batch)
-            if not deviations:
-                raise ValueError(f"{where}: no layer of the model has a weight of two or more axes")
+            with _states_kept(model):
+                with _stops(model, adjust, deviations):
+                    model.forward(batch)
+                if not deviations:
+                    raise ValueError(f"{where}: no layer of the model has a weight of two or more axes")
+                if finish is not None:
+                    finish(model, batch, deviations)
         except BaseException:
             model.parameters = parameters
             if new:
@@ -183,22 +233,30 @@ def _weight(layer: Layer) -> Array | None:
 
 
 @contextmanager
+def _states_kept(model: Sequential) -> Iterator[None]:
+    """Running statistics are afterwards what they were."""
+    states = [(layer, name, getattr(layer, name)) for layer in model.walk() for name in layer.state]
+    try:
+        for layer, name, array in states:
+            setattr(layer, name, np.copy(array))
+        yield
+    finally:
+        for layer, name, array in states:
+            setattr(layer, name, array)
+
+
+@contextmanager
 def _stops(model: Sequential, adjust: Adjust, deviations: dict[str, float]) -> Iterator[None]:
     """Within it, a forward pass adjusts each layer with a weight and notes the deviation of its outputs."""
     fused = {id(layer.fused_into): layer for layer in model.walk() if isinstance(layer, Activation)}
     stopped = [layer for layer in model.walk() if layer.state or _weight(layer) is not None]
-    states = [(layer, name, getattr(layer, name)) for layer in stopped for name in layer.state]
     try:
-        for layer, name, array in states:
-            setattr(layer, name, np.copy(array))
         for layer in stopped:
             vars(layer)["forward"] = _stop(layer, fused.get(id(layer)), adjust, deviations)
         yield
     finally:
         for layer in stopped:
             vars(layer).pop("forward", None)
-        for layer, name, array in states:
-            setattr(layer, name, array)
 
 
 def _stop(

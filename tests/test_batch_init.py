@@ -266,6 +266,85 @@ def test_ten_layers_keep_their_variance_with_lsuv_where_small_weights_lose_it(x:
     assert 0.4 < scaled.forward(x).std() < 0.9
 
 
+def ratios(model: pynn.Sequential, x: np.ndarray) -> np.ndarray:
+    """‖gradient‖/‖weight‖ of each affine layer, for random gradients of the outputs, averaged over 30 draws."""
+    generator = np.random.default_rng(5)
+    layers = [layer for layer in model.walk() if isinstance(layer, pynn.Affine)]
+    squares = np.zeros(len(layers))
+    for _ in range(30):
+        y = model.forward(x, training=True)
+        model.backward(generator.standard_normal(y.shape))
+        squares += [np.square(layer.dweight).sum() / np.square(layer.weight).sum() for layer in layers]
+    return np.sqrt(squares / 30)
+
+
+BALANCED: dict[str, Any] = {
+    "relu": lambda **settings: pynn.Sequential(
+        *hidden(100, pynn.ReLU), *hidden(10, pynn.LeakyReLU), *hidden(60, pynn.ReLU), pynn.Affine(4), **settings
+    ),
+    "no bias": lambda **settings: pynn.Sequential(
+        *hidden(100, pynn.ReLU, use_bias=False), *hidden(20, pynn.ReLU), pynn.Affine(4, use_bias=False), **settings
+    ),
+    "linear": lambda **settings: pynn.Sequential(pynn.Affine(50), pynn.Affine(5), pynn.Affine(30), **settings),
+    "dropout": lambda **settings: pynn.Sequential(
+        *hidden(100, pynn.ReLU), pynn.Dropout(0.2), *hidden(20, pynn.ReLU), pynn.Affine(4), **settings
+    ),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", BALANCED)
+def test_balance_gives_all_layers_one_rate_and_keeps_the_outputs(case: str, dtype: str, x: np.ndarray) -> None:
+    plain, balanced = BALANCED[case](dtype=dtype), BALANCED[case](dtype=dtype)
+    pynn.data_dependent(plain, x, mean=0.1)
+    pynn.data_dependent(balanced, x, mean=0.1, balance=True)
+    unlike, alike = ratios(plain, x), ratios(balanced, x)
+    assert unlike.max() / unlike.min() > 1.7
+    assert alike.max() / alike.min() < 1.2
+    np.testing.assert_allclose(balanced.forward(x), plain.forward(x), rtol=1e-3, atol=1e-4)
+
+
+def test_balance_leaves_running_statistics_alone(x: np.ndarray) -> None:
+    norm = pynn.BatchNorm()
+    model = pynn.Sequential(norm, *hidden(50, pynn.ReLU), pynn.Affine(4))  # before the weights: nothing to disturb
+    pynn.data_dependent(model, x, balance=True)
+    np.testing.assert_array_equal(norm.running_mean, 0)
+    np.testing.assert_array_equal(norm.running_var, 1)
+
+
+@pytest.mark.parametrize("built", [False, True])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: pynn.Sequential(*hidden(50, pynn.Tanh), *hidden(10, pynn.Tanh), pynn.Affine(4)),
+        lambda: pynn.Sequential(pynn.Affine(50), pynn.BatchNorm(), pynn.ReLU(), pynn.Affine(4)),
+    ],
+    ids=["tanh", "batch normalization"],
+)
+def test_what_does_not_pass_on_a_scaling_is_not_balanced(make: Any, built: bool, x: np.ndarray) -> None:
+    model = make()
+    if built:
+        model.build((12,))
+        before = model.parameters.copy()
+    with pytest.raises(ValueError, match=r"the model cannot be balanced: its outputs changed.*Leave out balance=True"):
+        pynn.data_dependent(model, x, balance=True)
+    assert model.built == built
+    if built:
+        np.testing.assert_array_equal(model.parameters, before)
+
+
+def test_a_layer_without_a_gradient_is_not_balanced(x: np.ndarray) -> None:
+    class Blocked(pynn.Layer):
+        def forward(self, x: np.ndarray, training: bool) -> np.ndarray:
+            return x
+
+        def backward(self, dy: np.ndarray) -> np.ndarray:
+            return 0 * dy
+
+    with pytest.raises(ValueError, match=r"affine1: no finite gradient comes to its weight"):
+        pynn.data_dependent(pynn.Sequential(pynn.Affine(5), Blocked(), pynn.Affine(4)), x, balance=True)
+
+
 # What is refused --------------------------------------------------------------------------------------
 
 
@@ -404,6 +483,7 @@ def test_biases_that_outweigh_the_weights_are_named(x: np.ndarray) -> None:
         (lambda x: pynn.lsuv(pynn.Affine(3), x), TypeError, r"lsuv: model is Affine\(units=3\), expected .*Sequential"),
         (lambda x: pynn.lsuv(pynn.Sequential, x), TypeError, r"lsuv: model is <class .*; write Sequential\(\)"),
         (lambda x: pynn.data_dependent(relu(), x, mean=math.nan), ValueError, r"mean is nan, expected a finite number"),
+        (lambda x: pynn.data_dependent(relu(), x, balance=1), TypeError, r"balance is 1, expected True or False"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(
