@@ -204,6 +204,39 @@ def test_images_are_taken_as_they_are(way: Any, rng: np.random.Generator) -> Non
         assert abs(outputs.var() - 1) < 0.11
 
 
+class Pointwise(pynn.Layer):
+    """A convolution of 1×1 pixel over images (N, H, W, C), with a bias."""
+
+    def build(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        self.add_parameter("weight", (1, 1, input_shape[-1], 6), pynn.Normal(0.1))
+        self.add_parameter("bias", (6,), pynn.Constant(0.5), penalized=False)
+        return (*input_shape[:-1], 6)
+
+    def forward(self, x: np.ndarray, training: bool) -> np.ndarray:
+        self.x = x
+        return x @ self.weight[0, 0] + self.bias
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        self.dweight[0, 0] = np.einsum("nhwc,nhwk->ck", self.x, dy)
+        self.dbias[...] = dy.sum(axis=(0, 1, 2))
+        return dy @ self.weight[0, 0].T
+
+
+@ways
+def test_units_of_convolutions_are_measured_over_all_positions(way: Any, rng: np.random.Generator) -> None:
+    x = rng.standard_normal((20, 5, 4, 3)) * [1, 2, 3] + 1
+    first, second = Pointwise(), Pointwise()
+    model = pynn.Sequential(first, pynn.ReLU(), second, pynn.Flatten(), pynn.Affine(4), dtype="float64")
+    way(model, x, **({"tolerance": 1e-6} if way is pynn.lsuv else {"balance": False}))
+    z = x @ first.weight[0, 0] + first.bias
+    for outputs in (z, np.maximum(z, 0) @ second.weight[0, 0] + second.bias):
+        if way is pynn.lsuv:
+            assert abs(outputs.var() - 1) < 1e-5
+        else:
+            np.testing.assert_allclose(outputs.mean(axis=(0, 1, 2)), 0, atol=1e-3)
+            np.testing.assert_allclose(outputs.std(axis=(0, 1, 2)), 1, atol=1e-3)
+
+
 @ways
 def test_only_weights_and_biases_change(way: Any, x: np.ndarray) -> None:
     norm, counter, dropout = pynn.BatchNorm(), Counter(), pynn.Dropout(0.5)

@@ -269,9 +269,15 @@ def test_a_spread_of_zero_gives_zeros(rng: np.random.Generator) -> None:
         np.testing.assert_array_equal(kind.draw((2, 3), rng), np.zeros((2, 3)))
 
 
-@pytest.mark.parametrize("name", INITIALIZERS)
-def test_every_initializer_by_name_and_by_object_survives_a_model_file(name: str, tmp_path: Path) -> None:
-    for choice in (name, INITIALIZERS[name]()):
+SETTINGS = [
+    pynn.Constant(0.5), pynn.Normal(0.3), pynn.Uniform(0.3), pynn.He(uniform=True), pynn.Sparse(3, std=0.5),
+    pynn.Orthogonal(2), pynn.RandomWalk("linear"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*INITIALIZERS, *SETTINGS], ids=str)
+def test_every_initializer_by_name_and_by_object_survives_a_model_file(name: Any, tmp_path: Path) -> None:
+    for choice in (name, INITIALIZERS[name]()) if isinstance(name, str) else (name,):
         model = pynn.Sequential(pynn.Affine(4, initializer=choice, bias_initializer="constant"))
         model.build((6,))
         model.save(tmp_path / "model.safetensors")
