@@ -25,16 +25,13 @@ from .layers import (
     LeakyReLU,
     ReLU,
     Sigmoid,
+    SpatialDropout,
     Tanh,
     Transitions,
 )
 from .losses import Decoder, Loss, SoftmaxCrossEntropy, StructuredHinge, ViterbiChain
-    SpatialDropout,
-    Tanh,
-)
-from .losses import Loss, SoftmaxCrossEntropy
 from .optimizers import SGD, AdaGrad, Adam, Momentum, Nesterov, Optimizer, RMSProp
-from .preprocessing import PCA, MeanSubtraction, MinMaxScaling, Pipeline, Standardization, Whitening
+from .preprocessing import PCA, MeanSubtraction, MinMaxScaling, Pipeline, Standardization, Transformer, Whitening
 from .regularizers import L1, L2, ElasticNet
 from .schedules import (
     Cosine,
@@ -53,8 +50,8 @@ from .sequential import Sequential
 # isort: split
 from .batch_init import data_dependent, lsuv
 from .checkpoint import load
-from .second_order import minimize
 from .monte_carlo import monte_carlo
+from .second_order import minimize
 
 __all__ = [
     "ELU",
@@ -107,11 +104,12 @@ __all__ = [
     "Sigmoid",
     "SoftmaxCrossEntropy",
     "Sparse",
+    "SpatialDropout",
     "Standardization",
     "StepDecay",
     "StructuredHinge",
-    "SpatialDropout",
     "Tanh",
+    "Transformer",
     "Transitions",
     "Uniform",
     "ViterbiChain",

@@ -71,6 +71,22 @@ def check_pairs(x_name: str, x: Array, y_name: str, y: Array) -> None:
         )
 
 
+def sample_weights(name: str, weights: ArrayLike, count: int, of: str = "sample") -> Array:
+    """Weights (count,) in float64, checked: ValueError for another shape, a negative or a NaN, TypeError for text."""
+    array = np.asarray(weights)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} has dtype {array.dtype}, expected numbers")
+    if array.shape != (count,):
+        hint = "; a column (N, 1) becomes (N,) by .ravel()" if array.shape == (count, 1) else ""
+        raise ValueError(f"{name} has shape {array.shape}, expected ({count},), one for each {of}{hint}")
+    array = array.astype(np.float64)
+    bad = ~((array >= 0) & (array < np.inf))
+    if bad.any():
+        where = int(np.argmax(bad))
+        raise ValueError(f"{name}[{where}] is {array[where]}, expected finite numbers of at least 0")
+    return array
+
+
 def to_model(x: Array, dtype: np.dtype[Any]) -> Array:
     """x in the model's dtype, C-contiguous; the same array where it is that already."""
     if x.dtype == np.uint8:
@@ -114,13 +130,15 @@ def batches(
     dtype: DTypeLike = np.float32,
     drop_single: bool = False,
     reuse: bool = False,
-) -> Iterator[tuple[Array, Array]]:
-    """Yield (x, y) batches of one epoch; the last one may be smaller.
+    weights: ArrayLike | None = None,
+) -> Iterator[tuple[Array, ...]]:
+    """Yield (x, y) batches of one epoch, with weights (x, y, weights); the last one may be smaller.
 
     x (N, ...): converted to dtype, uint8 pixels to 0..1. y (N, ...): taken as it is. batch_size: 1..N.
     seed: None for the order of the data, else shuffled as a function of (seed, epoch).
     drop_single: leave out a last batch of one sample (batch normalization cannot train on it).
     reuse: give the same x array again and again, for loops that do not keep it.
+    weights (N,): sample weights of at least 0 (`Loss.forward` reads them), converted to dtype.
     Raises ValueError for empty data, for x and y of different lengths, for a batch_size that is not 1..N.
     """
     x, y = samples("x", x), np.asarray(y)
@@ -128,7 +146,9 @@ def batches(
     check_batch_size(batch_size, len(x))
     if seed is not None:
         check_seed(seed)
-    return _iterate(x, y, batch_size, order(len(x), seed, epoch), float_dtype(dtype), drop_single, reuse)
+    kind = float_dtype(dtype)
+    rest = (y,) if weights is None else (y, sample_weights("weights", weights, len(x)).astype(kind))
+    return _iterate(x, rest, batch_size, order(len(x), seed, epoch), kind, drop_single, reuse)
 
 
 def check_count(name: str, value: int, least: int) -> None:
@@ -163,13 +183,13 @@ def check_batch_size(batch_size: int, size: int) -> None:
 
 def _iterate(
     x: Array,
-    y: Array,
+    rest: tuple[Array, ...],
     batch_size: int,
     indices: NDArray[np.int64],
     dtype: np.dtype[Any],
     drop_single: bool,
     reuse: bool,
-) -> Iterator[tuple[Array, Array]]:
+) -> Iterator[tuple[Array, ...]]:
     x_out: Array | None = None
     for start in range(0, len(indices), batch_size):
         chosen = indices[start : start + batch_size]
@@ -178,4 +198,4 @@ def _iterate(
         batch = _gather(x, chosen, dtype, x_out)
         if reuse and x_out is None:
             x_out = batch
-        yield batch, y[chosen]
+        yield batch, *(array[chosen] for array in rest)

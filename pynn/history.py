@@ -14,8 +14,8 @@ class History(Mapping[str, list[float]]):
 
     `history["val_accuracy"][-1]` is the last epoch's. `len(history)` counts the names, `history.epochs` the epochs.
     loss includes penalties: where there are any, it is the sum of data_loss and penalty; val_loss is the data loss of
-    the validation data alone. The training's own are means over the epoch's batches, while the model learns.
-    learning_rate is that of the epoch's last step.
+    the validation data alone. The training's own are means over the epoch's batches, while the model learns, weighted
+    where the samples are. learning_rate is that of the epoch's last step.
     """
 
     def __init__(self) -> None:

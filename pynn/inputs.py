@@ -46,8 +46,8 @@ def prepare(
         data.check_pairs("x", x, "y", np.asarray(y))
         chosen = chosen if preprocessing is None else chosen.unfitted().fit(x)
         x = chosen.apply(chosen.accepted(x, "x", "fit"), model.dtype)
-    if isinstance(validation, (tuple, list)) and len(validation) == 2:  # anything else is refused where it is checked
-        validation = (chosen.apply(chosen.accepted(validation[0], "validation x"), model.dtype), validation[1])
+    if isinstance(validation, (tuple, list)) and len(validation) in (2, 3):  # anything else is refused later
+        validation = (chosen.apply(chosen.accepted(validation[0], "validation x"), model.dtype), *validation[1:])
     return chosen, x, validation
 
 
@@ -70,9 +70,14 @@ def read(model: Trainable, x: ArrayLike, name: str) -> ArrayLike:
     return x if model.preprocessing is None else transformed(model, model.preprocessing.accepted(x, name, "fit"))
 
 
-def batches(model: Trainable, x: Array, y: Array, batch_size: int) -> Iterator[tuple[Array, Array]]:
-    """Batches in the order of the data, each transformed as it is needed."""
+def batches(
+    model: Trainable, x: Array, y: Array, batch_size: int, weights: Array | None = None
+) -> Iterator[tuple[Array, ...]]:
+    """Batches (x, y) or (x, y, weights) in the order of the data, each transformed as it is needed."""
     if model.preprocessing is None:
-        return data.batches(x, y, min(batch_size, len(x)), dtype=model.dtype, reuse=True)
-    parts = (slice(start, start + batch_size) for start in range(0, len(x), batch_size))
-    return ((transformed(model, x[part]), y[part]) for part in parts)
+        yield from data.batches(x, y, min(batch_size, len(x)), dtype=model.dtype, reuse=True, weights=weights)
+        return
+    for start in range(0, len(x), batch_size):
+        part = slice(start, start + batch_size)
+        rest = () if weights is None else (weights[part].astype(model.dtype),)
+        yield transformed(model, x[part]), y[part], *rest

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import data, training
+from . import data, inputs, training
 from .layers.base import Context
 from .sequential import Sequential
 
@@ -48,14 +48,13 @@ def monte_carlo(
     if not isinstance(probabilities, bool):
         raise TypeError(f"probabilities is {probabilities!r}, expected True or False")
     x = data.samples("x", x)
-    data.check_finite("x", x, model.dtype)
-    model.accept(x)
+    inputs.accept(model, x, "x")
     model.adopt()
     parts = []
     with _sampling(model, seed) as context:
         for start in range(0, len(x), batch_size):
             context.first_sample = start
-            batch = data.to_model(x[start : start + batch_size], model.dtype)
+            batch = data.to_model(inputs.transformed(model, x[start : start + batch_size]), model.dtype)
             parts.append(_moments(model, context, batch, passes, probabilities))
     mean, std = (np.concatenate(part).astype(model.dtype) for part in zip(*parts, strict=True))
     return mean, std

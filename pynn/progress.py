@@ -8,24 +8,27 @@ from typing import Any
 
 
 class Running:
-    """Means over the batches of an epoch, weighted by their sizes."""
+    """Means over the batches of an epoch, weighted by their sizes; the accuracy by the weights of samples."""
 
     def __init__(self) -> None:
-        self.loss, self.count = 0.0, 0
+        self.loss, self.count, self.weight = 0.0, 0, 0.0
+        self.hits: float | None = 0
         self.penalty: float | None = None
-        self.correct: int | None = 0
 
-    def add(self, loss: float, correct: int | None, count: int, penalty: float | None = None) -> None:
-        """One batch: loss, with the penalty that it includes where there is one."""
+    def add(
+        self, loss: float, hits: float | None, count: int, weight: float | None = None, penalty: float | None = None
+    ) -> None:
+        """A batch of `count` samples: its mean loss with the penalty in it, what it got right, its total weight."""
         self.loss += loss * count
+        self.hits = None if hits is None or self.hits is None else self.hits + hits
         if penalty is not None:
             self.penalty = (self.penalty or 0.0) + penalty * count
-        self.correct = None if correct is None or self.correct is None else self.correct + correct
         self.count += count
+        self.weight += count if weight is None else weight
 
     def means(self) -> dict[str, float]:
+        accuracy = {} if self.hits is None else {"accuracy": self.hits / self.weight if self.weight else 0.0}
         count = max(self.count, 1)
-        accuracy = {} if self.correct is None else {"accuracy": self.correct / count}
         loss, parts = self.loss / count, {}
         if self.penalty is not None:
             parts = {"data_loss": loss - self.penalty / count, "penalty": self.penalty / count}

@@ -14,12 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 from . import data, losses, regularizers
 from .describe import expect_instance, is_number
 from .history import History
-from .layers import BatchNorm, Dropout
+from .layers import BatchNorm, DropConnect, Dropout, GaussianNoise, SpatialDropout
 from .losses import Loss
 from .progress import Running, describe
 from .regularizers import Penalty
 from .sequential import Sequential
 from .sources import checked_pair
+from .training import hits
 
 Array = NDArray[Any]
 Vector = NDArray[np.float64]
@@ -144,14 +145,16 @@ def _check_model(model: Sequential, method: str, samples: int, batch_size: int) 
         )
 
 
+NOISE: tuple[tuple[type, str], ...] = (
+    (Dropout, "rate"), (SpatialDropout, "rate"), (DropConnect, "rate"), (GaussianNoise, "std"), (BatchNorm, "momentum"),
+)  # fmt: skip
+
+
 @contextmanager
 def _deterministic(model: Sequential) -> Iterator[None]:
-    """Dropout off, and running statistics that are those of the last pass alone."""
+    """No random masks or noise, and running statistics that are those of the last pass alone."""
     held: list[tuple[Any, str, float]] = [
-        (layer, name, getattr(layer, name))
-        for layer in model.walk()
-        for kind, name in ((Dropout, "rate"), (BatchNorm, "momentum"))
-        if isinstance(layer, kind)
+        (layer, name, getattr(layer, name)) for layer in model.walk() for kind, name in NOISE if isinstance(layer, kind)
     ]
     try:
         for layer, name, _ in held:
@@ -191,7 +194,7 @@ class _Objective:
         gradient = np.zeros(len(point))
         for x, y in data.batches(self.x, self.y, self.batch_size, dtype=model.dtype, reuse=True):
             value = self.loss.forward(model.forward(x, training=True), y)
-            running.add(value, self.loss.correct(model.outputs, y), len(x))
+            running.add(value, hits(self.loss, model.outputs, y, None), len(x))
             if not math.isfinite(value):
                 break
             model.backward(self.loss.backward())

@@ -176,13 +176,23 @@ class Sequential(FlatChain):
             gradient = self._back(layer, gradient)
         return gradient if input_gradient else None
 
-    def train_step(self, x: Array, y: Array, loss: Loss, optimizer: Optimizer, penalty: Penalty | None = None) -> float:
+    def train_step(
+        self,
+        x: Array,
+        y: Array,
+        loss: Loss,
+        optimizer: Optimizer,
+        penalty: Penalty | None = None,
+        weights: Array | None = None,
+    ) -> float:
         """Forward, backward and update on one batch; returns the loss (with the penalty) before the update.
 
         penalty: of all layers that have none of their own. What the penalties are stands in `penalty_value`.
+        weights (N,): sample weights of at least 0, for a loss that takes them.
         Raises FloatingPointError, with parameters unchanged, when the loss is NaN or infinite.
         """
-        value = loss.forward(self.forward(x, training=True), y)
+        outputs = self.forward(x, training=True)
+        value = loss.forward(outputs, y) if weights is None else loss.forward(outputs, y, weights=weights)
         if not isinstance(value, (float, Real)):
             raise TypeError(f"{type(loss).__name__}.forward returned {type(value).__name__}, expected a number")
         if math.isfinite(value):

@@ -10,13 +10,15 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import data, inputs
+from . import data, inputs, weights
 from .losses import Loss
 from .optimizers import Optimizer
 from .preprocessing import Transformer
 from .regularizers import Penalty
+from .weights import ClassWeight
 
 Array = NDArray[Any]
+Batch = tuple[Array, ...]  # (x, y), or (x, y, weights)
 
 TRAINING_BATCH = 128
 
@@ -58,7 +60,13 @@ class Trainable(Protocol):
     def forward(self, x: Array, training: bool = False) -> Array: ...
 
     def train_step(
-        self, x: Array, y: Array, loss: Loss, optimizer: Optimizer, penalty: Penalty | None = None
+        self,
+        x: Array,
+        y: Array,
+        loss: Loss,
+        optimizer: Optimizer,
+        penalty: Penalty | None = None,
+        weights: Array | None = None,
     ) -> float: ...
 
 
@@ -66,37 +74,42 @@ class Arrays:
     """Batches of two arrays, in an order of their own every epoch."""
 
     def __init__(
-        self, model: Trainable, loss: Loss, x: Any, y: ArrayLike, batch_size: int | None, seed: int | None
+        self,
+        model: Trainable,
+        loss: Loss,
+        x: Any,
+        y: ArrayLike,
+        batch_size: int | None,
+        seed: int | None,
+        sample_weight: ArrayLike | None = None,
+        class_weight: ClassWeight | None = None,
     ) -> None:
         self.x, self.y = x, y = checked_pair(model, loss, (x, y), "")
+        self.weights = weights.combined(loss, y, model.output_shape, sample_weight, class_weight)
         batch_size = min(TRAINING_BATCH, len(x)) if batch_size is None else batch_size
         data.check_batch_size(batch_size, len(x))
         self.batch_size, self.seed, self.dtype = batch_size, model.seed if seed is None else seed, model.dtype
         single = len(x) % batch_size == 1 and len(x) > 1 and batch_size > 1
         self.batches: int | None = len(x) // batch_size if single else math.ceil(len(x) / batch_size)
 
-    def epoch(self, number: int) -> Iterator[tuple[Array, Array]]:
+    def epoch(self, number: int) -> Iterator[Batch]:
         return data.batches(
             self.x, self.y, self.batch_size, self.seed, number, self.dtype,
-            drop_single=self.batch_size > 1, reuse=True,
+            drop_single=self.batch_size > 1, reuse=True, weights=self.weights,
         )  # fmt: skip
 
 
 class Batches:
     """Batches as the user's iterable gives them."""
 
-    def __init__(self, model: Trainable, loss: Loss, source: Iterable[tuple[Array, Array]]) -> None:
+    def __init__(self, model: Trainable, loss: Loss, source: Iterable[Batch]) -> None:
         self.model, self.loss, self.source = model, loss, source
         self.batches: int | None = len(source) if isinstance(source, Sized) else None
 
-    def epoch(self, number: int) -> Iterator[tuple[Array, Array]]:
+    def epoch(self, number: int) -> Iterator[Batch]:
         count = 0
         for position, batch in enumerate(self.source):
-            if not (isinstance(batch, (tuple, list)) and len(batch) == 2):
-                raise TypeError(f"batch {position} is {type(batch).__name__}, expected a pair (x, y)")
-            where = f"batch {position}"
-            x = inputs.read(self.model, batch[0], f"{where} x")
-            yield checked_pair(self.model, self.loss, (x, batch[1]), where)
+            yield checked_batch(self.model, self.loss, batch, f"batch {position}", raw=True)
             count = position + 1
         if self.batches is None and count:
             self.batches = count  # known from now on: the next epoch's bar and schedule read it
@@ -111,6 +124,21 @@ def iterable_source(model: Trainable, loss: Loss, x: Any, epochs: int) -> Batche
             "pass a list or an object whose __iter__ starts anew"
         )
     return Batches(model, loss, x)
+
+
+def checked_batch(model: Trainable, loss: Loss, batch: Any, where: str, raw: bool = False) -> Batch:
+    """The arrays of (x, y) or (x, y, weights), checked, the weights as they are in the model's dtype.
+
+    raw: x is what the model's preprocessing takes; it is transformed.
+    """
+    if not (isinstance(batch, (tuple, list)) and len(batch) in (2, 3)):
+        raise TypeError(f"{where} is {type(batch).__name__}, expected a pair (x, y) or a triple (x, y, weights)")
+    x = inputs.read(model, batch[0], f"{where} x") if raw else batch[0]
+    x, y = checked_pair(model, loss, (x, batch[1]), where)
+    if len(batch) == 2:
+        return x, y
+    weights.expect_weighable(loss)
+    return x, y, data.sample_weights(f"{where} weights", batch[2], len(x)).astype(model.dtype)
 
 
 def checked_pair(model: Trainable, loss: Loss, pair: Any, where: str, raw: bool = False) -> tuple[Array, Array]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import data, inputs, losses, optimizers
+from . import data, inputs, losses, optimizers, weights
 from .describe import expect_instance
 from .history import History
 from .losses import Loss
@@ -18,34 +18,37 @@ from .optimizers import Optimizer
 from .preprocessing import Transformer
 from .progress import Progress, Running
 from .regularizers import Penalty
-from .sources import Arrays, Batches, Trainable, checked_pair, iterable_source
+from .sources import Arrays, Batch, Batches, Trainable, checked_batch, checked_pair, iterable_source
+from .weights import ClassWeight
 
 Array = NDArray[Any]
-Pair = tuple[ArrayLike, ArrayLike]
+Held = tuple[ArrayLike, ArrayLike] | tuple[ArrayLike, ArrayLike, ArrayLike]
 
 EVALUATION_BATCH = 1024
 
 
 def fit(
     model: Trainable,
-    x: ArrayLike | Iterable[tuple[Array, Array]],
+    x: ArrayLike | Iterable[Batch],
     y: ArrayLike | None = None,
     *,
-    validation: Pair | None = None,
+    validation: Held | None = None,
     loss: str | Loss | None = None,
     optimizer: str | Optimizer | None = None,
     epochs: int = 10,
     batch_size: int | None = None,
     seed: int | None = None,
     penalty: Penalty | None = None,
+    sample_weight: ArrayLike | None = None,
+    class_weight: ClassWeight | None = None,
     preprocessing: Transformer | None = None,
     progress: bool | str = "auto",
 ) -> History:
     """Train the model; return the `History` of loss and accuracy, one number an epoch.
 
     x, y: arrays (N, ...) and (N,); or x alone: an iterable of (x, y) batches that is gone through once an epoch.
-        uint8 arrays are pixels: 0..255 is read as 0..1.
-    validation: a pair (x, y), measured after each epoch.
+        Batches (x, y, weights) are weighted as they are. uint8 arrays are pixels: 0..255 is read as 0..1.
+    validation: a pair (x, y), or (x, y, sample_weight), measured after each epoch; class_weight does not touch it.
     loss: an object or a name; None goes on with the model's own, which is softmax_cross_entropy at first.
     optimizer: an object or a name; None goes on with the model's own, or takes Adam(0.001). Where its learning rate is
         a `pynn.Schedule`, the rate is set before every step, from the epochs since this optimizer first ran, over
@@ -57,6 +60,10 @@ def fit(
     seed: of the order of samples; by default the model's. Every epoch has another order, also over several calls.
     penalty: L1, L2 or ElasticNet, added to the loss; a layer's own goes before it. Where there is one, loss is the
         sum of data_loss and penalty; val_loss is the data loss alone.
+    sample_weight (N,): how much each sample counts, at least 0. Only proportions matter: the weights are divided by
+        their mean, once, so that a weight of 2 is worth a sample that stands twice.
+    class_weight: the same by label: a dict (a label that it lacks counts 1), an array (C,), or "balanced", N/(C·count):
+        all classes that occur count alike. Both are multiplied. Loss and accuracy become weighted means.
     preprocessing: a transformer or `pynn.Pipeline`. A copy of it is fitted to x alone, never to validation, and becomes
         `model.preprocessing`; evaluate, predict and predict_proba then take raw samples, as fit does. None goes on with
         the model's own. x and validation are transformed once, at the start: as many floats in memory as they have
@@ -70,13 +77,19 @@ def fit(
         driver = optimizers.optimizer("adam" if optimizer is None else optimizer)
     _check_settings(epochs, batch_size, seed, penalty, progress)
     _check_monitor(driver, validation is not None)
+    if y is None and not (sample_weight is None and class_weight is None):
+        raise TypeError(
+            "sample_weight and class_weight go with arrays x and y; an iterable gives (x, y, weights) batches"
+        )
     prepared, x, validation = inputs.prepare(model, preprocessing, x, y, validation)
     was_built = model.built
     try:
         source = (
-            Arrays(model, goal, x, y, batch_size, seed) if y is not None else iterable_source(model, goal, x, epochs)
+            Arrays(model, goal, x, y, batch_size, seed, sample_weight, class_weight)
+            if y is not None
+            else iterable_source(model, goal, x, epochs)
         )
-        held_out = None if validation is None else checked_pair(model, goal, validation, "validation")
+        held_out = None if validation is None else _held_out(model, goal, validation)
         if model.built:
             driver.claim(model.parameters)
             model.adopt()
@@ -95,8 +108,7 @@ def fit(
             seconds = time.perf_counter() - started
             values = running.means()
             if held_out is not None:
-                count = min(EVALUATION_BATCH, len(held_out[0]))
-                measured = _measure(model, data.batches(*held_out, count, dtype=model.dtype, reuse=True))
+                measured = _measure(model, _in_order(model, *held_out))
                 values.update({f"val_{name}": value for name, value in measured.items()})
             values["learning_rate"] = driver.learning_rate
             values["samples_per_second"] = running.count / max(seconds, 1e-9)
@@ -106,6 +118,19 @@ def fit(
             if driver.schedule is not None:
                 driver.schedule.observe(values)
     return history
+
+
+def _held_out(model: Trainable, loss: Loss, validation: Held) -> tuple[Array, Array, Array | None]:
+    """The validation data, checked, with weights of mean 1 or None."""
+    x, y, *rest = checked_batch(model, loss, validation, "validation")
+    if not rest:
+        return x, y, None
+    return x, y, weights.combined(loss, y, model.output_shape, rest[0], None, "validation weights")
+
+
+def _in_order(model: Trainable, x: Array, y: Array, given: Array | None) -> Iterable[Batch]:
+    size = min(EVALUATION_BATCH, len(x))
+    return data.batches(x, y, size, dtype=model.dtype, reuse=True, weights=given)
 
 
 def _check_settings(
@@ -136,11 +161,12 @@ def _run_epoch(
     assert optimizer is not None
     scheduled, batches = optimizer.schedule is not None, source.batches or math.inf
     epoch = max(model.epoch - (optimizer.first_epoch or 0), 0)
-    for position, (x, y) in enumerate(source.epoch(model.epoch)):
+    for position, (x, y, *rest) in enumerate(source.epoch(model.epoch)):
         if scheduled:
             optimizer.set_epoch(epoch + min(position / batches, 1.0))
-        value = model.train_step(x, y, loss, optimizer, penalty)
-        running.add(value, loss.correct(model.outputs, y), len(x), model.penalty_value)
+        given = rest[0] if rest else None
+        value = model.train_step(x, y, loss, optimizer, penalty, given)
+        running.add(value, hits(loss, model.outputs, y, given), len(x), _total(given), model.penalty_value)
         shown.step(running, started)
     if running.count == 0:
         raise ValueError(
@@ -149,21 +175,48 @@ def _run_epoch(
     return running
 
 
-def evaluate(model: Trainable, x: ArrayLike, y: ArrayLike, batch_size: int = EVALUATION_BATCH) -> dict[str, float]:
-    """Loss and accuracy over raw x (N, ...) and y (N,), without dropout and with running statistics."""
+def evaluate(
+    model: Trainable,
+    x: ArrayLike,
+    y: ArrayLike,
+    batch_size: int = EVALUATION_BATCH,
+    *,
+    sample_weight: ArrayLike | None = None,
+    class_weight: ClassWeight | None = None,
+) -> dict[str, float]:
+    """Loss and accuracy over raw x (N, ...) and y (N,), without dropout and with running statistics.
+
+    With sample_weight or class_weight (as in `fit`) both are weighted means: Σ w_i l_i / Σ w_i.
+    """
     _expect_built(model, "evaluate")
     data.check_count("batch_size", batch_size, 1)
     x, y = checked_pair(model, model.loss, (x, y), "", raw=True)
-    return _measure(model, inputs.batches(model, x, y, batch_size))
+    given = weights.combined(model.loss, y, model.output_shape, sample_weight, class_weight)
+    return _measure(model, inputs.batches(model, x, y, batch_size, given))
 
 
-def _measure(model: Trainable, batches: Iterable[tuple[Array, Array]]) -> dict[str, float]:
-    running = Running()
+def _measure(model: Trainable, batches: Iterable[Batch]) -> dict[str, float]:
+    running, loss = Running(), model.loss
     with model.lock:
-        for x, y in batches:
-            outputs = model.forward(x)
-            running.add(model.loss.forward(outputs, y), model.loss.correct(outputs, y), len(x))
+        for x, y, *rest in batches:
+            outputs, given = model.forward(x), rest[0] if rest else None
+            value = loss.forward(outputs, y) if given is None else loss.forward(outputs, y, weights=given)
+            running.add(value, hits(loss, outputs, y, given), len(x), _total(given))
     return running.means()
+
+
+def hits(loss: Loss, outputs: Array, targets: Array, given: Array | None) -> float | None:
+    """How many outputs are right, or what they weigh: as the loss counted them, or as `correct` says."""
+    if loss.hits is not None:
+        return loss.hits
+    right = loss.correct(outputs, targets)
+    if right is None or np.ndim(right) == 0:  # a number of hits does not tell whose weights to add
+        return None if right is None or given is not None else float(np.asarray(right))
+    return float(np.count_nonzero(right)) if given is None else float(given[np.asarray(right, bool)].sum(dtype=float))
+
+
+def _total(given: Array | None) -> float | None:
+    return None if given is None else float(given.sum(dtype=float))
 
 
 def _expect_built(model: Trainable, method: str) -> None:

@@ -529,7 +529,7 @@ DAMAGE: dict[str, tuple[Callable[[Description, dict[str, np.ndarray]], Any], str
     "epoch negative": (_change(epoch=-1), r"epoch"),
     "epoch beyond integers": (_change(epoch=10**30), r"epoch"),
     "epoch null": (_change(epoch=None), r"."),
-    "loss unknown": (_change(loss={"kind": "Hinge"}), r"'Hinge' is no class of pynn"),
+    "loss unknown": (_change(loss={"kind": "Mine"}), r"'Mine' is no class of pynn"),
     "loss a layer": (_change(loss={"kind": "ReLU"}), r"loss is ReLU\(\), expected a pynn Loss"),
     "loss a number": (_change(loss=3), r"loss is 3, expected"),
     "loss null": (_change(loss=None), r"loss is None, expected"),

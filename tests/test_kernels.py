@@ -23,6 +23,7 @@ BACKENDS = {"numpy": reference} | ({"native": native} if native else {})
 DTYPES = (np.float32, np.float64)
 MARGIN = 64  # elements around each output that a kernel must leave alone
 GUARD = 12345.0
+LABEL_LOSSES = ("softmax_cross_entropy",)
 
 backend = pytest.mark.parametrize("table", BACKENDS.values(), ids=BACKENDS.keys())
 dtype = pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
@@ -77,7 +78,9 @@ def check(table: Any, op: Operation, sizes: Sizes, dtype: Any) -> None:
         assert (margins == GUARD).all(), f"{op.name} wrote outside {name}"
     if "return" in expected:
         single = 4 * np.finfo(dtype).eps / np.finfo(np.float64).eps
-        assert_close(returned, expected["return"], op.tolerance * single, f"{op.name} return")
+        assert np.shape(returned) == np.shape(expected["return"])
+        for found, wanted in zip(np.atleast_1d(returned), np.atleast_1d(expected["return"]), strict=True):
+            assert_close(found, wanted, op.tolerance * single, f"{op.name} return")
     else:
         assert returned is None
     for name, value in before.items():
@@ -96,8 +99,10 @@ def broken(table: Any, op: Operation, how: str) -> Any:
 
     def kernel(**args: Any) -> Any:
         returned = getattr(table, op.kernel)(**args)
-        if how == "returns":
-            return returned * (1 + 1e-4)
+        if how.startswith("return "):
+            numbers = np.atleast_1d(returned).tolist()
+            numbers[int(how.split()[1])] += 1e-4 * max(1, *map(abs, numbers))
+            return tuple(numbers) if isinstance(returned, tuple) else numbers[0]
         array = args[how]
         array.reshape(-1)[array.size // 2] += 1e-4 * max(1, np.abs(array).max()) if array.dtype.kind == "f" else 1
         return returned
@@ -110,9 +115,11 @@ def broken(table: Any, op: Operation, how: str) -> Any:
 def test_the_check_rejects_a_kernel_that_is_wrong_in_one_number(table: Any, op: Operation) -> None:
     sizes = next(s for s in op.sizes if min(s) > 2)
     answer = op.answer(arguments(op, sizes))
-    for how in answer:
+    ways = [name for name in answer if name != "return"]
+    ways += [f"return {place}" for place in range(np.size(answer["return"]))] if "return" in answer else []
+    for how in ways:
         with pytest.raises(AssertionError, match="error"):
-            check(broken(table, op, "returns" if how == "return" else how), op, sizes, np.float32)
+            check(broken(table, op, how), op, sizes, np.float32)
     unwritten = types.SimpleNamespace(**{op.kernel: lambda **args: None})
     with pytest.raises((AssertionError, TypeError)):
         check(unwritten, op, sizes, np.float32)
@@ -375,13 +382,16 @@ def test_numpy_scalars_are_taken(table: Any) -> None:
         ),
         ("softmax_cross_entropy", {"labels": np.array([0, 1, 2])}, r"labels\[2\] is 2, expected 0\.\.1 \(2 classes\)"),
         ("softmax_cross_entropy", {"labels": np.array([0, -1, 1])}, r"labels\[1\] is -1, expected 0\.\.1"),
+        ("softmax_cross_entropy", {"smoothing": 1.0}, r"smoothing is 1.0, expected 0 <= smoothing < 1"),
+        ("softmax_cross_entropy", {"smoothing": float("nan")}, r"smoothing is nan, expected"),
+        ("softmax_cross_entropy", {"weights": np.ones(2)}, r"weights has shape \(2,\), expected \(N=3,\)"),
         ("gather", {"indices": np.full(25, 10)}, r"indices\[0\] is 10, expected 0\.\.9 \(10 rows\)"),
         ("gather", {"indices": np.full(25, -1)}, r"indices\[0\] is -1, expected 0\.\.9"),
     ],
 )
 def test_values_out_of_range_are_named(table: Any, kernel: str, change: Arguments, sentence: str) -> None:
     op = next(op for op in OPERATIONS if op.kernel == kernel)
-    sizes = (3, 2) if kernel == "softmax_cross_entropy" else next(s for s in op.sizes if min(s) > 2)
+    sizes = (3, 2) if kernel in LABEL_LOSSES else next(s for s in op.sizes if min(s) > 2)
     args = arguments(op, sizes) | change
     with pytest.raises(ValueError, match=f"{kernel}: {sentence}"):
         call(table, op, args)
@@ -402,12 +412,74 @@ def test_batchnorm_needs_two_rows(table: Any, rows: int) -> None:
 def test_softmax_cross_entropy_is_finite_for_extreme_logits_and_ignores_shifts(table: Any, dtype: Any) -> None:
     logits = np.array([[1e4, -1e4, 0], [-1e4, -1e4, -1e4], [3.0, 2.0, 1.0]], dtype)
     label, gradient = np.array([1, 0, 2]), np.empty((3, 3), dtype)
-    loss = table.softmax_cross_entropy(logits, label, gradient)
+    loss, _ = table.softmax_cross_entropy(logits, label, None, 0.0, gradient)
     assert np.isfinite(loss)
     assert np.isfinite(gradient).all()
     small = np.array([[3.0, 2.0, 1.0]] * 3, dtype)
-    plain = table.softmax_cross_entropy(small, label, gradient)
-    assert table.softmax_cross_entropy(small + dtype(64), label, gradient) == pytest.approx(plain, rel=1e-6)
+    plain = table.softmax_cross_entropy(small, label, None, 0.0, gradient)
+    assert table.softmax_cross_entropy(small + dtype(64), label, None, 0.0, gradient) == pytest.approx(plain, rel=1e-6)
+
+
+def measured(table: Any, kernel: str, scores: np.ndarray, labels: np.ndarray, weights: Any, gradient: Any) -> Any:
+    setting = {"softmax_cross_entropy": (0.0,)}[kernel]
+    return getattr(table, kernel)(scores, labels, weights, *setting, gradient)
+
+
+def awkward_rows(dtype: Any, columns: int, rng: np.random.Generator) -> np.ndarray:
+    """Rows of ties, zeros of both signs, subnormals, infinities and NaN in every mixture."""
+    tiny = np.finfo(dtype).smallest_subnormal
+    pool = np.array([0, -0.0, tiny, 2 * tiny, -tiny, 1, -1, np.inf, -np.inf, np.nan, -np.nan], dtype)
+    rows = [rng.choice(pool[:size], (80, columns)) for size in (2, 5, 7, 9, 11)]
+    rows += [np.full((3, columns), value, dtype) for value in pool]
+    return np.ascontiguousarray(np.concatenate(rows), dtype)
+
+
+@backend
+@dtype
+@pytest.mark.parametrize("kernel", LABEL_LOSSES)
+@pytest.mark.parametrize("columns", [1, 2, 3, 10, 33, 300])
+def test_hits_are_those_of_argmax_row_by_row(table: Any, kernel: str, dtype: Any, columns: int) -> None:
+    rng = np.random.default_rng(columns)
+    rows = awkward_rows(dtype, columns, rng)
+    best = rows.argmax(axis=1)
+    for labels in (best, rng.integers(0, columns, len(rows))):
+        gradient = np.empty((1, columns), dtype)
+        for row, label, first in zip(rows, labels, best, strict=True):
+            _, hits = measured(table, kernel, row[None], np.array([label]), None, gradient)
+            assert hits == (label == first), (row, label)
+
+
+@backend
+@dtype
+@pytest.mark.parametrize("kernel", LABEL_LOSSES)
+def test_a_weight_multiplies_a_row_of_a_loss(table: Any, kernel: str, dtype: Any) -> None:
+    """Weights of 1 give the bits of no weights; 0 leaves a row out; rows that stand twice are weights of 2."""
+    rng = np.random.default_rng(3)
+    scores, labels = rng.normal(0, 2, (40, 7)).astype(dtype), rng.integers(0, 7, 40)
+    gradients = [np.empty_like(scores) for _ in range(3)]
+    plain = measured(table, kernel, scores, labels, None, gradients[0])
+    assert measured(table, kernel, scores, labels, np.ones(40, dtype), gradients[1]) == plain
+    np.testing.assert_array_equal(gradients[0], gradients[1])
+    weights = (np.arange(40) % 3).astype(dtype)
+    value, hits = measured(table, kernel, scores, labels, weights, gradients[2])
+    np.testing.assert_allclose(gradients[2], gradients[0] * weights[:, None], rtol=1e-5, atol=1e-9)
+    twice = np.repeat(np.arange(40), np.arange(40) % 3)
+    wide = np.empty((len(twice), 7), dtype)
+    expected, number = measured(table, kernel, scores[twice], labels[twice], None, wide)
+    assert hits == number
+    assert value * 40 == pytest.approx(expected * len(twice), rel=1e-5)
+
+
+@backend
+@dtype
+@pytest.mark.parametrize("kernel", LABEL_LOSSES)
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0)])
+def test_losses_of_no_rows_or_columns_are_refused(table: Any, kernel: str, dtype: Any, shape: Sizes) -> None:
+    scores = np.empty(shape, dtype)
+    with pytest.raises(
+        ValueError, match=rf"{kernel}: .* has shape \({shape[0]}, {shape[1]}\), expected at least one row"
+    ):
+        measured(table, kernel, scores, np.zeros(shape[0], np.int64), None, scores.copy())
 
 
 @backend

@@ -106,8 +106,8 @@ def test_predictions_are_the_largest_logits_and_probabilities_sum_to_1(rng: np.r
     probabilities = loss.probabilities(logits)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-14)
     np.testing.assert_array_equal(loss.predict(logits), probabilities.argmax(axis=1))
-    assert loss.correct(logits, loss.predict(logits)) == 40
-    assert loss.correct(logits, (loss.predict(logits) + 1) % 6) == 0
+    assert loss.correct(logits, loss.predict(logits)).sum() == 40
+    assert loss.correct(logits, (loss.predict(logits) + 1) % 6).sum() == 0
     np.testing.assert_array_equal(logits, before)
 
 
@@ -124,6 +124,88 @@ def test_the_gradient_stays_that_of_the_last_forward_when_batch_sizes_change(rng
 def test_backward_before_forward_is_a_clear_error() -> None:
     with pytest.raises(RuntimeError, match=r"SoftmaxCrossEntropy\.backward\(\) was called before forward"):
         pynn.SoftmaxCrossEntropy().backward()
+
+
+# Label smoothing and hits -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.9])
+def test_label_smoothing_is_torchs(smoothing: float, rng: np.random.Generator, torch: Any) -> None:
+    logits, labels = rng.normal(0, 5, (20, 7)), rng.integers(0, 7, 20)
+    loss = pynn.SoftmaxCrossEntropy(label_smoothing=smoothing)
+    value = loss.forward(logits, labels)
+    t = torch.tensor(logits, requires_grad=True)
+    expected = torch.nn.functional.cross_entropy(t, torch.tensor(labels), label_smoothing=smoothing)
+    expected.backward()
+    assert value == pytest.approx(expected.item(), rel=1e-13)
+    np.testing.assert_allclose(loss.backward(), t.grad.numpy(), rtol=1e-12, atol=1e-16)
+
+
+def test_gradient_with_label_smoothing_and_weights_matches_central_differences(rng: np.random.Generator) -> None:
+    class Weighted(pynn.SoftmaxCrossEntropy):
+        def forward(self, outputs: np.ndarray, targets: Any) -> float:
+            return super().forward(outputs, targets, np.array([0.5, 0, 2, 1, 3]))
+
+    model = pynn.Sequential(pynn.Flatten(), dtype="float64")
+    gradients.check(model, Weighted(0.2), rng.normal(0, 2, (5, 4)), rng.integers(0, 4, 5))
+
+
+def test_the_best_logits_with_smoothing_give_the_smoothed_target() -> None:
+    """At softmax = t the gradient is 0 and the loss is the entropy of t; far beyond it, the loss grows again."""
+    loss = pynn.SoftmaxCrossEntropy(0.3)
+    target = np.array([[0.1, 0.8, 0.1]])
+    assert loss.forward(np.log(target), np.array([1])) == pytest.approx(-(target * np.log(target)).sum(), rel=1e-14)
+    np.testing.assert_allclose(loss.backward(), 0, atol=1e-15)
+    assert loss.forward(np.array([[-1e4, 1e4, -1e4]]), np.array([1])) == pytest.approx(0.2 * 2e4, rel=1e-12)
+
+
+@pytest.mark.parametrize("smoothing", [1, 1.5, -0.1, np.nan, np.inf, "a bit", None])
+def test_what_is_no_smoothing_is_refused(smoothing: Any) -> None:
+    with pytest.raises(ValueError, match=r"label_smoothing is .*, expected 0 <= label_smoothing < 1"):
+        pynn.SoftmaxCrossEntropy(smoothing)
+
+
+def test_a_single_class_costs_nothing() -> None:
+    loss = pynn.SoftmaxCrossEntropy(0.1)
+    assert loss.forward(np.array([[3.0], [-1e4]]), np.zeros(2, np.int64)) == 0
+    np.testing.assert_array_equal(np.abs(loss.backward()), 0)
+    assert loss.hits == 2
+
+
+def test_hits_are_what_correct_says_also_for_ties(rng: np.random.Generator) -> None:
+    loss = pynn.SoftmaxCrossEntropy()
+    for _ in range(20):
+        logits, labels = rng.integers(-2, 3, (50, 5)) / 2, rng.integers(0, 5, 50)
+        loss.forward(logits, labels)
+        assert loss.hits == loss.correct(logits, labels).sum()
+        loss.forward(logits, labels, np.arange(50.0))
+        assert loss.hits == np.arange(50)[loss.correct(logits, labels)].sum()
+
+
+def test_an_own_way_to_predict_or_to_count_goes_before_the_hits_of_the_kernel(points: Points) -> None:
+    class Two(pynn.SoftmaxCrossEntropy):
+        def correct(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+            return (outputs.argsort(axis=1)[:, -2:] == targets[:, None]).any(axis=1)
+
+    class Never(pynn.SoftmaxCrossEntropy):
+        def predict(self, outputs: np.ndarray) -> np.ndarray:
+            return np.full(len(outputs), -1)
+
+    class Shifted(pynn.SoftmaxCrossEntropy):
+        def forward(self, outputs: np.ndarray, targets: np.ndarray) -> float:
+            return super().forward(-outputs, targets)
+
+    x, y = points
+    found = {}
+    for kind in (pynn.SoftmaxCrossEntropy, Two, Never, Shifted):
+        model = pynn.Sequential(pynn.Affine(3))
+        model.fit(x, y, loss=kind(), optimizer=pynn.SGD(0), epochs=1, batch_size=7, progress=False)
+        found[kind] = model.evaluate(x, y)["accuracy"]
+        two = (model.forward(x).argsort(axis=1)[:, -2:] == y[:, None]).any(axis=1).mean()
+    assert found[pynn.SoftmaxCrossEntropy] == (model.forward(x).argmax(axis=1) == y).mean()
+    assert found[Two] == two
+    assert found[Never] == 0
+    assert found[Shifted] == found[pynn.SoftmaxCrossEntropy]
 
 
 # Targets ------------------------------------------------------------------------------------------
@@ -197,7 +279,7 @@ def test_a_loss_goes_by_its_name_too(points: Points) -> None:
 @pytest.mark.parametrize(
     ("choice", "error", "message"),
     [
-        ("hinge", ValueError, r"loss is 'hinge', expected one of softmax_cross_entropy"),
+        ("mse", ValueError, r"loss is 'mse', expected one of softmax_cross_entropy"),
         (pynn.SoftmaxCrossEntropy, TypeError, r"loss is <class .*expected .*; write SoftmaxCrossEntropy\(\)"),
         (7, TypeError, r"loss is 7, expected"),
         (pynn.Adam(), TypeError, r"loss is Adam\(\), expected"),

@@ -418,7 +418,7 @@ def test_iterables_may_be_validated_and_are_counted(points: Points) -> None:
         (lambda x, y: (x, y), TypeError, r"batch 0 is ndarray, expected a pair \(x, y\)"),
         (lambda x, y: {"x": x, "y": y}, TypeError, r"batch 0 is str, expected a pair \(x, y\)"),
         (lambda x, y: [x, y], TypeError, r"batch 0 is ndarray, expected a pair"),
-        (lambda x, y: [(x, y, y)], TypeError, r"batch 0 .*expected a pair"),
+        (lambda x, y: [(x, y, y, y)], TypeError, r"batch 0 .*expected a pair"),
         (lambda x, y: [(x, y), (x, y[:3])], ValueError, r"batch 1 x has 30 samples but batch 1 y has 3"),
         (lambda x, y: [(x, y), (x[:0], y[:0])], ValueError, r"batch 1 x is empty"),
         (lambda x, y: [(x, y), (x * np.nan, y)], ValueError, r"batch 1 x\[0, 0\] is nan"),
@@ -469,7 +469,7 @@ WRONG: dict[str, tuple[Callable[[np.ndarray, np.ndarray], dict[str, Any]], type[
     "progress": (lambda x, y: {"progress": "bar"}, ValueError, r"^progress is 'bar', expected True, False or 'auto'"),
     "validation no pair": (lambda x, y: {"validation": x}, TypeError, r"^validation is ndarray, expected a pair"),
     "validation a share": (lambda x, y: {"validation": 0.2}, TypeError, r"^validation is float, expected a pair"),
-    "validation of three": (lambda x, y: {"validation": (x, y, y)}, TypeError, r"^validation .*expected a pair"),
+    "validation of four": (lambda x, y: {"validation": (x, y, y, y)}, TypeError, r"^validation .*expected a pair"),
     "validation shape": (
         lambda x, y: {"validation": (x[:, :3], y)}, ValueError, r"^validation x has shape \(30, 3\), expected \(N, 4\)"
     ),

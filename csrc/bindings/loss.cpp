@@ -1,4 +1,6 @@
-// Softmax and softmax cross-entropy.
+// Softmax and losses.
+#include <utility>
+
 #include "check.h"
 
 namespace pynn {
@@ -15,20 +17,45 @@ void softmax(const Array& x, const Array& out) {
     });
 }
 
-double softmax_cross_entropy(const Array& logits, const Array& labels, const Array& dlogits) {
-    Checker check("softmax_cross_entropy");
-    check.in("logits", logits, N, C);
+// The arrays that losses of labels have; returns the labels.
+std::vector<std::int64_t> checked_labels(Checker& check, const char* name, const Array& scores, const Array& labels,
+                                         const OptionalArray& weights, const char* gradient_name,
+                                         const Array& gradient) {
+    check.in(name, scores, N, C);
     check.integers("labels", labels, N);
-    check.out("dlogits", dlogits, N, C);
+    check.in_or_none("weights", weights, N);
+    check.out(gradient_name, gradient, N, C);
     check.overlaps();
     const Size n = check.size(N), c = check.size(C);
     if (n < 1 || c < 1)
-        check.value_error("logits has shape (" + std::to_string(n) + ", " + std::to_string(c) +
+        check.value_error(std::string(name) + " has shape (" + std::to_string(n) + ", " + std::to_string(c) +
                           "), expected at least one row and column");
-    const auto label = checked_integers(check, "labels", labels, n, c, "classes");
-    return compute(check, [&](auto zero) {
+    return checked_integers(check, "labels", labels, n, c, "classes");
+}
+
+void expect_loss_setting(bool holds, const Checker& check, const char* name, double value, const char* expected) {
+    if (!holds)
+        check.value_error(std::string(name) + " is " + py::str(py::float_(value)).cast<std::string>() + ", expected " +
+                          expected);
+}
+
+using ValueAndHits = std::pair<double, double>;
+
+template <class F>
+ValueAndHits value_and_hits(const Checker& check, F run) {
+    const Loss loss = compute(check, run);
+    return {loss.value, loss.hits};
+}
+
+ValueAndHits softmax_cross_entropy(const Array& logits, const Array& labels, const OptionalArray& weights,
+                                   double smoothing, const Array& dlogits) {
+    Checker check("softmax_cross_entropy");
+    const auto label = checked_labels(check, "logits", logits, labels, weights, "dlogits", dlogits);
+    expect_loss_setting(smoothing >= 0 && smoothing < 1, check, "smoothing", smoothing, "0 <= smoothing < 1");
+    return value_and_hits(check, [&](auto zero) {
         using T = decltype(zero);
-        return table<T>().softmax_cross_entropy(data<T>(logits), label.data(), data<T>(dlogits), n, c);
+        return table<T>().softmax_cross_entropy(data<T>(logits), label.data(), data<T>(weights), smoothing,
+                                                data<T>(dlogits), check.size(N), check.size(C));
     });
 }
 
@@ -37,7 +64,8 @@ double softmax_cross_entropy(const Array& logits, const Array& labels, const Arr
 void bind_loss(Kernels& module) {
     using namespace py::literals;
     module.def("softmax", softmax, "x"_a, "out"_a);
-    module.def("softmax_cross_entropy", softmax_cross_entropy, "logits"_a, "labels"_a, "dlogits"_a);
+    module.def("softmax_cross_entropy", softmax_cross_entropy, "logits"_a, "labels"_a, "weights"_a, "smoothing"_a,
+               "dlogits"_a);
 }
 
 }  // namespace pynn

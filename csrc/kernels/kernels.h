@@ -16,6 +16,12 @@ struct Activation {
     double alpha;  // slope of leaky_relu, alpha of elu
 };
 
+// What a loss returns: the mean over N, and the number of rows whose first largest score stands at their label; with
+// weights, the sum of theirs.
+struct Loss {
+    double value, hits;
+};
+
 // The place of an array's random draws in the Philox sequence; its first element takes draw number `offset`.
 struct Draw {
     std::uint64_t seed;
@@ -60,7 +66,9 @@ struct Table {
     void (*gaussian_noise)(const T* x, double deviation, Draw draw, T* out, Size size);
 
     void (*softmax)(const T* x, T* out, Size n, Size c);
-    double (*softmax_cross_entropy)(const T* logits, const std::int64_t* labels, T* dlogits, Size n, Size c);
+    // losses and their gradients; weights(N) may be null
+    Loss (*softmax_cross_entropy)(const T* logits, const std::int64_t* labels, const T* weights, double smoothing,
+                                  T* dlogits, Size n, Size c);
 
     // a tree of m nodes and m + 1 classes; slopes(N,B): of each step, 0 behind the last; bias, dbias, weights may be
     // null

@@ -2,11 +2,9 @@
 //
 // Rows of few columns are taken a vector's worth at a time and transposed, so that each lane works on a row of its own;
 // a longer row has the vectors for itself.
-#include <limits>
+#include "loss.h"
 
 #include "families.h"
-#include "parallel.h"
-#include "simd.h"
 
 namespace pynn::PYNN_LEVEL {
 namespace {
@@ -117,28 +115,72 @@ void softmax(const T* x, T* out, Size n, Size c) {
     });
 }
 
-// Losses of runs are added in the order of the runs.
-template <class T>
-double softmax_cross_entropy(const T* logits, const std::int64_t* labels, T* dlogits, Size n, Size c) {
-    const Size rows = rows_of_run(c), runs = ceil_div(n, rows);
-    Scratch<double> losses(runs);
+// Means over rows of row_loss(row, logarithm of the sum, top), which finds softmax / n of the row in dlogits and turns
+// it into the gradient; the hits are summed.
+template <class T, class F>
+Loss mean_loss(const T* logits, T* dlogits, Size n, Size c, F row_loss) {
+    const Size rows = rows_of_run(c);
     const double share = 1.0 / static_cast<double>(n);
-    parallel(runs, kCost * static_cast<double>(n * c), [&](Size run) {
-        double loss = 0;
+    Loss mean = sum_of_runs(ceil_div(n, rows), kCost * static_cast<double>(n * c), [&](Size run) {
+        Loss total = {0, 0};
         const Size begin = run * rows, end = smaller(n, begin + rows);
         const auto add_losses = [&](Size first, Size count, const RowSums<T>& sums) {
             for (Size i = 0; i < count; ++i) {
-                const Size place = (begin + first + i) * c + labels[begin + first + i];
-                loss += static_cast<double>(sums.log_sum[i]) + static_cast<double>(sums.top[i] - logits[place]);
-                dlogits[place] -= static_cast<T>(share);
+                const Loss row = row_loss(begin + first + i, sums.log_sum[i], sums.top[i]);
+                total.value += row.value;
+                total.hits += row.hits;
             }
         };
         softmax_rows(logits + begin * c, static_cast<T>(share), dlogits + begin * c, end - begin, c, add_losses);
-        losses.get()[run] = loss;
+        return total;
     });
-    double total = 0;
-    for (Size run = 0; run < runs; ++run) total += losses.get()[run];
-    return total * share;
+    mean.value *= share;
+    return mean;
+}
+
+// What a row counts whose label's logit is `below` the top: few rows need the look at all columns.
+template <class T>
+double hits(const T* row, Size label, Size c, T below, double weight) {
+    return !(below > 0) && is_hit(row, label, c) ? weight : 0.0;
+}
+
+// d = factor (d - shift)
+template <class T>
+void shift_and_scale(T* d, T shift, T factor, Size c) {
+    each_vector<T>(0, c, [&](auto at, Size j) { at.store(d + j, (at.load(d + j) - shift) * factor); });
+}
+
+template <class T>
+double mean_below(const T* x, T top, Size c) {
+    Vec<T> sums = {};
+    each_vector<T>(0, c, [&](auto at, Size j) { sums += top - at.load(x + j, top); });
+    return sum_lanes<T>(sums) / static_cast<double>(c);
+}
+
+template <class T>
+Loss softmax_cross_entropy(const T* logits, const std::int64_t* labels, const T* weights, double smoothing, T* dlogits,
+                           Size n, Size c) {
+    const double share = 1.0 / static_cast<double>(n);
+    const auto plain = [&](Size row, T log_sum, T top) {
+        const Size label = static_cast<Size>(labels[row]);
+        const T below = top - logits[row * c + label];
+        dlogits[row * c + label] -= static_cast<T>(share);
+        return Loss{static_cast<double>(log_sum) + static_cast<double>(below),
+                    hits(logits + row * c, label, c, below, 1)};
+    };
+    if (!weights && smoothing == 0) return mean_loss(logits, dlogits, n, c, plain);
+    const T others = static_cast<T>(smoothing / static_cast<double>(c) * share);
+    return mean_loss(logits, dlogits, n, c, [&](Size row, T log_sum, T top) {
+        const T* x = logits + row * c;
+        const Size label = static_cast<Size>(labels[row]);
+        const T weight = weights ? weights[row] : T(1), below = top - x[label];
+        shift_and_scale(dlogits + row * c, others, weight, c);
+        dlogits[row * c + label] -= static_cast<T>((1 - smoothing) * share) * weight;
+        double mixed = (1 - smoothing) * static_cast<double>(below);
+        if (smoothing > 0) mixed += smoothing * mean_below(x, top, c);
+        const double w = static_cast<double>(weight);
+        return Loss{w * (static_cast<double>(log_sum) + mixed), hits(x, label, c, below, w)};
+    });
 }
 
 }  // namespace

@@ -165,7 +165,7 @@ def hierarchical_softmax_predict(
     parents: numpy.ndarray,
     nodes: numpy.ndarray,
     bias: numpy.ndarray | None,
-    limit: typing.SupportsInt | typing.SupportsIndex,
+    limit: int,
     labels: numpy.ndarray,
 ) -> None: ...
 def hierarchical_softmax_probabilities(
@@ -195,7 +195,13 @@ def rmsprop_step(
 def set_num_threads(count: typing.SupportsInt | typing.SupportsIndex) -> None: ...
 def sgd_step(parameters: numpy.ndarray, gradients: numpy.ndarray, learning_rate: float) -> None: ...
 def softmax(x: numpy.ndarray, out: numpy.ndarray) -> None: ...
-def softmax_cross_entropy(logits: numpy.ndarray, labels: numpy.ndarray, dlogits: numpy.ndarray) -> float: ...
+def softmax_cross_entropy(
+    logits: numpy.ndarray,
+    labels: numpy.ndarray,
+    weights: numpy.ndarray | None,
+    smoothing: float,
+    dlogits: numpy.ndarray,
+) -> tuple[float, float]: ...
 def spatial_dropout(
     x: numpy.ndarray, rate: float, seed: int, stream: int, step: int, offset: int, out: numpy.ndarray
 ) -> None: ...

@@ -10,8 +10,8 @@ from .chain import Chain
 from .dropconnect import DropConnect
 from .dropout import Dropout, SpatialDropout
 from .flatten import Flatten
-from .transitions import Transitions
 from .noise import GaussianNoise
+from .transitions import Transitions
 
 __all__ = [
     "ELU",

@@ -1,6 +1,6 @@
 """Loss: what every loss is, ready-made or a user's own.
 
-`forward(outputs, targets)` returns the loss and keeps the gradient, which `backward()` returns.
+`forward(outputs, targets, weights)` returns the loss and keeps the gradient, which `backward()` returns.
 """
 
 from __future__ import annotations
@@ -18,24 +18,29 @@ Array = NDArray[Any]
 class Loss:
     """Base of all losses. An own loss overrides `forward` and `backward`:
 
-    >>> class SquaredError(pynn.Loss):
+    >>> class FourthPower(pynn.Loss):
     ...     def forward(self, outputs, targets):
     ...         self.difference = outputs - targets
-    ...         return (self.difference**2).sum() / len(outputs)
+    ...         return (self.difference**4).sum() / len(outputs)
     ...     def backward(self):
-    ...         return 2 * self.difference / len(self.difference)
+    ...         return 4 * self.difference**3 / len(self.difference)
 
     Targets then look like the outputs, (N, ...), predictions are the outputs, and no accuracy is reported; `targets`,
-    `predict` and `correct` say otherwise. Give it to `model.fit(..., loss=SquaredError())`.
+    `predict` and `correct` say otherwise. A third argument of `forward`, weights=None, is for sample weights.
+    Give it to `model.fit(..., loss=FourthPower())`.
     """
 
+    hits: float | None = None  # how many outputs the last `forward` found right (weighted); None: `correct` is asked
     _gradient: Array | None = None
 
     def __repr__(self) -> str:
         return constructor_text(self)
 
-    def forward(self, outputs: Array, targets: Array) -> float:
-        """The mean loss of a batch of outputs (N, ...) against its targets."""
+    def forward(self, outputs: Array, targets: Array, weights: Array | None = None) -> float:
+        """The mean loss of a batch of outputs (N, ...) against its targets: (1/N) Σ_i weights_i loss_i.
+
+        weights (N,): numbers of at least 0 in the outputs' dtype; None is 1 for each sample.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no forward(outputs, targets)")
 
     def backward(self) -> Array:
@@ -52,6 +57,10 @@ class Loss:
             raise ValueError(f"y has shape {y.shape}, expected ({wanted}) like the outputs")
         return y
 
+    def classes(self, output_shape: tuple[int, ...]) -> int | None:
+        """How many classes the labels (N,) are of; None where targets are no labels (and have no class weights)."""
+        return None
+
     def predict(self, outputs: Array) -> Array:
         """What the outputs say, in the terms of the targets."""
         return outputs
@@ -60,11 +69,21 @@ class Loss:
         """Class probabilities of the outputs, where the loss has such a thing."""
         raise TypeError(f"{type(self).__name__} gives no probabilities")
 
-    def correct(self, outputs: Array, targets: Array) -> int | None:
-        """How many of the outputs hit their target; None (no accuracy is reported) where that means nothing."""
+    def correct(self, outputs: Array, targets: Array) -> Array | int | None:
+        """Which of the outputs hit their target, booleans (N,), or just how many: such a number cannot be weighted.
+
+        None, and no accuracy is reported, where that means nothing.
+        """
         return None
 
     def _gradient_like(self, outputs: Array) -> Array:
         if self._gradient is None or self._gradient.shape != outputs.shape or self._gradient.dtype != outputs.dtype:
             self._gradient = np.empty_like(outputs)
         return self._gradient
+
+
+def in_dtype(array: Array | None, dtype: np.dtype[Any]) -> Array | None:
+    """The array as a kernel reads it; the same one where it is so already."""
+    if array is None or (type(array) is np.ndarray and array.dtype is dtype and array.flags.c_contiguous):
+        return array
+    return np.ascontiguousarray(array, dtype)

@@ -5,15 +5,20 @@ Tests and benchmarks both walk this table. A kernel without a row fails `test_ev
 
 from __future__ import annotations
 
-from . import activation, affine, batchnorm, hierarchical, loss, optimizer
-from .loss import philox
-from . import activation, affine, batchnorm, loss, noise, optimizer
+from . import activation, affine, batchnorm, hierarchical, loss, noise, optimizer
 from .noise import philox
 from .table import Arguments, Operation, Sizes, arguments, assert_close, call, to_dtype
 
 __all__ = ["OPERATIONS", "Arguments", "Operation", "Sizes", "arguments", "assert_close", "call", "philox", "to_dtype"]
 
-OPERATIONS: list[Operation] = [
-    row for family in (activation, affine, batchnorm, hierarchical, loss, optimizer) for row in family.rows()
-    row for family in (activation, affine, batchnorm, loss, noise, optimizer) for row in family.rows()
-]
+FAMILIES = (
+    activation,
+    affine,
+    batchnorm,
+    hierarchical,
+    loss,
+    noise,
+    optimizer,
+)
+
+OPERATIONS: list[Operation] = [row for family in FAMILIES for row in family.rows()]

@@ -11,14 +11,13 @@ from .activation import activation_backward, activation_forward
 from .affine import affine_backward, affine_forward
 from .batchnorm import batchnorm_backward, batchnorm_forward, batchnorm_inference
 from .data import gather
-from .dropout import dropout
+from .dropout import dropout, spatial_dropout
 from .hierarchical import (
     hierarchical_softmax,
     hierarchical_softmax_backward,
     hierarchical_softmax_predict,
     hierarchical_softmax_probabilities,
 )
-from .dropout import dropout, spatial_dropout
 from .loss import softmax, softmax_cross_entropy
 from .noise import gaussian_noise
 from .optimizer import (
@@ -44,11 +43,11 @@ __all__ = [
     "batchnorm_inference",
     "dropout",
     "gather",
+    "gaussian_noise",
     "hierarchical_softmax",
     "hierarchical_softmax_backward",
     "hierarchical_softmax_predict",
     "hierarchical_softmax_probabilities",
-    "gaussian_noise",
     "momentum_step",
     "nesterov_step",
     "penalty",

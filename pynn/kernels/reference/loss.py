@@ -1,11 +1,16 @@
-"""Softmax and losses: the value, and the gradient with it."""
+"""Softmax and losses: the value, and the gradient with it.
+
+Every loss is (1/N) Σ_i weights_i loss_i; weights (N,) may be None, which is 1 for each sample. A loss of labels returns
+(loss, hits): hits is the number of rows whose first largest score stands at their label or, with weights, the sum of
+their weights.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import Floats, checked
+from ..checks import Floats, checked, expect
 
 
 @checked(x="N C", out="out N C")
@@ -16,29 +21,62 @@ def softmax(x: Floats, out: Floats) -> None:
         out /= out.sum(axis=1, keepdims=True)
 
 
-@checked(logits="N C", labels="int64 N", dlogits="out N C")
-def softmax_cross_entropy(logits: Floats, labels: NDArray[np.int64], dlogits: Floats) -> float:
-    """Mean over N of -log softmax(logits)[label]; its gradient (softmax - onehot)/N goes to dlogits (N, C).
+def _expect_scores(where: str, name: str, array: Floats) -> None:
+    if min(array.shape) < 1:
+        raise ValueError(f"{where}: {name} has shape {array.shape}, expected at least one row and column")
 
-    labels (N,): int64 in 0..C-1. N and C must be at least 1.
-    """
-    rows, classes = logits.shape
-    if rows < 1 or classes < 1:
-        raise ValueError(
-            f"softmax_cross_entropy: logits has shape {logits.shape}, expected at least one row and column"
-        )
+
+def _expect_labels(where: str, name: str, scores: Floats, labels: NDArray[np.int64]) -> None:
+    _expect_scores(where, name, scores)
+    classes = scores.shape[1]
     outside = (labels < 0) | (labels >= classes)
     if outside.any():
-        where = int(np.argmax(outside))
-        raise ValueError(
-            f"softmax_cross_entropy: labels[{where}] is {labels[where]}, expected 0..{classes - 1} ({classes} classes)"
-        )
-    each = np.arange(rows)
+        first = int(np.argmax(outside))
+        raise ValueError(f"{where}: labels[{first}] is {labels[first]}, expected 0..{classes - 1} ({classes} classes)")
+
+
+def _mean(losses: Floats, weights: Floats | None) -> float:
+    """The mean over N of the losses of samples, in float64."""
+    wide = losses.astype(np.float64)
+    return float((wide if weights is None else wide * weights).mean())
+
+
+def _hits(scores: Floats, labels: NDArray[np.int64], weights: Floats | None) -> float:
+    right = scores.argmax(axis=1) == labels
+    return float(np.count_nonzero(right) if weights is None else weights[right].sum(dtype=np.float64))
+
+
+def _shares(weights: Floats | None, like: Floats) -> Floats:
+    """What each row of a gradient is multiplied by, (N, 1)."""
+    rows = len(like)
+    return np.asarray((np.ones(rows, like.dtype) if weights is None else weights)[:, None] / like.dtype.type(rows))
+
+
+def _log_softmax(logits: Floats, probabilities: Floats) -> Floats:
+    """log softmax (N, C), whose exponentials go to `probabilities`."""
     shifted = logits - logits.max(axis=1, keepdims=True)
-    np.exp(shifted, out=dlogits)
-    total = dlogits.sum(axis=1, keepdims=True)
-    losses = np.log(total[:, 0]) - shifted[each, labels]
-    dlogits /= total
-    dlogits[each, labels] -= 1
-    dlogits /= rows
-    return float(losses.mean(dtype=np.float64))
+    np.exp(shifted, out=probabilities)
+    total = probabilities.sum(axis=1, keepdims=True)
+    probabilities /= total
+    return np.asarray(shifted - np.log(total))
+
+
+@checked(logits="N C", labels="int64 N", weights="optional N", dlogits="out N C")
+def softmax_cross_entropy(
+    logits: Floats, labels: NDArray[np.int64], weights: Floats | None, smoothing: float, dlogits: Floats
+) -> tuple[float, float]:
+    """Mean of -Σ_c t_c log softmax(logits)_c with t = (1 - smoothing) onehot(label) + smoothing/C; gradient to dlogits.
+
+    labels (N,): int64 in 0..C-1. N and C must be at least 1. smoothing: 0 <= smoothing < 1.
+    """
+    _expect_labels("softmax_cross_entropy", "logits", logits, labels)
+    expect(0 <= smoothing < 1, "softmax_cross_entropy", "smoothing", float(smoothing), "0 <= smoothing < 1")
+    each = np.arange(len(logits))
+    log_p = _log_softmax(logits, dlogits)
+    losses = -(1 - smoothing) * log_p[each, labels]
+    if smoothing:
+        losses -= smoothing * log_p.mean(axis=1)
+        dlogits -= dlogits.dtype.type(smoothing / logits.shape[1])
+    dlogits[each, labels] -= dlogits.dtype.type(1 - smoothing)
+    dlogits *= _shares(weights, logits)
+    return _mean(losses, weights), _hits(logits, labels, weights)

@@ -1,0 +1,67 @@
+"""LabelLoss: what losses share whose targets are labels, one class out of C."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .base import Array, Loss, in_dtype
+
+
+class LabelLoss(Loss):
+    """Base of the losses of scores (N, C) and labels y (N,) of 0..C-1. A prediction is the first largest score.
+
+    Raises ValueError for a label outside 0..C-1.
+    """
+
+    def _measure(self, outputs: Array, labels: Array, weights: Array | None, gradient: Array) -> tuple[float, float]:
+        """Loss and hits; the gradient goes into the array."""
+        raise NotImplementedError(f"{type(self).__name__} has no _measure(outputs, labels, weights, gradient)")
+
+    def forward(self, outputs: Array, targets: Array, weights: Array | None = None) -> float:
+        if type(targets) is not np.ndarray or targets.dtype != np.int64 or not targets.flags.c_contiguous:
+            targets = self.targets(targets, outputs.shape[1:])
+        gradient = self._gradient_like(outputs)
+        value, hits = self._measure(outputs, targets, in_dtype(weights, outputs.dtype), gradient)
+        self.hits = hits if self._counts() else None
+        return value
+
+    def _counts(self) -> bool:
+        """Whether the hits of the kernel are those of `correct`; a subclass may see its outputs in another way."""
+        own, kind = LabelLoss, type(self)
+        return kind.forward is own.forward and kind.correct is own.correct and kind.predict is own.predict
+
+    def targets(self, y: Array, output_shape: tuple[int, ...]) -> Array:
+        if len(output_shape) != 1:
+            raise ValueError(
+                f"{type(self).__name__}: outputs have shape ({', '.join(['N', *map(str, output_shape)])}), "
+                "expected (N, C)"
+            )
+        y = np.asarray(y)
+        if y.ndim != 1:
+            hint = "; a column (N, 1) becomes (N,) by y.ravel()" if y.ndim == 2 and y.shape[1] == 1 else ""
+            hint = "; one-hot rows become labels by y.argmax(axis=1)" if y.ndim == 2 and y.shape[1] > 1 else hint
+            raise ValueError(f"y has shape {y.shape}, expected class labels of shape (N,){hint}")
+        if y.dtype.kind not in "iub":
+            way = "classes, y = numpy.unique(y, return_inverse=True)" if y.dtype.kind in "OSU" else "y = y.astype(int)"
+            raise TypeError(
+                f"y has dtype {y.dtype}, expected integer class labels 0..{output_shape[0] - 1}; `{way}` makes them"
+            )
+        classes = output_shape[0]
+        outside = (y < 0) | (y >= classes)
+        if outside.any():
+            where = int(np.argmax(outside))
+            raise ValueError(
+                f"y[{where}] is {y[where]}, expected a label of 0..{classes - 1}: the model has {classes} outputs"
+            )
+        return np.ascontiguousarray(y, np.int64)
+
+    def classes(self, output_shape: tuple[int, ...]) -> int:
+        return output_shape[0]
+
+    def predict(self, outputs: Array) -> Array:
+        labels: Array = outputs.argmax(axis=1)
+        return labels
+
+    def correct(self, outputs: Array, targets: Array) -> Array | int | None:
+        right: Array = self.predict(outputs) == targets
+        return right
