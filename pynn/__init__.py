@@ -30,7 +30,7 @@ from .layers import (
     Transitions,
 )
 from .losses import Decoder, Loss, SoftmaxCrossEntropy, StructuredHinge, ViterbiChain
-from .optimizers import SGD, AdaGrad, Adam, Momentum, Nesterov, Optimizer, RMSProp
+from .optimizers import SGD, AdaGrad, Adam, Momentum, Nesterov, Optimizer, RMSProp, Segment
 from .preprocessing import PCA, MeanSubtraction, MinMaxScaling, Pipeline, Standardization, Transformer, Whitening
 from .regularizers import L1, L2, ElasticNet
 from .schedules import (
@@ -100,6 +100,7 @@ __all__ = [
     "ReLU",
     "ReduceOnPlateau",
     "Schedule",
+    "Segment",
     "Sequential",
     "Sigmoid",
     "SoftmaxCrossEntropy",

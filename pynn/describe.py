@@ -88,7 +88,8 @@ def to_data(value: Any, bases: tuple[type, ...]) -> Any:
         return {str(key): to_data(item, bases) for key, item in value.items()}
     if isinstance(value, bases):
         positional, named = arguments(value)
-        parts = {"name": getattr(value, "given_name", ""), "items": positional, "arguments": named}
+        settings = value.training_settings() if hasattr(value, "training_settings") else {}
+        parts = {"name": getattr(value, "given_name", ""), "items": positional, "arguments": named, "train": settings}
         return {"kind": type(value).__name__, **{key: to_data(part, bases) for key, part in parts.items() if part}}
     raise TypeError(f"{value!r} cannot stand in a model file, expected numbers, text, lists or pynn objects")
 
@@ -109,4 +110,6 @@ def from_data(data: Any, kinds: Mapping[str, type]) -> Any:
         if not isinstance(data["name"], str):
             raise TypeError(f"{kind}: name is {data['name']!r}, expected text")
         thing.named(data["name"])
+    if "train" in data:
+        thing.restore_training_settings(data["train"])
     return thing

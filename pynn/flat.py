@@ -14,7 +14,7 @@ from . import data
 from .describe import expect_instance
 from .layers.base import Array, Layer, Parameter, aligned
 from .layers.chain import Chain
-from .optimizers import Optimizer
+from .optimizers import Optimizer, Segment
 from .regularizers import Penalty
 
 ALIGNMENT = 64  # bytes: every block of the flat vector starts on a cache line
@@ -27,11 +27,14 @@ class FlatChain(Chain):
     _parameters: Array | None = None
     _gradients: Array | None = None
     _places: tuple[tuple[Layer, Parameter, int], ...] = ()  # every parameter's start in the flat vector
+    _segments: tuple[Segment, ...] = ()
+    _settled: int = -1  # the count of changed training settings that the segments are of
 
     def _reset(self) -> None:
         super()._reset()
         self._parameters = self._gradients = None
-        self._places = ()
+        self._places = self._segments = ()
+        self._settled = -1
 
     def _name_layers(self) -> None:
         given = {layer.given_name for layer in self._inner()}
@@ -58,6 +61,7 @@ class FlatChain(Chain):
         places: list[tuple[Layer, Parameter, int]] = []
         size = 0
         for layer in self._inner():
+            layer.expect_parameters(*layer._frozen_names)
             for parameter in layer.declared:
                 places.append((layer, parameter, size))
                 size += -(-math.prod(parameter.shape) // unit) * unit
@@ -83,6 +87,24 @@ class FlatChain(Chain):
             parameter.gradient = self.gradients[block].reshape(parameter.shape)
             setattr(layer, parameter.name, parameter.value)
             setattr(layer, f"d{parameter.name}", parameter.gradient)
+
+    def segments(self) -> tuple[Segment, ...]:
+        """How each block of the flat vector is trained: whether, at what factor of the learning rate, with decay."""
+        if self._settled != self.context.changes:
+            self._settle()
+        return self._segments
+
+    def _settle(self) -> None:
+        """Follow the layers' training settings."""
+        stops = [*(start for _, _, start in self._places[1:]), self.parameters.size]
+        self._segments = tuple(
+            Segment(start, stop, layer.freezes(parameter.name), layer.learning_rate_factor, parameter.penalized)
+            for (layer, parameter, start), stop in zip(self._places, stops, strict=False)  # no parameters: one stop
+        )
+        for segment in self._segments:
+            if segment.frozen:  # a gradient of before would stay for good
+                self.gradients[segment.start : segment.stop] = 0
+        self._settled = self.context.changes
 
     def adopt(self) -> None:
         """Take over arrays that somebody put in the place of a layer's views (`layer.weight = ...`)."""
@@ -160,12 +182,15 @@ class FlatChain(Chain):
         }
 
     def penalties(self, penalty: Penalty | None) -> Iterator[tuple[Penalty, Array, Array]]:
-        """Each block that is penalized with what penalizes it, its layer's own or else this one, and its gradient."""
+        """Each block that is penalized with what penalizes it, its layer's own or else this one, and its gradient.
+
+        Frozen ones are left out.
+        """
         for layer, parameter, _ in self._places:
             one = penalty if layer.penalty is None else layer.penalty
             if one is not None:
                 expect_instance(one, Penalty, f"{layer.name}.penalty")
-                if parameter.penalized or one.biases:
+                if (parameter.penalized or one.biases) and not layer.freezes(parameter.name):
                     yield one, getattr(layer, parameter.name), getattr(layer, f"d{parameter.name}")
 
     @property

@@ -80,7 +80,7 @@ class Sequential(FlatChain):
         except BaseException:
             self.unbuild()
             raise
-        self._skip_first_gradient()
+        self._settle()
         return self.output_shape
 
     def _expect_own_layers(self) -> None:
@@ -107,10 +107,16 @@ class Sequential(FlatChain):
         self.optimizer = None
         self.epoch = self.context.step = 0
 
+    def _settle(self) -> None:
+        super()._settle()
+        self._skip_first_gradient()
+
     def _skip_first_gradient(self) -> None:
         self._trained_from = len(self._active)
+        for layer in self._active:
+            layer.needs_dx = True
         for position, layer in enumerate(self._active):
-            if any(inner.declared for inner in layer.walk()):
+            if any(not inner.freezes(one.name) for inner in layer.walk() for one in inner.declared):
                 self._trained_from = position
                 layer.needs_dx = False
                 return
@@ -166,6 +172,8 @@ class Sequential(FlatChain):
             dy = np.ascontiguousarray(dy, self.dtype)  # float64 targets make an own loss's gradient float64
         if dy.shape != self.outputs.shape:
             raise ValueError(f"dy has shape {dy.shape}, expected that of the outputs, {self.outputs.shape}")
+        if self._settled != self.context.changes:
+            self._settle()
         first = 0 if input_gradient else self._trained_from
         gradient: Array | None = dy
         skipping = self._active[self._trained_from] if self._trained_from < len(self._active) else None

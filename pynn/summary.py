@@ -19,17 +19,21 @@ def _shape_text(shape: Shape) -> str:
 def _row(layer: Layer, depth: int) -> tuple[str, str, str, str]:
     count = sum(math.prod(parameter.shape) for parameter in layer.declared)
     fused = layer.fused_into if isinstance(layer, Activation) else None
-    note = f"fused into {fused.name}" if fused is not None else ""
+    notes = [f"fused into {fused.name}"] if fused is not None else []
+    if layer.declared and layer.frozen:
+        notes.append("frozen")
+    if layer.declared and layer.learning_rate_factor != 1:
+        notes.append(f"learning rate × {layer.learning_rate_factor:g}")
     return (
         f"{'  ' * depth}{Layer.__repr__(layer)}  [{layer.name}]",
         _shape_text(layer.output_shape),
         f"{count:,}" if count else "",
-        note,
+        ", ".join(notes),
     )
 
 
 def table(model: Sequential) -> str:
-    """The model's layers with names, output shapes, parameter counts and fusion."""
+    """The model's layers with names, output shapes, parameter counts, fusion and what is frozen."""
     if not model.built:
         return f"{model!r}\nnot built yet: call model.build(input_shape) or fit it"
     rows = [("layer", "output", "parameters", ""), ("input", _shape_text(model.input_shape), "", "")]

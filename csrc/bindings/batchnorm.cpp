@@ -72,6 +72,26 @@ void batchnorm_inference(const Array& x, const Array& gamma, const Array& beta, 
     });
 }
 
+void batchnorm_inference_backward(const Array& dy, const Array& x, const Array& gamma, const Array& beta,
+                                  const Array& mean, const Array& var, double epsilon, std::string_view activation,
+                                  double alpha, const Array& dx) {
+    Checker check("batchnorm_inference_backward");
+    check.in("dy", dy, N, C);
+    check.in("x", x, N, C);
+    check.in("gamma", gamma, C);
+    check.in("beta", beta, C);
+    check.in("mean", mean, C);
+    check.in("var", var, C);
+    check.out("dx", dx, N, C);
+    check.overlaps();
+    const Activation f = check.activation(activation, alpha);
+    compute(check, [&](auto zero) {
+        using T = decltype(zero);
+        table<T>().batchnorm_inference_backward(data<T>(dy), data<T>(x), data<T>(gamma), data<T>(beta), data<T>(mean),
+                                                data<T>(var), epsilon, f, data<T>(dx), check.size(N), check.size(C));
+    });
+}
+
 }  // namespace
 
 void bind_batchnorm(Kernels& module) {
@@ -82,6 +102,8 @@ void bind_batchnorm(Kernels& module) {
                "activation"_a, "alpha"_a, "dx"_a, "dgamma"_a, "dbeta"_a);
     module.def("batchnorm_inference", batchnorm_inference, "x"_a, "gamma"_a, "beta"_a, "mean"_a, "var"_a, "epsilon"_a,
                "activation"_a, "alpha"_a, "out"_a);
+    module.def("batchnorm_inference_backward", batchnorm_inference_backward, "dy"_a, "x"_a, "gamma"_a, "beta"_a,
+               "mean"_a, "var"_a, "epsilon"_a, "activation"_a, "alpha"_a, "dx"_a);
 }
 
 }  // namespace pynn

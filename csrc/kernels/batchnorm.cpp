@@ -236,16 +236,44 @@ void batchnorm_backward(const T* dy, const T* x, const T* gamma, const T* beta, 
 }
 
 template <class T>
+void reciprocal_roots(const T* var, double epsilon, T* rstd, Size c) {
+    const T eps = static_cast<T>(epsilon);
+    each_vector<T>(0, c, [&](auto at, Size j) { at.store(rstd + j, T(1) / sqrt(at.load(var + j) + eps)); });
+}
+
+template <class T>
 void batchnorm_inference(const T* x, const T* gamma, const T* beta, const T* mean, const T* var, double epsilon,
                          Activation f, T* out, Size n, Size c) {
-    const T alpha = static_cast<T>(f.alpha), eps = static_cast<T>(epsilon);
+    const T alpha = static_cast<T>(f.alpha);
     Scratch<T> rstd(c);
-    each_vector<T>(0, c, [&](auto at, Size j) { at.store(rstd.get() + j, T(1) / sqrt(at.load(var + j) + eps)); });
+    reciprocal_roots(var, epsilon, rstd.get(), c);
     with_function(f.function, [&](auto chosen) {
         over_columns<T>(n, c, 4, Order::forward, [&](auto strip, auto at, Size, Size begin, Size end, Size j) {
             const Normalizer<T, decltype(strip)::vectors> columns(at, mean, rstd.get(), gamma, beta, j);
             const Size place = begin * c + j;
             normalize<decltype(chosen)::function>(at, columns, x + place, alpha, out + place, c, end - begin);
+        });
+    });
+}
+
+// dx = dz gamma rstd: given statistics do not depend on x.
+template <class T>
+void batchnorm_inference_backward(const T* dy, const T* x, const T* gamma, const T* beta, const T* mean, const T* var,
+                                  double epsilon, Activation f, T* dx, Size n, Size c) {
+    const T alpha = static_cast<T>(f.alpha);
+    Scratch<T> rstd(c);
+    reciprocal_roots(var, epsilon, rstd.get(), c);
+    with_function(f.function, [&](auto chosen) {
+        constexpr Function F = decltype(chosen)::function;
+        over_columns<T>(n, c, 4, Order::forward, [&](auto strip, auto at, Size, Size begin, Size end, Size j) {
+            constexpr int V = decltype(strip)::vectors;
+            const Normalizer<T, V> columns(at, mean, rstd.get(), gamma, beta, j);
+            for (Size i = begin; i < end; ++i)
+                unroll<V>([&](auto v) PYNN_INLINE {
+                    const Size place = i * c + j + v * kLanes<T>;
+                    const Vec<T> dz = columns.template through<F>(v, at.load(x + place), at.load(dy + place), alpha);
+                    at.store(dx + place, dz * columns.scale[v]);
+                });
         });
     });
 }
@@ -257,6 +285,7 @@ void fill_batchnorm(Table<T>& table) {
     table.batchnorm_forward = batchnorm_forward<T>;
     table.batchnorm_backward = batchnorm_backward<T>;
     table.batchnorm_inference = batchnorm_inference<T>;
+    table.batchnorm_inference_backward = batchnorm_inference_backward<T>;
 }
 template void fill_batchnorm(Table<float>&);
 template void fill_batchnorm(Table<double>&);

@@ -57,6 +57,8 @@ struct Table {
                                Activation f, T* dx, T* dgamma, T* dbeta, Size n, Size c);  // dx may be null
     void (*batchnorm_inference)(const T* x, const T* gamma, const T* beta, const T* mean, const T* var, double epsilon,
                                 Activation f, T* out, Size n, Size c);
+    void (*batchnorm_inference_backward)(const T* dy, const T* x, const T* gamma, const T* beta, const T* mean,
+                                         const T* var, double epsilon, Activation f, T* dx, Size n, Size c);
 
     // an element is dropped where its 16-bit draw is below threshold, else multiplied by scale
     void (*dropout)(const T* x, unsigned threshold, double scale, Draw draw, T* out, Size size);

@@ -17,6 +17,7 @@ __all__: list[str] = [
     "batchnorm_backward",
     "batchnorm_forward",
     "batchnorm_inference",
+    "batchnorm_inference_backward",
     "compiler",
     "cpu_quota",
     "documented",
@@ -123,6 +124,18 @@ def batchnorm_inference(
     activation: str,
     alpha: float,
     out: numpy.ndarray,
+) -> None: ...
+def batchnorm_inference_backward(
+    dy: numpy.ndarray,
+    x: numpy.ndarray,
+    gamma: numpy.ndarray,
+    beta: numpy.ndarray,
+    mean: numpy.ndarray,
+    var: numpy.ndarray,
+    epsilon: typing.SupportsFloat | typing.SupportsIndex,
+    activation: str,
+    alpha: typing.SupportsFloat | typing.SupportsIndex,
+    dx: numpy.ndarray,
 ) -> None: ...
 def cpu_quota(root: str) -> float:
     """

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..describe import is_number
 from ..initializers import Initializer, Zeros
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Context:
     first_sample: int = 0  # place of a batch's first sample among those that share a step: parts get their own masks
     owner: object = None  # the model that holds the flat vector
     limit: int | None = None  # numbers in the file that is being loaded: a layer cannot have more
+    changes: int = 0  # how often a layer's training settings (freeze, learning_rate_factor) were changed
 
 
 @dataclass(eq=False)
@@ -78,6 +80,9 @@ class Layer:
     )
 
     penalty: Penalty | None = None  # of this layer's weights, in place of the model's
+    _frozen: bool = False
+    _frozen_names: tuple[str, ...] = ()  # of single parameters
+    _factor: float = 1.0
 
     users_own: bool = False  # a class outside pynn: what it returns is checked
 
@@ -133,7 +138,8 @@ class Layer:
     ) -> None:
         """Declare trainable numbers: `self.NAME` and their gradient `self.dNAME` are there once the model is built.
 
-        initializer: zeros by default. penalized: whether L1 and L2 penalties count them (biases do not).
+        initializer: zeros by default. penalized: whether L1 and L2 penalties and weight decay count them (biases they
+        do not).
         """
         if self.context.limit is not None and math.prod(shape) > self.context.limit:
             raise ValueError(f"{name} would have the shape {tuple(shape)}, more numbers than the file holds")
@@ -178,6 +184,86 @@ class Layer:
         """Give the layer a name of its own, which its tensors bear in model files; returns the layer."""
         self.name = self.given_name = name
         return self
+
+    def freeze(self: L, *names: str) -> L:
+        """Train these parameters of the layer no further; without names: all, also of layers inside. Returns the layer.
+
+        Nothing changes a frozen parameter: no learning rate, momentum or weight decay; penalties leave it out. Below
+        the first layer that is trained there is no backward pass. A BatchNorm that is frozen as a whole works with its
+        running statistics, in training too, and they stay. What is frozen is saved with the model.
+        ValueError for a name that the layer does not have.
+        """
+        if names:
+            self.expect_parameters(*names)
+            self._frozen_names += names
+        else:
+            for inner in self.walk():
+                inner._frozen = True
+        self.context.changes += 1
+        return self
+
+    def unfreeze(self: L) -> L:
+        """Train all parameters of this layer and of those inside it again; returns the layer."""
+        for inner in self.walk():
+            inner._frozen, inner._frozen_names = False, ()
+        self.context.changes += 1
+        return self
+
+    def freezes(self, name: str) -> bool:
+        """Whether its parameter of this name is frozen."""
+        return self._frozen or name in self._frozen_names
+
+    @property
+    def frozen(self) -> bool:
+        """Whether nothing in it is trained."""
+        trained = [inner for inner in self.walk() if inner.declared]
+        return all(inner.freezes(one.name) for inner in trained for one in inner.declared) and (
+            self._frozen or bool(trained)
+        )
+
+    def expect_parameters(self, *names: str) -> None:
+        """ValueError, once it is built, for names that its parameters do not have."""
+        known = [one.name for one in self.declared]
+        for name in names:
+            if known and name not in known:
+                raise ValueError(f"{self.name or self.kind}: {name!r} cannot be frozen, expected {', '.join(known)}")
+
+    @property
+    def learning_rate_factor(self) -> float:
+        """What the learning rate is multiplied with for this layer: a finite number of at least 0 (default 1).
+
+        To set it sets that of the layers inside as well. It is saved with the model.
+        """
+        return self._factor
+
+    @learning_rate_factor.setter
+    def learning_rate_factor(self, value: float) -> None:
+        factor = self._checked_factor(value)
+        for inner in self.walk():
+            inner._factor = factor
+        self.context.changes += 1
+
+    def _checked_factor(self, value: Any) -> float:
+        if not (is_number(value) and value >= 0):
+            raise ValueError(
+                f"{self.name or self.kind}: learning_rate_factor is {value!r}, expected a finite number of at least 0"
+            )
+        return float(value)
+
+    def training_settings(self) -> dict[str, Any]:
+        """What is frozen and the factor, without the layers inside, as it stands in a model file."""
+        frozen = True if self._frozen else list(self._frozen_names)
+        settings = {"frozen": frozen, "learning_rate_factor": None if self._factor == 1 else self._factor}
+        return {name: value for name, value in settings.items() if value not in ([], None)}
+
+    def restore_training_settings(self, settings: dict[str, Any]) -> None:
+        """Take what `training_settings` gave; ValueError for anything else."""
+        frozen, factor = settings.get("frozen", []), settings.get("learning_rate_factor", 1)
+        if not (frozen is True or (isinstance(frozen, list) and all(isinstance(name, str) for name in frozen))):
+            raise ValueError(f"{self.kind}: frozen is {frozen!r}, expected true or a list of names")
+        self._frozen, self._frozen_names = frozen is True, () if frozen is True else tuple(frozen)
+        self._factor = self._checked_factor(factor)
+        self.context.changes += 1
 
     @property
     def kind(self) -> str:

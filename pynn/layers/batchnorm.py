@@ -16,6 +16,7 @@ class BatchNorm(Layer):
     In training, mean and variance are those of the batch (over N, or N, H, W), and the running statistics follow:
     running ← momentum · running + (1 - momentum) · batch. Otherwise the running statistics are used.
     momentum: share that is kept, 0 <= momentum < 1 (default 0.9). epsilon: default 1e-5. gamma starts at 1, beta at 0.
+    Frozen (`freeze()`), it uses the running statistics in training as well, and they stay.
     Place: after an affine layer or convolution, before the activation, which runs inside its kernel.
     Raises ValueError in training on a batch of one row: it has no variance. Source: Ioffe & Szegedy 2015.
     """
@@ -36,7 +37,7 @@ class BatchNorm(Layer):
         self.momentum = momentum
         self.epsilon = epsilon
         self._activation = IDENTITY
-        self._trained = False
+        self._mode = ""  # of the last forward pass: "batch" or "frozen" where backward may follow
 
     def build(self, input_shape: Shape) -> Shape:
         if not input_shape:
@@ -57,12 +58,13 @@ class BatchNorm(Layer):
         channels = x.shape[-1]
         y = self.buffer("y", x.shape)
         rows, y_rows = (x, y) if x.ndim == 2 else (x.reshape(-1, channels), y.reshape(-1, channels))
-        self._trained = False
+        self._x, self._mode = rows, ""
         f, alpha = self._activation.function, self._activation.alpha
-        if not training:
+        if not training or ((self._frozen or self._frozen_names) and self.frozen):
             kernels.batchnorm_inference(
                 rows, self.gamma, self.beta, self.running_mean, self.running_var, self.epsilon, f, alpha, y_rows
             )
+            self._mode = "frozen" if training else ""
             return y
         if len(rows) < 2:
             raise ValueError(
@@ -74,16 +76,24 @@ class BatchNorm(Layer):
             rows, self.gamma, self.beta, self.epsilon, self.momentum, self.running_mean, self.running_var,
             f, alpha, mean, rstd, y_rows,
         )  # fmt: skip
-        self._x, self._mean, self._rstd, self._trained = rows, mean, rstd, True
+        self._mean, self._rstd, self._mode = mean, rstd, "batch"
         return y
 
     def backward(self, dy: Array) -> Array | None:
-        if not self._trained:
+        if not self._mode:
             raise RuntimeError(f"{self.name or 'BatchNorm'}: backward(dy) must follow forward(x, training=True)")
         x, f = self._x, self._activation
         dx = self.buffer("dx", dy.shape) if self.needs_dx else None
-        kernels.batchnorm_backward(
-            dy if dy.ndim == 2 else dy.reshape(x.shape), x, self.gamma, self.beta, self._mean, self._rstd,
-            f.function, f.alpha, dx if dx is None or dx.ndim == 2 else dx.reshape(x.shape), self.dgamma, self.dbeta,
-        )  # fmt: skip
+        dy_rows = dy if dy.ndim == 2 else dy.reshape(x.shape)
+        dx_rows = dx if dx is None or dx.ndim == 2 else dx.reshape(x.shape)
+        if self._mode == "batch":
+            kernels.batchnorm_backward(
+                dy_rows, x, self.gamma, self.beta, self._mean, self._rstd, f.function, f.alpha,
+                dx_rows, self.dgamma, self.dbeta,
+            )  # fmt: skip
+        elif dx_rows is not None:
+            kernels.batchnorm_inference_backward(
+                dy_rows, x, self.gamma, self.beta, self.running_mean, self.running_var, self.epsilon,
+                f.function, f.alpha, dx_rows,
+            )  # fmt: skip
         return dx

@@ -9,9 +9,11 @@ from ..describe import resolve
 from .adaptive import AdaGrad, Adam, RMSProp
 from .base import Optimizer, Trained
 from .descent import SGD, Momentum, Nesterov
+from .segments import Segment
 
 __all__ = [
-    "OPTIMIZERS", "SGD", "AdaGrad", "Adam", "Momentum", "Nesterov", "Optimizer", "RMSProp", "Trained", "optimizer",
+    "OPTIMIZERS", "SGD", "AdaGrad", "Adam", "Momentum", "Nesterov", "Optimizer", "RMSProp", "Segment", "Trained",
+    "optimizer",
 ]  # fmt: skip
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {

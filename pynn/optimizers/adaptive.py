@@ -18,7 +18,7 @@ class AdaGrad(Optimizer):
         self.epsilon = epsilon
 
     def update(self, parameters: Array, gradients: Array) -> None:
-        kernels.adagrad_step(parameters, gradients, self.squares, self.learning_rate, self.epsilon)
+        kernels.adagrad_step(parameters, gradients, self.squares, self.effective_learning_rate, self.epsilon)
 
 
 class RMSProp(Optimizer):
@@ -38,7 +38,9 @@ class RMSProp(Optimizer):
         self.epsilon = epsilon
 
     def update(self, parameters: Array, gradients: Array) -> None:
-        kernels.rmsprop_step(parameters, gradients, self.squares, self.learning_rate, self.decay, self.epsilon)
+        kernels.rmsprop_step(
+            parameters, gradients, self.squares, self.effective_learning_rate, self.decay, self.epsilon
+        )
 
 
 class Adam(Optimizer):
@@ -64,5 +66,5 @@ class Adam(Optimizer):
     def update(self, parameters: Array, gradients: Array) -> None:
         kernels.adam_step(
             parameters, gradients, self.first, self.second,
-            self.learning_rate, self.beta1, self.beta2, self.epsilon, self.steps,
+            self.effective_learning_rate, self.beta1, self.beta2, self.epsilon, self.steps,
         )  # fmt: skip

@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from ..describe import constructor_text, is_number
 from ..schedules import Schedule
+from .segments import Segment, runs
 
 Array = NDArray[Any]
 Rate: TypeAlias = float | Schedule
 
 
 class Trained(Protocol):
-    """What an optimizer needs of a model."""
+    """What an optimizer needs of a model; `segments` may be missing where there are no exceptions."""
 
     @property
     def parameters(self) -> Array: ...
@@ -23,8 +24,14 @@ class Trained(Protocol):
     @property
     def gradients(self) -> Array: ...
 
+    def segments(self) -> tuple[Segment, ...]:
+        """How each block of the flat vector is trained, in order; the same tuple until that changes."""
+
     def advance(self) -> None:
         """Called after each step."""
+
+
+EVERYTHING = Segment(0, 0)  # the settings where a model has no exceptions
 
 
 class Optimizer:
@@ -33,6 +40,9 @@ class Optimizer:
     A subclass names its state vectors in `slots` and overrides `update`. `learning_rate` is a number or a
     `pynn.Schedule`, and may be changed at any time; with a schedule it reads as the rate of the moment.
     One optimizer drives one model: its state belongs to that model's parameters.
+
+    A step is one `update` of the whole vector. Where layers are frozen or have a `learning_rate_factor`, it is one for
+    each stretch of equal settings; `parameters`, `gradients` and the slots are then views of that stretch.
     """
 
     slots: tuple[str, ...] = ()
@@ -40,6 +50,9 @@ class Optimizer:
     schedule: Schedule | None = None
     first_epoch: int | None = None  # the model's, when `fit` first ran this optimizer: where its schedule begins
     _parameters: Array | None = None
+    _segments: tuple[Segment, ...] = ()  # those that _runs was made of
+    _runs: tuple[Segment, ...] = ()
+    _run: Segment = EVERYTHING  # the one that is being updated
 
     def __init__(self, learning_rate: Rate) -> None:
         self.learning_rate = learning_rate
@@ -73,16 +86,47 @@ class Optimizer:
         """Constructor arguments that the attributes of their names do not tell: the schedule."""
         return {} if self.schedule is None else {"learning_rate": self.schedule}
 
+    @property
+    def effective_learning_rate(self) -> float:
+        """For `update`: the learning rate of the parameters that are being updated, their factor included."""
+        return self.learning_rate * self._run.factor
+
     def step(self, model: Trained) -> None:
         """One update, from the gradients that the last backward pass left in the model."""
-        parameters = model.parameters
+        parameters, gradients = model.parameters, model.gradients
         self.claim(parameters)
+        found = self._runs_of(model)
         self.steps += 1
-        self.update(parameters, model.gradients)
+        try:
+            for self._run in found:
+                if self._run.stop - self._run.start == parameters.size:
+                    self.update(parameters, gradients)
+                else:
+                    self._update_part(slice(self._run.start, self._run.stop), parameters, gradients)
+        finally:
+            self._run = EVERYTHING
         model.advance()
 
+    def _runs_of(self, model: Trained) -> tuple[Segment, ...]:
+        segments = model.segments() if hasattr(model, "segments") else (Segment(0, model.parameters.size),)
+        if segments is not self._segments:
+            self._segments, self._runs = segments, runs(segments, by_decay=False)
+        return self._runs
+
+    def _update_part(self, part: slice, parameters: Array, gradients: Array) -> None:
+        whole = {name: getattr(self, name) for name in self.slots}
+        views = {name: vector[part] for name, vector in whole.items()}
+        try:
+            vars(self).update(views)
+            self.update(parameters[part], gradients[part])
+            for name, view in views.items():
+                if (found := getattr(self, name)) is not view:  # an own update that says self.NAME = ...
+                    view[...] = found
+        finally:
+            vars(self).update(whole)
+
     def update(self, parameters: Array, gradients: Array) -> None:
-        """Change the parameters (P,) in place."""
+        """Change the parameters (P,) in place, at the rate `effective_learning_rate`."""
         raise NotImplementedError(f"{type(self).__name__} has no update(parameters, gradients)")
 
     def claim(self, parameters: Array) -> None:

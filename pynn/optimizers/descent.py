@@ -13,7 +13,7 @@ class SGD(Optimizer):
         super().__init__(learning_rate)
 
     def update(self, parameters: Array, gradients: Array) -> None:
-        kernels.sgd_step(parameters, gradients, self.learning_rate)
+        kernels.sgd_step(parameters, gradients, self.effective_learning_rate)
 
 
 class Momentum(Optimizer):
@@ -28,11 +28,11 @@ class Momentum(Optimizer):
         self.momentum = momentum
 
     def update(self, parameters: Array, gradients: Array) -> None:
-        kernels.momentum_step(parameters, gradients, self.velocity, self.learning_rate, self.momentum)
+        kernels.momentum_step(parameters, gradients, self.velocity, self.effective_learning_rate, self.momentum)
 
 
 class Nesterov(Momentum):
     """v' = ρ·v - η·g; w ← w - ρ·v + (1 + ρ)·v': momentum whose gradient looks ahead. Source: Nesterov 1983."""
 
     def update(self, parameters: Array, gradients: Array) -> None:
-        kernels.nesterov_step(parameters, gradients, self.velocity, self.learning_rate, self.momentum)
+        kernels.nesterov_step(parameters, gradients, self.velocity, self.effective_learning_rate, self.momentum)

@@ -84,6 +84,26 @@ def inference_answer(a: Arguments) -> dict[str, Any]:
     return {"out": activate(a["x"] * scale + (a["beta"] - a["mean"] * scale), a["activation"], a["alpha"])}
 
 
+def inference_backward_make(sizes: Sizes, rng: np.random.Generator, activation: str) -> Arguments:
+    forward = inference_make(sizes, rng, activation)
+    dy = rng.standard_normal(sizes)
+    dy[np.abs(inference_answer(forward)["out"]) < 1e-4] = 0  # at ReLU's corner rounding decides
+    del forward["out"]
+    return {"dy": dy, **forward, "dx": nan(*sizes)}
+
+
+def inference_backward_answer(a: Arguments) -> dict[str, Any]:
+    return {"dx": a["dy"] * slope(inference_answer(a)["out"], a["activation"], a["alpha"])
+            * (a["gamma"] / np.sqrt(a["var"] + a["epsilon"]))}  # fmt: skip
+
+
+def inference_loss(a: Arguments, kernels: Any) -> float:
+    out = np.empty_like(a["x"])
+    statistics = a["gamma"], a["beta"], a["mean"], a["var"], a["epsilon"]
+    kernels.batchnorm_inference(a["x"], *statistics, a["activation"], a["alpha"], out)
+    return float((out * a["dy"]).sum())
+
+
 def rows() -> list[Operation]:
     rows = []
     for activation in ("identity", "relu", "tanh"):
@@ -97,6 +117,9 @@ def rows() -> list[Operation]:
             Operation("batchnorm_inference", activation, ((0, 3), (1, 5), *ROWS),
                       lambda s, r, f=activation: inference_make(s, r, f), inference_answer, tolerance=64,
                       bench=(256, 4096)),
+            Operation("batchnorm_inference_backward", activation, ((0, 3), (1, 5), *ROWS),
+                      lambda s, r, f=activation: inference_backward_make(s, r, f), inference_backward_answer,
+                      tolerance=64, loss=inference_loss, gradients={"x": "dx"}),
         ]  # fmt: skip
     rows.append(
         Operation("batchnorm_backward", "relu-nodx", ROWS,

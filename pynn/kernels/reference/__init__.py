@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from .activation import activation_backward, activation_forward
 from .affine import affine_backward, affine_forward
-from .batchnorm import batchnorm_backward, batchnorm_forward, batchnorm_inference
+from .batchnorm import batchnorm_backward, batchnorm_forward, batchnorm_inference, batchnorm_inference_backward
 from .data import gather
 from .dropout import dropout, spatial_dropout
 from .hierarchical import (
@@ -41,6 +41,7 @@ __all__ = [
     "batchnorm_backward",
     "batchnorm_forward",
     "batchnorm_inference",
+    "batchnorm_inference_backward",
     "dropout",
     "gather",
     "gaussian_noise",

@@ -122,3 +122,23 @@ def batchnorm_inference(
     expect_not_negative("batchnorm_inference", "epsilon", epsilon)
     expect_activation("batchnorm_inference", activation, alpha)
     out[...] = activate(_normalize(x, gamma, beta, mean, 1 / np.sqrt(var + epsilon)), activation, alpha)
+
+
+@checked(dy="N C", x="N C", gamma="C", beta="C", mean="C", var="C", dx="out N C")
+def batchnorm_inference_backward(
+    dy: Floats,
+    x: Floats,
+    gamma: Floats,
+    beta: Floats,
+    mean: Floats,
+    var: Floats,
+    epsilon: float,
+    activation: str,
+    alpha: float,
+    dx: Floats,
+) -> None:
+    """dx (N, C) = dy · f' · gamma/√(var + epsilon): the input gradient of `batchnorm_inference`."""
+    expect_activation("batchnorm_inference_backward", activation, alpha)
+    rstd = 1 / np.sqrt(var + epsilon)
+    y = activate(_normalize(x, gamma, beta, mean, rstd), activation, alpha)
+    dx[...] = through_activation(dy, y, activation, alpha) * (gamma * rstd)
