@@ -30,7 +30,7 @@ from .layers import (
     Transitions,
 )
 from .losses import Decoder, Loss, SoftmaxCrossEntropy, StructuredHinge, ViterbiChain
-from .optimizers import SGD, AdaGrad, Adam, Momentum, Nesterov, Optimizer, RMSProp, Segment
+from .optimizers import SGD, AdaGrad, Adam, AdamW, Lion, Momentum, NAdam, Nesterov, Optimizer, RMSProp, Segment
 from .preprocessing import PCA, MeanSubtraction, MinMaxScaling, Pipeline, Standardization, Transformer, Whitening
 from .regularizers import L1, L2, ElasticNet
 from .schedules import (
@@ -62,6 +62,7 @@ __all__ = [
     "Activation",
     "AdaGrad",
     "Adam",
+    "AdamW",
     "Affine",
     "BatchNorm",
     "Binner",
@@ -85,10 +86,12 @@ __all__ = [
     "LeCun",
     "LeakyReLU",
     "Linear",
+    "Lion",
     "Loss",
     "MeanSubtraction",
     "MinMaxScaling",
     "Momentum",
+    "NAdam",
     "Nesterov",
     "Normal",
     "OneCycle",

@@ -42,11 +42,7 @@ def arguments(thing: object) -> tuple[list[Any], dict[str, Any]]:
     positional: list[Any] = []
     named: dict[str, Any] = {}
     given = getattr(thing, "_given", {})  # arguments that do not stand in the attribute of their name
-    if type(thing).__init__ is object.__init__:
-        return positional, named
-    for parameter in list(inspect.signature(type(thing).__init__).parameters.values())[1:]:
-        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-            continue
+    for parameter in _parameters(type(thing), inspect):
         if not hasattr(thing, parameter.name):
             raise TypeError(
                 f"{type(thing).__name__} takes the argument {parameter.name!r} but has no attribute of that name; "
@@ -60,6 +56,20 @@ def arguments(thing: object) -> tuple[list[Any], dict[str, Any]]:
         elif not _equal(value, parameter.default):
             named[parameter.name] = value
     return positional, named
+
+
+def _parameters(kind: type, inspect: Any) -> list[Any]:
+    """Those of its constructor; where that takes **options, the keywords of the constructor above it too."""
+    found: list[Any] = []
+    for base in kind.__mro__[:-1]:
+        if "__init__" in vars(base):
+            taken = {one.name for one in found}
+            mine = list(inspect.signature(vars(base)["__init__"]).parameters.values())[1:]
+            named = [one for one in mine if one.kind is not inspect.Parameter.VAR_KEYWORD and one.name not in taken]
+            found += [one for one in named if not taken or one.kind is inspect.Parameter.KEYWORD_ONLY]
+            if not any(one.kind is inspect.Parameter.VAR_KEYWORD for one in mine):
+                break
+    return found
 
 
 def _equal(value: Any, default: Any) -> bool:

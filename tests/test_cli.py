@@ -325,7 +325,7 @@ def test_ctrl_c_of_a_process():
         (("--dropout", "half"), "argument --dropout"),
         (("--layers", "none", "--dropout", "7"), "argument --dropout"),
         (("--validation", "1"), "argument --validation"),
-        (("--optimizer", "lion"), "argument --optimizer: invalid choice: 'lion'"),
+        (("--optimizer", "adamax"), "argument --optimizer: invalid choice: 'adamax'"),
         (("--learning-rate", "-1"), "argument --learning-rate: expected a number above 0; got '-1'"),
         (("--learning-rate", "0"), "argument --learning-rate"),
         (("--learning-rate", "inf"), "argument --learning-rate"),

@@ -373,6 +373,7 @@ def test_numpy_scalars_are_taken(table: Any) -> None:
         ("batchnorm_inference", {"epsilon": float("nan")}, r"epsilon is nan, expected at least 0 and finite"),
         ("penalty", {"l1": -0.5}, r"l1 is -0.5, expected at least 0 and finite"),
         ("penalty", {"l2": float("inf")}, r"l2 is inf, expected at least 0 and finite"),
+        ("nadam_step", {"step": 0}, r"step is 0, expected at least 1"),
         ("affine_forward", {"activation": "swish"}, r"activation is 'swish', expected one of identity, sigmoid"),
         ("affine_forward", {"activation": "elu", "alpha": -0.5}, r"alpha is -0.5, expected at least 0"),
         (

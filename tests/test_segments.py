@@ -304,10 +304,10 @@ def test_a_factor_is_another_learning_rate_for_that_layer(
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_factor_on_all_layers_is_another_learning_rate(name: str, points: Points) -> None:
-    slow, scaled, optimizer = network("float32"), network("float32"), OPTIMIZERS[name](0.25)
+    slow, scaled, optimizer = network("float32"), network("float32"), OPTIMIZERS[name](0.25, weight_decay=0)
     scaled.learning_rate_factor = 0.5
     sizes = counted(optimizer)
-    train(slow, points, OPTIMIZERS[name](0.125))
+    train(slow, points, OPTIMIZERS[name](0.125, weight_decay=0))
     train(scaled, points, optimizer)
     np.testing.assert_array_equal(scaled.parameters, slow.parameters)
     assert sizes == [scaled.parameters.size] * 5

@@ -188,6 +188,8 @@ def test_both_backends_take_the_same_path(optimizer: str, points: Points, both_b
     for backend in both_backends:
         pynn.use_backend(backend)
         model = network(dtype="float64")
+        if optimizer == "lion":  # biases before a normalization have gradients of rounding noise, and it takes the sign
+            model = pynn.Sequential(*(layer for layer in model.layers if layer.kind != "BatchNorm"), dtype="float64")
         history = model.fit(
             *points, optimizer=optimizer, epochs=7, batch_size=10, penalty=pynn.L2(0.01), progress=False
         )
@@ -463,7 +465,7 @@ WRONG: dict[str, tuple[Callable[[np.ndarray, np.ndarray], dict[str, Any]], type[
     "seed 2^64": (lambda x, y: {"seed": 2**64}, ValueError, r"^seed is 18446744073709551616, expected"),
     "seed 0.5": (lambda x, y: {"seed": 0.5}, ValueError, r"^seed is 0\.5, expected"),
     "loss": (lambda x, y: {"loss": "mse"}, ValueError, r"^loss is 'mse', expected one of"),
-    "optimizer": (lambda x, y: {"optimizer": "adamw"}, ValueError, r"^optimizer is 'adamw', expected one of"),
+    "optimizer": (lambda x, y: {"optimizer": "adamax"}, ValueError, r"^optimizer is 'adamax', expected one of"),
     "optimizer class": (lambda x, y: {"optimizer": pynn.Adam}, TypeError, r"^optimizer is .*; write Adam\(\)"),
     "penalty": (lambda x, y: {"penalty": 0.1}, TypeError, r"^penalty is 0\.1, expected"),
     "progress": (lambda x, y: {"progress": "bar"}, ValueError, r"^progress is 'bar', expected True, False or 'auto'"),

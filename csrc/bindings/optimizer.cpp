@@ -27,69 +27,102 @@ Checker checked_step(const char* kernel, const Array& parameters, const Array& g
     return check;
 }
 
-void sgd_step(const Array& parameters, const Array& gradients, double learning_rate) {
+void sgd_step(const Array& parameters, const Array& gradients, double learning_rate, double weight_decay) {
     Checker check = checked_step("sgd_step", parameters, gradients, "", nullptr);
     check.overlaps();
     compute(check, [&](auto zero) {
         using T = decltype(zero);
-        table<T>().sgd_step(data<T>(parameters), data<T>(gradients), learning_rate, check.size(P));
+        table<T>().sgd_step(data<T>(parameters), data<T>(gradients), learning_rate, weight_decay, check.size(P));
     });
 }
 
 void momentum_step(const Array& parameters, const Array& gradients, const Array& velocity, double learning_rate,
-                   double momentum) {
+                   double momentum, double weight_decay) {
     Checker check = checked_step("momentum_step", parameters, gradients, "velocity", &velocity);
     check.overlaps();
     compute(check, [&](auto zero) {
         using T = decltype(zero);
         table<T>().momentum_step(data<T>(parameters), data<T>(gradients), data<T>(velocity), learning_rate, momentum,
-                                 check.size(P));
+                                 weight_decay, check.size(P));
     });
 }
 
 void nesterov_step(const Array& parameters, const Array& gradients, const Array& velocity, double learning_rate,
-                   double momentum) {
+                   double momentum, double weight_decay) {
     Checker check = checked_step("nesterov_step", parameters, gradients, "velocity", &velocity);
     check.overlaps();
     compute(check, [&](auto zero) {
         using T = decltype(zero);
         table<T>().nesterov_step(data<T>(parameters), data<T>(gradients), data<T>(velocity), learning_rate, momentum,
-                                 check.size(P));
+                                 weight_decay, check.size(P));
     });
 }
 
 void adagrad_step(const Array& parameters, const Array& gradients, const Array& squares, double learning_rate,
-                  double epsilon) {
+                  double epsilon, double weight_decay) {
     Checker check = checked_step("adagrad_step", parameters, gradients, "squares", &squares);
     check.overlaps();
     compute(check, [&](auto zero) {
         using T = decltype(zero);
         table<T>().adagrad_step(data<T>(parameters), data<T>(gradients), data<T>(squares), learning_rate, epsilon,
-                                check.size(P));
+                                weight_decay, check.size(P));
     });
 }
 
 void rmsprop_step(const Array& parameters, const Array& gradients, const Array& squares, double learning_rate,
-                  double decay, double epsilon) {
+                  double decay, double epsilon, double weight_decay) {
     Checker check = checked_step("rmsprop_step", parameters, gradients, "squares", &squares);
     check.overlaps();
     compute(check, [&](auto zero) {
         using T = decltype(zero);
         table<T>().rmsprop_step(data<T>(parameters), data<T>(gradients), data<T>(squares), learning_rate, decay,
-                                epsilon, check.size(P));
+                                epsilon, weight_decay, check.size(P));
     });
 }
 
-void adam_step(const Array& parameters, const Array& gradients, const Array& first, const Array& second,
-               double learning_rate, double beta1, double beta2, double epsilon, std::int64_t step) {
-    Checker check = checked_step("adam_step", parameters, gradients, "first", &first);
+// Of the optimizers that keep two moments and count their steps.
+Checker checked_moments(const char* kernel, const Array& parameters, const Array& gradients, const Array& first,
+                        const Array& second, std::int64_t step) {
+    Checker check = checked_step(kernel, parameters, gradients, "first", &first);
     check.out("second", second, P);
     check.overlaps();
     if (step < 1) check.value_error("step is " + std::to_string(step) + ", expected at least 1");
+    return check;
+}
+
+void adam_step(const Array& parameters, const Array& gradients, const Array& first, const Array& second,
+               double learning_rate, double beta1, double beta2, double epsilon, std::int64_t step, double weight_decay,
+               bool decoupled, bool bias_correction) {
+    const Checker check = checked_moments("adam_step", parameters, gradients, first, second, step);
+    const AdamSettings settings = {learning_rate, beta1,        beta2,     epsilon,
+                                   step,          weight_decay, decoupled, bias_correction};
     compute(check, [&](auto zero) {
         using T = decltype(zero);
-        table<T>().adam_step(data<T>(parameters), data<T>(gradients), data<T>(first), data<T>(second), learning_rate,
-                             beta1, beta2, epsilon, step, check.size(P));
+        table<T>().adam_step(data<T>(parameters), data<T>(gradients), data<T>(first), data<T>(second), settings,
+                             check.size(P));
+    });
+}
+
+void nadam_step(const Array& parameters, const Array& gradients, const Array& first, const Array& second,
+                double gradient_rate, double momentum_rate, double beta1, double beta2, double epsilon,
+                std::int64_t step, double weight_decay) {
+    const Checker check = checked_moments("nadam_step", parameters, gradients, first, second, step);
+    const NadamSettings settings = {gradient_rate, momentum_rate, beta1, beta2, epsilon, step, weight_decay};
+    compute(check, [&](auto zero) {
+        using T = decltype(zero);
+        table<T>().nadam_step(data<T>(parameters), data<T>(gradients), data<T>(first), data<T>(second), settings,
+                              check.size(P));
+    });
+}
+
+void lion_step(const Array& parameters, const Array& gradients, const Array& first, double learning_rate, double beta1,
+               double beta2, double weight_decay) {
+    Checker check = checked_step("lion_step", parameters, gradients, "first", &first);
+    check.overlaps();
+    compute(check, [&](auto zero) {
+        using T = decltype(zero);
+        table<T>().lion_step(data<T>(parameters), data<T>(gradients), data<T>(first), learning_rate, beta1, beta2,
+                             weight_decay, check.size(P));
     });
 }
 
@@ -109,17 +142,21 @@ void polyak_step(const Array& average, const Array& parameters, double decay) {
 void bind_optimizer(Kernels& module) {
     using namespace py::literals;
     module.def("penalty", penalty, "weight"_a, "l1"_a, "l2"_a, "dweight"_a);
-    module.def("sgd_step", sgd_step, "parameters"_a, "gradients"_a, "learning_rate"_a);
+    module.def("sgd_step", sgd_step, "parameters"_a, "gradients"_a, "learning_rate"_a, "weight_decay"_a);
     module.def("momentum_step", momentum_step, "parameters"_a, "gradients"_a, "velocity"_a, "learning_rate"_a,
-               "momentum"_a);
+               "momentum"_a, "weight_decay"_a);
     module.def("nesterov_step", nesterov_step, "parameters"_a, "gradients"_a, "velocity"_a, "learning_rate"_a,
-               "momentum"_a);
-    module.def("adagrad_step", adagrad_step, "parameters"_a, "gradients"_a, "squares"_a, "learning_rate"_a,
-               "epsilon"_a);
+               "momentum"_a, "weight_decay"_a);
+    module.def("adagrad_step", adagrad_step, "parameters"_a, "gradients"_a, "squares"_a, "learning_rate"_a, "epsilon"_a,
+               "weight_decay"_a);
     module.def("rmsprop_step", rmsprop_step, "parameters"_a, "gradients"_a, "squares"_a, "learning_rate"_a, "decay"_a,
-               "epsilon"_a);
+               "epsilon"_a, "weight_decay"_a);
     module.def("adam_step", adam_step, "parameters"_a, "gradients"_a, "first"_a, "second"_a, "learning_rate"_a,
-               "beta1"_a, "beta2"_a, "epsilon"_a, "step"_a);
+               "beta1"_a, "beta2"_a, "epsilon"_a, "step"_a, "weight_decay"_a, "decoupled"_a, "bias_correction"_a);
+    module.def("nadam_step", nadam_step, "parameters"_a, "gradients"_a, "first"_a, "second"_a, "gradient_rate"_a,
+               "momentum_rate"_a, "beta1"_a, "beta2"_a, "epsilon"_a, "step"_a, "weight_decay"_a);
+    module.def("lion_step", lion_step, "parameters"_a, "gradients"_a, "first"_a, "learning_rate"_a, "beta1"_a,
+               "beta2"_a, "weight_decay"_a);
     module.def("polyak_step", polyak_step, "average"_a, "parameters"_a, "decay"_a);
 }
 

@@ -39,6 +39,19 @@ struct BatchNormState {
     double epsilon, momentum;
 };
 
+struct AdamSettings {
+    double learning_rate, beta1, beta2, epsilon;
+    std::int64_t step;
+    double weight_decay;
+    bool decoupled, bias_correction;
+};
+
+struct NadamSettings {
+    double gradient_rate, momentum_rate, beta1, beta2, epsilon;
+    std::int64_t step;
+    double weight_decay;
+};
+
 template <class T>
 struct Table {
     // out(N,M) = f(x(N,D) weight(D,M) + bias(M)); bias may be null
@@ -85,13 +98,19 @@ struct Table {
                                                T* out, Size n, Size d, Size m);
 
     double (*penalty)(const T* weight, double l1, double l2, T* dweight, Size size);
-    void (*sgd_step)(T* w, const T* g, double learning_rate, Size size);
-    void (*momentum_step)(T* w, const T* g, T* velocity, double learning_rate, double momentum, Size size);
-    void (*nesterov_step)(T* w, const T* g, T* velocity, double learning_rate, double momentum, Size size);
-    void (*adagrad_step)(T* w, const T* g, T* squares, double learning_rate, double epsilon, Size size);
-    void (*rmsprop_step)(T* w, const T* g, T* squares, double learning_rate, double decay, double epsilon, Size size);
-    void (*adam_step)(T* w, const T* g, T* first, T* second, double learning_rate, double beta1, double beta2,
-                      double epsilon, std::int64_t step, Size size);
+    void (*sgd_step)(T* w, const T* g, double learning_rate, double weight_decay, Size size);
+    void (*momentum_step)(T* w, const T* g, T* velocity, double learning_rate, double momentum, double weight_decay,
+                          Size size);
+    void (*nesterov_step)(T* w, const T* g, T* velocity, double learning_rate, double momentum, double weight_decay,
+                          Size size);
+    void (*adagrad_step)(T* w, const T* g, T* squares, double learning_rate, double epsilon, double weight_decay,
+                         Size size);
+    void (*rmsprop_step)(T* w, const T* g, T* squares, double learning_rate, double decay, double epsilon,
+                         double weight_decay, Size size);
+    void (*adam_step)(T* w, const T* g, T* first, T* second, AdamSettings s, Size size);
+    void (*nadam_step)(T* w, const T* g, T* first, T* second, NadamSettings s, Size size);
+    void (*lion_step)(T* w, const T* g, T* first, double learning_rate, double beta1, double beta2, double weight_decay,
+                      Size size);
     void (*polyak_step)(T* average, const T* w, double decay, Size size);
 
     // out(B,D) = x[indices] / divisor

@@ -10,7 +10,10 @@ from pynn.layers import ELU, Activation, LeakyReLU, ReLU, Sigmoid, Tanh
 ACTIVATIONS: dict[str, type[Activation]] = {kind.function: kind for kind in (ReLU, LeakyReLU, ELU, Tanh, Sigmoid)}
 
 # Where learning starts; higher than the optimizers' own defaults, since the rate falls to 0 from there.
-LEARNING_RATES = {"sgd": 0.1, "momentum": 0.05, "nesterov": 0.05, "adagrad": 0.02, "rmsprop": 0.001, "adam": 0.004}
+LEARNING_RATES = {
+    "sgd": 0.1, "momentum": 0.05, "nesterov": 0.05, "adagrad": 0.02, "rmsprop": 0.001,
+    "adam": 0.004, "adamw": 0.004, "nadam": 0.004, "lion": 0.002,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

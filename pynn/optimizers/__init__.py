@@ -6,14 +6,15 @@ References: CS231n notes, "Neural Networks Part 3"; Deep Learning from Scratch, 
 from __future__ import annotations
 
 from ..describe import resolve
-from .adaptive import AdaGrad, Adam, RMSProp
+from .adam import Adam, AdamW, Lion, NAdam
+from .adaptive import AdaGrad, RMSProp
 from .base import Optimizer, Trained
 from .descent import SGD, Momentum, Nesterov
 from .segments import Segment
 
 __all__ = [
-    "OPTIMIZERS", "SGD", "AdaGrad", "Adam", "Momentum", "Nesterov", "Optimizer", "RMSProp", "Segment", "Trained",
-    "optimizer",
+    "OPTIMIZERS", "SGD", "AdaGrad", "Adam", "AdamW", "Lion", "Momentum", "NAdam", "Nesterov", "Optimizer", "RMSProp",
+    "Segment", "Trained", "optimizer",
 ]  # fmt: skip
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
@@ -23,6 +24,9 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
     "adagrad": AdaGrad,
     "rmsprop": RMSProp,
     "adam": Adam,
+    "adamw": AdamW,
+    "nadam": NAdam,
+    "lion": Lion,
 }  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,13 @@ class Trained(Protocol):
         """Called after each step."""
 
 
+class Options(TypedDict, total=False):
+    """What every optimizer takes by name."""
+
+    weight_decay: float
+    decay_biases: bool
+
+
 EVERYTHING = Segment(0, 0)  # the settings where a model has no exceptions
 
 
@@ -43,6 +50,10 @@ class Optimizer:
 
     A step is one `update` of the whole vector. Where layers are frozen or have a `learning_rate_factor`, it is one for
     each stretch of equal settings; `parameters`, `gradients` and the slots are then views of that stretch.
+
+    weight_decay: λ, at least 0; the weights are pulled towards 0. Coupled (all but AdamW and Lion), λ·w is added to the
+    gradient, as of a penalty ½λ‖w‖² that the loss does not show; decoupled, η·λ·w is taken off the weight itself.
+    Biases, gamma and beta do not decay unless decay_biases is True.
     """
 
     slots: tuple[str, ...] = ()
@@ -50,12 +61,29 @@ class Optimizer:
     schedule: Schedule | None = None
     first_epoch: int | None = None  # the model's, when `fit` first ran this optimizer: where its schedule begins
     _parameters: Array | None = None
-    _segments: tuple[Segment, ...] = ()  # those that _runs was made of
+    _segments: tuple[Segment, ...] = ()  # what _runs was made of
+    _by_decay: bool = False
     _runs: tuple[Segment, ...] = ()
     _run: Segment = EVERYTHING  # the one that is being updated
 
-    def __init__(self, learning_rate: Rate) -> None:
+    weight_decay: float = 0.0
+    decay_biases: bool = False
+
+    def __init__(
+        self,
+        learning_rate: Rate,
+        *,
+        weight_decay: float = 0.0,
+        decay_biases: bool = False,
+    ) -> None:
+        kind = type(self).__name__
+        if not (is_number(weight_decay) and weight_decay >= 0):
+            raise ValueError(f"{kind}: weight_decay is {weight_decay!r}, expected a finite number of at least 0")
+        if not isinstance(decay_biases, bool):
+            raise TypeError(f"{kind}: decay_biases is {decay_biases!r}, expected True or False")
         self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.decay_biases = decay_biases
 
     @property
     def learning_rate(self) -> float:
@@ -91,6 +119,11 @@ class Optimizer:
         """For `update`: the learning rate of the parameters that are being updated, their factor included."""
         return self.learning_rate * self._run.factor
 
+    @property
+    def effective_weight_decay(self) -> float:
+        """For `update`: the weight decay of the parameters that are being updated; 0 for biases."""
+        return self.weight_decay if self._run.decays else 0.0
+
     def step(self, model: Trained) -> None:
         """One update, from the gradients that the last backward pass left in the model."""
         parameters, gradients = model.parameters, model.gradients
@@ -109,8 +142,9 @@ class Optimizer:
 
     def _runs_of(self, model: Trained) -> tuple[Segment, ...]:
         segments = model.segments() if hasattr(model, "segments") else (Segment(0, model.parameters.size),)
-        if segments is not self._segments:
-            self._segments, self._runs = segments, runs(segments, by_decay=False)
+        by_decay = self.weight_decay > 0 and not self.decay_biases
+        if segments is not self._segments or by_decay is not self._by_decay:
+            self._segments, self._by_decay, self._runs = segments, by_decay, runs(segments, by_decay)
         return self._runs
 
     def _update_part(self, part: slice, parameters: Array, gradients: Array) -> None:
@@ -126,7 +160,7 @@ class Optimizer:
             vars(self).update(whole)
 
     def update(self, parameters: Array, gradients: Array) -> None:
-        """Change the parameters (P,) in place, at the rate `effective_learning_rate`."""
+        """Change the parameters (P,) in place, by `effective_learning_rate` and `effective_weight_decay`."""
         raise NotImplementedError(f"{type(self).__name__} has no update(parameters, gradients)")
 
     def claim(self, parameters: Array) -> None:

@@ -2,37 +2,58 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from .. import kernels
 from .base import Array, Optimizer, Rate, expect_share
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from .base import Options
+
 
 class SGD(Optimizer):
-    """w ← w - η·g. learning_rate η: default 0.01."""
+    """w ← w - η·g. learning_rate η: default 0.01. options: those of every `Optimizer`."""
 
-    def __init__(self, learning_rate: Rate = 0.01) -> None:
-        super().__init__(learning_rate)
+    def __init__(self, learning_rate: Rate = 0.01, **options: Unpack[Options]) -> None:
+        super().__init__(learning_rate, **options)
 
     def update(self, parameters: Array, gradients: Array) -> None:
-        kernels.sgd_step(parameters, gradients, self.effective_learning_rate)
+        kernels.sgd_step(parameters, gradients, self.effective_learning_rate, self.effective_weight_decay)
 
 
 class Momentum(Optimizer):
-    """v ← ρ·v - η·g; w ← w + v. learning_rate η: default 0.01; momentum ρ: default 0.9. Source: Polyak 1964."""
+    """v ← ρ·v - η·g; w ← w + v. learning_rate η: default 0.01; momentum ρ: default 0.9. Source: Polyak 1964.
+
+    options: those of every `Optimizer`.
+    """
 
     slots = ("velocity",)
     velocity: Array
 
-    def __init__(self, learning_rate: Rate = 0.01, momentum: float = 0.9) -> None:
-        super().__init__(learning_rate)
+    def __init__(
+        self,
+        learning_rate: Rate = 0.01,
+        momentum: float = 0.9,
+        **options: Unpack[Options],
+    ) -> None:
+        super().__init__(learning_rate, **options)
         expect_share(type(self).__name__, momentum=momentum)
         self.momentum = momentum
 
     def update(self, parameters: Array, gradients: Array) -> None:
-        kernels.momentum_step(parameters, gradients, self.velocity, self.effective_learning_rate, self.momentum)
+        kernels.momentum_step(
+            parameters, gradients, self.velocity,
+            self.effective_learning_rate, self.momentum, self.effective_weight_decay,
+        )  # fmt: skip
 
 
 class Nesterov(Momentum):
     """v' = ρ·v - η·g; w ← w - ρ·v + (1 + ρ)·v': momentum whose gradient looks ahead. Source: Nesterov 1983."""
 
     def update(self, parameters: Array, gradients: Array) -> None:
-        kernels.nesterov_step(parameters, gradients, self.velocity, self.effective_learning_rate, self.momentum)
+        kernels.nesterov_step(
+            parameters, gradients, self.velocity,
+            self.effective_learning_rate, self.momentum, self.effective_weight_decay,
+        )  # fmt: skip

@@ -17,34 +17,53 @@ def penalty(weight: Floats, l1: float, l2: float, dweight: Floats) -> float:
     return float(l1 * np.abs(wide).sum() + 0.5 * l2 * np.square(wide).sum())
 
 
+def _decayed(parameters: Floats, gradients: Floats, weight_decay: float) -> Floats:
+    """The gradients with those of ½·λ·Σw² added."""
+    return gradients + weight_decay * parameters if weight_decay else gradients
+
+
 @checked(parameters="out P", gradients="P")
-def sgd_step(parameters: Floats, gradients: Floats, learning_rate: float) -> None:
-    """w ← w - η·g, over flat vectors (P,), with w = parameters, g = gradients, η = learning_rate."""
-    parameters -= learning_rate * gradients
+def sgd_step(parameters: Floats, gradients: Floats, learning_rate: float, weight_decay: float) -> None:
+    """w ← w - η·g, over flat vectors (P,), with w = parameters, g = gradients, η = learning_rate.
+
+    Here and below weight_decay λ makes g + λ·w of g, unless said otherwise.
+    """
+    parameters -= learning_rate * _decayed(parameters, gradients, weight_decay)
 
 
 @checked(parameters="out P", gradients="P", velocity="out P")
 def momentum_step(
-    parameters: Floats, gradients: Floats, velocity: Floats, learning_rate: float, momentum: float
+    parameters: Floats,
+    gradients: Floats,
+    velocity: Floats,
+    learning_rate: float,
+    momentum: float,
+    weight_decay: float,
 ) -> None:
-    """v ← ρ·v - η·g; w ← w + v, with v = velocity, ρ = momentum, η = learning_rate, w and g as in `sgd_step`.
+    """v ← ρ·v - η·g; w ← w + v, with v = velocity, ρ = momentum, η = learning_rate.
 
-    velocity starts at 0. Source: Polyak 1964.
+    w, g and weight_decay as in `sgd_step`. velocity starts at 0. Source: Polyak 1964.
     """
     velocity *= momentum
-    velocity -= learning_rate * gradients
+    velocity -= learning_rate * _decayed(parameters, gradients, weight_decay)
     parameters += velocity
 
 
 @checked(parameters="out P", gradients="P", velocity="out P")
 def nesterov_step(
-    parameters: Floats, gradients: Floats, velocity: Floats, learning_rate: float, momentum: float
+    parameters: Floats,
+    gradients: Floats,
+    velocity: Floats,
+    learning_rate: float,
+    momentum: float,
+    weight_decay: float,
 ) -> None:
     """v' = ρ·v - η·g; w ← w - ρ·v + (1 + ρ)·v'; v ← v'.
 
-    v = velocity, ρ = momentum, η = learning_rate, g = gradients; w = parameters is the point ahead, where g is taken.
-    Source: Nesterov 1983, in the form of CS231n's notes.
+    v = velocity, ρ = momentum, η = learning_rate, w, g and weight_decay as in `sgd_step`; w = parameters is the point
+    ahead, where g is taken. Source: Nesterov 1983, in the form of CS231n's notes.
     """
+    gradients = _decayed(parameters, gradients, weight_decay)
     parameters -= momentum * velocity
     velocity *= momentum
     velocity -= learning_rate * gradients
@@ -52,27 +71,50 @@ def nesterov_step(
 
 
 @checked(parameters="out P", gradients="P", squares="out P")
-def adagrad_step(parameters: Floats, gradients: Floats, squares: Floats, learning_rate: float, epsilon: float) -> None:
-    """h ← h + g²; w ← w - η·g/(√h + ε), with h = squares, η = learning_rate, ε = epsilon, w and g as in `sgd_step`.
+def adagrad_step(
+    parameters: Floats,
+    gradients: Floats,
+    squares: Floats,
+    learning_rate: float,
+    epsilon: float,
+    weight_decay: float,
+) -> None:
+    """h ← h + g²; w ← w - η·g/(√h + ε), with h = squares, η = learning_rate, ε = epsilon.
 
-    squares starts at 0. Source: Duchi et al. 2011.
+    w, g and weight_decay as in `sgd_step`. squares starts at 0. Source: Duchi et al. 2011.
     """
+    gradients = _decayed(parameters, gradients, weight_decay)
     squares += gradients * gradients
     parameters -= learning_rate * gradients / (np.sqrt(squares) + epsilon)
 
 
 @checked(parameters="out P", gradients="P", squares="out P")
 def rmsprop_step(
-    parameters: Floats, gradients: Floats, squares: Floats, learning_rate: float, decay: float, epsilon: float
+    parameters: Floats,
+    gradients: Floats,
+    squares: Floats,
+    learning_rate: float,
+    decay: float,
+    epsilon: float,
+    weight_decay: float,
 ) -> None:
     """h ← decay·h + (1 - decay)·g²; w ← w - η·g/(√h + ε).
 
-    h = squares, η = learning_rate, ε = epsilon, w and g as in `sgd_step`. squares starts at 0.
+    h = squares, η = learning_rate, ε = epsilon, w, g and weight_decay as in `sgd_step`. squares starts at 0.
     Source: Tieleman & Hinton 2012.
     """
+    gradients = _decayed(parameters, gradients, weight_decay)
     squares *= decay
     squares += (1 - decay) * (gradients * gradients)
     parameters -= learning_rate * gradients / (np.sqrt(squares) + epsilon)
+
+
+def _move_moments(first: Floats, second: Floats, gradients: Floats, beta1: float, beta2: float) -> None:
+    """m ← β1·m + (1-β1)·g; v ← β2·v + (1-β2)·g²."""
+    first *= beta1
+    first += (1 - beta1) * gradients
+    second *= beta2
+    second += (1 - beta2) * (gradients * gradients)
 
 
 @checked(parameters="out P", gradients="P", first="out P", second="out P")
@@ -86,20 +128,72 @@ def adam_step(
     beta2: float,
     epsilon: float,
     step: int,
+    weight_decay: float,
+    decoupled: bool,
+    bias_correction: bool,
 ) -> None:
     """m ← β1·m + (1-β1)·g; v ← β2·v + (1-β2)·g²; w ← w - η·m̂/(√v̂ + ε), m̂ = m/(1-β1^t), v̂ = v/(1-β2^t).
 
-    t = step counts from 1.
-    m = first and v = second start at 0; β1 = beta1, β2 = beta2, ε = epsilon, η = learning_rate, w and g as in
-    `sgd_step`. Source: Kingma & Ba 2015.
+    t = step counts from 1. m = first and v = second start at 0; β1 = beta1, β2 = beta2, ε = epsilon,
+    η = learning_rate, w, g and λ = weight_decay as in `sgd_step`. Without bias_correction m̂ is m and v̂ is v.
+    decoupled: the decay leaves g as it is and takes η·λ·w off w. Source: Kingma & Ba 2015, Loshchilov & Hutter 2019.
     """
     expect(step >= 1, "adam_step", "step", step, "at least 1")
-    first *= beta1
-    first += (1 - beta1) * gradients
-    second *= beta2
-    second += (1 - beta2) * (gradients * gradients)
-    rate = learning_rate / (1 - beta1**step)
-    parameters -= rate * first / (np.sqrt(second / (1 - beta2**step)) + epsilon)
+    _move_moments(
+        first, second, gradients if decoupled else _decayed(parameters, gradients, weight_decay), beta1, beta2
+    )
+    bias1, bias2 = (1 - beta1**step, 1 - beta2**step) if bias_correction else (1.0, 1.0)
+    move = learning_rate / bias1 * first / (np.sqrt(second / bias2) + epsilon)
+    if decoupled:
+        move += learning_rate * weight_decay * parameters
+    parameters -= move
+
+
+@checked(parameters="out P", gradients="P", first="out P", second="out P")
+def nadam_step(
+    parameters: Floats,
+    gradients: Floats,
+    first: Floats,
+    second: Floats,
+    gradient_rate: float,
+    momentum_rate: float,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+    step: int,
+    weight_decay: float,
+) -> None:
+    """m, v as in `adam_step`; w ← w - (a·g + b·m)/(√v̂ + ε), a = gradient_rate, b = momentum_rate.
+
+    first, second, beta1, beta2, epsilon and step as in `adam_step`, weight_decay as in `sgd_step`; the optimizer works
+    the two rates out. Source: Dozat 2016.
+    """
+    expect(step >= 1, "nadam_step", "step", step, "at least 1")
+    gradients = _decayed(parameters, gradients, weight_decay)
+    _move_moments(first, second, gradients, beta1, beta2)
+    root = np.sqrt(second / (1 - beta2**step)) + epsilon
+    parameters -= (gradient_rate * gradients + momentum_rate * first) / root
+
+
+@checked(parameters="out P", gradients="P", first="out P")
+def lion_step(
+    parameters: Floats,
+    gradients: Floats,
+    first: Floats,
+    learning_rate: float,
+    beta1: float,
+    beta2: float,
+    weight_decay: float,
+) -> None:
+    """c = β1·m + (1-β1)·g; w ← w - η·sign(c) - η·λ·w; m ← β2·m + (1-β2)·g.
+
+    m = first starts at 0; β1 = beta1, β2 = beta2, η = learning_rate, λ = weight_decay, w and g as in `sgd_step`.
+    Source: Chen et al. 2023.
+    """
+    sign = np.sign(beta1 * first + (1 - beta1) * gradients)
+    first *= beta2
+    first += (1 - beta2) * gradients
+    parameters -= learning_rate * sign + learning_rate * weight_decay * parameters
 
 
 @checked(average="out P", parameters="P")

@@ -1,0 +1,161 @@
+"""Adam and its kin: optimizers that follow averages of the gradient and of its square."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .. import kernels
+from .base import Array, Optimizer, Rate, expect_positive, expect_share
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from .base import Options
+
+
+class Adam(Optimizer):
+    """m ← β1·m + (1-β1)·g; v ← β2·v + (1-β2)·g²; w ← w - η·m̂/(√v̂ + ε), m̂ = m/(1-β1^t), v̂ = v/(1-β2^t).
+
+    learning_rate η: default 0.001; beta1: 0.9; beta2: 0.999; epsilon ε: 1e-8. bias_correction False leaves out the
+    divisions of m̂ and v̂: the first steps are then several times too long (default True).
+    options: those of every `Optimizer`. Source: Kingma & Ba 2015.
+    """
+
+    slots = ("first", "second")
+    first: Array
+    second: Array
+    decoupled = False
+
+    def __init__(
+        self,
+        learning_rate: Rate = 0.001,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+        *,
+        bias_correction: bool = True,
+        **options: Unpack[Options],
+    ) -> None:
+        super().__init__(learning_rate, **options)
+        kind = type(self).__name__
+        expect_share(kind, beta1=beta1, beta2=beta2)
+        expect_positive(kind, epsilon=epsilon)
+        if not isinstance(bias_correction, bool):
+            raise TypeError(f"{kind}: bias_correction is {bias_correction!r}, expected True or False")
+        self.beta1 = beta1
+        self.beta2 = beta2
+        self.epsilon = epsilon
+        self.bias_correction = bias_correction
+
+    def update(self, parameters: Array, gradients: Array) -> None:
+        kernels.adam_step(
+            parameters, gradients, self.first, self.second,
+            self.effective_learning_rate, self.beta1, self.beta2, self.epsilon, self.steps,
+            self.effective_weight_decay, self.decoupled, self.bias_correction,
+        )  # fmt: skip
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay: w ← w - η·m̂/(√v̂ + ε) - η·λ·w; the decay does not go through m and v.
+
+    weight_decay λ: default 0.01; the others as for `Adam`. Source: Loshchilov & Hutter 2019.
+    """
+
+    decoupled = True
+
+    def __init__(
+        self,
+        learning_rate: Rate = 0.001,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+        **options: Unpack[Options],
+    ) -> None:
+        options.setdefault("weight_decay", 0.01)
+        super().__init__(learning_rate, beta1, beta2, epsilon, **options)
+
+
+class NAdam(Optimizer):
+    """Adam whose momentum looks ahead, as Nesterov's does, and grows over the steps:
+
+    μ_t = β1·(1 - ½·0.96^(t·ψ)); m, v as in Adam; with Π_t the product of μ_1..μ_t,
+    w ← w - η·((1-μ_t)/(1-Π_t)·g + μ_{t+1}/(1-Π_{t+1})·m)/(√v̂ + ε).
+
+    learning_rate η: default 0.002; beta1: 0.9; beta2: 0.999; epsilon ε: 1e-8; momentum_decay ψ: 0.004, at least 0.
+    options: those of every `Optimizer`. Source: Dozat 2016; the settings are PyTorch's.
+    """
+
+    slots = ("first", "second")
+    first: Array
+    second: Array
+    _product: tuple[int, float] = (0, 1.0)  # t and Π_t
+
+    def __init__(
+        self,
+        learning_rate: Rate = 0.002,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+        momentum_decay: float = 0.004,
+        **options: Unpack[Options],
+    ) -> None:
+        super().__init__(learning_rate, **options)
+        expect_share("NAdam", beta1=beta1, beta2=beta2)
+        expect_positive("NAdam", epsilon=epsilon)
+        if not momentum_decay >= 0:
+            raise ValueError(f"NAdam: momentum_decay is {momentum_decay}, expected a number of at least 0")
+        self.beta1 = beta1
+        self.beta2 = beta2
+        self.epsilon = epsilon
+        self.momentum_decay = momentum_decay
+
+    def _momentum(self, step: int) -> float:
+        return float(self.beta1 * (1 - 0.5 * 0.96 ** (step * self.momentum_decay)))
+
+    def _momenta(self) -> float:
+        """The product of the momenta of all steps so far; it follows from `steps`, so it is no state of its own."""
+        step, product = self._product if self._product[0] <= self.steps else (0, 1.0)
+        while step < self.steps:
+            step += 1
+            product *= self._momentum(step)
+        self._product = step, product
+        return product
+
+    def update(self, parameters: Array, gradients: Array) -> None:
+        rate, product = self.effective_learning_rate, self._momenta()
+        now, later = self._momentum(self.steps), self._momentum(self.steps + 1)
+        kernels.nadam_step(
+            parameters, gradients, self.first, self.second,
+            rate * (1 - now) / (1 - product), rate * later / (1 - product * later),
+            self.beta1, self.beta2, self.epsilon, self.steps, self.effective_weight_decay,
+        )  # fmt: skip
+
+
+class Lion(Optimizer):
+    """c = β1·m + (1-β1)·g; w ← w - η·(sign c + λ·w); m ← β2·m + (1-β2)·g: every step is ±η, the momentum its sign.
+
+    learning_rate η: default 0.0001, some 3 to 10 times less than Adam's; beta1: 0.9; beta2: 0.99.
+    weight_decay λ: decoupled, default 0; 3 to 10 times AdamW's makes up for the rate. The other options: those
+    of every `Optimizer`. Source: Chen et al. 2023.
+    """
+
+    slots = ("first",)
+    first: Array
+
+    def __init__(
+        self,
+        learning_rate: Rate = 0.0001,
+        beta1: float = 0.9,
+        beta2: float = 0.99,
+        **options: Unpack[Options],
+    ) -> None:
+        super().__init__(learning_rate, **options)
+        expect_share("Lion", beta1=beta1, beta2=beta2)
+        self.beta1 = beta1
+        self.beta2 = beta2
+
+    def update(self, parameters: Array, gradients: Array) -> None:
+        kernels.lion_step(
+            parameters, gradients, self.first,
+            self.effective_learning_rate, self.beta1, self.beta2, self.effective_weight_decay,
+        )  # fmt: skip
