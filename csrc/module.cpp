@@ -27,6 +27,13 @@ PYBIND11_MODULE(_native, module) {
     bind_loss(kernels);
     bind_noise(kernels);
     bind_optimizer(kernels);
+    bind_activation(module);
+    bind_affine(module);
+    bind_batchnorm(module);
+    bind_clip(module);
+    bind_data(module);
+    bind_loss(module);
+    bind_optimizer(module);
 
     module.def("get_num_threads", max_threads);
     module.def("set_num_threads", set_max_threads, "count"_a);

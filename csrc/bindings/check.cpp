@@ -30,6 +30,12 @@ void Checker::value_error(const std::string& sentence) const {
     throw py::value_error(std::string(kernel_) + ": " + sentence);
 }
 
+void Checker::positive(const char* name, double value) const {
+    if (!(value > 0))
+        value_error(std::string(name) + " is " + py::str(py::float_(value)).cast<std::string>() +
+                    ", expected a positive number");
+}
+
 void Checker::check_dtype(const char* name, PyObject* value, Kind kind) {
     const auto* descriptor = py::detail::array_descriptor_proxy(array_proxy(value)->descr);
     const bool native = descriptor->byteorder == '=' || descriptor->byteorder == '|';

@@ -78,6 +78,7 @@ public:
     Size elements() const { return elements_; }
     bool is_double() const { return double_; }
 
+    void positive(const char* name, double value) const;
     [[noreturn]] void value_error(const std::string& sentence) const;
     void not_negative(const char* name, double value) const;
     Activation activation(std::string_view name, double alpha) const;
@@ -136,6 +137,13 @@ void bind_hierarchical(Kernels& module);
 void bind_loss(Kernels& module);
 void bind_noise(Kernels& module);
 void bind_optimizer(Kernels& module);
+void bind_activation(py::module_& module);
+void bind_affine(py::module_& module);
+void bind_batchnorm(py::module_& module);
+void bind_clip(py::module_& module);
+void bind_data(py::module_& module);
+void bind_loss(py::module_& module);
+void bind_optimizer(py::module_& module);
 
 }  // namespace pynn
 

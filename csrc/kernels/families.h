@@ -11,6 +11,8 @@ void fill_affine(Table<T>& table);
 template <class T>
 void fill_batchnorm(Table<T>& table);
 template <class T>
+void fill_clip(Table<T>& table);
+template <class T>
 void fill_dropout(Table<T>& table);
 template <class T>
 void fill_gaussian(Table<T>& table);

@@ -113,6 +113,10 @@ struct Table {
                       Size size);
     void (*polyak_step)(T* average, const T* w, double decay, Size size);
 
+    double (*norm)(const T* vector, Size size);  // NaN or infinite where a number is
+    void (*scale)(T* vector, double factor, Size size);
+    void (*clip)(T* vector, double limit, Size size);
+
     // out(B,D) = x[indices] / divisor
     void (*gather_u8)(const std::uint8_t* x, const std::int64_t* indices, double divisor, T* out, Size b, Size d);
     void (*gather_f32)(const float* x, const std::int64_t* indices, double divisor, T* out, Size b, Size d);

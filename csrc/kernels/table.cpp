@@ -13,6 +13,7 @@ static Table<T> filled() {
     fill_activation(table);
     fill_affine(table);
     fill_batchnorm(table);
+    fill_clip(table);
     fill_dropout(table);
     fill_gaussian(table);
     fill_gather(table);

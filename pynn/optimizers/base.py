@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..describe import constructor_text, is_number
 from ..schedules import Schedule
+from .clipping import clip, expect_limit
 from .segments import Segment, runs
 
 Array = NDArray[Any]
@@ -36,6 +37,8 @@ class Options(TypedDict, total=False):
 
     weight_decay: float
     decay_biases: bool
+    clip_norm: float | None
+    clip_value: float | None
 
 
 EVERYTHING = Segment(0, 0)  # the settings where a model has no exceptions
@@ -54,6 +57,11 @@ class Optimizer:
     weight_decay: λ, at least 0; the weights are pulled towards 0. Coupled (all but AdamW and Lion), λ·w is added to the
     gradient, as of a penalty ½λ‖w‖² that the loss does not show; decoupled, η·λ·w is taken off the weight itself.
     Biases, gamma and beta do not decay unless decay_biases is True.
+
+    clip_value: every gradient is clamped to -clip_value..clip_value; clip_norm: then all of them are scaled so that
+    their norm, over the whole model, is at most clip_norm. Both act in place, before the step and without weight decay;
+    None (default) leaves it out. With clip_norm, a norm that is NaN or infinite is a FloatingPointError, and the step
+    changes nothing.
     """
 
     slots: tuple[str, ...] = ()
@@ -68,6 +76,8 @@ class Optimizer:
 
     weight_decay: float = 0.0
     decay_biases: bool = False
+    clip_norm: float | None = None
+    clip_value: float | None = None
 
     def __init__(
         self,
@@ -75,15 +85,21 @@ class Optimizer:
         *,
         weight_decay: float = 0.0,
         decay_biases: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
     ) -> None:
         kind = type(self).__name__
         if not (is_number(weight_decay) and weight_decay >= 0):
             raise ValueError(f"{kind}: weight_decay is {weight_decay!r}, expected a finite number of at least 0")
         if not isinstance(decay_biases, bool):
             raise TypeError(f"{kind}: decay_biases is {decay_biases!r}, expected True or False")
+        expect_limit(kind, "clip_norm", clip_norm)
+        expect_limit(kind, "clip_value", clip_value)
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.decay_biases = decay_biases
+        self.clip_norm = clip_norm
+        self.clip_value = clip_value
 
     @property
     def learning_rate(self) -> float:
@@ -129,6 +145,8 @@ class Optimizer:
         parameters, gradients = model.parameters, model.gradients
         self.claim(parameters)
         found = self._runs_of(model)
+        if self.clip_norm is not None or self.clip_value is not None:
+            clip(gradients, found, self.clip_value, self.clip_norm)
         self.steps += 1
         try:
             for self._run in found:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from .activation import activation_backward, activation_forward
 from .affine import affine_backward, affine_forward
 from .batchnorm import batchnorm_backward, batchnorm_forward, batchnorm_inference, batchnorm_inference_backward
+from .clip import clip, norm, scale
 from .data import gather
 from .dropout import dropout, spatial_dropout
 from .hierarchical import (
@@ -44,6 +45,7 @@ __all__ = [
     "batchnorm_forward",
     "batchnorm_inference",
     "batchnorm_inference_backward",
+    "clip",
     "dropout",
     "gather",
     "gaussian_noise",
@@ -55,9 +57,11 @@ __all__ = [
     "momentum_step",
     "nadam_step",
     "nesterov_step",
+    "norm",
     "penalty",
     "polyak_step",
     "rmsprop_step",
+    "scale",
     "sgd_step",
     "softmax",
     "softmax_cross_entropy",

@@ -1,0 +1,29 @@
+"""What gradient clipping needs: the norm of a vector, a vector scaled, a vector clipped."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..checks import Floats, checked, expect
+
+
+@checked(vector="P")
+def norm(vector: Floats) -> float:
+    """Return √Σx², by way of the largest |x|, so that no square overflows; NaN or infinite where a number is."""
+    largest = float(np.abs(vector).max(initial=0))
+    if not 0 < largest < np.inf:
+        return largest
+    return largest * float(np.sqrt(np.square(vector.astype(np.float64) / largest).sum()))
+
+
+@checked(vector="out P")
+def scale(vector: Floats, factor: float) -> None:
+    """x ← factor·x."""
+    vector *= factor
+
+
+@checked(vector="out P")
+def clip(vector: Floats, limit: float) -> None:
+    """x ← min(max(x, -limit), limit); NaN stays NaN."""
+    expect(limit > 0, "clip", "limit", limit, "a positive number")
+    np.clip(vector, -limit, limit, out=vector)

@@ -1,0 +1,41 @@
+"""Gradient clipping, over the stretches of the flat vector that are trained. Source: Pascanu et al. 2013."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from .. import kernels
+from ..describe import is_number
+from .segments import Segment
+
+
+def expect_limit(kind: str, name: str, value: object) -> None:
+    """ValueError unless it is None or a finite positive number."""
+    if not (value is None or (is_number(value) and value > 0)):  # type: ignore[operator]
+        raise ValueError(f"{kind}: {name} is {value!r}, expected a finite positive number, or None for no clipping")
+
+
+def clip(gradients: NDArray[Any], runs: Sequence[Segment], value: float | None, norm: float | None) -> None:
+    """Clamp every gradient to -value..value, then scale all of them so that their norm is at most `norm`.
+
+    Raises FloatingPointError where the norm is asked for and is NaN or infinite.
+    """
+    parts = [gradients[run.start : run.stop] for run in runs]
+    if value is not None:
+        for part in parts:
+            kernels.clip(part, value)
+    if norm is None:
+        return
+    found = math.hypot(*(kernels.norm(part) for part in parts))
+    if not math.isfinite(found):
+        raise FloatingPointError(
+            f"the norm of the gradients is {found}; the parameters are those before this step. "
+            "Lower the learning rate or scale the inputs"
+        )
+    if found > norm:
+        for part in parts:
+            kernels.scale(part, norm / found)
