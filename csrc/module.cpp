@@ -33,6 +33,7 @@ PYBIND11_MODULE(_native, module) {
     bind_clip(module);
     bind_data(module);
     bind_loss(module);
+    bind_max_norm(module);
     bind_optimizer(module);
 
     module.def("get_num_threads", max_threads);

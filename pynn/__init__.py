@@ -30,7 +30,7 @@ from .layers import (
     Transitions,
 )
 from .losses import Decoder, Loss, SoftmaxCrossEntropy, StructuredHinge, ViterbiChain
-from .optimizers import SGD, AdaGrad, Adam, AdamW, Lion, Momentum, NAdam, Nesterov, Optimizer, RMSProp, Segment
+from .optimizers import SGD, AdaGrad, Adam, AdamW, Lion, Momentum, NAdam, Nesterov, Optimizer, RMSProp
 from .preprocessing import PCA, MeanSubtraction, MinMaxScaling, Pipeline, Standardization, Transformer, Whitening
 from .regularizers import L1, L2, ElasticNet
 from .schedules import (
@@ -48,8 +48,10 @@ from .schedules import (
 from .sequential import Sequential
 
 # isort: split
+from . import constraints
 from .batch_init import data_dependent, lsuv
 from .checkpoint import load
+from .constraints import MaxNorm
 from .monte_carlo import monte_carlo
 from .second_order import minimize
 
@@ -88,6 +90,7 @@ __all__ = [
     "Linear",
     "Lion",
     "Loss",
+    "MaxNorm",
     "MeanSubtraction",
     "MinMaxScaling",
     "Momentum",
@@ -103,7 +106,6 @@ __all__ = [
     "ReLU",
     "ReduceOnPlateau",
     "Schedule",
-    "Segment",
     "Sequential",
     "Sigmoid",
     "SoftmaxCrossEntropy",
@@ -121,6 +123,7 @@ __all__ = [
     "Whitening",
     "Zeros",
     "batches",
+    "constraints",
     "data_dependent",
     "datasets",
     "get_num_threads",

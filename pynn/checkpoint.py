@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import describe, hierarchical, initializers, layers, losses, preprocessing, regularizers
+from . import constraints, describe, hierarchical, initializers, layers, losses, preprocessing, regularizers
+from .constraints import Constraint
 from .initializers import Initializer
 from .layers.base import Layer
 from .losses import Decoder, Loss
@@ -25,7 +26,7 @@ from .sequential import Sequential
 
 FORMAT = 1
 PREFIX = "preprocessing."  # of the names of its tensors
-BASES = (Layer, Initializer, Loss, Decoder, Penalty, Transformer)  # what a description may hold
+BASES = (Layer, Initializer, Loss, Decoder, Penalty, Constraint, Transformer)  # what a description may hold
 
 
 def _kinds(*modules: ModuleType) -> dict[str, type]:
@@ -35,7 +36,7 @@ def _kinds(*modules: ModuleType) -> dict[str, type]:
 
 
 KINDS = {
-    **_kinds(layers, initializers, losses, hierarchical, regularizers, preprocessing),
+    **_kinds(layers, initializers, losses, hierarchical, regularizers, constraints, preprocessing),
     "Sequential": Sequential,
 }
 

@@ -27,13 +27,14 @@ class FlatChain(Chain):
     _parameters: Array | None = None
     _gradients: Array | None = None
     _places: tuple[tuple[Layer, Parameter, int], ...] = ()  # every parameter's start in the flat vector
+    _constrained: tuple[tuple[Layer, Parameter, int], ...] = ()
     _segments: tuple[Segment, ...] = ()
     _settled: int = -1  # the count of changed training settings that the segments are of
 
     def _reset(self) -> None:
         super()._reset()
         self._parameters = self._gradients = None
-        self._places = self._segments = ()
+        self._places = self._constrained = self._segments = ()
         self._settled = -1
 
     def _name_layers(self) -> None:
@@ -69,6 +70,7 @@ class FlatChain(Chain):
         self._parameters.fill(0)
         self._gradients.fill(0)
         self._places = tuple(places)
+        self._constrained = tuple(place for place in places if place[1].constraint is not None)
         self._bind()
         for number, (layer, parameter, _) in enumerate(places):
             values = parameter.initializer.draw(parameter.shape, data.generator(self.seed, number, data.WEIGHTS))
@@ -105,6 +107,12 @@ class FlatChain(Chain):
             if segment.frozen:  # a gradient of before would stay for good
                 self.gradients[segment.start : segment.stop] = 0
         self._settled = self.context.changes
+
+    def constrain(self) -> None:
+        """Make every weight that is trained keep to its constraint."""
+        for layer, parameter, _ in self._constrained:
+            if parameter.constraint is not None and parameter.value is not None and not layer.freezes(parameter.name):
+                parameter.constraint.apply(parameter.value)
 
     def adopt(self) -> None:
         """Take over arrays that somebody put in the place of a layer's views (`layer.weight = ...`)."""

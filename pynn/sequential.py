@@ -130,7 +130,9 @@ class Sequential(FlatChain):
         return brought if isinstance(brought, Loss) else None
 
     def advance(self) -> None:
-        """Count one optimizer step: the next one draws other masks."""
+        """After a step: constraints are applied, and the step counts: the next one draws other masks."""
+        if self._constrained:
+            self.constrain()
         self.context.step += 1
 
     # One step -------------------------------------------------------------------------------------

@@ -379,6 +379,7 @@ def test_numpy_scalars_are_taken(table: Any) -> None:
         ("penalty", {"l1": -0.5}, r"l1 is -0.5, expected at least 0 and finite"),
         ("penalty", {"l2": float("inf")}, r"l2 is inf, expected at least 0 and finite"),
         ("nadam_step", {"step": 0}, r"step is 0, expected at least 1"),
+        ("max_norm", {"limit": -1.0}, r"limit is -1.0, expected a positive number"),
         ("clip", {"limit": 0.0}, r"limit is 0.0, expected a positive number"),
         ("clip", {"limit": float("nan")}, r"limit is nan, expected a positive number"),
         ("affine_forward", {"activation": "swish"}, r"activation is 'swish', expected one of identity, sigmoid"),

@@ -23,6 +23,8 @@ void fill_hierarchical(Table<T>& table);
 template <class T>
 void fill_loss(Table<T>& table);
 template <class T>
+void fill_max_norm(Table<T>& table);
+template <class T>
 void fill_optimizer(Table<T>& table);
 
 }  // namespace pynn::PYNN_LEVEL

@@ -116,6 +116,7 @@ struct Table {
     double (*norm)(const T* vector, Size size);  // NaN or infinite where a number is
     void (*scale)(T* vector, double factor, Size size);
     void (*clip)(T* vector, double limit, Size size);
+    void (*max_norm)(T* weight, double limit, Size d, Size m);  // over the columns of weight(D,M)
 
     // out(B,D) = x[indices] / divisor
     void (*gather_u8)(const std::uint8_t* x, const std::int64_t* indices, double divisor, T* out, Size b, Size d);

@@ -19,6 +19,7 @@ static Table<T> filled() {
     fill_gather(table);
     fill_hierarchical(table);
     fill_loss(table);
+    fill_max_norm(table);
     fill_optimizer(table);
     return table;
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import initializers, kernels
+from ..constraints import Constraint
 from ..describe import expect_instance
 from ..initializers import Initializer
 from ..regularizers import Penalty
@@ -18,8 +19,8 @@ class Affine(Layer):
     units: number of outputs, at least 1. use_bias: whether there is a bias (default True).
     initializer: of the weight, an object or a name (`help(pynn.initializers)` lists them); by default what suits the
     activation that follows (He before the ReLU family, Glorot before sigmoid and tanh, LeCun where none follows).
-    bias_initializer: zeros.
-    penalty: L1, L2 or ElasticNet, in place of the model's; L2(0) for none; by default the model's.
+    bias_initializer: zeros. penalty: L1, L2 or ElasticNet, in place of the model's; L2(0) for none; by default the
+    model's. constraint: of the weight, applied after each step, like MaxNorm(3) (default None).
     An activation right after it runs inside its kernel.
     Raises ValueError when it is built on inputs that are not vectors.
     """
@@ -37,6 +38,7 @@ class Affine(Layer):
         initializer: str | Initializer | None = None,
         bias_initializer: str | Initializer = "zeros",
         penalty: Penalty | None = None,
+        constraint: Constraint | None = None,
     ) -> None:
         if isinstance(units, bool) or not isinstance(units, (int, np.integer)) or units < 1:
             raise ValueError(f"{self.kind}: units is {units!r}, expected an integer of at least 1")
@@ -48,7 +50,10 @@ class Affine(Layer):
         self.use_bias = use_bias
         self.initializer = initializer
         self.bias_initializer = bias_initializer
+        if constraint is not None:
+            expect_instance(constraint, Constraint, f"{self.kind}: constraint")
         self.penalty = penalty
+        self.constraint = constraint
         self._activation = IDENTITY
 
     def build(self, input_shape: Shape) -> Shape:
@@ -58,8 +63,9 @@ class Affine(Layer):
         follows = self.followed_by
         default = follows.initializer if follows else "lecun"
         self.add_parameter(
-            "weight", (input_shape[0], self.units), initializers.initializer(self.initializer or default)
-        )
+            "weight", (input_shape[0], self.units), initializers.initializer(self.initializer or default),
+            constraint=self.constraint,
+        )  # fmt: skip
         if self.use_bias:
             bias = initializers.initializer(self.bias_initializer)
             self.add_parameter("bias", (self.units,), bias, penalized=False)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..constraints import Constraint
 from ..describe import is_number
 from ..initializers import Initializer, Zeros
 
@@ -45,6 +46,7 @@ class Parameter:
     shape: Shape
     initializer: Initializer
     penalized: bool
+    constraint: Constraint | None = None
     value: Array | None = None  # its blocks of the flat vectors, once the model is built
     gradient: Array | None = None
 
@@ -134,17 +136,23 @@ class Layer:
     # What a layer calls ---------------------------------------------------------------------------
 
     def add_parameter(
-        self, name: str, shape: Shape, initializer: Initializer | None = None, *, penalized: bool = True
+        self,
+        name: str,
+        shape: Shape,
+        initializer: Initializer | None = None,
+        *,
+        penalized: bool = True,
+        constraint: Constraint | None = None,
     ) -> None:
         """Declare trainable numbers: `self.NAME` and their gradient `self.dNAME` are there once the model is built.
 
         initializer: zeros by default. penalized: whether L1 and L2 penalties and weight decay count them (biases they
-        do not).
+        do not). constraint: applied to them after each step.
         """
         if self.context.limit is not None and math.prod(shape) > self.context.limit:
             raise ValueError(f"{name} would have the shape {tuple(shape)}, more numbers than the file holds")
         self._expect_free(name, f"d{name}")
-        self.declared.append(Parameter(name, tuple(shape), initializer or Zeros(), penalized))
+        self.declared.append(Parameter(name, tuple(shape), initializer or Zeros(), penalized, constraint))
 
     def add_state(self, name: str, value: ArrayLike) -> None:
         """Add an array `self.NAME` that is saved with the model but not trained."""

@@ -20,6 +20,7 @@ from .hierarchical import (
     hierarchical_softmax_probabilities,
 )
 from .loss import softmax, softmax_cross_entropy
+from .max_norm import max_norm
 from .noise import gaussian_noise
 from .optimizer import (
     adagrad_step,
@@ -54,6 +55,7 @@ __all__ = [
     "hierarchical_softmax_predict",
     "hierarchical_softmax_probabilities",
     "lion_step",
+    "max_norm",
     "momentum_step",
     "nadam_step",
     "nesterov_step",

@@ -1,0 +1,17 @@
+"""The max-norm constraint."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..checks import Floats, checked, expect
+
+
+@checked(weight="out D M")
+def max_norm(weight: Floats, limit: float) -> None:
+    """Each column of weight (D, M) whose norm is over the limit is scaled to it; one with NaN or infinity is left."""
+    expect(limit > 0, "max_norm", "limit", limit, "a positive number")
+    largest = np.abs(weight).max(axis=0, initial=0).astype(np.float64)
+    sizes = np.where(largest > 0, largest, 1)  # no square overflows
+    norms = sizes * np.sqrt(np.square(weight / sizes).sum(axis=0))
+    weight /= np.where(np.isfinite(norms) & (norms > limit), norms / limit, 1)
