@@ -18,7 +18,7 @@ class Adam(Optimizer):
 
     learning_rate η: default 0.001; beta1: 0.9; beta2: 0.999; epsilon ε: 1e-8. bias_correction False leaves out the
     divisions of m̂ and v̂: the first steps are then several times too long (default True).
-    options: those of every `Optimizer`. Source: Kingma & Ba 2015.
+    options: weight_decay, decay_biases, clip_norm, clip_value, as of every `Optimizer`. Source: Kingma & Ba 2015.
     """
 
     slots = ("first", "second")
@@ -82,7 +82,8 @@ class NAdam(Optimizer):
     w ← w - η·((1-μ_t)/(1-Π_t)·g + μ_{t+1}/(1-Π_{t+1})·m)/(√v̂ + ε).
 
     learning_rate η: default 0.002; beta1: 0.9; beta2: 0.999; epsilon ε: 1e-8; momentum_decay ψ: 0.004, at least 0.
-    options: those of every `Optimizer`. Source: Dozat 2016; the settings are PyTorch's.
+    options: weight_decay, decay_biases, clip_norm, clip_value, as of every `Optimizer`.
+    Source: Dozat 2016; the settings are PyTorch's.
     """
 
     slots = ("first", "second")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class AdaGrad(Optimizer):
     """h ← h + g²; w ← w - η·g/(√h + ε). learning_rate η: default 0.01; epsilon ε: 1e-7. Source: Duchi et al. 2011.
 
-    options: those of every `Optimizer`.
+    options: weight_decay, decay_biases, clip_norm, clip_value, as of every `Optimizer`.
     """
 
     slots = ("squares",)
@@ -43,7 +43,7 @@ class RMSProp(Optimizer):
     """h ← decay·h + (1 - decay)·g²; w ← w - η·g/(√h + ε).
 
     learning_rate η: default 0.001; decay: default 0.9; epsilon ε: 1e-7. Source: Hinton, Coursera lecture 6e, 2012.
-    options: those of every `Optimizer`.
+    options: weight_decay, decay_biases, clip_norm, clip_value, as of every `Optimizer`.
     """
 
     slots = ("squares",)

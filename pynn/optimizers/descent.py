@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 class SGD(Optimizer):
-    """w ← w - η·g. learning_rate η: default 0.01. options: those of every `Optimizer`."""
+    """w ← w - η·g. learning_rate η: default 0.01.
+
+    options: weight_decay, decay_biases, clip_norm, clip_value, as of every `Optimizer`.
+    """
 
     def __init__(self, learning_rate: Rate = 0.01, **options: Unpack[Options]) -> None:
         super().__init__(learning_rate, **options)
@@ -26,7 +29,7 @@ class SGD(Optimizer):
 class Momentum(Optimizer):
     """v ← ρ·v - η·g; w ← w + v. learning_rate η: default 0.01; momentum ρ: default 0.9. Source: Polyak 1964.
 
-    options: those of every `Optimizer`.
+    options: weight_decay, decay_biases, clip_norm, clip_value, as of every `Optimizer`.
     """
 
     slots = ("velocity",)
