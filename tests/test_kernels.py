@@ -23,7 +23,7 @@ BACKENDS = {"numpy": reference} | ({"native": native} if native else {})
 DTYPES = (np.float32, np.float64)
 MARGIN = 64  # elements around each output that a kernel must leave alone
 GUARD = 12345.0
-LABEL_LOSSES = ("softmax_cross_entropy",)
+LABEL_LOSSES = ("softmax_cross_entropy", "focal", "hinge")
 
 backend = pytest.mark.parametrize("table", BACKENDS.values(), ids=BACKENDS.keys())
 dtype = pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
@@ -394,6 +394,11 @@ def test_numpy_scalars_are_taken(table: Any) -> None:
         ("softmax_cross_entropy", {"smoothing": 1.0}, r"smoothing is 1.0, expected 0 <= smoothing < 1"),
         ("softmax_cross_entropy", {"smoothing": float("nan")}, r"smoothing is nan, expected"),
         ("softmax_cross_entropy", {"weights": np.ones(2)}, r"weights has shape \(2,\), expected \(N=3,\)"),
+        ("focal", {"gamma": -0.5}, r"gamma is -0.5, expected 0 <= gamma < inf"),
+        ("focal", {"gamma": float("inf")}, r"gamma is inf, expected"),
+        ("focal", {"labels": np.array([0, 1, 2])}, r"labels\[2\] is 2, expected 0\.\.1 \(2 classes\)"),
+        ("hinge", {"margin": 0.0}, r"margin is 0.0, expected 0 < margin < inf"),
+        ("hinge", {"labels": np.array([0, -1, 1])}, r"labels\[1\] is -1, expected 0\.\.1"),
         ("gather", {"indices": np.full(25, 10)}, r"indices\[0\] is 10, expected 0\.\.9 \(10 rows\)"),
         ("gather", {"indices": np.full(25, -1)}, r"indices\[0\] is -1, expected 0\.\.9"),
     ],
@@ -430,7 +435,7 @@ def test_softmax_cross_entropy_is_finite_for_extreme_logits_and_ignores_shifts(t
 
 
 def measured(table: Any, kernel: str, scores: np.ndarray, labels: np.ndarray, weights: Any, gradient: Any) -> Any:
-    setting = {"softmax_cross_entropy": (0.0,)}[kernel]
+    setting = {"softmax_cross_entropy": (0.0,), "focal": (2.0,), "hinge": (1.0, False)}[kernel]
     return getattr(table, kernel)(scores, labels, weights, *setting, gradient)
 
 

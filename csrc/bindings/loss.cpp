@@ -1,4 +1,5 @@
 // Softmax and losses.
+#include <cmath>
 #include <utility>
 
 #include "check.h"
@@ -59,6 +60,30 @@ ValueAndHits softmax_cross_entropy(const Array& logits, const Array& labels, con
     });
 }
 
+ValueAndHits focal(const Array& logits, const Array& labels, const OptionalArray& weights, double gamma,
+                   const Array& dlogits) {
+    Checker check("focal");
+    const auto label = checked_labels(check, "logits", logits, labels, weights, "dlogits", dlogits);
+    expect_loss_setting(gamma >= 0 && gamma < HUGE_VAL, check, "gamma", gamma, "0 <= gamma < inf");
+    return value_and_hits(check, [&](auto zero) {
+        using T = decltype(zero);
+        return table<T>().focal(data<T>(logits), label.data(), data<T>(weights), gamma, data<T>(dlogits), check.size(N),
+                                check.size(C));
+    });
+}
+
+ValueAndHits hinge(const Array& scores, const Array& labels, const OptionalArray& weights, double margin, bool squared,
+                   const Array& dscores) {
+    Checker check("hinge");
+    const auto label = checked_labels(check, "scores", scores, labels, weights, "dscores", dscores);
+    expect_loss_setting(margin > 0 && margin < HUGE_VAL, check, "margin", margin, "0 < margin < inf");
+    return value_and_hits(check, [&](auto zero) {
+        using T = decltype(zero);
+        return table<T>().hinge(data<T>(scores), label.data(), data<T>(weights), margin, squared, data<T>(dscores),
+                                check.size(N), check.size(C));
+    });
+}
+
 }  // namespace
 
 void bind_loss(Kernels& module) {
@@ -66,6 +91,8 @@ void bind_loss(Kernels& module) {
     module.def("softmax", softmax, "x"_a, "out"_a);
     module.def("softmax_cross_entropy", softmax_cross_entropy, "logits"_a, "labels"_a, "weights"_a, "smoothing"_a,
                "dlogits"_a);
+    module.def("focal", focal, "logits"_a, "labels"_a, "weights"_a, "gamma"_a, "dlogits"_a);
+    module.def("hinge", hinge, "scores"_a, "labels"_a, "weights"_a, "margin"_a, "squared"_a, "dscores"_a);
 }
 
 }  // namespace pynn

@@ -84,6 +84,10 @@ struct Table {
     // losses and their gradients; weights(N) may be null
     Loss (*softmax_cross_entropy)(const T* logits, const std::int64_t* labels, const T* weights, double smoothing,
                                   T* dlogits, Size n, Size c);
+    Loss (*focal)(const T* logits, const std::int64_t* labels, const T* weights, double gamma, T* dlogits, Size n,
+                  Size c);
+    Loss (*hinge)(const T* scores, const std::int64_t* labels, const T* weights, double margin, bool squared,
+                  T* dscores, Size n, Size c);
 
     // a tree of m nodes and m + 1 classes; slopes(N,B): of each step, 0 behind the last; bias, dbias, weights may be
     // null

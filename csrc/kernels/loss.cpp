@@ -183,12 +183,31 @@ Loss softmax_cross_entropy(const T* logits, const std::int64_t* labels, const T*
     });
 }
 
+// The gradient of (1 - p)^gamma -log p is that of -log p times (1 - p)^gamma + gamma p (1 - p)^(gamma - 1) -log p.
+template <class T>
+Loss focal(const T* logits, const std::int64_t* labels, const T* weights, double gamma, T* dlogits, Size n, Size c) {
+    const T share = static_cast<T>(1.0 / static_cast<double>(n));
+    return mean_loss(logits, dlogits, n, c, [&](Size row, T log_sum, T top) {
+        const Size label = static_cast<Size>(labels[row]);
+        const T below = top - logits[row * c + label];
+        const double weight = weights ? static_cast<double>(weights[row]) : 1.0;
+        const double loss = static_cast<double>(log_sum) + static_cast<double>(below);
+        const double rest = -__builtin_expm1(-loss);  // 1 - p, also where p is nearly 1
+        const double power = weight * __builtin_pow(rest, gamma), ratio = rest == 0 ? 1.0 : loss / rest;
+        const T factor = static_cast<T>(power * (1 + gamma * (1 - rest) * ratio));
+        shift_and_scale(dlogits + row * c, T(0), factor, c);
+        dlogits[row * c + label] -= share * factor;
+        return Loss{power * loss, hits(logits + row * c, label, c, below, weight)};
+    });
+}
+
 }  // namespace
 
 template <class T>
 void fill_loss(Table<T>& table) {
     table.softmax = softmax<T>;
     table.softmax_cross_entropy = softmax_cross_entropy<T>;
+    table.focal = focal<T>;
 }
 template void fill_loss(Table<float>&);
 template void fill_loss(Table<double>&);

@@ -18,6 +18,7 @@ static Table<T> filled() {
     fill_gaussian(table);
     fill_gather(table);
     fill_hierarchical(table);
+    fill_hinge(table);
     fill_loss(table);
     fill_max_norm(table);
     fill_optimizer(table);

@@ -22,6 +22,8 @@ from .hierarchical import (
 from .loss import softmax, softmax_cross_entropy
 from .max_norm import max_norm
 from .noise import gaussian_noise
+from .dropout import dropout
+from .loss import focal, hinge, softmax, softmax_cross_entropy
 from .optimizer import (
     adagrad_step,
     adam_step,
@@ -48,6 +50,7 @@ __all__ = [
     "batchnorm_inference_backward",
     "clip",
     "dropout",
+    "focal",
     "gather",
     "gaussian_noise",
     "hierarchical_softmax",
@@ -56,6 +59,7 @@ __all__ = [
     "hierarchical_softmax_probabilities",
     "lion_step",
     "max_norm",
+    "hinge",
     "momentum_step",
     "nadam_step",
     "nesterov_step",

@@ -7,6 +7,8 @@ their weights.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -80,3 +82,42 @@ def softmax_cross_entropy(
     dlogits[each, labels] -= dlogits.dtype.type(1 - smoothing)
     dlogits *= _shares(weights, logits)
     return _mean(losses, weights), _hits(logits, labels, weights)
+
+
+@checked(logits="N C", labels="int64 N", weights="optional N", dlogits="out N C")
+def focal(
+    logits: Floats, labels: NDArray[np.int64], weights: Floats | None, gamma: float, dlogits: Floats
+) -> tuple[float, float]:
+    """Mean of -(1 - p)^gamma log p with p = softmax(logits)[label]; its gradient goes to dlogits (N, C).
+
+    labels (N,): int64 in 0..C-1. N and C must be at least 1. gamma: 0 (cross-entropy) or more.
+    """
+    _expect_labels("focal", "logits", logits, labels)
+    expect(0 <= gamma < math.inf, "focal", "gamma", float(gamma), "0 <= gamma < inf")
+    each = np.arange(len(logits))
+    losses = -_log_softmax(logits, dlogits)[each, labels].astype(np.float64)
+    rest = -np.expm1(-losses)  # 1 - p, also where p is nearly 1
+    power = rest**gamma
+    factor = power * (1 + gamma * (1 - rest) * np.where(rest == 0, 1, losses / rest))
+    dlogits[each, labels] -= 1
+    dlogits *= _shares(weights, logits) * factor.astype(dlogits.dtype)[:, None]
+    return _mean(power * losses, weights), _hits(logits, labels, weights)
+
+
+@checked(scores="N C", labels="int64 N", weights="optional N", dscores="out N C")
+def hinge(
+    scores: Floats, labels: NDArray[np.int64], weights: Floats | None, margin: float, squared: bool, dscores: Floats
+) -> tuple[float, float]:
+    """Mean of Σ_{c≠label} max(0, scores_c - scores_label + margin), squared if asked for; gradient to dscores (N, C).
+
+    labels (N,): int64 in 0..C-1. N and C must be at least 1. margin: more than 0. At a kink the gradient is 0.
+    """
+    _expect_labels("hinge", "scores", scores, labels)
+    expect(0 < margin < math.inf, "hinge", "margin", float(margin), "0 < margin < inf")
+    each = np.arange(len(scores))
+    over = np.maximum(scores - scores[each, labels][:, None] + scores.dtype.type(margin), 0)
+    over[each, labels] = 0
+    dscores[...] = 2 * over if squared else over > 0
+    dscores[each, labels] = -dscores.sum(axis=1)
+    dscores *= _shares(weights, scores)
+    return _mean((over * over if squared else over).sum(axis=1), weights), _hits(scores, labels, weights)

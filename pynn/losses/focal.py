@@ -1,0 +1,25 @@
+"""Focal loss: softmax cross-entropy that attends to what is hard."""
+
+from __future__ import annotations
+
+from .. import kernels
+from ..describe import is_number
+from .base import Array
+from .softmax import SoftmaxLoss
+
+
+class Focal(SoftmaxLoss):
+    """Mean over N of -(1 - p)^gamma log p with p = softmax(f)_y, for logits f (N, C) and labels y (N,). Name "focal".
+
+    gamma: 0 (softmax cross-entropy) or more, default 2: samples that are already right count less, so that many easy
+        ones do not drown the few hard ones (Lin et al. 2017, "Focal loss for dense object detection").
+    Stable for any finite logits. Raises ValueError for a label outside 0..C-1.
+    """
+
+    def __init__(self, gamma: float = 2.0) -> None:
+        if not (is_number(gamma) and gamma >= 0):
+            raise ValueError(f"gamma is {gamma!r}, expected a number of at least 0")
+        self.gamma = gamma
+
+    def _measure(self, outputs: Array, labels: Array, weights: Array | None, gradient: Array) -> tuple[float, float]:
+        return kernels.focal(outputs, labels, weights, self.gamma, gradient)
