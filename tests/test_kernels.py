@@ -399,6 +399,8 @@ def test_numpy_scalars_are_taken(table: Any) -> None:
         ("focal", {"labels": np.array([0, 1, 2])}, r"labels\[2\] is 2, expected 0\.\.1 \(2 classes\)"),
         ("hinge", {"margin": 0.0}, r"margin is 0.0, expected 0 < margin < inf"),
         ("hinge", {"labels": np.array([0, -1, 1])}, r"labels\[1\] is -1, expected 0\.\.1"),
+        ("elementwise_loss", {"loss": "mse"}, r"loss is 'mse', expected one of l2, l1, huber, binary_cross_entropy, "),
+        ("elementwise_loss", {"loss": "huber", "delta": 0.0}, r"delta is 0.0, expected 0 < delta < inf"),
         ("gather", {"indices": np.full(25, 10)}, r"indices\[0\] is 10, expected 0\.\.9 \(10 rows\)"),
         ("gather", {"indices": np.full(25, -1)}, r"indices\[0\] is -1, expected 0\.\.9"),
     ],

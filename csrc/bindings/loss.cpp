@@ -84,6 +84,38 @@ ValueAndHits hinge(const Array& scores, const Array& labels, const OptionalArray
     });
 }
 
+ElementLoss element_loss(const Checker& check, std::string_view name) {
+    static constexpr std::string_view names[] = {"l2", "l1", "huber", "binary_cross_entropy", "binary_hinge"};
+    std::string all;
+    for (int i = 0; i < 5; ++i) {
+        if (name == names[i]) return static_cast<ElementLoss>(i);
+        all += (i ? ", " : "") + std::string(names[i]);
+    }
+    check.value_error("loss is '" + std::string(name) + "', expected one of " + all);
+}
+
+double elementwise_loss(const Array& outputs, const Array& targets, const OptionalArray& weights, std::string_view loss,
+                        double delta, const Array& doutputs) {
+    Checker check("elementwise_loss");
+    check.in("outputs", outputs, N, M);
+    check.in("targets", targets, N, M);
+    check.in_or_none("weights", weights, N);
+    check.out("doutputs", doutputs, N, M);
+    check.overlaps();
+    const Size n = check.size(N), m = check.size(M);
+    if (n < 1 || m < 1)
+        check.value_error("outputs has shape (" + std::to_string(n) + ", " + std::to_string(m) +
+                          "), expected at least one row and column");
+    const ElementLoss which = element_loss(check, loss);
+    expect_loss_setting(which != ElementLoss::huber || (delta > 0 && delta < HUGE_VAL), check, "delta", delta,
+                        "0 < delta < inf");
+    return compute(check, [&](auto zero) {
+        using T = decltype(zero);
+        return table<T>().elementwise_loss(data<T>(outputs), data<T>(targets), data<T>(weights), which, delta,
+                                           data<T>(doutputs), n, m);
+    });
+}
+
 }  // namespace
 
 void bind_loss(Kernels& module) {
@@ -93,6 +125,8 @@ void bind_loss(Kernels& module) {
                "dlogits"_a);
     module.def("focal", focal, "logits"_a, "labels"_a, "weights"_a, "gamma"_a, "dlogits"_a);
     module.def("hinge", hinge, "scores"_a, "labels"_a, "weights"_a, "margin"_a, "squared"_a, "dscores"_a);
+    module.def("elementwise_loss", elementwise_loss, "outputs"_a, "targets"_a, "weights"_a, "loss"_a, "delta"_a,
+               "doutputs"_a);
 }
 
 }  // namespace pynn

@@ -16,6 +16,7 @@ template <class T>
 void fill_dropout(Table<T>& table);
 template <class T>
 void fill_gaussian(Table<T>& table);
+void fill_elementwise_loss(Table<T>& table);
 template <class T>
 void fill_gather(Table<T>& table);
 template <class T>

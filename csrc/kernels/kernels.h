@@ -16,6 +16,8 @@ struct Activation {
     double alpha;  // slope of leaky_relu, alpha of elu
 };
 
+enum class ElementLoss { l2, l1, huber, binary_cross_entropy, binary_hinge };
+
 // What a loss returns: the mean over N, and the number of rows whose first largest score stands at their label; with
 // weights, the sum of theirs.
 struct Loss {
@@ -88,6 +90,8 @@ struct Table {
                   Size c);
     Loss (*hinge)(const T* scores, const std::int64_t* labels, const T* weights, double margin, bool squared,
                   T* dscores, Size n, Size c);
+    double (*elementwise_loss)(const T* outputs, const T* targets, const T* weights, ElementLoss loss, double delta,
+                               T* doutputs, Size n, Size m);
 
     // a tree of m nodes and m + 1 classes; slopes(N,B): of each step, 0 behind the last; bias, dbias, weights may be
     // null

@@ -16,6 +16,7 @@ static Table<T> filled() {
     fill_clip(table);
     fill_dropout(table);
     fill_gaussian(table);
+    fill_elementwise_loss(table);
     fill_gather(table);
     fill_hierarchical(table);
     fill_hinge(table);

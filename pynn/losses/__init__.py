@@ -3,20 +3,41 @@
 from __future__ import annotations
 
 from ..describe import resolve
+from .attributes import BinaryCrossEntropy, BinaryHinge
 from .base import Loss
 from .focal import Focal
 from .hinge import Hinge, SquaredHinge
+from .regression import AbsoluteError, Huber, SquaredError
 from .softmax import SoftmaxCrossEntropy
 from .structured import Decoder, StructuredHinge, ViterbiChain
 
 __all__ = ["LOSSES", "Decoder", "Loss", "SoftmaxCrossEntropy", "StructuredHinge", "ViterbiChain", "loss"]
 __all__ = ["LOSSES", "Focal", "Hinge", "Loss", "SoftmaxCrossEntropy", "SquaredHinge", "loss"]
+__all__ = [
+    "LOSSES",
+    "AbsoluteError",
+    "BinaryCrossEntropy",
+    "BinaryHinge",
+    "Focal",
+    "Hinge",
+    "Huber",
+    "Loss",
+    "SoftmaxCrossEntropy",
+    "SquaredError",
+    "SquaredHinge",
+    "loss",
+]
 
 LOSSES: dict[str, type[Loss]] = {
     "softmax_cross_entropy": SoftmaxCrossEntropy,
     "focal": Focal,
     "hinge": Hinge,
     "squared_hinge": SquaredHinge,
+    "binary_hinge": BinaryHinge,
+    "binary_cross_entropy": BinaryCrossEntropy,
+    "l2": SquaredError,
+    "l1": AbsoluteError,
+    "huber": Huber,
 }
 
 

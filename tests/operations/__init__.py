@@ -9,6 +9,7 @@ from . import activation, affine, batchnorm, hierarchical, loss, noise, optimize
 from .noise import philox
 from . import activation, affine, batchnorm, clip, loss, optimizer
 from . import activation, affine, batchnorm, label_loss, loss, optimizer
+from . import activation, affine, batchnorm, elementwise_loss, label_loss, loss, optimizer
 from .loss import philox
 from .table import Arguments, Operation, Sizes, arguments, assert_close, call, to_dtype
 
@@ -28,4 +29,7 @@ OPERATIONS: list[Operation] = [row for family in FAMILIES for row in family.rows
 OPERATIONS: list[Operation] = [
     row for family in (activation, affine, batchnorm, clip, loss, optimizer) for row in family.rows()
     row for family in (activation, affine, batchnorm, loss, label_loss, optimizer) for row in family.rows()
+    row
+    for family in (activation, affine, batchnorm, loss, label_loss, elementwise_loss, optimizer)
+    for row in family.rows()
 ]

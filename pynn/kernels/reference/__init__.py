@@ -23,7 +23,7 @@ from .loss import softmax, softmax_cross_entropy
 from .max_norm import max_norm
 from .noise import gaussian_noise
 from .dropout import dropout
-from .loss import focal, hinge, softmax, softmax_cross_entropy
+from .loss import elementwise_loss, focal, hinge, softmax, softmax_cross_entropy
 from .optimizer import (
     adagrad_step,
     adam_step,
@@ -50,6 +50,7 @@ __all__ = [
     "batchnorm_inference_backward",
     "clip",
     "dropout",
+    "elementwise_loss",
     "focal",
     "gather",
     "gaussian_noise",

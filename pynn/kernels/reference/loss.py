@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from ..checks import Floats, checked, expect
 
+ELEMENT_LOSSES = ("l2", "l1", "huber", "binary_cross_entropy", "binary_hinge")
+
 
 @checked(x="N C", out="out N C")
 def softmax(x: Floats, out: Floats) -> None:
@@ -121,3 +123,40 @@ def hinge(
     dscores[each, labels] = -dscores.sum(axis=1)
     dscores *= _shares(weights, scores)
     return _mean((over * over if squared else over).sum(axis=1), weights), _hits(scores, labels, weights)
+
+
+def _terms(loss: str, f: Floats, y: Floats, delta: float) -> tuple[Floats, Floats]:
+    """Loss and slope of each element."""
+    d = f - y
+    if loss == "l2":
+        return d * d, 2 * d
+    if loss == "l1":
+        return np.abs(d), np.sign(d)
+    if loss == "huber":
+        size = np.abs(d)
+        return np.where(size <= delta, d * d / 2, delta * (size - delta / 2)), np.clip(d, -delta, delta)
+    if loss == "binary_cross_entropy":
+        e = np.exp(-np.abs(f))
+        return np.maximum(f, 0) - f * y + np.log1p(e), np.where(f < 0, e, 1) / (1 + e) - y
+    missing = 1 - y * f
+    return np.maximum(missing, 0), np.where(missing <= 0, 0, -y)
+
+
+@checked(outputs="N M", targets="N M", weights="optional N", doutputs="out N M")
+def elementwise_loss(
+    outputs: Floats, targets: Floats, weights: Floats | None, loss: str, delta: float, doutputs: Floats
+) -> float:
+    """Mean over N of the sum over M of a loss of output f and target y; its gradient goes to doutputs (N, M).
+
+    loss: "l2" (f - y)²; "l1" |f - y|; "huber" ½(f - y)² up to |f - y| = delta > 0, then delta (|f - y| - delta/2);
+    "binary_cross_entropy" log(1 + e^f) - f y for a logit f and y of 0..1; "binary_hinge" max(0, 1 - y f) for y = ±1.
+    N and M must be at least 1. Only huber reads delta. At a kink the gradient is 0.
+    """
+    _expect_scores("elementwise_loss", "outputs", outputs)
+    if loss not in ELEMENT_LOSSES:
+        raise ValueError(f"elementwise_loss: loss is '{loss}', expected one of {', '.join(ELEMENT_LOSSES)}")
+    fits = loss != "huber" or 0 < delta < math.inf
+    expect(fits, "elementwise_loss", "delta", float(delta), "0 < delta < inf")
+    losses, slopes = _terms(loss, outputs, targets, delta)
+    np.multiply(slopes, _shares(weights, outputs), out=doutputs)
+    return _mean(losses.sum(axis=1), weights)

@@ -1,0 +1,123 @@
+// Losses that are a sum over the outputs: regression and attributes.
+#include "families.h"
+#include "loss.h"
+
+namespace pynn::PYNN_LEVEL {
+namespace {
+
+constexpr double kCost = 4;   // of one element, in multiply-adds
+constexpr Size kRun = 4096;   // elements of a piece of work
+constexpr Size kBlock = 512;  // elements that are summed in T before they go into a double
+
+// Each loss: operator() of a vector of outputs and targets; the lanes that fill up a vector lose nothing.
+template <class T>
+struct Term {
+    Vec<T> loss, slope;
+};
+
+template <class T>
+struct L2 {
+    static constexpr T output = 0, target = 0;
+    Term<T> operator()(Vec<T> f, Vec<T> y) const {
+        const Vec<T> d = f - y;
+        return {d * d, d + d};
+    }
+};
+
+template <class T>
+struct L1 {
+    static constexpr T output = 0, target = 0;
+    Term<T> operator()(Vec<T> f, Vec<T> y) const {
+        const Vec<T> d = f - y, one = broadcast(T(1));
+        return {d < 0 ? -d : d, d > 0 ? one : (d < 0 ? -one : d)};
+    }
+};
+
+template <class T>
+struct Huber {
+    static constexpr T output = 0, target = 0;
+    Vec<T> delta;
+    Term<T> operator()(Vec<T> f, Vec<T> y) const {
+        const Vec<T> d = f - y, size = d < 0 ? -d : d;
+        return {size <= delta ? d * d * T(0.5) : delta * (size - delta * T(0.5)),
+                d > delta ? delta : (d < -delta ? -delta : d)};
+    }
+};
+
+template <class T>
+struct BinaryCrossEntropy {
+    static constexpr T output = -1e4, target = 0;
+    Term<T> operator()(Vec<T> f, Vec<T> y) const {
+        const Vec<T> e = exp(f < 0 ? f : -f), one = broadcast(T(1));
+        const Vec<T> above = e + one, grown = above - one;
+        const Vec<T> log1p = grown == 0 ? e : log(above) * (e / grown);  // grown: e as far as above holds it
+        return {((f < 0 ? Vec<T>{} : f) - f * y) + log1p, (f < 0 ? e : one) / above - y};
+    }
+};
+
+template <class T>
+struct BinaryHinge {
+    static constexpr T output = 2, target = 1;
+    Term<T> operator()(Vec<T> f, Vec<T> y) const {
+        const Vec<T> m = T(1) - y * f;
+        return {m <= 0 ? Vec<T>{} : m, m <= 0 ? Vec<T>{} : -y};
+    }
+};
+
+// d = scale times the gradient of the sum of the terms; returns the sum.
+template <class T, class F>
+double sum_terms(const T* outputs, const T* targets, F term, T scale, T* d, Size size) {
+    double total = 0;
+    for (Size begin = 0; begin < size; begin += kBlock) {
+        Vec<T> sums = {};
+        each_vector<T>(begin, smaller(size, begin + kBlock), [&](auto at, Size j) {
+            const Term<T> t = term(at.load(outputs + j, F::output), at.load(targets + j, F::target));
+            sums += t.loss;
+            at.store(d + j, t.slope * scale);
+        });
+        total += sum_lanes<T>(sums);
+    }
+    return total;
+}
+
+template <class T, class F>
+double mean_terms(const T* outputs, const T* targets, const T* weights, F term, T* doutputs, Size n, Size m) {
+    const Size rows = larger(1, kRun / m);
+    const double share = 1.0 / static_cast<double>(n);
+    const Loss total = sum_of_runs(ceil_div(n, rows), kCost * static_cast<double>(n * m), [&](Size run) {
+        const Size begin = run * rows, end = smaller(n, begin + rows);
+        const Size step = weights ? 1 : end - begin;  // rows of the same weight
+        double loss = 0;
+        for (Size i = begin; i < end; i += step) {
+            const double weight = weights ? static_cast<double>(weights[i]) : 1.0;
+            loss += weight * sum_terms(outputs + i * m, targets + i * m, term, static_cast<T>(weight * share),
+                                       doutputs + i * m, step * m);
+        }
+        return Loss{loss, 0};
+    });
+    return total.value * share;
+}
+
+template <class T>
+double elementwise_loss(const T* outputs, const T* targets, const T* weights, ElementLoss loss, double delta,
+                        T* doutputs, Size n, Size m) {
+    const auto mean = [&](auto term) { return mean_terms(outputs, targets, weights, term, doutputs, n, m); };
+    switch (loss) {
+        case ElementLoss::l1: return mean(L1<T>{});
+        case ElementLoss::huber: return mean(Huber<T>{broadcast(static_cast<T>(delta))});
+        case ElementLoss::binary_cross_entropy: return mean(BinaryCrossEntropy<T>{});
+        case ElementLoss::binary_hinge: return mean(BinaryHinge<T>{});
+        default: return mean(L2<T>{});
+    }
+}
+
+}  // namespace
+
+template <class T>
+void fill_elementwise_loss(Table<T>& table) {
+    table.elementwise_loss = elementwise_loss<T>;
+}
+template void fill_elementwise_loss(Table<float>&);
+template void fill_elementwise_loss(Table<double>&);
+
+}  // namespace pynn::PYNN_LEVEL

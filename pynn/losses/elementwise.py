@@ -1,0 +1,52 @@
+"""ElementwiseLoss: what losses share that are a sum over the outputs, each with a target of its own."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .. import data, kernels
+from .base import Array, Loss, in_dtype
+
+
+class ElementwiseLoss(Loss):
+    """Base of the losses of outputs f (N, K) and targets y (N, K): the sum over K, the mean over N.
+
+    With one output, targets may be (N,); predictions have the shape of the outputs in any case. Outputs of more axes,
+    (N, H, W, C), are summed over all of them.
+    """
+
+    _kind: str  # what the kernel calls it
+    _delta = 1.0
+
+    def forward(self, outputs: Array, targets: Array, weights: Array | None = None) -> float:
+        if type(targets) is not np.ndarray or targets.shape != outputs.shape or targets.dtype.kind != "f":
+            targets = self.targets(targets, outputs.shape[1:])
+        outputs = np.ascontiguousarray(outputs)
+        rows, gradient = (len(outputs), math.prod(outputs.shape[1:])), self._gradient_like(outputs)
+        targets, weights = np.ascontiguousarray(targets, outputs.dtype), in_dtype(weights, outputs.dtype)
+        return kernels.elementwise_loss(
+            outputs.reshape(rows), targets.reshape(rows), weights, self._kind, self._delta, gradient.reshape(rows)
+        )
+
+    def targets(self, y: Array, output_shape: tuple[int, ...]) -> Array:
+        y = np.asarray(y)
+        if y.dtype.kind not in "fiub":
+            raise TypeError(f"y has dtype {y.dtype}, expected numbers")
+        if y.ndim == 1 and math.prod(output_shape) == 1:
+            y = y.reshape(-1, *output_shape)
+        y = super().targets(y, output_shape)
+        data.check_finite("y", y)
+        self._check_range(y)
+        return y if y.dtype.kind == "f" else y.astype(np.float64)
+
+    def _check_range(self, y: Array) -> None:
+        """ValueError for targets that this loss has no meaning for."""
+
+
+def expect_all(holds: Array, y: Array, expected: str) -> None:
+    """ValueError that names the first target that is not as expected."""
+    if not holds.all():
+        where = np.argwhere(~holds)[0]
+        raise ValueError(f"y[{', '.join(map(str, where))}] is {y[tuple(where)]}, expected {expected}")
