@@ -138,7 +138,12 @@ def checked_batch(model: Trainable, loss: Loss, batch: Any, where: str, raw: boo
     if len(batch) == 2:
         return x, y
     weights.expect_weighable(loss)
-    return x, y, data.sample_weights(f"{where} weights", batch[2], len(x)).astype(model.dtype)
+    given = data.sample_weights(f"{where} weights", batch[2], len(x))
+    if given.max() > np.finfo(model.dtype).max:
+        raise ValueError(
+            f"{where} weights go up to {given.max()}, too large for {model.dtype}; only proportions matter"
+        )
+    return x, y, given.astype(model.dtype)
 
 
 def checked_pair(model: Trainable, loss: Loss, pair: Any, where: str, raw: bool = False) -> tuple[Array, Array]:

@@ -63,7 +63,8 @@ def fit(
     sample_weight (N,): how much each sample counts, at least 0. Only proportions matter: the weights are divided by
         their mean, once, so that a weight of 2 is worth a sample that stands twice.
     class_weight: the same by label: a dict (a label that it lacks counts 1), an array (C,), or "balanced", N/(C·count):
-        all classes that occur count alike. Both are multiplied. Loss and accuracy become weighted means.
+        all classes that occur count alike. Both are multiplied. Loss and accuracy become weighted means; the
+        statistics of batch normalization stay those of all samples alike.
     preprocessing: a transformer or `pynn.Pipeline`. A copy of it is fitted to x alone, never to validation, and becomes
         `model.preprocessing`; evaluate, predict and predict_proba then take raw samples, as fit does. None goes on with
         the model's own. x and validation are transformed once, at the start: as many floats in memory as they have

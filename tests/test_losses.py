@@ -182,6 +182,17 @@ def test_hits_are_what_correct_says_also_for_ties(rng: np.random.Generator) -> N
         assert loss.hits == np.arange(50)[loss.correct(logits, labels)].sum()
 
 
+def test_fit_and_evaluate_take_the_hits_and_do_not_count_again(points: Points, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: Any) -> Any:
+        raise AssertionError("the outputs were looked at twice")
+
+    monkeypatch.setattr(pynn.losses.labels.LabelLoss, "predict", refused)
+    monkeypatch.setattr(pynn.losses.labels.LabelLoss, "correct", refused)
+    model = pynn.Sequential(pynn.Affine(3))
+    history = model.fit(*points, validation=points, epochs=20, batch_size=10, optimizer="momentum", progress=False)
+    assert history["val_accuracy"][-1] == (model.forward(points[0]).argmax(axis=1) == points[1]).mean()
+
+
 def test_an_own_way_to_predict_or_to_count_goes_before_the_hits_of_the_kernel(points: Points) -> None:
     class Two(pynn.SoftmaxCrossEntropy):
         def correct(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:

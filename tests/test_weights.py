@@ -132,6 +132,14 @@ def test_class_weights_are_sample_weights_by_label_and_are_multiplied_with_them(
         assert measured == pytest.approx(one.evaluate(x, UNEVEN, sample_weight=product), rel=1e-12)
 
 
+def test_evaluation_with_class_weights_is_torchs_weighted_cross_entropy(points: Points, torch: Any) -> None:
+    x, given = points[0].astype(np.float64), np.array([0.5, 1, 4])
+    model = fitted(x, UNEVEN)
+    logits = torch.tensor(model.forward(x).copy())
+    expected = torch.nn.functional.cross_entropy(logits, torch.tensor(UNEVEN), torch.tensor(given))
+    assert model.evaluate(x, UNEVEN, class_weight=given)["loss"] == pytest.approx(expected.item(), rel=1e-12)
+
+
 def test_balanced_classes_have_the_mean_of_the_classes_as_accuracy(points: Points) -> None:
     model = fitted(points[0], UNEVEN)
     right = model.predict(points[0]) == UNEVEN
@@ -291,6 +299,8 @@ def test_wrong_weights_of_the_validation_are_refused(
 def test_wrong_weights_of_a_batch_are_refused_with_its_place(given: Any, points: Points) -> None:
     with pytest.raises(ValueError, match="batch 1 weights"):
         network().fit([(*points, np.ones(30)), (*points, given)], epochs=1, progress=False)
+    with pytest.raises(ValueError, match=r"batch 0 weights go up to 1e\+200, too large for float32"):
+        network().fit([(*points, np.full(30, 1e200))], epochs=1, progress=False)
     with pytest.raises(ValueError, match=r"^weights"):
         next(pynn.batches(*points, 8, weights=given))
 

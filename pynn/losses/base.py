@@ -67,7 +67,7 @@ class Loss:
 
     def probabilities(self, outputs: Array) -> Array:
         """Class probabilities of the outputs, where the loss has such a thing."""
-        raise TypeError(f"{type(self).__name__} gives no probabilities")
+        raise TypeError(f"{type(self).__name__} gives no probabilities; model.predict(x) gives its answers")
 
     def correct(self, outputs: Array, targets: Array) -> Array | int | None:
         """Which of the outputs hit their target, booleans (N,), or just how many: such a number cannot be weighted.
