@@ -32,6 +32,7 @@ PYBIND11_MODULE(_native, module) {
     bind_batchnorm(module);
     bind_clip(module);
     bind_data(module);
+    bind_gate(module);
     bind_loss(module);
     bind_max_norm(module);
     bind_optimizer(module);

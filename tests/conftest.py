@@ -39,6 +39,13 @@ def both_backends() -> tuple[str, ...]:
     return pynn.kernels.BACKENDS
 
 
+@pytest.fixture(params=pynn.kernels.BACKENDS)
+def backend(request: pytest.FixtureRequest, both_backends: tuple[str, ...]) -> str:
+    """Each backend in turn."""
+    pynn.use_backend(request.param)
+    return str(request.param)
+
+
 @pytest.fixture(scope="session")
 def torch() -> Any:
     """PyTorch as an oracle; skip where it is not installed. One thread: its tensors here are tiny."""

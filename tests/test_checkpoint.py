@@ -103,6 +103,9 @@ LAYERS: dict[str, Callable[[], list[pynn.Layer]]] = {
     "activations": lambda: [
         pynn.Sigmoid(), pynn.Tanh(), pynn.ReLU(), pynn.LeakyReLU(), pynn.LeakyReLU(0.3), pynn.ELU(), pynn.ELU(0.5)
     ],
+    "smooth activations": lambda: [
+        pynn.SELU(), pynn.Softplus(), pynn.GELU(), pynn.GELU("tanh"), pynn.SiLU()
+    ],
     "fused": lambda: [pynn.Affine(5), pynn.ELU(0.5), pynn.BatchNorm(), pynn.LeakyReLU(0.3)],
     "batchnorm": lambda: [pynn.BatchNorm(), pynn.BatchNorm(0.5, 0.125)],
     "dropout": lambda: [pynn.Dropout(0.25), pynn.Dropout(0)],

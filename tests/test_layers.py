@@ -20,6 +20,11 @@ ACTIVATIONS = {
     "leaky_relu_0.3": lambda: pynn.LeakyReLU(0.3),
     "elu": pynn.ELU,
     "elu_0.7": lambda: pynn.ELU(0.7),
+    "selu": pynn.SELU,
+    "softplus": pynn.Softplus,
+    "gelu": pynn.GELU,
+    "gelu_tanh": lambda: pynn.GELU("tanh"),
+    "silu": pynn.SiLU,
 }
 
 Layers = Callable[[], list[pynn.Layer]]

@@ -15,6 +15,7 @@ import pynn
 
 Points = tuple[np.ndarray, np.ndarray]
 ACTIVATIONS = [pynn.Sigmoid, pynn.Tanh, pynn.ReLU, lambda: pynn.LeakyReLU(0.2), lambda: pynn.ELU(0.5)]
+ACTIVATIONS += [pynn.SELU, pynn.Softplus]
 
 
 def network(**settings: Any) -> pynn.Sequential:

@@ -136,8 +136,9 @@ void Checker::not_negative(const char* name, double value) const {
 }
 
 Activation Checker::activation(std::string_view name, double alpha) const {
-    static constexpr std::string_view names[] = {"identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu"};
-    for (int i = 0; i < 6; ++i) {
+    static constexpr std::string_view names[] = {"identity",   "sigmoid", "tanh", "relu",
+                                                 "leaky_relu", "elu",     "selu", "softplus"};
+    for (int i = 0; i < 8; ++i) {
         if (name != names[i]) continue;
         const auto function = static_cast<Function>(i);
         const bool reads_alpha = function == Function::leaky_relu || function == Function::elu;

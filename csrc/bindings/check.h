@@ -142,6 +142,7 @@ void bind_affine(py::module_& module);
 void bind_batchnorm(py::module_& module);
 void bind_clip(py::module_& module);
 void bind_data(py::module_& module);
+void bind_gate(py::module_& module);
 void bind_loss(py::module_& module);
 void bind_max_norm(py::module_& module);
 void bind_optimizer(py::module_& module);

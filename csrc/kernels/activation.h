@@ -19,8 +19,13 @@ inline void with_function(Function function, F f) {
         case Function::relu: return f(Chosen<Function::relu>{});
         case Function::leaky_relu: return f(Chosen<Function::leaky_relu>{});
         case Function::elu: return f(Chosen<Function::elu>{});
+        case Function::selu: return f(Chosen<Function::selu>{});
+        case Function::softplus: return f(Chosen<Function::softplus>{});
     }
 }
+
+// SELU is ELU of this alpha times this scale: with them mean 0 and variance 1 are a fixed point.
+constexpr double kSeluAlpha = 1.6732632423543772, kSeluScale = 1.0507009873554805;
 
 template <Function F, class T>
 inline Vec<T> activate(Vec<T> x, T alpha) {
@@ -36,6 +41,10 @@ inline Vec<T> activate(Vec<T> x, T alpha) {
         return x > zero ? x : x * alpha;
     } else if constexpr (F == Function::elu) {
         return x > zero ? x : expm1(x > zero ? zero : x) * alpha;
+    } else if constexpr (F == Function::selu) {
+        return x > zero ? x * T(kSeluScale) : expm1(x > zero ? zero : x) * T(kSeluScale * kSeluAlpha);
+    } else if constexpr (F == Function::softplus) {
+        return (x < zero ? zero : x) + log1p(exp(x < zero ? x : -x));
     } else {
         return x;
     }
@@ -55,6 +64,10 @@ inline Vec<T> through_activation(Vec<T> dy, Vec<T> y, T alpha) {
         return y > zero ? dy : dy * alpha;
     } else if constexpr (F == Function::elu) {
         return y > zero ? dy : dy * (y + alpha);
+    } else if constexpr (F == Function::selu) {
+        return dy * (y > zero ? zero + T(kSeluScale) : y + T(kSeluScale * kSeluAlpha));
+    } else if constexpr (F == Function::softplus) {
+        return dy * -expm1(-y);  // 1 - e^-y, also where y is small
     } else {
         return dy;
     }

@@ -17,6 +17,7 @@ void fill_dropout(Table<T>& table);
 template <class T>
 void fill_gaussian(Table<T>& table);
 void fill_elementwise_loss(Table<T>& table);
+void fill_gate(Table<T>& table);
 template <class T>
 void fill_gather(Table<T>& table);
 template <class T>

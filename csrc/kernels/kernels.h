@@ -9,7 +9,9 @@ namespace pynn {
 
 using Size = std::ptrdiff_t;
 
-enum class Function { identity, sigmoid, tanh, relu, leaky_relu, elu };
+enum class Function { identity, sigmoid, tanh, relu, leaky_relu, elu, selu, softplus };
+
+enum class Gate { gelu, gelu_tanh, silu };
 
 struct Activation {
     Function function;
@@ -65,6 +67,10 @@ struct Table {
 
     void (*activation_forward)(const T* x, Activation f, T* out, Size size);
     void (*activation_backward)(const T* dy, const T* y, Activation f, T* dx, Size size);
+
+    // out = x gate(x); dx = dy (gate(x) + x gate'(x))
+    void (*gate_forward)(const T* x, Gate gate, T* out, Size size);
+    void (*gate_backward)(const T* dy, const T* x, Gate gate, T* dx, Size size);
 
     void (*batchnorm_forward)(const T* x, const T* gamma, const T* beta, BatchNormState s, T* running_mean,
                               T* running_var, Activation f, T* mean, T* rstd, T* out, Size n, Size c);

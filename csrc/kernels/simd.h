@@ -295,13 +295,8 @@ inline Vec<float> expm1(Vec<float> x) {
     return power * e.rest + (power - 1.0f);
 }
 
-// Natural logarithm of x > 0, by Cephes' polynomial on the mantissa in sqrt(1/2)..sqrt(2).
-inline Vec<float> log(Vec<float> x) {
-    using Int = Simd<float>::Int;
-    const Int bits = reinterpret_cast<Int>(x);
-    const Int exponent = (bits - 0x3f3504f3) >> 23;  // of sqrt(1/2): the mantissa becomes 0.707..1.414
-    const Vec<float> k = __builtin_convertvector(exponent, Vec<float>);
-    const Vec<float> r = reinterpret_cast<Vec<float>>(bits - (exponent << 23)) - 1.0f;
+// ln((1 + r) 2^k) by Cephes' polynomial, for 1 + r in sqrt(1/2)..sqrt(2).
+inline Vec<float> log_of_parts(Vec<float> r, Vec<float> k) {
     Vec<float> p = broadcast(7.0376836292e-2f);
     p = p * r - 1.1514610310e-1f;
     p = p * r + 1.1676998740e-1f;
@@ -313,7 +308,24 @@ inline Vec<float> log(Vec<float> x) {
     p = p * r + 3.3333331174e-1f;
     const Vec<float> square = r * r;
     const Vec<float> small = p * r * square + k * -2.12194440e-4f - square * 0.5f;
-    return small + r + k * 0.693359375f + (x - x);  // x - x keeps NaN and infinity
+    return small + r + k * 0.693359375f;
+}
+
+// Natural logarithm of x > 0.
+inline Vec<float> log(Vec<float> x) {
+    using Int = Simd<float>::Int;
+    const Int bits = reinterpret_cast<Int>(x);
+    const Int exponent = (bits - 0x3f3504f3) >> 23;  // of sqrt(1/2): the mantissa becomes 0.707..1.414
+    const Vec<float> k = __builtin_convertvector(exponent, Vec<float>);
+    const Vec<float> r = reinterpret_cast<Vec<float>>(bits - (exponent << 23)) - 1.0f;
+    return log_of_parts(r, k) + (x - x);  // x - x keeps NaN and infinity
+}
+
+// ln(1 + x) for x in 0..1, without the rounding of 1 + x.
+inline Vec<float> log1p(Vec<float> x) {
+    const Vec<float> zero = {};
+    const auto small = x < 0.41421356f;
+    return log_of_parts(small ? x : (x - 1.0f) * 0.5f, small ? zero : zero + 1.0f);
 }
 
 inline Vec<float> tanh(Vec<float> x) {
@@ -335,6 +347,12 @@ inline Vec<double> exp(Vec<double> x) {
 inline Vec<double> log(Vec<double> x) {
     Vec<double> y = x;
     for (Size i = 0; i < kLanes<double>; ++i) y[i] = __builtin_log(x[i]);
+    return y;
+}
+
+inline Vec<double> log1p(Vec<double> x) {
+    Vec<double> y = x;
+    for (Size i = 0; i < kLanes<double>; ++i) y[i] = __builtin_log1p(x[i]);
     return y;
 }
 

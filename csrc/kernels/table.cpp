@@ -17,6 +17,7 @@ static Table<T> filled() {
     fill_dropout(table);
     fill_gaussian(table);
     fill_elementwise_loss(table);
+    fill_gate(table);
     fill_gather(table);
     fill_hierarchical(table);
     fill_hinge(table);

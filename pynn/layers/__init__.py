@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .activations import ELU, Activation, LeakyReLU, ReLU, Sigmoid, Tanh
+from .activations import ELU, GELU, SELU, Activation, LeakyReLU, ReLU, Sigmoid, SiLU, Softplus, Tanh
 from .affine import Affine
 from .base import Layer
 from .batchnorm import BatchNorm
@@ -15,6 +15,8 @@ from .transitions import Transitions
 
 __all__ = [
     "ELU",
+    "GELU",
+    "SELU",
     "Activation",
     "Affine",
     "BatchNorm",
@@ -26,8 +28,10 @@ __all__ = [
     "Layer",
     "LeakyReLU",
     "ReLU",
+    "SiLU",
     "Sigmoid",
     "SpatialDropout",
+    "Softplus",
     "Tanh",
     "Transitions",
 ]

@@ -1,4 +1,4 @@
-"""Activation layers. After an affine or batch normalization layer they are fused into its kernel.
+"""Activation layers. After an affine or batch normalization layer most are fused into its kernel.
 
 References: CS231n notes, "Neural Networks Part 1"; Deep Learning from Scratch, chapters 3 and 6.
 """
@@ -17,6 +17,7 @@ class Activation(Layer):
     function: str = "identity"
     initializer: str = "lecun"  # what suits the weights before it
     alpha: float = 0.0  # the number that f takes, where it takes one
+    reads_input: bool = False  # its gradient takes x rather than y: it cannot be fused
     fused_into: Layer | None = None
 
     def _reset(self) -> None:
@@ -28,7 +29,7 @@ class Activation(Layer):
         kernels.activation_forward(x, self.function, self.alpha, self._y)
         return self._y
 
-    def backward(self, dy: Array) -> Array:
+    def backward(self, dy: Array) -> Array | None:
         dx = self.buffer("dx", dy.shape)
         kernels.activation_backward(dy, self._y, self.function, self.alpha, dx)
         return dx
@@ -85,3 +86,58 @@ class ELU(Activation):
         if not 0 <= alpha < math.inf:
             raise ValueError(f"ELU: alpha is {alpha}, expected alpha >= 0 and finite")
         self.alpha = alpha
+
+
+class SELU(Activation):
+    """y = 1.0507 · (x for x > 0, else 1.6733·(e^x - 1)). Weights: LeCun.
+
+    From standardized inputs, the outputs keep near mean 0 and variance 1 layer after layer, without normalization.
+    Source: Klambauer et al. 2017.
+    """
+
+    function, initializer = "selu", "lecun"
+
+
+class Softplus(Activation):
+    """y = ln(1 + e^x), a smooth ReLU; its gradient is the sigmoid of x. Weights: He. Source: Dugas et al. 2001."""
+
+    function, initializer = "softplus", "he"
+
+
+class Gated(Activation):
+    """Base of the activations y = x · gate(x). Their gradient needs x, so they run in a kernel of their own."""
+
+    reads_input = True
+
+    def forward(self, x: Array, training: bool) -> Array:
+        self._x = x
+        y = self.buffer("y", x.shape)
+        kernels.gate_forward(x, self.function, y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        dx = self.buffer("dx", dy.shape)
+        kernels.gate_backward(dy, self._x, self.function, dx)
+        return dx
+
+
+class GELU(Gated):
+    """y = x · Φ(x), Φ the distribution function of the standard normal distribution: ½(1 + erf(x/√2)). Weights: He.
+
+    approximate: "none" (default), or "tanh" for ½(1 + tanh(√(2/π)(x + 0.044715x³))) in place of Φ.
+    Raises ValueError for another word. Source: Hendrycks & Gimpel 2016.
+    """
+
+    initializer = "he"
+    function = property(lambda self: "gelu_tanh" if self.approximate == "tanh" else "gelu")
+
+    def __init__(self, approximate: str = "none") -> None:
+        if approximate not in ("none", "tanh"):
+            raise ValueError(f"GELU: approximate is {approximate!r}, expected 'none' or 'tanh'")
+        self.approximate = approximate
+
+
+class SiLU(Gated):
+    """y = x/(1 + e^-x), also called swish. Weights: He. Sources: Elfwing et al. 2017; Ramachandran et al. 2017."""
+
+    function, initializer = "silu", "he"

@@ -111,8 +111,10 @@ class Chain(Layer):
 
 
 def _may_fuse(before: Layer, activation: Activation) -> bool:
-    """Whether both are pynn's: a kernel knows nothing of the forward and backward of a user's own class."""
-    return not (before.users_own or activation.users_own or isinstance(before, Activation))
+    """Whether both are pynn's (a kernel knows nothing of a user's own class), and y is enough to go back."""
+    if before.users_own or activation.users_own:
+        return False
+    return not (activation.reads_input or isinstance(before, Activation))
 
 
 def _shape(shape: Any) -> Shape:

@@ -23,6 +23,10 @@ def activate(z: np.ndarray, name: str, alpha: float) -> np.ndarray:
         return np.maximum(alpha * z, z)
     if name == "elu":
         return np.maximum(z, 0) + alpha * np.expm1(np.minimum(z, 0))
+    if name == "selu":
+        return 1.0507009873554805 * activate(z, "elu", 1.6732632423543772)
+    if name == "softplus":
+        return np.logaddexp(0, z)
     return z
 
 
@@ -38,12 +42,16 @@ def slope(y: np.ndarray, name: str, alpha: float) -> np.ndarray:
         return np.where(y > 0, 1, alpha)
     if name == "elu":
         return np.where(y > 0, 1, y + alpha)
+    if name == "selu":
+        return np.where(y > 0, 1.0507009873554805, y + 1.0507009873554805 * 1.6732632423543772)
+    if name == "softplus":
+        return 1 - np.exp(-y)
     return np.ones_like(y)
 
 
 def rows() -> list[Operation]:
     rows = []
-    for name in ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu"):
+    for name in ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "softplus"):
         alpha = ALPHA.get(name, 0.0)
 
         def forward(sizes: Sizes, rng: np.random.Generator, name: str = name, alpha: float = alpha) -> Arguments:

@@ -19,6 +19,8 @@ from .hierarchical import (
     hierarchical_softmax_predict,
     hierarchical_softmax_probabilities,
 )
+from .dropout import dropout
+from .gate import gate_backward, gate_forward
 from .loss import softmax, softmax_cross_entropy
 from .max_norm import max_norm
 from .noise import gaussian_noise
@@ -52,6 +54,8 @@ __all__ = [
     "dropout",
     "elementwise_loss",
     "focal",
+    "gate_backward",
+    "gate_forward",
     "gather",
     "gaussian_noise",
     "hierarchical_softmax",

@@ -6,7 +6,8 @@ import numpy as np
 
 from ..checks import Floats, checked, expect
 
-ACTIVATIONS = ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu")
+ACTIVATIONS = ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "softplus")
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # mean 0 and variance 1 are a fixed point
 
 
 def expect_activation(where: str, activation: str, alpha: float) -> None:
@@ -28,6 +29,10 @@ def activate(x: Floats, activation: str, alpha: float) -> Floats:
         y = np.where(x > 0, x, alpha * x)
     elif activation == "elu":
         y = np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+    elif activation == "selu":
+        y = SELU_SCALE * np.where(x > 0, x, SELU_ALPHA * np.expm1(np.minimum(x, 0)))
+    elif activation == "softplus":
+        y = np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
     else:
         y = x
     return y
@@ -45,6 +50,10 @@ def through_activation(dy: Floats, y: Floats, activation: str, alpha: float) -> 
         dz = np.where(y > 0, dy, alpha * dy)
     elif activation == "elu":
         dz = np.where(y > 0, dy, dy * (y + alpha))
+    elif activation == "selu":
+        dz = dy * np.where(y > 0, SELU_SCALE, y + SELU_SCALE * SELU_ALPHA)
+    elif activation == "softplus":
+        dz = dy * -np.expm1(-y)  # 1 - e^-y, also where y is small
     else:
         dz = dy
     return dz
@@ -55,7 +64,8 @@ def activation_forward(x: Floats, activation: str, alpha: float, out: Floats) ->
     """out = f(x), elementwise, any shape.
 
     activation: one of "identity", "sigmoid" 1/(1+e^-x), "tanh", "relu" max(0, x), "leaky_relu" (x > 0: x, else
-    alpha·x), "elu" (x > 0: x, else alpha(e^x - 1)). alpha, at least 0, is read by the last two only.
+    alpha·x), "elu" (x > 0: x, else alpha(e^x - 1)), "selu" (1.0507 times elu of alpha 1.6733), "softplus" ln(1+e^x).
+    alpha, at least 0, is read by leaky_relu and elu only.
     """
     expect_activation("activation_forward", activation, alpha)
     out[...] = activate(x, activation, alpha)
