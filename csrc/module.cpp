@@ -36,6 +36,7 @@ PYBIND11_MODULE(_native, module) {
     bind_loss(module);
     bind_max_norm(module);
     bind_optimizer(module);
+    bind_prelu(module);
 
     module.def("get_num_threads", max_threads);
     module.def("set_num_threads", set_max_threads, "count"_a);

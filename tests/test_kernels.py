@@ -244,6 +244,8 @@ def spoiled(args: Arguments) -> list[tuple[str, str, Arguments]]:
             "strided": wide,
             "read-only": frozen,
         }
+        if wide.flags.c_contiguous:  # a single number
+            del bad["strided"]
         if value.itemsize > 1:
             bad["of swapped bytes"] = value.astype(value.dtype.newbyteorder())
             bad["misaligned"] = np.zeros(value.nbytes + 1, np.uint8)[1:].view(value.dtype).reshape(value.shape)

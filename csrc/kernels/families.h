@@ -29,5 +29,7 @@ template <class T>
 void fill_max_norm(Table<T>& table);
 template <class T>
 void fill_optimizer(Table<T>& table);
+template <class T>
+void fill_prelu(Table<T>& table);
 
 }  // namespace pynn::PYNN_LEVEL

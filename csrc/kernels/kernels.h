@@ -72,6 +72,10 @@ struct Table {
     void (*gate_forward)(const T* x, Gate gate, T* out, Size size);
     void (*gate_backward)(const T* dy, const T* x, Gate gate, T* dx, Size size);
 
+    // slope(P): P is 1 (for all columns) or C; dx may be null
+    void (*prelu_forward)(const T* x, const T* slope, T* out, Size n, Size c, Size slopes);
+    void (*prelu_backward)(const T* dy, const T* x, const T* slope, T* dx, T* dslope, Size n, Size c, Size slopes);
+
     void (*batchnorm_forward)(const T* x, const T* gamma, const T* beta, BatchNormState s, T* running_mean,
                               T* running_var, Activation f, T* mean, T* rstd, T* out, Size n, Size c);
     void (*batchnorm_backward)(const T* dy, const T* x, const T* gamma, const T* beta, const T* mean, const T* rstd,

@@ -24,6 +24,7 @@ static Table<T> filled() {
     fill_loss(table);
     fill_max_norm(table);
     fill_optimizer(table);
+    fill_prelu(table);
     return table;
 }
 

@@ -12,6 +12,7 @@ from .dropout import Dropout, SpatialDropout
 from .flatten import Flatten
 from .noise import GaussianNoise
 from .transitions import Transitions
+from .prelu import PReLU
 
 __all__ = [
     "ELU",
@@ -27,6 +28,7 @@ __all__ = [
     "GaussianNoise",
     "Layer",
     "LeakyReLU",
+    "PReLU",
     "ReLU",
     "SiLU",
     "Sigmoid",

@@ -11,6 +11,7 @@ from . import activation, affine, batchnorm, clip, loss, optimizer
 from . import activation, affine, batchnorm, label_loss, loss, optimizer
 from . import activation, affine, batchnorm, elementwise_loss, label_loss, loss, optimizer
 from . import activation, affine, batchnorm, gate, loss, optimizer
+from . import activation, affine, batchnorm, gate, loss, optimizer, prelu
 from .loss import philox
 from .table import Arguments, Operation, Sizes, arguments, assert_close, call, to_dtype
 
@@ -34,4 +35,5 @@ OPERATIONS: list[Operation] = [
     for family in (activation, affine, batchnorm, loss, label_loss, elementwise_loss, optimizer)
     for row in family.rows()
     row for family in (activation, affine, batchnorm, gate, loss, optimizer) for row in family.rows()
+    row for family in (activation, affine, batchnorm, gate, loss, optimizer, prelu) for row in family.rows()
 ]

@@ -38,6 +38,7 @@ from .optimizer import (
     rmsprop_step,
     sgd_step,
 )
+from .prelu import prelu_backward, prelu_forward
 
 __all__ = [
     "activation_backward",
@@ -71,6 +72,8 @@ __all__ = [
     "norm",
     "penalty",
     "polyak_step",
+    "prelu_backward",
+    "prelu_forward",
     "rmsprop_step",
     "scale",
     "sgd_step",

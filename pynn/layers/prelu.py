@@ -1,0 +1,53 @@
+"""PReLU: a rectifier whose slope below 0 is learned."""
+
+from __future__ import annotations
+
+from .. import kernels
+from ..describe import is_number
+from ..initializers import Constant
+from .activations import Activation
+from .base import Array, Shape
+
+
+class PReLU(Activation):
+    """y = x for x > 0, else slope · x, with a learned slope; any input shape. Weights before it: He.
+
+    per_feature: one slope for each place of the last axis, slope (C,), rather than one for all, slope (1,) (default).
+    initial: the slope's first value (default 0.25). Penalties leave the slope out: they would push it towards ReLU.
+    Raises TypeError or ValueError for other settings. Source: He et al. 2015.
+    """
+
+    slope: Array
+    dslope: Array
+    initializer = "he"
+    reads_input = True  # the slope may become negative: then the sign of y tells nothing
+
+    def __init__(self, *, per_feature: bool = False, initial: float = 0.25) -> None:
+        if not isinstance(per_feature, bool):
+            raise TypeError(f"PReLU: per_feature is {per_feature!r}, expected True or False")
+        if not is_number(initial):
+            raise ValueError(f"PReLU: initial is {initial!r}, expected a finite number")
+        self.per_feature = per_feature
+        self.initial = initial
+
+    def build(self, input_shape: Shape) -> Shape:
+        if self.per_feature and not input_shape:
+            raise ValueError("expected inputs with features, got a batch of single numbers; reshape them to (N, 1)")
+        self._channels = input_shape[-1] if input_shape else 1
+        self.add_parameter(
+            "slope", (self._channels if self.per_feature else 1,), Constant(self.initial), penalized=False
+        )
+        return input_shape
+
+    def forward(self, x: Array, training: bool) -> Array:
+        self._x = x.reshape(-1, self._channels)
+        y = self.buffer("y", x.shape)
+        kernels.prelu_forward(self._x, self.slope, y.reshape(self._x.shape))
+        return y
+
+    def backward(self, dy: Array) -> Array | None:
+        rows = self._x.shape
+        dx = self.buffer("dx", dy.shape) if self.needs_dx else None
+        dx_rows = None if dx is None else dx.reshape(rows)
+        kernels.prelu_backward(dy.reshape(rows), self._x, self.slope, dx_rows, self.dslope)
+        return dx
