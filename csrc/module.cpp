@@ -35,6 +35,7 @@ PYBIND11_MODULE(_native, module) {
     bind_gate(module);
     bind_loss(module);
     bind_max_norm(module);
+    bind_maxout(module);
     bind_optimizer(module);
     bind_prelu(module);
 

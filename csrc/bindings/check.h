@@ -145,6 +145,7 @@ void bind_data(py::module_& module);
 void bind_gate(py::module_& module);
 void bind_loss(py::module_& module);
 void bind_max_norm(py::module_& module);
+void bind_maxout(py::module_& module);
 void bind_optimizer(py::module_& module);
 void bind_prelu(py::module_& module);
 

@@ -27,6 +27,7 @@ template <class T>
 void fill_loss(Table<T>& table);
 template <class T>
 void fill_max_norm(Table<T>& table);
+void fill_maxout(Table<T>& table);
 template <class T>
 void fill_optimizer(Table<T>& table);
 template <class T>

@@ -76,6 +76,10 @@ struct Table {
     void (*prelu_forward)(const T* x, const T* slope, T* out, Size n, Size c, Size slopes);
     void (*prelu_backward)(const T* dy, const T* x, const T* slope, T* dx, T* dslope, Size n, Size c, Size slopes);
 
+    // out(N,M) = largest of z(N,pieces,M), winner(N,M) the number of that piece
+    void (*maxout_forward)(const T* z, Size pieces, T* winner, T* out, Size n, Size m);
+    void (*maxout_backward)(const T* dy, const T* winner, Size pieces, T* dz, Size n, Size m);
+
     void (*batchnorm_forward)(const T* x, const T* gamma, const T* beta, BatchNormState s, T* running_mean,
                               T* running_var, Activation f, T* mean, T* rstd, T* out, Size n, Size c);
     void (*batchnorm_backward)(const T* dy, const T* x, const T* gamma, const T* beta, const T* mean, const T* rstd,

@@ -23,6 +23,7 @@ static Table<T> filled() {
     fill_hinge(table);
     fill_loss(table);
     fill_max_norm(table);
+    fill_maxout(table);
     fill_optimizer(table);
     fill_prelu(table);
     return table;

@@ -12,6 +12,7 @@ from .dropout import Dropout, SpatialDropout
 from .flatten import Flatten
 from .noise import GaussianNoise
 from .transitions import Transitions
+from .maxout import Maxout
 from .prelu import PReLU
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "GaussianNoise",
     "Layer",
     "LeakyReLU",
+    "Maxout",
     "PReLU",
     "ReLU",
     "SiLU",

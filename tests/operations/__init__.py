@@ -12,6 +12,7 @@ from . import activation, affine, batchnorm, label_loss, loss, optimizer
 from . import activation, affine, batchnorm, elementwise_loss, label_loss, loss, optimizer
 from . import activation, affine, batchnorm, gate, loss, optimizer
 from . import activation, affine, batchnorm, gate, loss, optimizer, prelu
+from . import activation, affine, batchnorm, gate, loss, maxout, optimizer, prelu
 from .loss import philox
 from .table import Arguments, Operation, Sizes, arguments, assert_close, call, to_dtype
 
@@ -36,4 +37,5 @@ OPERATIONS: list[Operation] = [
     for row in family.rows()
     row for family in (activation, affine, batchnorm, gate, loss, optimizer) for row in family.rows()
     row for family in (activation, affine, batchnorm, gate, loss, optimizer, prelu) for row in family.rows()
+    row for family in (activation, affine, batchnorm, gate, loss, maxout, optimizer, prelu) for row in family.rows()
 ]

@@ -26,6 +26,7 @@ from .max_norm import max_norm
 from .noise import gaussian_noise
 from .dropout import dropout
 from .loss import elementwise_loss, focal, hinge, softmax, softmax_cross_entropy
+from .maxout import maxout_backward, maxout_forward
 from .optimizer import (
     adagrad_step,
     adam_step,
@@ -66,6 +67,8 @@ __all__ = [
     "lion_step",
     "max_norm",
     "hinge",
+    "maxout_backward",
+    "maxout_forward",
     "momentum_step",
     "nadam_step",
     "nesterov_step",
