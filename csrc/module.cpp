@@ -38,6 +38,7 @@ PYBIND11_MODULE(_native, module) {
     bind_maxout(module);
     bind_optimizer(module);
     bind_prelu(module);
+    bind_softmax(module);
 
     module.def("get_num_threads", max_threads);
     module.def("set_num_threads", set_max_threads, "count"_a);

@@ -148,6 +148,7 @@ void bind_max_norm(py::module_& module);
 void bind_maxout(py::module_& module);
 void bind_optimizer(py::module_& module);
 void bind_prelu(py::module_& module);
+void bind_softmax(py::module_& module);
 
 }  // namespace pynn
 

@@ -32,5 +32,7 @@ template <class T>
 void fill_optimizer(Table<T>& table);
 template <class T>
 void fill_prelu(Table<T>& table);
+template <class T>
+void fill_softmax(Table<T>& table);
 
 }  // namespace pynn::PYNN_LEVEL

@@ -26,6 +26,7 @@ static Table<T> filled() {
     fill_maxout(table);
     fill_optimizer(table);
     fill_prelu(table);
+    fill_softmax(table);
     return table;
 }
 

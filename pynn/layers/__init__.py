@@ -14,6 +14,7 @@ from .noise import GaussianNoise
 from .transitions import Transitions
 from .maxout import Maxout
 from .prelu import PReLU
+from .softmax import Softmax
 
 __all__ = [
     "ELU",
@@ -35,6 +36,7 @@ __all__ = [
     "SiLU",
     "Sigmoid",
     "SpatialDropout",
+    "Softmax",
     "Softplus",
     "Tanh",
     "Transitions",

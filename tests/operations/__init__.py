@@ -13,6 +13,7 @@ from . import activation, affine, batchnorm, elementwise_loss, label_loss, loss,
 from . import activation, affine, batchnorm, gate, loss, optimizer
 from . import activation, affine, batchnorm, gate, loss, optimizer, prelu
 from . import activation, affine, batchnorm, gate, loss, maxout, optimizer, prelu
+from . import activation, affine, batchnorm, gate, loss, maxout, optimizer, prelu, softmax
 from .loss import philox
 from .table import Arguments, Operation, Sizes, arguments, assert_close, call, to_dtype
 
@@ -38,4 +39,7 @@ OPERATIONS: list[Operation] = [
     row for family in (activation, affine, batchnorm, gate, loss, optimizer) for row in family.rows()
     row for family in (activation, affine, batchnorm, gate, loss, optimizer, prelu) for row in family.rows()
     row for family in (activation, affine, batchnorm, gate, loss, maxout, optimizer, prelu) for row in family.rows()
+    row
+    for family in (activation, affine, batchnorm, gate, loss, maxout, optimizer, prelu, softmax)
+    for row in family.rows()
 ]

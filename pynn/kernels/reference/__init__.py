@@ -40,6 +40,7 @@ from .optimizer import (
     sgd_step,
 )
 from .prelu import prelu_backward, prelu_forward
+from .softmax_gradient import softmax_backward
 
 __all__ = [
     "activation_backward",
@@ -81,6 +82,7 @@ __all__ = [
     "scale",
     "sgd_step",
     "softmax",
+    "softmax_backward",
     "softmax_cross_entropy",
     "spatial_dropout",
 ]
