@@ -33,6 +33,7 @@ PYBIND11_MODULE(_native, module) {
     bind_clip(module);
     bind_data(module);
     bind_gate(module);
+    bind_groupnorm(module);
     bind_loss(module);
     bind_max_norm(module);
     bind_maxout(module);

@@ -32,7 +32,7 @@ public:
 enum class Kind { floats, int64, pixels };
 
 // Names of dimensions, as they stand in messages.
-enum Dim { N, D, M, C, P, B, kDims };
+enum Dim { N, D, M, C, P, B, G, kDims };
 
 class Checker {
 public:
@@ -104,7 +104,7 @@ private:
     const char* kernel_;
     const char* float_name_ = nullptr;  // the argument that fixed the dtype
     bool double_ = false;
-    Size sizes_[kDims] = {-1, -1, -1, -1, -1, -1};
+    Size sizes_[kDims] = {-1, -1, -1, -1, -1, -1, -1};
     PyObject* any_shape_ = nullptr;  // the argument that fixed the shape
     Size elements_ = 0;
     Seen seen_[kMaxArrays] = {};
@@ -143,6 +143,7 @@ void bind_batchnorm(py::module_& module);
 void bind_clip(py::module_& module);
 void bind_data(py::module_& module);
 void bind_gate(py::module_& module);
+void bind_groupnorm(py::module_& module);
 void bind_loss(py::module_& module);
 void bind_max_norm(py::module_& module);
 void bind_maxout(py::module_& module);

@@ -23,6 +23,7 @@ void fill_gather(Table<T>& table);
 template <class T>
 void fill_hierarchical(Table<T>& table);
 void fill_hinge(Table<T>& table);
+void fill_groupnorm(Table<T>& table);
 template <class T>
 void fill_loss(Table<T>& table);
 template <class T>

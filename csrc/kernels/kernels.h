@@ -89,6 +89,12 @@ struct Table {
     void (*batchnorm_inference_backward)(const T* dy, const T* x, const T* gamma, const T* beta, const T* mean,
                                          const T* var, double epsilon, Activation f, T* dx, Size n, Size c);
 
+    // x(N,P,C): P places, G groups of C/G channels; mean(N,G), rstd(N,G); dx may be null
+    void (*groupnorm_forward)(const T* x, const T* gamma, const T* beta, double epsilon, T* mean, T* rstd, T* out,
+                              Size n, Size places, Size channels, Size groups);
+    void (*groupnorm_backward)(const T* dy, const T* x, const T* gamma, const T* mean, const T* rstd, T* dx, T* dgamma,
+                               T* dbeta, Size n, Size places, Size channels, Size groups);
+
     // an element is dropped where its 16-bit draw is below threshold, else multiplied by scale
     void (*dropout)(const T* x, unsigned threshold, double scale, Draw draw, T* out, Size size);
     // the same for whole channels of x(N,P,C), P places

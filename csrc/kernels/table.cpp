@@ -21,6 +21,7 @@ static Table<T> filled() {
     fill_gather(table);
     fill_hierarchical(table);
     fill_hinge(table);
+    fill_groupnorm(table);
     fill_loss(table);
     fill_max_norm(table);
     fill_maxout(table);

@@ -12,6 +12,7 @@ from .dropout import Dropout, SpatialDropout
 from .flatten import Flatten
 from .noise import GaussianNoise
 from .transitions import Transitions
+from .groupnorm import GroupNorm, LayerNorm
 from .maxout import Maxout
 from .prelu import PReLU
 from .softmax import Softmax
@@ -28,7 +29,9 @@ __all__ = [
     "Dropout",
     "Flatten",
     "GaussianNoise",
+    "GroupNorm",
     "Layer",
+    "LayerNorm",
     "LeakyReLU",
     "Maxout",
     "PReLU",

@@ -14,6 +14,7 @@ from . import activation, affine, batchnorm, gate, loss, optimizer
 from . import activation, affine, batchnorm, gate, loss, optimizer, prelu
 from . import activation, affine, batchnorm, gate, loss, maxout, optimizer, prelu
 from . import activation, affine, batchnorm, gate, loss, maxout, optimizer, prelu, softmax
+from . import activation, affine, batchnorm, gate, groupnorm, loss, maxout, optimizer, prelu, softmax
 from .loss import philox
 from .table import Arguments, Operation, Sizes, arguments, assert_close, call, to_dtype
 
@@ -40,6 +41,6 @@ OPERATIONS: list[Operation] = [
     row for family in (activation, affine, batchnorm, gate, loss, optimizer, prelu) for row in family.rows()
     row for family in (activation, affine, batchnorm, gate, loss, maxout, optimizer, prelu) for row in family.rows()
     row
-    for family in (activation, affine, batchnorm, gate, loss, maxout, optimizer, prelu, softmax)
+    for family in (activation, affine, batchnorm, gate, groupnorm, loss, maxout, optimizer, prelu, softmax)
     for row in family.rows()
 ]

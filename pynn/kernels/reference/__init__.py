@@ -21,6 +21,7 @@ from .hierarchical import (
 )
 from .dropout import dropout
 from .gate import gate_backward, gate_forward
+from .groupnorm import groupnorm_backward, groupnorm_forward
 from .loss import softmax, softmax_cross_entropy
 from .max_norm import max_norm
 from .noise import gaussian_noise
@@ -68,6 +69,8 @@ __all__ = [
     "lion_step",
     "max_norm",
     "hinge",
+    "groupnorm_backward",
+    "groupnorm_forward",
     "maxout_backward",
     "maxout_forward",
     "momentum_step",

@@ -1,0 +1,187 @@
+// Group normalization of (N, P, C): N samples, P places, C channels in groups that lie side by side. Layer
+// normalization is that of one place and one group.
+//
+// A sample's columns are summed over its places first, then over the channels of each group.
+#include "columns.h"
+#include "families.h"
+
+namespace pynn::PYNN_LEVEL {
+namespace {
+
+constexpr double kCost = 8;       // of one element, in multiply-adds
+constexpr Size kPiece = 1 << 14;  // elements of a piece of work
+
+struct Shape {
+    Size n, places, channels, groups;
+
+    Size width() const { return channels / groups; }
+    Size sample() const { return places * channels; }
+    double share() const { return 1.0 / static_cast<double>(places * width()); }
+    // samples of a piece of work
+    Size run() const { return smaller(kRowRun, larger(1, kPiece / sample())); }
+};
+
+// f(strip, access, j) for every strip of columns.
+template <class T, class F>
+inline void each_strip(Size c, F f) {
+    Size j = 0;
+    for (; j + 4 * kLanes<T> <= c; j += 4 * kLanes<T>) f(Strip<4>{}, Whole{}, j);
+    each_vector<T>(j, c, [&](auto at, Size column) { f(Strip<1>{}, at, column); });
+}
+
+// Sums over the places of what f(access, place, column, sum, product) adds; products may be null.
+template <class T, class F>
+inline void sum_places(const Shape& s, T* sums, T* products, F f) {
+    for (Size begin = 0; begin < s.places; begin += kRowRun) {
+        const Size end = smaller(s.places, begin + kRowRun);
+        each_strip<T>(s.channels, [&](auto strip, auto at, Size j) {
+            constexpr int V = decltype(strip)::vectors;
+            Vec<T> sum[V] = {}, product[V] = {};
+            for (Size i = begin; i < end; ++i)
+                unroll<V>([&](auto v) PYNN_INLINE {
+                    const Size k = j + v * kLanes<T>;
+                    f(at, i * s.channels + k, k, sum[v], product[v]);
+                });
+            unroll<V>([&](auto v) PYNN_INLINE {
+                const Size k = j + v * kLanes<T>;
+                at.store(sums + k, begin ? at.load(sums + k) + sum[v] : sum[v]);
+                if (products) at.store(products + k, begin ? at.load(products + k) + product[v] : product[v]);
+            });
+        });
+    }
+}
+
+// f(access, place, column) for every vector of a sample.
+template <class T, class F>
+inline void each_place(const Shape& s, F f) {
+    for (Size i = 0; i < s.places; ++i)
+        each_vector<T>(0, s.channels, [&](auto at, Size j) { f(at, i * s.channels + j, j); });
+}
+
+template <class T>
+inline double sum_of(const T* values, Size count) {
+    Vec<T> sum = {};
+    each_vector<T>(0, count, [&](auto at, Size j) { sum += at.load(values + j); });
+    return sum_lanes<T>(sum);
+}
+
+template <class T>
+inline void fill(T* values, Size count, T value) {
+    each_vector<T>(0, count, [&](auto at, Size j) { at.store(values + j, broadcast(value)); });
+}
+
+// Mean and rstd of each group of one sample, and out. The first pass sums around the group's first number, the second
+// around the mean: exact for a constant group. scratch holds 3 C numbers.
+template <class T>
+void normalize_sample(const Shape& s, const T* x, const T* gamma, const T* beta, double epsilon, T* mean, T* rstd,
+                      T* out, T* scratch) {
+    const Size width = s.width();
+    T *centre = scratch, *scale = scratch + s.channels, *sums = scratch + 2 * s.channels;
+    for (Size g = 0; g < s.groups; ++g) fill(centre + g * width, width, x[g * width]);
+    sum_places(s, sums, static_cast<T*>(nullptr), [&](auto at, Size place, Size j, Vec<T>& sum, Vec<T>&) PYNN_INLINE {
+        sum += at.load(x + place) - at.load(centre + j);
+    });
+    for (Size g = 0; g < s.groups; ++g) {
+        const double shift = sum_of(sums + g * width, width) * s.share();
+        mean[g] = static_cast<T>(static_cast<double>(x[g * width]) + shift);
+        fill(centre + g * width, width, mean[g]);
+    }
+    sum_places(s, sums, static_cast<T*>(nullptr), [&](auto at, Size place, Size j, Vec<T>& sum, Vec<T>&) PYNN_INLINE {
+        const Vec<T> d = at.load(x + place) - at.load(centre + j);
+        sum += d * d;
+    });
+    for (Size g = 0; g < s.groups; ++g) {
+        rstd[g] = static_cast<T>(1 / __builtin_sqrt(sum_of(sums + g * width, width) * s.share() + epsilon));
+        fill(scale + g * width, width, rstd[g]);
+    }
+    each_place<T>(s, [&](auto at, Size place, Size j) PYNN_INLINE {
+        const Vec<T> normalized = (at.load(x + place) - at.load(centre + j)) * at.load(scale + j);
+        at.store(out + place, normalized * at.load(gamma + j) + at.load(beta + j));
+    });
+}
+
+template <class T>
+void groupnorm_forward(const T* x, const T* gamma, const T* beta, double epsilon, T* mean, T* rstd, T* out, Size n,
+                       Size places, Size channels, Size groups) {
+    const Shape s = {n, places, channels, groups};
+    parallel_runs(n, s.run(), kCost * static_cast<double>(n * s.sample()), [&](Size begin, Size end) {
+        const Scratch<T> scratch(3 * channels);
+        for (Size i = begin; i < end; ++i)
+            normalize_sample(s, x + i * s.sample(), gamma, beta, epsilon, mean + i * groups, rstd + i * groups,
+                             out + i * s.sample(), scratch.get());
+    });
+}
+
+// dx (unless null) of one sample; adds to the gradients of gamma and beta. scratch holds 6 C numbers.
+template <class T>
+void through_sample(const Shape& s, const T* dy, const T* x, const T* gamma, const T* mean, const T* rstd, T* dx,
+                    T* dgamma, T* dbeta, T* scratch) {
+    const Size width = s.width(), c = s.channels;
+    T *centre = scratch, *scale = scratch + c, *shift = scratch + 2 * c, *tilt = scratch + 3 * c;
+    T *sums = scratch + 4 * c, *products = scratch + 5 * c;
+    for (Size g = 0; g < s.groups; ++g) {
+        fill(centre + g * width, width, mean[g]);
+        fill(scale + g * width, width, rstd[g]);
+    }
+    sum_places(s, sums, products, [&](auto at, Size place, Size j, Vec<T>& sum, Vec<T>& product) PYNN_INLINE {
+        const Vec<T> d = at.load(dy + place);
+        sum += d;
+        product += d * ((at.load(x + place) - at.load(centre + j)) * at.load(scale + j));
+    });
+    each_vector<T>(0, c, [&](auto at, Size j) {
+        const Vec<T> sum = at.load(sums + j), product = at.load(products + j), weight = at.load(gamma + j);
+        at.store(dbeta + j, at.load(dbeta + j) + sum);
+        at.store(dgamma + j, at.load(dgamma + j) + product);
+        at.store(sums + j, sum * weight);
+        at.store(products + j, product * weight);
+    });
+    if (dx == nullptr) return;
+    for (Size g = 0; g < s.groups; ++g) {
+        const Size j = g * width;
+        fill(shift + j, width, static_cast<T>(sum_of(sums + j, width) * s.share()));
+        fill(tilt + j, width, static_cast<T>(sum_of(products + j, width) * s.share()));
+    }
+    each_place<T>(s, [&](auto at, Size place, Size j) PYNN_INLINE {
+        const Vec<T> r = at.load(scale + j), normalized = (at.load(x + place) - at.load(centre + j)) * r;
+        const Vec<T> d = at.load(dy + place) * at.load(gamma + j);
+        at.store(dx + place, r * (d - at.load(shift + j) - normalized * at.load(tilt + j)));
+    });
+}
+
+// The gradients of gamma and beta are summed by pieces of samples, and added in the order of the pieces.
+template <class T>
+void groupnorm_backward(const T* dy, const T* x, const T* gamma, const T* mean, const T* rstd, T* dx, T* dgamma,
+                        T* dbeta, Size n, Size places, Size channels, Size groups) {
+    const Shape s = {n, places, channels, groups};
+    const Size pieces = ceil_div(n, s.run());
+    const Scratch<T> totals(2 * pieces * channels);
+    parallel(pieces, kCost * static_cast<double>(n * s.sample()), [&](Size piece) {
+        const Scratch<T> scratch(6 * channels);
+        T* total = totals.get() + 2 * piece * channels;
+        fill(total, 2 * channels, T(0));
+        for (Size i = piece * s.run(); i < smaller(n, (piece + 1) * s.run()); ++i)
+            through_sample(s, dy + i * s.sample(), x + i * s.sample(), gamma, mean + i * groups, rstd + i * groups,
+                           dx ? dx + i * s.sample() : nullptr, total, total + channels, scratch.get());
+    });
+    each_vector<T>(0, channels, [&](auto at, Size j) {
+        Vec<T> product = {}, sum = {};
+        for (Size piece = 0; piece < pieces; ++piece) {
+            product += at.load(totals.get() + 2 * piece * channels + j);
+            sum += at.load(totals.get() + (2 * piece + 1) * channels + j);
+        }
+        at.store(dgamma + j, product);
+        at.store(dbeta + j, sum);
+    });
+}
+
+}  // namespace
+
+template <class T>
+void fill_groupnorm(Table<T>& table) {
+    table.groupnorm_forward = groupnorm_forward<T>;
+    table.groupnorm_backward = groupnorm_backward<T>;
+}
+template void fill_groupnorm(Table<float>&);
+template void fill_groupnorm(Table<double>&);
+
+}  // namespace pynn::PYNN_LEVEL
