@@ -196,6 +196,7 @@ def test_images_come_back_from_their_transformed_form(make: Callable[[], Transfo
     np.testing.assert_allclose(transformer.inverse_transform(y), images, atol=1e-9)
     np.testing.assert_array_equal(images, before)
     np.testing.assert_array_equal(make().fit_transform(images, y="ignored"), y)
+    assert vars(transformer).keys() == vars(make().fit(images)).keys(), "only fit sets attributes"
     np.testing.assert_allclose(transformer.transform(images[7:8]), y[7:8], atol=1e-12)
 
 

@@ -90,7 +90,8 @@ class Transformer:
         """`inverse_transform` of y (n, *output_shape_), in a new array."""
         raise NotImplementedError
 
-    def _shape_after(self) -> Shape:
+    def _finish(self) -> Shape:
+        """Work out what follows from the arrays of `state`, learned or loaded; return the shape of a sample after."""
         return self.input_shape_
 
     def _state_shapes(self, found: Mapping[str, Shape]) -> Mapping[str, Shape]:
@@ -227,7 +228,7 @@ class Transformer:
             if not np.isfinite(array).all():
                 raise ValueError(f"{prefix}{name.rstrip('_')} holds NaN or infinity")
             setattr(self, name, np.array(array))
-        self.output_shape_ = self._shape_after()
+        self.output_shape_ = self._finish()
 
     # Inside -----------------------------------------------------------------------------------------------
 
@@ -238,7 +239,7 @@ class Transformer:
             setattr(self, name, np.asarray(getattr(self, name), np.float64))
             if not np.isfinite(getattr(self, name)).all():
                 raise ValueError(f"{type(self).__name__}: x spreads too far for float64 to hold; scale it down first")
-        self.output_shape_ = self._shape_after()
+        self.output_shape_ = self._finish()
 
     def _set_shape(self, shape: Shape) -> None:
         self.input_shape_, self.n_features_in_ = shape, math.prod(shape)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -24,10 +24,12 @@ class _Rotation(Transformer):
     mean_: Array
     components_: Array
     explained_variance_: Array
+    _matrix_: Array  # what centred samples are multiplied by, (D, K)
 
     def _decompose(self, rows: Rows) -> tuple[Array, Array]:
         """Set mean_; return the directions (min(N, D), D), by falling variance, and the variance along each."""
-        self.mean_ = rows.first.ravel() + _sum(x - rows.first for x in rows).ravel() / len(rows)
+        first = rows.first
+        self.mean_ = (first + sum((x - first).sum(axis=0) for x in rows) / len(rows)).ravel()
         if len(rows) < rows.features:
             whole = np.concatenate([self._centred(x) for x in rows])
             if not np.isfinite(whole).all():
@@ -50,6 +52,9 @@ class _Rotation(Transformer):
 
     def _too_wide(self) -> str:
         return f"{type(self).__name__}: x spreads too far for its variance to be a float64; scale it down first"
+
+    def _apply(self, x: Array) -> Array:
+        return _product(self._centred(x), self._matrix_).reshape(-1, *self.output_shape_)
 
     def _centred(self, x: Array) -> Array:
         return x.reshape(len(x), -1) - self.mean_
@@ -106,11 +111,9 @@ class PCA(_Rotation):
         self.components_, self.explained_variance_ = directions[:count].copy(), variance[:count]
         self.explained_variance_ratio_ = ratio[:count]
 
-    def _shape_after(self) -> Shape:
+    def _finish(self) -> Shape:
+        self._matrix_ = np.ascontiguousarray(self.components_.T)
         return (len(self.components_),)
-
-    def _apply(self, x: Array) -> Array:
-        return _product(self._centred(x), self.components_.T)
 
     def _undo(self, y: Array) -> Array:
         return (_product(y, self.components_) + self.mean_).reshape(-1, *self.input_shape_)
@@ -133,7 +136,6 @@ class Whitening(_Rotation):
     """
 
     state = ("mean_", "components_", "explained_variance_")
-    _zca_: Array  # Vᵀ·V/√(S + epsilon), made when it is needed first
 
     def __init__(self, form: str = "pca", epsilon: float = 1e-5) -> None:
         if form not in FORMS:
@@ -146,31 +148,22 @@ class Whitening(_Rotation):
     def _learn(self, rows: Rows) -> None:
         self.components_, self.explained_variance_ = self._decompose(rows)
 
-    def _shape_after(self) -> Shape:
-        return self.input_shape_ if self.form == "zca" else (len(self.components_),)
+    def _finish(self) -> Shape:
+        self._matrix_ = self.components_.T / self._scale()
+        if self.form == "pca":
+            self._matrix_ = np.ascontiguousarray(self._matrix_)
+            return (len(self.components_),)
+        self._matrix_ = _product(self._matrix_, self.components_)
+        return self.input_shape_
 
     def _scale(self) -> Array:
         scale: Array = np.sqrt(self.explained_variance_ + self.epsilon)
         return scale
 
-    def _apply(self, x: Array) -> Array:
-        centred = self._centred(x)
-        if self.form == "pca":
-            return _product(centred, self.components_.T) / self._scale()
-        if not hasattr(self, "_zca_"):
-            self._zca_ = _product((self.components_ / self._scale()[:, np.newaxis]).T, self.components_)
-        return _product(centred, self._zca_).reshape(x.shape)
-
     def _undo(self, y: Array) -> Array:
         rows = y.reshape(len(y), -1)
         turned = rows if self.form == "pca" else _product(rows, self.components_.T)
         return (_product(turned * self._scale(), self.components_) + self.mean_).reshape(-1, *self.input_shape_)
-
-
-def _sum(parts: Iterable[Array]) -> Array:
-    """The sum of all rows of all parts, in a row."""
-    total: Array = sum(part.sum(axis=0) for part in parts)
-    return total
 
 
 def _product(a: Array, b: Array) -> Array:
