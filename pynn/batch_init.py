@@ -30,6 +30,7 @@ def lsuv(
     tolerance: float = 0.1,
     iterations: int = 10,
     start: str | Initializer | None = "orthogonal",
+    leave: str | Iterable[str] = (),
 ) -> dict[str, float]:
     """Layer-sequential unit variance: scale each weight so that the layer's outputs over the batch have variance 1.
 
@@ -40,6 +41,7 @@ def lsuv(
     model: a Sequential; one that is not built is built on x. x (N, ...): some hundred training samples, preprocessed
     as in training, N at least 2. tolerance: default 0.1. iterations: scalings a layer at most, default 10 (one is
     enough where biases are 0). start: an initializer or its name; None keeps the weights that are there.
+    leave: names of layers that stay as they are ("affine1"): trained ones, or one whose weight is no factor.
     Returns the standard deviation of each layer's outputs by the layer's name.
 
     Raises ValueError, with the model as it was, for an x that is empty, not finite or does not vary; for weights of 0;
@@ -53,12 +55,7 @@ def lsuv(
 
     def adjust(layer: Layer, weight: Array, outputs: Callable[[], Array]) -> None:
         if first is not None:
-            values = first.draw(weight.shape, data.generator(model.seed, layer.stream, data.WEIGHTS))
-            if np.shape(values) != weight.shape:
-                raise ValueError(
-                    f"{layer.name}: {first!r} drew values of shape {np.shape(values)}, expected {weight.shape}"
-                )
-            weight[...] = values
+            _draw(layer, weight, first)
         for scalings in range(iterations + 1):
             rows = _rows(layer, outputs())
             if scalings == 0 and _constant(rows).all():
@@ -70,13 +67,15 @@ def lsuv(
                 weight /= math.sqrt(variance)
         raise ValueError(
             f"{layer.name}: the variance of its outputs is {variance:.3g} after {iterations} iterations, expected 1 "
-            f"within {tolerance}; is its bias too large, or does its output not scale with its weight?"
+            f"within {tolerance}; is its bias too large? If its output does not scale with its weight, leave it out"
         )
 
-    return _sweep("lsuv", model, x, adjust)
+    return _sweep("lsuv", model, x, adjust, leave)
 
 
-def data_dependent(model: Sequential, x: ArrayLike, mean: float = 0.0, balance: bool = False) -> dict[str, float]:
+def data_dependent(
+    model: Sequential, x: ArrayLike, mean: float = 0.0, balance: bool = False, leave: str | Iterable[str] = ()
+) -> dict[str, float]:
     """Scale each unit's weights and set its bias so that before the activation it has mean `mean` and variance 1.
 
     From the first layer to the last, with μ and σ of the unit's outputs over the batch (and over positions, for
@@ -89,7 +88,8 @@ def data_dependent(model: Sequential, x: ArrayLike, mean: float = 0.0, balance: 
 
     model: a Sequential; one that is not built is built on x. x (N, ...): some hundred training samples, preprocessed
     as in training, N at least 2. mean: default 0; a small positive one (0.1 in the authors' program) lets a ReLU pass
-    more. Returns the standard deviation of each layer's outputs, before it is balanced, by the layer's name.
+    more. leave: names of layers that stay as they are.
+    Returns the standard deviation of each layer's outputs, before it is balanced, by the layer's name.
 
     Raises ValueError, with the model as it was, for an x that is empty, not finite or does not vary; for a unit whose
     outputs do not vary over the batch, as with weights of 0; for a layer whose outputs do not follow its weight, or
@@ -119,7 +119,14 @@ def data_dependent(model: Sequential, x: ArrayLike, mean: float = 0.0, balance: 
             f"{np.abs(std - 1).max():.3g}; are the means of x far from 0, or does its output not follow its weight?"
         )
 
-    return _sweep("data_dependent", model, x, adjust, _balance if balance else None)
+    return _sweep("data_dependent", model, x, adjust, leave, _balance if balance else None)
+
+
+def _draw(layer: Layer, weight: Array, start: Initializer) -> None:
+    values = start.draw(weight.shape, data.generator(layer.context.seed, layer.stream, data.WEIGHTS))
+    if np.shape(values) != weight.shape:
+        raise ValueError(f"{layer.name}: {start!r} drew values of shape {np.shape(values)}, expected {weight.shape}")
+    weight[...] = values
 
 
 def _rows(layer: Layer, y: Array) -> Array:
@@ -195,6 +202,7 @@ def _sweep(
     model: Sequential,
     x: ArrayLike,
     adjust: Adjust,
+    leave: str | Iterable[str],
     finish: Callable[[Sequential, Array, Iterable[str]], None] | None = None,
 ) -> dict[str, float]:
     """Run x through the model with a stop at each layer that has a weight, then `finish`; undo it all on failure."""
@@ -211,10 +219,8 @@ def _sweep(
         deviations: dict[str, float] = {}
         try:
             with _states_kept(model):
-                with _stops(model, adjust, deviations):
+                with _stops(model, adjust, _left(model, leave, where), deviations):
                     model.forward(batch)
-                if not deviations:
-                    raise ValueError(f"{where}: no layer of the model has a weight of two or more axes")
                 if finish is not None:
                     finish(model, batch, deviations)
         except BaseException:
@@ -232,6 +238,17 @@ def _weight(layer: Layer) -> Array | None:
     return None
 
 
+def _left(model: Sequential, leave: str | Iterable[str], where: str) -> set[str]:
+    """The names of the layers to leave as they are; ValueError for others than layers with a weight."""
+    names = {leave} if isinstance(leave, str) else set(leave)
+    there = [layer.name for layer in model.walk() if _weight(layer) is not None]
+    if unknown := names - set(there):
+        raise ValueError(f"{where}: leave names {sorted(unknown)}, the layers with a weight are {', '.join(there)}")
+    if not set(there) - names:
+        raise ValueError(f"{where}: no layer has a weight of two or more axes, or all are left out")
+    return names
+
+
 @contextmanager
 def _states_kept(model: Sequential) -> Iterator[None]:
     """Running statistics are afterwards what they were."""
@@ -246,13 +263,14 @@ def _states_kept(model: Sequential) -> Iterator[None]:
 
 
 @contextmanager
-def _stops(model: Sequential, adjust: Adjust, deviations: dict[str, float]) -> Iterator[None]:
+def _stops(model: Sequential, adjust: Adjust, left: set[str], deviations: dict[str, float]) -> Iterator[None]:
     """Within it, a forward pass adjusts each layer with a weight and notes the deviation of its outputs."""
     fused = {id(layer.fused_into): layer for layer in model.walk() if isinstance(layer, Activation)}
     stopped = [layer for layer in model.walk() if layer.state or _weight(layer) is not None]
     try:
         for layer in stopped:
-            vars(layer)["forward"] = _stop(layer, fused.get(id(layer)), adjust, deviations)
+            weight = None if layer.name in left else _weight(layer)
+            vars(layer)["forward"] = _stop(layer, weight, fused.get(id(layer)), adjust, deviations)
         yield
     finally:
         for layer in stopped:
@@ -260,10 +278,10 @@ def _stops(model: Sequential, adjust: Adjust, deviations: dict[str, float]) -> I
 
 
 def _stop(
-    layer: Layer, activation: Activation | None, adjust: Adjust, deviations: dict[str, float]
+    layer: Layer, weight: Array | None, activation: Activation | None, adjust: Adjust, deviations: dict[str, float]
 ) -> Callable[[Array, bool], Array]:
     """The layer's forward with the adjustment of its weight before it."""
-    forward, weight = layer.forward, _weight(layer)
+    forward = layer.forward
 
     def run(x: Array, training: bool) -> Array:
         training = training or bool(layer.state)  # in place of running statistics those of the batch

@@ -289,6 +289,26 @@ def test_arrays_that_somebody_put_in_place_are_taken_over(way: Any, x: np.ndarra
     assert abs(pre_activations(model, x)["affine1"].var() - 1) < 0.11
 
 
+@ways
+def test_layers_that_are_left_out_stay_as_they_are(way: Any, x: np.ndarray) -> None:
+    model = pynn.Sequential(*hidden(30, pynn.ReLU), pynn.Affine(20).named("trained"), Stubborn(), pynn.Affine(3))
+    model.build((12,))
+    before = model.parameters.copy()
+    deviations = way(model, x, leave=["trained", "stubborn1"])
+    assert list(deviations) == ["affine1", "affine3"]
+    found = pre_activations(pynn.Sequential(model.layers[0]), x)
+    assert abs(found["affine1"].var() - 1) < 0.11
+    assert abs(model.forward(x).var() - 1) < 0.11
+    left = np.zeros(before.shape, bool)
+    for layer, parameter, start in model._places:
+        if layer.name in ("trained", "stubborn1"):
+            left[start : start + math.prod(parameter.shape)] = True
+    np.testing.assert_array_equal(model.parameters[left], before[left])
+    assert (model.parameters != before).any()
+    one = relu()
+    assert list(way(one, x, leave="affine2")) == ["affine1", "affine3", "affine4"]
+
+
 def test_ten_layers_keep_their_variance_with_lsuv_where_small_weights_lose_it(x: np.ndarray) -> None:
     def deep() -> pynn.Sequential:
         return pynn.Sequential(*[part for _ in range(10) for part in hidden(50, pynn.Tanh)])
@@ -429,11 +449,15 @@ BROKEN: dict[str, tuple[Any, Any, str]] = {
         lambda x: x * 1e20,
         r"affine1: its outputs are not finite; scale x",
     ),
-    "no weights": (lambda: pynn.Sequential(pynn.ReLU(), Counter()), lambda x: x, r"no layer of the model has a weight"),
+    "no weights": (
+        lambda: pynn.Sequential(pynn.ReLU(), Counter()),
+        lambda x: x,
+        r"no layer has a weight of two or more axes",
+    ),
     "stubborn": (
         lambda: pynn.Sequential(pynn.Affine(5), Stubborn()),
         lambda x: x,
-        r"stubborn1: .*(does its output not scale|does its output not follow)",
+        r"stubborn1: .*(If its output does not scale|does its output not follow)",
     ),
 }
 
@@ -513,6 +537,16 @@ def test_biases_that_outweigh_the_weights_are_named(x: np.ndarray) -> None:
         (lambda x: pynn.lsuv(relu(), x, tolerance=0), ValueError, r"tolerance is 0, expected a positive number"),
         (lambda x: pynn.lsuv(relu(), x, iterations=0), ValueError, r"iterations is 0, expected"),
         (lambda x: pynn.lsuv(relu(), x, start="xavier"), ValueError, r"initializer is 'xavier', expected one of"),
+        (
+            lambda x: pynn.lsuv(relu(), x, leave=["affine1", "conv1"]),
+            ValueError,
+            r"lsuv: leave names \['conv1'\], the layers with a weight are affine1, affine2, affine3, affine4",
+        ),
+        (
+            lambda x: pynn.data_dependent(relu(), x, leave=[f"affine{n}" for n in range(1, 5)]),
+            ValueError,
+            r"no layer has a weight of two or more axes, or all are left out",
+        ),
         (lambda x: pynn.lsuv(pynn.Affine(3), x), TypeError, r"lsuv: model is Affine\(units=3\), expected .*Sequential"),
         (lambda x: pynn.lsuv(pynn.Sequential, x), TypeError, r"lsuv: model is <class .*; write Sequential\(\)"),
         (lambda x: pynn.data_dependent(relu(), x, mean=math.nan), ValueError, r"mean is nan, expected a finite number"),
