@@ -84,6 +84,8 @@ def assert_answer(name: str, found: dict[str, Any], own: bool) -> None:
     tolerance = (16 if own else 64) * LIMITS[name].op.tolerance  # others have epsilon under the root, not beside it
     for output, value in found.items():
         value, expected = np.atleast_1d(value).astype(np.float32), np.atleast_1d(after[output])
+        if output == "return" and not own:
+            expected = expected[:1]  # the others count no hits
         if output == "out" and "rate" in args and not own:
             assert_dropped(args["x"], value)
         elif expected.dtype.kind == "f":

@@ -29,7 +29,8 @@ class FlatChain(Chain):
     _places: tuple[tuple[Layer, Parameter, int], ...] = ()  # every parameter's start in the flat vector
     _constrained: tuple[tuple[Layer, Parameter, int], ...] = ()
     _segments: tuple[Segment, ...] = ()
-    _settled: int = -1  # the count of changed training settings that the segments are of
+    has_penalties = False  # whether a layer has one of its own
+    _settled: int = -1  # the count of changed training settings that the segments and has_penalties are of
 
     def _reset(self) -> None:
         super()._reset()
@@ -106,6 +107,7 @@ class FlatChain(Chain):
         for segment in self._segments:
             if segment.frozen:  # a gradient of before would stay for good
                 self.gradients[segment.start : segment.stop] = 0
+        self.has_penalties = any(layer.penalty is not None for layer, _, _ in self._places)
         self._settled = self.context.changes
 
     def constrain(self) -> None:
@@ -200,11 +202,6 @@ class FlatChain(Chain):
                 expect_instance(one, Penalty, f"{layer.name}.penalty")
                 if (parameter.penalized or one.biases) and not layer.freezes(parameter.name):
                     yield one, getattr(layer, parameter.name), getattr(layer, f"d{parameter.name}")
-
-    @property
-    def has_penalties(self) -> bool:
-        """Whether a layer has a penalty of its own."""
-        return any(layer.penalty is not None for layer, _, _ in self._places)
 
     @property
     def parameter_count(self) -> int:

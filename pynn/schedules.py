@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
-    "Cosine", "Cyclic", "Exponential", "InverseTime", "Linear", "OneCycle", "ReduceOnPlateau", "Schedule", "StepDecay",
-    "Warmup",
+    "CosineDecay", "Cyclic", "ExponentialDecay", "InverseTimeDecay", "LinearDecay", "OneCycle", "ReduceOnPlateau",
+    "Schedule", "StepDecay", "Warmup",
 ]  # fmt: skip
 
 
 class Schedule:
     """Base of all schedules: `schedule(epoch)` is the learning rate after so many epochs of training.
 
-    An optimizer takes one in place of a number: `pynn.Adam(pynn.Cosine(1e-3, epochs=10))`. `fit` then sets the rate
-    before every step. An own schedule overrides `at`:
+    An optimizer takes one in place of a number: `pynn.Adam(pynn.CosineDecay(1e-3, epochs=10))`. `fit` then sets the
+    rate before every step. An own schedule overrides `at`:
 
     >>> class SquareRoot(pynn.Schedule):
     ...     def __init__(self, rate):
@@ -85,29 +85,29 @@ class StepDecay(Schedule):
         return float(self.rate * self.factor ** math.floor(epoch / self.every))
 
 
-class Exponential(Schedule):
+class ExponentialDecay(Schedule):
     """rate · e^(-decay·epoch). decay: per epoch, at least 0; 0.69 halves the rate every epoch."""
 
     def __init__(self, rate: float, decay: float) -> None:
-        _expect_not_negative("Exponential", rate=rate, decay=decay)
+        _expect_not_negative("ExponentialDecay", rate=rate, decay=decay)
         self.rate, self.decay = rate, decay
 
     def at(self, epoch: float) -> float:
         return self.rate * math.exp(-self.decay * epoch)
 
 
-class InverseTime(Schedule):
+class InverseTimeDecay(Schedule):
     """rate / (1 + decay·epoch), "1/t decay". decay: per epoch, at least 0; after 1/decay epochs half is left."""
 
     def __init__(self, rate: float, decay: float) -> None:
-        _expect_not_negative("InverseTime", rate=rate, decay=decay)
+        _expect_not_negative("InverseTimeDecay", rate=rate, decay=decay)
         self.rate, self.decay = rate, decay
 
     def at(self, epoch: float) -> float:
         return self.rate / (1 + self.decay * epoch)
 
 
-class Cosine(Schedule):
+class CosineDecay(Schedule):
     """minimum + ½·(rate - minimum)·(1 + cos(π·epoch / epochs)), and minimum from then on.
 
     epochs: until the minimum is reached, above 0. minimum: default 0. Source: Loshchilov & Hutter 2016 (without
@@ -115,20 +115,20 @@ class Cosine(Schedule):
     """
 
     def __init__(self, rate: float, epochs: float, minimum: float = 0.0) -> None:
-        _expect_not_negative("Cosine", rate=rate, minimum=minimum)
-        _expect_positive("Cosine", epochs=epochs)
+        _expect_not_negative("CosineDecay", rate=rate, minimum=minimum)
+        _expect_positive("CosineDecay", epochs=epochs)
         self.rate, self.epochs, self.minimum = rate, epochs, minimum
 
     def at(self, epoch: float) -> float:
         return _half_wave(self.rate, self.minimum, epoch / self.epochs)
 
 
-class Linear(Schedule):
+class LinearDecay(Schedule):
     """A straight line from rate to `end` (default 0) in so many epochs, and `end` from then on; epochs above 0."""
 
     def __init__(self, rate: float, epochs: float, end: float = 0.0) -> None:
-        _expect_not_negative("Linear", rate=rate, end=end)
-        _expect_positive("Linear", epochs=epochs)
+        _expect_not_negative("LinearDecay", rate=rate, end=end)
+        _expect_positive("LinearDecay", epochs=epochs)
         self.rate, self.epochs, self.end = rate, epochs, end
 
     def at(self, epoch: float) -> float:

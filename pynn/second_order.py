@@ -177,11 +177,10 @@ class _Objective:
     ) -> None:
         self.model, self.loss, self.x, self.y, self.penalty = model, loss, x, y, penalty
         self.batch_size = min(batch_size, len(x))
+        trained = [segment for segment in model.segments() if not segment.frozen]
         self.penalized = penalty is not None or model.has_penalties
-        self.places = np.concatenate(
-            [np.zeros(0, np.int64)]
-            + [start + np.arange(math.prod(parameter.shape)) for _, parameter, start in model._places]
-        )
+        sizes = {start: math.prod(parameter.shape) for _, parameter, start in model._places}
+        self.places = np.concatenate([np.zeros(0, np.int64)] + [s.start + np.arange(sizes[s.start]) for s in trained])
         self.point: Vector = model.parameters[self.places].astype(np.float64)  # where it was last asked
         self.gradient: Vector = np.zeros(len(self.places))
         self.values: dict[str, float] = {}

@@ -128,7 +128,7 @@ def smooth(layers: Sequence[pynn.Layer], input_shape: tuple[int, ...], samples: 
     model = pynn.Sequential(*layers, seed=3, dtype="float64")
     model.build(input_shape)
     for layer in model.walk():
-        if isinstance(layer, pynn.Affine) and layer.bias is not None:
+        if isinstance(layer, pynn.Affine) and layer.pieces == 1 and layer.bias is not None:
             layer.weight *= 0.2
             layer.bias[...] = np.where(np.arange(layer.units) % 2, 1, -1)
         elif isinstance(layer, pynn.BatchNorm):

@@ -18,15 +18,15 @@ Points = tuple[np.ndarray, np.ndarray]
 EXAMPLES: list[tuple[pynn.Schedule, str, dict[float, float]]] = [
     (pynn.StepDecay(0.1, 2), "StepDecay(rate=0.1, every=2)", {0: 0.1, 1.99: 0.1, 2: 0.01, 3.5: 0.01, 4: 0.001}),
     (pynn.StepDecay(1, 0.5, factor=0.5), "StepDecay(rate=1, every=0.5, factor=0.5)", {0.4: 1, 0.5: 0.5, 1.7: 0.125}),
-    (pynn.Exponential(2, math.log(2)), f"Exponential(rate=2, decay={math.log(2)})", {0: 2, 1: 1, 2.5: 2**-1.5}),
-    (pynn.InverseTime(1, 0.5), "InverseTime(rate=1, decay=0.5)", {0: 1, 2: 0.5, 6: 0.25, 1e9: 2e-9}),
-    (pynn.Cosine(2, 4), "Cosine(rate=2, epochs=4)", {0: 2, 1: 1 + 0.5**0.5, 2: 1, 4: 0, 9: 0}),
-    (pynn.Cosine(3, 2, minimum=1), "Cosine(rate=3, epochs=2, minimum=1)", {0: 3, 1: 2, 2: 1, 2.5: 1}),
-    (pynn.Linear(0.8, 4), "Linear(rate=0.8, epochs=4)", {0: 0.8, 1: 0.6, 3.5: 0.1, 4: 0, 5: 0}),
-    (pynn.Linear(0, 2, end=1), "Linear(rate=0, epochs=2, end=1)", {0: 0, 0.5: 0.25, 2: 1, 100: 1}),
+    (pynn.ExponentialDecay(2, 0.5), "ExponentialDecay(rate=2, decay=0.5)", {0: 2, 1: 2 / math.e**0.5, 2: 2 / math.e}),
+    (pynn.InverseTimeDecay(1, 0.5), "InverseTimeDecay(rate=1, decay=0.5)", {0: 1, 2: 0.5, 6: 0.25, 1e9: 2e-9}),
+    (pynn.CosineDecay(2, 4), "CosineDecay(rate=2, epochs=4)", {0: 2, 1: 1 + 0.5**0.5, 2: 1, 4: 0, 9: 0}),
+    (pynn.CosineDecay(3, 2, minimum=1), "CosineDecay(rate=3, epochs=2, minimum=1)", {0: 3, 1: 2, 2: 1, 2.5: 1}),
+    (pynn.LinearDecay(0.8, 4), "LinearDecay(rate=0.8, epochs=4)", {0: 0.8, 1: 0.6, 3.5: 0.1, 4: 0, 5: 0}),
+    (pynn.LinearDecay(0, 2, end=1), "LinearDecay(rate=0, epochs=2, end=1)", {0: 0, 0.5: 0.25, 2: 1, 100: 1}),
     (
-        pynn.Warmup(pynn.Linear(1, 2), 4, start=0.2),
-        "Warmup(schedule=Linear(rate=1, epochs=2), epochs=4, start=0.2)",
+        pynn.Warmup(pynn.LinearDecay(1, 2), 4, start=0.2),
+        "Warmup(schedule=LinearDecay(rate=1, epochs=2), epochs=4, start=0.2)",
         {0: 0.2, 2: 0.6, 4: 1, 5: 0.5, 6: 0, 7: 0},
     ),
     (pynn.Warmup(0.5, 2), "Warmup(schedule=0.5, epochs=2)", {0: 0, 1: 0.25, 2: 0.5, 50: 0.5}),
@@ -106,8 +106,8 @@ def test_far_away_epochs_give_finite_rates(schedule: pynn.Schedule) -> None:
 
 def test_rates_of_zero_stay_zero() -> None:
     for schedule in (
-        pynn.StepDecay(0, 1), pynn.Exponential(0, 1), pynn.InverseTime(0, 1), pynn.Cosine(0, 3), pynn.Linear(0, 3),
-        pynn.Warmup(0, 2), pynn.Cyclic(0, 0, 1), pynn.OneCycle(0, 3), pynn.ReduceOnPlateau(0),
+        pynn.StepDecay(0, 1), pynn.ExponentialDecay(0, 1), pynn.InverseTimeDecay(0, 1), pynn.CosineDecay(0, 3),
+        pynn.LinearDecay(0, 3), pynn.Warmup(0, 2), pynn.Cyclic(0, 0, 1), pynn.OneCycle(0, 3), pynn.ReduceOnPlateau(0),
     ):  # fmt: skip
         assert [schedule(epoch) for epoch in (0, 0.7, 1, 5)] == [0] * 4
 
@@ -127,9 +127,9 @@ def torch_rates(torch: Any, rate: float, make: Any, epochs: int, steps: int) -> 
     ("schedule", "make"),
     [
         (pynn.StepDecay(0.3, 2, 0.5), lambda all_, o: all_.StepLR(o, 10, 0.5)),
-        (pynn.Exponential(0.3, 0.7), lambda all_, o: all_.ExponentialLR(o, math.exp(-0.7 / 5))),
-        (pynn.Cosine(0.3, 6, 0.01), lambda all_, o: all_.CosineAnnealingLR(o, 30, 0.01)),
-        (pynn.Linear(0.3, 4, 0.03), lambda all_, o: all_.LinearLR(o, 1.0, 0.1, 20)),
+        (pynn.ExponentialDecay(0.3, 0.7), lambda all_, o: all_.ExponentialLR(o, math.exp(-0.7 / 5))),
+        (pynn.CosineDecay(0.3, 6, 0.01), lambda all_, o: all_.CosineAnnealingLR(o, 30, 0.01)),
+        (pynn.LinearDecay(0.3, 4, 0.03), lambda all_, o: all_.LinearLR(o, 1.0, 0.1, 20)),
         (pynn.Warmup(0.3, 2, 0.03), lambda all_, o: all_.LinearLR(o, 0.1, 1.0, 10)),
         (pynn.Cyclic(0.1, 0.3, 4), lambda all_, o: all_.CyclicLR(o, 0.1, 0.3, 10, cycle_momentum=False)),
         (
@@ -242,24 +242,24 @@ def test_every_optimizer_takes_a_schedule(kind: type[pynn.Optimizer], points: Po
     constant, scheduled = network(), network()
     constant.fit(*points, optimizer=kind(0.01), epochs=2, batch_size=10, progress=False)
     history = scheduled.fit(
-        *points, optimizer=kind(pynn.Linear(0.01, 1, end=0.01)), epochs=2, batch_size=10, progress=False
+        *points, optimizer=kind(pynn.LinearDecay(0.01, 1, end=0.01)), epochs=2, batch_size=10, progress=False
     )
     np.testing.assert_array_equal(scheduled.parameters, constant.parameters)
     assert history["learning_rate"] == [0.01, 0.01]
 
 
 def test_the_rate_reads_as_a_number_and_may_be_set() -> None:
-    optimizer = pynn.Adam(pynn.Linear(1, 4))
+    optimizer = pynn.Adam(pynn.LinearDecay(1, 4))
     assert optimizer.learning_rate == 1
     optimizer.set_epoch(3)
     assert optimizer.learning_rate == 0.25
-    assert repr(optimizer) == "Adam(learning_rate=Linear(rate=1, epochs=4))"
+    assert repr(optimizer) == "Adam(learning_rate=LinearDecay(rate=1, epochs=4))"
     optimizer.learning_rate = 0.5
     optimizer.set_epoch(3)
     assert optimizer.learning_rate == 0.5
     assert optimizer.schedule is None
     assert repr(optimizer) == "Adam(learning_rate=0.5)"
-    optimizer.learning_rate = pynn.Cosine(2, 1)
+    optimizer.learning_rate = pynn.CosineDecay(2, 1)
     assert optimizer.learning_rate == 2
 
 
@@ -308,7 +308,7 @@ def test_the_fraction_of_an_iterable_is_known_after_its_first_epoch(points: Poin
 
 def test_the_loop_of_ones_own_gives_the_bits_of_fit(points: Points) -> None:
     x, y = points
-    schedule = pynn.Warmup(pynn.Cosine(0.1, 3), 1)
+    schedule = pynn.Warmup(pynn.CosineDecay(0.1, 3), 1)
     expected, model = network(), network()
     expected.fit(x, y, optimizer=pynn.Momentum(schedule), epochs=4, batch_size=10, progress=False)
     loss, optimizer = pynn.SoftmaxCrossEntropy(), pynn.Momentum(schedule)
@@ -326,13 +326,13 @@ def test_a_plain_number_costs_nothing(points: Points, monkeypatch: pytest.Monkey
     monkeypatch.setattr(pynn.Optimizer, "set_epoch", called)
     network().fit(*points, optimizer=pynn.SGD(0.1), epochs=1, batch_size=10, progress=False)
     with pytest.raises(AssertionError, match="set_epoch was called"):
-        network().fit(*points, optimizer=pynn.SGD(pynn.Linear(0.1, 1)), epochs=1, batch_size=10, progress=False)
+        network().fit(*points, optimizer=pynn.SGD(pynn.LinearDecay(0.1, 1)), epochs=1, batch_size=10, progress=False)
 
 
 def test_annealing_settles_lower_than_a_constant_rate(digits: pynn.datasets.Dataset) -> None:
     """What schedules are for: at the same large rate, the losses of the last steps are smaller."""
     losses = {}
-    for name, rate in {"constant": 0.5, "cosine": pynn.Cosine(0.5, 6)}.items():
+    for name, rate in {"constant": 0.5, "cosine": pynn.CosineDecay(0.5, 6)}.items():
         model = pynn.Sequential(pynn.Flatten(), pynn.Affine(10))
         model.fit(*digits.train, optimizer=pynn.SGD(rate), epochs=6, batch_size=4, progress=False)
         losses[name] = model.evaluate(*digits.train)["loss"]
@@ -348,15 +348,15 @@ def test_annealing_settles_lower_than_a_constant_rate(digits: pynn.datasets.Data
         (lambda: pynn.StepDecay(-1, 2), r"StepDecay: rate is -1, expected a finite number of at least 0"),
         (lambda: pynn.StepDecay(1, 0), r"StepDecay: every is 0, expected a positive number"),
         (lambda: pynn.StepDecay(1, 1, 2), r"StepDecay: factor is 2, expected 0 <= factor <= 1"),
-        (lambda: pynn.Exponential(1, -0.1), r"Exponential: decay is -0\.1"),
-        (lambda: pynn.Exponential(math.inf, 1), r"Exponential: rate is inf"),
-        (lambda: pynn.InverseTime(1, math.nan), r"InverseTime: decay is nan"),
-        (lambda: pynn.Cosine("fast", 1), r"Cosine: rate is 'fast'"),
-        (lambda: pynn.Cosine(1, 0), r"Cosine: epochs is 0, expected a positive number"),
-        (lambda: pynn.Cosine(1, 1, -1), r"Cosine: minimum is -1"),
-        (lambda: pynn.Linear(1, None), r"Linear: epochs is None"),
-        (lambda: pynn.Linear(1, 1, -1), r"Linear: end is -1"),
-        (lambda: pynn.Warmup(pynn.Cosine, 1), r"Warmup: schedule is <class"),
+        (lambda: pynn.ExponentialDecay(1, -0.1), r"ExponentialDecay: decay is -0\.1"),
+        (lambda: pynn.ExponentialDecay(math.inf, 1), r"ExponentialDecay: rate is inf"),
+        (lambda: pynn.InverseTimeDecay(1, math.nan), r"InverseTimeDecay: decay is nan"),
+        (lambda: pynn.CosineDecay("fast", 1), r"CosineDecay: rate is 'fast'"),
+        (lambda: pynn.CosineDecay(1, 0), r"CosineDecay: epochs is 0, expected a positive number"),
+        (lambda: pynn.CosineDecay(1, 1, -1), r"CosineDecay: minimum is -1"),
+        (lambda: pynn.LinearDecay(1, None), r"LinearDecay: epochs is None"),
+        (lambda: pynn.LinearDecay(1, 1, -1), r"LinearDecay: end is -1"),
+        (lambda: pynn.Warmup(pynn.CosineDecay, 1), r"Warmup: schedule is <class"),
         (lambda: pynn.Warmup(0.1, 0), r"Warmup: epochs is 0"),
         (lambda: pynn.Cyclic(2, 1, 1), r"Cyclic: lower is 2, expected at most upper, 1"),
         (lambda: pynn.Cyclic(0, 1, -1), r"Cyclic: period is -1"),
@@ -365,11 +365,11 @@ def test_annealing_settles_lower_than_a_constant_rate(digits: pynn.datasets.Data
         (lambda: pynn.ReduceOnPlateau(1, factor=1.5), r"ReduceOnPlateau: factor is 1\.5"),
         (lambda: pynn.ReduceOnPlateau(1, patience=-1), r"ReduceOnPlateau: patience is -1"),
         (lambda: pynn.ReduceOnPlateau(1, mode="up"), r"ReduceOnPlateau: mode is 'up', expected 'min' or 'max'"),
-        (lambda: pynn.SGD(pynn.Cosine), r"SGD: learning_rate is <class .* or a pynn\.Schedule object"),
-        (lambda: pynn.Linear(1, 1)(-0.5), r"Linear: epoch is -0\.5, expected a finite number of at least 0"),
-        (lambda: pynn.Linear(1, 1)("1"), r"Linear: epoch is '1'"),
-        (lambda: pynn.Adam(pynn.Linear(1, 1)).set_epoch(math.nan), r"Linear: epoch is nan"),
-        (lambda: pynn.Linear(1, 1).plot(0), r"Linear: epochs is 0, expected a positive number"),
+        (lambda: pynn.SGD(pynn.CosineDecay), r"SGD: learning_rate is <class .* or a pynn\.Schedule object"),
+        (lambda: pynn.LinearDecay(1, 1)(-0.5), r"LinearDecay: epoch is -0\.5, expected a finite number of at least 0"),
+        (lambda: pynn.LinearDecay(1, 1)("1"), r"LinearDecay: epoch is '1'"),
+        (lambda: pynn.Adam(pynn.LinearDecay(1, 1)).set_epoch(math.nan), r"LinearDecay: epoch is nan"),
+        (lambda: pynn.LinearDecay(1, 1).plot(0), r"LinearDecay: epochs is 0, expected a positive number"),
     ],
 )
 def test_bad_input_is_refused(make: Any, message: str) -> None:
@@ -397,7 +397,7 @@ def test_an_own_schedule_that_goes_astray_is_named(points: Points) -> None:
 
 def test_the_picture_shows_the_rates(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    schedule = pynn.Warmup(pynn.Cosine(0.1, 8), 2)
+    schedule = pynn.Warmup(pynn.CosineDecay(0.1, 8), 2)
     figure = schedule.plot(10, tmp_path / "rate.png")
     (axes,) = figure.axes
     epochs, rates = axes.lines[0].get_data()

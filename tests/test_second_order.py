@@ -402,3 +402,15 @@ def test_without_scipy_it_says_what_to_install(method: str, points: Points, monk
         pynn.minimize(model, *points, method=method, progress=False)
     assert not model.built
     pynn.minimize(model, *points, method="Newton", steps=1, penalty=pynn.L2(0.1), progress=False)
+
+
+def test_frozen_parameters_stay_and_noise_layers_are_off(points: Points) -> None:
+    model = network(pynn.Affine(6), pynn.Tanh(), pynn.GaussianNoise(0.3), pynn.DropConnect(5, 0.3), pynn.Affine(3))
+    model.build(points[0].shape[1:])
+    model.layers[0].freeze()
+    before = model.layers[0].weight.copy()
+    losses = minimized(model, points, steps=6)["loss"]
+    np.testing.assert_array_equal(model.layers[0].weight, before)
+    assert losses == sorted(losses, reverse=True)  # noise would not let it fall at every step
+    assert losses[-1] < 0.9 * losses[0]
+    assert (model.layers[2].std, model.layers[3].rate) == (0.3, 0.3)

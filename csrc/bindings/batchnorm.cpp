@@ -84,6 +84,7 @@ void batchnorm_inference_backward(const Array& dy, const Array& x, const Array& 
     check.in("var", var, C);
     check.out("dx", dx, N, C);
     check.overlaps();
+    check.not_negative("epsilon", epsilon);
     const Activation f = check.activation(activation, alpha);
     compute(check, [&](auto zero) {
         using T = decltype(zero);

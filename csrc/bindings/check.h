@@ -132,24 +132,18 @@ std::vector<std::int64_t> checked_integers(const Checker& check, const char* nam
 void bind_activation(Kernels& module);
 void bind_affine(Kernels& module);
 void bind_batchnorm(Kernels& module);
+void bind_clip(Kernels& module);
 void bind_data(Kernels& module);
+void bind_gate(Kernels& module);
+void bind_groupnorm(Kernels& module);
 void bind_hierarchical(Kernels& module);
 void bind_loss(Kernels& module);
+void bind_max_norm(Kernels& module);
+void bind_maxout(Kernels& module);
 void bind_noise(Kernels& module);
 void bind_optimizer(Kernels& module);
-void bind_activation(py::module_& module);
-void bind_affine(py::module_& module);
-void bind_batchnorm(py::module_& module);
-void bind_clip(py::module_& module);
-void bind_data(py::module_& module);
-void bind_gate(py::module_& module);
-void bind_groupnorm(py::module_& module);
-void bind_loss(py::module_& module);
-void bind_max_norm(py::module_& module);
-void bind_maxout(py::module_& module);
-void bind_optimizer(py::module_& module);
-void bind_prelu(py::module_& module);
-void bind_softmax(py::module_& module);
+void bind_prelu(Kernels& module);
+void bind_softmax(Kernels& module);
 
 }  // namespace pynn
 

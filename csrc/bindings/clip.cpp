@@ -34,7 +34,7 @@ void clip(const Array& vector, double limit) {
 
 }  // namespace
 
-void bind_clip(py::module_& module) {
+void bind_clip(Kernels& module) {
     using namespace py::literals;
     module.def("norm", norm, "vector"_a);
     module.def("scale", scale, "vector"_a, "factor"_a);

@@ -38,7 +38,7 @@ void gate_backward(const Array& dy, const Array& x, std::string_view activation,
 
 }  // namespace
 
-void bind_gate(py::module_& module) {
+void bind_gate(Kernels& module) {
     using namespace py::literals;
     module.def("gate_forward", gate_forward, "x"_a, "activation"_a, "out"_a);
     module.def("gate_backward", gate_backward, "dy"_a, "x"_a, "activation"_a, "dx"_a);

@@ -55,7 +55,7 @@ void groupnorm_backward(const Array& dy, const Array& x, const Array& gamma, con
 
 }  // namespace
 
-void bind_groupnorm(py::module_& module) {
+void bind_groupnorm(Kernels& module) {
     using namespace py::literals;
     module.def("groupnorm_forward", groupnorm_forward, "x"_a, "gamma"_a, "beta"_a, "epsilon"_a, "mean"_a, "rstd"_a,
                "out"_a);

@@ -16,7 +16,7 @@ void max_norm(const Array& weight, double limit) {
 
 }  // namespace
 
-void bind_max_norm(py::module_& module) {
+void bind_max_norm(Kernels& module) {
     using namespace py::literals;
     module.def("max_norm", max_norm, "weight"_a, "limit"_a);
 }

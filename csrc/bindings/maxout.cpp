@@ -39,7 +39,7 @@ void maxout_backward(const Array& dy, const Array& winner, std::int64_t pieces, 
 
 }  // namespace
 
-void bind_maxout(py::module_& module) {
+void bind_maxout(Kernels& module) {
     using namespace py::literals;
     module.def("maxout_forward", maxout_forward, "z"_a, "pieces"_a, "winner"_a, "out"_a);
     module.def("maxout_backward", maxout_backward, "dy"_a, "winner"_a, "pieces"_a, "dz"_a);

@@ -42,7 +42,7 @@ void prelu_backward(const Array& dy, const Array& x, const Array& slope, const O
 
 }  // namespace
 
-void bind_prelu(py::module_& module) {
+void bind_prelu(Kernels& module) {
     using namespace py::literals;
     module.def("prelu_forward", prelu_forward, "x"_a, "slope"_a, "out"_a);
     module.def("prelu_backward", prelu_backward, "dy"_a, "x"_a, "slope"_a, "dx"_a, "dslope"_a);

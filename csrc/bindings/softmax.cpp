@@ -18,7 +18,7 @@ void softmax_backward(const Array& dy, const Array& y, const Array& dx) {
 
 }  // namespace
 
-void bind_softmax(py::module_& module) {
+void bind_softmax(Kernels& module) {
     using namespace py::literals;
     module.def("softmax_backward", softmax_backward, "dy"_a, "y"_a, "dx"_a);
 }

@@ -103,6 +103,7 @@ struct Table {
     void (*gaussian_noise)(const T* x, double deviation, Draw draw, T* out, Size size);
 
     void (*softmax)(const T* x, T* out, Size n, Size c);
+    void (*softmax_backward)(const T* dy, const T* y, T* dx, Size n, Size c);
     // losses and their gradients; weights(N) may be null
     Loss (*softmax_cross_entropy)(const T* logits, const std::int64_t* labels, const T* weights, double smoothing,
                                   T* dlogits, Size n, Size c);
@@ -124,8 +125,6 @@ struct Table {
                                          Size limit, std::int64_t* labels, Size n, Size d, Size m);
     void (*hierarchical_softmax_probabilities)(const T* x, const std::int64_t* parents, const T* nodes, const T* bias,
                                                T* out, Size n, Size d, Size m);
-    void (*softmax_backward)(const T* dy, const T* y, T* dx, Size n, Size c);
-    double (*softmax_cross_entropy)(const T* logits, const std::int64_t* labels, T* dlogits, Size n, Size c);
 
     double (*penalty)(const T* weight, double l1, double l2, T* dweight, Size size);
     void (*sgd_step)(T* w, const T* g, double learning_rate, double weight_decay, Size size);

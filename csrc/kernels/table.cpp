@@ -15,13 +15,13 @@ static Table<T> filled() {
     fill_batchnorm(table);
     fill_clip(table);
     fill_dropout(table);
-    fill_gaussian(table);
     fill_elementwise_loss(table);
     fill_gate(table);
     fill_gather(table);
+    fill_gaussian(table);
+    fill_groupnorm(table);
     fill_hierarchical(table);
     fill_hinge(table);
-    fill_groupnorm(table);
     fill_loss(table);
     fill_max_norm(table);
     fill_maxout(table);

@@ -96,7 +96,7 @@ def _network(options: argparse.Namespace, dataset: Dataset) -> pynn.Sequential:
 def _optimizer(options: argparse.Namespace) -> Optimizer:
     chosen = optimizers.optimizer(options.optimizer)
     rate = options.learning_rate
-    chosen.learning_rate = pynn.Linear(rate, options.epochs) if options.decay else rate
+    chosen.learning_rate = pynn.LinearDecay(rate, options.epochs) if options.decay else rate
     return chosen
 
 

@@ -50,7 +50,7 @@ gradient as well.
 ...     kernels.affine_backward(dh, x, w1, h, "relu", 0.0, dz, None, dw1, db1)
 ...     for w, dw in (w1, dw1), (w2, dw2):
 ...         loss += kernels.penalty(w, 0.0, 1e-4, dw)
-...     kernels.momentum_step(parameters, gradients, velocity, 0.1, 0.9)
+...     kernels.momentum_step(parameters, gradients, velocity, 0.1, 0.9, 0.0)
 ...     losses.append(loss)
 >>> bool(losses[0] > 0.5 and losses[-1] < 0.1)
 True

@@ -18,27 +18,45 @@ __all__: list[str] = [
     "batchnorm_forward",
     "batchnorm_inference",
     "batchnorm_inference_backward",
+    "clip",
     "compiler",
     "cpu_quota",
     "documented",
     "dropout",
+    "elementwise_loss",
+    "focal",
+    "gate_backward",
+    "gate_forward",
     "gather",
     "gaussian_noise",
     "get_num_threads",
+    "groupnorm_backward",
+    "groupnorm_forward",
     "hierarchical_softmax",
     "hierarchical_softmax_backward",
     "hierarchical_softmax_predict",
     "hierarchical_softmax_probabilities",
+    "hinge",
     "isa",
+    "lion_step",
+    "max_norm",
+    "maxout_backward",
+    "maxout_forward",
     "momentum_step",
+    "nadam_step",
     "nesterov_step",
+    "norm",
     "openmp",
     "penalty",
     "polyak_step",
+    "prelu_backward",
+    "prelu_forward",
     "rmsprop_step",
+    "scale",
     "set_num_threads",
     "sgd_step",
     "softmax",
+    "softmax_backward",
     "softmax_cross_entropy",
     "spatial_dropout",
     "version",
@@ -49,7 +67,12 @@ def activation_backward(
 ) -> None: ...
 def activation_forward(x: numpy.ndarray, activation: str, alpha: float, out: numpy.ndarray) -> None: ...
 def adagrad_step(
-    parameters: numpy.ndarray, gradients: numpy.ndarray, squares: numpy.ndarray, learning_rate: float, epsilon: float
+    parameters: numpy.ndarray,
+    gradients: numpy.ndarray,
+    squares: numpy.ndarray,
+    learning_rate: float,
+    epsilon: float,
+    weight_decay: float,
 ) -> None: ...
 def adam_step(
     parameters: numpy.ndarray,
@@ -61,6 +84,9 @@ def adam_step(
     beta2: float,
     epsilon: float,
     step: int,
+    weight_decay: float,
+    decoupled: bool,
+    bias_correction: bool,
 ) -> None: ...
 def affine_backward(
     dy: numpy.ndarray,
@@ -132,11 +158,12 @@ def batchnorm_inference_backward(
     beta: numpy.ndarray,
     mean: numpy.ndarray,
     var: numpy.ndarray,
-    epsilon: typing.SupportsFloat | typing.SupportsIndex,
+    epsilon: float,
     activation: str,
-    alpha: typing.SupportsFloat | typing.SupportsIndex,
+    alpha: float,
     dx: numpy.ndarray,
 ) -> None: ...
+def clip(vector: numpy.ndarray, limit: float) -> None: ...
 def cpu_quota(root: str) -> float:
     """
     Processors that the control groups under root/sys allow this process; 0: no limit.
@@ -150,11 +177,43 @@ def documented(function: typing.Any, text: str) -> typing.Any:
 def dropout(
     x: numpy.ndarray, rate: float, inverted: bool, seed: int, stream: int, step: int, offset: int, out: numpy.ndarray
 ) -> None: ...
+def elementwise_loss(
+    outputs: numpy.ndarray,
+    targets: numpy.ndarray,
+    weights: numpy.ndarray | None,
+    loss: str,
+    delta: float,
+    doutputs: numpy.ndarray,
+) -> float: ...
+def focal(
+    logits: numpy.ndarray, labels: numpy.ndarray, weights: numpy.ndarray | None, gamma: float, dlogits: numpy.ndarray
+) -> tuple[float, float]: ...
+def gate_backward(dy: numpy.ndarray, x: numpy.ndarray, activation: str, dx: numpy.ndarray) -> None: ...
+def gate_forward(x: numpy.ndarray, activation: str, out: numpy.ndarray) -> None: ...
 def gather(x: numpy.ndarray, indices: numpy.ndarray, divisor: float, out: numpy.ndarray) -> None: ...
 def gaussian_noise(
     x: numpy.ndarray, std: float, seed: int, stream: int, step: int, offset: int, out: numpy.ndarray
 ) -> None: ...
 def get_num_threads() -> int: ...
+def groupnorm_backward(
+    dy: numpy.ndarray,
+    x: numpy.ndarray,
+    gamma: numpy.ndarray,
+    mean: numpy.ndarray,
+    rstd: numpy.ndarray,
+    dx: numpy.ndarray | None,
+    dgamma: numpy.ndarray,
+    dbeta: numpy.ndarray,
+) -> None: ...
+def groupnorm_forward(
+    x: numpy.ndarray,
+    gamma: numpy.ndarray,
+    beta: numpy.ndarray,
+    epsilon: float,
+    mean: numpy.ndarray,
+    rstd: numpy.ndarray,
+    out: numpy.ndarray,
+) -> None: ...
 def hierarchical_softmax(
     x: numpy.ndarray,
     labels: numpy.ndarray,
@@ -184,19 +243,67 @@ def hierarchical_softmax_predict(
 def hierarchical_softmax_probabilities(
     x: numpy.ndarray, parents: numpy.ndarray, nodes: numpy.ndarray, bias: numpy.ndarray | None, out: numpy.ndarray
 ) -> None: ...
+def hinge(
+    scores: numpy.ndarray,
+    labels: numpy.ndarray,
+    weights: numpy.ndarray | None,
+    margin: float,
+    squared: bool,
+    dscores: numpy.ndarray,
+) -> tuple[float, float]: ...
 def isa() -> str:
     """
     The instruction-set level in use.
     """
 
+def lion_step(
+    parameters: numpy.ndarray,
+    gradients: numpy.ndarray,
+    first: numpy.ndarray,
+    learning_rate: float,
+    beta1: float,
+    beta2: float,
+    weight_decay: float,
+) -> None: ...
+def max_norm(weight: numpy.ndarray, limit: float) -> None: ...
+def maxout_backward(dy: numpy.ndarray, winner: numpy.ndarray, pieces: int, dz: numpy.ndarray) -> None: ...
+def maxout_forward(z: numpy.ndarray, pieces: int, winner: numpy.ndarray, out: numpy.ndarray) -> None: ...
 def momentum_step(
-    parameters: numpy.ndarray, gradients: numpy.ndarray, velocity: numpy.ndarray, learning_rate: float, momentum: float
+    parameters: numpy.ndarray,
+    gradients: numpy.ndarray,
+    velocity: numpy.ndarray,
+    learning_rate: float,
+    momentum: float,
+    weight_decay: float,
+) -> None: ...
+def nadam_step(
+    parameters: numpy.ndarray,
+    gradients: numpy.ndarray,
+    first: numpy.ndarray,
+    second: numpy.ndarray,
+    gradient_rate: float,
+    momentum_rate: float,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+    step: int,
+    weight_decay: float,
 ) -> None: ...
 def nesterov_step(
-    parameters: numpy.ndarray, gradients: numpy.ndarray, velocity: numpy.ndarray, learning_rate: float, momentum: float
+    parameters: numpy.ndarray,
+    gradients: numpy.ndarray,
+    velocity: numpy.ndarray,
+    learning_rate: float,
+    momentum: float,
+    weight_decay: float,
 ) -> None: ...
+def norm(vector: numpy.ndarray) -> float: ...
 def penalty(weight: numpy.ndarray, l1: float, l2: float, dweight: numpy.ndarray) -> float: ...
 def polyak_step(average: numpy.ndarray, parameters: numpy.ndarray, decay: float) -> None: ...
+def prelu_backward(
+    dy: numpy.ndarray, x: numpy.ndarray, slope: numpy.ndarray, dx: numpy.ndarray | None, dslope: numpy.ndarray
+) -> None: ...
+def prelu_forward(x: numpy.ndarray, slope: numpy.ndarray, out: numpy.ndarray) -> None: ...
 def rmsprop_step(
     parameters: numpy.ndarray,
     gradients: numpy.ndarray,
@@ -204,10 +311,15 @@ def rmsprop_step(
     learning_rate: float,
     decay: float,
     epsilon: float,
+    weight_decay: float,
 ) -> None: ...
+def scale(vector: numpy.ndarray, factor: float) -> None: ...
 def set_num_threads(count: typing.SupportsInt | typing.SupportsIndex) -> None: ...
-def sgd_step(parameters: numpy.ndarray, gradients: numpy.ndarray, learning_rate: float) -> None: ...
+def sgd_step(
+    parameters: numpy.ndarray, gradients: numpy.ndarray, learning_rate: float, weight_decay: float
+) -> None: ...
 def softmax(x: numpy.ndarray, out: numpy.ndarray) -> None: ...
+def softmax_backward(dy: numpy.ndarray, y: numpy.ndarray, dx: numpy.ndarray) -> None: ...
 def softmax_cross_entropy(
     logits: numpy.ndarray,
     labels: numpy.ndarray,

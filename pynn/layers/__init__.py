@@ -10,12 +10,12 @@ from .chain import Chain
 from .dropconnect import DropConnect
 from .dropout import Dropout, SpatialDropout
 from .flatten import Flatten
-from .noise import GaussianNoise
-from .transitions import Transitions
 from .groupnorm import GroupNorm, LayerNorm
 from .maxout import Maxout
+from .noise import GaussianNoise
 from .prelu import PReLU
 from .softmax import Softmax
+from .transitions import Transitions
 
 __all__ = [
     "ELU",
@@ -38,9 +38,9 @@ __all__ = [
     "ReLU",
     "SiLU",
     "Sigmoid",
-    "SpatialDropout",
     "Softmax",
     "Softplus",
+    "SpatialDropout",
     "Tanh",
     "Transitions",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 import numpy as np
 
 from .. import initializers, kernels
@@ -11,6 +13,16 @@ from ..initializers import Initializer
 from ..regularizers import Penalty
 from .activations import IDENTITY, Activation
 from .base import Array, Layer, Shape
+
+
+class WeightOptions(TypedDict, total=False):
+    """What layers with an affine map's weight and bias take by name."""
+
+    use_bias: bool
+    initializer: str | Initializer | None
+    bias_initializer: str | Initializer
+    penalty: Penalty | None
+    constraint: Constraint | None
 
 
 class Affine(Layer):
@@ -29,6 +41,7 @@ class Affine(Layer):
     dweight: Array
     bias: Array | None = None
     dbias: Array | None = None
+    pieces = 1  # sums that a unit has; more in Maxout
 
     def __init__(
         self,
@@ -62,13 +75,11 @@ class Affine(Layer):
         self._activation = IDENTITY
         follows = self.followed_by
         default = follows.initializer if follows else "lecun"
-        self.add_parameter(
-            "weight", (input_shape[0], self.units), initializers.initializer(self.initializer or default),
-            constraint=self.constraint,
-        )  # fmt: skip
+        columns, weight = self.units * self.pieces, initializers.initializer(self.initializer or default)
+        self.add_parameter("weight", (input_shape[0], columns), weight, constraint=self.constraint)
         if self.use_bias:
             bias = initializers.initializer(self.bias_initializer)
-            self.add_parameter("bias", (self.units,), bias, penalized=False)
+            self.add_parameter("bias", (columns,), bias, penalized=False)
         return (self.units,)
 
     def fuse(self, activation: Activation) -> bool:

@@ -81,7 +81,7 @@ class Layer:
         False  # normalization, dropout, reshaping: an activation after it counts for the one before
     )
 
-    penalty: Penalty | None = None  # of this layer's weights, in place of the model's
+    _penalty: Penalty | None = None
     _frozen: bool = False
     _frozen_names: tuple[str, ...] = ()  # of single parameters
     _factor: float = 1.0
@@ -192,6 +192,16 @@ class Layer:
         """Give the layer a name of its own, which its tensors bear in model files; returns the layer."""
         self.name = self.given_name = name
         return self
+
+    @property
+    def penalty(self) -> Penalty | None:
+        """What this layer's weights pay in place of the model's penalty (None, the default: the model's)."""
+        return self._penalty
+
+    @penalty.setter
+    def penalty(self, value: Penalty | None) -> None:
+        self._penalty = value
+        self.context.changes += 1
 
     def freeze(self: L, *names: str) -> L:
         """Train these parameters of the layer no further; without names: all, also of layers inside. Returns the layer.

@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from .. import kernels
-from ..initializers import Initializer
 from .activations import IDENTITY
 from .affine import Affine
 from .base import Array
 from .draws import Draw, check_rate, draw, expect_drawn
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from .affine import WeightOptions
+
 
 class DropConnect(Affine):
     """An affine layer whose weights are dropped in training: y = x · (mask · weight / (1 - rate)) + bias.
 
-    units, use_bias, initializer, bias_initializer: as for `Affine`. rate: share of the weights that is dropped,
+    units, options: those of `Affine`. rate: share of the weights that is dropped,
     0 <= rate < 1. Every step has one mask, which all samples of the batch share (Wan et al. have one a sample). What is
     kept is divided by 1 - rate, so that outside training the plain weight is used: it is the mean over masks (where
     Wan et al. draw from a normal distribution). An activation right after it runs inside its kernel.
     The mask is a function of the model's seed, the layer's place and the step. Source: Wan et al. 2013.
     """
 
-    def __init__(
-        self,
-        units: int,
-        rate: float,
-        *,
-        use_bias: bool = True,
-        initializer: str | Initializer | None = None,
-        bias_initializer: str | Initializer = "zeros",
-    ) -> None:
-        super().__init__(units, use_bias=use_bias, initializer=initializer, bias_initializer=bias_initializer)
+    def __init__(self, units: int, rate: float, **options: Unpack[WeightOptions]) -> None:
+        super().__init__(units, **options)
         check_rate(self, rate)
         self.rate = rate
         self._draw: Draw | None = None

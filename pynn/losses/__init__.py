@@ -11,13 +11,12 @@ from .regression import AbsoluteError, Huber, SquaredError
 from .softmax import SoftmaxCrossEntropy
 from .structured import Decoder, StructuredHinge, ViterbiChain
 
-__all__ = ["LOSSES", "Decoder", "Loss", "SoftmaxCrossEntropy", "StructuredHinge", "ViterbiChain", "loss"]
-__all__ = ["LOSSES", "Focal", "Hinge", "Loss", "SoftmaxCrossEntropy", "SquaredHinge", "loss"]
 __all__ = [
     "LOSSES",
     "AbsoluteError",
     "BinaryCrossEntropy",
     "BinaryHinge",
+    "Decoder",
     "Focal",
     "Hinge",
     "Huber",
@@ -25,6 +24,8 @@ __all__ = [
     "SoftmaxCrossEntropy",
     "SquaredError",
     "SquaredHinge",
+    "StructuredHinge",
+    "ViterbiChain",
     "loss",
 ]
 

@@ -5,17 +5,24 @@ Tests and benchmarks both walk this table. A kernel without a row fails `test_ev
 
 from __future__ import annotations
 
-from . import activation, affine, batchnorm, hierarchical, loss, noise, optimizer
+from . import (
+    activation,
+    affine,
+    batchnorm,
+    clip,
+    elementwise_loss,
+    gate,
+    groupnorm,
+    hierarchical,
+    label_loss,
+    loss,
+    maxout,
+    noise,
+    optimizer,
+    prelu,
+    softmax,
+)
 from .noise import philox
-from . import activation, affine, batchnorm, clip, loss, optimizer
-from . import activation, affine, batchnorm, label_loss, loss, optimizer
-from . import activation, affine, batchnorm, elementwise_loss, label_loss, loss, optimizer
-from . import activation, affine, batchnorm, gate, loss, optimizer
-from . import activation, affine, batchnorm, gate, loss, optimizer, prelu
-from . import activation, affine, batchnorm, gate, loss, maxout, optimizer, prelu
-from . import activation, affine, batchnorm, gate, loss, maxout, optimizer, prelu, softmax
-from . import activation, affine, batchnorm, gate, groupnorm, loss, maxout, optimizer, prelu, softmax
-from .loss import philox
 from .table import Arguments, Operation, Sizes, arguments, assert_close, call, to_dtype
 
 __all__ = ["OPERATIONS", "Arguments", "Operation", "Sizes", "arguments", "assert_close", "call", "philox", "to_dtype"]
@@ -24,23 +31,18 @@ FAMILIES = (
     activation,
     affine,
     batchnorm,
+    clip,
+    elementwise_loss,
+    gate,
+    groupnorm,
     hierarchical,
+    label_loss,
     loss,
+    maxout,
     noise,
     optimizer,
+    prelu,
+    softmax,
 )
 
 OPERATIONS: list[Operation] = [row for family in FAMILIES for row in family.rows()]
-OPERATIONS: list[Operation] = [
-    row for family in (activation, affine, batchnorm, clip, loss, optimizer) for row in family.rows()
-    row for family in (activation, affine, batchnorm, loss, label_loss, optimizer) for row in family.rows()
-    row
-    for family in (activation, affine, batchnorm, loss, label_loss, elementwise_loss, optimizer)
-    for row in family.rows()
-    row for family in (activation, affine, batchnorm, gate, loss, optimizer) for row in family.rows()
-    row for family in (activation, affine, batchnorm, gate, loss, optimizer, prelu) for row in family.rows()
-    row for family in (activation, affine, batchnorm, gate, loss, maxout, optimizer, prelu) for row in family.rows()
-    row
-    for family in (activation, affine, batchnorm, gate, groupnorm, loss, maxout, optimizer, prelu, softmax)
-    for row in family.rows()
-]

@@ -13,21 +13,18 @@ from .batchnorm import batchnorm_backward, batchnorm_forward, batchnorm_inferenc
 from .clip import clip, norm, scale
 from .data import gather
 from .dropout import dropout, spatial_dropout
+from .gate import gate_backward, gate_forward
+from .groupnorm import groupnorm_backward, groupnorm_forward
 from .hierarchical import (
     hierarchical_softmax,
     hierarchical_softmax_backward,
     hierarchical_softmax_predict,
     hierarchical_softmax_probabilities,
 )
-from .dropout import dropout
-from .gate import gate_backward, gate_forward
-from .groupnorm import groupnorm_backward, groupnorm_forward
-from .loss import softmax, softmax_cross_entropy
+from .loss import elementwise_loss, focal, hinge, softmax, softmax_backward, softmax_cross_entropy
 from .max_norm import max_norm
-from .noise import gaussian_noise
-from .dropout import dropout
-from .loss import elementwise_loss, focal, hinge, softmax, softmax_cross_entropy
 from .maxout import maxout_backward, maxout_forward
+from .noise import gaussian_noise
 from .optimizer import (
     adagrad_step,
     adam_step,
@@ -41,7 +38,6 @@ from .optimizer import (
     sgd_step,
 )
 from .prelu import prelu_backward, prelu_forward
-from .softmax_gradient import softmax_backward
 
 __all__ = [
     "activation_backward",
@@ -62,15 +58,15 @@ __all__ = [
     "gate_forward",
     "gather",
     "gaussian_noise",
+    "groupnorm_backward",
+    "groupnorm_forward",
     "hierarchical_softmax",
     "hierarchical_softmax_backward",
     "hierarchical_softmax_predict",
     "hierarchical_softmax_probabilities",
+    "hinge",
     "lion_step",
     "max_norm",
-    "hinge",
-    "groupnorm_backward",
-    "groupnorm_forward",
     "maxout_backward",
     "maxout_forward",
     "momentum_step",

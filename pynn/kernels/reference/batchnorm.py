@@ -137,7 +137,11 @@ def batchnorm_inference_backward(
     alpha: float,
     dx: Floats,
 ) -> None:
-    """dx (N, C) = dy · f' · gamma/√(var + epsilon): the input gradient of `batchnorm_inference`."""
+    """dx (N, C) = dy · f' · gamma/√(var + epsilon): the input gradient of `batchnorm_inference`, with its arguments.
+
+    f: activation and alpha, see `activation_forward`.
+    """
+    expect_not_negative("batchnorm_inference_backward", "epsilon", epsilon)
     expect_activation("batchnorm_inference_backward", activation, alpha)
     rstd = 1 / np.sqrt(var + epsilon)
     y = activate(_normalize(x, gamma, beta, mean, rstd), activation, alpha)

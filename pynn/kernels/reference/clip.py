@@ -18,7 +18,7 @@ def norm(vector: Floats) -> float:
 
 @checked(vector="out P")
 def scale(vector: Floats, factor: float) -> None:
-    """x ← factor·x."""
+    """x ← factor·x, for every number x of the vector."""
     vector *= factor
 
 

@@ -19,6 +19,7 @@ def dropout(
     0 <= rate < 1, rounded to a multiple of 2^-16; the scale is that of the rounded rate.
     The mask is a function of (seed, stream, step) and of offset + the element's index alone: the backward pass is the
     same call on the gradient, and a part of an array gets its part of the mask by its offset.
+    Source: Srivastava et al. 2014.
     """
     expect(0 <= rate < 1, "dropout", "rate", rate, "0 <= rate < 1")
     keep = (draws16(seed, stream, step, x.size, offset) >= threshold(rate)).reshape(x.shape)
@@ -31,7 +32,8 @@ def spatial_dropout(
 ) -> None:
     """out = x · mask / (1 - rate) for x (N, P, C) of P places: whole channels of a sample are dropped.
 
-    The mask is that of `dropout` on an (N, C) array; offset counts its elements.
+    The mask is that of `dropout`, inverted, on an (N, C) array: the same rate, seed, stream and step; offset counts
+    that array's elements. Source: Tompson et al. 2015.
     """
     expect(0 <= rate < 1, "spatial_dropout", "rate", rate, "0 <= rate < 1")
     samples, _, channels = x.shape

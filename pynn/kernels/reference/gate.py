@@ -68,6 +68,6 @@ def gate_forward(x: Floats, activation: str, out: Floats) -> None:
 
 @checked(dy="...", x="...", dx="out ...")
 def gate_backward(dy: Floats, x: Floats, activation: str, dx: Floats) -> None:
-    """dx = dy · (gate(x) + x · gate'(x)), elementwise, from the input x of `gate_forward`."""
+    """dx = dy · (gate(x) + x · gate'(x)), elementwise, from the input x and the activation of `gate_forward`."""
     gate, slope = _gate(x, "gate_backward", activation)
     dx[...] = dy * (gate + x * slope)

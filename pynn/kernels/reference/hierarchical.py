@@ -145,10 +145,11 @@ def _children(where: str, parents: Integers, nodes: int) -> list[int]:
 def hierarchical_softmax_predict(
     x: Floats, parents: Integers, nodes: Floats, bias: Floats | None, limit: int, labels: Integers
 ) -> None:
-    """labels (N,): int64, the most probable class, the lowest one of several. bias (M,) may be None.
+    """labels = argmax_c p(c), int64 (N,): the most probable class, the lowest one of several. bias (M,) may be None.
 
-    The likelier side is searched first, and parts that are less probable than the best class so far are left out; where
-    more than `limit` nodes (at least 1) would have to be read, the label is -1.
+    x (N, D), nodes (M, D) and parents as in `hierarchical_softmax`. The likelier side is searched first, and parts that
+    are less probable than the best class so far are left out; where more than `limit` nodes (at least 1) would have to
+    be read, the label is -1.
     """
     where, classes = "hierarchical_softmax_predict", len(nodes) + 1
     if limit < 1:
@@ -180,7 +181,10 @@ def hierarchical_softmax_predict(
 def hierarchical_softmax_probabilities(
     x: Floats, parents: Integers, nodes: Floats, bias: Floats | None, out: Floats
 ) -> None:
-    """out (N, C): the probability of every class, by the whole tree. bias (M,) may be None."""
+    """out (N, C) = p(c), the probability of every class, by the whole tree. bias (M,) may be None.
+
+    x (N, D), nodes (M, D) and parents as in `hierarchical_softmax`.
+    """
     where, inner = "hierarchical_softmax_probabilities", len(nodes)
     classes = inner + 1
     _check_tree(where, parents, inner)

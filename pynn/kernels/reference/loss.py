@@ -65,6 +65,12 @@ def _log_softmax(logits: Floats, probabilities: Floats) -> Floats:
     return np.asarray(shifted - np.log(total))
 
 
+@checked(dy="N C", y="N C", dx="out N C")
+def softmax_backward(dy: Floats, y: Floats, dx: Floats) -> None:
+    """dx (N, C) = y · (dy - Σ_c y·dy) by rows, from the output y of `softmax` and the gradient dy of y."""
+    dx[...] = y * (dy - (y * dy).sum(axis=1, keepdims=True))
+
+
 @checked(logits="N C", labels="int64 N", weights="optional N", dlogits="out N C")
 def softmax_cross_entropy(
     logits: Floats, labels: NDArray[np.int64], weights: Floats | None, smoothing: float, dlogits: Floats

@@ -9,7 +9,10 @@ from ..checks import Floats, checked, expect
 
 @checked(weight="out D M")
 def max_norm(weight: Floats, limit: float) -> None:
-    """Each column of weight (D, M) whose norm is over the limit is scaled to it; one with NaN or infinity is left."""
+    """w ← w · min(1, limit/‖w‖) for each column w of weight (D, M); one with NaN or infinity is left as it is.
+
+    limit: a positive number. Source: Srebro & Shraibman 2005, Srivastava et al. 2014.
+    """
     expect(limit > 0, "max_norm", "limit", limit, "a positive number")
     largest = np.abs(weight).max(axis=0, initial=0).astype(np.float64)
     sizes = np.where(largest > 0, largest, 1)  # no square overflows
