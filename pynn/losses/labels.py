@@ -6,6 +6,8 @@ import numpy as np
 
 from .base import Array, Loss, in_dtype
 
+INT64 = np.dtype(np.int64)
+
 
 class LabelLoss(Loss):
     """Base of the losses of scores (N, C) and labels y (N,) of 0..C-1. A prediction is the first largest score.
@@ -13,22 +15,24 @@ class LabelLoss(Loss):
     Raises ValueError for a label outside 0..C-1.
     """
 
+    _counts = True  # whether the hits of the kernel are those of `correct`: a subclass may see its outputs differently
+
     def _measure(self, outputs: Array, labels: Array, weights: Array | None, gradient: Array) -> tuple[float, float]:
         """Loss and hits; the gradient goes into the array."""
         raise NotImplementedError(f"{type(self).__name__} has no _measure(outputs, labels, weights, gradient)")
 
     def forward(self, outputs: Array, targets: Array, weights: Array | None = None) -> float:
-        if type(targets) is not np.ndarray or targets.dtype != np.int64 or not targets.flags.c_contiguous:
+        if type(targets) is not np.ndarray or targets.dtype is not INT64 or not targets.flags.c_contiguous:
             targets = self.targets(targets, outputs.shape[1:])
-        gradient = self._gradient_like(outputs)
-        value, hits = self._measure(outputs, targets, in_dtype(weights, outputs.dtype), gradient)
-        self.hits = hits if self._counts() else None
+        if weights is not None:
+            weights = in_dtype(weights, outputs.dtype)
+        value, hits = self._measure(outputs, targets, weights, self._gradient_like(outputs))
+        self.hits = hits if self._counts else None
         return value
 
-    def _counts(self) -> bool:
-        """Whether the hits of the kernel are those of `correct`; a subclass may see its outputs in another way."""
-        own, kind = LabelLoss, type(self)
-        return kind.forward is own.forward and kind.correct is own.correct and kind.predict is own.predict
+    def __init_subclass__(cls) -> None:
+        own = LabelLoss
+        cls._counts = cls.forward is own.forward and cls.correct is own.correct and cls.predict is own.predict
 
     def targets(self, y: Array, output_shape: tuple[int, ...]) -> Array:
         if len(output_shape) != 1:

@@ -133,7 +133,7 @@ class Optimizer:
     @property
     def effective_learning_rate(self) -> float:
         """For `update`: the learning rate of the parameters that are being updated, their factor included."""
-        return self.learning_rate * self._run.factor
+        return self._learning_rate * self._run.factor
 
     @property
     def effective_weight_decay(self) -> float:
@@ -143,23 +143,29 @@ class Optimizer:
     def step(self, model: Trained) -> None:
         """One update, from the gradients that the last backward pass left in the model."""
         parameters, gradients = model.parameters, model.gradients
-        self.claim(parameters)
+        if self._parameters is not parameters:
+            self.claim(parameters)
         found = self._runs_of(model)
         if self.clip_norm is not None or self.clip_value is not None:
             clip(gradients, found, self.clip_value, self.clip_norm)
         self.steps += 1
-        try:
-            for self._run in found:
-                if self._run.stop - self._run.start == parameters.size:
-                    self.update(parameters, gradients)
-                else:
-                    self._update_part(slice(self._run.start, self._run.stop), parameters, gradients)
-        finally:
-            self._run = EVERYTHING
+        if len(found) == 1 and found[0].stop - found[0].start == parameters.size:
+            self._run = found[0]
+            self.update(parameters, gradients)
+        else:
+            self._update_parts(found, parameters, gradients)
         model.advance()
 
+    def _update_parts(self, found: tuple[Segment, ...], parameters: Array, gradients: Array) -> None:
+        try:
+            for self._run in found:
+                self._update_part(slice(self._run.start, self._run.stop), parameters, gradients)
+        finally:
+            self._run = EVERYTHING
+
     def _runs_of(self, model: Trained) -> tuple[Segment, ...]:
-        segments = model.segments() if hasattr(model, "segments") else (Segment(0, model.parameters.size),)
+        find = getattr(model, "segments", None)
+        segments = (Segment(0, model.parameters.size),) if find is None else find()
         by_decay = self.weight_decay > 0 and not self.decay_biases
         if segments is not self._segments or by_decay is not self._by_decay:
             self._segments, self._by_decay, self._runs = segments, by_decay, runs(segments, by_decay)
