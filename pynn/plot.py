@@ -40,6 +40,8 @@ TITLE_HEIGHT = 0.55
 def history(history: Mapping[str, Sequence[float]]) -> Figure:
     """Curves of loss and accuracy side by side, over the epochs; of validation too, where it was measured.
 
+    With a penalty there is the data loss alone as well, which is what the validation loss compares with.
+
     history: what `model.fit` returns, or any mapping with "loss" and "accuracy" (and "val_loss", "val_accuracy").
     Raises ValueError when it holds no epoch.
     """
@@ -166,9 +168,12 @@ def _draw_curves(into: FigureBase, history: Mapping[str, Sequence[float]]) -> No
     if not measures:
         raise ValueError("the history holds no epoch, so there is nothing to draw; fit the model for at least one")
     for axes, name in zip(np.ravel(into.subplots(1, len(measures), squeeze=False)), measures, strict=True):
-        for key, label in ((name, "training"), (f"val_{name}", "validation")):
+        for key, label, style in (
+            (name, "training", "C0-"), (f"data_{name}", "training, without the penalty", "C0--"),
+            (f"val_{name}", "validation", "C1-"),
+        ):  # fmt: skip
             if key in history:
-                _draw_curve(axes, history[key], label)
+                _draw_curve(axes, history[key], label, style)
         axes.set(xlabel="epoch", ylabel=name)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(alpha=0.25)
@@ -177,9 +182,9 @@ def _draw_curves(into: FigureBase, history: Mapping[str, Sequence[float]]) -> No
             axes.legend(frameon=False)
 
 
-def _draw_curve(axes: Axes, values: Sequence[float], label: str) -> None:
-    epochs = np.arange(1, len(values) + 1)
-    axes.plot(epochs, values, marker="o", markersize=4 if len(values) <= 40 else 0, linewidth=1.6, label=label)
+def _draw_curve(axes: Axes, values: Sequence[float], label: str, style: str) -> None:
+    epochs, size = np.arange(1, len(values) + 1), 4 if len(values) <= 40 else 0
+    axes.plot(epochs, values, style, marker="o", markersize=size, linewidth=1.6, label=label)
 
 
 class _Strip:

@@ -70,6 +70,13 @@ def test_epochs_are_whole_numbers_on_the_axis(epochs):
         assert all(tick == round(tick) for tick in ticks)
 
 
+def test_history_with_a_penalty_shows_the_data_loss_alone():
+    figure = plot.history({"loss": [2.0, 1.5], "data_loss": [1.0, 0.5], "penalty": [1.0, 1.0], "val_loss": [1.2, 0.8]})
+    (axes,) = figure.axes
+    curves = {line.get_label(): list(line.get_ydata()) for line in axes.lines}
+    assert curves == {"training": [2, 1.5], "training, without the penalty": [1, 0.5], "validation": [1.2, 0.8]}
+
+
 def test_history_without_validation_has_one_curve_and_no_legend():
     figure = plot.history({name: RUN[name] for name in ("loss", "accuracy")})
     assert all(list(lines) == ["training"] for lines in curves(figure).values())
