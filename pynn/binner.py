@@ -31,6 +31,7 @@ class Binner:
     the middle. B is `bins`, or less where quantiles are alike: give the model `len(binner.values)` outputs.
     They are all that it knows: `model.notes["bins"] = [list(binner.edges), list(binner.values)]` keeps them in a file.
     A value on an inner edge counts for the bin above it; what lies beyond the outer edges, for the outermost bin.
+    Raises ValueError or TypeError for other settings and values, RuntimeError where it was not fitted before.
     """
 
     edges: NDArray[np.float64] | None = None
@@ -83,7 +84,7 @@ class Binner:
         return self.fit(y).transform(y)
 
     def inverse_transform(self, predictions: ArrayLike) -> NDArray[np.float64]:
-        """Values (N,) of labels (N,), or expected values Σ_b p_b·values_b of probabilities (N, B).
+        """Values (N,) of predictions: of labels (N,), or expected values Σ_b p_b·values_b of probabilities (N, B).
 
         Raises ValueError for labels outside 0..B-1 and probabilities that are not B a row, at least 0, with sum 1.
         """

@@ -42,7 +42,7 @@ KINDS = {
 
 
 def save(model: Sequential, path: str | os.PathLike[str]) -> None:
-    """Write a built model. The same model gives the same bytes."""
+    """Write a built model to the file at path. The same model gives the same bytes."""
     import safetensors.numpy  # here: importing pynn must stay light
 
     # Not ascontiguousarray: it makes (1,) of (). The dtype: an own layer's state may have drifted to float64.
@@ -105,9 +105,10 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def load(path: str | os.PathLike[str], own: Iterable[type] = ()) -> Sequential:
-    """The model in a file that `save` wrote.
+    """The model in a file that `model.save(path)` wrote, in the dtype in which it was saved.
 
-    own: the user's own classes (layers, initializers, losses, penalties, transformers) that the model has.
+    path: of the file. own: the user's own classes (layers, initializers, losses, penalties, transformers) that the
+    model has.
     Raises FileNotFoundError; ValueError for a file that is damaged, foreign or does not fit its own description.
     """
     file = Path(path)

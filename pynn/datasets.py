@@ -132,7 +132,7 @@ def fashion_mnist(root: StrPath | None = None) -> Dataset:
 
 
 def read_idx(path: StrPath) -> NDArray[Any]:
-    """Read an IDX file, the format of MNIST, plain or gzip (told by its content, not by its name).
+    """Read the IDX file at `path`, the format of MNIST, plain or gzip (told by its content, not by its name).
 
     Returns a new array of the file's type (uint8, int8, int16, int32, float32 or float64) and shape, in native byte
     order, C-contiguous, writable. The shape may be () or hold zeros.

@@ -21,7 +21,7 @@ FEW = 512  # classes up to which the whole tree is faster than a search
 
 
 class Listed(list[Any]):
-    """A list that shows itself in one line, however long it is."""
+    """A list (of the items of an iterable) that shows itself in one line, however long it is."""
 
     def __repr__(self) -> str:
         return super().__repr__() if len(self) <= 8 else f"[{self[0]!r}, ... {len(self)} in all]"
@@ -106,7 +106,8 @@ class HierarchicalCrossEntropy(Loss):
 
     outputs (N, D): the features that the layer hands on; targets (N,): labels 0..C-1; weights (N,), at least 0, or
     None: Σ w·loss/N. -log p = Σ over the path of log(1 + e^∓z), z = x · node + bias: stable for any finite z.
-    The gradient is for the layer as it is: to scale a loss, give weights.
+    The gradient is for the layer as it is: to scale a loss, give weights. Source: Morin & Bengio 2005.
+    Raises ValueError where it has no layer and for a label outside 0..C-1.
     """
 
     layer: HierarchicalSoftmax | None = None

@@ -15,14 +15,14 @@ class History(Mapping[str, list[float]]):
     `history["val_accuracy"][-1]` is the last epoch's. `len(history)` counts the names, `history.epochs` the epochs.
     loss includes penalties: where there are any, it is the sum of data_loss and penalty; val_loss is the data loss of
     the validation data alone. The training's own are means over the epoch's batches, while the model learns, weighted
-    where the samples are. learning_rate is that of the epoch's last step.
+    where the samples are. learning_rate is that of the epoch's last step. Raises KeyError for what was not measured.
     """
 
     def __init__(self) -> None:
         self._values: dict[str, list[float]] = {}
 
     def append(self, values: Mapping[str, float]) -> None:
-        """Add one epoch."""
+        """Add one epoch; values: a number for each name."""
         for name, value in values.items():
             self._values.setdefault(name, []).append(float(value))
 

@@ -36,10 +36,13 @@ Shape = tuple[int, ...]
 
 
 class Initializer:
-    """Base: `draw` gives float64 values of a shape; the same generator state gives the same values."""
+    """Base: `draw` gives float64 values of a shape; the same generator state gives the same values.
+
+    An own one overrides `draw`; give it to a layer: `pynn.Affine(10, initializer=Own())`.
+    """
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
-        """Values for weights of this shape."""
+        """Float64 values for weights of this shape; rng: the generator that they are drawn from."""
         raise NotImplementedError(f"{type(self).__name__} has no draw(shape, rng)")
 
     def __repr__(self) -> str:
@@ -69,7 +72,10 @@ class Constant(Initializer):
 
 
 class Zeros(Initializer):
-    """Every number is 0: for biases. Weights of zero never become different from each other."""
+    """Every number is 0: for biases. Weights of zero never become different from each other.
+
+    Source: CS231n notes, "Neural Networks Part 2".
+    """
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
         return np.zeros(shape)
@@ -79,7 +85,7 @@ class Normal(Initializer):
     """Normal numbers of mean 0 and standard deviation `std` (default 0.01, "small random"); variance std².
 
     Activations shrink towards 0 from layer to layer in deep networks with a small std, saturate with a large one.
-    Raises ValueError for a negative std.
+    Raises ValueError for a std that is negative or not finite. Source: CS231n notes, "Neural Networks Part 2".
     """
 
     def __init__(self, std: float = 0.01) -> None:
@@ -91,7 +97,10 @@ class Normal(Initializer):
 
 
 class Uniform(Initializer):
-    """Numbers spread evenly over -limit..limit (default 0.05); variance limit²/3. ValueError for a negative limit."""
+    """Numbers spread evenly over -limit..limit (default 0.05): mean 0, standard deviation = limit/√3.
+
+    Raises ValueError for a limit that is negative or not finite.
+    """
 
     def __init__(self, limit: float = 0.05) -> None:
         self._expect_size("limit", limit)
@@ -121,6 +130,7 @@ class _Scaled(Initializer):
         self.uniform = uniform
 
     def variance(self, fan_in: int, fan_out: int) -> float:
+        """The variance of one weight, given fan_in, the inputs of a unit, and fan_out, the units of an input."""
         raise NotImplementedError
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
@@ -133,7 +143,8 @@ class _Scaled(Initializer):
 class LeCun(_Scaled):
     """Variance 1/fan_in: keeps the variance through a linear unit ("Xavier 1/√n" in CS231n).
 
-    Normal of std √(1/fan_in); uniform=True: over ±√(3/fan_in). Source: LeCun et al. 1998, "Efficient BackProp".
+    uniform: False (default) for normal numbers of std √(1/fan_in), True for numbers spread evenly over ±√(3/fan_in).
+    Raises TypeError for anything else. Source: LeCun et al. 1998, "Efficient BackProp".
     """
 
     def variance(self, fan_in: int, fan_out: int) -> float:
@@ -143,7 +154,8 @@ class LeCun(_Scaled):
 class Glorot(_Scaled):
     """Variance 2/(fan_in + fan_out), for sigmoid and tanh: between what keeps activations and what keeps gradients.
 
-    Normal of std √(2/(fan_in + fan_out)); uniform=True: over ±√(6/(fan_in + fan_out)). Source: Glorot & Bengio 2010.
+    uniform: False (default) for normal numbers of std √(2/(fan_in + fan_out)), True for numbers spread evenly over
+    ±√(6/(fan_in + fan_out)). Raises TypeError for anything else. Source: Glorot & Bengio 2010.
     """
 
     def variance(self, fan_in: int, fan_out: int) -> float:
@@ -153,7 +165,8 @@ class Glorot(_Scaled):
 class He(_Scaled):
     """Variance 2/fan_in, for the ReLU family: twice LeCun's, since ReLU takes half of it away.
 
-    Normal of std √(2/fan_in); uniform=True: over ±√(6/fan_in). Source: He et al. 2015.
+    uniform: False (default) for normal numbers of std √(2/fan_in), True for numbers spread evenly over ±√(6/fan_in).
+    Raises TypeError for anything else. Source: He et al. 2015.
     """
 
     def variance(self, fan_in: int, fan_out: int) -> float:
@@ -247,5 +260,5 @@ INITIALIZERS: dict[str, Callable[[], Initializer]] = {
 
 
 def initializer(choice: str | Initializer) -> Initializer:
-    """An initializer from its name or itself; ValueError lists the names, TypeError for anything else."""
+    """An initializer: choice is its name or itself; ValueError lists the names, TypeError for others."""
     return resolve(choice, INITIALIZERS, Initializer, "initializer")

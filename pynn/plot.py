@@ -79,7 +79,10 @@ def report(
     probabilities: ArrayLike | None = None,
     limit: int = 12,
 ) -> Figure:
-    """One picture of a run: the curves of `history` above the strip of `misread`."""
+    """One picture of a run: the curves of `history` above the strip of `misread`.
+
+    images, labels, predictions, classes, probabilities, limit: as for `misread`.
+    """
     strip = _Strip(images, labels, predictions, classes, probabilities, limit)
     figure = _figure(CURVES_HEIGHT + strip.height)
     grid = figure.add_gridspec(2, 1, height_ratios=[CURVES_HEIGHT, strip.height])
@@ -89,7 +92,7 @@ def report(
 
 
 def schedule(rate: Callable[[float], float], epochs: float, title: str = "") -> Figure:
-    """The curve of a learning rate, a function of the epoch, over 0..epochs."""
+    """The curve of a learning rate, rate(epoch), from 0 to epochs; title: what stands above it (default: nothing)."""
     figure = _figure(CURVES_HEIGHT)
     axes = figure.subplots()
     points = np.linspace(0, epochs, 2001)
@@ -143,7 +146,7 @@ def whitening(images: ArrayLike, fitted: Whitening | None = None, components: in
 
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Write the figure; the ending of the name says what kind: .png, .svg, .pdf and what else matplotlib writes.
+    """Write the figure to a file at path; its ending says what kind: .png, .svg, .pdf and what else matplotlib writes.
 
     Raises ValueError for another ending, FileNotFoundError where the folder does not exist.
     """

@@ -26,6 +26,7 @@ class Penalty:
     One that is given to `fit` holds for all layers but those that have their own, `pynn.Affine(10, penalty=...)`;
     strength 0 there means none. biases: whether biases, gammas and betas count too (default False).
     A loop of your own calls `apply` between `model.backward` and `optimizer.step`.
+    Raises ValueError for a strength that is negative or not finite, TypeError for biases other than True or False.
     """
 
     l1: float = 0.0
@@ -56,7 +57,11 @@ class Penalty:
 
 
 class L1(Penalty):
-    """strength·Σ|w|: drives weights to exactly 0, a sparse model."""
+    """strength·Σ|w|; gradient strength·sign(w), 0 at 0: pulls weights to 0 with the same force at any size.
+
+    strength: at least 0. biases: as for every `Penalty`. The many weights that do little come near 0, and stay within
+    a step's length of it. Source: Tibshirani 1996; CS231n notes, "Neural Networks Part 2".
+    """
 
     def __init__(self, strength: float, biases: bool = False) -> None:
         super().__init__(strength, biases)
@@ -64,7 +69,10 @@ class L1(Penalty):
 
 
 class L2(Penalty):
-    """½·strength·Σw²: spreads weights out, none large."""
+    """½·strength·Σw²; gradient strength·w: spreads weights out, none large.
+
+    strength: at least 0. biases: as for every `Penalty`. Source: CS231n notes, "Neural Networks Part 2", with the ½.
+    """
 
     def __init__(self, strength: float, biases: bool = False) -> None:
         super().__init__(strength, biases)
@@ -72,7 +80,11 @@ class L2(Penalty):
 
 
 class ElasticNet(Penalty):
-    """l1·Σ|w| + ½·l2·Σw²: sparse, and steadier than L1 where inputs resemble each other. Source: Zou & Hastie 2005."""
+    """l1·Σ|w| + ½·l2·Σw²: sparse, and steadier than L1 where inputs resemble each other.
+
+    l1, l2: strengths of at least 0. biases: as for every `Penalty`. Source: Zou & Hastie 2005, without the factor
+    1 + l2 by which they scale the weights in the end.
+    """
 
     def __init__(self, l1: float, l2: float, biases: bool = False) -> None:
         self._expect_strengths(l1=l1, l2=l2)

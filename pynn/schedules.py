@@ -33,6 +33,7 @@ class Schedule:
     ...         return self.rate / (1 + epoch) ** 0.5
 
     A schedule that listens to measurements overrides `observe` too; it keeps state, so make one for each optimizer.
+    Rates are finite numbers of at least 0. Raises ValueError for settings out of their range.
     """
 
     monitor: str | None = None  # the measurement that it cannot do without
@@ -53,7 +54,7 @@ class Schedule:
         raise NotImplementedError(f"{type(self).__name__} has no at(epoch)")
 
     def observe(self, values: Mapping[str, float]) -> None:
-        """Take note of what an epoch measured: loss, val_loss, ...; `fit` calls it after each epoch."""
+        """Take note of what an epoch measured, values by name: loss, val_loss, ...; `fit` calls it after each epoch."""
 
     def plot(self, epochs: float, path: Any = None) -> Figure:
         """The rate over so many epochs; saved to `path` where one is given. Needs matplotlib (extra `plot`)."""

@@ -138,7 +138,7 @@ class Sequential(FlatChain):
     # One step -------------------------------------------------------------------------------------
 
     def accept(self, x: Array, name: str = "x") -> None:
-        """Build on data of this shape if the model is not built; ValueError if it was built for another."""
+        """Build on data like x if the model is not built; ValueError, which calls x by `name`, if it does not fit."""
         if self._parameters is None:
             self.build(x.shape[1:])
         elif x.shape[1:] != self.input_shape:
@@ -165,7 +165,7 @@ class Sequential(FlatChain):
         return self.outputs
 
     def backward(self, dy: Array, input_gradient: bool = False) -> Array | None:
-        """Fill `gradients` from the gradient dy of the last outputs; return the input's gradient when asked to."""
+        """Fill `gradients` from the gradient dy of the last outputs; return the input's if input_gradient is True."""
         if self.context.owner is not self:
             return super().backward(dy)
         if not self._forwarded:
@@ -226,11 +226,14 @@ class Sequential(FlatChain):
     evaluate = training.evaluate
 
     def predict(self, x: ArrayLike, batch_size: int = training.EVALUATION_BATCH) -> Array:
-        """Predictions for raw x (N, ...), in the terms of the targets: class labels (N,) for a classifier."""
+        """Predictions for raw x (N, ...), in the terms of the targets: class labels (N,) for a classifier.
+
+        batch_size: samples worked on at once (default 1024); it changes nothing but memory and rounding.
+        """
         return self.loss.predict(training.outputs(self, x, batch_size))
 
     def predict_proba(self, x: ArrayLike, batch_size: int = training.EVALUATION_BATCH) -> Array:
-        """Class probabilities (N, C) for raw x (N, ...)."""
+        """Class probabilities (N, C) for raw x (N, ...); batch_size: as for `predict`."""
         return self.loss.probabilities(training.outputs(self, x, batch_size))
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -187,6 +187,7 @@ def evaluate(
 ) -> dict[str, float]:
     """Loss and accuracy over raw x (N, ...) and y (N,), without dropout and with running statistics.
 
+    batch_size: samples worked on at once (default 1024); it changes nothing but memory and rounding.
     With sample_weight or class_weight (as in `fit`) both are weighted means: Σ w_i l_i / Σ w_i.
     """
     _expect_built(model, "evaluate")

@@ -66,7 +66,7 @@ class LeakyReLU(Activation):
     """
 
     function, initializer = "leaky_relu", "he"
-    alpha = property(lambda self: self.slope)
+    alpha = property(lambda self: self.slope, doc="The slope, as the kernels call it.")
 
     def __init__(self, slope: float = 0.01) -> None:
         if not 0 <= slope <= 1:
@@ -129,7 +129,9 @@ class GELU(Gated):
     """
 
     initializer = "he"
-    function = property(lambda self: "gelu_tanh" if self.approximate == "tanh" else "gelu")
+    function = property(
+        lambda self: "gelu_tanh" if self.approximate == "tanh" else "gelu", doc="As the kernels call it."
+    )
 
     def __init__(self, approximate: str = "none") -> None:
         if approximate not in ("none", "tanh"):

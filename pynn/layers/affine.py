@@ -34,7 +34,8 @@ class Affine(Layer):
     bias_initializer: zeros. penalty: L1, L2 or ElasticNet, in place of the model's; L2(0) for none; by default the
     model's. constraint: of the weight, applied after each step, like MaxNorm(3) (default None).
     An activation right after it runs inside its kernel.
-    Raises ValueError when it is built on inputs that are not vectors.
+    Raises ValueError or TypeError for other settings, and when it is built on inputs that are not vectors.
+    Source: CS231n, "Linear classification".
     """
 
     weight: Array

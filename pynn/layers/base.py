@@ -146,8 +146,8 @@ class Layer:
     ) -> None:
         """Declare trainable numbers: `self.NAME` and their gradient `self.dNAME` are there once the model is built.
 
-        initializer: zeros by default. penalized: whether L1 and L2 penalties and weight decay count them (biases they
-        do not). constraint: applied to them after each step.
+        name: that NAME, not taken yet; shape: a tuple of integers. initializer: zeros by default. penalized: whether L1
+        and L2 penalties and weight decay count them (biases they do not). constraint: applied to them after each step.
         """
         if self.context.limit is not None and math.prod(shape) > self.context.limit:
             raise ValueError(f"{name} would have the shape {tuple(shape)}, more numbers than the file holds")
@@ -155,7 +155,10 @@ class Layer:
         self.declared.append(Parameter(name, tuple(shape), initializer or Zeros(), penalized, constraint))
 
     def add_state(self, name: str, value: ArrayLike) -> None:
-        """Add an array `self.NAME` that is saved with the model but not trained."""
+        """Add an array `self.NAME` that is saved with the model but not trained.
+
+        name: that NAME, not taken yet; value: what it holds at first, copied, in the model's dtype.
+        """
         self._expect_free(name)
         self.state[name] = np.array(value, self.context.dtype)
         setattr(self, name, self.state[name])
@@ -170,7 +173,7 @@ class Layer:
                 raise ValueError(f"a parameter cannot be named {names[0]!r}: expected a name that is not taken yet")
 
     def buffer(self, name: str, shape: Shape) -> Array:
-        """An uninitialized array of the model's dtype that is made once and reused by every later call."""
+        """An uninitialized array of this shape in the model's dtype, reused by every later call with this name."""
         view = self._views.get((name, shape))
         if view is not None:
             return view
@@ -275,7 +278,7 @@ class Layer:
         return {name: value for name, value in settings.items() if value not in ([], None)}
 
     def restore_training_settings(self, settings: dict[str, Any]) -> None:
-        """Take what `training_settings` gave; ValueError for anything else."""
+        """Take the settings that `training_settings` gave; ValueError for anything else."""
         frozen, factor = settings.get("frozen", []), settings.get("learning_rate_factor", 1)
         if not (frozen is True or (isinstance(frozen, list) and all(isinstance(name, str) for name in frozen))):
             raise ValueError(f"{self.kind}: frozen is {frozen!r}, expected true or a list of names")

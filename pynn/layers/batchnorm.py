@@ -18,7 +18,8 @@ class BatchNorm(Layer):
     momentum: share that is kept, 0 <= momentum < 1 (default 0.9). epsilon: default 1e-5. gamma starts at 1, beta at 0.
     Frozen (`freeze()`), it uses the running statistics in training as well, and they stay.
     Place: after an affine layer or convolution, before the activation, which runs inside its kernel.
-    Raises ValueError in training on a batch of one row: it has no variance. Source: Ioffe & Szegedy 2015.
+    Raises ValueError for other settings, and in training on a batch of one row: it has no variance. Source: Ioffe &
+    Szegedy 2015.
     """
 
     gamma: Array

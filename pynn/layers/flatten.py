@@ -8,7 +8,7 @@ from .base import Array, Layer, Shape
 
 
 class Flatten(Layer):
-    """x (N, ...) becomes (N, D), D the product of the other axes; no copy."""
+    """y (N, D) = x (N, ...), D the product of the other axes: the last axis runs fastest; no copy."""
 
     passes_activation = True
 

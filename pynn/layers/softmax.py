@@ -11,7 +11,8 @@ class Softmax(Layer):
 
     For a model that shall give probabilities, for gates and attention, or before an own loss. Not before
     `SoftmaxCrossEntropy`, which takes logits and applies softmax itself, more precisely and in one kernel:
-    `model.predict_proba` gives its probabilities.
+    `model.predict_proba` gives its probabilities. Source: CS231n, "Linear classification".
+    Raises ValueError when it is built on inputs without an axis of features.
     """
 
     def build(self, input_shape: Shape) -> Shape:

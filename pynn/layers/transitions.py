@@ -14,6 +14,7 @@ class Transitions(Layer):
     going from one label (row) to the next (column); zero at first. So `StructuredHinge(ViterbiChain())` finds emissions
     and transitions in the outputs. x (N, T·labels), as an `Affine` gives it, is read as (N, T, labels).
     labels: K, at least 1. Raises ValueError for inputs that are not K scores a position.
+    Source: Lafferty et al. 2001, whose linear chains have such a matrix.
     """
 
     weight: Array

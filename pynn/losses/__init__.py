@@ -43,5 +43,5 @@ LOSSES: dict[str, type[Loss]] = {
 
 
 def loss(choice: str | Loss) -> Loss:
-    """A loss from its name or itself; ValueError lists the names."""
+    """A loss: choice is its name or itself; ValueError lists the names, TypeError for others."""
     return resolve(choice, LOSSES, Loss, "loss")

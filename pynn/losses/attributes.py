@@ -46,7 +46,7 @@ class BinaryCrossEntropy(AttributeLoss):
     Targets y are 0..1 (shares are allowed), (N, K), or (N,) for one output. Name "binary_cross_entropy".
     Stable for any finite logits. At the start, with small weights, it is near K ln 2. Predictions are 0 or 1,
     probabilities σ(f), one for each attribute. Accuracy is the share of samples whose attributes are all right, where
-    a target above ½ counts as 1. Raises ValueError for a target outside 0..1.
+    a target above ½ counts as 1. Raises ValueError for a target outside 0..1. Source: CS231n, "Neural Networks Part 2".
     """
 
     _kind, _no, _middle = "binary_cross_entropy", 0, 0.5

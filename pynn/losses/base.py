@@ -50,7 +50,7 @@ class Loss:
         return self._gradient
 
     def targets(self, y: Array, output_shape: tuple[int, ...]) -> Array:
-        """y checked and in the dtype that `forward` reads, for outputs of this shape (without the batch axis)."""
+        """y checked and in the dtype that `forward` reads; output_shape: that of one sample's outputs."""
         y = np.asarray(y)
         if y.shape[1:] != output_shape:
             wanted = ", ".join(["N", *map(str, output_shape)])
@@ -58,7 +58,10 @@ class Loss:
         return y
 
     def classes(self, output_shape: tuple[int, ...]) -> int | None:
-        """How many classes the labels (N,) are of; None where targets are no labels (and have no class weights)."""
+        """How many classes the labels (N,) are of, for outputs of output_shape (without the batch axis).
+
+        None where targets are no labels (and have no class weights).
+        """
         return None
 
     def predict(self, outputs: Array) -> Array:

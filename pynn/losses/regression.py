@@ -23,7 +23,7 @@ class AbsoluteError(ElementwiseLoss):
     """L1: mean over N of ‖f - y‖₁ = Σ_k |f_k - y_k|; gradient sign(f - y)/N, 0 at 0. Name "l1".
 
     Its best answer is the median of the targets, not their mean: outliers pull with the same force as all others.
-    Bins with softmax often are better still: see `SquaredError`.
+    Bins with softmax often are better still: see `SquaredError`. Source: CS231n, "Neural Networks Part 2".
     """
 
     _kind = "l1"
@@ -33,8 +33,9 @@ class Huber(ElementwiseLoss):
     """Mean over N of Σ_k h(f_k - y_k): h(d) = ½d² up to |d| = delta, beyond it delta·(|d| - ½delta). Name "huber".
 
     delta: more than 0 (default 1), in the units of the targets: errors up to it count by their square, larger ones by
-        their size (Huber 1964, "Robust estimation of a location parameter").
+        their size. Raises ValueError for another delta.
     Bins with softmax often are better still: see `SquaredError`.
+    Source: Huber 1964, "Robust estimation of a location parameter".
     """
 
     _kind = "huber"

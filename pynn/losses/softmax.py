@@ -23,9 +23,10 @@ class SoftmaxCrossEntropy(SoftmaxLoss):
     """Mean of -log(e^{f_y}/Σ_j e^{f_j}) for logits f (N, C) and labels y (N,) of 0..C-1; gradient (softmax - onehot)/N.
 
     label_smoothing: 0 (default) <= s < 1; the one-hot target becomes (1-s)·onehot + s/C, so that a network that is
-        sure gains nothing by ever larger logits (Szegedy et al. 2016, "Rethinking the Inception architecture").
-    Stable for any finite logits. At the start, with small weights, it is near ln C.
-    Raises ValueError for a label outside 0..C-1.
+        sure gains nothing by ever larger logits.
+    Stable for any finite logits. At the start, with small weights, it is near ln C. Name "softmax_cross_entropy".
+    Raises ValueError for another label_smoothing and for a label outside 0..C-1.
+    Source: CS231n, "Linear classification"; smoothing: Szegedy et al. 2016, "Rethinking the Inception architecture".
     """
 
     label_smoothing: float = 0.0  # for subclasses whose constructor does not set it

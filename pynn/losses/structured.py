@@ -11,8 +11,9 @@ from .base import Array, Loss
 class Decoder:
     """Base: finds the best structure. The score of a structure is linear in the outputs: Σ features(structure)·outputs.
 
-    An own decoder overrides `decode` and `features`, and `targets` where structures are more than arrays (N, ...) of
-    integers. This one chooses a subset of K items that holds exactly `size` of them, against Δ = how many are wrong:
+    Source: Tsochantaridis et al. 2005. An own decoder overrides `decode` and `features`, and `targets` where structures
+    are more than arrays (N, ...) of integers. This one chooses a subset of K items that holds exactly `size` of them,
+    against Δ = how many are wrong:
 
     >>> class Subset(pynn.Decoder):
     ...     def __init__(self, size):
@@ -39,7 +40,7 @@ class Decoder:
         raise NotImplementedError(f"{type(self).__name__} has no features(structures, outputs)")
 
     def targets(self, y: Array, output_shape: tuple[int, ...]) -> Array:
-        """y checked and in the form that `decode` reads, for outputs of this shape (without the batch axis)."""
+        """y checked and in the form that `decode` reads; output_shape: that of one sample's outputs."""
         y = np.asarray(y)
         if y.dtype.kind not in "iub":
             raise TypeError(f"y has dtype {y.dtype}, expected structures of integers")
@@ -112,6 +113,7 @@ class ViterbiChain(Decoder):
     outputs (N, T+K, K), as the layer `Transitions` gives them: emissions e (N, T, K) and under them transitions
     a (N, K, K), from row to column. score(y) = Σ_t e[t, y_t] + Σ_t a[y_{t-1}, y_t]. targets (N, T): labels 0..K-1.
     Δ = how many positions are wrong (Hamming). Costs O(T·K²) a sample. Lower labels win where scores are alike.
+    Raises ValueError or TypeError for outputs and targets of other shapes, and for other labels. Source: Viterbi 1967.
     """
 
     def decode(self, outputs: Array, targets: Array | None = None) -> tuple[Array, Array]:

@@ -31,5 +31,5 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 
 
 def optimizer(choice: str | Optimizer) -> Optimizer:
-    """An optimizer from its name (with defaults) or itself; ValueError lists the names."""
+    """An optimizer: choice is its name (with defaults) or itself; ValueError lists the names, TypeError for others."""
     return resolve(choice, OPTIMIZERS, Optimizer, "optimizer")

@@ -58,7 +58,8 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay: w ← w - η·m̂/(√v̂ + ε) - η·λ·w; the decay does not go through m and v.
 
-    weight_decay λ: default 0.01; the others as for `Adam`. Source: Loshchilov & Hutter 2019.
+    weight_decay λ: default 0.01. learning_rate, beta1, beta2, epsilon, the other options: as for `Adam`. Source:
+    Loshchilov & Hutter 2019.
     """
 
     decoupled = True

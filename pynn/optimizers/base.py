@@ -20,10 +20,12 @@ class Trained(Protocol):
     """What an optimizer needs of a model; `segments` may be missing where there are no exceptions."""
 
     @property
-    def parameters(self) -> Array: ...
+    def parameters(self) -> Array:
+        """All trainable numbers (P,), the same array until the model is built anew."""
 
     @property
-    def gradients(self) -> Array: ...
+    def gradients(self) -> Array:
+        """The gradient of the loss with respect to each of them (P,)."""
 
     def segments(self) -> tuple[Segment, ...]:
         """How each block of the flat vector is trained, in order; the same tuple until that changes."""
@@ -62,6 +64,7 @@ class Optimizer:
     their norm, over the whole model, is at most clip_norm. Both act in place, before the step and without weight decay;
     None (default) leaves it out. With clip_norm, a norm that is NaN or infinite is a FloatingPointError, and the step
     changes nothing.
+    Raises ValueError or TypeError for settings out of their range, and ValueError in a step of another model.
     """
 
     slots: tuple[str, ...] = ()
@@ -117,7 +120,7 @@ class Optimizer:
         self.schedule, self.first_epoch, self._learning_rate = schedule, None, float(rate)
 
     def set_epoch(self, epoch: float) -> None:
-        """Set the learning rate that the schedule has after so many epochs (2.5: in the middle of the third).
+        """Set the learning rate that the schedule has at this epoch (2.5: in the middle of the third).
 
         `fit` does it before every step, with the epochs since it first ran this optimizer; a loop of your own may.
         Without a schedule it changes nothing.
@@ -199,7 +202,7 @@ class Optimizer:
             setattr(self, slot, np.zeros_like(parameters))
 
     def follow(self, old: Array, new: Array) -> None:
-        """The model's vector has moved, as in a copy of both: the state stays good."""
+        """The model's vector has moved from old to new, as in a copy of both: the state stays good."""
         if self._parameters is old:
             self._parameters = new
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class SGD(Optimizer):
-    """w ← w - η·g. learning_rate η: default 0.01.
+    """w ← w - η·g. learning_rate η: default 0.01. Source: Robbins & Monro 1951; CS231n, "Neural Networks Part 3".
 
     options: weight_decay, decay_biases, clip_norm, clip_value, as of every `Optimizer`.
     """
@@ -53,7 +53,11 @@ class Momentum(Optimizer):
 
 
 class Nesterov(Momentum):
-    """v' = ρ·v - η·g; w ← w - ρ·v + (1 + ρ)·v': momentum whose gradient looks ahead. Source: Nesterov 1983."""
+    """v' = ρ·v - η·g; w ← w - ρ·v + (1 + ρ)·v': momentum whose gradient looks ahead.
+
+    w is the point ahead itself, where the gradient is taken. learning_rate, momentum, options: as for `Momentum`.
+    Source: Nesterov 1983; in this form: Bengio et al. 2012, CS231n, "Neural Networks Part 3".
+    """
 
     def update(self, parameters: Array, gradients: Array) -> None:
         kernels.nesterov_step(

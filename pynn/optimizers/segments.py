@@ -7,7 +7,11 @@ from typing import NamedTuple
 
 
 class Segment(NamedTuple):
-    """One block of the flat vector, up to the start of the next one, and how it is trained."""
+    """One block of the flat vector, up to the start of the next one, and how it is trained.
+
+    start, stop: its place. frozen: it is not trained (default False). factor: of the learning rate (default 1).
+    decays: whether weight decay counts it (default True).
+    """
 
     start: int
     stop: int

@@ -140,7 +140,7 @@ class Transformer:
         return {name: getattr(self, name) for name in names}
 
     def set_params(self: T, **params: Any) -> T:
-        """Change constructor arguments; returns the transformer, which is to be fitted anew.
+        """Change constructor arguments, params, by name; returns the transformer, which is to be fitted anew.
 
         Raises ValueError for names that it does not have and for values that the constructor refuses.
         """
@@ -187,7 +187,7 @@ class Transformer:
             raise NotFittedError(f"{type(self).__name__}: {method} needs it to be fitted; call fit(x) first")
 
     def accepted(self, x: ArrayLike, name: str, method: str = "transform") -> Array:
-        """x as an array, with all the checks of `transform`."""
+        """x as an array, with all the checks of `transform`; name: of x, method: who asks, for what is raised."""
         self.expect_fitted(method)
         array = _samples(x, name)
         self._expect_shape(array, name, self.input_shape_, "was fitted on")
@@ -205,16 +205,16 @@ class Transformer:
         return fresh
 
     def tensors(self, prefix: str = "") -> dict[str, Array]:
-        """The fitted arrays by the names that they have in a model file: "mean", in a pipeline "0.mean"."""
+        """The fitted arrays by the names that they have in a model file, after a prefix: "mean", "0.mean"."""
         self.expect_fitted("saving")
         return {f"{prefix}{name.rstrip('_')}": getattr(self, name) for name in self.state}
 
     def tensor_names(self, prefix: str = "") -> list[str]:
-        """The names of `tensors`, before it is fitted too."""
+        """The names that `tensors(prefix)` has, before it is fitted too."""
         return [f"{prefix}{name.rstrip('_')}" for name in self.state]
 
     def restore(self, input_shape: Shape, tensors: Mapping[str, Array], prefix: str = "") -> None:
-        """Become what gave these `tensors`, fitted on samples of this shape; ValueError where they do not fit.
+        """Become what gave these tensors(prefix), fitted on samples of input_shape; ValueError where they do not fit.
 
         All of `tensor_names` must be there.
         """

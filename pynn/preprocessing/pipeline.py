@@ -101,7 +101,7 @@ class Pipeline(Transformer):
         return params
 
     def set_params(self, **params: Any) -> Pipeline:
-        """Replace steps ("0") and set their arguments ("0__per"); returns the pipeline."""
+        """Replace steps and set their arguments by params, {"0": step, "0__per": value}; returns the pipeline."""
         steps = list(self.steps)
         inner: dict[int, dict[str, Any]] = {}
         for name, value in params.items():
@@ -121,7 +121,7 @@ class Pipeline(Transformer):
         return self
 
     def tensors(self, prefix: str = "") -> dict[str, Array]:
-        """The fitted arrays of all steps: "0.mean", "1.components"."""
+        """The fitted arrays of all steps, named after a prefix: "0.mean", "1.components"."""
         self.expect_fitted("saving")
         return {
             name: array
@@ -130,11 +130,11 @@ class Pipeline(Transformer):
         }
 
     def tensor_names(self, prefix: str = "") -> list[str]:
-        """The names of `tensors`, before it is fitted too."""
+        """The names that `tensors(prefix)` has, before it is fitted too."""
         return [name for place, step in enumerate(self.steps) for name in step.tensor_names(f"{prefix}{place}.")]
 
     def restore(self, input_shape: Shape, tensors: Mapping[str, Array], prefix: str = "") -> None:
-        """Become what gave these `tensors`, fitted on samples of this shape; ValueError where they do not fit."""
+        """Become what gave these tensors(prefix), fitted on samples of input_shape; else ValueError."""
         for place, step in enumerate(self.steps):
             step.restore(input_shape, tensors, f"{prefix}{place}.")
             input_shape = step.output_shape_
