@@ -14,7 +14,8 @@ class BatchNorm(Layer):
     """y = gamma · (x - mean)/√(var + epsilon) + beta, per feature, for x (N, C) or images (N, H, W, C).
 
     In training, mean and variance are those of the batch (over N, or N, H, W), and the running statistics follow:
-    running ← momentum · running + (1 - momentum) · batch. Otherwise the running statistics are used.
+    running ← momentum · running + (1 - momentum) · batch, with the variance ÷ (rows - 1) there, as PyTorch has it.
+    Otherwise the running statistics are used.
     momentum: share that is kept, 0 <= momentum < 1 (default 0.9). epsilon: default 1e-5. gamma starts at 1, beta at 0.
     Frozen (`freeze()`), it uses the running statistics in training as well, and they stay.
     Place: after an affine layer or convolution, before the activation, which runs inside its kernel.
