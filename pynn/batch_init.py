@@ -40,7 +40,7 @@ def lsuv(
 
     model: a Sequential; one that is not built is built on x. x (N, ...): some hundred training samples, preprocessed
     as in training, N at least 2. tolerance: default 0.1. iterations: scalings a layer at most, default 10 (one is
-    enough where biases are 0). start: an initializer or its name; None keeps the weights that are there.
+    enough where biases are 0). start: an initializer or its name (default "orthogonal"); None keeps the weights.
     leave: names of layers that stay as they are ("affine1"): trained ones, or one whose weight is no factor.
     Returns the standard deviation of each layer's outputs by the layer's name.
 
@@ -87,8 +87,8 @@ def data_dependent(
     inputs: ReLU, LeakyReLU, pooling, but not tanh.
 
     model: a Sequential; one that is not built is built on x. x (N, ...): some hundred training samples, preprocessed
-    as in training, N at least 2. mean: default 0; a small positive one (0.1 in the authors' program) lets a ReLU pass
-    more. leave: names of layers that stay as they are.
+    as in training, N at least 2. balance: default False. mean: default 0; a small positive one (0.1 in the authors'
+    program) lets a ReLU pass more. leave: names of layers that stay as they are.
     Returns the standard deviation of each layer's outputs, before it is balanced, by the layer's name.
 
     Raises ValueError, with the model as it was, for an x that is empty, not finite or does not vary; for a unit whose

@@ -134,10 +134,10 @@ def batches(
 ) -> Iterator[tuple[Array, ...]]:
     """Yield (x, y) batches of one epoch, with weights (x, y, weights); the last one may be smaller.
 
-    x (N, ...): converted to dtype, uint8 pixels to 0..1. y (N, ...): taken as it is. batch_size: 1..N.
+    x (N, ...): converted to dtype (default float32), uint8 pixels to 0..1. y (N, ...): as it is. batch_size: 1..N.
     seed: None for the order of the data, else shuffled as a function of (seed, epoch).
-    drop_single: leave out a last batch of one sample (batch normalization cannot train on it).
-    reuse: give the same x array again and again, for loops that do not keep it.
+    drop_single: True leaves out a last batch of one sample (batch normalization cannot train on it); default False.
+    reuse: True gives the same x array again and again, for loops that do not keep it (default False).
     weights (N,): sample weights of at least 0 (`Loss.forward` reads them), converted to dtype.
     Raises ValueError for empty data, for x and y of different lengths, for a batch_size that is not 1..N.
     """

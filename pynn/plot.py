@@ -81,7 +81,7 @@ def report(
 ) -> Figure:
     """One picture of a run: the curves of `history` above the strip of `misread`.
 
-    images, labels, predictions, classes, probabilities, limit: as for `misread`.
+    images, labels, predictions, classes, probabilities, limit (default 12): as for `misread`.
     """
     strip = _Strip(images, labels, predictions, classes, probabilities, limit)
     figure = _figure(CURVES_HEIGHT + strip.height)

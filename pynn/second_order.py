@@ -57,7 +57,7 @@ def minimize(
         smallest λ ≥ 0 that lets the loss fall. It needs a float64 model of at most 2,000 parameters; BFGS takes 10,000.
     steps: at most so many (default 100). tolerance: stop when no component of the gradient is larger (default 1e-5).
         It also stops where no step lets the loss fall any more: with float32, rounding sees to that sooner.
-    progress: False shows nothing, else there is a line a step on stderr.
+    progress: False shows nothing, else ("auto", the default) there is a line a step on stderr.
 
     The objective has to stay the same: dropout is off, other noise is that of the model's current step. Batch
     normalization uses the statistics of all samples, which must fit into one batch (batch_size >= N); its running

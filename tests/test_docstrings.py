@@ -126,6 +126,28 @@ def test_every_parameter_is_named(name: str) -> None:
     assert not (left := missing(parameters(THINGS[name]), texts(THINGS[name]))), f"{name} does not tell of {left}"
 
 
+def shown(value: float | str) -> set[str]:
+    """How a default may stand in a text: 0.001, 1e-3 or 0.0010."""
+    if isinstance(value, str):
+        return {value}
+    power = f"{value:.0e}".replace("e-0", "e-")
+    forms = {repr(value), f"{value:g}", power, f"{value:.10f}".rstrip("0")}
+    return {form for form in forms if form and float(form) == value}
+
+
+@pytest.mark.parametrize("name", THINGS)
+def test_every_default_that_is_a_number_or_a_word_is_told(name: str) -> None:
+    try:
+        signature = inspect.signature(THINGS[name])
+    except ValueError:
+        return
+    for parameter in signature.parameters.values():
+        default = parameter.default
+        if isinstance(default, (int, float, str)) and not isinstance(default, bool) and default != "":
+            words = "|".join(map(re.escape, shown(default)))
+            assert re.search(rf"(?<![\w.])({words})(?!\w)", texts(THINGS[name])), f"{name}: {parameter} is not told"
+
+
 @pytest.mark.parametrize("name", CLASSES)
 def test_a_docstring_sends_the_reader_to_the_base_that_names_the_rest(name: str) -> None:
     """Parameters that only a base names: the docstring then names that base, or gives **options as its own."""

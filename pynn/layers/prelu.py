@@ -12,7 +12,7 @@ from .base import Array, Shape
 class PReLU(Activation):
     """y = x for x > 0, else slope · x, with a learned slope; any input shape. Weights before it: He.
 
-    per_feature: one slope for each place of the last axis, slope (C,), rather than one for all, slope (1,) (default).
+    per_feature: True for one slope for each place of the last axis, slope (C,); False (default) for one in all, (1,).
     initial: the slope's first value (default 0.25). Penalties leave the slope out: they would push it towards ReLU.
     Raises TypeError or ValueError for other settings. Source: He et al. 2015.
     """

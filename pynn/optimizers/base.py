@@ -58,7 +58,7 @@ class Optimizer:
 
     weight_decay: λ, at least 0; the weights are pulled towards 0. Coupled (all but AdamW and Lion), λ·w is added to the
     gradient, as of a penalty ½λ‖w‖² that the loss does not show; decoupled, η·λ·w is taken off the weight itself.
-    Biases, gamma and beta do not decay unless decay_biases is True.
+    Biases, gamma and beta do not decay unless decay_biases is True (default False).
 
     clip_value: every gradient is clamped to -clip_value..clip_value; clip_norm: then all of them are scaled so that
     their norm, over the whole model, is at most clip_norm. Both act in place, before the step and without weight decay;
