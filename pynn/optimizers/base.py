@@ -155,6 +155,7 @@ class Optimizer:
         if len(found) == 1 and found[0].stop - found[0].start == parameters.size:
             self._run = found[0]
             self.update(parameters, gradients)
+            self._run = EVERYTHING
         else:
             self._update_parts(found, parameters, gradients)
         model.advance()
