@@ -13,7 +13,7 @@ unsigned checked_threshold(const Checker& check, double rate) {
 }
 
 // Of what is kept; it follows the rounded rate.
-double scale(unsigned threshold) {
+double kept_scale(unsigned threshold) {
     return 65536.0 / (65536 - threshold);
 }
 
@@ -26,8 +26,8 @@ void dropout(const Array& x, double rate, bool inverted, std::uint64_t seed, std
     const unsigned threshold = checked_threshold(check, rate);
     compute(check, [&](auto zero) {
         using T = decltype(zero);
-        table<T>().dropout(data<T>(x), threshold, inverted ? scale(threshold) : 1, Draw{seed, stream, step, offset},
-                           data<T>(out), check.elements());
+        table<T>().dropout(data<T>(x), threshold, inverted ? kept_scale(threshold) : 1,
+                           Draw{seed, stream, step, offset}, data<T>(out), check.elements());
     });
 }
 
@@ -40,7 +40,7 @@ void spatial_dropout(const Array& x, double rate, std::uint64_t seed, std::uint3
     const unsigned threshold = checked_threshold(check, rate);
     compute(check, [&](auto zero) {
         using T = decltype(zero);
-        table<T>().spatial_dropout(data<T>(x), threshold, scale(threshold), Draw{seed, stream, step, offset},
+        table<T>().spatial_dropout(data<T>(x), threshold, kept_scale(threshold), Draw{seed, stream, step, offset},
                                    data<T>(out), check.size(N), check.size(P), check.size(C));
     });
 }
