@@ -378,6 +378,8 @@ def test_numpy_scalars_are_taken(table: Any) -> None:
         ("adam_step", {"step": 0}, r"step is 0, expected at least 1"),
         ("batchnorm_forward", {"epsilon": -1e-9}, r"epsilon is -1e-09, expected at least 0 and finite"),
         ("batchnorm_inference", {"epsilon": float("nan")}, r"epsilon is nan, expected at least 0 and finite"),
+        ("groupnorm_forward", {"epsilon": -1e-9}, r"epsilon is -1e-09, expected at least 0 and finite"),
+        ("groupnorm_forward", {"epsilon": float("inf")}, r"epsilon is inf, expected at least 0 and finite"),
         ("penalty", {"l1": -0.5}, r"l1 is -0.5, expected at least 0 and finite"),
         ("penalty", {"l2": float("inf")}, r"l2 is inf, expected at least 0 and finite"),
         ("nadam_step", {"step": 0}, r"step is 0, expected at least 1"),

@@ -25,6 +25,7 @@ void groupnorm_forward(const Array& x, const Array& gamma, const Array& beta, do
     check.out("out", out, N, P, C);
     check.overlaps();
     expect_groups(check);
+    check.not_negative("epsilon", epsilon);
     compute(check, [&](auto zero) {
         using T = decltype(zero);
         table<T>().groupnorm_forward(data<T>(x), data<T>(gamma), data<T>(beta), epsilon, data<T>(mean), data<T>(rstd),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..checks import Floats, checked
+from ..checks import Floats, checked, expect_not_negative
 
 
 def _expect_groups(where: str, x: Floats, mean: Floats) -> None:
@@ -38,6 +38,7 @@ def groupnorm_forward(
     `groupnorm_backward`. P and C must be at least 1, C a multiple of G.
     """
     _expect_groups("groupnorm_forward", x, mean)
+    expect_not_negative("groupnorm_forward", "epsilon", epsilon)
     groups = mean.shape[1]
     cut = _cut(x, groups)
     first = cut[:, :1, :, :1]
