@@ -471,6 +471,27 @@ def test_hits_are_those_of_argmax_row_by_row(table: Any, kernel: str, dtype: Any
 
 @backend
 @dtype
+@pytest.mark.parametrize("squared", [False, True])
+@pytest.mark.parametrize("columns", [1, 2, 3, 10, 33])
+def test_hinge_of_infinity_and_nan_is_that_of_plain_numbers(
+    table: Any, dtype: Any, squared: bool, columns: int
+) -> None:
+    rng = np.random.default_rng(columns)
+    pool = np.array([0, 1.5, -1.5, np.inf, -np.inf, np.nan], dtype)
+    rows = np.concatenate([rng.choice(pool[:size], (60, columns)) for size in (4, 5, 6)])
+    for row, label in zip(rows, rng.integers(0, columns, len(rows)), strict=True):
+        gradient = np.empty((1, columns), dtype)
+        loss, _ = table.hinge(row[None], np.array([label]), None, 1.0, squared, gradient)
+        with np.errstate(invalid="ignore"):
+            over = np.delete(row - row[label] + 1, label)
+            over = np.where(over <= 0, 0, over)  # NaN stays
+            pull = 2 * over if squared else np.sign(over)
+            np.testing.assert_array_equal(loss, (over**2 if squared else over).sum())
+            np.testing.assert_array_equal(gradient[0], np.insert(pull, label, -pull.sum()))
+
+
+@backend
+@dtype
 @pytest.mark.parametrize("kernel", LABEL_LOSSES)
 def test_a_weight_multiplies_a_row_of_a_loss(table: Any, kernel: str, dtype: Any) -> None:
     """Weights of 1 give the bits of no weights; 0 leaves a row out; rows that stand twice are weights of 2."""

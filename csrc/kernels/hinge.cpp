@@ -7,17 +7,30 @@ namespace {
 
 constexpr double kCost = 4;  // of one element, in multiply-adds
 
+// The value with 0 in the lanes that fill up a vector, by way of memory that is free.
+template <class T>
+inline Vec<T> without_fill(Whole, Vec<T> value, T*) {
+    return value;
+}
+template <class T>
+inline Vec<T> without_fill(Part at, Vec<T> value, T* place) {
+    at.store(place, value);
+    return at.load(place);
+}
+
 // d = scale times the gradient of the sum over j != label of max(0, f_j - f_label + margin), or of its squares; returns
 // the sum. A NaN stays one.
 template <bool Squared, class T>
 double row_hinge(const T* f, Size label, T margin, T scale, T* d, Size c) {
     const T own = f[label];
+    const bool finite = own - own == 0;
     Vec<T> losses = {}, pulls = {};
     const auto side = [&](Size begin, Size end) {
         each_vector<T>(begin, end, [&](auto at, Size j) {
             const Vec<T> m = (at.load(f + j, -std::numeric_limits<T>::infinity()) - own) + margin;
-            const Vec<T> over = m <= 0 ? Vec<T>{} : m;
-            const Vec<T> pull = Squared ? over + over : (m <= 0 ? Vec<T>{} : broadcast(T(1)));
+            Vec<T> over = m <= 0 ? Vec<T>{} : m;
+            if (!finite) over = without_fill<T>(at, over, d + j);  // there a fill of -inf makes NaN
+            const Vec<T> pull = Squared ? over + over : (over > 0 ? broadcast(T(1)) : over);
             losses += Squared ? over * over : over;
             pulls += pull;
             at.store(d + j, pull * scale);

@@ -125,7 +125,7 @@ def hinge(
     each = np.arange(len(scores))
     over = np.maximum(scores - scores[each, labels][:, None] + scores.dtype.type(margin), 0)
     over[each, labels] = 0
-    dscores[...] = 2 * over if squared else over > 0
+    dscores[...] = 2 * over if squared else np.sign(over)  # of NaN: NaN
     dscores[each, labels] = -dscores.sum(axis=1)
     dscores *= _shares(weights, scores)
     return _mean((over * over if squared else over).sum(axis=1), weights), _hits(scores, labels, weights)
