@@ -328,3 +328,23 @@ def test_a_step_in_steady_state_makes_no_new_buffers(points: tuple[np.ndarray, n
     before = {(layer, name): id(array) for layer in model.walk() for name, array in layer._buffers.items()}
     model.train_step(*points, loss, optimizer)
     assert before == {(layer, name): id(array) for layer in model.walk() for name, array in layer._buffers.items()}
+
+
+@pytest.mark.skipif(pynn.kernels.native_module() is None, reason="the native kernels are not built")
+@pytest.mark.parametrize("shape", [(1, 1, 3), (2, 255, 5), (1, 256, 7), (2, 2000, 130), (1, 5001, 8), (20, 300, 130)])
+def test_spatial_dropout_of_large_images_is_that_of_the_definition_at_any_thread_count(
+    shape: tuple[int, ...], rng: np.random.Generator
+) -> None:
+    native: Any = pynn.kernels.native_module()
+    x = rng.standard_normal(shape).astype(np.float32)
+    expected, out = np.empty_like(x), np.empty_like(x)
+    pynn.kernels.reference.spatial_dropout(x, 0.4, 3, 1, 2, 77, expected)
+    threads = pynn.kernels.get_num_threads()
+    try:
+        for count in (1, 2, 5):
+            pynn.kernels.set_num_threads(count)
+            out.fill(np.nan)
+            native.spatial_dropout(x, 0.4, 3, 1, 2, 77, out)
+            np.testing.assert_array_equal(out, expected)
+    finally:
+        pynn.kernels.set_num_threads(threads)

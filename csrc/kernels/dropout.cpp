@@ -8,6 +8,8 @@ namespace {
 constexpr Size kGroup = 8 * kCounters;  // elements: 16 counters x 4 words x 2 halves
 constexpr Size kRun = 64;               // groups
 constexpr Size kAhead = 512;            // elements
+constexpr Size kFew = 16;               // groups
+constexpr Size kPlaces = 256;           // of an image, that are worth draws of their own
 constexpr double kCost = 4;             // of one element, in multiply-adds
 
 // Draws of the 128 elements of a group: word by word, low halves before high ones, counter by counter.
@@ -55,19 +57,26 @@ void spatial_dropout(const T* x, unsigned threshold, double scale, Draw draw, T*
     const Keys keys(draw.seed);
     const Size run = larger(kRun / p, 1);
     const double work = static_cast<double>(n * c) * (kCost + static_cast<double>(p));
-    over_groups<kGroup>(n * c, draw.offset, run, work, [&](std::uint64_t group, Size begin, Size count, Size skip) {
-        alignas(64) std::int32_t draws[kGroup];
-        draw_group(group, draw, keys, draws);
-        Size width = 0;  // channels of one sample
-        for (Size i = 0; i < count; i += width) {
-            const Size sample = (begin + i) / c, channel = (begin + i) % c;
-            width = smaller(c - channel, count - i);
-            for (Size place = 0; place < p; ++place) {
-                const Size start = (sample * p + place) * c + channel;
-                mask_group(x + start, draws + skip + i, limit, factor, out + start, width);
+    const auto mask_places = [&](Size first, Size last, double shared_work) {
+        const auto mask = [&](std::uint64_t group, Size begin, Size count, Size skip) {
+            alignas(64) std::int32_t draws[kGroup];
+            draw_group(group, draw, keys, draws);
+            Size width = 0;  // channels of one sample
+            for (Size i = 0; i < count; i += width) {
+                const Size sample = (begin + i) / c, channel = (begin + i) % c;
+                width = smaller(c - channel, count - i);
+                for (Size place = first; place < last; ++place) {
+                    const Size start = (sample * p + place) * c + channel;
+                    mask_group(x + start, draws + skip + i, limit, factor, out + start, width);
+                }
             }
-        }
-    });
+        };
+        over_groups<kGroup>(n * c, draw.offset, run, shared_work, mask);
+    };
+    if (n * c >= kFew * kGroup)
+        mask_places(0, p, work);
+    else  // too few groups for all threads: each run of places draws them again
+        parallel_runs(p, kPlaces, work, [&](Size first, Size last) { mask_places(first, last, 0); });
 }
 
 }  // namespace
