@@ -221,3 +221,53 @@ def test_the_kernels_name_groups_that_do_not_fit(shape: Shape, groups: int, sent
         kernels.groupnorm_forward(x, each, each, 1e-5, statistics, statistics.copy(), x.copy())
     with pytest.raises(ValueError, match=f"groupnorm_backward: {sentence}"):
         kernels.groupnorm_backward(x, x, each, statistics, statistics, None, each.copy(), each.copy())
+
+
+@pytest.mark.skipif(pynn.kernels.native_module() is None, reason="the native kernels are not built")
+def test_a_large_image_gets_the_same_bits_alone_among_many_and_at_any_thread_count(rng: np.random.Generator) -> None:
+    native: Any = pynn.kernels.native_module()
+    places, channels, groups = 1100, 35, 5
+    x, dy = rng.standard_normal((2, 1, places, channels)).astype(np.float32)
+    gamma, beta = rng.standard_normal((2, channels)).astype(np.float32)
+
+    def run(count: int) -> list[np.ndarray]:
+        many, dmany = np.repeat(x, count, axis=0), np.repeat(dy, count, axis=0)
+        mean, rstd = np.empty((2, count, groups), np.float32)
+        out, dx = np.empty_like(many), np.empty_like(many)
+        dgamma, dbeta = np.empty((2, channels), np.float32)
+        native.groupnorm_forward(many, gamma, beta, 1e-5, mean, rstd, out)
+        native.groupnorm_backward(dmany, many, gamma, mean, rstd, dx, dgamma, dbeta)
+        assert all((array == array[0]).all() for array in (mean, rstd, out, dx))
+        return [mean[0], rstd[0], out[0], dx[0], *((dgamma, dbeta) if count == 1 else ())]
+
+    threads = pynn.kernels.get_num_threads()
+    try:
+        results = []
+        for count in (1, 2, 4, 7):
+            pynn.kernels.set_num_threads(count)
+            results.append(run(1))
+        among = run(20)
+    finally:
+        pynn.kernels.set_num_threads(threads)
+    for result in (*results[1:], among):
+        for found, expected in zip(result, results[0], strict=False):
+            np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("places", [1, 5, 300])
+@pytest.mark.parametrize("channels", [7, 16, 35, 77])
+def test_equal_channels_get_equal_numbers_wherever_they_stand(
+    dtype: Any, places: int, channels: int, backend: str, rng: np.random.Generator
+) -> None:
+    """The last channels of a row, which do not fill a vector, are computed like the others."""
+    x, dy = (np.repeat(rng.standard_normal((3, places, 1)).astype(dtype), channels, axis=2) for _ in range(2))
+    gamma, beta = np.full(channels, 1.3, dtype), np.full(channels, 0.7, dtype)
+    mean, rstd = np.empty((2, 3, channels), dtype)
+    dgamma, dbeta, out, dx = np.empty_like(gamma), np.empty_like(beta), np.empty_like(x), np.empty_like(x)
+    pynn.kernels.groupnorm_forward(x, gamma, beta, 1e-5, mean, rstd, out)
+    pynn.kernels.groupnorm_backward(dy, x, gamma, mean, rstd, dx, dgamma, dbeta)
+    for array in (mean, rstd, out, dx, dgamma, dbeta):
+        np.testing.assert_array_equal(array, np.broadcast_to(array[..., :1], array.shape))
+    if places == 1:  # a group of one number is its own mean
+        np.testing.assert_array_equal(dx, 0)

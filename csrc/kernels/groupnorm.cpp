@@ -1,7 +1,8 @@
 // Group normalization of (N, P, C): N samples, P places, C channels in groups that lie side by side. Layer
 // normalization is that of one place and one group.
 //
-// A sample's columns are summed over its places first, then over the channels of each group.
+// A sample's columns are summed over its places first, run by run, then over the channels of each group. The threads
+// share the samples; where these are few and large, they go one after the other and the threads share their places.
 #include "columns.h"
 #include "families.h"
 
@@ -10,6 +11,7 @@ namespace {
 
 constexpr double kCost = 8;       // of one element, in multiply-adds
 constexpr Size kPiece = 1 << 14;  // elements of a piece of work
+constexpr Size kFew = 16;         // samples that may be fewer than the threads
 
 struct Shape {
     Size n, places, channels, groups;
@@ -19,6 +21,12 @@ struct Shape {
     double share() const { return 1.0 / static_cast<double>(places * width()); }
     // samples of a piece of work
     Size run() const { return smaller(kRowRun, larger(1, kPiece / sample())); }
+    double work() const { return kCost * static_cast<double>(n * sample()); }
+
+    Size runs_of_places() const { return ceil_div(places, kRowRun); }
+    bool few_large() const { return n < kFew && runs_of_places() > 1 && sample() >= 2 * kPiece; }
+    double work_among_samples() const { return few_large() ? 0 : work(); }
+    double work_among_places() const { return few_large() ? kCost * static_cast<double>(sample()) : 0; }
 };
 
 // f(strip, access, j) for every strip of columns.
@@ -29,33 +37,46 @@ inline void each_strip(Size c, F f) {
     each_vector<T>(j, c, [&](auto at, Size column) { f(Strip<1>{}, at, column); });
 }
 
-// Sums over the places of what f(access, place, column, sum, product) adds; products may be null.
+// The part of sum_places of the places begin..end-1.
 template <class T, class F>
-inline void sum_places(const Shape& s, T* sums, T* products, F f) {
-    for (Size begin = 0; begin < s.places; begin += kRowRun) {
-        const Size end = smaller(s.places, begin + kRowRun);
-        each_strip<T>(s.channels, [&](auto strip, auto at, Size j) {
-            constexpr int V = decltype(strip)::vectors;
-            Vec<T> sum[V] = {}, product[V] = {};
-            for (Size i = begin; i < end; ++i)
-                unroll<V>([&](auto v) PYNN_INLINE {
-                    const Size k = j + v * kLanes<T>;
-                    f(at, i * s.channels + k, k, sum[v], product[v]);
-                });
+inline void sum_run(Size begin, Size end, Size c, T* sums, T* products, F f) {
+    each_strip<T>(c, [&](auto strip, auto at, Size j) {
+        constexpr int V = decltype(strip)::vectors;
+        Vec<T> sum[V] = {}, product[V] = {};
+        for (Size i = begin; i < end; ++i)
             unroll<V>([&](auto v) PYNN_INLINE {
                 const Size k = j + v * kLanes<T>;
-                at.store(sums + k, begin ? at.load(sums + k) + sum[v] : sum[v]);
-                if (products) at.store(products + k, begin ? at.load(products + k) + product[v] : product[v]);
+                f(at, i * c + k, k, sum[v], product[v]);
             });
+        unroll<V>([&](auto v) PYNN_INLINE {
+            const Size k = j + v * kLanes<T>;
+            at.store(sums + k, sum[v]);
+            if (products) at.store(products + k, product[v]);
         });
-    }
+    });
+}
+
+// Sums over the places of what f(access, place, column, sum, product) adds; products may be null. Both have room for
+// a row of C numbers for each run of places; the first row gets the sum of all, added in their order.
+template <class T, class F>
+inline void sum_places(const Shape& s, T* sums, T* products, F f) {
+    const Size c = s.channels, runs = s.runs_of_places();
+    parallel(runs, s.work_among_places(), [=, places = s.places](Size run) {
+        const Size begin = run * kRowRun, end = smaller(places, begin + kRowRun);
+        sum_run(begin, end, c, sums + run * c, products ? products + run * c : nullptr, f);
+    });
+    for (T* total : {sums, products})
+        for (Size run = 1; total && run < runs; ++run)
+            each_vector<T>(
+                0, c, [&](auto at, Size j) { at.store(total + j, at.load(total + j) + at.load(total + run * c + j)); });
 }
 
 // f(access, place, column) for every vector of a sample.
 template <class T, class F>
 inline void each_place(const Shape& s, F f) {
-    for (Size i = 0; i < s.places; ++i)
-        each_vector<T>(0, s.channels, [&](auto at, Size j) { f(at, i * s.channels + j, j); });
+    parallel_runs(s.places, kRowRun, s.work_among_places(), [f, c = s.channels](Size begin, Size end) {
+        for (Size i = begin; i < end; ++i) each_vector<T>(0, c, [&](auto at, Size j) { f(at, i * c + j, j); });
+    });
 }
 
 template <class T>
@@ -71,14 +92,14 @@ inline void fill(T* values, Size count, T value) {
 }
 
 // Mean and rstd of each group of one sample, and out. The first pass sums around the group's first number, the second
-// around the mean: exact for a constant group. scratch holds 3 C numbers.
+// around the mean: exact for a constant group. scratch holds 2 + runs_of_places() times C numbers.
 template <class T>
 void normalize_sample(const Shape& s, const T* x, const T* gamma, const T* beta, double epsilon, T* mean, T* rstd,
                       T* out, T* scratch) {
     const Size width = s.width();
     T *centre = scratch, *scale = scratch + s.channels, *sums = scratch + 2 * s.channels;
     for (Size g = 0; g < s.groups; ++g) fill(centre + g * width, width, x[g * width]);
-    sum_places(s, sums, static_cast<T*>(nullptr), [&](auto at, Size place, Size j, Vec<T>& sum, Vec<T>&) PYNN_INLINE {
+    sum_places(s, sums, static_cast<T*>(nullptr), [=](auto at, Size place, Size j, Vec<T>& sum, Vec<T>&) PYNN_INLINE {
         sum += at.load(x + place) - at.load(centre + j);
     });
     for (Size g = 0; g < s.groups; ++g) {
@@ -86,7 +107,7 @@ void normalize_sample(const Shape& s, const T* x, const T* gamma, const T* beta,
         mean[g] = static_cast<T>(static_cast<double>(x[g * width]) + shift);
         fill(centre + g * width, width, mean[g]);
     }
-    sum_places(s, sums, static_cast<T*>(nullptr), [&](auto at, Size place, Size j, Vec<T>& sum, Vec<T>&) PYNN_INLINE {
+    sum_places(s, sums, static_cast<T*>(nullptr), [=](auto at, Size place, Size j, Vec<T>& sum, Vec<T>&) PYNN_INLINE {
         const Vec<T> d = at.load(x + place) - at.load(centre + j);
         sum += d * d;
     });
@@ -94,7 +115,7 @@ void normalize_sample(const Shape& s, const T* x, const T* gamma, const T* beta,
         rstd[g] = static_cast<T>(1 / __builtin_sqrt(sum_of(sums + g * width, width) * s.share() + epsilon));
         fill(scale + g * width, width, rstd[g]);
     }
-    each_place<T>(s, [&](auto at, Size place, Size j) PYNN_INLINE {
+    each_place<T>(s, [=](auto at, Size place, Size j) PYNN_INLINE {
         const Vec<T> normalized = (at.load(x + place) - at.load(centre + j)) * at.load(scale + j);
         at.store(out + place, normalized * at.load(gamma + j) + at.load(beta + j));
     });
@@ -104,26 +125,27 @@ template <class T>
 void groupnorm_forward(const T* x, const T* gamma, const T* beta, double epsilon, T* mean, T* rstd, T* out, Size n,
                        Size places, Size channels, Size groups) {
     const Shape s = {n, places, channels, groups};
-    parallel_runs(n, s.run(), kCost * static_cast<double>(n * s.sample()), [&](Size begin, Size end) {
-        const Scratch<T> scratch(3 * channels);
+    parallel_runs(n, s.run(), s.work_among_samples(), [&](Size begin, Size end) {
+        const Scratch<T> scratch((2 + s.runs_of_places()) * channels);
         for (Size i = begin; i < end; ++i)
             normalize_sample(s, x + i * s.sample(), gamma, beta, epsilon, mean + i * groups, rstd + i * groups,
                              out + i * s.sample(), scratch.get());
     });
 }
 
-// dx (unless null) of one sample; adds to the gradients of gamma and beta. scratch holds 6 C numbers.
+// dx (unless null) of one sample; adds to the gradients of gamma and beta. scratch holds 4 + 2 runs_of_places() times C
+// numbers.
 template <class T>
 void through_sample(const Shape& s, const T* dy, const T* x, const T* gamma, const T* mean, const T* rstd, T* dx,
                     T* dgamma, T* dbeta, T* scratch) {
     const Size width = s.width(), c = s.channels;
     T *centre = scratch, *scale = scratch + c, *shift = scratch + 2 * c, *tilt = scratch + 3 * c;
-    T *sums = scratch + 4 * c, *products = scratch + 5 * c;
+    T *sums = scratch + 4 * c, *products = sums + s.runs_of_places() * c;
     for (Size g = 0; g < s.groups; ++g) {
         fill(centre + g * width, width, mean[g]);
         fill(scale + g * width, width, rstd[g]);
     }
-    sum_places(s, sums, products, [&](auto at, Size place, Size j, Vec<T>& sum, Vec<T>& product) PYNN_INLINE {
+    sum_places(s, sums, products, [=](auto at, Size place, Size j, Vec<T>& sum, Vec<T>& product) PYNN_INLINE {
         const Vec<T> d = at.load(dy + place);
         sum += d;
         product += d * ((at.load(x + place) - at.load(centre + j)) * at.load(scale + j));
@@ -141,9 +163,10 @@ void through_sample(const Shape& s, const T* dy, const T* x, const T* gamma, con
         fill(shift + j, width, static_cast<T>(sum_of(sums + j, width) * s.share()));
         fill(tilt + j, width, static_cast<T>(sum_of(products + j, width) * s.share()));
     }
-    each_place<T>(s, [&](auto at, Size place, Size j) PYNN_INLINE {
+    each_place<T>(s, [=](auto at, Size place, Size j) PYNN_INLINE {
         const Vec<T> r = at.load(scale + j), normalized = (at.load(x + place) - at.load(centre + j)) * r;
-        const Vec<T> d = at.load(dy + place) * at.load(gamma + j);
+        // rounded like the sum of a group of one number, of which nothing shall be left
+        const Vec<T> d = in_register<Vec<T>>(at.load(dy + place) * at.load(gamma + j));
         at.store(dx + place, r * (d - at.load(shift + j) - normalized * at.load(tilt + j)));
     });
 }
@@ -155,8 +178,8 @@ void groupnorm_backward(const T* dy, const T* x, const T* gamma, const T* mean, 
     const Shape s = {n, places, channels, groups};
     const Size pieces = ceil_div(n, s.run());
     const Scratch<T> totals(2 * pieces * channels);
-    parallel(pieces, kCost * static_cast<double>(n * s.sample()), [&](Size piece) {
-        const Scratch<T> scratch(6 * channels);
+    parallel(pieces, s.work_among_samples(), [&](Size piece) {
+        const Scratch<T> scratch((4 + 2 * s.runs_of_places()) * channels);
         T* total = totals.get() + 2 * piece * channels;
         fill(total, 2 * channels, T(0));
         for (Size i = piece * s.run(); i < smaller(n, (piece + 1) * s.run()); ++i)

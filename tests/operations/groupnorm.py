@@ -8,10 +8,10 @@ import numpy as np
 
 from .table import Arguments, Operation, Sizes, nan
 
-# (N, P, G, C/G): around the edges of vectors, runs of rows (256) and pieces of samples
+# (N, P, G, C/G): around the edges of vectors, runs of rows (256) and pieces of samples; few large samples
 SIZES: tuple[Sizes, ...] = (
     (0, 3, 2, 2), (1, 1, 1, 1), (3, 1, 1, 17), (2, 2, 5, 1), (5, 4, 3, 16), (7, 9, 16, 3), (3, 300, 5, 7),
-    (2, 257, 11, 3), (300, 3, 4, 8), (700, 1, 1, 33), (9, 1, 3, 40),
+    (2, 257, 11, 3), (300, 3, 4, 8), (700, 1, 1, 33), (9, 1, 3, 40), (2, 1100, 5, 7),
 )  # fmt: skip
 
 
