@@ -28,7 +28,7 @@ inline Wave<float> wave(Vec<float> v) {
         ((z * 2.443315711809948e-5f - 1.388731625493765e-3f) * z + 4.166664568298827e-2f) * z * z - z * 0.5f + 1.0f;
     const auto odd = (q == 1.0f) | (q == 3.0f);
     const Vec<float> sine = odd ? c : s, cosine = odd ? s : c;
-    return {(q == 2.0f) | (q == 3.0f) ? -sine : sine, (q == 1.0f) | (q == 2.0f) ? -cosine : cosine};
+    return {((q == 2.0f) | (q == 3.0f)) ? -sine : sine, ((q == 1.0f) | (q == 2.0f)) ? -cosine : cosine};
 }
 
 // float64 is for checking, not for speed.
