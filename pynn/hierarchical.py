@@ -145,6 +145,9 @@ class HierarchicalCrossEntropy(Loss):
     def targets(self, y: Array, output_shape: tuple[int, ...]) -> Array:
         return SoftmaxCrossEntropy().targets(y, (self._layer().classes,))
 
+    def classes(self, output_shape: tuple[int, ...]) -> int:
+        return self._layer().classes
+
     def predict(self, outputs: Array) -> Array:
         """The most probable class of each sample (N,); the lower label where two are alike."""
         layer = self._layer()
@@ -159,10 +162,10 @@ class HierarchicalCrossEntropy(Loss):
             labels[part] = self.probabilities(outputs[part]).argmax(axis=1)
         return labels
 
-    def correct(self, outputs: Array, targets: Array) -> int | None:
+    def correct(self, outputs: Array, targets: Array) -> Array | None:
         if self._layer().training:  # it would cost more than the step
             return None
-        return int(np.count_nonzero(self.predict(outputs) == targets))
+        return np.asarray(self.predict(outputs) == targets)
 
     def probabilities(self, outputs: Array) -> Array:
         layer = self._layer()

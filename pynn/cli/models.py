@@ -35,9 +35,12 @@ def classes(model: pynn.Sequential) -> tuple[str, ...]:
 
 def outputs(model: pynn.Sequential) -> int:
     """How many classes the model tells apart; ValueError when it does no such thing."""
-    if len(model.output_shape) != 1:
+    count = model.loss.classes(model.output_shape)
+    if count is None and len(model.output_shape) == 1:  # an own loss may not say
+        count = model.output_shape[0]
+    if count is None:
         raise ValueError(f"the model's outputs have shape {model.output_shape}, expected (C,), one for each class")
-    return model.output_shape[0]
+    return count
 
 
 def input_shape(model: pynn.Sequential) -> Shape:

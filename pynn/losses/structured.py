@@ -102,9 +102,9 @@ class StructuredHinge(Loss):
         """The structures of the highest score (N, ...)."""
         return self.decoder.decode(outputs)[0]
 
-    def correct(self, outputs: Array, targets: Array) -> int:
+    def correct(self, outputs: Array, targets: Array) -> Array:
         same = self.predict(outputs) == targets
-        return int(np.count_nonzero(same.reshape(len(same), -1).all(axis=1)))
+        return np.asarray(same.reshape(len(same), -1).all(axis=1))
 
 
 class ViterbiChain(Decoder):

@@ -1,0 +1,59 @@
+"""Features together: what each does alone is tested in its own file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pynn
+from pynn.cli import main
+
+Points = tuple[np.ndarray, np.ndarray]
+
+
+def quick(model: pynn.Sequential, *data: Any, **settings: Any) -> pynn.History:
+    return model.fit(*data, **{"epochs": 2, "progress": False, **settings})
+
+
+def tree(**settings: Any) -> pynn.Sequential:
+    return pynn.Sequential(pynn.Affine(8), pynn.ReLU(), pynn.HierarchicalSoftmax(3), **settings)
+
+
+# Weights with losses that have a structure --------------------------------------------------------
+
+
+def test_hierarchical_softmax_takes_class_weights_and_weighs_its_hits(points: Points) -> None:
+    x, y = points
+    given = np.array([1.0, 5.0, 0.5])
+    by_class, by_sample = tree(), tree()
+    quick(by_class, x, y, class_weight={0: 1, 1: 5, 2: 0.5})
+    quick(by_sample, x, y, sample_weight=given[y])
+    np.testing.assert_array_equal(by_class.parameters, by_sample.parameters)
+    found = by_class.evaluate(x, y, class_weight=given)
+    hits = by_class.predict(x) == y
+    assert found["accuracy"] == pytest.approx((hits * given[y]).sum() / given[y].sum(), rel=1e-6)
+    assert quick(by_class, x, y, validation=(x, y, given[y]))["val_accuracy"]
+
+
+def test_structures_that_are_right_are_weighted(rng: np.random.Generator) -> None:
+    x, given = rng.normal(size=(40, 2)).astype(np.float32), rng.random(40)
+    y = (x > 0).astype(int)
+    model = pynn.Sequential(pynn.Affine(4), pynn.Transitions(2))
+    history = quick(model, x, y, loss=pynn.StructuredHinge(pynn.ViterbiChain()), sample_weight=given)
+    assert 0 <= history["accuracy"][-1] <= 1
+    hits = (model.predict(x) == y).all(axis=1)
+    found = model.evaluate(x, y, sample_weight=given)["accuracy"]
+    assert found == pytest.approx((hits * given).sum() / given.sum(), rel=1e-6)
+
+
+def test_the_command_line_evaluates_a_tree(
+    digits: pynn.datasets.Dataset, tmp_path: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = pynn.Sequential(pynn.Flatten(), pynn.Affine(16), pynn.ReLU(), pynn.HierarchicalSoftmax(10))
+    quick(model, *digits.train)
+    model.save(tmp_path / "tree.safetensors")
+    assert main(["evaluate", str(tmp_path / "tree.safetensors"), "digits"]) == 0
+    accuracy = model.evaluate(*digits.test)["accuracy"]
+    assert capsys.readouterr().out.splitlines()[-1] == f"test accuracy {accuracy:.4f}"
