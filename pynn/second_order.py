@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import data, losses, regularizers
+from . import data, inputs, losses, regularizers
 from .describe import expect_instance, is_number
 from .history import History
 from .layers import BatchNorm, DropConnect, Dropout, GaussianNoise, SpatialDropout
@@ -50,8 +50,8 @@ def minimize(
 ) -> History:
     """Minimize the loss over all samples at once, with the penalties, by a second-order method; for small models.
 
-    x, y, loss, penalty: as in `fit`. The samples are gone through in pieces of batch_size (default 1024), whose losses
-    and gradients are averaged: the result depends on it by rounding alone.
+    x, y, loss, penalty: as in `fit`; x is raw where the model has preprocessing. The samples are gone through in
+        pieces of batch_size (default 1024), whose losses and gradients are averaged: it matters by rounding alone.
     method: "L-BFGS-B" (default), "BFGS", "CG", "Newton-CG" of SciPy (extra `scipy`), or "Newton", which is pynn's own:
         w ← w - (H + λI)⁻¹g with the Hessian H from central differences of gradients, two passes a parameter, and the
         smallest λ ≥ 0 that lets the loss fall. It needs a float64 model of at most 2,000 parameters; BFGS takes 10,000.
@@ -59,10 +59,11 @@ def minimize(
         It also stops where no step lets the loss fall any more: with float32, rounding sees to that sooner.
     progress: False shows nothing, else ("auto", the default) there is a line a step on stderr.
 
-    The objective has to stay the same: dropout is off, other noise is that of the model's current step. Batch
-    normalization uses the statistics of all samples, which must fit into one batch (batch_size >= N); its running
-    statistics are those of the result. With L1 there is a kink at 0, which these methods do not know: weights come
-    near 0 but not onto it.
+    The objective has to stay the same: dropout and noise are off; what an own layer draws is that of the model's
+    current step. Batch normalization uses the statistics of all samples, which must fit into one batch
+    (batch_size >= N); its running statistics are those of the result. Factors of the learning rate mean nothing here;
+    a model with a constraint is refused, since these methods would not keep it. With L1 there is a kink at 0, which
+    they do not know either: weights come near 0 but not onto it.
 
     Returns the `History`, one number a step: loss (with data_loss and penalty, where there is one), accuracy where the
     loss has it, gradient (the largest component), passes (through the data so far). The model has the parameters of
@@ -76,7 +77,7 @@ def minimize(
     goal = model.loss if loss is None else losses.loss(loss)
     was_built = model.built
     try:
-        x, y = checked_pair(model, goal, (x, y), "")
+        x, y = checked_pair(model, goal, (inputs.prepare(model, None, x, y, None)[1], y), "")
         model.adopt()
         _check_model(model, method, len(x), batch_size)
     except BaseException:
@@ -134,6 +135,8 @@ def _check_model(model: Sequential, method: str, samples: int, batch_size: int) 
             f"the model has {model.parameter_count:,} parameters, {method} takes {most:,} at most: it keeps a square "
             "matrix of them; use L-BFGS-B"
         )
+    if held := [layer.name for layer, parameter, _ in model._constrained if not layer.freezes(parameter.name)]:
+        raise ValueError(f"minimize keeps no constraints, but {', '.join(held)} has one; use fit, or freeze it")
     if method == "Newton" and model.dtype != np.float64:
         raise ValueError(
             f"Newton needs a model of dtype float64 (it differentiates gradients), this one is {model.dtype}"

@@ -57,3 +57,29 @@ def test_the_command_line_evaluates_a_tree(
     assert main(["evaluate", str(tmp_path / "tree.safetensors"), "digits"]) == 0
     accuracy = model.evaluate(*digits.test)["accuracy"]
     assert capsys.readouterr().out.splitlines()[-1] == f"test accuracy {accuracy:.4f}"
+
+
+# Second-order methods -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("components", [4, 2])
+def test_minimize_takes_raw_samples_as_fit_does(components: int, points: Points) -> None:
+    pytest.importorskip("scipy")
+    x, y = 100 * points[0], points[1]
+    model, by_hand = (pynn.Sequential(pynn.Affine(3), dtype="float64") for _ in range(2))
+    quick(model, x, y, preprocessing=pynn.PCA(components))
+    assert model.preprocessing is not None
+    quick(by_hand, model.preprocessing.transform(x.astype(np.float64)), y)
+    history = pynn.minimize(model, x, y, steps=20, progress=False)
+    pynn.minimize(by_hand, model.preprocessing.transform(x.astype(np.float64)), y, steps=20, progress=False)
+    np.testing.assert_allclose(model.parameters, by_hand.parameters, rtol=1e-6)
+    assert model.evaluate(x, y)["loss"] == pytest.approx(min(history["loss"]), rel=1e-6)
+
+
+def test_minimize_refuses_constraints_that_it_would_not_keep(points: Points) -> None:
+    model = pynn.Sequential(pynn.Affine(5, constraint=pynn.MaxNorm(0.1)), pynn.Affine(3), dtype="float64")
+    with pytest.raises(ValueError, match="minimize keeps no constraints, but affine1 has one"):
+        pynn.minimize(model, *points, method="Newton", progress=False)
+    assert not model.built
+    model.layers[0].freeze()
+    pynn.minimize(model, *points, method="Newton", steps=2, progress=False)
