@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import data, describe, initializers
+from . import data, describe, initializers, inputs
 from .initializers import Initializer
 from .layers.activations import IDENTITY, Activation
 from .layers.base import Array, Layer
@@ -38,10 +38,11 @@ def lsuv(
     layer's outputs before the activation, taken over samples, positions and units together, until their variance is
     within `tolerance` of 1. Biases stay as they are.
 
-    model: a Sequential; one that is not built is built on x. x (N, ...): some hundred training samples, preprocessed
-    as in training, N at least 2. tolerance: default 0.1. iterations: scalings a layer at most, default 10 (one is
-    enough where biases are 0). start: an initializer or its name (default "orthogonal"); None keeps the weights.
-    leave: names of layers that stay as they are ("affine1"): trained ones, or one whose weight is no factor.
+    model: a Sequential; one that is not built is built on x. x (N, ...): some hundred training samples, N at least 2,
+    raw where the model has preprocessing, else as they are trained on. tolerance: default 0.1. iterations: scalings a
+    layer at most, default 10 (one is enough where biases are 0). start: an initializer or its name (default
+    "orthogonal"); None keeps the weights that are there. leave: names of layers that stay as they are ("affine1"):
+    trained ones, or one whose weight is no factor. Frozen weights stay in any case.
     Returns the standard deviation of each layer's outputs by the layer's name.
 
     Raises ValueError, with the model as it was, for an x that is empty, not finite or does not vary; for weights of 0;
@@ -86,9 +87,10 @@ def data_dependent(
     with gradients of random linear losses of the outputs. It needs one chain of layers that pass on a scaling of their
     inputs: ReLU, LeakyReLU, pooling, but not tanh.
 
-    model: a Sequential; one that is not built is built on x. x (N, ...): some hundred training samples, preprocessed
-    as in training, N at least 2. balance: default False. mean: default 0; a small positive one (0.1 in the authors'
-    program) lets a ReLU pass more. leave: names of layers that stay as they are.
+    model: a Sequential; one that is not built is built on x. x (N, ...): some hundred training samples, N at least 2,
+    raw where the model has preprocessing, else as they are trained on. balance: default False. mean: default 0; a small
+    positive one (0.1 in the authors' program) lets a ReLU pass more. leave: names of layers that stay as they are;
+    frozen ones do anyway.
     Returns the standard deviation of each layer's outputs, before it is balanced, by the layer's name.
 
     Raises ValueError, with the model as it was, for an x that is empty, not finite or does not vary; for a unit whose
@@ -102,7 +104,7 @@ def data_dependent(
         raise TypeError(f"data_dependent: balance is {balance!r}, expected True or False")
 
     def adjust(layer: Layer, weight: Array, outputs: Callable[[], Array]) -> None:
-        bias: Array | None = getattr(layer, "bias", None)
+        bias: Array | None = None if layer.freezes("bias") else getattr(layer, "bias", None)
         for scalings in range(4):  # one is enough but for rounding
             rows = _rows(layer, outputs())
             _expect_varying_units(layer, weight, bias, rows)
@@ -177,7 +179,7 @@ def _balance(model: Sequential, batch: Array, names: Iterable[str]) -> None:
     for layer, factor in zip(chain, np.exp((logs - logs.mean()) / 2), strict=True):
         total *= factor  # of the layer's outputs; the product of all is 1
         for parameter in layer.declared:
-            if parameter.value is not None:
+            if parameter.value is not None and not layer.freezes(parameter.name):
                 parameter.value *= factor if parameter.name == "weight" else total
     after = model.forward(batch, training=True)
     if not np.abs(after - before).max() <= 1e-3 * np.abs(before).max():
@@ -207,7 +209,7 @@ def _sweep(
 ) -> dict[str, float]:
     """Run x through the model with a stop at each layer that has a weight, then `finish`; undo it all on failure."""
     describe.expect_instance(model, Sequential, f"{where}: model")
-    batch = data.samples("x", x)
+    batch = data.samples("x", inputs.read(model, x, "x", where))
     data.check_finite("x", batch, model.dtype)
     if len(batch) < 2 or (batch == batch[:1]).all():
         raise ValueError(f"{where}: x has no variance: expected at least 2 samples that differ, got {len(batch)}")
@@ -239,13 +241,14 @@ def _weight(layer: Layer) -> Array | None:
 
 
 def _left(model: Sequential, leave: str | Iterable[str], where: str) -> set[str]:
-    """The names of the layers to leave as they are; ValueError for others than layers with a weight."""
+    """The names of the layers to leave as they are: these and frozen ones; ValueError where one has no weight."""
     names = {leave} if isinstance(leave, str) else set(leave)
-    there = [layer.name for layer in model.walk() if _weight(layer) is not None]
-    if unknown := names - set(there):
+    there = {layer.name: layer for layer in model.walk() if _weight(layer) is not None}
+    if unknown := names - there.keys():
         raise ValueError(f"{where}: leave names {sorted(unknown)}, the layers with a weight are {', '.join(there)}")
-    if not set(there) - names:
-        raise ValueError(f"{where}: no layer has a weight of two or more axes, or all are left out")
+    names.update(name for name, layer in there.items() if layer.freezes("weight"))
+    if not there.keys() - names:
+        raise ValueError(f"{where}: no layer has a weight of two or more axes, or all are left out or frozen")
     return names
 
 

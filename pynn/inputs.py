@@ -65,9 +65,9 @@ def transformed(model: Trainable, x: Array) -> Array:
     return x if model.preprocessing is None else model.preprocessing.apply(x, model.dtype)
 
 
-def read(model: Trainable, x: ArrayLike, name: str) -> ArrayLike:
+def read(model: Trainable, x: ArrayLike, name: str, method: str) -> ArrayLike:
     """Raw x, checked and transformed; as it came where the model has no preprocessing."""
-    return x if model.preprocessing is None else transformed(model, model.preprocessing.accepted(x, name, "fit"))
+    return x if model.preprocessing is None else transformed(model, model.preprocessing.accepted(x, name, method))
 
 
 def batches(

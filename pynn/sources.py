@@ -133,7 +133,7 @@ def checked_batch(model: Trainable, loss: Loss, batch: Any, where: str, raw: boo
     """
     if not (isinstance(batch, (tuple, list)) and len(batch) in (2, 3)):
         raise TypeError(f"{where} is {type(batch).__name__}, expected a pair (x, y) or a triple (x, y, weights)")
-    x = inputs.read(model, batch[0], f"{where} x") if raw else batch[0]
+    x = inputs.read(model, batch[0], f"{where} x", "fit") if raw else batch[0]
     x, y = checked_pair(model, loss, (x, batch[1]), where)
     if len(batch) == 2:
         return x, y

@@ -83,3 +83,32 @@ def test_minimize_refuses_constraints_that_it_would_not_keep(points: Points) -> 
     assert not model.built
     model.layers[0].freeze()
     pynn.minimize(model, *points, method="Newton", steps=2, progress=False)
+
+
+# First weights over a batch -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", [pynn.lsuv, pynn.data_dependent])
+def test_first_weights_leave_what_is_frozen(way: Any, points: Points) -> None:
+    model = pynn.Sequential(pynn.Affine(8), pynn.ReLU(), pynn.Affine(6), pynn.ReLU(), pynn.Affine(3))
+    quick(model, *points)
+    model.layers[0].freeze()
+    model.layers[2].freeze("bias")
+    before = model.parameters.copy()
+    assert list(way(model, points[0])) == ["affine2", "affine3"]
+    changed = {name for name, array in model.tensors().items() if not np.isin(array, before).all()}
+    assert changed == {"affine2.weight", "affine3.weight"} | ({"affine3.bias"} if way is pynn.data_dependent else set())
+    with pytest.raises(ValueError, match="all are left out or frozen"):
+        way(model.freeze(), points[0])
+
+
+@pytest.mark.parametrize("way", [pynn.lsuv, pynn.data_dependent])
+def test_first_weights_look_at_raw_samples_through_the_preprocessing(way: Any, points: Points) -> None:
+    x, y = points[0] * 50 + 7, points[1]
+    model, by_hand = (pynn.Sequential(pynn.Affine(8), pynn.ReLU(), pynn.Affine(3)) for _ in range(2))
+    quick(model, x, y, preprocessing=pynn.PCA(3))
+    assert model.preprocessing is not None
+    by_hand.build((3,))
+    by_hand.parameters = model.parameters
+    assert way(model, x) == way(by_hand, model.preprocessing.transform(x))
+    np.testing.assert_array_equal(model.parameters, by_hand.parameters)
