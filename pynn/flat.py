@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,6 +17,8 @@ from .layers.base import Array, Layer, Parameter, aligned
 from .layers.chain import Chain
 from .optimizers import Optimizer, Segment
 from .regularizers import Penalty
+
+C = TypeVar("C", bound="FlatChain")
 
 ALIGNMENT = 64  # bytes: every block of the flat vector starts on a cache line
 
@@ -127,8 +130,11 @@ class FlatChain(Chain):
                 parameter.value[...] = found
                 setattr(layer, parameter.name, parameter.value)
 
+    def __copy__(self: C) -> C:  # two models cannot share layers
+        return copy.deepcopy(self)
+
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "lock"}
+        return {name: value for name, value in super().__getstate__().items() if name != "lock"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:  # of pickled models (process pools) and copied ones
         vars(self).update(state, lock=threading.RLock())
@@ -137,8 +143,6 @@ class FlatChain(Chain):
             self._gradients = _aligned_copy(self._gradients)
             if self.optimizer is not None:
                 self.optimizer.follow(old, self._parameters)
-        for layer in self.walk():
-            layer._buffers, layer._views = {}, {}
         self._bind()
 
     def _inner(self) -> Iterator[Layer]:
@@ -210,6 +214,6 @@ class FlatChain(Chain):
 
 
 def _aligned_copy(vector: Array) -> Array:
-    copy = aligned(vector.size, vector.dtype)
-    copy[...] = vector
-    return copy
+    moved = aligned(vector.size, np.dtype(vector.dtype.type))
+    moved[...] = vector
+    return moved

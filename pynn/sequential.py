@@ -90,20 +90,26 @@ class Sequential(FlatChain):
                 "the same layer stands twice in one model; make a second one (layers do not share weights)"
             )
         for position, layer in enumerate(self.layers):
-            owner = layer.context.owner
-            if isinstance(owner, Sequential) and owner.built and all(owner is not one for one in inside):
-                raise ValueError(
-                    f"layer {position} ({layer.kind}) belongs to another model that is built; make a new one"
-                )
+            for owner in (inner.context.owner for inner in layer.walk()):
+                if isinstance(owner, Sequential) and owner.built and owner is not self:
+                    found = "is a model that is built" if owner is layer else "belongs to another model that is built"
+                    raise ValueError(
+                        f"layer {position} ({layer.kind}) {found}; make a new one (its weights can be copied later: "
+                        "see tensors())"
+                    )
 
     def _reset(self) -> None:
         super()._reset()
         self._forwarded = False
 
     def unbuild(self) -> None:
-        """Forget shapes, parameters and progress: the next `build` or first batch starts afresh."""
+        """Forget shapes, parameters and progress: the next `build` or first batch starts afresh.
+
+        The loss, the preprocessing and what is frozen stay.
+        """
         for layer in self.walk():
-            layer._reset()
+            if layer.context is self.context:  # others were not built yet, or belong to another model
+                layer._reset()
         self.optimizer = None
         self.epoch = self.context.step = 0
 

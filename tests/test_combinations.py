@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from typing import Any
 
 import numpy as np
@@ -112,3 +114,62 @@ def test_first_weights_look_at_raw_samples_through_the_preprocessing(way: Any, p
     by_hand.parameters = model.parameters
     assert way(model, x) == way(by_hand, model.preprocessing.transform(x))
     np.testing.assert_array_equal(model.parameters, by_hand.parameters)
+
+
+# Copies, and models in models ---------------------------------------------------------------------
+
+
+def everything(**settings: Any) -> pynn.Sequential:
+    block = pynn.Sequential(pynn.Affine(6, initializer=pynn.Orthogonal()), pynn.LayerNorm(), pynn.Tanh())
+    return pynn.Sequential(
+        pynn.DropConnect(8, 0.1, constraint=pynn.MaxNorm(2)), pynn.BatchNorm(), pynn.PReLU(), pynn.Dropout(0.2),
+        block, pynn.Maxout(5, penalty=pynn.ElasticNet(0.001, 0.01)), pynn.GaussianNoise(0.1), pynn.Affine(3), **settings
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_copies_of_all_kinds_go_on_training_as_the_model_does(dtype: str, points: Points, backend: str) -> None:
+    x, y = points
+    model = everything(dtype=dtype)
+    model.layers[0].freeze("bias")
+    model.layers[4].freeze()
+    quick(
+        model, x, y, validation=(x, y, np.arange(30)), sample_weight=np.arange(30), class_weight="balanced",
+        loss=pynn.SoftmaxCrossEntropy(0.1), penalty=pynn.L2(0.01), batch_size=8,
+        preprocessing=pynn.Pipeline(pynn.Standardization(), pynn.PCA(3)),
+        optimizer=pynn.NAdam(pynn.Warmup(pynn.CosineDecay(0.01, 4), 1), weight_decay=0.01, clip_norm=1.0),
+    )  # fmt: skip
+    frozen = model.layers[4].layers[0].weight.copy()
+    kept = model.parameters.copy()
+    others = [copy.copy(model), copy.deepcopy(model), pickle.loads(pickle.dumps(model))]
+    for other in others:
+        assert other.context.dtype is other.parameters.dtype is np.dtype(dtype)
+        quick(other, x, y, batch_size=8)
+    np.testing.assert_array_equal(model.parameters, kept)
+    quick(model, x, y, batch_size=8)
+    assert not np.array_equal(model.parameters, kept)
+    np.testing.assert_array_equal(model.layers[4].layers[0].weight, frozen)
+    for other in others:
+        np.testing.assert_array_equal(other.parameters, model.parameters)
+        assert other.evaluate(x, y, sample_weight=np.arange(30)) == model.evaluate(x, y, sample_weight=np.arange(30))
+
+
+def test_a_pickle_holds_no_buffers(points: Points) -> None:
+    model = pynn.Sequential(pynn.Affine(3))
+    quick(model, *points)
+    small = len(pickle.dumps(model))
+    model.predict(np.zeros((1000, 4)))
+    model.forward(points[0][:1])
+    assert len(pickle.dumps(model)) <= small
+
+
+def test_a_model_that_is_built_is_not_lost_in_another_one(points: Points) -> None:
+    inner = pynn.Sequential(pynn.Affine(5), pynn.ReLU(), pynn.Affine(3))
+    quick(inner, *points)
+    before = inner.predict_proba(points[0])
+    for outer in (pynn.Sequential(inner), pynn.Sequential(pynn.Sequential(*inner.layers), pynn.Softmax())):
+        with pytest.raises(ValueError, match=r"layer 0 \(Sequential\) (is a|belongs to another) model that is built"):
+            quick(outer, *points)
+        np.testing.assert_array_equal(inner.predict_proba(points[0]), before)
+    inner.unbuild()
+    quick(pynn.Sequential(inner, pynn.Affine(3)), *points)

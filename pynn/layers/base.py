@@ -35,7 +35,10 @@ class Context:
     first_sample: int = 0  # place of a batch's first sample among those that share a step: parts get their own masks
     owner: object = None  # the model that holds the flat vector
     limit: int | None = None  # numbers in the file that is being loaded: a layer cannot have more
-    changes: int = 0  # how often a layer's training settings (freeze, learning_rate_factor) were changed
+    changes: int = 0  # how often a layer's training settings (freeze, learning_rate_factor, penalty) were changed
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, dtype=np.dtype(state["dtype"].type))  # the one that arrays have, not a copy of it
 
 
 @dataclass(eq=False)
@@ -296,6 +299,9 @@ class Layer:
         yield self
         for child in self.children():
             yield from child.walk()
+
+    def __getstate__(self) -> dict[str, Any]:  # of copies and pickles: buffers are made again
+        return {**vars(self), "_buffers": {}, "_views": {}}
 
     def _reset(self) -> None:
         """Forget what `build` declared, so that it can run again."""
