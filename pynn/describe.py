@@ -99,6 +99,7 @@ def to_data(value: Any, bases: tuple[type, ...]) -> Any:
     if isinstance(value, bases):
         positional, named = arguments(value)
         settings = value.training_settings() if hasattr(value, "training_settings") else {}
+        settings = {key: one for key, one in settings.items() if key not in named}  # an Affine's penalty
         parts = {"name": getattr(value, "given_name", ""), "items": positional, "arguments": named, "train": settings}
         return {"kind": type(value).__name__, **{key: to_data(part, bases) for key, part in parts.items() if part}}
     raise TypeError(f"{value!r} cannot stand in a model file, expected numbers, text, lists or pynn objects")
@@ -121,5 +122,5 @@ def from_data(data: Any, kinds: Mapping[str, type]) -> Any:
             raise TypeError(f"{kind}: name is {data['name']!r}, expected text")
         thing.named(data["name"])
     if "train" in data:
-        thing.restore_training_settings(data["train"])
+        thing.restore_training_settings(from_data(data["train"], kinds))
     return thing

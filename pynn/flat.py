@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import data
-from .describe import expect_instance
 from .layers.base import Array, Layer, Parameter, aligned
 from .layers.chain import Chain
 from .optimizers import Optimizer, Segment
@@ -202,10 +201,8 @@ class FlatChain(Chain):
         """
         for layer, parameter, _ in self._places:
             one = penalty if layer.penalty is None else layer.penalty
-            if one is not None:
-                expect_instance(one, Penalty, f"{layer.name}.penalty")
-                if (parameter.penalized or one.biases) and not layer.freezes(parameter.name):
-                    yield one, getattr(layer, parameter.name), getattr(layer, f"d{parameter.name}")
+            if one is not None and (parameter.penalized or one.biases) and not layer.freezes(parameter.name):
+                yield one, getattr(layer, parameter.name), getattr(layer, f"d{parameter.name}")
 
     @property
     def parameter_count(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ def test_structures_that_are_right_are_weighted(rng: np.random.Generator) -> Non
 
 
 def test_the_command_line_evaluates_a_tree(
-    digits: pynn.datasets.Dataset, tmp_path: Any, capsys: pytest.CaptureFixture[str]
+    digits: pynn.datasets.Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = pynn.Sequential(pynn.Flatten(), pynn.Affine(16), pynn.ReLU(), pynn.HierarchicalSoftmax(10))
     quick(model, *digits.train)
@@ -173,3 +174,31 @@ def test_a_model_that_is_built_is_not_lost_in_another_one(points: Points) -> Non
         np.testing.assert_array_equal(inner.predict_proba(points[0]), before)
     inner.unbuild()
     quick(pynn.Sequential(inner, pynn.Affine(3)), *points)
+
+
+# Penalties of layers ------------------------------------------------------------------------------
+
+
+def test_a_penalty_that_is_set_on_any_layer_is_in_the_model_file(points: Points, tmp_path: Path) -> None:
+    block = pynn.Sequential(pynn.Affine(4, penalty=pynn.L1(0.5)), pynn.PReLU())
+    block.penalty = pynn.L2(0.25)
+    model = pynn.Sequential(block, pynn.BatchNorm(), pynn.Affine(3, penalty=pynn.L1(0.125)))
+    model.layers[1].penalty = pynn.ElasticNet(0.1, 0.2, biases=True)
+    quick(model, *points)
+    model.save(tmp_path / "model.safetensors")
+    loaded = pynn.load(tmp_path / "model.safetensors")
+    found = [layer.penalty for layer in loaded.walk()]
+    assert repr(found) == repr([layer.penalty for layer in model.walk()])
+    assert [type(one) for one in found] == [type(None), *[pynn.L2] * 3, pynn.ElasticNet, pynn.L1]
+    assert quick(model, *points, optimizer="sgd")["loss"] == quick(loaded, *points, optimizer="sgd")["loss"]
+    assert model.penalty_value == loaded.penalty_value
+    assert loaded.penalty_value
+
+
+def test_a_penalty_of_a_whole_model_is_that_of_its_layers(points: Points) -> None:
+    one, other = (pynn.Sequential(pynn.Affine(5), pynn.ReLU(), pynn.Affine(3)) for _ in range(2))
+    one.penalty = pynn.L2(0.1)
+    assert quick(one, *points)["penalty"] == quick(other, *points, penalty=pynn.L2(0.1))["penalty"]
+    np.testing.assert_array_equal(one.parameters, other.parameters)
+    with pytest.raises(TypeError, match="Sequential: penalty is 'l2', expected a pynn Penalty"):
+        one.penalty = "l2"

@@ -180,9 +180,9 @@ def test_own_layers_may_have_a_penalty() -> None:
     model = pynn.Sequential(Scale(pynn.L1(2)), pynn.Affine(3))
     model.build((4,))
     assert regularizers.total(model, None) == 8
-    model.layers[0].penalty = 0.1
-    with pytest.raises(TypeError, match=r"scale1\.penalty is 0\.1, expected a pynn Penalty"):
-        regularizers.total(model, None)
+    with pytest.raises(TypeError, match=r"scale1: penalty is 0\.1, expected a pynn Penalty"):
+        model.layers[0].penalty = 0.1
+    assert regularizers.total(model, None) == 8
 
 
 def test_a_layers_penalty_is_saved_with_the_model(tmp_path: Path, points: Points) -> None:

@@ -58,8 +58,6 @@ class Affine(Layer):
             raise ValueError(f"{self.kind}: units is {units!r}, expected an integer of at least 1")
         if not isinstance(use_bias, bool):
             raise TypeError(f"{self.kind}: use_bias is {use_bias!r}, expected True or False")
-        if penalty is not None:
-            expect_instance(penalty, Penalty, f"{self.kind}: penalty")
         self.units = int(units)
         self.use_bias = use_bias
         self.initializer = initializer

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..constraints import Constraint
-from ..describe import is_number
+from ..describe import expect_instance, is_number
 from ..initializers import Initializer, Zeros
+from ..regularizers import Penalty
 
 if TYPE_CHECKING:
-    from ..regularizers import Penalty
     from .activations import Activation
 
 L = TypeVar("L", bound="Layer")
@@ -201,13 +201,23 @@ class Layer:
 
     @property
     def penalty(self) -> Penalty | None:
-        """What this layer's weights pay in place of the model's penalty (None, the default: the model's)."""
+        """What this layer's weights pay in place of the model's penalty (None, the default: the model's).
+
+        To set it sets that of the layers inside as well. It is saved with the model.
+        """
         return self._penalty
 
     @penalty.setter
     def penalty(self, value: Penalty | None) -> None:
-        self._penalty = value
+        self._checked_penalty(value)
+        for inner in self.walk():
+            inner._penalty = value
         self.context.changes += 1
+
+    def _checked_penalty(self, value: Any) -> Penalty | None:
+        if value is not None:
+            expect_instance(value, Penalty, f"{self.name or self.kind}: penalty")
+        return value  # type: ignore[no-any-return]
 
     def freeze(self: L, *names: str) -> L:
         """Train these parameters of the layer no further; without names: all, also of layers inside. Returns the layer.
@@ -275,9 +285,10 @@ class Layer:
         return float(value)
 
     def training_settings(self) -> dict[str, Any]:
-        """What is frozen and the factor, without the layers inside, as it stands in a model file."""
+        """What is frozen, the factor and the penalty, without the layers inside, as it stands in a model file."""
         frozen = True if self._frozen else list(self._frozen_names)
-        settings = {"frozen": frozen, "learning_rate_factor": None if self._factor == 1 else self._factor}
+        factor = None if self._factor == 1 else self._factor
+        settings = {"frozen": frozen, "learning_rate_factor": factor, "penalty": self._penalty}
         return {name: value for name, value in settings.items() if value not in ([], None)}
 
     def restore_training_settings(self, settings: dict[str, Any]) -> None:
@@ -287,6 +298,8 @@ class Layer:
             raise ValueError(f"{self.kind}: frozen is {frozen!r}, expected true or a list of names")
         self._frozen, self._frozen_names = frozen is True, () if frozen is True else tuple(frozen)
         self._factor = self._checked_factor(factor)
+        if "penalty" in settings:  # else it came as a constructor's argument
+            self._penalty = self._checked_penalty(settings["penalty"])
         self.context.changes += 1
 
     @property
