@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import data
+from .constraints import Constraint
 from .layers.base import Array, Layer, Parameter, aligned
 from .layers.chain import Chain
 from .optimizers import Optimizer, Segment
@@ -29,10 +30,10 @@ class FlatChain(Chain):
     _parameters: Array | None = None
     _gradients: Array | None = None
     _places: tuple[tuple[Layer, Parameter, int], ...] = ()  # every parameter's start in the flat vector
-    _constrained: tuple[tuple[Layer, Parameter, int], ...] = ()
+    _constrained: tuple[tuple[Array, Constraint], ...] = ()  # the weights to be kept, frozen ones left out
     _segments: tuple[Segment, ...] = ()
     has_penalties = False  # whether a layer has one of its own
-    _settled: int = -1  # the count of changed training settings that the segments and has_penalties are of
+    _settled: int = -1  # the count of changed training settings that the segments and the two above are of
 
     def _reset(self) -> None:
         super()._reset()
@@ -73,7 +74,6 @@ class FlatChain(Chain):
         self._parameters.fill(0)
         self._gradients.fill(0)
         self._places = tuple(places)
-        self._constrained = tuple(place for place in places if place[1].constraint is not None)
         self._bind()
         for number, (layer, parameter, _) in enumerate(places):
             values = parameter.initializer.draw(parameter.shape, data.generator(self.seed, number, data.WEIGHTS))
@@ -109,14 +109,20 @@ class FlatChain(Chain):
         for segment in self._segments:
             if segment.frozen:  # a gradient of before would stay for good
                 self.gradients[segment.start : segment.stop] = 0
+        self._constrained = tuple(
+            (parameter.value, parameter.constraint)
+            for layer, parameter, _ in self._places
+            if parameter.value is not None and parameter.constraint is not None and not layer.freezes(parameter.name)
+        )
         self.has_penalties = any(layer.penalty is not None for layer, _, _ in self._places)
         self._settled = self.context.changes
 
     def constrain(self) -> None:
         """Make every weight that is trained keep to its constraint."""
-        for layer, parameter, _ in self._constrained:
-            if parameter.constraint is not None and parameter.value is not None and not layer.freezes(parameter.name):
-                parameter.constraint.apply(parameter.value)
+        if self._settled != self.context.changes:
+            self._settle()
+        for weight, constraint in self._constrained:
+            constraint.apply(weight)
 
     def adopt(self) -> None:
         """Take over arrays that somebody put in the place of a layer's views (`layer.weight = ...`)."""
@@ -140,6 +146,7 @@ class FlatChain(Chain):
         if self._parameters is not None and self._gradients is not None:
             old, self._parameters = self._parameters, _aligned_copy(self._parameters)
             self._gradients = _aligned_copy(self._gradients)
+            self._settled = -1  # what is constrained are views of before
             if self.optimizer is not None:
                 self.optimizer.follow(old, self._parameters)
         self._bind()

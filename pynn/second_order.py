@@ -135,8 +135,11 @@ def _check_model(model: Sequential, method: str, samples: int, batch_size: int) 
             f"the model has {model.parameter_count:,} parameters, {method} takes {most:,} at most: it keeps a square "
             "matrix of them; use L-BFGS-B"
         )
-    if held := [layer.name for layer, parameter, _ in model._constrained if not layer.freezes(parameter.name)]:
-        raise ValueError(f"minimize keeps no constraints, but {', '.join(held)} has one; use fit, or freeze it")
+    model.segments()  # follows the layers' settings
+    if model._constrained:
+        raise ValueError(
+            f"minimize does not keep to {model._constrained[0][1]!r}; use fit, or leave the constraint out"
+        )
     if method == "Newton" and model.dtype != np.float64:
         raise ValueError(
             f"Newton needs a model of dtype float64 (it differentiates gradients), this one is {model.dtype}"

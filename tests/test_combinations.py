@@ -81,7 +81,7 @@ def test_minimize_takes_raw_samples_as_fit_does(components: int, points: Points)
 
 def test_minimize_refuses_constraints_that_it_would_not_keep(points: Points) -> None:
     model = pynn.Sequential(pynn.Affine(5, constraint=pynn.MaxNorm(0.1)), pynn.Affine(3), dtype="float64")
-    with pytest.raises(ValueError, match="minimize keeps no constraints, but affine1 has one"):
+    with pytest.raises(ValueError, match="minimize does not keep to MaxNorm"):
         pynn.minimize(model, *points, method="Newton", progress=False)
     assert not model.built
     model.layers[0].freeze()
@@ -202,3 +202,24 @@ def test_a_penalty_of_a_whole_model_is_that_of_its_layers(points: Points) -> Non
     np.testing.assert_array_equal(one.parameters, other.parameters)
     with pytest.raises(TypeError, match="Sequential: penalty is 'l2', expected a pynn Penalty"):
         one.penalty = "l2"
+
+
+# Settings that change after the model is built ----------------------------------------------------
+
+
+def test_a_constraint_may_be_changed_at_any_time(points: Points) -> None:
+    model = pynn.Sequential(pynn.Affine(8, constraint=pynn.MaxNorm(0.1)), pynn.ReLU(), pynn.Affine(3))
+
+    def norms(layer: int) -> float:
+        return float(np.linalg.norm(model.layers[layer].weight, axis=0).max())
+
+    quick(model, *points)
+    assert norms(0) < 0.101
+    model.layers[0].constraint, model.layers[2].constraint = None, pynn.MaxNorm(0.2)
+    other = copy.deepcopy(model)
+    for one in (model, other):
+        quick(one, *points, optimizer=pynn.SGD(1.0))
+    np.testing.assert_array_equal(model.parameters, other.parameters)
+    assert norms(0) > 0.2 > norms(2) - 0.001
+    with pytest.raises(TypeError, match=r"Affine: constraint is 3, expected a pynn Constraint"):
+        model.layers[0].constraint = 3

@@ -62,11 +62,24 @@ class Affine(Layer):
         self.use_bias = use_bias
         self.initializer = initializer
         self.bias_initializer = bias_initializer
-        if constraint is not None:
-            expect_instance(constraint, Constraint, f"{self.kind}: constraint")
         self.penalty = penalty
         self.constraint = constraint
         self._activation = IDENTITY
+
+    @property
+    def constraint(self) -> Constraint | None:
+        """What the weight is made to keep to after each step, None for nothing."""
+        return self._constraint
+
+    @constraint.setter
+    def constraint(self, value: Constraint | None) -> None:
+        if value is not None:
+            expect_instance(value, Constraint, f"{self.kind}: constraint")
+        self._constraint = value
+        for parameter in self.declared:
+            if parameter.name == "weight":
+                parameter.constraint = value
+        self.context.changes += 1
 
     def build(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 1:
