@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import data, inputs, losses, regularizers
+from . import data, inputs, regularizers
 from .describe import expect_instance, is_number
 from .history import History
 from .layers import BatchNorm, DropConnect, Dropout, GaussianNoise, SpatialDropout
@@ -19,7 +19,7 @@ from .losses import Loss
 from .progress import Running, describe
 from .regularizers import Penalty
 from .sequential import Sequential
-from .sources import checked_pair
+from .sources import checked_pair, chosen_loss
 from .training import hits
 
 Array = NDArray[Any]
@@ -74,7 +74,7 @@ def minimize(
     """
     _check_settings(penalty, method, steps, tolerance, batch_size, progress)
     optimize = None if method == "Newton" else _scipy(method)
-    goal = model.loss if loss is None else losses.loss(loss)
+    goal = chosen_loss(model, loss)
     was_built = model.built
     try:
         x, y = checked_pair(model, goal, (inputs.prepare(model, None, x, y, None)[1], y), "")

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import data, inputs, weights
+from . import data, inputs, losses, weights
 from .losses import Loss
 from .optimizers import Optimizer
 from .preprocessing import Transformer
@@ -54,6 +54,9 @@ class Trainable(Protocol):
     @property
     def parameters(self) -> Array: ...
 
+    def own_loss(self) -> Loss | None:
+        """The loss that the last layer brings along; None where it brings none."""
+
     def accept(self, x: Array, name: str = "x") -> None:
         """Build on the first data; check the shape of later ones."""
 
@@ -68,6 +71,17 @@ class Trainable(Protocol):
         penalty: Penalty | None = None,
         weights: Array | None = None,
     ) -> float: ...
+
+
+def chosen_loss(model: Trainable, loss: str | Loss | None) -> Loss:
+    """What to train with: this loss, or the model's; ValueError where the last layer brings another one along."""
+    own, chosen = model.own_loss(), None if loss is None else losses.loss(loss)
+    if own is not None and chosen is not None and chosen is not own:
+        raise ValueError(
+            f"loss is {chosen!r}, but the model's last layer brings its own, {own!r}, and learns from no other; "
+            "leave `loss` out"
+        )
+    return chosen or own or model.loss
 
 
 class Arrays:

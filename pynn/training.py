@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import data, inputs, losses, optimizers, weights
+from . import data, inputs, optimizers, weights
 from .describe import expect_instance
 from .history import History
 from .losses import Loss
@@ -18,7 +18,7 @@ from .optimizers import Optimizer
 from .preprocessing import Transformer
 from .progress import Progress, Running
 from .regularizers import Penalty
-from .sources import Arrays, Batch, Batches, Trainable, checked_batch, checked_pair, iterable_source
+from .sources import Arrays, Batch, Batches, Trainable, checked_batch, checked_pair, chosen_loss, iterable_source
 from .weights import ClassWeight
 
 Array = NDArray[Any]
@@ -73,7 +73,7 @@ def fit(
     Raises ValueError or TypeError for data that cannot be trained on, before anything is changed; FloatingPointError
     when the loss becomes NaN or infinite: the parameters are then those before that step.
     """
-    goal, driver = model.loss if loss is None else losses.loss(loss), model.optimizer
+    goal, driver = chosen_loss(model, loss), model.optimizer
     if optimizer is not None or driver is None:
         driver = optimizers.optimizer("adam" if optimizer is None else optimizer)
     _check_settings(epochs, batch_size, seed, penalty, progress)
@@ -94,6 +94,8 @@ def fit(
         if model.built:
             driver.claim(model.parameters)
             model.adopt()
+        else:
+            driver.expect_free()
     except BaseException:
         if not was_built:  # data that is not trained on shall not fix the input shape
             model.unbuild()

@@ -223,3 +223,31 @@ def test_a_constraint_may_be_changed_at_any_time(points: Points) -> None:
     assert norms(0) > 0.2 > norms(2) - 0.001
     with pytest.raises(TypeError, match=r"Affine: constraint is 3, expected a pynn Constraint"):
         model.layers[0].constraint = 3
+
+
+# A fit that is refused ----------------------------------------------------------------------------
+
+
+def test_a_loss_that_the_last_layer_cannot_learn_from_is_refused_and_forgotten(points: Points) -> None:
+    model = tree(dtype="float64")
+    for train in (quick, pynn.minimize):
+        with pytest.raises(ValueError, match=r"loss is SoftmaxCrossEntropy\(\), but .* its own, HierarchicalCrossEn"):
+            train(model, *points, loss="softmax_cross_entropy", progress=False)
+    assert not model.built
+    quick(model, *points, loss=model.layers[-1].loss)
+    model.loss = pynn.Hinge()  # somebody's slip
+    quick(model, *points)
+    assert model.loss is model.layers[-1].loss
+
+
+def test_another_models_optimizer_is_refused_before_an_iterable_is_read(points: Points) -> None:
+    first, second, optimizer = tree(), tree(), pynn.Adam()
+    quick(first, *points, optimizer=optimizer)
+    with pytest.raises(ValueError, match="already drives another model"):
+        quick(second, [points], optimizer=optimizer)
+    assert not second.built
+    assert second.optimizer is None
+    first.build((4,))
+    with pytest.raises(ValueError, match="or this one before it was built anew"):
+        quick(first, *points, optimizer=optimizer)
+    quick(first, *points)

@@ -195,12 +195,19 @@ class Optimizer:
         """Make the state for these parameters; ValueError if it belongs to others already."""
         if self._parameters is parameters:
             return
-        if self._parameters is not None:
-            kind = type(self).__name__
-            raise ValueError(f"this {kind} already drives another model; make one {kind} for each (they keep state)")
+        self.expect_free()
         self._parameters = parameters
         for slot in self.slots:
             setattr(self, slot, np.zeros_like(parameters))
+
+    def expect_free(self) -> None:
+        """ValueError if its state belongs to a model already, or to one from before it was built anew."""
+        if self._parameters is not None:
+            kind = type(self).__name__
+            raise ValueError(
+                f"this {kind} already drives another model, or this one before it was built anew; "
+                f"make one {kind} for each (they keep state)"
+            )
 
     def follow(self, old: Array, new: Array) -> None:
         """The model's vector has moved from old to new, as in a copy of both: the state stays good."""
