@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from .describe import arguments
 from .layers.activations import Activation
 from .layers.base import Layer, Shape
 
@@ -24,6 +25,8 @@ def _row(layer: Layer, depth: int) -> tuple[str, str, str, str]:
         notes.append("frozen")
     if layer.declared and layer.learning_rate_factor != 1:
         notes.append(f"learning rate × {layer.learning_rate_factor:g}")
+    if layer.declared and layer.penalty is not None and "penalty" not in arguments(layer)[1]:
+        notes.append(f"penalty {layer.penalty!r}")
     return (
         f"{'  ' * depth}{Layer.__repr__(layer)}  [{layer.name}]",
         _shape_text(layer.output_shape),

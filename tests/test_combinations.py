@@ -187,6 +187,8 @@ def test_a_penalty_that_is_set_on_any_layer_is_in_the_model_file(points: Points,
     quick(model, *points)
     model.save(tmp_path / "model.safetensors")
     loaded = pynn.load(tmp_path / "model.safetensors")
+    assert "  penalty ElasticNet(l1=0.1, l2=0.2, biases=True)\n" in loaded.summary()
+    assert "  penalty L1(strength=0.125)" not in loaded.summary()  # it stands in Affine(...)
     found = [layer.penalty for layer in loaded.walk()]
     assert repr(found) == repr([layer.penalty for layer in model.walk()])
     assert [type(one) for one in found] == [type(None), *[pynn.L2] * 3, pynn.ElasticNet, pynn.L1]
