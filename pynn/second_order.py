@@ -19,7 +19,7 @@ from .losses import Loss
 from .progress import Running, describe
 from .regularizers import Penalty
 from .sequential import Sequential
-from .sources import checked_pair, chosen_loss
+from .sources import checked_pair, chosen_loss, unbuilt_on_failure
 from .training import hits
 
 Array = NDArray[Any]
@@ -75,15 +75,10 @@ def minimize(
     _check_settings(penalty, method, steps, tolerance, batch_size, progress)
     optimize = None if method == "Newton" else _scipy(method)
     goal = chosen_loss(model, loss)
-    was_built = model.built
-    try:
+    with unbuilt_on_failure(model):
         x, y = checked_pair(model, goal, (inputs.prepare(model, None, x, y, None)[1], y), "")
         model.adopt()
         _check_model(model, method, len(x), batch_size)
-    except BaseException:
-        if not was_built:  # data that is not trained on shall not fix the input shape
-            model.unbuild()
-        raise
     model.loss = goal
     with model.lock, _deterministic(model):
         run = _Run(_Objective(model, goal, x, y, penalty, batch_size), steps, tolerance, progress)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sized
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
 import numpy as np
@@ -82,6 +82,18 @@ def chosen_loss(model: Trainable, loss: str | Loss | None) -> Loss:
             "leave `loss` out"
         )
     return chosen or own or model.loss
+
+
+@contextmanager
+def unbuilt_on_failure(model: Trainable) -> Iterator[None]:
+    """Data that is refused shall not fix the input shape: a model that was not built is not built then."""
+    was_built = model.built
+    try:
+        yield
+    except BaseException:
+        if not was_built:
+            model.unbuild()
+        raise
 
 
 class Arrays:
@@ -170,17 +182,15 @@ def checked_pair(model: Trainable, loss: Loss, pair: Any, where: str, raw: bool 
     x_name, y_name = (f"{where} x", f"{where} y") if where else ("x", "y")
     x, y = data.samples(x_name, pair[0]), np.asarray(pair[1])
     data.check_pairs(x_name, x, y_name, y)
-    was_built = model.built
-    if raw:
-        inputs.accept(model, x, x_name)
-    else:
-        data.check_finite(x_name, x, model.dtype)
-        model.accept(x, x_name)
-    try:
-        return x, loss.targets(y, model.output_shape)
-    except (TypeError, ValueError) as cause:
-        if not was_built:  # data that is not trained on shall not fix the input shape
-            model.unbuild()
-        if not where:
-            raise
-        raise type(cause)(f"{where}: {cause}") from cause
+    with unbuilt_on_failure(model):
+        if raw:
+            inputs.accept(model, x, x_name)
+        else:
+            data.check_finite(x_name, x, model.dtype)
+            model.accept(x, x_name)
+        try:
+            return x, loss.targets(y, model.output_shape)
+        except (TypeError, ValueError) as cause:
+            if not where:
+                raise
+            raise type(cause)(f"{where}: {cause}") from cause

@@ -18,11 +18,22 @@ from .optimizers import Optimizer
 from .preprocessing import Transformer
 from .progress import Progress, Running
 from .regularizers import Penalty
-from .sources import Arrays, Batch, Batches, Trainable, checked_batch, checked_pair, chosen_loss, iterable_source
+from .sources import (
+    Arrays,
+    Batch,
+    Batches,
+    Trainable,
+    checked_batch,
+    checked_pair,
+    chosen_loss,
+    iterable_source,
+    unbuilt_on_failure,
+)
 from .weights import ClassWeight
 
 Array = NDArray[Any]
 Held = tuple[ArrayLike, ArrayLike] | tuple[ArrayLike, ArrayLike, ArrayLike]
+HeldOut = tuple[Array, Array, Array | None]  # checked: x, y, weights
 
 EVALUATION_BATCH = 1024
 
@@ -83,8 +94,7 @@ def fit(
             "sample_weight and class_weight go with arrays x and y; an iterable gives (x, y, weights) batches"
         )
     prepared, x, validation = inputs.prepare(model, preprocessing, x, y, validation)
-    was_built = model.built
-    try:
+    with unbuilt_on_failure(model):
         source = (
             Arrays(model, goal, x, y, batch_size, seed, sample_weight, class_weight)
             if y is not None
@@ -96,25 +106,13 @@ def fit(
             model.adopt()
         else:
             driver.expect_free()
-    except BaseException:
-        if not was_built:  # data that is not trained on shall not fix the input shape
-            model.unbuild()
-        raise
     model.loss, model.optimizer, model.preprocessing = goal, driver, prepared
     if driver.first_epoch is None:
         driver.first_epoch = model.epoch
     history = History()
     for number in range(epochs):
         with model.lock, Progress(number, epochs, source.batches, progress) as shown:
-            started = time.perf_counter()
-            running = _run_epoch(model, source, penalty, shown, started)
-            seconds = time.perf_counter() - started
-            values = running.means()
-            if held_out is not None:
-                measured = _measure(model, _in_order(model, *held_out))
-                values.update({f"val_{name}": value for name, value in measured.items()})
-            values["learning_rate"] = driver.learning_rate
-            values["samples_per_second"] = running.count / max(seconds, 1e-9)
+            values = _run_epoch(model, source, held_out, penalty, shown)
             history.append(values)
             shown.finish(values)
             model.epoch += 1
@@ -123,7 +121,7 @@ def fit(
     return history
 
 
-def _held_out(model: Trainable, loss: Loss, validation: Held) -> tuple[Array, Array, Array | None]:
+def _held_out(model: Trainable, loss: Loss, validation: Held) -> HeldOut:
     """The validation data, checked, with weights of mean 1 or None."""
     x, y, *rest = checked_batch(model, loss, validation, "validation")
     if not rest:
@@ -157,6 +155,23 @@ def _check_monitor(driver: Optimizer, validated: bool) -> None:
 
 
 def _run_epoch(
+    model: Trainable, source: Arrays | Batches, held_out: HeldOut | None, penalty: Penalty | None, shown: Progress
+) -> dict[str, float]:
+    """Train one epoch; return what was measured, also over the validation data."""
+    started = time.perf_counter()
+    running = _train_epoch(model, source, penalty, shown, started)
+    seconds = time.perf_counter() - started
+    values = running.means()
+    if held_out is not None:
+        measured = _measure(model, _in_order(model, *held_out))
+        values.update({f"val_{name}": value for name, value in measured.items()})
+    assert model.optimizer is not None
+    values["learning_rate"] = model.optimizer.learning_rate
+    values["samples_per_second"] = running.count / max(seconds, 1e-9)
+    return values
+
+
+def _train_epoch(
     model: Trainable, source: Arrays | Batches, penalty: Penalty | None, shown: Progress, started: float
 ) -> Running:
     running = Running()
