@@ -87,12 +87,13 @@ def chosen_loss(model: Trainable, loss: str | Loss | None) -> Loss:
 @contextmanager
 def unbuilt_on_failure(model: Trainable) -> Iterator[None]:
     """Data that is refused shall not fix the input shape: a model that was not built is not built then."""
-    was_built = model.built
+    was_built, optimizer = model.built, model.optimizer
     try:
         yield
     except BaseException:
         if not was_built:
             model.unbuild()
+            model.optimizer = optimizer
         raise
 
 

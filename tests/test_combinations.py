@@ -253,3 +253,16 @@ def test_another_models_optimizer_is_refused_before_an_iterable_is_read(points: 
     with pytest.raises(ValueError, match="or this one before it was built anew"):
         quick(first, *points, optimizer=optimizer)
     quick(first, *points)
+
+
+def test_a_refused_fit_leaves_an_optimizer_in_place(points: Points) -> None:
+    x, y = points
+    model = pynn.Sequential(pynn.Affine(3))
+    model.optimizer = optimizer = pynn.SGD(0.5)
+    for data in ((x, y - 1), ([(x, y - 1)],)):
+        with pytest.raises(ValueError, match="expected a label"):
+            quick(model, *data)
+        assert not model.built
+        assert model.optimizer is optimizer
+    quick(model, x, y)
+    assert optimizer.steps == 2
