@@ -1,10 +1,32 @@
-"""pynn: neural networks that train fast on ordinary CPUs."""
+"""Neural networks that train fast on ordinary CPUs.
+
+>>> import pynn
+>>> digits = pynn.datasets.digits()
+>>> model = pynn.Sequential(pynn.Flatten(), pynn.Affine(64), pynn.ReLU(), pynn.Affine(10))
+>>> history = model.fit(*digits.train, validation=digits.test, optimizer=pynn.Adam(1e-3), epochs=5)
+>>> model.evaluate(*digits.test), model.predict(digits.test[0][:5])
+>>> model.save("digits.safetensors"); model = pynn.load("digits.safetensors")
+
+Where to read on:
+    help(pynn.Sequential)      a model: build, fit, evaluate, predict, save; its one vector of parameters
+    help(pynn.Sequential.fit)  everything that training takes: weights, penalties, preprocessing, schedules, iterables
+    help(pynn.layers)          layers; an own one: help(pynn.Layer)
+    help(pynn.losses)          losses and their names; an own one: help(pynn.Loss)
+    help(pynn.optimizers)      optimizers; what all of them take: help(pynn.Optimizer)
+    help(pynn.schedules)       the learning rate as a function of epochs
+    help(pynn.initializers)    first weights; with a look at data: pynn.lsuv, pynn.data_dependent
+    help(pynn.regularizers)    penalties; also pynn.constraints
+    help(pynn.preprocessing)   what is learned of the training data before a model sees it
+    help(pynn.minimize)        second-order training of small models
+    help(pynn.monte_carlo)     how sure a model is
+    help(pynn.kernels)         the functions that do the work, in C++ and in NumPy
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import datasets, initializers, kernels, losses, optimizers, preprocessing, regularizers, schedules
+from . import datasets, initializers, kernels, layers, losses, optimizers, preprocessing, regularizers, schedules
 from .binner import Binner
 from .data import batches
 from .hierarchical import HierarchicalCrossEntropy, HierarchicalSoftmax
@@ -170,6 +192,7 @@ __all__ = [
     "info",
     "initializers",
     "kernels",
+    "layers",
     "load",
     "losses",
     "lsuv",

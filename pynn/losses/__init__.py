@@ -1,4 +1,21 @@
-"""Losses: a number to minimize and its gradient, the mean over the batch. Must not know models."""
+"""Losses: a number to minimize and its gradient, the mean over the batch. Must not know models.
+
+`fit` takes an object or a name:
+
+| name | object | outputs and targets |
+|---|---|---|
+| softmax_cross_entropy | SoftmaxCrossEntropy(label_smoothing=0) | logits (N, C), labels (N,); where nothing is said |
+| focal | Focal(gamma=2) | the same; samples that are easy count less |
+| hinge | Hinge(margin=1) | scores (N, C), labels (N,) |
+| squared_hinge | SquaredHinge(margin=1) | the same; large violations count more |
+| binary_hinge | BinaryHinge() | scores (N, K), -1 or 1 (N, K) |
+| binary_cross_entropy | BinaryCrossEntropy() | logits (N, K), 0..1 (N, K) |
+| l2 | SquaredError() | numbers (N, K), numbers (N, K) |
+| l1 | AbsoluteError() | the same; outliers count less |
+| huber | Huber(delta=1) | the same; between both |
+
+Without a name: `StructuredHinge(decoder)`, and the loss that `pynn.HierarchicalSoftmax` brings along.
+"""
 
 from __future__ import annotations
 
