@@ -25,9 +25,9 @@ Loss sum_of_runs(Size runs, double work, F f) {
 template <class I>
 inline I order_of(I bits) {
     using Lane = std::decay_t<decltype(bits[0])>;
-    constexpr Lane lowest = std::numeric_limits<Lane>::min();
     constexpr Lane infinity = sizeof(Lane) == 4 ? Lane(0x7f800000) : Lane(0x7ff0000000000000);
-    const I signed_order = bits < 0 ? lowest - bits : bits;
+    const I size = bits & std::numeric_limits<Lane>::max();
+    const I signed_order = bits < 0 ? -size : size;
     const I nan = (signed_order > infinity) | (signed_order < -infinity);
     return (signed_order & ~nan) | (nan & std::numeric_limits<Lane>::max());
 }
