@@ -23,6 +23,7 @@ PYBIND11_MODULE(_native, module) {
     bind_affine(kernels);
     bind_batchnorm(kernels);
     bind_clip(kernels);
+    bind_conv(kernels);
     bind_data(kernels);
     bind_gate(kernels);
     bind_groupnorm(kernels);

@@ -113,7 +113,7 @@ def broken(table: Any, op: Operation, how: str) -> Any:
 @backend
 @operation
 def test_the_check_rejects_a_kernel_that_is_wrong_in_one_number(table: Any, op: Operation) -> None:
-    sizes = next(s for s in op.sizes if min(s) > 2)
+    sizes = op.usual_sizes
     answer = op.answer(arguments(op, sizes))
     ways = [name for name in answer if name != "return"]
     ways += [f"return {place}" for place in range(np.size(answer["return"]))] if "return" in answer else []
@@ -128,7 +128,7 @@ def test_the_check_rejects_a_kernel_that_is_wrong_in_one_number(table: Any, op: 
 @backend
 @pytest.mark.parametrize("op", [op for op in OPERATIONS if op.loss], ids=lambda op: op.name)
 def test_backward_kernel_is_the_gradient_of_the_forward_one(table: Any, op: Operation) -> None:
-    sizes = next(s for s in op.sizes if min(s) > 2)
+    sizes = op.usual_sizes
     args = arguments(op, sizes)
     call(table, op, args)
     rng = np.random.default_rng(0)
@@ -273,7 +273,7 @@ def outcome(table: Any, op: Operation, args: Arguments) -> str:
 @needs_native
 @operation
 def test_both_backends_refuse_the_same_arguments_in_the_same_words(op: Operation) -> None:
-    args = arguments(op, next(s for s in op.sizes if min(s) > 2))
+    args = arguments(op, op.usual_sizes)
     seen = []
     for name, what, wrong in spoiled(args):
         answers = [outcome(table, op, wrong) for table in BACKENDS.values()]
@@ -302,7 +302,7 @@ WRONG_SCALARS = (
 @needs_native
 @operation
 def test_both_backends_refuse_the_same_scalars_in_the_same_words(op: Operation) -> None:
-    args = arguments(op, next(s for s in op.sizes if min(s) > 2))
+    args = arguments(op, op.usual_sizes)
     for name, value in args.items():
         if not isinstance(value, (int, float, str)) or name.startswith("#"):
             continue
@@ -351,7 +351,7 @@ def test_both_backends_refuse_the_same_scalars_in_the_same_words(op: Operation) 
 )
 def test_scalars_of_a_wrong_kind_are_named(table: Any, kernel: str, change: Arguments, sentence: str) -> None:
     op = next(op for op in OPERATIONS if op.kernel == kernel)
-    args = arguments(op, next(s for s in op.sizes if min(s) > 2))
+    args = arguments(op, op.usual_sizes)
     assert outcome(table, op, args | change) == sentence
 
 
@@ -411,7 +411,7 @@ def test_numpy_scalars_are_taken(table: Any) -> None:
 )
 def test_values_out_of_range_are_named(table: Any, kernel: str, change: Arguments, sentence: str) -> None:
     op = next(op for op in OPERATIONS if op.kernel == kernel)
-    sizes = (3, 2) if kernel in LABEL_LOSSES else next(s for s in op.sizes if min(s) > 2)
+    sizes = (3, 2) if kernel in LABEL_LOSSES else op.usual_sizes
     args = arguments(op, sizes) | change
     with pytest.raises(ValueError, match=f"{kernel}: {sentence}"):
         call(table, op, args)

@@ -32,7 +32,7 @@ public:
 enum class Kind { floats, int64, pixels };
 
 // Names of dimensions, as they stand in messages.
-enum Dim { N, D, M, C, P, B, G, kDims };
+enum Dim { N, D, M, C, P, B, G, H, W, KH, KW, OH, OW, kDims };
 
 class Checker {
 public:
@@ -104,7 +104,7 @@ private:
     const char* kernel_;
     const char* float_name_ = nullptr;  // the argument that fixed the dtype
     bool double_ = false;
-    Size sizes_[kDims] = {-1, -1, -1, -1, -1, -1, -1};
+    Size sizes_[kDims] = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
     PyObject* any_shape_ = nullptr;  // the argument that fixed the shape
     Size elements_ = 0;
     Seen seen_[kMaxArrays] = {};
@@ -133,6 +133,7 @@ void bind_activation(Kernels& module);
 void bind_affine(Kernels& module);
 void bind_batchnorm(Kernels& module);
 void bind_clip(Kernels& module);
+void bind_conv(Kernels& module);
 void bind_data(Kernels& module);
 void bind_gate(Kernels& module);
 void bind_groupnorm(Kernels& module);

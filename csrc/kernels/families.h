@@ -13,6 +13,8 @@ void fill_batchnorm(Table<T>& table);
 template <class T>
 void fill_clip(Table<T>& table);
 template <class T>
+void fill_conv(Table<T>& table);
+template <class T>
 void fill_dropout(Table<T>& table);
 template <class T>
 void fill_elementwise_loss(Table<T>& table);

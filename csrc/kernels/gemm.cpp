@@ -5,8 +5,7 @@
 // order, whatever the tiles and threads.
 #include "gemm.h"
 
-#include "activation.h"
-#include "parallel.h"
+#include "tiles.h"
 
 namespace pynn::PYNN_LEVEL {
 namespace {
@@ -14,9 +13,6 @@ namespace {
 constexpr Size kBlock = 512;  // of k: a panel's block of b stays in the second-level cache
 
 constexpr Size kCache = 512 << 10;  // bytes of a that shall stay in the second-level cache
-
-template <class T>
-constexpr Size kPanel = 2 * kLanes<T>;
 
 // What one tile computes: c(rows, width) = start(width) or c, plus a(rows, k) b(k, width).
 template <class T>
@@ -103,30 +99,6 @@ void pack(const Product<T>& q, Size p0, Size k, Size j, Size count, Size width, 
         });
     }
 }
-
-// The activations that take more than one instruction: on the finished tile, while it is in the first-level cache.
-template <class T>
-void finish(Activation f, T* out, Size stride, Size rows, Size count) {
-    if (f.function == Function::identity || f.function == Function::relu) return;
-    const T alpha = static_cast<T>(f.alpha);
-    with_function(f.function, [&](auto chosen) {
-        constexpr Function F = decltype(chosen)::function;
-        each_vector<T>(0, count, [&](auto at, Size i) {
-            for (Size r = 0; r < rows; ++r) {
-                T* place = out + r * stride + i;
-                at.store(place, activate<F, T>(at.load(place), alpha));
-            }
-        });
-    });
-}
-
-// Row tiles as even as they come: 100 rows are one of 12 and 8 of 11 rather than 8 of 12 and one of 4.
-struct Rows {
-    Size tiles, base, longer;
-    explicit Rows(Size m) : tiles(ceil_div(m, kTileRows)), base(tiles ? m / tiles : 0), longer(tiles ? m % tiles : 0) {}
-    Size begin(Size t) const { return t * base + smaller(t, longer); }
-    Size count(Size t) const { return base + (t < longer ? 1 : 0); }
-};
 
 constexpr Size kPage = 4096;  // bytes
 

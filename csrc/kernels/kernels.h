@@ -56,6 +56,13 @@ struct NadamSettings {
     double weight_decay;
 };
 
+// x(N,H,W,C), weight(KH,KW,G,M) with G = C / groups, out(N,OH,OW,M). Output (i, j) reads the pixels
+// (i stride_y + a dilation_y - top, j stride_x + b dilation_x - left) for a in 0..KH-1, b in 0..KW-1, zeros outside x.
+struct ConvShape {
+    Size n, h, w, c, kh, kw, g, m, oh, ow;
+    Size stride_y, stride_x, top, left, dilation_y, dilation_x;
+};
+
 template <class T>
 struct Table {
     // out(N,M) = f(x(N,D) weight(D,M) + bias(M)); bias may be null
@@ -64,6 +71,11 @@ struct Table {
     // too where f is the identity
     void (*affine_backward)(const T* dy, const T* x, const T* weight, const T* y, Activation f, T* dz, T* dx,
                             T* dweight, T* dbias, Size n, Size d, Size m);
+
+    // as affine_forward and affine_backward, of every pixel
+    void (*conv2d_forward)(const T* x, const T* weight, const T* bias, ConvShape s, Activation f, T* out);
+    void (*conv2d_backward)(const T* dy, const T* x, const T* weight, const T* y, ConvShape s, Activation f, T* dz,
+                            T* dx, T* dweight, T* dbias);
 
     void (*activation_forward)(const T* x, Activation f, T* out, Size size);
     void (*activation_backward)(const T* dy, const T* y, Activation f, T* dx, Size size);

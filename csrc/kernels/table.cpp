@@ -14,6 +14,7 @@ static Table<T> filled() {
     fill_affine(table);
     fill_batchnorm(table);
     fill_clip(table);
+    fill_conv(table);
     fill_dropout(table);
     fill_elementwise_loss(table);
     fill_gate(table);

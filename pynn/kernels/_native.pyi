@@ -20,6 +20,8 @@ __all__: list[str] = [
     "batchnorm_inference_backward",
     "clip",
     "compiler",
+    "conv2d_backward",
+    "conv2d_forward",
     "cpu_quota",
     "documented",
     "dropout",
@@ -164,6 +166,38 @@ def batchnorm_inference_backward(
     dx: numpy.ndarray,
 ) -> None: ...
 def clip(vector: numpy.ndarray, limit: float) -> None: ...
+def conv2d_backward(
+    dy: numpy.ndarray,
+    x: numpy.ndarray,
+    weight: numpy.ndarray,
+    y: numpy.ndarray,
+    stride_y: int,
+    stride_x: int,
+    top: int,
+    left: int,
+    dilation_y: int,
+    dilation_x: int,
+    activation: str,
+    alpha: float,
+    dz: numpy.ndarray | None,
+    dx: numpy.ndarray | None,
+    dweight: numpy.ndarray,
+    dbias: numpy.ndarray | None,
+) -> None: ...
+def conv2d_forward(
+    x: numpy.ndarray,
+    weight: numpy.ndarray,
+    bias: numpy.ndarray | None,
+    stride_y: int,
+    stride_x: int,
+    top: int,
+    left: int,
+    dilation_y: int,
+    dilation_x: int,
+    activation: str,
+    alpha: float,
+    out: numpy.ndarray,
+) -> None: ...
 def cpu_quota(root: str) -> float:
     """
     Processors that the control groups under root/sys allow this process; 0: no limit.

@@ -38,6 +38,12 @@ class Operation:
     loss: Callable[[Arguments, Any], float] | None = None
     gradients: dict[str, str] = field(default_factory=dict)
     bench: Sizes | None = None
+    usual: Sizes | None = None  # where a size of 1 or 2 is nothing special
+
+    @property
+    def usual_sizes(self) -> Sizes:
+        """For tests that need one example: no size is 0, 1 or 2, where that would be special."""
+        return self.usual or next(sizes for sizes in self.sizes if min(sizes) > 2)
 
     @property
     def name(self) -> str:

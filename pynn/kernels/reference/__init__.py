@@ -11,6 +11,7 @@ from .activation import activation_backward, activation_forward
 from .affine import affine_backward, affine_forward
 from .batchnorm import batchnorm_backward, batchnorm_forward, batchnorm_inference, batchnorm_inference_backward
 from .clip import clip, norm, scale
+from .conv import conv2d_backward, conv2d_forward
 from .data import gather
 from .dropout import dropout, spatial_dropout
 from .gate import gate_backward, gate_forward
@@ -51,6 +52,8 @@ __all__ = [
     "batchnorm_inference",
     "batchnorm_inference_backward",
     "clip",
+    "conv2d_backward",
+    "conv2d_forward",
     "dropout",
     "elementwise_loss",
     "focal",

@@ -1,0 +1,155 @@
+"""Convolutions over images (N, H, W, C), and the way back through them.
+
+weight (KH, KW, G, M): each of C / G groups of G channels makes as many of the M outputs. Output (i, j) reads the pixels
+(i·stride_y + a·dilation_y - top, j·stride_x + b·dilation_x - left) for a = 0..KH-1, b = 0..KW-1, zeros outside x.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from ..checks import Floats, checked
+from .activation import activate, expect_activation, through_activation
+
+MOST = 2**30
+
+
+def _expect_shape(
+    where: str, x: Floats, weight: Floats, out: Floats, stride: tuple[int, int], before: tuple[int, int],
+    dilation: tuple[int, int],
+) -> None:  # fmt: skip
+    sizes = dict(zip(("H", "W", "C", "KH", "KW", "G", "M"), (*x.shape[1:], *weight.shape), strict=True))
+    for name, size in {**sizes, "OH": out.shape[1], "OW": out.shape[2]}.items():
+        if size < 1:
+            raise ValueError(f"{where}: {name} is {size}, expected at least 1")
+    for name, pair, least in (("stride", stride, 1), ("", before, 0), ("dilation", dilation, 1)):
+        for axis, value in zip(("y", "x") if name else ("top", "left"), pair, strict=True):
+            if not least <= value <= MOST:
+                named = f"{name}_{axis}" if name else axis
+                raise ValueError(f"{where}: {named} is {value}, expected {least}..{MOST}")
+    channels, inputs, outputs = x.shape[3], weight.shape[2], weight.shape[3]
+    if channels % inputs or outputs % (channels // inputs):
+        raise ValueError(
+            f"{where}: x has {channels} channels, the weight {inputs} inputs and {outputs} outputs, expected a number "
+            "of groups that divides both channels and outputs"
+        )
+    for axis, name in enumerate(("rows", "columns")):
+        count, size = out.shape[1 + axis], x.shape[1 + axis]
+        reach = (weight.shape[axis] - 1) * dilation[axis] + 1
+        if before[axis] >= reach or (count - 1) * stride[axis] - before[axis] >= size:
+            raise ValueError(f"{where}: out has {count} {name}, of which some read nothing of the image's {size}")
+
+
+class _Patches:
+    """The pixels that every output reads, as a view of a copy of x with zeros around it."""
+
+    def __init__(
+        self, x: Floats, weight: Floats, out: Floats, stride: tuple[int, int], before: tuple[int, int],
+        dilation: tuple[int, int],
+    ) -> None:  # fmt: skip
+        self.groups = x.shape[3] // weight.shape[2]
+        height, width = (
+            max(
+                (out.shape[1 + i] - 1) * stride[i] + (weight.shape[i] - 1) * dilation[i] + 1, x.shape[1 + i] + before[i]
+            )
+            for i in range(2)
+        )
+        self.whole = np.zeros((len(x), height, width, x.shape[3]), x.dtype)
+        self.inside = self.whole[:, before[0] : before[0] + x.shape[1], before[1] : before[1] + x.shape[2]]
+        self.inside[...] = x
+        n, y, x_step, channel = self.whole.strides
+        self.views = as_strided(
+            self.whole,
+            (*out.shape[:3], *weight.shape[:2], self.groups, weight.shape[2]),
+            (n, y * stride[0], x_step * stride[1], y * dilation[0], x_step * dilation[1],
+             channel * weight.shape[2], channel),
+        )  # fmt: skip
+
+
+@checked(x="N H W C", weight="KH KW G M", bias="optional M", out="out N OH OW M")
+def conv2d_forward(
+    x: Floats,
+    weight: Floats,
+    bias: Floats | None,
+    stride_y: int,
+    stride_x: int,
+    top: int,
+    left: int,
+    dilation_y: int,
+    dilation_x: int,
+    activation: str,
+    alpha: float,
+    out: Floats,
+) -> None:
+    """out (N, OH, OW, M) = f(Σ_a Σ_b x[i·stride_y + a·dilation_y - top, j·stride_x + b·dilation_x - left] weight[a, b]).
+
+    plus bias (M,), which may be None, inside f: activation and alpha, see `activation_forward`. The sum goes over the
+    kernel's rows a and columns b and the G channels of an output's group; outside the image x is 0. How far the padding
+    reaches below and right follows from OH and OW. Source: LeCun et al. 1989; dilation: Yu & Koltun 2016.
+    """
+    stride, before, dilation = (stride_y, stride_x), (top, left), (dilation_y, dilation_x)
+    _expect_shape("conv2d_forward", x, weight, out, stride, before, dilation)
+    expect_activation("conv2d_forward", activation, alpha)
+    patches = _Patches(x, weight, out, stride, before, dilation)
+    for group in range(patches.groups):
+        part = np.s_[group * weight.shape[3] // patches.groups : (group + 1) * weight.shape[3] // patches.groups]
+        out[..., part] = np.tensordot(patches.views[..., group, :], weight[..., part], 3)
+    if bias is not None:
+        out += bias
+    out[...] = activate(out, activation, alpha)
+
+
+@checked(
+    dy="N OH OW M", x="N H W C", weight="KH KW G M", y="N OH OW M", dz="optional out N OH OW M",
+    dx="optional out N H W C", dweight="out KH KW G M", dbias="optional out M",
+)  # fmt: skip
+def conv2d_backward(
+    dy: Floats,
+    x: Floats,
+    weight: Floats,
+    y: Floats,
+    stride_y: int,
+    stride_x: int,
+    top: int,
+    left: int,
+    dilation_y: int,
+    dilation_x: int,
+    activation: str,
+    alpha: float,
+    dz: Floats | None,
+    dx: Floats | None,
+    dweight: Floats,
+    dbias: Floats | None,
+) -> None:
+    """dz = dy · f'; dweight, dx and dbias = the gradients of weight, x and bias of `conv2d_forward`, whose output is y.
+
+    stride_y, stride_x, top, left, dilation_y, dilation_x, activation and alpha as there. dz (N, OH, OW, M) may be None
+    where f is the identity; dx and dbias may be None: nobody wants them then.
+    """
+    stride, before, dilation = (stride_y, stride_x), (top, left), (dilation_y, dilation_x)
+    _expect_shape("conv2d_backward", x, weight, y, stride, before, dilation)
+    expect_activation("conv2d_backward", activation, alpha)
+    if dz is None and activation != "identity":
+        raise ValueError(
+            "conv2d_backward: dz is None, expected an array (N, OH, OW, M) for any activation but identity"
+        )
+    through = through_activation(dy, y, activation, alpha)
+    if dz is not None:
+        dz[...] = through
+    if dbias is not None:
+        dbias[...] = through.sum(axis=(0, 1, 2))
+    patches = _Patches(x, weight, y, stride, before, dilation)
+    spread = np.zeros_like(patches.whole)
+    for group in range(patches.groups):
+        part = np.s_[group * weight.shape[3] // patches.groups : (group + 1) * weight.shape[3] // patches.groups]
+        channels = np.s_[group * weight.shape[2] : (group + 1) * weight.shape[2]]
+        dweight[..., part] = np.tensordot(patches.views[..., group, :], through[..., part], ((0, 1, 2), (0, 1, 2)))
+        if dx is None:
+            continue
+        for a, b in np.ndindex(weight.shape[:2]):
+            rows = np.s_[a * dilation_y : a * dilation_y + (y.shape[1] - 1) * stride_y + 1 : stride_y]
+            columns = np.s_[b * dilation_x : b * dilation_x + (y.shape[2] - 1) * stride_x + 1 : stride_x]
+            spread[:, rows, columns, channels] += through[..., part] @ weight[a, b, :, part].T
+    if dx is not None:
+        dx[...] = spread[:, top : top + x.shape[1], left : left + x.shape[2]]
