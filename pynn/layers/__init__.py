@@ -7,6 +7,7 @@ from .affine import Affine
 from .base import Layer
 from .batchnorm import BatchNorm
 from .chain import Chain
+from .conv2d import Conv2d
 from .dropconnect import DropConnect
 from .dropout import Dropout, SpatialDropout
 from .flatten import Flatten
@@ -25,6 +26,7 @@ __all__ = [
     "Affine",
     "BatchNorm",
     "Chain",
+    "Conv2d",
     "DropConnect",
     "Dropout",
     "Flatten",

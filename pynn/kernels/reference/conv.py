@@ -24,9 +24,9 @@ def _expect_shape(
         if size < 1:
             raise ValueError(f"{where}: {name} is {size}, expected at least 1")
     for name, pair, least in (("stride", stride, 1), ("", before, 0), ("dilation", dilation, 1)):
-        for axis, value in zip(("y", "x") if name else ("top", "left"), pair, strict=True):
+        for side, value in zip(("y", "x") if name else ("top", "left"), pair, strict=True):
             if not least <= value <= MOST:
-                named = f"{name}_{axis}" if name else axis
+                named = f"{name}_{side}" if name else side
                 raise ValueError(f"{where}: {named} is {value}, expected {least}..{MOST}")
     channels, inputs, outputs = x.shape[3], weight.shape[2], weight.shape[3]
     if channels % inputs or outputs % (channels // inputs):
@@ -82,11 +82,11 @@ def conv2d_forward(
     alpha: float,
     out: Floats,
 ) -> None:
-    """out (N, OH, OW, M) = f(Σ_a Σ_b x[i·stride_y + a·dilation_y - top, j·stride_x + b·dilation_x - left] weight[a, b]).
+    """out (N, OH, OW, M) = f(Σ_ab x[i·stride_y + a·dilation_y - top, j·stride_x + b·dilation_x - left] w[a, b] + bias).
 
-    plus bias (M,), which may be None, inside f: activation and alpha, see `activation_forward`. The sum goes over the
-    kernel's rows a and columns b and the G channels of an output's group; outside the image x is 0. How far the padding
-    reaches below and right follows from OH and OW. Source: LeCun et al. 1989; dilation: Yu & Koltun 2016.
+    w = weight; bias (M,) may be None; f: activation and alpha, see `activation_forward`. The sum goes over the kernel's
+    rows a and columns b and the G channels of an output's group; outside the image x is 0. How far the padding reaches
+    below and right follows from OH and OW. Source: LeCun et al. 1989; dilation: Yu & Koltun 2016.
     """
     stride, before, dilation = (stride_y, stride_x), (top, left), (dilation_y, dilation_x)
     _expect_shape("conv2d_forward", x, weight, out, stride, before, dilation)

@@ -1,0 +1,146 @@
+"""Convolution over images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import initializers, kernels
+from .activations import IDENTITY, Activation
+from .base import Array, Layer, Shape
+
+if TYPE_CHECKING:
+    from ..constraints import Constraint
+    from ..initializers import Initializer
+    from ..regularizers import Penalty
+
+Pair = int | tuple[int, int]
+
+
+class Conv2d(Layer):
+    """y (N, OH, OW, channels) = the convolution of images x (N, H, W, C) with a weight, plus a bias.
+
+    Every output is the affine map of one patch of the image: of a kernel's height KH and width KW, over all C channels,
+    or over the C / groups channels of its group. (As everywhere in the field the kernel is not mirrored.)
+
+    channels: number of outputs a pixel. kernel: height and width of the patch, one number or a pair (default 3).
+    stride: from patch to patch, one number or (rows, columns) (default 1). dilation: from pixel to pixel of a patch.
+    padding: "same" (default) puts zeros around the image so that OH = ceil(H / stride), half of them before and half
+    after it, an odd one after; "valid" puts none, OH = floor((H - reach) / stride) + 1 with
+    reach = (KH - 1) dilation + 1; a number or (rows, columns) puts that many on each side.
+    groups: channels and outputs are cut into so many, each with weights of its own; C of them: a depthwise convolution.
+    use_bias, initializer, bias_initializer, penalty, constraint: as for `Affine`; fan-in is KH · KW · C / groups.
+    The weight has the shape (KH, KW, C / groups, channels). An activation right after it runs inside its kernel.
+    Raises ValueError when it is built on inputs that are no images, smaller than the kernel's reach, or whose channels
+    the groups do not divide. Source: LeCun et al. 1989; CS231n notes, "Convolutional Networks".
+    """
+
+    weight: Array
+    dweight: Array
+    bias: Array | None = None
+    dbias: Array | None = None
+    _out: tuple[int, int, int]
+    _settings: tuple[int, int, int, int, int, int]  # stride, zeros before the image, dilation; rows and columns of each
+
+    def __init__(
+        self,
+        channels: int,
+        kernel: Pair = 3,
+        *,
+        stride: Pair = 1,
+        padding: str | Pair = "same",
+        dilation: Pair = 1,
+        groups: int = 1,
+        use_bias: bool = True,
+        initializer: str | Initializer | None = None,
+        bias_initializer: str | Initializer = "zeros",
+        penalty: Penalty | None = None,
+        constraint: Constraint | None = None,
+    ) -> None:
+        if not isinstance(use_bias, bool):
+            raise TypeError(f"{self.kind}: use_bias is {use_bias!r}, expected True or False")
+        self.channels = self._whole("channels", channels, 1)
+        self.groups = self._whole("groups", groups, 1)
+        self.kernel, self.stride = self._pair("kernel", kernel, 1), self._pair("stride", stride, 1)
+        self.dilation = self._pair("dilation", dilation, 1)
+        named = padding in ("same", "valid") if isinstance(padding, str) else False
+        if isinstance(padding, str) and not named:
+            raise ValueError(f'{self.kind}: padding is {padding!r}, expected "same", "valid" or numbers')
+        self.padding: Any = padding if named else self._pair("padding", padding, 0)
+        if self.channels % self.groups:
+            raise ValueError(f"{self.kind}: {self.groups} groups do not divide {self.channels} channels")
+        self.use_bias = use_bias
+        self.initializer = initializer
+        self.bias_initializer = bias_initializer
+        self.penalty = penalty
+        self.constraint = constraint
+        self._activation = IDENTITY
+
+    def _whole(self, name: str, value: Any, least: int) -> int:
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+            raise ValueError(f"{self.kind}: {name} is {value!r}, expected an integer of at least {least}")
+        return int(value)
+
+    def _pair(self, name: str, value: Any, least: int) -> list[int]:
+        values = list(value) if isinstance(value, (tuple, list)) else [value, value]
+        if len(values) != 2:
+            raise ValueError(f"{self.kind}: {name} is {value!r}, expected one number or two")
+        return [self._whole(name, one, least) for one in values]
+
+    def build(self, input_shape: Shape) -> Shape:
+        if len(input_shape) != 3:
+            raise ValueError(f"expected images (H, W, C), got inputs of shape {input_shape}")
+        inputs = input_shape[2]
+        if inputs % self.groups:
+            raise ValueError(f"{self.groups} groups do not divide the {inputs} channels of the input")
+        self._activation = IDENTITY
+        places = [self._place(axis, input_shape[axis]) for axis in (0, 1)]
+        self._out = (places[0][0], places[1][0], self.channels)
+        (stride_y, stride_x), (dilation_y, dilation_x) = self.stride, self.dilation
+        self._settings = (stride_y, stride_x, places[0][1], places[1][1], dilation_y, dilation_x)
+        follows = self.followed_by
+        weight = initializers.initializer(self.initializer or (follows.initializer if follows else "lecun"))
+        shape = (*self.kernel, inputs // self.groups, self.channels)
+        self.add_parameter("weight", shape, weight, constraint=self.constraint)
+        if self.use_bias:
+            bias = initializers.initializer(self.bias_initializer)
+            self.add_parameter("bias", (self.channels,), bias, penalized=False)
+        return self._out
+
+    def _place(self, axis: int, size: int) -> tuple[int, int]:
+        """Outputs along an axis, and the zeros before the image."""
+        reach, stride = (self.kernel[axis] - 1) * self.dilation[axis] + 1, self.stride[axis]
+        if self.padding == "same":
+            outputs = -(-size // stride)
+            return outputs, max((outputs - 1) * stride + reach - size, 0) // 2
+        before = 0 if self.padding == "valid" else self.padding[axis]
+        name = ("rows", "columns")[axis]
+        if reach > size + 2 * before:
+            raise ValueError(
+                f"its kernel reaches over {reach} {name}, the image has {size}, with padding {size + 2 * before}; take "
+                'a smaller kernel or dilation, or padding="same"'
+            )
+        if before >= reach:
+            raise ValueError(f"padding of {before} {name} is no less than the kernel's reach of {reach}")
+        return (size + 2 * before - reach) // stride + 1, before
+
+    def fuse(self, activation: Activation) -> bool:
+        self._activation = activation
+        return True
+
+    def forward(self, x: Array, training: bool) -> Array:
+        self._x = x
+        self._y = self.buffer("y", (x.shape[0], *self._out))
+        f = self._activation
+        kernels.conv2d_forward(x, self.weight, self.bias, *self._settings, f.function, f.alpha, self._y)
+        return self._y
+
+    def backward(self, dy: Array) -> Array | None:
+        x, y, f = self._x, self._y, self._activation
+        dz = None if f is IDENTITY else self.buffer("dz", y.shape)
+        dx = self.buffer("dx", x.shape) if self.needs_dx else None
+        kernels.conv2d_backward(
+            dy, x, self.weight, y, *self._settings, f.function, f.alpha, dz, dx, self.dweight, self.dbias
+        )
+        return dx
