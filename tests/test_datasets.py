@@ -18,6 +18,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pynn import datasets
+from pynn.datasets.mnist import _IDX_SETS
 
 DATA = os.environ.get("PYNN_DATA")
 IMAGES, LABELS, TEST_IMAGES, TEST_LABELS = FILES = (
@@ -522,8 +523,8 @@ def server(pooch, monkeypatch, tmp_path):
     server = Server(tmp_path / "served")
     md5 = [hashlib.md5((tmp_path / "served" / "mnist" / f"{file}.gz").read_bytes()).hexdigest() for file in FILES]
     mirrors = (f"{server.url}nothing/", f"{server.url}broken/", f"{server.url}mnist/")
-    source = datasets._IDX_SETS["mnist"]._replace(mirrors=mirrors, md5=tuple(md5))
-    monkeypatch.setitem(datasets._IDX_SETS, "mnist", source)
+    source = _IDX_SETS["mnist"]._replace(mirrors=mirrors, md5=tuple(md5))
+    monkeypatch.setitem(_IDX_SETS, "mnist", source)
     yield server
     server.close()
 
@@ -559,8 +560,8 @@ def test_download_brings_only_what_is_missing_and_mixes_in_nothing_from_root_its
 
 
 def failing_download(tmp_path, monkeypatch, *mirrors):
-    source = datasets._IDX_SETS["mnist"]._replace(mirrors=mirrors)
-    monkeypatch.setitem(datasets._IDX_SETS, "mnist", source)
+    source = _IDX_SETS["mnist"]._replace(mirrors=mirrors)
+    monkeypatch.setitem(_IDX_SETS, "mnist", source)
     with pytest.raises(FileNotFoundError, match=r"(?s)MNIST is not there.*download of .*gz into .*failed") as caught:
         datasets.mnist(tmp_path / "root")
     assert all(word in str(caught.value) for word in (str(tmp_path / "root"), "PYNN_DATA", *mirrors))

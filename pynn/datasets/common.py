@@ -1,0 +1,95 @@
+"""What the data sets share: the classes that hold them, where their files are looked for, downloads with pooch."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+StrPath = str | os.PathLike[str]
+Split = tuple[NDArray[np.uint8], NDArray[np.int64]]
+
+INSTALL_POOCH = 'pip install "pynn-cpu[data]"'
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Dataset:
+    """Images with labels, in a training and a test part.
+
+    name: "digits", "mnist" or "fashion_mnist".
+    train, test: (x, y); x uint8 (N, H, W, C), pixels 0..255; y int64 (N,), labels 0..len(classes) - 1.
+    classes: the name of each label.
+    """
+
+    name: str
+    train: Split
+    test: Split
+    classes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        parts = [
+            f"{part}=({describe(x)}, {describe(y)})" for part, (x, y) in (("train", self.train), ("test", self.test))
+        ]
+        return f"Dataset({self.name!r}, {', '.join(parts)}, {len(self.classes)} classes)"
+
+
+def describe(array: NDArray[Any]) -> str:
+    """An array's dtype and shape, for messages."""
+    return f"{array.dtype} {array.shape}"
+
+
+def base_folder(title: str, folder: str, files: str, root: StrPath | None) -> str:
+    """The folder ROOT in which a data set is looked for, of which `folder` may be a part, with `files` in it."""
+    base = root or os.environ.get("PYNN_DATA")
+    if not base:
+        pooch = import_pooch()
+        if pooch is None:
+            raise FileNotFoundError(
+                f"{title} is not there: no folder was given, and PYNN_DATA is not set. "
+                f"{advice(folder)}: {files}; or have them downloaded: {INSTALL_POOCH}"
+            )
+        base = pooch.os_cache("pynn-cpu")
+    base = os.path.expanduser(os.fspath(base))
+    if os.path.exists(base) and not os.path.isdir(base):
+        raise ValueError(f"{base}: expected a folder that holds {folder}{os.sep}, got a file")
+    return base
+
+
+def advice(folder: str) -> str:
+    """How the user names the folder in which `folder` is."""
+    return (
+        f"Set PYNN_DATA (or root=, or --data on the command line) to a folder in which {folder}{os.sep} holds its files"
+    )
+
+
+def import_pooch() -> Any:
+    """Pooch, or None where the extra `data` is not installed."""
+    try:
+        return importlib.import_module("pooch")
+    except ModuleNotFoundError:
+        return None
+
+
+def download(title: str, urls: Iterable[str], md5: str, path: str, otherwise: str) -> None:
+    """Bring one file to the path, from the first URL that has it whole; FileNotFoundError says what failed.
+
+    otherwise: what the user can do where no download succeeds.
+    """
+    pooch, (folder, file) = import_pooch(), os.path.split(path)
+    downloader = pooch.HTTPDownloader(progressbar=True, chunk_size=1 << 16, timeout=30)
+    failures = []
+    for url in urls:
+        try:
+            pooch.retrieve(url, f"md5:{md5}", fname=file, path=folder, downloader=downloader)
+            return
+        except (OSError, ValueError) as error:  # no network, not found, wrong checksum, a folder that is read-only
+            failures.append(f"{url}: {error}")
+    raise FileNotFoundError(
+        f"{title} is not there, and the download of {file} into {folder} failed. Try again later. Or: "
+        f"{otherwise}. What came: {'; '.join(failures)}"
+    )
