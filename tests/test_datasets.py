@@ -449,11 +449,13 @@ def test_files_that_do_not_fit(tmp_path, changed, message):
 def test_load_by_name(tmp_path):
     write_set(tmp_path / "mnist")
     write_set(tmp_path / "fashion-mnist")
-    assert datasets.names() == ("digits", "mnist", "fashion_mnist")
-    for name in (*datasets.names(), "fashion-mnist", "MNIST"):
+    assert datasets.names() == ("digits", "mnist", "fashion_mnist", "cifar10", "cifar100")
+    for name in (*datasets.names()[:3], "fashion-mnist", "MNIST"):
         assert datasets.load(name, tmp_path).name == name.lower().replace("-", "_")
     np.testing.assert_array_equal(datasets.load("digits", seed=4).test[1], datasets.digits(seed=4).test[1])
-    with pytest.raises(ValueError, match="expected one of digits, mnist, fashion_mnist; got 'cifar'"):
+    with pytest.raises(
+        ValueError, match="expected one of digits, mnist, fashion_mnist, cifar10, cifar100; got 'cifar'"
+    ):
         datasets.load("cifar")
     with pytest.raises(TypeError, match="seed"):
         datasets.load("mnist", tmp_path, seed=1)

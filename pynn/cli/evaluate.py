@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
             f"{options.model} does not say what it was trained on; name a data set: {', '.join(datasets.names())}"
         )
     models.set_threads(options.threads)
-    dataset = datasets.load(name, options.data)
+    dataset = models.load_dataset(name, options.data)
     x, y = _fitting(options.model, model, dataset)
     measured = model.evaluate(x, y)
     print(f"{options.model} on the {len(y):,} test images of {dataset.name}\n")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import sys
+import warnings
 from typing import Any
 
 from numpy.typing import NDArray
 
 import pynn
-from pynn import kernels
+from pynn import datasets, kernels
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -22,6 +23,16 @@ def set_threads(count: int | None) -> None:
     pynn.set_num_threads(count)
     if kernels.backend() != "native":
         print("pynn: --threads is for the native kernels; NumPy has its own threads (OMP_NUM_THREADS)", file=sys.stderr)
+
+
+def load_dataset(name: str, root: str | None) -> datasets.Dataset:
+    """The data set; what it warns of, such as a part that is missing, is said in a line each."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        dataset = datasets.load(name, root)
+    for warning in said:
+        print(f"pynn: {warning.message}", file=sys.stderr)
+    return dataset
 
 
 def classes(model: pynn.Sequential) -> tuple[str, ...]:

@@ -200,9 +200,7 @@ def _add_predict(commands: Any) -> None:
 
 
 def _add_data(command: Any) -> None:
-    command.add_argument(
-        "--data", metavar="FOLDER", help="where the files of mnist and fashion_mnist are (default: $PYNN_DATA)"
-    )
+    command.add_argument("--data", metavar="FOLDER", help="where the files of the data sets are (default: $PYNN_DATA)")
 
 
 def _add_threads(command: Any) -> None:

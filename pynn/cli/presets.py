@@ -35,6 +35,8 @@ PRESETS: dict[str, Preset] = {
     "digits": Preset(epochs=20, batch_size=64),
     "mnist": Preset(),
     "fashion_mnist": Preset(),
+    "cifar10": Preset(),
+    "cifar100": Preset(),
 }
 
 

@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 import pynn
-from pynn import data, datasets, kernels, optimizers
+from pynn import data, kernels, optimizers
 from pynn.datasets import Dataset, Split
 from pynn.optimizers import Optimizer
 
-from . import presets
-from .models import set_threads
+from . import models, presets
 
 HELD_OUT = 2  # purpose of random numbers, beside data.WEIGHTS and data.ORDER
 
@@ -27,8 +26,8 @@ def run(options: argparse.Namespace) -> int:
     path = Path(options.output or f"{options.dataset}.safetensors")
     picture = path.with_suffix(".png") if options.plot else None
     _check_output(path, picture)
-    set_threads(options.threads)
-    dataset = datasets.load(options.dataset, options.data)
+    models.set_threads(options.threads)
+    dataset = models.load_dataset(options.dataset, options.data)
     training, validation = _split(dataset.train, options.validation, options.seed)
     data.check_batch_size(options.batch_size, len(training[0]))
     model, optimizer = _network(options, dataset), _optimizer(options)

@@ -1,44 +1,48 @@
-"""Images to learn from: the embedded digits, and MNIST and Fashion-MNIST from IDX files, local or downloaded.
+"""Images to learn from: the embedded digits; MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100, local or downloaded.
 
 Knows arrays and files alone: no model, no training, no command line.
 
-Where the files of MNIST and Fashion-MNIST are looked for. One folder, ROOT, is used: the argument `root`; else the
-environment variable PYNN_DATA; else, with pooch installed, the user's cache folder. In it, each file plain or with
-`.gz`, and the first place that holds all four files wins:
+Where files are looked for. One folder, ROOT, is used: the argument `root`; else the environment variable PYNN_DATA;
+else, with pooch installed, the user's cache folder. In it MNIST and Fashion-MNIST, each file plain or with `.gz`, and
+the first place that holds all four files wins:
 
 - MNIST: `ROOT/mnist/`, `ROOT/MNIST/raw/` (as torchvision leaves it)
 - Fashion-MNIST: `ROOT/fashion-mnist/`, `ROOT/fashion_mnist/`, `ROOT/FashionMNIST/raw/`
 - either: ROOT itself, but only where the argument `root` names it. The files of both sets have the same names, so
   a folder that is set once for all datasets must not turn one into the other.
 
+CIFAR-10: `ROOT/cifar-10-batches-bin/` (binary form), `ROOT/cifar-10-batches-py/` (Python form); CIFAR-100:
+`ROOT/cifar-100-binary/`, `ROOT/cifar-100-python/`; either: ROOT itself, where the argument `root` names it.
+
 Files that are missing are downloaded, with pooch installed (`pip install "pynn-cpu[data]"`), into `ROOT/mnist/` or
-`ROOT/fashion-mnist/` (or, where a part of the files is there, beside them), and checked against their published MD5.
-Files that are there are read as they are.
+`ROOT/fashion-mnist/` (or, where a part of the files is there, beside them), or CIFAR's binary form into its folder, and
+checked against their published MD5. Files that are there are read as they are.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from .cifar import cifar10, cifar100
 from .common import Dataset, Split, StrPath
 from .digits import digits
 from .idx import read_idx
 from .mnist import fashion_mnist, mnist
 
-__all__ = ["Dataset", "Split", "digits", "fashion_mnist", "load", "mnist", "names", "read_idx"]
+__all__ = ["Dataset", "Split", "cifar10", "cifar100", "digits", "fashion_mnist", "load", "mnist", "names", "read_idx"]
 
 
 def names() -> tuple[str, ...]:
     """The names that `load` takes."""
-    return ("digits", "mnist", "fashion_mnist")
+    return ("digits", "mnist", "fashion_mnist", "cifar10", "cifar100")
 
 
 def load(name: str, root: StrPath | None = None, **options: Any) -> Dataset:
-    """Load a dataset by its name: "digits", "mnist" or "fashion_mnist" ("fashion-mnist" is the same).
+    """Load a dataset by one of `names()`; "fashion-mnist" is "fashion_mnist".
 
     root: the folder to look in, as for `mnist`; digits come with the package and need none.
     options: further arguments of that dataset's function, such as `seed` of `digits`.
-    Raises ValueError for other names, and what `digits`, `mnist` and `fashion_mnist` raise.
+    Raises ValueError for other names, and what the dataset's function raises.
     """
     key = str(name).lower().replace("-", "_")
     if key == "digits":
@@ -47,4 +51,8 @@ def load(name: str, root: StrPath | None = None, **options: Any) -> Dataset:
         return mnist(root, **options)
     if key == "fashion_mnist":
         return fashion_mnist(root, **options)
+    if key == "cifar10":
+        return cifar10(root, **options)
+    if key == "cifar100":
+        return cifar100(root, **options)
     raise ValueError(f"name: expected one of {', '.join(names())}; got {name!r}")

@@ -21,7 +21,7 @@ INSTALL_POOCH = 'pip install "pynn-cpu[data]"'
 class Dataset:
     """Images with labels, in a training and a test part.
 
-    name: "digits", "mnist" or "fashion_mnist".
+    name: what `load` calls it.
     train, test: (x, y); x uint8 (N, H, W, C), pixels 0..255; y int64 (N,), labels 0..len(classes) - 1.
     classes: the name of each label.
     """

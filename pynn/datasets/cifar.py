@@ -1,0 +1,264 @@
+"""CIFAR-10 and CIFAR-100, in their binary and their Python form, local or downloaded."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import unpickle
+from .common import INSTALL_POOCH, Dataset, Split, StrPath, advice, base_folder, download, import_pooch
+
+SIDE, PIXELS = 32, 3 * 32 * 32
+MOST_BYTES = 1 << 28  # of one file in an archive
+Part = tuple[NDArray[np.uint8], NDArray[np.int64]]  # planes (N, 3, 32, 32), labels (N,)
+
+
+class _Form(NamedTuple):
+    """How the files of a set are called."""
+
+    folders: tuple[str, ...]  # below ROOT
+    train: tuple[str, ...]
+    test: str
+    names: str
+
+
+class _Set(NamedTuple):
+    title: str
+    binary: _Form
+    python: _Form
+    labels: dict[str, int]  # how many classes each kind of label has, in the order of a binary record's bytes
+    train_size: int
+    archive: str
+    md5: str
+
+
+_BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
+_MIRROR = "https://www.cs.toronto.edu/~kriz/"
+_SETS = {
+    "cifar10": _Set(
+        title="CIFAR-10",
+        binary=_Form(
+            ("cifar-10-batches-bin",), tuple(f"{name}.bin" for name in _BATCHES), "test_batch.bin", "batches.meta.txt"
+        ),
+        python=_Form(("cifar-10-batches-py",), _BATCHES, "test_batch", "batches.meta"),
+        labels={"": 10},
+        train_size=10_000,
+        archive="cifar-10-binary.tar.gz",
+        md5="c32a1d4ab5d03f1284b67883e8d87530",
+    ),
+    "cifar100": _Set(
+        title="CIFAR-100",
+        binary=_Form(("cifar-100-binary",), ("train.bin",), "test.bin", "{}_label_names.txt"),
+        python=_Form(("cifar-100-python",), ("train",), "test", "meta"),
+        labels={"coarse": 20, "fine": 100},
+        train_size=50_000,
+        archive="cifar-100-binary.tar.gz",
+        md5="03b5dce01913d631647c71ecec9e9cb8",
+    ),
+}
+TEST_SIZE = 10_000
+
+
+def cifar10(root: StrPath | None = None, partial: bool = True) -> Dataset:
+    """CIFAR-10: colour photographs of 32x32 pixels in 10 classes, 50,000 to train and 10,000 to test.
+
+    Source: A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009.
+
+    root: the folder to look in; default: PYNN_DATA, else the cache folder. `help(pynn.datasets)` says where in it.
+        Where nothing of it is there, 163 MB are downloaded, with pooch installed.
+    partial: True (default) takes those of the five training files that are there, and files that hold fewer images,
+        with a UserWarning that says how many; False wants all 60,000 images.
+    Returns a Dataset with x uint8 (N, 32, 32, 3), RGB; the names of its classes are those in its files.
+    Raises FileNotFoundError where files are missing and cannot be downloaded; ValueError for files that are damaged, of
+    another set, or, for partial=False, not whole. The Python form is read without running what its pickles say.
+    """
+    return _load("cifar10", root, "", partial)
+
+
+def cifar100(root: StrPath | None = None, partial: bool = True, labels: str = "fine") -> Dataset:
+    """CIFAR-100: like CIFAR-10, in 100 classes of 500 training and 100 test images each.
+
+    labels: "fine" (default), the 100 classes, or "coarse", the 20 groups of five.
+    root, partial, what is returned and raised: as for `cifar10`; 161 MB are downloaded. ValueError for other labels.
+    """
+    if labels not in _SETS["cifar100"].labels:
+        raise ValueError(f"labels: expected 'fine' or 'coarse', got {labels!r}")
+    return _load("cifar100", root, labels, partial)
+
+
+def _load(name: str, root: StrPath | None, labels: str, partial: bool) -> Dataset:
+    source = _SETS[name]
+    form, folder = _locate(source, root, partial)
+    read = _read_binary if form is source.binary else _read_python
+    names = _names_binary if form is source.binary else _names_python
+    files = [file for file in form.train if os.path.isfile(os.path.join(folder, file))]
+    train = _joined([read(source, os.path.join(folder, file), labels, source.train_size) for file in files])
+    test = _joined([read(source, os.path.join(folder, form.test), labels, TEST_SIZE)])
+    whole = (source.train_size * len(form.train), TEST_SIZE)
+    if (len(train[1]), len(test[1])) != whole:
+        held = (
+            f"{folder} holds a part of {source.title}: {len(files)} of {len(form.train)} training files with "
+            f"{len(train[1]):,} of {whole[0]:,} images, and {len(test[1]):,} of {whole[1]:,} test images"
+        )
+        if not partial:
+            raise ValueError(f"{held}; expected all of them, or partial=True")
+        warnings.warn(held, stacklevel=3)
+    return Dataset(name, train, test, names(source, form, folder, labels))
+
+
+def _locate(source: _Set, root: StrPath | None, partial: bool) -> tuple[_Form, str]:
+    """The form and the folder of the files; downloads them where there are none, or too few."""
+    first = source.binary.folders[0]
+    base = base_folder(source.title, first, f"the files of {source.archive}", root)
+    places = [(form, os.path.join(base, form.folders[0])) for form in (source.binary, source.python)]
+    if root:
+        places += [(source.binary, base), (source.python, base)]
+    missing = {place: _missing(source, *place, partial) for place in places}
+    for place in places:
+        if not missing[place]:
+            return place
+    form, folder = max(places, key=lambda place: sum(os.path.isfile(path) for path in _paths(source, *place)))
+    if import_pooch() is None:
+        raise FileNotFoundError(
+            f"{source.title} is not there: expected in {folder} the files {', '.join(missing[form, folder])}. "
+            f"{advice(first)}, or have them downloaded: {INSTALL_POOCH}"
+        )
+    _download(source, base)
+    return places[0]
+
+
+def _name_files(source: _Set, form: _Form) -> list[str]:
+    return list(dict.fromkeys(form.names.format(kind) for kind in source.labels))
+
+
+def _paths(source: _Set, form: _Form, folder: str) -> list[str]:
+    return [os.path.join(folder, file) for file in (*form.train, form.test, *_name_files(source, form))]
+
+
+def _missing(source: _Set, form: _Form, folder: str, partial: bool) -> list[str]:
+    files = [os.path.basename(path) for path in _paths(source, form, folder) if not os.path.isfile(path)]
+    train = [file for file in files if file in form.train]
+    return [file for file in files if file not in train] if partial and len(train) < len(form.train) else files
+
+
+def _download(source: _Set, base: str) -> None:
+    """Bring the archive of the binary form, take its files out, and delete it."""
+    import tempfile
+
+    os.makedirs(base, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=base, prefix=".pynn-") as scratch:
+        path = os.path.join(scratch, source.archive)
+        download(source.title, [_MIRROR + source.archive], source.md5, path, advice(source.binary.folders[0]))
+        files = [os.path.basename(file) for file in _paths(source, source.binary, "")]
+        extract(path, source.binary.folders[0], files, scratch)
+        folder = os.path.join(base, source.binary.folders[0])
+        os.makedirs(folder, exist_ok=True)
+        for file in files:
+            os.replace(os.path.join(scratch, file), os.path.join(folder, file))
+
+
+def extract(archive: str, folder: str, files: list[str], into: str) -> None:
+    """Write the regular files folder/file of a tar archive as into/file; links, devices and all others are left alone.
+
+    Raises ValueError, which names the archive, where it is damaged or lacks one of them.
+    """
+    import tarfile
+    import zlib
+
+    wanted = {f"{folder}/{file}": file for file in files}
+    try:
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                file = wanted.get(member.name.removeprefix("./")) if member.isreg() else None
+                if file is None:
+                    continue
+                if member.size > MOST_BYTES:
+                    raise ValueError(f"{archive}: {member.name} has {member.size:,} bytes, expected fewer")
+                content = tar.extractfile(member)
+                assert content is not None
+                with open(os.path.join(into, file), "wb") as written:
+                    written.write(content.read())
+                del wanted[f"{folder}/{file}"]
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as cause:
+        raise ValueError(f"{archive}: damaged archive ({cause})") from None
+    if wanted:
+        raise ValueError(f"{archive}: expected it to hold {', '.join(wanted)}")
+
+
+def _joined(parts: list[Part]) -> Split:
+    """Images (N, 32, 32, 3) and labels of several files."""
+    images = np.empty((sum(len(labels) for _, labels in parts), SIDE, SIDE, 3), np.uint8)
+    start = 0
+    for planes, labels in parts:
+        images[start : start + len(labels)] = planes.transpose(0, 2, 3, 1)
+        start += len(labels)
+    return images, np.concatenate([labels for _, labels in parts])
+
+
+def _read_binary(source: _Set, path: str, labels: str, most: int) -> Part:
+    record = len(source.labels) + PIXELS
+    size = os.path.getsize(path)
+    if size == 0 or size % record or size // record > most:
+        raise ValueError(
+            f"{path}: damaged, cut off or another file: expected 1 to {most:,} images of {source.title}, "
+            f"{record} bytes each; got {size:,} bytes"
+        )
+    records = np.fromfile(path, np.uint8).reshape(-1, record)
+    for place, kind in enumerate(source.labels):  # all kinds: a wrong one tells that this is another file
+        _check_labels(path, records[:, place], source.labels[kind])
+    chosen = records[:, list(source.labels).index(labels)].astype(np.int64)
+    return records[:, len(source.labels) :].reshape(-1, 3, SIDE, SIDE), chosen
+
+
+def _read_python(source: _Set, path: str, labels: str, most: int) -> Part:
+    content = unpickle.read(path)
+    key = f"{labels}_labels" if labels else "labels"
+    data, numbers = content.get("data"), content.get(key)
+    if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape[1:] != (PIXELS,):
+        got = f"{data.dtype} {data.shape}" if isinstance(data, np.ndarray) else type(data).__name__
+        raise ValueError(f"{path}: expected images of {source.title}, 'data' uint8 (N, {PIXELS}); got {got}")
+    if not isinstance(numbers, list) or any(type(number) is not int for number in numbers):
+        raise ValueError(f"{path}: expected a list of whole numbers {key!r}; is it a file of {source.title}?")
+    if not 1 <= len(numbers) == len(data) <= most:
+        raise ValueError(
+            f"{path}: expected 1 to {most:,} images with a label each; got {len(data)} images, {len(numbers)} labels"
+        )
+    chosen = np.array([number if 0 <= number < 256 else 255 for number in numbers], np.int64)  # 255: no label either
+    _check_labels(path, chosen, source.labels[labels])
+    return data.reshape(-1, 3, SIDE, SIDE), chosen
+
+
+def _check_labels(path: str, labels: NDArray[Any], classes: int) -> None:
+    wrong = labels >= classes
+    if wrong.any():
+        raise ValueError(
+            f"{path}: damaged or another file: expected labels 0..{classes - 1}, got another at image {wrong.argmax()}"
+        )
+
+
+def _names_binary(source: _Set, form: _Form, folder: str, labels: str) -> tuple[str, ...]:
+    path = os.path.join(folder, form.names.format(labels))
+    with open(path, "rb") as file:
+        lines = file.read(1 << 16).decode("ascii", "replace").split("\n")
+    return _checked_names(path, [line.strip() for line in lines if line.strip()], source.labels[labels])
+
+
+def _names_python(source: _Set, form: _Form, folder: str, labels: str) -> tuple[str, ...]:
+    path = os.path.join(folder, form.names)
+    names = unpickle.read(path).get(f"{labels}_label_names" if labels else "label_names")
+    texts = [
+        name.decode("latin-1") if isinstance(name, bytes) else name
+        for name in (names if isinstance(names, list) else [])
+    ]
+    return _checked_names(path, texts, source.labels[labels])
+
+
+def _checked_names(path: str, names: list[Any], classes: int) -> tuple[str, ...]:
+    good = all(isinstance(name, str) and name.isprintable() and "\ufffd" not in name for name in names)
+    if len(names) != classes or not good:
+        raise ValueError(f"{path}: expected the names of {classes} classes, got {len(names) if good else 'no text'}")
+    return tuple(names)

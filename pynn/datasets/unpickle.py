@@ -1,0 +1,233 @@
+"""The one reader of pickles in pynn: CIFAR's "Python version" is published as pickles.
+
+A pickle is a program, and `pickle.load` runs it, whatever it calls. Here nothing is looked up and nothing is called:
+`pickletools` cuts the file into instructions, and a small machine of our own carries out those that make arrays,
+strings, bytes, numbers, dicts and lists. All others are refused.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .common import StrPath
+
+MOST_BYTES = 1 << 28  # the largest file of CIFAR has 155 MB
+MOST_STEPS = 1_000_000  # and less than 300,000 instructions
+NAMES = {  # what a pickled array is made of
+    "numpy.core.multiarray _reconstruct": "_reconstruct",
+    "numpy._core.multiarray _reconstruct": "_reconstruct",
+    "numpy ndarray": "ndarray",
+    "numpy dtype": "dtype",
+}
+DTYPES = re.compile(r"[uif][1248]|b1")  # sizes that NumPy lacks, such as f1, it refuses itself
+
+
+class _Refused(ValueError):
+    """What the file asks for and does not get, in words."""
+
+
+class _Name:
+    """One of NAMES' values, in the place of the function or class itself."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+class _DType:
+    def __init__(self, code: Any) -> None:
+        text = _text(code)
+        if not DTYPES.fullmatch(text):
+            raise _Refused(f"an array of dtype {text[:20]!r}; only arrays of numbers are read")
+        self.dtype = np.dtype(text)
+
+    def build(self, state: Any) -> None:
+        order = _text(state[1]) if isinstance(state, tuple) and len(state) >= 2 else ""
+        if order not in ("<", ">", "|", "="):
+            raise _Refused("a dtype with an unknown state")
+        self.dtype = np.dtype(order + self.dtype.str[1:])
+
+
+class _Array:
+    """An array that is not there until its content comes."""
+
+    value: NDArray[Any] | None = None
+
+    def build(self, state: Any) -> None:
+        if not (isinstance(state, tuple) and len(state) == 5 and isinstance(state[2], _DType)):
+            raise _Refused("an array with an unknown state")
+        _, shape, dtype, fortran, raw = state
+        if isinstance(raw, str):
+            raw = raw.encode("latin-1")  # Python 2 wrote bytes as strings
+        whole = isinstance(shape, tuple) and len(shape) <= 32 and all(type(n) is int and n >= 0 for n in shape)
+        if not whole or not isinstance(raw, bytes) or math.prod(shape) * dtype.dtype.itemsize != len(raw):
+            raise _Refused("an array whose bytes do not fit its shape")
+        self.value = np.frombuffer(raw, dtype.dtype).reshape(shape, order="F" if fortran else "C")
+
+
+def read(path: StrPath) -> dict[str, Any]:
+    """The dict that a pickle file holds. Keys and Python 2's strings come as str, arrays as (read-only) ndarrays.
+
+    Raises FileNotFoundError where there is no file; ValueError, which names the file, for everything that is no pickled
+    dict of arrays of numbers, strings, bytes, numbers, dicts and lists. Runs nothing, whatever the file says, and takes
+    no more memory than a few times the file's size, and some 100 MB.
+    """
+    path = os.fspath(path)
+    size = os.path.getsize(path)
+    if size > MOST_BYTES:
+        raise ValueError(f"{path}: expected a pickle of at most {MOST_BYTES >> 20} MiB, got {size >> 20} MiB")
+    with open(path, "rb") as file:
+        content = file.read()
+    try:
+        value = _Machine().run(content)
+    except _Refused as refused:
+        raise ValueError(f"{path}: refused: it asks for {refused}") from None
+    except (ValueError, TypeError, IndexError, KeyError, OverflowError, AttributeError) as cause:
+        raise ValueError(f"{path}: damaged, or no pickle file ({cause}); delete it and get it again") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"{path}: expected a pickled dict, got {type(value).__name__}")
+    return value
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bytes):
+        value = value.decode("latin-1")
+    if not isinstance(value, str):
+        raise _Refused("something that is no string where one must stand")
+    return value
+
+
+class _Machine:
+    """The stack machine of the pickle format, as far as it is needed."""
+
+    def __init__(self) -> None:
+        self.stack: list[Any] = []
+        self.marks: list[int] = []
+        self.memo: dict[int, Any] = {}  # a dict: a huge number takes no memory
+
+    def run(self, content: bytes) -> Any:
+        """What the pickle leaves on the stack."""
+        import pickletools
+
+        argument: Any
+        for step, (opcode, argument, _) in enumerate(pickletools.genops(content)):
+            name = opcode.name
+            if step >= MOST_STEPS:
+                raise _Refused(f"more than {MOST_STEPS:,} instructions")
+            if name in _CONSTANTS:
+                self.stack.append(_CONSTANTS[name])
+            elif name in _LITERALS:
+                self.stack.append(argument)
+            elif name in ("BINPUT", "LONG_BINPUT"):
+                self.memo[argument] = self.stack[-1]
+            elif name in ("BINGET", "LONG_BINGET"):
+                self.stack.append(self.memo[argument])
+            elif name == "GLOBAL":
+                self.stack.append(_named(argument))
+            elif name == "STOP":
+                return _finished(self.stack.pop())
+            elif name in _ACTIONS:
+                _ACTIONS[name](self)
+            else:
+                raise _Refused(f"the instruction {name}; only arrays, strings, numbers, dicts and lists are read")
+        raise ValueError("it has no end")
+
+    def since_mark(self) -> list[Any]:
+        mark = self.marks.pop()
+        items = self.stack[mark:]
+        del self.stack[mark:]
+        return items
+
+    def append(self, items: list[Any]) -> None:
+        target = self.stack[-1]
+        if type(target) is not list:
+            raise _Refused(f"items in a {type(target).__name__}")
+        target.extend(map(_finished, items))
+
+    def set_items(self, items: list[Any]) -> None:
+        target = self.stack[-1]
+        if type(target) is not dict or len(items) % 2:
+            raise _Refused("keys in what is no dict, or a key without a value")
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            target[key if type(key) is int else _text(key)] = _finished(value)
+
+    def tuple_of(self, count: int) -> None:
+        items = tuple(self.pop() for _ in range(count))[::-1]
+        self.stack.append(items)
+
+    def pop(self) -> Any:
+        if self.marks and self.marks[-1] >= len(self.stack):
+            raise ValueError("a mark stands where a value must")
+        return self.stack.pop()
+
+    def stack_global(self) -> None:
+        name, module = self.pop(), self.pop()
+        self.stack.append(_named(f"{_text(module)} {_text(name)}"))
+
+    def reduce(self) -> None:
+        """Not a call: arrays and dtypes are the only things that can come of it."""
+        arguments, function = self.pop(), self.pop()
+        name = function.name if isinstance(function, _Name) else ""
+        first = arguments[0] if isinstance(arguments, tuple) and arguments else None
+        if name == "_reconstruct" and isinstance(first, _Name) and first.name == "ndarray":
+            self.stack.append(_Array())
+        elif name == "dtype":
+            self.stack.append(_DType(first))
+        else:
+            raise _Refused(f"a call of {name or type(function).__name__}")
+
+    def build(self) -> None:
+        state = self.pop()
+        target = self.stack[-1]
+        if not isinstance(target, (_Array, _DType)):
+            raise _Refused(f"a change of a {type(target).__name__}")
+        target.build(state)
+
+
+def _named(text: str) -> _Name:
+    if text not in NAMES:
+        raise _Refused(f"{text[:80].replace(' ', '.')}, which could run code; only arrays of numbers are read")
+    return _Name(NAMES[text])
+
+
+def _finished(value: Any) -> Any:
+    if isinstance(value, _Array):
+        if value.value is None:
+            raise ValueError("an array has no content")
+        return value.value
+    if isinstance(value, (_Name, _DType, tuple)):
+        raise _Refused(f"a {type(value).__name__.strip('_').lower()} as a value")
+    return value
+
+
+_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+_LITERALS = {
+    *("BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT", "BINSTRING", "SHORT_BINSTRING"),
+    *("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
+}
+_ACTIONS: dict[str, Callable[[_Machine], Any]] = {
+    "PROTO": lambda machine: None,
+    "FRAME": lambda machine: None,
+    "MARK": lambda machine: machine.marks.append(len(machine.stack)),
+    "MEMOIZE": lambda machine: machine.memo.__setitem__(len(machine.memo), machine.stack[-1]),
+    "EMPTY_DICT": lambda machine: machine.stack.append({}),
+    "EMPTY_LIST": lambda machine: machine.stack.append([]),
+    "EMPTY_TUPLE": lambda machine: machine.stack.append(()),
+    "APPEND": lambda machine: machine.append([machine.pop()]),
+    "APPENDS": lambda machine: machine.append(machine.since_mark()),
+    "SETITEM": lambda machine: machine.set_items([machine.pop(), machine.pop()][::-1]),
+    "SETITEMS": lambda machine: machine.set_items(machine.since_mark()),
+    "TUPLE": lambda machine: machine.stack.append(tuple(machine.since_mark())),
+    "TUPLE1": lambda machine: machine.tuple_of(1),
+    "TUPLE2": lambda machine: machine.tuple_of(2),
+    "TUPLE3": lambda machine: machine.tuple_of(3),
+    "STACK_GLOBAL": lambda machine: machine.stack_global(),
+    "REDUCE": lambda machine: machine.reduce(),
+    "BUILD": lambda machine: machine.build(),
+}
