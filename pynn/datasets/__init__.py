@@ -1,4 +1,5 @@
-"""Images to learn from: the embedded digits; MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100, local or downloaded.
+"""Images to learn from: the embedded digits; MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100, local or downloaded;
+and folders of your own pictures.
 
 Knows arrays and files alone: no model, no training, no command line.
 
@@ -24,12 +25,26 @@ from __future__ import annotations
 from typing import Any
 
 from .cifar import cifar10, cifar100
-from .common import Dataset, Split, StrPath
+from .common import Dataset, Samples, Split, StrPath
 from .digits import digits
 from .idx import read_idx
 from .mnist import fashion_mnist, mnist
+from .pictures import image_folder
 
-__all__ = ["Dataset", "Split", "cifar10", "cifar100", "digits", "fashion_mnist", "load", "mnist", "names", "read_idx"]
+__all__ = [
+    "Dataset",
+    "Samples",
+    "Split",
+    "cifar10",
+    "cifar100",
+    "digits",
+    "fashion_mnist",
+    "image_folder",
+    "load",
+    "mnist",
+    "names",
+    "read_idx",
+]
 
 
 def names() -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import importlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,18 @@ StrPath = str | os.PathLike[str]
 Split = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
 INSTALL_POOCH = 'pip install "pynn-cpu[data]"'
+
+
+class Samples(NamedTuple):
+    """Samples with their targets, of the user's own data: `x, y, classes = ...`.
+
+    x: (N, ...). y: (N,), labels 0..len(classes) - 1, or numbers to predict.
+    classes: the name of each label; () for numbers.
+    """
+
+    x: NDArray[Any]
+    y: NDArray[Any]
+    classes: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
