@@ -1,5 +1,4 @@
-"""Images to learn from: the embedded digits; MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100, local or downloaded;
-and folders of your own pictures.
+"""Data to learn from: the embedded digits; MNIST, Fashion-MNIST and CIFAR, local or downloaded; folders of pictures; CSV.
 
 Knows arrays and files alone: no model, no training, no command line.
 
@@ -30,6 +29,7 @@ from .digits import digits
 from .idx import read_idx
 from .mnist import fashion_mnist, mnist
 from .pictures import image_folder
+from .tables import csv
 
 __all__ = [
     "Dataset",
@@ -37,6 +37,7 @@ __all__ = [
     "Split",
     "cifar10",
     "cifar100",
+    "csv",
     "digits",
     "fashion_mnist",
     "image_folder",
