@@ -5,6 +5,7 @@ uint8 arrays are pixels: 0..255 is read as 0..1. Everything else is converted to
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,10 +39,10 @@ def check_finite(name: str, x: Array, dtype: DTypeLike = np.float64) -> None:
     """ValueError that names the first NaN or infinity in x, or number too large for the dtype, if there is one."""
     if x.dtype.kind != "f":
         return
-    flat = x.reshape(x.shape[0], -1)
-    rows = max(1, (1 << 20) // max(1, flat.shape[1]))
-    for start in range(0, len(flat), rows):  # in pieces: no second copy of a large array
-        part = flat[start : start + rows]
+    rows = max(1, (1 << 20) // max(1, math.prod(x.shape[1:])))
+    for start in range(0, len(x), rows):  # in pieces: no second copy of a large array, in whatever order it stands
+        part = x[start : start + rows]
+        part = part.reshape(len(part), -1)
         bad = (
             ~(np.abs(part) <= np.finfo(dtype).max)
             if x.dtype.itemsize > np.dtype(dtype).itemsize
@@ -51,7 +52,7 @@ def check_finite(name: str, x: Array, dtype: DTypeLike = np.float64) -> None:
             where = np.argwhere(bad)[0]
             index = np.unravel_index(int(where[1]), x.shape[1:]) if x.ndim > 1 else ()
             place = ", ".join(str(int(i)) for i in (start + where[0], *index))
-            value = flat[start + where[0], where[1]]
+            value = part[where[0], where[1]]
             if np.isfinite(value):
                 raise ValueError(
                     f"{name}[{place}] is {value}, too large for {np.dtype(dtype)}; scale x, or use a float64 model"

@@ -58,6 +58,7 @@ def fit(
     """Train the model; return the `History` of loss and accuracy, one number an epoch.
 
     x, y: arrays (N, ...) and (N,); or x alone: an iterable of (x, y) batches that is gone through once an epoch.
+        Memory-mapped arrays may be larger than memory (without preprocessing): nothing of their size is copied.
         Batches (x, y, weights) are weighted as they are. uint8 arrays are pixels: 0..255 is read as 0..1.
     validation: a pair (x, y), or (x, y, sample_weight), measured after each epoch; class_weight does not touch it.
     loss: an object or a name; None goes on with the model's own, which is softmax_cross_entropy at first.
