@@ -1,4 +1,4 @@
-"""Data to learn from: the embedded digits; MNIST, Fashion-MNIST and CIFAR, local or downloaded; folders of pictures; CSV.
+"""Data to learn from: embedded digits; MNIST, Fashion-MNIST, CIFAR, local or downloaded; folders of pictures; CSV.
 
 Knows arrays and files alone: no model, no training, no command line.
 

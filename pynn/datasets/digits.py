@@ -6,9 +6,8 @@ import operator
 import os
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .common import Dataset
+from .common import Dataset, stratified
 
 CLASSES = tuple("0123456789")
 
@@ -34,15 +33,5 @@ def digits(test_share: float = 0.2, seed: int = 0) -> Dataset:
     with np.load(os.path.join(os.path.dirname(__file__), "digits.npz"), allow_pickle=False) as file:
         counts, labels = file["images"], file["labels"].astype(np.int64)
     x = ((counts.astype(np.uint16) * 255 + 8) // 16).astype(np.uint8)[..., np.newaxis]
-    train, test = _stratified(labels, test_share, seed)
+    train, test = stratified(labels, test_share, seed)
     return Dataset("digits", (x[train], labels[train]), (x[test], labels[test]), CLASSES)
-
-
-def _stratified(labels: NDArray[np.int64], test_share: float, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Indices of the training and of the test part, each in random order, with the same share of every class."""
-    order = np.random.Generator(np.random.Philox(key=seed)).permutation(len(labels))
-    in_test = np.zeros(len(labels), bool)
-    for label in np.unique(labels):
-        places = np.flatnonzero(labels[order] == label)
-        in_test[places[: min(max(round(len(places) * test_share), 1), len(places) - 1)]] = True
-    return order[~in_test], order[in_test]

@@ -1,0 +1,52 @@
+"""Samples in a training and a test part."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import data
+from .datasets.common import drawn, stratified
+from .describe import is_number
+
+Array = NDArray[Any]
+Part = tuple[Array, Array]
+
+
+def split(x: ArrayLike, y: ArrayLike, share: float = 0.2, seed: int = 0, stratify: bool = True) -> tuple[Part, Part]:
+    """(x_train, y_train), (x_test, y_test), drawn at random and in random order, in new arrays.
+
+    x: (N, ...) numbers; y: (N, ...), one label or target for each sample.
+    share: of the samples that go to the test part, above 0 and below 1 (default 0.2), rounded to whole samples.
+    seed: 0..2^64-1 (default 0); the same seed gives the same split, on every machine.
+    stratify: True (default): the share is taken of every class of y (N,), integers or text, so that both parts have the
+        classes in the same proportions. A class of two or more samples has at least one in each part, a single sample
+        is trained on. False: of all samples alike; for numbers to predict.
+    For arrays that are larger than memory split the places, not the samples:
+    `(train, _), (test, _) = pynn.split(numpy.arange(len(y)), y)`.
+    Raises ValueError for data without a sample for each part, for x and y of different lengths, for a share or a seed
+    out of range, for y that cannot be stratified; TypeError for x that is no array of numbers.
+    """
+    x, y = data.samples("x", x), np.asarray(y)
+    data.check_pairs("x", x, "y", y)
+    data.check_seed(seed)
+    if not (is_number(share) and 0 < share < 1):
+        raise ValueError(f"share is {share!r}, expected a number above 0 and below 1")
+    if len(x) < 2:
+        raise ValueError("x has 1 sample, expected at least 2, one for each part")
+    seed = int(seed)
+    train, test = stratified(_labels(y), share, seed) if stratify else drawn(len(x), share, seed)
+    if len(test) == 0:
+        raise ValueError("no label of y stands twice, so no class can be in both parts; pass stratify=False")
+    return (x[train], y[train]), (x[test], y[test])
+
+
+def _labels(y: Array) -> Array:
+    """Labels as numbers 0..C-1."""
+    if y.ndim != 1:
+        raise ValueError(f"y has shape {y.shape}, expected labels (N,) to stratify by; pass stratify=False for targets")
+    if y.dtype.kind not in "iubUSO":
+        raise ValueError(f"y has dtype {y.dtype}, expected labels to stratify by; pass stratify=False for numbers")
+    return np.unique(y.astype(str) if y.dtype.kind == "O" else y, return_inverse=True)[1]
