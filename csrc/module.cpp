@@ -21,6 +21,7 @@ PYBIND11_MODULE(_native, module) {
     Kernels kernels(module);
     bind_activation(kernels);
     bind_affine(kernels);
+    bind_augment(kernels);
     bind_batchnorm(kernels);
     bind_clip(kernels);
     bind_conv(kernels);

@@ -27,6 +27,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import datasets, initializers, kernels, layers, losses, optimizers, preprocessing, regularizers, schedules
+from .augmentation import (
+    Augmentation,
+    Brightness,
+    ColourShift,
+    Contrast,
+    Flip,
+    PadCrop,
+    Rotation,
+    Saturation,
+    Shear,
+    Zoom,
+)
+from .augmented import Augment
 from .binner import Binner
 from .data import batches
 from .hierarchical import HierarchicalCrossEntropy, HierarchicalSoftmax
@@ -41,6 +54,7 @@ from .layers import (
     Activation,
     Affine,
     BatchNorm,
+    Conv2d,
     DropConnect,
     Dropout,
     Flatten,
@@ -91,6 +105,8 @@ from .schedules import (
     Warmup,
 )
 from .sequential import Sequential
+from .split import split
+from .ten_crop import predict_ten_crop, ten_crop
 
 # isort: split
 from . import constraints
@@ -114,11 +130,17 @@ __all__ = [
     "Adam",
     "AdamW",
     "Affine",
+    "Augment",
+    "Augmentation",
     "BatchNorm",
     "BinaryCrossEntropy",
     "BinaryHinge",
     "Binner",
+    "Brightness",
+    "ColourShift",
     "Constant",
+    "Contrast",
+    "Conv2d",
     "CosineDecay",
     "Cyclic",
     "Decoder",
@@ -127,6 +149,7 @@ __all__ = [
     "ElasticNet",
     "ExponentialDecay",
     "Flatten",
+    "Flip",
     "Focal",
     "GaussianNoise",
     "Glorot",
@@ -157,13 +180,17 @@ __all__ = [
     "Optimizer",
     "Orthogonal",
     "PReLU",
+    "PadCrop",
     "Pipeline",
     "RMSProp",
     "RandomWalk",
     "ReLU",
     "ReduceOnPlateau",
+    "Rotation",
+    "Saturation",
     "Schedule",
     "Sequential",
+    "Shear",
     "SiLU",
     "Sigmoid",
     "Softmax",
@@ -184,6 +211,7 @@ __all__ = [
     "Warmup",
     "Whitening",
     "Zeros",
+    "Zoom",
     "batches",
     "constraints",
     "data_dependent",
@@ -199,10 +227,13 @@ __all__ = [
     "minimize",
     "monte_carlo",
     "optimizers",
+    "predict_ten_crop",
     "preprocessing",
     "regularizers",
     "schedules",
     "set_num_threads",
+    "split",
+    "ten_crop",
     "use_backend",
 ]
 

@@ -6,13 +6,17 @@ uint8 arrays are pixels: 0..255 is read as 0..1. Everything else is converted to
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import kernels
+from .prefetch import prefetched
+
+if TYPE_CHECKING:
+    from .augmented import Augmentations
 
 Array = NDArray[Any]
 
@@ -96,12 +100,18 @@ def to_model(x: Array, dtype: np.dtype[Any]) -> Array:
     return np.ascontiguousarray(x, dtype)
 
 
-def _gather(x: Array, indices: NDArray[np.int64], dtype: np.dtype[Any], out: Array | None) -> Array:
+def kernel_reads(x: Array) -> bool:
+    """Whether kernels read these samples as they stand."""
+    fast = x.dtype in (np.uint8, np.float32, np.float64) and x.dtype.isnative
+    return bool(fast and x.flags.c_contiguous and x.flags.aligned and x.size)
+
+
+def gather(x: Array, indices: NDArray[np.int64], dtype: np.dtype[Any], out: Array | None) -> Array:
+    """x[indices] in the dtype; in `out` where that has their shape."""
     shape = (len(indices), *x.shape[1:])
     if out is None or out.shape != shape:
         out = np.empty(shape, dtype)
-    fast = x.dtype in (np.uint8, np.float32, np.float64) and x.dtype.isnative
-    if fast and x.flags.c_contiguous and x.flags.aligned and x.size:
+    if kernel_reads(x):
         divisor = PIXELS if x.dtype == np.uint8 else 1
         kernels.gather(x.reshape(len(x), -1), indices, divisor, out.reshape(len(indices), -1))
     else:
@@ -132,7 +142,9 @@ def batches(
     drop_single: bool = False,
     reuse: bool = False,
     weights: ArrayLike | None = None,
-) -> Iterator[tuple[Array, ...]]:
+    augmentation: Augmentations | None = None,
+    prefetch: int = 0,
+) -> Generator[tuple[Array, ...], None, None]:
     """Yield (x, y) batches of one epoch, with weights (x, y, weights); the last one may be smaller.
 
     x (N, ...): converted to dtype (default float32), uint8 pixels to 0..1. y (N, ...): as it is. batch_size: 1..N.
@@ -140,6 +152,9 @@ def batches(
     drop_single: True leaves out a last batch of one sample (batch normalization cannot train on it); default False.
     reuse: True gives the same x array again and again, for loops that do not keep it (default False).
     weights (N,): sample weights of at least 0 (`Loss.forward` reads them), converted to dtype.
+    augmentation: `pynn.Augment`, an augmentation or a list of them, for images (N, H, W, C); it draws from the seed.
+    prefetch: how many batches a thread of its own prepares ahead (default 0: none). Close the iterator where you leave
+        it early (contextlib.closing): that ends the thread.
     Raises ValueError for empty data, for x and y of different lengths, for a batch_size that is not 1..N.
     """
     x, y = samples("x", x), np.asarray(y)
@@ -149,7 +164,31 @@ def batches(
         check_seed(seed)
     kind = float_dtype(dtype)
     rest = (y,) if weights is None else (y, sample_weights("weights", weights, len(x)).astype(kind))
-    return _iterate(x, rest, batch_size, order(len(x), seed, epoch), kind, drop_single, reuse)
+    check_count("prefetch", prefetch, 0)
+    indices = order(len(x), seed, epoch)
+    fill = _filling(x, indices, kind, augmentation, seed, epoch)
+    found = _iterate(fill, rest, batch_size, indices, drop_single, prefetch + 2 if reuse and prefetch else int(reuse))
+    return prefetched(found, prefetch) if prefetch else found
+
+
+Filling = Callable[[slice, "Array | None"], Array]  # (which of the order, where to) -> a batch
+
+
+def _filling(
+    x: Array,
+    indices: NDArray[np.int64],
+    dtype: np.dtype[Any],
+    augmentation: Augmentations | None,
+    seed: int | None,
+    epoch: int,
+) -> Filling:
+    if augmentation is None:
+        return lambda part, out: gather(x, indices[part], dtype, out)
+    from .augmented import Augmented, chain  # here: it stands on this module
+
+    if seed is None:
+        raise ValueError("augmentation draws from a seed, which is None; pass one, for example seed=0")
+    return Augmented(chain(augmentation).prepared(x), x, indices, seed, epoch, dtype).batch
 
 
 def check_count(name: str, value: int, least: int) -> None:
@@ -183,20 +222,21 @@ def check_batch_size(batch_size: int, size: int) -> None:
 
 
 def _iterate(
-    x: Array,
+    fill: Filling,
     rest: tuple[Array, ...],
     batch_size: int,
     indices: NDArray[np.int64],
-    dtype: np.dtype[Any],
     drop_single: bool,
-    reuse: bool,
-) -> Iterator[tuple[Array, ...]]:
-    x_out: Array | None = None
-    for start in range(0, len(indices), batch_size):
-        chosen = indices[start : start + batch_size]
+    reused: int,
+) -> Generator[tuple[Array, ...], None, None]:
+    """reused: how many arrays take turns; 0: every batch is a new one."""
+    turns: list[Array] = []
+    for number, start in enumerate(range(0, len(indices), batch_size)):
+        part = slice(start, min(start + batch_size, len(indices)))
+        chosen = indices[part]
         if drop_single and len(chosen) == 1 and start > 0:
             return
-        batch = _gather(x, chosen, dtype, x_out)
-        if reuse and x_out is None:
-            x_out = batch
+        batch = fill(part, turns[number % reused] if len(turns) == reused > 0 else None)
+        if len(turns) < reused:
+            turns.append(batch)
         yield batch, *(array[chosen] for array in rest)

@@ -23,12 +23,12 @@ Array = NDArray[Any]
 
 
 def prepare(
-    model: Trainable, preprocessing: Transformer | None, x: Any, y: Any, validation: Any
+    model: Trainable, preprocessing: Transformer | None, x: Any, y: Any, validation: Any, later: bool = False
 ) -> tuple[Transformer | None, Any, Any]:
     """What `fit` trains with: the preprocessing, fitted; x, and validation, transformed by it. Nothing is changed.
 
     preprocessing: one to fit to x; None for the model's own. An iterable x stays as it is: its batches are transformed
-    as they come.
+    as they come. later: x stays raw, but checked: its batches are augmented before they are transformed.
     """
     chosen = model.preprocessing if preprocessing is None else preprocessing
     if chosen is None:
@@ -45,7 +45,8 @@ def prepare(
         x = data.samples("x", x)
         data.check_pairs("x", x, "y", np.asarray(y))
         chosen = chosen if preprocessing is None else chosen.unfitted().fit(x)
-        x = chosen.apply(chosen.accepted(x, "x", "fit"), model.dtype)
+        x = chosen.accepted(x, "x", "fit")
+        x = x if later else chosen.apply(x, model.dtype)
     if isinstance(validation, (tuple, list)) and len(validation) in (2, 3):  # anything else is refused later
         validation = (chosen.apply(chosen.accepted(validation[0], "validation x"), model.dtype), *validation[1:])
     return chosen, x, validation

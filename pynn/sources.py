@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sized
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Generator, Iterable, Iterator, Sized
+from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import data, inputs, losses, weights
+from .augmented import Augment
 from .losses import Loss
 from .optimizers import Optimizer
+from .prefetch import prefetched
 from .preprocessing import Transformer
 from .regularizers import Penalty
 from .weights import ClassWeight
@@ -98,7 +100,10 @@ def unbuilt_on_failure(model: Trainable) -> Iterator[None]:
 
 
 class Arrays:
-    """Batches of two arrays, in an order of their own every epoch."""
+    """Batches of two arrays, in an order of their own every epoch.
+
+    augment: images x are augmented, then transformed by `preprocessing`, batch by batch.
+    """
 
     def __init__(
         self,
@@ -110,8 +115,17 @@ class Arrays:
         seed: int | None,
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
+        augment: Augment | None = None,
+        preprocessing: Transformer | None = None,
+        prefetch: int = 0,
     ) -> None:
-        self.x, self.y = x, y = checked_pair(model, loss, (x, y), "")
+        self.augment, self.prefetch = augment, prefetch
+        self.preprocessing = preprocessing if augment is not None else None  # else x is transformed already
+        if self.preprocessing is None:
+            self.x, self.y = x, y = checked_pair(model, loss, (x, y), "")
+        else:
+            model.accept(self.preprocessing.apply(x[:1], model.dtype))
+            self.x, self.y = x, y = x, loss.targets(np.asarray(y), model.output_shape)
         self.weights = weights.combined(loss, y, model.output_shape, sample_weight, class_weight)
         batch_size = min(TRAINING_BATCH, len(x)) if batch_size is None else batch_size
         data.check_batch_size(batch_size, len(x))
@@ -119,30 +133,38 @@ class Arrays:
         single = len(x) % batch_size == 1 and len(x) > 1 and batch_size > 1
         self.batches: int | None = len(x) // batch_size if single else math.ceil(len(x) / batch_size)
 
-    def epoch(self, number: int) -> Iterator[Batch]:
-        return data.batches(
-            self.x, self.y, self.batch_size, self.seed, number, self.dtype,
+    def epoch(self, number: int) -> Generator[Batch, None, None]:
+        transform, dtype = self.preprocessing, self.dtype
+        if transform is not None and not np.can_cast(self.x.dtype, dtype):
+            dtype = np.dtype(np.float64)  # raw numbers may be large
+        found = data.batches(
+            self.x, self.y, self.batch_size, self.seed, number, dtype,
             drop_single=self.batch_size > 1, reuse=True, weights=self.weights,
+            augmentation=self.augment, prefetch=self.prefetch if transform is None else 0,
         )  # fmt: skip
+        if transform is None:
+            return found
+        return prefetched(((transform.apply(x, self.dtype), *rest) for x, *rest in found), self.prefetch)
 
 
 class Batches:
     """Batches as the user's iterable gives them."""
 
-    def __init__(self, model: Trainable, loss: Loss, source: Iterable[Batch]) -> None:
-        self.model, self.loss, self.source = model, loss, source
+    def __init__(self, model: Trainable, loss: Loss, source: Iterable[Batch], prefetch: int = 0) -> None:
+        self.model, self.loss, self.source, self.prefetch = model, loss, source, prefetch
         self.batches: int | None = len(source) if isinstance(source, Sized) else None
 
-    def epoch(self, number: int) -> Iterator[Batch]:
+    def epoch(self, number: int) -> Generator[Batch, None, None]:
         count = 0
-        for position, batch in enumerate(self.source):
-            yield checked_batch(self.model, self.loss, batch, f"batch {position}", raw=True)
-            count = position + 1
+        with closing(prefetched(self.source, self.prefetch)) as given:
+            for position, batch in enumerate(given):
+                yield checked_batch(self.model, self.loss, batch, f"batch {position}", raw=True)
+                count = position + 1
         if self.batches is None and count:
             self.batches = count  # known from now on: the next epoch's bar and schedule read it
 
 
-def iterable_source(model: Trainable, loss: Loss, x: Any, epochs: int) -> Batches:
+def iterable_source(model: Trainable, loss: Loss, x: Any, epochs: int, prefetch: int = 0) -> Batches:
     if isinstance(x, np.ndarray) or not isinstance(x, Iterable):
         raise TypeError("y is missing: fit takes arrays x and y, or one iterable of (x, y) batches")
     if epochs > 1 and isinstance(x, Iterator):
@@ -150,7 +172,7 @@ def iterable_source(model: Trainable, loss: Loss, x: Any, epochs: int) -> Batche
             f"x is {type(x).__name__}, which can be gone through only once, but epochs is {epochs}; "
             "pass a list or an object whose __iter__ starts anew"
         )
-    return Batches(model, loss, x)
+    return Batches(model, loss, x, prefetch)
 
 
 def checked_batch(model: Trainable, loss: Loss, batch: Any, where: str, raw: bool = False) -> Batch:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable
+from contextlib import closing
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import data, inputs, optimizers, weights
+from .augmented import Augment, Augmentations, chain
 from .describe import expect_instance
 from .history import History
 from .losses import Loss
@@ -53,6 +55,8 @@ def fit(
     sample_weight: ArrayLike | None = None,
     class_weight: ClassWeight | None = None,
     preprocessing: Transformer | None = None,
+    augmentation: Augmentations | None = None,
+    prefetch: int = 0,
     progress: bool | str = "auto",
 ) -> History:
     """Train the model; return the `History` of loss and accuracy, one number an epoch.
@@ -81,6 +85,10 @@ def fit(
         `model.preprocessing`; evaluate, predict and predict_proba then take raw samples, as fit does. None goes on with
         the model's own. x and validation are transformed once, at the start: as many floats in memory as they have
         numbers after it. An iterable cannot fit it: it needs one that is fitted, and each batch is transformed.
+    augmentation: `pynn.Augment`, an augmentation or a list of them, applied to raw images x (N, H, W, C), never to
+        validation: a function of (seed, epoch, sample). With preprocessing each batch is augmented, then transformed.
+    prefetch: how many batches a Python thread prepares ahead (default 0: none), with the same results. An iterable
+        must give new arrays every time then, and runs on that thread.
     progress: True shows a bar, False nothing, "auto" a bar on a terminal and else a line an epoch on stderr.
     Raises ValueError or TypeError for data that cannot be trained on, before anything is changed; FloatingPointError
     when the loss becomes NaN or infinite: the parameters are then those before that step.
@@ -89,17 +97,19 @@ def fit(
     if optimizer is not None or driver is None:
         driver = optimizers.optimizer("adam" if optimizer is None else optimizer)
     _check_settings(epochs, batch_size, seed, penalty, progress)
+    data.check_count("prefetch", prefetch, 0)
     _check_monitor(driver, validation is not None)
     if y is None and not (sample_weight is None and class_weight is None):
         raise TypeError(
             "sample_weight and class_weight go with arrays x and y; an iterable gives (x, y, weights) batches"
         )
-    prepared, x, validation = inputs.prepare(model, preprocessing, x, y, validation)
+    augment = _augment(augmentation, x, y)
+    prepared, x, validation = inputs.prepare(model, preprocessing, x, y, validation, augment is not None)
     with unbuilt_on_failure(model):
         source = (
-            Arrays(model, goal, x, y, batch_size, seed, sample_weight, class_weight)
+            Arrays(model, goal, x, y, batch_size, seed, sample_weight, class_weight, augment, prepared, prefetch)
             if y is not None
-            else iterable_source(model, goal, x, epochs)
+            else iterable_source(model, goal, x, epochs, prefetch)
         )
         held_out = None if validation is None else _held_out(model, goal, validation)
         if model.built:
@@ -120,6 +130,18 @@ def fit(
             if driver.schedule is not None:
                 driver.schedule.observe(values)
     return history
+
+
+def _augment(augmentation: Augmentations | None, x: Any, y: Any) -> Augment | None:
+    """The chain of augmentations, fitted to x."""
+    if augmentation is None:
+        return None
+    augment = chain(augmentation)
+    if y is None:
+        raise TypeError(
+            "augmentation goes with arrays x and y; give an iterable of batches augmented ones (pynn.Augment.apply)"
+        )
+    return augment.prepared(data.samples("x", x))
 
 
 def _held_out(model: Trainable, loss: Loss, validation: Held) -> HeldOut:
@@ -180,13 +202,14 @@ def _train_epoch(
     assert optimizer is not None
     scheduled, batches = optimizer.schedule is not None, source.batches or math.inf
     epoch = max(model.epoch - (optimizer.first_epoch or 0), 0)
-    for position, (x, y, *rest) in enumerate(source.epoch(model.epoch)):
-        if scheduled:
-            optimizer.set_epoch(epoch + min(position / batches, 1.0))
-        given = rest[0] if rest else None
-        value = model.train_step(x, y, loss, optimizer, penalty, given)
-        running.add(value, hits(loss, model.outputs, y, given), len(x), _total(given), model.penalty_value)
-        shown.step(running, started)
+    with closing(source.epoch(model.epoch)) as found:
+        for position, (x, y, *rest) in enumerate(found):
+            if scheduled:
+                optimizer.set_epoch(epoch + min(position / batches, 1.0))
+            given = rest[0] if rest else None
+            value = model.train_step(x, y, loss, optimizer, penalty, given)
+            running.add(value, hits(loss, model.outputs, y, given), len(x), _total(given), model.penalty_value)
+            shown.step(running, started)
     if running.count == 0:
         raise ValueError(
             "the iterable gave no batches; one that is gone through every epoch cannot be a used-up iterator"

@@ -407,6 +407,9 @@ def test_numpy_scalars_are_taken(table: Any) -> None:
         ("elementwise_loss", {"loss": "huber", "delta": 0.0}, r"delta is 0.0, expected 0 < delta < inf"),
         ("gather", {"indices": np.full(25, 10)}, r"indices\[0\] is 10, expected 0\.\.9 \(10 rows\)"),
         ("gather", {"indices": np.full(25, -1)}, r"indices\[0\] is -1, expected 0\.\.9"),
+        ("warp", {"indices": np.full(7, 4)}, r"indices\[0\] is 4, expected 0\.\.3 \(4 images\)"),
+        ("warp", {"indices": np.full(7, -1)}, r"indices\[0\] is -1, expected 0\.\.3 \(4 images\)"),
+        ("warp", {"transforms": np.zeros((7, 5))}, r"transforms has 5 columns, expected 6"),
     ],
 )
 def test_values_out_of_range_are_named(table: Any, kernel: str, change: Arguments, sentence: str) -> None:

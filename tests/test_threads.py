@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(native is None, reason="pynn was installed witho
 @pytest.mark.parametrize("op", OPERATIONS, ids=lambda op: op.name)
 def test_native_kernel_gives_the_same_bits_at_any_thread_count(op: Operation) -> None:
     # large enough to be shared out, with several runs of rows and blocks of k, and odd
-    large = {1: (300_001,), 2: (4099, 257), 3: (1025, 300, 1031), 4: (130, 67, 11, 7)}
+    large = {1: (300_001,), 2: (4099, 257), 3: (1025, 300, 1031), 4: (130, 67, 11, 7), 5: (9, 33, 35, 3, 40)}
     convolution = (11, 31, 29, 6, 3, 3, 2, 70, 2, 1, 1, 2, 1, 2, 16, 29)
     sizes = convolution if op.kernel.startswith("conv2d") else large[len(op.sizes[-2])]
     threads = kernels.get_num_threads()

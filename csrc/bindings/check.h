@@ -131,6 +131,7 @@ std::vector<std::int64_t> checked_integers(const Checker& check, const char* nam
 
 void bind_activation(Kernels& module);
 void bind_affine(Kernels& module);
+void bind_augment(Kernels& module);
 void bind_batchnorm(Kernels& module);
 void bind_clip(Kernels& module);
 void bind_conv(Kernels& module);

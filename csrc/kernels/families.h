@@ -9,6 +9,8 @@ void fill_activation(Table<T>& table);
 template <class T>
 void fill_affine(Table<T>& table);
 template <class T>
+void fill_augment(Table<T>& table);
+template <class T>
 void fill_batchnorm(Table<T>& table);
 template <class T>
 void fill_clip(Table<T>& table);

@@ -1,32 +1,13 @@
 // The rows of one batch out of a data set, converted on the way.
 #include "families.h"
 #include "parallel.h"
+#include "pixels.h"
 #include "simd.h"
 
 namespace pynn::PYNN_LEVEL {
 namespace {
 
 constexpr Size kAhead = 8192;  // bytes of rows that are asked for before they are read: their places are random
-
-// to = from / by. Pixels by way of the reciprocal and one correction: the bits of the quotient at a fraction of its
-// time.
-template <class From, class T>
-void divide(const From* from, T by, T* to, Size d) {
-#if defined(__FMA__) || defined(__aarch64__)
-    if constexpr (std::is_same_v<From, std::uint8_t>) {
-        const T reciprocal = 1 / by;
-        for (Size j = 0; j < d; ++j) {
-            const T x = static_cast<T>(from[j]), q = x * reciprocal;
-            to[j] = q + (x - q * by) * reciprocal;
-        }
-        return;
-    }
-#endif
-    if (by == 1)
-        for (Size j = 0; j < d; ++j) to[j] = static_cast<T>(from[j]);
-    else
-        for (Size j = 0; j < d; ++j) to[j] = static_cast<T>(from[j]) / by;
-}
 
 template <class From, class T>
 void gather(const From* x, const std::int64_t* indices, double divisor, T* out, Size b, Size d) {

@@ -26,6 +26,10 @@ struct Loss {
     double value, hits;
 };
 
+struct ImageShape {
+    Size b, h, w, c;
+};
+
 // The place of an array's random draws in the Philox sequence; its first element takes draw number `offset`.
 struct Draw {
     std::uint64_t seed;
@@ -163,6 +167,15 @@ struct Table {
     void (*gather_u8)(const std::uint8_t* x, const std::int64_t* indices, double divisor, T* out, Size b, Size d);
     void (*gather_f32)(const float* x, const std::int64_t* indices, double divisor, T* out, Size b, Size d);
     void (*gather_f64)(const double* x, const std::int64_t* indices, double divisor, T* out, Size b, Size d);
+
+    // out(B,H,W,C) = x[indices] / divisor, read at places that transforms(B,6) gives
+    void (*warp_u8)(const std::uint8_t* x, const std::int64_t* indices, double divisor, const T* transforms,
+                    bool reflect, T* out, ImageShape shape);
+    void (*warp_f32)(const float* x, const std::int64_t* indices, double divisor, const T* transforms, bool reflect,
+                     T* out, ImageShape shape);
+    void (*warp_f64)(const double* x, const std::int64_t* indices, double divisor, const T* transforms, bool reflect,
+                     T* out, ImageShape shape);
+    void (*recolour)(T* images, const T* contrast, const T* matrix, const T* offset, Size b, Size p, Size c);
 };
 
 struct Level {

@@ -12,6 +12,7 @@ static Table<T> filled() {
     Table<T> table = {};
     fill_activation(table);
     fill_affine(table);
+    fill_augment(table);
     fill_batchnorm(table);
     fill_clip(table);
     fill_conv(table);

@@ -13,8 +13,12 @@ def philox(seed: int, stream: int, step: int, blocks: int, first: int = 0) -> ND
 
     b counts from `first`.
     """
+    return philox_at(np.arange(first, first + blocks, dtype=np.uint64), seed, stream, step)
+
+
+def philox_at(index: NDArray[np.uint64], seed: int, stream: int, step: int) -> NDArray[np.uint32]:
+    """The (blocks, 4) words of the counters whose b stands in `index` (blocks,)."""
     low = np.uint64(0xFFFFFFFF)
-    index = np.arange(first, first + blocks, dtype=np.uint64)
     c0, c1 = index & low, index >> np.uint64(32)
     c2, c3 = np.full_like(index, stream), np.full_like(index, step)
     k0, k1 = seed & 0xFFFFFFFF, seed >> 32

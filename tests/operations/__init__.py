@@ -8,6 +8,7 @@ from __future__ import annotations
 from . import (
     activation,
     affine,
+    augment,
     batchnorm,
     clip,
     conv,
@@ -31,6 +32,7 @@ __all__ = ["OPERATIONS", "Arguments", "Operation", "Sizes", "arguments", "assert
 FAMILIES = (
     activation,
     affine,
+    augment,
     batchnorm,
     clip,
     conv,

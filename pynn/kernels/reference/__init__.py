@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from .activation import activation_backward, activation_forward
 from .affine import affine_backward, affine_forward
+from .augment import recolour, warp
 from .batchnorm import batchnorm_backward, batchnorm_forward, batchnorm_inference, batchnorm_inference_backward
 from .clip import clip, norm, scale
 from .conv import conv2d_backward, conv2d_forward
@@ -80,6 +81,7 @@ __all__ = [
     "polyak_step",
     "prelu_backward",
     "prelu_forward",
+    "recolour",
     "rmsprop_step",
     "scale",
     "sgd_step",
@@ -87,4 +89,5 @@ __all__ = [
     "softmax_backward",
     "softmax_cross_entropy",
     "spatial_dropout",
+    "warp",
 ]

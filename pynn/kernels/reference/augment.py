@@ -1,0 +1,80 @@
+"""Augmentation: images of a data set on their way into a batch, moved and coloured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..checks import Floats, checked
+
+FAR = 2.0**30  # pixels
+
+
+@checked(x="pixels N H W C", indices="int64 B", transforms="B D", out="out B H W C")
+def warp(
+    x: NDArray[Any], indices: NDArray[np.int64], divisor: float, transforms: Floats, reflect: bool, out: Floats
+) -> None:
+    """out (B, H, W, C) = x[indices] / divisor, each image read at places of its own, between pixels by bilinear mixing.
+
+    transforms (B, 6): pixel (i, j) of image b shows the source at row t0·i + t1·j + t2, column t3·i + t4·j + t5. Shifts
+    by whole pixels and mirror images copy numbers: they are those of `gather`. Places are computed in float64.
+    reflect: outside an image stands its mirror image (the pixels at its edge once), else 0. What is 2^30 pixels away
+    or farther, or NaN, is 0. Both backends agree up to rounding.
+    """
+    if transforms.shape[1] != 6:
+        raise ValueError(f"warp: transforms has {transforms.shape[1]} columns, expected 6")
+    images, height, width = x.shape[:3]
+    outside = (indices < 0) | (indices >= images)
+    if outside.any():
+        where = int(np.argmax(outside))
+        raise ValueError(f"warp: indices[{where}] is {indices[where]}, expected 0..{images - 1} ({images} images)")
+    if out.size == 0:
+        return
+    i, j = np.arange(height)[:, None], np.arange(width)
+    for target, index, t in zip(out, indices, transforms.astype(np.float64), strict=True):
+        image = x[index].astype(out.dtype)
+        y, x_ = t[0] * i + t[1] * j + t[2], t[3] * i + t[4] * j + t[5]
+        near = (np.abs(y) < FAR) & (np.abs(x_) < FAR)
+        y, x_ = np.where(near, y, 0), np.where(near, x_, 0)
+        top, left = np.floor(y).astype(np.int64), np.floor(x_).astype(np.int64)
+        down, right = ((place - np.floor(place)).astype(out.dtype)[..., None] for place in (y, x_))
+        upper = _between(_pixels(image, top, left, reflect), _pixels(image, top, left + 1, reflect), right)
+        lower = _between(_pixels(image, top + 1, left, reflect), _pixels(image, top + 1, left + 1, reflect), right)
+        target[...] = np.where(near[..., None], _between(upper, lower, down), 0)
+    out /= out.dtype.type(divisor)
+
+
+def _between(start: Floats, end: Floats, share: Floats) -> Floats:
+    mixed: Floats = start + share * (end - start)
+    return mixed
+
+
+def _pixels(image: Floats, rows: NDArray[np.int64], columns: NDArray[np.int64], reflect: bool) -> Floats:
+    """The pixels at rows and columns; those outside are folded back inside, or 0."""
+    inside = (rows >= 0) & (rows < len(image)) & (columns >= 0) & (columns < image.shape[1])
+    found: Floats = image[_folded(rows, len(image)), _folded(columns, image.shape[1])]
+    return found if reflect else np.where(inside[..., None], found, image.dtype.type(0))
+
+
+def _folded(places: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    period = max(1, 2 * (size - 1))
+    rest = places % period
+    return np.where(rest < size, rest, period - rest)
+
+
+@checked(images="out B P C", contrast="B", matrix="B C C", offset="B C")
+def recolour(images: Floats, contrast: Floats, matrix: Floats, offset: Floats) -> None:
+    """images ← matrix·(mean + contrast·(images - mean)) + offset, in place, with numbers of its own for each image.
+
+    images (B, P, C): P pixels of C channels; mean is that of an image's pixels, by channel. matrix (B, C, C), contrast
+    (B,), offset (B, C). Both backends agree up to rounding.
+    """
+    if images.size == 0:
+        return
+    scaled = contrast[:, None, None] * matrix
+    mean = images.mean(axis=1, dtype=np.float64).astype(images.dtype)
+    rest = np.where(contrast[:, None] == 1, images.dtype.type(0), (1 - contrast[:, None]) * mean)
+    shift = offset + (matrix @ rest[..., None])[..., 0]
+    images[...] = images @ scaled.swapaxes(1, 2) + shift[:, None]
