@@ -1,0 +1,66 @@
+"""Ten crops at test time: the probabilities of ten views of an image, averaged."""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import data
+from .augmentation import image_shape
+
+if TYPE_CHECKING:
+    from .sequential import Sequential
+
+Array = NDArray[Any]
+
+
+def ten_crop(images: ArrayLike, size: int | tuple[int, int], padding: int = 0) -> Array:
+    """The four corners and the centre of images (N, H, W, C), then their mirror images: (N, 10, h, w, C), a new array.
+
+    Order: top left, top right, bottom left, bottom right, centre, and the same five mirrored. size: h = w, or (h, w).
+    padding: pixels of zeros added on all sides before (default 0); 4 goes with PadCrop(4) in training. The dtype stays.
+    Raises ValueError for other shapes and crops larger than the padded images. Source: Krizhevsky et al. 2012.
+    """
+    images = data.samples("images", images)
+    image_shape(images, "images")
+    data.check_count("padding", padding, 0)
+    images = np.pad(images, ((0, 0), (padding, padding), (padding, padding), (0, 0))) if padding else images
+    height, width, channels = images.shape[1:]
+    try:
+        h, w = map(operator.index, size if isinstance(size, (tuple, list)) else (size, size))
+    except (TypeError, ValueError):
+        raise TypeError(f"size is {size!r}, expected an integer or a pair of them, (height, width)") from None
+    if not (1 <= h <= height and 1 <= w <= width):
+        raise ValueError(f"size is {h}×{w}, expected 1×1 to {height}×{width}, the images with padding")
+    crops = np.empty((len(images), 10, h, w, channels), images.dtype)
+    corners = [(top, left) for top in (0, height - h) for left in (0, width - w)]
+    for place, (top, left) in enumerate([*corners, ((height - h) // 2, (width - w) // 2)]):
+        crops[:, place] = images[:, top : top + h, left : left + w]
+    crops[:, 5:] = crops[:, :5, :, ::-1]
+    return crops
+
+
+def predict_ten_crop(model: Sequential, x: ArrayLike, padding: int = 0, batch_size: int = 100) -> Array:
+    """Class probabilities (N, C) of raw images x (N, H, W, C): the mean of `predict_proba` over the ten crops of each.
+
+    The crops have the size of the images that the model takes. padding: as in `ten_crop`. batch_size: images at a time
+    (default 100), which changes nothing but memory and rounding.
+    Raises RuntimeError for a model that is not built, ValueError for images that `ten_crop` cannot cut to its size.
+    """
+    if not model.built:
+        raise RuntimeError("predict_ten_crop was called on a model that is not built yet: fit it, load it or build it")
+    data.check_count("batch_size", batch_size, 1)
+    images = data.samples("x", x)
+    image_shape(images, "x")
+    taken = model.input_shape if model.preprocessing is None else model.preprocessing.input_shape_
+    if len(taken) != 3:
+        raise ValueError(f"the model takes samples of shape {taken}, expected images (H, W, C)")
+    parts = []
+    for start in range(0, len(images), batch_size):
+        crops = ten_crop(images[start : start + batch_size], taken[:2], padding)
+        probabilities = model.predict_proba(crops.reshape(-1, *crops.shape[2:]))
+        parts.append(probabilities.reshape(len(crops), 10, -1).mean(axis=1))
+    return np.concatenate(parts)
