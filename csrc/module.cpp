@@ -34,6 +34,7 @@ PYBIND11_MODULE(_native, module) {
     bind_maxout(kernels);
     bind_noise(kernels);
     bind_optimizer(kernels);
+    bind_pool(kernels);
     bind_prelu(kernels);
     bind_softmax(kernels);
 

@@ -22,7 +22,7 @@ std::string shape_text(PyObject* value) {
     return py::str(py::reinterpret_borrow<py::object>(value).attr("shape")).cast<std::string>();
 }
 
-constexpr const char* kDimNames[kDims] = {"N", "D", "M", "C", "P", "B", "G", "H", "W", "KH", "KW", "OH", "OW"};
+constexpr const char* kDimNames[kDims] = {"N", "D", "M", "C", "P", "B", "G", "H", "W", "Q", "KH", "KW", "OH", "OW"};
 
 }  // namespace
 

@@ -32,11 +32,13 @@ public:
 enum class Kind { floats, int64, pixels };
 
 // Names of dimensions, as they stand in messages.
-enum Dim { N, D, M, C, P, B, G, H, W, KH, KW, OH, OW, kDims };
+enum Dim { N, D, M, C, P, B, G, H, W, Q, KH, KW, OH, OW, kDims };
 
 class Checker {
 public:
-    explicit Checker(const char* kernel) : kernel_(kernel) {}
+    explicit Checker(const char* kernel) : kernel_(kernel) {
+        for (Size& size : sizes_) size = -1;
+    }
 
     // An array to read or to write, of the given dimensions; a dimension's first appearance binds its size.
     template <class... Dims>
@@ -104,7 +106,7 @@ private:
     const char* kernel_;
     const char* float_name_ = nullptr;  // the argument that fixed the dtype
     bool double_ = false;
-    Size sizes_[kDims] = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
+    Size sizes_[kDims];
     PyObject* any_shape_ = nullptr;  // the argument that fixed the shape
     Size elements_ = 0;
     Seen seen_[kMaxArrays] = {};
@@ -144,6 +146,7 @@ void bind_max_norm(Kernels& module);
 void bind_maxout(Kernels& module);
 void bind_noise(Kernels& module);
 void bind_optimizer(Kernels& module);
+void bind_pool(Kernels& module);
 void bind_prelu(Kernels& module);
 void bind_softmax(Kernels& module);
 

@@ -41,6 +41,8 @@ void fill_maxout(Table<T>& table);
 template <class T>
 void fill_optimizer(Table<T>& table);
 template <class T>
+void fill_pool(Table<T>& table);
+template <class T>
 void fill_prelu(Table<T>& table);
 template <class T>
 void fill_softmax(Table<T>& table);

@@ -43,6 +43,17 @@ struct Paths {
     const std::int64_t* starts;
 };
 
+// Images (N,H,W,C).
+struct Image {
+    Size n, h, w, c;
+};
+
+// What each row of a pooled image sees of the rows, each column of the columns; in order, none empty.
+struct Regions {
+    const std::int64_t *top, *bottom, *left, *right;
+    Size rows, columns;
+};
+
 struct BatchNormState {
     double epsilon, momentum;
 };
@@ -95,6 +106,12 @@ struct Table {
     // out(N,M) = largest of z(N,pieces,M), winner(N,M) the number of that piece
     void (*maxout_forward)(const T* z, Size pieces, T* winner, T* out, Size n, Size m);
     void (*maxout_backward)(const T* dy, const T* winner, Size pieces, T* dz, Size n, Size m);
+
+    // out(N,P,Q,C) over regions of x(N,H,W,C); winner(N,P,Q,C): number of the largest place in its region, row by row
+    void (*max_pool_forward)(const T* x, Regions regions, T* winner, T* out, Image shape);
+    void (*max_pool_backward)(const T* dy, const T* winner, Regions regions, T* dx, Image shape);
+    void (*avg_pool_forward)(const T* x, Regions regions, T* out, Image shape);
+    void (*avg_pool_backward)(const T* dy, Regions regions, T* dx, Image shape);
 
     void (*batchnorm_forward)(const T* x, const T* gamma, const T* beta, BatchNormState s, T* running_mean,
                               T* running_var, Activation f, T* mean, T* rstd, T* out, Size n, Size c);

@@ -28,6 +28,7 @@ static Table<T> filled() {
     fill_max_norm(table);
     fill_maxout(table);
     fill_optimizer(table);
+    fill_pool(table);
     fill_prelu(table);
     fill_softmax(table);
     return table;

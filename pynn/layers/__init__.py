@@ -11,9 +11,11 @@ from .conv2d import Conv2d
 from .dropconnect import DropConnect
 from .dropout import Dropout, SpatialDropout
 from .flatten import Flatten
+from .fractional import FractionalMaxPool2d
 from .groupnorm import GroupNorm, LayerNorm
 from .maxout import Maxout
 from .noise import GaussianNoise
+from .pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from .prelu import PReLU
 from .softmax import Softmax
 from .transitions import Transitions
@@ -24,17 +26,21 @@ __all__ = [
     "SELU",
     "Activation",
     "Affine",
+    "AvgPool2d",
     "BatchNorm",
     "Chain",
     "Conv2d",
     "DropConnect",
     "Dropout",
     "Flatten",
+    "FractionalMaxPool2d",
     "GaussianNoise",
+    "GlobalAvgPool2d",
     "GroupNorm",
     "Layer",
     "LayerNorm",
     "LeakyReLU",
+    "MaxPool2d",
     "Maxout",
     "PReLU",
     "ReLU",

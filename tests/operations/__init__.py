@@ -21,6 +21,7 @@ from . import (
     maxout,
     noise,
     optimizer,
+    pool,
     prelu,
     softmax,
 )
@@ -45,6 +46,7 @@ FAMILIES = (
     maxout,
     noise,
     optimizer,
+    pool,
     prelu,
     softmax,
 )

@@ -39,6 +39,7 @@ from .optimizer import (
     rmsprop_step,
     sgd_step,
 )
+from .pool import avg_pool_backward, avg_pool_forward, max_pool_backward, max_pool_forward
 from .prelu import prelu_backward, prelu_forward
 
 __all__ = [
@@ -48,6 +49,8 @@ __all__ = [
     "adam_step",
     "affine_backward",
     "affine_forward",
+    "avg_pool_backward",
+    "avg_pool_forward",
     "batchnorm_backward",
     "batchnorm_forward",
     "batchnorm_inference",
@@ -71,6 +74,8 @@ __all__ = [
     "hinge",
     "lion_step",
     "max_norm",
+    "max_pool_backward",
+    "max_pool_forward",
     "maxout_backward",
     "maxout_forward",
     "momentum_step",

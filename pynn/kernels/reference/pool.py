@@ -1,0 +1,94 @@
+"""Pooling of images: row p, column q of the output sees rows top[p]..bottom[p]-1, columns left[q]..right[q]-1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..checks import Floats, checked
+
+Integers = NDArray[np.int64]
+Region = tuple[int, int, slice, slice]
+
+
+def _expect_bounds(where: str, names: tuple[str, str], first: Integers, stop: Integers, size: int) -> None:
+    least = (0, 0)
+    for i, (begin, end) in enumerate(zip(first.tolist(), stop.tolist(), strict=True)):
+        if begin < least[0] or end < least[1] or begin >= end or end > size:
+            raise ValueError(
+                f"{where}: {names[0]}[{i}] and {names[1]}[{i}] are {begin} and {end}, expected 0 <= {names[0]} < "
+                f"{names[1]} <= {size}, none of them less than the one before"
+            )
+        least = (begin, end)
+
+
+def _expect_regions(
+    where: str, x: Floats, top: Integers, bottom: Integers, left: Integers, right: Integers, numbered: bool
+) -> None:
+    _expect_bounds(where, ("top", "bottom"), top, bottom, x.shape[1])
+    _expect_bounds(where, ("left", "right"), left, right, x.shape[2])
+    height, width = int((bottom - top).max(initial=0)), int((right - left).max(initial=0))
+    if numbered and height * width > 2**24:
+        raise ValueError(f"{where}: the largest region has {height} x {width} places, expected at most 2^24")
+
+
+def _regions(top: Integers, bottom: Integers, left: Integers, right: Integers) -> Iterator[Region]:
+    for p in range(len(top)):
+        for q in range(len(left)):
+            yield p, q, slice(top[p], bottom[p]), slice(left[q], right[q])
+
+
+@checked(
+    x="N H W C", top="int64 P", bottom="int64 P", left="int64 Q", right="int64 Q", winner="out N P Q C",
+    out="out N P Q C",
+)  # fmt: skip
+def max_pool_forward(
+    x: Floats, top: Integers, bottom: Integers, left: Integers, right: Integers, winner: Floats, out: Floats
+) -> None:
+    """out = the largest number of each channel in each region; winner = its place there, the first of equal ones.
+
+    Bounds must not fall from one region to the next; no region is empty, none has more than 2^24 places.
+    winner is kept for `max_pool_backward`: places are counted row by row of the region; it has x's dtype. NaN wins.
+    """
+    _expect_regions("max_pool_forward", x, top, bottom, left, right, True)
+    for p, q, rows, columns in _regions(top, bottom, left, right):
+        places = (rows.stop - rows.start) * (columns.stop - columns.start)
+        region = x[:, rows, columns].reshape(len(x), places, x.shape[3])
+        best = region.argmax(axis=1)[:, None]
+        winner[:, p, q] = best[:, 0]
+        out[:, p, q] = np.take_along_axis(region, best, axis=1)[:, 0]
+
+
+@checked(
+    dy="N P Q C", winner="N P Q C", top="int64 P", bottom="int64 P", left="int64 Q", right="int64 Q", dx="out N H W C"
+)
+def max_pool_backward(
+    dy: Floats, winner: Floats, top: Integers, bottom: Integers, left: Integers, right: Integers, dx: Floats
+) -> None:
+    """dx = the sum of dy over the regions where the place was the winner. Bounds as in `max_pool_forward`."""
+    _expect_regions("max_pool_backward", dx, top, bottom, left, right, True)
+    dx.fill(0)
+    for p, q, rows, columns in _regions(top, bottom, left, right):
+        region = dx[:, rows, columns]
+        number = np.arange(region.shape[1] * region.shape[2]).reshape(1, *region.shape[1:3], 1)
+        region += np.where(winner[:, p : p + 1, q : q + 1] == number, dy[:, p : p + 1, q : q + 1], 0)
+
+
+@checked(x="N H W C", top="int64 P", bottom="int64 P", left="int64 Q", right="int64 Q", out="out N P Q C")
+def avg_pool_forward(x: Floats, top: Integers, bottom: Integers, left: Integers, right: Integers, out: Floats) -> None:
+    """out = the mean of each channel over each region. Bounds must not fall; no region is empty."""
+    _expect_regions("avg_pool_forward", x, top, bottom, left, right, False)
+    for p, q, rows, columns in _regions(top, bottom, left, right):
+        out[:, p, q] = x[:, rows, columns].mean(axis=2).mean(axis=1)
+
+
+@checked(dy="N P Q C", top="int64 P", bottom="int64 P", left="int64 Q", right="int64 Q", dx="out N H W C")
+def avg_pool_backward(dy: Floats, top: Integers, bottom: Integers, left: Integers, right: Integers, dx: Floats) -> None:
+    """dx = the sum of dy / size over the regions that a place lies in. Bounds as in `avg_pool_forward`."""
+    _expect_regions("avg_pool_backward", dx, top, bottom, left, right, False)
+    dx.fill(0)
+    for p, q, rows, columns in _regions(top, bottom, left, right):
+        region = dx[:, rows, columns]
+        region += dy[:, p : p + 1, q : q + 1] / (region.shape[1] * region.shape[2])

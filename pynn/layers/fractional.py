@@ -1,0 +1,96 @@
+"""Fractional max pooling: regions of random sizes, so that an image shrinks by a ratio that is no integer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..describe import is_number
+from ..kernels.philox import philox
+from .base import Array, Shape
+from .draws import draw
+from .pool import Bounds, MaxRegions, expect_image
+
+MODES = ("random", "pseudorandom")
+HALF = 2**31  # of the 2^32 offsets of a pseudorandom sequence
+
+
+def _pseudorandom(length: int, count: int, word: int) -> Array:
+    """count + 1 edges ceil(a(i + u)) - ceil(a u), a = length / count, u = word / 2^32: exact, in integers."""
+    unit = count << 32
+    edges = [-(-length * ((i << 32) + word) // unit) for i in range(count + 1)]
+    return np.array(edges, np.int64) - edges[0]
+
+
+def _random(length: int, count: int, words: Array) -> Array:
+    """count + 1 edges whose steps, floor(a) and ceil(a) as often as they must be, stand in the order of the words."""
+    step, longer = divmod(length, count)
+    steps = np.full(count, step, np.int64)
+    steps[np.argsort(words, kind="stable")[:longer]] += 1
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(steps)])
+
+
+class FractionalMaxPool2d(MaxRegions):
+    """y (N, P, Q, C) = the largest number of each channel in each region of x (N, H, W, C); P = floor(H / ratio).
+
+    ratio: how much smaller the image gets, a number of at least 1 or a pair (rows, columns); 1 < ratio < 2 is usual.
+    Regions are ceil(H / P) or floor(H / P) rows high, and tile the image; columns likewise, independently.
+    mode: "random" (default) puts these sizes in a random order; "pseudorandom" takes the edges ceil(a(i + u)), a = H/P,
+    with a random 0 <= u < 1: more even. overlapping: whether a region also has the first row and column of the next
+    one (default True, as the paper found better).
+    In training all samples of a step share their regions, a function of seed, layer and step: the same on any backend,
+    with any number of threads, after a resume. Outside training the regions are fixed: pseudorandom ones of u = 1/2.
+    `monte_carlo` averages over random regions, as the paper does at test time.
+    The gradient goes to the winner, of equal numbers to the first one, row by row.
+    Raises ValueError or TypeError for other settings, inputs that are not images, and a ratio that leaves no output.
+    Source: Graham 2014.
+    """
+
+    def __init__(self, ratio: float | tuple[float, float], mode: str = "random", *, overlapping: bool = True) -> None:
+        pair = tuple(ratio) if isinstance(ratio, (tuple, list)) else (ratio, ratio)
+        if len(pair) != 2 or not all(is_number(one) and one >= 1 for one in pair):
+            raise ValueError(
+                f"FractionalMaxPool2d: ratio is {ratio!r}, expected a finite number of at least 1, "
+                "or two (rows, columns)"
+            )
+        if mode not in MODES:
+            raise ValueError(f"FractionalMaxPool2d: mode is {mode!r}, expected one of {', '.join(MODES)}")
+        if not isinstance(overlapping, bool):
+            raise TypeError(f"FractionalMaxPool2d: overlapping is {overlapping!r}, expected True or False")
+        self.ratio = ratio
+        self.mode = mode
+        self.overlapping = overlapping
+
+    def build(self, input_shape: Shape) -> Shape:
+        height, width, channels = expect_image(input_shape)
+        ratio: Any = self.ratio if isinstance(self.ratio, (tuple, list)) else (self.ratio, self.ratio)
+        counts = int(height // ratio[0]), int(width // ratio[1])
+        if min(counts) < 1:
+            raise ValueError(f"the ratio {self.ratio!r} leaves nothing of an image of {height} x {width}")
+        self._lengths = ((height, counts[0]), (width, counts[1]))
+        self._fixed = [self._bounds(_pseudorandom(length, count, HALF)) for length, count in self._lengths]
+        return counts[0], counts[1], channels
+
+    def forward(self, x: Array, training: bool) -> Array:
+        place = draw(self, training, 0)
+        self._rows, self._columns = self._fixed if place is None else self._drawn(*place[:3])
+        return super().forward(x, training)
+
+    def _drawn(self, seed: int, stream: int, step: int) -> list[Bounds]:
+        """The regions of a step: words of Philox, first those of the rows."""
+        found, first = [], 0
+        needed = sum(count for _, count in self._lengths)
+        words = philox(seed, stream, step, -(-needed // 4)).reshape(-1)
+        for length, count in self._lengths:
+            if self.mode == "random":
+                edges = _random(length, count, words[first : first + count])
+            else:
+                edges = _pseudorandom(length, count, int(words[first]))
+            first += count
+            found.append(self._bounds(edges))
+        return found
+
+    def _bounds(self, edges: Array) -> Bounds:
+        stop = np.minimum(edges[1:] + int(self.overlapping), edges[-1])
+        return edges[:-1].copy(), stop

@@ -1,0 +1,147 @@
+"""Pooling of images over windows: the largest number or the mean."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import kernels
+from .base import Array, Layer, Shape
+
+Bounds = tuple[Array, Array]  # first and stop of each region along an axis, int64
+Pair = tuple[int, int]
+
+
+def expect_image(input_shape: Shape) -> tuple[int, int, int]:
+    """The shape (H, W, C); ValueError for anything else."""
+    if len(input_shape) != 3:
+        raise ValueError(f"expected images (H, W, C), got inputs of shape {input_shape}")
+    return input_shape[0], input_shape[1], input_shape[2]
+
+
+def _pair(layer: Layer, name: str, value: Any, least: int) -> Pair:
+    """Both sizes, rows first, of an integer or a pair; ValueError for anything else."""
+    pair = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+    whole = all(isinstance(one, (int, np.integer)) and not isinstance(one, bool) for one in pair)
+    if len(pair) != 2 or not whole or min(pair) < least:
+        raise ValueError(
+            f"{layer.kind}: {name} is {value!r}, expected an integer of at least {least}, or two (rows, columns)"
+        )
+    return int(pair[0]), int(pair[1])
+
+
+def _windows(axis: str, length: int, size: int, stride: int, padding: int) -> Bounds:
+    """Where the windows along an axis begin and stop, without the places outside the image."""
+    padded = length + 2 * padding
+    if size > padded:
+        with_padding = f" with padding {padding}" if padding else ""
+        raise ValueError(f"the window has {size} {axis}, the image{with_padding} only {padded}; take a smaller size")
+    first = np.arange((padded - size) // stride + 1, dtype=np.int64) * stride - padding
+    return np.maximum(first, 0), np.minimum(first + size, length)
+
+
+class MaxRegions(Layer):
+    """Base of the layers that take the largest number of each region; `_rows` and `_columns` bound them."""
+
+    passes_activation = True
+    _rows: Bounds
+    _columns: Bounds
+
+    def forward(self, x: Array, training: bool) -> Array:
+        self._x_shape, self._seen = x.shape, (*self._rows, *self._columns)
+        shape = (x.shape[0], len(self._rows[0]), len(self._columns[0]), x.shape[3])
+        y, self._winner = self.buffer("y", shape), self.buffer("winner", shape)
+        kernels.max_pool_forward(x, *self._seen, self._winner, y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        dx = self.buffer("dx", self._x_shape)
+        kernels.max_pool_backward(dy, self._winner, *self._seen, dx)
+        return dx
+
+
+class _Windows(Layer):
+    """The settings that max and average pooling share."""
+
+    passes_activation = True
+    _rows: Bounds
+    _columns: Bounds
+
+    def __init__(self, size: int | Pair = 2, stride: int | Pair | None = None, padding: int | Pair = 0) -> None:
+        sizes, paddings = _pair(self, "size", size, 1), _pair(self, "padding", padding, 0)
+        if stride is not None:
+            _pair(self, "stride", stride, 1)
+        if any(pad >= one for pad, one in zip(paddings, sizes, strict=True)):
+            raise ValueError(
+                f"{self.kind}: padding is {padding!r}, expected less than the size {size!r}: "
+                "a window must see a place of the image"
+            )
+        self.size = size
+        self.stride = stride
+        self.padding = padding
+
+    def build(self, input_shape: Shape) -> Shape:
+        height, width, channels = expect_image(input_shape)
+        size, padding = _pair(self, "size", self.size, 1), _pair(self, "padding", self.padding, 0)
+        stride = size if self.stride is None else _pair(self, "stride", self.stride, 1)
+        self._rows = _windows("rows", height, size[0], stride[0], padding[0])
+        self._columns = _windows("columns", width, size[1], stride[1], padding[1])
+        return len(self._rows[0]), len(self._columns[0]), channels
+
+
+class MaxPool2d(_Windows, MaxRegions):
+    """y (N, P, Q, C) = the largest number of each channel in each window of the image x (N, H, W, C).
+
+    size: of the window (default 2). stride: from one window to the next (default: the size, windows do not overlap).
+    padding: places added on each side (default 0), less than the size; they never win. Each is an integer, or a pair
+    (rows, columns). P = (H + 2·padding - size) // stride + 1, Q likewise: places that fill no window are left out.
+    The gradient goes to the winner, of equal numbers to the first one, row by row. NaN wins.
+    Raises ValueError for other settings, inputs that are not images, and a window larger than the padded image.
+    """
+
+
+class AvgPool2d(_Windows):
+    """y (N, P, Q, C) = the mean of each channel over each window of the image x (N, H, W, C).
+
+    size, stride, padding and output shape: those of `MaxPool2d`. Padded places are not counted: a window at the edge
+    is divided by the places of the image in it (torch counts them unless count_include_pad=False).
+    Raises ValueError for other settings, inputs that are not images, and a window larger than the padded image.
+    """
+
+    def forward(self, x: Array, training: bool) -> Array:
+        self._x_shape = x.shape
+        y = self.buffer("y", (x.shape[0], len(self._rows[0]), len(self._columns[0]), x.shape[3]))
+        kernels.avg_pool_forward(x, *self._rows, *self._columns, y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        dx = self.buffer("dx", self._x_shape)
+        kernels.avg_pool_backward(dy, *self._rows, *self._columns, dx)
+        return dx
+
+
+class GlobalAvgPool2d(Layer):
+    """y (N, C) = the mean of each channel over the whole image x (N, H, W, C).
+
+    Raises ValueError for inputs that are not images. Source: Lin et al. 2013.
+    """
+
+    passes_activation = True
+
+    def build(self, input_shape: Shape) -> Shape:
+        height, width, channels = expect_image(input_shape)
+        first = np.zeros(1, np.int64)
+        self._whole = first, first + height, first, first + width
+        return (channels,)
+
+    def forward(self, x: Array, training: bool) -> Array:
+        self._x_shape = x.shape
+        y = self.buffer("y", (x.shape[0], x.shape[3]))
+        kernels.avg_pool_forward(x, *self._whole, y.reshape(x.shape[0], 1, 1, x.shape[3]))
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        dx = self.buffer("dx", self._x_shape)
+        kernels.avg_pool_backward(dy.reshape(len(dy), 1, 1, dy.shape[1]), *self._whole, dx)
+        return dx
