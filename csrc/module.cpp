@@ -20,6 +20,7 @@ PYBIND11_MODULE(_native, module) {
 
     Kernels kernels(module);
     bind_activation(kernels);
+    bind_add(kernels);
     bind_affine(kernels);
     bind_augment(kernels);
     bind_batchnorm(kernels);

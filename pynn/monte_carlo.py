@@ -29,8 +29,8 @@ def monte_carlo(
 ) -> tuple[Array, Array]:
     """Mean and standard deviation (over the passes, ÷ passes) of the outputs (N, ...) for x (N, ...), in new arrays.
 
-    Every pass draws other masks in `Dropout`, `SpatialDropout` and `DropConnect`, other noise in `GaussianNoise` and
-    other regions in `FractionalMaxPool2d`;
+    Every pass draws other masks in `Dropout`, `SpatialDropout` and `DropConnect`, other noise in `GaussianNoise`, other
+    regions in `FractionalMaxPool2d` and other survivors among the `Residual` blocks with stochastic depth;
     batch normalization uses its running statistics, as in `predict`. An own layer takes part if it draws where
     `training or self.context.sampling`. The spread tells how sure the model is; it is 0 without such layers.
     passes: at least 1 (default 20). batch_size: changes nothing but memory and rounding (default 1024).

@@ -12,9 +12,21 @@ from .layers.base import Layer, Shape
 if TYPE_CHECKING:
     from .sequential import Sequential
 
+LONGEST = 60  # characters of a layer with others inside
+
 
 def _shape_text(shape: Shape) -> str:
     return f"({', '.join(['N', *map(str, shape)])})"
+
+
+def _text(layer: Layer) -> str:
+    """The layer as its constructor shows it; of a long one the layers inside are left to their own lines."""
+    text, inside = Layer.__repr__(layer), layer.children()
+    if not inside or len(text) <= LONGEST:
+        return text
+    named = arguments(layer)[1]
+    parts = [f"{name}={value.name if value in inside else repr(value)}" for name, value in named.items()]
+    return f"{layer.kind}({', '.join(['...', *parts])})"
 
 
 def _row(layer: Layer, depth: int) -> tuple[str, str, str, str]:
@@ -28,7 +40,7 @@ def _row(layer: Layer, depth: int) -> tuple[str, str, str, str]:
     if layer.declared and layer.penalty is not None and "penalty" not in arguments(layer)[1]:
         notes.append(f"penalty {layer.penalty!r}")
     return (
-        f"{'  ' * depth}{Layer.__repr__(layer)}  [{layer.name}]",
+        f"{'  ' * depth}{_text(layer)}  [{layer.name}]",
         _shape_text(layer.output_shape),
         f"{count:,}" if count else "",
         ", ".join(notes),

@@ -17,6 +17,7 @@ from operations import OPERATIONS, Arguments, Operation, Sizes, arguments, asser
 from pynn import kernels
 from pynn.kernels import reference
 from pynn.kernels.philox import philox as vectorized_philox
+from pynn.kernels.philox import words as philox_words
 
 native = kernels.native_module()
 BACKENDS = {"numpy": reference} | ({"native": native} if native else {})
@@ -178,6 +179,7 @@ def test_vectorized_philox_agrees_with_plain_integers() -> None:
         words = vectorized_philox(2**40 + 9, 5, 6, 40, first)
         expected = [philox((b % 2**32, b >> 32, 5, 6), (9, 2**8)) for b in range(first, first + 40)]
         assert [tuple(map(int, row)) for row in words] == expected
+        assert [philox_words(2**40 + 9, 5, 6, b) for b in range(first, first + 40)] == expected
 
 
 @backend
@@ -409,6 +411,7 @@ def test_numpy_scalars_are_taken(table: Any) -> None:
         ("avg_pool_forward", {"left": np.array([-1, 2, 4])}, r"left\[0\] and right\[0\] are -1 and 2, expected 0 <= "),
         ("avg_pool_forward", {"right": np.array([2, 4, 7])}, r"left\[2\] and right\[2\] are 4 and 7.*right <= 6, none"),
         ("max_pool_forward", {"right": np.array([3, 2, 6])}, r"left\[1\] and right\[1\] are 2 and 2, expected"),
+        ("add", {"activation": "swish"}, r"activation is 'swish', expected one of identity, sigmoid"),
         ("gather", {"indices": np.full(25, 10)}, r"indices\[0\] is 10, expected 0\.\.9 \(10 rows\)"),
         ("gather", {"indices": np.full(25, -1)}, r"indices\[0\] is -1, expected 0\.\.9"),
         ("warp", {"indices": np.full(7, 4)}, r"indices\[0\] is 4, expected 0\.\.3 \(4 images\)"),

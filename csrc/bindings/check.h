@@ -132,6 +132,7 @@ std::vector<std::int64_t> checked_integers(const Checker& check, const char* nam
                                            Size limit, const char* what);
 
 void bind_activation(Kernels& module);
+void bind_add(Kernels& module);
 void bind_affine(Kernels& module);
 void bind_augment(Kernels& module);
 void bind_batchnorm(Kernels& module);

@@ -7,6 +7,8 @@ namespace pynn::PYNN_LEVEL {
 template <class T>
 void fill_activation(Table<T>& table);
 template <class T>
+void fill_add(Table<T>& table);
+template <class T>
 void fill_affine(Table<T>& table);
 template <class T>
 void fill_augment(Table<T>& table);

@@ -95,6 +95,8 @@ struct Table {
     void (*activation_forward)(const T* x, Activation f, T* out, Size size);
     void (*activation_backward)(const T* dy, const T* y, Activation f, T* dx, Size size);
 
+    void (*add)(const T* x, double factor, const T* y, Activation f, T* out, Size size);  // out = f(factor x + y)
+
     // out = x gate(x); dx = dy (gate(x) + x gate'(x))
     void (*gate_forward)(const T* x, Gate gate, T* out, Size size);
     void (*gate_backward)(const T* dy, const T* x, Gate gate, T* dx, Size size);

@@ -11,6 +11,7 @@ template <class T>
 static Table<T> filled() {
     Table<T> table = {};
     fill_activation(table);
+    fill_add(table);
     fill_affine(table);
     fill_augment(table);
     fill_batchnorm(table);

@@ -30,6 +30,18 @@ def philox_at(index: NDArray[np.uint64], seed: int, stream: int, step: int) -> N
     return np.stack([c0, c1, c2, c3], axis=-1).astype(np.uint32)
 
 
+def words(seed: int, stream: int, step: int, block: int = 0) -> tuple[int, int, int, int]:
+    """The four words of one counter, on plain integers: arrays are slow for a single draw."""
+    c0, c1, c2, c3 = block & 0xFFFFFFFF, block >> 32, stream, step
+    k0, k1 = seed & 0xFFFFFFFF, seed >> 32
+    for _ in range(10):
+        p0, p1 = c0 * 0xD2511F53, c2 * 0xCD9E8D57
+        c0, c1 = (p1 >> 32) ^ c1 ^ k0, p1 & 0xFFFFFFFF
+        c2, c3 = (p0 >> 32) ^ c3 ^ k1, p0 & 0xFFFFFFFF
+        k0, k1 = (k0 + 0x9E3779B9) & 0xFFFFFFFF, (k1 + 0xBB67AE85) & 0xFFFFFFFF
+    return c0, c1, c2, c3
+
+
 def _groups(seed: int, stream: int, step: int, size: int, offset: int, width: int) -> tuple[NDArray[np.uint32], slice]:
     """The (groups, 16, 4) words of all groups of `width` draws that elements offset.. touch, and where those lie."""
     first, before = divmod(offset, width)

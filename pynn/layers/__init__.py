@@ -17,6 +17,7 @@ from .maxout import Maxout
 from .noise import GaussianNoise
 from .pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from .prelu import PReLU
+from .residual import Residual
 from .softmax import Softmax
 from .transitions import Transitions
 
@@ -44,6 +45,7 @@ __all__ = [
     "Maxout",
     "PReLU",
     "ReLU",
+    "Residual",
     "SiLU",
     "Sigmoid",
     "Softmax",

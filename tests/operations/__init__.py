@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from . import (
     activation,
+    add,
     affine,
     augment,
     batchnorm,
@@ -32,6 +33,7 @@ __all__ = ["OPERATIONS", "Arguments", "Operation", "Sizes", "arguments", "assert
 
 FAMILIES = (
     activation,
+    add,
     affine,
     augment,
     batchnorm,

@@ -8,6 +8,7 @@ The native kernels count subnormal numbers (below 1e-38 in float32, 2e-308 in fl
 from __future__ import annotations
 
 from .activation import activation_backward, activation_forward
+from .add import add
 from .affine import affine_backward, affine_forward
 from .augment import recolour, warp
 from .batchnorm import batchnorm_backward, batchnorm_forward, batchnorm_inference, batchnorm_inference_backward
@@ -47,6 +48,7 @@ __all__ = [
     "activation_forward",
     "adagrad_step",
     "adam_step",
+    "add",
     "affine_backward",
     "affine_forward",
     "avg_pool_backward",

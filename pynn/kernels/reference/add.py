@@ -1,0 +1,16 @@
+"""The sum at the end of a residual block: elementwise, any shape."""
+
+from __future__ import annotations
+
+from ..checks import Floats, checked
+from .activation import activate, expect_activation
+
+
+@checked(x="...", y="...", out="out ...")
+def add(x: Floats, factor: float, y: Floats, activation: str, alpha: float, out: Floats) -> None:
+    """out = f(factor · x + y), elementwise, any shape; x and y may be the same array.
+
+    f: activation and alpha, as in `activation_forward`; `activation_backward` goes back through it.
+    """
+    expect_activation("add", activation, alpha)
+    out[...] = activate(factor * x + y, activation, alpha)

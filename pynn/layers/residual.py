@@ -1,0 +1,134 @@
+"""Residual: a block of layers with a shortcut around it, and stochastic depth."""
+
+from __future__ import annotations
+
+from .. import kernels
+from ..describe import expect_instance
+from ..kernels.philox import words
+from .activations import IDENTITY, Activation
+from .affine import Affine
+from .base import Array, Layer, Shape
+from .chain import Chain
+from .draws import check_number, draw
+
+AUTO = "auto"
+
+
+class Residual(Chain):
+    """y = f(x) + shortcut(x), f the layers one after the other; any input shape.
+
+    shortcut: None (default), x itself, which must have the shape of f(x); a layer that brings x to that shape; or
+    "auto": None where the shapes agree, else, for vectors, an `Affine` without bias (that layer then stands in
+    `shortcut`, and in the model file).
+    survival: probability that f takes part in a training step, 0 < survival <= 1 (default 1), else y = shortcut(x) for
+    the whole batch, f's gradients are 0 and its running statistics stay; outside training y = survival · f(x) +
+    shortcut(x). Which steps it takes part in is a function of seed, layer and step, like a dropout mask.
+    An activation right after it runs inside its kernel.
+    Raises ValueError or TypeError for other settings, and ValueError when it is built and the shapes do not agree.
+    Sources: He et al. 2016; Huang et al. 2016 (stochastic depth).
+    """
+
+    shortcut: Layer | str | None
+
+    def __init__(self, *layers: Layer, shortcut: Layer | str | None = None, survival: float = 1.0) -> None:
+        super().__init__(*layers)
+        if not layers:
+            raise ValueError("Residual: expected at least one layer")
+        if isinstance(shortcut, str):
+            if shortcut != AUTO:
+                raise ValueError(f"Residual: shortcut is {shortcut!r}, expected a layer, None or 'auto'")
+        elif shortcut is not None:
+            expect_instance(shortcut, Layer, "Residual: shortcut")
+        check_number(self, "survival", survival)
+        if not 0 < survival <= 1:
+            raise ValueError(f"Residual: survival is {survival}, expected 0 < survival <= 1")
+        self.shortcut = shortcut
+        self.survival = survival
+        self._auto = shortcut == AUTO
+        self._side = Chain()
+        self._activation = IDENTITY
+        self._survived = True
+
+    def children(self) -> tuple[Layer, ...]:
+        return (*self.layers, self.shortcut) if isinstance(self.shortcut, Layer) else self.layers
+
+    def _reset(self) -> None:
+        super()._reset()
+        if self._auto:
+            self.shortcut = AUTO
+
+    def build(self, input_shape: Shape) -> Shape:
+        self._activation = IDENTITY
+        shape = super().build(input_shape)
+        if self._auto:
+            self.shortcut = self._projection(tuple(input_shape), shape)
+        self._side = Chain(self.shortcut) if isinstance(self.shortcut, Layer) else Chain()
+        self._side.context = self.context
+        try:
+            around = self._side.build(input_shape)
+        except ValueError as cause:
+            raise ValueError(f"shortcut: {cause}") from cause
+        if around != shape:
+            what = "give a shortcut that brings them together" if self.shortcut is None else "make them alike"
+            raise ValueError(f"the layers turn {tuple(input_shape)} into {shape}, the shortcut into {around}; {what}")
+        return shape
+
+    def _projection(self, input_shape: Shape, shape: Shape) -> Layer | None:
+        if input_shape == shape:
+            return None
+        if len(input_shape) != 1 or len(shape) != 1:
+            raise ValueError(
+                f"the layers turn {input_shape} into {shape}: 'auto' has no shortcut between such shapes; "
+                "give a layer that does the same"
+            )
+        layer = Affine(shape[0], use_bias=False)
+        layer.restore_training_settings(self.training_settings())  # it was frozen before it was there
+        return layer
+
+    def fuse(self, activation: Activation) -> bool:
+        self._activation = activation
+        return True
+
+    def forward(self, x: Array, training: bool) -> Array:
+        self._survived, factor = self._lot(training)
+        f = self._activation
+        around = self._side.forward(x, training)
+        if not self._survived and f.function == "identity":
+            return around
+        self._y = self.buffer("y", around.shape)
+        if self._survived:
+            kernels.add(super().forward(x, training), factor, around, f.function, f.alpha, self._y)
+        else:
+            kernels.activation_forward(around, f.function, f.alpha, self._y)
+        return self._y
+
+    def _lot(self, training: bool) -> tuple[bool, float]:
+        """Whether f takes part in this forward pass, and its factor."""
+        place = draw(self, training, 0)
+        if place is None:
+            return True, float(self.survival)
+        return self.survival == 1 or words(*place[:3])[0] < self.survival * 2**32, 1.0
+
+    def backward(self, dy: Array) -> Array | None:
+        f = self._activation
+        if f.function != "identity":
+            dz = self.buffer("dz", dy.shape)
+            kernels.activation_backward(dy, self._y, f.function, f.alpha, dz)
+            dy = dz
+        around = self._side.backward(dy)
+        if not self._survived:
+            self._clear_gradients()
+            return around
+        branch = super().backward(dy)
+        if branch is None or around is None:
+            return None
+        dx = self.buffer("dx", branch.shape)
+        kernels.add(branch, 1.0, around, "identity", 0.0, dx)
+        return dx
+
+    def _clear_gradients(self) -> None:
+        for layer in self.layers:
+            for inner in layer.walk():
+                for parameter in inner.declared:
+                    if parameter.gradient is not None:
+                        parameter.gradient.fill(0)
