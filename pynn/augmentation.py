@@ -40,7 +40,7 @@ class Augmentation:
     def colour(self, u: Array, channels: int) -> Colour | None:
         """Contrast c (n,), matrix M (n, C, C) and offset o (n, C): a pixel p becomes M·(m + c·(p - m)) + o.
 
-        m is the image's mean. Pixels of uint8 images count 0..1.
+        m is the image's mean, C = channels. Pixels of uint8 images count 0..1.
         """
 
     def check(self, shape: tuple[int, ...]) -> None:
@@ -114,7 +114,7 @@ class Rotation(Augmentation):
 
 
 class Zoom(Augmentation):
-    """Enlarged about the centre by a uniform factor of low..high; below 1 it shrinks."""
+    """Enlarged about the centre by a uniform factor from `low` to `high`, at least 0.001; below 1 it shrinks."""
 
     def __init__(self, low: float, high: float) -> None:
         self._range(low, high, 1e-3)
@@ -149,7 +149,7 @@ class Brightness(Augmentation):
 
 
 class Contrast(Augmentation):
-    """Distances from the image's mean, by channel, are multiplied by a uniform factor of low..high."""
+    """Distances from each channel's mean are multiplied by a uniform factor from `low` to `high`, at least 0."""
 
     def __init__(self, low: float, high: float) -> None:
         self._range(low, high, 0)
@@ -160,7 +160,7 @@ class Contrast(Augmentation):
 
 
 class Saturation(Augmentation):
-    """Distances from grey are multiplied by a uniform factor of low..high; 0 is a grey image.
+    """Distances from grey are multiplied by a uniform factor from `low` to `high`, at least 0; 0 is a grey image.
 
     For RGB images. Grey is 0.299·red + 0.587·green + 0.114·blue (ITU-R BT.601).
     """

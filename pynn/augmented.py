@@ -57,7 +57,8 @@ class Augment:
     ) -> Array:
         """The images x[indices] (by default all) of x (N, H, W, C) as that epoch sees them, in a new array.
 
-        Stages that learn from data learn from x, unless they are fitted.
+        seed, epoch: of the draws (default 0 and 0). dtype: of the result, default float32. Stages that learn from data
+        learn from x, unless they are fitted.
         """
         images, kind = data.samples("x", x), data.float_dtype(dtype)
         data.check_seed(seed)
@@ -79,7 +80,10 @@ class Augment:
         return Augment(*(stage.fitted_to(x) for stage in self.stages), edge=self.edge)
 
     def maps(self, indices: Array, seed: int, epoch: int, shape: tuple[int, ...]) -> tuple[Array | None, Colour | None]:
-        """Transforms (n, 6) as the kernel `warp` takes them, and colours as `recolour` does; None where none change."""
+        """Transforms (n, 6) as the kernel `warp` takes them, and colours as `recolour` does; None where none change.
+
+        Those of the samples `indices` (n,), of images of this shape (H, W, C), in this epoch.
+        """
         height, width, channels = shape
         moves: Array | None = None
         colours: Colour | None = None

@@ -46,8 +46,8 @@ def ten_crop(images: ArrayLike, size: int | tuple[int, int], padding: int = 0) -
 def predict_ten_crop(model: Sequential, x: ArrayLike, padding: int = 0, batch_size: int = 100) -> Array:
     """Class probabilities (N, C) of raw images x (N, H, W, C): the mean of `predict_proba` over the ten crops of each.
 
-    The crops have the size of the images that the model takes. padding: as in `ten_crop`. batch_size: images at a time
-    (default 100), which changes nothing but memory and rounding.
+    The crops have the size of the images that the model takes. padding: as in `ten_crop` (default 0). batch_size:
+    images at a time (default 100), which changes nothing but memory and rounding.
     Raises RuntimeError for a model that is not built, ValueError for images that `ten_crop` cannot cut to its size.
     """
     if not model.built:

@@ -233,7 +233,7 @@ def test_shapes_that_do_not_agree_are_refused_at_build() -> None:
         with pytest.raises(ValueError, match=rf"layer 1 \(Residual\): {sentence}"):
             pynn.Sequential(PassThrough(), pynn.Residual(pynn.Affine(4), **settings)).build(shape)
     with pytest.raises(ValueError, match=r"layer 0 \(Residual\): .* 'auto' has no shortcut between such shapes"):
-        pynn.Sequential(pynn.Residual(pynn.MaxPool2d(), shortcut="auto")).build((4, 4, 1))
+        pynn.Sequential(pynn.Residual(pynn.Flatten(), shortcut="auto")).build((4, 4, 1))
     model = pynn.Sequential(pynn.Residual(pynn.Affine(4)))
     assert model.build((4,)) == (4,)  # a refused shape leaves nothing behind
 
@@ -262,3 +262,25 @@ def test_extreme_outputs_do_not_become_nan(backend: str) -> None:
     model = pynn.Sequential(block, pynn.ReLU())
     x = np.array([[np.inf, 1e30], [-1e4, 1e4]], np.float32)
     np.testing.assert_array_equal(model.forward(x, training=True), np.maximum(x, 0))
+
+
+@pytest.mark.parametrize(("stride", "shape"), [(1, (6, 7)), (2, (3, 4)), (3, (2, 3)), ((2, 1), (3, 7))])
+def test_auto_is_a_convolution_of_single_pixels_for_images(stride: Any, shape: tuple[int, int]) -> None:
+    block = pynn.Residual(pynn.Conv2d(5, 3, stride=stride), pynn.ReLU(), pynn.Conv2d(8, 3), shortcut="auto")
+    model = pynn.Sequential(block, pynn.ReLU(), pynn.GlobalAvgPool2d(), dtype="float64")
+    model.build((6, 7, 4))
+    assert block.output_shape == (*shape, 8)
+    assert isinstance(block.shortcut, pynn.Conv2d)
+    assert (block.shortcut.kernel, block.shortcut.use_bias) == ([1, 1], False)
+    x = np.random.default_rng(0).standard_normal((2, 6, 7, 4))
+    rows = np.s_[:: block.shortcut.stride[0]], np.s_[:: block.shortcut.stride[1]]
+    around = x[:, rows[0], rows[1]] @ block.shortcut.weight[0, 0]
+    branch = model.layers[0].layers[2].forward(model.layers[0].layers[0].forward(x, False), False)
+    expected = np.maximum(around + branch, 0).mean(axis=(1, 2))
+    np.testing.assert_allclose(model.forward(x), expected, atol=1e-12)
+
+
+def test_auto_says_where_no_stride_fits() -> None:
+    block = pynn.Residual(pynn.Conv2d(4, 3, padding="valid"), shortcut="auto")
+    with pytest.raises(ValueError, match="'auto' has no shortcut between such shapes"):
+        pynn.Sequential(block).build((6, 6, 4))

@@ -54,7 +54,7 @@ def names() -> tuple[str, ...]:
 
 
 def load(name: str, root: StrPath | None = None, **options: Any) -> Dataset:
-    """Load a dataset by one of `names()`; "fashion-mnist" is "fashion_mnist".
+    """Load the dataset of this name, one of `names()`; "fashion-mnist" is "fashion_mnist".
 
     root: the folder to look in, as for `mnist`; digits come with the package and need none.
     options: further arguments of that dataset's function, such as `seed` of `digits`.

@@ -11,9 +11,12 @@ __all__: list[str] = [
     "activation_forward",
     "adagrad_step",
     "adam_step",
+    "add",
     "affine_backward",
     "affine_forward",
     "available_isas",
+    "avg_pool_backward",
+    "avg_pool_forward",
     "batchnorm_backward",
     "batchnorm_forward",
     "batchnorm_inference",
@@ -42,6 +45,8 @@ __all__: list[str] = [
     "isa",
     "lion_step",
     "max_norm",
+    "max_pool_backward",
+    "max_pool_forward",
     "maxout_backward",
     "maxout_forward",
     "momentum_step",
@@ -53,6 +58,7 @@ __all__: list[str] = [
     "polyak_step",
     "prelu_backward",
     "prelu_forward",
+    "recolour",
     "rmsprop_step",
     "scale",
     "set_num_threads",
@@ -62,6 +68,7 @@ __all__: list[str] = [
     "softmax_cross_entropy",
     "spatial_dropout",
     "version",
+    "warp",
 ]
 
 def activation_backward(
@@ -90,6 +97,9 @@ def adam_step(
     decoupled: bool,
     bias_correction: bool,
 ) -> None: ...
+def add(
+    x: numpy.ndarray, factor: float, y: numpy.ndarray, activation: str, alpha: float, out: numpy.ndarray
+) -> None: ...
 def affine_backward(
     dy: numpy.ndarray,
     x: numpy.ndarray,
@@ -115,6 +125,22 @@ def available_isas() -> str:
     The levels that this CPU can run, best first.
     """
 
+def avg_pool_backward(
+    dy: numpy.ndarray,
+    top: numpy.ndarray,
+    bottom: numpy.ndarray,
+    left: numpy.ndarray,
+    right: numpy.ndarray,
+    dx: numpy.ndarray,
+) -> None: ...
+def avg_pool_forward(
+    x: numpy.ndarray,
+    top: numpy.ndarray,
+    bottom: numpy.ndarray,
+    left: numpy.ndarray,
+    right: numpy.ndarray,
+    out: numpy.ndarray,
+) -> None: ...
 def batchnorm_backward(
     dy: numpy.ndarray,
     x: numpy.ndarray,
@@ -300,6 +326,24 @@ def lion_step(
     weight_decay: float,
 ) -> None: ...
 def max_norm(weight: numpy.ndarray, limit: float) -> None: ...
+def max_pool_backward(
+    dy: numpy.ndarray,
+    winner: numpy.ndarray,
+    top: numpy.ndarray,
+    bottom: numpy.ndarray,
+    left: numpy.ndarray,
+    right: numpy.ndarray,
+    dx: numpy.ndarray,
+) -> None: ...
+def max_pool_forward(
+    x: numpy.ndarray,
+    top: numpy.ndarray,
+    bottom: numpy.ndarray,
+    left: numpy.ndarray,
+    right: numpy.ndarray,
+    winner: numpy.ndarray,
+    out: numpy.ndarray,
+) -> None: ...
 def maxout_backward(dy: numpy.ndarray, winner: numpy.ndarray, pieces: int, dz: numpy.ndarray) -> None: ...
 def maxout_forward(z: numpy.ndarray, pieces: int, winner: numpy.ndarray, out: numpy.ndarray) -> None: ...
 def momentum_step(
@@ -338,6 +382,7 @@ def prelu_backward(
     dy: numpy.ndarray, x: numpy.ndarray, slope: numpy.ndarray, dx: numpy.ndarray | None, dslope: numpy.ndarray
 ) -> None: ...
 def prelu_forward(x: numpy.ndarray, slope: numpy.ndarray, out: numpy.ndarray) -> None: ...
+def recolour(images: numpy.ndarray, contrast: numpy.ndarray, matrix: numpy.ndarray, offset: numpy.ndarray) -> None: ...
 def rmsprop_step(
     parameters: numpy.ndarray,
     gradients: numpy.ndarray,
@@ -363,6 +408,14 @@ def softmax_cross_entropy(
 ) -> tuple[float, float]: ...
 def spatial_dropout(
     x: numpy.ndarray, rate: float, seed: int, stream: int, step: int, offset: int, out: numpy.ndarray
+) -> None: ...
+def warp(
+    x: numpy.ndarray,
+    indices: numpy.ndarray,
+    divisor: float,
+    transforms: numpy.ndarray,
+    reflect: bool,
+    out: numpy.ndarray,
 ) -> None: ...
 
 compiler: str

@@ -104,8 +104,8 @@ class MaxPool2d(_Windows, MaxRegions):
 class AvgPool2d(_Windows):
     """y (N, P, Q, C) = the mean of each channel over each window of the image x (N, H, W, C).
 
-    size, stride, padding and output shape: those of `MaxPool2d`. Padded places are not counted: a window at the edge
-    is divided by the places of the image in it (torch counts them unless count_include_pad=False).
+    size (default 2), stride, padding (default 0) and output shape: those of `MaxPool2d`. Padded places are not
+    counted: a window at the edge is divided by the places of the image in it (torch counts them by default).
     Raises ValueError for other settings, inputs that are not images, and a window larger than the padded image.
     """
 

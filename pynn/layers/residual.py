@@ -9,6 +9,7 @@ from .activations import IDENTITY, Activation
 from .affine import Affine
 from .base import Array, Layer, Shape
 from .chain import Chain
+from .conv2d import Conv2d
 from .draws import check_number, draw
 
 AUTO = "auto"
@@ -18,8 +19,8 @@ class Residual(Chain):
     """y = f(x) + shortcut(x), f the layers one after the other; any input shape.
 
     shortcut: None (default), x itself, which must have the shape of f(x); a layer that brings x to that shape; or
-    "auto": None where the shapes agree, else, for vectors, an `Affine` without bias (that layer then stands in
-    `shortcut`, and in the model file).
+    "auto": None where the shapes agree, else an `Affine` for vectors or, for images, a `Conv2d` of 1 x 1 pixels with
+    the stride that fits, without bias (that layer then stands in `shortcut`, and in the model file).
     survival: probability that f takes part in a training step, 0 < survival <= 1 (default 1), else y = shortcut(x) for
     the whole batch, f's gradients are 0 and its running statistics stay; outside training y = survival · f(x) +
     shortcut(x). Which steps it takes part in is a function of seed, layer and step, like a dropout mask.
@@ -76,12 +77,17 @@ class Residual(Chain):
     def _projection(self, input_shape: Shape, shape: Shape) -> Layer | None:
         if input_shape == shape:
             return None
-        if len(input_shape) != 1 or len(shape) != 1:
+        layer: Layer
+        stride = tuple(-(-before // after) for before, after in zip(input_shape[:-1], shape[:-1], strict=False))
+        if len(input_shape) == len(shape) == 1:
+            layer = Affine(shape[0], use_bias=False)
+        elif len(input_shape) == len(shape) == 3 and _strided(input_shape, stride) == shape[:2]:
+            layer = Conv2d(shape[2], 1, stride=(stride[0], stride[1]), use_bias=False)
+        else:
             raise ValueError(
                 f"the layers turn {input_shape} into {shape}: 'auto' has no shortcut between such shapes; "
                 "give a layer that does the same"
             )
-        layer = Affine(shape[0], use_bias=False)
         layer.restore_training_settings(self.training_settings())  # it was frozen before it was there
         return layer
 
@@ -132,3 +138,8 @@ class Residual(Chain):
                 for parameter in inner.declared:
                     if parameter.gradient is not None:
                         parameter.gradient.fill(0)
+
+
+def _strided(shape: Shape, stride: Shape) -> Shape:
+    """Height and width after this stride."""
+    return tuple(-(-size // step) for size, step in zip(shape, stride, strict=False))
