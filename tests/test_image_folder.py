@@ -112,7 +112,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, pixels: np.ndarray, monkeypatch:
     refused('Pillow: pip install "pynn-cpu', ImportError)
 
 
-def test_pillow_is_imported_by_those_who_need_it() -> None:
+def test_pillow_is_imported_by_those_who_need_it(tmp_path: Path) -> None:
     code = "import sys, pynn.cli.pictures, pynn; print('PIL' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout.strip() == "False"

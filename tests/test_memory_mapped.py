@@ -112,5 +112,5 @@ def test_a_process_without_room_for_a_copy_trains(tmp_path: Path) -> None:
     with open(tmp_path / "x", "wb") as file:
         file.truncate(64000 * 1024 * 4)
     command = [sys.executable, "-c", LIMITED, str(tmp_path / "x")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path)
     assert (done.stdout, done.stderr) == ("done, where a copy of 250 MiB has no room\n", "")
