@@ -114,7 +114,7 @@ from .split import split
 from .ten_crop import predict_ten_crop, ten_crop
 
 # isort: split
-from . import constraints
+from . import constraints, models
 from .batch_init import data_dependent, lsuv
 from .checkpoint import load
 from .constraints import MaxNorm
@@ -235,6 +235,7 @@ __all__ = [
     "losses",
     "lsuv",
     "minimize",
+    "models",
     "monte_carlo",
     "optimizers",
     "predict_ten_crop",

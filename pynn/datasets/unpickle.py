@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -85,7 +86,9 @@ def read(path: StrPath) -> dict[str, Any]:
     with open(path, "rb") as file:
         content = file.read()
     try:
-        value = _Machine().run(content)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of odd escapes in strings, in files that are damaged
+            value = _Machine().run(content)
     except _Refused as refused:
         raise ValueError(f"{path}: refused: it asks for {refused}") from None
     except (ValueError, TypeError, IndexError, KeyError, OverflowError, AttributeError) as cause:
