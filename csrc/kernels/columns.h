@@ -34,13 +34,13 @@ void over_strips(Size n, Size c, double cost, Order order, F f) {
 
 // f(strip, access, run, first row, last row, column) for every run of rows and every strip of columns. Strips of four
 // vectors read whole cache lines in a row; one vector at a time, rows a power of two apart would evict each other.
-// Where that makes fewer than four pieces, two vectors share the work better.
+// Where that makes fewer than four pieces, two vectors share the work better. float64, for checking, does with two.
 template <class T, class F>
 void over_columns(Size n, Size c, double cost, Order order, F f) {
-    if (ceil_div(n, kRowRun) * ceil_div(c, 4 * kLanes<T>) >= 4)
-        over_strips<T, 4>(n, c, cost, order, f);
-    else
-        over_strips<T, 2>(n, c, cost, order, f);
+    if constexpr (std::is_same_v<T, float>) {
+        if (ceil_div(n, kRowRun) * ceil_div(c, 4 * kLanes<T>) >= 4) return over_strips<T, 4>(n, c, cost, order, f);
+    }
+    over_strips<T, 2>(n, c, cost, order, f);
 }
 
 }  // namespace pynn::PYNN_LEVEL

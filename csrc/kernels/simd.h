@@ -27,6 +27,7 @@ constexpr int kTileRows = 6;
 #endif
 
 #define PYNN_INLINE __attribute__((always_inline))
+#define PYNN_APART __attribute__((noinline))  // where a copy at every place would make the library large
 
 template <int... I>
 using Lanes = std::integer_sequence<int, I...>;
@@ -338,31 +339,31 @@ inline Vec<float> tanh(Vec<float> x) {
 }
 
 // float64 is for checking, not for speed: the C library's functions, lane by lane.
-inline Vec<double> exp(Vec<double> x) {
+PYNN_APART inline Vec<double> exp(Vec<double> x) {
     Vec<double> y = x;
     for (Size i = 0; i < kLanes<double>; ++i) y[i] = __builtin_exp(x[i]);
     return y;
 }
 
-inline Vec<double> log(Vec<double> x) {
+PYNN_APART inline Vec<double> log(Vec<double> x) {
     Vec<double> y = x;
     for (Size i = 0; i < kLanes<double>; ++i) y[i] = __builtin_log(x[i]);
     return y;
 }
 
-inline Vec<double> log1p(Vec<double> x) {
+PYNN_APART inline Vec<double> log1p(Vec<double> x) {
     Vec<double> y = x;
     for (Size i = 0; i < kLanes<double>; ++i) y[i] = __builtin_log1p(x[i]);
     return y;
 }
 
-inline Vec<double> expm1(Vec<double> x) {
+PYNN_APART inline Vec<double> expm1(Vec<double> x) {
     Vec<double> y = x;
     for (Size i = 0; i < kLanes<double>; ++i) y[i] = __builtin_expm1(x[i]);
     return y;
 }
 
-inline Vec<double> tanh(Vec<double> x) {
+PYNN_APART inline Vec<double> tanh(Vec<double> x) {
     Vec<double> y = x;
     for (Size i = 0; i < kLanes<double>; ++i) y[i] = __builtin_tanh(x[i]);
     return y;
