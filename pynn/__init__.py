@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import datasets, initializers, kernels, layers, losses, optimizers, preprocessing, regularizers, schedules
+from . import initializers, kernels, layers, losses, optimizers, preprocessing, regularizers, schedules
 from .augmentation import (
     Augmentation,
     Brightness,
@@ -114,12 +114,9 @@ from .split import split
 from .ten_crop import predict_ten_crop, ten_crop
 
 # isort: split
-from . import constraints, models
-from .batch_init import data_dependent, lsuv
-from .checkpoint import load
+from . import constraints
 from .constraints import MaxNorm
 from .monte_carlo import monte_carlo
-from .second_order import minimize
 
 __all__ = [
     "ELU",
@@ -250,14 +247,28 @@ __all__ = [
 
 
 if TYPE_CHECKING:
+    from . import datasets, models
+    from .batch_init import data_dependent, lsuv
+    from .checkpoint import load
+    from .second_order import minimize
+
     __version__: str
 else:
+    # Looked up when somebody asks: each costs milliseconds, and few scripts want them all.
+    _LATER = {"data_dependent": "batch_init", "load": "checkpoint", "lsuv": "batch_init", "minimize": "second_order"}
 
-    def __getattr__(name):  # the version is looked up when somebody asks: that costs milliseconds
+    def __getattr__(name):
         if name == "__version__":
             from .info import version
 
             return version()
+        from importlib import import_module
+
+        if name in ("datasets", "models"):
+            return import_module(f".{name}", __name__)
+        if name in _LATER:
+            globals()[name] = getattr(import_module(f".{_LATER[name]}", __name__), name)
+            return globals()[name]
         raise AttributeError(f"module 'pynn' has no attribute {name!r}")
 
 
