@@ -96,8 +96,7 @@ def fit(
     goal, driver = chosen_loss(model, loss), model.optimizer
     if optimizer is not None or driver is None:
         driver = optimizers.optimizer("adam" if optimizer is None else optimizer)
-    _check_settings(epochs, batch_size, seed, penalty, progress)
-    data.check_count("prefetch", prefetch, 0)
+    _check_settings(epochs, batch_size, seed, penalty, progress, prefetch)
     _check_monitor(driver, validation is not None)
     if y is None and not (sample_weight is None and class_weight is None):
         raise TypeError(
@@ -123,12 +122,7 @@ def fit(
     history = History()
     for number in range(epochs):
         with model.lock, Progress(number, epochs, source.batches, progress) as shown:
-            values = _run_epoch(model, source, held_out, penalty, shown)
-            history.append(values)
-            shown.finish(values)
-            model.epoch += 1
-            if driver.schedule is not None:
-                driver.schedule.observe(values)
+            history.append(_run_epoch(model, source, held_out, penalty, shown))
     return history
 
 
@@ -158,9 +152,15 @@ def _in_order(model: Trainable, x: Array, y: Array, given: Array | None) -> Iter
 
 
 def _check_settings(
-    epochs: int, batch_size: int | None, seed: int | None, penalty: Penalty | None, progress: bool | str
+    epochs: int,
+    batch_size: int | None,
+    seed: int | None,
+    penalty: Penalty | None,
+    progress: bool | str,
+    prefetch: int,
 ) -> None:
     data.check_count("epochs", epochs, 0)
+    data.check_count("prefetch", prefetch, 0)
     if batch_size is not None:
         data.check_count("batch_size", batch_size, 1)
     if seed is not None:
@@ -191,6 +191,10 @@ def _run_epoch(
     assert model.optimizer is not None
     values["learning_rate"] = model.optimizer.learning_rate
     values["samples_per_second"] = running.count / max(seconds, 1e-9)
+    shown.finish(values)
+    model.epoch += 1
+    if model.optimizer.schedule is not None:
+        model.optimizer.schedule.observe(values)
     return values
 
 

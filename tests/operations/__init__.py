@@ -5,52 +5,14 @@ Tests and benchmarks both walk this table. A kernel without a row fails `test_ev
 
 from __future__ import annotations
 
-from . import (
-    activation,
-    add,
-    affine,
-    augment,
-    batchnorm,
-    clip,
-    conv,
-    elementwise_loss,
-    gate,
-    groupnorm,
-    hierarchical,
-    label_loss,
-    loss,
-    maxout,
-    noise,
-    optimizer,
-    pool,
-    prelu,
-    softmax,
-)
+import pkgutil
+from importlib import import_module
+
 from .noise import philox
 from .table import Arguments, Operation, Sizes, arguments, assert_close, call, to_dtype
 
 __all__ = ["OPERATIONS", "Arguments", "Operation", "Sizes", "arguments", "assert_close", "call", "philox", "to_dtype"]
 
-FAMILIES = (
-    activation,
-    add,
-    affine,
-    augment,
-    batchnorm,
-    clip,
-    conv,
-    elementwise_loss,
-    gate,
-    groupnorm,
-    hierarchical,
-    label_loss,
-    loss,
-    maxout,
-    noise,
-    optimizer,
-    pool,
-    prelu,
-    softmax,
-)
-
+MODULES = sorted(found.name for found in pkgutil.iter_modules(__path__) if found.name != "table")
+FAMILIES = [import_module(f".{name}", __name__) for name in MODULES]
 OPERATIONS: list[Operation] = [row for family in FAMILIES for row in family.rows()]
