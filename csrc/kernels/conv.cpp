@@ -1,32 +1,15 @@
 // Convolutions as matrix products that read the image where it lies: the taps of one kernel row stand side by side in
 // memory, so a tile of output pixels runs through them without a copy of the patches. Only an image whose window
 // reaches beyond its edge is copied once, with zeros around it.
-#include "conv.h"
-
 #include "families.h"
 #include "through.h"
+#include "winograd.h"
 
 namespace pynn::PYNN_LEVEL {
 namespace {
 
 // Bytes of image windows that one piece works on: they stay in the second-level cache beside a panel of weights.
 constexpr Size kWindowBytes = 384 << 10;
-
-// One direction of taps: where output 0 reads, in ascending order, and which kernel row or column it meets.
-class Taps {
-public:
-    explicit Taps(Size most) : at_(most), kernel_(most) {}
-    void add(Size at, Size kernel) { at_.get()[count_] = at, kernel_.get()[count_] = kernel, ++count_; }
-    Size count() const { return count_; }
-    Size at(Size number) const { return at_.get()[number]; }
-    Size kernel(Size number) const { return kernel_.get()[number]; }
-    Size first() const { return at(0); }
-    Size reach() const { return at(count_ - 1) - at(0); }
-
-private:
-    Scratch<Size> at_, kernel_;
-    Size count_ = 0;
-};
 
 void forward_taps(Size kernel, Size dilation, Size before, Taps& taps) {
     for (Size k = 0; k < kernel; ++k) taps.add(k * dilation - before, k);
@@ -38,59 +21,6 @@ void backward_taps(Size kernel, Size dilation, Size before, Size stride, Size ph
         const Size at = phase + before - k * dilation;
         if (at % stride == 0) taps.add(at / stride, k);
     }
-}
-
-// out = f(the correlation of a source (n, h, w, channels) with the taps of a weight): output (i, j) reads the pixels
-// (i step_y + ys.., j step_x + xs..), zeros outside the source.
-template <class T>
-struct Correlation {
-    const T* source;
-    Size n, h, w, channels;
-    const Taps *ys, *xs;
-    Size step_y, step_x;
-    Size groups;
-    const T* weight;                     // (KH,KW,G,M)
-    Size kernel_width, inputs, outputs;  // KW, G, M
-    bool transposed;                     // the source has the weight's outputs as channels
-    T* out;
-    Size rows, columns, out_channels;    // of the output
-    Size out_image, out_row, out_pixel;  // elements from one to the next
-    const T* bias;                       // (out_channels), may be null
-    Activation f;
-
-    Size from() const { return channels / groups; }    // channels that a group reads
-    Size to() const { return out_channels / groups; }  // and writes
-    Size depth() const { return ys->count() * xs->count() * from(); }
-    Size panels() const { return ceil_div(to(), kPanel<T>); }
-};
-
-// The weights of one group and panel as (taps, from, width), zero beyond the last column.
-template <class T>
-void pack_panel(const Correlation<T>& q, Size group, Size panel, T* packed) {
-    const Size j = panel * kPanel<T>, count = smaller(kPanel<T>, q.to() - j);
-    const Size width = ceil_div(count, kLanes<T>) * kLanes<T>, from = q.from();
-    for (Size y = 0; y < q.ys->count(); ++y)
-        for (Size x = 0; x < q.xs->count(); ++x) {
-            const T* tap = q.weight + (q.ys->kernel(y) * q.kernel_width + q.xs->kernel(x)) * q.inputs * q.outputs;
-            if (!q.transposed) {
-                const T* rows = tap + group * q.to() + j;
-                each_vector<T>(0, count, [&](auto at, Size i) {
-                    for (Size p = 0; p < from; ++p) store(packed + p * width + i, at.load(rows + p * q.outputs + i));
-                });
-            } else {
-                const T* rows = tap + j * q.outputs + group * from;
-                for (Size i = 0; i < width; i += kLanes<T>)
-                    each_vector<T>(0, from, [&](auto at, Size p) {
-                        Vec<T> square[kLanes<T>];
-                        for (Size lane = 0; lane < kLanes<T>; ++lane)
-                            square[lane] = i + lane < count ? at.load(rows + (i + lane) * q.outputs + p) : Vec<T>{};
-                        transpose<T>(square);
-                        for (Size lane = 0; lane < smaller(kLanes<T>, from - p); ++lane)
-                            store(packed + (p + lane) * width + i, square[lane]);
-                    });
-            }
-            packed += from * width;
-        }
 }
 
 // How the output is cut into blocks of rows of one image, and the blocks into pieces of work.
@@ -173,6 +103,7 @@ void block_panel(const Correlation<T>& q, const Block<T>& block, Size group, Siz
 template <class T>
 void correlate(const Correlation<T>& q) {
     if (q.n * q.rows * q.columns * q.out_channels == 0) return;
+    if (winograd_pays(q)) return winograd(q);
     const Size size = q.depth() * kPanel<T>, panels = q.groups * q.panels();
     Scratch<T> packed(panels * size);
     parallel(panels, static_cast<double>(panels * size),
@@ -318,6 +249,7 @@ void weight_gradient(const T* x, const T* dz, const ConvShape& s, T* dweight) {
         for (Size i = 0; i < size; ++i) dweight[i] = 0;
         return;
     }
+    if (winograd_pays<T>(s)) return winograd_weight_gradient(x, dz, s, dweight);
     const Size runs = smaller(s.n, kImageRuns), parts = smaller(s.kh, ceil_div(16, runs));
     Scratch<T> sums(runs > 1 ? runs * size : 0);
     const double work = static_cast<double>(s.n * s.oh * s.ow) * static_cast<double>(size) / 8;
