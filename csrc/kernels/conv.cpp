@@ -2,6 +2,7 @@
 // memory, so a tile of output pixels runs through them without a copy of the patches. Only an image whose window
 // reaches beyond its edge is copied once, with zeros around it.
 #include "families.h"
+#include "narrow.h"
 #include "through.h"
 #include "winograd.h"
 
@@ -103,6 +104,7 @@ void block_panel(const Correlation<T>& q, const Block<T>& block, Size group, Siz
 template <class T>
 void correlate(const Correlation<T>& q) {
     if (q.n * q.rows * q.columns * q.out_channels == 0) return;
+    if (is_narrow(q)) return narrow(q);
     if (winograd_pays(q)) return winograd(q);
     const Size size = q.depth() * kPanel<T>, panels = q.groups * q.panels();
     Scratch<T> packed(panels * size);
@@ -249,6 +251,7 @@ void weight_gradient(const T* x, const T* dz, const ConvShape& s, T* dweight) {
         for (Size i = 0; i < size; ++i) dweight[i] = 0;
         return;
     }
+    if (is_narrow<T>(s)) return narrow_weight_gradient(x, dz, s, dweight);
     if (winograd_pays<T>(s)) return winograd_weight_gradient(x, dz, s, dweight);
     const Size runs = smaller(s.n, kImageRuns), parts = smaller(s.kh, ceil_div(16, runs));
     Scratch<T> sums(runs > 1 ? runs * size : 0);
