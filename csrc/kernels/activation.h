@@ -9,6 +9,10 @@ struct Chosen {
     static constexpr Function function = F;
 };
 
+// Vectors of a strip (columns.h): those with an exponential are long, and bound by arithmetic.
+template <Function F>
+constexpr int kStripVectors = F == Function::identity || F == Function::relu || F == Function::leaky_relu ? 4 : 2;
+
 // Calls f(Chosen<function>{}) so that the loop inside is compiled once for each activation.
 template <class F>
 inline void with_function(Function function, F f) {

@@ -125,23 +125,24 @@ void batchnorm_forward(const T* x, const T* gamma, const T* beta, BatchNormState
             const Size place = begin * c + j;
             normalize<decltype(chosen)::function>(at, columns, x + place, alpha, out + place, c, end - begin);
         };
-        over_columns<T>(n, c, 4, Order::forward, [&](auto strip, auto at, Size run, Size begin, Size end, Size j) {
-            constexpr int V = decltype(strip)::vectors;
-            Vec<T> middle[V], deviations[V];
-            run_moments<T, V>(at, x + begin * c + j, c, end - begin, middle, deviations);
-            unroll<V>([&](auto v) PYNN_INLINE {
-                const Size k = j + v * kLanes<T>;
-                at.store(means.get() + run * c + k, middle[v]);
-                at.store(squares.get() + run * c + k, deviations[v]);
-                if (one_run) merge(at, k);
+        over_columns<T, kStripVectors<decltype(chosen)::function>>(
+            n, c, 4, Order::forward, [&](auto strip, auto at, Size run, Size begin, Size end, Size j) {
+                constexpr int V = decltype(strip)::vectors;
+                Vec<T> middle[V], deviations[V];
+                run_moments<T, V>(at, x + begin * c + j, c, end - begin, middle, deviations);
+                unroll<V>([&](auto v) PYNN_INLINE {
+                    const Size k = j + v * kLanes<T>;
+                    at.store(means.get() + run * c + k, middle[v]);
+                    at.store(squares.get() + run * c + k, deviations[v]);
+                    if (one_run) merge(at, k);
+                });
+                if (one_run) apply(strip, at, begin, end, j);  // while the strip is in cache
             });
-            if (one_run) apply(strip, at, begin, end, j);  // while the strip is in cache
-        });
         if (one_run) return;
         each_vector<T>(0, c, merge);
-        over_columns<T>(n, c, 4, Order::backward, [&](auto strip, auto at, Size, Size begin, Size end, Size j) {
-            apply(strip, at, begin, end, j);
-        });
+        over_columns<T, kStripVectors<decltype(chosen)::function>>(
+            n, c, 4, Order::backward,
+            [&](auto strip, auto at, Size, Size begin, Size end, Size j) { apply(strip, at, begin, end, j); });
     });
 }
 
@@ -217,21 +218,22 @@ void batchnorm_backward(const T* dy, const T* x, const T* gamma, const T* beta, 
             input_gradient<F>(at, columns, dy + place, x + place, dgamma + j, dbeta + j, share, alpha, dx + place, c,
                               end - begin);
         };
-        over_columns<T>(n, c, 4, Order::forward, [&](auto strip, auto at, Size run, Size begin, Size end, Size j) {
-            constexpr int V = decltype(strip)::vectors;
-            const Normalizer<T, V> columns(at, mean, rstd, gamma, beta, j);
-            const Size place = begin * c + j;
-            totals.template take<F>(at, columns, dy + place, x + place, alpha, run, end - begin, j);
-            if (!one_run) return;
-            unroll<V>([&](auto v) PYNN_INLINE { totals.merge(at, runs, j + v * kLanes<T>, dgamma, dbeta); });
-            if (dx) apply(strip, at, begin, end, j);  // while the strip is in cache
-        });
+        over_columns<T, kStripVectors<decltype(chosen)::function>>(
+            n, c, 4, Order::forward, [&](auto strip, auto at, Size run, Size begin, Size end, Size j) {
+                constexpr int V = decltype(strip)::vectors;
+                const Normalizer<T, V> columns(at, mean, rstd, gamma, beta, j);
+                const Size place = begin * c + j;
+                totals.template take<F>(at, columns, dy + place, x + place, alpha, run, end - begin, j);
+                if (!one_run) return;
+                unroll<V>([&](auto v) PYNN_INLINE { totals.merge(at, runs, j + v * kLanes<T>, dgamma, dbeta); });
+                if (dx) apply(strip, at, begin, end, j);  // while the strip is in cache
+            });
         if (one_run) return;
         each_vector<T>(0, c, [&](auto at, Size j) { totals.merge(at, runs, j, dgamma, dbeta); });
         if (dx == nullptr) return;
-        over_columns<T>(n, c, 4, Order::backward, [&](auto strip, auto at, Size, Size begin, Size end, Size j) {
-            apply(strip, at, begin, end, j);
-        });
+        over_columns<T, kStripVectors<decltype(chosen)::function>>(
+            n, c, 4, Order::backward,
+            [&](auto strip, auto at, Size, Size begin, Size end, Size j) { apply(strip, at, begin, end, j); });
     });
 }
 
@@ -248,11 +250,12 @@ void batchnorm_inference(const T* x, const T* gamma, const T* beta, const T* mea
     Scratch<T> rstd(c);
     reciprocal_roots(var, epsilon, rstd.get(), c);
     with_function(f.function, [&](auto chosen) {
-        over_columns<T>(n, c, 4, Order::forward, [&](auto strip, auto at, Size, Size begin, Size end, Size j) {
-            const Normalizer<T, decltype(strip)::vectors> columns(at, mean, rstd.get(), gamma, beta, j);
-            const Size place = begin * c + j;
-            normalize<decltype(chosen)::function>(at, columns, x + place, alpha, out + place, c, end - begin);
-        });
+        over_columns<T, kStripVectors<decltype(chosen)::function>>(
+            n, c, 4, Order::forward, [&](auto strip, auto at, Size, Size begin, Size end, Size j) {
+                const Normalizer<T, decltype(strip)::vectors> columns(at, mean, rstd.get(), gamma, beta, j);
+                const Size place = begin * c + j;
+                normalize<decltype(chosen)::function>(at, columns, x + place, alpha, out + place, c, end - begin);
+            });
     });
 }
 
@@ -265,16 +268,18 @@ void batchnorm_inference_backward(const T* dy, const T* x, const T* gamma, const
     reciprocal_roots(var, epsilon, rstd.get(), c);
     with_function(f.function, [&](auto chosen) {
         constexpr Function F = decltype(chosen)::function;
-        over_columns<T>(n, c, 4, Order::forward, [&](auto strip, auto at, Size, Size begin, Size end, Size j) {
-            constexpr int V = decltype(strip)::vectors;
-            const Normalizer<T, V> columns(at, mean, rstd.get(), gamma, beta, j);
-            for (Size i = begin; i < end; ++i)
-                unroll<V>([&](auto v) PYNN_INLINE {
-                    const Size place = i * c + j + v * kLanes<T>;
-                    const Vec<T> dz = columns.template through<F>(v, at.load(x + place), at.load(dy + place), alpha);
-                    at.store(dx + place, dz * columns.scale[v]);
-                });
-        });
+        over_columns<T, kStripVectors<decltype(chosen)::function>>(
+            n, c, 4, Order::forward, [&](auto strip, auto at, Size, Size begin, Size end, Size j) {
+                constexpr int V = decltype(strip)::vectors;
+                const Normalizer<T, V> columns(at, mean, rstd.get(), gamma, beta, j);
+                for (Size i = begin; i < end; ++i)
+                    unroll<V>([&](auto v) PYNN_INLINE {
+                        const Size place = i * c + j + v * kLanes<T>;
+                        const Vec<T> dz =
+                            columns.template through<F>(v, at.load(x + place), at.load(dy + place), alpha);
+                        at.store(dx + place, dz * columns.scale[v]);
+                    });
+            });
     });
 }
 

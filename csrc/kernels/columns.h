@@ -17,6 +17,12 @@ struct Strip {
 // A second pass goes the other way: what the first one read last is still in cache.
 enum class Order { forward, backward };
 
+// One vector of columns, compiled once for all widths of strips.
+template <class F, class Access>
+PYNN_APART void one_vector(F& f, Access at, Size run, Size begin, Size end, Size column) {
+    f(Strip<1>{}, at, run, begin, end, column);
+}
+
 template <class T, int V, class F>
 void over_strips(Size n, Size c, double cost, Order order, F f) {
     constexpr Size kWide = V * kLanes<T>;
@@ -25,22 +31,28 @@ void over_strips(Size n, Size c, double cost, Order order, F f) {
         const Size piece = order == Order::forward ? number : runs * strips - 1 - number;
         const Size run = piece / strips, j = piece % strips * kWide;
         const Size begin = run * kRowRun, end = smaller(n, begin + kRowRun);
-        if (j + kWide <= c)
-            f(Strip<V>{}, Whole{}, run, begin, end, j);
-        else
-            each_vector<T>(j, c, [&](auto at, Size column) { f(Strip<1>{}, at, run, begin, end, column); });
+        if constexpr (V > 1) {
+            if (j + kWide <= c) return f(Strip<V>{}, Whole{}, run, begin, end, j);
+        }
+        each_vector<T>(j, smaller(c, j + kWide),
+                       [&](auto at, Size column) { one_vector(f, at, run, begin, end, column); });
     });
 }
 
 // f(strip, access, run, first row, last row, column) for every run of rows and every strip of columns. Strips of four
 // vectors read whole cache lines in a row; one vector at a time, rows a power of two apart would evict each other.
-// Where that makes fewer than four pieces, two vectors share the work better. float64, for checking, does with two.
-template <class T, class F>
+// Where that makes fewer than four pieces, two vectors share the work better. float64, for checking, does with one; and
+// `Widest` = 2 keeps what is long and bound by arithmetic from being compiled four times over.
+template <class T, int Widest = 4, class F>
 void over_columns(Size n, Size c, double cost, Order order, F f) {
     if constexpr (std::is_same_v<T, float>) {
-        if (ceil_div(n, kRowRun) * ceil_div(c, 4 * kLanes<T>) >= 4) return over_strips<T, 4>(n, c, cost, order, f);
+        if constexpr (Widest == 4) {
+            if (ceil_div(n, kRowRun) * ceil_div(c, 4 * kLanes<T>) >= 4) return over_strips<T, 4>(n, c, cost, order, f);
+        }
+        over_strips<T, 2>(n, c, cost, order, f);
+    } else {
+        over_strips<T, 1>(n, c, cost, order, f);
     }
-    over_strips<T, 2>(n, c, cost, order, f);
 }
 
 }  // namespace pynn::PYNN_LEVEL

@@ -27,11 +27,13 @@ void through_and_sum(const T* dy, const T* y, Activation f, T* dz, T* dbias, Siz
     const Size runs = ceil_div(n, kRowRun);
     Scratch<T> sums(runs * m);
     with_function(f.function, [&](auto chosen) {
-        over_columns<T>(n, m, 1, Order::forward, [&](auto strip, auto at, Size run, Size begin, Size end, Size j) {
-            const Size place = begin * m + j;
-            through_strip<decltype(chosen)::function, T, decltype(strip)::vectors>(
-                at, dy + place, y + place, alpha, dz ? dz + place : nullptr, sums.get() + run * m + j, m, end - begin);
-        });
+        over_columns<T, kStripVectors<decltype(chosen)::function>>(
+            n, m, 1, Order::forward, [&](auto strip, auto at, Size run, Size begin, Size end, Size j) {
+                const Size place = begin * m + j;
+                through_strip<decltype(chosen)::function, T, decltype(strip)::vectors>(
+                    at, dy + place, y + place, alpha, dz ? dz + place : nullptr, sums.get() + run * m + j, m,
+                    end - begin);
+            });
     });
     if (dbias == nullptr) return;
     each_vector<T>(0, m, [&](auto at, Size j) {
