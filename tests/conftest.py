@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 import pynn
+from pynn.cli import main
 
 settings.register_profile("pynn", deadline=None, derandomize=True, database=None, print_blob=False)
 settings.load_profile("pynn")
@@ -70,3 +73,57 @@ def points(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 @pytest.fixture(scope="session")
 def digits() -> pynn.datasets.Dataset:
     return pynn.datasets.digits()
+
+
+# The command line
+
+Run = Callable[..., tuple[int, list[str], list[str]]]
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The test works in an empty folder, sees none of the user's data and goes to no network."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYNN_DATA", raising=False)
+    monkeypatch.setitem(sys.modules, "pooch", None)
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the command in this process; return its exit code, the lines of stdout, and those of stderr."""
+
+    def call(*arguments: object) -> tuple[int, list[str], list[str]]:
+        capsys.readouterr()
+        code = main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return code, out.splitlines(), err.splitlines()
+
+    return call
+
+
+@pytest.fixture
+def fails(run: Run) -> Callable[..., str]:
+    """Run the command, which must fail with one line on stderr; return what it says."""
+
+    def call(*arguments: object) -> str:
+        code, _, err = run(*arguments)
+        assert code == 2
+        assert len(err) == 1, err
+        assert err[0].startswith("pynn: error: ")
+        assert "Traceback" not in err[0]
+        return err[0].removeprefix("pynn: error: ")
+
+    return call
+
+
+@pytest.fixture
+def fake_mnist(alone: None) -> Path:
+    """A folder with a tiny MNIST of noise."""
+    folder = Path("data/mnist")
+    folder.mkdir(parents=True)
+    for part, count in (("train", 100), ("t10k", 20)):
+        pixels, labels = np.random.default_rng(0).integers(0, 256, (count, 28, 28), np.uint8), np.arange(count) % 10
+        for name, array in (("images-idx3", pixels), ("labels-idx1", labels.astype(np.uint8))):
+            sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
+            (folder / f"{part}-{name}-ubyte").write_bytes(bytes([0, 0, 8, array.ndim]) + sizes + array.tobytes())
+    return folder.parent

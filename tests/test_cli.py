@@ -16,43 +16,8 @@ import pynn
 from pynn.cli import evaluate, main, presets, train
 
 DATA = os.environ.get("PYNN_DATA", "")  # read here, since `alone` takes it away from the tests
+pytestmark = pytest.mark.usefixtures("alone")
 SMALL = ("--layers", "16", "--epochs", "2", "--no-plot")
-
-
-@pytest.fixture(autouse=True)
-def alone(monkeypatch, tmp_path):
-    """Every test works in an empty folder, sees none of the user's data and goes to no network."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("PYNN_DATA", raising=False)
-    monkeypatch.setitem(sys.modules, "pooch", None)
-
-
-@pytest.fixture
-def run(capsys):
-    """Run the command in this process; return its exit code, the lines of stdout, and those of stderr."""
-
-    def call(*arguments):
-        capsys.readouterr()
-        code = main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return code, out.splitlines(), err.splitlines()
-
-    return call
-
-
-@pytest.fixture
-def fails(run):
-    """Run the command, which must fail with one line on stderr; return what it says."""
-
-    def call(*arguments):
-        code, _, err = run(*arguments)
-        assert code == 2
-        assert len(err) == 1, err
-        assert err[0].startswith("pynn: error: ")
-        assert "Traceback" not in err[0]
-        return err[0].removeprefix("pynn: error: ")
-
-    return call
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +43,7 @@ def test_train_alone_learns_the_digits(run):
     assert code == 0
     assert re.fullmatch(r"test accuracy 0\.\d{4}", out[-1])
     assert float(out[-1].split()[-1]) >= 0.97
-    assert sum("val_accuracy" in line for line in err) == presets.PRESETS["digits"].epochs
+    assert sum("val_accuracy" in line for line in err) == presets.preset("mlp", "digits").epochs
     model = pynn.load("digits.safetensors")
     measured = model.evaluate(*pynn.datasets.digits().test)["accuracy"]
     assert out[-1] == f"test accuracy {measured:.4f}"
@@ -130,7 +95,7 @@ def test_train_says_what_runs(run):
     sizes = [int(number) for number in re.findall(r"([\d,]+) (?:images|for|to)", out[1].replace(",", ""))]
     assert sum(sizes) == 1797
     assert any("Affine(units=16)" in line for line in out)
-    assert any("adam, learning rate 0.004 falling to 0, batch size 64, 2 epochs" in line for line in out)
+    assert any("adam, learning rate 0.004, linear schedule, batch size 64, 2 epochs" in line for line in out)
 
 
 def test_train_says_why_it_runs_on_numpy(run, monkeypatch):
@@ -245,19 +210,40 @@ def test_the_learning_rate_falls_in_a_line_step_by_step(run, monkeypatch):
     np.testing.assert_allclose(rates, 0.8 * (1 - np.arange(steps) / steps), rtol=1e-12)
 
 
-def test_the_learning_rate_can_stay(run, monkeypatch):
-    seen = {}
-    fit = pynn.Sequential.fit
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        ("constant", [1, 1, 1, 1, 1, 1]),
+        ("step", [1, 1, 0.1, 0.1, 0.01, 0.01]),
+        ("linear", [1, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6]),
+        ("cosine", [(1 + np.cos(np.pi * epoch / 6)) / 2 for epoch in range(6)]),
+    ],
+)
+def test_schedules_of_the_learning_rate(run, monkeypatch, schedule, expected):
+    rates = []
 
-    def spy(model, *arguments, **options):
-        seen[len(seen)] = fit(model, *arguments, **options)["learning_rate"]
-        raise KeyboardInterrupt
+    def spy(optimizer, parameters, gradients):
+        rates.append(optimizer.learning_rate)
 
-    monkeypatch.setattr(pynn.Sequential, "fit", spy)
-    for option in ("--no-decay", "--decay"):
-        run("train", *SMALL, "--learning-rate", 0.01, option)
-    assert seen[0] == [0.01, 0.01]
-    assert 0.01 > seen[1][0] > seen[1][1] > 0
+    monkeypatch.setattr(pynn.SGD, "update", spy)
+    options = ("--optimizer", "sgd", "--learning-rate", 1, "--schedule", schedule)
+    _, out, _ = run("train", "--layers", 16, "--no-plot", "--epochs", 6, "--batch-size", 1295, *options)
+    np.testing.assert_allclose(rates, expected, rtol=1e-12)
+    assert any(f"sgd, learning rate 1, {schedule} schedule, batch size 1295" in line for line in out)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [((), 0.0), (("--optimizer", "adamw"), 0.01), (("--weight-decay", 0.3), 0.3), (("--weight-decay", 0), 0.0)],
+    ids=str,
+)
+def test_weight_decay(run, monkeypatch, options, expected):
+    seen = []
+    monkeypatch.setattr(pynn.Sequential, "fit", lambda model, *_, optimizer, **__: seen.append(optimizer.weight_decay))
+    monkeypatch.setattr(train, "_draw", lambda *_: "")
+    _, out, _ = run("train", "--layers", 16, *options)
+    assert seen == [expected]
+    assert any(f"weight decay {expected:g}" in line for line in out) == (expected > 0)
 
 
 # Ctrl-C
@@ -329,6 +315,18 @@ def test_ctrl_c_of_a_process():
         (("--learning-rate", "-1"), "argument --learning-rate: expected a number above 0; got '-1'"),
         (("--learning-rate", "0"), "argument --learning-rate"),
         (("--learning-rate", "inf"), "argument --learning-rate"),
+        (("--schedule", "zigzag"), "argument --schedule: invalid choice: 'zigzag'"),
+        (("--weight-decay", "-1"), "argument --weight-decay: expected a number of at least 0"),
+        (("--model", "vgg19"), "argument --model: invalid choice: 'vgg19'"),
+        (("--augment", "spin"), "argument --augment: expected none, or names out of flip, crop, rotation"),
+        (("--augment", "flip,"), "with commas between; got ''"),
+        (("--augment", "crop:2.5"), "argument --augment: expected crop or crop:NUMBER, such as crop:4; got 'crop:2.5'"),
+        (("--augment", "rotation:"), "expected rotation or rotation:NUMBER, such as rotation:10; got 'rotation:'"),
+        (("--augment", "flip:2"), "argument --augment: flip:2: Flip: probability is 2.0, expected 0..1"),
+        (("--augment", "zoom:1"), "Zoom: low is 0.0, expected at least 0.001"),
+        (("--augment", "contrast:nan"), "Contrast: low is nan"),
+        (("--augment", "crop:8"), "PadCrop: padding is 8, expected less than the pixels of an image, 8×8"),
+        (("--augment", "saturation"), "Saturation: images have 1 channels, expected 3"),
         (("--l2", "-0.1"), "argument --l2: expected a number of at least 0"),
         (("--epochs", "0"), "argument --epochs: expected a whole number of at least 1; got '0'"),
         (("--epochs", "1.5"), "argument --epochs"),
@@ -421,19 +419,6 @@ def test_table_of_long_names_and_absent_classes():
         "1 Bag              .      .      .         -",
         "2 Ankle boot       2      .      2    0.5000",
     ]
-
-
-@pytest.fixture
-def fake_mnist():
-    """A folder with a tiny MNIST of noise."""
-    folder = Path("data/mnist")
-    folder.mkdir(parents=True)
-    for part, count in (("train", 100), ("t10k", 20)):
-        pixels, labels = np.random.default_rng(0).integers(0, 256, (count, 28, 28), np.uint8), np.arange(count) % 10
-        for name, array in (("images-idx3", pixels), ("labels-idx1", labels.astype(np.uint8))):
-            sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
-            (folder / f"{part}-{name}-ubyte").write_bytes(bytes([0, 0, 8, array.ndim]) + sizes + array.tobytes())
-    return folder.parent
 
 
 def test_mnist_from_a_folder(run, fails, fake_mnist, reader, monkeypatch):
@@ -705,11 +690,14 @@ def test_help_shows_the_defaults(run):
         "(default: 512,512)",
         "(default: relu)",
         "(default: 0.5)",
-        "(default: adam)",
-        "(default: 10; digits: 20)",
+        "(default: adam; ready networks: below)",
+        "(default: 10; digits: 20; ready networks: below)",
+        "(default: 0; adamw: 0.01; ready networks: below)",
+        "resnet20 nesterov 0.05 cosine 0.0005 64 20, 5, 40",
     ):
         assert shown in text
-    assert presets.PRESETS.keys() == set(pynn.datasets.names())
+    assert presets.KINDS.keys() == set(pynn.datasets.names())
+    assert set(presets.READY) == set(pynn.models.__all__)
     assert presets.LEARNING_RATES.keys() == pynn.optimizers.OPTIMIZERS.keys()
 
 

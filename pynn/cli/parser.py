@@ -10,10 +10,10 @@ from typing import Any, NoReturn, TypeVar
 
 import pynn
 from pynn import datasets
-from pynn.optimizers import OPTIMIZERS
+from pynn.optimizers import OPTIMIZERS, optimizer
 
-from . import evaluate, predict, train
-from .presets import ACTIVATIONS, LEARNING_RATES, default
+from . import augment, evaluate, predict, presets, train
+from .presets import ACTIVATIONS, LEARNING_RATES, SCHEDULES, default
 
 T = TypeVar("T")
 
@@ -38,13 +38,21 @@ test part, which has no influence on the training.
 The same seed writes the same model, byte for byte, with any number of threads
 (on NumPy: with the same number). Ctrl-C stops, and saves the model as trained
 so far."""
-TRAIN_EXAMPLES = """\
+TRAIN_EXAMPLES = f"""\
+ready networks where you say nothing (epochs of {", ".join(dict.fromkeys(presets.KINDS.values()))}):
+{presets.table()}
+On CIFAR they take --augment {presets.CIFAR_AUGMENT}.
+
+augmentations, and the numbers that they take where you give none:
+{augment.table()}
+
 examples:
   pynn train
   pynn train --layers 128 --dropout 0 --no-batchnorm --output small.safetensors
   pynn train mnist --data ~/data
   pynn train mnist --layers 512,512 --dropout 0.5 --batchnorm --epochs 10
-  pynn train mnist --optimizer momentum --learning-rate 0.1 --l2 1e-4 --seed 7"""
+  pynn train mnist --model lenet5
+  pynn train cifar10 --model resnet20 --augment flip,crop,rotation:15"""
 
 EVALUATE_DESCRIPTION = """\
 Measure a model on the test part of a data set: loss, accuracy, and which class
@@ -121,6 +129,11 @@ def _add_train(commands: Any) -> None:
 
 def _add_network(group: Any) -> None:
     group.add_argument(
+        "--model", metavar="NAME", choices=presets.NETWORKS, default="mlp",
+        help="mlp, which the next four options describe, or a ready network for images: "
+        f"{', '.join(presets.READY)} (default: mlp)",
+    )  # fmt: skip
+    group.add_argument(
         "--layers", metavar="WIDTHS", type=_widths,
         help=f"widths of the hidden layers, such as 512,512, or none (default: {default('layers')})",
     )  # fmt: skip
@@ -130,7 +143,8 @@ def _add_network(group: Any) -> None:
     )  # fmt: skip
     group.add_argument(
         "--dropout", metavar="RATE", type=_share,
-        help=f"share of each hidden layer that is dropped, 0 for none (default: {default('dropout')})",
+        help=f"share of each hidden layer that is dropped, 0 for none (default: {default('dropout')}); "
+        "vgg_small drops after each pooling (default: 0.3)",
     )  # fmt: skip
     group.add_argument(
         "--batchnorm", action=argparse.BooleanOptionalAction,
@@ -146,11 +160,27 @@ def _add_learning(group: Any) -> None:
         "--optimizer", metavar="NAME", choices=OPTIMIZERS,
         help=f"{', '.join(OPTIMIZERS)} (default: {default('optimizer')})",
     )  # fmt: skip
+    decays = {name: optimizer(name).weight_decay for name in OPTIMIZERS}
+    own = "; ".join(["0", *(f"{name}: {decay:g}" for name, decay in decays.items() if decay)])
     rates = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.items())
-    group.add_argument("--learning-rate", metavar="RATE", type=_positive, help=f"at the start (default: {rates})")
     group.add_argument(
-        "--decay", action=argparse.BooleanOptionalAction, default=True,
-        help="let the learning rate fall in a line to 0 (default: yes)",
+        "--learning-rate",
+        metavar="RATE",
+        type=_positive,
+        help=f"at the start (default: {rates}; ready networks: below)",
+    )
+    group.add_argument(
+        "--schedule", metavar="NAME", choices=SCHEDULES,
+        help="of the learning rate: linear and cosine fall to 0, step falls to a tenth after each third of the epochs, "
+        f"constant stays (default: {default('schedule')})",
+    )  # fmt: skip
+    group.add_argument(
+        "--weight-decay", metavar="RATE", type=_not_negative,
+        help=f"how much each step pulls the weights towards 0 (default: {own}; ready networks: below)",
+    )  # fmt: skip
+    group.add_argument(
+        "--augment", metavar="NAMES", type=augment.read,
+        help=f"random changes of the training images, such as flip,crop:4, or none (default: {default('augment')})",
     )  # fmt: skip
     group.add_argument(
         "--epochs", metavar="N", type=_count, help=f"times through the training data (default: {default('epochs')})"

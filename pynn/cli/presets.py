@@ -1,13 +1,21 @@
-"""What `pynn train` takes where the user says nothing, for each data set; and the names that its options know."""
+"""What `pynn train` takes where the user says nothing, for each network and data set; the names its options know."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from pynn.layers import ELU, Activation, LeakyReLU, ReLU, Sigmoid, Tanh
+from pynn import layers, optimizers
+from pynn.schedules import CosineDecay, LinearDecay, Schedule, StepDecay
 
-ACTIVATIONS: dict[str, type[Activation]] = {kind.function: kind for kind in (ReLU, LeakyReLU, ELU, Tanh, Sigmoid)}
+from . import augment
+
+ACTIVATIONS: dict[str, type[layers.Activation]] = {
+    "relu": layers.ReLU, "leaky_relu": layers.LeakyReLU, "prelu": layers.PReLU, "elu": layers.ELU, "selu": layers.SELU,
+    "softplus": layers.Softplus, "gelu": layers.GELU, "silu": layers.SiLU, "tanh": layers.Tanh,
+    "sigmoid": layers.Sigmoid,
+}  # fmt: skip
 
 # Where learning starts; higher than the optimizers' own defaults, since the rate falls to 0 from there.
 LEARNING_RATES = {
@@ -15,29 +23,85 @@ LEARNING_RATES = {
     "adam": 0.004, "adamw": 0.004, "nadam": 0.004, "lion": 0.002,
 }  # fmt: skip
 
+SCHEDULES: dict[str, Callable[[float, int], float | Schedule]] = {
+    "linear": LinearDecay,
+    "cosine": CosineDecay,
+    "step": lambda rate, epochs: StepDecay(rate, epochs / 3),
+    "constant": lambda rate, epochs: rate,
+}
+
 
 @dataclass(frozen=True)
 class Preset:
-    """Defaults of a data set; the names are those of the options."""
+    """How a network learns a data set; the names are those of the options.
 
-    layers: tuple[int, ...] = (512, 512)
-    activation: str = "relu"
-    dropout: float = 0.5
-    batchnorm: bool = True
+    pace: what LEARNING_RATES is multiplied by. weight_decay: of this optimizer; None, or with another one: its own.
+    """
+
     optimizer: str = "adam"
+    pace: float = 1.0
+    schedule: str = "linear"
+    weight_decay: float | None = None
+    augment: str = "none"
     epochs: int = 10
     batch_size: int = 128
     l2: float = 0.0
     validation: float = 0.1
 
 
-PRESETS: dict[str, Preset] = {
-    "digits": Preset(epochs=20, batch_size=64),
-    "mnist": Preset(),
-    "fashion_mnist": Preset(),
-    "cifar10": Preset(),
-    "cifar100": Preset(),
+# What the options of the MLP are where the user says nothing.
+MLP: dict[str, Any] = {"layers": (512, 512), "activation": "relu", "dropout": 0.5, "batchnorm": True}
+
+NETWORKS = {
+    "mlp": Preset(),
+    "lenet5": Preset(pace=0.5, schedule="cosine", batch_size=32),
+    "deep_convnet": Preset(pace=0.25, schedule="cosine", batch_size=64),
+    "vgg_small": Preset("nesterov", schedule="cosine", weight_decay=5e-4, batch_size=64),
+    "resnet20": Preset("nesterov", schedule="cosine", weight_decay=5e-4, batch_size=64),
 }
+READY = tuple(name for name in NETWORKS if name != "mlp")
+KINDS = {"digits": "digits", "mnist": "MNIST", "fashion_mnist": "MNIST", "cifar10": "CIFAR", "cifar100": "CIFAR"}
+EPOCHS = {  # of a kind of data set, where they are others than the preset's
+    "mlp": {"digits": 20},
+    "lenet5": {"MNIST": 5, "CIFAR": 30},
+    "deep_convnet": {"digits": 20, "MNIST": 10, "CIFAR": 30},
+    "vgg_small": {"digits": 20, "MNIST": 5, "CIFAR": 20},
+    "resnet20": {"digits": 20, "MNIST": 5, "CIFAR": 40},
+}
+CIFAR_AUGMENT = "flip,crop"  # of the convolutional networks
+
+
+def preset(network: str, dataset: str) -> Preset:
+    """How this network learns this data set."""
+    usual, kind = NETWORKS[network], KINDS[dataset]
+    changes: dict[str, Any] = {"epochs": EPOCHS[network].get(kind, usual.epochs)}
+    if network == "mlp" and kind == "digits":
+        changes["batch_size"] = 64
+    if network != "mlp" and kind == "CIFAR":
+        changes["augment"] = CIFAR_AUGMENT
+    return replace(usual, **changes)
+
+
+def fill(options: Any) -> None:
+    """Give the options that were left out the values of their network and data set."""
+    chosen = preset(options.model, options.dataset)
+    values = asdict(chosen) | (MLP if options.model == "mlp" else {})
+    values["augment"] = augment.read(chosen.augment)
+    named = options.optimizer or chosen.optimizer
+    values["learning_rate"] = LEARNING_RATES[named] * values.pop("pace")
+    if chosen.weight_decay is None or named != chosen.optimizer:
+        values["weight_decay"] = optimizers.optimizer(named).weight_decay
+    for name, value in values.items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
+
+
+def optimizer(options: Any) -> optimizers.Optimizer:
+    """The optimizer that filled options describe."""
+    made = optimizers.optimizer(options.optimizer)
+    made.learning_rate = SCHEDULES[options.schedule](options.learning_rate, options.epochs)
+    made.weight_decay = options.weight_decay
+    return made
 
 
 def text(value: Any) -> str:
@@ -50,17 +114,25 @@ def text(value: Any) -> str:
 
 
 def default(option: str) -> str:
-    """The default of an option, for its help: "10; digits: 30"."""
-    values = {name: text(getattr(preset, option)) for name, preset in PRESETS.items()}
-    usual = text(getattr(Preset(), option))
+    """The default of an option, for its help: "10; digits: 20; ready networks: below"."""
+    if option in MLP:
+        return text(MLP[option])
+    usual = text(getattr(NETWORKS["mlp"], option))
+    values = {name: text(getattr(preset("mlp", name), option)) for name in KINDS}
     others = [f"{name}: {value}" for name, value in values.items() if value != usual]
-    return "; ".join([usual, *others])
+    ready = {text(getattr(preset(network, name), option)) for network in NETWORKS for name in KINDS} - {
+        *values.values()
+    }
+    return "; ".join([usual, *others, *(["ready networks: below"] if ready else [])])
 
 
-def fill(options: Any) -> None:
-    """Give the options that were left out the values of their data set."""
-    for name, value in asdict(PRESETS[options.dataset]).items():
-        if getattr(options, name) is None:
-            setattr(options, name, value)
-    if options.learning_rate is None:
-        options.learning_rate = LEARNING_RATES[options.optimizer]
+def table() -> str:
+    """How the ready networks learn where the user says nothing, for the help."""
+    lines = [f"  {'model':<14}{'optimizer':<15}{'schedule':<10}{'weight decay':<14}batch  epochs"]
+    for name in READY:
+        one = NETWORKS[name]
+        rate = f"{one.optimizer} {LEARNING_RATES[one.optimizer] * one.pace:g}"
+        epochs = ", ".join(str(EPOCHS[name].get(kind, "-")) for kind in dict.fromkeys(KINDS.values()))
+        decay = text(one.weight_decay or 0)
+        lines.append(f"  {name:<14}{rate:<15}{one.schedule:<10}{decay:<14}{one.batch_size:<5}  {epochs}")
+    return "\n".join(lines)

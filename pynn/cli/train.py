@@ -11,17 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 import pynn
-from pynn import data, kernels, optimizers
+from pynn import data, kernels
 from pynn.datasets import Dataset, Split
-from pynn.optimizers import Optimizer
 
-from . import models, presets
+from . import models, networks, presets
 
+AHEAD = 2  # batches that are augmented beside the training
 HELD_OUT = 2  # purpose of random numbers, beside data.WEIGHTS and data.ORDER
 
 
 def run(options: argparse.Namespace) -> int:
     """Train as the options say; return the exit code."""
+    networks.check(options)
     presets.fill(options)
     path = Path(options.output or f"{options.dataset}.safetensors")
     picture = path.with_suffix(".png") if options.plot else None
@@ -30,17 +31,19 @@ def run(options: argparse.Namespace) -> int:
     dataset = models.load_dataset(options.dataset, options.data)
     training, validation = _split(dataset.train, options.validation, options.seed)
     data.check_batch_size(options.batch_size, len(training[0]))
-    model, optimizer = _network(options, dataset), _optimizer(options)
+    model = networks.build(options, dataset)
     if not options.quiet:
         _print_header(options, model, (training, validation, dataset.test))
     try:
         history = model.fit(
             *training,
             validation=validation,
-            optimizer=optimizer,
+            optimizer=presets.optimizer(options),
             epochs=options.epochs,
             batch_size=options.batch_size,
             penalty=pynn.L2(options.l2) if options.l2 else None,
+            augmentation=options.augment or None,
+            prefetch=AHEAD if options.augment else 0,
             progress=False if options.quiet else "auto",
         )
         accuracy = model.evaluate(*dataset.test)["accuracy"]
@@ -74,31 +77,6 @@ def _check_output(path: Path, picture: Path | None) -> None:
         raise ValueError(f"cannot write {path} ({cause.strerror}); choose another --output") from cause
 
 
-def _network(options: argparse.Namespace, dataset: Dataset) -> pynn.Sequential:
-    """The built model, with what the other commands need to know in its notes."""
-    layers: list[pynn.Layer] = [pynn.Flatten()]
-    for width in options.layers:
-        layers.append(pynn.Affine(width))
-        if options.batchnorm:
-            layers.append(pynn.BatchNorm())
-        layers.append(presets.ACTIVATIONS[options.activation]())
-        if options.dropout:
-            layers.append(pynn.Dropout(options.dropout))
-    layers.append(pynn.Affine(len(dataset.classes)))
-    model = pynn.Sequential(*layers, seed=options.seed, dtype=options.dtype)
-    shape = dataset.train[0].shape[1:]
-    model.build(shape)
-    model.notes.update(dataset=dataset.name, classes=list(dataset.classes), image_shape=list(shape))
-    return model
-
-
-def _optimizer(options: argparse.Namespace) -> Optimizer:
-    chosen = optimizers.optimizer(options.optimizer)
-    rate = options.learning_rate
-    chosen.learning_rate = pynn.LinearDecay(rate, options.epochs) if options.decay else rate
-    return chosen
-
-
 def _split(part: Split, share: float, seed: int) -> tuple[Split, Split | None]:
     """The training part without, and with only, a share of every class, drawn by the seed."""
     x, y = part
@@ -125,10 +103,12 @@ def _print_header(options: argparse.Namespace, model: pynn.Sequential, parts: tu
         f"{sizes[2]:,} to test, {shape} pixels\n\n{model.summary()}\n"
     )
     settings = [
-        f"{options.optimizer}, learning rate {options.learning_rate:g}{' falling to 0' if options.decay else ''}",
+        f"{options.optimizer}, learning rate {options.learning_rate:g}, {options.schedule} schedule",
+        *([f"weight decay {options.weight_decay:g}"] if options.weight_decay else []),
         *([f"L2 {options.l2:g}"] if options.l2 else []),
         f"batch size {options.batch_size}",
         _several(options.epochs, "epoch"),
+        *([f"augmented by {' and '.join(map(repr, options.augment))}"] if options.augment else []),
     ]
     print(", ".join(settings), flush=True)
 

@@ -1,0 +1,59 @@
+"""The networks of `pynn train --model`: the MLP that its options describe, and the ready ones of `pynn.models`."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+from collections.abc import Callable
+
+import pynn
+from pynn import models
+from pynn.datasets import Dataset
+
+from . import presets
+
+READY: dict[str, Callable[..., pynn.Sequential]] = {name: getattr(models, name) for name in presets.READY}
+
+
+def check(options: argparse.Namespace) -> None:
+    """ValueError where an option was given that the chosen network has no use for."""
+    if options.model not in READY:
+        return
+    taken = inspect.signature(READY[options.model]).parameters
+    for name in presets.MLP:
+        if getattr(options, name) is not None and name not in taken:
+            raise ValueError(f"--{name} does not go with --model {options.model}, which is fixed in that; leave it out")
+
+
+def build(options: argparse.Namespace, dataset: Dataset) -> pynn.Sequential:
+    """The built model, with what the other commands need to know in its notes; ValueError for images that do not fit.
+
+    Options of the MLP that are None are left to a ready network.
+    """
+    shape, classes = dataset.train[0].shape[1:], len(dataset.classes)
+    settings = {"seed": options.seed, "dtype": options.dtype}
+    if options.model in READY:
+        given = {name: getattr(options, name) for name in presets.MLP if getattr(options, name) is not None}
+        model = READY[options.model](classes, **given, **settings)
+    else:
+        model = pynn.Sequential(*_mlp(options, classes), **settings)
+    try:
+        model.build(shape)
+    except ValueError as cause:
+        size = "x".join(map(str, shape))
+        raise ValueError(f"{options.model} cannot take the {size} pixels of {options.dataset}: {cause}") from cause
+    model.notes.update(dataset=dataset.name, classes=list(dataset.classes), image_shape=list(shape))
+    return model
+
+
+def _mlp(options: argparse.Namespace, classes: int) -> list[pynn.Layer]:
+    layers: list[pynn.Layer] = [pynn.Flatten()]
+    for width in options.layers:
+        layers.append(pynn.Affine(width))
+        if options.batchnorm:
+            layers.append(pynn.BatchNorm())
+        layers.append(presets.ACTIVATIONS[options.activation]())
+        if options.dropout:
+            layers.append(pynn.Dropout(options.dropout))
+    layers.append(pynn.Affine(classes))
+    return layers
