@@ -231,14 +231,14 @@ class Sequential(FlatChain):
     fit = training.fit
     evaluate = training.evaluate
 
-    def predict(self, x: ArrayLike, batch_size: int = training.EVALUATION_BATCH) -> Array:
+    def predict(self, x: ArrayLike, batch_size: int | None = None) -> Array:
         """Predictions for raw x (N, ...), in the terms of the targets: class labels (N,) for a classifier.
 
-        batch_size: samples worked on at once (default 1024); it changes nothing but memory and rounding.
+        batch_size: samples worked on at once, as for `evaluate`; it changes nothing but memory and rounding.
         """
         return self.loss.predict(training.outputs(self, x, batch_size))
 
-    def predict_proba(self, x: ArrayLike, batch_size: int = training.EVALUATION_BATCH) -> Array:
+    def predict_proba(self, x: ArrayLike, batch_size: int | None = None) -> Array:
         """Class probabilities (N, C) for raw x (N, ...); batch_size: as for `predict`."""
         return self.loss.probabilities(training.outputs(self, x, batch_size))
 

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import data, inputs, losses, weights
 from .augmented import Augment
+from .layers.base import Layer
 from .losses import Loss
 from .optimizers import Optimizer
 from .prefetch import prefetched
@@ -55,6 +56,9 @@ class Trainable(Protocol):
 
     @property
     def parameters(self) -> Array: ...
+
+    def walk(self) -> Iterator[Layer]:
+        """All layers, itself among them."""
 
     def own_loss(self) -> Loss | None:
         """The loss that the last layer brings along; None where it brings none."""

@@ -38,6 +38,7 @@ Held = tuple[ArrayLike, ArrayLike] | tuple[ArrayLike, ArrayLike, ArrayLike]
 HeldOut = tuple[Array, Array, Array | None]  # checked: x, y, weights
 
 EVALUATION_BATCH = 1024
+LARGEST_OUTPUT = 1 << 22  # numbers that a layer gives out at once, 16 MB of float32; larger ones leave the caches
 
 
 def fit(
@@ -147,7 +148,7 @@ def _held_out(model: Trainable, loss: Loss, validation: Held) -> HeldOut:
 
 
 def _in_order(model: Trainable, x: Array, y: Array, given: Array | None) -> Iterable[Batch]:
-    size = min(EVALUATION_BATCH, len(x))
+    size = min(evaluation_batch(model), len(x))
     return data.batches(x, y, size, dtype=model.dtype, reuse=True, weights=given)
 
 
@@ -221,21 +222,29 @@ def _train_epoch(
     return running
 
 
+def evaluation_batch(model: Trainable) -> int:
+    """How many samples a built model works on at once when it does not learn: 1024, fewer where layers are large."""
+    largest = max(math.prod(layer.output_shape) for layer in model.walk())
+    return max(1, min(EVALUATION_BATCH, LARGEST_OUTPUT // max(largest, 1)))
+
+
 def evaluate(
     model: Trainable,
     x: ArrayLike,
     y: ArrayLike,
-    batch_size: int = EVALUATION_BATCH,
+    batch_size: int | None = None,
     *,
     sample_weight: ArrayLike | None = None,
     class_weight: ClassWeight | None = None,
 ) -> dict[str, float]:
     """Loss and accuracy over raw x (N, ...) and y (N,), without dropout and with running statistics.
 
-    batch_size: samples worked on at once (default 1024); it changes nothing but memory and rounding.
+    batch_size: samples worked on at once (default: 1024, fewer where a layer gives out more than 4096 numbers a
+    sample); it changes nothing but memory and rounding.
     With sample_weight or class_weight (as in `fit`) both are weighted means: Σ w_i l_i / Σ w_i.
     """
     _expect_built(model, "evaluate")
+    batch_size = evaluation_batch(model) if batch_size is None else batch_size
     data.check_count("batch_size", batch_size, 1)
     x, y = checked_pair(model, model.loss, (x, y), "", raw=True)
     given = weights.combined(model.loss, y, model.output_shape, sample_weight, class_weight)
@@ -272,9 +281,10 @@ def _expect_built(model: Trainable, method: str) -> None:
     model.adopt()
 
 
-def outputs(model: Trainable, x: ArrayLike, batch_size: int = EVALUATION_BATCH) -> Array:
+def outputs(model: Trainable, x: ArrayLike, batch_size: int | None = None) -> Array:
     """The model's raw outputs (N, ...) for raw x (N, ...), in a new array."""
     _expect_built(model, "predict")
+    batch_size = evaluation_batch(model) if batch_size is None else batch_size
     data.check_count("batch_size", batch_size, 1)
     x = data.samples("x", x)
     inputs.accept(model, x, "x")

@@ -129,6 +129,30 @@ def test_predictions_do_not_depend_on_the_batch_size(batch_size: int, points: Po
     np.testing.assert_array_equal(model.predict(points[0], batch_size), expected.argmax(axis=1))
 
 
+@pytest.mark.parametrize(("width", "size"), [(8, 1024), (64, 1024), (65, 1008), (2048, 32), (1 << 17, 1)])
+def test_large_layers_work_on_fewer_samples_at_a_time(width: int, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pynn.training, "LARGEST_OUTPUT", 1 << 16)
+    model = pynn.Sequential(pynn.Residual(pynn.Affine(width), pynn.Affine(4)), pynn.Affine(2))
+    model.build((4,))
+    x, y = np.zeros((1030 if size > 1 else 3, 4), np.float32), np.arange(1030 if size > 1 else 3) % 2
+    seen: list[int] = []
+    forward = pynn.Sequential.forward
+
+    def spy(self: pynn.Sequential, x: np.ndarray, training: bool = False) -> np.ndarray:
+        seen.extend([] if training else [len(x)])
+        return forward(self, x, training)
+
+    monkeypatch.setattr(pynn.Sequential, "forward", spy)
+    for use in (
+        lambda: model.evaluate(x, y),
+        lambda: model.predict(x),
+        lambda: model.fit(x[:2], y[:2], validation=(x, y), epochs=1, progress=False),
+    ):
+        seen.clear()
+        use()
+        assert seen == [len(x[start : start + size]) for start in range(0, len(x), size)]
+
+
 def test_predictions_are_arrays_of_their_own(points: Points) -> None:
     model = trained(*points)
     first = model.predict_proba(points[0])
@@ -546,11 +570,11 @@ def test_predictions_refuse_what_is_not_finite(method: str, value: float, points
 
 
 @pytest.mark.parametrize("method", ["predict", "predict_proba", "evaluate"])
-@pytest.mark.parametrize("batch_size", [0, -1, 2.5, None, True])
+@pytest.mark.parametrize("batch_size", [0, -1, 2.5, "7", True])
 def test_batch_sizes_of_predictions_are_checked(method: str, batch_size: Any, points: Points) -> None:
     model = trained(*points)
     arguments = points if method == "evaluate" else points[:1]
-    with pytest.raises(ValueError, match=rf"batch_size is {batch_size}, expected an integer of at least 1"):
+    with pytest.raises(ValueError, match=rf"batch_size is {batch_size!r}, expected an integer of at least 1"):
         getattr(model, method)(*arguments, batch_size=batch_size)
 
 
