@@ -56,7 +56,7 @@ NETWORKS = {
     "mlp": Preset(),
     "lenet5": Preset(pace=0.5, schedule="cosine", batch_size=32),
     "deep_convnet": Preset(pace=0.25, schedule="cosine", batch_size=64),
-    "vgg_small": Preset("nesterov", schedule="cosine", weight_decay=5e-4, batch_size=64),
+    "vgg_small": Preset("adamw", pace=0.25, schedule="cosine", weight_decay=0.05, batch_size=64),
     "resnet20": Preset("nesterov", schedule="cosine", weight_decay=5e-4, batch_size=64),
 }
 READY = tuple(name for name in NETWORKS if name != "mlp")
@@ -65,7 +65,7 @@ EPOCHS = {  # of a kind of data set, where they are others than the preset's
     "mlp": {"digits": 20},
     "lenet5": {"MNIST": 5, "CIFAR": 30},
     "deep_convnet": {"digits": 20, "MNIST": 10, "CIFAR": 30},
-    "vgg_small": {"digits": 20, "MNIST": 5, "CIFAR": 20},
+    "vgg_small": {"digits": 20, "MNIST": 5, "CIFAR": 30},
     "resnet20": {"digits": 20, "MNIST": 5, "CIFAR": 40},
 }
 CIFAR_AUGMENT = "flip,crop"  # of the convolutional networks
