@@ -27,7 +27,7 @@ def test_epoch(benchmark: BenchmarkFixture, name: str, library: str) -> None:
     benchmark.group = f"fit {name}, an epoch of {SAMPLES}"
     workload = WORKLOADS[name]
     x, y = images()
-    size, loss = workload[0], pynn.SoftmaxCrossEntropy()
+    size, loss = workload.batch, pynn.SoftmaxCrossEntropy()
     ready = [(part.copy(), labels) for part, labels in pynn.batches(x, y, size, seed=0)]
     fitted, stepped, driver = network(workload), network(workload), optimizer(workload)
 

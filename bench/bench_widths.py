@@ -7,7 +7,7 @@ import time
 import pytest
 from peers import PEERS
 from pytest_benchmark.fixture import BenchmarkFixture
-from workloads import Step, Workload, batch, pynn_step
+from workloads import Step, batch, mlp, pynn_step
 
 import pynn
 
@@ -31,9 +31,8 @@ def cpu_and_wall(step: Step, span: float = 0.2) -> tuple[float, float]:
 @pytest.mark.parametrize("width", WIDTHS)
 def test_width(benchmark: BenchmarkFixture, width: int, library: str) -> None:
     benchmark.group = f"width {width:4}"
-    workload: Workload = (128, (10, width, width, 10), False, 0.0, "sgd")
+    workload = mlp(128, (10, width, width, 10), False, 0.0, "sgd")
     step = STEPS[library](workload, *batch(workload))
-    assert step is not None
     first = float(step())
     for _ in range(20):
         value = float(step())

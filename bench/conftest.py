@@ -34,11 +34,12 @@ def line(found: dict[str, Any]) -> str:
     ours = seconds(native := found.pop("native"))
     info = native.extra_info
     speed = next((f"{info[unit]:.4g} {unit}" for unit in ("GFLOP/s", "GB/s", "CPUs busy") if unit in info), "")
+    speed += f" (dx {info['dx GFLOP/s']:.4g})" if "dx GFLOP/s" in info else ""
     share = next((f"{seconds(found.pop(name)) / ours:.0%} of {name}" for name in LIMITS if name in found), "")
     peers = {name: other for name, other in found.items() if name != "numpy"} or found
     others = sorted((seconds(other), name.removesuffix("_50_steps")) for name, other in peers.items())
     other = f"{others[0][1]} {written(others[0][0])}: {others[0][0] / ours:.2f}x" if others else ""
-    return f"{written(ours):>9}  {speed:<16} {share:<18} {other}".rstrip()
+    return f"{written(ours):>9}  {speed:<26} {share:<18} {other}".rstrip()
 
 
 @pytest.hookimpl(wrapper=True)  # after the tables, and also where --benchmark-compare-fail ends them

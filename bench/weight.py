@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import statistics
 import subprocess
 import sys
@@ -16,7 +17,10 @@ from typing import Any
 import threads
 
 MODULES = ("numpy", "pynn", "sklearn.neural_network", "torch", "jax")
-TRAINERS = ("pynn", "torch")
+TRAINED = {  # workload: libraries
+    "mlp_cifar": ("pynn", "torch"),
+    "cnn_cifar": ("pynn", "torch", "torch_channels_last"),
+}
 PROLOGUE = "import json, resource, sys, time; start = time.perf_counter();"
 # ru_maxrss: kilobytes, on macOS bytes
 EPILOGUE = """
@@ -33,15 +37,17 @@ if {library!r} == "pynn":
     from workloads import pynn_step as prepare
     pynn.set_num_threads(threads.THREADS)
 else:
-    from peers import torch_step as prepare
-step = prepare(WORKLOADS["mlp_cifar"], *batch(WORKLOADS["mlp_cifar"]))
+    from peers import PEERS
+    prepare = PEERS[{library!r}]
+workload = WORKLOADS[{name!r}]
+step = prepare(workload, *batch(workload))
 for _ in range(20):
     step()
 """
 
 
 def installed(module: str) -> bool:
-    return importlib.util.find_spec(module.partition(".")[0]) is not None
+    return importlib.util.find_spec(re.split("[._]", module)[0]) is not None
 
 
 def child(code: str) -> dict[str, Any]:
@@ -68,9 +74,10 @@ def main() -> None:
     more = [ours - numpys for ours, numpys in zip(imports["pynn"], imports["numpy"], strict=True)]
     print(f"{'pynn beyond numpy':<24} {more[0] * 1e3:8.0f} {more[1]:8.1f}")
 
-    print(f"\n{f'mlp_cifar, 20 steps, {threads.THREADS} threads':<33} {'peak MB':>8}")
-    for library in filter(installed, TRAINERS):
-        print(f"{library:<33} {median(TRAINING.format(library=library), 3)[1]:8.0f}")
+    for name, libraries in TRAINED.items():
+        print(f"\n{f'{name}, 20 steps, {threads.THREADS} threads':<33} {'peak MB':>8}")
+        for library in filter(installed, libraries):
+            print(f"{library:<33} {median(TRAINING.format(library=library, name=name), 3)[1]:8.0f}")
 
     for wheel in map(Path, sys.argv[1:]):
         print(f"\n{wheel.name:<24} {wheel.stat().st_size / 2**20:.2f} MB")
