@@ -371,7 +371,7 @@ private:
 };
 
 bool pays(Size tiles, Size inputs, Size outputs) {
-    return tiles >= 64 && inputs >= 16 && outputs >= 16;
+    return tiles >= 16 && inputs >= 16 && outputs >= 16;
 }
 
 }  // namespace
