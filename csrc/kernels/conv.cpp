@@ -75,13 +75,14 @@ void block_panel(const Correlation<T>& q, const Block<T>& block, Size group, Siz
     const Window<T>& source = block.source;
     alignas(64) T start[kPanel<T>] = {}, copy[kTileRows * kPanel<T>];
     if (q.bias) each_vector<T>(0, count, [&](auto at, Size i) { store(start + i, at.load(q.bias + column + i)); });
-    RunTask<T> task = {};
+    TileTask<T> task;
+    task.segments = 0;
     for (Size y = 0; y < q.ys->count(); ++y)
         for (Size x = 0; x < q.xs->count(); x += merged)
             offsets[task.segments++] =
                 (q.ys->at(y) - q.ys->first()) * source.row + (q.xs->at(x) - q.xs->first()) * q.channels;
-    task.run = q.from() * merged, task.a_offsets = offsets, task.a_stride = q.step_x * q.channels;
-    task.b = packed, task.b_stride = width, task.b_step = task.run * width;
+    task.k = q.from() * merged, task.a_offsets = offsets, task.a_stride = q.step_x * q.channels;
+    task.b = packed, task.b_stride = width, task.b_step = task.k * width;
     task.start = start, task.rectify = q.f.function == Function::relu;
     const bool pad = count != width;
     const Rows tiles(q.columns);
@@ -91,7 +92,7 @@ void block_panel(const Correlation<T>& q, const Block<T>& block, Size group, Siz
             T* out = q.out + block.image * q.out_image + y * q.out_row + x * q.out_pixel + column;
             task.a = source.at + (y - block.begin) * q.step_y * source.row + x * task.a_stride + group * q.from();
             task.c = pad ? copy : out, task.c_stride = pad ? width : q.out_pixel;
-            choose_run_tile<T, false>(vectors, height)(task);
+            choose_tile<T>(false, vectors, height)(task);
             finish(q.f, task.c, task.c_stride, height, count);
             if (pad)
                 each_vector<T>(0, count, [&](auto at, Size i) {
@@ -213,8 +214,8 @@ private:
                 for (Size p = 0; p < pixels; ++p) store(packed + p * width + i, at.load(dz + p * s_.m + i));
             });
         alignas(64) T start[kPanel<T>] = {}, copy[kTileRows * kPanel<T>];
-        RunTask<T> task = {};
-        task.segments = s_.oh, task.run = s_.ow, task.a_offsets = offsets_.get(), task.a_stride = s_.stride_x * s_.c;
+        TileTask<T> task;
+        task.segments = s_.oh, task.k = s_.ow, task.a_offsets = offsets_.get(), task.a_stride = s_.stride_x * s_.c;
         task.b = pad ? packed : dz, task.b_stride = pad ? width : s_.m, task.b_step = s_.ow * task.b_stride;
         task.start = start, task.add = add;
         const Rows tiles(s_.g * merged_);
@@ -230,7 +231,7 @@ private:
                         each_vector<T>(0, count, [&](auto at, Size i) {
                             for (Size r = 0; r < height; ++r) store(copy + r * width + i, at.load(out + r * s_.m + i));
                         });
-                    choose_run_tile<T, true>(vectors, height)(task);
+                    choose_tile<T>(true, vectors, height)(task);
                     if (pad)
                         each_vector<T>(0, count, [&](auto at, Size i) {
                             for (Size r = 0; r < height; ++r) at.store(out + r * s_.m + i, load(copy + r * width + i));

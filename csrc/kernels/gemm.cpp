@@ -14,64 +14,6 @@ constexpr Size kBlock = 512;  // of k: a panel's block of b stays in the second-
 
 constexpr Size kCache = 512 << 10;  // bytes of a that shall stay in the second-level cache
 
-// What one tile computes: c(rows, width) = start(width) or c, plus a(rows, k) b(k, width).
-template <class T>
-struct TileTask {
-    Size k;
-    const T* a;  // a(i,p) is a[i * a_stride + p], or a[p * a_stride + i] when Across
-    Size a_stride;
-    const T* b;
-    Size b_stride;
-    T* c;
-    Size c_stride;
-    const T* start;  // a row of width numbers
-    bool add;        // go on from c, instead of from start
-    bool rectify;    // c = max(c, 0), on the last block of k
-};
-
-template <class T, bool Across, int V, int R>
-void tile(const TileTask<T>& q) {
-    constexpr Size L = kLanes<T>;
-    const Size k = q.k, a_stride = q.a_stride, b_stride = q.b_stride;
-    const T *const a = q.a, *const b = q.b;
-    Vec<T> sums[R * V];
-    const T* from = q.add ? q.c : q.start;
-    unroll<R>([&](auto r) PYNN_INLINE {
-        unroll<V>([&](auto v) PYNN_INLINE { sums[r * V + v] = load(from + v * L); });
-        from += q.add ? q.c_stride : 0;
-    });
-    for (Size p = 0; p < k; ++p) {
-        Vec<T> columns[V];
-        unroll<V>([&](auto v) PYNN_INLINE { columns[v] = load(b + p * b_stride + v * L); });
-        unroll<R>([&](auto r) PYNN_INLINE {
-            const Vec<T> row = broadcast(Across ? a[p * a_stride + r] : a[r * a_stride + p]);
-            unroll<V>([&](auto v) PYNN_INLINE { sums[r * V + v] += row * columns[v]; });
-        });
-    }
-    if (q.rectify) unroll<R * V>([&](auto i) PYNN_INLINE { sums[i] = activate<Function::relu, T>(sums[i], 0); });
-    T* to = q.c;
-    unroll<R>([&](auto r) PYNN_INLINE {
-        unroll<V>([&](auto v) PYNN_INLINE { store(to + v * L, sums[r * V + v]); });
-        to += q.c_stride;
-    });
-}
-
-template <class T>
-using Tile = void (*)(const TileTask<T>&);
-
-template <class T, bool Across, int V, int... R>
-Tile<T> tile_of(Size rows, Lanes<R...>) {
-    static constexpr Tile<T> tiles[] = {tile<T, Across, V, R + 1>...};
-    return tiles[rows - 1];
-}
-
-template <class T>
-Tile<T> choose_tile(bool across, Size vectors, Size rows) {
-    constexpr std::make_integer_sequence<int, kTileRows> all{};
-    if (across) return vectors == 2 ? tile_of<T, true, 2>(rows, all) : tile_of<T, true, 1>(rows, all);
-    return vectors == 2 ? tile_of<T, false, 2>(rows, all) : tile_of<T, false, 1>(rows, all);
-}
-
 // packed(k, width) = columns j..j+count-1 of b, zero beyond count.
 template <class T>
 void pack(const Product<T>& q, Size p0, Size k, Size j, Size count, Size width, T* packed) {
@@ -157,7 +99,7 @@ void panel(const Product<T>& q, const Rows& rows, Size p, Size j, Size t0, Size 
             each_vector<T>(0, count, [&](auto at, Size v) {
                 for (Size r = 0; r < height; ++r) store(c + r * c_stride + v, at.load(out + r * q.out_stride + v));
             });
-        TileTask<T> task = {};
+        TileTask<T> task;
         task.a = q.a_transposed ? q.a + p * q.a_stride + i : q.a + i * q.a_stride + p;
         task.a_stride = q.a_stride, task.c = c, task.c_stride = c_stride, task.start = start, task.add = p > 0;
         task.rectify = last && q.f.function == Function::relu;

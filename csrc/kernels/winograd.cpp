@@ -207,10 +207,9 @@ private:
     }
 
     void multiply(Size panel, Size count, const T* source, Size plane, T* sums, Size sums_plane) {
-        static constexpr Size no_offset = 0;
         alignas(64) static constexpr T zero[kPanel<T>] = {};
-        RunTask<T> task = {};
-        task.segments = 1, task.run = task.a_stride = q_.from(), task.a_offsets = &no_offset, task.start = zero;
+        TileTask<T> task;
+        task.k = task.a_stride = q_.from(), task.start = zero;
         task.b_stride = task.c_stride = width(panel);
         const Rows rows(count);
         for (Size k = 0; k < kPlanes; ++k) {
@@ -218,7 +217,7 @@ private:
             for (Size t = 0; t < rows.tiles; ++t) {
                 task.a = source + k * plane + rows.begin(t) * task.a_stride;
                 task.c = sums + k * sums_plane + rows.begin(t) * task.c_stride;
-                choose_run_tile<T, false>(task.c_stride / kLanes<T>, rows.count(t))(task);
+                choose_tile<T>(false, task.c_stride / kLanes<T>, rows.count(t))(task);
             }
         }
     }
@@ -321,17 +320,16 @@ private:
 
     // out(c, vectors) = or += a(tiles, c)^T b(tiles, width)
     void add_product(const T* a, const T* b, Size tiles, Size vectors, bool add, T* out) {
-        static constexpr Size no_offset = 0;
         alignas(64) static constexpr T zero[kPanel<T>] = {};
-        RunTask<T> task = {};
-        task.segments = 1, task.run = tiles, task.a_offsets = &no_offset, task.a_stride = s_.c;
+        TileTask<T> task;
+        task.k = tiles, task.a_stride = s_.c;
         task.b_stride = pieces_.width, task.c_stride = stride_, task.start = zero, task.add = add;
         const Rows rows(s_.c);
         for (Size v = 0; v < vectors; v += 2)
             for (Size t = 0; t < rows.tiles; ++t) {
                 task.a = a + rows.begin(t), task.b = b + v * kLanes<T>;
                 task.c = out + rows.begin(t) * stride_ + v * kLanes<T>;
-                choose_run_tile<T, true>(smaller(2, vectors - v), rows.count(t))(task);
+                choose_tile<T>(true, smaller(2, vectors - v), rows.count(t))(task);
             }
     }
 
