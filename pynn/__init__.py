@@ -19,6 +19,7 @@ Where to read on:
     help(pynn.preprocessing)   what is learned of the training data before a model sees it
     help(pynn.minimize)        second-order training of small models
     help(pynn.monte_carlo)     how sure a model is
+    help(pynn.transfer)        a trained model's layers for another task; weights from PyTorch
     help(pynn.kernels)         the functions that do the work, in C++ and in NumPy
 """
 
@@ -242,12 +243,13 @@ __all__ = [
     "set_num_threads",
     "split",
     "ten_crop",
+    "transfer",
     "use_backend",
 ]
 
 
 if TYPE_CHECKING:
-    from . import datasets, models
+    from . import datasets, models, transfer
     from .batch_init import data_dependent, lsuv
     from .checkpoint import load
     from .second_order import minimize
@@ -264,7 +266,7 @@ else:
             return version()
         from importlib import import_module
 
-        if name in ("datasets", "models"):
+        if name in ("datasets", "models", "transfer"):
             return import_module(f".{name}", __name__)
         if name in _LATER:
             globals()[name] = getattr(import_module(f".{_LATER[name]}", __name__), name)

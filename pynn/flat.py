@@ -60,8 +60,12 @@ class FlatChain(Chain):
                 raise ValueError(f"two layers are named {layer.name!r}; give one another name: layer.named('...')")
             taken.add(layer.name)
 
-    def _lay_out(self) -> None:
-        """Give every declared parameter its place in the flat vector and its first values."""
+    def _lay_out(self, kept: int = 0) -> None:
+        """Give every declared parameter its place in the flat vector and its first values.
+
+        kept: so many of the first ones have a place in an older flat vector, and keep the values that stand there.
+        """
+        held = [getattr(layer, parameter.name) for layer, parameter, _ in self._places[:kept]]
         unit = ALIGNMENT // self.dtype.itemsize
         places: list[tuple[Layer, Parameter, int]] = []
         size = 0
@@ -76,6 +80,9 @@ class FlatChain(Chain):
         self._places = tuple(places)
         self._bind()
         for number, (layer, parameter, _) in enumerate(places):
+            if number < kept:
+                getattr(layer, parameter.name)[...] = held[number]
+                continue
             values = parameter.initializer.draw(parameter.shape, data.generator(self.seed, number, data.WEIGHTS))
             if np.shape(values) != parameter.shape:
                 raise ValueError(

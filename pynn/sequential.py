@@ -127,6 +127,26 @@ class Sequential(FlatChain):
                 layer.needs_dx = False
                 return
 
+    def replace_head(self, *layers: Layer, after: str | int | None = None) -> Sequential:
+        """Put new layers, with fresh weights, in the place of the last one that has parameters and all after it.
+
+        >>> model = pynn.load("digits.safetensors").replace_head(pynn.Affine(5)).freeze(up_to=-2)
+
+        after: the layer that stays as the last one, by its name or place in `model.layers` (-1: nothing is taken away);
+        by default the one before the last that has parameters. A chain inside the model counts as one layer.
+
+        What stays keeps its weights and statistics bit for bit, what is frozen, factors, penalties and preprocessing.
+        Layers that go can be used elsewhere. The loss is that of a new model (a layer's own or softmax_cross_entropy),
+        the optimizer, `epoch` and the notes of the old outputs (bins, classes, dataset, test_accuracy) are gone; an
+        optimizer that was used cannot go on. Returns the model.
+        Raises RuntimeError for a model that is not built, ValueError or TypeError, with nothing changed, where there is
+        nothing to replace and for layers that do not fit. Source: CS231n, "Transfer learning".
+        """
+        from .transfer import head
+
+        head.replace(self, layers, after)
+        return self
+
     def own_loss(self) -> Loss | None:
         """The loss that the last layer brings along, as `HierarchicalSoftmax` does; None where it brings none."""
         last: Layer | None = self

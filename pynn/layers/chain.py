@@ -5,13 +5,15 @@ Must not know the flat vector, losses or training.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from .. import describe
 from .activations import Activation
 from .base import Array, Layer, Shape
+
+C = TypeVar("C", bound="Chain")
 
 
 class Chain(Layer):
@@ -33,6 +35,61 @@ class Chain(Layer):
 
     def children(self) -> tuple[Layer, ...]:
         return self.layers
+
+    def layer(self, which: str | int) -> Layer:
+        """The layer inside it, however deep, of the name `which`; or the one at this place of `layers`, -1 the last.
+
+        Raises ValueError where there is none. Layers have names once the model is built, or where `named` gave them.
+        """
+        if isinstance(which, (int, np.integer)) and not isinstance(which, bool):
+            if not -len(self.layers) <= which < len(self.layers):
+                raise ValueError(f"there is no layer {which}, expected a place of -{len(self.layers)}..-1 or from 0 on")
+            return self.layers[which]
+        names = [layer.name for layer in self._inside()]
+        if isinstance(which, str) and which in names:
+            return self._inside()[names.index(which)]
+        known = ", ".join(filter(None, names)) or "none: layers get their names when the model is built"
+        raise ValueError(f"there is no layer {which!r}, expected a place in `layers` or a name of {known}")
+
+    def _inside(self) -> list[Layer]:
+        return [layer for layer in self.walk() if layer is not self]
+
+    def freeze(self: C, *which: str | int, up_to: str | int | None = None) -> C:
+        """Train these layers no further; without arguments: all of them. Returns the chain.
+
+        which: their names or places, as in `layer`; up_to: that layer and all before it. The others stay as they are.
+        What is frozen, and what that means: `Layer.freeze`. ValueError where there is no such layer.
+        """
+        if not which and up_to is None:
+            return super().freeze()
+        for layer in self._chosen(which, up_to, before=True):
+            Layer.freeze(layer)
+        return self
+
+    def unfreeze(self: C, *which: str | int, down_to: str | int | None = None) -> C:
+        """Train these layers again; without arguments: all of them. Returns the chain.
+
+        which: their names or places, as in `layer`; down_to: that layer and all after it. The others stay as they are.
+        """
+        if not which and down_to is None:
+            return super().unfreeze()
+        for layer in self._chosen(which, down_to, before=False):
+            Layer.unfreeze(layer)
+        return self
+
+    def _chosen(self, which: tuple[str | int, ...], edge: str | int | None, before: bool) -> list[Layer]:
+        """These layers, and those before (or after) the edge with it; what lies on both sides of it is not among them.
+
+        Nothing is chosen where one of them is not there.
+        """
+        chosen = [self.layer(one) for one in which]
+        if edge is not None:
+            inside, ends = self._inside(), list(self.layer(edge).walk())
+            place = inside.index(ends[-1]) + 1 if before else inside.index(ends[0])
+            side = inside[:place] if before else inside[place:]
+            ids = {id(layer) for layer in side}
+            chosen += [layer for layer in side if all(id(inner) in ids for inner in layer.walk())]
+        return chosen
 
     def build(self, input_shape: Shape) -> Shape:
         shape = tuple(input_shape)
