@@ -143,6 +143,29 @@ def test_what_is_not_frozen_goes_the_way_it_goes_alone(name: str, points: Points
         np.testing.assert_allclose(ours, theirs, rtol=1e-7, atol=1e-9)
 
 
+def test_a_frozen_layer_above_a_trained_one_computes_no_weight_gradient(backend: str, rng: np.random.Generator) -> None:
+    """Its kernel passes the gradient on, and leaves its own parameters out; those below get the same bits."""
+    model = pynn.Sequential(
+        pynn.Conv2d(3), pynn.ReLU(), pynn.Conv2d(4), pynn.ReLU(), pynn.Flatten(),
+        pynn.Affine(6), pynn.Tanh(), pynn.Maxout(5), pynn.DropConnect(4, 0.5), pynn.ReLU(), pynn.Affine(3),
+    )  # fmt: skip
+    model.build((4, 4, 2))
+    x, loss = rng.standard_normal((5, 4, 4, 2)).astype(np.float32), Projection()
+    loss.forward(model.forward(x, training=True), None)
+    model.backward(loss.backward())
+    whole = {name: model.gradients[place].copy() for name, place in blocks(model).items()}
+    for name in ("conv2d2", "affine1", "maxout1", "dropconnect1"):
+        model.freeze(name)
+    model.layers[-1].freeze("weight")
+    assert all(array.any() for array in whole.values())
+    for _ in range(2):  # what was there before is cleared by the first
+        loss.forward(model.forward(x, training=True), None)
+        model.backward(loss.backward())
+    for name, place in blocks(model).items():
+        trained = name in ("conv2d1.weight", "conv2d1.bias", "affine2.bias")
+        np.testing.assert_array_equal(model.gradients[place], whole[name] if trained else 0, name)
+
+
 def test_single_parameters_can_be_frozen(points: Points) -> None:
     model = network()
     model.layers[0].freeze("bias")

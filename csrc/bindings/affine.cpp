@@ -21,7 +21,7 @@ void affine_forward(const Array& x, const Array& weight, const OptionalArray& bi
 }
 
 void affine_backward(const Array& dy, const Array& x, const Array& weight, const Array& y, std::string_view activation,
-                     double alpha, const OptionalArray& dz, const OptionalArray& dx, const Array& dweight,
+                     double alpha, const OptionalArray& dz, const OptionalArray& dx, const OptionalArray& dweight,
                      const OptionalArray& dbias) {
     Checker check("affine_backward");
     check.in("dy", dy, N, M);
@@ -30,7 +30,7 @@ void affine_backward(const Array& dy, const Array& x, const Array& weight, const
     check.in("y", y, N, M);
     check.out_or_none("dz", dz, N, M);
     check.out_or_none("dx", dx, N, D);
-    check.out("dweight", dweight, D, M);
+    check.out_or_none("dweight", dweight, D, M);
     check.out_or_none("dbias", dbias, M);
     check.overlaps();
     const Activation f = check.activation(activation, alpha);

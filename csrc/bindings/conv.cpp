@@ -67,7 +67,7 @@ void conv2d_forward(const Array& x, const Array& weight, const OptionalArray& bi
 void conv2d_backward(const Array& dy, const Array& x, const Array& weight, const Array& y, std::int64_t stride_y,
                      std::int64_t stride_x, std::int64_t top, std::int64_t left, std::int64_t dilation_y,
                      std::int64_t dilation_x, std::string_view activation, double alpha, const OptionalArray& dz,
-                     const OptionalArray& dx, const Array& dweight, const OptionalArray& dbias) {
+                     const OptionalArray& dx, const OptionalArray& dweight, const OptionalArray& dbias) {
     Checker check("conv2d_backward");
     check.in("dy", dy, N, OH, OW, M);
     check.in("x", x, N, H, W, C);
@@ -75,7 +75,7 @@ void conv2d_backward(const Array& dy, const Array& x, const Array& weight, const
     check.in("y", y, N, OH, OW, M);
     check.out_or_none("dz", dz, N, OH, OW, M);
     check.out_or_none("dx", dx, N, H, W, C);
-    check.out("dweight", dweight, KH, KW, G, M);
+    check.out_or_none("dweight", dweight, KH, KW, G, M);
     check.out_or_none("dbias", dbias, M);
     check.overlaps();
     const ConvShape s = checked_shape(check, stride_y, stride_x, top, left, dilation_y, dilation_x);

@@ -17,7 +17,7 @@ void affine_backward(const T* dy, const T* x, const T* weight, const T* y, Activ
     const Activation identity = {Function::identity, 0};
     through_and_sum(dy, y, f, dz, dbias, n, m);
     const T* through = dz ? dz : dy;
-    multiply(Product<T>{d, m, n, x, d, true, through, m, false, dweight, m, nullptr, identity});
+    if (dweight) multiply(Product<T>{d, m, n, x, d, true, through, m, false, dweight, m, nullptr, identity});
     if (dx) multiply(Product<T>{n, d, m, through, m, false, weight, m, true, dx, d, nullptr, identity});
 }
 

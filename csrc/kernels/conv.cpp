@@ -277,7 +277,7 @@ void conv2d_backward(const T* dy, const T* x, const T* weight, const T* y, ConvS
                      T* dweight, T* dbias) {
     through_and_sum(dy, y, f, dz, dbias, s.n * s.oh * s.ow, s.m);
     const T* through = dz ? dz : dy;
-    weight_gradient(x, through, s, dweight);
+    if (dweight) weight_gradient(x, through, s, dweight);
     if (dx) input_gradient(through, weight, s, dx);
 }
 

@@ -82,8 +82,8 @@ template <class T>
 struct Table {
     // out(N,M) = f(x(N,D) weight(D,M) + bias(M)); bias may be null
     void (*affine_forward)(const T* x, const T* weight, const T* bias, Activation f, T* out, Size n, Size d, Size m);
-    // dz(N,M) = dy f'; dx(N,D) = dz weight^T; dweight(D,M) = x^T dz; dbias(M) = sum of dz; dx and dbias may be null, dz
-    // too where f is the identity
+    // dz(N,M) = dy f'; dx(N,D) = dz weight^T; dweight(D,M) = x^T dz; dbias(M) = sum of dz; each of these may be null,
+    // dz only where f is the identity
     void (*affine_backward)(const T* dy, const T* x, const T* weight, const T* y, Activation f, T* dz, T* dx,
                             T* dweight, T* dbias, Size n, Size d, Size m);
 

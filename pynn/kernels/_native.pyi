@@ -109,7 +109,7 @@ def affine_backward(
     alpha: float,
     dz: numpy.ndarray | None,
     dx: numpy.ndarray | None,
-    dweight: numpy.ndarray,
+    dweight: numpy.ndarray | None,
     dbias: numpy.ndarray | None,
 ) -> None: ...
 def affine_forward(
@@ -207,7 +207,7 @@ def conv2d_backward(
     alpha: float,
     dz: numpy.ndarray | None,
     dx: numpy.ndarray | None,
-    dweight: numpy.ndarray,
+    dweight: numpy.ndarray | None,
     dbias: numpy.ndarray | None,
 ) -> None: ...
 def conv2d_forward(

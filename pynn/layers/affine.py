@@ -109,5 +109,6 @@ class Affine(Layer):
         x, y, f = self._x, self._y, self._activation
         dz = None if f is IDENTITY else self.buffer("dz", y.shape)
         dx = self.buffer("dx", x.shape) if self.needs_dx else None
-        kernels.affine_backward(dy, x, self.weight, y, f.function, f.alpha, dz, dx, self.dweight, self.dbias)
+        dweight, dbias = self.gradient_of("weight"), self.gradient_of("bias")
+        kernels.affine_backward(dy, x, self.weight, y, f.function, f.alpha, dz, dx, dweight, dbias)
         return dx

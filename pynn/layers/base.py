@@ -247,6 +247,11 @@ class Layer:
         """Whether its parameter of this name is frozen."""
         return self._frozen or name in self._frozen_names
 
+    def gradient_of(self, name: str) -> Array | None:
+        """The gradient array of its parameter of this name, for a kernel to fill; None where it is frozen."""
+        gradient: Array | None = None if self.freezes(name) else getattr(self, f"d{name}")
+        return gradient
+
     @property
     def frozen(self) -> bool:
         """Whether nothing in it is trained."""

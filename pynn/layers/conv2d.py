@@ -140,7 +140,6 @@ class Conv2d(Layer):
         x, y, f = self._x, self._y, self._activation
         dz = None if f is IDENTITY else self.buffer("dz", y.shape)
         dx = self.buffer("dx", x.shape) if self.needs_dx else None
-        kernels.conv2d_backward(
-            dy, x, self.weight, y, *self._settings, f.function, f.alpha, dz, dx, self.dweight, self.dbias
-        )
+        dweight, dbias = self.gradient_of("weight"), self.gradient_of("bias")
+        kernels.conv2d_backward(dy, x, self.weight, y, *self._settings, f.function, f.alpha, dz, dx, dweight, dbias)
         return dx

@@ -49,9 +49,11 @@ class DropConnect(Affine):
         x, y, f = self._x, self._y, self._activation
         dz = None if f is IDENTITY else self.buffer("dz", y.shape)
         dx = self.buffer("dx", x.shape) if self.needs_dx else None
-        dkept = self.buffer("dkept", self.weight.shape)
-        kernels.affine_backward(dy, x, self._kept, y, f.function, f.alpha, dz, dx, dkept, self.dbias)
-        self._masked(dkept, self.dweight, place)
+        dweight, dbias = self.gradient_of("weight"), self.gradient_of("bias")
+        dkept = None if dweight is None else self.buffer("dkept", self.weight.shape)
+        kernels.affine_backward(dy, x, self._kept, y, f.function, f.alpha, dz, dx, dkept, dbias)
+        if dweight is not None and dkept is not None:
+            self._masked(dkept, dweight, place)
         return dx
 
     def _masked(self, weight: Array, out: Array, place: Draw) -> Array:

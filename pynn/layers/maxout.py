@@ -54,5 +54,6 @@ class Maxout(Affine):
         dz = self.buffer("dz", z.shape)
         dx = self.buffer("dx", x.shape) if self.needs_dx else None
         kernels.maxout_backward(dy, self._winner, self.pieces, dz)
-        kernels.affine_backward(dz, x, self.weight, z, "identity", 0.0, None, dx, self.dweight, self.dbias)
+        dweight, dbias = self.gradient_of("weight"), self.gradient_of("bias")
+        kernels.affine_backward(dz, x, self.weight, z, "identity", 0.0, None, dx, dweight, dbias)
         return dx

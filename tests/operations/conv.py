@@ -78,7 +78,9 @@ def answer(a: Arguments) -> dict[str, Any]:
     return {"out": activate(z + (0 if a["bias"] is None else a["bias"]), a["activation"], a["alpha"])}
 
 
-def backward_make(sizes: Sizes, rng: np.random.Generator, activation: str, with_bias: bool, with_dx: bool) -> Arguments:
+def backward_make(
+    sizes: Sizes, rng: np.random.Generator, activation: str, with_bias: bool, with_dx: bool, with_dweight: bool
+) -> Arguments:
     forward = make(sizes, rng, activation, with_bias)
     y = answer(forward)["out"]
     settings = {name: forward[name] for name in ("stride_y", "stride_x", "top", "left", "dilation_y", "dilation_x")}
@@ -86,7 +88,8 @@ def backward_make(sizes: Sizes, rng: np.random.Generator, activation: str, with_
         "dy": rng.standard_normal(y.shape), "x": forward["x"], "weight": forward["weight"], "y": y, **settings,
         "activation": activation, "alpha": forward["alpha"],
         "dz": None if activation == "identity" and with_bias else nan(*y.shape),
-        "dx": nan(*forward["x"].shape) if with_dx else None, "dweight": nan(*forward["weight"].shape),
+        "dx": nan(*forward["x"].shape) if with_dx else None,
+        "dweight": nan(*forward["weight"].shape) if with_dweight else None,
         "dbias": nan(y.shape[3]) if with_bias else None,
         "#bias": forward["bias"], "#out": forward["#out"], "#groups": forward["#groups"],
     }  # fmt: skip
@@ -102,7 +105,7 @@ def backward_answer(a: Arguments) -> dict[str, Any]:
         dx[:, y[:, None], x] += np.einsum("nyxm,cm->nyxc", part, weight[row, column])
     inputs, outputs = a["weight"].shape[2], a["weight"].shape[3] // groups
     blocks = [dense[:, :, g * inputs : (g + 1) * inputs, g * outputs : (g + 1) * outputs] for g in range(groups)]
-    found = {"dweight": np.concatenate(blocks, axis=3)}
+    found = {} if a["dweight"] is None else {"dweight": np.concatenate(blocks, axis=3)}
     found |= {} if a["dz"] is None else {"dz": dz}
     found |= {} if a["dbias"] is None else {"dbias": dz.sum(axis=(0, 1, 2))}
     return found | ({} if a["dx"] is None else {"dx": dx})
@@ -117,19 +120,24 @@ def loss(a: Arguments, kernels: Any) -> float:
 
 def rows() -> list[Operation]:
     rows = []
-    for activation, with_bias, with_dx in (
-        ("identity", True, True), ("identity", False, False), ("relu", True, True), ("tanh", False, True),
+    for activation, with_bias, with_dx, with_dweight in (
+        ("identity", True, True, True), ("identity", False, False, True), ("relu", True, True, True),
+        ("tanh", False, True, True), ("relu", True, True, False),
     ):  # fmt: skip
         options = f"{activation}-{'bias' if with_bias else 'nobias'}"
         gradients = {"x": "dx"} if with_dx else {}
-        gradients |= {"weight": "dweight"} | ({"#bias": "dbias"} if with_bias else {})
+        gradients |= {"weight": "dweight"} if with_dweight else {}
+        gradients |= {"#bias": "dbias"} if with_bias else {}
+        backward = options + ("" if with_dx else "-nodx") + ("" if with_dweight else "-nodweight")
         size, usual = (64, 32, 32, 64, 3, 3, 1, 64, 1, 1, 1, 1, 1, 1, 32, 32), CONVOLUTIONS[7]
+        forward = Operation("conv2d_forward", options, CONVOLUTIONS,
+                            lambda s, r, f=activation, b=with_bias: make(s, r, f, b), answer, tolerance=32,
+                            bench=size, usual=usual)  # fmt: skip
+        rows += [forward] if with_dweight else []
         rows += [
-            Operation("conv2d_forward", options, CONVOLUTIONS,
-                      lambda s, r, f=activation, b=with_bias: make(s, r, f, b), answer, tolerance=32, bench=size,
-                      usual=usual),
-            Operation("conv2d_backward", options + ("" if with_dx else "-nodx"), CONVOLUTIONS,
-                      lambda s, r, f=activation, b=with_bias, x=with_dx: backward_make(s, r, f, b, x),
+            Operation("conv2d_backward", backward, CONVOLUTIONS,
+                      lambda s, r, f=activation, b=with_bias, x=with_dx, w=with_dweight:
+                          backward_make(s, r, f, b, x, w),
                       backward_answer, tolerance=32, loss=loss, gradients=gradients, bench=size,
                       usual=usual),
         ]  # fmt: skip

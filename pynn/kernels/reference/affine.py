@@ -29,7 +29,7 @@ def affine_forward(x: Floats, weight: Floats, bias: Floats | None, activation: s
     y="N M",
     dz="optional out N M",
     dx="optional out N D",
-    dweight="out D M",
+    dweight="optional out D M",
     dbias="optional out M",
 )
 def affine_backward(
@@ -41,12 +41,13 @@ def affine_backward(
     alpha: float,
     dz: Floats | None,
     dx: Floats | None,
-    dweight: Floats,
+    dweight: Floats | None,
     dbias: Floats | None,
 ) -> None:
     """Gradients of `affine_forward`, from the gradient dy (N, M) of its output y (N, M).
 
-    dz (N, M) = dy · f'; dx (N, D) = dz · weightᵀ (None: not wanted); dweight (D, M) = xᵀ · dz; dbias (M,) = Σ_n dz.
+    dz (N, M) = dy · f'; dx (N, D) = dz · weightᵀ; dweight (D, M) = xᵀ · dz; dbias (M,) = Σ_n dz; each of these
+    three may be None: nobody wants it then.
     dz may be None where f is the identity: it would be dy again; for another f that is a ValueError.
     f: activation and alpha, as in the `affine_forward` that gave y.
     """
@@ -57,7 +58,8 @@ def affine_backward(
         dz = dy
     else:
         dz[...] = through_activation(dy, y, activation, alpha)
-    np.matmul(x.T, dz, out=dweight)
+    if dweight is not None:
+        np.matmul(x.T, dz, out=dweight)
     if dbias is not None:
         np.sum(dz, axis=0, out=dbias)
     if dx is not None:

@@ -102,7 +102,7 @@ def conv2d_forward(
 
 @checked(
     dy="N OH OW M", x="N H W C", weight="KH KW G M", y="N OH OW M", dz="optional out N OH OW M",
-    dx="optional out N H W C", dweight="out KH KW G M", dbias="optional out M",
+    dx="optional out N H W C", dweight="optional out KH KW G M", dbias="optional out M",
 )  # fmt: skip
 def conv2d_backward(
     dy: Floats,
@@ -119,13 +119,13 @@ def conv2d_backward(
     alpha: float,
     dz: Floats | None,
     dx: Floats | None,
-    dweight: Floats,
+    dweight: Floats | None,
     dbias: Floats | None,
 ) -> None:
     """dz = dy · f'; dweight, dx and dbias = the gradients of weight, x and bias of `conv2d_forward`, whose output is y.
 
     stride_y, stride_x, top, left, dilation_y, dilation_x, activation and alpha as there. dz (N, OH, OW, M) may be None
-    where f is the identity; dx and dbias may be None: nobody wants them then.
+    where f is the identity; dx, dweight and dbias may be None: nobody wants them then.
     """
     stride, before, dilation = (stride_y, stride_x), (top, left), (dilation_y, dilation_x)
     _expect_shape("conv2d_backward", x, weight, y, stride, before, dilation)
@@ -144,7 +144,8 @@ def conv2d_backward(
     for group in range(patches.groups):
         part = np.s_[group * weight.shape[3] // patches.groups : (group + 1) * weight.shape[3] // patches.groups]
         channels = np.s_[group * weight.shape[2] : (group + 1) * weight.shape[2]]
-        dweight[..., part] = np.tensordot(patches.views[..., group, :], through[..., part], ((0, 1, 2), (0, 1, 2)))
+        if dweight is not None:
+            dweight[..., part] = np.tensordot(patches.views[..., group, :], through[..., part], ((0, 1, 2), (0, 1, 2)))
         if dx is None:
             continue
         for a, b in np.ndindex(weight.shape[:2]):
