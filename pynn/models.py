@@ -72,8 +72,8 @@ def vgg_small(classes: int = 10, dropout: float = 0.3, **settings: Any) -> Seque
 def resnet20(classes: int = 10, survival: float = 1.0, **settings: Any) -> Sequential:
     """ResNet-20 for 32 x 32 images: a convolution, nine residual blocks of two each, the mean, an output.
 
-    Three blocks have 16 channels, three 32, three 64. Where one changes the shape, its shortcut is a convolution of
-    1 x 1 with batch normalization.
+    Three blocks have 16 channels, three 32, three 64; all convolutions of 3 x 3 have padding 1. Where one changes the
+    shape, its shortcut is a convolution of 1 x 1 with batch normalization.
     classes: number of outputs (default 10). survival: of each block in a training step (default 1: stochastic depth is
     off). settings: those of `Sequential`. Source: He et al. 2016; Huang et al. 2016.
     """
@@ -90,7 +90,7 @@ def resnet20(classes: int = 10, survival: float = 1.0, **settings: Any) -> Seque
 def _block(channels: int, stride: int, projects: bool, survival: float) -> Residual:
     shortcut = Sequential(Conv2d(channels, 1, stride=stride, use_bias=False), BatchNorm()) if projects else None
     return Residual(
-        Conv2d(channels, stride=stride, use_bias=False), BatchNorm(), ReLU(),
+        Conv2d(channels, stride=stride, padding=1, use_bias=False), BatchNorm(), ReLU(),
         Conv2d(channels, use_bias=False), BatchNorm(),
         shortcut=shortcut, survival=survival,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Transfer learning: a trained model's layers for another task.
+"""Transfer learning: a trained model's layers for another task, weights from elsewhere.
 
 >>> model = pynn.load("digits.safetensors").replace_head(pynn.Affine(5))
 >>> model.freeze(up_to=-2).fit(x, y, epochs=20)                                  # the head alone
@@ -6,12 +6,14 @@
 >>> model.layer(-1).learning_rate_factor = 1
 >>> model.fit(x, y, optimizer=pynn.Adam(1e-3), epochs=20)
 
-`Sequential.replace_head` puts a new head on a model. Here: `features`, the codes that a trunk makes of the samples.
+`Sequential.replace_head` puts a new head on a model, `Sequential.freeze` keeps layers as they are. Here: `features`,
+what a trunk makes of the samples; `load_weights` and `to_torch`, between pynn and PyTorch or other files.
 Source: CS231n, "Transfer learning".
 """
 
 from __future__ import annotations
 
 from .features import features
+from .loading import Loaded, load_weights, to_torch
 
-__all__ = ["features"]
+__all__ = ["Loaded", "features", "load_weights", "to_torch"]

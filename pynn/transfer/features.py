@@ -24,6 +24,8 @@ def features(model: Sequential, x: ArrayLike, layer: str | int | None = None, ba
     >>> codes = pynn.transfer.features(model, x)
     >>> head = pynn.Sequential(pynn.Affine(5))
     >>> head.fit(codes, y)
+    >>> place = {"affine3": "affine1"}                           # where the model has it: its layer, the head's layer
+    >>> pynn.transfer.load_weights(model, head.tensors(), place, layout="pynn", strict=False)
 
     layer: its name or place in `model.layers`; by default the one before the head, the last layer that has parameters.
     An activation is a layer of its own: features of "affine1" are those before "relu1".

@@ -1,0 +1,129 @@
+"""How PyTorch names and lays out the tensors of a model's layers. Reads shapes alone, knows no files.
+
+Linear has (out, in) where `Affine` has (in, out), Conv2d (O, I, KH, KW) where `Conv2d` has (KH, KW, I, O). Features
+come second there, last here: `Flatten` runs through an image (H, W, C) in the order C, H, W there, so what reads
+flattened images has its inputs in another order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..layers import Affine, BatchNorm, Conv2d, Flatten, GroupNorm, Layer, LayerNorm, PReLU, Residual
+from ..layers.base import Shape
+from ..layers.chain import Chain
+from ..sequential import Sequential
+
+Array = NDArray[Any]
+Order = NDArray[np.int64]
+
+LAYOUTS = ("torch", "pynn")
+THEIRS = {"gamma": "weight", "beta": "bias", "slope": "weight"}
+PER_FEATURE = (BatchNorm, LayerNorm, PReLU)  # one number a feature: these follow the order of flattened images
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One parameter or statistic of a model, and how it stands in another layout."""
+
+    layer: str
+    own: str  # its name in the layer
+    theirs: str  # its name in the module there
+    array: Array  # the model's own
+    axes: tuple[int, ...] | None = None  # its axes in those there
+    order: Order | None = None  # which of the features there each one is
+
+    @property
+    def name(self) -> str:
+        """In the model: "affine1.weight"."""
+        return f"{self.layer}.{self.own}"
+
+    @property
+    def shape(self) -> Shape:
+        """There."""
+        if self.axes is None:
+            return self.array.shape
+        return tuple(self.array.shape[self.axes.index(axis)] for axis in range(self.array.ndim))
+
+    def taken(self, array: Array) -> Array:
+        """What stands there, as the model has it."""
+        turned = array if self.axes is None else array.transpose(self.axes)
+        return turned if self.order is None else turned[self.order]
+
+    def given(self) -> Array:
+        """A copy of what the model has, as it stands there."""
+        array = self.array if self.order is None else self.array[np.argsort(self.order)]
+        return np.array(array if self.axes is None else array.transpose(np.argsort(self.axes)), order="C")
+
+
+def tensors(model: Sequential, layout: str) -> list[Tensor]:
+    """All tensors of the model in the order of `model.tensors()`."""
+    if layout not in LAYOUTS:
+        raise ValueError(f"layout is {layout!r}, expected 'torch' or 'pynn'")
+    arrays = model.tensors()
+    if layout == "torch":
+        return list(_Walk(arrays).through(model, None)[0])
+    parts = [(*name.rpartition("."), array) for name, array in arrays.items()]
+    return [Tensor(layer, own, own, array) for layer, _, own, array in parts]
+
+
+def image_order(shape: Shape) -> Order | None:
+    """For each place of a flattened (H, W, C): where PyTorch, which flattens (C, H, W), has it; None: in the same."""
+    there = np.arange(math.prod(shape)).reshape(shape[-1], *shape[:-1])
+    order = np.moveaxis(there, 0, -1).ravel()
+    return None if (order[:-1] < order[1:]).all() else order
+
+
+class _Walk:
+    """Goes through the layers with the order that features have there, None where it is the same."""
+
+    def __init__(self, arrays: dict[str, Array]) -> None:
+        self.arrays = arrays
+
+    def through(self, layer: Layer, order: Order | None) -> tuple[list[Tensor], Order | None]:
+        if isinstance(layer, Residual):
+            self._expect_plain(layer, order)
+            return [one for child in layer.children() for one in self.through(child, None)[0]], None
+        if isinstance(layer, Chain):
+            found: list[Tensor] = []
+            for child in layer.layers:
+                more, order = self.through(child, order)
+                found += more
+            return found, order
+        if isinstance(layer, Flatten) and len(layer.input_shape) == 3:
+            return [], image_order(layer.input_shape)
+        return list(self._of(layer, order)), self._after(layer, order)
+
+    def _of(self, layer: Layer, order: Order | None) -> Iterator[Tensor]:
+        for own in (*(parameter.name for parameter in layer.declared), *layer.state):
+            array, rows = self.arrays[f"{layer.name}.{own}"], None
+            axes: tuple[int, ...] | None = None
+            if isinstance(layer, Affine) and own == "weight":
+                axes, rows = (1, 0), order
+            elif isinstance(layer, Conv2d) and own == "weight":
+                axes = (2, 3, 1, 0)
+            elif isinstance(layer, PER_FEATURE) and order is not None and array.size == order.size:
+                rows = order
+            yield Tensor(layer.name, own, THEIRS.get(own, own), array, axes, rows)
+
+    def _after(self, layer: Layer, order: Order | None) -> Order | None:
+        if order is None or isinstance(layer, Affine):
+            return None
+        if not isinstance(layer, PER_FEATURE) and (layer.declared or layer.state or isinstance(layer, GroupNorm)):
+            self._expect_plain(layer, order)
+        if layer.output_shape != layer.input_shape:
+            self._expect_plain(layer, order)
+        return order
+
+    def _expect_plain(self, layer: Layer, order: Order | None) -> None:
+        if order is not None:
+            raise ValueError(
+                f"{layer.name} reads flattened images, whose order PyTorch has otherwise: there is no way to lay out "
+                f"the tensors of a {layer.kind} there; put it behind an Affine, or use layout='pynn'"
+            )

@@ -1,0 +1,288 @@
+"""Weights from elsewhere: tensors of a file or a mapping find their places in a model. Imports no other framework."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..layers.base import Shape
+from ..sequential import Sequential
+from .layouts import Tensor, tensors
+
+Array = NDArray[Any]
+Names = Mapping[str, str]
+Signature = tuple[tuple[str, Shape], ...]
+
+PICKLES = (".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt")
+IGNORED = {"torch": re.compile(r"(.*\.)?num_batches_tracked"), "pynn": re.compile(r"preprocessing\..*")}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What `load_weights` did: loaded and missing, names of the model's tensors; unexpected, names of the source's.
+
+    missing: those that keep the values that they had. unexpected: those that were not used.
+    """
+
+    loaded: tuple[str, ...]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+
+
+def load_weights(
+    model: Sequential,
+    source: str | os.PathLike[str] | Mapping[str, Any],
+    names: Names | None = None,
+    *,
+    layout: str = "torch",
+    strict: bool = True,
+) -> Loaded:
+    """Fill a built model with weights and statistics of another program or model; returns what was loaded.
+
+    >>> model = pynn.models.lenet5()
+    >>> model.build((28, 28, 1))
+    >>> pynn.transfer.load_weights(model, "lenet.safetensors", {"conv2d1": "features.0", "affine1": "classifier"})
+
+    source: a .safetensors file, or a mapping of names to arrays: NumPy's, a PyTorch state_dict (nothing imports torch),
+    anything that NumPy reads. names: the source's name for each layer ("conv2d1": "features.0") or single tensor
+    ("affine1.weight": "W1"); a layer that it lacks has its own name there, if no other layer was given that.
+    Without names, where the source does not have the model's own, its modules are matched to layers by the shapes of
+    their tensors, those of equal shapes in the order of the state_dict (which is that of their definition) or, in a
+    file, which sorts them, of the numbers in their names. Where that leaves a choice, names are asked for.
+    layout: "torch" (default) transposes the weights of affine layers and convolutions, permutes what stands on
+    flattened images (there C, H, W; here H, W, C), and calls gamma, beta and slope weight and bias (BatchNorm,
+    LayerNorm, GroupNorm, PReLU); running statistics are the same. "pynn": as `model.tensors()` has them, also those of
+    model files.
+    strict: True (default) takes all or nothing; False leaves out what is missing, unexpected or of another shape.
+
+    Settings of layers are not read: give `BatchNorm` PyTorch's epsilon and 1 - its momentum, and a convolution with a
+    stride its padding as a number ("same" is otherwise there).
+    Raises ValueError that lists every mismatch, with nothing changed; also for a pickle (.pt, .pth), which can run
+    code. FileNotFoundError; RuntimeError for a model that is not built.
+    """
+    wanted = tensors(model, layout)
+    found, in_order = _read(source, layout)
+    _check_names(names, wanted)
+    if names is None and not found.keys() & {f"{one.layer}.{one.theirs}" for one in wanted}:
+        names = _matched(wanted, found, in_order, strict)
+    plan, problems, used = [], [], set()
+    given = set() if names is None else set(names.values()) - names.keys()
+    for one in wanted:
+        name = _name(one, names)
+        if one.layer in given:  # it stands for another layer
+            problems.append(f"{one.name} is missing: names gives {one.layer} of the source to another layer")
+            continue
+        array, problem = _fitting(one, name, found)
+        if array is None:
+            problems.append(problem)
+        else:
+            plan.append((one, array))
+            used.add(name)
+    left = tuple(name for name in found if name not in used and not IGNORED[layout].fullmatch(name))
+    problems += [f"{name} {_shape(found[name])} has no place in the model" for name in left]
+    if problems and (strict or not plan):
+        raise ValueError(f"nothing was loaded, the weights do not fit the model: {'; '.join(problems)}")
+    with model.lock:
+        for one, array in plan:
+            one.array[...] = array
+    loaded = [one.name for one, _ in plan]
+    return Loaded(tuple(loaded), tuple(one.name for one in wanted if one.name not in loaded), left)
+
+
+def to_torch(model: Sequential, names: Names | None = None) -> dict[str, Array]:
+    """Copies of the model's parameters and statistics by PyTorch's names and in its layout: what a state_dict holds.
+
+    >>> state = {name: torch.from_numpy(array) for name, array in pynn.transfer.to_torch(model, names).items()}
+    >>> module.load_state_dict(state)
+
+    names: those of layers and tensors there, as `load_weights` takes them; a layer that it lacks keeps its own.
+    Raises ValueError where two tensors would have one name; RuntimeError for a model that is not built.
+    """
+    wanted = tensors(model, "torch")
+    _check_names(names, wanted)
+    found: dict[str, Array] = {}
+    for one in wanted:
+        name = _name(one, names)
+        if name in found:
+            raise ValueError(
+                f"two tensors would be named {name!r}, {one.name} and another; give them names of their own"
+            )
+        found[name] = one.given()
+    return found
+
+
+# Names --------------------------------------------------------------------------------------------
+
+
+def _check_names(names: Names | None, wanted: Iterable[Tensor]) -> None:
+    if names is None:
+        return
+    if not isinstance(names, Mapping):
+        raise TypeError(f"names is {type(names).__name__}, expected a mapping of the model's names to the source's")
+    known = {name for one in wanted for name in (one.layer, one.name)}
+    if unknown := [repr(name) for name in names if name not in known]:
+        layers = ", ".join(dict.fromkeys(one.layer for one in wanted))
+        raise ValueError(f"names has {', '.join(unknown)}, which the model has not; its layers with tensors: {layers}")
+    for name, other in names.items():
+        if not isinstance(other, str):
+            raise TypeError(f"names[{name!r}] is {other!r}, expected text")
+
+
+def _name(one: Tensor, names: Names | None) -> str:
+    """What the tensor is called in the source."""
+    names = names or {}
+    if one.name in names:
+        return names[one.name]
+    module = names.get(one.layer, one.layer)
+    return f"{module}.{one.theirs}" if module else one.theirs
+
+
+def _matched(wanted: list[Tensor], found: Mapping[str, Any], in_order: bool, strict: bool) -> Names:
+    """For each layer the module of the source that has tensors of the same names and shapes."""
+    ours = _by_signature((one.layer, one.theirs, one.shape) for one in wanted)
+    parts = [(*name.rpartition("."), np.shape(array)) for name, array in found.items()]
+    theirs = _by_signature((module, own, shape) for module, _, own, shape in parts if own != "num_batches_tracked")
+    names: dict[str, str] = {}
+    for signature, layers in ours.items():
+        modules = theirs.get(signature, [])
+        clear = in_order or all(map(_numbered, modules, modules[1:]))
+        if len(modules) == len(layers) and clear:
+            names.update(zip(layers, modules, strict=True))
+    if strict and (len(names) < sum(map(len, ours.values())) or sum(map(len, theirs.values())) > len(names)):
+        raise ValueError(
+            "nothing was loaded: the shapes alone do not tell which weights belong to which layer; give "
+            f"names={{'layer': 'its name there'}}. The model has {_listed(ours)}. The source has {_listed(theirs)}."
+        )
+    return {one.layer: names.get(one.layer, one.layer) for one in wanted}
+
+
+def _by_signature(tensors: Iterable[tuple[str, str, Shape]]) -> dict[Signature, list[str]]:
+    modules: dict[str, list[tuple[str, Shape]]] = {}
+    for module, own, shape in tensors:
+        modules.setdefault(module, []).append((own, shape))
+    found: dict[Signature, list[str]] = {}
+    for module, parts in modules.items():
+        found.setdefault(tuple(sorted(parts)), []).append(module)
+    return found
+
+
+def _numbered(before: str, after: str) -> bool:
+    """Whether a number is the first thing in which the two names differ: then it tells their order."""
+    pairs = zip(re.split(r"(\d+)", before), re.split(r"(\d+)", after), strict=False)
+    first = next(((a, b) for a, b in pairs if a != b), ("", ""))
+    return all(part.isdecimal() for part in first)
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Sorts 2.weight before 10.weight."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+def _listed(modules: Mapping[Signature, list[str]]) -> str:
+    texts = [
+        f"{name or 'without a module'} ({', '.join(f'{own} {shape}' for own, shape in signature)})"
+        for signature, names in modules.items()
+        for name in names
+    ]
+    return ", ".join(texts) or "none"
+
+
+# Arrays -------------------------------------------------------------------------------------------
+
+
+def _fitting(one: Tensor, name: str, found: Mapping[str, Any]) -> tuple[Array | None, str]:
+    """The tensor's new value, or None and why there is none."""
+    if name not in found:
+        return None, f"{one.name} is missing, expected {name} {one.shape}"
+    given = found[name]
+    if not isinstance(given, np.ndarray) or given.dtype.kind not in "fiub":
+        return None, f"{name} for {one.name} is {getattr(given, 'dtype', given)!s}, expected numbers that NumPy has"
+    if given.shape != one.shape:
+        hint = ", which is pynn's own layout (layout='pynn')" if given.shape == one.array.shape else ""
+        return None, f"{name} has shape {given.shape}{hint}, expected {one.shape} for {one.name}"
+    with np.errstate(over="ignore"):
+        array = np.asarray(one.taken(given), one.array.dtype)
+    if not np.isfinite(array).all():
+        return None, f"{name} for {one.name} holds NaN, infinity or numbers too large for {array.dtype}"
+    return array, ""
+
+
+def _shape(array: Any) -> str:
+    return str(np.shape(array))
+
+
+def _read(source: Any, layout: str) -> tuple[dict[str, Any], bool]:
+    """The source's arrays by name, and whether they come in the order of their definition."""
+    if isinstance(source, Mapping):
+        found = {_text(name): _array(name, value) for name, value in source.items()}
+        names = [name for name in found if not name.endswith("num_batches_tracked")]
+        if names != sorted(names):
+            return found, True
+    elif isinstance(source, (str, os.PathLike)):
+        found = _read_file(Path(source), layout)
+    else:
+        hint = "; pass its .state_dict()" if hasattr(source, "state_dict") else ""
+        raise TypeError(f"source is {type(source).__name__}, expected a .safetensors file or a mapping of arrays{hint}")
+    return {name: found[name] for name in sorted(found, key=_natural)}, False  # a file sorts its names
+
+
+def _text(name: Any) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"a name in the mapping is {name!r}, expected text")
+    return name
+
+
+def _array(name: str, value: Any) -> Array:
+    """The value as an array, also a tensor that is trained, on a device or of a type that NumPy lacks."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        value = value.float() if "bfloat16" in str(value.dtype) else value
+    if isinstance(value, Mapping):
+        raise TypeError(
+            f"{name} is a mapping itself, expected an array; pass that one (the state_dict in a checkpoint)"
+        )
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError) as cause:
+        raise TypeError(f"{name} is {type(value).__name__}, expected an array ({cause})") from cause
+
+
+def _read_file(file: Path, layout: str) -> dict[str, Any]:
+    import safetensors  # here: it need not be loaded for a mapping
+
+    if not file.exists():
+        raise FileNotFoundError(f"{file} does not exist")
+    if file.is_dir():
+        raise IsADirectoryError(f"{file} is a folder, expected a .safetensors file")
+    with open(file, "rb") as content:
+        begin = content.read(9)
+    pickled = file.suffix.lower() in PICKLES or begin.startswith((b"PK", b"\x80"))
+    if pickled and begin[8:] != b"{":  # after its length, safetensors' header is JSON
+        raise ValueError(
+            f"{file} is a pickle, which can run code when it is read: where PyTorch is, convert it once with "
+            'safetensors.torch.save_file(torch.load(path, weights_only=True), "weights.safetensors")'
+        )
+    try:
+        with safetensors.safe_open(file, framework="numpy") as opened:
+            metadata = opened.metadata() or {}
+            found = {name: _stored(opened, name) for name in opened.keys()}  # noqa: SIM118 (no mapping)
+    except safetensors.SafetensorError as cause:
+        raise ValueError(f"{file} is not a whole safetensors file ({cause})") from cause
+    if "pynn" in metadata and layout != "pynn":
+        raise ValueError(f"{file} is a pynn model: pass layout='pynn', or take all of it with pynn.load")
+    return found
+
+
+def _stored(opened: Any, name: str) -> Any:
+    """The tensor; where NumPy lacks its type, the name of that."""
+    try:
+        return opened.get_tensor(name)
+    except (TypeError, AttributeError):
+        return opened.get_slice(name).get_dtype()
