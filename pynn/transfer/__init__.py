@@ -6,14 +6,16 @@
 >>> model.layer(-1).learning_rate_factor = 1
 >>> model.fit(x, y, optimizer=pynn.Adam(1e-3), epochs=20)
 
-`Sequential.replace_head` puts a new head on a model, `Sequential.freeze` keeps layers as they are. Here: `features`,
-what a trunk makes of the samples; `load_weights` and `to_torch`, between pynn and PyTorch or other files.
+`Sequential.replace_head` puts a new head on a model, `Sequential.freeze` keeps layers as they are. Here: `advise`, what
+to do when; `features`, what a trunk makes of the samples; `load_weights` and `to_torch`, between pynn and PyTorch or
+other files.
 Source: CS231n, "Transfer learning".
 """
 
 from __future__ import annotations
 
+from .advice import Advice, advise
 from .features import features
 from .loading import Loaded, load_weights, to_torch
 
-__all__ = ["Loaded", "features", "load_weights", "to_torch"]
+__all__ = ["Advice", "Loaded", "advise", "features", "load_weights", "to_torch"]
