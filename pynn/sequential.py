@@ -191,7 +191,10 @@ class Sequential(FlatChain):
         return self.outputs
 
     def backward(self, dy: Array, input_gradient: bool = False) -> Array | None:
-        """Fill `gradients` from the gradient dy of the last outputs; return the input's if input_gradient is True."""
+        """Fill `gradients` from the gradient dy of the last outputs; return the input's if input_gradient is True.
+
+        The array that comes back is reused by the next call that wants it.
+        """
         if self.context.owner is not self:
             return super().backward(dy)
         if not self._forwarded:
@@ -210,7 +213,11 @@ class Sequential(FlatChain):
         for layer in reversed(self._active[first:]):
             assert gradient is not None
             gradient = self._back(layer, gradient)
-        return gradient if input_gradient else None
+        if not input_gradient or gradient is None:
+            return None
+        kept = self.buffer("dx", gradient.shape)
+        kept[...] = gradient  # the layers' own is written over sooner
+        return kept
 
     def train_step(
         self,

@@ -40,8 +40,7 @@ private:
     using Int = typename Simd<T>::Int;
     static constexpr int L = kLanes<T>;
 
-    PYNN_INLINE static void run(const Vec<T> (&in)[M], const Int (&lanes)[M], const Int (&pairs)[M],
-                                Vec<T> (&out)[M]) {
+    PYNN_INLINE static void run(const Vec<T> (&in)[M], const Int (&lanes)[M], const Int (&pairs)[M], Vec<T> (&out)[M]) {
         unroll<M>([&](auto j) PYNN_INLINE {
             out[j] = pick(in[0], in[M > 1], lanes[j]);
             for (int first = 2; first < M; first += 2) {
@@ -74,9 +73,7 @@ template <class T, int M, int R>
 void add_taps(Size taps, const Size* offsets, const T* const* from, const T* weights, const T* start,
               Vec<T> (&sums)[R][M]) {
     Vec<T> total[R][M];
-    unroll<M>([&](auto m) PYNN_INLINE {
-        unroll<R>([&](auto r) PYNN_INLINE { total[r][m] = broadcast(start[m]); });
-    });
+    unroll<M>([&](auto m) PYNN_INLINE { unroll<R>([&](auto r) PYNN_INLINE { total[r][m] = broadcast(start[m]); }); });
     for (Size t = 0; t < taps; ++t) {
         Vec<T> x[R];
         unroll<R>([&](auto r) PYNN_INLINE { x[r] = load(from[r] + offsets[t]); });
@@ -244,7 +241,7 @@ private:
     void take_apart(Size image, T* to) {
         for (Size y = 0; y < s_.oh; ++y)
             for (Size v = 0; v < vectors_; ++v, to += M * kLanes<T>) {
-                const T* from = dz_ + ((image * s_.oh + y) * s_.ow + v * kLanes<T>) * M;
+                const T* from = dz_ + ((image * s_.oh + y) * s_.ow + v * kLanes<T>)*M;
                 Vec<T> pixels[M] = {}, channels[M];
                 each_vector<T>(0, smaller(kLanes<T>, s_.ow - v * kLanes<T>) * M,
                                [&](auto at, Size i) { pixels[i / kLanes<T>] = at.load(from + i); });

@@ -30,7 +30,7 @@ class Activation(Layer):
         return self._y
 
     def backward(self, dy: Array) -> Array | None:
-        dx = self.buffer("dx", dy.shape)
+        dx = self.gradient_buffer("dx", dy.shape, dy)
         kernels.activation_backward(dy, self._y, self.function, self.alpha, dx)
         return dx
 
@@ -116,7 +116,7 @@ class Gated(Activation):
         return y
 
     def backward(self, dy: Array) -> Array:
-        dx = self.buffer("dx", dy.shape)
+        dx = self.gradient_buffer("dx", dy.shape, dy)
         kernels.gate_backward(dy, self._x, self.function, dx)
         return dx
 

@@ -107,8 +107,8 @@ class Affine(Layer):
 
     def backward(self, dy: Array) -> Array | None:
         x, y, f = self._x, self._y, self._activation
-        dz = None if f is IDENTITY else self.buffer("dz", y.shape)
-        dx = self.buffer("dx", x.shape) if self.needs_dx else None
+        dz = None if f.function == "identity" else self.gradient_buffer("dz", y.shape, dy)
+        dx = self.gradient_buffer("dx", x.shape, dy, dz) if self.needs_dx else None
         dweight, dbias = self.gradient_of("weight"), self.gradient_of("bias")
         kernels.affine_backward(dy, x, self.weight, y, f.function, f.alpha, dz, dx, dweight, dbias)
         return dx

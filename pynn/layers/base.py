@@ -18,6 +18,7 @@ from ..regularizers import Penalty
 
 if TYPE_CHECKING:
     from .activations import Activation
+    from .gradient_buffers import GradientBuffers
 
 L = TypeVar("L", bound="Layer")
 Array = NDArray[Any]
@@ -105,6 +106,7 @@ class Layer:
 
     declared: list[Parameter]
     state: dict[str, Array]  # arrays that are saved but not trained, like running statistics
+    _shared: GradientBuffers | None = None  # those of the chain that it stands in
     _buffers: dict[str, Array]
     _views: dict[tuple[str, Shape], Array]
 
@@ -124,7 +126,8 @@ class Layer:
     def backward(self, dy: Array) -> Array | None:
         """Fill the gradients (`self.dNAME[...] = ...`) and return the gradient of the last forward's input.
 
-        May return None where `needs_dx` is False.
+        May return None where `needs_dx` is False. dy itself, or a view of it, may be returned; it holds its numbers
+        until this call ends, no longer: who wants them later copies them.
         """
         raise NotImplementedError(f"{type(self).__name__} has no backward(dy)")
 
@@ -191,6 +194,22 @@ class Layer:
         view = whole[:size].reshape(shape)
         self._views[name, shape] = view
         return view
+
+    def gradient_buffer(self, name: str, shape: Shape, dy: Array, dz: Array | None = None) -> Array:
+        """An uninitialized array in the model's dtype for `backward` to return, or to work in; no part of dy or dz.
+
+        The layers of a chain share a few of them: its numbers last until the layer before has read them. A user's own
+        layer, and one that stands in no chain, gets `buffer(name, shape)`.
+        """
+        shared = self._shared
+        if shared is None:
+            return self.buffer(name, shape)
+        if not shared.keeping:  # the common case, at once
+            first, second = dy.base, None if dz is None else dz.base
+            for view in shared.views.get(shape, ()):
+                if view.base is not first and view.base is not second:
+                    return view
+        return shared.take(shape, self.context.dtype, (dy,) if dz is None else (dy, dz))
 
     # What a user calls ----------------------------------------------------------------------------
 
@@ -324,6 +343,7 @@ class Layer:
     def _reset(self) -> None:
         """Forget what `build` declared, so that it can run again."""
         self.declared, self.state, self._buffers, self._views = [], {}, {}, {}
+        self._shared = None
         self.needs_dx = True
         self.name = self.given_name
 

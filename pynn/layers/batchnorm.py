@@ -85,7 +85,7 @@ class BatchNorm(Layer):
         if not self._mode:
             raise RuntimeError(f"{self.name or 'BatchNorm'}: backward(dy) must follow forward(x, training=True)")
         x, f = self._x, self._activation
-        dx = self.buffer("dx", dy.shape) if self.needs_dx else None
+        dx = self.gradient_buffer("dx", dy.shape, dy) if self.needs_dx else None
         dy_rows = dy if dy.ndim == 2 else dy.reshape(x.shape)
         dx_rows = dx if dx is None or dx.ndim == 2 else dx.reshape(x.shape)
         if self._mode == "batch":

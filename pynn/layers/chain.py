@@ -12,6 +12,7 @@ import numpy as np
 from .. import describe
 from .activations import Activation
 from .base import Array, Layer, Shape
+from .gradient_buffers import GradientBuffers, with_owner
 
 C = TypeVar("C", bound="Chain")
 
@@ -93,8 +94,11 @@ class Chain(Layer):
 
     def build(self, input_shape: Shape) -> Shape:
         shape = tuple(input_shape)
+        self._shared = self._shared or GradientBuffers()
+        shares = type(self).backward.__module__.startswith("pynn.")  # a user's own may keep gradients, or add them
         for position, layer in enumerate(self.layers):
             layer.context = self.context
+            layer._shared = self._shared if shares and not layer.users_own else None
             layer.followed_by = self._activation_after(position)
             layer.input_shape = shape
             try:
@@ -155,7 +159,7 @@ class Chain(Layer):
                 setattr(layer, f"d{parameter.name}", parameter.gradient)
         if dx is None and not layer.needs_dx:
             return None
-        return self._taken(layer, "backward", dx, (len(dy), *layer.input_shape))
+        return with_owner(self._taken(layer, "backward", dx, (len(dy), *layer.input_shape)))
 
     def _taken(self, layer: Layer, method: str, array: Any, shape: Shape) -> Array:
         """What a user's own layer gave, checked, contiguous and in the model's dtype."""

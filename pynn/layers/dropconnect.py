@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import kernels
-from .activations import IDENTITY
 from .affine import Affine
 from .base import Array
 from .draws import Draw, check_rate, draw, expect_drawn
@@ -47,8 +46,8 @@ class DropConnect(Affine):
     def backward(self, dy: Array) -> Array | None:
         place = expect_drawn(self, self._draw)
         x, y, f = self._x, self._y, self._activation
-        dz = None if f is IDENTITY else self.buffer("dz", y.shape)
-        dx = self.buffer("dx", x.shape) if self.needs_dx else None
+        dz = None if f.function == "identity" else self.gradient_buffer("dz", y.shape, dy)
+        dx = self.gradient_buffer("dx", x.shape, dy, dz) if self.needs_dx else None
         dweight, dbias = self.gradient_of("weight"), self.gradient_of("bias")
         dkept = None if dweight is None else self.buffer("dkept", self.weight.shape)
         kernels.affine_backward(dy, x, self._kept, y, f.function, f.alpha, dz, dx, dkept, dbias)

@@ -39,7 +39,7 @@ class Dropout(Layer):
     def forward(self, x: Array, training: bool) -> Array:
         self._draw = draw(self, training, math.prod(x.shape[1:]))
         if self._draw is not None:
-            return self._masked(x, "y", self._draw)
+            return self._masked(x, self.buffer("y", x.shape), self._draw) if self.rate else x
         if self.form == "inverted" or self.rate == 0:
             return x
         kept = 1 - threshold(self.rate) / 65536
@@ -47,12 +47,10 @@ class Dropout(Layer):
         return y
 
     def backward(self, dy: Array) -> Array:
-        return self._masked(dy, "dx", expect_drawn(self, self._draw))
+        place = expect_drawn(self, self._draw)
+        return self._masked(dy, self.gradient_buffer("dx", dy.shape, dy), place) if self.rate else dy
 
-    def _masked(self, x: Array, name: str, place: Draw) -> Array:
-        if self.rate == 0:
-            return x
-        out = self.buffer(name, x.shape)
+    def _masked(self, x: Array, out: Array, place: Draw) -> Array:
         kernels.dropout(x, self.rate, self.form == "inverted", *place, out)
         return out
 
@@ -80,15 +78,15 @@ class SpatialDropout(Layer):
 
     def forward(self, x: Array, training: bool) -> Array:
         self._draw = draw(self, training, x.shape[-1])
-        return x if self._draw is None else self._masked(x, "y", self._draw)
+        if self._draw is None or self.rate == 0:
+            return x
+        return self._masked(x, self.buffer("y", x.shape), self._draw)
 
     def backward(self, dy: Array) -> Array:
-        return self._masked(dy, "dx", expect_drawn(self, self._draw))
+        place = expect_drawn(self, self._draw)
+        return self._masked(dy, self.gradient_buffer("dx", dy.shape, dy), place) if self.rate else dy
 
-    def _masked(self, x: Array, name: str, place: Draw) -> Array:
-        if self.rate == 0:
-            return x
-        out = self.buffer(name, x.shape)
+    def _masked(self, x: Array, out: Array, place: Draw) -> Array:
         flat = (x.shape[0], math.prod(x.shape[1:-1]), x.shape[-1])
         kernels.spatial_dropout(x.reshape(flat), self.rate, *place, out.reshape(flat))
         return out

@@ -54,7 +54,7 @@ class _PerSample(Layer):
         return y
 
     def backward(self, dy: Array) -> Array | None:
-        dx = self.buffer("dx", dy.shape) if self.needs_dx else None
+        dx = self.gradient_buffer("dx", dy.shape, dy) if self.needs_dx else None
         kernels.groupnorm_backward(
             self._cut(dy), self._x, self.gamma, self._mean, self._rstd, None if dx is None else self._cut(dx),
             self.dgamma, self.dbeta,

@@ -51,8 +51,8 @@ class Maxout(Affine):
 
     def backward(self, dy: Array) -> Array | None:
         x, z = self._x, self._z
-        dz = self.buffer("dz", z.shape)
-        dx = self.buffer("dx", x.shape) if self.needs_dx else None
+        dz = self.gradient_buffer("dz", z.shape, dy)
+        dx = self.gradient_buffer("dx", x.shape, dz) if self.needs_dx else None
         kernels.maxout_backward(dy, self._winner, self.pieces, dz)
         dweight, dbias = self.gradient_of("weight"), self.gradient_of("bias")
         kernels.affine_backward(dz, x, self.weight, z, "identity", 0.0, None, dx, dweight, dbias)

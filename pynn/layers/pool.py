@@ -56,7 +56,7 @@ class MaxRegions(Layer):
         return y
 
     def backward(self, dy: Array) -> Array:
-        dx = self.buffer("dx", self._x_shape)
+        dx = self.gradient_buffer("dx", self._x_shape, dy)
         kernels.max_pool_backward(dy, self._winner, *self._seen, dx)
         return dx
 
@@ -116,7 +116,7 @@ class AvgPool2d(_Windows):
         return y
 
     def backward(self, dy: Array) -> Array:
-        dx = self.buffer("dx", self._x_shape)
+        dx = self.gradient_buffer("dx", self._x_shape, dy)
         kernels.avg_pool_backward(dy, *self._rows, *self._columns, dx)
         return dx
 
@@ -142,6 +142,6 @@ class GlobalAvgPool2d(Layer):
         return y
 
     def backward(self, dy: Array) -> Array:
-        dx = self.buffer("dx", self._x_shape)
+        dx = self.gradient_buffer("dx", self._x_shape, dy)
         kernels.avg_pool_backward(dy.reshape(len(dy), 1, 1, dy.shape[1]), *self._whole, dx)
         return dx

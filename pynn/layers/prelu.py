@@ -47,7 +47,7 @@ class PReLU(Activation):
 
     def backward(self, dy: Array) -> Array | None:
         rows = self._x.shape
-        dx = self.buffer("dx", dy.shape) if self.needs_dx else None
+        dx = self.gradient_buffer("dx", dy.shape, dy) if self.needs_dx else None
         dx_rows = None if dx is None else dx.reshape(rows)
         kernels.prelu_backward(dy.reshape(rows), self._x, self.slope, dx_rows, self.dslope)
         return dx

@@ -64,7 +64,7 @@ class Residual(Chain):
         if self._auto:
             self.shortcut = self._projection(tuple(input_shape), shape)
         self._side = Chain(self.shortcut) if isinstance(self.shortcut, Layer) else Chain()
-        self._side.context = self.context
+        self._side.context, self._side._shared = self.context, self._shared
         try:
             around = self._side.build(input_shape)
         except ValueError as cause:
@@ -118,19 +118,27 @@ class Residual(Chain):
     def backward(self, dy: Array) -> Array | None:
         f = self._activation
         if f.function != "identity":
-            dz = self.buffer("dz", dy.shape)
+            dz = self.gradient_buffer("dz", dy.shape, dy)
             kernels.activation_backward(dy, self._y, f.function, f.alpha, dz)
             dy = dz
-        around = self._side.backward(dy)
         if not self._survived:
             self._clear_gradients()
-            return around
-        branch = super().backward(dy)
+            return self._side.backward(dy)
+        around, branch = self._both(dy)
         if branch is None or around is None:
             return None
-        dx = self.buffer("dx", branch.shape)
+        dx = self.gradient_buffer("dx", branch.shape, branch, around)
         kernels.add(branch, 1.0, around, "identity", 0.0, dx)
         return dx
+
+    def _both(self, dy: Array) -> tuple[Array | None, Array | None]:
+        """The gradients that the shortcut and the layers give for dy; each is there until the other is as well."""
+        shared = self._shared
+        assert shared is not None
+        with shared.kept(dy):
+            around = self._side.backward(dy)
+            with shared.kept(dy if around is None else around):
+                return around, super().backward(dy)
 
     def _clear_gradients(self) -> None:
         for layer in self.layers:

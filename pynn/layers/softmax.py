@@ -27,7 +27,7 @@ class Softmax(Layer):
         return self._y
 
     def backward(self, dy: Array) -> Array:
-        dx = self.buffer("dx", dy.shape)
+        dx = self.gradient_buffer("dx", dy.shape, dy)
         rows = (-1, dy.shape[-1])
         kernels.softmax_backward(dy.reshape(rows), self._y.reshape(rows), dx.reshape(rows))
         return dx

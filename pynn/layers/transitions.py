@@ -43,6 +43,6 @@ class Transitions(Layer):
 
     def backward(self, dy: Array) -> Array:
         np.sum(dy[:, self._length :], axis=0, out=self.dweight)
-        dx = self.buffer("dx", self._shape)
+        dx = self.gradient_buffer("dx", self._shape, dy)
         dx.reshape(len(dy), self._length, self.labels)[...] = dy[:, : self._length]
         return dx
