@@ -827,6 +827,8 @@ def test_buffers_stay_where_they_are(points: Points) -> None:
 
     def addresses() -> list[int]:
         places = [buffer.ctypes.data for layer in model.walk() for buffer in layer._buffers.values()]
+        assert model._shared is not None
+        places += [vector.ctypes.data for vector in model._shared.vectors]
         return [*places, model.outputs.ctypes.data, model.parameters.ctypes.data, model.gradients.ctypes.data]
 
     model.fit(*points, validation=points, epochs=1, batch_size=8, progress=False)
