@@ -14,6 +14,7 @@ Where to read on:
     help(pynn.losses)          losses and their names; an own one: help(pynn.Loss)
     help(pynn.optimizers)      optimizers; what all of them take: help(pynn.Optimizer)
     help(pynn.schedules)       the learning rate as a function of epochs
+    help(pynn.callbacks)       what listens to training and may steer it
     help(pynn.initializers)    first weights; with a look at data: pynn.lsuv, pynn.data_dependent
     help(pynn.regularizers)    penalties; also pynn.constraints
     help(pynn.preprocessing)   what is learned of the training data before a model sees it
@@ -26,7 +27,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import initializers, kernels, layers, losses, optimizers, preprocessing, regularizers, schedules
+from . import callbacks, initializers, kernels, layers, losses, optimizers, preprocessing, regularizers, schedules
 from .augmentation import (
     Augmentation,
     Brightness,
@@ -41,6 +42,7 @@ from .augmentation import (
 )
 from .augmented import Augment
 from .binner import Binner
+from .callbacks.base import Callback
 from .data import batches
 from .hierarchical import HierarchicalCrossEntropy, HierarchicalSoftmax
 from .history import History
@@ -112,6 +114,7 @@ from .schedules import (
 from .sequential import Sequential
 from .split import split
 from .ten_crop import predict_ten_crop, ten_crop
+from .trainer import Trainer
 
 # isort: split
 from . import constraints
@@ -140,6 +143,7 @@ __all__ = [
     "BinaryHinge",
     "Binner",
     "Brightness",
+    "Callback",
     "ColourShift",
     "Constant",
     "Contrast",
@@ -211,6 +215,7 @@ __all__ = [
     "StepDecay",
     "StructuredHinge",
     "Tanh",
+    "Trainer",
     "Transformer",
     "Transitions",
     "Uniform",
@@ -220,6 +225,7 @@ __all__ = [
     "Zeros",
     "Zoom",
     "batches",
+    "callbacks",
     "constraints",
     "data_dependent",
     "datasets",

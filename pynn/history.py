@@ -16,7 +16,10 @@ class History(Mapping[str, list[float]]):
     loss includes penalties: where there are any, it is the sum of data_loss and penalty; val_loss is the data loss of
     the validation data alone. The training's own are means over the epoch's batches, while the model learns, weighted
     where the samples are. learning_rate is that of the epoch's last step. Raises KeyError for what was not measured.
+    stopped: why the run ended before its planned epochs, or None.
     """
+
+    stopped: str | None = None
 
     def __init__(self) -> None:
         self._values: dict[str, list[float]] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Generator, Iterable, Iterator, Sized
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -12,6 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import data, inputs, losses, weights
 from .augmented import Augment
+from .history import History
+from .layers.base import Context
 from .losses import Loss
 from .optimizers import Optimizer
 from .prefetch import prefetched
@@ -31,6 +34,8 @@ class Trainable(Protocol):
     loss: Loss
     optimizer: Optimizer | None
     epoch: int
+    history: History | None
+    context: Context
     outputs: Array
     penalty_value: float | None
     preprocessing: Transformer | None
@@ -133,14 +138,15 @@ class Arrays:
         single = len(x) % batch_size == 1 and len(x) > 1 and batch_size > 1
         self.batches: int | None = len(x) // batch_size if single else math.ceil(len(x) / batch_size)
 
-    def epoch(self, number: int) -> Generator[Batch, None, None]:
+    def epoch(self, number: int, first: int = 0) -> Generator[Batch, None, None]:
+        """The batches of this epoch from the batch `first` on; those before it cost nothing."""
         transform, dtype = self.preprocessing, self.dtype
         if transform is not None and not np.can_cast(self.x.dtype, dtype):
             dtype = np.dtype(np.float64)  # raw numbers may be large
         found = data.batches(
             self.x, self.y, self.batch_size, self.seed, number, dtype,
             drop_single=self.batch_size > 1, reuse=True, weights=self.weights,
-            augmentation=self.augment, prefetch=self.prefetch if transform is None else 0,
+            augmentation=self.augment, prefetch=self.prefetch if transform is None else 0, first=first,
         )  # fmt: skip
         if transform is None:
             return found
@@ -154,10 +160,12 @@ class Batches:
         self.model, self.loss, self.source, self.prefetch = model, loss, source, prefetch
         self.batches: int | None = len(source) if isinstance(source, Sized) else None
 
-    def epoch(self, number: int) -> Generator[Batch, None, None]:
+    def epoch(self, number: int, first: int = 0) -> Generator[Batch, None, None]:
+        """The batches of this epoch from the batch `first` on; those before it are fetched and let go."""
         count = 0
-        with closing(prefetched(self.source, self.prefetch)) as given:
-            for position, batch in enumerate(given):
+        source = itertools.islice(self.source, first, None) if first else self.source
+        with closing(prefetched(source, self.prefetch)) as given:
+            for position, batch in enumerate(given, first):
                 yield checked_batch(self.model, self.loss, batch, f"batch {position}", raw=True)
                 count = position + 1
         if self.batches is None and count:

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import math
-import time
+import functools
 from collections.abc import Iterable
-from contextlib import closing
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import data, inputs, optimizers, weights
+from . import progress as progresses
 from .augmented import Augment, Augmentations, chain
+from .callbacks.base import Callbacks, all_callbacks
 from .describe import expect_instance
 from .history import History
 from .losses import Loss
+from .measuring import measure
 from .optimizers import Optimizer
 from .preprocessing import Transformer
-from .progress import Progress, Running
 from .regularizers import Penalty
 from .sources import (
     Arrays,
     Batch,
-    Batches,
     Trainable,
     checked_batch,
     checked_pair,
@@ -31,6 +30,7 @@ from .sources import (
     iterable_source,
     unbuilt_on_failure,
 )
+from .trainer import Trainer
 from .weights import ClassWeight
 
 Array = NDArray[Any]
@@ -58,6 +58,7 @@ def fit(
     augmentation: Augmentations | None = None,
     prefetch: int = 0,
     progress: bool | str = "auto",
+    callbacks: Callbacks | None = None,
 ) -> History:
     """Train the model; return the `History` of loss and accuracy, one number an epoch.
 
@@ -90,13 +91,18 @@ def fit(
     prefetch: how many batches a Python thread prepares ahead (default 0: none), with the same results. An iterable
         must give new arrays every time then, and runs on that thread.
     progress: True shows a bar, False nothing, "auto" a bar on a terminal and else a line an epoch on stderr.
+    callbacks: `pynn.Callback` objects, called in their order, or functions f(trainer), called at each epoch's end. They
+        see the run as a `pynn.Trainer` and may stop it; model.history holds the history while it runs and after it,
+        whatever ended it.
     Raises ValueError or TypeError for data that cannot be trained on, before anything is changed; FloatingPointError
-    when the loss becomes NaN or infinite: the parameters are then those before that step.
+    when the loss becomes NaN or infinite: the parameters are then those before that step. Ctrl-C lets the step that is
+    under way come to its end, then raises KeyboardInterrupt.
     """
     goal, driver = chosen_loss(model, loss), model.optimizer
     if optimizer is not None or driver is None:
         driver = optimizers.optimizer("adam" if optimizer is None else optimizer)
-    _check_settings(epochs, batch_size, seed, penalty, progress, prefetch)
+    _check_settings(epochs, batch_size, seed, penalty, prefetch)
+    listening = [*progresses.shown(progress), *all_callbacks(callbacks)]
     _check_monitor(driver, validation is not None)
     if y is None and not (sample_weight is None and class_weight is None):
         raise TypeError(
@@ -119,11 +125,8 @@ def fit(
     model.loss, model.optimizer, model.preprocessing = goal, driver, prepared
     if driver.first_epoch is None:
         driver.first_epoch = model.epoch
-    history = History()
-    for number in range(epochs):
-        with model.lock, Progress(number, epochs, source.batches, progress) as shown:
-            history.append(_run_epoch(model, source, held_out, penalty, shown))
-    return history
+    validate = None if held_out is None else functools.partial(_validate, model, held_out)
+    return Trainer(model, source, epochs, penalty=penalty, validate=validate, callbacks=listening).run()
 
 
 def _augment(augmentation: Augmentations | None, x: Any, y: Any) -> Augment | None:
@@ -146,9 +149,11 @@ def _held_out(model: Trainable, loss: Loss, validation: Held) -> HeldOut:
     return x, y, weights.combined(loss, y, model.output_shape, rest[0], None, "validation weights")
 
 
-def _in_order(model: Trainable, x: Array, y: Array, given: Array | None) -> Iterable[Batch]:
+def _validate(model: Trainable, held_out: HeldOut) -> dict[str, float]:
+    x, y, given = held_out
     size = min(EVALUATION_BATCH, len(x))
-    return data.batches(x, y, size, dtype=model.dtype, reuse=True, weights=given)
+    measured = measure(model, data.batches(x, y, size, dtype=model.dtype, reuse=True, weights=given))
+    return {f"val_{name}": value for name, value in measured.items()}
 
 
 def _check_settings(
@@ -156,7 +161,6 @@ def _check_settings(
     batch_size: int | None,
     seed: int | None,
     penalty: Penalty | None,
-    progress: bool | str,
     prefetch: int,
 ) -> None:
     data.check_count("epochs", epochs, 0)
@@ -167,58 +171,12 @@ def _check_settings(
         data.check_seed(seed)
     if penalty is not None:
         expect_instance(penalty, Penalty, "penalty")
-    if not (isinstance(progress, bool) or progress == "auto"):
-        raise ValueError(f"progress is {progress!r}, expected True, False or 'auto'")
 
 
 def _check_monitor(driver: Optimizer, validated: bool) -> None:
     monitor = driver.schedule.monitor if driver.schedule is not None else None
     if monitor is not None and monitor.startswith("val_") and not validated:
         raise ValueError(f"{driver.schedule!r} reads {monitor}, which needs validation=(x, y)")
-
-
-def _run_epoch(
-    model: Trainable, source: Arrays | Batches, held_out: HeldOut | None, penalty: Penalty | None, shown: Progress
-) -> dict[str, float]:
-    """Train one epoch; return what was measured, also over the validation data."""
-    started = time.perf_counter()
-    running = _train_epoch(model, source, penalty, shown, started)
-    seconds = time.perf_counter() - started
-    values = running.means()
-    if held_out is not None:
-        measured = _measure(model, _in_order(model, *held_out))
-        values.update({f"val_{name}": value for name, value in measured.items()})
-    assert model.optimizer is not None
-    values["learning_rate"] = model.optimizer.learning_rate
-    values["samples_per_second"] = running.count / max(seconds, 1e-9)
-    shown.finish(values)
-    model.epoch += 1
-    if model.optimizer.schedule is not None:
-        model.optimizer.schedule.observe(values)
-    return values
-
-
-def _train_epoch(
-    model: Trainable, source: Arrays | Batches, penalty: Penalty | None, shown: Progress, started: float
-) -> Running:
-    running = Running()
-    loss, optimizer = model.loss, model.optimizer
-    assert optimizer is not None
-    scheduled, batches = optimizer.schedule is not None, source.batches or math.inf
-    epoch = max(model.epoch - (optimizer.first_epoch or 0), 0)
-    with closing(source.epoch(model.epoch)) as found:
-        for position, (x, y, *rest) in enumerate(found):
-            if scheduled:
-                optimizer.set_epoch(epoch + min(position / batches, 1.0))
-            given = rest[0] if rest else None
-            value = model.train_step(x, y, loss, optimizer, penalty, given)
-            running.add(value, hits(loss, model.outputs, y, given), len(x), _total(given), model.penalty_value)
-            shown.step(running, started)
-    if running.count == 0:
-        raise ValueError(
-            "the iterable gave no batches; one that is gone through every epoch cannot be a used-up iterator"
-        )
-    return running
 
 
 def evaluate(
@@ -239,31 +197,7 @@ def evaluate(
     data.check_count("batch_size", batch_size, 1)
     x, y = checked_pair(model, model.loss, (x, y), "", raw=True)
     given = weights.combined(model.loss, y, model.output_shape, sample_weight, class_weight)
-    return _measure(model, inputs.batches(model, x, y, batch_size, given))
-
-
-def _measure(model: Trainable, batches: Iterable[Batch]) -> dict[str, float]:
-    running, loss = Running(), model.loss
-    with model.lock:
-        for x, y, *rest in batches:
-            outputs, given = model.forward(x), rest[0] if rest else None
-            value = loss.forward(outputs, y) if given is None else loss.forward(outputs, y, weights=given)
-            running.add(value, hits(loss, outputs, y, given), len(x), _total(given))
-    return running.means()
-
-
-def hits(loss: Loss, outputs: Array, targets: Array, given: Array | None) -> float | None:
-    """How many outputs are right, or what they weigh: as the loss counted them, or as `correct` says."""
-    if loss.hits is not None:
-        return loss.hits
-    right = loss.correct(outputs, targets)
-    if right is None or np.ndim(right) == 0:  # a number of hits does not tell whose weights to add
-        return None if right is None or given is not None else float(np.asarray(right))
-    return float(np.count_nonzero(right)) if given is None else float(given[np.asarray(right, bool)].sum(dtype=float))
-
-
-def _total(given: Array | None) -> float | None:
-    return None if given is None else float(given.sum(dtype=float))
+    return measure(model, inputs.batches(model, x, y, batch_size, given))
 
 
 def _expect_built(model: Trainable, method: str) -> None:
