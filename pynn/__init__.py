@@ -143,6 +143,7 @@ __all__ = [
     "BinaryHinge",
     "Binner",
     "Brightness",
+    "CSVLogger",
     "Callback",
     "ColourShift",
     "Constant",
@@ -153,6 +154,7 @@ __all__ = [
     "Decoder",
     "DropConnect",
     "Dropout",
+    "EarlyStopping",
     "ElasticNet",
     "ExponentialDecay",
     "Flatten",
@@ -174,6 +176,7 @@ __all__ = [
     "LayerNorm",
     "LeCun",
     "LeakyReLU",
+    "LearningRateSchedule",
     "LinearDecay",
     "Lion",
     "Loss",
@@ -182,6 +185,7 @@ __all__ = [
     "Maxout",
     "MeanSubtraction",
     "MinMaxScaling",
+    "ModelCheckpoint",
     "Momentum",
     "NAdam",
     "Nesterov",
@@ -215,6 +219,7 @@ __all__ = [
     "StepDecay",
     "StructuredHinge",
     "Tanh",
+    "TerminateOnNaN",
     "Trainer",
     "Transformer",
     "Transitions",
@@ -255,13 +260,24 @@ __all__ = [
 if TYPE_CHECKING:
     from . import datasets, models
     from .batch_init import data_dependent, lsuv
+    from .callbacks import CSVLogger, EarlyStopping, LearningRateSchedule, ModelCheckpoint, TerminateOnNaN
     from .checkpoint import load
     from .second_order import minimize
 
     __version__: str
 else:
     # Looked up when somebody asks: each costs milliseconds, and few scripts want them all.
-    _LATER = {"data_dependent": "batch_init", "load": "checkpoint", "lsuv": "batch_init", "minimize": "second_order"}
+    _LATER = {
+        "CSVLogger": "callbacks.files",
+        "EarlyStopping": "callbacks.stopping",
+        "LearningRateSchedule": "callbacks.rates",
+        "ModelCheckpoint": "callbacks.files",
+        "TerminateOnNaN": "callbacks.stopping",
+        "data_dependent": "batch_init",
+        "load": "checkpoint",
+        "lsuv": "batch_init",
+        "minimize": "second_order",
+    }
 
     def __getattr__(name):
         if name == "__version__":

@@ -61,6 +61,11 @@ class Trainable(Protocol):
     @property
     def parameters(self) -> Array: ...
 
+    def tensors(self) -> dict[str, Array]:
+        """Views of all parameters and running statistics by name."""
+
+    def save(self, path: str) -> None: ...
+
     def own_loss(self) -> Loss | None:
         """The loss that the last layer brings along; None where it brings none."""
 

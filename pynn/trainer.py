@@ -82,7 +82,8 @@ class Trainer:
 
         An epoch that is not gone through to its end is not measured and does not count.
         """
-        self.stopped, self._halting = reason, True
+        self.stopped = self.history.stopped = reason
+        self._halting = True
 
     def run(self) -> History:
         """Train until the planned epochs are done or somebody stops; returns the history, also in model.history."""
@@ -101,7 +102,6 @@ class Trainer:
                 self._waiting, self.error = False, error
                 if isinstance(error, KeyboardInterrupt) and not error.args:
                     error.args = (f"training was interrupted after step {self.step}, in epoch {self.epoch + 1}",)
-            self.history.stopped = self.stopped
             for callback in reversed(begun):
                 self._end(callback)
         if self.error is not None:

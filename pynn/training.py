@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import data, inputs, optimizers, weights
 from . import progress as progresses
 from .augmented import Augment, Augmentations, chain
-from .callbacks.base import Callbacks, all_callbacks
+from .callbacks.base import Callback, Callbacks, all_callbacks
 from .describe import expect_instance
 from .history import History
 from .losses import Loss
@@ -103,7 +103,7 @@ def fit(
         driver = optimizers.optimizer("adam" if optimizer is None else optimizer)
     _check_settings(epochs, batch_size, seed, penalty, prefetch)
     listening = [*progresses.shown(progress), *all_callbacks(callbacks)]
-    _check_monitor(driver, validation is not None)
+    _check_monitors(driver, listening, _names(goal, validation is not None), validation is not None)
     if y is None and not (sample_weight is None and class_weight is None):
         raise TypeError(
             "sample_weight and class_weight go with arrays x and y; an iterable gives (x, y, weights) batches"
@@ -173,10 +173,24 @@ def _check_settings(
         expect_instance(penalty, Penalty, "penalty")
 
 
-def _check_monitor(driver: Optimizer, validated: bool) -> None:
-    monitor = driver.schedule.monitor if driver.schedule is not None else None
-    if monitor is not None and monitor.startswith("val_") and not validated:
-        raise ValueError(f"{driver.schedule!r} reads {monitor}, which needs validation=(x, y)")
+def _check_monitors(driver: Optimizer, listening: list[Callback], names: list[str], validated: bool) -> None:
+    """ValueError for a callback or a schedule that waits for a measurement which will not come."""
+    who: list[tuple[str, str | None]] = [(type(one).__name__, one.monitor) for one in listening]
+    if driver.schedule is not None:
+        who.append((repr(driver.schedule), driver.schedule.monitor))
+    for one, monitor in who:
+        if monitor is not None and monitor.startswith("val_") and not validated:
+            raise ValueError(f"{one} reads {monitor}, which needs validation=(x, y)")
+        if monitor is not None and monitor not in names:
+            raise ValueError(f"{one} reads {monitor}, which is not measured; there are {', '.join(names)}")
+
+
+def _names(loss: Loss, validated: bool) -> list[str]:
+    """What an epoch may measure."""
+    right = type(loss).correct is not Loss.correct or not type(loss).__module__.startswith("pynn.")
+    own = ["loss", *(["accuracy"] if right else [])]
+    held_out = [f"val_{name}" for name in own] if validated else []
+    return [*own, "data_loss", "penalty", *held_out, "learning_rate", "samples_per_second"]
 
 
 def evaluate(

@@ -2,7 +2,12 @@
 
 | callback | what it does |
 |---|---|
-| ProgressBar | what `fit(progress=...)` shows |
+| EarlyStopping(monitor="val_loss", patience=5) | stops when nothing gets better; goes back to the best epoch |
+| ModelCheckpoint(path) | saves the model after each epoch, or the best so far |
+| CSVLogger(path) | a table of what each epoch measured |
+| LearningRateSchedule(function) | sets the rate before each epoch |
+| TerminateOnNaN() | ends a run that diverges without an error |
+| ProgressBar() | what `fit(progress=...)` shows |
 
 Own ones: `pynn.Callback`.
 """
@@ -13,18 +18,35 @@ from typing import TYPE_CHECKING
 
 from .base import Callback
 
-__all__ = ["Callback", "ProgressBar"]
+__all__ = [
+    "CSVLogger", "Callback", "EarlyStopping", "LearningRateSchedule", "ModelCheckpoint", "ProgressBar",
+    "TerminateOnNaN",
+]  # fmt: skip
 
 if TYPE_CHECKING:
     from ..progress import ProgressBar
+    from .files import CSVLogger, ModelCheckpoint
+    from .rates import LearningRateSchedule
+    from .stopping import EarlyStopping, TerminateOnNaN
 else:
     # Looked up when somebody asks: training itself needs none of them.
-    _LATER = {"ProgressBar": "pynn.progress"}
+    _LATER = {
+        "CSVLogger": ".files",
+        "EarlyStopping": ".stopping",
+        "LearningRateSchedule": ".rates",
+        "ModelCheckpoint": ".files",
+        "ProgressBar": "pynn.progress",
+        "TerminateOnNaN": ".stopping",
+    }
 
     def __getattr__(name):
         if name not in _LATER:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 
-        globals()[name] = getattr(import_module(_LATER[name]), name)
+        globals()[name] = getattr(import_module(_LATER[name], __name__), name)
         return globals()[name]
+
+
+def __dir__() -> list[str]:
+    return __all__
