@@ -145,6 +145,7 @@ __all__ = [
     "Brightness",
     "CSVLogger",
     "Callback",
+    "Checkpoint",
     "ColourShift",
     "Constant",
     "Contrast",
@@ -260,7 +261,7 @@ __all__ = [
 if TYPE_CHECKING:
     from . import datasets, models
     from .batch_init import data_dependent, lsuv
-    from .callbacks import CSVLogger, EarlyStopping, LearningRateSchedule, ModelCheckpoint, TerminateOnNaN
+    from .callbacks import Checkpoint, CSVLogger, EarlyStopping, LearningRateSchedule, ModelCheckpoint, TerminateOnNaN
     from .checkpoint import load
     from .second_order import minimize
 
@@ -269,6 +270,7 @@ else:
     # Looked up when somebody asks: each costs milliseconds, and few scripts want them all.
     _LATER = {
         "CSVLogger": "callbacks.files",
+        "Checkpoint": "callbacks.checkpoint",
         "EarlyStopping": "callbacks.stopping",
         "LearningRateSchedule": "callbacks.rates",
         "ModelCheckpoint": "callbacks.files",

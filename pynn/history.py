@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,6 +28,10 @@ class History(Mapping[str, list[float]]):
         """Add one epoch; values: a number for each name."""
         for name, value in values.items():
             self._values.setdefault(name, []).append(float(value))
+
+    def restore(self, values: Mapping[str, Iterable[float]]) -> None:
+        """Take the values, lists of numbers by name, in the place of what is recorded."""
+        self._values = {name: [float(value) for value in numbers] for name, numbers in values.items()}
 
     @property
     def epochs(self) -> int:

@@ -31,6 +31,14 @@ class Running:
         self.count += count
         self.weight += count if weight is None else weight
 
+    def state(self) -> dict[str, Any]:
+        """The sums, for a checkpoint."""
+        return dict(vars(self))
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up the sums of such a `state`."""
+        vars(self).update({name: state[name] for name in vars(self)})
+
     def means(self) -> dict[str, float]:
         accuracy = {} if self.hits is None else {"accuracy": self.hits / self.weight if self.weight else 0.0}
         count = max(self.count, 1)

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import data, inputs, losses, weights
 from .augmented import Augment
 from .history import History
-from .layers.base import Context
+from .layers.base import Context, Layer
 from .losses import Loss
 from .optimizers import Optimizer
 from .prefetch import prefetched
@@ -48,7 +48,14 @@ class Trainable(Protocol):
     def dtype(self) -> np.dtype[Any]: ...
 
     @property
+    def input_shape(self) -> tuple[int, ...]: ...
+
+    @property
     def output_shape(self) -> tuple[int, ...]: ...
+
+    def walk(self) -> Iterator[Layer]: ...
+
+    def build(self, input_shape: tuple[int, ...]) -> tuple[int, ...]: ...
 
     @property
     def built(self) -> bool: ...
@@ -167,7 +174,7 @@ class Batches:
 
     def epoch(self, number: int, first: int = 0) -> Generator[Batch, None, None]:
         """The batches of this epoch from the batch `first` on; those before it are fetched and let go."""
-        count = 0
+        count = first
         source = itertools.islice(self.source, first, None) if first else self.source
         with closing(prefetched(source, self.prefetch)) as given:
             for position, batch in enumerate(given, first):

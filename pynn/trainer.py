@@ -29,7 +29,7 @@ class Trainer:
     the run began; batch, how many batches of this epoch are done; batch_loss, the last step's, penalties included (None
     before the first); values, what the epoch measured (empty until its end); stopped, why the run was stopped, or None;
     error, the exception that ended it, or None; resumed, whether it goes on from a checkpoint; running, the sums over
-    this epoch.
+    this epoch; whole, False where an error struck in the middle of a step.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class Trainer:
         self.stopped: str | None = None
         self.error: BaseException | None = None
         self.resumed = False
+        self.whole = True
         self.running = Running()
         self.started = 0.0  # when the epoch began, by time.perf_counter
         self.spent = 0.0  # seconds of this epoch in the process that was killed
@@ -99,7 +100,7 @@ class Trainer:
                     with self.model.lock:
                         self._run_epoch()
             except BaseException as error:
-                self._waiting, self.error = False, error
+                self.whole, self._waiting, self.error = self._waiting, False, error
                 if isinstance(error, KeyboardInterrupt) and not error.args:
                     error.args = (f"training was interrupted after step {self.step}, in epoch {self.epoch + 1}",)
             for callback in reversed(begun):
@@ -122,6 +123,7 @@ class Trainer:
 
     def _heed_interrupt(self) -> None:
         if self._interrupted:
+            self._waiting = True
             raise KeyboardInterrupt
 
     def _run_epoch(self) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -33,6 +34,9 @@ from .sources import (
 from .trainer import Trainer
 from .weights import ClassWeight
 
+if TYPE_CHECKING:
+    from .callbacks.checkpoint import Checkpoint
+
 Array = NDArray[Any]
 Held = tuple[ArrayLike, ArrayLike] | tuple[ArrayLike, ArrayLike, ArrayLike]
 HeldOut = tuple[Array, Array, Array | None]  # checked: x, y, weights
@@ -59,6 +63,8 @@ def fit(
     prefetch: int = 0,
     progress: bool | str = "auto",
     callbacks: Callbacks | None = None,
+    checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
+    resume: bool = False,
 ) -> History:
     """Train the model; return the `History` of loss and accuracy, one number an epoch.
 
@@ -94,6 +100,10 @@ def fit(
     callbacks: `pynn.Callback` objects, called in their order, or functions f(trainer), called at each epoch's end. They
         see the run as a `pynn.Trainer` and may stop it; model.history holds the history while it runs and after it,
         whatever ended it.
+    checkpoint: a folder, or a `pynn.Checkpoint`: there is a checkpoint in it after each epoch (or more often), and when
+        the run is stopped or Ctrl-C ends it. resume: True goes on from the newest one, and ends with the bits of a run
+        that was never killed; where there is none it begins. Model and arguments must be the same again, but for epochs
+        (all of the run's), progress and prefetch; an iterable must give the same batches. Default False.
     Raises ValueError or TypeError for data that cannot be trained on, before anything is changed; FloatingPointError
     when the loss becomes NaN or infinite: the parameters are then those before that step. Ctrl-C lets the step that is
     under way come to its end, then raises KeyboardInterrupt.
@@ -102,7 +112,8 @@ def fit(
     if optimizer is not None or driver is None:
         driver = optimizers.optimizer("adam" if optimizer is None else optimizer)
     _check_settings(epochs, batch_size, seed, penalty, prefetch)
-    listening = [*progresses.shown(progress), *all_callbacks(callbacks)]
+    keeper = _keeper(checkpoint, resume)
+    listening = [*progresses.shown(progress), *all_callbacks(callbacks), *keeper]
     _check_monitors(driver, listening, _names(goal, validation is not None), validation is not None)
     if y is None and not (sample_weight is None and class_weight is None):
         raise TypeError(
@@ -117,6 +128,8 @@ def fit(
             else iterable_source(model, goal, x, epochs, prefetch)
         )
         held_out = None if validation is None else _held_out(model, goal, validation)
+        given = (model, goal, driver, source, held_out or (), penalty, listening)
+        found = keeper[0].open(given, resume, progress is False) if keeper else None
         if model.built:
             driver.claim(model.parameters)
             model.adopt()
@@ -126,7 +139,23 @@ def fit(
     if driver.first_epoch is None:
         driver.first_epoch = model.epoch
     validate = None if held_out is None else functools.partial(_validate, model, held_out)
-    return Trainer(model, source, epochs, penalty=penalty, validate=validate, callbacks=listening).run()
+    trainer = Trainer(model, source, epochs, penalty=penalty, validate=validate, callbacks=listening)
+    if found is not None:
+        keeper[0].go_on(trainer, found)
+    return trainer.run()
+
+
+def _keeper(checkpoint: str | os.PathLike[str] | Checkpoint | None, resume: bool) -> list[Checkpoint]:
+    """What writes the checkpoints, if anything does."""
+    if not isinstance(resume, bool):
+        raise TypeError(f"resume is {resume!r}, expected True or False")
+    if checkpoint is None:
+        if resume:
+            raise ValueError("resume goes with checkpoint: the folder to go on from")
+        return []
+    from .callbacks.checkpoint import Checkpoint  # here: importing pynn must stay light
+
+    return [checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)]
 
 
 def _augment(augmentation: Augmentations | None, x: Any, y: Any) -> Augment | None:

@@ -7,6 +7,7 @@
 | CSVLogger(path) | a table of what each epoch measured |
 | LearningRateSchedule(function) | sets the rate before each epoch |
 | TerminateOnNaN() | ends a run that diverges without an error |
+| Checkpoint(folder) | files from which a run goes on that was killed; `fit(checkpoint=...)` |
 | ProgressBar() | what `fit(progress=...)` shows |
 
 Own ones: `pynn.Callback`.
@@ -19,12 +20,13 @@ from typing import TYPE_CHECKING
 from .base import Callback
 
 __all__ = [
-    "CSVLogger", "Callback", "EarlyStopping", "LearningRateSchedule", "ModelCheckpoint", "ProgressBar",
+    "CSVLogger", "Callback", "Checkpoint", "EarlyStopping", "LearningRateSchedule", "ModelCheckpoint", "ProgressBar",
     "TerminateOnNaN",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
     from ..progress import ProgressBar
+    from .checkpoint import Checkpoint
     from .files import CSVLogger, ModelCheckpoint
     from .rates import LearningRateSchedule
     from .stopping import EarlyStopping, TerminateOnNaN
@@ -32,6 +34,7 @@ else:
     # Looked up when somebody asks: training itself needs none of them.
     _LATER = {
         "CSVLogger": ".files",
+        "Checkpoint": ".checkpoint",
         "EarlyStopping": ".stopping",
         "LearningRateSchedule": ".rates",
         "ModelCheckpoint": ".files",
