@@ -15,6 +15,7 @@ Where to read on:
     help(pynn.optimizers)      optimizers; what all of them take: help(pynn.Optimizer)
     help(pynn.schedules)       the learning rate as a function of epochs
     help(pynn.callbacks)       what listens to training and may steer it
+    help(pynn.metrics)         what is measured beside the loss
     help(pynn.initializers)    first weights; with a look at data: pynn.lsuv, pynn.data_dependent
     help(pynn.regularizers)    penalties; also pynn.constraints
     help(pynn.preprocessing)   what is learned of the training data before a model sees it
@@ -27,7 +28,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import callbacks, initializers, kernels, layers, losses, optimizers, preprocessing, regularizers, schedules
+from . import (
+    callbacks,
+    initializers,
+    kernels,
+    layers,
+    losses,
+    metrics,
+    optimizers,
+    preprocessing,
+    regularizers,
+    schedules,
+)
 from .augmentation import (
     Augmentation,
     Brightness,
@@ -112,7 +124,7 @@ from .schedules import (
     Warmup,
 )
 from .sequential import Sequential
-from .split import split
+from .split import Split, split
 from .ten_crop import predict_ten_crop, ten_crop
 from .trainer import Trainer
 
@@ -214,6 +226,7 @@ __all__ = [
     "Softplus",
     "Sparse",
     "SpatialDropout",
+    "Split",
     "SquaredError",
     "SquaredHinge",
     "Standardization",
@@ -243,6 +256,7 @@ __all__ = [
     "load",
     "losses",
     "lsuv",
+    "metrics",
     "minimize",
     "models",
     "monte_carlo",

@@ -9,20 +9,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .losses import Loss
+from .metrics import Measures
 from .progress import Running
 from .sources import Batch, Trainable
 
 Array = NDArray[Any]
 
 
-def measure(model: Trainable, batches: Iterable[Batch]) -> dict[str, float]:
-    """Loss and accuracy of the model, as it predicts, over batches of checked data."""
-    running, loss = Running(), model.loss
+def measure(model: Trainable, batches: Iterable[Batch], measures: Measures) -> dict[str, float]:
+    """Loss and measures of the model, as it predicts, over batches of checked data."""
+    loss = model.loss
+    running = Running(measures.begun(loss), measures.accuracy)
     with model.lock:
         for x, y, *rest in batches:
             outputs, given = model.forward(x), rest[0] if rest else None
             value = loss.forward(outputs, y) if given is None else loss.forward(outputs, y, weights=given)
-            running.add(value, hits(loss, outputs, y, given), len(x), total(given))
+            running.add(value, hits(loss, outputs, y, given) if measures.accuracy else None, len(x), total(given))
+            for metric in running.metrics:
+                metric.add(outputs, y, given)
     return running.means()
 
 

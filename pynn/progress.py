@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .callbacks.base import Callback
 
 if TYPE_CHECKING:
+    from .metrics import Metric
     from .trainer import Trainer
 
 
 class Running:
-    """Means over the batches of an epoch, weighted by their sizes; the accuracy by the weights of samples."""
+    """Means over the batches of an epoch, weighted by their sizes; the accuracy by the weights of samples.
 
-    def __init__(self) -> None:
+    metrics: `pynn.metrics` objects that have begun. accuracy: whether it is measured.
+    """
+
+    def __init__(self, metrics: Sequence[Metric] = (), accuracy: bool = True) -> None:
         self.loss, self.count, self.weight = 0.0, 0, 0.0
-        self.hits: float | None = 0
+        self.hits: float | None = 0 if accuracy else None
         self.penalty: float | None = None
+        self.metrics = metrics
 
     def add(
         self, loss: float, hits: float | None, count: int, weight: float | None = None, penalty: float | None = None
@@ -33,11 +39,13 @@ class Running:
 
     def state(self) -> dict[str, Any]:
         """The sums, for a checkpoint."""
-        return dict(vars(self))
+        return {**vars(self), "metrics": [metric.state() for metric in self.metrics]}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up the sums of such a `state`."""
-        vars(self).update({name: state[name] for name in vars(self)})
+        vars(self).update({name: state[name] for name in vars(self) if name != "metrics"})
+        for metric, sums in zip(self.metrics, state["metrics"], strict=True):
+            metric.restore(sums)
 
     def means(self) -> dict[str, float]:
         accuracy = {} if self.hits is None else {"accuracy": self.hits / self.weight if self.weight else 0.0}
@@ -45,7 +53,7 @@ class Running:
         loss, parts = self.loss / count, {}
         if self.penalty is not None:
             parts = {"data_loss": loss - self.penalty / count, "penalty": self.penalty / count}
-        return {"loss": loss, **parts, **accuracy}
+        return {"loss": loss, **parts, **accuracy, **{metric.name: metric.value() for metric in self.metrics}}
 
 
 class ProgressLine(Callback):

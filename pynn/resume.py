@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from . import describe, regularizers
 from .callbacks.base import Callback
+from .metrics import Measures
 from .regularizers import Penalty
 from .sources import Arrays, Batches, Trainable
 
@@ -34,6 +35,7 @@ def settings(
     held_out: Iterable[NDArray[Any] | None],
     penalty: Penalty | None,
     callbacks: Iterable[Callback],
+    measures: Measures,
 ) -> dict[str, Any]:
     """What must be the same where a run is resumed, by the words of `fit`."""
     given: dict[str, Any] = {
@@ -43,6 +45,7 @@ def settings(
         "loss": _text(loss),
         "optimizer": _text(optimizer),
         "penalty": _text(penalty),
+        "metrics": measures.names(loss),
         "callbacks with a memory": [type(one).__name__ for one in with_memory(callbacks)],
         "the validation data": [fingerprint(part) for part in held_out],
     }

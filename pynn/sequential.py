@@ -232,6 +232,7 @@ class Sequential(FlatChain):
     # Training and use -----------------------------------------------------------------------------
 
     fit = training.fit
+    partial_fit = training.partial_fit
     evaluate = training.evaluate
 
     def predict(self, x: ArrayLike, batch_size: int = training.EVALUATION_BATCH) -> Array:

@@ -13,6 +13,7 @@ from types import FrameType
 from .callbacks.base import HOOKS, Callback, hooks
 from .history import History
 from .measuring import hits, total
+from .metrics import Measures
 from .progress import Running
 from .regularizers import Penalty
 from .sources import Arrays, Batches, Trainable
@@ -22,8 +23,9 @@ class Trainer:
     """One run of training: `fit` makes one and runs it, callbacks get it.
 
     model: built or not, with the loss and the optimizer that it is trained with. source: where the batches come from.
-    epochs: how many are planned. penalty: as in `fit`. validate: a function that measures the model after each epoch
-    and returns values by name, or None. callbacks: `pynn.Callback` objects.
+    epochs: how many are planned. penalty: as in `fit`. measures: what is measured beside the loss; None is the
+    accuracy. validate: a function that measures the model after each epoch and returns values by name, or None.
+    callbacks: `pynn.Callback` objects.
 
     Attributes: model; optimizer; loss; history, with one number an epoch so far; epochs; first_epoch, the model's when
     the run began; batch, how many batches of this epoch are done; batch_loss, the last step's, penalties included (None
@@ -39,6 +41,7 @@ class Trainer:
         epochs: int,
         *,
         penalty: Penalty | None = None,
+        measures: Measures | None = None,
         validate: Callable[[], dict[str, float]] | None = None,
         callbacks: Sequence[Callback] = (),
     ) -> None:
@@ -55,13 +58,17 @@ class Trainer:
         self.error: BaseException | None = None
         self.resumed = False
         self.whole = True
-        self.running = Running()
+        self.measures = Measures() if measures is None else measures
+        self.running = self._fresh()
         self.started = 0.0  # when the epoch began, by time.perf_counter
         self.spent = 0.0  # seconds of this epoch in the process that was killed
         self._hooks = {name: hooks(self.callbacks, name) for name in HOOKS}
         self._halting = False  # the step that is under way is the last one
         self._interrupted = False  # by Ctrl-C
         self._waiting = False  # for a batch or a measurement: nothing is half done, so Ctrl-C may strike
+
+    def _fresh(self) -> Running:
+        return Running(self.measures.begun(self.loss), self.measures.accuracy)
 
     @property
     def epoch(self) -> int:
@@ -142,6 +149,7 @@ class Trainer:
         model, loss, optimizer, penalty, running = self.model, self.loss, self.optimizer, self.penalty, self.running
         begin, end = self._hooks["on_step_begin"], self._hooks["on_step_end"]
         scheduled, batches = optimizer.schedule is not None, self.source.batches or math.inf
+        counted, metrics = self.measures.accuracy, running.metrics
         epoch = max(model.epoch - (optimizer.first_epoch or 0), 0)
         with closing(self.source.epoch(model.epoch, self.batch)) as found:
             self._waiting = True
@@ -153,7 +161,10 @@ class Trainer:
                     hook(self)
                 given = rest[0] if rest else None
                 self.batch_loss = value = model.train_step(x, y, loss, optimizer, penalty, given)
-                running.add(value, hits(loss, model.outputs, y, given), len(x), total(given), model.penalty_value)
+                right = hits(loss, model.outputs, y, given) if counted else None
+                running.add(value, right, len(x), total(given), model.penalty_value)
+                for metric in metrics:
+                    metric.add(model.outputs, y, given)
                 self.batch += 1
                 for hook in end:
                     hook(self)
@@ -179,7 +190,7 @@ class Trainer:
         self.values = values
         self.history.append(values)
         self.model.epoch += 1
-        self.batch, self.running, self.spent = 0, Running(), 0.0
+        self.batch, self.running, self.spent = 0, self._fresh(), 0.0
         if self.optimizer.schedule is not None:
             self.optimizer.schedule.observe(values)
 

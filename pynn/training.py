@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import data, inputs, optimizers, weights
 from . import progress as progresses
+from . import validation as validations
 from .augmented import Augment, Augmentations, chain
 from .callbacks.base import Callback, Callbacks, all_callbacks
 from .describe import expect_instance
 from .history import History
 from .losses import Loss
 from .measuring import measure
+from .metrics import Measures, Metrics
 from .optimizers import Optimizer
 from .preprocessing import Transformer
 from .regularizers import Penalty
@@ -25,23 +26,22 @@ from .sources import (
     Arrays,
     Batch,
     Trainable,
-    checked_batch,
     checked_pair,
     chosen_loss,
     iterable_source,
     unbuilt_on_failure,
 )
 from .trainer import Trainer
+from .validation import Validation
 from .weights import ClassWeight
 
 if TYPE_CHECKING:
     from .callbacks.checkpoint import Checkpoint
 
 Array = NDArray[Any]
-Held = tuple[ArrayLike, ArrayLike] | tuple[ArrayLike, ArrayLike, ArrayLike]
-HeldOut = tuple[Array, Array, Array | None]  # checked: x, y, weights
+T = TypeVar("T", bound=Trainable)
 
-EVALUATION_BATCH = 1024
+EVALUATION_BATCH = validations.BATCH
 
 
 def fit(
@@ -49,7 +49,8 @@ def fit(
     x: ArrayLike | Iterable[Batch],
     y: ArrayLike | None = None,
     *,
-    validation: Held | None = None,
+    validation: Validation | None = None,
+    metrics: Metrics | None = None,
     loss: str | Loss | None = None,
     optimizer: str | Optimizer | None = None,
     epochs: int = 10,
@@ -66,12 +67,17 @@ def fit(
     checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
     resume: bool = False,
 ) -> History:
-    """Train the model; return the `History` of loss and accuracy, one number an epoch.
+    """Train the model; return the `History` of loss, accuracy or other metrics, one number an epoch.
 
     x, y: arrays (N, ...) and (N,); or x alone: an iterable of (x, y) batches that is gone through once an epoch.
         Memory-mapped arrays may be larger than memory (without preprocessing): nothing of their size is copied.
         Batches (x, y, weights) are weighted as they are. uint8 arrays are pixels: 0..255 is read as 0..1.
-    validation: a pair (x, y), or (x, y, sample_weight), measured after each epoch; class_weight does not touch it.
+    validation: what is measured after each epoch, as val_loss and so on; class_weight does not touch it. A pair (x, y),
+        or (x, y, sample_weight); a share 0 < v < 1 of x and y, drawn by the seed, that is not trained on then, or a
+        `pynn.Split`, which can be stratified (both parts are copies); or a function of the model that returns a dict of
+        numbers, recorded as val_NAME.
+    metrics: names ("accuracy", "top5", "f1", "mae", ...: see `pynn.metrics`), metrics, or functions
+        (outputs, targets) -> number; by default the accuracy, where the loss knows one. The loss is always measured.
     loss: an object or a name; None goes on with the model's own, which is softmax_cross_entropy at first.
     optimizer: an object or a name; None goes on with the model's own, or takes Adam(0.001). Where its learning rate is
         a `pynn.Schedule`, the rate is set before every step, from the epochs since this optimizer first ran, over
@@ -112,13 +118,17 @@ def fit(
     if optimizer is not None or driver is None:
         driver = optimizers.optimizer("adam" if optimizer is None else optimizer)
     _check_settings(epochs, batch_size, seed, penalty, prefetch)
-    keeper = _keeper(checkpoint, resume)
+    keeper, measures = _keeper(checkpoint, resume), Measures(metrics)
+    measures.check(goal)
     listening = [*progresses.shown(progress), *all_callbacks(callbacks), *keeper]
-    _check_monitors(driver, listening, _names(goal, validation is not None), validation is not None)
+    _check_monitors(driver, listening, measures.names(goal), validation)
     if y is None and not (sample_weight is None and class_weight is None):
         raise TypeError(
             "sample_weight and class_weight go with arrays x and y; an iterable gives (x, y, weights) batches"
         )
+    x, y, sample_weight, validation = validations.separated(
+        x, y, sample_weight, validation, model.seed if seed is None else seed
+    )
     augment = _augment(augmentation, x, y)
     prepared, x, validation = inputs.prepare(model, preprocessing, x, y, validation, augment is not None)
     with unbuilt_on_failure(model):
@@ -127,8 +137,8 @@ def fit(
             if y is not None
             else iterable_source(model, goal, x, epochs, prefetch)
         )
-        held_out = None if validation is None else _held_out(model, goal, validation)
-        given = (model, goal, driver, source, held_out or (), penalty, listening)
+        held_out = validations.held_out(model, goal, validation)
+        given = (model, goal, driver, source, held_out or (), penalty, listening, measures)
         found = keeper[0].open(given, resume, progress is False) if keeper else None
         if model.built:
             driver.claim(model.parameters)
@@ -138,8 +148,8 @@ def fit(
     model.loss, model.optimizer, model.preprocessing = goal, driver, prepared
     if driver.first_epoch is None:
         driver.first_epoch = model.epoch
-    validate = None if held_out is None else functools.partial(_validate, model, held_out)
-    trainer = Trainer(model, source, epochs, penalty=penalty, validate=validate, callbacks=listening)
+    validate = validations.validator(model, validation, held_out, measures)
+    trainer = Trainer(model, source, epochs, penalty=penalty, measures=measures, validate=validate, callbacks=listening)
     if found is not None:
         keeper[0].go_on(trainer, found)
     return trainer.run()
@@ -170,21 +180,6 @@ def _augment(augmentation: Augmentations | None, x: Any, y: Any) -> Augment | No
     return augment.prepared(data.samples("x", x))
 
 
-def _held_out(model: Trainable, loss: Loss, validation: Held) -> HeldOut:
-    """The validation data, checked, with weights of mean 1 or None."""
-    x, y, *rest = checked_batch(model, loss, validation, "validation")
-    if not rest:
-        return x, y, None
-    return x, y, weights.combined(loss, y, model.output_shape, rest[0], None, "validation weights")
-
-
-def _validate(model: Trainable, held_out: HeldOut) -> dict[str, float]:
-    x, y, given = held_out
-    size = min(EVALUATION_BATCH, len(x))
-    measured = measure(model, data.batches(x, y, size, dtype=model.dtype, reuse=True, weights=given))
-    return {f"val_{name}": value for name, value in measured.items()}
-
-
 def _check_settings(
     epochs: int,
     batch_size: int | None,
@@ -202,24 +197,51 @@ def _check_settings(
         expect_instance(penalty, Penalty, "penalty")
 
 
-def _check_monitors(driver: Optimizer, listening: list[Callback], names: list[str], validated: bool) -> None:
+def _check_monitors(driver: Optimizer, listening: list[Callback], measured: list[str], validation: Any) -> None:
     """ValueError for a callback or a schedule that waits for a measurement which will not come."""
+    held_out = validations.names(validation, measured)
+    names = [*measured, "data_loss", "penalty", *held_out, "learning_rate", "samples_per_second"]
     who: list[tuple[str, str | None]] = [(type(one).__name__, one.monitor) for one in listening]
     if driver.schedule is not None:
         who.append((repr(driver.schedule), driver.schedule.monitor))
     for one, monitor in who:
-        if monitor is not None and monitor.startswith("val_") and not validated:
+        if monitor is not None and monitor.startswith("val_") and validations.is_function(validation):
+            continue  # who knows what the function measures
+        if monitor is not None and monitor.startswith("val_") and validation is None:
             raise ValueError(f"{one} reads {monitor}, which needs validation=(x, y)")
         if monitor is not None and monitor not in names:
             raise ValueError(f"{one} reads {monitor}, which is not measured; there are {', '.join(names)}")
 
 
-def _names(loss: Loss, validated: bool) -> list[str]:
-    """What an epoch may measure."""
-    right = type(loss).correct is not Loss.correct or not type(loss).__module__.startswith("pynn.")
-    own = ["loss", *(["accuracy"] if right else [])]
-    held_out = [f"val_{name}" for name in own] if validated else []
-    return [*own, "data_loss", "penalty", *held_out, "learning_rate", "samples_per_second"]
+def partial_fit(
+    model: T,
+    x: ArrayLike,
+    y: ArrayLike,
+    classes: ArrayLike | None = None,
+    *,
+    loss: str | Loss | None = None,
+    optimizer: str | Optimizer | None = None,
+    batch_size: int | None = None,
+    sample_weight: ArrayLike | None = None,
+) -> T:
+    """Train one epoch on these samples and go on with the next ones at the next call; returns the model.
+
+    x (N, ...), y, loss, optimizer, batch_size, sample_weight: as in `fit`. The optimizer and its state stay from call
+    to call; every call is an epoch to its schedule. classes: all labels that may ever come, integers of 0..C-1, which
+    are checked against the model's outputs at the first call (default None: they are not).
+    """
+    goal = chosen_loss(model, loss)
+    with unbuilt_on_failure(model):
+        if classes is not None:
+            inputs.accept(model, data.samples("x", x), "x")
+            if goal.classes(model.output_shape) is None:
+                raise TypeError(f"classes goes with losses of class labels, which {type(goal).__name__} is not")
+            goal.targets(np.asarray(classes), model.output_shape)
+        fit(
+            model, x, y, loss=loss, optimizer=optimizer, batch_size=batch_size, sample_weight=sample_weight,
+            epochs=1, progress=False,
+        )  # fmt: skip
+    return model
 
 
 def evaluate(
@@ -230,17 +252,21 @@ def evaluate(
     *,
     sample_weight: ArrayLike | None = None,
     class_weight: ClassWeight | None = None,
+    metrics: Metrics | None = None,
 ) -> dict[str, float]:
     """Loss and accuracy over raw x (N, ...) and y (N,), without dropout and with running statistics.
 
     batch_size: samples worked on at once (default 1024); it changes nothing but memory and rounding.
     With sample_weight or class_weight (as in `fit`) both are weighted means: Σ w_i l_i / Σ w_i.
+    metrics: as in `fit`, in the place of the accuracy.
     """
     _expect_built(model, "evaluate")
     data.check_count("batch_size", batch_size, 1)
+    measures = Measures(metrics)
+    measures.check(model.loss)
     x, y = checked_pair(model, model.loss, (x, y), "", raw=True)
     given = weights.combined(model.loss, y, model.output_shape, sample_weight, class_weight)
-    return measure(model, inputs.batches(model, x, y, batch_size, given))
+    return measure(model, inputs.batches(model, x, y, batch_size, given), measures)
 
 
 def _expect_built(model: Trainable, method: str) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..trainer import Trainer
 
 MODES = ("auto", "min", "max")
-GROWING = ("accuracy", "precision", "recall", "f1", "r2", "top")  # beginnings of what shall grow
+GROWING = ("accuracy", "precision", "recall", "f1", "r2", "top", "multilabel_accuracy")  # beginnings of what shall grow
 FALLING = ("loss", "data_loss", "penalty", "mae")
 
 
