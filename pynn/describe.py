@@ -19,9 +19,9 @@ def is_number(value: object) -> bool:
 
 
 def plain_attributes(thing: object) -> dict[str, Any]:
-    """The public attributes that are numbers, text, True, False or None, by name."""
+    """The attributes that are numbers, text, True, False or None, by name."""
     kinds = (bool, int, float, str, np.generic, type(None))
-    return {name: one for name, one in vars(thing).items() if name[0] != "_" and isinstance(one, kinds)}
+    return {name: one for name, one in vars(thing).items() if isinstance(one, kinds)}
 
 
 def expect_instance(thing: object, base: type, what: str) -> None:

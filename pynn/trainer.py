@@ -215,4 +215,5 @@ def _finishing_steps(trainer: Trainer) -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if signal.getsignal(signal.SIGINT) is interrupt:  # else a callback has put its own there
+            signal.signal(signal.SIGINT, signal.default_int_handler)

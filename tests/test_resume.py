@@ -201,6 +201,85 @@ def test_iterables_go_on_too(step: int, prefetch: int, pictures: Data, tmp_path:
     assert_same(expected, run(checkpoint=tmp_path, resume=True))
 
 
+@pytest.mark.parametrize("source", ["arrays", "iterable"])
+def test_an_epoch_whose_batches_are_done_is_closed_first(source: str, pictures: Data, tmp_path: Path) -> None:
+    """Killed after the last step of an epoch, before it was measured and counted."""
+
+    def killed(trainer: pynn.Trainer) -> None:
+        if trainer.epoch == at:
+            raise Killed
+
+    def run(**settings: Any) -> pynn.Sequential:
+        model = network()
+        data = pictures if source == "arrays" else (Batches(pictures),)
+        model.fit(
+            *data,
+            optimizer=pynn.SGD(pynn.LinearDecay(0.1, 3)),
+            epochs=3,
+            progress=False,
+            validation=pictures,
+            **settings,
+        )
+        return model
+
+    expected = run()
+    for at in (1, 2, 3):
+        folder = tmp_path / str(at)
+        with pytest.raises(Killed):
+            run(checkpoint=pynn.Checkpoint(folder, every_steps=1), callbacks=[killed])
+        assert_same(expected, run(checkpoint=folder, resume=True))
+
+
+def test_own_optimizers_and_schedules_go_on(pictures: Data, tmp_path: Path) -> None:
+    class Falling(pynn.Schedule):
+        def __init__(self, rate: float) -> None:
+            self.rate, self._fallen = rate, 1.0
+
+        def at(self, epoch: float) -> float:
+            return self.rate * self._fallen
+
+        def observe(self, values: Any) -> None:
+            self._fallen *= 0.7
+
+    class Alternating(pynn.Optimizer):
+        slots = ("last",)
+        last: np.ndarray
+
+        def __init__(self, learning_rate: Any) -> None:
+            super().__init__(learning_rate)
+            self._sign = 1.0
+
+        def update(self, parameters: np.ndarray, gradients: np.ndarray) -> None:
+            parameters -= self.effective_learning_rate * (gradients + self._sign * 0.1 * self.last)
+            self.last, self._sign = gradients.copy(), -self._sign
+
+    expected = fit(pictures, optimizer=Alternating(Falling(0.1)))
+    for step in (2, 5, 8):
+        folder = tmp_path / str(step)
+        with pytest.raises(Killed):
+            fit(pictures, pynn.Checkpoint(folder, every_steps=1), False, Alternating(Falling(0.1)), [KilledAt(step)])
+        assert_same(expected, fit(pictures, folder, True, Alternating(Falling(0.1))))
+
+
+def test_the_state_of_another_optimizer_is_refused(pictures: Data) -> None:
+    model = fit(pictures, optimizer=pynn.Adam(pynn.LinearDecay(0.1, 3)))
+    assert model.optimizer is not None
+    state, parameters = model.optimizer.state(), model.parameters
+    unclaimed, other, constant = pynn.Adam(pynn.LinearDecay(0.1, 3)), pynn.SGD(0.1), pynn.Adam(0.1)
+    other.claim(parameters)
+    constant.claim(parameters)
+    for optimizer in (unclaimed, other, constant):
+        with pytest.raises(
+            ValueError, match=r"the state is of another optimizer: it has .*'first'.*, this (Adam|SGD) has"
+        ):
+            optimizer.restore(state)
+        assert optimizer.steps == 0
+    unclaimed.claim(parameters)
+    unclaimed.restore(state)
+    np.testing.assert_array_equal(unclaimed.first, model.optimizer.first)  # type: ignore[attr-defined]
+    assert (unclaimed.steps, unclaimed.learning_rate) == (9, model.optimizer.learning_rate)
+
+
 @pytest.mark.parametrize("prefetch", [0, 2])
 def test_augmentation_weights_and_preprocessing_go_on(prefetch: int, pictures: Data, tmp_path: Path) -> None:
     settings: dict[str, Any] = {

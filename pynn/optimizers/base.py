@@ -214,10 +214,7 @@ class Optimizer:
         """What it remembers and how it is set, for a checkpoint: numbers, and its vectors (P,), not copied."""
         vectors = {} if self._parameters is None else {slot: getattr(self, slot) for slot in self.slots}
         return {
-            **plain_attributes(self),
-            "steps": self.steps,
-            "first_epoch": self.first_epoch,
-            "learning_rate": self._learning_rate,
+            **self._numbers(),
             "schedule": None if self.schedule is None else self.schedule.state(),
             "slots": vectors,
         }
@@ -238,9 +235,13 @@ class Optimizer:
             self.schedule = None
         elif self.schedule is not None:
             self.schedule.restore(state["schedule"])
-        own = {**plain_attributes(self), "steps": 0, "first_epoch": None}
-        vars(self).update({name: state[name] for name in own if name in state and name != "schedule"})
-        self._learning_rate = state["learning_rate"]
+        vars(self).update({name: state[name] for name in self._numbers() if name in state})
+
+    def _numbers(self) -> dict[str, Any]:
+        """Its settings and counts; what it only keeps at hand for the next step is left out."""
+        found = {name: one for name, one in plain_attributes(self).items() if not hasattr(Optimizer, name)}
+        given = {name: getattr(self, name) for name in ("weight_decay", "decay_biases", "clip_norm", "clip_value")}
+        return {**found, **given, "steps": self.steps, "first_epoch": self.first_epoch}
 
     def follow(self, old: Array, new: Array) -> None:
         """The model's vector has moved from old to new, as in a copy of both: the state stays good."""
