@@ -209,6 +209,7 @@ __all__ = [
     "PReLU",
     "PadCrop",
     "Pipeline",
+    "ProgressBar",
     "RMSProp",
     "RandomWalk",
     "ReLU",
@@ -277,6 +278,7 @@ if TYPE_CHECKING:
     from .batch_init import data_dependent, lsuv
     from .callbacks import Checkpoint, CSVLogger, EarlyStopping, LearningRateSchedule, ModelCheckpoint, TerminateOnNaN
     from .checkpoint import load
+    from .progress import ProgressBar
     from .second_order import minimize
 
     __version__: str
@@ -288,6 +290,7 @@ else:
         "EarlyStopping": "callbacks.stopping",
         "LearningRateSchedule": "callbacks.rates",
         "ModelCheckpoint": "callbacks.files",
+        "ProgressBar": "progress",
         "TerminateOnNaN": "callbacks.stopping",
         "data_dependent": "batch_init",
         "load": "checkpoint",

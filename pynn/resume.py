@@ -5,6 +5,7 @@ Knows no files. Masks, augmentation and the order of samples are functions of se
 
 from __future__ import annotations
 
+import time
 import zlib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -85,7 +86,7 @@ def state(trainer: Trainer) -> dict[str, Any]:
         "batches": trainer.batches,
         "batch_loss": trainer.batch_loss,
         "running": running.state(),
-        "spent": trainer.spent,
+        "spent": time.perf_counter() - trainer.started if trainer.batch else 0.0,
         "history": dict(trainer.history),
     }
 

@@ -107,11 +107,14 @@ class Trainer:
                     with self.model.lock:
                         self._run_epoch()
             except BaseException as error:
-                self.whole, self._waiting, self.error = self._waiting, False, error
+                self.whole, self.error = self._waiting, error
+                self._waiting = self._interrupted = False
                 if isinstance(error, KeyboardInterrupt) and not error.args:
                     error.args = (f"training was interrupted after step {self.step}, in epoch {self.epoch + 1}",)
             for callback in reversed(begun):
                 self._end(callback)
+        if self._interrupted and self.error is None:  # it struck while they wrote their files
+            self.error = KeyboardInterrupt("training was interrupted at its end")
         if self.error is not None:
             raise self.error
         return self.history

@@ -134,6 +134,8 @@ def test_methods_that_nobody_overrides_are_not_called(points: Points) -> None:
 @pytest.mark.parametrize(
     ("callbacks", "message"),
     [
+        (pynn.Callback(), r"callbacks is <.*, expected a list of callbacks"),
+        (len, r"callbacks is <built-in function len>, expected a list of callbacks"),
         ([3], r"callbacks holds 3, expected pynn\.Callback objects or functions of a trainer"),
         ([pynn.callbacks.ProgressBar], r"callbacks holds <class .*; write ProgressBar\(\.\.\.\)"),
     ],
@@ -276,6 +278,25 @@ def test_ctrl_c_while_a_batch_is_waited_for_strikes_at_once(points: Points) -> N
 
     with pytest.raises(KeyboardInterrupt):
         network().fit(batches(), epochs=1, progress=False)
+
+
+def test_ctrl_c_at_the_end_waits_for_what_is_written(points: Points) -> None:
+    class Writing(pynn.Callback):
+        written = False
+
+        def on_train_end(self, trainer: pynn.Trainer) -> None:
+            signal.raise_signal(signal.SIGINT)
+            self.written = True
+
+    writing, last = Writing(), Recorder()
+    with pytest.raises(KeyboardInterrupt, match="interrupted at its end"):
+        trained(points, callbacks=[last, writing])
+    assert writing.written
+    assert last.seen[-1][0] == "on_train_end"
+    writing.written = False
+    with pytest.raises(KeyboardInterrupt, match="after step 2, in epoch 1"):
+        trained(points, callbacks=[CtrlC("on_step_end", 2), writing])
+    assert writing.written
 
 
 def test_a_second_ctrl_c_does_not_wait(points: Points) -> None:

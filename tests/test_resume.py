@@ -546,6 +546,13 @@ def test_files_of_other_kinds_and_formats_are_told_apart(pictures: Data, tmp_pat
         files.write_state(path, {"a": [object()]})
 
 
+def test_a_file_is_no_folder(pictures: Data, tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("mine")
+    with pytest.raises(NotADirectoryError, match=r"x', which is a file, expected a folder"):
+        fit(pictures, tmp_path / "x")
+    assert (tmp_path / "x").read_text() == "mine"
+
+
 def test_the_newest_are_kept_and_leftovers_go(pictures: Data, tmp_path: Path) -> None:
     leftover = tmp_path / ".checkpoint-00000001.safetensors.123"
     leftover.write_bytes(b"half")

@@ -75,6 +75,8 @@ class EveryEpoch(Callback):
 
 def all_callbacks(callbacks: Callbacks | None) -> list[Callback]:
     """The callbacks, own functions as callbacks; TypeError for anything else."""
+    if isinstance(callbacks, Callback) or callable(callbacks):
+        raise TypeError(f"callbacks is {callbacks!r}, expected a list of callbacks: [...]")
     found: list[Callback] = []
     for one in () if callbacks is None else callbacks:
         if isinstance(one, type) or not (isinstance(one, Callback) or callable(one)):

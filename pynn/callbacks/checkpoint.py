@@ -64,6 +64,8 @@ class Checkpoint(Callback):
         Raises ValueError where they differ, where no file can be used, and where a new run finds another one's files.
         """
         settings = resume.settings(*given)
+        if self._path.exists() and not self._path.is_dir():
+            raise NotADirectoryError(f"checkpoint is {os.fspath(self.folder)!r}, which is a file, expected a folder")
         self._path.mkdir(parents=True, exist_ok=True)
         for leftover in self._path.glob(f".{PATTERN}.*"):  # of a process that was killed while it wrote
             leftover.unlink(missing_ok=True)
