@@ -28,18 +28,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import (
-    callbacks,
-    initializers,
-    kernels,
-    layers,
-    losses,
-    metrics,
-    optimizers,
-    preprocessing,
-    regularizers,
-    schedules,
-)
+from . import callbacks, initializers, kernels, layers, losses, optimizers, preprocessing, regularizers, schedules
 from .augmentation import (
     Augmentation,
     Brightness,
@@ -274,7 +263,7 @@ __all__ = [
 
 
 if TYPE_CHECKING:
-    from . import datasets, models
+    from . import datasets, metrics, models
     from .batch_init import data_dependent, lsuv
     from .callbacks import Checkpoint, CSVLogger, EarlyStopping, LearningRateSchedule, ModelCheckpoint, TerminateOnNaN
     from .checkpoint import load
@@ -305,7 +294,7 @@ else:
             return version()
         from importlib import import_module
 
-        if name in ("datasets", "models"):
+        if name in ("datasets", "metrics", "models"):
             return import_module(f".{name}", __name__)
         if name in _LATER:
             globals()[name] = getattr(import_module(f".{_LATER[name]}", __name__), name)

@@ -16,9 +16,8 @@ What needs more than that is a `Metric` of its own.
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterable
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +28,7 @@ from .losses.labels import LabelLoss
 
 __all__ = [
     "F1", "METRICS", "R2", "MeanAbsoluteError", "Metric", "MultilabelAccuracy", "Precision", "Recall", "TopK",
+    "metric",
 ]  # fmt: skip
 
 Array = NDArray[Any]
@@ -288,45 +288,10 @@ METRICS: dict[str, Callable[[], Metric]] = {
     "mae": MeanAbsoluteError,
     "r2": R2,
 }
-Metrics: TypeAlias = Iterable["str | Metric | Callable[[Array, Array], float]"]
 
 
-class Measures:
-    """What a pass over data measures beside the loss: the accuracy or not, and metrics; a fresh set for each pass."""
-
-    def __init__(self, metrics: Metrics | None = None) -> None:
-        if isinstance(metrics, str):
-            raise TypeError(f"metrics is {metrics!r}, expected a list, [{metrics!r}]")
-        chosen = ["accuracy"] if metrics is None else list(metrics)
-        self.accuracy = any(isinstance(one, str) and one == "accuracy" for one in chosen)
-        self.metrics = [_metric(one) for one in chosen if not (isinstance(one, str) and one == "accuracy")]
-        taken = ["loss", "data_loss", "penalty", "accuracy", "learning_rate", "samples_per_second"]
-        for metric in self.metrics:
-            if not metric.name.isidentifier() or metric.name in taken:
-                raise ValueError(
-                    f"metrics: {metric.name!r} is no name, or stands twice; give every metric one of its own"
-                )
-            taken.append(metric.name)
-
-    def check(self, loss: Loss) -> None:
-        """TypeError for a metric that means nothing for the targets of this loss."""
-        for metric in self.metrics:
-            metric.check(loss)
-
-    def names(self, loss: Loss) -> list[str]:
-        """What may be measured, the loss first."""
-        right = type(loss).correct is not Loss.correct or not type(loss).__module__.startswith("pynn.")
-        return ["loss", *(["accuracy"] if self.accuracy and right else []), *(one.name for one in self.metrics)]
-
-    def begun(self, loss: Loss) -> list[Metric]:
-        """The metrics, copies that begin a pass."""
-        found = [copy.copy(metric) for metric in self.metrics]
-        for metric in found:
-            metric.begin(loss)
-        return found
-
-
-def _metric(choice: Any) -> Metric:
+def metric(choice: str | Metric | Callable[[Array, Array], float]) -> Metric:
+    """A metric: choice is its name, itself or a function; ValueError lists the names, TypeError for anything else."""
     if isinstance(choice, str):
         if choice.startswith("top") and choice[3:].isdigit() and int(choice[3:]) > 0:
             return TopK(int(choice[3:]))

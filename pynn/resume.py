@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from . import describe, regularizers
 from .callbacks.base import Callback
-from .metrics import Measures
+from .measuring import Measures
 from .regularizers import Penalty
 from .sources import Arrays, Batches, Trainable
 

@@ -12,8 +12,7 @@ from types import FrameType
 
 from .callbacks.base import HOOKS, Callback, hooks
 from .history import History
-from .measuring import hits, total
-from .metrics import Measures
+from .measuring import Measures, hits, total
 from .progress import Running
 from .regularizers import Penalty
 from .sources import Arrays, Batches, Trainable

@@ -17,8 +17,7 @@ from .callbacks.base import Callback, Callbacks, all_callbacks
 from .describe import expect_instance
 from .history import History
 from .losses import Loss
-from .measuring import measure
-from .metrics import Measures, Metrics
+from .measuring import Measures, Metrics, measure
 from .optimizers import Optimizer
 from .preprocessing import Transformer
 from .regularizers import Penalty

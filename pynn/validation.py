@@ -12,8 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import data, weights
 from .describe import is_number
 from .losses import Loss
-from .measuring import measure
-from .metrics import Measures
+from .measuring import Measures, measure
 from .sources import Trainable, checked_batch
 from .split import Split
 
