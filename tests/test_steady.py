@@ -66,7 +66,7 @@ def test_a_thousand_calls_hold_no_more_than_one(ends: str, points: Points) -> No
                     model.fit(*points, epochs=1, batch_size=30, progress=False, callbacks=[fail])
 
     train(3)
-    assert grown(lambda: train(1000)) < 20_000
+    assert grown(lambda: train(1000)) < 60_000  # a history that stays takes 500 and more; NumPy keeps some small blocks
 
 
 def test_models_that_are_dropped_are_gone(points: Points) -> None:
