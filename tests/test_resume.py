@@ -92,6 +92,14 @@ def test_twenty_kills_at_random_moments_change_no_bit(tmp_path: Path) -> None:
 # In one process: every moment, every optimizer, every source ----------------------------------------
 
 
+@pytest.fixture(autouse=True)
+def _ctrl_c_interrupts() -> Iterator[None]:
+    """Also where the tests run in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class Killed(Exception):
     pass
 
