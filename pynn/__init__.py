@@ -14,6 +14,8 @@ Where to read on:
     help(pynn.losses)          losses and their names; an own one: help(pynn.Loss)
     help(pynn.optimizers)      optimizers; what all of them take: help(pynn.Optimizer)
     help(pynn.schedules)       the learning rate as a function of epochs
+    help(pynn.callbacks)       what listens to training and may steer it
+    help(pynn.metrics)         what is measured beside the loss
     help(pynn.initializers)    first weights; with a look at data: pynn.lsuv, pynn.data_dependent
     help(pynn.regularizers)    penalties; also pynn.constraints
     help(pynn.preprocessing)   what is learned of the training data before a model sees it
@@ -27,7 +29,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import initializers, kernels, layers, losses, optimizers, preprocessing, regularizers, schedules
+from . import callbacks, initializers, kernels, layers, losses, optimizers, preprocessing, regularizers, schedules
 from .augmentation import (
     Augmentation,
     Brightness,
@@ -42,6 +44,7 @@ from .augmentation import (
 )
 from .augmented import Augment
 from .binner import Binner
+from .callbacks.base import Callback
 from .data import batches
 from .hierarchical import HierarchicalCrossEntropy, HierarchicalSoftmax
 from .history import History
@@ -111,8 +114,9 @@ from .schedules import (
     Warmup,
 )
 from .sequential import Sequential
-from .split import split
+from .split import Split, split
 from .ten_crop import predict_ten_crop, ten_crop
+from .trainer import Trainer
 
 # isort: split
 from . import constraints
@@ -141,6 +145,9 @@ __all__ = [
     "BinaryHinge",
     "Binner",
     "Brightness",
+    "CSVLogger",
+    "Callback",
+    "Checkpoint",
     "ColourShift",
     "Constant",
     "Contrast",
@@ -150,6 +157,7 @@ __all__ = [
     "Decoder",
     "DropConnect",
     "Dropout",
+    "EarlyStopping",
     "ElasticNet",
     "ExponentialDecay",
     "Flatten",
@@ -171,6 +179,7 @@ __all__ = [
     "LayerNorm",
     "LeCun",
     "LeakyReLU",
+    "LearningRateSchedule",
     "LinearDecay",
     "Lion",
     "Loss",
@@ -179,6 +188,7 @@ __all__ = [
     "Maxout",
     "MeanSubtraction",
     "MinMaxScaling",
+    "ModelCheckpoint",
     "Momentum",
     "NAdam",
     "Nesterov",
@@ -189,6 +199,7 @@ __all__ = [
     "PReLU",
     "PadCrop",
     "Pipeline",
+    "ProgressBar",
     "RMSProp",
     "RandomWalk",
     "ReLU",
@@ -206,12 +217,15 @@ __all__ = [
     "Softplus",
     "Sparse",
     "SpatialDropout",
+    "Split",
     "SquaredError",
     "SquaredHinge",
     "Standardization",
     "StepDecay",
     "StructuredHinge",
     "Tanh",
+    "TerminateOnNaN",
+    "Trainer",
     "Transformer",
     "Transitions",
     "Uniform",
@@ -221,6 +235,7 @@ __all__ = [
     "Zeros",
     "Zoom",
     "batches",
+    "callbacks",
     "constraints",
     "data_dependent",
     "datasets",
@@ -232,6 +247,7 @@ __all__ = [
     "load",
     "losses",
     "lsuv",
+    "metrics",
     "minimize",
     "models",
     "monte_carlo",
@@ -249,15 +265,29 @@ __all__ = [
 
 
 if TYPE_CHECKING:
-    from . import datasets, models, transfer
+    from . import datasets, metrics, models, transfer
     from .batch_init import data_dependent, lsuv
+    from .callbacks import Checkpoint, CSVLogger, EarlyStopping, LearningRateSchedule, ModelCheckpoint, TerminateOnNaN
     from .checkpoint import load
+    from .progress import ProgressBar
     from .second_order import minimize
 
     __version__: str
 else:
     # Looked up when somebody asks: each costs milliseconds, and few scripts want them all.
-    _LATER = {"data_dependent": "batch_init", "load": "checkpoint", "lsuv": "batch_init", "minimize": "second_order"}
+    _LATER = {
+        "CSVLogger": "callbacks.files",
+        "Checkpoint": "callbacks.checkpoint",
+        "EarlyStopping": "callbacks.stopping",
+        "LearningRateSchedule": "callbacks.rates",
+        "ModelCheckpoint": "callbacks.files",
+        "ProgressBar": "progress",
+        "TerminateOnNaN": "callbacks.stopping",
+        "data_dependent": "batch_init",
+        "load": "checkpoint",
+        "lsuv": "batch_init",
+        "minimize": "second_order",
+    }
 
     def __getattr__(name):
         if name == "__version__":
@@ -266,7 +296,7 @@ else:
             return version()
         from importlib import import_module
 
-        if name in ("datasets", "models", "transfer"):
+        if name in ("datasets", "metrics", "models", "transfer"):
             return import_module(f".{name}", __name__)
         if name in _LATER:
             globals()[name] = getattr(import_module(f".{_LATER[name]}", __name__), name)

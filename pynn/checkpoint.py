@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from . import constraints, describe, hierarchical, initializers, layers, losses, preprocessing, regularizers
 from .constraints import Constraint
+from .files import write_whole
 from .initializers import Initializer
 from .layers.base import Layer
 from .losses import Decoder, Loss
@@ -84,24 +85,6 @@ def _expect_match(model: Sequential, transformer: Transformer) -> None:
             f"the preprocessing makes samples of shape {transformer.output_shape_}, "
             f"but the model was built for {model.input_shape}"
         )
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Put the content at path so that it is there whole or not at all."""
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder, expected the name of a file")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"cannot write {path}: the folder {path.parent} does not exist")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def load(path: str | os.PathLike[str], own: Iterable[type] = ()) -> Sequential:

@@ -144,6 +144,7 @@ def batches(
     weights: ArrayLike | None = None,
     augmentation: Augmentations | None = None,
     prefetch: int = 0,
+    first: int = 0,
 ) -> Generator[tuple[Array, ...], None, None]:
     """Yield (x, y) batches of one epoch, with weights (x, y, weights); the last one may be smaller.
 
@@ -155,6 +156,7 @@ def batches(
     augmentation: `pynn.Augment`, an augmentation or a list of them, for images (N, H, W, C); it draws from the seed.
     prefetch: how many batches a thread of its own prepares ahead (default 0: none). Close the iterator where you leave
         it early (contextlib.closing): that ends the thread.
+    first: the batch to begin with (default 0); those before it are left out, at no cost.
     Raises ValueError for empty data, for x and y of different lengths, for a batch_size that is not 1..N.
     """
     x, y = samples("x", x), np.asarray(y)
@@ -165,9 +167,11 @@ def batches(
     kind = float_dtype(dtype)
     rest = (y,) if weights is None else (y, sample_weights("weights", weights, len(x)).astype(kind))
     check_count("prefetch", prefetch, 0)
+    check_count("first", first, 0)
     indices = order(len(x), seed, epoch)
     fill = _filling(x, indices, kind, augmentation, seed, epoch)
-    found = _iterate(fill, rest, batch_size, indices, drop_single, prefetch + 2 if reuse and prefetch else int(reuse))
+    reused = prefetch + 2 if reuse and prefetch else int(reuse)
+    found = _iterate(fill, rest, batch_size, indices, drop_single, reused, first)
     return prefetched(found, prefetch) if prefetch else found
 
 
@@ -228,10 +232,11 @@ def _iterate(
     indices: NDArray[np.int64],
     drop_single: bool,
     reused: int,
+    first: int,
 ) -> Generator[tuple[Array, ...], None, None]:
     """reused: how many arrays take turns; 0: every batch is a new one."""
     turns: list[Array] = []
-    for number, start in enumerate(range(0, len(indices), batch_size)):
+    for number, start in enumerate(range(first * batch_size, len(indices), batch_size)):
         part = slice(start, min(start + batch_size, len(indices)))
         chosen = indices[part]
         if drop_single and len(chosen) == 1 and start > 0:

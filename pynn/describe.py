@@ -18,6 +18,12 @@ def is_number(value: object) -> bool:
     return isinstance(value, (int, float, np.integer, np.floating)) and bool(np.isfinite(value))
 
 
+def plain_attributes(thing: object) -> dict[str, Any]:
+    """The attributes that are numbers, text, True, False or None, by name."""
+    kinds = (bool, int, float, str, np.generic, type(None))
+    return {name: one for name, one in vars(thing).items() if isinstance(one, kinds)}
+
+
 def expect_instance(thing: object, base: type, what: str) -> None:
     """TypeError unless the thing is an object of the class; the classic slip is the class in place of the object."""
     if not isinstance(thing, base):

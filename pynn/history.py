@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,7 +16,10 @@ class History(Mapping[str, list[float]]):
     loss includes penalties: where there are any, it is the sum of data_loss and penalty; val_loss is the data loss of
     the validation data alone. The training's own are means over the epoch's batches, while the model learns, weighted
     where the samples are. learning_rate is that of the epoch's last step. Raises KeyError for what was not measured.
+    stopped: why the run ended before its planned epochs, or None.
     """
+
+    stopped: str | None = None
 
     def __init__(self) -> None:
         self._values: dict[str, list[float]] = {}
@@ -25,6 +28,10 @@ class History(Mapping[str, list[float]]):
         """Add one epoch; values: a number for each name."""
         for name, value in values.items():
             self._values.setdefault(name, []).append(float(value))
+
+    def restore(self, values: Mapping[str, Iterable[float]]) -> None:
+        """Take the values, lists of numbers by name, in the place of what is recorded."""
+        self._values = {name: [float(value) for value in numbers] for name, numbers in values.items()}
 
     @property
     def epochs(self) -> int:

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from .callbacks.base import Callback
+
+if TYPE_CHECKING:
+    from .metrics import Metric
+    from .trainer import Trainer
 
 
 class Running:
-    """Means over the batches of an epoch, weighted by their sizes; the accuracy by the weights of samples."""
+    """Means over the batches of an epoch, weighted by their sizes; the accuracy by the weights of samples.
 
-    def __init__(self) -> None:
+    metrics: `pynn.metrics` objects that have begun. accuracy: whether it is measured.
+    """
+
+    def __init__(self, metrics: Sequence[Metric] = (), accuracy: bool = True) -> None:
         self.loss, self.count, self.weight = 0.0, 0, 0.0
-        self.hits: float | None = 0
+        self.hits: float | None = 0 if accuracy else None
         self.penalty: float | None = None
+        self.metrics = metrics
 
     def add(
         self, loss: float, hits: float | None, count: int, weight: float | None = None, penalty: float | None = None
@@ -26,55 +37,83 @@ class Running:
         self.count += count
         self.weight += count if weight is None else weight
 
+    def state(self) -> dict[str, Any]:
+        """The sums, for a checkpoint."""
+        return {**vars(self), "metrics": [metric.state() for metric in self.metrics]}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up the sums of such a `state`."""
+        vars(self).update({name: state[name] for name in vars(self) if name != "metrics"})
+        for metric, sums in zip(self.metrics, state["metrics"], strict=True):
+            metric.restore(sums)
+
     def means(self) -> dict[str, float]:
         accuracy = {} if self.hits is None else {"accuracy": self.hits / self.weight if self.weight else 0.0}
         count = max(self.count, 1)
         loss, parts = self.loss / count, {}
         if self.penalty is not None:
             parts = {"data_loss": loss - self.penalty / count, "penalty": self.penalty / count}
-        return {"loss": loss, **parts, **accuracy}
+        return {"loss": loss, **parts, **accuracy, **{metric.name: metric.value() for metric in self.metrics}}
 
 
-class Progress:
-    """A tqdm bar for one epoch, a line, or nothing."""
+class ProgressLine(Callback):
+    """A line on stderr for each epoch, and why the run was stopped, if it was."""
 
-    def __init__(self, number: int, epochs: int, total: int | None, progress: bool | str) -> None:
-        self.title = f"epoch {number + 1}/{epochs}"
-        self.total = total
-        there = sys.stderr is not None  # a windowed program has none
-        self.as_bar = there and (progress is True or (progress == "auto" and sys.stderr.isatty()))
-        self.as_line = there and progress is not False
-        self.next_update = 0.0
-        self.bar: Any = None
+    title = ""
 
-    def __enter__(self) -> Progress:
-        if self.as_bar:
-            from tqdm import tqdm  # here: importing pynn must stay light
+    def on_epoch_begin(self, trainer: Trainer) -> None:
+        self.title = f"epoch {trainer.epoch - trainer.first_epoch + 1}/{trainer.epochs}"
 
-            layout = "{desc} {percentage:3.0f}%|{bar:20}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
-            self.bar = tqdm(total=self.total, desc=self.title, bar_format=layout if self.total else None, leave=False)
-        return self
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        print(f"{self.title}: {describe(trainer.values)}", file=sys.stderr, flush=True)
 
-    def __exit__(self, *_: object) -> None:
-        if self.bar is not None:
-            self.bar.close()
+    def on_train_end(self, trainer: Trainer) -> None:
+        if trainer.stopped is not None:
+            print(f"stopped: {trainer.stopped}", file=sys.stderr, flush=True)
 
-    def step(self, running: Running, started: float) -> None:
-        if self.bar is None:
-            return
-        self.bar.update()
+
+class ProgressBar(ProgressLine):
+    """A tqdm bar on stderr while an epoch lasts, and a line that stays: what `fit(progress=True)` shows."""
+
+    _bar: Any = None
+    _next_update = 0.0
+
+    def on_epoch_begin(self, trainer: Trainer) -> None:
+        from tqdm import tqdm  # here: importing pynn must stay light
+
+        super().on_epoch_begin(trainer)
+        layout = "{desc} {percentage:3.0f}%|{bar:20}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
+        form = layout if trainer.batches else None
+        self._bar = tqdm(total=trainer.batches, initial=trainer.batch, desc=self.title, bar_format=form, leave=False)
+        self._next_update = 0.0
+
+    def on_step_end(self, trainer: Trainer) -> None:
+        self._bar.update()
         now = time.perf_counter()
-        if now >= self.next_update:  # ten times a second: formatting costs more than a small step
-            self.next_update = now + 0.1
-            speed = running.count / max(now - started, 1e-9)
-            self.bar.set_postfix_str(describe({**running.means(), "samples_per_second": speed}), refresh=False)
+        if now >= self._next_update:  # ten times a second: formatting costs more than a small step
+            self._next_update = now + 0.1
+            running = trainer.running
+            speed = running.count / max(now - trainer.started, 1e-9)
+            self._bar.set_postfix_str(describe({**running.means(), "samples_per_second": speed}), refresh=False)
 
-    def finish(self, values: dict[str, float]) -> None:
-        if self.bar is not None:
-            self.bar.refresh()
-            self.bar.close()  # the bar goes, the line below stays
-        if self.as_line:
-            print(f"{self.title}: {describe(values)}", file=sys.stderr, flush=True)
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        self._bar.refresh()
+        self._bar.close()  # the bar goes, the line below stays
+        super().on_epoch_end(trainer)
+
+    def on_train_end(self, trainer: Trainer) -> None:
+        if self._bar is not None:
+            self._bar.close()
+        super().on_train_end(trainer)
+
+
+def shown(progress: bool | str) -> list[Callback]:
+    """What shows this much: True a bar, False nothing, "auto" a bar on a terminal and else lines."""
+    if not (isinstance(progress, bool) or progress == "auto"):
+        raise ValueError(f"progress is {progress!r}, expected True, False or 'auto'")
+    if sys.stderr is None or progress is False:  # a windowed program has none
+        return []
+    return [ProgressBar() if progress is True or sys.stderr.isatty() else ProgressLine()]
 
 
 def describe(values: dict[str, float]) -> str:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .describe import constructor_text, is_number
+from .describe import constructor_text, is_number, plain_attributes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,6 +55,14 @@ class Schedule:
 
     def observe(self, values: Mapping[str, float]) -> None:
         """Take note of what an epoch measured, values by name: loss, val_loss, ...; `fit` calls it after each epoch."""
+
+    def state(self) -> dict[str, Any]:
+        """Its memory, for a checkpoint: the attributes that are numbers, text, True, False or None, by name."""
+        return plain_attributes(self)
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take up the memory `state` that the method of that name gave."""
+        vars(self).update({name: state[name] for name in plain_attributes(self) if name in state})
 
     def plot(self, epochs: float, path: Any = None) -> Figure:
         """The rate over so many epochs; saved to `path` where one is given. Needs matplotlib (extra `plot`)."""
@@ -158,6 +166,15 @@ class Warmup(Schedule):
     def observe(self, values: Mapping[str, float]) -> None:
         if isinstance(self.schedule, Schedule):
             self.schedule.observe(values)
+
+    def state(self) -> dict[str, Any]:
+        inner = {"inside": self.schedule.state()} if isinstance(self.schedule, Schedule) else {}
+        return {**super().state(), **inner}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        super().restore(state)
+        if isinstance(self.schedule, Schedule):
+            self.schedule.restore(state["inside"])
 
 
 class Cyclic(Schedule):

@@ -16,11 +16,11 @@ from .describe import expect_instance, is_number
 from .history import History
 from .layers import BatchNorm, DropConnect, Dropout, GaussianNoise, SpatialDropout
 from .losses import Loss
+from .measuring import hits
 from .progress import Running, describe
 from .regularizers import Penalty
 from .sequential import Sequential
 from .sources import checked_pair, chosen_loss, unbuilt_on_failure
-from .training import hits
 
 Array = NDArray[Any]
 Vector = NDArray[np.float64]

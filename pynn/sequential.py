@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from . import data, losses, regularizers, training
 from .flat import FlatChain
+from .history import History
 from .layers.base import Array, Context, Layer, Shape
 from .layers.chain import Chain
 from .losses import Loss
@@ -33,7 +34,8 @@ class Sequential(FlatChain):
     vector, `model.parameters`, their gradients in `model.gradients`; each layer's weight and bias are views of it.
 
     Attributes: layers (a tuple); input_shape, output_shape, without the batch axis, once built; loss and optimizer of
-    the last `fit`; epoch, the number of epochs trained; outputs, those of the last forward pass; penalty_value, the
+    the last `fit`; epoch, the number of epochs trained; history, what the last `fit` measured, also where Ctrl-C or an
+    error ended it (None before it); outputs, those of the last forward pass; penalty_value, the
     penalty of the last `train_step`, None without one; notes, a dict of plain values that is saved with the model;
     preprocessing, a fitted transformer or None: fit, evaluate, predict and predict_proba apply it to raw samples, it is
     saved with the model, and input_shape is the shape after it.
@@ -49,6 +51,7 @@ class Sequential(FlatChain):
         self.optimizer: Optimizer | None = None
         self.preprocessing: Transformer | None = None
         self.epoch = 0
+        self.history: History | None = None
         self.notes: dict[str, Any] = {}
         self.penalty_value: float | None = None
         self.lock: AbstractContextManager[Any] = (
@@ -256,6 +259,7 @@ class Sequential(FlatChain):
     # Training and use -----------------------------------------------------------------------------
 
     fit = training.fit
+    partial_fit = training.partial_fit
     evaluate = training.evaluate
 
     def predict(self, x: ArrayLike, batch_size: int | None = None) -> Array:

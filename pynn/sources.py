@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Generator, Iterable, Iterator, Sized
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -12,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import data, inputs, losses, weights
 from .augmented import Augment
-from .layers.base import Layer
+from .history import History
+from .layers.base import Context, Layer
 from .losses import Loss
 from .optimizers import Optimizer
 from .prefetch import prefetched
@@ -32,6 +34,8 @@ class Trainable(Protocol):
     loss: Loss
     optimizer: Optimizer | None
     epoch: int
+    history: History | None
+    context: Context
     outputs: Array
     penalty_value: float | None
     preprocessing: Transformer | None
@@ -44,7 +48,12 @@ class Trainable(Protocol):
     def dtype(self) -> np.dtype[Any]: ...
 
     @property
+    def input_shape(self) -> tuple[int, ...]: ...
+
+    @property
     def output_shape(self) -> tuple[int, ...]: ...
+
+    def build(self, input_shape: tuple[int, ...]) -> tuple[int, ...]: ...
 
     @property
     def built(self) -> bool: ...
@@ -59,6 +68,11 @@ class Trainable(Protocol):
 
     def walk(self) -> Iterator[Layer]:
         """All layers, itself among them."""
+
+    def tensors(self) -> dict[str, Array]:
+        """Views of all parameters and running statistics by name."""
+
+    def save(self, path: str) -> None: ...
 
     def own_loss(self) -> Loss | None:
         """The loss that the last layer brings along; None where it brings none."""
@@ -137,14 +151,15 @@ class Arrays:
         single = len(x) % batch_size == 1 and len(x) > 1 and batch_size > 1
         self.batches: int | None = len(x) // batch_size if single else math.ceil(len(x) / batch_size)
 
-    def epoch(self, number: int) -> Generator[Batch, None, None]:
+    def epoch(self, number: int, first: int = 0) -> Generator[Batch, None, None]:
+        """The batches of this epoch from the batch `first` on; those before it cost nothing."""
         transform, dtype = self.preprocessing, self.dtype
         if transform is not None and not np.can_cast(self.x.dtype, dtype):
             dtype = np.dtype(np.float64)  # raw numbers may be large
         found = data.batches(
             self.x, self.y, self.batch_size, self.seed, number, dtype,
             drop_single=self.batch_size > 1, reuse=True, weights=self.weights,
-            augmentation=self.augment, prefetch=self.prefetch if transform is None else 0,
+            augmentation=self.augment, prefetch=self.prefetch if transform is None else 0, first=first,
         )  # fmt: skip
         if transform is None:
             return found
@@ -158,10 +173,12 @@ class Batches:
         self.model, self.loss, self.source, self.prefetch = model, loss, source, prefetch
         self.batches: int | None = len(source) if isinstance(source, Sized) else None
 
-    def epoch(self, number: int) -> Generator[Batch, None, None]:
-        count = 0
-        with closing(prefetched(self.source, self.prefetch)) as given:
-            for position, batch in enumerate(given):
+    def epoch(self, number: int, first: int = 0) -> Generator[Batch, None, None]:
+        """The batches of this epoch from the batch `first` on; those before it are fetched and let go."""
+        count = first
+        source = itertools.islice(self.source, first, None) if first else self.source
+        with closing(prefetched(source, self.prefetch)) as given:
+            for position, batch in enumerate(given, first):
                 yield checked_batch(self.model, self.loss, batch, f"batch {position}", raw=True)
                 count = position + 1
         if self.batches is None and count:

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import data
-from .datasets.common import drawn, stratified
-from .describe import is_number
+from .describe import constructor_text, is_number
+from .parts import drawn, stratified
 
 Array = NDArray[Any]
 Part = tuple[Array, Array]
@@ -30,17 +30,52 @@ def split(x: ArrayLike, y: ArrayLike, share: float = 0.2, seed: int = 0, stratif
     out of range, for y that cannot be stratified; TypeError for x that is no array of numbers.
     """
     x, y = data.samples("x", x), np.asarray(y)
+    train, test = _places(x, y, share, seed, stratify)
+    return (x[train], y[train]), (x[test], y[test])
+
+
+class Split:
+    """A share of the training data that is not trained on but validated: `fit(validation=pynn.Split(0.1))`.
+
+    share: above 0 and below 1, rounded to whole samples. stratify: as in `split` (default True). seed: of the draw;
+    None (default) is that of the order of samples, so that several calls of `fit` hold out the same samples.
+    Raises ValueError for a share or seed out of range.
+    """
+
+    def __init__(self, share: float, stratify: bool = True, seed: int | None = None) -> None:
+        _check_share("validation: share", share)
+        if seed is not None:
+            data.check_seed(seed)
+        self.share, self.stratify, self.seed = share, stratify, seed
+
+    def places(self, x: Array, y: Array, seed: int = 0) -> Part:
+        """The places of the samples (N,) to train on and of those held out, each in the order of the data.
+
+        x, y: the data. seed: where the split has none of its own (default 0).
+        """
+        train, held_out = _places(x, y, self.share, seed if self.seed is None else self.seed, self.stratify)
+        return np.sort(train), np.sort(held_out)
+
+    def __repr__(self) -> str:
+        return constructor_text(self)
+
+
+def _places(x: Array, y: Array, share: float, seed: int, stratify: bool) -> Part:
+    """The places of both parts, in random order."""
     data.check_pairs("x", x, "y", y)
     data.check_seed(seed)
-    if not (is_number(share) and 0 < share < 1):
-        raise ValueError(f"share is {share!r}, expected a number above 0 and below 1")
+    _check_share("share", share)
     if len(x) < 2:
         raise ValueError("x has 1 sample, expected at least 2, one for each part")
-    seed = int(seed)
-    train, test = stratified(_labels(y), share, seed) if stratify else drawn(len(x), share, seed)
+    train, test = stratified(_labels(y), share, int(seed)) if stratify else drawn(len(x), share, int(seed))
     if len(test) == 0:
         raise ValueError("no label of y stands twice, so no class can be in both parts; pass stratify=False")
-    return (x[train], y[train]), (x[test], y[test])
+    return train, test
+
+
+def _check_share(name: str, share: float) -> None:
+    if not (is_number(share) and 0 < share < 1):
+        raise ValueError(f"{name} is {share!r}, expected a number above 0 and below 1")
 
 
 def _labels(y: Array) -> Array:

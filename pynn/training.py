@@ -2,43 +2,45 @@
 
 from __future__ import annotations
 
-import math
-import time
+import os
 from collections.abc import Iterable
-from contextlib import closing
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import data, inputs, optimizers, weights
+from . import progress as progresses
+from . import validation as validations
 from .augmented import Augment, Augmentations, chain
+from .callbacks.base import Callback, Callbacks, all_callbacks
 from .describe import expect_instance
 from .history import History
 from .losses import Loss
+from .measuring import Measures, Metrics, measure
 from .optimizers import Optimizer
 from .preprocessing import Transformer
-from .progress import Progress, Running
 from .regularizers import Penalty
 from .sources import (
     Arrays,
     Batch,
-    Batches,
     Trainable,
-    checked_batch,
     checked_pair,
     chosen_loss,
     iterable_source,
     unbuilt_on_failure,
 )
+from .trainer import Trainer
+from .validation import Validation
 from .weights import ClassWeight
 
-Array = NDArray[Any]
-Held = tuple[ArrayLike, ArrayLike] | tuple[ArrayLike, ArrayLike, ArrayLike]
-HeldOut = tuple[Array, Array, Array | None]  # checked: x, y, weights
+if TYPE_CHECKING:
+    from .callbacks.checkpoint import Checkpoint
 
-EVALUATION_BATCH = 1024
-LARGEST_OUTPUT = 1 << 22  # numbers that a layer gives out at once, 16 MB of float32; larger ones leave the caches
+Array = NDArray[Any]
+T = TypeVar("T", bound=Trainable)
+
+EVALUATION_BATCH = validations.BATCH
 
 
 def fit(
@@ -46,7 +48,8 @@ def fit(
     x: ArrayLike | Iterable[Batch],
     y: ArrayLike | None = None,
     *,
-    validation: Held | None = None,
+    validation: Validation | None = None,
+    metrics: Metrics | None = None,
     loss: str | Loss | None = None,
     optimizer: str | Optimizer | None = None,
     epochs: int = 10,
@@ -59,13 +62,21 @@ def fit(
     augmentation: Augmentations | None = None,
     prefetch: int = 0,
     progress: bool | str = "auto",
+    callbacks: Callbacks | None = None,
+    checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
+    resume: bool = False,
 ) -> History:
-    """Train the model; return the `History` of loss and accuracy, one number an epoch.
+    """Train the model; return the `History` of loss, accuracy or other metrics, one number an epoch.
 
     x, y: arrays (N, ...) and (N,); or x alone: an iterable of (x, y) batches that is gone through once an epoch.
         Memory-mapped arrays may be larger than memory (without preprocessing): nothing of their size is copied.
         Batches (x, y, weights) are weighted as they are. uint8 arrays are pixels: 0..255 is read as 0..1.
-    validation: a pair (x, y), or (x, y, sample_weight), measured after each epoch; class_weight does not touch it.
+    validation: what is measured after each epoch, as val_loss and so on; class_weight does not touch it. A pair (x, y),
+        or (x, y, sample_weight); a share 0 < v < 1 of x and y, drawn by the seed, that is not trained on then, or a
+        `pynn.Split`, which can be stratified (both parts are copies); or a function of the model that returns a dict of
+        numbers, recorded as val_NAME.
+    metrics: names ("accuracy", "top5", "f1", "mae", ...: see `pynn.metrics`), metrics, or functions
+        (outputs, targets) -> number; by default the accuracy, where the loss knows one. The loss is always measured.
     loss: an object or a name; None goes on with the model's own, which is softmax_cross_entropy at first.
     optimizer: an object or a name; None goes on with the model's own, or takes Adam(0.001). Where its learning rate is
         a `pynn.Schedule`, the rate is set before every step, from the epochs since this optimizer first ran, over
@@ -91,18 +102,32 @@ def fit(
     prefetch: how many batches a Python thread prepares ahead (default 0: none), with the same results. An iterable
         must give new arrays every time then, and runs on that thread.
     progress: True shows a bar, False nothing, "auto" a bar on a terminal and else a line an epoch on stderr.
+    callbacks: `pynn.Callback` objects, called in their order, or functions f(trainer), called at each epoch's end. They
+        see the run as a `pynn.Trainer` and may stop it; model.history holds the history while it runs and after it,
+        whatever ended it.
+    checkpoint: a folder, or a `pynn.Checkpoint`: there is a checkpoint in it after each epoch (or more often), and when
+        the run is stopped or Ctrl-C ends it. resume: True goes on from the newest one, and ends with the bits of a run
+        that was never killed; where there is none it begins. Model and arguments must be the same again, but for epochs
+        (all of the run's), progress and prefetch; an iterable must give the same batches. Default False.
     Raises ValueError or TypeError for data that cannot be trained on, before anything is changed; FloatingPointError
-    when the loss becomes NaN or infinite: the parameters are then those before that step.
+    when the loss becomes NaN or infinite: the parameters are then those before that step. Ctrl-C lets the step that is
+    under way come to its end, then raises KeyboardInterrupt.
     """
     goal, driver = chosen_loss(model, loss), model.optimizer
     if optimizer is not None or driver is None:
         driver = optimizers.optimizer("adam" if optimizer is None else optimizer)
-    _check_settings(epochs, batch_size, seed, penalty, progress, prefetch)
-    _check_monitor(driver, validation is not None)
+    _check_settings(epochs, batch_size, seed, penalty, prefetch)
+    keeper, measures = _keeper(checkpoint, resume), Measures(metrics)
+    measures.check(goal)
+    listening = [*progresses.shown(progress), *all_callbacks(callbacks), *keeper]
+    _check_monitors(driver, listening, measures.names(goal), validation)
     if y is None and not (sample_weight is None and class_weight is None):
         raise TypeError(
             "sample_weight and class_weight go with arrays x and y; an iterable gives (x, y, weights) batches"
         )
+    x, y, sample_weight, validation = validations.separated(
+        x, y, sample_weight, validation, model.seed if seed is None else seed
+    )
     augment = _augment(augmentation, x, y)
     prepared, x, validation = inputs.prepare(model, preprocessing, x, y, validation, augment is not None)
     with unbuilt_on_failure(model):
@@ -111,7 +136,9 @@ def fit(
             if y is not None
             else iterable_source(model, goal, x, epochs, prefetch)
         )
-        held_out = None if validation is None else _held_out(model, goal, validation)
+        held_out = validations.held_out(model, goal, validation)
+        given = (model, goal, driver, source, held_out or (), penalty, listening, measures)
+        found = keeper[0].open(given, resume, progress is False) if keeper else None
         if model.built:
             driver.claim(model.parameters)
             model.adopt()
@@ -120,11 +147,24 @@ def fit(
     model.loss, model.optimizer, model.preprocessing = goal, driver, prepared
     if driver.first_epoch is None:
         driver.first_epoch = model.epoch
-    history = History()
-    for number in range(epochs):
-        with model.lock, Progress(number, epochs, source.batches, progress) as shown:
-            history.append(_run_epoch(model, source, held_out, penalty, shown))
-    return history
+    validate = validations.validator(model, validation, held_out, measures)
+    trainer = Trainer(model, source, epochs, penalty=penalty, measures=measures, validate=validate, callbacks=listening)
+    if found is not None:
+        keeper[0].go_on(trainer, found)
+    return trainer.run()
+
+
+def _keeper(checkpoint: str | os.PathLike[str] | Checkpoint | None, resume: bool) -> list[Checkpoint]:
+    """What writes the checkpoints, if anything does."""
+    if not isinstance(resume, bool):
+        raise TypeError(f"resume is {resume!r}, expected True or False")
+    if checkpoint is None:
+        if resume:
+            raise ValueError("resume goes with checkpoint: the folder to go on from")
+        return []
+    from .callbacks.checkpoint import Checkpoint  # here: importing pynn must stay light
+
+    return [checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)]
 
 
 def _augment(augmentation: Augmentations | None, x: Any, y: Any) -> Augment | None:
@@ -139,25 +179,11 @@ def _augment(augmentation: Augmentations | None, x: Any, y: Any) -> Augment | No
     return augment.prepared(data.samples("x", x))
 
 
-def _held_out(model: Trainable, loss: Loss, validation: Held) -> HeldOut:
-    """The validation data, checked, with weights of mean 1 or None."""
-    x, y, *rest = checked_batch(model, loss, validation, "validation")
-    if not rest:
-        return x, y, None
-    return x, y, weights.combined(loss, y, model.output_shape, rest[0], None, "validation weights")
-
-
-def _in_order(model: Trainable, x: Array, y: Array, given: Array | None) -> Iterable[Batch]:
-    size = min(evaluation_batch(model), len(x))
-    return data.batches(x, y, size, dtype=model.dtype, reuse=True, weights=given)
-
-
 def _check_settings(
     epochs: int,
     batch_size: int | None,
     seed: int | None,
     penalty: Penalty | None,
-    progress: bool | str,
     prefetch: int,
 ) -> None:
     data.check_count("epochs", epochs, 0)
@@ -168,64 +194,53 @@ def _check_settings(
         data.check_seed(seed)
     if penalty is not None:
         expect_instance(penalty, Penalty, "penalty")
-    if not (isinstance(progress, bool) or progress == "auto"):
-        raise ValueError(f"progress is {progress!r}, expected True, False or 'auto'")
 
 
-def _check_monitor(driver: Optimizer, validated: bool) -> None:
-    monitor = driver.schedule.monitor if driver.schedule is not None else None
-    if monitor is not None and monitor.startswith("val_") and not validated:
-        raise ValueError(f"{driver.schedule!r} reads {monitor}, which needs validation=(x, y)")
+def _check_monitors(driver: Optimizer, listening: list[Callback], measured: list[str], validation: Any) -> None:
+    """ValueError for a callback or a schedule that waits for a measurement which will not come."""
+    held_out = validations.names(validation, measured)
+    names = [*measured, "data_loss", "penalty", *held_out, "learning_rate", "samples_per_second"]
+    who: list[tuple[str, str | None]] = [(type(one).__name__, one.monitor) for one in listening]
+    if driver.schedule is not None:
+        who.append((repr(driver.schedule), driver.schedule.monitor))
+    for one, monitor in who:
+        if monitor is not None and monitor.startswith("val_") and validations.is_function(validation):
+            continue  # who knows what the function measures
+        if monitor is not None and monitor.startswith("val_") and validation is None:
+            raise ValueError(f"{one} reads {monitor}, which needs validation=(x, y)")
+        if monitor is not None and monitor not in names:
+            raise ValueError(f"{one} reads {monitor}, which is not measured; there are {', '.join(names)}")
 
 
-def _run_epoch(
-    model: Trainable, source: Arrays | Batches, held_out: HeldOut | None, penalty: Penalty | None, shown: Progress
-) -> dict[str, float]:
-    """Train one epoch; return what was measured, also over the validation data."""
-    started = time.perf_counter()
-    running = _train_epoch(model, source, penalty, shown, started)
-    seconds = time.perf_counter() - started
-    values = running.means()
-    if held_out is not None:
-        measured = _measure(model, _in_order(model, *held_out))
-        values.update({f"val_{name}": value for name, value in measured.items()})
-    assert model.optimizer is not None
-    values["learning_rate"] = model.optimizer.learning_rate
-    values["samples_per_second"] = running.count / max(seconds, 1e-9)
-    shown.finish(values)
-    model.epoch += 1
-    if model.optimizer.schedule is not None:
-        model.optimizer.schedule.observe(values)
-    return values
+def partial_fit(
+    model: T,
+    x: ArrayLike,
+    y: ArrayLike,
+    classes: ArrayLike | None = None,
+    *,
+    loss: str | Loss | None = None,
+    optimizer: str | Optimizer | None = None,
+    batch_size: int | None = None,
+    sample_weight: ArrayLike | None = None,
+) -> T:
+    """Train one epoch on these samples and go on with the next ones at the next call; returns the model.
 
-
-def _train_epoch(
-    model: Trainable, source: Arrays | Batches, penalty: Penalty | None, shown: Progress, started: float
-) -> Running:
-    running = Running()
-    loss, optimizer = model.loss, model.optimizer
-    assert optimizer is not None
-    scheduled, batches = optimizer.schedule is not None, source.batches or math.inf
-    epoch = max(model.epoch - (optimizer.first_epoch or 0), 0)
-    with closing(source.epoch(model.epoch)) as found:
-        for position, (x, y, *rest) in enumerate(found):
-            if scheduled:
-                optimizer.set_epoch(epoch + min(position / batches, 1.0))
-            given = rest[0] if rest else None
-            value = model.train_step(x, y, loss, optimizer, penalty, given)
-            running.add(value, hits(loss, model.outputs, y, given), len(x), _total(given), model.penalty_value)
-            shown.step(running, started)
-    if running.count == 0:
-        raise ValueError(
-            "the iterable gave no batches; one that is gone through every epoch cannot be a used-up iterator"
-        )
-    return running
-
-
-def evaluation_batch(model: Trainable) -> int:
-    """How many samples a built model works on at once when it does not learn: 1024, fewer where layers are large."""
-    largest = max(math.prod(layer.output_shape) for layer in model.walk())
-    return max(1, min(EVALUATION_BATCH, LARGEST_OUTPUT // max(largest, 1)))
+    x (N, ...), y, loss, optimizer, batch_size, sample_weight: as in `fit`. The optimizer and its state stay from call
+    to call; every call is an epoch to its schedule. classes: all labels that may ever come, integers of 0..C-1, which
+    are checked against the model's outputs at the first call (default None: they are not).
+    """
+    goal = chosen_loss(model, loss)
+    with unbuilt_on_failure(model):
+        if classes is not None:
+            inputs.accept(model, data.samples("x", x), "x")
+            if goal.classes(model.output_shape) is None:
+                raise TypeError(f"classes goes with losses of class labels, which {type(goal).__name__} is not")
+            goal.targets(np.asarray(classes), model.output_shape)
+        fit(
+            model, x, y, loss=loss, optimizer=optimizer, batch_size=batch_size, sample_weight=sample_weight,
+            epochs=1, progress=False,
+        )  # fmt: skip
+    return model
 
 
 def evaluate(
@@ -236,43 +251,23 @@ def evaluate(
     *,
     sample_weight: ArrayLike | None = None,
     class_weight: ClassWeight | None = None,
+    metrics: Metrics | None = None,
 ) -> dict[str, float]:
     """Loss and accuracy over raw x (N, ...) and y (N,), without dropout and with running statistics.
 
     batch_size: samples worked on at once (default: 1024, fewer where a layer gives out more than 4096 numbers a
     sample); it changes nothing but memory and rounding.
     With sample_weight or class_weight (as in `fit`) both are weighted means: Σ w_i l_i / Σ w_i.
+    metrics: as in `fit`, in the place of the accuracy.
     """
     _expect_built(model, "evaluate")
-    batch_size = evaluation_batch(model) if batch_size is None else batch_size
+    batch_size = validations.batch_size(model) if batch_size is None else batch_size
     data.check_count("batch_size", batch_size, 1)
+    measures = Measures(metrics)
+    measures.check(model.loss)
     x, y = checked_pair(model, model.loss, (x, y), "", raw=True)
     given = weights.combined(model.loss, y, model.output_shape, sample_weight, class_weight)
-    return _measure(model, inputs.batches(model, x, y, batch_size, given))
-
-
-def _measure(model: Trainable, batches: Iterable[Batch]) -> dict[str, float]:
-    running, loss = Running(), model.loss
-    with model.lock:
-        for x, y, *rest in batches:
-            outputs, given = model.forward(x), rest[0] if rest else None
-            value = loss.forward(outputs, y) if given is None else loss.forward(outputs, y, weights=given)
-            running.add(value, hits(loss, outputs, y, given), len(x), _total(given))
-    return running.means()
-
-
-def hits(loss: Loss, outputs: Array, targets: Array, given: Array | None) -> float | None:
-    """How many outputs are right, or what they weigh: as the loss counted them, or as `correct` says."""
-    if loss.hits is not None:
-        return loss.hits
-    right = loss.correct(outputs, targets)
-    if right is None or np.ndim(right) == 0:  # a number of hits does not tell whose weights to add
-        return None if right is None or given is not None else float(np.asarray(right))
-    return float(np.count_nonzero(right)) if given is None else float(given[np.asarray(right, bool)].sum(dtype=float))
-
-
-def _total(given: Array | None) -> float | None:
-    return None if given is None else float(given.sum(dtype=float))
+    return measure(model, inputs.batches(model, x, y, batch_size, given), measures)
 
 
 def _expect_built(model: Trainable, method: str) -> None:
@@ -284,7 +279,7 @@ def _expect_built(model: Trainable, method: str) -> None:
 def outputs(model: Trainable, x: ArrayLike, batch_size: int | None = None) -> Array:
     """The model's raw outputs (N, ...) for raw x (N, ...), in a new array."""
     _expect_built(model, "predict")
-    batch_size = evaluation_batch(model) if batch_size is None else batch_size
+    batch_size = validations.batch_size(model) if batch_size is None else batch_size
     data.check_count("batch_size", batch_size, 1)
     x = data.samples("x", x)
     inputs.accept(model, x, "x")

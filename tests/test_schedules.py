@@ -230,7 +230,7 @@ def test_a_measurement_that_cannot_come_is_refused_before_training(points: Point
         with pytest.raises(ValueError, match=r"reads val_accuracy, which needs validation=\(x, y\)"):
             model.fit(*points, optimizer=pynn.SGD(schedule), batch_size=10, progress=False)
         assert not model.built
-    with pytest.raises(ValueError, match="monitor is 'f1', which was not measured; there are loss, accuracy"):
+    with pytest.raises(ValueError, match="reads f1, which is not measured; there are loss, accuracy"):
         model.fit(*points, optimizer=pynn.SGD(pynn.ReduceOnPlateau(0.1, monitor="f1")), batch_size=10, progress=False)
 
 

@@ -494,7 +494,9 @@ WRONG: dict[str, tuple[Callable[[np.ndarray, np.ndarray], dict[str, Any]], type[
     "penalty": (lambda x, y: {"penalty": 0.1}, TypeError, r"^penalty is 0\.1, expected"),
     "progress": (lambda x, y: {"progress": "bar"}, ValueError, r"^progress is 'bar', expected True, False or 'auto'"),
     "validation no pair": (lambda x, y: {"validation": x}, TypeError, r"^validation is ndarray, expected a pair"),
-    "validation a share": (lambda x, y: {"validation": 0.2}, TypeError, r"^validation is float, expected a pair"),
+    "validation no share": (lambda x, y: {"validation": 1.5}, ValueError, r"^validation: share is 1\.5, exp"),
+    "validation text": (lambda x, y: {"validation": "0.2"}, TypeError, r"^validation is str, expected a pair"),
+    "metrics": (lambda x, y: {"metrics": ["f2"]}, ValueError, r"^metrics: 'f2' is unknown, expected one of acc"),
     "validation of four": (lambda x, y: {"validation": (x, y, y, y)}, TypeError, r"^validation .*expected a pair"),
     "validation shape": (
         lambda x, y: {"validation": (x[:, :3], y)}, ValueError, r"^validation x has shape \(30, 3\), expected \(N, 4\)"

@@ -7,7 +7,8 @@ import os
 
 import numpy as np
 
-from .common import Dataset, stratified
+from ..parts import stratified
+from .common import Dataset
 
 CLASSES = tuple("0123456789")
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol, TypeAlias, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..describe import constructor_text, is_number
+from ..describe import constructor_text, is_number, plain_attributes
 from ..schedules import Schedule
 from .clipping import clip, expect_limit
 from .segments import Segment, runs
@@ -208,6 +209,39 @@ class Optimizer:
                 f"this {kind} already drives another model, or this one before it was built anew; "
                 f"make one {kind} for each (they keep state)"
             )
+
+    def state(self) -> dict[str, Any]:
+        """What it remembers and how it is set, for a checkpoint: numbers, and its vectors (P,), not copied."""
+        vectors = {} if self._parameters is None else {slot: getattr(self, slot) for slot in self.slots}
+        return {
+            **self._numbers(),
+            "schedule": None if self.schedule is None else self.schedule.state(),
+            "slots": vectors,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take up the `state` of such an optimizer of a like model; `claim` comes before.
+
+        ValueError where the vectors are others than its own, or where it lacks the schedule that the state is of.
+        """
+        shapes = {} if self._parameters is None else dict.fromkeys(self.slots, self._parameters.shape)
+        found = {slot: np.shape(vector) for slot, vector in state["slots"].items()}
+        if found != shapes or (state["schedule"] is not None and self.schedule is None):
+            kind = type(self).__name__
+            raise ValueError(f"the state is of another optimizer: it has {found}, this {kind} has {shapes}")
+        for slot, vector in state["slots"].items():
+            getattr(self, slot)[...] = vector
+        if state["schedule"] is None:
+            self.schedule = None
+        elif self.schedule is not None:
+            self.schedule.restore(state["schedule"])
+        vars(self).update({name: state[name] for name in self._numbers() if name in state})
+
+    def _numbers(self) -> dict[str, Any]:
+        """Its settings and counts; what it only keeps at hand for the next step is left out."""
+        found = {name: one for name, one in plain_attributes(self).items() if not hasattr(Optimizer, name)}
+        given = {name: getattr(self, name) for name in ("weight_decay", "decay_biases", "clip_norm", "clip_value")}
+        return {**found, **given, "steps": self.steps, "first_epoch": self.first_epoch}
 
     def follow(self, old: Array, new: Array) -> None:
         """The model's vector has moved from old to new, as in a copy of both: the state stays good."""

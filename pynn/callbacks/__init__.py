@@ -1,0 +1,55 @@
+"""Callbacks: what listens to a run of training and may steer it, `fit(..., callbacks=[...])`; own ones too.
+
+| callback | what it does |
+|---|---|
+| EarlyStopping(monitor="val_loss", patience=5) | stops when nothing gets better; goes back to the best epoch |
+| ModelCheckpoint(path) | saves the model after each epoch, or the best so far |
+| CSVLogger(path) | a table of what each epoch measured |
+| LearningRateSchedule(function) | sets the rate before each epoch |
+| TerminateOnNaN() | ends a run that diverges without an error |
+| Checkpoint(folder) | files from which a run goes on that was killed; `fit(checkpoint=...)` |
+| ProgressBar() | what `fit(progress=...)` shows |
+
+Own ones: `pynn.Callback`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .base import Callback
+
+__all__ = [
+    "CSVLogger", "Callback", "Checkpoint", "EarlyStopping", "LearningRateSchedule", "ModelCheckpoint", "ProgressBar",
+    "TerminateOnNaN",
+]  # fmt: skip
+
+if TYPE_CHECKING:
+    from ..progress import ProgressBar
+    from .checkpoint import Checkpoint
+    from .files import CSVLogger, ModelCheckpoint
+    from .rates import LearningRateSchedule
+    from .stopping import EarlyStopping, TerminateOnNaN
+else:
+    # Looked up when somebody asks: training itself needs none of them.
+    _LATER = {
+        "CSVLogger": ".files",
+        "Checkpoint": ".checkpoint",
+        "EarlyStopping": ".stopping",
+        "LearningRateSchedule": ".rates",
+        "ModelCheckpoint": ".files",
+        "ProgressBar": "pynn.progress",
+        "TerminateOnNaN": ".stopping",
+    }
+
+    def __getattr__(name):
+        if name not in _LATER:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        globals()[name] = getattr(import_module(_LATER[name], __name__), name)
+        return globals()[name]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,92 @@
+"""Callback: what listens to a training run and may steer it. Knows no models and no files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from ..trainer import Trainer
+
+
+class Callback:
+    """Base of all callbacks: what listens to a run of training, `fit(..., callbacks=[...])`, and may steer it.
+
+    An own callback overrides some of the methods, which do nothing here; each gets the `pynn.Trainer`, whose attributes
+    tell how far the run is, and whose `stop(reason)` ends it:
+
+    >>> class Budget(pynn.Callback):
+    ...     def __init__(self, steps):
+    ...         self.steps = steps
+    ...     def on_step_end(self, trainer):
+    ...         if trainer.step >= self.steps:
+    ...             trainer.stop(f"{self.steps} steps are done")
+
+    Callbacks are called in their order, on_train_end in the reverse one. A plain function f(trainer) in their place is
+    called at the end of each epoch. A method that is not overridden costs nothing.
+    A callback with a memory overrides `state` and `restore` too, so that a run that is resumed knows what it knew; it
+    begins afresh in on_train_begin, unless trainer.resumed is True. What is raised here ends the run.
+    """
+
+    monitor: str | None = None  # the measurement that it cannot do without: `fit` checks the name before it trains
+
+    def on_train_begin(self, trainer: Trainer) -> None:
+        """Before the first epoch of the run of this trainer."""
+
+    def on_epoch_begin(self, trainer: Trainer) -> None:
+        """Before an epoch of this trainer; once more where a run is resumed in the middle of it."""
+
+    def on_step_begin(self, trainer: Trainer) -> None:
+        """Before a step of this trainer."""
+
+    def on_step_end(self, trainer: Trainer) -> None:
+        """After a step of this trainer: trainer.batch_loss is its loss."""
+
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        """After an epoch of this trainer: trainer.values is what it measured, trainer.epoch counts it already."""
+
+    def on_train_end(self, trainer: Trainer) -> None:
+        """Whatever ended the run of this trainer: its end, a stop, an error, Ctrl-C.
+
+        trainer.error is the exception, or None; where it is set to None here, `fit` returns as if there were none.
+        """
+
+    def state(self) -> dict[str, Any]:
+        """Its memory, for a checkpoint: numbers, text, None, arrays, lists and dicts of them, by name."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up the memory `state` that the method of that name gave."""
+
+
+Callbacks: TypeAlias = Iterable["Callback | Callable[[Trainer], Any]"]
+HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_"))
+
+
+class EveryEpoch(Callback):
+    """A plain function that is called at each epoch's end."""
+
+    def __init__(self, function: Callable[[Trainer], Any]) -> None:
+        self.function = function
+
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        self.function(trainer)
+
+
+def all_callbacks(callbacks: Callbacks | None) -> list[Callback]:
+    """The callbacks, own functions as callbacks; TypeError for anything else."""
+    if isinstance(callbacks, Callback) or callable(callbacks):
+        raise TypeError(f"callbacks is {callbacks!r}, expected a list of callbacks: [...]")
+    found: list[Callback] = []
+    for one in () if callbacks is None else callbacks:
+        if isinstance(one, type) or not (isinstance(one, Callback) or callable(one)):
+            hint = f"; write {one.__name__}(...)" if isinstance(one, type) else ""
+            raise TypeError(f"callbacks holds {one!r}, expected pynn.Callback objects or functions of a trainer{hint}")
+        found.append(one if isinstance(one, Callback) else EveryEpoch(one))
+    return found
+
+
+def hooks(callbacks: Iterable[Callback], name: str) -> tuple[Callable[[Trainer], None], ...]:
+    """The methods of this name that do something."""
+    found = [getattr(one, name) for one in callbacks]
+    return tuple(hook for hook in found if getattr(hook, "__func__", None) is not getattr(Callback, name))

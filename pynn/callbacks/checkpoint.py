@@ -1,0 +1,137 @@
+"""Checkpoints of a run: files from which it goes on to the very bits of a run that was never killed."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import data, files, resume
+from ..describe import is_number
+from .base import Callback
+
+if TYPE_CHECKING:
+    from ..trainer import Trainer
+
+NAME = "checkpoint-{:08d}.safetensors"
+PATTERN = "checkpoint-" + "[0-9]" * 8 + ".safetensors"
+
+
+class Checkpoint(Callback):
+    """Checkpoints of a run in a folder, for `fit(checkpoint=...)`: after each epoch, and in between where it is asked.
+
+    folder: made where it is not there; it belongs to one run. every_steps: also after so many steps, every_seconds:
+    also after so many seconds, since the last one (default None: only after epochs, when the run is stopped, and on
+    Ctrl-C). keep: so many of the newest files stay (default 2).
+
+    `fit(..., checkpoint=folder, resume=True)` with the same arguments goes on from the newest, also in the middle of an
+    epoch, and ends with the bits of a run that was never killed: parameters, running statistics, the optimizer's and
+    its schedule's state, history, the memory of callbacks, the sums of the epoch. A file appears whole or not at all;
+    one that is damaged is passed over with a RuntimeWarning. No file can run code: safetensors and JSON.
+    Raises ValueError or TypeError for settings out of their range.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        every_steps: int | None = None,
+        every_seconds: float | None = None,
+        keep: int = 2,
+    ) -> None:
+        if not isinstance(folder, (str, os.PathLike)):
+            raise TypeError(f"checkpoint is {folder!r}, expected a folder or a pynn.Checkpoint object")
+        if every_steps is not None:
+            data.check_count("Checkpoint: every_steps", every_steps, 1)
+        if every_seconds is not None and not (is_number(every_seconds) and every_seconds >= 0):
+            raise ValueError(f"Checkpoint: every_seconds is {every_seconds!r}, expected a number of at least 0")
+        data.check_count("Checkpoint: keep", keep, 1)
+        self.folder, self.every_steps, self.every_seconds, self.keep = folder, every_steps, every_seconds, keep
+        self._path = Path(folder)
+        self._settings: Mapping[str, Any] = {}
+        self._number = 0
+        self._place: tuple[int, int, int] | None = None  # of the run when the last one was written
+        self._time = 0.0
+
+    def open(self, given: tuple[Any, ...], resuming: bool, quiet: bool) -> dict[str, Any] | None:
+        """The state to go on from, or None for a run that begins, which is said in a line unless it is to be quiet.
+
+        given: the run as `resume.settings` takes it, which must be as the checkpoint knows it. resuming: whether to go
+        on. `fit` calls it.
+        Raises ValueError where they differ, where no file can be used, and where a new run finds another one's files.
+        """
+        settings = resume.settings(*given)
+        if self._path.exists() and not self._path.is_dir():
+            raise NotADirectoryError(f"checkpoint is {os.fspath(self.folder)!r}, which is a file, expected a folder")
+        self._path.mkdir(parents=True, exist_ok=True)
+        for leftover in self._path.glob(f".{PATTERN}.*"):  # of a process that was killed while it wrote
+            leftover.unlink(missing_ok=True)
+        found = self._files()
+        if found and not resuming:
+            raise ValueError(
+                f"{self.folder} has checkpoints of another run: pass resume=True to go on with it, or another folder"
+            )
+        state = self._newest(found) if found else None
+        if state is None and resuming and not quiet and sys.stderr is not None:
+            print(f"{self.folder} has no checkpoint: training begins afresh", file=sys.stderr, flush=True)
+        if state is not None and (differences := resume.differences(state["settings"], settings)):
+            raise ValueError(f"the run in {self.folder} cannot be resumed: {'; '.join(differences)}")
+        self._settings, self._place = settings, None
+        self._number = int(found[-1].stem.rpartition("-")[2]) if found else 0
+        return state
+
+    def go_on(self, trainer: Trainer, state: Mapping[str, Any]) -> None:
+        """Put the state that `open` gave into the trainer; `fit` calls it."""
+        resume.restore(trainer, state)
+
+    def _files(self) -> list[Path]:
+        """The checkpoints, the newest last."""
+        return sorted(self._path.glob(PATTERN))
+
+    def _newest(self, found: list[Path]) -> dict[str, Any]:
+        reasons = []
+        for path in reversed(found):
+            try:
+                state = files.read_state(path)
+            except ValueError as cause:
+                reasons.append(str(cause))
+                continue
+            for reason in reasons:
+                warnings.warn(f"{reason}; going on from {path.name}", RuntimeWarning, stacklevel=4)
+            return state
+        raise ValueError(f"no checkpoint in {self.folder} can be used: {'; '.join(reasons)}")
+
+    def on_train_begin(self, trainer: Trainer) -> None:
+        self._place, self._time = (trainer.epoch, trainer.step, trainer.batch), time.monotonic()
+
+    def on_step_end(self, trainer: Trainer) -> None:
+        steps, seconds = self.every_steps, self.every_seconds
+        due = steps is not None and self._place is not None and trainer.step - self._place[1] >= steps
+        if due or (seconds is not None and time.monotonic() - self._time >= seconds):
+            self._save(trainer)
+
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        self._save(trainer)
+
+    def on_train_end(self, trainer: Trainer) -> None:
+        interrupted = isinstance(trainer.error, KeyboardInterrupt)
+        if trainer.whole and (trainer.error is None or interrupted):
+            self._save(trainer)
+        if interrupted and self._files():
+            trainer.error.args = (  # type: ignore[union-attr]
+                f"training was interrupted after step {trainer.step}, in epoch {trainer.epoch + 1}; "
+                f"fit(..., checkpoint={os.fspath(self.folder)!r}, resume=True) goes on",
+            )
+
+    def _save(self, trainer: Trainer) -> None:
+        place = (trainer.epoch, trainer.step, trainer.batch)
+        if place == self._place:
+            return
+        state = {"settings": self._settings, **resume.state(trainer)}
+        files.write_state(self._path / NAME.format(self._number + 1), state)
+        self._number, self._place, self._time = self._number + 1, place, time.monotonic()
+        for old in self._files()[: -self.keep]:
+            old.unlink(missing_ok=True)

@@ -1,0 +1,147 @@
+"""Callbacks that end a run before its planned epochs: when nothing gets better, when numbers are no numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from .. import data
+from ..describe import is_number
+from .base import Callback
+
+if TYPE_CHECKING:
+    from ..trainer import Trainer
+
+MODES = ("auto", "min", "max")
+GROWING = ("accuracy", "precision", "recall", "f1", "r2", "top", "multilabel_accuracy")  # beginnings of what shall grow
+FALLING = ("loss", "data_loss", "penalty", "mae")
+
+
+class Best:
+    """The best of a measurement so far, and whether a new one is better by more than min_delta. NaN never is."""
+
+    def __init__(self, kind: str, monitor: str, mode: str, min_delta: float = 0.0) -> None:
+        if not isinstance(monitor, str):
+            raise TypeError(f"{kind}: monitor is {monitor!r}, expected the name of a measurement")
+        if mode not in MODES:
+            raise ValueError(f"{kind}: mode is {mode!r}, expected 'auto', 'min' or 'max'")
+        if not (is_number(min_delta) and min_delta >= 0):
+            raise ValueError(f"{kind}: min_delta is {min_delta!r}, expected a finite number of at least 0")
+        name = monitor.removeprefix("val_")
+        grows = mode == "max" or (mode == "auto" and name.startswith(GROWING))
+        if mode == "auto" and not grows and name not in FALLING:
+            raise ValueError(
+                f"{kind}: mode is 'auto', but whether {monitor} shall fall or grow: say mode='min' or 'max'"
+            )
+        self.kind, self.monitor, self.sign, self.min_delta = kind, monitor, -1 if grows else 1, min_delta
+        self.value: float | None = None
+
+    def improved(self, values: Mapping[str, float]) -> bool:
+        """Take the new measurement; True where it is the best. ValueError where it was not measured."""
+        if self.monitor not in values:
+            raise ValueError(
+                f"{self.kind}: monitor is {self.monitor!r}, which was not measured; there are {', '.join(values)}"
+            )
+        value = values[self.monitor]
+        least = math.inf if self.value is None else self.sign * self.value - self.min_delta
+        if not self.sign * value < least:
+            return False
+        self.value = value
+        return True
+
+
+class EarlyStopping(Callback):
+    """Stop when a measurement has not improved for `patience` epochs, and go back to the best epoch.
+
+    monitor: the measurement's name (default "val_loss"). patience: the run ends at the so manieth epoch in a row
+    without improvement, at least 1 (default 5). min_delta: an improvement is larger than this (default 0).
+    restore_best: whatever ends the run, an error or Ctrl-C too, the model has the parameters and running statistics of
+    its best epoch then (default True); they are kept in memory. The optimizer's state and the counts of epochs and
+    steps stay. mode: "min", "max", or "auto" (default), which knows what losses and pynn's metrics shall do.
+    best and best_epoch: the best measurement and the model's epochs by then, None before. NaN is no improvement.
+    Raises ValueError or TypeError for settings out of their range. Source: CS231n, "Neural Networks Part 3".
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        patience: int = 5,
+        min_delta: float = 0.0,
+        restore_best: bool = True,
+        mode: str = "auto",
+    ) -> None:
+        data.check_count("EarlyStopping: patience", patience, 1)
+        self.monitor, self._watched, self.patience, self.min_delta = monitor, monitor, patience, min_delta
+        self.restore_best, self.mode = restore_best, mode
+        self._begin()
+
+    def _begin(self) -> None:
+        self._best = Best("EarlyStopping", self._watched, self.mode, self.min_delta)
+        self.best_epoch: int | None = None
+        self.waited = 0
+        self._kept: dict[str, Any] = {}
+
+    @property
+    def best(self) -> float | None:
+        """The best measurement so far."""
+        return self._best.value
+
+    def on_train_begin(self, trainer: Trainer) -> None:
+        if not trainer.resumed:
+            self._begin()
+        self._stop_where_it_is_enough(trainer)
+
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        if self._best.improved(trainer.values):
+            self.best_epoch, self.waited = trainer.epoch, 0
+            if self.restore_best:
+                self._keep(trainer.model.tensors())
+        else:
+            self.waited += 1
+        self._stop_where_it_is_enough(trainer)
+
+    def _keep(self, tensors: Mapping[str, Any]) -> None:
+        for name, tensor in tensors.items():
+            if name in self._kept:
+                self._kept[name][...] = tensor
+            else:
+                self._kept[name] = tensor.copy()
+
+    def _stop_where_it_is_enough(self, trainer: Trainer) -> None:
+        if self.waited >= self.patience:
+            best = "it never was a number" if self.best is None else f"best: {self.best:.6g} in epoch {self.best_epoch}"
+            trainer.stop(f"{self.monitor} has not improved for {self.waited} epochs ({best})")
+
+    def on_train_end(self, trainer: Trainer) -> None:
+        if self._kept:
+            with trainer.model.lock:
+                for name, tensor in trainer.model.tensors().items():
+                    tensor[...] = self._kept[name]
+
+    def state(self) -> dict[str, Any]:
+        return {"best": self.best, "best_epoch": self.best_epoch, "waited": self.waited, "kept": self._kept}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._begin()
+        self._best.value, self.best_epoch = state["best"], state["best_epoch"]
+        self.waited, self._kept = state["waited"], dict(state["kept"])
+
+
+class TerminateOnNaN(Callback):
+    """End a run whose numbers are no numbers quietly: `fit` returns the history, history.stopped tells why.
+
+    Without it `fit` raises FloatingPointError where the training loss becomes NaN or infinite; the parameters are those
+    before that step either way. With it a measurement of an epoch that is not finite, such as val_loss, ends the run
+    too.
+    """
+
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        for name, value in trainer.values.items():
+            if not math.isfinite(value):
+                trainer.stop(f"{name} is {value}")
+
+    def on_train_end(self, trainer: Trainer) -> None:
+        if isinstance(trainer.error, FloatingPointError):
+            trainer.stop(str(trainer.error))
+            trainer.error = None

@@ -1,0 +1,89 @@
+"""What a model does on batches, measured: the loss, and how much of it is right."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .losses import Loss
+from .progress import Running
+from .sources import Batch, Trainable
+
+if TYPE_CHECKING:
+    from .metrics import Metric
+
+Array = NDArray[Any]
+
+
+Metrics: TypeAlias = Iterable["str | Metric | Callable[[Array, Array], float]"]
+
+
+class Measures:
+    """What a pass over data measures beside the loss: the accuracy or not, and metrics; a fresh set for each pass."""
+
+    def __init__(self, metrics: Metrics | None = None) -> None:
+        if isinstance(metrics, str):
+            raise TypeError(f"metrics is {metrics!r}, expected a list, [{metrics!r}]")
+        chosen = ["accuracy"] if metrics is None else list(metrics)
+        self.accuracy = any(isinstance(one, str) and one == "accuracy" for one in chosen)
+        others = [one for one in chosen if not (isinstance(one, str) and one == "accuracy")]
+        self.metrics: list[Metric] = []
+        if others:
+            from .metrics import metric  # here: few runs want more than the accuracy
+
+            self.metrics = [metric(one) for one in others]
+        taken = ["loss", "data_loss", "penalty", "accuracy", "learning_rate", "samples_per_second"]
+        for name in (one.name for one in self.metrics):
+            if not name.isidentifier() or name in taken:
+                raise ValueError(f"metrics: {name!r} is no name, or stands twice; give every metric one of its own")
+            taken.append(name)
+
+    def check(self, loss: Loss) -> None:
+        """TypeError for a metric that means nothing for the targets of this loss."""
+        for metric in self.metrics:
+            metric.check(loss)
+
+    def names(self, loss: Loss) -> list[str]:
+        """What may be measured, the loss first."""
+        right = type(loss).correct is not Loss.correct or not type(loss).__module__.startswith("pynn.")
+        return ["loss", *(["accuracy"] if self.accuracy and right else []), *(one.name for one in self.metrics)]
+
+    def begun(self, loss: Loss) -> list[Metric]:
+        """The metrics, copies that begin a pass."""
+        found = [copy.copy(metric) for metric in self.metrics]
+        for metric in found:
+            metric.begin(loss)
+        return found
+
+
+def measure(model: Trainable, batches: Iterable[Batch], measures: Measures) -> dict[str, float]:
+    """Loss and measures of the model, as it predicts, over batches of checked data."""
+    loss = model.loss
+    running = Running(measures.begun(loss), measures.accuracy)
+    with model.lock:
+        for x, y, *rest in batches:
+            outputs, given = model.forward(x), rest[0] if rest else None
+            value = loss.forward(outputs, y) if given is None else loss.forward(outputs, y, weights=given)
+            running.add(value, hits(loss, outputs, y, given) if measures.accuracy else None, len(x), total(given))
+            for metric in running.metrics:
+                metric.add(outputs, y, given)
+    return running.means()
+
+
+def hits(loss: Loss, outputs: Array, targets: Array, given: Array | None) -> float | None:
+    """How many outputs are right, or what they weigh: as the loss counted them, or as `correct` says."""
+    if loss.hits is not None:
+        return loss.hits
+    right = loss.correct(outputs, targets)
+    if right is None or np.ndim(right) == 0:  # a number of hits does not tell whose weights to add
+        return None if right is None or given is not None else float(np.asarray(right))
+    return float(np.count_nonzero(right)) if given is None else float(given[np.asarray(right, bool)].sum(dtype=float))
+
+
+def total(given: Array | None) -> float | None:
+    """What the weights are together."""
+    return None if given is None else float(given.sum(dtype=float))

@@ -1,0 +1,221 @@
+"""Trainer: one run of training, the loop that `fit` builds and callbacks read. Knows no arrays and no files."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from types import FrameType
+
+from .callbacks.base import HOOKS, Callback, hooks
+from .history import History
+from .measuring import Measures, hits, total
+from .progress import Running
+from .regularizers import Penalty
+from .sources import Arrays, Batches, Trainable
+
+
+class Trainer:
+    """One run of training: `fit` makes one and runs it, callbacks get it.
+
+    model: built or not, with the loss and the optimizer that it is trained with. source: where the batches come from.
+    epochs: how many are planned. penalty: as in `fit`. measures: what is measured beside the loss; None is the
+    accuracy. validate: a function that measures the model after each epoch and returns values by name, or None.
+    callbacks: `pynn.Callback` objects.
+
+    Attributes: model; optimizer; loss; history, with one number an epoch so far; epochs; first_epoch, the model's when
+    the run began; batch, how many batches of this epoch are done; batch_loss, the last step's, penalties included (None
+    before the first); values, what the epoch measured (empty until its end); stopped, why the run was stopped, or None;
+    error, the exception that ended it, or None; resumed, whether it goes on from a checkpoint; running, the sums over
+    this epoch; whole, False where an error struck in the middle of a step.
+    """
+
+    def __init__(
+        self,
+        model: Trainable,
+        source: Arrays | Batches,
+        epochs: int,
+        *,
+        penalty: Penalty | None = None,
+        measures: Measures | None = None,
+        validate: Callable[[], dict[str, float]] | None = None,
+        callbacks: Sequence[Callback] = (),
+    ) -> None:
+        if model.optimizer is None:
+            raise ValueError("model.optimizer is None, expected an optimizer; fit takes care of it")
+        self.model, self.loss, self.optimizer = model, model.loss, model.optimizer
+        self.source, self.epochs, self.penalty, self.validate = source, epochs, penalty, validate
+        self.callbacks = list(callbacks)
+        self.history = History()
+        self.first_epoch, self.batch = model.epoch, 0
+        self.batch_loss: float | None = None
+        self.values: dict[str, float] = {}
+        self.stopped: str | None = None
+        self.error: BaseException | None = None
+        self.resumed = False
+        self.whole = True
+        self.measures = Measures() if measures is None else measures
+        self.running = self._fresh()
+        self.started = 0.0  # when the epoch began, by time.perf_counter
+        self.spent = 0.0  # seconds of this epoch in the process that was killed
+        self._hooks = {name: hooks(self.callbacks, name) for name in HOOKS}
+        self._halting = False  # the step that is under way is the last one
+        self._interrupted = False  # by Ctrl-C
+        self._waiting = False  # for a batch or a measurement: nothing is half done, so Ctrl-C may strike
+
+    def _fresh(self) -> Running:
+        return Running(self.measures.begun(self.loss), self.measures.accuracy)
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs the model has been trained, in all its life: 0 in the first one, 1 at its end."""
+        return self.model.epoch
+
+    @property
+    def step(self) -> int:
+        """How many steps the model has been trained, in all its life."""
+        return self.model.context.step
+
+    @property
+    def batches(self) -> int | None:
+        """Of an epoch; None in the first epoch of an iterable without a length."""
+        return self.source.batches
+
+    def stop(self, reason: str) -> None:
+        """End the run after this step, or after this epoch where it is called at its end; reason: for people to read.
+
+        An epoch that is not gone through to its end is not measured and does not count.
+        """
+        self.stopped = self.history.stopped = reason
+        self._halting = True
+
+    def run(self) -> History:
+        """Train until the planned epochs are done or somebody stops; returns the history, also in model.history."""
+        self.model.history = self.history
+        with _finishing_steps(self):
+            begun: list[Callback] = []
+            try:
+                for callback in self.callbacks:
+                    begun.append(callback)
+                    callback.on_train_begin(self)
+                self._heed_interrupt()
+                while self.epoch < self.first_epoch + self.epochs and self.stopped is None:
+                    with self.model.lock:
+                        self._run_epoch()
+            except BaseException as error:
+                self.whole, self.error = self._waiting, error
+                self._waiting = self._interrupted = False
+                if isinstance(error, KeyboardInterrupt) and not error.args:
+                    error.args = (f"training was interrupted after step {self.step}, in epoch {self.epoch + 1}",)
+            for callback in reversed(begun):
+                self._end(callback)
+        if self._interrupted and self.error is None:  # it struck while they wrote their files
+            self.error = KeyboardInterrupt("training was interrupted at its end")
+        if self.error is not None:
+            raise self.error
+        return self.history
+
+    def _end(self, callback: Callback) -> None:
+        """Its last call, which every callback gets, whatever the others raise."""
+        try:
+            callback.on_train_end(self)
+        except BaseException as error:
+            error.__context__ = self.error
+            self.error = error
+
+    def _tell(self, name: str) -> None:
+        for hook in self._hooks[name]:
+            hook(self)
+
+    def _heed_interrupt(self) -> None:
+        if self._interrupted:
+            self._waiting = True
+            raise KeyboardInterrupt
+
+    def _run_epoch(self) -> None:
+        self.values, self.started = {}, time.perf_counter() - self.spent
+        self._tell("on_epoch_begin")
+        complete = self._train_epoch()
+        self.spent = time.perf_counter() - self.started
+        self._heed_interrupt()
+        if complete:
+            self._close_epoch()
+            self._tell("on_epoch_end")
+            self._heed_interrupt()
+
+    def _train_epoch(self) -> bool:
+        """Train on the batches that are left; whether that was all of them."""
+        model, loss, optimizer, penalty, running = self.model, self.loss, self.optimizer, self.penalty, self.running
+        begin, end = self._hooks["on_step_begin"], self._hooks["on_step_end"]
+        scheduled, batches = optimizer.schedule is not None, self.source.batches or math.inf
+        counted, metrics = self.measures.accuracy, running.metrics
+        epoch = max(model.epoch - (optimizer.first_epoch or 0), 0)
+        with closing(self.source.epoch(model.epoch, self.batch)) as found:
+            self._waiting = True
+            for x, y, *rest in found:
+                self._waiting = False
+                if scheduled:
+                    optimizer.set_epoch(epoch + min(self.batch / batches, 1.0))
+                for hook in begin:
+                    hook(self)
+                given = rest[0] if rest else None
+                self.batch_loss = value = model.train_step(x, y, loss, optimizer, penalty, given)
+                right = hits(loss, model.outputs, y, given) if counted else None
+                running.add(value, right, len(x), total(given), model.penalty_value)
+                for metric in metrics:
+                    metric.add(model.outputs, y, given)
+                self.batch += 1
+                for hook in end:
+                    hook(self)
+                if self._halting:
+                    return self.batch == self.source.batches
+                self._waiting = True
+            self._waiting = False
+        if running.count == 0:
+            raise ValueError(
+                "the iterable gave no batches; one that is gone through every epoch cannot be a used-up iterator"
+            )
+        return True
+
+    def _close_epoch(self) -> None:
+        """Measure, count and record the epoch whose batches are done."""
+        values = self.running.means()
+        if self.validate is not None:
+            self._waiting = True
+            values.update(self.validate())
+            self._waiting = False
+        values["learning_rate"] = self.optimizer.learning_rate
+        values["samples_per_second"] = self.running.count / max(self.spent, 1e-9)
+        self.values = values
+        self.history.append(values)
+        self.model.epoch += 1
+        self.batch, self.running, self.spent = 0, self._fresh(), 0.0
+        if self.optimizer.schedule is not None:
+            self.optimizer.schedule.observe(values)
+
+
+@contextmanager
+def _finishing_steps(trainer: Trainer) -> Iterator[None]:
+    """Ctrl-C lets the step that is under way come to its end; a second one does not wait.
+
+    Where somebody else handles the signal, or outside the main thread, nothing changes.
+    """
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        if trainer._waiting or trainer._interrupted:
+            raise KeyboardInterrupt
+        trainer._interrupted = trainer._halting = True
+
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGINT) is interrupt:  # else a callback has put its own there
+            signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,0 +1,96 @@
+"""What a model is validated on while it is trained: a pair, a share of the training data, or a function."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import data, weights
+from .describe import is_number
+from .losses import Loss
+from .measuring import Measures, measure
+from .sources import Trainable, checked_batch
+from .split import Split
+
+Array = NDArray[Any]
+Held = tuple[ArrayLike, ArrayLike] | tuple[ArrayLike, ArrayLike, ArrayLike]
+HeldOut = tuple[Array, Array, Array | None]  # checked: x, y, weights
+Validation: TypeAlias = Held | float | Split | Callable[[Any], Mapping[str, float]]
+
+BATCH = 1024  # samples that are measured at once
+LARGEST_OUTPUT = 1 << 22  # numbers that a layer gives out at once, 16 MB of float32; larger ones leave the caches
+
+
+def batch_size(model: Trainable) -> int:
+    """How many samples a built model works on at once when it does not learn: 1024, fewer where layers are large."""
+    largest = max(math.prod(layer.output_shape) for layer in model.walk())
+    return max(1, min(BATCH, LARGEST_OUTPUT // max(largest, 1)))
+
+
+def separated(x: Any, y: Any, sample_weight: Any, validation: Any, seed: int) -> tuple[Any, Any, Any, Any]:
+    """x, y, sample_weight and validation, which is a pair or a triple then where it was a share; the parts are copies.
+
+    seed: of the split where the share has none.
+    """
+    if is_number(validation) and not isinstance(validation, bool):
+        validation = Split(validation, stratify=False)
+    if not isinstance(validation, Split):
+        return x, y, sample_weight, validation
+    if y is None:
+        raise TypeError(f"validation is {validation!r}: a share can be taken of arrays x and y, not of an iterable")
+    x, y = data.samples("x", x), np.asarray(y)
+    train, held_out = validation.places(x, y, seed)
+    if sample_weight is None:
+        return x[train], y[train], None, (x[held_out], y[held_out])
+    given = data.sample_weights("sample_weight", sample_weight, len(x))
+    return x[train], y[train], given[train], (x[held_out], y[held_out], given[held_out])
+
+
+def is_function(validation: Any) -> bool:
+    """Whether it measures the model itself."""
+    return callable(validation) and not isinstance(validation, type)
+
+
+def held_out(model: Trainable, loss: Loss, validation: Any) -> HeldOut | None:
+    """The validation data, checked, with weights of mean 1 or None; None where there are none."""
+    if validation is None or is_function(validation):
+        return None
+    x, y, *rest = checked_batch(model, loss, validation, "validation")
+    if not rest:
+        return x, y, None
+    return x, y, weights.combined(loss, y, model.output_shape, rest[0], None, "validation weights")
+
+
+def validator(
+    model: Trainable, validation: Any, held: HeldOut | None, measures: Measures
+) -> Callable[[], dict[str, float]] | None:
+    """What measures the model after each epoch, if anything does."""
+    if is_function(validation):
+        return functools.partial(_own, model, validation)
+    return None if held is None else functools.partial(_measured, model, held, measures)
+
+
+def _measured(model: Trainable, held: HeldOut, measures: Measures) -> dict[str, float]:
+    x, y, given = held
+    batches = data.batches(x, y, min(batch_size(model), len(x)), dtype=model.dtype, reuse=True, weights=given)
+    return {f"val_{name}": value for name, value in measure(model, batches, measures).items()}
+
+
+def _own(model: Trainable, function: Callable[[Any], Mapping[str, float]]) -> dict[str, float]:
+    values = function(model)
+    if not isinstance(values, Mapping):
+        raise TypeError(f"the validation function returned {type(values).__name__}, expected a dict of numbers by name")
+    for name, value in values.items():
+        if not isinstance(value, (int, float, np.integer, np.floating)):
+            raise TypeError(f"the validation function returned {value!r} for {name!r}, expected a number")
+    return {name if name.startswith("val_") else f"val_{name}": float(value) for name, value in values.items()}
+
+
+def names(validation: Any, measured: Sequence[str]) -> list[str]:
+    """The names of what validation will measure, as far as they are known: none of a function's."""
+    return [] if validation is None or is_function(validation) else [f"val_{name}" for name in measured]
