@@ -102,6 +102,7 @@ from .preprocessing import PCA, MeanSubtraction, MinMaxScaling, Pipeline, Standa
 from .regularizers import L1, L2, ElasticNet
 from .schedules import (
     CosineDecay,
+    CosineRestarts,
     Cyclic,
     ExponentialDecay,
     InverseTimeDecay,
@@ -152,6 +153,7 @@ __all__ = [
     "Contrast",
     "Conv2d",
     "CosineDecay",
+    "CosineRestarts",
     "Cyclic",
     "Decoder",
     "DropConnect",
@@ -198,6 +200,7 @@ __all__ = [
     "PReLU",
     "PadCrop",
     "Pipeline",
+    "PolyakAverage",
     "ProgressBar",
     "RMSProp",
     "RandomWalk",
@@ -253,6 +256,7 @@ __all__ = [
     "optimizers",
     "predict_ten_crop",
     "preprocessing",
+    "reestimate_statistics",
     "regularizers",
     "schedules",
     "set_num_threads",
@@ -264,6 +268,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from . import datasets, metrics, models
+    from .averaging import PolyakAverage, reestimate_statistics
     from .batch_init import data_dependent, lsuv
     from .callbacks import Checkpoint, CSVLogger, EarlyStopping, LearningRateSchedule, ModelCheckpoint, TerminateOnNaN
     from .checkpoint import load
@@ -279,12 +284,14 @@ else:
         "EarlyStopping": "callbacks.stopping",
         "LearningRateSchedule": "callbacks.rates",
         "ModelCheckpoint": "callbacks.files",
+        "PolyakAverage": "averaging",
         "ProgressBar": "progress",
         "TerminateOnNaN": "callbacks.stopping",
         "data_dependent": "batch_init",
         "load": "checkpoint",
         "lsuv": "batch_init",
         "minimize": "second_order",
+        "reestimate_statistics": "averaging",
     }
 
     def __getattr__(name):

@@ -6,6 +6,7 @@
 | ModelCheckpoint(path) | saves the model after each epoch, or the best so far |
 | CSVLogger(path) | a table of what each epoch measured |
 | LearningRateSchedule(function) | sets the rate before each epoch |
+| PolyakAverage(decay=0.999) | gives the model the average of its parameters over the run's steps |
 | TerminateOnNaN() | ends a run that diverges without an error |
 | Checkpoint(folder) | files from which a run goes on that was killed; `fit(checkpoint=...)` |
 | ProgressBar() | what `fit(progress=...)` shows |
@@ -20,11 +21,12 @@ from typing import TYPE_CHECKING
 from .base import Callback
 
 __all__ = [
-    "CSVLogger", "Callback", "Checkpoint", "EarlyStopping", "LearningRateSchedule", "ModelCheckpoint", "ProgressBar",
-    "TerminateOnNaN",
+    "CSVLogger", "Callback", "Checkpoint", "EarlyStopping", "LearningRateSchedule", "ModelCheckpoint",
+    "PolyakAverage", "ProgressBar", "TerminateOnNaN",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
+    from ..averaging import PolyakAverage
     from ..progress import ProgressBar
     from .checkpoint import Checkpoint
     from .files import CSVLogger, ModelCheckpoint
@@ -38,6 +40,7 @@ else:
         "EarlyStopping": ".stopping",
         "LearningRateSchedule": ".rates",
         "ModelCheckpoint": ".files",
+        "PolyakAverage": "pynn.averaging",
         "ProgressBar": "pynn.progress",
         "TerminateOnNaN": ".stopping",
     }
