@@ -21,6 +21,7 @@ Where to read on:
     help(pynn.preprocessing)   what is learned of the training data before a model sees it
     help(pynn.minimize)        second-order training of small models
     help(pynn.monte_carlo)     how sure a model is
+    help(pynn.Ensemble)        several models averaged; several moments of one: pynn.SnapshotEnsemble, PolyakAverage
     help(pynn.kernels)         the functions that do the work, in C++ and in NumPy
 """
 
@@ -160,6 +161,7 @@ __all__ = [
     "Dropout",
     "EarlyStopping",
     "ElasticNet",
+    "Ensemble",
     "ExponentialDecay",
     "Flatten",
     "Flip",
@@ -214,6 +216,7 @@ __all__ = [
     "Shear",
     "SiLU",
     "Sigmoid",
+    "SnapshotEnsemble",
     "Softmax",
     "SoftmaxCrossEntropy",
     "Softplus",
@@ -272,8 +275,10 @@ if TYPE_CHECKING:
     from .batch_init import data_dependent, lsuv
     from .callbacks import Checkpoint, CSVLogger, EarlyStopping, LearningRateSchedule, ModelCheckpoint, TerminateOnNaN
     from .checkpoint import load
+    from .ensemble import Ensemble
     from .progress import ProgressBar
     from .second_order import minimize
+    from .snapshots import SnapshotEnsemble
 
     __version__: str
 else:
@@ -282,10 +287,12 @@ else:
         "CSVLogger": "callbacks.files",
         "Checkpoint": "callbacks.checkpoint",
         "EarlyStopping": "callbacks.stopping",
+        "Ensemble": "ensemble",
         "LearningRateSchedule": "callbacks.rates",
         "ModelCheckpoint": "callbacks.files",
         "PolyakAverage": "averaging",
         "ProgressBar": "progress",
+        "SnapshotEnsemble": "snapshots",
         "TerminateOnNaN": "callbacks.stopping",
         "data_dependent": "batch_init",
         "load": "checkpoint",
