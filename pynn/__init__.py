@@ -116,7 +116,7 @@ from .schedules import (
 )
 from .sequential import Sequential
 from .split import Split, split
-from .ten_crop import predict_ten_crop, ten_crop
+from .ten_crop import predict_augmented, predict_ten_crop, ten_crop
 from .trainer import Trainer
 
 # isort: split
@@ -257,6 +257,7 @@ __all__ = [
     "models",
     "monte_carlo",
     "optimizers",
+    "predict_augmented",
     "predict_ten_crop",
     "preprocessing",
     "reestimate_statistics",
