@@ -129,10 +129,11 @@ class PolyakAverage(Callback):
     >>> model.fit(x, y, epochs=10, callbacks=[average])
     >>> average.swap(model)                                            # the parameters of the last step again
 
-    Training goes on undisturbed: what an epoch measures is that of the parameters w. At the end of the run the
-    statistics of batch normalization are re-estimated in one more pass over its batches (see `reestimate_statistics`);
-    constraints are applied. What is frozen stays as it is. Where an error or Ctrl-C ended the run, the model keeps w,
-    and `swap` puts the average in. A run that is resumed from a checkpoint ends with the same bits.
+    Training goes on undisturbed: what an epoch measures is that of the parameters w, unless validation is a function
+    that uses `applied`. At the end of the run the statistics of batch normalization are re-estimated in one more pass
+    over its batches (see `reestimate_statistics`); constraints are applied. What is frozen stays as it is. A later run
+    begins a new average, with the parameters that the model has then. Where an error or Ctrl-C ended the run, the model
+    keeps w, and `swap` puts the average in. A run that is resumed from a checkpoint ends with the same bits.
     steps: how many are in the average. It costs one more vector and a pass over it a step, by the kernel `polyak_step`.
     Raises ValueError for other settings, for a run that has no epoch after `start`, beside `EarlyStopping` that
     restores the best epoch (both would have the last word), and for a model with batch normalization that learns from
@@ -227,8 +228,9 @@ class PolyakAverage(Callback):
 
         x, batch_size (default 1024) as in `swap`.
 
-        >>> with average.applied(model, x_train):
-        ...     model.save("average.safetensors")
+        >>> def validate(model):                       # fit(..., validation=validate): the average is measured, not w
+        ...     with average.applied(model):
+        ...         return model.evaluate(x_val, y_val)
         """
         if self._inside:
             yield model
@@ -264,7 +266,7 @@ class PolyakAverage(Callback):
         if batches is not None:
             _reestimate(model, batches)
         elif self._run is not None and _estimated(model):
-            with closing(self._run.source.epoch(model.epoch)) as found:
+            with closing(self._run.source.epoch(self._run.first_epoch)) as found:  # whenever it is: the same bits
                 _reestimate(model, (x for x, *_ in found))
 
     def _expect_average(self) -> Array:

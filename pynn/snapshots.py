@@ -28,8 +28,9 @@ class SnapshotEnsemble(Callback):
     >>> model.fit(x, y, epochs=25, optimizer=pynn.Momentum(rate), callbacks=[snapshots])
     >>> snapshots.ensemble().evaluate(x_test, y_test)
 
-    Epochs are those of the run, as with a new optimizer; one that ends in the middle of a cycle adds nothing. Every run
-    begins anew, but for one that is resumed from a checkpoint, which has the snapshots. The model itself is left alone.
+    Epochs are counted as schedules count them, since the optimizer first ran; the rest of a cycle at the end of a run
+    adds nothing. Every run begins with none, but for one that is resumed from a checkpoint, which has those of before.
+    The model itself is left alone.
     snapshots: the tensors of each, by name, as `model.tensors()` has them. A snapshot costs what the model's file does.
     Raises ValueError for other settings and for a run that is shorter than a cycle. Source: Huang et al. 2017,
     "Snapshot Ensembles: Train 1, get M for free".
@@ -53,7 +54,7 @@ class SnapshotEnsemble(Callback):
         self._model = cast(Sequential, trainer.model)
 
     def on_epoch_end(self, trainer: Trainer) -> None:
-        if (trainer.epoch - trainer.first_epoch) % self.epochs_per_cycle == 0:
+        if (trainer.epoch - (trainer.optimizer.first_epoch or 0)) % self.epochs_per_cycle == 0:
             self.snapshots.append({name: array.copy() for name, array in trainer.model.tensors().items()})
             if self.keep is not None:
                 del self.snapshots[: -self.keep]

@@ -199,6 +199,24 @@ def test_a_context_puts_it_in_and_out_again(points: Points) -> None:
         np.testing.assert_array_equal(array, looked.tensors()[name])
 
 
+def test_a_validation_function_may_measure_the_average(points: Points) -> None:
+    average = pynn.PolyakAverage(0.9)
+
+    def validate(model: pynn.Sequential) -> dict[str, float]:
+        with average.applied(model):
+            return model.evaluate(*points)
+
+    measured, plain = network(), network()
+    stopping = pynn.EarlyStopping("val_loss", mode="min", restore_best=False)
+    fit(measured, points, average, stopping, validation=validate)
+    fit(plain, points, pynn.PolyakAverage(0.9))
+    for name, array in plain.tensors().items():
+        np.testing.assert_array_equal(measured.tensors()[name], array)
+    assert measured.history is not None
+    assert stopping.best == min(measured.history["val_loss"])
+    assert measured.evaluate(*points)["loss"] == pytest.approx(measured.history["val_loss"][-1], rel=1e-6)
+
+
 def test_after_an_error_the_model_keeps_its_own(points: Points) -> None:
     class Failing(pynn.Callback):
         def on_step_end(self, trainer: pynn.Trainer) -> None:
@@ -247,11 +265,17 @@ def test_a_run_that_is_resumed_ends_with_the_same_bits(step: int, points: Points
         average = pynn.PolyakAverage(decay=0.8, start=1)
         return fit(network(), points, average, *callbacks, epochs=3, **settings), average
 
+    def looking(trainer: pynn.Trainer) -> None:
+        average: Any = next(one for one in trainer.callbacks if isinstance(one, pynn.PolyakAverage))
+        if average.steps:
+            with average.applied(trainer.model):
+                pass
+
     expected, whole = run()
     with pytest.raises(Killed):
         run(KilledAt(), checkpoint=pynn.Checkpoint(tmp_path, every_steps=1))
     for _ in range(2):  # the second one has nothing left to train
-        model, average = run(checkpoint=tmp_path, resume=True)
+        model, average = run(looking, checkpoint=tmp_path, resume=True)
         for name, array in expected.tensors().items():
             np.testing.assert_array_equal(model.tensors()[name], array)
     average.swap(model)
@@ -338,6 +362,18 @@ def test_a_deeper_layer_sees_what_the_one_before_makes_of_all_data(backend: str,
     z = np.maximum(z, 0) @ deeper["weight"] + deeper["bias"]
     np.testing.assert_allclose(last["running_mean"], z.mean(axis=0), rtol=1e-9)
     np.testing.assert_allclose(last["running_var"], z.var(axis=0, ddof=1), rtol=1e-9)
+
+
+def test_blocks_that_training_leaves_out_are_estimated_too(backend: str, points: Points) -> None:
+    block = pynn.Residual(pynn.Affine(4), pynn.BatchNorm(), survival=0.01, shortcut=pynn.BatchNorm())
+    model = pynn.Sequential(block, pynn.Affine(3), dtype="float64")
+    model.build((4,))
+    x = points[0].astype(np.float64)
+    pynn.reestimate_statistics(model, x)
+    found, affine = statistics(model), model.tensors()
+    inside = x @ affine["affine1.weight"]
+    np.testing.assert_allclose(found["batchnorm1.running_mean"], inside.mean(axis=0), rtol=1e-9)
+    np.testing.assert_allclose(found["batchnorm2.running_var"], x.var(axis=0, ddof=1), rtol=1e-9)
 
 
 def test_without_batch_normalization_nothing_happens(points: Points) -> None:

@@ -323,6 +323,16 @@ def test_the_newest_snapshots_are_kept_and_every_run_begins_anew(points: Points)
     assert len(every.snapshots) == 1
 
 
+def test_cycles_are_those_of_the_optimizer_over_several_runs(points: Points) -> None:
+    snapshots, optimizer, rates = pynn.SnapshotEnsemble(2), pynn.SGD(pynn.CosineRestarts(0.5, 2)), []
+    model = trained(points, epochs=3)
+    trained(points, model=model, epochs=1, optimizer=optimizer)
+    trained(points, model=model, epochs=4, optimizer=optimizer, callbacks=[
+        snapshots, lambda trainer: rates.append((len(snapshots.snapshots), trainer.optimizer.learning_rate < 0.1)),
+    ])  # fmt: skip
+    assert rates == [(1, True), (1, False), (2, True), (2, False)]
+
+
 @pytest.mark.parametrize("step", [3, 8, 14, 20])
 def test_a_run_that_is_resumed_has_all_snapshots(step: int, points: Points, tmp_path: Path) -> None:
     class Killed(Exception):
