@@ -22,6 +22,7 @@ Where to read on:
     help(pynn.minimize)        second-order training of small models
     help(pynn.monte_carlo)     how sure a model is
     help(pynn.transfer)        a trained model's layers for another task; weights from PyTorch
+    help(pynn.Ensemble)        several models averaged; several moments of one: pynn.SnapshotEnsemble, PolyakAverage
     help(pynn.kernels)         the functions that do the work, in C++ and in NumPy
 """
 
@@ -103,6 +104,7 @@ from .preprocessing import PCA, MeanSubtraction, MinMaxScaling, Pipeline, Standa
 from .regularizers import L1, L2, ElasticNet
 from .schedules import (
     CosineDecay,
+    CosineRestarts,
     Cyclic,
     ExponentialDecay,
     InverseTimeDecay,
@@ -115,7 +117,7 @@ from .schedules import (
 )
 from .sequential import Sequential
 from .split import Split, split
-from .ten_crop import predict_ten_crop, ten_crop
+from .ten_crop import predict_augmented, predict_ten_crop, ten_crop
 from .trainer import Trainer
 
 # isort: split
@@ -153,12 +155,14 @@ __all__ = [
     "Contrast",
     "Conv2d",
     "CosineDecay",
+    "CosineRestarts",
     "Cyclic",
     "Decoder",
     "DropConnect",
     "Dropout",
     "EarlyStopping",
     "ElasticNet",
+    "Ensemble",
     "ExponentialDecay",
     "Flatten",
     "Flip",
@@ -199,6 +203,7 @@ __all__ = [
     "PReLU",
     "PadCrop",
     "Pipeline",
+    "PolyakAverage",
     "ProgressBar",
     "RMSProp",
     "RandomWalk",
@@ -212,6 +217,7 @@ __all__ = [
     "Shear",
     "SiLU",
     "Sigmoid",
+    "SnapshotEnsemble",
     "Softmax",
     "SoftmaxCrossEntropy",
     "Softplus",
@@ -252,8 +258,10 @@ __all__ = [
     "models",
     "monte_carlo",
     "optimizers",
+    "predict_augmented",
     "predict_ten_crop",
     "preprocessing",
+    "reestimate_statistics",
     "regularizers",
     "schedules",
     "set_num_threads",
@@ -266,11 +274,14 @@ __all__ = [
 
 if TYPE_CHECKING:
     from . import datasets, metrics, models, transfer
+    from .averaging import PolyakAverage, reestimate_statistics
     from .batch_init import data_dependent, lsuv
     from .callbacks import Checkpoint, CSVLogger, EarlyStopping, LearningRateSchedule, ModelCheckpoint, TerminateOnNaN
     from .checkpoint import load
+    from .ensemble import Ensemble
     from .progress import ProgressBar
     from .second_order import minimize
+    from .snapshots import SnapshotEnsemble
 
     __version__: str
 else:
@@ -279,14 +290,18 @@ else:
         "CSVLogger": "callbacks.files",
         "Checkpoint": "callbacks.checkpoint",
         "EarlyStopping": "callbacks.stopping",
+        "Ensemble": "ensemble",
         "LearningRateSchedule": "callbacks.rates",
         "ModelCheckpoint": "callbacks.files",
+        "PolyakAverage": "averaging",
         "ProgressBar": "progress",
+        "SnapshotEnsemble": "snapshots",
         "TerminateOnNaN": "callbacks.stopping",
         "data_dependent": "batch_init",
         "load": "checkpoint",
         "lsuv": "batch_init",
         "minimize": "second_order",
+        "reestimate_statistics": "averaging",
     }
 
     def __getattr__(name):

@@ -26,6 +26,7 @@ from .regularizers import Penalty
 from .sequential import Sequential
 
 FORMAT = 1
+ENTRY = "pynn"  # of the metadata
 PREFIX = "preprocessing."  # of the names of its tensors
 BASES = (Layer, Initializer, Loss, Decoder, Penalty, Constraint, Transformer)  # what a description may hold
 
@@ -44,8 +45,12 @@ KINDS = {
 
 def save(model: Sequential, path: str | os.PathLike[str]) -> None:
     """Write a built model to the file at path. The same model gives the same bytes."""
-    import safetensors.numpy  # here: importing pynn must stay light
+    tensors, description = content(model)
+    write(Path(path), tensors, ENTRY, description)
 
+
+def content(model: Sequential) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """What a model file holds: the model's tensors by name, and its description as plain data."""
     # Not ascontiguousarray: it makes (1,) of (). The dtype: an own layer's state may have drifted to float64.
     tensors = {name: np.asarray(array, model.dtype, order="C") for name, array in model.tensors().items()}
     if model.preprocessing is not None:
@@ -64,9 +69,15 @@ def save(model: Sequential, path: str | os.PathLike[str]) -> None:
     if model.preprocessing is not None:
         description["preprocessing"] = describe.to_data(model.preprocessing, BASES)
         description["raw_shape"] = list(model.preprocessing.input_shape_)
+    return tensors, description
+
+
+def write(file: Path, tensors: dict[str, NDArray[Any]], entry: str, description: Mapping[str, Any]) -> None:
+    """Write the file, with the description as this entry of the metadata."""
+    import safetensors.numpy  # here: importing pynn must stay light
+
     # One metadata entry: safetensors writes several in an order that changes from run to run.
-    content = safetensors.numpy.save(tensors, {"pynn": json.dumps(description, sort_keys=True)})
-    write_whole(Path(path), content)
+    write_whole(file, safetensors.numpy.save(tensors, {entry: json.dumps(description, sort_keys=True)}))
 
 
 def _add_preprocessing(tensors: dict[str, NDArray[Any]], model: Sequential, transformer: Transformer) -> None:
@@ -95,7 +106,14 @@ def load(path: str | os.PathLike[str], own: Iterable[type] = ()) -> Sequential:
     Raises FileNotFoundError; ValueError for a file that is damaged, foreign or does not fit its own description.
     """
     file = Path(path)
-    description, tensors = _read(file)
+    description, tensors = read(file, ENTRY, "model")
+    return restored(description, tensors, file, own)
+
+
+def restored(
+    description: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], file: Path, own: Iterable[type]
+) -> Sequential:
+    """The model of what `content` gave; file: where it comes from, for the words of errors."""
     try:
         held = sum(tensor.size for tensor in tensors.values())
         model = _rebuild(description, {**KINDS, **{cls.__name__: cls for cls in own}}, held)
@@ -111,7 +129,8 @@ def load(path: str | os.PathLike[str], own: Iterable[type] = ()) -> Sequential:
     return model
 
 
-def _read(file: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def read(file: Path, entry: str, what: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """The description that is this entry of the metadata, and the tensors; ValueError where the file is no such one."""
     import safetensors
 
     if not file.exists():
@@ -119,21 +138,21 @@ def _read(file: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     if file.is_dir():
         raise IsADirectoryError(f"{file} is a folder, expected a model file")
     try:
-        with safetensors.safe_open(file, framework="numpy") as content:
-            metadata = content.metadata() or {}
-            tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118 (no mapping)
+        with safetensors.safe_open(file, framework="numpy") as opened:
+            metadata = opened.metadata() or {}
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (no mapping)
     except OSError:
         raise
     except Exception as cause:  # safetensors' own error, and NumPy's for dtypes that it lacks
         raise ValueError(f"{file} is not a whole safetensors file ({cause})") from cause
-    if "pynn" not in metadata:
-        raise ValueError(f"{file} is a safetensors file but not a pynn model: its metadata has no entry 'pynn'")
+    if entry not in metadata:
+        raise ValueError(f"{file} is a safetensors file but not a pynn {what}: its metadata has no entry {entry!r}")
     try:
-        description = json.loads(metadata["pynn"])
+        description = json.loads(metadata[entry])
     except (ValueError, RecursionError) as cause:
-        raise ValueError(f"{file}: the model's description is not JSON ({cause})") from cause
+        raise ValueError(f"{file}: the {what}'s description is not JSON ({cause})") from cause
     if not isinstance(description, dict) or type(description.get("format")) is not int or description["format"] < 1:
-        raise ValueError(f"{file}: the model's description has no format number")
+        raise ValueError(f"{file}: the {what}'s description has no format number")
     if description["format"] > FORMAT:
         raise ValueError(
             f"{file} has format {description['format']}, this pynn reads up to {FORMAT}; install a newer pynn"

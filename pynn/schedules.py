@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
-    "CosineDecay", "Cyclic", "ExponentialDecay", "InverseTimeDecay", "LinearDecay", "OneCycle", "ReduceOnPlateau",
-    "Schedule", "StepDecay", "Warmup",
+    "CosineDecay", "CosineRestarts", "Cyclic", "ExponentialDecay", "InverseTimeDecay", "LinearDecay", "OneCycle",
+    "ReduceOnPlateau", "Schedule", "StepDecay", "Warmup",
 ]  # fmt: skip
 
 
@@ -130,6 +130,23 @@ class CosineDecay(Schedule):
 
     def at(self, epoch: float) -> float:
         return _half_wave(self.rate, self.minimum, epoch / self.epochs)
+
+
+class CosineRestarts(Schedule):
+    """`CosineDecay` again and again: minimum + ½·(rate - minimum)·(1 + cos(π·t)).
+
+    t = epoch/epochs_per_cycle mod 1. epochs_per_cycle: until it starts at `rate` once more, above 0. minimum: default
+    0. At the end of each cycle the model has come to rest: a moment for a snapshot.
+    Source: Loshchilov & Hutter 2016; Huang et al. 2017.
+    """
+
+    def __init__(self, rate: float, epochs_per_cycle: float, minimum: float = 0.0) -> None:
+        _expect_not_negative("CosineRestarts", rate=rate, minimum=minimum)
+        _expect_positive("CosineRestarts", epochs_per_cycle=epochs_per_cycle)
+        self.rate, self.epochs_per_cycle, self.minimum = rate, epochs_per_cycle, minimum
+
+    def at(self, epoch: float) -> float:
+        return _half_wave(self.rate, self.minimum, epoch / self.epochs_per_cycle % 1)
 
 
 class LinearDecay(Schedule):

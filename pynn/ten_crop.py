@@ -1,4 +1,4 @@
-"""Ten crops at test time: the probabilities of ten views of an image, averaged."""
+"""Augmentation at test time: the probabilities of several views of an image, averaged."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import data
+from . import data, inputs, training
 from .augmentation import image_shape
+from .augmented import Augmentations, Augmented, chain
+from .losses import Loss
 
 if TYPE_CHECKING:
     from .sequential import Sequential
@@ -64,3 +66,43 @@ def predict_ten_crop(model: Sequential, x: ArrayLike, padding: int = 0, batch_si
         probabilities = model.predict_proba(crops.reshape(-1, *crops.shape[2:]))
         parts.append(probabilities.reshape(len(crops), 10, -1).mean(axis=1))
     return np.concatenate(parts)
+
+
+def predict_augmented(
+    model: Sequential,
+    x: ArrayLike,
+    augmentation: Augmentations,
+    passes: int = 10,
+    seed: int = 0,
+    batch_size: int = 1024,
+) -> Array:
+    """Class probabilities (N, C) of raw images x (N, H, W, C): the mean of `predict_proba` over augmented versions.
+
+    Of a model whose loss gives no probabilities, as for numbers, the mean of its outputs. augmentation: `pynn.Augment`,
+    an augmentation or a list of them, mild ones such as in training. passes: versions of each image, at least 1
+    (default 10), drawn by seed (default 0), pass and the image's index: the same ones whatever the batch_size (images
+    at a time, default 1024), which changes nothing but memory and rounding. What learns from data, `ColourShift`,
+    learns from x, unless it is fitted to training images before.
+    Raises RuntimeError for a model that is not built, ValueError or TypeError for images it cannot take.
+    Source: Krizhevsky et al. 2012, section 4.1; He et al. 2015 (random views).
+    """
+    if not model.built:
+        raise RuntimeError("predict_augmented was called on a model that is not built yet: fit it, load it or build it")
+    data.check_count("passes", passes, 1)
+    data.check_count("batch_size", batch_size, 1)
+    data.check_seed(seed)
+    images = data.samples("x", x)
+    inputs.accept(model, images, "x")
+    augment, places = chain(augmentation).prepared(images), np.arange(len(images))
+    raw = model.preprocessing is not None and not np.can_cast(images.dtype, model.dtype)
+    dtype = np.dtype(np.float64) if raw else model.dtype  # as in training: raw numbers may be large
+    probable = type(model.loss).probabilities is not Loss.probabilities
+    total: Any = 0.0
+    for number in range(passes):
+        views, parts = Augmented(augment, images, places, int(seed), number, dtype), []
+        for start in range(0, len(images), batch_size):
+            batch = views.batch(slice(start, min(start + batch_size, len(images))), None)
+            outputs = training.outputs(model, batch, batch_size)
+            parts.append(model.loss.probabilities(outputs) if probable else outputs)
+        total = total + np.concatenate(parts).astype(np.float64)
+    return np.asarray(total / passes, model.dtype)

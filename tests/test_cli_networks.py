@@ -115,14 +115,14 @@ def test_the_picture_of_a_network(run, fake_cifar):
 
 def test_a_terminal_sees_a_bar(run, fake_cifar, monkeypatch):
     seen = []
-    shown = pynn.progress.Progress.step
+    shown = pynn.ProgressBar.on_step_end
 
-    def spy(self, running, started):
-        shown(self, running, started)
-        seen.append(self.bar.n)
+    def spy(self, trainer):
+        shown(self, trainer)
+        seen.append(self._bar.n)
 
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    monkeypatch.setattr(pynn.progress.Progress, "step", spy)
+    monkeypatch.setattr(pynn.ProgressBar, "on_step_end", spy)
     _, _, err = run("train", "cifar10", "--model", "lenet5", "--data", fake_cifar, "--epochs", 2, "--no-plot")
     assert seen == [1, 2, 3, 1, 2, 3]  # 70 images, 32 at a time
     assert any("epoch 1/2" in line and "%|" in line for line in err)

@@ -22,6 +22,16 @@ EXAMPLES: list[tuple[pynn.Schedule, str, dict[float, float]]] = [
     (pynn.InverseTimeDecay(1, 0.5), "InverseTimeDecay(rate=1, decay=0.5)", {0: 1, 2: 0.5, 6: 0.25, 1e9: 2e-9}),
     (pynn.CosineDecay(2, 4), "CosineDecay(rate=2, epochs=4)", {0: 2, 1: 1 + 0.5**0.5, 2: 1, 4: 0, 9: 0}),
     (pynn.CosineDecay(3, 2, minimum=1), "CosineDecay(rate=3, epochs=2, minimum=1)", {0: 3, 1: 2, 2: 1, 2.5: 1}),
+    (
+        pynn.CosineRestarts(2, 4),
+        "CosineRestarts(rate=2, epochs_per_cycle=4)",
+        {0: 2, 1: 1 + 0.5**0.5, 2: 1, 4: 2, 6: 1, 400: 2},
+    ),
+    (
+        pynn.CosineRestarts(3, 2, minimum=1),
+        "CosineRestarts(rate=3, epochs_per_cycle=2, minimum=1)",
+        {0: 3, 1: 2, 2: 3, 2.5: 2 + 0.5**0.5},
+    ),
     (pynn.LinearDecay(0.8, 4), "LinearDecay(rate=0.8, epochs=4)", {0: 0.8, 1: 0.6, 3.5: 0.1, 4: 0, 5: 0}),
     (pynn.LinearDecay(0, 2, end=1), "LinearDecay(rate=0, epochs=2, end=1)", {0: 0, 0.5: 0.25, 2: 1, 100: 1}),
     (
@@ -107,7 +117,8 @@ def test_far_away_epochs_give_finite_rates(schedule: pynn.Schedule) -> None:
 def test_rates_of_zero_stay_zero() -> None:
     for schedule in (
         pynn.StepDecay(0, 1), pynn.ExponentialDecay(0, 1), pynn.InverseTimeDecay(0, 1), pynn.CosineDecay(0, 3),
-        pynn.LinearDecay(0, 3), pynn.Warmup(0, 2), pynn.Cyclic(0, 0, 1), pynn.OneCycle(0, 3), pynn.ReduceOnPlateau(0),
+        pynn.CosineRestarts(0, 3), pynn.LinearDecay(0, 3),
+        pynn.Warmup(0, 2), pynn.Cyclic(0, 0, 1), pynn.OneCycle(0, 3), pynn.ReduceOnPlateau(0),
     ):  # fmt: skip
         assert [schedule(epoch) for epoch in (0, 0.7, 1, 5)] == [0] * 4
 
@@ -129,6 +140,7 @@ def torch_rates(torch: Any, rate: float, make: Any, epochs: int, steps: int) -> 
         (pynn.StepDecay(0.3, 2, 0.5), lambda all_, o: all_.StepLR(o, 10, 0.5)),
         (pynn.ExponentialDecay(0.3, 0.7), lambda all_, o: all_.ExponentialLR(o, math.exp(-0.7 / 5))),
         (pynn.CosineDecay(0.3, 6, 0.01), lambda all_, o: all_.CosineAnnealingLR(o, 30, 0.01)),
+        (pynn.CosineRestarts(0.3, 2, 0.01), lambda all_, o: all_.CosineAnnealingWarmRestarts(o, 10, eta_min=0.01)),
         (pynn.LinearDecay(0.3, 4, 0.03), lambda all_, o: all_.LinearLR(o, 1.0, 0.1, 20)),
         (pynn.Warmup(0.3, 2, 0.03), lambda all_, o: all_.LinearLR(o, 0.1, 1.0, 10)),
         (pynn.Cyclic(0.1, 0.3, 4), lambda all_, o: all_.CyclicLR(o, 0.1, 0.3, 10, cycle_momentum=False)),

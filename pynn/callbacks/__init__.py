@@ -6,6 +6,8 @@
 | ModelCheckpoint(path) | saves the model after each epoch, or the best so far |
 | CSVLogger(path) | a table of what each epoch measured |
 | LearningRateSchedule(function) | sets the rate before each epoch |
+| PolyakAverage(decay=0.999) | gives the model the average of its parameters over the run's steps |
+| SnapshotEnsemble(epochs_per_cycle) | keeps the model at the end of each cycle, for a `pynn.Ensemble` |
 | TerminateOnNaN() | ends a run that diverges without an error |
 | Checkpoint(folder) | files from which a run goes on that was killed; `fit(checkpoint=...)` |
 | ProgressBar() | what `fit(progress=...)` shows |
@@ -20,12 +22,14 @@ from typing import TYPE_CHECKING
 from .base import Callback
 
 __all__ = [
-    "CSVLogger", "Callback", "Checkpoint", "EarlyStopping", "LearningRateSchedule", "ModelCheckpoint", "ProgressBar",
-    "TerminateOnNaN",
+    "CSVLogger", "Callback", "Checkpoint", "EarlyStopping", "LearningRateSchedule", "ModelCheckpoint",
+    "PolyakAverage", "ProgressBar", "SnapshotEnsemble", "TerminateOnNaN",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
+    from ..averaging import PolyakAverage
     from ..progress import ProgressBar
+    from ..snapshots import SnapshotEnsemble
     from .checkpoint import Checkpoint
     from .files import CSVLogger, ModelCheckpoint
     from .rates import LearningRateSchedule
@@ -38,7 +42,9 @@ else:
         "EarlyStopping": ".stopping",
         "LearningRateSchedule": ".rates",
         "ModelCheckpoint": ".files",
+        "PolyakAverage": "pynn.averaging",
         "ProgressBar": "pynn.progress",
+        "SnapshotEnsemble": "pynn.snapshots",
         "TerminateOnNaN": ".stopping",
     }
 

@@ -1,0 +1,392 @@
+"""Ensembles: the predictions of several models, or of several moments of one, averaged."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import checkpoint, data, training, weights
+from .describe import expect_instance
+from .hierarchical import HierarchicalCrossEntropy
+from .losses import BinaryCrossEntropy, Loss, SoftmaxCrossEntropy
+from .losses.attributes import AttributeLoss
+from .losses.labels import LabelLoss
+from .losses.softmax import SoftmaxLoss
+from .measuring import Measures, Metrics, measure
+from .sequential import Sequential
+from .weights import ClassWeight
+
+if TYPE_CHECKING:
+    from .sources import Trainable
+
+Array = NDArray[Any]
+Tensors = Mapping[str, Array]
+
+ENTRY = "pynn_ensemble"  # of a file's metadata
+SOFTMAX, TREE, SIGMOID, NUMBERS = "softmax", "tree", "sigmoid", "numbers"
+
+
+class Member(NamedTuple):
+    """A model; tensors: what it shall hold when it predicts, where several members share one model."""
+
+    model: Sequential
+    tensors: Tensors | None = None
+
+
+class Ensemble:
+    """Several trained models whose predictions are averaged: nearly always better than one of them.
+
+    >>> ensemble = pynn.Ensemble.fit(build, 5, x, y, epochs=10)        # def build(seed): return pynn.Sequential(...)
+    >>> ensemble.evaluate(x_test, y_test), ensemble.predict(x_new)
+
+    models: `Sequential` models, built, that take the same raw samples and were trained with the same loss; each may
+    have layers, preprocessing and dtype of its own. weights (M,): how much each counts, at least 0; only proportions
+    matter (default None: all alike). A model need not be another network: `SnapshotEnsemble` takes several of one run.
+
+    What is averaged: probabilities p = Σ_m w_m p_m, for labels (softmax) and attributes (sigmoid); the outputs
+    themselves for numbers and for losses without probabilities, as hinge losses, and own ones.
+    len(ensemble), ensemble[i] (member i, a model) and iteration are those of a list.
+    Attributes: loss, that of the first member, which `evaluate` measures; output_shape; weights, of the sum 1.
+    Raises ValueError or TypeError, with the member's number, where they do not go together.
+    Source: CS231n, "Neural Networks Part 3", model ensembles; Hansen & Salamon 1990.
+    """
+
+    def __init__(self, models: Iterable[Sequential], weights: ArrayLike | None = None) -> None:
+        if isinstance(models, Sequential):
+            raise TypeError("models is one model, expected a list of them")
+        self._set([Member(model) for model in models], weights)
+
+    @classmethod
+    def of_snapshots(
+        cls, model: Sequential, snapshots: Iterable[Tensors], weights: ArrayLike | None = None
+    ) -> Ensemble:
+        """An ensemble of one model at several moments: a copy of `model`, and parameters and statistics a member.
+
+        snapshots: of each, what `model.tensors()` had then, copied. weights: as of the constructor.
+        Raises ValueError for names or shapes that are not the model's.
+        """
+        expect_instance(model, Sequential, "model")
+        if not model.built:
+            raise ValueError("the model is not built yet: fit it, load it or build it first")
+        own = {name: array.shape for name, array in model.tensors().items()}
+        taken = list(snapshots)
+        for number, tensors in enumerate(taken):
+            if {name: np.shape(array) for name, array in tensors.items()} != own:
+                raise ValueError(f"snapshot {number} has not the tensors of the model, which are {', '.join(own)}")
+        shared = copy.deepcopy(model)
+        shared.optimizer = None
+        kept = [{name: np.array(array, shared.dtype) for name, array in tensors.items()} for tensors in taken]
+        self = cls.__new__(cls)
+        self._set([Member(shared, tensors) for tensors in kept], weights)
+        return self
+
+    @classmethod
+    def fit(
+        cls,
+        build: Callable[[int], Sequential],
+        n: int,
+        x: Any,
+        y: ArrayLike | None = None,
+        *,
+        seeds: Sequence[int] | None = None,
+        weights: ArrayLike | None = None,
+        **settings: Any,
+    ) -> Ensemble:
+        """Train n models that differ in their seed, so in first weights, masks and the order of samples.
+
+        build: a function of the seed that returns a new model, `lambda seed: pynn.Sequential(..., seed=seed)`.
+        n: at least 1. x, y, settings: as `model.fit` takes them; each member gets its own copy of optimizer, loss and
+        callbacks, and, where checkpoint is a folder, a folder in it. seeds: n different ones (default 0..n-1).
+        weights: as of the constructor.
+        """
+        data.check_count("n", n, 1)
+        chosen = list(range(n)) if seeds is None else list(seeds)
+        for seed in chosen:
+            data.check_seed(seed)
+        if len(set(chosen)) != n or len(chosen) != n:
+            raise ValueError(f"seeds is {seeds!r}, expected {n} different ones")
+        models = [_fresh(build, seed) for seed in chosen]
+        for number, model in enumerate(models):
+            model.fit(x, y, **_own_settings(settings, number))
+        return cls(models, weights)
+
+    def _set(self, members: list[Member], given: ArrayLike | None) -> None:
+        if not members:
+            raise ValueError("the ensemble has no members, expected at least one")
+        for number, member in enumerate(members):
+            expect_instance(member.model, Sequential, f"member {number}")
+            if not member.model.built:
+                raise ValueError(f"member {number} is not built yet: fit it, load it or build it first")
+            same = [i for i, other in enumerate(members[:number]) if other.model is member.model]
+            if member.tensors is None and same:
+                raise ValueError(f"member {number} is member {same[0]} once more; weights let one count more")
+        first = members[0].model
+        for number, member in enumerate(members[1:], 1):
+            _expect_alike(first, member.model, number)
+        shares = data.sample_weights(
+            "weights", np.ones(len(members)) if given is None else given, len(members), "member"
+        )
+        if not shares.any():
+            raise ValueError("weights are 0 for all members, expected at least one of more than 0")
+        self._proportions = shares / shares.max()  # of these a file gives the same bits
+        self._members, self.weights = members, self._proportions / self._proportions.sum()
+        self._kind, self.output_shape = _kind(first.loss), _output_shape(first)
+        self.loss: Loss = SoftmaxCrossEntropy() if self._kind == TREE else copy.deepcopy(first.loss)
+        self._dtype = np.result_type(*(member.model.dtype for member in members))
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def __getitem__(self, number: int) -> Sequential:
+        model, tensors = self._members[number]
+        if tensors is None:
+            return model
+        with model.lock:
+            _put(model, tensors)
+            return copy.deepcopy(model)
+
+    def __iter__(self) -> Iterator[Sequential]:
+        return (self[number] for number in range(len(self)))
+
+    def __repr__(self) -> str:
+        shown = "" if len(set(self.weights)) == 1 else f", weights={self.weights.round(4).tolist()}"
+        kind = "numbers" if self._kind == NUMBERS else "probabilities"
+        return f"Ensemble({len(self)} members, mean of their {kind}{shown})"
+
+    # Prediction -----------------------------------------------------------------------------------
+
+    def outputs(self, x: ArrayLike, batch_size: int = training.EVALUATION_BATCH) -> Array:
+        """Outputs (N, ...) for raw x (N, ...) that say what the ensemble says, in the terms of its loss.
+
+        Of labels log p, of attributes log(p / (1 - p)), else the mean of the members' outputs; finite where theirs are.
+        batch_size: samples worked on at once (default 1024); it changes nothing but memory and rounding.
+        """
+        said = self._said(x, batch_size)
+        return np.asarray(said[0] - said[1] if self._kind == SIGMOID else said, self._dtype)
+
+    def predict(self, x: ArrayLike, batch_size: int = training.EVALUATION_BATCH) -> Array:
+        """Predictions for raw x (N, ...), in the terms of the targets: class labels (N,) for classifiers.
+
+        batch_size: as for `outputs` (default 1024).
+        """
+        return self.loss.predict(self.outputs(x, batch_size))
+
+    def predict_proba(self, x: ArrayLike, batch_size: int = training.EVALUATION_BATCH) -> Array:
+        """The mean of the members' probabilities (N, C) for raw x (N, ...); batch_size: as above (default 1024)."""
+        if self._kind == NUMBERS:  # of own losses, or none
+            found = self._each(x, batch_size, lambda loss, outputs: loss.probabilities(outputs).astype(np.float64))
+            return np.asarray(sum(share * values for share, values in found), self._dtype)
+        said = self._said(x, batch_size)
+        return np.asarray(np.exp(said[0] if self._kind == SIGMOID else said), self._dtype)
+
+    def evaluate(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        batch_size: int = training.EVALUATION_BATCH,
+        *,
+        sample_weight: ArrayLike | None = None,
+        class_weight: ClassWeight | None = None,
+        metrics: Metrics | None = None,
+    ) -> dict[str, float]:
+        """Loss and accuracy, or other metrics, of what the ensemble says over raw x (N, ...) and y (N,).
+
+        batch_size (default 1024), sample_weight, class_weight and metrics as in `Sequential.evaluate`.
+        """
+        measures = Measures(metrics)
+        measures.check(self.loss)
+        x, y = data.samples("x", x), np.asarray(y)
+        data.check_pairs("x", x, "y", y)
+        targets = self.loss.targets(y, self.output_shape)
+        given = weights.combined(self.loss, targets, self.output_shape, sample_weight, class_weight)
+        outputs = self.outputs(x, batch_size)
+        parts = (slice(start, start + batch_size) for start in range(0, len(x), batch_size))
+        rest = () if given is None else (given.astype(self._dtype),)
+        batches = ((outputs[part], *(array[part] for array in (targets, *rest))) for part in parts)
+        return measure(cast("Trainable", _Said(self.loss)), batches, measures)
+
+    def _each(
+        self, x: ArrayLike, batch_size: int, read: Callable[[Loss, Array], Array]
+    ) -> Iterator[tuple[float, Array]]:
+        """Share and predictions of each member that counts."""
+        x = data.samples("x", x)
+        for (model, tensors), share in zip(self._members, self.weights, strict=True):
+            if share > 0:
+                with model.lock:
+                    if tensors is not None:
+                        _put(model, tensors)
+                    yield float(share), read(model.loss, training.outputs(model, x, batch_size))
+
+    def _said(self, x: ArrayLike, batch_size: int) -> Array:
+        """Logarithms of the mean probabilities, or mean outputs, in float64."""
+        total: Any = None
+        for share, values in self._each(x, batch_size, self._read):
+            part = share * values if self._kind == NUMBERS else np.log(share) + values
+            if total is None:
+                total = part
+            else:
+                (np.add if self._kind == NUMBERS else np.logaddexp)(total, part, out=total)
+        return np.asarray(total)
+
+    def _read(self, loss: Loss, outputs: Array) -> Array:
+        """What a member says: logarithms of its probabilities, of attributes those of yes and of no, or its outputs."""
+        values = outputs.astype(np.float64)
+        if self._kind == SOFTMAX:
+            values -= values.max(axis=-1, keepdims=True)
+            return np.asarray(values - np.log(np.exp(values).sum(axis=-1, keepdims=True)))
+        if self._kind == SIGMOID:
+            return -np.logaddexp(0, np.stack([-values, values]))
+        if self._kind == TREE:
+            probabilities = loss.probabilities(outputs)
+            return np.asarray(np.log(np.maximum(probabilities, np.finfo(probabilities.dtype).tiny), dtype=np.float64))
+        return values
+
+    # Files ----------------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the ensemble to the safetensors file at path, whole or not at all; `Ensemble.load` reads it again."""
+        tensors: dict[str, Array] = {}
+        models: list[Sequential] = []
+        descriptions, places = [], []
+        for number, (model, own) in enumerate(self._members):
+            with model.lock:
+                if own is not None:
+                    _put(model, own)
+                found, description = checkpoint.content(model)
+            tensors.update({f"{number}.{name}": array.copy() for name, array in found.items()})
+            if not any(model is one for one in models):
+                models.append(model)
+                descriptions.append(description)
+            places.append(next(i for i, one in enumerate(models) if one is model))
+        whole = {
+            "format": checkpoint.FORMAT, "models": descriptions, "members": places,
+            "weights": self._proportions.tolist(),
+        }  # fmt: skip
+        checkpoint.write(Path(path), tensors, ENTRY, whole)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], own: Iterable[type] = ()) -> Ensemble:
+        """The ensemble in the file at path that `save` wrote; own: the user's own classes, as of `pynn.load`.
+
+        Raises FileNotFoundError; ValueError for a file that is damaged, foreign or does not fit its own description.
+        """
+        file, own = Path(path), tuple(own)
+        description, tensors = checkpoint.read(file, ENTRY, "ensemble")
+        models, places = _parts(description, file)
+        found: list[dict[str, Array]] = [{} for _ in places]
+        for name, array in tensors.items():
+            number, _, rest = name.partition(".")
+            if not number.isdecimal() or int(number) >= len(places):
+                raise ValueError(f"{file} has a tensor of no member: {name}")
+            found[int(number)][rest] = array
+        members: list[Member] = []
+        shared: dict[int, Sequential] = {}
+        for place, mine in zip(places, found, strict=True):
+            model = checkpoint.restored(models[place], mine, file, own)
+            if places.count(place) == 1:
+                members.append(Member(model))
+            else:
+                kept = {name: array.copy() for name, array in model.tensors().items()}
+                members.append(Member(shared.setdefault(place, model), kept))
+        self = cls.__new__(cls)
+        try:
+            self._set(members, description.get("weights"))
+        except (TypeError, ValueError) as cause:
+            raise ValueError(f"{file}: {cause}") from cause
+        return self
+
+
+def _parts(description: Mapping[str, Any], file: Path) -> tuple[list[dict[str, Any]], list[int]]:
+    """Descriptions of the models, and the number of each member's."""
+    models: Any = description.get("models")
+    places: Any = description.get("members")
+    lists = isinstance(models, list) and isinstance(places, list)
+    if not (lists and all(isinstance(model, dict) for model in models) and places):
+        raise ValueError(f"{file}: the ensemble's description does not say what its members are")
+    if not all(type(place) is int and 0 <= place < len(models) for place in places):
+        raise ValueError(f"{file}: members are {places!r}, expected numbers of its {len(models)} models")
+    return models, places
+
+
+class _Said:
+    """What `measure` takes for a model: its outputs are there already."""
+
+    lock = nullcontext()
+
+    def __init__(self, loss: Loss) -> None:
+        self.loss = loss
+
+    def forward(self, outputs: Array) -> Array:
+        return outputs
+
+
+def _put(model: Sequential, tensors: Tensors) -> None:
+    for name, array in model.tensors().items():
+        array[...] = tensors[name]
+
+
+def _kind(loss: Loss) -> str:
+    """What is averaged: an own class that reads its outputs otherwise counts for numbers."""
+    cls = type(loss)
+    if isinstance(loss, HierarchicalCrossEntropy):
+        return TREE
+    if cls.probabilities is SoftmaxLoss.probabilities and cls.predict is LabelLoss.predict:
+        return SOFTMAX
+    if cls.probabilities is BinaryCrossEntropy.probabilities and cls.predict is AttributeLoss.predict:
+        return SIGMOID
+    return NUMBERS
+
+
+def _output_shape(model: Sequential) -> tuple[int, ...]:
+    loss = model.loss
+    return (loss.classes(model.output_shape),) if isinstance(loss, HierarchicalCrossEntropy) else model.output_shape
+
+
+def _raw_shape(model: Sequential) -> tuple[int, ...]:
+    return model.input_shape if model.preprocessing is None else tuple(model.preprocessing.input_shape_)
+
+
+def _expect_alike(first: Sequential, model: Sequential, number: int) -> None:
+    for what, one, other in (
+        ("takes samples of shape", _raw_shape(first), _raw_shape(model)),
+        ("has outputs of shape", _output_shape(first), _output_shape(model)),
+        ("was trained with the loss", type(first.loss).__name__, type(model.loss).__name__),
+    ):
+        if one != other:
+            raise ValueError(f"member {number} {what} {other}, but member 0 {one}; an ensemble's members must agree")
+
+
+def _fresh(build: Callable[[int], Sequential], seed: int) -> Sequential:
+    if not callable(build) or isinstance(build, Sequential):
+        raise TypeError(f"build is {type(build).__name__}, expected a function of a seed that returns a new model")
+    model = build(seed)
+    expect_instance(model, Sequential, f"what build({seed}) returned")
+    if model.seed != seed:
+        raise ValueError(
+            f"build({seed}) returned a model of seed {model.seed}; pass the seed on: pynn.Sequential(..., seed=seed)"
+        )
+    return model
+
+
+def _own_settings(settings: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """The settings of `fit` for one member: nothing that has a memory is shared."""
+    found = dict(settings)
+    for name in ("optimizer", "loss", "callbacks"):
+        if name in found:
+            found[name] = copy.deepcopy(found[name])
+    if found.get("checkpoint") is not None:
+        if not isinstance(found["checkpoint"], (str, os.PathLike)):
+            raise TypeError(
+                f"checkpoint is {found['checkpoint']!r}, expected a folder, in which each member has its own"
+            )
+        folder = Path(found["checkpoint"]) / f"member{number}"
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        found["checkpoint"] = folder
+    return found
