@@ -21,14 +21,27 @@ constexpr Size larger(Size a, Size b) {
     return a > b ? a : b;
 }
 
+#ifdef __clang__
+#define PYNN_COMPILED_ONCE __attribute__((noinline))
+#else
+#define PYNN_COMPILED_ONCE __attribute__((noinline, noclone))
+#endif
+
+// Of two copies of the same code one may fuse a product and a sum where the other does not: then one thread and two
+// would give other bits.
+template <class F>
+PYNN_COMPILED_ONCE void run_piece(void* f, Size piece) {
+    (*static_cast<F*>(f))(piece);
+}
+
 // f(piece) for every piece in 0..pieces-1; `work` is the total of all pieces.
 template <class F>
 void parallel(Size pieces, double work, F f) {
     const Size threads = work < kParallelWork ? 1 : smaller(pieces, max_threads());
     if (threads > 1)
-        run_pieces(pieces, static_cast<int>(threads), [](void* c, Size piece) { (*static_cast<F*>(c))(piece); }, &f);
+        run_pieces(pieces, static_cast<int>(threads), run_piece<F>, &f);
     else
-        for (Size piece = 0; piece < pieces; ++piece) f(piece);
+        for (Size piece = 0; piece < pieces; ++piece) run_piece<F>(&f, piece);
 }
 
 // f(begin, end) over 0..size-1 in runs of `run` elements.
