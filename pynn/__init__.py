@@ -20,6 +20,7 @@ Where to read on:
     help(pynn.regularizers)    penalties; also pynn.constraints
     help(pynn.preprocessing)   what is learned of the training data before a model sees it
     help(pynn.minimize)        second-order training of small models
+    help(pynn.Distributed)     training on several machines
     help(pynn.monte_carlo)     how sure a model is
     help(pynn.kernels)         the functions that do the work, in C++ and in NumPy
 """
@@ -154,6 +155,7 @@ __all__ = [
     "CosineDecay",
     "Cyclic",
     "Decoder",
+    "Distributed",
     "DropConnect",
     "Dropout",
     "EarlyStopping",
@@ -267,6 +269,7 @@ if TYPE_CHECKING:
     from .batch_init import data_dependent, lsuv
     from .callbacks import Checkpoint, CSVLogger, EarlyStopping, LearningRateSchedule, ModelCheckpoint, TerminateOnNaN
     from .checkpoint import load
+    from .distributed import Distributed
     from .progress import ProgressBar
     from .second_order import minimize
 
@@ -276,6 +279,7 @@ else:
     _LATER = {
         "CSVLogger": "callbacks.files",
         "Checkpoint": "callbacks.checkpoint",
+        "Distributed": "distributed",
         "EarlyStopping": "callbacks.stopping",
         "LearningRateSchedule": "callbacks.rates",
         "ModelCheckpoint": "callbacks.files",
