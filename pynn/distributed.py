@@ -36,7 +36,8 @@ class Distributed:
 
     comm: an mpi4py communicator; None (default) is all processes, MPI.COMM_WORLD. sync_batchnorm: batch normalization
     over the whole batch, as one process does it (default False: each process normalizes its part, and the running
-    statistics are averaged at the end of each epoch); it costs two small messages a layer and step.
+    statistics are averaged at the end of each epoch; a checkpoint in the middle of one has the first process's); it
+    costs two small messages a layer and step.
 
     The same script runs alone, `python script.py`, and as K processes, `mpirun -n K python -m mpi4py script.py`, on one
     machine or many (`-m mpi4py` ends all of them where one fails outside `fit`; as many threads each as a process has
