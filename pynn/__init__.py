@@ -20,6 +20,7 @@ Where to read on:
     help(pynn.regularizers)    penalties; also pynn.constraints
     help(pynn.preprocessing)   what is learned of the training data before a model sees it
     help(pynn.minimize)        second-order training of small models
+    help(pynn.Distributed)     training on several machines
     help(pynn.monte_carlo)     how sure a model is
     help(pynn.transfer)        a trained model's layers for another task; weights from PyTorch
     help(pynn.Ensemble)        several models averaged; several moments of one: pynn.SnapshotEnsemble, PolyakAverage
@@ -158,6 +159,7 @@ __all__ = [
     "CosineRestarts",
     "Cyclic",
     "Decoder",
+    "Distributed",
     "DropConnect",
     "Dropout",
     "EarlyStopping",
@@ -278,6 +280,7 @@ if TYPE_CHECKING:
     from .batch_init import data_dependent, lsuv
     from .callbacks import Checkpoint, CSVLogger, EarlyStopping, LearningRateSchedule, ModelCheckpoint, TerminateOnNaN
     from .checkpoint import load
+    from .distributed import Distributed
     from .ensemble import Ensemble
     from .progress import ProgressBar
     from .second_order import minimize
@@ -289,6 +292,7 @@ else:
     _LATER = {
         "CSVLogger": "callbacks.files",
         "Checkpoint": "callbacks.checkpoint",
+        "Distributed": "distributed",
         "EarlyStopping": "callbacks.stopping",
         "Ensemble": "ensemble",
         "LearningRateSchedule": "callbacks.rates",

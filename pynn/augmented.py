@@ -126,6 +126,8 @@ class Augmented:
     def batch(self, part: slice, out: Array | None) -> Array:
         """The augmented images x[indices[part]], in `out` where it has their shape, else in a new array."""
         chosen = self.indices[part]
+        if not len(chosen):  # a process that has no part of a small batch
+            return np.empty((0, *self.x.shape[1:]), self.dtype)
         moves, colours = self._maps(part)
         shape = (len(chosen), *self.x.shape[1:])
         if out is None or out.shape != shape:

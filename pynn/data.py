@@ -111,6 +111,8 @@ def gather(x: Array, indices: NDArray[np.int64], dtype: np.dtype[Any], out: Arra
     shape = (len(indices), *x.shape[1:])
     if out is None or out.shape != shape:
         out = np.empty(shape, dtype)
+    if not len(indices):  # a process that has no part of a small batch
+        return out
     if kernel_reads(x):
         divisor = PIXELS if x.dtype == np.uint8 else 1
         kernels.gather(x.reshape(len(x), -1), indices, divisor, out.reshape(len(indices), -1))
@@ -145,6 +147,7 @@ def batches(
     augmentation: Augmentations | None = None,
     prefetch: int = 0,
     first: int = 0,
+    share: tuple[int, int] = (0, 1),
 ) -> Generator[tuple[Array, ...], None, None]:
     """Yield (x, y) batches of one epoch, with weights (x, y, weights); the last one may be smaller.
 
@@ -157,6 +160,8 @@ def batches(
     prefetch: how many batches a thread of its own prepares ahead (default 0: none). Close the iterator where you leave
         it early (contextlib.closing): that ends the thread.
     first: the batch to begin with (default 0); those before it are left out, at no cost.
+    share: (rank, size): of each batch the part of this process, one of `size` (default (0, 1): all of it). A part has
+        two samples at least, or none: where there are few, the last processes get none.
     Raises ValueError for empty data, for x and y of different lengths, for a batch_size that is not 1..N.
     """
     x, y = samples("x", x), np.asarray(y)
@@ -168,11 +173,25 @@ def batches(
     rest = (y,) if weights is None else (y, sample_weights("weights", weights, len(x)).astype(kind))
     check_count("prefetch", prefetch, 0)
     check_count("first", first, 0)
+    _check_share(share)
     indices = order(len(x), seed, epoch)
     fill = _filling(x, indices, kind, augmentation, seed, epoch)
     reused = prefetch + 2 if reuse and prefetch else int(reuse)
-    found = _iterate(fill, rest, batch_size, indices, drop_single, reused, first)
+    found = _iterate(fill, rest, batch_size, indices, drop_single, reused, first, share)
     return prefetched(found, prefetch) if prefetch else found
+
+
+def _check_share(share: tuple[int, int]) -> None:
+    """ValueError when it is not (rank, size) with 0 <= rank < size."""
+    pair = isinstance(share, (tuple, list)) and len(share) == 2 and all(isinstance(n, (int, np.integer)) for n in share)
+    if not pair or not 0 <= share[0] < share[1]:
+        raise ValueError(f"share is {share!r}, expected (rank, size), integers with 0 <= rank < size")
+
+
+def part_of(count: int, rank: int, size: int) -> slice:
+    """Which of the samples of a batch are this process's: one piece, of two samples at least (a variance), or none."""
+    parts = max(1, min(size, count // 2))
+    return slice(min(rank, parts) * count // parts, min(rank + 1, parts) * count // parts)
 
 
 Filling = Callable[[slice, "Array | None"], Array]  # (which of the order, where to) -> a batch
@@ -233,14 +252,17 @@ def _iterate(
     drop_single: bool,
     reused: int,
     first: int,
+    share: tuple[int, int],
 ) -> Generator[tuple[Array, ...], None, None]:
     """reused: how many arrays take turns; 0: every batch is a new one."""
     turns: list[Array] = []
     for number, start in enumerate(range(first * batch_size, len(indices), batch_size)):
-        part = slice(start, min(start + batch_size, len(indices)))
-        chosen = indices[part]
-        if drop_single and len(chosen) == 1 and start > 0:
+        count = min(batch_size, len(indices) - start)
+        if drop_single and count == 1 and start > 0:
             return
+        own = part_of(count, *share)
+        part = slice(start + own.start, start + own.stop)
+        chosen = indices[part]
         batch = fill(part, turns[number % reused] if len(turns) == reused > 0 else None)
         if len(turns) < reused:
             turns.append(batch)

@@ -60,13 +60,19 @@ class Measures:
         return found
 
 
-def measure(model: Trainable, batches: Iterable[Batch], measures: Measures) -> dict[str, float]:
-    """Loss and measures of the model, as it predicts, over batches of checked data."""
+def measure(
+    model: Trainable, batches: Iterable[Batch], measures: Measures, forward: Callable[[Array], Array] | None = None
+) -> dict[str, float]:
+    """Loss and measures of the model, as it predicts, over batches of checked data.
+
+    forward: what gives the outputs in the place of `model.forward`.
+    """
     loss = model.loss
     running = Running(measures.begun(loss), measures.accuracy)
     with model.lock:
         for x, y, *rest in batches:
-            outputs, given = model.forward(x), rest[0] if rest else None
+            outputs = model.forward(x) if forward is None else forward(x)
+            given = rest[0] if rest else None
             value = loss.forward(outputs, y) if given is None else loss.forward(outputs, y, weights=given)
             running.add(value, hits(loss, outputs, y, given) if measures.accuracy else None, len(x), total(given))
             for metric in running.metrics:
@@ -87,3 +93,11 @@ def hits(loss: Loss, outputs: Array, targets: Array, given: Array | None) -> flo
 def total(given: Array | None) -> float | None:
     """What the weights are together."""
     return None if given is None else float(given.sum(dtype=float))
+
+
+def diverged(value: float, step: int, learning_rate: float, largest: float) -> FloatingPointError:
+    """The error for a training loss that is no number; largest: of the inputs."""
+    return FloatingPointError(
+        f"the loss is {value} at step {step}; the parameters are those before this step. "
+        f"Lower the learning rate ({learning_rate}) or scale the inputs (the largest is {largest:.3g})"
+    )

@@ -60,6 +60,7 @@ class ProgressLine(Callback):
     """A line on stderr for each epoch, and why the run was stopped, if it was."""
 
     title = ""
+    writes = True
 
     def on_epoch_begin(self, trainer: Trainer) -> None:
         self.title = f"epoch {trainer.epoch - trainer.first_epoch + 1}/{trainer.epochs}"

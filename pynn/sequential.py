@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from . import data, losses, regularizers, training
+from . import data, losses, measuring, regularizers, training
 from .flat import FlatChain
 from .history import History
 from .layers.base import Array, Context, Layer, Shape
@@ -248,11 +248,7 @@ class Sequential(FlatChain):
                 self.penalty_value = regularizers.total(self, None) if penalty is None else penalty.apply(self)
                 value += self.penalty_value
         if not math.isfinite(value):
-            raise FloatingPointError(
-                f"the loss is {value} at step {self.context.step}; the parameters are those before this step. "
-                f"Lower the learning rate ({optimizer.learning_rate}) or scale the inputs "
-                f"(the largest is {np.abs(x).max():.3g})"
-            )
+            raise measuring.diverged(value, self.context.step, optimizer.learning_rate, np.abs(x).max())
         optimizer.step(self)
         return value
 

@@ -74,6 +74,8 @@ class Trainable(Protocol):
 
     def save(self, path: str) -> None: ...
 
+    has_penalties: bool
+
     def own_loss(self) -> Loss | None:
         """The loss that the last layer brings along; None where it brings none."""
 
@@ -138,6 +140,7 @@ class Arrays:
         prefetch: int = 0,
     ) -> None:
         self.augment, self.prefetch = augment, prefetch
+        self.share = (0, 1)  # which part of every batch it gives: see `data.batches`
         self.preprocessing = preprocessing if augment is not None else None  # else x is transformed already
         if self.preprocessing is None:
             self.x, self.y = x, y = checked_pair(model, loss, (x, y), "")
@@ -160,14 +163,21 @@ class Arrays:
             self.x, self.y, self.batch_size, self.seed, number, dtype,
             drop_single=self.batch_size > 1, reuse=True, weights=self.weights,
             augmentation=self.augment, prefetch=self.prefetch if transform is None else 0, first=first,
+            share=self.share,
         )  # fmt: skip
         if transform is None:
             return found
         return prefetched(((transform.apply(x, self.dtype), *rest) for x, *rest in found), self.prefetch)
 
+    def size(self, batch: int) -> int:
+        """How many samples this batch of an epoch has, all parts together."""
+        return min(self.batch_size, len(self.x) - batch * self.batch_size)
+
 
 class Batches:
     """Batches as the user's iterable gives them."""
+
+    share = (0, 1)  # batches are given whole
 
     def __init__(self, model: Trainable, loss: Loss, source: Iterable[Batch], prefetch: int = 0) -> None:
         self.model, self.loss, self.source, self.prefetch = model, loss, source, prefetch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import signal
 import threading
@@ -61,7 +62,10 @@ class Trainer:
         self.running = self._fresh()
         self.started = 0.0  # when the epoch began, by time.perf_counter
         self.spent = 0.0  # seconds of this epoch in the process that was killed
-        self._hooks = {name: hooks(self.callbacks, name) for name in HOOKS}
+        self._ranks = model.context.ranks
+        silent = self._ranks is not None and self._ranks.rank > 0
+        self._called = [one for one in self.callbacks if not (silent and one.writes)]
+        self._hooks = {name: hooks(self._called, name) for name in HOOKS}
         self._halting = False  # the step that is under way is the last one
         self._interrupted = False  # by Ctrl-C
         self._waiting = False  # for a batch or a measurement: nothing is half done, so Ctrl-C may strike
@@ -98,7 +102,7 @@ class Trainer:
         with _finishing_steps(self):
             begun: list[Callback] = []
             try:
-                for callback in self.callbacks:
+                for callback in self._called:
                     begun.append(callback)
                     callback.on_train_begin(self)
                 self._heed_interrupt()
@@ -131,15 +135,22 @@ class Trainer:
             hook(self)
 
     def _heed_interrupt(self) -> None:
-        if self._interrupted:
+        interrupted, ranks = self._interrupted, self._ranks
+        if ranks is not None:
+            interrupted, self.stopped = ranks.ended(interrupted, self.stopped)
+            self.history.stopped = self.stopped
+        if interrupted:
             self._waiting = True
-            raise KeyboardInterrupt
+            error = KeyboardInterrupt()
+            raise error if ranks is None else ranks.raised(error)
 
     def _run_epoch(self) -> None:
         self.values, self.started = {}, time.perf_counter() - self.spent
         self._tell("on_epoch_begin")
         complete = self._train_epoch()
         self.spent = time.perf_counter() - self.started
+        if self._ranks is not None:
+            self._ranks.end_epoch(self.model)
         self._heed_interrupt()
         if complete:
             self._close_epoch()
@@ -151,9 +162,10 @@ class Trainer:
         model, loss, optimizer, penalty, running = self.model, self.loss, self.optimizer, self.penalty, self.running
         begin, end = self._hooks["on_step_begin"], self._hooks["on_step_end"]
         scheduled, batches = optimizer.schedule is not None, self.source.batches or math.inf
-        counted, metrics = self.measures.accuracy, running.metrics
+        counted, metrics, ranks = self.measures.accuracy, running.metrics, self._ranks
         epoch = max(model.epoch - (optimizer.first_epoch or 0), 0)
-        with closing(self.source.epoch(model.epoch, self.batch)) as found:
+        source = self.source.epoch if ranks is None else functools.partial(ranks.batches, self.source)
+        with closing(source(model.epoch, self.batch)) as found:
             self._waiting = True
             for x, y, *rest in found:
                 self._waiting = False
@@ -162,15 +174,22 @@ class Trainer:
                 for hook in begin:
                     hook(self)
                 given = rest[0] if rest else None
-                self.batch_loss = value = model.train_step(x, y, loss, optimizer, penalty, given)
-                right = hits(loss, model.outputs, y, given) if counted else None
-                running.add(value, right, len(x), total(given), model.penalty_value)
-                for metric in metrics:
-                    metric.add(model.outputs, y, given)
+                if ranks is None:
+                    value = model.train_step(x, y, loss, optimizer, penalty, given)
+                    right = hits(loss, model.outputs, y, given) if counted else None
+                    count, weight = len(x), total(given)
+                else:
+                    value, right, count, weight = ranks.step(model, x, y, loss, optimizer, penalty, given, counted)
+                self.batch_loss = value
+                running.add(value, right, count, weight, model.penalty_value)
+                if metrics:
+                    seen = (model.outputs, y, given) if ranks is None else ranks.whole_batch(model, y, given)
+                    for metric in metrics:
+                        metric.add(*seen)
                 self.batch += 1
                 for hook in end:
                     hook(self)
-                if self._halting:
+                if self._halting if ranks is None else ranks.any(self._halting):
                     return self.batch == self.source.batches
                 self._waiting = True
             self._waiting = False
@@ -189,7 +208,7 @@ class Trainer:
             self._waiting = False
         values["learning_rate"] = self.optimizer.learning_rate
         values["samples_per_second"] = self.running.count / max(self.spent, 1e-9)
-        self.values = values
+        self.values = values = values if self._ranks is None else self._ranks.of_first(values)
         self.history.append(values)
         self.model.epoch += 1
         self.batch, self.running, self.spent = 0, self._fresh(), 0.0
@@ -209,7 +228,7 @@ def _finishing_steps(trainer: Trainer) -> Iterator[None]:
         return
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        if trainer._waiting or trainer._interrupted:
+        if (trainer._waiting and trainer._ranks is None) or trainer._interrupted:
             raise KeyboardInterrupt
         trainer._interrupted = trainer._halting = True
 

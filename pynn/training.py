@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -36,6 +37,7 @@ from .weights import ClassWeight
 
 if TYPE_CHECKING:
     from .callbacks.checkpoint import Checkpoint
+    from .distributed import Distributed
 
 Array = NDArray[Any]
 T = TypeVar("T", bound=Trainable)
@@ -65,6 +67,7 @@ def fit(
     callbacks: Callbacks | None = None,
     checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
     resume: bool = False,
+    distributed: bool | Distributed = False,
 ) -> History:
     """Train the model; return the `History` of loss, accuracy or other metrics, one number an epoch.
 
@@ -109,11 +112,18 @@ def fit(
         the run is stopped or Ctrl-C ends it. resume: True goes on from the newest one, and ends with the bits of a run
         that was never killed; where there is none it begins. Model and arguments must be the same again, but for epochs
         (all of the run's), progress and prefetch; an iterable must give the same batches. Default False.
+    distributed: True or a `pynn.Distributed`: under `mpirun -n K python script.py` K processes train together, each on
+        its part of every batch; alone it changes nothing. Needs mpi4py (extra `mpi`). Default False.
     Raises ValueError or TypeError for data that cannot be trained on, before anything is changed; FloatingPointError
     when the loss becomes NaN or infinite: the parameters are then those before that step. Ctrl-C lets the step that is
     under way come to its end, then raises KeyboardInterrupt.
     """
-    goal, driver = chosen_loss(model, loss), model.optimizer
+    if distributed is not False:
+        arguments = {**locals(), "distributed": False}
+        from .distributed import together  # here: importing pynn must stay light
+
+        return together(fit, distributed, arguments)  # which comes back with model.context.ranks, if there are others
+    goal, driver, ranks = chosen_loss(model, loss), model.optimizer, model.context.ranks
     if optimizer is not None or driver is None:
         driver = optimizers.optimizer("adam" if optimizer is None else optimizer)
     _check_settings(epochs, batch_size, seed, penalty, prefetch)
@@ -138,19 +148,25 @@ def fit(
         )
         held_out = validations.held_out(model, goal, validation)
         given = (model, goal, driver, source, held_out or (), penalty, listening, measures)
-        found = keeper[0].open(given, resume, progress is False) if keeper else None
+        writing = keeper and (ranks is None or ranks.rank == 0)
+        found = keeper[0].open(given, resume, progress is False) if writing else None
         if model.built:
             driver.claim(model.parameters)
             model.adopt()
         else:
             driver.expect_free()
+        if ranks is not None:
+            found, source.share = ranks.begin(given, found), (ranks.rank, ranks.size)
     model.loss, model.optimizer, model.preprocessing = goal, driver, prepared
     if driver.first_epoch is None:
         driver.first_epoch = model.epoch
-    validate = validations.validator(model, validation, held_out, measures)
+    forward = None if ranks is None else functools.partial(ranks.forward, model)
+    validate = validations.validator(model, validation, held_out, measures, forward)
     trainer = Trainer(model, source, epochs, penalty=penalty, measures=measures, validate=validate, callbacks=listening)
     if found is not None:
         keeper[0].go_on(trainer, found)
+    if ranks is not None:
+        ranks.start(model)
     return trainer.run()
 
 

@@ -67,18 +67,24 @@ def held_out(model: Trainable, loss: Loss, validation: Any) -> HeldOut | None:
 
 
 def validator(
-    model: Trainable, validation: Any, held: HeldOut | None, measures: Measures
+    model: Trainable,
+    validation: Any,
+    held: HeldOut | None,
+    measures: Measures,
+    forward: Callable[[Array], Array] | None = None,
 ) -> Callable[[], dict[str, float]] | None:
-    """What measures the model after each epoch, if anything does."""
+    """What measures the model after each epoch, if anything does; forward: as for `measure`."""
     if is_function(validation):
         return functools.partial(_own, model, validation)
-    return None if held is None else functools.partial(_measured, model, held, measures)
+    return None if held is None else functools.partial(_measured, model, held, measures, forward)
 
 
-def _measured(model: Trainable, held: HeldOut, measures: Measures) -> dict[str, float]:
+def _measured(
+    model: Trainable, held: HeldOut, measures: Measures, forward: Callable[[Array], Array] | None
+) -> dict[str, float]:
     x, y, given = held
     batches = data.batches(x, y, min(batch_size(model), len(x)), dtype=model.dtype, reuse=True, weights=given)
-    return {f"val_{name}": value for name, value in measure(model, batches, measures).items()}
+    return {f"val_{name}": value for name, value in measure(model, batches, measures, forward).items()}
 
 
 def _own(model: Trainable, function: Callable[[Any], Mapping[str, float]]) -> dict[str, float]:

@@ -12,7 +12,9 @@ import pytest
 
 import pynn
 
-HEAVY = ("matplotlib", "tqdm", "safetensors", "sklearn", "scipy", "torch", "PIL", "pooch", "pandas", "requests")
+HEAVY = (
+    "matplotlib", "tqdm", "safetensors", "sklearn", "scipy", "torch", "PIL", "pooch", "pandas", "requests", "mpi4py",
+)  # fmt: skip
 PACKAGE = Path(pynn.__file__).parent
 
 

@@ -26,9 +26,12 @@ class Callback:
     called at the end of each epoch. A method that is not overridden costs nothing.
     A callback with a memory overrides `state` and `restore` too, so that a run that is resumed knows what it knew; it
     begins afresh in on_train_begin, unless trainer.resumed is True. What is raised here ends the run.
+    One that writes files or lines says `writes = True`: of several processes that train one model together
+    (`fit(distributed=True)`) only the first one then calls it.
     """
 
     monitor: str | None = None  # the measurement that it cannot do without: `fit` checks the name before it trains
+    writes = False
 
     def on_train_begin(self, trainer: Trainer) -> None:
         """Before the first epoch of the run of this trainer."""

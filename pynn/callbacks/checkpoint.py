@@ -35,6 +35,8 @@ class Checkpoint(Callback):
     Raises ValueError or TypeError for settings out of their range.
     """
 
+    writes = True
+
     def __init__(
         self,
         folder: str | os.PathLike[str],

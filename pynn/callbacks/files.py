@@ -25,6 +25,8 @@ class ModelCheckpoint(Callback):
     Raises FileNotFoundError, before it trains, where the folder is not there; ValueError for another setting or field.
     """
 
+    writes = True
+
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -68,6 +70,8 @@ class CSVLogger(Callback):
     path: of the file, which is begun anew; a run that is resumed goes on in it, without the lines of epochs that it
     does again. Raises OSError, before it trains, where the file cannot be written.
     """
+
+    writes = True
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)

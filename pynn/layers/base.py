@@ -17,6 +17,7 @@ from ..initializers import Initializer, Zeros
 from ..regularizers import Penalty
 
 if TYPE_CHECKING:
+    from ..distributed import Ranks
     from .activations import Activation
     from .gradient_buffers import GradientBuffers
 
@@ -34,9 +35,13 @@ class Context:
     dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.float32))
     sampling: bool = False  # masks and noise outside training as well: Monte-Carlo passes
     first_sample: int = 0  # place of a batch's first sample among those that share a step: parts get their own masks
+    ranks: Ranks | None = None  # the processes that share every batch, while they train together
     owner: object = None  # the model that holds the flat vector
     limit: int | None = None  # numbers in the file that is being loaded: a layer cannot have more
     changes: int = 0  # how often a layer's training settings (freeze, learning_rate_factor, penalty) were changed
+
+    def __getstate__(self) -> dict[str, Any]:  # of copies and pickles: they train alone
+        return {**vars(self), "ranks": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, dtype=np.dtype(state["dtype"].type))  # the one that arrays have, not a copy of it

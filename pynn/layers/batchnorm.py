@@ -6,6 +6,7 @@ import numpy as np
 
 from .. import kernels
 from ..initializers import Constant, Zeros
+from . import synced
 from .activations import IDENTITY, Activation
 from .base import Array, Layer, Shape
 
@@ -17,6 +18,7 @@ class BatchNorm(Layer):
     running ← momentum · running + (1 - momentum) · batch, with the variance ÷ (rows - 1) there, as PyTorch has it.
     Otherwise the running statistics are used.
     momentum: share that is kept, 0 <= momentum < 1 (default 0.9). epsilon: default 1e-5. gamma starts at 1, beta at 0.
+    Processes that share a batch take the statistics of their parts, or of all of it: see `pynn.Distributed`.
     Frozen (`freeze()`), it uses the running statistics in training as well, and they stay.
     Place: after an affine layer or convolution, before the activation, which runs inside its kernel.
     Raises ValueError for other settings, and in training on a batch of one row: it has no variance. Source: Ioffe &
@@ -39,7 +41,8 @@ class BatchNorm(Layer):
         self.momentum = momentum
         self.epsilon = epsilon
         self._activation = IDENTITY
-        self._mode = ""  # of the last forward pass: "batch" or "frozen" where backward may follow
+        self._count = 0.0  # rows of all processes in the last forward pass, where they share its statistics
+        self._mode = ""  # of the last forward pass: "batch", "synced" or "frozen" where backward may follow
 
     def build(self, input_shape: Shape) -> Shape:
         if not input_shape:
@@ -68,17 +71,24 @@ class BatchNorm(Layer):
             )
             self._mode = "frozen" if training else ""
             return y
-        if len(rows) < 2:
+        mean, rstd = self.buffer("mean", (channels,)), self.buffer("rstd", (channels,))
+        self._mean, self._rstd = mean, rstd
+        ranks = self.context.ranks
+        together = ranks is not None and ranks.sync_batchnorm
+        if len(rows) < 2 and not (together and not len(rows)):
             raise ValueError(
                 f"{self.name or 'BatchNorm'}: a training batch of {len(rows)} sample has no variance; "
                 "use a batch_size of at least 2"
             )
-        mean, rstd = self.buffer("mean", (channels,)), self.buffer("rstd", (channels,))
+        if ranks is not None and together:
+            synced.forward(self, ranks, rows, mean, rstd, y_rows)
+            self._mode = "synced"
+            return y
         kernels.batchnorm_forward(
             rows, self.gamma, self.beta, self.epsilon, self.momentum, self.running_mean, self.running_var,
             f, alpha, mean, rstd, y_rows,
         )  # fmt: skip
-        self._mean, self._rstd, self._mode = mean, rstd, "batch"
+        self._mode = "batch"
         return y
 
     def backward(self, dy: Array) -> Array | None:
@@ -93,6 +103,8 @@ class BatchNorm(Layer):
                 dy_rows, x, self.gamma, self.beta, self._mean, self._rstd, f.function, f.alpha,
                 dx_rows, self.dgamma, self.dbeta,
             )  # fmt: skip
+        elif self._mode == "synced" and self.context.ranks is not None:
+            synced.backward(self, self.context.ranks, dy_rows, x, self._mean, self._rstd, dx_rows)
         elif dx_rows is not None:
             kernels.batchnorm_inference_backward(
                 dy_rows, x, self.gamma, self.beta, self.running_mean, self.running_var, self.epsilon,
