@@ -30,23 +30,6 @@ MESSAGES = 3  # a step: the loss, the gradient, whether to stop
 CASES = ((1, 1), (1, 2), (2, 1), (4, 1))  # processes, threads each
 
 
-def convolutional() -> tuple[Any, np.ndarray, np.ndarray]:
-    """A small network of 32 x 32 pictures, which computes much for few parameters."""
-    import pynn
-
-    rng = np.random.default_rng(0)
-    x, y = rng.standard_normal((128, 32, 32, 3), dtype=np.float32), rng.integers(0, 10, 128)
-    return pynn.models.vgg_small(10), x, y
-
-
-def affine(name: str) -> tuple[Any, np.ndarray, np.ndarray]:
-    workload = workloads.WORKLOADS[name]
-    return workloads.network(workload), *workloads.batch(workload)
-
-
-NAMES = {**dict.fromkeys(workloads.WORKLOADS, affine), "vgg_small": lambda _: convolutional()}
-
-
 def median(work: Callable[[], Any], seconds: float, comm: Any) -> float:
     """Of the times of one call, over about so many seconds; the slowest process counts."""
     for _ in range(3):
@@ -64,7 +47,8 @@ def prepared(ranks: Any, name: str) -> tuple[Callable[[], Any], np.ndarray]:
     """A step of this process, and a vector like the gradient."""
     import pynn
 
-    model, x, y = NAMES[name](name)
+    workload = workloads.WORKLOADS[name]
+    model, (x, y) = workloads.network(workload), workloads.batch(workload)
     loss, driver = pynn.SoftmaxCrossEntropy(), pynn.Adam(1e-3)
     model.build(x.shape[1:])
     vector = np.zeros_like(model.gradients)
@@ -112,11 +96,13 @@ def predicted(compute: float, size: float, count: int, bandwidth: float, latency
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", help=f"of {', '.join(NAMES)} (default mlp_mnist mlp_cifar vgg_small)")
+    parser.add_argument(
+        "names", nargs="*", help=f"of {', '.join(workloads.WORKLOADS)} (default mlp_mnist mlp_cifar cnn_cifar)"
+    )
     parser.add_argument("--seconds", type=float, default=3, help="that each measurement lasts (default 3)")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    names = given.names or ["mlp_mnist", "mlp_cifar", "vgg_small"]
+    names = given.names or ["mlp_mnist", "mlp_cifar", "cnn_cifar"]
     if given.worker:
         return worker(names, given.seconds)
     found = {case: measured(names, given.seconds, *case) for case in CASES}
