@@ -74,6 +74,7 @@ public:
                 pause();
             else
                 std::this_thread::yield();
+        if (out_of_memory_.exchange(false, std::memory_order_relaxed)) throw std::bad_alloc();
     }
 
     std::mutex busy;  // held by the thread whose job runs
@@ -106,13 +107,18 @@ private:
 #endif
     }
 
+    // What a piece throws may not leave a worker, which would end the process, nor the caller before all are done.
     void work(int self) {
         for (int i = 0; i < threads_; ++i) {
             Share& share = shares_[(self + i) % threads_];
             for (;;) {
                 const std::ptrdiff_t piece = share.next.fetch_add(1, std::memory_order_relaxed);
                 if (piece >= share.end) break;
-                task_(context_, piece);
+                try {
+                    task_(context_, piece);
+                } catch (const std::bad_alloc&) {
+                    out_of_memory_.store(true, std::memory_order_relaxed);
+                }
             }
         }
     }
@@ -159,6 +165,7 @@ private:
     Task task_ = nullptr;
     void* context_ = nullptr;
     int threads_ = 0;
+    std::atomic<bool> out_of_memory_{false};  // in a piece of this job
     Share shares_[kMaxThreads];
     std::mutex sleep_;
     std::condition_variable wake_;

@@ -6,7 +6,8 @@ namespace pynn {
 
 using Task = void (*)(void* context, std::ptrdiff_t piece);
 
-// task(context, piece) for every piece in 0..pieces-1, on up to `threads` threads; returns when all are done.
+// task(context, piece) for every piece in 0..pieces-1, on up to `threads` threads; returns when all are done, with
+// std::bad_alloc if one of them threw it.
 void run_pieces(std::ptrdiff_t pieces, int threads, Task task, void* context);
 
 int max_threads();                // that a kernel called now may use

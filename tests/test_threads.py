@@ -243,3 +243,21 @@ with ThreadPoolExecutor(8) as pool:
     print(sum(pool.map(work, range(16))))
 """
     assert in_a_process(code, tmp_path) == "120"
+
+
+def test_a_piece_that_gets_no_memory_is_an_error_and_the_next_call_works(tmp_path: Path) -> None:
+    """Of a convolution that would need more than any address space has: whichever thread finds that out."""
+    code = """
+import numpy as np, pynn
+pynn.set_num_threads(2)
+x, weight, out = np.ones((16, 8, 8, 8), "f"), np.ones((3, 3, 8, 16), "f"), np.empty((16, 8, 8, 16), "f")
+for _ in range(30):
+    for far in 1 << 22, 1:
+        try:
+            pynn.kernels.conv2d_forward(x, weight, None, 1, 1, far, far, far, far, "identity", 0.0, out)
+        except MemoryError:
+            assert far > 1
+        else:
+            assert far == 1 and (out[:, 1:-1, 1:-1] == 72).all()
+"""
+    assert in_a_process(code, tmp_path) == ""
