@@ -152,7 +152,9 @@ class Trainer:
         begin, end = self._hooks["on_step_begin"], self._hooks["on_step_end"]
         scheduled, batches = optimizer.schedule is not None, self.source.batches or math.inf
         counted, metrics = self.measures.accuracy, running.metrics
-        epoch = max(model.epoch - (optimizer.first_epoch or 0), 0)
+        if optimizer.first_epoch is None:
+            optimizer.first_epoch = model.epoch
+        epoch = max(model.epoch - optimizer.first_epoch, 0)
         with closing(self.source.epoch(model.epoch, self.batch)) as found:
             self._waiting = True
             for x, y, *rest in found:

@@ -145,8 +145,6 @@ def fit(
         else:
             driver.expect_free()
     model.loss, model.optimizer, model.preprocessing = goal, driver, prepared
-    if driver.first_epoch is None:
-        driver.first_epoch = model.epoch
     validate = validations.validator(model, validation, held_out, measures)
     trainer = Trainer(model, source, epochs, penalty=penalty, measures=measures, validate=validate, callbacks=listening)
     if found is not None:
