@@ -133,7 +133,8 @@ class PolyakAverage(Callback):
     that uses `applied`. At the end of the run the statistics of batch normalization are re-estimated in one more pass
     over its batches (see `reestimate_statistics`); constraints are applied. What is frozen stays as it is. A later run
     begins a new average, with the parameters that the model has then. Where an error or Ctrl-C ended the run, the model
-    keeps w, and `swap` puts the average in. A run that is resumed from a checkpoint ends with the same bits.
+    keeps w, also where `TerminateOnNaN` took the error away, and `swap` puts the average in. A run that is resumed from
+    a checkpoint ends with the same bits.
     steps: how many are in the average. It costs one more vector and a pass over it a step, by the kernel `polyak_step`.
     Raises ValueError for other settings, for a run that has no epoch after `start`, beside `EarlyStopping` that
     restores the best epoch (both would have the last word), and for a model with batch normalization that learns from
@@ -203,7 +204,7 @@ class PolyakAverage(Callback):
         return (1 - self.decay) / (1 - self.decay**step)
 
     def on_train_end(self, trainer: Trainer) -> None:
-        if trainer.error is None and self.steps and not self._inside:
+        if trainer.error is None and trainer.whole and self.steps and not self._inside:
             self._exchange(cast(Sequential, trainer.model), None)
         self._run = None
 

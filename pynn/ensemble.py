@@ -162,24 +162,25 @@ class Ensemble:
 
     # Prediction -----------------------------------------------------------------------------------
 
-    def outputs(self, x: ArrayLike, batch_size: int = training.EVALUATION_BATCH) -> Array:
+    def outputs(self, x: ArrayLike, batch_size: int | None = None) -> Array:
         """Outputs (N, ...) for raw x (N, ...) that say what the ensemble says, in the terms of its loss.
 
         Of labels log p, of attributes log(p / (1 - p)), else the mean of the members' outputs; finite where theirs are.
-        batch_size: samples worked on at once (default 1024); it changes nothing but memory and rounding.
+        batch_size: samples worked on at once, by default as each member's `predict`; it changes nothing but memory and
+        rounding.
         """
         said = self._said(x, batch_size)
         return np.asarray(said[0] - said[1] if self._kind == SIGMOID else said, self._dtype)
 
-    def predict(self, x: ArrayLike, batch_size: int = training.EVALUATION_BATCH) -> Array:
+    def predict(self, x: ArrayLike, batch_size: int | None = None) -> Array:
         """Predictions for raw x (N, ...), in the terms of the targets: class labels (N,) for classifiers.
 
-        batch_size: as for `outputs` (default 1024).
+        batch_size: as for `outputs`.
         """
         return self.loss.predict(self.outputs(x, batch_size))
 
-    def predict_proba(self, x: ArrayLike, batch_size: int = training.EVALUATION_BATCH) -> Array:
-        """The mean of the members' probabilities (N, C) for raw x (N, ...); batch_size: as above (default 1024)."""
+    def predict_proba(self, x: ArrayLike, batch_size: int | None = None) -> Array:
+        """The mean of the members' probabilities (N, C) for raw x (N, ...); batch_size: as for `outputs`."""
         if self._kind == NUMBERS:  # of own losses, or none
             found = self._each(x, batch_size, lambda loss, outputs: loss.probabilities(outputs).astype(np.float64))
             return np.asarray(sum(share * values for share, values in found), self._dtype)
@@ -190,7 +191,7 @@ class Ensemble:
         self,
         x: ArrayLike,
         y: ArrayLike,
-        batch_size: int = training.EVALUATION_BATCH,
+        batch_size: int | None = None,
         *,
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
@@ -198,7 +199,7 @@ class Ensemble:
     ) -> dict[str, float]:
         """Loss and accuracy, or other metrics, of what the ensemble says over raw x (N, ...) and y (N,).
 
-        batch_size (default 1024), sample_weight, class_weight and metrics as in `Sequential.evaluate`.
+        batch_size: as for `outputs`. sample_weight, class_weight and metrics as in `Sequential.evaluate`.
         """
         measures = Measures(metrics)
         measures.check(self.loss)
@@ -207,13 +208,14 @@ class Ensemble:
         targets = self.loss.targets(y, self.output_shape)
         given = weights.combined(self.loss, targets, self.output_shape, sample_weight, class_weight)
         outputs = self.outputs(x, batch_size)
-        parts = (slice(start, start + batch_size) for start in range(0, len(x), batch_size))
+        size = batch_size or training.EVALUATION_BATCH
+        parts = (slice(start, start + size) for start in range(0, len(x), size))
         rest = () if given is None else (given.astype(self._dtype),)
         batches = ((outputs[part], *(array[part] for array in (targets, *rest))) for part in parts)
         return measure(cast("Trainable", _Said(self.loss)), batches, measures)
 
     def _each(
-        self, x: ArrayLike, batch_size: int, read: Callable[[Loss, Array], Array]
+        self, x: ArrayLike, batch_size: int | None, read: Callable[[Loss, Array], Array]
     ) -> Iterator[tuple[float, Array]]:
         """Share and predictions of each member that counts."""
         x = data.samples("x", x)
@@ -224,7 +226,7 @@ class Ensemble:
                         _put(model, tensors)
                     yield float(share), read(model.loss, training.outputs(model, x, batch_size))
 
-    def _said(self, x: ArrayLike, batch_size: int) -> Array:
+    def _said(self, x: ArrayLike, batch_size: int | None) -> Array:
         """Logarithms of the mean probabilities, or mean outputs, in float64."""
         total: Any = None
         for share, values in self._each(x, batch_size, self._read):

@@ -53,6 +53,7 @@ def settings(
     if isinstance(source, Arrays):
         given["batch_size"], given["seed"] = int(source.batch_size), int(source.seed)
         given["the shape of x"], given["augmentation"] = list(source.x.shape), _text(source.augment)
+        given["preprocessing"] = _text(source.preprocessing)  # of batches; else the data are transformed already
         given["the data"] = [fingerprint(part) for part in (source.x, source.y, source.weights)]
     else:
         given["the shape of x"] = "an iterable of batches"

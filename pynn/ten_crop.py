@@ -102,7 +102,7 @@ def predict_augmented(
         views, parts = Augmented(augment, images, places, int(seed), number, dtype), []
         for start in range(0, len(images), batch_size):
             batch = views.batch(slice(start, min(start + batch_size, len(images))), None)
-            outputs = training.outputs(model, batch, batch_size)
+            outputs = training.outputs(model, batch)
             parts.append(model.loss.probabilities(outputs) if probable else outputs)
         total = total + np.concatenate(parts).astype(np.float64)
     return np.asarray(total / passes, model.dtype)

@@ -163,7 +163,9 @@ class Trainer:
         begin, end = self._hooks["on_step_begin"], self._hooks["on_step_end"]
         scheduled, batches = optimizer.schedule is not None, self.source.batches or math.inf
         counted, metrics, ranks = self.measures.accuracy, running.metrics, self._ranks
-        epoch = max(model.epoch - (optimizer.first_epoch or 0), 0)
+        if optimizer.first_epoch is None:
+            optimizer.first_epoch = model.epoch
+        epoch = max(model.epoch - optimizer.first_epoch, 0)
         source = self.source.epoch if ranks is None else functools.partial(ranks.batches, self.source)
         with closing(source(model.epoch, self.batch)) as found:
             self._waiting = True

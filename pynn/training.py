@@ -158,8 +158,6 @@ def fit(
         if ranks is not None:
             found, source.share = ranks.begin(given, found), (ranks.rank, ranks.size)
     model.loss, model.optimizer, model.preprocessing = goal, driver, prepared
-    if driver.first_epoch is None:
-        driver.first_epoch = model.epoch
     forward = None if ranks is None else functools.partial(ranks.forward, model)
     validate = validations.validator(model, validation, held_out, measures, forward)
     trainer = Trainer(model, source, epochs, penalty=penalty, measures=measures, validate=validate, callbacks=listening)

@@ -92,6 +92,8 @@ def _own(model: Trainable, function: Callable[[Any], Mapping[str, float]]) -> di
     if not isinstance(values, Mapping):
         raise TypeError(f"the validation function returned {type(values).__name__}, expected a dict of numbers by name")
     for name, value in values.items():
+        if not isinstance(name, str):
+            raise TypeError(f"the validation function returned the name {name!r}, expected text")
         if not isinstance(value, (int, float, np.integer, np.floating)):
             raise TypeError(f"the validation function returned {value!r} for {name!r}, expected a number")
     return {name if name.startswith("val_") else f"val_{name}": float(value) for name, value in values.items()}

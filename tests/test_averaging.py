@@ -239,6 +239,19 @@ def test_after_an_error_the_model_keeps_its_own(points: Points) -> None:
         average.average[0] = 1
 
 
+@pytest.mark.parametrize("last", [False, True])
+def test_after_a_run_that_diverged_the_model_keeps_its_own(last: bool, points: Points) -> None:
+    average, quiet, steps = pynn.PolyakAverage(None), pynn.TerminateOnNaN(), Steps()
+    model = pynn.Sequential(pynn.Affine(8), pynn.ReLU(), pynn.Affine(3))
+    callbacks = [average, quiet] if last else [quiet, average]
+    rates = pynn.LearningRateSchedule(lambda epoch: 0.1 if epoch < 2 else 1e30)
+    fit(model, points, *callbacks, steps, rates, optimizer=pynn.SGD(), epochs=50)
+    assert model.history is not None
+    assert str(model.history.stopped).startswith("the loss is ")
+    assert average.steps == len(steps.vectors) > 1
+    np.testing.assert_array_equal(model.parameters, steps.vectors[-1])
+
+
 def test_every_run_begins_a_new_average(points: Points) -> None:
     average, model = pynn.PolyakAverage(decay=None), network()
     fit(model, points, average, epochs=2)

@@ -333,6 +333,15 @@ def test_cycles_are_those_of_the_optimizer_over_several_runs(points: Points) -> 
     assert rates == [(1, True), (1, False), (2, True), (2, False)]
 
 
+def test_cycles_of_a_rate_that_a_callback_sets_are_those_of_the_optimizer_too(points: Points) -> None:
+    snapshots, counts = pynn.SnapshotEnsemble(2), []
+    trained(points, model=trained(points, epochs=3), epochs=4, optimizer=pynn.SGD(0.1), callbacks=[
+        pynn.LearningRateSchedule(pynn.CosineRestarts(0.5, 2)), snapshots,
+        lambda trainer: counts.append(len(snapshots.snapshots)),
+    ])  # fmt: skip
+    assert counts == [0, 1, 1, 2]
+
+
 @pytest.mark.parametrize("step", [3, 8, 14, 20])
 def test_a_run_that_is_resumed_has_all_snapshots(step: int, points: Points, tmp_path: Path) -> None:
     class Killed(Exception):

@@ -356,6 +356,7 @@ def test_a_function_validates_as_it_likes(rng: np.random.Generator) -> None:
         (True, TypeError, r"validation is bool, expected a pair"),
         (pynn.Split, TypeError, r"validation is type, expected a pair"),
         (lambda model: 3, TypeError, r"the validation function returned int, expected a dict of numbers by name"),
+        (lambda model: {0: 1.0}, TypeError, r"the validation function returned the name 0, expected text"),
         (lambda model: {"a": "b"}, TypeError, r"the validation function returned 'b' for 'a', expected a number"),
     ],
 )

@@ -117,3 +117,16 @@ def test_large_raw_numbers_are_not_rounded_before_they_are_transformed(rng: np.r
     model.fit(x, np.arange(9) % 3, epochs=3, progress=False, preprocessing=pynn.Standardization())
     found = pynn.predict_augmented(model, x, pynn.Flip(0), passes=1)
     np.testing.assert_allclose(found, model.predict_proba(x), rtol=1e-4)
+
+
+def test_large_layers_work_on_fewer_images_at_a_time(images: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, seen, forward = trained(images), [], pynn.Sequential.forward
+    monkeypatch.setattr(pynn.validation, "LARGEST_OUTPUT", 4 * 108)
+
+    def spy(self: pynn.Sequential, x: np.ndarray, training: bool = False) -> np.ndarray:
+        seen.append(len(x))
+        return forward(self, x, training)
+
+    monkeypatch.setattr(pynn.Sequential, "forward", spy)
+    pynn.predict_augmented(model, images, list(VIEWS), passes=2)
+    assert seen == [4, 4, 1] * 2

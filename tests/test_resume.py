@@ -467,6 +467,10 @@ OTHERS: dict[str, tuple[Callable[[Data], dict[str, Any]], str]] = {
     "other labels": (lambda data: {"data": (data[0], data[1][::-1])}, r"the data differs"),
     "validation": (lambda data: {"validation": _changed(data)}, r"the validation data differs"),
     "callbacks": (lambda data: {"callbacks": [pynn.EarlyStopping()]}, r"callbacks with a memory differs"),
+    "preprocessing": (
+        lambda data: {"augmentation": pynn.Flip(), "preprocessing": pynn.Standardization()},
+        r"preprocessing was None, now it is Standardization\(\)",
+    ),
     "augmentation": (lambda data: {"augmentation": pynn.Flip()}, r"augmentation was None, now it is Augment\(Flip"),
 }  # fmt: skip
 

@@ -296,6 +296,18 @@ def test_a_new_optimizer_begins_its_schedule(points: Points) -> None:
     np.testing.assert_allclose(optimizer.rates, np.array([0, 0.5, 1, 1.5, 0, 0.5]) / 1000, rtol=1e-12)
 
 
+def test_a_schedule_that_a_callback_sets_begins_there(points: Points) -> None:
+    class Switch(pynn.Callback):
+        def on_epoch_begin(self, trainer: pynn.Trainer) -> None:
+            if trainer.epoch == 4:
+                trainer.optimizer.learning_rate = Progress()
+
+    optimizer, model = Recorder(1.0), network()
+    model.fit(*points, optimizer=optimizer, epochs=3, batch_size=15, progress=False)
+    model.fit(*points, epochs=3, batch_size=15, callbacks=[Switch()], progress=False)
+    np.testing.assert_allclose(optimizer.rates, [1] * 8 + [0, 0.0005, 0.001, 0.0015], rtol=1e-12)
+
+
 def test_the_fraction_of_an_iterable_is_known_after_its_first_epoch(points: Points) -> None:
     x, y = points
 

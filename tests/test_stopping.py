@@ -177,6 +177,11 @@ def test_a_measurement_that_will_not_come_is_refused_before_training(
         (lambda: pynn.EarlyStopping("val_auc"), ValueError, r"mode is 'auto', but whether val_auc shall fall or grow"),
         (lambda: pynn.EarlyStopping(3), TypeError, r"EarlyStopping: monitor is 3, expected the name of a measurement"),
         (lambda: pynn.ModelCheckpoint("x", every=0), ValueError, r"ModelCheckpoint: every is 0, expected an integer"),
+        (
+            lambda: pynn.ModelCheckpoint("x", mode="down"),
+            ValueError,
+            r"ModelCheckpoint: mode is 'down', expected 'auto'",
+        ),
         (lambda: pynn.LearningRateSchedule(0.1), TypeError, r"schedule is 0\.1, expected a function or a pynn\.Sched"),
         (
             lambda: pynn.LearningRateSchedule(pynn.ReduceOnPlateau(0.1)),

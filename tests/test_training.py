@@ -146,6 +146,8 @@ def test_large_layers_work_on_fewer_samples_at_a_time(width: int, size: int, mon
     for use in (
         lambda: model.evaluate(x, y),
         lambda: model.predict(x),
+        lambda: pynn.Ensemble([model]).predict(x),
+        lambda: pynn.Ensemble([model]).evaluate(x, y),
         lambda: model.fit(x[:2], y[:2], validation=(x, y), epochs=1, progress=False),
     ):
         seen.clear()

@@ -146,6 +146,18 @@ def test_only_the_head_moves_over_a_frozen_trunk(points: Points, backend: str) -
     assert moved == {"affine3.weight", "affine3.bias"}
 
 
+def test_the_new_head_shares_the_gradient_buffers_of_the_model(points: Points) -> None:
+    settings: dict[str, Any] = {"epochs": 1, "batch_size": 10, "progress": False}
+    model = trained(points).replace_head(pynn.Affine(7), pynn.ReLU(), pynn.Residual(pynn.Affine(7)), pynn.Affine(3))
+    model.fit(*points, **settings)
+    new = copy.deepcopy(model)
+    new.build((4,))
+    new.fit(*points, **settings)
+    for one in (model, new):
+        assert {id(layer._shared) for layer in one.walk()} == {id(one._shared)}
+    assert len(model._shared.vectors) == len(new._shared.vectors)  # type: ignore[union-attr]
+
+
 def test_a_model_file_keeps_the_new_head(points: Points, tmp_path: Path) -> None:
     model = trained(points)
     model.replace_head(pynn.Affine(4).named("new"), pynn.ReLU(), pynn.Affine(2)).freeze(up_to=4)
@@ -420,6 +432,22 @@ def test_features_of_images_and_of_every_layer(rng: np.random.Generator) -> None
         assert pynn.transfer.features(model, x, layer.name).shape == (12, *layer.output_shape)
     np.testing.assert_allclose(pynn.transfer.features(model, x, -1), model.forward(x), rtol=1e-6)
     np.testing.assert_array_equal(pynn.transfer.features(model, (x * 0).astype(np.uint8)).shape, (12, 54))
+
+
+def test_features_work_on_fewer_samples_where_layers_are_large(monkeypatch: pytest.MonkeyPatch, points: Points) -> None:
+    monkeypatch.setattr(pynn.validation, "LARGEST_OUTPUT", 512)
+    model = pynn.Sequential(pynn.Affine(64), pynn.Affine(2))
+    model.build((4,))
+    seen: list[int] = []
+    forward = pynn.Affine.forward
+
+    def spy(self: pynn.Affine, x: np.ndarray, training: bool) -> np.ndarray:
+        seen.append(len(x))
+        return forward(self, x, training)
+
+    monkeypatch.setattr(pynn.Affine, "forward", spy)
+    pynn.transfer.features(model, points[0])
+    assert seen == [8, 8, 8, 6]
 
 
 def test_features_of_a_linear_model_are_its_inputs(points: Points) -> None:

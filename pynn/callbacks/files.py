@@ -38,7 +38,7 @@ class ModelCheckpoint(Callback):
         data.check_count("ModelCheckpoint: every", every, 1)
         self.path, self.save_best_only, self.every, self.mode = os.fspath(path), save_best_only, every, mode
         self.monitor = monitor if save_best_only else None
-        self._best = Best("ModelCheckpoint", monitor, mode if save_best_only else "min")
+        self._best = Best("ModelCheckpoint", monitor, mode if save_best_only or mode != "auto" else "min")
 
     def on_train_begin(self, trainer: Trainer) -> None:
         folder = Path(self.path).parent

@@ -118,7 +118,9 @@ class Optimizer:
             raise ValueError(
                 f"{kind}: learning_rate is {value!r}, expected a finite number of at least 0 or a pynn.Schedule object"
             )
-        self.schedule, self.first_epoch, self._learning_rate = schedule, None, float(rate)
+        self.schedule, self._learning_rate = schedule, float(rate)
+        if schedule is not None:
+            self.first_epoch = None  # it begins when `fit` runs the optimizer next
 
     def set_epoch(self, epoch: float) -> None:
         """Set the learning rate that the schedule has at this epoch (2.5: in the middle of the third).

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import data, inputs
+from .. import data, inputs, validation
 from ..layers.activations import IDENTITY
 from ..layers.chain import Chain
 from ..sequential import Sequential
@@ -18,7 +18,7 @@ from .head import fused_across, start
 Array = NDArray[Any]
 
 
-def features(model: Sequential, x: ArrayLike, layer: str | int | None = None, batch_size: int = 1024) -> Array:
+def features(model: Sequential, x: ArrayLike, layer: str | int | None = None, batch_size: int | None = None) -> Array:
     """Outputs (N, ...) of a layer inside the model for raw x (N, ...), in a new array of the model's dtype.
 
     >>> codes = pynn.transfer.features(model, x)
@@ -32,11 +32,12 @@ def features(model: Sequential, x: ArrayLike, layer: str | int | None = None, ba
     As in `predict`: preprocessing applied, no dropout, running statistics. A head that is trained on them goes the way
     that it goes in the model behind frozen layers, but for rounding, dropout there and batch normalization that is not
     frozen; and it costs the layers before it once, not once an epoch.
-    batch_size: samples worked on at once (default 1024); it changes nothing but memory and rounding.
+    batch_size: samples worked on at once, by default as for `predict`; it changes nothing but memory and rounding.
     Raises RuntimeError for a model that is not built, ValueError for a layer that is not there and for x that does not
     fit. Source: CS231n, "Transfer learning" (CNN codes).
     """
     place = start(model, layer)
+    batch_size = validation.batch_size(model) if batch_size is None else batch_size
     data.check_count("batch_size", batch_size, 1)
     x = data.samples("x", x)
     inputs.accept(model, x, "x")

@@ -63,7 +63,7 @@ def _put(model: Sequential, place: int, new: Chain) -> None:
         model.layers = (*stay, *new.layers)
         model._expect_own_layers()
         shape = stay[-1].output_shape if stay else model.input_shape
-        new.context = model.context
+        new.context, new._shared = model.context, model._shared
         try:
             model.output_shape = new.build(shape)
         except ValueError as cause:
