@@ -146,7 +146,10 @@ def read(file: Path, entry: str, what: str) -> tuple[dict[str, Any], dict[str, N
     except Exception as cause:  # safetensors' own error, and NumPy's for dtypes that it lacks
         raise ValueError(f"{file} is not a whole safetensors file ({cause})") from cause
     if entry not in metadata:
-        raise ValueError(f"{file} is a safetensors file but not a pynn {what}: its metadata has no entry {entry!r}")
+        hint = "; pynn.Ensemble.load reads it" if "pynn_ensemble" in metadata else ""
+        raise ValueError(
+            f"{file} is a safetensors file but not a pynn {what}: its metadata has no entry {entry!r}{hint}"
+        )
     try:
         description = json.loads(metadata[entry])
     except (ValueError, RecursionError) as cause:

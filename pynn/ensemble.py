@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -368,6 +369,12 @@ def _expect_alike(first: Sequential, model: Sequential, number: int) -> None:
 def _fresh(build: Callable[[int], Sequential], seed: int) -> Sequential:
     if not callable(build) or isinstance(build, Sequential):
         raise TypeError(f"build is {type(build).__name__}, expected a function of a seed that returns a new model")
+    try:
+        inspect.signature(build).bind(seed)
+    except TypeError:
+        raise TypeError(
+            "build does not take a seed alone, expected a function such as lambda seed: pynn.models.lenet5(seed=seed)"
+        ) from None
     model = build(seed)
     expect_instance(model, Sequential, f"what build({seed}) returned")
     if model.seed != seed:

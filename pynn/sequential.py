@@ -6,6 +6,7 @@ import math
 import operator
 import os
 import threading
+import warnings
 from contextlib import AbstractContextManager
 from numbers import Real
 from typing import Any
@@ -84,6 +85,12 @@ class Sequential(FlatChain):
             self.unbuild()
             raise
         self._settle()
+        if self.layers and self.layers[0].kind == "Conv2d" and shape[0] in (1, 3) and shape[1] == shape[2] > 4:
+            warnings.warn(
+                f"inputs of shape {shape} are images of {shape[0]} rows, {shape[1]} columns and {shape[2]} channels; "
+                "with channels first they become (H, W, C) by x.transpose(0, 2, 3, 1)",
+                stacklevel=2,
+            )
         return self.output_shape
 
     def _expect_own_layers(self) -> None:

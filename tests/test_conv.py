@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,23 @@ def test_output_shapes(settings: dict[str, Any], shape: tuple[int, int]) -> None
     assert pynn.Sequential(pynn.Conv2d(2, **settings)).build(IMAGE) == (*shape, 2)
 
 
+def test_pairs_of_two_like_numbers_are_shown_as_one() -> None:
+    assert repr(pynn.Conv2d(8)) == "Conv2d(channels=8)"
+    assert repr(pynn.Conv2d(8, 5, padding=(2, 2))) == "Conv2d(channels=8, kernel=5, padding=2)"
+    assert repr(pynn.Conv2d(8, stride=(1, 2), padding="valid")) == (
+        "Conv2d(channels=8, stride=[1, 2], padding='valid')"
+    )
+
+
+def test_channels_first_is_noticed() -> None:
+    with pytest.warns(UserWarning, match=r"3 rows, 32 columns and 32 channels.*x.transpose\(0, 2, 3, 1\)"):
+        pynn.Sequential(pynn.Conv2d(2)).build((3, 32, 32))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for shape in ((32, 32, 3), (3, 32, 8), (3, 3, 3)):
+            pynn.Sequential(pynn.Conv2d(2)).build(shape)
+
+
 def test_one_tap_is_an_affine_map_of_every_pixel(rng: np.random.Generator) -> None:
     layer = pynn.Conv2d(5, 1)
     model = pynn.Sequential(layer, pynn.ReLU())
@@ -156,12 +174,12 @@ def test_bad_settings_are_named(settings: dict[str, Any], error: str) -> None:
         (
             {"kernel": 6, "padding": "valid"},
             (5, 9, 3),
-            "kernel reaches over 6 rows, the image has 5, with padding 5",
+            "kernel reaches over 6 rows, the image has only 5; take",
         ),
         (
             {"dilation": 4, "padding": 1},
             (9, 5, 3),
-            "kernel reaches over 9 columns, the image has 5, with padding 7",
+            "kernel reaches over 9 columns, the image with padding 1 has only 7; take",
         ),
         ({"padding": 3}, (5, 5, 3), "padding of 3 rows is no less than the kernel's reach of 3"),
     ],

@@ -174,7 +174,11 @@ def test_a_measurement_that_will_not_come_is_refused_before_training(
         ),
         (lambda: pynn.EarlyStopping(min_delta=-1), ValueError, r"EarlyStopping: min_delta is -1, expected"),
         (lambda: pynn.EarlyStopping(mode="down"), ValueError, r"EarlyStopping: mode is 'down', expected 'auto', 'min'"),
-        (lambda: pynn.EarlyStopping("val_auc"), ValueError, r"mode is 'auto', but whether val_auc shall fall or grow"),
+        (
+            lambda: pynn.EarlyStopping("val_auc"),
+            ValueError,
+            r"whether val_auc shall fall or grow is not known; say mode=",
+        ),
         (lambda: pynn.EarlyStopping(3), TypeError, r"EarlyStopping: monitor is 3, expected the name of a measurement"),
         (lambda: pynn.ModelCheckpoint("x", every=0), ValueError, r"ModelCheckpoint: every is 0, expected an integer"),
         (

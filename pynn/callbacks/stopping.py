@@ -32,7 +32,8 @@ class Best:
         grows = mode == "max" or (mode == "auto" and name.startswith(GROWING))
         if mode == "auto" and not grows and name not in FALLING:
             raise ValueError(
-                f"{kind}: mode is 'auto', but whether {monitor} shall fall or grow: say mode='min' or 'max'"
+                f"{kind}: whether {monitor} shall fall or grow is not known; say mode='min' or 'max', or "
+                "monitor loss, accuracy and so on (of validation: val_loss, val_accuracy)"
             )
         self.kind, self.monitor, self.sign, self.min_delta = kind, monitor, -1 if grows else 1, min_delta
         self.value: float | None = None

@@ -49,7 +49,9 @@ class Chain(Layer):
         names = [layer.name for layer in self._inside()]
         if isinstance(which, str) and which in names:
             return self._inside()[names.index(which)]
-        known = ", ".join(filter(None, names)) or "none: layers get their names when the model is built"
+        known = ", ".join(filter(None, names))
+        if not known:
+            raise ValueError(f"there is no layer {which!r} yet: layers get their names when the model is built")
         raise ValueError(f"there is no layer {which!r}, expected a place in `layers` or a name of {known}")
 
     def _inside(self) -> list[Layer]:

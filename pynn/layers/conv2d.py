@@ -77,6 +77,14 @@ class Conv2d(Layer):
         self.constraint = constraint
         self._activation = IDENTITY
 
+    @property
+    def _given(self) -> dict[str, Any]:
+        """Pairs of two like numbers as one number, which is how they are shown and saved."""
+        pairs = {name: getattr(self, name) for name in ("kernel", "stride", "padding", "dilation")}
+        return {
+            name: pair[0] if isinstance(pair, list) and pair[0] == pair[1] else pair for name, pair in pairs.items()
+        }
+
     def _whole(self, name: str, value: Any, least: int) -> int:
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
             raise ValueError(f"{self.kind}: {name} is {value!r}, expected an integer of at least {least}")
@@ -117,9 +125,10 @@ class Conv2d(Layer):
         before = 0 if self.padding == "valid" else self.padding[axis]
         name = ("rows", "columns")[axis]
         if reach > size + 2 * before:
+            padded = f" with padding {before}" if before else ""
             raise ValueError(
-                f"its kernel reaches over {reach} {name}, the image has {size}, with padding {size + 2 * before}; take "
-                'a smaller kernel or dilation, or padding="same"'
+                f"its kernel reaches over {reach} {name}, the image{padded} has only {size + 2 * before}; take a "
+                'smaller kernel or dilation, or padding="same"'
             )
         if before >= reach:
             raise ValueError(f"padding of {before} {name} is no less than the kernel's reach of {reach}")
