@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 Tensors = Mapping[str, Array]
 
-ENTRY = "pynn_ensemble"  # of a file's metadata
-SOFTMAX, TREE, SIGMOID, NUMBERS = "softmax", "tree", "sigmoid", "numbers"
+ENTRY, SOFTMAX, TREE, SIGMOID, NUMBERS = "pynn_ensemble", "softmax", "tree", "sigmoid", "numbers"  # the first: of files
 
 
 class Member(NamedTuple):
