@@ -46,29 +46,16 @@ EVALUATION_BATCH = validations.BATCH
 
 
 def fit(
-    model: Trainable,
-    x: ArrayLike | Iterable[Batch],
-    y: ArrayLike | None = None,
-    *,
-    validation: Validation | None = None,
-    metrics: Metrics | None = None,
-    loss: str | Loss | None = None,
-    optimizer: str | Optimizer | None = None,
-    epochs: int = 10,
-    batch_size: int | None = None,
-    seed: int | None = None,
-    penalty: Penalty | None = None,
-    sample_weight: ArrayLike | None = None,
-    class_weight: ClassWeight | None = None,
-    preprocessing: Transformer | None = None,
-    augmentation: Augmentations | None = None,
-    prefetch: int = 0,
-    progress: bool | str = "auto",
-    callbacks: Callbacks | None = None,
-    checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
-    resume: bool = False,
+    model: Trainable, x: ArrayLike | Iterable[Batch], y: ArrayLike | None = None, *,
+    validation: Validation | None = None, metrics: Metrics | None = None,
+    loss: str | Loss | None = None, optimizer: str | Optimizer | None = None,
+    epochs: int = 10, batch_size: int | None = None, seed: int | None = None, penalty: Penalty | None = None,
+    sample_weight: ArrayLike | None = None, class_weight: ClassWeight | None = None,
+    preprocessing: Transformer | None = None, augmentation: Augmentations | None = None, prefetch: int = 0,
+    progress: bool | str = "auto", callbacks: Callbacks | None = None,
+    checkpoint: str | os.PathLike[str] | Checkpoint | None = None, resume: bool = False,
     distributed: bool | Distributed = False,
-) -> History:
+) -> History:  # fmt: skip
     """Train the model; return the `History` of loss, accuracy or other metrics, one number an epoch.
 
     x, y: arrays (N, ...) and (N,); or x alone: an iterable of (x, y) batches that is gone through once an epoch.
@@ -123,21 +110,15 @@ def fit(
         from .distributed import together  # here: importing pynn must stay light
 
         return together(fit, distributed, arguments)  # which comes back with model.context.ranks, if there are others
-    goal, driver, ranks = chosen_loss(model, loss), model.optimizer, model.context.ranks
-    if optimizer is not None or driver is None:
-        driver = optimizers.optimizer("adam" if optimizer is None else optimizer)
+    goal, driver, ranks = chosen_loss(model, loss), _driver(model, optimizer), model.context.ranks
     _check_settings(epochs, batch_size, seed, penalty, prefetch)
+    _check_weights(y, sample_weight, class_weight)
     keeper, measures = _keeper(checkpoint, resume), Measures(metrics)
     measures.check(goal)
     listening = [*progresses.shown(progress), *all_callbacks(callbacks), *keeper]
     _check_monitors(driver, listening, measures.names(goal), validation)
-    if y is None and not (sample_weight is None and class_weight is None):
-        raise TypeError(
-            "sample_weight and class_weight go with arrays x and y; an iterable gives (x, y, weights) batches"
-        )
-    x, y, sample_weight, validation = validations.separated(
-        x, y, sample_weight, validation, model.seed if seed is None else seed
-    )
+    drawn = model.seed if seed is None else seed
+    x, y, sample_weight, validation = validations.separated(x, y, sample_weight, validation, drawn)
     augment = _augment(augmentation, x, y)
     prepared, x, validation = inputs.prepare(model, preprocessing, x, y, validation, augment is not None)
     with unbuilt_on_failure(model):
@@ -150,11 +131,7 @@ def fit(
         given = (model, goal, driver, source, held_out or (), penalty, listening, measures)
         writing = keeper and (ranks is None or ranks.rank == 0)
         found = keeper[0].open(given, resume, progress is False) if writing else None
-        if model.built:
-            driver.claim(model.parameters)
-            model.adopt()
-        else:
-            driver.expect_free()
+        _claim(model, driver)
         if ranks is not None:
             found, source.share = ranks.begin(given, found), (ranks.rank, ranks.size)
     model.loss, model.optimizer, model.preprocessing = goal, driver, prepared
@@ -166,6 +143,22 @@ def fit(
     if ranks is not None:
         ranks.start(model)
     return trainer.run()
+
+
+def _driver(model: Trainable, optimizer: str | Optimizer | None) -> Optimizer:
+    """What to train with: this optimizer, the model's, or Adam."""
+    if optimizer is None and model.optimizer is not None:
+        return model.optimizer
+    return optimizers.optimizer("adam" if optimizer is None else optimizer)
+
+
+def _claim(model: Trainable, driver: Optimizer) -> None:
+    """Refuse an optimizer that another model is trained with."""
+    if model.built:
+        driver.claim(model.parameters)
+        model.adopt()
+    else:
+        driver.expect_free()
 
 
 def _keeper(checkpoint: str | os.PathLike[str] | Checkpoint | None, resume: bool) -> list[Checkpoint]:
@@ -191,6 +184,13 @@ def _augment(augmentation: Augmentations | None, x: Any, y: Any) -> Augment | No
             "augmentation goes with arrays x and y; give an iterable of batches augmented ones (pynn.Augment.apply)"
         )
     return augment.prepared(data.samples("x", x))
+
+
+def _check_weights(y: Any, sample_weight: Any, class_weight: Any) -> None:
+    if y is None and not (sample_weight is None and class_weight is None):
+        raise TypeError(
+            "sample_weight and class_weight go with arrays x and y; an iterable gives (x, y, weights) batches"
+        )
 
 
 def _check_settings(
