@@ -188,6 +188,15 @@ class Spoilt(Interrupted):
             trainer.model.parameters[0] += 1
 
 
+def interrupted(distributed: Any) -> str:
+    """As `raising`, where Ctrl-C strikes; a shell's background jobs ignore it otherwise."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return raising(distributed, callbacks=[Interrupted(1 if distributed else 0)])
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def errors(distributed: Any) -> Found:
     x, y = samples("float32")
     bad, other, own = x.copy(), x.copy(), distributed is not False and rank() == 1
@@ -195,7 +204,7 @@ def errors(distributed: Any) -> Found:
     other[0] += 1
     return {
         "NaN": raising(distributed, x=bad * np.float32(1e8), loss="l2", y=np.zeros((101, 5))),
-        "interrupt": raising(distributed, callbacks=[Interrupted(1 if distributed else 0)]),
+        "interrupt": interrupted(distributed),
         "one cannot": raising(distributed, y=y + 9 if own else y),
         "other data": raising(distributed, x=other if own else x),
         "other size": raising(distributed, batch_size=8 if own else 16),
