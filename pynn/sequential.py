@@ -6,7 +6,6 @@ import math
 import operator
 import os
 import threading
-import warnings
 from contextlib import AbstractContextManager
 from numbers import Real
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from . import data, losses, measuring, regularizers, training
+from . import checks, data, losses, measuring, regularizers, training
 from .flat import FlatChain
 from .history import History
 from .layers.base import Array, Context, Layer, Shape
@@ -86,10 +85,9 @@ class Sequential(FlatChain):
             raise
         self._settle()
         if self.layers and self.layers[0].kind == "Conv2d" and shape[0] in (1, 3) and shape[1] == shape[2] > 4:
-            warnings.warn(
+            checks.warn(
                 f"inputs of shape {shape} are images of {shape[0]} rows, {shape[1]} columns and {shape[2]} channels; "
-                "with channels first they become (H, W, C) by x.transpose(0, 2, 3, 1)",
-                stacklevel=2,
+                "with channels first they become (H, W, C) by x.transpose(0, 2, 3, 1)"
             )
         return self.output_shape
 

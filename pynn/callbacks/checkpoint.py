@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import time
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import data, files, resume
+from .. import checks, data, files, resume
 from ..describe import is_number
 from .base import Callback
 
@@ -102,7 +101,7 @@ class Checkpoint(Callback):
                 reasons.append(str(cause))
                 continue
             for reason in reasons:
-                warnings.warn(f"{reason}; going on from {path.name}", RuntimeWarning, stacklevel=4)
+                checks.warn(f"{reason}; going on from {path.name}", RuntimeWarning)
             return state
         raise ValueError(f"no checkpoint in {self.folder} can be used: {'; '.join(reasons)}")
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import checks
 from . import unpickle
 from .common import INSTALL_POOCH, Dataset, Split, StrPath, advice, base_folder, download, import_pooch
 
@@ -106,7 +106,7 @@ def _load(name: str, root: StrPath | None, labels: str, partial: bool) -> Datase
         )
         if not partial:
             raise ValueError(f"{held}; expected all of them, or partial=True")
-        warnings.warn(held, stacklevel=3)
+        checks.warn(held)
     return Dataset(name, train, test, names(source, form, folder, labels))
 
 
