@@ -213,7 +213,7 @@ def _sweep(
     data.check_finite("x", batch, model.dtype)
     if len(batch) < 2 or (batch == batch[:1]).all():
         raise ValueError(f"{where}: x has no variance: expected at least 2 samples that differ, got {len(batch)}")
-    with model.lock:
+    with model.lock, model.same_masks():
         new = not model.built
         model.accept(batch)
         model.adopt()

@@ -34,12 +34,16 @@ class FlatChain(Chain):
     _segments: tuple[Segment, ...] = ()
     has_penalties = False  # whether a layer has one of its own
     _settled: int = -1  # the count of changed training settings that the segments and the two above are of
+    _backed = False  # a backward pass followed the last training forward pass
+    _gathered = False  # the gradients are of this step: a backward pass has filled them since the last update
+    _lost_penalty = False  # a penalty was added to gradients that the next backward pass overwrites
 
     def _reset(self) -> None:
         super()._reset()
         self._parameters = self._gradients = None
         self._places = self._constrained = self._segments = ()
         self._settled = -1
+        self._backed = self._gathered = self._lost_penalty = False
 
     def _name_layers(self) -> None:
         given = {layer.given_name for layer in self._inner()}
@@ -181,6 +185,7 @@ class FlatChain(Chain):
     @parameters.setter
     def parameters(self, values: ArrayLike) -> None:
         self.parameters[...] = values
+        self._gathered = False
 
     @property
     def gradients(self) -> Array:
@@ -217,6 +222,10 @@ class FlatChain(Chain):
             one = penalty if layer.penalty is None else layer.penalty
             if one is not None and (parameter.penalized or one.biases) and not layer.freezes(parameter.name):
                 yield one, getattr(layer, parameter.name), getattr(layer, f"d{parameter.name}")
+
+    def expect_penalty(self) -> None:
+        """A penalty is about to be added to the gradients: whether the next backward pass would overwrite it."""
+        self._lost_penalty = not self._backed
 
     @property
     def parameter_count(self) -> int:

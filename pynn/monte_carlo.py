@@ -82,13 +82,13 @@ def _sampling(model: Sequential, seed: int | None) -> Iterator[Context]:
     """The model's context with masks switched on; all of it is as before in the end."""
     with model.lock:
         context = model.context
-        kept = context.seed, context.step, context.sampling, context.first_sample
+        kept = context.seed, context.step, context.passes, context.sampling, context.first_sample
         outputs = model.outputs.copy() if hasattr(model, "outputs") else None
-        context.seed, context.sampling = context.seed if seed is None else int(seed), True
+        context.seed, context.passes, context.sampling = context.seed if seed is None else int(seed), 0, True
         try:
             yield context
         finally:
-            context.seed, context.step, context.sampling, context.first_sample = kept
+            context.seed, context.step, context.passes, context.sampling, context.first_sample = kept
             if outputs is not None:
                 model.outputs = outputs
             elif hasattr(model, "outputs"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from . import kernels
@@ -25,7 +26,8 @@ class Penalty:
 
     One that is given to `fit` holds for all layers but those that have their own, `pynn.Affine(10, penalty=...)`;
     strength 0 there means none. biases: whether biases, gammas and betas count too (default False).
-    A loop of your own calls `apply` between `model.backward` and `optimizer.step`.
+    A loop of your own calls `apply` between `model.backward` and `optimizer.step`: a backward pass overwrites the
+    gradients, so that a penalty before it would be lost, which is a RuntimeError there.
     Raises ValueError for a strength that is negative or not finite, TypeError for biases other than True or False.
     """
 
@@ -50,7 +52,14 @@ class Penalty:
 
     def apply(self, model: Penalized) -> float:
         """Return the penalty and add its gradient to the model's gradients (after the backward pass)."""
+        if (expect := getattr(model, "expect_penalty", None)) is not None:
+            expect()
         return total(model, self)
+
+    def value(self, model: Penalized) -> float:
+        """The penalty alone; gradients stay as they are."""
+        blocks = [(weight, one.l1, one.l2) for one, weight, _ in model.penalties(self)]
+        return sum((kernels.penalty(weight, l1, l2, np.zeros_like(weight)) for weight, l1, l2 in blocks), 0.0)
 
     def __repr__(self) -> str:
         return constructor_text(self)

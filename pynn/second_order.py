@@ -80,7 +80,7 @@ def minimize(
         model.adopt()
         _check_model(model, method, len(x), batch_size)
     model.loss = goal
-    with model.lock, _deterministic(model):
+    with model.lock, model.same_masks(), _deterministic(model):
         run = _Run(_Objective(model, goal, x, y, penalty, batch_size), steps, tolerance, progress)
         try:
             run.start()

@@ -6,7 +6,8 @@ import math
 import operator
 import os
 import threading
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from numbers import Real
 from typing import Any
 
@@ -164,10 +165,36 @@ class Sequential(FlatChain):
         return brought if isinstance(brought, Loss) else None
 
     def advance(self) -> None:
-        """After a step: constraints are applied, and the step counts: the next one draws other masks."""
+        """After an update of the parameters: constraints are applied, and the step counts.
+
+        `optimizer.step(model)` calls it. After an update of your own, `model.parameters -= rate * model.gradients`,
+        call it yourself: else `context.step` stands still, and gradients are accumulated over several updates.
+        """
         if self._constrained:
             self.constrain()
-        self.context.step += 1
+        context = self.context
+        context.step += 1
+        context.passes = 0
+        self._backed = self._gathered = self._lost_penalty = False
+
+    @contextmanager
+    def same_masks(self) -> Iterator[None]:
+        """Within it every training forward pass draws the same masks and noise, those of the next step.
+
+        For gradient checks and line searches, which compare passes with each other. Outside it each training forward
+        pass has masks of its own. Weights that you move there are not made to keep to their constraints.
+
+        >>> with model.same_masks():
+        ...     losses = [loss.forward(model.forward(x, training=True), y) for _ in range(2)]   # equal
+        """
+        context, gathered = self.context, self._gathered
+        kept = context.passes, context.repeating, self._backed, self._lost_penalty
+        context.passes, context.repeating, self._gathered = 0, True, False
+        try:
+            yield
+        finally:
+            context.passes, context.repeating, self._backed, self._lost_penalty = kept
+            self._gathered = gathered and not self._gathered  # a backward pass in here has taken the gradients' place
 
     # One step -------------------------------------------------------------------------------------
 
@@ -187,19 +214,37 @@ class Sequential(FlatChain):
 
         The array that comes back is reused by the next call. uint8 pixels are read as 0..1. x is what the layers take:
         `preprocessing` is not applied here, nor in `train_step`; `model.preprocessing.transform(x)` does it.
+        Each training forward pass draws masks and noise of its own, a function of seed, step and its number in the step
+        (`same_masks` holds them).
         """
-        if self.context.owner is self:
+        context = self.context
+        if context.owner is self:
             if type(x) is not np.ndarray:
                 x = data.samples("x", x)
             self.accept(x)
-            if x.dtype is not self.context.dtype or not x.flags.c_contiguous:
+            if x.dtype is not context.dtype or not x.flags.c_contiguous:
                 x = data.to_model(x, self.dtype)
+            if self._constrained and self._backed and not context.repeating:
+                self.constrain()  # the parameters may have been moved by hand since
         self.outputs = super().forward(x, training)
         self._forwarded = training
+        if training:
+            self._backed = False
+            if not context.repeating:
+                context.passes += 1
         return self.outputs
 
-    def backward(self, dy: Array, input_gradient: bool = False) -> Array | None:
+    def backward(self, dy: Array, input_gradient: bool = False, accumulate: bool = False) -> Array | None:
         """Fill `gradients` from the gradient dy of the last outputs; return the input's if input_gradient is True.
+
+        accumulate: True adds to what the backward passes since the last update left, for a batch that is gone through
+        in parts (default False: the gradients are overwritten). The first pass after an update starts from zero in any
+        case. The gradient of the whole is the mean over its samples, so scale each part by its share:
+
+        >>> for x_part, y_part in parts:
+        ...     value = loss.forward(model.forward(x_part, training=True), y_part)
+        ...     model.backward(loss.backward() * (len(x_part) / len(x)), accumulate=True)
+        >>> optimizer.step(model)
 
         The array that comes back is reused by the next call that wants it.
         """
@@ -213,6 +258,19 @@ class Sequential(FlatChain):
             raise ValueError(f"dy has shape {dy.shape}, expected that of the outputs, {self.outputs.shape}")
         if self._settled != self.context.changes:
             self._settle()
+        if self._lost_penalty and not accumulate and not self.context.repeating:
+            raise RuntimeError(
+                "a penalty was added to the gradients before this backward pass, which overwrites them: "
+                "call penalty.apply(model) after model.backward(...); penalty.value(model) only measures"
+            )
+        before = self.gradients.copy() if accumulate and self._gathered else None
+        gradient = self._back_through(dy, input_gradient)
+        if before is not None:
+            np.add(self.gradients, before, out=self.gradients)
+        self._backed = self._gathered = True
+        return gradient
+
+    def _back_through(self, dy: Array, input_gradient: bool) -> Array | None:
         first = 0 if input_gradient else self._trained_from
         gradient: Array | None = dy
         skipping = self._active[self._trained_from] if self._trained_from < len(self._active) else None

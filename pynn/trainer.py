@@ -114,6 +114,7 @@ class Trainer:
                 self._waiting = self._interrupted = False
                 if isinstance(error, KeyboardInterrupt) and not error.args:
                     error.args = (f"training was interrupted after step {self.step}, in epoch {self.epoch + 1}",)
+            self.optimizer.end_schedule()
             for callback in reversed(begun):
                 self._end(callback)
         if self._interrupted and self.error is None:  # it struck while they wrote their files

@@ -87,11 +87,18 @@ def errors(
 ) -> dict[str, float]:
     """Relative errors by block, "affine1.weight", ..., and "input". The model must be float64."""
     assert model.dtype == np.float64, "a gradient check needs a model of dtype float64"
+    with model.same_masks():
+        return _errors(model, loss, x, targets, penalty)
+
+
+def _errors(
+    model: pynn.Sequential, loss: pynn.Loss, x: Any, targets: Any, penalty: pynn.regularizers.Penalty | None
+) -> dict[str, float]:
     x = np.array(x, np.float64)
 
     def value() -> float:
         total = loss.forward(model.forward(x, training=True), targets)
-        return total if penalty is None else total + penalty.apply(model)
+        return total if penalty is None else total + penalty.value(model)
 
     loss.forward(model.forward(x, training=True), targets)
     model.gradients.fill(np.nan)  # what backward does not write shows

@@ -427,10 +427,14 @@ def test_dropout_draws_another_mask_in_another_step_layer_and_seed() -> None:
     layer1 = model.layers[1].kept
     layer2_of_layer1 = first[layer1]
     assert 0.45 < layer2_of_layer1.mean() < 0.55  # were the masks the same, it would be 1
-    again = model.forward(ONES, training=True) != 0
-    np.testing.assert_array_equal(again, first)
-    model.advance()
     masks = {"step 0": layer1}
+    model.forward(ONES, training=True)
+    masks["step 0 again"] = model.layers[1].kept
+    with model.same_masks():
+        again = model.forward(ONES, training=True) != 0
+        np.testing.assert_array_equal(again, first)
+        np.testing.assert_array_equal(model.forward(ONES, training=True) != 0, first)
+    model.advance()
     model.forward(ONES, training=True)
     masks["step 1"] = model.layers[1].kept
     for seed in (0, 2, 2**32 + 1, 2**64 - 1):

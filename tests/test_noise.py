@@ -186,10 +186,12 @@ def test_a_part_of_a_batch_draws_what_it_draws_within_the_whole(
 ) -> None:
     """What ranks and Monte-Carlo passes rest on."""
     model, x = built(layer(), shape), np.ones((37, *shape), np.float32)
-    whole = model.forward(x, training=True).copy()
+    with model.same_masks():
+        whole = model.forward(x, training=True).copy()
     for begin, end in ((0, 5), (5, 6), (6, 37)):
         model.context.first_sample = begin
-        np.testing.assert_array_equal(model.forward(x[begin:end], training=True), whole[begin:end])
+        with model.same_masks():
+            np.testing.assert_array_equal(model.forward(x[begin:end], training=True), whole[begin:end])
         dx = model.backward(x[begin:end], input_gradient=True)
         if not isinstance(model.layers[0], pynn.GaussianNoise):
             np.testing.assert_array_equal(dx, whole[begin:end])
@@ -237,9 +239,10 @@ def test_gaussian_noise_is_new_in_every_step_layer_and_seed_and_absent_at_evalua
 
     zeros = np.zeros((50, 40))
     model = pynn.Sequential(pynn.GaussianNoise(1), Kept(), pynn.GaussianNoise(1), seed=1)
-    both = model.forward(zeros, training=True).copy()
-    draws = [model.layers[1].kept, both - model.layers[1].kept]
-    np.testing.assert_array_equal(model.forward(zeros, training=True), both)
+    with model.same_masks():
+        both = model.forward(zeros, training=True).copy()
+        draws = [model.layers[1].kept, both - model.layers[1].kept]
+        np.testing.assert_array_equal(model.forward(zeros, training=True), both)
     model.advance()
     model.forward(zeros, training=True)
     draws += [model.layers[1].kept, built(pynn.GaussianNoise(1), (40,)).forward(zeros, training=True)]
@@ -256,7 +259,8 @@ def test_dropconnect_is_an_affine_layer_with_masked_weights(backend: str, rng: n
     layer, x, dy = model.layers[0], rng.standard_normal((9, 40)), rng.standard_normal((9, 30))
     layer.bias[...] = rng.standard_normal(30)
     weight = layer.weight.copy()
-    masked = model.forward(np.eye(40), training=True) - layer.bias
+    with model.same_masks():
+        masked = model.forward(np.eye(40), training=True) - layer.bias
     kept = np.abs(masked) > 1e-12
     np.testing.assert_allclose(masked[kept], weight[kept] / 0.75, rtol=1e-12)
     assert abs(kept.mean() - 0.75) < 5 * np.sqrt(0.25 * 0.75 / kept.size)

@@ -86,7 +86,7 @@ def test_the_loss_that_is_reported_includes_the_penalty(penalty: pynn.regularize
     x, y = points
     plain, penalized = network(), network()
     loss, optimizer = pynn.SoftmaxCrossEntropy(), pynn.SGD(0)
-    expected = penalty.apply(penalized)
+    expected = penalty.value(penalized)
     difference = penalized.train_step(x, y, loss, optimizer, penalty) - plain.train_step(x, y, loss, pynn.SGD(0))
     assert difference == pytest.approx(expected, rel=1e-5)
     with_penalty, without = (

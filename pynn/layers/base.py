@@ -32,6 +32,8 @@ class Context:
 
     seed: int = 0
     step: int = 0  # optimizer steps taken; with seed and a layer's stream it determines every random mask
+    passes: int = 0  # training forward passes since that step: each draws its own masks
+    repeating: bool = False  # inside `same_masks`: passes are not counted
     dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.float32))
     sampling: bool = False  # masks and noise outside training as well: Monte-Carlo passes
     first_sample: int = 0  # place of a batch's first sample among those that share a step: parts get their own masks

@@ -9,6 +9,8 @@ import numpy as np
 from .base import Layer
 
 Draw = tuple[int, int, int, int]  # seed, stream, step and offset, as the kernels take them
+LAST = 2**32 - 1
+SPREAD = 0x9E3779B1  # the golden ratio of 2^32, odd: later passes of a step land far from all nearby steps
 
 
 def draw(layer: Layer, training: bool, size: int) -> Draw | None:
@@ -19,7 +21,8 @@ def draw(layer: Layer, training: bool, size: int) -> Draw | None:
     context = layer.context
     if not (training or context.sampling):
         return None
-    return context.seed, layer.stream, context.step, context.first_sample * size
+    step = (context.step + context.passes * SPREAD) & LAST if context.passes else context.step
+    return context.seed, layer.stream, step, context.first_sample * size
 
 
 def expect_drawn(layer: Layer, place: Draw | None) -> Draw:

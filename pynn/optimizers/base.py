@@ -72,6 +72,7 @@ class Optimizer:
     steps: int = 0
     schedule: Schedule | None = None
     first_epoch: int | None = None  # the model's, when `fit` first ran this optimizer: where its schedule begins
+    _rate_is_set = False  # whether somebody has told the schedule how far training is
     _parameters: Array | None = None
     _segments: tuple[Segment, ...] = ()  # what _runs was made of
     _by_decay: bool = False
@@ -118,18 +119,27 @@ class Optimizer:
             raise ValueError(
                 f"{kind}: learning_rate is {value!r}, expected a finite number of at least 0 or a pynn.Schedule object"
             )
-        self.schedule, self._learning_rate = schedule, float(rate)
+        self.schedule, self._learning_rate, self._rate_is_set = schedule, float(rate), False
         if schedule is not None:
             self.first_epoch = None  # it begins when `fit` runs the optimizer next
 
     def set_epoch(self, epoch: float) -> None:
         """Set the learning rate that the schedule has at this epoch (2.5: in the middle of the third).
 
-        `fit` does it before every step, with the epochs since it first ran this optimizer; a loop of your own may.
-        Without a schedule it changes nothing.
+        `fit` does it before every step, with the epochs since it first ran this optimizer. A loop of your own does it
+        as often as the rate shall follow: a schedule counts epochs, and only the loop knows them. A `step` without it
+        is a RuntimeError where there is a schedule; else it changes nothing.
+
+        >>> for i, (x_batch, y_batch) in enumerate(batches):
+        ...     optimizer.set_epoch(epoch + i / len(batches))
+        ...     model.train_step(x_batch, y_batch, loss, optimizer)
         """
         if self.schedule is not None:
-            self._learning_rate = self.schedule(epoch)
+            self._learning_rate, self._rate_is_set = self.schedule(epoch), True
+
+    def end_schedule(self) -> None:
+        """A run of `fit` is over: who goes on with steps of their own says again how far training is."""
+        self._rate_is_set = False
 
     @property
     def _given(self) -> dict[str, Any]:
@@ -151,6 +161,11 @@ class Optimizer:
         parameters, gradients = model.parameters, model.gradients
         if self._parameters is not parameters:
             self.claim(parameters)
+        if self.schedule is not None and not self._rate_is_set:
+            raise RuntimeError(
+                f"{type(self).__name__} follows {self.schedule!r}, which counts epochs, and a loop of your own must "
+                "tell them: call optimizer.set_epoch(epoch + i / batches) before the step (fit does it)"
+            )
         found = self._runs_of(model)
         if self.clip_norm is not None or self.clip_value is not None:
             clip(gradients, found, self.clip_value, self.clip_norm)
