@@ -148,10 +148,12 @@ def batches(
     prefetch: int = 0,
     first: int = 0,
     share: tuple[int, int] = (0, 1),
+    shuffle: bool = True,
 ) -> Generator[tuple[Array, ...], None, None]:
     """Yield (x, y) batches of one epoch, with weights (x, y, weights); the last one may be smaller.
 
-    x (N, ...): converted to dtype (default float32), uint8 pixels to 0..1. y (N, ...): as it is. batch_size: 1..N.
+    x (N, ...): converted to dtype (default float32), uint8 pixels to 0..1. y (N, ...): as it is. batch_size: at least
+    1; where there are fewer samples, all of them.
     seed: None for the order of the data, else shuffled as a function of (seed, epoch).
     drop_single: True leaves out a last batch of one sample (batch normalization cannot train on it); default False.
     reuse: True gives the same x array again and again, for loops that do not keep it (default False).
@@ -162,19 +164,23 @@ def batches(
     first: the batch to begin with (default 0); those before it are left out, at no cost.
     share: (rank, size): of each batch the part of this process, one of `size` (default (0, 1): all of it). A part has
         two samples at least, or none: where there are few, the last processes get none.
-    Raises ValueError for empty data, for x and y of different lengths, for a batch_size that is not 1..N.
+    shuffle: False keeps the order of the data; the seed is then that of augmentation alone (default True).
+    Raises ValueError for empty data, for x and y of different lengths, for a batch_size below 1.
     """
     x, y = samples("x", x), np.asarray(y)
     check_pairs("x", x, "y", y)
-    check_batch_size(batch_size, len(x))
+    check_count("batch_size", batch_size, 1)
+    batch_size = min(batch_size, len(x))
     if seed is not None:
         check_seed(seed)
+    if not isinstance(shuffle, bool):
+        raise TypeError(f"shuffle is {shuffle!r}, expected True or False")
     kind = float_dtype(dtype)
     rest = (y,) if weights is None else (y, sample_weights("weights", weights, len(x)).astype(kind))
     check_count("prefetch", prefetch, 0)
     check_count("first", first, 0)
     _check_share(share)
-    indices = order(len(x), seed, epoch)
+    indices = order(len(x), seed if shuffle else None, epoch)
     fill = _filling(x, indices, kind, augmentation, seed, epoch)
     reused = prefetch + 2 if reuse and prefetch else int(reuse)
     found = _iterate(fill, rest, batch_size, indices, drop_single, reused, first, share)
@@ -235,13 +241,6 @@ def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     if dtype is None or kind not in (np.float32, np.float64):
         raise ValueError(f"dtype is {dtype if kind is None else kind}, expected float32 or float64")
     return kind
-
-
-def check_batch_size(batch_size: int, size: int) -> None:
-    """ValueError when batch_size is not an integer of 1..size."""
-    check_count("batch_size", batch_size, 1)
-    if batch_size > size:
-        raise ValueError(f"batch_size is {batch_size}, but there are only {size} samples; take one of at most {size}")
 
 
 def _iterate(

@@ -55,8 +55,12 @@ def settings(
         given["the shape of x"], given["augmentation"] = list(source.x.shape), _text(source.augment)
         given["preprocessing"] = _text(source.preprocessing)  # of batches; else the data are transformed already
         given["the data"] = [fingerprint(part) for part in (source.x, source.y, source.weights)]
+        if not source.shuffle:
+            given["shuffle"] = False
     else:
         given["the shape of x"] = "an iterable of batches"
+    if source.accumulate > 1:
+        given["accumulate"] = int(source.accumulate)
     return given
 
 

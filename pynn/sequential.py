@@ -300,10 +300,7 @@ class Sequential(FlatChain):
         weights (N,): sample weights of at least 0, for a loss that takes them.
         Raises FloatingPointError, with parameters unchanged, when the loss is NaN or infinite.
         """
-        outputs = self.forward(x, training=True)
-        value = loss.forward(outputs, y) if weights is None else loss.forward(outputs, y, weights=weights)
-        if not isinstance(value, (float, Real)):
-            raise TypeError(f"{type(loss).__name__}.forward returned {type(value).__name__}, expected a number")
+        value = self.loss_of(x, y, loss, weights)
         if math.isfinite(value):
             self.backward(loss.backward())
             self.penalty_value = None
@@ -313,6 +310,14 @@ class Sequential(FlatChain):
         if not math.isfinite(value):
             raise measuring.diverged(value, self.context.step, optimizer.learning_rate, np.abs(x).max())
         optimizer.step(self)
+        return value
+
+    def loss_of(self, x: Array, y: Array, loss: Loss, weights: Array | None = None) -> float:
+        """The loss of a training forward pass on a batch, as in `train_step`; `loss.backward()` is its gradient."""
+        outputs = self.forward(x, training=True)
+        value = loss.forward(outputs, y) if weights is None else loss.forward(outputs, y, weights=weights)
+        if not isinstance(value, (float, Real)):
+            raise TypeError(f"{type(loss).__name__}.forward returned {type(value).__name__}, expected a number")
         return value
 
     # Training and use -----------------------------------------------------------------------------

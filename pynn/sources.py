@@ -16,7 +16,7 @@ from .augmented import Augment
 from .history import History
 from .layers.base import Context, Layer
 from .losses import Loss
-from .optimizers import Optimizer
+from .optimizers import Optimizer, Segment
 from .prefetch import prefetched
 from .preprocessing import Transformer
 from .regularizers import Penalty
@@ -66,6 +66,15 @@ class Trainable(Protocol):
     @property
     def parameters(self) -> Array: ...
 
+    @property
+    def gradients(self) -> Array: ...
+
+    def segments(self) -> tuple[Segment, ...]: ...
+
+    def advance(self) -> None: ...
+
+    def penalties(self, penalty: Penalty | None) -> Iterable[tuple[Penalty, Array, Array]]: ...
+
     def walk(self) -> Iterator[Layer]:
         """All layers, itself among them."""
 
@@ -83,6 +92,11 @@ class Trainable(Protocol):
         """Build on the first data; check the shape of later ones."""
 
     def forward(self, x: Array, training: bool = False) -> Array: ...
+
+    def backward(self, dy: Array, input_gradient: bool = False, accumulate: bool = False) -> Array | None: ...
+
+    def loss_of(self, x: Array, y: Array, loss: Loss, weights: Array | None = None) -> float:
+        """The loss of a training forward pass on a batch."""
 
     def train_step(
         self,
@@ -120,7 +134,7 @@ def unbuilt_on_failure(model: Trainable) -> Iterator[None]:
 
 
 class Arrays:
-    """Batches of two arrays, in an order of their own every epoch.
+    """Batches of two arrays, in an order of their own every epoch, or as they stand (shuffle False).
 
     augment: images x are augmented, then transformed by `preprocessing`, batch by batch.
     """
@@ -138,8 +152,9 @@ class Arrays:
         augment: Augment | None = None,
         preprocessing: Transformer | None = None,
         prefetch: int = 0,
+        shuffle: bool = True,
     ) -> None:
-        self.augment, self.prefetch = augment, prefetch
+        self.augment, self.prefetch, self.shuffle, self.accumulate = augment, prefetch, shuffle, 1
         self.share = (0, 1)  # which part of every batch it gives: see `data.batches`
         self.preprocessing = preprocessing if augment is not None else None  # else x is transformed already
         if self.preprocessing is None:
@@ -148,8 +163,7 @@ class Arrays:
             model.accept(self.preprocessing.apply(x[:1], model.dtype))
             self.x, self.y = x, y = x, loss.targets(np.asarray(y), model.output_shape)
         self.weights = weights.combined(loss, y, model.output_shape, sample_weight, class_weight)
-        batch_size = min(TRAINING_BATCH, len(x)) if batch_size is None else batch_size
-        data.check_batch_size(batch_size, len(x))
+        batch_size = min(TRAINING_BATCH if batch_size is None else batch_size, len(x))
         self.batch_size, self.seed, self.dtype = batch_size, model.seed if seed is None else seed, model.dtype
         single = len(x) % batch_size == 1 and len(x) > 1 and batch_size > 1
         self.batches: int | None = len(x) // batch_size if single else math.ceil(len(x) / batch_size)
@@ -163,7 +177,7 @@ class Arrays:
             self.x, self.y, self.batch_size, self.seed, number, dtype,
             drop_single=self.batch_size > 1, reuse=True, weights=self.weights,
             augmentation=self.augment, prefetch=self.prefetch if transform is None else 0, first=first,
-            share=self.share,
+            share=self.share, shuffle=self.shuffle,
         )  # fmt: skip
         if transform is None:
             return found
@@ -178,6 +192,7 @@ class Batches:
     """Batches as the user's iterable gives them."""
 
     share = (0, 1)  # batches are given whole
+    accumulate = 1  # batches that make up a step
 
     def __init__(self, model: Trainable, loss: Loss, source: Iterable[Batch], prefetch: int = 0) -> None:
         self.model, self.loss, self.source, self.prefetch = model, loss, source, prefetch

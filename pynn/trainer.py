@@ -7,16 +7,17 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from types import FrameType
 
+from .accumulation import Accumulation
 from .callbacks.base import HOOKS, Callback, hooks
 from .history import History
 from .measuring import Measures, hits, total
 from .progress import Running
 from .regularizers import Penalty
-from .sources import Arrays, Batches, Trainable
+from .sources import Arrays, Batch, Batches, Trainable
 
 
 class Trainer:
@@ -158,49 +159,98 @@ class Trainer:
             self._tell("on_epoch_end")
             self._heed_interrupt()
 
+    def _begin_step(self) -> None:
+        """Set the rate that the schedule has here, and tell that a step begins."""
+        optimizer = self.optimizer
+        if optimizer.schedule is not None:
+            share = min(self.batch / (self.source.batches or math.inf), 1.0)
+            optimizer.set_epoch(max(self.model.epoch - (optimizer.first_epoch or 0), 0) + share)
+        for hook in self._hooks["on_step_begin"]:
+            hook(self)
+
     def _train_epoch(self) -> bool:
         """Train on the batches that are left; whether that was all of them."""
-        model, loss, optimizer, penalty, running = self.model, self.loss, self.optimizer, self.penalty, self.running
-        begin, end = self._hooks["on_step_begin"], self._hooks["on_step_end"]
-        scheduled, batches = optimizer.schedule is not None, self.source.batches or math.inf
-        counted, metrics, ranks = self.measures.accuracy, running.metrics, self._ranks
-        if optimizer.first_epoch is None:
-            optimizer.first_epoch = model.epoch
-        epoch = max(model.epoch - optimizer.first_epoch, 0)
-        source = self.source.epoch if ranks is None else functools.partial(ranks.batches, self.source)
-        with closing(source(model.epoch, self.batch)) as found:
-            self._waiting = True
-            for x, y, *rest in found:
-                self._waiting = False
-                if scheduled:
-                    optimizer.set_epoch(epoch + min(self.batch / batches, 1.0))
-                for hook in begin:
-                    hook(self)
-                given = rest[0] if rest else None
-                if ranks is None:
-                    value = model.train_step(x, y, loss, optimizer, penalty, given)
-                    right = hits(loss, model.outputs, y, given) if counted else None
-                    count, weight = len(x), total(given)
-                else:
-                    value, right, count, weight = ranks.step(model, x, y, loss, optimizer, penalty, given, counted)
-                self.batch_loss = value
-                running.add(value, right, count, weight, model.penalty_value)
-                if metrics:
-                    seen = (model.outputs, y, given) if ranks is None else ranks.whole_batch(model, y, given)
-                    for metric in metrics:
-                        metric.add(*seen)
-                self.batch += 1
-                for hook in end:
-                    hook(self)
-                if self._halting if ranks is None else ranks.any(self._halting):
-                    return self.batch == self.source.batches
-                self._waiting = True
-            self._waiting = False
-        if running.count == 0:
+        if self.optimizer.first_epoch is None:
+            self.optimizer.first_epoch = self.model.epoch
+        source = self.source.epoch if self._ranks is None else functools.partial(self._ranks.batches, self.source)
+        with closing(source(self.model.epoch, self.batch)) as found:
+            complete = self._take_steps(found) if self.source.accumulate == 1 else self._take_steps_in_parts(found)
+        if self.running.count == 0:
             raise ValueError(
                 "the iterable gave no batches; one that is gone through every epoch cannot be a used-up iterator"
             )
+        return complete
+
+    def _take_steps(self, batches: Iterable[Batch]) -> bool:
+        """One step a batch; whether all batches were taken."""
+        model, loss, optimizer, penalty, running = self.model, self.loss, self.optimizer, self.penalty, self.running
+        counted, metrics, ranks, ended = (
+            self.measures.accuracy,
+            running.metrics,
+            self._ranks,
+            self._hooks["on_step_end"],
+        )
+        self._waiting = True
+        for x, y, *rest in batches:
+            self._waiting = False
+            self._begin_step()
+            given = rest[0] if rest else None
+            if ranks is None:
+                value = model.train_step(x, y, loss, optimizer, penalty, given)
+                right = hits(loss, model.outputs, y, given) if counted else None
+                count, weight = len(x), total(given)
+            else:
+                value, right, count, weight = ranks.step(model, x, y, loss, optimizer, penalty, given, counted)
+            self.batch_loss = value
+            running.add(value, right, count, weight, model.penalty_value)
+            if metrics:
+                seen = (model.outputs, y, given) if ranks is None else ranks.whole_batch(model, y, given)
+                for metric in metrics:
+                    metric.add(*seen)
+            self.batch += 1
+            for hook in ended:
+                hook(self)
+            if self._halting if ranks is None else ranks.any(self._halting):
+                return self.batch == self.source.batches
+            self._waiting = True
+        self._waiting = False
         return True
+
+    def _take_steps_in_parts(self, batches: Iterable[Batch]) -> bool:
+        """One step for every `accumulate` batches, the last for those that are left; whether all were taken."""
+        model, parts = self.model, Accumulation(self.model, self.loss, self.optimizer, self.penalty)
+        done: list[tuple[float, float | None, int, float | None]] = []
+        self._waiting = True
+        for x, y, *rest in batches:
+            self._waiting = False  # until the step is done: a run cannot be resumed in half of one
+            if not done:
+                self._begin_step()
+            given = rest[0] if rest else None
+            value = parts.add(x, y, given)
+            right = hits(self.loss, model.outputs, y, given) if self.measures.accuracy else None
+            done.append((value, right, len(x), total(given)))
+            for metric in self.running.metrics:
+                metric.add(model.outputs, y, given)
+            if len(done) == self.source.accumulate:
+                self._end_parts(parts, done)
+                if self._halting:
+                    return self.batch == self.source.batches
+                self._waiting = True
+        self._waiting = False
+        if done:
+            self._end_parts(parts, done)
+        return True
+
+    def _end_parts(self, parts: Accumulation, done: list[tuple[float, float | None, int, float | None]]) -> None:
+        """Take the step of these batches, and record them."""
+        penalty = parts.step()
+        extra = penalty or 0.0
+        self.batch_loss = extra + sum(one[0] * one[2] for one in done) / sum(one[2] for one in done)
+        for value, right, count, weight in done:
+            self.running.add(value + extra, right, count, weight, penalty)
+        self.batch += len(done)
+        done.clear()
+        self._tell("on_step_end")
 
     def _close_epoch(self) -> None:
         """Measure, count and record the epoch whose batches are done."""

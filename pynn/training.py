@@ -54,7 +54,7 @@ def fit(
     preprocessing: Transformer | None = None, augmentation: Augmentations | None = None, prefetch: int = 0,
     progress: bool | str = "auto", callbacks: Callbacks | None = None,
     checkpoint: str | os.PathLike[str] | Checkpoint | None = None, resume: bool = False,
-    distributed: bool | Distributed = False,
+    distributed: bool | Distributed = False, accumulate: int = 1, shuffle: bool = True,
 ) -> History:  # fmt: skip
     """Train the model; return the `History` of loss, accuracy or other metrics, one number an epoch.
 
@@ -73,9 +73,13 @@ def fit(
         several calls: epoch + i/batches before batch i. An iterable without a length has no fractions in its first
         epoch (the rate is that of the epoch's beginning); after it, its batches are counted.
     epochs: how often all samples are gone through (default 10).
-    batch_size: 1..N; by default 128, or N where there are fewer samples. A last batch of one sample is left out
-        (batch normalization cannot use it).
+    batch_size: at least 1, by default 128; where there are fewer samples, all of them. A last batch of one sample is
+        left out (batch normalization cannot use it).
+    accumulate: so many batches make up one step, by the mean gradient over all their samples (default 1): a step of
+        batch_size · accumulate samples in the memory of batch_size. Batch normalization sees each batch alone; a last
+        step of an epoch may have fewer batches. Hooks and counts of steps are those of steps.
     seed: of the order of samples; by default the model's. Every epoch has another order, also over several calls.
+    shuffle: False goes through the samples in their order in every epoch (default True).
     penalty: L1, L2 or ElasticNet, added to the loss; a layer's own goes before it. Where there is one, loss is the
         sum of data_loss and penalty; val_loss is the data loss alone.
     sample_weight (N,): how much each sample counts, at least 0. Only proportions matter: the weights are divided by
@@ -100,7 +104,8 @@ def fit(
         that was never killed; where there is none it begins. Model and arguments must be the same again, but for epochs
         (all of the run's), progress and prefetch; an iterable must give the same batches. Default False.
     distributed: True or a `pynn.Distributed`: under `mpirun -n K python script.py` K processes train together, each on
-        its part of every batch; alone it changes nothing. Needs mpi4py (extra `mpi`). Default False.
+        its part of every batch; alone it changes nothing. Needs mpi4py (extra `mpi`). Default False. Not with
+        accumulate: more processes do the same.
     Raises ValueError or TypeError for data that cannot be trained on, before anything is changed; FloatingPointError
     when the loss becomes NaN or infinite: the parameters are then those before that step. Ctrl-C lets the step that is
     under way come to its end, then raises KeyboardInterrupt.
@@ -111,7 +116,9 @@ def fit(
 
         return together(fit, distributed, arguments)  # which comes back with model.context.ranks, if there are others
     goal, driver, ranks = chosen_loss(model, loss), _driver(model, optimizer), model.context.ranks
-    _check_settings(epochs, batch_size, seed, penalty, prefetch)
+    _check_settings(epochs, batch_size, seed, penalty, prefetch, accumulate, shuffle)
+    if accumulate > 1 and ranks is not None:
+        raise ValueError(f"accumulate is {accumulate}, but distributed steps take one batch; start more processes")
     _check_weights(y, sample_weight, class_weight)
     keeper, measures = _keeper(checkpoint, resume), Measures(metrics)
     measures.check(goal)
@@ -123,10 +130,13 @@ def fit(
     prepared, x, validation = inputs.prepare(model, preprocessing, x, y, validation, augment is not None)
     with unbuilt_on_failure(model):
         source = (
-            Arrays(model, goal, x, y, batch_size, seed, sample_weight, class_weight, augment, prepared, prefetch)
+            Arrays(
+                model, goal, x, y, batch_size, seed, sample_weight, class_weight, augment, prepared, prefetch, shuffle
+            )
             if y is not None
             else iterable_source(model, goal, x, epochs, prefetch)
         )
+        source.accumulate = accumulate
         held_out = validations.held_out(model, goal, validation)
         given = (model, goal, driver, source, held_out or (), penalty, listening, measures)
         writing = keeper and (ranks is None or ranks.rank == 0)
@@ -199,8 +209,13 @@ def _check_settings(
     seed: int | None,
     penalty: Penalty | None,
     prefetch: int,
+    accumulate: int,
+    shuffle: bool,
 ) -> None:
     data.check_count("epochs", epochs, 0)
+    data.check_count("accumulate", accumulate, 1)
+    if not isinstance(shuffle, bool):
+        raise TypeError(f"shuffle is {shuffle!r}, expected True or False")
     data.check_count("prefetch", prefetch, 0)
     if batch_size is not None:
         data.check_count("batch_size", batch_size, 1)

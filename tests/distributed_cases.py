@@ -208,7 +208,7 @@ def errors(distributed: Any) -> Found:
         "one cannot": raising(distributed, y=y + 9 if own else y),
         "other data": raising(distributed, x=other if own else x),
         "other size": raising(distributed, batch_size=8 if own else 16),
-        "all cannot": raising(distributed, batch_size=1000),
+        "all cannot": raising(distributed, batch_size=0),
         "spoilt": raising(distributed, callbacks=[Spoilt(1)]),
         "no samples": raising(distributed, x=x[:3], y=y[:3], batch_size=3),
     }

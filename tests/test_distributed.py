@@ -150,7 +150,7 @@ def test_errors_reach_all(alone: Path, several: tuple[Path, int]) -> None:
         assert texts["interrupt"] == one["interrupt"]
         assert "KeyboardInterrupt at 3" in texts["interrupt"]
         assert texts["all cannot"] == one["all cannot"]
-        assert "batch_size is 1000" in texts["all cannot"]
+        assert "batch_size is 0" in texts["all cannot"]
         if rank == 1:
             assert texts["one cannot"].startswith("ValueError at 0: y[0] is")
         else:

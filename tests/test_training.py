@@ -482,7 +482,6 @@ WRONG: dict[str, tuple[Callable[[np.ndarray, np.ndarray], dict[str, Any]], type[
     "label too high": (lambda x, y: {"y": y + 1}, ValueError, r"^y\[2\] is 3, expected a label of 0\.\.2"),
     "float labels": (lambda x, y: {"y": y / 1}, TypeError, r"^y has dtype float64, expected integer class labels"),
     "batch_size 0": (lambda x, y: {"batch_size": 0}, ValueError, r"^batch_size is 0, expected an integer of at least"),
-    "batch_size 31": (lambda x, y: {"batch_size": 31}, ValueError, r"^batch_size is 31, but there are only 30 samples"),
     "batch_size 2.5": (lambda x, y: {"batch_size": 2.5}, ValueError, r"^batch_size is 2\.5, expected an integer"),
     "epochs -1": (lambda x, y: {"epochs": -1}, ValueError, r"^epochs is -1, expected an integer of at least 0"),
     "epochs 1.5": (lambda x, y: {"epochs": 1.5}, ValueError, r"^epochs is 1\.5, expected an integer"),

@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     models.set_threads(options.threads)
     dataset = models.load_dataset(options.dataset, options.data)
     training, validation = _split(dataset.train, options.validation, options.seed)
-    data.check_batch_size(options.batch_size, len(training[0]))
+    options.batch_size = min(options.batch_size, len(training[0]))
     model = networks.build(options, dataset)
     if not options.quiet:
         _print_header(options, model, (training, validation, dataset.test))
