@@ -47,7 +47,7 @@ def reestimate_statistics(model: Sequential, x: ArrayLike, batch_size: int = 102
 def _batches(model: Sequential, x: ArrayLike, batch_size: int) -> Iterator[Array]:
     """Batches of raw samples x, which are checked at once, as the model's layers take them."""
     data.check_count("batch_size", batch_size, 2)
-    samples = data.samples("x", x)
+    samples = inputs.raw(model, x)
     inputs.accept(model, samples, "x")
     if len(samples) < 2 and _estimated(model):
         raise ValueError("x has 1 sample, expected at least 2: one has no variance")

@@ -209,7 +209,7 @@ def _sweep(
 ) -> dict[str, float]:
     """Run x through the model with a stop at each layer that has a weight, then `finish`; undo it all on failure."""
     describe.expect_instance(model, Sequential, f"{where}: model")
-    batch = data.samples("x", inputs.read(model, x, "x", where))
+    batch = inputs.read(model, x, "x", where)
     data.check_finite("x", batch, model.dtype)
     if len(batch) < 2 or (batch == batch[:1]).all():
         raise ValueError(f"{where}: x has no variance: expected at least 2 samples that differ, got {len(batch)}")

@@ -6,8 +6,10 @@ A file is written under a temporary name, flushed, then renamed: a kill at any m
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,15 +21,18 @@ from . import constraints, describe, hierarchical, initializers, layers, losses,
 from .constraints import Constraint
 from .files import write_whole
 from .initializers import Initializer
+from .inputs import Inputs
 from .layers.base import Layer
 from .losses import Decoder, Loss
 from .preprocessing import Transformer
 from .regularizers import Penalty
 from .sequential import Sequential
+from .targets import Targets, expect_classes
 
 FORMAT = 1
 ENTRY = "pynn"  # of the metadata
-PREFIX = "preprocessing."  # of the names of its tensors
+PREFIX, TARGETS = "preprocessing.", "target_preprocessing."  # of the names of their tensors
+OLD_INPUTS = Inputs(images="all uint8")  # of files that say nothing of them
 BASES = (Layer, Initializer, Loss, Decoder, Penalty, Constraint, Transformer)  # what a description may hold
 
 
@@ -69,6 +74,16 @@ def content(model: Sequential) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]
     if model.preprocessing is not None:
         description["preprocessing"] = describe.to_data(model.preprocessing, BASES)
         description["raw_shape"] = list(model.preprocessing.input_shape_)
+    if model.inputs is None:
+        description["inputs"] = None
+    elif model.inputs != OLD_INPUTS:
+        description["inputs"] = model.inputs.to_data()
+    if model.targets is not None and (known := model.targets.to_data()):
+        description["targets"] = known
+    if model.targets is not None and (scaling := model.targets.scaling) is not None:
+        _expect_free(tensors, scaling.tensors(TARGETS))
+        tensors.update({name: np.asarray(array, order="C") for name, array in scaling.tensors(TARGETS).items()})
+        description["target_preprocessing"] = describe.to_data(scaling, BASES)
     return tensors, description
 
 
@@ -82,12 +97,16 @@ def write(file: Path, tensors: dict[str, NDArray[Any]], entry: str, description:
 
 def _add_preprocessing(tensors: dict[str, NDArray[Any]], model: Sequential, transformer: Transformer) -> None:
     fitted = transformer.tensors(PREFIX)
+    _expect_free(tensors, fitted)
+    _expect_match(model, transformer)
+    tensors.update({name: np.asarray(array, order="C") for name, array in fitted.items()})
+
+
+def _expect_free(tensors: Mapping[str, NDArray[Any]], fitted: Mapping[str, NDArray[Any]]) -> None:
     if taken := sorted(tensors.keys() & fitted.keys()):
         raise ValueError(
             f"a layer's tensor is named {taken[0]} like one of the preprocessing; name the layer otherwise"
         )
-    _expect_match(model, transformer)
-    tensors.update({name: np.asarray(array, order="C") for name, array in fitted.items()})
 
 
 def _expect_match(model: Sequential, transformer: Transformer) -> None:
@@ -120,12 +139,14 @@ def restored(
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, MemoryError, RecursionError) as cause:
         raise ValueError(f"{file}: the model cannot be built from its description: {cause}") from cause
     _fill(model, tensors, file)
-    if model.preprocessing is not None:
-        try:
+    try:
+        if model.preprocessing is not None:
             model.preprocessing.restore(tuple(description["raw_shape"]), tensors, PREFIX)
             _expect_match(model, model.preprocessing)
-        except ValueError as cause:
-            raise ValueError(f"{file}: {cause}") from cause
+        if model.targets is not None and model.targets.scaling is not None:
+            model.targets.scaling.restore((math.prod(model.output_shape),), tensors, TARGETS)
+    except ValueError as cause:
+        raise ValueError(f"{file}: {cause}") from cause
     return model
 
 
@@ -184,12 +205,25 @@ def _rebuild(description: Mapping[str, Any], kinds: Mapping[str, type], held: in
         shape = description["raw_shape"]
         if not isinstance(shape, list) or not shape or not all(type(size) is int and size > 0 for size in shape):
             raise ValueError(f"raw_shape is {shape!r}, expected a list of sizes of at least 1")
+    if "inputs" not in description:
+        model.inputs = OLD_INPUTS
+    elif description["inputs"] is not None:
+        model.inputs = Inputs.from_data(description["inputs"])
+    scaling = describe.from_data(description.get("target_preprocessing"), kinds)
+    if scaling is not None:
+        describe.expect_instance(scaling, Transformer, "target_preprocessing")
+    if "targets" in description or scaling is not None:
+        found = Targets.from_data(description.get("targets", {}))
+        expect_classes(model.loss, found, model.output_shape)
+        model.targets = replace(found, scaling=scaling)
     return model
 
 
 def _fill(model: Sequential, tensors: Mapping[str, NDArray[Any]], file: Path) -> None:
     wanted = model.tensors()
     learned = set() if model.preprocessing is None else set(model.preprocessing.tensor_names(PREFIX))
+    if model.targets is not None and model.targets.scaling is not None:
+        learned.update(model.targets.scaling.tensor_names(TARGETS))
     if missing := sorted((wanted.keys() | learned) - tensors.keys()):
         raise ValueError(f"{file} lacks the tensors {', '.join(missing)}")
     if extra := sorted(tensors.keys() - wanted.keys() - learned):

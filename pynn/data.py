@@ -1,6 +1,7 @@
 """Batches out of arrays: shuffled by seed, gathered and converted in one kernel; and the checks of user data.
 
-uint8 arrays are pixels: 0..255 is read as 0..1. Everything else is converted to the model's dtype as it is.
+Images of uint8, (N, H, W, C), are pixels: 0..255 is read as 0..1. Everything else is converted to the model's dtype as
+it is, tables of uint8 too.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from . import kernels
+from . import kernels, tables
 from .prefetch import prefetched
 
 if TYPE_CHECKING:
@@ -26,12 +27,14 @@ WEIGHTS, ORDER = 0, 1  # purposes of random numbers
 
 def samples(name: str, x: ArrayLike) -> Array:
     """x as a numeric array of at least one axis; TypeError or ValueError says what came instead."""
+    x = tables.plain(x, name)
     try:
-        array = np.asarray(x)
+        array = tables.series(x)
     except ValueError as cause:
         raise ValueError(f"{name} is no array of numbers: rows of different lengths? ({cause})") from cause
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name} has dtype {array.dtype}, expected numbers")
+        held = next((one for one in array.reshape(-1).tolist() if not isinstance(one, (int, float))), None)
+        raise TypeError(f"{name} has dtype {array.dtype}, expected numbers" + (f"; it holds {held!r}" if held else ""))
     if array.ndim < 1:
         raise ValueError(f"{name} is a single number, expected an array of samples (N, ...)")
     if array.shape[0] < 1:
@@ -92,9 +95,14 @@ def sample_weights(name: str, weights: ArrayLike, count: int, of: str = "sample"
     return array
 
 
+def are_pixels(x: Array) -> bool:
+    """Whether these samples are images of uint8 (N, H, W, C), which are read as 0..1."""
+    return x.dtype == np.uint8 and x.ndim == 4
+
+
 def to_model(x: Array, dtype: np.dtype[Any]) -> Array:
     """x in the model's dtype, C-contiguous; the same array where it is that already."""
-    if x.dtype == np.uint8:
+    if are_pixels(x):
         pixels: Array = np.divide(x, dtype.type(PIXELS), out=np.empty(x.shape, dtype))
         return pixels
     return np.ascontiguousarray(x, dtype)
@@ -114,7 +122,7 @@ def gather(x: Array, indices: NDArray[np.int64], dtype: np.dtype[Any], out: Arra
     if not len(indices):  # a process that has no part of a small batch
         return out
     if kernel_reads(x):
-        divisor = PIXELS if x.dtype == np.uint8 else 1
+        divisor = PIXELS if are_pixels(x) else 1
         kernels.gather(x.reshape(len(x), -1), indices, divisor, out.reshape(len(indices), -1))
     else:
         out[...] = to_model(x[indices], dtype)
@@ -152,8 +160,8 @@ def batches(
 ) -> Generator[tuple[Array, ...], None, None]:
     """Yield (x, y) batches of one epoch, with weights (x, y, weights); the last one may be smaller.
 
-    x (N, ...): converted to dtype (default float32), uint8 pixels to 0..1. y (N, ...): as it is. batch_size: at least
-    1; where there are fewer samples, all of them.
+    x (N, ...): converted to dtype (default float32), pixels (N, H, W, C) of uint8 to 0..1. y (N, ...): as it is.
+    batch_size: at least 1; where there are fewer samples, all of them.
     seed: None for the order of the data, else shuffled as a function of (seed, epoch).
     drop_single: True leaves out a last batch of one sample (batch normalization cannot train on it); default False.
     reuse: True gives the same x array again and again, for loops that do not keep it (default False).

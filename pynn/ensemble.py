@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import checkpoint, data, training, weights
+from . import checkpoint, data, inputs, targets, training, weights
 from .describe import expect_instance
 from .hierarchical import HierarchicalCrossEntropy
 from .losses import BinaryCrossEntropy, Loss, SoftmaxCrossEntropy
@@ -22,6 +23,7 @@ from .losses.labels import LabelLoss
 from .losses.softmax import SoftmaxLoss
 from .measuring import Measures, Metrics, measure
 from .sequential import Sequential
+from .targets import Targets
 from .weights import ClassWeight
 
 if TYPE_CHECKING:
@@ -137,7 +139,11 @@ class Ensemble:
             raise ValueError("weights are 0 for all members, expected at least one of more than 0")
         self._proportions = shares / shares.max()  # of these a file gives the same bits
         self._members, self.weights = members, self._proportions / self._proportions.sum()
-        self._kind, self.output_shape = _kind(first.loss), _output_shape(first)
+        self._kind, self.output_shape, self._targets = (
+            _kind(first.loss),
+            _output_shape(first),
+            first.targets or Targets(),
+        )
         self.loss: Loss = SoftmaxCrossEntropy() if self._kind == TREE else copy.deepcopy(first.loss)
         self._dtype = np.result_type(*(member.model.dtype for member in members))
 
@@ -177,15 +183,18 @@ class Ensemble:
 
         batch_size: as for `outputs`.
         """
-        return self.loss.predict(self.outputs(x, batch_size))
+        return self._targets.decode(self.loss, self.loss.predict(self.outputs(x, batch_size)))
 
     def predict_proba(self, x: ArrayLike, batch_size: int | None = None) -> Array:
         """The mean of the members' probabilities (N, C) for raw x (N, ...); batch_size: as for `outputs`."""
         if self._kind == NUMBERS:  # of own losses, or none
             found = self._each(x, batch_size, lambda loss, outputs: loss.probabilities(outputs).astype(np.float64))
             return np.asarray(sum(share * values for share, values in found), self._dtype)
-        said = self._said(x, batch_size)
-        return np.asarray(np.exp(said[0] if self._kind == SIGMOID else said), self._dtype)
+        said = np.exp(self._said(x, batch_size))
+        if self._kind == SIGMOID:  # of yes and of no
+            single = math.prod(self.output_shape) == 1
+            said = np.stack([said[1].reshape(-1), said[0].reshape(-1)], axis=1) if single else said[0]
+        return np.asarray(said, self._dtype)
 
     def evaluate(
         self,
@@ -203,22 +212,21 @@ class Ensemble:
         """
         measures = Measures(metrics)
         measures.check(self.loss)
-        x, y = data.samples("x", x), np.asarray(y)
+        x, y = inputs.raw(self._members[0].model, x), targets.read(y)
         data.check_pairs("x", x, "y", y)
-        targets = self.loss.targets(y, self.output_shape)
-        given = weights.combined(self.loss, targets, self.output_shape, sample_weight, class_weight)
+        wanted, classes = self._targets.encode(self.loss, y, self.output_shape), self._targets.classes
+        given = weights.combined(self.loss, wanted, self.output_shape, sample_weight, class_weight, classes=classes)
         outputs = self.outputs(x, batch_size)
         size = batch_size or training.EVALUATION_BATCH
         parts = (slice(start, start + size) for start in range(0, len(x), size))
         rest = () if given is None else (given.astype(self._dtype),)
-        batches = ((outputs[part], *(array[part] for array in (targets, *rest))) for part in parts)
+        batches = ((outputs[part], *(array[part] for array in (wanted, *rest))) for part in parts)
         return measure(cast("Trainable", _Said(self.loss)), batches, measures)
 
     def _each(
         self, x: ArrayLike, batch_size: int | None, read: Callable[[Loss, Array], Array]
     ) -> Iterator[tuple[float, Array]]:
         """Share and predictions of each member that counts."""
-        x = data.samples("x", x)
         for (model, tensors), share in zip(self._members, self.weights, strict=True):
             if share > 0:
                 with model.lock:
@@ -351,6 +359,10 @@ def _output_shape(model: Sequential) -> tuple[int, ...]:
     return (loss.classes(model.output_shape),) if isinstance(loss, HierarchicalCrossEntropy) else model.output_shape
 
 
+def _classes(model: Sequential) -> list[Any] | None:
+    return None if model.classes is None else model.classes.tolist()
+
+
 def _raw_shape(model: Sequential) -> tuple[int, ...]:
     return model.input_shape if model.preprocessing is None else tuple(model.preprocessing.input_shape_)
 
@@ -360,6 +372,8 @@ def _expect_alike(first: Sequential, model: Sequential, number: int) -> None:
         ("takes samples of shape", _raw_shape(first), _raw_shape(model)),
         ("has outputs of shape", _output_shape(first), _output_shape(model)),
         ("was trained with the loss", type(first.loss).__name__, type(model.loss).__name__),
+        ("has the classes", _classes(first), _classes(model)),
+        ("was fitted to the columns", first.columns, model.columns),
     ):
         if one != other:
             raise ValueError(f"member {number} {what} {other}, but member 0 {one}; an ensemble's members must agree")

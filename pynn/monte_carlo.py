@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import data, inputs, training
+from . import data, inputs, targets, training
 from .layers.base import Context
 from .sequential import Sequential
 
@@ -48,7 +48,7 @@ def monte_carlo(
         data.check_seed(seed)
     if not isinstance(probabilities, bool):
         raise TypeError(f"probabilities is {probabilities!r}, expected True or False")
-    x = data.samples("x", x)
+    x = inputs.raw(model, x)
     inputs.accept(model, x, "x")
     model.adopt()
     parts = []
@@ -57,8 +57,10 @@ def monte_carlo(
             context.first_sample = start
             batch = data.to_model(inputs.transformed(model, x[start : start + batch_size]), model.dtype)
             parts.append(_moments(model, context, batch, passes, probabilities))
-    mean, std = (np.concatenate(part).astype(model.dtype) for part in zip(*parts, strict=True))
-    return mean, std
+    mean, std = (np.concatenate(part) for part in zip(*parts, strict=True))
+    if model.targets is not None and not probabilities:
+        mean, std = model.targets.units(mean), model.targets.spread(std, mean)
+    return mean.astype(model.dtype), std.astype(model.dtype)
 
 
 def _moments(
@@ -70,7 +72,7 @@ def _moments(
     for number in range(passes):
         context.step = LAST_STEP - number
         outputs = model.forward(batch)
-        values = np.array(model.loss.probabilities(outputs) if probabilities else outputs, np.float64)
+        values = np.array(targets.probabilities(model.loss, outputs) if probabilities else outputs, np.float64)
         difference = values - mean
         mean = mean + difference / (number + 1)
         squares = squares + difference * (values - mean)

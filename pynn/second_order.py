@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import data, inputs, regularizers
+from . import data, inputs, regularizers, targets
 from .describe import expect_instance, is_number
 from .history import History
 from .layers import BatchNorm, DropConnect, Dropout, GaussianNoise, SpatialDropout
@@ -20,7 +20,7 @@ from .measuring import hits
 from .progress import Running, describe
 from .regularizers import Penalty
 from .sequential import Sequential
-from .sources import checked_pair, chosen_loss, unbuilt_on_failure
+from .sources import chosen_loss, unbuilt_on_failure
 
 Array = NDArray[Any]
 Vector = NDArray[np.float64]
@@ -76,12 +76,19 @@ def minimize(
     optimize = None if method == "Newton" else _scipy(method)
     goal = chosen_loss(model, loss)
     with unbuilt_on_failure(model):
-        x, y = checked_pair(model, goal, (inputs.prepare(model, None, x, y, None)[1], y), "")
+        form, samples = inputs.taken(model, x)
+        y = targets.read(y)
+        samples = inputs.prepare(model, None, samples, y)[1]
+        data.check_pairs("x", samples, "y", y)
+        data.check_finite("x", samples, model.dtype)
+        model.accept(samples)
+        answers = targets.learned(model, goal, y)
+        y = answers.encode(goal, y, model.output_shape)
         model.adopt()
-        _check_model(model, method, len(x), batch_size)
-    model.loss = goal
+        _check_model(model, method, len(samples), batch_size)
+    model.loss, model.inputs, model.targets = goal, form, answers
     with model.lock, model.same_masks(), _deterministic(model):
-        run = _Run(_Objective(model, goal, x, y, penalty, batch_size), steps, tolerance, progress)
+        run = _Run(_Objective(model, goal, samples, y, penalty, batch_size), steps, tolerance, progress)
         try:
             run.start()
             if optimize is None:

@@ -14,15 +14,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from . import checks, data, losses, measuring, regularizers, training
+from . import checks, data, losses, measuring, regularizers, targets, training
 from .flat import FlatChain
 from .history import History
+from .inputs import Inputs
 from .layers.base import Array, Context, Layer, Shape
 from .layers.chain import Chain
 from .losses import Loss
 from .optimizers import Optimizer
 from .preprocessing import Transformer
 from .regularizers import Penalty
+from .targets import Targets
 
 
 class Sequential(FlatChain):
@@ -51,6 +53,8 @@ class Sequential(FlatChain):
         self.loss: Loss = self.own_loss() or losses.SoftmaxCrossEntropy()
         self.optimizer: Optimizer | None = None
         self.preprocessing: Transformer | None = None
+        self.inputs: Inputs | None = None
+        self.targets: Targets | None = None
         self.epoch = 0
         self.history: History | None = None
         self.notes: dict[str, Any] = {}
@@ -119,7 +123,9 @@ class Sequential(FlatChain):
         for layer in self.walk():
             if layer.context is self.context:  # others were not built yet, or belong to another model
                 layer._reset()
-        self.optimizer = None
+        self.optimizer = self.targets = None
+        if self.preprocessing is None:  # which was fitted to such inputs
+            self.inputs = None
         self.epoch = self.context.step = 0
 
     def _settle(self) -> None:
@@ -327,15 +333,29 @@ class Sequential(FlatChain):
     evaluate = training.evaluate
 
     def predict(self, x: ArrayLike, batch_size: int | None = None) -> Array:
-        """Predictions for raw x (N, ...), in the terms of the targets: class labels (N,) for a classifier.
+        """Predictions for raw x (N, ...), in the shape and kind of the targets that `fit` was given.
 
+        Class labels by their names, numbers in their units; (N,) where y was (N,).
         batch_size: samples worked on at once, as for `evaluate`; it changes nothing but memory and rounding.
         """
-        return self.loss.predict(training.outputs(self, x, batch_size))
+        return training.predictions(self, x, batch_size)
 
     def predict_proba(self, x: ArrayLike, batch_size: int | None = None) -> Array:
-        """Class probabilities (N, C) for raw x (N, ...); batch_size: as for `predict`."""
-        return self.loss.probabilities(training.outputs(self, x, batch_size))
+        """Class probabilities (N, C) for raw x (N, ...), in the order of `classes`; batch_size: as for `predict`.
+
+        One output that answers yes or no gives two columns, no and yes; several answers one column each.
+        """
+        return targets.probabilities(self.loss, training.outputs(self, x, batch_size))
+
+    @property
+    def classes(self) -> Array | None:
+        """The labels that `fit` was given, in the order of the outputs; None where they are 0..C-1, or no labels."""
+        return None if self.targets is None or self.targets.classes is None else self.targets.classes.copy()
+
+    @property
+    def columns(self) -> tuple[str, ...] | None:
+        """The names of the columns that `fit` was given in a table; None where it was given an array."""
+        return None if self.inputs is None else self.inputs.columns
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to a safetensors file: its tensors, and its description as JSON in the metadata.

@@ -11,15 +11,17 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import data, inputs, losses, weights
+from . import data, inputs, losses, tables, targets, weights
 from .augmented import Augment
 from .history import History
+from .inputs import Inputs
 from .layers.base import Context, Layer
 from .losses import Loss
 from .optimizers import Optimizer, Segment
 from .prefetch import prefetched
 from .preprocessing import Transformer
 from .regularizers import Penalty
+from .targets import Targets
 from .weights import ClassWeight
 
 Array = NDArray[Any]
@@ -39,6 +41,8 @@ class Trainable(Protocol):
     outputs: Array
     penalty_value: float | None
     preprocessing: Transformer | None
+    inputs: Inputs | None
+    targets: Targets | None
     lock: AbstractContextManager[Any]
 
     @property
@@ -153,16 +157,22 @@ class Arrays:
         preprocessing: Transformer | None = None,
         prefetch: int = 0,
         shuffle: bool = True,
+        target_preprocessing: Transformer | None = None,
     ) -> None:
         self.augment, self.prefetch, self.shuffle, self.accumulate = augment, prefetch, shuffle, 1
         self.share = (0, 1)  # which part of every batch it gives: see `data.batches`
         self.preprocessing = preprocessing if augment is not None else None  # else x is transformed already
+        data.check_pairs("x", x, "y", np.asarray(y))
         if self.preprocessing is None:
-            self.x, self.y = x, y = checked_pair(model, loss, (x, y), "")
+            data.check_finite("x", x, model.dtype)
+            model.accept(x)
         else:
             model.accept(self.preprocessing.apply(x[:1], model.dtype))
-            self.x, self.y = x, y = x, loss.targets(np.asarray(y), model.output_shape)
-        self.weights = weights.combined(loss, y, model.output_shape, sample_weight, class_weight)
+        self.targets = targets.learned(model, loss, y, target_preprocessing)
+        self.x, self.y = x, y = x, self.targets.encode(loss, y, model.output_shape)
+        self.weights = weights.combined(
+            loss, y, model.output_shape, sample_weight, class_weight, classes=self.targets.classes
+        )
         batch_size = min(TRAINING_BATCH if batch_size is None else batch_size, len(x))
         self.batch_size, self.seed, self.dtype = batch_size, model.seed if seed is None else seed, model.dtype
         single = len(x) % batch_size == 1 and len(x) > 1 and batch_size > 1
@@ -194,9 +204,12 @@ class Batches:
     share = (0, 1)  # batches are given whole
     accumulate = 1  # batches that make up a step
 
+    targets: Targets | None  # what the model knows of them from before; the first batch shows the rest
+
     def __init__(self, model: Trainable, loss: Loss, source: Iterable[Batch], prefetch: int = 0) -> None:
         self.model, self.loss, self.source, self.prefetch = model, loss, source, prefetch
         self.batches: int | None = len(source) if isinstance(source, Sized) else None
+        self.targets, self._targets_known = targets.known(model, loss) if model.built else None, False
 
     def epoch(self, number: int, first: int = 0) -> Generator[Batch, None, None]:
         """The batches of this epoch from the batch `first` on; those before it are fetched and let go."""
@@ -204,14 +217,31 @@ class Batches:
         source = itertools.islice(self.source, first, None) if first else self.source
         with closing(prefetched(source, self.prefetch)) as given:
             for position, batch in enumerate(given, first):
-                yield checked_batch(self.model, self.loss, batch, f"batch {position}", raw=True)
+                yield self._checked(batch, f"batch {position}")
                 count = position + 1
         if self.batches is None and count:
             self.batches = count  # known from now on: the next epoch's bar and schedule read it
 
+    def _checked(self, batch: Any, where: str) -> Batch:
+        """The batch as layers and loss take it; the first one shows what inputs and targets look like."""
+        expect_batch(batch, where)
+        model = self.model
+        if self._targets_known:
+            x = inputs.read(model, batch[0], f"{where} x", "fit")
+            return checked_batch(model, self.loss, (x, *batch[1:]), where)
+        with unbuilt_on_failure(model):
+            if model.inputs is None:
+                model.inputs, _ = inputs.learned(batch[0], f"{where} x")
+            x = inputs.read(model, batch[0], f"{where} x", "fit")
+            model.accept(x, f"{where} x")
+            model.targets = targets.learned(model, self.loss, batch[1], None, labels=False)
+            checked = checked_batch(model, self.loss, (x, *batch[1:]), where)
+        self._targets_known = True
+        return checked
+
 
 def iterable_source(model: Trainable, loss: Loss, x: Any, epochs: int, prefetch: int = 0) -> Batches:
-    if isinstance(x, np.ndarray) or not isinstance(x, Iterable):
+    if isinstance(x, np.ndarray) or not isinstance(x, Iterable) or tables.columns(x) is not None:
         raise TypeError("y is missing: fit takes arrays x and y, or one iterable of (x, y) batches")
     if epochs > 1 and isinstance(x, Iterator):
         raise TypeError(
@@ -221,15 +251,19 @@ def iterable_source(model: Trainable, loss: Loss, x: Any, epochs: int, prefetch:
     return Batches(model, loss, x, prefetch)
 
 
-def checked_batch(model: Trainable, loss: Loss, batch: Any, where: str, raw: bool = False) -> Batch:
-    """The arrays of (x, y) or (x, y, weights), checked, the weights as they are in the model's dtype.
-
-    raw: x is what the model's preprocessing takes; it is transformed.
-    """
+def expect_batch(batch: Any, where: str) -> None:
+    """TypeError where it is no pair or triple."""
     if not (isinstance(batch, (tuple, list)) and len(batch) in (2, 3)):
         raise TypeError(f"{where} is {type(batch).__name__}, expected a pair (x, y) or a triple (x, y, weights)")
-    x = inputs.read(model, batch[0], f"{where} x", "fit") if raw else batch[0]
-    x, y = checked_pair(model, loss, (x, batch[1]), where)
+
+
+def checked_batch(model: Trainable, loss: Loss, batch: Any, where: str, form: Targets | None = None) -> Batch:
+    """The arrays of (x, y) or (x, y, weights), checked, the weights as they are in the model's dtype.
+
+    x is what the layers take. form: of the targets, by default the model's.
+    """
+    expect_batch(batch, where)
+    x, y = checked_pair(model, loss, batch[:2], where, form=form)
     if len(batch) == 2:
         return x, y
     weights.expect_weighable(loss)
@@ -241,15 +275,19 @@ def checked_batch(model: Trainable, loss: Loss, batch: Any, where: str, raw: boo
     return x, y, given.astype(model.dtype)
 
 
-def checked_pair(model: Trainable, loss: Loss, pair: Any, where: str, raw: bool = False) -> tuple[Array, Array]:
+def checked_pair(
+    model: Trainable, loss: Loss, pair: Any, where: str, raw: bool = False, form: Targets | None = None
+) -> tuple[Array, Array]:
     """The two arrays of (x, y), checked against the model and each other, y as the loss reads it.
 
-    raw: x is what the model's preprocessing takes, not what its layers take.
+    raw: x is what the model's preprocessing takes, not what its layers take. form: of the targets, by default the
+    model's.
     """
     if not (isinstance(pair, (tuple, list)) and len(pair) == 2):
         raise TypeError(f"{where} is {type(pair).__name__}, expected a pair (x, y)")
     x_name, y_name = (f"{where} x", f"{where} y") if where else ("x", "y")
-    x, y = data.samples(x_name, pair[0]), np.asarray(pair[1])
+    x = inputs.raw(model, pair[0], x_name) if raw else data.samples(x_name, pair[0])
+    y = targets.read(pair[1])
     data.check_pairs(x_name, x, y_name, y)
     with unbuilt_on_failure(model):
         if raw:
@@ -258,7 +296,7 @@ def checked_pair(model: Trainable, loss: Loss, pair: Any, where: str, raw: bool 
             data.check_finite(x_name, x, model.dtype)
             model.accept(x, x_name)
         try:
-            return x, loss.targets(y, model.output_shape)
+            return x, (form or model.targets or Targets()).encode(loss, y, model.output_shape)
         except (TypeError, ValueError) as cause:
             if not where:
                 raise

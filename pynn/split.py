@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import data
+from . import data, tables
 from .describe import constructor_text, is_number
 from .parts import drawn, stratified
 
@@ -18,7 +18,7 @@ Part = tuple[Array, Array]
 def split(x: ArrayLike, y: ArrayLike, share: float = 0.2, seed: int = 0, stratify: bool = True) -> tuple[Part, Part]:
     """(x_train, y_train), (x_test, y_test), drawn at random and in random order, in new arrays.
 
-    x: (N, ...) numbers; y: (N, ...), one label or target for each sample.
+    x: (N, ...) numbers, or a data frame, whose parts are data frames; y: (N, ...), a label or target for each sample.
     share: of the samples that go to the test part, above 0 and below 1 (default 0.2), rounded to whole samples.
     seed: 0..2^64-1 (default 0); the same seed gives the same split, on every machine.
     stratify: True (default): the share is taken of every class of y (N,), integers or text, so that both parts have the
@@ -29,9 +29,12 @@ def split(x: ArrayLike, y: ArrayLike, share: float = 0.2, seed: int = 0, stratif
     Raises ValueError for data without a sample for each part, for x and y of different lengths, for a share or a seed
     out of range, for y that cannot be stratified; TypeError for x that is no array of numbers.
     """
-    x, y = data.samples("x", x), np.asarray(y)
-    train, test = _places(x, y, share, seed, stratify)
-    return (x[train], y[train]), (x[test], y[test])
+    array, y = data.samples("x", x), np.asarray(y)
+    train, test = _places(array, y, share, seed, stratify)
+    rows: Any = array
+    if tables.columns(x) is not None:  # the model remembers its columns
+        rows = getattr(x, "iloc", x)
+    return (rows[train], y[train]), (rows[test], y[test])
 
 
 class Split:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import data, inputs, training
+from . import data, inputs, targets, training
 from .augmentation import image_shape
 from .augmented import Augmentations, Augmented, chain
 from .losses import Loss
@@ -91,7 +91,7 @@ def predict_augmented(
     data.check_count("passes", passes, 1)
     data.check_count("batch_size", batch_size, 1)
     data.check_seed(seed)
-    images = data.samples("x", x)
+    images = inputs.raw(model, x)
     inputs.accept(model, images, "x")
     augment, places = chain(augmentation).prepared(images), np.arange(len(images))
     raw = model.preprocessing is not None and not np.can_cast(images.dtype, model.dtype)
@@ -103,6 +103,7 @@ def predict_augmented(
         for start in range(0, len(images), batch_size):
             batch = views.batch(slice(start, min(start + batch_size, len(images))), None)
             outputs = training.outputs(model, batch)
-            parts.append(model.loss.probabilities(outputs) if probable else outputs)
+            parts.append(targets.probabilities(model.loss, outputs) if probable else outputs)
         total = total + np.concatenate(parts).astype(np.float64)
-    return np.asarray(total / passes, model.dtype)
+    mean = total / passes
+    return np.asarray(mean if probable or model.targets is None else model.targets.units(mean), model.dtype)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import data, inputs, optimizers, weights
+from . import data, inputs, optimizers, targets, weights
 from . import progress as progresses
 from . import validation as validations
 from .augmented import Augment, Augmentations, chain
@@ -51,7 +51,8 @@ def fit(
     loss: str | Loss | None = None, optimizer: str | Optimizer | None = None,
     epochs: int = 10, batch_size: int | None = None, seed: int | None = None, penalty: Penalty | None = None,
     sample_weight: ArrayLike | None = None, class_weight: ClassWeight | None = None,
-    preprocessing: Transformer | None = None, augmentation: Augmentations | None = None, prefetch: int = 0,
+    preprocessing: Transformer | None = None, target_preprocessing: Transformer | None = None,
+    augmentation: Augmentations | None = None, prefetch: int = 0,
     progress: bool | str = "auto", callbacks: Callbacks | None = None,
     checkpoint: str | os.PathLike[str] | Checkpoint | None = None, resume: bool = False,
     distributed: bool | Distributed = False, accumulate: int = 1, shuffle: bool = True,
@@ -91,6 +92,9 @@ def fit(
         `model.preprocessing`; evaluate, predict and predict_proba then take raw samples, as fit does. None goes on with
         the model's own. x and validation are transformed once, at the start: as many floats in memory as they have
         numbers after it. An iterable cannot fit it: it needs one that is fitted, and each batch is transformed.
+    target_preprocessing: a transformer of targets that are numbers, such as `pynn.Standardization()`. A copy of it is
+        fitted to y alone; loss and val_loss are those of transformed targets, metrics and `predict` are in the units of
+        y. None goes on with the model's own.
     augmentation: `pynn.Augment`, an augmentation or a list of them, applied to raw images x (N, H, W, C), never to
         validation: a function of (seed, epoch, sample). With preprocessing each batch is augmented, then transformed.
     prefetch: how many batches a Python thread prepares ahead (default 0: none), with the same results. An iterable
@@ -120,24 +124,44 @@ def fit(
     if accumulate > 1 and ranks is not None:
         raise ValueError(f"accumulate is {accumulate}, but distributed steps take one batch; start more processes")
     _check_weights(y, sample_weight, class_weight)
+    if y is None and target_preprocessing is not None:
+        raise TypeError(
+            "target_preprocessing goes with arrays x and y; an iterable gives targets as they are to be learned"
+        )
     keeper, measures = _keeper(checkpoint, resume), Measures(metrics)
     measures.check(goal)
     listening = [*progresses.shown(progress), *all_callbacks(callbacks), *keeper]
     _check_monitors(driver, listening, measures.names(goal), validation)
     drawn = model.seed if seed is None else seed
+    form = model.inputs
+    if y is not None:
+        (form, x), y = inputs.taken(model, x), targets.read(y)
     x, y, sample_weight, validation = validations.separated(x, y, sample_weight, validation, drawn)
     augment = _augment(augmentation, x, y)
-    prepared, x, validation = inputs.prepare(model, preprocessing, x, y, validation, augment is not None)
+    prepared, x = inputs.prepare(model, preprocessing, x, y, augment is not None)
+    validation = inputs.held_out(form, prepared, model.dtype, validation)
     with unbuilt_on_failure(model):
         source = (
             Arrays(
-                model, goal, x, y, batch_size, seed, sample_weight, class_weight, augment, prepared, prefetch, shuffle
+                model,
+                goal,
+                x,
+                y,
+                batch_size,
+                seed,
+                sample_weight,
+                class_weight,
+                augment,
+                prepared,
+                prefetch,
+                shuffle,
+                target_preprocessing,
             )
             if y is not None
             else iterable_source(model, goal, x, epochs, prefetch)
         )
         source.accumulate = accumulate
-        held_out = validations.held_out(model, goal, validation)
+        held_out = validations.held_out(model, goal, validation, source.targets)
         given = (model, goal, driver, source, held_out or (), penalty, listening, measures)
         writing = keeper and (ranks is None or ranks.rank == 0)
         found = keeper[0].open(given, resume, progress is False) if writing else None
@@ -145,6 +169,7 @@ def fit(
         if ranks is not None:
             found, source.share = ranks.begin(given, found), (ranks.rank, ranks.size)
     model.loss, model.optimizer, model.preprocessing = goal, driver, prepared
+    model.inputs, model.targets = form, source.targets
     forward = None if ranks is None else functools.partial(ranks.forward, model)
     validate = validations.validator(model, validation, held_out, measures, forward)
     trainer = Trainer(model, source, epochs, penalty=penalty, measures=measures, validate=validate, callbacks=listening)
@@ -255,20 +280,26 @@ def partial_fit(
     """Train one epoch on these samples and go on with the next ones at the next call; returns the model.
 
     x (N, ...), y, loss, optimizer, batch_size, sample_weight: as in `fit`. The optimizer and its state stay from call
-    to call; every call is an epoch to its schedule. classes: all labels that may ever come, integers of 0..C-1, which
-    are checked against the model's outputs at the first call (default None: they are not).
+    to call; every call is an epoch to its schedule. classes: all labels that may ever come, needed at the first call
+    where they are not 0..C-1 and the first samples do not show them all (default None).
     """
-    goal = chosen_loss(model, loss)
-    with unbuilt_on_failure(model):
-        if classes is not None:
-            inputs.accept(model, data.samples("x", x), "x")
-            if goal.classes(model.output_shape) is None:
-                raise TypeError(f"classes goes with losses of class labels, which {type(goal).__name__} is not")
-            goal.targets(np.asarray(classes), model.output_shape)
-        fit(
-            model, x, y, loss=loss, optimizer=optimizer, batch_size=batch_size, sample_weight=sample_weight,
-            epochs=1, progress=False,
-        )  # fmt: skip
+    goal, before = chosen_loss(model, loss), model.targets
+    try:
+        with unbuilt_on_failure(model):
+            if classes is not None:
+                inputs.accept(model, inputs.raw(model, x), "x")
+                if before is None:
+                    model.targets = targets.of_classes(goal, classes, model.output_shape)
+                else:
+                    before.encode(goal, classes, model.output_shape, "classes")
+            fit(
+                model, x, y, loss=loss, optimizer=optimizer, batch_size=batch_size, sample_weight=sample_weight,
+                epochs=1, progress=False,
+            )  # fmt: skip
+    except BaseException:
+        if model.optimizer is None:  # it never trained
+            model.targets = before
+        raise
     return model
 
 
@@ -295,7 +326,8 @@ def evaluate(
     measures = Measures(metrics)
     measures.check(model.loss)
     x, y = checked_pair(model, model.loss, (x, y), "", raw=True)
-    given = weights.combined(model.loss, y, model.output_shape, sample_weight, class_weight)
+    classes = None if model.targets is None else model.targets.classes
+    given = weights.combined(model.loss, y, model.output_shape, sample_weight, class_weight, classes=classes)
     return measure(model, inputs.batches(model, x, y, batch_size, given), measures)
 
 
@@ -310,7 +342,7 @@ def outputs(model: Trainable, x: ArrayLike, batch_size: int | None = None) -> Ar
     _expect_built(model, "predict")
     batch_size = validations.batch_size(model) if batch_size is None else batch_size
     data.check_count("batch_size", batch_size, 1)
-    x = data.samples("x", x)
+    x = inputs.raw(model, x)
     inputs.accept(model, x, "x")
     result = np.empty((len(x), *model.output_shape), model.dtype)
     with model.lock:
@@ -318,3 +350,9 @@ def outputs(model: Trainable, x: ArrayLike, batch_size: int | None = None) -> Ar
             part = slice(start, start + batch_size)
             result[part] = model.forward(inputs.transformed(model, x[part]))
     return result
+
+
+def predictions(model: Trainable, x: ArrayLike, batch_size: int | None = None) -> Array:
+    """What the outputs for raw x (N, ...) say, in the shape and kind of the targets that the model was fitted to."""
+    found = model.loss.predict(outputs(model, x, batch_size))
+    return found if model.targets is None else model.targets.decode(model.loss, found)

@@ -16,6 +16,7 @@ from .losses import Loss
 from .measuring import Measures, measure
 from .sources import Trainable, checked_batch
 from .split import Split
+from .targets import Targets
 
 Array = NDArray[Any]
 Held = tuple[ArrayLike, ArrayLike] | tuple[ArrayLike, ArrayLike, ArrayLike]
@@ -35,7 +36,7 @@ def batch_size(model: Trainable) -> int:
 def separated(x: Any, y: Any, sample_weight: Any, validation: Any, seed: int) -> tuple[Any, Any, Any, Any]:
     """x, y, sample_weight and validation, which is a pair or a triple then where it was a share; the parts are copies.
 
-    seed: of the split where the share has none.
+    x, y: arrays, or an iterable and None. seed: of the split where the share has none.
     """
     if is_number(validation) and not isinstance(validation, bool):
         validation = Split(validation, stratify=False)
@@ -43,7 +44,6 @@ def separated(x: Any, y: Any, sample_weight: Any, validation: Any, seed: int) ->
         return x, y, sample_weight, validation
     if y is None:
         raise TypeError(f"validation is {validation!r}: a share can be taken of arrays x and y, not of an iterable")
-    x, y = data.samples("x", x), np.asarray(y)
     train, held_out = validation.places(x, y, seed)
     if sample_weight is None:
         return x[train], y[train], None, (x[held_out], y[held_out])
@@ -56,11 +56,14 @@ def is_function(validation: Any) -> bool:
     return callable(validation) and not isinstance(validation, type)
 
 
-def held_out(model: Trainable, loss: Loss, validation: Any) -> HeldOut | None:
-    """The validation data, checked, with weights of mean 1 or None; None where there are none."""
+def held_out(model: Trainable, loss: Loss, validation: Any, form: Targets | None = None) -> HeldOut | None:
+    """The validation data, checked, with weights of mean 1 or None; None where there are none.
+
+    x is what the layers take. form: of the targets, by default the model's.
+    """
     if validation is None or is_function(validation):
         return None
-    x, y, *rest = checked_batch(model, loss, validation, "validation")
+    x, y, *rest = checked_batch(model, loss, validation, "validation", form)
     if not rest:
         return x, y, None
     return x, y, weights.combined(loss, y, model.output_shape, rest[0], None, "validation weights")

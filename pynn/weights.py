@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,9 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 from . import data
 from .describe import is_number
 from .losses import Loss
+from .losses.attributes import AttributeLoss
+from .tables import listed
 
 Array = NDArray[Any]
-ClassWeight = Mapping[int, float] | ArrayLike | str
+ClassWeight = Mapping[Any, float] | ArrayLike | str
 
 
 def expect_weighable(loss: Loss) -> None:
@@ -41,9 +44,11 @@ def combined(
     sample_weight: ArrayLike | None,
     class_weight: ClassWeight | None,
     name: str = "sample_weight",
+    classes: Array | None = None,
 ) -> Array | None:
     """One weight (N,) for each of the targets, in float64 and with a mean of 1; None where none are asked for.
 
+    classes: the user's labels, in the order of the classes; None where they are 0..C-1.
     Raises TypeError for a loss that takes none, ValueError for weights that are no weights.
     """
     if sample_weight is None and class_weight is None:
@@ -53,12 +58,8 @@ def combined(
     if sample_weight is not None:
         weights = _up_to_1(data.sample_weights(name, sample_weight, len(targets)))
     if class_weight is not None:
-        classes = loss.classes(output_shape)
-        if classes is None:
-            raise TypeError(
-                f"class_weight goes with losses of class labels, which {type(loss).__name__} is not; give sample_weight"
-            )
-        weights = weights * _up_to_1(of_classes(class_weight, targets, classes))[targets]
+        places, count = _classes(loss, targets, output_shape)
+        weights = weights * _up_to_1(of_classes(class_weight, places, count, classes))[places]
     if not weights.any():
         asked = name if class_weight is None else "class_weight" if sample_weight is None else f"{name} · class_weight"
         raise ValueError(f"{asked} is 0 for all {len(weights)} samples, expected at least one of more than 0")
@@ -70,8 +71,21 @@ def _up_to_1(weights: Array) -> Array:
     return np.asarray(weights / (weights.max() or 1))
 
 
-def of_classes(class_weight: ClassWeight, labels: Array, classes: int) -> Array:
-    """The weight of each class, (C,)."""
+def _classes(loss: Loss, targets: Array, output_shape: tuple[int, ...]) -> tuple[Array, int]:
+    """The class of each target, and how many there are; two where one output answers yes or no."""
+    count = loss.classes(output_shape)
+    if count is not None:
+        return targets, count
+    if isinstance(loss, AttributeLoss) and math.prod(output_shape) == 1:
+        return (targets.reshape(-1) > loss._middle).astype(np.int64), 2
+    hint = "; several answers a sample have no class" if isinstance(loss, AttributeLoss) else ""
+    raise TypeError(
+        f"class_weight goes with losses of class labels, which {type(loss).__name__} is not; give sample_weight{hint}"
+    )
+
+
+def of_classes(class_weight: ClassWeight, labels: Array, classes: int, names: Array | None = None) -> Array:
+    """The weight of each class, (C,); names: the user's labels, 0..C-1 by default."""
     if isinstance(class_weight, str):
         if class_weight != "balanced":
             raise ValueError(f"class_weight is {class_weight!r}, expected 'balanced', a dict or an array ({classes},)")
@@ -79,16 +93,13 @@ def of_classes(class_weight: ClassWeight, labels: Array, classes: int) -> Array:
         return np.asarray(len(labels) / (classes * np.maximum(counts, 1)))  # of a class that does not occur: never read
     if not isinstance(class_weight, Mapping):
         return data.sample_weights("class_weight", class_weight, classes, "class")
-    known = {label: weight for label, weight in class_weight.items() if _is_label(label, classes)}
-    if unknown := [label for label in class_weight if label not in known]:
-        raise ValueError(f"class_weight has the key {unknown[0]!r}, expected labels of 0..{classes - 1}")
+    places = {label: place for place, label in enumerate(range(classes) if names is None else names.tolist())}
     weights = np.ones(classes)
-    for label, weight in known.items():
+    for label, weight in class_weight.items():
+        if label not in places or (names is None and isinstance(label, (bool, float))):
+            expected = f"labels of 0..{classes - 1}" if names is None else f"labels of {listed(names.tolist(), 10)}"
+            raise ValueError(f"class_weight has the key {label!r}, expected {expected}")
         if not (is_number(weight) and weight >= 0):
-            raise ValueError(f"class_weight[{label}] is {weight!r}, expected a finite number of at least 0")
-        weights[label] = weight
+            raise ValueError(f"class_weight[{label!r}] is {weight!r}, expected a finite number of at least 0")
+        weights[places[label]] = weight
     return weights
-
-
-def _is_label(label: object, classes: int) -> bool:
-    return isinstance(label, (int, np.integer)) and not isinstance(label, bool) and 0 <= int(label) < classes

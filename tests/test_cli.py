@@ -401,7 +401,8 @@ def test_evaluate_measures_the_test_part(run, reader):
 def test_evaluate_takes_flat_models(run, digits):
     x, y = digits.train
     model = pynn.Sequential(pynn.Affine(10))
-    model.fit(x.reshape(len(x), -1), y, epochs=2, progress=False)
+    with pytest.warns(UserWarning, match=r"x is uint8 of shape \(\d+, 64\) and taken as plain numbers 0\.\.255"):
+        model.fit(x.reshape(len(x), -1), y, epochs=2, progress=False)
     model.save("flat.safetensors")
     _, out, _ = run("evaluate", "flat.safetensors", "digits")
     x, y = digits.test

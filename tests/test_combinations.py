@@ -259,7 +259,7 @@ def test_a_refused_fit_leaves_an_optimizer_in_place(points: Points) -> None:
     x, y = points
     model = pynn.Sequential(pynn.Affine(3))
     model.optimizer = optimizer = pynn.SGD(0.5)
-    for data in ((x, y - 1), ([(x, y - 1)],)):
+    for data in ((x, np.arange(len(x))), ([(x, y - 1)],)):
         with pytest.raises(ValueError, match="expected a label"):
             quick(model, *data)
         assert not model.built

@@ -165,7 +165,7 @@ def test_an_iterable_cannot_fit_it(points: Points) -> None:
         ({"validation": (np.full((5, 4), np.inf), [0] * 5)}, ValueError, r"validation x\[0, 0\] is inf"),
         ({"validation": (np.ones((5, 4)), [0] * 4)}, ValueError, "validation x has 5 samples but validation y has 4"),
         ({"validation": np.ones((5, 4))}, TypeError, r"validation is ndarray, expected a pair \(x, y\)"),
-        ({"batch_size": 31}, ValueError, "batch_size is 31"),
+        ({"batch_size": 0}, ValueError, "batch_size is 0"),
     ],
 )
 @pytest.mark.parametrize("again", [False, True])

@@ -178,7 +178,7 @@ def test_targets_that_do_not_fit_are_refused(name: str, points: Points) -> None:
     x, y = points
     model = pynn.Sequential(pynn.Affine(3))
     for wrong, error, message in (
-        (y + 1, ValueError, r"y\[2\] is 3, expected a label of 0\.\.2"),
+        (np.arange(len(y)), ValueError, r"y\[3\] is 3, expected a label of 0\.\.2"),
         (y / 2, TypeError, "y has dtype float64, expected integer class labels"),
         (np.eye(3)[y], ValueError, "one-hot rows become labels"),
     ):

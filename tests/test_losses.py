@@ -237,16 +237,23 @@ def test_labels_may_be_lists_and_strided(form: Any, points: Points) -> None:
     assert value == expected.train_step(x, y, loss, pynn.SGD())
 
 
+def _too_many(y: np.ndarray) -> np.ndarray:
+    """More labels than the model has outputs."""
+    return np.arange(len(y))
+
+
 WRONG_TARGETS = {
-    "a label too high": (lambda y: y + 1, ValueError, r"y\[2\] is 3, expected a label of 0\.\.2: the model has 3"),
-    "a negative label": (lambda y: y - 1, ValueError, r"y\[0\] is -1, expected a label of 0\.\.2"),
-    "an enormous label": (lambda y: y.astype(np.uint64) + np.uint64(2**63), ValueError, r"y\[0\] is 922337203685477"),
-    "floats": (lambda y: y.astype(float), TypeError, r"y has dtype float64, expected integer class labels 0\.\.2"),
-    "strings": (lambda y: y.astype(str), TypeError, r"y has dtype <U\d+, expected integer class labels"),
-    "objects": (lambda y: np.array([None] * len(y)), TypeError, r"y has dtype object, expected integer"),
+    "a label too high": (_too_many, ValueError, r"y\[3\] is 3, expected a label of 0\.\.2: the model has 3"),
+    "a negative label": (lambda y: -_too_many(y), ValueError, r"y\[1\] is -1, expected a label of 0\.\.2"),
+    "an enormous label": (lambda y: _too_many(y).astype(np.uint64) + np.uint64(2**63), ValueError, r"y\[0\] is 922337"),
+    "floats": (lambda y: y / 2, TypeError, r"y has dtype float64, expected integer class labels 0\.\.2"),
+    "strings": (lambda y: _too_many(y).astype(str), (TypeError, ValueError),
+                r"y has (30 classes, '0', '1', '10', '11', '12' and 25 more, but|dtype <U\d+, expected integer class)"),
+    "missing labels": (lambda y: np.array([None] * len(y)), ValueError, r"y\[0\] is nan, expected a label; drop such"),
+    "labels of two kinds": (lambda y: np.array(["a", 1, *y[2:]], object), TypeError,
+                            r"y (holds int and .*str, expected labels of one kind|has dtype object, expected integer)"),
     "one-hot rows": (lambda y: np.eye(3, dtype=int)[y], ValueError, r"y has shape \(30, 3\).*y\.argmax\(axis=1\)"),
     "one-hot rows of floats": (lambda y: np.eye(3)[y], ValueError, r"y has shape \(30, 3\).*y\.argmax\(axis=1\)"),
-    "a column": (lambda y: y[:, None], ValueError, r"y has shape \(30, 1\).*y\.ravel\(\)"),
     "a cube": (lambda y: y[:, None, None], ValueError, r"y has shape \(30, 1, 1\), expected class labels"),
     "too few": (lambda y: y[:-1], ValueError, r"x has 30 samples but (validation )?y has 29, expected one target for"),
     "one number": (lambda y: 1, ValueError, r"y is a single value, expected one target for each of the 30 samples"),

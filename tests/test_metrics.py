@@ -399,7 +399,8 @@ def test_partial_fit_takes_what_comes(rng: np.random.Generator) -> None:
     ("settings", "error", "message"),
     [
         ({"classes": np.arange(6)}, ValueError, r"y\[5\] is 5, expected a label of 0\.\.4"),
-        ({"classes": ["a", "b"]}, TypeError, r"expected integer class labels"),
+        ({"classes": ["a", "b"]}, ValueError, r"classes has 2 classes, 'a', 'b', but the model has 5 outputs"),
+        ({"classes": list("abcde")}, ValueError, r"y\[0\] is \d, which is none of the model's classes, 'a', 'b'"),
         (
             {"classes": [0, 1], "loss": "l2"},
             TypeError,

@@ -169,9 +169,9 @@ def test_a_model_without_masks_has_no_spread(rng: np.random.Generator, backend: 
 
 def test_pixels_and_single_samples_are_taken(backend: str) -> None:
     model = network()
-    x = np.arange(24, dtype=np.uint8).reshape(6, 4)
+    x = np.arange(24, dtype=np.uint8).reshape(6, 4)  # a table: plain numbers
     mean, _ = pynn.monte_carlo(model, x, 4)
-    np.testing.assert_array_equal(mean, pynn.monte_carlo(model, x.astype(np.float32) / 255, 4)[0])
+    np.testing.assert_array_equal(mean, pynn.monte_carlo(model, x.astype(np.float32), 4)[0])
     for one, other in zip(pynn.monte_carlo(model, x[:1], 1), (mean[:1], 0), strict=True):
         assert one.shape == (1, 3)
         assert np.isfinite(one - other).all()

@@ -40,22 +40,30 @@ class LabelLoss(Loss):
                 f"{type(self).__name__}: outputs have shape ({', '.join(['N', *map(str, output_shape)])}), "
                 "expected (N, C)"
             )
-        y = np.asarray(y)
+        y, classes, name = np.asarray(y), output_shape[0], type(self).__name__
+        if classes == 1:
+            raise ValueError(
+                f"the model has one output, but {name} has one for each class: for numbers give loss='l2', for two "
+                "classes loss='binary_cross_entropy', for C classes make the last layer one of C units"
+            )
         if y.ndim != 1:
             hint = "; a column (N, 1) becomes (N,) by y.ravel()" if y.ndim == 2 and y.shape[1] == 1 else ""
             hint = "; one-hot rows become labels by y.argmax(axis=1)" if y.ndim == 2 and y.shape[1] > 1 else hint
             raise ValueError(f"y has shape {y.shape}, expected class labels of shape (N,){hint}")
         if y.dtype.kind not in "iub":
-            way = "classes, y = numpy.unique(y, return_inverse=True)" if y.dtype.kind in "OSU" else "y = y.astype(int)"
-            raise TypeError(
-                f"y has dtype {y.dtype}, expected integer class labels 0..{output_shape[0] - 1}; `{way}` makes them"
-            )
-        classes = output_shape[0]
+            cure = "`classes, y = numpy.unique(y, return_inverse=True)` makes them"
+            if y.dtype.kind == "f":
+                if (missing := np.isnan(y)).any():
+                    raise ValueError(f"y[{int(np.argmax(missing))}] is nan, expected a label; drop such samples first")
+                cure = f"{name} learns classes; for numbers (regression) give loss='l2' and a last layer of one unit"
+            raise TypeError(f"y has dtype {y.dtype}, expected integer class labels 0..{classes - 1}; {cure}")
         outside = (y < 0) | (y >= classes)
         if outside.any():
             where = int(np.argmax(outside))
+            found = len(np.unique(y))
             raise ValueError(
-                f"y[{where}] is {y[where]}, expected a label of 0..{classes - 1}: the model has {classes} outputs"
+                f"y[{where}] is {y[where]}, expected a label of 0..{classes - 1}: the model has {classes} outputs, "
+                f"and y {found} classes" + (f"; make the last layer one of {found} units" if found > classes else "")
             )
         return np.ascontiguousarray(y, np.int64)
 

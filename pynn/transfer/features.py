@@ -39,7 +39,7 @@ def features(model: Sequential, x: ArrayLike, layer: str | int | None = None, ba
     place = start(model, layer)
     batch_size = validation.batch_size(model) if batch_size is None else batch_size
     data.check_count("batch_size", batch_size, 1)
-    x = data.samples("x", x)
+    x = inputs.raw(model, x)
     inputs.accept(model, x, "x")
     model.adopt()
     shape = model.layers[place - 1].output_shape if place else model.input_shape

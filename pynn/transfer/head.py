@@ -96,7 +96,7 @@ def _release(layers: tuple[Layer, ...], context: Context) -> None:
 def _forget(model: Sequential) -> None:
     """What the model knew of its old outputs and of its training."""
     model.loss = model.own_loss() or SoftmaxCrossEntropy()
-    model.optimizer = model.penalty_value = None
+    model.optimizer = model.penalty_value = model.targets = None
     model.epoch = model.context.step = 0
     model.notes = {name: value for name, value in model.notes.items() if name not in OF_THE_OUTPUTS}
     model._forwarded = False
