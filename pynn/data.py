@@ -7,6 +7,7 @@ it is, tables of uint8 too.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
@@ -238,6 +239,14 @@ def check_seed(seed: int) -> None:
     """ValueError when the seed is not an integer of 0..2^64-1."""
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**64:
         raise ValueError(f"seed is {seed!r}, expected an integer of 0..2^64-1")
+
+
+def chosen_seed(seed: int | None) -> int:
+    """The seed, checked; for None one at random."""
+    if seed is None:
+        return int.from_bytes(os.urandom(7), "little")  # below 2^56: every file format holds it
+    check_seed(seed)
+    return int(seed)
 
 
 def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:

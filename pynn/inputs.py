@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +82,13 @@ def raw(model: Trainable, x: ArrayLike, name: str = "x") -> Array:
     return _warned(data.samples(name, x), name)
 
 
+def is_stream(x: Any) -> bool:
+    """Whether it gives batches one after the other, as a data loader does; arrays, lists and tables do not."""
+    if isinstance(x, (list, tuple, str, bytes, np.ndarray, Mapping)) or not isinstance(x, Iterable):
+        return False
+    return not hasattr(x, "__array__") and not hasattr(x, "toarray") and tables.columns(x) is None
+
+
 def _warned(x: Array, name: str) -> Array:
     if x.dtype == np.uint8 and not data.are_pixels(x) and math.prod(x.shape[1:]) >= 64 and _largest(x) > 200:
         checks.warn(
@@ -140,8 +147,9 @@ def taken(model: Trainable, x: Any) -> tuple[Inputs, Array]:
 
 def held_out(form: Inputs | None, preprocessing: Transformer | None, dtype: Any, validation: Any) -> Any:
     """A validation pair or triple with x as the layers take it; anything else as it is."""
-    if not (isinstance(validation, (tuple, list)) and len(validation) in (2, 3)):
-        return validation  # refused later
+    batches = isinstance(validation, list) and all(isinstance(one, tuple) for one in validation)
+    if not (isinstance(validation, (tuple, list)) and len(validation) in (2, 3)) or batches:
+        return validation  # batches are read when they come, anything else is refused later
     x = data.samples("validation x", validation[0]) if form is None else form.read(validation[0], "validation x")
     if preprocessing is not None:
         x = preprocessing.apply(preprocessing.accepted(x, "validation x"), dtype)

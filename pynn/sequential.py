@@ -6,7 +6,7 @@ import math
 import operator
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from numbers import Real
 from typing import Any
@@ -30,7 +30,8 @@ from .targets import Targets
 class Sequential(FlatChain):
     """A network of layers one after the other.
 
-    layers: `pynn.Layer` objects. seed: 0..2^64-1, of the first weights and of every mask (default 0).
+    layers: `pynn.Layer` objects. seed: 0..2^64-1, of the first weights and of every mask (default 0); None draws one at
+    random, which `model.seed` tells.
     dtype: "float32" (default) or "float64", of all parameters and activations.
 
     Input sizes are inferred: `build(shape)` or the first batch sets them. All trainable numbers then stand in one
@@ -46,10 +47,9 @@ class Sequential(FlatChain):
 
     _forwarded = False
 
-    def __init__(self, *layers: Layer, seed: int = 0, dtype: DTypeLike = "float32") -> None:
+    def __init__(self, *layers: Layer, seed: int | None = 0, dtype: DTypeLike = "float32") -> None:
         super().__init__(*layers)
-        data.check_seed(seed)
-        self.context = Context(seed=int(seed), dtype=data.float_dtype(dtype), owner=self)
+        self.context = Context(seed=data.chosen_seed(seed), dtype=data.float_dtype(dtype), owner=self)
         self.loss: Loss = self.own_loss() or losses.SoftmaxCrossEntropy()
         self.optimizer: Optimizer | None = None
         self.preprocessing: Transformer | None = None
@@ -332,15 +332,16 @@ class Sequential(FlatChain):
     partial_fit = training.partial_fit
     evaluate = training.evaluate
 
-    def predict(self, x: ArrayLike, batch_size: int | None = None) -> Array:
+    def predict(self, x: ArrayLike | Iterable[Any], batch_size: int | None = None) -> Array:
         """Predictions for raw x (N, ...), in the shape and kind of the targets that `fit` was given.
 
-        Class labels by their names, numbers in their units; (N,) where y was (N,).
+        Class labels by their names, numbers in their units; (N,) where y was (N,). x may be an iterable of batches x or
+        (x, y), such as a data loader.
         batch_size: samples worked on at once, as for `evaluate`; it changes nothing but memory and rounding.
         """
         return training.predictions(self, x, batch_size)
 
-    def predict_proba(self, x: ArrayLike, batch_size: int | None = None) -> Array:
+    def predict_proba(self, x: ArrayLike | Iterable[Any], batch_size: int | None = None) -> Array:
         """Class probabilities (N, C) for raw x (N, ...), in the order of `classes`; batch_size: as for `predict`.
 
         One output that answers yes or no gives two columns, no and yes; several answers one column each.

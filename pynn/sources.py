@@ -251,6 +251,20 @@ def iterable_source(model: Trainable, loss: Loss, x: Any, epochs: int, prefetch:
     return Batches(model, loss, x, prefetch)
 
 
+def streamed(model: Trainable, loss: Loss, source: Any, where: str) -> Iterator[Batch]:
+    """The batches of an iterable for a model that is built, raw x transformed; ValueError where it gives none."""
+    if isinstance(source, (np.ndarray, str)) or not isinstance(source, Iterable) or tables.columns(source) is not None:
+        raise TypeError("y is missing: evaluate takes arrays x and y, or one iterable of (x, y) batches")
+    position = -1
+    for position, batch in enumerate(source):
+        name = f"{where}, batch {position}"
+        expect_batch(batch, name)
+        x = inputs.read(model, batch[0], f"{name}: x", "evaluate")
+        yield checked_batch(model, loss, (x, *batch[1:]), name)
+    if position < 0:
+        raise ValueError(f"{where} gave no batches; what is gone through again cannot be a used-up iterator")
+
+
 def expect_batch(batch: Any, where: str) -> None:
     """TypeError where it is no pair or triple."""
     if not (isinstance(batch, (tuple, list)) and len(batch) in (2, 3)):

@@ -15,12 +15,14 @@ Array = NDArray[Any]
 Part = tuple[Array, Array]
 
 
-def split(x: ArrayLike, y: ArrayLike, share: float = 0.2, seed: int = 0, stratify: bool = True) -> tuple[Part, Part]:
+def split(
+    x: ArrayLike, y: ArrayLike, share: float = 0.2, seed: int | None = 0, stratify: bool = True
+) -> tuple[Part, Part]:
     """(x_train, y_train), (x_test, y_test), drawn at random and in random order, in new arrays.
 
     x: (N, ...) numbers, or a data frame, whose parts are data frames; y: (N, ...), a label or target for each sample.
     share: of the samples that go to the test part, above 0 and below 1 (default 0.2), rounded to whole samples.
-    seed: 0..2^64-1 (default 0); the same seed gives the same split, on every machine.
+    seed: 0..2^64-1 (default 0); the same seed gives the same split, on every machine; None: another one at each call.
     stratify: True (default): the share is taken of every class of y (N,), integers or text, so that both parts have the
         classes in the same proportions. A class of two or more samples has at least one in each part, a single sample
         is trained on. False: of all samples alike; for numbers to predict.
@@ -30,7 +32,7 @@ def split(x: ArrayLike, y: ArrayLike, share: float = 0.2, seed: int = 0, stratif
     out of range, for y that cannot be stratified; TypeError for x that is no array of numbers.
     """
     array, y = data.samples("x", x), np.asarray(y)
-    train, test = _places(array, y, share, seed, stratify)
+    train, test = _places(array, y, share, data.chosen_seed(seed), stratify)
     rows: Any = array
     if tables.columns(x) is not None:  # the model remembers its columns
         rows = getattr(x, "iloc", x)

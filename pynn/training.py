@@ -29,6 +29,7 @@ from .sources import (
     checked_pair,
     chosen_loss,
     iterable_source,
+    streamed,
     unbuilt_on_failure,
 )
 from .trainer import Trainer
@@ -63,9 +64,9 @@ def fit(
         Memory-mapped arrays may be larger than memory (without preprocessing): nothing of their size is copied.
         Batches (x, y, weights) are weighted as they are. uint8 arrays are pixels: 0..255 is read as 0..1.
     validation: what is measured after each epoch, as val_loss and so on; class_weight does not touch it. A pair (x, y),
-        or (x, y, sample_weight); a share 0 < v < 1 of x and y, drawn by the seed, that is not trained on then, or a
-        `pynn.Split`, which can be stratified (both parts are copies); or a function of the model that returns a dict of
-        numbers, recorded as val_NAME.
+        or (x, y, sample_weight); an iterable of such batches, which must start anew each time; a share 0 < v < 1 of x
+        and y, drawn by the seed, that is not trained on then, or a `pynn.Split`, which can be stratified (both parts
+        are copies); or a function of the model that returns a dict of numbers, recorded as val_NAME.
     metrics: names ("accuracy", "top5", "f1", "mae", ...: see `pynn.metrics`), metrics, or functions
         (outputs, targets) -> number; by default the accuracy, where the loss knows one. The loss is always measured.
     loss: an object or a name; None goes on with the model's own, which is softmax_cross_entropy at first.
@@ -305,8 +306,8 @@ def partial_fit(
 
 def evaluate(
     model: Trainable,
-    x: ArrayLike,
-    y: ArrayLike,
+    x: ArrayLike | Iterable[Batch],
+    y: ArrayLike | None = None,
     batch_size: int | None = None,
     *,
     sample_weight: ArrayLike | None = None,
@@ -315,6 +316,7 @@ def evaluate(
 ) -> dict[str, float]:
     """Loss and accuracy over raw x (N, ...) and y (N,), without dropout and with running statistics.
 
+    x alone: an iterable of (x, y) or (x, y, weights) batches, such as a data loader.
     batch_size: samples worked on at once (default: 1024, fewer where a layer gives out more than 4096 numbers a
     sample); it changes nothing but memory and rounding.
     With sample_weight or class_weight (as in `fit`) both are weighted means: Σ w_i l_i / Σ w_i.
@@ -325,6 +327,9 @@ def evaluate(
     data.check_count("batch_size", batch_size, 1)
     measures = Measures(metrics)
     measures.check(model.loss)
+    if y is None:
+        _check_weights(y, sample_weight, class_weight)
+        return measure(model, streamed(model, model.loss, x, "x"), measures)
     x, y = checked_pair(model, model.loss, (x, y), "", raw=True)
     classes = None if model.targets is None else model.targets.classes
     given = weights.combined(model.loss, y, model.output_shape, sample_weight, class_weight, classes=classes)
@@ -337,9 +342,14 @@ def _expect_built(model: Trainable, method: str) -> None:
     model.adopt()
 
 
-def outputs(model: Trainable, x: ArrayLike, batch_size: int | None = None) -> Array:
-    """The model's raw outputs (N, ...) for raw x (N, ...), in a new array."""
+def outputs(model: Trainable, x: Any, batch_size: int | None = None) -> Array:
+    """The model's raw outputs (N, ...) for raw x (N, ...), or batches of it, in a new array."""
     _expect_built(model, "predict")
+    if inputs.is_stream(x):
+        parts = [outputs(model, part[0] if isinstance(part, (tuple, list)) else part, batch_size) for part in x]
+        if not parts:
+            raise ValueError("x gave no batches; a used-up iterator gives none")
+        return np.concatenate(parts)
     batch_size = validations.batch_size(model) if batch_size is None else batch_size
     data.check_count("batch_size", batch_size, 1)
     x = inputs.raw(model, x)
@@ -352,7 +362,7 @@ def outputs(model: Trainable, x: ArrayLike, batch_size: int | None = None) -> Ar
     return result
 
 
-def predictions(model: Trainable, x: ArrayLike, batch_size: int | None = None) -> Array:
+def predictions(model: Trainable, x: Any, batch_size: int | None = None) -> Array:
     """What the outputs for raw x (N, ...) say, in the shape and kind of the targets that the model was fitted to."""
     found = model.loss.predict(outputs(model, x, batch_size))
     return found if model.targets is None else model.targets.decode(model.loss, found)

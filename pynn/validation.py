@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import data, weights
+from . import data, inputs, weights
 from .describe import is_number
 from .losses import Loss
 from .measuring import Measures, measure
-from .sources import Trainable, checked_batch
+from .sources import Batch, Trainable, checked_batch, streamed
 from .split import Split
 from .targets import Targets
 
 Array = NDArray[Any]
 Held = tuple[ArrayLike, ArrayLike] | tuple[ArrayLike, ArrayLike, ArrayLike]
 HeldOut = tuple[Array, Array, Array | None]  # checked: x, y, weights
-Validation: TypeAlias = Held | float | Split | Callable[[Any], Mapping[str, float]]
+Validation: TypeAlias = Held | float | Split | Iterable[Batch] | Callable[[Any], Mapping[str, float]]
 
 BATCH = 1024  # samples that are measured at once
 LARGEST_OUTPUT = 1 << 22  # numbers that a layer gives out at once, 16 MB of float32; larger ones leave the caches
@@ -51,6 +51,13 @@ def separated(x: Any, y: Any, sample_weight: Any, validation: Any, seed: int) ->
     return x[train], y[train], given[train], (x[held_out], y[held_out], given[held_out])
 
 
+def is_stream(validation: Any) -> bool:
+    """Whether it gives batches: a data loader, or a list of (x, y) tuples."""
+    if isinstance(validation, list) and validation:
+        return all(isinstance(one, tuple) and len(one) in (2, 3) for one in validation)
+    return not is_function(validation) and inputs.is_stream(validation)
+
+
 def is_function(validation: Any) -> bool:
     """Whether it measures the model itself."""
     return callable(validation) and not isinstance(validation, type)
@@ -62,6 +69,13 @@ def held_out(model: Trainable, loss: Loss, validation: Any, form: Targets | None
     x is what the layers take. form: of the targets, by default the model's.
     """
     if validation is None or is_function(validation):
+        return None
+    if is_stream(validation):
+        if isinstance(validation, Iterator):
+            raise TypeError(
+                f"validation is {type(validation).__name__}, which can be gone through only once; pass a list or an "
+                "object whose __iter__ starts anew"
+            )
         return None
     x, y, *rest = checked_batch(model, loss, validation, "validation", form)
     if not rest:
@@ -79,6 +93,8 @@ def validator(
     """What measures the model after each epoch, if anything does; forward: as for `measure`."""
     if is_function(validation):
         return functools.partial(_own, model, validation)
+    if is_stream(validation):
+        return functools.partial(_streamed, model, validation, measures, forward)
     return None if held is None else functools.partial(_measured, model, held, measures, forward)
 
 
@@ -87,6 +103,13 @@ def _measured(
 ) -> dict[str, float]:
     x, y, given = held
     batches = data.batches(x, y, min(batch_size(model), len(x)), dtype=model.dtype, reuse=True, weights=given)
+    return {f"val_{name}": value for name, value in measure(model, batches, measures, forward).items()}
+
+
+def _streamed(
+    model: Trainable, source: Any, measures: Measures, forward: Callable[[Array], Array] | None
+) -> dict[str, float]:
+    batches = streamed(model, model.loss, source, "validation")
     return {f"val_{name}": value for name, value in measure(model, batches, measures, forward).items()}
 
 

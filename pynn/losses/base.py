@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import data
 from ..describe import constructor_text
 
 Array = NDArray[Any]
+FLOAT32 = np.dtype(np.float32)
 
 
 class Loss:
@@ -50,12 +52,15 @@ class Loss:
         return self._gradient
 
     def targets(self, y: Array, output_shape: tuple[int, ...]) -> Array:
-        """y checked and in the dtype that `forward` reads; output_shape: that of one sample's outputs."""
+        """y checked and in the dtype that `forward` reads; output_shape: that of one sample's outputs.
+
+        Images of uint8 are pixels, read as 0..1, as those that go into a model.
+        """
         y = np.asarray(y)
         if y.shape[1:] != output_shape:
             wanted = ", ".join(["N", *map(str, output_shape)])
             raise ValueError(f"y has shape {y.shape}, expected ({wanted}) like the outputs")
-        return y
+        return data.to_model(y, FLOAT32) if data.are_pixels(y) else y
 
     def classes(self, output_shape: tuple[int, ...]) -> int | None:
         """How many classes the labels (N,) are of, for outputs of output_shape (without the batch axis).
