@@ -29,9 +29,12 @@ PUBLIC_NAME = r"(models|transfer|datasets|plot)\.\w+|[A-Z]\w*[a-z]\w*(?=$|\()"
 # What the code leaves behind, told to the test. `assert` would say nothing under PYTHONOPTIMIZE.
 REPORT = """
 import json, os
+same = pynn.Sequential(pynn.Flatten(), pynn.Affine(128), pynn.BatchNorm(), pynn.ReLU(), pynn.Affine(10))
+same.fit(x, y, penalty=penalty, optimizer=pynn.Momentum(pynn.CosineDecay(0.05, epochs=5)), epochs=5, batch_size=64)
 print("REPORT", json.dumps({
     "accuracy": digits_accuracy, "r2": r2, "prices": list(prices.shape), "head": model_with_head.layers[-1].units,
     "files": sorted(os.listdir()), "own_loop": model.evaluate(*digits.test)["accuracy"], "debug": __debug__,
+    "as_fit": bool((same.parameters == model.parameters).all()),
     "backend": pynn.kernels.backend(),
 }))
 """
@@ -68,7 +71,7 @@ def section(title: str) -> str:
 @pytest.mark.parametrize("optimize", ["", "1"])
 def test_the_code_runs_as_pasted(backend: str, optimize: str, tmp_path: Path) -> None:
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYNN_", "PYTHONW"))}
-    environment |= {"PYNN_BACKEND": backend, "PYTHONOPTIMIZE": optimize}
+    environment |= {"PYNN_BACKEND": backend, "PYTHONOPTIMIZE": optimize, "OPENBLAS_NUM_THREADS": "1"}
     (tmp_path / "script.py").write_text(script(), encoding="utf-8")
     (tmp_path / "work").mkdir()
     command = [sys.executable, "-W", "error", str(tmp_path / "script.py")]
@@ -84,6 +87,7 @@ def test_the_code_runs_as_pasted(backend: str, optimize: str, tmp_path: Path) ->
     assert report["head"] == 5
     assert report["files"] == ["digits.safetensors", "run", "run.csv"]
     assert report["own_loop"] > 0.9
+    assert report["as_fit"]
 
 
 def test_the_code_can_be_pasted_into_an_interpreter() -> None:
