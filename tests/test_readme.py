@@ -156,7 +156,7 @@ def test_the_names_of_pynn_in_the_table_for_newcomers_exist() -> None:
     names = {name for cell in cells for text in re.findall(r"`([^`]+)`", cell)
              for name in re.findall(r"^[A-Z][A-Za-z0-9]*(?=\()", text)}  # fmt: skip
     assert {"Affine", "Conv2d", "Nesterov", "Sequential"} <= names
-    for name in sorted(names - {"LogisticRegression", "MLPClassifier", "Ridge", "L2"}):
+    for name in sorted(names - {"LogisticRegression", "MLPClassifier", "MLPRegressor", "Ridge"}):
         assert hasattr(pynn, name), name
 
 
@@ -246,3 +246,45 @@ def test_running_statistics_are_torchs_with_one_minus_its_momentum(
     other(tensor(x))
     np.testing.assert_allclose(model.layers[0].running_var, other.running_var.numpy(), rtol=1e-6)
     np.testing.assert_allclose(model.layers[0].running_mean, other.running_mean.numpy(), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("kind", ["MLPClassifier", "MLPRegressor"])
+def test_alpha_of_scikit_learns_networks(kind: str, backend: str, rng: np.random.Generator) -> None:
+    """Four epochs of plain SGD from the same weights: `MLPRegressor` has half of pynn's loss, so half of its rate."""
+    networks = pytest.importorskip("sklearn.neural_network")
+    x, labels, factor = rng.standard_normal((60, 5)), np.arange(60) % 3, 1 if kind == "MLPClassifier" else 2
+    y = labels if factor == 1 else x[:, 0] - x[:, 1]
+    other = getattr(networks, kind)(
+        hidden_layer_sizes=(8,), solver="sgd", momentum=0.0, learning_rate_init=0.1, alpha=0.5, batch_size=20,
+        shuffle=False, random_state=0,
+    )  # fmt: skip
+    other.partial_fit(x[:20], y[:20], **({"classes": range(3)} if factor == 1 else {}))
+    model = pynn.Sequential(pynn.Affine(8), pynn.ReLU(), pynn.Affine(3 if factor == 1 else 1), dtype="float64")
+    model.build((5,))
+    affine = model.layers[0], model.layers[2]
+    for layer, weight, bias in zip(affine, other.coefs_, other.intercepts_, strict=True):
+        layer.weight[...], layer.bias[...] = weight, bias
+    for _ in range(4):
+        other.partial_fit(x, y)
+    model.fit(
+        x, y, loss="softmax_cross_entropy" if factor == 1 else "l2", optimizer=pynn.SGD(0.1 / factor), epochs=4,
+        batch_size=20, shuffle=False, penalty=pynn.L2(factor * 0.5 / 20), progress=False,
+    )  # fmt: skip
+    for layer, weight in zip(affine, other.coefs_, strict=True):
+        np.testing.assert_allclose(layer.weight, weight, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["Ridge", "LogisticRegression"])
+def test_strengths_of_scikit_learns_linear_models(kind: str, backend: str, rng: np.random.Generator) -> None:
+    linear = pytest.importorskip("sklearn.linear_model")
+    pytest.importorskip("scipy")
+    x, labels = rng.standard_normal((60, 5)), rng.integers(0, 3, 60)
+    if kind == "Ridge":
+        y, other, loss, penalty = x[:, 0] - x[:, 1], linear.Ridge(alpha=3.0), "l2", pynn.L2(2 * 3.0 / 60)
+    else:
+        y, other = labels, linear.LogisticRegression(C=0.5, tol=1e-10, max_iter=10_000)
+        loss, penalty = "softmax_cross_entropy", pynn.L2(1 / (0.5 * 60))
+    other.fit(x, y)
+    model = pynn.Sequential(pynn.Affine(1 if kind == "Ridge" else 3), dtype="float64")
+    pynn.minimize(model, x, y, loss=loss, penalty=penalty, steps=1000, tolerance=1e-10, progress=False)
+    np.testing.assert_allclose(model.layers[0].weight, np.atleast_2d(other.coef_).T, rtol=1e-4, atol=1e-6)
