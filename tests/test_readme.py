@@ -32,7 +32,8 @@ import json, os
 same = pynn.Sequential(pynn.Flatten(), pynn.Affine(128), pynn.BatchNorm(), pynn.ReLU(), pynn.Affine(10))
 same.fit(x, y, penalty=penalty, optimizer=pynn.Momentum(pynn.CosineDecay(0.05, epochs=5)), epochs=5, batch_size=64)
 print("REPORT", json.dumps({
-    "accuracy": digits_accuracy, "r2": r2, "prices": list(prices.shape), "head": model_with_head.layers[-1].units,
+    "accuracy": digits_accuracy, "kinds": kinds, "r2": r2, "prices": list(prices.shape),
+    "head": model_with_head.layers[-1].units,
     "files": sorted(os.listdir()), "own_loop": model.evaluate(*digits.test)["accuracy"], "debug": __debug__,
     "as_fit": bool((same.parameters == model.parameters).all()),
     "backend": pynn.kernels.backend(),
@@ -55,7 +56,8 @@ def commands() -> list[list[str]]:
 def script() -> str:
     """The README's Python blocks as one script, which keeps what the tests look at."""
     kept = ["digits_accuracy = model.evaluate(*digits.test)['accuracy']",
-            "r2 = model.evaluate(x_test, (y_test - mean) / std, metrics=['r2'])['r2']",
+            "kinds = model.predict([[35, 0], [10, 1], [4, 0]]).tolist(), model.classes.tolist()",
+            "r2 = 1 - ((prices - y_test) ** 2).sum() / ((y_test - y_test.mean()) ** 2).sum()",
             "model_with_head = model"]  # fmt: skip
     parts = blocks("python")
     for index, line in enumerate(kept):
@@ -82,6 +84,7 @@ def test_the_code_runs_as_pasted(backend: str, optimize: str, tmp_path: Path) ->
     assert report["backend"] == backend
     assert report["debug"] is (optimize == "")
     assert report["accuracy"] > 0.95
+    assert report["kinds"] == [["wolf", "dog", "cat"], ["cat", "dog", "wolf"]]
     assert report["r2"] > 0.9
     assert report["prices"] == [400]
     assert report["head"] == 5
