@@ -210,22 +210,28 @@ def test_features_that_do_not_vary_are_preprocessed_to_finite_numbers(
 # Weights of zero ----------------------------------------------------------------------------------
 
 LAYERS: dict[type, tuple[Callable[[], Layer], tuple[int, ...]]] = {
+    pynn.AvgPool1d: (pynn.AvgPool1d, (5, 2)),
     pynn.AvgPool2d: (pynn.AvgPool2d, (4, 5, 2)),
+    pynn.Conv1d: (lambda: pynn.Conv1d(3), (5, 2)),
     pynn.Conv2d: (lambda: pynn.Conv2d(3), (4, 5, 2)),
     pynn.DropConnect: (lambda: pynn.DropConnect(4, 0.5), (5,)),
     pynn.Dropout: (lambda: pynn.Dropout(0.5), (5,)),
     pynn.FractionalMaxPool2d: (lambda: pynn.FractionalMaxPool2d(1.5), (4, 5, 2)),
+    pynn.GlobalAvgPool1d: (pynn.GlobalAvgPool1d, (5, 2)),
     pynn.GlobalAvgPool2d: (pynn.GlobalAvgPool2d, (4, 5, 2)),
     pynn.GaussianNoise: (lambda: pynn.GaussianNoise(0.1), (5,)),
     pynn.GroupNorm: (lambda: pynn.GroupNorm(2), (6,)),
     pynn.HierarchicalSoftmax: (lambda: pynn.HierarchicalSoftmax(3), (5,)),
+    pynn.MaxPool1d: (pynn.MaxPool1d, (5, 2)),
     pynn.MaxPool2d: (pynn.MaxPool2d, (4, 5, 2)),
     pynn.Maxout: (lambda: pynn.Maxout(4), (5,)),
     pynn.Affine: (lambda: pynn.Affine(4), (5,)),
+    pynn.Reshape: (lambda: pynn.Reshape(5, 1), (5,)),
     pynn.Residual: (lambda: pynn.Residual(pynn.Affine(5)), (5,)),
     pynn.Sequential: (lambda: pynn.Sequential(pynn.Affine(4), pynn.ReLU()), (5,)),
     pynn.SpatialDropout: (lambda: pynn.SpatialDropout(0.5), (3, 4)),
     pynn.Transitions: (lambda: pynn.Transitions(3), (4, 3)),
+    pynn.Upsample: (pynn.Upsample, (4, 5, 2)),
 }
 
 

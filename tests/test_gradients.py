@@ -34,11 +34,17 @@ def public(base: type, *modules: Any) -> set[type]:
 
 IMAGES = (1, 2, 4)
 PIXELS = (5, 6, 2)
+STEPS = (7, 2)
 LAYERS: dict[type[Layer], list[Case]] = {
     pynn.Activation: [(pynn.Activation, (5,))],  # the identity
     pynn.Affine: [(lambda: pynn.Affine(4), (5,)), (lambda: pynn.Affine(4, use_bias=False), (5,))],
+    pynn.AvgPool1d: [(pynn.AvgPool1d, STEPS), (lambda: pynn.AvgPool1d(3, 2, 1), STEPS)],
     pynn.AvgPool2d: [(lambda: pynn.AvgPool2d(2, 1, 1), PIXELS), (lambda: pynn.AvgPool2d((2, 3)), PIXELS)],
     pynn.BatchNorm: [(pynn.BatchNorm, (5,)), (lambda: pynn.BatchNorm(0.5, 0.1), IMAGES)],
+    pynn.Conv1d: [
+        (lambda: pynn.Conv1d(3), STEPS),
+        (lambda: pynn.Conv1d(4, 2, stride=2, padding="causal", dilation=2, groups=2, use_bias=False), STEPS),
+    ],
     pynn.Conv2d: [
         (lambda: pynn.Conv2d(3), PIXELS),
         (lambda: pynn.Conv2d(4, (2, 3), stride=(2, 1), padding=(1, 2), dilation=(1, 2), groups=2), PIXELS),
@@ -53,17 +59,21 @@ LAYERS: dict[type[Layer], list[Case]] = {
     pynn.FractionalMaxPool2d: [(lambda: pynn.FractionalMaxPool2d(1.5), PIXELS)],
     pynn.GELU: [(pynn.GELU, (5,)), (lambda: pynn.GELU("tanh"), IMAGES)],
     pynn.GaussianNoise: [(lambda: pynn.GaussianNoise(0.01), (5,))],
+    pynn.GlobalAvgPool1d: [(pynn.GlobalAvgPool1d, STEPS)],
     pynn.GlobalAvgPool2d: [(pynn.GlobalAvgPool2d, PIXELS)],
     pynn.GroupNorm: [(lambda: pynn.GroupNorm(2), (6,)), (lambda: pynn.GroupNorm(2, 0.1), IMAGES)],
     pynn.LayerNorm: [(pynn.LayerNorm, (5,)), (lambda: pynn.LayerNorm(0.1), IMAGES)],
     pynn.LeakyReLU: [(pynn.LeakyReLU, (5,)), (lambda: pynn.LeakyReLU(0.3), IMAGES)],
+    pynn.MaxPool1d: [(pynn.MaxPool1d, STEPS), (lambda: pynn.MaxPool1d(3, 2, 1), STEPS)],
     pynn.MaxPool2d: [(pynn.MaxPool2d, PIXELS), (lambda: pynn.MaxPool2d(3, 2, 1), PIXELS)],
     pynn.Maxout: [(lambda: pynn.Maxout(4, 3), (5,)), (lambda: pynn.Maxout(4, use_bias=False), (5,))],
     pynn.PReLU: [(pynn.PReLU, (5,)), (lambda: pynn.PReLU(per_feature=True, initial=-0.5), IMAGES)],
     pynn.ReLU: [(pynn.ReLU, (5,)), (pynn.ReLU, IMAGES)],
+    pynn.Reshape: [(lambda: pynn.Reshape(2, -1), IMAGES)],
     pynn.Residual: [
         (lambda: pynn.Residual(pynn.Affine(5), pynn.Tanh(), pynn.Affine(5)), (5,)),
         (lambda: pynn.Residual(pynn.Conv2d(3, stride=2), shortcut="auto"), PIXELS),
+        (lambda: pynn.Residual(pynn.Conv1d(3, stride=2), shortcut="auto"), STEPS),
     ],
     pynn.SELU: [(pynn.SELU, (5,))],
     pynn.SiLU: [(pynn.SiLU, (5,))],
@@ -73,6 +83,7 @@ LAYERS: dict[type[Layer], list[Case]] = {
     pynn.Softplus: [(pynn.Softplus, (5,))],
     pynn.SpatialDropout: [(lambda: pynn.SpatialDropout(0.4), IMAGES), (lambda: pynn.SpatialDropout(0.4), (3, 4))],
     pynn.Tanh: [(pynn.Tanh, (5,))],
+    pynn.Upsample: [(pynn.Upsample, PIXELS), (lambda: pynn.Upsample((1, 3)), PIXELS)],
     pynn.Transitions: [(lambda: pynn.Transitions(3), (4, 3)), (lambda: pynn.Transitions(3), (12,))],
     Chain: [(lambda: Chain(pynn.Affine(4), pynn.Sigmoid(), pynn.Affine(3)), (5,))],
 }  # fmt: skip

@@ -7,6 +7,7 @@ from .affine import Affine
 from .base import Layer
 from .batchnorm import BatchNorm
 from .chain import Chain
+from .conv1d import Conv1d
 from .conv2d import Conv2d
 from .dropconnect import DropConnect
 from .dropout import Dropout, SpatialDropout
@@ -16,10 +17,13 @@ from .groupnorm import GroupNorm, LayerNorm
 from .maxout import Maxout
 from .noise import GaussianNoise
 from .pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d
+from .pool1d import AvgPool1d, GlobalAvgPool1d, MaxPool1d
 from .prelu import PReLU
+from .reshape import Reshape
 from .residual import Residual
 from .softmax import Softmax
 from .transitions import Transitions
+from .upsample import Upsample
 
 __all__ = [
     "ELU",
@@ -27,24 +31,29 @@ __all__ = [
     "SELU",
     "Activation",
     "Affine",
+    "AvgPool1d",
     "AvgPool2d",
     "BatchNorm",
     "Chain",
+    "Conv1d",
     "Conv2d",
     "DropConnect",
     "Dropout",
     "Flatten",
     "FractionalMaxPool2d",
     "GaussianNoise",
+    "GlobalAvgPool1d",
     "GlobalAvgPool2d",
     "GroupNorm",
     "Layer",
     "LayerNorm",
     "LeakyReLU",
+    "MaxPool1d",
     "MaxPool2d",
     "Maxout",
     "PReLU",
     "ReLU",
+    "Reshape",
     "Residual",
     "SiLU",
     "Sigmoid",
@@ -53,4 +62,5 @@ __all__ = [
     "SpatialDropout",
     "Tanh",
     "Transitions",
+    "Upsample",
 ]

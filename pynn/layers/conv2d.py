@@ -40,7 +40,10 @@ class Conv2d(Layer):
     dweight: Array
     bias: Array | None = None
     dbias: Array | None = None
-    _out: tuple[int, int, int]
+    _places: tuple[str, ...] = ("rows", "columns")  # along which the kernel moves
+    _whole_input = "image"
+    _paddings: tuple[str, ...] = ("same", "valid")
+    _out: Shape
     _settings: tuple[int, int, int, int, int, int]  # stride, zeros before the image, dilation; rows and columns of each
 
     def __init__(
@@ -64,9 +67,10 @@ class Conv2d(Layer):
         self.groups = self._whole("groups", groups, 1)
         self.kernel, self.stride = self._pair("kernel", kernel, 1), self._pair("stride", stride, 1)
         self.dilation = self._pair("dilation", dilation, 1)
-        named = padding in ("same", "valid") if isinstance(padding, str) else False
+        named = padding in self._paddings if isinstance(padding, str) else False
         if isinstance(padding, str) and not named:
-            raise ValueError(f'{self.kind}: padding is {padding!r}, expected "same", "valid" or numbers')
+            words = ", ".join(f'"{word}"' for word in self._paddings)
+            raise ValueError(f"{self.kind}: padding is {padding!r}, expected {words} or numbers")
         self.padding: Any = padding if named else self._pair("padding", padding, 0)
         if self.channels % self.groups:
             raise ValueError(f"{self.kind}: {self.groups} groups do not divide {self.channels} channels")
@@ -82,7 +86,7 @@ class Conv2d(Layer):
         """Pairs of two like numbers as one number, which is how they are shown and saved."""
         pairs = {name: getattr(self, name) for name in ("kernel", "stride", "padding", "dilation")}
         return {
-            name: pair[0] if isinstance(pair, list) and pair[0] == pair[1] else pair for name, pair in pairs.items()
+            name: pair[0] if isinstance(pair, list) and pair[0] == pair[-1] else pair for name, pair in pairs.items()
         }
 
     def _whole(self, name: str, value: Any, least: int) -> int:
@@ -91,22 +95,23 @@ class Conv2d(Layer):
         return int(value)
 
     def _pair(self, name: str, value: Any, least: int) -> list[int]:
-        values = list(value) if isinstance(value, (tuple, list)) else [value, value]
-        if len(values) != 2:
-            raise ValueError(f"{self.kind}: {name} is {value!r}, expected one number or two")
+        count = len(self._places)
+        values = list(value) if isinstance(value, (tuple, list)) else [value] * count
+        if len(values) != count:
+            raise ValueError(f"{self.kind}: {name} is {value!r}, expected one number{' or two' if count == 2 else ''}")
         return [self._whole(name, one, least) for one in values]
 
     def build(self, input_shape: Shape) -> Shape:
-        if len(input_shape) != 3:
-            raise ValueError(f"expected images (H, W, C), got inputs of shape {input_shape}")
-        inputs = input_shape[2]
+        self._expect_input(input_shape)
+        inputs = input_shape[-1]
         if inputs % self.groups:
             raise ValueError(f"{self.groups} groups do not divide the {inputs} channels of the input")
         self._activation = IDENTITY
-        places = [self._place(axis, input_shape[axis]) for axis in (0, 1)]
-        self._out = (places[0][0], places[1][0], self.channels)
-        (stride_y, stride_x), (dilation_y, dilation_x) = self.stride, self.dilation
-        self._settings = (stride_y, stride_x, places[0][1], places[1][1], dilation_y, dilation_x)
+        places = [self._place(axis, size) for axis, size in enumerate(input_shape[:-1])]
+        self._out = (*(outputs for outputs, _ in places), self.channels)
+        stride, before, dilation = (1, *self.stride), (0, *(zeros for _, zeros in places)), (1, *self.dilation)
+        # The last two: a sequence is an image of one row.
+        self._settings = (stride[-2], stride[-1], before[-2], before[-1], dilation[-2], dilation[-1])
         follows = self.followed_by
         weight = initializers.initializer(self.initializer or (follows.initializer if follows else "lecun"))
         shape = (*self.kernel, inputs // self.groups, self.channels)
@@ -116,6 +121,10 @@ class Conv2d(Layer):
             self.add_parameter("bias", (self.channels,), bias, penalized=False)
         return self._out
 
+    def _expect_input(self, input_shape: Shape) -> None:
+        if len(input_shape) != 3:
+            raise ValueError(f"expected images (H, W, C), got inputs of shape {input_shape}")
+
     def _place(self, axis: int, size: int) -> tuple[int, int]:
         """Outputs along an axis, and the zeros before the image."""
         reach, stride = (self.kernel[axis] - 1) * self.dilation[axis] + 1, self.stride[axis]
@@ -123,11 +132,11 @@ class Conv2d(Layer):
             outputs = -(-size // stride)
             return outputs, max((outputs - 1) * stride + reach - size, 0) // 2
         before = 0 if self.padding == "valid" else self.padding[axis]
-        name = ("rows", "columns")[axis]
+        name = self._places[axis]
         if reach > size + 2 * before:
-            padded = f" with padding {before}" if before else ""
+            padded = f"{self._whole_input} with padding {before}" if before else self._whole_input
             raise ValueError(
-                f"its kernel reaches over {reach} {name}, the image{padded} has only {size + 2 * before}; take a "
+                f"its kernel reaches over {reach} {name}, the {padded} has only {size + 2 * before}; take a "
                 'smaller kernel or dilation, or padding="same"'
             )
         if before >= reach:

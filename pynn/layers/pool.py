@@ -31,12 +31,12 @@ def _pair(layer: Layer, name: str, value: Any, least: int) -> Pair:
     return int(pair[0]), int(pair[1])
 
 
-def _windows(axis: str, length: int, size: int, stride: int, padding: int) -> Bounds:
-    """Where the windows along an axis begin and stop, without the places outside the image."""
+def _windows(axis: str, length: int, size: int, stride: int, padding: int, whole: str = "image") -> Bounds:
+    """Where the windows along an axis begin and stop, without the places outside the image (or what `whole` names)."""
     padded = length + 2 * padding
     if size > padded:
         with_padding = f" with padding {padding}" if padding else ""
-        raise ValueError(f"the window has {size} {axis}, the image{with_padding} only {padded}; take a smaller size")
+        raise ValueError(f"the window has {size} {axis}, the {whole}{with_padding} only {padded}; take a smaller size")
     first = np.arange((padded - size) // stride + 1, dtype=np.int64) * stride - padding
     return np.maximum(first, 0), np.minimum(first + size, length)
 

@@ -9,6 +9,7 @@ from .activations import IDENTITY, Activation
 from .affine import Affine
 from .base import Array, Layer, Shape
 from .chain import Chain
+from .conv1d import Conv1d
 from .conv2d import Conv2d
 from .draws import check_number, draw
 
@@ -20,7 +21,8 @@ class Residual(Chain):
 
     shortcut: None (default), x itself, which must have the shape of f(x); a layer that brings x to that shape; or
     "auto": None where the shapes agree, else an `Affine` for vectors or, for images, a `Conv2d` of 1 x 1 pixels with
-    the stride that fits, without bias (that layer then stands in `shortcut`, and in the model file).
+    the stride that fits, for sequences a `Conv1d` likewise, without bias (that layer then stands in `shortcut`, and in
+    the model file).
     survival: probability that f takes part in a training step, 0 < survival <= 1 (default 1), else y = shortcut(x) for
     the whole batch, f's gradients are 0 and its running statistics stay; outside training y = survival · f(x) +
     shortcut(x). Which steps it takes part in is a function of seed, layer and step, like a dropout mask.
@@ -81,6 +83,8 @@ class Residual(Chain):
         stride = tuple(-(-before // after) for before, after in zip(input_shape[:-1], shape[:-1], strict=False))
         if len(input_shape) == len(shape) == 1:
             layer = Affine(shape[0], use_bias=False)
+        elif len(input_shape) == len(shape) == 2 and _strided(input_shape, stride) == shape[:1]:
+            layer = Conv1d(shape[1], 1, stride=stride[0], use_bias=False)
         elif len(input_shape) == len(shape) == 3 and _strided(input_shape, stride) == shape[:2]:
             layer = Conv2d(shape[2], 1, stride=(stride[0], stride[1]), use_bias=False)
         else:
@@ -149,5 +153,5 @@ class Residual(Chain):
 
 
 def _strided(shape: Shape, stride: Shape) -> Shape:
-    """Height and width after this stride."""
+    """Height and width, or length, after this stride."""
     return tuple(-(-size // step) for size, step in zip(shape, stride, strict=False))

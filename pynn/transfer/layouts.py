@@ -1,8 +1,9 @@
 """How PyTorch names and lays out the tensors of a model's layers. Reads shapes alone, knows no files.
 
-Linear has (out, in) where `Affine` has (in, out), Conv2d (O, I, KH, KW) where `Conv2d` has (KH, KW, I, O). Features
-come second there, last here: `Flatten` runs through an image (H, W, C) in the order C, H, W there, so what reads
-flattened images has its inputs in another order.
+Linear has (out, in) where `Affine` has (in, out), Conv2d (O, I, KH, KW) where `Conv2d` has (KH, KW, I, O), Conv1d
+(O, I, K) where `Conv1d` has (K, I, O). Features come second there, last here: `Flatten` runs through an image (H, W, C)
+in the order C, H, W there, so what reads flattened images has its inputs in another order. Sequences have their
+features second there in a network that convolves or pools over them, else last, as Linear reads them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..layers import Affine, BatchNorm, Conv2d, Flatten, GroupNorm, Layer, LayerNorm, PReLU, Residual
+from ..layers import (
+    Affine,
+    AvgPool1d,
+    BatchNorm,
+    Conv1d,
+    Conv2d,
+    Flatten,
+    GlobalAvgPool1d,
+    GroupNorm,
+    Layer,
+    LayerNorm,
+    MaxPool1d,
+    PReLU,
+    Reshape,
+    Residual,
+)
 from ..layers.base import Shape
 from ..layers.chain import Chain
 from ..sequential import Sequential
@@ -25,6 +41,7 @@ Order = NDArray[np.int64]
 
 LAYOUTS = ("torch", "pynn")
 THEIRS = {"gamma": "weight", "beta": "bias", "slope": "weight"}
+OF_SEQUENCES = (AvgPool1d, Conv1d, GlobalAvgPool1d, MaxPool1d)  # features second there
 PER_FEATURE = (BatchNorm, LayerNorm, PReLU)  # one number a feature: these follow the order of flattened images
 
 
@@ -68,7 +85,7 @@ def tensors(model: Sequential, layout: str) -> list[Tensor]:
         raise ValueError(f"layout is {layout!r}, expected 'torch' or 'pynn'")
     arrays = model.tensors()
     if layout == "torch":
-        return list(_Walk(arrays).through(model, None)[0])
+        return list(_Walk(model, arrays).through(model, None)[0])
     parts = [(*name.rpartition("."), array) for name, array in arrays.items()]
     return [Tensor(layer, own, own, array) for layer, _, own, array in parts]
 
@@ -83,8 +100,9 @@ def image_order(shape: Shape) -> Order | None:
 class _Walk:
     """Goes through the layers with the order that features have there, None where it is the same."""
 
-    def __init__(self, arrays: dict[str, Array]) -> None:
+    def __init__(self, model: Sequential, arrays: dict[str, Array]) -> None:
         self.arrays = arrays
+        self.sequences = any(isinstance(layer, OF_SEQUENCES) for layer in model.walk())  # with features second there
 
     def through(self, layer: Layer, order: Order | None) -> tuple[list[Tensor], Order | None]:
         if isinstance(layer, Residual):
@@ -96,9 +114,21 @@ class _Walk:
                 more, order = self.through(child, order)
                 found += more
             return found, order
-        if isinstance(layer, Flatten) and len(layer.input_shape) == 3:
-            return [], image_order(layer.input_shape)
+        if isinstance(layer, (Flatten, Reshape)):
+            return [], self._reshaped(layer, order)
         return list(self._of(layer, order)), self._after(layer, order)
+
+    def _reshaped(self, layer: Layer, order: Order | None) -> Order | None:
+        """The order after the layer, of vectors; other shapes must have the same one there."""
+        before, after = (self._order(shape) for shape in (layer.input_shape, layer.output_shape))
+        if len(layer.output_shape) == 1:
+            return order if len(layer.input_shape) == 1 else before
+        for one in (order, before, after):
+            self._expect_plain(layer, one)
+        return None
+
+    def _order(self, shape: Shape) -> Order | None:
+        return image_order(shape) if len(shape) == 3 or (len(shape) == 2 and self.sequences) else None
 
     def _of(self, layer: Layer, order: Order | None) -> Iterator[Tensor]:
         for own in (*(parameter.name for parameter in layer.declared), *layer.state):
@@ -106,6 +136,8 @@ class _Walk:
             axes: tuple[int, ...] | None = None
             if isinstance(layer, Affine) and own == "weight":
                 axes, rows = (1, 0), order
+            elif isinstance(layer, Conv1d) and own == "weight":
+                axes = (2, 1, 0)
             elif isinstance(layer, Conv2d) and own == "weight":
                 axes = (2, 3, 1, 0)
             elif isinstance(layer, PER_FEATURE) and order is not None and array.size == order.size:

@@ -1,0 +1,78 @@
+"""Pooling of sequences over windows: thin forms over the kernels of images, as images of one row."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .base import Array, Layer, Shape
+from .pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d, _windows
+
+
+def expect_sequence(input_shape: Shape) -> tuple[int, int]:
+    """The shape (T, C); ValueError for anything else."""
+    if len(input_shape) != 2:
+        hint = "; a single channel is x[..., None]" if len(input_shape) == 1 else ""
+        hint = "; images (N, H, W, C) are for the layers whose names end in 2d" if len(input_shape) == 3 else hint
+        raise ValueError(f"expected sequences (T, C), got inputs of shape {input_shape}{hint}")
+    return input_shape[0], input_shape[1]
+
+
+class _OneRow(Layer):
+    """Before a pooling layer of images among the bases: it then takes sequences."""
+
+    def forward(self, x: Array, training: bool) -> Array:
+        y = super().forward(x[:, None], training)
+        return y[:, 0] if y.ndim == 4 else y
+
+    def backward(self, dy: Array) -> Array:
+        dx = super().backward(dy[:, None] if dy.ndim == 3 else dy)
+        assert dx is not None
+        return dx[:, 0]
+
+
+class _Steps(_OneRow):
+    """The settings of windows along a sequence."""
+
+    def __init__(self, size: int = 2, stride: int | None = None, padding: int = 0) -> None:
+        for name, value, least in (("size", size, 1), ("stride", stride, 1), ("padding", padding, 0)):
+            whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= least
+            if not whole and not (name == "stride" and value is None):
+                raise ValueError(f"{self.kind}: {name} is {value!r}, expected an integer of at least {least}")
+        super().__init__(size, stride, padding)  # type: ignore[call-arg]  # those of the layer of images
+        self._window = size, size if stride is None else stride, padding
+
+    def build(self, input_shape: Shape) -> Shape:
+        length, channels = expect_sequence(input_shape)
+        self._rows = np.zeros(1, np.int64), np.ones(1, np.int64)
+        self._columns = _windows("steps", length, *self._window, "sequence")
+        return len(self._columns[0]), channels
+
+
+class MaxPool1d(_Steps, MaxPool2d):
+    """y (N, P, C) = the largest number of each channel in each window of the sequence x (N, T, C).
+
+    size: of the window (default 2). stride: from one window to the next (default: the size, windows do not overlap).
+    padding: steps added on each side (default 0), less than the size; they never win. All are integers.
+    P = (T + 2·padding - size) // stride + 1: steps that fill no window are left out.
+    The gradient goes to the winner, of equal numbers to the first one. NaN wins.
+    Raises ValueError for other settings, inputs that are not sequences, and a window larger than the padded sequence.
+    """
+
+
+class AvgPool1d(_Steps, AvgPool2d):
+    """y (N, P, C) = the mean of each channel over each window of the sequence x (N, T, C).
+
+    size (default 2), stride, padding (default 0) and output shape: those of `MaxPool1d`. Padded steps are not counted:
+    a window at the edge is divided by the steps of the sequence in it (torch counts them by default).
+    Raises ValueError for other settings, inputs that are not sequences, and a window larger than the padded sequence.
+    """
+
+
+class GlobalAvgPool1d(_OneRow, GlobalAvgPool2d):
+    """y (N, C) = the mean of each channel over the whole sequence x (N, T, C).
+
+    Raises ValueError for inputs that are not sequences. Source: Lin et al. 2013.
+    """
+
+    def build(self, input_shape: Shape) -> Shape:
+        return super().build((1, *expect_sequence(input_shape)))

@@ -1,0 +1,50 @@
+"""Reshape."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .base import Array, Layer, Shape
+
+
+class Reshape(Layer):
+    """y (N, *shape) = x (N, ...) with its numbers in the same order, the last axis runs fastest; no copy.
+
+    shape: the axes after the batch axis, one by one or as a tuple: `Reshape(7, 7, 64)` turns (N, 3136) into images
+    (N, 7, 7, 64). Integers of at least 1; one of them may be -1, which takes what is left. It does not move axes:
+    images of the layout (C, H, W) do not become (H, W, C) by it.
+    Raises TypeError or ValueError for other shapes, and ValueError when it is built on inputs that have not as many
+    numbers. `Flatten()` = `Reshape(-1)`.
+    """
+
+    passes_activation = True
+
+    def __init__(self, *shape: int | tuple[int, ...]) -> None:
+        given: Any = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
+        if not given or not all(isinstance(size, (int, np.integer)) and not isinstance(size, bool) for size in given):
+            raise TypeError(
+                f"Reshape: shape is {given!r}, expected integers, without the batch axis: Reshape(28, 28, 1)"
+            )
+        self.shape = tuple(int(size) for size in given)
+        if any(size < 1 and size != -1 for size in self.shape) or self.shape.count(-1) > 1:
+            raise ValueError(f"Reshape: shape is {self.shape}, expected sizes of at least 1, one of which may be -1")
+
+    def build(self, input_shape: Shape) -> Shape:
+        numbers, known = math.prod(input_shape), math.prod(size for size in self.shape if size != -1)
+        rest = numbers // known if -1 in self.shape else 1
+        if known * rest != numbers:
+            raise ValueError(
+                f"cannot make {self.shape} of inputs of shape {tuple(input_shape)}: a sample has {numbers} numbers "
+                "(shapes leave out the batch axis)"
+            )
+        return tuple(rest if size == -1 else size for size in self.shape)
+
+    def forward(self, x: Array, training: bool) -> Array:
+        self._x_shape = x.shape
+        return x.reshape(x.shape[0], *self.output_shape)
+
+    def backward(self, dy: Array) -> Array:
+        return dy.reshape(self._x_shape)
