@@ -514,7 +514,7 @@ DAMAGE: dict[str, tuple[Callable[[Description, dict[str, np.ndarray]], Any], str
     "name a list": (_layer(name=["a"]), r"."),
     "a name twice": (_change(layers=[{"kind": "ReLU", "name": "a"}] * 2), r"two layers are named 'a'"),
     "input shape": (_change(input_shape=[5]), r"affine1\.weight is float32 \(4, 2\), expected float32 \(5, 2\)"),
-    "input shape of an image": (_change(input_shape=[2, 2]), r"layer 0 \(Affine\).*put Flatten\(\) before it"),
+    "input shape of an image": (_change(input_shape=[2, 2, 1]), r"layer 0 \(Affine\).*put Flatten\(\) before it"),
     "input shape negative": (_change(input_shape=[-4]), r"input_shape is \(-4,\), expected sizes of at least 1"),
     "input shape a number": (_change(input_shape=4), r"the model cannot be built from its description"),
     "input shape in words": (_change(input_shape=["four"]), r"the model cannot be built from its description"),

@@ -132,7 +132,7 @@ def test_bad_settings_are_refused() -> None:
     with pytest.raises(TypeError, match=r"Maxout: use_bias is 1, expected True or False"):
         pynn.Maxout(3, use_bias=1)
     with pytest.raises(ValueError, match=r"layer 0 \(Maxout\): expected vectors \(D,\).*put Flatten"):
-        pynn.Sequential(pynn.Maxout(3)).build((2, 3))
+        pynn.Sequential(pynn.Maxout(3)).build((2, 2, 3))
     assert pynn.Maxout(np.int64(3), np.int64(2)).pieces == 2
 
 

@@ -226,7 +226,7 @@ def test_building_anew_forgets_the_training(points: Points) -> None:
     ("layers", "input_shape", "message"),
     [
         ([pynn.Affine(3)], (8, 8, 1), r"layer 0 \(Affine\): expected vectors.* \(8, 8, 1\); put Flatten\(\) before"),
-        ([pynn.ReLU(), pynn.Affine(3)], (8, 8), r"layer 1 \(Affine\): expected vectors .*put Flatten\(\) before"),
+        ([pynn.ReLU(), pynn.Affine(3)], (8, 8, 3), r"layer 1 \(Affine\): expected vectors .*put Flatten\(\) before"),
         ([pynn.Affine(3)], (), r"layer 0 \(Affine\): expected vectors"),
         ([pynn.BatchNorm()], (), r"layer 0 \(BatchNorm\): expected inputs with features.*\(N, 1\)"),
         ([pynn.Affine(3)], (0,), r"input_shape is \(0,\), expected sizes of at least 1"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from collections.abc import Callable
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -26,7 +27,7 @@ class WeightOptions(TypedDict, total=False):
 
 
 class Affine(Layer):
-    """y (N, units) = x (N, D) · weight (D, units) + bias (units,).
+    """y (N, units) = x (N, D) · weight (D, units) + bias (units,); of a sequence (N, T, D) every step: (N, T, units).
 
     units: number of outputs, at least 1. use_bias: whether there is a bias (default True).
     initializer: of the weight, an object or a name (`help(pynn.initializers)` lists them); by default what suits the
@@ -34,7 +35,8 @@ class Affine(Layer):
     bias_initializer: zeros. penalty: L1, L2 or ElasticNet, in place of the model's; L2(0) for none; by default the
     model's. constraint: of the weight, applied after each step, like MaxNorm(3) (default None).
     An activation right after it runs inside its kernel.
-    Raises ValueError or TypeError for other settings, and when it is built on inputs that are not vectors.
+    Raises ValueError or TypeError for other settings, and when it is built on images (N, H, W, C): put `Flatten` before
+    it, which also makes one vector of a sequence.
     Source: CS231n, "Linear classification".
     """
 
@@ -82,23 +84,27 @@ class Affine(Layer):
         self.context.changes += 1
 
     def build(self, input_shape: Shape) -> Shape:
-        if len(input_shape) != 1:
-            raise ValueError(f"expected vectors (D,), got inputs of shape {input_shape}; put Flatten() before it")
+        if len(input_shape) not in (1, 2):
+            raise ValueError(
+                f"expected vectors (D,) or sequences (T, D), got inputs of shape {input_shape}; put Flatten() before it"
+            )
         self._activation = IDENTITY
         follows = self.followed_by
         default = follows.initializer if follows else "lecun"
         columns, weight = self.units * self.pieces, initializers.initializer(self.initializer or default)
-        self.add_parameter("weight", (input_shape[0], columns), weight, constraint=self.constraint)
+        self.add_parameter("weight", (input_shape[-1], columns), weight, constraint=self.constraint)
         if self.use_bias:
             bias = initializers.initializer(self.bias_initializer)
             self.add_parameter("bias", (columns,), bias, penalized=False)
-        return (self.units,)
+        return (*input_shape[:-1], self.units)
 
     def fuse(self, activation: Activation) -> bool:
         self._activation = activation
         return True
 
     def forward(self, x: Array, training: bool) -> Array:
+        if x.ndim != 2:
+            return forward_steps(Affine.forward, self, x, training)
         self._x = x
         self._y = self.buffer("y", (x.shape[0], self.units))
         f = self._activation
@@ -106,9 +112,23 @@ class Affine(Layer):
         return self._y
 
     def backward(self, dy: Array) -> Array | None:
+        if dy.ndim != 2:
+            return backward_steps(Affine.backward, self, dy)
         x, y, f = self._x, self._y, self._activation
         dz = None if f.function == "identity" else self.gradient_buffer("dz", y.shape, dy)
         dx = self.gradient_buffer("dx", x.shape, dy, dz) if self.needs_dx else None
         dweight, dbias = self.gradient_of("weight"), self.gradient_of("bias")
         kernels.affine_backward(dy, x, self.weight, y, f.function, f.alpha, dz, dx, dweight, dbias)
         return dx
+
+
+def forward_steps(forward: Callable[[Any, Array, bool], Array], layer: Affine, x: Array, training: bool) -> Array:
+    """A class's own `forward` with every step (n, t) of sequences (N, T, D) as a sample."""
+    y = forward(layer, x.reshape(-1, x.shape[-1]), training)
+    return y.reshape(*x.shape[:-1], layer.units)
+
+
+def backward_steps(backward: Callable[[Any, Array], Array | None], layer: Affine, dy: Array) -> Array | None:
+    """A class's own `backward`, likewise."""
+    dx = backward(layer, dy.reshape(-1, layer.units))
+    return None if dx is None else dx.reshape(*dy.shape[:-1], dx.shape[-1])

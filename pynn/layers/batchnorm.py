@@ -12,11 +12,11 @@ from .base import Array, Layer, Shape
 
 
 class BatchNorm(Layer):
-    """y = gamma · (x - mean)/√(var + epsilon) + beta, per feature, for x (N, C) or images (N, H, W, C).
+    """y = gamma · (x - mean)/√(var + epsilon) + beta, per feature, for x (N, C), (N, T, C) or (N, H, W, C).
 
-    In training, mean and variance are those of the batch (over N, or N, H, W), and the running statistics follow:
-    running ← momentum · running + (1 - momentum) · batch, with the variance ÷ (rows - 1) there, as PyTorch has it.
-    Otherwise the running statistics are used.
+    In training, mean and variance are those of the batch (over N and all places of sequences or images), and the
+    running statistics follow: running ← momentum · running + (1 - momentum) · batch, with the variance ÷ (rows - 1)
+    there, as PyTorch has it. Otherwise the running statistics are used.
     momentum: share that is kept, 0 <= momentum < 1 (default 0.9). epsilon: default 1e-5. gamma starts at 1, beta at 0.
     Processes that share a batch take the statistics of their parts, or of all of it: see `pynn.Distributed`.
     Frozen (`freeze()`), it uses the running statistics in training as well, and they stay.

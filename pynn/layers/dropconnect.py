@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import kernels
-from .affine import Affine
+from .affine import Affine, backward_steps, forward_steps
 from .base import Array
 from .draws import Draw, check_rate, draw, expect_drawn
 
@@ -33,6 +33,8 @@ class DropConnect(Affine):
         self._draw: Draw | None = None
 
     def forward(self, x: Array, training: bool) -> Array:
+        if x.ndim != 2:
+            return forward_steps(DropConnect.forward, self, x, training)
         self._draw = draw(self, training, 0)
         if self._draw is None:
             return super().forward(x, training)
@@ -44,6 +46,8 @@ class DropConnect(Affine):
         return self._y
 
     def backward(self, dy: Array) -> Array | None:
+        if dy.ndim != 2:
+            return backward_steps(DropConnect.backward, self, dy)
         place = expect_drawn(self, self._draw)
         x, y, f = self._x, self._y, self._activation
         dz = None if f.function == "identity" else self.gradient_buffer("dz", y.shape, dy)

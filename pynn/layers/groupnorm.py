@@ -65,9 +65,10 @@ class _PerSample(Layer):
 class LayerNorm(_PerSample):
     """y = gamma · (x - mean)/√(var + epsilon) + beta, with mean and variance over the last axis of each sample.
 
-    x (N, D), or (N, H, W, C): then each place has its own. epsilon: default 1e-5. gamma (D,) starts at 1, beta (D,)
-    at 0. Nothing is learned about other samples: training and evaluation are the same, a batch may have one sample.
-    Constant rows give beta. Place: as `BatchNorm`; an activation after it is not fused.
+    x (N, D); of sequences (N, T, D) and images (N, H, W, C) each place has its own. epsilon: default 1e-5.
+    gamma (D,) starts at 1, beta (D,) at 0. Nothing is learned about other samples: training and evaluation are the
+    same, a batch may have one sample. Constant rows give beta. Place: as `BatchNorm`; an activation after it is not
+    fused.
     Raises ValueError for an epsilon that is not positive. Source: Ba et al. 2016.
     """
 
@@ -78,7 +79,8 @@ class LayerNorm(_PerSample):
 class GroupNorm(_PerSample):
     """y = gamma · (x - mean)/√(var + epsilon) + beta, with mean and variance of each sample's groups of channels.
 
-    x (N, C), or images (N, H, W, C), whose statistics are taken over H, W and the channels of a group.
+    x (N, C), or sequences (N, T, C) or images (N, H, W, C), whose statistics are taken over all places and the channels
+    of a group.
     groups: number of groups, each of C/groups neighbouring channels; 1 takes all channels together, C each for itself
     (instance normalization). epsilon: default 1e-5. gamma (C,) starts at 1, beta (C,) at 0.
     Training and evaluation are the same, a batch may have one sample. Place: as `BatchNorm`; an activation after it is

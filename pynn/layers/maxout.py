@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import kernels
 from .activations import Activation
-from .affine import Affine
+from .affine import Affine, backward_steps, forward_steps
 from .base import Array, Shape
 
 if TYPE_CHECKING:
@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 class Maxout(Affine):
     """y (N, units) = max over k of x (N, D) · W_k + b_k, k = 0..pieces-1: each unit learns its own convex activation.
 
+    Of a sequence (N, T, D) it maps every step, as `Affine` does.
+
     units: number of outputs, pieces: of sums that each takes the largest of (default 2), both at least 1.
     One weight (D, pieces · units) holds all pieces (column k · units + m is piece k of unit m), one bias
     (pieces · units,) too: pieces times the parameters of an affine layer. ReLU is the maxout of a sum and 0.
     options: those of `Affine`; the initializer is LeCun by default: the larger of two sums of mean 0 has the mean
     square of one of them. MaxNorm limits each piece. The gradient of equal sums goes to the first of them.
-    Raises ValueError when it is built on inputs that are not vectors. Source: Goodfellow et al. 2013.
+    Raises ValueError when it is built on images. Source: Goodfellow et al. 2013.
     """
 
     def __init__(self, units: int, pieces: int = 2, **options: Unpack[WeightOptions]) -> None:
@@ -42,6 +44,8 @@ class Maxout(Affine):
         return False
 
     def forward(self, x: Array, training: bool) -> Array:
+        if x.ndim != 2:
+            return forward_steps(Maxout.forward, self, x, training)
         shape = (x.shape[0], self.units)
         self._x, self._z = x, self.buffer("z", (x.shape[0], self.pieces * self.units))
         self._winner, y = self.buffer("winner", shape), self.buffer("y", shape)
@@ -50,6 +54,8 @@ class Maxout(Affine):
         return y
 
     def backward(self, dy: Array) -> Array | None:
+        if dy.ndim != 2:
+            return backward_steps(Maxout.backward, self, dy)
         x, z = self._x, self._z
         dz = self.gradient_buffer("dz", z.shape, dy)
         dx = self.gradient_buffer("dx", x.shape, dz) if self.needs_dx else None
