@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from . import checks, data, losses, measuring, regularizers, targets, training
+from . import checks, data, input_gradients, losses, measuring, regularizers, targets, training
 from .flat import FlatChain
 from .history import History
 from .inputs import Inputs
@@ -331,6 +331,7 @@ class Sequential(FlatChain):
     fit = training.fit
     partial_fit = training.partial_fit
     evaluate = training.evaluate
+    input_gradient = input_gradients.input_gradient
 
     def predict(self, x: ArrayLike | Iterable[Any], batch_size: int | None = None) -> Array:
         """Predictions for raw x (N, ...), in the shape and kind of the targets that `fit` was given.

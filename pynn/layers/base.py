@@ -36,6 +36,7 @@ class Context:
     repeating: bool = False  # inside `same_masks`: passes are not counted
     dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.float32))
     sampling: bool = False  # masks and noise outside training as well: Monte-Carlo passes
+    inputs_only: bool = False  # backward passes follow evaluation, and nobody wants the parameters' gradients
     first_sample: int = 0  # place of a batch's first sample among those that share a step: parts get their own masks
     ranks: Ranks | None = None  # the processes that share every batch, while they train together
     owner: object = None  # the model that holds the flat vector
@@ -133,6 +134,7 @@ class Layer:
     def backward(self, dy: Array) -> Array | None:
         """Fill the gradients (`self.dNAME[...] = ...`) and return the gradient of the last forward's input.
 
+        That forward was one with training=True, except in `model.input_gradient`: go back through what it did.
         May return None where `needs_dx` is False. dy itself, or a view of it, may be returned; it holds its numbers
         until this call ends, no longer: who wants them later copies them.
         """
@@ -275,7 +277,9 @@ class Layer:
 
     def gradient_of(self, name: str) -> Array | None:
         """The gradient array of its parameter of this name, for a kernel to fill; None where it is frozen."""
-        gradient: Array | None = None if self.freezes(name) else getattr(self, f"d{name}")
+        if self._frozen or name in self._frozen_names or self.context.inputs_only:
+            return None
+        gradient: Array = getattr(self, f"d{name}")
         return gradient
 
     @property

@@ -69,7 +69,7 @@ class BatchNorm(Layer):
             kernels.batchnorm_inference(
                 rows, self.gamma, self.beta, self.running_mean, self.running_var, self.epsilon, f, alpha, y_rows
             )
-            self._mode = "frozen" if training else ""
+            self._mode = "frozen" if training or self.context.inputs_only else ""
             return y
         mean, rstd = self.buffer("mean", (channels,)), self.buffer("rstd", (channels,))
         self._mean, self._rstd = mean, rstd

@@ -48,6 +48,8 @@ class DropConnect(Affine):
     def backward(self, dy: Array) -> Array | None:
         if dy.ndim != 2:
             return backward_steps(DropConnect.backward, self, dy)
+        if self._draw is None and self.context.inputs_only:
+            return super().backward(dy)
         place = expect_drawn(self, self._draw)
         x, y, f = self._x, self._y, self._activation
         dz = None if f.function == "identity" else self.gradient_buffer("dz", y.shape, dy)

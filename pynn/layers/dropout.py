@@ -40,13 +40,16 @@ class Dropout(Layer):
         self._draw = draw(self, training, math.prod(x.shape[1:]))
         if self._draw is not None:
             return self._masked(x, self.buffer("y", x.shape), self._draw) if self.rate else x
-        if self.form == "inverted" or self.rate == 0:
-            return x
-        kept = 1 - threshold(self.rate) / 65536
-        y: Array = np.multiply(x, kept, out=self.buffer("y", x.shape))
-        return y
+        return x if self._expected == 1 else np.multiply(x, self._expected, out=self.buffer("y", x.shape))
+
+    @property
+    def _expected(self) -> float:
+        """What everything is multiplied by outside training."""
+        return 1 - threshold(self.rate) / 65536 if self.form == "vanilla" and self.rate else 1.0
 
     def backward(self, dy: Array) -> Array:
+        if self._draw is None and self.context.inputs_only:
+            return np.multiply(dy, self._expected, out=self.gradient_buffer("dx", dy.shape, dy))
         place = expect_drawn(self, self._draw)
         return self._masked(dy, self.gradient_buffer("dx", dy.shape, dy), place) if self.rate else dy
 
@@ -83,6 +86,8 @@ class SpatialDropout(Layer):
         return self._masked(x, self.buffer("y", x.shape), self._draw)
 
     def backward(self, dy: Array) -> Array:
+        if self._draw is None and self.context.inputs_only:
+            return dy
         place = expect_drawn(self, self._draw)
         return self._masked(dy, self.gradient_buffer("dx", dy.shape, dy), place) if self.rate else dy
 

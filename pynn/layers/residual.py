@@ -50,7 +50,7 @@ class Residual(Chain):
         self._auto = shortcut == AUTO
         self._side = Chain()
         self._activation = IDENTITY
-        self._survived = True
+        self._survived, self._share = True, 1.0  # in the last forward pass; what f was multiplied by
 
     def children(self) -> tuple[Layer, ...]:
         return (*self.layers, self.shortcut) if isinstance(self.shortcut, Layer) else self.layers
@@ -100,14 +100,14 @@ class Residual(Chain):
         return True
 
     def forward(self, x: Array, training: bool) -> Array:
-        self._survived, factor = self._lot(training)
+        self._survived, self._share = self._lot(training)
         f = self._activation
         around = self._side.forward(x, training)
         if not self._survived and f.function == "identity":
             return around
         self._y = self.buffer("y", around.shape)
         if self._survived:
-            kernels.add(super().forward(x, training), factor, around, f.function, f.alpha, self._y)
+            kernels.add(super().forward(x, training), self._share, around, f.function, f.alpha, self._y)
         else:
             kernels.activation_forward(around, f.function, f.alpha, self._y)
         return self._y
@@ -132,7 +132,7 @@ class Residual(Chain):
         if branch is None or around is None:
             return None
         dx = self.gradient_buffer("dx", branch.shape, branch, around)
-        kernels.add(branch, 1.0, around, "identity", 0.0, dx)
+        kernels.add(branch, self._share, around, "identity", 0.0, dx)
         return dx
 
     def _both(self, dy: Array) -> tuple[Array | None, Array | None]:

@@ -90,6 +90,13 @@ class Transformer:
         """`inverse_transform` of y (n, *output_shape_), in a new array."""
         raise NotImplementedError
 
+    def _back(self, dy: Array) -> Array:
+        """The gradient with respect to what `_apply` takes, from dy, that with respect to what it gives."""
+        raise TypeError(
+            f"{type(self).__name__} does not say how a gradient passes through it: give it a method _back(dy), "
+            "or ask a model without preprocessing"
+        )
+
     def _finish(self) -> Shape:
         """Work out what follows from the arrays of `state`, learned or loaded; return the shape of a sample after."""
         return self.input_shape_
@@ -197,6 +204,13 @@ class Transformer:
     def apply(self, x: Array, dtype: DTypeLike) -> Array:
         """`transform` of an array that was `accepted`, in this dtype."""
         return self._through(self._apply, x, self.output_shape_, dtype)
+
+    def back(self, dy: Array) -> Array:
+        """The gradient with respect to samples x, from dy (N, *output_shape_), that with respect to `transform(x)`.
+
+        Of pixels of uint8: with respect to 0..1. In a new array of dy's dtype.
+        """
+        return self._back(np.asarray(dy, np.float64)).astype(dy.dtype)
 
     def unfitted(self: T) -> T:
         """A new transformer with the same arguments."""

@@ -56,6 +56,9 @@ class _Rotation(Transformer):
     def _apply(self, x: Array) -> Array:
         return _product(self._centred(x), self._matrix_).reshape(-1, *self.output_shape_)
 
+    def _back(self, dy: Array) -> Array:
+        return _product(dy.reshape(len(dy), -1), self._matrix_.T).reshape(-1, *self.input_shape_)
+
     def _centred(self, x: Array) -> Array:
         return x.reshape(len(x), -1) - self.mean_
 

@@ -81,6 +81,11 @@ class Pipeline(Transformer):
             y = step._undo(y)
         return y
 
+    def _back(self, dy: Array) -> Array:
+        for step in reversed(self.steps):
+            dy = step._back(dy)
+        return dy
+
     def unfitted(self) -> Pipeline:
         """A new pipeline of new transformers with the same arguments."""
         return type(self)(*(step.unfitted() for step in self.steps))

@@ -69,6 +69,9 @@ class MeanSubtraction(_Scaling):
     def _undo(self, y: Array) -> Array:
         return y + self.mean_
 
+    def _back(self, dy: Array) -> Array:
+        return dy
+
 
 class Standardization(_Scaling):
     """y = (x - mean)/std: zero mean and unit variance. std is that of all N samples (√(Σ(x - mean)²/N)).
@@ -92,6 +95,9 @@ class Standardization(_Scaling):
 
     def _undo(self, y: Array) -> Array:
         return y * self.scale_ + self.mean_
+
+    def _back(self, dy: Array) -> Array:
+        return dy / self.scale_
 
 
 class MinMaxScaling(_Scaling):
@@ -136,3 +142,8 @@ class MinMaxScaling(_Scaling):
         low, high = self.range
         x: Array = (y - low) / (high - low) * self._span() + self.data_min_
         return x
+
+    def _back(self, dy: Array) -> Array:
+        low, high = self.range
+        dx: Array = dy / self._span() * (high - low)
+        return dx
