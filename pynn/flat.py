@@ -203,7 +203,10 @@ class FlatChain(Chain):
         return self.context.seed
 
     def tensors(self) -> dict[str, Array]:
-        """Views of every parameter and saved statistic by name: "affine1.weight", "batchnorm1.running_mean"."""
+        """Views of every parameter and saved statistic by name: "affine1.weight", "batchnorm1.running_mean".
+
+        To write into one is to change the model; `get_weights` gives copies, as a list in the same order.
+        """
         self._built(self._parameters)
         self.adopt()
         self._expect_names()  # somebody may have renamed one

@@ -15,6 +15,7 @@ from ..constraints import Constraint
 from ..describe import expect_instance, is_number
 from ..initializers import Initializer, Zeros
 from ..regularizers import Penalty
+from . import weight_lists
 
 if TYPE_CHECKING:
     from ..distributed import Ranks
@@ -221,6 +222,9 @@ class Layer:
         return shared.take(shape, self.context.dtype, (dy,) if dz is None else (dy, dz))
 
     # What a user calls ----------------------------------------------------------------------------
+
+    get_weights = weight_lists.get_weights
+    set_weights = weight_lists.set_weights
 
     def named(self: L, name: str) -> L:
         """Give the layer a name of its own, which its tensors bear in model files; returns the layer."""
