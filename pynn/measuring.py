@@ -85,6 +85,9 @@ def hits(loss: Loss, outputs: Array, targets: Array, given: Array | None) -> flo
     if loss.hits is not None:
         return loss.hits
     right = loss.correct(outputs, targets)
+    if isinstance(right, np.ndarray) and right.ndim > 1:  # of places
+        right = right.reshape(len(right), -1).mean(axis=1)
+        return float(right.sum() if given is None else right @ given.astype(float))
     if right is None or np.ndim(right) == 0:  # a number of hits does not tell whose weights to add
         return None if right is None or given is not None else float(np.asarray(right))
     return float(np.count_nonzero(right)) if given is None else float(given[np.asarray(right, bool)].sum(dtype=float))

@@ -122,9 +122,10 @@ class TopK(_Mean):
 
     def each(self, outputs: Array, targets: Array) -> Array:
         scores = outputs if isinstance(self.loss, LabelLoss) else self.loss.probabilities(outputs)
-        own = scores[np.arange(len(scores)), targets][:, None]
-        before = (scores > own) | ((scores == own) & (np.arange(scores.shape[1]) < np.asarray(targets)[:, None]))
-        return np.asarray(np.count_nonzero(before, axis=1) < self.k)
+        labels = np.asarray(targets)[..., None]
+        own = np.take_along_axis(scores, labels, axis=-1)
+        before = (scores > own) | ((scores == own) & (np.arange(scores.shape[-1]) < labels))
+        return np.asarray((np.count_nonzero(before, axis=-1) < self.k).reshape(len(scores), -1).mean(axis=1))
 
 
 class MultilabelAccuracy(_Mean):
@@ -174,6 +175,8 @@ class _PerClass(Metric):
             counts = np.stack([each @ said, each @ true, each @ (said & true)])
         else:
             classes, labels = self.loss.classes(outputs.shape[1:]) or 0, self.loss.predict(outputs)
+            weights = weights if weights is None else np.repeat(weights, labels.size // len(labels))
+            labels, targets = labels.ravel(), np.ravel(targets)  # places of sequences count like samples
             hit = labels == targets
             counts = np.stack([
                 np.bincount(labels, weights, classes),

@@ -215,7 +215,7 @@ def of_classes(loss: Loss, classes: ArrayLike, output_shape: Shape) -> Targets:
         answers = _answers_as_they_are(loss, labels)
         return Targets(flat=True, classes=None if answers else _two_classes(labels, "classes"))
     found = Targets(classes=_classes(labels, count, "classes"))
-    found.encode(loss, labels, output_shape, "classes")  # refuses what are no labels of such outputs
+    found.encode(loss, labels, output_shape[-1:], "classes")  # refuses what are no labels of such outputs
     return found
 
 

@@ -292,7 +292,7 @@ def partial_fit(
                 if before is None:
                     model.targets = targets.of_classes(goal, classes, model.output_shape)
                 else:
-                    before.encode(goal, classes, model.output_shape, "classes")
+                    before.encode(goal, classes, model.output_shape[-1:], "classes")
             fit(
                 model, x, y, loss=loss, optimizer=optimizer, batch_size=batch_size, sample_weight=sample_weight,
                 epochs=1, progress=False,

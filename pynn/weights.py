@@ -58,6 +58,10 @@ def combined(
     if sample_weight is not None:
         weights = _up_to_1(data.sample_weights(name, sample_weight, len(targets)))
     if class_weight is not None:
+        if targets.ndim > 1 and loss.classes(output_shape) is not None:
+            raise TypeError(
+                f"class_weight goes with one label a sample, y here has shape {targets.shape}; give sample_weight (N,)"
+            )
         places, count = _classes(loss, targets, output_shape)
         weights = weights * _up_to_1(of_classes(class_weight, places, count, classes))[places]
     if not weights.any():

@@ -557,8 +557,11 @@ def test_inputs_of_another_shape_after_building_are_refused(points: Points) -> N
 
 def test_images_into_affine_are_refused_with_a_hint(points: Points) -> None:
     model = pynn.Sequential(pynn.Affine(3))
-    with pytest.raises(ValueError, match=r"layer 0 \(Affine\): .*\(2, 2\); put Flatten\(\) before it"):
-        model.fit(points[0].reshape(30, 2, 2), points[1], batch_size=10, progress=False)
+    with pytest.raises(ValueError, match=r"layer 0 \(Affine\): .*\(2, 2, 1\); put Flatten\(\) before it"):
+        model.fit(points[0].reshape(30, 2, 2, 1), points[1], batch_size=10, progress=False)
+    assert not model.built
+    with pytest.raises(ValueError, match=r"y has shape \(30,\), expected \(N, 2\), .*one label, put Flatten\(\)"):
+        model.fit(points[0].reshape(30, 2, 2), points[1], batch_size=10, progress=False)  # without channels
     assert not model.built
 
 

@@ -49,7 +49,7 @@ def outputs(model: pynn.Sequential) -> int:
     count = model.loss.classes(model.output_shape)
     if count is None and len(model.output_shape) == 1:  # an own loss may not say
         count = model.output_shape[0]
-    if count is None:
+    if count is None or len(model.output_shape) != 1:
         raise ValueError(f"the model's outputs have shape {model.output_shape}, expected (C,), one for each class")
     return count
 

@@ -14,6 +14,8 @@
 | l1 | AbsoluteError() | the same; outliers count less |
 | huber | Huber(delta=1) | the same; between both |
 
+Outputs may have more places, sequences (N, T, ...) or images (N, H, W, ...): losses of labels take a label for each,
+(N, T), and are the mean over samples and places; the others are the sum over a sample's outputs, the mean over samples.
 Without a name: `StructuredHinge(decoder)`, and the loss that `pynn.HierarchicalSoftmax` brings along.
 """
 

@@ -59,7 +59,9 @@ class Loss:
         y = np.asarray(y)
         if y.shape[1:] != output_shape:
             wanted = ", ".join(["N", *map(str, output_shape)])
-            raise ValueError(f"y has shape {y.shape}, expected ({wanted}) like the outputs")
+            single = len(output_shape) > 1 and y.shape[1:] in ((), output_shape[-1:])
+            hint = "; where a sample has one target, put Flatten() before the first Affine" if single else ""
+            raise ValueError(f"y has shape {y.shape}, expected ({wanted}) like the outputs{hint}")
         return data.to_model(y, FLOAT32) if data.are_pixels(y) else y
 
     def classes(self, output_shape: tuple[int, ...]) -> int | None:
@@ -80,7 +82,8 @@ class Loss:
     def correct(self, outputs: Array, targets: Array) -> Array | int | None:
         """Which of the outputs hit their target, booleans (N,), or just how many: such a number cannot be weighted.
 
-        None, and no accuracy is reported, where that means nothing.
+        Booleans (N, T) count a sample by the share of its hits. None, and no accuracy is reported, where that means
+        nothing.
         """
         return None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from .base import Array, Loss, in_dtype
@@ -12,7 +14,9 @@ INT64 = np.dtype(np.int64)
 class LabelLoss(Loss):
     """Base of the losses of scores (N, C) and labels y (N,) of 0..C-1. A prediction is the first largest score.
 
-    Raises ValueError for a label outside 0..C-1.
+    Of sequences, scores (N, T, C) have labels (N, T), and of images (N, H, W, C) labels (N, H, W): the loss is the mean
+    over samples and places, the accuracy the share of places that are right, and a sample's weight is that of all its
+    places. Raises ValueError for a label outside 0..C-1.
     """
 
     _counts = True  # whether the hits of the kernel are those of `correct`: a subclass may see its outputs differently
@@ -26,27 +30,43 @@ class LabelLoss(Loss):
             targets = self.targets(targets, outputs.shape[1:])
         if weights is not None:
             weights = in_dtype(weights, outputs.dtype)
-        value, hits = self._measure(outputs, targets, weights, self._gradient_like(outputs))
+        if outputs.ndim == 2:
+            value, hits = self._measure(outputs, targets, weights, self._gradient_like(outputs))
+        else:
+            value, hits = self._measure_places(np.ascontiguousarray(outputs), targets, weights)
         self.hits = hits if self._counts else None
         return value
+
+    def _measure_places(self, outputs: Array, labels: Array, weights: Array | None) -> tuple[float, float]:
+        """Each place (n, t) as a sample; hits count samples, so that a place is a part of one."""
+        if labels.shape != outputs.shape[:-1]:
+            labels = self.targets(labels, outputs.shape[1:])  # which says what is wrong
+        rows, places = (-1, outputs.shape[-1]), math.prod(outputs.shape[1:-1])
+        weights = None if weights is None else np.repeat(weights, places)
+        gradient = self._gradient_like(outputs).reshape(rows)
+        try:
+            value, hits = self._measure(outputs.reshape(rows), labels.reshape(-1), weights, gradient)
+        except ValueError:
+            self.targets(labels, outputs.shape[1:])  # names a label by its place
+            raise
+        return value, hits / places
 
     def __init_subclass__(cls) -> None:
         own = LabelLoss
         cls._counts = cls.forward is own.forward and cls.correct is own.correct and cls.predict is own.predict
 
     def targets(self, y: Array, output_shape: tuple[int, ...]) -> Array:
-        if len(output_shape) != 1:
-            raise ValueError(
-                f"{type(self).__name__}: outputs have shape ({', '.join(['N', *map(str, output_shape)])}), "
-                "expected (N, C)"
-            )
-        y, classes, name = np.asarray(y), output_shape[0], type(self).__name__
+        if not output_shape:
+            raise ValueError(f"{type(self).__name__}: outputs have shape (N,), expected (N, C)")
+        y, classes, name = np.asarray(y), output_shape[-1], type(self).__name__
         if classes == 1:
             raise ValueError(
                 f"the model has one output, but {name} has one for each class: for numbers give loss='l2', for two "
                 "classes loss='binary_cross_entropy', for C classes make the last layer one of C units"
             )
-        if y.ndim != 1:
+        if len(output_shape) > 1:
+            _expect_places(y, output_shape)
+        elif y.ndim != 1:
             hint = "; a column (N, 1) becomes (N,) by y.ravel()" if y.ndim == 2 and y.shape[1] == 1 else ""
             hint = "; one-hot rows become labels by y.argmax(axis=1)" if y.ndim == 2 and y.shape[1] > 1 else hint
             raise ValueError(f"y has shape {y.shape}, expected class labels of shape (N,){hint}")
@@ -54,26 +74,46 @@ class LabelLoss(Loss):
             cure = "`classes, y = numpy.unique(y, return_inverse=True)` makes them"
             if y.dtype.kind == "f":
                 if (missing := np.isnan(y)).any():
-                    raise ValueError(f"y[{int(np.argmax(missing))}] is nan, expected a label; drop such samples first")
+                    raise ValueError(f"y[{_first(missing)}] is nan, expected a label; drop such samples first")
                 cure = f"{name} learns classes; for numbers (regression) give loss='l2' and a last layer of one unit"
             raise TypeError(f"y has dtype {y.dtype}, expected integer class labels 0..{classes - 1}; {cure}")
         outside = (y < 0) | (y >= classes)
         if outside.any():
-            where = int(np.argmax(outside))
-            found = len(np.unique(y))
+            found, first = len(np.unique(y)), y[outside][0]
             raise ValueError(
-                f"y[{where}] is {y[where]}, expected a label of 0..{classes - 1}: the model has {classes} outputs, "
-                f"and y {found} classes" + (f"; make the last layer one of {found} units" if found > classes else "")
+                f"y[{_first(outside)}] is {first}, expected a label of 0..{classes - 1}: the model has {classes} "
+                f"outputs, and y {found} classes"
+                + (f"; make the last layer one of {found} units" if found > classes else "")
             )
         return np.ascontiguousarray(y, np.int64)
 
     def classes(self, output_shape: tuple[int, ...]) -> int:
-        return output_shape[0]
+        return output_shape[-1]
 
     def predict(self, outputs: Array) -> Array:
-        labels: Array = outputs.argmax(axis=1)
+        labels: Array = outputs.argmax(axis=-1)
         return labels
 
     def correct(self, outputs: Array, targets: Array) -> Array | int | None:
         right: Array = self.predict(outputs) == targets
         return right
+
+
+def _first(bad: Array) -> str:
+    """Where the first True stands: "3", "3, 0"."""
+    return ", ".join(map(str, np.argwhere(bad)[0]))
+
+
+def _expect_places(y: Array, output_shape: tuple[int, ...]) -> None:
+    """ValueError unless y has a label for each place of the outputs."""
+    if y.shape[1:] == output_shape[:-1]:
+        return
+    outputs, wanted = (", ".join(["N", *map(str, shape)]) for shape in (output_shape, output_shape[:-1]))
+    hint = "; where a sample has one label, put Flatten() or a global average before the last Affine"
+    if y.shape[1:] == output_shape:
+        hint = "; one-hot rows become labels by y.argmax(axis=-1)"
+    elif y.shape[1:] == (*output_shape[:-1], 1):
+        hint = "; labels (..., 1) become (...) by y[..., 0]"
+    raise ValueError(
+        f"y has shape {y.shape}, expected ({wanted}), a label for each place of the outputs ({outputs}){hint}"
+    )

@@ -14,13 +14,16 @@ class SoftmaxLoss(LabelLoss):
     """Base of the losses of logits, whose softmax are probabilities."""
 
     def probabilities(self, outputs: Array) -> Array:
-        out = np.empty_like(outputs)
-        kernels.softmax(outputs, out)
+        out: Array = np.empty(outputs.shape, outputs.dtype)
+        rows = (-1, outputs.shape[-1])
+        kernels.softmax(outputs.reshape(rows), out.reshape(rows))
         return out
 
 
 class SoftmaxCrossEntropy(SoftmaxLoss):
     """Mean of -log(e^{f_y}/Σ_j e^{f_j}) for logits f (N, C) and labels y (N,) of 0..C-1; gradient (softmax - onehot)/N.
+
+    Of sequences (N, T, C) labels are (N, T), and the mean is that over N·T; images likewise.
 
     label_smoothing: 0 (default) <= s < 1; the one-hot target becomes (1-s)·onehot + s/C, so that a network that is
         sure gains nothing by ever larger logits.
