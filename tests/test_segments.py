@@ -90,7 +90,17 @@ def test_a_step_without_exceptions_is_one_call_over_the_whole_vector(points: Poi
     assert sizes == [model.parameters.size] * 2
 
 
-def test_a_model_that_is_unfrozen_is_stepped_in_one_call_again(points: Points) -> None:
+def test_a_model_that_is_unfrozen_before_the_first_step_is_stepped_in_one_call(points: Points) -> None:
+    model, optimizer = network(), pynn.Adam()
+    sizes = counted(optimizer)
+    model.layers[3].freeze()
+    model.segments()
+    model.unfreeze()
+    train(model, points, optimizer, 2)
+    assert sizes == [model.parameters.size] * 2
+
+
+def test_a_layer_that_is_unfrozen_is_stepped_apart_since_its_count_of_steps_is_another(points: Points) -> None:
     model, optimizer = network(), pynn.Adam()
     sizes = counted(optimizer)
     model.layers[3].freeze()
@@ -99,7 +109,11 @@ def test_a_model_that_is_unfrozen_is_stepped_in_one_call_again(points: Points) -
     assert sum(sizes) < model.parameters.size
     model.unfreeze()
     train(model, points, optimizer, 1)
-    assert sizes[2:] == [model.parameters.size]
+    assert len(sizes[2:]) == 3
+    assert sum(sizes[2:]) == model.parameters.size
+    model.layers[3].learning_rate_factor = 0.5
+    train(model, points, optimizer, 1)
+    assert sizes[5:] == sizes[2:5]
 
 
 # Freezing -----------------------------------------------------------------------------------------

@@ -90,7 +90,6 @@ class NAdam(Optimizer):
     slots = ("first", "second")
     first: Array
     second: Array
-    _product: tuple[int, float] = (0, 1.0)  # t and Π_t
 
     def __init__(
         self,
@@ -110,17 +109,20 @@ class NAdam(Optimizer):
         self.beta2 = beta2
         self.epsilon = epsilon
         self.momentum_decay = momentum_decay
+        self._products: dict[int, tuple[int, float]] = {}  # t and Π_t, by the steps that a stretch has missed
 
     def _momentum(self, step: int) -> float:
         return float(self.beta1 * (1 - 0.5 * 0.96 ** (step * self.momentum_decay)))
 
     def _momenta(self) -> float:
         """The product of the momenta of all steps so far; it follows from `steps`, so it is no state of its own."""
-        step, product = self._product if self._product[0] <= self.steps else (0, 1.0)
+        step, product = self._products.get(self._run.missed, (0, 1.0))
+        if step > self.steps:  # restored from an earlier state
+            step, product = 0, 1.0
         while step < self.steps:
             step += 1
             product *= self._momentum(step)
-        self._product = step, product
+        self._products[self._run.missed] = step, product
         return product
 
     def update(self, parameters: Array, gradients: Array) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..describe import constructor_text, is_number, plain_attributes
 from ..schedules import Schedule
 from .clipping import clip, expect_limit
-from .segments import Segment, runs
+from .segments import Missed, Segment, add_missed, runs
 
 Array = NDArray[Any]
 Rate: TypeAlias = float | Schedule
@@ -55,7 +55,9 @@ class Optimizer:
     One optimizer drives one model: its state belongs to that model's parameters.
 
     A step is one `update` of the whole vector. Where layers are frozen or have a `learning_rate_factor`, it is one for
-    each stretch of equal settings; `parameters`, `gradients` and the slots are then views of that stretch.
+    each stretch of equal settings; `parameters`, `gradients` and the slots are then views of that stretch. `steps`
+    counts the calls of `step`; within `update`, it counts those that trained the parameters being updated: a layer that
+    is unfrozen begins at 1, whatever its neighbours have behind them.
 
     weight_decay: λ, at least 0; the weights are pulled towards 0. Coupled (all but AdamW and Lion), λ·w is added to the
     gradient, as of a penalty ½λ‖w‖² that the loss does not show; decoupled, η·λ·w is taken off the weight itself.
@@ -78,6 +80,8 @@ class Optimizer:
     _by_decay: bool = False
     _runs: tuple[Segment, ...] = ()
     _run: Segment = EVERYTHING  # the one that is being updated
+    _missed: tuple[Missed, ...] = ()  # what was frozen in steps up to _since
+    _since: int = 0  # `steps` when _segments came into force
 
     weight_decay: float = 0.0
     decay_biases: bool = False
@@ -170,7 +174,7 @@ class Optimizer:
         if self.clip_norm is not None or self.clip_value is not None:
             clip(gradients, found, self.clip_value, self.clip_norm)
         self.steps += 1
-        if len(found) == 1 and found[0].stop - found[0].start == parameters.size:
+        if len(found) == 1 and found[0].stop - found[0].start == parameters.size and not found[0].missed:
             self._run = found[0]
             self.update(parameters, gradients)
             self._run = EVERYTHING
@@ -179,19 +183,27 @@ class Optimizer:
         model.advance()
 
     def _update_parts(self, found: tuple[Segment, ...], parameters: Array, gradients: Array) -> None:
+        steps = self.steps
         try:
             for self._run in found:
+                self.steps = steps - self._run.missed
                 self._update_part(slice(self._run.start, self._run.stop), parameters, gradients)
         finally:
-            self._run = EVERYTHING
+            self._run, self.steps = EVERYTHING, steps
 
     def _runs_of(self, model: Trained) -> tuple[Segment, ...]:
         find = getattr(model, "segments", None)
         segments = (Segment(0, model.parameters.size),) if find is None else find()
         by_decay = self.weight_decay > 0 and not self.decay_biases
         if segments is not self._segments or by_decay is not self._by_decay:
-            self._segments, self._by_decay, self._runs = segments, by_decay, runs(segments, by_decay)
+            self._missed, self._since = self._missed_so_far(), self.steps
+            self._segments, self._by_decay = segments, by_decay
+            self._runs = runs(segments, by_decay, self._missed)
         return self._runs
+
+    def _missed_so_far(self) -> tuple[Missed, ...]:
+        """Which stretches have been frozen in how many of the steps."""
+        return add_missed(self._missed, self._segments, self.steps - self._since)
 
     def _update_part(self, part: slice, parameters: Array, gradients: Array) -> None:
         whole = {name: getattr(self, name) for name in self.slots}
@@ -232,6 +244,7 @@ class Optimizer:
         vectors = {} if self._parameters is None else {slot: getattr(self, slot) for slot in self.slots}
         return {
             **self._numbers(),
+            "missed": [list(one) for one in self._missed_so_far()],
             "schedule": None if self.schedule is None else self.schedule.state(),
             "slots": vectors,
         }
@@ -253,6 +266,8 @@ class Optimizer:
         elif self.schedule is not None:
             self.schedule.restore(state["schedule"])
         vars(self).update({name: state[name] for name in self._numbers() if name in state})
+        self._missed = tuple(Missed(*one) for one in state.get("missed", ()))  # older checkpoints have none
+        self._segments, self._since = (), self.steps
 
     def _numbers(self) -> dict[str, Any]:
         """Its settings and counts; what it only keeps at hand for the next step is left out."""
