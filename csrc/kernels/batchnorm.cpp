@@ -109,7 +109,7 @@ void batchnorm_forward(const T* x, const T* gamma, const T* beta, BatchNormState
     const Size runs = ceil_div(n, kRowRun);
     const bool one_run = runs == 1;
     Scratch<T> means(runs * c), squares(runs * c);
-    const T rows = static_cast<T>(n), epsilon = static_cast<T>(s.epsilon), keep = static_cast<T>(s.momentum);
+    const T rows = static_cast<T>(n), epsilon = not_vanished<T>(s.epsilon), keep = static_cast<T>(s.momentum);
     const T alpha = static_cast<T>(f.alpha);
     const auto merge = [&](auto at, Size j) {
         const Moments<T> all(at, means.get(), squares.get(), n, c, j);
@@ -239,7 +239,7 @@ void batchnorm_backward(const T* dy, const T* x, const T* gamma, const T* beta, 
 
 template <class T>
 void reciprocal_roots(const T* var, double epsilon, T* rstd, Size c) {
-    const T eps = static_cast<T>(epsilon);
+    const T eps = not_vanished<T>(epsilon);
     each_vector<T>(0, c, [&](auto at, Size j) { at.store(rstd + j, T(1) / sqrt(at.load(var + j) + eps)); });
 }
 

@@ -46,8 +46,21 @@ double norm(const T* vector, Size size) {
     return most * __builtin_sqrt(sum);
 }
 
+// Whether T holds a number with all its digits; else it would count as 0 or infinite.
+template <class T>
+bool holds(double value) {
+    constexpr double least = sizeof(T) == 4 ? 0x1p-126 : 0x1p-1022, beyond = sizeof(T) == 4 ? 0x1p128 : 0x1p1023;
+    return value == 0 || (__builtin_fabs(value) >= least && __builtin_fabs(value) < beyond) || value - value != 0;
+}
+
+// A factor beyond T is two: large gradients may well be divided by 1e40.
 template <class T>
 void scale(T* vector, double factor, Size size) {
+    if (!holds<T>(factor)) {
+        const T power = factor < 1 && factor > -1 ? T(0x1p-100) : T(0x1p100);
+        scale(vector, static_cast<double>(power), size);
+        return scale(vector, factor / static_cast<double>(power), size);
+    }
     const T by = static_cast<T>(factor);
     parallel_runs(size, kRun, static_cast<double>(size), [&](Size begin, Size end) {
         each_vector<T>(begin, end, [&](auto at, Size i) { at.store(vector + i, at.load(vector + i) * by); });

@@ -111,8 +111,9 @@ void normalize_sample(const Shape& s, const T* x, const T* gamma, const T* beta,
         const Vec<T> d = at.load(x + place) - at.load(centre + j);
         sum += d * d;
     });
+    const double least = epsilon < 1e-30 ? static_cast<double>(not_vanished<T>(epsilon)) : epsilon;
     for (Size g = 0; g < s.groups; ++g) {
-        rstd[g] = static_cast<T>(1 / __builtin_sqrt(sum_of(sums + g * width, width) * s.share() + epsilon));
+        rstd[g] = static_cast<T>(1 / __builtin_sqrt(sum_of(sums + g * width, width) * s.share() + least));
         fill(scale + g * width, width, rstd[g]);
     }
     each_place<T>(s, [=](auto at, Size place, Size j) PYNN_INLINE {

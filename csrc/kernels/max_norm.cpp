@@ -5,20 +5,22 @@
 namespace pynn::PYNN_LEVEL {
 namespace {
 
-// What to divide a column by whose squares overflow, by way of its largest number; 1 where a number is not finite.
+// Scales a column down whose squares overflow or vanish, by way of its largest number; not one with NaN or infinity.
 template <class T>
-T divisor_of_large(const T* column, double limit, Size d, Size m) {
+void shrink_extreme(T* column, double limit, Size d, Size m) {
     double most = 0, sum = 0;
     for (Size i = 0; i < d; ++i) {
         const double size = __builtin_fabs(static_cast<double>(column[i * m]));
-        most = size > most ? size : most;
+        most = size > most || size != size ? size : most;
     }
+    if (most == 0 || most - most != 0) return;
     for (Size i = 0; i < d; ++i) {
         const double share = static_cast<double>(column[i * m]) / most;
         sum += share * share;
     }
-    const double divisor = most / limit * __builtin_sqrt(sum);
-    return divisor > 1 ? static_cast<T>(divisor) : T(1);
+    const double largest = limit / __builtin_sqrt(sum);
+    if (most <= largest) return;
+    for (Size i = 0; i < d; ++i) column[i * m] = static_cast<T>(static_cast<double>(column[i * m]) / most * largest);
 }
 
 template <class T>
@@ -43,9 +45,13 @@ void max_norm(T* weight, double limit, Size d, Size m) {
         at.store(divisors.get() + j, norm > top ? norm / top : one);
     });
     bool any = false;
+    const bool vanishing = limit < (sizeof(T) == 4 ? 1e-15 : 1e-150);  // squares of numbers near it count as 0
     for (Size j = 0; j < m; ++j) {
         T& divisor = divisors.get()[j];
-        if (divisor - divisor != 0) divisor = divisor_of_large(weight + j, limit, d, m);
+        if (divisor - divisor != 0 || vanishing) {
+            shrink_extreme(weight + j, limit, d, m);
+            divisor = 1;
+        }
         any = any || divisor != 1;
     }
     if (!any) return;

@@ -57,7 +57,7 @@ void nesterov_step(T* w, const T* g, T* velocity, double learning_rate, double m
 
 template <class T>
 void adagrad_step(T* w, const T* g, T* squares, double learning_rate, double epsilon, double weight_decay, Size size) {
-    const T rate = static_cast<T>(learning_rate), eps = static_cast<T>(epsilon);
+    const T rate = static_cast<T>(learning_rate), eps = not_vanished<T>(epsilon);
     const T decay = static_cast<T>(weight_decay);
     over_parameters<T>(size, [=](auto at, Size i) {
         const Vec<T> old = at.load(w + i);
@@ -71,7 +71,7 @@ void adagrad_step(T* w, const T* g, T* squares, double learning_rate, double eps
 template <class T>
 void rmsprop_step(T* w, const T* g, T* squares, double learning_rate, double decay, double epsilon, double weight_decay,
                   Size size) {
-    const T rate = static_cast<T>(learning_rate), eps = static_cast<T>(epsilon);
+    const T rate = static_cast<T>(learning_rate), eps = not_vanished<T>(epsilon);
     const T keep = static_cast<T>(decay), take = static_cast<T>(1 - decay), shrink = static_cast<T>(weight_decay);
     over_parameters<T>(size, [=](auto at, Size i) {
         const Vec<T> old = at.load(w + i);
@@ -92,7 +92,7 @@ struct Moments {
     Moments(T* first, T* second, double beta1, double beta2, double epsilon, double correction)
         : first(first), second(second), b1(static_cast<T>(beta1)), c1(static_cast<T>(1 - beta1)),
           b2(static_cast<T>(beta2)), c2(static_cast<T>(1 - beta2)), correction(static_cast<T>(correction)),
-          eps(static_cast<T>(epsilon)) {}
+          eps(not_vanished<T>(epsilon)) {}
 
     struct Taken {
         Vec<T> m, root;

@@ -67,6 +67,15 @@ using Vec = typename Simd<T>::Vector;
 template <class T>
 constexpr Size kLanes = Simd<T>::lanes;
 
+// A number as T; a positive one too small for T is the least that is not 0.
+template <class T>
+inline T not_vanished(double value) {
+    constexpr T least = sizeof(T) == 4 ? T(0x1p-126) : T(0x1p-1022);
+    std::int64_t bits;  // a subnormal double is more than 0 here, though it counts as 0 in a comparison
+    __builtin_memcpy(&bits, &value, sizeof bits);
+    return bits > 0 && value < static_cast<double>(least) ? least : static_cast<T>(value);
+}
+
 template <class T>
 inline Vec<T> broadcast(T value) {
     return value - Vec<T>{};  // x - 0 is x, also for -0

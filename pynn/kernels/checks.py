@@ -129,6 +129,12 @@ def checked(**rules: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     return wrap
 
 
+def not_vanished(value: float, like: Floats) -> float:
+    """The number; a positive one too small for the dtype of `like` is the least that is not 0 there."""
+    least = float(np.finfo(like.dtype).tiny)
+    return least if 0 < value < least else value
+
+
 def expect_not_negative(where: str, name: str, value: float) -> None:
     """Raise the ValueError of a number that is below 0, infinite or NaN."""
     expect(0 <= value < math.inf, where, name, value, "at least 0 and finite")

@@ -36,6 +36,8 @@ def clip(gradients: NDArray[Any], runs: Sequence[Segment], value: float | None, 
             f"the norm of the gradients is {found}; the parameters are those before this step. "
             "Lower the learning rate or scale the inputs"
         )
-    if found > norm:
+    while found > norm:
+        factor = max(norm / found, 1e-150)  # further down, float64 has few digits and then none
         for part in parts:
-            kernels.scale(part, norm / found)
+            kernels.scale(part, factor)
+        found = found * factor if factor > norm / found else norm

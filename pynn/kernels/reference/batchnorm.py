@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..checks import Floats, checked, expect_not_negative
+from ..checks import Floats, checked, expect_not_negative, not_vanished
 from .activation import activate, expect_activation, through_activation
 
 
@@ -52,7 +52,7 @@ def batchnorm_forward(
     mean64 = x[0] + (x - x[0]).mean(axis=0, dtype=np.float64)  # exact for a constant column
     var64 = np.square(x - mean64).mean(axis=0)
     mean[...] = mean64
-    rstd[...] = 1 / np.sqrt(var64 + epsilon)
+    rstd[...] = 1 / np.sqrt(var64 + not_vanished(epsilon, x))
     moved_mean = momentum * running_mean + (1 - momentum) * mean64
     moved_var = momentum * running_var + (1 - momentum) * var64 * rows / (rows - 1)
     moved_mean, moved_var = moved_mean.astype(x.dtype), moved_var.astype(x.dtype)
@@ -121,7 +121,7 @@ def batchnorm_inference(
     """
     expect_not_negative("batchnorm_inference", "epsilon", epsilon)
     expect_activation("batchnorm_inference", activation, alpha)
-    out[...] = activate(_normalize(x, gamma, beta, mean, 1 / np.sqrt(var + epsilon)), activation, alpha)
+    out[...] = activate(_normalize(x, gamma, beta, mean, 1 / np.sqrt(var + not_vanished(epsilon, x))), activation, alpha)
 
 
 @checked(dy="N C", x="N C", gamma="C", beta="C", mean="C", var="C", dx="out N C")
@@ -143,6 +143,6 @@ def batchnorm_inference_backward(
     """
     expect_not_negative("batchnorm_inference_backward", "epsilon", epsilon)
     expect_activation("batchnorm_inference_backward", activation, alpha)
-    rstd = 1 / np.sqrt(var + epsilon)
+    rstd = 1 / np.sqrt(var + not_vanished(epsilon, x))
     y = activate(_normalize(x, gamma, beta, mean, rstd), activation, alpha)
     dx[...] = through_activation(dy, y, activation, alpha) * (gamma * rstd)

@@ -18,7 +18,12 @@ def norm(vector: Floats) -> float:
 
 @checked(vector="out P")
 def scale(vector: Floats, factor: float) -> None:
-    """x ← factor·x, for every number x of the vector."""
+    """x ← factor·x, for every number x of the vector; the factor may be one that the vector's dtype does not hold."""
+    least, most = (float(limit) for limit in (np.finfo(vector.dtype).tiny, np.finfo(vector.dtype).max))
+    while factor and np.isfinite(factor) and not least <= abs(factor) <= most:
+        power = 2.0**-100 if abs(factor) < 1 else 2.0**100
+        vector *= power
+        factor /= power
     vector *= factor
 
 

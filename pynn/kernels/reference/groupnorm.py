@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..checks import Floats, checked, expect_not_negative
+from ..checks import Floats, checked, expect_not_negative, not_vanished
 
 
 def _expect_groups(where: str, x: Floats, mean: Floats) -> None:
@@ -44,7 +44,7 @@ def groupnorm_forward(
     first = cut[:, :1, :, :1]
     mean64 = first[:, 0, :, 0] + (cut - first).mean(axis=(1, 3), dtype=np.float64)  # exact for a constant group
     mean[...] = mean64
-    rstd[...] = 1 / np.sqrt(np.square(cut - _each(mean64)).mean(axis=(1, 3)) + epsilon)
+    rstd[...] = 1 / np.sqrt(np.square(cut - _each(mean64)).mean(axis=(1, 3)) + not_vanished(epsilon, x))
     out[...] = ((cut - _each(mean)) * _each(rstd)).reshape(x.shape) * gamma + beta
 
 

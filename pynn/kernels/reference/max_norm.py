@@ -16,5 +16,9 @@ def max_norm(weight: Floats, limit: float) -> None:
     expect(limit > 0, "max_norm", "limit", limit, "a positive number")
     largest = np.abs(weight).max(axis=0, initial=0).astype(np.float64)
     sizes = np.where(largest > 0, largest, 1)  # no square overflows
-    norms = sizes * np.sqrt(np.square(weight / sizes).sum(axis=0))
-    weight /= np.where(np.isfinite(norms) & (norms > limit), norms / limit, 1)
+    shares = weight / sizes
+    roots = np.sqrt(np.square(shares).sum(axis=0))
+    divisors = np.where(sizes * roots > limit, sizes * roots / limit, 1)
+    extreme = np.isinf(divisors) & np.isfinite(largest)
+    weight /= np.where(np.isfinite(divisors), divisors, 1)
+    weight[:, extreme] = (shares * (limit / roots))[:, extreme]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..checks import Floats, checked, expect, expect_not_negative
+from ..checks import Floats, checked, expect, expect_not_negative, not_vanished
 
 
 @checked(weight="...", dweight="out ...")
@@ -85,7 +85,7 @@ def adagrad_step(
     """
     gradients = _decayed(parameters, gradients, weight_decay)
     squares += gradients * gradients
-    parameters -= learning_rate * gradients / (np.sqrt(squares) + epsilon)
+    parameters -= learning_rate * gradients / (np.sqrt(squares) + not_vanished(epsilon, squares))
 
 
 @checked(parameters="out P", gradients="P", squares="out P")
@@ -106,7 +106,7 @@ def rmsprop_step(
     gradients = _decayed(parameters, gradients, weight_decay)
     squares *= decay
     squares += (1 - decay) * (gradients * gradients)
-    parameters -= learning_rate * gradients / (np.sqrt(squares) + epsilon)
+    parameters -= learning_rate * gradients / (np.sqrt(squares) + not_vanished(epsilon, squares))
 
 
 def _move_moments(first: Floats, second: Floats, gradients: Floats, beta1: float, beta2: float) -> None:
@@ -143,7 +143,7 @@ def adam_step(
         first, second, gradients if decoupled else _decayed(parameters, gradients, weight_decay), beta1, beta2
     )
     bias1, bias2 = (1 - beta1**step, 1 - beta2**step) if bias_correction else (1.0, 1.0)
-    move = learning_rate / bias1 * first / (np.sqrt(second / bias2) + epsilon)
+    move = learning_rate / bias1 * first / (np.sqrt(second / bias2) + not_vanished(epsilon, second))
     if decoupled:
         move += learning_rate * weight_decay * parameters
     parameters -= move
@@ -171,7 +171,7 @@ def nadam_step(
     expect(step >= 1, "nadam_step", "step", step, "at least 1")
     gradients = _decayed(parameters, gradients, weight_decay)
     _move_moments(first, second, gradients, beta1, beta2)
-    root = np.sqrt(second / (1 - beta2**step)) + epsilon
+    root = np.sqrt(second / (1 - beta2**step)) + not_vanished(epsilon, second)
     parameters -= (gradient_rate * gradients + momentum_rate * first) / root
 
 
