@@ -43,7 +43,8 @@ PYBIND11_MODULE(_native, module) {
     module.def("set_num_threads", set_max_threads, "count"_a);
     module.def("cpu_quota", cpu_quota, "root"_a,
                "Processors that the control groups under root/sys allow this process; 0: no limit.");
-    module.def("documented", documented, "function"_a, "text"_a, "The same function with another documentation.");
+    module.def("documented", documented, "function"_a, "text"_a, "wrong_call"_a,
+               "The same function with another documentation, and other words about a call that does not fit.");
     module.def("isa", [] { return level().name; }, "The instruction-set level in use.");
     module.def("available_isas", available_levels, "The levels that this CPU can run, best first.");
     module.attr("compiler") = PYNN_COMPILER;

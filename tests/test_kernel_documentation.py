@@ -147,9 +147,9 @@ def documented_with(**rules: str) -> Any:
 def test_only_functions_of_the_extension_take_a_documentation(native: None) -> None:
     module: Any = kernels.native_module()
     with pytest.raises(TypeError, match="expected a function of this module"):
-        module.documented(lambda: None, "text")
+        module.documented(lambda: None, "text", None)
     original = module.softmax.__doc__
-    again = module.documented(module.softmax, "other")
+    again = module.documented(module.softmax, "other", lambda count, names: None)
     assert again.__doc__ == "other"
     assert module.softmax.__doc__ == original
     out = np.empty((1, 2))

@@ -4,7 +4,7 @@
 namespace pynn {
 namespace {
 
-void activation_forward(const Array& x, std::string_view activation, double alpha, const Array& out) {
+void activation_forward(const Array& x, std::string_view activation, std::optional<double> alpha, const Array& out) {
     Checker check("activation_forward");
     check.in_any("x", x);
     check.out_any("out", out);
@@ -16,7 +16,8 @@ void activation_forward(const Array& x, std::string_view activation, double alph
     });
 }
 
-void activation_backward(const Array& dy, const Array& y, std::string_view activation, double alpha, const Array& dx) {
+void activation_backward(const Array& dy, const Array& y, std::string_view activation, std::optional<double> alpha,
+                         const Array& dx) {
     Checker check("activation_backward");
     check.in_any("dy", dy);
     check.in_any("y", y);
@@ -33,8 +34,10 @@ void activation_backward(const Array& dy, const Array& y, std::string_view activ
 
 void bind_activation(Kernels& module) {
     using namespace py::literals;
-    module.def("activation_forward", activation_forward, "x"_a, "activation"_a, "alpha"_a, "out"_a);
-    module.def("activation_backward", activation_backward, "dy"_a, "y"_a, "activation"_a, "alpha"_a, "dx"_a);
+    module.def("activation_forward", activation_forward, "x"_a, "activation"_a, "alpha"_a = py::none(),
+               "out"_a = py::ellipsis());
+    module.def("activation_backward", activation_backward, "dy"_a, "y"_a, "activation"_a, "alpha"_a = py::none(),
+               "dx"_a = py::ellipsis());
 }
 
 }  // namespace pynn

@@ -4,7 +4,8 @@
 namespace pynn {
 namespace {
 
-void add(const Array& x, double factor, const Array& y, std::string_view activation, double alpha, const Array& out) {
+void add(const Array& x, double factor, const Array& y, std::string_view activation, std::optional<double> alpha,
+         const Array& out) {
     Checker check("add");
     check.in_any("x", x);
     check.in_any("y", y);
@@ -21,7 +22,8 @@ void add(const Array& x, double factor, const Array& y, std::string_view activat
 
 void bind_add(Kernels& module) {
     using namespace py::literals;
-    module.def("add", add, "x"_a, "factor"_a, "y"_a, "activation"_a, "alpha"_a, "out"_a);
+    module.def("add", add, "x"_a, "factor"_a, "y"_a, "activation"_a = "identity", "alpha"_a = py::none(),
+               "out"_a = py::ellipsis());
 }
 
 }  // namespace pynn

@@ -5,7 +5,7 @@ namespace pynn {
 namespace {
 
 void affine_forward(const Array& x, const Array& weight, const OptionalArray& bias, std::string_view activation,
-                    double alpha, const Array& out) {
+                    std::optional<double> alpha, const Array& out) {
     Checker check("affine_forward");
     check.in("x", x, N, D);
     check.in("weight", weight, D, M);
@@ -21,8 +21,8 @@ void affine_forward(const Array& x, const Array& weight, const OptionalArray& bi
 }
 
 void affine_backward(const Array& dy, const Array& x, const Array& weight, const Array& y, std::string_view activation,
-                     double alpha, const OptionalArray& dz, const OptionalArray& dx, const OptionalArray& dweight,
-                     const OptionalArray& dbias) {
+                     std::optional<double> alpha, const OptionalArray& dz, const OptionalArray& dx,
+                     const OptionalArray& dweight, const OptionalArray& dbias) {
     Checker check("affine_backward");
     check.in("dy", dy, N, M);
     check.in("x", x, N, D);
@@ -47,9 +47,11 @@ void affine_backward(const Array& dy, const Array& x, const Array& weight, const
 
 void bind_affine(Kernels& module) {
     using namespace py::literals;
-    module.def("affine_forward", affine_forward, "x"_a, "weight"_a, "bias"_a, "activation"_a, "alpha"_a, "out"_a);
-    module.def("affine_backward", affine_backward, "dy"_a, "x"_a, "weight"_a, "y"_a, "activation"_a, "alpha"_a, "dz"_a,
-               "dx"_a, "dweight"_a, "dbias"_a);
+    module.def("affine_forward", affine_forward, "x"_a, "weight"_a, "bias"_a = py::none(), "activation"_a = "identity",
+               "alpha"_a = py::none(), "out"_a = py::ellipsis());
+    module.def("affine_backward", affine_backward, "dy"_a, "x"_a, "weight"_a, "y"_a, "activation"_a = "identity",
+               "alpha"_a = py::none(), "dz"_a = py::none(), "dx"_a = py::none(), "dweight"_a = py::none(),
+               "dbias"_a = py::none());
 }
 
 }  // namespace pynn

@@ -48,7 +48,8 @@ void recolour(const Array& images, const Array& contrast, const Array& matrix, c
 
 void bind_augment(Kernels& module) {
     using namespace py::literals;
-    module.def("warp", warp, "x"_a, "indices"_a, "divisor"_a, "transforms"_a, "reflect"_a, "out"_a);
+    module.def("warp", warp, "x"_a, "indices"_a, "divisor"_a = 1.0, "transforms"_a = py::ellipsis(),
+               "reflect"_a = false, "out"_a = py::ellipsis());
     module.def("recolour", recolour, "images"_a, "contrast"_a, "matrix"_a, "offset"_a);
 }
 

@@ -5,8 +5,8 @@ namespace pynn {
 namespace {
 
 void batchnorm_forward(const Array& x, const Array& gamma, const Array& beta, double epsilon, double momentum,
-                       const Array& running_mean, const Array& running_var, std::string_view activation, double alpha,
-                       const Array& mean, const Array& rstd, const Array& out) {
+                       const Array& running_mean, const Array& running_var, std::string_view activation,
+                       std::optional<double> alpha, const Array& mean, const Array& rstd, const Array& out) {
     Checker check("batchnorm_forward");
     check.in("x", x, N, C);
     check.in("gamma", gamma, C);
@@ -31,8 +31,8 @@ void batchnorm_forward(const Array& x, const Array& gamma, const Array& beta, do
 }
 
 void batchnorm_backward(const Array& dy, const Array& x, const Array& gamma, const Array& beta, const Array& mean,
-                        const Array& rstd, std::string_view activation, double alpha, const OptionalArray& dx,
-                        const Array& dgamma, const Array& dbeta) {
+                        const Array& rstd, std::string_view activation, std::optional<double> alpha,
+                        const OptionalArray& dx, const Array& dgamma, const Array& dbeta) {
     Checker check("batchnorm_backward");
     check.in("dy", dy, N, C);
     check.in("x", x, N, C);
@@ -54,7 +54,7 @@ void batchnorm_backward(const Array& dy, const Array& x, const Array& gamma, con
 }
 
 void batchnorm_inference(const Array& x, const Array& gamma, const Array& beta, const Array& mean, const Array& var,
-                         double epsilon, std::string_view activation, double alpha, const Array& out) {
+                         double epsilon, std::string_view activation, std::optional<double> alpha, const Array& out) {
     Checker check("batchnorm_inference");
     check.in("x", x, N, C);
     check.in("gamma", gamma, C);
@@ -74,7 +74,7 @@ void batchnorm_inference(const Array& x, const Array& gamma, const Array& beta, 
 
 void batchnorm_inference_backward(const Array& dy, const Array& x, const Array& gamma, const Array& beta,
                                   const Array& mean, const Array& var, double epsilon, std::string_view activation,
-                                  double alpha, const Array& dx) {
+                                  std::optional<double> alpha, const Array& dx) {
     Checker check("batchnorm_inference_backward");
     check.in("dy", dy, N, C);
     check.in("x", x, N, C);
@@ -97,14 +97,18 @@ void batchnorm_inference_backward(const Array& dy, const Array& x, const Array& 
 
 void bind_batchnorm(Kernels& module) {
     using namespace py::literals;
-    module.def("batchnorm_forward", batchnorm_forward, "x"_a, "gamma"_a, "beta"_a, "epsilon"_a, "momentum"_a,
-               "running_mean"_a, "running_var"_a, "activation"_a, "alpha"_a, "mean"_a, "rstd"_a, "out"_a);
+    module.def("batchnorm_forward", batchnorm_forward, "x"_a, "gamma"_a, "beta"_a, "epsilon"_a = 1e-05,
+               "momentum"_a = 0.9, "running_mean"_a = py::ellipsis(), "running_var"_a = py::ellipsis(),
+               "activation"_a = "identity", "alpha"_a = py::none(), "mean"_a = py::ellipsis(),
+               "rstd"_a = py::ellipsis(), "out"_a = py::ellipsis());
     module.def("batchnorm_backward", batchnorm_backward, "dy"_a, "x"_a, "gamma"_a, "beta"_a, "mean"_a, "rstd"_a,
-               "activation"_a, "alpha"_a, "dx"_a, "dgamma"_a, "dbeta"_a);
-    module.def("batchnorm_inference", batchnorm_inference, "x"_a, "gamma"_a, "beta"_a, "mean"_a, "var"_a, "epsilon"_a,
-               "activation"_a, "alpha"_a, "out"_a);
+               "activation"_a = "identity", "alpha"_a = py::none(), "dx"_a = py::none(), "dgamma"_a = py::ellipsis(),
+               "dbeta"_a = py::ellipsis());
+    module.def("batchnorm_inference", batchnorm_inference, "x"_a, "gamma"_a, "beta"_a, "mean"_a, "var"_a,
+               "epsilon"_a = 1e-05, "activation"_a = "identity", "alpha"_a = py::none(), "out"_a = py::ellipsis());
     module.def("batchnorm_inference_backward", batchnorm_inference_backward, "dy"_a, "x"_a, "gamma"_a, "beta"_a,
-               "mean"_a, "var"_a, "epsilon"_a, "activation"_a, "alpha"_a, "dx"_a);
+               "mean"_a, "var"_a, "epsilon"_a = 1e-05, "activation"_a = "identity", "alpha"_a = py::none(),
+               "dx"_a = py::ellipsis());
 }
 
 }  // namespace pynn

@@ -93,9 +93,24 @@ void Checker::check_shape(const char* name, PyObject* value, DimList dims, std::
             if (bound >= 0) wanted += "=" + std::to_string(bound);
         }
         value_error(std::string(name) + " has shape " + shape_text(value) + ", expected (" + wanted +
-                    (rank == 1 ? ",)" : ")"));
+                    (rank == 1 ? ",)" : ")") + reshaped(name, value, dims, rank));
     }
     for (std::size_t i = 0; i < rank; ++i) sizes_[dims.dims[i]] = proxy->dimensions[i];
+}
+
+// What makes an array of more dimensions fit, as the end of a sentence; not what would be a copy.
+std::string Checker::reshaped(const char* name, PyObject* value, DimList dims, std::size_t rank) const {
+    const auto* proxy = array_proxy(value);
+    const bool by_channels = rank == 2 && dims.dims[1] == C;
+    const bool flat =
+        static_cast<std::size_t>(proxy->nd) > rank && (proxy->flags & py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_);
+    if (!flat || !(rank == 1 || by_channels)) return "";
+    const Size columns = by_channels ? proxy->dimensions[proxy->nd - 1] : 1;
+    Size rows = 1;
+    for (int i = 0; i < proxy->nd - (by_channels ? 1 : 0); ++i) rows *= proxy->dimensions[i];
+    const auto fits = [&](Size bound, Size size) { return bound < 0 || bound == size; };
+    if (!fits(sizes_[dims.dims[0]], rows) || (by_channels && !fits(sizes_[C], columns))) return "";
+    return std::string("; ") + name + ".reshape(-1" + (by_channels ? ", " + std::to_string(columns) : "") + ") is";
 }
 
 void Checker::array(const char* name, const py::object& value, Kind kind, bool written, DimList dims,
@@ -135,16 +150,17 @@ void Checker::not_negative(const char* name, double value) const {
                     ", expected at least 0 and finite");
 }
 
-Activation Checker::activation(std::string_view name, double alpha) const {
+Activation Checker::activation(std::string_view name, std::optional<double> alpha) const {
     static constexpr std::string_view names[] = {"identity",   "sigmoid", "tanh", "relu",
                                                  "leaky_relu", "elu",     "selu", "softplus"};
     for (int i = 0; i < 8; ++i) {
         if (name != names[i]) continue;
         const auto function = static_cast<Function>(i);
-        const bool reads_alpha = function == Function::leaky_relu || function == Function::elu;
-        if (reads_alpha && !(alpha >= 0))  // the slope follows from the sign of the output
-            value_error("alpha is " + py::str(py::float_(alpha)).cast<std::string>() + ", expected at least 0");
-        return {function, alpha};
+        const double usual = function == Function::leaky_relu ? 0.01 : function == Function::elu ? 1.0 : 0.0;
+        const double found = alpha.value_or(usual);
+        if (usual > 0 && !(found >= 0))  // the slope follows from the sign of the output
+            value_error("alpha is " + py::str(py::float_(found)).cast<std::string>() + ", expected at least 0");
+        return {function, found};
     }
     std::string all;
     for (std::string_view known : names) all += (all.empty() ? "" : ", ") + std::string(known);

@@ -4,6 +4,8 @@
 #include <pybind11/pybind11.h>
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -83,7 +85,8 @@ public:
     void positive(const char* name, double value) const;
     [[noreturn]] void value_error(const std::string& sentence) const;
     void not_negative(const char* name, double value) const;
-    Activation activation(std::string_view name, double alpha) const;
+    // alpha: of leaky_relu and elu; those of the layers where there is none.
+    Activation activation(std::string_view name, std::optional<double> alpha) const;
 
 private:
     static constexpr std::size_t kAnyShape = 99;
@@ -102,6 +105,7 @@ private:
     void array(const char* name, const py::object& value, Kind kind, bool written, DimList dims, std::size_t rank);
     void check_dtype(const char* name, PyObject* value, Kind kind);
     void check_shape(const char* name, PyObject* value, DimList dims, std::size_t rank);
+    std::string reshaped(const char* name, PyObject* value, DimList dims, std::size_t rank) const;
 
     const char* kernel_;
     const char* float_name_ = nullptr;  // the argument that fixed the dtype
@@ -117,6 +121,20 @@ template <class T>
 T* data(const py::object& array) {
     return array.is_none() ? nullptr : static_cast<T*>(static_cast<void*>(py::detail::array_proxy(array.ptr())->data));
 }
+
+// The numbers of an array to write into, or as many that nobody wants: a kernel needs the place.
+template <class T>
+class Target {
+public:
+    Target(const OptionalArray& array, Size count)
+        : unwanted_(array.is_none() ? new T[static_cast<std::size_t>(count)] : nullptr),
+          data_(unwanted_ ? unwanted_.get() : data<T>(array)) {}
+    T* get() const { return data_; }
+
+private:
+    std::unique_ptr<T[]> unwanted_;
+    T* data_;
+};
 
 // Calls run(T()) with T the dtype of the checked arrays, without the GIL.
 template <class F>

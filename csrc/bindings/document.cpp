@@ -5,16 +5,51 @@ namespace pynn {
 
 namespace py = pybind11;
 
-py::object documented(const py::object& function, const std::string& text) {
-    if (!PyCFunction_Check(function.ptr())) throw py::type_error("documented: expected a function of this module");
-    struct Documented {
-        PyMethodDef method;
-        std::string text;
-    };
+namespace {
+
+struct Documented {
+    PyMethodDef method;
+    std::string text;
+    py::object function, wrong_call;
+};
+
+using Called = PyObject* (*)(PyObject*, PyObject* const*, Py_ssize_t, PyObject*);
+
+// Replaces the error of a call that does not fit the signature.
+void explain(const Documented& documented, Py_ssize_t count, PyObject* names) {
+    py::error_already_set cause;
+    try {
+        const py::object sentence =
+            documented.wrong_call(count, names ? py::reinterpret_borrow<py::object>(names) : py::tuple());
+        if (sentence.is_none())
+            cause.restore();
+        else
+            PyErr_SetObject(PyExc_TypeError, sentence.ptr());
+    } catch (py::error_already_set& error) {
+        error.restore();
+    }
+}
+
+PyObject* call(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
+    const auto& documented = *static_cast<Documented*>(PyCapsule_GetPointer(self, nullptr));
+    const auto* function = reinterpret_cast<PyCFunctionObject*>(documented.function.ptr());
+    const auto called = reinterpret_cast<Called>(reinterpret_cast<void (*)()>(function->m_ml->ml_meth));
+    PyObject* result = called(function->m_self, arguments, count, names);
+    if (!result) explain(documented, count, names);
+    return result;
+}
+
+}  // namespace
+
+py::object documented(const py::object& function, const std::string& text, const py::object& wrong_call) {
     const auto* original = reinterpret_cast<PyCFunctionObject*>(function.ptr());
-    auto* copy = new Documented{*original->m_ml, text};  // never freed: the function points to it
+    if (!PyCFunction_Check(function.ptr()) || original->m_ml->ml_flags != (METH_FASTCALL | METH_KEYWORDS))
+        throw py::type_error("documented: expected a function of this module");
+    auto* copy = new Documented{*original->m_ml, text, function, wrong_call};  // never freed: the function points to it
     copy->method.ml_doc = copy->text.c_str();
-    PyObject* made = PyCFunction_NewEx(&copy->method, original->m_self, original->m_module);
+    copy->method.ml_meth = reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(call));
+    const auto self = py::reinterpret_steal<py::object>(PyCapsule_New(copy, nullptr, nullptr));
+    PyObject* made = self ? PyCFunction_NewEx(&copy->method, self.ptr(), original->m_module) : nullptr;
     if (!made) throw py::error_already_set();
     return py::reinterpret_steal<py::object>(made);
 }

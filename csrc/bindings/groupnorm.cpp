@@ -58,10 +58,10 @@ void groupnorm_backward(const Array& dy, const Array& x, const Array& gamma, con
 
 void bind_groupnorm(Kernels& module) {
     using namespace py::literals;
-    module.def("groupnorm_forward", groupnorm_forward, "x"_a, "gamma"_a, "beta"_a, "epsilon"_a, "mean"_a, "rstd"_a,
-               "out"_a);
-    module.def("groupnorm_backward", groupnorm_backward, "dy"_a, "x"_a, "gamma"_a, "mean"_a, "rstd"_a, "dx"_a,
-               "dgamma"_a, "dbeta"_a);
+    module.def("groupnorm_forward", groupnorm_forward, "x"_a, "gamma"_a, "beta"_a, "epsilon"_a = 1e-05,
+               "mean"_a = py::ellipsis(), "rstd"_a = py::ellipsis(), "out"_a = py::ellipsis());
+    module.def("groupnorm_backward", groupnorm_backward, "dy"_a, "x"_a, "gamma"_a, "mean"_a, "rstd"_a,
+               "dx"_a = py::none(), "dgamma"_a = py::ellipsis(), "dbeta"_a = py::ellipsis());
 }
 
 }  // namespace pynn

@@ -8,6 +8,12 @@ namespace {
 struct Walked {
     std::vector<std::int64_t> steps, starts;
     Paths paths() const { return {steps.data(), starts.data()}; }
+    Size longest() const {
+        Size found = 0;
+        for (std::size_t i = 1; i < starts.size(); ++i)
+            if (starts[i] - starts[i - 1] > found) found = static_cast<Size>(starts[i] - starts[i - 1]);
+        return found;
+    }
 };
 
 std::int64_t checked_parent(const Checker& check, const std::int64_t* parents, std::int64_t place, std::int64_t inner) {
@@ -39,7 +45,7 @@ Walked walk(const Checker& check, const Array& labels, const Array& parents) {
             inner = walked.steps.back() >> 1;
         }
         const auto end = static_cast<std::int64_t>(walked.steps.size());
-        if (end - walked.starts.back() > check.size(B))
+        if (check.size(B) >= 0 && end - walked.starts.back() > check.size(B))
             check.value_error("slopes has " + std::to_string(check.size(B)) +
                               " columns, too few for the path of labels[" + std::to_string(i) + "]");
         walked.starts.push_back(end);
@@ -48,8 +54,8 @@ Walked walk(const Checker& check, const Array& labels, const Array& parents) {
 }
 
 double hierarchical_softmax(const Array& x, const Array& labels, const Array& parents, const Array& nodes,
-                            const OptionalArray& bias, const OptionalArray& weights, const Array& slopes,
-                            const Array& dx) {
+                            const OptionalArray& bias, const OptionalArray& weights, const OptionalArray& slopes,
+                            const OptionalArray& dx) {
     Checker check("hierarchical_softmax");
     check.in("x", x, N, D);
     check.integers("labels", labels, N);
@@ -57,18 +63,20 @@ double hierarchical_softmax(const Array& x, const Array& labels, const Array& pa
     check.in("nodes", nodes, M, D);
     check.in_or_none("bias", bias, M);
     check.in_or_none("weights", weights, N);
-    check.out("slopes", slopes, N, B);
-    check.out("dx", dx, N, D);
+    check.out_or_none("slopes", slopes, N, B);
+    check.out_or_none("dx", dx, N, D);
     check.overlaps();
     const Size n = check.size(N), d = check.size(D);
     if (n < 1)
         check.value_error("x has shape (" + std::to_string(n) + ", " + std::to_string(d) +
                           "), expected at least one row");
     const Walked walked = walk(check, labels, parents);
+    const Size columns = slopes.is_none() ? walked.longest() : check.size(B);
     return compute(check, [&](auto zero) {
         using T = decltype(zero);
+        const Target<T> steps(slopes, n * columns), gradient(dx, n * d);
         return table<T>().hierarchical_softmax(data<T>(x), walked.paths(), data<T>(nodes), data<T>(bias),
-                                               data<T>(weights), data<T>(slopes), data<T>(dx), n, d, check.size(B));
+                                               data<T>(weights), steps.get(), gradient.get(), n, d, columns);
     });
 }
 
@@ -157,14 +165,14 @@ void hierarchical_softmax_probabilities(const Array& x, const Array& parents, co
 
 void bind_hierarchical(Kernels& module) {
     using namespace py::literals;
-    module.def("hierarchical_softmax", hierarchical_softmax, "x"_a, "labels"_a, "parents"_a, "nodes"_a, "bias"_a,
-               "weights"_a, "slopes"_a, "dx"_a);
+    module.def("hierarchical_softmax", hierarchical_softmax, "x"_a, "labels"_a, "parents"_a, "nodes"_a,
+               "bias"_a = py::none(), "weights"_a = py::none(), "slopes"_a = py::none(), "dx"_a = py::none());
     module.def("hierarchical_softmax_backward", hierarchical_softmax_backward, "x"_a, "labels"_a, "parents"_a,
-               "slopes"_a, "dnodes"_a, "dbias"_a);
-    module.def("hierarchical_softmax_predict", hierarchical_softmax_predict, "x"_a, "parents"_a, "nodes"_a, "bias"_a,
-               "limit"_a, "labels"_a);
+               "slopes"_a, "dnodes"_a, "dbias"_a = py::none());
+    module.def("hierarchical_softmax_predict", hierarchical_softmax_predict, "x"_a, "parents"_a, "nodes"_a,
+               "bias"_a = py::none(), "limit"_a = py::ellipsis(), "labels"_a = py::ellipsis());
     module.def("hierarchical_softmax_probabilities", hierarchical_softmax_probabilities, "x"_a, "parents"_a, "nodes"_a,
-               "bias"_a, "out"_a);
+               "bias"_a = py::none(), "out"_a = py::ellipsis());
 }
 
 }  // namespace pynn

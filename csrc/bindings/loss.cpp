@@ -21,11 +21,11 @@ void softmax(const Array& x, const Array& out) {
 // The arrays that losses of labels have; returns the labels.
 std::vector<std::int64_t> checked_labels(Checker& check, const char* name, const Array& scores, const Array& labels,
                                          const OptionalArray& weights, const char* gradient_name,
-                                         const Array& gradient) {
+                                         const OptionalArray& gradient) {
     check.in(name, scores, N, C);
     check.integers("labels", labels, N);
     check.in_or_none("weights", weights, N);
-    check.out(gradient_name, gradient, N, C);
+    check.out_or_none(gradient_name, gradient, N, C);
     check.overlaps();
     const Size n = check.size(N), c = check.size(C);
     if (n < 1 || c < 1)
@@ -49,37 +49,40 @@ ValueAndHits value_and_hits(const Checker& check, F run) {
 }
 
 ValueAndHits softmax_cross_entropy(const Array& logits, const Array& labels, const OptionalArray& weights,
-                                   double smoothing, const Array& dlogits) {
+                                   double smoothing, const OptionalArray& dlogits) {
     Checker check("softmax_cross_entropy");
     const auto label = checked_labels(check, "logits", logits, labels, weights, "dlogits", dlogits);
     expect_loss_setting(smoothing >= 0 && smoothing < 1, check, "smoothing", smoothing, "0 <= smoothing < 1");
     return value_and_hits(check, [&](auto zero) {
         using T = decltype(zero);
+        const Target<T> gradient(dlogits, check.size(N) * check.size(C));
         return table<T>().softmax_cross_entropy(data<T>(logits), label.data(), data<T>(weights), smoothing,
-                                                data<T>(dlogits), check.size(N), check.size(C));
+                                                gradient.get(), check.size(N), check.size(C));
     });
 }
 
 ValueAndHits focal(const Array& logits, const Array& labels, const OptionalArray& weights, double gamma,
-                   const Array& dlogits) {
+                   const OptionalArray& dlogits) {
     Checker check("focal");
     const auto label = checked_labels(check, "logits", logits, labels, weights, "dlogits", dlogits);
     expect_loss_setting(gamma >= 0 && gamma < HUGE_VAL, check, "gamma", gamma, "0 <= gamma < inf");
     return value_and_hits(check, [&](auto zero) {
         using T = decltype(zero);
-        return table<T>().focal(data<T>(logits), label.data(), data<T>(weights), gamma, data<T>(dlogits), check.size(N),
+        const Target<T> gradient(dlogits, check.size(N) * check.size(C));
+        return table<T>().focal(data<T>(logits), label.data(), data<T>(weights), gamma, gradient.get(), check.size(N),
                                 check.size(C));
     });
 }
 
 ValueAndHits hinge(const Array& scores, const Array& labels, const OptionalArray& weights, double margin, bool squared,
-                   const Array& dscores) {
+                   const OptionalArray& dscores) {
     Checker check("hinge");
     const auto label = checked_labels(check, "scores", scores, labels, weights, "dscores", dscores);
     expect_loss_setting(margin > 0 && margin < HUGE_VAL, check, "margin", margin, "0 < margin < inf");
     return value_and_hits(check, [&](auto zero) {
         using T = decltype(zero);
-        return table<T>().hinge(data<T>(scores), label.data(), data<T>(weights), margin, squared, data<T>(dscores),
+        const Target<T> gradient(dscores, check.size(N) * check.size(C));
+        return table<T>().hinge(data<T>(scores), label.data(), data<T>(weights), margin, squared, gradient.get(),
                                 check.size(N), check.size(C));
     });
 }
@@ -95,12 +98,12 @@ ElementLoss element_loss(const Checker& check, std::string_view name) {
 }
 
 double elementwise_loss(const Array& outputs, const Array& targets, const OptionalArray& weights, std::string_view loss,
-                        double delta, const Array& doutputs) {
+                        double delta, const OptionalArray& doutputs) {
     Checker check("elementwise_loss");
     check.in("outputs", outputs, N, M);
     check.in("targets", targets, N, M);
     check.in_or_none("weights", weights, N);
-    check.out("doutputs", doutputs, N, M);
+    check.out_or_none("doutputs", doutputs, N, M);
     check.overlaps();
     const Size n = check.size(N), m = check.size(M);
     if (n < 1 || m < 1)
@@ -111,8 +114,9 @@ double elementwise_loss(const Array& outputs, const Array& targets, const Option
                         "0 < delta < inf");
     return compute(check, [&](auto zero) {
         using T = decltype(zero);
+        const Target<T> gradient(doutputs, check.size(N) * check.size(M));
         return table<T>().elementwise_loss(data<T>(outputs), data<T>(targets), data<T>(weights), which, delta,
-                                           data<T>(doutputs), n, m);
+                                           gradient.get(), n, m);
     });
 }
 
@@ -121,12 +125,14 @@ double elementwise_loss(const Array& outputs, const Array& targets, const Option
 void bind_loss(Kernels& module) {
     using namespace py::literals;
     module.def("softmax", softmax, "x"_a, "out"_a);
-    module.def("softmax_cross_entropy", softmax_cross_entropy, "logits"_a, "labels"_a, "weights"_a, "smoothing"_a,
-               "dlogits"_a);
-    module.def("focal", focal, "logits"_a, "labels"_a, "weights"_a, "gamma"_a, "dlogits"_a);
-    module.def("hinge", hinge, "scores"_a, "labels"_a, "weights"_a, "margin"_a, "squared"_a, "dscores"_a);
-    module.def("elementwise_loss", elementwise_loss, "outputs"_a, "targets"_a, "weights"_a, "loss"_a, "delta"_a,
-               "doutputs"_a);
+    module.def("softmax_cross_entropy", softmax_cross_entropy, "logits"_a, "labels"_a, "weights"_a = py::none(),
+               "smoothing"_a = 0.0, "dlogits"_a = py::none());
+    module.def("focal", focal, "logits"_a, "labels"_a, "weights"_a = py::none(), "gamma"_a = 2.0,
+               "dlogits"_a = py::none());
+    module.def("hinge", hinge, "scores"_a, "labels"_a, "weights"_a = py::none(), "margin"_a = 1.0, "squared"_a = false,
+               "dscores"_a = py::none());
+    module.def("elementwise_loss", elementwise_loss, "outputs"_a, "targets"_a, "weights"_a = py::none(),
+               "loss"_a = "l2", "delta"_a = 1.0, "doutputs"_a = py::none());
 }
 
 }  // namespace pynn

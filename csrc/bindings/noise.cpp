@@ -63,10 +63,12 @@ void gaussian_noise(const Array& x, double deviation, std::uint64_t seed, std::u
 
 void bind_noise(Kernels& module) {
     using namespace py::literals;
-    module.def("dropout", dropout, "x"_a, "rate"_a, "inverted"_a, "seed"_a, "stream"_a, "step"_a, "offset"_a, "out"_a);
-    module.def("spatial_dropout", spatial_dropout, "x"_a, "rate"_a, "seed"_a, "stream"_a, "step"_a, "offset"_a,
-               "out"_a);
-    module.def("gaussian_noise", gaussian_noise, "x"_a, "std"_a, "seed"_a, "stream"_a, "step"_a, "offset"_a, "out"_a);
+    module.def("dropout", dropout, "x"_a, "rate"_a, "inverted"_a = true, "seed"_a = py::ellipsis(),
+               "stream"_a = py::ellipsis(), "step"_a = py::ellipsis(), "offset"_a = 0, "out"_a = py::ellipsis());
+    module.def("spatial_dropout", spatial_dropout, "x"_a, "rate"_a, "seed"_a, "stream"_a, "step"_a, "offset"_a = 0,
+               "out"_a = py::ellipsis());
+    module.def("gaussian_noise", gaussian_noise, "x"_a, "std"_a, "seed"_a, "stream"_a, "step"_a, "offset"_a = 0,
+               "out"_a = py::ellipsis());
 }
 
 }  // namespace pynn

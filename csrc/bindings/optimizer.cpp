@@ -4,10 +4,10 @@
 namespace pynn {
 namespace {
 
-double penalty(const Array& weight, double l1, double l2, const Array& dweight) {
+double penalty(const Array& weight, double l1, double l2, const OptionalArray& dweight) {
     Checker check("penalty");
     check.in_any("weight", weight);
-    check.out_any("dweight", dweight);
+    if (!dweight.is_none()) check.out_any("dweight", dweight);
     check.overlaps();
     check.not_negative("l1", l1);
     check.not_negative("l2", l2);
@@ -141,22 +141,24 @@ void polyak_step(const Array& average, const Array& parameters, double decay) {
 
 void bind_optimizer(Kernels& module) {
     using namespace py::literals;
-    module.def("penalty", penalty, "weight"_a, "l1"_a, "l2"_a, "dweight"_a);
-    module.def("sgd_step", sgd_step, "parameters"_a, "gradients"_a, "learning_rate"_a, "weight_decay"_a);
+    module.def("penalty", penalty, "weight"_a, "l1"_a = 0.0, "l2"_a = 0.0, "dweight"_a = py::none());
+    module.def("sgd_step", sgd_step, "parameters"_a, "gradients"_a, "learning_rate"_a, "weight_decay"_a = 0.0);
     module.def("momentum_step", momentum_step, "parameters"_a, "gradients"_a, "velocity"_a, "learning_rate"_a,
-               "momentum"_a, "weight_decay"_a);
+               "momentum"_a = 0.9, "weight_decay"_a = 0.0);
     module.def("nesterov_step", nesterov_step, "parameters"_a, "gradients"_a, "velocity"_a, "learning_rate"_a,
-               "momentum"_a, "weight_decay"_a);
-    module.def("adagrad_step", adagrad_step, "parameters"_a, "gradients"_a, "squares"_a, "learning_rate"_a, "epsilon"_a,
-               "weight_decay"_a);
-    module.def("rmsprop_step", rmsprop_step, "parameters"_a, "gradients"_a, "squares"_a, "learning_rate"_a, "decay"_a,
-               "epsilon"_a, "weight_decay"_a);
+               "momentum"_a = 0.9, "weight_decay"_a = 0.0);
+    module.def("adagrad_step", adagrad_step, "parameters"_a, "gradients"_a, "squares"_a, "learning_rate"_a,
+               "epsilon"_a = 1e-07, "weight_decay"_a = 0.0);
+    module.def("rmsprop_step", rmsprop_step, "parameters"_a, "gradients"_a, "squares"_a, "learning_rate"_a,
+               "decay"_a = 0.9, "epsilon"_a = 1e-07, "weight_decay"_a = 0.0);
     module.def("adam_step", adam_step, "parameters"_a, "gradients"_a, "first"_a, "second"_a, "learning_rate"_a,
-               "beta1"_a, "beta2"_a, "epsilon"_a, "step"_a, "weight_decay"_a, "decoupled"_a, "bias_correction"_a);
+               "beta1"_a = 0.9, "beta2"_a = 0.999, "epsilon"_a = 1e-08, "step"_a = py::ellipsis(),
+               "weight_decay"_a = 0.0, "decoupled"_a = false, "bias_correction"_a = true);
     module.def("nadam_step", nadam_step, "parameters"_a, "gradients"_a, "first"_a, "second"_a, "gradient_rate"_a,
-               "momentum_rate"_a, "beta1"_a, "beta2"_a, "epsilon"_a, "step"_a, "weight_decay"_a);
-    module.def("lion_step", lion_step, "parameters"_a, "gradients"_a, "first"_a, "learning_rate"_a, "beta1"_a,
-               "beta2"_a, "weight_decay"_a);
+               "momentum_rate"_a, "beta1"_a = 0.9, "beta2"_a = 0.999, "epsilon"_a = 1e-08, "step"_a = py::ellipsis(),
+               "weight_decay"_a = 0.0);
+    module.def("lion_step", lion_step, "parameters"_a, "gradients"_a, "first"_a, "learning_rate"_a, "beta1"_a = 0.9,
+               "beta2"_a = 0.99, "weight_decay"_a = 0.0);
     module.def("polyak_step", polyak_step, "average"_a, "parameters"_a, "decay"_a);
 }
 

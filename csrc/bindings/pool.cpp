@@ -30,9 +30,11 @@ Bounds checked_bounds(const Checker& check, const std::string& first_name, const
 
 struct CheckedRegions {
     Bounds rows, columns;
-    CheckedRegions(const Checker& check, const Array& top, const Array& bottom, const Array& left, const Array& right)
-        : rows(checked_bounds(check, "top", top, "bottom", bottom, check.size(P), check.size(H))),
-          columns(checked_bounds(check, "left", left, "right", right, check.size(Q), check.size(W))) {}
+    CheckedRegions(const Checker& check, const Array& row_start, const Array& row_stop, const Array& column_start,
+                   const Array& column_stop)
+        : rows(checked_bounds(check, "row_start", row_start, "row_stop", row_stop, check.size(P), check.size(H))),
+          columns(checked_bounds(check, "column_start", column_start, "column_stop", column_stop, check.size(Q),
+                                 check.size(W))) {}
     Regions regions() const {
         return {rows.first.data(),
                 rows.stop.data(),
@@ -62,22 +64,23 @@ Image image(const Checker& check) {
     return {check.size(N), check.size(H), check.size(W), check.size(C)};
 }
 
-void bounds_in(Checker& check, const Array& top, const Array& bottom, const Array& left, const Array& right) {
-    check.integers("top", top, P);
-    check.integers("bottom", bottom, P);
-    check.integers("left", left, Q);
-    check.integers("right", right, Q);
+void bounds_in(Checker& check, const Array& row_start, const Array& row_stop, const Array& column_start,
+               const Array& column_stop) {
+    check.integers("row_start", row_start, P);
+    check.integers("row_stop", row_stop, P);
+    check.integers("column_start", column_start, Q);
+    check.integers("column_stop", column_stop, Q);
 }
 
-void max_pool_forward(const Array& x, const Array& top, const Array& bottom, const Array& left, const Array& right,
-                      const Array& winner, const Array& out) {
+void max_pool_forward(const Array& x, const Array& row_start, const Array& row_stop, const Array& column_start,
+                      const Array& column_stop, const Array& winner, const Array& out) {
     Checker check("max_pool_forward");
     check.in("x", x, N, H, W, C);
-    bounds_in(check, top, bottom, left, right);
+    bounds_in(check, row_start, row_stop, column_start, column_stop);
     check.out("winner", winner, N, P, Q, C);
     check.out("out", out, N, P, Q, C);
     check.overlaps();
-    const CheckedRegions checked(check, top, bottom, left, right);
+    const CheckedRegions checked(check, row_start, row_stop, column_start, column_stop);
     expect_numbers(check, checked);
     compute(check, [&](auto zero) {
         using T = decltype(zero);
@@ -85,15 +88,15 @@ void max_pool_forward(const Array& x, const Array& top, const Array& bottom, con
     });
 }
 
-void max_pool_backward(const Array& dy, const Array& winner, const Array& top, const Array& bottom, const Array& left,
-                       const Array& right, const Array& dx) {
+void max_pool_backward(const Array& dy, const Array& winner, const Array& row_start, const Array& row_stop,
+                       const Array& column_start, const Array& column_stop, const Array& dx) {
     Checker check("max_pool_backward");
     check.in("dy", dy, N, P, Q, C);
     check.in("winner", winner, N, P, Q, C);
-    bounds_in(check, top, bottom, left, right);
+    bounds_in(check, row_start, row_stop, column_start, column_stop);
     check.out("dx", dx, N, H, W, C);
     check.overlaps();
-    const CheckedRegions checked(check, top, bottom, left, right);
+    const CheckedRegions checked(check, row_start, row_stop, column_start, column_stop);
     expect_numbers(check, checked);
     compute(check, [&](auto zero) {
         using T = decltype(zero);
@@ -101,28 +104,28 @@ void max_pool_backward(const Array& dy, const Array& winner, const Array& top, c
     });
 }
 
-void avg_pool_forward(const Array& x, const Array& top, const Array& bottom, const Array& left, const Array& right,
-                      const Array& out) {
+void avg_pool_forward(const Array& x, const Array& row_start, const Array& row_stop, const Array& column_start,
+                      const Array& column_stop, const Array& out) {
     Checker check("avg_pool_forward");
     check.in("x", x, N, H, W, C);
-    bounds_in(check, top, bottom, left, right);
+    bounds_in(check, row_start, row_stop, column_start, column_stop);
     check.out("out", out, N, P, Q, C);
     check.overlaps();
-    const CheckedRegions checked(check, top, bottom, left, right);
+    const CheckedRegions checked(check, row_start, row_stop, column_start, column_stop);
     compute(check, [&](auto zero) {
         using T = decltype(zero);
         table<T>().avg_pool_forward(data<T>(x), checked.regions(), data<T>(out), image(check));
     });
 }
 
-void avg_pool_backward(const Array& dy, const Array& top, const Array& bottom, const Array& left, const Array& right,
-                       const Array& dx) {
+void avg_pool_backward(const Array& dy, const Array& row_start, const Array& row_stop, const Array& column_start,
+                       const Array& column_stop, const Array& dx) {
     Checker check("avg_pool_backward");
     check.in("dy", dy, N, P, Q, C);
-    bounds_in(check, top, bottom, left, right);
+    bounds_in(check, row_start, row_stop, column_start, column_stop);
     check.out("dx", dx, N, H, W, C);
     check.overlaps();
-    const CheckedRegions checked(check, top, bottom, left, right);
+    const CheckedRegions checked(check, row_start, row_stop, column_start, column_stop);
     compute(check, [&](auto zero) {
         using T = decltype(zero);
         table<T>().avg_pool_backward(data<T>(dy), checked.regions(), data<T>(dx), image(check));
@@ -133,12 +136,14 @@ void avg_pool_backward(const Array& dy, const Array& top, const Array& bottom, c
 
 void bind_pool(Kernels& module) {
     using namespace py::literals;
-    module.def("max_pool_forward", max_pool_forward, "x"_a, "top"_a, "bottom"_a, "left"_a, "right"_a, "winner"_a,
-               "out"_a);
-    module.def("max_pool_backward", max_pool_backward, "dy"_a, "winner"_a, "top"_a, "bottom"_a, "left"_a, "right"_a,
-               "dx"_a);
-    module.def("avg_pool_forward", avg_pool_forward, "x"_a, "top"_a, "bottom"_a, "left"_a, "right"_a, "out"_a);
-    module.def("avg_pool_backward", avg_pool_backward, "dy"_a, "top"_a, "bottom"_a, "left"_a, "right"_a, "dx"_a);
+    module.def("max_pool_forward", max_pool_forward, "x"_a, "row_start"_a, "row_stop"_a, "column_start"_a,
+               "column_stop"_a, "winner"_a, "out"_a);
+    module.def("max_pool_backward", max_pool_backward, "dy"_a, "winner"_a, "row_start"_a, "row_stop"_a,
+               "column_start"_a, "column_stop"_a, "dx"_a);
+    module.def("avg_pool_forward", avg_pool_forward, "x"_a, "row_start"_a, "row_stop"_a, "column_start"_a,
+               "column_stop"_a, "out"_a);
+    module.def("avg_pool_backward", avg_pool_backward, "dy"_a, "row_start"_a, "row_stop"_a, "column_start"_a,
+               "column_stop"_a, "dx"_a);
 }
 
 }  // namespace pynn

@@ -45,7 +45,8 @@ void prelu_backward(const Array& dy, const Array& x, const Array& slope, const O
 void bind_prelu(Kernels& module) {
     using namespace py::literals;
     module.def("prelu_forward", prelu_forward, "x"_a, "slope"_a, "out"_a);
-    module.def("prelu_backward", prelu_backward, "dy"_a, "x"_a, "slope"_a, "dx"_a, "dslope"_a);
+    module.def("prelu_backward", prelu_backward, "dy"_a, "x"_a, "slope"_a, "dx"_a = py::none(),
+               "dslope"_a = py::ellipsis());
 }
 
 }  // namespace pynn

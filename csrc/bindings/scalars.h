@@ -4,6 +4,7 @@
 #include <pybind11/pybind11.h>
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <tuple>
 #include <type_traits>
@@ -26,13 +27,21 @@ std::string_view checked_text(const char* kernel, const char* name, const py::ob
 template <class T>
 T checked_integer(const char* kernel, const char* name, const py::object& value);  // int64, uint64, uint32
 
+template <class T>
+constexpr bool kOptional = false;
+template <class T>
+constexpr bool kOptional<std::optional<T>> = true;
+
 // How an argument of a C++ function arrives from Python.
 template <class T>
-using Arrived = std::conditional_t<std::is_arithmetic_v<T> || std::is_same_v<T, std::string_view>, const Scalar<T>&, T>;
+using Arrived = std::conditional_t<std::is_arithmetic_v<T> || std::is_same_v<T, std::string_view> || kOptional<T>,
+                                   const Scalar<T>&, T>;
 
-template <class T>
-T passed(const char* kernel, const char* name, Arrived<T> value) {
-    if constexpr (std::is_same_v<T, bool>)
+template <class T, class Value>
+T passed(const char* kernel, const char* name, const Value& value) {
+    if constexpr (kOptional<T>)
+        return value.is_none() ? T() : T(passed<typename T::value_type>(kernel, name, value));
+    else if constexpr (std::is_same_v<T, bool>)
         return checked_flag(kernel, name, value);
     else if constexpr (std::is_same_v<T, double>)
         return checked_number(kernel, name, value);
@@ -76,5 +85,9 @@ struct handle_type_name<pynn::Scalar<bool>> {
 template <>
 struct handle_type_name<pynn::Scalar<std::string_view>> {
     static constexpr auto name = const_name("str");
+};
+template <class T>
+struct handle_type_name<pynn::Scalar<std::optional<T>>> {
+    static constexpr auto name = handle_type_name<pynn::Scalar<T>>::name + const_name(" | None");
 };
 }  // namespace pybind11::detail

@@ -178,7 +178,7 @@ double penalty(const T* weight, double l1, double l2, T* dweight, Size size) {
             absolute += w < zero ? -w : w;
             squares += w * w;
             const Vec<T> sign = w > zero ? one : (w < zero ? -one : zero);
-            at.store(dweight + i, at.load(dweight + i) + w * stretch + sign * slope);
+            if (dweight) at.store(dweight + i, at.load(dweight + i) + w * stretch + sign * slope);
         });
         sums.get()[run] = l1 * sum_lanes<T>(absolute) + 0.5 * l2 * sum_lanes<T>(squares);
     });

@@ -13,7 +13,12 @@ Rules for every kernel, on both backends:
 - Arrays are C-contiguous (`numpy.ascontiguousarray`), and no array that is written into overlaps another one.
 - What breaks a rule is a TypeError or ValueError that names the argument, what came and what was expected; nothing is
   written then. Infinity and NaN are computed with, not looked for.
-- `activation` is one of `kernels.ACTIVATIONS`; "identity" is none. `alpha` is its number where it takes one, else 0.
+- What has a default may be left out; what follows it, as `out`, is then given by its name: a default of `Ellipsis`
+  in a signature stands for none. The defaults are those of pynn's layers, losses and optimizers.
+- `activation` is one of `kernels.ACTIVATIONS`; "identity", the default, is none. `alpha` is its number where it takes
+  one: 0.01 for leaky_relu, 1 for elu, unless you say otherwise.
+- The value of a loss is wanted alone where its gradient (`dlogits`, ...) is None. With `weights` (N,) it is
+  (1/N) Σ weights_i loss_i: divided by the number of rows, not by Σ weights as in PyTorch's cross_entropy(weight=...).
 
 The whole of a two-layer network, on points that are inside or outside a circle:
 
@@ -43,14 +48,14 @@ gradient as well.
 
 >>> losses = []
 >>> for step in range(200):
-...     kernels.affine_forward(x, w1, b1, "relu", 0.0, h)
-...     kernels.affine_forward(h, w2, b2, "identity", 0.0, scores)
-...     loss, hits = kernels.softmax_cross_entropy(scores, labels, None, 0.0, dscores)
-...     kernels.affine_backward(dscores, h, w2, scores, "identity", 0.0, None, dh, dw2, db2)
-...     kernels.affine_backward(dh, x, w1, h, "relu", 0.0, dz, None, dw1, db1)
+...     kernels.affine_forward(x, w1, b1, "relu", out=h)
+...     kernels.affine_forward(h, w2, b2, out=scores)
+...     loss, hits = kernels.softmax_cross_entropy(scores, labels, dlogits=dscores)
+...     kernels.affine_backward(dscores, h, w2, scores, dx=dh, dweight=dw2, dbias=db2)
+...     kernels.affine_backward(dh, x, w1, h, "relu", dz=dz, dweight=dw1, dbias=db1)
 ...     for w, dw in (w1, dw1), (w2, dw2):
-...         loss += kernels.penalty(w, 0.0, 1e-4, dw)
-...     kernels.momentum_step(parameters, gradients, velocity, 0.1, 0.9, 0.0)
+...         loss += kernels.penalty(w, l2=1e-4, dweight=dw)
+...     kernels.momentum_step(parameters, gradients, velocity, 0.1)
 ...     losses.append(loss)
 >>> bool(losses[0] > 0.5 and losses[-1] < 0.1)
 True
@@ -154,7 +159,10 @@ def _functions(table: ModuleType) -> dict[str, Any]:
     if table is reference:
         return twins
     return {
-        name: table.documented(getattr(table, name), documentation.with_signature(twin)) for name, twin in twins.items()
+        name: table.documented(
+            getattr(table, name), documentation.with_signature(twin), functools.partial(documentation.wrong_call, twin)
+        )
+        for name, twin in twins.items()
     }
 
 

@@ -72,16 +72,18 @@ __all__: list[str] = [
 ]
 
 def activation_backward(
-    dy: numpy.ndarray, y: numpy.ndarray, activation: str, alpha: float, dx: numpy.ndarray
+    dy: numpy.ndarray, y: numpy.ndarray, activation: str, alpha: float | None = None, dx: numpy.ndarray = ...
 ) -> None: ...
-def activation_forward(x: numpy.ndarray, activation: str, alpha: float, out: numpy.ndarray) -> None: ...
+def activation_forward(
+    x: numpy.ndarray, activation: str, alpha: float | None = None, out: numpy.ndarray = ...
+) -> None: ...
 def adagrad_step(
     parameters: numpy.ndarray,
     gradients: numpy.ndarray,
     squares: numpy.ndarray,
     learning_rate: float,
-    epsilon: float,
-    weight_decay: float,
+    epsilon: float = 1e-07,
+    weight_decay: float = 0.0,
 ) -> None: ...
 def adam_step(
     parameters: numpy.ndarray,
@@ -89,36 +91,41 @@ def adam_step(
     first: numpy.ndarray,
     second: numpy.ndarray,
     learning_rate: float,
-    beta1: float,
-    beta2: float,
-    epsilon: float,
-    step: int,
-    weight_decay: float,
-    decoupled: bool,
-    bias_correction: bool,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    epsilon: float = 1e-08,
+    step: int = ...,
+    weight_decay: float = 0.0,
+    decoupled: bool = False,
+    bias_correction: bool = True,
 ) -> None: ...
 def add(
-    x: numpy.ndarray, factor: float, y: numpy.ndarray, activation: str, alpha: float, out: numpy.ndarray
+    x: numpy.ndarray,
+    factor: float,
+    y: numpy.ndarray,
+    activation: str = "identity",
+    alpha: float | None = None,
+    out: numpy.ndarray = ...,
 ) -> None: ...
 def affine_backward(
     dy: numpy.ndarray,
     x: numpy.ndarray,
     weight: numpy.ndarray,
     y: numpy.ndarray,
-    activation: str,
-    alpha: float,
-    dz: numpy.ndarray | None,
-    dx: numpy.ndarray | None,
-    dweight: numpy.ndarray | None,
-    dbias: numpy.ndarray | None,
+    activation: str = "identity",
+    alpha: float | None = None,
+    dz: numpy.ndarray | None = None,
+    dx: numpy.ndarray | None = None,
+    dweight: numpy.ndarray | None = None,
+    dbias: numpy.ndarray | None = None,
 ) -> None: ...
 def affine_forward(
     x: numpy.ndarray,
     weight: numpy.ndarray,
-    bias: numpy.ndarray | None,
-    activation: str,
-    alpha: float,
-    out: numpy.ndarray,
+    bias: numpy.ndarray | None = None,
+    activation: str = "identity",
+    alpha: float | None = None,
+    out: numpy.ndarray = ...,
 ) -> None: ...
 def available_isas() -> str:
     """
@@ -127,18 +134,18 @@ def available_isas() -> str:
 
 def avg_pool_backward(
     dy: numpy.ndarray,
-    top: numpy.ndarray,
-    bottom: numpy.ndarray,
-    left: numpy.ndarray,
-    right: numpy.ndarray,
+    row_start: numpy.ndarray,
+    row_stop: numpy.ndarray,
+    column_start: numpy.ndarray,
+    column_stop: numpy.ndarray,
     dx: numpy.ndarray,
 ) -> None: ...
 def avg_pool_forward(
     x: numpy.ndarray,
-    top: numpy.ndarray,
-    bottom: numpy.ndarray,
-    left: numpy.ndarray,
-    right: numpy.ndarray,
+    row_start: numpy.ndarray,
+    row_stop: numpy.ndarray,
+    column_start: numpy.ndarray,
+    column_stop: numpy.ndarray,
     out: numpy.ndarray,
 ) -> None: ...
 def batchnorm_backward(
@@ -148,25 +155,25 @@ def batchnorm_backward(
     beta: numpy.ndarray,
     mean: numpy.ndarray,
     rstd: numpy.ndarray,
-    activation: str,
-    alpha: float,
-    dx: numpy.ndarray | None,
-    dgamma: numpy.ndarray,
-    dbeta: numpy.ndarray,
+    activation: str = "identity",
+    alpha: float | None = None,
+    dx: numpy.ndarray | None = None,
+    dgamma: numpy.ndarray = ...,
+    dbeta: numpy.ndarray = ...,
 ) -> None: ...
 def batchnorm_forward(
     x: numpy.ndarray,
     gamma: numpy.ndarray,
     beta: numpy.ndarray,
-    epsilon: float,
-    momentum: float,
-    running_mean: numpy.ndarray,
-    running_var: numpy.ndarray,
-    activation: str,
-    alpha: float,
-    mean: numpy.ndarray,
-    rstd: numpy.ndarray,
-    out: numpy.ndarray,
+    epsilon: float = 1e-05,
+    momentum: float = 0.9,
+    running_mean: numpy.ndarray = ...,
+    running_var: numpy.ndarray = ...,
+    activation: str = "identity",
+    alpha: float | None = None,
+    mean: numpy.ndarray = ...,
+    rstd: numpy.ndarray = ...,
+    out: numpy.ndarray = ...,
 ) -> None: ...
 def batchnorm_inference(
     x: numpy.ndarray,
@@ -174,10 +181,10 @@ def batchnorm_inference(
     beta: numpy.ndarray,
     mean: numpy.ndarray,
     var: numpy.ndarray,
-    epsilon: float,
-    activation: str,
-    alpha: float,
-    out: numpy.ndarray,
+    epsilon: float = 1e-05,
+    activation: str = "identity",
+    alpha: float | None = None,
+    out: numpy.ndarray = ...,
 ) -> None: ...
 def batchnorm_inference_backward(
     dy: numpy.ndarray,
@@ -186,10 +193,10 @@ def batchnorm_inference_backward(
     beta: numpy.ndarray,
     mean: numpy.ndarray,
     var: numpy.ndarray,
-    epsilon: float,
-    activation: str,
-    alpha: float,
-    dx: numpy.ndarray,
+    epsilon: float = 1e-05,
+    activation: str = "identity",
+    alpha: float | None = None,
+    dx: numpy.ndarray = ...,
 ) -> None: ...
 def clip(vector: numpy.ndarray, limit: float) -> None: ...
 def conv2d_backward(
@@ -197,62 +204,77 @@ def conv2d_backward(
     x: numpy.ndarray,
     weight: numpy.ndarray,
     y: numpy.ndarray,
-    stride_y: int,
-    stride_x: int,
-    top: int,
-    left: int,
-    dilation_y: int,
-    dilation_x: int,
-    activation: str,
-    alpha: float,
-    dz: numpy.ndarray | None,
-    dx: numpy.ndarray | None,
-    dweight: numpy.ndarray | None,
-    dbias: numpy.ndarray | None,
+    stride_y: int = 1,
+    stride_x: int = 1,
+    top: int = 0,
+    left: int = 0,
+    dilation_y: int = 1,
+    dilation_x: int = 1,
+    activation: str = "identity",
+    alpha: float | None = None,
+    dz: numpy.ndarray | None = None,
+    dx: numpy.ndarray | None = None,
+    dweight: numpy.ndarray | None = None,
+    dbias: numpy.ndarray | None = None,
+    bottom: int | None = None,
+    right: int | None = None,
 ) -> None: ...
 def conv2d_forward(
     x: numpy.ndarray,
     weight: numpy.ndarray,
-    bias: numpy.ndarray | None,
-    stride_y: int,
-    stride_x: int,
-    top: int,
-    left: int,
-    dilation_y: int,
-    dilation_x: int,
-    activation: str,
-    alpha: float,
-    out: numpy.ndarray,
+    bias: numpy.ndarray | None = None,
+    stride_y: int = 1,
+    stride_x: int = 1,
+    top: int = 0,
+    left: int = 0,
+    dilation_y: int = 1,
+    dilation_x: int = 1,
+    activation: str = "identity",
+    alpha: float | None = None,
+    out: numpy.ndarray = ...,
+    bottom: int | None = None,
+    right: int | None = None,
 ) -> None: ...
 def cpu_quota(root: str) -> float:
     """
     Processors that the control groups under root/sys allow this process; 0: no limit.
     """
 
-def documented(function: typing.Any, text: str) -> typing.Any:
+def documented(function: typing.Any, text: str, wrong_call: typing.Any) -> typing.Any:
     """
-    The same function with another documentation.
+    The same function with another documentation, and other words about a call that does not fit.
     """
 
 def dropout(
-    x: numpy.ndarray, rate: float, inverted: bool, seed: int, stream: int, step: int, offset: int, out: numpy.ndarray
+    x: numpy.ndarray,
+    rate: float,
+    inverted: bool = True,
+    seed: int = ...,
+    stream: int = ...,
+    step: int = ...,
+    offset: int = 0,
+    out: numpy.ndarray = ...,
 ) -> None: ...
 def elementwise_loss(
     outputs: numpy.ndarray,
     targets: numpy.ndarray,
-    weights: numpy.ndarray | None,
-    loss: str,
-    delta: float,
-    doutputs: numpy.ndarray,
+    weights: numpy.ndarray | None = None,
+    loss: str = "l2",
+    delta: float = 1.0,
+    doutputs: numpy.ndarray | None = None,
 ) -> float: ...
 def focal(
-    logits: numpy.ndarray, labels: numpy.ndarray, weights: numpy.ndarray | None, gamma: float, dlogits: numpy.ndarray
+    logits: numpy.ndarray,
+    labels: numpy.ndarray,
+    weights: numpy.ndarray | None = None,
+    gamma: float = 2.0,
+    dlogits: numpy.ndarray | None = None,
 ) -> tuple[float, float]: ...
 def gate_backward(dy: numpy.ndarray, x: numpy.ndarray, activation: str, dx: numpy.ndarray) -> None: ...
 def gate_forward(x: numpy.ndarray, activation: str, out: numpy.ndarray) -> None: ...
-def gather(x: numpy.ndarray, indices: numpy.ndarray, divisor: float, out: numpy.ndarray) -> None: ...
+def gather(x: numpy.ndarray, indices: numpy.ndarray, divisor: float = 1.0, out: numpy.ndarray = ...) -> None: ...
 def gaussian_noise(
-    x: numpy.ndarray, std: float, seed: int, stream: int, step: int, offset: int, out: numpy.ndarray
+    x: numpy.ndarray, std: float, seed: int, stream: int, step: int, offset: int = 0, out: numpy.ndarray = ...
 ) -> None: ...
 def get_num_threads() -> int: ...
 def groupnorm_backward(
@@ -261,28 +283,28 @@ def groupnorm_backward(
     gamma: numpy.ndarray,
     mean: numpy.ndarray,
     rstd: numpy.ndarray,
-    dx: numpy.ndarray | None,
-    dgamma: numpy.ndarray,
-    dbeta: numpy.ndarray,
+    dx: numpy.ndarray | None = None,
+    dgamma: numpy.ndarray = ...,
+    dbeta: numpy.ndarray = ...,
 ) -> None: ...
 def groupnorm_forward(
     x: numpy.ndarray,
     gamma: numpy.ndarray,
     beta: numpy.ndarray,
-    epsilon: float,
-    mean: numpy.ndarray,
-    rstd: numpy.ndarray,
-    out: numpy.ndarray,
+    epsilon: float = 1e-05,
+    mean: numpy.ndarray = ...,
+    rstd: numpy.ndarray = ...,
+    out: numpy.ndarray = ...,
 ) -> None: ...
 def hierarchical_softmax(
     x: numpy.ndarray,
     labels: numpy.ndarray,
     parents: numpy.ndarray,
     nodes: numpy.ndarray,
-    bias: numpy.ndarray | None,
-    weights: numpy.ndarray | None,
-    slopes: numpy.ndarray,
-    dx: numpy.ndarray,
+    bias: numpy.ndarray | None = None,
+    weights: numpy.ndarray | None = None,
+    slopes: numpy.ndarray | None = None,
+    dx: numpy.ndarray | None = None,
 ) -> float: ...
 def hierarchical_softmax_backward(
     x: numpy.ndarray,
@@ -290,26 +312,30 @@ def hierarchical_softmax_backward(
     parents: numpy.ndarray,
     slopes: numpy.ndarray,
     dnodes: numpy.ndarray,
-    dbias: numpy.ndarray | None,
+    dbias: numpy.ndarray | None = None,
 ) -> None: ...
 def hierarchical_softmax_predict(
     x: numpy.ndarray,
     parents: numpy.ndarray,
     nodes: numpy.ndarray,
-    bias: numpy.ndarray | None,
-    limit: int,
-    labels: numpy.ndarray,
+    bias: numpy.ndarray | None = None,
+    limit: int = ...,
+    labels: numpy.ndarray = ...,
 ) -> None: ...
 def hierarchical_softmax_probabilities(
-    x: numpy.ndarray, parents: numpy.ndarray, nodes: numpy.ndarray, bias: numpy.ndarray | None, out: numpy.ndarray
+    x: numpy.ndarray,
+    parents: numpy.ndarray,
+    nodes: numpy.ndarray,
+    bias: numpy.ndarray | None = None,
+    out: numpy.ndarray = ...,
 ) -> None: ...
 def hinge(
     scores: numpy.ndarray,
     labels: numpy.ndarray,
-    weights: numpy.ndarray | None,
-    margin: float,
-    squared: bool,
-    dscores: numpy.ndarray,
+    weights: numpy.ndarray | None = None,
+    margin: float = 1.0,
+    squared: bool = False,
+    dscores: numpy.ndarray | None = None,
 ) -> tuple[float, float]: ...
 def isa() -> str:
     """
@@ -321,26 +347,26 @@ def lion_step(
     gradients: numpy.ndarray,
     first: numpy.ndarray,
     learning_rate: float,
-    beta1: float,
-    beta2: float,
-    weight_decay: float,
+    beta1: float = 0.9,
+    beta2: float = 0.99,
+    weight_decay: float = 0.0,
 ) -> None: ...
 def max_norm(weight: numpy.ndarray, limit: float) -> None: ...
 def max_pool_backward(
     dy: numpy.ndarray,
     winner: numpy.ndarray,
-    top: numpy.ndarray,
-    bottom: numpy.ndarray,
-    left: numpy.ndarray,
-    right: numpy.ndarray,
+    row_start: numpy.ndarray,
+    row_stop: numpy.ndarray,
+    column_start: numpy.ndarray,
+    column_stop: numpy.ndarray,
     dx: numpy.ndarray,
 ) -> None: ...
 def max_pool_forward(
     x: numpy.ndarray,
-    top: numpy.ndarray,
-    bottom: numpy.ndarray,
-    left: numpy.ndarray,
-    right: numpy.ndarray,
+    row_start: numpy.ndarray,
+    row_stop: numpy.ndarray,
+    column_start: numpy.ndarray,
+    column_stop: numpy.ndarray,
     winner: numpy.ndarray,
     out: numpy.ndarray,
 ) -> None: ...
@@ -351,8 +377,8 @@ def momentum_step(
     gradients: numpy.ndarray,
     velocity: numpy.ndarray,
     learning_rate: float,
-    momentum: float,
-    weight_decay: float,
+    momentum: float = 0.9,
+    weight_decay: float = 0.0,
 ) -> None: ...
 def nadam_step(
     parameters: numpy.ndarray,
@@ -361,25 +387,29 @@ def nadam_step(
     second: numpy.ndarray,
     gradient_rate: float,
     momentum_rate: float,
-    beta1: float,
-    beta2: float,
-    epsilon: float,
-    step: int,
-    weight_decay: float,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    epsilon: float = 1e-08,
+    step: int = ...,
+    weight_decay: float = 0.0,
 ) -> None: ...
 def nesterov_step(
     parameters: numpy.ndarray,
     gradients: numpy.ndarray,
     velocity: numpy.ndarray,
     learning_rate: float,
-    momentum: float,
-    weight_decay: float,
+    momentum: float = 0.9,
+    weight_decay: float = 0.0,
 ) -> None: ...
 def norm(vector: numpy.ndarray) -> float: ...
-def penalty(weight: numpy.ndarray, l1: float, l2: float, dweight: numpy.ndarray) -> float: ...
+def penalty(weight: numpy.ndarray, l1: float = 0.0, l2: float = 0.0, dweight: numpy.ndarray | None = None) -> float: ...
 def polyak_step(average: numpy.ndarray, parameters: numpy.ndarray, decay: float) -> None: ...
 def prelu_backward(
-    dy: numpy.ndarray, x: numpy.ndarray, slope: numpy.ndarray, dx: numpy.ndarray | None, dslope: numpy.ndarray
+    dy: numpy.ndarray,
+    x: numpy.ndarray,
+    slope: numpy.ndarray,
+    dx: numpy.ndarray | None = None,
+    dslope: numpy.ndarray = ...,
 ) -> None: ...
 def prelu_forward(x: numpy.ndarray, slope: numpy.ndarray, out: numpy.ndarray) -> None: ...
 def recolour(images: numpy.ndarray, contrast: numpy.ndarray, matrix: numpy.ndarray, offset: numpy.ndarray) -> None: ...
@@ -388,34 +418,34 @@ def rmsprop_step(
     gradients: numpy.ndarray,
     squares: numpy.ndarray,
     learning_rate: float,
-    decay: float,
-    epsilon: float,
-    weight_decay: float,
+    decay: float = 0.9,
+    epsilon: float = 1e-07,
+    weight_decay: float = 0.0,
 ) -> None: ...
 def scale(vector: numpy.ndarray, factor: float) -> None: ...
 def set_num_threads(count: typing.SupportsInt | typing.SupportsIndex) -> None: ...
 def sgd_step(
-    parameters: numpy.ndarray, gradients: numpy.ndarray, learning_rate: float, weight_decay: float
+    parameters: numpy.ndarray, gradients: numpy.ndarray, learning_rate: float, weight_decay: float = 0.0
 ) -> None: ...
 def softmax(x: numpy.ndarray, out: numpy.ndarray) -> None: ...
 def softmax_backward(dy: numpy.ndarray, y: numpy.ndarray, dx: numpy.ndarray) -> None: ...
 def softmax_cross_entropy(
     logits: numpy.ndarray,
     labels: numpy.ndarray,
-    weights: numpy.ndarray | None,
-    smoothing: float,
-    dlogits: numpy.ndarray,
+    weights: numpy.ndarray | None = None,
+    smoothing: float = 0.0,
+    dlogits: numpy.ndarray | None = None,
 ) -> tuple[float, float]: ...
 def spatial_dropout(
-    x: numpy.ndarray, rate: float, seed: int, stream: int, step: int, offset: int, out: numpy.ndarray
+    x: numpy.ndarray, rate: float, seed: int, stream: int, step: int, offset: int = 0, out: numpy.ndarray = ...
 ) -> None: ...
 def warp(
     x: numpy.ndarray,
     indices: numpy.ndarray,
-    divisor: float,
-    transforms: numpy.ndarray,
-    reflect: bool,
-    out: numpy.ndarray,
+    divisor: float = 1.0,
+    transforms: numpy.ndarray = ...,
+    reflect: bool = False,
+    out: numpy.ndarray = ...,
 ) -> None: ...
 
 compiler: str

@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .documentation import with_arguments
+from .documentation import defaults_of, with_arguments, wrong_call
 from .scalars import scalars
 
 Floats = NDArray[Any]
@@ -22,6 +22,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 FLOATS = ("float32", "float64")
+REQUIRED: Any = ...  # stands for a default where one is needed, after arguments that have theirs
 
 
 class Rule:
@@ -65,8 +66,22 @@ def _check_shape(where: str, rule: Rule, array: np.ndarray[Any, Any], bound: dic
     if not fits:
         wanted = ", ".join(f"{dim}={bound[dim]}" if dim in bound else dim for dim in rule.dims)
         comma = "," if len(rule.dims) == 1 else ""
-        raise ValueError(f"{where}: {rule.name} has shape {array.shape}, expected ({wanted}{comma})")
+        raise ValueError(
+            f"{where}: {rule.name} has shape {array.shape}, expected ({wanted}{comma}){_reshaped(rule, array, bound)}"
+        )
     bound.update(zip(rule.dims, array.shape, strict=True))
+
+
+def _reshaped(rule: Rule, array: np.ndarray[Any, Any], bound: dict[str, Any]) -> str:
+    """What makes an array of more dimensions fit, as the end of a sentence; not what would be a copy."""
+    by_channels = len(rule.dims) == 2 and rule.dims[1] == "C"
+    flat = array.ndim > len(rule.dims) and array.flags.c_contiguous
+    if not flat or not (len(rule.dims) == 1 or by_channels):
+        return ""
+    sizes = [math.prod(array.shape[:-1]), *array.shape[-1:]] if by_channels else [array.size]
+    if any(bound.get(dim, size) != size for dim, size in zip(rule.dims, sizes, strict=True)):
+        return ""
+    return f"; {rule.name}.reshape(-1{f', {sizes[1]}' if by_channels else ''}) is"
 
 
 def _check_memory(where: str, rule: Rule, array: np.ndarray[Any, Any]) -> None:
@@ -99,12 +114,15 @@ def checked(**rules: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         names = function.__code__.co_varnames[: function.__code__.co_argcount]
         parsed = [(names.index(name), Rule(name, text)) for name, text in rules.items()]
         plain = scalars(function, names)
+        defaults = defaults_of(function)
 
         @functools.wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            values = [*args, *(kwargs[name] for name in names[len(args) :] if name in kwargs)]
-            if len(values) != len(names) or len(args) + len(kwargs) != len(names):
-                return function(*args, **kwargs)  # Python's own sentence about missing and unknown arguments
+            values: list[Any] = [*args]
+            if kwargs or len(args) != len(names):
+                if sentence := wrong_call(function, len(args), tuple(kwargs)):
+                    raise TypeError(sentence)
+                values += [kwargs[name] if name in kwargs else defaults[name] for name in names[len(args) :]]
             for position, name, check in plain:
                 values[position] = check(where, name, values[position])
             bound: dict[str, Any] = {}
@@ -122,7 +140,7 @@ def checked(**rules: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
                 arrays.append((rule, array))
             _check_overlap(where, arrays)
             with np.errstate(all="ignore"):  # infinity and NaN come out as numbers, as from the native kernels
-                return function(*values)  # type: ignore[call-arg, arg-type]
+                return function(*values)  # type: ignore[call-arg]
 
         return call
 

@@ -14,6 +14,8 @@ from typing import Any
 DTYPES = {"pixels": "uint8, float32 or float64"}
 TYPES = {
     "float": "a number",
+    "float | None": "a number, or None",
+    "int | None": "an integer, or None",
     "int": "an integer",
     "Word32": "an integer of 0..2^32-1",
     "Word64": "an integer of 0..2^64-1",
@@ -26,6 +28,45 @@ def arguments(function: Callable[..., Any]) -> tuple[str, ...]:
     """The names of a kernel's arguments, in order."""
     code = getattr(function, "__wrapped__", function).__code__
     return tuple(code.co_varnames[: code.co_argcount])
+
+
+def _given(function: Callable[..., Any]) -> tuple[Any, ...]:
+    """The defaults of the last arguments, `Ellipsis` included."""
+    return getattr(function, "__wrapped__", function).__defaults__ or ()
+
+
+def defaults_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """The arguments of a kernel that may be left out, and what they are then; those of `Ellipsis` have none."""
+    given, names = _given(function), arguments(function)
+    return {
+        name: value for name, value in zip(names[len(names) - len(given) :], given, strict=True) if value is not ...
+    }
+
+
+def call_of(function: Callable[..., Any]) -> str:
+    """How a kernel is called, with what may be left out; what follows that is given by its name."""
+    defaults = defaults_of(function)
+    shown = [f"{name}={defaults[name]!r}" if name in defaults else name for name in arguments(function)]
+    return f"{function.__name__}({', '.join(shown)})"
+
+
+def wrong_call(function: Callable[..., Any], count: int, names: tuple[str, ...]) -> str | None:
+    """The sentence about a call of a kernel with `count` arguments and those of these names; None where it is right."""
+    known, defaults = arguments(function), defaults_of(function)
+    unknown = [name for name in names if name not in known]
+    twice = [name for name in known[:count] if name in names]
+    missing = [name for name in known[count:] if name not in names and name not in defaults]
+    if unknown:
+        wrong = f"there is no argument {unknown[0]!r}"
+    elif twice:
+        wrong = f"{twice[0]} is given twice"
+    elif count > len(known):
+        wrong = f"{count} arguments are given, expected at most {len(known)}"
+    elif missing:
+        wrong = f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
+    else:
+        return None
+    return f"{function.__name__}: {wrong}; the call is {call_of(function)}"
 
 
 def with_arguments(function: Callable[..., Any], rules: Mapping[str, str]) -> str | None:
@@ -55,7 +96,12 @@ def _scalar(function: Callable[..., Any], name: str) -> str:
 
 def with_signature(function: Callable[..., Any]) -> str:
     """The same docstring in the form from which Python takes the signature of a native function."""
-    return f"{function.__name__}({', '.join(arguments(function))})\n--\n\n{function.__doc__ or ''}"
+    first, defaults = len(arguments(function)) - len(_given(function)), defaults_of(function)
+    shown = [
+        name if place < first else f"{name}={defaults.get(name, ...)!r}".replace("Ellipsis", "...")
+        for place, name in enumerate(arguments(function))
+    ]
+    return f"{function.__name__}({', '.join(shown)})\n--\n\n{function.__doc__ or ''}"
 
 
 def families(reference: ModuleType, names: tuple[str, ...]) -> str:

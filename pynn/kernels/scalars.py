@@ -58,9 +58,17 @@ def _text(where: str, name: str, value: Any) -> str:
 
 Check: TypeAlias = Callable[[str, str, Any], Any]  # (kernel, argument, value) -> the value as a plain Python scalar
 
+
+def _or_none(check: Check) -> Check:
+    return lambda where, name, value: None if value is None else check(where, name, value)
+
+
+_INT64 = _integer(-(2**63), 2**63 - 1, "an integer of -2^63..2^63-1")
 CHECKS: dict[str, Check] = {
     "float": _number,
-    "int": _integer(-(2**63), 2**63 - 1, "an integer of -2^63..2^63-1"),
+    "float | None": _or_none(_number),
+    "int": _INT64,
+    "int | None": _or_none(_INT64),
     "Word32": _integer(0, 2**32 - 1, "an integer of 0..2^32-1"),
     "Word64": _integer(0, 2**64 - 1, "an integer of 0..2^64-1"),
     "bool": _flag,

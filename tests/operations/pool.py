@@ -39,14 +39,22 @@ def make(sizes: Sizes, rng: np.random.Generator, regions: str) -> Arguments:
     x = rng.random((n, h * w, c)).argsort(axis=1) / 8 + rng.random((n, h * w, c)) / 16 - h * w / 16
     out = nan(n, len(top), len(left), c)
     x = x.reshape(sizes)
-    return {"x": x, "top": top, "bottom": bottom, "left": left, "right": right, "winner": out, "out": out.copy()}
+    return {
+        "x": x,
+        "row_start": top,
+        "row_stop": bottom,
+        "column_start": left,
+        "column_stop": right,
+        "winner": out,
+        "out": out.copy(),
+    }
 
 
 def each(a: Arguments) -> Any:
     """Place in the output and the slices of each region."""
-    for p in range(len(a["top"])):
-        for q in range(len(a["left"])):
-            yield p, q, slice(a["top"][p], a["bottom"][p]), slice(a["left"][q], a["right"][q])
+    for p in range(len(a["row_start"])):
+        for q in range(len(a["column_start"])):
+            yield p, q, slice(a["row_start"][p], a["row_stop"][p]), slice(a["column_start"][q], a["column_stop"][q])
 
 
 def max_answer(a: Arguments) -> dict[str, Any]:
@@ -79,8 +87,8 @@ def membership(a: Arguments, shape: Sizes) -> tuple[np.ndarray, np.ndarray]:
     """1 where a row of the image lies in a row of regions (P, H), and for columns (Q, W)."""
     rows, columns = np.arange(shape[1]), np.arange(shape[2])
     return (
-        ((a["top"][:, None] <= rows) & (rows < a["bottom"][:, None])).astype(float),
-        ((a["left"][:, None] <= columns) & (columns < a["right"][:, None])).astype(float),
+        ((a["row_start"][:, None] <= rows) & (rows < a["row_stop"][:, None])).astype(float),
+        ((a["column_start"][:, None] <= columns) & (columns < a["column_stop"][:, None])).astype(float),
     )
 
 
@@ -96,8 +104,8 @@ def backward_make(sizes: Sizes, rng: np.random.Generator, regions: str, numbered
 def max_backward_answer(a: Arguments) -> dict[str, Any]:
     dx = np.zeros(a["dx"].shape)
     n, p, q, c = np.indices(a["dy"].shape)
-    row, column = np.divmod(a["winner"].astype(int), (a["right"] - a["left"])[q])
-    np.add.at(dx, (n, a["top"][p] + row, a["left"][q] + column, c), a["dy"])
+    row, column = np.divmod(a["winner"].astype(int), (a["column_stop"] - a["column_start"])[q])
+    np.add.at(dx, (n, a["row_start"][p] + row, a["column_start"][q] + column, c), a["dy"])
     return {"dx": dx}
 
 
@@ -109,13 +117,15 @@ def avg_backward_answer(a: Arguments) -> dict[str, Any]:
 
 def max_loss(a: Arguments, kernels: Any) -> float:
     out = np.empty_like(a["dy"])
-    kernels.max_pool_forward(a["#x"], a["top"], a["bottom"], a["left"], a["right"], np.empty_like(out), out)
+    kernels.max_pool_forward(
+        a["#x"], a["row_start"], a["row_stop"], a["column_start"], a["column_stop"], np.empty_like(out), out
+    )
     return float((out * a["dy"]).sum())
 
 
 def avg_loss(a: Arguments, kernels: Any) -> float:
     out = np.empty_like(a["dy"])
-    kernels.avg_pool_forward(a["#x"], a["top"], a["bottom"], a["left"], a["right"], out)
+    kernels.avg_pool_forward(a["#x"], a["row_start"], a["row_stop"], a["column_start"], a["column_stop"], out)
     return float((out * a["dy"]).sum())
 
 

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..checks import Floats, checked, expect
+from ..checks import REQUIRED, Floats, checked, expect
 
 ACTIVATIONS = ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "softplus")
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # mean 0 and variance 1 are a fixed point
 
 
-def expect_activation(where: str, activation: str, alpha: float) -> None:
+USUAL = {"leaky_relu": 0.01, "elu": 1.0}  # alpha where none is given, as of the layers
+
+
+def expect_activation(where: str, activation: str, alpha: float | None) -> float:
+    """The alpha to compute with; ValueError for an unknown activation or an alpha out of range."""
     if activation not in ACTIVATIONS:
         raise ValueError(f"{where}: activation is '{activation}', expected one of {', '.join(ACTIVATIONS)}")
     # the slope follows from the sign of the output
-    expect(activation not in ("leaky_relu", "elu") or alpha >= 0, where, "alpha", alpha, "at least 0")
+    found = USUAL.get(activation, 0.0) if alpha is None else alpha
+    expect(activation not in USUAL or found >= 0, where, "alpha", found, "at least 0")
+    return found
 
 
 def activate(x: Floats, activation: str, alpha: float) -> Floats:
@@ -60,22 +66,24 @@ def through_activation(dy: Floats, y: Floats, activation: str, alpha: float) -> 
 
 
 @checked(x="...", out="out ...")
-def activation_forward(x: Floats, activation: str, alpha: float, out: Floats) -> None:
+def activation_forward(x: Floats, activation: str, alpha: float | None = None, out: Floats = REQUIRED) -> None:
     """out = f(x), elementwise, any shape.
 
     activation: one of "identity", "sigmoid" 1/(1+e^-x), "tanh", "relu" max(0, x), "leaky_relu" (x > 0: x, else
     alpha·x), "elu" (x > 0: x, else alpha(e^x - 1)), "selu" (1.0507 times elu of alpha 1.6733), "softplus" ln(1+e^x).
-    alpha, at least 0, is read by leaky_relu and elu only.
+    alpha, at least 0, is read by leaky_relu (0.01 where it is None) and elu (1) only.
     """
-    expect_activation("activation_forward", activation, alpha)
+    alpha = expect_activation("activation_forward", activation, alpha)
     out[...] = activate(x, activation, alpha)
 
 
 @checked(dy="...", y="...", dx="out ...")
-def activation_backward(dy: Floats, y: Floats, activation: str, alpha: float, dx: Floats) -> None:
+def activation_backward(
+    dy: Floats, y: Floats, activation: str, alpha: float | None = None, dx: Floats = REQUIRED
+) -> None:
     """dx = dy · f'(x), elementwise, with f' taken from the output y = f(x); f'(0) is the one of the left side.
 
     f: activation and alpha, as in the `activation_forward` that gave y.
     """
-    expect_activation("activation_backward", activation, alpha)
+    alpha = expect_activation("activation_backward", activation, alpha)
     dx[...] = through_activation(dy, y, activation, alpha)

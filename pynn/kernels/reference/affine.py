@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..checks import Floats, checked
+from ..checks import REQUIRED, Floats, checked
 from .activation import activate, expect_activation, through_activation
 
 
 @checked(x="N D", weight="D M", bias="optional M", out="out N M")
-def affine_forward(x: Floats, weight: Floats, bias: Floats | None, activation: str, alpha: float, out: Floats) -> None:
+def affine_forward(
+    x: Floats,
+    weight: Floats,
+    bias: Floats | None = None,
+    activation: str = "identity",
+    alpha: float | None = None,
+    out: Floats = REQUIRED,
+) -> None:
     """out (N, M) = f(x (N, D) · weight (D, M) + bias (M,)); bias may be None.
 
     f: activation and alpha, see `activation_forward`; "identity" for none. D may be 0: out is then f(bias).
     """
-    expect_activation("affine_forward", activation, alpha)
+    alpha = expect_activation("affine_forward", activation, alpha)
     np.matmul(x, weight, out=out)
     if bias is not None:
         out += bias
@@ -37,12 +44,12 @@ def affine_backward(
     x: Floats,
     weight: Floats,
     y: Floats,
-    activation: str,
-    alpha: float,
-    dz: Floats | None,
-    dx: Floats | None,
-    dweight: Floats | None,
-    dbias: Floats | None,
+    activation: str = "identity",
+    alpha: float | None = None,
+    dz: Floats | None = None,
+    dx: Floats | None = None,
+    dweight: Floats | None = None,
+    dbias: Floats | None = None,
 ) -> None:
     """Gradients of `affine_forward`, from the gradient dy (N, M) of its output y (N, M).
 
@@ -51,7 +58,7 @@ def affine_backward(
     dz may be None where f is the identity: it would be dy again; for another f that is a ValueError.
     f: activation and alpha, as in the `affine_forward` that gave y.
     """
-    expect_activation("affine_backward", activation, alpha)
+    alpha = expect_activation("affine_backward", activation, alpha)
     if dz is None:
         if activation != "identity":
             raise ValueError("affine_backward: dz is None, expected an array (N, M) for any activation but identity")

@@ -7,14 +7,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import Floats, checked
+from ..checks import REQUIRED, Floats, checked
 
 FAR = 2.0**30  # pixels
 
 
 @checked(x="pixels N H W C", indices="int64 B", transforms="B D", out="out B H W C")
 def warp(
-    x: NDArray[Any], indices: NDArray[np.int64], divisor: float, transforms: Floats, reflect: bool, out: Floats
+    x: NDArray[Any],
+    indices: NDArray[np.int64],
+    divisor: float = 1.0,
+    transforms: Floats = REQUIRED,
+    reflect: bool = False,
+    out: Floats = REQUIRED,
 ) -> None:
     """out (B, H, W, C) = x[indices] / divisor, each image read at places of its own, between pixels by bilinear mixing.
 

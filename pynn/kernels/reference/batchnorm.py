@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..checks import Floats, checked, expect_not_negative, not_vanished
+from ..checks import REQUIRED, Floats, checked, expect_not_negative, not_vanished
 from .activation import activate, expect_activation, through_activation
 
 
@@ -27,15 +27,15 @@ def batchnorm_forward(
     x: Floats,
     gamma: Floats,
     beta: Floats,
-    epsilon: float,
-    momentum: float,
-    running_mean: Floats,
-    running_var: Floats,
-    activation: str,
-    alpha: float,
-    mean: Floats,
-    rstd: Floats,
-    out: Floats,
+    epsilon: float = 1e-05,
+    momentum: float = 0.9,
+    running_mean: Floats = REQUIRED,
+    running_var: Floats = REQUIRED,
+    activation: str = "identity",
+    alpha: float | None = None,
+    mean: Floats = REQUIRED,
+    rstd: Floats = REQUIRED,
+    out: Floats = REQUIRED,
 ) -> None:
     """out (N, C) = f(gamma · (x - mean) · rstd + beta), with the mean and rstd = 1/√(var + epsilon) of this batch.
 
@@ -45,7 +45,7 @@ def batchnorm_forward(
     f: activation and alpha, see `activation_forward`. Source: Ioffe & Szegedy 2015.
     """
     expect_not_negative("batchnorm_forward", "epsilon", epsilon)
-    expect_activation("batchnorm_forward", activation, alpha)
+    alpha = expect_activation("batchnorm_forward", activation, alpha)
     rows = x.shape[0]
     if rows < 2:
         raise ValueError(f"batchnorm_forward: x has {rows} rows, expected at least 2 (no variance from fewer)")
@@ -79,11 +79,11 @@ def batchnorm_backward(
     beta: Floats,
     mean: Floats,
     rstd: Floats,
-    activation: str,
-    alpha: float,
-    dx: Floats | None,
-    dgamma: Floats,
-    dbeta: Floats,
+    activation: str = "identity",
+    alpha: float | None = None,
+    dx: Floats | None = None,
+    dgamma: Floats = REQUIRED,
+    dbeta: Floats = REQUIRED,
 ) -> None:
     """Exact gradients of `batchnorm_forward` from the gradient dy of its output y.
 
@@ -91,7 +91,7 @@ def batchnorm_backward(
     dx = gamma · rstd · (dz - dbeta/N - x̂ · dgamma/N). dx may be None. y is computed anew: cheaper than reading it.
     mean and rstd are what `batchnorm_forward` wrote, f its activation and alpha.
     """
-    expect_activation("batchnorm_backward", activation, alpha)
+    alpha = expect_activation("batchnorm_backward", activation, alpha)
     y = activate(_normalize(x, gamma, beta, mean, rstd), activation, alpha)
     dz = through_activation(dy, y, activation, alpha)
     normalized = (x - mean) * rstd
@@ -110,18 +110,20 @@ def batchnorm_inference(
     beta: Floats,
     mean: Floats,
     var: Floats,
-    epsilon: float,
-    activation: str,
-    alpha: float,
-    out: Floats,
+    epsilon: float = 1e-05,
+    activation: str = "identity",
+    alpha: float | None = None,
+    out: Floats = REQUIRED,
 ) -> None:
     """out (N, C) = f(gamma · (x - mean)/√(var + epsilon) + beta), with given (running) statistics.
 
     f: activation and alpha, see `activation_forward`.
     """
     expect_not_negative("batchnorm_inference", "epsilon", epsilon)
-    expect_activation("batchnorm_inference", activation, alpha)
-    out[...] = activate(_normalize(x, gamma, beta, mean, 1 / np.sqrt(var + not_vanished(epsilon, x))), activation, alpha)
+    alpha = expect_activation("batchnorm_inference", activation, alpha)
+    out[...] = activate(
+        _normalize(x, gamma, beta, mean, 1 / np.sqrt(var + not_vanished(epsilon, x))), activation, alpha
+    )
 
 
 @checked(dy="N C", x="N C", gamma="C", beta="C", mean="C", var="C", dx="out N C")
@@ -132,17 +134,17 @@ def batchnorm_inference_backward(
     beta: Floats,
     mean: Floats,
     var: Floats,
-    epsilon: float,
-    activation: str,
-    alpha: float,
-    dx: Floats,
+    epsilon: float = 1e-05,
+    activation: str = "identity",
+    alpha: float | None = None,
+    dx: Floats = REQUIRED,
 ) -> None:
     """dx (N, C) = dy · f' · gamma/√(var + epsilon): the input gradient of `batchnorm_inference`, with its arguments.
 
     f: activation and alpha, see `activation_forward`.
     """
     expect_not_negative("batchnorm_inference_backward", "epsilon", epsilon)
-    expect_activation("batchnorm_inference_backward", activation, alpha)
+    alpha = expect_activation("batchnorm_inference_backward", activation, alpha)
     rstd = 1 / np.sqrt(var + not_vanished(epsilon, x))
     y = activate(_normalize(x, gamma, beta, mean, rstd), activation, alpha)
     dx[...] = through_activation(dy, y, activation, alpha) * (gamma * rstd)

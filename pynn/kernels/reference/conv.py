@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from ..checks import Floats, checked
+from ..checks import REQUIRED, Floats, checked
 from .activation import activate, expect_activation, through_activation
 
 MOST = 2**30
@@ -17,28 +17,54 @@ MOST = 2**30
 
 def _expect_shape(
     where: str, x: Floats, weight: Floats, out: Floats, stride: tuple[int, int], before: tuple[int, int],
-    dilation: tuple[int, int],
+    after: tuple[int | None, int | None], dilation: tuple[int, int],
 ) -> None:  # fmt: skip
     sizes = dict(zip(("H", "W", "C", "KH", "KW", "G", "M"), (*x.shape[1:], *weight.shape), strict=True))
     for name, size in {**sizes, "OH": out.shape[1], "OW": out.shape[2]}.items():
         if size < 1:
             raise ValueError(f"{where}: {name} is {size}, expected at least 1")
-    for name, pair, least in (("stride", stride, 1), ("", before, 0), ("dilation", dilation, 1)):
-        for side, value in zip(("y", "x") if name else ("top", "left"), pair, strict=True):
-            if not least <= value <= MOST:
-                named = f"{name}_{side}" if name else side
-                raise ValueError(f"{where}: {named} is {value}, expected {least}..{MOST}")
+    settings = dict(zip(("stride_y", "stride_x", "top", "left", "dilation_y", "dilation_x", "bottom", "right"),
+                        (*stride, *before, *dilation, *after), strict=True))  # fmt: skip
+    for name, value in settings.items():
+        least = 1 if "_" in name else 0
+        if value is not None and not least <= value <= MOST:
+            raise ValueError(f"{where}: {name} is {value}, expected {least}..{MOST}")
     channels, inputs, outputs = x.shape[3], weight.shape[2], weight.shape[3]
     if channels % inputs or outputs % (channels // inputs):
         raise ValueError(
             f"{where}: x has {channels} channels, the weight {inputs} inputs and {outputs} outputs, expected a number "
             "of groups that divides both channels and outputs"
         )
-    for axis, name in enumerate(("rows", "columns")):
-        count, size = out.shape[1 + axis], x.shape[1 + axis]
+    for axis in range(2):
         reach = (weight.shape[axis] - 1) * dilation[axis] + 1
-        if before[axis] >= reach or (count - 1) * stride[axis] - before[axis] >= size:
-            raise ValueError(f"{where}: out has {count} {name}, of which some read nothing of the image's {size}")
+        _expect_outputs(where, axis, out.shape[1 + axis], x.shape[1 + axis], reach, stride[axis], before[axis],
+                        after[axis])  # fmt: skip
+
+
+def _expect_outputs(
+    where: str, axis: int, outputs: int, size: int, reach: int, stride: int, before: int, after: int | None
+) -> None:
+    """The outputs must be those that the zeros around the image make room for.
+
+    Where those behind it are not given, they are as many as before it, or one more where that makes the image over
+    stride: what "same" needs.
+    """
+    places, *names = (("rows", "top", "bottom"), ("columns", "left", "right"))[axis]
+    for name, zeros in zip(names, (before, after), strict=True):
+        if zeros is not None and zeros >= reach:
+            raise ValueError(f"{where}: {name} is {zeros}, expected less than the kernel's reach of {reach}")
+
+    def outputs_with(zeros: int) -> int:
+        return max(0, (size + before + zeros - reach) // stride + 1)
+
+    expected, same = outputs_with(before if after is None else after), -(-size // stride)
+    if outputs == expected or (after is None and outputs == same == outputs_with(before + 1)):
+        return
+    behind = f"as many behind them; {names[1]} says otherwise" if after is None else f"{after} behind them"
+    raise ValueError(
+        f"{where}: out has {outputs} {places}, expected {expected}: a kernel that reaches over {reach}, by steps of "
+        f"{stride}, on {size} with {before} zeros before and {behind}"
+    )
 
 
 class _Patches:
@@ -71,26 +97,31 @@ class _Patches:
 def conv2d_forward(
     x: Floats,
     weight: Floats,
-    bias: Floats | None,
-    stride_y: int,
-    stride_x: int,
-    top: int,
-    left: int,
-    dilation_y: int,
-    dilation_x: int,
-    activation: str,
-    alpha: float,
-    out: Floats,
+    bias: Floats | None = None,
+    stride_y: int = 1,
+    stride_x: int = 1,
+    top: int = 0,
+    left: int = 0,
+    dilation_y: int = 1,
+    dilation_x: int = 1,
+    activation: str = "identity",
+    alpha: float | None = None,
+    out: Floats = REQUIRED,
+    bottom: int | None = None,
+    right: int | None = None,
 ) -> None:
     """out (N, OH, OW, M) = f(Σ_ab x[i·stride_y + a·dilation_y - top, j·stride_x + b·dilation_x - left] w[a, b] + bias).
 
     w = weight; bias (M,) may be None; f: activation and alpha, see `activation_forward`. The sum goes over the kernel's
-    rows a and columns b and the G channels of an output's group; outside the image x is 0. How far the padding reaches
-    below and right follows from OH and OW. Source: LeCun et al. 1989; dilation: Yu & Koltun 2016.
+    rows a and columns b and the G channels of an output's group; outside the image x is 0. top and left: the rows and
+    columns of zeros before it, bottom and right: behind it; None: as many as before it, or one more where that makes OH
+    = ⌈H/stride_y⌉, as padding "same" does. OH = ⌊(H + top + bottom - reach)/stride_y⌋ + 1 with the kernel's reach
+    (KH - 1)·dilation_y + 1, and OW alike; the padding is less than the reach.
+    Source: LeCun et al. 1989; dilation: Yu & Koltun 2016.
     """
     stride, before, dilation = (stride_y, stride_x), (top, left), (dilation_y, dilation_x)
-    _expect_shape("conv2d_forward", x, weight, out, stride, before, dilation)
-    expect_activation("conv2d_forward", activation, alpha)
+    _expect_shape("conv2d_forward", x, weight, out, stride, before, (bottom, right), dilation)
+    alpha = expect_activation("conv2d_forward", activation, alpha)
     patches = _Patches(x, weight, out, stride, before, dilation)
     for group in range(patches.groups):
         part = np.s_[group * weight.shape[3] // patches.groups : (group + 1) * weight.shape[3] // patches.groups]
@@ -109,27 +140,29 @@ def conv2d_backward(
     x: Floats,
     weight: Floats,
     y: Floats,
-    stride_y: int,
-    stride_x: int,
-    top: int,
-    left: int,
-    dilation_y: int,
-    dilation_x: int,
-    activation: str,
-    alpha: float,
-    dz: Floats | None,
-    dx: Floats | None,
-    dweight: Floats | None,
-    dbias: Floats | None,
+    stride_y: int = 1,
+    stride_x: int = 1,
+    top: int = 0,
+    left: int = 0,
+    dilation_y: int = 1,
+    dilation_x: int = 1,
+    activation: str = "identity",
+    alpha: float | None = None,
+    dz: Floats | None = None,
+    dx: Floats | None = None,
+    dweight: Floats | None = None,
+    dbias: Floats | None = None,
+    bottom: int | None = None,
+    right: int | None = None,
 ) -> None:
     """dz = dy · f'; dweight, dx and dbias = the gradients of weight, x and bias of `conv2d_forward`, whose output is y.
 
-    stride_y, stride_x, top, left, dilation_y, dilation_x, activation and alpha as there. dz (N, OH, OW, M) may be None
-    where f is the identity; dx, dweight and dbias may be None: nobody wants them then.
+    stride_y, stride_x, top, left, bottom, right, dilation_y, dilation_x, activation and alpha as there.
+    dz (N, OH, OW, M) may be None where f is the identity; dx, dweight and dbias may be None: nobody wants them then.
     """
     stride, before, dilation = (stride_y, stride_x), (top, left), (dilation_y, dilation_x)
-    _expect_shape("conv2d_backward", x, weight, y, stride, before, dilation)
-    expect_activation("conv2d_backward", activation, alpha)
+    _expect_shape("conv2d_backward", x, weight, y, stride, before, (bottom, right), dilation)
+    alpha = expect_activation("conv2d_backward", activation, alpha)
     if dz is None and activation != "identity":
         raise ValueError(
             "conv2d_backward: dz is None, expected an array (N, OH, OW, M) for any activation but identity"

@@ -5,14 +5,21 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import Floats, checked, expect
+from ..checks import REQUIRED, Floats, checked, expect
 from ..philox import draws16, threshold
 from ..scalars import Word32, Word64
 
 
 @checked(x="...", out="out ...")
 def dropout(
-    x: Floats, rate: float, inverted: bool, seed: Word64, stream: Word32, step: Word32, offset: Word64, out: Floats
+    x: Floats,
+    rate: float,
+    inverted: bool = True,
+    seed: Word64 = REQUIRED,
+    stream: Word32 = REQUIRED,
+    step: Word32 = REQUIRED,
+    offset: Word64 = 0,
+    out: Floats = REQUIRED,
 ) -> None:
     """out = x · mask, over 1 - rate if inverted: each element is dropped (set to 0) with probability rate.
 
@@ -28,7 +35,7 @@ def dropout(
 
 @checked(x="N P C", out="out N P C")
 def spatial_dropout(
-    x: Floats, rate: float, seed: Word64, stream: Word32, step: Word32, offset: Word64, out: Floats
+    x: Floats, rate: float, seed: Word64, stream: Word32, step: Word32, offset: Word64 = 0, out: Floats = REQUIRED
 ) -> None:
     """out = x · mask / (1 - rate) for x (N, P, C) of P places: whole channels of a sample are dropped.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..checks import Floats, checked, expect_not_negative, not_vanished
+from ..checks import REQUIRED, Floats, checked, expect_not_negative, not_vanished
 
 
 def _expect_groups(where: str, x: Floats, mean: Floats) -> None:
@@ -29,7 +29,13 @@ def _each(statistic: Floats) -> Floats:
 
 @checked(x="N P C", gamma="C", beta="C", mean="out N G", rstd="out N G", out="out N P C")
 def groupnorm_forward(
-    x: Floats, gamma: Floats, beta: Floats, epsilon: float, mean: Floats, rstd: Floats, out: Floats
+    x: Floats,
+    gamma: Floats,
+    beta: Floats,
+    epsilon: float = 1e-05,
+    mean: Floats = REQUIRED,
+    rstd: Floats = REQUIRED,
+    out: Floats = REQUIRED,
 ) -> None:
     """out (N, P, C) = gamma · (x - mean) · rstd + beta, with the statistics of each sample and group of channels.
 
@@ -64,9 +70,9 @@ def groupnorm_backward(
     gamma: Floats,
     mean: Floats,
     rstd: Floats,
-    dx: Floats | None,
-    dgamma: Floats,
-    dbeta: Floats,
+    dx: Floats | None = None,
+    dgamma: Floats = REQUIRED,
+    dbeta: Floats = REQUIRED,
 ) -> None:
     """Exact gradients of `groupnorm_forward` from the gradient dy of its output.
 

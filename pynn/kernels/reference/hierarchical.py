@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import Floats, checked
+from ..checks import REQUIRED, Floats, checked
 
 Integers = NDArray[np.int64]
 
@@ -67,28 +67,31 @@ def _steps(where: str, labels: Integers, parents: Integers, nodes: int, columns:
     nodes="M D",
     bias="optional M",
     weights="optional N",
-    slopes="out N B",
-    dx="out N D",
+    slopes="optional out N B",
+    dx="optional out N D",
 )
 def hierarchical_softmax(
     x: Floats,
     labels: Integers,
     parents: Integers,
     nodes: Floats,
-    bias: Floats | None,
-    weights: Floats | None,
-    slopes: Floats,
-    dx: Floats,
+    bias: Floats | None = None,
+    weights: Floats | None = None,
+    slopes: Floats | None = None,
+    dx: Floats | None = None,
 ) -> float:
     """Mean over N of -w·log p(label), p the product of the decisions on the label's path; its gradient goes to dx.
 
     bias (M,), weights w (N,): may be None (0 and 1). slopes (N, B): the gradients of the decisions' scores, from the
-    label up to the root, then 0; B at least the longest path. N must be at least 1.
+    label up to the root, then 0; B at least the longest path. N must be at least 1. slopes and dx may be None: nobody
+    wants them then. What the weighted rows add up to is divided by N, not by Σ weights.
     """
     where = "hierarchical_softmax"
     if len(x) < 1:
         raise ValueError(f"{where}: x has shape {x.shape}, expected at least one row")
-    steps, (sample, place) = _steps(where, labels, parents, len(nodes), slopes.shape[1])
+    steps, (sample, place) = _steps(
+        where, labels, parents, len(nodes), len(nodes) if slopes is None else slopes.shape[1]
+    )
     node, code = steps[sample, place] >> 1, steps[sample, place] & 1
     scores = (x[sample] * nodes[node]).sum(axis=1)
     if bias is not None:
@@ -99,16 +102,18 @@ def hierarchical_softmax(
     losses = np.maximum(wrong, 0) + np.log1p(small)
     slope = np.where(wrong < 0, small, 1) / (1 + small) * share / len(x)
     slope[code == 1] *= -1
-    slopes.fill(0)
-    slopes[sample, place] = slope
-    dx.fill(0)
-    np.add.at(dx, sample, slope[:, None] * nodes[node])
+    if slopes is not None:
+        slopes.fill(0)
+        slopes[sample, place] = slope
+    if dx is not None:
+        dx.fill(0)
+        np.add.at(dx, sample, slope[:, None] * nodes[node])
     return float((losses * share).sum(dtype=np.float64)) / len(x)
 
 
 @checked(x="N D", labels="int64 N", parents="int64 P", slopes="N B", dnodes="out M D", dbias="optional out M")
 def hierarchical_softmax_backward(
-    x: Floats, labels: Integers, parents: Integers, slopes: Floats, dnodes: Floats, dbias: Floats | None
+    x: Floats, labels: Integers, parents: Integers, slopes: Floats, dnodes: Floats, dbias: Floats | None = None
 ) -> None:
     """Gradients of the nodes from the slopes (N, B) of `hierarchical_softmax`; 0 where no path goes.
 
@@ -143,7 +148,12 @@ def _children(where: str, parents: Integers, nodes: int) -> list[int]:
 
 @checked(x="N D", parents="int64 P", nodes="M D", bias="optional M", labels="out int64 N")
 def hierarchical_softmax_predict(
-    x: Floats, parents: Integers, nodes: Floats, bias: Floats | None, limit: int, labels: Integers
+    x: Floats,
+    parents: Integers,
+    nodes: Floats,
+    bias: Floats | None = None,
+    limit: int = REQUIRED,
+    labels: Integers = REQUIRED,
 ) -> None:
     """labels = argmax_c p(c), int64 (N,): the most probable class, the lowest one of several. bias (M,) may be None.
 
@@ -179,7 +189,7 @@ def hierarchical_softmax_predict(
 
 @checked(x="N D", parents="int64 P", nodes="M D", bias="optional M", out="out N C")
 def hierarchical_softmax_probabilities(
-    x: Floats, parents: Integers, nodes: Floats, bias: Floats | None, out: Floats
+    x: Floats, parents: Integers, nodes: Floats, bias: Floats | None = None, out: Floats = REQUIRED
 ) -> None:
     """out (N, C) = p(c), the probability of every class, by the whole tree. bias (M,) may be None.
 

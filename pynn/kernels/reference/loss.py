@@ -1,6 +1,7 @@
 """Softmax and losses: the value, and the gradient with it.
 
-Every loss is (1/N) Σ_i weights_i loss_i; weights (N,) may be None, which is 1 for each sample. A loss of labels returns
+Every loss is (1/N) Σ_i weights_i loss_i, divided by the number of rows and not by Σ weights; weights (N,) may be None,
+which is 1 for each sample. Where the array for the gradient is None, the loss comes alone. A loss of labels returns
 (loss, hits): hits is the number of rows whose first largest score stands at their label or, with weights, the sum of
 their weights.
 """
@@ -39,6 +40,11 @@ def _expect_labels(where: str, name: str, scores: Floats, labels: NDArray[np.int
         raise ValueError(f"{where}: labels[{first}] is {labels[first]}, expected 0..{classes - 1} ({classes} classes)")
 
 
+def _place(gradient: Floats | None, scores: Floats) -> Floats:
+    """Where the gradient goes; to a place of its own where nobody wants it."""
+    return np.empty_like(scores) if gradient is None else gradient
+
+
 def _mean(losses: Floats, weights: Floats | None) -> float:
     """The mean over N of the losses of samples, in float64."""
     wide = losses.astype(np.float64)
@@ -71,17 +77,22 @@ def softmax_backward(dy: Floats, y: Floats, dx: Floats) -> None:
     dx[...] = y * (dy - (y * dy).sum(axis=1, keepdims=True))
 
 
-@checked(logits="N C", labels="int64 N", weights="optional N", dlogits="out N C")
+@checked(logits="N C", labels="int64 N", weights="optional N", dlogits="optional out N C")
 def softmax_cross_entropy(
-    logits: Floats, labels: NDArray[np.int64], weights: Floats | None, smoothing: float, dlogits: Floats
+    logits: Floats,
+    labels: NDArray[np.int64],
+    weights: Floats | None = None,
+    smoothing: float = 0.0,
+    dlogits: Floats | None = None,
 ) -> tuple[float, float]:
     """Mean of -Σ_c t_c log softmax(logits)_c with t = (1 - smoothing) onehot(label) + smoothing/C; gradient to dlogits.
 
     labels (N,): int64 in 0..C-1. N and C must be at least 1. smoothing: 0 <= smoothing < 1.
+    weights (N,): factors of the losses of rows; their sum is divided by N, not by Σ weights. dlogits may be None.
     """
     _expect_labels("softmax_cross_entropy", "logits", logits, labels)
     expect(0 <= smoothing < 1, "softmax_cross_entropy", "smoothing", float(smoothing), "0 <= smoothing < 1")
-    each = np.arange(len(logits))
+    each, dlogits = np.arange(len(logits)), _place(dlogits, logits)
     log_p = _log_softmax(logits, dlogits)
     losses = -(1 - smoothing) * log_p[each, labels]
     if smoothing:
@@ -92,17 +103,22 @@ def softmax_cross_entropy(
     return _mean(losses, weights), _hits(logits, labels, weights)
 
 
-@checked(logits="N C", labels="int64 N", weights="optional N", dlogits="out N C")
+@checked(logits="N C", labels="int64 N", weights="optional N", dlogits="optional out N C")
 def focal(
-    logits: Floats, labels: NDArray[np.int64], weights: Floats | None, gamma: float, dlogits: Floats
+    logits: Floats,
+    labels: NDArray[np.int64],
+    weights: Floats | None = None,
+    gamma: float = 2.0,
+    dlogits: Floats | None = None,
 ) -> tuple[float, float]:
     """Mean of -(1 - p)^gamma log p with p = softmax(logits)[label]; its gradient goes to dlogits (N, C).
 
     labels (N,): int64 in 0..C-1. N and C must be at least 1. gamma: 0 (cross-entropy) or more.
+    weights (N,): factors of the losses of rows; their sum is divided by N, not by Σ weights. dlogits may be None.
     """
     _expect_labels("focal", "logits", logits, labels)
     expect(0 <= gamma < math.inf, "focal", "gamma", float(gamma), "0 <= gamma < inf")
-    each = np.arange(len(logits))
+    each, dlogits = np.arange(len(logits)), _place(dlogits, logits)
     losses = -_log_softmax(logits, dlogits)[each, labels].astype(np.float64)
     rest = -np.expm1(-losses)  # 1 - p, also where p is nearly 1
     power = rest**gamma
@@ -112,17 +128,23 @@ def focal(
     return _mean(power * losses, weights), _hits(logits, labels, weights)
 
 
-@checked(scores="N C", labels="int64 N", weights="optional N", dscores="out N C")
+@checked(scores="N C", labels="int64 N", weights="optional N", dscores="optional out N C")
 def hinge(
-    scores: Floats, labels: NDArray[np.int64], weights: Floats | None, margin: float, squared: bool, dscores: Floats
+    scores: Floats,
+    labels: NDArray[np.int64],
+    weights: Floats | None = None,
+    margin: float = 1.0,
+    squared: bool = False,
+    dscores: Floats | None = None,
 ) -> tuple[float, float]:
     """Mean of Σ_{c≠label} max(0, scores_c - scores_label + margin), squared if asked for; gradient to dscores (N, C).
 
     labels (N,): int64 in 0..C-1. N and C must be at least 1. margin: more than 0. At a kink the gradient is 0.
+    weights (N,): factors of the losses of rows; their sum is divided by N, not by Σ weights. dscores may be None.
     """
     _expect_labels("hinge", "scores", scores, labels)
     expect(0 < margin < math.inf, "hinge", "margin", float(margin), "0 < margin < inf")
-    each = np.arange(len(scores))
+    each, dscores = np.arange(len(scores)), _place(dscores, scores)
     over = np.maximum(scores - scores[each, labels][:, None] + scores.dtype.type(margin), 0)
     over[each, labels] = 0
     dscores[...] = 2 * over if squared else np.sign(over)  # of NaN: NaN
@@ -148,15 +170,21 @@ def _terms(loss: str, f: Floats, y: Floats, delta: float) -> tuple[Floats, Float
     return np.maximum(missing, 0), np.where(missing <= 0, 0, -y)
 
 
-@checked(outputs="N M", targets="N M", weights="optional N", doutputs="out N M")
+@checked(outputs="N M", targets="N M", weights="optional N", doutputs="optional out N M")
 def elementwise_loss(
-    outputs: Floats, targets: Floats, weights: Floats | None, loss: str, delta: float, doutputs: Floats
+    outputs: Floats,
+    targets: Floats,
+    weights: Floats | None = None,
+    loss: str = "l2",
+    delta: float = 1.0,
+    doutputs: Floats | None = None,
 ) -> float:
     """Mean over N of the sum over M of a loss of output f and target y; its gradient goes to doutputs (N, M).
 
     loss: "l2" (f - y)²; "l1" |f - y|; "huber" ½(f - y)² up to |f - y| = delta > 0, then delta (|f - y| - delta/2);
     "binary_cross_entropy" log(1 + e^f) - f y for a logit f and y of 0..1; "binary_hinge" max(0, 1 - y f) for y = ±1.
     N and M must be at least 1. Only huber reads delta. At a kink the gradient is 0.
+    weights (N,): factors of the losses of rows; their sum is divided by N, not by Σ weights. doutputs may be None.
     """
     _expect_scores("elementwise_loss", "outputs", outputs)
     if loss not in ELEMENT_LOSSES:
@@ -164,5 +192,6 @@ def elementwise_loss(
     fits = loss != "huber" or 0 < delta < math.inf
     expect(fits, "elementwise_loss", "delta", float(delta), "0 < delta < inf")
     losses, slopes = _terms(loss, outputs, targets, delta)
-    np.multiply(slopes, _shares(weights, outputs), out=doutputs)
+    if doutputs is not None:
+        np.multiply(slopes, _shares(weights, outputs), out=doutputs)
     return _mean(losses.sum(axis=1), weights)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ..checks import Floats, checked, expect_not_negative
+from ..checks import REQUIRED, Floats, checked, expect_not_negative
 from ..philox import normals
 from ..scalars import Word32, Word64
 
 
 @checked(x="...", out="out ...")
 def gaussian_noise(
-    x: Floats, std: float, seed: Word64, stream: Word32, step: Word32, offset: Word64, out: Floats
+    x: Floats, std: float, seed: Word64, stream: Word32, step: Word32, offset: Word64 = 0, out: Floats = REQUIRED
 ) -> None:
     """out = x + std · normal numbers, std >= 0.
 

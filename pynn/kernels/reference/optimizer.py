@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..checks import Floats, checked, expect, expect_not_negative, not_vanished
+from ..checks import REQUIRED, Floats, checked, expect, expect_not_negative, not_vanished
 
 
-@checked(weight="...", dweight="out ...")
-def penalty(weight: Floats, l1: float, l2: float, dweight: Floats) -> float:
-    """Return l1·Σ|w| + ½·l2·Σw² and add its gradient l1·sign(w) + l2·w to dweight; l1, l2 >= 0."""
+@checked(weight="...", dweight="optional out ...")
+def penalty(weight: Floats, l1: float = 0.0, l2: float = 0.0, dweight: Floats | None = None) -> float:
+    """Return l1·Σ|w| + ½·l2·Σw² and add its gradient l1·sign(w) + l2·w to dweight, unless that is None.
+
+    l1, l2: at least 0.
+    """
     expect_not_negative("penalty", "l1", l1)
     expect_not_negative("penalty", "l2", l2)
-    dweight += l2 * weight + l1 * np.sign(weight)
+    if dweight is not None:
+        dweight += l2 * weight + l1 * np.sign(weight)
     wide = weight.astype(np.float64)
     return float(l1 * np.abs(wide).sum() + 0.5 * l2 * np.square(wide).sum())
 
@@ -23,7 +27,7 @@ def _decayed(parameters: Floats, gradients: Floats, weight_decay: float) -> Floa
 
 
 @checked(parameters="out P", gradients="P")
-def sgd_step(parameters: Floats, gradients: Floats, learning_rate: float, weight_decay: float) -> None:
+def sgd_step(parameters: Floats, gradients: Floats, learning_rate: float, weight_decay: float = 0.0) -> None:
     """w ← w - η·g, over flat vectors (P,), with w = parameters, g = gradients, η = learning_rate.
 
     Here and below weight_decay λ makes g + λ·w of g, unless said otherwise.
@@ -37,8 +41,8 @@ def momentum_step(
     gradients: Floats,
     velocity: Floats,
     learning_rate: float,
-    momentum: float,
-    weight_decay: float,
+    momentum: float = 0.9,
+    weight_decay: float = 0.0,
 ) -> None:
     """v ← ρ·v - η·g; w ← w + v, with v = velocity, ρ = momentum, η = learning_rate.
 
@@ -55,8 +59,8 @@ def nesterov_step(
     gradients: Floats,
     velocity: Floats,
     learning_rate: float,
-    momentum: float,
-    weight_decay: float,
+    momentum: float = 0.9,
+    weight_decay: float = 0.0,
 ) -> None:
     """v' = ρ·v - η·g; w ← w - ρ·v + (1 + ρ)·v'; v ← v'.
 
@@ -76,8 +80,8 @@ def adagrad_step(
     gradients: Floats,
     squares: Floats,
     learning_rate: float,
-    epsilon: float,
-    weight_decay: float,
+    epsilon: float = 1e-07,
+    weight_decay: float = 0.0,
 ) -> None:
     """h ← h + g²; w ← w - η·g/(√h + ε), with h = squares, η = learning_rate, ε = epsilon.
 
@@ -94,9 +98,9 @@ def rmsprop_step(
     gradients: Floats,
     squares: Floats,
     learning_rate: float,
-    decay: float,
-    epsilon: float,
-    weight_decay: float,
+    decay: float = 0.9,
+    epsilon: float = 1e-07,
+    weight_decay: float = 0.0,
 ) -> None:
     """h ← decay·h + (1 - decay)·g²; w ← w - η·g/(√h + ε).
 
@@ -124,13 +128,13 @@ def adam_step(
     first: Floats,
     second: Floats,
     learning_rate: float,
-    beta1: float,
-    beta2: float,
-    epsilon: float,
-    step: int,
-    weight_decay: float,
-    decoupled: bool,
-    bias_correction: bool,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    epsilon: float = 1e-08,
+    step: int = REQUIRED,
+    weight_decay: float = 0.0,
+    decoupled: bool = False,
+    bias_correction: bool = True,
 ) -> None:
     """m ← β1·m + (1-β1)·g; v ← β2·v + (1-β2)·g²; w ← w - η·m̂/(√v̂ + ε), m̂ = m/(1-β1^t), v̂ = v/(1-β2^t).
 
@@ -157,11 +161,11 @@ def nadam_step(
     second: Floats,
     gradient_rate: float,
     momentum_rate: float,
-    beta1: float,
-    beta2: float,
-    epsilon: float,
-    step: int,
-    weight_decay: float,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    epsilon: float = 1e-08,
+    step: int = REQUIRED,
+    weight_decay: float = 0.0,
 ) -> None:
     """m, v as in `adam_step`; w ← w - (a·g + b·m)/(√v̂ + ε), a = gradient_rate, b = momentum_rate.
 
@@ -181,9 +185,9 @@ def lion_step(
     gradients: Floats,
     first: Floats,
     learning_rate: float,
-    beta1: float,
-    beta2: float,
-    weight_decay: float,
+    beta1: float = 0.9,
+    beta2: float = 0.99,
+    weight_decay: float = 0.0,
 ) -> None:
     """c = β1·m + (1-β1)·g; w ← w - η·sign(c) - η·λ·w; m ← β2·m + (1-β2)·g.
 

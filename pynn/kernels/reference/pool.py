@@ -1,4 +1,8 @@
-"""Pooling of images: row p, column q of the output sees rows top[p]..bottom[p]-1, columns left[q]..right[q]-1."""
+"""Pooling of images over regions.
+
+Row p, column q of the output sees the rows row_start[p]..row_stop[p]-1, the columns column_start[q]..column_stop[q]-1:
+places of the image, padding left out.
+"""
 
 from __future__ import annotations
 
@@ -25,35 +29,49 @@ def _expect_bounds(where: str, names: tuple[str, str], first: Integers, stop: In
 
 
 def _expect_regions(
-    where: str, x: Floats, top: Integers, bottom: Integers, left: Integers, right: Integers, numbered: bool
+    where: str,
+    x: Floats,
+    row_start: Integers,
+    row_stop: Integers,
+    column_start: Integers,
+    column_stop: Integers,
+    numbered: bool,
 ) -> None:
-    _expect_bounds(where, ("top", "bottom"), top, bottom, x.shape[1])
-    _expect_bounds(where, ("left", "right"), left, right, x.shape[2])
-    height, width = int((bottom - top).max(initial=0)), int((right - left).max(initial=0))
+    _expect_bounds(where, ("row_start", "row_stop"), row_start, row_stop, x.shape[1])
+    _expect_bounds(where, ("column_start", "column_stop"), column_start, column_stop, x.shape[2])
+    height, width = int((row_stop - row_start).max(initial=0)), int((column_stop - column_start).max(initial=0))
     if numbered and height * width > 2**24:
         raise ValueError(f"{where}: the largest region has {height} x {width} places, expected at most 2^24")
 
 
-def _regions(top: Integers, bottom: Integers, left: Integers, right: Integers) -> Iterator[Region]:
-    for p in range(len(top)):
-        for q in range(len(left)):
-            yield p, q, slice(top[p], bottom[p]), slice(left[q], right[q])
+def _regions(
+    row_start: Integers, row_stop: Integers, column_start: Integers, column_stop: Integers
+) -> Iterator[Region]:
+    for p in range(len(row_start)):
+        for q in range(len(column_start)):
+            yield p, q, slice(row_start[p], row_stop[p]), slice(column_start[q], column_stop[q])
 
 
 @checked(
-    x="N H W C", top="int64 P", bottom="int64 P", left="int64 Q", right="int64 Q", winner="out N P Q C",
-    out="out N P Q C",
+    x="N H W C", row_start="int64 P", row_stop="int64 P", column_start="int64 Q", column_stop="int64 Q",
+    winner="out N P Q C", out="out N P Q C",
 )  # fmt: skip
 def max_pool_forward(
-    x: Floats, top: Integers, bottom: Integers, left: Integers, right: Integers, winner: Floats, out: Floats
+    x: Floats,
+    row_start: Integers,
+    row_stop: Integers,
+    column_start: Integers,
+    column_stop: Integers,
+    winner: Floats,
+    out: Floats,
 ) -> None:
     """out = the largest number of each channel in each region; winner = its place there, the first of equal ones.
 
     Bounds must not fall from one region to the next; no region is empty, none has more than 2^24 places.
     winner is kept for `max_pool_backward`: places are counted row by row of the region; it has x's dtype. NaN wins.
     """
-    _expect_regions("max_pool_forward", x, top, bottom, left, right, True)
-    for p, q, rows, columns in _regions(top, bottom, left, right):
+    _expect_regions("max_pool_forward", x, row_start, row_stop, column_start, column_stop, True)
+    for p, q, rows, columns in _regions(row_start, row_stop, column_start, column_stop):
         places = (rows.stop - rows.start) * (columns.stop - columns.start)
         region = x[:, rows, columns].reshape(len(x), places, x.shape[3])
         best = region.argmax(axis=1)[:, None]
@@ -62,33 +80,63 @@ def max_pool_forward(
 
 
 @checked(
-    dy="N P Q C", winner="N P Q C", top="int64 P", bottom="int64 P", left="int64 Q", right="int64 Q", dx="out N H W C"
+    dy="N P Q C",
+    winner="N P Q C",
+    row_start="int64 P",
+    row_stop="int64 P",
+    column_start="int64 Q",
+    column_stop="int64 Q",
+    dx="out N H W C",
 )
 def max_pool_backward(
-    dy: Floats, winner: Floats, top: Integers, bottom: Integers, left: Integers, right: Integers, dx: Floats
+    dy: Floats,
+    winner: Floats,
+    row_start: Integers,
+    row_stop: Integers,
+    column_start: Integers,
+    column_stop: Integers,
+    dx: Floats,
 ) -> None:
     """dx = the sum of dy over the regions where the place was the winner. Bounds as in `max_pool_forward`."""
-    _expect_regions("max_pool_backward", dx, top, bottom, left, right, True)
+    _expect_regions("max_pool_backward", dx, row_start, row_stop, column_start, column_stop, True)
     dx.fill(0)
-    for p, q, rows, columns in _regions(top, bottom, left, right):
+    for p, q, rows, columns in _regions(row_start, row_stop, column_start, column_stop):
         region = dx[:, rows, columns]
         number = np.arange(region.shape[1] * region.shape[2]).reshape(1, *region.shape[1:3], 1)
         region += np.where(winner[:, p : p + 1, q : q + 1] == number, dy[:, p : p + 1, q : q + 1], 0)
 
 
-@checked(x="N H W C", top="int64 P", bottom="int64 P", left="int64 Q", right="int64 Q", out="out N P Q C")
-def avg_pool_forward(x: Floats, top: Integers, bottom: Integers, left: Integers, right: Integers, out: Floats) -> None:
+@checked(
+    x="N H W C",
+    row_start="int64 P",
+    row_stop="int64 P",
+    column_start="int64 Q",
+    column_stop="int64 Q",
+    out="out N P Q C",
+)
+def avg_pool_forward(
+    x: Floats, row_start: Integers, row_stop: Integers, column_start: Integers, column_stop: Integers, out: Floats
+) -> None:
     """out = the mean of each channel over each region. Bounds must not fall; no region is empty."""
-    _expect_regions("avg_pool_forward", x, top, bottom, left, right, False)
-    for p, q, rows, columns in _regions(top, bottom, left, right):
+    _expect_regions("avg_pool_forward", x, row_start, row_stop, column_start, column_stop, False)
+    for p, q, rows, columns in _regions(row_start, row_stop, column_start, column_stop):
         out[:, p, q] = x[:, rows, columns].mean(axis=2).mean(axis=1)
 
 
-@checked(dy="N P Q C", top="int64 P", bottom="int64 P", left="int64 Q", right="int64 Q", dx="out N H W C")
-def avg_pool_backward(dy: Floats, top: Integers, bottom: Integers, left: Integers, right: Integers, dx: Floats) -> None:
+@checked(
+    dy="N P Q C",
+    row_start="int64 P",
+    row_stop="int64 P",
+    column_start="int64 Q",
+    column_stop="int64 Q",
+    dx="out N H W C",
+)
+def avg_pool_backward(
+    dy: Floats, row_start: Integers, row_stop: Integers, column_start: Integers, column_stop: Integers, dx: Floats
+) -> None:
     """dx = the sum of dy / size over the regions that a place lies in. Bounds as in `avg_pool_forward`."""
-    _expect_regions("avg_pool_backward", dx, top, bottom, left, right, False)
+    _expect_regions("avg_pool_backward", dx, row_start, row_stop, column_start, column_stop, False)
     dx.fill(0)
-    for p, q, rows, columns in _regions(top, bottom, left, right):
+    for p, q, rows, columns in _regions(row_start, row_stop, column_start, column_stop):
         region = dx[:, rows, columns]
         region += dy[:, p : p + 1, q : q + 1] / (region.shape[1] * region.shape[2])

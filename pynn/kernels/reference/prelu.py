@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..checks import Floats, checked
+from ..checks import REQUIRED, Floats, checked
 
 
 def _expect_slopes(where: str, x: Floats, slope: Floats) -> None:
@@ -21,7 +21,7 @@ def prelu_forward(x: Floats, slope: Floats, out: Floats) -> None:
 
 
 @checked(dy="N C", x="N C", slope="P", dx="optional out N C", dslope="out P")
-def prelu_backward(dy: Floats, x: Floats, slope: Floats, dx: Floats | None, dslope: Floats) -> None:
+def prelu_backward(dy: Floats, x: Floats, slope: Floats, dx: Floats | None = None, dslope: Floats = REQUIRED) -> None:
     """dx = dy where x > 0, else slope · dy; dslope = Σ dy·x over x <= 0: by columns, or of all. dx may be None."""
     _expect_slopes("prelu_backward", x, slope)
     sums = np.where(x > 0, 0, dy * x).sum(axis=0, dtype=np.float64)
