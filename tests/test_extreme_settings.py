@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -140,3 +144,35 @@ def test_columns_that_are_not_finite_stay(bad: float, limit: float, dtype: str, 
     kernels.max_norm(weight, limit)
     np.testing.assert_array_equal(weight[:, 0], np.array([bad, 1e30], dtype))
     np.testing.assert_allclose(weight[:, 1], limit / math.sqrt(2), rtol=1e-6)
+
+
+# Batches whose variance float32 does not hold
+
+BATCH = """
+import numpy as np
+from pynn import kernels
+
+for rows in (8, 64, 300):
+    x = (np.random.default_rng(0).standard_normal((rows, 19)) * 1e30).astype(np.float32)
+    one, zero, out = np.ones(19, np.float32), np.zeros(19, np.float32), np.empty_like(x)
+    mean, rstd, running = zero.copy(), zero.copy(), np.stack([zero, one])
+    kernels.batchnorm_forward(x, one, zero, 1e-5, 0.9, *running, mean=mean, rstd=rstd, out=out)
+    assert np.isfinite(out).all() and np.isfinite(rstd).all()
+    assert not running[0].any() and (running[1] == 1).all()  # such a batch does not count
+    dgamma, dbeta = one.copy(), one.copy()
+    kernels.batchnorm_backward(out + 1, x, one, zero, mean, rstd, dx=out, dgamma=dgamma, dbeta=dbeta)
+    assert np.isfinite(out).all() and np.isfinite(dgamma).all() and np.isfinite(dbeta).all()
+"""
+
+
+@pytest.mark.usefixtures("native")
+@pytest.mark.skipif("PYNN_ISA" in os.environ, reason="goes through all levels itself")
+def test_an_infinite_variance_makes_no_nan_at_any_instruction_set(tmp_path: Path) -> None:
+    """Where sums and products are not fused, infinity minus infinity was NaN."""
+    module: Any = kernels.native_module()
+    for level in module.available_isas().split():
+        done = subprocess.run(
+            [sys.executable, "-c", BATCH], env={**os.environ, "PYNN_ISA": level}, cwd=tmp_path, capture_output=True,
+            text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, (level, done.stderr)

@@ -36,6 +36,9 @@ void move_towards(Access at, T* running, Vec<T> value, Vec<T> other, T keep) {
     at.store(running, (moved - moved) + (other - other) == Vec<T>{} ? moved : old);
 }
 
+template <class T>
+constexpr T kMost = sizeof(T) == 4 ? T(0x1.fffffep127) : T(0x1.fffffffffffffp1023);
+
 // Mean and squared deviations of one run of rows in one pass, as sums around the mean of the first few rows. Those rows
 // are part of the run, so the origin is never far from the mean in terms of the spread: what cancels costs a factor of
 // n / 8 at the worst. Exact for a constant column.
@@ -59,8 +62,9 @@ PYNN_INLINE inline void run_moments(Access at, const T* x, Size c, Size rows, Ve
     unroll<V>([&](auto v) PYNN_INLINE {
         const Vec<T> shift = sum[v] / static_cast<T>(rows);
         mean[v] = origin[v] + shift;
-        squares[v] -= sum[v] * shift;
-        squares[v] = largest<T>(Vec<T>{}, squares[v]);  // in this order: NaN stays NaN
+        const Vec<T> around = squares[v] - sum[v] * shift;
+        // An infinity stays one: without a fused product it would be infinity minus infinity. NaN stays NaN.
+        squares[v] = squares[v] > broadcast(kMost<T>) ? squares[v] : largest<T>(Vec<T>{}, around);
     });
 }
 
