@@ -193,7 +193,7 @@ class Optimizer:
 
     def _runs_of(self, model: Trained) -> tuple[Segment, ...]:
         find = getattr(model, "segments", None)
-        segments = (Segment(0, model.parameters.size),) if find is None else find()
+        segments = find() if find is not None else self._segments or (Segment(0, model.parameters.size),)
         by_decay = self.weight_decay > 0 and not self.decay_biases
         if segments is not self._segments or by_decay is not self._by_decay:
             self._missed, self._since = self._missed_so_far(), self.steps
