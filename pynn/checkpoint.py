@@ -17,9 +17,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import constraints, describe, hierarchical, initializers, layers, losses, preprocessing, regularizers
+from . import (
+    checks,
+    constraints,
+    describe,
+    files,
+    hierarchical,
+    initializers,
+    layers,
+    losses,
+    preprocessing,
+    regularizers,
+)
 from .constraints import Constraint
-from .files import write_whole
 from .initializers import Initializer
 from .inputs import Inputs
 from .layers.base import Layer
@@ -33,6 +43,10 @@ FORMAT = 1
 ENTRY = "pynn"  # of the metadata
 PREFIX, TARGETS = "preprocessing.", "target_preprocessing."  # of the names of their tensors
 OLD_INPUTS = Inputs(images="all uint8")  # of files that say nothing of them
+FOREIGN_ENDINGS = (  # of files that other programs write: a model file with such a name is taken for one
+    ".h5", ".hdf5", ".keras", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".onnx", ".npz", ".npy",
+    ".pb", ".tflite",
+)  # fmt: skip
 BASES = (Layer, Initializer, Loss, Decoder, Penalty, Constraint, Transformer)  # what a description may hold
 
 
@@ -91,8 +105,13 @@ def write(file: Path, tensors: dict[str, NDArray[Any]], entry: str, description:
     """Write the file, with the description as this entry of the metadata."""
     import safetensors.numpy  # here: importing pynn must stay light
 
+    if file.suffix.lower() in FOREIGN_ENDINGS:
+        checks.warn(
+            f"{file} ends in {file.suffix}, but what is written is a safetensors file, which pynn.load reads; "
+            f"call it {file.with_suffix('.safetensors').name}"
+        )
     # One metadata entry: safetensors writes several in an order that changes from run to run.
-    write_whole(file, safetensors.numpy.save(tensors, {entry: json.dumps(description, sort_keys=True)}))
+    files.write_whole(file, safetensors.numpy.save(tensors, {entry: json.dumps(description, sort_keys=True)}))
 
 
 def _add_preprocessing(tensors: dict[str, NDArray[Any]], model: Sequential, transformer: Transformer) -> None:
@@ -165,7 +184,8 @@ def read(file: Path, entry: str, what: str) -> tuple[dict[str, Any], dict[str, N
     except OSError:
         raise
     except Exception as cause:  # safetensors' own error, and NumPy's for dtypes that it lacks
-        raise ValueError(f"{file} is not a whole safetensors file ({cause})") from cause
+        why = f" but {kind}" if (kind := files.foreign(file)) else f" ({cause})"
+        raise ValueError(f"{file} is not a whole safetensors file{why}") from cause
     if entry not in metadata:
         hint = "; pynn.Ensemble.load reads it" if "pynn_ensemble" in metadata else ""
         raise ValueError(

@@ -4,35 +4,142 @@ from __future__ import annotations
 
 import json
 import os
+import stat
+import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+_ELSEWHERE = "; pynn.transfer.load_weights takes weights of other libraries, from safetensors files and mappings"
+MAGIC = {  # how other files begin that people take for a model's
+    b"\x89PNG": "a picture (PNG)",
+    b"\xff\xd8\xff": "a picture (JPEG)",
+    b"GIF8": "a picture (GIF)",
+    b"BM": "a picture (BMP)",
+    b"\x89HDF": "an HDF5 file, as Keras writes it",
+    b"PK\x03\x04": "a zip archive, as torch.save, Keras and np.savez write it",
+    b"\x80": "a pickle, which can run code",
+    b"\x93NUMPY": "an array of NumPy",
+}
 FORMAT = 1
 ENTRY = "pynn_checkpoint"  # of the metadata
+TEMPORARY = ".tmp"  # ends the name of a file that is being written
 TENSOR = "$tensor"  # marks the place of an array in the JSON
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Put the content at path so that it is there whole or not at all."""
-    if path.is_dir():
+    """Put the content at path so that it is there whole or not at all, whoever else writes there at the same time.
+
+    A symbolic link stays one: what it points to is written. A file that was there keeps its mode and, where the system
+    allows it, its owner; another hard link to it keeps the old content.
+    """
+    real, old = _target(path)
+    temporary = _temporary(real)
+    with _naming(path, real):
+        try:
+            with open(temporary, "xb", opener=_private if old is not None else None) as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            if old is not None:
+                _make_alike(temporary, old)
+            os.replace(temporary, real)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    _sweep(real)
+
+
+def expect_writable(path: Path) -> None:
+    """Raise the OSError that `write_whole` would, as far as it can be known before."""
+    real, _ = _target(path)
+    temporary = _temporary(real)
+    with _naming(path, real):
+        temporary.touch(exist_ok=False)
+        temporary.unlink()
+
+
+def _target(path: Path) -> tuple[Path, os.stat_result | None]:
+    """The file that is to be written, links followed, and what is there now; OSError where it is no regular file."""
+    real = Path(os.path.realpath(path))
+    with _naming(path, real):
+        try:
+            old = real.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            old = None
+    if old is None:
+        if not real.parent.is_dir():
+            folder = real.parent if path.is_symlink() else path.parent
+            raise FileNotFoundError(f"cannot write {path}: the folder {folder} does not exist")
+        return real, None
+    if stat.S_ISDIR(old.st_mode):
         raise IsADirectoryError(f"{path} is a folder, expected the name of a file")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"cannot write {path}: the folder {path.parent} does not exist")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    if not stat.S_ISREG(old.st_mode):
+        raise OSError(f"{path} is a device, a pipe or a socket, expected the name of a file")
+    if not os.access(real, os.W_OK):
+        raise PermissionError(f"{path} is write-protected; take another name, or make it writable first")
+    return real, old
+
+
+@contextmanager
+def _naming(path: Path, real: Path) -> Iterator[None]:
+    """The user's own name in an OSError: a full disk names no file, others the temporary one."""
     try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        yield
+    except PermissionError as cause:
+        raise PermissionError(f"cannot write {path}: no permission to make files in {real.parent}") from cause
+    except OSError as cause:
+        raise OSError(cause.errno, cause.strerror or str(cause), str(path)) from cause
+
+
+def _temporary(real: Path) -> Path:
+    """A name beside the file that no other thread, process or machine takes."""
+    begin = real.name[:50]  # a name may have 255 bytes, and this one is longer
+    return real.with_name(f".{begin}.{os.getpid()}-{os.urandom(4).hex()}{TEMPORARY}")
+
+
+def _private(name: str, flags: int) -> int:
+    """Opens a file that nobody else may read yet: the one that it replaces may be private."""
+    return os.open(name, flags, 0o600)
+
+
+def _make_alike(temporary: Path, old: os.stat_result) -> None:
+    """Give the new file the owner and the mode of the old one."""
+    mode = stat.S_IMODE(old.st_mode)
+    new = temporary.stat()
+    if (new.st_uid, new.st_gid) != (old.st_uid, old.st_gid):
+        try:
+            os.chown(temporary, old.st_uid, old.st_gid)
+        except PermissionError:  # of a group that is another one now: it gets what everybody has
+            mode = mode & ~0o070 | (mode & 0o007) << 3
+    os.chmod(temporary, mode)
+
+
+def _sweep(real: Path) -> None:
+    """Remove what killed processes left when they wrote this file; what is younger than an hour may be in use."""
+    begin, limit = f".{real.name[:50]}.", time.time() - 3600
+    with suppress(OSError), os.scandir(real.parent) as entries:
+        for entry in entries:
+            rest = entry.name.removeprefix(begin)
+            ours = rest != entry.name and (rest.endswith(TEMPORARY) or rest.isdecimal())  # a number: of pynn 0.1
+            if ours and entry.is_file(follow_symlinks=False) and entry.stat().st_mtime < limit:
+                with suppress(OSError):
+                    os.unlink(entry)
+
+
+def foreign(path: Path) -> str | None:
+    """What a file that is no safetensors file is, and what to do; None where its first bytes do not tell."""
+    with open(path, "rb") as file:
+        begin = file.read(9)
+    what = next((what for magic, what in MAGIC.items() if begin.startswith(magic)), None)
+    if what is None or begin[8:] in (b"", b"{"):  # a damaged safetensors file: after its length, its header is JSON
+        return None
+    return what + ("" if "picture" in what else _ELSEWHERE)
 
 
 def write_state(path: Path, state: Mapping[str, Any]) -> None:
