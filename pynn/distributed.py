@@ -6,7 +6,6 @@ mpi4py (extra `mpi`) is imported when somebody trains so. Knows no files.
 from __future__ import annotations
 
 import math
-import sys
 import traceback
 import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import data, measuring, regularizers, resume
+from . import data, measuring, regularizers, resume, terminal
 from .losses import Loss
 from .optimizers import Optimizer
 from .regularizers import Penalty
@@ -154,8 +153,8 @@ class Ranks:
         if not self.begun:
             self._begin((f"{type(error).__name__}: {error}", None))
             return
-        traceback.print_exception(type(error), error, error.__traceback__)
-        print(f"pynn: rank {self.rank} of {self.size} failed while it trained: all end", file=sys.stderr, flush=True)
+        terminal.say("".join(traceback.format_exception(error)).rstrip())
+        terminal.say(f"pynn: rank {self.rank} of {self.size} failed while it trained: all end")
         self.comm.Abort(1)
 
     def any(self, flag: bool) -> bool:

@@ -7,11 +7,16 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from . import terminal
 from .callbacks.base import Callback
 
 if TYPE_CHECKING:
     from .metrics import Metric
     from .trainer import Trainer
+
+
+BAR, SHORTEST = 20, 5  # characters of the bar
+LAYOUT = "{{desc}} {{percentage:3.0f}}%|{{bar:{bar}}}| {{n_fmt}}/{{total_fmt}} [{{elapsed}}<{{remaining}}{{postfix}}]"
 
 
 class Running:
@@ -66,11 +71,11 @@ class ProgressLine(Callback):
         self.title = f"epoch {trainer.epoch - trainer.first_epoch + 1}/{trainer.epochs}"
 
     def on_epoch_end(self, trainer: Trainer) -> None:
-        print(f"{self.title}: {describe(trainer.values)}", file=sys.stderr, flush=True)
+        terminal.say(_wrapped(f"{self.title}: ", measurements(trainer.values), terminal.width(sys.stderr)))
 
     def on_train_end(self, trainer: Trainer) -> None:
         if trainer.stopped is not None:
-            print(f"stopped: {trainer.stopped}", file=sys.stderr, flush=True)
+            terminal.say(f"stopped: {trainer.stopped}")
 
 
 class ProgressBar(ProgressLine):
@@ -83,9 +88,11 @@ class ProgressBar(ProgressLine):
         from tqdm import tqdm  # here: importing pynn must stay light
 
         super().on_epoch_begin(trainer)
-        layout = "{desc} {percentage:3.0f}%|{bar:20}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
-        form = layout if trainer.batches else None
-        self._bar = tqdm(total=trainer.batches, initial=trainer.batch, desc=self.title, bar_format=form, leave=False)
+        form = LAYOUT.format(bar=BAR) if trainer.batches else None
+        self._bar = tqdm(
+            total=trainer.batches, initial=trainer.batch, desc=self.title, bar_format=form, leave=False,
+            file=terminal.Safe(sys.stderr), ncols=terminal.width(sys.stderr),
+        )  # fmt: skip
         self._next_update = 0.0
 
     def on_step_end(self, trainer: Trainer) -> None:
@@ -95,7 +102,19 @@ class ProgressBar(ProgressLine):
             self._next_update = now + 0.1
             running = trainer.running
             speed = running.count / max(now - trainer.started, 1e-9)
-            self._bar.set_postfix_str(describe({**running.means(), "samples_per_second": speed}), refresh=False)
+            self._show(trainer, measurements({**running.means(), "samples_per_second": speed}))
+
+    def _show(self, trainer: Trainer, parts: list[str]) -> None:
+        """The bar with as many of the measurements as there is room for; a bar that wraps fills the screen."""
+        self._bar.ncols = width = terminal.width(sys.stderr)
+        if width is not None and trainer.batches:
+            count = len(str(trainer.batches))
+            room = width - 1 - len(self.title) - 2 * count - len("  50%||  / [00:00<00:00, ]")
+            while len(parts) > 1 and len("  ".join(parts)) + SHORTEST > room:
+                parts.pop()
+            bar = min(BAR, max(SHORTEST, room - len("  ".join(parts))))
+            self._bar.bar_format = LAYOUT.format(bar=bar)
+        self._bar.set_postfix_str("  ".join(parts), refresh=False)
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         self._bar.refresh()
@@ -112,17 +131,37 @@ def shown(progress: bool | str) -> list[Callback]:
     """What shows this much: True a bar, False nothing, "auto" a bar on a terminal and else lines."""
     if not (isinstance(progress, bool) or progress == "auto"):
         raise ValueError(f"progress is {progress!r}, expected True, False or 'auto'")
-    if sys.stderr is None or progress is False:  # a windowed program has none
+    if progress is False or not terminal.is_open(sys.stderr):
         return []
-    return [ProgressBar() if progress is True or sys.stderr.isatty() else ProgressLine()]
+    return [ProgressBar() if progress is True or terminal.is_terminal(sys.stderr) else ProgressLine()]
 
 
 def describe(values: dict[str, float]) -> str:
     """The measurements of an epoch in one line."""
+    return "  ".join(measurements(values))
+
+
+def measurements(values: dict[str, float]) -> list[str]:
+    """Each of an epoch's measurements as text."""
     parts = []
     for name, value in values.items():
         if name == "samples_per_second":
             parts.append(f"{value:,.0f} samples/s")
         elif name != "learning_rate":
-            parts.append(f"{name} {value:.4f}")
-    return "  ".join(parts)
+            plain = value == 0 or 5e-4 <= abs(value) < 1e6
+            parts.append(f"{name} {value:.4f}" if plain else f"{name} {value:.4g}")
+    return parts
+
+
+def _wrapped(title: str, parts: list[str], width: int | None) -> str:
+    """Title and parts in one line, where it helps without the speed, or in as many as the width makes necessary."""
+    if width is not None and len(title + "  ".join(parts)) > width >= len(title + "  ".join(parts[:-1])):
+        parts = [part for part in parts if not part.endswith(" samples/s")]
+    lines = [title]
+    for part in parts:
+        gap = "" if lines[-1] in (title, " " * len(title)) else "  "
+        if gap and width is not None and len(lines[-1]) + len(gap) + len(part) > width:
+            lines.append(" " * len(title))
+            gap = ""
+        lines[-1] += gap + part
+    return "\n".join(lines)

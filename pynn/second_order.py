@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import data, inputs, regularizers, targets
+from . import data, inputs, regularizers, targets, terminal
 from .describe import expect_instance, is_number
 from .history import History
 from .layers import BatchNorm, DropConnect, Dropout, GaussianNoise, SpatialDropout
@@ -223,7 +223,7 @@ class _Run:
 
     def __init__(self, objective: _Objective, steps: int, tolerance: float, progress: bool | str) -> None:
         self.objective, self.steps, self.tolerance = objective, steps, tolerance
-        self.shown = progress is not False and sys.stderr is not None
+        self.shown = progress is not False
         self.history = History()
         self.best, self.lowest = objective.point, math.inf
 
@@ -253,7 +253,7 @@ class _Run:
         self.history.append({**objective.values, "gradient": largest, "passes": objective.passes})
         if self.shown:
             text = f"{describe(objective.values)}  gradient {largest:.1e}  {objective.passes} passes"
-            print(f"step {self.history.epochs}/{self.steps}: {text}", file=sys.stderr, flush=True)
+            terminal.say(f"step {self.history.epochs}/{self.steps}: {text}")
         self._stop_where_it_is_enough()
 
     def _stop_where_it_is_enough(self) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import checks, data, files, resume
+from .. import checks, data, files, resume, terminal
 from ..describe import is_number
 from .base import Callback
 
@@ -76,8 +75,8 @@ class Checkpoint(Callback):
                 f"{self.folder} has checkpoints of another run: pass resume=True to go on with it, or another folder"
             )
         state = self._newest(found) if found else None
-        if state is None and resuming and not quiet and sys.stderr is not None:
-            print(f"{self.folder} has no checkpoint: training begins afresh", file=sys.stderr, flush=True)
+        if state is None and resuming and not quiet:
+            terminal.say(f"{self.folder} has no checkpoint: training begins afresh")
         if state is not None and (differences := resume.differences(state["settings"], settings)):
             raise ValueError(f"the run in {self.folder} cannot be resumed: {'; '.join(differences)}")
         self._settings, self._place = settings, None

@@ -1,0 +1,67 @@
+"""What is said on stderr, also where that is missing, closed, broken or no terminal. Knows nothing else of pynn."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+
+def is_open(stream: Any) -> bool:
+    """Whether something can be written there: a windowed program has no stderr, others have closed it."""
+    try:
+        return hasattr(stream, "write") and not getattr(stream, "closed", False)
+    except ValueError:  # of a stream whose buffer was taken away
+        return False
+
+
+def is_terminal(stream: Any) -> bool:
+    """Whether people see it line by line; False for what cannot tell."""
+    try:
+        return is_open(stream) and bool(stream.isatty())
+    except (AttributeError, OSError, ValueError):
+        return False
+
+
+def width(stream: Any) -> int | None:
+    """The columns of the terminal that this stream is, as COLUMNS has them or as it says; None for anything else."""
+    if not is_terminal(stream):
+        return None
+    given = os.environ.get("COLUMNS", "")
+    if given.isdecimal() and int(given) > 0:
+        return int(given)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or None  # 0: nobody told the terminal
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def say(text: str) -> None:
+    """Write a line to stderr, or nothing where that fails: what is shown must not end what is done."""
+    stream = Safe(sys.stderr)
+    stream.write(f"{text}\n")
+    stream.flush()
+
+
+class Safe:
+    """A stream whose failures are nobody's business."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.encoding = (
+            getattr(stream, "encoding", None) if is_open(stream) else None
+        )  # by which tqdm chooses the characters of its bar
+
+    def write(self, text: str) -> None:
+        try:
+            if is_open(self._stream):
+                self._stream.write(text)
+        except (OSError, ValueError):
+            pass
+
+    def flush(self) -> None:
+        try:
+            if is_open(self._stream) and hasattr(self._stream, "flush"):
+                self._stream.flush()
+        except (OSError, ValueError):
+            pass
