@@ -21,6 +21,7 @@ checked against their published MD5. Files that are there are read as they are.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from .cifar import cifar10, cifar100
@@ -53,22 +54,41 @@ def names() -> tuple[str, ...]:
     return ("digits", "mnist", "fashion_mnist", "cifar10", "cifar100")
 
 
+def find(name: str) -> str:
+    """The name of `names()` that this one stands for, however it is spelled: "CIFAR-10", "Fashion MNIST".
+
+    Raises ValueError, with a name that looks like it, where there is none.
+    """
+    known = {_spelled(one): one for one in names()}
+    name = str(name)
+    key = _spelled(name)
+    if key in known:
+        return known[key]
+    if os.path.exists(name) or os.path.splitext(name)[1]:
+        raise ValueError(
+            f"there is no data set {name!r}; files and folders of your own are read in Python, "
+            "by pynn.datasets.csv and pynn.datasets.image_folder"
+        )
+    import difflib  # here: importing pynn must stay light
+
+    like = [known[one] for one in difflib.get_close_matches(key, known, cutoff=0.7)]
+    hint = f"; did you mean {' or '.join(sorted(like))}?" if like else ""
+    raise ValueError(f"there is no data set {name!r}; expected one of {', '.join(names())}{hint}")
+
+
+def _spelled(name: str) -> str:
+    return "".join(filter(str.isalnum, name.lower()))
+
+
 def load(name: str, root: StrPath | None = None, **options: Any) -> Dataset:
-    """Load the dataset of this name, one of `names()`; "fashion-mnist" is "fashion_mnist".
+    """Load the dataset of this name, one of `names()`, however it is spelled: "CIFAR-10" is "cifar10".
 
     root: the folder to look in, as for `mnist`; digits come with the package and need none.
     options: further arguments of that dataset's function, such as `seed` of `digits`.
     Raises ValueError for other names, and what the dataset's function raises.
     """
-    key = str(name).lower().replace("-", "_")
+    key = find(name)
     if key == "digits":
         return digits(**options)
-    if key == "mnist":
-        return mnist(root, **options)
-    if key == "fashion_mnist":
-        return fashion_mnist(root, **options)
-    if key == "cifar10":
-        return cifar10(root, **options)
-    if key == "cifar100":
-        return cifar100(root, **options)
-    raise ValueError(f"name: expected one of {', '.join(names())}; got {name!r}")
+    functions = {"mnist": mnist, "fashion_mnist": fashion_mnist, "cifar10": cifar10, "cifar100": cifar100}
+    return functions[key](root, **options)

@@ -55,6 +55,18 @@ def describe(array: NDArray[Any]) -> str:
     return f"{array.dtype} {array.shape}"
 
 
+def class_names(classes: Iterable[Any]) -> list[str]:
+    """The names of classes that the user gives, in the order of their labels; ValueError where they cannot be that."""
+    if isinstance(classes, (str, bytes)) or not isinstance(classes, Iterable):
+        raise ValueError(f"classes: expected a list of names in the order of their labels, got {classes!r}")
+    given = [str(name) for name in classes]
+    if not given:
+        raise ValueError("classes: expected at least one name, got none")
+    if len(set(given)) < len(given):
+        raise ValueError(f"classes: expected each class once, got {given}")
+    return given
+
+
 def base_folder(title: str, folder: str, files: str, root: StrPath | None) -> str:
     """The folder ROOT in which a data set is looked for, of which `folder` may be a part, with `files` in it."""
     base = root or os.environ.get("PYNN_DATA")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import operator
 import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .common import Samples, StrPath
+from .common import Samples, StrPath, class_names
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -21,7 +22,9 @@ Pixels = NDArray[np.uint8]
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")  # no format that starts other programs
 
 
-def image_folder(path: StrPath, size: int | tuple[int, int] | None = None) -> Samples:
+def image_folder(
+    path: StrPath, size: int | tuple[int, int] | None = None, *, classes: Sequence[str] | None = None
+) -> Samples:
     """Pictures in folders, one a class: `path/cat/1.png`, `path/dog/2.jpg`.
 
     path: its sub-folders are the classes; files beside them are left alone. Names are sorted by their characters'
@@ -29,10 +32,13 @@ def image_folder(path: StrPath, size: int | tuple[int, int] | None = None) -> Sa
         left out. Everything else in a sub-folder must be a picture: PNG, JPEG, GIF, BMP, TIFF, WebP or PNM.
     size: None where all pictures have the same size (default); else (height, width), or one number for both: pictures
         are stretched or shrunk to it (where they shrink, each pixel is the mean of what it covers).
+    classes: the sub-folders' names in the order of their labels, such as those of the training folder for the test
+        folder, which may lack some of them; None takes all sub-folders, sorted.
     Returns (x, y, classes): x uint8 (N, H, W, 3), RGB, upright as their EXIF says, transparent parts over white or
-    black, whichever shows the rest better; y int64 (N,), 0..C-1; classes, the sub-folders' names.
+    black, whichever shows the rest better; y int64 (N,), 0..C-1; classes, the names of the labels.
     Raises FileNotFoundError where there is no such folder; ValueError, which names the file or folder, for one without
-    sub-folders, a sub-folder without pictures, what is no picture or damaged, pictures of different sizes.
+    sub-folders, a sub-folder without pictures or that is none of the classes, what is no picture or damaged, pictures
+    of different sizes.
     """
     path = os.fspath(path)
     shape = None if size is None else _checked_size(size)
@@ -40,11 +46,14 @@ def image_folder(path: StrPath, size: int | tuple[int, int] | None = None) -> Sa
         raise FileNotFoundError(f"{path}: there is no such folder; expected one with a sub-folder a class")
     if not os.path.isdir(path):
         raise ValueError(f"{path}: expected a folder with a sub-folder a class, got a file")
-    classes = tuple(name for name in _listed(path) if os.path.isdir(os.path.join(path, name)))
-    if not classes:
+    found = [name for name in _listed(path) if os.path.isdir(os.path.join(path, name))]
+    if not found:
         raise ValueError(f"{path}: expected sub-folders, one a class; got none")
+    names = found if classes is None else _checked_classes(path, class_names(classes), found)
     files, labels = [], []
-    for label, name in enumerate(classes):
+    for label, name in enumerate(names):
+        if name not in found:
+            continue
         inside = _listed(os.path.join(path, name))
         if not inside:
             raise ValueError(f"{os.path.join(path, name)}: expected pictures, got an empty folder")
@@ -60,7 +69,18 @@ def image_folder(path: StrPath, size: int | tuple[int, int] | None = None) -> Sa
                 f"has {first.shape[0]}x{first.shape[1]}; give size=(height, width) to bring all to the same"
             )
         x[place] = pixels
-    return Samples(x, np.array(labels, np.int64), classes)
+    return Samples(x, np.array(labels, np.int64), tuple(names))
+
+
+def _checked_classes(path: str, given: list[str], found: list[str]) -> list[str]:
+    """The classes; ValueError where a sub-folder is none of them: its pictures would be left out."""
+    if unknown := [name for name in found if name not in given]:
+        few = given if len(given) <= 20 else [*given[:20], "..."]
+        raise ValueError(
+            f"{os.path.join(path, unknown[0])}: its name is none of the classes ({', '.join(few)}); give it a place "
+            "among them, or move the folder away"
+        )
+    return given
 
 
 def _checked_size(size: int | tuple[int, int]) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .common import Samples, StrPath
+from .common import Samples, StrPath, class_names
 
 _ROWS = 4096  # converted at once: text takes some ten times the memory of numbers
 
@@ -126,7 +126,7 @@ def _number(text: str) -> float | None:
 def _labels(
     path: str, texts: list[str], lines: Any, target: str, classes: Sequence[str] | None
 ) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    given = None if classes is None else [str(name) for name in classes]
+    given = None if classes is None else class_names(classes)
     numbers = {text: _number(text) for text in {*texts, *(given or ())}}
     if "" in texts:
         raise ValueError(f"{path}, line {lines[texts.index('')]}, column {target!r}: expected a class, got nothing")
