@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +164,8 @@ def test_torchs_network_gives_the_same_outputs_here(
         layers = dict.fromkeys(key.rpartition(".")[0] for key in model.tensors())
         names = dict(zip(layers, modules, strict=True))
     before = model.forward(features_last(x)).copy()
-    done = load_weights(model, source, names)
+    with shown(how != "file" and "res" in name.lower()):
+        done = load_weights(model, source, names)
     assert set(done.loaded) == set(model.tensors())
     assert (done.missing, done.unexpected) == ((), ())
     expected = outputs(torch, net, x)
@@ -215,6 +218,11 @@ def test_a_pickle_is_refused_and_how_to_convert_it_is_said(torch: Any, suffix: s
 
 
 # Names ----------------------------------------------------------------------------------------------
+
+
+def shown(expected: bool) -> Any:
+    """A block that must warn of layers of equal shapes whose names do not tell their order, or must not."""
+    return pytest.warns(UserWarning, match="by the order in which they stand") if expected else nullcontext()
 
 
 def small(*layers: pynn.Layer) -> pynn.Sequential:
@@ -298,12 +306,63 @@ def test_pynns_layout_is_that_of_model_files(tmp_path: Path, points: tuple[np.nd
     assert len(again.loaded) == 8
 
 
-def test_modules_of_equal_shapes_come_in_the_order_of_the_mapping() -> None:
-    for modules in (("one", "two"), ("two", "one")):
-        model, source = small(), arrays(*modules)
-        load_weights(model, source)
-        np.testing.assert_array_equal(model.layers[0].weight, source[f"{modules[0]}.weight"].T)
-        np.testing.assert_array_equal(model.layers[2].weight, source[f"{modules[1]}.weight"].T)
+@pytest.mark.parametrize("modules", [("one", "two"), ("b", "a"), ("stem", "block.1"), ("fc", "fc2")])
+def test_modules_of_equal_shapes_come_in_the_order_of_the_mapping_and_that_is_shown(
+    modules: tuple[str, str], backend: str
+) -> None:
+    """Whoever defines b before a, and uses a first, would have them swapped without a word."""
+    model, source = small(), {**arrays(*modules), "num_batches_tracked": np.array(1)}
+    message = rf": affine1\.weight <- {modules[0]}\.weight, affine2\.weight <- {modules[1]}\.weight; give names="
+    with pytest.warns(UserWarning, match=message) as caught:
+        done = load_weights(model, source)
+    assert caught[0].filename == __file__
+    np.testing.assert_array_equal(model.layers[0].weight, source[f"{modules[0]}.weight"].T)
+    np.testing.assert_array_equal(model.layers[2].weight, source[f"{modules[1]}.weight"].T)
+    assert done.sources["affine2.bias"] == f"{modules[1]}.bias"
+    assert str(done).splitlines()[:2] == [
+        f"affine1.weight <- {modules[0]}.weight", f"affine1.bias <- {modules[0]}.bias",
+    ]  # fmt: skip
+    again = load_weights(small(), source, done.sources)  # that they are right is said by passing them
+    assert again.sources == done.sources
+
+
+@pytest.mark.parametrize("modules", [("0", "2"), ("fc1", "fc2"), ("block.1.b", "block.2.a"), ("2", "10")])
+def test_numbers_that_rise_in_the_order_of_the_mapping_leave_no_doubt(modules: tuple[str, str]) -> None:
+    model, source = small(), {**arrays(*modules)}
+    source["extra.num_batches_tracked"] = np.array(1)
+    load_weights(model, {name: source[name] for name in source})
+    np.testing.assert_array_equal(model.layers[0].weight, source[f"{modules[0]}.weight"].T)
+
+
+@pytest.mark.parametrize("modules", [("2", "0"), ("fc2", "fc1"), ("block.2.a", "block.1.b")])
+def test_numbers_that_contradict_the_order_are_refused(modules: tuple[str, str]) -> None:
+    model = small()
+    with refused(model, r"shapes alone do not tell.*names=\{"):
+        load_weights(model, arrays(*modules))
+    done = load_weights(model, arrays(*modules), strict=False)
+    assert done.loaded == ("affine3.weight", "affine3.bias")
+    assert str(done).splitlines()[2:] == [
+        *(f"affine{number}.{own} keeps its values" for number in (1, 2) for own in ("weight", "bias")),
+        *(f"{module}.{own} was not used" for module in modules for own in ("weight", "bias")),
+    ]
+
+
+def test_a_warning_that_is_an_error_leaves_the_model_as_it_was() -> None:
+    model = small()
+    before = model.parameters.copy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UserWarning, match="affine1"):
+            load_weights(model, arrays("b", "a"))
+    np.testing.assert_array_equal(model.parameters, before)
+
+
+def test_of_many_layers_the_first_are_shown() -> None:
+    model = pynn.Sequential(*(pynn.Affine(3) for _ in range(20)), pynn.Affine(2))
+    model.build((3,))
+    with pytest.warns(UserWarning, match=r"affine12\.weight <- l\.weight, and 8 more \(print the result\)"):
+        done = load_weights(model, arrays(*"abcdefghijklmnopqrst"))
+    assert len(str(done).splitlines()) == 42
 
 
 @pytest.mark.parametrize("modules", [("2", "10"), ("fc2", "fc10"), ("block.1.a", "block.2.b"), ("1", "3.f.0")])

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import checks
 from ..layers.base import Shape
 from ..sequential import Sequential
 from .layouts import Tensor, tensors
@@ -21,6 +23,7 @@ Names = Mapping[str, str]
 Signature = tuple[tuple[str, Shape], ...]
 
 PICKLES = (".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt")
+SHOWN = 12  # layers in a warning
 IGNORED = {"torch": re.compile(r"(.*\.)?num_batches_tracked"), "pynn": re.compile(r"preprocessing\..*")}
 
 
@@ -28,12 +31,19 @@ IGNORED = {"torch": re.compile(r"(.*\.)?num_batches_tracked"), "pynn": re.compil
 class Loaded:
     """What `load_weights` did: loaded and missing, names of the model's tensors; unexpected, names of the source's.
 
-    missing: those that keep the values that they had. unexpected: those that were not used.
+    missing: those that keep the values that they had. unexpected: those that were not used. sources: for each tensor
+    that was loaded its name in the source; `load_weights` takes it as names. `print` shows it line by line.
     """
 
     loaded: tuple[str, ...]
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        lines = [f"{name} <- {self.sources.get(name, name)}" for name in self.loaded]
+        lines += [f"{name} keeps its values" for name in self.missing]
+        return "\n".join([*lines, *(f"{name} was not used" for name in self.unexpected)])
 
 
 def load_weights(
@@ -55,7 +65,8 @@ def load_weights(
     ("affine1.weight": "W1"); a layer that it lacks has its own name there, if no other layer was given that.
     Without names, where the source does not have the model's own, its modules are matched to layers by the shapes of
     their tensors, those of equal shapes in the order of the state_dict (which is that of their definition) or, in a
-    file, which sorts them, of the numbers in their names. Where that leaves a choice, names are asked for.
+    file, which sorts them, of the numbers in their names. Where that leaves a choice, or the numbers contradict the
+    order, names are asked for; where words alone tell layers of equal shapes apart, a UserWarning shows who got what.
     layout: "torch" (default) transposes the weights of affine layers and convolutions, permutes what stands on
     flattened images (there C, H, W; here H, W, C), and calls gamma, beta and slope weight and bias (BatchNorm,
     LayerNorm, GroupNorm, PReLU); running statistics are the same. "pynn": as `model.tensors()` has them, also those of
@@ -70,8 +81,9 @@ def load_weights(
     wanted = tensors(model, layout)
     found, in_order = _read(source, layout)
     _check_names(names, wanted)
+    guessed: set[str] = set()
     if names is None and not found.keys() & {f"{one.layer}.{one.theirs}" for one in wanted}:
-        names = _matched(wanted, found, in_order, strict)
+        names, guessed = _matched(wanted, found, in_order, strict)
     plan, problems, used = [], [], set()
     given = set() if names is None else set(names.values()) - names.keys()
     for one in wanted:
@@ -83,17 +95,18 @@ def load_weights(
         if array is None:
             problems.append(problem)
         else:
-            plan.append((one, array))
+            plan.append((one, name, array))
             used.add(name)
     left = tuple(name for name in found if name not in used and not IGNORED[layout].fullmatch(name))
     problems += [f"{name} {_shape(found[name])} has no place in the model" for name in left]
     if problems and (strict or not plan):
         raise ValueError(f"nothing was loaded, the weights do not fit the model: {'; '.join(problems)}")
+    sources = {one.name: name for one, name, _ in plan}
+    _warn_of_guesses([one for one, _, _ in plan if one.layer in guessed], sources)
     with model.lock:
-        for one, array in plan:
+        for one, _, array in plan:
             one.array[...] = array
-    loaded = [one.name for one, _ in plan]
-    return Loaded(tuple(loaded), tuple(one.name for one in wanted if one.name not in loaded), left)
+    return Loaded(tuple(sources), tuple(one.name for one in wanted if one.name not in sources), left, sources)
 
 
 def to_torch(model: Sequential, names: Names | None = None) -> dict[str, Array]:
@@ -144,23 +157,44 @@ def _name(one: Tensor, names: Names | None) -> str:
     return f"{module}.{one.theirs}" if module else one.theirs
 
 
-def _matched(wanted: list[Tensor], found: Mapping[str, Any], in_order: bool, strict: bool) -> Names:
-    """For each layer the module of the source that has tensors of the same names and shapes."""
+def _matched(wanted: list[Tensor], found: Mapping[str, Any], in_order: bool, strict: bool) -> tuple[Names, set[str]]:
+    """For each layer the module of the source that has tensors of the same names and shapes.
+
+    Also the layers of equal shapes that were matched by the order of words, which says little.
+    """
     ours = _by_signature((one.layer, one.theirs, one.shape) for one in wanted)
     parts = [(*name.rpartition("."), np.shape(array)) for name, array in found.items()]
     theirs = _by_signature((module, own, shape) for module, _, own, shape in parts if own != "num_batches_tracked")
     names: dict[str, str] = {}
+    guessed: set[str] = set()
     for signature, layers in ours.items():
         modules = theirs.get(signature, [])
-        clear = in_order or all(map(_numbered, modules, modules[1:]))
-        if len(modules) == len(layers) and clear:
+        pairs = list(pairwise(modules))
+        numbered = [_numbered(*pair) for pair in pairs]
+        falls = any(told and _natural(a) > _natural(b) for told, (a, b) in zip(numbered, pairs, strict=True))
+        if len(modules) == len(layers) and not falls and (in_order or all(numbered)):
             names.update(zip(layers, modules, strict=True))
+            guessed.update(() if all(numbered) else layers)
     if strict and (len(names) < sum(map(len, ours.values())) or sum(map(len, theirs.values())) > len(names)):
         raise ValueError(
             "nothing was loaded: the shapes alone do not tell which weights belong to which layer; give "
             f"names={{'layer': 'its name there'}}. The model has {_listed(ours)}. The source has {_listed(theirs)}."
         )
-    return {one.layer: names.get(one.layer, one.layer) for one in wanted}
+    return {one.layer: names.get(one.layer, one.layer) for one in wanted}, guessed
+
+
+def _warn_of_guesses(guessed: Iterable[Tensor], sources: Names) -> None:
+    """Show for the first tensor of each of these layers where it came from."""
+    firsts: dict[str, str] = {}
+    for one in guessed:
+        firsts.setdefault(one.layer, f"{one.name} <- {sources[one.name]}")
+    lines = list(firsts.values())
+    if lines:
+        more = f", and {len(lines) - SHOWN} more (print the result)" if len(lines) > SHOWN else ""
+        checks.warn(
+            "layers of equal shapes got their weights by the order in which they stand in the source: "
+            f"{', '.join(lines[:SHOWN])}{more}; give names={{'layer': 'its name there'}} if that is not so"
+        )
 
 
 def _by_signature(tensors: Iterable[tuple[str, str, Shape]]) -> dict[Signature, list[str]]:
