@@ -174,7 +174,8 @@ def read(file: Path, entry: str, what: str) -> tuple[dict[str, Any], dict[str, N
     import safetensors
 
     if not file.exists():
-        raise FileNotFoundError(f"{file} does not exist")
+        whole = file.with_name(f"{file.name}.safetensors")
+        raise FileNotFoundError(f"{file} does not exist{f'; did you mean {whole}?' if whole.exists() else ''}")
     if file.is_dir():
         raise IsADirectoryError(f"{file} is a folder, expected a model file")
     try:

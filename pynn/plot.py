@@ -5,6 +5,7 @@ Figures are objects of their own: no pyplot, no window, no global state. Knows n
 
 from __future__ import annotations
 
+import io
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +23,7 @@ try:
 except ModuleNotFoundError as cause:
     raise ImportError('pictures need matplotlib: pip install "pynn-cpu[plot]"') from cause
 
-from . import data
+from . import data, files
 from .describe import expect_instance
 from .preprocessing import Whitening
 
@@ -155,11 +156,9 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     if file.suffix.lower() not in endings:
         got = repr(file.suffix) if file.suffix else "no ending"
         raise ValueError(f"{file}: expected a name that ends in one of {', '.join(endings)}, got {got}")
-    if file.is_dir():
-        raise IsADirectoryError(f"{file} is a folder, expected the name of a file")
-    if not file.parent.is_dir():
-        raise FileNotFoundError(f"cannot write {file}: the folder {file.parent} does not exist")
-    figure.savefig(file, dpi=120)
+    content = io.BytesIO()
+    figure.savefig(content, dpi=120, format=file.suffix[1:].lower())
+    files.write_whole(file, content.getvalue())
 
 
 def _figure(height: float) -> Figure:

@@ -47,8 +47,11 @@ def _row(layer: Layer, depth: int) -> tuple[str, str, str, str]:
     )
 
 
-def table(model: Sequential) -> str:
-    """The model's layers with names, output shapes, parameter counts, fusion and what is frozen."""
+def table(model: Sequential, width: int | None = None) -> str:
+    """The model's layers with names, output shapes, parameter counts, fusion and what is frozen.
+
+    width: of the terminal; rows that are longer go on in a second line.
+    """
     if not model.built:
         return f"{model!r}\nnot built yet: call model.build(input_shape) or fit it"
     rows = [("layer", "output", "parameters", ""), ("input", _shape_text(model.input_shape), "", "")]
@@ -61,12 +64,35 @@ def table(model: Sequential) -> str:
     for layer in model.layers:
         add(layer, 0)
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}  {d}".rstrip() for a, b, c, d in rows]
+    if width is not None:
+        widths[0] = max(min(widths[0], width - widths[1] - widths[2] - 4), len("layer"))
+    lines = [line for row in rows for line in _lines(row, widths, width)]
     lines.insert(1, "-" * max(map(len, lines)))
     size = model.parameters.nbytes / 1e6
     if model.preprocessing is not None and model.preprocessing.fitted:
-        lines.append(
-            f"preprocessing of inputs {_shape_text(model.preprocessing.input_shape_)}: {model.preprocessing!r}"
-        )
-    lines.append(f"{model.parameter_count:,} parameters, {size:.2f} MB in {model.dtype}, seed {model.seed}")
-    return "\n".join(lines)
+        text = f"preprocessing of inputs {_shape_text(model.preprocessing.input_shape_)}: {model.preprocessing!r}"
+        lines += _broken(text, width)
+    text = f"{model.parameter_count:,} parameters, {size:.2f} MB in {model.dtype}, seed {model.seed}"
+    return "\n".join([*lines, *_broken(text, width)])
+
+
+def _lines(row: tuple[str, ...], widths: list[int], width: int | None) -> list[str]:
+    """A row of the table: one line, or several where the terminal is too narrow for its layer or its notes."""
+    layer, output, count, notes = row
+    above, below = [], []
+    if len(layer) > widths[0]:
+        above, layer = _broken(layer, width), ""
+    numbers = f"{layer:<{widths[0]}}  {output:<{widths[1]}}  {count:>{widths[2]}}"
+    if notes and width is not None and len(numbers) + 2 + len(notes) > width:
+        below, notes = _broken(f"    {notes}", width), ""
+    return [*above, f"{numbers}  {notes}".rstrip(), *below]
+
+
+def _broken(text: str, width: int | None) -> list[str]:
+    """The text in lines that are no wider."""
+    if width is None or len(text) <= width:
+        return [text]
+    import textwrap  # here: it is needed on narrow terminals alone
+
+    indent = " " * (len(text) - len(text.lstrip()))
+    return textwrap.wrap(text.strip(), width, initial_indent=indent, subsequent_indent=f"{indent}    ")

@@ -9,7 +9,9 @@ from typing import TextIO
 
 import numpy as np
 
-from . import parser
+from pynn import terminal
+
+from . import messages, parser
 
 __all__ = ["main"]
 
@@ -20,7 +22,8 @@ USER_ERRORS = (ValueError, TypeError, OSError, ImportError, FloatingPointError, 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with these arguments (default: those of the process); return its exit code.
 
-    0: done; 2: the input was wrong, one line on stderr says how; 130: stopped by Ctrl-C; 141: nobody reads the output.
+    0: done; 1: the training diverged, and nothing was written; 2: the input was wrong, one line on stderr says how;
+    130: stopped by Ctrl-C; 141: nobody reads the output.
     """
     if sys.stdout is not None and hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold what the terminal cannot show
@@ -34,31 +37,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _close(sys.stdout)
         return 141
     except KeyboardInterrupt:
-        print("pynn: interrupted", file=sys.stderr)
+        terminal.say("pynn: interrupted")
         return 130
     except USER_ERRORS as error:
-        print(f"pynn: error: {_sentence(error)}", file=sys.stderr)
+        terminal.say(f"pynn: error: {messages.sentence(error)}")
         _flush(sys.stdout)
-        return 2
+        return 1 if isinstance(error, FloatingPointError) else 2
 
 
 def _run(arguments: Sequence[str] | None) -> int:
     try:
-        options = parser.build().parse_args(arguments)
+        options = parser.build().read(sys.argv[1:] if arguments is None else arguments)
     except SystemExit as done:  # --help and --version
         return int(done.code or 0)
     return int(options.run(options))
-
-
-def _sentence(error: BaseException) -> str:
-    """The error's message in one line."""
-    if isinstance(error, OSError) and error.strerror:
-        text = f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
-    elif isinstance(error, MemoryError):
-        text = f"not enough memory ({error or 'no details'}); take smaller layers or a smaller batch"
-    else:
-        text = str(error)
-    return " ".join(text.split()) or type(error).__name__
 
 
 def _flush(stream: TextIO | None) -> None:

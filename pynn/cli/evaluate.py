@@ -14,14 +14,14 @@ import pynn
 from pynn import datasets
 from pynn.datasets import Dataset
 
-from . import models
+from . import messages, models
 
 Array = NDArray[Any]
 
 
 def run(options: argparse.Namespace) -> int:
     """Measure as the options say; return the exit code."""
-    model = pynn.load(options.model)
+    model = models.load("evaluate", options.model, [options.dataset or ""])
     name = options.dataset or model.notes.get("dataset")
     if name not in datasets.names():
         raise ValueError(
@@ -31,8 +31,9 @@ def run(options: argparse.Namespace) -> int:
     dataset = models.load_dataset(name, options.data)
     x, y = _fitting(options.model, model, dataset)
     measured = model.evaluate(x, y)
-    print(f"{options.model} on the {len(y):,} test images of {dataset.name}\n")
-    print(table(confusion(y, model.predict(x), len(dataset.classes)), dataset.classes))
+    print(messages.filled(f"{options.model} on the {len(y):,} test images of {dataset.name}"), end="\n\n")
+    counts = confusion(y, model.predict(x), len(dataset.classes))
+    print(table(counts, dataset.classes, messages.width()))
     print(f"\ntest loss {measured['loss']:.4f}\ntest accuracy {measured['accuracy']:.4f}")
     return 0
 
@@ -59,19 +60,49 @@ def confusion(labels: Array, predictions: Array, count: int) -> Array:
     return np.bincount(labels * count + predictions, minlength=count * count).reshape(count, count)
 
 
-def table(counts: Array, classes: Sequence[str]) -> str:
-    """The confusion counts as text, a row for each true class with its accuracy."""
+def table(counts: Array, classes: Sequence[str], width: int | None = None) -> str:
+    """The confusion counts as text, a row for each true class with its accuracy.
+
+    width: of the terminal; where the columns do not fit, each class is followed by what it was most often taken for.
+    """
     numbers = [str(number) for number in range(len(classes))]
     short = max(map(len, classes)) <= 4
     heads = list(classes) if short else numbers
     names = list(classes) if short else [f"{number} {name}" for number, name in zip(numbers, classes, strict=True)]
     first = max(map(len, (*names, "true")))
-    width = max(len(str(counts.max(initial=0))), *map(len, heads)) + 2
+    cell = max(len(str(counts.max(initial=0))), *map(len, heads))
+    for gap in (2, 1):
+        if width is None or first + len(heads) * (cell + gap) + 10 <= width:
+            return _matrix(counts, names, heads, first, cell + gap)
+    return _mistakes(counts, names, first, width or 80)
+
+
+def _matrix(counts: Array, names: list[str], heads: list[str], first: int, width: int) -> str:
     lines = [f"{'':{first}}  predicted", f"{'true':<{first}}" + "".join(f"{head:>{width}}" for head in heads)]
     lines[1] += "  accuracy"
     lines.append("-" * len(lines[1]))
     for place, (name, row) in enumerate(zip(names, counts, strict=True)):
         cells = "".join(f"{count or '.':>{width}}" for count in row.tolist())
-        total = row.sum()
-        lines.append(f"{name:<{first}}{cells}  " + (f"{row[place] / total:8.4f}" if total else f"{'-':>8}"))
+        lines.append(f"{name:<{first}}{cells}  {_accuracy(row, place)}")
     return "\n".join(lines)
+
+
+def _mistakes(counts: Array, names: list[str], first: int, width: int) -> str:
+    """A line for each class: how many there were, the accuracy, and as many mistakes as there is room for."""
+    lines = [f"{'true':<{first}}  count  accuracy  taken for"]
+    lines.append("-" * min(width, len(lines[0]) + 20))
+    for place, (name, row) in enumerate(zip(names, counts, strict=True)):
+        line = f"{name:<{first}}  {row.sum():>5}  {_accuracy(row, place)}"
+        wrong = [other for other in np.argsort(-row, kind="stable") if other != place and row[other]]
+        for number, other in enumerate(wrong):
+            text = f"{', ' if number else '  '}{names[other]} ({row[other]})"
+            if len(line) + len(text) > width:
+                break
+            line += text
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def _accuracy(row: Array, place: int) -> str:
+    total = row.sum()
+    return f"{row[place] / total:8.4f}" if total else f"{'-':>8}"

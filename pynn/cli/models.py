@@ -3,17 +3,39 @@
 from __future__ import annotations
 
 import math
-import sys
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 from numpy.typing import NDArray
 
 import pynn
-from pynn import datasets, kernels
+from pynn import datasets, kernels, terminal
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
+
+
+def load(command: str, path: str, others: Sequence[str]) -> pynn.Sequential:
+    """The model in this file; ValueError where it is one of the other arguments that is a model."""
+    try:
+        return pynn.load(path)
+    except (ValueError, OSError) as cause:
+        for other in others:
+            if _looks_like_a_model(other) and not _looks_like_a_model(path):
+                raise ValueError(
+                    f"{path} is no model, but {other} looks like one; the model stands first: "
+                    f"pynn {command} {other} {path}"
+                ) from cause
+        raise
+
+
+def _looks_like_a_model(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(9)[8:] == b"{"  # the header of safetensors, after its length
+    except OSError:
+        return False
 
 
 def set_threads(count: int | None) -> None:
@@ -22,7 +44,7 @@ def set_threads(count: int | None) -> None:
         return
     pynn.set_num_threads(count)
     if kernels.backend() != "native":
-        print("pynn: --threads is for the native kernels; NumPy has its own threads (OMP_NUM_THREADS)", file=sys.stderr)
+        terminal.say("pynn: --threads is for the native kernels; NumPy has its own threads (OMP_NUM_THREADS)")
 
 
 def load_dataset(name: str, root: str | None) -> datasets.Dataset:
@@ -31,7 +53,7 @@ def load_dataset(name: str, root: str | None) -> datasets.Dataset:
         warnings.simplefilter("always")
         dataset = datasets.load(name, root)
     for warning in said:
-        print(f"pynn: {warning.message}", file=sys.stderr)
+        terminal.say(f"pynn: {warning.message}")
     return dataset
 
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NoReturn, TypeVar
 
 import pynn
 from pynn import datasets
 from pynn.optimizers import OPTIMIZERS, optimizer
 
-from . import augment, evaluate, predict, presets, train
+from . import augment, evaluate, predict, presets, train, words
 from .presets import ACTIVATIONS, LEARNING_RATES, SCHEDULES, default
 
 T = TypeVar("T")
+
+COMMAS = "; a number stands behind its option, and several widths have commas between: --layers 512,512"
 
 DESCRIPTION = "Train neural networks fast on ordinary CPUs."
 EXAMPLES = """\
@@ -72,18 +75,98 @@ examples:
   pynn predict mnist.safetensors *.png --invert yes"""
 
 
+class Help(argparse.RawDescriptionHelpFormatter):
+    """Help that keeps its line breaks where the terminal has room for them."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n\n".join(_block(block.splitlines(), width) for block in text.split("\n\n"))
+
+
+def _block(lines: list[str], width: int) -> str:
+    """A paragraph, or lines that begin with spaces (a table, examples) under a heading."""
+    if max(map(len, lines), default=0) <= width:
+        return "\n".join(lines)
+    import textwrap  # here: it is needed on narrow terminals alone
+
+    if not any(line.startswith(" ") for line in lines):
+        lines = [" ".join(lines)]
+    fill = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
+    fill.subsequent_indent = "      " if len(lines) > 1 else ""
+    return "\n".join(map(fill.fill, lines))
+
+
 class Parser(argparse.ArgumentParser):
-    """argparse with errors as exceptions, exact option names, and help that keeps its line breaks."""
+    """argparse with errors as exceptions that know the words of other programs, exact option names, and `Help`."""
+
+    commands: Mapping[str, Parser] = MappingProxyType({})
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**{"allow_abbrev": False, "formatter_class": argparse.RawDescriptionHelpFormatter, **options})
+        super().__init__(**{"allow_abbrev": False, "formatter_class": Help, **options})
 
     def error(self, message: str) -> NoReturn:
         raise ValueError(f"{message} (see: {self.prog} --help)")
 
+    def read(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """The options that these arguments are."""
+        self._expect_known(arguments)
+        options, left = self.parse_known_args(arguments)
+        if left:
+            hint = COMMAS if any(map(_is_number, left)) else ""
+            self.error(f"unrecognized arguments: {' '.join(left)}{hint}")
+        return options
+
+    def _expect_known(self, arguments: Sequence[str]) -> None:
+        """ValueError for an option or a command that is not there, before argparse takes its value for something else.
+
+        `pynn train --lr 0.1` would be told that there is no data set '0.1'.
+        """
+        parser = self
+        for text in arguments:
+            if text == "--":
+                return
+            if text[:1] == "-" and text != "-" and " " not in text and not _is_number(text):
+                option = text.partition("=")[0]
+                if option not in parser._option_string_actions:
+                    parser.error(f"unrecognized arguments: {option}{self._hint(parser, option)}")
+            elif parser is self and text in self.commands:
+                parser = self.commands[text]
+            elif parser is self:
+                self.error(f"invalid choice: {text!r}{_command_hint(text)} (choose from {', '.join(self.commands)})")
+
+    def _hint(self, parser: Parser, option: str) -> str:
+        own = [name for name in parser._option_string_actions if name.startswith("--")]
+        if sentence := words.about(option):
+            return f"; {sentence}"
+        if meant := words.like(option, own, words.OPTIONS):
+            return f"; did you mean {meant}?"
+        for name, other in self.commands.items():
+            meant = words.like(option, [one for one in other._option_string_actions if one[:2] == "--"], words.OPTIONS)
+            if meant and parser is self:
+                return f"; options of a command stand behind it: pynn {name} {meant} ..."
+            if meant:
+                return f"; {meant} is there in pynn {name} alone"
+        return ""
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _command_hint(text: str) -> str:
+    if words.plain(text) in map(words.plain, datasets.names()):
+        return f"; did you mean pynn train {text}?"
+    if text.endswith(".safetensors"):
+        return f"; did you mean pynn evaluate {text}?"
+    meant = words.like(text, words.COMMANDS, words.COMMANDS)
+    return f"; did you mean pynn {meant}?" if meant else ""
+
 
 def build() -> Parser:
-    """The parser; `parse_args` gives options whose `run` is the command's function."""
+    """The parser; its `read` gives options whose `run` is the command's function."""
     parser = Parser(prog="pynn", description=DESCRIPTION, epilog=EXAMPLES)
     parser.add_argument("--version", action="version", version=f"pynn {pynn.__version__}")
     parser.set_defaults(run=lambda options: _show_help(parser))
@@ -93,6 +176,7 @@ def build() -> Parser:
     _add_predict(commands)
     command = commands.add_parser("info", help="show version, backend, instruction set, threads, compiler")
     command.set_defaults(run=_show_info)
+    parser.commands = commands.choices
     return parser
 
 
@@ -129,7 +213,7 @@ def _add_train(commands: Any) -> None:
 
 def _add_network(group: Any) -> None:
     group.add_argument(
-        "--model", metavar="NAME", choices=presets.NETWORKS, default="mlp",
+        "--model", metavar="NAME", type=_choice(presets.NETWORKS), default="mlp",
         help="mlp, which the next four options describe, or a ready network for images: "
         f"{', '.join(presets.READY)} (default: mlp)",
     )  # fmt: skip
@@ -138,7 +222,7 @@ def _add_network(group: Any) -> None:
         help=f"widths of the hidden layers, such as 512,512, or none (default: {default('layers')})",
     )  # fmt: skip
     group.add_argument(
-        "--activation", metavar="NAME", choices=ACTIVATIONS,
+        "--activation", metavar="NAME", type=_choice(ACTIVATIONS),
         help=f"{', '.join(ACTIVATIONS)} (default: {default('activation')})",
     )  # fmt: skip
     group.add_argument(
@@ -157,7 +241,7 @@ def _add_network(group: Any) -> None:
 
 def _add_learning(group: Any) -> None:
     group.add_argument(
-        "--optimizer", metavar="NAME", choices=OPTIMIZERS,
+        "--optimizer", metavar="NAME", type=_choice(OPTIMIZERS),
         help=f"{', '.join(OPTIMIZERS)} (default: {default('optimizer')})",
     )  # fmt: skip
     decays = {name: optimizer(name).weight_decay for name in OPTIMIZERS}
@@ -170,7 +254,7 @@ def _add_learning(group: Any) -> None:
         help=f"at the start (default: {rates}; ready networks: below)",
     )
     group.add_argument(
-        "--schedule", metavar="NAME", choices=SCHEDULES,
+        "--schedule", metavar="NAME", type=_choice(SCHEDULES),
         help="of the learning rate: linear and cosine fall to 0, step falls to a tenth after each third of the epochs, "
         f"constant stays (default: {default('schedule')})",
     )  # fmt: skip
@@ -239,13 +323,37 @@ def _add_threads(command: Any) -> None:
     )
 
 
+def _choice(known: Iterable[str]) -> Callable[[str], str]:
+    """A reader of one of these names, however it is spelled: LeNet-5 is lenet5."""
+    names = {words.plain(name): name for name in known}
+
+    def read(text: str) -> str:
+        name = names.get(words.plain(text))
+        if name is None:
+            meant = words.like(text, known, words.CHOICES)
+            hint = f"; did you mean {meant}?" if meant else ""
+            raise argparse.ArgumentTypeError(f"invalid choice: {text!r}{hint} (choose from {', '.join(known)})")
+        return name
+
+    return read
+
+
 def _dataset(text: str) -> str:
-    name = text.lower().replace("-", "_")
-    if name not in datasets.names():
-        raise argparse.ArgumentTypeError(
-            f"there is no data set {text!r}; expected one of {', '.join(datasets.names())}"
-        )
-    return name
+    hint = ""
+    if _is_number(text):
+        hint = COMMAS
+    elif text.lower() in ("yes", "no", "true", "false", "on", "off"):
+        hint = "; --batchnorm and --no-batchnorm take no value"
+    elif "=" in text:
+        hint = "; an option begins with two dashes: --epochs 5"
+    elif text.lower().endswith(".safetensors"):
+        hint = ", that is a model's file; it stands first: pynn evaluate MODEL DATASET"
+    if hint:
+        raise argparse.ArgumentTypeError(f"there is no data set {text!r}{hint}")
+    try:
+        return datasets.find(text)
+    except ValueError as cause:
+        raise argparse.ArgumentTypeError(str(cause)) from None
 
 
 def _widths(text: str) -> tuple[int, ...]:

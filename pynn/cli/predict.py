@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 import argparse
+import os
+from glob import glob
 
 import numpy as np
 
-import pynn
+from pynn import terminal
 
-from . import models, pictures
+from . import messages, models, pictures
 
 GUESSES = 3
 
 
 def run(options: argparse.Namespace) -> int:
-    """Predict as the options say; return the exit code."""
-    model = pynn.load(options.model)
+    """Predict as the options say; return the exit code: 2 where a picture cannot be read, which others survive."""
+    model = models.load("predict", options.model, options.images)
     names, shape = models.classes(model), models.image_shape(model)
-    read = [pictures.read(path, shape, options.invert) for path in options.images]
-    x = np.stack([pixels for pixels, _ in read]).reshape(len(read), *models.input_shape(model))
-    probabilities = model.predict_proba(x)
-    for path, (_, inverted), row in zip(options.images, read, probabilities, strict=True):
-        best = np.argsort(-row, kind="stable")[:GUESSES]
-        guesses = ", ".join(f"{names[place]} {row[place]:.4f}" for place in best)
-        note = "  [inverted: it is dark on light]" if inverted and options.invert == "auto" else ""
-        note = "  [inverted]" if inverted and options.invert == "yes" else note
-        print(f"{path}: {names[best[0]]}  ({guesses}){note}")
-    return 0
+    paths, read, code = [], [], 0
+    for path in _expanded(options.images):
+        try:
+            read.append(pictures.read(path, shape, options.invert))
+            paths.append(path)
+        except (ValueError, OSError) as error:
+            terminal.say(f"pynn: error: {messages.sentence(error)}")
+            code = 2
+    if read:
+        x = np.stack([pixels for pixels, _ in read]).reshape(len(read), *models.input_shape(model))
+        for path, (_, inverted), row in zip(paths, read, model.predict_proba(x), strict=True):
+            best = np.argsort(-row, kind="stable")[:GUESSES]
+            guesses = ", ".join(f"{names[place]} {row[place]:.4f}" for place in best)
+            note = "  [inverted: it is dark on light]" if inverted and options.invert == "auto" else ""
+            note = "  [inverted]" if inverted and options.invert == "yes" else note
+            print(f"{path}: {names[best[0]]}  ({guesses}){note}")
+    return code
+
+
+def _expanded(paths: list[str]) -> list[str]:
+    """The paths, with *.png as the files that it stands for: the shell of Windows leaves that to programs."""
+    return [one for path in paths for one in ([path] if os.path.exists(path) else sorted(glob(path)) or [path])]

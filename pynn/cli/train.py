@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
-import sys
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 import pynn
-from pynn import data, kernels
+from pynn import data, files, kernels, summary, terminal
 from pynn.datasets import Dataset, Split
 
-from . import models, networks, presets
+from . import messages, models, networks, presets
 
 AHEAD = 2  # batches that are augmented beside the training
 HELD_OUT = 2  # purpose of random numbers, beside data.WEIGHTS and data.ORDER
@@ -46,12 +50,22 @@ def run(options: argparse.Namespace) -> int:
             prefetch=AHEAD if options.augment else 0,
             progress=False if options.quiet else "auto",
         )
-        accuracy = model.evaluate(*dataset.test)["accuracy"]
+        measured = model.evaluate(*dataset.test)
     except KeyboardInterrupt:
-        return _interrupted(model, path)
-    model.notes["test_accuracy"] = accuracy
-    model.save(path)
-    drawn = _draw(picture, model, history, dataset, options.quiet) if picture else ""
+        return _interrupted(model, path, options.epochs)
+    if diverged := _diverged(model, measured["loss"]):
+        raise FloatingPointError(
+            f"the training diverged, {diverged}; nothing was written. Lower the learning rate, which was "
+            f"{options.learning_rate:g}"
+        )
+    accuracy = model.notes["test_accuracy"] = measured["accuracy"]
+    try:
+        with _without_interrupts():
+            model.save(path)
+        drawn = _draw(picture, model, history, dataset, options.quiet) if picture else ""
+    except KeyboardInterrupt:
+        terminal.say(f"pynn: interrupted; the trained model (test accuracy {accuracy:.4f}) is in {path}")
+        return 130
     if not options.quiet:
         print(f"wrote {path}{drawn}")
     print(f"test accuracy {accuracy:.4f}")
@@ -63,18 +77,10 @@ def _check_output(path: Path, picture: Path | None) -> None:
     if path.suffix != ".safetensors":
         raise ValueError(f"--output: expected a name that ends in .safetensors, got {str(path)!r}")
     for file in filter(None, (path, picture)):
-        if file.is_dir():
-            raise ValueError(f"{file} is a folder, but a file is to be written there; choose another --output")
-        if file.exists() and not os.access(file, os.W_OK):
-            raise ValueError(f"{file} is write-protected; choose another --output")
-    if not path.parent.is_dir():
-        raise ValueError(f"the folder {path.parent} does not exist; make it first, or choose another --output")
-    probe = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        probe.touch()
-        probe.unlink()
-    except OSError as cause:
-        raise ValueError(f"cannot write {path} ({cause.strerror}); choose another --output") from cause
+        try:
+            files.expect_writable(file)
+        except OSError as cause:
+            raise ValueError(f"{messages.sentence(cause)}; choose another --output") from cause
 
 
 def _split(part: Split, share: float, seed: int) -> tuple[Split, Split | None]:
@@ -93,15 +99,14 @@ def _split(part: Split, share: float, seed: int) -> tuple[Split, Split | None]:
 def _print_header(options: argparse.Namespace, model: pynn.Sequential, parts: tuple[Split | None, ...]) -> None:
     info = pynn.info()
     if info.backend == "numpy" and not os.environ.get("PYNN_BACKEND"):
-        print(f"pynn runs on NumPy: {kernels.why_not_native()}", file=sys.stderr)
+        terminal.say(f"pynn runs on NumPy: {kernels.why_not_native()}")
     runs = f"native kernels, instruction set {info.isa}, {_several(info.threads, 'thread')}"
-    print(f"pynn {info.version}, {runs if info.backend == 'native' else f'NumPy {info.numpy}'}")
+    print(messages.filled(f"pynn {info.version}, {runs if info.backend == 'native' else f'NumPy {info.numpy}'}"))
     sizes = [0 if part is None else len(part[0]) for part in parts]
     shape = "x".join(map(str, model.input_shape))
-    print(
-        f"{options.dataset}: {sizes[0]:,} images to train on, {sizes[1]:,} for validation (val_), "
-        f"{sizes[2]:,} to test, {shape} pixels\n\n{model.summary()}\n"
-    )
+    text = f"{sizes[0]:,} images to train on, {sizes[1]:,} for validation (val_), {sizes[2]:,} to test, {shape} pixels"
+    print(messages.filled(f"{options.dataset}: {text}"))
+    print(f"\n{summary.table(model, messages.width())}\n")
     settings = [
         f"{options.optimizer}, learning rate {options.learning_rate:g}, {options.schedule} schedule",
         *([f"weight decay {options.weight_decay:g}"] if options.weight_decay else []),
@@ -110,24 +115,55 @@ def _print_header(options: argparse.Namespace, model: pynn.Sequential, parts: tu
         _several(options.epochs, "epoch"),
         *([f"augmented by {' and '.join(map(repr, options.augment))}"] if options.augment else []),
     ]
-    print(", ".join(settings), flush=True)
+    print(messages.filled(", ".join(settings)), flush=True)
 
 
 def _several(count: int, thing: str) -> str:
     return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
-def _interrupted(model: pynn.Sequential, path: Path) -> int:
-    if model.context.step:
-        if path.exists():  # a model that was trained to its end is worth more
-            path = path.with_name(f"{path.stem}.interrupted{path.suffix}")
-        model.save(path)
-        done = f"{_several(model.epoch, 'epoch')}, {_several(model.context.step, 'step')}"
-        trained = f"the model as trained so far ({done}) is in {path}"
-    else:
-        trained = "nothing was trained and nothing written"
-    print(f"pynn: interrupted; {trained}", file=sys.stderr)
+def _diverged(model: pynn.Sequential, loss: float = 0.0) -> str | None:
+    """What is not finite in a model that is of no use any more, or None; loss: of its test."""
+    names = [name for name, array in model.tensors().items() if not np.isfinite(array).all()]
+    if names:
+        return f"{', '.join(names[:3])} {'hold' if len(names) > 1 else 'holds'} NaN or infinity"
+    return None if math.isfinite(loss) else f"the test loss is {loss}"
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Ctrl-C waits until the block is done, however often it comes: a result that is being saved is not lost."""
+    came: list[int] = []
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if came:
+        raise KeyboardInterrupt
+
+
+def _interrupted(model: pynn.Sequential, path: Path, epochs: int) -> int:
+    """Save what was trained, say so, and return the exit code."""
+    with suppress(KeyboardInterrupt), _without_interrupts():  # a second Ctrl-C says nothing new
+        terminal.say(f"pynn: interrupted; {_saved(model, path, epochs)}")
     return 130
+
+
+def _saved(model: pynn.Sequential, path: Path, epochs: int) -> str:
+    if not model.context.step:
+        return "nothing was trained and nothing written"
+    if diverged := _diverged(model):
+        return f"the training had diverged, {diverged}, and nothing was written"
+    if path.exists() and model.epoch < epochs:  # a model that was trained to its end is worth more
+        path = path.with_name(f"{path.stem}.interrupted{path.suffix}")
+    model.save(path)
+    done = f"{_several(model.epoch, 'epoch')}, {_several(model.context.step, 'step')}"
+    return f"the model as trained so far ({done}) is in {path}"
 
 
 def _draw(picture: Path, model: pynn.Sequential, history: pynn.History, dataset: Dataset, quiet: bool) -> str:
@@ -144,6 +180,6 @@ def _draw(picture: Path, model: pynn.Sequential, history: pynn.History, dataset:
     try:
         plot.save(figure, picture)
     except OSError as cause:
-        print(f"pynn: no picture: {cause}", file=sys.stderr)
+        terminal.say(f"pynn: no picture: {messages.sentence(cause)}")
         return ""
     return f" and {picture}"

@@ -1,0 +1,33 @@
+"""What the commands print: errors as sentences, text that fits the terminal."""
+
+from __future__ import annotations
+
+import sys
+
+from pynn import terminal
+
+
+def sentence(error: BaseException) -> str:
+    """The error's message in one line."""
+    if isinstance(error, OSError) and error.strerror:
+        text = f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
+    elif isinstance(error, MemoryError):
+        text = f"not enough memory ({error or 'no details'}); take smaller layers or a smaller batch"
+    else:
+        text = str(error)
+    return " ".join(text.split()) or type(error).__name__
+
+
+def width() -> int | None:
+    """The columns of the terminal that stdout is; None where it is none."""
+    return terminal.width(sys.stdout)
+
+
+def filled(text: str) -> str:
+    """The text in lines that fit the terminal."""
+    columns = width()
+    if columns is None or len(text) <= columns:
+        return text
+    import textwrap
+
+    return textwrap.fill(text, columns, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)

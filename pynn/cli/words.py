@@ -1,0 +1,106 @@
+"""What people from other programs write on the command line, and what it is called here. Knows texts alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+# Options by what other programs call them, without dashes and underscores.
+OPTIONS = {
+    "--learning-rate": ("lr", "eta", "eta0", "step_size", "rate", "base_lr", "learning_rate_init"),
+    "--batch-size": ("b", "bs", "batch", "minibatch", "train_batch_size", "per_device_batch_size"),
+    "--epochs": ("e", "n", "epoch", "n_epochs", "num_epochs", "max_epochs", "max_iter"),
+    "--layers": ("hidden", "hidden_layers", "hidden_layer_sizes", "hidden_size", "units", "widths", "width"),
+    "--model": ("m", "net", "network", "arch", "architecture", "backbone"),
+    "--optimizer": ("opt", "optim", "solver", "optimiser"),
+    "--weight-decay": ("wd", "decay"),
+    "--schedule": ("scheduler", "sched", "lr_scheduler", "lr_schedule", "lr_decay"),
+    "--activation": ("act", "nonlinearity"),
+    "--batchnorm": ("bn", "norm", "batch_normalization"),
+    "--dropout": ("drop", "p", "dropout_rate", "drop_rate"),
+    "--augment": ("aug", "augmentation", "augmentations", "transform", "transforms", "data_augmentation"),
+    "--validation": ("val", "validation_split", "val_split", "val_size", "validation_fraction", "test_size", "holdout"),
+    "--l2": ("alpha", "reg", "regularization", "penalty", "lambda", "l2_reg"),
+    "--seed": ("random_state", "random_seed", "manual_seed"),
+    "--threads": ("j", "jobs", "n_jobs", "workers", "num_workers", "num_threads", "cores", "cpus"),
+    "--output": ("o", "out", "save", "save_path", "output_dir", "checkpoint_path", "model_path"),
+    "--data": ("d", "root", "path", "data_dir", "data_root", "data_path", "dataset_path", "data_folder"),
+    "--dtype": ("precision", "float", "double"),
+    "--quiet": ("q", "s", "silent", "no_progress"),
+    "--help": ("usage", "?"),
+    "--version": ("v", "V"),
+}
+SENTENCES = {  # what no option of ours answers
+    "data set": "the data set stands without an option: pynn train mnist",
+    "momentum": "--optimizer momentum or nesterov has it",
+    "cpu": "pynn runs on the CPU, there is no other device to choose",
+    "verbose": "without --quiet it tells all that it does",
+    "stop": "early stopping is there in Python: fit(callbacks=[pynn.EarlyStopping()])",
+    "resume": "checkpoints of a run are there in Python: fit(checkpoint='folder', resume=True)",
+    "loss": "it learns classes by softmax cross-entropy; other losses are there in Python: fit(loss=...)",
+    "plot": "the picture is drawn unless --no-plot is given",
+    "keep": "--dropout is the share that is dropped: 0.2 where 0.8 is kept",
+    "steps": "training is counted in times through the data: --epochs",
+    "no dropout": "write --dropout 0",
+    "no augment": "write --augment none",
+    "no validation": "write --validation 0",
+}
+ASKED = {
+    "data set": ("dataset", "data_set", "ds", "name"),
+    "momentum": ("momentum", "nesterov", "beta1", "betas"),
+    "cpu": ("device", "gpu", "gpus", "cuda", "no_cuda", "accelerator", "cpu", "use_gpu"),
+    "verbose": ("verbose", "verbosity", "progress", "debug"),
+    "stop": ("patience", "early_stopping", "early_stop"),
+    "resume": ("resume", "checkpoint", "checkpoints", "ckpt", "resume_from", "load"),
+    "loss": ("loss", "criterion", "loss_function"),
+    "plot": ("plot", "figure", "picture"),
+    "keep": ("keep", "keep_prob", "keep_rate"),
+    "steps": ("steps", "max_steps", "iterations", "iters", "num_steps"),
+    "no dropout": ("no_dropout",),
+    "no augment": ("no_augment", "no_augmentation"),
+    "no validation": ("no_validation", "no_val"),
+}
+COMMANDS = {
+    "train": ("fit", "learn", "run", "start"),
+    "evaluate": ("eval", "test", "score", "validate", "measure", "accuracy"),
+    "predict": ("classify", "infer", "inference", "recognize", "guess"),
+    "info": ("show", "about", "env", "collect_env"),
+    "--help": ("help",),
+    "--version": ("version",),
+}
+CHOICES = {  # values of options by other names
+    "mlp": ("dense", "fc", "fully_connected", "perceptron", "linear"),
+    "lenet5": ("lenet", "cnn"),
+    "deep_convnet": ("convnet",),
+    "vgg_small": ("vgg",),
+    "silu": ("swish",),
+    "step": ("multistep", "steplr"),
+    "constant": ("none", "fixed", "flat"),
+}
+
+
+def plain(text: str) -> str:
+    """A name without what people spell in different ways: --batch_size is batchsize."""
+    return "".join(filter(str.isalnum, text.lower()))
+
+
+def like(text: str, known: Iterable[str], foreign: Mapping[str, Iterable[str]]) -> str | None:
+    """The known name that this text means or looks like, or None."""
+    names = {plain(one): one for one in known}
+    others = {plain(word): one for one, words in foreign.items() if one in names.values() for word in words}
+    found = {**others, **names}
+    key = plain(text)
+    if key in found:
+        return found[key]
+    import difflib  # here: only errors need it
+
+    close = difflib.get_close_matches(key, found, 1, 0.7)
+    if close:
+        return found[close[0]]
+    begins = [one for name, one in names.items() if len(key) > 2 and name.startswith(key[:3])]
+    return begins[0] if len(begins) == 1 else None
+
+
+def about(option: str) -> str | None:
+    """A sentence about an option that has no counterpart here."""
+    key = plain(option)
+    return next((SENTENCES[name] for name, words in ASKED.items() if key in map(plain, words)), None)

@@ -1,0 +1,185 @@
+"""The command line answers the words of other programs, misspellings and arguments in the wrong order."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+import pynn
+from pynn.cli import main, parser, presets, words
+
+pytestmark = pytest.mark.usefixtures("alone")
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("train --lr 0.1", "unrecognized arguments: --lr; did you mean --learning-rate? (see: pynn train --help)"),
+        ("train --lr=0.1", "--lr; did you mean --learning-rate?"),
+        ("train -lr 0.1", "-lr; did you mean --learning-rate?"),
+        ("train --learning_rate 0.1", "did you mean --learning-rate?"),
+        ("train mnist --batch 32", "did you mean --batch-size?"),
+        ("train --bs 32", "did you mean --batch-size?"),
+        ("train --epoch 5", "did you mean --epochs?"),
+        ("train --epohcs 5", "did you mean --epochs?"),
+        ("train --n_epochs 5", "did you mean --epochs?"),
+        ("train --hidden-layer-sizes 5", "did you mean --layers?"),
+        ("train --alpha 0.1", "did you mean --l2?"),
+        ("train --random_state 0", "did you mean --seed?"),
+        ("train --wd 0.1", "did you mean --weight-decay?"),
+        ("train --scheduler cosine", "did you mean --schedule?"),
+        ("train --validation_split 0.1", "did you mean --validation?"),
+        ("train --out m", "did you mean --output?"),
+        ("train --num-workers 2", "did you mean --threads?"),
+        ("train --data-dir x", "did you mean --data?"),
+        ("train -e 5", "did you mean --epochs?"),
+        ("train -help", "did you mean --help?"),
+        ("train --keep-prob 0.8", "--dropout is the share that is dropped: 0.2 where 0.8 is kept"),
+        ("train --momentum 0.9", "--optimizer momentum or nesterov has it"),
+        ("train --dataset mnist", "the data set stands without an option: pynn train mnist"),
+        ("train --device cuda", "pynn runs on the CPU"),
+        ("train --patience 3", "fit(callbacks=[pynn.EarlyStopping()])"),
+        ("train --no-dropout", "write --dropout 0"),
+        ("train --frobnicate 3", "unrecognized arguments: --frobnicate (see: pynn train --help)"),
+        ("train --layers 512 512", "there is no data set '512'; a number stands behind its option, and several widths"),
+        ("train digits --layers 512 512", "unrecognized arguments: 512; a number stands behind its option, and"),
+        ("train --batchnorm yes", "there is no data set 'yes'; --batchnorm and --no-batchnorm take no value"),
+        ("train epochs=5", "there is no data set 'epochs=5'; an option begins with two dashes: --epochs 5"),
+        ("train CIFAR", "did you mean cifar10 or cifar100?"),
+        ("train minst", "did you mean mnist?"),
+        ("train flowers.csv", "there is no data set 'flowers.csv'; files and folders of your own are read in Python"),
+        ("train m.safetensors", "that is a model's file; it stands first: pynn evaluate MODEL DATASET"),
+        ("train --model resnet", "invalid choice: 'resnet'; did you mean resnet20? (choose from mlp, lenet5,"),
+        ("train --model ResNet50", "did you mean resnet20?"),
+        ("train --model vgg16", "did you mean vgg_small?"),
+        ("train --model cnn", "did you mean lenet5?"),
+        ("train --activation swish", "did you mean silu?"),
+        ("train --optimizer adma", "did you mean adam?"),
+        ("train --schedule cos", "did you mean cosine?"),
+        ("evaluate --epochs 5", "unrecognized arguments: --epochs; --epochs is there in pynn train alone"),
+        ("evaluate digits m.safetensors", "that is a model's file; it stands first: pynn evaluate MODEL DATASET"),
+        ("--epochs 5 train", "--epochs; options of a command stand behind it: pynn train --epochs ..."),
+        ("--lr 0.1", "options of a command stand behind it: pynn train --learning-rate ..."),
+        ("-v", "did you mean --version?"),
+        ("fit", "invalid choice: 'fit'; did you mean pynn train? (choose from train, evaluate, predict, info)"),
+        ("test m.safetensors", "did you mean pynn evaluate?"),
+        ("mnist", "did you mean pynn train mnist?"),
+        ("m.safetensors", "did you mean pynn evaluate m.safetensors?"),
+        ("help", "did you mean pynn --help?"),
+        ("fly", "invalid choice: 'fly' (choose from"),
+    ],
+)  # fmt: skip
+def test_foreign_words_are_answered(fails, command, message):
+    assert message in fails(*command.split())
+    assert os.listdir() == []
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (("CIFAR-10",), {"dataset": "cifar10"}),
+        (("Fashion MNIST",), {"dataset": "fashion_mnist"}),
+        (("--model", "LeNet-5"), {"model": "lenet5"}),
+        (("--model", "ResNet20"), {"model": "resnet20"}),
+        (("--activation", "LeakyReLU"), {"activation": "leaky_relu"}),
+        (("--optimizer", "AdamW"), {"optimizer": "adamw"}),
+        (("--schedule", "Cosine"), {"schedule": "cosine"}),
+        (("--output", "with -dash"), {"output": "with -dash"}),
+        (("--epochs=3", "--layers=5,6"), {"epochs": 3, "layers": (5, 6)}),
+    ],
+)
+def test_names_are_taken_however_they_are_spelled(options, expected):
+    found = vars(parser.build().read(["train", *options]))
+    assert {name: found[name] for name in expected} == expected
+
+
+def test_negative_numbers_are_no_options(fails):
+    assert "argument --l2: expected a number of at least 0; got '-1'" in fails("train", "--l2", -1)
+
+
+def test_names_of_files_may_begin_with_a_dash_behind_two_of_them(fails):
+    assert fails("predict", "--", "-m.safetensors", "-a.png") == "-m.safetensors does not exist"
+
+
+def test_every_word_leads_to_an_option_or_a_sentence():
+    commands = parser.build().commands
+    options = {option for command in commands.values() for option in command._option_string_actions}
+    assert {*words.OPTIONS} - {"--version"} <= options
+    assert words.ASKED.keys() == words.SENTENCES.keys()
+    choices = {*presets.NETWORKS, *presets.ACTIVATIONS, *presets.SCHEDULES}
+    assert words.CHOICES.keys() <= choices
+    assert {name for name in words.COMMANDS if name[0] != "-"} == commands.keys()
+    foreign = [word for table in (words.OPTIONS, words.ASKED) for known in table.values() for word in known]
+    assert len(foreign) == len(set(foreign))
+
+
+# Arguments in the wrong order
+
+
+@pytest.fixture
+def model_file():
+    model = pynn.Sequential(pynn.Flatten(), pynn.Affine(10))
+    model.build((8, 8, 1))
+    model.notes["dataset"] = "digits"
+    model.save("m.safetensors")
+    return Path("m.safetensors")
+
+
+def test_predict_with_the_picture_first(fails, model_file):
+    Path("seven.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\0")
+    message = "seven.png is no model, but m.safetensors looks like one; the model stands first: pynn predict "
+    assert fails("predict", "seven.png", "m.safetensors") == f"{message}m.safetensors seven.png"
+    assert fails("predict", "nowhere.png", "m.safetensors").startswith("nowhere.png is no model, but m.safetensors")
+    model_file.rename("named otherwise")
+    assert fails("predict", "seven.png", "named otherwise").startswith("seven.png is no model, but named otherwise")
+    assert fails("predict", "seven.png", "eight.png").endswith("is not a whole safetensors file but a picture (PNG)")
+
+
+def test_a_model_without_its_ending(fails, model_file):
+    assert fails("evaluate", "m") == "m does not exist; did you mean m.safetensors?"
+    with pytest.raises(FileNotFoundError, match=r"^m does not exist; did you mean m\.safetensors\?$"):
+        pynn.load("m")
+    assert main(["evaluate", "m.safetensors"]) == 0
+
+
+# One bad picture among others
+
+
+@pytest.fixture
+def image():
+    return pytest.importorskip("PIL.Image")
+
+
+@pytest.mark.parametrize("bad", ["a", "b", "c"])
+def test_one_bad_picture_does_not_discard_the_others(run, model_file, image, bad):
+    for name, colour in zip("abc", (10, 20, 30), strict=True):
+        image.new("L", (8, 8), colour).save(f"{name}.png")
+    expected = run("predict", model_file, "a.png", "b.png", "c.png")
+    assert expected[0] == 0
+    assert len(expected[1]) == 3
+    Path(f"{bad}.png").write_text("no picture")
+    code, out, err = run("predict", model_file, "a.png", "b.png", "c.png")
+    assert code == 2
+    assert out == [line for line in expected[1] if not line.startswith(bad)]
+    assert len(err) == 1
+    assert err[0].startswith(f"pynn: error: {bad}.png: no picture that can be read")
+
+
+def test_each_bad_picture_is_named(run, model_file, image):
+    image.new("L", (8, 8)).save("a.png")
+    Path("folder.png").mkdir()
+    code, out, err = run("predict", model_file, "nowhere.png", "a.png", "folder.png")
+    assert (code, len(out)) == (2, 1)
+    assert [line.removeprefix("pynn: error: ").split(".png")[0] for line in err] == ["nowhere", "folder"]
+
+
+def test_patterns_that_the_shell_has_left_are_expanded(run, model_file, image):
+    for name in ("b", "a", "[c]"):
+        image.new("L", (8, 8)).save(f"{name}.png")
+    assert [line.split(":")[0] for line in run("predict", model_file, "*.png")[1]] == ["[c].png", "a.png", "b.png"]
+    assert [line.split(":")[0] for line in run("predict", model_file, "[c].png")[1]] == ["[c].png"]
+    assert run("predict", model_file, "*.jpg")[2] == [
+        "pynn: error: *.jpg: there is no such file; expected a picture",
+    ]  # fmt: skip
