@@ -178,6 +178,8 @@ def read(file: Path, entry: str, what: str) -> tuple[dict[str, Any], dict[str, N
         raise FileNotFoundError(f"{file} does not exist{f'; did you mean {whole}?' if whole.exists() else ''}")
     if file.is_dir():
         raise IsADirectoryError(f"{file} is a folder, expected a model file")
+    if not file.is_file():
+        raise OSError(f"{file} is a device, a pipe or a socket, expected a model file")
     try:
         with safetensors.safe_open(file, framework="numpy") as opened:
             metadata = opened.metadata() or {}

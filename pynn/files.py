@@ -40,7 +40,7 @@ def write_whole(path: Path, content: bytes) -> None:
     """
     real, old = _target(path)
     temporary = _temporary(real)
-    with _naming(path, real):
+    with naming(path, real.parent):
         try:
             with open(temporary, "xb", opener=_private if old is not None else None) as file:
                 file.write(content)
@@ -59,7 +59,7 @@ def expect_writable(path: Path) -> None:
     """Raise the OSError that `write_whole` would, as far as it can be known before."""
     real, _ = _target(path)
     temporary = _temporary(real)
-    with _naming(path, real):
+    with naming(path, real.parent):
         temporary.touch(exist_ok=False)
         temporary.unlink()
 
@@ -67,7 +67,7 @@ def expect_writable(path: Path) -> None:
 def _target(path: Path) -> tuple[Path, os.stat_result | None]:
     """The file that is to be written, links followed, and what is there now; OSError where it is no regular file."""
     real = Path(os.path.realpath(path))
-    with _naming(path, real):
+    with naming(path, real.parent):
         try:
             old = real.stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -87,14 +87,17 @@ def _target(path: Path) -> tuple[Path, os.stat_result | None]:
 
 
 @contextmanager
-def _naming(path: Path, real: Path) -> Iterator[None]:
-    """The user's own name in an OSError: a full disk names no file, others the temporary one."""
+def naming(path: str | os.PathLike[str], folder: Path | None = None) -> Iterator[None]:
+    """The user's own name in an OSError: a full disk names no file, others a temporary one.
+
+    folder: that of a new file, whose permissions a PermissionError may be about.
+    """
     try:
         yield
-    except PermissionError as cause:
-        raise PermissionError(f"cannot write {path}: no permission to make files in {real.parent}") from cause
     except OSError as cause:
-        raise OSError(cause.errno, cause.strerror or str(cause), str(path)) from cause
+        if isinstance(cause, PermissionError) and folder is not None and not os.access(folder, os.W_OK):
+            raise PermissionError(f"cannot write {path}: no permission to make files in {folder}") from cause
+        raise OSError(cause.errno, cause.strerror or str(cause), os.fspath(path)) from cause
 
 
 def _temporary(real: Path) -> Path:

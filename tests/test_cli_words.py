@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import pynn
-from pynn.cli import main, parser, presets, words
+from pynn.cli import augment, main, parser, presets, words
 
 pytestmark = pytest.mark.usefixtures("alone")
 
@@ -46,6 +46,9 @@ pytestmark = pytest.mark.usefixtures("alone")
         ("train --layers 512 512", "there is no data set '512'; a number stands behind its option, and several widths"),
         ("train digits --layers 512 512", "unrecognized arguments: 512; a number stands behind its option, and"),
         ("train --batchnorm yes", "there is no data set 'yes'; --batchnorm and --no-batchnorm take no value"),
+        ("train --augment flip crop:4", "'crop:4'; the names behind --augment have commas between: --augment"),
+        ("train --augment hflip", "got 'hflip'; did you mean flip?"),
+        ("train --augment rotate:15", "got 'rotate:15'; did you mean rotation?"),
         ("train epochs=5", "there is no data set 'epochs=5'; an option begins with two dashes: --epochs 5"),
         ("train CIFAR", "did you mean cifar10 or cifar100?"),
         ("train minst", "did you mean mnist?"),
@@ -108,7 +111,7 @@ def test_every_word_leads_to_an_option_or_a_sentence():
     options = {option for command in commands.values() for option in command._option_string_actions}
     assert {*words.OPTIONS} - {"--version"} <= options
     assert words.ASKED.keys() == words.SENTENCES.keys()
-    choices = {*presets.NETWORKS, *presets.ACTIVATIONS, *presets.SCHEDULES}
+    choices = {*presets.NETWORKS, *presets.ACTIVATIONS, *presets.SCHEDULES, *augment.AUGMENTATIONS}
     assert words.CHOICES.keys() <= choices
     assert {name for name in words.COMMANDS if name[0] != "-"} == commands.keys()
     foreign = [word for table in (words.OPTIONS, words.ASKED) for known in table.values() for word in known]

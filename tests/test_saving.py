@@ -98,6 +98,10 @@ def test_what_is_no_regular_file_is_refused_and_stays(kind: str, tmp_path: Path,
     before = os.stat(path)
     with pytest.raises(OSError, match=rf"{path} is a device, a pipe or a socket, expected the name of a file"):
         model.save(path)
+    with pytest.raises(OSError, match=rf"{path} is a device, a pipe or a socket, expected a model file"):
+        pynn.load(path)
+    with pytest.raises(OSError, match=rf"{path} is a device, a pipe or a socket, expected a \.safetensors file"):
+        pynn.transfer.load_weights(model, path)
     after = os.stat(path)
     assert (after.st_ino, after.st_mode) == (before.st_ino, before.st_mode)
     if bound is not None:
@@ -189,6 +193,13 @@ print(pynn.load("m.safetensors").parameter_count == model.parameter_count)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=60)
     assert done.stdout.splitlines() == ["m.safetensors True", "True"], done.stderr
     assert os.listdir(tmp_path) == ["m.safetensors"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_table_on_a_full_disk_names_its_file(points: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
+    (tmp_path / "log.csv").symlink_to("/dev/full")
+    with pytest.raises(OSError, match=r"No space left on device: '.*log\.csv'$"):
+        pynn.Sequential(pynn.Affine(3)).fit(*points, callbacks=[pynn.CSVLogger(tmp_path / "log.csv")], progress=False)
 
 
 def test_a_failure_names_the_users_file_not_the_temporary_one(

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import data
+from .. import data, files
 from .base import Callback
 from .stopping import Best
 
@@ -91,7 +91,7 @@ class CSVLogger(Callback):
     def _write(self, epoch: int, values: dict[str, float]) -> None:
         import csv  # here: importing pynn must stay light
 
-        with open(self.path, "a", encoding="utf-8", newline="") as file:
+        with files.naming(self.path), open(self.path, "a", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             if not self._columns:
                 self._columns = list(values)

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import pynn
 
+from . import words
+
 
 class Known(NamedTuple):
     """What a name stands for: the usual number (its type is what is read), what is made of it, what that does."""
@@ -49,8 +51,10 @@ def _one(part: str) -> pynn.Augmentation:
     name, colon, number = part.partition(":")
     known = AUGMENTATIONS.get(name.lower())
     if known is None:
+        meant = words.like(name, AUGMENTATIONS, words.CHOICES)
         raise argparse.ArgumentTypeError(
             f"expected none, or names out of {', '.join(AUGMENTATIONS)} with commas between; got {part!r}"
+            + (f"; did you mean {meant}?" if meant else "")
         )
     try:
         value = type(known.usual)(number) if colon else known.usual

@@ -344,6 +344,8 @@ def _dataset(text: str) -> str:
         hint = COMMAS
     elif text.lower() in ("yes", "no", "true", "false", "on", "off"):
         hint = "; --batchnorm and --no-batchnorm take no value"
+    elif text.partition(":")[0] in augment.AUGMENTATIONS:
+        hint = "; the names behind --augment have commas between: --augment flip,crop"
     elif "=" in text:
         hint = "; an option begins with two dashes: --epochs 5"
     elif text.lower().endswith(".safetensors"):

@@ -75,6 +75,10 @@ CHOICES = {  # values of options by other names
     "silu": ("swish",),
     "step": ("multistep", "steplr"),
     "constant": ("none", "fixed", "flat"),
+    "flip": ("hflip", "horizontal_flip", "random_horizontal_flip", "mirror"),
+    "crop": ("random_crop", "pad", "shift", "translate"),
+    "colour": ("color", "color_jitter", "hue"),
+    "zoom": ("scale", "resize", "random_resized_crop"),
 }
 
 

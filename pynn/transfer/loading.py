@@ -295,6 +295,8 @@ def _read_file(file: Path, layout: str) -> dict[str, Any]:
         raise FileNotFoundError(f"{file} does not exist")
     if file.is_dir():
         raise IsADirectoryError(f"{file} is a folder, expected a .safetensors file")
+    if not file.is_file():
+        raise OSError(f"{file} is a device, a pipe or a socket, expected a .safetensors file")
     with open(file, "rb") as content:
         begin = content.read(9)
     pickled = file.suffix.lower() in PICKLES or begin.startswith((b"PK", b"\x80"))
