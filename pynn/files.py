@@ -135,14 +135,17 @@ def _sweep(real: Path) -> None:
                     os.unlink(entry)
 
 
-def foreign(path: Path) -> str | None:
-    """What a file that is no safetensors file is, and what to do; None where its first bytes do not tell."""
+def foreign(path: Path, elsewhere: bool = True) -> str | None:
+    """What a file that is no safetensors file is; None where its first bytes do not tell.
+
+    elsewhere: whether to say what takes weights of other libraries.
+    """
     with open(path, "rb") as file:
         begin = file.read(9)
     what = next((what for magic, what in MAGIC.items() if begin.startswith(magic)), None)
     if what is None or begin[8:] in (b"", b"{"):  # a damaged safetensors file: after its length, its header is JSON
         return None
-    return what + ("" if "picture" in what else _ELSEWHERE)
+    return what if "picture" in what or not elsewhere else what + _ELSEWHERE
 
 
 def write_state(path: Path, state: Mapping[str, Any]) -> None:

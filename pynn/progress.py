@@ -71,7 +71,7 @@ class ProgressLine(Callback):
         self.title = f"epoch {trainer.epoch - trainer.first_epoch + 1}/{trainer.epochs}"
 
     def on_epoch_end(self, trainer: Trainer) -> None:
-        terminal.say(_wrapped(f"{self.title}: ", measurements(trainer.values), terminal.width(sys.stderr)))
+        terminal.say(wrapped(f"{self.title}: ", measurements(trainer.values), terminal.width(sys.stderr)))
 
     def on_train_end(self, trainer: Trainer) -> None:
         if trainer.stopped is not None:
@@ -153,7 +153,7 @@ def measurements(values: dict[str, float]) -> list[str]:
     return parts
 
 
-def _wrapped(title: str, parts: list[str], width: int | None) -> str:
+def wrapped(title: str, parts: list[str], width: int | None) -> str:
     """Title and parts in one line, where it helps without the speed, or in as many as the width makes necessary."""
     if width is not None and len(title + "  ".join(parts)) > width >= len(title + "  ".join(parts[:-1])):
         parts = [part for part in parts if not part.endswith(" samples/s")]

@@ -17,7 +17,7 @@ from .history import History
 from .layers import BatchNorm, DropConnect, Dropout, GaussianNoise, SpatialDropout
 from .losses import Loss
 from .measuring import hits
-from .progress import Running, describe
+from .progress import Running, measurements, wrapped
 from .regularizers import Penalty
 from .sequential import Sequential
 from .sources import chosen_loss, unbuilt_on_failure
@@ -252,8 +252,9 @@ class _Run:
         largest = float(np.abs(objective.gradient).max(initial=0))
         self.history.append({**objective.values, "gradient": largest, "passes": objective.passes})
         if self.shown:
-            text = f"{describe(objective.values)}  gradient {largest:.1e}  {objective.passes} passes"
-            terminal.say(f"step {self.history.epochs}/{self.steps}: {text}")
+            parts = [*measurements(objective.values), f"gradient {largest:.1e}", f"{objective.passes} passes"]
+            title = f"step {self.history.epochs}/{self.steps}: "
+            terminal.say(wrapped(title, parts, terminal.width(sys.stderr)))
         self._stop_where_it_is_enough()
 
     def _stop_where_it_is_enough(self) -> None:

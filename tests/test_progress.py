@@ -116,14 +116,14 @@ def test_nothing_is_wider_than_the_terminal(columns: int, points: Points, monkey
 
 def test_a_line_breaks_between_measurements() -> None:
     parts = ["loss 0.7208", "accuracy 0.7876", "val_loss 0.2367", "74,181 samples/s"]
-    assert progress._wrapped("epoch 1/2: ", parts, None) == "epoch 1/2: " + "  ".join(parts)
-    assert progress._wrapped("epoch 1/2: ", parts, 60) == "epoch 1/2: " + "  ".join(parts[:3])
+    assert progress.wrapped("epoch 1/2: ", parts, None) == "epoch 1/2: " + "  ".join(parts)
+    assert progress.wrapped("epoch 1/2: ", parts, 60) == "epoch 1/2: " + "  ".join(parts[:3])
     parts.insert(3, "val_accuracy 0.9371")
-    assert progress._wrapped("epoch 1/2: ", parts, 60).splitlines() == [
+    assert progress.wrapped("epoch 1/2: ", parts, 60).splitlines() == [
         "epoch 1/2: loss 0.7208  accuracy 0.7876  val_loss 0.2367",
         "           val_accuracy 0.9371  74,181 samples/s",
     ]
-    assert len(progress._wrapped("epoch 1/2: ", parts, 5).splitlines()) == 5
+    assert len(progress.wrapped("epoch 1/2: ", parts, 5).splitlines()) == 5
 
 
 def test_numbers_that_four_digits_do_not_show() -> None:

@@ -283,6 +283,24 @@ def test_load_says_what_the_file_is_instead(name: str, tmp_path: Path) -> None:
             load(tmp_path / name)
 
 
+@pytest.mark.parametrize("name", ["a.png", "a.h5", "a.npy", "a.txt"])
+def test_load_weights_says_what_the_file_is_instead(name: str, tmp_path: Path, model: pynn.Sequential) -> None:
+    content, message = FOREIGN[name]
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=message.partition("; ")[0]):
+        pynn.transfer.load_weights(model, tmp_path / name)
+
+
+def test_load_weights_takes_what_is_in_an_npz(tmp_path: Path, model: pynn.Sequential) -> None:
+    path = tmp_path / "w.npz"
+    np.savez(path, **{"affine1.weight": np.ones((3, 4)), "affine1.bias": np.arange(3)})
+    with pytest.raises(ValueError, match=r"w\.npz is a file of np\.savez, .*; pass what is in it: np\.load\(path\)"):
+        pynn.transfer.load_weights(model, path)
+    with np.load(path) as found:
+        pynn.transfer.load_weights(model, found)
+    np.testing.assert_array_equal(model.layers[0].bias, [0, 1, 2])
+
+
 def test_a_damaged_model_whose_first_bytes_are_those_of_a_picture_is_called_damaged(tmp_path: Path) -> None:
     """The first bytes are the length of the header: "BM" is 19,778."""
     path = tmp_path / "m.safetensors"

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import checks
+from .. import checks, files
 from ..layers.base import Shape
 from ..sequential import Sequential
 from .layouts import Tensor, tensors
@@ -299,6 +299,10 @@ def _read_file(file: Path, layout: str) -> dict[str, Any]:
         raise OSError(f"{file} is a device, a pipe or a socket, expected a .safetensors file")
     with open(file, "rb") as content:
         begin = content.read(9)
+    if file.suffix.lower() == ".npz":
+        raise ValueError(
+            f"{file} is a file of np.savez, expected a .safetensors file; pass what is in it: np.load(path)"
+        )
     pickled = file.suffix.lower() in PICKLES or begin.startswith((b"PK", b"\x80"))
     if pickled and begin[8:] != b"{":  # after its length, safetensors' header is JSON
         raise ValueError(
@@ -310,7 +314,8 @@ def _read_file(file: Path, layout: str) -> dict[str, Any]:
             metadata = opened.metadata() or {}
             found = {name: _stored(opened, name) for name in opened.keys()}  # noqa: SIM118 (no mapping)
     except safetensors.SafetensorError as cause:
-        raise ValueError(f"{file} is not a whole safetensors file ({cause})") from cause
+        why = f"but {kind}" if (kind := files.foreign(file, elsewhere=False)) else f"({cause})"
+        raise ValueError(f"{file} is not a whole safetensors file {why}") from cause
     if "pynn" in metadata and layout != "pynn":
         raise ValueError(f"{file} is a pynn model: pass layout='pynn', or take all of it with pynn.load")
     return found
