@@ -136,11 +136,6 @@ def shown(progress: bool | str) -> list[Callback]:
     return [ProgressBar() if progress is True or terminal.is_terminal(sys.stderr) else ProgressLine()]
 
 
-def describe(values: dict[str, float]) -> str:
-    """The measurements of an epoch in one line."""
-    return "  ".join(measurements(values))
-
-
 def measurements(values: dict[str, float]) -> list[str]:
     """Each of an epoch's measurements as text."""
     parts = []

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import math
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import MappingProxyType
-from typing import Any, NoReturn, TypeVar
+from typing import Any
 
 import pynn
 from pynn import datasets
 from pynn.optimizers import OPTIMIZERS, optimizer
 
-from . import augment, evaluate, predict, presets, train, words
+from . import arguments, augment, evaluate, predict, presets, train
+from .arguments import Parser
 from .presets import ACTIVATIONS, LEARNING_RATES, SCHEDULES, default
-
-T = TypeVar("T")
-
-COMMAS = "; a number stands behind its option, and several widths have commas between: --layers 512,512"
 
 DESCRIPTION = "Train neural networks fast on ordinary CPUs."
 EXAMPLES = """\
@@ -75,96 +68,6 @@ examples:
   pynn predict mnist.safetensors *.png --invert yes"""
 
 
-class Help(argparse.RawDescriptionHelpFormatter):
-    """Help that keeps its line breaks where the terminal has room for them."""
-
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        return "\n\n".join(_block(block.splitlines(), width) for block in text.split("\n\n"))
-
-
-def _block(lines: list[str], width: int) -> str:
-    """A paragraph, or lines that begin with spaces (a table, examples) under a heading."""
-    if max(map(len, lines), default=0) <= width:
-        return "\n".join(lines)
-    import textwrap  # here: it is needed on narrow terminals alone
-
-    if not any(line.startswith(" ") for line in lines):
-        lines = [" ".join(lines)]
-    fill = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
-    fill.subsequent_indent = "      " if len(lines) > 1 else ""
-    return "\n".join(map(fill.fill, lines))
-
-
-class Parser(argparse.ArgumentParser):
-    """argparse with errors as exceptions that know the words of other programs, exact option names, and `Help`."""
-
-    commands: Mapping[str, Parser] = MappingProxyType({})
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**{"allow_abbrev": False, "formatter_class": Help, **options})
-
-    def error(self, message: str) -> NoReturn:
-        raise ValueError(f"{message} (see: {self.prog} --help)")
-
-    def read(self, arguments: Sequence[str]) -> argparse.Namespace:
-        """The options that these arguments are."""
-        self._expect_known(arguments)
-        options, left = self.parse_known_args(arguments)
-        if left:
-            hint = COMMAS if any(map(_is_number, left)) else ""
-            self.error(f"unrecognized arguments: {' '.join(left)}{hint}")
-        return options
-
-    def _expect_known(self, arguments: Sequence[str]) -> None:
-        """ValueError for an option or a command that is not there, before argparse takes its value for something else.
-
-        `pynn train --lr 0.1` would be told that there is no data set '0.1'.
-        """
-        parser = self
-        for text in arguments:
-            if text == "--":
-                return
-            if text[:1] == "-" and text != "-" and " " not in text and not _is_number(text):
-                option = text.partition("=")[0]
-                if option not in parser._option_string_actions:
-                    parser.error(f"unrecognized arguments: {option}{self._hint(parser, option)}")
-            elif parser is self and text in self.commands:
-                parser = self.commands[text]
-            elif parser is self:
-                self.error(f"invalid choice: {text!r}{_command_hint(text)} (choose from {', '.join(self.commands)})")
-
-    def _hint(self, parser: Parser, option: str) -> str:
-        own = [name for name in parser._option_string_actions if name.startswith("--")]
-        if sentence := words.about(option):
-            return f"; {sentence}"
-        if meant := words.like(option, own, words.OPTIONS):
-            return f"; did you mean {meant}?"
-        for name, other in self.commands.items():
-            meant = words.like(option, [one for one in other._option_string_actions if one[:2] == "--"], words.OPTIONS)
-            if meant and parser is self:
-                return f"; options of a command stand behind it: pynn {name} {meant} ..."
-            if meant:
-                return f"; {meant} is there in pynn {name} alone"
-        return ""
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _command_hint(text: str) -> str:
-    if words.plain(text) in map(words.plain, datasets.names()):
-        return f"; did you mean pynn train {text}?"
-    if text.endswith(".safetensors"):
-        return f"; did you mean pynn evaluate {text}?"
-    meant = words.like(text, words.COMMANDS, words.COMMANDS)
-    return f"; did you mean pynn {meant}?" if meant else ""
-
-
 def build() -> Parser:
     """The parser; its `read` gives options whose `run` is the command's function."""
     parser = Parser(prog="pynn", description=DESCRIPTION, epilog=EXAMPLES)
@@ -196,7 +99,7 @@ def _add_train(commands: Any) -> None:
     )
     command.set_defaults(run=train.run)
     command.add_argument(
-        "dataset", metavar="DATASET", nargs="?", type=_dataset, default="digits",
+        "dataset", metavar="DATASET", nargs="?", type=arguments.dataset, default="digits",
         help=f"{', '.join(datasets.names())} (default: digits, which come with pynn)",
     )  # fmt: skip
     _add_data(command)
@@ -213,20 +116,20 @@ def _add_train(commands: Any) -> None:
 
 def _add_network(group: Any) -> None:
     group.add_argument(
-        "--model", metavar="NAME", type=_choice(presets.NETWORKS), default="mlp",
+        "--model", metavar="NAME", type=arguments.choice(presets.NETWORKS), default="mlp",
         help="mlp, which the next four options describe, or a ready network for images: "
         f"{', '.join(presets.READY)} (default: mlp)",
     )  # fmt: skip
     group.add_argument(
-        "--layers", metavar="WIDTHS", type=_widths,
+        "--layers", metavar="WIDTHS", type=arguments.widths,
         help=f"widths of the hidden layers, such as 512,512, or none (default: {default('layers')})",
     )  # fmt: skip
     group.add_argument(
-        "--activation", metavar="NAME", type=_choice(ACTIVATIONS),
+        "--activation", metavar="NAME", type=arguments.choice(ACTIVATIONS),
         help=f"{', '.join(ACTIVATIONS)} (default: {default('activation')})",
     )  # fmt: skip
     group.add_argument(
-        "--dropout", metavar="RATE", type=_share,
+        "--dropout", metavar="RATE", type=arguments.share,
         help=f"share of each hidden layer that is dropped, 0 for none (default: {default('dropout')}); "
         "vgg_small drops after each pooling (default: 0.3)",
     )  # fmt: skip
@@ -241,7 +144,7 @@ def _add_network(group: Any) -> None:
 
 def _add_learning(group: Any) -> None:
     group.add_argument(
-        "--optimizer", metavar="NAME", type=_choice(OPTIMIZERS),
+        "--optimizer", metavar="NAME", type=arguments.choice(OPTIMIZERS),
         help=f"{', '.join(OPTIMIZERS)} (default: {default('optimizer')})",
     )  # fmt: skip
     decays = {name: optimizer(name).weight_decay for name in OPTIMIZERS}
@@ -250,16 +153,16 @@ def _add_learning(group: Any) -> None:
     group.add_argument(
         "--learning-rate",
         metavar="RATE",
-        type=_positive,
+        type=arguments.positive,
         help=f"at the start (default: {rates}; ready networks: below)",
     )
     group.add_argument(
-        "--schedule", metavar="NAME", type=_choice(SCHEDULES),
+        "--schedule", metavar="NAME", type=arguments.choice(SCHEDULES),
         help="of the learning rate: linear and cosine fall to 0, step falls to a tenth after each third of the epochs, "
         f"constant stays (default: {default('schedule')})",
     )  # fmt: skip
     group.add_argument(
-        "--weight-decay", metavar="RATE", type=_not_negative,
+        "--weight-decay", metavar="RATE", type=arguments.not_negative,
         help=f"how much each step pulls the weights towards 0 (default: {own}; ready networks: below)",
     )  # fmt: skip
     group.add_argument(
@@ -267,20 +170,26 @@ def _add_learning(group: Any) -> None:
         help=f"random changes of the training images, such as flip,crop:4, or none (default: {default('augment')})",
     )  # fmt: skip
     group.add_argument(
-        "--epochs", metavar="N", type=_count, help=f"times through the training data (default: {default('epochs')})"
+        "--epochs",
+        metavar="N",
+        type=arguments.count,
+        help=f"times through the training data (default: {default('epochs')})",
     )
     group.add_argument(
-        "--batch-size", metavar="N", type=_count, help=f"samples in a step (default: {default('batch_size')})"
+        "--batch-size", metavar="N", type=arguments.count, help=f"samples in a step (default: {default('batch_size')})"
     )
     group.add_argument(
-        "--l2", metavar="STRENGTH", type=_not_negative, help=f"penalty on large weights (default: {default('l2')})"
+        "--l2",
+        metavar="STRENGTH",
+        type=arguments.not_negative,
+        help=f"penalty on large weights (default: {default('l2')})",
     )
     group.add_argument(
-        "--validation", metavar="SHARE", type=_share,
+        "--validation", metavar="SHARE", type=arguments.share,
         help=f"share of the training data that is held out for validation (default: {default('validation')})",
     )  # fmt: skip
     group.add_argument(
-        "--seed", metavar="N", type=_seed, default=0,
+        "--seed", metavar="N", type=arguments.seed, default=0,
         help="of the first weights, masks, order, and what is held out (default: 0)",
     )  # fmt: skip
     _add_threads(group)
@@ -293,7 +202,7 @@ def _add_evaluate(commands: Any) -> None:
     command.set_defaults(run=evaluate.run)
     command.add_argument("model", metavar="MODEL", help="a file that `pynn train` or `model.save` wrote")
     command.add_argument(
-        "dataset", metavar="DATASET", nargs="?", type=_dataset,
+        "dataset", metavar="DATASET", nargs="?", type=arguments.dataset,
         help=f"{', '.join(datasets.names())} (default: the one that the model was trained on)",
     )  # fmt: skip
     _add_data(command)
@@ -319,73 +228,8 @@ def _add_data(command: Any) -> None:
 
 def _add_threads(command: Any) -> None:
     command.add_argument(
-        "--threads", metavar="N", type=_count, help="for the native kernels (default: $OMP_NUM_THREADS, else all cores)"
+        "--threads",
+        metavar="N",
+        type=arguments.count,
+        help="for the native kernels (default: $OMP_NUM_THREADS, else all cores)",
     )
-
-
-def _choice(known: Iterable[str]) -> Callable[[str], str]:
-    """A reader of one of these names, however it is spelled: LeNet-5 is lenet5."""
-    names = {words.plain(name): name for name in known}
-
-    def read(text: str) -> str:
-        name = names.get(words.plain(text))
-        if name is None:
-            meant = words.like(text, known, words.CHOICES)
-            hint = f"; did you mean {meant}?" if meant else ""
-            raise argparse.ArgumentTypeError(f"invalid choice: {text!r}{hint} (choose from {', '.join(known)})")
-        return name
-
-    return read
-
-
-def _dataset(text: str) -> str:
-    hint = ""
-    if _is_number(text):
-        hint = COMMAS
-    elif text.lower() in ("yes", "no", "true", "false", "on", "off"):
-        hint = "; --batchnorm and --no-batchnorm take no value"
-    elif text.partition(":")[0] in augment.AUGMENTATIONS:
-        hint = "; the names behind --augment have commas between: --augment flip,crop"
-    elif "=" in text:
-        hint = "; an option begins with two dashes: --epochs 5"
-    elif text.lower().endswith(".safetensors"):
-        hint = ", that is a model's file; it stands first: pynn evaluate MODEL DATASET"
-    if hint:
-        raise argparse.ArgumentTypeError(f"there is no data set {text!r}{hint}")
-    try:
-        return datasets.find(text)
-    except ValueError as cause:
-        raise argparse.ArgumentTypeError(str(cause)) from None
-
-
-def _widths(text: str) -> tuple[int, ...]:
-    if text.strip().lower() in ("", "none"):
-        return ()
-    try:
-        return tuple(_count(part) for part in text.split(","))
-    except argparse.ArgumentTypeError:
-        raise argparse.ArgumentTypeError(
-            f"expected widths of at least 1, such as 512 or 512,512, or none; got {text!r}"
-        ) from None
-
-
-def _checked(convert: Callable[[str], T], fits: Callable[[T], bool], expected: str) -> Callable[[str], T]:
-    """A reader of an option's value that accepts what `fits`."""
-
-    def read(text: str) -> T:
-        try:
-            value = convert(text)
-        except ValueError:
-            value = None
-        if value is None or not fits(value):
-            raise argparse.ArgumentTypeError(f"expected {expected}; got {text!r}")
-        return value
-
-    return read
-
-
-_count = _checked(int, lambda value: 1 <= value <= sys.maxsize, "a whole number of at least 1")
-_seed = _checked(int, lambda value: 0 <= value < 2**64, "a whole number 0 .. 2^64 - 1")
-_share = _checked(float, lambda value: 0 <= value < 1, "a number of at least 0 and below 1")
-_positive = _checked(float, lambda value: 0 < value < math.inf, "a number above 0")
-_not_negative = _checked(float, lambda value: 0 <= value < math.inf, "a number of at least 0")

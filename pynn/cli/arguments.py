@@ -1,0 +1,178 @@
+"""What argparse lacks: words of other programs, help for narrow terminals, readers of the values of options."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NoReturn, TypeVar
+
+from pynn import datasets
+
+from . import augment, words
+
+T = TypeVar("T")
+
+COMMAS = "; a number stands behind its option, and several widths have commas between: --layers 512,512"
+
+
+class Help(argparse.RawDescriptionHelpFormatter):
+    """Help that keeps its line breaks where the terminal has room for them."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n\n".join(_block(block.splitlines(), width) for block in text.split("\n\n"))
+
+
+def _block(lines: list[str], width: int) -> str:
+    """A paragraph, or lines that begin with spaces (a table, examples) under a heading."""
+    if max(map(len, lines), default=0) <= width:
+        return "\n".join(lines)
+    import textwrap  # here: it is needed on narrow terminals alone
+
+    if not any(line.startswith(" ") for line in lines):
+        lines = [" ".join(lines)]
+    fill = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
+    fill.subsequent_indent = "      " if len(lines) > 1 else ""
+    return "\n".join(map(fill.fill, lines))
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with errors as exceptions that know the words of other programs, exact option names, and `Help`."""
+
+    commands: Mapping[str, Parser] = MappingProxyType({})
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"allow_abbrev": False, "formatter_class": Help, **options})
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message} (see: {self.prog} --help)")
+
+    def read(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """The options that these arguments are."""
+        self._expect_known(arguments)
+        options, left = self.parse_known_args(arguments)
+        if left:
+            hint = COMMAS if any(map(_is_number, left)) else ""
+            self.error(f"unrecognized arguments: {' '.join(left)}{hint}")
+        return options
+
+    def _expect_known(self, arguments: Sequence[str]) -> None:
+        """ValueError for an option or a command that is not there, before argparse takes its value for something else.
+
+        `pynn train --lr 0.1` would be told that there is no data set '0.1'.
+        """
+        parser = self
+        for text in arguments:
+            if text == "--":
+                return
+            if text[:1] == "-" and text != "-" and " " not in text and not _is_number(text):
+                option = text.partition("=")[0]
+                if option not in parser._option_string_actions:
+                    parser.error(f"unrecognized arguments: {option}{self._hint(parser, option)}")
+            elif parser is self and text in self.commands:
+                parser = self.commands[text]
+            elif parser is self:
+                self.error(f"invalid choice: {text!r}{_command_hint(text)} (choose from {', '.join(self.commands)})")
+
+    def _hint(self, parser: Parser, option: str) -> str:
+        own = [name for name in parser._option_string_actions if name.startswith("--")]
+        if sentence := words.about(option):
+            return f"; {sentence}"
+        if meant := words.like(option, own, words.OPTIONS):
+            return f"; did you mean {meant}?"
+        for name, other in self.commands.items():
+            meant = words.like(option, [one for one in other._option_string_actions if one[:2] == "--"], words.OPTIONS)
+            if meant and parser is self:
+                return f"; options of a command stand behind it: pynn {name} {meant} ..."
+            if meant:
+                return f"; {meant} is there in pynn {name} alone"
+        return ""
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _command_hint(text: str) -> str:
+    if words.plain(text) in map(words.plain, datasets.names()):
+        return f"; did you mean pynn train {text}?"
+    if text.endswith(".safetensors"):
+        return f"; did you mean pynn evaluate {text}?"
+    meant = words.like(text, words.COMMANDS, words.COMMANDS)
+    return f"; did you mean pynn {meant}?" if meant else ""
+
+
+def choice(known: Iterable[str]) -> Callable[[str], str]:
+    """A reader of one of these names, however it is spelled: LeNet-5 is lenet5."""
+    names = {words.plain(name): name for name in known}
+
+    def read(text: str) -> str:
+        name = names.get(words.plain(text))
+        if name is None:
+            meant = words.like(text, known, words.CHOICES)
+            hint = f"; did you mean {meant}?" if meant else ""
+            raise argparse.ArgumentTypeError(f"invalid choice: {text!r}{hint} (choose from {', '.join(known)})")
+        return name
+
+    return read
+
+
+def dataset(text: str) -> str:
+    """The data set of this name; what people mean who write something else there is said."""
+    hint = ""
+    if _is_number(text):
+        hint = COMMAS
+    elif text.lower() in ("yes", "no", "true", "false", "on", "off"):
+        hint = "; --batchnorm and --no-batchnorm take no value"
+    elif text.partition(":")[0] in augment.AUGMENTATIONS:
+        hint = "; the names behind --augment have commas between: --augment flip,crop"
+    elif "=" in text:
+        hint = "; an option begins with two dashes: --epochs 5"
+    elif text.lower().endswith(".safetensors"):
+        hint = ", that is a model's file; it stands first: pynn evaluate MODEL DATASET"
+    if hint:
+        raise argparse.ArgumentTypeError(f"there is no data set {text!r}{hint}")
+    try:
+        return datasets.find(text)
+    except ValueError as cause:
+        raise argparse.ArgumentTypeError(str(cause)) from None
+
+
+def widths(text: str) -> tuple[int, ...]:
+    """The widths of 512,512 or none."""
+    if text.strip().lower() in ("", "none"):
+        return ()
+    try:
+        return tuple(count(part) for part in text.split(","))
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(
+            f"expected widths of at least 1, such as 512 or 512,512, or none; got {text!r}"
+        ) from None
+
+
+def _checked(convert: Callable[[str], T], fits: Callable[[T], bool], expected: str) -> Callable[[str], T]:
+    """A reader of an option's value that accepts what `fits`."""
+
+    def read(text: str) -> T:
+        try:
+            value = convert(text)
+        except ValueError:
+            value = None
+        if value is None or not fits(value):
+            raise argparse.ArgumentTypeError(f"expected {expected}; got {text!r}")
+        return value
+
+    return read
+
+
+count = _checked(int, lambda value: 1 <= value <= sys.maxsize, "a whole number of at least 1")
+seed = _checked(int, lambda value: 0 <= value < 2**64, "a whole number 0 .. 2^64 - 1")
+share = _checked(float, lambda value: 0 <= value < 1, "a number of at least 0 and below 1")
+positive = _checked(float, lambda value: 0 < value < math.inf, "a number above 0")
+not_negative = _checked(float, lambda value: 0 <= value < math.inf, "a number of at least 0")
