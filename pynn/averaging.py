@@ -40,7 +40,6 @@ def reestimate_statistics(model: Sequential, x: ArrayLike, batch_size: int = 102
     if not model.built:
         raise RuntimeError("reestimate_statistics was called on a model that is not built yet: fit it or load it first")
     batches = _batches(model, x, batch_size)
-    model.adopt()
     _reestimate(model, batches)
 
 
@@ -218,7 +217,6 @@ class PolyakAverage(Callback):
         expect_instance(model, Sequential, "PolyakAverage: model")
         if not model.built or model.parameters.shape != self._expect_average().shape:
             raise ValueError("PolyakAverage: the model has not the parameters of the one that was averaged")
-        model.adopt()
         if self._statistics is None and x is None and self._run is None and _estimated(model):
             raise ValueError("the model has batch normalization, whose statistics go with its parameters: pass x")
         self._exchange(model, None if x is None else _batches(model, x, batch_size))

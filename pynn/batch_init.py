@@ -216,7 +216,6 @@ def _sweep(
     with model.lock, model.same_masks():
         new = not model.built
         model.accept(batch)
-        model.adopt()
         parameters = model.parameters.copy()
         deviations: dict[str, float] = {}
         try:
@@ -255,14 +254,12 @@ def _left(model: Sequential, leave: str | Iterable[str], where: str) -> set[str]
 @contextmanager
 def _states_kept(model: Sequential) -> Iterator[None]:
     """Running statistics are afterwards what they were."""
-    states = [(layer, name, getattr(layer, name)) for layer in model.walk() for name in layer.state]
+    states = [(array, array.copy()) for layer in model.walk() for array in layer.state.values()]
     try:
-        for layer, name, array in states:
-            setattr(layer, name, np.copy(array))
         yield
     finally:
-        for layer, name, array in states:
-            setattr(layer, name, array)
+        for array, before in states:
+            array[...] = before
 
 
 @contextmanager

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 import math
+import os
 import threading
+import weakref
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from contextlib import AbstractContextManager
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,18 +17,22 @@ from . import data
 from .constraints import Constraint
 from .layers.base import Array, Layer, Parameter, aligned
 from .layers.chain import Chain
+from .layers.held import Tensors, copy_into, hold
 from .optimizers import Optimizer, Segment
 from .regularizers import Penalty
 
-C = TypeVar("C", bound="FlatChain")
-
 ALIGNMENT = 64  # bytes: every block of the flat vector starts on a cache line
+
+
+class Layout:
+    """Stands for a flat vector, also in copies of it: an optimizer knows by it whose state it has."""
 
 
 class FlatChain(Chain):
     """A chain of layers that holds their parameters; knows no losses and no training."""
 
     optimizer: Optimizer | None
+    layout: Layout | None = None
     _parameters: Array | None = None
     _gradients: Array | None = None
     _places: tuple[tuple[Layer, Parameter, int], ...] = ()  # every parameter's start in the flat vector
@@ -70,7 +76,7 @@ class FlatChain(Chain):
         kept: so many of the first ones have a place in an older flat vector, and keep the values that stand there.
         """
         held = [getattr(layer, parameter.name) for layer, parameter, _ in self._places[:kept]]
-        unit = ALIGNMENT // self.dtype.itemsize
+        unit = self._unit
         places: list[tuple[Layer, Parameter, int]] = []
         size = 0
         for layer in self._inner():
@@ -78,22 +84,21 @@ class FlatChain(Chain):
             for parameter in layer.declared:
                 places.append((layer, parameter, size))
                 size += -(-math.prod(parameter.shape) // unit) * unit
+        given = [parameter.value for _, parameter, _ in places]  # of layers that were built alone
+        self._places, self.layout = tuple(places), Layout()
+        self._allocate(size)
+        for number, (layer, parameter, _) in enumerate(places):
+            values = held[number] if number < kept else given[number]
+            if values is None:
+                values = parameter.drawn(layer, data.generator(self.seed, number, data.WEIGHTS))
+            np.copyto(_expect(parameter.value), values, casting="same_kind")
+
+    def _allocate(self, size: int) -> None:
+        """Make flat vectors of zeros and bind the layers to them."""
         self._parameters, self._gradients = aligned(size, self.dtype), aligned(size, self.dtype)
         self._parameters.fill(0)
         self._gradients.fill(0)
-        self._places = tuple(places)
         self._bind()
-        for number, (layer, parameter, _) in enumerate(places):
-            if number < kept:
-                getattr(layer, parameter.name)[...] = held[number]
-                continue
-            values = parameter.initializer.draw(parameter.shape, data.generator(self.seed, number, data.WEIGHTS))
-            if np.shape(values) != parameter.shape:
-                raise ValueError(
-                    f"{layer.name}.{parameter.name}: {parameter.initializer!r} drew values of shape "
-                    f"{np.shape(values)}, expected {parameter.shape}"
-                )
-            getattr(layer, parameter.name)[...] = values
 
     def _bind(self) -> None:
         """Make every declared parameter and its gradient views of the flat vectors."""
@@ -101,8 +106,8 @@ class FlatChain(Chain):
             block = slice(start, start + math.prod(parameter.shape))
             parameter.value = self.parameters[block].reshape(parameter.shape)
             parameter.gradient = self.gradients[block].reshape(parameter.shape)
-            setattr(layer, parameter.name, parameter.value)
-            setattr(layer, f"d{parameter.name}", parameter.gradient)
+            hold(layer, parameter.name, parameter.value)
+            hold(layer, f"d{parameter.name}", parameter.gradient)
 
     def segments(self) -> tuple[Segment, ...]:
         """How each block of the flat vector is trained: whether, at what factor of the learning rate, with decay."""
@@ -135,32 +140,32 @@ class FlatChain(Chain):
         for weight, constraint in self._constrained:
             constraint.apply(weight)
 
-    def adopt(self) -> None:
-        """Take over arrays that somebody put in the place of a layer's views (`layer.weight = ...`)."""
-        for layer, parameter, _ in self._places:
-            found = getattr(layer, parameter.name)
-            if parameter.value is not None and found is not parameter.value:
-                if np.shape(found) != parameter.shape:
-                    where = f"{layer.name}.{parameter.name}"
-                    raise ValueError(f"{where} has shape {np.shape(found)}, expected {parameter.shape}")
-                parameter.value[...] = found
-                setattr(layer, parameter.name, parameter.value)
-
-    def __copy__(self: C) -> C:  # two models cannot share layers
-        return copy.deepcopy(self)
+    def _renew_lock(self) -> None:
+        """A lock that nobody holds: layers reuse their buffers, so one thread uses a model at a time."""
+        self.lock: AbstractContextManager[Any] = threading.RLock()
+        _WITH_LOCKS.add(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in super().__getstate__().items() if name != "lock"}
+        """What copies and pickles carry: what a model file does, and the optimizer with its state."""
+        state = {name: value for name, value in super().__getstate__().items() if name not in (*_LEFT, "lock")}
+        return {**state, "_copied": None if self._parameters is None else self._parameters.size}
 
     def __setstate__(self, state: dict[str, Any]) -> None:  # of pickled models (process pools) and copied ones
-        vars(self).update(state, lock=threading.RLock())
-        if self._parameters is not None and self._gradients is not None:
-            old, self._parameters = self._parameters, _aligned_copy(self._parameters)
-            self._gradients = _aligned_copy(self._gradients)
-            self._settled = -1  # what is constrained are views of before
-            if self.optimizer is not None:
-                self.optimizer.follow(old, self._parameters)
-        self._bind()
+        state = dict(state)
+        size = state.pop("_copied")
+        super().__setstate__(state)
+        self._renew_lock()
+        if self.context is not self._own:  # it stands inside another model
+            return
+        self.context.owned, self.context.built = True, size is not None
+        if size is not None:
+            for layer in self.walk():
+                layer._alone = False
+            values = [parameter.value for _, parameter, _ in self._places]  # each layer brings its own
+            self._allocate(size)
+            for (_, parameter, _), value in zip(self._places, values, strict=True):
+                np.copyto(_expect(parameter.value), _expect(value))
+            self._settle()
 
     def _inner(self) -> Iterator[Layer]:
         return (layer for layer in self.walk() if layer is not self)
@@ -184,13 +189,24 @@ class FlatChain(Chain):
 
     @parameters.setter
     def parameters(self, values: ArrayLike) -> None:
-        self.parameters[...] = values
+        self._set_vector(self.parameters, values, "model.parameters")
         self._gathered = False
+
+    def _set_vector(self, vector: Array, values: ArrayLike, where: str) -> None:
+        if values is not vector:  # `model.parameters -= ...` has changed it in place
+            copy_into(vector, values, where)
+            for _, parameter, start in self._places:
+                stop = start + math.prod(parameter.shape)
+                vector[stop : -(-stop // self._unit) * self._unit] = 0  # the gap to the next block
 
     @property
     def gradients(self) -> Array:
-        """The gradients of `parameters` (P,), filled by `backward`."""
+        """The gradients of `parameters` (P,), filled by `backward`. Like those, they can be set: numbers are copied."""
         return self._built(self._gradients)
+
+    @gradients.setter
+    def gradients(self, values: ArrayLike) -> None:
+        self._set_vector(self.gradients, values, "model.gradients")
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -206,15 +222,18 @@ class FlatChain(Chain):
         """Views of every parameter and saved statistic by name: "affine1.weight", "batchnorm1.running_mean".
 
         To write into one is to change the model; `get_weights` gives copies, as a list in the same order.
+        `model.tensors()["affine1.weight"] = W` copies W into place, as `layer.weight = W` does.
         """
         self._built(self._parameters)
-        self.adopt()
         self._expect_names()  # somebody may have renamed one
-        return {
-            f"{layer.name}.{name}": getattr(layer, name)
-            for layer in self._inner()
-            for name in [*(parameter.name for parameter in layer.declared), *layer.state]
-        }
+        return Tensors(
+            {f"{layer.name}.{name}": array for layer in self._inner() for name, array in layer.arrays().items()}
+        )
+
+    @property
+    def _unit(self) -> int:
+        """Blocks start at multiples of so many numbers."""
+        return ALIGNMENT // self.dtype.itemsize
 
     def penalties(self, penalty: Penalty | None) -> Iterator[tuple[Penalty, Array, Array]]:
         """Each block that is penalized with what penalizes it, its layer's own or else this one, and its gradient.
@@ -236,7 +255,21 @@ class FlatChain(Chain):
         return sum(math.prod(parameter.shape) for layer in self._inner() for parameter in layer.declared)
 
 
-def _aligned_copy(vector: Array) -> Array:
-    moved = aligned(vector.size, np.dtype(vector.dtype.type))
-    moved[...] = vector
-    return moved
+def _expect(array: Array | None) -> Array:
+    assert array is not None
+    return array
+
+
+_LEFT = ("_parameters", "_gradients", "_constrained", "_segments", "_settled", "_forwarded", "_backed", "_gathered",
+         "_lost_penalty")  # fmt: skip
+_WITH_LOCKS: weakref.WeakSet[FlatChain] = weakref.WeakSet()
+
+
+def _renew_locks() -> None:
+    """In a forked child: the thread that held a model's lock is not there to let it go."""
+    for model in list(_WITH_LOCKS):
+        model._renew_lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)

@@ -6,6 +6,7 @@ its loss, which is the model's own where it is the last layer, reads only the no
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,10 @@ class HierarchicalSoftmax(Layer):
         self.loss.layer = self
         self.training = False
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self.loss.layer = self
+
     def build(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 1:
             raise ValueError(f"expected vectors (D,), got inputs of shape {input_shape}; put Flatten() before it")
@@ -112,16 +117,29 @@ class HierarchicalCrossEntropy(Loss):
     Raises ValueError where it has no layer and for a label outside 0..C-1.
     """
 
-    layer: HierarchicalSoftmax | None = None
+    _layer_of: weakref.ref[HierarchicalSoftmax] | None = None  # weak: the layer holds its loss
     _walked: tuple[Array, Array, Array] | None = None
 
+    @property
+    def layer(self) -> HierarchicalSoftmax | None:
+        """The layer whose tree it walks; None where there is none, or it is gone."""
+        return None if self._layer_of is None else self._layer_of()
+
+    @layer.setter
+    def layer(self, layer: HierarchicalSoftmax | None) -> None:
+        self._layer_of = None if layer is None else weakref.ref(layer)
+
+    def __getstate__(self) -> dict[str, Any]:  # the copy of its layer says again whose it is
+        return {**super().__getstate__(), "_layer_of": None}
+
     def _layer(self) -> HierarchicalSoftmax:
-        if self.layer is None:
+        layer = self.layer
+        if layer is None:
             raise ValueError(
                 "this HierarchicalCrossEntropy has no tree: end the model with HierarchicalSoftmax(classes) and leave "
                 "`loss` out, or pass that layer's own, layer.loss"
             )
-        return self.layer
+        return layer
 
     def forward(self, outputs: Array, targets: Array, weights: Array | None = None) -> float:
         layer = self._layer()

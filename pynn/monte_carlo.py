@@ -50,7 +50,6 @@ def monte_carlo(
         raise TypeError(f"probabilities is {probabilities!r}, expected True or False")
     x = inputs.raw(model, x)
     inputs.accept(model, x, "x")
-    model.adopt()
     parts = []
     with _sampling(model, seed) as context:
         for start in range(0, len(x), batch_size):

@@ -112,7 +112,7 @@ def restore(trainer: Trainer, state: Mapping[str, Any]) -> None:
         if train != _train(layer):
             layer.restore_training_settings(describe.from_data(train, {**KINDS, **_own_kinds(trainer)}))
     model.context.step, model.epoch = state["step"], state["epoch"]
-    trainer.optimizer.claim(model.parameters)
+    trainer.optimizer.claim(model.parameters, getattr(model, "layout", None))
     trainer.optimizer.restore(state["optimizer"])
     for callback, memory in zip(with_memory(trainer.callbacks), state["callbacks"], strict=True):
         callback.restore(memory)

@@ -84,7 +84,6 @@ def minimize(
         model.accept(samples)
         answers = targets.learned(model, goal, y)
         y = answers.encode(goal, y, model.output_shape)
-        model.adopt()
         _check_model(model, method, len(samples), batch_size)
     model.loss, model.inputs, model.targets = goal, form, answers
     with model.lock, model.same_masks(), _deterministic(model):

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-import operator
 import os
-import threading
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from numbers import Real
 from typing import Any
 
@@ -49,7 +47,7 @@ class Sequential(FlatChain):
 
     def __init__(self, *layers: Layer, seed: int | None = 0, dtype: DTypeLike = "float32") -> None:
         super().__init__(*layers)
-        self.context = Context(seed=data.chosen_seed(seed), dtype=data.float_dtype(dtype), owner=self)
+        self.context = self._own = Context(seed=data.chosen_seed(seed), dtype=data.float_dtype(dtype), owned=True)
         self.loss: Loss = self.own_loss() or losses.SoftmaxCrossEntropy()
         self.optimizer: Optimizer | None = None
         self.preprocessing: Transformer | None = None
@@ -59,9 +57,7 @@ class Sequential(FlatChain):
         self.history: History | None = None
         self.notes: dict[str, Any] = {}
         self.penalty_value: float | None = None
-        self.lock: AbstractContextManager[Any] = (
-            threading.RLock()
-        )  # layers reuse their buffers: one user of a model at a time
+        self._renew_lock()
 
     # Building -------------------------------------------------------------------------------------
 
@@ -70,24 +66,23 @@ class Sequential(FlatChain):
 
         Returns the output's shape. A model that is built is built anew, with new weights.
         """
-        try:
-            shape = tuple(operator.index(size) for size in input_shape)
-        except TypeError:
-            raise TypeError(f"input_shape is {input_shape!r}, expected a tuple of integers") from None
-        if self.context.owner is not self:
-            return super().build(shape)
+        if self.context is not self._own:
+            return super().build(input_shape)
+        shape = input_shape
         if min(shape, default=1) < 1:
             raise ValueError(f"input_shape is {shape}, expected sizes of at least 1")
         self._expect_own_layers()
         if self.built:
             self.unbuild()
         try:
-            self.input_shape, self.output_shape = shape, super().build(shape)
+            self.input_shape = shape
+            self.output_shape = super().build(shape)
             self._name_layers()
             self._lay_out()
         except BaseException:
             self.unbuild()
             raise
+        self.context.built = True
         self._settle()
         if self.layers and self.layers[0].kind == "Conv2d" and shape[0] in (1, 3) and shape[1] == shape[2] > 4:
             checks.warn(
@@ -99,16 +94,19 @@ class Sequential(FlatChain):
     def _expect_own_layers(self) -> None:
         inside = list(self.walk())
         if len({id(layer) for layer in inside}) < len(inside):
+            hint = "; an own layer that only reads another one overrides children()"
             raise ValueError(
                 "the same layer stands twice in one model; make a second one (layers do not share weights)"
+                f"{hint if any(layer.users_own for layer in inside) else ''}"
             )
         for position, layer in enumerate(self.layers):
-            for owner in (inner.context.owner for inner in layer.walk()):
-                if isinstance(owner, Sequential) and owner.built and owner is not self:
-                    found = "is a model that is built" if owner is layer else "belongs to another model that is built"
+            for inner in layer.walk():
+                if inner.context.built and inner.context is not self.context:
+                    itself = isinstance(layer, Sequential) and layer._own is inner.context
                     raise ValueError(
-                        f"layer {position} ({layer.kind}) {found}; make a new one (its weights can be copied later: "
-                        "see tensors())"
+                        f"layer {position} ({layer.kind}) {'is a' if itself else 'belongs to another'} model that is "
+                        "built; make a new one (its weights can be copied later: see tensors()), or put copy.deepcopy "
+                        "of a layer in: the copy brings its weights along"
                     )
 
     def _reset(self) -> None:
@@ -126,6 +124,7 @@ class Sequential(FlatChain):
         self.optimizer = self.targets = None
         if self.preprocessing is None:  # which was fitted to such inputs
             self.inputs = None
+        self.context.built = False
         self.epoch = self.context.step = 0
 
     def _settle(self) -> None:
@@ -218,13 +217,14 @@ class Sequential(FlatChain):
     def forward(self, x: Array, training: bool = False) -> Array:
         """Outputs (N, ...) for a batch x (N, ...); training: with dropout and the batch's own statistics.
 
-        The array that comes back is reused by the next call. uint8 pixels are read as 0..1. x is what the layers take:
-        `preprocessing` is not applied here, nor in `train_step`; `model.preprocessing.transform(x)` does it.
+        The array that comes back is reused by the next call. uint8 pixels are read as 0..1.
+        x is what the layers take: `preprocessing` is not applied here, nor in `train_step`;
+        `model.preprocessing.transform(x)` does it.
         Each training forward pass draws masks and noise of its own, a function of seed, step and its number in the step
         (`same_masks` holds them).
         """
         context = self.context
-        if context.owner is self:
+        if context is self._own:
             if type(x) is not np.ndarray:
                 x = data.samples("x", x)
             self.accept(x)
@@ -254,7 +254,7 @@ class Sequential(FlatChain):
 
         The array that comes back is reused by the next call that wants it.
         """
-        if self.context.owner is not self:
+        if self.context is not self._own:
             return super().backward(dy)
         if not self._forwarded:
             raise RuntimeError("backward(dy) must follow forward(x, training=True)")

@@ -64,9 +64,6 @@ class Trainable(Protocol):
 
     def unbuild(self) -> None: ...
 
-    def adopt(self) -> None:
-        """Take over weights that were replaced rather than written into."""
-
     @property
     def parameters(self) -> Array: ...
 

@@ -191,8 +191,7 @@ def _driver(model: Trainable, optimizer: str | Optimizer | None) -> Optimizer:
 def _claim(model: Trainable, driver: Optimizer) -> None:
     """Refuse an optimizer that another model is trained with."""
     if model.built:
-        driver.claim(model.parameters)
-        model.adopt()
+        driver.claim(model.parameters, getattr(model, "layout", None))
     else:
         driver.expect_free()
 
@@ -339,7 +338,6 @@ def evaluate(
 def _expect_built(model: Trainable, method: str) -> None:
     if not model.built:
         raise RuntimeError(f"{method} was called on a model that is not built yet: fit it, load it or build it first")
-    model.adopt()
 
 
 def outputs(model: Trainable, x: Any, batch_size: int | None = None) -> Array:

@@ -766,7 +766,7 @@ def test_gradients_of_own_layers_may_be_added_to(rng: np.random.Generator) -> No
             return dy
 
     model = pynn.Sequential(Wrong())
-    with pytest.raises(ValueError, match=r"wrong1: dshift has shape \(\), expected \(4,\)"):
+    with pytest.raises(ValueError, match=r"wrong1\.dshift is set to shape \(\), expected \(4,\)$"):
         model.backward(model.forward(x, training=True))
 
 

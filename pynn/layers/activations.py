@@ -6,6 +6,8 @@ References: CS231n notes, "Neural Networks Part 1"; Deep Learning from Scratch, 
 from __future__ import annotations
 
 import math
+import weakref
+from typing import Any
 
 from .. import kernels
 from .base import Array, Layer
@@ -18,11 +20,23 @@ class Activation(Layer):
     initializer: str = "lecun"  # what suits the weights before it
     alpha: float = 0.0  # the number that f takes, where it takes one
     reads_input: bool = False  # its gradient takes x rather than y: it cannot be fused
-    fused_into: Layer | None = None
+    _fused_into: weakref.ref[Layer] | None = None  # weak: that layer holds this one
+
+    @property
+    def fused_into(self) -> Layer | None:
+        """The layer in whose kernel it runs; None where it runs in its own."""
+        return None if self._fused_into is None else self._fused_into()
+
+    @fused_into.setter
+    def fused_into(self, layer: Layer | None) -> None:
+        self._fused_into = None if layer is None else weakref.ref(layer)
 
     def _reset(self) -> None:
         super()._reset()
         self.fused_into = None
+
+    def __getstate__(self) -> dict[str, Any]:  # the layer in whose copy it runs says so again
+        return {**super().__getstate__(), "_fused_into": None}
 
     def forward(self, x: Array, training: bool) -> Array:
         self._y = self.buffer("y", x.shape)

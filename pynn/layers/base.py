@@ -2,66 +2,32 @@
 
 from __future__ import annotations
 
-import itertools
+import copy
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from .. import copies
 from ..constraints import Constraint
 from ..describe import expect_instance, is_number
 from ..initializers import Initializer, Zeros
 from ..regularizers import Penalty
 from . import weight_lists
+from .context import Context, Parameter, Shape
+from .held import SLOT, Array, aligned, expect_free, given_before, hold, release, slot, writable
+from .whole import layers_in, own_gradient, whole
 
 if TYPE_CHECKING:
-    from ..distributed import Ranks
     from .activations import Activation
     from .gradient_buffers import GradientBuffers
 
+__all__ = ["Array", "Context", "Layer", "Parameter", "Shape", "aligned"]
+
 L = TypeVar("L", bound="Layer")
-Array = NDArray[Any]
-Shape = tuple[int, ...]
-
-
-@dataclass(eq=False)
-class Context:
-    """What a model shares with all of its layers."""
-
-    seed: int = 0
-    step: int = 0  # optimizer steps taken; with seed and a layer's stream it determines every random mask
-    passes: int = 0  # training forward passes since that step: each draws its own masks
-    repeating: bool = False  # inside `same_masks`: passes are not counted
-    dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.float32))
-    sampling: bool = False  # masks and noise outside training as well: Monte-Carlo passes
-    inputs_only: bool = False  # backward passes follow evaluation, and nobody wants the parameters' gradients
-    first_sample: int = 0  # place of a batch's first sample among those that share a step: parts get their own masks
-    ranks: Ranks | None = None  # the processes that share every batch, while they train together
-    owner: object = None  # the model that holds the flat vector
-    limit: int | None = None  # numbers in the file that is being loaded: a layer cannot have more
-    changes: int = 0  # how often a layer's training settings (freeze, learning_rate_factor, penalty) were changed
-
-    def __getstate__(self) -> dict[str, Any]:  # of copies and pickles: they train alone
-        return {**vars(self), "ranks": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, dtype=np.dtype(state["dtype"].type))  # the one that arrays have, not a copy of it
-
-
-@dataclass(eq=False)
-class Parameter:
-    """A declared block of trainable numbers; the model gives it its place in the flat vector."""
-
-    name: str
-    shape: Shape
-    initializer: Initializer
-    penalized: bool
-    constraint: Constraint | None = None
-    value: Array | None = None  # its blocks of the flat vectors, once the model is built
-    gradient: Array | None = None
 
 
 class Layer:
@@ -103,32 +69,48 @@ class Layer:
 
     def __init_subclass__(cls) -> None:
         cls.users_own = not cls.__module__.startswith("pynn.")
+        if "build" in vars(cls):
+            cls.build = whole(cls.build)  # type: ignore[method-assign]
 
     def __new__(cls: type[L], *args: Any, **kwargs: Any) -> L:  # here, so that an own __init__ need not call super()
         layer = super().__new__(cls)
         layer.declared = []
-        layer.state = {}
+        layer._state = {}
+        layer._held = set()
         layer._buffers = {}
         layer._views = {}
         layer.context = Context()
         return layer
 
     declared: list[Parameter]
-    state: dict[str, Array]  # arrays that are saved but not trained, like running statistics
+    _state: dict[str, Array]
+    _held: set[str]  # names of the arrays that assignment copies into
+    _own: Context | None = None  # of a model, also where it stands inside another one
+    _building: bool = False
+    _alone: bool = False  # built outside of a model, with arrays of its own
+    _brought: Mapping[str, Array] = MappingProxyType({})  # what it had when it was built alone, then got into a model
+    _own_parameters: tuple[Parameter, ...] = ()  # of a user's own layer and the own ones inside it
     _shared: GradientBuffers | None = None  # those of the chain that it stands in
     _buffers: dict[str, Array]
     _views: dict[tuple[str, Shape], Array]
 
     # What a layer overrides -----------------------------------------------------------------------
 
+    @whole
     def build(self, input_shape: Shape) -> Shape:
-        """Declare parameters for inputs of this shape (without the batch axis); return the output's shape."""
+        """Declare parameters for inputs of this shape (without the batch axis); return the output's shape.
+
+        A layer can be built alone, `layer.build((5,))`: it then has parameters and gradients of its own, float32, with
+        first values drawn by seed 0. A model that it is put into goes on with them. Built alone once more, it starts
+        anew. A layer with layers inside builds them here, `self.inner.build(shape)`.
+        """
         return input_shape
 
     def forward(self, x: Array, training: bool) -> Array:
         """Outputs for a batch x. What `backward` needs may be kept in attributes.
 
-        The array that comes back belongs to the layer and is overwritten by its next `forward`.
+        The array that comes back belongs to the layer and is overwritten by its next `forward`: copy what shall stay.
+        (`model.forward` gives new arrays.)
         """
         raise NotImplementedError(f"{type(self).__name__} has no forward(x, training)")
 
@@ -146,8 +128,11 @@ class Layer:
         return False
 
     def children(self) -> tuple[Layer, ...]:
-        """The layers inside this one."""
-        return ()
+        """The layers inside this one: of an own layer those in its attributes, also in lists and dicts there.
+
+        They are trained, saved and frozen with it; its `build`, `forward` and `backward` call theirs, each once.
+        """
+        return layers_in(self, Layer) if self.users_own else ()
 
     # What a layer calls ---------------------------------------------------------------------------
 
@@ -167,7 +152,12 @@ class Layer:
         """
         if self.context.limit is not None and math.prod(shape) > self.context.limit:
             raise ValueError(f"{name} would have the shape {tuple(shape)}, more numbers than the file holds")
-        self._expect_free(name, f"d{name}")
+        expect_free(self, _RESERVED, name, f"d{name}")
+        if given_before(self, name) is not None:
+            raise ValueError(
+                f"{name} was set before the layer was built, which gives it its shape: build first "
+                f"(model.build(input_shape)), then set it, or choose its first values by an initializer"
+            )
         self.declared.append(Parameter(name, tuple(shape), initializer or Zeros(), penalized, constraint))
 
     def add_state(self, name: str, value: ArrayLike) -> None:
@@ -175,18 +165,21 @@ class Layer:
 
         name: that NAME, not taken yet; value: what it holds at first, copied, in the model's dtype.
         """
-        self._expect_free(name)
-        self.state[name] = np.array(value, self.context.dtype)
-        setattr(self, name, self.state[name])
+        expect_free(self, _RESERVED, name)
+        self._set_state(name, value)
 
-    def _expect_free(self, *names: str) -> None:
-        """ValueError for a name that the layer, its constructor or another parameter has."""
-        taken = {*self.state, *(word for one in self.declared for word in (one.name, f"d{one.name}"))}
-        constructor = getattr(type(self).__init__, "__code__", None)
-        taken.update(constructor.co_varnames[: constructor.co_argcount] if constructor else ())
-        for name in names:
-            if not name.isidentifier() or hasattr(Layer, name) or name in Layer.__annotations__ or name in taken:
-                raise ValueError(f"a parameter cannot be named {names[0]!r}: expected a name that is not taken yet")
+    def _set_state(self, name: str, value: ArrayLike) -> None:
+        self._state[name] = np.array(value, self.context.dtype)
+        hold(self, name, self._state[name])
+
+    @property
+    def state(self) -> Mapping[str, Array]:
+        """The arrays that are saved but not trained, like running statistics, by name."""
+        return MappingProxyType(self._state)
+
+    def arrays(self) -> dict[str, Array]:
+        """Its parameters and what `add_state` added, without the layers inside, by name."""
+        return {name: getattr(self, name) for name in [*(one.name for one in self.declared), *self._state]}
 
     def buffer(self, name: str, shape: Shape) -> Array:
         """An uninitialized array of this shape in the model's dtype, reused by every later call with this name."""
@@ -283,7 +276,9 @@ class Layer:
         """The gradient array of its parameter of this name, for a kernel to fill; None where it is frozen."""
         if self._frozen or name in self._frozen_names or self.context.inputs_only:
             return None
-        gradient: Array = getattr(self, f"d{name}")
+        gradient: Array | None = getattr(self, f"{SLOT}d{name}", None)  # past the property: every step reads it
+        if gradient is None:  # no such parameter in this layer
+            gradient = getattr(self, f"d{name}")
         return gradient
 
     @property
@@ -352,15 +347,52 @@ class Layer:
         for child in self.children():
             yield from child.walk()
 
-    def __getstate__(self) -> dict[str, Any]:  # of copies and pickles: buffers are made again
-        return {**vars(self), "_buffers": {}, "_views": {}}
+    def _share_context(self) -> None:
+        """Before it is built: the layers inside get what it shares with its model."""
+        for child in self.children():
+            if child.context.built and child.context is not self.context:
+                raise ValueError(
+                    f"{self.kind}: the {child.kind} inside it belongs to a model that is built; make a new one"
+                )
+            child.context = self.context
+
+    def __copy__(self: L) -> L:  # two layers cannot share parameters
+        return copy.deepcopy(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What copies and pickles carry: what a model file does, nothing of a batch."""
+        held = {slot(name) for name in self._held}
+        state = {name: one for name, one in copies.without_batches(self).items() if name not in held}
+        return {
+            **state,
+            "_buffers": {},
+            "_views": {},
+            "_held": set(),
+            "_brought": {} if self.declared else dict(self._brought),
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._alone = bool(self.declared or self._state)  # a model takes its layers over
+        for parameter in self.declared:
+            if parameter.value is not None:
+                parameter.value = writable(parameter.value)
+                own_gradient(self, parameter)
+        for name, array in self._state.items():
+            self._set_state(name, array)
+        if (activation := vars(self).get("_activation")) is not None and activation.kind != "Activation":
+            activation.fused_into = self
 
     def _reset(self) -> None:
         """Forget what `build` declared, so that it can run again."""
-        self.declared, self.state, self._buffers, self._views = [], {}, {}, {}
-        self._shared = None
+        release(self)
+        self.declared, self._state, self._buffers, self._views = [], {}, {}, {}
+        self._shared, self._alone, self._own_parameters = None, False, ()
         self.needs_dx = True
         self.name = self.given_name
+        for name in ("input_shape", "output_shape"):
+            if hasattr(self, name):
+                delattr(self, name)
 
     def __repr__(self) -> str:
         from ..describe import constructor_text
@@ -368,17 +400,4 @@ class Layer:
         return constructor_text(self)
 
 
-_colours = itertools.count()
-
-
-def aligned(size: int, dtype: np.dtype[Any]) -> Array:
-    """An uninitialized vector that starts on a 64-byte boundary.
-
-    Vectors made one after the other start at different places within a page: a processor takes a load for one that
-    waits for a store whose address ends in the same 12 bits.
-    """
-    colour = next(_colours)
-    place, step = (colour % 4 * 256 + colour // 4 % 4 * 1024, 4096) if size * dtype.itemsize > 4096 else (0, 64)
-    raw = np.empty(size * dtype.itemsize + step, np.uint8)
-    start = (place - raw.ctypes.data) % step
-    return raw[start : start + size * dtype.itemsize].view(dtype)
+_RESERVED = {*dir(Layer), *Layer.__annotations__}

@@ -13,6 +13,7 @@ from .. import describe
 from .activations import Activation
 from .base import Array, Layer, Shape
 from .gradient_buffers import GradientBuffers, with_owner
+from .whole import layers_in
 
 C = TypeVar("C", bound="Chain")
 
@@ -35,7 +36,10 @@ class Chain(Layer):
         self._active: list[Layer] = []
 
     def children(self) -> tuple[Layer, ...]:
-        return self.layers
+        if not self.users_own:
+            return self.layers
+        held = {id(inner) for layer in self.layers for inner in layer.walk()}
+        return (*self.layers, *(one for one in layers_in(self, Layer) if id(one) not in held))
 
     def layer(self, which: str | int) -> Layer:
         """The layer inside it, however deep, of the name `which`; or the one at this place of `layers`, -1 the last.
@@ -94,17 +98,19 @@ class Chain(Layer):
             chosen += [layer for layer in side if all(id(inner) in ids for inner in layer.walk())]
         return chosen
 
+    def _share_context(self) -> None:
+        """Later, in `build`: a model looks first whose layers they are."""
+
     def build(self, input_shape: Shape) -> Shape:
         shape = tuple(input_shape)
+        super()._share_context()
         self._shared = self._shared or GradientBuffers()
         shares = type(self).backward.__module__.startswith("pynn.")  # a user's own may keep gradients, or add them
         for position, layer in enumerate(self.layers):
-            layer.context = self.context
             layer._shared = self._shared if shares and not layer.users_own else None
             layer.followed_by = self._activation_after(position)
-            layer.input_shape = shape
             try:
-                layer.output_shape = shape = _shape(layer.build(shape))
+                shape = layer.build(shape)
             except ValueError as cause:
                 raise ValueError(f"layer {position} ({layer.kind}): {cause}") from cause
         self._fuse()
@@ -147,18 +153,10 @@ class Chain(Layer):
 
     def _own_backward(self, layer: Layer, dy: Array) -> Array | None:
         """The backward pass of a user's own layer, with the slips repaired or named that such code has."""
-        for parameter in layer.declared:
+        for parameter in layer._own_parameters:
             if parameter.gradient is not None:
                 parameter.gradient.fill(0)  # so that `self.dNAME += ...` is right as well
         dx = layer.backward(dy)
-        for parameter in layer.declared:
-            found = getattr(layer, f"d{parameter.name}")
-            if parameter.gradient is not None and found is not parameter.gradient:  # self.dNAME = ... for [...] = ...
-                if np.shape(found) != parameter.shape:
-                    where = f"{layer.name or layer.kind}: d{parameter.name}"
-                    raise ValueError(f"{where} has shape {np.shape(found)}, expected {parameter.shape}")
-                parameter.gradient[...] = found
-                setattr(layer, f"d{parameter.name}", parameter.gradient)
         if dx is None and not layer.needs_dx:
             return None
         return with_owner(self._taken(layer, "backward", dx, (len(dy), *layer.input_shape)))
@@ -178,9 +176,3 @@ def _may_fuse(before: Layer, activation: Activation) -> bool:
     if before.users_own or activation.users_own:
         return False
     return not (activation.reads_input or isinstance(before, Activation))
-
-
-def _shape(shape: Any) -> Shape:
-    if not isinstance(shape, (tuple, list)) or not all(isinstance(size, (int, np.integer)) for size in shape):
-        raise ValueError(f"build returned {shape!r}, expected the output's shape, a tuple of integers")
-    return tuple(int(size) for size in shape)

@@ -20,6 +20,9 @@ class PReLU(Activation):
     slope: Array
     dslope: Array
     initializer = "he"
+    alpha = property(
+        lambda self: self.slope, lambda self, value: setattr(self, "slope", value), doc="The slope, as others call it."
+    )
     reads_input = True  # the slope may become negative: then the sign of y tells nothing
 
     def __init__(self, *, per_feature: bool = False, initial: float = 0.25) -> None:

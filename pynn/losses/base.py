@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import data
+from .. import copies, data
 from ..describe import constructor_text
 
 Array = NDArray[Any]
@@ -37,6 +37,9 @@ class Loss:
 
     def __repr__(self) -> str:
         return constructor_text(self)
+
+    def __getstate__(self) -> dict[str, Any]:  # of copies and pickles: nothing of a batch
+        return copies.without_batches(self)
 
     def forward(self, outputs: Array, targets: Array, weights: Array | None = None) -> float:
         """The mean loss of a batch of outputs (N, ...) against its targets: (1/N) Σ_i weights_i loss_i.

@@ -76,6 +76,7 @@ class Optimizer:
     first_epoch: int | None = None  # the model's, when `fit` first ran this optimizer: where its schedule begins
     _rate_is_set = False  # whether somebody has told the schedule how far training is
     _parameters: Array | None = None
+    _layout: object = None  # of the model whose parameters these are
     _segments: tuple[Segment, ...] = ()  # what _runs was made of
     _by_decay: bool = False
     _runs: tuple[Segment, ...] = ()
@@ -164,7 +165,7 @@ class Optimizer:
         """One update, from the gradients that the last backward pass left in the model."""
         parameters, gradients = model.parameters, model.gradients
         if self._parameters is not parameters:
-            self.claim(parameters)
+            self.claim(parameters, getattr(model, "layout", None))
         if self.schedule is not None and not self._rate_is_set:
             raise RuntimeError(
                 f"{type(self).__name__} follows {self.schedule!r}, which counts epochs, and a loop of your own must "
@@ -221,14 +222,19 @@ class Optimizer:
         """Change the parameters (P,) in place, by `effective_learning_rate` and `effective_weight_decay`."""
         raise NotImplementedError(f"{type(self).__name__} has no update(parameters, gradients)")
 
-    def claim(self, parameters: Array) -> None:
-        """Make the state for these parameters; ValueError if it belongs to others already."""
+    def claim(self, parameters: Array, layout: object = None) -> None:
+        """Make the state for these parameters; ValueError if it belongs to others already.
+
+        layout: what stands for them in copies, so that the copies of a model and its optimizer find together.
+        """
         if self._parameters is parameters:
             return
-        self.expect_free()
-        self._parameters = parameters
-        for slot in self.slots:
-            setattr(self, slot, np.zeros_like(parameters))
+        copied = self._parameters is not None and not self._parameters.size and layout is not None
+        if not (copied and layout is self._layout):
+            self.expect_free()
+            for slot in self.slots:
+                setattr(self, slot, np.zeros_like(parameters))
+        self._parameters, self._layout = parameters, layout
 
     def expect_free(self) -> None:
         """ValueError if its state belongs to a model already, or to one from before it was built anew."""
@@ -275,10 +281,18 @@ class Optimizer:
         given = {name: getattr(self, name) for name in ("weight_decay", "decay_biases", "clip_norm", "clip_value")}
         return {**found, **given, "steps": self.steps, "first_epoch": self.first_epoch}
 
-    def follow(self, old: Array, new: Array) -> None:
-        """The model's vector has moved from old to new, as in a copy of both: the state stays good."""
-        if self._parameters is old:
-            self._parameters = new
+    def __getstate__(self) -> dict[str, Any]:
+        """Of copies and pickles: the settings and the state, without the parameters that it belongs to.
+
+        With a copy of their model that is made together with it, a copy goes on.
+        """
+        elsewhere = None if self._parameters is None else np.empty(0)
+        return {**vars(self), "_parameters": elsewhere, "_segments": (), "_runs": ()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(
+            {name: np.array(one) if isinstance(one, np.ndarray) else one for name, one in state.items()}
+        )  # arrays of its own: joblib maps large ones from a file, read only
 
     def __repr__(self) -> str:
         return constructor_text(self)

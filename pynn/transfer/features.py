@@ -41,7 +41,6 @@ def features(model: Sequential, x: ArrayLike, layer: str | int | None = None, ba
     data.check_count("batch_size", batch_size, 1)
     x = inputs.raw(model, x)
     inputs.accept(model, x, "x")
-    model.adopt()
     shape = model.layers[place - 1].output_shape if place else model.input_shape
     found = np.empty((len(x), *shape), model.dtype)
     with model.lock, _trunk(model, place) as trunk:

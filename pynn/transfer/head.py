@@ -48,7 +48,6 @@ def replace(model: Sequential, layers: tuple[Layer, ...], after: str | int | Non
     for number, layer in enumerate(layers):
         if any(id(inner) in held for inner in layer.walk()):
             raise ValueError(f"layer {number} ({layer.kind}) of the new head stands in the model already; make another")
-    model.adopt()
     with model.lock:
         _put(model, place, new)
         _forget(model)

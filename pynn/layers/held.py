@@ -1,0 +1,133 @@
+"""Arrays that a layer holds under a name: reading gives the array, assignment copies into it.
+
+So `layer.weight = W` reaches the block of the flat vector that the optimizer steps. Knows no layer's formula.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import operator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from .base import Layer
+
+Array = NDArray[Any]
+SLOT = "_value_of_"  # and the name: the attribute of an instance that the property of its class reads
+
+
+def slot(name: str) -> str:
+    """The attribute in which an instance keeps the array that the property NAME of its class reads."""
+    return SLOT + name
+
+
+def hold(layer: Layer, name: str, array: Array) -> None:
+    """Let `layer.NAME` be this array for good: later assignments copy their numbers into it."""
+    kind = type(layer)
+    found = getattr(kind, name, None)
+    if not is_held(found):
+        if hasattr(kind, name):
+            setattr(kind, slot(name), found)  # the class's default, as `bias = None`, for layers without the parameter
+        # Read in C: a property's Python function, or __setattr__, would cost every step.
+        setattr(kind, name, property(operator.attrgetter(slot(name)), functools.partial(_assign, name)))
+    layer._held.add(name)
+    # Not by vars(layer): CPython reads attributes slower once an instance has shown its dictionary.
+    setattr(layer, slot(name), array)
+
+
+def is_held(found: object) -> bool:
+    """Whether this attribute of a class is a property that `hold` put there."""
+    return isinstance(found, property) and isinstance(found.fset, functools.partial) and found.fset.func is _assign
+
+
+def expect_free(layer: Layer, reserved: set[str], *names: str) -> None:
+    """ValueError for a name that the layer, its class, its constructor or another parameter has."""
+    kind = type(layer)
+    taken = reserved | layer.state.keys() | {word for one in layer.declared for word in (one.name, f"d{one.name}")}
+    constructor = getattr(kind.__init__, "__code__", None)
+    taken.update(constructor.co_varnames[: constructor.co_argcount] if constructor else ())
+    for name in names:
+        found = getattr(kind, name, None)
+        own = callable(found) or (isinstance(found, property) and not is_held(found))  # a method or property
+        if not name.isidentifier() or own or name in taken:
+            raise ValueError(f"a parameter cannot be named {names[0]!r}: expected a name that is not taken yet")
+
+
+def given_before(layer: Layer, name: str) -> Any:
+    """What was set as `layer.NAME` before the parameter is declared; None where nothing was."""
+    place = slot(name) if is_held(getattr(type(layer), name, None)) else name
+    found = getattr(layer, place, None)
+    return None if found is getattr(type(layer), place, None) else found
+
+
+def release(layer: Layer) -> None:
+    """Let the layer hold nothing any more."""
+    for name in layer._held:
+        delattr(layer, slot(name))
+    layer._held.clear()
+
+
+def _assign(name: str, layer: Layer, value: object) -> None:
+    if name not in layer._held:  # not built, or a plain attribute of a layer without that parameter
+        setattr(layer, slot(name), value)
+        return
+    held = getattr(layer, slot(name))
+    if value is not held:  # `layer.weight *= 2` has changed it in place already
+        gradient = any(name == f"d{parameter.name}" for parameter in layer.declared)
+        copy_into(held, value, f"{layer.name or layer.kind}.{name}", fills=not gradient)
+
+
+def copy_into(held: Array, value: object, where: str, fills: bool = True) -> None:
+    """Copy numbers of the same shape into the array, or one number into all of it where it `fills`.
+
+    TypeError or ValueError, with nothing changed, for others.
+    """
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{where} is set to a masked array, whose mask would be lost; fill it first: .filled(0)")
+    found = np.asarray(value)
+    if found.dtype.kind not in "fiub":
+        what = f"an array of dtype {found.dtype}" if isinstance(value, np.ndarray) else repr(value)
+        raise TypeError(f"{where} is set to {what}, expected numbers of shape {held.shape}")
+    if found.shape != held.shape and not (fills and found.ndim == 0):
+        turned = sorted(found.shape) == sorted(held.shape)
+        hint = "; weights are (inputs, outputs): pass its .T" if held.ndim == 2 else "; bring its axes into that order"
+        raise ValueError(f"{where} is set to shape {found.shape}, expected {held.shape}{hint if turned else ''}")
+    held[...] = found
+
+
+class Tensors(dict[str, Array]):
+    """Arrays by name, as `model.tensors()` gives them: `tensors[name] = values` copies into the model's array."""
+
+    def __setitem__(self, name: str, value: object) -> None:
+        if name not in self:
+            raise KeyError(f"there is no tensor {name!r}, expected one of {', '.join(self)}")
+        if value is not self[name]:
+            copy_into(self[name], value, name)
+
+    def __reduce__(self) -> tuple[Any, ...]:  # copies and pickles are plain dicts
+        return dict, (dict(self),)
+
+
+def writable(array: Array) -> Array:
+    """The array, or a copy where it is none of NumPy's own in memory: joblib maps large ones from a file, read only."""
+    return array if type(array) is np.ndarray and array.flags.writeable else np.array(array)
+
+
+_colours = itertools.count()
+
+
+def aligned(size: int, dtype: np.dtype[Any]) -> Array:
+    """An uninitialized vector that starts on a 64-byte boundary.
+
+    Vectors made one after the other start at different places within a page: a processor takes a load for one that
+    waits for a store whose address ends in the same 12 bits.
+    """
+    colour = next(_colours)
+    place, step = (colour % 4 * 256 + colour // 4 % 4 * 1024, 4096) if size * dtype.itemsize > 4096 else (0, 64)
+    raw = np.empty(size * dtype.itemsize + step, np.uint8)
+    start = (place - raw.ctypes.data) % step
+    return raw[start : start + size * dtype.itemsize].view(dtype)

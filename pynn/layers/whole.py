@@ -1,0 +1,162 @@
+"""What goes before and after every `build`, a ready-made layer's or a user's own: the layers inside, and layers alone.
+
+A layer that is built outside of a model has arrays of its own, which the model takes over that it is put into later.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from .. import data
+from .held import Array, aligned, copy_into, hold
+
+if TYPE_CHECKING:
+    from .base import Layer
+    from .context import Parameter, Shape
+
+    Build = Callable[[Any, Shape], Shape]
+
+F = TypeVar("F", bound="Callable[..., Any]")
+LINKS = ("followed_by", "_activation", "_side")  # layers that a layer knows but does not hold
+
+
+def whole(build: F) -> F:
+    """The class's `build` with what goes before and after it."""
+
+    @functools.wraps(build)
+    def run(self: Layer, input_shape: Shape) -> Shape:
+        if self._building:  # super().build(...)
+            return build(self, input_shape)  # type: ignore[no-any-return]
+        shape, alone = sizes(input_shape), not self.context.owned
+        if alone and min(shape, default=1) < 1:
+            raise ValueError(f"input_shape is {shape}, expected sizes of at least 1")
+        _begin(self, shape)
+        self._building = True
+        try:
+            self.output_shape = output = _checked(build(self, shape))
+            _expect_built_inside(self)
+            _finish(self)
+        except BaseException:
+            if alone:
+                for inner in list(self.walk()):
+                    inner._reset()
+            raise
+        finally:
+            self._building = False
+        return output
+
+    return run  # type: ignore[return-value]
+
+
+def sizes(input_shape: Any) -> Shape:
+    """The shape as a tuple of Python's integers; TypeError for anything else."""
+    try:
+        return tuple(operator.index(size) for size in input_shape)
+    except TypeError:
+        raise TypeError(f"input_shape is {input_shape!r}, expected a tuple of integers") from None
+
+
+def _checked(shape: Any) -> Shape:
+    if not isinstance(shape, (tuple, list)) or not all(isinstance(size, (int, np.integer)) for size in shape):
+        raise ValueError(f"build returned {shape!r}, expected the output's shape, a tuple of integers")
+    return tuple(int(size) for size in shape)
+
+
+def _begin(layer: Layer, shape: Shape) -> None:
+    if layer._alone:
+        layer._brought = layer.arrays() if layer.context.owned else {}
+        layer._reset()
+    layer._share_context()
+    if layer.context is not layer._own:  # a model may still refuse, and stays as it was then
+        layer.input_shape = shape
+
+
+def _finish(layer: Layer) -> None:
+    given = layer._brought if layer.context.owned else {}
+    for inner in layer.walk():
+        if inner.context is not layer.context:  # made in `build`
+            _move(inner, layer)
+    if layer.users_own:
+        inside = (inner for inner in layer.walk() if inner.users_own)
+        layer._own_parameters = tuple(parameter for inner in inside for parameter in inner.declared)
+    if not layer.context.owned:
+        _lay_out(layer)
+        layer._alone = True
+    if given:
+        for parameter in layer.declared:
+            parameter.value = _matching(layer, parameter, given)
+        for name, array in layer.state.items():
+            copy_into(array, given[name], f"{layer.name or layer.kind}.{name}")
+
+
+def _expect_built_inside(layer: Layer) -> None:
+    for child in layer.children():
+        if not hasattr(child, "output_shape"):
+            if type(child).build is not _base_build(child):
+                raise ValueError(
+                    f"the {child.kind} inside {layer.kind} was not built: expected self.NAME.build(shape) for each "
+                    f"layer inside in {layer.kind}.build(input_shape), which returns the output's shape"
+                )
+            child.build(layer.input_shape)  # it takes any shape
+
+
+def _base_build(layer: Layer) -> Any:
+    """`build` of the class that all layers are of."""
+    return next(vars(base)["build"] for base in reversed(type(layer).__mro__) if "build" in vars(base))
+
+
+def _move(inner: Layer, layer: Layer) -> None:
+    """Into the layer's context, and out of arrays of its own: the model draws its first values."""
+    inner.context, inner._alone = layer.context, False
+    for parameter in inner.declared:
+        parameter.value = parameter.gradient = None
+    for name, array in inner.state.items():
+        inner._set_state(name, array)
+
+
+def _matching(layer: Layer, parameter: Parameter, given: Mapping[str, Array]) -> Array:
+    found = given.get(parameter.name)
+    if found is None or found.shape != parameter.shape:
+        had = "none" if found is None else f"the shape {found.shape}"
+        raise ValueError(
+            f"{layer.name or layer.kind} was built alone, where its {parameter.name} had {had}; here it has "
+            f"{parameter.shape}: build it alone for inputs of shape {layer.input_shape}, or make a new one"
+        )
+    return found
+
+
+def _lay_out(layer: Layer) -> None:
+    """Give each parameter that has none an array of its own, with first values drawn by the context's seed."""
+    for number, parameter in enumerate(layer.declared):
+        if parameter.value is None:
+            generator = data.generator(layer.context.seed, number, data.WEIGHTS)
+            values = parameter.drawn(layer, generator)
+            parameter.value = aligned(values.size, layer.context.dtype).reshape(parameter.shape)
+            parameter.value[...] = values
+        own_gradient(layer, parameter)
+
+
+def own_gradient(layer: Layer, parameter: Parameter) -> None:
+    """Hold the parameter's value and a gradient of its own, 0 at first."""
+    assert parameter.value is not None
+    parameter.gradient = np.zeros_like(parameter.value)
+    hold(layer, parameter.name, parameter.value)
+    hold(layer, f"d{parameter.name}", parameter.gradient)
+
+
+def layers_in(layer: Layer, base: type[Layer]) -> tuple[Layer, ...]:
+    """The layers in its attributes, also in lists, tuples and dicts there, each once."""
+    found: list[Layer] = []
+    for name, value in vars(layer).items():
+        if name not in LINKS:
+            values = (
+                value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else [value]
+            )
+            found += [one for one in values if isinstance(one, base)]
+    inside = {id(inner) for one in found for child in one.children() for inner in child.walk()}
+    return tuple({id(one): one for one in found if id(one) not in inside}.values())
