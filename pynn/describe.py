@@ -107,8 +107,20 @@ def to_data(value: Any, bases: tuple[type, ...]) -> Any:
         settings = value.training_settings() if hasattr(value, "training_settings") else {}
         settings = {key: one for key, one in settings.items() if key not in named}  # an Affine's penalty
         parts = {"name": getattr(value, "given_name", ""), "items": positional, "arguments": named, "train": settings}
+        if getattr(value, "users_own", False) and hasattr(value, "children"):
+            parts["inside"] = _inside(value, [*positional, *named.values()])
         return {"kind": type(value).__name__, **{key: to_data(part, bases) for key, part in parts.items() if part}}
     raise TypeError(f"{value!r} cannot stand in a model file, expected numbers, text, lists or pynn objects")
+
+
+def _inside(layer: Any, described: list[Any]) -> list[dict[str, Any]]:
+    """Names and settings of the layers inside that its constructor makes; empty where nothing was set."""
+    listed = {id(one) for value in described for one in (value if isinstance(value, (list, tuple)) else [value])}
+    found = []
+    for child in layer.children():
+        parts = {"name": child.given_name, "train": child.training_settings(), "inside": _inside(child, [])}
+        found.append({} if id(child) in listed else {key: part for key, part in parts.items() if part})
+    return found if any(found) else []
 
 
 def from_data(data: Any, kinds: Mapping[str, type]) -> Any:
@@ -123,10 +135,17 @@ def from_data(data: Any, kinds: Mapping[str, type]) -> Any:
     if kind not in kinds:
         raise ValueError(f"{kind!r} is no class of pynn; pass own classes as pynn.load(path, own=[{kind}])")
     thing = kinds[kind](*from_data(data.get("items", []), kinds), **from_data(data.get("arguments", {}), kinds))
+    _restore(thing, data, kinds)
+    return thing
+
+
+def _restore(thing: Any, data: Mapping[str, Any], kinds: Mapping[str, type]) -> None:
+    """Its name and training settings, and those of the layers inside."""
     if "name" in data:
         if not isinstance(data["name"], str):
-            raise TypeError(f"{kind}: name is {data['name']!r}, expected text")
+            raise TypeError(f"{type(thing).__name__}: name is {data['name']!r}, expected text")
         thing.named(data["name"])
     if "train" in data:
         thing.restore_training_settings(from_data(data["train"], kinds))
-    return thing
+    for child, parts in zip(thing.children(), data["inside"], strict=False) if "inside" in data else ():
+        _restore(child, parts, kinds)  # of a Residual one more is there once it is built
