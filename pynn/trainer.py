@@ -121,7 +121,10 @@ class Trainer:
         if self._interrupted and self.error is None:  # it struck while they wrote their files
             self.error = KeyboardInterrupt("training was interrupted at its end")
         if self.error is not None:
-            raise self.error
+            try:
+                raise self.error
+            finally:
+                self.error = None  # its traceback leads back here: the model would wait for the cyclic collector
         return self.history
 
     def _end(self, callback: Callback) -> None:

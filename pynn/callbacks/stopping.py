@@ -119,6 +119,7 @@ class EarlyStopping(Callback):
             with trainer.model.lock:
                 for name, tensor in trainer.model.tensors().items():
                     tensor[...] = self._kept[name]
+            self._kept = {}  # the model has them now
 
     def state(self) -> dict[str, Any]:
         return {"best": self.best, "best_epoch": self.best_epoch, "waited": self.waited, "kept": self._kept}
