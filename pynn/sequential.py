@@ -44,6 +44,7 @@ class Sequential(FlatChain):
     """
 
     _forwarded = False
+    _lending = False  # whether the next forward pass, a training step's, may hand out the last layer's buffer
 
     def __init__(self, *layers: Layer, seed: int | None = 0, dtype: DTypeLike = "float32") -> None:
         super().__init__(*layers)
@@ -217,14 +218,15 @@ class Sequential(FlatChain):
     def forward(self, x: Array, training: bool = False) -> Array:
         """Outputs (N, ...) for a batch x (N, ...); training: with dropout and the batch's own statistics.
 
-        The array that comes back is reused by the next call. uint8 pixels are read as 0..1.
+        The array that comes back is a new one (a training step does without that copy). uint8 pixels are read as 0..1.
         x is what the layers take: `preprocessing` is not applied here, nor in `train_step`;
         `model.preprocessing.transform(x)` does it.
         Each training forward pass draws masks and noise of its own, a function of seed, step and its number in the step
         (`same_masks` holds them).
         """
-        context = self.context
+        context, lending = self.context, self._lending
         if context is self._own:
+            self._lending = False
             if type(x) is not np.ndarray:
                 x = data.samples("x", x)
             self.accept(x)
@@ -232,7 +234,10 @@ class Sequential(FlatChain):
                 x = data.to_model(x, self.dtype)
             if self._constrained and self._backed and not context.repeating:
                 self.constrain()  # the parameters may have been moved by hand since
-        self.outputs = super().forward(x, training)
+        outputs = super().forward(x, training)
+        if context is self._own and not lending:
+            outputs = outputs.copy()  # the last layer's buffer, which its next pass fills anew
+        self.outputs = outputs
         self._forwarded = training
         if training:
             self._backed = False
@@ -252,7 +257,7 @@ class Sequential(FlatChain):
         ...     model.backward(loss.backward() * (len(x_part) / len(x)), accumulate=True)
         >>> optimizer.step(model)
 
-        The array that comes back is reused by the next call that wants it.
+        The array that comes back is a new one.
         """
         if self.context is not self._own:
             return super().backward(dy)
@@ -287,9 +292,8 @@ class Sequential(FlatChain):
             gradient = self._back(layer, gradient)
         if not input_gradient or gradient is None:
             return None
-        kept = self.buffer("dx", gradient.shape)
-        kept[...] = gradient  # the layers' own is written over sooner
-        return kept
+        copied: Array = gradient.copy()  # the layers' own is written over by the next pass
+        return copied
 
     def train_step(
         self,
@@ -320,6 +324,7 @@ class Sequential(FlatChain):
 
     def loss_of(self, x: Array, y: Array, loss: Loss, weights: Array | None = None) -> float:
         """The loss of a training forward pass on a batch, as in `train_step`; `loss.backward()` is its gradient."""
+        self._lending = True
         outputs = self.forward(x, training=True)
         value = loss.forward(outputs, y) if weights is None else loss.forward(outputs, y, weights=weights)
         if not isinstance(value, (float, Real)):
