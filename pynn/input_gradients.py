@@ -55,7 +55,6 @@ def input_gradient(
             "input_gradient takes y, for the gradient of the loss, or dy, for that of Σ dy·outputs: "
             f"got {'neither' if y is None else 'both'}"
         )
-    model.adopt()
     size = validation.batch_size(model) if batch_size is None else batch_size
     data.check_count("batch_size", size, 1)
     goal = chosen_loss(model, loss)

@@ -107,7 +107,7 @@ def test_what_does_not_fit_is_refused_with_nothing_changed(
 def test_before_it_is_built_there_are_none() -> None:
     model = network()
     for one in (model, *model.layers):
-        with pytest.raises(RuntimeError, match="has no weights yet: build its model first"):
+        with pytest.raises(RuntimeError, match="has no weights yet: build it or its model first"):
             one.get_weights()
         with pytest.raises(RuntimeError, match="has no weights yet"):
             one.set_weights([])

@@ -67,12 +67,18 @@ class Conv1d(Conv2d):
             return -(-size // self.stride[axis]), (self.kernel[axis] - 1) * self.dilation[axis]
         return super()._place(axis, size)
 
+    @property
+    def _after(self) -> int | None:
+        """Zeros after the sequence; None for those that the kernels take without being told."""
+        return 0 if self.padding == "causal" else None
+
     def forward(self, x: Array, training: bool) -> Array:
         self._x = x
         self._y = self.buffer("y", (x.shape[0], *self._out))
         f, settings = self._activation, self._settings
         kernels.conv2d_forward(
-            x[:, None], self.weight[None], self.bias, *settings, f.function, f.alpha, self._y[:, None]
+            x[:, None], self.weight[None], self.bias, *settings, f.function, f.alpha, self._y[:, None],
+            right=self._after,
         )  # fmt: skip
         return self._y
 
@@ -83,7 +89,7 @@ class Conv1d(Conv2d):
         dweight, dbias = self.gradient_of("weight"), self.gradient_of("bias")
         kernels.conv2d_backward(
             dy[:, None], x[:, None], self.weight[None], y[:, None], *self._settings, f.function, f.alpha,
-            _row(dz), _row(dx), None if dweight is None else dweight[None], dbias,
+            _row(dz), _row(dx), None if dweight is None else dweight[None], dbias, right=self._after,
         )  # fmt: skip
         return dx
 

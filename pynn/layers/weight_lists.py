@@ -52,14 +52,11 @@ def set_weights(self: Layer, weights: list[Array]) -> None:
 
 def _arrays(layer: Layer) -> Iterator[tuple[str, Array]]:
     """The arrays of a layer and of those inside it, with their names."""
-    alone = hasattr(layer, "output_shape") and all(
-        getattr(inner, parameter.name, None) is not None for inner in layer.walk() for parameter in inner.declared
+    there = hasattr(layer, "output_shape") and all(
+        parameter.value is not None for inner in layer.walk() for parameter in inner.declared
     )
-    if not getattr(layer.context.owner, "built", alone):
-        raise RuntimeError(f"{layer.name or layer.kind} has no weights yet: build its model first, or fit it")
-    adopt = getattr(layer.context.owner, "adopt", None)  # arrays that were put in the place of the model's own
-    if adopt is not None:
-        adopt()
+    if not there:
+        raise RuntimeError(f"{layer.name or layer.kind} has no weights yet: build it or its model first, or fit that")
     for inner in layer.walk():
-        for name in (*(parameter.name for parameter in inner.declared), *inner.state):
-            yield f"{inner.name or inner.kind}.{name}", getattr(inner, name)
+        for name, array in inner.arrays().items():
+            yield f"{inner.name or inner.kind}.{name}", array
