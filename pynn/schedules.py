@@ -91,7 +91,7 @@ class StepDecay(Schedule):
         self.rate, self.every, self.factor = rate, every, factor
 
     def at(self, epoch: float) -> float:
-        return float(self.rate * self.factor ** math.floor(epoch / self.every))
+        return float(self.rate * self.factor ** math.floor(_turns(epoch, self.every)))
 
 
 class ExponentialDecay(Schedule):
@@ -146,7 +146,7 @@ class CosineRestarts(Schedule):
         self.rate, self.epochs_per_cycle, self.minimum = rate, epochs_per_cycle, minimum
 
     def at(self, epoch: float) -> float:
-        return _half_wave(self.rate, self.minimum, epoch / self.epochs_per_cycle % 1)
+        return _half_wave(self.rate, self.minimum, _turns(epoch, self.epochs_per_cycle) % 1)
 
 
 class LinearDecay(Schedule):
@@ -208,7 +208,7 @@ class Cyclic(Schedule):
         self.lower, self.upper, self.period = lower, upper, period
 
     def at(self, epoch: float) -> float:
-        place = epoch / self.period % 1
+        place = _turns(epoch, self.period) % 1
         return _line(self.lower, self.upper, 2 * min(place, 1 - place))
 
 
@@ -292,6 +292,15 @@ class ReduceOnPlateau(Schedule):
         elif self.waited > self.patience:
             self.current = min(self.current, max(self.current * self.factor, self.minimum))
             self.waited, self.resting = 0, self.cooldown
+
+
+def _turns(epoch: float, period: float) -> float:
+    """epoch / period, exactly a whole number where rounding alone keeps it from one: 0.6 / 0.2 is 3."""
+    turns = epoch / period
+    if not math.isfinite(turns):
+        return turns
+    whole = round(turns)
+    return float(whole) if abs(turns - whole) <= 1e-12 + turns * 2**-50 else turns
 
 
 def _line(start: float, end: float, share: float) -> float:
