@@ -272,6 +272,7 @@ __all__ = [
     "models",
     "monte_carlo",
     "optimizers",
+    "plot",
     "predict_augmented",
     "predict_ten_crop",
     "preprocessing",
@@ -287,7 +288,7 @@ __all__ = [
 
 
 if TYPE_CHECKING:
-    from . import datasets, metrics, models, transfer
+    from . import datasets, metrics, models, plot, transfer
     from .averaging import PolyakAverage, reestimate_statistics
     from .batch_init import data_dependent, lsuv
     from .callbacks import Checkpoint, CSVLogger, EarlyStopping, LearningRateSchedule, ModelCheckpoint, TerminateOnNaN
@@ -327,12 +328,14 @@ else:
             return version()
         from importlib import import_module
 
-        if name in ("datasets", "metrics", "models", "transfer"):
+        if name in ("datasets", "metrics", "models", "plot", "transfer"):
             return import_module(f".{name}", __name__)
         if name in _LATER:
             globals()[name] = getattr(import_module(f".{_LATER[name]}", __name__), name)
             return globals()[name]
-        raise AttributeError(f"module 'pynn' has no attribute {name!r}")
+        from .words.names import attribute
+
+        raise AttributeError(f"module 'pynn' has no attribute {name!r}{attribute(name)}")
 
 
 def __dir__() -> list[str]:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import data
-from .describe import constructor_text, is_number
+from .checks import NOT_NEGATIVE, SHARE, Constructed, Interval, expect_count, expect_numbers
+from .describe import constructor_text
 
 Array = NDArray[Any]
 Colour = tuple[Array, Array, Array]  # contrast (n,), matrix (n, C, C), offset (n, C)
@@ -19,7 +20,7 @@ T = TypeVar("T", bound="Augmentation")
 LUMA = (0.299, 0.587, 0.114)  # shares of red, green and blue in grey (ITU-R BT.601)
 
 
-class Augmentation:
+class Augmentation(Constructed):
     """Base of all augmentations: one random change of images (H, W, C).
 
     An own one overrides `geometry` or `colour`, or both; u (n, 4) are four random numbers between 0 and 1 for each of
@@ -50,16 +51,8 @@ class Augmentation:
         """What `fit` uses for training images x: itself, or a copy that has learned from them."""
         return self
 
-    def _number(self, name: str, value: Any, least: float, most: float = math.inf) -> None:
-        if not is_number(value) or isinstance(value, bool):
-            raise TypeError(f"{type(self).__name__}: {name} is {value!r}, expected a number")
-        if not least <= value <= most:
-            limits = f"at least {least:g}" if most == math.inf else f"{least:g}..{most:g}"
-            raise ValueError(f"{type(self).__name__}: {name} is {value}, expected {limits}")
-
     def _range(self, low: Any, high: Any, least: float) -> None:
-        self._number("low", low, least)
-        self._number("high", high, least)
+        expect_numbers(type(self).__name__, Interval(least, math.inf, "[)"), low=low, high=high)
         if low > high:
             raise ValueError(f"{type(self).__name__}: low is {low} and high {high}, expected low <= high")
 
@@ -71,7 +64,7 @@ class Flip(Augmentation):
     """The image's mirror image, left for right, with this probability (default 0.5)."""
 
     def __init__(self, probability: float = 0.5) -> None:
-        self._number("probability", probability, 0, 1)
+        expect_numbers("Flip", SHARE, probability=probability)
         self.probability = probability
 
     def geometry(self, u: Array, height: int, width: int) -> Array:
@@ -86,7 +79,7 @@ class PadCrop(Augmentation):
     """
 
     def __init__(self, padding: int = 4) -> None:
-        data.check_count("PadCrop: padding", padding, 0)
+        expect_count("PadCrop", 0, padding=padding)
         self.padding = padding
 
     def check(self, shape: tuple[int, ...]) -> None:
@@ -105,7 +98,7 @@ class Rotation(Augmentation):
     """A turn about the centre by a uniform angle of -degrees..degrees (0..180)."""
 
     def __init__(self, degrees: float) -> None:
-        self._number("degrees", degrees, 0, 180)
+        expect_numbers("Rotation", Interval(0, 180, "[]"), degrees=degrees)
         self.degrees = degrees
 
     def geometry(self, u: Array, height: int, width: int) -> Array:
@@ -129,7 +122,7 @@ class Shear(Augmentation):
     """Sheared sideways by a uniform angle of -degrees..degrees (0..80): rows shift by tan(angle) times their height."""
 
     def __init__(self, degrees: float) -> None:
-        self._number("degrees", degrees, 0, 80)
+        expect_numbers("Shear", Interval(0, 80, "[]"), degrees=degrees)
         self.degrees = degrees
 
     def geometry(self, u: Array, height: int, width: int) -> Array:
@@ -140,7 +133,7 @@ class Brightness(Augmentation):
     """A uniform number of -delta..delta is added to all of an image; uint8 pixels count 0..1. Nothing is cut off."""
 
     def __init__(self, delta: float) -> None:
-        self._number("delta", delta, 0)
+        expect_numbers("Brightness", NOT_NEGATIVE, delta=delta)
         self.delta = delta
 
     def colour(self, u: Array, channels: int) -> Colour:
@@ -193,7 +186,7 @@ class ColourShift(Augmentation):
     vectors_: Array
 
     def __init__(self, std: float = 0.1) -> None:
-        self._number("std", std, 0)
+        expect_numbers("ColourShift", NOT_NEGATIVE, std=std)
         self.std = std
 
     def fit(self, x: ArrayLike) -> ColourShift:

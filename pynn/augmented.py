@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import data, kernels
 from .augmentation import Augmentation, Colour, image_shape
+from .checks import Constructed, expect_choice
 from .describe import constructor_text, expect_instance
 from .kernels.philox import philox_at
 
@@ -24,7 +25,7 @@ DRAWN = 4096  # images whose numbers are drawn at once
 EDGES = ("zero", "reflect")
 
 
-class Augment:
+class Augment(Constructed):
     """Several augmentations, applied in order; `fit(augmentation=[...])` makes one of a list.
 
     stages: `pynn.Augmentation` objects. edge: what stands outside an image, "zero" (black, the default) or "reflect"
@@ -39,8 +40,7 @@ class Augment:
     def __init__(self, *stages: Augmentation, edge: str = "zero") -> None:
         for position, stage in enumerate(stages):
             expect_instance(stage, Augmentation, f"augmentation {position}")
-        if edge not in EDGES:
-            raise ValueError(f"edge is {edge!r}, expected one of {', '.join(EDGES)}")
+        expect_choice("Augment", EDGES, edge=edge)
         self.stages, self.edge = stages, edge
 
     def __repr__(self) -> str:

@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from . import data, inputs, kernels
 from .callbacks.base import Callback
 from .callbacks.stopping import EarlyStopping
-from .describe import expect_instance, is_number
+from .checks import RATE, expect_count, expect_numbers
+from .describe import expect_instance
 from .layers.batchnorm import BatchNorm
 from .sequential import Sequential
 from .sources import Batches
@@ -140,11 +141,11 @@ class PolyakAverage(Callback):
     an iterator, which cannot be gone through again. Source: Polyak & Juditsky 1992; Izmailov et al. 2018.
     """
 
-    def __init__(self, decay: float | None = 0.999, start: int = 0, every: int = 1) -> None:
-        if decay is not None and not (is_number(decay) and not isinstance(decay, bool) and 0 <= decay < 1):
-            raise ValueError(f"PolyakAverage: decay is {decay!r}, expected 0 <= decay < 1, or None for the plain mean")
-        data.check_count("PolyakAverage: start", start, 0)
-        data.check_count("PolyakAverage: every", every, 1)
+    def __init__(self, decay: float | None = 0.999, *, start: int = 0, every: int = 1) -> None:
+        if decay is not None:
+            expect_numbers("PolyakAverage", RATE, ", or None for the plain mean", decay=decay)
+        expect_count("PolyakAverage", 0, start=start)
+        expect_count("PolyakAverage", 1, every=every)
         self.decay, self.start, self.every = decay, start, every
         self._begin()
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import data, describe, initializers, inputs
+from . import checks, data, describe, initializers, inputs
 from .initializers import Initializer
 from .layers.activations import IDENTITY, Activation
 from .layers.base import Array, Layer
@@ -49,9 +49,8 @@ def lsuv(
     for a layer whose outputs do not vary over the batch or whose variance does not come to 1.
     Source: Mishkin & Matas 2015, "All you need is a good init".
     """
-    if not describe.is_number(tolerance) or tolerance <= 0:
-        raise ValueError(f"lsuv: tolerance is {tolerance!r}, expected a positive number")
-    data.check_count("lsuv: iterations", iterations, 1)
+    checks.expect_numbers("lsuv", checks.POSITIVE, tolerance=tolerance)
+    checks.expect_count("lsuv", 1, iterations=iterations)
     first = None if start is None else initializers.initializer(start)
 
     def adjust(layer: Layer, weight: Array, outputs: Callable[[], Array]) -> None:
@@ -98,10 +97,8 @@ def data_dependent(
     whose units share weights (Maxout: use `lsuv`); for a model that cannot be balanced.
     Source: Krähenbühl et al. 2015, "Data-dependent Initializations of Convolutional Neural Networks".
     """
-    if not describe.is_number(mean):
-        raise ValueError(f"data_dependent: mean is {mean!r}, expected a finite number")
-    if not isinstance(balance, bool):
-        raise TypeError(f"data_dependent: balance is {balance!r}, expected True or False")
+    checks.expect_numbers("data_dependent", checks.ANY, mean=mean)
+    checks.expect_flag("data_dependent", balance=balance)
 
     def adjust(layer: Layer, weight: Array, outputs: Callable[[], Array]) -> None:
         bias: Array | None = None if layer.freezes("bias") else getattr(layer, "bias", None)

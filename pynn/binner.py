@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .data import check_count
+from .checks import Constructed, expect_choice, expect_count
 from .describe import constructor_text
 
 Array = NDArray[Any]
 STRATEGIES = ("quantile", "width")
 
 
-class Binner:
+class Binner(Constructed):
     """Turns a regression target y (N,) into labels for softmax_cross_entropy, and labels or probabilities into values.
 
     L2 must hit a number exactly and is thrown off by outliers; softmax over bins is easier to train, tells how sure it
@@ -38,9 +38,8 @@ class Binner:
     values: NDArray[np.float64] | None = None
 
     def __init__(self, bins: int = 10, strategy: str = "quantile") -> None:
-        check_count("Binner: bins", bins, 2)
-        if strategy not in STRATEGIES:
-            raise ValueError(f"Binner: strategy is {strategy!r}, expected one of {', '.join(STRATEGIES)}")
+        expect_count("Binner", 2, bins=bins)
+        expect_choice("Binner", STRATEGIES, strategy=strategy)
         self.bins = int(bins)
         self.strategy = strategy
 

@@ -1,13 +1,30 @@
-"""Warnings that point at the user's own line. Knows nothing else of pynn."""
+"""Checks of arguments, each kind declared once, and warnings that point at the user's line. Knows nothing else of pynn.
+
+An error names the argument first: what came, what was expected, what to do.
+"""
 
 from __future__ import annotations
 
+import functools
+import math
 import os
 import sys
 import warnings
-from types import FrameType
+from collections.abc import Callable, Iterable, Mapping
+from types import CodeType, FrameType
+from typing import Any, NamedTuple, ParamSpec, TypeVar
+
+import numpy as np
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+VARARGS, VARKEYWORDS = 4, 8  # flags of code that takes *args, **options
+P = ParamSpec("P")
+R = TypeVar("R")
+C = TypeVar("C", bound="_Checked")
+
+
+class ArgumentError(ValueError, TypeError):
+    """Something else stands where a number is expected. A ValueError and a TypeError, as scikit-learn's is."""
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
@@ -17,3 +34,178 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
     while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
         frame, level = frame.f_back, level + 1
     warnings.warn(message, category, stacklevel=level)
+
+
+# Values ---------------------------------------------------------------------------------------------
+
+
+def is_real(value: object) -> bool:
+    """Whether it is a real number, NaN and infinity included; True, text and arrays are not."""
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+
+
+def is_number(value: object) -> bool:
+    """Whether it is a finite real number; True, text and arrays are not."""
+    try:
+        return is_real(value) and math.isfinite(value)  # type: ignore[arg-type]
+    except OverflowError:  # an integer beyond all floats
+        return False
+
+
+def is_integer(value: object) -> bool:
+    """Whether it is an integer; True is not."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+class Interval(NamedTuple):
+    """Where a number may lie: between two ends, each included or not; always finite."""
+
+    least: float
+    most: float
+    closed: str  # "[)": the lower end is included, the upper one is not
+
+    def holds(self, value: Any) -> bool:
+        """Whether the number lies in it."""
+        if value in (self.least, self.most):
+            return self.closed[value == self.most] in "[]"
+        return bool(self.least < value < self.most)
+
+    def text(self, name: str) -> str:
+        """What is expected of the argument of this name."""
+        if self.most == math.inf:
+            if self.least == -math.inf:
+                return "a finite number"
+            if self.least == 0 and self.closed[0] == "(":
+                return "a finite positive number"
+            return f"a finite number {'of at least' if self.closed[0] == '[' else 'above'} {self.least:g}"
+        lower, upper = ("<=" if end in "[]" else "<" for end in self.closed)
+        return f"{self.least:g} {lower} {name} {upper} {self.most:g}"
+
+
+ANY = Interval(-math.inf, math.inf, "()")
+NOT_NEGATIVE = Interval(0, math.inf, "[)")
+POSITIVE = Interval(0, math.inf, "()")
+SHARE = Interval(0, 1, "[]")  # of a whole
+RATE = Interval(0, 1, "[)")  # of what is dropped or kept, never all of it
+
+
+def expect_numbers(where: str, interval: Interval, hint: str = "", /, **values: Any) -> None:
+    """ArgumentError for what is no number, ValueError for a number outside the interval; hint: what to do then."""
+    for name, value in values.items():
+        if not (is_number(value) and interval.holds(value)):
+            error = ValueError if is_real(value) else ArgumentError
+            raise error(f"{_prefix(where)}{name} is {value!r}, expected {interval.text(name)}{hint}")
+
+
+def expect_count(where: str, least: int, /, **values: Any) -> None:
+    """ValueError for what is not an integer of at least `least`."""
+    for name, value in values.items():
+        if not is_integer(value) or value < least:
+            raise ValueError(f"{_prefix(where)}{name} is {value!r}, expected an integer of at least {least}")
+
+
+def expect_flag(where: str, /, **values: Any) -> None:
+    """TypeError for what is neither True nor False; 1 is not, nor is "no"."""
+    for name, value in values.items():
+        if not isinstance(value, bool):
+            raise TypeError(f"{_prefix(where)}{name} is {value!r}, expected True or False")
+
+
+def expect_choice(where: str, choices: Iterable[str], /, **values: Any) -> None:
+    """ValueError for what is none of the words."""
+    known = tuple(choices)
+    for name, value in values.items():
+        if not (isinstance(value, str) and value in known):
+            raise ValueError(f"{_prefix(where)}{name} is {value!r}, expected one of {', '.join(known)}")
+
+
+def expect_name(where: str, what: str, /, **values: Any) -> None:
+    """TypeError for what is no text; what: that it should be the name of."""
+    for name, value in values.items():
+        if not isinstance(value, str):
+            raise TypeError(f"{_prefix(where)}{name} is {value!r}, expected the name of {what}")
+
+
+def _prefix(where: str) -> str:
+    return f"{where}: " if where else ""
+
+
+# Arguments ------------------------------------------------------------------------------------------
+
+
+class Taken(NamedTuple):
+    """What may be passed: so many arguments by place (infinity: any number), and these names."""
+
+    places: float
+    names: tuple[str, ...]
+    anything: bool = False
+
+
+class _Checked:
+    """Arguments that the class does not take are refused, in people's own words, before its constructor runs."""
+
+    def __new__(cls: type[C], *args: Any, **options: Any) -> C:
+        if args or options:
+            expect_arguments(cls, taken_by(cls), args, options)
+        made = super().__new__(cls)
+        made._prepare()
+        return made
+
+    def _prepare(self) -> None:
+        """Set what an object has before its constructor runs: an own one need not call super()."""
+
+
+class Constructed(_Checked):  # two classes: inspect and help() would show the arguments of __new__
+    """Base of what users construct: without arguments, unless a class says which."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+
+def taken_by(kind: type) -> Taken:
+    """What its constructor takes; where that has **options, the names of the constructor above it too."""
+    places, names = -1.0, []
+    for base in kind.__mro__[:-1]:
+        constructor = vars(base).get("__init__")
+        if constructor is None:
+            continue
+        code = getattr(constructor, "__code__", None)
+        if code is None:
+            return Taken(math.inf, (), True)
+        found = _taken(code, 1)
+        places = found.places if places < 0 else places
+        names += [name for name in found.names if name not in names]
+        if not found.anything:
+            break
+        if not base.__module__.startswith("pynn."):  # who knows what a user's own **options are for
+            return Taken(math.inf, (), True)
+    return Taken(max(places, 0), tuple(names))
+
+
+def _taken(code: CodeType, bound: int) -> Taken:
+    """What a function takes; bound: its first arguments that are not passed, like self."""
+    places = math.inf if code.co_flags & VARARGS else code.co_argcount - bound
+    names = code.co_varnames[bound : code.co_argcount + code.co_kwonlyargcount]
+    return Taken(places, names, bool(code.co_flags & VARKEYWORDS))
+
+
+def expect_arguments(of: Any, taken: Taken, args: tuple[Any, ...], options: Mapping[str, Any]) -> None:
+    """TypeError for more arguments than are taken, and for names that are not; of: the class or function."""
+    if len(args) > taken.places or not (taken.anything or options.keys() <= set(taken.names)):
+        from .words.arguments import refusal  # here: only errors need it
+
+        raise TypeError(refusal(of, taken.names, taken.places, args, options))
+
+
+def answering(function: Callable[P, R]) -> Callable[P, R]:
+    """The function, or method, which answers arguments that it does not take in people's own words."""
+    taken = _taken(function.__code__, 0)
+    names = set(taken.names)
+
+    @functools.wraps(function)
+    def call(*args: P.args, **options: P.kwargs) -> R:
+        if len(args) > taken.places or not (taken.anything or names.issuperset(options)):
+            expect_arguments(function, taken, args, options)
+        return function(*args, **options)
+
+    return call

@@ -7,12 +7,13 @@ from typing import Any
 from numpy.typing import NDArray
 
 from . import kernels
-from .describe import constructor_text, is_number
+from .checks import POSITIVE, Constructed, expect_numbers
+from .describe import constructor_text
 
 Array = NDArray[Any]
 
 
-class Constraint:
+class Constraint(Constructed):
     """Base: `apply` changes a weight in place so that it keeps to the constraint."""
 
     def apply(self, weight: Array) -> None:
@@ -31,8 +32,7 @@ class MaxNorm(Constraint):
     """
 
     def __init__(self, limit: float = 3.0) -> None:
-        if not (is_number(limit) and limit > 0):
-            raise ValueError(f"MaxNorm: limit is {limit!r}, expected a finite positive number")
+        expect_numbers("MaxNorm", POSITIVE, limit=limit)
         self.limit = limit
 
     def apply(self, weight: Array) -> None:

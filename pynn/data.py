@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from . import kernels, tables
+from . import checks, kernels, tables
 from .prefetch import prefetched
 
 if TYPE_CHECKING:
@@ -143,6 +143,7 @@ def order(size: int, seed: int | None, epoch: int) -> NDArray[np.int64]:
     return generator(seed, epoch, ORDER).permutation(size)
 
 
+@checks.answering
 def batches(
     x: ArrayLike,
     y: ArrayLike,
@@ -182,8 +183,7 @@ def batches(
     batch_size = min(batch_size, len(x))
     if seed is not None:
         check_seed(seed)
-    if not isinstance(shuffle, bool):
-        raise TypeError(f"shuffle is {shuffle!r}, expected True or False")
+    checks.expect_flag("", shuffle=shuffle)
     kind = float_dtype(dtype)
     rest = (y,) if weights is None else (y, sample_weights("weights", weights, len(x)).astype(kind))
     check_count("prefetch", prefetch, 0)
@@ -198,7 +198,7 @@ def batches(
 
 def _check_share(share: tuple[int, int]) -> None:
     """ValueError when it is not (rank, size) with 0 <= rank < size."""
-    pair = isinstance(share, (tuple, list)) and len(share) == 2 and all(isinstance(n, (int, np.integer)) for n in share)
+    pair = isinstance(share, (tuple, list)) and len(share) == 2 and all(map(checks.is_integer, share))
     if not pair or not 0 <= share[0] < share[1]:
         raise ValueError(f"share is {share!r}, expected (rank, size), integers with 0 <= rank < size")
 
@@ -231,13 +231,12 @@ def _filling(
 
 def check_count(name: str, value: int, least: int) -> None:
     """ValueError when the value is not an integer of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise ValueError(f"{name} is {value!r}, expected an integer of at least {least}")
+    checks.expect_count("", least, **{name: value})
 
 
 def check_seed(seed: int) -> None:
     """ValueError when the seed is not an integer of 0..2^64-1."""
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**64:
+    if not checks.is_integer(seed) or not 0 <= seed < 2**64:
         raise ValueError(f"seed is {seed!r}, expected an integer of 0..2^64-1")
 
 

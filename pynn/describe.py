@@ -13,21 +13,30 @@ import numpy as np
 T = TypeVar("T")
 
 
-def is_number(value: object) -> bool:
-    """Whether it is a finite real number; text and arrays are not."""
-    return isinstance(value, (int, float, np.integer, np.floating)) and bool(np.isfinite(value))
-
-
 def plain_attributes(thing: object) -> dict[str, Any]:
     """The attributes that are numbers, text, True, False or None, by name."""
     kinds = (bool, int, float, str, np.generic, type(None))
     return {name: one for name, one in vars(thing).items() if isinstance(one, kinds)}
 
 
+# What an object of a base may be, for those who give something else.
+EXAMPLES = {
+    "Augmentation": "Flip()",
+    "Constraint": "MaxNorm(3)",
+    "Initializer": "He()",
+    "Layer": "ReLU()",
+    "Loss": "SquaredError()",
+    "Optimizer": "Adam(1e-3)",
+    "Penalty": "L2(1e-4)",
+    "Transformer": "Standardization()",
+}
+
+
 def expect_instance(thing: object, base: type, what: str) -> None:
     """TypeError unless the thing is an object of the class; the classic slip is the class in place of the object."""
     if not isinstance(thing, base):
-        hint = f"; write {thing.__name__}()" if isinstance(thing, type) and issubclass(thing, base) else ""
+        hint = f", such as pynn.{EXAMPLES[base.__name__]}" if base.__name__ in EXAMPLES else ""
+        hint = f"; write {thing.__name__}()" if isinstance(thing, type) and issubclass(thing, base) else hint
         raise TypeError(f"{what} is {thing!r}, expected a pynn {base.__name__}{hint}")
 
 
@@ -36,7 +45,9 @@ def resolve(choice: str | T, registry: Mapping[str, Callable[..., T]], base: typ
     if isinstance(choice, str):
         if choice.lower() in registry:
             return registry[choice.lower()]()
-        raise ValueError(f"{what} is {choice!r}, expected one of {', '.join(registry)}")
+        from .words.names import renamed  # here: only errors need it
+
+        raise ValueError(f"{what} is {choice!r}, {renamed(what, choice)}expected one of {', '.join(registry)}")
     expect_instance(choice, base, what)
     return choice
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import data, measuring, regularizers, resume, terminal
+from .checks import Constructed, expect_flag
 from .losses import Loss
 from .optimizers import Optimizer
 from .regularizers import Penalty
@@ -30,7 +31,7 @@ __all__ = ["Distributed"]
 Array = NDArray[Any]
 
 
-class Distributed:
+class Distributed(Constructed):
     """How `fit(..., distributed=Distributed(...))` trains in several processes; `distributed=True` is `Distributed()`.
 
     comm: an mpi4py communicator; None (default) is all processes, MPI.COMM_WORLD. sync_batchnorm: batch normalization
@@ -54,11 +55,10 @@ class Distributed:
     Source: Goyal et al. 2017, "Accurate, Large Minibatch SGD".
     """
 
-    def __init__(self, comm: Any = None, sync_batchnorm: bool = False) -> None:
+    def __init__(self, comm: Any = None, *, sync_batchnorm: bool = False) -> None:
         if comm is not None and not all(hasattr(comm, name) for name in ("Allreduce", "Dup", "Abort")):
             raise TypeError(f"Distributed: comm is {comm!r}, expected an mpi4py communicator, such as MPI.COMM_WORLD")
-        if not isinstance(sync_batchnorm, bool):
-            raise TypeError(f"Distributed: sync_batchnorm is {sync_batchnorm!r}, expected True or False")
+        expect_flag("Distributed", sync_batchnorm=sync_batchnorm)
         self.comm = _mpi().COMM_WORLD if comm is None else comm
         self.sync_batchnorm = sync_batchnorm
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import checkpoint, data, inputs, targets, training, weights
+from .checks import Constructed
 from .describe import expect_instance
 from .hierarchical import HierarchicalCrossEntropy
 from .losses import BinaryCrossEntropy, Loss, SoftmaxCrossEntropy
@@ -42,7 +43,7 @@ class Member(NamedTuple):
     tensors: Tensors | None = None
 
 
-class Ensemble:
+class Ensemble(Constructed):
     """Several trained models whose predictions are averaged: nearly always better than one of them.
 
     >>> ensemble = pynn.Ensemble.fit(build, 5, x, y, epochs=10)        # def build(seed): return pynn.Sequential(...)

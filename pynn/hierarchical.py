@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import kernels, trees
-from .data import check_count
+from .checks import expect_count, expect_flag
 from .layers.base import Array, Layer, Shape
 from .losses import Loss, SoftmaxCrossEntropy
 
@@ -64,9 +64,8 @@ class HierarchicalSoftmax(Layer):
         tree: Any = None,
         use_bias: bool = True,
     ) -> None:
-        check_count("HierarchicalSoftmax: classes", classes, 2)
-        if not isinstance(use_bias, bool):
-            raise TypeError(f"HierarchicalSoftmax: use_bias is {use_bias!r}, expected True or False")
+        expect_count("HierarchicalSoftmax", 2, classes=classes)
+        expect_flag("HierarchicalSoftmax", use_bias=use_bias)
         if counts is not None and tree is not None:
             raise ValueError("HierarchicalSoftmax: counts and tree both say what the tree is; give one of them")
         self.classes = int(classes)

@@ -29,13 +29,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .describe import is_number, resolve
+from .checks import ANY, NOT_NEGATIVE, Constructed, expect_choice, expect_count, expect_flag, expect_numbers
+from .describe import resolve
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 
 
-class Initializer:
+class Initializer(Constructed):
     """Base: `draw` gives float64 values of a shape; the same generator state gives the same values.
 
     An own one overrides `draw`; give it to a layer: `pynn.Affine(10, initializer=Own())`.
@@ -50,10 +51,6 @@ class Initializer:
 
         return constructor_text(self)
 
-    def _expect_size(self, name: str, value: object) -> None:
-        if isinstance(value, bool) or not is_number(value) or value < 0:  # type: ignore[operator]
-            raise ValueError(f"{type(self).__name__}: {name} is {value!r}, expected a finite number of at least 0")
-
 
 class Constant(Initializer):
     """Every number is `value` (default 0.01). For biases: equal weights never become different from each other.
@@ -63,8 +60,7 @@ class Constant(Initializer):
     """
 
     def __init__(self, value: float = 0.01) -> None:
-        if not is_number(value):
-            raise ValueError(f"Constant: value is {value!r}, expected a finite number")
+        expect_numbers("Constant", ANY, value=value)
         self.value = value
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
@@ -89,7 +85,7 @@ class Normal(Initializer):
     """
 
     def __init__(self, std: float = 0.01) -> None:
-        self._expect_size("std", std)
+        expect_numbers("Normal", NOT_NEGATIVE, std=std)
         self.std = std
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
@@ -103,7 +99,7 @@ class Uniform(Initializer):
     """
 
     def __init__(self, limit: float = 0.05) -> None:
-        self._expect_size("limit", limit)
+        expect_numbers("Uniform", NOT_NEGATIVE, limit=limit)
         self.limit = limit
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
@@ -124,9 +120,8 @@ def _fans(shape: Shape) -> tuple[int, int]:
 class _Scaled(Initializer):
     """Base of those whose variance follows from fan-in and fan-out; normal, or uniform over ±√(3·variance)."""
 
-    def __init__(self, uniform: bool = False) -> None:
-        if not isinstance(uniform, bool):
-            raise TypeError(f"{type(self).__name__}: uniform is {uniform!r}, expected True or False")
+    def __init__(self, *, uniform: bool = False) -> None:
+        expect_flag(type(self).__name__, uniform=uniform)
         self.uniform = uniform
 
     def variance(self, fan_in: int, fan_out: int) -> float:
@@ -182,11 +177,10 @@ class Sparse(Initializer):
     15 connections of std 1; CS231n notes: 10 and a small std. Raises ValueError for other settings.
     """
 
-    def __init__(self, connections: int = 10, std: float | None = None) -> None:
-        if isinstance(connections, bool) or not isinstance(connections, (int, np.integer)) or connections < 1:
-            raise ValueError(f"Sparse: connections is {connections!r}, expected an integer of at least 1")
+    def __init__(self, connections: int = 10, *, std: float | None = None) -> None:
+        expect_count("Sparse", 1, connections=connections)
         if std is not None:
-            self._expect_size("std", std)
+            expect_numbers("Sparse", NOT_NEGATIVE, std=std)
         self.connections = int(connections)
         self.std = std
 
@@ -208,7 +202,7 @@ class Orthogonal(Initializer):
     """
 
     def __init__(self, gain: float = 1.0) -> None:
-        self._expect_size("gain", gain)
+        expect_numbers("Orthogonal", NOT_NEGATIVE, gain=gain)
         self.gain = gain
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
@@ -232,8 +226,7 @@ class RandomWalk(Initializer):
     """
 
     def __init__(self, activation: str = "relu") -> None:
-        if activation not in ("relu", "linear"):
-            raise ValueError(f"RandomWalk: activation is {activation!r}, expected one of relu, linear")
+        expect_choice("RandomWalk", ("relu", "linear"), activation=activation)
         self.activation = activation
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .checks import Constructed, expect_count
 from .losses import Loss
 from .losses.attributes import AttributeLoss
 from .losses.labels import LabelLoss
@@ -34,7 +35,7 @@ __all__ = [
 Array = NDArray[Any]
 
 
-class Metric:
+class Metric(Constructed):
     """Base of all metrics. An own one overrides `reset`, `add` and `value`, and has a name:
 
     >>> class Largest(pynn.metrics.Metric):
@@ -112,8 +113,7 @@ class TopK(_Mean):
     """
 
     def __init__(self, k: int = 5) -> None:
-        if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
-            raise ValueError(f"TopK: k is {k!r}, expected an integer of at least 1")
+        expect_count("TopK", 1, k=k)
         self.k, self.name = int(k), f"top{k}"
 
     def check(self, loss: Loss) -> None:
@@ -300,8 +300,11 @@ def metric(choice: str | Metric | Callable[[Array, Array], float]) -> Metric:
             return TopK(int(choice[3:]))
         if choice in METRICS:
             return METRICS[choice]()
-        raise ValueError(f"metrics: {choice!r} is unknown, expected one of accuracy, top5 (or another number), "
-                         f"{', '.join(METRICS)}, or a function")  # fmt: skip
+        from .words.names import renamed  # here: only errors need it
+
+        known = f"accuracy, top5 (or another number), {', '.join(METRICS)}"
+        hint = renamed("metrics", choice)
+        raise ValueError(f"metrics: {choice!r} is unknown, {hint}expected one of {known}, or a function")
     if isinstance(choice, Metric):
         return choice
     if isinstance(choice, type) or not callable(choice):

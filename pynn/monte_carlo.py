@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import data, inputs, targets, training
+from . import checks, data, inputs, targets, training
 from .layers.base import Context
 from .sequential import Sequential
 
@@ -46,8 +46,7 @@ def monte_carlo(
     data.check_count("batch_size", batch_size, 1)
     if seed is not None:
         data.check_seed(seed)
-    if not isinstance(probabilities, bool):
-        raise TypeError(f"probabilities is {probabilities!r}, expected True or False")
+    checks.expect_flag("", probabilities=probabilities)
     x = inputs.raw(model, x)
     inputs.accept(model, x, "x")
     parts = []

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import kernels
-from .describe import constructor_text, is_number
+from .checks import NOT_NEGATIVE, Constructed, expect_flag, expect_numbers
+from .describe import constructor_text
 
 Array = NDArray[Any]
 
@@ -21,7 +22,7 @@ class Penalized(Protocol):
         """Each block that is penalized with what penalizes it, its layer's own or else this one, and its gradient."""
 
 
-class Penalty:
+class Penalty(Constructed):
     """Base: l1·Σ|w| + ½·l2·Σw² over the penalized weights of a model.
 
     One that is given to `fit` holds for all layers but those that have their own, `pynn.Affine(10, penalty=...)`;
@@ -35,20 +36,11 @@ class Penalty:
     l2: float = 0.0
     biases: bool = False
 
-    def __init__(self, strength: float, biases: bool = False) -> None:
-        self._expect_strengths(strength=strength)
-        self._expect_bool(biases)
+    def __init__(self, strength: float, *, biases: bool = False) -> None:
+        expect_numbers(type(self).__name__, NOT_NEGATIVE, strength=strength)
+        expect_flag(type(self).__name__, biases=biases)
         self.strength = strength
         self.biases = biases
-
-    def _expect_strengths(self, **strengths: float) -> None:
-        for name, value in strengths.items():
-            if not (is_number(value) and value >= 0):
-                raise ValueError(f"{type(self).__name__}: {name} is {value!r}, expected a finite number of at least 0")
-
-    def _expect_bool(self, biases: bool) -> None:
-        if not isinstance(biases, bool):
-            raise TypeError(f"{type(self).__name__}: biases is {biases!r}, expected True or False")
 
     def apply(self, model: Penalized) -> float:
         """Return the penalty and add its gradient to the model's gradients (after the backward pass)."""
@@ -72,8 +64,8 @@ class L1(Penalty):
     a step's length of it. Source: Tibshirani 1996; CS231n notes, "Neural Networks Part 2".
     """
 
-    def __init__(self, strength: float, biases: bool = False) -> None:
-        super().__init__(strength, biases)
+    def __init__(self, strength: float, *, biases: bool = False) -> None:
+        super().__init__(strength, biases=biases)
         self.l1 = strength
 
 
@@ -83,8 +75,8 @@ class L2(Penalty):
     strength: at least 0. biases: as for every `Penalty`. Source: CS231n notes, "Neural Networks Part 2", with the ½.
     """
 
-    def __init__(self, strength: float, biases: bool = False) -> None:
-        super().__init__(strength, biases)
+    def __init__(self, strength: float, *, biases: bool = False) -> None:
+        super().__init__(strength, biases=biases)
         self.l2 = strength
 
 
@@ -95,9 +87,9 @@ class ElasticNet(Penalty):
     1 + l2 by which they scale the weights in the end.
     """
 
-    def __init__(self, l1: float, l2: float, biases: bool = False) -> None:
-        self._expect_strengths(l1=l1, l2=l2)
-        self._expect_bool(biases)
+    def __init__(self, l1: float, l2: float, *, biases: bool = False) -> None:
+        expect_numbers("ElasticNet", NOT_NEGATIVE, l1=l1, l2=l2)
+        expect_flag("ElasticNet", biases=biases)
         self.l1 = l1
         self.l2 = l2
         self.biases = biases

@@ -9,7 +9,18 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .describe import constructor_text, is_number, plain_attributes
+from .checks import (
+    NOT_NEGATIVE,
+    POSITIVE,
+    SHARE,
+    Constructed,
+    Interval,
+    expect_choice,
+    expect_count,
+    expect_numbers,
+    is_number,
+)
+from .describe import constructor_text, plain_attributes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,7 +31,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-class Schedule:
+class Schedule(Constructed):
     """Base of all schedules: `schedule(epoch)` is the learning rate after so many epochs of training.
 
     An optimizer takes one in place of a number: `pynn.Adam(pynn.CosineDecay(1e-3, epochs=10))`. `fit` then sets the
@@ -66,7 +77,7 @@ class Schedule:
 
     def plot(self, epochs: float, path: Any = None) -> Figure:
         """The rate over so many epochs; saved to `path` where one is given. Needs matplotlib (extra `plot`)."""
-        _expect_positive(type(self).__name__, epochs=epochs)
+        expect_numbers(type(self).__name__, POSITIVE, epochs=epochs)
         from .plot import save, schedule
 
         figure = schedule(self, epochs, repr(self))
@@ -85,9 +96,9 @@ class StepDecay(Schedule):
     """
 
     def __init__(self, rate: float, every: float, factor: float = 0.1) -> None:
-        _expect_not_negative("StepDecay", rate=rate)
-        _expect_positive("StepDecay", every=every)
-        _expect_share("StepDecay", factor=factor)
+        expect_numbers("StepDecay", NOT_NEGATIVE, rate=rate)
+        expect_numbers("StepDecay", POSITIVE, every=every)
+        expect_numbers("StepDecay", SHARE, factor=factor)
         self.rate, self.every, self.factor = rate, every, factor
 
     def at(self, epoch: float) -> float:
@@ -98,7 +109,7 @@ class ExponentialDecay(Schedule):
     """rate · e^(-decay·epoch). decay: per epoch, at least 0; 0.69 halves the rate every epoch."""
 
     def __init__(self, rate: float, decay: float) -> None:
-        _expect_not_negative("ExponentialDecay", rate=rate, decay=decay)
+        expect_numbers("ExponentialDecay", NOT_NEGATIVE, rate=rate, decay=decay)
         self.rate, self.decay = rate, decay
 
     def at(self, epoch: float) -> float:
@@ -109,7 +120,7 @@ class InverseTimeDecay(Schedule):
     """rate / (1 + decay·epoch), "1/t decay". decay: per epoch, at least 0; after 1/decay epochs half is left."""
 
     def __init__(self, rate: float, decay: float) -> None:
-        _expect_not_negative("InverseTimeDecay", rate=rate, decay=decay)
+        expect_numbers("InverseTimeDecay", NOT_NEGATIVE, rate=rate, decay=decay)
         self.rate, self.decay = rate, decay
 
     def at(self, epoch: float) -> float:
@@ -124,8 +135,8 @@ class CosineDecay(Schedule):
     """
 
     def __init__(self, rate: float, epochs: float, minimum: float = 0.0) -> None:
-        _expect_not_negative("CosineDecay", rate=rate, minimum=minimum)
-        _expect_positive("CosineDecay", epochs=epochs)
+        expect_numbers("CosineDecay", NOT_NEGATIVE, rate=rate, minimum=minimum)
+        expect_numbers("CosineDecay", POSITIVE, epochs=epochs)
         self.rate, self.epochs, self.minimum = rate, epochs, minimum
 
     def at(self, epoch: float) -> float:
@@ -140,9 +151,9 @@ class CosineRestarts(Schedule):
     Source: Loshchilov & Hutter 2016; Huang et al. 2017.
     """
 
-    def __init__(self, rate: float, epochs_per_cycle: float, minimum: float = 0.0) -> None:
-        _expect_not_negative("CosineRestarts", rate=rate, minimum=minimum)
-        _expect_positive("CosineRestarts", epochs_per_cycle=epochs_per_cycle)
+    def __init__(self, rate: float, epochs_per_cycle: float, *, minimum: float = 0.0) -> None:
+        expect_numbers("CosineRestarts", NOT_NEGATIVE, rate=rate, minimum=minimum)
+        expect_numbers("CosineRestarts", POSITIVE, epochs_per_cycle=epochs_per_cycle)
         self.rate, self.epochs_per_cycle, self.minimum = rate, epochs_per_cycle, minimum
 
     def at(self, epoch: float) -> float:
@@ -153,8 +164,8 @@ class LinearDecay(Schedule):
     """A straight line from rate to `end` (default 0) in so many epochs, and `end` from then on; epochs above 0."""
 
     def __init__(self, rate: float, epochs: float, end: float = 0.0) -> None:
-        _expect_not_negative("LinearDecay", rate=rate, end=end)
-        _expect_positive("LinearDecay", epochs=epochs)
+        expect_numbers("LinearDecay", NOT_NEGATIVE, rate=rate, end=end)
+        expect_numbers("LinearDecay", POSITIVE, epochs=epochs)
         self.rate, self.epochs, self.end = rate, epochs, end
 
     def at(self, epoch: float) -> float:
@@ -168,11 +179,11 @@ class Warmup(Schedule):
     the very first step stand still. Source: Goyal et al. 2017.
     """
 
-    def __init__(self, schedule: float | Schedule, epochs: float, start: float = 0.0) -> None:
+    def __init__(self, schedule: float | Schedule, epochs: float, *, start: float = 0.0) -> None:
         if not isinstance(schedule, Schedule):
-            _expect_not_negative("Warmup", schedule=schedule)
-        _expect_positive("Warmup", epochs=epochs)
-        _expect_not_negative("Warmup", start=start)
+            expect_numbers("Warmup", NOT_NEGATIVE, schedule=schedule)
+        expect_numbers("Warmup", POSITIVE, epochs=epochs)
+        expect_numbers("Warmup", NOT_NEGATIVE, start=start)
         self.schedule, self.epochs, self.start = schedule, epochs, start
         self.monitor = schedule.monitor if isinstance(schedule, Schedule) else None
 
@@ -201,8 +212,8 @@ class Cyclic(Schedule):
     """
 
     def __init__(self, lower: float, upper: float, period: float) -> None:
-        _expect_not_negative("Cyclic", lower=lower, upper=upper)
-        _expect_positive("Cyclic", period=period)
+        expect_numbers("Cyclic", NOT_NEGATIVE, lower=lower, upper=upper)
+        expect_numbers("Cyclic", POSITIVE, period=period)
         if lower > upper:
             raise ValueError(f"Cyclic: lower is {lower}, expected at most upper, {upper}")
         self.lower, self.upper, self.period = lower, upper, period
@@ -221,12 +232,12 @@ class OneCycle(Schedule):
     """
 
     def __init__(
-        self, rate: float, epochs: float, rise: float = 0.3, start: float | None = None, end: float | None = None
+        self, rate: float, epochs: float, *, rise: float = 0.3, start: float | None = None, end: float | None = None
     ) -> None:
-        _expect_not_negative("OneCycle", rate=rate, start=0 if start is None else start, end=0 if end is None else end)
-        _expect_positive("OneCycle", epochs=epochs)
-        if not (is_number(rise) and 0 < rise < 1):
-            raise ValueError(f"OneCycle: rise is {rise!r}, expected 0 < rise < 1")
+        given = {name: value for name, value in (("start", start), ("end", end)) if value is not None}
+        expect_numbers("OneCycle", NOT_NEGATIVE, rate=rate, **given)
+        expect_numbers("OneCycle", POSITIVE, epochs=epochs)
+        expect_numbers("OneCycle", Interval(0, 1, "()"), rise=rise)
         self.rate, self.epochs, self.rise, self.start, self.end = rate, epochs, rise, start, end
 
     def at(self, epoch: float) -> float:
@@ -252,6 +263,7 @@ class ReduceOnPlateau(Schedule):
     def __init__(
         self,
         rate: float,
+        *,
         factor: float = 0.1,
         patience: int = 5,
         min_delta: float = 1e-4,
@@ -260,13 +272,12 @@ class ReduceOnPlateau(Schedule):
         monitor: str | None = None,
         mode: str = "min",
     ) -> None:
-        _expect_not_negative("ReduceOnPlateau", rate=rate, min_delta=min_delta, minimum=minimum)
-        _expect_not_negative("ReduceOnPlateau", patience=patience, cooldown=cooldown)
-        _expect_share("ReduceOnPlateau", factor=factor)
+        expect_numbers("ReduceOnPlateau", NOT_NEGATIVE, rate=rate, min_delta=min_delta, minimum=minimum)
+        expect_count("ReduceOnPlateau", 0, patience=patience, cooldown=cooldown)
+        expect_numbers("ReduceOnPlateau", SHARE, factor=factor)
         if not (monitor is None or isinstance(monitor, str)):
             raise TypeError(f"ReduceOnPlateau: monitor is {monitor!r}, expected the name of a measurement")
-        if mode not in ("min", "max"):
-            raise ValueError(f"ReduceOnPlateau: mode is {mode!r}, expected 'min' or 'max'")
+        expect_choice("ReduceOnPlateau", ("min", "max"), mode=mode)
         self.rate, self.factor, self.patience, self.min_delta = rate, factor, patience, min_delta
         self.cooldown, self.minimum, self.monitor, self.mode = cooldown, minimum, monitor, mode
         self.current = float(rate)
@@ -312,21 +323,3 @@ def _line(start: float, end: float, share: float) -> float:
 def _half_wave(start: float, end: float, share: float) -> float:
     """From start to end along half a period of a cosine; exactly both at shares of 0 and of 1 and above."""
     return _line(end, start, (1 + math.cos(math.pi * min(share, 1.0))) / 2)
-
-
-def _expect_not_negative(kind: str, **numbers: float) -> None:
-    for name, value in numbers.items():
-        if not (is_number(value) and value >= 0):
-            raise ValueError(f"{kind}: {name} is {value!r}, expected a finite number of at least 0")
-
-
-def _expect_positive(kind: str, **numbers: float) -> None:
-    for name, value in numbers.items():
-        if not (is_number(value) and value > 0):
-            raise ValueError(f"{kind}: {name} is {value!r}, expected a positive number")
-
-
-def _expect_share(kind: str, **numbers: float) -> None:
-    for name, value in numbers.items():
-        if not (is_number(value) and 0 <= value <= 1):
-            raise ValueError(f"{kind}: {name} is {value!r}, expected 0 <= {name} <= 1")

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import data, inputs, regularizers, targets, terminal
-from .describe import expect_instance, is_number
+from .checks import NOT_NEGATIVE, expect_numbers
+from .describe import expect_instance
 from .history import History
 from .layers import BatchNorm, DropConnect, Dropout, GaussianNoise, SpatialDropout
 from .losses import Loss
@@ -111,8 +112,7 @@ def _check_settings(
         raise ValueError(f"method is {method!r}, expected one of {', '.join(METHODS)}")
     data.check_count("steps", steps, 0)
     data.check_count("batch_size", batch_size, 1)
-    if not (is_number(tolerance) and tolerance >= 0):
-        raise ValueError(f"tolerance is {tolerance!r}, expected a finite number of at least 0")
+    expect_numbers("", NOT_NEGATIVE, tolerance=tolerance)
     if penalty is not None:
         expect_instance(penalty, Penalty, "penalty")
     if not (isinstance(progress, bool) or progress == "auto"):

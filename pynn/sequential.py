@@ -338,6 +338,7 @@ class Sequential(FlatChain):
     evaluate = training.evaluate
     input_gradient = input_gradients.input_gradient
 
+    @checks.answering
     def predict(self, x: ArrayLike | Iterable[Any], batch_size: int | None = None) -> Array:
         """Predictions for raw x (N, ...), in the shape and kind of the targets that `fit` was given.
 
@@ -347,6 +348,7 @@ class Sequential(FlatChain):
         """
         return training.predictions(self, x, batch_size)
 
+    @checks.answering
     def predict_proba(self, x: ArrayLike | Iterable[Any], batch_size: int | None = None) -> Array:
         """Class probabilities (N, C) for raw x (N, ...), in the order of `classes`; batch_size: as for `predict`.
 

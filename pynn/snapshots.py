@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from . import data
 from .callbacks.base import Callback
+from .checks import expect_count
 from .ensemble import Ensemble
 from .sequential import Sequential
 
@@ -37,9 +37,9 @@ class SnapshotEnsemble(Callback):
     """
 
     def __init__(self, epochs_per_cycle: int, keep: int | None = None) -> None:
-        data.check_count("SnapshotEnsemble: epochs_per_cycle", epochs_per_cycle, 1)
+        expect_count("SnapshotEnsemble", 1, epochs_per_cycle=epochs_per_cycle)
         if keep is not None:
-            data.check_count("SnapshotEnsemble: keep", keep, 1)
+            expect_count("SnapshotEnsemble", 1, keep=keep)
         self.epochs_per_cycle, self.keep = epochs_per_cycle, keep
         self.snapshots: list[dict[str, Array]] = []
         self._model: Sequential | None = None

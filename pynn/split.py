@@ -8,15 +8,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import data, tables
-from .describe import constructor_text, is_number
+from .checks import Constructed, Interval, answering, expect_flag, expect_numbers
+from .describe import constructor_text
 from .parts import drawn, stratified
 
 Array = NDArray[Any]
 Part = tuple[Array, Array]
+PART = Interval(0, 1, "()")
 
 
+@answering
 def split(
-    x: ArrayLike, y: ArrayLike, share: float = 0.2, seed: int | None = 0, stratify: bool = True
+    x: ArrayLike, y: ArrayLike, share: float = 0.2, *, seed: int | None = 0, stratify: bool = True
 ) -> tuple[Part, Part]:
     """(x_train, y_train), (x_test, y_test), drawn at random and in random order, in new arrays.
 
@@ -39,7 +42,7 @@ def split(
     return (rows[train], y[train]), (rows[test], y[test])
 
 
-class Split:
+class Split(Constructed):
     """A share of the training data that is not trained on but validated: `fit(validation=pynn.Split(0.1))`.
 
     share: above 0 and below 1, rounded to whole samples. stratify: as in `split` (default True). seed: of the draw;
@@ -47,8 +50,9 @@ class Split:
     Raises ValueError for a share or seed out of range.
     """
 
-    def __init__(self, share: float, stratify: bool = True, seed: int | None = None) -> None:
-        _check_share("validation: share", share)
+    def __init__(self, share: float, *, stratify: bool = True, seed: int | None = None) -> None:
+        expect_numbers("validation", PART, share=share)
+        expect_flag("validation", stratify=stratify)
         if seed is not None:
             data.check_seed(seed)
         self.share, self.stratify, self.seed = share, stratify, seed
@@ -69,18 +73,14 @@ def _places(x: Array, y: Array, share: float, seed: int, stratify: bool) -> Part
     """The places of both parts, in random order."""
     data.check_pairs("x", x, "y", y)
     data.check_seed(seed)
-    _check_share("share", share)
+    expect_numbers("", PART, share=share)
+    expect_flag("", stratify=stratify)
     if len(x) < 2:
         raise ValueError("x has 1 sample, expected at least 2, one for each part")
     train, test = stratified(_labels(y), share, int(seed)) if stratify else drawn(len(x), share, int(seed))
     if len(test) == 0:
         raise ValueError("no label of y stands twice, so no class can be in both parts; pass stratify=False")
     return train, test
-
-
-def _check_share(name: str, share: float) -> None:
-    if not (is_number(share) and 0 < share < 1):
-        raise ValueError(f"{name} is {share!r}, expected a number above 0 and below 1")
 
 
 def _labels(y: Array) -> Array:

@@ -15,6 +15,7 @@ from . import progress as progresses
 from . import validation as validations
 from .augmented import Augment, Augmentations, chain
 from .callbacks.base import Callback, Callbacks, all_callbacks
+from .checks import answering, expect_flag
 from .describe import expect_instance
 from .history import History
 from .losses import Loss
@@ -46,6 +47,7 @@ T = TypeVar("T", bound=Trainable)
 EVALUATION_BATCH = validations.BATCH
 
 
+@answering
 def fit(
     model: Trainable, x: ArrayLike | Iterable[Batch], y: ArrayLike | None = None, *,
     validation: Validation | None = None, metrics: Metrics | None = None,
@@ -198,8 +200,7 @@ def _claim(model: Trainable, driver: Optimizer) -> None:
 
 def _keeper(checkpoint: str | os.PathLike[str] | Checkpoint | None, resume: bool) -> list[Checkpoint]:
     """What writes the checkpoints, if anything does."""
-    if not isinstance(resume, bool):
-        raise TypeError(f"resume is {resume!r}, expected True or False")
+    expect_flag("", resume=resume)
     if checkpoint is None:
         if resume:
             raise ValueError("resume goes with checkpoint: the folder to go on from")
@@ -239,8 +240,7 @@ def _check_settings(
 ) -> None:
     data.check_count("epochs", epochs, 0)
     data.check_count("accumulate", accumulate, 1)
-    if not isinstance(shuffle, bool):
-        raise TypeError(f"shuffle is {shuffle!r}, expected True or False")
+    expect_flag("", shuffle=shuffle)
     data.check_count("prefetch", prefetch, 0)
     if batch_size is not None:
         data.check_count("batch_size", batch_size, 1)
@@ -266,6 +266,7 @@ def _check_monitors(driver: Optimizer, listening: list[Callback], measured: list
             raise ValueError(f"{one} reads {monitor}, which is not measured; there are {', '.join(names)}")
 
 
+@answering
 def partial_fit(
     model: T,
     x: ArrayLike,
@@ -303,6 +304,7 @@ def partial_fit(
     return model
 
 
+@answering
 def evaluate(
     model: Trainable,
     x: ArrayLike | Iterable[Batch],

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import data, inputs, weights
-from .describe import is_number
+from .checks import is_number
 from .losses import Loss
 from .measuring import Measures, measure
 from .sources import Batch, Trainable, checked_batch, streamed
@@ -38,7 +38,7 @@ def separated(x: Any, y: Any, sample_weight: Any, validation: Any, seed: int) ->
 
     x, y: arrays, or an iterable and None. seed: of the split where the share has none.
     """
-    if is_number(validation) and not isinstance(validation, bool):
+    if is_number(validation):
         validation = Split(validation, stratify=False)
     if not isinstance(validation, Split):
         return x, y, sample_weight, validation

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import data
-from .describe import is_number
+from .checks import is_number
 from .losses import Loss
 from .losses.attributes import AttributeLoss
 from .tables import listed

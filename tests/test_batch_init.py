@@ -534,9 +534,13 @@ def test_biases_that_outweigh_the_weights_are_named(x: np.ndarray) -> None:
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda x: pynn.lsuv(relu(), x, tolerance=0), ValueError, r"tolerance is 0, expected a positive number"),
+        (lambda x: pynn.lsuv(relu(), x, tolerance=0), ValueError, r"tolerance is 0, expected a finite positive number"),
         (lambda x: pynn.lsuv(relu(), x, iterations=0), ValueError, r"iterations is 0, expected"),
-        (lambda x: pynn.lsuv(relu(), x, start="xavier"), ValueError, r"initializer is 'xavier', expected one of"),
+        (
+            lambda x: pynn.lsuv(relu(), x, start="xavier"),
+            ValueError,
+            r"initializer is 'xavier', say 'glorot'; expected one of",
+        ),
         (
             lambda x: pynn.lsuv(relu(), x, leave=["affine1", "conv1"]),
             ValueError,

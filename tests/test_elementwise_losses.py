@@ -205,7 +205,7 @@ def test_no_rows_or_outputs_are_refused(
 
 @pytest.mark.parametrize("delta", [0, -1, np.nan, np.inf, "1", None])
 def test_a_delta_that_means_nothing_is_refused(delta: Any) -> None:
-    with pytest.raises(ValueError, match=r"delta is .*, expected a number of more than 0"):
+    with pytest.raises(ValueError, match=r"delta is .*, expected a finite positive number"):
         pynn.Huber(delta)
 
 

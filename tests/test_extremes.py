@@ -307,7 +307,7 @@ def test_a_learning_rate_of_0_changes_no_bit(
 
 NOISE: dict[str, tuple[Callable[[float], Layer], tuple[int, ...]]] = {
     "Dropout": (pynn.Dropout, (50,)),
-    "Dropout vanilla": (lambda rate: pynn.Dropout(rate, "vanilla"), (50,)),
+    "Dropout vanilla": (lambda rate: pynn.Dropout(rate, form="vanilla"), (50,)),
     "SpatialDropout": (pynn.SpatialDropout, (2, 50)),
     "DropConnect": (lambda rate: pynn.DropConnect(40, rate), (50,)),
 }

@@ -20,7 +20,7 @@ dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 KINDS: dict[str, Callable[[], pynn.Layer]] = {
     "layer": pynn.LayerNorm,
-    "layer of epsilon 0.1": lambda: pynn.LayerNorm(0.1),
+    "layer of epsilon 0.1": lambda: pynn.LayerNorm(epsilon=0.1),
     "one group": lambda: pynn.GroupNorm(1),
     "three groups": lambda: pynn.GroupNorm(3, epsilon=0.01),
     "groups of one": lambda: pynn.GroupNorm(12, epsilon=0.1),
@@ -96,14 +96,14 @@ def test_training_evaluation_and_the_rest_of_the_batch_make_no_difference(
 
 def test_layernorm_normalizes_each_row(rng: np.random.Generator, backend: str) -> None:
     x = rng.normal(5, 3, (4, 3, 2, 50))
-    y = pynn.Sequential(pynn.LayerNorm(1e-12), dtype="float64").forward(x)
+    y = pynn.Sequential(pynn.LayerNorm(epsilon=1e-12), dtype="float64").forward(x)
     np.testing.assert_allclose(y.mean(axis=-1), 0, atol=1e-13)
     np.testing.assert_allclose(y.var(axis=-1), 1, rtol=1e-10)
 
 
 def test_groupnorm_normalizes_each_group_of_each_sample(rng: np.random.Generator, backend: str) -> None:
     x = rng.normal(5, 3, (4, 3, 2, 6))
-    y = pynn.Sequential(pynn.GroupNorm(3, 1e-12), dtype="float64").forward(x)
+    y = pynn.Sequential(pynn.GroupNorm(3, epsilon=1e-12), dtype="float64").forward(x)
     for g in range(3):
         group = y[..., 2 * g : 2 * g + 2]
         np.testing.assert_allclose(group.mean(axis=(1, 2, 3)), 0, atol=1e-13)
@@ -188,10 +188,10 @@ def test_penalties_leave_gamma_and_beta_alone() -> None:
 
 def test_bad_settings_are_refused() -> None:
     for wrong in (0, -1e-5, float("nan"), float("inf")):
-        with pytest.raises(ValueError, match=r"LayerNorm: epsilon is .*, expected a positive number"):
-            pynn.LayerNorm(wrong)
-        with pytest.raises(ValueError, match=r"GroupNorm: epsilon is .*, expected a positive number"):
-            pynn.GroupNorm(2, wrong)
+        with pytest.raises(ValueError, match=r"LayerNorm: epsilon is .*, expected a finite positive number"):
+            pynn.LayerNorm(epsilon=wrong)
+        with pytest.raises(ValueError, match=r"GroupNorm: epsilon is .*, expected a finite positive number"):
+            pynn.GroupNorm(2, epsilon=wrong)
     for wrong in (0, -2, 2.0, True, "2", None):
         with pytest.raises(ValueError, match=r"GroupNorm: groups is .*, expected an integer of at least 1"):
             pynn.GroupNorm(wrong)
@@ -202,7 +202,7 @@ def test_bad_settings_are_refused() -> None:
             pynn.Sequential(layer).build(())
     assert repr(pynn.GroupNorm(np.int64(2))) == "GroupNorm(groups=2)"
     assert repr(pynn.LayerNorm()) == "LayerNorm()"
-    assert repr(pynn.LayerNorm(0.5)) == "LayerNorm(epsilon=0.5)"
+    assert repr(pynn.LayerNorm(epsilon=0.5)) == "LayerNorm(epsilon=0.5)"
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ def test_moments_are_those_of_torch(torch: Any, name: str, uniform: bool, rng: n
             ValueError,
             r"RandomWalk: activation is 'tanh', expected one of relu, linear",
         ),
-        (lambda: pynn.He(1), TypeError, r"He: uniform is 1, expected True or False"),
+        (lambda: pynn.He(uniform=1), TypeError, r"He: uniform is 1, expected True or False"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(make: Any, error: type[Exception], message: str) -> None:
@@ -251,7 +251,7 @@ def test_ten_tanh_layers_collapse_with_small_weights_and_saturate_with_large_one
 
 
 @pytest.mark.parametrize(
-    "kind", ["he", "he_uniform", "random_walk", pynn.Orthogonal(2**0.5), pynn.Sparse(100, 0.02**0.5)]
+    "kind", ["he", "he_uniform", "random_walk", pynn.Orthogonal(2**0.5), pynn.Sparse(100, std=0.02**0.5)]
 )
 def test_ten_relu_layers_stay_healthy_with_weights_of_variance_2_over_n(kind: Any) -> None:
     for y in activations(kind, pynn.ReLU):
@@ -378,7 +378,11 @@ def test_a_draw_of_the_wrong_shape_is_an_error() -> None:
 @pytest.mark.parametrize(
     ("choice", "error", "message"),
     [
-        ("xavier", ValueError, r"initializer is 'xavier', expected one of zeros, constant, normal, .*, he_uniform"),
+        (
+            "xavier",
+            ValueError,
+            r"initializer is 'xavier', say 'glorot'; expected one of zeros, .*, he_uniform",
+        ),
         (pynn.He, TypeError, r"initializer is <class .*expected .*; write He\(\)"),
         (0.01, TypeError, r"initializer is 0\.01, expected"),
     ],

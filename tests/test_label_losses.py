@@ -166,10 +166,13 @@ def test_settings_are_shown_saved_and_loaded(loss: pynn.Loss, text: str, points:
 
 @pytest.mark.parametrize("value", [-1, np.nan, np.inf, "1", None])
 def test_settings_that_mean_nothing_are_refused(value: Any) -> None:
-    for make, sentence in ((pynn.Focal, "gamma is .*at least 0"), (pynn.Hinge, "margin is .*more than 0")):
+    for make, sentence in (
+        (pynn.Focal, "gamma is .*at least 0"),
+        (pynn.Hinge, "margin is .*, expected a finite positive number"),
+    ):
         with pytest.raises(ValueError, match=sentence):
             make(value)
-    with pytest.raises(ValueError, match=r"margin is 0, expected a number of more than 0"):
+    with pytest.raises(ValueError, match=r"margin is 0, expected a finite positive number"):
         pynn.SquaredHinge(0)
 
 

@@ -283,7 +283,7 @@ def test_a_share_is_held_out_by_the_seed() -> None:
     assert trained == seen(data, validation=0.25)[0]
     assert trained == np.sort(pynn.Split(0.25, stratify=False).places(*data)[0]).tolist()
     assert trained != seen(data, validation=0.25, seed=1)[0]
-    assert seen(data, validation=pynn.Split(0.25, False, seed=1))[0] == seen(data, validation=0.25, seed=1)[0]
+    assert seen(data, validation=pynn.Split(0.25, stratify=False, seed=1))[0] == seen(data, validation=0.25, seed=1)[0]
 
 
 def test_a_share_can_be_stratified() -> None:
@@ -351,7 +351,7 @@ def test_a_function_validates_as_it_likes(rng: np.random.Generator) -> None:
 @pytest.mark.parametrize(
     ("validation", "error", "message"),
     [
-        (0, ValueError, r"validation: share is 0, expected a number above 0 and below 1"),
+        (0, ValueError, r"validation: share is 0, expected 0 < share < 1"),
         (1.0, ValueError, r"validation: share is 1\.0"),
         (True, TypeError, r"validation is bool, expected a pair"),
         (pynn.Split, TypeError, r"validation is type, expected a pair"),

@@ -94,18 +94,22 @@ def test_extreme_numbers_stay_finite(layer: Callable[[], pynn.Layer], scale: flo
 @pytest.mark.parametrize(
     ("layer", "kind", "message"),
     [
-        (lambda: pynn.Dropout("0.5"), TypeError, r"Dropout: rate is '0\.5', expected a number"),
-        (lambda: pynn.Dropout([0.5]), TypeError, r"Dropout: rate is \[0\.5\], expected a number"),
+        (lambda: pynn.Dropout("0.5"), TypeError, r"Dropout: rate is '0\.5', expected 0 <= rate < 1"),
+        (lambda: pynn.Dropout([0.5]), TypeError, r"Dropout: rate is \[0\.5\], expected 0 <= rate < 1"),
         (lambda: pynn.Dropout(0.5, form="loud"), ValueError, "form is 'loud', expected one of inverted, vanilla"),
         (lambda: pynn.Dropout(0.5, form=None), ValueError, "form is None, expected one of"),
         (lambda: pynn.SpatialDropout(1), ValueError, "SpatialDropout: rate is 1, expected 0 <= rate < 1"),
-        (lambda: pynn.SpatialDropout(None), TypeError, "SpatialDropout: rate is None, expected a number"),
+        (lambda: pynn.SpatialDropout(None), TypeError, "SpatialDropout: rate is None, expected 0 <= rate < 1"),
         (lambda: pynn.DropConnect(3, -0.1), ValueError, r"DropConnect: rate is -0\.1, expected 0 <= rate < 1"),
         (lambda: pynn.DropConnect(0, 0.5), ValueError, "DropConnect: units is 0, expected an integer of at least 1"),
         (lambda: pynn.GaussianNoise(-1), ValueError, "std is -1, expected a finite number of at least 0"),
         (lambda: pynn.GaussianNoise(float("inf")), ValueError, "std is inf, expected a finite number"),
         (lambda: pynn.GaussianNoise(float("nan")), ValueError, "std is nan, expected a finite number"),
-        (lambda: pynn.GaussianNoise("1"), TypeError, "GaussianNoise: std is '1', expected a number"),
+        (
+            lambda: pynn.GaussianNoise("1"),
+            TypeError,
+            "GaussianNoise: std is '1', expected a finite number",
+        ),
         (
             lambda: built(pynn.SpatialDropout(0.5), (5,)),
             ValueError,

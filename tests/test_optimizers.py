@@ -412,11 +412,11 @@ def test_learning_rates_that_are_no_numbers_are_refused(value: Any) -> None:
         ]
         for value in (1, -0.1, float("nan"))
     ] + [
-        (kind, "epsilon", value, rf"{kind.__name__}: epsilon is {value}, expected a positive number")
+        (kind, "epsilon", value, rf"{kind.__name__}: epsilon is {value}, expected a finite positive number")
         for kind in (pynn.AdaGrad, pynn.RMSProp, pynn.Adam, pynn.AdamW, pynn.NAdam)
         for value in (0, -1e-8, float("nan"))
     ] + [
-        (pynn.NAdam, "momentum_decay", value, rf"NAdam: momentum_decay is {value}, expected a number of at least 0")
+        (pynn.NAdam, "momentum_decay", value, rf"NAdam: momentum_decay is {value}, expected a finite number")
         for value in (-0.1, float("nan"))
     ] + [
         (kind, "weight_decay", value, rf"{kind.__name__}: weight_decay is {value}, expected a finite number of at")
@@ -434,7 +434,11 @@ def test_settings_out_of_range_are_refused(
 @pytest.mark.parametrize(
     ("choice", "error", "message"),
     [
-        ("adamax", ValueError, r"optimizer is 'adamax', expected one of sgd, momentum, nesterov, adagrad, rmsprop, ad"),
+        (
+            "adamax",
+            ValueError,
+            r"optimizer is 'adamax', .*expected one of sgd, momentum, nesterov, adagrad, rms",
+        ),
         ("Adams", ValueError, r"optimizer is 'Adams', expected one of sgd, .*, adam, adamw, nadam, lion"),
         (pynn.Adam, TypeError, r"optimizer is <class .*expected .*; write Adam\(\)"),
         (0.01, TypeError, r"optimizer is 0\.01, expected"),
@@ -459,7 +463,7 @@ def test_switches_that_are_no_booleans_are_refused() -> None:
         pynn.SGD(decay_biases=1)  # type: ignore[typeddict-item]
     with pytest.raises(TypeError, match="Adam: bias_correction is None, expected True or False"):
         pynn.Adam(bias_correction=None)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="unexpected keyword argument 'weigth_decay'"):
+    with pytest.raises(TypeError, match="Adam has no 'weigth_decay'; did you mean weight_decay"):
         pynn.Adam(weigth_decay=0.1)  # type: ignore[call-arg]
 
 

@@ -443,8 +443,8 @@ def test_what_nothing_can_be_learned_of(
         (lambda: pynn.PCA(float("nan")), "components is nan"),
         (lambda: pynn.PCA("mle"), "components is 'mle'"),
         (lambda: pynn.Whitening("lda"), "form is 'lda', expected one of pca, zca"),
-        (lambda: pynn.Whitening(epsilon=0), "epsilon is 0, expected a positive number"),
-        (lambda: pynn.Whitening(epsilon="small"), "epsilon is 'small', expected a positive number"),
+        (lambda: pynn.Whitening(epsilon=0), "epsilon is 0, expected a finite positive number"),
+        (lambda: pynn.Whitening(epsilon="small"), "epsilon is 'small', expected a finite positive number"),
     ],
 )
 def test_wrong_arguments(make: Callable[[], Transformer], message: str) -> None:

@@ -250,7 +250,7 @@ def test_bad_settings_are_refused() -> None:
     for wrong in (0, -0.5, 1.5, float("nan")):
         with pytest.raises(ValueError, match=r"Residual: survival is .*, expected 0 < survival <= 1"):
             pynn.Residual(pynn.Affine(2), survival=wrong)
-    with pytest.raises(TypeError, match=r"Residual: survival is '1', expected a number"):
+    with pytest.raises(TypeError, match=r"Residual: survival is '1', expected 0 < survival <= 1"):
         pynn.Residual(pynn.Affine(2), survival="1")
     twice = pynn.Affine(2)
     with pytest.raises(ValueError, match="the same layer stands twice"):

@@ -140,12 +140,12 @@ def torch_rates(torch: Any, rate: float, make: Any, epochs: int, steps: int) -> 
         (pynn.StepDecay(0.3, 2, 0.5), lambda all_, o: all_.StepLR(o, 10, 0.5)),
         (pynn.ExponentialDecay(0.3, 0.7), lambda all_, o: all_.ExponentialLR(o, math.exp(-0.7 / 5))),
         (pynn.CosineDecay(0.3, 6, 0.01), lambda all_, o: all_.CosineAnnealingLR(o, 30, 0.01)),
-        (pynn.CosineRestarts(0.3, 2, 0.01), lambda all_, o: all_.CosineAnnealingWarmRestarts(o, 10, eta_min=0.01)),
+        (pynn.CosineRestarts(0.3, 2, minimum=0.01), lambda all_, o: all_.CosineAnnealingWarmRestarts(o, 10, 1, 0.01)),
         (pynn.LinearDecay(0.3, 4, 0.03), lambda all_, o: all_.LinearLR(o, 1.0, 0.1, 20)),
-        (pynn.Warmup(0.3, 2, 0.03), lambda all_, o: all_.LinearLR(o, 0.1, 1.0, 10)),
+        (pynn.Warmup(0.3, 2, start=0.03), lambda all_, o: all_.LinearLR(o, 0.1, 1.0, 10)),
         (pynn.Cyclic(0.1, 0.3, 4), lambda all_, o: all_.CyclicLR(o, 0.1, 0.3, 10, cycle_momentum=False)),
         (
-            pynn.OneCycle(0.3, 6, 0.5),
+            pynn.OneCycle(0.3, 6, rise=0.5),
             lambda all_, o: all_.OneCycleLR(o, 0.3, 31, pct_start=16 / 31, cycle_momentum=False),
         ),
     ],
@@ -197,7 +197,9 @@ def test_torch_finds_the_same_plateaus(mode: str, patience: int, cooldown: int, 
         optimizer, mode=mode, factor=0.5, patience=patience, threshold=0.1, threshold_mode="abs", cooldown=cooldown,
         min_lr=0.01, eps=0,
     )  # fmt: skip
-    schedule = pynn.ReduceOnPlateau(1, 0.5, patience, 0.1, cooldown, 0.01, mode=mode)
+    schedule = pynn.ReduceOnPlateau(
+        1, factor=0.5, patience=patience, min_delta=0.1, cooldown=cooldown, minimum=0.01, mode=mode
+    )
     values = np.random.default_rng(1).normal(size=60).cumsum().tolist()
     expected = []
     for value in values:
@@ -370,13 +372,13 @@ def test_annealing_settles_lower_than_a_constant_rate(digits: pynn.datasets.Data
     ("make", "message"),
     [
         (lambda: pynn.StepDecay(-1, 2), r"StepDecay: rate is -1, expected a finite number of at least 0"),
-        (lambda: pynn.StepDecay(1, 0), r"StepDecay: every is 0, expected a positive number"),
+        (lambda: pynn.StepDecay(1, 0), r"StepDecay: every is 0, expected a finite positive number"),
         (lambda: pynn.StepDecay(1, 1, 2), r"StepDecay: factor is 2, expected 0 <= factor <= 1"),
         (lambda: pynn.ExponentialDecay(1, -0.1), r"ExponentialDecay: decay is -0\.1"),
         (lambda: pynn.ExponentialDecay(math.inf, 1), r"ExponentialDecay: rate is inf"),
         (lambda: pynn.InverseTimeDecay(1, math.nan), r"InverseTimeDecay: decay is nan"),
         (lambda: pynn.CosineDecay("fast", 1), r"CosineDecay: rate is 'fast'"),
-        (lambda: pynn.CosineDecay(1, 0), r"CosineDecay: epochs is 0, expected a positive number"),
+        (lambda: pynn.CosineDecay(1, 0), r"CosineDecay: epochs is 0, expected a finite positive number"),
         (lambda: pynn.CosineDecay(1, 1, -1), r"CosineDecay: minimum is -1"),
         (lambda: pynn.LinearDecay(1, None), r"LinearDecay: epochs is None"),
         (lambda: pynn.LinearDecay(1, 1, -1), r"LinearDecay: end is -1"),
@@ -387,13 +389,16 @@ def test_annealing_settles_lower_than_a_constant_rate(digits: pynn.datasets.Data
         (lambda: pynn.OneCycle(1, 1, rise=1), r"OneCycle: rise is 1, expected 0 < rise < 1"),
         (lambda: pynn.OneCycle(1, 1, start=-1), r"OneCycle: start is -1"),
         (lambda: pynn.ReduceOnPlateau(1, factor=1.5), r"ReduceOnPlateau: factor is 1\.5"),
-        (lambda: pynn.ReduceOnPlateau(1, patience=-1), r"ReduceOnPlateau: patience is -1"),
-        (lambda: pynn.ReduceOnPlateau(1, mode="up"), r"ReduceOnPlateau: mode is 'up', expected 'min' or 'max'"),
+        (
+            lambda: pynn.ReduceOnPlateau(1, patience=-1),
+            r"ReduceOnPlateau: patience is -1, expected an integer",
+        ),
+        (lambda: pynn.ReduceOnPlateau(1, mode="up"), r"ReduceOnPlateau: mode is 'up', expected one of min, max"),
         (lambda: pynn.SGD(pynn.CosineDecay), r"SGD: learning_rate is <class .* or a pynn\.Schedule object"),
         (lambda: pynn.LinearDecay(1, 1)(-0.5), r"LinearDecay: epoch is -0\.5, expected a finite number of at least 0"),
         (lambda: pynn.LinearDecay(1, 1)("1"), r"LinearDecay: epoch is '1'"),
         (lambda: pynn.Adam(pynn.LinearDecay(1, 1)).set_epoch(math.nan), r"LinearDecay: epoch is nan"),
-        (lambda: pynn.LinearDecay(1, 1).plot(0), r"LinearDecay: epochs is 0, expected a positive number"),
+        (lambda: pynn.LinearDecay(1, 1).plot(0), r"LinearDecay: epochs is 0, expected a finite positive number"),
     ],
 )
 def test_bad_input_is_refused(make: Any, message: str) -> None:

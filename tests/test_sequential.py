@@ -533,7 +533,13 @@ def test_summary_of_an_unbuilt_model_says_what_to_do() -> None:
 
 def test_summary_shows_names_shapes_counts_and_fusion() -> None:
     model = pynn.Sequential(
-        pynn.Flatten(), pynn.Affine(500), pynn.BatchNorm(0.5), pynn.ReLU(), pynn.Dropout(0.25), pynn.Affine(10), seed=7
+        pynn.Flatten(),
+        pynn.Affine(500),
+        pynn.BatchNorm(momentum=0.5),
+        pynn.ReLU(),
+        pynn.Dropout(0.25),
+        pynn.Affine(10),
+        seed=7,
     )
     model.build((28, 28, 1))
     rows = {line.split()[0]: line for line in model.summary().splitlines()}

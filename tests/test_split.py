@@ -29,7 +29,7 @@ def places(x: np.ndarray) -> list[int]:
 )
 def test_every_class_is_shared_out(counts: list[int], share: float, seed: int) -> None:
     y = np.random.default_rng(1).permutation(np.repeat(np.arange(len(counts)), counts))
-    (x_train, y_train), (x_test, y_test) = pynn.split(rows(len(y)), y, share, seed)
+    (x_train, y_train), (x_test, y_test) = pynn.split(rows(len(y)), y, share, seed=seed)
     assert sorted(places(x_train) + places(x_test)) == list(range(len(y)))
     np.testing.assert_array_equal(y[places(x_train)], y_train)
     np.testing.assert_array_equal(y[places(x_test)], y_test)
@@ -48,7 +48,7 @@ def test_the_order_is_random_and_the_seeds_alone() -> None:
         assert (again[0][0].tobytes() == x_train.tobytes()) is same
         assert (again[1][0].tobytes() == x_test.tobytes()) is same
     # Pinned: results are compared on splits, so they must not move with a machine or a version.
-    assert places(pynn.split(rows(12), np.arange(12) % 3, 0.25, 7)[1][0]) == [0, 1, 11]
+    assert places(pynn.split(rows(12), np.arange(12) % 3, 0.25, seed=7)[1][0]) == [0, 1, 11]
 
 
 def test_it_is_the_split_of_the_digits(digits: pynn.datasets.Dataset) -> None:
@@ -103,7 +103,7 @@ X, Y = rows(6), np.arange(6) % 2
         (X, np.arange(6), {}, ValueError, "no label of y stands twice.*stratify=False"),
         (X, Y, {"seed": -1}, ValueError, "seed is -1, expected"),
         (X, Y, {"seed": 1.5}, ValueError, "seed is 1.5, expected"),
-        *((X, Y, {"share": share}, ValueError, "share is .*, expected a number above 0 and below 1")
+        *((X, Y, {"share": share}, ValueError, "share is .*, expected 0 < share < 1")
           for share in (0, 1, -0.5, float("nan"), "0.2", None, True)),
     ],
 )  # fmt: skip

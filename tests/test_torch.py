@@ -335,11 +335,14 @@ FILLED: dict[str, tuple[Callable[[], Any], Callable[[Any, Any], Any]]] = {
     "normal": (lambda: pynn.Normal(0.2), lambda init, w: init.normal_(w, std=0.2)),
     "uniform": (lambda: pynn.Uniform(0.2), lambda init, w: init.uniform_(w, -0.2, 0.2)),
     "lecun": (pynn.LeCun, lambda init, w: init.kaiming_normal_(w, nonlinearity="linear")),
-    "lecun_uniform": (lambda: pynn.LeCun(True), lambda init, w: init.kaiming_uniform_(w, nonlinearity="linear")),
+    "lecun_uniform": (
+        lambda: pynn.LeCun(uniform=True),
+        lambda init, w: init.kaiming_uniform_(w, nonlinearity="linear"),
+    ),
     "he": (pynn.He, lambda init, w: init.kaiming_normal_(w, nonlinearity="relu")),
-    "he_uniform": (lambda: pynn.He(True), lambda init, w: init.kaiming_uniform_(w, nonlinearity="relu")),
+    "he_uniform": (lambda: pynn.He(uniform=True), lambda init, w: init.kaiming_uniform_(w, nonlinearity="relu")),
     "glorot": (pynn.Glorot, lambda init, w: init.xavier_normal_(w)),
-    "glorot_uniform": (lambda: pynn.Glorot(True), lambda init, w: init.xavier_uniform_(w)),
+    "glorot_uniform": (lambda: pynn.Glorot(uniform=True), lambda init, w: init.xavier_uniform_(w)),
     "orthogonal": (lambda: pynn.Orthogonal(1.5), lambda init, w: init.orthogonal_(w, gain=1.5)),
 }
 

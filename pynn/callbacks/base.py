@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from ..checks import Constructed
+
 if TYPE_CHECKING:
     from ..trainer import Trainer
 
 
-class Callback:
+class Callback(Constructed):
     """Base of all callbacks: what listens to a run of training, `fit(..., callbacks=[...])`, and may steer it.
 
     An own callback overrides some of the methods, which do nothing here; each gets the `pynn.Trainer`, whose attributes

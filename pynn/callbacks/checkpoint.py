@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import checks, data, files, resume, terminal
-from ..describe import is_number
+from .. import checks, files, resume, terminal
+from ..checks import NOT_NEGATIVE, expect_count, expect_numbers
 from .base import Callback
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class Checkpoint(Callback):
     def __init__(
         self,
         folder: str | os.PathLike[str],
+        *,
         every_steps: int | None = None,
         every_seconds: float | None = None,
         keep: int = 2,
@@ -45,10 +46,10 @@ class Checkpoint(Callback):
         if not isinstance(folder, (str, os.PathLike)):
             raise TypeError(f"checkpoint is {folder!r}, expected a folder or a pynn.Checkpoint object")
         if every_steps is not None:
-            data.check_count("Checkpoint: every_steps", every_steps, 1)
-        if every_seconds is not None and not (is_number(every_seconds) and every_seconds >= 0):
-            raise ValueError(f"Checkpoint: every_seconds is {every_seconds!r}, expected a number of at least 0")
-        data.check_count("Checkpoint: keep", keep, 1)
+            expect_count("Checkpoint", 1, every_steps=every_steps)
+        if every_seconds is not None:
+            expect_numbers("Checkpoint", NOT_NEGATIVE, every_seconds=every_seconds)
+        expect_count("Checkpoint", 1, keep=keep)
         self.folder, self.every_steps, self.every_seconds, self.keep = folder, every_steps, every_seconds, keep
         self._path = Path(folder)
         self._settings: Mapping[str, Any] = {}

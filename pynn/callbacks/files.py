@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import data, files
+from .. import files
+from ..checks import expect_count, expect_flag
 from .base import Callback
 from .stopping import Best
 
@@ -31,11 +32,13 @@ class ModelCheckpoint(Callback):
         self,
         path: str | os.PathLike[str],
         monitor: str = "val_loss",
+        *,
         save_best_only: bool = False,
         every: int = 1,
         mode: str = "auto",
     ) -> None:
-        data.check_count("ModelCheckpoint: every", every, 1)
+        expect_count("ModelCheckpoint", 1, every=every)
+        expect_flag("ModelCheckpoint", save_best_only=save_best_only)
         self.path, self.save_best_only, self.every, self.mode = os.fspath(path), save_best_only, every, mode
         self.monitor = monitor if save_best_only else None
         self._best = Best("ModelCheckpoint", monitor, mode if save_best_only or mode != "auto" else "min")

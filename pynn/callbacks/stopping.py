@@ -6,12 +6,12 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .. import data
-from ..describe import is_number
+from ..checks import NOT_NEGATIVE, expect_choice, expect_count, expect_flag, expect_name, expect_numbers
 from .base import Callback
 
 if TYPE_CHECKING:
     from ..trainer import Trainer
+
 
 MODES = ("auto", "min", "max")
 GROWING = ("accuracy", "precision", "recall", "f1", "r2", "top", "multilabel_accuracy")  # beginnings of what shall grow
@@ -22,12 +22,9 @@ class Best:
     """The best of a measurement so far, and whether a new one is better by more than min_delta. NaN never is."""
 
     def __init__(self, kind: str, monitor: str, mode: str, min_delta: float = 0.0) -> None:
-        if not isinstance(monitor, str):
-            raise TypeError(f"{kind}: monitor is {monitor!r}, expected the name of a measurement")
-        if mode not in MODES:
-            raise ValueError(f"{kind}: mode is {mode!r}, expected 'auto', 'min' or 'max'")
-        if not (is_number(min_delta) and min_delta >= 0):
-            raise ValueError(f"{kind}: min_delta is {min_delta!r}, expected a finite number of at least 0")
+        expect_name(kind, "a measurement", monitor=monitor)
+        expect_choice(kind, MODES, mode=mode)
+        expect_numbers(kind, NOT_NEGATIVE, min_delta=min_delta)
         name = monitor.removeprefix("val_")
         grows = mode == "max" or (mode == "auto" and name.startswith(GROWING))
         if mode == "auto" and not grows and name not in FALLING:
@@ -68,11 +65,13 @@ class EarlyStopping(Callback):
         self,
         monitor: str = "val_loss",
         patience: int = 5,
+        *,
         min_delta: float = 0.0,
         restore_best: bool = True,
         mode: str = "auto",
     ) -> None:
-        data.check_count("EarlyStopping: patience", patience, 1)
+        expect_count("EarlyStopping", 1, patience=patience)
+        expect_flag("EarlyStopping", restore_best=restore_best)
         self.monitor, self._watched, self.patience, self.min_delta = monitor, monitor, patience, min_delta
         self.restore_best, self.mode = restore_best, mode
         self._begin()

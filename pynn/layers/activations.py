@@ -5,11 +5,11 @@ References: CS231n notes, "Neural Networks Part 1"; Deep Learning from Scratch, 
 
 from __future__ import annotations
 
-import math
 import weakref
 from typing import Any
 
 from .. import kernels
+from ..checks import NOT_NEGATIVE, SHARE, expect_choice, expect_numbers
 from .base import Array, Layer
 
 
@@ -83,8 +83,7 @@ class LeakyReLU(Activation):
     alpha = property(lambda self: self.slope, doc="The slope, as the kernels call it.")
 
     def __init__(self, slope: float = 0.01) -> None:
-        if not 0 <= slope <= 1:
-            raise ValueError(f"LeakyReLU: slope is {slope}, expected 0 <= slope <= 1")
+        expect_numbers("LeakyReLU", SHARE, slope=slope)
         self.slope = slope
 
 
@@ -97,8 +96,7 @@ class ELU(Activation):
     function, initializer = "elu", "he"
 
     def __init__(self, alpha: float = 1.0) -> None:
-        if not 0 <= alpha < math.inf:
-            raise ValueError(f"ELU: alpha is {alpha}, expected alpha >= 0 and finite")
+        expect_numbers("ELU", NOT_NEGATIVE, alpha=alpha)
         self.alpha = alpha
 
 
@@ -148,8 +146,7 @@ class GELU(Gated):
     )
 
     def __init__(self, approximate: str = "none") -> None:
-        if approximate not in ("none", "tanh"):
-            raise ValueError(f"GELU: approximate is {approximate!r}, expected 'none' or 'tanh'")
+        expect_choice("GELU", ("none", "tanh"), approximate=approximate)
         self.approximate = approximate
 
 

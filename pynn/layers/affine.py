@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypedDict
 
-import numpy as np
-
 from .. import initializers, kernels
+from ..checks import expect_count, expect_flag
 from ..constraints import Constraint
 from ..describe import expect_instance
 from ..initializers import Initializer
@@ -56,10 +55,8 @@ class Affine(Layer):
         penalty: Penalty | None = None,
         constraint: Constraint | None = None,
     ) -> None:
-        if isinstance(units, bool) or not isinstance(units, (int, np.integer)) or units < 1:
-            raise ValueError(f"{self.kind}: units is {units!r}, expected an integer of at least 1")
-        if not isinstance(use_bias, bool):
-            raise TypeError(f"{self.kind}: use_bias is {use_bias!r}, expected True or False")
+        expect_count(self.kind, 1, units=units)
+        expect_flag(self.kind, use_bias=use_bias)
         self.units = int(units)
         self.use_bias = use_bias
         self.initializer = initializer

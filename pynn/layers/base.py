@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import copies
+from ..checks import NOT_NEGATIVE, Constructed, expect_numbers
 from ..constraints import Constraint
-from ..describe import expect_instance, is_number
+from ..describe import expect_instance
 from ..initializers import Initializer, Zeros
 from ..regularizers import Penalty
 from . import weight_lists
@@ -30,7 +31,7 @@ __all__ = ["Array", "Context", "Layer", "Parameter", "Shape", "aligned"]
 L = TypeVar("L", bound="Layer")
 
 
-class Layer:
+class Layer(Constructed):
     """Base of all layers. An own layer overrides `build`, `forward` and `backward`:
 
     >>> class Scale(pynn.Layer):
@@ -72,15 +73,13 @@ class Layer:
         if "build" in vars(cls):
             cls.build = whole(cls.build)  # type: ignore[method-assign]
 
-    def __new__(cls: type[L], *args: Any, **kwargs: Any) -> L:  # here, so that an own __init__ need not call super()
-        layer = super().__new__(cls)
-        layer.declared = []
-        layer._state = {}
-        layer._held = set()
-        layer._buffers = {}
-        layer._views = {}
-        layer.context = Context()
-        return layer
+    def _prepare(self) -> None:
+        self.declared = []
+        self._state = {}
+        self._held = set()
+        self._buffers = {}
+        self._views = {}
+        self.context = Context()
 
     declared: list[Parameter]
     _state: dict[str, Array]
@@ -312,10 +311,7 @@ class Layer:
         self.context.changes += 1
 
     def _checked_factor(self, value: Any) -> float:
-        if not (is_number(value) and value >= 0):
-            raise ValueError(
-                f"{self.name or self.kind}: learning_rate_factor is {value!r}, expected a finite number of at least 0"
-            )
+        expect_numbers(self.name or self.kind, NOT_NEGATIVE, learning_rate_factor=value)
         return float(value)
 
     def training_settings(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import kernels
+from ..checks import POSITIVE, RATE, expect_numbers
 from ..initializers import Constant, Zeros
 from . import synced
 from .activations import IDENTITY, Activation
@@ -33,11 +34,9 @@ class BatchNorm(Layer):
     running_var: Array
     passes_activation = True
 
-    def __init__(self, momentum: float = 0.9, epsilon: float = 1e-5) -> None:
-        if not 0 <= momentum < 1:
-            raise ValueError(f"BatchNorm: momentum is {momentum}, expected 0 <= momentum < 1")
-        if not 0 < epsilon < np.inf:
-            raise ValueError(f"BatchNorm: epsilon is {epsilon}, expected a positive number")
+    def __init__(self, *, momentum: float = 0.9, epsilon: float = 1e-5) -> None:
+        expect_numbers("BatchNorm", RATE, momentum=momentum)
+        expect_numbers("BatchNorm", POSITIVE, epsilon=epsilon)
         self.momentum = momentum
         self.epsilon = epsilon
         self._activation = IDENTITY

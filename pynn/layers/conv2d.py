@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from .. import initializers, kernels
+from ..checks import expect_count, expect_flag
 from .activations import IDENTITY, Activation
 from .base import Array, Layer, Shape
 
@@ -61,10 +60,9 @@ class Conv2d(Layer):
         penalty: Penalty | None = None,
         constraint: Constraint | None = None,
     ) -> None:
-        if not isinstance(use_bias, bool):
-            raise TypeError(f"{self.kind}: use_bias is {use_bias!r}, expected True or False")
-        self.channels = self._whole("channels", channels, 1)
-        self.groups = self._whole("groups", groups, 1)
+        expect_flag(self.kind, use_bias=use_bias)
+        expect_count(self.kind, 1, channels=channels, groups=groups)
+        self.channels, self.groups = int(channels), int(groups)
         self.kernel, self.stride = self._pair("kernel", kernel, 1), self._pair("stride", stride, 1)
         self.dilation = self._pair("dilation", dilation, 1)
         named = padding in self._paddings if isinstance(padding, str) else False
@@ -89,17 +87,14 @@ class Conv2d(Layer):
             name: pair[0] if isinstance(pair, list) and pair[0] == pair[-1] else pair for name, pair in pairs.items()
         }
 
-    def _whole(self, name: str, value: Any, least: int) -> int:
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-            raise ValueError(f"{self.kind}: {name} is {value!r}, expected an integer of at least {least}")
-        return int(value)
-
     def _pair(self, name: str, value: Any, least: int) -> list[int]:
         count = len(self._places)
         values = list(value) if isinstance(value, (tuple, list)) else [value] * count
         if len(values) != count:
             raise ValueError(f"{self.kind}: {name} is {value!r}, expected one number{' or two' if count == 2 else ''}")
-        return [self._whole(name, one, least) for one in values]
+        for one in values:
+            expect_count(self.kind, least, **{name: one})
+        return [int(one) for one in values]
 
     def build(self, input_shape: Shape) -> Shape:
         self._expect_input(input_shape)

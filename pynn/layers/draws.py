@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
+from ..checks import RATE, expect_numbers
 from .base import Layer
 
 Draw = tuple[int, int, int, int]  # seed, stream, step and offset, as the kernels take them
@@ -32,14 +31,6 @@ def expect_drawn(layer: Layer, place: Draw | None) -> Draw:
     return place
 
 
-def check_rate(layer: Layer, rate: Any) -> None:
-    """TypeError or ValueError when the rate is not a number of 0 <= rate < 1."""
-    check_number(layer, "rate", rate)
-    if not 0 <= rate < 1:
-        raise ValueError(f"{layer.kind}: rate is {rate}, expected 0 <= rate < 1 (the share that is dropped)")
-
-
-def check_number(layer: Layer, name: str, value: Any) -> None:
-    """TypeError when the value is text, an array or anything else that is no number."""
-    if not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{layer.kind}: {name} is {value!r}, expected a number")
+def expect_rate(layer: Layer, rate: Any) -> None:
+    """ValueError when the rate is not a number of 0 <= rate < 1."""
+    expect_numbers(layer.kind, RATE, " (the share that is dropped)", rate=rate)

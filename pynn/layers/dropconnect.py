@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from .. import kernels
 from .affine import Affine, backward_steps, forward_steps
 from .base import Array
-from .draws import Draw, check_rate, draw, expect_drawn
+from .draws import Draw, draw, expect_drawn, expect_rate
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -28,7 +28,7 @@ class DropConnect(Affine):
 
     def __init__(self, units: int, rate: float, **options: Unpack[WeightOptions]) -> None:
         super().__init__(units, **options)
-        check_rate(self, rate)
+        expect_rate(self, rate)
         self.rate = rate
         self._draw: Draw | None = None
 

@@ -7,9 +7,10 @@ import math
 import numpy as np
 
 from .. import kernels
+from ..checks import expect_choice
 from ..kernels.philox import threshold
 from .base import Array, Layer, Shape
-from .draws import Draw, check_rate, draw, expect_drawn
+from .draws import Draw, draw, expect_drawn, expect_rate
 
 FORMS = ("inverted", "vanilla")
 
@@ -28,10 +29,9 @@ class Dropout(Layer):
 
     passes_activation = True
 
-    def __init__(self, rate: float, form: str = "inverted") -> None:
-        check_rate(self, rate)
-        if form not in FORMS:
-            raise ValueError(f"Dropout: form is {form!r}, expected one of {', '.join(FORMS)}")
+    def __init__(self, rate: float, *, form: str = "inverted") -> None:
+        expect_rate(self, rate)
+        expect_choice("Dropout", FORMS, form=form)
         self.rate = rate
         self.form = form
         self._draw: Draw | None = None  # of the last forward pass; None: it drew nothing
@@ -70,7 +70,7 @@ class SpatialDropout(Layer):
     passes_activation = True
 
     def __init__(self, rate: float) -> None:
-        check_rate(self, rate)
+        expect_rate(self, rate)
         self.rate = rate
         self._draw: Draw | None = None
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..describe import is_number
+from ..checks import expect_choice, expect_flag, is_number
 from ..kernels.philox import philox
 from .base import Array, Shape
 from .draws import draw
@@ -54,10 +54,8 @@ class FractionalMaxPool2d(MaxRegions):
                 f"FractionalMaxPool2d: ratio is {ratio!r}, expected a finite number of at least 1, "
                 "or two (rows, columns)"
             )
-        if mode not in MODES:
-            raise ValueError(f"FractionalMaxPool2d: mode is {mode!r}, expected one of {', '.join(MODES)}")
-        if not isinstance(overlapping, bool):
-            raise TypeError(f"FractionalMaxPool2d: overlapping is {overlapping!r}, expected True or False")
+        expect_choice("FractionalMaxPool2d", MODES, mode=mode)
+        expect_flag("FractionalMaxPool2d", overlapping=overlapping)
         self.ratio = ratio
         self.mode = mode
         self.overlapping = overlapping

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from .. import kernels
+from ..checks import POSITIVE, expect_count, expect_numbers
 from ..initializers import Constant, Zeros
 from .base import Array, Layer, Shape
 
@@ -21,9 +20,8 @@ class _PerSample(Layer):
     passes_activation = True
     groups = 1
 
-    def __init__(self, epsilon: float) -> None:
-        if not 0 < epsilon < np.inf:
-            raise ValueError(f"{self.kind}: epsilon is {epsilon}, expected a positive number")
+    def __init__(self, *, epsilon: float = 1e-5) -> None:
+        expect_numbers(self.kind, POSITIVE, epsilon=epsilon)
         self.epsilon = epsilon
 
     def build(self, input_shape: Shape) -> Shape:
@@ -72,9 +70,6 @@ class LayerNorm(_PerSample):
     Raises ValueError for an epsilon that is not positive. Source: Ba et al. 2016.
     """
 
-    def __init__(self, epsilon: float = 1e-5) -> None:
-        super().__init__(epsilon)
-
 
 class GroupNorm(_PerSample):
     """y = gamma · (x - mean)/√(var + epsilon) + beta, with mean and variance of each sample's groups of channels.
@@ -88,10 +83,9 @@ class GroupNorm(_PerSample):
     Source: Wu & He 2018.
     """
 
-    def __init__(self, groups: int, epsilon: float = 1e-5) -> None:
-        if isinstance(groups, bool) or not isinstance(groups, (int, np.integer)) or groups < 1:
-            raise ValueError(f"GroupNorm: groups is {groups!r}, expected an integer of at least 1")
-        super().__init__(epsilon)
+    def __init__(self, groups: int, *, epsilon: float = 1e-5) -> None:
+        expect_count("GroupNorm", 1, groups=groups)
+        super().__init__(epsilon=epsilon)
         self.groups = int(groups)
 
     def build(self, input_shape: Shape) -> Shape:

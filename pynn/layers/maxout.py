@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from .. import kernels
+from ..checks import expect_count
 from .activations import Activation
 from .affine import Affine, backward_steps, forward_steps
 from .base import Array, Shape
@@ -32,8 +31,7 @@ class Maxout(Affine):
 
     def __init__(self, units: int, pieces: int = 2, **options: Unpack[WeightOptions]) -> None:
         super().__init__(units, **options)
-        if isinstance(pieces, bool) or not isinstance(pieces, (int, np.integer)) or pieces < 1:
-            raise ValueError(f"Maxout: pieces is {pieces!r}, expected an integer of at least 1")
+        expect_count("Maxout", 1, pieces=pieces)
         self.pieces = int(pieces)
 
     def build(self, input_shape: Shape) -> Shape:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 from .. import kernels
+from ..checks import NOT_NEGATIVE, expect_numbers
 from .base import Array, Layer
-from .draws import check_number, draw
+from .draws import draw
 
 
 class GaussianNoise(Layer):
@@ -22,9 +23,7 @@ class GaussianNoise(Layer):
     passes_activation = True
 
     def __init__(self, std: float) -> None:
-        check_number(self, "std", std)
-        if not 0 <= std < math.inf:
-            raise ValueError(f"GaussianNoise: std is {std}, expected a finite number of at least 0")
+        expect_numbers("GaussianNoise", NOT_NEGATIVE, std=std)
         self.std = std
 
     def forward(self, x: Array, training: bool) -> Array:

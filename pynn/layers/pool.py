@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
+from ..checks import is_integer
 from .base import Array, Layer, Shape
 
 Bounds = tuple[Array, Array]  # first and stop of each region along an axis, int64
@@ -23,8 +24,7 @@ def expect_image(input_shape: Shape) -> tuple[int, int, int]:
 def _pair(layer: Layer, name: str, value: Any, least: int) -> Pair:
     """Both sizes, rows first, of an integer or a pair; ValueError for anything else."""
     pair = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    whole = all(isinstance(one, (int, np.integer)) and not isinstance(one, bool) for one in pair)
-    if len(pair) != 2 or not whole or min(pair) < least:
+    if len(pair) != 2 or not all(map(is_integer, pair)) or min(pair) < least:
         raise ValueError(
             f"{layer.kind}: {name} is {value!r}, expected an integer of at least {least}, or two (rows, columns)"
         )

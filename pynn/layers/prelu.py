@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import kernels
-from ..describe import is_number
+from ..checks import ANY, expect_flag, expect_numbers
 from ..initializers import Constant
 from .activations import Activation
 from .base import Array, Shape
@@ -26,10 +26,8 @@ class PReLU(Activation):
     reads_input = True  # the slope may become negative: then the sign of y tells nothing
 
     def __init__(self, *, per_feature: bool = False, initial: float = 0.25) -> None:
-        if not isinstance(per_feature, bool):
-            raise TypeError(f"PReLU: per_feature is {per_feature!r}, expected True or False")
-        if not is_number(initial):
-            raise ValueError(f"PReLU: initial is {initial!r}, expected a finite number")
+        expect_flag("PReLU", per_feature=per_feature)
+        expect_numbers("PReLU", ANY, initial=initial)
         self.per_feature = per_feature
         self.initial = initial
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .. import kernels
+from ..checks import Interval, expect_numbers
 from ..describe import expect_instance
 from ..kernels.philox import words
 from .activations import IDENTITY, Activation
@@ -11,7 +12,7 @@ from .base import Array, Layer, Shape
 from .chain import Chain
 from .conv1d import Conv1d
 from .conv2d import Conv2d
-from .draws import check_number, draw
+from .draws import draw
 
 AUTO = "auto"
 
@@ -42,9 +43,7 @@ class Residual(Chain):
                 raise ValueError(f"Residual: shortcut is {shortcut!r}, expected a layer, None or 'auto'")
         elif shortcut is not None:
             expect_instance(shortcut, Layer, "Residual: shortcut")
-        check_number(self, "survival", survival)
-        if not 0 < survival <= 1:
-            raise ValueError(f"Residual: survival is {survival}, expected 0 < survival <= 1")
+        expect_numbers("Residual", Interval(0, 1, "(]"), survival=survival)
         self.shortcut = shortcut
         self.survival = survival
         self._auto = shortcut == AUTO

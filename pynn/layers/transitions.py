@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..checks import expect_count
 from .base import Array, Layer, Shape
 
 
@@ -21,8 +22,7 @@ class Transitions(Layer):
     dweight: Array
 
     def __init__(self, labels: int) -> None:
-        if isinstance(labels, bool) or not isinstance(labels, (int, np.integer)) or labels < 1:
-            raise ValueError(f"Transitions: labels is {labels!r}, expected an integer of at least 1")
+        expect_count("Transitions", 1, labels=labels)
         self.labels = int(labels)
 
     def build(self, input_shape: Shape) -> Shape:

@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import copies, data
+from ..checks import Constructed
 from ..describe import constructor_text
 
 Array = NDArray[Any]
 FLOAT32 = np.dtype(np.float32)
 
 
-class Loss:
+class Loss(Constructed):
     """Base of all losses. An own loss overrides `forward` and `backward`:
 
     >>> class FourthPower(pynn.Loss):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import kernels
-from ..describe import is_number
+from ..checks import NOT_NEGATIVE, expect_numbers
 from .base import Array
 from .softmax import SoftmaxLoss
 
@@ -18,8 +18,7 @@ class Focal(SoftmaxLoss):
     """
 
     def __init__(self, gamma: float = 2.0) -> None:
-        if not (is_number(gamma) and gamma >= 0):
-            raise ValueError(f"gamma is {gamma!r}, expected a number of at least 0")
+        expect_numbers("Focal", NOT_NEGATIVE, gamma=gamma)
         self.gamma = gamma
 
     def _measure(self, outputs: Array, labels: Array, weights: Array | None, gradient: Array) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import kernels
-from ..describe import is_number
+from ..checks import POSITIVE, expect_numbers
 from .base import Array
 from .labels import LabelLoss
 
@@ -20,8 +20,7 @@ class Hinge(LabelLoss):
     _squared = False
 
     def __init__(self, margin: float = 1.0) -> None:
-        if not (is_number(margin) and margin > 0):
-            raise ValueError(f"margin is {margin!r}, expected a number of more than 0")
+        expect_numbers(type(self).__name__, POSITIVE, margin=margin)
         self.margin = margin
 
     def _measure(self, outputs: Array, labels: Array, weights: Array | None, gradient: Array) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..describe import is_number
+from ..checks import POSITIVE, expect_numbers
 from .elementwise import ElementwiseLoss
 
 
@@ -41,7 +41,6 @@ class Huber(ElementwiseLoss):
     _kind = "huber"
 
     def __init__(self, delta: float = 1.0) -> None:
-        if not (is_number(delta) and delta > 0):
-            raise ValueError(f"delta is {delta!r}, expected a number of more than 0")
+        expect_numbers("Huber", POSITIVE, delta=delta)
         self.delta = delta
         self._delta = float(delta)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import kernels
-from ..describe import is_number
+from ..checks import RATE, expect_numbers
 from .base import Array
 from .labels import LabelLoss
 
@@ -35,8 +35,7 @@ class SoftmaxCrossEntropy(SoftmaxLoss):
     label_smoothing: float = 0.0  # for subclasses whose constructor does not set it
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
-        if not (is_number(label_smoothing) and 0 <= label_smoothing < 1):
-            raise ValueError(f"label_smoothing is {label_smoothing!r}, expected 0 <= label_smoothing < 1")
+        expect_numbers("SoftmaxCrossEntropy", RATE, label_smoothing=label_smoothing)
         self.label_smoothing = label_smoothing
 
     def _measure(self, outputs: Array, labels: Array, weights: Array | None, gradient: Array) -> tuple[float, float]:

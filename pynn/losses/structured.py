@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..checks import Constructed
 from ..describe import constructor_text, expect_instance
 from .base import Array, Loss
 
 
-class Decoder:
+class Decoder(Constructed):
     """Base: finds the best structure. The score of a structure is linear in the outputs: Σ features(structure)·outputs.
 
     Source: Tsochantaridis et al. 2005. An own decoder overrides `decode` and `features`, and `targets` where structures

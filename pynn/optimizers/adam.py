@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import kernels
-from .base import Array, Optimizer, Rate, expect_positive, expect_share
+from ..checks import NOT_NEGATIVE, POSITIVE, RATE, expect_flag, expect_numbers
+from .base import Array, Optimizer, Rate
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -38,10 +39,9 @@ class Adam(Optimizer):
     ) -> None:
         super().__init__(learning_rate, **options)
         kind = type(self).__name__
-        expect_share(kind, beta1=beta1, beta2=beta2)
-        expect_positive(kind, epsilon=epsilon)
-        if not isinstance(bias_correction, bool):
-            raise TypeError(f"{kind}: bias_correction is {bias_correction!r}, expected True or False")
+        expect_numbers(kind, RATE, beta1=beta1, beta2=beta2)
+        expect_numbers(kind, POSITIVE, epsilon=epsilon)
+        expect_flag(kind, bias_correction=bias_correction)
         self.beta1 = beta1
         self.beta2 = beta2
         self.epsilon = epsilon
@@ -101,10 +101,9 @@ class NAdam(Optimizer):
         **options: Unpack[Options],
     ) -> None:
         super().__init__(learning_rate, **options)
-        expect_share("NAdam", beta1=beta1, beta2=beta2)
-        expect_positive("NAdam", epsilon=epsilon)
-        if not momentum_decay >= 0:
-            raise ValueError(f"NAdam: momentum_decay is {momentum_decay}, expected a number of at least 0")
+        expect_numbers("NAdam", RATE, beta1=beta1, beta2=beta2)
+        expect_numbers("NAdam", POSITIVE, epsilon=epsilon)
+        expect_numbers("NAdam", NOT_NEGATIVE, momentum_decay=momentum_decay)
         self.beta1 = beta1
         self.beta2 = beta2
         self.epsilon = epsilon
@@ -154,7 +153,7 @@ class Lion(Optimizer):
         **options: Unpack[Options],
     ) -> None:
         super().__init__(learning_rate, **options)
-        expect_share("Lion", beta1=beta1, beta2=beta2)
+        expect_numbers("Lion", RATE, beta1=beta1, beta2=beta2)
         self.beta1 = beta1
         self.beta2 = beta2
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import kernels
-from .base import Array, Optimizer, Rate, expect_positive, expect_share
+from ..checks import POSITIVE, RATE, expect_numbers
+from .base import Array, Optimizer, Rate
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -25,11 +26,12 @@ class AdaGrad(Optimizer):
     def __init__(
         self,
         learning_rate: Rate = 0.01,
+        *,
         epsilon: float = 1e-7,
         **options: Unpack[Options],
     ) -> None:
         super().__init__(learning_rate, **options)
-        expect_positive("AdaGrad", epsilon=epsilon)
+        expect_numbers("AdaGrad", POSITIVE, epsilon=epsilon)
         self.epsilon = epsilon
 
     def update(self, parameters: Array, gradients: Array) -> None:
@@ -53,12 +55,13 @@ class RMSProp(Optimizer):
         self,
         learning_rate: Rate = 0.001,
         decay: float = 0.9,
+        *,
         epsilon: float = 1e-7,
         **options: Unpack[Options],
     ) -> None:
         super().__init__(learning_rate, **options)
-        expect_share("RMSProp", decay=decay)
-        expect_positive("RMSProp", epsilon=epsilon)
+        expect_numbers("RMSProp", RATE, decay=decay)
+        expect_numbers("RMSProp", POSITIVE, epsilon=epsilon)
         self.decay = decay
         self.epsilon = epsilon
 

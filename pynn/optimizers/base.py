@@ -8,7 +8,8 @@ from typing import Any, Protocol, TypeAlias, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from ..describe import constructor_text, is_number, plain_attributes
+from ..checks import NOT_NEGATIVE, Constructed, expect_flag, expect_numbers, is_number
+from ..describe import constructor_text, plain_attributes
 from ..schedules import Schedule
 from .clipping import clip, expect_limit
 from .segments import Missed, Segment, add_missed, runs
@@ -47,7 +48,7 @@ class Options(TypedDict, total=False):
 EVERYTHING = Segment(0, 0)  # the settings where a model has no exceptions
 
 
-class Optimizer:
+class Optimizer(Constructed):
     """Base of all optimizers: `step(model)` moves the model's parameters against its gradients.
 
     A subclass names its state vectors in `slots` and overrides `update`. `learning_rate` is a number or a
@@ -99,10 +100,8 @@ class Optimizer:
         clip_value: float | None = None,
     ) -> None:
         kind = type(self).__name__
-        if not (is_number(weight_decay) and weight_decay >= 0):
-            raise ValueError(f"{kind}: weight_decay is {weight_decay!r}, expected a finite number of at least 0")
-        if not isinstance(decay_biases, bool):
-            raise TypeError(f"{kind}: decay_biases is {decay_biases!r}, expected True or False")
+        expect_numbers(kind, NOT_NEGATIVE, weight_decay=weight_decay)
+        expect_flag(kind, decay_biases=decay_biases)
         expect_limit(kind, "clip_norm", clip_norm)
         expect_limit(kind, "clip_value", clip_value)
         self.learning_rate = learning_rate
@@ -296,15 +295,3 @@ class Optimizer:
 
     def __repr__(self) -> str:
         return constructor_text(self)
-
-
-def expect_share(kind: str, **shares: float) -> None:
-    for name, value in shares.items():
-        if not 0 <= value < 1:
-            raise ValueError(f"{kind}: {name} is {value}, expected 0 <= {name} < 1")
-
-
-def expect_positive(kind: str, **numbers: float) -> None:
-    for name, value in numbers.items():
-        if not value > 0:
-            raise ValueError(f"{kind}: {name} is {value}, expected a positive number")

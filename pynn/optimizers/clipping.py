@@ -9,14 +9,14 @@ from typing import Any
 from numpy.typing import NDArray
 
 from .. import kernels
-from ..describe import is_number
+from ..checks import POSITIVE, expect_numbers
 from .segments import Segment
 
 
 def expect_limit(kind: str, name: str, value: object) -> None:
     """ValueError unless it is None or a finite positive number."""
-    if not (value is None or (is_number(value) and value > 0)):  # type: ignore[operator]
-        raise ValueError(f"{kind}: {name} is {value!r}, expected a finite positive number, or None for no clipping")
+    if value is not None:
+        expect_numbers(kind, POSITIVE, ", or None for no clipping", **{name: value})
 
 
 def clip(gradients: NDArray[Any], runs: Sequence[Segment], value: float | None, norm: float | None) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import kernels
-from .base import Array, Optimizer, Rate, expect_share
+from ..checks import RATE, expect_numbers
+from .base import Array, Optimizer, Rate
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -42,7 +43,7 @@ class Momentum(Optimizer):
         **options: Unpack[Options],
     ) -> None:
         super().__init__(learning_rate, **options)
-        expect_share(type(self).__name__, momentum=momentum)
+        expect_numbers(type(self).__name__, RATE, momentum=momentum)
         self.momentum = momentum
 
     def update(self, parameters: Array, gradients: Array) -> None:

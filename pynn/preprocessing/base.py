@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import data
+from ..checks import Constructed
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -57,7 +58,7 @@ def pieces(x: Array) -> Iterator[tuple[slice, Array]]:
         yield part, data.to_model(x[part], np.dtype(np.float64))
 
 
-class Transformer:
+class Transformer(Constructed):
     """Base of all preprocessing: something is learned by `fit` and done to samples by `transform`.
 
     x: (N, D) or images (N, H, W, C), at least 2 samples to fit. uint8 is read as pixels 0..1, as everywhere in pynn.

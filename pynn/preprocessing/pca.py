@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from .. import kernels
-from ..describe import is_number
+from ..checks import POSITIVE, expect_choice, expect_numbers, is_integer
 from .base import Array, Rows, Shape, Transformer
 
 FORMS = ("pca", "zca")
@@ -89,9 +89,8 @@ class PCA(_Rotation):
 
     def __init__(self, components: int | float | None = None) -> None:
         if components is not None:
-            whole = isinstance(components, (int, np.integer)) and not isinstance(components, bool)
             share = isinstance(components, (float, np.floating)) and 0 < components <= 1
-            if not (share or (whole and components >= 1)):
+            if not (share or (is_integer(components) and components >= 1)):
                 raise ValueError(
                     f"PCA: components is {components!r}, expected None, an integer of at least 1, "
                     "or a share of the variance as a float above 0 and up to 1.0"
@@ -141,10 +140,8 @@ class Whitening(_Rotation):
     state = ("mean_", "components_", "explained_variance_")
 
     def __init__(self, form: str = "pca", epsilon: float = 1e-5) -> None:
-        if form not in FORMS:
-            raise ValueError(f"Whitening: form is {form!r}, expected one of {', '.join(FORMS)}")
-        if not is_number(epsilon) or not epsilon > 0:
-            raise ValueError(f"Whitening: epsilon is {epsilon!r}, expected a positive number")
+        expect_choice("Whitening", FORMS, form=form)
+        expect_numbers("Whitening", POSITIVE, epsilon=epsilon)
         self.form = form
         self.epsilon = epsilon
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..describe import is_number
+from ..checks import expect_choice, is_number
 from .base import Array, Rows, Shape, Transformer
 
 PER = ("feature", "channel", "all")
@@ -17,8 +17,7 @@ class _Scaling(Transformer):
     """What is learned once per feature, once per channel of images, or once for all numbers."""
 
     def __init__(self, per: str = "feature") -> None:
-        if per not in PER:
-            raise ValueError(f"{type(self).__name__}: per is {per!r}, expected one of {', '.join(PER)}")
+        expect_choice(type(self).__name__, PER, per=per)
         self.per = per
 
     def _axes(self, shape: Shape) -> tuple[int, ...]:
