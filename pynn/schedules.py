@@ -9,13 +9,13 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from .best import grows, measured
 from .checks import (
     NOT_NEGATIVE,
     POSITIVE,
     SHARE,
     Constructed,
     Interval,
-    expect_choice,
     expect_count,
     expect_numbers,
     is_number,
@@ -252,11 +252,11 @@ class OneCycle(Schedule):
 class ReduceOnPlateau(Schedule):
     """A constant rate that is multiplied by `factor` when a measurement has stopped to improve.
 
-    factor: of 0..1 (default 0.1). patience: so many epochs without improvement are put up with, at the next one the
-    rate falls (default 5). min_delta: what counts as an improvement on the best epoch is larger than this (default
-    1e-4). cooldown: epochs after a fall in which none are counted (default 0). minimum: the rate stays above
-    (default 0). monitor: the measurement's name; by default val_loss where there is validation, else loss.
-    mode: "min" (default), or "max" for what shall grow, such as val_accuracy. NaN is no improvement.
+    factor: of 0..1 (default 0.1). patience: the rate falls after so many epochs in a row without improvement, at least
+    1 (default 5), as `EarlyStopping` counts them. min_delta: what counts as an improvement on the best epoch is larger
+    than this (default 1e-4). cooldown: epochs after a fall in which none are counted (default 0). minimum: the rate
+    stays above (default 0). monitor: the measurement's name; by default val_loss where there is validation, else loss.
+    mode: "min", "max", or "auto" (default), which knows what losses and pynn's metrics shall do. NaN is no improvement.
     In a hand-written loop call `observe({"val_loss": value})` after each epoch.
     """
 
@@ -270,18 +270,17 @@ class ReduceOnPlateau(Schedule):
         cooldown: int = 0,
         minimum: float = 0.0,
         monitor: str | None = None,
-        mode: str = "min",
+        mode: str = "auto",
     ) -> None:
         expect_numbers("ReduceOnPlateau", NOT_NEGATIVE, rate=rate, min_delta=min_delta, minimum=minimum)
-        expect_count("ReduceOnPlateau", 0, patience=patience, cooldown=cooldown)
+        expect_count("ReduceOnPlateau", 1, patience=patience)
+        expect_count("ReduceOnPlateau", 0, cooldown=cooldown)
         expect_numbers("ReduceOnPlateau", SHARE, factor=factor)
-        if not (monitor is None or isinstance(monitor, str)):
-            raise TypeError(f"ReduceOnPlateau: monitor is {monitor!r}, expected the name of a measurement")
-        expect_choice("ReduceOnPlateau", ("min", "max"), mode=mode)
+        self._sign = -1 if grows("ReduceOnPlateau", "loss" if monitor is None else monitor, mode) else 1
         self.rate, self.factor, self.patience, self.min_delta = rate, factor, patience, min_delta
         self.cooldown, self.minimum, self.monitor, self.mode = cooldown, minimum, monitor, mode
         self.current = float(rate)
-        self.best = math.inf  # of the measurement, with its sign changed for "max"
+        self.best = math.inf  # of the measurement, with its sign changed where it shall grow
         self.waited = self.resting = 0  # epochs without improvement; epochs of the cooldown that are left
 
     def at(self, epoch: float) -> float:
@@ -289,18 +288,14 @@ class ReduceOnPlateau(Schedule):
 
     def observe(self, values: Mapping[str, float]) -> None:
         name = self.monitor or ("val_loss" if "val_loss" in values else "loss")
-        if name not in values:
-            raise ValueError(
-                f"ReduceOnPlateau: monitor is {name!r}, which was not measured; there are {', '.join(values)}"
-            )
-        value = values[name] if self.mode == "min" else -values[name]
+        value = self._sign * measured("ReduceOnPlateau", name, values)
         if value < self.best - self.min_delta:
             self.best, self.waited = value, 0
         else:
             self.waited += 1
         if self.resting:
             self.resting, self.waited = self.resting - 1, 0
-        elif self.waited > self.patience:
+        elif self.waited >= self.patience:
             self.current = min(self.current, max(self.current * self.factor, self.minimum))
             self.waited, self.resting = 0, self.cooldown
 

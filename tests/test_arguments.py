@@ -309,7 +309,7 @@ COUNTS: list[tuple[Callable[[Any], Any], str, int]] = [
     (lambda v: pynn.PCA(v), "components", 1),
     (lambda v: pynn.metrics.TopK(v), "k", 1),
     (lambda v: pynn.EarlyStopping(patience=v), "patience", 1),
-    (lambda v: pynn.ReduceOnPlateau(0.1, patience=v), "patience", 0),
+    (lambda v: pynn.ReduceOnPlateau(0.1, patience=v), "patience", 1),
     (lambda v: pynn.ReduceOnPlateau(0.1, cooldown=v), "cooldown", 0),
     (lambda v: pynn.ModelCheckpoint("m", every=v), "every", 1),
     (lambda v: pynn.PolyakAverage(start=v), "start", 0),

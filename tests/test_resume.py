@@ -31,7 +31,7 @@ def run(folder, resume, deadline=None, **settings):
     )
     model.fit(
         x[:38], y[:38], validation=(x[38:], y[38:]), batch_size=8, epochs=25, penalty=pynn.L2(1e-3),
-        optimizer=pynn.Adam(pynn.Warmup(pynn.ReduceOnPlateau(0.02, factor=0.5, patience=0), 0.7)),
+        optimizer=pynn.Adam(pynn.Warmup(pynn.ReduceOnPlateau(0.02, factor=0.5, patience=1), 0.7)),
         augmentation=[pynn.Flip(), pynn.PadCrop(1), pynn.Brightness(0.2)], sample_weight=1 + y[:38],
         callbacks=[pynn.EarlyStopping(patience=12), lambda trainer: time.sleep(0.002), *settings.pop("callbacks", [])],
         checkpoint=pynn.Checkpoint(folder, every_steps=2, keep=3), resume=resume, progress=False, **settings,
@@ -161,7 +161,7 @@ def assert_same(one: pynn.Sequential, other: pynn.Sequential) -> None:
 
 SCHEDULED: dict[str, Callable[[], Any]] = {
     **pynn.optimizers.OPTIMIZERS,
-    "plateau": lambda: pynn.Momentum(pynn.ReduceOnPlateau(0.1, patience=0, min_delta=1), weight_decay=0.01),
+    "plateau": lambda: pynn.Momentum(pynn.ReduceOnPlateau(0.1, patience=1, min_delta=1), weight_decay=0.01),
     "one cycle": lambda: pynn.NAdam(pynn.OneCycle(0.01, 3), clip_norm=1.0),
 }
 

@@ -172,16 +172,16 @@ def watched(schedule: pynn.ReduceOnPlateau, values: list[float], name: str = "lo
 @pytest.mark.parametrize(
     ("settings", "values", "rates"),
     [
-        ({"patience": 0}, [5, 4, 4, 3], [1, 1, 0.1, 0.1]),
-        ({"patience": 1}, [5, 5, 5, 5, 5], [1, 1, 0.1, 0.1, 0.01]),
-        ({"patience": 1, "factor": 0.5}, [5, 6, 4, 5, 6], [1, 1, 1, 1, 0.5]),
-        ({"patience": 0, "min_delta": 0.5}, [5, 4.6, 4.4], [1, 0.1, 0.1]),
-        ({"patience": 0, "cooldown": 2}, [5, 5, 5, 5, 5], [1, 0.1, 0.1, 0.1, 0.01]),
-        ({"patience": 0, "minimum": 0.05}, [5, 5, 5, 5], [1, 0.1, 0.05, 0.05]),
-        ({"patience": 0, "minimum": 3}, [5, 5], [1, 1]),
-        ({"patience": 0, "mode": "max"}, [0.5, 0.6, 0.5], [1, 1, 0.1]),
-        ({"patience": 1}, [math.nan, math.nan, math.nan], [1, 0.1, 0.1]),
-        ({"patience": 0}, [math.inf, 1, -math.inf], [0.1, 0.1, 0.1]),
+        ({"patience": 1}, [5, 4, 4, 3], [1, 1, 0.1, 0.1]),
+        ({"patience": 2}, [5, 5, 5, 5, 5], [1, 1, 0.1, 0.1, 0.01]),
+        ({"patience": 2, "factor": 0.5}, [5, 6, 4, 5, 6], [1, 1, 1, 1, 0.5]),
+        ({"patience": 1, "min_delta": 0.5}, [5, 4.6, 4.4], [1, 0.1, 0.1]),
+        ({"patience": 1, "cooldown": 2}, [5, 5, 5, 5, 5], [1, 0.1, 0.1, 0.1, 0.01]),
+        ({"patience": 1, "minimum": 0.05}, [5, 5, 5, 5], [1, 0.1, 0.05, 0.05]),
+        ({"patience": 1, "minimum": 3}, [5, 5], [1, 1]),
+        ({"patience": 1, "mode": "max"}, [0.5, 0.6, 0.5], [1, 1, 0.1]),
+        ({"patience": 2}, [math.nan, math.nan, math.nan], [1, 0.1, 0.1]),
+        ({"patience": 1}, [math.inf, 1, -math.inf], [0.1, 0.1, 0.1]),
     ],
 )
 def test_plateaus_are_those_worked_by_hand(settings: dict[str, Any], values: list[float], rates: list[float]) -> None:
@@ -198,7 +198,7 @@ def test_torch_finds_the_same_plateaus(mode: str, patience: int, cooldown: int, 
         min_lr=0.01, eps=0,
     )  # fmt: skip
     schedule = pynn.ReduceOnPlateau(
-        1, factor=0.5, patience=patience, min_delta=0.1, cooldown=cooldown, minimum=0.01, mode=mode
+        1, factor=0.5, patience=patience + 1, min_delta=0.1, cooldown=cooldown, minimum=0.01, mode=mode
     )
     values = np.random.default_rng(1).normal(size=60).cumsum().tolist()
     expected = []
@@ -210,11 +210,11 @@ def test_torch_finds_the_same_plateaus(mode: str, patience: int, cooldown: int, 
 
 
 def test_validation_is_watched_where_it_is_measured() -> None:
-    schedule = pynn.ReduceOnPlateau(1, patience=0)
+    schedule = pynn.ReduceOnPlateau(1, patience=1)
     for value in (3.0, 2.0, 2.0):
         schedule.observe({"loss": -value, "val_loss": value})
     assert schedule(3) == pytest.approx(0.1)
-    named = pynn.ReduceOnPlateau(1, patience=0, monitor="loss")
+    named = pynn.ReduceOnPlateau(1, patience=1, monitor="loss")
     for value in (3.0, 2.0, 2.5):
         named.observe({"loss": value, "val_loss": -value})
     assert named(3) == pytest.approx(0.1)
@@ -390,10 +390,10 @@ def test_annealing_settles_lower_than_a_constant_rate(digits: pynn.datasets.Data
         (lambda: pynn.OneCycle(1, 1, start=-1), r"OneCycle: start is -1"),
         (lambda: pynn.ReduceOnPlateau(1, factor=1.5), r"ReduceOnPlateau: factor is 1\.5"),
         (
-            lambda: pynn.ReduceOnPlateau(1, patience=-1),
-            r"ReduceOnPlateau: patience is -1, expected an integer",
+            lambda: pynn.ReduceOnPlateau(1, patience=0),
+            r"ReduceOnPlateau: patience is 0, expected an integer",
         ),
-        (lambda: pynn.ReduceOnPlateau(1, mode="up"), r"ReduceOnPlateau: mode is 'up', expected one of min, max"),
+        (lambda: pynn.ReduceOnPlateau(1, mode="up"), r"ReduceOnPlateau: mode is 'up', expected one of auto, min, max"),
         (lambda: pynn.SGD(pynn.CosineDecay), r"SGD: learning_rate is <class .* or a pynn\.Schedule object"),
         (lambda: pynn.LinearDecay(1, 1)(-0.5), r"LinearDecay: epoch is -0\.5, expected a finite number of at least 0"),
         (lambda: pynn.LinearDecay(1, 1)("1"), r"LinearDecay: epoch is '1'"),

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import files
+from ..best import Best
 from ..checks import expect_count, expect_flag
 from .base import Callback
-from .stopping import Best
 
 if TYPE_CHECKING:
     from ..trainer import Trainer

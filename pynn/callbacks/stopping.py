@@ -6,47 +6,12 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..checks import NOT_NEGATIVE, expect_choice, expect_count, expect_flag, expect_name, expect_numbers
+from ..best import Best
+from ..checks import expect_count, expect_flag
 from .base import Callback
 
 if TYPE_CHECKING:
     from ..trainer import Trainer
-
-
-MODES = ("auto", "min", "max")
-GROWING = ("accuracy", "precision", "recall", "f1", "r2", "top", "multilabel_accuracy")  # beginnings of what shall grow
-FALLING = ("loss", "data_loss", "penalty", "mae")
-
-
-class Best:
-    """The best of a measurement so far, and whether a new one is better by more than min_delta. NaN never is."""
-
-    def __init__(self, kind: str, monitor: str, mode: str, min_delta: float = 0.0) -> None:
-        expect_name(kind, "a measurement", monitor=monitor)
-        expect_choice(kind, MODES, mode=mode)
-        expect_numbers(kind, NOT_NEGATIVE, min_delta=min_delta)
-        name = monitor.removeprefix("val_")
-        grows = mode == "max" or (mode == "auto" and name.startswith(GROWING))
-        if mode == "auto" and not grows and name not in FALLING:
-            raise ValueError(
-                f"{kind}: whether {monitor} shall fall or grow is not known; say mode='min' or 'max', or "
-                "monitor loss, accuracy and so on (of validation: val_loss, val_accuracy)"
-            )
-        self.kind, self.monitor, self.sign, self.min_delta = kind, monitor, -1 if grows else 1, min_delta
-        self.value: float | None = None
-
-    def improved(self, values: Mapping[str, float]) -> bool:
-        """Take the new measurement; True where it is the best. ValueError where it was not measured."""
-        if self.monitor not in values:
-            raise ValueError(
-                f"{self.kind}: monitor is {self.monitor!r}, which was not measured; there are {', '.join(values)}"
-            )
-        value = values[self.monitor]
-        least = math.inf if self.value is None else self.sign * self.value - self.min_delta
-        if not self.sign * value < least:
-            return False
-        self.value = value
-        return True
 
 
 class EarlyStopping(Callback):

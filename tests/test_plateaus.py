@@ -1,0 +1,99 @@
+"""EarlyStopping and ReduceOnPlateau agree on how epochs are counted and which way is better."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pynn
+
+Points = tuple[np.ndarray, np.ndarray]
+
+
+@pytest.fixture
+def points() -> Points:
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(30, 4)), rng.integers(0, 3, 30)
+
+
+def network(**settings: Any) -> pynn.Sequential:
+    return pynn.Sequential(pynn.Affine(8), pynn.ReLU(), pynn.Affine(3), **settings)
+
+
+class Scripted(pynn.Callback):
+    """Puts numbers of its own in the place of a measurement."""
+
+    def __init__(self, *values: float) -> None:
+        self.values = values
+
+    def on_epoch_end(self, trainer: pynn.Trainer) -> None:
+        trainer.values["val_loss"] = self.values[trainer.history.epochs - 1]
+
+
+def run(points: Points, values: tuple[float, ...], *callbacks: pynn.Callback, **settings: Any) -> pynn.Sequential:
+    model = network()
+    model.fit(
+        *points, validation=points, epochs=len(values), progress=False, callbacks=[Scripted(*values), *callbacks],
+        **settings,
+    )  # fmt: skip
+    return model
+
+
+@pytest.mark.parametrize("patience", [1, 2, 3])
+def test_patience_is_counted_alike(patience: int) -> None:
+    """Both act at the so manieth epoch in a row without improvement."""
+    values = [3.0, 2.0, 2.0, 2.0, 2.0, 2.0]
+    schedule, acted = pynn.ReduceOnPlateau(1, patience=patience, factor=0.5), []
+    for value in values:
+        schedule.observe({"loss": value})
+        acted.append(schedule(0) < 1)
+    assert acted.index(True) + 1 == 2 + patience
+    stopping = pynn.EarlyStopping(patience=patience)
+    rng = np.random.default_rng(0)
+    model = run((rng.normal(size=(20, 3)), np.arange(20) % 3), tuple(values), stopping)
+    assert model.epoch == 2 + patience
+
+
+@pytest.mark.parametrize(
+    ("monitor", "grows"),
+    [("val_accuracy", True), ("val_top5", True), ("f1", True), ("r2", True), ("loss", False), ("val_mae", False)],
+)
+def test_the_direction_is_chosen_alike(monitor: str, grows: bool) -> None:
+    better, worse = ([0.1, 0.2, 0.3, 0.4], [0.4, 0.3, 0.2, 0.1])[:: 1 if grows else -1]
+    for values, falls in ((better, False), (worse, True)):
+        schedule = pynn.ReduceOnPlateau(1, patience=2, monitor=monitor)
+        for value in values:
+            schedule.observe({monitor: value})
+        assert (schedule(0) < 1) is falls
+    assert pynn.EarlyStopping(monitor)._best.sign == (-1 if grows else 1)
+
+
+def test_a_direction_that_is_not_known_must_be_said() -> None:
+    for make in (
+        lambda **mode: pynn.EarlyStopping("my_number", **mode),
+        lambda **mode: pynn.ReduceOnPlateau(0.1, monitor="my_number", **mode),
+        lambda **mode: pynn.ModelCheckpoint("m", "my_number", save_best_only=True, **mode),
+    ):
+        with pytest.raises(
+            ValueError, match="whether my_number shall fall or grow is not known; say mode='min' or 'max'"
+        ):
+            make()
+        make(mode="max")
+        with pytest.raises(ValueError, match="mode is 'up', expected one of auto, min, max"):
+            make(mode="up")
+
+
+def test_a_plateau_of_an_older_checkpoint_goes_on() -> None:
+    """Its state had a mode of "min" and no sign."""
+    old = {
+        "rate": 0.1, "factor": 0.1, "patience": 3, "min_delta": 0.0001, "cooldown": 0, "minimum": 0.0, "monitor": None,
+        "mode": "min", "current": 0.01, "best": 0.5, "waited": 1, "resting": 0,
+    }  # fmt: skip
+    schedule = pynn.ReduceOnPlateau(0.1, patience=3)
+    schedule.restore(old)
+    assert (schedule(0), schedule.best, schedule.waited) == (0.01, 0.5, 1)
+    for _ in range(2):
+        schedule.observe({"loss": 0.6})
+    assert schedule(0) == pytest.approx(0.001)
