@@ -43,11 +43,29 @@ class Schedule(Constructed):
     ...     def at(self, epoch):
     ...         return self.rate / (1 + epoch) ** 0.5
 
-    A schedule that listens to measurements overrides `observe` too; it keeps state, so make one for each optimizer.
+    A schedule that listens to measurements overrides `observe` too; it keeps state, so make one for each optimizer:
+    a second one refuses it.
     Rates are finite numbers of at least 0. Raises ValueError for settings out of their range.
     """
 
     monitor: str | None = None  # the measurement that it cannot do without
+    _key: object = None  # of the optimizer that it keeps state for
+
+    @property
+    def listens(self) -> bool:
+        """Whether it takes note of measurements: it then keeps state, and is for one optimizer."""
+        return type(self).observe is not Schedule.observe
+
+    def claim(self, key: object) -> None:
+        """Set the rate of the optimizer of this key; ValueError if it keeps state for another one."""
+        if self.listens and self._key is not None and self._key is not key:
+            kind = type(self).__name__
+            raise ValueError(f"this {kind} already sets the rate of another optimizer; make one {kind} for each "
+                             "(they keep state)")  # fmt: skip
+        self._key = key
+
+    def __getstate__(self) -> dict[str, Any]:  # a copy is free for another optimizer
+        return {name: value for name, value in vars(self).items() if name != "_key"}
 
     def __call__(self, epoch: float) -> float:
         """The learning rate at this point of training; epoch: a number of at least 0."""
@@ -190,6 +208,14 @@ class Warmup(Schedule):
     def at(self, epoch: float) -> float:
         rate = self.schedule(max(epoch - self.epochs, 0.0)) if isinstance(self.schedule, Schedule) else self.schedule
         return _line(self.start, rate, epoch / self.epochs)
+
+    @property
+    def listens(self) -> bool:
+        return isinstance(self.schedule, Schedule) and self.schedule.listens
+
+    def claim(self, key: object) -> None:
+        if isinstance(self.schedule, Schedule):
+            self.schedule.claim(key)
 
     def observe(self, values: Mapping[str, float]) -> None:
         if isinstance(self.schedule, Schedule):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,7 +96,7 @@ def test_repr_is_the_source(schedule: pynn.Schedule, text: str) -> None:
     again = eval(text, vars(schedules))
     assert repr(again) == text
     assert [again(epoch / 8) for epoch in range(100)] == [schedule(epoch / 8) for epoch in range(100)]
-    for optimizer in (pynn.SGD(schedule), pynn.Adam(schedule, beta2=0.9)):
+    for optimizer in (pynn.SGD(copy.copy(schedule)), pynn.Adam(copy.copy(schedule), beta2=0.9)):
         same = eval(repr(optimizer), {**vars(schedules), "SGD": pynn.SGD, "Adam": pynn.Adam})
         assert text in repr(optimizer)
         assert repr(same) == repr(optimizer)

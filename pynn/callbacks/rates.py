@@ -24,7 +24,7 @@ class LearningRateSchedule(Callback):
     def __init__(self, schedule: Schedule | Callable[[int], float]) -> None:
         if isinstance(schedule, type) or not callable(schedule):
             raise TypeError(f"LearningRateSchedule: schedule is {schedule!r}, expected a function or a pynn.Schedule")
-        if isinstance(schedule, Schedule) and type(schedule).observe is not Schedule.observe:
+        if isinstance(schedule, Schedule) and schedule.listens:
             raise ValueError(f"{schedule!r} listens to measurements; give it to the optimizer: pynn.Adam({schedule!r})")
         self.schedule = schedule
 

@@ -123,6 +123,8 @@ class Optimizer(Constructed):
             raise ValueError(
                 f"{kind}: learning_rate is {value!r}, expected a finite number of at least 0 or a pynn.Schedule object"
             )
+        if schedule is not None:
+            schedule.claim(vars(self).setdefault("_key", object()))
         self.schedule, self._learning_rate, self._rate_is_set = schedule, float(rate), False
         if schedule is not None:
             self.first_epoch = None  # it begins when `fit` runs the optimizer next
