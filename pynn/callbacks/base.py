@@ -25,7 +25,8 @@ class Callback(Constructed):
     ...             trainer.stop(f"{self.steps} steps are done")
 
     Callbacks are called in their order, on_train_end in the reverse one. A plain function f(trainer) in their place is
-    called at the end of each epoch. A method that is not overridden costs nothing.
+    called at the end of each epoch. A method that is not overridden costs nothing; one that is called like a hook,
+    on_..., and is none, is refused when training begins.
     A callback with a memory overrides `state` and `restore` too, so that a run that is resumed knows what it knew; it
     begins afresh in on_train_begin, unless trainer.resumed is True. What is raised here ends the run.
     One that writes files or lines says `writes = True`: of several processes that train one model together
@@ -64,7 +65,7 @@ class Callback(Constructed):
         """Take up the memory `state` that the method of that name gave."""
 
 
-Callbacks: TypeAlias = Iterable["Callback | Callable[[Trainer], Any]"]
+Callbacks: TypeAlias = "Callback | Callable[[Trainer], Any] | Iterable[Callback | Callable[[Trainer], Any]]"
 HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_"))
 
 
@@ -79,16 +80,22 @@ class EveryEpoch(Callback):
 
 
 def all_callbacks(callbacks: Callbacks | None) -> list[Callback]:
-    """The callbacks, own functions as callbacks; TypeError for anything else."""
-    if isinstance(callbacks, Callback) or callable(callbacks):
-        raise TypeError(f"callbacks is {callbacks!r}, expected a list of callbacks: [...]")
-    found: list[Callback] = []
-    for one in () if callbacks is None else callbacks:
-        if isinstance(one, type) or not (isinstance(one, Callback) or callable(one)):
-            hint = f"; write {one.__name__}(...)" if isinstance(one, type) else ""
-            raise TypeError(f"callbacks holds {one!r}, expected pynn.Callback objects or functions of a trainer{hint}")
-        found.append(one if isinstance(one, Callback) else EveryEpoch(one))
-    return found
+    """The callbacks, own functions as callbacks; TypeError for anything else, and for methods that nobody calls."""
+    if callbacks is None:
+        return []
+    if isinstance(callbacks, (type, str)) or not isinstance(callbacks, Iterable) or callable(callbacks):
+        callbacks = [callbacks]  # one alone
+    return [_checked(one) for one in callbacks]
+
+
+def _checked(one: Any) -> Callback:
+    from . import mistakes  # here: importing pynn must stay light
+
+    if isinstance(one, type) or not isinstance(one, Callback):
+        mistakes.expect_function(one)
+        return EveryEpoch(one)
+    mistakes.expect_hooks(one)
+    return one
 
 
 def hooks(callbacks: Iterable[Callback], name: str) -> tuple[Callable[[Trainer], None], ...]:

@@ -8,11 +8,27 @@ from typing import TYPE_CHECKING, Any
 
 from .. import files
 from ..best import Best
-from ..checks import expect_count, expect_flag
+from ..checks import expect_count, expect_flag, warn
 from .base import Callback
 
 if TYPE_CHECKING:
     from ..trainer import Trainer
+
+FOREIGN = (
+    ".h5",
+    ".hdf5",
+    ".keras",
+    ".pt",
+    ".pth",
+    ".ckpt",
+    ".pkl",
+    ".pickle",
+    ".joblib",
+    ".npz",
+    ".onnx",
+    ".tf",
+    ".pb",
+)
 
 
 class ModelCheckpoint(Callback):
@@ -39,6 +55,7 @@ class ModelCheckpoint(Callback):
     ) -> None:
         expect_count("ModelCheckpoint", 1, every=every)
         expect_flag("ModelCheckpoint", save_best_only=save_best_only)
+        _expect_our_format(os.fspath(path))
         self.path, self.save_best_only, self.every, self.mode = os.fspath(path), save_best_only, every, mode
         self.monitor = monitor if save_best_only else None
         self._best = Best("ModelCheckpoint", monitor, mode if save_best_only or mode != "auto" else "min")
@@ -65,6 +82,13 @@ class ModelCheckpoint(Callback):
 
     def restore(self, state: dict[str, Any]) -> None:
         self._best.value = state["best"]
+
+
+def _expect_our_format(path: str) -> None:
+    """Warn where the name promises another library's format."""
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix in FOREIGN:
+        warn(f"ModelCheckpoint: path is {path!r}, but the file is written as safetensors; name it .safetensors")
 
 
 class CSVLogger(Callback):

@@ -1,0 +1,96 @@
+"""Callbacks that would not do what their writer meant: what no hook is, and what is no callback. Knows no training."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from .base import HOOKS, Callback
+
+# What other libraries call the hooks; a "test", "predict" or "validation" part of theirs has none here.
+RENAMED = {
+    "on_batch_begin": "on_step_begin",
+    "on_batch_start": "on_step_begin",
+    "on_train_batch_begin": "on_step_begin",
+    "on_train_batch_start": "on_step_begin",
+    "on_step_start": "on_step_begin",
+    "on_batch_end": "on_step_end",
+    "on_train_batch_end": "on_step_end",
+    "on_after_backward": "on_step_end",
+    "on_epoch_start": "on_epoch_begin",
+    "on_train_epoch_begin": "on_epoch_begin",
+    "on_train_epoch_start": "on_epoch_begin",
+    "on_train_epoch_end": "on_epoch_end",
+    "on_validation_end": "on_epoch_end",
+    "on_validation_epoch_end": "on_epoch_end",
+    "on_test_end": "on_epoch_end",
+    "on_fit_begin": "on_train_begin",
+    "on_fit_start": "on_train_begin",
+    "on_train_start": "on_train_begin",
+    "on_training_begin": "on_train_begin",
+    "on_training_start": "on_train_begin",
+    "on_begin": "on_train_begin",
+    "on_fit_end": "on_train_end",
+    "on_training_end": "on_train_end",
+    "on_end": "on_train_end",
+    "on_exception": "on_train_end",
+    "on_keyboard_interrupt": "on_train_end",
+}
+
+# Where objects belong that are no callbacks, by the class that they come from.
+PLACES = {
+    "Schedule": "a schedule is given to the optimizer: optimizer=pynn.Adam({one})",
+    "Optimizer": "an optimizer is given to fit: optimizer={one}",
+    "Loss": "a loss is given to fit: loss={one}",
+    "Metric": "a metric is given to fit: metrics=[{one}]",
+    "Penalty": "a penalty is given to fit: penalty={one}",
+    "Augmentation": "an augmentation is given to fit: augmentation={one}",
+    "Augment": "augmentations are given to fit: augmentation={one}",
+    "Transformer": "preprocessing is given to fit: preprocessing={one}",
+    "Distributed": "several machines are given to fit: distributed={one}",
+    "Split": "a split is given to fit: validation={one}",
+    "Constraint": "a constraint is given to a layer: pynn.Affine(10, constraint={one})",
+    "Layer": "a layer stands in the model: pynn.Sequential(...)",
+}
+
+
+def expect_function(one: Any) -> None:
+    """TypeError for what is neither a callback nor a function of the trainer."""
+    bases = () if isinstance(one, type) else type(one).__mro__
+    for base in bases:
+        if base.__name__ in PLACES and base.__module__.startswith("pynn."):
+            raise TypeError(f"callbacks holds {one!r}; {PLACES[base.__name__].format(one=one)}")
+    if isinstance(one, type) or not callable(one):
+        hint = f"; write {one.__name__}(...)" if isinstance(one, type) else ""
+        raise TypeError(f"callbacks holds {one!r}, expected pynn.Callback objects or functions of a trainer{hint}")
+    _expect_one_argument(one, f"callbacks holds the function {getattr(one, '__name__', repr(one))}")
+
+
+def expect_hooks(callback: Callback) -> None:
+    """TypeError for a method that is called like a hook and is none, or that does not take the trainer alone."""
+    kind = type(callback)
+    for name in dir(callback):
+        if not name.startswith("on_") or not callable(getattr(callback, name)):
+            continue
+        if name not in HOOKS:
+            hint = f"call it {RENAMED[name]}" if name in RENAMED else f"there are {', '.join(HOOKS)}"
+            raise TypeError(f"{kind.__name__} has the method {name}, which training never calls; {hint}")
+        if getattr(kind, name) is not getattr(Callback, name):
+            _expect_one_argument(getattr(callback, name), f"{kind.__name__}.{name}")
+
+
+def _expect_one_argument(function: Callable[..., Any], what: str) -> None:
+    """TypeError where the function cannot be called with the trainer alone, or would take it for an epoch's number."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # of C code, some have none
+        return
+    names = list(signature.parameters)
+    try:
+        signature.bind(None)
+    except TypeError:
+        names = ["", "logs"]
+    if "logs" in names[1:]:
+        raise TypeError(f"{what}{signature} is called with the trainer alone: define it with (trainer); "
+                        "trainer.epoch, trainer.step and trainer.values tell the rest")  # fmt: skip
