@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .arrays import as_array
 from .checks import Constructed, expect_choice, expect_count
 from .describe import constructor_text
 
@@ -88,7 +89,7 @@ class Binner(Constructed):
         Raises ValueError for labels outside 0..B-1 and probabilities that are not B a row, at least 0, with sum 1.
         """
         _, values = self._fitted("inverse_transform")
-        array, count = np.asarray(predictions), len(values)
+        array, count = as_array("Binner: predictions", predictions), len(values)
         if array.ndim == 1 and array.dtype.kind in "iu":
             outside = (array < 0) | (array >= count)
             if outside.any():
@@ -114,7 +115,7 @@ class Binner(Constructed):
 
 
 def _numbers(y: ArrayLike) -> NDArray[np.float64]:
-    array = np.asarray(y)
+    array = as_array("Binner: y", y)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"Binner: y has dtype {array.dtype}, expected numbers")
     if array.ndim != 1 or not array.size:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import checks, kernels, tables
+from .arrays import as_array, expect_unmasked
 from .prefetch import prefetched
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ WEIGHTS, ORDER = 0, 1  # purposes of random numbers
 
 def samples(name: str, x: ArrayLike) -> Array:
     """x as a numeric array of at least one axis; TypeError or ValueError says what came instead."""
+    expect_unmasked(name, x)
     x = tables.plain(x, name)
     try:
         array = tables.series(x)
@@ -63,7 +65,7 @@ def check_finite(name: str, x: Array, dtype: DTypeLike = np.float64) -> None:
             value = part[where[0], where[1]]
             if np.isfinite(value):
                 raise ValueError(
-                    f"{name}[{place}] is {value}, too large for {np.dtype(dtype)}; scale x, or use a float64 model"
+                    f"{name}[{place}] is {value}, too large for {np.dtype(dtype)}; scale {name}, or use a float64 model"
                 )
             raise ValueError(
                 f"{name}[{place}] is {value}, expected finite numbers; drop such samples or fill the gaps first"
@@ -82,7 +84,7 @@ def check_pairs(x_name: str, x: Array, y_name: str, y: Array) -> None:
 
 def sample_weights(name: str, weights: ArrayLike, count: int, of: str = "sample") -> Array:
     """Weights (count,) in float64, checked: ValueError for another shape, a negative or a NaN, TypeError for text."""
-    array = np.asarray(weights)
+    array = as_array(name, weights)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} has dtype {array.dtype}, expected numbers")
     if array.shape != (count,):
@@ -177,7 +179,7 @@ def batches(
     shuffle: False keeps the order of the data; the seed is then that of augmentation alone (default True).
     Raises ValueError for empty data, for x and y of different lengths, for a batch_size below 1.
     """
-    x, y = samples("x", x), np.asarray(y)
+    x, y = samples("x", x), as_array("y", y)
     check_pairs("x", x, "y", y)
     check_count("batch_size", batch_size, 1)
     batch_size = min(batch_size, len(x))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import data, tables
+from .arrays import as_array
 from .checks import Constructed, Interval, answering, expect_flag, expect_numbers
 from .describe import constructor_text
 from .parts import drawn, stratified
@@ -34,7 +35,7 @@ def split(
     Raises ValueError for data without a sample for each part, for x and y of different lengths, for a share or a seed
     out of range, for y that cannot be stratified; TypeError for x that is no array of numbers.
     """
-    array, y = data.samples("x", x), np.asarray(y)
+    array, y = data.samples("x", x), as_array("y", y)
     train, test = _places(array, y, share, data.chosen_seed(seed), stratify)
     rows: Any = array
     if tables.columns(x) is not None:  # the model remembers its columns

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import tables
+from .arrays import expect_unmasked
 from .describe import expect_instance
 from .losses import Loss
 from .losses.attributes import AttributeLoss
@@ -221,6 +222,7 @@ def of_classes(loss: Loss, classes: ArrayLike, output_shape: Shape) -> Targets:
 
 def read(y: Any, name: str = "y") -> Array:
     """Targets as an array: of a list, a series, a frame; nothing is checked yet but that no label is missing."""
+    expect_unmasked(name, y)
     names = tables.columns(y)
     if names is None:
         plain = tables.series(y)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .. import describe
+from ..arrays import as_array
 from .activations import Activation
 from .base import Array, Layer, Shape
 from .gradient_buffers import GradientBuffers, with_owner
@@ -168,7 +169,7 @@ class Chain(Layer):
             raise TypeError(f"{where} returned {type(array).__name__}, expected an array of shape {shape}")
         if array.shape != shape:
             raise ValueError(f"{where} returned shape {array.shape}, expected {shape}")
-        return np.ascontiguousarray(array, self.context.dtype)
+        return np.ascontiguousarray(as_array(f"what {where} returned", array), self.context.dtype)
 
 
 def _may_fuse(before: Layer, activation: Activation) -> bool:

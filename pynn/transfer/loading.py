@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import checks, files
+from ..arrays import expect_unmasked
 from ..layers.base import Shape
 from ..sequential import Sequential
 from .layouts import Tensor, tensors
@@ -282,6 +283,7 @@ def _array(name: str, value: Any) -> Array:
         raise TypeError(
             f"{name} is a mapping itself, expected an array; pass that one (the state_dict in a checkpoint)"
         )
+    expect_unmasked(name, value)
     try:
         return np.asarray(value)
     except (TypeError, ValueError) as cause:
