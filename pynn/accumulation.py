@@ -24,13 +24,21 @@ class Accumulation:
         self.model, self.loss, self.optimizer, self.penalty = model, loss, optimizer, penalty
         self.samples = 0
         self._sum: Array | None = None  # of gradients times their samples
+        self._statistics: list[Array] = []  # running ones, before the step
 
     def add(self, x: Array, y: Array, weights: Array | None) -> float:
         """Forward and backward on one batch; returns its loss. FloatingPointError where that is no number."""
         model = self.model
-        value = model.loss_of(x, y, self.loss, weights)
-        if not math.isfinite(value):
-            raise measuring.diverged(value, model.context.step, self.optimizer.learning_rate, np.abs(x).max())
+        if not self.samples:
+            self._statistics = [array.copy() for array in model.statistics()]
+        try:
+            value = model.loss_of(x, y, self.loss, weights)
+            if not math.isfinite(value):
+                raise measuring.diverged(model, value, self.optimizer.learning_rate, x, y)
+        except BaseException:
+            for array, before in zip(model.statistics(), self._statistics, strict=True):
+                array[...] = before
+            raise
         model.backward(self.loss.backward())
         model.gradients[...] *= len(x)
         if self._sum is None:
@@ -47,7 +55,7 @@ class Accumulation:
         if self.penalty is not None or model.has_penalties:
             penalty = regularizers.total(model, None) if self.penalty is None else self.penalty.apply(model)
             if not math.isfinite(penalty):
-                raise measuring.diverged(penalty, model.context.step, self.optimizer.learning_rate, 0.0)
+                raise measuring.diverged(model, penalty, self.optimizer.learning_rate, 0.0, 0)
         self._sum.fill(0)
         self.samples = 0
         self.optimizer.step(model)

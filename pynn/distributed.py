@@ -280,7 +280,7 @@ class Ranks:
         if not math.isfinite(value):
             largest = np.array([np.abs(x).max(initial=0)], np.float64)
             self.comm.Allreduce(self.mpi.IN_PLACE, largest, op=self.mpi.MAX)
-            raise self.raised(measuring.diverged(value, model.context.step, optimizer.learning_rate, largest[0]))
+            raise self.raised(measuring.diverged(model, value, optimizer.learning_rate, largest[0], 0))
         optimizer.step(model)
         return value, right if known else None, self.whole, None if weights is None else weight
 

@@ -38,6 +38,7 @@ class FlatChain(Chain):
     _places: tuple[tuple[Layer, Parameter, int], ...] = ()  # every parameter's start in the flat vector
     _constrained: tuple[tuple[Array, Constraint], ...] = ()  # the weights to be kept, frozen ones left out
     _segments: tuple[Segment, ...] = ()
+    _statistics: tuple[tuple[Array, Array], ...] = ()  # what is saved but not trained, and as it was before a step
     has_penalties = False  # whether a layer has one of its own
     _settled: int = -1  # the count of changed training settings that the segments and the two above are of
     _backed = False  # a backward pass followed the last training forward pass
@@ -48,6 +49,7 @@ class FlatChain(Chain):
         super()._reset()
         self._parameters = self._gradients = None
         self._places = self._constrained = self._segments = ()
+        vars(self).pop("_statistics", None)
         self._settled = -1
         self._backed = self._gathered = self._lost_penalty = False
 
@@ -130,8 +132,21 @@ class FlatChain(Chain):
             for layer, parameter, _ in self._places
             if parameter.value is not None and parameter.constraint is not None and not layer.freezes(parameter.name)
         )
+        known = {id(array): before for array, before in self._statistics}
+        states = [array for layer in self._inner() for array in layer.state.values()]
+        if states or known:
+            self._statistics = tuple((array, known.get(id(array), array.copy())) for array in states)
         self.has_penalties = any(layer.penalty is not None for layer, _, _ in self._places)
         self._settled = self.context.changes
+
+    def statistics(self) -> list[Array]:
+        """Arrays that are saved but not trained, such as running statistics."""
+        return [array for array, _ in self._statistics]
+
+    def revert_statistics(self) -> None:
+        """Put running statistics back to where they were before the last forward pass in training: its step failed."""
+        for array, before in self._statistics:
+            array[...] = before
 
     def constrain(self) -> None:
         """Make every weight that is trained keep to its constraint."""
@@ -261,7 +276,7 @@ def _expect(array: Array | None) -> Array:
 
 
 _LEFT = ("_parameters", "_gradients", "_constrained", "_segments", "_settled", "_forwarded", "_backed", "_gathered",
-         "_lost_penalty")  # fmt: skip
+         "_lost_penalty", "_statistics")  # fmt: skip
 _WITH_LOCKS: weakref.WeakSet[FlatChain] = weakref.WeakSet()
 
 

@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import kernels, trees
+from .arrays import as_array
 from .checks import expect_count, expect_flag
 from .layers.base import Array, Layer, Shape
 from .losses import Loss, SoftmaxCrossEntropy
+from .losses.base import in_dtype
 
 CHUNK = 1 << 22  # probabilities that a prediction holds at a time
 FEW = 512  # classes up to which the whole tree is faster than a search
@@ -117,7 +119,6 @@ class HierarchicalCrossEntropy(Loss):
     """
 
     _layer_of: weakref.ref[HierarchicalSoftmax] | None = None  # weak: the layer holds its loss
-    _walked: tuple[Array, Array, Array] | None = None
 
     @property
     def layer(self) -> HierarchicalSoftmax | None:
@@ -145,21 +146,22 @@ class HierarchicalCrossEntropy(Loss):
         if type(targets) is not np.ndarray or targets.dtype != np.int64 or not targets.flags.c_contiguous:
             targets = self.targets(targets, outputs.shape[1:])
         if weights is not None:
-            weights = np.ascontiguousarray(weights, outputs.dtype)
+            weights = in_dtype(weights, outputs.dtype)
         slopes = layer.buffer("slopes", (len(outputs), layer.depth))
-        self._walked = outputs, targets, slopes
+        self._memories.mine.walked = outputs, targets, slopes
         return kernels.hierarchical_softmax(
             outputs, targets, layer.parents, layer.nodes, layer.bias, weights, slopes, self._gradient_like(outputs)
         )
 
     def walked(self, dy: Array) -> tuple[Array, Array, Array]:
         """Outputs, labels and slopes of the last `forward`, whose gradient dy must be."""
-        if self._walked is None or dy is not self._gradient:
+        mine = self._memories.mine
+        if mine.walked is None or dy is not mine.gradient:
             raise ValueError(
                 "HierarchicalSoftmax got a gradient that is not its own loss's: leave `loss` out, or pass layer.loss; "
                 "to scale the loss, give its forward weights"
             )
-        return self._walked
+        return mine.walked
 
     def targets(self, y: Array, output_shape: tuple[int, ...]) -> Array:
         return SoftmaxCrossEntropy().targets(y, (self._layer().classes,))
@@ -184,7 +186,13 @@ class HierarchicalCrossEntropy(Loss):
     def correct(self, outputs: Array, targets: Array) -> Array | None:
         if self._layer().training:  # it would cost more than the step
             return None
-        return np.asarray(self.predict(outputs) == targets)
+        return self._defined(np.asarray(self.predict(outputs) == targets), outputs)
+
+    def _undefined(self, outputs: Array) -> Array | None:
+        layer = self._layer()
+        if np.isnan(layer.nodes).any() or (layer.bias is not None and np.isnan(layer.bias).any()):
+            return np.ones(len(outputs), bool)
+        return super()._undefined(outputs)
 
     def probabilities(self, outputs: Array) -> Array:
         layer = self._layer()
@@ -194,7 +202,7 @@ class HierarchicalCrossEntropy(Loss):
 
 
 def _counts(counts: ArrayLike, classes: int) -> list[float]:
-    array = np.asarray(counts)
+    array = as_array("HierarchicalSoftmax: counts", counts)
     if array.shape != (classes,):
         raise ValueError(f"HierarchicalSoftmax: counts has shape {array.shape}, expected ({classes},), one a class")
     if array.dtype.kind not in "fiub" or not (array >= 0).all() or not np.isfinite(array).all():

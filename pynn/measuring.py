@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -53,9 +54,13 @@ class Measures:
         return ["loss", *(["accuracy"] if self.accuracy and right else []), *(one.name for one in self.metrics)]
 
     def begun(self, loss: Loss) -> list[Metric]:
-        """The metrics, copies that begin a pass."""
+        """The metrics, copies that begin a pass; lists and arrays too, which `reset` may empty in place."""
         found = [copy.copy(metric) for metric in self.metrics]
         for metric in found:
+            mutable = {
+                name: one for name, one in vars(metric).items() if isinstance(one, (list, dict, set, np.ndarray))
+            }
+            vars(metric).update({name: one.copy() for name, one in mutable.items()})
             metric.begin(loss)
         return found
 
@@ -69,12 +74,15 @@ def measure(
     """
     loss = model.loss
     running = Running(measures.begun(loss), measures.accuracy)
-    with model.lock:
+    with model.lock, loss.used(model):
         for x, y, *rest in batches:
             outputs = model.forward(x) if forward is None else forward(x)
             given = rest[0] if rest else None
             value = loss.forward(outputs, y) if given is None else loss.forward(outputs, y, weights=given)
-            running.add(value, hits(loss, outputs, y, given) if measures.accuracy else None, len(x), total(given))
+            right = hits(loss, outputs, y, given) if measures.accuracy else None
+            if right is not None and loss.hits is None and loss._undefined(outputs) is not None:
+                right = math.nan
+            running.add(value, right, len(x), total(given))
             for metric in running.metrics:
                 metric.add(outputs, y, given)
     return running.means()
@@ -98,9 +106,44 @@ def total(given: Array | None) -> float | None:
     return None if given is None else float(given.sum(dtype=float))
 
 
-def diverged(value: float, step: int, learning_rate: float, largest: float) -> FloatingPointError:
-    """The error for a training loss that is no number; largest: of the inputs."""
+def diverged(model: Trainable, value: float, learning_rate: float, x: Any, y: Any) -> FloatingPointError:
+    """The error for a training loss that is no number; x, y: the batch, or the largest numbers in it."""
+    where = not_finite(model)
+    before = f", where {where} already: an earlier step went too far" if where else ""
+    targets = f" and targets (the largest is {largest(y):.3g})" if np.asarray(y).dtype.kind == "f" else ""
     return FloatingPointError(
-        f"the loss is {value} at step {step}; the parameters are those before this step. "
-        f"Lower the learning rate ({learning_rate}) or scale the inputs (the largest is {largest:.3g})"
+        f"the loss is {value} at step {model.context.step}; the parameters are those before this step{before}. "
+        f"Lower the learning rate ({learning_rate}) or scale the inputs (the largest is {largest(x):.3g}){targets}"
+    )
+
+
+def largest(values: Any) -> float:
+    """The largest size of a number among them."""
+    return float(np.abs(values).max(initial=0))
+
+
+def not_finite(model: Trainable) -> str:
+    """Which parameter or running statistic holds a NaN or infinity, in words; "" where none does."""
+    statistics = [array for layer in model.walk() if not layer.users_own for array in layer.state.values()]
+    if all(_finite(array) for array in (model.parameters, *statistics)):
+        return ""
+    for name, array in model.tensors().items():
+        if not _finite(array):
+            return f"{name} holds {array[~np.isfinite(array)].flat[0]}"
+    return ""
+
+
+def _finite(array: Array) -> bool:
+    """Whether all are finite; takes no memory, as `numpy.isfinite` of a large array would."""
+    return not array.size or bool(np.isfinite(array.min()) and np.isfinite(array.max()))
+
+
+def lost(model: Trainable, learning_rate: float) -> FloatingPointError | None:
+    """The error for parameters or running statistics that are not finite after a step, if they are not."""
+    where = not_finite(model)
+    if not where:
+        return None
+    return FloatingPointError(
+        f"{where} after step {model.context.step}: a step went too far, and training cannot go on from there. "
+        f"Lower the learning rate ({learning_rate}), and build the model anew or load one"
     )

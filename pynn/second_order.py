@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import data, inputs, regularizers, targets, terminal
 from .checks import NOT_NEGATIVE, expect_numbers
+from .claims import one_at_a_time
 from .describe import expect_instance
 from .history import History
 from .layers import BatchNorm, DropConnect, Dropout, GaussianNoise, SpatialDropout
@@ -21,7 +22,7 @@ from .measuring import hits
 from .progress import Running, measurements, wrapped
 from .regularizers import Penalty
 from .sequential import Sequential
-from .sources import chosen_loss, unbuilt_on_failure
+from .sources import chosen_loss, encoded, unbuilt_on_failure
 
 Array = NDArray[Any]
 Vector = NDArray[np.float64]
@@ -36,6 +37,7 @@ OWN_TOLERANCES = {  # SciPy's, switched off: `tolerance` alone decides
 }
 
 
+@one_at_a_time
 def minimize(
     model: Sequential,
     x: ArrayLike,
@@ -84,11 +86,11 @@ def minimize(
         data.check_finite("x", samples, model.dtype)
         model.accept(samples)
         answers = targets.learned(model, goal, y)
-        y = answers.encode(goal, y, model.output_shape)
+        wanted = encoded(model, answers, goal, y)
         _check_model(model, method, len(samples), batch_size)
     model.loss, model.inputs, model.targets = goal, form, answers
-    with model.lock, model.same_masks(), _deterministic(model):
-        run = _Run(_Objective(model, goal, samples, y, penalty, batch_size), steps, tolerance, progress)
+    with model.lock, goal.used(model), model.same_masks(), _deterministic(model):
+        run = _Run(_Objective(model, goal, samples, wanted, penalty, batch_size), steps, tolerance, progress)
         try:
             run.start()
             if optimize is None:

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from . import checks, data, input_gradients, losses, measuring, regularizers, targets, training
+from . import checks, data, input_gradients, losses, measuring, regularizers, sources, targets, training
+from .arrays import as_array
+from .claims import Claim
 from .flat import FlatChain
 from .history import History
 from .inputs import Inputs
@@ -23,6 +25,9 @@ from .optimizers import Optimizer
 from .preprocessing import Transformer
 from .regularizers import Penalty
 from .targets import Targets
+
+TRAINED = "this model is being trained by another thread; wait until it is done, or train a copy: copy.deepcopy(model)"
+NUMBERS = float, Real
 
 
 class Sequential(FlatChain):
@@ -48,7 +53,9 @@ class Sequential(FlatChain):
 
     def __init__(self, *layers: Layer, seed: int | None = 0, dtype: DTypeLike = "float32") -> None:
         super().__init__(*layers)
-        self.context = self._own = Context(seed=data.chosen_seed(seed), dtype=data.float_dtype(dtype), owned=True)
+        self.context = self._own = Context(
+            seed=data.chosen_seed(seed), dtype=data.float_dtype(dtype), owned=True, training=Claim(TRAINED)
+        )
         self.loss: Loss = self.own_loss() or losses.SoftmaxCrossEntropy()
         self.optimizer: Optimizer | None = None
         self.preprocessing: Transformer | None = None
@@ -234,7 +241,15 @@ class Sequential(FlatChain):
                 x = data.to_model(x, self.dtype)
             if self._constrained and self._backed and not context.repeating:
                 self.constrain()  # the parameters may have been moved by hand since
-        outputs = super().forward(x, training)
+        if training:
+            for array, before in self._statistics:
+                before[...] = array
+        try:
+            outputs = super().forward(x, training)
+        except BaseException:
+            if training:
+                self.revert_statistics()
+            raise
         if context is self._own and not lending:
             outputs = outputs.copy()  # the last layer's buffer, which its next pass fills anew
         self.outputs = outputs
@@ -264,7 +279,7 @@ class Sequential(FlatChain):
         if not self._forwarded:
             raise RuntimeError("backward(dy) must follow forward(x, training=True)")
         if type(dy) is not np.ndarray or dy.dtype is not self.dtype or not dy.flags.c_contiguous:
-            dy = np.ascontiguousarray(dy, self.dtype)  # float64 targets make an own loss's gradient float64
+            dy = np.ascontiguousarray(as_array("dy", dy), self.dtype)  # of float64 targets it is float64
         if dy.shape != self.outputs.shape:
             raise ValueError(f"dy has shape {dy.shape}, expected that of the outputs, {self.outputs.shape}")
         if self._settled != self.context.changes:
@@ -299,27 +314,41 @@ class Sequential(FlatChain):
         self,
         x: Array,
         y: Array,
-        loss: Loss,
+        loss: Loss | str,
         optimizer: Optimizer,
         penalty: Penalty | None = None,
         weights: Array | None = None,
     ) -> float:
         """Forward, backward and update on one batch; returns the loss (with the penalty) before the update.
 
+        loss: an object or a name, as in `fit`. optimizer: an object, since its state lasts from step to step.
         penalty: of all layers that have none of their own. What the penalties are stands in `penalty_value`.
         weights (N,): sample weights of at least 0, for a loss that takes them.
         Raises FloatingPointError, with parameters unchanged, when the loss is NaN or infinite.
         """
-        value = self.loss_of(x, y, loss, weights)
-        if math.isfinite(value):
-            self.backward(loss.backward())
-            self.penalty_value = None
-            if penalty is not None or self.has_penalties:
-                self.penalty_value = regularizers.total(self, None) if penalty is None else penalty.apply(self)
-                value += self.penalty_value
-        if not math.isfinite(value):
-            raise measuring.diverged(value, self.context.step, optimizer.learning_rate, np.abs(x).max())
-        optimizer.step(self)
+        goal: Any = loss
+        try:
+            alone = goal.users_own and not goal.in_use(self)
+        except (AttributeError, TypeError):
+            goal, alone = sources.step_loss(self, loss), False
+        if alone:
+            with goal.used(self):
+                return self.train_step(x, y, goal, optimizer, penalty, weights)
+        try:
+            value = self.loss_of(x, y, goal, weights)
+            if math.isfinite(value):
+                self.backward(goal.backward())
+                self.penalty_value = None
+                if penalty is not None or self.has_penalties:
+                    self.penalty_value = regularizers.total(self, None) if penalty is None else penalty.apply(self)
+                    value += self.penalty_value
+            if not math.isfinite(value):
+                raise measuring.diverged(self, value, optimizer.learning_rate, x, y)
+            optimizer.step(self)
+        except BaseException:
+            self.revert_statistics()
+            sources.expect_objects(loss, optimizer)
+            raise
         return value
 
     def loss_of(self, x: Array, y: Array, loss: Loss, weights: Array | None = None) -> float:
@@ -327,7 +356,7 @@ class Sequential(FlatChain):
         self._lending = True
         outputs = self.forward(x, training=True)
         value = loss.forward(outputs, y) if weights is None else loss.forward(outputs, y, weights=weights)
-        if not isinstance(value, (float, Real)):
+        if not isinstance(value, NUMBERS):
             raise TypeError(f"{type(loss).__name__}.forward returned {type(value).__name__}, expected a number")
         return value
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Generator, Iterable, Iterator, Sized
@@ -11,8 +12,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import data, inputs, losses, tables, targets, weights
+from . import data, inputs, losses, optimizers, tables, targets, weights
 from .augmented import Augment
+from .describe import expect_instance
 from .history import History
 from .inputs import Inputs
 from .layers.base import Context, Layer
@@ -74,6 +76,8 @@ class Trainable(Protocol):
 
     def advance(self) -> None: ...
 
+    def statistics(self) -> list[Array]: ...
+
     def penalties(self, penalty: Penalty | None) -> Iterable[tuple[Penalty, Array, Array]]: ...
 
     def walk(self) -> Iterator[Layer]:
@@ -121,6 +125,32 @@ def chosen_loss(model: Trainable, loss: str | Loss | None) -> Loss:
     return chosen or own or model.loss
 
 
+def step_loss(model: Trainable, loss: Any) -> Loss:
+    """The loss of a step, where it is no `Loss`: that of its name, or an object that has the two passes."""
+    if not isinstance(loss, str) and hasattr(loss, "forward") and hasattr(loss, "backward"):
+        return loss  # type: ignore[no-any-return]
+    return chosen_loss(model, _by_name(loss) if isinstance(loss, str) else loss)
+
+
+@functools.lru_cache(maxsize=16)
+def _by_name(name: str) -> Loss:
+    return losses.loss(name)
+
+
+def expect_objects(loss: Any, optimizer: Any) -> None:
+    """TypeError for a class in the place of a loss, and for a class or a name in that of an optimizer."""
+    if isinstance(loss, type):
+        expect_instance(loss, Loss, "loss")
+    if isinstance(optimizer, str):
+        made = type(optimizers.optimizer(optimizer)).__name__
+        raise TypeError(
+            f"optimizer is {optimizer!r}, expected an object, since its state lasts from step to step: make one before "
+            f"the loop, optimizer = pynn.{made}()"
+        )
+    if isinstance(optimizer, type):
+        expect_instance(optimizer, Optimizer, "optimizer")
+
+
 @contextmanager
 def unbuilt_on_failure(model: Trainable) -> Iterator[None]:
     """Data that is refused shall not fix the input shape: a model that was not built is not built then."""
@@ -166,7 +196,7 @@ class Arrays:
         else:
             model.accept(self.preprocessing.apply(x[:1], model.dtype))
         self.targets = targets.learned(model, loss, y, target_preprocessing)
-        self.x, self.y = x, y = x, self.targets.encode(loss, y, model.output_shape)
+        self.x, self.y = x, y = x, encoded(model, self.targets, loss, y)
         self.weights = weights.combined(
             loss, y, model.output_shape, sample_weight, class_weight, classes=self.targets.classes
         )
@@ -286,6 +316,13 @@ def checked_batch(model: Trainable, loss: Loss, batch: Any, where: str, form: Ta
     return x, y, given.astype(model.dtype)
 
 
+def encoded(model: Trainable, form: Targets, loss: Loss, y: ArrayLike) -> Array:
+    """The targets as the loss reads them, which the model's dtype can hold."""
+    found = form.encode(loss, y, model.output_shape)
+    loss._expect_representable(found, model.dtype)
+    return found
+
+
 def checked_pair(
     model: Trainable, loss: Loss, pair: Any, where: str, raw: bool = False, form: Targets | None = None
 ) -> tuple[Array, Array]:
@@ -298,7 +335,7 @@ def checked_pair(
         raise TypeError(f"{where} is {type(pair).__name__}, expected a pair (x, y)")
     x_name, y_name = (f"{where} x", f"{where} y") if where else ("x", "y")
     x = inputs.raw(model, pair[0], x_name) if raw else data.samples(x_name, pair[0])
-    y = targets.read(pair[1])
+    y = targets.read(pair[1], y_name)
     data.check_pairs(x_name, x, y_name, y)
     with unbuilt_on_failure(model):
         if raw:
@@ -307,7 +344,7 @@ def checked_pair(
             data.check_finite(x_name, x, model.dtype)
             model.accept(x, x_name)
         try:
-            return x, (form or model.targets or Targets()).encode(loss, y, model.output_shape)
+            return x, encoded(model, form or model.targets or Targets(), loss, y)
         except (TypeError, ValueError) as cause:
             if not where:
                 raise

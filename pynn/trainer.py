@@ -14,7 +14,7 @@ from types import FrameType
 from .accumulation import Accumulation
 from .callbacks.base import HOOKS, Callback, hooks
 from .history import History
-from .measuring import Measures, hits, total
+from .measuring import Measures, hits, lost, total
 from .progress import Running
 from .regularizers import Penalty
 from .sources import Arrays, Batch, Batches, Trainable
@@ -100,7 +100,7 @@ class Trainer:
     def run(self) -> History:
         """Train until the planned epochs are done or somebody stops; returns the history, also in model.history."""
         self.model.history = self.history
-        with _finishing_steps(self):
+        with self.loss.used(self.model), _finishing_steps(self):
             begun: list[Callback] = []
             try:
                 for callback in self._called:
@@ -156,6 +156,8 @@ class Trainer:
         self.spent = time.perf_counter() - self.started
         if self._ranks is not None:
             self._ranks.end_epoch(self.model)
+        if (error := lost(self.model, self.optimizer.learning_rate)) is not None:
+            raise error if self._ranks is None else self._ranks.raised(error)
         self._heed_interrupt()
         if complete:
             self._close_epoch()

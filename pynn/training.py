@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import data, inputs, optimizers, targets, weights
+from . import checks, data, heads, inputs, optimizers, targets, weights
 from . import progress as progresses
 from . import validation as validations
 from .augmented import Augment, Augmentations, chain
 from .callbacks.base import Callback, Callbacks, all_callbacks
 from .checks import answering, expect_flag
+from .claims import one_at_a_time
 from .describe import expect_instance
 from .history import History
 from .losses import Loss
-from .measuring import Measures, Metrics, measure
+from .measuring import Measures, Metrics, measure, not_finite
 from .optimizers import Optimizer
 from .preprocessing import Transformer
 from .regularizers import Penalty
@@ -48,6 +49,7 @@ EVALUATION_BATCH = validations.BATCH
 
 
 @answering
+@one_at_a_time
 def fit(
     model: Trainable, x: ArrayLike | Iterable[Batch], y: ArrayLike | None = None, *,
     validation: Validation | None = None, metrics: Metrics | None = None,
@@ -114,7 +116,8 @@ def fit(
         its part of every batch; alone it changes nothing. Needs mpi4py (extra `mpi`). Default False. Not with
         accumulate: more processes do the same.
     Raises ValueError or TypeError for data that cannot be trained on, before anything is changed; FloatingPointError
-    when the loss becomes NaN or infinite: the parameters are then those before that step. Ctrl-C lets the step that is
+    when the loss becomes NaN or infinite: parameters and running statistics are then those before that step; also when
+    a parameter is not finite at an epoch's end, after a last step that went too far. Ctrl-C lets the step that is
     under way come to its end, then raises KeyboardInterrupt.
     """
     if distributed is not False:
@@ -123,7 +126,8 @@ def fit(
 
         return together(fit, distributed, arguments)  # which comes back with model.context.ranks, if there are others
     goal, driver, ranks = chosen_loss(model, loss), _driver(model, optimizer), model.context.ranks
-    _check_settings(epochs, batch_size, seed, penalty, prefetch, accumulate, shuffle)
+    with goal.used(model):  # refused before anything is changed; the run has it until its end
+        _check_settings(epochs, batch_size, seed, penalty, prefetch, accumulate, shuffle)
     if accumulate > 1 and ranks is not None:
         raise ValueError(f"accumulate is {accumulate}, but distributed steps take one batch; start more processes")
     _check_weights(y, sample_weight, class_weight)
@@ -165,6 +169,8 @@ def fit(
         )
         source.accumulate = accumulate
         held_out = validations.held_out(model, goal, validation, source.targets)
+        if ranks is None or ranks.rank == 0:
+            heads.warn_of_squeezed(model, goal)
         given = (model, goal, driver, source, held_out or (), penalty, listening, measures)
         writing = keeper and (ranks is None or ranks.rank == 0)
         found = keeper[0].open(given, resume, progress is False) if writing else None
@@ -267,6 +273,7 @@ def _check_monitors(driver: Optimizer, listening: list[Callback], measured: list
 
 
 @answering
+@one_at_a_time
 def partial_fit(
     model: T,
     x: ArrayLike,
@@ -354,11 +361,18 @@ def outputs(model: Trainable, x: Any, batch_size: int | None = None) -> Array:
     data.check_count("batch_size", batch_size, 1)
     x = inputs.raw(model, x)
     inputs.accept(model, x, "x")
-    result = np.empty((len(x), *model.output_shape), model.dtype)
+    result, lost = np.empty((len(x), *model.output_shape), model.dtype), 0
     with model.lock:
         for start in range(0, len(x), batch_size):
             part = slice(start, start + batch_size)
             result[part] = model.forward(inputs.transformed(model, x[part]))
+            if (undefined := model.loss._undefined(result[part])) is not None:
+                lost += np.count_nonzero(undefined)
+    if lost:
+        checks.warn(
+            f"the outputs of {lost} of {len(x)} samples are NaN, and what is predicted for them means nothing: "
+            f"{not_finite(model) or 'numbers in between overflow'}; train the model anew with a lower learning rate"
+        )
     return result
 
 

@@ -98,8 +98,9 @@ class TerminateOnNaN(Callback):
     """End a run whose numbers are no numbers quietly: `fit` returns the history, history.stopped tells why.
 
     Without it `fit` raises FloatingPointError where the training loss becomes NaN or infinite; the parameters are those
-    before that step either way. With it a measurement of an epoch that is not finite, such as val_loss, ends the run
-    too.
+    before that step either way. It also raises where parameters are not finite after a last step: with this callback
+    the model keeps those, and history.stopped tells of them. With it a measurement of an epoch that is not finite, such
+    as val_loss, ends the run too.
     """
 
     def on_epoch_end(self, trainer: Trainer) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..claims import Claim
 from ..constraints import Constraint
 from ..initializers import Initializer
 from .held import Array
@@ -34,6 +35,7 @@ class Context:
     owned: bool = False  # a model's, which gives its layers their places in the flat vector
     built: bool = False  # whether that model is built
     limit: int | None = None  # numbers in the file that is being loaded: a layer cannot have more
+    training: Claim | None = None  # who trains the model just now
     changes: int = 0  # how often a layer's training settings (freeze, learning_rate_factor, penalty) were changed
 
     def __getstate__(self) -> dict[str, Any]:  # of copies and pickles: they train alone

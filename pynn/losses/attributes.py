@@ -23,7 +23,7 @@ class AttributeLoss(ElementwiseLoss):
 
     def correct(self, outputs: Array, targets: Array) -> Array:
         right = (self.predict(outputs) > self._middle) == (np.reshape(targets, outputs.shape) > self._middle)
-        return np.asarray(right.all(axis=tuple(range(1, right.ndim))))
+        return self._defined(np.asarray(right.all(axis=tuple(range(1, right.ndim)))), outputs)
 
 
 class BinaryHinge(AttributeLoss):

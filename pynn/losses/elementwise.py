@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from .. import data, kernels
+from ..arrays import as_array
 from .base import Array, Loss, in_dtype
 
 
@@ -25,13 +27,19 @@ class ElementwiseLoss(Loss):
             targets = self.targets(targets, outputs.shape[1:])
         outputs = np.ascontiguousarray(outputs)
         rows, gradient = (len(outputs), math.prod(outputs.shape[1:])), self._gradient_like(outputs)
-        targets, weights = np.ascontiguousarray(targets, outputs.dtype), in_dtype(weights, outputs.dtype)
-        return kernels.elementwise_loss(
-            outputs.reshape(rows), targets.reshape(rows), weights, self._kind, self._delta, gradient.reshape(rows)
+        given, weights = np.ascontiguousarray(targets, outputs.dtype), in_dtype(weights, outputs.dtype)
+        value = kernels.elementwise_loss(
+            outputs.reshape(rows), given.reshape(rows), weights, self._kind, self._delta, gradient.reshape(rows)
         )
+        if not math.isfinite(value):
+            self._expect_representable(targets, outputs.dtype)
+        return value
+
+    def _expect_representable(self, y: Array, dtype: np.dtype[Any]) -> None:
+        data.check_finite("y", y, dtype)
 
     def targets(self, y: Array, output_shape: tuple[int, ...]) -> Array:
-        y = np.asarray(y)
+        y = as_array("y", y)
         if y.dtype.kind not in "fiub":
             raise TypeError(f"y has dtype {y.dtype}, expected numbers")
         if y.ndim == 1 and math.prod(output_shape) == 1:

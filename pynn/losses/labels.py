@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from ..arrays import as_array
 from .base import Array, Loss, in_dtype
 
 INT64 = np.dtype(np.int64)
@@ -30,11 +31,15 @@ class LabelLoss(Loss):
             targets = self.targets(targets, outputs.shape[1:])
         if weights is not None:
             weights = in_dtype(weights, outputs.dtype)
+        mine = self._memories.mine
         if outputs.ndim == 2:
-            value, hits = self._measure(outputs, targets, weights, self._gradient_like(outputs))
+            gradient = mine.gradient  # a model gives the same array again and again
+            if gradient is None or mine.outputs is not outputs:
+                gradient = self._gradient_like(outputs)
+            value, hits = self._measure(outputs, targets, weights, gradient)
         else:
             value, hits = self._measure_places(np.ascontiguousarray(outputs), targets, weights)
-        self.hits = hits if self._counts else None
+        mine.hits = hits if self._counts and value == value else None  # of NaN: see `correct`
         return value
 
     def _measure_places(self, outputs: Array, labels: Array, weights: Array | None) -> tuple[float, float]:
@@ -52,13 +57,14 @@ class LabelLoss(Loss):
         return value, hits / places
 
     def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
         own = LabelLoss
         cls._counts = cls.forward is own.forward and cls.correct is own.correct and cls.predict is own.predict
 
     def targets(self, y: Array, output_shape: tuple[int, ...]) -> Array:
         if not output_shape:
             raise ValueError(f"{type(self).__name__}: outputs have shape (N,), expected (N, C)")
-        y, classes, name = np.asarray(y), output_shape[-1], type(self).__name__
+        y, classes, name = as_array("y", y), output_shape[-1], type(self).__name__
         if classes == 1:
             raise ValueError(
                 f"the model has one output, but {name} has one for each class: for numbers give loss='l2', for two "
@@ -95,8 +101,8 @@ class LabelLoss(Loss):
         return labels
 
     def correct(self, outputs: Array, targets: Array) -> Array | int | None:
-        right: Array = self.predict(outputs) == targets
-        return right
+        right, lost = np.asarray(self.predict(outputs) == targets), np.isnan(outputs)
+        return right & ~lost.any(axis=-1) if lost.any() else right
 
 
 def _first(bad: Array) -> str:

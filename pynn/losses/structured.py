@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..arrays import as_array
 from ..checks import Constructed
 from ..describe import constructor_text, expect_instance
 from .base import Array, Loss
@@ -42,7 +43,7 @@ class Decoder(Constructed):
 
     def targets(self, y: Array, output_shape: tuple[int, ...]) -> Array:
         """y checked and in the form that `decode` reads; output_shape: that of one sample's outputs."""
-        y = np.asarray(y)
+        y = as_array("y", y)
         if y.dtype.kind not in "iub":
             raise TypeError(f"y has dtype {y.dtype}, expected structures of integers")
         return y
@@ -78,10 +79,10 @@ class StructuredHinge(Loss):
             raise ValueError(f"{self.decoder!r}.decode returned values of shape {value.shape}, expected ({n},)")
         score = (self._features(targets, outputs) * outputs).reshape(n, -1).sum(axis=1, dtype=np.float64)
         losses = value - score
-        share = np.full(n, 1 / n) if weights is None else np.asarray(weights, np.float64) / n
+        share = np.full(n, 1 / n) if weights is None else as_array("weights", weights).astype(np.float64) / n
         if share.shape != (n,):
             raise ValueError(f"weights has shape {share.shape}, expected ({n},)")
-        lost = losses > 0  # not so where the target itself is best, or a decoder misses the best
+        lost = ~(losses <= 0)  # the target itself is best, or a decoder misses the best; NaN stays
         gradient = self._gradient_like(outputs)
         np.subtract(self._features(best, outputs), self._features(targets, outputs), out=gradient, casting="unsafe")
         gradient *= (share * lost).astype(outputs.dtype).reshape(n, *[1] * (outputs.ndim - 1))
@@ -105,7 +106,7 @@ class StructuredHinge(Loss):
 
     def correct(self, outputs: Array, targets: Array) -> Array:
         same = self.predict(outputs) == targets
-        return np.asarray(same.reshape(len(same), -1).all(axis=1))
+        return self._defined(np.asarray(same.reshape(len(same), -1).all(axis=1)), outputs)
 
 
 class ViterbiChain(Decoder):
