@@ -52,13 +52,15 @@ class Running:
         for metric, sums in zip(self.metrics, state["metrics"], strict=True):
             metric.restore(sums)
 
-    def means(self) -> dict[str, float]:
+    def means(self, costly: bool = True) -> dict[str, float]:
+        """All measurements so far; costly: also those metrics whose value takes long to work out."""
         accuracy = {} if self.hits is None else {"accuracy": self.hits / self.weight if self.weight else 0.0}
         count = max(self.count, 1)
+        metrics = {metric.name: metric.value() for metric in self.metrics if costly or not metric.costly}
         loss, parts = self.loss / count, {}
         if self.penalty is not None:
             parts = {"data_loss": loss - self.penalty / count, "penalty": self.penalty / count}
-        return {"loss": loss, **parts, **accuracy, **{metric.name: metric.value() for metric in self.metrics}}
+        return {"loss": loss, **parts, **accuracy, **metrics}
 
 
 class ProgressLine(Callback):
@@ -102,7 +104,7 @@ class ProgressBar(ProgressLine):
             self._next_update = now + 0.1
             running = trainer.running
             speed = running.count / max(now - trainer.started, 1e-9)
-            self._show(trainer, measurements({**running.means(), "samples_per_second": speed}))
+            self._show(trainer, measurements({**running.means(costly=False), "samples_per_second": speed}))
 
     def _show(self, trainer: Trainer, parts: list[str]) -> None:
         """The bar with as many of the measurements as there is room for; a bar that wraps fills the screen."""

@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     x, y = _fitting(options.model, model, dataset)
     measured = model.evaluate(x, y)
     print(messages.filled(f"{options.model} on the {len(y):,} test images of {dataset.name}"), end="\n\n")
-    counts = confusion(y, model.predict(x), len(dataset.classes))
+    counts = pynn.metrics.confusion_matrix(y, model.predict(x), len(dataset.classes))
     print(table(counts, dataset.classes, messages.width()))
     print(f"\ntest loss {measured['loss']:.4f}\ntest accuracy {measured['accuracy']:.4f}")
     return 0
@@ -53,11 +53,6 @@ def _fitting(path: str, model: pynn.Sequential, dataset: Dataset) -> tuple[Array
             "name the data set that it was trained on"
         )
     return x.reshape(len(x), *shape), y
-
-
-def confusion(labels: Array, predictions: Array, count: int) -> Array:
-    """How often each class (row) was taken for each (column), (count, count)."""
-    return np.bincount(labels * count + predictions, minlength=count * count).reshape(count, count)
 
 
 def table(counts: Array, classes: Sequence[str], width: int | None = None) -> str:

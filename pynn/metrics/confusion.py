@@ -1,0 +1,155 @@
+"""What was taken for what: the confusion matrix of labels, and the quality of each class. Must not know models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .. import data
+from ..arrays import as_array
+from .base import Array
+
+Classes = int | Sequence[Any] | Array
+
+
+def confusion_matrix(
+    y_true: ArrayLike, y_pred: ArrayLike, classes: Classes | None = None, *, sample_weight: ArrayLike | None = None
+) -> Array:
+    """How often each class (row) was taken for each (column), (C, C): integers, or float64 sums of weights.
+
+    >>> pynn.metrics.confusion_matrix(y_test, model.predict(x_test))
+
+    Parameters
+    ----------
+    y_true, y_pred : array (N,)
+        Labels, numbers or text, and what was predicted for them; in the order of scikit-learn.
+    classes : int or sequence, optional
+        C, for labels 0..C-1; or the labels, in the order of the rows. Of labels 0..C-1 their names do as well. By
+        default all labels that occur in y_true or y_pred, sorted.
+    sample_weight : array (N,), optional
+        What each sample counts, at least 0; by default 1.
+
+    Raises
+    ------
+    ValueError
+        For arrays of other shapes, and for a label that is not among the classes.
+    """
+    return _counted(y_true, y_pred, classes, sample_weight)[1]
+
+
+def classification_report(
+    y_true: ArrayLike, y_pred: ArrayLike, classes: Classes | None = None, *, sample_weight: ArrayLike | None = None
+) -> Report:
+    """Precision, recall, F1 and the number of samples of each class; `print` shows it as a table.
+
+    >>> print(pynn.metrics.classification_report(y_test, model.predict(x_test), dataset.classes))
+
+    y_true, y_pred, classes, sample_weight: as of `confusion_matrix`. Raises ValueError as that does.
+    """
+    names, counts = _counted(y_true, y_pred, classes, sample_weight)
+    both, true, said = np.diagonal(counts), counts.sum(axis=1), counts.sum(axis=0)
+    total = counts.sum()
+    accuracy = float(both.sum() / total) if total else 0.0
+    return Report(
+        names, _share(both, said), _share(both, true), _share(2 * both, said + true), true, accuracy, counts,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """The quality of each class, arrays (C,) in the order of `classes`. A share of nothing is 0.
+
+    precision: of the samples that were taken for the class, the share that is of it. recall: of the samples of the
+    class, the share that was found. f1: 2·precision·recall/(precision + recall). support: the samples of the class.
+    accuracy: the share of all that is right. confusion: the `confusion_matrix` (C, C).
+    `macro` has the means over the classes that occur, as the metrics "precision", "recall" and "f1" do.
+    """
+
+    classes: tuple[Any, ...]
+    precision: Array
+    recall: Array
+    f1: Array
+    support: Array
+    accuracy: float
+    confusion: Array
+
+    @property
+    def macro(self) -> dict[str, float]:
+        """Means of precision, recall and f1 over the classes that occur."""
+        occurs = self.support + self.confusion.sum(axis=0) > 0
+        values = {"precision": self.precision, "recall": self.recall, "f1": self.f1}
+        return {name: float(value[occurs].mean()) if occurs.any() else 0.0 for name, value in values.items()}
+
+    def __str__(self) -> str:
+        names = [str(name) for name in self.classes]
+        first = max(map(len, [*names, "accuracy"]), default=0)
+        lines = [f"{'':{first}}  precision  recall      f1  support"]
+        rows = zip(names, self.precision, self.recall, self.f1, self.support, strict=True)
+        lines += [f"{name:<{first}}{p:11.4f}{r:8.4f}{f:8.4f}{_count(n):>9}" for name, p, r, f, n in rows]
+        whole, mean = _count(self.support.sum()), self.macro
+        lines.append(f"{'mean':<{first}}{mean['precision']:11.4f}{mean['recall']:8.4f}{mean['f1']:8.4f}{whole:>9}")
+        lines.append(f"{'accuracy':<{first}}{self.accuracy:11.4f}")
+        return "\n".join(lines)
+
+
+def _count(number: Any) -> str:
+    return f"{number:g}" if isinstance(number, np.floating) else str(number)
+
+
+def _share(part: Array, whole: Array) -> Array:
+    return np.asarray(part / np.where(whole > 0, whole, 1))
+
+
+def _counted(y_true: Any, y_pred: Any, classes: Classes | None, weight: Any) -> tuple[tuple[Any, ...], Array]:
+    """The classes as they are shown, and the counts."""
+    true, said = _labels("y_true", y_true), _labels("y_pred", y_pred)
+    if true.shape != said.shape:
+        raise ValueError(f"y_true has {len(true)} labels but y_pred has {len(said)}, expected one for each sample")
+    names, labels = _classes(classes, true, said)
+    places = [_places(name, given, labels) for name, given in (("y_true", true), ("y_pred", said))]
+    weights = None if weight is None else data.sample_weights("sample_weight", weight, len(true))
+    count = len(labels)
+    return names, np.bincount(places[0] * count + places[1], weights, count * count).reshape(count, count)
+
+
+def _labels(name: str, given: Any) -> Array:
+    array = as_array(name, given)
+    if array.ndim != 1:
+        hint = "; a column (N, 1) becomes (N,) by .ravel()" if array.ndim == 2 and array.shape[1] == 1 else ""
+        hint = hint or "; labels of sequences become (N,) by .ravel(), of attributes (N, K) give one column at a time"
+        raise ValueError(f"{name} has shape {array.shape}, expected labels (N,){hint}")
+    if array.dtype.kind == "f" and not (array == np.round(array)).all():
+        raise ValueError(f"{name} holds numbers that are no labels, such as {array[array != np.round(array)][0]}")
+    return array
+
+
+def _classes(classes: Classes | None, true: Array, said: Array) -> tuple[tuple[Any, ...], Array]:
+    """The classes as they are shown, and their labels in the order of the rows."""
+    if classes is None:
+        labels = np.unique(np.concatenate([true, said])) if len(true) else np.zeros(0, np.int64)
+        return tuple(labels.tolist()), labels
+    if isinstance(classes, (int, np.integer)):
+        data.check_count("classes", classes, 1)
+        return tuple(range(int(classes))), np.arange(classes)
+    names = tuple(np.asarray(classes).tolist())
+    if len(set(names)) < len(names) or not names:
+        raise ValueError(f"classes is {classes!r}, expected labels that differ")
+    numbered = all(isinstance(name, str) for name in names) and true.dtype.kind in "iubf"
+    return names, np.arange(len(names)) if numbered else np.asarray(classes)
+
+
+def _places(name: str, given: Array, labels: Array) -> Array:
+    """Where the labels stand among the classes."""
+    order = np.argsort(labels)
+    found = np.searchsorted(labels, given, sorter=order)
+    places = order[np.minimum(found, len(labels) - 1)] if len(labels) else found
+    wrong = labels[places] != given if len(labels) else np.ones(len(given), bool)
+    if wrong.any():
+        where = int(np.argmax(wrong))
+        shown = ", ".join(map(str, labels[:20].tolist()))
+        raise ValueError(f"{name}[{where}] is {given[where]!r}, which is not among the classes {shown}")
+    return np.asarray(places)

@@ -1,0 +1,162 @@
+"""Functions as metrics: users' own, of a batch, and scikit-learn's, of the whole data; their arguments tell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..losses import Loss
+from .base import Array, Mean, Metric
+
+Function = Callable[..., float]
+
+TRUE = ("y_true", "labels_true", "y1", "true", "truth", "target", "targets", "label", "labels", "y")
+PREDICTED = ("y_pred", "labels_pred", "y2", "y_hat", "pred", "preds", "predicted", "prediction", "predictions")
+SCORES = ("y_score", "score", "scores", "pred_decision", "output", "outputs", "logits")
+PROBABILITIES = ("y_proba", "y_prob", "proba", "probabilities", "probs")
+AS_PROBABILITIES = ("log_loss", "brier_score_loss", "d2_log_loss_score")  # older ones call them y_pred or y_prob
+
+
+def of_function(function: Function) -> Metric:
+    """The metric that the function is; TypeError where it cannot be called as one."""
+    inner = function
+    while hasattr(inner, "func"):  # functools.partial
+        inner = inner.func
+    name = str(getattr(inner, "__name__", type(inner).__name__))
+    if hasattr(function, "_score_func"):  # scikit-learn's scorers take (estimator, X, y)
+        score = function._score_func
+        raise TypeError(
+            f"metrics holds the scorer {function!r}, which takes an estimator; give the function, "
+            f"sklearn.metrics.{score.__name__}, with arguments of its own by functools.partial"
+        )
+    first, second = _arguments(function, name)
+    if str(getattr(inner, "__module__", "")).split(".")[0] == "sklearn":
+        if first not in TRUE or second not in PREDICTED + SCORES + PROBABILITIES:
+            raise TypeError(
+                f"metrics holds sklearn's {name}({first}, {second}), expected one of those that compare y_true with "
+                "y_pred, y_score or y_proba"
+            )
+        return Whole(function, name, second)
+    return Own(function, name, first, second)
+
+
+def _arguments(function: Function, name: str) -> tuple[str, str]:
+    """The names of its first two arguments, "" where they cannot be known."""
+    import inspect  # here: only such metrics need it
+
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # one that is written in C
+        return "", ""
+    try:
+        signature.bind(None, None)
+    except TypeError as cause:
+        raise TypeError(f"the metric {name}{signature} cannot be called with (outputs, targets): {cause}") from None
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    found = [one.name.lower() for one in signature.parameters.values() if one.kind in kinds]
+    return (*found, "", "")[0], (*found, "", "")[1]
+
+
+def number(name: str, value: Any) -> float:
+    """The value as a float; TypeError for anything else."""
+    if np.ndim(value) != 0 or np.asarray(value).dtype.kind not in "fiub":
+        raise TypeError(f"the metric {name} returned {type(value).__name__}, expected a number")
+    return float(value)
+
+
+class Own(Mean):
+    """A user's function of a batch: (outputs, targets), or (targets, outputs) where its arguments are called so."""
+
+    def __init__(self, function: Function, name: str = "", first: str = "", second: str = "") -> None:
+        self.function, self.name, self._given = function, name, f"{first}, {second}"
+        self._swapped = first in TRUE and second in PREDICTED + SCORES + PROBABILITIES
+        self._unclear = self._swapped and second not in SCORES
+
+    def check(self, loss: Loss) -> None:
+        if self._unclear and type(loss).predict is not Loss.predict:
+            raise TypeError(
+                f"the metric {self.name}({self._given}) may want labels, but a metric of {type(loss).__name__} gets "
+                "the raw outputs (N, ...). Call its arguments (outputs, targets), in this order, and read the labels "
+                "out of the outputs, outputs.argmax(axis=1) for classes, outputs > 0 for attributes"
+            )
+
+    def add(self, outputs: Array, targets: Array, weights: Array | None) -> None:
+        value = self.function(targets, outputs) if self._swapped else self.function(outputs, targets)
+        count = len(outputs) if weights is None else float(weights.sum(dtype=float))
+        self.total += number(self.name, value) * count
+        self.weight += count
+
+
+class Whole(Metric):
+    """A function of scikit-learn's of all targets and all predictions, scores or probabilities: no mean of batches."""
+
+    costly = True
+
+    def __init__(self, function: Function, name: str, wants: str) -> None:
+        self.function, self.name = function, name
+        self._probable = wants in PROBABILITIES or name in AS_PROBABILITIES
+        self._scores, self._raw = wants in SCORES, wants == "pred_decision"
+
+    def check(self, loss: Loss) -> None:
+        if self._probable and type(loss).probabilities is Loss.probabilities:
+            self._refuse(loss, "probabilities")
+
+    def reset(self) -> None:
+        self.lost = False
+        self.true: list[Array] = []
+        self.said: list[Array] = []
+        self.weights: list[Array] = []
+
+    def add(self, outputs: Array, targets: Array, weights: Array | None) -> None:
+        self.lost = self.lost or self.loss._undefined(outputs) is not None
+        places = 1
+        if targets.ndim > 1 and self.loss.classes(outputs.shape[1:]) is not None:  # every place is a sample there
+            places = math.prod(targets.shape[1:])
+            outputs, targets = outputs.reshape(-1, outputs.shape[-1]), targets.reshape(-1)
+        self.true.append(_flat(np.array(targets)))
+        self.said.append(_flat(np.array(self._answers(outputs))))
+        if weights is not None:
+            self.weights.append(np.repeat(np.asarray(weights, np.float64), places))
+
+    def _answers(self, outputs: Array) -> Array:
+        """What the function wants of the outputs; of two classes the probability of the second."""
+        known = type(self.loss).probabilities is not Loss.probabilities
+        if self._raw or (self._scores and not known):
+            return outputs
+        if not (self._probable or self._scores):
+            return self.loss.predict(outputs)
+        found = self.loss.probabilities(outputs).astype(np.float64)
+        if self.loss.classes(outputs.shape[1:]) is None:
+            return found
+        found /= found.sum(axis=1, keepdims=True)  # to more digits than float32 has: scikit-learn looks at them
+        return found[:, 1] if found.shape[1] == 2 else found
+
+    def value(self) -> float:
+        if self.lost or not self.true:
+            return math.nan
+        given = {"sample_weight": np.concatenate(self.weights)} if self.weights else {}
+        try:
+            value = self.function(np.concatenate(self.true), np.concatenate(self.said), **given)
+        except TypeError as cause:
+            if "sample_weight" not in str(cause):
+                raise
+            raise TypeError(f"the metric {self.name} takes no sample weights; leave it or the weights out") from cause
+        return number(self.name, value)
+
+    def state(self) -> dict[str, Any]:
+        parts = {"true": self.true, "said": self.said, "weights": self.weights}
+        return {"lost": self.lost, **{name: np.concatenate(part) for name, part in parts.items() if part}}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.lost = bool(state["lost"])
+        self.true, self.said, self.weights = (
+            [state[name]] if name in state else [] for name in ("true", "said", "weights")
+        )
+
+
+def _flat(array: Array) -> Array:
+    """(N,) of a column (N, 1), as scikit-learn has targets."""
+    return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
