@@ -278,9 +278,12 @@ class Ranks:
                 model.penalty_value = regularizers.total(model, None) if penalty is None else penalty.apply(model)
                 value += model.penalty_value
         if not math.isfinite(value):
-            largest = np.array([np.abs(x).max(initial=0)], np.float64)
+            if dy is not None:
+                model.revert_statistics()
+            largest = np.array([measuring.largest(x), measuring.largest(y)])
             self.comm.Allreduce(self.mpi.IN_PLACE, largest, op=self.mpi.MAX)
-            raise self.raised(measuring.diverged(model, value, optimizer.learning_rate, largest[0], 0))
+            in_y = largest[1] if y.dtype.kind == "f" else 0
+            raise self.raised(measuring.diverged(model, value, optimizer.learning_rate, largest[0], in_y))
         optimizer.step(model)
         return value, right if known else None, self.whole, None if weights is None else weight
 
