@@ -8,15 +8,17 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from types import FrameType
 
 from .accumulation import Accumulation
 from .callbacks.base import HOOKS, Callback, hooks
+from .claims import Claim
 from .history import History
 from .measuring import Measures, hits, lost, total
 from .progress import Running
 from .regularizers import Penalty
+from .schedules import Schedule
 from .sources import Arrays, Batch, Batches, Trainable
 
 
@@ -100,7 +102,7 @@ class Trainer:
     def run(self) -> History:
         """Train until the planned epochs are done or somebody stops; returns the history, also in model.history."""
         self.model.history = self.history
-        with self.loss.used(self.model), _finishing_steps(self):
+        with _all_alone(self), _finishing_steps(self):
             begun: list[Callback] = []
             try:
                 for callback in self._called:
@@ -272,6 +274,21 @@ class Trainer:
         self.batch, self.running, self.spent = 0, self._fresh(), 0.0
         if self.optimizer.schedule is not None:
             self.optimizer.schedule.observe(values)
+
+
+@contextmanager
+def _all_alone(trainer: Trainer) -> Iterator[None]:
+    """What remembers a run serves one thread at a time: an own loss, a schedule that observes, such callbacks."""
+    schedule = trainer.optimizer.schedule
+    held: list[object] = [one for one in trainer.callbacks if one.writes or type(one).state is not Callback.state]
+    held += [] if schedule is None or type(schedule).observe is Schedule.observe else [schedule]
+    with ExitStack() as stack:
+        stack.enter_context(trainer.loss.used(trainer.model))
+        for one in held:
+            kind = type(one).__name__
+            refusal = f"this {kind} is in use by a run in another thread, which it remembers; give each run its own"
+            stack.enter_context(vars(one).setdefault("_claim", Claim(refusal)).use())
+        yield
 
 
 @contextmanager

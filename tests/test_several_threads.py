@@ -340,3 +340,30 @@ def test_metrics_with_lists_are_apart_in_threads(points: Points) -> None:
 
     history = model.fit(*points, epochs=1, batch_size=10, metrics=[metric], callbacks=[InTheMiddle()], progress=False)
     assert history["rows"] == [30]
+
+
+@pytest.mark.parametrize("kind", ["EarlyStopping", "PolyakAverage", "ReduceOnPlateau"])
+def test_what_remembers_a_run_serves_one_thread_at_a_time(kind: str, points: Points) -> None:
+    shared: Any = {
+        "EarlyStopping": lambda: pynn.EarlyStopping("loss", patience=2),
+        "PolyakAverage": lambda: pynn.PolyakAverage(),
+        "ReduceOnPlateau": lambda: pynn.ReduceOnPlateau(0.1, monitor="loss"),
+    }[kind]()
+    found: list[Any] = []
+
+    def run(model: pynn.Sequential, meanwhile: Callable[[pynn.Trainer], None] | None = None) -> None:
+        rate = shared if kind == "ReduceOnPlateau" else 0.1
+        callbacks = [*([] if kind == "ReduceOnPlateau" else [shared]), *([meanwhile] if meanwhile else [])]
+        model.fit(*points, optimizer=pynn.SGD(rate), epochs=2, progress=False, callbacks=callbacks)
+
+    def elsewhere(trainer: pynn.Trainer) -> None:
+        with ThreadPoolExecutor(1) as pool:
+            found.append(pool.submit(run, network(3, seed=1)).exception())
+
+    run(network(3), elsewhere)
+    assert len(found) == 2
+    for error in found:
+        assert isinstance(error, RuntimeError)
+        assert f"this {kind} is in use by a run in another thread" in str(error)
+    run(network(3))  # one after the other, and copied
+    copy.deepcopy(shared)
