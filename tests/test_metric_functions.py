@@ -294,3 +294,24 @@ def test_a_step_takes_any_object_with_the_two_passes(points: Points) -> None:
     model = pynn.Sequential(pynn.Affine(3))
     first = model.train_step(x, y, Duck(), pynn.SGD(0.001))  # type: ignore[arg-type]
     assert model.train_step(x, y, Duck(), pynn.SGD(0.001)) < first  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("backend")
+@pytest.mark.parametrize("weighted", [False, True])
+def test_every_place_of_a_sequence_is_a_sample_of_scikit_learns(
+    weighted: bool, rng: np.random.Generator, sklearn: Any
+) -> None:
+    x, y = rng.normal(size=(12, 4, 5)).astype(np.float32), rng.integers(0, 3, (12, 4))
+    model = fitted(x, y, 3, "softmax_cross_entropy")
+    weights = rng.uniform(0, 2, 12) if weighted else None
+    macro = functools.partial(sklearn.f1_score, average="macro")
+    found = model.evaluate(
+        x, y, 5, metrics=["accuracy", "f1", sklearn.accuracy_score, macro, sklearn.log_loss], sample_weight=weights
+    )
+    assert found["accuracy_score"] == pytest.approx(found["accuracy"], rel=1e-6)
+    assert found["f1_score"] == pytest.approx(found["f1"], rel=1e-6)
+    assert 0 < found["log_loss"] < 5
+    matrix = pynn.metrics.confusion_matrix(y.ravel(), model.predict(x).ravel(), 3)
+    assert matrix.trace() / matrix.sum() == pytest.approx(model.evaluate(x, y)["accuracy"])
+    with pytest.raises(ValueError, match=r"y_true has shape \(12, 4\).*labels of sequences become \(N,\) by \.ravel"):
+        pynn.metrics.confusion_matrix(y, model.predict(x))

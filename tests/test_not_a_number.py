@@ -464,3 +464,41 @@ def test_an_own_loss_takes_targets_of_any_size(points: Points) -> None:
     assert math.isfinite(
         model.fit(points[0], np.full((30, 2), 1e39), loss=Relative(), epochs=1, progress=False)["loss"][0]
     )
+
+
+@pytest.mark.usefixtures("backend")
+def test_a_step_of_several_batches_that_fails_moves_no_statistics(points: Points) -> None:
+    x, y = points
+    model = normalized()
+    model.fit(x, y, epochs=1, progress=False)
+    before = state(model)
+
+    class Batches:
+        def __init__(self, last: Any) -> None:
+            self.last = last
+
+        def __iter__(self) -> Any:
+            yield x[:10], y[:10]
+            yield self.last
+
+    with pytest.raises(ValueError, match="batch of 1 sample has no variance"):
+        model.fit(Batches((x[:1], y[:1])), accumulate=2, epochs=1, progress=False)
+    expect_same(model, before)
+
+
+@pytest.mark.usefixtures("backend")
+def test_nan_at_one_place_of_a_sequence(rng: np.random.Generator) -> None:
+    loss = pynn.SoftmaxCrossEntropy()
+    outputs, labels = np.zeros((2, 4, 3), np.float32), np.zeros((2, 4), int)
+    outputs[..., 0] = 1
+    outputs[0, 2, 1] = np.nan
+    assert math.isnan(loss.forward(outputs, labels))
+    assert loss.hits is None
+    assert loss.correct(outputs, labels).tolist() == [[True, True, False, True], [True] * 4]
+    x = rng.normal(size=(6, 4, 5)).astype(np.float32)
+    y = rng.integers(0, 3, (6, 4))
+    model = pynn.Sequential(pynn.Affine(3), Scaled())
+    model.fit(x, y, epochs=1, progress=False)
+    model.layers[1].rows = 1
+    found = model.evaluate(x, y, metrics=LABELS)
+    assert all(math.isnan(value) for value in found.values()), found
