@@ -222,7 +222,7 @@ class Ensemble(Constructed):
         parts = (slice(start, start + size) for start in range(0, len(x), size))
         rest = () if given is None else (given.astype(self._dtype),)
         batches = ((outputs[part], *(array[part] for array in (wanted, *rest))) for part in parts)
-        return measure(cast("Trainable", _Said(self.loss)), batches, measures)
+        return measure(cast("Trainable", _Said(self.loss, self._targets)), batches, measures)
 
     def _each(
         self, x: ArrayLike, batch_size: int | None, read: Callable[[Loss, Array], Array]
@@ -331,8 +331,8 @@ class _Said:
 
     lock = nullcontext()
 
-    def __init__(self, loss: Loss) -> None:
-        self.loss = loss
+    def __init__(self, loss: Loss, targets: Targets) -> None:
+        self.loss, self.targets = loss, targets
 
     def forward(self, outputs: Array) -> Array:
         return outputs

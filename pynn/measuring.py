@@ -83,9 +83,14 @@ def measure(
             if right is not None and loss.hits is None and loss._undefined(outputs) is not None:
                 right = math.nan
             running.add(value, right, len(x), total(given))
-            for metric in running.metrics:
-                metric.add(outputs, y, given)
+            running.add_to_metrics(*in_units(model, outputs, y), given)
     return running.means()
+
+
+def in_units(model: Trainable, outputs: Array, targets: Array) -> tuple[Array, Array]:
+    """Outputs and targets as metrics see them: numbers in the units of the user's targets."""
+    form = model.targets
+    return (outputs, targets) if form is None else (form.units(outputs), form.units(targets))
 
 
 def hits(loss: Loss, outputs: Array, targets: Array, given: Array | None) -> float | None:

@@ -42,6 +42,11 @@ class Running:
         self.count += count
         self.weight += count if weight is None else weight
 
+    def add_to_metrics(self, outputs: Any, targets: Any, weights: Any) -> None:
+        """The same batch, for the metrics."""
+        for metric in self.metrics:
+            metric.add(outputs, targets, weights)
+
     def state(self) -> dict[str, Any]:
         """The sums, for a checkpoint."""
         return {**vars(self), "metrics": [metric.state() for metric in self.metrics]}

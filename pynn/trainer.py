@@ -15,7 +15,7 @@ from .accumulation import Accumulation
 from .callbacks.base import HOOKS, Callback, hooks
 from .claims import Claim
 from .history import History
-from .measuring import Measures, hits, lost, total
+from .measuring import Measures, hits, in_units, lost, total
 from .progress import Running
 from .regularizers import Penalty
 from .schedules import Schedule
@@ -211,9 +211,8 @@ class Trainer:
             self.batch_loss = value
             running.add(value, right, count, weight, model.penalty_value)
             if metrics:
-                seen = (model.outputs, y, given) if ranks is None else ranks.whole_batch(model, y, given)
-                for metric in metrics:
-                    metric.add(*seen)
+                outputs, y, given = (model.outputs, y, given) if ranks is None else ranks.whole_batch(model, y, given)
+                running.add_to_metrics(*in_units(model, outputs, y), given)
             self.batch += 1
             for hook in ended:
                 hook(self)
@@ -236,8 +235,7 @@ class Trainer:
             value = parts.add(x, y, given)
             right = hits(self.loss, model.outputs, y, given) if self.measures.accuracy else None
             done.append((value, right, len(x), total(given)))
-            for metric in self.running.metrics:
-                metric.add(model.outputs, y, given)
+            self.running.add_to_metrics(*in_units(model, model.outputs, y), given)
             if len(done) == self.source.accumulate:
                 self._end_parts(parts, done)
                 if self._halting:

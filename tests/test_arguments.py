@@ -23,7 +23,6 @@ KINDS = sorted(
     {
         one for one in PUBLIC
         if inspect.isclass(one) and issubclass(one, checks.Constructed) and not one.__name__.startswith("_")
-        and one is not pynn.metrics.Own
     },
     key=lambda kind: kind.__name__,
 )  # fmt: skip

@@ -86,6 +86,26 @@ def test_targets_are_learned_in_other_units_and_predicted_in_their_own(
     assert (deviation == 0).all()
 
 
+def test_metrics_are_in_the_units_of_the_targets(prices: Points, backend: str) -> None:
+    x, y = prices
+
+    def largest(outputs: np.ndarray, targets: np.ndarray) -> float:
+        return float(np.abs(targets).max())
+
+    for accumulate in (1, 2):
+        model = _trained(
+            x, y, target_preprocessing=pynn.Standardization(), validation=(x, y), metrics=["mae", "r2", largest],
+            batch_size=40, accumulate=accumulate,
+        )  # fmt: skip
+        mae = np.abs(model.predict(x) - y).mean()
+        assert model.history["val_mae"][-1] == pytest.approx(mae, rel=1e-4)
+        assert model.evaluate(x, y, metrics=["mae"])["mae"] == pytest.approx(mae, rel=1e-4)
+        assert pynn.Ensemble([model]).evaluate(x, y, metrics=["mae"])["mae"] == pytest.approx(mae, rel=1e-4)
+        assert model.history["mae"][-1] > 1e2
+        assert model.history["val_largest"][-1] == pytest.approx(y.max(), rel=1e-4)
+        assert 0 < model.history["val_r2"][-1] < 1
+
+
 def test_monte_carlo_spreads_in_the_units_of_the_targets(prices: Points) -> None:
     x, y = prices
     model = pynn.Sequential(pynn.Affine(30), pynn.ReLU(), pynn.Dropout(0.5), pynn.Affine(1))
