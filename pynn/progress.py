@@ -103,7 +103,7 @@ class ProgressBar(ProgressLine):
         self._next_update = 0.0
 
     def on_step_end(self, trainer: Trainer) -> None:
-        self._bar.update()
+        self._bar.update(trainer.batch - self._bar.n)
         now = time.perf_counter()
         if now >= self._next_update:  # ten times a second: formatting costs more than a small step
             self._next_update = now + 0.1

@@ -174,3 +174,16 @@ def test_a_batch_size_above_the_number_of_samples_means_all_of_them(points: Poin
     one, other = (_trained(points, batch_size=size) for size in (70, 1000))
     np.testing.assert_array_equal(one.parameters, other.parameters)
     assert [len(x) for x, _ in pynn.batches(*points, 1000)] == [70]
+
+
+def test_the_bar_counts_batches(points: Points, capsys: pytest.CaptureFixture[str]) -> None:
+    class Watch(pynn.ProgressBar):
+        counts: list[int]
+
+        def on_step_end(self, trainer: pynn.Trainer) -> None:
+            super().on_step_end(trainer)
+            self.counts = [*getattr(self, "counts", []), self._bar.n]
+
+    bar = Watch()
+    _trained(points, epochs=1, batch_size=10, accumulate=3, callbacks=[bar])
+    assert bar.counts == [3, 6, 7]
