@@ -12,7 +12,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from types import CodeType, FrameType
-from typing import Any, NamedTuple, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -154,6 +154,37 @@ class _Checked:
     def _prepare(self) -> None:
         """Set what an object has before its constructor runs: an own one need not call super()."""
 
+    if not TYPE_CHECKING:  # or every name would pass for an attribute
+
+        def __getattr__(self, name):
+            """For names that are not there: what other libraries call so has another place here."""
+            raise MissingAttribute(name=name, obj=self)
+
+
+class MissingAttribute(AttributeError):
+    """What it says is put together when somebody reads it: `hasattr` does not."""
+
+    def __str__(self) -> str:
+        from .words.attributes import answer  # here: only errors need it
+
+        kind = type(self.obj)
+        return f"{kind.__name__!r} object has no attribute {self.name!r}{answer(kind, str(self.name))}"
+
+
+class Foreign:
+    """An attribute that other libraries have: to set it would do nothing, so it is refused with what to do here."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __set__(self, thing: object, value: object) -> None:
+        raise MissingAttribute(name=self.name, obj=thing)
+
+    def __get__(self, thing: object, owner: type) -> Any:
+        if thing is None:
+            return self
+        raise MissingAttribute(name=self.name, obj=thing)
+
 
 class Constructed(_Checked):  # two classes: inspect and help() would show the arguments of __new__
     """Base of what users construct: without arguments, unless a class says which."""
@@ -199,7 +230,10 @@ def expect_arguments(of: Any, taken: Taken, args: tuple[Any, ...], options: Mapp
 
 def answering(function: Callable[P, R]) -> Callable[P, R]:
     """The function, or method, which answers arguments that it does not take in people's own words."""
-    taken = _taken(function.__code__, 0)
+    inner: Any = function
+    while hasattr(inner, "__wrapped__"):  # by another decorator
+        inner = inner.__wrapped__
+    taken = _taken(inner.__code__, 0)
     names = set(taken.names)
 
     @functools.wraps(function)

@@ -18,7 +18,6 @@ from .history import History
 from .measuring import Measures, hits, in_units, lost, total
 from .progress import Running
 from .regularizers import Penalty
-from .schedules import Schedule
 from .sources import Arrays, Batch, Batches, Trainable
 
 
@@ -276,10 +275,8 @@ class Trainer:
 
 @contextmanager
 def _all_alone(trainer: Trainer) -> Iterator[None]:
-    """What remembers a run serves one thread at a time: an own loss, a schedule that observes, such callbacks."""
-    schedule = trainer.optimizer.schedule
-    held: list[object] = [one for one in trainer.callbacks if one.writes or type(one).state is not Callback.state]
-    held += [] if schedule is None or type(schedule).observe is Schedule.observe else [schedule]
+    """What remembers a run serves one thread at a time: an own loss, callbacks with a memory or files."""
+    held = [one for one in trainer.callbacks if one.writes or type(one).state is not Callback.state]
     with ExitStack() as stack:
         stack.enter_context(trainer.loss.used(trainer.model))
         for one in held:

@@ -342,19 +342,14 @@ def test_metrics_with_lists_are_apart_in_threads(points: Points) -> None:
     assert history["rows"] == [30]
 
 
-@pytest.mark.parametrize("kind", ["EarlyStopping", "PolyakAverage", "ReduceOnPlateau"])
+@pytest.mark.parametrize("kind", ["EarlyStopping", "PolyakAverage"])
 def test_what_remembers_a_run_serves_one_thread_at_a_time(kind: str, points: Points) -> None:
-    shared: Any = {
-        "EarlyStopping": lambda: pynn.EarlyStopping("loss", patience=2),
-        "PolyakAverage": lambda: pynn.PolyakAverage(),
-        "ReduceOnPlateau": lambda: pynn.ReduceOnPlateau(0.1, monitor="loss"),
-    }[kind]()
+    shared: Any = pynn.EarlyStopping("loss", patience=2) if kind == "EarlyStopping" else pynn.PolyakAverage()
     found: list[Any] = []
 
     def run(model: pynn.Sequential, meanwhile: Callable[[pynn.Trainer], None] | None = None) -> None:
-        rate = shared if kind == "ReduceOnPlateau" else 0.1
-        callbacks = [*([] if kind == "ReduceOnPlateau" else [shared]), *([meanwhile] if meanwhile else [])]
-        model.fit(*points, optimizer=pynn.SGD(rate), epochs=2, progress=False, callbacks=callbacks)
+        callbacks = [shared, *([meanwhile] if meanwhile else [])]
+        model.fit(*points, optimizer=pynn.SGD(0.1), epochs=2, progress=False, callbacks=callbacks)
 
     def elsewhere(trainer: pynn.Trainer) -> None:
         with ThreadPoolExecutor(1) as pool:

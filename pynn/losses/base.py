@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,6 @@ from ..claims import Claim
 from ..describe import constructor_text
 
 Array = NDArray[Any]
-L = TypeVar("L", bound="Loss")
 FLOAT32 = np.dtype(np.float32)
 NOBODY: AbstractContextManager[None] = nullcontext()
 
@@ -65,15 +64,14 @@ class Loss(Constructed):
         modules = [getattr(method, "__module__", None) or "" for method in methods if method is not None]
         cls.users_own = not all(module.startswith("pynn.") for module in modules)
 
-    def __new__(cls: type[L], *args: Any, **kwargs: Any) -> L:  # here, so that an own __init__ need not call super()
-        loss = super().__new__(cls)
-        loss._memories = Memories()
-        if cls.users_own:
-            loss._claim = Claim(
-                f"this {cls.__name__} is in use by another thread; it keeps attributes from forward to backward, "
-                f"so give each thread an object of its own: loss={cls.__name__}(...)"
+    def _prepare(self) -> None:
+        self._memories = Memories()
+        if self.users_own:
+            kind = type(self).__name__
+            self._claim = Claim(
+                f"this {kind} is in use by another thread; it keeps attributes from forward to backward, "
+                f"so give each thread an object of its own: loss={kind}(...)"
             )
-        return loss
 
     _memories: Memories
     _claim: Claim | None = None

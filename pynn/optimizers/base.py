@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeAlias, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import NOT_NEGATIVE, Constructed, expect_flag, expect_numbers, is_number
+from ..checks import NOT_NEGATIVE, Constructed, Foreign, expect_flag, expect_numbers, is_number
 from ..describe import constructor_text, plain_attributes
 from ..schedules import Schedule
 from .clipping import clip, expect_limit
@@ -71,6 +71,7 @@ class Optimizer(Constructed):
     Raises ValueError or TypeError for settings out of their range, and ValueError in a step of another model.
     """
 
+    lr = Foreign()
     slots: tuple[str, ...] = ()
     steps: int = 0
     schedule: Schedule | None = None
