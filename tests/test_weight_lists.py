@@ -116,3 +116,13 @@ def test_before_it_is_built_there_are_none() -> None:
     model.unbuild()
     with pytest.raises(RuntimeError, match="has no weights yet"):
         model.layers[0].get_weights()
+
+
+def test_a_layer_that_is_built_alone_has_weights(backend: str) -> None:
+    layer = pynn.Conv1d(3, 2)
+    layer.build((7, 4))
+    layer.set_weights([np.ones((2, 4, 3)), [1, 2, 3]])
+    weight, bias = layer.get_weights()
+    assert (weight == 1).all()
+    np.testing.assert_array_equal(layer.forward(np.ones((1, 7, 4), np.float32), False)[0, 0], [9, 10, 11])
+    np.testing.assert_array_equal(bias, [1, 2, 3])
