@@ -57,9 +57,7 @@ class Layer(Constructed):
     stream: int = 0  # the layer's number in its model: its part of the random sequence
     needs_dx: bool = True  # False on the first layer that has parameters: nobody wants its input gradient
     followed_by: Activation | None = None  # the activation that its output runs into
-    passes_activation: bool = (
-        False  # normalization, dropout, reshaping: an activation after it counts for the one before
-    )
+    passes_activation: bool = False  # normalization, dropout, reshaping: what follows counts for the layer before
 
     _penalty: Penalty | None = None
     _frozen: bool = False
@@ -285,10 +283,8 @@ class Layer(Constructed):
     @property
     def frozen(self) -> bool:
         """Whether nothing in it is trained."""
-        trained = [inner for inner in self.walk() if inner.declared]
-        return all(inner.freezes(one.name) for inner in trained for one in inner.declared) and (
-            self._frozen or bool(trained)
-        )
+        trained = [(inner, one.name) for inner in self.walk() for one in inner.declared]
+        return all(inner.freezes(name) for inner, name in trained) and (self._frozen or bool(trained))
 
     def expect_parameters(self, *names: str) -> None:
         """ValueError, once it is built, for names that its parameters do not have."""
