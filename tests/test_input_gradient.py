@@ -72,7 +72,7 @@ def test_a_layer_inside_a_network_of_which_a_part_is_frozen(case: str, backend: 
 def test_random_layers_are_those_of_evaluation_in_training_too(backend: str, rng: np.random.Generator) -> None:
     """After training passes, whose masks and batch statistics are still there."""
     make: list[Callable[[], pynn.Layer]] = [
-        lambda: pynn.Dropout(0.5), lambda: pynn.Dropout(0.5, "vanilla"), lambda: pynn.SpatialDropout(0.5),
+        lambda: pynn.Dropout(0.5), lambda: pynn.Dropout(0.5, form="vanilla"), lambda: pynn.SpatialDropout(0.5),
         lambda: pynn.GaussianNoise(1.0), lambda: pynn.DropConnect(4, 0.5),
         lambda: pynn.Residual(pynn.Affine(4), pynn.Tanh(), survival=0.6), pynn.BatchNorm,
         lambda: pynn.Residual(pynn.Affine(4), pynn.BatchNorm(), shortcut=pynn.Affine(4), survival=0.3),
