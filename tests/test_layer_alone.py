@@ -127,6 +127,15 @@ def test_a_model_takes_over_what_was_built_alone(points: Points, backend: str) -
     np.testing.assert_array_equal(model.layers[2].weight, reference.layers[2].weight)  # drawn by the model's seed
 
 
+def test_a_layer_of_a_model_is_built_by_the_model(points: Points) -> None:
+    model = pynn.Sequential(pynn.Affine(3))
+    model.fit(*points, epochs=1, progress=False)
+    before = model.predict_proba(points[0])
+    with pytest.raises(ValueError, match=r"affine1 is part of a model that is built; model\.build\(input_shape\)"):
+        model.layers[0].build((7,))
+    np.testing.assert_array_equal(model.predict_proba(points[0]), before)
+
+
 def test_two_models_cannot_share_a_layer(points: Points) -> None:
     layer = pynn.Affine(3)
     first = pynn.Sequential(layer)

@@ -32,6 +32,9 @@ def whole(build: F) -> F:
     def run(self: Layer, input_shape: Shape) -> Shape:
         if self._building:  # super().build(...)
             return build(self, input_shape)  # type: ignore[no-any-return]
+        if self.context.built and self.declared:
+            where = self.name or self.kind
+            raise ValueError(f"{where} is part of a model that is built; model.build(input_shape) builds it anew")
         shape, alone = sizes(input_shape), not self.context.owned
         if alone and min(shape, default=1) < 1:
             raise ValueError(f"input_shape is {shape}, expected sizes of at least 1")
