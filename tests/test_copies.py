@@ -282,6 +282,19 @@ def test_a_layer_alone_brings_its_weights_into_another_model(again: Callable[[An
         pynn.Sequential(again(model.layers[0])).build((6,))
 
 
+def test_a_layer_alone_leaves_the_activation_that_ran_inside_it(points: Points) -> None:
+    model = pynn.Sequential(pynn.Affine(5), pynn.ReLU(), pynn.Affine(3))
+    model.build((4,))
+    x = points[0]
+    assert (model.layers[0].forward(x, False) >= 0).all()  # the model's own runs it
+    other = copy.deepcopy(model)
+    assert other.layers[1].fused_into is other.layers[0]  # type: ignore[attr-defined]
+    for layer in (model.layers[0], other.layers[0]):
+        alone: Any = copy.deepcopy(layer)
+        np.testing.assert_allclose(alone.forward(x, False), x @ alone.weight + alone.bias, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(other.forward(x), model.forward(x))
+
+
 def test_copies_of_models_that_are_not_built(points: Points) -> None:
     model = pynn.Sequential(pynn.Affine(5), pynn.ReLU(), pynn.Affine(3), seed=3)
     others = [copy.copy(model), copy.deepcopy(model), pickle.loads(pickle.dumps(model))]

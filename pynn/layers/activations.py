@@ -35,7 +35,7 @@ class Activation(Layer):
         super()._reset()
         self.fused_into = None
 
-    def __getstate__(self) -> dict[str, Any]:  # the layer in whose copy it runs says so again
+    def __getstate__(self) -> dict[str, Any]:  # the copy of its chain fuses it again
         return {**super().__getstate__(), "_fused_into": None}
 
     def forward(self, x: Array, training: bool) -> Array:

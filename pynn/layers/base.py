@@ -19,7 +19,7 @@ from ..initializers import Initializer, Zeros
 from ..regularizers import Penalty
 from . import weight_lists
 from .context import Context, Parameter, Shape
-from .held import SLOT, Array, aligned, expect_free, given_before, hold, release, slot, writable
+from .held import Array, aligned, expect_free, given_before, hold, release, slot, writable
 from .whole import layers_in, own_gradient, whole
 
 if TYPE_CHECKING:
@@ -75,15 +75,12 @@ class Layer(Constructed):
 
     def _prepare(self) -> None:
         self.declared = []
-        self._state = {}
-        self._held = set()
-        self._buffers = {}
-        self._views = {}
+        self._state, self._held, self._buffers, self._views = {}, {}, {}, {}
         self.context = Context()
 
     declared: list[Parameter]
     _state: dict[str, Array]
-    _held: set[str]  # names of the arrays that assignment copies into
+    _held: dict[str, Array]  # by name, those that assignment copies into
     _own: Context | None = None  # of a model, also where it stands inside another one
     _building: bool = False
     _alone: bool = False  # built outside of a model, with arrays of its own
@@ -275,7 +272,7 @@ class Layer(Constructed):
         """The gradient array of its parameter of this name, for a kernel to fill; None where it is frozen."""
         if self._frozen or name in self._frozen_names or self.context.inputs_only:
             return None
-        gradient: Array | None = getattr(self, f"{SLOT}d{name}", None)  # past the property: every step reads it
+        gradient: Array | None = self._held.get(f"d{name}")
         if gradient is None:  # no such parameter in this layer
             gradient = getattr(self, f"d{name}")
         return gradient
@@ -361,11 +358,13 @@ class Layer(Constructed):
             **state,
             "_buffers": {},
             "_views": {},
-            "_held": set(),
+            "_held": {},
             "_brought": {} if self.declared else dict(self._brought),
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        from .activations import IDENTITY  # here: activations are layers
+
         vars(self).update(state)
         self._alone = bool(self.declared or self._state)  # a model takes its layers over
         for parameter in self.declared:
@@ -374,8 +373,8 @@ class Layer(Constructed):
                 own_gradient(self, parameter)
         for name, array in self._state.items():
             self._set_state(name, array)
-        if (activation := vars(self).get("_activation")) is not None and activation.kind != "Activation":
-            activation.fused_into = self
+        if "_activation" in state:  # one that runs inside it stands beside it in its chain, which fuses them again
+            self.fuse(IDENTITY)
 
     def _reset(self) -> None:
         """Forget what `build` declared, so that it can run again."""

@@ -135,6 +135,11 @@ class Chain(Layer):
                 self._active.append(layer)
             before = layer
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if self._active:
+            self._fuse()
+
     def forward(self, x: Array, training: bool) -> Array:
         for layer in self._active:
             y = layer.forward(x, training)

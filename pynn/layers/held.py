@@ -17,12 +17,11 @@ if TYPE_CHECKING:
     from .base import Layer
 
 Array = NDArray[Any]
-SLOT = "_value_of_"  # and the name: the attribute of an instance that the property of its class reads
 
 
 def slot(name: str) -> str:
     """The attribute in which an instance keeps the array that the property NAME of its class reads."""
-    return SLOT + name
+    return f"_value_of_{name}"
 
 
 def hold(layer: Layer, name: str, array: Array) -> None:
@@ -34,7 +33,7 @@ def hold(layer: Layer, name: str, array: Array) -> None:
             setattr(kind, slot(name), found)  # the class's default, as `bias = None`, for layers without the parameter
         # Read in C: a property's Python function, or __setattr__, would cost every step.
         setattr(kind, name, property(operator.attrgetter(slot(name)), functools.partial(_assign, name)))
-    layer._held.add(name)
+    layer._held[name] = array
     # Not by vars(layer): CPython reads attributes slower once an instance has shown its dictionary.
     setattr(layer, slot(name), array)
 
@@ -75,7 +74,7 @@ def _assign(name: str, layer: Layer, value: object) -> None:
     if name not in layer._held:  # not built, or a plain attribute of a layer without that parameter
         setattr(layer, slot(name), value)
         return
-    held = getattr(layer, slot(name))
+    held = layer._held[name]
     if value is not held:  # `layer.weight *= 2` has changed it in place already
         gradient = any(name == f"d{parameter.name}" for parameter in layer.declared)
         copy_into(held, value, f"{layer.name or layer.kind}.{name}", fills=not gradient)
