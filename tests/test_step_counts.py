@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +199,23 @@ def test_the_state_tells_what_was_missed_and_takes_it_back(points: Points) -> No
     again.restore(state)
     for one, its in ((model, optimizer), (other, again)):
         one.train_step(*points, loss, its)
+    np.testing.assert_array_equal(model.parameters, other.parameters)
+
+
+@pytest.mark.parametrize("copying", [copy.deepcopy, lambda both: pickle.loads(pickle.dumps(both))])
+@pytest.mark.parametrize("kind", [pynn.Adam, pynn.NAdam])
+def test_a_copy_made_while_a_layer_is_frozen_counts_on(kind: Any, copying: Any, backend: str, points: Points) -> None:
+    model, optimizer, loss = network(), kind(0.01), pynn.SoftmaxCrossEntropy()
+    model.build((4,))
+    model.layers[0].freeze()
+    for _ in range(30):
+        model.train_step(*points, loss, optimizer)
+    other, again = copying((model, optimizer))
+    for one, its in ((model, optimizer), (other, again)):
+        one.unfreeze()
+        before = one.layers[0].weight.copy()
+        one.train_step(*points, loss, its)
+        assert np.abs(one.layers[0].weight - before).max() < 0.0121
     np.testing.assert_array_equal(model.parameters, other.parameters)
 
 

@@ -289,7 +289,8 @@ class Optimizer(Constructed):
         With a copy of their model that is made together with it, a copy goes on.
         """
         elsewhere = None if self._parameters is None else np.empty(0)
-        return {**vars(self), "_parameters": elsewhere, "_segments": (), "_runs": ()}
+        counts = {"_missed": self._missed_so_far(), "_since": self.steps}
+        return {**vars(self), **counts, "_parameters": elsewhere, "_segments": (), "_runs": ()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(
