@@ -12,7 +12,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from types import CodeType, FrameType
-from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -154,12 +154,6 @@ class _Checked:
     def _prepare(self) -> None:
         """Set what an object has before its constructor runs: an own one need not call super()."""
 
-    if not TYPE_CHECKING:  # or every name would pass for an attribute
-
-        def __getattr__(self, name):
-            """For names that are not there: what other libraries call so has another place here."""
-            raise MissingAttribute(name=name, obj=self)
-
 
 class MissingAttribute(AttributeError):
     """What it says is put together when somebody reads it: `hasattr` does not."""
@@ -172,18 +166,37 @@ class MissingAttribute(AttributeError):
 
 
 class Foreign:
-    """An attribute that other libraries have: to set it would do nothing, so it is refused with what to do here."""
+    """An attribute that other libraries have and pynn has not: reading it is an error that says what one does here."""
 
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
-
-    def __set__(self, thing: object, value: object) -> None:
-        raise MissingAttribute(name=self.name, obj=thing)
+    name = ""
 
     def __get__(self, thing: object, owner: type) -> Any:
         if thing is None:
             return self
         raise MissingAttribute(name=self.name, obj=thing)
+
+
+class ForeignSetting(Foreign):
+    """One that people set, which would do nothing; classes of their own may have it."""
+
+    def __get__(self, thing: object, owner: type) -> Any:
+        return (
+            vars(thing)[self.name] if thing is not None and self.name in vars(thing) else super().__get__(thing, owner)
+        )
+
+    def __set__(self, thing: object, value: object) -> None:
+        if type(thing).__module__.startswith("pynn."):
+            raise MissingAttribute(name=self.name, obj=thing)
+        vars(thing)[self.name] = value
+
+
+def add_foreign(kind: type, settings: str, methods: str = "") -> None:
+    """Give the class these attributes. Not by __getattr__: a class that has one reads all its attributes slower."""
+    for words, form in ((settings, ForeignSetting), (methods, Foreign)):
+        for name in words.split():
+            one = form()
+            one.name = name
+            setattr(kind, name, one)
 
 
 class Constructed(_Checked):  # two classes: inspect and help() would show the arguments of __new__

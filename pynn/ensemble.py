@@ -14,14 +14,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import checkpoint, data, inputs, targets, training, weights
+from . import alike, checkpoint, data, inputs, targets, training, weights
+from .alike import NUMBERS, SIGMOID, SOFTMAX, TREE
 from .checks import Constructed
 from .describe import expect_instance
-from .hierarchical import HierarchicalCrossEntropy
-from .losses import BinaryCrossEntropy, Loss, SoftmaxCrossEntropy
-from .losses.attributes import AttributeLoss
-from .losses.labels import LabelLoss
-from .losses.softmax import SoftmaxLoss
+from .losses import Loss, SoftmaxCrossEntropy
 from .measuring import Measures, Metrics, measure
 from .sequential import Sequential
 from .targets import Targets
@@ -33,7 +30,7 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 Tensors = Mapping[str, Array]
 
-ENTRY, SOFTMAX, TREE, SIGMOID, NUMBERS = "pynn_ensemble", "softmax", "tree", "sigmoid", "numbers"  # the first: of files
+ENTRY = "pynn_ensemble"  # of the metadata
 
 
 class Member(NamedTuple):
@@ -132,7 +129,7 @@ class Ensemble(Constructed):
                 raise ValueError(f"member {number} is member {same[0]} once more; weights let one count more")
         first = members[0].model
         for number, member in enumerate(members[1:], 1):
-            _expect_alike(first, member.model, number)
+            alike.expect_alike(first, member.model, number)
         shares = data.sample_weights(
             "weights", np.ones(len(members)) if given is None else given, len(members), "member"
         )
@@ -141,8 +138,8 @@ class Ensemble(Constructed):
         self._proportions = shares / shares.max()  # of these a file gives the same bits
         self._members, self.weights = members, self._proportions / self._proportions.sum()
         self._kind, self.output_shape, self._targets = (
-            _kind(first.loss),
-            _output_shape(first),
+            alike.kind(first.loss),
+            alike.output_shape(first),
             first.targets or Targets(),
         )
         self.loss: Loss = SoftmaxCrossEntropy() if self._kind == TREE else copy.deepcopy(first.loss)
@@ -341,43 +338,6 @@ class _Said:
 def _put(model: Sequential, tensors: Tensors) -> None:
     for name, array in model.tensors().items():
         array[...] = tensors[name]
-
-
-def _kind(loss: Loss) -> str:
-    """What is averaged: an own class that reads its outputs otherwise counts for numbers."""
-    cls = type(loss)
-    if isinstance(loss, HierarchicalCrossEntropy):
-        return TREE
-    if cls.probabilities is SoftmaxLoss.probabilities and cls.predict is LabelLoss.predict:
-        return SOFTMAX
-    if cls.probabilities is BinaryCrossEntropy.probabilities and cls.predict is AttributeLoss.predict:
-        return SIGMOID
-    return NUMBERS
-
-
-def _output_shape(model: Sequential) -> tuple[int, ...]:
-    loss = model.loss
-    return (loss.classes(model.output_shape),) if isinstance(loss, HierarchicalCrossEntropy) else model.output_shape
-
-
-def _classes(model: Sequential) -> list[Any] | None:
-    return None if model.classes is None else model.classes.tolist()
-
-
-def _raw_shape(model: Sequential) -> tuple[int, ...]:
-    return model.input_shape if model.preprocessing is None else tuple(model.preprocessing.input_shape_)
-
-
-def _expect_alike(first: Sequential, model: Sequential, number: int) -> None:
-    for what, one, other in (
-        ("takes samples of shape", _raw_shape(first), _raw_shape(model)),
-        ("has outputs of shape", _output_shape(first), _output_shape(model)),
-        ("was trained with the loss", type(first.loss).__name__, type(model.loss).__name__),
-        ("has the classes", _classes(first), _classes(model)),
-        ("was fitted to the columns", first.columns, model.columns),
-    ):
-        if one != other:
-            raise ValueError(f"member {number} {what} {other}, but member 0 {one}; an ensemble's members must agree")
 
 
 def _fresh(build: Callable[[int], Sequential], seed: int) -> Sequential:

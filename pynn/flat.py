@@ -7,7 +7,7 @@ import os
 import threading
 import weakref
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,7 @@ class FlatChain(Chain):
     _places: tuple[tuple[Layer, Parameter, int], ...] = ()  # every parameter's start in the flat vector
     _constrained: tuple[tuple[Array, Constraint], ...] = ()  # the weights to be kept, frozen ones left out
     _segments: tuple[Segment, ...] = ()
+    _trained_from = 0  # the first of the active layers that is trained
     _statistics: tuple[tuple[Array, Array], ...] = ()  # what is saved but not trained, and as it was before a step
     has_penalties = False  # whether a layer has one of its own
     _settled: int = -1  # the count of changed training settings that the segments and the two above are of
@@ -52,6 +53,24 @@ class FlatChain(Chain):
         vars(self).pop("_statistics", None)
         self._settled = -1
         self._backed = self._gathered = self._lost_penalty = False
+
+    def _expect_own_layers(self) -> None:
+        inside = list(self.walk())
+        if len({id(layer) for layer in inside}) < len(inside):
+            hint = "; an own layer that only reads another one overrides children()"
+            raise ValueError(
+                "the same layer stands twice in one model; make a second one (layers do not share weights)"
+                f"{hint if any(layer.users_own for layer in inside) else ''}"
+            )
+        for position, layer in enumerate(self.layers):
+            for inner in layer.walk():
+                if inner.context.built and inner.context is not self.context:
+                    itself = isinstance(layer, FlatChain) and layer._own is inner.context
+                    raise ValueError(
+                        f"layer {position} ({layer.kind}) {'is a' if itself else 'belongs to another'} model that is "
+                        "built; make a new one (its weights can be copied later: see tensors()), or put copy.deepcopy "
+                        "of a layer in: the copy brings its weights along"
+                    )
 
     def _name_layers(self) -> None:
         given = {layer.given_name for layer in self._inner()}
@@ -137,6 +156,7 @@ class FlatChain(Chain):
         if states or known:
             self._statistics = tuple((array, known.get(id(array), array.copy())) for array in states)
         self.has_penalties = any(layer.penalty is not None for layer, _, _ in self._places)
+        self._skip_first_gradient()
         self._settled = self.context.changes
 
     def statistics(self) -> list[Array]:
@@ -147,6 +167,16 @@ class FlatChain(Chain):
         """Put running statistics back to where they were before the last forward pass in training: its step failed."""
         for array, before in self._statistics:
             array[...] = before
+
+    def _skip_first_gradient(self) -> None:
+        self._trained_from = len(self._active)
+        for layer in self._active:
+            layer.needs_dx = True
+        for position, layer in enumerate(self._active):
+            if any(not inner.freezes(one.name) for inner in layer.walk() for one in inner.declared):
+                self._trained_from = position
+                layer.needs_dx = False
+                return
 
     def constrain(self) -> None:
         """Make every weight that is trained keep to its constraint."""
@@ -184,6 +214,25 @@ class FlatChain(Chain):
 
     def _inner(self) -> Iterator[Layer]:
         return (layer for layer in self.walk() if layer is not self)
+
+    @contextmanager
+    def same_masks(self) -> Iterator[None]:
+        """Within it every training forward pass draws the same masks and noise, those of the next step.
+
+        For gradient checks and line searches, which compare passes with each other. Outside it each training forward
+        pass has masks of its own. Weights that you move there are not made to keep to their constraints.
+
+        >>> with model.same_masks():
+        ...     losses = [loss.forward(model.forward(x, training=True), y) for _ in range(2)]   # equal
+        """
+        context, gathered = self.context, self._gathered
+        kept = context.passes, context.repeating, self._backed, self._lost_penalty
+        context.passes, context.repeating, self._gathered = 0, True, False
+        try:
+            yield
+        finally:
+            context.passes, context.repeating, self._backed, self._lost_penalty = kept
+            self._gathered = gathered and not self._gathered  # a backward pass in here has taken the gradients' place
 
     # What it holds --------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from .checks import (
     SHARE,
     Constructed,
     Interval,
+    add_foreign,
     expect_count,
     expect_numbers,
     is_number,
@@ -344,3 +345,6 @@ def _line(start: float, end: float, share: float) -> float:
 def _half_wave(start: float, end: float, share: float) -> float:
     """From start to end along half a period of a cosine; exactly both at shares of 0 and of 1 and above."""
     return _line(end, start, (1 + math.cos(math.pi * min(share, 1.0))) / 2)
+
+
+add_foreign(Schedule, "", "step get_last_lr last_lr")

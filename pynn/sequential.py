@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from numbers import Real
 from typing import Any
 
@@ -99,24 +98,6 @@ class Sequential(FlatChain):
             )
         return self.output_shape
 
-    def _expect_own_layers(self) -> None:
-        inside = list(self.walk())
-        if len({id(layer) for layer in inside}) < len(inside):
-            hint = "; an own layer that only reads another one overrides children()"
-            raise ValueError(
-                "the same layer stands twice in one model; make a second one (layers do not share weights)"
-                f"{hint if any(layer.users_own for layer in inside) else ''}"
-            )
-        for position, layer in enumerate(self.layers):
-            for inner in layer.walk():
-                if inner.context.built and inner.context is not self.context:
-                    itself = isinstance(layer, Sequential) and layer._own is inner.context
-                    raise ValueError(
-                        f"layer {position} ({layer.kind}) {'is a' if itself else 'belongs to another'} model that is "
-                        "built; make a new one (its weights can be copied later: see tensors()), or put copy.deepcopy "
-                        "of a layer in: the copy brings its weights along"
-                    )
-
     def _reset(self) -> None:
         super()._reset()
         self._forwarded = False
@@ -134,20 +115,6 @@ class Sequential(FlatChain):
             self.inputs = None
         self.context.built = False
         self.epoch = self.context.step = 0
-
-    def _settle(self) -> None:
-        super()._settle()
-        self._skip_first_gradient()
-
-    def _skip_first_gradient(self) -> None:
-        self._trained_from = len(self._active)
-        for layer in self._active:
-            layer.needs_dx = True
-        for position, layer in enumerate(self._active):
-            if any(not inner.freezes(one.name) for inner in layer.walk() for one in inner.declared):
-                self._trained_from = position
-                layer.needs_dx = False
-                return
 
     def replace_head(self, *layers: Layer, after: str | int | None = None) -> Sequential:
         """Put new layers, with fresh weights, in the place of the last one that has parameters and all after it.
@@ -189,25 +156,6 @@ class Sequential(FlatChain):
         context.step += 1
         context.passes = 0
         self._backed = self._gathered = self._lost_penalty = False
-
-    @contextmanager
-    def same_masks(self) -> Iterator[None]:
-        """Within it every training forward pass draws the same masks and noise, those of the next step.
-
-        For gradient checks and line searches, which compare passes with each other. Outside it each training forward
-        pass has masks of its own. Weights that you move there are not made to keep to their constraints.
-
-        >>> with model.same_masks():
-        ...     losses = [loss.forward(model.forward(x, training=True), y) for _ in range(2)]   # equal
-        """
-        context, gathered = self.context, self._gathered
-        kept = context.passes, context.repeating, self._backed, self._lost_penalty
-        context.passes, context.repeating, self._gathered = 0, True, False
-        try:
-            yield
-        finally:
-            context.passes, context.repeating, self._backed, self._lost_penalty = kept
-            self._gathered = gathered and not self._gathered  # a backward pass in here has taken the gradients' place
 
     # One step -------------------------------------------------------------------------------------
 
@@ -415,3 +363,13 @@ class Sequential(FlatChain):
         from .summary import table
 
         return table(self) if self.built else super().__repr__()
+
+
+checks.add_foreign(
+    Sequential,
+    "",
+    "compile train eval zero_grad state_dict variables trainable_variables coefs_ load_state_dict load_weights score "
+    "add append pop to cuda cpu half double float predict_classes predict_log_proba predict_on_batch train_on_batch "
+    "count_params num_params get_layer classes_ feature_names_in_ loss_curve_ history_ n_iter_ fit_generator "
+    "save_weights named_parameters",
+)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import pynn
+from pynn import checks
 from pynn.words.attributes import ANSWERS
 
 MODEL, OPTIMIZER = pynn.Sequential(pynn.Affine(3), pynn.Dropout(0.5), pynn.Affine(2)), pynn.Adam(1e-3)
@@ -72,16 +73,27 @@ def test_other_names_are_missing_as_in_any_object() -> None:
         assert repr(copy.deepcopy(thing)) == repr(pickle.loads(pickle.dumps(thing))) == repr(thing)
 
 
-def test_own_layers_may_have_such_attributes() -> None:
+def test_own_classes_may_have_such_attributes() -> None:
     class Own(pynn.Layer):
-        trainable = True
-
         def __init__(self, kernel: int) -> None:
-            self.kernel = kernel
+            self.kernel, self.trainable = kernel, True
 
         def forward(self, x: np.ndarray, training: bool) -> np.ndarray:
             return x
 
-    layer = Own(3)
+    class Descent(pynn.Optimizer):
+        def __init__(self, lr: float) -> None:
+            super().__init__(lr)
+            self.lr = lr
+
+    layer, optimizer = Own(3), Descent(0.5)
     layer.trainable = False
-    assert (layer.kernel, layer.trainable) == (3, False)
+    assert (layer.kernel, layer.trainable, optimizer.lr) == (3, False, 0.5)
+    assert pickle.loads(pickle.dumps(pynn.SGD(0.5))).learning_rate == 0.5
+
+
+def test_the_table_and_the_classes_agree() -> None:
+    for section, answers in ANSWERS.items():
+        kind = getattr(pynn, section)
+        found = {name for name, one in vars(kind).items() if isinstance(one, checks.Foreign)}
+        assert found == set(answers)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import copies
-from ..checks import NOT_NEGATIVE, Constructed, Foreign, expect_numbers
+from ..checks import NOT_NEGATIVE, Constructed, add_foreign, expect_numbers
 from ..constraints import Constraint
 from ..describe import expect_instance
 from ..initializers import Initializer, Zeros
@@ -65,8 +65,6 @@ class Layer(Constructed):
     _factor: float = 1.0
 
     users_own: bool = False  # a class outside pynn: what it returns is checked
-
-    trainable, requires_grad = Foreign(), Foreign()
 
     def __init_subclass__(cls) -> None:
         cls.users_own = not cls.__module__.startswith("pynn.")
@@ -394,3 +392,6 @@ class Layer(Constructed):
 
 
 _RESERVED = {*dir(Layer), *Layer.__annotations__}
+
+
+add_foreign(Layer, "trainable requires_grad")

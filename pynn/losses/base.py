@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from .. import copies, data
 from ..arrays import as_array
-from ..checks import Constructed
+from ..checks import Constructed, add_foreign
 from ..claims import Claim
 from ..describe import constructor_text
 
@@ -182,3 +182,6 @@ def in_dtype(array: Array | None, dtype: np.dtype[Any]) -> Array | None:
     if array is None or (type(array) is np.ndarray and array.dtype is dtype and array.flags.c_contiguous):
         return array
     return np.ascontiguousarray(as_array("weights", array), dtype)
+
+
+add_foreign(Loss, "", "reduction from_logits item")

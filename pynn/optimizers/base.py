@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeAlias, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import NOT_NEGATIVE, Constructed, Foreign, expect_flag, expect_numbers, is_number
+from ..checks import NOT_NEGATIVE, Constructed, add_foreign, expect_flag, expect_numbers, is_number
 from ..describe import constructor_text, plain_attributes
 from ..schedules import Schedule
 from .clipping import clip, expect_limit
@@ -71,7 +71,6 @@ class Optimizer(Constructed):
     Raises ValueError or TypeError for settings out of their range, and ValueError in a step of another model.
     """
 
-    lr = Foreign()
     slots: tuple[str, ...] = ()
     steps: int = 0
     schedule: Schedule | None = None
@@ -299,3 +298,6 @@ class Optimizer(Constructed):
 
     def __repr__(self) -> str:
         return constructor_text(self)
+
+
+add_foreign(Optimizer, "lr", "param_groups zero_grad apply_gradients minimize state_dict load_state_dict iterations")

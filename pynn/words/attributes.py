@@ -28,14 +28,8 @@ n_iter_: model.epoch
 fit_generator: fit takes iterables of (x, y) batches
 save_weights: model.save(path), or get_weights()
 named_parameters: model.tensors()
-get_params set_params: a model is no scikit-learn estimator
 [Layer]
-kernel w W: it is called weight
-b: it is called bias
 trainable requires_grad: layer.freeze() and layer.unfreeze(); layer.frozen tells
-call: forward(x, training)
-moving_mean: running_mean
-moving_variance: running_var
 [Optimizer]
 lr param_groups: it is called learning_rate, and may be set at any time
 zero_grad: backward overwrites the gradients; there is nothing to do
