@@ -128,7 +128,7 @@ def test_bad_settings_are_refused(kind: Any) -> None:
     for wrong in (0, -2, 1.5, (1, 0)):
         with pytest.raises(ValueError, match=rf"{name}: stride is .*, expected an integer of at least 1"):
             kind(2, wrong)
-    for wrong in (-1, 0.5, "same"):
+    for wrong in (-1, 0.5, (1, "same")):
         with pytest.raises(ValueError, match=rf"{name}: padding is .*, expected an integer of at least 0"):
             kind(2, padding=wrong)
     for size, padding in ((2, 2), ((3, 1), 1), (1, (0, 5))):

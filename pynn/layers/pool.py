@@ -31,14 +31,29 @@ def _pair(layer: Layer, name: str, value: Any, least: int) -> Pair:
     return int(pair[0]), int(pair[1])
 
 
-def _windows(axis: str, length: int, size: int, stride: int, padding: int, whole: str = "image") -> Bounds:
+def _windows(axis: str, length: int, size: int, stride: int, padding: int | str, whole: str = "image") -> Bounds:
     """Where the windows along an axis begin and stop, without the places outside the image (or what `whole` names)."""
+    if padding == "same":
+        count = -(-length // stride)
+        before = max((count - 1) * stride + size - length, 0) // 2
+        first = np.arange(count, dtype=np.int64) * stride - before
+        return np.maximum(first, 0), np.minimum(first + size, length)
+    padding = 0 if padding == "valid" else int(padding)
     padded = length + 2 * padding
     if size > padded:
         with_padding = f" with padding {padding}" if padding else ""
         raise ValueError(f"the window has {size} {axis}, the {whole}{with_padding} only {padded}; take a smaller size")
     first = np.arange((padded - size) // stride + 1, dtype=np.int64) * stride - padding
     return np.maximum(first, 0), np.minimum(first + size, length)
+
+
+def _paddings(layer: Layer, value: Any) -> tuple[int | str, int | str]:
+    """The padding of rows and of columns: a word, or numbers."""
+    if isinstance(value, str):
+        if value not in ("same", "valid"):
+            raise ValueError(f'{layer.kind}: padding is {value!r}, expected "same", "valid" or numbers')
+        return value, value
+    return _pair(layer, "padding", value, 0)
 
 
 class MaxRegions(Layer):
@@ -68,11 +83,11 @@ class _Windows(Layer):
     _rows: Bounds
     _columns: Bounds
 
-    def __init__(self, size: int | Pair = 2, stride: int | Pair | None = None, padding: int | Pair = 0) -> None:
-        sizes, paddings = _pair(self, "size", size, 1), _pair(self, "padding", padding, 0)
+    def __init__(self, size: int | Pair = 2, stride: int | Pair | None = None, padding: str | int | Pair = 0) -> None:
+        sizes, paddings = _pair(self, "size", size, 1), _paddings(self, padding)
         if stride is not None:
             _pair(self, "stride", stride, 1)
-        if any(pad >= one for pad, one in zip(paddings, sizes, strict=True)):
+        if any(not isinstance(pad, str) and pad >= one for pad, one in zip(paddings, sizes, strict=True)):
             raise ValueError(
                 f"{self.kind}: padding is {padding!r}, expected less than the size {size!r}: "
                 "a window must see a place of the image"
@@ -83,7 +98,7 @@ class _Windows(Layer):
 
     def build(self, input_shape: Shape) -> Shape:
         height, width, channels = expect_image(input_shape)
-        size, padding = _pair(self, "size", self.size, 1), _pair(self, "padding", self.padding, 0)
+        size, padding = _pair(self, "size", self.size, 1), _paddings(self, self.padding)
         stride = size if self.stride is None else _pair(self, "stride", self.stride, 1)
         self._rows = _windows("rows", height, size[0], stride[0], padding[0])
         self._columns = _windows("columns", width, size[1], stride[1], padding[1])
@@ -96,6 +111,7 @@ class MaxPool2d(_Windows, MaxRegions):
     size: of the window (default 2). stride: from one window to the next (default: the size, windows do not overlap).
     padding: places added on each side (default 0), less than the size; they never win. Each is an integer, or a pair
     (rows, columns). P = (H + 2·padding - size) // stride + 1, Q likewise: places that fill no window are left out.
+    Or as in `Conv2d`: "valid" adds none, "same" as many as make P = ceil(H / stride), an odd one after the image.
     The gradient goes to the winner, of equal numbers to the first one, row by row. NaN wins.
     Raises ValueError for other settings, inputs that are not images, and a window larger than the padded image.
     """
@@ -104,8 +120,8 @@ class MaxPool2d(_Windows, MaxRegions):
 class AvgPool2d(_Windows):
     """y (N, P, Q, C) = the mean of each channel over each window of the image x (N, H, W, C).
 
-    size (default 2), stride, padding (default 0) and output shape: those of `MaxPool2d`. Padded places are not
-    counted: a window at the edge is divided by the places of the image in it (torch counts them by default).
+    size (default 2), stride, padding (default 0; "same", "valid") and output shape: those of `MaxPool2d`. Padded places
+    are not counted: a window at the edge is divided by the places of the image in it (torch counts them by default).
     Raises ValueError for other settings, inputs that are not images, and a window larger than the padded image.
     """
 

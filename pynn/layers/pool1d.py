@@ -33,10 +33,11 @@ class _OneRow(Layer):
 class _Steps(_OneRow):
     """The settings of windows along a sequence."""
 
-    def __init__(self, size: int = 2, stride: int | None = None, padding: int = 0) -> None:
+    def __init__(self, size: int = 2, stride: int | None = None, padding: str | int = 0) -> None:
         for name, value, least in (("size", size, 1), ("stride", stride, 1), ("padding", padding, 0)):
             whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= least
-            if not whole and not (name == "stride" and value is None):
+            word = name == "padding" and isinstance(value, str)
+            if not whole and not word and not (name == "stride" and value is None):
                 raise ValueError(f"{self.kind}: {name} is {value!r}, expected an integer of at least {least}")
         super().__init__(size, stride, padding)  # type: ignore[call-arg]  # those of the layer of images
         self._window = size, size if stride is None else stride, padding
@@ -53,7 +54,8 @@ class MaxPool1d(_Steps, MaxPool2d):
 
     size: of the window (default 2). stride: from one window to the next (default: the size, windows do not overlap).
     padding: steps added on each side (default 0), less than the size; they never win. All are integers.
-    P = (T + 2·padding - size) // stride + 1: steps that fill no window are left out.
+    P = (T + 2·padding - size) // stride + 1: steps that fill no window are left out. Or as in `Conv1d`: "valid" adds
+    none, "same" as many as make P = ceil(T / stride), an odd one after the sequence.
     The gradient goes to the winner, of equal numbers to the first one. NaN wins.
     Raises ValueError for other settings, inputs that are not sequences, and a window larger than the padded sequence.
     """
@@ -62,8 +64,8 @@ class MaxPool1d(_Steps, MaxPool2d):
 class AvgPool1d(_Steps, AvgPool2d):
     """y (N, P, C) = the mean of each channel over each window of the sequence x (N, T, C).
 
-    size (default 2), stride, padding (default 0) and output shape: those of `MaxPool1d`. Padded steps are not counted:
-    a window at the edge is divided by the steps of the sequence in it (torch counts them by default).
+    size (default 2), stride, padding (default 0; "same", "valid") and output shape: those of `MaxPool1d`. Padded steps
+    are not counted: a window at the edge is divided by the steps of the sequence in it (torch counts them by default).
     Raises ValueError for other settings, inputs that are not sequences, and a window larger than the padded sequence.
     """
 
