@@ -52,6 +52,7 @@ def settings(
     }
     if isinstance(source, Arrays):
         given["batch_size"], given["seed"] = int(source.batch_size), int(source.seed)
+        given["the names of the classes"] = None if source.targets.classes is None else source.targets.classes.tolist()
         given["the shape of x"], given["augmentation"] = list(source.x.shape), _text(source.augment)
         given["preprocessing"] = _text(source.preprocessing)  # of batches; else the data are transformed already
         given["the data"] = [fingerprint(part) for part in (source.x, source.y, source.weights)]

@@ -205,7 +205,8 @@ def errors(distributed: Any) -> Found:
     return {
         "NaN": raising(distributed, x=bad * np.float32(1e8), loss="l2", y=np.zeros((101, 5))),
         "interrupt": interrupted(distributed),
-        "one cannot": raising(distributed, y=y + 9 if own else y),
+        "one cannot": raising(distributed, y=np.where(np.arange(len(y)), y, 99) if own else y),
+        "other labels": raising(distributed, y=y + 9 if own else y),
         "other data": raising(distributed, x=other if own else x),
         "other size": raising(distributed, batch_size=8 if own else 16),
         "all cannot": raising(distributed, batch_size=0),

@@ -155,6 +155,7 @@ def test_errors_reach_all(alone: Path, several: tuple[Path, int]) -> None:
             assert texts["one cannot"].startswith("ValueError at 0: y[0] is")
         else:
             assert texts["one cannot"].startswith(f"RuntimeError at 0: rank 1 of {size} cannot train: ValueError: y[0]")
+        assert "from rank 0 to rank 1: the names of the classes" in texts["other labels"]
         assert "from rank 0 to rank 1: the data differs" in texts["other data"]
         assert "from rank 0 to rank 1: batch_size was 16, now it is 8" in texts["other size"]
         assert "the parameters of rank 1 are no longer those of rank 0" in texts["spoilt"]

@@ -268,3 +268,15 @@ def test_a_file_with_other_classes_than_outputs_is_refused(
     model.save(tmp_path / "model.safetensors")
     with pytest.raises(ValueError, match=message):
         pynn.load(tmp_path / "model.safetensors")
+
+
+def test_a_run_is_not_resumed_with_labels_of_other_names(tmp_path: Path, points: tuple[np.ndarray, np.ndarray]) -> None:
+    x, y = points
+    for names, resume in ((["a", "b", "c"], False), (["d", "e", "f"], True)):
+        model = pynn.Sequential(pynn.Affine(3))
+        settings = {"epochs": 1 + resume, "progress": False, "checkpoint": tmp_path / "run", "resume": resume}
+        if not resume:
+            model.fit(x, np.array(names)[y], **settings)
+            continue
+        with pytest.raises(ValueError, match="cannot be resumed: the names of the classes differs"):
+            model.fit(x, np.array(names)[y], **settings)
