@@ -22,6 +22,11 @@ from .optimizers import Optimizer, Segment
 from .regularizers import Penalty
 
 ALIGNMENT = 64  # bytes: every block of the flat vector starts on a cache line
+# Of `_stage`. One number rather than four attributes: every step sets them.
+FORWARDED = 1  # the last forward pass was one in training
+BACKED = 2  # a backward pass followed it
+GATHERED = 4  # the gradients are of this step: a backward pass has filled them since the last update
+LOST_PENALTY = 8  # a penalty was added to gradients that the next backward pass overwrites
 
 
 class Layout:
@@ -39,20 +44,19 @@ class FlatChain(Chain):
     _constrained: tuple[tuple[Array, Constraint], ...] = ()  # the weights to be kept, frozen ones left out
     _segments: tuple[Segment, ...] = ()
     _trained_from = 0  # the first of the active layers that is trained
-    _statistics: tuple[tuple[Array, Array], ...] = ()  # what is saved but not trained, and as it was before a step
+    _statistics: Array | None = None  # all that is saved but not trained, one vector (None: there is nothing)
+    _before: Array | None = None  # the same as it was before the last forward pass in training
     has_penalties = False  # whether a layer has one of its own
     _settled: int = -1  # the count of changed training settings that the segments and the two above are of
-    _backed = False  # a backward pass followed the last training forward pass
-    _gathered = False  # the gradients are of this step: a backward pass has filled them since the last update
-    _lost_penalty = False  # a penalty was added to gradients that the next backward pass overwrites
+    _stage = 0  # how far the step is that is under way: the sum of the numbers above
 
     def _reset(self) -> None:
         super()._reset()
         self._parameters = self._gradients = None
         self._places = self._constrained = self._segments = ()
         vars(self).pop("_statistics", None)
-        self._settled = -1
-        self._backed = self._gathered = self._lost_penalty = False
+        vars(self).pop("_before", None)
+        self._settled, self._stage = -1, 0
 
     def _expect_own_layers(self) -> None:
         inside = list(self.walk())
@@ -129,6 +133,20 @@ class FlatChain(Chain):
             parameter.gradient = self.gradients[block].reshape(parameter.shape)
             hold(layer, parameter.name, parameter.value)
             hold(layer, f"d{parameter.name}", parameter.gradient)
+        self._bind_statistics()
+
+    def _bind_statistics(self) -> None:
+        """Make what is saved but not trained views of one vector, which a step saves at once."""
+        states = [(layer, name, array) for layer in self._inner() for name, array in layer.state.items()]
+        size = sum(array.size for _, _, array in states)
+        vector, start = aligned(size, self.dtype), 0
+        for layer, name, array in states:
+            view = vector[start : start + array.size].reshape(array.shape)
+            view[...] = array
+            layer._hold_state(name, view)
+            start += array.size
+        self._statistics = vector if states else None
+        self._before = vector.copy() if states else None
 
     def segments(self) -> tuple[Segment, ...]:
         """How each block of the flat vector is trained: whether, at what factor of the learning rate, with decay."""
@@ -151,22 +169,18 @@ class FlatChain(Chain):
             for layer, parameter, _ in self._places
             if parameter.value is not None and parameter.constraint is not None and not layer.freezes(parameter.name)
         )
-        known = {id(array): before for array, before in self._statistics}
-        states = [array for layer in self._inner() for array in layer.state.values()]
-        if states or known:
-            self._statistics = tuple((array, known.get(id(array), array.copy())) for array in states)
         self.has_penalties = any(layer.penalty is not None for layer, _, _ in self._places)
         self._skip_first_gradient()
         self._settled = self.context.changes
 
     def statistics(self) -> list[Array]:
         """Arrays that are saved but not trained, such as running statistics."""
-        return [array for array, _ in self._statistics]
+        return [array for layer in self._inner() for array in layer.state.values()]
 
     def revert_statistics(self) -> None:
         """Put running statistics back to where they were before the last forward pass in training: its step failed."""
-        for array, before in self._statistics:
-            array[...] = before
+        if self._statistics is not None and self._before is not None:
+            np.copyto(self._statistics, self._before)
 
     def _skip_first_gradient(self) -> None:
         self._trained_from = len(self._active)
@@ -225,14 +239,16 @@ class FlatChain(Chain):
         >>> with model.same_masks():
         ...     losses = [loss.forward(model.forward(x, training=True), y) for _ in range(2)]   # equal
         """
-        context, gathered = self.context, self._gathered
-        kept = context.passes, context.repeating, self._backed, self._lost_penalty
-        context.passes, context.repeating, self._gathered = 0, True, False
+        context, stage = self.context, self._stage
+        kept = context.passes, context.repeating
+        context.passes, context.repeating, self._stage = 0, True, stage & ~GATHERED
         try:
             yield
         finally:
-            context.passes, context.repeating, self._backed, self._lost_penalty = kept
-            self._gathered = gathered and not self._gathered  # a backward pass in here has taken the gradients' place
+            context.passes, context.repeating = kept
+            if self._stage & GATHERED:  # a backward pass in here has taken the gradients' place
+                stage &= ~GATHERED
+            self._stage = stage & ~FORWARDED | self._stage & FORWARDED
 
     # What it holds --------------------------------------------------------------------------------
 
@@ -254,7 +270,7 @@ class FlatChain(Chain):
     @parameters.setter
     def parameters(self, values: ArrayLike) -> None:
         self._set_vector(self.parameters, values, "model.parameters")
-        self._gathered = False
+        self._stage &= ~GATHERED
 
     def _set_vector(self, vector: Array, values: ArrayLike, where: str) -> None:
         if values is not vector:  # `model.parameters -= ...` has changed it in place
@@ -311,7 +327,7 @@ class FlatChain(Chain):
 
     def expect_penalty(self) -> None:
         """A penalty is about to be added to the gradients: whether the next backward pass would overwrite it."""
-        self._lost_penalty = not self._backed
+        self._stage = self._stage & ~LOST_PENALTY if self._stage & BACKED else self._stage | LOST_PENALTY
 
     @property
     def parameter_count(self) -> int:
@@ -324,8 +340,7 @@ def _expect(array: Array | None) -> Array:
     return array
 
 
-_LEFT = ("_parameters", "_gradients", "_constrained", "_segments", "_settled", "_forwarded", "_backed", "_gathered",
-         "_lost_penalty", "_statistics")  # fmt: skip
+_LEFT = ("_parameters", "_gradients", "_constrained", "_segments", "_settled", "_stage", "_statistics", "_before")
 _WITH_LOCKS: weakref.WeakSet[FlatChain] = weakref.WeakSet()
 
 

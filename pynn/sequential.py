@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from . import checks, data, input_gradients, losses, measuring, regularizers, sources, targets, training
 from .arrays import as_array
 from .claims import Claim
-from .flat import FlatChain
+from .flat import BACKED, FORWARDED, GATHERED, LOST_PENALTY, FlatChain
 from .history import History
 from .inputs import Inputs
 from .layers.base import Array, Context, Layer, Shape
@@ -47,8 +47,19 @@ class Sequential(FlatChain):
     saved with the model, and input_shape is the shape after it.
     """
 
-    _forwarded = False
-    _lending = False  # whether the next forward pass, a training step's, may hand out the last layer's buffer
+    # Not set in the constructor: CPython reads the attributes of objects that have over 30 slower.
+    optimizer: Optimizer | None = None
+    preprocessing: Transformer | None = None
+    inputs: Inputs | None = None
+    targets: Targets | None = None
+    history: History | None = None
+    penalty_value: float | None = None
+    epoch = 0
+    _overridden = False  # whether a subclass has a forward of its own, which a training step then calls
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls._overridden = cls.forward is not Sequential.forward
 
     def __init__(self, *layers: Layer, seed: int | None = 0, dtype: DTypeLike = "float32") -> None:
         super().__init__(*layers)
@@ -56,14 +67,7 @@ class Sequential(FlatChain):
             seed=data.chosen_seed(seed), dtype=data.float_dtype(dtype), owned=True, training=Claim(TRAINED)
         )
         self.loss: Loss = self.own_loss() or losses.SoftmaxCrossEntropy()
-        self.optimizer: Optimizer | None = None
-        self.preprocessing: Transformer | None = None
-        self.inputs: Inputs | None = None
-        self.targets: Targets | None = None
-        self.epoch = 0
-        self.history: History | None = None
         self.notes: dict[str, Any] = {}
-        self.penalty_value: float | None = None
         self._renew_lock()
 
     # Building -------------------------------------------------------------------------------------
@@ -97,10 +101,6 @@ class Sequential(FlatChain):
                 "with channels first they become (H, W, C) by x.transpose(0, 2, 3, 1)"
             )
         return self.output_shape
-
-    def _reset(self) -> None:
-        super()._reset()
-        self._forwarded = False
 
     def unbuild(self) -> None:
         """Forget shapes, parameters and progress: the next `build` or first batch starts afresh.
@@ -155,7 +155,7 @@ class Sequential(FlatChain):
         context = self.context
         context.step += 1
         context.passes = 0
-        self._backed = self._gathered = self._lost_penalty = False
+        self._stage &= FORWARDED
 
     # One step -------------------------------------------------------------------------------------
 
@@ -179,34 +179,38 @@ class Sequential(FlatChain):
         Each training forward pass draws masks and noise of its own, a function of seed, step and its number in the step
         (`same_masks` holds them).
         """
-        context, lending = self.context, self._lending
+        outputs = self._forward(x, training)
+        if self.context is self._own:
+            self.outputs = outputs = outputs.copy()  # the last layer's buffer, which its next pass fills anew
+        return outputs
+
+    def _forward(self, x: Array, training: bool) -> Array:
+        """The same without the copy: a training step reads the outputs before the next pass."""
+        context = self.context
         if context is self._own:
-            self._lending = False
             if type(x) is not np.ndarray:
                 x = data.samples("x", x)
-            self.accept(x)
+            if self._parameters is None or x.shape[1:] != self.input_shape:
+                self.accept(x)
             if x.dtype is not context.dtype or not x.flags.c_contiguous:
                 x = data.to_model(x, self.dtype)
-            if self._constrained and self._backed and not context.repeating:
+            if self._constrained and self._stage & BACKED and not context.repeating:
                 self.constrain()  # the parameters may have been moved by hand since
-        if training:
-            for array, before in self._statistics:
-                before[...] = array
+        if not training:
+            self.outputs = outputs = Chain.forward(self, x, False)
+            self._stage &= ~FORWARDED
+            return outputs
+        if self._before is not None:
+            np.copyto(self._before, self._statistics)  # type: ignore[arg-type]  # there are both or none
         try:
-            outputs = super().forward(x, training)
+            self.outputs = outputs = Chain.forward(self, x, True)
         except BaseException:
-            if training:
-                self.revert_statistics()
+            self.revert_statistics()
             raise
-        if context is self._own and not lending:
-            outputs = outputs.copy()  # the last layer's buffer, which its next pass fills anew
-        self.outputs = outputs
-        self._forwarded = training
-        if training:
-            self._backed = False
-            if not context.repeating:
-                context.passes += 1
-        return self.outputs
+        self._stage = self._stage & ~BACKED | FORWARDED
+        if not context.repeating:
+            context.passes += 1
+        return outputs
 
     def backward(self, dy: Array, input_gradient: bool = False, accumulate: bool = False) -> Array | None:
         """Fill `gradients` from the gradient dy of the last outputs; return the input's if input_gradient is True.
@@ -224,7 +228,8 @@ class Sequential(FlatChain):
         """
         if self.context is not self._own:
             return super().backward(dy)
-        if not self._forwarded:
+        stage = self._stage
+        if not stage & FORWARDED:
             raise RuntimeError("backward(dy) must follow forward(x, training=True)")
         if type(dy) is not np.ndarray or dy.dtype is not self.dtype or not dy.flags.c_contiguous:
             dy = np.ascontiguousarray(as_array("dy", dy), self.dtype)  # of float64 targets it is float64
@@ -232,16 +237,16 @@ class Sequential(FlatChain):
             raise ValueError(f"dy has shape {dy.shape}, expected that of the outputs, {self.outputs.shape}")
         if self._settled != self.context.changes:
             self._settle()
-        if self._lost_penalty and not accumulate and not self.context.repeating:
+        if stage & LOST_PENALTY and not accumulate and not self.context.repeating:
             raise RuntimeError(
                 "a penalty was added to the gradients before this backward pass, which overwrites them: "
                 "call penalty.apply(model) after model.backward(...); penalty.value(model) only measures"
             )
-        before = self.gradients.copy() if accumulate and self._gathered else None
+        before = self.gradients.copy() if accumulate and stage & GATHERED else None
         gradient = self._back_through(dy, input_gradient)
         if before is not None:
             np.add(self.gradients, before, out=self.gradients)
-        self._backed = self._gathered = True
+        self._stage |= BACKED | GATHERED
         return gradient
 
     def _back_through(self, dy: Array, input_gradient: bool) -> Array | None:
@@ -286,7 +291,8 @@ class Sequential(FlatChain):
             value = self.loss_of(x, y, goal, weights)
             if math.isfinite(value):
                 self.backward(goal.backward())
-                self.penalty_value = None
+                if self.penalty_value is not None:
+                    self.penalty_value = None
                 if penalty is not None or self.has_penalties:
                     self.penalty_value = regularizers.total(self, None) if penalty is None else penalty.apply(self)
                     value += self.penalty_value
@@ -301,8 +307,7 @@ class Sequential(FlatChain):
 
     def loss_of(self, x: Array, y: Array, loss: Loss, weights: Array | None = None) -> float:
         """The loss of a training forward pass on a batch, as in `train_step`; `loss.backward()` is its gradient."""
-        self._lending = True
-        outputs = self.forward(x, training=True)
+        outputs = self.forward(x, training=True) if self._overridden else self._forward(x, True)
         value = loss.forward(outputs, y) if weights is None else loss.forward(outputs, y, weights=weights)
         if not isinstance(value, NUMBERS):
             raise TypeError(f"{type(loss).__name__}.forward returned {type(value).__name__}, expected a number")

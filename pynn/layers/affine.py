@@ -44,6 +44,10 @@ class Affine(Layer):
     bias: Array | None = None
     dbias: Array | None = None
     pieces = 1  # sums that a unit has; more in Maxout
+    _sequences = False  # whether a sample is a sequence of vectors
+    # What weight and bias read (see held.py): every step reads these, and a property costs as much as a small addition.
+    _value_of_weight: Array
+    _value_of_bias: Array | None = None
 
     def __init__(
         self,
@@ -85,7 +89,7 @@ class Affine(Layer):
             raise ValueError(
                 f"expected vectors (D,) or sequences (T, D), got inputs of shape {input_shape}; put Flatten() before it"
             )
-        self._activation = IDENTITY
+        self._activation, self._sequences = IDENTITY, len(input_shape) == 2
         follows = self.followed_by
         default = follows.initializer if follows else "lecun"
         columns, weight = self.units * self.pieces, initializers.initializer(self.initializer or default)
@@ -100,22 +104,22 @@ class Affine(Layer):
         return True
 
     def forward(self, x: Array, training: bool) -> Array:
-        if x.ndim != 2:
+        if self._sequences and x.ndim != 2:
             return forward_steps(Affine.forward, self, x, training)
         self._x = x
         self._y = self.buffer("y", (x.shape[0], self.units))
         f = self._activation
-        kernels.affine_forward(x, self.weight, self.bias, f.function, f.alpha, self._y)
+        kernels.affine_forward(x, self._value_of_weight, self._value_of_bias, f.function, f.alpha, self._y)
         return self._y
 
     def backward(self, dy: Array) -> Array | None:
-        if dy.ndim != 2:
+        if self._sequences and dy.ndim != 2:
             return backward_steps(Affine.backward, self, dy)
         x, y, f = self._x, self._y, self._activation
         dz = None if f.function == "identity" else self.gradient_buffer("dz", y.shape, dy)
         dx = self.gradient_buffer("dx", x.shape, dy, dz) if self.needs_dx else None
         dweight, dbias = self.gradient_of("weight"), self.gradient_of("bias")
-        kernels.affine_backward(dy, x, self.weight, y, f.function, f.alpha, dz, dx, dweight, dbias)
+        kernels.affine_backward(dy, x, self._value_of_weight, y, f.function, f.alpha, dz, dx, dweight, dbias)
         return dx
 
 

@@ -163,8 +163,11 @@ class Layer(Constructed):
         self._set_state(name, value)
 
     def _set_state(self, name: str, value: ArrayLike) -> None:
-        self._state[name] = np.array(value, self.context.dtype)
-        hold(self, name, self._state[name])
+        self._hold_state(name, np.array(value, self.context.dtype))
+
+    def _hold_state(self, name: str, array: Array) -> None:
+        self._state[name] = array
+        hold(self, name, array)
 
     @property
     def state(self) -> Mapping[str, Array]:

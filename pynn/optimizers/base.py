@@ -81,6 +81,7 @@ class Optimizer(Constructed):
     _segments: tuple[Segment, ...] = ()  # what _runs was made of
     _by_decay: bool = False
     _runs: tuple[Segment, ...] = ()
+    _single = False  # whether there is one run, the whole vector, which has missed no step
     _run: Segment = EVERYTHING  # the one that is being updated
     _missed: tuple[Missed, ...] = ()  # what was frozen in steps up to _since
     _since: int = 0  # `steps` when _segments came into force
@@ -176,7 +177,7 @@ class Optimizer(Constructed):
         if self.clip_norm is not None or self.clip_value is not None:
             clip(gradients, found, self.clip_value, self.clip_norm)
         self.steps += 1
-        if len(found) == 1 and found[0].stop - found[0].start == parameters.size and not found[0].missed:
+        if self._single:
             self._run = found[0]
             self.update(parameters, gradients)
             self._run = EVERYTHING
@@ -200,7 +201,9 @@ class Optimizer(Constructed):
         if segments is not self._segments or by_decay is not self._by_decay:
             self._missed, self._since = self._missed_so_far(), self.steps
             self._segments, self._by_decay = segments, by_decay
-            self._runs = runs(segments, by_decay, self._missed)
+            self._runs = found = runs(segments, by_decay, self._missed)
+            size = model.parameters.size
+            self._single = len(found) == 1 and found[0].stop - found[0].start == size and not found[0].missed
         return self._runs
 
     def _missed_so_far(self) -> tuple[Missed, ...]:

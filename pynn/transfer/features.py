@@ -56,7 +56,7 @@ def _trunk(model: Sequential, place: int) -> Iterator[Chain]:
     trunk, cut = Chain(*model.layers[:place]), fused_across(model, place)
     trunk.context = model.context
     trunk._active = [layer for layer in trunk.layers if any(layer is one for one in model._active)]
-    model._forwarded = False
+    model._stage = 0
     if cut is not None:
         trunk.layers[-1].fuse(IDENTITY)
     try:

@@ -98,7 +98,7 @@ def _forget(model: Sequential) -> None:
     model.optimizer = model.penalty_value = model.targets = None
     model.epoch = model.context.step = 0
     model.notes = {name: value for name, value in model.notes.items() if name not in OF_THE_OUTPUTS}
-    model._forwarded = False
+    model._stage = 0
     vars(model).pop("outputs", None)
     model.context.changes += 1
     model._settle()
