@@ -217,7 +217,7 @@ class PolyakAverage(Callback):
         """
         expect_instance(model, Sequential, "PolyakAverage: model")
         if not model.built or model.parameters.shape != self._expect_average().shape:
-            raise ValueError("PolyakAverage: the model has not the parameters of the one that was averaged")
+            raise ValueError("PolyakAverage: the model has other parameters than the model that was averaged")
         if self._statistics is None and x is None and self._run is None and _estimated(model):
             raise ValueError("the model has batch normalization, whose statistics go with its parameters: pass x")
         self._exchange(model, None if x is None else _batches(model, x, batch_size))

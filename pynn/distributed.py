@@ -64,7 +64,7 @@ class Distributed(Constructed):
 
     @property
     def rank(self) -> int:
-        """Which of the processes this is: 0 is the one that writes."""
+        """Which of the processes this is: 0 writes the files."""
         return int(self.comm.Get_rank())
 
     @property

@@ -51,7 +51,7 @@ class Ensemble(Constructed):
     matter (default None: all alike). A model need not be another network: `SnapshotEnsemble` takes several of one run.
 
     What is averaged: probabilities p = Σ_m w_m p_m, for labels (softmax) and attributes (sigmoid); the outputs
-    themselves for numbers and for losses without probabilities, as hinge losses, and own ones.
+    themselves for numbers and for losses without probabilities, as hinge losses, and your own.
     len(ensemble), ensemble[i] (member i, a model) and iteration are those of a list.
     Attributes: loss, that of the first member, which `evaluate` measures; output_shape; weights, of the sum 1.
     Raises ValueError or TypeError, with the member's number, where they do not go together.

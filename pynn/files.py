@@ -107,7 +107,7 @@ def _temporary(real: Path) -> Path:
 
 
 def _private(name: str, flags: int) -> int:
-    """Opens a file that nobody else may read yet: the one that it replaces may be private."""
+    """Opens a file that nobody else may read yet: the file that it replaces may be private."""
     return os.open(name, flags, 0o600)
 
 

@@ -99,7 +99,7 @@ PENALTIES: tuple[type[Penalty], ...] = (L1, L2, ElasticNet)
 
 
 def total(model: Penalized, penalty: Penalty | None) -> float:
-    """The model's penalty, by its layers' own ones and for the others by this one; adds its gradient to theirs."""
+    """The model's penalty, by its layers' own penalties and for the others by this one; adds its gradient to theirs."""
     values = (
         kernels.penalty(weight, one.l1, one.l2, dweight)
         for one, weight, dweight in model.penalties(penalty)

@@ -130,11 +130,7 @@ def fit(
         _check_settings(epochs, batch_size, seed, penalty, prefetch, accumulate, shuffle)
     if accumulate > 1 and ranks is not None:
         raise ValueError(f"accumulate is {accumulate}, but distributed steps take one batch; start more processes")
-    _check_weights(y, sample_weight, class_weight)
-    if y is None and target_preprocessing is not None:
-        raise TypeError(
-            "target_preprocessing goes with arrays x and y; an iterable gives targets as they are to be learned"
-        )
+    _check_weights(y, sample_weight, class_weight, target_preprocessing)
     keeper, measures = _keeper(checkpoint, resume), Measures(metrics)
     measures.check(goal)
     listening = [*progresses.shown(progress), *all_callbacks(callbacks), *keeper]
@@ -149,24 +145,10 @@ def fit(
     validation = inputs.held_out(form, prepared, model.dtype, validation)
     with unbuilt_on_failure(model):
         source = (
-            Arrays(
-                model,
-                goal,
-                x,
-                y,
-                batch_size,
-                seed,
-                sample_weight,
-                class_weight,
-                augment,
-                prepared,
-                prefetch,
-                shuffle,
-                target_preprocessing,
-            )
-            if y is not None
-            else iterable_source(model, goal, x, epochs, prefetch)
-        )
+            Arrays(model, goal, x, y, batch_size, seed, sample_weight, class_weight, augment, prepared, prefetch,
+                   shuffle, target_preprocessing)
+            if y is not None else iterable_source(model, goal, x, epochs, prefetch)
+        )  # fmt: skip
         source.accumulate = accumulate
         held_out = validations.held_out(model, goal, validation, source.targets)
         if ranks is None or ranks.rank == 0:
@@ -228,7 +210,11 @@ def _augment(augmentation: Augmentations | None, x: Any, y: Any) -> Augment | No
     return augment.prepared(data.samples("x", x))
 
 
-def _check_weights(y: Any, sample_weight: Any, class_weight: Any) -> None:
+def _check_weights(y: Any, sample_weight: Any, class_weight: Any, target_preprocessing: Any = None) -> None:
+    if y is None and target_preprocessing is not None:
+        raise TypeError(
+            "target_preprocessing goes with arrays x and y; an iterable gives targets as they are to be learned"
+        )
     if y is None and not (sample_weight is None and class_weight is None):
         raise TypeError(
             "sample_weight and class_weight go with arrays x and y; an iterable gives (x, y, weights) batches"

@@ -325,7 +325,7 @@ def test_runs_that_it_cannot_average_are_refused(points: Points) -> None:
     plain = pynn.Sequential(pynn.Affine(3))
     plain.fit(iter([points]), epochs=1, progress=False, callbacks=[average := pynn.PolyakAverage()])
     assert average.steps == 1
-    with pytest.raises(ValueError, match="the model has not the parameters of the one that was averaged"):
+    with pytest.raises(ValueError, match="the model has other parameters than the model that was averaged"):
         average.swap(fit(network(), points))
     with pytest.raises(RuntimeError, match="there is no average yet"):
         pynn.PolyakAverage().swap(plain)

@@ -1,4 +1,4 @@
-"""Callbacks: what listens to a run of training and may steer it, `fit(..., callbacks=[...])`; own ones too.
+"""Callbacks: what listens to a run of training and may steer it, `fit(..., callbacks=[...])`; also your own.
 
 | callback | what it does |
 |---|---|
@@ -12,7 +12,7 @@
 | Checkpoint(folder) | files from which a run goes on that was killed; `fit(checkpoint=...)` |
 | ProgressBar() | what `fit(progress=...)` shows |
 
-Own ones: `pynn.Callback`.
+Your own: `pynn.Callback`.
 """
 
 from __future__ import annotations

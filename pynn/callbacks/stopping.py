@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class EarlyStopping(Callback):
     """Stop when a measurement has not improved for `patience` epochs, and go back to the best epoch.
 
-    monitor: the measurement's name (default "val_loss"). patience: the run ends at the so manieth epoch in a row
+    monitor: the measurement's name (default "val_loss"). patience: the run ends after so many epochs in a row
     without improvement, at least 1 (default 5). min_delta: an improvement is larger than this (default 0).
     restore_best: whatever ends the run, an error or Ctrl-C too, the model has the parameters and running statistics of
     its best epoch then (default True); they are kept in memory. The optimizer's state and the counts of epochs and

@@ -203,7 +203,7 @@ def _add_evaluate(commands: Any) -> None:
     command.add_argument("model", metavar="MODEL", help="a file that `pynn train` or `model.save` wrote")
     command.add_argument(
         "dataset", metavar="DATASET", nargs="?", type=arguments.dataset,
-        help=f"{', '.join(datasets.names())} (default: the one that the model was trained on)",
+        help=f"{', '.join(datasets.names())} (default: what the model was trained on)",
     )  # fmt: skip
     _add_data(command)
     _add_threads(command)

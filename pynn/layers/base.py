@@ -83,7 +83,7 @@ class Layer(Constructed):
     _building: bool = False
     _alone: bool = False  # built outside of a model, with arrays of its own
     _brought: Mapping[str, Array] = MappingProxyType({})  # what it had when it was built alone, then got into a model
-    _own_parameters: tuple[Parameter, ...] = ()  # of a user's own layer and the own ones inside it
+    _own_parameters: tuple[Parameter, ...] = ()  # of a user's own layer and of such layers inside it
     _shared: GradientBuffers | None = None  # those of the chain that it stands in
     _buffers: dict[str, Array]
     _views: dict[tuple[str, Shape], Array]

@@ -42,7 +42,8 @@ class Context:
         return {**vars(self), "ranks": None, "owned": False, "built": False}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, dtype=np.dtype(state["dtype"].type))  # the one that arrays have, not a copy of it
+        # NumPy's dtype singleton, so that forward can compare with "is"
+        vars(self).update(state, dtype=np.dtype(state["dtype"].type))
 
 
 @dataclass(eq=False)

@@ -82,7 +82,7 @@ class Optimizer(Constructed):
     _by_decay: bool = False
     _runs: tuple[Segment, ...] = ()
     _single = False  # whether there is one run, the whole vector, which has missed no step
-    _run: Segment = EVERYTHING  # the one that is being updated
+    _run: Segment = EVERYTHING  # that is being updated
     _missed: tuple[Missed, ...] = ()  # what was frozen in steps up to _since
     _since: int = 0  # `steps` when _segments came into force
 
