@@ -37,7 +37,7 @@ from .losses import Decoder, Loss
 from .preprocessing import Transformer
 from .regularizers import Penalty
 from .sequential import Sequential
-from .targets import Targets, expect_classes
+from .targets import Targets, loaded
 
 FORMAT = 1
 ENTRY = "pynn"  # of the metadata
@@ -237,8 +237,7 @@ def _rebuild(description: Mapping[str, Any], kinds: Mapping[str, type], held: in
         describe.expect_instance(scaling, Transformer, "target_preprocessing")
     if "targets" in description or scaling is not None:
         found = Targets.from_data(description.get("targets", {}))
-        expect_classes(model.loss, found, model.output_shape)
-        model.targets = replace(found, scaling=scaling)
+        model.targets = replace(loaded(found, model.loss, model.output_shape), scaling=scaling)
     return model
 
 

@@ -30,7 +30,8 @@ class Targets:
 
     classes: the labels in the order of the outputs, where they are not 0..C-1 (or the answers no and yes).
     column: whether labels came as (N, 1). flat: whether numbers, or answers, of one output came as (N,).
-    truth: whether answers of yes and no came as booleans. scaling: a fitted transformer of numbers, or None.
+    truth: whether answers of yes and no came as booleans. family: "labels", "answers" of yes and no, or "numbers": what
+    losses they are for. scaling: a fitted transformer of numbers, or None.
     """
 
     classes: Array | None = None
@@ -38,6 +39,7 @@ class Targets:
     flat: bool = False
     truth: bool = False
     scaling: Transformer | None = None
+    family: str = "labels"
 
     # To the loss and back -------------------------------------------------------------------------
 
@@ -155,7 +157,8 @@ def learned(
     scaling: to be fitted to the numbers, in a copy. labels: False where y are not all labels there will be.
     """
     array, shape = read(y), model.output_shape
-    family, before = _family(loss, shape), known(model, loss) or Targets()
+    family = _family(loss, shape)
+    before = known(model, loss) or Targets(family=family)
     if scaling is not None:
         if family != "numbers":
             raise TypeError(f"target_preprocessing goes with losses of numbers, which {type(loss).__name__} is not")
@@ -181,7 +184,8 @@ def learned(
 
 def known(model: Answering, loss: Loss) -> Targets | None:
     """What the model knows of its targets, where its loss was of the same family."""
-    return model.targets if _family(model.loss, model.output_shape) == _family(loss, model.output_shape) else None
+    before = model.targets
+    return before if before is not None and before.family == _family(loss, model.output_shape) else None
 
 
 def probabilities(loss: Loss, outputs: Array) -> Array:
@@ -199,11 +203,12 @@ def _family(loss: Loss, output_shape: Shape) -> str:
     return "answers" if isinstance(loss, AttributeLoss) else "numbers"
 
 
-def expect_classes(loss: Loss, form: Targets, output_shape: Shape) -> None:
-    """ValueError where a model with these outputs cannot have such classes."""
+def loaded(form: Targets, loss: Loss, output_shape: Shape) -> Targets:
+    """The form from a file, for this loss; ValueError where a model with these outputs cannot have such classes."""
     count = 2 if _binary(loss, output_shape) else _labels(loss, output_shape)
     if form.classes is not None and len(form.classes) != count:
         raise ValueError(f"there are {len(form.classes)} classes for outputs of shape {output_shape}")
+    return replace(form, family=_family(loss, output_shape))
 
 
 def of_classes(loss: Loss, classes: ArrayLike, output_shape: Shape) -> Targets:
@@ -214,7 +219,7 @@ def of_classes(loss: Loss, classes: ArrayLike, output_shape: Shape) -> Targets:
         raise TypeError(f"classes goes with losses of class labels, which {type(loss).__name__} is not")
     if count is None:
         answers = _answers_as_they_are(loss, labels)
-        return Targets(flat=True, classes=None if answers else _two_classes(labels, "classes"))
+        return Targets(flat=True, classes=None if answers else _two_classes(labels, "classes"), family="answers")
     found = Targets(classes=_classes(labels, count, "classes"))
     found.encode(loss, labels, output_shape[-1:], "classes")  # refuses what are no labels of such outputs
     return found
@@ -289,6 +294,11 @@ def _two_classes(y: Array, name: str = "y") -> Array | None:
     if len(found) == 2:
         return found
     if y.dtype.kind in "OSU":
+        if len(found) == 1:
+            raise ValueError(
+                f"{name} has one class, {found.tolist()[0]!r}, but one output tells two apart: tell both with "
+                "partial_fit(..., classes=[...])"
+            )
         raise ValueError(
             f"{name} has {len(found)} classes, {tables.listed(found.tolist())}, but the model has one output, which "
             f"answers yes or no: make the last layer one of {len(found)} units, with loss='softmax_cross_entropy'"

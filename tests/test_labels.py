@@ -219,6 +219,17 @@ def test_partial_fit_is_told_the_classes(x: np.ndarray, backend: str) -> None:
     assert (fresh.built, fresh.targets) == (False, None)
 
 
+def test_partial_fit_of_one_output_is_told_both_answers(x: np.ndarray, backend: str) -> None:
+    y, settings = BINARY["text"], {"loss": "binary_cross_entropy"}
+    model = pynn.Sequential(pynn.Affine(1))
+    model.partial_fit(x[:2], ["no", "no"], classes=["no", "yes"], optimizer=pynn.Adam(0.1), **settings)
+    model.partial_fit(x, y, **settings)
+    np.testing.assert_array_equal(model.classes, ["no", "yes"])
+    assert set(model.predict(x)) <= {"no", "yes"}
+    with pytest.raises(ValueError, match=r"y has one class, 'no', but one output tells two apart.*classes=\[\.\.\.\]"):
+        pynn.Sequential(pynn.Affine(1)).fit(x, ["no"] * 60, progress=False, **settings)
+
+
 def test_batches_of_an_iterable_have_labels_of_0_to_c_or_known_ones(x: np.ndarray) -> None:
     model = pynn.Sequential(pynn.Affine(3))
     with pytest.raises(TypeError, match="batch 0: y has dtype <U3, expected integer class labels"):
