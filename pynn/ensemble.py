@@ -8,6 +8,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -140,7 +141,7 @@ class Ensemble(Constructed):
         self._kind, self.output_shape, self._targets = (
             alike.kind(first.loss),
             alike.output_shape(first),
-            first.targets or Targets(),
+            replace(first.targets or Targets(), scaling=None),
         )
         self.loss: Loss = SoftmaxCrossEntropy() if self._kind == TREE else copy.deepcopy(first.loss)
         self._dtype = np.result_type(*(member.model.dtype for member in members))
@@ -169,7 +170,8 @@ class Ensemble(Constructed):
     def outputs(self, x: ArrayLike, batch_size: int | None = None) -> Array:
         """Outputs (N, ...) for raw x (N, ...) that say what the ensemble says, in the terms of its loss.
 
-        Of labels log p, of attributes log(p / (1 - p)), else the mean of the members' outputs; finite where theirs are.
+        Of labels log p, of attributes log(p / (1 - p)), else the mean of the members' outputs in the units of their
+        targets, in which `evaluate` measures the loss; finite where theirs are.
         batch_size: samples worked on at once, by default as each member's `predict`; it changes nothing but memory and
         rounding.
         """
@@ -186,7 +188,9 @@ class Ensemble(Constructed):
     def predict_proba(self, x: ArrayLike, batch_size: int | None = None) -> Array:
         """The mean of the members' probabilities (N, C) for raw x (N, ...); batch_size: as for `outputs`."""
         if self._kind == NUMBERS:  # of own losses, or none
-            found = self._each(x, batch_size, lambda loss, outputs: loss.probabilities(outputs).astype(np.float64))
+            found = self._each(
+                x, batch_size, lambda model, outputs: model.loss.probabilities(outputs).astype(np.float64)
+            )
             return np.asarray(sum(share * values for share, values in found), self._dtype)
         said = np.exp(self._said(x, batch_size))
         if self._kind == SIGMOID:  # of yes and of no
@@ -222,7 +226,7 @@ class Ensemble(Constructed):
         return measure(cast("Trainable", _Said(self.loss, self._targets)), batches, measures)
 
     def _each(
-        self, x: ArrayLike, batch_size: int | None, read: Callable[[Loss, Array], Array]
+        self, x: ArrayLike, batch_size: int | None, read: Callable[[Sequential, Array], Array]
     ) -> Iterator[tuple[float, Array]]:
         """Share and predictions of each member that counts."""
         for (model, tensors), share in zip(self._members, self.weights, strict=True):
@@ -230,7 +234,7 @@ class Ensemble(Constructed):
                 with model.lock:
                     if tensors is not None:
                         _put(model, tensors)
-                    yield float(share), read(model.loss, training.outputs(model, x, batch_size))
+                    yield float(share), read(model, training.outputs(model, x, batch_size))
 
     def _said(self, x: ArrayLike, batch_size: int | None) -> Array:
         """Logarithms of the mean probabilities, or mean outputs, in float64."""
@@ -243,8 +247,11 @@ class Ensemble(Constructed):
                 (np.add if self._kind == NUMBERS else np.logaddexp)(total, part, out=total)
         return np.asarray(total)
 
-    def _read(self, loss: Loss, outputs: Array) -> Array:
-        """What a member says: logarithms of its probabilities, of attributes those of yes and of no, or its outputs."""
+    def _read(self, model: Sequential, outputs: Array) -> Array:
+        """What a member says: logarithms of its probabilities, of attributes those of yes and of no, or its outputs.
+
+        Numbers are in the units of its targets: members may have scaled them each in its own way.
+        """
         values = outputs.astype(np.float64)
         if self._kind == SOFTMAX:
             values -= values.max(axis=-1, keepdims=True)
@@ -252,9 +259,9 @@ class Ensemble(Constructed):
         if self._kind == SIGMOID:
             return -np.logaddexp(0, np.stack([-values, values]))
         if self._kind == TREE:
-            probabilities = loss.probabilities(outputs)
+            probabilities = model.loss.probabilities(outputs)
             return np.asarray(np.log(np.maximum(probabilities, np.finfo(probabilities.dtype).tiny), dtype=np.float64))
-        return values
+        return values if model.targets is None else model.targets.units(values)
 
     # Files ----------------------------------------------------------------------------------------
 

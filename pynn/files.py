@@ -129,10 +129,24 @@ def _sweep(real: Path) -> None:
     with suppress(OSError), os.scandir(real.parent) as entries:
         for entry in entries:
             rest = entry.name.removeprefix(begin)
-            ours = rest != entry.name and (rest.endswith(TEMPORARY) or rest.isdecimal())  # a number: of pynn 0.1
-            if ours and entry.is_file(follow_symlinks=False) and entry.stat().st_mtime < limit:
+            if (
+                rest != entry.name
+                and _is_temporary(rest)
+                and entry.is_file(follow_symlinks=False)
+                and entry.stat().st_mtime < limit
+            ):
                 with suppress(OSError):
                     os.unlink(entry)
+
+
+def _is_temporary(rest: str) -> bool:
+    """Whether a name goes on as those of `_temporary` do, or as those of pynn 0.1, a process's number alone."""
+    process, dash, word = rest.removesuffix(TEMPORARY).partition("-")
+    if not process.isdecimal() or int(process) >= 2**22:  # more than a process's number can be
+        return False
+    if not dash:
+        return rest == process
+    return rest.endswith(TEMPORARY) and len(word) == 8 and not word.strip("0123456789abcdef")
 
 
 def foreign(path: Path, elsewhere: bool = True) -> str | None:

@@ -72,8 +72,8 @@ class FlatChain(Chain):
                     itself = isinstance(layer, FlatChain) and layer._own is inner.context
                     raise ValueError(
                         f"layer {position} ({layer.kind}) {'is a' if itself else 'belongs to another'} model that is "
-                        "built; make a new one (its weights can be copied later: see tensors()), or put copy.deepcopy "
-                        "of a layer in: the copy brings its weights along"
+                        "built; make a new one (its weights can be copied later: see tensors()), or put copies of "
+                        "single layers in, *map(copy.deepcopy, model.layers): they bring their weights along"
                     )
 
     def _name_layers(self) -> None:
@@ -234,7 +234,8 @@ class FlatChain(Chain):
         """Within it every training forward pass draws the same masks and noise, those of the next step.
 
         For gradient checks and line searches, which compare passes with each other. Outside it each training forward
-        pass has masks of its own. Weights that you move there are not made to keep to their constraints.
+        pass has masks of its own. Weights that you move there are not made to keep to their constraints. Steps that are
+        taken in it count when it ends.
 
         >>> with model.same_masks():
         ...     losses = [loss.forward(model.forward(x, training=True), y) for _ in range(2)]   # equal
@@ -246,6 +247,8 @@ class FlatChain(Chain):
             yield
         finally:
             context.passes, context.repeating = kept
+            if not context.repeating:
+                context.step, context.late = context.step + context.late, 0
             if self._stage & GATHERED:  # a backward pass in here has taken the gradients' place
                 stage &= ~GATHERED
             self._stage = stage & ~FORWARDED | self._stage & FORWARDED

@@ -84,6 +84,8 @@ def raw(model: Trainable, x: ArrayLike, name: str = "x") -> Array:
 
 def is_stream(x: Any) -> bool:
     """Whether it gives batches one after the other, as a data loader does; arrays, lists and tables do not."""
+    if isinstance(x, list) and x:  # of (x, y) batches
+        return all(isinstance(one, tuple) and len(one) in (2, 3) and np.ndim(one[0]) > 1 for one in x)
     if isinstance(x, (list, tuple, str, bytes, np.ndarray, Mapping)) or not isinstance(x, Iterable):
         return False
     return not hasattr(x, "__array__") and not hasattr(x, "toarray") and tables.columns(x) is None
@@ -135,9 +137,24 @@ def prepare(
     else:
         data.check_pairs("x", x, "y", np.asarray(y))
         chosen = chosen if preprocessing is None else chosen.unfitted().fit(x)
+        if preprocessing is not None and model.epoch:
+            warn_of_another("preprocessing", model.preprocessing, chosen)
         x = chosen.accepted(x, "x", "fit")
         x = x if later else chosen.apply(x, model.dtype)
     return chosen, x
+
+
+def warn_of_another(name: str, before: Transformer | None, after: Transformer) -> None:
+    """Warn where trained weights get to see numbers on another scale than those that they were trained on."""
+    if before is None or not before.fitted:
+        return
+    old, new = before.tensors(), after.tensors()
+    if old.keys() == new.keys() and all(np.array_equal(old[key], new[key]) for key in old):
+        return
+    checks.warn(
+        f"the model was trained behind another {name}, which this one, fitted to the new data, replaces under its "
+        f"weights; leave {name} out to go on with the model's own"
+    )
 
 
 def taken(model: Trainable, x: Any) -> tuple[Inputs, Array]:

@@ -31,6 +31,7 @@ class Measures:
             raise TypeError(f"metrics is {metrics!r}, expected a list, [{metrics!r}]")
         chosen = ["accuracy"] if metrics is None else list(metrics)
         self.accuracy = any(isinstance(one, str) and one == "accuracy" for one in chosen)
+        self._asked = metrics is not None and self.accuracy
         others = [one for one in chosen if not (isinstance(one, str) and one == "accuracy")]
         self.metrics: list[Metric] = []
         if others:
@@ -45,13 +46,18 @@ class Measures:
 
     def check(self, loss: Loss) -> None:
         """TypeError for a metric that means nothing for the targets of this loss."""
+        if self._asked and not _knows_right(loss):
+            raise TypeError(
+                f"metrics: accuracy goes with losses of labels or attributes, which {type(loss).__name__} is not; for "
+                "numbers there are 'mae', 'mse', 'rmse' and 'r2'"
+            )
         for metric in self.metrics:
             metric.check(loss)
 
     def names(self, loss: Loss) -> list[str]:
         """What may be measured, the loss first."""
-        right = type(loss).correct is not Loss.correct or not type(loss).__module__.startswith("pynn.")
-        return ["loss", *(["accuracy"] if self.accuracy and right else []), *(one.name for one in self.metrics)]
+        right = ["accuracy"] if self.accuracy and _knows_right(loss) else []
+        return ["loss", *right, *(one.name for one in self.metrics)]
 
     def begun(self, loss: Loss) -> list[Metric]:
         """The metrics, copies that begin a pass; lists and arrays too, which `reset` may empty in place."""
@@ -63,6 +69,11 @@ class Measures:
             vars(metric).update({name: one.copy() for name, one in mutable.items()})
             metric.begin(loss)
         return found
+
+
+def _knows_right(loss: Loss) -> bool:
+    """Whether outputs can be right or wrong; who knows what a user's own loss says."""
+    return type(loss).correct is not Loss.correct or not type(loss).__module__.startswith("pynn.")
 
 
 def measure(

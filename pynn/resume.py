@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import describe, regularizers
+from . import describe, regularizers, targets
 from .callbacks.base import Callback
+from .inputs import Inputs
 from .measuring import Measures
 from .regularizers import Penalty
 from .sources import Arrays, Batches, Trainable
+from .targets import Targets
 
 if TYPE_CHECKING:
     from .losses import Loss
@@ -94,6 +96,8 @@ def state(trainer: Trainer) -> dict[str, Any]:
         "running": running.state(),
         "spent": time.perf_counter() - trainer.started if trainer.batch else 0.0,
         "history": dict(trainer.history),
+        "inputs": None if model.inputs is None else model.inputs.to_data(),
+        "targets": None if model.targets is None else model.targets.to_data(),
     }
 
 
@@ -121,6 +125,10 @@ def restore(trainer: Trainer, state: Mapping[str, Any]) -> None:
     if trainer.source.batches is None:
         trainer.source.batches = state["batches"]
     trainer.batch_loss, trainer.resumed = state["batch_loss"], True
+    if model.inputs is None and state.get("inputs") is not None:  # of an iterable: no batch is read yet
+        model.inputs = Inputs.from_data(state["inputs"])
+    if model.targets is None and state.get("targets") is not None:
+        model.targets = targets.loaded(Targets.from_data(state["targets"]), trainer.loss, model.output_shape)
     trainer.running.restore(state["running"])
     trainer.history.restore(state["history"])
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from . import checks, data, input_gradients, losses, measuring, regularizers, sources, targets, training
+from . import checks, data, input_gradients, inputs, losses, measuring, regularizers, sources, targets, training
 from .arrays import as_array
 from .claims import Claim
 from .flat import BACKED, FORWARDED, GATHERED, LOST_PENALTY, FlatChain
@@ -153,8 +153,11 @@ class Sequential(FlatChain):
         if self._constrained:
             self.constrain()
         context = self.context
-        context.step += 1
-        context.passes = 0
+        if context.repeating:
+            context.late += 1
+        else:
+            context.step += 1
+            context.passes = 0
         self._stage &= FORWARDED
 
     # One step -------------------------------------------------------------------------------------
@@ -189,7 +192,7 @@ class Sequential(FlatChain):
         context = self.context
         if context is self._own:
             if type(x) is not np.ndarray:
-                x = data.samples("x", x)
+                x = inputs.raw(self, x)  # a table's columns in their order
             if self._parameters is None or x.shape[1:] != self.input_shape:
                 self.accept(x)
             if x.dtype is not context.dtype or not x.flags.c_contiguous:
@@ -208,7 +211,7 @@ class Sequential(FlatChain):
             self.revert_statistics()
             raise
         self._stage = self._stage & ~BACKED | FORWARDED
-        if not context.repeating:
+        if context is self._own and not context.repeating:
             context.passes += 1
         return outputs
 
@@ -238,6 +241,7 @@ class Sequential(FlatChain):
         if self._settled != self.context.changes:
             self._settle()
         if stage & LOST_PENALTY and not accumulate and not self.context.repeating:
+            self._stage = stage & ~LOST_PENALTY  # said once: the next try is another step
             raise RuntimeError(
                 "a penalty was added to the gradients before this backward pass, which overwrites them: "
                 "call penalty.apply(model) after model.backward(...); penalty.value(model) only measures"
@@ -289,6 +293,10 @@ class Sequential(FlatChain):
                 return self.train_step(x, y, goal, optimizer, penalty, weights)
         try:
             value = self.loss_of(x, y, goal, weights)
+        except BaseException:
+            sources.expect_objects(loss, optimizer)
+            raise
+        try:
             if math.isfinite(value):
                 self.backward(goal.backward())
                 if self.penalty_value is not None:
@@ -308,9 +316,13 @@ class Sequential(FlatChain):
     def loss_of(self, x: Array, y: Array, loss: Loss, weights: Array | None = None) -> float:
         """The loss of a training forward pass on a batch, as in `train_step`; `loss.backward()` is its gradient."""
         outputs = self.forward(x, training=True) if self._overridden else self._forward(x, True)
-        value = loss.forward(outputs, y) if weights is None else loss.forward(outputs, y, weights=weights)
-        if not isinstance(value, NUMBERS):
-            raise TypeError(f"{type(loss).__name__}.forward returned {type(value).__name__}, expected a number")
+        try:
+            value = loss.forward(outputs, y) if weights is None else loss.forward(outputs, y, weights=weights)
+            if not isinstance(value, NUMBERS):
+                raise TypeError(f"{type(loss).__name__}.forward returned {type(value).__name__}, expected a number")
+        except BaseException:
+            self.revert_statistics()  # a forward pass that fails does it itself
+            raise
         return value
 
     # Training and use -----------------------------------------------------------------------------
@@ -372,7 +384,7 @@ class Sequential(FlatChain):
 
 checks.add_foreign(
     Sequential,
-    "",
+    "training lr stop_training",
     "compile train eval zero_grad state_dict variables trainable_variables coefs_ load_state_dict load_weights score "
     "add append pop to cuda cpu half double float predict_classes predict_log_proba predict_on_batch train_on_batch "
     "count_params num_params get_layer classes_ feature_names_in_ loss_curve_ history_ n_iter_ fit_generator "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Generator, Iterable, Iterator, Sized
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sized
 from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Any, Protocol
 
@@ -164,10 +164,30 @@ def unbuilt_on_failure(model: Trainable) -> Iterator[None]:
         raise
 
 
+def known_of(model: Trainable) -> dict[str, Any]:
+    """What a run sets of what a model knows, before it begins."""
+    names = ("loss", "optimizer", "preprocessing", "inputs", "targets")
+    return {name: getattr(model, name) for name in names}
+
+
+@contextmanager
+def as_before_without_a_step(model: Trainable, before: Mapping[str, Any]) -> Iterator[None]:
+    """Batches that are refused before the first step change nothing of what the model knew before."""
+    step, epoch = model.context.step, model.epoch
+    try:
+        yield
+    except (ValueError, TypeError):
+        if (model.context.step, model.epoch) == (step, epoch):
+            for name, one in before.items():
+                setattr(model, name, one)
+        raise
+
+
 class Arrays:
     """Batches of two arrays, in an order of their own every epoch, or as they stand (shuffle False).
 
-    augment: images x are augmented, then transformed by `preprocessing`, batch by batch.
+    augment: images x are augmented, then transformed by `preprocessing`, batch by batch. labels: those of all samples,
+    also of the ones that are held out.
     """
 
     def __init__(
@@ -185,6 +205,7 @@ class Arrays:
         prefetch: int = 0,
         shuffle: bool = True,
         target_preprocessing: Transformer | None = None,
+        labels: Array | None = None,
     ) -> None:
         self.augment, self.prefetch, self.shuffle, self.accumulate = augment, prefetch, shuffle, 1
         self.share = (0, 1)  # which part of every batch it gives: see `data.batches`
@@ -195,7 +216,7 @@ class Arrays:
             model.accept(x)
         else:
             model.accept(self.preprocessing.apply(x[:1], model.dtype))
-        self.targets = targets.learned(model, loss, y, target_preprocessing)
+        self.targets = targets.learned(model, loss, y, target_preprocessing, every=labels)
         self.x, self.y = x, y = x, encoded(model, self.targets, loss, y)
         self.weights = weights.combined(
             loss, y, model.output_shape, sample_weight, class_weight, classes=self.targets.classes

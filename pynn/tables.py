@@ -56,6 +56,12 @@ def plain(x: Any, name: str) -> Any:
     if len(set(names)) < len(names):
         twice = next(one for one in names if names.count(one) > 1)
         raise ValueError(f"{name} has two columns named {twice!r}; give each a name of its own")
+    if 0 < sum(isinstance(one, str) for one in names) < len(names):
+        odd = next(one for one in names if not isinstance(one, str))
+        raise TypeError(
+            f"{name} has a column named {odd!r} beside others whose names are text; give all of them text, as by "
+            f"{name}.columns = {name}.columns.astype(str)"
+        )
     parts = [_column(x, label, name) for label in names]
     if not parts:
         raise ValueError(f"{name} has no columns, expected at least one")

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import tables
 from .arrays import expect_unmasked
 from .describe import expect_instance
+from .inputs import warn_of_another
 from .losses import Loss
 from .losses.attributes import AttributeLoss
 from .preprocessing import Transformer
@@ -143,18 +144,25 @@ class Answering(Protocol):
 
     loss: Loss
     targets: Targets | None
+    epoch: int
 
     @property
     def output_shape(self) -> Shape: ...
 
 
 def learned(
-    model: Answering, loss: Loss, y: ArrayLike, scaling: Transformer | None = None, labels: bool = True
+    model: Answering,
+    loss: Loss,
+    y: ArrayLike,
+    scaling: Transformer | None = None,
+    labels: bool = True,
+    every: ArrayLike | None = None,
 ) -> Targets:
     """The form of these targets of a model; what the loss cannot read at all is left for it to refuse.
 
     Classes and scaling that the model has from before stay, where its loss was of the same family.
-    scaling: to be fitted to the numbers, in a copy. labels: False where y are not all labels there will be.
+    scaling: to be fitted to the numbers, in a copy. labels: False where y are not all labels there will be. every: the
+    targets with those that are held out, by default y.
     """
     array, shape = read(y), model.output_shape
     family = _family(loss, shape)
@@ -168,17 +176,21 @@ def learned(
         if scaling is None:
             return found
         shaped = loss.targets(array, shape)
-        return replace(found, scaling=scaling.unfitted().fit(shaped.reshape(len(shaped), -1)))
+        fitted = scaling.unfitted().fit(shaped.reshape(len(shaped), -1))
+        if model.epoch:
+            warn_of_another("target_preprocessing", before.scaling, fitted)
+        return replace(found, scaling=fitted)
     if family == "answers":
         found = replace(before, flat=array.ndim == 1 and math.prod(shape) == 1, truth=array.dtype.kind == "b")
     else:
         found = replace(before, column=before._is_column(array, shape))
     if before.classes is not None or model.targets is before or not labels:
         return found
+    whole = array if every is None else read(every)
     if family == "labels":
-        return replace(found, classes=_classes(array, _labels(loss, shape) or 0))
-    if _binary(loss, shape) and not _answers_as_they_are(loss, array):
-        return replace(found, classes=_two_classes(array))
+        return replace(found, classes=_classes(whole, _labels(loss, shape) or 0))
+    if _binary(loss, shape) and not _answers_as_they_are(loss, whole):
+        return replace(found, classes=_two_classes(whole))
     return found
 
 

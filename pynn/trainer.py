@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from types import FrameType
 
+from . import checks
 from .accumulation import Accumulation
 from .callbacks.base import HOOKS, Callback, hooks
 from .claims import Claim
@@ -68,6 +69,7 @@ class Trainer:
         silent = self._ranks is not None and self._ranks.rank > 0
         self._called = [one for one in self.callbacks if not (silent and one.writes)]
         self._hooks = {name: hooks(self._called, name) for name in HOOKS}
+        self._warned = False  # that the schedule is over
         self._halting = False  # the step that is under way is the last one
         self._interrupted = False  # by Ctrl-C
         self._waiting = False  # for a batch or a measurement: nothing is half done, so Ctrl-C may strike
@@ -90,7 +92,7 @@ class Trainer:
         """Of an epoch; None in the first epoch of an iterable without a length."""
         return self.source.batches
 
-    def stop(self, reason: str) -> None:
+    def stop(self, reason: str = "a callback stopped it") -> None:
         """End the run after this step, or after this epoch where it is called at its end; reason: for people to read.
 
         An epoch that is not gone through to its end is not measured and does not count.
@@ -164,6 +166,19 @@ class Trainer:
             self._close_epoch()
             self._tell("on_epoch_end")
             self._heed_interrupt()
+
+    def _warn_of_a_schedule_that_is_over(self) -> None:
+        """Once a run: an epoch at the rate 0 trains nothing."""
+        optimizer = self.optimizer
+        if optimizer.schedule is None or optimizer.learning_rate or self._warned:
+            return
+        begun = max(self.model.epoch - (optimizer.first_epoch or 0), 0)
+        if optimizer.schedule(begun) == optimizer.schedule(begun + 0.5) == 0:
+            self._warned = True
+            checks.warn(
+                f"the learning rate was 0 in all of epoch {self.epoch + 1}: {optimizer.schedule!r} is over after "
+                "its epochs, counted since the optimizer first ran; give the optimizer a longer or a new schedule"
+            )
 
     def _begin_step(self) -> None:
         """Set the rate that the schedule has here, and tell that a step begins."""
@@ -264,6 +279,7 @@ class Trainer:
             values.update(self.validate())
             self._waiting = False
         values["learning_rate"] = self.optimizer.learning_rate
+        self._warn_of_a_schedule_that_is_over()
         values["samples_per_second"] = self.running.count / max(self.spent, 1e-9)
         self.values = values = values if self._ranks is None else self._ranks.of_first(values)
         self.history.append(values)

@@ -28,9 +28,11 @@ from .sources import (
     Arrays,
     Batch,
     Trainable,
+    as_before_without_a_step,
     checked_pair,
     chosen_loss,
     iterable_source,
+    known_of,
     streamed,
     unbuilt_on_failure,
 )
@@ -66,7 +68,7 @@ def fit(
 
     x, y: arrays (N, ...) and (N,); or x alone: an iterable of (x, y) batches that is gone through once an epoch.
         Memory-mapped arrays may be larger than memory (without preprocessing): nothing of their size is copied.
-        Batches (x, y, weights) are weighted as they are. uint8 arrays are pixels: 0..255 is read as 0..1.
+        Batches (x, y, weights) are weighted as they are. Images (N, H, W, C) of uint8 are read as 0..1.
     validation: what is measured after each epoch, as val_loss and so on; class_weight does not touch it. A pair (x, y),
         or (x, y, sample_weight); an iterable of such batches, which must start anew each time; a share 0 < v < 1 of x
         and y, drawn by the seed, that is not trained on then, or a `pynn.Split`, which can be stratified (both parts
@@ -131,6 +133,10 @@ def fit(
     if accumulate > 1 and ranks is not None:
         raise ValueError(f"accumulate is {accumulate}, but distributed steps take one batch; start more processes")
     _check_weights(y, sample_weight, class_weight, target_preprocessing)
+    if y is None and (batch_size is not None or not shuffle):
+        raise TypeError(
+            "batch_size and shuffle go with arrays x and y; an iterable gives batches as they are trained on"
+        )
     keeper, measures = _keeper(checkpoint, resume), Measures(metrics)
     measures.check(goal)
     listening = [*progresses.shown(progress), *all_callbacks(callbacks), *keeper]
@@ -139,6 +145,7 @@ def fit(
     form = model.inputs
     if y is not None:
         (form, x), y = inputs.taken(model, x), targets.read(y)
+    labels = y
     x, y, sample_weight, validation = validations.separated(x, y, sample_weight, validation, drawn)
     augment = _augment(augmentation, x, y)
     prepared, x = inputs.prepare(model, preprocessing, x, y, augment is not None)
@@ -146,7 +153,7 @@ def fit(
     with unbuilt_on_failure(model):
         source = (
             Arrays(model, goal, x, y, batch_size, seed, sample_weight, class_weight, augment, prepared, prefetch,
-                   shuffle, target_preprocessing)
+                   shuffle, target_preprocessing, labels)
             if y is not None else iterable_source(model, goal, x, epochs, prefetch)
         )  # fmt: skip
         source.accumulate = accumulate
@@ -159,6 +166,7 @@ def fit(
         _claim(model, driver)
         if ranks is not None:
             found, source.share = ranks.begin(given, found), (ranks.rank, ranks.size)
+    before = known_of(model)
     model.loss, model.optimizer, model.preprocessing = goal, driver, prepared
     model.inputs, model.targets = form, source.targets
     forward = None if ranks is None else functools.partial(ranks.forward, model)
@@ -168,7 +176,8 @@ def fit(
         keeper[0].go_on(trainer, found)
     if ranks is not None:
         ranks.start(model)
-    return trainer.run()
+    with as_before_without_a_step(model, before):
+        return trainer.run()
 
 
 def _driver(model: Trainable, optimizer: str | Optimizer | None) -> Optimizer:
@@ -365,4 +374,5 @@ def outputs(model: Trainable, x: Any, batch_size: int | None = None) -> Array:
 def predictions(model: Trainable, x: Any, batch_size: int | None = None) -> Array:
     """What the outputs for raw x (N, ...) say, in the shape and kind of the targets that the model was fitted to."""
     found = model.loss.predict(outputs(model, x, batch_size))
-    return found if model.targets is None else model.targets.decode(model.loss, found)
+    form = targets.known(model, model.loss)  # none where somebody has given the model another kind of loss
+    return found if form is None else form.decode(model.loss, found)

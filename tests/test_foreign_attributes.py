@@ -16,7 +16,7 @@ from pynn.words.attributes import ANSWERS
 MODEL, OPTIMIZER = pynn.Sequential(pynn.Affine(3), pynn.Dropout(0.5), pynn.Affine(2)), pynn.Adam(1e-3)
 THINGS = {
     "Sequential": MODEL, "Layer": MODEL.layers[0], "Optimizer": OPTIMIZER, "Loss": pynn.SoftmaxCrossEntropy(),
-    "Schedule": pynn.StepDecay(0.1, 1),
+    "Schedule": pynn.StepDecay(0.1, 1), "SGD": pynn.SGD(0.1),
 }  # fmt: skip
 
 

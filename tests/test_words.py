@@ -88,7 +88,7 @@ def test_all_unknown_arguments_are_answered_at_once() -> None:
         (optimizers.optimizer, "lbfgs", r"say pynn\.minimize\(model, x, y\)"),
         (metrics.metric, "acc", r"'acc' is unknown, say 'accuracy'; expected one of accuracy"),
         (metrics.metric, "r2_score", r"say 'r2'"),
-        (metrics.metric, "mse", r"unknown, with loss='l2' the loss is measured anyway"),
+        (metrics.metric, "mean_squared_error", r"unknown, say 'mse'"),
         (initializers.initializer, "xavier_uniform", r"say 'glorot_uniform'"),
         (initializers.initializer, "kaiming_normal", r"say 'he'"),
         (losses.loss, "nonsense", r"loss is 'nonsense', expected one of"),

@@ -24,6 +24,21 @@ def slot(name: str) -> str:
     return f"_value_of_{name}"
 
 
+class NotBuilt:
+    """What a class has in the place of an array that its instances get when they are built."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, layer: Layer | None, kind: type) -> Any:
+        if layer is None:
+            return self
+        raise AttributeError(
+            f"{layer.name or layer.kind} has no {self.name} yet: build it or its model first, or fit that",
+            name=self.name, obj=layer,
+        )  # fmt: skip
+
+
 def hold(layer: Layer, name: str, array: Array) -> None:
     """Let `layer.NAME` be this array for good: later assignments copy their numbers into it."""
     kind = type(layer)
@@ -31,6 +46,8 @@ def hold(layer: Layer, name: str, array: Array) -> None:
     if not is_held(found):
         if hasattr(kind, name):
             setattr(kind, slot(name), found)  # the class's default, as `bias = None`, for layers without the parameter
+        if not hasattr(kind, slot(name)):
+            setattr(kind, slot(name), NotBuilt(name))
         # Read in C: a property's Python function, or __setattr__, would cost every step.
         setattr(kind, name, property(operator.attrgetter(slot(name)), functools.partial(_assign, name)))
     layer._held[name] = array

@@ -124,7 +124,7 @@ class Loss(Constructed):
         """
         y = as_array("y", y)
         if y.shape[1:] != output_shape:
-            wanted = ", ".join(["N", *map(str, output_shape)])
+            wanted = ", ".join(["N", *map(str, output_shape)]) + ("" if output_shape else ",")
             single = len(output_shape) > 1 and y.shape[1:] in ((), output_shape[-1:])
             hint = "; where a sample has one target, put Flatten() before the first Affine" if single else ""
             raise ValueError(f"y has shape {y.shape}, expected ({wanted}) like the outputs{hint}")

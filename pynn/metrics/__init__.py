@@ -7,10 +7,13 @@
 | precision, recall, f1 | Precision(), Recall(), F1() | labels, attributes: the mean over them ("macro") |
 | multilabel_accuracy | MultilabelAccuracy() | attributes: the share of all that is right |
 | mae | MeanAbsoluteError() | numbers: the mean over samples and outputs of |f - y| |
+| mse, rmse | MeanSquaredError(), RootMeanSquaredError() | numbers: the mean of (f - y)², and its root |
 | r2 | R2() | numbers: 1 - Σ(y - f)² / Σ(y - mean y)², the mean over outputs |
 
-All are those of the whole data, not means over batches, and weighted where samples are. Where an output is NaN they
-are NaN, like the loss: such an epoch is never the best one.
+All are those of the whole data, not means over batches, and weighted where samples are. Those of numbers are in the
+units of y, also where `target_preprocessing` puts the loss into others. Precision, recall and F1 of labels are means
+over the classes, of one output that answers yes or no those of yes. Where an output is NaN they are NaN, like the loss:
+such an epoch is never the best one.
 
 A function is a metric too. scikit-learn's, `sklearn.metrics.f1_score` or a functools.partial of it, gets the targets of
 the whole data and what is predicted for them, scores or probabilities, as its arguments say. An own one,
@@ -28,10 +31,22 @@ from collections.abc import Callable
 from .base import Array, Metric
 from .confusion import Report, classification_report, confusion_matrix
 from .functions import of_function
-from .standard import F1, METRICS, R2, MeanAbsoluteError, MultilabelAccuracy, Precision, Recall, TopK
+from .standard import (
+    F1,
+    METRICS,
+    R2,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    MultilabelAccuracy,
+    Precision,
+    Recall,
+    RootMeanSquaredError,
+    TopK,
+)
 
 __all__ = [
-    "F1", "METRICS", "R2", "MeanAbsoluteError", "Metric", "MultilabelAccuracy", "Precision", "Recall", "Report", "TopK",
+    "F1", "METRICS", "R2", "MeanAbsoluteError", "MeanSquaredError", "Metric", "MultilabelAccuracy", "Precision",
+    "Recall", "Report", "RootMeanSquaredError", "TopK",
     "classification_report", "confusion_matrix", "metric",
 ]  # fmt: skip
 

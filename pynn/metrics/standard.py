@@ -66,6 +66,25 @@ class MeanAbsoluteError(Mean):
         return np.asarray(np.abs(found - wanted).mean(axis=1))
 
 
+class MeanSquaredError(MeanAbsoluteError):
+    """Mean over samples and outputs of (f - y)². Name "mse". (The loss "l2" is the sum over outputs.)"""
+
+    name = "mse"
+
+    def each(self, outputs: Array, targets: Array) -> Array:
+        found, wanted = _rows(outputs, targets)
+        return np.asarray(((found - wanted) ** 2).mean(axis=1))
+
+
+class RootMeanSquaredError(MeanSquaredError):
+    """The root of the mean over samples and outputs of (f - y)². Name "rmse"."""
+
+    name = "rmse"
+
+    def value(self) -> float:
+        return float(np.sqrt(super().value()))
+
+
 class _PerClass(Metric):
     """Counts for each class or attribute: how often it was said, how often true, how often both."""
 
@@ -211,5 +230,7 @@ METRICS: dict[str, Callable[[], Metric]] = {
     "f1": F1,
     "multilabel_accuracy": MultilabelAccuracy,
     "mae": MeanAbsoluteError,
+    "mse": MeanSquaredError,
+    "rmse": RootMeanSquaredError,
     "r2": R2,
 }

@@ -121,6 +121,11 @@ class Optimizer(Constructed):
         schedule, rate = (value, value(0)) if isinstance(value, Schedule) else (None, value)
         if not (is_number(rate) and rate >= 0):
             kind = type(self).__name__
+            if isinstance(value, (np.ndarray, list, tuple)) or callable(value):
+                raise TypeError(
+                    f"{kind}: learning_rate is {type(value).__name__}, expected a number or a pynn.Schedule object; an "
+                    f"optimizer is made without parameters, {kind}(1e-3): its step(model) gets the model"
+                )
             raise ValueError(
                 f"{kind}: learning_rate is {value!r}, expected a finite number of at least 0 or a pynn.Schedule object"
             )

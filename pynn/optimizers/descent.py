@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import kernels
-from ..checks import RATE, expect_numbers
+from ..checks import RATE, add_foreign, expect_numbers
 from .base import Array, Optimizer, Rate
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ class SGD(Optimizer):
 
     def update(self, parameters: Array, gradients: Array) -> None:
         kernels.sgd_step(parameters, gradients, self.effective_learning_rate, self.effective_weight_decay)
+
+
+add_foreign(SGD, "momentum nesterov")
 
 
 class Momentum(Optimizer):

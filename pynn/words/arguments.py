@@ -169,7 +169,8 @@ with_std: pynn.MeanSubtraction() leaves the spread as it is
 whiten: pynn.Whitening() does it
 axis: per='feature', 'channel' or 'all' says what has numbers of its own
 [fit]
-lr learning_rate: the learning rate belongs to the optimizer: optimizer=pynn.Adam(1e-3)
+lr learning_rate learning_rate_init: the learning rate belongs to the optimizer: optimizer=pynn.Adam(1e-3)
+alpha: penalty=pynn.L2(alpha / batch_size) is what scikit-learn's alpha does
 validation_split validation_fraction: validation=0.1 holds out a tenth of the samples, drawn at random
 verbose: progress=False shows nothing, progress=True a bar
 early_stopping patience: callbacks=[pynn.EarlyStopping(patience=5)]

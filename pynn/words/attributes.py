@@ -7,8 +7,10 @@ from .table import table
 ANSWERS = table("""
 [Sequential]
 compile: fit takes them: model.fit(x, y, optimizer=pynn.Adam(1e-3), loss='l2')
-train eval: forward(x, training=True) is for training; predict and evaluate never train
+train eval training: forward(x, training=True) is for training; predict and evaluate never train
 zero_grad: backward overwrites the gradients; there is nothing to do
+lr: the learning rate belongs to the optimizer: model.optimizer.learning_rate
+stop_training: trainer.stop(reason), in a callback
 state_dict variables trainable_variables coefs_: model.tensors() has the arrays by name, model.save(path) writes a file
 load_state_dict load_weights: pynn.transfer.load_weights(model, path) takes weights, pynn.load(path) is a whole model
 score: model.evaluate(x, y)['accuracy']
@@ -37,6 +39,8 @@ apply_gradients minimize: optimizer.step(model), after model.backward
 state_dict: optimizer.state()
 load_state_dict: optimizer.restore(state), after claim(model.parameters)
 iterations: optimizer.steps
+[SGD]
+momentum nesterov: pynn.Momentum and pynn.Nesterov are optimizers of their own
 [Loss]
 reduction: all losses are means over the samples
 from_logits: losses take logits

@@ -27,7 +27,8 @@ gd: 'sgd'
 [metrics]
 acc binary_accuracy categorical_accuracy sparse_categorical_accuracy: 'accuracy'
 mean_absolute_error l1: 'mae'
-mse mean_squared_error rmse l2: nothing: with loss='l2' the loss is measured anyway
+mean_squared_error l2: 'mse'
+root_mean_squared_error: 'rmse'
 r2_score: 'r2'
 f1_score f1_macro: 'f1'
 top_k topk top_k_accuracy top_k_categorical_accuracy: 'top5', or another number
