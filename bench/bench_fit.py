@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
-from workloads import WORKLOADS, network, optimizer
+from workloads import WORKLOADS, Workload, network, optimizer
 
 import pynn
 
@@ -13,11 +13,16 @@ SAMPLES = 60_000
 
 
 def images() -> tuple[np.ndarray, np.ndarray]:
-    """Of MNIST's shape: 784 pixels, of which the label's row is bright."""
+    """Of MNIST's shape: 28 x 28 pixels, of which the label's row is bright."""
     rng = np.random.default_rng(0)
-    x, y = rng.integers(0, 128, (SAMPLES, 784), dtype=np.uint8), rng.integers(0, 10, SAMPLES)
-    x.reshape(SAMPLES, 28, 28)[np.arange(SAMPLES), y] += 127
+    x, y = rng.integers(0, 128, (SAMPLES, 28, 28, 1), dtype=np.uint8), rng.integers(0, 10, SAMPLES)
+    x[np.arange(SAMPLES), y] += 127
     return x, y
+
+
+def of_images(workload: Workload) -> pynn.Sequential:
+    """The workload's network with its inputs flattened first."""
+    return pynn.Sequential(pynn.Flatten(), *network(workload).layers)
 
 
 @pytest.mark.skipif(pynn.kernels.backend() != "native", reason="the native kernels were not built")
@@ -29,7 +34,7 @@ def test_epoch(benchmark: BenchmarkFixture, name: str, library: str) -> None:
     x, y = images()
     size, loss = workload.batch, pynn.SoftmaxCrossEntropy()
     ready = [(part.copy(), labels) for part, labels in pynn.batches(x, y, size, seed=0)]
-    fitted, stepped, driver = network(workload), network(workload), optimizer(workload)
+    fitted, stepped, driver = of_images(workload), of_images(workload), optimizer(workload)
 
     def fit() -> None:
         fitted.fit(x, y, optimizer=fitted.optimizer or optimizer(workload), epochs=1, batch_size=size, progress=False)

@@ -137,16 +137,14 @@ def prepare(
     else:
         data.check_pairs("x", x, "y", np.asarray(y))
         chosen = chosen if preprocessing is None else chosen.unfitted().fit(x)
-        if preprocessing is not None and model.epoch:
-            warn_of_another("preprocessing", model.preprocessing, chosen)
         x = chosen.accepted(x, "x", "fit")
         x = x if later else chosen.apply(x, model.dtype)
     return chosen, x
 
 
-def warn_of_another(name: str, before: Transformer | None, after: Transformer) -> None:
+def warn_of_another(name: str, before: Transformer | None, after: Transformer | None) -> None:
     """Warn where trained weights get to see numbers on another scale than those that they were trained on."""
-    if before is None or not before.fitted:
+    if before is None or after is None or before is after or not before.fitted:
         return
     old, new = before.tensors(), after.tensors()
     if old.keys() == new.keys() and all(np.array_equal(old[key], new[key]) for key in old):

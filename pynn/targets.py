@@ -16,7 +16,6 @@ from numpy.typing import ArrayLike, NDArray
 from . import tables
 from .arrays import expect_unmasked
 from .describe import expect_instance
-from .inputs import warn_of_another
 from .losses import Loss
 from .losses.attributes import AttributeLoss
 from .preprocessing import Transformer
@@ -144,7 +143,6 @@ class Answering(Protocol):
 
     loss: Loss
     targets: Targets | None
-    epoch: int
 
     @property
     def output_shape(self) -> Shape: ...
@@ -176,10 +174,7 @@ def learned(
         if scaling is None:
             return found
         shaped = loss.targets(array, shape)
-        fitted = scaling.unfitted().fit(shaped.reshape(len(shaped), -1))
-        if model.epoch:
-            warn_of_another("target_preprocessing", before.scaling, fitted)
-        return replace(found, scaling=fitted)
+        return replace(found, scaling=scaling.unfitted().fit(shaped.reshape(len(shaped), -1)))
     if family == "answers":
         found = replace(before, flat=array.ndim == 1 and math.prod(shape) == 1, truth=array.dtype.kind == "b")
     else:

@@ -27,6 +27,7 @@ from .regularizers import Penalty
 from .sources import (
     Arrays,
     Batch,
+    Batches,
     Trainable,
     as_before_without_a_step,
     checked_pair,
@@ -133,10 +134,6 @@ def fit(
     if accumulate > 1 and ranks is not None:
         raise ValueError(f"accumulate is {accumulate}, but distributed steps take one batch; start more processes")
     _check_weights(y, sample_weight, class_weight, target_preprocessing)
-    if y is None and (batch_size is not None or not shuffle):
-        raise TypeError(
-            "batch_size and shuffle go with arrays x and y; an iterable gives batches as they are trained on"
-        )
     keeper, measures = _keeper(checkpoint, resume), Measures(metrics)
     measures.check(goal)
     listening = [*progresses.shown(progress), *all_callbacks(callbacks), *keeper]
@@ -156,6 +153,8 @@ def fit(
                    shuffle, target_preprocessing, labels)
             if y is not None else iterable_source(model, goal, x, epochs, prefetch)
         )  # fmt: skip
+        if isinstance(source, Batches) and (batch_size is not None or not shuffle):
+            raise TypeError("batch_size and shuffle go with arrays x and y; an iterable gives batches as they are")
         source.accumulate = accumulate
         held_out = validations.held_out(model, goal, validation, source.targets)
         if ranks is None or ranks.rank == 0:
@@ -167,6 +166,10 @@ def fit(
         if ranks is not None:
             found, source.share = ranks.begin(given, found), (ranks.rank, ranks.size)
     before = known_of(model)
+    if model.epoch:
+        inputs.warn_of_another("preprocessing", model.preprocessing, prepared)
+        if model.targets is not None and source.targets is not None:
+            inputs.warn_of_another("target_preprocessing", model.targets.scaling, source.targets.scaling)
     model.loss, model.optimizer, model.preprocessing = goal, driver, prepared
     model.inputs, model.targets = form, source.targets
     forward = None if ranks is None else functools.partial(ranks.forward, model)

@@ -94,7 +94,8 @@ def test_the_transformer_that_is_given_stays_as_it_was(points: Points) -> None:
     two.fit(x * 2, y, preprocessing=given, **FIT)
     assert not given.fitted
     np.testing.assert_allclose(2 * one.preprocessing.mean_, two.preprocessing.mean_, rtol=1e-6)
-    two.fit(x, y, preprocessing=fitted, **FIT)
+    with pytest.warns(UserWarning, match="trained behind another preprocessing"):
+        two.fit(x, y, preprocessing=fitted, **FIT)
     assert state(fitted) == before
     assert state(two.preprocessing) == state(pynn.Standardization().fit(x)), "fitted anew to the training data"
 

@@ -407,6 +407,7 @@ def test_bad_input_is_refused(make: Any, message: str) -> None:
         make()
 
 
+@pytest.mark.filterwarnings("ignore:the learning rate was 0")
 def test_an_own_schedule_that_goes_astray_is_named(points: Points) -> None:
     class Astray(pynn.Schedule):
         def at(self, epoch: float) -> float:

@@ -121,13 +121,12 @@ class Optimizer(Constructed):
         schedule, rate = (value, value(0)) if isinstance(value, Schedule) else (None, value)
         if not (is_number(rate) and rate >= 0):
             kind = type(self).__name__
-            if isinstance(value, (np.ndarray, list, tuple)) or callable(value):
-                raise TypeError(
-                    f"{kind}: learning_rate is {type(value).__name__}, expected a number or a pynn.Schedule object; an "
-                    f"optimizer is made without parameters, {kind}(1e-3): its step(model) gets the model"
-                )
+            shown = f"an array {value.shape}" if isinstance(value, np.ndarray) else repr(value)
+            parameters = isinstance(value, np.ndarray) or (callable(value) and not isinstance(value, (Schedule, type)))
+            hint = f"; an optimizer is made without parameters, {kind}(1e-3): its step(model) gets the model"
             raise ValueError(
-                f"{kind}: learning_rate is {value!r}, expected a finite number of at least 0 or a pynn.Schedule object"
+                f"{kind}: learning_rate is {shown}, expected a finite number of at least 0 or a pynn.Schedule object"
+                f"{hint if parameters else ''}"
             )
         if schedule is not None:
             schedule.claim(vars(self).setdefault("_key", object()))
