@@ -9,6 +9,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -408,7 +409,7 @@ def test_functions_answer_too(trained: pynn.Sequential) -> None:
     assert trained.epoch == 1
 
 
-def test_words_are_read_only_where_an_error_is_made() -> None:
+def test_words_are_read_only_where_an_error_is_made(tmp_path: Path) -> None:
     code = """
 import sys, numpy as np, pynn
 model = pynn.Sequential(pynn.Affine(2), pynn.BatchNorm(), pynn.ReLU(), pynn.Dropout(0.5), pynn.Affine(2))
@@ -416,5 +417,6 @@ model.fit(np.eye(4), [0, 1, 0, 1], batch_size=2, epochs=1, progress=False, optim
 model.predict(np.eye(4)), model.evaluate(np.eye(4), [0, 1, 0, 1])
 print([name for name in sys.modules if name.startswith(("pynn.words", "pynn.callbacks.mistakes"))])
 """
-    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60)
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)  # not the clone's sources
     assert (done.stdout.strip(), done.stderr) == ("[]", "")

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -171,10 +172,11 @@ def _texts(sections: dict[str, dict[str, str]]) -> list[str]:
     return [text for section in sections.values() for text in section.values()]
 
 
-def test_plot_is_there_after_import_pynn() -> None:
+def test_plot_is_there_after_import_pynn(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     code = "import sys, pynn; print('matplotlib' in sys.modules, pynn.plot.history.__name__, 'plot' in dir(pynn))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)  # not the clone's sources
     assert (done.stdout.strip(), done.returncode) == ("False history True", 0), done.stderr
 
 
