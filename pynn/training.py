@@ -166,10 +166,7 @@ def fit(
         if ranks is not None:
             found, source.share = ranks.begin(given, found), (ranks.rank, ranks.size)
     before = known_of(model)
-    if model.epoch:
-        inputs.warn_of_another("preprocessing", model.preprocessing, prepared)
-        if model.targets is not None and source.targets is not None:
-            inputs.warn_of_another("target_preprocessing", model.targets.scaling, source.targets.scaling)
+    _warn_of_other_scales(model, prepared, source.targets)
     model.loss, model.optimizer, model.preprocessing = goal, driver, prepared
     model.inputs, model.targets = form, source.targets
     forward = None if ranks is None else functools.partial(ranks.forward, model)
@@ -181,6 +178,15 @@ def fit(
         ranks.start(model)
     with as_before_without_a_step(model, before):
         return trainer.run()
+
+
+def _warn_of_other_scales(model: Trainable, preprocessing: Transformer | None, form: targets.Targets | None) -> None:
+    """Warn where this run brings trained weights numbers on other scales than before."""
+    if not model.epoch:
+        return
+    inputs.warn_of_another("preprocessing", model.preprocessing, preprocessing)
+    if model.targets is not None and form is not None:
+        inputs.warn_of_another("target_preprocessing", model.targets.scaling, form.scaling)
 
 
 def _driver(model: Trainable, optimizer: str | Optimizer | None) -> Optimizer:

@@ -5,24 +5,12 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-import numpy as np
 import pytest
+from scripted import Points, network
 
 import pynn
 from pynn.callbacks.base import HOOKS
 from pynn.callbacks.mistakes import RENAMED
-
-Points = tuple[np.ndarray, np.ndarray]
-
-
-@pytest.fixture
-def points() -> Points:
-    rng = np.random.default_rng(0)
-    return rng.normal(size=(30, 4)), rng.integers(0, 3, 30)
-
-
-def network(**settings: Any) -> pynn.Sequential:
-    return pynn.Sequential(pynn.Affine(8), pynn.ReLU(), pynn.Affine(3), **settings)
 
 
 def with_hook(name: str, hook: Any = lambda self, trainer: None) -> pynn.Callback:

@@ -9,39 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scripted import Points, network, run
 
 import pynn
-
-Points = tuple[np.ndarray, np.ndarray]
-
-
-@pytest.fixture
-def points() -> Points:
-    rng = np.random.default_rng(0)
-    return rng.normal(size=(30, 4)), rng.integers(0, 3, 30)
-
-
-def network(**settings: Any) -> pynn.Sequential:
-    return pynn.Sequential(pynn.Affine(8), pynn.ReLU(), pynn.Affine(3), **settings)
-
-
-class Scripted(pynn.Callback):
-    """Puts numbers of its own in the place of a measurement."""
-
-    def __init__(self, *values: float) -> None:
-        self.values = values
-
-    def on_epoch_end(self, trainer: pynn.Trainer) -> None:
-        trainer.values["val_loss"] = self.values[trainer.history.epochs - 1]
-
-
-def run(points: Points, values: tuple[float, ...], *callbacks: pynn.Callback, **settings: Any) -> pynn.Sequential:
-    model = network()
-    model.fit(
-        *points, validation=points, epochs=len(values), progress=False, callbacks=[Scripted(*values), *callbacks],
-        **settings,
-    )  # fmt: skip
-    return model
 
 
 def test_early_stopping_starts_afresh_in_a_second_run(points: Points, backend: str) -> None:

@@ -166,7 +166,7 @@ void through_sample(const Shape& s, const T* dy, const T* x, const T* gamma, con
     }
     each_place<T>(s, [=](auto at, Size place, Size j) PYNN_INLINE {
         const Vec<T> r = at.load(scale + j), normalized = (at.load(x + place) - at.load(centre + j)) * r;
-        // rounded like the sum of a group of one number, of which nothing shall be left
+        // rounded like the sum of a group of one number, so that their difference is exactly 0
         const Vec<T> d = in_register<Vec<T>>(at.load(dy + place) * at.load(gamma + j));
         at.store(dx + place, r * (d - at.load(shift + j) - normalized * at.load(tilt + j)));
     });

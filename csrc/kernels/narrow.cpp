@@ -228,7 +228,7 @@ private:
             take_apart(image, gradients.get());
             for (Size tile = 0; tile < tiles_; ++tile) {
                 const T* from[R];
-                for (Size r = 0; r < R; ++r) {  // beyond the last tap it is taken again, for nobody
+                for (Size r = 0; r < R; ++r) {  // padding taps repeat the last one; their result is not used
                     const Size tap = smaller(tile * R + r, taps_ - 1);
                     from[r] = plane.get() + tap / s_.kw * s_.dilation_y * width_ + tap % s_.kw * s_.dilation_x;
                 }
