@@ -1,0 +1,1 @@
+"""Campaigns that try to break pynn: `python tests/fuzz COMMAND`. Short, seeded forms of them run among the tests."""
