@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
-import time
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from . import locks
 
 _ELSEWHERE = "; pynn.transfer.load_weights takes weights of other libraries, from safetensors files and mappings"
 MAGIC = {  # how other files begin that people take for a model's
@@ -28,7 +30,8 @@ MAGIC = {  # how other files begin that people take for a model's
 }
 FORMAT = 1
 ENTRY = "pynn_checkpoint"  # of the metadata
-TEMPORARY = ".tmp"  # ends the name of a file that is being written
+# What `_temporary` gives; pynn 0.1 left out the computer, or all behind the process.
+TEMPORARY = re.compile(r"\.(.{1,50})\.([0-9]{1,7})(?:-([0-9a-f]{8})?[0-9a-f]{8}\.tmp)?", re.DOTALL)
 TENSOR = "$tensor"  # marks the place of an array in the JSON
 
 
@@ -103,7 +106,7 @@ def naming(path: str | os.PathLike[str], folder: Path | None = None) -> Iterator
 def _temporary(real: Path) -> Path:
     """A name beside the file that no other thread, process or machine takes."""
     begin = real.name[:50]  # a name may have 255 bytes, and this one is longer
-    return real.with_name(f".{begin}.{os.getpid()}-{os.urandom(4).hex()}{TEMPORARY}")
+    return real.with_name(f".{begin}.{os.getpid()}-{locks.machine()}{os.urandom(4).hex()}.tmp")
 
 
 def _private(name: str, flags: int) -> int:
@@ -124,29 +127,24 @@ def _make_alike(temporary: Path, old: os.stat_result) -> None:
 
 
 def _sweep(real: Path) -> None:
-    """Remove what killed processes left when they wrote this file; what is younger than an hour may be in use."""
-    begin, limit = f".{real.name[:50]}.", time.time() - 3600
+    """Remove what killed processes left beside this file, which has just been written.
+
+    Of this computer's processes that is known at once. Another computer may still write what is younger than an hour,
+    by the clock of the file system.
+    """
     with suppress(OSError), os.scandir(real.parent) as entries:
+        limit = real.stat().st_mtime - 3600
         for entry in entries:
-            rest = entry.name.removeprefix(begin)
-            if (
-                rest != entry.name
-                and _is_temporary(rest)
-                and entry.is_file(follow_symlinks=False)
-                and entry.stat().st_mtime < limit
-            ):
-                with suppress(OSError):
+            found = TEMPORARY.fullmatch(entry.name)
+            if found is None or not entry.is_file(follow_symlinks=False):
+                continue
+            with suppress(OSError):
+                if found[3] == locks.machine() and os.name == "posix":
+                    left = locks.is_dead(int(found[2]))
+                else:  # a process's number is below 2^22
+                    left = found[1] == real.name[:50] and int(found[2]) < 2**22 and entry.stat().st_mtime < limit
+                if left:
                     os.unlink(entry)
-
-
-def _is_temporary(rest: str) -> bool:
-    """Whether a name goes on as those of `_temporary` do, or as those of pynn 0.1, a process's number alone."""
-    process, dash, word = rest.removesuffix(TEMPORARY).partition("-")
-    if not process.isdecimal() or int(process) >= 2**22:  # more than a process's number can be
-        return False
-    if not dash:
-        return rest == process
-    return rest.endswith(TEMPORARY) and len(word) == 8 and not word.strip("0123456789abcdef")
 
 
 def foreign(path: Path, elsewhere: bool = True) -> str | None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import checks, files, resume, terminal
 from ..checks import NOT_NEGATIVE, expect_count, expect_numbers
+from ..locks import FolderLock
 from .base import Callback
 
 if TYPE_CHECKING:
@@ -22,7 +25,9 @@ PATTERN = "checkpoint-" + "[0-9]" * 8 + ".safetensors"
 class Checkpoint(Callback):
     """Checkpoints of a run in a folder, for `fit(checkpoint=...)`: after each epoch, and in between where it is asked.
 
-    folder: made where it is not there; it belongs to one run. every_steps: also after so many steps, every_seconds:
+    folder: made where it is not there. It belongs to one run, and one process at a time: a file .pynn.lock, which is
+    gone after the run, names that process, and another one is refused. What a killed process left is taken over;
+    a copy of the folder may be used at once. every_steps: also after so many steps, every_seconds:
     also after so many seconds, since the last one (default None: only after epochs, when the run is stopped, and on
     Ctrl-C). keep: so many of the newest files stay (default 2).
 
@@ -30,6 +35,8 @@ class Checkpoint(Callback):
     epoch, and ends with the bits of a run that was never killed: parameters, running statistics, the optimizer's and
     its schedule's state, history, the memory of callbacks, the sums of the epoch. A file appears whole or not at all;
     one that is damaged is passed over with a RuntimeWarning. No file can run code: safetensors and JSON.
+    Where the first one cannot be written, as on a full disk, training ends with the OSError; where a later one cannot,
+    it goes on with a RuntimeWarning: the older files stay, and the next one is tried in its time.
     Raises ValueError or TypeError for settings out of their range.
     """
 
@@ -55,7 +62,9 @@ class Checkpoint(Callback):
         self._settings: Mapping[str, Any] = {}
         self._number = 0
         self._place: tuple[int, int, int] | None = None  # of the run when the last one was written
-        self._time = 0.0
+        self._step, self._time = 0, 0.0  # when the last one was tried
+        self._lock: FolderLock | None = None
+        self._written = self._failing = False  # whether one was in this run; whether the last one could not be
 
     def open(self, given: tuple[Any, ...], resuming: bool, quiet: bool) -> dict[str, Any] | None:
         """The state to go on from, or None for a run that begins, which is said in a line unless it is to be quiet.
@@ -65,11 +74,40 @@ class Checkpoint(Callback):
         Raises ValueError where they differ, where no file can be used, and where a new run finds another one's files.
         """
         settings = resume.settings(*given)
-        if self._path.exists() and not self._path.is_dir():
+        path = Path(os.path.abspath(self.folder))  # the script may change its own folder while it trains
+        if path.exists() and not path.is_dir():
             raise NotADirectoryError(f"checkpoint is {os.fspath(self.folder)!r}, which is a file, expected a folder")
-        self._path.mkdir(parents=True, exist_ok=True)
-        for leftover in self._path.glob(f".{PATTERN}.*"):  # of a process that was killed while it wrote
-            leftover.unlink(missing_ok=True)
+        path.mkdir(parents=True, exist_ok=True)
+        lock = self._locked(path, resuming)
+        try:
+            self._path, self._lock = path, lock
+            return self._begun(settings, resuming, quiet)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Give the folder free; `fit` calls it after the run that `open` began."""
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.release()
+
+    def _locked(self, path: Path, resuming: bool) -> FolderLock | None:
+        """The folder's lock; None where somebody looks for a run that is done in a folder that is write-protected."""
+        try:
+            with files.naming(self.folder, path):
+                return FolderLock(path, os.fspath(self.folder))
+        except OSError as cause:
+            if not resuming or cause.errno not in (None, errno.EACCES, errno.EPERM, errno.EROFS):
+                raise
+            if not next(path.glob(PATTERN), None):
+                raise
+            return None
+
+    def _begun(self, settings: Mapping[str, Any], resuming: bool, quiet: bool) -> dict[str, Any] | None:
+        if self._lock is not None:
+            for leftover in self._path.glob(f".{PATTERN}.*"):  # of a process that was killed while it wrote
+                leftover.unlink(missing_ok=True)
         found = self._files()
         if found and not resuming:
             raise ValueError(
@@ -80,7 +118,7 @@ class Checkpoint(Callback):
             terminal.say(f"{self.folder} has no checkpoint: training begins afresh")
         if state is not None and (differences := resume.differences(state["settings"], settings)):
             raise ValueError(f"the run in {self.folder} cannot be resumed: {'; '.join(differences)}")
-        self._settings, self._place = settings, None
+        self._settings, self._place, self._written, self._failing = settings, None, False, False
         self._number = int(found[-1].stem.rpartition("-")[2]) if found else 0
         return state
 
@@ -106,11 +144,12 @@ class Checkpoint(Callback):
         raise ValueError(f"no checkpoint in {self.folder} can be used: {'; '.join(reasons)}")
 
     def on_train_begin(self, trainer: Trainer) -> None:
-        self._place, self._time = (trainer.epoch, trainer.step, trainer.batch), time.monotonic()
+        self._place = (trainer.epoch, trainer.step, trainer.batch)
+        self._step, self._time = trainer.step, time.monotonic()
 
     def on_step_end(self, trainer: Trainer) -> None:
         steps, seconds = self.every_steps, self.every_seconds
-        due = steps is not None and self._place is not None and trainer.step - self._place[1] >= steps
+        due = steps is not None and trainer.step - self._step >= steps
         if due or (seconds is not None and time.monotonic() - self._time >= seconds):
             self._save(trainer)
 
@@ -118,7 +157,7 @@ class Checkpoint(Callback):
         self._save(trainer)
 
     def on_train_end(self, trainer: Trainer) -> None:
-        interrupted = isinstance(trainer.error, KeyboardInterrupt)
+        interrupted, self._failing = isinstance(trainer.error, KeyboardInterrupt), False
         if trainer.whole and (trainer.error is None or interrupted):
             self._save(trainer)
         if interrupted and self._files():
@@ -131,8 +170,38 @@ class Checkpoint(Callback):
         place = (trainer.epoch, trainer.step, trainer.batch)
         if place == self._place:
             return
-        state = {"settings": self._settings, **resume.state(trainer)}
-        files.write_state(self._path / NAME.format(self._number + 1), state)
-        self._number, self._place, self._time = self._number + 1, place, time.monotonic()
+        self._step, self._time = trainer.step, time.monotonic()
+        try:
+            self._write({"settings": self._settings, **resume.state(trainer)})
+        except OSError as cause:
+            if not self._written:
+                _advise(cause)
+                raise
+            self._go_on(trainer, cause)
+            return
+        self._number, self._place, self._written, self._failing = self._number + 1, place, True, False
         for old in self._files()[: -self.keep]:
-            old.unlink(missing_ok=True)
+            with suppress(OSError):
+                old.unlink()
+
+    def _write(self, state: dict[str, Any]) -> None:
+        if self._lock is None or not self._lock.held():  # removed, or of the process that this one was forked from
+            with files.naming(self.folder, self._path):
+                self._lock = FolderLock(self._path, os.fspath(self.folder))
+        files.write_state(self._path / NAME.format(self._number + 1), state)
+
+    def _go_on(self, trainer: Trainer, cause: OSError) -> None:
+        """Warn, once until it works again: a disk that is full for a while must not end the run."""
+        if not self._failing:
+            checks.warn(
+                f"no checkpoint could be written after step {trainer.step} ({cause}); training goes on, the newest "
+                f"stays {NAME.format(self._number)}, and the next one is tried in its time",
+                RuntimeWarning,
+            )
+        self._failing = True
+
+
+def _advise(error: OSError) -> None:
+    """Say what to do, where Python can add it to an error."""
+    if hasattr(error, "add_note"):  # Python 3.11
+        error.add_note("make room, or take another folder; older checkpoints stay: resume=True goes on from them")
