@@ -37,14 +37,14 @@ _FILES: weakref.WeakSet[IO[bytes]] = weakref.WeakSet()  # that this process has 
 
 def opened(path: Path) -> IO[bytes]:
     """A file to lock, for reading and writing, made where it is not there; closed in forked processes."""
-    file = open(path, "a+b", buffering=0, opener=_no_link)  # noqa: SIM115 (open as long as it is locked)
+    file = open(path, "r+b", buffering=0, opener=_made)  # noqa: SIM115 (open as long as it is locked)
     _FILES.add(file)
     return file
 
 
-def _no_link(name: str, flags: int) -> int:
-    """Open what is no symbolic link: the file behind one would be overwritten."""
-    return os.open(name, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+def _made(name: str, flags: int) -> int:
+    """Open it or make it; no symbolic link: the file behind one would be overwritten."""
+    return os.open(name, flags | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def _leave() -> None:
@@ -102,6 +102,7 @@ class FolderLock:
         mine |= {"machine": machine(), "begun": _begun(os.getpid())}
         try:
             self._file.truncate(0)
+            self._file.seek(0)
             self._file.write(json.dumps(mine).encode())
         except OSError:
             self._remove()

@@ -14,6 +14,7 @@ from .. import checks, files, resume, terminal
 from ..checks import NOT_NEGATIVE, expect_count, expect_numbers
 from ..locks import FolderLock
 from .base import Callback
+from .outage import Outage
 
 if TYPE_CHECKING:
     from ..trainer import Trainer
@@ -64,7 +65,7 @@ class Checkpoint(Callback):
         self._place: tuple[int, int, int] | None = None  # of the run when the last one was written
         self._step, self._time = 0, 0.0  # when the last one was tried
         self._lock: FolderLock | None = None
-        self._written = self._failing = False  # whether one was in this run; whether the last one could not be
+        self._outage = Outage()
 
     def open(self, given: tuple[Any, ...], resuming: bool, quiet: bool) -> dict[str, Any] | None:
         """The state to go on from, or None for a run that begins, which is said in a line unless it is to be quiet.
@@ -118,7 +119,12 @@ class Checkpoint(Callback):
             terminal.say(f"{self.folder} has no checkpoint: training begins afresh")
         if state is not None and (differences := resume.differences(state["settings"], settings)):
             raise ValueError(f"the run in {self.folder} cannot be resumed: {'; '.join(differences)}")
-        self._settings, self._place, self._written, self._failing = settings, None, False, False
+        self._settings, self._place = settings, None
+        self._outage = Outage(
+            f"make room, then fit(..., checkpoint={os.fspath(self.folder)!r}, resume=True) goes on from the newest file"
+            if found
+            else "make room, or take another folder"
+        )
         self._number = int(found[-1].stem.rpartition("-")[2]) if found else 0
         return state
 
@@ -157,7 +163,7 @@ class Checkpoint(Callback):
         self._save(trainer)
 
     def on_train_end(self, trainer: Trainer) -> None:
-        interrupted, self._failing = isinstance(trainer.error, KeyboardInterrupt), False
+        interrupted, self._outage.failing = isinstance(trainer.error, KeyboardInterrupt), False
         if trainer.whole and (trainer.error is None or interrupted):
             self._save(trainer)
         if interrupted and self._files():
@@ -171,37 +177,17 @@ class Checkpoint(Callback):
         if place == self._place:
             return
         self._step, self._time = trainer.step, time.monotonic()
-        try:
+        newest = f"the newest stays {NAME.format(self._number)}, and the next one is tried in its time"
+        with self._outage.bridged(f"no checkpoint could be written after step {trainer.step}", newest):
             self._write({"settings": self._settings, **resume.state(trainer)})
-        except OSError as cause:
-            if not self._written:
-                _advise(cause)
-                raise
-            self._go_on(trainer, cause)
-            return
-        self._number, self._place, self._written, self._failing = self._number + 1, place, True, False
+            self._number, self._place = self._number + 1, place
         for old in self._files()[: -self.keep]:
             with suppress(OSError):
                 old.unlink()
 
     def _write(self, state: dict[str, Any]) -> None:
         if self._lock is None or not self._lock.held():  # removed, or of the process that this one was forked from
+            self.close()
             with files.naming(self.folder, self._path):
                 self._lock = FolderLock(self._path, os.fspath(self.folder))
         files.write_state(self._path / NAME.format(self._number + 1), state)
-
-    def _go_on(self, trainer: Trainer, cause: OSError) -> None:
-        """Warn, once until it works again: a disk that is full for a while must not end the run."""
-        if not self._failing:
-            checks.warn(
-                f"no checkpoint could be written after step {trainer.step} ({cause}); training goes on, the newest "
-                f"stays {NAME.format(self._number)}, and the next one is tried in its time",
-                RuntimeWarning,
-            )
-        self._failing = True
-
-
-def _advise(error: OSError) -> None:
-    """Say what to do, where Python can add it to an error."""
-    if hasattr(error, "add_note"):  # Python 3.11
-        error.add_note("make room, or take another folder; older checkpoints stay: resume=True goes on from them")

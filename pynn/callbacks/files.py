@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from .. import files
+from .. import files, locks
 from ..best import Best
 from ..checks import expect_count, expect_flag, warn
 from .base import Callback
+from .outage import Outage
 
 if TYPE_CHECKING:
     from ..trainer import Trainer
@@ -38,6 +42,8 @@ class ModelCheckpoint(Callback):
     "runs/{epoch:03d}-{val_loss:.4f}.safetensors". save_best_only: default False; True looks at monitor, a measurement's
     name (default "val_loss"). every: so many epochs (default 1), else. mode: "auto" (default), "min" or "max", as
     of `EarlyStopping`.
+    A file appears whole or not at all. Where the first one cannot be written, as on a full disk, training ends with the
+    OSError; where a later one cannot, it goes on with a RuntimeWarning, and the older file stays.
     To go on with a run that was killed use `fit(checkpoint=...)` instead: a model file has no optimizer.
     Raises FileNotFoundError, before it trains, where the folder is not there; ValueError for another setting or field.
     """
@@ -59,15 +65,19 @@ class ModelCheckpoint(Callback):
         self.path, self.save_best_only, self.every, self.mode = os.fspath(path), save_best_only, every, mode
         self.monitor = monitor if save_best_only else None
         self._best = Best("ModelCheckpoint", monitor, mode if save_best_only or mode != "auto" else "min")
+        self._here, self._outage = "", Outage()
 
     def on_train_begin(self, trainer: Trainer) -> None:
         folder = Path(self.path).parent
         if "{" not in str(folder) and not folder.is_dir():
             raise FileNotFoundError(f"ModelCheckpoint: the folder {folder} does not exist; make it first")
+        self._here = os.path.abspath("")  # the script may change its own folder while it trains
+        self._outage = Outage()
         if not trainer.resumed:
             self._best.value = None
 
     def on_epoch_end(self, trainer: Trainer) -> None:
+        before = self._best.value
         better = self.save_best_only and self._best.improved(trainer.values)
         if better or (not self.save_best_only and (trainer.epoch - trainer.first_epoch) % self.every == 0):
             try:
@@ -75,7 +85,10 @@ class ModelCheckpoint(Callback):
             except (KeyError, IndexError, ValueError) as cause:
                 names = ", ".join(["epoch", *trainer.values])
                 raise ValueError(f"ModelCheckpoint: path is {self.path!r}; its fields may be {names}") from cause
-            trainer.model.save(path)
+            with self._outage.bridged(f"the model of epoch {trainer.epoch} could not be saved", "without it"):
+                trainer.model.save(os.path.join(self._here, path))
+            if self._outage.failing:
+                self._best.value = before
 
     def state(self) -> dict[str, Any]:
         return {"best": self._best.value}
@@ -95,7 +108,8 @@ class CSVLogger(Callback):
     """A table of what each epoch measured: a line an epoch, the first column its number in the model's life.
 
     path: of the file, which is begun anew; a run that is resumed goes on in it, without the lines of epochs that it
-    does again. Raises OSError, before it trains, where the file cannot be written.
+    does again. One run at a time writes there. Lines that find a full disk are written with the next one, after a
+    RuntimeWarning. Raises OSError, before it trains, where the file cannot be written.
     """
 
     writes = True
@@ -103,24 +117,70 @@ class CSVLogger(Callback):
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
         self._columns: list[str] = []
+        self._real, self._waiting = "", b""  # where it is; lines that are not there yet
+        self._file: IO[bytes] | None = None  # the locked one, or the device or pipe
+        self._outage = Outage()
 
     def on_train_begin(self, trainer: Trainer) -> None:
-        self._columns = []
-        with open(self.path, "w", encoding="utf-8"):
-            pass
+        self._columns, self._outage = [], Outage()
+        self._real = os.path.realpath(self.path)  # the script may change its own folder while it trains
+        self._waiting = b""
         for number in range(trainer.history.epochs):
             values = {name: values[number] for name, values in trainer.history.items() if number < len(values)}
-            self._write(trainer.first_epoch + number + 1, values)
+            self._waiting += self._line(trainer.first_epoch + number + 1, values)
+        with files.naming(self.path):
+            if os.path.exists(self._real) and not os.path.isfile(self._real):
+                self._file = open(self._real, "wb", buffering=0)  # noqa: SIM115 (who reads a pipe sees one end of it)
+                self._append()
+                return
+            self._file = locks.opened(Path(self._real))
+            if locks.locked(self._file) is False:
+                raise RuntimeError(f"{self.path} is in use by another run; wait for it to end, or take another name")
+            _write(self._file, self._waiting)  # over the same lines: a kill or a full disk loses none
+            self._file.truncate(len(self._waiting))
+            self._waiting = b""
 
     def on_epoch_end(self, trainer: Trainer) -> None:
-        self._write(trainer.epoch, trainer.values)
+        self._waiting += self._line(trainer.epoch, trainer.values)
+        lost = f"the line of epoch {trainer.epoch} could not be written"
+        with self._outage.bridged(lost, "it comes with the next"), files.naming(self.path):
+            self._append()
 
-    def _write(self, epoch: int, values: dict[str, float]) -> None:
+    def on_train_end(self, trainer: Trainer) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _append(self) -> None:
+        assert self._file is not None
+        if not self._file.seekable():
+            _write(self._file, self._waiting)
+            self._waiting = b""
+            return
+        with open(self._real, "ab", buffering=0) as file:
+            end = file.tell()
+            try:
+                _write(file, self._waiting)
+            except OSError:
+                with suppress(OSError):
+                    file.truncate(end)
+                raise
+            self._waiting = b""
+
+    def _line(self, epoch: int, values: Mapping[str, float]) -> bytes:
         import csv  # here: importing pynn must stay light
+        import io
 
-        with files.naming(self.path), open(self.path, "a", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            if not self._columns:
-                self._columns = list(values)
-                writer.writerow(["epoch", *self._columns])
-            writer.writerow([epoch, *(values.get(name, "") for name in self._columns)])
+        text = io.StringIO(newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        if not self._columns:
+            self._columns = list(values)
+            writer.writerow(["epoch", *self._columns])
+        writer.writerow([epoch, *(values.get(name, "") for name in self._columns)])
+        return text.getvalue().encode()
+
+
+def _write(file: IO[bytes], content: bytes) -> None:
+    """All of it, or an OSError: what has no buffer may write less where a disk becomes full."""
+    if content and file.write(content) < len(content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -1,0 +1,40 @@
+"""Outage: what callbacks do while a file cannot be written, as on a full disk. Knows no formats."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from ..checks import warn
+
+
+class Outage:
+    """A run goes on while a disk is full: an OSError ends it only where nothing could be written before.
+
+    `with outage.bridged(lost, then):` tries to write; else a RuntimeWarning, one for each outage, says what is lost and
+    what comes then. advice: a note to the error, where Python has notes (3.11). failing: whether the last try failed.
+    """
+
+    def __init__(self, advice: str = "") -> None:
+        self.advice = advice
+        self.failing = self._worked = False
+
+    def bridged(self, lost: str, then: str) -> Outage:
+        self._words = lost, then
+        return self
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type | None, error: BaseException | None, traceback: TracebackType | None) -> bool:
+        if error is None:
+            self.failing, self._worked = False, True
+        if not isinstance(error, OSError):
+            return False
+        if not self._worked:
+            if self.advice and hasattr(error, "add_note"):
+                error.add_note(self.advice)
+            return False
+        if not self.failing:
+            self.failing = True  # before the warning, which may be an error
+            warn(f"{self._words[0]} ({error}); training goes on, {self._words[1]}", RuntimeWarning)
+        return True
