@@ -53,7 +53,8 @@ def write_whole(path: Path, content: bytes) -> None:
                 _make_alike(temporary, old)
             os.replace(temporary, real)
         except BaseException:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink()
             raise
     _sweep(real)
 

@@ -104,13 +104,20 @@ class FolderLock:
             self._file.truncate(0)
             self._file.seek(0)
             self._file.write(json.dumps(mine).encode())
-        except OSError:
+            self._share()
+            if got is None:  # another one that begins at the same moment may sign after this one
+                time.sleep(0.1)
+        except BaseException:
             self._remove()
             raise
-        if got is None:  # another one that begins at the same moment may sign after this one: the last is the holder
-            time.sleep(0.1)
-            if _read(self._file) != mine:
-                raise RuntimeError(_refusal(name, self._path, self._file, True))
+        if got is None and _read(self._file) != mine:  # who signs last is the holder
+            raise RuntimeError(_refusal(name, self._path, self._file, True))
+
+    def _share(self) -> None:
+        """Whoever may write in the folder may take over what a dead process left."""
+        if hasattr(os, "fchmod"):
+            with suppress(OSError):
+                os.fchmod(self._file.fileno(), 0o644 | self._path.parent.stat().st_mode & 0o022)
 
     def held(self) -> bool:
         """Whether this process still has it: a forked child has not, nor has anybody once the file is removed."""

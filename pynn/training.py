@@ -115,7 +115,8 @@ def fit(
     checkpoint: a folder, or a `pynn.Checkpoint`: there is a checkpoint in it after each epoch (or more often), and when
         the run is stopped or Ctrl-C ends it. resume: True goes on from the newest one, and ends with the bits of a run
         that was never killed; where there is none it begins. Model and arguments must be the same again, but for epochs
-        (all of the run's), progress and prefetch; an iterable must give the same batches. Default False.
+        (all of the run's), progress and prefetch; an iterable must give the same batches. Default False. One run at a
+        time has the folder: a RuntimeError names the process that has it. What a killed one left is taken over.
     distributed: True or a `pynn.Distributed`: under `mpirun -n K python script.py` K processes train together, each on
         its part of every batch; alone it changes nothing. Needs mpi4py (extra `mpi`). Default False. Not with
         accumulate: more processes do the same.

@@ -6,6 +6,7 @@ import copy
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -293,6 +294,26 @@ def test_damaged_words_of_a_dead_holder_do_no_harm(
     (tmp_path / locks.NAME).write_bytes(content)
     fit(points, tmp_path)
     assert locks.NAME not in names(tmp_path)
+
+
+def test_a_copy_of_the_folder_is_free(points: Points, tmp_path: Path) -> None:
+    def copied(trainer: pynn.Trainer) -> None:
+        if trainer.epoch == 2:
+            shutil.copytree(tmp_path / "a", tmp_path / "b")
+
+    fit(points, tmp_path / "a", callbacks=[copied])
+    assert locks.NAME in names(tmp_path / "b")
+    fit(points, tmp_path / "b", True, callbacks=[lambda trainer: None])
+    assert names(tmp_path / "b") == names(tmp_path / "a")
+
+
+@posix
+@pytest.mark.parametrize(("folder", "file"), [(0o755, 0o644), (0o775, 0o664), (0o777, 0o666)])
+def test_who_may_write_in_the_folder_may_take_over(folder: int, file: int, tmp_path: Path) -> None:
+    tmp_path.chmod(folder)
+    held = locks.FolderLock(tmp_path, "a")
+    assert (tmp_path / locks.NAME).stat().st_mode & 0o777 == file
+    held.release()
 
 
 @posix

@@ -72,7 +72,8 @@ class Checkpoint(Callback):
 
         given: the run as `resume.settings` takes it, which must be as the checkpoint knows it. resuming: whether to go
         on. `fit` calls it.
-        Raises ValueError where they differ, where no file can be used, and where a new run finds another one's files.
+        Raises ValueError where they differ, where no file can be used, and where a new run finds another one's files;
+        RuntimeError where the folder is in use by another run; OSError where nothing can be written there.
         """
         settings = resume.settings(*given)
         path = Path(os.path.abspath(self.folder))  # the script may change its own folder while it trains

@@ -126,7 +126,7 @@ class Campaign:
         threads, how = chance.randint(1, 2), chance.random() if killing else 1.0
         if how < 0.55:
             strike = Strike(
-                chance.choice(("", ".tmp")),
+                chance.choice(("", ".tmp", ".tmp")),
                 chance.randint(1, max(whole.operations // 6, 2)),
                 chance.choice((0.0, chance.uniform(0, 0.002))),
             )
