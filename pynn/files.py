@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import locks
+from . import filelocks
 
 _ELSEWHERE = "; pynn.transfer.load_weights takes weights of other libraries, from safetensors files and mappings"
 MAGIC = {  # how other files begin that people take for a model's
@@ -107,7 +107,7 @@ def naming(path: str | os.PathLike[str], folder: Path | None = None) -> Iterator
 def _temporary(real: Path) -> Path:
     """A name beside the file that no other thread, process or machine takes."""
     begin = real.name[:50]  # a name may have 255 bytes, and this one is longer
-    return real.with_name(f".{begin}.{os.getpid()}-{locks.machine()}{os.urandom(4).hex()}.tmp")
+    return real.with_name(f".{begin}.{os.getpid()}-{filelocks.machine()}{os.urandom(4).hex()}.tmp")
 
 
 def _private(name: str, flags: int) -> int:
@@ -140,8 +140,8 @@ def _sweep(real: Path) -> None:
             if found is None or not entry.is_file(follow_symlinks=False):
                 continue
             with suppress(OSError):
-                if found[3] == locks.machine() and os.name == "posix":
-                    left = locks.is_dead(int(found[2]))
+                if found[3] == filelocks.machine() and os.name == "posix":
+                    left = filelocks.is_dead(int(found[2]))
                 else:  # a process's number is below 2^22
                     left = found[1] == real.name[:50] and int(found[2]) < 2**22 and entry.stat().st_mtime < limit
                 if left:

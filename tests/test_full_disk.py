@@ -20,7 +20,7 @@ import pytest
 from scripted import Scripted
 
 import pynn
-from pynn import locks
+from pynn import filelocks
 
 resource = pytest.importorskip("resource")
 
@@ -214,11 +214,11 @@ def test_a_folder_that_another_run_has_taken_meanwhile_is_left_to_it(points: Poi
     def take() -> None:
         shutil.rmtree(tmp_path / "a")
         (tmp_path / "a").mkdir()
-        other.append(locks.FolderLock(tmp_path / "a", "a"))
+        other.append(filelocks.FolderLock(tmp_path / "a", "a"))
 
     with pytest.raises(RuntimeError, match=r"/a is in use by another run of this process"):
         fit(points, at(3, take), checkpoint=tmp_path / "a")
-    assert names(tmp_path / "a") == [locks.NAME]
+    assert names(tmp_path / "a") == [filelocks.NAME]
     other[0].release()
 
 
@@ -227,7 +227,7 @@ def test_a_lock_that_is_removed_is_taken_again(points: Points, tmp_path: Path) -
         with pytest.raises(RuntimeError, match=r"is in use by another run"):
             fit(points, checkpoint=tmp_path, resume=True)
 
-    fit(points, at(3, (tmp_path / locks.NAME).unlink), at(4, inner), checkpoint=tmp_path)
+    fit(points, at(3, (tmp_path / filelocks.NAME).unlink), at(4, inner), checkpoint=tmp_path)
     assert names(tmp_path) == checkpoints(5, 6)
 
 
@@ -244,7 +244,7 @@ def test_a_run_that_is_done_is_found_where_no_lock_can_be_made(
         raise error
 
     folder = tmp_path / "a"
-    _expect_found_in_a_protected_folder(points, folder, lambda: monkeypatch.setattr(locks, "opened", refuse))
+    _expect_found_in_a_protected_folder(points, folder, lambda: monkeypatch.setattr(filelocks, "opened", refuse))
 
 
 def _expect_found_in_a_protected_folder(points: Points, folder: Path, protect: Callable[[], Any]) -> None:

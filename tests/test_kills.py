@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks its proce
 SPOILED = """
 import sys, time
 from pathlib import Path
-from pynn import files, locks
+from pynn import files, filelocks
 
 def write_in_two(path, content):
     with open(path, "wb", buffering=0) as file:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn import files, locks
+from pynn import filelocks, files
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="links, modes and devices of POSIX")
 no_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
@@ -227,8 +227,8 @@ model.save("m.safetensors")
 """
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, timeout=60)
     (left,) = os.listdir(tmp_path)
-    assert f"-{locks.machine()}" in left
-    living = f".m.safetensors.{os.getppid()}-{locks.machine()}00000000.tmp"
+    assert f"-{filelocks.machine()}" in left
+    living = f".m.safetensors.{os.getppid()}-{filelocks.machine()}00000000.tmp"
     elsewhere = [".m.safetensors.1-0123456789abcdef.tmp", ".m.safetensors.4711", ".m.safetensors.4711-01234567.tmp"]
     others = [".m.safetensors.bak", ".other.safetensors.1-00000000.tmp", "m.safetensors.tmp", ".m.safetensors"]
     for name in (living, *elsewhere, *others):
@@ -247,7 +247,7 @@ def test_what_killed_saves_left_goes_whatever_file_is_written_next(tmp_path: Pat
     """Files that are named by the epoch are never written again."""
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    (tmp_path / f".007.safetensors.{dead.pid}-{locks.machine()}00000000.tmp").touch()
+    (tmp_path / f".007.safetensors.{dead.pid}-{filelocks.machine()}00000000.tmp").touch()
     model.save(tmp_path / "008.safetensors")
     assert os.listdir(tmp_path) == ["008.safetensors"]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import checks, files, resume, terminal
 from ..checks import NOT_NEGATIVE, expect_count, expect_numbers
-from ..locks import FolderLock
+from ..filelocks import FolderLock
 from .base import Callback
 from .outage import Outage
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from .. import files, locks
+from .. import filelocks, files
 from ..best import Best
 from ..checks import expect_count, expect_flag, warn
 from .base import Callback
@@ -133,8 +133,8 @@ class CSVLogger(Callback):
                 self._file = open(self._real, "wb", buffering=0)  # noqa: SIM115 (who reads a pipe sees one end of it)
                 self._append()
                 return
-            self._file = locks.opened(Path(self._real))
-            if locks.locked(self._file) is False:
+            self._file = filelocks.opened(Path(self._real))
+            if filelocks.locked(self._file) is False:
                 raise RuntimeError(f"{self.path} is in use by another run; wait for it to end, or take another name")
             _write(self._file, self._waiting)  # over the same lines: a kill or a full disk loses none
             self._file.truncate(len(self._waiting))

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pynn
-from pynn import locks
+from pynn import filelocks
 
 from . import killed_runs
 
@@ -155,7 +155,9 @@ class Campaign:
     def _second(self, name: str, folder: Path, child: Child) -> None:
         """A process that begins while another one is stopped: refused, and it touches nothing."""
         child.send(signal.SIGSTOP)
-        held = [path for path in folder.glob(f"*/{locks.NAME}") if f'"process": {child.process},' in path.read_text()]
+        held = [
+            path for path in folder.glob(f"*/{filelocks.NAME}") if f'"process": {child.process},' in path.read_text()
+        ]
         if not held:
             return
         before = files_in(held[0].parent)
@@ -174,7 +176,7 @@ class Campaign:
             self._find(f"{name} ended with {code}: {child.said()}")
         self.counts[kind] += 1
         self.counts["in a write"] += any(
-            f".{child.process}-{locks.machine()}" in file for file in files_in(child.folder)
+            f".{child.process}-{filelocks.machine()}" in file for file in files_in(child.folder)
         )
         if self._done() % 20 == 0:
             print(f"{self._done():5} kills, {self.counts['in a write']} in a write", flush=True)

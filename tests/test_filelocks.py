@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn import locks
+from pynn import filelocks
 
 Points = tuple[np.ndarray, np.ndarray]
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and forks of POSIX")
@@ -80,7 +80,7 @@ def names(folder: Path) -> list[str]:
 
 def test_another_process_is_refused_and_the_first_is_left_alone(points: Points, tmp_path: Path) -> None:
     with another(tmp_path) as run:
-        writing = tmp_path / f".checkpoint-00000009.safetensors.{run.pid}-{locks.machine()}00000000.tmp"
+        writing = tmp_path / f".checkpoint-00000009.safetensors.{run.pid}-{filelocks.machine()}00000000.tmp"
         writing.touch()
         before = names(tmp_path)
         for resume in (True, False):
@@ -100,11 +100,11 @@ def test_what_a_killed_process_held_is_taken_over(number: str, tmp_path: Path, c
     with another(tmp_path) as run:
         run.send_signal(getattr(signal, number))
         run.wait()
-        assert locks.NAME in names(tmp_path)
+        assert filelocks.NAME in names(tmp_path)
     with another(tmp_path, "resume", then="pass") as run:
         out, err = run.communicate()
         assert (out, err, run.returncode) == ("done\n", "", 0)
-    assert locks.NAME not in names(tmp_path)
+    assert filelocks.NAME not in names(tmp_path)
 
 
 @posix
@@ -192,9 +192,9 @@ def _raise(error: BaseException) -> Callable[[Any], None]:
 def test_whatever_ends_a_run_gives_the_folder_free(error: BaseException, points: Points, tmp_path: Path) -> None:
     with pytest.raises(type(error)):
         fit(points, tmp_path, callbacks=[_raise(error)])
-    assert locks.NAME not in names(tmp_path)
+    assert filelocks.NAME not in names(tmp_path)
     fit(points, tmp_path, True, callbacks=[lambda trainer: None])
-    assert locks.NAME not in names(tmp_path)
+    assert filelocks.NAME not in names(tmp_path)
 
 
 def test_a_run_that_is_refused_gives_the_folder_free(points: Points, tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ def test_a_run_that_is_refused_gives_the_folder_free(points: Points, tmp_path: P
         fit(points, tmp_path)
     with pytest.raises(ValueError, match=r"batch_size was 30, now it is 7"):
         fit(points, tmp_path, True, batch_size=7)
-    assert locks.NAME not in names(tmp_path)
+    assert filelocks.NAME not in names(tmp_path)
 
 
 def test_two_runs_of_one_process_are_kept_apart(points: Points, tmp_path: Path) -> None:
@@ -291,9 +291,9 @@ def test_damaged_words_of_a_dead_holder_do_no_harm(
 ) -> None:
     if not locking:
         without_locks(monkeypatch)
-    (tmp_path / locks.NAME).write_bytes(content)
+    (tmp_path / filelocks.NAME).write_bytes(content)
     fit(points, tmp_path)
-    assert locks.NAME not in names(tmp_path)
+    assert filelocks.NAME not in names(tmp_path)
 
 
 def test_a_copy_of_the_folder_is_free(points: Points, tmp_path: Path) -> None:
@@ -302,7 +302,7 @@ def test_a_copy_of_the_folder_is_free(points: Points, tmp_path: Path) -> None:
             shutil.copytree(tmp_path / "a", tmp_path / "b")
 
     fit(points, tmp_path / "a", callbacks=[copied])
-    assert locks.NAME in names(tmp_path / "b")
+    assert filelocks.NAME in names(tmp_path / "b")
     fit(points, tmp_path / "b", True, callbacks=[lambda trainer: None])
     assert names(tmp_path / "b") == names(tmp_path / "a")
 
@@ -311,8 +311,8 @@ def test_a_copy_of_the_folder_is_free(points: Points, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("folder", "file"), [(0o755, 0o644), (0o775, 0o664), (0o777, 0o666)])
 def test_who_may_write_in_the_folder_may_take_over(folder: int, file: int, tmp_path: Path) -> None:
     tmp_path.chmod(folder)
-    held = locks.FolderLock(tmp_path, "a")
-    assert (tmp_path / locks.NAME).stat().st_mode & 0o777 == file
+    held = filelocks.FolderLock(tmp_path, "a")
+    assert (tmp_path / filelocks.NAME).stat().st_mode & 0o777 == file
     held.release()
 
 
@@ -320,7 +320,7 @@ def test_who_may_write_in_the_folder_may_take_over(folder: int, file: int, tmp_p
 def test_no_file_behind_a_link_is_touched(points: Points, tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("precious")
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / locks.NAME).symlink_to(tmp_path / "mine")
+    (tmp_path / "run" / filelocks.NAME).symlink_to(tmp_path / "mine")
     with pytest.raises(OSError, match=r"run'$"):
         fit(points, tmp_path / "run")
     assert (tmp_path / "mine").read_text() == "precious"
@@ -329,7 +329,7 @@ def test_no_file_behind_a_link_is_touched(points: Points, tmp_path: Path) -> Non
 def test_what_a_lock_says_cannot_steer_a_terminal(points: Points, tmp_path: Path) -> None:
     with another(tmp_path):
         content = {"process": 1, "host": "\x1b[2J" * 50, "since": "\r\n"}
-        (tmp_path / locks.NAME).write_text(json.dumps(content))
+        (tmp_path / filelocks.NAME).write_text(json.dumps(content))
         with pytest.raises(RuntimeError, match=r"in use by process 1 on \?\[2J") as caught:
             fit(points, tmp_path, True)
     assert str(caught.value).isprintable()
@@ -343,7 +343,7 @@ def without_locks(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(file: Any) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(locks, "_lock", refuse)
+    monkeypatch.setattr(filelocks, "_lock", refuse)
 
 
 def test_without_locks_the_holders_words_decide(
@@ -352,7 +352,7 @@ def test_without_locks_the_holders_words_decide(
     without_locks(monkeypatch)
 
     def inner(trainer: pynn.Trainer) -> None:
-        held.update(json.loads((tmp_path / "a" / locks.NAME).read_text()))
+        held.update(json.loads((tmp_path / "a" / filelocks.NAME).read_text()))
         with pytest.raises(RuntimeError, match=r"in use by another run of this process.*no locks on this file system"):
             fit(points, tmp_path / "a", True)
 
@@ -361,7 +361,7 @@ def test_without_locks_the_holders_words_decide(
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     for change in ({"host": "elsewhere", "machine": "0"}, {"process": os.getppid(), "begun": _begun(os.getppid())}):
-        (tmp_path / "a" / locks.NAME).write_text(json.dumps({**held, **change}))
+        (tmp_path / "a" / filelocks.NAME).write_text(json.dumps({**held, **change}))
         with pytest.raises(RuntimeError, match=r"in use by process \d+ on .*: if that run is dead, remove .*\.lock$"):
             fit(points, tmp_path / "a", True)
     stale = [{"machine": "0"}]  # this computer has been started anew since
@@ -371,13 +371,13 @@ def test_without_locks_the_holders_words_decide(
         stale += [{"process": os.getppid()}]  # the number came back to another process
     for number, change in enumerate(stale):
         (tmp_path / f"{number}").mkdir()
-        (tmp_path / f"{number}" / locks.NAME).write_text(json.dumps({**held, **change}))
+        (tmp_path / f"{number}" / filelocks.NAME).write_text(json.dumps({**held, **change}))
         fit(points, tmp_path / f"{number}")
-        assert locks.NAME not in names(tmp_path / f"{number}")
+        assert filelocks.NAME not in names(tmp_path / f"{number}")
 
 
 def _begun(process: int) -> str:
-    return locks._begun(process)
+    return filelocks._begun(process)
 
 
 def test_without_locks_one_of_two_at_the_same_moment_gets_it(
@@ -389,7 +389,7 @@ def test_without_locks_one_of_two_at_the_same_moment_gets_it(
     def start() -> None:
         gate.wait()
         try:
-            got.append(locks.FolderLock(tmp_path, "runs"))
+            got.append(filelocks.FolderLock(tmp_path, "runs"))
             time.sleep(0.3)
         except RuntimeError as error:
             errors.append(error)
