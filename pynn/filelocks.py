@@ -99,7 +99,7 @@ class FolderLock:
         if got is False or (got is None and _lives(_read(self._file))):
             raise RuntimeError(_refusal(name, self._path, self._file, got is None))
         mine = {"process": os.getpid(), "host": host(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
-        mine |= {"machine": machine(), "begun": _begun(os.getpid())}
+        mine |= {"machine": machine(), "begun": _begun(os.getpid()), "run": os.urandom(4).hex()}
         try:
             self._file.truncate(0)
             self._file.seek(0)

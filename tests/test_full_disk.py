@@ -222,6 +222,36 @@ def test_a_folder_that_another_run_has_taken_meanwhile_is_left_to_it(points: Poi
     other[0].release()
 
 
+def test_what_another_run_has_written_meanwhile_is_left_to_it(points: Points, tmp_path: Path) -> None:
+    """Its folder was moved away, and another run has come to its end in one of the same name."""
+
+    def another() -> None:
+        (tmp_path / "a").rename(tmp_path / "old")
+        fit(points, checkpoint=tmp_path / "a", epochs=epochs)
+
+    for epochs in (2, 5):  # with numbers like its own, and with others
+        with pytest.raises(RuntimeError, match=rf"/a has been taken by another run, .*checkpoint-0000000{epochs}\.saf"):
+            fit(points, at(3, another), checkpoint=tmp_path / "a")
+        assert names(tmp_path / "a") == checkpoints(epochs - 1, epochs)
+        assert names(tmp_path / "old") == [filelocks.NAME, *checkpoints(1, 2)]
+        shutil.rmtree(tmp_path / "a")
+        shutil.rmtree(tmp_path / "old")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links of POSIX")
+def test_a_link_may_lead_elsewhere_meanwhile(points: Points, tmp_path: Path) -> None:
+    def turn() -> None:
+        (tmp_path / "latest").unlink()
+        (tmp_path / "latest").symlink_to(tmp_path / "b")
+
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    (tmp_path / "latest").symlink_to(tmp_path / "a")
+    fit(points, at(3, turn), checkpoint=tmp_path / "latest")
+    assert names(tmp_path / "a") == checkpoints(5, 6)
+    assert names(tmp_path / "b") == []
+
+
 def test_a_lock_that_is_removed_is_taken_again(points: Points, tmp_path: Path) -> None:
     def inner() -> None:
         with pytest.raises(RuntimeError, match=r"is in use by another run"):

@@ -76,13 +76,13 @@ class Checkpoint(Callback):
         RuntimeError where the folder is in use by another run; OSError where nothing can be written there.
         """
         settings = resume.settings(*given)
-        path = Path(os.path.abspath(self.folder))  # the script may change its own folder while it trains
+        path = Path(os.path.realpath(self.folder))  # the script may change its own folder, or a link, while it trains
         if path.exists() and not path.is_dir():
             raise NotADirectoryError(f"checkpoint is {os.fspath(self.folder)!r}, which is a file, expected a folder")
         path.mkdir(parents=True, exist_ok=True)
         lock = self._locked(path, resuming)
         try:
-            self._path, self._lock = path, lock
+            self._path, self._lock, self._stat = path, lock, os.stat(path)
             return self._begun(settings, resuming, quiet)
         except BaseException:
             self.close()
@@ -187,8 +187,19 @@ class Checkpoint(Callback):
                 old.unlink()
 
     def _write(self, state: dict[str, Any]) -> None:
-        if self._lock is None or not self._lock.held():  # removed, or of the process that this one was forked from
-            self.close()
-            with files.naming(self.folder, self._path):
-                self._lock = FolderLock(self._path, os.fspath(self.folder))
+        if self._lock is None or not self._lock.held():
+            self._lock_again()
         files.write_state(self._path / NAME.format(self._number + 1), state)
+
+    def _lock_again(self) -> None:
+        """The lock's file was removed, or this process was forked from the one that has it: another run may be here."""
+        self.close()
+        with files.naming(self.folder, self._path):
+            lock = FolderLock(self._path, os.fspath(self.folder))
+        found = self._files()
+        if found and (
+            found[-1].name != NAME.format(self._number) or not os.path.samestat(self._stat, os.stat(self._path))
+        ):
+            lock.release()
+            raise RuntimeError(f"{self.folder} has been taken by another run, which has written {found[-1].name}")
+        self._lock = lock
