@@ -6,6 +6,7 @@ import argparse
 import math
 import os
 import signal
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -61,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
     accuracy = model.notes["test_accuracy"] = measured["accuracy"]
     try:
         with _without_interrupts():
-            model.save(path)
+            _save(model, path)
         drawn = _draw(picture, model, history, dataset, options.quiet) if picture else ""
     except KeyboardInterrupt:
         terminal.say(f"pynn: interrupted; the trained model (test accuracy {accuracy:.4f}) is in {path}")
@@ -161,9 +162,30 @@ def _saved(model: pynn.Sequential, path: Path, epochs: int) -> str:
         return f"the training had diverged, {diverged}, and nothing was written"
     if path.exists() and model.epoch < epochs:  # a model that was trained to its end is worth more
         path = path.with_name(f"{path.stem}.interrupted{path.suffix}")
-    model.save(path)
+    _save(model, path)
     done = f"{_several(model.epoch, 'epoch')}, {_several(model.context.step, 'step')}"
     return f"the model as trained so far ({done}) is in {path}"
+
+
+def _save(model: pynn.Sequential, path: Path) -> None:
+    """Save it, elsewhere where that fails, as on a full disk: what took hours must not be lost."""
+    try:
+        model.save(path)
+    except OSError as cause:
+        if (spare := _saved_elsewhere(model, path.name)) is None:
+            raise
+        raise OSError(f"{messages.sentence(cause)}; the trained model is in {spare} instead, move it") from cause
+
+
+def _saved_elsewhere(model: pynn.Sequential, name: str) -> Path | None:
+    with suppress(OSError):
+        folder = Path(tempfile.mkdtemp(prefix="pynn-"))
+        try:
+            model.save(folder / name)
+            return folder / name
+        except OSError:
+            folder.rmdir()
+    return None
 
 
 def _draw(picture: Path, model: pynn.Sequential, history: pynn.History, dataset: Dataset, quiet: bool) -> str:
