@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from test_distributed import mpirun
 
 import pynn
 from pynn import filelocks
@@ -402,3 +403,40 @@ def test_without_locks_one_of_two_at_the_same_moment_gets_it(
     assert (len(got), len(errors)) == (1, 1)
     got[0].release()
     assert names(tmp_path) == []
+
+
+# Several processes that train one model --------------------------------------------------------------
+
+
+def test_of_the_processes_of_one_run_the_first_has_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "run.py").write_text(
+        """
+import sys, numpy as np, pynn
+from pynn import filelocks
+
+x, y = np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32), np.arange(40) % 2
+try:
+    pynn.Sequential(pynn.Affine(2)).fit(
+        x, y, epochs=2, checkpoint=sys.argv[1], resume=True, progress=False, distributed=True
+    )
+    print("done")
+except RuntimeError as error:
+    print(error)
+"""
+    )
+    (tmp_path / "a").mkdir()
+    lock = filelocks.FolderLock(tmp_path / "a", "a")
+    held = json.loads((tmp_path / "a" / filelocks.NAME).read_text())["since"]
+    try:
+        done = mpirun(2, ["run.py", "a"], tmp_path)
+    finally:
+        lock.release()
+    assert sorted(done.stdout.splitlines()) == [
+        f"a is in use by process {os.getpid()} on {filelocks.host()} since {held}; wait for it to end, or take another "
+        "folder",
+        f"rank 0 of 2 cannot train: RuntimeError: a is in use by process {os.getpid()} on {filelocks.host()} since "
+        f"{held}; wait for it to end, or take another folder",
+    ]
+    done = mpirun(2, ["run.py", "b"], tmp_path)
+    assert done.stdout.splitlines() == ["done", "done"]
+    assert names(tmp_path / "b") == ["checkpoint-00000001.safetensors", "checkpoint-00000002.safetensors"]
