@@ -390,6 +390,26 @@ def test_a_script_may_change_its_own_folder_meanwhile(
     assert names(tmp_path / "sub") == []
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_a_forked_child_writes_no_lines(points: Points, tmp_path: Path) -> None:
+    code = """
+import os, sys, numpy as np, pynn
+
+def fork(trainer):
+    if trainer.epoch == 2:
+        child = os.fork()
+        child and os.waitpid(child, 0)
+
+x, y = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32), np.arange(20) % 2
+pynn.Sequential(pynn.Affine(2)).fit(x, y, epochs=3, callbacks=[fork, pynn.CSVLogger("log.csv")], progress=False)
+print("done")
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout == "done\n", done.stderr
+    assert "RuntimeError: log.csv belongs to the process from which this one was forked" in done.stderr
+    assert [row[0] for row in table(tmp_path / "log.csv")] == ["epoch", "1", "2", "3"]
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with a name")
 def test_a_table_may_go_into_a_pipe(points: Points, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")

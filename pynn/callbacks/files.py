@@ -71,7 +71,7 @@ class ModelCheckpoint(Callback):
         folder = Path(self.path).parent
         if "{" not in str(folder) and not folder.is_dir():
             raise FileNotFoundError(f"ModelCheckpoint: the folder {folder} does not exist; make it first")
-        self._here = os.path.abspath("")  # the script may change its own folder while it trains
+        self._here = "" if os.path.isabs(self.path) else os.getcwd()  # the script may change its own folder
         self._outage = Outage()
         if not trainer.resumed:
             self._best.value = None
@@ -86,7 +86,7 @@ class ModelCheckpoint(Callback):
                 names = ", ".join(["epoch", *trainer.values])
                 raise ValueError(f"ModelCheckpoint: path is {self.path!r}; its fields may be {names}") from cause
             with self._outage.bridged(f"the model of epoch {trainer.epoch} could not be saved", "without it"):
-                trainer.model.save(os.path.join(self._here, path))
+                trainer.model.save(path if self._here in ("", os.getcwd()) else os.path.join(self._here, path))
             if self._outage.failing:
                 self._best.value = before
 
@@ -153,6 +153,8 @@ class CSVLogger(Callback):
 
     def _append(self) -> None:
         assert self._file is not None
+        if self._file.closed:
+            raise RuntimeError(f"{self.path} belongs to the process from which this one was forked")
         if not self._file.seekable():
             _write(self._file, self._waiting)
             self._waiting = b""

@@ -78,7 +78,7 @@ def pictures(folder: Path) -> Results:
 
 
 def batches(folder: Path) -> Results:
-    """Batches that go by no length, and a checkpoint after every step."""
+    """Batches that go by no length, the mean of parameters at the end, and a checkpoint after every step."""
 
     class Stream:
         def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -88,6 +88,7 @@ def batches(folder: Path) -> Results:
     model = pynn.Sequential(pynn.Flatten(), pynn.DropConnect(12, 0.3), pynn.ELU(), pynn.Affine(10), seed=8)
     model.fit(
         Stream(), optimizer=pynn.SGD(pynn.LinearDecay(0.1, 4)), epochs=4, penalty=pynn.L1(1e-4), prefetch=1,
+        callbacks=pynn.PolyakAverage(None, start=1),
         checkpoint=pynn.Checkpoint(folder / "a", every_seconds=0, keep=1), resume=True, progress=False,
     )  # fmt: skip
     return of(model)
