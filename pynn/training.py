@@ -149,27 +149,26 @@ def fit(
     augment = _augment(augmentation, x, y)
     prepared, x = inputs.prepare(model, preprocessing, x, y, augment is not None)
     validation = inputs.held_out(form, prepared, model.dtype, validation)
-    with ExitStack() as ends:
-        with unbuilt_on_failure(model):
-            source = (
-                Arrays(model, goal, x, y, batch_size, seed, sample_weight, class_weight, augment, prepared, prefetch,
-                       shuffle, target_preprocessing, labels)
-                if y is not None else iterable_source(model, goal, x, epochs, prefetch)
-            )  # fmt: skip
-            if isinstance(source, Batches) and (batch_size is not None or not shuffle):
-                raise TypeError("batch_size and shuffle go with arrays x and y; an iterable gives batches as they are")
-            source.accumulate = accumulate
-            held_out = validations.held_out(model, goal, validation, source.targets)
-            if ranks is None or ranks.rank == 0:
-                heads.warn_of_squeezed(model, goal)
-            given = (model, goal, driver, source, held_out or (), penalty, listening, measures)
-            writing = keeper and (ranks is None or ranks.rank == 0)
-            found = keeper[0].open(given, resume, progress is False) if writing else None
-            if writing:
-                ends.callback(keeper[0].close)
-            _claim(model, driver)
-            if ranks is not None:
-                found, source.share = ranks.begin(given, found), (ranks.rank, ranks.size)
+    with unbuilt_on_failure(model), ExitStack() as ends:
+        source = (
+            Arrays(model, goal, x, y, batch_size, seed, sample_weight, class_weight, augment, prepared, prefetch,
+                   shuffle, target_preprocessing, labels)
+            if y is not None else iterable_source(model, goal, x, epochs, prefetch)
+        )  # fmt: skip
+        if isinstance(source, Batches) and (batch_size is not None or not shuffle):
+            raise TypeError("batch_size and shuffle go with arrays x and y; an iterable gives batches as they are")
+        source.accumulate = accumulate
+        held_out = validations.held_out(model, goal, validation, source.targets)
+        if ranks is None or ranks.rank == 0:
+            heads.warn_of_squeezed(model, goal)
+        given = (model, goal, driver, source, held_out or (), penalty, listening, measures)
+        writing = keeper and (ranks is None or ranks.rank == 0)
+        found = keeper[0].open(given, resume, progress is False) if writing else None
+        if writing:
+            ends.callback(keeper[0].close)
+        _claim(model, driver)
+        if ranks is not None:
+            found, source.share = ranks.begin(given, found), (ranks.rank, ranks.size)
         before = known_of(model)
         _warn_of_other_scales(model, prepared, source.targets)
         model.loss, model.optimizer, model.preprocessing = goal, driver, prepared
@@ -180,11 +179,13 @@ def fit(
             model, source, epochs, penalty=penalty, measures=measures, validate=validate, callbacks=listening
         )
         if found is not None:
-            keeper[0].go_on(trainer, found)
+            with as_before_without_a_step(model, before):
+                keeper[0].go_on(trainer, found)
+        ended = ends.pop_all()
+    with ended, as_before_without_a_step(model, before):
         if ranks is not None:
             ranks.start(model)
-        with as_before_without_a_step(model, before):
-            return trainer.run()
+        return trainer.run()
 
 
 def _warn_of_other_scales(model: Trainable, preprocessing: Transformer | None, form: targets.Targets | None) -> None:
