@@ -128,14 +128,16 @@ class FolderLock:
         return False
 
     def release(self) -> None:
-        """Give the folder free."""
+        """Let the folder go, and remove the file."""
         if self._file.closed:
             return
         try:
             self._remove()
         finally:
             self._file.close()
-        if sys.platform == "win32":  # which removes no open file, and so none that another run has opened meanwhile
+        if (
+            sys.platform == "win32"
+        ):  # it removes no open file: neither before, nor one that another run has opened since
             with suppress(OSError):
                 self._path.unlink()
 

@@ -190,7 +190,7 @@ def _raise(error: BaseException) -> Callable[[Any], None]:
 
 
 @pytest.mark.parametrize("error", [Killed(), KeyboardInterrupt(), SystemExit()], ids=repr)
-def test_whatever_ends_a_run_gives_the_folder_free(error: BaseException, points: Points, tmp_path: Path) -> None:
+def test_whatever_ends_a_run_frees_the_folder(error: BaseException, points: Points, tmp_path: Path) -> None:
     with pytest.raises(type(error)):
         fit(points, tmp_path, callbacks=[_raise(error)])
     assert filelocks.NAME not in names(tmp_path)
@@ -198,7 +198,7 @@ def test_whatever_ends_a_run_gives_the_folder_free(error: BaseException, points:
     assert filelocks.NAME not in names(tmp_path)
 
 
-def test_a_run_that_is_refused_gives_the_folder_free(points: Points, tmp_path: Path) -> None:
+def test_a_run_that_is_refused_frees_the_folder(points: Points, tmp_path: Path) -> None:
     class Unwilling(pynn.Callback):
         def on_train_begin(self, trainer: pynn.Trainer) -> None:
             raise Killed

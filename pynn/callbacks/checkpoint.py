@@ -89,7 +89,7 @@ class Checkpoint(Callback):
             raise
 
     def close(self) -> None:
-        """Give the folder free; `fit` calls it after the run that `open` began."""
+        """Release the folder; `fit` calls it after the run that `open` began."""
         lock, self._lock = self._lock, None
         if lock is not None:
             lock.release()

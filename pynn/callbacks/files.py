@@ -130,7 +130,7 @@ class CSVLogger(Callback):
             self._waiting += self._line(trainer.first_epoch + number + 1, values)
         with files.naming(self.path):
             if os.path.exists(self._real) and not os.path.isfile(self._real):
-                self._file = open(self._real, "wb", buffering=0)  # noqa: SIM115 (who reads a pipe sees one end of it)
+                self._file = open(self._real, "wb", buffering=0)  # noqa: SIM115 (a pipe is closed once, at the end)
                 self._append()
                 return
             self._file = filelocks.opened(Path(self._real))
@@ -143,7 +143,7 @@ class CSVLogger(Callback):
     def on_epoch_end(self, trainer: Trainer) -> None:
         self._waiting += self._line(trainer.epoch, trainer.values)
         lost = f"the line of epoch {trainer.epoch} could not be written"
-        with self._outage.bridged(lost, "it comes with the next"), files.naming(self.path):
+        with self._outage.bridged(lost, "it is written with the next one"), files.naming(self.path):
             self._append()
 
     def on_train_end(self, trainer: Trainer) -> None:
