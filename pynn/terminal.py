@@ -1,10 +1,31 @@
-"""What is said on stderr, also where that is missing, closed, broken or no terminal. Knows nothing else of pynn."""
+"""What people read on a terminal: text without its commands, stderr also where it is missing, closed or broken.
+
+Knows nothing else of pynn.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 from typing import Any
+
+LONGEST = 1000  # characters of one text; more are no message any more
+
+
+def printable(text: object, most: int = LONGEST, lines: bool = False) -> str:
+    """The text as a terminal may show it, for what comes from a file: a class's name, a tensor's, the file's own.
+
+    Control characters, which move the cursor or clear the screen, those that turn the direction of writing, and halves
+    of characters, which cannot be written, stand as escapes: \\x1b. The middle of a long text is left out.
+    lines: whether line breaks stay.
+    """
+    text = str(text)
+    if len(text) > most:
+        text = f"{text[: most // 2]} ... {text[-most // 2 :]}"
+    if text.isprintable():
+        return text
+    escaped = (one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
+    return "".join("\n" if lines and one == "\\n" else one for one in escaped)
 
 
 def is_open(stream: Any) -> bool:
@@ -39,7 +60,7 @@ def width(stream: Any) -> int | None:
 def say(text: str) -> None:
     """Write a line to stderr, or nothing where that fails: what is shown must not end what is done."""
     stream = Safe(sys.stderr)
-    stream.write(f"{text}\n")
+    stream.write(printable(text, 100 * LONGEST, lines=True) + "\n")
     stream.flush()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pynn.datasets.pictures import Pixels, decoded, opaque
+from pynn.datasets.decoding import Pixels, decoded, naming, opaque
 
 
 def read(path: str, shape: tuple[int, ...], invert: str) -> tuple[Pixels, bool]:
@@ -15,7 +15,9 @@ def read(path: str, shape: tuple[int, ...], invert: str) -> tuple[Pixels, bool]:
     """
     image = decoded(path)
     height, width, channels = shape
-    pixels = opaque(image, "L" if channels == 1 else "RGB")
+    with naming(path):
+        pixels = opaque(image, "L" if channels == 1 else "RGB")
+    del image
     border = _border(pixels)
     inverted = invert == "yes" or (invert == "auto" and channels == 1 and border.mean() > 127.5)
     pixels = _fit(pixels, width, height, border).reshape(shape)

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..terminal import printable
+
 StrPath = str | os.PathLike[str]
 Split = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
@@ -48,6 +50,17 @@ class Dataset:
             f"{part}=({describe(x)}, {describe(y)})" for part, (x, y) in (("train", self.train), ("test", self.test))
         ]
         return f"Dataset({self.name!r}, {', '.join(parts)}, {len(self.classes)} classes)"
+
+
+def expect_file(path: StrPath, what: str) -> None:
+    """An OSError where there is no regular file: a device or a pipe may have no end."""
+    name = printable(path)
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"{name}: there is no such file; expected {what}")
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"{name} is a folder, expected {what}")
+    if not os.path.isfile(path):
+        raise OSError(f"{name} is a device, a pipe or a socket, expected {what}")
 
 
 def describe(array: NDArray[Any]) -> str:
