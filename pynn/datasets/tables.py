@@ -6,14 +6,19 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from csv import Error, reader
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .common import Samples, StrPath, class_names
+from ..terminal import printable
+from .common import Samples, StrPath, class_names, expect_file
 
-_ROWS = 4096  # converted at once: text takes some ten times the memory of numbers
+_CELLS = 1 << 18  # converted at once: text takes some ten times the memory of numbers
+_COLUMNS = 1 << 18  # of a row; a header may have one more for 10 of its characters, up to a million
+_LONGEST = 1 << 26  # characters of a line
+_CLASSES = 100_000
+_HINT = "is a quote never closed?"
 
 
 def csv(
@@ -31,86 +36,131 @@ def csv(
     and the classes' names, or float64 (N,) and () for labels=False.
     Raises FileNotFoundError where there is no file; ValueError, which names the file, the line and the column, for
     everything that is no number (empty fields, nan and inf are none), a line with too many or too few fields, header
-    names that are empty or stand twice, no rows, a label that is not in classes.
+    names that are empty or stand twice, no rows, a label that is not in classes, more columns or classes
+    than make sense (262,144 with the shortest names, 100,000).
     """
     path = os.fspath(path)
+    shown = printable(path)
     if not (isinstance(delimiter, str) and len(delimiter) == 1 and delimiter not in '"\r\n'):
         raise ValueError(f"delimiter: expected one character, no quote and no line break; got {delimiter!r}")
     if classes is not None and not labels:
         raise ValueError("classes are of labels, but labels=False asks for numbers")
-    if not os.path.exists(path):
-        raise FileNotFoundError(f"{path}: there is no such file; expected a CSV file")
+    if os.path.isdir(path):
+        raise ValueError(f"{shown}: expected a CSV file, got a folder")
+    expect_file(path, "a CSV file")
+    given = None if classes is None else class_names(classes)
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = reader(file, delimiter=delimiter, strict=True)
+            lines = _Lines(shown, file, delimiter)
+            rows = reader(lines, delimiter=delimiter, strict=True)
             try:
-                names = _header(path, next(rows, []), target)
-                x, texts, lines = _columns(path, names, target, rows)
+                names = _header(shown, next(rows, []), target)
+                lines.fields, lines.most = 0, max(_COLUMNS, len(names))
+                column = _Labels(shown, target, given) if labels else _Numbers(shown, target)
+                x = _columns(shown, names, column, _blocks(shown, rows, lines, len(names)))
             except Error as cause:
-                raise ValueError(f"{path}, line {rows.line_num}: no CSV ({cause})") from None
+                raise ValueError(f"{shown}, line {rows.line_num}: no CSV ({cause}); {_HINT}") from None
     except UnicodeDecodeError as cause:
-        raise ValueError(f"{path}: expected UTF-8 text ({cause.reason} at byte {cause.start})") from None
-    except IsADirectoryError:
-        raise ValueError(f"{path}: expected a CSV file, got a folder") from None
-    if labels:
-        return Samples(x, *_labels(path, texts, lines, target, classes))
-    return Samples(x, _numbers(path, [[text] for text in texts], lines, [target])[:, 0], ())
+        wide = cause.start == 0 and cause.object[:2] in (b"\xff\xfe", b"\xfe\xff")
+        got = "it is UTF-16" if wide else f"{cause.reason} at byte {cause.start}"
+        raise ValueError(f"{shown}: expected UTF-8 text ({got}); save it as UTF-8") from None
+    return Samples(x, *column.result())
+
+
+class _Lines:
+    """The lines of a file; ValueError for a row of which the reader would make far more than it is.
+
+    fields: of the row so far; whoever takes a row sets them to 0. most: that it may have.
+    """
+
+    def __init__(self, path: str, file: TextIO, delimiter: str) -> None:
+        self.path, self.file, self.delimiter = path, file, delimiter
+        self.fields, self.most = 0, _COLUMNS
+
+    def __iter__(self) -> Iterator[str]:
+        read, delimiter = self.file.readline, self.delimiter
+        number = 0
+        while line := read(_LONGEST):
+            number += 1
+            self.fields += line.count(delimiter)
+            if self.fields >= self.most and self.fields >= self.most + min(len(line) // 10, 1 << 20):
+                raise ValueError(f"{self.path}, line {number}: more than {self.most:,} fields in a row; {_HINT}")
+            if len(line) == _LONGEST:
+                raise ValueError(f"{self.path}, line {number}: more than {_LONGEST:,} characters; {_HINT}")
+            yield line
 
 
 def _header(path: str, names: list[str], target: str) -> list[str]:
     names = [name.strip() for name in names]
-    for place, name in enumerate(names):
-        if not name or name in names[:place]:
-            wrong = f"{name!r} twice" if name else f"no name for column {place + 1}"
-            raise ValueError(f"{path}, line 1: expected a header, a different name for each column; got {wrong}")
+    if "" in names or len(set(names)) < len(names):
+        seen: set[str] = set()
+        for place, name in enumerate(names):
+            if not name or name in seen:
+                wrong = f"{_short(name)} twice" if name else f"no name for column {place + 1}"
+                raise ValueError(f"{path}, line 1: expected a header, a different name for each column; got {wrong}")
+            seen.add(name)
     if target not in names:
-        known = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+        known = printable(", ".join(names[:20]) + (", ..." if len(names) > 20 else ""))
         raise ValueError(f"{path}: expected a column {target!r}, the target; its header has: {known or 'nothing'}")
     if len(names) < 2:
         raise ValueError(f"{path}: expected at least one column beside {target!r}; is the delimiter another?")
     return names
 
 
-def _columns(
-    path: str, names: list[str], target: str, rows: Any
-) -> tuple[NDArray[np.float64], list[str], NDArray[np.int64]]:
-    """The columns of numbers, the target's texts, and the line that each row ends in."""
-    place = names.index(target)
-    others = names[:place] + names[place + 1 :]
-    parts, texts, lines = [], [], []
-    for block in _blocks(path, rows, len(names)):
-        texts += [row.pop(place).strip() for _, row in block]
-        numbers = [line for line, _ in block]
-        parts.append(_numbers(path, [row for _, row in block], numbers, others))
-        lines += numbers
-    if not parts:
-        raise ValueError(f"{path}: expected rows below its header, got none")
-    return np.concatenate(parts), texts, np.array(lines)
+def _short(text: str) -> str:
+    return repr(text[:40])
 
 
-def _blocks(path: str, rows: Any, width: int) -> Iterator[list[tuple[int, list[str]]]]:
-    block = []
+def _blocks(path: str, rows: Any, lines: _Lines, width: int) -> Iterator[tuple[list[int], list[list[str]]]]:
+    """The lines that rows end in, and their fields; a few rows at once."""
+    most = max(1, _CELLS // width)
+    numbers: list[int] = []
+    block: list[list[str]] = []
     for row in rows:
+        lines.fields = 0
         if not row:
             continue
         if len(row) != width:
             raise ValueError(f"{path}, line {rows.line_num}: expected {width} fields, as in the header; got {len(row)}")
-        block.append((rows.line_num, row))
-        if len(block) == _ROWS:
-            yield block
-            block = []
+        numbers.append(rows.line_num)
+        block.append(row)
+        if len(block) == most:
+            yield numbers, block
+            numbers, block = [], []
     if block:
-        yield block
+        yield numbers, block
 
 
-def _numbers(path: str, rows: list[list[str]], lines: Any, names: list[str]) -> NDArray[np.float64]:
+def _columns(
+    path: str, names: list[str], column: _Labels | _Numbers, blocks: Iterator[tuple[list[int], list[list[str]]]]
+) -> NDArray[np.float64]:
+    """The columns of numbers; the target's go into `column`."""
+    place = names.index(column.target)
+    others = names[:place] + names[place + 1 :]
+    parts: list[NDArray[np.float64]] = []
+    for lines, block in blocks:
+        column.add(lines, [row.pop(place).strip() for row in block])
+        parts.append(_numbers(path, block, lines, others))
+    if not parts:
+        raise ValueError(f"{path}: expected rows below its header, got none")
+    x = np.empty((sum(map(len, parts)), len(others)))
+    parts.reverse()
+    start = 0
+    while parts:  # each goes when it is copied: not twice the memory
+        part = parts.pop()
+        x[start : start + len(part)] = part
+        start += len(part)
+    return x
+
+
+def _numbers(path: str, rows: list[list[str]], lines: list[int], names: list[str]) -> NDArray[np.float64]:
     array = np.empty((len(rows), len(names)))
     for place, row in enumerate(rows):
         for column, text in enumerate(row):
             value = _number(text)
             if value is None:
-                where = f"{path}, line {lines[place]}, column {names[column]!r}"
-                raise ValueError(f"{where}: expected a finite number, got {text[:40]!r}")
+                where = f"{path}, line {lines[place]}, column {_short(names[column])}"
+                raise ValueError(f"{where}: expected a finite number, got {_short(text)}")
             array[place, column] = value
     return array
 
@@ -123,26 +173,60 @@ def _number(text: str) -> float | None:
     return value if math.isfinite(value) and "_" not in text else None
 
 
-def _labels(
-    path: str, texts: list[str], lines: Any, target: str, classes: Sequence[str] | None
-) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    given = None if classes is None else class_names(classes)
-    numbers = {text: _number(text) for text in {*texts, *(given or ())}}
-    if "" in texts:
-        raise ValueError(f"{path}, line {lines[texts.index('')]}, column {target!r}: expected a class, got nothing")
-    numeric = None not in numbers.values()
-    keys: dict[str, Any] = numbers if numeric else {text: text for text in numbers}
-    known = sorted({keys[text] for text in texts}) if given is None else [keys[name] for name in given]
-    order = {key: label for label, key in enumerate(known)}
-    if len(order) < len(known):
-        raise ValueError(f"classes: expected each class once, got {given}")
-    for text, line in zip(texts, lines, strict=True):
-        if keys[text] not in order:
-            raise ValueError(
-                f"{path}, line {line}, column {target!r}: {text[:40]!r} is none of the {len(known)} classes"
-            )
-    shown = [_shown(key) for key in known] if numeric else known
-    return np.array([order[keys[text]] for text in texts], np.int64), tuple(shown if given is None else given)
+class _Numbers:
+    """The target's column as numbers."""
+
+    def __init__(self, path: str, target: str) -> None:
+        self.path, self.target = path, target
+        self.parts: list[NDArray[np.float64]] = []
+
+    def add(self, lines: list[int], texts: list[str]) -> None:
+        self.parts.append(_numbers(self.path, [[text] for text in texts], lines, [self.target])[:, 0])
+
+    def result(self) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+        return np.concatenate(self.parts), ()
+
+
+class _Labels:
+    """The target's column as labels of classes; given: their names, in the order of the labels."""
+
+    def __init__(self, path: str, target: str, given: list[str] | None) -> None:
+        self.path, self.target, self.given = path, target, given
+        self.most = _CLASSES + len(given or ())
+        self.found: dict[str, int] = {}  # which text came first, second ...
+        self.lines: list[int] = []  # where
+        self.parts: list[NDArray[np.int64]] = []
+
+    def add(self, lines: list[int], texts: list[str]) -> None:
+        for line, text in zip(lines, texts, strict=True):
+            if text not in self.found:
+                if len(self.found) == self.most:
+                    raise self.wrong(
+                        line, f"more than {self.most:,} classes; labels=False takes it as numbers to predict"
+                    )
+                self.found[text] = len(self.found)
+                self.lines.append(line)
+        self.parts.append(np.array([self.found[text] for text in texts], np.int64))
+
+    def wrong(self, line: int, what: str) -> ValueError:
+        return ValueError(f"{self.path}, line {line}, column {_short(self.target)}: {what}")
+
+    def result(self) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+        if "" in self.found:
+            raise self.wrong(self.lines[self.found[""]], "expected a class, got nothing")
+        numbers = {text: _number(text) for text in {*self.found, *(self.given or ())}}
+        numeric = None not in numbers.values()
+        keys: dict[str, Any] = numbers if numeric else {text: text for text in numbers}
+        known = sorted({keys[text] for text in self.found}) if self.given is None else [keys[one] for one in self.given]
+        order = {key: label for label, key in enumerate(known)}
+        if len(order) < len(known):
+            raise ValueError(f"classes: expected each class once, got {self.given}")
+        for text, line in zip(self.found, self.lines, strict=True):
+            if keys[text] not in order:
+                raise self.wrong(line, f"{_short(text)} is none of the {len(known)} classes")
+        labels = np.array([order[keys[text]] for text in self.found], np.int64)
+        names = self.given or ([_shown(key) for key in known] if numeric else known)
+        return labels[np.concatenate(self.parts)], tuple(names)
 
 
 def _shown(number: float) -> str:

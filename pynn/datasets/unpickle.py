@@ -17,10 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .common import StrPath
+from ..terminal import printable
+from .common import StrPath, expect_file
 
 MOST_BYTES = 1 << 28  # the largest file of CIFAR has 155 MB
 MOST_STEPS = 1_000_000  # and less than 300,000 instructions
+MOST_LETTERS = 1000  # of a key, and bits of a number: they are read and hashed each time that they are used
 NAMES = {  # what a pickled array is made of
     "numpy.core.multiarray _reconstruct": "_reconstruct",
     "numpy._core.multiarray _reconstruct": "_reconstruct",
@@ -79,10 +81,10 @@ def read(path: StrPath) -> dict[str, Any]:
     dict of arrays of numbers, strings, bytes, numbers, dicts and lists. Runs nothing, whatever the file says, and takes
     no more memory than a few times the file's size, and some 100 MB.
     """
-    path = os.fspath(path)
-    size = os.path.getsize(path)
+    expect_file(path, "a pickle of CIFAR")
+    shown, size = printable(os.fspath(path)), os.path.getsize(path)
     if size > MOST_BYTES:
-        raise ValueError(f"{path}: expected a pickle of at most {MOST_BYTES >> 20} MiB, got {size >> 20} MiB")
+        raise ValueError(f"{shown}: expected a pickle of at most {MOST_BYTES >> 20} MiB, got {size >> 20} MiB")
     with open(path, "rb") as file:
         content = file.read()
     try:
@@ -90,19 +92,22 @@ def read(path: StrPath) -> dict[str, Any]:
             warnings.simplefilter("ignore", DeprecationWarning)  # of odd escapes in strings, in files that are damaged
             value = _Machine().run(content)
     except _Refused as refused:
-        raise ValueError(f"{path}: refused: it asks for {refused}") from None
+        raise ValueError(f"{shown}: refused: it asks for {printable(refused)}") from None
     except (ValueError, TypeError, IndexError, KeyError, OverflowError, AttributeError) as cause:
-        raise ValueError(f"{path}: damaged, or no pickle file ({cause}); delete it and get it again") from None
+        why = printable(cause, 200)
+        raise ValueError(f"{shown}: damaged, or no pickle file ({why}); delete it and get it again") from None
     if not isinstance(value, dict):
-        raise ValueError(f"{path}: expected a pickled dict, got {type(value).__name__}")
+        raise ValueError(f"{shown}: expected a pickled dict, got {type(value).__name__}")
     return value
 
 
 def _text(value: Any) -> str:
     if isinstance(value, bytes):
-        value = value.decode("latin-1")
+        value = value[: MOST_LETTERS + 1].decode("latin-1")
     if not isinstance(value, str):
         raise _Refused("something that is no string where one must stand")
+    if len(value) > MOST_LETTERS:
+        raise _Refused(f"a name of more than {MOST_LETTERS:,} characters")
     return value
 
 
@@ -113,12 +118,14 @@ class _Machine:
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}  # a dict: a huge number takes no memory
+        self.bytes = 0  # that arrays may still have: one string may be the content of many
 
     def run(self, content: bytes) -> Any:
         """What the pickle leaves on the stack."""
         import pickletools
 
         argument: Any
+        self.bytes = len(content)
         for step, (opcode, argument, _) in enumerate(pickletools.genops(content)):
             name = opcode.name
             if step >= MOST_STEPS:
@@ -126,6 +133,8 @@ class _Machine:
             if name in _CONSTANTS:
                 self.stack.append(_CONSTANTS[name])
             elif name in _LITERALS:
+                if type(argument) is int and argument.bit_length() > MOST_LETTERS:
+                    raise _Refused(f"a number of more than {MOST_LETTERS:,} bits")
                 self.stack.append(argument)
             elif name in ("BINPUT", "LONG_BINPUT"):
                 self.memo[argument] = self.stack[-1]
@@ -191,6 +200,10 @@ class _Machine:
         if not isinstance(target, (_Array, _DType)):
             raise _Refused(f"a change of a {type(target).__name__}")
         target.build(state)
+        if isinstance(target, _Array) and target.value is not None:
+            self.bytes -= target.value.nbytes
+            if self.bytes < 0:
+                raise _Refused("arrays of more bytes than the file has")
 
 
 def _named(text: str) -> _Name:
