@@ -1,4 +1,4 @@
-"""Checks of arguments, each kind declared once, and warnings that point at the user's line. Knows nothing else of pynn.
+"""Checks of arguments, each kind declared once, and warnings that point at the user's line. Knows the terminal alone.
 
 An error names the argument first: what came, what was expected, what to do.
 """
@@ -15,6 +15,8 @@ from types import CodeType, FrameType
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
+
+from . import terminal
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 VARARGS, VARKEYWORDS = 4, 8  # flags of code that takes *args, **options
@@ -33,7 +35,7 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
     level = 2
     while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
         frame, level = frame.f_back, level + 1
-    warnings.warn(message, category, stacklevel=level)
+    warnings.warn(terminal.printable(message, terminal.MOST, lines=True), category, stacklevel=level)
 
 
 # Values ---------------------------------------------------------------------------------------------

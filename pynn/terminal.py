@@ -9,7 +9,7 @@ import os
 import sys
 from typing import Any
 
-LONGEST = 1000  # characters of one text; more are no message any more
+LONGEST, MOST = 1000, 100_000  # characters of a name; of a message
 
 
 def printable(text: object, most: int = LONGEST, lines: bool = False) -> str:
@@ -60,7 +60,7 @@ def width(stream: Any) -> int | None:
 def say(text: str) -> None:
     """Write a line to stderr, or nothing where that fails: what is shown must not end what is done."""
     stream = Safe(sys.stderr)
-    stream.write(printable(text, 100 * LONGEST, lines=True) + "\n")
+    stream.write(printable(text, MOST, lines=True) + "\n")
     stream.flush()
 
 

@@ -9,11 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import checks
+from ..terminal import printable
 from . import unpickle
 from .common import INSTALL_POOCH, Dataset, Split, StrPath, advice, base_folder, download, import_pooch
 
 SIDE, PIXELS = 32, 3 * 32 * 32
 MOST_BYTES = 1 << 28  # of one file in an archive
+ZIPPED, RATIO = 1 << 26, 20  # bytes that any archive may hold, and how many times its own size a larger one
+LONGEST_NAME = 100  # characters of a class's name
 Part = tuple[NDArray[np.uint8], NDArray[np.int64]]  # planes (N, 3, 32, 32), labels (N,)
 
 
@@ -166,12 +169,15 @@ def extract(archive: str, folder: str, files: list[str], into: str) -> None:
 
     Raises ValueError, which names the archive, where it is damaged or lacks one of them.
     """
+    import gzip
     import tarfile
     import zlib
 
     wanted = {f"{folder}/{file}": file for file in files}
     try:
-        with tarfile.open(archive) as tar:
+        with gzip.open(archive) as unzipped:
+            limited: Any = _Limited(unzipped, max(ZIPPED, RATIO * os.path.getsize(archive)))
+            tar = tarfile.open(fileobj=limited, mode="r|")  # noqa: SIM115 (it has nothing to close)
             for member in tar:
                 file = wanted.get(member.name.removeprefix("./")) if member.isreg() else None
                 if file is None:
@@ -184,9 +190,23 @@ def extract(archive: str, folder: str, files: list[str], into: str) -> None:
                     written.write(content.read())
                 del wanted[f"{folder}/{file}"]
     except (tarfile.TarError, EOFError, OSError, zlib.error) as cause:
-        raise ValueError(f"{archive}: damaged archive ({cause})") from None
+        raise ValueError(f"{archive}: damaged archive ({printable(cause, 200)})") from None
     if wanted:
         raise ValueError(f"{archive}: expected it to hold {', '.join(wanted)}")
+
+
+class _Limited:
+    """A file of which no more is read than so many bytes, whatever its content asks for."""
+
+    def __init__(self, file: Any, most: int) -> None:
+        self.file, self.left = file, most
+
+    def read(self, count: int) -> bytes:
+        content: bytes = self.file.read(min(count, self.left + 1))
+        self.left -= len(content)
+        if self.left < 0:
+            raise EOFError("it holds far more than an archive of its size should")
+        return content
 
 
 def _joined(parts: list[Part]) -> Split:
@@ -250,15 +270,15 @@ def _names_binary(source: _Set, form: _Form, folder: str, labels: str) -> tuple[
 def _names_python(source: _Set, form: _Form, folder: str, labels: str) -> tuple[str, ...]:
     path = os.path.join(folder, form.names)
     names = unpickle.read(path).get(f"{labels}_label_names" if labels else "label_names")
-    texts = [
-        name.decode("latin-1") if isinstance(name, bytes) else name
-        for name in (names if isinstance(names, list) else [])
-    ]
-    return _checked_names(path, texts, source.labels[labels])
+    return _checked_names(path, names if isinstance(names, list) else [], source.labels[labels])
 
 
 def _checked_names(path: str, names: list[Any], classes: int) -> tuple[str, ...]:
-    good = all(isinstance(name, str) and name.isprintable() and "\ufffd" not in name for name in names)
-    if len(names) != classes or not good:
-        raise ValueError(f"{path}: expected the names of {classes} classes, got {len(names) if good else 'no text'}")
-    return tuple(names)
+    if len(names) != classes:
+        raise ValueError(f"{path}: expected the names of {classes} classes, got {len(names)}")
+    if not all(isinstance(name, (str, bytes)) and len(name) <= LONGEST_NAME for name in names):
+        raise ValueError(f"{path}: expected the names of {classes} classes, got no text, or too long a one")
+    texts = [name.decode("latin-1") if isinstance(name, bytes) else name for name in names]
+    if not all(name.isprintable() and "\ufffd" not in name for name in texts):
+        raise ValueError(f"{path}: expected the names of {classes} classes, got no text")
+    return tuple(texts)

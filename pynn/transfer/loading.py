@@ -17,6 +17,7 @@ from .. import checks, files
 from ..arrays import expect_unmasked
 from ..layers.base import Shape
 from ..sequential import Sequential
+from ..terminal import printable
 from .layouts import Tensor, tensors
 
 Array = NDArray[Any]
@@ -25,6 +26,8 @@ Signature = tuple[tuple[str, Shape], ...]
 
 PICKLES = (".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt")
 SHOWN = 12  # layers in a warning
+LISTED = 50  # in an error
+MOST_HEADER, MOST_TENSORS = 1 << 22, 50_000  # its bytes, and what it names: an empty tensor costs time, too
 IGNORED = {"torch": re.compile(r"(.*\.)?num_batches_tracked"), "pynn": re.compile(r"preprocessing\..*")}
 
 
@@ -44,7 +47,8 @@ class Loaded:
     def __str__(self) -> str:
         lines = [f"{name} <- {self.sources.get(name, name)}" for name in self.loaded]
         lines += [f"{name} keeps its values" for name in self.missing]
-        return "\n".join([*lines, *(f"{name} was not used" for name in self.unexpected)])
+        lines += [f"{name} was not used" for name in self.unexpected]
+        return "\n".join(map(printable, lines))
 
 
 def load_weights(
@@ -76,15 +80,16 @@ def load_weights(
 
     Settings of layers are not read: give `BatchNorm` PyTorch's epsilon and 1 - its momentum, and a convolution with a
     stride its padding as a number ("same" is otherwise there).
-    Raises ValueError that lists every mismatch, with nothing changed; also for a pickle (.pt, .pth), which can run
+    Raises ValueError that lists the mismatches, with nothing changed; also for a pickle (.pt, .pth), which can run
     code. FileNotFoundError; RuntimeError for a model that is not built.
     """
     wanted = tensors(model, layout)
     found, in_order = _read(source, layout)
+    where = f"{printable(source)}: " if isinstance(source, (str, os.PathLike)) else ""
     _check_names(names, wanted)
     guessed: set[str] = set()
     if names is None and not found.keys() & {f"{one.layer}.{one.theirs}" for one in wanted}:
-        names, guessed = _matched(wanted, found, in_order, strict)
+        names, guessed = _matched(wanted, found, in_order, strict, where)
     plan, problems, used = [], [], set()
     given = set() if names is None else set(names.values()) - names.keys()
     for one in wanted:
@@ -101,7 +106,7 @@ def load_weights(
     left = tuple(name for name in found if name not in used and not IGNORED[layout].fullmatch(name))
     problems += [f"{name} {_shape(found[name])} has no place in the model" for name in left]
     if problems and (strict or not plan):
-        raise ValueError(f"nothing was loaded, the weights do not fit the model: {'; '.join(problems)}")
+        raise ValueError(f"{where}nothing was loaded, the weights do not fit the model: {_joined(problems, '; ')}")
     sources = {one.name: name for one, name, _ in plan}
     _warn_of_guesses([one for one, _, _ in plan if one.layer in guessed], sources)
     with model.lock:
@@ -158,7 +163,9 @@ def _name(one: Tensor, names: Names | None) -> str:
     return f"{module}.{one.theirs}" if module else one.theirs
 
 
-def _matched(wanted: list[Tensor], found: Mapping[str, Any], in_order: bool, strict: bool) -> tuple[Names, set[str]]:
+def _matched(
+    wanted: list[Tensor], found: Mapping[str, Any], in_order: bool, strict: bool, where: str
+) -> tuple[Names, set[str]]:
     """For each layer the module of the source that has tensors of the same names and shapes.
 
     Also the layers of equal shapes that were matched by the order of words, which says little.
@@ -178,7 +185,7 @@ def _matched(wanted: list[Tensor], found: Mapping[str, Any], in_order: bool, str
             guessed.update(() if all(numbered) else layers)
     if strict and (len(names) < sum(map(len, ours.values())) or sum(map(len, theirs.values())) > len(names)):
         raise ValueError(
-            "nothing was loaded: the shapes alone do not tell which weights belong to which layer; give "
+            f"{where}nothing was loaded: the shapes alone do not tell which weights belong to which layer; give "
             f"names={{'layer': 'its name there'}}. The model has {_listed(ours)}. The source has {_listed(theirs)}."
         )
     return {one.layer: names.get(one.layer, one.layer) for one in wanted}, guessed
@@ -216,8 +223,9 @@ def _numbered(before: str, after: str) -> bool:
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
-    """Sorts 2.weight before 10.weight."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
+    """Sorts 2.weight before 10.weight; numbers of any length, which int() would refuse, or take long for."""
+    parts = ((part, part.lstrip("0")) for part in re.split(r"(\d+)", name))
+    return [(len(digits), digits) if part.isdecimal() else (-1, part) for part, digits in parts]
 
 
 def _listed(modules: Mapping[Signature, list[str]]) -> str:
@@ -226,7 +234,13 @@ def _listed(modules: Mapping[Signature, list[str]]) -> str:
         for signature, names in modules.items()
         for name in names
     ]
-    return ", ".join(texts) or "none"
+    return _joined(texts, ", ") or "none"
+
+
+def _joined(texts: list[str], between: str) -> str:
+    """The first of them as text for a terminal, and how many more there are."""
+    more = [f"and {len(texts) - LISTED:,} more"] if len(texts) > LISTED else []
+    return between.join([*(printable(text, 300) for text in texts[:LISTED]), *more])
 
 
 # Arrays -------------------------------------------------------------------------------------------
@@ -293,39 +307,50 @@ def _array(name: str, value: Any) -> Array:
 def _read_file(file: Path, layout: str) -> dict[str, Any]:
     import safetensors  # here: it need not be loaded for a mapping
 
+    shown = printable(file)
     if not file.exists():
-        raise FileNotFoundError(f"{file} does not exist")
+        raise FileNotFoundError(f"{shown} does not exist")
     if file.is_dir():
-        raise IsADirectoryError(f"{file} is a folder, expected a .safetensors file")
+        raise IsADirectoryError(f"{shown} is a folder, expected a .safetensors file")
     if not file.is_file():
-        raise OSError(f"{file} is a device, a pipe or a socket, expected a .safetensors file")
+        raise OSError(f"{shown} is a device, a pipe or a socket, expected a .safetensors file")
     with open(file, "rb") as content:
         begin = content.read(9)
     if file.suffix.lower() == ".npz":
         raise ValueError(
-            f"{file} is a file of np.savez, expected a .safetensors file; pass what is in it: np.load(path)"
+            f"{shown} is a file of np.savez, expected a .safetensors file; pass what is in it: np.load(path)"
         )
     pickled = file.suffix.lower() in PICKLES or begin.startswith((b"PK", b"\x80"))
     if pickled and begin[8:] != b"{":  # after its length, safetensors' header is JSON
         raise ValueError(
-            f"{file} is a pickle, which can run code when it is read: where PyTorch is, convert it once with "
+            f"{shown} is a pickle, which can run code when it is read: where PyTorch is, convert it once with "
             'safetensors.torch.save_file(torch.load(path, weights_only=True), "weights.safetensors")'
+        )
+    if MOST_HEADER < int.from_bytes(begin[:8], "little") < file.stat().st_size:
+        raise ValueError(
+            f"{shown} has a header of more than {MOST_HEADER >> 20} MiB, expected the names of at most "
+            f"{MOST_TENSORS:,} tensors"
         )
     try:
         with safetensors.safe_open(file, framework="numpy") as opened:
             metadata = opened.metadata() or {}
-            found = {name: _stored(opened, name) for name in opened.keys()}  # noqa: SIM118 (no mapping)
+            names = list(opened.keys())
+            if len(names) > MOST_TENSORS:
+                raise ValueError(f"{shown} names {len(names):,} tensors, expected at most {MOST_TENSORS:,}")
+            found = {name: _stored(opened, name, shown) for name in names}
     except safetensors.SafetensorError as cause:
         why = f"but {kind}" if (kind := files.foreign(file, elsewhere=False)) else f"({cause})"
-        raise ValueError(f"{file} is not a whole safetensors file {why}") from cause
+        raise ValueError(f"{shown} is not a whole safetensors file {printable(why)}") from cause
     if "pynn" in metadata and layout != "pynn":
-        raise ValueError(f"{file} is a pynn model: pass layout='pynn', or take all of it with pynn.load")
+        raise ValueError(f"{shown} is a pynn model: pass layout='pynn', or take all of it with pynn.load")
     return found
 
 
-def _stored(opened: Any, name: str) -> Any:
+def _stored(opened: Any, name: str, file: str) -> Any:
     """The tensor; where NumPy lacks its type, the name of that."""
     try:
         return opened.get_tensor(name)
     except (TypeError, AttributeError):
         return opened.get_slice(name).get_dtype()
+    except ValueError as cause:
+        raise ValueError(f"{file}: {printable(name, 100)} has a shape that NumPy cannot hold ({cause})") from None
