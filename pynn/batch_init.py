@@ -19,6 +19,7 @@ from .initializers import Initializer
 from .layers.activations import IDENTITY, Activation
 from .layers.base import Array, Layer
 from .sequential import Sequential
+from .terminal import called
 
 DIRECTIONS = 10  # random losses over which gradients are averaged
 Adjust = Callable[[Layer, Array, Callable[[], Array]], None]  # of a layer, its weight, what computes its outputs
@@ -59,14 +60,16 @@ def lsuv(
         for scalings in range(iterations + 1):
             rows = _rows(layer, outputs())
             if scalings == 0 and _constant(rows).all():
-                raise ValueError(f"{layer.name}: its outputs are the same for all samples of x{_why_constant(weight)}")
+                raise ValueError(
+                    f"{called(layer)}: its outputs are the same for all samples of x{_why_constant(weight)}"
+                )
             variance = float(rows.var())
             if abs(variance - 1) <= tolerance:
                 return
             if scalings < iterations:
                 weight /= math.sqrt(variance)
         raise ValueError(
-            f"{layer.name}: the variance of its outputs is {variance:.3g} after {iterations} iterations, expected 1 "
+            f"{called(layer)}: the variance of its outputs is {variance:.3g} after {iterations} iterations, expected 1 "
             f"within {tolerance}; is its bias too large? If its output does not scale with its weight, leave it out"
         )
 
@@ -114,7 +117,7 @@ def data_dependent(
                 if bias is not None:
                     bias[...] = (bias - at) / std + mean
         raise ValueError(
-            f"{layer.name}: the means of its outputs are off by {off:.3g}, their deviations by "
+            f"{called(layer)}: the means of its outputs are off by {off:.3g}, their deviations by "
             f"{np.abs(std - 1).max():.3g}; are the means of x far from 0, or does its output not follow its weight?"
         )
 
@@ -124,7 +127,7 @@ def data_dependent(
 def _draw(layer: Layer, weight: Array, start: Initializer) -> None:
     values = start.draw(weight.shape, data.generator(layer.context.seed, layer.stream, data.WEIGHTS))
     if np.shape(values) != weight.shape:
-        raise ValueError(f"{layer.name}: {start!r} drew values of shape {np.shape(values)}, expected {weight.shape}")
+        raise ValueError(f"{called(layer)}: {start!r} drew values of shape {np.shape(values)}, expected {weight.shape}")
     weight[...] = values
 
 
@@ -132,7 +135,7 @@ def _rows(layer: Layer, y: Array) -> Array:
     """A layer's outputs as float64 (samples and positions, units); ValueError where they are not finite."""
     rows = np.asarray(y, np.float64).reshape(-1, y.shape[-1] if y.ndim > 1 else 1)
     if not np.isfinite(rows).all():
-        raise ValueError(f"{layer.name}: its outputs are not finite; scale x, or take smaller weights")
+        raise ValueError(f"{called(layer)}: its outputs are not finite; scale x, or take smaller weights")
     return rows
 
 
@@ -147,12 +150,12 @@ def _expect_varying_units(layer: Layer, weight: Array, bias: Array | None, rows:
     units = rows.shape[1]
     if weight.shape[-1] != units or (bias is not None and bias.shape != (units,)):
         raise ValueError(
-            f"{layer.name}: its weight {weight.shape} has not one column for each of {units} units; use lsuv"
+            f"{called(layer)}: its weight {weight.shape} has not one column for each of {units} units; use lsuv"
         )
     if (constant := _constant(rows)).any():
         unit = int(np.argmax(constant))
         raise ValueError(
-            f"{layer.name}: unit {unit} (of {constant.sum()} such units) is the same for all samples"
+            f"{called(layer)}: unit {unit} (of {constant.sum()} such units) is the same for all samples"
             f"{_why_constant(weight[..., unit])}"
         )
 
@@ -192,7 +195,7 @@ def _square_ratio(layer: Layer) -> float:
     weight, gradient = (np.asarray(array, np.float64) for array in (parameter.value, parameter.gradient))
     ratio = float(np.square(gradient).sum() / np.square(weight).sum())
     if not 0 < ratio < np.inf:
-        raise ValueError(f"{layer.name}: no finite gradient comes to its weight; the model cannot be balanced")
+        raise ValueError(f"{called(layer)}: no finite gradient comes to its weight; the model cannot be balanced")
     return ratio
 
 

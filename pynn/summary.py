@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from .describe import arguments
 from .layers.activations import Activation
 from .layers.base import Layer, Shape
+from .terminal import called, printable
 
 if TYPE_CHECKING:
     from .sequential import Sequential
@@ -25,14 +26,14 @@ def _text(layer: Layer) -> str:
     if not inside or len(text) <= LONGEST:
         return text
     named = arguments(layer)[1]
-    parts = [f"{name}={value.name if value in inside else repr(value)}" for name, value in named.items()]
+    parts = [f"{name}={called(value) if value in inside else repr(value)}" for name, value in named.items()]
     return f"{layer.kind}({', '.join(['...', *parts])})"
 
 
 def _row(layer: Layer, depth: int) -> tuple[str, str, str, str]:
     count = sum(math.prod(parameter.shape) for parameter in layer.declared)
     fused = layer.fused_into if isinstance(layer, Activation) else None
-    notes = [f"fused into {fused.name}"] if fused is not None else []
+    notes = [f"fused into {called(fused)}"] if fused is not None else []
     if layer.declared and layer.frozen:
         notes.append("frozen")
     if layer.declared and layer.learning_rate_factor != 1:
@@ -40,7 +41,7 @@ def _row(layer: Layer, depth: int) -> tuple[str, str, str, str]:
     if layer.declared and layer.penalty is not None and "penalty" not in arguments(layer)[1]:
         notes.append(f"penalty {layer.penalty!r}")
     return (
-        f"{'  ' * depth}{_text(layer)}  [{layer.name}]",
+        f"{'  ' * depth}{printable(_text(layer))}  [{called(layer)}]",
         _shape_text(layer.output_shape),
         f"{count:,}" if count else "",
         ", ".join(notes),

@@ -17,7 +17,7 @@ def printable(text: object, most: int = LONGEST, lines: bool = False) -> str:
 
     Control characters, which move the cursor or clear the screen, those that turn the direction of writing, and halves
     of characters, which cannot be written, stand as escapes: \\x1b. The middle of a long text is left out.
-    lines: whether line breaks stay.
+    lines: whether line breaks and tabs stay.
     """
     text = str(text)
     if len(text) > most:
@@ -25,7 +25,12 @@ def printable(text: object, most: int = LONGEST, lines: bool = False) -> str:
     if text.isprintable():
         return text
     escaped = (one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
-    return "".join("\n" if lines and one == "\\n" else one for one in escaped)
+    return "".join({"\\n": "\n", "\\t": "\t"}.get(one, one) if lines else one for one in escaped)
+
+
+def called(layer: Any) -> str:
+    """A layer's name in messages, or its kind where it has none yet."""
+    return printable(layer.name or layer.kind, 100)
 
 
 def is_open(stream: Any) -> bool:

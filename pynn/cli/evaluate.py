@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 import pynn
-from pynn import datasets
+from pynn import datasets, terminal
 from pynn.datasets import Dataset
 
 from . import messages, models
 
 Array = NDArray[Any]
+
+LONGEST_NAME = 60  # characters of a class's name
 
 
 def run(options: argparse.Namespace) -> int:
@@ -60,10 +62,11 @@ def table(counts: Array, classes: Sequence[str], width: int | None = None) -> st
 
     width: of the terminal; where the columns do not fit, each class is followed by what it was most often taken for.
     """
+    classes = [terminal.printable(name, LONGEST_NAME) for name in classes]
     numbers = [str(number) for number in range(len(classes))]
     short = max(map(len, classes)) <= 4
-    heads = list(classes) if short else numbers
-    names = list(classes) if short else [f"{number} {name}" for number, name in zip(numbers, classes, strict=True)]
+    heads = classes if short else numbers
+    names = classes if short else [f"{number} {name}" for number, name in zip(numbers, classes, strict=True)]
     first = max(map(len, (*names, "true")))
     cell = max(len(str(counts.max(initial=0))), *map(len, heads))
     for gap in (2, 1):

@@ -15,7 +15,7 @@ def sentence(error: BaseException) -> str:
         text = f"not enough memory ({error or 'no details'}); take smaller layers or a smaller batch"
     else:
         text = str(error)
-    return " ".join(text.split()) or type(error).__name__
+    return terminal.printable(" ".join(text.split())) or type(error).__name__
 
 
 def width() -> int | None:
@@ -25,6 +25,7 @@ def width() -> int | None:
 
 def filled(text: str) -> str:
     """The text in lines that fit the terminal."""
+    text = terminal.printable(text)
     columns = width()
     if columns is None or len(text) <= columns:
         return text

@@ -18,7 +18,8 @@ GUESSES = 3
 def run(options: argparse.Namespace) -> int:
     """Predict as the options say; return the exit code: 2 where a picture cannot be read, which others survive."""
     model = models.load("predict", options.model, options.images)
-    names, shape = models.classes(model), models.image_shape(model)
+    names = [terminal.printable(name, 100) for name in models.classes(model)]
+    shape = models.image_shape(model)
     paths, read, code = [], [], 0
     for path in _expanded(options.images):
         try:
@@ -34,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
             guesses = ", ".join(f"{names[place]} {row[place]:.4f}" for place in best)
             note = "  [inverted: it is dark on light]" if inverted and options.invert == "auto" else ""
             note = "  [inverted]" if inverted and options.invert == "yes" else note
-            print(f"{path}: {names[best[0]]}  ({guesses}){note}")
+            print(f"{terminal.printable(path)}: {names[best[0]]}  ({guesses}){note}")
     return code
 
 

@@ -17,6 +17,7 @@ from ..constraints import Constraint
 from ..describe import expect_instance
 from ..initializers import Initializer, Zeros
 from ..regularizers import Penalty
+from ..terminal import called
 from . import weight_lists
 from .context import Context, Parameter, Shape
 from .held import Array, aligned, expect_free, given_before, hold, release, slot, writable
@@ -238,7 +239,7 @@ class Layer(Constructed):
 
     def _checked_penalty(self, value: Any) -> Penalty | None:
         if value is not None:
-            expect_instance(value, Penalty, f"{self.name or self.kind}: penalty")
+            expect_instance(value, Penalty, f"{called(self)}: penalty")
         return value  # type: ignore[no-any-return]
 
     def freeze(self: L, *names: str) -> L:
@@ -287,9 +288,8 @@ class Layer(Constructed):
     def expect_parameters(self, *names: str) -> None:
         """ValueError, once it is built, for names that its parameters do not have."""
         known = [one.name for one in self.declared]
-        for name in names:
-            if known and name not in known:
-                raise ValueError(f"{self.name or self.kind}: {name!r} cannot be frozen, expected {', '.join(known)}")
+        if known and (unknown := [repr(name) for name in names if name not in known]):
+            raise ValueError(f"{called(self)}: {unknown[0]} cannot be frozen, expected {', '.join(known)}")
 
     @property
     def learning_rate_factor(self) -> float:
@@ -307,7 +307,7 @@ class Layer(Constructed):
         self.context.changes += 1
 
     def _checked_factor(self, value: Any) -> float:
-        expect_numbers(self.name or self.kind, NOT_NEGATIVE, learning_rate_factor=value)
+        expect_numbers(called(self), NOT_NEGATIVE, learning_rate_factor=value)
         return float(value)
 
     def training_settings(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 from ..claims import Claim
 from ..constraints import Constraint
 from ..initializers import Initializer
+from ..terminal import called
 from .held import Array
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Parameter:
         values = self.initializer.draw(self.shape, generator)
         if np.shape(values) != self.shape:
             raise ValueError(
-                f"{layer.name or layer.kind}.{self.name}: {self.initializer!r} drew values of shape "
+                f"{called(layer)}.{self.name}: {self.initializer!r} drew values of shape "
                 f"{np.shape(values)}, expected {self.shape}"
             )
         return values

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..checks import RATE, expect_numbers
+from ..terminal import called
 from .base import Layer
 
 Draw = tuple[int, int, int, int]  # seed, stream, step and offset, as the kernels take them
@@ -27,7 +28,7 @@ def draw(layer: Layer, training: bool, size: int) -> Draw | None:
 def expect_drawn(layer: Layer, place: Draw | None) -> Draw:
     """RuntimeError where the last forward pass drew nothing to go back through."""
     if place is None:
-        raise RuntimeError(f"{layer.name or layer.kind}: backward(dy) must follow forward(x, training=True)")
+        raise RuntimeError(f"{called(layer)}: backward(dy) must follow forward(x, training=True)")
     return place
 
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..terminal import called
+
 if TYPE_CHECKING:
     from .base import Layer
 
@@ -34,7 +36,7 @@ class NotBuilt:
         if layer is None:
             return self
         raise AttributeError(
-            f"{layer.name or layer.kind} has no {self.name} yet: build it or its model first, or fit that",
+            f"{called(layer)} has no {self.name} yet: build it or its model first, or fit that",
             name=self.name, obj=layer,
         )  # fmt: skip
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..terminal import called
+
 if TYPE_CHECKING:
     from .base import Layer
 
@@ -56,7 +58,7 @@ def _arrays(layer: Layer) -> Iterator[tuple[str, Array]]:
         parameter.value is not None for inner in layer.walk() for parameter in inner.declared
     )
     if not there:
-        raise RuntimeError(f"{layer.name or layer.kind} has no weights yet: build it or its model first, or fit that")
+        raise RuntimeError(f"{called(layer)} has no weights yet: build it or its model first, or fit that")
     for inner in layer.walk():
         for name, array in inner.arrays().items():
             yield f"{inner.name or inner.kind}.{name}", array

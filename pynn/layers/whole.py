@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from .. import data
+from ..terminal import called
 from .held import Array, aligned, copy_into, hold
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def _finish(layer: Layer) -> None:
         for parameter in layer.declared:
             parameter.value = _matching(layer, parameter, given)
         for name, array in layer.state.items():
-            copy_into(array, given[name], f"{layer.name or layer.kind}.{name}")
+            copy_into(array, given[name], f"{called(layer)}.{name}")
 
 
 def _expect_built_inside(layer: Layer) -> None:
@@ -127,7 +128,7 @@ def _matching(layer: Layer, parameter: Parameter, given: Mapping[str, Array]) ->
     if found is None or found.shape != parameter.shape:
         had = "none" if found is None else f"the shape {found.shape}"
         raise ValueError(
-            f"{layer.name or layer.kind} was built alone, where its {parameter.name} had {had}; here it has "
+            f"{called(layer)} was built alone, where its {parameter.name} had {had}; here it has "
             f"{parameter.shape}: build it alone for inputs of shape {layer.input_shape}, or make a new one"
         )
     return found

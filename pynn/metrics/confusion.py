@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from .. import data
 from ..arrays import as_array
+from ..terminal import printable
 from .base import Array
 
 Classes = int | Sequence[Any] | Array
@@ -85,7 +86,7 @@ class Report:
         return {name: float(value[occurs].mean()) if occurs.any() else 0.0 for name, value in values.items()}
 
     def __str__(self) -> str:
-        names = [str(name) for name in self.classes]
+        names = [printable(name, 100) for name in self.classes]
         first = max(map(len, [*names, "accuracy"]), default=0)
         lines = [f"{'':{first}}  precision  recall      f1  support"]
         rows = zip(names, self.precision, self.recall, self.f1, self.support, strict=True)

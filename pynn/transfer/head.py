@@ -8,6 +8,7 @@ from ..layers.activations import IDENTITY, Activation
 from ..layers.base import Context, Layer
 from ..layers.chain import Chain
 from ..losses import SoftmaxCrossEntropy
+from ..terminal import called
 
 if TYPE_CHECKING:
     from ..sequential import Sequential
@@ -28,8 +29,8 @@ def start(model: Sequential, after: str | int | None = None) -> int:
     for place, layer in enumerate(model.layers):
         if layer is chosen:
             return place + 1
-    names = ", ".join(layer.name for layer in model.layers)
-    raise ValueError(f"{chosen.name} stands inside another layer, expected one of the model's own: {names}")
+    names = ", ".join(called(layer) for layer in model.layers)
+    raise ValueError(f"{called(chosen)} stands inside another layer, expected one of the model's own: {names}")
 
 
 def fused_across(model: Sequential, place: int) -> Activation | None:

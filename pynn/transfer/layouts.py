@@ -35,6 +35,7 @@ from ..layers import (
 from ..layers.base import Shape
 from ..layers.chain import Chain
 from ..sequential import Sequential
+from ..terminal import called
 
 Array = NDArray[Any]
 Order = NDArray[np.int64]
@@ -156,6 +157,6 @@ class _Walk:
     def _expect_plain(self, layer: Layer, order: Order | None) -> None:
         if order is not None:
             raise ValueError(
-                f"{layer.name} reads flattened images, whose order PyTorch has otherwise: there is no way to lay out "
-                f"the tensors of a {layer.kind} there; put it behind an Affine, or use layout='pynn'"
+                f"{called(layer)} reads flattened images, whose order PyTorch has otherwise: there is no way to lay "
+                f"out the tensors of a {layer.kind} there; put it behind an Affine, or use layout='pynn'"
             )
