@@ -15,7 +15,7 @@ from .common import INSTALL_POOCH, Dataset, Split, StrPath, advice, base_folder,
 
 SIDE, PIXELS = 32, 3 * 32 * 32
 MOST_BYTES = 1 << 28  # of one file in an archive
-ZIPPED, RATIO = 1 << 26, 20  # bytes that any archive may hold, and how many times its own size a larger one
+ZIPPED, RATIO = 1 << 24, 20  # bytes that any archive may hold, and how many times its own size a larger one
 LONGEST_NAME = 100  # characters of a class's name
 Part = tuple[NDArray[np.uint8], NDArray[np.int64]]  # planes (N, 3, 32, 32), labels (N,)
 

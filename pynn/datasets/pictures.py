@@ -115,7 +115,8 @@ def _listed(folder: str) -> list[str]:
 def _picture(path: str, shape: tuple[int, int] | None, max_pixels: int | None) -> Pixels:
     image = decoded(path, max_pixels)
     with naming(path):
-        if shape is not None and image.mode == "RGB" and not image.has_transparency_data:  # no copy of all of it
+        if shape is not None and image.mode[0] not in "FI" and not image.has_transparency_data:  # no array of all of it
+            image = image if image.mode == "RGB" else image.convert("RGB")
             return np.asarray(image if image.size == shape[::-1] else resized(image, *shape))
         pixels = opaque(image, "RGB")
         del image

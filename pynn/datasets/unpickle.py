@@ -167,6 +167,8 @@ class _Machine:
         if type(target) is not dict or len(items) % 2:
             raise _Refused("keys in what is no dict, or a key without a value")
         for key, value in zip(items[::2], items[1::2], strict=True):
+            if type(key) is int and key.bit_length() > 63:
+                raise _Refused("a number of more than 64 bits as a key")  # any number of them have the same hash
             target[key if type(key) is int else _text(key)] = _finished(value)
 
     def tuple_of(self, count: int) -> None:

@@ -25,8 +25,7 @@ Names = Mapping[str, str]
 Signature = tuple[tuple[str, Shape], ...]
 
 PICKLES = (".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt")
-SHOWN = 12  # layers in a warning
-LISTED = 50  # in an error
+SHOWN, LONGEST = 12, 200  # lines of a warning or an error, and characters of one
 MOST_HEADER, MOST_TENSORS = 1 << 22, 50_000  # its bytes, and what it names: an empty tensor costs time, too
 IGNORED = {"torch": re.compile(r"(.*\.)?num_batches_tracked"), "pynn": re.compile(r"preprocessing\..*")}
 
@@ -239,8 +238,8 @@ def _listed(modules: Mapping[Signature, list[str]]) -> str:
 
 def _joined(texts: list[str], between: str) -> str:
     """The first of them as text for a terminal, and how many more there are."""
-    more = [f"and {len(texts) - LISTED:,} more"] if len(texts) > LISTED else []
-    return between.join([*(printable(text, 300) for text in texts[:LISTED]), *more])
+    more = [f"and {len(texts) - SHOWN:,} more"] if len(texts) > SHOWN else []
+    return between.join([*(printable(text, LONGEST) for text in texts[:SHOWN]), *more])
 
 
 # Arrays -------------------------------------------------------------------------------------------
