@@ -23,7 +23,7 @@ try:
 except ModuleNotFoundError as cause:
     raise ImportError('pictures need matplotlib: pip install "pynn-cpu[plot]"') from cause
 
-from . import data, files
+from . import data, files, terminal
 from .describe import expect_instance
 from .preprocessing import Whitening
 
@@ -202,7 +202,7 @@ class _Strip:
         limit: int,
     ) -> None:
         self.images, self.labels, self.predictions = _pictures(images), np.asarray(labels), np.asarray(predictions)
-        self.classes = [str(name) for name in classes]
+        self.classes = [terminal.printable(name, 100) for name in classes]  # fonts have no halves of characters
         self.sure: Array | None = None if probabilities is None else np.asarray(probabilities)
         self._check()
         wrong = np.flatnonzero(self.labels != self.predictions)

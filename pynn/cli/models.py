@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import pynn
 from pynn import datasets, kernels, terminal
+from pynn.datasets.decoding import MOST_PIXELS
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -87,6 +88,11 @@ def image_shape(model: pynn.Sequential) -> Shape:
     taken = input_shape(model)
     for shape in (_as_image_shape(taken), _as_image_shape(noted)):
         if shape is not None and math.prod(shape) == math.prod(taken):
+            if math.prod(shape[:2]) > MOST_PIXELS:
+                raise ValueError(
+                    f"the model reads pictures of {shape[0]}x{shape[1]} pixels, expected at most {MOST_PIXELS:,}; in "
+                    "Python, model.predict takes arrays of any size"
+                )
             return shape
     raise ValueError(
         f"the model takes inputs of shape {taken}, which is no picture; expected (height, width, 1 or 3), "
