@@ -19,13 +19,16 @@ def printable(text: object, most: int = LONGEST, lines: bool = False) -> str:
     of characters, which cannot be written, stand as escapes: \\x1b. The middle of a long text is left out.
     lines: whether line breaks and tabs stay.
     """
-    text = str(text)
-    if len(text) > most:
-        text = f"{text[: most // 2]} ... {text[-most // 2 :]}"
+    text = _cut(str(text), most)
     if text.isprintable():
         return text
-    escaped = (one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
-    return "".join({"\\n": "\n", "\\t": "\t"}.get(one, one) if lines else one for one in escaped)
+    kept = "\n\t" if lines else ""
+    parts = (one if one.isprintable() or one in kept else one.encode("unicode_escape").decode() for one in text)
+    return _cut("".join(parts), most)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most // 2]} ... {text[-(most // 2) :]}"
 
 
 def called(layer: Any) -> str:

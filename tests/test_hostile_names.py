@@ -49,6 +49,7 @@ def test_long_texts_lose_their_middle() -> None:
     assert shown == "a" * 500 + " ... " + "c" * 500
     assert terminal.printable("abcdef", 4) == "ab ... ef"
     assert terminal.printable("abcd", 4) == "abcd"
+    assert len(terminal.printable("\0" * 10**6)) == len(terminal.printable("a" * 10**6)) == 1005
 
 
 def test_messages_keep_their_lines() -> None:

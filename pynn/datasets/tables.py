@@ -36,8 +36,8 @@ def csv(
     and the classes' names, or float64 (N,) and () for labels=False.
     Raises FileNotFoundError where there is no file; ValueError, which names the file, the line and the column, for
     everything that is no number (empty fields, nan and inf are none), a line with too many or too few fields, header
-    names that are empty or stand twice, no rows, a label that is not in classes, more columns or classes
-    than make sense (262,144 with the shortest names, 100,000).
+    names that are empty or stand twice, no rows, a label that is not in classes; also for more than 100,000 classes,
+    and for more columns than ten times the file's size in memory holds (262,144 with the shortest names).
     """
     path = os.fspath(path)
     shown = printable(path)
