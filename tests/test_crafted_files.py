@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import re
 import struct
 import subprocess
@@ -394,3 +395,26 @@ def test_little_time_and_memory(case: Case, child: Any, tmp_path: Path) -> None:
         assert len(message) < 1500 + len(str(file))
     assert seconds < 2
     assert megabytes < max(case.megabytes, 10 * file.stat().st_size / 2**20)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize(
+    "reader", ["csv(path, 't')", "read_idx(path)", "unpickle.read(path)", "load_weights(model, path)"]
+)
+def test_pipes_and_devices_are_not_waited_for(reader: str, child: Any, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (str(tmp_path / "pipe"), "/dev/zero"):
+        child.stdin.write(json.dumps([reader, path]) + "\n")
+        kind, message = json.loads(child.stdout.readline())[0]
+        assert kind == "OSError"
+        assert message.startswith(f"{path} is a device, a pipe or a socket, expected a")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_among_pictures(child: Any, tmp_path: Path) -> None:
+    (tmp_path / "class").mkdir()
+    os.mkfifo(tmp_path / "class" / "pipe")
+    child.stdin.write(json.dumps(["image_folder(path)", str(tmp_path)]) + "\n")
+    kind, message = json.loads(child.stdout.readline())[0]
+    assert kind == "OSError"
+    assert message.endswith("pipe is a device, a pipe or a socket, expected a picture")

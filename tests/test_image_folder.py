@@ -116,3 +116,48 @@ def test_pillow_is_imported_by_those_who_need_it(tmp_path: Path) -> None:
     code = "import sys, pynn.cli.pictures, pynn; print('PIL' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout.strip() == "False"
+
+
+def test_large_pictures_are_read_where_the_user_allows(tmp_path: Path) -> None:
+    draw(tmp_path / "a" / "1.png", np.zeros((4001, 4000), np.uint8))
+    with pytest.raises(ValueError, match=r"1\.png: the picture has more than 16 million pixels, .*max_pixels"):
+        datasets.image_folder(tmp_path, 8)
+    assert datasets.image_folder(tmp_path, 8, max_pixels=4001 * 4000).x.shape == (1, 8, 8, 3)
+    with pytest.raises(ValueError, match=r"more than 16 million pixels"):
+        datasets.image_folder(tmp_path, 8, max_pixels=4001 * 4000 - 1)
+    for wrong in (0, -1, 2.5, "many", True):
+        with pytest.raises(ValueError, match=f"max_pixels is {re.escape(repr(wrong))}, expected an integer"):
+            datasets.image_folder(tmp_path, max_pixels=wrong)
+
+
+def test_more_pictures_than_memory(tmp_path: Path, pixels: np.ndarray) -> None:
+    draw(tmp_path / "a" / "1.png", pixels[0])
+    with pytest.raises(MemoryError, match=r"1 pictures of 9000000x9000000 pixels take 243,000\.0 GB.*smaller size"):
+        datasets.image_folder(tmp_path, 9_000_000)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "CMYK", "RGBA"])
+@pytest.mark.parametrize(
+    "form", [{"format": "TIFF"}, {"format": "TIFF", "compression": "tiff_lzw"}], ids=["raw", "lzw"]
+)
+def test_a_tiff_that_lies_is_turned_once(tmp_path: Path, pixels: np.ndarray, mode: str, form: dict[str, str]) -> None:
+    (tmp_path / "a").mkdir()
+    picture = Image.fromarray(pixels[0]).convert(mode)
+    picture.save(tmp_path / "a" / "1", **form)
+    upright = datasets.image_folder(tmp_path).x
+    picture.save(tmp_path / "a" / "1", exif=exif(), **form)
+    np.testing.assert_array_equal(datasets.image_folder(tmp_path).x, np.rot90(upright, -1, (1, 2)))
+
+
+def test_strips_are_seamless(tmp_path: Path, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    alpha = Image.fromarray(pixels[1, :, :, 0])
+    for number, mode in enumerate(("RGBA", "LA", "P", "L", "1", "I;16")):
+        picture = Image.fromarray(pixels[0, :, :, 0].astype(np.uint16) * 257) if mode == "I;16" else None
+        picture = picture or Image.fromarray(pixels[0]).convert(mode)
+        if "A" in mode:
+            picture.putalpha(alpha)
+        (tmp_path / "a").mkdir(exist_ok=True)
+        picture.save(tmp_path / "a" / f"{number}.png")
+    whole = datasets.image_folder(tmp_path).x
+    monkeypatch.setattr(datasets.decoding, "STRIP", 21)
+    np.testing.assert_array_equal(datasets.image_folder(tmp_path).x, whole)

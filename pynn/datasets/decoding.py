@@ -36,8 +36,6 @@ MOST_MARKS = {  # of what takes long each time: scans go through the whole pictu
     "PPM": (b"#", 1000),
 }
 STRIP = 1 << 18  # pixels converted at once
-
-
 BUSY = "the picture is damaged, or made to keep a computer busy: it has far more parts than one needs; save it anew"
 
 
@@ -82,8 +80,8 @@ def decoded(path: str, max_pixels: int | None = None) -> Image:
                 rationed.reads, rationed.bytes = size + MOST_READS, 8 * size + (len(image.tile) + 16 << 16)
                 image.load()
                 _turn(image, Image, ImageOps)
-        decoded_one: Image.Image = image
-        return decoded_one
+        whole: Image.Image = image
+        return whole
 
 
 @contextmanager
@@ -102,7 +100,11 @@ def naming(path: str) -> Iterator[None]:
     except PermissionError:
         raise
     except Image.DecompressionBombError:
-        raise ValueError(f"{path}: {_too_large(2 * (Image.MAX_IMAGE_PIXELS or 0))}") from None
+        most = 2e-6 * (Image.MAX_IMAGE_PIXELS or 0)
+        raise ValueError(
+            f"{path}: the picture has more than {most:.4g} million pixels, twice PIL.Image.MAX_IMAGE_PIXELS; make it "
+            "smaller first"
+        ) from None
     except UnidentifiedImageError:
         raise ValueError(f"{path}: no picture that can be read, expected one of {', '.join(FORMATS)}") from None
     except _Refused as refused:
@@ -110,7 +112,7 @@ def naming(path: str) -> Iterator[None]:
     except MemoryError as cause:
         raise MemoryError(f"{path}: there is no memory for so large a picture; make it smaller first") from cause
     except Exception as cause:  # decoders raise what they like: SyntaxError, struct.error, zlib.error, ...
-        raise ValueError(f"{path}: the picture is damaged or of an unknown kind ({printable(cause)})") from cause
+        raise ValueError(f"{path}: the picture is damaged or of an unknown kind ({printable(cause, 200)})") from cause
 
 
 def _too_large(limit: int) -> str:
@@ -146,7 +148,7 @@ def _expect_few_marks(image: ImageFile, file: Any) -> None:
 
 def _turn(image: Any, Image: Any, ImageOps: Any) -> None:
     """Upright as its EXIF says, in place."""
-    exif = image.info.get("exif", b"").removeprefix(b"Exif\0\0")
+    exif = image.info.get("exif", b"").removeprefix(b"Exif\0\0").removeprefix(b"Exif\0\0")  # some cameras write two
     if exif:
         Image.Exif().load_from_fp(_Rationed(io.BytesIO(exif), len(exif)))
     image.getexif()

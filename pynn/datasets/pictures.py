@@ -30,8 +30,9 @@ def image_folder(
         are stretched or shrunk to it (where they shrink, each pixel is the mean of what it covers).
     classes: the sub-folders' names in the order of their labels, such as those of the training folder for the test
         folder, which may lack some of them; None takes all sub-folders, sorted.
-    max_pixels: the most that a picture may have, since one of a few hundred bytes can claim to be huge; None: 16
-        million, or 10 for each byte of its file where that is more, and Pillow's own `Image.MAX_IMAGE_PIXELS`.
+    max_pixels: the most that a picture may have, since a file of a few hundred bytes can claim to hold a huge one;
+        None: 16 million, or 10 for each byte of its file where that is more, up to `PIL.Image.MAX_IMAGE_PIXELS`. A
+        pixel takes 7 bytes while its picture is read, 17 of a WebP.
     Returns (x, y, classes): x uint8 (N, H, W, 3), RGB, upright as their EXIF says, transparent parts over white or
     black, whichever shows the rest better; y int64 (N,), 0..C-1; classes, the names of the labels.
     Raises FileNotFoundError where there is no such folder; ValueError, which names the file or folder, for one without
