@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import numbers
+from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .terminal import printable
 
 Array = NDArray[Any]
 SHOWN = 5  # names in a message
@@ -28,16 +31,17 @@ def ordered(x: Any, wanted: Sequence[str], name: str) -> Any:
     there = columns(x)
     if there is None or there == tuple(wanted):
         return x
-    if missing := [one for one in wanted if one not in there]:
+    held = set(there)
+    if missing := [one for one in wanted if one not in held]:
         raise ValueError(
-            f"{name} has no column {listed(missing)}: the model was fitted to the columns {listed(wanted, len(wanted))}"
+            f"{name} has no column {listed(missing)}: the model was fitted to the columns {listed(wanted, 20)}"
         )
     return x[list(wanted)]
 
 
 def listed(names: Sequence[Any], most: int = SHOWN) -> str:
     """The first names, quoted, and how many more there are."""
-    shown = ", ".join(repr(name) for name in names[:most])
+    shown = ", ".join(printable(repr(name), 100) for name in names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
@@ -54,7 +58,7 @@ def plain(x: Any, name: str) -> Any:
         return x
     names = list(x.dtype.names if isinstance(x, np.ndarray) else x.columns)
     if len(set(names)) < len(names):
-        twice = next(one for one in names if names.count(one) > 1)
+        twice = next(one for one, times in Counter(names).items() if times > 1)
         raise ValueError(f"{name} has two columns named {twice!r}; give each a name of its own")
     if 0 < sum(isinstance(one, str) for one in names) < len(names):
         odd = next(one for one in names if not isinstance(one, str))

@@ -7,6 +7,7 @@ import os
 import struct
 import subprocess
 import sys
+import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn import checks, datasets, terminal
+from pynn import checks, datasets, tables, terminal
 
 CLEAR, TURNED, HALF = "\x1b[2J\x1b]0;title\x07", "\u202egnp.exe", "\ud800"
 HOSTILE = [CLEAR, TURNED, HALF, "two\nlines", "\r\x08\x00", "\x9b31m", "\u2028", "x" * 1_000_000]
@@ -284,3 +285,36 @@ def test_pictures_of_mistakes_are_drawn(tmp_path: Path, digits: datasets.Dataset
     x, y = digits.test[0][:8], digits.test[1][:8]
     plot.save(plot.misread(x, y, (y + 1) % 10, [HALF, "$\\frac{", CLEAR, *"3456789"]), tmp_path / "wrong.png")
     assert (tmp_path / "wrong.png").stat().st_size > 1000
+
+
+# Tables in memory ---------------------------------------------------------------------------------
+
+
+class Frame:
+    """As much of a data frame as pynn asks for."""
+
+    def __init__(self, columns: list[str], rows: int = 1) -> None:
+        self.columns, self.dtypes, self.rows = columns, None, rows
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def __getitem__(self, name: Any) -> Any:
+        return Frame(name, self.rows) if isinstance(name, list) else np.zeros(self.rows)
+
+
+def test_forty_thousand_columns_are_compared_at_once() -> None:
+    names = [f"gene{place}" for place in range(40_000)]
+    began = time.process_time()
+    assert tables.ordered(Frame(names[::-1]), names, "x").columns == names
+    with pytest.raises(ValueError, match=r"no column 'gene39999': .* columns 'gene0', .*'gene19' and 39980 more$"):
+        tables.ordered(Frame(names[:-1]), names, "x")
+    with pytest.raises(ValueError, match="x has two columns named 'gene39999'"):
+        tables.plain(Frame([*names, names[-1]]), "x")
+    assert time.process_time() - began < 2
+
+
+def test_long_names_of_columns_are_cut() -> None:
+    with pytest.raises(ValueError, match="x has no column") as caught:
+        tables.ordered(Frame(["a"]), ["x" * 1_000_000, CLEAR], "x")
+    assert harmless(str(caught.value), 500)
