@@ -12,6 +12,7 @@ import re
 import sys
 import tarfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -324,6 +325,16 @@ def test_a_download_with_a_wrong_checksum_leaves_nothing(
     with pytest.raises(FileNotFoundError, match=r"(?s)CIFAR-10 is not there.*download of cifar-10-binary.*failed.*MD5"):
         datasets.cifar10(tmp_path / "root")
     assert list((tmp_path / "root").iterdir()) == []
+
+
+def test_what_a_killed_download_left_goes_after_a_day(server: list[str], tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    for name, age in ((".pynn-cifar-old", 90_000), (".pynn-cifar-new", 0), (".pynn", 90_000)):
+        (root / name).mkdir(parents=True)
+        (root / name / "part").touch()
+        os.utime(root / name, (time.time() - age,) * 2)
+    datasets.cifar10(root)
+    assert sorted(path.name for path in root.iterdir()) == [".pynn", ".pynn-cifar-new", "cifar-10-batches-bin"]
 
 
 def test_the_checksums_are_those_of_the_official_archives() -> None:

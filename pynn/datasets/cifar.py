@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from .common import INSTALL_POOCH, Dataset, Split, StrPath, advice, base_folder,
 SIDE, PIXELS = 32, 3 * 32 * 32
 MOST_BYTES = 1 << 28  # of one file in an archive
 ZIPPED, RATIO = 1 << 24, 20  # bytes that any archive may hold, and how many times its own size a larger one
+SCRATCH = ".pynn-cifar-"  # begins the name of a folder of a download
 LONGEST_NAME = 100  # characters of a class's name
 Part = tuple[NDArray[np.uint8], NDArray[np.int64]]  # planes (N, 3, 32, 32), labels (N,)
 
@@ -153,7 +155,8 @@ def _download(source: _Set, base: str) -> None:
     import tempfile
 
     os.makedirs(base, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=base, prefix=".pynn-") as scratch:
+    _sweep(base)
+    with tempfile.TemporaryDirectory(dir=base, prefix=SCRATCH) as scratch:
         path = os.path.join(scratch, source.archive)
         download(source.title, [_MIRROR + source.archive], source.md5, path, advice(source.binary.folders[0]))
         files = [os.path.basename(file) for file in _paths(source, source.binary, "")]
@@ -162,6 +165,18 @@ def _download(source: _Set, base: str) -> None:
         os.makedirs(folder, exist_ok=True)
         for file in files:
             os.replace(os.path.join(scratch, file), os.path.join(folder, file))
+
+
+def _sweep(base: str) -> None:
+    """Remove what killed downloads left, up to 163 MB; what is younger than a day may be in use."""
+    import shutil
+    import time
+
+    for name in os.listdir(base):
+        path = os.path.join(base, name)
+        with suppress(OSError):  # another process may do the same
+            if name.startswith(SCRATCH) and os.lstat(path).st_mtime < time.time() - 86_400:
+                shutil.rmtree(path)
 
 
 def extract(archive: str, folder: str, files: list[str], into: str) -> None:
