@@ -64,8 +64,9 @@ KINDS = {
 
 def save(model: Sequential, path: str | os.PathLike[str]) -> None:
     """Write a built model to the file at path. The same model gives the same bytes."""
-    tensors, description = content(model)
-    write(Path(path), tensors, ENTRY, description)
+    with model.lock.standing():  # another thread may train it
+        tensors, description = content(model)
+        write(Path(path), tensors, ENTRY, description)
 
 
 def content(model: Sequential) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
+
+from .locks import heed_forks
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -20,12 +21,14 @@ class Claim:
     """
 
     def __init__(self, refusal: str) -> None:
-        self.refusal = refusal
-        self._start()
-
-    def _start(self) -> None:
-        self._guard, self._process = threading.Lock(), os.getpid()
+        self.refusal, self._guard = refusal, threading.Lock()
         self._users: list[tuple[int, int]] = []  # thread and key, once for each `use`
+        heed_forks(self)
+
+    def in_child(self) -> None:
+        """In a forked child: it has none of the other threads that may have had the thing."""
+        me = threading.get_ident()
+        self._guard, self._users = threading.Lock(), [user for user in self._users if user[0] == me]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Claim, (self.refusal,)
@@ -41,8 +44,6 @@ class Claim:
 
         key: the object that it is used for, if any: threads that use it for the same one do not disturb each other.
         """
-        if self._process != os.getpid():  # a forked child has none of the threads that may have held it
-            self._start()
         user = threading.get_ident(), 0 if key is None else id(key)
         with self._guard:
             if any(thread != user[0] and (key is None or mine != user[1]) for thread, mine in self._users):
@@ -52,8 +53,7 @@ class Claim:
             yield
         finally:
             with self._guard:
-                if user in self._users:  # a forked child has begun anew
-                    self._users.remove(user)
+                self._users.remove(user)
 
 
 def one_at_a_time(function: Callable[P, R]) -> Callable[P, R]:

@@ -7,7 +7,6 @@ import inspect
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -19,6 +18,7 @@ from . import alike, checkpoint, data, inputs, targets, training, weights
 from .alike import NUMBERS, SIGMOID, SOFTMAX, TREE
 from .checks import Constructed
 from .describe import expect_instance
+from .locks import Lock
 from .losses import Loss, SoftmaxCrossEntropy
 from .measuring import Measures, Metrics, measure
 from .sequential import Sequential
@@ -153,7 +153,7 @@ class Ensemble(Constructed):
         model, tensors = self._members[number]
         if tensors is None:
             return model
-        with model.lock:
+        with model.lock.held():
             _put(model, tensors)
             return copy.deepcopy(model)
 
@@ -231,7 +231,7 @@ class Ensemble(Constructed):
         """Share and predictions of each member that counts."""
         for (model, tensors), share in zip(self._members, self.weights, strict=True):
             if share > 0:
-                with model.lock:
+                with model.lock.held():
                     if tensors is not None:
                         _put(model, tensors)
                     yield float(share), read(model, training.outputs(model, x, batch_size))
@@ -271,7 +271,7 @@ class Ensemble(Constructed):
         models: list[Sequential] = []
         descriptions, places = [], []
         for number, (model, own) in enumerate(self._members):
-            with model.lock:
+            with model.lock.held():
                 if own is not None:
                     _put(model, own)
                 found, description = checkpoint.content(model)
@@ -333,18 +333,17 @@ def _parts(description: Mapping[str, Any], file: Path) -> tuple[list[dict[str, A
 class _Said:
     """What `measure` takes for a model: its outputs are there already."""
 
-    lock = nullcontext()
-
     def __init__(self, loss: Loss, targets: Targets) -> None:
-        self.loss, self.targets = loss, targets
+        self.loss, self.targets, self.lock = loss, targets, Lock()
 
     def forward(self, outputs: Array) -> Array:
         return outputs
 
 
 def _put(model: Sequential, tensors: Tensors) -> None:
-    for name, array in model.tensors().items():
-        array[...] = tensors[name]
+    with model.lock:
+        for name, array in model.tensors().items():
+            array[...] = tensors[name]
 
 
 def _fresh(build: Callable[[int], Sequential], seed: int) -> Sequential:

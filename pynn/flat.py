@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import math
-import os
-import threading
-import weakref
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,6 +16,7 @@ from .constraints import Constraint
 from .layers.base import Array, Layer, Parameter, aligned
 from .layers.chain import Chain
 from .layers.held import Tensors, copy_into, hold
+from .locks import Lock, heed_forks
 from .optimizers import Optimizer, Segment
 from .regularizers import Penalty
 
@@ -27,6 +26,9 @@ FORWARDED = 1  # the last forward pass was one in training
 BACKED = 2  # a backward pass followed it
 GATHERED = 4  # the gradients are of this step: a backward pass has filled them since the last update
 LOST_PENALTY = 8  # a penalty was added to gradients that the next backward pass overwrites
+
+
+F = TypeVar("F", bound="FlatChain")
 
 
 class Layout:
@@ -199,21 +201,33 @@ class FlatChain(Chain):
         for weight, constraint in self._constrained:
             constraint.apply(weight)
 
-    def _renew_lock(self) -> None:
-        """A lock that nobody holds: layers reuse their buffers, so one thread uses a model at a time."""
-        self.lock: AbstractContextManager[Any] = threading.RLock()
-        _WITH_LOCKS.add(self)
+    def _make_lock(self) -> None:
+        self.lock = Lock()
+        heed_forks(self)
+
+    def in_child(self) -> None:
+        """In a forked child: what the parent's other threads held is free, and half of a change is refused."""
+        self.lock.renew()
+        if self.lock.half_done:
+            vars(self)["_forward"] = lambda *_: self.lock.expect_whole()  # so that no step asks
 
     def __getstate__(self) -> dict[str, Any]:
         """What copies and pickles carry: what a model file does, and the optimizer with its state."""
+        self.lock.expect_whole()
         state = {name: value for name, value in super().__getstate__().items() if name not in (*_LEFT, "lock")}
         return {**state, "_copied": None if self._parameters is None else self._parameters.size}
+
+    def __deepcopy__(self: F, memo: dict[int, Any]) -> F:
+        twin = memo[id(self)] = type(self).__new__(type(self))
+        with self.lock.standing():  # another thread may train it
+            twin.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+        return twin
 
     def __setstate__(self, state: dict[str, Any]) -> None:  # of pickled models (process pools) and copied ones
         state = dict(state)
         size = state.pop("_copied")
         super().__setstate__(state)
-        self._renew_lock()
+        self._make_lock()
         if self.context is not self._own:  # it stands inside another model
             return
         self.context.owned, self.context.built = True, size is not None
@@ -344,14 +358,3 @@ def _expect(array: Array | None) -> Array:
 
 
 _LEFT = ("_parameters", "_gradients", "_constrained", "_segments", "_settled", "_stage", "_statistics", "_before")
-_WITH_LOCKS: weakref.WeakSet[FlatChain] = weakref.WeakSet()
-
-
-def _renew_locks() -> None:
-    """In a forked child: the thread that held a model's lock is not there to let it go."""
-    for model in list(_WITH_LOCKS):
-        model._renew_lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_locks)

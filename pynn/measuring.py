@@ -85,7 +85,7 @@ def measure(
     """
     loss = model.loss
     running = Running(measures.begun(loss), measures.accuracy)
-    with model.lock, loss.used(model):
+    with model.lock.held(), loss.used(model):
         for x, y, *rest in batches:
             outputs = model.forward(x) if forward is None else forward(x)
             given = rest[0] if rest else None

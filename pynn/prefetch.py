@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import os
 import queue
 import threading
 from collections.abc import Generator, Iterable
@@ -12,6 +13,10 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 ITEM, ERROR, END = range(3)
+FORKED = (
+    "this process was forked while batches were prepared ahead, by a thread that is not here; "
+    "fork before, or leave out prefetch"
+)
 
 
 def prefetched(source: Iterable[T], ahead: int) -> Generator[T, None, None]:
@@ -39,8 +44,11 @@ def prefetched(source: Iterable[T], ahead: int) -> Generator[T, None, None]:
 
     thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), name="pynn.prefetch", daemon=True)
     thread.start()
+    process = os.getpid()
     try:
         while True:
+            if os.getpid() != process:
+                raise RuntimeError(FORKED)
             kind, item = ready.get()
             if kind == END:
                 return

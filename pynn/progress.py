@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -132,6 +133,20 @@ class ProgressBar(ProgressLine):
         if self._bar is not None:
             self._bar.close()
         super().on_train_end(trainer)
+
+
+def _free_bars() -> None:
+    """In a forked child: the thread that drew a bar, and held tqdm's lock for it, is not there to let it go."""
+    lock: Any = getattr(getattr(sys.modules.get("tqdm.std"), "TqdmDefaultWriteLock", None), "th_lock", None)
+    if hasattr(lock, "_at_fork_reinit"):
+        if lock.acquire(blocking=False):
+            lock.release()
+        else:
+            lock._at_fork_reinit()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_free_bars)
 
 
 def shown(progress: bool | str) -> list[Callback]:

@@ -68,7 +68,7 @@ class Sequential(FlatChain):
         )
         self.loss: Loss = self.own_loss() or losses.SoftmaxCrossEntropy()
         self.notes: dict[str, Any] = {}
-        self._renew_lock()
+        self._make_lock()
 
     # Building -------------------------------------------------------------------------------------
 

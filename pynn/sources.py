@@ -6,7 +6,7 @@ import functools
 import itertools
 import math
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sized
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,6 +18,7 @@ from .describe import expect_instance
 from .history import History
 from .inputs import Inputs
 from .layers.base import Context, Layer
+from .locks import Lock
 from .losses import Loss
 from .optimizers import Optimizer, Segment
 from .prefetch import prefetched
@@ -45,7 +46,7 @@ class Trainable(Protocol):
     preprocessing: Transformer | None
     inputs: Inputs | None
     targets: Targets | None
-    lock: AbstractContextManager[Any]
+    lock: Lock
 
     @property
     def seed(self) -> int: ...

@@ -111,7 +111,7 @@ class Trainer:
                     callback.on_train_begin(self)
                 self._heed_interrupt()
                 while self.epoch < self.first_epoch + self.epochs and self.stopped is None:
-                    with self.model.lock:
+                    with self.model.lock.held():
                         self._run_epoch()
             except BaseException as error:
                 self.whole, self.error = self._waiting, error
@@ -211,17 +211,19 @@ class Trainer:
             self._ranks,
             self._hooks["on_step_end"],
         )
-        self._waiting = True
+        self._waiting, lock = True, model.lock
         for x, y, *rest in batches:
             self._waiting = False
             self._begin_step()
             given = rest[0] if rest else None
+            lock.begin()
             if ranks is None:
                 value = model.train_step(x, y, loss, optimizer, penalty, given)
                 right = hits(loss, model.outputs, y, given) if counted else None
                 count, weight = len(x), total(given)
             else:
                 value, right, count, weight = ranks.step(model, x, y, loss, optimizer, penalty, given, counted)
+            lock.end()
             self.batch_loss = value
             running.add(value, right, count, weight, model.penalty_value)
             if metrics:
@@ -245,6 +247,7 @@ class Trainer:
             self._waiting = False  # until the step is done: a run cannot be resumed in half of one
             if not done:
                 self._begin_step()
+                model.lock.begin()
             given = rest[0] if rest else None
             value = parts.add(x, y, given)
             right = hits(self.loss, model.outputs, y, given) if self.measures.accuracy else None
@@ -263,6 +266,7 @@ class Trainer:
     def _end_parts(self, parts: Accumulation, done: list[tuple[float, float | None, int, float | None]]) -> None:
         """Take the step of these batches, and record them."""
         penalty = parts.step()
+        self.model.lock.end()
         extra = penalty or 0.0
         self.batch_loss = extra + sum(one[0] * one[2] for one in done) / sum(one[2] for one in done)
         for value, right, count, weight in done:

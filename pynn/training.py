@@ -374,7 +374,7 @@ def outputs(model: Trainable, x: Any, batch_size: int | None = None) -> Array:
     x = inputs.raw(model, x)
     inputs.accept(model, x, "x")
     result, lost = np.empty((len(x), *model.output_shape), model.dtype), 0
-    with model.lock:
+    with model.lock.held():
         for start in range(0, len(x), batch_size):
             part = slice(start, start + batch_size)
             result[part] = model.forward(inputs.transformed(model, x[part]))

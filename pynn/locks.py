@@ -1,0 +1,151 @@
+"""Locks of models, and what becomes of locks and claims in a forked child. Knows no models.
+
+A child has no thread but the one that forked. What the others held is free there; what they were in the middle of
+changing would stay half done, so a fork waits until no such change is under way.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+PATIENCE = 5.0  # seconds that a fork waits for changes to end
+PAUSE = 0.0002
+HALF_DONE = (
+    "this process was forked while another thread was changing the model, so its numbers may be half old and half new "
+    "here; load it from a file, or fork when no thread trains it"
+)
+
+
+class Lock:
+    """One thread at a time uses a model, since layers reuse their buffers, and again within that use.
+
+    `with lock` is for changes, `with lock.held()` for what leaves the model as it is, or marks each change by itself
+    with `begin` and `end`.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._holders = threading.RLock(), list[int]()
+        self.changing = 0  # changes under way, one inside the other; the holder's alone to set
+        self.awaited: list[None] = []  # one for each thread that needs the model between two changes
+        self.half_done = False  # in a child
+
+    def __enter__(self) -> None:
+        self._acquire()
+        self.begin()
+
+    def __exit__(self, *error: object) -> None:
+        self.end()
+        self._release()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold it without changing the model."""
+        self._acquire()
+        before = self.changing
+        try:
+            yield
+        finally:
+            self.changing = before  # a change that failed has ended too
+            self._release()
+
+    @contextmanager
+    def standing(self) -> Iterator[None]:
+        """See the model between two changes, while another thread may hold the lock."""
+        self.expect_whole()
+        if self.mine():
+            yield
+            return
+        self.awaited.append(None)
+        try:
+            while self.changing:
+                time.sleep(PAUSE)
+            yield
+        finally:
+            self.awaited.pop()
+
+    def begin(self) -> None:
+        """The holder begins a change, after those who wait for the end of the last one."""
+        self.changing += 1
+        while self.changing == 1 and self.awaited:
+            self.changing = 0
+            time.sleep(PAUSE)
+            self.changing = 1
+
+    def end(self) -> None:
+        """It is done."""
+        self.changing -= 1
+
+    def mine(self) -> bool:
+        """Whether this thread holds it."""
+        return self._holders[-1:] == [threading.get_ident()]
+
+    def expect_whole(self) -> None:
+        """RuntimeError in a child that has half of a change."""
+        if self.half_done:
+            raise RuntimeError(HALF_DONE)
+
+    def renew(self) -> None:
+        """In a forked child: nobody else holds it."""
+        self.awaited = []
+        if self._holders and not self.mine():
+            self.half_done = self.half_done or self.changing > 0
+            self.changing, self._holders = 0, []
+        if not self._lock.acquire(blocking=False):
+            self._lock = threading.RLock()
+        else:
+            self._lock.release()
+
+    def _acquire(self) -> None:
+        self.expect_whole()
+        self._lock.acquire()
+        self._holders.append(threading.get_ident())
+
+    def _release(self) -> None:
+        self._holders.pop()
+        self._lock.release()
+
+
+# Forks --------------------------------------------------------------------------------------------
+
+_KNOWN: set[weakref.ref[Any]] = set()
+_FORKING: dict[int, list[Lock]] = {}  # the locks that a thread waits for which is about to fork
+
+
+def heed_forks(thing: Any) -> None:
+    """In a forked child thing.in_child() is called; a fork waits until the changes under its `lock`, if any, end."""
+    _KNOWN.add(weakref.ref(thing, _KNOWN.discard))
+
+
+def _known() -> list[Any]:
+    return [thing for one in list(_KNOWN) if (thing := one()) is not None]
+
+
+def _before() -> None:
+    locks = [lock for thing in _known() if (lock := getattr(thing, "lock", None)) is not None and not lock.mine()]
+    _FORKING[threading.get_ident()] = locks
+    for lock in locks:
+        lock.awaited.append(None)
+    end = time.monotonic() + PATIENCE
+    while any(lock.changing for lock in locks) and time.monotonic() < end:
+        time.sleep(PAUSE)
+
+
+def _in_parent() -> None:
+    for lock in _FORKING.pop(threading.get_ident(), ()):
+        lock.awaited.pop()
+
+
+def _in_child() -> None:
+    _FORKING.clear()
+    for thing in _known():
+        thing.in_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)
