@@ -6,7 +6,7 @@
 #include "quota.h"
 #include "threads.h"
 
-PYBIND11_MODULE(_native, module) {
+PYBIND11_MODULE(_native, module, pybind11::mod_gil_not_used()) {
     using namespace pynn;
     using namespace py::literals;
     module.doc() = "pynn's kernels in C++; pynn/kernels/reference documents and defines each one";

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from processes import network, predicted, trained
 
 import pynn
 from pynn import locks, progress
@@ -29,12 +30,6 @@ pytestmark = [
 
 Points = tuple[np.ndarray, np.ndarray]
 CHILDREN = 20
-
-
-def network(seed: int = 0) -> pynn.Sequential:
-    return pynn.Sequential(
-        pynn.Affine(64), pynn.BatchNorm(), pynn.ReLU(), pynn.Dropout(0.2), pynn.Affine(3), seed=seed
-    )  # fmt: skip
 
 
 def child(work: Callable[[], Any], seconds: float = 30) -> None:
@@ -99,7 +94,7 @@ def test_children_use_the_model_that_threads_predict_with(points: Points, tmp_pa
     model, twin = fitted(points), fitted(points)
     expected = model.predict_proba(x).tobytes()
     twin.fit(x, y, epochs=1, progress=False)
-    trained = twin.parameters.tobytes()
+    further = twin.parameters.tobytes()
 
     def work() -> None:
         assert model.predict_proba(x).tobytes() == expected
@@ -110,7 +105,7 @@ def test_children_use_the_model_that_threads_predict_with(points: Points, tmp_pa
         assert pynn.load(path).predict_proba(x).tobytes() == expected
         assert copy.deepcopy(model).predict_proba(x).tobytes() == expected
         model.fit(x, y, epochs=1, progress=False)
-        assert model.parameters.tobytes() == trained
+        assert model.parameters.tobytes() == further
 
     with busy(*[lambda: model.predict_proba(x)] * 3, lambda: model.evaluate(x, y)):
         for _ in range(CHILDREN):
@@ -346,25 +341,15 @@ def test_what_is_known_of_a_fork_goes_with_its_model() -> None:
     assert len(locks._KNOWN) == before
 
 
-def _predicted(model: pynn.Sequential, x: np.ndarray) -> bytes:
-    return model.predict_proba(x).tobytes()
-
-
-def _trained(seed: int, x: np.ndarray, y: np.ndarray) -> bytes:
-    model = network(seed)
-    model.fit(x, y, epochs=2, progress=False)
-    return model.parameters.tobytes()
-
-
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
 def test_pools_of_processes(method: str, points: Points) -> None:
     model, (x, y) = fitted(points), points
     context = multiprocessing.get_context(method)
     with busy(lambda: model.predict_proba(x)), ProcessPoolExecutor(2, mp_context=context) as pool:
-        predicted = [pool.submit(_predicted, model, x) for _ in range(4)]
-        trained = [pool.submit(_trained, seed, x, y) for seed in range(4)]
-        assert {one.result(60) for one in predicted} == {model.predict_proba(x).tobytes()}
-        assert [one.result(60) for one in trained] == [_trained(seed, x, y) for seed in range(4)]
+        said = [pool.submit(predicted, model, x) for _ in range(4)]
+        learned = [pool.submit(trained, seed, x, y) for seed in range(4)]
+        assert {one.result(60) for one in said} == {model.predict_proba(x).tobytes()}
+        assert [one.result(60) for one in learned] == [trained(seed, x, y) for seed in range(4)]
 
 
 @pytest.mark.parametrize("backend_of_joblib", ["loky", "multiprocessing", "threading"])
@@ -374,9 +359,9 @@ def test_pools_of_joblib(backend_of_joblib: str, points: Points) -> None:
     model = fitted(points)
     with busy(lambda: model.predict_proba(x)):
         found = joblib.Parallel(2, backend=backend_of_joblib)(
-            joblib.delayed(_trained)(seed, x, y) for seed in range(4)
+            joblib.delayed(trained)(seed, x, y) for seed in range(4)
         )  # fmt: skip
-    assert found == [_trained(seed, x, y) for seed in range(4)]
+    assert found == [trained(seed, x, y) for seed in range(4)]
 
 
 if sys.platform == "darwin":  # Apple's libraries do not work in a forked child of a process with threads

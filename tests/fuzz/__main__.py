@@ -18,6 +18,7 @@ COMMANDS = {
     "readers": "damaged and crafted files for everything that reads one",
     "kills": "runs that are killed at random moments and go on",
     "soak": "very many steps, fits and models in one process",
+    "bits": "all kernels and models with other numbers of threads",
 }
 
 
