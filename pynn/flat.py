@@ -213,6 +213,11 @@ class FlatChain(Chain):
 
     def __getstate__(self) -> dict[str, Any]:
         """What copies and pickles carry: what a model file does, and the optimizer with its state."""
+        if self.lock.elsewhere():  # a pickle is made piece by piece, and another thread may train the model meanwhile
+            return copy.deepcopy(self)._copied_state()
+        return self._copied_state()
+
+    def _copied_state(self) -> dict[str, Any]:
         self.lock.expect_whole()
         state = {name: value for name, value in super().__getstate__().items() if name not in (*_LEFT, "lock")}
         return {**state, "_copied": None if self._parameters is None else self._parameters.size}
@@ -220,8 +225,20 @@ class FlatChain(Chain):
     def __deepcopy__(self: F, memo: dict[int, Any]) -> F:
         twin = memo[id(self)] = type(self).__new__(type(self))
         with self.lock.standing():  # another thread may train it
-            twin.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+            twin.__setstate__(copy.deepcopy(self._copied_state(), memo))
         return twin
+
+    def get_weights(self) -> list[Array]:
+        with self.lock.standing():
+            return super().get_weights()
+
+    get_weights.__doc__ = Chain.get_weights.__doc__
+
+    def set_weights(self, weights: list[Array]) -> None:
+        with self.lock.standing():
+            super().set_weights(weights)
+
+    set_weights.__doc__ = Chain.set_weights.__doc__
 
     def __setstate__(self, state: dict[str, Any]) -> None:  # of pickled models (process pools) and copied ones
         state = dict(state)

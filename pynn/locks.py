@@ -85,6 +85,10 @@ class Lock:
         """Whether this thread holds it."""
         return self._holders[-1:] == [threading.get_ident()]
 
+    def elsewhere(self) -> bool:
+        """Whether another thread holds it."""
+        return bool(self._holders) and not self.mine()
+
     def expect_whole(self) -> None:
         """RuntimeError in a child that has half of a change."""
         if self.half_done:
@@ -93,7 +97,7 @@ class Lock:
     def renew(self) -> None:
         """In a forked child: nobody else holds it."""
         self.awaited = []
-        if self._holders and not self.mine():
+        if self.elsewhere():
             self.half_done = self.half_done or self.changing > 0
             self.changing, self._holders = 0, []
         if not self._lock.acquire(blocking=False):

@@ -156,10 +156,14 @@ def test_a_saved_or_copied_model_has_whole_steps_while_another_thread_trains_it(
 
     model = network()
     model.fit(*points, epochs=1, batch_size=5, progress=False, callbacks=[Watch()])
+    twin = copy.deepcopy(model)
     found = []
     with busy(lambda: model.fit(*points, epochs=1, batch_size=5, progress=False, callbacks=[Watch()])):
         for _ in range(100):
             found.append(copy.deepcopy(model).parameters.tobytes())
+            found.append(pickle.loads(pickle.dumps(model)).parameters.tobytes())
+            twin.set_weights(model.get_weights())
+            found.append(twin.parameters.tobytes())
             model.save(tmp_path / "model")
             found.append(pynn.load(tmp_path / "model").parameters.tobytes())
     assert set(found) <= seen
@@ -187,6 +191,8 @@ def test_a_change_that_does_not_end_is_refused_in_the_child(
             lambda: model.train_step(x, y, pynn.SoftmaxCrossEntropy(), pynn.SGD()),
             lambda: model.save(tmp_path / "model"),
             lambda: copy.deepcopy(model),
+            lambda: pickle.dumps(model),
+            model.get_weights,
         ]
         for one in tries:
             with pytest.raises(RuntimeError, match=r"forked while another thread was changing the model.*load it"):

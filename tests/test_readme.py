@@ -123,6 +123,12 @@ def test_commands_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
             assert [program, *words] == ["pytest"]
 
 
+def test_campaigns_exist() -> None:
+    known = (ROOT / "tests" / "fuzz" / "__main__.py").read_text(encoding="utf-8")
+    found = re.findall(r"`python tests/fuzz (\w+)", section("Safety"))
+    assert set(found) == set(re.findall(r'^    "(\w+)": "', known, flags=re.MULTILINE))
+
+
 def test_extras_exist() -> None:
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     extras = set(re.findall(r"^(\w+) = \[", project.split("[project.optional-dependencies]")[1], flags=re.MULTILINE))
