@@ -31,13 +31,18 @@ class Lock:
 
     def __init__(self) -> None:
         self._lock, self._holders = threading.RLock(), list[int]()
-        self.changing = 0  # changes under way, one inside the other; the holder's alone to set
+        self.changing = 0  # changes under way or about to begin, one inside the other; the holder's alone to set
+        self._begun = False  # the first of them has begun
         self.awaited: list[None] = []  # one for each thread that needs the model between two changes
         self.half_done = False  # in a child
 
     def __enter__(self) -> None:
         self._acquire()
-        self.begin()
+        try:
+            self.begin()
+        except BaseException:  # Ctrl-C while it waits
+            self._release()
+            raise
 
     def __exit__(self, *error: object) -> None:
         self.end()
@@ -47,11 +52,11 @@ class Lock:
     def held(self) -> Iterator[None]:
         """Hold it without changing the model."""
         self._acquire()
-        before = self.changing
+        before = self.changing, self._begun
         try:
             yield
         finally:
-            self.changing = before  # a change that failed has ended too
+            self.changing, self._begun = before  # a change that failed has ended too
             self._release()
 
     @contextmanager
@@ -67,7 +72,7 @@ class Lock:
                 time.sleep(PAUSE)
             yield
         finally:
-            self.awaited.pop()
+            self._go_on()
 
     def begin(self) -> None:
         """The holder begins a change, after those who wait for the end of the last one."""
@@ -76,10 +81,17 @@ class Lock:
             self.changing = 0
             time.sleep(PAUSE)
             self.changing = 1
+        self._begun = True
 
     def end(self) -> None:
         """It is done."""
         self.changing -= 1
+        self._begun = self.changing > 0
+
+    def _go_on(self) -> None:
+        """One thread less waits, or looks at the model."""
+        if self.awaited:  # a child has begun anew
+            self.awaited.pop()
 
     def mine(self) -> bool:
         """Whether this thread holds it."""
@@ -98,8 +110,8 @@ class Lock:
         """In a forked child: nobody else holds it."""
         self.awaited = []
         if self.elsewhere():
-            self.half_done = self.half_done or self.changing > 0
-            self.changing, self._holders = 0, []
+            self.half_done = self.half_done or self._begun
+            self.changing, self._begun, self._holders = 0, False, []
         if not self._lock.acquire(blocking=False):
             self._lock = threading.RLock()
         else:
@@ -142,7 +154,7 @@ def _before() -> None:
 
 def _in_parent() -> None:
     for lock in _FORKING.pop(threading.get_ident(), ()):
-        lock.awaited.pop()
+        lock._go_on()
 
 
 def _in_child() -> None:

@@ -25,6 +25,7 @@ from pynn.claims import Claim
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system"),
+    pytest.mark.skipif(sys.platform == "darwin", reason="Apple's libraries fail in such children"),
     pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning"),
 ]
 
@@ -370,5 +371,38 @@ def test_pools_of_joblib(backend_of_joblib: str, points: Points) -> None:
     assert found == [trained(seed, x, y) for seed in range(4)]
 
 
-if sys.platform == "darwin":  # Apple's libraries do not work in a forked child of a process with threads
-    pytestmark.append(pytest.mark.skip(reason="forks without exec are not safe on macOS"))
+def test_a_fork_while_a_model_is_copied(points: Points) -> None:
+    model, pids = fitted(points), list[int]()
+
+    class Forks(pynn.Layer):
+        def __deepcopy__(self, memo: Any) -> Any:
+            pids.append(os.fork())
+            return Forks()
+
+    model.notes["layer"] = Forks()
+    alone = True
+    try:
+        copy.deepcopy(model)
+    except BaseException:
+        alone = False
+    if pids[0] == 0:
+        os._exit(0 if alone and model.predict(points[0]).shape == (30,) else 1)
+    assert alone
+    assert os.waitstatus_to_exitcode(os.waitpid(pids[0], 0)[1]) == 0
+    assert model.lock.awaited == []
+
+
+def test_an_interrupt_while_a_change_waits_lets_the_lock_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = locks.Lock()
+
+    def interrupted(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(time, "sleep", interrupted)
+    lock.awaited.append(None)
+    with pytest.raises(KeyboardInterrupt), lock:
+        pass
+    lock.awaited.clear()
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(lambda: lock.__enter__() or lock.__exit__()).result(20) is None
+    assert lock.changing == 0
