@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from . import (
     checks,
     constraints,
+    container,
     describe,
-    files,
     hierarchical,
     initializers,
     layers,
@@ -47,19 +47,40 @@ FOREIGN_ENDINGS = (  # of files that other programs write: a model file with suc
     ".h5", ".hdf5", ".keras", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".onnx", ".npz", ".npy",
     ".pb", ".tflite",
 )  # fmt: skip
+REQUIRED = ("layers", "input_shape", "dtype", "seed", "step", "epoch", "loss", "notes")  # of a description
+OPTIONAL = ("format", "preprocessing", "raw_shape", "inputs", "targets", "target_preprocessing")
 BASES = (Layer, Initializer, Loss, Decoder, Penalty, Constraint, Transformer)  # what a description may hold
+ABSTRACT = (*BASES, layers.Activation)
 
 
 def _kinds(*modules: ModuleType) -> dict[str, type]:
-    """The classes in these modules that a description may hold, by name."""
+    """The classes in these modules that can be used as they are, by name."""
     things = [thing for module in modules for thing in vars(module).values()]
-    return {kind.__name__: kind for kind in things if isinstance(kind, type) and issubclass(kind, BASES)}
+    kinds = [kind for kind in things if isinstance(kind, type) and issubclass(kind, BASES)]
+    return {kind.__name__: kind for kind in kinds if kind not in ABSTRACT and not kind.__name__.startswith("_")}
 
 
 KINDS = {
     **_kinds(layers, initializers, losses, hierarchical, regularizers, constraints, preprocessing),
     "Sequential": Sequential,
 }
+
+
+def kinds(own: Iterable[type] = ()) -> dict[str, type]:
+    """The classes that a file may name, pynn's and the user's own; TypeError or ValueError for others."""
+    found = dict(KINDS)
+    for kind in own if isinstance(own, Iterable) and not isinstance(own, (type, str)) else (own,):
+        if not (isinstance(kind, type) and issubclass(kind, BASES)) or kind in ABSTRACT:
+            hint = f"; pass its class, {type(kind).__name__}" if isinstance(kind, BASES) else ""
+            bases = ", ".join(base.__name__ for base in BASES)
+            raise TypeError(f"own holds {kind!r}, expected classes of your own, each a subclass of {bases}{hint}")
+        if found.setdefault(kind.__name__, kind) is not kind:
+            whose = "pynn" if kind.__name__ in KINDS else "own"
+            raise ValueError(
+                f"own holds {kind!r}, but {whose} has another class of that name, and a file knows classes by their "
+                "names alone; rename it"
+            )
+    return found
 
 
 def save(model: Sequential, path: str | os.PathLike[str]) -> None:
@@ -77,17 +98,17 @@ def content(model: Sequential) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]
         _add_preprocessing(tensors, model, model.preprocessing)
     description = {
         "format": FORMAT,
-        "layers": describe.to_data(model.layers, BASES),
+        "layers": describe.to_data(model.layers, BASES, KINDS),
         "input_shape": list(model.input_shape),
         "dtype": model.dtype.name,
         "seed": model.seed,
         "step": model.context.step,
         "epoch": model.epoch,
-        "loss": describe.to_data(model.loss, BASES),
+        "loss": describe.to_data(model.loss, BASES, KINDS),
         "notes": describe.to_data(model.notes, ()),
     }
     if model.preprocessing is not None:
-        description["preprocessing"] = describe.to_data(model.preprocessing, BASES)
+        description["preprocessing"] = describe.to_data(model.preprocessing, BASES, KINDS)
         description["raw_shape"] = list(model.preprocessing.input_shape_)
     if model.inputs is None:
         description["inputs"] = None
@@ -98,21 +119,23 @@ def content(model: Sequential) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]
     if model.targets is not None and (scaling := model.targets.scaling) is not None:
         _expect_free(tensors, scaling.tensors(TARGETS))
         tensors.update({name: np.asarray(array, order="C") for name, array in scaling.tensors(TARGETS).items()})
-        description["target_preprocessing"] = describe.to_data(scaling, BASES)
+        description["target_preprocessing"] = describe.to_data(scaling, BASES, KINDS)
     return tensors, description
 
 
 def write(file: Path, tensors: dict[str, NDArray[Any]], entry: str, description: Mapping[str, Any]) -> None:
-    """Write the file, with the description as this entry of the metadata."""
-    import safetensors.numpy  # here: importing pynn must stay light
-
+    """Write the file, with the description and a checksum over all as this entry of the metadata."""
     if file.suffix.lower() in FOREIGN_ENDINGS:
         checks.warn(
             f"{file} ends in {file.suffix}, but what is written is a safetensors file, which pynn.load reads; "
             f"call it {file.with_suffix('.safetensors').name}"
         )
-    # One metadata entry: safetensors writes several in an order that changes from run to run.
-    files.write_whole(file, safetensors.numpy.save(tensors, {entry: json.dumps(description, sort_keys=True)}))
+    whole = {**description, "crc": container.checksum(_canonical(description), tensors)}  # older pynn passes it over
+    container.write(file, tensors, entry, _canonical(whole))
+
+
+def _canonical(description: Mapping[str, Any]) -> str:
+    return json.dumps(description, sort_keys=True)
 
 
 def _add_preprocessing(tensors: dict[str, NDArray[Any]], model: Sequential, transformer: Transformer) -> None:
@@ -144,96 +167,82 @@ def load(path: str | os.PathLike[str], own: Iterable[type] = ()) -> Sequential:
     model has.
     Raises FileNotFoundError; ValueError for a file that is damaged, foreign or does not fit its own description.
     """
+    allowed = kinds(own)
     file = Path(path)
     description, tensors = read(file, ENTRY, "model")
-    return restored(description, tensors, file, own)
+    return restored(description, tensors, file, allowed)
 
 
 def restored(
-    description: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], file: Path, own: Iterable[type]
+    description: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], file: Path, allowed: Mapping[str, type]
 ) -> Sequential:
-    """The model of what `content` gave; file: where it comes from, for the words of errors."""
+    """The model of what `content` gave; file: where it comes from, for the words of errors; allowed: as of `kinds`."""
     try:
-        held = sum(tensor.size for tensor in tensors.values())
-        model = _rebuild(description, {**KINDS, **{cls.__name__: cls for cls in own}}, held)
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, MemoryError, RecursionError) as cause:
-        raise ValueError(f"{file}: the model cannot be built from its description: {cause}") from cause
-    _fill(model, tensors, file)
+        model = _rebuild(description, allowed, tensors)
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, MemoryError, RecursionError) as cause:
+        why = f"{file}: the model cannot be built from its description: {cause}"
+        raise ValueError(container.told(why)) from container.shown(cause)
     try:
+        _fill(model, tensors)
         if model.preprocessing is not None:
             model.preprocessing.restore(tuple(description["raw_shape"]), tensors, PREFIX)
             _expect_match(model, model.preprocessing)
         if model.targets is not None and model.targets.scaling is not None:
             model.targets.scaling.restore((math.prod(model.output_shape),), tensors, TARGETS)
-    except ValueError as cause:
-        raise ValueError(f"{file}: {cause}") from cause
+    except (ValueError, ArithmeticError, MemoryError, RecursionError) as cause:
+        raise ValueError(container.told(f"{file}: {cause}")) from container.shown(cause)
     return model
 
 
 def read(file: Path, entry: str, what: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """The description that is this entry of the metadata, and the tensors; ValueError where the file is no such one."""
-    import safetensors
-
-    if not file.exists():
-        whole = file.with_name(f"{file.name}.safetensors")
-        raise FileNotFoundError(f"{file} does not exist{f'; did you mean {whole}?' if whole.exists() else ''}")
-    if file.is_dir():
-        raise IsADirectoryError(f"{file} is a folder, expected a model file")
-    if not file.is_file():
-        raise OSError(f"{file} is a device, a pipe or a socket, expected a model file")
-    try:
-        with safetensors.safe_open(file, framework="numpy") as opened:
-            metadata = opened.metadata() or {}
-            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (no mapping)
-    except OSError:
-        raise
-    except Exception as cause:  # safetensors' own error, and NumPy's for dtypes that it lacks
-        why = f" but {kind}" if (kind := files.foreign(file)) else f" ({cause})"
-        raise ValueError(f"{file} is not a whole safetensors file{why}") from cause
-    if entry not in metadata:
-        hint = "; pynn.Ensemble.load reads it" if "pynn_ensemble" in metadata else ""
+    description, tensors = container.read(file, entry, what)
+    version = description.pop("format", None)
+    if type(version) is not int or version < 1:
+        raise ValueError(f"{file}: the {what}'s description has no format number: {describe.NEWER}")
+    if version > FORMAT:
         raise ValueError(
-            f"{file} is a safetensors file but not a pynn {what}: its metadata has no entry {entry!r}{hint}"
+            container.told(f"{file} has format {version}, this pynn reads up to {FORMAT}; install a newer pynn")
         )
-    try:
-        description = json.loads(metadata[entry])
-    except (ValueError, RecursionError) as cause:
-        raise ValueError(f"{file}: the {what}'s description is not JSON ({cause})") from cause
-    if not isinstance(description, dict) or type(description.get("format")) is not int or description["format"] < 1:
-        raise ValueError(f"{file}: the {what}'s description has no format number")
-    if description["format"] > FORMAT:
-        raise ValueError(
-            f"{file} has format {description['format']}, this pynn reads up to {FORMAT}; install a newer pynn"
-        )
+    if "crc" in description:  # files of older pynn have none
+        crc = description.pop("crc")
+        if crc != container.checksum(_canonical({**description, "format": version}), tensors):
+            raise ValueError(f"{file} is damaged: its checksum is wrong; copy or download it again, or save it anew")
     return description, tensors
 
 
-def _rebuild(description: Mapping[str, Any], kinds: Mapping[str, type], held: int) -> Sequential:
-    parts = describe.from_data(description["layers"], kinds)
+def _rebuild(
+    description: Mapping[str, Any], allowed: Mapping[str, type], tensors: Mapping[str, NDArray[Any]]
+) -> Sequential:
+    raw = ("raw_shape",) if description.get("preprocessing") is not None else ()
+    describe.expect_keys("the description", description, (*REQUIRED, *raw), OPTIONAL)
+    if not isinstance(description["layers"], list) or description["dtype"] not in ("float32", "float64"):
+        raise ValueError(f"dtype is {description['dtype']!s:.40}, expected float32 or float64, and layers a list")
+    held = sum(tensor.size for tensor in tensors.values())
+    parts = describe.from_data(description["layers"], allowed)
     model = Sequential(*parts, seed=description["seed"], dtype=description["dtype"])
     model.context.limit = max(held, 100_000)  # a smaller surplus gets the more exact sentence of _fill
+    _expect_sizes("input_shape", description["input_shape"])
     model.build(tuple(description["input_shape"]))
     model.context.limit = None
     for name in ("step", "epoch"):
         if type(description[name]) is not int or not 0 <= description[name] < 2**32:
             raise ValueError(f"{name} is {description[name]!r}, expected an integer of 0..2^32-1")
     model.context.step, model.epoch = description["step"], description["epoch"]
-    saved, own = losses.loss(describe.from_data(description["loss"], kinds)), model.own_loss()
+    saved, own = losses.loss(describe.from_data(description["loss"], allowed)), model.own_loss()
     model.loss = own if own is not None and type(own) is type(saved) else saved
     if not isinstance(description["notes"], dict):
         raise TypeError(f"notes is {type(description['notes']).__name__}, expected an object")
     model.notes = description["notes"]
-    model.preprocessing = describe.from_data(description.get("preprocessing"), kinds)
+    model.preprocessing = describe.from_data(description.get("preprocessing"), allowed)
     if model.preprocessing is not None:
         describe.expect_instance(model.preprocessing, Transformer, "preprocessing")
-        shape = description["raw_shape"]
-        if not isinstance(shape, list) or not shape or not all(type(size) is int and size > 0 for size in shape):
-            raise ValueError(f"raw_shape is {shape!r}, expected a list of sizes of at least 1")
+        _expect_sizes("raw_shape", description["raw_shape"])
     if "inputs" not in description:
         model.inputs = OLD_INPUTS
     elif description["inputs"] is not None:
         model.inputs = Inputs.from_data(description["inputs"])
-    scaling = describe.from_data(description.get("target_preprocessing"), kinds)
+    scaling = describe.from_data(description.get("target_preprocessing"), allowed)
     if scaling is not None:
         describe.expect_instance(scaling, Transformer, "target_preprocessing")
     if "targets" in description or scaling is not None:
@@ -242,18 +251,23 @@ def _rebuild(description: Mapping[str, Any], kinds: Mapping[str, type], held: in
     return model
 
 
-def _fill(model: Sequential, tensors: Mapping[str, NDArray[Any]], file: Path) -> None:
+def _expect_sizes(name: str, shape: Any) -> None:
+    if not isinstance(shape, list) or not all(type(size) is int and size > 0 for size in shape):
+        raise ValueError(f"{name} is {shape!r}, expected a list of sizes of at least 1")
+
+
+def _fill(model: Sequential, tensors: Mapping[str, NDArray[Any]]) -> None:
     wanted = model.tensors()
     learned = set() if model.preprocessing is None else set(model.preprocessing.tensor_names(PREFIX))
     if model.targets is not None and model.targets.scaling is not None:
         learned.update(model.targets.scaling.tensor_names(TARGETS))
     if missing := sorted((wanted.keys() | learned) - tensors.keys()):
-        raise ValueError(f"{file} lacks the tensors {', '.join(missing)}")
+        raise ValueError(f"it lacks the tensors {', '.join(missing)}")
     if extra := sorted(tensors.keys() - wanted.keys() - learned):
-        raise ValueError(f"{file} has tensors that its description does not: {', '.join(extra)}")
+        raise ValueError(f"it has tensors that its description does not: {', '.join(extra)}")
     for name, array in wanted.items():
         found = tensors[name]
         if found.shape != array.shape or found.dtype != array.dtype:
-            raise ValueError(f"{file}: {name} is {found.dtype} {found.shape}, expected {array.dtype} {array.shape}")
+            raise ValueError(f"{name} is {found.dtype} {found.shape}, expected {array.dtype} {array.shape}")
     for name, array in wanted.items():
         array[...] = tensors[name]

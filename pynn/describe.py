@@ -5,12 +5,15 @@ Rests on one convention: every constructor keeps its arguments in attributes of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
 
 T = TypeVar("T")
+KEYS = ("items", "arguments", "name", "train", "inside")  # of an object, beside its kind
+METHODS = {"name": "named", "train": "restore_training_settings", "inside": "children"}  # which layers alone have
+NEWER = "the file is damaged, or a newer pynn wrote it"
 
 
 def plain_attributes(thing: object) -> dict[str, Any]:
@@ -101,18 +104,21 @@ def constructor_text(thing: object) -> str:
     return f"{type(thing).__name__}({', '.join(parts)})"
 
 
-def to_data(value: Any, bases: tuple[type, ...]) -> Any:
-    """JSON-able form of a value; an object of one of the `bases` becomes {"kind": its class, "arguments": ...}."""
+def to_data(value: Any, bases: tuple[type, ...], kinds: Mapping[str, type] | None = None) -> Any:
+    """JSON-able form of a value; an object of one of the `bases` becomes {"kind": its class, "arguments": ...}.
+
+    kinds: those that are read without `own`; TypeError for another class of such a name, and for others of pynn's.
+    """
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, (np.integer, np.floating, np.bool_)):
         return value.item()
     if isinstance(value, (list, tuple)):
-        return [to_data(item, bases) for item in value]
+        return [to_data(item, bases, kinds) for item in value]
     if isinstance(value, dict):
         if bases and "kind" in value:
             raise TypeError(f"{value!r} cannot stand in a model file: the key 'kind' marks pynn objects")
-        return {str(key): to_data(item, bases) for key, item in value.items()}
+        return {str(key): to_data(item, bases, kinds) for key, item in value.items()}
     if isinstance(value, bases):
         positional, named = arguments(value)
         settings = value.training_settings() if hasattr(value, "training_settings") else {}
@@ -120,8 +126,18 @@ def to_data(value: Any, bases: tuple[type, ...]) -> Any:
         parts = {"name": getattr(value, "given_name", ""), "items": positional, "arguments": named, "train": settings}
         if getattr(value, "users_own", False) and hasattr(value, "children"):
             parts["inside"] = _inside(value, [*positional, *named.values()])
-        return {"kind": type(value).__name__, **{key: to_data(part, bases) for key, part in parts.items() if part}}
+        name = type(value).__name__ if kinds is None else _loadable(type(value), kinds)
+        return {"kind": name, **{key: to_data(part, bases, kinds) for key, part in parts.items() if part}}
     raise TypeError(f"{value!r} cannot stand in a model file, expected numbers, text, lists or pynn objects")
+
+
+def _loadable(kind: type, kinds: Mapping[str, type]) -> str:
+    """The name by which a file knows the class; TypeError where it would be read as another one, or not at all."""
+    name = kind.__name__
+    if kinds.get(name) is not kind and (name in kinds or kind.__module__.startswith("pynn.")):
+        what = "has the name of another class of pynn's" if name in kinds else "is the base of classes that can"
+        raise TypeError(f"the class {name} cannot stand in a file: it {what}; rename it or take another one")
+    return name
 
 
 def _inside(layer: Any, described: list[Any]) -> list[dict[str, Any]]:
@@ -143,20 +159,43 @@ def from_data(data: Any, kinds: Mapping[str, type]) -> Any:
     if "kind" not in data:
         return {key: from_data(item, kinds) for key, item in data.items()}
     kind = data["kind"]
-    if kind not in kinds:
-        raise ValueError(f"{kind!r} is no class of pynn; pass own classes as pynn.load(path, own=[{kind}])")
-    thing = kinds[kind](*from_data(data.get("items", []), kinds), **from_data(data.get("arguments", {}), kinds))
+    if not isinstance(kind, str) or kind not in kinds:
+        raise ValueError(f"{kind!r:.80} is no class of pynn; pass own classes as pynn.load(path, own=[{kind!s:.80}])")
+    expect_keys(kind, data, ("kind",), KEYS)
+    items, named = data.get("items", []), data.get("arguments", {})
+    if not isinstance(items, list) or not isinstance(named, dict):
+        raise ValueError(f"{kind}: its arguments are {items!r:.80} and {named!r:.80}, expected a list and an object")
+    thing = kinds[kind](*from_data(items, kinds), **{name: from_data(one, kinds) for name, one in named.items()})
     _restore(thing, data, kinds)
     return thing
 
 
+def expect_keys(where: str, data: Any, needed: Iterable[str], known: Iterable[str]) -> None:
+    """ValueError for anything but an object of these keys: the needed ones, and others that are known."""
+    if not isinstance(data, dict):
+        raise ValueError(f"{where} is {data!r:.80}, expected an object")
+    if unknown := sorted(data.keys() - set(needed) - set(known)):
+        raise ValueError(f"{where} has the key {unknown[0]!r:.80}, unknown here: {NEWER}")
+    if missing := [name for name in needed if name not in data]:
+        raise ValueError(f"{where} lacks {missing[0]!r}: {NEWER}")
+
+
 def _restore(thing: Any, data: Mapping[str, Any], kinds: Mapping[str, type]) -> None:
     """Its name and training settings, and those of the layers inside."""
+    kind = type(thing).__name__
+    if not all(hasattr(thing, method) for key, method in METHODS.items() if key in data):
+        raise ValueError(f"{kind} is no layer, but has a name, training settings or layers inside: {NEWER}")
     if "name" in data:
         if not isinstance(data["name"], str):
-            raise TypeError(f"{type(thing).__name__}: name is {data['name']!r}, expected text")
+            raise TypeError(f"{kind}: name is {data['name']!r:.80}, expected text")
         thing.named(data["name"])
     if "train" in data:
         thing.restore_training_settings(from_data(data["train"], kinds))
-    for child, parts in zip(thing.children(), data["inside"], strict=False) if "inside" in data else ():
-        _restore(child, parts, kinds)  # of a Residual one more is there once it is built
+    if "inside" in data:
+        children, inside = thing.children(), data["inside"]
+        if not isinstance(inside, list) or len(inside) < len(children):
+            raise ValueError(f"{kind}: inside is {inside!r:.80}, expected one entry for each of {len(children)} layers")
+        for parts in inside:
+            expect_keys(f"{kind}: inside", parts, (), METHODS)
+        for child, parts in zip(children, inside, strict=False):  # of a Residual one more is there once it is built
+            _restore(child, parts, kinds)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import alike, checkpoint, data, inputs, targets, training, weights
+from . import alike, checkpoint, container, data, describe, inputs, targets, training, weights
 from .alike import NUMBERS, SIGMOID, SOFTMAX, TREE
 from .checks import Constructed
 from .describe import expect_instance
@@ -292,19 +292,19 @@ class Ensemble(Constructed):
 
         Raises FileNotFoundError; ValueError for a file that is damaged, foreign or does not fit its own description.
         """
-        file, own = Path(path), tuple(own)
+        file, allowed = Path(path), checkpoint.kinds(own)
         description, tensors = checkpoint.read(file, ENTRY, "ensemble")
         models, places = _parts(description, file)
         found: list[dict[str, Array]] = [{} for _ in places]
         for name, array in tensors.items():
             number, _, rest = name.partition(".")
             if not number.isdecimal() or int(number) >= len(places):
-                raise ValueError(f"{file} has a tensor of no member: {name}")
+                raise ValueError(container.told(f"{file} has a tensor of no member: {name}"))
             found[int(number)][rest] = array
         members: list[Member] = []
         shared: dict[int, Sequential] = {}
         for place, mine in zip(places, found, strict=True):
-            model = checkpoint.restored(models[place], mine, file, own)
+            model = checkpoint.restored(models[place], mine, file, allowed)
             if places.count(place) == 1:
                 members.append(Member(model))
             else:
@@ -312,21 +312,27 @@ class Ensemble(Constructed):
                 members.append(Member(shared.setdefault(place, model), kept))
         self = cls.__new__(cls)
         try:
-            self._set(members, description.get("weights"))
+            self._set(members, description["weights"])
         except (TypeError, ValueError) as cause:
-            raise ValueError(f"{file}: {cause}") from cause
+            raise ValueError(container.told(f"{file}: {cause}")) from container.shown(cause)
         return self
 
 
 def _parts(description: Mapping[str, Any], file: Path) -> tuple[list[dict[str, Any]], list[int]]:
     """Descriptions of the models, and the number of each member's."""
-    models: Any = description.get("models")
-    places: Any = description.get("members")
+    try:
+        describe.expect_keys("the ensemble's description", description, ("models", "members", "weights"), ())
+    except ValueError as cause:
+        raise ValueError(container.told(f"{file}: {cause}")) from None
+    models: Any = description["models"]
+    places: Any = description["members"]
     lists = isinstance(models, list) and isinstance(places, list)
     if not (lists and all(isinstance(model, dict) for model in models) and places):
         raise ValueError(f"{file}: the ensemble's description does not say what its members are")
     if not all(type(place) is int and 0 <= place < len(models) for place in places):
-        raise ValueError(f"{file}: members are {places!r}, expected numbers of its {len(models)} models")
+        raise ValueError(
+            container.told(f"{file}: members are {places!r}, expected numbers of its {len(models)} models")
+        )
     return models, places
 
 

@@ -116,6 +116,8 @@ class FlatChain(Chain):
         self._allocate(size)
         for number, (layer, parameter, _) in enumerate(places):
             values = held[number] if number < kept else given[number]
+            if values is None and self.context.limit is not None:
+                continue  # the file that is being loaded has them
             if values is None:
                 values = parameter.drawn(layer, data.generator(self.seed, number, data.WEIGHTS))
             np.copyto(_expect(parameter.value), values, casting="same_kind")

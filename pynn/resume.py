@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .trainer import Trainer
 
 ROWS = 64  # of the data that a fingerprint looks at
-KINDS = {kind.__name__: kind for kind in vars(regularizers).values() if isinstance(kind, type)}
+KINDS: dict[str, type] = {kind.__name__: kind for kind in regularizers.PENALTIES}
 
 
 def settings(
@@ -151,7 +151,7 @@ def fingerprint(x: NDArray[Any] | None) -> int | None:
 def _train(layer: Any) -> dict[str, Any]:
     """A layer's training settings, all of them, as plain data."""
     whole = {"frozen": [], "learning_rate_factor": 1.0, "penalty": None, **layer.training_settings()}
-    return {name: describe.to_data(value, (Penalty,)) for name, value in whole.items()}
+    return {name: describe.to_data(value, (Penalty,), KINDS) for name, value in whole.items()}
 
 
 def _own_kinds(trainer: Trainer) -> dict[str, type]:

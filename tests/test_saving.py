@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn import filelocks, files
+from pynn import container, filelocks, files
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="links, modes and devices of POSIX")
 no_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
@@ -210,7 +210,7 @@ def test_a_failure_names_the_users_file_not_the_temporary_one(
 
     monkeypatch.setattr(os, "fsync", full)
     path = tmp_path / "m.safetensors"
-    for write in (model.save, lambda path: files.write_state(path, {"a": 1})):
+    for write in (model.save, lambda path: container.write_state(path, {"a": 1})):
         with pytest.raises(OSError, match=r"No space left on device: '.*m\.safetensors'$") as caught:
             write(path)
         assert (caught.value.filename, caught.value.errno) == (str(path), 28)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import checks, files, resume, terminal
+from .. import checks, container, files, resume, terminal
 from ..checks import NOT_NEGATIVE, expect_count, expect_numbers
 from ..filelocks import FolderLock
 from .base import Callback
@@ -141,7 +141,7 @@ class Checkpoint(Callback):
         reasons = []
         for path in reversed(found):
             try:
-                state = files.read_state(path)
+                state = container.read_state(path)
             except ValueError as cause:
                 reasons.append(str(cause))
                 continue
@@ -189,7 +189,7 @@ class Checkpoint(Callback):
     def _write(self, state: dict[str, Any]) -> None:
         if self._lock is None or not self._lock.held():
             self._lock_again()
-        files.write_state(self._path / NAME.format(self._number + 1), state)
+        container.write_state(self._path / NAME.format(self._number + 1), state)
 
     def _lock_again(self) -> None:
         """The lock's file was removed, or this process was forked from the one that has it: another run may be here."""

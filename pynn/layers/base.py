@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,7 +13,7 @@ from numpy.typing import ArrayLike
 from .. import copies
 from ..checks import NOT_NEGATIVE, Constructed, add_foreign, expect_numbers
 from ..constraints import Constraint
-from ..describe import expect_instance
+from ..describe import expect_instance, expect_keys
 from ..initializers import Initializer, Zeros
 from ..regularizers import Penalty
 from ..terminal import called
@@ -145,8 +144,8 @@ class Layer(Constructed):
         name: that NAME, not taken yet; shape: a tuple of integers. initializer: zeros by default. penalized: whether L1
         and L2 penalties and weight decay count them (biases they do not). constraint: applied to them after each step.
         """
-        if self.context.limit is not None and math.prod(shape) > self.context.limit:
-            raise ValueError(f"{name} would have the shape {tuple(shape)}, more numbers than the file holds")
+        if self.context.limit is not None:
+            self.context.spend(name, shape)
         expect_free(self, _RESERVED, name, f"d{name}")
         if given_before(self, name) is not None:
             raise ValueError(
@@ -319,6 +318,7 @@ class Layer(Constructed):
 
     def restore_training_settings(self, settings: dict[str, Any]) -> None:
         """Take the settings that `training_settings` gave; ValueError for anything else."""
+        expect_keys(f"{self.kind}: train", settings, (), ("frozen", "learning_rate_factor", "penalty"))
         frozen, factor = settings.get("frozen", []), settings.get("learning_rate_factor", 1)
         if not (frozen is True or (isinstance(frozen, list) and all(isinstance(name, str) for name in frozen))):
             raise ValueError(f"{self.kind}: frozen is {frozen!r}, expected true or a list of names")

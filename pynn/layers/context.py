@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -36,9 +37,16 @@ class Context:
     ranks: Ranks | None = None  # the processes that share every batch, while they train together
     owned: bool = False  # a model's, which gives its layers their places in the flat vector
     built: bool = False  # whether that model is built
-    limit: int | None = None  # numbers in the file that is being loaded: a layer cannot have more
+    limit: int | None = None  # while a file is loaded: how many numbers the layers to come may have
     training: Claim | None = None  # who trains the model just now
     changes: int = 0  # how often a layer's training settings (freeze, learning_rate_factor, penalty) were changed
+
+    def spend(self, name: str, shape: Shape) -> None:
+        """Take this parameter's numbers off the limit; ValueError where the file holds fewer."""
+        assert self.limit is not None
+        self.limit -= math.prod(shape)
+        if self.limit < 0:
+            raise ValueError(f"{name} would have the shape {tuple(shape)}, more numbers than the file holds")
 
     def __getstate__(self) -> dict[str, Any]:  # of copies and pickles: they train alone
         return {**vars(self), "ranks": None, "owned": False, "built": False}
