@@ -49,6 +49,7 @@ FOREIGN_ENDINGS = (  # of files that other programs write: a model file with suc
 )  # fmt: skip
 REQUIRED = ("layers", "input_shape", "dtype", "seed", "step", "epoch", "loss", "notes")  # of a description
 OPTIONAL = ("format", "preprocessing", "raw_shape", "inputs", "targets", "target_preprocessing")
+MOST = 2_000  # layers and their parts in a file of a few tensors
 BASES = (Layer, Initializer, Loss, Decoder, Penalty, Constraint, Transformer)  # what a description may hold
 ABSTRACT = (*BASES, layers.Activation)
 
@@ -218,7 +219,12 @@ def _rebuild(
     describe.expect_keys("the description", description, (*REQUIRED, *raw), OPTIONAL)
     if not isinstance(description["layers"], list) or description["dtype"] not in ("float32", "float64"):
         raise ValueError(f"dtype is {description['dtype']!s:.40}, expected float32 or float64, and layers a list")
-    held = sum(tensor.size for tensor in tensors.values())
+    held, count = (
+        sum(tensor.size for tensor in tensors.values()),
+        describe.count_objects({**description, "notes": None}),
+    )
+    if count > MOST + 10 * len(tensors):
+        raise ValueError(f"it speaks of {count} layers and parts of layers, but holds {len(tensors)} tensors")
     parts = describe.from_data(description["layers"], allowed)
     model = Sequential(*parts, seed=description["seed"], dtype=description["dtype"])
     model.context.limit = max(held, 100_000)  # a smaller surplus gets the more exact sentence of _fill

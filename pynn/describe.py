@@ -165,9 +165,24 @@ def from_data(data: Any, kinds: Mapping[str, type]) -> Any:
     items, named = data.get("items", []), data.get("arguments", {})
     if not isinstance(items, list) or not isinstance(named, dict):
         raise ValueError(f"{kind}: its arguments are {items!r:.80} and {named!r:.80}, expected a list and an object")
+    if any(len(name) > 100 for name in named):
+        raise ValueError(f"{kind} has an argument whose name is very long: {NEWER}")
     thing = kinds[kind](*from_data(items, kinds), **{name: from_data(one, kinds) for name, one in named.items()})
     _restore(thing, data, kinds)
     return thing
+
+
+def count_objects(data: Any) -> int:
+    """How many objects `from_data` would make."""
+    count, rest = 0, [data]
+    while rest:
+        one = rest.pop()
+        if isinstance(one, dict):
+            count += "kind" in one
+            rest += one.values()
+        elif isinstance(one, list):
+            rest += one
+    return count
 
 
 def expect_keys(where: str, data: Any, needed: Iterable[str], known: Iterable[str]) -> None:

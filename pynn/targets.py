@@ -122,16 +122,20 @@ class Targets:
     def from_data(cls, found: Any) -> Targets:
         """What `to_data` gave; TypeError or ValueError for anything else."""
         if not isinstance(found, Mapping) or not set(found) <= {"column", "flat", "truth", "classes"}:
-            raise TypeError(f"targets is {found!r}, expected what a model file says of its targets")
+            raise TypeError(f"targets is {found!r:.200}, expected what a model file says of its targets")
         flags = {name: found.get(name, False) for name in ("column", "flat", "truth")}
         if not all(isinstance(flag, bool) for flag in flags.values()):
-            raise TypeError(f"targets is {found!r}, expected true or false for column, flat and truth")
+            raise TypeError(f"targets is {found!r:.200}, expected true or false for column, flat and truth")
         classes = found.get("classes")
         if classes is not None:
             kinds = {type(one) for one in classes} if isinstance(classes, list) else set()
             if kinds not in ({str}, {int}, {bool}, {float}) or len(set(classes)) < len(classes):
-                raise TypeError(f"classes is {classes!r}, expected a list of labels that differ, all of one kind")
+                raise TypeError(f"classes is {classes!r:.200}, expected a list of labels that differ, all of one kind")
+            if kinds == {str} and len(classes) * max(map(len, classes)) > 16 * sum(map(len, classes)) + 10**6:
+                raise ValueError(f"classes has one of {max(map(len, classes))} letters, for which all would take room")
             classes = np.array(classes)
+            if classes.dtype.kind == "O" or len(np.unique(classes)) < len(classes):
+                raise TypeError(f"classes is {found['classes']!r:.200}, expected labels that differ as NumPy has them")
         return cls(classes=classes, **flags)
 
 

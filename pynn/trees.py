@@ -46,14 +46,18 @@ def from_codes(codes: Sequence[str]) -> Parents:
     classes = len(codes)
     below: list[list[int | None]] = [[None, None]]  # of each node; a class c is there as -1 - c
     for label, code in enumerate(codes):
-        if not code or set(code) - {"0", "1"}:
-            raise ValueError(f"tree[{label}] is {code!r}, expected a code of 0s and 1s")
+        if not 0 < len(code) <= 2 * classes or set(code) - {"0", "1"}:
+            raise ValueError(
+                f"tree[{label}] is {code!r:.80}, expected a code of 0s and 1s, less than {classes} of them"
+            )
         node = 0
         for side in map(int, code[:-1]):
             found = below[node][side]
             if found is None:
                 found = below[node][side] = len(below)
                 below.append([None, None])
+                if found > 2 * classes:  # before a crafted tree fills the memory
+                    raise ValueError(f"tree has more than {classes - 1} nodes, expected classes on both sides of each")
             if found < 0:
                 raise ValueError(_inside(-1 - found, codes))
             node = found
@@ -71,7 +75,7 @@ def from_codes(codes: Sequence[str]) -> Parents:
 
 
 def _inside(label: int, codes: Sequence[str]) -> str:
-    return f"tree[{label}] is {codes[label]!r}, with which another code begins; expected codes of leaves"
+    return f"tree[{label}] is {codes[label]!r:.80}, with which another code begins; expected codes of leaves"
 
 
 def codes_of_pairs(tree: Any, classes: int) -> list[str]:

@@ -191,7 +191,7 @@ def _bounds(layer: pynn.FractionalMaxPool2d, model: pynn.Sequential, step: int, 
     """top, bottom, left, right of a training step."""
     model.context.step = step
     model.forward(np.zeros((1, *shape), np.float32), training=True)
-    return [*layer._rows, *layer._columns]
+    return list(layer._regions)
 
 
 @pytest.mark.parametrize("mode", ["random", "pseudorandom"])
@@ -251,7 +251,7 @@ def test_outside_training_regions_are_fixed_and_even(rng: np.random.Generator) -
     model = pynn.Sequential(layer)
     x = rng.standard_normal((2, 9, 9, 2)).astype(np.float32)
     first = model.forward(x).copy()
-    np.testing.assert_array_equal(layer._rows[0], [0, 2, 3, 5, 6, 8])  # ceil(1.5(i + 1/2)) - 1
+    np.testing.assert_array_equal(layer._regions[0], [0, 2, 3, 5, 6, 8])  # ceil(1.5(i + 1/2)) - 1
     model.forward(x, training=True)
     model.context.step = 7
     np.testing.assert_array_equal(model.forward(x), first)
@@ -269,7 +269,7 @@ def test_regions_match_torch_where_they_are_given(rng: np.random.Generator, back
     dy = rng.standard_normal(y.shape)
     dx = model.backward(dy, input_gradient=True)
     tx = torch.tensor(x, requires_grad=True)
-    rows, columns = zip(*layer._rows, strict=True), list(zip(*layer._columns, strict=True))
+    rows, columns = zip(*layer._regions[:2], strict=True), list(zip(*layer._regions[2:], strict=True))
     ty = torch.stack([torch.stack([tx[:, a:b, c:d].amax(dim=(1, 2)) for c, d in columns], 1) for a, b in rows], 1)
     ty.backward(torch.tensor(dy))
     np.testing.assert_array_equal(y, ty.detach().numpy())

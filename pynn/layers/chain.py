@@ -107,23 +107,21 @@ class Chain(Layer):
         super()._share_context()
         self._shared = self._shared or GradientBuffers()
         shares = type(self).backward.__module__.startswith("pynn.")  # a user's own may keep gradients, or add them
+        after: Activation | None = None
+        for layer in reversed(self.layers):
+            layer.followed_by = after
+            if isinstance(layer, Activation):
+                after = layer
+            elif not layer.passes_activation:
+                after = None
         for position, layer in enumerate(self.layers):
             layer._shared = self._shared if shares and not layer.users_own else None
-            layer.followed_by = self._activation_after(position)
             try:
                 shape = layer.build(shape)
             except ValueError as cause:
                 raise ValueError(f"layer {position} ({layer.kind}): {cause}") from cause
         self._fuse()
         return shape
-
-    def _activation_after(self, position: int) -> Activation | None:
-        for layer in self.layers[position + 1 :]:
-            if isinstance(layer, Activation):
-                return layer
-            if not layer.passes_activation:
-                return None
-        return None
 
     def _fuse(self) -> None:
         self._active = []

@@ -10,7 +10,7 @@ from ..checks import expect_choice, expect_flag, is_number
 from ..kernels.philox import philox
 from .base import Array, Shape
 from .draws import draw
-from .pool import Bounds, MaxRegions, expect_image
+from .pool import Bounds, MaxRegions, Regions, expect_image
 
 MODES = ("random", "pseudorandom")
 HALF = 2**31  # of the 2^32 offsets of a pseudorandom sequence
@@ -47,6 +47,8 @@ class FractionalMaxPool2d(MaxRegions):
     Source: Graham 2014.
     """
 
+    _fixed: Regions | None  # those outside training, laid out when they are needed
+
     def __init__(self, ratio: float | tuple[float, float], mode: str = "random", *, overlapping: bool = True) -> None:
         pair = tuple(ratio) if isinstance(ratio, (tuple, list)) else (ratio, ratio)
         if len(pair) != 2 or not all(is_number(one) and one >= 1 for one in pair):
@@ -67,17 +69,23 @@ class FractionalMaxPool2d(MaxRegions):
         if min(counts) < 1:
             raise ValueError(f"the ratio {self.ratio!r} leaves nothing of an image of {height} x {width}")
         self._lengths = ((height, counts[0]), (width, counts[1]))
-        self._fixed = [self._bounds(_pseudorandom(length, count, HALF)) for length, count in self._lengths]
+        self._fixed = None
         return counts[0], counts[1], channels
 
     def forward(self, x: Array, training: bool) -> Array:
         place = draw(self, training, 0)
-        self._rows, self._columns = self._fixed if place is None else self._drawn(*place[:3])
+        self._regions = self._fixed or self._lay_regions() if place is None else self._drawn(*place[:3])
         return super().forward(x, training)
 
-    def _drawn(self, seed: int, stream: int, step: int) -> list[Bounds]:
+    def _lay_regions(self) -> Regions:
+        rows, columns = (self._bounds(_pseudorandom(length, count, HALF)) for length, count in self._lengths)
+        self._fixed = (*rows, *columns)
+        return self._fixed
+
+    def _drawn(self, seed: int, stream: int, step: int) -> Regions:
         """The regions of a step: words of Philox, first those of the rows."""
-        found, first = [], 0
+        found: list[Array] = []
+        first = 0
         needed = sum(count for _, count in self._lengths)
         words = philox(seed, stream, step, -(-needed // 4)).reshape(-1)
         for length, count in self._lengths:
@@ -86,8 +94,8 @@ class FractionalMaxPool2d(MaxRegions):
             else:
                 edges = _pseudorandom(length, count, int(words[first]))
             first += count
-            found.append(self._bounds(edges))
-        return found
+            found += self._bounds(edges)
+        return found[0], found[1], found[2], found[3]
 
     def _bounds(self, edges: Array) -> Bounds:
         stop = np.minimum(edges[1:] + int(self.overlapping), edges[-1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from ..checks import is_integer
 from .base import Array, Layer, Shape
 
 Bounds = tuple[Array, Array]  # first and stop of each region along an axis, int64
+Regions = tuple[Array, Array, Array, Array]  # the bounds of rows, then those of columns
 Pair = tuple[int, int]
 
 
@@ -31,20 +32,32 @@ def _pair(layer: Layer, name: str, value: Any, least: int) -> Pair:
     return int(pair[0]), int(pair[1])
 
 
-def _windows(axis: str, length: int, size: int, stride: int, padding: int | str, whole: str = "image") -> Bounds:
-    """Where the windows along an axis begin and stop, without the places outside the image (or what `whole` names)."""
+class Windows(NamedTuple):
+    """The windows along an axis. A file can speak of billions, so that they are laid out with the first batch."""
+
+    length: int
+    size: int
+    stride: int
+    before: int  # how far the first window begins outside the image
+    places: int  # where they stand: outputs along the axis
+
+    def bounds(self) -> Bounds:
+        """Where they begin and stop, without the places outside the image."""
+        first = np.arange(self.places, dtype=np.int64) * self.stride - self.before
+        return np.maximum(first, 0), np.minimum(first + self.size, self.length)
+
+
+def _windows(axis: str, length: int, size: int, stride: int, padding: int | str, whole: str = "image") -> Windows:
+    """The windows along an axis of the image (or what `whole` names); ValueError where there is room for none."""
     if padding == "same":
         count = -(-length // stride)
-        before = max((count - 1) * stride + size - length, 0) // 2
-        first = np.arange(count, dtype=np.int64) * stride - before
-        return np.maximum(first, 0), np.minimum(first + size, length)
+        return Windows(length, size, stride, max((count - 1) * stride + size - length, 0) // 2, count)
     padding = 0 if padding == "valid" else int(padding)
     padded = length + 2 * padding
     if size > padded:
         with_padding = f" with padding {padding}" if padding else ""
         raise ValueError(f"the window has {size} {axis}, the {whole}{with_padding} only {padded}; take a smaller size")
-    first = np.arange((padded - size) // stride + 1, dtype=np.int64) * stride - padding
-    return np.maximum(first, 0), np.minimum(first + size, length)
+    return Windows(length, size, stride, padding, (padded - size) // stride + 1)
 
 
 def _paddings(layer: Layer, value: Any) -> tuple[int | str, int | str]:
@@ -57,15 +70,17 @@ def _paddings(layer: Layer, value: Any) -> tuple[int | str, int | str]:
 
 
 class MaxRegions(Layer):
-    """Base of the layers that take the largest number of each region; `_rows` and `_columns` bound them."""
+    """Base of the layers that take the largest number of each region."""
 
     passes_activation = True
-    _rows: Bounds
-    _columns: Bounds
+    _regions: Regions | None = None  # of the last batch
+
+    def _lay_regions(self) -> Regions:
+        raise NotImplementedError
 
     def forward(self, x: Array, training: bool) -> Array:
-        self._x_shape, self._seen = x.shape, (*self._rows, *self._columns)
-        shape = (x.shape[0], len(self._rows[0]), len(self._columns[0]), x.shape[3])
+        self._x_shape, self._seen = x.shape, self._regions or self._lay_regions()
+        shape = (x.shape[0], len(self._seen[0]), len(self._seen[2]), x.shape[3])
         y, self._winner = self.buffer("y", shape), self.buffer("winner", shape)
         kernels.max_pool_forward(x, *self._seen, self._winner, y)
         return y
@@ -80,8 +95,8 @@ class _Windows(Layer):
     """The settings that max and average pooling share."""
 
     passes_activation = True
-    _rows: Bounds
-    _columns: Bounds
+    _axes: tuple[Windows, Windows]
+    _regions: Regions | None = None
 
     def __init__(self, size: int | Pair = 2, stride: int | Pair | None = None, padding: str | int | Pair = 0) -> None:
         sizes, paddings = _pair(self, "size", size, 1), _paddings(self, padding)
@@ -100,9 +115,14 @@ class _Windows(Layer):
         height, width, channels = expect_image(input_shape)
         size, padding = _pair(self, "size", self.size, 1), _paddings(self, self.padding)
         stride = size if self.stride is None else _pair(self, "stride", self.stride, 1)
-        self._rows = _windows("rows", height, size[0], stride[0], padding[0])
-        self._columns = _windows("columns", width, size[1], stride[1], padding[1])
-        return len(self._rows[0]), len(self._columns[0]), channels
+        rows = _windows("rows", height, size[0], stride[0], padding[0])
+        columns = _windows("columns", width, size[1], stride[1], padding[1])
+        self._axes, self._regions = (rows, columns), None
+        return rows.places, columns.places, channels
+
+    def _lay_regions(self) -> Regions:
+        self._regions = (*self._axes[0].bounds(), *self._axes[1].bounds())
+        return self._regions
 
 
 class MaxPool2d(_Windows, MaxRegions):
@@ -126,14 +146,14 @@ class AvgPool2d(_Windows):
     """
 
     def forward(self, x: Array, training: bool) -> Array:
-        self._x_shape = x.shape
-        y = self.buffer("y", (x.shape[0], len(self._rows[0]), len(self._columns[0]), x.shape[3]))
-        kernels.avg_pool_forward(x, *self._rows, *self._columns, y)
+        self._x_shape, self._seen = x.shape, self._regions or self._lay_regions()
+        y = self.buffer("y", (x.shape[0], len(self._seen[0]), len(self._seen[2]), x.shape[3]))
+        kernels.avg_pool_forward(x, *self._seen, y)
         return y
 
     def backward(self, dy: Array) -> Array:
         dx = self.gradient_buffer("dx", self._x_shape, dy)
-        kernels.avg_pool_backward(dy, *self._rows, *self._columns, dx)
+        kernels.avg_pool_backward(dy, *self._seen, dx)
         return dx
 
 

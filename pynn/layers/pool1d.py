@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .base import Array, Layer, Shape
-from .pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d, _windows
+from .pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d, Regions, Windows, _windows
 
 
 def expect_sequence(input_shape: Shape) -> tuple[int, int]:
@@ -33,6 +33,9 @@ class _OneRow(Layer):
 class _Steps(_OneRow):
     """The settings of windows along a sequence."""
 
+    _axes: tuple[Windows, Windows]
+    _regions: Regions | None
+
     def __init__(self, size: int = 2, stride: int | None = None, padding: str | int = 0) -> None:
         for name, value, least in (("size", size, 1), ("stride", stride, 1), ("padding", padding, 0)):
             whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= least
@@ -44,9 +47,9 @@ class _Steps(_OneRow):
 
     def build(self, input_shape: Shape) -> Shape:
         length, channels = expect_sequence(input_shape)
-        self._rows = np.zeros(1, np.int64), np.ones(1, np.int64)
-        self._columns = _windows("steps", length, *self._window, "sequence")
-        return len(self._columns[0]), channels
+        steps = _windows("steps", length, *self._window, "sequence")
+        self._axes, self._regions = (Windows(1, 1, 1, 0, 1), steps), None
+        return steps.places, channels
 
 
 class MaxPool1d(_Steps, MaxPool2d):

@@ -6,7 +6,7 @@ import numpy as np
 
 from .. import kernels
 from .base import Array, Layer, Shape
-from .pool import Bounds, Pair, _pair, expect_image
+from .pool import Bounds, Pair, Regions, _pair, expect_image
 
 
 class Upsample(Layer):
@@ -19,6 +19,8 @@ class Upsample(Layer):
     """
 
     passes_activation = True
+    _factors: tuple[Pair, Pair]  # along each axis: its length, and how often each place stands
+    _bounds: Regions | None
 
     def __init__(self, factor: int | Pair = 2) -> None:
         _pair(self, "factor", factor, 1)
@@ -27,19 +29,25 @@ class Upsample(Layer):
     def build(self, input_shape: Shape) -> Shape:
         height, width, channels = expect_image(input_shape)
         rows, columns = _pair(self, "factor", self.factor, 1)
-        self._bounds = (*_repeated(height, rows), *_repeated(width, columns))
+        self._factors, self._bounds = ((height, rows), (width, columns)), None
         return height * rows, width * columns, channels
 
     def forward(self, x: Array, training: bool) -> Array:
         self._x_shape = x.shape
         y = self.buffer("y", (x.shape[0], *self.output_shape))
-        kernels.avg_pool_forward(x, *self._bounds, y)
+        kernels.avg_pool_forward(x, *(self._bounds or self._lay_bounds()), y)
         return y
 
     def backward(self, dy: Array) -> Array:
         dx = self.gradient_buffer("dx", self._x_shape, dy)
-        kernels.avg_pool_backward(dy, *self._bounds, dx)
+        kernels.avg_pool_backward(dy, *(self._bounds or self._lay_bounds()), dx)
         return dx
+
+    def _lay_bounds(self) -> Regions:
+        """With the first batch: a file can speak of billions of places."""
+        rows, columns = (_repeated(*one) for one in self._factors)
+        self._bounds = (*rows, *columns)
+        return self._bounds
 
 
 def _repeated(length: int, factor: int) -> Bounds:

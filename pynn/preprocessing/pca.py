@@ -11,6 +11,7 @@ from ..checks import POSITIVE, expect_choice, expect_numbers, is_integer
 from .base import Array, Rows, Shape, Transformer
 
 FORMS = ("pca", "zca")
+WIDER = 16  # times as many features as directions
 ROUNDING = 1e-12  # of a sum of shares of variance
 
 
@@ -149,12 +150,33 @@ class Whitening(_Rotation):
         self.components_, self.explained_variance_ = self._decompose(rows)
 
     def _finish(self) -> Shape:
+        if (self.explained_variance_ < 0).any():
+            raise ValueError("explained_variance holds numbers below 0")
         self._matrix_ = self.components_.T / self._scale()
         if self.form == "pca":
             self._matrix_ = np.ascontiguousarray(self._matrix_)
             return (len(self.components_),)
-        self._matrix_ = _product(self._matrix_, self.components_)
+        if not self._is_narrow:
+            self._matrix_ = _product(self._matrix_, self.components_)
         return self.input_shape_
+
+    @property
+    def _is_narrow(self) -> bool:
+        """Whether x is turned in two steps: one matrix (D, D) would be far larger than the components."""
+        count, features = self.components_.shape
+        return self.form == "zca" and WIDER * count < features
+
+    def _apply(self, x: Array) -> Array:
+        if not self._is_narrow:
+            return super()._apply(x)
+        turned = _product(self._centred(x), self._matrix_)
+        return _product(turned, self.components_).reshape(-1, *self.output_shape_)
+
+    def _back(self, dy: Array) -> Array:
+        if not self._is_narrow:
+            return super()._back(dy)
+        turned = _product(dy.reshape(len(dy), -1), self.components_.T)
+        return _product(turned, self._matrix_.T).reshape(-1, *self.input_shape_)
 
     def _scale(self) -> Array:
         scale: Array = np.sqrt(self.explained_variance_ + self.epsilon)
