@@ -13,8 +13,9 @@ from . import data, inputs, kernels
 from .callbacks.base import Callback
 from .callbacks.stopping import EarlyStopping
 from .checks import RATE, expect_count, expect_numbers
-from .describe import expect_instance
+from .describe import expect_instance, expect_keys
 from .layers.batchnorm import BatchNorm
+from .memory import expect_array
 from .sequential import Sequential
 from .sources import Batches
 
@@ -276,6 +277,12 @@ class PolyakAverage(Callback):
 
     def state(self) -> dict[str, Any]:
         return {"steps": self.steps, "average": self._held}
+
+    def _expect(self, state: dict[str, Any], model: Trainable) -> None:
+        expect_keys("PolyakAverage", state, ("steps", "average"), ())
+        expect_count("PolyakAverage", 0 if state["average"] is None else 1, steps=state["steps"])
+        if state["average"] is not None or state["steps"]:
+            expect_array("PolyakAverage: the average", state["average"], model.parameters)
 
     def restore(self, state: dict[str, Any]) -> None:
         self._begin()

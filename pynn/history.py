@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from .checks import is_number
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -30,7 +32,10 @@ class History(Mapping[str, list[float]]):
             self._values.setdefault(name, []).append(float(value))
 
     def restore(self, values: Mapping[str, Iterable[float]]) -> None:
-        """Take the values, lists of numbers by name, in the place of what is recorded."""
+        """Take the values, lists of numbers by name, in the place of what is recorded; ValueError for anything else."""
+        for name, numbers in values.items():
+            if not isinstance(numbers, list) or not all(isinstance(one, float) or is_number(one) for one in numbers):
+                raise ValueError(f"history: {name} is {numbers!r:.80}, expected a list of numbers")
         self._values = {name: [float(value) for value in numbers] for name, numbers in values.items()}
 
     @property

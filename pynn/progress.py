@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from . import terminal
 from .callbacks.base import Callback
+from .checks import expect_count, is_number
+from .describe import expect_keys
 
 if TYPE_CHECKING:
     from .metrics import Metric
@@ -53,10 +55,19 @@ class Running:
         return {**vars(self), "metrics": [metric.state() for metric in self.metrics]}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up the sums of such a `state`."""
-        vars(self).update({name: state[name] for name in vars(self) if name != "metrics"})
-        for metric, sums in zip(self.metrics, state["metrics"], strict=True):
-            metric.restore(sums)
+        """Take up the sums of such a `state`; ValueError for anything else."""
+        numbers = {name: one for name, one in state.items() if name != "metrics"}
+        expect_keys("the sums of the epoch", state, vars(self), ())
+        for name, one in numbers.items():
+            if not is_number(one) and not (one is None and name in ("hits", "penalty")):
+                raise ValueError(f"the sums of the epoch: {name} is {one!r:.80}, expected a number")
+        expect_count("the sums of the epoch", 0, count=state["count"])
+        sums = state["metrics"]
+        if not isinstance(sums, list) or len(sums) != len(self.metrics):
+            raise ValueError(f"the sums of the epoch: metrics is {sums!r:.80}, expected those of {len(self.metrics)}")
+        for metric, one in zip(self.metrics, sums, strict=True):
+            metric.restore(one)
+        vars(self).update(numbers)
 
     def means(self, costly: bool = True) -> dict[str, float]:
         """All measurements so far; costly: also those metrics whose value takes long to work out."""

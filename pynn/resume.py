@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import describe, regularizers, targets
+from . import checks, container, describe, memory, regularizers, targets
 from .callbacks.base import Callback
 from .inputs import Inputs
 from .measuring import Measures
 from .regularizers import Penalty
+from .schedules import Schedule
 from .sources import Arrays, Batches, Trainable
 from .targets import Targets
 
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
     from .optimizers import Optimizer
     from .trainer import Trainer
 
+NEEDED = (  # of a state
+    "input_shape", "tensors", "train", "step", "epoch", "optimizer", "callbacks", "first_epoch", "batch", "batches",
+    "batch_loss", "running", "spent", "history",
+)  # fmt: skip
+OPTIONAL = ("settings", "inputs", "targets")
 ROWS = 64  # of the data that a fingerprint looks at
 KINDS: dict[str, type] = {kind.__name__: kind for kind in regularizers.PENALTIES}
 
@@ -102,35 +108,114 @@ def state(trainer: Trainer) -> dict[str, Any]:
 
 
 def restore(trainer: Trainer, state: Mapping[str, Any]) -> None:
-    """Make a trainer that has not begun go on where the state was taken."""
-    model = trainer.model
+    """Make a trainer that has not begun go on where the state was taken; ValueError, with nothing changed, if it can't.
+
+    All is checked before anything is taken up. What users' own classes raise is undone.
+    """
+    put_back = _as_it_is(trainer)
+    try:
+        _take_up(trainer, state, _checked(trainer, state))
+    except Exception as cause:
+        put_back()
+        why = str(cause) if isinstance(cause, ValueError) else f"{type(cause).__name__}: {cause}"
+        raise ValueError(container.told(f"it is no state of this run: {why}")) from container.shown(cause)
+
+
+def _checked(trainer: Trainer, state: Mapping[str, Any]) -> list[tuple[Any, Any]]:
+    """The layers whose training settings change, and those; ValueError for what is no state of such a run."""
+    describe.expect_keys("the state", state, NEEDED, OPTIONAL)
+    counts = {name: state[name] for name in ("step", "epoch", "first_epoch", "batch")}
+    counts |= {} if state["batches"] is None else {"batches": state["batches"]}
+    checks.expect_count("", 0, **counts)
+    if state["first_epoch"] > state["epoch"] or max(counts.values()) >= 2**32 or state["batches"] == 0:
+        raise ValueError(f"its counts are {counts}, which no run has")
+    source, batches = trainer.source.batches, state["batches"]
+    other = isinstance(trainer.source, Arrays) and source != batches
+    if batches is not None and (other or state["batch"] > batches):
+        raise ValueError(f"it is in batch {state['batch']} of {batches}, this run has {source} in an epoch")
+    checks.expect_numbers("", checks.NOT_NEGATIVE, spent=state["spent"])
+    if state["batch_loss"] is not None:
+        checks.expect_numbers("", checks.ANY, batch_loss=state["batch_loss"])
+    model, callbacks, layers = trainer.model, with_memory(trainer.callbacks), state["train"]
     if not model.built:
-        model.build(tuple(state["input_shape"]))
-    tensors = model.tensors()
-    if {name: array.shape for name, array in tensors.items()} != {
-        name: np.shape(array) for name, array in state["tensors"].items()
-    }:
-        raise ValueError("the tensors of the checkpoint are not those of the model")
-    for name, array in tensors.items():
-        array[...] = state["tensors"][name]
-    for layer, train in zip(model.walk(), state["train"], strict=True):
-        if train != _train(layer):
-            layer.restore_training_settings(describe.from_data(train, {**KINDS, **_own_kinds(trainer)}))
-    model.context.step, model.epoch = state["step"], state["epoch"]
+        _build(model, state)
+    memory.expect_tensors("tensors", state["tensors"], model.tensors())
+    trainer.optimizer.expect_state(state["optimizer"], model.parameters)
+    for name, there in (("train", list(model.walk())), ("callbacks", callbacks)):
+        if not isinstance(state[name], list) or len(state[name]) != len(there):
+            raise ValueError(f"{name} is {state[name]!r:.80}, expected a list of {len(there)}")
+    for callback, one in zip(callbacks, state["callbacks"], strict=True):
+        if type(callback).state.__module__.startswith("pynn."):
+            callback._expect(one, model)
+    kinds = {**KINDS, **_own_kinds(trainer)}
+    changed = [(layer, train) for layer, train in zip(model.walk(), layers, strict=True) if train != _train(layer)]
+    return [(layer, describe.from_data(train, kinds)) for layer, train in changed]
+
+
+def _build(model: Trainable, state: Mapping[str, Any]) -> None:
+    """For what comes batch by batch: no batch is read yet. It gets no more numbers than the state holds."""
+    shape, tensors = state["input_shape"], state["tensors"]
+    if not isinstance(shape, list) or not all(type(size) is int and size > 0 for size in shape):
+        raise ValueError(f"input_shape is {shape!r}, expected a list of sizes of at least 1")
+    describe.expect_keys("tensors", tensors, (), tensors)
+    model.context.limit = max(sum(np.size(one) for one in tensors.values()), 100_000)
+    try:
+        model.build(tuple(shape))
+    finally:
+        model.context.limit = None
+
+
+def _take_up(trainer: Trainer, state: Mapping[str, Any], changed: list[tuple[Any, Any]]) -> None:
+    model = trainer.model
+    form, known = state.get("inputs"), state.get("targets")
+    if model.inputs is None and form is not None:  # of an iterable: no batch is read yet
+        model.inputs = Inputs.from_data(form)
+    if model.targets is None and known is not None:
+        model.targets = targets.loaded(Targets.from_data(known), trainer.loss, model.output_shape)
+    for callback, one in zip(with_memory(trainer.callbacks), state["callbacks"], strict=True):
+        callback.restore(one)
+    trainer.running.restore(state["running"])
+    trainer.history.restore(state["history"])
+    for layer, train in changed:
+        layer.restore_training_settings(train)
+        layer.expect_parameters(*layer._frozen_names)
     trainer.optimizer.claim(model.parameters, getattr(model, "layout", None))
-    trainer.optimizer.restore(state["optimizer"])
-    for callback, memory in zip(with_memory(trainer.callbacks), state["callbacks"], strict=True):
-        callback.restore(memory)
+    trainer.optimizer.restore(state["optimizer"])  # from here on nothing is refused
+    for name, array in model.tensors().items():
+        array[...] = state["tensors"][name]
+    model.context.step, model.epoch = state["step"], state["epoch"]
     trainer.first_epoch, trainer.batch, trainer.spent = state["first_epoch"], state["batch"], state["spent"]
     if trainer.source.batches is None:
         trainer.source.batches = state["batches"]
     trainer.batch_loss, trainer.resumed = state["batch_loss"], True
-    if model.inputs is None and state.get("inputs") is not None:  # of an iterable: no batch is read yet
-        model.inputs = Inputs.from_data(state["inputs"])
-    if model.targets is None and state.get("targets") is not None:
-        model.targets = targets.loaded(Targets.from_data(state["targets"]), trainer.loss, model.output_shape)
-    trainer.running.restore(state["running"])
-    trainer.history.restore(state["history"])
+
+
+def _as_it_is(trainer: Trainer) -> Callable[[], None]:
+    """What puts back all that `_take_up` may have changed when something is refused."""
+    model, optimizer = trainer.model, trainer.optimizer
+    built, known = model.built, (model.optimizer, model.inputs, model.targets)
+    claim = optimizer._parameters, optimizer._layout
+    held: list[Any] = [*with_memory(trainer.callbacks), trainer.running, *trainer.running.metrics, trainer.history]
+    schedule: Any = optimizer.schedule
+    while isinstance(schedule, Schedule):
+        held.append(schedule)
+        schedule = getattr(schedule, "schedule", None)  # of a Warmup
+    memories = [(one, dict(vars(one))) for one in held]
+    layers = [(one, (one._frozen, one._frozen_names, one._factor, one._penalty)) for one in model.walk()]
+
+    def put_back() -> None:
+        if not built and model.built:
+            model.unbuild()
+        model.optimizer, model.inputs, model.targets = known
+        optimizer._parameters, optimizer._layout = claim
+        for one, before in memories:
+            vars(one).clear()
+            vars(one).update(before)
+        for layer, settings in layers:
+            layer._frozen, layer._frozen_names, layer._factor, layer._penalty = settings
+        model.context.changes += 1
+
+    return put_back
 
 
 def with_memory(callbacks: Iterable[Callback]) -> list[Callback]:

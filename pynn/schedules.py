@@ -20,8 +20,10 @@ from .checks import (
     expect_count,
     expect_numbers,
     is_number,
+    taken_by,
 )
 from .describe import constructor_text, plain_attributes
+from .memory import is_ours, taken_up
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -91,8 +93,16 @@ class Schedule(Constructed):
         return plain_attributes(self)
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take up the memory `state` that the method of that name gave."""
-        vars(self).update({name: state[name] for name in plain_attributes(self) if name in state})
+        """Take up the memory `state` that the method of that name gave; ValueError for anything else."""
+        found = taken_up(self, plain_attributes(self), state, ("inside",))
+        if is_ours(self):  # its constructor knows the ranges
+            whole = {**vars(self), **found}
+            tried = type(self)(**{name: whole[name] for name in taken_by(type(self)).names})
+            vars(tried).update(found)
+            tried(0)
+            if tried.monitor != self.monitor:
+                raise ValueError(f"{type(self).__name__}: monitor is {tried.monitor!r:.80}, expected {self.monitor!r}")
+        vars(self).update(found)
 
     def plot(self, epochs: float, path: Any = None) -> Figure:
         """The rate over so many epochs; saved to `path` where one is given. Needs matplotlib (extra `plot`)."""
@@ -227,9 +237,9 @@ class Warmup(Schedule):
         return {**super().state(), **inner}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        super().restore(state)
         if isinstance(self.schedule, Schedule):
             self.schedule.restore(state["inside"])
+        super().restore(state)
 
 
 class Cyclic(Schedule):

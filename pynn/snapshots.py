@@ -9,10 +9,13 @@ from numpy.typing import NDArray
 
 from .callbacks.base import Callback
 from .checks import expect_count
+from .describe import expect_keys
 from .ensemble import Ensemble
+from .memory import expect_tensors
 from .sequential import Sequential
 
 if TYPE_CHECKING:
+    from .sources import Trainable
     from .trainer import Trainer
 
 Array = NDArray[Any]
@@ -67,6 +70,13 @@ class SnapshotEnsemble(Callback):
 
     def state(self) -> dict[str, Any]:
         return {"snapshots": self.snapshots}
+
+    def _expect(self, state: dict[str, Any], model: Trainable) -> None:
+        expect_keys("SnapshotEnsemble", state, ("snapshots",), ())
+        if not isinstance(state["snapshots"], list):
+            raise ValueError(f"SnapshotEnsemble: snapshots is {state['snapshots']!r:.80}, expected a list")
+        for number, one in enumerate(state["snapshots"]):
+            expect_tensors(f"SnapshotEnsemble: snapshot {number}", one, model.tensors())
 
     def restore(self, state: dict[str, Any]) -> None:
         self.snapshots = [{name: np.array(array) for name, array in one.items()} for one in state["snapshots"]]

@@ -153,12 +153,18 @@ def expect_objects(loss: Any, optimizer: Any) -> None:
 
 
 @contextmanager
-def unbuilt_on_failure(model: Trainable) -> Iterator[None]:
-    """Data that is refused shall not fix the input shape: a model that was not built is not built then."""
+def unbuilt_on_failure(model: Trainable, driver: Optimizer | None = None) -> Iterator[None]:
+    """Data that is refused shall not fix the input shape: a model that was not built is not built then.
+
+    driver: an optimizer, which is then free again if it was.
+    """
     was_built, optimizer = model.built, model.optimizer
+    was_free = driver is not None and driver._parameters is None
     try:
         yield
     except BaseException:
+        if driver is not None and was_free:
+            driver._parameters = driver._layout = None
         if not was_built:
             model.unbuild()
             model.optimizer = optimizer

@@ -149,7 +149,7 @@ def fit(
     augment = _augment(augmentation, x, y)
     prepared, x = inputs.prepare(model, preprocessing, x, y, augment is not None)
     validation = inputs.held_out(form, prepared, model.dtype, validation)
-    with unbuilt_on_failure(model), ExitStack() as ends:
+    with unbuilt_on_failure(model, driver), ExitStack() as ends:
         source = (
             Arrays(model, goal, x, y, batch_size, seed, sample_weight, class_weight, augment, prepared, prefetch,
                    shuffle, target_preprocessing, labels)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from ..checks import Constructed
 
 if TYPE_CHECKING:
+    from ..sources import Trainable
     from ..trainer import Trainer
 
 
@@ -63,6 +64,9 @@ class Callback(Constructed):
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up the memory `state` that the method of that name gave."""
+
+    def _expect(self, state: dict[str, Any], model: Trainable) -> None:
+        """ValueError for what is no memory of such a callback of a run of this model."""
 
 
 Callbacks: TypeAlias = "Callback | Callable[[Trainer], Any] | Iterable[Callback | Callable[[Trainer], Any]]"

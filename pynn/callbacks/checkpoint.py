@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import checks, container, files, resume, terminal
+from .. import checks, container, describe, files, resume, terminal
 from ..checks import NOT_NEGATIVE, expect_count, expect_numbers
 from ..filelocks import FolderLock
 from .base import Callback
@@ -62,6 +62,8 @@ class Checkpoint(Callback):
         self._path = Path(folder)
         self._settings: Mapping[str, Any] = {}
         self._number = 0
+        self._untried: list[Path] = []  # files to go on from, the newest last
+        self._reasons: list[str] = []  # why others could not be used
         self._place: tuple[int, int, int] | None = None  # of the run when the last one was written
         self._step, self._time = 0, 0.0  # when the last one was tried
         self._lock: FolderLock | None = None
@@ -115,11 +117,6 @@ class Checkpoint(Callback):
             raise ValueError(
                 f"{self.folder} has checkpoints of another run: pass resume=True to go on with it, or another folder"
             )
-        state = self._newest(found) if found else None
-        if state is None and resuming and not quiet:
-            terminal.say(f"{self.folder} has no checkpoint: training begins afresh")
-        if state is not None and (differences := resume.differences(state["settings"], settings)):
-            raise ValueError(f"the run in {self.folder} cannot be resumed: {'; '.join(differences)}")
         self._settings, self._place = settings, None
         self._outage = Outage(
             f"make room, then fit(..., checkpoint={os.fspath(self.folder)!r}, resume=True) goes on from the newest file"
@@ -127,28 +124,51 @@ class Checkpoint(Callback):
             else "make room, or take another folder"
         )
         self._number = int(found[-1].stem.rpartition("-")[2]) if found else 0
+        self._untried, self._reasons = found, []
+        state = self._newest() if found else None
+        if state is None and resuming and not quiet:
+            terminal.say(f"{self.folder} has no checkpoint: training begins afresh")
         return state
 
     def go_on(self, trainer: Trainer, state: Mapping[str, Any]) -> None:
-        """Put the state that `open` gave into the trainer; `fit` calls it."""
-        resume.restore(trainer, state)
+        """Put the state that `open` gave into the trainer, or that of the newest file which can be; `fit` calls it.
+
+        Raises ValueError, with nothing changed, where none can be.
+        """
+        while True:
+            try:
+                resume.restore(trainer, state)
+                break
+            except ValueError as cause:
+                if trainer.model.context.ranks is not None:  # the others have this state
+                    raise
+                self._reasons.append(f"{self._untried.pop()} cannot be used: {cause}")
+            state = self._newest()
+        for reason in self._reasons:
+            checks.warn(f"{reason}; going on from {self._untried[-1].name}", RuntimeWarning)
 
     def _files(self) -> list[Path]:
         """The checkpoints, the newest last."""
         return sorted(self._path.glob(PATTERN))
 
-    def _newest(self, found: list[Path]) -> dict[str, Any]:
-        reasons = []
-        for path in reversed(found):
+    def _newest(self) -> dict[str, Any]:
+        """The state in the newest file that is not tried yet and can be read; ValueError where it is of another run."""
+        differences: list[str] = []
+        while self._untried and not differences:
+            path = self._untried[-1]
             try:
                 state = container.read_state(path)
-            except ValueError as cause:
-                reasons.append(str(cause))
+                describe.expect_keys(f"{path}: settings", state.get("settings"), (), state.get("settings", ()))
+                differences = resume.differences(state["settings"], self._settings)
+            except (ValueError, OSError) as cause:
+                self._reasons.append(str(cause))
+                self._untried.pop()
                 continue
-            for reason in reasons:
-                checks.warn(f"{reason}; going on from {path.name}", RuntimeWarning)
-            return state
-        raise ValueError(f"no checkpoint in {self.folder} can be used: {'; '.join(reasons)}")
+            if not differences:
+                return state
+        if differences:
+            raise ValueError(container.told(f"the run in {self.folder} cannot be resumed: {'; '.join(differences)}"))
+        raise ValueError(f"no checkpoint in {self.folder} can be used: {'; '.join(self._reasons)}")
 
     def on_train_begin(self, trainer: Trainer) -> None:
         self._place = (trainer.epoch, trainer.step, trainer.batch)

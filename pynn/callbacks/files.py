@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from .. import filelocks, files
-from ..best import Best
+from ..best import Best, expect_best
 from ..checks import expect_count, expect_flag, warn
+from ..describe import expect_keys
 from .base import Callback
 from .outage import Outage
 
 if TYPE_CHECKING:
+    from ..sources import Trainable
     from ..trainer import Trainer
 
 FOREIGN = (
@@ -92,6 +94,10 @@ class ModelCheckpoint(Callback):
 
     def state(self) -> dict[str, Any]:
         return {"best": self._best.value}
+
+    def _expect(self, state: dict[str, Any], model: Trainable) -> None:
+        expect_keys("ModelCheckpoint", state, ("best",), ())
+        expect_best("ModelCheckpoint", state["best"])
 
     def restore(self, state: dict[str, Any]) -> None:
         self._best.value = state["best"]

@@ -6,11 +6,14 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..best import Best
+from ..best import Best, expect_best
 from ..checks import expect_count, expect_flag
+from ..describe import expect_keys
+from ..memory import expect_tensors
 from .base import Callback
 
 if TYPE_CHECKING:
+    from ..sources import Trainable
     from ..trainer import Trainer
 
 
@@ -87,6 +90,14 @@ class EarlyStopping(Callback):
 
     def state(self) -> dict[str, Any]:
         return {"best": self.best, "best_epoch": self.best_epoch, "waited": self.waited, "kept": self._kept}
+
+    def _expect(self, state: dict[str, Any], model: Trainable) -> None:
+        expect_keys("EarlyStopping", state, ("best", "best_epoch", "waited", "kept"), ())
+        expect_best("EarlyStopping", state["best"])
+        begun = {} if state["best_epoch"] is None else {"best_epoch": state["best_epoch"]}
+        expect_count("EarlyStopping", 0, waited=state["waited"], **begun)
+        if state["kept"] != {}:
+            expect_tensors("EarlyStopping", state["kept"], model.tensors())
 
     def restore(self, state: dict[str, Any]) -> None:
         self._begin()

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..checks import Constructed
 from ..losses import Loss
+from ..memory import is_ours, taken_up
 
 Array = NDArray[Any]
 
@@ -59,8 +60,11 @@ class Metric(Constructed):
         return {name: one for name, one in vars(self).items() if isinstance(one, kinds)}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up the sums `state` that the method of that name gave."""
-        vars(self).update({name: one for name, one in state.items() if name in vars(self)})
+        """Take up the sums `state` that the method of that name gave; ValueError for anything else."""
+        found = taken_up(self, self.state(), state)
+        if is_ours(self) and len({one.shape for one in found.values() if isinstance(one, np.ndarray)}) > 1:
+            raise ValueError(f"the sums of the metric {self.name} are of different shapes")
+        vars(self).update(found)
 
     def _refuse(self, loss: Loss, what: str) -> None:
         raise TypeError(f"the metric {self.name} goes with losses of {what}, which {type(loss).__name__} is not")

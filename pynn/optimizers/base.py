@@ -8,8 +8,18 @@ from typing import Any, Protocol, TypeAlias, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import NOT_NEGATIVE, Constructed, add_foreign, expect_flag, expect_numbers, is_number
-from ..describe import constructor_text, plain_attributes
+from ..checks import (
+    NOT_NEGATIVE,
+    Constructed,
+    add_foreign,
+    expect_count,
+    expect_flag,
+    expect_numbers,
+    is_number,
+    taken_by,
+)
+from ..describe import constructor_text, expect_keys, plain_attributes
+from ..memory import is_ours, taken_up
 from ..schedules import Schedule
 from .clipping import clip, expect_limit
 from .segments import Missed, Segment, add_missed, runs
@@ -266,22 +276,45 @@ class Optimizer(Constructed):
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take up the `state` of such an optimizer of a like model; `claim` comes before.
 
-        ValueError where the vectors are others than its own, or where it lacks the schedule that the state is of.
+        ValueError, with nothing changed, for anything else: other vectors than its own, a schedule that it lacks.
         """
-        shapes = {} if self._parameters is None else dict.fromkeys(self.slots, self._parameters.shape)
-        found = {slot: np.shape(vector) for slot, vector in state["slots"].items()}
-        if found != shapes or (state["schedule"] is not None and self.schedule is None):
-            kind = type(self).__name__
-            raise ValueError(f"the state is of another optimizer: it has {found}, this {kind} has {shapes}")
-        for slot, vector in state["slots"].items():
-            getattr(self, slot)[...] = vector
+        numbers = self.expect_state(state, self._parameters)
         if state["schedule"] is None:
             self.schedule = None
         elif self.schedule is not None:
             self.schedule.restore(state["schedule"])
-        vars(self).update({name: state[name] for name in self._numbers() if name in state})
+        for slot, vector in state["slots"].items():
+            getattr(self, slot)[...] = vector
+        vars(self).update(numbers)
         self._missed = tuple(Missed(*one) for one in state.get("missed", ()))  # older checkpoints have none
         self._segments, self._since = (), self.steps
+
+    def expect_state(self, state: Mapping[str, Any], parameters: Array | None) -> dict[str, Any]:
+        """The settings and counts in the `state` of such an optimizer of these parameters; else ValueError."""
+        kind = type(self).__name__
+        expect_keys(kind, state, ("slots", "schedule", "steps"), state)
+        shapes = {} if parameters is None else dict.fromkeys(self.slots, parameters.shape)
+        expect_keys(f"{kind}: slots", state["slots"], (), state["slots"])
+        found = {slot: np.shape(vector) for slot, vector in state["slots"].items()}
+        if found != shapes or (state["schedule"] is not None and self.schedule is None):
+            raise ValueError(f"the state is of another optimizer: it has {found!s:.200}, this {kind} has {shapes}")
+        for slot, vector in state["slots"].items():
+            if not isinstance(vector, np.ndarray) or vector.dtype.kind != "f":
+                raise ValueError(f"{kind}: {slot} is {getattr(vector, 'dtype', vector)!s:.80}, expected floats")
+        own = {**self._numbers(), **dict.fromkeys(("clip_norm", "clip_value", "first_epoch"))}  # a number, or None
+        numbers = taken_up(self, own, state, ("slots", "schedule", "missed"))
+        begun = {} if state.get("first_epoch") is None else {"first_epoch": state["first_epoch"]}
+        expect_count(kind, 0, steps=state["steps"], **begun)
+        if is_ours(self):  # its constructor knows the ranges
+            given = {name: state[name] for name in taken_by(type(self)).names if name in state}
+            type(self)(**{**given, "learning_rate": state.get("_learning_rate", self._learning_rate)})
+        for start, stop, steps in state.get("missed", ()):
+            expect_count(kind, 0, start=start, stop=stop, steps=steps)
+            if not start <= stop <= (0 if parameters is None else parameters.size) or steps > state["steps"]:
+                raise ValueError(
+                    f"{kind}: {steps} of {state['steps']} steps missed {start}..{stop}, which is not there"
+                )
+        return numbers
 
     def _numbers(self) -> dict[str, Any]:
         """Its settings and counts; what it only keeps at hand for the next step is left out."""
