@@ -51,14 +51,13 @@ REQUIRED = ("layers", "input_shape", "dtype", "seed", "step", "epoch", "loss", "
 OPTIONAL = ("format", "preprocessing", "raw_shape", "inputs", "targets", "target_preprocessing")
 MOST = 2_000  # layers and their parts in a file of a few tensors
 BASES = (Layer, Initializer, Loss, Decoder, Penalty, Constraint, Transformer)  # what a description may hold
-ABSTRACT = (*BASES, layers.Activation)
 
 
 def _kinds(*modules: ModuleType) -> dict[str, type]:
     """The classes in these modules that can be used as they are, by name."""
     things = [thing for module in modules for thing in vars(module).values()]
     kinds = [kind for kind in things if isinstance(kind, type) and issubclass(kind, BASES)]
-    return {kind.__name__: kind for kind in kinds if kind not in ABSTRACT and not kind.__name__.startswith("_")}
+    return {kind.__name__: kind for kind in kinds if kind not in BASES and not kind.__name__.startswith("_")}
 
 
 KINDS = {
@@ -71,8 +70,9 @@ def kinds(own: Iterable[type] = ()) -> dict[str, type]:
     """The classes that a file may name, pynn's and the user's own; TypeError or ValueError for others."""
     found = dict(KINDS)
     for kind in own if isinstance(own, Iterable) and not isinstance(own, (type, str)) else (own,):
-        if not (isinstance(kind, type) and issubclass(kind, BASES)) or kind in ABSTRACT:
+        if not (isinstance(kind, type) and issubclass(kind, BASES)) or kind in BASES:
             hint = f"; pass its class, {type(kind).__name__}" if isinstance(kind, BASES) else ""
+            hint = f"; pass the class itself, own=[{kind:.80}]" if isinstance(kind, str) else hint
             bases = ", ".join(base.__name__ for base in BASES)
             raise TypeError(f"own holds {kind!r}, expected classes of your own, each a subclass of {bases}{hint}")
         if found.setdefault(kind.__name__, kind) is not kind:

@@ -100,10 +100,11 @@ def expect_numbers(where: str, interval: Interval, hint: str = "", /, **values: 
 
 
 def expect_count(where: str, least: int, /, **values: Any) -> None:
-    """ValueError for what is not an integer of at least `least`."""
+    """ValueError for what is not an integer of at least `least`, or one that no int64 holds."""
     for name, value in values.items():
-        if not is_integer(value) or value < least:
-            raise ValueError(f"{_prefix(where)}{name} is {value!r}, expected an integer of at least {least}")
+        if not is_integer(value) or not least <= value < 2**63:
+            above = " and below 2^63" if is_integer(value) and value > least else ""
+            raise ValueError(f"{_prefix(where)}{name} is {value!r}, expected an integer of at least {least}{above}")
 
 
 def expect_flag(where: str, /, **values: Any) -> None:

@@ -168,6 +168,8 @@ def from_data(data: Any, kinds: Mapping[str, type]) -> Any:
     if any(len(name) > 100 for name in named):
         raise ValueError(f"{kind} has an argument whose name is very long: {NEWER}")
     thing = kinds[kind](*from_data(items, kinds), **{name: from_data(one, kinds) for name, one in named.items()})
+    if "inside" in data and not getattr(thing, "users_own", False):
+        raise ValueError(f"{kind} says what is inside it, which only own layers do: {NEWER}")
     _restore(thing, data, kinds)
     return thing
 

@@ -25,7 +25,7 @@ def expect_image(input_shape: Shape) -> tuple[int, int, int]:
 def _pair(layer: Layer, name: str, value: Any, least: int) -> Pair:
     """Both sizes, rows first, of an integer or a pair; ValueError for anything else."""
     pair = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    if len(pair) != 2 or not all(map(is_integer, pair)) or min(pair) < least:
+    if len(pair) != 2 or not all(map(is_integer, pair)) or min(pair) < least or max(pair) >= 2**62:
         raise ValueError(
             f"{layer.kind}: {name} is {value!r}, expected an integer of at least {least}, or two (rows, columns)"
         )

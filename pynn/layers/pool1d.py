@@ -38,7 +38,7 @@ class _Steps(_OneRow):
 
     def __init__(self, size: int = 2, stride: int | None = None, padding: str | int = 0) -> None:
         for name, value, least in (("size", size, 1), ("stride", stride, 1), ("padding", padding, 0)):
-            whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= least
+            whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool) and least <= value < 2**62
             word = name == "padding" and isinstance(value, str)
             if not whole and not word and not (name == "stride" and value is None):
                 raise ValueError(f"{self.kind}: {name} is {value!r}, expected an integer of at least {least}")

@@ -1,0 +1,135 @@
+"""Which classes a file may name: pynn's that can be used as they are, and the user's own, which `own` brings along."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pynn
+from pynn import checkpoint, describe
+
+
+class Scale(pynn.Layer):
+    def forward(self, x: np.ndarray, training: bool) -> np.ndarray:
+        return 2 * x
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        return 2 * dy
+
+
+class Affine(Scale):
+    """Its name is that of one of pynn's."""
+
+
+class Block(Scale):
+    def __init__(self) -> None:
+        self.inner = pynn.ReLU()
+
+
+def named_scale() -> type:
+    return type("Scale", (Scale,), {})
+
+
+@pytest.fixture
+def path(tmp_path: Path, backend: str) -> Path:
+    model = pynn.Sequential(Scale(), pynn.Affine(2))
+    model.build((3,))
+    model.save(tmp_path / "m.safetensors")
+    return tmp_path / "m.safetensors"
+
+
+@pytest.mark.parametrize("own", [Scale, [Scale], (Scale, Scale), {Scale}, {Scale: 1}.keys()])
+def test_the_own_class_alone_or_in_anything_that_gives_it(own: Any, path: Path) -> None:
+    np.testing.assert_array_equal(pynn.load(path, own=own).forward(np.ones((1, 3))).shape, (1, 2))
+
+
+@pytest.mark.parametrize(
+    ("own", "error", "message"),
+    [
+        (os.makedirs, TypeError, r"own holds <function makedirs.*>, expected classes of your own"),
+        ([os.makedirs], TypeError, r"own holds <function makedirs"),
+        ("Scale", TypeError, r"own holds 'Scale', expected .*; pass the class itself, own=\[Scale\]$"),
+        ({"Scale": Scale}, TypeError, r"own holds 'Scale', .*own=\[Scale\]$"),
+        (Scale(), TypeError, r"own holds Scale\(\), .*; pass its class, Scale$"),
+        ([Scale()], TypeError, r"own holds Scale\(\)"),
+        (pynn.Layer, TypeError, r"own holds <class 'pynn\.layers\.base\.Layer'>, expected classes of your own"),
+        ([pynn.Loss], TypeError, r"own holds <class .*Loss'>"),
+        ([pynn.Adam], TypeError, r"own holds <class .*Adam'>"),
+        ([pynn.Callback], TypeError, r"own holds <class .*Callback'>"),
+        ([str], TypeError, r"own holds <class 'str'>"),
+        (None, TypeError, r"own holds None"),
+        (3, TypeError, r"own holds 3"),
+        ([Affine], ValueError, r"own holds <class .*Affine'>, but pynn has another class of that name, .*; rename it$"),
+        ([Scale, named_scale()], ValueError, r"own holds <class .*Scale'>, but own has another class of that name"),
+    ],
+)  # fmt: skip
+def test_anything_else_is_refused_before_the_file_is_read(
+    own: Any, error: type[Exception], message: str, path: Path
+) -> None:
+    path.unlink()
+    for load in (pynn.load, pynn.Ensemble.load):
+        with pytest.raises(error, match=message):
+            load(path, own=own)
+
+
+def test_only_classes_that_work_are_kinds() -> None:
+    bases = {"Layer", "Loss", "Penalty", "Initializer", "Constraint", "Transformer", "Decoder"}
+    assert not bases & checkpoint.KINDS.keys()
+    assert not [name for name in checkpoint.KINDS if name.startswith("_")]
+    assert {"Affine", "Sequential", "He", "L2", "MaxNorm", "PCA", "HierarchicalSoftmax", "Huber", "ViterbiChain"} < (
+        checkpoint.KINDS.keys()
+    )
+
+
+@pytest.mark.parametrize("layer", [Affine(), pynn.Affine(2, penalty=pynn.regularizers.Penalty(1))])
+def test_what_could_not_be_read_again_is_not_written(layer: pynn.Layer, tmp_path: Path) -> None:
+    """A file would give pynn's class for the user's own of the same name."""
+    model = pynn.Sequential(layer)
+    model.build((3,))
+    with pytest.raises(TypeError, match=r"the class (Affine|Penalty) cannot stand in a file: it .*; rename it"):
+        model.save(tmp_path / "m")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_cannot_name_a_base(path: Path) -> None:
+    import json
+
+    import safetensors.numpy as safetensors
+
+    tensors = safetensors.load_file(path)
+    for kind in ("Layer", "_Scaled", "Transformer", "MaxRegions", "FlatChain", "os.makedirs", "__class__"):
+        description = {
+            "format": 1, "layers": [{"kind": kind}, {"kind": "Affine", "items": [2]}], "input_shape": [3], "seed": 0,
+            "dtype": "float32", "step": 0, "epoch": 0, "loss": {"kind": "SoftmaxCrossEntropy"}, "notes": {},
+        }  # fmt: skip
+        path.write_bytes(safetensors.save(tensors, {"pynn": json.dumps(description)}))
+        with pytest.raises(ValueError, match=rf"'{kind}' is no class of pynn; pass own classes as"):
+            pynn.load(path)
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        ({"kind": "Dropout", "argument": {"rate": 0.7}}, r"Dropout has the key 'argument', unknown here: "),
+        ({"kind": "ReLU", "trail": {}}, r"ReLU has the key 'trail', unknown here: .* or a newer pynn wrote it"),
+        ({"kind": "ReLU", "train": {"freeze": True}}, r"ReLU: train has the key 'freeze', unknown here"),
+        ({"kind": "ReLU", "train": [1]}, r"ReLU: train is \[1\], expected an object"),
+        ({"kind": "ReLU", "inside": [{"name": "a"}]}, r"ReLU says what is inside it, which only own layers do"),
+        ({"kind": "Block", "inside": []}, r"Block: inside is \[\], expected one entry for each of 1 layers"),
+        ({"kind": "Block", "inside": [{"nam": 1}]}, r"Block: inside has the key 'nam'"),
+        ({"kind": "Block", "inside": [3]}, r"Block: inside is 3, expected an object"),
+        ({"kind": "Block", "inside": [{"train": {"frozen": 3}}]}, r"ReLU: frozen is 3, expected true or a list"),
+        ({"kind": "Dropout", "items": "5"}, r"Dropout: its arguments are '5' and \{\}, expected a list and an object"),
+        ({"kind": "Dropout", "arguments": [0.5]}, r"Dropout: its arguments are \[\] and \[0\.5\]"),
+        ({"kind": "Affine", "arguments": {"units": 3, "initializer": {"kind": "He", "name": "x"}}}, r"He is no layer"),
+        ({"kind": "Affine", "arguments": {"units": 3, "u" * 200: 3}}, r"an argument whose name is very long"),
+        ({"kind": "Affine", "arguments": {"units": 3, "initialiser": "he"}}, r"Affine has no 'initialiser'"),
+    ],
+)  # fmt: skip
+def test_nothing_in_a_layers_description_is_passed_over(layer: dict[str, Any], message: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=message):
+        describe.from_data(layer, checkpoint.kinds(Block))
