@@ -79,15 +79,14 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _depth(text: str) -> int:
     """How deep brackets stand in brackets, those in strings left out."""
-    import re  # here: only large descriptions need it
-
     deep = deepest = 0
-    for found in re.finditer(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', text):
-        if found[0] in "[{":
-            deep += 1
-            deepest = max(deep, deepest)
-        elif found[0] in "]}":
-            deep -= 1
+    for outside in text.replace("\\\\", "").replace('\\"', "").split('"')[::2]:
+        for one in outside:
+            if one in "[{":
+                deep += 1
+                deepest = max(deep, deepest)
+            elif one in "]}":
+                deep -= 1
     return deepest
 
 
@@ -123,7 +122,7 @@ def read(file: Path, entry: str, what: str) -> tuple[dict[str, Any], dict[str, N
         raise
     except Exception as cause:  # safetensors' own error, and NumPy's for dtypes that it lacks
         kind = files.foreign(file)
-        why = f" but {kind}" if kind else f" ({cause}): it is damaged or was cut off; copy or download it again"
+        why = f" but {kind}" if kind else f" ({cause}): it is damaged, cut off or something else; copy it again"
         raise ValueError(told(f"{file} is not a whole safetensors file{why}")) from shown(cause)
     if entry not in metadata:
         hint = next((hint for kind, hint in KINDS.items() if kind in metadata), WEIGHTS if tensors else "")

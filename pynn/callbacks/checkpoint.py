@@ -168,7 +168,8 @@ class Checkpoint(Callback):
                 return state
         if differences:
             raise ValueError(container.told(f"the run in {self.folder} cannot be resumed: {'; '.join(differences)}"))
-        raise ValueError(f"no checkpoint in {self.folder} can be used: {'; '.join(self._reasons)}")
+        reasons = "; ".join(self._reasons)
+        raise ValueError(f"no checkpoint in {self.folder} can be used: {reasons}; to begin anew, give another folder")
 
     def on_train_begin(self, trainer: Trainer) -> None:
         self._place = (trainer.epoch, trainer.step, trainer.batch)
