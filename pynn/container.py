@@ -201,7 +201,8 @@ def _unpacked(value: Any, tensors: dict[str, NDArray[Any]]) -> Any:
     if isinstance(value, list):
         return [_unpacked(item, tensors) for item in value]
     if isinstance(value, dict):
-        if value.keys() == {TENSOR}:
-            return tensors.pop(value[TENSOR])
+        if TENSOR in value:
+            (name,) = value.values()
+            return tensors.pop(name)
         return {key: _unpacked(item, tensors) for key, item in value.items()}
     return value

@@ -214,5 +214,24 @@ def _restore(thing: Any, data: Mapping[str, Any], kinds: Mapping[str, type]) -> 
             raise ValueError(f"{kind}: inside is {inside!r:.80}, expected one entry for each of {len(children)} layers")
         for parts in inside:
             expect_keys(f"{kind}: inside", parts, (), METHODS)
-        for child, parts in zip(children, inside, strict=False):  # of a Residual one more is there once it is built
+        for child, parts in zip(children, inside, strict=False):
             _restore(child, parts, kinds)
+        if len(inside) > len(children):
+            thing._late = inside  # of layers that it makes when it is built
+
+
+def restore_late(model: Any, kinds: Mapping[str, type]) -> bool:
+    """Once all is built: names and settings of layers that others made then; whether there were any."""
+    found = False
+    for layer in model.walk():
+        if (inside := getattr(layer, "_late", None)) is not None:
+            del layer._late
+            children, found = layer.children(), True
+            if len(inside) != len(children):
+                raise ValueError(
+                    f"{layer.kind}: inside has {len(inside)} entries, expected one for each of {len(children)} layers"
+                )
+            for child, parts in zip(children, inside, strict=True):
+                _restore(child, parts, kinds)
+                child.expect_parameters(*child._frozen_names)
+    return found

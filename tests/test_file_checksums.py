@@ -185,6 +185,7 @@ def _state(path: Path, text: str, tensors: dict[str, np.ndarray], **change: Any)
         ('{"a": 1}', {"b": np.ones(1)}, r"nothing speaks of the tensor 'b'"),
         ('{"a": 1, "a": 2}', {}, r"a key stands twice"),
         ("[1]", {}, r"no state of a run"),
+        ('{"a": {"$tensor": "b", "loss": 1}}', {"b": np.ones(1)}, r"no state of a run"),
         ("nothing", {}, r"no state of a run"),
         ("[" * 100_000, {}, r"nested more than 250 deep"),
         ('{"a": ' + "9" * 5000 + "}", {}, r"no state of a run"),
@@ -215,3 +216,14 @@ def test_crafted_entries_of_a_checkpoint(change: dict[str, Any], message: str, t
     _state(tmp_path / "s", '{"a": {"$tensor": "b"}}', {"b": np.ones(1)}, **change)
     with pytest.raises(ValueError, match=message):
         container.read_state(tmp_path / "s")
+
+
+def test_load_weights_looks_at_the_checksum_of_a_pynn_model(tmp_path: Path, backend: str) -> None:
+    model, path = small(), tmp_path / "m.safetensors"
+    model.save(path)
+    pynn.transfer.load_weights(model, path, layout="pynn")
+    path.write_bytes(path.read_bytes()[:-1] + b"\x41")
+    with pytest.raises(ValueError, match=r"m\.safetensors is damaged: its checksum is wrong"):
+        pynn.transfer.load_weights(model, path, layout="pynn")
+    path.write_bytes(safetensors.save(dict(model.tensors())))  # no model file
+    pynn.transfer.load_weights(model, path, layout="pynn")

@@ -133,3 +133,55 @@ def test_a_file_cannot_name_a_base(path: Path) -> None:
 def test_nothing_in_a_layers_description_is_passed_over(layer: dict[str, Any], message: str) -> None:
     with pytest.raises((ValueError, TypeError), match=message):
         describe.from_data(layer, checkpoint.kinds(Block))
+
+
+class Late(pynn.Layer):
+    """An own layer that makes the layers inside when it is built."""
+
+    def build(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        self.one, self.block = pynn.Affine(3), pynn.Residual(pynn.Affine(5), shortcut="auto")
+        return self.block.build(self.one.build(input_shape))
+
+    def forward(self, x: np.ndarray, training: bool) -> np.ndarray:
+        return self.block.forward(self.one.forward(x, training), training)
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        dx = self.one.backward(self.block.backward(dy))
+        assert dx is not None
+        return dx
+
+
+def test_names_and_settings_of_layers_that_an_own_one_makes_come_back(tmp_path: Path, backend: str) -> None:
+    """They were lost: what was frozen trained on."""
+    late = Late()
+    model = pynn.Sequential(late, pynn.Affine(2))
+    model.build((4,))
+    late.one.freeze().named("affine2")
+    late.block.layers[0].learning_rate_factor = 0.5
+    assert isinstance(late.block.shortcut, pynn.Affine)
+    late.block.shortcut.penalty = pynn.L2(0.25)
+    model._name_layers()
+    model.save(tmp_path / "m")
+    found = pynn.load(tmp_path / "m", own=Late)
+    for one, other in zip(model.walk(), found.walk(), strict=True):
+        assert (one.name, one.given_name, repr(one.training_settings())) == (
+            other.name, other.given_name, repr(other.training_settings())
+        )  # fmt: skip
+    for name, array in model.tensors().items():
+        np.testing.assert_array_equal(found.tensors()[name], array)
+    found.save(tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == (tmp_path / "m").read_bytes()
+    x, y = np.ones((6, 4), np.float32), np.arange(6) % 2
+    before = found.tensors()["affine2.weight"].copy()
+    found.fit(x, y, epochs=1, progress=False)
+    np.testing.assert_array_equal(found.tensors()["affine2.weight"], before)
+
+
+def test_more_layers_inside_than_there_are_are_refused(tmp_path: Path) -> None:
+    model = pynn.Sequential(Late(), pynn.Affine(2))
+    model.build((4,))
+    tensors, description = checkpoint.content(model)
+    description["layers"][0]["inside"] = [{}, {}, {"train": {"frozen": True}}]
+    checkpoint.write(tmp_path / "m", tensors, "pynn", description)
+    with pytest.raises(ValueError, match=r"Late: inside has 3 entries, expected one for each of 2 layers"):
+        pynn.load(tmp_path / "m", own=[Late])

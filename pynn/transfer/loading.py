@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import checks, files
+from .. import checkpoint, checks, files
 from ..arrays import expect_unmasked
 from ..layers.base import Shape
 from ..sequential import Sequential
@@ -275,6 +275,8 @@ def _read(source: Any, layout: str) -> tuple[dict[str, Any], bool]:
             return found, True
     elif isinstance(source, (str, os.PathLike)):
         found = _read_file(Path(source), layout)
+        if layout == "pynn":
+            checkpoint.expect_unchanged(Path(source))
     else:
         hint = "; pass its .state_dict()" if hasattr(source, "state_dict") else ""
         raise TypeError(f"source is {type(source).__name__}, expected a .safetensors file or a mapping of arrays{hint}")
