@@ -229,10 +229,8 @@ def _rebuild(
     describe.expect_keys("the description", description, (*REQUIRED, *raw), OPTIONAL)
     if not isinstance(description["layers"], list) or description["dtype"] not in ("float32", "float64"):
         raise ValueError(f"dtype is {description['dtype']!s:.40}, expected float32 or float64, and layers a list")
-    held, count = (
-        sum(tensor.size for tensor in tensors.values()),
-        describe.count_objects({**description, "notes": None}),
-    )
+    held = sum(tensor.size for tensor in tensors.values())
+    count = describe.count_objects({**description, "notes": None})
     if count > MOST + 10 * len(tensors):
         raise ValueError(f"it speaks of {count} layers and parts of layers, but holds {len(tensors)} tensors")
     parts = describe.from_data(description["layers"], allowed)
@@ -255,7 +253,7 @@ def _rebuild(
     model.preprocessing = describe.from_data(description.get("preprocessing"), allowed)
     if model.preprocessing is not None:
         describe.expect_instance(model.preprocessing, Transformer, "preprocessing")
-        _expect_sizes("raw_shape", description["raw_shape"])
+        _expect_sizes("raw_shape", description["raw_shape"], 1)
     if "inputs" not in description:
         model.inputs = OLD_INPUTS
     elif description["inputs"] is not None:
@@ -269,8 +267,8 @@ def _rebuild(
     return model
 
 
-def _expect_sizes(name: str, shape: Any) -> None:
-    if not isinstance(shape, list) or not all(type(size) is int and size > 0 for size in shape):
+def _expect_sizes(name: str, shape: Any, least: int = 0) -> None:
+    if not isinstance(shape, list) or len(shape) < least or not all(type(size) is int and size > 0 for size in shape):
         raise ValueError(f"{name} is {shape!r}, expected a list of sizes of at least 1")
 
 

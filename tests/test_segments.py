@@ -470,6 +470,7 @@ def rewritten(path: Path, settings: Any) -> None:
     with safe_open(path, framework="numpy") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         description = json.loads(file.metadata()["pynn"])
+    del description["crc"]  # as in a file of older pynn
     description["layers"][0]["train"] = settings
     safetensors.numpy.save_file(tensors, path, {"pynn": json.dumps(description)})
 
