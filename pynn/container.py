@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from . import files
 from .describe import NEWER
+from .terminal import printable
 
 FORMAT = 2  # of checkpoints; the checksum of format 1 left out the tensors' names, dtypes and shapes
 ENTRY = "pynn_checkpoint"  # of the metadata
@@ -47,10 +48,7 @@ def _bytes(array: NDArray[Any]) -> memoryview:
 
 def told(text: object) -> str:
     """The text for an error: in one line of a sensible length, whatever stands in the file that it speaks of."""
-    found = str(text)
-    if len(found) > LONGEST:
-        found = f"{found[: LONGEST - 100]} ... {found[-90:]}"
-    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in found)
+    return printable(text, LONGEST)
 
 
 def shown(cause: BaseException) -> BaseException | None:
