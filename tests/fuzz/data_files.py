@@ -1,0 +1,384 @@
+"""Files of data: tables, pictures, arrays, CIFAR's forms; and what the command line reads."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import pickle
+import random
+import tarfile
+from contextlib import redirect_stderr, redirect_stdout
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+import pynn
+from pynn import datasets
+from pynn.cli import main
+from pynn.datasets import cifar
+
+from . import bombs, formats, mutations
+from .cases import OTHER, SAME, Crafted, File, Finding, Reader, expect
+
+
+class Tables(Reader):
+    name, share, file_name = "csv", 100, "t.csv"
+
+    def __init__(self) -> None:
+        text = 'a,b,"c d",y\n1,2.5,3e3,cat\n4,-5,.6,dog\n\n"7",8,9,"cat"\n'
+        numbers = text.replace("cat", "1").replace("dog", "2.0")
+        self.valid = [one.encode() for one in (text, "\ufeff" + text, text.replace("\n", "\r\n"), text.replace(",", ";"), numbers)]
+
+    def crafted(self) -> list[Crafted]:
+        return bombs.tables()
+
+    def damaged(self, rng: random.Random) -> File:
+        content = mutations.of_bytes(rng, rng.choice(self.valid), self.valid)
+        if rng.random() < 0.05:
+            new = (b"1e400", b"0x10", b"1_0", "Ⅷ".encode(), "１".encode(), b"infinity", b"nan", b"9" * 400, b'"' + b"q" * 200_000 + b'"')
+            content = content.replace(rng.choice((b"1", b"cat", b"a", b"y")), rng.choice(new))
+        return File(content, extra=(rng.random() < 0.6, rng.choice(",,;")))
+
+    def read(self, file: File) -> Any:
+        labels, delimiter = file.extra or (True, ",")
+        return datasets.csv(self.path, "y", labels=labels, delimiter=delimiter)
+
+    def judge(self, file: File, found: Any) -> str:
+        expect(np.isfinite(found.x).all() and np.isfinite(found.y).all(), "numbers that are not finite were read")
+        expect(len(found.x) == len(found.y) and found.x.ndim == 2, "as many rows as targets were expected")
+        if found.classes:
+            expect(found.y.min() >= 0 and found.y.max() < len(found.classes), "a label is no class")
+        return SAME if file.content in self.valid else OTHER
+
+
+class Pictures(Reader):
+    name, share = "pictures", 140
+
+    def __init__(self) -> None:
+        pixels = np.random.default_rng(0).integers(0, 256, (3, 2, 3), np.uint8)
+        colour, grey = Image.fromarray(pixels), Image.fromarray(pixels[..., 0])
+        self.valid: list[tuple[str, bytes]] = []
+        for kind, image, settings in (
+            ("PNG", colour, {}), ("PNG", grey, {}), ("PNG", colour.convert("P"), {}), ("PNG", colour.convert("RGBA"), {}),
+            ("PNG", Image.fromarray(pixels[..., 0].astype(np.uint16) * 257), {}), ("PNG", colour, {"interlace": 1}),
+            ("JPEG", colour, {}), ("JPEG", grey, {"progressive": True}), ("JPEG", colour.convert("CMYK"), {}),
+            ("GIF", colour, {}), ("GIF", grey, {"save_all": True, "append_images": [grey]}), ("BMP", colour, {}),
+            ("TIFF", colour, {}), ("TIFF", grey, {"compression": "tiff_lzw"}), ("TIFF", colour, {"compression": "tiff_deflate"}),
+            ("TIFF", grey, {"compression": "packbits"}), ("TIFF", colour, {"compression": "jpeg"}),
+            ("TIFF", grey.convert("1"), {"compression": "group4"}), ("WEBP", colour, {}), ("WEBP", colour, {"lossless": True}),
+            ("PPM", colour, {}), ("PPM", grey, {}),
+        ):  # fmt: skip
+            stream = io.BytesIO()
+            image.save(stream, kind, **settings)
+            self.valid.append((kind, stream.getvalue()))
+
+    def crafted(self) -> list[Crafted]:
+        return bombs.pictures()
+
+    def damaged(self, rng: random.Random) -> File:
+        kind, content = rng.choice(self.valid)
+        size = rng.choice((None, None, 4))
+        if kind == "PNG" and rng.random() < 0.6:
+            return File(formats.png(rng, content), extra=size)
+        if kind == "TIFF" and rng.random() < 0.7:
+            return File(formats.tiff(rng, content), extra=size)
+        others = [other for name, other in self.valid if name == kind]
+        return File(mutations.of_bytes(rng, content, others, head=48), extra=size)
+
+    def settle(self, folder: Path) -> None:
+        super().settle(folder)
+        (folder / "all" / "class").mkdir(parents=True, exist_ok=True)
+        self.path = folder / "all" / "class" / "file"
+
+    def read(self, file: File) -> Any:
+        return datasets.image_folder(self.folder / "all", file.extra)
+
+    def judge(self, file: File, found: Any) -> str:
+        expect(found.x.dtype == np.uint8 and found.x.ndim == 4 and len(found.x) == 1, f"pixels of shape {found.x.shape}")
+        return OTHER
+
+
+class Arrays(Reader):
+    name, share, file_name = "idx", 60, "i.idx"
+
+    def __init__(self) -> None:
+        self.valid: list[bytes] = []
+        for code, kind in ((8, ">u1"), (9, ">i1"), (11, ">i2"), (12, ">i4"), (13, ">f4"), (14, ">f8")):
+            for shape in ((5,), (2, 3), (2, 3, 4), (), (0, 3)):
+                data = np.arange(int(np.prod(shape))).astype(kind).tobytes()
+                self.valid.append(bombs.idx(*shape, code=code, data=data))
+        self.zipped = [gzip.compress(one, mtime=0) for one in self.valid]
+
+    def crafted(self) -> list[Crafted]:
+        return bombs.arrays()
+
+    def damaged(self, rng: random.Random) -> File:
+        which, how = rng.randrange(len(self.valid)), rng.random()
+        if how < 0.4:
+            return File(mutations.of_bytes(rng, self.valid[which], self.valid, head=20))
+        if how < 0.7:
+            return File(mutations.of_bytes(rng, self.zipped[which]), sealed=True, extra=which)
+        return File(formats.gzipped(rng, self.zipped[which], tuple(self.valid)))
+
+    def read(self, file: File) -> Any:
+        return datasets.read_idx(self.path)
+
+    def judge(self, file: File, found: Any) -> str:
+        if file.extra is not None:
+            valid = self.valid[file.extra]
+            same = found.astype(found.dtype.newbyteorder(">")).tobytes() == valid[4 + 4 * valid[3] :]
+            expect(same and found.ndim == valid[3], "a damaged gzip file is read as another array")
+            return SAME
+        return OTHER
+
+
+class Mnist(Reader):
+    """A whole folder, of which one file is damaged."""
+
+    name, share = "mnist", 10
+    names_file = False  # labels that do not fit images may be told by either file
+
+    def __init__(self) -> None:
+        names = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+        images, labels = bombs.idx(2, 28, 28, data=bytes(range(98)) * 16), bombs.idx(2, data=b"\3\4")
+        self.valid = dict(zip(names, (images, labels) * 2, strict=True))
+
+    def damaged(self, rng: random.Random) -> File:
+        name = rng.choice(list(self.valid))
+        content = mutations.of_bytes(rng, self.valid[name], list(self.valid.values()), head=20)
+        return File(gzip.compress(content, mtime=0) if rng.random() < 0.3 else content, extra=name)
+
+    def put(self, file: File) -> None:
+        for name, content in self.valid.items():
+            (self.folder / name).write_bytes(content)
+        (self.folder / file.extra).write_bytes(file.content)
+
+    def read(self, file: File) -> Any:
+        return datasets.mnist(self.folder)
+
+    def judge(self, file: File, found: Any) -> str:
+        for x, y in (found.train, found.test):
+            expect(x.shape == (len(y), 28, 28, 1) and 0 <= y.min() and y.max() < 10, f"images {x.shape}, labels {y}")
+        return OTHER
+
+
+class Cifar(Reader):
+    """A folder of CIFAR-10's or CIFAR-100's binary form, of which one file is damaged."""
+
+    name, share = "cifar", 30
+    names_file = False
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(0)
+        pixels = [rng.integers(0, 256, 3072, np.uint8).tobytes() for _ in range(2)]
+        ten, hundred = b"".join(b"\3" + one for one in pixels), b"".join(b"\3\x21" + one for one in pixels)
+        names = ["\n".join(f"name{number}" for number in range(count)).encode() for count in (10, 20, 100)]
+        self.valid = {
+            "cifar10": {"data_batch_1.bin": ten, "test_batch.bin": ten, "batches.meta.txt": names[0]},
+            "cifar100": {
+                **{"train.bin": hundred, "test.bin": hundred},
+                **{"coarse_label_names.txt": names[1], "fine_label_names.txt": names[2]},
+            },
+        }
+
+    def damaged(self, rng: random.Random) -> File:
+        form = rng.choice(list(self.valid))
+        name = rng.choice(list(self.valid[form]))
+        content = self.valid[form][name]
+        return File(mutations.of_bytes(rng, content, list(self.valid[form].values())), extra=(form, name))
+
+    def put(self, file: File) -> None:
+        form, name = file.extra
+        folder = self.folder / form
+        folder.mkdir(exist_ok=True)
+        for other, content in self.valid[form].items():
+            (folder / other).write_bytes(file.content if other == name else content)
+
+    def read(self, file: File) -> Any:
+        form, _ = file.extra
+        return datasets.load(form, self.folder / form)
+
+    def judge(self, file: File, found: Any) -> str:
+        for x, y in (found.train, found.test):
+            expect(x.shape == (len(y), 32, 32, 3) and y.min() >= 0 and y.max() < len(found.classes), f"{x.shape}, {y}")
+        return OTHER
+
+
+class Pickled(Cifar):
+    """CIFAR's Python form: the pickles."""
+
+    name, share = "pickles", 50
+    names_file = False
+
+    def __init__(self) -> None:
+        pixels = np.random.default_rng(0).integers(0, 256, (2, 3072), np.uint8)
+        ten: dict[str, Any] = {"data": pixels, "labels": [3, 4], "batch_label": "x", "filenames": ["a", "b"]}
+        hundred = {"data": pixels, "fine_labels": [33, 4], "coarse_labels": [3, 4], "filenames": ["a", "b"]}
+        meta = {"label_names": [f"name{number}" for number in range(10)], "num_vis": 3072}
+        both = {f"{kind}_label_names": [f"{kind}{number}" for number in range(count)] for kind, count in (("fine", 100), ("coarse", 20))}
+        self.valid, self.protocols = {}, {}
+        for form, names, things in (
+            ("cifar10", ("data_batch_1", "test_batch", "batches.meta"), (ten, ten, meta)),
+            ("cifar100", ("train", "test", "meta"), (hundred, hundred, both)),
+        ):
+            contents = zip(names, things, strict=True)
+            self.protocols[form] = {name: [pickle.dumps(thing, protocol) for protocol in (2, 3, 4, 5)] for name, thing in contents}
+            self.valid[form] = {name: pickles[1] for name, pickles in self.protocols[form].items()}
+
+    def crafted(self) -> list[Crafted]:
+        return [Crafted(one.name, one.content, ("cifar10", "batches.meta")) for one in bombs.pickles()]
+
+    def damaged(self, rng: random.Random) -> File:
+        form = rng.choice(list(self.valid))
+        name = rng.choice(list(self.valid[form]))
+        content = rng.choice(self.protocols[form][name])
+        if rng.random() < 0.5:
+            return File(formats.pickled(rng, content), extra=(form, name))
+        head = rng.choice((100, None))
+        return File(mutations.of_bytes(rng, content, self.protocols[form][name], head), extra=(form, name))
+
+
+class Archives(Reader):
+    """The archive that CIFAR comes in."""
+
+    name, share, file_name = "archive", 10, "a.tar.gz"
+    members = ("data_batch_1.bin", "batches.meta.txt")
+
+    def __init__(self) -> None:
+        stream = io.BytesIO()
+        with tarfile.open(fileobj=stream, mode="w") as tar:
+            for name in self.members:
+                member = tarfile.TarInfo(f"cifar/{name}")
+                member.size = 5
+                tar.addfile(member, io.BytesIO(b"12345"))
+            link = tarfile.TarInfo("cifar/x")
+            link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+            tar.addfile(link)
+        self.tar = stream.getvalue().rstrip(b"\0") + bytes(1024)
+
+    def damaged(self, rng: random.Random) -> File:
+        at = 512 * rng.randrange(4)
+        changed = bytearray(self.tar)
+        changed[at : at + 512] = mutations.of_bytes(rng, bytes(changed[at : at + 512]))
+        if rng.random() < 0.7:  # the header's checksum is right again
+            changed[at + 148 : at + 156] = b"%06o\0 " % (sum(changed[at : at + 148]) + sum(changed[at + 156 : at + 512]) + 256)
+        content = gzip.compress(changed, mtime=0)
+        return File(content if rng.random() < 0.7 else mutations.of_bytes(rng, content))
+
+    def read(self, file: File) -> Any:
+        into = self.folder / "into"
+        into.mkdir(exist_ok=True)
+        cifar.extract(os.fspath(self.path), "cifar", list(self.members), os.fspath(into))
+        return sorted(path.name for path in into.iterdir())
+
+    def judge(self, file: File, found: Any) -> str:
+        expect(found == sorted(self.members), f"it left {found}")
+        return OTHER
+
+
+# The command line ---------------------------------------------------------------------------------
+
+
+class Predicted(Reader):
+    """`pynn predict`: a picture that is damaged, or a model whose description is."""
+
+    name, share = "predict", 30
+    names_file = False
+
+    def __init__(self) -> None:
+        self.pictures = Pictures()
+        model = pynn.Sequential(pynn.Flatten(), pynn.Affine(3))
+        model.build((3, 2, 1))
+        model.notes["classes"] = ["cat", "dog", "cow"]
+        path = bombs.scratch() / "predict.safetensors"
+        model.save(path)
+        self.model, (self.tensors, self.description) = path.read_bytes(), pynn.checkpoint.content(model)
+
+    def crafted(self) -> list[Crafted]:
+        names = [["\x1b[2J", "\u202e", "\ud800"], ["a\nb", "\0", "x" * 10**6], ["Ä", "猫", "\x07"]]
+        made = [{**self.description, "notes": {"classes": one}} for one in names]
+        models = [Crafted(f"classes {one!r:.40}", partial(self.written, description), "model") for one, description in zip(names, made, strict=True)]
+        return models + [Crafted(one.name, one.content, "picture") for one in self.pictures.crafted()]
+
+    def written(self, description: Any) -> bytes:
+        path = bombs.scratch() / "predict.safetensors"
+        pynn.checkpoint.write(path, self.tensors, pynn.checkpoint.ENTRY, description)
+        return path.read_bytes()
+
+    def damaged(self, rng: random.Random) -> File:
+        if rng.random() < 0.6:
+            return File(self.pictures.damaged(rng).content, extra="picture")
+        notes = mutations.of_json(rng, self.description["notes"])
+        return File(self.written({**self.description, "notes": notes}), extra="model")
+
+    def put(self, file: File) -> None:
+        (self.folder / "model.safetensors").write_bytes(file.content if file.extra == "model" else self.model)
+        (self.folder / "picture").write_bytes(file.content if file.extra == "picture" else self.pictures.valid[0][1])
+
+    def read(self, file: File) -> Any:
+        return run("predict", self.folder / "model.safetensors", self.folder / "picture")
+
+    def judge(self, file: File, found: Any) -> str:
+        return judged(*found)
+
+
+class Evaluated(Reader):
+    """`pynn evaluate` on CIFAR-10, whose names of classes come from its files."""
+
+    name, share = "evaluate", 2
+    names_file = False
+
+    def __init__(self) -> None:
+        self.data = Cifar()
+        model = pynn.Sequential(pynn.GlobalAvgPool2d(), pynn.Affine(10))
+        model.build((32, 32, 3))
+        path = bombs.scratch() / "evaluate.safetensors"
+        model.save(path)
+        self.model = path.read_bytes()
+
+    def settle(self, folder: Path) -> None:
+        super().settle(folder)
+        self.data.settle(folder)
+        (folder / "model.safetensors").write_bytes(self.model)
+
+    def crafted(self) -> list[Crafted]:
+        texts = ("\x1b[2J\n\x07\n\u202e\n" + "\n".join("abcdefg"), "\n".join("Ä猫cdefghij"), "\n".join("abcdefghi") + "\n" + "x" * 10**6)
+        return [Crafted(f"names {text!r:.20}", text.encode(), ("cifar10", "batches.meta.txt")) for text in texts]
+
+    def damaged(self, rng: random.Random) -> File:
+        name = rng.choice(("batches.meta.txt", "batches.meta.txt", "test_batch.bin"))
+        return File(mutations.of_bytes(rng, self.data.valid["cifar10"][name]), extra=("cifar10", name))
+
+    def put(self, file: File) -> None:
+        self.data.put(file)
+
+    def read(self, file: File) -> Any:
+        return run("evaluate", self.folder / "model.safetensors", "cifar10", "--data", self.folder / "cifar10")
+
+    def judge(self, file: File, found: Any) -> str:
+        return judged(*found)
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    """The command in this process: its exit code, and all that it prints."""
+    printed = io.StringIO()
+    with redirect_stdout(printed), redirect_stderr(printed):
+        code = main([str(argument) for argument in arguments])
+    return code, printed.getvalue()
+
+
+def judged(code: int, printed: str) -> str:
+    expect(all(character.isprintable() or character == "\n" for character in printed), "control characters are printed", repr(printed)[:300])
+    expect(len(printed) < 5000, "too much is printed", f"{len(printed)} characters")
+    if code not in (0, 2):
+        raise Finding(f"exit code {code}", printed[:300])
+    if code == 2:
+        raise ValueError(printed[:900])
+    return OTHER
+
+
+READERS = (Tables, Pictures, Arrays, Mnist, Cifar, Pickled, Archives, Predicted, Evaluated)

@@ -1,0 +1,179 @@
+"""Reads one file after the other in a process of its own, and watches what that costs and what else it does.
+
+An audit hook cannot be taken out again, and limits of memory cannot be raised: only a child may call `watched`.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import sys
+import sysconfig
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from .cases import File, Finding, Reader, expect
+
+SECONDS = 2.0  # that one file may take
+MEMORY = 64 << 20  # and so many bytes, and ten times those of the file
+ADDRESSES = 4 << 30  # bytes of address space above what the process has: beyond is a MemoryError
+LONGEST = 1200  # characters of a message
+FORBIDDEN = (
+    *("os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty", "os.startfile", "subprocess.Popen", "pty.spawn"),
+    *("socket.", "ctypes.", "pickle.find_class", "code.__new__", "urllib.Request", "ftplib.", "http.", "smtplib.", "os.kill"),
+    *("sys.settrace", "sys.setprofile", "sqlite3.", "webbrowser.open", "winreg.", "shutil.", "tempfile."),
+)
+CHANGES = ("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.chmod", "os.chown", "os.link", "os.symlink", "os.truncate", "os.utime")
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+_MODULES = {*sys.stdlib_module_names, "pynn", "numpy", "PIL", "safetensors", "tqdm"} - {"subprocess", "socket", "ctypes", "pickle"}
+
+
+class Watch:
+    """The audit hook: what was done that no reader does. on: whether it listens. folder: where may be written."""
+
+    def __init__(self, folder: Path) -> None:
+        self.on, self.seen, self.folder = False, "", os.fspath(folder)
+        roots = (sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), os.fspath(Path(__file__).parents[2] / "pynn"))
+        self.code = tuple(os.path.realpath(root) for root in roots) + roots + ("<frozen",)
+        sys.addaudithook(self.hook)
+
+    def hook(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if not self.on or self.seen:
+            return
+        if event == "open":
+            path, mode, flags = arguments
+            writes = (flags or 0) & WRITING if not isinstance(mode, str) else set(mode) & set("wax+")
+            if writes and not self.inside(path):
+                self.seen = f"opens {path!r} for writing"
+        elif event in CHANGES:
+            if not self.inside(arguments[0]):
+                self.seen = f"{event} {arguments[0]!r}"
+        elif event == "exec":
+            file = getattr(arguments[0], "co_filename", "?")
+            if not file.startswith(self.code):
+                self.seen = f"runs code of {file!r}"
+        elif event == "import":
+            if arguments[0].partition(".")[0] not in _MODULES:
+                self.seen = f"imports {arguments[0]}"
+        elif event.startswith(FORBIDDEN):
+            self.seen = f"{event}{arguments!r:.200}"
+
+    def inside(self, path: Any) -> bool:
+        return isinstance(path, (str, bytes, os.PathLike)) and os.fsdecode(path).startswith(self.folder)
+
+
+class Meter:
+    """The largest memory since the last `reset`, in bytes."""
+
+    def __init__(self) -> None:
+        try:
+            self._file: int | None = os.open("/proc/self/clear_refs", os.O_WRONLY)
+            self.reset()
+        except OSError:  # another system, or not allowed: the largest since the process began
+            self._file = None
+        self.unit = 1 if sys.platform == "darwin" else 1024
+
+    def reset(self) -> None:
+        if self._file is not None:
+            os.write(self._file, b"5")
+
+    def peak(self) -> int:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * self.unit
+
+
+def limit_memory() -> None:
+    with open("/proc/self/statm") as file:
+        size = int(file.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (size + ADDRESSES, size + ADDRESSES))
+
+
+def free_descriptor() -> int:
+    """The lowest number that no file has: a higher one tells of files that are left open."""
+    number = os.dup(0)
+    os.close(number)
+    return number
+
+
+def watched(reader: Reader, files: Iterator[tuple[int, File, str]], folder: Path) -> Iterator[tuple[int, str, float, int, str]]:
+    """For each file: its number, what came, processor seconds, bytes of memory, more words.
+
+    What came is a word, or "finding: " and its kind.
+    """
+    said: list[str] = []
+    warnings.simplefilter("always")
+    warnings.showwarning = lambda message, *_: said.append(str(message))
+    if sys.platform == "linux":
+        limit_memory()
+    watch, meter = Watch(folder), Meter()
+    for number, file, what in files:
+        reader.put(file)
+        descriptor = free_descriptor()
+        meter.reset()
+        before, start = meter.peak(), time.process_time()
+        watch.on, watch.seen = True, ""
+        came, more = outcome(reader, file)
+        watch.on = False
+        seconds, grown = time.process_time() - start, meter.peak() - before
+        if not came.startswith("finding"):
+            try:
+                expect(not watch.seen, "does what no reader does", watch.seen)
+                expect(seconds <= SECONDS, "slow", f"{seconds:.1f} s")
+                expect(grown <= MEMORY + 10 * len(file.content), "large", f"{grown >> 20} MB for {len(file.content):,} bytes")
+                _check_texts(reader, [more, *said] if came.startswith("refused") else said)
+                _check_descriptors(descriptor)
+            except Finding as finding:
+                came, more = f"finding: {finding.args[0]}", f"{' '.join(finding.args[1:])} ({came}: {more[:300]})"
+        said.clear()
+        yield number, came, seconds, grown, f"{what}: {more}"
+
+
+def outcome(reader: Reader, file: File) -> tuple[str, str]:
+    """What reading and judging give, and more of it in words."""
+    try:
+        return reader.judge(file, reader.read(file)), ""
+    except reader.refusals as refusal:
+        return f"refused {type(refusal).__name__}", str(refusal)
+    except Finding as finding:
+        return f"finding: {finding.args[0]}", " ".join(finding.args[1:])
+    except BaseException as error:
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/tests/fuzz/" not in frame.filename]
+        at = frames[-1] if frames else None
+        ours = [frame for frame in frames if "/pynn/" in frame.filename]
+        where = f"{'/'.join(Path(ours[-1].filename).parts[-2:])} {ours[-1].name}" if ours else at and at.name
+        return f"finding: {type(error).__name__} in {where}", str(error)[:500]
+
+
+def _check_texts(reader: Reader, texts: list[str]) -> None:
+    for text in texts:
+        expect(len(text) <= LONGEST, "message too long", f"{len(text)} characters")
+        expect(all(one.isprintable() or one == "\n" for one in text), "control characters in a message", repr(text)[:300])
+    if texts and reader.names_file:
+        expect(any(os.fspath(reader.path) in text for text in texts), "message does not name the file")
+
+
+def _check_descriptors(before: int) -> None:
+    if free_descriptor() > before:
+        gc.collect()
+        expect(free_descriptor() <= before, "descriptor left open")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No output of libraries written in C, such as those that decode pictures."""
+    nowhere, kept = os.open(os.devnull, os.O_WRONLY), os.dup(2)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(nowhere)
+        os.close(kept)
+
+
+Report = Callable[[str], None]

@@ -1,0 +1,264 @@
+"""Damaged and crafted files for everything in pynn that reads one.
+
+Each reader has its own numbers 0, 1, 2, ...; the file of a number depends on the seed alone, and `--file NAME:NUMBER`
+reads that one again. Children read them, a few thousand each; one that dies or hangs is found out by the parent, which
+goes on with the next file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import gc
+import json
+import mmap
+import os
+import selectors
+import shutil
+import signal
+import struct
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pynn
+
+from . import bombs, data_files, guard, pynn_files
+from .cases import File, Reader
+
+READERS = {kind.name: kind for kind in (*pynn_files.READERS, *data_files.READERS)}
+CHUNK = 2000  # files that a child reads
+HANG = 20.0  # seconds after which a file is given up
+SHOWN = 3  # findings of one kind that are shown, and kept
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--files", type=int, default=20_000, help="how many, over all readers (default 20,000)")
+    parser.add_argument("--only", metavar="NAMES", help=f"these readers alone, with commas: {', '.join(READERS)}")
+    parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1), help="processes at once (default 2)")
+    parser.add_argument("--keep", metavar="FOLDER", type=Path, help="where files of findings are kept")
+    parser.add_argument("--file", metavar="NAME:NUMBER", help="make and read this one file again")
+
+
+def run(options: argparse.Namespace) -> int:
+    names = options.only.split(",") if options.only else list(READERS)
+    if unknown := [name for name in names if name not in READERS]:
+        raise SystemExit(f"there is no reader {unknown[0]!r}, expected some of {', '.join(READERS)}")
+    pynn.set_num_threads(1)  # files are small, and children are forked
+    np_errors = __import__("numpy").seterr(all="ignore")
+    folder = bombs.scratch()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if options.file:
+                return _one(options, folder)
+            readers = [READERS[name]() for name in names]
+            return Campaign(options, readers, folder).run()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        __import__("numpy").seterr(**np_errors)
+
+
+def _one(options: argparse.Namespace, folder: Path) -> int:
+    """Read one file again, without a child, and show what comes; a traceback where it is an error."""
+    name, _, number = options.file.partition(":")
+    reader = READERS[name]()
+    reader.settle(folder)
+    file, what = reader.make(int(number), options.seed)
+    reader.put(file)
+    if options.keep:
+        _keep(options.keep, name, int(number), file.content)
+    print(f"{options.file}, {what}, {len(file.content):,} bytes, sealed: {file.sealed}, {file.extra!r:.80}: {file.content!r:.300}")
+    start = time.perf_counter()
+    try:
+        print(reader.judge(file, reader.read(file)))
+    except BaseException:
+        traceback.print_exc()
+    print(f"{time.perf_counter() - start:.3f} s")
+    return 0
+
+
+def _keep(folder: Path, name: str, number: int, content: bytes) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}-{number}").write_bytes(content)
+
+
+@dataclass
+class Tally:
+    """What came of one reader's files."""
+
+    came: collections.Counter[str] = field(default_factory=collections.Counter)
+    seconds: float = 0.0
+    slowest: float = 0.0
+    largest: int = 0
+
+
+@dataclass
+class Child:
+    """A process that reads the files from `start` to `stop` of a reader."""
+
+    process: int
+    pipe: int
+    reader: Reader
+    stop: int
+    place: mmap.mmap  # what it reads now: the number, and since when
+    text: bytes = b""
+    hung: bool = False
+
+    def now(self) -> tuple[int, float]:
+        number, since = struct.unpack("qd", self.place[:16])
+        return number, since
+
+
+class Campaign:
+    def __init__(self, options: argparse.Namespace, readers: list[Reader], folder: Path) -> None:
+        self.options, self.readers, self.folder = options, readers, folder
+        self.tallies = {reader.name: Tally() for reader in readers}
+        self.findings: collections.Counter[str] = collections.Counter()
+        self.children: dict[int, Child] = {}
+        self.selector = selectors.DefaultSelector()
+        self.begun = time.monotonic()
+        self.total, self.count, self.shown = 0, 0, 0.0
+
+    def run(self) -> int:
+        todo = self._plan()
+        self.total = sum(stop - start for _, start, stop in todo)
+        gc.freeze()
+        while todo or self.children:
+            while todo and len(self.children) < max(1, self.options.workers):
+                self._start(*todo.pop(0))
+            for key, _ in self.selector.select(timeout=0.5):
+                self._hear(self.children[key.fd], todo)
+            self._end_hanging()
+            self._progress()
+        self._progress(last=True)
+        self._table()
+        return sum(self.findings.values())
+
+    def _plan(self) -> list[tuple[Reader, int, int]]:
+        """The work in pieces, those of all readers in turn."""
+        shares = sum(reader.share for reader in self.readers)
+        pieces = []
+        for place, reader in enumerate(self.readers):
+            count = round(self.options.files * reader.share / shares)
+            steps = max(1, -(-count // CHUNK))
+            for step in range(steps):
+                piece = (reader, count * step // steps, count * (step + 1) // steps)
+                pieces.append(((step + 0.5) / steps, place, piece))
+        return [piece for *_, piece in sorted(pieces, key=lambda one: one[:2]) if piece[1] < piece[2]]
+
+    def _start(self, reader: Reader, start: int, stop: int) -> None:
+        read, write = os.pipe()
+        place = mmap.mmap(-1, 16)
+        place[:16] = struct.pack("qd", start, time.monotonic())
+        process = os.fork()
+        if process == 0:
+            os.close(read)
+            code = 1
+            try:
+                _read_all(reader, range(start, stop), self.options.seed, self.folder, write, place)
+                code = 0
+            except BaseException:
+                os.write(write, f"!{traceback.format_exc()}\n".encode())
+            finally:
+                os._exit(code)
+        os.close(write)
+        self.children[read] = Child(process, read, reader, stop, place)
+        self.selector.register(read, selectors.EVENT_READ)
+
+    def _hear(self, child: Child, todo: list[tuple[Reader, int, int]]) -> None:
+        piece = os.read(child.pipe, 1 << 16)
+        child.text += piece
+        *lines, child.text = child.text.split(b"\n")
+        for line in lines:
+            if line.startswith(b"!"):  # the harness itself failed
+                raise RuntimeError((line + b"\n" + child.text).decode())
+            self._count(child.reader, *json.loads(line))
+        if piece:
+            return
+        self.selector.unregister(child.pipe)
+        os.close(child.pipe)
+        del self.children[child.pipe]
+        _, status = os.waitpid(child.process, 0)
+        if child.text.startswith(b"!"):
+            raise RuntimeError(child.text.decode())
+        if status != 0:
+            number, _ = child.now()
+            how = "does not end" if child.hung else f"ends the process: {_status(status)}"
+            self._count(child.reader, number, f"finding: {how}", 0.0, 0, "")
+            if number + 1 < child.stop:
+                todo.insert(0, (child.reader, number + 1, child.stop))
+        child.place.close()
+
+    def _end_hanging(self) -> None:
+        for child in self.children.values():
+            if not child.hung and time.monotonic() - child.now()[1] > HANG:
+                child.hung = True
+                os.kill(child.process, signal.SIGKILL)
+
+    def _count(self, reader: Reader, number: int, came: str, seconds: float, grown: int, more: str) -> None:
+        tally = self.tallies[reader.name]
+        self.count += 1
+        tally.came["finding" if came.startswith("finding") else came] += 1
+        tally.seconds += seconds
+        tally.slowest, tally.largest = max(tally.slowest, seconds), max(tally.largest, grown)
+        if not came.startswith("finding: "):
+            return
+        kind = f"{reader.name}: {came.removeprefix('finding: ')}"
+        self.findings[kind] += 1
+        if self.findings[kind] <= SHOWN:
+            print(f"\nFINDING {kind}\n  {reader.name}:{number}, {more!r:.700}", flush=True)
+            if self.options.keep:
+                _keep(self.options.keep, reader.name, number, reader.make(number, self.options.seed)[0].content)
+
+    def _progress(self, last: bool = False) -> None:
+        spent = time.monotonic() - self.begun
+        if last or spent - self.shown > 10:
+            self.shown = spent
+            found = sum(self.findings.values())
+            print(f"{self.count:,} of {self.total:,} files, {spent:.0f} s, {found} findings", file=sys.stderr, flush=True)
+
+    def _table(self) -> None:
+        print(f"\nseed {self.options.seed}, pynn {pynn.__version__}, {pynn.kernels.backend()} kernels")
+        print(f"{'reader':<10}{'files':>9}{'same':>9}{'other':>9}{'refused':>9}{'findings':>9}{'ms a file':>11}{'slowest, s':>11}{'largest, MB':>12}")
+        refused: collections.Counter[str] = collections.Counter()
+        for name, tally in self.tallies.items():
+            no = sum(count for came, count in tally.came.items() if came.startswith("refused"))
+            files = sum(tally.came.values())
+            refused.update({came: count for came, count in tally.came.items() if came.startswith("refused")})
+            print(
+                f"{name:<10}{files:>9,}{tally.came['same']:>9,}{tally.came['other']:>9,}{no:>9,}{tally.came['finding']:>9,}"
+                f"{1000 * tally.seconds / max(1, files):>11.2f}{tally.slowest:>11.2f}{tally.largest / 2**20:>12.1f}"
+            )
+        print("; ".join(f"{came}: {count:,}" for came, count in refused.most_common()))
+        for kind, count in self.findings.most_common():
+            print(f"{count:>7,}  {kind}")
+
+
+def _status(status: int) -> str:
+    return signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else f"exit code {os.WEXITSTATUS(status)}"
+
+
+def _read_all(reader: Reader, numbers: range, seed: int, folder: Path, pipe: int, place: mmap.mmap) -> None:
+    """In the child: a line for each file."""
+    own = folder / f"child-{os.getpid()}"
+    own.mkdir()
+    reader.settle(own)
+
+    def files() -> Iterator[tuple[int, File, str]]:
+        for number in numbers:
+            place[:16] = struct.pack("qd", number, time.monotonic())
+            file, what = reader.make(number, seed)
+            yield number, file, what
+
+    with guard.quiet():
+        for number, came, seconds, grown, more in guard.watched(reader, files(), own):
+            more = more if came.startswith("finding") else ""
+            line: list[Any] = [number, came, round(seconds, 4), grown, more[:900]]
+            os.write(pipe, json.dumps(line).encode() + b"\n")
+    shutil.rmtree(own, ignore_errors=True)
