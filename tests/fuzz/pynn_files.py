@@ -260,7 +260,9 @@ class Resumed(Reader):
         return model
 
     def contents(self, model: Any) -> Any:
-        return {**{name: array.copy() for name, array in model.tensors().items()}, "step": model.context.step, **model.history}
+        """What must be the same bits; how fast it was may differ."""
+        measured = {name: values for name, values in model.history.items() if name != "samples_per_second"}
+        return {**{name: array.copy() for name, array in model.tensors().items()}, "step": model.context.step, **measured}
 
     def settle(self, folder: Path) -> None:
         super().settle(folder)

@@ -26,6 +26,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import pynn
 
 from . import bombs, data_files, guard, pynn_files
@@ -50,10 +52,10 @@ def run(options: argparse.Namespace) -> int:
     if unknown := [name for name in names if name not in READERS]:
         raise SystemExit(f"there is no reader {unknown[0]!r}, expected some of {', '.join(READERS)}")
     pynn.set_num_threads(1)  # files are small, and children are forked
-    np_errors = __import__("numpy").seterr(all="ignore")
+    guard.import_lazy()
     folder = bombs.scratch()
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             if options.file:
                 return _one(options, folder)
@@ -61,7 +63,6 @@ def run(options: argparse.Namespace) -> int:
             return Campaign(options, readers, folder).run()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        __import__("numpy").seterr(**np_errors)
 
 
 def _one(options: argparse.Namespace, folder: Path) -> int:
