@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import gzip
+import shutil
 import struct
 import tempfile
 import zlib
@@ -18,9 +20,11 @@ from .cases import Crafted
 
 @functools.cache
 def scratch() -> Path:
-    """A folder for valid files, in memory where the system has one; `readers.run` removes it."""
+    """A folder for valid files, in memory where the system has one; it goes with the process."""
     memory = Path("/dev/shm")
-    return Path(tempfile.mkdtemp(prefix="pynn-fuzz-", dir=memory if memory.is_dir() else None))
+    folder = Path(tempfile.mkdtemp(prefix="pynn-fuzz-", dir=memory if memory.is_dir() else None))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def is_checked(content: bytes, load: Callable[[Path], Any], path: Path) -> bool:
@@ -75,7 +79,8 @@ def safetensors_files(valid: bytes, entry: str | None) -> list[Crafted]:
             "1 MB of text": text[:-1] + ', "x": "' + "x" * 10**6 + '"}',
         }
         found += [
-            Crafted(title, formats.joined({**header, "__metadata__": {entry: one}}, data)) for title, one in texts.items()
+            Crafted(title, formats.joined({**header, "__metadata__": {entry: one}}, data))
+            for title, one in texts.items()
         ]
     return found
 
@@ -96,7 +101,19 @@ def descriptions(kinds: Mapping[str, type]) -> Iterator[tuple[str, dict[str, Any
                 inner = _object(kind, inner)
             yield f"{depth} {kind} in one another", {"layers": [inner]}, False
     for kind in sorted(kinds):
-        for items in ([], [10**9], [10**6, 10**6], [10**9, 0.5], [[10**9]], [-1], [2**63], ["\x1b[2J"], [{}], [affine], [float("nan")]):
+        for items in (
+            [],
+            [10**9],
+            [10**6, 10**6],
+            [10**9, 0.5],
+            [[10**9]],
+            [-1],
+            [2**63],
+            ["\x1b[2J"],
+            [{}],
+            [affine],
+            [float("nan")],
+        ):
             made, text = {"kind": kind, "items": items}, f"{kind}{items!r:.30}"
             yield f"layer {text}", {"layers": [made], "input_shape": [4]}, False
             yield f"image {text}", {"layers": [made], "input_shape": [8, 8, 2]}, False
@@ -109,7 +126,11 @@ def descriptions(kinds: Mapping[str, type]) -> Iterator[tuple[str, dict[str, Any
     for size in (2**31, 2**40, 2**62):
         yield f"raw shape {size}", {"preprocessing": _object("Standardization"), "raw_shape": [size]}, True
         yield f"PCA of {size}", {"preprocessing": _object("PCA", 3), "raw_shape": [size]}, True
-    yield "10,000 transformers", {"preprocessing": _object("Pipeline", *[_object("Standardization")] * 10_000), "raw_shape": [4]}, True
+    yield (
+        "10,000 transformers",
+        {"preprocessing": _object("Pipeline", *[_object("Standardization")] * 10_000), "raw_shape": [4]},
+        True,
+    )
     yield "classes", {"targets": {"classes": ["\x1b[2J", "\u202e"]}}, True
     for name in ("\x1b[2J", "a\0b", "../x", "__class__", "x" * 10**6):
         yield f"name {name!r:.20}", {"layers": [{**affine, "name": name}, affine]}, False
@@ -179,7 +200,15 @@ def _with_text(kind: bytes) -> bytes:
     return png(1, 1, data=_zeros(1, 2), more=[formats.chunk(kind, b"key\0\0" + _zeros(100, 10**6))])
 
 
-def _tiff(width: int, height: int, *, bits: int = 8, rows: int = 1, compression: int = 1, kinds: Mapping[int, tuple[int, int, int]] = {}) -> bytes:  # noqa: B006
+def _tiff(
+    width: int,
+    height: int,
+    *,
+    bits: int = 8,
+    rows: int = 1,
+    compression: int = 1,
+    kinds: Mapping[int, tuple[int, int, int]] = {},
+) -> bytes:
     """One strip of eight bytes, whatever the directory claims. kinds: tag to (type, count, value)."""
     entries = {256: (4, 1, width), 257: (4, 1, height), 258: (3, 1, bits), 259: (3, 1, compression), 262: (3, 1, 1)}
     entries |= {273: (4, 1, 8), 277: (3, 1, 1), 278: (4, 1, rows), 279: (4, 1, 8), **kinds}
@@ -189,11 +218,19 @@ def _tiff(width: int, height: int, *, bits: int = 8, rows: int = 1, compression:
 
 def pictures() -> list[Crafted]:
     """Pictures that claim to be large, or are so when they are decoded."""
-    found = [Crafted(f"PNG that claims {side} x {side}", png(side, side)) for side in (0, 1000, 9000, 30_000, 2**31 - 1)]
-    found += [Crafted(f"PPM that claims {side} x {side}", b"P6\n%d %d\n255\n" % (side, side)) for side in (1000, 9000, 99_999)]
-    found += [Crafted(f"TIFF that claims {side} x {side}", _tiff(side, side, rows=side)) for side in (1000, 9000, 30_000)]
+    found = [
+        Crafted(f"PNG that claims {side} x {side}", png(side, side)) for side in (0, 1000, 9000, 30_000, 2**31 - 1)
+    ]
     found += [
-        Crafted(f"TIFF of {side} x {side}, compression {compression}", _tiff(side, side, rows=side, compression=compression))
+        Crafted(f"PPM that claims {side} x {side}", b"P6\n%d %d\n255\n" % (side, side)) for side in (1000, 9000, 99_999)
+    ]
+    found += [
+        Crafted(f"TIFF that claims {side} x {side}", _tiff(side, side, rows=side)) for side in (1000, 9000, 30_000)
+    ]
+    found += [
+        Crafted(
+            f"TIFF of {side} x {side}, compression {compression}", _tiff(side, side, rows=side, compression=compression)
+        )
         for side in (3000, 9000)
         for compression in (5, 8, 32773, 50000)
     ]
@@ -203,8 +240,16 @@ def pictures() -> list[Crafted]:
         Crafted("TIFF of a large tile, compressed", _tiff(16, 16, kinds=tiles, compression=5)),
         Crafted("TIFF with many values", _tiff(4, 4, kinds={305: (2, 2**31, 8)})),
         Crafted("TIFF with 65,000 samples", _tiff(4, 4, kinds={277: (3, 1, 65_000)})),
-        Crafted("BMP that claims much", b"BM" + struct.pack("<IHHIIiiHHIIiiII", 54, 0, 0, 54, 40, 9000, -9000, 1, 24, 0, 0, 0, 0, 0, 0)),
-        Crafted("GIF that claims much", b"GIF89a" + struct.pack("<HHHB", 65535, 1300, 0, 44) + struct.pack("<HHHHBBBB", 0, 0, 65535, 1300, 0, 2, 0, 59)),
+        Crafted(
+            "BMP that claims much",
+            b"BM" + struct.pack("<IHHIIiiHHIIiiII", 54, 0, 0, 54, 40, 9000, -9000, 1, 24, 0, 0, 0, 0, 0, 0),
+        ),
+        Crafted(
+            "GIF that claims much",
+            b"GIF89a"
+            + struct.pack("<HHHB", 65535, 1300, 0, 44)
+            + struct.pack("<HHHHBBBB", 0, 0, 65535, 1300, 0, 2, 0, 59),
+        ),
         Crafted("empty", b""),
         Crafted("EPS, which would start a program", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n"),
     ]
@@ -289,8 +334,18 @@ def pickles() -> list[Crafted]:
     prime = 2**61 - 1
     files = {
         "one string in 200 arrays": begin + b"".join(b"U\x06a%05d" % number + again for number in range(200)) + b"u.",
-        "shape of long integers": b"\x80\x04}(U\x01a" + array + b"(K\x01(" + _long(1 << 2**20) + b"r\x08\0\0\0" + b"j\x08\0\0\0" * 29 + b"t" + dtype + b"\x89U\x01xtbu.",
-        "keys of one hash": b"\x80\x04}(" + b"".join(_long(prime * number) + b"N" for number in range(1, 20_000)) + b"u.",
+        "shape of long integers": b"\x80\x04}(U\x01a"
+        + array
+        + b"(K\x01("
+        + _long(1 << 2**20)
+        + b"r\x08\0\0\0"
+        + b"j\x08\0\0\0" * 29
+        + b"t"
+        + dtype
+        + b"\x89U\x01xtbu.",
+        "keys of one hash": b"\x80\x04}("
+        + b"".join(_long(prime * number) + b"N" for number in range(1, 20_000))
+        + b"u.",
         "list in itself": b"\x80\x04}(U\x01a]q\x01h\x01au.",
         "deep lists": b"\x80\x04}U\x01a" + b"]" * 100_000 + b"a" * 99_999 + b"s.",
         "deep tuples": b"\x80\x04}U\x01aN" + b"\x85" * 100_000 + b"s.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import os
 import pickle
 import random
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors.numpy
 from PIL import Image
 
 import pynn
@@ -31,7 +33,9 @@ class Tables(Reader):
     def __init__(self) -> None:
         text = 'a,b,"c d",y\n1,2.5,3e3,cat\n4,-5,.6,dog\n\n"7",8,9,"cat"\n'
         numbers = text.replace("cat", "1").replace("dog", "2.0")
-        self.valid = [one.encode() for one in (text, "\ufeff" + text, text.replace("\n", "\r\n"), text.replace(",", ";"), numbers)]
+        self.valid = [
+            one.encode() for one in (text, "\ufeff" + text, text.replace("\n", "\r\n"), text.replace(",", ";"), numbers)
+        ]
 
     def crafted(self) -> list[Crafted]:
         return bombs.tables()
@@ -39,7 +43,17 @@ class Tables(Reader):
     def damaged(self, rng: random.Random) -> File:
         content = mutations.of_bytes(rng, rng.choice(self.valid), self.valid)
         if rng.random() < 0.05:
-            new = (b"1e400", b"0x10", b"1_0", "Ⅷ".encode(), "１".encode(), b"infinity", b"nan", b"9" * 400, b'"' + b"q" * 200_000 + b'"')
+            new = (
+                b"1e400",
+                b"0x10",
+                b"1_0",
+                "Ⅷ".encode(),
+                "１".encode(),
+                b"infinity",
+                b"nan",
+                b"9" * 400,
+                b'"' + b"q" * 200_000 + b'"',
+            )
             content = content.replace(rng.choice((b"1", b"cat", b"a", b"y")), rng.choice(new))
         return File(content, extra=(rng.random() < 0.6, rng.choice(",,;")))
 
@@ -61,8 +75,14 @@ class Pictures(Reader):
     def __init__(self) -> None:
         pixels = np.random.default_rng(0).integers(0, 256, (3, 2, 3), np.uint8)
         colour, grey = Image.fromarray(pixels), Image.fromarray(pixels[..., 0])
+        about = Image.Exif()
+        about[0x0112], about[0x010E] = 6, "turned"
         self.valid: list[tuple[str, bytes]] = []
         for kind, image, settings in (
+            ("JPEG", colour, {"exif": about, "comment": b"words", "icc_profile": bytes(128)}), ("PNG", colour, {"exif": about}),
+            ("PNG", grey, {"save_all": True, "append_images": [grey]}), ("WEBP", colour, {"exif": about}),
+            ("WEBP", grey, {"save_all": True, "append_images": [colour]}), ("TIFF", grey, {"exif": about}),
+            ("TIFF", colour, {"save_all": True, "append_images": [grey], "big_tiff": True}),
             ("PNG", colour, {}), ("PNG", grey, {}), ("PNG", colour.convert("P"), {}), ("PNG", colour.convert("RGBA"), {}),
             ("PNG", Image.fromarray(pixels[..., 0].astype(np.uint16) * 257), {}), ("PNG", colour, {"interlace": 1}),
             ("JPEG", colour, {}), ("JPEG", grey, {"progressive": True}), ("JPEG", colour.convert("CMYK"), {}),
@@ -98,7 +118,9 @@ class Pictures(Reader):
         return datasets.image_folder(self.folder / "all", file.extra)
 
     def judge(self, file: File, found: Any) -> str:
-        expect(found.x.dtype == np.uint8 and found.x.ndim == 4 and len(found.x) == 1, f"pixels of shape {found.x.shape}")
+        expect(
+            found.x.dtype == np.uint8 and found.x.ndim == 4 and len(found.x) == 1, f"pixels of shape {found.x.shape}"
+        )
         return OTHER
 
 
@@ -143,7 +165,12 @@ class Mnist(Reader):
     names_file = False  # labels that do not fit images may be told by either file
 
     def __init__(self) -> None:
-        names = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+        names = (
+            "train-images-idx3-ubyte",
+            "train-labels-idx1-ubyte",
+            "t10k-images-idx3-ubyte",
+            "t10k-labels-idx1-ubyte",
+        )
         images, labels = bombs.idx(2, 28, 28, data=bytes(range(98)) * 16), bombs.idx(2, data=b"\3\4")
         self.valid = dict(zip(names, (images, labels) * 2, strict=True))
 
@@ -162,7 +189,7 @@ class Mnist(Reader):
 
     def judge(self, file: File, found: Any) -> str:
         for x, y in (found.train, found.test):
-            expect(x.shape == (len(y), 28, 28, 1) and 0 <= y.min() and y.max() < 10, f"images {x.shape}, labels {y}")
+            expect(x.shape == (len(y), 28, 28, 1) and y.min() >= 0 and y.max() < 10, f"images {x.shape}, labels {y}")
         return OTHER
 
 
@@ -219,14 +246,19 @@ class Pickled(Cifar):
         ten: dict[str, Any] = {"data": pixels, "labels": [3, 4], "batch_label": "x", "filenames": ["a", "b"]}
         hundred = {"data": pixels, "fine_labels": [33, 4], "coarse_labels": [3, 4], "filenames": ["a", "b"]}
         meta = {"label_names": [f"name{number}" for number in range(10)], "num_vis": 3072}
-        both = {f"{kind}_label_names": [f"{kind}{number}" for number in range(count)] for kind, count in (("fine", 100), ("coarse", 20))}
+        both = {
+            f"{kind}_label_names": [f"{kind}{number}" for number in range(count)]
+            for kind, count in (("fine", 100), ("coarse", 20))
+        }
         self.valid, self.protocols = {}, {}
         for form, names, things in (
             ("cifar10", ("data_batch_1", "test_batch", "batches.meta"), (ten, ten, meta)),
             ("cifar100", ("train", "test", "meta"), (hundred, hundred, both)),
         ):
             contents = zip(names, things, strict=True)
-            self.protocols[form] = {name: [pickle.dumps(thing, protocol) for protocol in (2, 3, 4, 5)] for name, thing in contents}
+            self.protocols[form] = {
+                name: [pickle.dumps(thing, protocol) for protocol in (2, 3, 4, 5)] for name, thing in contents
+            }
             self.valid[form] = {name: pickles[1] for name, pickles in self.protocols[form].items()}
 
     def crafted(self) -> list[Crafted]:
@@ -265,7 +297,9 @@ class Archives(Reader):
         changed = bytearray(self.tar)
         changed[at : at + 512] = mutations.of_bytes(rng, bytes(changed[at : at + 512]))
         if rng.random() < 0.7:  # the header's checksum is right again
-            changed[at + 148 : at + 156] = b"%06o\0 " % (sum(changed[at : at + 148]) + sum(changed[at + 156 : at + 512]) + 256)
+            changed[at + 148 : at + 156] = b"%06o\0 " % (
+                sum(changed[at : at + 148]) + sum(changed[at + 156 : at + 512]) + 256
+            )
         content = gzip.compress(changed, mtime=0)
         return File(content if rng.random() < 0.7 else mutations.of_bytes(rng, content))
 
@@ -301,13 +335,15 @@ class Predicted(Reader):
     def crafted(self) -> list[Crafted]:
         names = [["\x1b[2J", "\u202e", "\ud800"], ["a\nb", "\0", "x" * 10**6], ["Ä", "猫", "\x07"]]
         made = [{**self.description, "notes": {"classes": one}} for one in names]
-        models = [Crafted(f"classes {one!r:.40}", partial(self.written, description), "model") for one, description in zip(names, made, strict=True)]
+        models = [
+            Crafted(f"classes {one!r:.40}", partial(self.written, description), "model")
+            for one, description in zip(names, made, strict=True)
+        ]
         return models + [Crafted(one.name, one.content, "picture") for one in self.pictures.crafted()]
 
     def written(self, description: Any) -> bytes:
-        path = bombs.scratch() / "predict.safetensors"
-        pynn.checkpoint.write(path, self.tensors, pynn.checkpoint.ENTRY, description)
-        return path.read_bytes()
+        """A model file without a checksum, as older pynn wrote it."""
+        return safetensors.numpy.save(self.tensors, {"pynn": json.dumps(description)})
 
     def damaged(self, rng: random.Random) -> File:
         if rng.random() < 0.6:
@@ -346,7 +382,11 @@ class Evaluated(Reader):
         (folder / "model.safetensors").write_bytes(self.model)
 
     def crafted(self) -> list[Crafted]:
-        texts = ("\x1b[2J\n\x07\n\u202e\n" + "\n".join("abcdefg"), "\n".join("Ä猫cdefghij"), "\n".join("abcdefghi") + "\n" + "x" * 10**6)
+        texts = (
+            "\x1b[2J\n\x07\n\u202e\n" + "\n".join("abcdefg"),
+            "\n".join("Ä猫cdefghij"),
+            "\n".join("abcdefghi") + "\n" + "x" * 10**6,
+        )
         return [Crafted(f"names {text!r:.20}", text.encode(), ("cifar10", "batches.meta.txt")) for text in texts]
 
     def damaged(self, rng: random.Random) -> File:
@@ -372,7 +412,11 @@ def run(*arguments: object) -> tuple[int, str]:
 
 
 def judged(code: int, printed: str) -> str:
-    expect(all(character.isprintable() or character == "\n" for character in printed), "control characters are printed", repr(printed)[:300])
+    expect(
+        all(character.isprintable() or character == "\n" for character in printed),
+        "control characters are printed",
+        repr(printed)[:300],
+    )
     expect(len(printed) < 5000, "too much is printed", f"{len(printed)} characters")
     if code not in (0, 2):
         raise Finding(f"exit code {code}", printed[:300])

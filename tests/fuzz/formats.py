@@ -39,11 +39,17 @@ def safetensors_header(rng: random.Random, content: bytes) -> bytes:
     if how == 0 and entry:
         entry["dtype"] = rng.choice(DTYPES)
     elif how == 1 and entry:
-        entry["shape"] = rng.choice((entry["shape"][::-1], [*entry["shape"], 1], [0, 2**62], [2**32, 2**32], [1] * 70, [-1]))
+        entry["shape"] = rng.choice(
+            (entry["shape"][::-1], [*entry["shape"], 1], [0, 2**62], [2**32, 2**32], [1] * 70, [-1])
+        )
     elif how == 2 and entry:
         entry["data_offsets"] = [rng.choice((0, 1, len(data), len(data) + 1, 2**63)) for _ in range(2)]
     elif how == 3:
-        header[rng.choice(mutations.TEXTS)] = {"dtype": rng.choice(DTYPES), "shape": [0], "data_offsets": [len(data)] * 2}
+        header[rng.choice(mutations.TEXTS)] = {
+            "dtype": rng.choice(DTYPES),
+            "shape": [0],
+            "data_offsets": [len(data)] * 2,
+        }
     elif how == 4:
         return joined(_with_duplicate(rng, header), data)
     else:
@@ -70,7 +76,9 @@ def tensors(rng: random.Random, arrays: dict[str, Any]) -> dict[str, Any]:
         elif how == 1:
             changed[rng.choice((*mutations.TEXTS[:8], f"{name}x", name[:-1], name.upper()))] = changed.pop(name)
         elif how == 2:
-            changed[name] = array.astype(rng.choice(("f2", "f4", "f8", "i1", "i4", "i8", "u1", "u8", "?")), casting="unsafe")
+            changed[name] = array.astype(
+                rng.choice(("f2", "f4", "f8", "i1", "i4", "i8", "u1", "u8", "?")), casting="unsafe"
+            )
         elif how == 3:
             changed[name] = rng.choice((array.T, array.ravel(), array[None], array[..., None], array[:0], array[:1]))
         elif how == 4:
@@ -82,7 +90,9 @@ def tensors(rng: random.Random, arrays: dict[str, Any]) -> dict[str, Any]:
             array.reshape(-1)[rng.randrange(array.size)] = rng.choice((np.nan, np.inf, -np.inf, 1e38, 1e-45, 0, -1))
             changed[name] = array
         elif array.size:
-            array.reshape(-1)[rng.randrange(array.size)] = rng.choice((0, 1, np.iinfo(array.dtype).max if array.dtype.kind in "iu" else 1))
+            array.reshape(-1)[rng.randrange(array.size)] = rng.choice(
+                (0, 1, np.iinfo(array.dtype).max if array.dtype.kind in "iu" else 1)
+            )
             changed[name] = array
     return changed
 
@@ -106,7 +116,21 @@ def gzipped(rng: random.Random, content: bytes, others: tuple[bytes, ...] = ()) 
 # PNG ----------------------------------------------------------------------------------------------
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-CHUNKS = (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"iCCP", b"zTXt", b"iTXt", b"eXIf", b"acTL", b"fdAT", b"fcTL")
+CHUNKS = (
+    b"IHDR",
+    b"PLTE",
+    b"IDAT",
+    b"IEND",
+    b"tRNS",
+    b"gAMA",
+    b"iCCP",
+    b"zTXt",
+    b"iTXt",
+    b"eXIf",
+    b"acTL",
+    b"fdAT",
+    b"fcTL",
+)
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
@@ -152,11 +176,40 @@ def _chunks(content: bytes) -> list[tuple[bytes, bytes]]:
 
 # TIFF ---------------------------------------------------------------------------------------------
 
-TAGS = (254, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 282, 284, 317, 320, 322, 323, 324, 325, 330, 338, 339, 700, 34665, 34675)
+TAGS = (
+    254,
+    256,
+    257,
+    258,
+    259,
+    262,
+    266,
+    273,
+    274,
+    277,
+    278,
+    279,
+    282,
+    284,
+    317,
+    320,
+    322,
+    323,
+    324,
+    325,
+    330,
+    338,
+    339,
+    700,
+    34665,
+    34675,
+)
 
 
 def tiff(rng: random.Random, content: bytes) -> bytes:
     """Entries of the first directory with another tag, type, count or value."""
+    if content[2:4] not in (b"*\0", b"\0*"):  # BigTIFF
+        return mutations.of_bytes(rng, content, head=256)
     changed, order = bytearray(content), "<" if content[:2] == b"II" else ">"
     (start,) = struct.unpack(order + "I", content[4:8])
     (count,) = struct.unpack(order + "H", content[start : start + 2])

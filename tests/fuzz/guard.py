@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import pkgutil
 import resource
 import sys
 import sysconfig
@@ -15,7 +16,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,31 +31,70 @@ MEMORY = 64 << 20  # and so many bytes, and ten times those of the file
 ADDRESSES = 4 << 30  # bytes of address space above what the process has: beyond is a MemoryError
 LONGEST = 1200  # characters of a message
 FORBIDDEN = (
-    *("os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty", "os.startfile", "subprocess.Popen", "pty.spawn"),
-    *("socket.", "ctypes.", "pickle.find_class", "code.__new__", "urllib.Request", "ftplib.", "http.", "smtplib.", "os.kill"),
+    *(
+        "os.system",
+        "os.exec",
+        "os.posix_spawn",
+        "os.spawn",
+        "os.fork",
+        "os.forkpty",
+        "os.startfile",
+        "subprocess.Popen",
+        "pty.spawn",
+    ),
+    *(
+        "socket.",
+        "ctypes.",
+        "pickle.find_class",
+        "code.__new__",
+        "urllib.Request",
+        "ftplib.",
+        "http.",
+        "smtplib.",
+        "os.kill",
+    ),
     *("sys.settrace", "sys.setprofile", "sqlite3.", "webbrowser.open", "winreg.", "shutil.", "tempfile."),
 )
-CHANGES = ("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.chmod", "os.chown", "os.link", "os.symlink", "os.truncate", "os.utime")
+CHANGES = (
+    "os.remove",
+    "os.rename",
+    "os.mkdir",
+    "os.rmdir",
+    "os.chmod",
+    "os.chown",
+    "os.link",
+    "os.symlink",
+    "os.truncate",
+    "os.utime",
+)
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-_MODULES = {*sys.stdlib_module_names, "pynn", "numpy", "PIL", "safetensors", "tqdm"} - {"subprocess", "socket", "ctypes", "pickle"}
+MODULES = {*sys.stdlib_module_names, "pynn", "numpy", "PIL", "safetensors", "tqdm"} - {
+    "subprocess",
+    "socket",
+    "ctypes",
+    "pickle",
+}
 
 
 # What pynn imports where it is needed: imported before, it is told from what a file brings in.
-LAZY = ("difflib", "gzip", "importlib.metadata", "inspect", "pickletools", "tarfile", "PIL.ImageOps", "pynn.words.names", "pynn.words.attributes")
+LAZY = ("difflib", "gzip", "importlib.metadata", "inspect", "pickletools", "tarfile", "PIL.ImageOps")
 
 
 def import_lazy() -> None:
-    for name in LAZY:
-        importlib.import_module(name)
-    Image.init()  # all formats
     sys.modules["pooch"] = None  # type: ignore[assignment]  # nothing is downloaded
+    modules = [module.name for module in pkgutil.walk_packages(pynn.__path__, "pynn.") if "__main__" not in module.name]
+    for name in (*LAZY, *modules):
+        with suppress(ImportError):  # the native kernels may be lacking
+            importlib.import_module(name)
+    Image.init()  # all formats
 
 
 class Watch:
     """The audit hook: what was done that no reader does. on: whether it listens. folder: where may be written."""
 
     def __init__(self, folder: Path) -> None:
-        self.on, self.seen, self.folder = False, "", os.fspath(folder)
+        self.on, self.folder = False, os.fspath(folder)
+        self.seen: tuple[str, str] | None = None
         roots = (sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), os.path.dirname(pynn.__file__))
         self.code = tuple(os.path.realpath(root) for root in roots) + roots + ("<frozen",)
         sys.addaudithook(self.hook)
@@ -64,21 +104,21 @@ class Watch:
             return
         if event == "open":
             path, mode, flags = arguments
-            writes = (flags or 0) & WRITING if not isinstance(mode, str) else set(mode) & set("wax+")
+            writes = set(mode) & set("wax+") if isinstance(mode, str) else (flags or 0) & WRITING
             if writes and not self.inside(path):
-                self.seen = f"opens {path!r} for writing"
+                self.seen = ("writes a file", repr(path))
         elif event in CHANGES:
             if not self.inside(arguments[0]):
-                self.seen = f"{event} {arguments[0]!r}"
+                self.seen = ("changes files", f"{event} {arguments[0]!r}")
         elif event == "exec":
             file = getattr(arguments[0], "co_filename", "?")
             if not file.startswith(self.code):
-                self.seen = f"runs code of {file!r}"
+                self.seen = ("runs code", file)
         elif event == "import":
-            if arguments[0].partition(".")[0] not in _MODULES:
-                self.seen = f"imports {arguments[0]}"
+            if arguments[0].partition(".")[0] not in MODULES:
+                self.seen = ("imports a module", arguments[0])
         elif event.startswith(FORBIDDEN):
-            self.seen = f"{event}{arguments!r:.200}"
+            self.seen = (event, repr(arguments)[:200])
 
     def inside(self, path: Any) -> bool:
         return isinstance(path, (str, bytes, os.PathLike)) and os.fsdecode(path).startswith(self.folder)
@@ -116,7 +156,9 @@ def free_descriptor() -> int:
     return number
 
 
-def watched(reader: Reader, files: Iterator[tuple[int, File, str]], folder: Path) -> Iterator[tuple[int, str, float, int, str]]:
+def watched(
+    reader: Reader, files: Iterator[tuple[int, File, str]], folder: Path
+) -> Iterator[tuple[int, str, float, int, str]]:
     """For each file: its number, what came, processor seconds, bytes of memory, more words.
 
     What came is a word, or "finding: " and its kind.
@@ -132,15 +174,19 @@ def watched(reader: Reader, files: Iterator[tuple[int, File, str]], folder: Path
         descriptor = free_descriptor()
         meter.reset()
         before, start = meter.peak(), time.process_time()
-        watch.on, watch.seen = True, ""
+        watch.on, watch.seen = True, None
         came, more = outcome(reader, file)
         watch.on = False
         seconds, grown = time.process_time() - start, meter.peak() - before
         if not came.startswith("finding"):
             try:
-                expect(not watch.seen, "does what no reader does", watch.seen)
+                expect(watch.seen is None, *(watch.seen or ("",)))
                 expect(seconds <= SECONDS, "slow", f"{seconds:.1f} s")
-                expect(grown <= MEMORY + 10 * len(file.content), "large", f"{grown >> 20} MB for {len(file.content):,} bytes")
+                expect(
+                    grown <= MEMORY + 10 * len(file.content),
+                    "large",
+                    f"{grown >> 20} MB for {len(file.content):,} bytes",
+                )
                 refusals = [more] if came.startswith("refused") else []
                 _check_texts([*refusals, *said])
                 named = not reader.names_file or all(os.fspath(reader.path) in one for one in refusals)
@@ -161,17 +207,23 @@ def outcome(reader: Reader, file: File) -> tuple[str, str]:
     except Finding as finding:
         return f"finding: {finding.args[0]}", " ".join(finding.args[1:])
     except BaseException as error:
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/tests/fuzz/" not in frame.filename]
-        at = frames[-1] if frames else None
-        ours = [frame for frame in frames if "/pynn/" in frame.filename]
-        where = f"{'/'.join(Path(ours[-1].filename).parts[-2:])} {ours[-1].name}" if ours else at and at.name
-        return f"finding: {type(error).__name__} in {where}", str(error)[:500]
+        return f"finding: {type(error).__name__} in {_place(error)}", str(error)[:500]
+
+
+def _place(error: BaseException) -> str:
+    """The file and the function of pynn that an error comes from; else the function alone."""
+    frames = traceback.extract_tb(error.__traceback__)
+    home = os.path.dirname(pynn.__file__) + os.sep
+    ours = [frame for frame in frames if frame.filename.startswith(home)]
+    return f"{ours[-1].filename.removeprefix(home)} {ours[-1].name}" if ours else frames[-1].name
 
 
 def _check_texts(texts: list[str]) -> None:
     for text in texts:
         expect(len(text) <= LONGEST, "message too long", f"{len(text)} characters")
-        expect(all(one.isprintable() or one == "\n" for one in text), "control characters in a message", repr(text)[:300])
+        expect(
+            all(one.isprintable() or one == "\n" for one in text), "control characters in a message", repr(text)[:300]
+        )
 
 
 def _check_descriptors(before: int) -> None:

@@ -27,7 +27,9 @@ def of_bytes(rng: random.Random, content: bytes, others: Sequence[bytes] = (), h
 
 def _spliced(rng: random.Random, first: bytearray, second: bytes) -> bytearray:
     share = rng.random()
-    return first[: int(share * len(first))] + second[int((share if rng.random() < 0.7 else rng.random()) * len(second)) :]
+    return (
+        first[: int(share * len(first))] + second[int((share if rng.random() < 0.7 else rng.random()) * len(second)) :]
+    )
 
 
 def _flip(rng: random.Random, content: bytearray, at: int) -> None:
@@ -105,7 +107,20 @@ NUMBERS = (
     *(0.0, 0.5, 1.5, -0.5, -0.0, 1e-320, 1e308, float("inf"), float("-inf"), float("nan")),
 )
 TEXTS = (
-    *("", "x", "/", "../../etc/passwd", "a/b", "a\0b", "\x1b[2J\x1b]0;title\x07", "\n", "\u202e", "\ud800", "Ü", "__class__"),
+    *(
+        "",
+        "x",
+        "/",
+        "../../etc/passwd",
+        "a/b",
+        "a\0b",
+        "\x1b[2J\x1b]0;title\x07",
+        "\n",
+        "\u202e",
+        "\ud800",
+        "Ü",
+        "__class__",
+    ),
     *("identity", "relu", "float64", "float32", "float16", "object", "O", "(9,)f8", "S5", "V99999999", "same"),
 )
 EMPTY: tuple[Any, ...] = (None, True, False, [], {}, [[]], [0], [1], [-1], [2**40], [1, 2, 3], [None], ["x"])
@@ -148,6 +163,8 @@ def _of_item(rng: random.Random, place: tuple[Any, Any], places: Places, new: Ca
     container, key = place
     old = container[key]
     how = rng.randrange(9)
+    if isinstance(old, (int, float)) and not isinstance(old, bool) and rng.random() < 0.5:
+        how = 3  # more often a number near the old one
     if how == 0:
         del container[key]
     elif how == 1 and isinstance(container, list):
@@ -174,7 +191,9 @@ def _nested(value: Any, depth: int) -> Any:
     return value
 
 
-def _of_mapping(rng: random.Random, place: tuple[Any, Any], places: Places, new: Callable[[random.Random], Any]) -> None:
+def _of_mapping(
+    rng: random.Random, place: tuple[Any, Any], places: Places, new: Callable[[random.Random], Any]
+) -> None:
     """Another key for this place, or one more."""
     mapping, key = place
     how = rng.randrange(4)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import json
 import random
+import tempfile
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,12 +15,17 @@ import numpy as np
 import safetensors.numpy
 
 import pynn
-from pynn import checkpoint, ensemble, files
+from pynn import checkpoint, describe, ensemble
 
 from . import bombs, formats, mutations, samples
 from .cases import OTHER, SAME, Crafted, File, Reader, expect
 
-FEW = 50_000  # numbers: with more, it is the inputs that a model wants which take the memory
+try:
+    from pynn import container as states
+except ImportError:
+    from pynn import files as states
+
+FEW = 50_000  # numbers of a sample, and of what a layer makes of it: more is the memory that its shapes tell of
 Contents = tuple[dict[str, Any], dict[str, Any]]  # tensors by name, description
 
 
@@ -26,7 +33,7 @@ def thing(rng: random.Random) -> Any:
     """A value for a place in a description: often an object of pynn, with arguments out of their range."""
     if rng.random() < 0.5:
         return mutations.atom(rng)
-    kind = rng.choice(sorted(checkpoint.KINDS) + ["Layer", "Nothing", "os.system", "Checkpoint"])
+    kind = rng.choice([*sorted(checkpoint.KINDS), "Layer", "Nothing", "os.system", "Checkpoint"])
     made: dict[str, Any] = {"kind": kind}
     if rng.random() < 0.8:
         made["items"] = [_argument(rng) for _ in range(rng.choice((0, 1, 1, 2)))]
@@ -43,6 +50,56 @@ def _argument(rng: random.Random) -> Any:
     if how < 0.5:
         return [rng.choice((1, 2, 10**6)) for _ in range(rng.randrange(4))]
     return thing(rng) if how < 0.65 else mutations.atom(rng)
+
+
+LAYERS = sorted(name for name, kind in checkpoint.KINDS.items() if issubclass(kind, pynn.Layer))
+SETTINGS = (
+    1,
+    1,
+    2,
+    2,
+    3,
+    3,
+    4,
+    0.5,
+    0,
+    -1,
+    1.5,
+    "same",
+    "valid",
+    "he",
+    "relu",
+    True,
+    None,
+    [1, 2],
+    [3, 1],
+    16,
+    1000,
+    10**6,
+)
+
+
+def network(rng: random.Random) -> dict[str, Any]:
+    """A description of some layers in any order, of which a part goes together."""
+    layers = []
+    for _ in range(rng.choice((1, 1, 2, 3, 5))):
+        kind = rng.choice(LAYERS)
+        names = list(inspect.signature(checkpoint.KINDS[kind].__init__).parameters)[1:]
+        items = [rng.choice(SETTINGS) for _ in range(rng.choice((0, 1, 1, 1, 2)))]
+        chosen = rng.sample(names, k=min(len(names), rng.choice((0, 0, 1, 2))))
+        layers.append({"kind": kind, "items": items, "arguments": {name: rng.choice(SETTINGS) for name in chosen}})
+        if rng.random() < 0.1:
+            layers[-1] = {"kind": rng.choice(("Residual", "Sequential")), "items": [layers[-1]]}
+    shape = [rng.choice((1, 1, 2, 3, 4, 7, 8, 16, 17, 100)) for _ in range(rng.choice((1, 2, 3, 3, 3, 4)))]
+    return {"layers": layers, "input_shape": shape, "dtype": rng.choice(("float32", "float64"))}
+
+
+def built(description: dict[str, Any]) -> dict[str, Any]:
+    """The tensors that a model of this description has."""
+    model = pynn.Sequential(*describe.from_data(description["layers"], checkpoint.KINDS), dtype=description["dtype"])
+    model.context.limit = 100_000
+    model.build(tuple(description["input_shape"]))
+    return {name: np.array(array) for name, array in model.tensors().items()}
 
 
 def same_arrays(first: dict[str, Any], second: dict[str, Any]) -> bool:
@@ -69,6 +126,7 @@ class Described(Reader):
             content = self.scratch.read_bytes()
             self.valid.append(content)
             description = json.loads(formats.split(content)[0]["__metadata__"][self.entry])
+            description.pop("crc", None)  # `written` makes another one
             self.contents.append((safetensors.numpy.load(content), description))
         self.checked = bombs.is_checked(self.valid[0], self.load, self.scratch)
 
@@ -80,8 +138,10 @@ class Described(Reader):
 
     def written(self, tensors: dict[str, Any], description: Any) -> bytes:
         """A file with these contents and a checksum that fits."""
-        checkpoint.write(self.scratch, tensors, self.entry, description)
-        return self.scratch.read_bytes()
+        text = json.dumps(description, sort_keys=True)
+        if self.checked:
+            text = json.dumps({**description, "crc": states.checksum(text, tensors)}, sort_keys=True)
+        return safetensors.numpy.save(tensors, {self.entry: text})
 
     def settle(self, folder: Path) -> None:
         super().settle(folder)
@@ -96,7 +156,8 @@ class Described(Reader):
         how = rng.random()
         if how < 0.3:
             head = len(content) - len(formats.split(content)[1])
-            return File(mutations.of_bytes(rng, content, self.valid, head), self.checked, which)
+            changed = mutations.of_bytes(rng, content, self.valid, head)
+            return File(changed, self.checked and changed not in self.valid, which)
         if how < 0.4:
             return File(formats.safetensors_header(rng, content), self.checked, which)
         if how < 0.8:
@@ -127,29 +188,46 @@ class Models(Described):
         ]
         return [*super().crafted(), *described]
 
+    def damaged(self, rng: random.Random) -> File:
+        """Also descriptions of other layers, with the tensors that they have."""
+        if rng.random() < 0.7:
+            return super().damaged(rng)
+        _, description = rng.choice(self.contents[:4])
+        for _ in range(60):
+            if rng.random() < 0.7:
+                changed = {**description, **network(rng)}
+            else:
+                layers, shape = mutations.of_json(rng, [description["layers"], description["input_shape"]], thing)
+                changed = {**description, "layers": layers, "input_shape": shape}
+            with suppress(Exception):
+                return File(self.written(built(changed), changed))
+        return super().damaged(rng)
+
     def judge(self, file: File, model: Any) -> str:
         tensors, description = checkpoint.content(model)
-        if file.extra is not None and description == _without_checksum(self.contents[file.extra][1]):
-            if same_arrays(tensors, self.contents[file.extra][0]):
+        if file.extra is not None:
+            known, valid = self.contents[file.extra]
+            if description == valid and same_arrays(tensors, known):
                 return SAME
         expect(not file.sealed, "a damaged file loads as another model")
         used(model)
+        model.save(self.scratch)
+        again = checkpoint.content(pynn.load(self.scratch))
+        expect(
+            repr(again[1]) == repr(description) and same_arrays(again[0], tensors), "saved again it is another model"
+        )
         return OTHER
-
-
-def _without_checksum(description: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in description.items() if name != "crc"}
 
 
 def used(model: Any) -> None:
     """What loads must predict, or say why not."""
     shape = model.input_shape if model.preprocessing is None else model.preprocessing.input_shape_
-    repr(model)
-    if np.prod(shape, dtype=float) <= FEW:
-        try:
+    text = str(model)
+    expect(all(one.isprintable() or one == "\n" for one in text), "control characters in a repr", repr(text)[:300])
+    shapes = [shape, *(layer.output_shape for layer in model.walk())]
+    if max(np.prod(one, dtype=float) for one in shapes) <= FEW:
+        with suppress(ValueError):
             model.predict(np.zeros((2, *shape), np.float32))
-        except ValueError:
-            pass
 
 
 class Ensembles(Described):
@@ -161,6 +239,26 @@ class Ensembles(Described):
     def load(self, path: Path) -> Any:
         return pynn.Ensemble.load(path)
 
+    def crafted(self) -> list[Crafted]:
+        tensors, description = self.contents[1]
+        many = {
+            "100,000 members": {"members": [0] * 100_000},
+            "1,000 members of one model": {"members": [0] * 1000},
+            "10,000 models": {"models": description["models"] * 10_000, "members": list(range(10_000))},
+            "weights": {"weights": [1.0] * 10**6},
+            "weights that are not finite": {"weights": [float("nan"), float("inf")]},
+            "weights that are huge": {"weights": [1e308, 1e308]},
+            "weights that are nothing": {"weights": [0, 0]},
+            "members that are none": {"members": [2**63, -1]},
+            "models in models": {"models": [description]},
+        }
+        found = [Crafted(name, self.written(tensors, {**description, **changes})) for name, changes in many.items()]
+        copies = {
+            f"{number}.{name[2:]}": array for number in range(1000) for name, array in tensors.items() if name[0] == "0"
+        }
+        whole = {**description, "members": [0] * 1000, "weights": [1] * 1000}
+        return [*super().crafted(), *found, Crafted("1,000 whole members", self.written(copies, whole))]
+
     def judge(self, file: File, loaded: Any) -> str:
         loaded.save(self.scratch)
         content = self.scratch.read_bytes()
@@ -168,14 +266,39 @@ class Ensembles(Described):
             return SAME
         expect(not file.sealed, "a damaged file loads as another ensemble")
         if sum(np.prod(member.input_shape, dtype=float) for member in loaded) <= FEW:
-            try:
+            with suppress(ValueError):
                 loaded.predict(np.zeros((2, *loaded[0].input_shape), np.float32))
-            except ValueError:
-                pass
         return OTHER
 
 
 # Checkpoints --------------------------------------------------------------------------------------
+
+
+def unsealed(content: bytes) -> tuple[str, dict[str, Any]]:
+    """The state of a checkpoint as JSON, and its tensors."""
+    entry = json.loads(formats.split(content)[0]["__metadata__"][states.ENTRY])
+    return entry["state"], safetensors.numpy.load(content)
+
+
+def sealed(text: str, tensors: dict[str, Any]) -> bytes:
+    """A checkpoint of these, with a checksum that fits."""
+    crc = states.checksum(text, tensors) if hasattr(states, "checksum") else states._crc(text, tensors)
+    entry = json.dumps({"format": states.FORMAT, "crc": crc, "state": text})
+    return safetensors.numpy.save(tensors, {states.ENTRY: entry})
+
+
+def _timeless(content: bytes) -> bytes:
+    """The checkpoint as every run of the same seed writes it, however long it took."""
+    text, tensors = unsealed(content)
+    state = json.loads(text)
+    state["spent"], state["history"]["samples_per_second"] = 0.5, [1.0] * len(state["history"]["loss"])
+    return sealed(json.dumps(state), tensors)
+
+
+def place(rng: random.Random) -> Any:
+    """A value for a place in a state, where {"$tensor": name} stands for an array."""
+    names = ("state.tensors.affine1.weight", "state.tensors.w", "x", 1, None, ["x"])
+    return {"$tensor": rng.choice(names)} if rng.random() < 0.15 else mutations.atom(rng)
 
 
 class States(Reader):
@@ -184,19 +307,19 @@ class States(Reader):
     name, share, file_name = "state", 100, "s.safetensors"
 
     def __init__(self) -> None:
-        self.state = {
+        self.state: dict[str, Any] = {
             "settings": {"a": [1, 2, "x"], "b": None},
             "tensors": {"w": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.ones(3), "e": np.empty((0, 2))},
             "list": [1, np.arange(4), True, np.float16([1, 2])],
             "step": 3,
         }
         path = bombs.scratch() / "state.safetensors"
-        files.write_state(path, self.state)
+        states.write_state(path, self.state)
         self.valid = path.read_bytes()
-        self.known = _flat(files.read_state(path))
+        self.known = _flat(states.read_state(path))
 
     def crafted(self) -> list[Crafted]:
-        return bombs.safetensors_files(self.valid, files.ENTRY)
+        return bombs.safetensors_files(self.valid, states.ENTRY)
 
     def damaged(self, rng: random.Random) -> File:
         how = rng.random()
@@ -205,11 +328,15 @@ class States(Reader):
             return File(mutations.of_bytes(rng, self.valid, head=head), sealed=True)
         if how < 0.8:
             return File(formats.safetensors_header(rng, self.valid), sealed=True)
-        files.write_state(self.path, {**self.state, "tensors": formats.tensors(rng, self.state["tensors"])})
-        return File(self.path.read_bytes())
+        text, tensors = unsealed(self.valid)
+        if how < 0.9:
+            return File(sealed(json.dumps(mutations.of_json(rng, json.loads(text), place)), tensors))
+        if how < 0.95:
+            return File(sealed(mutations.of_bytes(rng, text.encode()).decode(), tensors))
+        return File(sealed(text, formats.tensors(rng, tensors)))
 
     def read(self, file: File) -> Any:
-        return files.read_state(self.path)
+        return states.read_state(self.path)
 
     def judge(self, file: File, state: Any) -> str:
         if _flat(state) == self.known:
@@ -237,16 +364,16 @@ class Resumed(Reader):
     def __init__(self) -> None:
         rng = np.random.default_rng(0)
         self.x, self.y = rng.standard_normal((12, 4)).astype(np.float32), np.arange(12) % 3
-        folder = bombs.scratch() / "run"
+        folder = Path(tempfile.mkdtemp(dir=bombs.scratch()))
         self.fit(folder, epochs=2, resume=False)
-        self.files = sorted(folder.glob("checkpoint-*"))[-2:]
-        self.older, self.valid = (path.read_bytes() for path in self.files)
-        self.state = files.read_state(self.files[-1])
+        self.names = sorted(path.name for path in folder.glob("checkpoint-*"))[-2:]
+        self.older, self.valid = (_timeless((folder / name).read_bytes()) for name in self.names)
         self.final = self.contents(self.fit(folder, epochs=3))
 
     def fit(self, folder: Path, epochs: int, resume: bool = True) -> Any:
         model = pynn.Sequential(
-            *(pynn.Affine(3, penalty=pynn.L1(1e-3)), pynn.BatchNorm(), pynn.ReLU(), pynn.Dropout(0.3), pynn.Affine(3)), seed=3
+            *(pynn.Affine(3, penalty=pynn.L1(1e-3)), pynn.BatchNorm(), pynn.ReLU(), pynn.Dropout(0.3), pynn.Affine(3)),
+            seed=3,
         )
         optimizer = pynn.Adam(pynn.ReduceOnPlateau(1e-2, patience=1))
         model.fit(
@@ -262,7 +389,11 @@ class Resumed(Reader):
     def contents(self, model: Any) -> Any:
         """What must be the same bits; how fast it was may differ."""
         measured = {name: values for name, values in model.history.items() if name != "samples_per_second"}
-        return {**{name: array.copy() for name, array in model.tensors().items()}, "step": model.context.step, **measured}
+        return {
+            **{name: array.copy() for name, array in model.tensors().items()},
+            "step": model.context.step,
+            **measured,
+        }
 
     def settle(self, folder: Path) -> None:
         super().settle(folder)
@@ -276,22 +407,21 @@ class Resumed(Reader):
             return File(mutations.of_bytes(rng, self.valid, (self.older,), head=head), sealed=True, extra=beside)
         if how < 0.35:
             return File(formats.safetensors_header(rng, self.valid), sealed=True, extra=beside)
+        text, tensors = unsealed(self.valid)
         if how < 0.9:
-            settings = self.state["settings"]
-            state = {name: value for name, value in self.state.items() if name not in ("settings", "tensors")}
-            whole = {"settings": settings, "tensors": self.state["tensors"], **mutations.of_json(rng, state)}
+            state = json.loads(text)
+            kept = {name: state.pop(name) for name in ("settings", "tensors") if rng.random() < 0.95}
+            text = json.dumps({**kept, **mutations.of_json(rng, state, place)})
         else:
-            whole = {**self.state, "tensors": formats.tensors(rng, self.state["tensors"])}
-        path = self.folder / "scratch.safetensors"
-        files.write_state(path, whole)
-        return File(path.read_bytes(), extra=beside)
+            tensors = formats.tensors(rng, tensors)
+        return File(sealed(text, tensors), extra=beside)
 
     def put(self, file: File) -> None:
         for path in self.run.iterdir():
             path.unlink()
-        (self.run / self.files[1].name).write_bytes(file.content)
+        (self.run / self.names[1]).write_bytes(file.content)
         if file.extra:
-            (self.run / self.files[0].name).write_bytes(self.older)
+            (self.run / self.names[0]).write_bytes(self.older)
 
     def read(self, file: File) -> Any:
         try:
@@ -320,15 +450,28 @@ class Weights(Reader):
 
     def __init__(self) -> None:
         self.model = pynn.Sequential(
-            *(pynn.Conv2d(2), pynn.BatchNorm(), pynn.ReLU(), pynn.Flatten(), pynn.Affine(3), pynn.PReLU(), pynn.Affine(2))
+            *(
+                pynn.Conv2d(2),
+                pynn.BatchNorm(),
+                pynn.ReLU(),
+                pynn.Flatten(),
+                pynn.Affine(3),
+                pynn.PReLU(),
+                pynn.Affine(2),
+            )
         )
         self.model.build((3, 2, 1))
         there = {name: np.asarray(array, order="C") for name, array in pynn.transfer.to_torch(self.model).items()}
-        numbers = {name: f"features.{place}" for place, name in enumerate(dict.fromkeys(one.rpartition(".")[0] for one in there))}
+        numbers = {
+            name: f"features.{place}"
+            for place, name in enumerate(dict.fromkeys(one.rpartition(".")[0] for one in there))
+        }
         renamed = {f"{numbers[one.rpartition('.')[0]]}.{one.rpartition('.')[2]}": array for one, array in there.items()}
         halves = {name: array.astype(np.float16) for name, array in there.items()}
         self.arrays = [(there, "torch"), (renamed, "torch"), (halves, "torch"), (self.model.tensors(), "pynn")]
-        self.valid = [safetensors.numpy.save({n: np.array(a, order="C") for n, a in arrays.items()}) for arrays, _ in self.arrays]
+        self.valid = [
+            safetensors.numpy.save({n: np.array(a, order="C") for n, a in arrays.items()}) for arrays, _ in self.arrays
+        ]
         self.first = {name: array.copy() for name, array in self.model.tensors().items()}
 
     def crafted(self) -> list[Crafted]:

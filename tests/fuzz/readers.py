@@ -42,7 +42,9 @@ SHOWN = 3  # findings of one kind that are shown, and kept
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--files", type=int, default=20_000, help="how many, over all readers (default 20,000)")
     parser.add_argument("--only", metavar="NAMES", help=f"these readers alone, with commas: {', '.join(READERS)}")
-    parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1), help="processes at once (default 2)")
+    parser.add_argument(
+        "--workers", type=int, default=min(2, os.cpu_count() or 1), help="processes at once (default 2)"
+    )
     parser.add_argument("--keep", metavar="FOLDER", type=Path, help="where files of findings are kept")
     parser.add_argument("--file", metavar="NAME:NUMBER", help="make and read this one file again")
 
@@ -53,16 +55,11 @@ def run(options: argparse.Namespace) -> int:
         raise SystemExit(f"there is no reader {unknown[0]!r}, expected some of {', '.join(READERS)}")
     pynn.set_num_threads(1)  # files are small, and children are forked
     guard.import_lazy()
-    folder = bombs.scratch()
-    try:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            if options.file:
-                return _one(options, folder)
-            readers = [READERS[name]() for name in names]
-            return Campaign(options, readers, folder).run()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        if options.file:
+            return _one(options, bombs.scratch())
+        return Campaign(options, [READERS[name]() for name in names], bombs.scratch()).run()
 
 
 def _one(options: argparse.Namespace, folder: Path) -> int:
@@ -74,7 +71,9 @@ def _one(options: argparse.Namespace, folder: Path) -> int:
     reader.put(file)
     if options.keep:
         _keep(options.keep, name, int(number), file.content)
-    print(f"{options.file}, {what}, {len(file.content):,} bytes, sealed: {file.sealed}, {file.extra!r:.80}: {file.content!r:.300}")
+    print(
+        f"{options.file}, {what}, {len(file.content):,} bytes, sealed: {file.sealed}, {file.extra!r:.80}: {file.content!r:.300}"
+    )
     start = time.perf_counter()
     try:
         print(reader.judge(file, reader.read(file)))
@@ -95,8 +94,17 @@ class Tally:
 
     came: collections.Counter[str] = field(default_factory=collections.Counter)
     seconds: float = 0.0
-    slowest: float = 0.0
-    largest: int = 0
+    slowest: tuple[float, int] = (0.0, 0)  # seconds, and the file's number
+    largest: tuple[int, int] = (0, 0)
+
+    def line(self, name: str) -> str:
+        files = sum(self.came.values())
+        refused = sum(count for came, count in self.came.items() if came.startswith("refused"))
+        counts = (files, self.came["same"], self.came["other"], refused, self.came["finding"])
+        costs = f"{1000 * self.seconds / max(1, files):>11.2f}{self.slowest[0]:>11.2f}{self.largest[0] / 2**20:>11.1f}"
+        return (
+            f"{name:<9}{''.join(f'{count:>11,}' for count in counts)}{costs}   ({self.slowest[1]}, {self.largest[1]})"
+        )
 
 
 @dataclass
@@ -165,7 +173,7 @@ class Campaign:
                 _read_all(reader, range(start, stop), self.options.seed, self.folder, write, place)
                 code = 0
             except BaseException:
-                os.write(write, f"!{traceback.format_exc()}\n".encode())
+                os.write(write, b"!" + json.dumps(traceback.format_exc()).encode() + b"\n")
             finally:
                 os._exit(code)
         os.close(write)
@@ -178,7 +186,7 @@ class Campaign:
         *lines, child.text = child.text.split(b"\n")
         for line in lines:
             if line.startswith(b"!"):  # the harness itself failed
-                raise RuntimeError((line + b"\n" + child.text).decode())
+                raise RuntimeError(json.loads(line[1:]))
             self._count(child.reader, *json.loads(line))
         if piece:
             return
@@ -186,8 +194,6 @@ class Campaign:
         os.close(child.pipe)
         del self.children[child.pipe]
         _, status = os.waitpid(child.process, 0)
-        if child.text.startswith(b"!"):
-            raise RuntimeError(child.text.decode())
         if status != 0:
             number, _ = child.now()
             how = "does not end" if child.hung else f"ends the process: {_status(status)}"
@@ -207,7 +213,7 @@ class Campaign:
         self.count += 1
         tally.came["finding" if came.startswith("finding") else came] += 1
         tally.seconds += seconds
-        tally.slowest, tally.largest = max(tally.slowest, seconds), max(tally.largest, grown)
+        tally.slowest, tally.largest = max(tally.slowest, (seconds, number)), max(tally.largest, (grown, number))
         if not came.startswith("finding: "):
             return
         kind = f"{reader.name}: {came.removeprefix('finding: ')}"
@@ -222,20 +228,18 @@ class Campaign:
         if last or spent - self.shown > 10:
             self.shown = spent
             found = sum(self.findings.values())
-            print(f"{self.count:,} of {self.total:,} files, {spent:.0f} s, {found} findings", file=sys.stderr, flush=True)
+            print(
+                f"{self.count:,} of {self.total:,} files, {spent:.0f} s, {found} findings", file=sys.stderr, flush=True
+            )
 
     def _table(self) -> None:
         print(f"\nseed {self.options.seed}, pynn {pynn.__version__}, {pynn.kernels.backend()} kernels")
-        print(f"{'reader':<10}{'files':>9}{'same':>9}{'other':>9}{'refused':>9}{'findings':>9}{'ms a file':>11}{'slowest, s':>11}{'largest, MB':>12}")
+        heads = ("files", "same", "other", "refused", "findings", "ms a file", "slowest, s", "largest, MB")
+        print(f"{'reader':<9}" + "".join(f"{head:>11}" for head in heads) + "   (number)")
         refused: collections.Counter[str] = collections.Counter()
         for name, tally in self.tallies.items():
-            no = sum(count for came, count in tally.came.items() if came.startswith("refused"))
-            files = sum(tally.came.values())
             refused.update({came: count for came, count in tally.came.items() if came.startswith("refused")})
-            print(
-                f"{name:<10}{files:>9,}{tally.came['same']:>9,}{tally.came['other']:>9,}{no:>9,}{tally.came['finding']:>9,}"
-                f"{1000 * tally.seconds / max(1, files):>11.2f}{tally.slowest:>11.2f}{tally.largest / 2**20:>12.1f}"
-            )
+            print(tally.line(name))
         print("; ".join(f"{came}: {count:,}" for came, count in refused.most_common()))
         for kind, count in self.findings.most_common():
             print(f"{count:>7,}  {kind}")

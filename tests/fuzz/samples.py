@@ -39,7 +39,9 @@ def models() -> list[Sequential]:
         dtype="float64",
     )
     sequence.build((8, 1))
-    tree = Sequential(pynn.Affine(2, initializer=pynn.RandomWalk()), pynn.SELU(), pynn.HierarchicalSoftmax(5, counts=[1, 2, 3, 4, 5]))
+    tree = Sequential(
+        pynn.Affine(2, initializer=pynn.RandomWalk()), pynn.SELU(), pynn.HierarchicalSoftmax(5, counts=[1, 2, 3, 4, 5])
+    )
     tree.build((3,))
     return [vector, image, sequence, tree, *_fitted()]
 
@@ -50,11 +52,17 @@ def _fitted() -> list[Sequential]:
     x = _numbers(16, 4)
     regression = Sequential(pynn.Affine(2), pynn.Sigmoid(), pynn.Affine(1))
     steps = pynn.Pipeline(pynn.MinMaxScaling((0, 1)), pynn.PCA(3))
-    regression.fit(x, 5 * x[:, 0], loss=pynn.Huber(2.0), preprocessing=steps, target_preprocessing=pynn.Standardization(), **quiet)
+    regression.fit(
+        x, 5 * x[:, 0], loss=pynn.Huber(2.0), preprocessing=steps, target_preprocessing=pynn.Standardization(), **quiet
+    )
     chain = Sequential(pynn.Affine(3, initializer=pynn.Uniform(0.1)), pynn.Transitions(3))
-    chain.fit(_numbers(8, 4, 2), np.arange(32).reshape(8, 4) % 3, loss=pynn.StructuredHinge(pynn.ViterbiChain()), **quiet)
+    chain.fit(
+        _numbers(8, 4, 2), np.arange(32).reshape(8, 4) % 3, loss=pynn.StructuredHinge(pynn.ViterbiChain()), **quiet
+    )
     several = Sequential(pynn.Affine(2, initializer=pynn.Normal(0.1)), pynn.LeakyReLU(0.2), pynn.Affine(3))
-    several.fit(x, (x[:, :3] > 0).astype(float), loss=pynn.BinaryCrossEntropy(), preprocessing=pynn.Whitening(), **quiet)
+    several.fit(
+        x, (x[:, :3] > 0).astype(float), loss=pynn.BinaryCrossEntropy(), preprocessing=pynn.Whitening(), **quiet
+    )
     named = Sequential(pynn.Affine(4, penalty=pynn.L1(0.01)))
     labels, steps = np.array(["ant", "bee", "cow", "dog"] * 4), pynn.MeanSubtraction()
     named.fit(x, labels, loss=pynn.Focal(1.5), preprocessing=steps, **quiet)
