@@ -1,4 +1,4 @@
-"""Files that somebody made on purpose: small, and asking for much time, memory or depth; or for what they must not get."""
+"""Files that somebody made on purpose: small, and asking for much time, memory or depth, or for code to run."""
 
 from __future__ import annotations
 

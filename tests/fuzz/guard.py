@@ -121,6 +121,7 @@ class Watch:
             self.seen = (event, repr(arguments)[:200])
 
     def inside(self, path: Any) -> bool:
+        path = os.readlink(f"/proc/self/fd/{path}") if isinstance(path, int) else path
         return isinstance(path, (str, bytes, os.PathLike)) and os.fsdecode(path).startswith(self.folder)
 
 
@@ -175,13 +176,14 @@ def watched(
         meter.reset()
         before, start = meter.peak(), time.process_time()
         watch.on, watch.seen = True, None
-        came, more = outcome(reader, file)
+        came, more, seconds = outcome(reader, file)
         watch.on = False
-        seconds, grown = time.process_time() - start, meter.peak() - before
+        total, grown = time.process_time() - start, meter.peak() - before
         if not came.startswith("finding"):
             try:
                 expect(watch.seen is None, *(watch.seen or ("",)))
                 expect(seconds <= SECONDS, "slow", f"{seconds:.1f} s")
+                expect(total <= 4 * SECONDS, "slow to use", f"{total:.1f} s")
                 expect(
                     grown <= MEMORY + 10 * len(file.content),
                     "large",
@@ -198,16 +200,20 @@ def watched(
         yield number, came, seconds, grown, f"{what}: {more}"
 
 
-def outcome(reader: Reader, file: File) -> tuple[str, str]:
-    """What reading and judging give, and more of it in words."""
+def outcome(reader: Reader, file: File) -> tuple[str, str, float]:
+    """What reading and judging give, more of it in words, and the processor seconds of reading alone."""
+    start, seconds = time.process_time(), None
     try:
-        return reader.judge(file, reader.read(file)), ""
+        value = reader.read(file)
+        seconds = time.process_time() - start
+        came, more = reader.judge(file, value), ""
     except reader.refusals as refusal:
-        return f"refused {type(refusal).__name__}", str(refusal)
+        came, more = f"refused {type(refusal).__name__}", str(refusal)
     except Finding as finding:
-        return f"finding: {finding.args[0]}", " ".join(finding.args[1:])
+        came, more = f"finding: {finding.args[0]}", " ".join(finding.args[1:])
     except BaseException as error:
-        return f"finding: {type(error).__name__} in {_place(error)}", str(error)[:500]
+        came, more = f"finding: {type(error).__name__} in {_place(error)}", str(error)[:500]
+    return came, more, time.process_time() - start if seconds is None else seconds
 
 
 def _place(error: BaseException) -> str:

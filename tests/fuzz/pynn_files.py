@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import inspect
 import json
 import random
@@ -186,7 +187,25 @@ class Models(Described):
             Crafted(name, partial(self.written, tensors if keep else {}, {**description, **changes}))
             for name, changes, keep in bombs.descriptions(checkpoint.KINDS)
         ]
-        return [*super().crafted(), *described]
+        affine, inner = {"kind": "Affine", "items": [1]}, {"kind": "Affine", "items": [4]}
+        for _ in range(30):
+            inner = {"kind": "Residual", "items": [inner]}
+        whole = [
+            Crafted(f"{name}, with its tensors", partial(self._whole, {**description, **changes}))
+            for name, changes in {
+                "3,000 affine layers": {"layers": [affine] * 3000, "input_shape": [1]},
+                "3,000 normalizations": {"layers": [{"kind": "BatchNorm"}] * 3000, "input_shape": [1]},
+                "300 classes in a tree": {
+                    "layers": [{"kind": "HierarchicalSoftmax", "items": [300]}],
+                    "input_shape": [1],
+                },
+                "30 blocks in one another": {"layers": [inner]},
+            }.items()
+        ]
+        return [*super().crafted(), *described, *whole]
+
+    def _whole(self, description: dict[str, Any]) -> bytes:
+        return self.written(built(description), description)
 
     def damaged(self, rng: random.Random) -> File:
         """Also descriptions of other layers, with the tensors that they have."""
@@ -200,7 +219,7 @@ class Models(Described):
                 layers, shape = mutations.of_json(rng, [description["layers"], description["input_shape"]], thing)
                 changed = {**description, "layers": layers, "input_shape": shape}
             with suppress(Exception):
-                return File(self.written(built(changed), changed))
+                return File(self._whole(changed))
         return super().damaged(rng)
 
     def judge(self, file: File, model: Any) -> str:
@@ -395,6 +414,28 @@ class Resumed(Reader):
             **measured,
         }
 
+    def crafted(self) -> list[Crafted]:
+        text, tensors = unsealed(self.valid)
+        state = json.loads(text)
+        many: dict[str, Any] = {
+            "history of 100,000 epochs": {"history": {name: [0.5] * 100_000 for name in state["history"]}},
+            "history of 20,000 names": {"history": {f"m{number}": [0.5, 0.5] for number in range(20_000)}},
+            "epochs before 0": {"epoch": -(10**9)},
+            "many batches": {"batches": 10**9},
+            "batches before 0": {"batch": -(10**9), "batches": -1},
+            "deep": {"running": json.loads("[" * 200 + "]" * 200)},
+            "first epoch far away": {"first_epoch": 2**31},
+            "20,000 settings": {"train": state["train"] * 4000},
+            "weights of nothing": {"tensors": {}},
+            "no tensor of its own": {"tensors": {name: {"$tensor": "x"} for name in state["tensors"]}},
+            "huge steps": {"step": 2**63},
+        }
+        return [
+            Crafted(name, sealed(json.dumps({**state, **changes}), tensors), beside)
+            for name, changes in many.items()
+            for beside in (False, True)
+        ]
+
     def settle(self, folder: Path) -> None:
         super().settle(folder)
         self.run = folder / "run"
@@ -438,6 +479,34 @@ class Resumed(Reader):
             return SAME
         expect(not file.sealed, "a damaged checkpoint ends with other bits")
         return OTHER
+
+
+class Locks(Resumed):
+    """The file that locks a run's folder, damaged or another one's: it may end a run that begins, no more."""
+
+    name, share, file_name = "lock", 4, "lock"
+    refusals = (ValueError, OSError, RuntimeError)
+    lock = ".pynn.lock"
+
+    def crafted(self) -> list[Crafted]:
+        texts = (b"", b"{}", b"[" * 10**5, b"\0" * 10**6, b'{"process": 1e999}', b'{"process": %d}' % 2**63, b"9" * 5000)
+        return [Crafted(f"{text[:12]!r}", text, held) for text in texts for held in (False, True)]
+
+    def damaged(self, rng: random.Random) -> File:
+        known = {"process": 1, "host": "there", "since": "2026-01-01 00:00:00", "machine": "00000000", "begun": "1"}
+        text = json.dumps(mutations.of_json(rng, known)).encode()
+        return File(mutations.of_bytes(rng, text) if rng.random() < 0.5 else text, extra=rng.random() < 0.5)
+
+    def put(self, file: File) -> None:
+        super().put(File(self.valid, extra=True))
+        (self.run / self.lock).write_bytes(file.content)
+
+    def read(self, file: File) -> Any:
+        """Held by somebody, or not."""
+        with open(self.run / self.lock, "rb") as held:
+            if file.extra:
+                fcntl.flock(held, fcntl.LOCK_EX)
+            return self.fit(self.run, epochs=3)
 
 
 # Weights of others --------------------------------------------------------------------------------
@@ -508,4 +577,4 @@ class Weights(Reader):
         return SAME if same else OTHER
 
 
-READERS = (Models, Ensembles, States, Resumed, Weights)
+READERS = (Models, Ensembles, States, Resumed, Locks, Weights)
