@@ -1,30 +1,25 @@
-"""Files of data: tables, pictures, arrays, CIFAR's forms; and what the command line reads."""
+"""Files of data: tables, pictures, arrays, CIFAR's forms."""
 
 from __future__ import annotations
 
 import gzip
 import io
-import json
 import os
 import pickle
 import random
 import tarfile
-from contextlib import redirect_stderr, redirect_stdout
-from functools import partial
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.numpy
 from PIL import Image
 
-import pynn
 from pynn import datasets
-from pynn.cli import main
 from pynn.datasets import cifar
 
 from . import bombs, formats, mutations
-from .cases import OTHER, SAME, Crafted, File, Finding, Reader, expect
+from .cases import OTHER, SAME, Crafted, File, Reader, expect
 
 
 class Tables(Reader):
@@ -69,32 +64,48 @@ class Tables(Reader):
         return SAME if file.content in self.valid else OTHER
 
 
+def _pictures() -> list[tuple[str, bytes]]:
+    """Valid pictures by format, in many forms."""
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 2, 3), np.uint8)
+    colour, grey, about = Image.fromarray(pixels), Image.fromarray(pixels[..., 0]), Image.Exif()
+    about[0x0112], about[0x010E] = 6, "turned"
+    sixteen = Image.fromarray(pixels[..., 0].astype(np.uint16) * 257)
+    two: dict[str, Any] = {"save_all": True, "append_images": [grey]}
+    chosen: dict[str, list[tuple[Image.Image, dict[str, Any]]]] = {
+        "PNG": [
+            *((colour, {}), (grey, {}), (colour.convert("P"), {}), (colour.convert("RGBA"), {}), (sixteen, {})),
+            *((colour, {"interlace": 1}), (colour, {"exif": about}), (grey, two)),
+        ],
+        "JPEG": [
+            *((colour, {}), (grey, {"progressive": True}), (colour.convert("CMYK"), {})),
+            (colour, {"exif": about, "comment": b"words", "icc_profile": bytes(128)}),
+        ],
+        "GIF": [(colour, {}), (grey, two)],
+        "BMP": [(colour, {})],
+        "TIFF": [
+            *((colour, {}), (grey, {"exif": about}), (colour, {**two, "big_tiff": True})),
+            *((grey, {"compression": "tiff_lzw"}), (colour, {"compression": "tiff_deflate"})),
+            *((grey, {"compression": "packbits"}), (colour, {"compression": "jpeg"})),
+            (grey.convert("1"), {"compression": "group4"}),
+        ],
+        "WEBP": [(colour, {}), (colour, {"lossless": True}), (colour, {"exif": about}), (grey, two)],
+        "PPM": [(colour, {}), (grey, {})],
+    }
+    found = []
+    for kind, images in chosen.items():
+        for image, settings in images:
+            stream = io.BytesIO()
+            with suppress(OSError, KeyError):  # Pillow may have been built without this format
+                image.save(stream, kind, **settings)
+                found.append((kind, stream.getvalue()))
+    return found
+
+
 class Pictures(Reader):
     name, share = "pictures", 140
 
     def __init__(self) -> None:
-        pixels = np.random.default_rng(0).integers(0, 256, (3, 2, 3), np.uint8)
-        colour, grey = Image.fromarray(pixels), Image.fromarray(pixels[..., 0])
-        about = Image.Exif()
-        about[0x0112], about[0x010E] = 6, "turned"
-        self.valid: list[tuple[str, bytes]] = []
-        for kind, image, settings in (
-            ("JPEG", colour, {"exif": about, "comment": b"words", "icc_profile": bytes(128)}), ("PNG", colour, {"exif": about}),
-            ("PNG", grey, {"save_all": True, "append_images": [grey]}), ("WEBP", colour, {"exif": about}),
-            ("WEBP", grey, {"save_all": True, "append_images": [colour]}), ("TIFF", grey, {"exif": about}),
-            ("TIFF", colour, {"save_all": True, "append_images": [grey], "big_tiff": True}),
-            ("PNG", colour, {}), ("PNG", grey, {}), ("PNG", colour.convert("P"), {}), ("PNG", colour.convert("RGBA"), {}),
-            ("PNG", Image.fromarray(pixels[..., 0].astype(np.uint16) * 257), {}), ("PNG", colour, {"interlace": 1}),
-            ("JPEG", colour, {}), ("JPEG", grey, {"progressive": True}), ("JPEG", colour.convert("CMYK"), {}),
-            ("GIF", colour, {}), ("GIF", grey, {"save_all": True, "append_images": [grey]}), ("BMP", colour, {}),
-            ("TIFF", colour, {}), ("TIFF", grey, {"compression": "tiff_lzw"}), ("TIFF", colour, {"compression": "tiff_deflate"}),
-            ("TIFF", grey, {"compression": "packbits"}), ("TIFF", colour, {"compression": "jpeg"}),
-            ("TIFF", grey.convert("1"), {"compression": "group4"}), ("WEBP", colour, {}), ("WEBP", colour, {"lossless": True}),
-            ("PPM", colour, {}), ("PPM", grey, {}),
-        ):  # fmt: skip
-            stream = io.BytesIO()
-            image.save(stream, kind, **settings)
-            self.valid.append((kind, stream.getvalue()))
+        self.valid = _pictures()
 
     def crafted(self) -> list[Crafted]:
         return bombs.pictures()
@@ -314,115 +325,4 @@ class Archives(Reader):
         return OTHER
 
 
-# The command line ---------------------------------------------------------------------------------
-
-
-class Predicted(Reader):
-    """`pynn predict`: a picture that is damaged, or a model whose description is."""
-
-    name, share = "predict", 30
-    names_file = False
-
-    def __init__(self) -> None:
-        self.pictures = Pictures()
-        model = pynn.Sequential(pynn.Flatten(), pynn.Affine(3))
-        model.build((3, 2, 1))
-        model.notes["classes"] = ["cat", "dog", "cow"]
-        path = bombs.scratch() / "predict.safetensors"
-        model.save(path)
-        self.model, (self.tensors, self.description) = path.read_bytes(), pynn.checkpoint.content(model)
-
-    def crafted(self) -> list[Crafted]:
-        names = [["\x1b[2J", "\u202e", "\ud800"], ["a\nb", "\0", "x" * 10**6], ["Ä", "猫", "\x07"]]
-        made = [{**self.description, "notes": {"classes": one}} for one in names]
-        models = [
-            Crafted(f"classes {one!r:.40}", partial(self.written, description), "model")
-            for one, description in zip(names, made, strict=True)
-        ]
-        return models + [Crafted(one.name, one.content, "picture") for one in self.pictures.crafted()]
-
-    def written(self, description: Any) -> bytes:
-        """A model file without a checksum, as older pynn wrote it."""
-        return safetensors.numpy.save(self.tensors, {"pynn": json.dumps(description)})
-
-    def damaged(self, rng: random.Random) -> File:
-        if rng.random() < 0.6:
-            return File(self.pictures.damaged(rng).content, extra="picture")
-        notes = mutations.of_json(rng, self.description["notes"])
-        return File(self.written({**self.description, "notes": notes}), extra="model")
-
-    def put(self, file: File) -> None:
-        (self.folder / "model.safetensors").write_bytes(file.content if file.extra == "model" else self.model)
-        (self.folder / "picture").write_bytes(file.content if file.extra == "picture" else self.pictures.valid[0][1])
-
-    def read(self, file: File) -> Any:
-        return run("predict", self.folder / "model.safetensors", self.folder / "picture")
-
-    def judge(self, file: File, found: Any) -> str:
-        return judged(*found)
-
-
-class Evaluated(Reader):
-    """`pynn evaluate` on CIFAR-10, whose names of classes come from its files."""
-
-    name, share = "evaluate", 2
-    names_file = False
-
-    def __init__(self) -> None:
-        self.data = Cifar()
-        model = pynn.Sequential(pynn.GlobalAvgPool2d(), pynn.Affine(10))
-        model.build((32, 32, 3))
-        path = bombs.scratch() / "evaluate.safetensors"
-        model.save(path)
-        self.model = path.read_bytes()
-
-    def settle(self, folder: Path) -> None:
-        super().settle(folder)
-        self.data.settle(folder)
-        (folder / "model.safetensors").write_bytes(self.model)
-
-    def crafted(self) -> list[Crafted]:
-        texts = (
-            "\x1b[2J\n\x07\n\u202e\n" + "\n".join("abcdefg"),
-            "\n".join("Ä猫cdefghij"),
-            "\n".join("abcdefghi") + "\n" + "x" * 10**6,
-        )
-        return [Crafted(f"names {text!r:.20}", text.encode(), ("cifar10", "batches.meta.txt")) for text in texts]
-
-    def damaged(self, rng: random.Random) -> File:
-        name = rng.choice(("batches.meta.txt", "batches.meta.txt", "test_batch.bin"))
-        return File(mutations.of_bytes(rng, self.data.valid["cifar10"][name]), extra=("cifar10", name))
-
-    def put(self, file: File) -> None:
-        self.data.put(file)
-
-    def read(self, file: File) -> Any:
-        return run("evaluate", self.folder / "model.safetensors", "cifar10", "--data", self.folder / "cifar10")
-
-    def judge(self, file: File, found: Any) -> str:
-        return judged(*found)
-
-
-def run(*arguments: object) -> tuple[int, str]:
-    """The command in this process: its exit code, and all that it prints."""
-    printed = io.StringIO()
-    with redirect_stdout(printed), redirect_stderr(printed):
-        code = main([str(argument) for argument in arguments])
-    return code, printed.getvalue()
-
-
-def judged(code: int, printed: str) -> str:
-    expect(
-        all(character.isprintable() or character == "\n" for character in printed),
-        "control characters are printed",
-        repr(printed)[:300],
-    )
-    expect(len(printed) < 5000, "too much is printed", f"{len(printed)} characters")
-    if code not in (0, 2):
-        raise Finding(f"exit code {code}", printed[:300])
-    if code == 2:
-        raise ValueError(printed[:900])
-    return OTHER
-
-
-READERS = (Tables, Pictures, Arrays, Mnist, Cifar, Pickled, Archives, Predicted, Evaluated)
+READERS = (Tables, Pictures, Arrays, Mnist, Cifar, Pickled, Archives)

@@ -229,10 +229,23 @@ def tiff(rng: random.Random, content: bytes) -> bytes:
 # Pickles ------------------------------------------------------------------------------------------
 
 CALLS = (
-    b"cos\nsystem\n(U\x04echotR", b"c__builtin__\nexec\n(U\x04passtR", b"\x8c\x02os\x8c\x06system\x93", b"cnumpy\nndarray\n)\x81",
-    b"(S'x'\nios\nsystem\n", b"Px\n", b"Q", b"\x82\x01", b"}", b"]", b")", b"(", b"0", b"1", b"2", b"a", b"s", b"u", b"e", b"b",
-    b"t", b"\x85", b"\x86", b"\x87", b"R", b"h\x00", b"h\x01", b"q\x00", b"\x94", b"N", b"K\x05", b"\x8a\xff" + b"\x7f" * 255,
-)  # fmt: skip
+    *(b"cos\nsystem\n(U\x04echotR", b"c__builtin__\nexec\n(U\x04passtR", b"\x8c\x02os\x8c\x06system\x93"),
+    *(
+        b"cnumpy\nndarray\n)\x81",
+        b"(S'x'\nios\nsystem\n",
+        b"Px\n",
+        b"Q",
+        b"\x82\x01",
+        b"}",
+        b"]",
+        b")",
+        b"(",
+        b"0",
+        b"1",
+    ),
+    *(b"2", b"a", b"s", b"u", b"e", b"b", b"t", b"\x85", b"\x86", b"\x87", b"R", b"h\x00", b"h\x01", b"q\x00", b"\x94"),
+    *(b"N", b"K\x05", b"\x8a\xff" + b"\x7f" * 255),
+)
 
 
 def pickled(rng: random.Random, content: bytes) -> bytes:

@@ -30,10 +30,11 @@ import numpy as np
 
 import pynn
 
-from . import bombs, data_files, guard, pynn_files
+from . import bombs, commands, data_files, guard, pynn_files, runs
 from .cases import File, Reader
 
-READERS = {kind.name: kind for kind in (*pynn_files.READERS, *data_files.READERS)}
+MODULES = (pynn_files, runs, data_files, commands)
+READERS = {kind.name: kind for module in MODULES for kind in module.READERS}
 CHUNK = 2000  # files that a child reads
 HANG = 20.0  # seconds after which a file is given up
 SHOWN = 3  # findings of one kind that are shown, and kept
@@ -71,9 +72,7 @@ def _one(options: argparse.Namespace, folder: Path) -> int:
     reader.put(file)
     if options.keep:
         _keep(options.keep, name, int(number), file.content)
-    print(
-        f"{options.file}, {what}, {len(file.content):,} bytes, sealed: {file.sealed}, {file.extra!r:.80}: {file.content!r:.300}"
-    )
+    print(f"{options.file}, {what}, {len(file.content):,} bytes, {file.extra!r:.80}: {file.content!r:.300}")
     start = time.perf_counter()
     try:
         print(reader.judge(file, reader.read(file)))
@@ -234,8 +233,9 @@ class Campaign:
 
     def _table(self) -> None:
         print(f"\nseed {self.options.seed}, pynn {pynn.__version__}, {pynn.kernels.backend()} kernels")
-        heads = ("files", "same", "other", "refused", "findings", "ms a file", "slowest, s", "largest, MB")
-        print(f"{'reader':<9}" + "".join(f"{head:>11}" for head in heads) + "   (number)")
+        heads = [f"{head:>11}" for head in ("files", "same", "other", "refused", "findings")]
+        heads += [f"{head:>13}" for head in ("ms a file", "slowest, s", "largest, MB")]
+        print(f"{'reader':<9}{''.join(heads)}   (numbers of these two)")
         refused: collections.Counter[str] = collections.Counter()
         for name, tally in self.tallies.items():
             refused.update({came: count for came, count in tally.came.items() if came.startswith("refused")})
