@@ -16,7 +16,7 @@ if sys.platform != "linux":
 from fuzz import planted, readers
 
 TESTS = Path(__file__).parent
-FILES = 4000
+FILES = 2500
 CALL = "import sys; sys.path.insert(0, sys.argv.pop(1)); from fuzz import {module}; sys.exit({module}.main())"
 
 
@@ -39,10 +39,13 @@ def rows(printed: str) -> dict[str, list[str]]:
 def test_no_file_does_what_no_file_may(backend: str) -> None:
     """Errors of other kinds, time, memory, signals, code that runs, silent changes: all are findings."""
     code, printed = run([str(TESTS / "fuzz"), "readers", "--files", str(FILES), "--seed", "1"], backend)
-    table = rows(printed)
+    table = {name: [int(cell.replace(",", "")) for cell in row[:5]] for name, row in rows(printed).items()}
     assert table.keys() == readers.READERS.keys()
-    assert sum(int(row[0].replace(",", "")) for row in table.values()) == pytest.approx(FILES, abs=10)
-    assert all(int(row[3].replace(",", "")) > 0 for row in table.values()), printed  # some are refused
+    assert sum(files for files, *_ in table.values()) == pytest.approx(FILES, abs=10)
+    for name, (files, same, other, refused, _) in table.items():
+        assert files < 100 or (same + other > files / 100 and refused > files / 100), (
+            name
+        )  # neither takes all, nor none
     assert code == 0, printed
 
 

@@ -95,8 +95,9 @@ class Watch:
     def __init__(self, folder: Path) -> None:
         self.on, self.folder = False, os.fspath(folder)
         self.seen: tuple[str, str] | None = None
-        roots = (sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), os.path.dirname(pynn.__file__))
-        self.code = tuple(os.path.realpath(root) for root in roots) + roots + ("<frozen",)
+        homes = [os.path.dirname(str(sys.modules[name].__file__)) for name in ("numpy", "PIL", "safetensors", "pynn")]
+        roots = [sysconfig.get_path("stdlib"), *homes]
+        self.code = (*roots, *map(os.path.realpath, roots), "<frozen")
         sys.addaudithook(self.hook)
 
     def hook(self, event: str, arguments: tuple[Any, ...]) -> None:
