@@ -294,30 +294,25 @@ class Weights(Reader):
     name, share, file_name = "weights", 80, "w.safetensors"
 
     def __init__(self) -> None:
-        self.model = pynn.Sequential(
-            *(
-                pynn.Conv2d(2),
-                pynn.BatchNorm(),
-                pynn.ReLU(),
-                pynn.Flatten(),
-                pynn.Affine(3),
-                pynn.PReLU(),
-                pynn.Affine(2),
-            )
-        )
+        layers = (pynn.Conv2d(2), pynn.BatchNorm(), pynn.ReLU(), pynn.Flatten(), pynn.Affine(3), pynn.PReLU())
+        self.model = pynn.Sequential(*layers, pynn.Affine(2))
         self.model.build((3, 2, 1))
-        there = {name: np.asarray(array, order="C") for name, array in pynn.transfer.to_torch(self.model).items()}
-        numbers = {
-            name: f"features.{place}"
-            for place, name in enumerate(dict.fromkeys(one.rpartition(".")[0] for one in there))
-        }
-        renamed = {f"{numbers[one.rpartition('.')[0]]}.{one.rpartition('.')[2]}": array for one, array in there.items()}
-        halves = {name: array.astype(np.float16) for name, array in there.items()}
-        self.arrays = [(there, "torch"), (renamed, "torch"), (halves, "torch"), (self.model.tensors(), "pynn")]
-        self.valid = [
-            safetensors.numpy.save({n: np.array(a, order="C") for n, a in arrays.items()}) for arrays, _ in self.arrays
-        ]
         self.first = {name: array.copy() for name, array in self.model.tensors().items()}
+        there = {name: np.array(array, order="C") for name, array in pynn.transfer.to_torch(self.model).items()}
+        modules = list(dict.fromkeys(name.rpartition(".")[0] for name in there))
+        renamed = {}
+        for name, array in there.items():
+            module, _, own = name.rpartition(".")
+            renamed[f"features.{modules.index(module)}.{own}"] = array
+        halves = {name: array.astype(np.float16) for name, array in there.items()}
+        self.arrays = [(there, "torch"), (renamed, "torch"), (halves, "torch"), (self.first, "pynn")]
+        self.valid = [safetensors.numpy.save(arrays) for arrays, _ in self.arrays]
+        path = bombs.scratch() / "weights.safetensors"
+        self.model.save(path)
+        self.whole = path.read_bytes()  # a model's file, with a checksum
+        self.checked = bombs.is_checked(
+            self.whole, partial(pynn.transfer.load_weights, self.model, layout="pynn"), path
+        )
 
     def crafted(self) -> list[Crafted]:
         return bombs.safetensors_files(self.valid[0], None)
@@ -326,13 +321,19 @@ class Weights(Reader):
         which = rng.randrange(len(self.valid))
         content, (arrays, layout) = self.valid[which], self.arrays[which]
         how, extra = rng.random(), (layout, rng.random() < 0.7)
+        if how < 0.1:
+            data = formats.split(self.whole)[1]
+            head = self.whole[: len(self.whole) - len(data)]
+            return File(head + mutations.of_bytes(rng, data), self.checked, ("pynn", rng.random() < 0.7))
         if how < 0.4:
             head = len(content) - len(formats.split(content)[1])
             return File(mutations.of_bytes(rng, content, self.valid, head), extra=extra)
         if how < 0.75:
             return File(formats.safetensors_header(rng, content), extra=extra)
         changed = formats.tensors(rng, arrays)
-        return File(safetensors.numpy.save({n: np.array(a, order="C") for n, a in changed.items()}), extra=extra)
+        return File(
+            safetensors.numpy.save({name: np.array(one, order="C") for name, one in changed.items()}), extra=extra
+        )
 
     def read(self, file: File) -> Any:
         layout, strict = file.extra or ("torch", True)
@@ -347,9 +348,9 @@ class Weights(Reader):
         tensors = self.model.tensors()
         fine = all(np.isfinite(array).all() for array in tensors.values())
         same = same_arrays(tensors, self.first)
-        for name, array in tensors.items():
-            array[...] = self.first[name]
+        self.restore()
         expect(fine, "weights that are not finite were loaded")
+        expect(same or not file.sealed, "a damaged file is loaded")
         return SAME if same else OTHER
 
 

@@ -60,7 +60,8 @@ def run(options: argparse.Namespace) -> int:
         warnings.simplefilter("ignore")
         if options.file:
             return _one(options, bombs.scratch())
-        return Campaign(options, [READERS[name]() for name in names], bombs.scratch()).run()
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the folder in memory is removed
+        return Campaign(options, [READERS[name]() for name in names]).run()
 
 
 def _one(options: argparse.Namespace, folder: Path) -> int:
@@ -124,8 +125,10 @@ class Child:
 
 
 class Campaign:
-    def __init__(self, options: argparse.Namespace, readers: list[Reader], folder: Path) -> None:
-        self.options, self.readers, self.folder = options, readers, folder
+    """Hands files out to children, hears what came of them, and counts it."""
+
+    def __init__(self, options: argparse.Namespace, readers: list[Reader]) -> None:
+        self.options, self.readers = options, readers
         self.tallies = {reader.name: Tally() for reader in readers}
         self.findings: collections.Counter[str] = collections.Counter()
         self.children: dict[int, Child] = {}
@@ -164,12 +167,13 @@ class Campaign:
         read, write = os.pipe()
         place = mmap.mmap(-1, 16)
         place[:16] = struct.pack("qd", start, time.monotonic())
-        process = os.fork()
+        parent, process = os.getpid(), os.fork()
         if process == 0:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             os.close(read)
             code = 1
             try:
-                _read_all(reader, range(start, stop), self.options.seed, self.folder, write, place)
+                _read_all(reader, range(start, stop), self.options.seed, parent, write, place)
                 code = 0
             except BaseException:
                 os.write(write, b"!" + json.dumps(traceback.format_exc()).encode() + b"\n")
@@ -249,21 +253,23 @@ def _status(status: int) -> str:
     return signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else f"exit code {os.WEXITSTATUS(status)}"
 
 
-def _read_all(reader: Reader, numbers: range, seed: int, folder: Path, pipe: int, place: mmap.mmap) -> None:
-    """In the child: a line for each file."""
-    own = folder / f"child-{os.getpid()}"
+def _read_all(reader: Reader, numbers: range, seed: int, parent: int, pipe: int, place: mmap.mmap) -> None:
+    """In the child: a line for each file, as long as the parent lives."""
+    own = bombs.scratch() / f"child-{os.getpid()}"
     own.mkdir()
     reader.settle(own)
 
     def files() -> Iterator[tuple[int, File, str]]:
         for number in numbers:
+            if os.getppid() != parent:
+                return
             place[:16] = struct.pack("qd", number, time.monotonic())
             file, what = reader.make(number, seed)
             yield number, file, what
 
     with guard.quiet():
         for number, came, seconds, grown, more in guard.watched(reader, files(), own):
-            more = more if came.startswith("finding") else ""
-            line: list[Any] = [number, came, round(seconds, 4), grown, more[:900]]
+            words = more[:900] if came.startswith("finding") else ""
+            line: list[Any] = [number, came, round(seconds, 4), grown, words]
             os.write(pipe, json.dumps(line).encode() + b"\n")
     shutil.rmtree(own, ignore_errors=True)
