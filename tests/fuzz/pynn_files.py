@@ -313,6 +313,11 @@ class Weights(Reader):
         self.checked = bombs.is_checked(
             self.whole, partial(pynn.transfer.load_weights, self.model, layout="pynn"), path
         )
+        self.restore()
+
+    def restore(self) -> None:
+        for name, array in self.model.tensors().items():
+            array[...] = self.first[name]
 
     def crafted(self) -> list[Crafted]:
         return bombs.safetensors_files(self.valid[0], None)
