@@ -85,6 +85,12 @@ def safetensors_files(valid: bytes, entry: str | None) -> list[Crafted]:
     return found
 
 
+ITEMS: tuple[list[Any], ...] = (
+    *([], [10**9], [10**6, 10**6], [10**9, 0.5], [[10**9]], [-1], [2**63]),
+    *(["\x1b[2J"], [{}], [float("nan")]),
+)
+
+
 def _object(kind: str, *items: Any, **arguments: Any) -> dict[str, Any]:
     return {"kind": kind, "items": list(items), "arguments": arguments}
 
@@ -101,19 +107,7 @@ def descriptions(kinds: Mapping[str, type]) -> Iterator[tuple[str, dict[str, Any
                 inner = _object(kind, inner)
             yield f"{depth} {kind} in one another", {"layers": [inner]}, False
     for kind in sorted(kinds):
-        for items in (
-            [],
-            [10**9],
-            [10**6, 10**6],
-            [10**9, 0.5],
-            [[10**9]],
-            [-1],
-            [2**63],
-            ["\x1b[2J"],
-            [{}],
-            [affine],
-            [float("nan")],
-        ):
+        for items in (*ITEMS, [affine]):
             made, text = {"kind": kind, "items": items}, f"{kind}{items!r:.30}"
             yield f"layer {text}", {"layers": [made], "input_shape": [4]}, False
             yield f"image {text}", {"layers": [made], "input_shape": [8, 8, 2]}, False
@@ -126,11 +120,8 @@ def descriptions(kinds: Mapping[str, type]) -> Iterator[tuple[str, dict[str, Any
     for size in (2**31, 2**40, 2**62):
         yield f"raw shape {size}", {"preprocessing": _object("Standardization"), "raw_shape": [size]}, True
         yield f"PCA of {size}", {"preprocessing": _object("PCA", 3), "raw_shape": [size]}, True
-    yield (
-        "10,000 transformers",
-        {"preprocessing": _object("Pipeline", *[_object("Standardization")] * 10_000), "raw_shape": [4]},
-        True,
-    )
+    many = _object("Pipeline", *[_object("Standardization")] * 10_000)
+    yield "10,000 transformers", {"preprocessing": many, "raw_shape": [4]}, True
     yield "classes", {"targets": {"classes": ["\x1b[2J", "\u202e"]}}, True
     for name in ("\x1b[2J", "a\0b", "../x", "__class__", "x" * 10**6):
         yield f"name {name!r:.20}", {"layers": [{**affine, "name": name}, affine]}, False
@@ -200,59 +191,36 @@ def _with_text(kind: bytes) -> bytes:
     return png(1, 1, data=_zeros(1, 2), more=[formats.chunk(kind, b"key\0\0" + _zeros(100, 10**6))])
 
 
-def _tiff(
-    width: int,
-    height: int,
-    *,
-    bits: int = 8,
-    rows: int = 1,
-    compression: int = 1,
-    kinds: Mapping[int, tuple[int, int, int]] = {},
-) -> bytes:
+def _tiff(side: int, compression: int = 1, kinds: Mapping[int, tuple[int, int, int]] | None = None) -> bytes:
     """One strip of eight bytes, whatever the directory claims. kinds: tag to (type, count, value)."""
-    entries = {256: (4, 1, width), 257: (4, 1, height), 258: (3, 1, bits), 259: (3, 1, compression), 262: (3, 1, 1)}
-    entries |= {273: (4, 1, 8), 277: (3, 1, 1), 278: (4, 1, rows), 279: (4, 1, 8), **kinds}
+    entries = {256: (4, 1, side), 257: (4, 1, side), 258: (3, 1, 8), 259: (3, 1, compression), 262: (3, 1, 1)}
+    entries |= {273: (4, 1, 8), 277: (3, 1, 1), 278: (4, 1, side), 279: (4, 1, 8), **(kinds or {})}
     body = b"".join(struct.pack("<HHII", tag, *entry) for tag, entry in sorted(entries.items()))
     return b"II*\0" + struct.pack("<I", 16) + bytes(8) + struct.pack("<H", len(entries)) + body + bytes(4)
 
 
 def pictures() -> list[Crafted]:
     """Pictures that claim to be large, or are so when they are decoded."""
-    found = [
-        Crafted(f"PNG that claims {side} x {side}", png(side, side)) for side in (0, 1000, 9000, 30_000, 2**31 - 1)
-    ]
-    found += [
-        Crafted(f"PPM that claims {side} x {side}", b"P6\n%d %d\n255\n" % (side, side)) for side in (1000, 9000, 99_999)
-    ]
-    found += [
-        Crafted(f"TIFF that claims {side} x {side}", _tiff(side, side, rows=side)) for side in (1000, 9000, 30_000)
-    ]
-    found += [
-        Crafted(
-            f"TIFF of {side} x {side}, compression {compression}", _tiff(side, side, rows=side, compression=compression)
-        )
-        for side in (3000, 9000)
-        for compression in (5, 8, 32773, 50000)
-    ]
+    claims = {f"PNG that claims {side} x {side}": png(side, side) for side in (0, 1000, 9000, 30_000, 2**31 - 1)}
+    claims |= {f"PPM that claims {side} x {side}": b"P6\n%d %d\n255\n" % (side, side) for side in (1000, 9000, 99_999)}
+    claims |= {f"TIFF that claims {side} x {side}": _tiff(side) for side in (1000, 9000, 30_000)}
+    for side in (3000, 9000):
+        for compression in (5, 8, 32773, 50000):
+            claims[f"TIFF of {side} x {side}, compression {compression}"] = _tiff(side, compression)
     tiles = {322: (4, 1, 8000), 323: (4, 1, 8000), 324: (4, 1, 8), 325: (4, 1, 8)}
-    found += [
-        Crafted("TIFF of a large tile", _tiff(16, 16, kinds=tiles)),
-        Crafted("TIFF of a large tile, compressed", _tiff(16, 16, kinds=tiles, compression=5)),
-        Crafted("TIFF with many values", _tiff(4, 4, kinds={305: (2, 2**31, 8)})),
-        Crafted("TIFF with 65,000 samples", _tiff(4, 4, kinds={277: (3, 1, 65_000)})),
-        Crafted(
-            "BMP that claims much",
-            b"BM" + struct.pack("<IHHIIiiHHIIiiII", 54, 0, 0, 54, 40, 9000, -9000, 1, 24, 0, 0, 0, 0, 0, 0),
-        ),
-        Crafted(
-            "GIF that claims much",
-            b"GIF89a"
-            + struct.pack("<HHHB", 65535, 1300, 0, 44)
-            + struct.pack("<HHHHBBBB", 0, 0, 65535, 1300, 0, 2, 0, 59),
-        ),
-        Crafted("empty", b""),
-        Crafted("EPS, which would start a program", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n"),
-    ]
+    bitmap = struct.pack("<IHHIIiiHHIIiiII", 54, 0, 0, 54, 40, 9000, -9000, 1, 24, 0, 0, 0, 0, 0, 0)
+    gif = struct.pack("<HHHB", 65535, 1300, 0, 44) + struct.pack("<HHHHBBBB", 0, 0, 65535, 1300, 0, 2, 0, 59)
+    claims |= {
+        "TIFF of a large tile": _tiff(16, kinds=tiles),
+        "TIFF of a large tile, compressed": _tiff(16, 5, tiles),
+        "TIFF with many values": _tiff(4, kinds={305: (2, 2**31, 8)}),
+        "TIFF with 65,000 samples": _tiff(4, kinds={277: (3, 1, 65_000)}),
+        "BMP that claims much": b"BM" + bitmap,
+        "GIF that claims much": b"GIF89a" + gif,
+        "empty": b"",
+        "EPS, which would start a program": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n",
+    }
+    found = [Crafted(name, content) for name, content in claims.items()]
     for side in (3000, 9400):
         found += [
             Crafted(f"PNG of {side} x {side}, grey", partial(_blank, side, 0)),

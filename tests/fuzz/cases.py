@@ -57,7 +57,7 @@ class Reader:
         self.path = folder / self.file_name
 
     def crafted(self) -> list[Crafted]:
-        """Files that are tried first."""
+        """Files that are made on purpose; every fourth number is one of them, as long as there are any."""
         return []
 
     def damaged(self, rng: random.Random) -> File:
@@ -97,7 +97,12 @@ class Reader:
         return self._crafted
 
 
-def expect(fine: bool, kind: str, more: Callable[[], str] | str = "") -> None:
+def expect(fine: bool, kind: str, more: str = "") -> None:
     """Raise the Finding unless it is fine."""
     if not fine:
-        raise Finding(kind, more if isinstance(more, str) else more())
+        raise Finding(kind, more)
+
+
+def is_clean(text: str) -> bool:
+    """Whether a terminal shows the text as it is."""
+    return all(one.isprintable() or one == "\n" for one in text)

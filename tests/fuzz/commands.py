@@ -16,7 +16,7 @@ import pynn
 from pynn.cli import main
 
 from . import bombs, mutations
-from .cases import OTHER, Crafted, File, Finding, Reader, expect
+from .cases import OTHER, Crafted, File, Finding, Reader, expect, is_clean
 from .data_files import Cifar, Pictures
 
 
@@ -115,11 +115,7 @@ def run(*arguments: object) -> tuple[int, str]:
 
 
 def judged(code: int, printed: str) -> str:
-    expect(
-        all(character.isprintable() or character == "\n" for character in printed),
-        "control characters are printed",
-        repr(printed)[:300],
-    )
+    expect(is_clean(printed), "control characters are printed", repr(printed)[:300])
     expect(len(printed) < 5000, "too much is printed", f"{len(printed)} characters")
     if code not in (0, 2):
         raise Finding(f"exit code {code}", printed[:300])

@@ -7,6 +7,7 @@ import io
 import os
 import pickle
 import random
+import shutil
 import tarfile
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,8 @@ from pynn.datasets import cifar
 from . import bombs, formats, mutations
 from .cases import OTHER, SAME, Crafted, File, Reader, expect
 
+ODD = ("1e400", "0x10", "1_0", "Ⅷ", "１", "infinity", "nan", "9" * 400, f'"{"q" * 200_000}"')  # what may be no number
+
 
 class Tables(Reader):
     name, share, file_name = "csv", 100, "t.csv"
@@ -28,9 +31,8 @@ class Tables(Reader):
     def __init__(self) -> None:
         text = 'a,b,"c d",y\n1,2.5,3e3,cat\n4,-5,.6,dog\n\n"7",8,9,"cat"\n'
         numbers = text.replace("cat", "1").replace("dog", "2.0")
-        self.valid = [
-            one.encode() for one in (text, "\ufeff" + text, text.replace("\n", "\r\n"), text.replace(",", ";"), numbers)
-        ]
+        texts = (text, "\ufeff" + text, text.replace("\n", "\r\n"), text.replace(",", ";"), numbers)
+        self.valid = [one.encode() for one in texts]
 
     def crafted(self) -> list[Crafted]:
         return bombs.tables()
@@ -38,18 +40,7 @@ class Tables(Reader):
     def damaged(self, rng: random.Random) -> File:
         content = mutations.of_bytes(rng, rng.choice(self.valid), self.valid)
         if rng.random() < 0.05:
-            new = (
-                b"1e400",
-                b"0x10",
-                b"1_0",
-                "Ⅷ".encode(),
-                "１".encode(),
-                b"infinity",
-                b"nan",
-                b"9" * 400,
-                b'"' + b"q" * 200_000 + b'"',
-            )
-            content = content.replace(rng.choice((b"1", b"cat", b"a", b"y")), rng.choice(new))
+            content = content.replace(rng.choice((b"1", b"cat", b"a", b"y")), rng.choice(ODD).encode())
         return File(content, extra=(rng.random() < 0.6, rng.choice(",,;")))
 
     def read(self, file: File) -> Any:
@@ -200,7 +191,8 @@ class Mnist(Reader):
 
     def judge(self, file: File, found: Any) -> str:
         for x, y in (found.train, found.test):
-            expect(x.shape == (len(y), 28, 28, 1) and y.min() >= 0 and y.max() < 10, f"images {x.shape}, labels {y}")
+            fine = x.shape == (len(y), 28, 28, 1) and y.min() >= 0 and y.max() < 10
+            expect(fine, "images and labels that do not fit", f"{x.shape}, {y}")
         return OTHER
 
 
@@ -242,7 +234,8 @@ class Cifar(Reader):
 
     def judge(self, file: File, found: Any) -> str:
         for x, y in (found.train, found.test):
-            expect(x.shape == (len(y), 32, 32, 3) and y.min() >= 0 and y.max() < len(found.classes), f"{x.shape}, {y}")
+            fine = x.shape == (len(y), 32, 32, 3) and y.min() >= 0 and y.max() < len(found.classes)
+            expect(fine, "images and labels that do not fit", f"{x.shape}, {y}")
         return OTHER
 
 
@@ -308,20 +301,23 @@ class Archives(Reader):
         changed = bytearray(self.tar)
         changed[at : at + 512] = mutations.of_bytes(rng, bytes(changed[at : at + 512]))
         if rng.random() < 0.7:  # the header's checksum is right again
-            changed[at + 148 : at + 156] = b"%06o\0 " % (
-                sum(changed[at : at + 148]) + sum(changed[at + 156 : at + 512]) + 256
-            )
+            total = sum(changed[at : at + 148]) + 8 * ord(" ") + sum(changed[at + 156 : at + 512])
+            changed[at + 148 : at + 156] = b"%06o\0 " % total
         content = gzip.compress(changed, mtime=0)
         return File(content if rng.random() < 0.7 else mutations.of_bytes(rng, content))
 
+    def put(self, file: File) -> None:
+        super().put(file)
+        shutil.rmtree(self.folder / "into", ignore_errors=True)
+        (self.folder / "into").mkdir()
+
     def read(self, file: File) -> Any:
         into = self.folder / "into"
-        into.mkdir(exist_ok=True)
         cifar.extract(os.fspath(self.path), "cifar", list(self.members), os.fspath(into))
         return sorted(path.name for path in into.iterdir())
 
     def judge(self, file: File, found: Any) -> str:
-        expect(found == sorted(self.members), f"it left {found}")
+        expect(found == sorted(self.members), "other files than were wanted", f"{found}")
         return OTHER
 
 

@@ -17,6 +17,7 @@ from . import mutations
 # safetensors --------------------------------------------------------------------------------------
 
 DTYPES = ("F32", "F64", "F16", "BF16", "I64", "I32", "I8", "U8", "U64", "BOOL", "F8_E4M3", "F8_E5M2", "C64", "F4", "x")
+KINDS = ("f2", "f4", "f8", "i1", "i4", "i8", "u1", "u8", "?")
 
 
 def split(content: bytes) -> tuple[dict[str, Any], bytes]:
@@ -45,11 +46,8 @@ def safetensors_header(rng: random.Random, content: bytes) -> bytes:
     elif how == 2 and entry:
         entry["data_offsets"] = [rng.choice((0, 1, len(data), len(data) + 1, 2**63)) for _ in range(2)]
     elif how == 3:
-        header[rng.choice(mutations.TEXTS)] = {
-            "dtype": rng.choice(DTYPES),
-            "shape": [0],
-            "data_offsets": [len(data)] * 2,
-        }
+        empty = {"dtype": rng.choice(DTYPES), "shape": [0], "data_offsets": [len(data)] * 2}
+        header[rng.choice(mutations.TEXTS)] = empty
     elif how == 4:
         return joined(_with_duplicate(rng, header), data)
     else:
@@ -76,9 +74,7 @@ def tensors(rng: random.Random, arrays: dict[str, Any]) -> dict[str, Any]:
         elif how == 1:
             changed[rng.choice((*mutations.TEXTS[:8], f"{name}x", name[:-1], name.upper()))] = changed.pop(name)
         elif how == 2:
-            changed[name] = array.astype(
-                rng.choice(("f2", "f4", "f8", "i1", "i4", "i8", "u1", "u8", "?")), casting="unsafe"
-            )
+            changed[name] = array.astype(rng.choice(KINDS), casting="unsafe")
         elif how == 3:
             changed[name] = rng.choice((array.T, array.ravel(), array[None], array[..., None], array[:0], array[:1]))
         elif how == 4:
@@ -90,9 +86,8 @@ def tensors(rng: random.Random, arrays: dict[str, Any]) -> dict[str, Any]:
             array.reshape(-1)[rng.randrange(array.size)] = rng.choice((np.nan, np.inf, -np.inf, 1e38, 1e-45, 0, -1))
             changed[name] = array
         elif array.size:
-            array.reshape(-1)[rng.randrange(array.size)] = rng.choice(
-                (0, 1, np.iinfo(array.dtype).max if array.dtype.kind in "iu" else 1)
-            )
+            largest = np.iinfo(array.dtype).max if array.dtype.kind in "iu" else 1
+            array.reshape(-1)[rng.randrange(array.size)] = rng.choice((0, 1, largest))
             changed[name] = array
     return changed
 
@@ -117,19 +112,8 @@ def gzipped(rng: random.Random, content: bytes, others: tuple[bytes, ...] = ()) 
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 CHUNKS = (
-    b"IHDR",
-    b"PLTE",
-    b"IDAT",
-    b"IEND",
-    b"tRNS",
-    b"gAMA",
-    b"iCCP",
-    b"zTXt",
-    b"iTXt",
-    b"eXIf",
-    b"acTL",
-    b"fdAT",
-    b"fcTL",
+    *(b"IHDR", b"PLTE", b"IDAT", b"IEND"),
+    *(b"tRNS", b"gAMA", b"iCCP", b"zTXt", b"iTXt", b"eXIf", b"acTL", b"fdAT", b"fcTL"),
 )
 
 

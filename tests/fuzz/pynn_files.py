@@ -17,7 +17,7 @@ import pynn
 from pynn import checkpoint, describe, ensemble
 
 from . import bombs, formats, mutations, samples
-from .cases import OTHER, SAME, Crafted, File, Reader, expect
+from .cases import OTHER, SAME, Crafted, File, Reader, expect, is_clean
 
 try:
     from pynn import container as states
@@ -53,28 +53,8 @@ def _argument(rng: random.Random) -> Any:
 
 LAYERS = sorted(name for name, kind in checkpoint.KINDS.items() if issubclass(kind, pynn.Layer))
 SETTINGS = (
-    1,
-    1,
-    2,
-    2,
-    3,
-    3,
-    4,
-    0.5,
-    0,
-    -1,
-    1.5,
-    "same",
-    "valid",
-    "he",
-    "relu",
-    True,
-    None,
-    [1, 2],
-    [3, 1],
-    16,
-    1000,
-    10**6,
+    *(1, 1, 2, 2, 3, 3, 4, 0.5, 0, -1, 1.5, 16, 1000, 10**6),
+    *("same", "valid", "he", "relu", True, None, [1, 2], [3, 1]),
 )
 
 
@@ -229,10 +209,9 @@ class Models(Described):
         expect(not file.sealed, "a damaged file loads as another model")
         used(model)
         model.save(self.scratch)
-        again = checkpoint.content(pynn.load(self.scratch))
-        expect(
-            repr(again[1]) == repr(description) and same_arrays(again[0], tensors), "saved again it is another model"
-        )
+        arrays, again = checkpoint.content(pynn.load(self.scratch))
+        same = repr(again) == repr(description) and same_arrays(arrays, tensors)
+        expect(same, "saved again it is another model")
         return OTHER
 
 
@@ -240,7 +219,7 @@ def used(model: Any) -> None:
     """What loads must predict, or say why not."""
     shape = model.input_shape if model.preprocessing is None else model.preprocessing.input_shape_
     text = str(model)
-    expect(all(one.isprintable() or one == "\n" for one in text), "control characters in a repr", repr(text)[:300])
+    expect(is_clean(text), "control characters in a repr", repr(text)[:300])
     shapes = [shape, *(layer.output_shape for layer in model.walk())]
     if max(np.prod(one, dtype=float) for one in shapes) <= FEW:
         with suppress(ValueError):
@@ -270,9 +249,8 @@ class Ensembles(Described):
             "models in models": {"models": [description]},
         }
         found = [Crafted(name, self.written(tensors, {**description, **changes})) for name, changes in many.items()]
-        copies = {
-            f"{number}.{name[2:]}": array for number in range(1000) for name, array in tensors.items() if name[0] == "0"
-        }
+        first = {name[2:]: array for name, array in tensors.items() if name.startswith("0.")}
+        copies = {f"{number}.{name}": array for number in range(1000) for name, array in first.items()}
         whole = {**description, "members": [0] * 1000, "weights": [1] * 1000}
         return [*super().crafted(), *found, Crafted("1,000 whole members", self.written(copies, whole))]
 
@@ -310,9 +288,8 @@ class Weights(Reader):
         path = bombs.scratch() / "weights.safetensors"
         self.model.save(path)
         self.whole = path.read_bytes()  # a model's file, with a checksum
-        self.checked = bombs.is_checked(
-            self.whole, partial(pynn.transfer.load_weights, self.model, layout="pynn"), path
-        )
+        load = partial(pynn.transfer.load_weights, self.model, layout="pynn")
+        self.checked = bombs.is_checked(self.whole, load, path)
         self.restore()
 
     def restore(self) -> None:
@@ -336,9 +313,8 @@ class Weights(Reader):
         if how < 0.75:
             return File(formats.safetensors_header(rng, content), extra=extra)
         changed = formats.tensors(rng, arrays)
-        return File(
-            safetensors.numpy.save({name: np.array(one, order="C") for name, one in changed.items()}), extra=extra
-        )
+        whole = {name: np.array(one, order="C") for name, one in changed.items()}
+        return File(safetensors.numpy.save(whole), extra=extra)
 
     def read(self, file: File) -> Any:
         layout, strict = file.extra or ("torch", True)

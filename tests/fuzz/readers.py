@@ -43,9 +43,7 @@ SHOWN = 3  # findings of one kind that are shown, and kept
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--files", type=int, default=20_000, help="how many, over all readers (default 20,000)")
     parser.add_argument("--only", metavar="NAMES", help=f"these readers alone, with commas: {', '.join(READERS)}")
-    parser.add_argument(
-        "--workers", type=int, default=min(2, os.cpu_count() or 1), help="processes at once (default 2)"
-    )
+    parser.add_argument("--workers", type=int, default=2, help="processes at once (default 2)")
     parser.add_argument("--keep", metavar="FOLDER", type=Path, help="where files of findings are kept")
     parser.add_argument("--file", metavar="NAME:NUMBER", help="make and read this one file again")
 
@@ -101,10 +99,9 @@ class Tally:
         files = sum(self.came.values())
         refused = sum(count for came, count in self.came.items() if came.startswith("refused"))
         counts = (files, self.came["same"], self.came["other"], refused, self.came["finding"])
-        costs = f"{1000 * self.seconds / max(1, files):>11.2f}{self.slowest[0]:>11.2f}{self.largest[0] / 2**20:>11.1f}"
-        return (
-            f"{name:<9}{''.join(f'{count:>11,}' for count in counts)}{costs}   ({self.slowest[1]}, {self.largest[1]})"
-        )
+        costs = (1000 * self.seconds / max(1, files), self.slowest[0], self.largest[0] / 2**20)
+        cells = [f"{count:>11,}" for count in counts] + [f"{cost:>13.2f}" for cost in costs]
+        return f"{name:<9}{''.join(cells)}   ({self.slowest[1]}, {self.largest[1]})"
 
 
 @dataclass
@@ -231,9 +228,7 @@ class Campaign:
         if last or spent - self.shown > 10:
             self.shown = spent
             found = sum(self.findings.values())
-            print(
-                f"{self.count:,} of {self.total:,} files, {spent:.0f} s, {found} findings", file=sys.stderr, flush=True
-            )
+            print(f"{self.count:,} of {self.total:,} files, {spent:.0f} s, {found} findings", file=sys.stderr)
 
     def _table(self) -> None:
         print(f"\nseed {self.options.seed}, pynn {pynn.__version__}, {pynn.kernels.backend()} kernels")
