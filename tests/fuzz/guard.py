@@ -143,11 +143,11 @@ def watched(
         reader.put(file)
         descriptor = free_descriptor()
         meter.reset()
-        before, start = meter.peak(), time.process_time()
+        start = time.process_time()
         watch.on, watch.seen = True, None
-        came, more, seconds = outcome(reader, file)
+        came, more, seconds, grown = outcome(reader, file, meter)
         watch.on = False
-        total, grown = time.process_time() - start, meter.peak() - before
+        total = time.process_time() - start
         if not came.startswith("finding"):
             try:
                 expect(watch.seen is None, *(watch.seen or ("",)))
@@ -166,12 +166,12 @@ def watched(
         yield number, came, seconds, grown, f"{what}: {more}"
 
 
-def outcome(reader: Reader, file: File) -> tuple[str, str, float]:
-    """What reading and judging give, more of it in words, and the processor seconds of reading alone."""
-    start, seconds = time.process_time(), None
+def outcome(reader: Reader, file: File, meter: Meter) -> tuple[str, str, float, int]:
+    """What reading and judging give, more of it in words; processor seconds and bytes of memory of reading alone."""
+    start, before, costs = time.process_time(), meter.peak(), None
     try:
         value = reader.read(file)
-        seconds = time.process_time() - start
+        costs = time.process_time() - start, meter.peak() - before
         came, more = reader.judge(file, value), ""
     except reader.refusals as refusal:
         came, more = f"refused {type(refusal).__name__}", str(refusal)
@@ -179,7 +179,8 @@ def outcome(reader: Reader, file: File) -> tuple[str, str, float]:
         came, more = f"finding: {finding.args[0]}", " ".join(finding.args[1:])
     except BaseException as error:
         came, more = f"finding: {type(error).__name__} in {_place(error)}", str(error)[:500]
-    return came, more, time.process_time() - start if seconds is None else seconds
+    seconds, grown = costs or (time.process_time() - start, meter.peak() - before)
+    return came, more, seconds, grown
 
 
 def _place(error: BaseException) -> str:

@@ -36,7 +36,7 @@ from .cases import File, Reader
 MODULES = (pynn_files, runs, data_files, commands)
 READERS = {kind.name: kind for module in MODULES for kind in module.READERS}
 CHUNK = 2000  # files that a child reads
-HANG = 20.0  # seconds after which a file is given up
+HANG = 60.0  # seconds after which a file is given up
 SHOWN = 3  # findings of one kind that are shown, and kept
 
 
