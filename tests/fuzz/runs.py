@@ -242,5 +242,9 @@ class Locks(Resumed):
                 fcntl.flock(held, fcntl.LOCK_EX)
             return self.fit(self.run, epochs=3)
 
+    def judge(self, file: File, model: Any) -> str:
+        expect(not file.extra, "a folder that another run holds is taken")
+        return super().judge(file, model)
+
 
 READERS = (States, Resumed, Locks)
