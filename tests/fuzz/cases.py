@@ -64,6 +64,10 @@ class Reader:
         """A valid file that was changed; what cannot be written raises anything."""
         raise NotImplementedError
 
+    def granted(self, file: File) -> int:
+        """Bytes of memory that the user allows it, by a default that is documented, beyond what all files may take."""
+        return 0
+
     def put(self, file: File) -> None:
         """Write it to where `read` finds it; not watched."""
         self.path.write_bytes(file.content)

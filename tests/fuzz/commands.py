@@ -54,6 +54,9 @@ class Predicted(Reader):
         notes = mutations.of_json(rng, self.description["notes"])
         return File(self.written({**self.description, "notes": notes}), extra="model")
 
+    def granted(self, file: File) -> int:
+        return self.pictures.granted(file)
+
     def put(self, file: File) -> None:
         (self.folder / "model.safetensors").write_bytes(file.content if file.extra == "model" else self.model)
         (self.folder / "picture").write_bytes(file.content if file.extra == "picture" else self.pictures.valid[0][1])

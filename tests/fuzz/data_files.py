@@ -111,6 +111,10 @@ class Pictures(Reader):
         others = [other for name, other in self.valid if name == kind]
         return File(mutations.of_bytes(rng, content, others, head=48), extra=size)
 
+    def granted(self, file: File) -> int:
+        """What `max_pixels` is by default, 16 million, times the bytes that a pixel takes while it is read."""
+        return 16_000_000 * (17 if file.content.startswith(b"RIFF") else 7)  # 17: WebP
+
     def settle(self, folder: Path) -> None:
         super().settle(folder)
         (folder / "all" / "class").mkdir(parents=True, exist_ok=True)
