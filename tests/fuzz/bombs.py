@@ -8,6 +8,7 @@ import gzip
 import shutil
 import struct
 import tempfile
+import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
@@ -23,8 +24,16 @@ def scratch() -> Path:
     """A folder for valid files, in memory where the system has one; it goes with the process."""
     memory = Path("/dev/shm")
     folder = Path(tempfile.mkdtemp(prefix="pynn-fuzz-", dir=memory if memory.is_dir() else None))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(_remove, folder)
     return folder
+
+
+def _remove(folder: Path) -> None:
+    for _ in range(5):  # a file of a child that has just ended may be in the way
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.05)
 
 
 def is_checked(content: bytes, load: Callable[[Path], Any], path: Path) -> bool:
