@@ -14,15 +14,10 @@ import numpy as np
 import safetensors.numpy
 
 import pynn
-from pynn import checkpoint, describe, ensemble
+from pynn import checkpoint, container, describe, ensemble
 
 from . import bombs, formats, mutations, samples
 from .cases import OTHER, SAME, Crafted, File, Reader, expect, is_clean
-
-try:
-    from pynn import container as states
-except ImportError:
-    from pynn import files as states
 
 FEW = 50_000  # numbers of a sample, and of what a layer makes of it: more is the memory that its shapes tell of
 Contents = tuple[dict[str, Any], dict[str, Any]]  # tensors by name, description
@@ -119,7 +114,7 @@ class Described(Reader):
         """A file with these contents and a checksum that fits."""
         text = json.dumps(description, sort_keys=True)
         if self.checked:
-            text = json.dumps({**description, "crc": states.checksum(text, tensors)}, sort_keys=True)
+            text = json.dumps({**description, "crc": container.checksum(text, tensors)}, sort_keys=True)
         return safetensors.numpy.save(tensors, {self.entry: text})
 
     def settle(self, folder: Path) -> None:

@@ -13,23 +13,24 @@ import numpy as np
 import safetensors.numpy
 
 import pynn
+from pynn import container
 
 from . import bombs, formats, mutations
 from .cases import OTHER, SAME, Crafted, File, Reader, expect
-from .pynn_files import same_arrays, states
+from .pynn_files import same_arrays
 
 
 def unsealed(content: bytes) -> tuple[str, dict[str, Any]]:
     """The state of a checkpoint as JSON, and its tensors."""
-    entry = json.loads(formats.split(content)[0]["__metadata__"][states.ENTRY])
+    entry = json.loads(formats.split(content)[0]["__metadata__"][container.ENTRY])
     return entry["state"], safetensors.numpy.load(content)
 
 
 def sealed(text: str, tensors: dict[str, Any]) -> bytes:
     """A checkpoint of these, with a checksum that fits."""
-    crc = states.checksum(text, tensors) if hasattr(states, "checksum") else states._crc(text, tensors)
-    entry = json.dumps({"format": states.FORMAT, "crc": crc, "state": text})
-    return safetensors.numpy.save(tensors, {states.ENTRY: entry})
+    crc = container.checksum(text, tensors)
+    entry = json.dumps({"format": container.FORMAT, "crc": crc, "state": text})
+    return safetensors.numpy.save(tensors, {container.ENTRY: entry})
 
 
 def _timeless(content: bytes) -> bytes:
@@ -59,12 +60,12 @@ class States(Reader):
             "step": 3,
         }
         path = bombs.scratch() / "state.safetensors"
-        states.write_state(path, self.state)
+        container.write_state(path, self.state)
         self.valid = path.read_bytes()
-        self.known = _flat(states.read_state(path))
+        self.known = _flat(container.read_state(path))
 
     def crafted(self) -> list[Crafted]:
-        return bombs.safetensors_files(self.valid, states.ENTRY)
+        return bombs.safetensors_files(self.valid, container.ENTRY)
 
     def damaged(self, rng: random.Random) -> File:
         how = rng.random()
@@ -81,7 +82,7 @@ class States(Reader):
         return File(sealed(text, formats.tensors(rng, tensors)))
 
     def read(self, file: File) -> Any:
-        return states.read_state(self.path)
+        return container.read_state(self.path)
 
     def judge(self, file: File, state: Any) -> str:
         if _flat(state) == self.known:
