@@ -57,7 +57,7 @@ def test_every_kernel_has_a_row() -> None:
 @needs_native
 def test_both_backends_have_the_same_kernels_with_the_same_arguments() -> None:
     for name in kernels.NAMES:
-        documented = getattr(native, name).__doc__.splitlines()[0]
+        documented = next(line for line in getattr(native, name).__doc__.splitlines() if line.startswith("1. "))
         inside = documented[documented.index("(") + 1 : documented.rindex(") ->")]
         found = [part.split(":")[0].strip() for part in inside.split(", ")]
         assert found == list(inspect.signature(getattr(reference, name)).parameters), name

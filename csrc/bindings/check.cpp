@@ -12,10 +12,20 @@ bool is_array(PyObject* value) {
     return py::detail::npy_api::get().PyArray_Check_(value);
 }
 
+// The order of the machine's bytes has two names: newbyteorder() writes '<' or '>' where NumPy's own dtypes have '='.
+bool is_swapped(char order) {
+    return order == (PY_LITTLE_ENDIAN ? '>' : '<');
+}
+
 std::string dtype_name(PyObject* value) {
     const py::dtype dtype = py::reinterpret_borrow<py::array>(value).dtype();
-    const bool swapped = dtype.byteorder() != '=' && dtype.byteorder() != '|';
-    return swapped ? py::str(dtype).cast<std::string>() : dtype.attr("name").cast<std::string>();
+    return is_swapped(dtype.byteorder()) ? py::str(dtype).cast<std::string>() : dtype.attr("name").cast<std::string>();
+}
+
+// Subclasses are plain arrays here; but a mask would be lost.
+bool is_masked(PyObject* value) {
+    const bool plain = Py_TYPE(value) == py::detail::npy_api::get().PyArray_Type_;
+    return !plain && py::isinstance(value, py::module_::import("numpy").attr("ma").attr("MaskedArray"));
 }
 
 std::string shape_text(PyObject* value) {
@@ -37,31 +47,33 @@ void Checker::positive(const char* name, double value) const {
 }
 
 void Checker::check_dtype(const char* name, PyObject* value, Kind kind) {
+    using Api = py::detail::npy_api;
     const auto* descriptor = py::detail::array_descriptor_proxy(array_proxy(value)->descr);
-    const bool native = descriptor->byteorder == '=' || descriptor->byteorder == '|';
-    const int number = native ? descriptor->type_num : -1;
-    const bool is_float = number == py::detail::npy_api::NPY_FLOAT_;
-    const bool is_double = number == py::detail::npy_api::NPY_DOUBLE_;
+    const int number = descriptor->type_num;
+    const auto eight_bytes = [&] { return py::reinterpret_borrow<py::array>(value).itemsize() == 8; };
+    const bool is_float = number == Api::NPY_FLOAT_;
+    const bool is_double = number == Api::NPY_DOUBLE_ || (number == Api::NPY_LONGDOUBLE_ && eight_bytes());
+    bool fits = is_float || is_double;
     std::string expected;
     if (kind == Kind::int64) {
-        if (native && descriptor->kind == 'i' && py::reinterpret_borrow<py::array>(value).itemsize() == 8) return;
-        expected = "int64";
+        fits = descriptor->kind == 'i' && eight_bytes();  // long or long long
+        if (!fits) expected = "int64";
     } else if (kind == Kind::pixels) {
-        if (is_float || is_double || number == py::detail::npy_api::NPY_UBYTE_) return;
-        expected = "uint8, float32 or float64";
+        fits = fits || number == Api::NPY_UBYTE_;
+        if (!fits) expected = "uint8, float32 or float64";
     } else if (float_name_ == nullptr) {
-        if (is_float || is_double) {
-            float_name_ = name;
-            double_ = is_double;
-            return;
-        }
-        expected = "float32 or float64";
+        if (!fits) expected = "float32 or float64";
+        float_name_ = name;
+        double_ = is_double;
     } else {
-        if (double_ ? is_double : is_float) return;
-        expected = std::string(double_ ? "float64" : "float32") + " like " + float_name_;
+        fits = double_ ? is_double : is_float;
+        if (!fits) expected = std::string(double_ ? "float64" : "float32") + " like " + float_name_;
     }
-    throw py::type_error(std::string(kernel_) + ": " + name + " has dtype " + dtype_name(value) + ", expected " +
-                         expected);
+    if (fits && !is_swapped(descriptor->byteorder)) return;
+    const std::string start = std::string(kernel_) + ": " + name;
+    if (!fits) throw py::type_error(start + " has dtype " + dtype_name(value) + ", expected " + expected);
+    throw py::type_error(start + " is byte-swapped (" + dtype_name(value) + "); " + name + ".astype(" + name +
+                         ".dtype.newbyteorder('=')) is not");
 }
 
 void Checker::check_shape(const char* name, PyObject* value, DimList dims, std::size_t rank) {
@@ -119,6 +131,9 @@ void Checker::array(const char* name, const py::object& value, Kind kind, bool w
     if (!is_array(object))
         throw py::type_error(std::string(kernel_) + ": " + name + " is " + Py_TYPE(object)->tp_name +
                              ", expected a numpy.ndarray");
+    if (is_masked(object))
+        throw py::type_error(std::string(kernel_) + ": " + name + " is a masked array, whose mask would be lost; " +
+                             name + ".filled(value) is a plain one");
     check_dtype(name, object, kind);
     check_shape(name, object, dims, rank);
     const auto* proxy = array_proxy(object);
@@ -132,7 +147,9 @@ void Checker::array(const char* name, const py::object& value, Kind kind, bool w
         value_error(text + " is read-only, expected an array to write into");
     Size bytes = kind == Kind::floats ? (double_ ? 8 : 4) : py::reinterpret_borrow<py::array>(object).itemsize();
     for (int i = 0; i < proxy->nd; ++i) bytes *= proxy->dimensions[i];
-    if (bytes > 0) seen_[count_++] = {name, proxy->data, proxy->data + bytes, written};
+    if (bytes == 0) return;
+    writes_ = writes_ || written;
+    seen_[count_++] = {name, proxy->data, proxy->data + bytes, written};
 }
 
 void Checker::overlaps() const {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "dispatch.h"
@@ -81,6 +82,7 @@ public:
     Size size(Dim dim) const { return sizes_[dim]; }
     Size elements() const { return elements_; }
     bool is_double() const { return double_; }
+    bool writes() const { return writes_; }  // into an array that holds a number
 
     void positive(const char* name, double value) const;
     [[noreturn]] void value_error(const std::string& sentence) const;
@@ -109,7 +111,7 @@ private:
 
     const char* kernel_;
     const char* float_name_ = nullptr;  // the argument that fixed the dtype
-    bool double_ = false;
+    bool double_ = false, writes_ = false;
     Size sizes_[kDims];
     PyObject* any_shape_ = nullptr;  // the argument that fixed the shape
     Size elements_ = 0;
@@ -136,9 +138,12 @@ private:
     T* data_;
 };
 
-// Calls run(T()) with T the dtype of the checked arrays, without the GIL.
+// Calls run(T()) with T the dtype of the checked arrays, without the GIL. Not where there is nothing to write: a
+// dimension of 0 may stand beside one of 2^40, which no loop shall run over.
 template <class F>
 auto compute(const Checker& check, F run) {
+    if constexpr (std::is_void_v<decltype(run(double()))>)
+        if (!check.writes()) return;
     const py::gil_scoped_release nogil;
     const FlushSubnormals flush;
     return check.is_double() ? run(double()) : run(float());

@@ -28,6 +28,12 @@ bool is_numpy(const py::object& value, const char* kind) {
 
 }  // namespace
 
+void refuse_other_calls(py::module_& module, const char* function) {
+    module.def(function, [=](const py::args&, const py::kwargs&) {
+        throw py::type_error(std::string(function) + ": these arguments do not fit the function's signature");
+    });
+}
+
 double checked_number(const char* kernel, const char* name, const py::object& value) {
     if (PyFloat_Check(value.ptr())) return PyFloat_AS_DOUBLE(value.ptr());
     if (!PyLong_Check(value.ptr()) && !is_numpy(value, "integer") && !is_numpy(value, "floating"))
@@ -48,7 +54,12 @@ std::string_view checked_text(const char* kernel, const char* name, const py::ob
     if (!PyUnicode_Check(value.ptr())) wrong_type(kernel, name, value, "text");
     Py_ssize_t size = 0;
     const char* text = PyUnicode_AsUTF8AndSize(value.ptr(), &size);
-    if (!text) throw py::error_already_set();
+    if (!text) {  // half a surrogate pair
+        PyErr_Clear();
+        const auto shown = py::reinterpret_steal<py::str>(PyObject_ASCII(value.ptr())).cast<std::string>();
+        throw py::value_error(std::string(kernel) + ": " + name + " is " + shown +
+                              ", expected text that UTF-8 can hold");
+    }
     return {text, static_cast<std::size_t>(size)};
 }
 

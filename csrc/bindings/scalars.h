@@ -53,6 +53,9 @@ T passed(const char* kernel, const char* name, const Value& value) {
         return value;
 }
 
+// An overload for every call that does not fit the others: pybind11's own error prints all arguments, arrays too.
+void refuse_other_calls(py::module_& module, const char* function);
+
 // The module, with a `def` whose functions get checked scalars.
 class Kernels : public py::module_ {
 public:
@@ -68,6 +71,7 @@ public:
                 return std::apply(function, checked);
             },
             names...);
+        refuse_other_calls(*this, kernel);
     }
 };
 

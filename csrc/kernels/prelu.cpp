@@ -49,6 +49,7 @@ PYNN_INLINE inline void through_strip(Access at, const Slopes<T, V>& a, const T*
 
 template <class T>
 void prelu_backward(const T* dy, const T* x, const T* slope, T* dx, T* dslope, Size n, Size c, Size slopes) {
+    if (n == 0) c = slopes;  // no column but those of dslope is of use, though there may be 2^40
     const Size runs = ceil_div(n, kRowRun);
     Scratch<T> sums(runs * c);
     over_columns<T>(n, c, 1, Order::forward, [&](auto strip, auto at, Size run, Size begin, Size end, Size j) {

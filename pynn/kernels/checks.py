@@ -37,8 +37,17 @@ class Rule:
         self.dims = tuple(word for word in words if word not in ("optional", "out", "int64", "pixels"))
 
 
+def _plain(where: str, rule: Rule, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """A subclass's numbers as a plain array: the product of two np.matrix is another one."""
+    if isinstance(array, np.ma.MaskedArray):
+        filled = f"{rule.name}.filled(value)"
+        raise TypeError(f"{where}: {rule.name} is a masked array, whose mask would be lost; {filled} is a plain one")
+    return array.view(np.ndarray)
+
+
 def _check_dtype(where: str, rule: Rule, array: np.ndarray[Any, Any], bound: dict[str, Any]) -> None:
-    name = array.dtype.name if array.dtype.isnative else str(array.dtype)
+    dtype = array.dtype if array.dtype.isnative else array.dtype.newbyteorder("=")
+    name = "float64" if dtype == np.float64 else dtype.name  # a longdouble of 8 bytes is one too
     if rule.dtype == "int64":
         expected = "" if name == "int64" else "int64"
     elif rule.dtype == "pixels":
@@ -49,8 +58,12 @@ def _check_dtype(where: str, rule: Rule, array: np.ndarray[Any, Any], bound: dic
     else:
         wanted, like = bound["dtype"]
         expected = "" if name == wanted else f"{wanted} like {like}"
+    shown = name if array.dtype.isnative else str(array.dtype)
     if expected:
-        raise TypeError(f"{where}: {rule.name} has dtype {name}, expected {expected}")
+        raise TypeError(f"{where}: {rule.name} has dtype {shown}, expected {expected}")
+    if not array.dtype.isnative:
+        native = f"{rule.name}.astype({rule.name}.dtype.newbyteorder('='))"
+        raise TypeError(f"{where}: {rule.name} is byte-swapped ({shown}); {native} is not")
 
 
 def _check_shape(where: str, rule: Rule, array: np.ndarray[Any, Any], bound: dict[str, Any]) -> None:
@@ -134,6 +147,8 @@ def checked(**rules: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
                 if not isinstance(array, np.ndarray):
                     kind = type(array).__name__
                     raise TypeError(f"{where}: {rule.name} is {kind}, expected a numpy.ndarray")
+                if type(array) is not np.ndarray:
+                    values[position] = array = _plain(where, rule, array)
                 _check_dtype(where, rule, array, bound)
                 _check_shape(where, rule, array, bound)
                 _check_memory(where, rule, array)

@@ -53,6 +53,10 @@ def _flag(where: str, name: str, value: Any) -> bool:
 def _text(where: str, name: str, value: Any) -> str:
     if not isinstance(value, str):
         _wrong_type(where, name, value, "text")
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # half a surrogate pair
+        raise ValueError(f"{where}: {name} is {value!a}, expected text that UTF-8 can hold") from None
     return value
 
 

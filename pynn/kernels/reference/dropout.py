@@ -43,6 +43,8 @@ def spatial_dropout(
     that array's elements. Source: Tompson et al. 2015.
     """
     expect(0 <= rate < 1, "spatial_dropout", "rate", rate, "0 <= rate < 1")
+    if x.size == 0:  # however many channels of no place
+        return
     samples, _, channels = x.shape
     keep = draws16(seed, stream, step, samples * channels, offset) >= threshold(rate)
     _mask(x, keep.reshape(samples, 1, channels), rate, out)

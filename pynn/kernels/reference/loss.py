@@ -74,7 +74,8 @@ def _log_softmax(logits: Floats, probabilities: Floats) -> Floats:
 @checked(dy="N C", y="N C", dx="out N C")
 def softmax_backward(dy: Floats, y: Floats, dx: Floats) -> None:
     """dx (N, C) = y · (dy - Σ_c y·dy) by rows, from the output y of `softmax` and the gradient dy of y."""
-    dx[...] = y * (dy - (y * dy).sum(axis=1, keepdims=True))
+    if y.size:  # else there may be 2^40 rows of no class
+        dx[...] = y * (dy - (y * dy).sum(axis=1, keepdims=True))
 
 
 @checked(logits="N C", labels="int64 N", weights="optional N", dlogits="optional out N C")

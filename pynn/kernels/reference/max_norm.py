@@ -14,6 +14,8 @@ def max_norm(weight: Floats, limit: float) -> None:
     limit: a positive number. Source: Srebro & Shraibman 2005, Srivastava et al. 2014.
     """
     expect(limit > 0, "max_norm", "limit", limit, "a positive number")
+    if weight.size == 0:  # however many columns of no number
+        return
     largest = np.abs(weight).max(axis=0, initial=0).astype(np.float64)
     sizes = np.where(largest > 0, largest, 1)  # no square overflows
     shares = weight / sizes

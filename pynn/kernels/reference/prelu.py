@@ -24,6 +24,9 @@ def prelu_forward(x: Floats, slope: Floats, out: Floats) -> None:
 def prelu_backward(dy: Floats, x: Floats, slope: Floats, dx: Floats | None = None, dslope: Floats = REQUIRED) -> None:
     """dx = dy where x > 0, else slope · dy; dslope = Σ dy·x over x <= 0: by columns, or of all. dx may be None."""
     _expect_slopes("prelu_backward", x, slope)
+    if x.size == 0:  # however many columns
+        dslope[...] = 0
+        return
     sums = np.where(x > 0, 0, dy * x).sum(axis=0, dtype=np.float64)
     dslope[...] = sums if slope.size == x.shape[1] else sums.sum()
     if dx is not None:
