@@ -3,6 +3,7 @@
 #include "activation.h"
 #include "columns.h"
 #include "families.h"
+#include "spread.h"
 
 namespace pynn::PYNN_LEVEL {
 namespace {
@@ -107,6 +108,27 @@ PYNN_INLINE inline void normalize(Access at, const Normalizer<T, V>& columns, co
         });
 }
 
+// The statistics of the columns begin..end-1 of a batch whose squares overflow or vanish, and the running ones: they
+// move where T holds the variance.
+template <class T>
+PYNN_APART void repair(const T* x, double epsilon, T keep, T* running_mean, T* running_var, T* mean, T* rstd, Size n,
+                       Size c, Size begin, Size end) {
+    for (Size j = begin; j < end; ++j) {
+        const bool overflow = !(rstd[j] > 0);
+        if (!overflow && rstd[j] < kLargeRoot<T>) continue;
+        const Spread s = spread_of(x + j, n, c, 1);
+        if (s.mean != s.mean) continue;
+        mean[j] = static_cast<T>(s.mean);
+        rstd[j] = reciprocal_root<T>(s, epsilon);
+        const double rows = static_cast<double>(n), share = static_cast<double>(keep);
+        const double unbiased = s.deviation * s.deviation * (rows / (rows - 1));
+        const T moved = static_cast<T>(share * static_cast<double>(running_var[j]) + (1 - share) * unbiased);
+        if (!overflow || moved - moved != 0) continue;
+        running_mean[j] = running_mean[j] * keep + mean[j] * (T(1) - keep);
+        running_var[j] = moved;
+    }
+}
+
 template <class T>
 void batchnorm_forward(const T* x, const T* gamma, const T* beta, BatchNormState s, T* running_mean, T* running_var,
                        Activation f, T* mean, T* rstd, T* out, Size n, Size c) {
@@ -119,9 +141,13 @@ void batchnorm_forward(const T* x, const T* gamma, const T* beta, BatchNormState
         const Moments<T> all(at, means.get(), squares.get(), n, c, j);
         const Vec<T> unbiased = all.squares / (rows - 1);
         at.store(mean + j, all.mean);
-        at.store(rstd + j, T(1) / sqrt(all.squares / rows + epsilon));
+        const Vec<T> root = T(1) / sqrt(all.squares / rows + epsilon), one = broadcast(T(1));
+        at.store(rstd + j, root);
         move_towards(at, running_mean + j, all.mean, unbiased, keep);
         move_towards(at, running_var + j, unbiased, all.mean, keep);
+        if (largest_lane<T>((root > Vec<T>{}) & (root < kLargeRoot<T>) ? Vec<T>{} : one) > 0)
+            repair(x, static_cast<double>(epsilon), keep, running_mean, running_var, mean, rstd, n, c, j,
+                   smaller(c, j + kLanes<T>));
     };
     with_function(f.function, [&](auto chosen) {
         const auto apply = [&](auto strip, auto at, Size begin, Size end, Size j) {
@@ -208,8 +234,8 @@ PYNN_INLINE inline void input_gradient(Access at, const Normalizer<T, V>& column
 }
 
 template <class T>
-void batchnorm_backward(const T* dy, const T* x, const T* gamma, const T* beta, const T* mean, const T* rstd,
-                        Activation f, T* dx, T* dgamma, T* dbeta, Size n, Size c) {
+void backward(const T* dy, const T* x, const T* gamma, const T* beta, const T* mean, const T* rstd, Activation f, T* dx,
+              T* dgamma, T* dbeta, Size n, Size c) {
     const T alpha = static_cast<T>(f.alpha), share = T(1) / static_cast<T>(n);
     const Size runs = ceil_div(n, kRowRun);
     const bool one_run = runs == 1;
@@ -239,6 +265,47 @@ void batchnorm_backward(const T* dy, const T* x, const T* gamma, const T* beta, 
             n, c, 4, Order::backward,
             [&](auto strip, auto at, Size, Size begin, Size end, Size j) { apply(strip, at, begin, end, j); });
     });
+}
+
+// Between these, products of a column's numbers and gradients stay far from the ends of T.
+template <class T>
+constexpr T kFarRoot = sizeof(T) == 4 ? T(0x1p64) : T(0x1p512);
+
+// The gradients by way of a copy of x, each column in a unit of about its size: a power of two.
+template <class T>
+PYNN_APART void backward_in_units(const T* dy, const T* x, const T* gamma, const T* beta, const T* mean, const T* rstd,
+                                  Activation f, T* dx, T* dgamma, T* dbeta, Size n, Size c) {
+    constexpr T by = sizeof(T) == 4 ? T(0x1p96) : T(0x1p768);
+    const Scratch<T> copy(n * c), means(c), roots(c), units(c);
+    const auto scale = [&, unit = units.get()](const T* from, T* to) {
+        parallel_runs(n, kRowRun, static_cast<double>(n * c), [=](Size begin, Size end) {
+            for (Size i = begin; i < end; ++i)
+                each_vector<T>(0, c, [=](auto at, Size j) {
+                    at.store(to + i * c + j, at.load(from + i * c + j) * at.load(unit + j));
+                });
+        });
+    };
+    for (Size j = 0; j < c; ++j) {
+        const T unit = rstd[j] > kFarRoot<T> ? by : rstd[j] < 1 / kFarRoot<T> ? 1 / by : T(1);
+        units.get()[j] = unit;
+        means.get()[j] = mean[j] * unit;
+        roots.get()[j] = rstd[j] / unit;
+    }
+    scale(x, copy.get());
+    backward<T>(dy, copy.get(), gamma, beta, means.get(), roots.get(), f, dx, dgamma, dbeta, n, c);
+    if (dx) scale(dx, dx);
+}
+
+template <class T>
+void batchnorm_backward(const T* dy, const T* x, const T* gamma, const T* beta, const T* mean, const T* rstd,
+                        Activation f, T* dx, T* dgamma, T* dbeta, Size n, Size c) {
+    Vec<T> far = {};
+    each_vector<T>(0, c, [&, one = broadcast(T(1))](auto at, Size j) {
+        const Vec<T> root = at.load(rstd + j, T(1));
+        far = (root < kFarRoot<T>)&(root > 1 / kFarRoot<T>) ? far : one;
+    });
+    (largest_lane<T>(far) > 0 ? backward_in_units<T> : backward<T>)(dy, x, gamma, beta, mean, rstd, f, dx, dgamma,
+                                                                    dbeta, n, c);
 }
 
 template <class T>

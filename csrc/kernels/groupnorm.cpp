@@ -5,6 +5,7 @@
 // share the samples; where these are few and large, they go one after the other and the threads share their places.
 #include "columns.h"
 #include "families.h"
+#include "spread.h"
 
 namespace pynn::PYNN_LEVEL {
 namespace {
@@ -91,6 +92,15 @@ inline void fill(T* values, Size count, T value) {
     each_vector<T>(0, count, [&](auto at, Size j) { at.store(values + j, broadcast(value)); });
 }
 
+// The statistics of a group whose squares overflow or vanish.
+template <class T>
+PYNN_APART void repair(const Shape& s, const T* x, double epsilon, T* mean, T* rstd, T* centre) {
+    const Spread spread = spread_of(x, s.places, s.channels, s.width());
+    *mean = static_cast<T>(spread.mean);
+    *rstd = reciprocal_root<T>(spread, epsilon);
+    fill(centre, s.width(), *mean);
+}
+
 // Mean and rstd of each group of one sample, and out. The first pass sums around the group's first number, the second
 // around the mean: exact for a constant group. scratch holds 2 + runs_of_places() times C numbers.
 template <class T>
@@ -113,7 +123,10 @@ void normalize_sample(const Shape& s, const T* x, const T* gamma, const T* beta,
     });
     const double least = epsilon < 1e-30 ? static_cast<double>(not_vanished<T>(epsilon)) : epsilon;
     for (Size g = 0; g < s.groups; ++g) {
-        rstd[g] = static_cast<T>(1 / __builtin_sqrt(sum_of(sums + g * width, width) * s.share() + least));
+        const double root = 1 / __builtin_sqrt(sum_of(sums + g * width, width) * s.share() + least);
+        rstd[g] = static_cast<T>(root);
+        if (__builtin_expect(!(root > 0 && root < static_cast<double>(kLargeRoot<T>)), 0))
+            repair(s, x + g * width, least, mean + g, rstd + g, centre + g * width);
         fill(scale + g * width, width, rstd[g]);
     }
     each_place<T>(s, [=](auto at, Size place, Size j) PYNN_INLINE {

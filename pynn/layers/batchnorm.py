@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import kernels
-from ..checks import POSITIVE, RATE, expect_numbers
+from ..checks import POSITIVE, RATE, expect_numbers, warn
 from ..initializers import Constant, Zeros
 from . import synced
 from .activations import IDENTITY, Activation
@@ -17,7 +17,8 @@ class BatchNorm(Layer):
 
     In training, mean and variance are those of the batch (over N and all places of sequences or images), and the
     running statistics follow: running ← momentum · running + (1 - momentum) · batch, with the variance ÷ (rows - 1)
-    there, as PyTorch has it. Otherwise the running statistics are used.
+    there, as PyTorch has it. Otherwise the running statistics are used. A channel whose variance the dtype does not
+    hold is normalized in training, leaves its running statistics alone, and the next prediction warns of it.
     momentum: share that is kept, 0 <= momentum < 1 (default 0.9). epsilon: default 1e-5. gamma starts at 1, beta at 0.
     Processes that share a batch take the statistics of their parts, or of all of it: see `pynn.Distributed`.
     Frozen (`freeze()`), it uses the running statistics in training as well, and they stay.
@@ -62,6 +63,8 @@ class BatchNorm(Layer):
         channels = x.shape[-1]
         y = self.buffer("y", x.shape)
         rows, y_rows = (x, y) if x.ndim == 2 else (x.reshape(-1, channels), y.reshape(-1, channels))
+        if not training and self._mode == "batch":  # the first prediction after training
+            self._expect_held()
         self._x, self._mode = rows, ""
         f, alpha = self._activation.function, self._activation.alpha
         if not training or ((self._frozen or self._frozen_names) and self.frozen):
@@ -89,6 +92,17 @@ class BatchNorm(Layer):
         )  # fmt: skip
         self._mode = "batch"
         return y
+
+    def _expect_held(self) -> None:
+        """Warn where the last batch had a variance that the dtype does not hold: it went into no running statistics."""
+        large = int((self._rstd < np.finfo(self._rstd.dtype).max ** -0.5).sum())
+        if large:
+            warn(
+                f"{self.name or 'BatchNorm'}: {large} of {self._rstd.size} channels vary too much for "
+                f"{self._rstd.dtype} to hold their variance; their running statistics stay as they were, and "
+                "predictions are not normalized by them. Scale the inputs down, for example with "
+                "pynn.Standardization()"
+            )
 
     def backward(self, dy: Array) -> Array | None:
         if not self._mode:

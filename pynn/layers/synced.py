@@ -41,7 +41,8 @@ def forward(layer: BatchNorm, ranks: Ranks, rows: Array, mean: Array, rstd: Arra
     count, shift = sums[0], sums[1] / sums[0]
     var = np.maximum(sums[2] / count - shift**2, 0)  # NaN stays NaN
     mean[...], own_var[...] = origin + shift, var
-    rstd[...] = 1 / np.sqrt(var + layer.epsilon)
+    own_var[np.isinf(own_var)] = np.nan  # a variance too large for the dtype shall show: x/√∞ would be 0
+    rstd[...] = np.where(np.isnan(own_var), np.nan, 1 / np.sqrt(var + layer.epsilon))
     keep = layer.momentum
     moved = [keep * origin + (1 - keep) * (origin + shift)]
     moved.append(keep * layer.running_var.astype(np.float64) + (1 - keep) * var * count / (count - 1))

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..checks import REQUIRED, Floats, checked, expect_not_negative, not_vanished
 from .activation import activate, expect_activation, through_activation
+from .spread import spread
 
 
 def _normalize(x: Floats, gamma: Floats, beta: Floats, mean: Floats, rstd: Floats) -> Floats:
@@ -41,7 +42,8 @@ def batchnorm_forward(
 
     mean and rstd (C,) are kept for `batchnorm_backward`. The running statistics move towards the batch's:
     running ← momentum · running + (1 - momentum) · batch, where running_var takes the unbiased variance (N - 1);
-    a channel whose batch is not finite leaves them as they are. N must be at least 2.
+    a channel whose batch is not finite, or has a variance too large for the dtype, leaves both as they are (it is
+    normalized all the same). N must be at least 2.
     f: activation and alpha, see `activation_forward`. Source: Ioffe & Szegedy 2015.
     """
     expect_not_negative("batchnorm_forward", "epsilon", epsilon)
@@ -49,10 +51,8 @@ def batchnorm_forward(
     rows = x.shape[0]
     if rows < 2:
         raise ValueError(f"batchnorm_forward: x has {rows} rows, expected at least 2 (no variance from fewer)")
-    mean64 = x[0] + (x - x[0]).mean(axis=0, dtype=np.float64)  # exact for a constant column
-    var64 = np.square(x - mean64).mean(axis=0)
-    mean[...] = mean64
-    rstd[...] = 1 / np.sqrt(var64 + not_vanished(epsilon, x))
+    mean64, var64, rstd64 = spread(x, 0, x[:1], not_vanished(epsilon, x))
+    mean[...], rstd[...] = mean64, rstd64
     moved_mean = momentum * running_mean + (1 - momentum) * mean64
     moved_var = momentum * running_var + (1 - momentum) * var64 * rows / (rows - 1)
     moved_mean, moved_var = moved_mean.astype(x.dtype), moved_var.astype(x.dtype)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..checks import REQUIRED, Floats, checked, expect_not_negative, not_vanished
+from .spread import spread
 
 
 def _expect_groups(where: str, x: Floats, mean: Floats) -> None:
@@ -47,10 +48,7 @@ def groupnorm_forward(
     expect_not_negative("groupnorm_forward", "epsilon", epsilon)
     groups = mean.shape[1]
     cut = _cut(x, groups)
-    first = cut[:, :1, :, :1]
-    mean64 = first[:, 0, :, 0] + (cut - first).mean(axis=(1, 3), dtype=np.float64)  # exact for a constant group
-    mean[...] = mean64
-    rstd[...] = 1 / np.sqrt(np.square(cut - _each(mean64)).mean(axis=(1, 3)) + not_vanished(epsilon, x))
+    mean[...], _, rstd[...] = spread(cut, (1, 3), cut[:, :1, :, :1], not_vanished(epsilon, x))
     out[...] = ((cut - _each(mean)) * _each(rstd)).reshape(x.shape) * gamma + beta
 
 
