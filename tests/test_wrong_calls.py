@@ -82,5 +82,32 @@ def test_half_a_character_is_no_crash(backend: str) -> None:
     x = np.zeros((2, 3), np.float32)
     with pytest.raises(TypeError, match=r"softmax: there is no argument '\\ud800'"):
         kernels.softmax(x, x.copy(), **{"\ud800": 1})
-    with pytest.raises(ValueError, match=r"activation is '\\ud800', expected text that UTF-8 can hold"):
-        kernels.activation_forward(x, "\ud800", out=x.copy())
+    start = "'identityidentityidentityidentityidentit"
+    for word, shown in (("\ud800", r"'\\ud800'"), ("relu\0", r"'relu\\x00'"), ("identity" * 1000, start + r"\.\.\.")):
+        with pytest.raises(ValueError, match=f"activation_forward: activation is {shown}, expected a word$"):
+            kernels.activation_forward(x, word, out=x.copy())
+
+
+class OwnFloat(float):
+    def __float__(self) -> float:
+        raise RuntimeError("asked")
+
+
+def test_a_float_of_an_own_class_is_its_number(backend: str) -> None:
+    x = np.ones(3)
+    kernels.scale(x, OwnFloat(0.5))
+    np.testing.assert_array_equal(x, 0.5)
+
+
+@pytest.mark.parametrize("value", [np.bool_(True), np.float32(1), 1j, memoryview(b"a")])
+def test_a_type_is_called_by_its_own_name(value: Any, backend: str) -> None:
+    with pytest.raises(TypeError, match=rf"softmax: x is {type(value).__name__}, expected a numpy.ndarray"):
+        kernels.softmax(value, np.ones((2, 3)))
+
+
+def test_a_divisor_of_0_is_refused(backend: str) -> None:
+    x, indices, out = np.ones((2, 3)), np.zeros(1, np.int64), np.empty((1, 3))
+    with pytest.raises(ValueError, match=r"gather: divisor is 0\.0, expected another number than 0"):
+        kernels.gather(x, indices, 0.0, out)
+    with pytest.raises(ValueError, match=r"warp: divisor is -0\.0, expected another number than 0"):
+        kernels.warp(np.ones((2, 1, 1, 1)), indices, -0.0, np.zeros((1, 6)), False, np.empty((1, 1, 1, 1)))

@@ -17,6 +17,7 @@ void warp(const Array& x, const Array& indices, double divisor, const Array& tra
     const ImageShape shape = {check.size(B), check.size(H), check.size(W), check.size(C)};
     const auto checked = checked_integers(check, "indices", indices, shape.b, check.size(N), "images");
     const std::int64_t* index = checked.data();
+    check.not_zero("divisor", divisor);
     const int from = py::reinterpret_borrow<py::array>(x).dtype().num();
     compute(check, [&](auto zero) {
         using T = decltype(zero);

@@ -129,7 +129,7 @@ void Checker::array(const char* name, const py::object& value, Kind kind, bool w
                     std::size_t rank) {
     PyObject* object = value.ptr();
     if (!is_array(object))
-        throw py::type_error(std::string(kernel_) + ": " + name + " is " + Py_TYPE(object)->tp_name +
+        throw py::type_error(std::string(kernel_) + ": " + name + " is " + type_name(value) +
                              ", expected a numpy.ndarray");
     if (is_masked(object))
         throw py::type_error(std::string(kernel_) + ": " + name + " is a masked array, whose mask would be lost; " +
@@ -159,6 +159,12 @@ void Checker::overlaps() const {
             if (j != i && seen_[i].begin < seen_[j].end && seen_[j].begin < seen_[i].end)
                 value_error(std::string(seen_[i].name) + " overlaps " + seen_[j].name + " in memory");
     }
+}
+
+void Checker::not_zero(const char* name, double value) const {
+    if (value == 0)
+        value_error(std::string(name) + " is " + py::str(py::float_(value)).cast<std::string>() +
+                    ", expected another number than 0");
 }
 
 void Checker::not_negative(const char* name, double value) const {

@@ -85,6 +85,7 @@ public:
     bool writes() const { return writes_; }  // into an array that holds a number
 
     void positive(const char* name, double value) const;
+    void not_zero(const char* name, double value) const;
     [[noreturn]] void value_error(const std::string& sentence) const;
     void not_negative(const char* name, double value) const;
     // alpha: of leaky_relu and elu; those of the layers where there is none.

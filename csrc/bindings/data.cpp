@@ -13,6 +13,7 @@ void gather(const Array& x, const Array& indices, double divisor, const Array& o
     const Size b = check.size(B), d = check.size(D);
     const auto checked = checked_integers(check, "indices", indices, b, check.size(N), "rows");
     const std::int64_t* index = checked.data();
+    check.not_zero("divisor", divisor);
     const int from = py::reinterpret_borrow<py::array>(x).dtype().num();
     compute(check, [&](auto zero) {
         using T = decltype(zero);

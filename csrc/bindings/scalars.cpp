@@ -9,8 +9,7 @@ namespace {
 
 [[noreturn]] void wrong_type(const char* kernel, const char* name, const py::object& value,
                              const std::string& expected) {
-    const auto kind = py::type::of(value).attr("__name__").cast<std::string>();
-    throw py::type_error(std::string(kernel) + ": " + name + " is " + kind + ", expected " + expected);
+    throw py::type_error(std::string(kernel) + ": " + name + " is " + type_name(value) + ", expected " + expected);
 }
 
 // Python refuses to print very long integers.
@@ -34,6 +33,10 @@ void refuse_other_calls(py::module_& module, const char* function) {
     });
 }
 
+std::string type_name(const py::object& value) {
+    return py::type::of(value).attr("__name__").cast<std::string>();
+}
+
 double checked_number(const char* kernel, const char* name, const py::object& value) {
     if (PyFloat_Check(value.ptr())) return PyFloat_AS_DOUBLE(value.ptr());
     if (!PyLong_Check(value.ptr()) && !is_numpy(value, "integer") && !is_numpy(value, "floating"))
@@ -54,13 +57,13 @@ std::string_view checked_text(const char* kernel, const char* name, const py::ob
     if (!PyUnicode_Check(value.ptr())) wrong_type(kernel, name, value, "text");
     Py_ssize_t size = 0;
     const char* text = PyUnicode_AsUTF8AndSize(value.ptr(), &size);
-    if (!text) {  // half a surrogate pair
-        PyErr_Clear();
-        const auto shown = py::reinterpret_steal<py::str>(PyObject_ASCII(value.ptr())).cast<std::string>();
-        throw py::value_error(std::string(kernel) + ": " + name + " is " + shown +
-                              ", expected text that UTF-8 can hold");
-    }
-    return {text, static_cast<std::size_t>(size)};
+    if (text && size <= 100 &&
+        std::string_view(text, static_cast<std::size_t>(size)).find('\0') == std::string_view::npos)
+        return {text, static_cast<std::size_t>(size)};
+    PyErr_Clear();  // of half a surrogate pair
+    const auto shown = py::reinterpret_steal<py::str>(PyObject_ASCII(value.ptr())).cast<std::string>();
+    throw py::value_error(std::string(kernel) + ": " + name + " is " + shown.substr(0, 40) +
+                          (shown.size() > 40 ? "..." : "") + ", expected a word");
 }
 
 template <class T>

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <tuple>
 #include <type_traits>
@@ -21,6 +22,7 @@ public:
     static bool is_any(PyObject*) { return true; }
 };
 
+std::string type_name(const py::object& value);
 double checked_number(const char* kernel, const char* name, const py::object& value);
 bool checked_flag(const char* kernel, const char* name, const py::object& value);
 std::string_view checked_text(const char* kernel, const char* name, const py::object& value);  // lives as long as value

@@ -37,9 +37,6 @@ void move_towards(Access at, T* running, Vec<T> value, Vec<T> other, T keep) {
     at.store(running, (moved - moved) + (other - other) == Vec<T>{} ? moved : old);
 }
 
-template <class T>
-constexpr T kMost = sizeof(T) == 4 ? T(0x1.fffffep127) : T(0x1.fffffffffffffp1023);
-
 // Mean and squared deviations of one run of rows in one pass, as sums around the mean of the first few rows. Those rows
 // are part of the run, so the origin is never far from the mean in terms of the spread: what cancels costs a factor of
 // n / 8 at the worst. Exact for a constant column.
@@ -111,8 +108,8 @@ PYNN_INLINE inline void normalize(Access at, const Normalizer<T, V>& columns, co
 // The statistics of the columns begin..end-1 of a batch whose squares overflow or vanish, and the running ones: they
 // move where T holds the variance.
 template <class T>
-PYNN_APART void repair(const T* x, double epsilon, T keep, T* running_mean, T* running_var, T* mean, T* rstd, Size n,
-                       Size c, Size begin, Size end) {
+PYNN_COLD void repair(const T* x, double epsilon, T keep, T* running_mean, T* running_var, T* mean, T* rstd, Size n,
+                      Size c, Size begin, Size end) {
     for (Size j = begin; j < end; ++j) {
         const bool overflow = !(rstd[j] > 0);
         if (!overflow && rstd[j] < kLargeRoot<T>) continue;
@@ -137,7 +134,7 @@ void batchnorm_forward(const T* x, const T* gamma, const T* beta, BatchNormState
     Scratch<T> means(runs * c), squares(runs * c);
     const T rows = static_cast<T>(n), epsilon = not_vanished<T>(s.epsilon), keep = static_cast<T>(s.momentum);
     const T alpha = static_cast<T>(f.alpha);
-    const auto merge = [&](auto at, Size j) {
+    const auto merge = [&](auto at, Size j) PYNN_APART {
         const Moments<T> all(at, means.get(), squares.get(), n, c, j);
         const Vec<T> unbiased = all.squares / (rows - 1);
         at.store(mean + j, all.mean);
@@ -273,17 +270,13 @@ constexpr T kFarRoot = sizeof(T) == 4 ? T(0x1p64) : T(0x1p512);
 
 // The gradients by way of a copy of x, each column in a unit of about its size: a power of two.
 template <class T>
-PYNN_APART void backward_in_units(const T* dy, const T* x, const T* gamma, const T* beta, const T* mean, const T* rstd,
-                                  Activation f, T* dx, T* dgamma, T* dbeta, Size n, Size c) {
+PYNN_COLD void backward_in_units(const T* dy, const T* x, const T* gamma, const T* beta, const T* mean, const T* rstd,
+                                 Activation f, T* dx, T* dgamma, T* dbeta, Size n, Size c) {
     constexpr T by = sizeof(T) == 4 ? T(0x1p96) : T(0x1p768);
     const Scratch<T> copy(n * c), means(c), roots(c), units(c);
-    const auto scale = [&, unit = units.get()](const T* from, T* to) {
-        parallel_runs(n, kRowRun, static_cast<double>(n * c), [=](Size begin, Size end) {
-            for (Size i = begin; i < end; ++i)
-                each_vector<T>(0, c, [=](auto at, Size j) {
-                    at.store(to + i * c + j, at.load(from + i * c + j) * at.load(unit + j));
-                });
-        });
+    const auto scale = [&](const T* from, T* to) {
+        for (Size i = 0; i < n; ++i)
+            for (Size j = 0; j < c; ++j) to[i * c + j] = from[i * c + j] * units.get()[j];
     };
     for (Size j = 0; j < c; ++j) {
         const T unit = rstd[j] > kFarRoot<T> ? by : rstd[j] < 1 / kFarRoot<T> ? 1 / by : T(1);

@@ -94,7 +94,7 @@ inline void fill(T* values, Size count, T value) {
 
 // The statistics of a group whose squares overflow or vanish.
 template <class T>
-PYNN_APART void repair(const Shape& s, const T* x, double epsilon, T* mean, T* rstd, T* centre) {
+PYNN_COLD void repair(const Shape& s, const T* x, double epsilon, T* mean, T* rstd, T* centre) {
     const Spread spread = spread_of(x, s.places, s.channels, s.width());
     *mean = static_cast<T>(spread.mean);
     *rstd = reciprocal_root<T>(spread, epsilon);

@@ -180,7 +180,16 @@ double penalty(const T* weight, double l1, double l2, T* dweight, Size size) {
             const Vec<T> sign = w > zero ? one : (w < zero ? -one : zero);
             if (dweight) at.store(dweight + i, at.load(dweight + i) + w * stretch + sign * slope);
         });
-        sums.get()[run] = l1 * sum_lanes<T>(absolute) + 0.5 * l2 * sum_lanes<T>(squares);
+        double all = sum_lanes<T>(absolute), power = sum_lanes<T>(squares);
+        if (power - power != 0) {  // more than T holds
+            all = power = 0;
+            for (Size i = run * kRun; i < smaller(size, (run + 1) * kRun); ++i) {
+                const double w = static_cast<double>(weight[i]);
+                all += __builtin_fabs(w);
+                power += w * w;
+            }
+        }
+        sums.get()[run] = l1 * all + 0.5 * l2 * power;
     });
     double total = 0;
     for (Size run = 0; run < runs; ++run) total += sums.get()[run];

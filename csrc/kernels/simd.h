@@ -67,6 +67,9 @@ using Vec = typename Simd<T>::Vector;
 template <class T>
 constexpr Size kLanes = Simd<T>::lanes;
 
+template <class T>
+constexpr T kMost = sizeof(T) == 4 ? T(0x1.fffffep127) : T(0x1.fffffffffffffp1023);  // the largest number
+
 // A number as T; a positive one too small for T is the least that is not 0.
 template <class T>
 inline T not_vanished(double value) {

@@ -2,6 +2,8 @@
 #pragma once
 #include "simd.h"
 
+#define PYNN_COLD __attribute__((noinline, cold))  // hardly ever runs: compiled to be small
+
 namespace pynn::PYNN_LEVEL {
 
 struct Spread {
@@ -11,7 +13,7 @@ struct Spread {
 // Of rows of `width` numbers, `stride` apart, in a unit of the size of the largest: a power of two, so no digit is
 // lost.
 template <class T>
-PYNN_APART Spread spread_of(const T* x, Size rows, Size stride, Size width) {
+PYNN_COLD Spread spread_of(const T* x, Size rows, Size stride, Size width) {
     const auto sum = [=](auto term) {
         double total = 0;
         for (Size i = 0; i < rows; ++i)

@@ -28,7 +28,7 @@ def _number(where: str, name: str, value: Any) -> float:
     if not isinstance(value, (int, float, np.integer, np.floating)):
         _wrong_type(where, name, value, "a number")
     try:
-        return float(value)
+        return float.__float__(value) if isinstance(value, float) else float(value)  # not a subclass's own
     except OverflowError:
         _out_of_range(where, name, value, "a number that float64 can hold")
 
@@ -53,11 +53,15 @@ def _flag(where: str, name: str, value: Any) -> bool:
 def _text(where: str, name: str, value: Any) -> str:
     if not isinstance(value, str):
         _wrong_type(where, name, value, "text")
-    try:
-        value.encode()
-    except UnicodeEncodeError:  # half a surrogate pair
-        raise ValueError(f"{where}: {name} is {value!a}, expected text that UTF-8 can hold") from None
+    if len(value.encode(errors="replace")) > 100 or "\0" in value or not _has_whole_characters(value):
+        shown = ascii(value)
+        raise ValueError(f"{where}: {name} is {shown[:40]}{'...' * (len(shown) > 40)}, expected a word")
     return value
+
+
+def _has_whole_characters(text: str) -> bool:
+    """Whether UTF-8 holds it: not half a surrogate pair."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 Check: TypeAlias = Callable[[str, str, Any], Any]  # (kernel, argument, value) -> the value as a plain Python scalar

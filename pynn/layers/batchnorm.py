@@ -18,7 +18,7 @@ class BatchNorm(Layer):
     In training, mean and variance are those of the batch (over N and all places of sequences or images), and the
     running statistics follow: running ← momentum · running + (1 - momentum) · batch, with the variance ÷ (rows - 1)
     there, as PyTorch has it. Otherwise the running statistics are used. A channel whose variance the dtype does not
-    hold is normalized in training, leaves its running statistics alone, and the next prediction warns of it.
+    hold is normalized in training and leaves its running statistics alone; a prediction warns where it always did so.
     momentum: share that is kept, 0 <= momentum < 1 (default 0.9). epsilon: default 1e-5. gamma starts at 1, beta at 0.
     Processes that share a batch take the statistics of their parts, or of all of it: see `pynn.Distributed`.
     Frozen (`freeze()`), it uses the running statistics in training as well, and they stay.
@@ -94,14 +94,16 @@ class BatchNorm(Layer):
         return y
 
     def _expect_held(self) -> None:
-        """Warn where the last batch had a variance that the dtype does not hold: it went into no running statistics."""
-        large = int((self._rstd < np.finfo(self._rstd.dtype).max ** -0.5).sum())
+        """Warn where the dtype never held the variance of a batch: predictions go by statistics of none."""
+        rstd = self.__dict__.get("_rstd")
+        if rstd is None:  # a copy, which has no buffers yet
+            return
+        large = int(((rstd < np.finfo(rstd.dtype).max ** -0.5) & (self.running_var == 1)).sum())
         if large:
             warn(
-                f"{self.name or 'BatchNorm'}: {large} of {self._rstd.size} channels vary too much for "
-                f"{self._rstd.dtype} to hold their variance; their running statistics stay as they were, and "
-                "predictions are not normalized by them. Scale the inputs down, for example with "
-                "pynn.Standardization()"
+                f"{self.name or 'BatchNorm'}: {large} of {rstd.size} channels vary too much for {rstd.dtype} to hold "
+                "their variance; their running statistics are still those of the start, which do not normalize "
+                "predictions. Scale the inputs down, for example with pynn.Standardization()"
             )
 
     def backward(self, dy: Array) -> Array | None:

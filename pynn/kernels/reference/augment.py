@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import REQUIRED, Floats, checked
+from ..checks import REQUIRED, Floats, checked, expect
 
 FAR = 2.0**30  # pixels
 
@@ -35,6 +35,7 @@ def warp(
     if outside.any():
         where = int(np.argmax(outside))
         raise ValueError(f"warp: indices[{where}] is {indices[where]}, expected 0..{images - 1} ({images} images)")
+    expect(divisor != 0, "warp", "divisor", divisor, "another number than 0")
     if out.size == 0:
         return
     i, j = np.arange(height)[:, None], np.arange(width)

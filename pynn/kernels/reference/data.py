@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import REQUIRED, Floats, checked
+from ..checks import REQUIRED, Floats, checked, expect
 
 
 @checked(x="pixels N D", indices="int64 B", out="out B D")
@@ -18,5 +18,6 @@ def gather(x: NDArray[Any], indices: NDArray[np.int64], divisor: float = 1.0, ou
     if outside.any():
         where = int(np.argmax(outside))
         raise ValueError(f"gather: indices[{where}] is {indices[where]}, expected 0..{rows - 1} ({rows} rows)")
+    expect(divisor != 0, "gather", "divisor", divisor, "another number than 0")
     out[...] = x[indices]
     out /= out.dtype.type(divisor)

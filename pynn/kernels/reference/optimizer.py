@@ -23,7 +23,12 @@ def penalty(weight: Floats, l1: float = 0.0, l2: float = 0.0, dweight: Floats | 
 
 def _decayed(parameters: Floats, gradients: Floats, weight_decay: float) -> Floats:
     """The gradients with those of ½·λ·Σw² added."""
-    return gradients + weight_decay * parameters if weight_decay else gradients
+    return gradients + weight_decay * parameters
+
+
+def _left(beta: float, step: int) -> float:
+    """1 - beta^step, infinite where float64 does not hold it."""
+    return float(1 - np.power(np.float64(beta), step, dtype=np.float64)) if beta > 1 else 1 - beta**step
 
 
 @checked(parameters="out P", gradients="P")
@@ -85,7 +90,8 @@ def adagrad_step(
 ) -> None:
     """h ← h + g²; w ← w - η·g/(√h + ε), with h = squares, η = learning_rate, ε = epsilon.
 
-    w, g and weight_decay as in `sgd_step`. squares starts at 0. Source: Duchi et al. 2011.
+    w, g and weight_decay as in `sgd_step`. squares starts at 0. A g whose square the dtype does not hold
+    (in float32 1.8e19 and more) makes h infinite, and w stands still for good. Source: Duchi et al. 2011.
     """
     gradients = _decayed(parameters, gradients, weight_decay)
     squares += gradients * gradients
@@ -104,8 +110,8 @@ def rmsprop_step(
 ) -> None:
     """h ← decay·h + (1 - decay)·g²; w ← w - η·g/(√h + ε).
 
-    h = squares, η = learning_rate, ε = epsilon, w, g and weight_decay as in `sgd_step`. squares starts at 0.
-    Source: Tieleman & Hinton 2012.
+    h = squares, η = learning_rate, ε = epsilon, w, g and weight_decay as in `sgd_step`. squares starts at 0. Large g as
+    in `adagrad_step`. Source: Tieleman & Hinton 2012.
     """
     gradients = _decayed(parameters, gradients, weight_decay)
     squares *= decay
@@ -140,14 +146,14 @@ def adam_step(
 
     t = step counts from 1. m = first and v = second start at 0; β1 = beta1, β2 = beta2, ε = epsilon,
     η = learning_rate, w, g and λ = weight_decay as in `sgd_step`. Without bias_correction m̂ is m and v̂ is v.
-    decoupled: the decay leaves g as it is and takes η·λ·w off w. Source: Kingma & Ba 2015, Loshchilov & Hutter 2019.
+    decoupled: the decay leaves g as it is and takes η·λ·w off w. Large g as in `adagrad_step`.
+    Source: Kingma & Ba 2015, Loshchilov & Hutter 2019.
     """
     expect(step >= 1, "adam_step", "step", step, "at least 1")
-    _move_moments(
-        first, second, gradients if decoupled else _decayed(parameters, gradients, weight_decay), beta1, beta2
-    )
-    bias1, bias2 = (1 - beta1**step, 1 - beta2**step) if bias_correction else (1.0, 1.0)
-    move = learning_rate / bias1 * first / (np.sqrt(second / bias2) + not_vanished(epsilon, second))
+    gradients = gradients if decoupled else _decayed(parameters, gradients, weight_decay)
+    _move_moments(first, second, gradients, beta1, beta2)
+    bias1, bias2 = (_left(beta1, step), _left(beta2, step)) if bias_correction else (1.0, 1.0)
+    move = float(np.divide(learning_rate, bias1)) * first / (np.sqrt(second / bias2) + not_vanished(epsilon, second))
     if decoupled:
         move += learning_rate * weight_decay * parameters
     parameters -= move
@@ -175,7 +181,7 @@ def nadam_step(
     expect(step >= 1, "nadam_step", "step", step, "at least 1")
     gradients = _decayed(parameters, gradients, weight_decay)
     _move_moments(first, second, gradients, beta1, beta2)
-    root = np.sqrt(second / (1 - beta2**step)) + not_vanished(epsilon, second)
+    root = np.sqrt(second / _left(beta2, step)) + not_vanished(epsilon, second)
     parameters -= (gradient_rate * gradients + momentum_rate * first) / root
 
 
