@@ -46,10 +46,20 @@ def warp(
         y, x_ = np.where(near, y, 0), np.where(near, x_, 0)
         top, left = np.floor(y).astype(np.int64), np.floor(x_).astype(np.int64)
         down, right = ((place - np.floor(place)).astype(out.dtype)[..., None] for place in (y, x_))
-        upper = _between(_pixels(image, top, left, reflect), _pixels(image, top, left + 1, reflect), right)
+        corner = _pixels(image, top, left, reflect)
+        if _is_shift(t):
+            target[...] = np.where(near[..., None], corner, 0)
+            continue
+        upper = _between(corner, _pixels(image, top, left + 1, reflect), right)
         lower = _between(_pixels(image, top + 1, left, reflect), _pixels(image, top + 1, left + 1, reflect), right)
         target[...] = np.where(near[..., None], _between(upper, lower, down), 0)
     out /= out.dtype.type(divisor)
+
+
+def _is_shift(t: Floats) -> bool:
+    """Whether a map moves by whole pixels, perhaps mirrored: a neighbour that is NaN has no part in a pixel then."""
+    whole = all(abs(place) < FAR and place == np.floor(place) for place in (t[2], t[5]))
+    return bool(whole and t[1] == 0 and t[3] == 0 and abs(t[0]) == 1 and abs(t[4]) == 1)
 
 
 def _between(start: Floats, end: Floats, share: Floats) -> Floats:

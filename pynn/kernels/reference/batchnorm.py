@@ -53,11 +53,11 @@ def batchnorm_forward(
         raise ValueError(f"batchnorm_forward: x has {rows} rows, expected at least 2 (no variance from fewer)")
     mean64, var64, rstd64 = spread(x, 0, x[:1], not_vanished(epsilon, x))
     mean[...], rstd[...] = mean64, rstd64
-    moved_mean = momentum * running_mean + (1 - momentum) * mean64
-    moved_var = momentum * running_var + (1 - momentum) * var64 * rows / (rows - 1)
-    moved_mean, moved_var = moved_mean.astype(x.dtype), moved_var.astype(x.dtype)
-    finite = np.isfinite(moved_mean) & np.isfinite(moved_var)
-    running_mean[finite], running_var[finite] = moved_mean[finite], moved_var[finite]
+    unbiased = var64 * rows / (rows - 1)
+    usable = np.isfinite(mean64.astype(x.dtype)) & np.isfinite(unbiased.astype(x.dtype))
+    for running, batch in (running_mean, mean64), (running_var, unbiased):
+        moved = (momentum * running + (1 - momentum) * batch).astype(x.dtype)
+        np.copyto(running, moved, where=usable & np.isfinite(moved))
     out[...] = activate(_normalize(x, gamma, beta, mean, rstd), activation, alpha)
 
 

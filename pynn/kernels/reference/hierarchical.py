@@ -36,6 +36,19 @@ def _check_parents(where: str, places: Integers, found: Integers, limits: Intege
         )
 
 
+def _refuse(where: str, labels: Integers, parents: Integers, nodes: int, columns: int) -> None:
+    """Raise the ValueError of the first sample whose path is wrong."""
+    for sample in range(len(labels)):
+        place, limit, steps = labels[sample : sample + 1], np.array([nodes]), 0
+        while limit[0] > 0:
+            found = parents[place]
+            _check_parents(where, place, found, limit)
+            limit, steps = found >> 1, steps + 1
+            place = nodes + 1 + limit
+        if steps > columns:
+            raise ValueError(f"{where}: slopes has {columns} columns, too few for the path of labels[{sample}]")
+
+
 def _steps(where: str, labels: Integers, parents: Integers, nodes: int, columns: int) -> tuple[Integers, Integers]:
     """The steps from each label up to the root (N, columns), then -1; and (sample, column) of each step (2, steps)."""
     _check_tree(where, parents, nodes)
@@ -51,9 +64,8 @@ def _steps(where: str, labels: Integers, parents: Integers, nodes: int, columns:
         if not walking.size:
             break
         found = parents[place]
-        _check_parents(where, place, found, limit)
-        if column == columns:
-            raise ValueError(f"{where}: slopes has {columns} columns, too few for the path of labels[{walking[0]}]")
+        if column == columns or ((found < 0) | (found >= 2 * limit)).any():
+            _refuse(where, labels, parents, nodes, columns)
         steps[walking, column] = found
         limit = found >> 1
         place = classes + limit

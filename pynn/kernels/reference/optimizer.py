@@ -28,7 +28,7 @@ def _decayed(parameters: Floats, gradients: Floats, weight_decay: float) -> Floa
 
 def _left(beta: float, step: int) -> float:
     """1 - beta^step, infinite where float64 does not hold it."""
-    return float(1 - np.power(np.float64(beta), step, dtype=np.float64)) if beta > 1 else 1 - beta**step
+    return float(1 - np.power(np.float64(beta), step, dtype=np.float64)) if abs(beta) > 1 else 1 - beta**step
 
 
 @checked(parameters="out P", gradients="P")

@@ -71,6 +71,8 @@ def max_pool_forward(
     winner is kept for `max_pool_backward`: places are counted row by row of the region; it has x's dtype. NaN wins.
     """
     _expect_regions("max_pool_forward", x, row_start, row_stop, column_start, column_stop, True)
+    if out.size == 0:  # however many images of no channel
+        return
     for p, q, rows, columns in _regions(row_start, row_stop, column_start, column_stop):
         places = (rows.stop - rows.start) * (columns.stop - columns.start)
         region = x[:, rows, columns].reshape(len(x), places, x.shape[3])
