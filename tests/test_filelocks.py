@@ -369,7 +369,7 @@ def test_without_locks_the_holders_words_decide(
     if os.name == "posix":
         stale += [{"process": dead.pid}, {"process": 2**40}, {"process": -1}]
     if sys.platform == "linux":
-        stale += [{"process": os.getppid()}]  # the number came back to another process
+        stale += [{"process": os.getppid(), "begun": "1"}]  # the number came back to another process
     for number, change in enumerate(stale):
         (tmp_path / f"{number}").mkdir()
         (tmp_path / f"{number}" / filelocks.NAME).write_text(json.dumps({**held, **change}))
@@ -411,32 +411,33 @@ def test_without_locks_one_of_two_at_the_same_moment_gets_it(
 def test_of_the_processes_of_one_run_the_first_has_the_folder(tmp_path: Path) -> None:
     (tmp_path / "run.py").write_text(
         """
-import sys, numpy as np, pynn
-from pynn import filelocks
+import os, sys, numpy as np, pynn
 
 x, y = np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32), np.arange(40) % 2
 try:
     pynn.Sequential(pynn.Affine(2)).fit(
         x, y, epochs=2, checkpoint=sys.argv[1], resume=True, progress=False, distributed=True
     )
-    print("done")
+    said = "done"
 except RuntimeError as error:
-    print(error)
+    said = str(error)
+with open(f"{sys.argv[1]}-{os.getpid()}.txt", "w") as file:  # mpirun mixes what processes print
+    file.write(said)
 """
     )
     (tmp_path / "a").mkdir()
     lock = filelocks.FolderLock(tmp_path / "a", "a")
     held = json.loads((tmp_path / "a" / filelocks.NAME).read_text())["since"]
     try:
-        done = mpirun(2, ["run.py", "a"], tmp_path)
+        mpirun(2, ["run.py", "a"], tmp_path)
     finally:
         lock.release()
-    assert sorted(done.stdout.splitlines()) == [
+    assert sorted(file.read_text() for file in tmp_path.glob("a-*.txt")) == [
         f"a is in use by process {os.getpid()} on {filelocks.host()} since {held}; wait for it to end, or take another "
         "folder",
         f"rank 0 of 2 cannot train: RuntimeError: a is in use by process {os.getpid()} on {filelocks.host()} since "
         f"{held}; wait for it to end, or take another folder",
     ]
-    done = mpirun(2, ["run.py", "b"], tmp_path)
-    assert done.stdout.splitlines() == ["done", "done"]
+    mpirun(2, ["run.py", "b"], tmp_path)
+    assert [file.read_text() for file in tmp_path.glob("b-*.txt")] == ["done", "done"]
     assert names(tmp_path / "b") == ["checkpoint-00000001.safetensors", "checkpoint-00000002.safetensors"]

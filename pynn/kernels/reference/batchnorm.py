@@ -53,10 +53,11 @@ def batchnorm_forward(
         raise ValueError(f"batchnorm_forward: x has {rows} rows, expected at least 2 (no variance from fewer)")
     mean64, var64, rstd64 = spread(x, 0, x[:1], not_vanished(epsilon, x))
     mean[...], rstd[...] = mean64, rstd64
-    unbiased = var64 * rows / (rows - 1)
-    usable = np.isfinite(mean64.astype(x.dtype)) & np.isfinite(unbiased.astype(x.dtype))
-    for running, batch in (running_mean, mean64), (running_var, unbiased):
-        moved = (momentum * running + (1 - momentum) * batch).astype(x.dtype)
+    moved_mean = (momentum * running_mean + (1 - momentum) * mean64).astype(x.dtype)
+    moved_var = (momentum * running_var + (1 - momentum) * var64 * rows / (rows - 1)).astype(x.dtype)
+    held = np.isfinite(moved_var) | np.isfinite(var64.astype(x.dtype))
+    usable = np.isfinite(mean64.astype(x.dtype)) & held
+    for running, moved in (running_mean, moved_mean), (running_var, moved_var):
         np.copyto(running, moved, where=usable & np.isfinite(moved))
     out[...] = activate(_normalize(x, gamma, beta, mean, rstd), activation, alpha)
 
