@@ -121,7 +121,18 @@ def content(model: Sequential) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]
         _expect_free(tensors, scaling.tensors(TARGETS))
         tensors.update({name: np.asarray(array, order="C") for name, array in scaling.tensors(TARGETS).items()})
         description["target_preprocessing"] = describe.to_data(scaling, BASES, KINDS)
+    _expect_few(description, tensors)
     return tensors, description
+
+
+def _expect_few(description: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:
+    """ValueError where so many layers have so few tensors that a small file would take long to read."""
+    count = describe.count_objects({**description, "notes": None})
+    if count > (most := MOST + 10 * len(tensors)):
+        raise ValueError(
+            f"the model has {count} layers and parts of layers, but only {len(tensors)} tensors; a file of so few may "
+            f"speak of up to {most}"
+        )
 
 
 def write(file: Path, tensors: dict[str, NDArray[Any]], entry: str, description: Mapping[str, Any]) -> None:
@@ -196,13 +207,17 @@ def restored(
 
 
 def expect_unchanged(file: Path) -> None:
-    """ValueError where the file is a pynn model whose checksum is wrong; others are not looked at."""
+    """ValueError where the file is a pynn model that is damaged; others are not looked at."""
     import safetensors
 
     with safetensors.safe_open(file, framework="numpy") as opened:
         ours = ENTRY in (opened.metadata() or {})
-    if ours:
-        read(file, ENTRY, "model")
+    if not ours:
+        return
+    try:
+        _expect_known(read(file, ENTRY, "model")[0])  # a damaged key "crc" is an unknown one
+    except ValueError as cause:
+        raise ValueError(container.told(cause if str(file) in str(cause) else f"{file}: {cause}")) from None
 
 
 def read(file: Path, entry: str, what: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -222,17 +237,19 @@ def read(file: Path, entry: str, what: str) -> tuple[dict[str, Any], dict[str, N
     return description, tensors
 
 
+def _expect_known(description: Mapping[str, Any]) -> None:
+    raw = ("raw_shape",) if description.get("preprocessing") is not None else ()
+    describe.expect_keys("the description", description, (*REQUIRED, *raw), OPTIONAL)
+
+
 def _rebuild(
     description: Mapping[str, Any], allowed: Mapping[str, type], tensors: Mapping[str, NDArray[Any]]
 ) -> Sequential:
-    raw = ("raw_shape",) if description.get("preprocessing") is not None else ()
-    describe.expect_keys("the description", description, (*REQUIRED, *raw), OPTIONAL)
+    _expect_known(description)
     if not isinstance(description["layers"], list) or description["dtype"] not in ("float32", "float64"):
         raise ValueError(f"dtype is {description['dtype']!s:.40}, expected float32 or float64, and layers a list")
     held = sum(tensor.size for tensor in tensors.values())
-    count = describe.count_objects({**description, "notes": None})
-    if count > MOST + 10 * len(tensors):
-        raise ValueError(f"it speaks of {count} layers and parts of layers, but holds {len(tensors)} tensors")
+    _expect_few(description, tensors)
     parts = describe.from_data(description["layers"], allowed)
     model = Sequential(*parts, seed=description["seed"], dtype=description["dtype"])
     model.context.limit = max(held, 100_000)  # a smaller surplus gets the more exact sentence of _fill

@@ -65,6 +65,8 @@ def locked(file: IO[bytes]) -> bool | None:
         return False
     except OSError:
         return None
+    finally:
+        file.seek(0)  # Windows locks a place in the file
     return True
 
 

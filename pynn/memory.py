@@ -27,13 +27,14 @@ def taken_up(
 ) -> dict[str, Any]:
     """The attributes of the state, where they can take the place of its own ones; else ValueError.
 
-    A user's own class may have got some later. Names that the state lacks are passed over, and those `beside`.
+    A user's own class may have got some later, in the place of a default of the class. Names that the state lacks are
+    passed over, and those `beside`.
     """
     kind, ours = type(thing).__name__, is_ours(thing)
     expect_keys(kind, state, (), state)
     new = [name for name in state if name not in own and name not in beside]
     for name in new:
-        if ours or hasattr(type(thing), name) or not isinstance(state[name], PLAIN):
+        if ours or not isinstance(getattr(type(thing), name, None), PLAIN) or not isinstance(state[name], PLAIN):
             raise ValueError(f"{kind} has the memory {name!r:.80}, unknown here: {NEWER}")
     for name, mine in own.items():
         if name in state and not _alike(mine, state[name], ours):

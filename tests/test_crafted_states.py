@@ -362,11 +362,14 @@ def test_an_own_schedule_keeps_what_it_learned_later(points: Points, tmp_path: P
     """An attribute that came with the first measurement was lost when the run was resumed."""
 
     class Following(pynn.Schedule):
+        seen = 0
+
         def at(self, epoch: float) -> float:
             return 0.1 * vars(self).get("factor", 1.0)
 
         def observe(self, values: Any) -> None:
             self.factor = 0.5 * vars(self).get("factor", 1.0)
+            self.seen += 1  # from the default of the class
 
     def fit(folder: Path, epochs: int, resume: bool = False) -> pynn.Sequential:
         model = pynn.Sequential(pynn.Affine(3))

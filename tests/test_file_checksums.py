@@ -225,5 +225,9 @@ def test_load_weights_looks_at_the_checksum_of_a_pynn_model(tmp_path: Path, back
     path.write_bytes(path.read_bytes()[:-1] + b"\x41")
     with pytest.raises(ValueError, match=r"m\.safetensors is damaged: its checksum is wrong"):
         pynn.transfer.load_weights(model, path, layout="pynn")
+    model.save(path)
+    path.write_bytes(path.read_bytes().replace(b'\\"crc\\"', b'\\"crb\\"')[:-1] + b"\x41")
+    with pytest.raises(ValueError, match=r"m\.safetensors: the description has the key 'crb', unknown here"):
+        pynn.transfer.load_weights(model, path, layout="pynn")
     path.write_bytes(safetensors.save(dict(model.tensors())))  # no model file
     pynn.transfer.load_weights(model, path, layout="pynn")

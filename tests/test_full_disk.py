@@ -378,6 +378,17 @@ def test_a_table_has_one_run_at_a_time(points: Points, tmp_path: Path, monkeypat
     assert [row[0] for row in table(tmp_path / "log.csv")] == ["epoch", "1"]
 
 
+def test_a_table_begins_at_the_beginning_where_a_lock_is_a_place_in_the_file(
+    points: Points, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows locks bytes of a file, and the position is there then: rows were written behind zeros."""
+    monkeypatch.setattr(filelocks, "_lock", lambda file: file.seek(2**30))
+    fit(points, pynn.CSVLogger(tmp_path / "log.csv"), epochs=2, checkpoint=tmp_path / "a")
+    (tmp_path / "log.csv").unlink()
+    fit(points, pynn.CSVLogger(tmp_path / "log.csv"), epochs=3, checkpoint=tmp_path / "a", resume=True)
+    assert [row[0] for row in table(tmp_path / "log.csv")] == ["epoch", "1", "2", "3"]
+
+
 def test_a_script_may_change_its_own_folder_meanwhile(
     points: Points, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

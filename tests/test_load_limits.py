@@ -219,3 +219,11 @@ def test_a_narrow_whitening_turns_as_the_whole_matrix_does(rng: np.random.Genera
 
 if __name__ == "__main__":
     main()
+
+
+def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path) -> None:
+    model = pynn.Sequential(*(pynn.ReLU() for _ in range(2100)))
+    model.build((3,))
+    with pytest.raises(ValueError, match=r"2101 layers and parts of layers, but only 0 tensors.*up to 2000"):
+        model.save(tmp_path / "m")
+    assert not list(tmp_path.iterdir())

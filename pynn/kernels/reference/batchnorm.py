@@ -42,8 +42,8 @@ def batchnorm_forward(
 
     mean and rstd (C,) are kept for `batchnorm_backward`. The running statistics move towards the batch's:
     running ← momentum · running + (1 - momentum) · batch, where running_var takes the unbiased variance (N - 1);
-    a channel whose batch is not finite, or has a variance too large for the dtype, leaves both as they are (it is
-    normalized all the same). N must be at least 2.
+    a channel whose batch is not finite, or whose running variance would be too large for the dtype, leaves both as they
+    are (it is normalized all the same). N must be at least 2.
     f: activation and alpha, see `activation_forward`. Source: Ioffe & Szegedy 2015.
     """
     expect_not_negative("batchnorm_forward", "epsilon", epsilon)
