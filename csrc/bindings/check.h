@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "dispatch.h"
+#include "nogil.h"
 #include "scalars.h"
 #include "subnormals.h"
 
@@ -145,7 +146,7 @@ template <class F>
 auto compute(const Checker& check, F run) {
     if constexpr (std::is_void_v<decltype(run(double()))>)
         if (!check.writes()) return;
-    const py::gil_scoped_release nogil;
+    const NoGil nogil;
     const FlushSubnormals flush;
     return check.is_double() ? run(double()) : run(float());
 }
