@@ -279,7 +279,8 @@ PYNN_COLD void backward_in_units(const T* dy, const T* x, const T* gamma, const 
             for (Size j = 0; j < c; ++j) to[i * c + j] = from[i * c + j] * units.get()[j];
     };
     for (Size j = 0; j < c; ++j) {
-        const T unit = rstd[j] > kFarRoot<T> ? by : rstd[j] < 1 / kFarRoot<T> ? 1 / by : T(1);
+        const T root = rstd[j] < 0 ? -rstd[j] : rstd[j];
+        const T unit = root > kFarRoot<T> ? by : root < 1 / kFarRoot<T> ? 1 / by : T(1);
         units.get()[j] = unit;
         means.get()[j] = mean[j] * unit;
         roots.get()[j] = rstd[j] / unit;
@@ -294,7 +295,7 @@ void batchnorm_backward(const T* dy, const T* x, const T* gamma, const T* beta, 
                         Activation f, T* dx, T* dgamma, T* dbeta, Size n, Size c) {
     Vec<T> far = {};
     each_vector<T>(0, c, [&, one = broadcast(T(1))](auto at, Size j) {
-        const Vec<T> root = at.load(rstd + j, T(1));
+        const Vec<T> given = at.load(rstd + j, T(1)), root = given < Vec<T>{} ? -given : given;
         far = (root < kFarRoot<T>)&(root > 1 / kFarRoot<T>) ? far : one;
     });
     (largest_lane<T>(far) > 0 ? backward_in_units<T> : backward<T>)(dy, x, gamma, beta, mean, rstd, f, dx, dgamma,

@@ -14,10 +14,10 @@ void over_parameters(Size size, F body) {
                   [&](Size begin, Size end) { each_vector<T>(begin, end, body); });
 }
 
-// The gradient with the weight decay of a penalty, ½ decay w²: w is read in any case.
+// What is taken off a weight, or its gradient, with the weight decay; without any, an infinite w makes no NaN of it.
 template <class T>
-PYNN_INLINE inline Vec<T> decayed(Vec<T> gradient, Vec<T> w, T decay) {
-    return gradient + w * decay;
+PYNN_INLINE inline Vec<T> decayed(Vec<T> change, Vec<T> w, T decay) {
+    return decay == 0 ? change : change + w * decay;
 }
 
 template <class T>
@@ -121,7 +121,7 @@ void adam_step(T* w, const T* g, T* first, T* second, AdamSettings s, Size size)
     over_parameters<T>(size, [=](auto at, Size i) {
         const Vec<T> old = at.load(w + i);
         const auto taken = moments.take(at, i, decayed<T>(at.load(g + i), old, decay));
-        at.store(w + i, old - (taken.m * rate / taken.root + old * shrink));
+        at.store(w + i, old - decayed<T>(taken.m * rate / taken.root, old, shrink));
     });
 }
 
@@ -151,7 +151,7 @@ void lion_step(T* w, const T* g, T* first, double learning_rate, double beta1, d
         const Vec<T> c = m * b1 + gradient * c1;
         const Vec<T> move = c > zero ? up : (c < zero ? -up : c);  // c itself: 0, or NaN that shall show
         at.store(first + i, m * b2 + gradient * c2);
-        at.store(w + i, old - (move + old * shrink));
+        at.store(w + i, old - decayed<T>(move, old, shrink));
     });
 }
 

@@ -21,9 +21,9 @@ def penalty(weight: Floats, l1: float = 0.0, l2: float = 0.0, dweight: Floats | 
     return float(l1 * np.abs(wide).sum() + 0.5 * l2 * np.square(wide).sum())
 
 
-def _decayed(parameters: Floats, gradients: Floats, weight_decay: float) -> Floats:
-    """The gradients with those of ½·λ·Σw² added."""
-    return gradients + weight_decay * parameters
+def _decayed(parameters: Floats, change: Floats, decay: float) -> Floats:
+    """A change, or a gradient, with decay·w added; without any decay, an infinite w makes no NaN of it."""
+    return change + decay * parameters if decay else change
 
 
 def _left(beta: float, step: int) -> float:
@@ -154,9 +154,7 @@ def adam_step(
     _move_moments(first, second, gradients, beta1, beta2)
     bias1, bias2 = (_left(beta1, step), _left(beta2, step)) if bias_correction else (1.0, 1.0)
     move = float(np.divide(learning_rate, bias1)) * first / (np.sqrt(second / bias2) + not_vanished(epsilon, second))
-    if decoupled:
-        move += learning_rate * weight_decay * parameters
-    parameters -= move
+    parameters -= _decayed(parameters, move, learning_rate * weight_decay if decoupled else 0)
 
 
 @checked(parameters="out P", gradients="P", first="out P", second="out P")
@@ -203,7 +201,7 @@ def lion_step(
     sign = np.sign(beta1 * first + (1 - beta1) * gradients)
     first *= beta2
     first += (1 - beta2) * gradients
-    parameters -= learning_rate * sign + learning_rate * weight_decay * parameters
+    parameters -= _decayed(parameters, learning_rate * sign, learning_rate * weight_decay)
 
 
 @checked(average="out P", parameters="P")
