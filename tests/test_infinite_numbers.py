@@ -69,3 +69,12 @@ def test_gradients_of_batch_normalization_with_a_reciprocal_root_of_any_sign(rst
     np.testing.assert_allclose(dbeta, wide.sum(axis=0), rtol=1e-4, atol=1e-4)
     answer = gamma * by * (wide - wide.sum(axis=0) / n - normalized * slopes / n)
     np.testing.assert_allclose(dx, answer, rtol=1e-3, atol=1e-4 * np.abs(answer).max())
+
+
+@pytest.mark.parametrize("weight", [np.nan, np.inf])
+def test_the_weight_of_a_row_shows_where_its_label_is_certain(weight: float, backend: str) -> None:
+    """A tree of one class has no decisions: the row's loss is 0, and 0 times NaN or infinity is NaN."""
+    x, labels, weights = np.ones((2, 3)), np.zeros(2, np.int64), np.array([1.0, weight])
+    arrays = {"parents": np.zeros(1, np.int64), "nodes": np.empty((0, 3))}
+    assert kernels.hierarchical_softmax(x, labels, **arrays) == 0
+    assert np.isnan(kernels.hierarchical_softmax(x, labels, **arrays, weights=weights))

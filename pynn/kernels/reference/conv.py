@@ -159,6 +159,7 @@ def conv2d_backward(
 
     stride_y, stride_x, top, left, bottom, right, dilation_y, dilation_x, activation and alpha as there.
     dz (N, OH, OW, M) may be None where f is the identity; dx, dweight and dbias may be None: nobody wants them then.
+    Natively NaN and infinities also meet the zeros around the image: more of dx and dweight may be NaN at its edge.
     """
     stride, before, dilation = (stride_y, stride_x), (top, left), (dilation_y, dilation_x)
     _expect_shape("conv2d_backward", x, weight, y, stride, before, (bottom, right), dilation)

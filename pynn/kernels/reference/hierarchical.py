@@ -120,7 +120,8 @@ def hierarchical_softmax(
     if dx is not None:
         dx.fill(0)
         np.add.at(dx, sample, slope[:, None] * nodes[node])
-    return float((losses * share).sum(dtype=np.float64)) / len(x)
+    rows = np.bincount(sample, losses, len(x))
+    return float((rows if weights is None else rows * weights).sum()) / len(x)
 
 
 @checked(x="N D", labels="int64 N", parents="int64 P", slopes="N B", dnodes="out M D", dbias="optional out M")
