@@ -262,7 +262,7 @@ PICKLES = {
     ),
     "keys that collide": (colliding, "a number of more than 64 bits as a key"),
     "tuples in tuples": (lambda: b"\x80\x02N" + b"q\x01h\x01\x86" * 200_000 + b".", "a tuple as a value"),
-    "a number in text": (lambda: b"I" + b"1" * 10**6 + b"\n.", "damaged, or no pickle file"),
+    "a number in text": (lambda: b"I" + b"1" * 10**6 + b"\n.", "refused: it asks for the instruction INT"),
 }
 CASES |= {name: Case("unpickle.read(path)", content, message) for name, (content, message) in PICKLES.items()}
 

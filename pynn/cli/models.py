@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 import pynn
 from pynn import datasets, kernels, terminal
+from pynn.datasets.common import caught_warnings
 from pynn.datasets.decoding import MOST_PIXELS
 
 Array = NDArray[Any]
@@ -50,8 +50,7 @@ def set_threads(count: int | None) -> None:
 
 def load_dataset(name: str, root: str | None) -> datasets.Dataset:
     """The data set; what it warns of, such as a part that is missing, is said in a line each."""
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
+    with caught_warnings() as said:
         dataset = datasets.load(name, root)
     for warning in said:
         terminal.say(f"pynn: {warning.message}")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Iterable
+import threading
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,7 +19,19 @@ from ..terminal import printable
 StrPath = str | os.PathLike[str]
 Split = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
+_FILTERS = threading.RLock()  # of warnings: the whole process has one list of them
+if hasattr(os, "register_at_fork"):  # a child has the filters of a moment at which nobody had changed them
+    os.register_at_fork(before=_FILTERS.acquire, after_in_parent=_FILTERS.release, after_in_child=_FILTERS.release)
+
 INSTALL_POOCH = 'pip install "pynn-cpu[data]"'
+
+
+@contextmanager
+def caught_warnings() -> Iterator[list[warnings.WarningMessage]]:
+    """All warnings meanwhile, shown to nobody. One thread at a time: two would put back each other's filters."""
+    with _FILTERS, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield caught
 
 
 class Samples(NamedTuple):

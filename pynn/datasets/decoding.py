@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import math
 import os
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..terminal import printable
-from .common import expect_file
+from .common import caught_warnings, expect_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -94,8 +93,7 @@ def naming(path: str) -> Iterator[None]:
     expect_file(path, "a picture")
     path = printable(path)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with caught_warnings():
             yield
     except PermissionError:
         raise

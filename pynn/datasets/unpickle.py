@@ -7,11 +7,11 @@ strings, bytes, numbers, dicts and lists. All others are refused.
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import re
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -88,9 +88,7 @@ def read(path: StrPath) -> dict[str, Any]:
     with open(path, "rb") as file:
         content = file.read()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of odd escapes in strings, in files that are damaged
-            value = _Machine().run(content)
+        value = _Machine().run(content)
     except _Refused as refused:
         raise ValueError(f"{shown}: refused: it asks for {printable(refused)}") from None
     except (ValueError, TypeError, IndexError, KeyError, OverflowError, AttributeError) as cause:
@@ -111,6 +109,25 @@ def _text(value: Any) -> str:
     return value
 
 
+def _instructions(content: bytes) -> Iterator[tuple[str, Any]]:
+    """The names and arguments of the instructions, those of refused ones unread.
+
+    `pickletools.genops` warns of odd escapes in text, and what silences a warning silences other threads too.
+    """
+    import pickletools
+
+    known = {opcode.code.encode("latin-1"): opcode for opcode in pickletools.opcodes}
+    file = io.BytesIO(content)
+    while code := file.read(1):
+        if code not in known:
+            raise ValueError(f"byte {file.tell() - 1} is {code!r}, which is no instruction")
+        name, kind = known[code].name, known[code].arg
+        if name == "GLOBAL":
+            yield name, b" ".join(file.readline().rstrip(b"\n") for _ in range(2)).decode("latin-1")
+        else:
+            yield name, kind.reader(file) if kind and name in _READ else None
+
+
 class _Machine:
     """The stack machine of the pickle format, as far as it is needed."""
 
@@ -122,12 +139,8 @@ class _Machine:
 
     def run(self, content: bytes) -> Any:
         """What the pickle leaves on the stack."""
-        import pickletools
-
-        argument: Any
         self.bytes = len(content)
-        for step, (opcode, argument, _) in enumerate(pickletools.genops(content)):
-            name = opcode.name
+        for step, (name, argument) in enumerate(_instructions(content)):
             if step >= MOST_STEPS:
                 raise _Refused(f"more than {MOST_STEPS:,} instructions")
             if name in _CONSTANTS:
@@ -229,6 +242,7 @@ _LITERALS = {
     *("BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT", "BINSTRING", "SHORT_BINSTRING"),
     *("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
 }
+_READ = {*_LITERALS, "BINPUT", "LONG_BINPUT", "BINGET", "LONG_BINGET", "PROTO", "FRAME"}
 _ACTIONS: dict[str, Callable[[_Machine], Any]] = {
     "PROTO": lambda machine: None,
     "FRAME": lambda machine: None,
