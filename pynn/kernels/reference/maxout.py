@@ -20,6 +20,8 @@ def maxout_forward(z: Floats, pieces: int, winner: Floats, out: Floats) -> None:
     winner is kept for `maxout_backward`; it has z's dtype.
     """
     _expect_pieces("maxout_forward", "z", z, pieces, out.shape[1])
+    if out.size == 0:  # so many pieces of nothing have no shape
+        return
     cut = z.reshape(out.shape[0], pieces, out.shape[1])
     winner[...] = cut.argmax(axis=1)
     out[...] = cut.max(axis=1)
@@ -29,5 +31,5 @@ def maxout_forward(z: Floats, pieces: int, winner: Floats, out: Floats) -> None:
 def maxout_backward(dy: Floats, winner: Floats, pieces: int, dz: Floats) -> None:
     """dz (N, pieces·M) = dy (N, M) where the piece was the winner, else 0."""
     _expect_pieces("maxout_backward", "dz", dz, pieces, dy.shape[1])
-    for k in range(pieces):
+    for k in range(pieces if dy.size else 0):
         dz[:, k * dy.shape[1] : (k + 1) * dy.shape[1]] = np.where(winner == k, dy, 0)
