@@ -663,6 +663,13 @@ def test_predict_says_what_is_wrong_with_a_picture(fails, reader, image, seven, 
         assert "good.png: the picture has more than" in fails("predict", reader, "good.png")
 
 
+def test_predict_advises_no_setting_that_it_has_not(fails, reader, image):
+    image.new("L", (4001, 4000)).save("large.png")
+    assert fails("predict", reader, "large.png") == (
+        "large.png: the picture has more than 16 million pixels, which is much for its file; make it smaller first"
+    )
+
+
 def test_predict_says_how_to_get_pillow(fails, reader, monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL", None)
     assert fails("predict", reader, "a.png") == 'pictures are read with Pillow: pip install "pynn-cpu[images]"'

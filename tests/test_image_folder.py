@@ -118,6 +118,18 @@ def test_pillow_is_imported_by_those_who_need_it(tmp_path: Path) -> None:
     assert done.stdout.strip() == "False"
 
 
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_film_behind_a_photograph_is_left_alone(tmp_path: Path, pixels: np.ndarray, progressive: bool) -> None:
+    """Telephones put one there; its bytes look like any part of a picture now and then."""
+    path = tmp_path / "a" / "1.jpg"
+    draw(path, pixels[0], progressive=progressive, restart_marker_blocks=1)
+    expected = datasets.image_folder(tmp_path).x
+    film = np.random.default_rng(1).bytes(6_000_000)
+    assert film.count(b"\xff\xda") > 60
+    path.write_bytes(path.read_bytes() + film)
+    np.testing.assert_array_equal(datasets.image_folder(tmp_path).x, expected)
+
+
 def test_large_pictures_are_read_where_the_user_allows(tmp_path: Path) -> None:
     draw(tmp_path / "a" / "1.png", np.zeros((4001, 4000), np.uint8))
     with pytest.raises(ValueError, match=r"1\.png: the picture has more than 16 million pixels, .*max_pixels"):

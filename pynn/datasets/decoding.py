@@ -29,11 +29,7 @@ MOST_PIXELS = 16_000_000  # of any file; a larger one may have PER_BYTE for each
 PER_BYTE = 10  # photographs have 2 to 8
 LONGEST_SIDE = 250_000  # a jump in a BMP file makes up to 255 rows at once
 MOST_READS = 10_000  # of a header: Pillow joins the comments of a GIF file in quadratic time
-MOST_MARKS = {  # of what takes long each time: scans go through the whole picture, comments move the rest of the text
-    "JPEG": (b"\xff\xda", 40),
-    "MPO": (b"\xff\xda", 40),  # of telephones: a JPEG file with more than one picture
-    "PPM": (b"#", 1000),
-}
+MOST_SCANS, MOST_COMMENTS = 40, 1000  # a scan of a JPEG goes through the whole picture, a comment moves a PPM's text
 STRIP = 1 << 18  # pixels converted at once
 BUSY = "the picture is damaged, or made to keep a computer busy: it has far more parts than one needs; save it anew"
 
@@ -61,10 +57,10 @@ class _Rationed:
         return getattr(self._file, name)
 
 
-def decoded(path: str, max_pixels: int | None = None) -> Image:
+def decoded(path: str, max_pixels: int | None = None, more: str = "") -> Image:
     """The file's first picture, decoded and upright; ValueError names a file that is none, or takes too much memory.
 
-    max_pixels: as in `image_folder`.
+    max_pixels: as in `image_folder`. more: what else the user of a picture that is too large can do.
     """
     with naming(path):
         from PIL import Image, ImageOps
@@ -74,7 +70,7 @@ def decoded(path: str, max_pixels: int | None = None) -> Image:
         with open(path, "rb") as file:
             rationed: Any = _Rationed(file, size)
             with Image.open(rationed, formats=FORMATS) as image:
-                _expect_modest(image, max_pixels or usual)
+                _expect_modest(image, max_pixels or usual, more)
                 _expect_few_marks(image, file)
                 rationed.reads, rationed.bytes = size + MOST_READS, 8 * size + (len(image.tile) + 16 << 16)
                 image.load()
@@ -113,20 +109,14 @@ def naming(path: str) -> Iterator[None]:
         raise ValueError(f"{path}: the picture is damaged or of an unknown kind ({printable(cause, 200)})") from cause
 
 
-def _too_large(limit: int) -> str:
-    return (
-        f"the picture has more than {limit / 1e6:.4g} million pixels, which is much for its file; make it smaller "
-        "first, or let image_folder(max_pixels=...) have more"
-    )
-
-
-def _expect_modest(image: ImageFile, limit: int) -> None:
+def _expect_modest(image: ImageFile, limit: int, more: str) -> None:
     """_Refused for a picture whose file, opened and not decoded yet, asks for more pixels than the limit."""
     tags: Any = getattr(image, "tag_v2", {})
     tile: Any = [tags.get(tag) for tag in (322, 323)]  # width and length of a TIFF file's tiles
     area = math.prod(image.size)
     if area > limit or (all(isinstance(side, int) for side in tile) and math.prod(tile) > limit):
-        raise _Refused(_too_large(limit))
+        size = f"more than {limit / 1e6:.4g} million pixels, which is much for its file"
+        raise _Refused(f"the picture has {size}; make it smaller first{more}")
     if max(image.size) > LONGEST_SIDE:
         raise _Refused(f"the picture has a side of more than {LONGEST_SIDE:,} pixels; cut it into smaller ones")
     boxes = [one[1] for one in image.tile if one[1]]
@@ -135,13 +125,26 @@ def _expect_modest(image: ImageFile, limit: int) -> None:
 
 
 def _expect_few_marks(image: ImageFile, file: Any) -> None:
-    mark, most = MOST_MARKS.get(image.format or "", (b"", 0))
-    if mark and (image.format != "PPM" or image.tile[0][0] == "ppm_plain"):
+    scans = image.format in ("JPEG", "MPO")  # MPO: a JPEG file with more than one picture
+    if scans or (image.format == "PPM" and image.tile[0][0] == "ppm_plain"):
         place = file.tell()
         file.seek(0)
-        if file.read().count(mark) > most:
-            raise _Refused(BUSY)
+        content = file.read()
         file.seek(place)
+        if _has_many_scans(content) if scans else content.count(b"#") > MOST_COMMENTS:
+            raise _Refused(BUSY)
+
+
+def _has_many_scans(content: bytes) -> bool:
+    """Whether the first picture of a JPEG file has them; telephones put films behind its end."""
+    import re
+
+    marker = re.compile(rb"\xff([\xc0-\xcf\xd9-\xfe])")  # of a segment: no restart, no 0 after a 255 of the pixels
+    scans = place = 0
+    while (found := marker.search(content, place)) and found[1] != b"\xd9" and scans <= MOST_SCANS:
+        scans += found[1] == b"\xda"
+        place = found.end() + max(2, int.from_bytes(content[found.end() : found.end() + 2], "big"))
+    return scans > MOST_SCANS
 
 
 def _turn(image: Any, Image: Any, ImageOps: Any) -> None:

@@ -114,7 +114,7 @@ def _listed(folder: str) -> list[str]:
 
 
 def _picture(path: str, shape: tuple[int, int] | None, max_pixels: int | None) -> Pixels:
-    image = decoded(path, max_pixels)
+    image = decoded(path, max_pixels, ", or let image_folder(max_pixels=...) have more")
     with naming(path):
         if shape is not None and image.mode[0] not in "FI" and not image.has_transparency_data:  # no array of all of it
             image = image if image.mode == "RGB" else image.convert("RGB")
