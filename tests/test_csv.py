@@ -48,6 +48,15 @@ def test_numbers_as_labels_are_sorted_by_value(path: Path) -> None:
     assert datasets.csv(path, "a").classes == ("10", "nan")
 
 
+@pytest.mark.parametrize("letter", ["", "id"])
+def test_a_class_a_row(path: Path, letter: str, rng: np.random.Generator) -> None:
+    numbers = rng.permutation(150_000) + 100_000
+    path.write_text("a,t\n" + "".join(f"1,{letter}{number}\n" for number in numbers))
+    _, y, classes = datasets.csv(path, "t")
+    np.testing.assert_array_equal(y, numbers - 100_000)
+    assert classes == tuple(f"{letter}{number}" for number in range(100_000, 250_000))
+
+
 def test_numbers_to_predict(path: Path) -> None:
     path.write_text("price,rooms,size\n1.25,2,30\n-7,4,100\n")
     x, y, classes = datasets.csv(path, "price", labels=False)

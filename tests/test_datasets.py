@@ -84,6 +84,30 @@ def test_read_idx_goes_by_content_not_by_name(tmp_path):
     np.testing.assert_array_equal(datasets.read_idx(tmp_path / "zipped"), array)
 
 
+def test_read_idx_reads_sparse_images(tmp_path, rng):
+    """2 pixels of 100 are set: the gzip file has about a thirtieth of their size."""
+    x = np.zeros(60_000 * 28 * 28, np.uint8)
+    x[rng.integers(0, len(x), len(x) // 50)] = 255
+    content = gzip.compress(idx(x.reshape(-1, 28, 28)), 6)
+    assert len(content) * 25 < x.nbytes
+    (tmp_path / "file").write_bytes(content)
+    np.testing.assert_array_equal(datasets.read_idx(tmp_path / "file").ravel(), x)
+
+
+@pytest.mark.parametrize(("repeats", "fits"), [(30, True), (80, False)])
+def test_read_idx_lets_a_large_gzip_file_hold_forty_times_its_size(tmp_path, rng, monkeypatch, repeats, fits):
+    monkeypatch.setattr("pynn.datasets.idx._ZIPPED", 1000)
+    x = np.tile(rng.integers(0, 256, 20_000, np.uint8), repeats)
+    content = gzip.compress(idx(x))
+    assert (len(content) * 40 > x.nbytes) == fits
+    (tmp_path / "file").write_bytes(content)
+    if fits:
+        np.testing.assert_array_equal(datasets.read_idx(tmp_path / "file"), x)
+    else:
+        with pytest.raises(ValueError, match="far more than a gzip file of its size should hold"):
+            datasets.read_idx(tmp_path / "file")
+
+
 GOOD = idx(np.arange(200, dtype=np.uint8).reshape(2, 100))
 ZIPPED = gzip.compress(GOOD)
 BAD_IDX = {

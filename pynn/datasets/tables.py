@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from array import array
 from collections.abc import Iterator, Sequence
 from csv import Error, reader
 from typing import Any, TextIO
@@ -17,7 +18,6 @@ from .common import Samples, StrPath, class_names, expect_file
 _CELLS = 1 << 18  # converted at once: text takes some ten times the memory of numbers
 _COLUMNS = 1 << 18  # of a row; a header may have one more for 10 of its characters, up to a million
 _LONGEST = 1 << 26  # characters of a line
-_CLASSES = 100_000
 _HINT = "is a quote never closed?"
 
 
@@ -36,8 +36,8 @@ def csv(
     and the classes' names, or float64 (N,) and () for labels=False.
     Raises FileNotFoundError where there is no file; ValueError, which names the file, the line and the column, for
     everything that is no number (empty fields, nan and inf are none), a line with too many or too few fields, header
-    names that are empty or stand twice, no rows, a label that is not in classes; also for more than 100,000 classes,
-    and for more columns than ten times the file's size in memory holds (262,144 with the shortest names).
+    names that are empty or stand twice, no rows, a label that is not in classes; also for more columns
+    than ten times the file's size in memory holds (262,144 with the shortest names).
     """
     path = os.fspath(path)
     shown = printable(path)
@@ -154,15 +154,15 @@ def _columns(
 
 
 def _numbers(path: str, rows: list[list[str]], lines: list[int], names: list[str]) -> NDArray[np.float64]:
-    array = np.empty((len(rows), len(names)))
+    values = np.empty((len(rows), len(names)))
     for place, row in enumerate(rows):
         for column, text in enumerate(row):
             value = _number(text)
             if value is None:
                 where = f"{path}, line {lines[place]}, column {_short(names[column])}"
                 raise ValueError(f"{where}: expected a finite number, got {_short(text)}")
-            array[place, column] = value
-    return array
+            values[place, column] = value
+    return values
 
 
 def _number(text: str) -> float | None:
@@ -192,18 +192,13 @@ class _Labels:
 
     def __init__(self, path: str, target: str, given: list[str] | None) -> None:
         self.path, self.target, self.given = path, target, given
-        self.most = _CLASSES + len(given or ())
         self.found: dict[str, int] = {}  # which text came first, second ...
-        self.lines: list[int] = []  # where
+        self.lines = array("q")  # where; no list: of many classes it takes much memory
         self.parts: list[NDArray[np.int64]] = []
 
     def add(self, lines: list[int], texts: list[str]) -> None:
         for line, text in zip(lines, texts, strict=True):
             if text not in self.found:
-                if len(self.found) == self.most:
-                    raise self.wrong(
-                        line, f"more than {self.most:,} classes; labels=False takes it as numbers to predict"
-                    )
                 self.found[text] = len(self.found)
                 self.lines.append(line)
         self.parts.append(np.array([self.found[text] for text in texts], np.int64))
@@ -214,17 +209,18 @@ class _Labels:
     def result(self) -> tuple[NDArray[np.int64], tuple[str, ...]]:
         if "" in self.found:
             raise self.wrong(self.lines[self.found[""]], "expected a class, got nothing")
-        numbers = {text: _number(text) for text in {*self.found, *(self.given or ())}}
-        numeric = None not in numbers.values()
-        keys: dict[str, Any] = numbers if numeric else {text: text for text in numbers}
-        known = sorted({keys[text] for text in self.found}) if self.given is None else [keys[one] for one in self.given]
+        texts, self.found = [*self.found], {}  # before more is made: each takes a few times the file's size
+        both = [*texts, *(self.given or ())]
+        numeric = all(_number(text) is not None for text in both)
+        keys: list[Any] = [_number(text) for text in both] if numeric else both
+        known = sorted({*keys}) if self.given is None else keys[len(texts) :]
         order = {key: label for label, key in enumerate(known)}
         if len(order) < len(known):
             raise ValueError(f"classes: expected each class once, got {self.given}")
-        for text, line in zip(self.found, self.lines, strict=True):
-            if keys[text] not in order:
+        for text, key, line in zip(texts, keys, self.lines, strict=False):
+            if key not in order:
                 raise self.wrong(line, f"{_short(text)} is none of the {len(known)} classes")
-        labels = np.array([order[keys[text]] for text in self.found], np.int64)
+        labels = np.array([order[key] for key in keys[: len(texts)]], np.int64)
         names = self.given or ([_shown(key) for key in known] if numeric else known)
         return labels[np.concatenate(self.parts)], tuple(names)
 
