@@ -131,10 +131,13 @@ def _sweep(real: Path) -> None:
             if found is None or not entry.is_file(follow_symlinks=False):
                 continue
             with suppress(OSError):
+                process = int(found[2])
                 if found[3] == filelocks.machine() and os.name == "posix":
-                    left = filelocks.is_dead(int(found[2]))
+                    left = filelocks.is_dead(process)
                 else:  # a process's number is below 2^22
-                    left = found[1] == real.name[:50] and int(found[2]) < 2**22 and entry.stat().st_mtime < limit
+                    left = found[1] == real.name[:50] and process < 2**22 and entry.stat().st_mtime < limit
+                    if not entry.name.endswith(".tmp"):  # .m.1, .m.2: a user's own
+                        left = left and process > 300 and filelocks.is_dead(process)
                 if left:
                     os.unlink(entry)
 

@@ -229,8 +229,16 @@ model.save("m.safetensors")
     (left,) = os.listdir(tmp_path)
     assert f"-{filelocks.machine()}" in left
     living = f".m.safetensors.{os.getppid()}-{filelocks.machine()}00000000.tmp"
-    elsewhere = [".m.safetensors.1-0123456789abcdef.tmp", ".m.safetensors.4711", ".m.safetensors.4711-01234567.tmp"]
-    others = [".m.safetensors.bak", ".other.safetensors.1-00000000.tmp", "m.safetensors.tmp", ".m.safetensors"]
+    dead = left.split("-")[0]
+    elsewhere = [".m.safetensors.1-0123456789abcdef.tmp", dead, ".m.safetensors.4711-01234567.tmp"]
+    numbered = [".m.safetensors.1", ".m.safetensors.299", f".m.safetensors.{os.getpid()}", ".m.safetensors.20240101"]
+    others = [
+        *numbered,
+        ".m.safetensors.bak",
+        ".other.safetensors.1-00000000.tmp",
+        "m.safetensors.tmp",
+        ".m.safetensors",
+    ]
     for name in (living, *elsewhere, *others):
         (tmp_path / name).touch()
     model.save(tmp_path / "m.safetensors")
