@@ -22,8 +22,13 @@ def printable(text: object, most: int = LONGEST, lines: bool = False) -> str:
     text = _cut(str(text), most)
     if text.isprintable():
         return text
-    kept = "\n\t" if lines else ""
-    parts = (one if one.isprintable() or one in kept else one.encode("unicode_escape").decode() for one in text)
+    from unicodedata import category  # here: hardly any text needs it
+
+    kept = "\u200c\u200d\n\t" if lines else "\u200c\u200d"  # the first two join letters and emoji, or keep them apart
+    parts = (
+        one if one.isprintable() or one in kept or category(one) == "Zs" else one.encode("unicode_escape").decode()
+        for one in text
+    )
     return _cut("".join(parts), most)
 
 

@@ -37,6 +37,13 @@ def harmless(text: str, most: int = 5000) -> bool:
         (HALF, r"\ud800"),
         ("a\nb\tc", r"a\nb\tc"),
         ("\U000e0041", r"\U000e0041"),
+        ("soft\u00adhyphen \u2066a \ufeffb", r"soft\xadhyphen \u2066a \ufeffb"),
+        ("a\u2028b\u2029c", r"a\u2028b\u2029c"),
+        ("\ue000 \u0378", r"\ue000 \u0378"),
+        ("Screenshot at 9.41.00\u202fAM.png", "Screenshot at 9.41.00\u202fAM.png"),  # a path to paste
+        ("un\u00a0été, \u65e5\u3000\u672c", "un\u00a0été, \u65e5\u3000\u672c"),
+        ("\U0001f468\u200d\U0001f469\u200d\U0001f467", "\U0001f468\u200d\U0001f469\u200d\U0001f467"),
+        ("\u0915\u094d\u200d\u0937 \u200c\x1b", "\u0915\u094d\u200d\u0937 \u200c\\x1b"),
         ("", ""),
         (7, "7"),
     ],
