@@ -15,6 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+from .terminal import printable
+
 if sys.platform == "win32":
     import msvcrt
 
@@ -44,7 +46,12 @@ def opened(path: Path) -> IO[bytes]:
 
 def _made(name: str, flags: int) -> int:
     """Open it or make it; no symbolic link: the file behind one would be overwritten."""
-    return os.open(name, flags | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+    try:
+        return os.open(name, flags | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+    except OSError as cause:
+        if os.path.islink(name):
+            raise OSError(cause.errno, f"{name} is a symbolic link, expected a file; remove it") from None
+        raise
 
 
 def _leave() -> None:
@@ -174,8 +181,7 @@ def _refusal(name: str, path: Path, file: IO[bytes], unlocked: bool) -> str:
     if found and (found["process"], found.get("machine")) == (os.getpid(), machine()):
         who = f"another run of this process, since {since}"
     dead = f"; there are no locks on this file system: if that run is dead, remove {path}" if unlocked else ""
-    text = f"{name} is in use by {who}; wait for it to end, or take another folder{dead}"
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
+    return printable(f"{name} is in use by {who}; wait for it to end, or take another folder{dead}")
 
 
 # Processes -----------------------------------------------------------------------------------------
