@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import os
+import pickle
 import re
 import shutil
 import subprocess
@@ -358,6 +360,17 @@ def test_a_resumed_table_is_never_shorter_than_what_it_keeps(points: Points, tmp
         assert seen.read().startswith(before)  # the same file, for whoever watches it
     fit(points, pynn.CSVLogger(tmp_path / "expected.csv"))
     assert table(path) == table(tmp_path / "expected.csv")
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
+def test_a_copy_of_a_table_has_no_file(copied: Callable[[Any], Any], points: Points, tmp_path: Path) -> None:
+    logger, copies = pynn.CSVLogger(tmp_path / "log.csv"), []
+    fit(points, at(3, lambda: copies.append(copied(logger))), logger)
+    assert [row[0] for row in table(tmp_path / "log.csv")] == ["epoch", *"123456"]
+    with pytest.raises(RuntimeError, match=r"log\.csv belongs to the callback from which this one was copied"):
+        copies[0]._append()
+    fit(points, copies[0], epochs=2)
+    assert [row[0] for row in table(tmp_path / "log.csv")] == ["epoch", *"12"]
 
 
 def test_a_table_has_one_run_at_a_time(points: Points, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

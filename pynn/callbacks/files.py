@@ -127,6 +127,10 @@ class CSVLogger(Callback):
         self._file: IO[bytes] | None = None  # the locked one, or the device or pipe
         self._outage = Outage()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the file: it and its lock are those of one run."""
+        return {**self.__dict__, "_file": None}
+
     def on_train_begin(self, trainer: Trainer) -> None:
         self._columns, self._outage = [], Outage()
         self._real = os.path.realpath(self.path)  # the script may change its own folder while it trains
@@ -158,7 +162,8 @@ class CSVLogger(Callback):
             self._file = None
 
     def _append(self) -> None:
-        assert self._file is not None
+        if self._file is None:
+            raise RuntimeError(f"{self.path} belongs to the callback from which this one was copied")
         if self._file.closed:
             raise RuntimeError(f"{self.path} belongs to the process from which this one was forked")
         if not self._file.seekable():
