@@ -76,3 +76,12 @@ def test_gradients_go_to_the_places_of_the_windows(kind: Any, rng: np.random.Gen
     step = rng.standard_normal(x.shape)
     up, down = (float((model.forward(x + sign * 1e-6 * step) * dy).sum()) for sign in (1, -1))
     assert float((dx * step).sum()) == pytest.approx((up - down) / 2e-6, rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("value", [2**62, 2**63, 10**30])
+def test_a_setting_that_is_too_large_is_told_the_bound(kind: Any, value: int) -> None:
+    for name, least in (("size", 1), ("stride", 1), ("padding", 0)):
+        expected = f"^{kind.__name__}: {name} is {value}, expected an integer of at least {least} and below 2\\^62"
+        with pytest.raises(ValueError, match=expected):
+            kind(**{name: value})

@@ -26,8 +26,9 @@ def _pair(layer: Layer, name: str, value: Any, least: int) -> Pair:
     """Both sizes, rows first, of an integer or a pair; ValueError for anything else."""
     pair = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     if len(pair) != 2 or not all(map(is_integer, pair)) or min(pair) < least or max(pair) >= 2**62:
+        below = " and below 2^62" if all(map(is_integer, pair)) and max(pair, default=0) >= 2**62 else ""
         raise ValueError(
-            f"{layer.kind}: {name} is {value!r}, expected an integer of at least {least}, or two (rows, columns)"
+            f"{layer.kind}: {name} is {value!r}, expected an integer of at least {least}{below}, or two (rows, columns)"
         )
     return int(pair[0]), int(pair[1])
 

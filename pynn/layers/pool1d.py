@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
+from ..checks import is_integer
 from .base import Array, Layer, Shape
 from .pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d, Regions, Windows, _windows
 
@@ -37,11 +38,13 @@ class _Steps(_OneRow):
     _regions: Regions | None
 
     def __init__(self, size: int = 2, stride: int | None = None, padding: str | int = 0) -> None:
-        for name, value, least in (("size", size, 1), ("stride", stride, 1), ("padding", padding, 0)):
-            whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool) and least <= value < 2**62
+        settings: Any = ("size", size, 1), ("stride", stride, 1), ("padding", padding, 0)
+        for name, value, least in settings:
+            whole = is_integer(value) and least <= value < 2**62
             word = name == "padding" and isinstance(value, str)
             if not whole and not word and not (name == "stride" and value is None):
-                raise ValueError(f"{self.kind}: {name} is {value!r}, expected an integer of at least {least}")
+                below = " and below 2^62" if is_integer(value) and value > least else ""
+                raise ValueError(f"{self.kind}: {name} is {value!r}, expected an integer of at least {least}{below}")
         super().__init__(size, stride, padding)  # type: ignore[call-arg]  # those of the layer of images
         self._window = size, size if stride is None else stride, padding
 
