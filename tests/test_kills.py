@@ -12,7 +12,10 @@ import pytest
 import pynn
 
 TESTS = Path(__file__).parent
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks its processes")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="forks its processes"),
+    pytest.mark.skipif(sys.platform == "darwin", reason="Apple's libraries fail in such children"),
+]
 SPOILED = """
 import sys, time
 from pathlib import Path
