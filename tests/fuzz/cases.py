@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 
 SAME, OTHER = "same", "other"
 
@@ -109,4 +110,4 @@ def expect(fine: bool, kind: str, more: str = "") -> None:
 
 def is_clean(text: str) -> bool:
     """Whether a terminal shows the text as it is."""
-    return all(one.isprintable() or one == "\n" for one in text)
+    return all(one.isprintable() or one in "\n\u200c\u200d" or category(one) == "Zs" for one in text)
