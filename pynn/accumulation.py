@@ -18,28 +18,32 @@ Array = NDArray[Any]
 
 
 class Accumulation:
-    """Gathers the gradients of batches until `step` moves the parameters by the mean over all their samples."""
+    """Gathers the gradients of batches until `step` moves the parameters by the mean over all their samples.
+
+    Until then running statistics are those of before the step too, so that the model can be saved at any time.
+    """
 
     def __init__(self, model: Trainable, loss: Loss, optimizer: Optimizer, penalty: Penalty | None) -> None:
         self.model, self.loss, self.optimizer, self.penalty = model, loss, optimizer, penalty
         self.samples = 0
         self._sum: Array | None = None  # of gradients times their samples
-        self._statistics: list[Array] = []  # running ones, before the step
+        self._moved: list[Array] = []  # running statistics, after the batches so far
 
     def add(self, x: Array, y: Array, weights: Array | None) -> float:
         """Forward and backward on one batch; returns its loss. FloatingPointError where that is no number."""
         model = self.model
-        if not self.samples:
-            self._statistics = [array.copy() for array in model.statistics()]
+        before = [array.copy() for array in model.statistics()]
         try:
+            if self.samples:
+                self._move_statistics()
             value = model.loss_of(x, y, self.loss, weights)
             if not math.isfinite(value):
                 raise measuring.diverged(model, value, self.optimizer.learning_rate, x, y)
-        except BaseException:
-            for array, before in zip(model.statistics(), self._statistics, strict=True):
-                array[...] = before
-            raise
-        model.backward(self.loss.backward())
+            model.backward(self.loss.backward())
+            self._moved = [array.copy() for array in model.statistics()]
+        finally:
+            for array, one in zip(model.statistics(), before, strict=True):
+                array[...] = one
         model.gradients[...] *= len(x)
         if self._sum is None:
             self._sum = np.zeros_like(model.gradients)
@@ -58,5 +62,10 @@ class Accumulation:
                 raise measuring.diverged(model, penalty, self.optimizer.learning_rate, 0.0, 0)
         self._sum.fill(0)
         self.samples = 0
+        self._move_statistics()
         self.optimizer.step(model)
         return penalty
+
+    def _move_statistics(self) -> None:
+        for array, moved in zip(self.model.statistics(), self._moved, strict=True):
+            array[...] = moved

@@ -247,9 +247,10 @@ class Trainer:
             self._waiting = False  # until the step is done: a run cannot be resumed in half of one
             if not done:
                 self._begin_step()
-                model.lock.begin()
             given = rest[0] if rest else None
+            model.lock.begin()
             value = parts.add(x, y, given)
+            model.lock.end()  # while the next batch is waited for the model is that of before the step
             right = hits(self.loss, model.outputs, y, given) if self.measures.accuracy else None
             done.append((value, right, len(x), total(given)))
             self.running.add_to_metrics(*in_units(model, model.outputs, y), given)
@@ -265,6 +266,7 @@ class Trainer:
 
     def _end_parts(self, parts: Accumulation, done: list[tuple[float, float | None, int, float | None]]) -> None:
         """Take the step of these batches, and record them."""
+        self.model.lock.begin()
         penalty = parts.step()
         self.model.lock.end()
         extra = penalty or 0.0
