@@ -144,9 +144,8 @@ class FolderLock:
             self._remove()
         finally:
             self._file.close()
-        if (
-            sys.platform == "win32"
-        ):  # it removes no open file: neither before, nor one that another run has opened since
+        # Windows removes no open file: neither before, nor one that another run has opened since.
+        if sys.platform == "win32":
             with suppress(OSError):
                 self._path.unlink()
 
