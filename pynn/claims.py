@@ -25,7 +25,7 @@ class Claim:
         self._users: list[tuple[int, int]] = []  # thread and key, once for each `use`
         heed_forks(self)
 
-    def in_child(self) -> None:
+    def _in_child(self) -> None:
         """In a forked child: it has none of the other threads that may have had the thing."""
         me = threading.get_ident()
         self._guard, self._users = threading.Lock(), [user for user in self._users if user[0] == me]

@@ -207,7 +207,7 @@ class FlatChain(Chain):
         self.lock = Lock()
         heed_forks(self)
 
-    def in_child(self) -> None:
+    def _in_child(self) -> None:
         """In a forked child: what the parent's other threads held is free, and half of a change is refused."""
         self.lock.renew()
         if self.lock.half_done:
@@ -215,19 +215,20 @@ class FlatChain(Chain):
 
     def __getstate__(self) -> dict[str, Any]:
         """What copies and pickles carry: what a model file does, and the optimizer with its state."""
-        if self.lock.elsewhere():  # a pickle is made piece by piece, and another thread may train the model meanwhile
-            return copy.deepcopy(self)._copied_state()
-        return self._copied_state()
-
-    def _copied_state(self) -> dict[str, Any]:
         self.lock.expect_whole()
         state = {name: value for name, value in super().__getstate__().items() if name not in (*_LEFT, "lock")}
         return {**state, "_copied": None if self._parameters is None else self._parameters.size}
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if not self.lock.elsewhere():
+            return super().__reduce_ex__(protocol)
+        with self.lock.standing():  # a pickle is made piece by piece, and another thread may train the model meanwhile
+            return copy.deepcopy(super().__reduce_ex__(protocol))
+
     def __deepcopy__(self: F, memo: dict[int, Any]) -> F:
         twin = memo[id(self)] = type(self).__new__(type(self))
         with self.lock.standing():  # another thread may train it
-            twin.__setstate__(copy.deepcopy(self._copied_state(), memo))
+            twin.__setstate__(copy.deepcopy(self.__getstate__(), memo))
         return twin
 
     def get_weights(self) -> list[Array]:
@@ -237,7 +238,7 @@ class FlatChain(Chain):
     get_weights.__doc__ = Chain.get_weights.__doc__
 
     def set_weights(self, weights: list[Array]) -> None:
-        with self.lock.standing():
+        with self.lock:
             super().set_weights(weights)
 
     set_weights.__doc__ = Chain.set_weights.__doc__
@@ -309,7 +310,9 @@ class FlatChain(Chain):
         self._stage &= ~GATHERED
 
     def _set_vector(self, vector: Array, values: ArrayLike, where: str) -> None:
-        if values is not vector:  # `model.parameters -= ...` has changed it in place
+        if values is vector:  # `model.parameters -= ...` has changed it in place
+            return
+        with self.lock:
             copy_into(vector, values, where)
             for _, parameter, start in self._places:
                 stop = start + math.prod(parameter.shape)

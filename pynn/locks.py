@@ -20,6 +20,10 @@ HALF_DONE = (
     "this process was forked while another thread was changing the model, so its numbers may be half old and half new "
     "here; load it from a file, or fork when no thread trains it"
 )
+IN_THE_MIDDLE = (
+    "the model is being copied or saved by this thread while another one trains it, so it can be neither run nor "
+    "changed here, such as in an own __deepcopy__ or __getstate__; do that before or after it is copied or saved"
+)
 
 
 class Lock:
@@ -33,7 +37,8 @@ class Lock:
         self._lock, self._holders = threading.RLock(), list[int]()
         self.changing = 0  # changes under way or about to begin, one inside the other; the holder's alone to set
         self._begun = False  # the first of them has begun
-        self.awaited: list[None] = []  # one for each thread that needs the model between two changes
+        self._asked = False  # the holder waits to begin a change
+        self.awaited: list[int] = []  # the threads that need the model between two changes
         self.half_done = False  # in a child
 
     def __enter__(self) -> None:
@@ -66,7 +71,7 @@ class Lock:
         if self.mine():
             yield
             return
-        self.awaited.append(None)
+        self.awaited.append(threading.get_ident())
         try:
             while self.changing:
                 time.sleep(PAUSE)
@@ -77,10 +82,8 @@ class Lock:
     def begin(self) -> None:
         """The holder begins a change, after those who wait for the end of the last one."""
         self.changing += 1
-        while self.changing == 1 and self.awaited:
-            self.changing = 0
-            time.sleep(PAUSE)
-            self.changing = 1
+        if self.awaited and self.changing == 1:
+            self._wait_for_others()
         self._begun = True
 
     def end(self) -> None:
@@ -88,10 +91,20 @@ class Lock:
         self.changing -= 1
         self._begun = self.changing > 0
 
+    def _wait_for_others(self) -> None:
+        me = threading.get_ident()
+        try:
+            while any(thread != me for thread in list(self.awaited)):
+                self.changing, self._asked = 0, True
+                time.sleep(PAUSE)
+                self.changing = 1
+        finally:
+            self._asked = False
+
     def _go_on(self) -> None:
         """One thread less waits, or looks at the model."""
-        if self.awaited:  # a child has begun anew
-            self.awaited.pop()
+        if (me := threading.get_ident()) in self.awaited:  # not in a child, which has begun anew
+            self.awaited.remove(me)
 
     def mine(self) -> bool:
         """Whether this thread holds it."""
@@ -108,7 +121,7 @@ class Lock:
 
     def renew(self) -> None:
         """In a forked child: nobody else holds it."""
-        self.awaited = []
+        self.awaited, self._asked = [], False
         if self.elsewhere():
             self.half_done = self.half_done or self._begun
             self.changing, self._begun, self._holders = 0, False, []
@@ -119,8 +132,17 @@ class Lock:
 
     def _acquire(self) -> None:
         self.expect_whole()
-        self._lock.acquire()
+        if threading.get_ident() in self.awaited:
+            self._acquire_in_between()
+        else:
+            self._lock.acquire()
         self._holders.append(threading.get_ident())
+
+    def _acquire_in_between(self) -> None:
+        """RuntimeError where its holder waits for this very thread: each would wait for the other for ever."""
+        while not self._lock.acquire(timeout=PAUSE):
+            if self._asked:
+                raise RuntimeError(IN_THE_MIDDLE)
 
     def _release(self) -> None:
         self._holders.pop()
@@ -134,7 +156,7 @@ _FORKING: dict[int, list[Lock]] = {}  # the locks that a thread waits for which 
 
 
 def heed_forks(thing: Any) -> None:
-    """In a forked child thing.in_child() is called; a fork waits until the changes under its `lock`, if any, end."""
+    """In a forked child thing._in_child() is called; a fork waits until the changes under its `lock`, if any, end."""
     _KNOWN.add(weakref.ref(thing, _KNOWN.discard))
 
 
@@ -146,7 +168,7 @@ def _before() -> None:
     locks = [lock for thing in _known() if (lock := getattr(thing, "lock", None)) is not None and not lock.mine()]
     _FORKING[threading.get_ident()] = locks
     for lock in locks:
-        lock.awaited.append(None)
+        lock.awaited.append(threading.get_ident())
     end = time.monotonic() + PATIENCE
     while any(lock.changing for lock in locks) and time.monotonic() < end:
         time.sleep(PAUSE)
@@ -160,7 +182,7 @@ def _in_parent() -> None:
 def _in_child() -> None:
     _FORKING.clear()
     for thing in _known():
-        thing.in_child()
+        thing._in_child()
 
 
 if hasattr(os, "register_at_fork"):

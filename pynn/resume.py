@@ -180,10 +180,11 @@ def _take_up(trainer: Trainer, state: Mapping[str, Any], changed: list[tuple[Any
         layer.restore_training_settings(train)
         layer.expect_parameters(*layer._frozen_names)
     trainer.optimizer.claim(model.parameters, getattr(model, "layout", None))
-    trainer.optimizer.restore(state["optimizer"])  # from here on nothing is refused
-    for name, array in model.tensors().items():
-        array[...] = state["tensors"][name]
-    model.context.step, model.epoch = state["step"], state["epoch"]
+    with model.lock:  # another thread may save it
+        trainer.optimizer.restore(state["optimizer"])  # from here on nothing is refused
+        for name, array in model.tensors().items():
+            array[...] = state["tensors"][name]
+        model.context.step, model.epoch = state["step"], state["epoch"]
     trainer.first_epoch, trainer.batch, trainer.spent = state["first_epoch"], state["batch"], state["spent"]
     if trainer.source.batches is None:
         trainer.source.batches = state["batches"]
