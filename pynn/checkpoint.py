@@ -86,7 +86,7 @@ def kinds(own: Iterable[type] = ()) -> dict[str, type]:
 
 def save(model: Sequential, path: str | os.PathLike[str]) -> None:
     """Write a built model to the file at path. The same model gives the same bytes."""
-    with model.lock.standing():  # another thread may train it
+    with model.lock.between_changes():  # another thread may train it
         tensors, description = content(model)
         write(Path(path), tensors, ENTRY, description)
 

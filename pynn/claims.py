@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
-from .locks import heed_forks
+from .locks import register_for_forks
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -23,7 +23,7 @@ class Claim:
     def __init__(self, refusal: str) -> None:
         self.refusal, self._guard = refusal, threading.Lock()
         self._users: list[tuple[int, int]] = []  # thread and key, once for each `use`
-        heed_forks(self)
+        register_for_forks(self)
 
     def _in_child(self) -> None:
         """In a forked child: it has none of the other threads that may have had the thing."""

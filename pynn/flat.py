@@ -16,7 +16,7 @@ from .constraints import Constraint
 from .layers.base import Array, Layer, Parameter, aligned
 from .layers.chain import Chain
 from .layers.held import Tensors, copy_into, hold
-from .locks import Lock, heed_forks
+from .locks import Lock, register_for_forks
 from .optimizers import Optimizer, Segment
 from .regularizers import Penalty
 
@@ -205,7 +205,7 @@ class FlatChain(Chain):
 
     def _make_lock(self) -> None:
         self.lock = Lock()
-        heed_forks(self)
+        register_for_forks(self)
 
     def _in_child(self) -> None:
         """In a forked child: what the parent's other threads held is free, and half of a change is refused."""
@@ -222,17 +222,19 @@ class FlatChain(Chain):
     def __reduce_ex__(self, protocol: Any) -> Any:
         if not self.lock.elsewhere():
             return super().__reduce_ex__(protocol)
-        with self.lock.standing():  # a pickle is made piece by piece, and another thread may train the model meanwhile
+        with (
+            self.lock.between_changes()
+        ):  # a pickle is made piece by piece, and another thread may train the model meanwhile
             return copy.deepcopy(super().__reduce_ex__(protocol))
 
     def __deepcopy__(self: F, memo: dict[int, Any]) -> F:
         twin = memo[id(self)] = type(self).__new__(type(self))
-        with self.lock.standing():  # another thread may train it
+        with self.lock.between_changes():  # another thread may train it
             twin.__setstate__(copy.deepcopy(self.__getstate__(), memo))
         return twin
 
     def get_weights(self) -> list[Array]:
-        with self.lock.standing():
+        with self.lock.between_changes():
             return super().get_weights()
 
     get_weights.__doc__ = Chain.get_weights.__doc__

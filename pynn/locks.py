@@ -38,7 +38,7 @@ class Lock:
         self.changing = 0  # changes under way or about to begin, one inside the other; the holder's alone to set
         self._begun = False  # the first of them has begun
         self._asked = False  # the holder waits to begin a change
-        self.awaited: list[int] = []  # the threads that need the model between two changes
+        self.waiters: list[int] = []  # the threads that need the model between two changes
         self.half_done = False  # in a child
 
     def __enter__(self) -> None:
@@ -65,13 +65,13 @@ class Lock:
             self._release()
 
     @contextmanager
-    def standing(self) -> Iterator[None]:
+    def between_changes(self) -> Iterator[None]:
         """See the model between two changes, while another thread may hold the lock."""
         self.expect_whole()
         if self.mine():
             yield
             return
-        self.awaited.append(threading.get_ident())
+        self.waiters.append(threading.get_ident())
         try:
             while self.changing:
                 time.sleep(PAUSE)
@@ -82,7 +82,7 @@ class Lock:
     def begin(self) -> None:
         """The holder begins a change, after those who wait for the end of the last one."""
         self.changing += 1
-        if self.awaited and self.changing == 1:
+        if self.waiters and self.changing == 1:
             self._wait_for_others()
         self._begun = True
 
@@ -94,7 +94,7 @@ class Lock:
     def _wait_for_others(self) -> None:
         me = threading.get_ident()
         try:
-            while any(thread != me for thread in list(self.awaited)):
+            while any(thread != me for thread in list(self.waiters)):
                 self.changing, self._asked = 0, True
                 time.sleep(PAUSE)
                 self.changing = 1
@@ -103,8 +103,8 @@ class Lock:
 
     def _go_on(self) -> None:
         """One thread less waits, or looks at the model."""
-        if (me := threading.get_ident()) in self.awaited:  # not in a child, which has begun anew
-            self.awaited.remove(me)
+        if (me := threading.get_ident()) in self.waiters:  # not in a child, which has begun anew
+            self.waiters.remove(me)
 
     def mine(self) -> bool:
         """Whether this thread holds it."""
@@ -121,7 +121,7 @@ class Lock:
 
     def renew(self) -> None:
         """In a forked child: nobody else holds it."""
-        self.awaited, self._asked = [], False
+        self.waiters, self._asked = [], False
         if self.elsewhere():
             self.half_done = self.half_done or self._begun
             self.changing, self._begun, self._holders = 0, False, []
@@ -132,7 +132,7 @@ class Lock:
 
     def _acquire(self) -> None:
         self.expect_whole()
-        if threading.get_ident() in self.awaited:
+        if threading.get_ident() in self.waiters:
             self._acquire_in_between()
         else:
             self._lock.acquire()
@@ -155,7 +155,7 @@ _KNOWN: set[weakref.ref[Any]] = set()
 _FORKING: dict[int, list[Lock]] = {}  # the locks that a thread waits for which is about to fork
 
 
-def heed_forks(thing: Any) -> None:
+def register_for_forks(thing: Any) -> None:
     """In a forked child thing._in_child() is called; a fork waits until the changes under its `lock`, if any, end."""
     _KNOWN.add(weakref.ref(thing, _KNOWN.discard))
 
@@ -168,7 +168,7 @@ def _before() -> None:
     locks = [lock for thing in _known() if (lock := getattr(thing, "lock", None)) is not None and not lock.mine()]
     _FORKING[threading.get_ident()] = locks
     for lock in locks:
-        lock.awaited.append(threading.get_ident())
+        lock.waiters.append(threading.get_ident())
     end = time.monotonic() + PATIENCE
     while any(lock.changing for lock in locks) and time.monotonic() < end:
         time.sleep(PAUSE)

@@ -297,7 +297,7 @@ def test_a_copy_that_runs_the_model_does_not_hang(points: Points) -> None:
     for one in refused:
         assert isinstance(one, RuntimeError)
         assert "is being copied or saved by this thread while another one trains it" in str(one)
-    assert model.lock.awaited == []
+    assert model.lock.waiters == []
     del model.extra  # type: ignore[attr-defined]
     assert everything(copy.deepcopy(model)) == everything(model)
 
@@ -316,7 +316,7 @@ def test_who_only_predicts_is_waited_for_within_a_copy() -> None:
     began.wait(20)
 
     def copies() -> int:
-        with lock.standing():
+        with lock.between_changes():
             threading.Timer(0.1, done.set).start()
             with lock:
                 return lock.changing
@@ -324,7 +324,7 @@ def test_who_only_predicts_is_waited_for_within_a_copy() -> None:
     assert seconds(copies) == 1
     thread.join()
     assert lock.changing == 0
-    assert lock.awaited == []
+    assert lock.waiters == []
 
 
 def test_what_forks_call_is_no_public_name() -> None:

@@ -332,7 +332,7 @@ def test_many_threads_fork_at_once(points: Points) -> None:
     with busy(lambda: other.fit(*points, epochs=1, progress=False)), ThreadPoolExecutor(4) as pool:
         for one in [pool.submit(child, work) for _ in range(16)]:
             one.result()
-    assert model.lock.awaited == other.lock.awaited == []
+    assert model.lock.waiters == other.lock.waiters == []
     assert locks._FORKING == {}
 
 
@@ -389,7 +389,7 @@ def test_a_fork_while_a_model_is_copied(points: Points) -> None:
         os._exit(0 if alone and model.predict(points[0]).shape == (30,) else 1)
     assert alone
     assert os.waitstatus_to_exitcode(os.waitpid(pids[0], 0)[1]) == 0
-    assert model.lock.awaited == []
+    assert model.lock.waiters == []
 
 
 def test_an_interrupt_while_a_change_waits_lets_the_lock_go(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -399,10 +399,10 @@ def test_an_interrupt_while_a_change_waits_lets_the_lock_go(monkeypatch: pytest.
         raise KeyboardInterrupt
 
     monkeypatch.setattr(time, "sleep", interrupted)
-    lock.awaited.append(None)
+    lock.waiters.append(None)
     with pytest.raises(KeyboardInterrupt), lock:
         pass
-    lock.awaited.clear()
+    lock.waiters.clear()
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(lambda: lock.__enter__() or lock.__exit__()).result(20) is None
     assert lock.changing == 0
