@@ -222,9 +222,8 @@ class FlatChain(Chain):
     def __reduce_ex__(self, protocol: Any) -> Any:
         if not self.lock.elsewhere():
             return super().__reduce_ex__(protocol)
-        with (
-            self.lock.between_changes()
-        ):  # a pickle is made piece by piece, and another thread may train the model meanwhile
+        # A pickle is made piece by piece, and another thread may train the model meanwhile.
+        with self.lock.between_changes():
             return copy.deepcopy(super().__reduce_ex__(protocol))
 
     def __deepcopy__(self: F, memo: dict[int, Any]) -> F:

@@ -151,17 +151,18 @@ class Lock:
 
 # Forks --------------------------------------------------------------------------------------------
 
-_KNOWN: set[weakref.ref[Any]] = set()
+_KNOWN: dict[int, weakref.ref[Any]] = {}  # by identity: own models may compare equal, or have no hash
 _FORKING: dict[int, list[Lock]] = {}  # the locks that a thread waits for which is about to fork
 
 
 def register_for_forks(thing: Any) -> None:
     """In a forked child thing._in_child() is called; a fork waits until the changes under its `lock`, if any, end."""
-    _KNOWN.add(weakref.ref(thing, _KNOWN.discard))
+    key, forget = id(thing), _KNOWN.pop
+    _KNOWN[key] = weakref.ref(thing, lambda _: forget(key, None))
 
 
 def _known() -> list[Any]:
-    return [thing for one in list(_KNOWN) if (thing := one()) is not None]
+    return [thing for one in list(_KNOWN.values()) if (thing := one()) is not None]
 
 
 def _before() -> None:

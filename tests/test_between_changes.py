@@ -330,3 +330,22 @@ def test_who_only_predicts_is_waited_for_within_a_copy() -> None:
 def test_what_forks_call_is_no_public_name() -> None:
     assert not hasattr(network(), "in_child")
     assert not hasattr(Claim("taken"), "in_child")
+
+
+class Alike(pynn.Sequential):
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Alike)
+
+
+class AlikeWithHash(Alike):
+    def __hash__(self) -> int:
+        return 1
+
+
+@needs_forks
+@pytest.mark.parametrize("kind", [Alike, AlikeWithHash])
+def test_models_that_compare_equal_are_all_known_to_forks(kind: type[pynn.Sequential], points: Points) -> None:
+    models = [kind(pynn.Affine(3)) for _ in range(3)]
+    for model in models:
+        model.fit(*points, epochs=1, progress=False)
+    assert {id(one) for one in locks._known()} >= {id(model) for model in models}
