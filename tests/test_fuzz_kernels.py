@@ -18,7 +18,7 @@ import pytest
 from fuzz import kernel_judge, workers
 from fuzz.kernel_calls import Call, make_call
 from fuzz.kernel_judge import judge, written
-from fuzz.kernels import Report
+from fuzz.kernels import ENOUGH, Report
 from operations import OPERATIONS
 
 from pynn import kernels
@@ -207,7 +207,10 @@ def test_a_worker_that_does_not_begin_is_an_error(tmp_path: Path) -> None:
 
 def test_a_kernel_that_never_computes_fails_the_campaign(capsys: pytest.CaptureFixture[str]) -> None:
     report = Report(0, ("norm", "clip"))
-    report.note(0, {"norm accepted": 3, "norm ValueError": 2, "clip TypeError": 4})
+    report.note(0, {"norm accepted": 3, "norm ValueError": 2, "clip TypeError": ENOUGH - 1})
+    assert report.summary() == 0
+    assert "1 kernels computed nothing in fewer than 50 calls: too few to judge that" in capsys.readouterr().out
+    report.note(0, {"clip ValueError": 1})
     assert report.summary() == 1
     assert "clip never computed" in capsys.readouterr().out
     report.note(1, {"clip accepted": 1})

@@ -10,8 +10,9 @@ import hashlib
 import os
 import subprocess
 import sys
+import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,18 @@ from test_threads import CASES
 
 import pynn
 
+from . import options as types
+
 THREADS = (1, 2, 3, 4, 7, 16)
+MODELS = ("mlp", "lenet5", "resnet20", "many layers", "hierarchical")
+NAMES = list(dict.fromkeys((*(case.values[0].kernel for case in CASES), *MODELS)))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--steps", type=int, default=30, help="training steps of each model (default 30)")
+    parser.add_argument("--steps", type=types.positive, default=30, help="training steps of each model (default 30)")
+    names = types.names_of("kernel or model", NAMES)
+    only = "these kernels and models alone, with commas: affine_forward,mlp takes some seconds (default all)"
+    parser.add_argument("--only", metavar="NAMES", type=names, help=only)
     parser.add_argument("--here", action="store_true", help="only the instruction set of this process (PYNN_ISA)")
 
 
@@ -32,34 +40,43 @@ def run(options: argparse.Namespace) -> int:
     """The number of kernels and models that gave other bits."""
     native: Any = pynn.kernels.native_module()
     if native is None:
-        raise SystemExit("pynn was installed without its C++ kernels")
+        raise types.Unable("pynn was installed without its C++ kernels")
     pynn.use_backend("native")
     if options.here:
-        return one_level(native, options.seed, options.steps)
+        return one_level(native, options.seed, options.steps, options.only or NAMES)
     words = [sys.executable, *sys.orig_argv[1:], "--here"]
     levels = native.available_isas().split()
     return sum(subprocess.run(words, env={**os.environ, "PYNN_ISA": level}).returncode != 0 for level in levels)
 
 
-def one_level(native: Any, seed: int, steps: int) -> int:
-    found, calls = 0, 0
-    for name, work in [*kernels(native, seed), *networks(seed, steps)]:
+def one_level(native: Any, seed: int, steps: int, names: Sequence[str]) -> int:
+    found, calls, begun, shown = 0, 0, time.monotonic(), 0.0
+    todo = [*kernels(native, names), *networks(seed, steps, names)]
+    for name, work in todo:
         results = {}
         for count in THREADS:
             pynn.set_num_threads(count)
             results[count] = work()
             calls += 1
+            if (spent := time.monotonic() - begun) > shown + 10:
+                shown = spent
+                done = (
+                    f"{native.isa()}: {calls:,} of {len(todo) * len(THREADS):,} runs, {spent:.0f} s, {found} findings"
+                )
+                print(f"{done}, now {name}", file=sys.stderr, flush=True)
         if other := [count for count in THREADS if results[count] != results[THREADS[0]]]:
             found += 1
-            print(f"FOUND: {name} gives other bits with {other} threads than with {THREADS[0]}")
+            print(f"FOUND: {name} gives other bits with {other} threads than with {THREADS[0]}", flush=True)
     print(f"{native.isa()}: {calls:,} runs with {', '.join(map(str, THREADS))} threads: {found} findings", flush=True)
     return found
 
 
-def kernels(native: Any, seed: int) -> Iterator[tuple[str, Callable[[], Any]]]:
+def kernels(native: Any, names: Sequence[str]) -> Iterator[tuple[str, Callable[[], Any]]]:
     """Every kernel on the large arrays of the tests and on its largest ordinary ones, in both dtypes."""
     for case in CASES:
         op: Operation = case.values[0]
+        if op.kernel not in names:
+            continue
         for sizes in dict.fromkeys((case.values[1], max(op.sizes, key=lambda one: float(np.prod(one))))):
             for dtype in np.float32, np.float64:
 
@@ -71,7 +88,7 @@ def kernels(native: Any, seed: int) -> Iterator[tuple[str, Callable[[], Any]]]:
                 yield f"{op.name} {sizes} {np.dtype(dtype)}", work
 
 
-def networks(seed: int, steps: int) -> Iterator[tuple[str, Callable[[], Any]]]:
+def networks(seed: int, steps: int, names: Sequence[str]) -> Iterator[tuple[str, Callable[[], Any]]]:
     """Models after some steps, and what they say."""
     rng = np.random.default_rng(seed)
     digits = pynn.datasets.digits().train
@@ -97,6 +114,8 @@ def networks(seed: int, steps: int) -> Iterator[tuple[str, Callable[[], Any]]]:
         ("hierarchical", hierarchical, words, 32, {"optimizer": pynn.RMSProp(1e-3)}),
     ]  # fmt: skip
     for name, make, (x, y), batch_size, settings in plan:
+        if name not in names:
+            continue
         for dtype in "float32", "float64":
 
             def work(make: Any = make, x: Any = x, y: Any = y, batch_size: int = batch_size, settings: Any = settings,

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import gzip
-import shutil
 import struct
-import tempfile
-import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import formats
+from . import folders, formats
 from .cases import Crafted
 
 
@@ -23,17 +21,9 @@ from .cases import Crafted
 def scratch() -> Path:
     """A folder for valid files, in memory where the system has one; it goes with the process."""
     memory = Path("/dev/shm")
-    folder = Path(tempfile.mkdtemp(prefix="pynn-fuzz-", dir=memory if memory.is_dir() else None))
-    atexit.register(_remove, folder)
-    return folder
-
-
-def _remove(folder: Path) -> None:
-    for _ in range(5):  # a file of a child that has just ended may be in the way
-        shutil.rmtree(folder, ignore_errors=True)
-        if not folder.exists():
-            return
-        time.sleep(0.05)
+    stack = contextlib.ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(folders.temporary("readers", memory if memory.is_dir() else None))
 
 
 def is_checked(content: bytes, load: Callable[[Path], Any], path: Path) -> bool:

@@ -7,6 +7,7 @@ any number of threads and the twin's numbers. No call crashes, hangs or writes o
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 import time
@@ -19,28 +20,35 @@ import pynn
 from pynn import kernels
 from pynn.kernels import reference
 
+from . import options as types
 from . import workers
 from .kernel_calls import Call, make_call
 from .kernel_judge import judge
 
 SHOWN = 3  # calls of each kind of finding
+ENOUGH = 50  # calls of a kernel, of which one at least must compute
+LEAST_MEMORY = 1000  # MB of address space: less has no room for the process, numpy and the team of threads
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--calls", type=int, default=100_000, help="how many (default 100000)")
-    parser.add_argument("--only", metavar="NAMES", default="", help="kernels, with commas between them (default all)")
-    parser.add_argument("--jobs", type=int, default=workers.processors(), help="processes (default one a processor)")
-    parser.add_argument("--seconds", type=float, default=30, help="after which a call counts as hanging (default 30)")
-    parser.add_argument("--memory", type=int, default=8000, help="MB for each process, 0 for any (default 8000)")
-    parser.add_argument("--call", type=int, metavar="N", help="make this one call again, here, and tell about it")
+    parser.add_argument("--calls", type=types.positive, default=100_000, help="how many (default 100000)")
+    names = types.names_of("kernel", kernels.NAMES)
+    parser.add_argument("--only", metavar="NAMES", type=names, help="kernels, with commas between them (default all)")
+    parser.add_argument(
+        "--jobs", type=types.positive, default=workers.processors(), help="processes (default: processors)"
+    )
+    parser.add_argument("--seconds", type=types.seconds, default=30, help="after which a call hangs (default 30)")
+    memory = types.megabytes(LEAST_MEMORY)
+    parser.add_argument("--memory", type=memory, default=8000, help="MB for each process, 0 for any (default 8000)")
+    parser.add_argument(
+        "--call", type=types.natural, metavar="N", help="make this one call again, here, and tell about it"
+    )
     parser.add_argument("--diary", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--numbers", type=int, nargs=3, help=argparse.SUPPRESS)
 
 
 def run(options: argparse.Namespace) -> int:
-    names = tuple(options.only.split(",")) if options.only else kernels.NAMES
-    if unknown := [name for name in names if name not in kernels.NAMES]:
-        raise SystemExit(f"--only: there is no kernel {unknown[0]!r}, expected {', '.join(kernels.NAMES)}")
+    names = tuple(options.only or kernels.NAMES)
     if options.memory and sys.platform == "linux":
         import resource
 
@@ -70,7 +78,10 @@ def watched(seed: int, number: int, names: tuple[str, ...]) -> tuple[list[str], 
 def work(seed: int, numbers: range, names: tuple[str, ...], diary: workers.Diary) -> int:
     """In a process of its own: the calls one by one; notes what was found and what became of each."""
     warnings.simplefilter("error")
+    parent = os.getppid()
     for number in numbers:
+        if os.getppid() != parent:  # the campaign was killed
+            return 1
         diary.begin(number)
         found, said = watched(seed, number, names)
         for sentence in found:
@@ -130,6 +141,10 @@ class Report:
         for name in self.names:
             print(f"{name:{width}}  {self.accepted(name):8}  {self.refused(name):7}")
         never = [name for name in self.names if not self.accepted(name)]
+        short = [name for name in never if self.refused(name) < ENOUGH]
+        if short:
+            print(f"{len(short)} kernels computed nothing in fewer than {ENOUGH} calls: too few to judge that")
+        never = [name for name in never if name not in short]
         for name in never:
             print(f"{name} never computed: nothing is known about its results")
         for (name, kind), count in sorted(self.kinds.items()):

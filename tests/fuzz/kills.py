@@ -14,33 +14,40 @@ import random
 import shutil
 import signal
 import sys
-import tempfile
 import time
 import traceback
 import warnings
 from collections import Counter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import pynn
 from pynn import filelocks
 
-from . import killed_runs
+from . import folders, killed_runs
+from . import options as types
 
 KILLS = 8  # of one run; then it is left in peace
 REFUSED, INTERRUPTED = 3, 130  # exit codes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--kills", type=int, default=200, help="how many (default 200)")
-    parser.add_argument("--runs", nargs="*", choices=killed_runs.RUNS, help="of these kinds alone")
-    parser.add_argument("--folder", help="where the runs write, such as a disk or another file system")
+    parser.add_argument("--kills", type=types.positive, default=200, help="how many (default 200)")
+    parser.add_argument("--runs", nargs="+", choices=killed_runs.RUNS, help="of these kinds alone")
+    parser.add_argument(
+        "--folder", type=types.folder, help="where the runs write, such as a disk or another file system"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Kill so many times; print figures and findings; return how many findings there are."""
-    with tempfile.TemporaryDirectory(dir=options.folder, prefix="kills-") as folder:
-        return Campaign(options, Path(folder)).run()
+    with folders.temporary("kills", options.folder) as folder:
+        try:
+            return Campaign(options, folder).run()
+        finally:
+            for process in Child.living:  # of an interrupted campaign; one of them may be stopped for ever
+                os.kill(process, signal.SIGKILL)
+                os.waitpid(process, 0)
 
 
 class Undisturbed(NamedTuple):
@@ -207,6 +214,8 @@ def files_in(folder: Path) -> list[str]:
 class Child:
     """A process that runs one of the runs."""
 
+    living: ClassVar[set[int]] = set()
+
     def __init__(self, name: str, folder: Path, threads: int, strike: Strike = Strike()) -> None:  # noqa: B008
         self.folder = folder
         self._code: int | None = None
@@ -222,6 +231,7 @@ class Child:
                 traceback.print_exc()
             finally:
                 os._exit(code)
+        self.living.add(self.process)
 
     def wait(self, seconds: float) -> None:
         """For so long, or until it ends."""
@@ -250,6 +260,7 @@ class Child:
         if self._code is None:
             process, status = os.waitpid(self.process, how)
             if process:
+                self.living.discard(process)
                 self._code = os.waitstatus_to_exitcode(status)
 
     def said(self) -> str:
@@ -261,6 +272,7 @@ class Child:
 def work(name: str, folder: Path, threads: int, strike: Strike) -> int:
     """In the child: one run, and its results in a file; the exit code."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     stderr = os.open(folder / f"stderr.{os.getpid()}", os.O_CREAT | os.O_WRONLY)
     os.dup2(stderr, 2)
     warnings.simplefilter("error")  # no file is ever damaged, and no disk full

@@ -31,6 +31,7 @@ import numpy as np
 import pynn
 
 from . import bombs, commands, data_files, guard, pynn_files, runs
+from . import options as types
 from .cases import File, Reader
 
 MODULES = (pynn_files, runs, data_files, commands)
@@ -41,37 +42,42 @@ SHOWN = 3  # findings of one kind that are shown, and kept
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--files", type=int, default=20_000, help="how many, over all readers (default 20,000)")
-    parser.add_argument("--only", metavar="NAMES", help=f"these readers alone, with commas: {', '.join(READERS)}")
-    parser.add_argument("--workers", type=int, default=2, help="processes at once (default 2)")
-    parser.add_argument("--keep", metavar="FOLDER", type=Path, help="where files of findings are kept")
-    parser.add_argument("--file", metavar="NAME:NUMBER", help="make and read this one file again")
+    parser.add_argument(
+        "--files", type=types.positive, default=20_000, help="how many, over all readers (default 20,000)"
+    )
+    names, one = types.names_of("reader", READERS), types.numbered("reader", READERS)
+    words = f"these readers alone, with commas: {', '.join(READERS)}"
+    parser.add_argument("--only", metavar="NAMES", type=names, help=words)
+    parser.add_argument("--workers", type=types.positive, default=2, help="processes at once (default 2)")
+    parser.add_argument("--keep", metavar="FOLDER", type=types.new_folder, help="where files of findings are kept")
+    parser.add_argument("--file", metavar="NAME:NUMBER", type=one, help="make and read this one file again")
 
 
 def run(options: argparse.Namespace) -> int:
-    names = options.only.split(",") if options.only else list(READERS)
-    if unknown := [name for name in names if name not in READERS]:
-        raise SystemExit(f"there is no reader {unknown[0]!r}, expected some of {', '.join(READERS)}")
     pynn.set_num_threads(1)  # files are small, and children are forked
     guard.import_lazy()
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         if options.file:
             return _one(options, bombs.scratch())
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the folder in memory is removed
-        return Campaign(options, [READERS[name]() for name in names]).run()
+        bombs.scratch()  # made here, and so removed here: children end without cleaning up
+        campaign = Campaign(options, [READERS[name]() for name in options.only or READERS])
+        try:
+            return campaign.run()
+        finally:
+            campaign.end_all()
 
 
 def _one(options: argparse.Namespace, folder: Path) -> int:
     """Read one file again, without a child, and show what comes; a traceback where it is an error."""
-    name, _, number = options.file.partition(":")
+    name, number = options.file
     reader = READERS[name]()
     reader.settle(folder)
-    file, what = reader.make(int(number), options.seed)
+    file, what = reader.make(number, options.seed)
     reader.put(file)
     if options.keep:
-        _keep(options.keep, name, int(number), file.content)
-    print(f"{options.file}, {what}, {len(file.content):,} bytes, {file.extra!r:.80}: {file.content!r:.300}")
+        _keep(options.keep, name, number, file.content)
+    print(f"{name}:{number}, {what}, {len(file.content):,} bytes, {file.extra!r:.80}: {file.content!r:.300}")
     start = time.perf_counter()
     try:
         print(reader.judge(file, reader.read(file)))
@@ -147,6 +153,12 @@ class Campaign:
         self._progress(last=True)
         self._table()
         return sum(self.findings.values())
+
+    def end_all(self) -> None:
+        """Children that still read, of an interrupted campaign."""
+        for child in self.children.values():
+            os.kill(child.process, signal.SIGKILL)
+            os.waitpid(child.process, 0)
 
     def _plan(self) -> list[tuple[Reader, int, int]]:
         """The work in pieces, those of all readers in turn."""

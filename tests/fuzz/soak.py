@@ -26,27 +26,37 @@ import numpy as np
 
 import pynn
 
+from . import folders
+from . import options as types
+
 ROUNDS = 20
 WARM_UP = ROUNDS // 4
 MOST_THREADS = 7
 # What may be more at the end than after the warm-up. Memory: of the allocator; per step, fit and model it is nothing.
 GROWTH = {"memory KB": 6_000, "blocks": 3_000, "threads": 0, "descriptors": 0, "files": 0}
 
+# As many of each kind, or none of it: then all that is made once has been made in the warm-up.
+ENOUGH = {"steps": 400, "fits": 60, "models": 20, "forks": 10}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--steps", type=int, default=100_000, help="training steps (default 100,000)")
-    parser.add_argument("--fits", type=int, default=1_000, help="calls of fit (default 1,000)")
-    parser.add_argument("--models", type=int, default=1_000, help="models made, saved, loaded, dropped (default 1,000)")
-    parser.add_argument("--forks", type=int, default=200, help="forked children (default 200)")
+    parser.add_argument("--steps", type=types.natural, default=100_000, help="training steps (default 100,000)")
+    parser.add_argument("--fits", type=types.natural, default=1_000, help="calls of fit (default 1,000)")
+    parser.add_argument(
+        "--models", type=types.natural, default=1_000, help="models made, saved, loaded, dropped (default 1,000)"
+    )
+    parser.add_argument("--forks", type=types.natural, default=200, help="forked children (default 200)")
 
 
 def run(options: argparse.Namespace) -> int:
     """The number of findings."""
-    with tempfile.TemporaryDirectory(prefix="pynn-soak-") as folder, warnings.catch_warnings():
+    if not Path("/proc/self/fd").is_dir():
+        raise types.Unable("it counts what Linux tells in /proc, which is not there")
+    with folders.temporary("soak") as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        tempfile.tempdir = folder
+        tempfile.tempdir = str(folder)
         try:
-            return Soak(options.seed, Path(folder)).run(options.steps, options.fits, options.models, options.forks)
+            return Soak(options.seed, folder).run(options.steps, options.fits, options.models, options.forks)
         finally:
             tempfile.tempdir = None
 
@@ -65,6 +75,7 @@ class Soak:
         self.model.fit(self.x, self.y, epochs=1, progress=False)
         self.wanted = {count: self.model.predict_proba(self.x[:count]).tobytes() for count in (1, 3, 17, 64, 200)}
         self.fits = [getattr(self, name) for name in dir(self) if name.startswith("fit_")]
+        self.made = 0
         self.refusals = refused_calls(self.model, self.x, self.y, folder)
 
     def run(self, steps: int, fits: int, models: int, forks: int) -> int:
@@ -77,9 +88,13 @@ class Soak:
             rows.append(measured(self.folder))
             shown = (number, *(now for now, _ in done), *rows[-1].values(), round(time.monotonic() - begun))
             print("  ".join(f"{value:>11,}" for value in shown), flush=True)
-        self.compare(rows)
+        if judged := is_enough(steps, fits, models, forks):
+            self.compare(rows)
         for finding in self.findings:
             print(f"FOUND: {finding}")
+        if not judged:
+            least = ", ".join(f"--{name} {count}" for name, count in ENOUGH.items())
+            print(f"too short to judge growth: that takes {least} or more, or 0 of a kind but not of all")
         print(f"{len(self.findings)} findings")
         return len(self.findings)
 
@@ -94,7 +109,7 @@ class Soak:
             self.step()
         for _ in range(fits):
             with self.expecting("fit"):
-                self.fits[self.rng.integers(len(self.fits))]()
+                self.next_fit()
         for _ in range(models):
             with self.expecting("model"):
                 self.make_and_drop()
@@ -116,6 +131,11 @@ class Soak:
             yield
         except Exception as error:
             self.findings.append(f"{what}: {type(error).__name__}: {error}")
+
+    def next_fit(self) -> None:
+        """All kinds in turns: none comes for the first time after the warm-up."""
+        self.made += 1
+        self.fits[self.made % len(self.fits)]()
 
     def step(self) -> None:
         count = int(self.rng.integers(2, 24))
@@ -239,10 +259,16 @@ class Soak:
 
     def in_child(self) -> None:
         assert self.model.predict_proba(self.x[:17]).tobytes() == self.wanted[17], "predicts other bits"
-        path = Path(f"{self.folder}.child{os.getpid()}")
+        path = self.folder / f"child{os.getpid()}"
         self.trained(prefetch=1).save(path)
         pynn.load(path)
         path.unlink()
+
+
+def is_enough(*counts: int) -> bool:
+    """Whether so many steps, fits, models and forks show what grows."""
+    pairs = zip(counts, ENOUGH.values(), strict=True)
+    return any(counts) and all(count == 0 or count >= least for count, least in pairs)
 
 
 BIG = np.ones((256, 256), np.float32)

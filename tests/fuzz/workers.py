@@ -13,10 +13,11 @@ import signal
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+
+from . import folders
 
 MOST_DEATHS = 100  # of one stripe: then something is wrong with all calls
 STATE = struct.Struct("qd")  # the number of the trial that runs, and since when
@@ -101,10 +102,8 @@ def _cause(code: int) -> str:
 
 def run(command: Sequence[str], numbers: range, jobs: int, seconds: float, note: Callable[[int, object], None]) -> None:
     """Every number is tried, on `jobs` processes; `seconds`: the most for one."""
-    with tempfile.TemporaryDirectory(prefix="pynn-fuzz-") as folder:
-        stripes = [
-            _Stripe(command, Path(folder), numbers[job::jobs], seconds) for job in range(min(jobs, len(numbers)))
-        ]
+    with folders.temporary("workers") as folder:
+        stripes = [_Stripe(command, folder, numbers[job::jobs], seconds) for job in range(min(jobs, len(numbers)))]
         try:
             while any(stripe.process for stripe in stripes):
                 time.sleep(0.05)

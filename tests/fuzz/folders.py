@@ -1,0 +1,89 @@
+"""Folders of campaigns: each is removed at the end, also of an interrupted campaign.
+
+What a killed one has left is removed by the next that begins. A lock on the folder, which the system drops with the
+last process that holds it, tells which is which.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+
+try:
+    import fcntl
+except ImportError:  # Windows: what killed campaigns have left stays there
+    fcntl = None  # type: ignore[assignment]
+
+
+@contextmanager
+def temporary(kind: str, where: Path | str | None = None) -> Iterator[Path]:
+    """A new folder for a campaign of this kind."""
+    prefix, where = f"pynn-fuzz-{kind}-", Path(where or tempfile.gettempdir()).absolute()
+    remove_stale(prefix, where)
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=where))
+    held = _lock(folder, wait=True)
+    while held is not None and not folder.exists():  # another campaign took it for a stale one before it was locked
+        os.close(held)
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=where))
+        held = _lock(folder, wait=True)
+    try:
+        yield folder
+    finally:
+        remove(folder)
+        if held is not None:
+            os.close(held)
+
+
+def remove_stale(prefix: str, where: Path) -> None:
+    """Remove the folders of this prefix that no process holds."""
+    for folder in where.glob(f"{prefix}*"):
+        with suppress(OSError):  # another user's, or one that another campaign removes now
+            held = _lock(folder, wait=False)
+            if held is not None:
+                remove(folder)
+                os.close(held)
+
+
+def remove(folder: Path) -> None:
+    for _ in range(20):  # a file of a child that has just ended may be in the way
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.05)
+
+
+def _lock(folder: Path, wait: bool) -> int | None:
+    """A descriptor that holds the folder, also in forked children; an OSError where another process does."""
+    if fcntl is None:
+        return None
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError:
+        os.close(held)
+        raise
+    return held
+
+
+def end_in_order() -> None:
+    """From now on a signal that ends the campaign lets it clean up; forked children are ended as ever."""
+    campaign = os.getpid()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if os.getpid() == campaign:
+            signal.signal(number, signal.SIG_IGN)  # once is enough, and the cleaning comes to its end
+            sys.exit(128 + number)
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:
+            signal.signal(getattr(signal, name), end)
