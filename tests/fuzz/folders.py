@@ -12,7 +12,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -37,7 +37,8 @@ def temporary(kind: str, where: Path | str | None = None) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        remove(folder)
+        with undisturbed():
+            remove(folder)
         if held is not None:
             os.close(held)
 
@@ -73,13 +74,28 @@ def _lock(folder: Path, wait: bool) -> int | None:
     return held
 
 
+@contextmanager
+def undisturbed() -> Iterator[Callable[[], object]]:
+    """Signals that end the campaign wait; a forked child calls what it is handed, which lets them come.
+
+    Python runs functions of its own while it forks, and what a signal raises in one of those is lost.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield lambda: None
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    try:
+        yield lambda: signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def end_in_order() -> None:
     """From now on a signal that ends the campaign lets it clean up; forked children are ended as ever."""
     campaign = os.getpid()
 
     def end(number: int, frame: FrameType | None) -> None:
         if os.getpid() == campaign:
-            signal.signal(number, signal.SIG_IGN)  # once is enough, and the cleaning comes to its end
             sys.exit(128 + number)
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)

@@ -220,18 +220,20 @@ class Child:
         self.folder = folder
         self._code: int | None = None
         sys.stdout.flush()
-        self.process = os.fork()
-        if not self.process:
-            code = 1
-            try:
-                code = work(name, folder, threads, strike)
-            except KeyboardInterrupt:
-                code = INTERRUPTED
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                os._exit(code)
-        self.living.add(self.process)
+        with folders.undisturbed() as disturb:
+            self.process = os.fork()
+            if not self.process:
+                code = 1
+                try:
+                    disturb()
+                    code = work(name, folder, threads, strike)
+                except KeyboardInterrupt:
+                    code = INTERRUPTED
+                except BaseException:
+                    traceback.print_exc()
+                finally:
+                    os._exit(code)
+            self.living.add(self.process)
 
     def wait(self, seconds: float) -> None:
         """For so long, or until it ends."""

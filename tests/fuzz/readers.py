@@ -30,7 +30,7 @@ import numpy as np
 
 import pynn
 
-from . import bombs, commands, data_files, guard, pynn_files, runs
+from . import bombs, commands, data_files, folders, guard, pynn_files, runs
 from . import options as types
 from .cases import File, Reader
 
@@ -176,20 +176,23 @@ class Campaign:
         read, write = os.pipe()
         place = mmap.mmap(-1, 16)
         place[:16] = struct.pack("qd", start, time.monotonic())
-        parent, process = os.getpid(), os.fork()
-        if process == 0:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            os.close(read)
-            code = 1
-            try:
-                _read_all(reader, range(start, stop), self.options.seed, parent, write, place)
-                code = 0
-            except BaseException:
-                os.write(write, b"!" + json.dumps(traceback.format_exc()).encode() + b"\n")
-            finally:
-                os._exit(code)
+        parent = os.getpid()
+        with folders.undisturbed() as disturb:
+            process = os.fork()
+            if process == 0:
+                code = 1
+                try:
+                    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+                    disturb()
+                    os.close(read)
+                    _read_all(reader, range(start, stop), self.options.seed, parent, write, place)
+                    code = 0
+                except BaseException:
+                    os.write(write, b"!" + json.dumps(traceback.format_exc()).encode() + b"\n")
+                finally:
+                    os._exit(code)
+            self.children[read] = Child(process, read, reader, stop, place)
         os.close(write)
-        self.children[read] = Child(process, read, reader, stop, place)
         self.selector.register(read, selectors.EVENT_READ)
 
     def _hear(self, child: Child, todo: list[tuple[Reader, int, int]]) -> None:

@@ -306,14 +306,16 @@ def refused_calls(model: pynn.Sequential, x: np.ndarray, y: np.ndarray, folder: 
 
 def child(work: Callable[[], None], seconds: float = 60) -> str:
     """Do the work in a forked child; "" where it came to its end, else what became of it."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            work()
-            os._exit(0)
-        except BaseException as error:
-            print(f"child: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
-            os._exit(1)
+    with folders.undisturbed() as disturb:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                disturb()
+                work()
+                os._exit(0)
+            except BaseException as error:
+                print(f"child: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+                os._exit(1)
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         done, status = os.waitpid(pid, os.WNOHANG)
