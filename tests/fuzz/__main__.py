@@ -37,9 +37,9 @@ def main() -> int:
             except ModuleNotFoundError as error:
                 command.error(f"it needs the module {error.name}, which is not installed here")
     options = parser.parse_args()
-    folders.end_in_order()
     try:
-        findings: int = importlib.import_module(f"fuzz.{options.command}").run(options)
+        with folders.ending_in_order():
+            findings: int = importlib.import_module(f"fuzz.{options.command}").run(options)
     except types.Unable as error:
         parser.error(f"{options.command}: {error}")
     except KeyboardInterrupt:

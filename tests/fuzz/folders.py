@@ -22,6 +22,8 @@ try:
 except ImportError:  # Windows: what killed campaigns have left stays there
     fcntl = None  # type: ignore[assignment]
 
+AGAIN = 3  # seconds
+
 
 @contextmanager
 def temporary(kind: str, where: Path | str | None = None) -> Iterator[Path]:
@@ -83,23 +85,37 @@ def undisturbed() -> Iterator[Callable[[], object]]:
     if not hasattr(signal, "pthread_sigmask"):
         yield lambda: None
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    ends = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     try:
         yield lambda: signal.pthread_sigmask(signal.SIG_SETMASK, before)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def end_in_order() -> None:
-    """From now on a signal that ends the campaign lets it clean up; forked children are ended as ever."""
-    campaign = os.getpid()
+@contextmanager
+def ending_in_order() -> Iterator[None]:
+    """A signal that ends the campaign lets it clean up; forked children are ended as ever.
+
+    What a signal raises in a callback of the garbage collector is lost, so it is raised again after some seconds.
+    """
+    if not hasattr(signal, "alarm"):
+        yield
+        return
+    campaign, came = os.getpid(), list[int]()
 
     def end(number: int, frame: FrameType | None) -> None:
         if os.getpid() == campaign:
-            sys.exit(128 + number)
+            came.append(number)
+            signal.alarm(AGAIN)
+            sys.exit(128 + came[0])
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:
-            signal.signal(getattr(signal, name), end)
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, end)
+    try:
+        yield
+    finally:
+        signal.alarm(0)

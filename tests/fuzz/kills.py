@@ -274,7 +274,8 @@ class Child:
 def work(name: str, folder: Path, threads: int, strike: Strike) -> int:
     """In the child: one run, and its results in a file; the exit code."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number in (signal.SIGTERM, signal.SIGALRM):
+        signal.signal(number, signal.SIG_DFL)
     stderr = os.open(folder / f"stderr.{os.getpid()}", os.O_CREAT | os.O_WRONLY)
     os.dup2(stderr, 2)
     warnings.simplefilter("error")  # no file is ever damaged, and no disk full

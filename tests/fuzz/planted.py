@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from . import guard, readers
+from . import folders, guard, readers
 from .cases import OTHER, SAME, File, Finding, Reader
 
 KEPT: list[Any] = []  # what is never given back
@@ -94,4 +94,5 @@ def main() -> int:
     readers.add_arguments(parser)
     readers.HANG, guard.SECONDS = 6.0, 0.4
     readers.READERS = {"planted": Planted}
-    return readers.run(parser.parse_args())
+    with folders.ending_in_order():
+        return readers.run(parser.parse_args())
