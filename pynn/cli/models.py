@@ -12,6 +12,7 @@ import pynn
 from pynn import datasets, kernels, terminal
 from pynn.datasets.common import caught_warnings
 from pynn.datasets.decoding import MOST_PIXELS
+from pynn.losses.attributes import AttributeLoss
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -58,12 +59,16 @@ def load_dataset(name: str, root: str | None) -> datasets.Dataset:
 
 
 def classes(model: pynn.Sequential) -> tuple[str, ...]:
-    """The names of the model's outputs: those in its notes, else numbers."""
-    count = outputs(model)
+    """The names of what `predict_proba` has columns for: those in the model's notes, else its labels, else numbers."""
+    known = model.targets
+    answers = outputs(model) == 1 and isinstance(model.loss, AttributeLoss)  # columns of no and of yes
+    count = 2 if answers else outputs(model)
     names = model.notes.get("classes")
     if isinstance(names, list) and len(names) == count and all(isinstance(name, str) for name in names):
         return tuple(names)
-    return tuple(map(str, range(count)))
+    if model.classes is not None:
+        return tuple(map(str, model.classes.tolist()))
+    return ("False", "True") if answers and known is not None and known.truth else tuple(map(str, range(count)))
 
 
 def outputs(model: pynn.Sequential) -> int:

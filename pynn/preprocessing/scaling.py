@@ -11,6 +11,8 @@ from .base import Array, Rows, Shape, Transformer
 
 PER = ("feature", "channel", "all")
 ROUNDING = 8 * np.finfo(np.float64).eps  # values that differ by less, relatively, differ by rounding alone
+SMALL = 1e-140  # standard deviations below it are of squares that lose bits
+LEAST = -1021  # of the exponents that a power of two, and what is divided by it, have
 
 
 class _Scaling(Transformer):
@@ -32,10 +34,10 @@ class _Scaling(Transformer):
     def _state_shapes(self, found: Mapping[str, Shape]) -> Mapping[str, Shape]:
         return dict.fromkeys(self.state, self.input_shape_[len(self._axes(self.input_shape_)) - 1 :])
 
-    def _mean(self, rows: Rows, origin: Array | float, power: int = 1) -> Array:
-        """The mean of (x - origin)^power."""
+    def _mean(self, rows: Rows, origin: Array | float, power: int = 1, unit: Array | float = 1.0) -> Array:
+        """The mean of ((x - origin)/unit)^power."""
         axes = self._axes(rows.shape)
-        total = sum(((x - origin) ** power).sum(axis=axes) for x in rows)
+        total = sum((((x - origin) / unit) ** power).sum(axis=axes) for x in rows)
         counted = len(rows) * rows.features // np.size(total)
         mean: Array = total / counted
         return mean
@@ -87,7 +89,17 @@ class Standardization(_Scaling):
     def _learn(self, rows: Rows) -> None:
         self.mean_ = self._learn_mean(rows)
         std = np.sqrt(self._mean(rows, self.mean_, 2))
+        if ((std < SMALL) | ~np.isfinite(std)).any():  # squares underflow, or overflow
+            unit = self._unit(rows)
+            std = np.where((std < SMALL) | ~np.isfinite(std), unit * np.sqrt(self._mean(rows, self.mean_, 2, unit)), std)
         self.scale_ = np.where(std <= ROUNDING * np.abs(self.mean_), 1.0, std)
+
+    def _unit(self, rows: Rows) -> Array:
+        """A power of two as large as the largest deviation from the mean."""
+        axes = self._axes(rows.shape)
+        largest = np.max([np.abs(x - self.mean_).max(axis=axes) for x in rows], axis=0)
+        unit: Array = np.ldexp(1.0, np.maximum(np.frexp(largest)[1], LEAST))
+        return unit
 
     def _apply(self, x: Array) -> Array:
         return (x - self.mean_) / self.scale_
