@@ -151,6 +151,9 @@ class Answering(Protocol):
     @property
     def output_shape(self) -> Shape: ...
 
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
 
 def learned(
     model: Answering,
@@ -178,6 +181,12 @@ def learned(
         if scaling is None:
             return found
         shaped = loss.targets(array, shape)
+        spread = float(np.ptp(shaped)) if shaped.size else 0.0
+        if 0 < spread < np.finfo(model.dtype).tiny:
+            raise ValueError(
+                f"y spreads by {spread:.3g}, which predictions in {model.dtype} cannot hold: scale y up first, or build "
+                "the model with dtype='float64'"
+            )
         return replace(found, scaling=scaling.unfitted().fit(shaped.reshape(len(shaped), -1)))
     if family == "answers":
         found = replace(before, flat=array.ndim == 1 and math.prod(shape) == 1, truth=array.dtype.kind == "b")

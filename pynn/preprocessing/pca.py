@@ -12,6 +12,7 @@ from .base import Array, Rows, Shape, Transformer
 
 FORMS = ("pca", "zca")
 WIDER = 16  # times as many features as directions
+LEAST = 1e-140  # squares of numbers below it lose bits
 ROUNDING = 1e-12  # of a sum of shares of variance
 
 
@@ -33,26 +34,30 @@ class _Rotation(Transformer):
         self.mean_ = (first + sum((x - first).sum(axis=0) for x in rows) / len(rows)).ravel()
         if len(rows) < rows.features:
             whole = np.concatenate([self._centred(x) for x in rows])
-            if not np.isfinite(whole).all():
-                raise ValueError(self._too_wide())
+            self._expect_squares(np.abs(whole).max(initial=0))
             _, singular, directions = np.linalg.svd(whole, full_matrices=False)
             variance = singular**2 / (len(rows) - 1)
         else:
-            covariance = np.zeros((rows.features, rows.features))
+            covariance, largest = np.zeros((rows.features, rows.features)), 0.0
             for x in rows:
                 centred = self._centred(x)
                 covariance += centred.T @ centred
+                largest = max(largest, np.abs(centred).max(initial=0))
             covariance /= len(rows) - 1
-            if not np.isfinite(covariance).all():
-                raise ValueError(self._too_wide())
+            self._expect_squares(largest if np.isfinite(covariance).all() else np.inf)
             variance, columns = np.linalg.eigh(covariance)
             variance, directions = np.maximum(variance[::-1], 0), columns.T[::-1]
-        largest = np.abs(directions).argmax(axis=1)
-        signs = np.sign(directions[np.arange(len(directions)), largest])
+        places = np.abs(directions).argmax(axis=1)
+        signs = np.sign(directions[np.arange(len(directions)), places])
         return directions * signs[:, np.newaxis], variance
 
-    def _too_wide(self) -> str:
-        return f"{type(self).__name__}: x spreads too far for its variance to be a float64; scale it down first"
+    def _expect_squares(self, largest: float) -> None:
+        """ValueError where the variance of numbers that deviate so far cannot be held."""
+        if not np.isfinite(largest) or 0 < largest < LEAST:
+            how, where = ("too far", "down") if largest >= LEAST or np.isnan(largest) else ("too little", "up")
+            raise ValueError(
+                f"{type(self).__name__}: x spreads {how} for its variance to be a float64; scale it {where} first"
+            )
 
     def _apply(self, x: Array) -> Array:
         return _product(self._centred(x), self._matrix_).reshape(-1, *self.output_shape_)

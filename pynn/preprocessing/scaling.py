@@ -11,8 +11,8 @@ from .base import Array, Rows, Shape, Transformer
 
 PER = ("feature", "channel", "all")
 ROUNDING = 8 * np.finfo(np.float64).eps  # values that differ by less, relatively, differ by rounding alone
-SMALL = 1e-140  # standard deviations below it are of squares that lose bits
-LEAST = -1021  # of the exponents that a power of two, and what is divided by it, have
+SMALL = 1e-140  # squares of numbers below it lose bits
+LEAST = -1021  # exponent of the smallest power of two that keeps all its bits
 
 
 class _Scaling(Transformer):
@@ -89,16 +89,18 @@ class Standardization(_Scaling):
     def _learn(self, rows: Rows) -> None:
         self.mean_ = self._learn_mean(rows)
         std = np.sqrt(self._mean(rows, self.mean_, 2))
-        if ((std < SMALL) | ~np.isfinite(std)).any():  # squares underflow, or overflow
+        if (std < SMALL).any():  # squares that lose bits, or of a constant
             unit = self._unit(rows)
-            std = np.where((std < SMALL) | ~np.isfinite(std), unit * np.sqrt(self._mean(rows, self.mean_, 2, unit)), std)
+            if (unit > 0).any():
+                unit = np.where(unit > 0, unit, 1.0)
+                std = np.where(std < SMALL, unit * np.sqrt(self._mean(rows, self.mean_, 2, unit)), std)
         self.scale_ = np.where(std <= ROUNDING * np.abs(self.mean_), 1.0, std)
 
     def _unit(self, rows: Rows) -> Array:
-        """A power of two as large as the largest deviation from the mean."""
+        """A power of two as large as the largest deviation from the mean; 0 where nothing deviates."""
         axes = self._axes(rows.shape)
         largest = np.max([np.abs(x - self.mean_).max(axis=axes) for x in rows], axis=0)
-        unit: Array = np.ldexp(1.0, np.maximum(np.frexp(largest)[1], LEAST))
+        unit: Array = np.where(largest > 0, np.ldexp(1.0, np.maximum(np.frexp(largest)[1], LEAST)), 0.0)
         return unit
 
     def _apply(self, x: Array) -> Array:
