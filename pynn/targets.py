@@ -184,8 +184,8 @@ def learned(
         spread = float(np.ptp(shaped)) if shaped.size else 0.0
         if 0 < spread < np.finfo(model.dtype).tiny:
             raise ValueError(
-                f"y spreads by {spread:.3g}, which predictions in {model.dtype} cannot hold: scale y up first, or build "
-                "the model with dtype='float64'"
+                f"y spreads by {spread:.3g}, which predictions in {model.dtype} cannot hold: scale y up first, or "
+                "build the model with dtype='float64'"
             )
         return replace(found, scaling=scaling.unfitted().fit(shaped.reshape(len(shaped), -1)))
     if family == "answers":

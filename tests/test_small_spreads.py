@@ -43,9 +43,9 @@ def test_rounding_of_small_constants_is_no_spread():
 def test_directions_of_too_small_numbers_are_refused(rng, kind, shape):
     x = rng.normal(size=shape)
     for scale in (1e-155, 1e-200, 1e-310):
-        with pytest.raises(ValueError, match=f"{kind.__name__}: x spreads too little .* scale it up first"):
+        with pytest.raises(ValueError, match=rf"{kind.__name__}: x spreads too little .* scale it up first"):
             kind().fit(x * scale)
-    with pytest.raises(ValueError, match="spreads too far .* scale it down first"):
+    with pytest.raises(ValueError, match=r"spreads too far .* scale it down first"):
         kind().fit(x * 1e200)
     assert np.isfinite(kind().fit(x * 0 + 1e-200).transform(x)).all()  # constants are none such
 
