@@ -26,6 +26,7 @@ from . import (
     initializers,
     layers,
     losses,
+    measuring,
     preprocessing,
     regularizers,
 )
@@ -203,6 +204,8 @@ def restored(
             model.targets.scaling.restore((math.prod(model.output_shape),), tensors, TARGETS)
     except (ValueError, ArithmeticError, MemoryError, RecursionError) as cause:
         raise ValueError(container.told(f"{file}: {cause}")) from container.shown(cause)
+    if model.context.step:
+        measuring.warn_of_statistics_of_the_start(model)
     return model
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from .layers import BatchNorm
 from .losses import Loss
 from .progress import Running
 from .sources import Batch, Trainable
@@ -152,6 +153,13 @@ def not_finite(model: Trainable) -> str:
 def _finite(array: Array) -> bool:
     """Whether all are finite; takes no memory, as `numpy.isfinite` of a large array would."""
     return not array.size or bool(np.isfinite(array.min()) and np.isfinite(array.max()))
+
+
+def warn_of_statistics_of_the_start(model: Trainable) -> None:
+    """Warn of running statistics that no training step has moved, with which predictions mean nothing."""
+    for layer in model.walk():
+        if isinstance(layer, BatchNorm):
+            layer.expect_held()
 
 
 def lost(model: Trainable, learning_rate: float) -> FloatingPointError | None:

@@ -16,7 +16,7 @@ from .accumulation import Accumulation
 from .callbacks.base import HOOKS, Callback, hooks
 from .claims import Claim
 from .history import History
-from .measuring import Measures, hits, in_units, lost, total
+from .measuring import Measures, hits, in_units, lost, total, warn_of_statistics_of_the_start
 from .progress import Running
 from .regularizers import Penalty
 from .sources import Arrays, Batch, Batches, Trainable
@@ -161,6 +161,7 @@ class Trainer:
             self._ranks.end_epoch(self.model)
         if (error := lost(self.model, self.optimizer.learning_rate)) is not None:
             raise error if self._ranks is None else self._ranks.raised(error)
+        warn_of_statistics_of_the_start(self.model)
         self._heed_interrupt()
         if complete:
             self._close_epoch()

@@ -18,7 +18,8 @@ class BatchNorm(Layer):
     In training, mean and variance are those of the batch (over N and all places of sequences or images), and the
     running statistics follow: running ← momentum · running + (1 - momentum) · batch, with the variance ÷ (rows - 1)
     there, as PyTorch has it. Otherwise the running statistics are used. A channel whose variance the dtype does not
-    hold is normalized in training and leaves its running statistics alone; a prediction warns where it always did so.
+    hold is normalized in training and leaves its running statistics alone; `fit` and
+    predictions warn where it always did so.
     momentum: share that is kept, 0 <= momentum < 1 (default 0.9). epsilon: default 1e-5. gamma starts at 1, beta at 0.
     Processes that share a batch take the statistics of their parts, or of all of it: see `pynn.Distributed`.
     Frozen (`freeze()`), it uses the running statistics in training as well, and they stay.
@@ -42,13 +43,14 @@ class BatchNorm(Layer):
         self.epsilon = epsilon
         self._activation = IDENTITY
         self._count = 0.0  # rows of all processes in the last forward pass, where they share its statistics
+        self._told = False  # that predictions go by statistics of no batch
         self._mode = ""  # of the last forward pass: "batch", "synced" or "frozen" where backward may follow
 
     def build(self, input_shape: Shape) -> Shape:
         if not input_shape:
             raise ValueError("expected inputs with features, got a batch of single numbers; reshape them to (N, 1)")
         channels = input_shape[-1]
-        self._activation = IDENTITY
+        self._activation, self._told = IDENTITY, False
         self.add_parameter("gamma", (channels,), Constant(1), penalized=False)
         self.add_parameter("beta", (channels,), Zeros(), penalized=False)
         self.add_state("running_mean", np.zeros(channels))
@@ -63,8 +65,8 @@ class BatchNorm(Layer):
         channels = x.shape[-1]
         y = self.buffer("y", x.shape)
         rows, y_rows = (x, y) if x.ndim == 2 else (x.reshape(-1, channels), y.reshape(-1, channels))
-        if not training and self._mode == "batch":  # the first prediction after training
-            self._expect_held()
+        if not training and self._mode == "batch" and not self._told:  # the first prediction after training
+            self.expect_held()
         self._x, self._mode = rows, ""
         f, alpha = self._activation.function, self._activation.alpha
         if not training or ((self._frozen or self._frozen_names) and self.frozen):
@@ -93,18 +95,21 @@ class BatchNorm(Layer):
         self._mode = "batch"
         return y
 
-    def _expect_held(self) -> None:
-        """Warn where the dtype never held the variance of a batch: predictions go by statistics of none."""
+    def expect_held(self) -> None:
+        """Warn, once, where the dtype never held the variance of a batch: predictions go by statistics of none."""
+        start = (self.running_mean == 0) & (self.running_var == 1)
         rstd = self.__dict__.get("_rstd")
-        if rstd is None:  # a copy, which has no buffers yet
+        if rstd is not None:  # a copy or a loaded layer has no buffers yet
+            start &= rstd < np.finfo(rstd.dtype).max ** -0.5
+        if self._told or not start.any() or self.frozen:
             return
-        large = int(((rstd < np.finfo(rstd.dtype).max ** -0.5) & (self.running_var == 1)).sum())
-        if large:
-            warn(
-                f"{self.name or 'BatchNorm'}: {large} of {rstd.size} channels vary too much for {rstd.dtype} to hold "
-                "their variance; their running statistics are still those of the start, which do not normalize "
-                "predictions. Scale the inputs down, for example with pynn.Standardization()"
-            )
+        self._told = True
+        seem = "" if rstd is not None else "seem to "
+        warn(
+            f"{self.name or 'BatchNorm'}: {np.count_nonzero(start)} of {start.size} channels {seem}vary too much for "
+            f"{self.running_var.dtype} to hold their variance; their running statistics are still those of the start, which do "
+            "not normalize predictions. Scale the inputs: fit(..., preprocessing=pynn.Standardization())"
+        )
 
     def backward(self, dy: Array) -> Array | None:
         if not self._mode:
