@@ -38,16 +38,23 @@ def test_rounding_of_small_constants_is_no_spread():
     np.testing.assert_array_equal(pynn.Standardization().fit(x).scale_, [1.0])
 
 
-@pytest.mark.parametrize("kind", [pynn.PCA, pynn.Whitening])
-@pytest.mark.parametrize("shape", [(20, 3), (3, 20)])
-def test_directions_of_too_small_numbers_are_refused(rng, kind, shape):
-    x = rng.normal(size=shape)
-    for scale in (1e-155, 1e-200, 1e-310):
-        with pytest.raises(ValueError, match=rf"{kind.__name__}: x spreads too little .* scale it up first"):
-            kind().fit(x * scale)
+@pytest.mark.parametrize("exponent", EXPONENTS[:-1])  # kernels take numbers below 2^-1022 for 0
+@pytest.mark.parametrize("shape", [(30, 3), (3, 30)])
+def test_directions_do_not_depend_on_the_unit(rng, exponent, shape):
+    x = rng.normal(size=shape) * np.linspace(1, 3, shape[1])
+    usual, other = pynn.PCA().fit(x), pynn.PCA().fit(np.ldexp(x, exponent))
+    count = min(shape[1], shape[0] - 1)  # as many as vary
+    np.testing.assert_allclose(other.components_[:count], usual.components_[:count], rtol=1e-7, atol=1e-9)
+    shares = usual.explained_variance_ratio_
+    np.testing.assert_allclose(other.explained_variance_ratio_, shares, rtol=1e-9, atol=1e-20)
+    assert len(pynn.PCA(0.9).fit(np.ldexp(x, exponent)).components_) == len(pynn.PCA(0.9).fit(x).components_)
+    np.testing.assert_allclose(np.ldexp(other.inverse_transform(other.transform(np.ldexp(x, exponent))), -exponent), x)
+    for form in ("pca", "zca"):
+        whitened = pynn.Whitening(form, epsilon=1e-300).fit(np.ldexp(x, exponent))
+        assert np.isfinite(whitened.transform(np.ldexp(x, exponent))).all()
+    assert (pynn.PCA().fit(x * 0 + 1e-200).transform(x * 0 + 1e-200) == 0).all()  # a constant
     with pytest.raises(ValueError, match=r"spreads too far .* scale it down first"):
-        kind().fit(x * 1e200)
-    assert np.isfinite(kind().fit(x * 0 + 1e-200).transform(x)).all()  # constants are none such
+        pynn.PCA().fit(x * 1e200)
 
 
 def test_targets_that_float32_cannot_predict_are_refused(backend, rng):

@@ -107,8 +107,8 @@ class BatchNorm(Layer):
         seem = "" if rstd is not None else "seem to "
         warn(
             f"{self.name or 'BatchNorm'}: {np.count_nonzero(start)} of {start.size} channels {seem}vary too much for "
-            f"{self.running_var.dtype} to hold their variance; their running statistics are still those of the start, which do "
-            "not normalize predictions. Scale the inputs: fit(..., preprocessing=pynn.Standardization())"
+            f"{self.running_var.dtype} to hold their variance; their running statistics are still those of the "
+            "start, which do not normalize predictions. Scale the inputs: fit(..., preprocessing=pynn.Standardization())"
         )
 
     def backward(self, dy: Array) -> Array | None:

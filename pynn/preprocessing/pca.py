@@ -9,10 +9,10 @@ import numpy as np
 from .. import kernels
 from ..checks import POSITIVE, expect_choice, expect_numbers, is_integer
 from .base import Array, Rows, Shape, Transformer
+from .scaling import LEAST, SMALL
 
 FORMS = ("pca", "zca")
 WIDER = 16  # times as many features as directions
-LEAST = 1e-140  # squares of numbers below it lose bits
 ROUNDING = 1e-12  # of a sum of shares of variance
 
 
@@ -28,36 +28,43 @@ class _Rotation(Transformer):
     explained_variance_: Array
     _matrix_: Array  # what centred samples are multiplied by, (D, K)
 
-    def _decompose(self, rows: Rows) -> tuple[Array, Array]:
-        """Set mean_; return the directions (min(N, D), D), by falling variance, and the variance along each."""
+    def _decompose(self, rows: Rows) -> tuple[Array, Array, float]:
+        """Set mean_; return the directions (min(N, D), D), by falling variance, the variance along each, and its unit.
+
+        The unit is that of x, a power of two; 1 but for numbers whose squares would lose bits.
+        """
         first = rows.first
         self.mean_ = (first + sum((x - first).sum(axis=0) for x in rows) / len(rows)).ravel()
-        if len(rows) < rows.features:
-            whole = np.concatenate([self._centred(x) for x in rows])
-            self._expect_squares(np.abs(whole).max(initial=0))
-            _, singular, directions = np.linalg.svd(whole, full_matrices=False)
-            variance = singular**2 / (len(rows) - 1)
-        else:
-            covariance, largest = np.zeros((rows.features, rows.features)), 0.0
-            for x in rows:
-                centred = self._centred(x)
-                covariance += centred.T @ centred
-                largest = max(largest, np.abs(centred).max(initial=0))
-            covariance /= len(rows) - 1
-            self._expect_squares(largest if np.isfinite(covariance).all() else np.inf)
-            variance, columns = np.linalg.eigh(covariance)
-            variance, directions = np.maximum(variance[::-1], 0), columns.T[::-1]
+        directions, variance, largest = self._along(rows, 1.0)
+        unit = float(np.ldexp(1.0, max(int(np.frexp(largest)[1]), LEAST))) if 0 < largest < SMALL else 1.0
+        if unit != 1:
+            directions, variance, _ = self._along(rows, unit)
         places = np.abs(directions).argmax(axis=1)
         signs = np.sign(directions[np.arange(len(directions)), places])
-        return directions * signs[:, np.newaxis], variance
+        return directions * signs[:, np.newaxis], variance, unit
 
-    def _expect_squares(self, largest: float) -> None:
-        """ValueError where the variance of numbers that deviate so far cannot be held."""
-        if not np.isfinite(largest) or 0 < largest < LEAST:
-            how, where = ("too far", "down") if largest >= LEAST or np.isnan(largest) else ("too little", "up")
-            raise ValueError(
-                f"{type(self).__name__}: x spreads {how} for its variance to be a float64; scale it {where} first"
-            )
+    def _along(self, rows: Rows, unit: float) -> tuple[Array, Array, float]:
+        """Directions and variances of the centred rows, divided by unit, and the largest deviation from the mean."""
+        if len(rows) < rows.features:
+            whole = np.concatenate([self._centred(x) for x in rows])
+            if not np.isfinite(whole).all():
+                raise ValueError(self._too_wide())
+            _, singular, directions = np.linalg.svd(whole / unit, full_matrices=False)
+            return directions, singular**2 / (len(rows) - 1), float(np.abs(whole).max(initial=0))
+        covariance, largest = np.zeros((rows.features, rows.features)), 0.0
+        for x in rows:
+            centred = self._centred(x)
+            largest = max(largest, float(np.abs(centred).max(initial=0)))
+            centred /= unit
+            covariance += centred.T @ centred
+        covariance /= len(rows) - 1
+        if not np.isfinite(covariance).all():
+            raise ValueError(self._too_wide())
+        variance, columns = np.linalg.eigh(covariance)
+        return columns.T[::-1], np.maximum(variance[::-1], 0), largest
+
+    def _too_wide(self) -> str:
+        return f"{type(self).__name__}: x spreads too far for its variance to be a float64; scale it down first"
 
     def _apply(self, x: Array) -> Array:
         return _product(self._centred(x), self._matrix_).reshape(-1, *self.output_shape_)
@@ -110,13 +117,13 @@ class PCA(_Rotation):
                 f"PCA: components is {self.components}, but {len(rows)} samples of {rows.features} features "
                 f"have only {most}"
             )
-        directions, variance = self._decompose(rows)
+        directions, variance, unit = self._decompose(rows)
         total = variance.sum()
         ratio = variance / total if total > 0 else variance
         count = most if self.components is None else self.components
         if isinstance(count, (float, np.floating)):
             count = min(int(np.searchsorted(ratio.cumsum(), count - ROUNDING)) + 1, most)
-        self.components_, self.explained_variance_ = directions[:count].copy(), variance[:count]
+        self.components_, self.explained_variance_ = directions[:count].copy(), variance[:count] * unit * unit
         self.explained_variance_ratio_ = ratio[:count]
 
     def _finish(self) -> Shape:
@@ -152,7 +159,8 @@ class Whitening(_Rotation):
         self.epsilon = epsilon
 
     def _learn(self, rows: Rows) -> None:
-        self.components_, self.explained_variance_ = self._decompose(rows)
+        self.components_, variance, unit = self._decompose(rows)
+        self.explained_variance_ = variance * unit * unit
 
     def _finish(self) -> Shape:
         if (self.explained_variance_ < 0).any():
