@@ -278,6 +278,9 @@ def _rebuild(
         model.inputs = OLD_INPUTS
     elif description["inputs"] is not None:
         model.inputs = Inputs.from_data(description["inputs"])
+        _expect_columns(
+            model.inputs.columns, description["input_shape" if model.preprocessing is None else "raw_shape"]
+        )
     scaling = describe.from_data(description.get("target_preprocessing"), allowed)
     if scaling is not None:
         describe.expect_instance(scaling, Transformer, "target_preprocessing")
@@ -285,6 +288,13 @@ def _rebuild(
         found = Targets.from_data(description.get("targets", {}))
         model.targets = replace(loaded(found, model.loss, model.output_shape), scaling=scaling)
     return model
+
+
+def _expect_columns(columns: tuple[str, ...] | None, shape: list[int]) -> None:
+    if columns is not None and (len(set(columns)) < len(columns) or [len(columns)] != shape):
+        raise ValueError(
+            f"columns is {list(columns)!r:.200}, expected names that differ, one for each number of {shape}"
+        )
 
 
 def _expect_sizes(name: str, shape: Any, least: int = 0) -> None:

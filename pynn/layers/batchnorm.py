@@ -108,7 +108,8 @@ class BatchNorm(Layer):
         warn(
             f"{self.name or 'BatchNorm'}: {np.count_nonzero(start)} of {start.size} channels {seem}vary too much for "
             f"{self.running_var.dtype} to hold their variance; their running statistics are still those of the "
-            "start, which do not normalize predictions. Scale the inputs: fit(..., preprocessing=pynn.Standardization())"
+            "start, with which predictions are not normalized. Scale the inputs: "
+            "fit(..., preprocessing=pynn.Standardization())"
         )
 
     def backward(self, dy: Array) -> Array | None:
