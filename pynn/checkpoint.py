@@ -22,6 +22,7 @@ from . import (
     constraints,
     container,
     describe,
+    files,
     hierarchical,
     initializers,
     layers,
@@ -29,6 +30,7 @@ from . import (
     measuring,
     preprocessing,
     regularizers,
+    terminal,
 )
 from .constraints import Constraint
 from .initializers import Initializer
@@ -89,7 +91,7 @@ def save(model: Sequential, path: str | os.PathLike[str]) -> None:
     """Write a built model to the file at path. The same model gives the same bytes."""
     with model.lock.between_changes():  # another thread may train it
         tensors, description = content(model)
-        write(Path(path), tensors, ENTRY, description)
+        write(files.named(path), tensors, ENTRY, description)
 
 
 def content(model: Sequential) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -140,8 +142,8 @@ def write(file: Path, tensors: dict[str, NDArray[Any]], entry: str, description:
     """Write the file, with the description and a checksum over all as this entry of the metadata."""
     if file.suffix.lower() in FOREIGN_ENDINGS:
         checks.warn(
-            f"{file} ends in {file.suffix}, but what is written is a safetensors file, which pynn.load reads; "
-            f"call it {file.with_suffix('.safetensors').name}"
+            f"{terminal.printable(file)} ends in {file.suffix}, but what is written is a safetensors file, which "
+            f"pynn.load reads; call it {terminal.printable(file.with_suffix('.safetensors').name)}"
         )
     whole = {**description, "crc": container.checksum(_canonical(description), tensors)}  # older pynn passes it over
     container.write(file, tensors, entry, _canonical(whole))
@@ -181,7 +183,7 @@ def load(path: str | os.PathLike[str], own: Iterable[type] = ()) -> Sequential:
     Raises FileNotFoundError; ValueError for a file that is damaged, foreign or does not fit its own description.
     """
     allowed = kinds(own)
-    file = Path(path)
+    file = files.named(path)
     description, tensors = read(file, ENTRY, "model")
     return restored(description, tensors, file, allowed)
 
@@ -220,7 +222,9 @@ def expect_unchanged(file: Path) -> None:
     try:
         _expect_known(read(file, ENTRY, "model")[0])  # a damaged key "crc" is an unknown one
     except ValueError as cause:
-        raise ValueError(container.told(cause if str(file) in str(cause) else f"{file}: {cause}")) from None
+        raise ValueError(
+            container.told(cause if terminal.printable(file) in str(cause) else f"{file}: {cause}")
+        ) from None
 
 
 def read(file: Path, entry: str, what: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -228,7 +232,7 @@ def read(file: Path, entry: str, what: str) -> tuple[dict[str, Any], dict[str, N
     description, tensors = container.read(file, entry, what)
     version = description.pop("format", None)
     if type(version) is not int or version < 1:
-        raise ValueError(f"{file}: the {what}'s description has no format number: {describe.NEWER}")
+        raise ValueError(f"{terminal.printable(file)}: the {what}'s description has no format number: {describe.NEWER}")
     if version > FORMAT:
         raise ValueError(
             container.told(f"{file} has format {version}, this pynn reads up to {FORMAT}; install a newer pynn")
@@ -236,7 +240,8 @@ def read(file: Path, entry: str, what: str) -> tuple[dict[str, Any], dict[str, N
     if "crc" in description:  # files of older pynn have none
         crc = description.pop("crc")
         if crc != container.checksum(_canonical({**description, "format": version}), tensors):
-            raise ValueError(f"{file} is damaged: its checksum is wrong; copy or download it again, or save it anew")
+            name = terminal.printable(file)
+            raise ValueError(f"{name} is damaged: its checksum is wrong; copy or download it again, or save it anew")
     return description, tensors
 
 

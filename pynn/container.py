@@ -6,6 +6,7 @@ Knows neither models nor runs. What a file says of itself gets into errors short
 from __future__ import annotations
 
 import json
+import os
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -105,13 +106,17 @@ def read(file: Path, entry: str, what: str) -> tuple[dict[str, Any], dict[str, N
     """The JSON object that is this entry of the metadata, and the tensors; ValueError where the file is no such one."""
     import safetensors
 
-    if not file.exists():
+    name, one = printable(file), f"{'an' if what[0] in 'aeiou' else 'a'} {what} file"
+    if not os.path.exists(file):
+        if os.path.islink(file):
+            raise FileNotFoundError(f"{name} is a symbolic link that leads to no file, expected {one}")
         whole = file.with_name(f"{file.name}.safetensors")
-        raise FileNotFoundError(f"{file} does not exist{f'; did you mean {whole}?' if whole.exists() else ''}")
+        hint = f"; did you mean {printable(whole)}?" if os.path.exists(whole) else ""
+        raise FileNotFoundError(f"{name} does not exist{hint}")
     if file.is_dir():
-        raise IsADirectoryError(f"{file} is a folder, expected a {what} file")
+        raise IsADirectoryError(f"{name} is a folder, expected {one}")
     if not file.is_file():
-        raise OSError(f"{file} is a device, a pipe or a socket, expected a {what} file")
+        raise OSError(f"{name} is a device, a pipe or a socket, expected {one}")
     try:
         with files.naming(file), safetensors.safe_open(file, framework="numpy") as opened:
             metadata = opened.metadata() or {}
@@ -121,18 +126,18 @@ def read(file: Path, entry: str, what: str) -> tuple[dict[str, Any], dict[str, N
     except Exception as cause:  # safetensors' own error, and NumPy's for dtypes that it lacks
         kind = files.foreign(file)
         why = f" but {kind}" if kind else f" ({cause}): it is damaged, cut off or something else; copy it again"
-        raise ValueError(told(f"{file} is not a whole safetensors file{why}")) from shown(cause)
+        raise ValueError(told(f"{name} is not a whole safetensors file{why}")) from shown(cause)
     if entry not in metadata:
         hint = next((hint for kind, hint in KINDS.items() if kind in metadata), WEIGHTS if tensors else "")
         raise ValueError(
-            f"{file} is a safetensors file but not a pynn {what}: its metadata has no entry {entry!r}{hint}"
+            f"{name} is a safetensors file but not a pynn {what}: its metadata has no entry {entry!r}{hint}"
         )
     try:
         found = parsed(metadata[entry])
     except (ValueError, RecursionError) as cause:
         raise ValueError(told(f"{file}: the {what}'s description is not JSON ({cause}): {NEWER}")) from shown(cause)
     if not isinstance(found, dict):
-        raise ValueError(f"{file}: the {what}'s description has no format number: {NEWER}")
+        raise ValueError(f"{name}: the {what}'s description has no format number: {NEWER}")
     return found, tensors
 
 
@@ -155,7 +160,7 @@ def read_state(path: Path) -> dict[str, Any]:
         raise ValueError(told(f"{path} has format {entry.get('format')}, this pynn reads 1 and {FORMAT}: {NEWER}"))
     text = entry.get("state")
     if entry.keys() != {"format", "crc", "state"} or not isinstance(text, str) or entry["crc"] != known(text, tensors):
-        raise ValueError(f"{path} is damaged: its checksum is wrong")
+        raise ValueError(f"{printable(path)} is damaged: its checksum is wrong")
     try:
         state = _unpacked(parsed(text), tensors)
         if tensors:
@@ -163,7 +168,7 @@ def read_state(path: Path) -> dict[str, Any]:
     except (ValueError, TypeError, KeyError, RecursionError) as cause:
         raise ValueError(told(f"{path} is no state of a run ({cause!r})")) from shown(cause)
     if not isinstance(state, dict):
-        raise ValueError(f"{path} is no state of a run")
+        raise ValueError(f"{printable(path)} is no state of a run")
     return state
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import alike, checkpoint, container, data, describe, inputs, targets, training, weights
+from . import alike, checkpoint, container, data, describe, files, inputs, targets, training, weights
 from .alike import NUMBERS, SIGMOID, SOFTMAX, TREE
 from .checks import Constructed
 from .describe import expect_instance
@@ -284,7 +284,7 @@ class Ensemble(Constructed):
             "format": checkpoint.FORMAT, "models": descriptions, "members": places,
             "weights": self._proportions.tolist(),
         }  # fmt: skip
-        checkpoint.write(Path(path), tensors, ENTRY, whole)
+        checkpoint.write(files.named(path), tensors, ENTRY, whole)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], own: Iterable[type] = ()) -> Ensemble:
@@ -292,7 +292,7 @@ class Ensemble(Constructed):
 
         Raises FileNotFoundError; ValueError for a file that is damaged, foreign or does not fit its own description.
         """
-        file, allowed = Path(path), checkpoint.kinds(own)
+        file, allowed = files.named(path), checkpoint.kinds(own)
         description, tensors = checkpoint.read(file, ENTRY, "ensemble")
         models, places = _parts(description, file)
         found: list[dict[str, Array]] = [{} for _ in places]
@@ -328,7 +328,7 @@ def _parts(description: Mapping[str, Any], file: Path) -> tuple[list[dict[str, A
     places: Any = description["members"]
     lists = isinstance(models, list) and isinstance(places, list)
     if not (lists and all(isinstance(model, dict) for model in models) and places):
-        raise ValueError(f"{file}: the ensemble's description does not say what its members are")
+        raise ValueError(container.told(f"{file}: the ensemble's description does not say what its members are"))
     if not all(type(place) is int and 0 <= place < len(models) for place in places):
         raise ValueError(
             container.told(f"{file}: members are {places!r}, expected numbers of its {len(models)} models")

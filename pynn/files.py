@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from . import filelocks
+from .terminal import printable
 
 _ELSEWHERE = "; pynn.transfer.load_weights takes weights of other libraries, from safetensors files and mappings"
 MAGIC = {  # how other files begin that people take for a model's
@@ -24,6 +25,17 @@ MAGIC = {  # how other files begin that people take for a model's
 }
 # What `_temporary` gives; pynn 0.1 left out the computer, or all behind the process.
 TEMPORARY = re.compile(r"\.(.{1,50})\.([0-9]{1,7})(?:-([0-9a-f]{8})?[0-9a-f]{8}\.tmp)?", re.DOTALL)
+
+
+def named(path: str | os.PathLike[str]) -> Path:
+    """The path of a file that the user names; TypeError or ValueError where it is no name."""
+    if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str):
+        raise TypeError(f"path is {path!r:.200}, expected a file's name")
+    if not os.fspath(path):
+        raise ValueError("path is '', expected a file's name")
+    if "\0" in os.fspath(path):
+        raise ValueError(f"path is {path!r:.200}, expected a file's name, which has no null characters")
+    return Path(path)
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -70,14 +82,14 @@ def _target(path: Path) -> tuple[Path, os.stat_result | None]:
     if old is None:
         if not real.parent.is_dir():
             folder = real.parent if path.is_symlink() else path.parent
-            raise FileNotFoundError(f"cannot write {path}: the folder {folder} does not exist")
+            raise FileNotFoundError(f"cannot write {printable(path)}: the folder {printable(folder)} does not exist")
         return real, None
     if stat.S_ISDIR(old.st_mode):
-        raise IsADirectoryError(f"{path} is a folder, expected the name of a file")
+        raise IsADirectoryError(f"{printable(path)} is a folder, expected the name of a file")
     if not stat.S_ISREG(old.st_mode):
-        raise OSError(f"{path} is a device, a pipe or a socket, expected the name of a file")
+        raise OSError(f"{printable(path)} is a device, a pipe or a socket, expected the name of a file")
     if not os.access(real, os.W_OK):
-        raise PermissionError(f"{path} is write-protected; take another name, or make it writable first")
+        raise PermissionError(f"{printable(path)} is write-protected; take another name, or make it writable first")
     return real, old
 
 
@@ -91,7 +103,8 @@ def naming(path: str | os.PathLike[str], folder: Path | None = None) -> Iterator
         yield
     except OSError as cause:
         if isinstance(cause, PermissionError) and folder is not None and not os.access(folder, os.W_OK):
-            raise PermissionError(f"cannot write {path}: no permission to make files in {folder}") from cause
+            where = f"cannot write {printable(path)}: no permission to make files in {printable(folder)}"
+            raise PermissionError(where) from cause
         raise OSError(cause.errno, cause.strerror or str(cause), os.fspath(path)) from cause
 
 

@@ -9,7 +9,6 @@ import io
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -151,11 +150,13 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
 
     Raises ValueError for another ending, FileNotFoundError where the folder does not exist.
     """
-    file = Path(path)
+    file = files.named(path)
     endings = [f".{kind}" for kind in sorted(figure.canvas.get_supported_filetypes())]
     if file.suffix.lower() not in endings:
         got = repr(file.suffix) if file.suffix else "no ending"
-        raise ValueError(f"{file}: expected a name that ends in one of {', '.join(endings)}, got {got}")
+        raise ValueError(
+            f"{terminal.printable(file)}: expected a name that ends in one of {', '.join(endings)}, got {got}"
+        )
     content = io.BytesIO()
     figure.savefig(content, dpi=120, format=file.suffix[1:].lower())
     files.write_whole(file, content.getvalue())

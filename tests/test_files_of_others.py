@@ -175,9 +175,9 @@ def test_places_without_a_file(tmp_path: Path) -> None:
             load(tmp_path / "m")
         with pytest.raises(FileNotFoundError, match=r"x does not exist$"):
             load(tmp_path / "x")
-        with pytest.raises(IsADirectoryError, match=r"is a folder, expected a (model|ensemble) file$"):
+        with pytest.raises(IsADirectoryError, match=r"is a folder, expected (a model|an ensemble) file$"):
             load(tmp_path)
-        with pytest.raises(OSError, match=r"is a device, a pipe or a socket, expected a (model|ensemble) file$"):
+        with pytest.raises(OSError, match=r"is a device, a pipe or a socket, expected (a model|an ensemble) file$"):
             load("/dev/null")
 
 

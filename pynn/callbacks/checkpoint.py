@@ -115,7 +115,8 @@ class Checkpoint(Callback):
         found = self._files()
         if found and not resuming:
             raise ValueError(
-                f"{self.folder} has checkpoints of another run: pass resume=True to go on with it, or another folder"
+                f"{terminal.printable(self.folder)} has checkpoints of another run: pass resume=True "
+                "to go on with it, or another folder"
             )
         self._settings, self._place = settings, None
         self._outage = Outage(
@@ -142,7 +143,7 @@ class Checkpoint(Callback):
             except ValueError as cause:
                 if trainer.model.context.ranks is not None:  # the others have this state
                     raise
-                self._reasons.append(f"{self._untried.pop()} cannot be used: {cause}")
+                self._reasons.append(f"{terminal.printable(self._untried.pop())} cannot be used: {cause}")
             state = self._newest()
         for reason in self._reasons:
             checks.warn(f"{reason}; going on from {self._untried[-1].name}", RuntimeWarning)
@@ -158,7 +159,9 @@ class Checkpoint(Callback):
             path = self._untried[-1]
             try:
                 state = container.read_state(path)
-                describe.expect_keys(f"{path}: settings", state.get("settings"), (), state.get("settings", ()))
+                describe.expect_keys(
+                    f"{terminal.printable(path)}: settings", state.get("settings"), (), state.get("settings", ())
+                )
                 differences = resume.differences(state["settings"], self._settings)
             except (ValueError, OSError) as cause:
                 self._reasons.append(str(cause))
@@ -169,7 +172,8 @@ class Checkpoint(Callback):
         if differences:
             raise ValueError(container.told(f"the run in {self.folder} cannot be resumed: {'; '.join(differences)}"))
         reasons = "; ".join(self._reasons)
-        raise ValueError(f"no checkpoint in {self.folder} can be used: {reasons}; to begin anew, give another folder")
+        folder = terminal.printable(self.folder)
+        raise ValueError(f"no checkpoint in {folder} can be used: {reasons}; to begin anew, give another folder")
 
     def on_train_begin(self, trainer: Trainer) -> None:
         self._place = (trainer.epoch, trainer.step, trainer.batch)

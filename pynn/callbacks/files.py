@@ -13,6 +13,7 @@ from .. import filelocks, files
 from ..best import Best, expect_best
 from ..checks import expect_count, expect_flag, warn
 from ..describe import expect_keys
+from ..terminal import printable
 from .base import Callback
 from .outage import Outage
 
@@ -72,7 +73,7 @@ class ModelCheckpoint(Callback):
     def on_train_begin(self, trainer: Trainer) -> None:
         folder = Path(self.path).parent
         if "{" not in str(folder) and not folder.is_dir():
-            raise FileNotFoundError(f"ModelCheckpoint: the folder {folder} does not exist; make it first")
+            raise FileNotFoundError(f"ModelCheckpoint: the folder {printable(folder)} does not exist; make it first")
         self._here = "" if os.path.isabs(self.path) else os.getcwd()  # the script may change its own folder
         self._outage = Outage()
         if not trainer.resumed:
@@ -145,7 +146,9 @@ class CSVLogger(Callback):
                 return
             self._file = filelocks.opened(Path(self._real))
             if filelocks.locked(self._file) is False:
-                raise RuntimeError(f"{self.path} is in use by another run; wait for it to end, or take another name")
+                raise RuntimeError(
+                    f"{printable(self.path)} is in use by another run; wait for it to end, or take another name"
+                )
             _write(self._file, self._waiting)  # over the same lines: a kill or a full disk loses none
             self._file.truncate(len(self._waiting))
             self._waiting = b""
@@ -165,7 +168,7 @@ class CSVLogger(Callback):
         if self._file is None:
             raise RuntimeError(f"{self.path} belongs to the callback from which this one was copied")
         if self._file.closed:
-            raise RuntimeError(f"{self.path} belongs to the process from which this one was forked")
+            raise RuntimeError(f"{printable(self.path)} belongs to the process from which this one was forked")
         if not self._file.seekable():
             _write(self._file, self._waiting)
             self._waiting = b""

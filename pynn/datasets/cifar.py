@@ -106,7 +106,8 @@ def _load(name: str, root: StrPath | None, labels: str, partial: bool) -> Datase
     whole = (source.train_size * len(form.train), TEST_SIZE)
     if (len(train[1]), len(test[1])) != whole:
         held = (
-            f"{folder} holds a part of {source.title}: {len(files)} of {len(form.train)} training files with "
+            f"{printable(folder)} holds a part of {source.title}: {len(files)} of "
+            f"{len(form.train)} training files with "
             f"{len(train[1]):,} of {whole[0]:,} images, and {len(test[1]):,} of {whole[1]:,} test images"
         )
         if not partial:
@@ -129,7 +130,8 @@ def _locate(source: _Set, root: StrPath | None, partial: bool) -> tuple[_Form, s
     form, folder = max(places, key=lambda place: sum(os.path.isfile(path) for path in _paths(source, *place)))
     if import_pooch() is None:
         raise FileNotFoundError(
-            f"{source.title} is not there: expected in {folder} the files {', '.join(missing[form, folder])}. "
+            f"{source.title} is not there: expected in {printable(folder)} the files "
+            f"{', '.join(missing[form, folder])}. "
             f"{advice(first)}, or have them downloaded: {INSTALL_POOCH}"
         )
     _download(source, base)
@@ -239,7 +241,7 @@ def _read_binary(source: _Set, path: str, labels: str, most: int) -> Part:
     size = os.path.getsize(path)
     if size == 0 or size % record or size // record > most:
         raise ValueError(
-            f"{path}: damaged, cut off or another file: expected 1 to {most:,} images of {source.title}, "
+            f"{printable(path)}: damaged, cut off or another file: expected 1 to {most:,} images of {source.title}, "
             f"{record} bytes each; got {size:,} bytes"
         )
     records = np.fromfile(path, np.uint8).reshape(-1, record)
@@ -255,12 +257,15 @@ def _read_python(source: _Set, path: str, labels: str, most: int) -> Part:
     data, numbers = content.get("data"), content.get(key)
     if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape[1:] != (PIXELS,):
         got = f"{data.dtype} {data.shape}" if isinstance(data, np.ndarray) else type(data).__name__
-        raise ValueError(f"{path}: expected images of {source.title}, 'data' uint8 (N, {PIXELS}); got {got}")
+        raise ValueError(f"{printable(path)}: expected images of {source.title}, 'data' uint8 (N, {PIXELS}); got {got}")
     if not isinstance(numbers, list) or any(type(number) is not int for number in numbers):
-        raise ValueError(f"{path}: expected a list of whole numbers {key!r}; is it a file of {source.title}?")
+        raise ValueError(
+            f"{printable(path)}: expected a list of whole numbers {key!r}; is it a file of {source.title}?"
+        )
     if not 1 <= len(numbers) == len(data) <= most:
         raise ValueError(
-            f"{path}: expected 1 to {most:,} images with a label each; got {len(data)} images, {len(numbers)} labels"
+            f"{printable(path)}: expected 1 to {most:,} images with a label each; got {len(data)} "
+            f"images, {len(numbers)} labels"
         )
     chosen = np.array([number if 0 <= number < 256 else 255 for number in numbers], np.int64)  # 255: no label either
     _check_labels(path, chosen, source.labels[labels])
@@ -271,7 +276,8 @@ def _check_labels(path: str, labels: NDArray[Any], classes: int) -> None:
     wrong = labels >= classes
     if wrong.any():
         raise ValueError(
-            f"{path}: damaged or another file: expected labels 0..{classes - 1}, got another at image {wrong.argmax()}"
+            f"{printable(path)}: damaged or another file: expected labels 0..{classes - 1}, got "
+            f"another at image {wrong.argmax()}"
         )
 
 
@@ -290,10 +296,10 @@ def _names_python(source: _Set, form: _Form, folder: str, labels: str) -> tuple[
 
 def _checked_names(path: str, names: list[Any], classes: int) -> tuple[str, ...]:
     if len(names) != classes:
-        raise ValueError(f"{path}: expected the names of {classes} classes, got {len(names)}")
+        raise ValueError(f"{printable(path)}: expected the names of {classes} classes, got {len(names)}")
     if not all(isinstance(name, (str, bytes)) and len(name) <= LONGEST_NAME for name in names):
-        raise ValueError(f"{path}: expected the names of {classes} classes, got no text, or too long a one")
+        raise ValueError(f"{printable(path)}: expected the names of {classes} classes, got no text, or too long a one")
     texts = [name.decode("latin-1") if isinstance(name, bytes) else name for name in names]
     if not all(name.isprintable() and "\ufffd" not in name for name in texts):
-        raise ValueError(f"{path}: expected the names of {classes} classes, got no text")
+        raise ValueError(f"{printable(path)}: expected the names of {classes} classes, got no text")
     return tuple(texts)

@@ -108,7 +108,7 @@ def base_folder(title: str, folder: str, files: str, root: StrPath | None) -> st
         base = pooch.os_cache("pynn-cpu")
     base = os.path.expanduser(os.fspath(base))
     if os.path.exists(base) and not os.path.isdir(base):
-        raise ValueError(f"{base}: expected a folder that holds {folder}{os.sep}, got a file")
+        raise ValueError(f"{printable(base)}: expected a folder that holds {folder}{os.sep}, got a file")
     return base
 
 
@@ -140,8 +140,8 @@ def download(title: str, urls: Iterable[str], md5: str, path: str, otherwise: st
             pooch.retrieve(url, f"md5:{md5}", fname=file, path=folder, downloader=downloader)
             return
         except (OSError, ValueError) as error:  # no network, not found, wrong checksum, a folder that is read-only
-            failures.append(f"{url}: {error}")
+            failures.append(printable(f"{url}: {error}"))
     raise FileNotFoundError(
-        f"{title} is not there, and the download of {file} into {folder} failed. Try again later. Or: "
+        f"{title} is not there, and the download of {file} into {printable(folder)} failed. Try again later. Or: "
         f"{otherwise}. What came: {'; '.join(failures)}"
     )

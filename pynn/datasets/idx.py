@@ -49,24 +49,24 @@ def _parse_gzip(path: str, file: BufferedReader) -> NDArray[Any]:
         with gzip.GzipFile(fileobj=file) as unzipped:
             return _parse_idx(path, unzipped, max(_ZIPPED, _RATIO * os.fstat(file.fileno()).st_size))
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"{path}: damaged gzip file ({error}); delete it and get it again") from None
+        raise ValueError(f"{printable(path)}: damaged gzip file ({error}); delete it and get it again") from None
 
 
 def _parse_idx(path: str, file: BufferedIOBase, most: int = sys.maxsize) -> NDArray[Any]:
     head = _read_up_to(file, 4)
     if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in _IDX_TYPES:
         raise ValueError(
-            f"{path}: not an IDX file: expected it to begin with the bytes 00 00, a type "
+            f"{printable(path)}: not an IDX file: expected it to begin with the bytes 00 00, a type "
             f"({', '.join(f'{code:02x}' for code in _IDX_TYPES)}) and the number of dimensions; "
             f"got {head.hex(' ') or 'an empty file'}"
         )
     dtype, ndim = np.dtype(_IDX_TYPES[head[2]]), head[3]
     if ndim > 64:
-        raise ValueError(f"{path}: expected at most 64 dimensions, as many as NumPy can hold; got {ndim}")
+        raise ValueError(f"{printable(path)}: expected at most 64 dimensions, as many as NumPy can hold; got {ndim}")
     sizes = _read_up_to(file, 4 * ndim)
     if len(sizes) < 4 * ndim:
         raise ValueError(
-            f"{path}: cut off: expected {ndim} sizes, {4 * ndim} bytes, after the first 4; got {len(sizes)}"
+            f"{printable(path)}: cut off: expected {ndim} sizes, {4 * ndim} bytes, after the first 4; got {len(sizes)}"
         )
     shape = tuple(int.from_bytes(sizes[i : i + 4], "big") for i in range(0, 4 * ndim, 4))
     size = math.prod(shape) * dtype.itemsize
@@ -75,17 +75,20 @@ def _parse_idx(path: str, file: BufferedIOBase, most: int = sys.maxsize) -> NDAr
     data = _read_up_to(file, min(size, most) + 1)
     if size > most < len(data):
         raise ValueError(
-            f"{path}: {says}, far more than a gzip file of its size should hold; where that is right, unzip it first "
+            f"{printable(path)}: {says}, far more than a gzip file of its size should hold; where "
+            "that is right, unzip it first "
             "(gzip -d)"
         )
     if len(data) != size:
         problem = "cut off" if len(data) < size else "goes on too long"
         got = len(data) if len(data) < size else "more"
-        raise ValueError(f"{path}: {problem}: {says}, so expected {printable(size, 100)} bytes of data; got {got}")
+        raise ValueError(
+            f"{printable(path)}: {problem}: {says}, so expected {printable(size, 100)} bytes of data; got {got}"
+        )
     try:
         array = np.frombuffer(data, dtype.newbyteorder(">")).reshape(shape)
     except ValueError as error:
-        raise ValueError(f"{path}: {says}, expected a shape NumPy can hold: {error}") from None
+        raise ValueError(f"{printable(path)}: {says}, expected a shape NumPy can hold: {error}") from None
     return array.astype(dtype, copy=False)
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..terminal import printable
 from .common import INSTALL_POOCH, Dataset, Split, StrPath, advice, base_folder, describe, download, import_pooch
 from .digits import CLASSES as _DIGITS
 from .idx import read_idx
@@ -126,7 +127,8 @@ def _locate(source: _IdxSet, root: StrPath | None) -> dict[str, str]:
     missing = [file for file in _FILES if file not in _files_in(folder)]
     if import_pooch() is None:
         raise FileNotFoundError(
-            f"{source.title} is not there: expected in {folder} the files {', '.join(missing)} (plain or .gz). "
+            f"{source.title} is not there: expected in {printable(folder)} the files "
+            f"{', '.join(missing)} (plain or .gz). "
             f"{advice(source.folders[0])}, or have them downloaded: {INSTALL_POOCH}"
         )
     for file in missing:
