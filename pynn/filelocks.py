@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import stat
 import sys
 import time
 import weakref
@@ -80,13 +81,15 @@ def locked(file: IO[bytes]) -> bool | None:
 class FolderLock:
     """A folder that one run writes to, until `release` or the end of this process. A copy of it holds nothing.
 
-    name: of the folder, for errors. RuntimeError where another run has it, OSError where no file can be made there.
+    name: of the folder, for errors. RuntimeError where another run has it, or a folder, pipe or device has the name of
+    the file; OSError where no file can be made there.
     A forked child does not hold it, and what a dead process left is taken over. The file is gone after `release`.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
         self._path = folder / NAME
         for _ in range(100):
+            _expect_file(self._path)
             self._file = opened(self._path)
             try:
                 self._take(name)
@@ -154,6 +157,16 @@ class FolderLock:
         with suppress(OSError):
             if self.held():
                 self._path.unlink()
+
+
+def _expect_file(path: Path) -> None:
+    """RuntimeError where something else has the name; a link is refused by `opened`."""
+    with suppress(OSError):
+        mode = os.lstat(path).st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISLNK(mode):
+            what = "folder" if stat.S_ISDIR(mode) else "pipe, a device or a socket"
+            text = f"{printable(path)} is a {what}, where a run keeps a file of that name: remove it"
+            raise RuntimeError(text)
 
 
 def _read(file: IO[bytes]) -> dict[str, Any]:

@@ -203,7 +203,8 @@ class Checkpoint(Callback):
         if place == self._place:
             return
         self._step, self._time = trainer.step, time.monotonic()
-        newest = f"the newest stays {NAME.format(self._number)}, and the next one is tried in its time"
+        stays = f"the newest stays {NAME.format(self._number)}, and " if self._path.is_dir() else ""
+        newest = f"{stays}the next one is tried in its time"
         with self._outage.bridged(f"no checkpoint could be written after step {trainer.step}", newest):
             self._write({"settings": self._settings, **resume.state(trainer)})
             self._number, self._place = self._number + 1, place
@@ -212,6 +213,11 @@ class Checkpoint(Callback):
                 old.unlink()
 
     def _write(self, state: dict[str, Any]) -> None:
+        if not self._path.is_dir():
+            raise FileNotFoundError(
+                f"the folder {terminal.printable(self.folder)} is gone, removed or renamed, and its checkpoints with "
+                "it; the model is as it was trained so far, and model.save(path) keeps it"
+            )
         if self._lock is None or not self._lock.held():
             self._lock_again()
         container.write_state(self._path / NAME.format(self._number + 1), state)

@@ -11,7 +11,8 @@ class Outage:
     """A run goes on while a disk is full: an OSError ends it only where nothing could be written before.
 
     `with outage.bridged(lost, then):` tries to write; else a RuntimeWarning, one for each outage, says what is lost and
-    what comes then. advice: a note to the error, where Python has notes (3.11). failing: whether the last try failed.
+    what comes then. advice: a note to the system's error, where Python has notes (3.11). failing: whether the last try
+    failed.
     """
 
     def __init__(self, advice: str = "") -> None:
@@ -31,7 +32,7 @@ class Outage:
         if not isinstance(error, OSError):
             return False
         if not self._worked:
-            if self.advice and hasattr(error, "add_note"):
+            if self.advice and error.errno is not None and hasattr(error, "add_note"):
                 error.add_note(self.advice)
             return False
         if not self.failing:
