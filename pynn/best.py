@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from .checks import NOT_NEGATIVE, expect_choice, expect_name, expect_numbers, is_real
+from .checks import NOT_NEGATIVE, expect_choice, expect_name, expect_numbers, is_measurement
 
 MODES = ("auto", "min", "max")
 GROWING = ("accuracy", "precision", "recall", "f1", "r2", "top", "multilabel_accuracy")  # beginnings of what shall grow
@@ -48,7 +48,7 @@ class Best:
 
 def expect_best(kind: str, value: object) -> None:
     """ValueError for what no measurement can be; None is before the first."""
-    if value is not None and not (is_real(value) and value == value):
+    if value is not None and not is_measurement(value):
         raise ValueError(f"{kind}: the best measurement is {value!r:.80}, expected a number or None")
 
 

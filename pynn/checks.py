@@ -54,6 +54,11 @@ def is_number(value: object) -> bool:
         return False
 
 
+def is_measurement(value: object) -> bool:
+    """Whether it is a number or an infinity; NaN, and integers beyond all floats, are not."""
+    return is_number(value) or (isinstance(value, float) and value == value)
+
+
 def is_integer(value: object) -> bool:
     """Whether it is an integer; True is not."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .checks import is_integer, is_number, is_real
+from .checks import is_integer, is_measurement, is_number
 from .describe import NEWER, expect_keys
 
 PLAIN = (bool, int, float, str, np.ndarray, type(None))
@@ -50,13 +50,13 @@ def _alike(mine: Any, value: Any, ours: bool) -> bool:
     if not ours:
         return isinstance(value, PLAIN)
     if mine is None:
-        return value is None or (is_real(value) and not isinstance(value, bool))
+        return value is None or is_measurement(value)
     if isinstance(mine, (bool, np.bool_)) or isinstance(value, bool):
         return isinstance(mine, (bool, np.bool_)) and isinstance(value, bool)
     if isinstance(mine, str):
         return isinstance(value, str)
     if not is_number(mine):  # infinity, before there is a best
-        return is_real(value) and value == value
+        return is_measurement(value)
     return is_number(value) and not (value < 0 <= mine and is_integer(mine))
 
 

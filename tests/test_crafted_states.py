@@ -194,6 +194,7 @@ CRAFTED: dict[str, Callable[[State], None]] = {
     "a callback that waits in words": put("callbacks", 0, "waited", value="x"),
     "a callback that waits for less than nothing": put("callbacks", 0, "waited", value=-1),
     "a best of NaN": put("callbacks", 0, "best", value=float("nan")),
+    "a best beyond all floats": put("callbacks", 0, "best", value=10**400),
     "a best in a list": put("callbacks", 0, "best", value=[1]),
     "no best": drop("callbacks", 0, "best"),
     "kept tensors of others": put("callbacks", 0, "kept", value={"x": np.zeros(3, np.float32)}),
