@@ -14,6 +14,7 @@ import struct
 import subprocess
 import sys
 import tarfile
+import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -381,8 +382,9 @@ for line in sys.stdin:
 @pytest.fixture(scope="module")
 def child() -> Iterator[Any]:
     with subprocess.Popen(
-        [sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
-    ) as process:
+        [sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
+        cwd=tempfile.gettempdir(),
+    ) as process:  # fmt: skip
         yield process
         assert process.stdin is not None
         process.stdin.close()

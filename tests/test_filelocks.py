@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -61,8 +62,9 @@ def another(folder: Path, *arguments: str, then: str = WAIT) -> Iterator[subproc
     environment = {**os.environ, "PYNN_BACKEND": pynn.kernels.backend(), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", RUN.replace("{then}", then), str(folder), *arguments]
     run = subprocess.Popen(
-        command, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+        command, env=environment, cwd=tempfile.gettempdir(), text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
     try:
         assert run.stdout is not None
         assert run.stdout.readline() == f"ready {run.pid}\n"
@@ -161,7 +163,13 @@ def test_of_runs_that_begin_at_once_in_a_new_folder_one_gets_it(tmp_path: Path) 
     command = [sys.executable, "-c", code.replace("{then}", "time.sleep(1)"), str(folder)]
     runs = [
         subprocess.Popen(
-            command, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            command,
+            env=environment,
+            cwd=tmp_path,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
         for _ in range(3)
     ]

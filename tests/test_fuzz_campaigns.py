@@ -103,7 +103,8 @@ def begun(name: str, folder: Path) -> tuple[subprocess.Popen[str], Path]:
     """A campaign without end, when it has files in its folder; and the folder."""
     process = subprocess.Popen(
         [sys.executable, "-c", START, CAMPAIGNS, name, *ENDLESS[name]],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(folder)},
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=folder,
+        env={**os.environ, "TMPDIR": str(folder)},
     )  # fmt: skip
     until = time.monotonic() + 60
     while time.monotonic() < until and process.poll() is None:

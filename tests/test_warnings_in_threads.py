@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import threading
 import warnings
 from collections.abc import Iterator
@@ -109,5 +110,5 @@ assert warnings.filters == before
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_child_that_is_forked_meanwhile_has_the_filters_of_before() -> None:
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKS]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=tempfile.gettempdir())
     assert done.returncode == 0, done.stderr
