@@ -15,7 +15,7 @@ from ..terminal import printable
 from .common import StrPath, expect_file
 
 _IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: "i2", 0x0C: "i4", 0x0D: "f4", 0x0E: "f8"}
-_ZIPPED, _RATIO = 1 << 26, 40  # bytes that any gzip file may hold, and how many times its own size a larger one
+_ZIPPED, _RATIO = 48 << 20, 40  # bytes that any gzip file may hold, and how many times its own size a larger one
 _CHUNK = 1 << 20  # bytes read at once: memory follows what a file holds, not what its header claims
 
 
@@ -25,7 +25,7 @@ def read_idx(path: StrPath) -> NDArray[Any]:
     Returns a new array of the file's type (uint8, int8, int16, int32, float32 or float64) and shape, in native byte
     order, C-contiguous, writable. The shape may be () or hold zeros.
     Raises FileNotFoundError where there is no file; ValueError where it is no IDX file, is damaged, ends too early or
-    goes on too long, or is a gzip file that holds more than 64 MiB and 40 times its own size (MNIST's hold 5 times
+    goes on too long, or is a gzip file that holds more than 48 MiB and 40 times its own size (MNIST's hold 5 times
     theirs). Never takes much more memory than the file's own content needs, whatever its header claims.
     """
     path = os.fspath(path)
