@@ -6,7 +6,6 @@ Knows neither models nor runs. What a file says of itself gets into errors short
 from __future__ import annotations
 
 import json
-import os
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -64,7 +63,7 @@ def shown(cause: BaseException) -> BaseException | None:
 
 def parsed(text: str) -> Any:
     """The JSON of a file; ValueError where it is none, says a thing twice, or is nested too deep."""
-    if text.count("[") + text.count("{") > DEEPEST and _depth(text) > DEEPEST:
+    if _is_deep(text):
         raise ValueError(f"it is nested more than {DEEPEST} deep")
     return json.loads(text, object_pairs_hook=_once)
 
@@ -76,8 +75,10 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _depth(text: str) -> int:
-    """How deep brackets stand in brackets, those in strings left out."""
+def _is_deep(text: str) -> bool:
+    """Whether brackets stand too deep in brackets, those in strings left out."""
+    if text.count("[") + text.count("{") <= DEEPEST:
+        return False
     deep = deepest = 0
     for outside in text.replace("\\\\", "").replace('\\"', "").split('"')[::2]:
         for one in outside:
@@ -86,7 +87,7 @@ def _depth(text: str) -> int:
                 deepest = max(deep, deepest)
             elif one in "]}":
                 deep -= 1
-    return deepest
+    return deepest > DEEPEST
 
 
 # Files ----------------------------------------------------------------------------------------------
@@ -96,7 +97,7 @@ def write(path: Path, tensors: Tensors, entry: str, text: str) -> None:
     """Write the tensors with the text as this entry of the metadata, whole or not at all."""
     import safetensors.numpy  # here: importing pynn must stay light
 
-    if text.count("[") + text.count("{") > DEEPEST and _depth(text) > DEEPEST:
+    if _is_deep(text):
         raise ValueError(f"what is to be saved is nested more than {DEEPEST} deep, which no file of pynn's may be")
     # One metadata entry: safetensors writes several in an order that changes from run to run.
     files.write_whole(path, safetensors.numpy.save(dict(tensors), {entry: text}))
@@ -106,17 +107,8 @@ def read(file: Path, entry: str, what: str) -> tuple[dict[str, Any], dict[str, N
     """The JSON object that is this entry of the metadata, and the tensors; ValueError where the file is no such one."""
     import safetensors
 
-    name, one = printable(file), f"{'an' if what[0] in 'aeiou' else 'a'} {what} file"
-    if not os.path.exists(file):
-        if os.path.islink(file):
-            raise FileNotFoundError(f"{name} is a symbolic link that leads to no file, expected {one}")
-        whole = file.with_name(f"{file.name}.safetensors")
-        hint = f"; did you mean {printable(whole)}?" if os.path.exists(whole) else ""
-        raise FileNotFoundError(f"{name} does not exist{hint}")
-    if file.is_dir():
-        raise IsADirectoryError(f"{name} is a folder, expected {one}")
-    if not file.is_file():
-        raise OSError(f"{name} is a device, a pipe or a socket, expected {one}")
+    name = printable(file)
+    files.expect_file(file, f"{'an' if what[0] in 'aeiou' else 'a'} {what} file")
     try:
         with files.naming(file), safetensors.safe_open(file, framework="numpy") as opened:
             metadata = opened.metadata() or {}

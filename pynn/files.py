@@ -155,6 +155,21 @@ def _sweep(real: Path) -> None:
                     os.unlink(entry)
 
 
+def expect_file(file: Path, what: str) -> None:
+    """OSError, in the words of what is there, where this is no file to read; what: was expected, with its article."""
+    name = printable(file)
+    if not os.path.exists(file):
+        if os.path.islink(file):
+            raise FileNotFoundError(f"{name} is a symbolic link that leads to no file, expected {what}")
+        whole = file.with_name(f"{file.name}.safetensors")
+        hint = f"; did you mean {printable(whole)}?" if os.path.exists(whole) else ""
+        raise FileNotFoundError(f"{name} does not exist{hint}")
+    if file.is_dir():
+        raise IsADirectoryError(f"{name} is a folder, expected {what}")
+    if not file.is_file():
+        raise OSError(f"{name} is a device, a pipe or a socket, expected {what}")
+
+
 def foreign(path: Path, elsewhere: bool = True) -> str | None:
     """What a file that is no safetensors file is; None where its first bytes do not tell.
 

@@ -309,12 +309,7 @@ def _read_file(file: Path, layout: str) -> dict[str, Any]:
     import safetensors  # here: it need not be loaded for a mapping
 
     shown = printable(file)
-    if not file.exists():
-        raise FileNotFoundError(f"{shown} does not exist")
-    if file.is_dir():
-        raise IsADirectoryError(f"{shown} is a folder, expected a .safetensors file")
-    if not file.is_file():
-        raise OSError(f"{shown} is a device, a pipe or a socket, expected a .safetensors file")
+    files.expect_file(file, "a .safetensors file")
     with open(file, "rb") as content:
         begin = content.read(9)
     if file.suffix.lower() == ".npz":
