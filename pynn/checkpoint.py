@@ -46,10 +46,6 @@ FORMAT = 1
 ENTRY = "pynn"  # of the metadata
 PREFIX, TARGETS = "preprocessing.", "target_preprocessing."  # of the names of their tensors
 OLD_INPUTS = Inputs(images="all uint8")  # of files that say nothing of them
-FOREIGN_ENDINGS = (  # of files that other programs write: a model file with such a name is taken for one
-    ".h5", ".hdf5", ".keras", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".onnx", ".npz", ".npy",
-    ".pb", ".tflite",
-)  # fmt: skip
 REQUIRED = ("layers", "input_shape", "dtype", "seed", "step", "epoch", "loss", "notes")  # of a description
 OPTIONAL = ("format", "preprocessing", "raw_shape", "inputs", "targets", "target_preprocessing")
 MOST = 2_000  # layers and their parts in a file of a few tensors
@@ -140,7 +136,7 @@ def _expect_few(description: Mapping[str, Any], tensors: Mapping[str, NDArray[An
 
 def write(file: Path, tensors: dict[str, NDArray[Any]], entry: str, description: Mapping[str, Any]) -> None:
     """Write the file, with the description and a checksum over all as this entry of the metadata."""
-    if file.suffix.lower() in FOREIGN_ENDINGS:
+    if file.suffix.lower() in files.FOREIGN_ENDINGS:
         checks.warn(
             f"{terminal.printable(file)} ends in {file.suffix}, but what is written is a safetensors file, which "
             f"pynn.load reads; call it {terminal.printable(file.with_suffix('.safetensors').name)}"

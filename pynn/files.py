@@ -13,6 +13,10 @@ from . import filelocks
 from .terminal import printable
 
 _ELSEWHERE = "; pynn.transfer.load_weights takes weights of other libraries, from safetensors files and mappings"
+FOREIGN_ENDINGS = (  # of files that other programs write: a model file with such a name is taken for one
+    ".h5", ".hdf5", ".keras", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".onnx", ".npz", ".npy",
+    ".pb", ".tf", ".tflite",
+)  # fmt: skip
 MAGIC = {  # how other files begin that people take for a model's
     b"\x89PNG": "a picture (PNG)",
     b"\xff\xd8\xff": "a picture (JPEG)",

@@ -21,22 +21,6 @@ if TYPE_CHECKING:
     from ..sources import Trainable
     from ..trainer import Trainer
 
-FOREIGN = (
-    ".h5",
-    ".hdf5",
-    ".keras",
-    ".pt",
-    ".pth",
-    ".ckpt",
-    ".pkl",
-    ".pickle",
-    ".joblib",
-    ".npz",
-    ".onnx",
-    ".tf",
-    ".pb",
-)
-
 
 class ModelCheckpoint(Callback):
     """Save the model, as `model.save` does, after each epoch or after those that are the best so far.
@@ -107,7 +91,7 @@ class ModelCheckpoint(Callback):
 def _expect_our_format(path: str) -> None:
     """Warn where the name promises another library's format."""
     suffix = os.path.splitext(path)[1].lower()
-    if suffix in FOREIGN:
+    if suffix in files.FOREIGN_ENDINGS:
         warn(f"ModelCheckpoint: path is {path!r}, but the file is written as safetensors; name it .safetensors")
 
 
