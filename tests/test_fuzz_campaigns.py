@@ -106,14 +106,14 @@ def begun(name: str, folder: Path) -> tuple[subprocess.Popen[str], Path]:
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=folder,
         env={**os.environ, "TMPDIR": str(folder)},
     )  # fmt: skip
+    prefix = f"pynn-fuzz-{name.replace('kernels', 'workers')}-"
     until = time.monotonic() + 60
     while time.monotonic() < until and process.poll() is None:
-        for entry in Path(f"/proc/{process.pid}/fd").iterdir():
-            path = Path(os.path.realpath(entry))
-            if path.name.startswith(f"pynn-fuzz-{name.replace('kernels', 'workers')}-") and (
-                name == "soak" or any(path.iterdir())
-            ):
-                return process, path
+        with contextlib.suppress(FileNotFoundError):  # what it opens and closes meanwhile
+            for entry in Path(f"/proc/{process.pid}/fd").iterdir():
+                path = Path(os.readlink(entry))
+                if path.name.startswith(prefix) and (name == "soak" or any(path.iterdir())):
+                    return process, path
         time.sleep(0.01)
     process.kill()
     raise AssertionError(f"{name} made no folder: {process.communicate()[1]}")
