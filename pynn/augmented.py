@@ -17,6 +17,7 @@ from .augmentation import Augmentation, Colour, image_shape
 from .checks import Constructed, expect_choice
 from .describe import constructor_text, expect_instance
 from .kernels.philox import philox_at
+from .terminal import brief
 
 Array = NDArray[Any]
 
@@ -65,7 +66,7 @@ class Augment(Constructed):
         data.check_count("epoch", epoch, 0)
         places = np.arange(len(images)) if indices is None else np.asarray(indices)
         if places.ndim != 1 or places.dtype.kind not in "iu":
-            raise TypeError(f"indices is {indices!r}, expected integers (B,)")
+            raise TypeError(f"indices is {brief(indices)}, expected integers (B,)")
         if places.size and not 0 <= places.min() <= places.max() < len(images):
             raise ValueError(f"indices go from {places.min()} to {places.max()}, expected 0..{len(images) - 1}")
         return Augmented(self.prepared(images), images, places.astype(np.int64), int(seed), epoch, kind).batch(

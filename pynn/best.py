@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 
 from .checks import NOT_NEGATIVE, expect_choice, expect_name, expect_numbers, is_measurement
+from .terminal import brief
 
 MODES = ("auto", "min", "max")
 GROWING = ("accuracy", "precision", "recall", "f1", "r2", "top", "multilabel_accuracy")  # beginnings of what shall grow
@@ -49,11 +50,11 @@ class Best:
 def expect_best(kind: str, value: object) -> None:
     """ValueError for what no measurement can be; None is before the first."""
     if value is not None and not is_measurement(value):
-        raise ValueError(f"{kind}: the best measurement is {value!r:.80}, expected a number or None")
+        raise ValueError(f"{kind}: the best measurement is {brief(value)}, expected a number or None")
 
 
 def measured(kind: str, monitor: str, values: Mapping[str, float]) -> float:
     """The measurement of this name; ValueError where there is none."""
     if monitor not in values:
-        raise ValueError(f"{kind}: monitor is {monitor!r}, which was not measured; there are {', '.join(values)}")
+        raise ValueError(f"{kind}: monitor is {brief(monitor)}, which was not measured; there are {', '.join(values)}")
     return values[monitor]

@@ -41,6 +41,7 @@ from .preprocessing import Transformer
 from .regularizers import Penalty
 from .sequential import Sequential
 from .targets import Targets, loaded
+from .terminal import brief
 
 FORMAT = 1
 ENTRY = "pynn"  # of the metadata
@@ -264,7 +265,7 @@ def _rebuild(
         model._name_layers()
     for name in ("step", "epoch"):
         if type(description[name]) is not int or not 0 <= description[name] < 2**32:
-            raise ValueError(f"{name} is {description[name]!r}, expected an integer of 0..2^32-1")
+            raise ValueError(f"{name} is {brief(description[name])}, expected an integer of 0..2^32-1")
     model.context.step, model.epoch = description["step"], description["epoch"]
     saved, own = losses.loss(describe.from_data(description["loss"], allowed)), model.own_loss()
     model.loss = own if own is not None and type(own) is type(saved) else saved
@@ -300,7 +301,7 @@ def _expect_columns(columns: tuple[str, ...] | None, shape: list[int]) -> None:
 
 def _expect_sizes(name: str, shape: Any, least: int = 0) -> None:
     if not isinstance(shape, list) or len(shape) < least or not all(type(size) is int and size > 0 for size in shape):
-        raise ValueError(f"{name} is {shape!r}, expected a list of sizes of at least 1")
+        raise ValueError(f"{name} is {brief(shape)}, expected a list of sizes of at least 1")
 
 
 def _fill(model: Sequential, tensors: Mapping[str, NDArray[Any]]) -> None:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 import numpy as np
 
 from . import terminal
+from .terminal import brief
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 VARARGS, VARKEYWORDS = 4, 8  # flags of code that takes *args, **options
@@ -101,7 +102,7 @@ def expect_numbers(where: str, interval: Interval, hint: str = "", /, **values: 
     for name, value in values.items():
         if not (is_number(value) and interval.holds(value)):
             error = ValueError if is_real(value) else ArgumentError
-            raise error(f"{_prefix(where)}{name} is {value!r}, expected {interval.text(name)}{hint}")
+            raise error(f"{_prefix(where)}{name} is {brief(value)}, expected {interval.text(name)}{hint}")
 
 
 def expect_count(where: str, least: int, /, **values: Any) -> None:
@@ -109,14 +110,16 @@ def expect_count(where: str, least: int, /, **values: Any) -> None:
     for name, value in values.items():
         if not is_integer(value) or not least <= value < 2**63:
             above = " and below 2^63" if is_integer(value) and value > least else ""
-            raise ValueError(f"{_prefix(where)}{name} is {value!r}, expected an integer of at least {least}{above}")
+            raise ValueError(
+                f"{_prefix(where)}{name} is {brief(value)}, expected an integer of at least {least}{above}"
+            )
 
 
 def expect_flag(where: str, /, **values: Any) -> None:
     """TypeError for what is neither True nor False; 1 is not, nor is "no"."""
     for name, value in values.items():
         if not isinstance(value, bool):
-            raise TypeError(f"{_prefix(where)}{name} is {value!r}, expected True or False")
+            raise TypeError(f"{_prefix(where)}{name} is {brief(value)}, expected True or False")
 
 
 def expect_choice(where: str, choices: Iterable[str], /, **values: Any) -> None:
@@ -124,14 +127,14 @@ def expect_choice(where: str, choices: Iterable[str], /, **values: Any) -> None:
     known = tuple(choices)
     for name, value in values.items():
         if not (isinstance(value, str) and value in known):
-            raise ValueError(f"{_prefix(where)}{name} is {value!r}, expected one of {', '.join(known)}")
+            raise ValueError(f"{_prefix(where)}{name} is {brief(value)}, expected one of {', '.join(known)}")
 
 
 def expect_name(where: str, what: str, /, **values: Any) -> None:
     """TypeError for what is no text; what: that it should be the name of."""
     for name, value in values.items():
         if not isinstance(value, str):
-            raise TypeError(f"{_prefix(where)}{name} is {value!r}, expected the name of {what}")
+            raise TypeError(f"{_prefix(where)}{name} is {brief(value)}, expected the name of {what}")
 
 
 def _prefix(where: str) -> str:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from . import files
 from .describe import NEWER
-from .terminal import printable
+from .terminal import brief, printable
 
 FORMAT = 2  # of checkpoints; the checksum of format 1 left out the tensors' names, dtypes and shapes
 ENTRY = "pynn_checkpoint"  # of the metadata
@@ -188,7 +188,7 @@ def _packed(value: Any, tensors: dict[str, NDArray[Any]], place: str) -> Any:
         return [_packed(item, tensors, f"{place}.{number}") for number, item in enumerate(value)]
     if isinstance(value, Mapping) and TENSOR not in value:
         return {str(key): _packed(item, tensors, f"{place}.{key}") for key, item in value.items()}
-    raise TypeError(f"{place} is {value!r}, expected numbers, text, None, arrays, lists or dicts for a checkpoint")
+    raise TypeError(f"{place} is {brief(value)}, expected numbers, text, None, arrays, lists or dicts for a checkpoint")
 
 
 def _unpacked(value: Any, tensors: dict[str, NDArray[Any]]) -> Any:

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from . import checks, kernels, tables
 from .arrays import as_array, expect_unmasked
 from .prefetch import prefetched
+from .terminal import brief
 
 if TYPE_CHECKING:
     from .augmented import Augmentations
@@ -37,7 +38,9 @@ def samples(name: str, x: ArrayLike) -> Array:
         raise ValueError(f"{name} is no array of numbers: rows of different lengths? ({cause})") from cause
     if array.dtype.kind not in "fiub":
         held = next((one for one in array.reshape(-1).tolist() if not isinstance(one, (int, float))), None)
-        raise TypeError(f"{name} has dtype {array.dtype}, expected numbers" + (f"; it holds {held!r}" if held else ""))
+        raise TypeError(
+            f"{name} has dtype {array.dtype}, expected numbers" + (f"; it holds {brief(held)}" if held else "")
+        )
     if array.ndim < 1:
         raise ValueError(f"{name} is a single number, expected an array of samples (N, ...)")
     if array.shape[0] < 1:
@@ -202,7 +205,7 @@ def _check_share(share: tuple[int, int]) -> None:
     """ValueError when it is not (rank, size) with 0 <= rank < size."""
     pair = isinstance(share, (tuple, list)) and len(share) == 2 and all(map(checks.is_integer, share))
     if not pair or not 0 <= share[0] < share[1]:
-        raise ValueError(f"share is {share!r}, expected (rank, size), integers with 0 <= rank < size")
+        raise ValueError(f"share is {brief(share)}, expected (rank, size), integers with 0 <= rank < size")
 
 
 def part_of(count: int, rank: int, size: int) -> slice:
@@ -239,7 +242,7 @@ def check_count(name: str, value: int, least: int) -> None:
 def check_seed(seed: int) -> None:
     """ValueError when the seed is not an integer of 0..2^64-1."""
     if not checks.is_integer(seed) or not 0 <= seed < 2**64:
-        raise ValueError(f"seed is {seed!r}, expected an integer of 0..2^64-1")
+        raise ValueError(f"seed is {brief(seed)}, expected an integer of 0..2^64-1")
 
 
 def chosen_seed(seed: int | None) -> int:

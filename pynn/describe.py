@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from .terminal import brief
+
 T = TypeVar("T")
 KEYS = ("items", "arguments", "name", "train", "inside")  # of an object, beside its kind
 METHODS = {"name": "named", "train": "restore_training_settings", "inside": "children"}  # which layers alone have
@@ -40,7 +42,7 @@ def expect_instance(thing: object, base: type, what: str) -> None:
     if not isinstance(thing, base):
         hint = f", such as pynn.{EXAMPLES[base.__name__]}" if base.__name__ in EXAMPLES else ""
         hint = f"; write {thing.__name__}()" if isinstance(thing, type) and issubclass(thing, base) else hint
-        raise TypeError(f"{what} is {thing!r}, expected a pynn {base.__name__}{hint}")
+        raise TypeError(f"{what} is {brief(thing)}, expected a pynn {base.__name__}{hint}")
 
 
 def resolve(choice: str | T, registry: Mapping[str, Callable[..., T]], base: type[T], what: str) -> T:
@@ -50,7 +52,7 @@ def resolve(choice: str | T, registry: Mapping[str, Callable[..., T]], base: typ
             return registry[choice.lower()]()
         from .words.names import renamed  # here: only errors need it
 
-        raise ValueError(f"{what} is {choice!r}, {renamed(what, choice)}expected one of {', '.join(registry)}")
+        raise ValueError(f"{what} is {brief(choice)}, {renamed(what, choice)}expected one of {', '.join(registry)}")
     expect_instance(choice, base, what)
     return choice
 
@@ -117,7 +119,7 @@ def to_data(value: Any, bases: tuple[type, ...], kinds: Mapping[str, type] | Non
         return [to_data(item, bases, kinds) for item in value]
     if isinstance(value, dict):
         if bases and "kind" in value:
-            raise TypeError(f"{value!r} cannot stand in a model file: the key 'kind' marks pynn objects")
+            raise TypeError(f"{brief(value)} cannot stand in a model file: the key 'kind' marks pynn objects")
         return {str(key): to_data(item, bases, kinds) for key, item in value.items()}
     if isinstance(value, bases):
         positional, named = arguments(value)
@@ -128,7 +130,7 @@ def to_data(value: Any, bases: tuple[type, ...], kinds: Mapping[str, type] | Non
             parts["inside"] = _inside(value, [*positional, *named.values()])
         name = type(value).__name__ if kinds is None else _loadable(type(value), kinds)
         return {"kind": name, **{key: to_data(part, bases, kinds) for key, part in parts.items() if part}}
-    raise TypeError(f"{value!r} cannot stand in a model file, expected numbers, text, lists or pynn objects")
+    raise TypeError(f"{brief(value)} cannot stand in a model file, expected numbers, text, lists or pynn objects")
 
 
 def _loadable(kind: type, kinds: Mapping[str, type]) -> str:
@@ -164,7 +166,7 @@ def from_data(data: Any, kinds: Mapping[str, type]) -> Any:
     expect_keys(kind, data, ("kind",), KEYS)
     items, named = data.get("items", []), data.get("arguments", {})
     if not isinstance(items, list) or not isinstance(named, dict):
-        raise ValueError(f"{kind}: its arguments are {items!r:.80} and {named!r:.80}, expected a list and an object")
+        raise ValueError(f"{kind}: its arguments are {brief(items)} and {named!r:.80}, expected a list and an object")
     if any(len(name) > 100 for name in named):
         raise ValueError(f"{kind} has an argument whose name is very long: {NEWER}")
     thing = kinds[kind](*from_data(items, kinds), **{name: from_data(one, kinds) for name, one in named.items()})
@@ -190,9 +192,9 @@ def count_objects(data: Any) -> int:
 def expect_keys(where: str, data: Any, needed: Iterable[str], known: Iterable[str]) -> None:
     """ValueError for anything but an object of these keys: the needed ones, and others that are known."""
     if not isinstance(data, dict):
-        raise ValueError(f"{where} is {data!r:.80}, expected an object")
+        raise ValueError(f"{where} is {brief(data)}, expected an object")
     if unknown := sorted(data.keys() - set(needed) - set(known)):
-        raise ValueError(f"{where} has the key {unknown[0]!r:.80}, unknown here: {NEWER}")
+        raise ValueError(f"{where} has the key {brief(unknown[0])}, unknown here: {NEWER}")
     if missing := [name for name in needed if name not in data]:
         raise ValueError(f"{where} lacks {missing[0]!r}: {NEWER}")
 
@@ -204,14 +206,16 @@ def _restore(thing: Any, data: Mapping[str, Any], kinds: Mapping[str, type]) -> 
         raise ValueError(f"{kind} is no layer, but has a name, training settings or layers inside: {NEWER}")
     if "name" in data:
         if not isinstance(data["name"], str):
-            raise TypeError(f"{kind}: name is {data['name']!r:.80}, expected text")
+            raise TypeError(f"{kind}: name is {brief(data['name'])}, expected text")
         thing.named(data["name"])
     if "train" in data:
         thing.restore_training_settings(from_data(data["train"], kinds))
     if "inside" in data:
         children, inside = thing.children(), data["inside"]
         if not isinstance(inside, list) or len(inside) < len(children):
-            raise ValueError(f"{kind}: inside is {inside!r:.80}, expected one entry for each of {len(children)} layers")
+            raise ValueError(
+                f"{kind}: inside is {brief(inside)}, expected one entry for each of {len(children)} layers"
+            )
         for parts in inside:
             expect_keys(f"{kind}: inside", parts, (), METHODS)
         for child, parts in zip(children, inside, strict=False):

@@ -22,6 +22,7 @@ from .losses import Loss
 from .optimizers import Optimizer
 from .regularizers import Penalty
 from .sources import Arrays, Batch, Batches
+from .terminal import brief
 
 if TYPE_CHECKING:
     from .history import History
@@ -57,7 +58,9 @@ class Distributed(Constructed):
 
     def __init__(self, comm: Any = None, *, sync_batchnorm: bool = False) -> None:
         if comm is not None and not all(hasattr(comm, name) for name in ("Allreduce", "Dup", "Abort")):
-            raise TypeError(f"Distributed: comm is {comm!r}, expected an mpi4py communicator, such as MPI.COMM_WORLD")
+            raise TypeError(
+                f"Distributed: comm is {brief(comm)}, expected an mpi4py communicator, such as MPI.COMM_WORLD"
+            )
         expect_flag("Distributed", sync_batchnorm=sync_batchnorm)
         self.comm = _mpi().COMM_WORLD if comm is None else comm
         self.sync_batchnorm = sync_batchnorm
@@ -88,7 +91,7 @@ def together(fit: Callable[..., History], distributed: Distributed | bool, given
     if distributed is True:
         distributed = Distributed()
     if not isinstance(distributed, Distributed):
-        raise TypeError(f"distributed is {distributed!r}, expected True, False or a pynn.Distributed object")
+        raise TypeError(f"distributed is {brief(distributed)}, expected True, False or a pynn.Distributed object")
     if distributed.size == 1:
         return fit(**given)
     context, ranks = given["model"].context, Ranks(distributed)

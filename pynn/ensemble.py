@@ -23,6 +23,7 @@ from .losses import Loss, SoftmaxCrossEntropy
 from .measuring import Measures, Metrics, measure
 from .sequential import Sequential
 from .targets import Targets
+from .terminal import brief
 from .weights import ClassWeight
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class Ensemble(Constructed):
         for seed in chosen:
             data.check_seed(seed)
         if len(set(chosen)) != n or len(chosen) != n:
-            raise ValueError(f"seeds is {seeds!r}, expected {n} different ones")
+            raise ValueError(f"seeds is {brief(seeds)}, expected {n} different ones")
         models = [_fresh(build, seed) for seed in chosen]
         for number, model in enumerate(models):
             model.fit(x, y, **_own_settings(settings, number))
@@ -331,7 +332,7 @@ def _parts(description: Mapping[str, Any], file: Path) -> tuple[list[dict[str, A
         raise ValueError(container.told(f"{file}: the ensemble's description does not say what its members are"))
     if not all(type(place) is int and 0 <= place < len(models) for place in places):
         raise ValueError(
-            container.told(f"{file}: members are {places!r}, expected numbers of its {len(models)} models")
+            container.told(f"{file}: members are {brief(places)}, expected numbers of its {len(models)} models")
         )
     return models, places
 
@@ -379,7 +380,7 @@ def _own_settings(settings: Mapping[str, Any], number: int) -> dict[str, Any]:
     if found.get("checkpoint") is not None:
         if not isinstance(found["checkpoint"], (str, os.PathLike)):
             raise TypeError(
-                f"checkpoint is {found['checkpoint']!r}, expected a folder, in which each member has its own"
+                f"checkpoint is {brief(found['checkpoint'])}, expected a folder, in which each member has its own"
             )
         folder = Path(found["checkpoint"]) / f"member{number}"
         folder.parent.mkdir(parents=True, exist_ok=True)

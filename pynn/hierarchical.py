@@ -18,6 +18,7 @@ from .checks import expect_count, expect_flag
 from .layers.base import Array, Layer, Shape
 from .losses import Loss, SoftmaxCrossEntropy
 from .losses.base import in_dtype
+from .terminal import brief
 
 CHUNK = 1 << 22  # probabilities that a prediction holds at a time
 FEW = 512  # classes up to which the whole tree is faster than a search
@@ -206,13 +207,15 @@ def _counts(counts: ArrayLike, classes: int) -> list[float]:
     if array.shape != (classes,):
         raise ValueError(f"HierarchicalSoftmax: counts has shape {array.shape}, expected ({classes},), one a class")
     if array.dtype.kind not in "fiub" or not (array >= 0).all() or not np.isfinite(array).all():
-        raise ValueError(f"HierarchicalSoftmax: counts are {counts!r}, expected finite numbers of at least 0")
+        raise ValueError(f"HierarchicalSoftmax: counts are {brief(counts)}, expected finite numbers of at least 0")
     return Listed(array.tolist())
 
 
 def _codes(tree: Any, classes: int) -> list[str]:
     if not isinstance(tree, (list, tuple)):
-        raise TypeError(f"HierarchicalSoftmax: tree is {tree!r}, expected nested pairs of labels or a list of codes")
+        raise TypeError(
+            f"HierarchicalSoftmax: tree is {brief(tree)}, expected nested pairs of labels or a list of codes"
+        )
     codes = list(tree) if all(isinstance(code, str) for code in tree) else trees.codes_of_pairs(tree, classes)
     if len(codes) != classes:
         raise ValueError(f"HierarchicalSoftmax: tree has {len(codes)} codes, expected {classes}, one a class")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .checks import is_number
+from .terminal import brief
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,7 +36,7 @@ class History(Mapping[str, list[float]]):
         """Take the values, lists of numbers by name, in the place of what is recorded; ValueError for anything else."""
         for name, numbers in values.items():
             if not isinstance(numbers, list) or not all(isinstance(one, float) or is_number(one) for one in numbers):
-                raise ValueError(f"history: {name} is {numbers!r:.80}, expected a list of numbers")
+                raise ValueError(f"history: {name} is {brief(numbers)}, expected a list of numbers")
         self._values = {name: [float(value) for value in numbers] for name, numbers in values.items()}
 
     @property

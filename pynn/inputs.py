@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import checks, data, tables
 from .describe import expect_instance
 from .preprocessing import NotFittedError, Transformer
+from .terminal import brief
 
 if TYPE_CHECKING:
     from .sources import Trainable
@@ -66,12 +67,12 @@ class Inputs:
     def from_data(cls, found: Any) -> Inputs:
         """What `to_data` gave; TypeError for anything else."""
         if not isinstance(found, Mapping) or not set(found) <= {"columns", "images"}:
-            raise TypeError(f"inputs is {found!r}, expected what a model file says of its inputs")
+            raise TypeError(f"inputs is {brief(found)}, expected what a model file says of its inputs")
         columns = found.get("columns")
         if columns is not None and not (isinstance(columns, list) and all(isinstance(one, str) for one in columns)):
-            raise TypeError(f"columns is {columns!r}, expected a list of names")
+            raise TypeError(f"columns is {brief(columns)}, expected a list of names")
         if found.get("images") not in (None, "pixels", "numbers"):
-            raise TypeError(f"images is {found['images']!r}, expected 'pixels' or 'numbers'")
+            raise TypeError(f"images is {brief(found['images'])}, expected 'pixels' or 'numbers'")
         return cls(None if columns is None else tuple(columns), found.get("images"))
 
 

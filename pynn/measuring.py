@@ -14,6 +14,7 @@ from .layers import BatchNorm
 from .losses import Loss
 from .progress import Running
 from .sources import Batch, Trainable
+from .terminal import brief
 
 if TYPE_CHECKING:
     from .metrics import Metric
@@ -29,7 +30,7 @@ class Measures:
 
     def __init__(self, metrics: Metrics | None = None) -> None:
         if isinstance(metrics, str):
-            raise TypeError(f"metrics is {metrics!r}, expected a list, [{metrics!r}]")
+            raise TypeError(f"metrics is {brief(metrics)}, expected a list, [{brief(metrics)}]")
         chosen = ["accuracy"] if metrics is None else list(metrics)
         self.accuracy = any(isinstance(one, str) and one == "accuracy" for one in chosen)
         self._asked = metrics is not None and self.accuracy

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from .checks import is_integer, is_measurement, is_number
 from .describe import NEWER, expect_keys
+from .terminal import brief
 
 PLAIN = (bool, int, float, str, np.ndarray, type(None))
 
@@ -38,7 +39,7 @@ def taken_up(
             raise ValueError(f"{kind} has the memory {name!r:.80}, unknown here: {NEWER}")
     for name, mine in own.items():
         if name in state and not _alike(mine, state[name], ours):
-            raise ValueError(f"{kind}: {name} is {state[name]!r:.80}, expected something like {mine!r:.80}")
+            raise ValueError(f"{kind}: {name} is {brief(state[name])}, expected something like {mine!r:.80}")
     return {name: state[name] for name in (*own, *new) if name in state}
 
 

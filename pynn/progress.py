@@ -12,6 +12,7 @@ from . import terminal
 from .callbacks.base import Callback
 from .checks import expect_count, is_number
 from .describe import expect_keys
+from .terminal import brief
 
 if TYPE_CHECKING:
     from .metrics import Metric
@@ -60,11 +61,11 @@ class Running:
         expect_keys("the sums of the epoch", state, vars(self), ())
         for name, one in numbers.items():
             if not is_number(one) and not (one is None and name in ("hits", "penalty")):
-                raise ValueError(f"the sums of the epoch: {name} is {one!r:.80}, expected a number")
+                raise ValueError(f"the sums of the epoch: {name} is {brief(one)}, expected a number")
         expect_count("the sums of the epoch", 0, count=state["count"])
         sums = state["metrics"]
         if not isinstance(sums, list) or len(sums) != len(self.metrics):
-            raise ValueError(f"the sums of the epoch: metrics is {sums!r:.80}, expected those of {len(self.metrics)}")
+            raise ValueError(f"the sums of the epoch: metrics is {brief(sums)}, expected those of {len(self.metrics)}")
         for metric, one in zip(self.metrics, sums, strict=True):
             metric.restore(one)
         vars(self).update(numbers)
@@ -163,7 +164,7 @@ if hasattr(os, "register_at_fork"):
 def shown(progress: bool | str) -> list[Callback]:
     """What shows this much: True a bar, False nothing, "auto" a bar on a terminal and else lines."""
     if not (isinstance(progress, bool) or progress == "auto"):
-        raise ValueError(f"progress is {progress!r}, expected True, False or 'auto'")
+        raise ValueError(f"progress is {brief(progress)}, expected True, False or 'auto'")
     if progress is False or not terminal.is_open(sys.stderr):
         return []
     return [ProgressBar() if progress is True or terminal.is_terminal(sys.stderr) else ProgressLine()]

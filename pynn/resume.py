@@ -21,6 +21,7 @@ from .regularizers import Penalty
 from .schedules import Schedule
 from .sources import Arrays, Batches, Trainable
 from .targets import Targets
+from .terminal import brief
 
 if TYPE_CHECKING:
     from .losses import Loss
@@ -143,7 +144,7 @@ def _checked(trainer: Trainer, state: Mapping[str, Any]) -> list[tuple[Any, Any]
     trainer.optimizer.expect_state(state["optimizer"], model.parameters)
     for name, there in (("train", list(model.walk())), ("callbacks", callbacks)):
         if not isinstance(state[name], list) or len(state[name]) != len(there):
-            raise ValueError(f"{name} is {state[name]!r:.80}, expected a list of {len(there)}")
+            raise ValueError(f"{name} is {brief(state[name])}, expected a list of {len(there)}")
     for callback, one in zip(callbacks, state["callbacks"], strict=True):
         if type(callback).state.__module__.startswith("pynn."):
             callback._expect(one, model)
@@ -156,7 +157,7 @@ def _build(model: Trainable, state: Mapping[str, Any]) -> None:
     """For what comes batch by batch: no batch is read yet. It gets no more numbers than the state holds."""
     shape, tensors = state["input_shape"], state["tensors"]
     if not isinstance(shape, list) or not all(type(size) is int and size > 0 for size in shape):
-        raise ValueError(f"input_shape is {shape!r}, expected a list of sizes of at least 1")
+        raise ValueError(f"input_shape is {brief(shape)}, expected a list of sizes of at least 1")
     describe.expect_keys("tensors", tensors, (), tensors)
     model.context.limit = max(sum(np.size(one) for one in tensors.values()), 100_000)
     try:

@@ -24,6 +24,7 @@ from .checks import (
 )
 from .describe import constructor_text, plain_attributes
 from .memory import is_ours, taken_up
+from .terminal import brief
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -73,7 +74,7 @@ class Schedule(Constructed):
     def __call__(self, epoch: float) -> float:
         """The learning rate at this point of training; epoch: a number of at least 0."""
         if not (is_number(epoch) and epoch >= 0):
-            raise ValueError(f"{type(self).__name__}: epoch is {epoch!r}, expected a finite number of at least 0")
+            raise ValueError(f"{type(self).__name__}: epoch is {brief(epoch)}, expected a finite number of at least 0")
         rate = self.at(epoch)
         if not (is_number(rate) and rate >= 0):
             raise ValueError(
@@ -101,7 +102,7 @@ class Schedule(Constructed):
             vars(tried).update(found)
             tried(0)
             if tried.monitor != self.monitor:
-                raise ValueError(f"{type(self).__name__}: monitor is {tried.monitor!r:.80}, expected {self.monitor!r}")
+                raise ValueError(f"{type(self).__name__}: monitor is {brief(tried.monitor)}, expected {self.monitor!r}")
         vars(self).update(found)
 
     def plot(self, epochs: float, path: Any = None) -> Figure:

@@ -23,6 +23,7 @@ from .progress import Running, measurements, wrapped
 from .regularizers import Penalty
 from .sequential import Sequential
 from .sources import chosen_loss, encoded, unbuilt_on_failure
+from .terminal import brief
 
 Array = NDArray[Any]
 Vector = NDArray[np.float64]
@@ -111,14 +112,14 @@ def _check_settings(
     penalty: Penalty | None, method: str, steps: int, tolerance: float, batch_size: int, progress: bool | str
 ) -> None:
     if method not in METHODS:
-        raise ValueError(f"method is {method!r}, expected one of {', '.join(METHODS)}")
+        raise ValueError(f"method is {brief(method)}, expected one of {', '.join(METHODS)}")
     data.check_count("steps", steps, 0)
     data.check_count("batch_size", batch_size, 1)
     expect_numbers("", NOT_NEGATIVE, tolerance=tolerance)
     if penalty is not None:
         expect_instance(penalty, Penalty, "penalty")
     if not (isinstance(progress, bool) or progress == "auto"):
-        raise ValueError(f"progress is {progress!r}, expected True, False or 'auto'")
+        raise ValueError(f"progress is {brief(progress)}, expected True, False or 'auto'")
 
 
 def _scipy(method: str) -> Any:

@@ -13,6 +13,7 @@ from .describe import expect_keys
 from .ensemble import Ensemble
 from .memory import expect_tensors
 from .sequential import Sequential
+from .terminal import brief
 
 if TYPE_CHECKING:
     from .sources import Trainable
@@ -74,7 +75,7 @@ class SnapshotEnsemble(Callback):
     def _expect(self, state: dict[str, Any], model: Trainable) -> None:
         expect_keys("SnapshotEnsemble", state, ("snapshots",), ())
         if not isinstance(state["snapshots"], list):
-            raise ValueError(f"SnapshotEnsemble: snapshots is {state['snapshots']!r:.80}, expected a list")
+            raise ValueError(f"SnapshotEnsemble: snapshots is {brief(state['snapshots'])}, expected a list")
         for number, one in enumerate(state["snapshots"]):
             expect_tensors(f"SnapshotEnsemble: snapshot {number}", one, model.tensors())
 

@@ -25,6 +25,7 @@ from .prefetch import prefetched
 from .preprocessing import Transformer
 from .regularizers import Penalty
 from .targets import Targets
+from .terminal import brief
 from .weights import ClassWeight
 
 Array = NDArray[Any]
@@ -120,7 +121,7 @@ def chosen_loss(model: Trainable, loss: str | Loss | None) -> Loss:
     own, chosen = model.own_loss(), None if loss is None else losses.loss(loss)
     if own is not None and chosen is not None and chosen is not own:
         raise ValueError(
-            f"loss is {chosen!r}, but the model's last layer brings its own, {own!r}, and learns from no other; "
+            f"loss is {brief(chosen)}, but the model's last layer brings its own, {own!r}, and learns from no other; "
             "leave `loss` out"
         )
     return chosen or own or model.loss
@@ -145,8 +146,8 @@ def expect_objects(loss: Any, optimizer: Any) -> None:
     if isinstance(optimizer, str):
         made = type(optimizers.optimizer(optimizer)).__name__
         raise TypeError(
-            f"optimizer is {optimizer!r}, expected an object, since its state lasts from step to step: make one before "
-            f"the loop, optimizer = pynn.{made}()"
+            f"optimizer is {brief(optimizer)}, expected an object, since its state lasts from step to step: make one "
+            f"before the loop, optimizer = pynn.{made}()"
         )
     if isinstance(optimizer, type):
         expect_instance(optimizer, Optimizer, "optimizer")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .terminal import printable
+from .terminal import brief, printable
 
 Array = NDArray[Any]
 SHOWN = 5  # names in a message
@@ -93,8 +93,8 @@ def _column(x: Any, label: Any, name: str) -> Array:
     else:
         first = next((one for one in array.tolist() if not absent(one)), None)
         cure = (
-            f"it holds {first!r}; make numbers of it, for example with pandas.get_dummies({name}), or leave it out: "
-            f"{name}.drop(columns={label!r})"
+            f"it holds {brief(first)}; make numbers of it, for example with pandas.get_dummies({name}), or leave it "
+            f"out: {name}.drop(columns={label!r})"
         )
     raise TypeError(f"{where} has dtype {kind}, expected numbers; {cure}")
 

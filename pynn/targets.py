@@ -19,6 +19,7 @@ from .describe import expect_instance
 from .losses import Loss
 from .losses.attributes import AttributeLoss
 from .preprocessing import Transformer
+from .terminal import brief
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -99,7 +100,7 @@ class Targets:
             if label not in known:
                 where = int(np.argmax(y.reshape(-1) == label))
                 raise ValueError(
-                    f"{name}[{where}] is {label!r}, which is none of the model's classes, "
+                    f"{name}[{where}] is {brief(label)}, which is none of the model's classes, "
                     f"{tables.listed(self.classes.tolist(), 10)}; replace_head() begins a new task"
                 )
         return np.array([known[label] for label in labels.tolist()], np.int64)[inverse].reshape(y.shape)
@@ -122,20 +123,20 @@ class Targets:
     def from_data(cls, found: Any) -> Targets:
         """What `to_data` gave; TypeError or ValueError for anything else."""
         if not isinstance(found, Mapping) or not set(found) <= {"column", "flat", "truth", "classes"}:
-            raise TypeError(f"targets is {found!r:.200}, expected what a model file says of its targets")
+            raise TypeError(f"targets is {brief(found)}, expected what a model file says of its targets")
         flags = {name: found.get(name, False) for name in ("column", "flat", "truth")}
         if not all(isinstance(flag, bool) for flag in flags.values()):
-            raise TypeError(f"targets is {found!r:.200}, expected true or false for column, flat and truth")
+            raise TypeError(f"targets is {brief(found)}, expected true or false for column, flat and truth")
         classes = found.get("classes")
         if classes is not None:
             kinds = {type(one) for one in classes} if isinstance(classes, list) else set()
             if kinds not in ({str}, {int}, {bool}, {float}) or len(set(classes)) < len(classes):
-                raise TypeError(f"classes is {classes!r:.200}, expected a list of labels that differ, all of one kind")
+                raise TypeError(f"classes is {brief(classes)}, expected a list of labels that differ, all of one kind")
             if kinds == {str} and len(classes) * max(map(len, classes)) > 16 * sum(map(len, classes)) + 10**6:
                 raise ValueError(f"classes has one of {max(map(len, classes))} letters, for which all would take room")
             classes = np.array(classes)
             if classes.dtype.kind == "O" or len(np.unique(classes)) < len(classes):
-                raise TypeError(f"classes is {found['classes']!r:.200}, expected labels that differ as NumPy has them")
+                raise TypeError(f"classes is {brief(found['classes'])}, expected labels that differ as NumPy has them")
         return cls(classes=classes, **flags)
 
 

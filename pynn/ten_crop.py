@@ -12,6 +12,7 @@ from . import data, inputs, targets, training
 from .augmentation import image_shape
 from .augmented import Augmentations, Augmented, chain
 from .losses import Loss
+from .terminal import brief
 
 if TYPE_CHECKING:
     from .sequential import Sequential
@@ -34,7 +35,7 @@ def ten_crop(images: ArrayLike, size: int | tuple[int, int], padding: int = 0) -
     try:
         h, w = map(operator.index, size if isinstance(size, (tuple, list)) else (size, size))
     except (TypeError, ValueError):
-        raise TypeError(f"size is {size!r}, expected an integer or a pair of them, (height, width)") from None
+        raise TypeError(f"size is {brief(size)}, expected an integer or a pair of them, (height, width)") from None
     if not (1 <= h <= height and 1 <= w <= width):
         raise ValueError(f"size is {h}×{w}, expected 1×1 to {height}×{width}, the images with padding")
     crops = np.empty((len(images), 10, h, w, channels), images.dtype)

@@ -36,6 +36,19 @@ def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most // 2]} ... {text[-(most // 2) :]}"
 
 
+def brief(value: object) -> str:
+    """The repr of a value for an error, no longer than people read: long lists and texts are shown in parts."""
+    from reprlib import Repr  # here: only errors need it
+
+    shortener = Repr()
+    shortener.maxlevel, shortener.maxlist, shortener.maxtuple, shortener.maxdict = 3, 10, 10, 8
+    shortener.maxstring, shortener.maxlong, shortener.maxother = 200, 60, 200
+    try:
+        return shortener.repr(value)
+    except ValueError:  # Python writes no integer of more than 4,300 digits
+        return f"{type(value).__name__} with integers too long to be shown"
+
+
 def called(layer: Any) -> str:
     """A layer's name in messages, or its kind where it has none yet."""
     return printable(layer.name or layer.kind, 100)

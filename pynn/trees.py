@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .terminal import brief
+
 Parents = NDArray[np.int64]
 
 
@@ -48,7 +50,7 @@ def from_codes(codes: Sequence[str]) -> Parents:
     for label, code in enumerate(codes):
         if not 0 < len(code) <= 2 * classes or set(code) - {"0", "1"}:
             raise ValueError(
-                f"tree[{label}] is {code!r:.80}, expected a code of 0s and 1s, less than {classes} of them"
+                f"tree[{label}] is {brief(code)}, expected a code of 0s and 1s, less than {classes} of them"
             )
         node = 0
         for side in map(int, code[:-1]):
@@ -75,7 +77,7 @@ def from_codes(codes: Sequence[str]) -> Parents:
 
 
 def _inside(label: int, codes: Sequence[str]) -> str:
-    return f"tree[{label}] is {codes[label]!r:.80}, with which another code begins; expected codes of leaves"
+    return f"tree[{label}] is {brief(codes[label])}, with which another code begins; expected codes of leaves"
 
 
 def codes_of_pairs(tree: Any, classes: int) -> list[str]:

@@ -17,6 +17,7 @@ from .measuring import Measures, measure
 from .sources import Batch, Trainable, checked_batch, streamed
 from .split import Split
 from .targets import Targets
+from .terminal import brief
 
 Array = NDArray[Any]
 Held = tuple[ArrayLike, ArrayLike] | tuple[ArrayLike, ArrayLike, ArrayLike]
@@ -43,7 +44,9 @@ def separated(x: Any, y: Any, sample_weight: Any, validation: Any, seed: int) ->
     if not isinstance(validation, Split):
         return x, y, sample_weight, validation
     if y is None:
-        raise TypeError(f"validation is {validation!r}: a share can be taken of arrays x and y, not of an iterable")
+        raise TypeError(
+            f"validation is {brief(validation)}: a share can be taken of arrays x and y, not of an iterable"
+        )
     train, held_out = validation.places(x, y, seed)
     if sample_weight is None:
         return x[train], y[train], None, (x[held_out], y[held_out])
@@ -121,7 +124,7 @@ def _own(model: Trainable, function: Callable[[Any], Mapping[str, float]]) -> di
         if not isinstance(name, str):
             raise TypeError(f"the validation function returned the name {name!r}, expected text")
         if not isinstance(value, (int, float, np.integer, np.floating)):
-            raise TypeError(f"the validation function returned {value!r} for {name!r}, expected a number")
+            raise TypeError(f"the validation function returned {brief(value)} for {name!r}, expected a number")
     return {name if name.startswith("val_") else f"val_{name}": float(value) for name, value in values.items()}
 
 

@@ -15,6 +15,7 @@ from .checks import is_number
 from .losses import Loss
 from .losses.attributes import AttributeLoss
 from .tables import listed
+from .terminal import brief
 
 Array = NDArray[Any]
 ClassWeight = Mapping[Any, float] | ArrayLike | str
@@ -92,7 +93,9 @@ def of_classes(class_weight: ClassWeight, labels: Array, classes: int, names: Ar
     """The weight of each class, (C,); names: the user's labels, 0..C-1 by default."""
     if isinstance(class_weight, str):
         if class_weight != "balanced":
-            raise ValueError(f"class_weight is {class_weight!r}, expected 'balanced', a dict or an array ({classes},)")
+            raise ValueError(
+                f"class_weight is {brief(class_weight)}, expected 'balanced', a dict or an array ({classes},)"
+            )
         counts = np.bincount(labels, minlength=classes)
         return np.asarray(len(labels) / (classes * np.maximum(counts, 1)))  # of a class that does not occur: never read
     if not isinstance(class_weight, Mapping):
@@ -102,8 +105,8 @@ def of_classes(class_weight: ClassWeight, labels: Array, classes: int, names: Ar
     for label, weight in class_weight.items():
         if label not in places or (names is None and isinstance(label, (bool, float))):
             expected = f"labels of 0..{classes - 1}" if names is None else f"labels of {listed(names.tolist(), 10)}"
-            raise ValueError(f"class_weight has the key {label!r}, expected {expected}")
+            raise ValueError(f"class_weight has the key {brief(label)}, expected {expected}")
         if not (is_number(weight) and weight >= 0):
-            raise ValueError(f"class_weight[{label!r}] is {weight!r}, expected a finite number of at least 0")
+            raise ValueError(f"class_weight[{label!r}] is {brief(weight)}, expected a finite number of at least 0")
         weights[places[label]] = weight
     return weights

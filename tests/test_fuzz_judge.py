@@ -79,3 +79,19 @@ def test_subnormal_numbers_have_no_answer(margin: float, judged: bool) -> None:
         return {"scores": np.eye(3), "labels": np.arange(3), "margin": margin}
 
     assert bool(findings("hinge", passed, off)) is judged
+
+
+@pytest.mark.parametrize(
+    ("weight", "answer", "judged"),
+    [(1e105, np.inf, False), (1e98, np.inf, True), (1e105, np.nan, True), (1e105, 0.0, True), (1e105, 2e305, True)],
+)
+def test_what_is_near_the_largest_number_may_overflow(weight: float, answer: float, judged: bool) -> None:
+    def passed() -> dict[str, Any]:
+        x = np.array([[1e200, 1.0]])
+        return {"x": x, "weight": np.array([[weight], [1.0]]), "bias": np.zeros(1), "out": np.zeros((1, 1))}
+
+    def off(twin: Any, **arguments: Any) -> None:
+        twin(**arguments)
+        arguments["out"][0, 0] = answer
+
+    assert bool(findings("affine_forward", passed, off)) is judged

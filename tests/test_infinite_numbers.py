@@ -78,3 +78,14 @@ def test_the_weight_of_a_row_shows_where_its_label_is_certain(weight: float, bac
     arrays = {"parents": np.zeros(1, np.int64), "nodes": np.empty((0, 3))}
     assert kernels.hierarchical_softmax(x, labels, **arrays) == 0
     assert np.isnan(kernels.hierarchical_softmax(x, labels, **arrays, weights=weights))
+
+
+@pytest.mark.parametrize("columns", [5, 100, 5000])
+def test_a_loss_is_finite_though_its_dtype_does_not_hold_the_sum(columns: int, backend: str) -> None:
+    outputs = np.full((1, columns), 1e19, np.float32)
+    value = kernels.elementwise_loss(outputs, np.zeros_like(outputs))
+    np.testing.assert_allclose(value, columns * 1e38, rtol=1e-5)
+    outputs[0, -1] = np.inf
+    assert kernels.elementwise_loss(outputs, np.zeros_like(outputs)) == np.inf
+    outputs[0, -1] = np.nan
+    assert np.isnan(kernels.elementwise_loss(outputs, np.zeros_like(outputs)))

@@ -131,6 +131,7 @@ OTHERS: dict[str, Callable[[], Answer]] = {
        for size, dtype in ((1.0, "float32"), (1e30, "float32"), (1e-25, "float32"), (1e200, "float64"))},
     **{f"{kind} {size} {dtype}": lambda kind=kind, size=size, dtype=dtype: losses(kind, size, dtype)
        for kind in ("huber", "l1") for size, dtype in ((1.0, "float32"), (1e30, "float32"), (1e200, "float64"))},
+    "l2 1e19 float32": lambda: losses("l2", 1e19, "float32"),
     **{f"activation {name} {dtype}": lambda name=name, dtype=dtype: activations(name, dtype)
        for name in kernels.ACTIVATIONS for dtype in ("float32", "float64")},
     **{f"constant {value} {dtype}": lambda value=value, dtype=dtype: constant(value, dtype)

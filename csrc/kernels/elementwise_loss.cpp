@@ -1,6 +1,7 @@
 // Losses that are a sum over the outputs: regression and attributes.
 #include "families.h"
 #include "loss.h"
+#include "spread.h"
 
 namespace pynn::PYNN_LEVEL {
 namespace {
@@ -64,18 +65,31 @@ struct BinaryHinge {
     }
 };
 
+// The sum of terms that T cannot hold.
+template <class T, class F>
+PYNN_COLD double sum_in_double(const T* outputs, const T* targets, F term, Size begin, Size end) {
+    double total = 0;
+    each_vector<T>(begin, end, [&](auto at, Size j) {
+        const Vec<T> loss = term(at.load(outputs + j, F::output), at.load(targets + j, F::target)).loss;
+        for (Size lane = 0; lane < kLanes<T>; ++lane) total += static_cast<double>(loss[lane]);
+    });
+    return total;
+}
+
 // d = scale times the gradient of the sum of the terms; returns the sum.
 template <class T, class F>
 double sum_terms(const T* outputs, const T* targets, F term, T scale, T* d, Size size) {
     double total = 0;
     for (Size begin = 0; begin < size; begin += kBlock) {
+        const Size end = smaller(size, begin + kBlock);
         Vec<T> sums = {};
-        each_vector<T>(begin, smaller(size, begin + kBlock), [&](auto at, Size j) {
+        each_vector<T>(begin, end, [&](auto at, Size j) {
             const Term<T> t = term(at.load(outputs + j, F::output), at.load(targets + j, F::target));
             sums += t.loss;
             at.store(d + j, t.slope * scale);
         });
-        total += sum_lanes<T>(sums);
+        const double sum = sum_lanes<T>(sums);
+        total += sum > static_cast<double>(kMost<T>) ? sum_in_double(outputs, targets, term, begin, end) : sum;
     }
     return total;
 }

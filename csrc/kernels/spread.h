@@ -21,11 +21,12 @@ PYNN_COLD Spread spread_of(const T* x, Size rows, Size stride, Size width) {
         return total / static_cast<double>(rows * width);
     };
     double top = 0;
-    sum([&](double value) {
-        const double size = __builtin_fabs(value);
-        return top = size > top || size != size ? size : top;
-    });
-    if (top - top != 0) return {top - top, top - top};
+    for (Size i = 0; i < rows; ++i)
+        for (Size j = 0; j < width; ++j) {
+            const double size = __builtin_fabs(static_cast<double>(x[i * stride + j]));
+            if (size - size != 0) return {size - size, size - size};  // at once: a diverged run has nothing else
+            top = larger(size, top);
+        }
     int exponent = 0;
     __builtin_frexp(top, &exponent);
     const double unit = __builtin_ldexp(1, exponent > 1000 ? -1000 : exponent < -1000 ? 1000 : -exponent);

@@ -52,7 +52,7 @@ class Checkpoint(Callback):
         keep: int = 2,
     ) -> None:
         if not isinstance(folder, (str, os.PathLike)):
-            raise TypeError(f"checkpoint is {folder!r}, expected a folder or a pynn.Checkpoint object")
+            raise TypeError(f"checkpoint is {terminal.brief(folder)}, expected a folder or a pynn.Checkpoint object")
         if every_steps is not None:
             expect_count("Checkpoint", 1, every_steps=every_steps)
         if every_seconds is not None:

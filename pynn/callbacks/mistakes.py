@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from ..terminal import brief
 from .base import HOOKS, Callback
 
 # What other libraries call the hooks; a "test", "predict" or "validation" part of theirs has none here.
@@ -60,10 +61,10 @@ def expect_function(one: Any) -> None:
     bases = () if isinstance(one, type) else type(one).__mro__
     for base in bases:
         if base.__name__ in PLACES and base.__module__.startswith("pynn."):
-            raise TypeError(f"callbacks holds {one!r}; {PLACES[base.__name__].format(one=one)}")
+            raise TypeError(f"callbacks holds {brief(one)}; {PLACES[base.__name__].format(one=one)}")
     if isinstance(one, type) or not callable(one):
         hint = f"; write {one.__name__}(...)" if isinstance(one, type) else ""
-        raise TypeError(f"callbacks holds {one!r}, expected pynn.Callback objects or functions of a trainer{hint}")
+        raise TypeError(f"callbacks holds {brief(one)}, expected pynn.Callback objects or functions of a trainer{hint}")
     _expect_one_argument(one, f"callbacks holds the function {getattr(one, '__name__', repr(one))}")
 
 

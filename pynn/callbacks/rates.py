@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..schedules import Schedule
+from ..terminal import brief
 from .base import Callback
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ class LearningRateSchedule(Callback):
 
     def __init__(self, schedule: Schedule | Callable[[int], float]) -> None:
         if isinstance(schedule, type) or not callable(schedule):
-            raise TypeError(f"LearningRateSchedule: schedule is {schedule!r}, expected a function or a pynn.Schedule")
+            raise TypeError(
+                f"LearningRateSchedule: schedule is {brief(schedule)}, expected a function or a pynn.Schedule"
+            )
         if isinstance(schedule, Schedule) and schedule.listens:
             raise ValueError(f"{schedule!r} listens to measurements; give it to the optimizer: pynn.Adam({schedule!r})")
         self.schedule = schedule

@@ -24,6 +24,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from ..terminal import brief
 from .cifar import cifar10, cifar100
 from .common import Dataset, Samples, Split, StrPath
 from .digits import digits
@@ -66,14 +67,14 @@ def find(name: str) -> str:
         return known[key]
     if os.path.exists(name) or os.path.splitext(name)[1]:
         raise ValueError(
-            f"there is no data set {name!r}; files and folders of your own are read in Python, "
+            f"there is no data set {brief(name)}; files and folders of your own are read in Python, "
             "by pynn.datasets.csv and pynn.datasets.image_folder"
         )
     import difflib  # here: importing pynn must stay light
 
     like = [known[one] for one in difflib.get_close_matches(key, known, cutoff=0.7)]
     hint = f"; did you mean {' or '.join(sorted(like))}?" if like else ""
-    raise ValueError(f"there is no data set {name!r}; expected one of {', '.join(names())}{hint}")
+    raise ValueError(f"there is no data set {brief(name)}; expected one of {', '.join(names())}{hint}")
 
 
 def _spelled(name: str) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import checks
-from ..terminal import printable
+from ..terminal import brief, printable
 from . import unpickle
 from .common import INSTALL_POOCH, Dataset, Split, StrPath, advice, base_folder, download, import_pooch
 
@@ -91,7 +91,7 @@ def cifar100(root: StrPath | None = None, partial: bool = True, labels: str = "f
     root, partial, what is returned and raised: as for `cifar10`; 161 MB are downloaded. ValueError for other labels.
     """
     if labels not in _SETS["cifar100"].labels:
-        raise ValueError(f"labels: expected 'fine' or 'coarse', got {labels!r}")
+        raise ValueError(f"labels: expected 'fine' or 'coarse', got {brief(labels)}")
     return _load("cifar100", root, labels, partial)
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..terminal import printable
+from ..terminal import brief, printable
 
 StrPath = str | os.PathLike[str]
 Split = tuple[NDArray[np.uint8], NDArray[np.int64]]
@@ -86,7 +86,7 @@ def describe(array: NDArray[Any]) -> str:
 def class_names(classes: Iterable[Any]) -> list[str]:
     """The names of classes that the user gives, in the order of their labels; ValueError where they cannot be that."""
     if isinstance(classes, (str, bytes)) or not isinstance(classes, Iterable):
-        raise ValueError(f"classes: expected a list of names in the order of their labels, got {classes!r}")
+        raise ValueError(f"classes: expected a list of names in the order of their labels, got {brief(classes)}")
     given = [str(name) for name in classes]
     if not given:
         raise ValueError("classes: expected at least one name, got none")

@@ -8,6 +8,7 @@ import os
 import numpy as np
 
 from ..parts import stratified
+from ..terminal import brief
 from .common import Dataset
 
 CLASSES = tuple("0123456789")
@@ -27,7 +28,7 @@ def digits(test_share: float = 0.2, seed: int = 0) -> Dataset:
     Raises ValueError for a test_share or seed out of range, TypeError for a seed that is no whole number.
     """
     if not 0 < test_share < 1:
-        raise ValueError(f"test_share: expected a number above 0 and below 1, got {test_share!r}")
+        raise ValueError(f"test_share: expected a number above 0 and below 1, got {brief(test_share)}")
     seed = operator.index(seed)
     if not 0 <= seed < 1 << 128:
         raise ValueError(f"seed: expected a whole number 0 .. 2**128 - 1, got {seed}")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..checks import expect_count
-from ..terminal import printable
+from ..terminal import brief, printable
 from .common import Samples, StrPath, class_names
 from .decoding import Pixels, decoded, naming, opaque, resized
 
@@ -105,7 +105,7 @@ def _checked_size(size: int | tuple[int, int]) -> tuple[int, int]:
     except (TypeError, ValueError):
         height = width = 0
     if min(height, width) < 1:
-        raise ValueError(f"size: expected (height, width) or one number for both, of at least 1; got {size!r}")
+        raise ValueError(f"size: expected (height, width) or one number for both, of at least 1; got {brief(size)}")
     return height, width
 
 

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ..terminal import printable
+from ..terminal import brief, printable
 from .common import Samples, StrPath, class_names, expect_file
 
 _CELLS = 1 << 18  # converted at once: text takes some ten times the memory of numbers
@@ -42,7 +42,7 @@ def csv(
     path = os.fspath(path)
     shown = printable(path)
     if not (isinstance(delimiter, str) and len(delimiter) == 1 and delimiter not in '"\r\n'):
-        raise ValueError(f"delimiter: expected one character, no quote and no line break; got {delimiter!r}")
+        raise ValueError(f"delimiter: expected one character, no quote and no line break; got {brief(delimiter)}")
     if classes is not None and not labels:
         raise ValueError("classes are of labels, but labels=False asks for numbers")
     if os.path.isdir(path):

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..terminal import printable
+from ..terminal import brief, printable
 from .common import StrPath, expect_file
 
 MOST_BYTES = 1 << 28  # the largest file of CIFAR has 155 MB
@@ -120,7 +120,7 @@ def _instructions(content: bytes) -> Iterator[tuple[str, Any]]:
     file = io.BytesIO(content)
     while code := file.read(1):
         if code not in known:
-            raise ValueError(f"byte {file.tell() - 1} is {code!r}, which is no instruction")
+            raise ValueError(f"byte {file.tell() - 1} is {brief(code)}, which is no instruction")
         name, kind = known[code].name, known[code].arg
         if name == "GLOBAL":
             yield name, b" ".join(file.readline().rstrip(b"\n") for _ in range(2)).decode("latin-1")

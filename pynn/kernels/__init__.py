@@ -80,6 +80,7 @@ from typing import Any
 
 import numpy as np
 
+from ..terminal import brief
 from . import documentation, reference
 from .reference import *  # noqa: F403 (each kernel by its name; `use_backend` puts the native one there)
 from .reference.activation import ACTIVATIONS
@@ -140,7 +141,7 @@ def use_backend(name: str) -> None:
     """
     global _backend
     if name not in BACKENDS:
-        raise ValueError(f"backend is {name!r}, expected one of {', '.join(BACKENDS)}")
+        raise ValueError(f"backend is {brief(name)}, expected one of {', '.join(BACKENDS)}")
     table: ModuleType | None = reference if name == "numpy" else native_module()
     if table is None:
         raise ImportError("the native backend was asked for, but pynn was installed without its C++ kernels")
@@ -177,7 +178,7 @@ def set_num_threads(count: int) -> None:
     threads and computes on one. NumPy's threads are its BLAS's affair.
     """
     if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1:
-        raise ValueError(f"set_num_threads: count is {count!r}, expected an integer of at least 1")
+        raise ValueError(f"set_num_threads: count is {brief(count)}, expected an integer of at least 1")
     if (module := _working_module()) is not None:
         module.set_num_threads(min(int(count), 256))
 
@@ -198,7 +199,7 @@ def _working_module() -> ModuleType | None:
 def _choose() -> None:
     asked = os.environ.get("PYNN_BACKEND", "")
     if asked and asked not in BACKENDS:
-        raise ImportError(f"PYNN_BACKEND is {asked!r}, expected one of {', '.join(BACKENDS)}, or unset")
+        raise ImportError(f"PYNN_BACKEND is {brief(asked)}, expected one of {', '.join(BACKENDS)}, or unset")
     if asked:
         use_backend(asked)
     elif native_module() is not None:

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import copies
-from ..checks import NOT_NEGATIVE, Constructed, add_foreign, expect_numbers
+from ..checks import NOT_NEGATIVE, Constructed, add_foreign, expect_name, expect_numbers
 from ..constraints import Constraint
 from ..describe import expect_instance, expect_keys
 from ..initializers import Initializer, Zeros
 from ..regularizers import Penalty
-from ..terminal import called
+from ..terminal import brief, called
 from . import weight_lists
 from .context import Context, Parameter, Shape
 from .held import Array, aligned, expect_free, given_before, hold, release, slot, writable
@@ -218,6 +218,7 @@ class Layer(Constructed):
 
     def named(self: L, name: str) -> L:
         """Give the layer a name of its own, which its tensors bear in model files; returns the layer."""
+        expect_name("", "a layer", name=name)
         self.name = self.given_name = name
         return self
 
@@ -321,7 +322,7 @@ class Layer(Constructed):
         expect_keys(f"{self.kind}: train", settings, (), ("frozen", "learning_rate_factor", "penalty"))
         frozen, factor = settings.get("frozen", []), settings.get("learning_rate_factor", 1)
         if not (frozen is True or (isinstance(frozen, list) and all(isinstance(name, str) for name in frozen))):
-            raise ValueError(f"{self.kind}: frozen is {frozen!r}, expected true or a list of names")
+            raise ValueError(f"{self.kind}: frozen is {brief(frozen)}, expected true or a list of names")
         self._frozen, self._frozen_names = frozen is True, () if frozen is True else tuple(frozen)
         self._factor = self._checked_factor(factor)
         if "penalty" in settings:  # else it came as a constructor's argument

@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import describe
 from ..arrays import as_array
+from ..terminal import brief
 from .activations import Activation
 from .base import Array, Layer, Shape
 from .gradient_buffers import GradientBuffers, with_owner
@@ -56,8 +57,8 @@ class Chain(Layer):
             return self._inside()[names.index(which)]
         known = ", ".join(filter(None, names))
         if not known:
-            raise ValueError(f"there is no layer {which!r} yet: layers get their names when the model is built")
-        raise ValueError(f"there is no layer {which!r}, expected a place in `layers` or a name of {known}")
+            raise ValueError(f"there is no layer {brief(which)} yet: layers get their names when the model is built")
+        raise ValueError(f"there is no layer {brief(which)}, expected a place in `layers` or a name of {known}")
 
     def _inside(self) -> list[Layer]:
         return [layer for layer in self.walk() if layer is not self]

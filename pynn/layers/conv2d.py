@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import initializers, kernels
 from ..checks import expect_count, expect_flag
+from ..terminal import brief
 from .activations import IDENTITY, Activation
 from .base import Array, Layer, Shape
 
@@ -68,7 +69,7 @@ class Conv2d(Layer):
         named = padding in self._paddings if isinstance(padding, str) else False
         if isinstance(padding, str) and not named:
             words = ", ".join(f'"{word}"' for word in self._paddings)
-            raise ValueError(f"{self.kind}: padding is {padding!r}, expected {words} or numbers")
+            raise ValueError(f"{self.kind}: padding is {brief(padding)}, expected {words} or numbers")
         self.padding: Any = padding if named else self._pair("padding", padding, 0)
         if self.channels % self.groups:
             raise ValueError(f"{self.kind}: {self.groups} groups do not divide {self.channels} channels")
@@ -91,7 +92,9 @@ class Conv2d(Layer):
         count = len(self._places)
         values = list(value) if isinstance(value, (tuple, list)) else [value] * count
         if len(values) != count:
-            raise ValueError(f"{self.kind}: {name} is {value!r}, expected one number{' or two' if count == 2 else ''}")
+            raise ValueError(
+                f"{self.kind}: {name} is {brief(value)}, expected one number{' or two' if count == 2 else ''}"
+            )
         for one in values:
             expect_count(self.kind, least, **{name: one})
         return [int(one) for one in values]

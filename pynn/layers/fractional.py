@@ -8,6 +8,7 @@ import numpy as np
 
 from ..checks import expect_choice, expect_flag, is_number
 from ..kernels.philox import philox
+from ..terminal import brief
 from .base import Array, Shape
 from .draws import draw
 from .pool import Bounds, MaxRegions, Regions, expect_image
@@ -53,7 +54,7 @@ class FractionalMaxPool2d(MaxRegions):
         pair = tuple(ratio) if isinstance(ratio, (tuple, list)) else (ratio, ratio)
         if len(pair) != 2 or not all(is_number(one) and one >= 1 for one in pair):
             raise ValueError(
-                f"FractionalMaxPool2d: ratio is {ratio!r}, expected a finite number of at least 1, "
+                f"FractionalMaxPool2d: ratio is {brief(ratio)}, expected a finite number of at least 1, "
                 "or two (rows, columns)"
             )
         expect_choice("FractionalMaxPool2d", MODES, mode=mode)

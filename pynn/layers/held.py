@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..terminal import called
+from ..terminal import brief, called
 
 if TYPE_CHECKING:
     from .base import Layer
@@ -108,7 +108,7 @@ def copy_into(held: Array, value: object, where: str, fills: bool = True) -> Non
         raise TypeError(f"{where} is set to a masked array, whose mask would be lost; fill it first: .filled(0)")
     found = np.asarray(value)
     if found.dtype.kind not in "fiub":
-        what = f"an array of dtype {found.dtype}" if isinstance(value, np.ndarray) else repr(value)
+        what = f"an array of dtype {found.dtype}" if isinstance(value, np.ndarray) else brief(value)
         raise TypeError(f"{where} is set to {what}, expected numbers of shape {held.shape}")
     if found.shape != held.shape and not (fills and found.ndim == 0):
         turned = sorted(found.shape) == sorted(held.shape)
@@ -122,7 +122,7 @@ class Tensors(dict[str, Array]):
 
     def __setitem__(self, name: str, value: object) -> None:
         if name not in self:
-            raise KeyError(f"there is no tensor {name!r}, expected one of {', '.join(self)}")
+            raise KeyError(f"there is no tensor {brief(name)}, expected one of {', '.join(self)}")
         if value is not self[name]:
             copy_into(self[name], value, name)
 

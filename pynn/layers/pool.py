@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import kernels
 from ..checks import is_integer
+from ..terminal import brief
 from .base import Array, Layer, Shape
 
 Bounds = tuple[Array, Array]  # first and stop of each region along an axis, int64
@@ -28,7 +29,8 @@ def _pair(layer: Layer, name: str, value: Any, least: int) -> Pair:
     if len(pair) != 2 or not all(map(is_integer, pair)) or min(pair) < least or max(pair) >= 2**62:
         below = " and below 2^62" if all(map(is_integer, pair)) and max(pair, default=0) >= 2**62 else ""
         raise ValueError(
-            f"{layer.kind}: {name} is {value!r}, expected an integer of at least {least}{below}, or two (rows, columns)"
+            f"{layer.kind}: {name} is {brief(value)}, expected an integer of at least {least}{below}, "
+            "or two (rows, columns)"
         )
     return int(pair[0]), int(pair[1])
 
@@ -65,7 +67,7 @@ def _paddings(layer: Layer, value: Any) -> tuple[int | str, int | str]:
     """The padding of rows and of columns: a word, or numbers."""
     if isinstance(value, str):
         if value not in ("same", "valid"):
-            raise ValueError(f'{layer.kind}: padding is {value!r}, expected "same", "valid" or numbers')
+            raise ValueError(f'{layer.kind}: padding is {brief(value)}, expected "same", "valid" or numbers')
         return value, value
     return _pair(layer, "padding", value, 0)
 
@@ -105,7 +107,7 @@ class _Windows(Layer):
             _pair(self, "stride", stride, 1)
         if any(not isinstance(pad, str) and pad >= one for pad, one in zip(paddings, sizes, strict=True)):
             raise ValueError(
-                f"{self.kind}: padding is {padding!r}, expected less than the size {size!r}: "
+                f"{self.kind}: padding is {brief(padding)}, expected less than the size {brief(size)}: "
                 "a window must see a place of the image"
             )
         self.size = size

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..checks import is_integer
+from ..terminal import brief
 from .base import Array, Layer, Shape
 from .pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d, Regions, Windows, _windows
 
@@ -44,7 +45,9 @@ class _Steps(_OneRow):
             word = name == "padding" and isinstance(value, str)
             if not whole and not word and not (name == "stride" and value is None):
                 below = " and below 2^62" if is_integer(value) and value > least else ""
-                raise ValueError(f"{self.kind}: {name} is {value!r}, expected an integer of at least {least}{below}")
+                raise ValueError(
+                    f"{self.kind}: {name} is {brief(value)}, expected an integer of at least {least}{below}"
+                )
         super().__init__(size, stride, padding)  # type: ignore[call-arg]  # those of the layer of images
         self._window = size, size if stride is None else stride, padding
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..terminal import brief
 from .base import Array, Layer, Shape
 
 
@@ -26,7 +27,7 @@ class Reshape(Layer):
         given: Any = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
         if not given or not all(isinstance(size, (int, np.integer)) and not isinstance(size, bool) for size in given):
             raise TypeError(
-                f"Reshape: shape is {given!r}, expected integers, without the batch axis: Reshape(28, 28, 1)"
+                f"Reshape: shape is {brief(given)}, expected integers, without the batch axis: Reshape(28, 28, 1)"
             )
         self.shape = tuple(int(size) for size in given)
         if any(size < 1 and size != -1 for size in self.shape) or self.shape.count(-1) > 1:

@@ -6,6 +6,7 @@ from .. import kernels
 from ..checks import Interval, expect_numbers
 from ..describe import expect_instance
 from ..kernels.philox import words
+from ..terminal import brief
 from .activations import IDENTITY, Activation
 from .affine import Affine
 from .base import Array, Layer, Shape
@@ -40,7 +41,7 @@ class Residual(Chain):
             raise ValueError("Residual: expected at least one layer")
         if isinstance(shortcut, str):
             if shortcut != AUTO:
-                raise ValueError(f"Residual: shortcut is {shortcut!r}, expected a layer, None or 'auto'")
+                raise ValueError(f"Residual: shortcut is {brief(shortcut)}, expected a layer, None or 'auto'")
         elif shortcut is not None:
             expect_instance(shortcut, Layer, "Residual: shortcut")
         expect_numbers("Residual", Interval(0, 1, "(]"), survival=survival)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from .. import data
-from ..terminal import called
+from ..terminal import brief, called
 from .held import Array, aligned, copy_into, hold
 
 if TYPE_CHECKING:
@@ -62,12 +62,12 @@ def sizes(input_shape: Any) -> Shape:
     try:
         return tuple(operator.index(size) for size in input_shape)
     except TypeError:
-        raise TypeError(f"input_shape is {input_shape!r}, expected a tuple of integers") from None
+        raise TypeError(f"input_shape is {brief(input_shape)}, expected a tuple of integers") from None
 
 
 def _checked(shape: Any) -> Shape:
     if not isinstance(shape, (tuple, list)) or not all(isinstance(size, (int, np.integer)) for size in shape):
-        raise ValueError(f"build returned {shape!r}, expected the output's shape, a tuple of integers")
+        raise ValueError(f"build returned {brief(shape)}, expected the output's shape, a tuple of integers")
     return tuple(int(size) for size in shape)
 
 

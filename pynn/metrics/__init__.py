@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..terminal import brief
 from .base import Array, Metric
 from .confusion import Report, classification_report, confusion_matrix
 from .functions import of_function
@@ -69,5 +70,5 @@ def metric(choice: str | Metric | Callable[[Array, Array], float]) -> Metric:
         return choice
     if isinstance(choice, type) or not callable(choice):
         hint = f"; write {choice.__name__}()" if isinstance(choice, type) else ""
-        raise TypeError(f"metrics holds {choice!r}, expected names, pynn.metrics objects or functions{hint}")
+        raise TypeError(f"metrics holds {brief(choice)}, expected names, pynn.metrics objects or functions{hint}")
     return of_function(choice)

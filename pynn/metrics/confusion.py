@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from .. import data
 from ..arrays import as_array
-from ..terminal import printable
+from ..terminal import brief, printable
 from .base import Array
 
 Classes = int | Sequence[Any] | Array
@@ -138,7 +138,7 @@ def _classes(classes: Classes | None, true: Array, said: Array) -> tuple[tuple[A
         return tuple(range(int(classes))), np.arange(classes)
     names = tuple(np.asarray(classes).tolist())
     if len(set(names)) < len(names) or not names:
-        raise ValueError(f"classes is {classes!r}, expected labels that differ")
+        raise ValueError(f"classes is {brief(classes)}, expected labels that differ")
     numbered = all(isinstance(name, str) for name in names) and true.dtype.kind in "iubf"
     return names, np.arange(len(names)) if numbered else np.asarray(classes)
 
@@ -152,5 +152,5 @@ def _places(name: str, given: Array, labels: Array) -> Array:
     if wrong.any():
         where = int(np.argmax(wrong))
         shown = ", ".join(map(str, labels[:20].tolist()))
-        raise ValueError(f"{name}[{where}] is {given[where]!r}, which is not among the classes {shown}")
+        raise ValueError(f"{name}[{where}] is {brief(given[where])}, which is not among the classes {shown}")
     return np.asarray(places)

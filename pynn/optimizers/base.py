@@ -21,6 +21,7 @@ from ..checks import (
 from ..describe import constructor_text, expect_keys, plain_attributes
 from ..memory import is_ours, taken_up
 from ..schedules import Schedule
+from ..terminal import brief
 from .clipping import clip, expect_limit
 from .segments import Missed, Segment, add_missed, runs
 
@@ -131,7 +132,7 @@ class Optimizer(Constructed):
         schedule, rate = (value, value(0)) if isinstance(value, Schedule) else (None, value)
         if not (is_number(rate) and rate >= 0):
             kind = type(self).__name__
-            shown = f"an array {value.shape}" if isinstance(value, np.ndarray) else repr(value)
+            shown = f"an array {value.shape}" if isinstance(value, np.ndarray) else brief(value)
             parameters = isinstance(value, np.ndarray) or (callable(value) and not isinstance(value, (Schedule, type)))
             hint = f"; an optimizer is made without parameters, {kind}(1e-3): its step(model) gets the model"
             raise ValueError(

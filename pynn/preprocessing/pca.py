@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import kernels
 from ..checks import POSITIVE, expect_choice, expect_numbers, is_integer
+from ..terminal import brief
 from .base import Array, Rows, Shape, Transformer
 from .scaling import LEAST, SMALL
 
@@ -105,7 +106,7 @@ class PCA(_Rotation):
             share = isinstance(components, (float, np.floating)) and 0 < components <= 1
             if not (share or (is_integer(components) and components >= 1)):
                 raise ValueError(
-                    f"PCA: components is {components!r}, expected None, an integer of at least 1, "
+                    f"PCA: components is {brief(components)}, expected None, an integer of at least 1, "
                     "or a share of the variance as a float above 0 and up to 1.0"
                 )
         self.components = components

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ..checks import expect_choice, is_number
+from ..terminal import brief
 from .base import Array, Rows, Shape, Transformer
 
 PER = ("feature", "channel", "all")
@@ -131,7 +132,9 @@ class MinMaxScaling(_Scaling):
         super().__init__(per)
         valid = isinstance(range, (tuple, list)) and len(range) == 2 and all(is_number(end) for end in range)
         if not valid or not range[0] < range[1]:
-            raise ValueError(f"MinMaxScaling: range is {range!r}, expected two numbers (low, high) with low < high")
+            raise ValueError(
+                f"MinMaxScaling: range is {brief(range)}, expected two numbers (low, high) with low < high"
+            )
         self.range = range
 
     def _learn(self, rows: Rows) -> None:

@@ -9,6 +9,7 @@ from ..checkpoint import BASES, KINDS
 from ..data import check_count
 from ..layers import Flatten, GlobalAvgPool2d, Layer
 from ..sequential import Sequential
+from ..terminal import brief
 from .head import start
 
 SLOWLY = 0.1  # of the head's learning rate, for what is fine-tuned before it
@@ -134,7 +135,7 @@ def advise(n_samples: int, similar: bool, *, classes: int = 10, enough: int = 50
     for name, value in (("n_samples", n_samples), ("classes", classes), ("enough", enough)):
         check_count(name, value, 1)
     if not isinstance(similar, bool):
-        raise TypeError(f"similar is {similar!r}, expected True or False")
+        raise TypeError(f"similar is {brief(similar)}, expected True or False")
     return Advice(int(n_samples), similar, int(classes), int(enough))
 
 

@@ -35,7 +35,7 @@ from ..layers import (
 from ..layers.base import Shape
 from ..layers.chain import Chain
 from ..sequential import Sequential
-from ..terminal import called
+from ..terminal import brief, called
 
 Array = NDArray[Any]
 Order = NDArray[np.int64]
@@ -83,7 +83,7 @@ class Tensor:
 def tensors(model: Sequential, layout: str) -> list[Tensor]:
     """All tensors of the model in the order of `model.tensors()`."""
     if layout not in LAYOUTS:
-        raise ValueError(f"layout is {layout!r}, expected 'torch' or 'pynn'")
+        raise ValueError(f"layout is {brief(layout)}, expected 'torch' or 'pynn'")
     arrays = model.tensors()
     if layout == "torch":
         return list(_Walk(model, arrays).through(model, None)[0])

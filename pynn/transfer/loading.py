@@ -17,7 +17,7 @@ from .. import checkpoint, checks, files
 from ..arrays import expect_unmasked
 from ..layers.base import Shape
 from ..sequential import Sequential
-from ..terminal import printable
+from ..terminal import brief, printable
 from .layouts import Tensor, tensors
 
 Array = NDArray[Any]
@@ -150,7 +150,7 @@ def _check_names(names: Names | None, wanted: Iterable[Tensor]) -> None:
         raise ValueError(f"names has {', '.join(unknown)}, which the model has not; its layers with tensors: {layers}")
     for name, other in names.items():
         if not isinstance(other, str):
-            raise TypeError(f"names[{name!r}] is {other!r}, expected text")
+            raise TypeError(f"names[{name!r}] is {brief(other)}, expected text")
 
 
 def _name(one: Tensor, names: Names | None) -> str:
@@ -285,7 +285,7 @@ def _read(source: Any, layout: str) -> tuple[dict[str, Any], bool]:
 
 def _text(name: Any) -> str:
     if not isinstance(name, str):
-        raise TypeError(f"a name in the mapping is {name!r}, expected text")
+        raise TypeError(f"a name in the mapping is {brief(name)}, expected text")
     return name
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..terminal import brief
 from .table import table
 
 # One word for another: the first of these that the class or function takes.
@@ -275,5 +276,5 @@ def _too_many(kind: str, lineage: Sequence[str], names: Sequence[str], places: i
 
 
 def _short(value: Any) -> str:
-    text = repr(value) if isinstance(value, (int, float, str, tuple, list, type(None))) else type(value).__name__
+    text = brief(value) if isinstance(value, (int, float, str, tuple, list, type(None))) else type(value).__name__
     return text if len(text) <= 40 else f"{text[:37]}..."

@@ -195,4 +195,4 @@ def elementwise_loss(
     losses, slopes = _terms(loss, outputs, targets, delta)
     if doutputs is not None:
         np.multiply(slopes, _shares(weights, outputs), out=doutputs)
-    return _mean(losses.sum(axis=1), weights)
+    return _mean(losses.sum(axis=1, dtype=np.float64), weights)  # which float32 need not hold

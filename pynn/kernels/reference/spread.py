@@ -15,7 +15,7 @@ def spread(x: Floats, axis: int | tuple[int, ...], first: Floats, epsilon: float
     the dtype of x would hold 0.
     """
     unit = _unit(x, axis)
-    scaled, first = x * unit, first * unit
+    scaled, first = (x, first) if (unit == 1).all() else (x * unit, first * unit)
     mean = first + (scaled - first).mean(axis, dtype=np.float64, keepdims=True)  # exact for a constant group
     variance = np.square(scaled - mean).mean(axis, keepdims=True)
     deviation = np.sqrt(variance) / unit
