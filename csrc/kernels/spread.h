@@ -25,7 +25,7 @@ PYNN_COLD Spread spread_of(const T* x, Size rows, Size stride, Size width) {
         for (Size j = 0; j < width; ++j) {
             const double size = __builtin_fabs(static_cast<double>(x[i * stride + j]));
             if (size - size != 0) return {size - size, size - size};  // at once: a diverged run has nothing else
-            top = larger(size, top);
+            top = size > top ? size : top;
         }
     int exponent = 0;
     __builtin_frexp(top, &exponent);
