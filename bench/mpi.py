@@ -54,7 +54,7 @@ def prepared(ranks: Any, name: str) -> tuple[Callable[[], Any], np.ndarray]:
     vector = np.zeros_like(model.gradients)
     if ranks.size == 1:
         return lambda: model.train_step(x, y, loss, driver), vector
-    part = pynn.data.part_of(len(x), ranks.rank, ranks.size)
+    part = pynn.data.batches.part_of(len(x), ranks.rank, ranks.size)
     model.context.ranks, ranks.first, ranks.whole = ranks, part.start, len(x)
     own_x, own_y = x[part].copy(), y[part].copy()
 
@@ -67,7 +67,7 @@ def prepared(ranks: Any, name: str) -> tuple[Callable[[], Any], np.ndarray]:
 
 def worker(names: list[str], seconds: float) -> None:
     """What each process does; the first one prints a line of JSON for each network."""
-    from pynn.distributed import Distributed, Ranks
+    from pynn.training.fit.distributed import Distributed, Ranks
 
     ranks = Ranks(Distributed())
     for name in names:

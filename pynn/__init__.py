@@ -32,7 +32,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import callbacks, initializers, kernels, layers, losses, optimizers, preprocessing, regularizers, schedules
-from .augmentation import (
+from .callbacks.base import Callback
+from .data.augment import Augment
+from .data.augmentation import (
     Augmentation,
     Brightness,
     ColourShift,
@@ -44,12 +46,9 @@ from .augmentation import (
     Shear,
     Zoom,
 )
-from .augmented import Augment
-from .binner import Binner
-from .callbacks.base import Callback
-from .data import batches
-from .hierarchical import HierarchicalCrossEntropy, HierarchicalSoftmax
-from .history import History
+from .data.batches import batches
+from .data.split import Split, split
+from .ensembles.test_time import predict_augmented, predict_ten_crop, ten_crop
 from .info import info
 from .initializers import Constant, Glorot, He, LeCun, Normal, Orthogonal, RandomWalk, Sparse, Uniform, Zeros
 from .kernels import get_num_threads, set_num_threads, use_backend
@@ -91,6 +90,7 @@ from .layers import (
     Transitions,
     Upsample,
 )
+from .layers.hierarchical import HierarchicalCrossEntropy, HierarchicalSoftmax
 from .losses import (
     AbsoluteError,
     BinaryCrossEntropy,
@@ -106,8 +106,10 @@ from .losses import (
     StructuredHinge,
     ViterbiChain,
 )
+from .models.sequential import Sequential
 from .optimizers import SGD, AdaGrad, Adam, AdamW, Lion, Momentum, NAdam, Nesterov, Optimizer, RMSProp
 from .preprocessing import PCA, MeanSubtraction, MinMaxScaling, Pipeline, Standardization, Transformer, Whitening
+from .preprocessing.binner import Binner
 from .regularizers import L1, L2, ElasticNet
 from .schedules import (
     CosineDecay,
@@ -122,15 +124,13 @@ from .schedules import (
     StepDecay,
     Warmup,
 )
-from .sequential import Sequential
-from .split import Split, split
-from .ten_crop import predict_augmented, predict_ten_crop, ten_crop
-from .trainer import Trainer
+from .training.history import History
+from .training.trainer import Trainer
 
 # isort: split
 from . import constraints
 from .constraints import MaxNorm
-from .monte_carlo import monte_carlo
+from .ensembles.monte_carlo import monte_carlo
 
 __all__ = [
     "ELU",
@@ -289,36 +289,37 @@ __all__ = [
 
 if TYPE_CHECKING:
     from . import datasets, metrics, models, plot, transfer
-    from .averaging import PolyakAverage, reestimate_statistics
-    from .batch_init import data_dependent, lsuv
     from .callbacks import Checkpoint, CSVLogger, EarlyStopping, LearningRateSchedule, ModelCheckpoint, TerminateOnNaN
-    from .checkpoint import load
-    from .distributed import Distributed
-    from .ensemble import Ensemble
-    from .progress import ProgressBar
-    from .second_order import minimize
-    from .snapshots import SnapshotEnsemble
+    from .callbacks.progress import ProgressBar
+    from .ensembles.batch_statistics import reestimate_statistics
+    from .ensembles.ensemble import Ensemble
+    from .ensembles.polyak import PolyakAverage
+    from .ensembles.snapshots import SnapshotEnsemble
+    from .models.data_dependent import data_dependent, lsuv
+    from .models.loading import load
+    from .training.distributed import Distributed
+    from .training.second_order import minimize
 
     __version__: str
 else:
     # Looked up when somebody asks: each costs milliseconds, and few scripts want them all.
     _LATER = {
-        "CSVLogger": "callbacks.files",
-        "Checkpoint": "callbacks.checkpoint",
-        "Distributed": "distributed",
+        "CSVLogger": "callbacks.csv_logger",
+        "Checkpoint": "training.checkpoint",
+        "Distributed": "training.distributed",
         "EarlyStopping": "callbacks.stopping",
-        "Ensemble": "ensemble",
-        "LearningRateSchedule": "callbacks.rates",
-        "ModelCheckpoint": "callbacks.files",
-        "PolyakAverage": "averaging",
-        "ProgressBar": "progress",
-        "SnapshotEnsemble": "snapshots",
+        "Ensemble": "ensembles.ensemble",
+        "LearningRateSchedule": "callbacks.learning_rate",
+        "ModelCheckpoint": "callbacks.model_checkpoint",
+        "PolyakAverage": "ensembles.polyak",
+        "ProgressBar": "callbacks.progress",
+        "SnapshotEnsemble": "ensembles.snapshots",
         "TerminateOnNaN": "callbacks.stopping",
-        "data_dependent": "batch_init",
-        "load": "checkpoint",
-        "lsuv": "batch_init",
-        "minimize": "second_order",
-        "reestimate_statistics": "averaging",
+        "data_dependent": "models.data_dependent",
+        "load": "models.loading",
+        "lsuv": "models.data_dependent",
+        "minimize": "training.second_order",
+        "reestimate_statistics": "ensembles.batch_statistics",
     }
 
     def __getattr__(name):
@@ -333,7 +334,7 @@ else:
         if name in _LATER:
             globals()[name] = getattr(import_module(f".{_LATER[name]}", __name__), name)
             return globals()[name]
-        from .words.names import attribute
+        from .messages.names import attribute
 
         raise AttributeError(f"module 'pynn' has no attribute {name!r}{attribute(name)}")
 

@@ -15,9 +15,11 @@ from types import CodeType, FrameType
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from . import terminal
-from .terminal import brief
+from . import checks
+from .messages import terminal
+from .messages.terminal import brief
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 VARARGS, VARKEYWORDS = 4, 8  # flags of code that takes *args, **options
@@ -170,7 +172,7 @@ class MissingAttribute(AttributeError):
     """What it says is put together when somebody reads it: `hasattr` does not."""
 
     def __str__(self) -> str:
-        from .words.attributes import answer  # here: only errors need it
+        from .messages.attributes import answer  # here: only errors need it
 
         kind = type(self.obj)
         return f"{kind.__name__!r} object has no attribute {self.name!r}{answer(kind, str(self.name))}"
@@ -247,7 +249,7 @@ def _taken(code: CodeType, bound: int) -> Taken:
 def expect_arguments(of: Any, taken: Taken, args: tuple[Any, ...], options: Mapping[str, Any]) -> None:
     """TypeError for more arguments than are taken, and for names that are not; of: the class or function."""
     if len(args) > taken.places or not (taken.anything or options.keys() <= set(taken.names)):
-        from .words.arguments import refusal  # here: only errors need it
+        from .messages.arguments import refusal  # here: only errors need it
 
         raise TypeError(refusal(of, taken.names, taken.places, args, options))
 
@@ -267,3 +269,54 @@ def answering(function: Callable[P, R]) -> Callable[P, R]:
         return function(*args, **options)
 
     return call
+
+
+def check_count(name: str, value: int, least: int) -> None:
+    """ValueError when the value is not an integer of at least `least`."""
+    checks.expect_count("", least, **{name: value})
+
+
+def check_seed(seed: int) -> None:
+    """ValueError when the seed is not an integer of 0..2^64-1."""
+    if not checks.is_integer(seed) or not 0 <= seed < 2**64:
+        raise ValueError(f"seed is {brief(seed)}, expected an integer of 0..2^64-1")
+
+
+def chosen_seed(seed: int | None) -> int:
+    """The seed, checked; for None one at random."""
+    if seed is None:
+        return int.from_bytes(os.urandom(7), "little")  # below 2^56: every file format holds it
+    check_seed(seed)
+    return int(seed)
+
+
+def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """float32 or float64 by any of its names; ValueError for another."""
+    try:
+        kind = np.dtype(dtype)
+    except TypeError:
+        kind = None
+    if dtype is None or kind not in (np.float32, np.float64):
+        raise ValueError(f"dtype is {dtype if kind is None else kind}, expected float32 or float64")
+    return kind
+
+
+# What an object of a base may be, for those who give something else.
+EXAMPLES = {
+    "Augmentation": "Flip()",
+    "Constraint": "MaxNorm(3)",
+    "Initializer": "He()",
+    "Layer": "ReLU()",
+    "Loss": "SquaredError()",
+    "Optimizer": "Adam(1e-3)",
+    "Penalty": "L2(1e-4)",
+    "Transformer": "Standardization()",
+}
+
+
+def expect_instance(thing: object, base: type, what: str) -> None:
+    """TypeError unless the thing is an object of the class; the classic slip is the class in place of the object."""
+    if not isinstance(thing, base):
+        hint = f", such as pynn.{EXAMPLES[base.__name__]}" if base.__name__ in EXAMPLES else ""
+        hint = f"; write {thing.__name__}()" if isinstance(thing, type) and issubclass(thing, base) else hint
+        raise TypeError(f"{what} is {brief(thing)}, expected a pynn {base.__name__}{hint}")

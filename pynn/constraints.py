@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from numpy.typing import NDArray
-
 from . import kernels
 from .checks import POSITIVE, Constructed, expect_numbers
-from .describe import constructor_text
-
-Array = NDArray[Any]
+from .saving.config import constructor_text
+from .typing import Array
 
 
 class Constraint(Constructed):

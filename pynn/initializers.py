@@ -24,16 +24,12 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .checks import ANY, NOT_NEGATIVE, Constructed, expect_choice, expect_count, expect_flag, expect_numbers
-from .describe import resolve
-
-Array = NDArray[Any]
-Shape = tuple[int, ...]
+from .saving.config import resolve
+from .typing import Array, Shape
 
 
 class Initializer(Constructed):
@@ -47,7 +43,7 @@ class Initializer(Constructed):
         raise NotImplementedError(f"{type(self).__name__} has no draw(shape, rng)")
 
     def __repr__(self) -> str:
-        from .describe import constructor_text
+        from .saving.config import constructor_text
 
         return constructor_text(self)
 

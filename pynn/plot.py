@@ -9,10 +9,11 @@ import io
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from .typing import Array
 
 try:
     from matplotlib.axes import Axes
@@ -22,13 +23,15 @@ try:
 except ModuleNotFoundError as cause:
     raise ImportError('pictures need matplotlib: pip install "pynn-cpu[plot]"') from cause
 
-from . import data, files, terminal
-from .describe import expect_instance
+from . import checks
+from .checks import expect_instance
+from .data import arrays
+from .messages import terminal
 from .preprocessing import Whitening
+from .saving import files
 
 __all__ = ["history", "misread", "report", "save", "schedule", "whitening"]
 
-Array = NDArray[Any]
 
 WIDTH = 10.0  # inches, of every figure
 CURVES_HEIGHT = 3.9
@@ -117,12 +120,12 @@ def whitening(images: ArrayLike, fitted: Whitening | None = None, components: in
     Source: CS231n, "Setting up the data and the model".
     """
     for name, count in (("components", components), ("limit", limit)):
-        data.check_count(name, count, 1)
+        checks.check_count(name, count, 1)
     _pictures(images)  # checks
-    array = data.samples("images", images)
+    array = arrays.samples("images", images)
     fitted = Whitening().fit(array) if fitted is None else fitted
     expect_instance(fitted, Whitening, "fitted")
-    shown = data.to_model(fitted.accepted(array[:limit], "images"), np.dtype(np.float64))
+    shown = arrays.to_model(fitted.accepted(array[:limit], "images"), np.dtype(np.float64))
     ends = (0, 1) if array.dtype == np.uint8 else (shown.min(), shown.max())
     shape, directions, variance = shown.shape[1:], fitted.components_, fitted.explained_variance_
     turned = (shown.reshape(len(shown), -1) - fitted.mean_) @ directions.T

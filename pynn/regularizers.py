@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from . import kernels
 from .checks import NOT_NEGATIVE, Constructed, expect_flag, expect_numbers
-from .describe import constructor_text
-
-Array = NDArray[Any]
+from .saving.config import constructor_text
+from .typing import Array
 
 
 class Penalized(Protocol):

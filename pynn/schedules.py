@@ -9,7 +9,6 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .best import grows, measured
 from .checks import (
     NOT_NEGATIVE,
     POSITIVE,
@@ -22,9 +21,10 @@ from .checks import (
     is_number,
     taken_by,
 )
-from .describe import constructor_text, plain_attributes
-from .memory import is_ours, taken_up
-from .terminal import brief
+from .messages.terminal import brief
+from .monitor import grows, measured
+from .saving.config import constructor_text, plain_attributes
+from .saving.state import is_ours, taken_up
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn import data
+from pynn import random
+from pynn.data.batches import arrays
 
 MANY = (
     pynn.Flip(), pynn.PadCrop(2), pynn.Rotation(20), pynn.Zoom(0.8, 1.3), pynn.Shear(10), pynn.Brightness(0.2),
@@ -23,7 +24,7 @@ def images(rng: np.random.Generator) -> np.ndarray:
 
 
 def scaled(images: np.ndarray) -> np.ndarray:
-    return data.to_model(images, np.dtype(np.float32))
+    return arrays.to_model(images, np.dtype(np.float32))
 
 
 # What they do -----------------------------------------------------------------------------------------
@@ -304,7 +305,7 @@ def test_fit_trains_on_augmented_images_and_validates_on_plain_ones(backend: str
     batches = [x for training, x in seen if training]
     assert [len(x) for x in batches] == [16, 16, 8] * 2
     for epoch in range(2):
-        order = data.order(40, 5, epoch)
+        order = random.order(40, 5, epoch)
         expected = pynn.Augment(*chain).apply(images, order, seed=5, epoch=epoch)
         np.testing.assert_array_equal(np.concatenate(batches[3 * epoch : 3 * epoch + 3]), expected)
     for training, x in seen:
@@ -338,7 +339,7 @@ def test_augmentation_comes_before_preprocessing(backend: str, images: np.ndarra
     assert isinstance(model.preprocessing, Noted)
     np.testing.assert_array_equal(model.preprocessing.mean_, plain.preprocessing.mean_)  # type: ignore[union-attr]
     batches = [x for x in seen if x.dtype == np.float32]
-    expected = pynn.Augment(pynn.PadCrop(3)).apply(images, data.order(40, 5, 0), seed=5)
+    expected = pynn.Augment(pynn.PadCrop(3)).apply(images, random.order(40, 5, 0), seed=5)
     np.testing.assert_array_equal(np.concatenate(batches), expected)
 
 

@@ -17,7 +17,7 @@ from processes import network
 
 import pynn
 from pynn import locks
-from pynn.claims import Claim
+from pynn.locks import Claim
 
 Points = tuple[np.ndarray, np.ndarray]
 needs_forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")

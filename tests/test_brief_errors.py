@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn.terminal import brief
+from pynn.messages.terminal import brief
 
 TABLE = [[0.5] * 1000] * 300  # somebody's data, in the place of a number
 X, Y = np.zeros((4, 3), np.float32), np.array([0, 1, 0, 1])

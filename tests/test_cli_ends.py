@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn import summary
 from pynn.cli import evaluate, messages, train
+from pynn.models import summary
 
 pytestmark = pytest.mark.usefixtures("alone")
 SMALL = ("--layers", "16", "--epochs", "2", "--no-plot")

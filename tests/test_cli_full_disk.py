@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import pynn
-from pynn import files
+from pynn.saving import files
 
 pytestmark = pytest.mark.usefixtures("alone")
 SMALL = ("--layers", "8", "--epochs", "1", "--no-plot", "--quiet", "--output", "m.safetensors")

@@ -212,7 +212,7 @@ def test_the_mlp_learns_from_augmented_digits(run):
 def test_every_augmentation_is_known_by_a_name():
     made = {type(known.make(known.usual)) for known in augment.AUGMENTATIONS.values()}
     assert made == set(pynn.Augmentation.__subclasses__()) & {
-        value for value in vars(pynn.augmentation).values() if isinstance(value, type)
+        value for value in vars(pynn.data.augmentation).values() if isinstance(value, type)
     }
     assert list(map(repr, augment.read("zoom, shear:5,colour"))) == [
         "Zoom(low=0.9, high=1.1)", "Shear(degrees=5.0)", "ColourShift()",

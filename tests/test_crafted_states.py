@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn import container
+from pynn.saving import container
 
 State = dict[str, Any]
 Points = tuple[np.ndarray, np.ndarray]

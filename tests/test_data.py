@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn import data
+from pynn import random
+from pynn.data.batches import arrays
 
 X = np.arange(24, dtype=np.float32).reshape(12, 2)
 Y = np.arange(12)
@@ -201,24 +202,24 @@ def test_the_first_number_that_is_not_finite_is_named(
     value: float, dtype: str, place: tuple[int, ...], text: str
 ) -> None:
     x = np.ones((8, 5, 4), dtype)
-    data.check_finite("x", x)
+    arrays.check_finite("x", x)
     x[place] = x[7, 4, 3] = value
     with pytest.raises(ValueError, match=rf"x\[{text}\] is {value}, expected finite numbers"):
-        data.check_finite("x", x)
+        arrays.check_finite("x", x)
 
 
 def test_a_number_that_is_not_finite_is_found_in_large_arrays() -> None:
     x = np.zeros((3000, 700), np.float32)
     x[2999, 699] = np.nan
     with pytest.raises(ValueError, match=r"x\[2999, 699\] is nan"):
-        data.check_finite("x", x)
+        arrays.check_finite("x", x)
     x = np.zeros(3_000_000, np.float32)
     x[2_500_000] = np.inf
     with pytest.raises(ValueError, match=r"x\[2500000\] is inf"):
-        data.check_finite("x", x)
+        arrays.check_finite("x", x)
 
 
 def test_the_random_streams_of_weights_and_orders_differ() -> None:
-    weights = data.generator(0, 0, data.WEIGHTS).integers(0, 2**32, 100)
-    orders = data.generator(0, 0, data.ORDER).integers(0, 2**32, 100)
+    weights = random.generator(0, 0, random.WEIGHTS).integers(0, 2**32, 100)
+    orders = random.generator(0, 0, random.ORDER).integers(0, 2**32, 100)
     assert (weights != orders).all()

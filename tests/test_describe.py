@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pynn import describe
+from pynn.saving import config
 
 
 class Thing:
@@ -44,8 +44,8 @@ KINDS = {kind.__name__: kind for kind in BASES}
 
 
 def there_and_back(value: Any) -> Any:
-    text = json.dumps(describe.to_data(value, BASES))
-    return describe.from_data(json.loads(text), KINDS)
+    text = json.dumps(config.to_data(value, BASES))
+    return config.from_data(json.loads(text), KINDS)
 
 
 @pytest.mark.parametrize(
@@ -59,31 +59,31 @@ def there_and_back(value: Any) -> Any:
     ],
 )
 def test_text_is_the_source_of_the_object(thing: object, text: str) -> None:
-    assert describe.constructor_text(thing) == text
+    assert config.constructor_text(thing) == text
 
 
 def test_equal_values_are_left_out_however_they_were_made() -> None:
     """The text and the file of an object do not depend on whether Python shares its constants."""
-    assert describe.constructor_text(Thing(3, float("0.5"))) == "Thing(size=3)"
-    assert describe.constructor_text(Thing(3, True)) == "Thing(size=3, rate=True)"
-    assert describe.constructor_text(Row(title="".join([]))) == "Row()"
+    assert config.constructor_text(Thing(3, float("0.5"))) == "Thing(size=3)"
+    assert config.constructor_text(Thing(3, True)) == "Thing(size=3, rate=True)"
+    assert config.constructor_text(Row(title="".join([]))) == "Row()"
 
 
 @pytest.mark.parametrize("value", [np.array([1.0, 2.0]), np.zeros(0)])
 def test_arrays_as_arguments_are_compared_without_an_error(value: np.ndarray) -> None:
-    assert describe.constructor_text(Thing(3, inner=value)).startswith("Thing(size=3, inner=array(")
+    assert config.constructor_text(Thing(3, inner=value)).startswith("Thing(size=3, inner=array(")
 
 
 def test_an_argument_that_is_not_kept_is_named_with_what_to_do() -> None:
-    for call in (describe.constructor_text, lambda thing: describe.to_data(thing, BASES)):
+    for call in (config.constructor_text, lambda thing: config.to_data(thing, BASES)):
         with pytest.raises(TypeError, match=r"Careless takes the argument 'size'.*self\.size = size"):
             call(Careless(3))
 
 
 def test_objects_inside_objects_come_back() -> None:
     back = there_and_back([Row(Thing(1), Row(Bare(), Thing(2, 0.125)), title="x"), {"a": Thing(3, inner=Thing(4))}])
-    assert describe.constructor_text(back[0].things[0]) == "Thing(size=1)"
-    assert describe.constructor_text(back[0].things[1].things[1]) == "Thing(size=2, rate=0.125)"
+    assert config.constructor_text(back[0].things[0]) == "Thing(size=1)"
+    assert config.constructor_text(back[0].things[1].things[1]) == "Thing(size=2, rate=0.125)"
     assert back[0].title == "x"
     assert back[1]["a"].inner.size == 4
 
@@ -99,7 +99,7 @@ def test_arguments_may_bear_the_words_of_descriptions(items: list[Any]) -> None:
     [(np.int64(3), 3), (np.float32(0.5), 0.5), (np.bool_(True), True), ((1, 2), [1, 2]), ({1: 2}, {"1": 2})],
 )
 def test_numbers_of_numpy_and_tuples_become_plain(value: Any, expected: Any) -> None:
-    data = describe.to_data(value, ())
+    data = config.to_data(value, ())
     assert data == expected
     assert type(data) is type(expected)
 
@@ -121,25 +121,25 @@ def test_plain_data_come_back_as_they_were(value: Any) -> None:
 @pytest.mark.parametrize("value", [np.zeros(3), {1, 2}, object(), b"bytes", 1j, Thing, lambda: 0], ids=repr)
 def test_what_cannot_be_kept_is_refused(value: Any) -> None:
     with pytest.raises(TypeError, match=r"cannot stand in a model file, expected numbers, text, lists or pynn objects"):
-        describe.to_data([value], BASES)
+        config.to_data([value], BASES)
 
 
 def test_a_dictionary_that_looks_like_an_object_is_refused_when_written() -> None:
     with pytest.raises(TypeError, match="'kind'"):
-        describe.to_data({"kind": "Thing", "size": 3}, BASES)
+        config.to_data({"kind": "Thing", "size": 3}, BASES)
 
 
 @pytest.mark.parametrize("kind", ["os.system", "eval", "Elsewhere", "", "__class__", None, 3, [], {}])
 def test_only_listed_classes_are_made(kind: Any) -> None:
     with pytest.raises((TypeError, ValueError)):
-        describe.from_data({"kind": kind, "arguments": {"command": "exit 1"}}, KINDS)
+        config.from_data({"kind": kind, "arguments": {"command": "exit 1"}}, KINDS)
 
 
 def test_an_unknown_class_says_how_to_pass_it() -> None:
     with pytest.raises(
         ValueError, match=r"'Mine' is no class of pynn; pass own classes as pynn\.load\(path, own=\[Mine\]"
     ):
-        describe.from_data({"kind": "Mine"}, KINDS)
+        config.from_data({"kind": "Mine"}, KINDS)
 
 
 REGISTRY = {"thing": lambda: Thing(1), "bare": Bare}
@@ -147,8 +147,8 @@ REGISTRY = {"thing": lambda: Thing(1), "bare": Bare}
 
 def test_resolve_takes_a_name_or_the_object_itself() -> None:
     thing = Thing(3)
-    assert describe.resolve(thing, REGISTRY, Thing, "thing") is thing
-    assert isinstance(describe.resolve("bare", REGISTRY, Bare, "thing"), Bare)
+    assert config.resolve(thing, REGISTRY, Thing, "thing") is thing
+    assert isinstance(config.resolve("bare", REGISTRY, Bare, "thing"), Bare)
 
 
 @pytest.mark.parametrize(
@@ -164,4 +164,4 @@ def test_resolve_takes_a_name_or_the_object_itself() -> None:
 )
 def test_resolve_says_what_came_and_what_was_expected(choice: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
-        describe.resolve(choice, REGISTRY, Bare, "what")
+        config.resolve(choice, REGISTRY, Bare, "what")

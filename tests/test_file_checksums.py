@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn import checkpoint, container
+from pynn.models import file
+from pynn.saving import container
 
 safetensors = pytest.importorskip("safetensors.numpy")
 
@@ -29,12 +30,12 @@ def plain(value: Any) -> Any:
 
 
 def model_of(path: Path) -> Any:
-    return plain(checkpoint.content(pynn.load(path)))
+    return plain(file.content(pynn.load(path)))
 
 
 def ensemble_of(path: Path) -> Any:
     ensemble = pynn.Ensemble.load(path)
-    return [plain(checkpoint.content(model)) for model in ensemble], ensemble.weights.tolist()
+    return [plain(file.content(model)) for model in ensemble], ensemble.weights.tolist()
 
 
 def state_of(path: Path) -> Any:

@@ -23,7 +23,7 @@ import pytest
 from test_distributed import mpirun
 
 import pynn
-from pynn import filelocks
+from pynn.saving import filelocks
 
 Points = tuple[np.ndarray, np.ndarray]
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and forks of POSIX")
@@ -158,7 +158,7 @@ def test_a_forked_child_that_trains_on_writes_no_checkpoint(tmp_path: Path) -> N
 
 def test_of_runs_that_begin_at_once_in_a_new_folder_one_gets_it(tmp_path: Path) -> None:
     environment = {**os.environ, "PYNN_BACKEND": pynn.kernels.backend(), "OMP_NUM_THREADS": "1"}
-    code = "import sys, pynn; import pynn.callbacks.checkpoint; print(flush=True); sys.stdin.read(1)\n" + RUN
+    code = "import sys, pynn; import pynn.training.checkpoint; print(flush=True); sys.stdin.read(1)\n" + RUN
     folder = tmp_path / "new"
     command = [sys.executable, "-c", code.replace("{then}", "time.sleep(1)"), str(folder)]
     runs = [

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn import checkpoint, container
+from pynn.models import file as file_module
+from pynn.saving import container
 
 safetensors = pytest.importorskip("safetensors.numpy")
 
@@ -66,8 +67,8 @@ def changed(**change: Any) -> Callable[[Path], bytes]:
     """A model file with something else in its description, and a checksum that is right."""
 
     def make(path: Path) -> bytes:
-        tensors, description = checkpoint.content(small())
-        checkpoint.write(path, tensors, "pynn", {**description, **change})
+        tensors, description = file_module.content(small())
+        file_module.write(path, tensors, "pynn", {**description, **change})
         return path.read_bytes()
 
     return make

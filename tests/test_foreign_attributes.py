@@ -11,7 +11,7 @@ import pytest
 
 import pynn
 from pynn import checks
-from pynn.words.attributes import ANSWERS
+from pynn.messages.attributes import ANSWERS
 
 MODEL, OPTIMIZER = pynn.Sequential(pynn.Affine(3), pynn.Dropout(0.5), pynn.Affine(2)), pynn.Adam(1e-3)
 THINGS = {

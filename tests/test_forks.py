@@ -20,8 +20,9 @@ import pytest
 from processes import network, predicted, trained
 
 import pynn
-from pynn import locks, progress
-from pynn.claims import Claim
+from pynn import locks
+from pynn.callbacks import progress
+from pynn.locks import Claim
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system"),

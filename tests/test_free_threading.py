@@ -13,7 +13,7 @@ import pytest
 from processes import network
 
 import pynn
-from pynn.claims import Claim
+from pynn.locks import Claim
 
 Points = tuple[np.ndarray, np.ndarray]
 

@@ -22,7 +22,7 @@ import pytest
 from scripted import Scripted
 
 import pynn
-from pynn import filelocks
+from pynn.saving import filelocks
 
 resource = pytest.importorskip("resource")
 

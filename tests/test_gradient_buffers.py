@@ -13,7 +13,7 @@ import pytest
 
 import pynn
 from pynn.layers import Chain, Layer
-from pynn.layers.gradient_buffers import GradientBuffers
+from pynn.layers.buffers import GradientBuffers
 
 IMAGES, VECTORS = (8, 8, 3), (12,)
 

@@ -122,11 +122,13 @@ class Weighted(pynn.Loss):
 
 
 def test_every_public_layer_has_a_case() -> None:
-    assert public(Layer, pynn.layers, pynn.hierarchical) == LAYERS.keys() | (OF_THEIR_OWN - public(pynn.Loss))
+    assert public(Layer, pynn.layers, pynn.layers.hierarchical) == LAYERS.keys() | (OF_THEIR_OWN - public(pynn.Loss))
 
 
 def test_every_public_loss_has_a_case() -> None:
-    assert public(pynn.Loss, pynn.losses, pynn.hierarchical) == LOSSES.keys() | (OF_THEIR_OWN & public(pynn.Loss))
+    assert public(pynn.Loss, pynn.losses, pynn.layers.hierarchical) == LOSSES.keys() | (
+        OF_THEIR_OWN & public(pynn.Loss)
+    )
     assert set(pynn.losses.LOSSES.values()) <= LOSSES.keys()
 
 

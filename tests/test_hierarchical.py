@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn import trees
+from pynn.layers import trees
 
 Points = tuple[np.ndarray, np.ndarray]
 

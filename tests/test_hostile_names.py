@@ -16,7 +16,9 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn import checks, datasets, tables, terminal
+from pynn import checks, datasets
+from pynn.data.batches import tables
+from pynn.messages import terminal
 
 CLEAR, TURNED, HALF = "\x1b[2J\x1b]0;title\x07", "\u202egnp.exe", "\ud800"
 HOSTILE = [CLEAR, TURNED, HALF, "two\nlines", "\r\x08\x00", "\x9b31m", "\u2028", "x" * 1_000_000]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn.hierarchical import HierarchicalSoftmax
+from pynn.layers.hierarchical import HierarchicalSoftmax
 
 Points = tuple[np.ndarray, np.ndarray]
 SAYS = "values in its masked array are hidden"

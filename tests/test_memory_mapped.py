@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn import data
+from pynn.data.batches import arrays
 
 COUNT, WIDTH = 16_000, 1024  # 16 to 131 MB in files that are holes but for some rows
 MOST = 24 << 20  # bytes; pieces of some MB are checked at once
@@ -77,15 +77,15 @@ def test_it_is_the_same_as_in_memory(tmp_path: Path, dtype: str, order: Any) -> 
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_a_number_that_is_not_finite_is_found_wherever_it_is(tmp_path: Path, order: Any) -> None:
     x = np.memmap(tmp_path / "x", np.float64, mode="w+", shape=(12_000, 40, 20), order=order)
-    assert peak(lambda: data.check_finite("x", x)) < x.nbytes // 3
+    assert peak(lambda: arrays.check_finite("x", x)) < x.nbytes // 3
     for place in ((0, 0, 0), (1310, 39, 19), (1311, 0, 0), (11_999, 39, 19)):
         x[place] = np.nan
         with pytest.raises(ValueError, match=rf"x\[{', '.join(map(str, place))}\] is nan"):
-            data.check_finite("x", x)
+            arrays.check_finite("x", x)
         x[place] = 0
     x[2000, 3, 4] = 1e300
     with pytest.raises(ValueError, match=r"x\[2000, 3, 4\] is 1e\+300, too large for float32"):
-        data.check_finite("x", x, np.float32)
+        arrays.check_finite("x", x, np.float32)
 
 
 LIMITED = """

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn import checkpoint, describe
+from pynn.models import file, loading
+from pynn.saving import config
 
 
 class Scale(pynn.Layer):
@@ -78,10 +79,10 @@ def test_anything_else_is_refused_before_the_file_is_read(
 
 def test_only_classes_that_work_are_kinds() -> None:
     bases = {"Layer", "Loss", "Penalty", "Initializer", "Constraint", "Transformer", "Decoder"}
-    assert not bases & checkpoint.KINDS.keys()
-    assert not [name for name in checkpoint.KINDS if name.startswith("_")]
+    assert not bases & file.KINDS.keys()
+    assert not [name for name in file.KINDS if name.startswith("_")]
     assert {"Affine", "Sequential", "He", "L2", "MaxNorm", "PCA", "HierarchicalSoftmax", "Huber", "ViterbiChain"} < (
-        checkpoint.KINDS.keys()
+        file.KINDS.keys()
     )
 
 
@@ -132,7 +133,7 @@ def test_a_file_cannot_name_a_base(path: Path) -> None:
 )  # fmt: skip
 def test_nothing_in_a_layers_description_is_passed_over(layer: dict[str, Any], message: str) -> None:
     with pytest.raises((ValueError, TypeError), match=message):
-        describe.from_data(layer, checkpoint.kinds(Block))
+        config.from_data(layer, loading.kinds(Block))
 
 
 class Late(pynn.Layer):
@@ -180,8 +181,8 @@ def test_names_and_settings_of_layers_that_an_own_one_makes_come_back(tmp_path: 
 def test_more_layers_inside_than_there_are_are_refused(tmp_path: Path) -> None:
     model = pynn.Sequential(Late(), pynn.Affine(2))
     model.build((4,))
-    tensors, description = checkpoint.content(model)
+    tensors, description = file.content(model)
     description["layers"][0]["inside"] = [{}, {}, {"train": {"frozen": True}}]
-    checkpoint.write(tmp_path / "m", tensors, "pynn", description)
+    file.write(tmp_path / "m", tensors, "pynn", description)
     with pytest.raises(ValueError, match=r"Late: inside has 3 entries, expected one for each of 2 layers"):
         pynn.load(tmp_path / "m", own=[Late])

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn import progress, terminal
+from pynn.callbacks import progress
+from pynn.messages import terminal
 
 Points = tuple[np.ndarray, np.ndarray]
 

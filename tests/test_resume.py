@@ -544,7 +544,7 @@ def test_where_none_can_be_used_it_is_an_error(pictures: Data, tmp_path: Path) -
 
 
 def test_files_of_other_kinds_and_formats_are_told_apart(pictures: Data, tmp_path: Path) -> None:
-    from pynn import container
+    from pynn.saving import container
 
     model = fit(pictures)
     path = tmp_path / "checkpoint-00000001.safetensors"

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn import container, filelocks, files
+from pynn.saving import container, filelocks, files
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="links, modes and devices of POSIX")
 no_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn.claims import Claim
+from pynn.locks import Claim
 
 Points = tuple[np.ndarray, np.ndarray]
 

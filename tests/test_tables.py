@@ -101,10 +101,10 @@ def test_pandas_columns_of_every_numeric_kind_are_taken() -> None:
         "f": np.array([1, 2, 3], np.uint8),
         "g": pandas.Categorical([3, 1, 3]),
     })  # fmt: skip
-    found = pynn.data.samples("x", table)
+    found = pynn.data.arrays.samples("x", table)
     np.testing.assert_array_equal(found, [[1, 1, 1.5, 1, 0, 1, 3], [2, 0, 2.5, 2.5, 0, 2, 1], [3, 1, 3.5, 3, 1, 3, 3]])
     dummies = pandas.get_dummies(pandas.DataFrame({"x": [1.0, 2.0, 3.0], "city": ["Bern", "Rom", "Bern"]}))
-    np.testing.assert_array_equal(pynn.data.samples("x", dummies), [[1, 1, 0], [2, 0, 1], [3, 1, 0]])
+    np.testing.assert_array_equal(pynn.data.arrays.samples("x", dummies), [[1, 1, 0], [2, 0, 1], [3, 1, 0]])
 
 
 def test_what_is_no_number_is_named_with_its_cure() -> None:
@@ -122,7 +122,7 @@ def test_what_is_no_number_is_named_with_its_cure() -> None:
             model.fit(pandas.DataFrame({"good": good, "city": column}), good, loss="l2", progress=False)
         assert (model.built, model.inputs) == (False, None)
     with pytest.raises(ValueError, match="x has two columns named 'a'"):
-        pynn.data.samples("x", pandas.DataFrame([[1, 2]], columns=["a", "a"]))
+        pynn.data.arrays.samples("x", pandas.DataFrame([[1, 2]], columns=["a", "a"]))
 
 
 def test_targets_come_from_frames_and_series(columns: dict[str, np.ndarray]) -> None:
@@ -247,15 +247,15 @@ def test_flat_pixels_are_warned_of(backend: str) -> None:
 
 
 def test_a_file_of_before_keeps_reading_uint8_tables_as_pixels(tmp_path: Path) -> None:
-    from pynn import checkpoint
+    from pynn.models import file
 
     x, y = (part[:100] for part in pynn.datasets.digits().train)
     flat = x.reshape(100, 64)
     model = pynn.Sequential(pynn.Affine(10))
     model.fit((flat / 255).astype(np.float32), y, epochs=1, progress=False)
-    tensors, description = checkpoint.content(model)
+    tensors, description = file.content(model)
     del description["inputs"]  # as version 0.1.0 wrote it
-    checkpoint.write(tmp_path / "old.safetensors", tensors, checkpoint.ENTRY, description)
+    file.write(tmp_path / "old.safetensors", tensors, file.ENTRY, description)
     old = pynn.load(tmp_path / "old.safetensors")
     np.testing.assert_array_equal(old.predict_proba(flat), model.predict_proba((flat / 255).astype(np.float32)))
     old.save(tmp_path / "again.safetensors")

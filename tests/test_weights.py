@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn import weights
+from pynn.training.fit import sample_weights as weights
 
 Points = tuple[np.ndarray, np.ndarray]
 
@@ -172,7 +172,7 @@ def test_batches_carry_weights_along(seed: int | None, points: Points) -> None:
     triples = list(pynn.batches(x, y, 8, seed, weights=np.arange(30)))
     assert all(len(batch) == 3 and batch[2].dtype == np.float32 for batch in triples)
     pairs = list(pynn.batches(x, y, 8, seed))
-    rows = pynn.data.order(30, seed, 0)
+    rows = pynn.random.order(30, seed, 0)
     np.testing.assert_array_equal(np.concatenate([batch[2] for batch in triples]), rows)
     for one, other in zip(triples, pairs, strict=True):
         np.testing.assert_array_equal(one[0], other[0])

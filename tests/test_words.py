@@ -15,8 +15,8 @@ import pytest
 
 import pynn
 from pynn import initializers, losses, metrics, optimizers
-from pynn.words import arguments, names
-from pynn.words.table import table
+from pynn.messages import arguments, names
+from pynn.messages.table import table
 
 
 @pytest.mark.parametrize(

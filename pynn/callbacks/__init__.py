@@ -27,24 +27,25 @@ __all__ = [
 ]  # fmt: skip
 
 if TYPE_CHECKING:
-    from ..averaging import PolyakAverage
-    from ..progress import ProgressBar
-    from ..snapshots import SnapshotEnsemble
-    from .checkpoint import Checkpoint
-    from .files import CSVLogger, ModelCheckpoint
-    from .rates import LearningRateSchedule
+    from ..ensembles.polyak import PolyakAverage
+    from ..ensembles.snapshots import SnapshotEnsemble
+    from ..training.checkpoint import Checkpoint
+    from .csv_logger import CSVLogger
+    from .learning_rate import LearningRateSchedule
+    from .model_checkpoint import ModelCheckpoint
+    from .progress import ProgressBar
     from .stopping import EarlyStopping, TerminateOnNaN
 else:
     # Looked up when somebody asks: training itself needs none of them.
     _LATER = {
-        "CSVLogger": ".files",
-        "Checkpoint": ".checkpoint",
+        "CSVLogger": ".csv_logger",
+        "Checkpoint": "pynn.training.checkpoint",
         "EarlyStopping": ".stopping",
-        "LearningRateSchedule": ".rates",
-        "ModelCheckpoint": ".files",
-        "PolyakAverage": "pynn.averaging",
-        "ProgressBar": "pynn.progress",
-        "SnapshotEnsemble": "pynn.snapshots",
+        "LearningRateSchedule": ".learning_rate",
+        "ModelCheckpoint": ".model_checkpoint",
+        "PolyakAverage": "pynn.ensembles.polyak",
+        "ProgressBar": ".progress",
+        "SnapshotEnsemble": "pynn.ensembles.snapshots",
         "TerminateOnNaN": ".stopping",
     }
 

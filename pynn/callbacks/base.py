@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from ..checks import Constructed
 
 if TYPE_CHECKING:
-    from ..sources import Trainable
-    from ..trainer import Trainer
+    from ..training.trainable import Trainable
+    from ..training.trainer import Trainer
 
 
 class Callback(Constructed):

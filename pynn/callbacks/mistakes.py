@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from ..terminal import brief
+from ..messages.terminal import brief
 from .base import HOOKS, Callback
 
 # What other libraries call the hooks; a "test", "predict" or "validation" part of theirs has none here.

@@ -6,15 +6,15 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..best import Best, expect_best
 from ..checks import expect_count, expect_flag
-from ..describe import expect_keys
-from ..memory import expect_tensors
+from ..monitor import Best, expect_best
+from ..saving.config import expect_keys
+from ..saving.state import expect_tensors
 from .base import Callback
 
 if TYPE_CHECKING:
-    from ..sources import Trainable
-    from ..trainer import Trainer
+    from ..training.trainable import Trainable
+    from ..training.trainer import Trainer
 
 
 class EarlyStopping(Callback):

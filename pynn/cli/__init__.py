@@ -9,8 +9,7 @@ from typing import TextIO
 
 import numpy as np
 
-from pynn import terminal
-
+from ..messages import terminal
 from . import messages, parser
 
 __all__ = ["main"]

@@ -5,18 +5,16 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 import pynn
-from pynn import datasets, terminal
-from pynn.datasets import Dataset
+from pynn import datasets
 
+from ..datasets import Dataset
+from ..messages import terminal
+from ..typing import Array
 from . import messages, models
-
-Array = NDArray[Any]
 
 LONGEST_NAME = 60  # characters of a class's name
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from pynn import terminal
+from ..messages import terminal
 
 
 def sentence(error: BaseException) -> str:

@@ -6,16 +6,14 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from numpy.typing import NDArray
-
 import pynn
-from pynn import datasets, kernels, terminal
-from pynn.datasets.common import caught_warnings
-from pynn.datasets.decoding import MOST_PIXELS
-from pynn.losses.attributes import AttributeLoss
+from pynn import datasets, kernels
 
-Array = NDArray[Any]
-Shape = tuple[int, ...]
+from ..datasets.common import caught_warnings
+from ..datasets.decoding import MOST_PIXELS
+from ..losses.attributes import AttributeLoss
+from ..messages import terminal
+from ..typing import Shape
 
 
 def load(command: str, path: str, others: Sequence[str]) -> pynn.Sequential:

@@ -7,12 +7,12 @@ import inspect
 from collections.abc import Callable
 
 import pynn
-from pynn import models
-from pynn.datasets import Dataset
 
+from ..datasets import Dataset
+from ..models import networks
 from . import presets
 
-READY: dict[str, Callable[..., pynn.Sequential]] = {name: getattr(models, name) for name in presets.READY}
+READY: dict[str, Callable[..., pynn.Sequential]] = {name: getattr(networks, name) for name in presets.READY}
 
 
 def check(options: argparse.Namespace) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pynn
 from pynn import datasets
-from pynn.optimizers import OPTIMIZERS, optimizer
 
+from ..optimizers import OPTIMIZERS, optimizer
 from . import arguments, augment, evaluate, predict, presets, train
 from .arguments import Parser
 from .presets import ACTIVATIONS, LEARNING_RATES, SCHEDULES, default

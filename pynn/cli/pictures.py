@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pynn.datasets.decoding import Pixels, decoded, naming, opaque
+from ..datasets.decoding import Pixels, decoded, naming, opaque
 
 
 def read(path: str, shape: tuple[int, ...], invert: str) -> tuple[Pixels, bool]:

@@ -8,8 +8,7 @@ from glob import glob
 
 import numpy as np
 
-from pynn import terminal
-
+from ..messages import terminal
 from . import messages, models, pictures
 
 GUESSES = 3

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pynn import layers, optimizers
-from pynn.schedules import CosineDecay, LinearDecay, Schedule, StepDecay
 
+from ..schedules import CosineDecay, LinearDecay, Schedule, StepDecay
 from . import augment
 
 ACTIVATIONS: dict[str, type[layers.Activation]] = {

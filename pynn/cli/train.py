@@ -16,9 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 import pynn
-from pynn import data, files, kernels, summary, terminal
-from pynn.datasets import Dataset, Split
+from pynn import kernels
+from pynn import random as random_module
 
+from ..datasets import Dataset, Split
+from ..messages import terminal
+from ..models import summary
+from ..saving import files
 from . import messages, models, networks, presets
 
 AHEAD = 2  # batches that are augmented beside the training
@@ -88,7 +92,7 @@ def _split(part: Split, share: float, seed: int) -> tuple[Split, Split | None]:
     """The training part without, and with only, a share of every class, drawn by the seed."""
     x, y = part
     held_out: NDArray[np.bool_] = np.zeros(len(y), bool)
-    random = data.generator(seed, 0, HELD_OUT)
+    random = random_module.generator(seed, 0, HELD_OUT)
     for label in np.unique(y):
         places = random.permutation(np.flatnonzero(y == label))
         held_out[places[: min(round(len(places) * share), len(places) - 1)]] = True

@@ -24,7 +24,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ..terminal import brief
+from ..messages.terminal import brief
 from .cifar import cifar10, cifar100
 from .common import Dataset, Samples, Split, StrPath
 from .digits import digits

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import checks
-from ..terminal import brief, printable
+from ..messages.terminal import brief, printable
 from . import unpickle
 from .common import INSTALL_POOCH, Dataset, Split, StrPath, advice, base_folder, download, import_pooch
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..terminal import brief, printable
+from ..messages.terminal import brief, printable
 
 StrPath = str | os.PathLike[str]
 Split = tuple[NDArray[np.uint8], NDArray[np.int64]]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..terminal import printable
+from ..messages.terminal import printable
 from .common import caught_warnings, expect_file
 
 if TYPE_CHECKING:

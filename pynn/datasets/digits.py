@@ -7,8 +7,8 @@ import os
 
 import numpy as np
 
-from ..parts import stratified
-from ..terminal import brief
+from ..data.split import stratified
+from ..messages.terminal import brief
 from .common import Dataset
 
 CLASSES = tuple("0123456789")

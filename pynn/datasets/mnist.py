@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..terminal import printable
+from ..messages.terminal import printable
 from .common import INSTALL_POOCH, Dataset, Split, StrPath, advice, base_folder, describe, download, import_pooch
 from .digits import CLASSES as _DIGITS
 from .idx import read_idx

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..checks import expect_count
-from ..terminal import brief, printable
+from ..messages.terminal import brief, printable
 from .common import Samples, StrPath, class_names
 from .decoding import Pixels, decoded, naming, opaque, resized
 

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ..terminal import brief, printable
+from ..messages.terminal import brief, printable
 from .common import Samples, StrPath, class_names, expect_file
 
 _CELLS = 1 << 18  # converted at once: text takes some ten times the memory of numbers

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..terminal import brief, printable
+from ..messages.terminal import brief, printable
 from .common import StrPath, expect_file
 
 MOST_BYTES = 1 << 28  # the largest file of CIFAR has 155 MB

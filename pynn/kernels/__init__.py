@@ -80,7 +80,7 @@ from typing import Any
 
 import numpy as np
 
-from ..terminal import brief
+from ..messages.terminal import brief
 from . import documentation, reference
 from .reference import *  # noqa: F403 (each kernel by its name; `use_backend` puts the native one there)
 from .reference.activation import ACTIVATIONS

@@ -10,7 +10,8 @@ from typing import Any
 
 from .. import kernels
 from ..checks import NOT_NEGATIVE, SHARE, expect_choice, expect_numbers
-from .base import Array, Layer
+from ..typing import Array
+from .base import Layer
 
 
 class Activation(Layer):

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any, TypedDict
 
 from .. import initializers, kernels
-from ..checks import expect_count, expect_flag
+from ..checks import expect_count, expect_flag, expect_instance
 from ..constraints import Constraint
-from ..describe import expect_instance
 from ..initializers import Initializer
 from ..regularizers import Penalty
+from ..typing import Array, Shape
 from .activations import IDENTITY, Activation
-from .base import Array, Layer, Shape
+from .base import Layer
 
 
 class WeightOptions(TypedDict, total=False):

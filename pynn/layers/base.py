@@ -10,21 +10,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .. import copies
-from ..checks import NOT_NEGATIVE, Constructed, add_foreign, expect_name, expect_numbers
+from ..checks import NOT_NEGATIVE, Constructed, add_foreign, expect_instance, expect_name, expect_numbers
 from ..constraints import Constraint
-from ..describe import expect_instance, expect_keys
 from ..initializers import Initializer, Zeros
+from ..messages.terminal import brief, called
 from ..regularizers import Penalty
-from ..terminal import brief, called
+from ..saving import copies
+from ..saving.config import expect_keys
+from ..typing import Array, Shape
 from . import weight_lists
-from .context import Context, Parameter, Shape
-from .held import Array, aligned, expect_free, given_before, hold, release, slot, writable
+from .context import Context, Parameter
+from .held import aligned, expect_free, given_before, hold, release, slot, writable
 from .whole import layers_in, own_gradient, whole
 
 if TYPE_CHECKING:
     from .activations import Activation
-    from .gradient_buffers import GradientBuffers
+    from .buffers import GradientBuffers
 
 __all__ = ["Array", "Context", "Layer", "Parameter", "Shape", "aligned"]
 
@@ -390,7 +391,7 @@ class Layer(Constructed):
                 delattr(self, name)
 
     def __repr__(self) -> str:
-        from ..describe import constructor_text
+        from ..saving.config import constructor_text
 
         return constructor_text(self)
 

@@ -9,12 +9,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from .. import describe
-from ..arrays import as_array
-from ..terminal import brief
+from .. import checks
+from ..data.arrays import as_array
+from ..messages.terminal import brief
+from ..typing import Array, Shape
 from .activations import Activation
-from .base import Array, Layer, Shape
-from .gradient_buffers import GradientBuffers, with_owner
+from .base import Layer
+from .buffers import GradientBuffers, with_owner
 from .whole import layers_in
 
 C = TypeVar("C", bound="Chain")
@@ -29,7 +30,7 @@ class Chain(Layer):
         if len(layers) == 1 and isinstance(layers[0], (list, tuple)):
             raise TypeError(f"{type(self).__name__} takes the layers one by one; write {type(self).__name__}(*layers)")
         for position, layer in enumerate(layers):
-            describe.expect_instance(layer, Layer, f"layer {position}")
+            checks.expect_instance(layer, Layer, f"layer {position}")
         if len({id(layer) for layer in layers}) < len(layers):
             raise ValueError(
                 "the same layer stands twice in one model; make a second one (layers do not share weights)"

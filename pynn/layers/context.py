@@ -8,17 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..claims import Claim
 from ..constraints import Constraint
 from ..initializers import Initializer
-from ..terminal import called
-from .held import Array
+from ..locks import Claim
+from ..messages.terminal import called
+from ..typing import Array, Shape
 
 if TYPE_CHECKING:
-    from ..distributed import Ranks
+    from ..training.distributed import Ranks
     from .base import Layer
-
-Shape = tuple[int, ...]
 
 
 @dataclass(eq=False)

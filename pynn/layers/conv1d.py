@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import kernels
-from .base import Array, Shape
+from ..typing import Array, Shape
 from .conv2d import Conv2d
 from .pool1d import expect_sequence
 

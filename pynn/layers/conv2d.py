@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from .. import initializers, kernels
 from ..checks import expect_count, expect_flag
-from ..terminal import brief
+from ..messages.terminal import brief
+from ..typing import Array, Shape
 from .activations import IDENTITY, Activation
-from .base import Array, Layer, Shape
+from .base import Layer
 
 if TYPE_CHECKING:
     from ..constraints import Constraint

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import kernels
+from ..typing import Array
 from .affine import Affine, backward_steps, forward_steps
-from .base import Array
-from .draws import Draw, draw, expect_drawn, expect_rate
+from .randomness import Draw, draw, expect_drawn, expect_rate
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

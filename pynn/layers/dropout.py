@@ -9,8 +9,9 @@ import numpy as np
 from .. import kernels
 from ..checks import expect_choice
 from ..kernels.philox import threshold
-from .base import Array, Layer, Shape
-from .draws import Draw, draw, expect_drawn, expect_rate
+from ..typing import Array, Shape
+from .base import Layer
+from .randomness import Draw, draw, expect_drawn, expect_rate
 
 FORMS = ("inverted", "vanilla")
 

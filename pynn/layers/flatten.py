@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from .base import Array, Layer, Shape
+from ..typing import Array, Shape
+from .base import Layer
 
 
 class Flatten(Layer):

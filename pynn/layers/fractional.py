@@ -8,10 +8,10 @@ import numpy as np
 
 from ..checks import expect_choice, expect_flag, is_number
 from ..kernels.philox import philox
-from ..terminal import brief
-from .base import Array, Shape
-from .draws import draw
+from ..messages.terminal import brief
+from ..typing import Array, Shape
 from .pool import Bounds, MaxRegions, Regions, expect_image
+from .randomness import draw
 
 MODES = ("random", "pseudorandom")
 HALF = 2**31  # of the 2^32 offsets of a pseudorandom sequence

@@ -7,7 +7,8 @@ import math
 from .. import kernels
 from ..checks import POSITIVE, expect_count, expect_numbers
 from ..initializers import Constant, Zeros
-from .base import Array, Layer, Shape
+from ..typing import Array, Shape
+from .base import Layer
 
 
 class _PerSample(Layer):

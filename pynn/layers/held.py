@@ -11,14 +11,12 @@ import operator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..terminal import brief, called
+from ..messages.terminal import brief, called
+from ..typing import Array
 
 if TYPE_CHECKING:
     from .base import Layer
-
-Array = NDArray[Any]
 
 
 def slot(name: str) -> str:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from .. import kernels
 from ..checks import expect_count
+from ..typing import Array, Shape
 from .activations import Activation
 from .affine import Affine, backward_steps, forward_steps
-from .base import Array, Shape
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

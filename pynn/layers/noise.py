@@ -6,8 +6,9 @@ import math
 
 from .. import kernels
 from ..checks import NOT_NEGATIVE, expect_numbers
-from .base import Array, Layer
-from .draws import draw
+from ..typing import Array
+from .base import Layer
+from .randomness import draw
 
 
 class GaussianNoise(Layer):

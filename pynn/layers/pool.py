@@ -8,8 +8,9 @@ import numpy as np
 
 from .. import kernels
 from ..checks import is_integer
-from ..terminal import brief
-from .base import Array, Layer, Shape
+from ..messages.terminal import brief
+from ..typing import Array, Shape
+from .base import Layer
 
 Bounds = tuple[Array, Array]  # first and stop of each region along an axis, int64
 Regions = tuple[Array, Array, Array, Array]  # the bounds of rows, then those of columns

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..checks import is_integer
-from ..terminal import brief
-from .base import Array, Layer, Shape
+from ..messages.terminal import brief
+from ..typing import Array, Shape
+from .base import Layer
 from .pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d, Regions, Windows, _windows
 
 

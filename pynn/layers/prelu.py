@@ -5,8 +5,8 @@ from __future__ import annotations
 from .. import kernels
 from ..checks import ANY, expect_flag, expect_numbers
 from ..initializers import Constant
+from ..typing import Array, Shape
 from .activations import Activation
-from .base import Array, Shape
 
 
 class PReLU(Activation):

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..terminal import brief
-from .base import Array, Layer, Shape
+from ..messages.terminal import brief
+from ..typing import Array, Shape
+from .base import Layer
 
 
 class Reshape(Layer):

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from .. import kernels
-from ..checks import Interval, expect_numbers
-from ..describe import expect_instance
+from ..checks import Interval, expect_instance, expect_numbers
 from ..kernels.philox import words
-from ..terminal import brief
+from ..messages.terminal import brief
+from ..typing import Array, Shape
 from .activations import IDENTITY, Activation
 from .affine import Affine
-from .base import Array, Layer, Shape
+from .base import Layer
 from .chain import Chain
 from .conv1d import Conv1d
 from .conv2d import Conv2d
-from .draws import draw
+from .randomness import draw
 
 AUTO = "auto"
 

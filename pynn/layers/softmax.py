@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .. import kernels
-from .base import Array, Layer, Shape
+from ..typing import Array, Shape
+from .base import Layer
 
 
 class Softmax(Layer):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..checks import expect_count
-from .base import Array, Layer, Shape
+from ..typing import Array, Shape
+from .base import Layer
 
 
 class Transitions(Layer):

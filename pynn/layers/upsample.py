@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from .. import kernels
-from .base import Array, Layer, Shape
+from ..typing import Array, Shape
+from .base import Layer
 from .pool import Bounds, Pair, Regions, _pair, expect_image
 
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..terminal import called
+from ..messages.terminal import called
+from ..typing import Array
 
 if TYPE_CHECKING:
     from .base import Layer
-
-Array = NDArray[Any]
 
 
 def get_weights(self: Layer) -> list[Array]:

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from .. import data
-from ..terminal import brief, called
-from .held import Array, aligned, copy_into, hold
+from .. import random
+from ..messages.terminal import brief, called
+from ..typing import Array
+from .held import aligned, copy_into, hold
 
 if TYPE_CHECKING:
+    from ..typing import Shape
     from .base import Layer
-    from .context import Parameter, Shape
+    from .context import Parameter
 
     Build = Callable[[Any, Shape], Shape]
 
@@ -138,7 +140,7 @@ def _lay_out(layer: Layer) -> None:
     """Give each parameter that has none an array of its own, with first values drawn by the context's seed."""
     for number, parameter in enumerate(layer.declared):
         if parameter.value is None:
-            generator = data.generator(layer.context.seed, number, data.WEIGHTS)
+            generator = random.generator(layer.context.seed, number, random.WEIGHTS)
             values = parameter.drawn(layer, generator)
             parameter.value = aligned(values.size, layer.context.dtype).reshape(parameter.shape)
             parameter.value[...] = values

@@ -21,7 +21,7 @@ Without a name: `StructuredHinge(decoder)`, and the loss that `pynn.Hierarchical
 
 from __future__ import annotations
 
-from ..describe import resolve
+from ..saving.config import resolve
 from .attributes import BinaryCrossEntropy, BinaryHinge
 from .base import Loss
 from .focal import Focal

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import kernels
-from .base import Array
+from ..typing import Array
 from .elementwise import ElementwiseLoss, expect_all
 
 

@@ -10,15 +10,15 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .. import copies, data
-from ..arrays import as_array
 from ..checks import Constructed, add_foreign
-from ..claims import Claim
-from ..describe import constructor_text
+from ..data import arrays
+from ..data.arrays import as_array
+from ..locks import Claim
+from ..saving import copies
+from ..saving.config import constructor_text
+from ..typing import Array
 
-Array = NDArray[Any]
 FLOAT32 = np.dtype(np.float32)
 NOBODY: AbstractContextManager[None] = nullcontext()
 
@@ -128,7 +128,7 @@ class Loss(Constructed):
             single = len(output_shape) > 1 and y.shape[1:] in ((), output_shape[-1:])
             hint = "; where a sample has one target, put Flatten() before the first Affine" if single else ""
             raise ValueError(f"y has shape {y.shape}, expected ({wanted}) like the outputs{hint}")
-        return data.to_model(y, FLOAT32) if data.are_pixels(y) else y
+        return arrays.to_model(y, FLOAT32) if arrays.are_pixels(y) else y
 
     def _expect_representable(self, y: Array, dtype: np.dtype[Any]) -> None:
         """ValueError for targets that are too large for a model of this dtype, where `forward` converts them to it."""

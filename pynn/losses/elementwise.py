@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import data, kernels
-from ..arrays import as_array
-from .base import Array, Loss, in_dtype
+from .. import kernels
+from ..data import arrays
+from ..data.arrays import as_array
+from ..typing import Array
+from .base import Loss, in_dtype
 
 
 class ElementwiseLoss(Loss):
@@ -36,7 +38,7 @@ class ElementwiseLoss(Loss):
         return value
 
     def _expect_representable(self, y: Array, dtype: np.dtype[Any]) -> None:
-        data.check_finite("y", y, dtype)
+        arrays.check_finite("y", y, dtype)
 
     def targets(self, y: Array, output_shape: tuple[int, ...]) -> Array:
         y = as_array("y", y)
@@ -45,7 +47,7 @@ class ElementwiseLoss(Loss):
         if y.ndim == 1 and math.prod(output_shape) == 1:
             y = y.reshape(-1, *output_shape)
         y = super().targets(y, output_shape)
-        data.check_finite("y", y)
+        arrays.check_finite("y", y)
         self._check_range(y)
         return y if y.dtype.kind == "f" else y.astype(np.float64)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .. import kernels
 from ..checks import NOT_NEGATIVE, expect_numbers
-from .base import Array
+from ..typing import Array
 from .softmax import SoftmaxLoss
 
 

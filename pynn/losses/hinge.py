@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .. import kernels
 from ..checks import POSITIVE, expect_numbers
-from .base import Array
+from ..typing import Array
 from .labels import LabelLoss
 
 

@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 
-from ..arrays import as_array
-from .base import Array, Loss, in_dtype
+from ..data.arrays import as_array
+from ..typing import Array
+from .base import Loss, in_dtype
 
 INT64 = np.dtype(np.int64)
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from .. import kernels
 from ..checks import RATE, expect_numbers
-from .base import Array
+from ..typing import Array
 from .labels import LabelLoss
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..arrays import as_array
-from ..checks import Constructed
-from ..describe import constructor_text, expect_instance
-from .base import Array, Loss
+from ..checks import Constructed, expect_instance
+from ..data.arrays import as_array
+from ..saving.config import constructor_text
+from ..typing import Array
+from .base import Loss
 
 
 class Decoder(Constructed):

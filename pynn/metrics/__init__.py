@@ -28,10 +28,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..terminal import brief
-from .base import Array, Metric
+from ..messages.terminal import brief
+from ..typing import Array
 from .confusion import Report, classification_report, confusion_matrix
 from .functions import of_function
+from .metric import Metric
 from .standard import (
     F1,
     METRICS,
@@ -59,7 +60,7 @@ def metric(choice: str | Metric | Callable[[Array, Array], float]) -> Metric:
             return TopK(int(choice[3:]))
         if choice in METRICS:
             return METRICS[choice]()
-        from ..words.names import renamed  # here: only errors need it
+        from ..messages.names import renamed  # here: only errors need it
 
         known = f"accuracy, top5 (or another number), {', '.join(METRICS)}"
         raise ValueError(

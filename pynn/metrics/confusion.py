@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .. import data
-from ..arrays import as_array
-from ..terminal import brief, printable
-from .base import Array
+from .. import checks
+from ..data import arrays
+from ..data.arrays import as_array
+from ..messages.terminal import brief, printable
+from ..typing import Array
 
 Classes = int | Sequence[Any] | Array
 
@@ -112,7 +113,7 @@ def _counted(y_true: Any, y_pred: Any, classes: Classes | None, weight: Any) -> 
         raise ValueError(f"y_true has {len(true)} labels but y_pred has {len(said)}, expected one for each sample")
     names, labels = _classes(classes, true, said)
     places = [_places(name, given, labels) for name, given in (("y_true", true), ("y_pred", said))]
-    weights = None if weight is None else data.sample_weights("sample_weight", weight, len(true))
+    weights = None if weight is None else arrays.sample_weights("sample_weight", weight, len(true))
     count = len(labels)
     return names, np.bincount(places[0] * count + places[1], weights, count * count).reshape(count, count)
 
@@ -134,7 +135,7 @@ def _classes(classes: Classes | None, true: Array, said: Array) -> tuple[tuple[A
         labels = np.unique(np.concatenate([true, said])) if len(true) else np.zeros(0, np.int64)
         return tuple(labels.tolist()), labels
     if isinstance(classes, (int, np.integer)):
-        data.check_count("classes", classes, 1)
+        checks.check_count("classes", classes, 1)
         return tuple(range(int(classes))), np.arange(classes)
     names = tuple(np.asarray(classes).tolist())
     if len(set(names)) < len(names) or not names:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..losses import Loss
-from .base import Array, Mean, Metric
+from ..typing import Array
+from .metric import Mean, Metric
 
 Function = Callable[..., float]
 

@@ -10,7 +10,8 @@ from ..checks import expect_count
 from ..losses import Loss
 from ..losses.attributes import AttributeLoss
 from ..losses.labels import LabelLoss
-from .base import Array, Mean, Metric
+from ..typing import Array
+from .metric import Mean, Metric
 
 
 class TopK(Mean):

@@ -5,7 +5,7 @@ References: CS231n notes, "Neural Networks Part 3"; Deep Learning from Scratch, 
 
 from __future__ import annotations
 
-from ..describe import resolve
+from ..saving.config import resolve
 from .adam import Adam, AdamW, Lion, NAdam
 from .adaptive import AdaGrad, RMSProp
 from .base import Optimizer, Trained

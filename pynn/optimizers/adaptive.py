@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from .. import kernels
 from ..checks import POSITIVE, RATE, expect_numbers
-from .base import Array, Optimizer, Rate
+from ..typing import Array
+from .base import Optimizer, Rate
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

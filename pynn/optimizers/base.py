@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, Protocol, TypeAlias, TypedDict
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..checks import (
     NOT_NEGATIVE,
@@ -18,14 +17,14 @@ from ..checks import (
     is_number,
     taken_by,
 )
-from ..describe import constructor_text, expect_keys, plain_attributes
-from ..memory import is_ours, taken_up
+from ..messages.terminal import brief
+from ..saving.config import constructor_text, expect_keys, plain_attributes
+from ..saving.state import is_ours, taken_up
 from ..schedules import Schedule
-from ..terminal import brief
+from ..typing import Array
 from .clipping import clip, expect_limit
 from .segments import Missed, Segment, add_missed, runs
 
-Array = NDArray[Any]
 Rate: TypeAlias = float | Schedule
 
 

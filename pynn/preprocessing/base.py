@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike
 
-from .. import data
 from ..checks import Constructed
+from ..data import arrays
+from ..typing import Array, Shape
 
-Array = NDArray[Any]
-Shape = tuple[int, ...]
 T = TypeVar("T", bound="Transformer")
 
 PIECE = 1 << 21  # numbers worked on at once: memory follows this, not the number of samples
@@ -41,7 +40,7 @@ class Rows:
     @property
     def first(self) -> Array:
         """The first sample."""
-        sample: Array = self._after(data.to_model(self.x[:1], np.dtype(np.float64)))[0]
+        sample: Array = self._after(arrays.to_model(self.x[:1], np.dtype(np.float64)))[0]
         return sample
 
     def _after(self, x: Array) -> Array:
@@ -55,7 +54,7 @@ def pieces(x: Array) -> Iterator[tuple[slice, Array]]:
     rows = max(1, PIECE // math.prod(x.shape[1:]))
     for start in range(0, len(x), rows):
         part = slice(start, start + rows)
-        yield part, data.to_model(x[part], np.dtype(np.float64))
+        yield part, arrays.to_model(x[part], np.dtype(np.float64))
 
 
 class Transformer(Constructed):
@@ -113,7 +112,7 @@ class Transformer(Constructed):
         array = _samples(x, "x")
         if len(array) < 2:
             raise ValueError(f"{type(self).__name__}: x has 1 sample, expected at least 2 to fit")
-        data.check_finite("x", array)
+        arrays.check_finite("x", array)
         fitted = self.unfitted()
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):  # what overflows is found below
             fitted._learn_from(Rows(array))
@@ -137,7 +136,7 @@ class Transformer(Constructed):
         self.expect_fitted("inverse_transform")
         array = _samples(x, "x")
         self._expect_shape(array, "x", self.output_shape_, "transforms into")
-        data.check_finite("x", array)
+        arrays.check_finite("x", array)
         return self._through(self._undo, array, self.input_shape_, _result_dtype(array))
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -178,7 +177,7 @@ class Transformer(Constructed):
         return tags
 
     def __repr__(self) -> str:
-        from ..describe import constructor_text
+        from ..saving.config import constructor_text
 
         return constructor_text(self)
 
@@ -199,7 +198,7 @@ class Transformer(Constructed):
         self.expect_fitted(method)
         array = _samples(x, name)
         self._expect_shape(array, name, self.input_shape_, "was fitted on")
-        data.check_finite(name, array)
+        arrays.check_finite(name, array)
         return array
 
     def apply(self, x: Array, dtype: DTypeLike) -> Array:
@@ -286,7 +285,7 @@ class Transformer(Constructed):
 
 
 def _samples(x: ArrayLike, name: str) -> Array:
-    array = data.samples(name, x)
+    array = arrays.samples(name, x)
     if array.ndim < 2 or array.size == 0:
         raise ValueError(
             f"{name} has shape {array.shape}, expected (N, D) or (N, H, W, C) with at least one feature; "

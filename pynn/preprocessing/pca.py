@@ -8,8 +8,9 @@ import numpy as np
 
 from .. import kernels
 from ..checks import POSITIVE, expect_choice, expect_numbers, is_integer
-from ..terminal import brief
-from .base import Array, Rows, Shape, Transformer
+from ..messages.terminal import brief
+from ..typing import Array, Shape
+from .base import Rows, Transformer
 from .scaling import LEAST, SMALL
 
 FORMS = ("pca", "zca")

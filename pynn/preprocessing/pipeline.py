@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, overload
 
-from ..describe import expect_instance
-from .base import Array, NotFittedError, Rows, Shape, Transformer
+from ..checks import expect_instance
+from ..typing import Array, Shape
+from .base import NotFittedError, Rows, Transformer
 
 
 class Pipeline(Transformer):

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ..checks import expect_choice, is_number
-from ..terminal import brief
-from .base import Array, Rows, Shape, Transformer
+from ..messages.terminal import brief
+from ..typing import Array, Shape
+from .base import Rows, Transformer
 
 PER = ("feature", "channel", "all")
 ROUNDING = 8 * np.finfo(np.float64).eps  # values that differ by less, relatively, differ by rounding alone

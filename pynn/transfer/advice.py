@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .. import describe
-from ..checkpoint import BASES, KINDS
-from ..data import check_count
+from ..checks import check_count
 from ..layers import Flatten, GlobalAvgPool2d, Layer
-from ..sequential import Sequential
-from ..terminal import brief
-from .head import start
+from ..messages.terminal import brief
+from ..models.file import BASES, KINDS
+from ..models.head import start
+from ..models.sequential import Sequential
+from ..saving import config
 
 SLOWLY = 0.1  # of the head's learning rate, for what is fine-tuned before it
 
@@ -162,5 +162,5 @@ def _middle(model: Sequential, old: int) -> int:
 def _anew(layer: Layer) -> Layer:
     """A layer with the same settings and no weights yet."""
     kinds = {**KINDS, **{type(inner).__name__: type(inner) for inner in layer.walk()}}
-    made: Layer = describe.from_data(describe.to_data(layer, BASES), kinds)
+    made: Layer = config.from_data(config.to_data(layer, BASES), kinds)
     return made

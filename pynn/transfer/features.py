@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from .. import data, inputs, validation
+from .. import checks
+from ..data import arrays
 from ..layers.activations import IDENTITY
 from ..layers.chain import Chain
-from ..sequential import Sequential
-from .head import fused_across, start
-
-Array = NDArray[Any]
+from ..models.head import fused_across, start
+from ..models.sequential import Sequential
+from ..training import evaluate, inputs
+from ..typing import Array
 
 
 def features(model: Sequential, x: ArrayLike, layer: str | int | None = None, batch_size: int | None = None) -> Array:
@@ -37,8 +37,8 @@ def features(model: Sequential, x: ArrayLike, layer: str | int | None = None, ba
     fit. Source: CS231n, "Transfer learning" (CNN codes).
     """
     place = start(model, layer)
-    batch_size = validation.batch_size(model) if batch_size is None else batch_size
-    data.check_count("batch_size", batch_size, 1)
+    batch_size = evaluate.batch_size(model) if batch_size is None else batch_size
+    checks.check_count("batch_size", batch_size, 1)
     x = inputs.raw(model, x)
     inputs.accept(model, x, "x")
     shape = model.layers[place - 1].output_shape if place else model.input_shape
@@ -46,7 +46,7 @@ def features(model: Sequential, x: ArrayLike, layer: str | int | None = None, ba
     with model.lock, _trunk(model, place) as trunk:
         for begin in range(0, len(x), batch_size):
             part = slice(begin, begin + batch_size)
-            found[part] = trunk.forward(data.to_model(inputs.transformed(model, x[part]), model.dtype), False)
+            found[part] = trunk.forward(arrays.to_model(inputs.transformed(model, x[part]), model.dtype), False)
     return found
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,12 +31,11 @@ from ..layers import (
     Reshape,
     Residual,
 )
-from ..layers.base import Shape
 from ..layers.chain import Chain
-from ..sequential import Sequential
-from ..terminal import brief, called
+from ..messages.terminal import brief, called
+from ..models.sequential import Sequential
+from ..typing import Array, Shape
 
-Array = NDArray[Any]
 Order = NDArray[np.int64]
 
 LAYOUTS = ("torch", "pynn")

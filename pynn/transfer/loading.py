@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .. import checkpoint, checks, files
-from ..arrays import expect_unmasked
-from ..layers.base import Shape
-from ..sequential import Sequential
-from ..terminal import brief, printable
+from .. import checks
+from ..data.arrays import expect_unmasked
+from ..messages.terminal import brief, printable
+from ..models import file as file_module
+from ..models.sequential import Sequential
+from ..saving import files
+from ..typing import Array, Shape
 from .layouts import Tensor, tensors
 
-Array = NDArray[Any]
 Names = Mapping[str, str]
 Signature = tuple[tuple[str, Shape], ...]
 
@@ -276,7 +276,7 @@ def _read(source: Any, layout: str) -> tuple[dict[str, Any], bool]:
     elif isinstance(source, (str, os.PathLike)):
         found = _read_file(Path(source), layout)
         if layout == "pynn":
-            checkpoint.expect_unchanged(Path(source))
+            file_module.expect_unchanged(Path(source))
     else:
         hint = "; pass its .state_dict()" if hasattr(source, "state_dict") else ""
         raise TypeError(f"source is {type(source).__name__}, expected a .safetensors file or a mapping of arrays{hint}")

@@ -20,8 +20,7 @@ from operations import Operation, arguments, call
 from test_threads import CASES
 
 import pynn
-
-from . import options as types
+from pynn import options as types
 
 THREADS = (1, 2, 3, 4, 7, 16)
 MODELS = ("mlp", "lenet5", "resnet20", "many layers", "hierarchical")

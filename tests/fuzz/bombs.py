@@ -13,7 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import folders, formats
+from pynn import folders, formats
+
 from .cases import Crafted
 
 

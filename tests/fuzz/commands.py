@@ -13,9 +13,9 @@ from typing import Any
 import safetensors.numpy
 
 import pynn
+from pynn import bombs, mutations
 from pynn.cli import main
 
-from . import bombs, mutations
 from .cases import OTHER, Crafted, File, Finding, Reader, expect, is_clean
 from .data_files import Cifar, Pictures
 
@@ -33,7 +33,7 @@ class Predicted(Reader):
         model.notes["classes"] = ["cat", "dog", "cow"]
         path = bombs.scratch() / "predict.safetensors"
         model.save(path)
-        self.model, (self.tensors, self.description) = path.read_bytes(), pynn.checkpoint.content(model)
+        self.model, (self.tensors, self.description) = path.read_bytes(), pynn.models.file.content(model)
 
     def crafted(self) -> list[Crafted]:
         names = [["\x1b[2J", "\u202e", "\ud800"], ["a\nb", "\0", "x" * 10**6], ["Ä", "猫", "\x07"]]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from . import mutations
+from pynn import mutations
 
 # safetensors --------------------------------------------------------------------------------------
 

@@ -22,10 +22,9 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import pynn
-from pynn import filelocks
-
-from . import folders, killed_runs
-from . import options as types
+from pynn import folders, killed_runs
+from pynn import options as types
+from pynn.saving import filelocks
 
 KILLS = 8  # of one run; then it is left in peace
 REFUSED, INTERRUPTED = 3, 130  # exit codes

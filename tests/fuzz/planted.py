@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from . import folders, guard, readers
+from pynn import folders, guard, readers
+
 from .cases import OTHER, SAME, File, Finding, Reader
 
 KEPT: list[Any] = []  # what is never given back

@@ -14,9 +14,11 @@ import numpy as np
 import safetensors.numpy
 
 import pynn
-from pynn import checkpoint, container, describe, ensemble
+from pynn import bombs, formats, mutations, samples
+from pynn.ensembles import ensemble
+from pynn.models import file as file_module
+from pynn.saving import config, container
 
-from . import bombs, formats, mutations, samples
 from .cases import OTHER, SAME, Crafted, File, Reader, expect, is_clean
 
 FEW = 50_000  # numbers of a sample, and of what a layer makes of it: more is the memory that its shapes tell of
@@ -27,12 +29,12 @@ def thing(rng: random.Random) -> Any:
     """A value for a place in a description: often an object of pynn, with arguments out of their range."""
     if rng.random() < 0.5:
         return mutations.atom(rng)
-    kind = rng.choice([*sorted(checkpoint.KINDS), "Layer", "Nothing", "os.system", "Checkpoint"])
+    kind = rng.choice([*sorted(file_module.KINDS), "Layer", "Nothing", "os.system", "Checkpoint"])
     made: dict[str, Any] = {"kind": kind}
     if rng.random() < 0.8:
         made["items"] = [_argument(rng) for _ in range(rng.choice((0, 1, 1, 2)))]
-    if rng.random() < 0.3 and kind in checkpoint.KINDS:
-        names = [*list(inspect.signature(checkpoint.KINDS[kind].__init__).parameters)[1:], "x"]
+    if rng.random() < 0.3 and kind in file_module.KINDS:
+        names = [*list(inspect.signature(file_module.KINDS[kind].__init__).parameters)[1:], "x"]
         made["arguments"] = {rng.choice(names): _argument(rng)}
     return made
 
@@ -46,7 +48,7 @@ def _argument(rng: random.Random) -> Any:
     return thing(rng) if how < 0.65 else mutations.atom(rng)
 
 
-LAYERS = sorted(name for name, kind in checkpoint.KINDS.items() if issubclass(kind, pynn.Layer))
+LAYERS = sorted(name for name, kind in file_module.KINDS.items() if issubclass(kind, pynn.Layer))
 SETTINGS = (
     *(1, 1, 2, 2, 3, 3, 4, 0.5, 0, -1, 1.5, 16, 1000, 10**6),
     *("same", "valid", "he", "relu", True, None, [1, 2], [3, 1]),
@@ -58,7 +60,7 @@ def network(rng: random.Random) -> dict[str, Any]:
     layers = []
     for _ in range(rng.choice((1, 1, 2, 3, 5))):
         kind = rng.choice(LAYERS)
-        names = list(inspect.signature(checkpoint.KINDS[kind].__init__).parameters)[1:]
+        names = list(inspect.signature(file_module.KINDS[kind].__init__).parameters)[1:]
         items = [rng.choice(SETTINGS) for _ in range(rng.choice((0, 1, 1, 1, 2)))]
         chosen = rng.sample(names, k=min(len(names), rng.choice((0, 0, 1, 2))))
         layers.append({"kind": kind, "items": items, "arguments": {name: rng.choice(SETTINGS) for name in chosen}})
@@ -70,7 +72,7 @@ def network(rng: random.Random) -> dict[str, Any]:
 
 def built(description: dict[str, Any]) -> dict[str, Any]:
     """The tensors that a model of this description has."""
-    model = pynn.Sequential(*describe.from_data(description["layers"], checkpoint.KINDS), dtype=description["dtype"])
+    model = pynn.Sequential(*config.from_data(description["layers"], file_module.KINDS), dtype=description["dtype"])
     model.context.limit = 100_000
     model.build(tuple(description["input_shape"]))
     return {name: np.array(array) for name, array in model.tensors().items()}
@@ -146,7 +148,7 @@ class Described(Reader):
 
 
 class Models(Described):
-    name, share, entry = "model", 280, checkpoint.ENTRY
+    name, share, entry = "model", 280, file_module.ENTRY
 
     def things(self) -> list[Any]:
         return samples.models()
@@ -158,7 +160,7 @@ class Models(Described):
         tensors, description = self.contents[0]
         described = [
             Crafted(name, partial(self.written, tensors if keep else {}, {**description, **changes}))
-            for name, changes, keep in bombs.descriptions(checkpoint.KINDS)
+            for name, changes, keep in bombs.descriptions(file_module.KINDS)
         ]
         affine, inner = {"kind": "Affine", "items": [1]}, {"kind": "Affine", "items": [4]}
         for _ in range(30):
@@ -196,7 +198,7 @@ class Models(Described):
         return super().damaged(rng)
 
     def judge(self, file: File, model: Any) -> str:
-        tensors, description = checkpoint.content(model)
+        tensors, description = file_module.content(model)
         if file.extra is not None:
             known, valid = self.contents[file.extra]
             if description == valid and same_arrays(tensors, known):
@@ -204,7 +206,7 @@ class Models(Described):
         expect(not file.sealed, "a damaged file loads as another model")
         used(model)
         model.save(self.scratch)
-        arrays, again = checkpoint.content(pynn.load(self.scratch))
+        arrays, again = file_module.content(pynn.load(self.scratch))
         same = repr(again) == repr(description) and same_arrays(arrays, tensors)
         expect(same, "saved again it is another model")
         return OTHER

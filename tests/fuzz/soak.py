@@ -25,9 +25,8 @@ from typing import Any
 import numpy as np
 
 import pynn
-
-from . import folders
-from . import options as types
+from pynn import folders
+from pynn import options as types
 
 ROUNDS = 20
 WARM_UP = ROUNDS // 4

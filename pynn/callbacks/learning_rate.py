@@ -1,0 +1,37 @@
+"""A callback that sets the learning rate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..messages.terminal import brief
+from ..schedules import Schedule
+from .base import Callback
+
+if TYPE_CHECKING:
+    from ..training.trainer import Trainer
+
+
+class LearningRateSchedule(Callback):
+    """Set the learning rate before each epoch to schedule(epoch), epochs counted from 0 at the run's beginning.
+
+    schedule: a function, for example `lambda epoch: 0.1 * 0.9**epoch`, or a `pynn.Schedule`. The usual way is to give
+    the schedule to the optimizer, `pynn.Adam(pynn.CosineDecay(1e-3, epochs=10))`: it is then followed step by step.
+    Raises TypeError for anything else, ValueError for schedules that listen to measurements, such as ReduceOnPlateau,
+    and for an optimizer that follows a schedule of its own.
+    """
+
+    def __init__(self, schedule: Schedule | Callable[[int], float]) -> None:
+        if isinstance(schedule, type) or not callable(schedule):
+            raise TypeError(
+                f"LearningRateSchedule: schedule is {brief(schedule)}, expected a function or a pynn.Schedule"
+            )
+        if isinstance(schedule, Schedule) and schedule.listens:
+            raise ValueError(f"{schedule!r} listens to measurements; give it to the optimizer: pynn.Adam({schedule!r})")
+        self.schedule = schedule
+
+    def on_epoch_begin(self, trainer: Trainer) -> None:
+        if trainer.optimizer.schedule is not None:
+            raise ValueError(f"{trainer.optimizer!r} follows a schedule of its own; give one of the two")
+        trainer.optimizer.learning_rate = self.schedule(trainer.epoch - trainer.first_epoch)

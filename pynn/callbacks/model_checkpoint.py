@@ -1,0 +1,92 @@
+"""Callbacks that write files: the model after an epoch, a table of what was measured."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..checks import expect_count, expect_flag, warn
+from ..messages.terminal import printable
+from ..monitor import Best, expect_best
+from ..saving import files
+from ..saving.config import expect_keys
+from .base import Callback
+from .outage import Outage
+
+if TYPE_CHECKING:
+    from ..training.trainable import Trainable
+    from ..training.trainer import Trainer
+
+
+class ModelCheckpoint(Callback):
+    """Save the model, as `model.save` does, after each epoch or after those that are the best so far.
+
+    path: of the file, which is replaced; with fields (epoch, and all that the epoch measured) it becomes one of many:
+    "runs/{epoch:03d}-{val_loss:.4f}.safetensors". save_best_only: default False; True looks at monitor, a measurement's
+    name (default "val_loss"). every: so many epochs (default 1), else. mode: "auto" (default), "min" or "max", as
+    of `EarlyStopping`.
+    A file appears whole or not at all. Where the first one cannot be written, as on a full disk, training ends with the
+    OSError; where a later one cannot, it goes on with a RuntimeWarning, and the older file stays.
+    To go on with a run that was killed use `fit(checkpoint=...)` instead: a model file has no optimizer.
+    Raises FileNotFoundError, before it trains, where the folder is not there; ValueError for another setting or field.
+    """
+
+    writes = True
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        monitor: str = "val_loss",
+        *,
+        save_best_only: bool = False,
+        every: int = 1,
+        mode: str = "auto",
+    ) -> None:
+        expect_count("ModelCheckpoint", 1, every=every)
+        expect_flag("ModelCheckpoint", save_best_only=save_best_only)
+        _expect_our_format(os.fspath(path))
+        self.path, self.save_best_only, self.every, self.mode = os.fspath(path), save_best_only, every, mode
+        self.monitor = monitor if save_best_only else None
+        self._best = Best("ModelCheckpoint", monitor, mode if save_best_only or mode != "auto" else "min")
+        self._here, self._outage = "", Outage()
+
+    def on_train_begin(self, trainer: Trainer) -> None:
+        folder = Path(self.path).parent
+        if "{" not in str(folder) and not folder.is_dir():
+            raise FileNotFoundError(f"ModelCheckpoint: the folder {printable(folder)} does not exist; make it first")
+        self._here = "" if os.path.isabs(self.path) else os.getcwd()  # the script may change its own folder
+        self._outage = Outage()
+        if not trainer.resumed:
+            self._best.value = None
+
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        before = self._best.value
+        better = self.save_best_only and self._best.improved(trainer.values)
+        if better or (not self.save_best_only and (trainer.epoch - trainer.first_epoch) % self.every == 0):
+            try:
+                path = self.path.format(epoch=trainer.epoch, **trainer.values)
+            except (KeyError, IndexError, ValueError) as cause:
+                names = ", ".join(["epoch", *trainer.values])
+                raise ValueError(f"ModelCheckpoint: path is {self.path!r}; its fields may be {names}") from cause
+            with self._outage.bridged(f"the model of epoch {trainer.epoch} could not be saved", "without it"):
+                trainer.model.save(path if self._here in ("", os.getcwd()) else os.path.join(self._here, path))
+            if self._outage.failing:
+                self._best.value = before
+
+    def state(self) -> dict[str, Any]:
+        return {"best": self._best.value}
+
+    def _expect(self, state: dict[str, Any], model: Trainable) -> None:
+        expect_keys("ModelCheckpoint", state, ("best",), ())
+        expect_best("ModelCheckpoint", state["best"])
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._best.value = state["best"]
+
+
+def _expect_our_format(path: str) -> None:
+    """Warn where the name promises another library's format."""
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix in files.FOREIGN_ENDINGS:
+        warn(f"ModelCheckpoint: path is {path!r}, but the file is written as safetensors; name it .safetensors")

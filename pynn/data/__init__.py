@@ -1,0 +1,1 @@
+"""Arrays, batches, splits and augmentation: from what users have to what a model takes."""

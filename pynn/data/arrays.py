@@ -1,0 +1,147 @@
+"""What users give for an array, as NumPy's array, without what `numpy.asarray` drops silently. Knows no models."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from .. import kernels
+from ..messages.terminal import brief
+from ..typing import Array
+from . import tables
+
+
+def as_array(name: str, value: ArrayLike) -> Array:
+    """`numpy.asarray`, but ValueError, which calls the value by `name`, for a masked array that hides some of it."""
+    if type(value) is not np.ndarray:
+        expect_unmasked(name, value)
+    return np.asarray(value)
+
+
+def expect_unmasked(name: str, value: object) -> None:
+    """ValueError for a masked array, or a list of some, whose mask hides something."""
+    module = sys.modules.get("numpy.ma")
+    if module is None:  # nobody has made one
+        return
+    parts = value if isinstance(value, (list, tuple)) else (value,)
+    masked = [one for one in parts if isinstance(one, module.MaskedArray)]
+    hidden = sum(int(module.count_masked(one)) for one in masked)
+    if hidden:
+        raise ValueError(
+            f"{name} is masked: {hidden} of the values in its masked array are hidden, but pynn knows no missing "
+            "values; fill them (array.filled(...)) or leave those samples out first"
+        )
+
+
+PIXELS = 255
+
+
+def samples(name: str, x: ArrayLike) -> Array:
+    """x as a numeric array of at least one axis; TypeError or ValueError says what came instead."""
+    expect_unmasked(name, x)
+    x = tables.plain(x, name)
+    try:
+        array = tables.series(x)
+    except ValueError as cause:
+        raise ValueError(f"{name} is no array of numbers: rows of different lengths? ({cause})") from cause
+    if array.dtype.kind not in "fiub":
+        held = next((one for one in array.reshape(-1).tolist() if not isinstance(one, (int, float))), None)
+        raise TypeError(
+            f"{name} has dtype {array.dtype}, expected numbers" + (f"; it holds {brief(held)}" if held else "")
+        )
+    if array.ndim < 1:
+        raise ValueError(f"{name} is a single number, expected an array of samples (N, ...)")
+    if array.shape[0] < 1:
+        raise ValueError(f"{name} is empty: its shape is {array.shape}, expected at least one sample")
+    return array
+
+
+def check_finite(name: str, x: Array, dtype: DTypeLike = np.float64) -> None:
+    """ValueError that names the first NaN or infinity in x, or number too large for the dtype, if there is one."""
+    if x.dtype.kind != "f":
+        return
+    rows = max(1, (1 << 20) // max(1, math.prod(x.shape[1:])))
+    for start in range(0, len(x), rows):  # in pieces: no second copy of a large array, in whatever order it stands
+        part = x[start : start + rows]
+        part = part.reshape(len(part), -1)
+        bad = (
+            ~(np.abs(part) <= np.finfo(dtype).max)
+            if x.dtype.itemsize > np.dtype(dtype).itemsize
+            else ~np.isfinite(part)
+        )
+        if bad.any():
+            where = np.argwhere(bad)[0]
+            index = np.unravel_index(int(where[1]), x.shape[1:]) if x.ndim > 1 else ()
+            place = ", ".join(str(int(i)) for i in (start + where[0], *index))
+            value = part[where[0], where[1]]
+            if np.isfinite(value):
+                raise ValueError(
+                    f"{name}[{place}] is {value}, too large for {np.dtype(dtype)}; scale {name}, or use a float64 model"
+                )
+            raise ValueError(
+                f"{name}[{place}] is {value}, expected finite numbers; drop such samples or fill the gaps first"
+            )
+
+
+def check_pairs(x_name: str, x: Array, y_name: str, y: Array) -> None:
+    """ValueError when there is not one target for each sample."""
+    if y.ndim < 1:
+        raise ValueError(f"{y_name} is a single value, expected one target for each of the {len(x)} samples")
+    if len(x) != len(y):
+        raise ValueError(
+            f"{x_name} has {len(x)} samples but {y_name} has {len(y)}, expected one target for each sample"
+        )
+
+
+def sample_weights(name: str, weights: ArrayLike, count: int, of: str = "sample") -> Array:
+    """Weights (count,) in float64, checked: ValueError for another shape, a negative or a NaN, TypeError for text."""
+    array = as_array(name, weights)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} has dtype {array.dtype}, expected numbers")
+    if array.shape != (count,):
+        hint = "; a column (N, 1) becomes (N,) by .ravel()" if array.shape == (count, 1) else ""
+        raise ValueError(f"{name} has shape {array.shape}, expected ({count},), one for each {of}{hint}")
+    array = array.astype(np.float64)
+    bad = ~((array >= 0) & (array < np.inf))
+    if bad.any():
+        where = int(np.argmax(bad))
+        raise ValueError(f"{name}[{where}] is {array[where]}, expected finite numbers of at least 0")
+    return array
+
+
+def are_pixels(x: Array) -> bool:
+    """Whether these samples are images of uint8 (N, H, W, C), which are read as 0..1."""
+    return x.dtype == np.uint8 and x.ndim == 4
+
+
+def to_model(x: Array, dtype: np.dtype[Any]) -> Array:
+    """x in the model's dtype, C-contiguous; the same array where it is that already."""
+    if are_pixels(x):
+        pixels: Array = np.divide(x, dtype.type(PIXELS), out=np.empty(x.shape, dtype))
+        return pixels
+    return np.ascontiguousarray(x, dtype)
+
+
+def kernel_reads(x: Array) -> bool:
+    """Whether kernels read these samples as they stand."""
+    fast = x.dtype in (np.uint8, np.float32, np.float64) and x.dtype.isnative
+    return bool(fast and x.flags.c_contiguous and x.flags.aligned and x.size)
+
+
+def gather(x: Array, indices: NDArray[np.int64], dtype: np.dtype[Any], out: Array | None) -> Array:
+    """x[indices] in the dtype; in `out` where that has their shape."""
+    shape = (len(indices), *x.shape[1:])
+    if out is None or out.shape != shape:
+        out = np.empty(shape, dtype)
+    if not len(indices):  # a process that has no part of a small batch
+        return out
+    if kernel_reads(x):
+        divisor = PIXELS if are_pixels(x) else 1
+        kernels.gather(x.reshape(len(x), -1), indices, divisor, out.reshape(len(indices), -1))
+    else:
+        out[...] = to_model(x[indices], dtype)
+    return out

@@ -1,0 +1,133 @@
+"""Data frames, sparse matrices and objects as plain arrays. Imports none of their libraries: it asks what they have."""
+
+from __future__ import annotations
+
+import numbers
+from collections import Counter
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from ..messages.terminal import brief, printable
+from ..typing import Array
+
+SHOWN = 5  # names in a message
+
+
+def columns(x: Any) -> tuple[str, ...] | None:
+    """The names of a table's columns; None for what has none: arrays, and frames whose columns are only numbered."""
+    names = x.dtype.names if isinstance(x, np.ndarray) else getattr(x, "columns", None)
+    if names is None or callable(names) or not hasattr(x, "__getitem__"):
+        return None
+    found = list(names)
+    return tuple(found) if found and all(isinstance(name, str) for name in found) else None
+
+
+def ordered(x: Any, wanted: Sequence[str], name: str) -> Any:
+    """The table with these columns in this order, found by their names; ValueError names those that it lacks."""
+    there = columns(x)
+    if there is None or there == tuple(wanted):
+        return x
+    held = set(there)
+    if missing := [one for one in wanted if one not in held]:
+        raise ValueError(
+            f"{name} has no column {listed(missing)}: the model was fitted to the columns {listed(wanted, 20)}"
+        )
+    return x[list(wanted)]
+
+
+def listed(names: Sequence[Any], most: int = SHOWN) -> str:
+    """The first names, quoted, and how many more there are."""
+    shown = ", ".join(printable(repr(name), 100) for name in names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def plain(x: Any, name: str) -> Any:
+    """A table, a sparse matrix or an array of objects as an array of numbers, if it holds numbers; else x as it is.
+
+    TypeError and ValueError name the column that holds something else, or nothing, and what to do about it.
+    """
+    if isinstance(x, np.ndarray) and x.dtype.names is None:
+        return tidy(x)
+    if callable(getattr(x, "toarray", None)) and hasattr(x, "nnz"):  # scipy.sparse
+        return x.toarray()
+    if not (isinstance(x, np.ndarray) or _is_frame(x)):
+        return x
+    names = list(x.dtype.names if isinstance(x, np.ndarray) else x.columns)
+    if len(set(names)) < len(names):
+        twice = next(one for one, times in Counter(names).items() if times > 1)
+        raise ValueError(f"{name} has two columns named {twice!r}; give each a name of its own")
+    if 0 < sum(isinstance(one, str) for one in names) < len(names):
+        odd = next(one for one in names if not isinstance(one, str))
+        raise TypeError(
+            f"{name} has a column named {odd!r} beside others whose names are text; give all of them text, as by "
+            f"{name}.columns = {name}.columns.astype(str)"
+        )
+    parts = [_column(x, label, name) for label in names]
+    if not parts:
+        raise ValueError(f"{name} has no columns, expected at least one")
+    return np.stack(parts, axis=1) if len({part.dtype for part in parts}) == 1 else np.column_stack(parts)
+
+
+def _is_frame(x: Any) -> bool:
+    return hasattr(x, "columns") and hasattr(x, "dtypes") and hasattr(x, "__getitem__")
+
+
+def _column(x: Any, label: Any, name: str) -> Array:
+    column = x[label]
+    array = series(column)
+    where = f"{name}: column {label!r}"
+    if array.dtype.kind in "fiub":
+        if array.dtype.kind == "f" and (missing := np.isnan(array)).any():
+            raise ValueError(
+                f"{where} lacks {np.count_nonzero(missing)} of {len(array)} values, the first in row "
+                f"{int(np.argmax(missing))}; fill them, as by {name}[{label!r}].fillna(...), or drop those rows"
+            )
+        return array
+    kind = getattr(column, "dtype", array.dtype)
+    if array.dtype.kind in "mM":
+        cure = "make numbers of it, such as the year or the days since a date"
+    else:
+        first = next((one for one in array.tolist() if not absent(one)), None)
+        cure = (
+            f"it holds {brief(first)}; make numbers of it, for example with pandas.get_dummies({name}), or leave it "
+            f"out: {name}.drop(columns={label!r})"
+        )
+    raise TypeError(f"{where} has dtype {kind}, expected numbers; {cure}")
+
+
+def series(x: Any) -> Array:
+    """One column, or the labels of samples, as a plain array; numbers that are missing become NaN."""
+    return tidy(np.asarray(x))
+
+
+def absent(one: Any) -> bool:
+    """Whether it stands for a missing value: None, NaN, pandas' NA and NaT."""
+    if one is None or type(one).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(one, (float, np.floating)) and one != one
+
+
+def tidy(array: Array) -> Array:
+    """An array of objects as booleans, integers, floats or text, if all of them are that; else as it is."""
+    if array.dtype.kind != "O" or not array.size or not array.ndim:
+        return array
+    items = array.reshape(-1).tolist()
+    kinds = {type(one) for one in items}
+    if all(issubclass(kind, (bool, np.bool_)) for kind in kinds):
+        return array.astype(bool)
+    if all(issubclass(kind, str) for kind in kinds):
+        return array.astype(str)
+    if all(issubclass(kind, numbers.Integral) for kind in kinds):
+        try:
+            return array.astype(np.int64)
+        except OverflowError:
+            return array.astype(np.float64)
+    if any(issubclass(kind, (str, bytes)) for kind in kinds):
+        return array
+    one_of_each = {type(one): one for one in items}
+    if all(issubclass(kind, (numbers.Real, Decimal)) or absent(one) for kind, one in one_of_each.items()):
+        return np.array([np.nan if absent(one) else float(one) for one in items], np.float64).reshape(array.shape)
+    return array

@@ -1,0 +1,1 @@
+"""Several models, or several moments of one, averaged."""

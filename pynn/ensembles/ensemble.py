@@ -1,0 +1,396 @@
+"""Ensembles: the predictions of several models, or of several moments of one, averaged."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .. import checks
+from ..checks import Constructed, expect_instance
+from ..data import arrays
+from ..locks import Lock
+from ..losses import Loss, SoftmaxCrossEntropy
+from ..messages.terminal import brief
+from ..models import file as file_module
+from ..models import loading
+from ..models.sequential import Sequential
+from ..saving import config, container, files
+from ..training import evaluate as evaluate_module
+from ..training import evaluate as validations
+from ..training import inputs, targets
+from ..training import sample_weights as weights
+from ..training.measures import Measures, Metrics, measure
+from ..training.sample_weights import ClassWeight
+from ..training.targets import Targets
+from ..typing import Array
+from . import alike
+from .alike import NUMBERS, SIGMOID, SOFTMAX, TREE
+
+if TYPE_CHECKING:
+    from ..training.trainable import Trainable
+
+Tensors = Mapping[str, Array]
+
+ENTRY = "pynn_ensemble"  # of the metadata
+
+
+class Member(NamedTuple):
+    """A model; tensors: what it shall hold when it predicts, where several members share one model."""
+
+    model: Sequential
+    tensors: Tensors | None = None
+
+
+class Ensemble(Constructed):
+    """Several trained models whose predictions are averaged: nearly always better than one of them.
+
+    >>> ensemble = pynn.Ensemble.fit(build, 5, x, y, epochs=10)        # def build(seed): return pynn.Sequential(...)
+    >>> ensemble.evaluate(x_test, y_test), ensemble.predict(x_new)
+
+    models: `Sequential` models, built, that take the same raw samples and were trained with the same loss; each may
+    have layers, preprocessing and dtype of its own. weights (M,): how much each counts, at least 0; only proportions
+    matter (default None: all alike). A model need not be another network: `SnapshotEnsemble` takes several of one run.
+
+    What is averaged: probabilities p = Σ_m w_m p_m, for labels (softmax) and attributes (sigmoid); the outputs
+    themselves for numbers and for losses without probabilities, as hinge losses, and your own.
+    len(ensemble), ensemble[i] (member i, a model) and iteration are those of a list.
+    Attributes: loss, that of the first member, which `evaluate` measures; output_shape; weights, of the sum 1.
+    Raises ValueError or TypeError, with the member's number, where they do not go together.
+    Source: CS231n, "Neural Networks Part 3", model ensembles; Hansen & Salamon 1990.
+    """
+
+    def __init__(self, models: Iterable[Sequential], weights: ArrayLike | None = None) -> None:
+        if isinstance(models, Sequential):
+            raise TypeError("models is one model, expected a list of them")
+        self._set([Member(model) for model in models], weights)
+
+    @classmethod
+    def of_snapshots(
+        cls, model: Sequential, snapshots: Iterable[Tensors], weights: ArrayLike | None = None
+    ) -> Ensemble:
+        """An ensemble of one model at several moments: a copy of `model`, and parameters and statistics a member.
+
+        snapshots: of each, what `model.tensors()` had then, copied. weights: as of the constructor.
+        Raises ValueError for names or shapes that are not the model's.
+        """
+        expect_instance(model, Sequential, "model")
+        if not model.built:
+            raise ValueError("the model is not built yet: fit it, load it or build it first")
+        own = {name: array.shape for name, array in model.tensors().items()}
+        taken = list(snapshots)
+        for number, tensors in enumerate(taken):
+            if {name: np.shape(array) for name, array in tensors.items()} != own:
+                raise ValueError(f"snapshot {number} has not the tensors of the model, which are {', '.join(own)}")
+        shared = copy.deepcopy(model)
+        shared.optimizer = None
+        kept = [{name: np.array(array, shared.dtype) for name, array in tensors.items()} for tensors in taken]
+        self = cls.__new__(cls)
+        self._set([Member(shared, tensors) for tensors in kept], weights)
+        return self
+
+    @classmethod
+    def fit(
+        cls,
+        build: Callable[[int], Sequential],
+        n: int,
+        x: Any,
+        y: ArrayLike | None = None,
+        *,
+        seeds: Sequence[int] | None = None,
+        weights: ArrayLike | None = None,
+        **settings: Any,
+    ) -> Ensemble:
+        """Train n models that differ in their seed, so in first weights, masks and the order of samples.
+
+        build: a function of the seed that returns a new model, `lambda seed: pynn.Sequential(..., seed=seed)`.
+        n: at least 1. x, y, settings: as `model.fit` takes them; each member gets its own copy of optimizer, loss and
+        callbacks, and, where checkpoint is a folder, a folder in it. seeds: n different ones (default 0..n-1).
+        weights: as of the constructor.
+        """
+        checks.check_count("n", n, 1)
+        chosen = list(range(n)) if seeds is None else list(seeds)
+        for seed in chosen:
+            checks.check_seed(seed)
+        if len(set(chosen)) != n or len(chosen) != n:
+            raise ValueError(f"seeds is {brief(seeds)}, expected {n} different ones")
+        models = [_fresh(build, seed) for seed in chosen]
+        for number, model in enumerate(models):
+            model.fit(x, y, **_own_settings(settings, number))
+        return cls(models, weights)
+
+    def _set(self, members: list[Member], given: ArrayLike | None) -> None:
+        if not members:
+            raise ValueError("the ensemble has no members, expected at least one")
+        for number, member in enumerate(members):
+            expect_instance(member.model, Sequential, f"member {number}")
+            if not member.model.built:
+                raise ValueError(f"member {number} is not built yet: fit it, load it or build it first")
+            same = [i for i, other in enumerate(members[:number]) if other.model is member.model]
+            if member.tensors is None and same:
+                raise ValueError(f"member {number} is member {same[0]} once more; weights let one count more")
+        first = members[0].model
+        for number, member in enumerate(members[1:], 1):
+            alike.expect_alike(first, member.model, number)
+        shares = arrays.sample_weights(
+            "weights", np.ones(len(members)) if given is None else given, len(members), "member"
+        )
+        if not shares.any():
+            raise ValueError("weights are 0 for all members, expected at least one of more than 0")
+        self._proportions = shares / shares.max()  # of these a file gives the same bits
+        self._members, self.weights = members, self._proportions / self._proportions.sum()
+        self._kind, self.output_shape, self._targets = (
+            alike.kind(first.loss),
+            alike.output_shape(first),
+            replace(first.targets or Targets(), scaling=None),
+        )
+        self.loss: Loss = SoftmaxCrossEntropy() if self._kind == TREE else copy.deepcopy(first.loss)
+        self._dtype = np.result_type(*(member.model.dtype for member in members))
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def __getitem__(self, number: int) -> Sequential:
+        model, tensors = self._members[number]
+        if tensors is None:
+            return model
+        with model.lock.held():
+            _put(model, tensors)
+            return copy.deepcopy(model)
+
+    def __iter__(self) -> Iterator[Sequential]:
+        return (self[number] for number in range(len(self)))
+
+    def __repr__(self) -> str:
+        shown = "" if len(set(self.weights)) == 1 else f", weights={self.weights.round(4).tolist()}"
+        kind = "numbers" if self._kind == NUMBERS else "probabilities"
+        return f"Ensemble({len(self)} members, mean of their {kind}{shown})"
+
+    # Prediction -----------------------------------------------------------------------------------
+
+    def outputs(self, x: ArrayLike, batch_size: int | None = None) -> Array:
+        """Outputs (N, ...) for raw x (N, ...) that say what the ensemble says, in the terms of its loss.
+
+        Of labels log p, of attributes log(p / (1 - p)), else the mean of the members' outputs in the units of their
+        targets, in which `evaluate` measures the loss; finite where theirs are.
+        batch_size: samples worked on at once, by default as each member's `predict`; it changes nothing but memory and
+        rounding.
+        """
+        said = self._said(x, batch_size)
+        return np.asarray(said[0] - said[1] if self._kind == SIGMOID else said, self._dtype)
+
+    def predict(self, x: ArrayLike, batch_size: int | None = None) -> Array:
+        """Predictions for raw x (N, ...), in the terms of the targets: class labels (N,) for classifiers.
+
+        batch_size: as for `outputs`.
+        """
+        return self._targets.decode(self.loss, self.loss.predict(self.outputs(x, batch_size)))
+
+    def predict_proba(self, x: ArrayLike, batch_size: int | None = None) -> Array:
+        """The mean of the members' probabilities (N, C) for raw x (N, ...); batch_size: as for `outputs`."""
+        if self._kind == NUMBERS:  # of own losses, or none
+            found = self._each(
+                x, batch_size, lambda model, outputs: model.loss.probabilities(outputs).astype(np.float64)
+            )
+            return np.asarray(sum(share * values for share, values in found), self._dtype)
+        said = np.exp(self._said(x, batch_size))
+        if self._kind == SIGMOID:  # of yes and of no
+            single = math.prod(self.output_shape) == 1
+            said = np.stack([said[1].reshape(-1), said[0].reshape(-1)], axis=1) if single else said[0]
+        return np.asarray(said, self._dtype)
+
+    def evaluate(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        batch_size: int | None = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        class_weight: ClassWeight | None = None,
+        metrics: Metrics | None = None,
+    ) -> dict[str, float]:
+        """Loss and accuracy, or other metrics, of what the ensemble says over raw x (N, ...) and y (N,).
+
+        batch_size: as for `outputs`. sample_weight, class_weight and metrics as in `Sequential.evaluate`.
+        """
+        measures = Measures(metrics)
+        measures.check(self.loss)
+        x, y = inputs.raw(self._members[0].model, x), targets.read(y)
+        arrays.check_pairs("x", x, "y", y)
+        wanted, classes = self._targets.encode(self.loss, y, self.output_shape), self._targets.classes
+        given = weights.combined(self.loss, wanted, self.output_shape, sample_weight, class_weight, classes=classes)
+        outputs = self.outputs(x, batch_size)
+        size = batch_size or validations.BATCH
+        parts = (slice(start, start + size) for start in range(0, len(x), size))
+        rest = () if given is None else (given.astype(self._dtype),)
+        batches = ((outputs[part], *(array[part] for array in (wanted, *rest))) for part in parts)
+        return measure(cast("Trainable", _Said(self.loss, self._targets)), batches, measures)
+
+    def _each(
+        self, x: ArrayLike, batch_size: int | None, read: Callable[[Sequential, Array], Array]
+    ) -> Iterator[tuple[float, Array]]:
+        """Share and predictions of each member that counts."""
+        for (model, tensors), share in zip(self._members, self.weights, strict=True):
+            if share > 0:
+                with model.lock.held():
+                    if tensors is not None:
+                        _put(model, tensors)
+                    yield float(share), read(model, evaluate_module.outputs(model, x, batch_size))
+
+    def _said(self, x: ArrayLike, batch_size: int | None) -> Array:
+        """Logarithms of the mean probabilities, or mean outputs, in float64."""
+        total: Any = None
+        for share, values in self._each(x, batch_size, self._read):
+            part = share * values if self._kind == NUMBERS else np.log(share) + values
+            if total is None:
+                total = part
+            else:
+                (np.add if self._kind == NUMBERS else np.logaddexp)(total, part, out=total)
+        return np.asarray(total)
+
+    def _read(self, model: Sequential, outputs: Array) -> Array:
+        """What a member says: logarithms of its probabilities, of attributes those of yes and of no, or its outputs.
+
+        Numbers are in the units of its targets: members may have scaled them each in its own way.
+        """
+        values = outputs.astype(np.float64)
+        if self._kind == SOFTMAX:
+            values -= values.max(axis=-1, keepdims=True)
+            return np.asarray(values - np.log(np.exp(values).sum(axis=-1, keepdims=True)))
+        if self._kind == SIGMOID:
+            return -np.logaddexp(0, np.stack([-values, values]))
+        if self._kind == TREE:
+            probabilities = model.loss.probabilities(outputs)
+            return np.asarray(np.log(np.maximum(probabilities, np.finfo(probabilities.dtype).tiny), dtype=np.float64))
+        return values if model.targets is None else model.targets.units(values)
+
+    # Files ----------------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the ensemble to the safetensors file at path, whole or not at all; `Ensemble.load` reads it again."""
+        tensors: dict[str, Array] = {}
+        models: list[Sequential] = []
+        descriptions, places = [], []
+        for number, (model, own) in enumerate(self._members):
+            with model.lock.held():
+                if own is not None:
+                    _put(model, own)
+                found, description = file_module.content(model)
+            tensors.update({f"{number}.{name}": array.copy() for name, array in found.items()})
+            if not any(model is one for one in models):
+                models.append(model)
+                descriptions.append(description)
+            places.append(next(i for i, one in enumerate(models) if one is model))
+        whole = {
+            "format": file_module.FORMAT, "models": descriptions, "members": places,
+            "weights": self._proportions.tolist(),
+        }  # fmt: skip
+        file_module.write(files.named(path), tensors, ENTRY, whole)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], own: Iterable[type] = ()) -> Ensemble:
+        """The ensemble in the file at path that `save` wrote; own: the user's own classes, as of `pynn.load`.
+
+        Raises FileNotFoundError; ValueError for a file that is damaged, foreign or does not fit its own description.
+        """
+        file, allowed = files.named(path), loading.kinds(own)
+        description, tensors = file_module.read(file, ENTRY, "ensemble")
+        models, places = _parts(description, file)
+        found: list[dict[str, Array]] = [{} for _ in places]
+        for name, array in tensors.items():
+            number, _, rest = name.partition(".")
+            if not number.isdecimal() or int(number) >= len(places):
+                raise ValueError(container.told(f"{file} has a tensor of no member: {name}"))
+            found[int(number)][rest] = array
+        members: list[Member] = []
+        shared: dict[int, Sequential] = {}
+        for place, mine in zip(places, found, strict=True):
+            model = loading.restored(models[place], mine, file, allowed)
+            if places.count(place) == 1:
+                members.append(Member(model))
+            else:
+                kept = {name: array.copy() for name, array in model.tensors().items()}
+                members.append(Member(shared.setdefault(place, model), kept))
+        self = cls.__new__(cls)
+        try:
+            self._set(members, description["weights"])
+        except (TypeError, ValueError) as cause:
+            raise ValueError(container.told(f"{file}: {cause}")) from container.shown(cause)
+        return self
+
+
+def _parts(description: Mapping[str, Any], file: Path) -> tuple[list[dict[str, Any]], list[int]]:
+    """Descriptions of the models, and the number of each member's."""
+    try:
+        config.expect_keys("the ensemble's description", description, ("models", "members", "weights"), ())
+    except ValueError as cause:
+        raise ValueError(container.told(f"{file}: {cause}")) from None
+    models: Any = description["models"]
+    places: Any = description["members"]
+    lists = isinstance(models, list) and isinstance(places, list)
+    if not (lists and all(isinstance(model, dict) for model in models) and places):
+        raise ValueError(container.told(f"{file}: the ensemble's description does not say what its members are"))
+    if not all(type(place) is int and 0 <= place < len(models) for place in places):
+        raise ValueError(
+            container.told(f"{file}: members are {brief(places)}, expected numbers of its {len(models)} models")
+        )
+    return models, places
+
+
+class _Said:
+    """What `measure` takes for a model: its outputs are there already."""
+
+    def __init__(self, loss: Loss, targets: Targets) -> None:
+        self.loss, self.targets, self.lock = loss, targets, Lock()
+
+    def forward(self, outputs: Array) -> Array:
+        return outputs
+
+
+def _put(model: Sequential, tensors: Tensors) -> None:
+    with model.lock:
+        for name, array in model.tensors().items():
+            array[...] = tensors[name]
+
+
+def _fresh(build: Callable[[int], Sequential], seed: int) -> Sequential:
+    if not callable(build) or isinstance(build, Sequential):
+        raise TypeError(f"build is {type(build).__name__}, expected a function of a seed that returns a new model")
+    try:
+        inspect.signature(build).bind(seed)
+    except TypeError:
+        raise TypeError(
+            "build does not take a seed alone, expected a function such as lambda seed: pynn.models.lenet5(seed=seed)"
+        ) from None
+    model = build(seed)
+    expect_instance(model, Sequential, f"what build({seed}) returned")
+    if model.seed != seed:
+        raise ValueError(
+            f"build({seed}) returned a model of seed {model.seed}; pass the seed on: pynn.Sequential(..., seed=seed)"
+        )
+    return model
+
+
+def _own_settings(settings: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """The settings of `fit` for one member: nothing that has a memory is shared."""
+    found = dict(settings)
+    for name in ("optimizer", "loss", "callbacks"):
+        if name in found:
+            found[name] = copy.deepcopy(found[name])
+    if found.get("checkpoint") is not None:
+        if not isinstance(found["checkpoint"], (str, os.PathLike)):
+            raise TypeError(
+                f"checkpoint is {brief(found['checkpoint'])}, expected a folder, in which each member has its own"
+            )
+        folder = Path(found["checkpoint"]) / f"member{number}"
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        found["checkpoint"] = folder
+    return found

@@ -1,0 +1,97 @@
+"""Monte-Carlo averaging: predictions as the mean over random masks, with their spread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .. import checks
+from ..data import arrays
+from ..layers.context import Context
+from ..models.sequential import Sequential
+from ..training import evaluate as validations
+from ..training import inputs, targets
+from ..typing import Array
+
+LAST_STEP = 2**32 - 1  # the passes count down from it: training does not get there, so its masks are others
+
+
+def monte_carlo(
+    model: Sequential,
+    x: ArrayLike,
+    passes: int = 20,
+    *,
+    batch_size: int = validations.BATCH,
+    seed: int | None = None,
+    probabilities: bool = False,
+) -> tuple[Array, Array]:
+    """Mean and standard deviation (over the passes, ÷ passes) of the outputs (N, ...) for x (N, ...), in new arrays.
+
+    Every pass draws other masks in `Dropout`, `SpatialDropout` and `DropConnect`, other noise in `GaussianNoise`, other
+    regions in `FractionalMaxPool2d` and other survivors among the `Residual` blocks with stochastic depth;
+    batch normalization uses its running statistics, as in `predict`. An own layer takes part if it draws where
+    `training or self.context.sampling`. The spread tells how sure the model is; it is 0 without such layers.
+    passes: at least 1 (default 20). batch_size: changes nothing but memory and rounding (default 1024).
+    seed: of the masks, 0..2^64-1; by default the model's. The same seed gives the same result.
+    probabilities: average the class probabilities instead of the raw outputs.
+    The model stays as it was: parameters, step, statistics, `outputs`. A `backward` needs a new `forward` after it.
+    Raises RuntimeError for a model that is not built, ValueError or TypeError for data it cannot take.
+    Source: Srivastava et al. 2014, section 7.5; Gal & Ghahramani 2016.
+    """
+    if not model.built:
+        raise RuntimeError("monte_carlo was called on a model that is not built yet: fit it, load it or build it first")
+    checks.check_count("passes", passes, 1)
+    checks.check_count("batch_size", batch_size, 1)
+    if seed is not None:
+        checks.check_seed(seed)
+    checks.expect_flag("", probabilities=probabilities)
+    x = inputs.raw(model, x)
+    inputs.accept(model, x, "x")
+    parts = []
+    with _sampling(model, seed) as context:
+        for start in range(0, len(x), batch_size):
+            context.first_sample = start
+            batch = arrays.to_model(inputs.transformed(model, x[start : start + batch_size]), model.dtype)
+            parts.append(_moments(model, context, batch, passes, probabilities))
+    mean, std = (np.concatenate(part) for part in zip(*parts, strict=True))
+    if model.targets is not None and not probabilities:
+        mean, std = model.targets.units(mean), model.targets.spread(std, mean)
+    return mean.astype(model.dtype), std.astype(model.dtype)
+
+
+def _moments(
+    model: Sequential, context: Context, batch: Array, passes: int, probabilities: bool
+) -> tuple[Array, Array]:
+    """Mean and standard deviation of a batch over the passes, by Welford's sums in float64."""
+    mean: Any = 0.0
+    squares: Any = 0.0
+    for number in range(passes):
+        context.step = LAST_STEP - number
+        outputs = model.forward(batch)
+        values = np.array(targets.probabilities(model.loss, outputs) if probabilities else outputs, np.float64)
+        difference = values - mean
+        mean = mean + difference / (number + 1)
+        squares = squares + difference * (values - mean)
+    return mean, np.sqrt(squares / passes)
+
+
+@contextmanager
+def _sampling(model: Sequential, seed: int | None) -> Iterator[Context]:
+    """The model's context with masks switched on; all of it is as before in the end."""
+    with model.lock:
+        context = model.context
+        kept = context.seed, context.step, context.passes, context.sampling, context.first_sample
+        outputs = model.outputs.copy() if hasattr(model, "outputs") else None
+        context.seed, context.passes, context.sampling = context.seed if seed is None else int(seed), 0, True
+        try:
+            yield context
+        finally:
+            context.seed, context.step, context.passes, context.sampling, context.first_sample = kept
+            if outputs is not None:
+                model.outputs = outputs
+            elif hasattr(model, "outputs"):
+                del model.outputs

@@ -1,0 +1,206 @@
+"""Polyak averaging: the mean of a run's parameters in their place; statistics of batch normalization anew for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .. import kernels
+from ..callbacks.base import Callback
+from ..callbacks.stopping import EarlyStopping
+from ..checks import RATE, expect_count, expect_instance, expect_numbers
+from ..models.sequential import Sequential
+from ..saving.config import expect_keys
+from ..saving.state import expect_array
+from ..training.sources import Batches
+from ..typing import Array
+from .batch_statistics import _batches, _estimated, _reestimate
+
+if TYPE_CHECKING:
+    from ..training.trainable import Trainable
+    from ..training.trainer import Trainer
+
+
+class PolyakAverage(Callback):
+    """An average a of the parameters w over the steps of a run, which the model has in the end in their place.
+
+    decay: 0 <= decay < 1 (default 0.999): the exponential average a_t = Σ_i decay^(t-i) w_i / Σ_i decay^(t-i), which
+    leans on no start value (bias correction). None: the uniform one, (1/t) Σ_i w_i. start: so many epochs of the run
+    are left out (default 0). every: steps of the model between two that count (default 1).
+
+    >>> average = pynn.PolyakAverage(decay=None, start=5)              # as in "stochastic weight averaging"
+    >>> model.fit(x, y, epochs=10, callbacks=[average])
+    >>> average.swap(model)                                            # the parameters of the last step again
+
+    Training goes on undisturbed: what an epoch measures is that of the parameters w, unless validation is a function
+    that uses `applied`. At the end of the run the statistics of batch normalization are re-estimated in one more pass
+    over its batches (see `reestimate_statistics`); constraints are applied. What is frozen stays as it is. A later run
+    begins a new average, with the parameters that the model has then. Where an error or Ctrl-C ended the run, the model
+    keeps w, also where `TerminateOnNaN` took the error away, and `swap` puts the average in. A run that is resumed from
+    a checkpoint ends with the same bits.
+    steps: how many are in the average. It costs one more vector and a pass over it a step, by the kernel `polyak_step`.
+    Raises ValueError for other settings, for a run that has no epoch after `start`, beside `EarlyStopping` that
+    restores the best epoch (both would have the last word), and for a model with batch normalization that learns from
+    an iterator, which cannot be gone through again. Source: Polyak & Juditsky 1992; Izmailov et al. 2018.
+    """
+
+    def __init__(self, decay: float | None = 0.999, *, start: int = 0, every: int = 1) -> None:
+        if decay is not None:
+            expect_numbers("PolyakAverage", RATE, ", or None for the plain mean", decay=decay)
+        expect_count("PolyakAverage", 0, start=start)
+        expect_count("PolyakAverage", 1, every=every)
+        self.decay, self.start, self.every = decay, start, every
+        self._begin()
+
+    def _begin(self) -> None:
+        self.steps = 0
+        self._held: Array | None = None  # the average; while that is in the model, the model's own parameters
+        self._statistics: list[Array] | None = None  # that go with what is held; None: not known
+        self._inside = False  # whether the model has the average
+        self._run: Trainer | None = None
+
+    @property
+    def average(self) -> Array:
+        """The average (P,), in the order of `model.parameters`, read only; RuntimeError before the first step."""
+        if self._inside:
+            raise RuntimeError("PolyakAverage: the average is in the model now: model.parameters")
+        view: Array = self._expect_average().view()
+        view.flags.writeable = False
+        return view
+
+    def on_train_begin(self, trainer: Trainer) -> None:
+        if self.start >= trainer.epochs > 0:
+            raise ValueError(
+                f"PolyakAverage: start is {self.start}, but the run has {trainer.epochs} epochs: nothing is averaged"
+            )
+        if any(isinstance(one, EarlyStopping) and one.restore_best for one in trainer.callbacks):
+            raise ValueError(
+                "PolyakAverage and EarlyStopping would both put parameters into the model at the end: "
+                "pass EarlyStopping(..., restore_best=False)"
+            )
+        once = isinstance(trainer.source, Batches) and isinstance(trainer.source.source, Iterator)
+        if once and _estimated(trainer.model):
+            raise ValueError(
+                "PolyakAverage re-estimates the statistics of batch normalization over the batches once more, which "
+                "an iterator does not allow; pass a list or an object whose __iter__ starts anew"
+            )
+        if not trainer.resumed:
+            self._begin()
+        self._run = trainer
+
+    def on_step_end(self, trainer: Trainer) -> None:
+        if trainer.epoch - trainer.first_epoch < self.start or trainer.step % self.every:
+            return
+        if self._inside:
+            raise RuntimeError("PolyakAverage: the average is in the model; swap it out before the next step")
+        parameters = trainer.model.parameters
+        if self._held is None:
+            self._held = np.zeros_like(parameters)
+        self.steps += 1
+        self._statistics = None
+        kernels.polyak_step(self._held, parameters, 1 - self._taken(self.steps))
+
+    def _taken(self, step: int) -> float:
+        """The newest parameters' share of the average; 1 of the first ones."""
+        if self.decay is None:
+            return 1 / step
+        return (1 - self.decay) / (1 - self.decay**step)
+
+    def on_train_end(self, trainer: Trainer) -> None:
+        if trainer.error is None and trainer.whole and self.steps and not self._inside:
+            self._exchange(cast(Sequential, trainer.model), None)
+        self._run = None
+
+    def swap(self, model: Sequential, x: ArrayLike | None = None, batch_size: int = 1024) -> None:
+        """Exchange the model's parameters with the average, and back with the next call; statistics go along.
+
+        x: training samples for `reestimate_statistics`, which a model with batch normalization needs where the average
+        was not in it since it changed; None (default) where they are known, and in a run, whose batches are taken.
+        batch_size: default 1024. Raises RuntimeError before the first step that counts, ValueError for another model.
+        """
+        expect_instance(model, Sequential, "PolyakAverage: model")
+        if not model.built or model.parameters.shape != self._expect_average().shape:
+            raise ValueError("PolyakAverage: the model has other parameters than the model that was averaged")
+        if self._statistics is None and x is None and self._run is None and _estimated(model):
+            raise ValueError("the model has batch normalization, whose statistics go with its parameters: pass x")
+        self._exchange(model, None if x is None else _batches(model, x, batch_size))
+
+    @contextmanager
+    def applied(self, model: Sequential, x: ArrayLike | None = None, batch_size: int = 1024) -> Iterator[Sequential]:
+        """A context in which the model has the average, after which it is as before: to measure or save it meanwhile.
+
+        x, batch_size (default 1024) as in `swap`.
+
+        >>> def validate(model):                       # fit(..., validation=validate): the average is measured, not w
+        ...     with average.applied(model):
+        ...         return model.evaluate(x_val, y_val)
+        """
+        if self._inside:
+            yield model
+            return
+        self.swap(model, x, batch_size)
+        try:
+            yield model
+        finally:
+            self._exchange(model, None)
+
+    def _exchange(self, model: Sequential, batches: Iterable[Array] | None) -> None:
+        held, known = self._expect_average(), self._statistics
+        with model.lock:
+            parameters, statistics = model.parameters.copy(), [array.copy() for array in _arrays(model)]
+            try:
+                for segment in model.segments():
+                    if not segment.frozen:
+                        place = slice(segment.start, segment.stop)
+                        model.parameters[place] = held[place]
+                if known is None:
+                    model.constrain()
+                    self._estimate(model, batches)
+                else:
+                    _write(_arrays(model), known)
+            except BaseException:
+                model.parameters[...] = parameters
+                _write(_arrays(model), statistics)
+                raise
+        self._held, self._statistics, self._inside = parameters, statistics, not self._inside
+
+    def _estimate(self, model: Sequential, batches: Iterable[Array] | None) -> None:
+        """The statistics of the average, from these batches or else from those of the run."""
+        if batches is not None:
+            _reestimate(model, batches)
+        elif self._run is not None and _estimated(model):
+            with closing(self._run.source.epoch(self._run.first_epoch)) as found:  # whenever it is: the same bits
+                _reestimate(model, (x for x, *_ in found))
+
+    def _expect_average(self) -> Array:
+        if self._held is None:
+            raise RuntimeError("PolyakAverage: there is no average yet: it comes with the first step that counts")
+        return self._held
+
+    def state(self) -> dict[str, Any]:
+        return {"steps": self.steps, "average": self._held}
+
+    def _expect(self, state: dict[str, Any], model: Trainable) -> None:
+        expect_keys("PolyakAverage", state, ("steps", "average"), ())
+        expect_count("PolyakAverage", 0 if state["average"] is None else 1, steps=state["steps"])
+        if state["average"] is not None or state["steps"]:
+            expect_array("PolyakAverage: the average", state["average"], model.parameters)
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._begin()
+        self.steps = state["steps"]
+        self._held = None if state["average"] is None else np.array(state["average"])
+
+
+def _arrays(model: Trainable) -> list[Array]:
+    """The running statistics that are re-estimated."""
+    return [array for layer in _estimated(model) for array in (layer.running_mean, layer.running_var)]
+
+
+def _write(arrays: Sequence[Array], values: Sequence[Array]) -> None:
+    for array, value in zip(arrays, values, strict=True):
+        array[...] = value

@@ -1,0 +1,37 @@
+"""What layers that draw random numbers share: when they draw, and which numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..checks import RATE, expect_numbers
+from ..messages.terminal import called
+from .base import Layer
+
+Draw = tuple[int, int, int, int]  # seed, stream, step and offset, as the kernels take them
+LAST = 2**32 - 1
+SPREAD = 0x9E3779B1  # the golden ratio of 2^32, odd: later passes of a step land far from all nearby steps
+
+
+def draw(layer: Layer, training: bool, size: int) -> Draw | None:
+    """The place of the layer's random numbers for this forward pass, None where it draws none.
+
+    size: numbers that a sample takes. A sample's numbers follow from its place among those that share a step.
+    """
+    context = layer.context
+    if not (training or context.sampling):
+        return None
+    step = (context.step + context.passes * SPREAD) & LAST if context.passes else context.step
+    return context.seed, layer.stream, step, context.first_sample * size
+
+
+def expect_drawn(layer: Layer, place: Draw | None) -> Draw:
+    """RuntimeError where the last forward pass drew nothing to go back through."""
+    if place is None:
+        raise RuntimeError(f"{called(layer)}: backward(dy) must follow forward(x, training=True)")
+    return place
+
+
+def expect_rate(layer: Layer, rate: Any) -> None:
+    """ValueError when the rate is not a number of 0 <= rate < 1."""
+    expect_numbers(layer.kind, RATE, " (the share that is dropped)", rate=rate)

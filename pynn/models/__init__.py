@@ -1,0 +1,26 @@
+"""Ready networks for images (N, H, W, C): functions that return a `Sequential`, to be read, fitted and changed.
+
+>>> model = pynn.models.lenet5()
+>>> model.fit(*pynn.datasets.mnist().train, epochs=5)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+__all__ = ["deep_convnet", "lenet5", "resnet20", "vgg_small"]
+
+if TYPE_CHECKING:
+    from .networks import deep_convnet, lenet5, resnet20, vgg_small
+else:
+
+    def __getattr__(name):  # when somebody asks: `Sequential` lives in this folder too, and needs none of them
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from . import networks
+
+        return getattr(networks, name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,302 @@
+"""First weights from a batch of data: `lsuv` and `data_dependent` rescale the weights of a model, layer by layer.
+
+One forward pass does it. It stops at each layer that has a `weight` of two or more axes, measures its outputs before
+the activation (one that is fused into the layer is taken out meanwhile), changes the weight until they are right, and
+goes on with the new outputs. Dropout and other noise are off; batch normalization uses the batch's own statistics.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .. import checks, initializers, random
+from ..data import arrays
+from ..initializers import Initializer
+from ..layers.activations import IDENTITY, Activation
+from ..layers.base import Layer
+from ..messages.terminal import called
+from ..training import inputs
+from ..typing import Array
+from .sequential import Sequential
+
+DIRECTIONS = 10  # random losses over which gradients are averaged
+Adjust = Callable[[Layer, Array, Callable[[], Array]], None]  # of a layer, its weight, what computes its outputs
+
+
+def lsuv(
+    model: Sequential,
+    x: ArrayLike,
+    tolerance: float = 0.1,
+    iterations: int = 10,
+    start: str | Initializer | None = "orthogonal",
+    leave: str | Iterable[str] = (),
+) -> dict[str, float]:
+    """Layer-sequential unit variance: scale each weight so that the layer's outputs over the batch have variance 1.
+
+    From the first layer to the last: draw the weight anew from `start`, then divide it by the standard deviation of the
+    layer's outputs before the activation, taken over samples, positions and units together, until their variance is
+    within `tolerance` of 1. Biases stay as they are.
+
+    model: a Sequential; one that is not built is built on x. x (N, ...): some hundred training samples, N at least 2,
+    raw where the model has preprocessing, else as they are trained on. tolerance: default 0.1. iterations: scalings a
+    layer at most, default 10 (one is enough where biases are 0). start: an initializer or its name (default
+    "orthogonal"); None keeps the weights that are there. leave: names of layers that stay as they are ("affine1"):
+    trained ones, or one whose weight is no factor. Frozen weights stay in any case.
+    Returns the standard deviation of each layer's outputs by the layer's name.
+
+    Raises ValueError, with the model as it was, for an x that is empty, not finite or does not vary; for weights of 0;
+    for a layer whose outputs do not vary over the batch or whose variance does not come to 1.
+    Source: Mishkin & Matas 2015, "All you need is a good init".
+    """
+    checks.expect_numbers("lsuv", checks.POSITIVE, tolerance=tolerance)
+    checks.expect_count("lsuv", 1, iterations=iterations)
+    first = None if start is None else initializers.initializer(start)
+
+    def adjust(layer: Layer, weight: Array, outputs: Callable[[], Array]) -> None:
+        if first is not None:
+            _draw(layer, weight, first)
+        for scalings in range(iterations + 1):
+            rows = _rows(layer, outputs())
+            if scalings == 0 and _constant(rows).all():
+                raise ValueError(
+                    f"{called(layer)}: its outputs are the same for all samples of x{_why_constant(weight)}"
+                )
+            variance = float(rows.var())
+            if abs(variance - 1) <= tolerance:
+                return
+            if scalings < iterations:
+                weight /= math.sqrt(variance)
+        raise ValueError(
+            f"{called(layer)}: the variance of its outputs is {variance:.3g} after {iterations} iterations, expected 1 "
+            f"within {tolerance}; is its bias too large? If its output does not scale with its weight, leave it out"
+        )
+
+    return _sweep("lsuv", model, x, adjust, leave)
+
+
+def data_dependent(
+    model: Sequential, x: ArrayLike, mean: float = 0.0, balance: bool = False, leave: str | Iterable[str] = ()
+) -> dict[str, float]:
+    """Scale each unit's weights and set its bias so that before the activation it has mean `mean` and variance 1.
+
+    From the first layer to the last, with μ and σ of the unit's outputs over the batch (and over positions, for
+    images): weight ← weight/σ, bias ← (bias - μ)/σ + mean. So every unit learns at about the same rate. A layer without
+    a bias is only scaled. The weights keep their directions: they may be drawn ones or trained ones.
+    This is the paper's within-layer step. balance=True adds its between-layer step: the layers are then scaled against
+    each other, with the model's outputs as they were, until ‖gradient‖/‖weight‖ is about the same for every weight,
+    with gradients of random linear losses of the outputs. It needs one chain of layers that pass on a scaling of their
+    inputs: ReLU, LeakyReLU, pooling, but not tanh.
+
+    model: a Sequential; one that is not built is built on x. x (N, ...): some hundred training samples, N at least 2,
+    raw where the model has preprocessing, else as they are trained on. balance: default False. mean: default 0; a small
+    positive one (0.1 in the authors' program) lets a ReLU pass more. leave: names of layers that stay as they are;
+    frozen ones do anyway.
+    Returns the standard deviation of each layer's outputs, before it is balanced, by the layer's name.
+
+    Raises ValueError, with the model as it was, for an x that is empty, not finite or does not vary; for a unit whose
+    outputs do not vary over the batch, as with weights of 0; for a layer whose outputs do not follow its weight, or
+    whose units share weights (Maxout: use `lsuv`); for a model that cannot be balanced.
+    Source: Krähenbühl et al. 2015, "Data-dependent Initializations of Convolutional Neural Networks".
+    """
+    checks.expect_numbers("data_dependent", checks.ANY, mean=mean)
+    checks.expect_flag("data_dependent", balance=balance)
+
+    def adjust(layer: Layer, weight: Array, outputs: Callable[[], Array]) -> None:
+        bias: Array | None = None if layer.freezes("bias") else getattr(layer, "bias", None)
+        for scalings in range(4):  # one is enough but for rounding
+            rows = _rows(layer, outputs())
+            _expect_varying_units(layer, weight, bias, rows)
+            at, std = rows.mean(axis=0), rows.std(axis=0)
+            off = 0.0 if bias is None else np.abs(at - mean).max()
+            if max(off, np.abs(std - 1).max()) <= 1e-3:
+                return
+            if scalings < 3:
+                weight /= std
+                if bias is not None:
+                    bias[...] = (bias - at) / std + mean
+        raise ValueError(
+            f"{called(layer)}: the means of its outputs are off by {off:.3g}, their deviations by "
+            f"{np.abs(std - 1).max():.3g}; are the means of x far from 0, or does its output not follow its weight?"
+        )
+
+    return _sweep("data_dependent", model, x, adjust, leave, _balance if balance else None)
+
+
+def _draw(layer: Layer, weight: Array, start: Initializer) -> None:
+    values = start.draw(weight.shape, random.generator(layer.context.seed, layer.stream, random.WEIGHTS))
+    if np.shape(values) != weight.shape:
+        raise ValueError(f"{called(layer)}: {start!r} drew values of shape {np.shape(values)}, expected {weight.shape}")
+    weight[...] = values
+
+
+def _rows(layer: Layer, y: Array) -> Array:
+    """A layer's outputs as float64 (samples and positions, units); ValueError where they are not finite."""
+    rows = np.asarray(y, np.float64).reshape(-1, y.shape[-1] if y.ndim > 1 else 1)
+    if not np.isfinite(rows).all():
+        raise ValueError(f"{called(layer)}: its outputs are not finite; scale x, or take smaller weights")
+    return rows
+
+
+def _constant(rows: Array) -> Array:
+    """Which units do not vary but for float32's rounding."""
+    constant: Array = rows.var(axis=0) <= 1e-12 * np.square(rows).mean(axis=0)
+    return constant
+
+
+def _expect_varying_units(layer: Layer, weight: Array, bias: Array | None, rows: Array) -> None:
+    """ValueError unless each unit has a column of the weight and outputs that differ."""
+    units = rows.shape[1]
+    if weight.shape[-1] != units or (bias is not None and bias.shape != (units,)):
+        raise ValueError(
+            f"{called(layer)}: its weight {weight.shape} has not one column for each of {units} units; use lsuv"
+        )
+    if (constant := _constant(rows)).any():
+        unit = int(np.argmax(constant))
+        raise ValueError(
+            f"{called(layer)}: unit {unit} (of {constant.sum()} such units) is the same for all samples"
+            f"{_why_constant(weight[..., unit])}"
+        )
+
+
+def _why_constant(weight: Array) -> str:
+    return "; are its inputs constant?" if weight.any() else ": its weights are all 0; draw them from an initializer"
+
+
+def _balance(model: Sequential, batch: Array, names: Iterable[str]) -> None:
+    """Scale the weights of the named layers, in order, to one ‖gradient‖/‖weight‖ without a change of the outputs."""
+    layers = {layer.name: layer for layer in model.walk()}
+    chain = [layers[name] for name in names]
+    before = model.forward(batch, training=True).copy()
+    generator, squares = random.generator(model.seed, 2**32, random.WEIGHTS), np.zeros(len(chain))
+    for _ in range(DIRECTIONS):
+        model.forward(batch, training=True)
+        model.backward(generator.standard_normal(before.shape))
+        squares += [_square_ratio(layer) for layer in chain]
+    logs = np.log(squares) / 2
+    total = 1.0
+    for layer, factor in zip(chain, np.exp((logs - logs.mean()) / 2), strict=True):
+        total *= factor  # of the layer's outputs; the product of all is 1
+        for parameter in layer.declared:
+            if parameter.value is not None and not layer.freezes(parameter.name):
+                parameter.value *= factor if parameter.name == "weight" else total
+    after = model.forward(batch, training=True)
+    if not np.abs(after - before).max() <= 1e-3 * np.abs(before).max():
+        raise ValueError(
+            "data_dependent: the model cannot be balanced: its outputs changed; expected one chain of layers whose "
+            "outputs scale with their inputs (ReLU, LeakyReLU, pooling). Leave out balance=True"
+        )
+
+
+def _square_ratio(layer: Layer) -> float:
+    """‖gradient‖²/‖weight‖² of a layer's weight."""
+    parameter = next(one for one in layer.declared if one.name == "weight")
+    weight, gradient = (np.asarray(array, np.float64) for array in (parameter.value, parameter.gradient))
+    ratio = float(np.square(gradient).sum() / np.square(weight).sum())
+    if not 0 < ratio < np.inf:
+        raise ValueError(f"{called(layer)}: no finite gradient comes to its weight; the model cannot be balanced")
+    return ratio
+
+
+def _sweep(
+    where: str,
+    model: Sequential,
+    x: ArrayLike,
+    adjust: Adjust,
+    leave: str | Iterable[str],
+    finish: Callable[[Sequential, Array, Iterable[str]], None] | None = None,
+) -> dict[str, float]:
+    """Run x through the model with a stop at each layer that has a weight, then `finish`; undo it all on failure."""
+    checks.expect_instance(model, Sequential, f"{where}: model")
+    batch = inputs.read(model, x, "x", where)
+    arrays.check_finite("x", batch, model.dtype)
+    if len(batch) < 2 or (batch == batch[:1]).all():
+        raise ValueError(f"{where}: x has no variance: expected at least 2 samples that differ, got {len(batch)}")
+    with model.lock, model.same_masks():
+        new = not model.built
+        model.accept(batch)
+        parameters = model.parameters.copy()
+        deviations: dict[str, float] = {}
+        try:
+            with _states_kept(model):
+                with _stops(model, adjust, _left(model, leave, where), deviations):
+                    model.forward(batch)
+                if finish is not None:
+                    finish(model, batch, deviations)
+        except BaseException:
+            model.parameters = parameters
+            if new:
+                model.unbuild()
+            raise
+        return deviations
+
+
+def _weight(layer: Layer) -> Array | None:
+    for parameter in layer.declared:
+        if parameter.name == "weight" and len(parameter.shape) >= 2:
+            return parameter.value
+    return None
+
+
+def _left(model: Sequential, leave: str | Iterable[str], where: str) -> set[str]:
+    """The names of the layers to leave as they are: these and frozen ones; ValueError where one has no weight."""
+    names = {leave} if isinstance(leave, str) else set(leave)
+    there = {layer.name: layer for layer in model.walk() if _weight(layer) is not None}
+    if unknown := names - there.keys():
+        raise ValueError(f"{where}: leave names {sorted(unknown)}, the layers with a weight are {', '.join(there)}")
+    names.update(name for name, layer in there.items() if layer.freezes("weight"))
+    if not there.keys() - names:
+        raise ValueError(f"{where}: no layer has a weight of two or more axes, or all are left out or frozen")
+    return names
+
+
+@contextmanager
+def _states_kept(model: Sequential) -> Iterator[None]:
+    """Running statistics are afterwards what they were."""
+    states = [(array, array.copy()) for layer in model.walk() for array in layer.state.values()]
+    try:
+        yield
+    finally:
+        for array, before in states:
+            array[...] = before
+
+
+@contextmanager
+def _stops(model: Sequential, adjust: Adjust, left: set[str], deviations: dict[str, float]) -> Iterator[None]:
+    """Within it, a forward pass adjusts each layer with a weight and notes the deviation of its outputs."""
+    fused = {id(layer.fused_into): layer for layer in model.walk() if isinstance(layer, Activation)}
+    stopped = [layer for layer in model.walk() if layer.state or _weight(layer) is not None]
+    try:
+        for layer in stopped:
+            weight = None if layer.name in left else _weight(layer)
+            vars(layer)["forward"] = _stop(layer, weight, fused.get(id(layer)), adjust, deviations)
+        yield
+    finally:
+        for layer in stopped:
+            vars(layer).pop("forward", None)
+
+
+def _stop(
+    layer: Layer, weight: Array | None, activation: Activation | None, adjust: Adjust, deviations: dict[str, float]
+) -> Callable[[Array, bool], Array]:
+    """The layer's forward with the adjustment of its weight before it."""
+    forward = layer.forward
+
+    def run(x: Array, training: bool) -> Array:
+        training = training or bool(layer.state)  # in place of running statistics those of the batch
+        if weight is not None:
+            try:
+                if activation is not None:
+                    layer.fuse(IDENTITY)
+                adjust(layer, weight, lambda: forward(x, training))
+                deviations[layer.name] = float(_rows(layer, forward(x, training)).std())
+            finally:
+                if activation is not None:
+                    layer.fuse(activation)
+        return forward(x, training)
+
+    return run

@@ -1,0 +1,191 @@
+"""Model files: safetensors with the model's description as JSON in the metadata. No file can run code.
+
+A file is written under a temporary name, flushed, then renamed: a kill at any moment leaves the old or the new one."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import checks, constraints, initializers, layers, losses, preprocessing, regularizers
+from ..constraints import Constraint
+from ..initializers import Initializer
+from ..layers import hierarchical
+from ..layers.base import Layer
+from ..losses import Decoder, Loss
+from ..messages import terminal
+from ..preprocessing import Transformer
+from ..regularizers import Penalty
+from ..saving import config, container, files
+from ..training.inputs import Inputs
+from .sequential import Sequential
+
+FORMAT = 1
+
+
+ENTRY = "pynn"  # of the metadata
+
+
+PREFIX, TARGETS = "preprocessing.", "target_preprocessing."  # of the names of their tensors
+
+
+OLD_INPUTS = Inputs(images="all uint8")  # of files that say nothing of them
+
+
+REQUIRED = ("layers", "input_shape", "dtype", "seed", "step", "epoch", "loss", "notes")  # of a description
+
+
+OPTIONAL = ("format", "preprocessing", "raw_shape", "inputs", "targets", "target_preprocessing")
+
+
+MOST = 2_000  # layers and their parts in a file of a few tensors
+
+
+BASES = (Layer, Initializer, Loss, Decoder, Penalty, Constraint, Transformer)  # what a description may hold
+
+
+def _kinds(*modules: ModuleType) -> dict[str, type]:
+    """The classes in these modules that can be used as they are, by name."""
+    things = [thing for module in modules for thing in vars(module).values()]
+    kinds = [kind for kind in things if isinstance(kind, type) and issubclass(kind, BASES)]
+    return {kind.__name__: kind for kind in kinds if kind not in BASES and not kind.__name__.startswith("_")}
+
+
+KINDS = {
+    **_kinds(layers, initializers, losses, hierarchical, regularizers, constraints, preprocessing),
+    "Sequential": Sequential,
+}
+
+
+def save(model: Sequential, path: str | os.PathLike[str]) -> None:
+    """Write a built model to the file at path. The same model gives the same bytes."""
+    with model.lock.between_changes():  # another thread may train it
+        tensors, description = content(model)
+        write(files.named(path), tensors, ENTRY, description)
+
+
+def content(model: Sequential) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """What a model file holds: the model's tensors by name, and its description as plain data."""
+    # Not ascontiguousarray: it makes (1,) of (). The dtype: an own layer's state may have drifted to float64.
+    tensors = {name: np.asarray(array, model.dtype, order="C") for name, array in model.tensors().items()}
+    if model.preprocessing is not None:
+        _add_preprocessing(tensors, model, model.preprocessing)
+    description = {
+        "format": FORMAT,
+        "layers": config.to_data(model.layers, BASES, KINDS),
+        "input_shape": list(model.input_shape),
+        "dtype": model.dtype.name,
+        "seed": model.seed,
+        "step": model.context.step,
+        "epoch": model.epoch,
+        "loss": config.to_data(model.loss, BASES, KINDS),
+        "notes": config.to_data(model.notes, ()),
+    }
+    if model.preprocessing is not None:
+        description["preprocessing"] = config.to_data(model.preprocessing, BASES, KINDS)
+        description["raw_shape"] = list(model.preprocessing.input_shape_)
+    if model.inputs is None:
+        description["inputs"] = None
+    elif model.inputs != OLD_INPUTS:
+        description["inputs"] = model.inputs.to_data()
+    if model.targets is not None and (known := model.targets.to_data()):
+        description["targets"] = known
+    if model.targets is not None and (scaling := model.targets.scaling) is not None:
+        _expect_free(tensors, scaling.tensors(TARGETS))
+        tensors.update({name: np.asarray(array, order="C") for name, array in scaling.tensors(TARGETS).items()})
+        description["target_preprocessing"] = config.to_data(scaling, BASES, KINDS)
+    _expect_few(description, tensors)
+    return tensors, description
+
+
+def _expect_few(description: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:
+    """ValueError where so many layers have so few tensors that a small file would take long to read."""
+    count = config.count_objects({**description, "notes": None})
+    if count > (most := MOST + 10 * len(tensors)):
+        raise ValueError(
+            f"the model has {count} layers and parts of layers, but only {len(tensors)} tensors; a file of so few may "
+            f"speak of up to {most}"
+        )
+
+
+def write(file: Path, tensors: dict[str, NDArray[Any]], entry: str, description: Mapping[str, Any]) -> None:
+    """Write the file, with the description and a checksum over all as this entry of the metadata."""
+    if file.suffix.lower() in files.FOREIGN_ENDINGS:
+        checks.warn(
+            f"{terminal.printable(file)} ends in {file.suffix}, but what is written is a safetensors file, which "
+            f"pynn.load reads; call it {terminal.printable(file.with_suffix('.safetensors').name)}"
+        )
+    whole = {**description, "crc": container.checksum(_canonical(description), tensors)}  # older pynn passes it over
+    container.write(file, tensors, entry, _canonical(whole))
+
+
+def _canonical(description: Mapping[str, Any]) -> str:
+    return json.dumps(description, sort_keys=True)
+
+
+def _add_preprocessing(tensors: dict[str, NDArray[Any]], model: Sequential, transformer: Transformer) -> None:
+    fitted = transformer.tensors(PREFIX)
+    _expect_free(tensors, fitted)
+    _expect_match(model, transformer)
+    tensors.update({name: np.asarray(array, order="C") for name, array in fitted.items()})
+
+
+def _expect_free(tensors: Mapping[str, NDArray[Any]], fitted: Mapping[str, NDArray[Any]]) -> None:
+    if taken := sorted(tensors.keys() & fitted.keys()):
+        raise ValueError(
+            f"a layer's tensor is named {taken[0]} like one of the preprocessing; name the layer otherwise"
+        )
+
+
+def _expect_match(model: Sequential, transformer: Transformer) -> None:
+    if transformer.output_shape_ != model.input_shape:
+        raise ValueError(
+            f"the preprocessing makes samples of shape {transformer.output_shape_}, "
+            f"but the model was built for {model.input_shape}"
+        )
+
+
+def expect_unchanged(file: Path) -> None:
+    """ValueError where the file is a pynn model that is damaged; others are not looked at."""
+    import safetensors
+
+    with safetensors.safe_open(file, framework="numpy") as opened:
+        ours = ENTRY in (opened.metadata() or {})
+    if not ours:
+        return
+    try:
+        _expect_known(read(file, ENTRY, "model")[0])  # a damaged key "crc" is an unknown one
+    except ValueError as cause:
+        raise ValueError(
+            container.told(cause if terminal.printable(file) in str(cause) else f"{file}: {cause}")
+        ) from None
+
+
+def read(file: Path, entry: str, what: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """The description that is this entry of the metadata, and the tensors; ValueError where the file is no such one."""
+    description, tensors = container.read(file, entry, what)
+    version = description.pop("format", None)
+    if type(version) is not int or version < 1:
+        raise ValueError(f"{terminal.printable(file)}: the {what}'s description has no format number: {config.NEWER}")
+    if version > FORMAT:
+        raise ValueError(
+            container.told(f"{file} has format {version}, this pynn reads up to {FORMAT}; install a newer pynn")
+        )
+    if "crc" in description:  # files of older pynn have none
+        crc = description.pop("crc")
+        if crc != container.checksum(_canonical({**description, "format": version}), tensors):
+            name = terminal.printable(file)
+            raise ValueError(f"{name} is damaged: its checksum is wrong; copy or download it again, or save it anew")
+    return description, tensors
+
+
+def _expect_known(description: Mapping[str, Any]) -> None:
+    raw = ("raw_shape",) if description.get("preprocessing") is not None else ()
+    config.expect_keys("the description", description, (*REQUIRED, *raw), OPTIONAL)

@@ -1,0 +1,106 @@
+"""The head of a model, its last layers, and how others take its place. Changes the model's layers and flat vector."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..layers.activations import IDENTITY, Activation
+from ..layers.base import Layer
+from ..layers.chain import Chain
+from ..layers.context import Context
+from ..losses import SoftmaxCrossEntropy
+from ..messages.terminal import called
+
+if TYPE_CHECKING:
+    from .sequential import Sequential
+
+OF_THE_OUTPUTS = ("bins", "classes", "dataset", "test_accuracy")  # notes that say nothing of a new head
+
+
+def start(model: Sequential, after: str | int | None = None) -> int:
+    """The place in `model.layers` where the head begins: after that layer, or at the last one that has parameters."""
+    if not model.built:
+        raise RuntimeError("the model is not built yet, so it has no head: load it, fit it or build it first")
+    if after is None:
+        for place in reversed(range(len(model.layers))):
+            if any(inner.declared for inner in model.layers[place].walk()):
+                return place
+        raise ValueError("no layer of the model has parameters: there is no head to replace; name a layer")
+    chosen = model.layer(after)
+    for place, layer in enumerate(model.layers):
+        if layer is chosen:
+            return place + 1
+    names = ", ".join(called(layer) for layer in model.layers)
+    raise ValueError(f"{called(chosen)} stands inside another layer, expected one of the model's own: {names}")
+
+
+def fused_across(model: Sequential, place: int) -> Activation | None:
+    """The activation at this place, where it runs inside the layer before it, which would be cut off from it."""
+    layer = model.layers[place] if 0 < place < len(model.layers) else None
+    return layer if isinstance(layer, Activation) and layer.fused_into is model.layers[place - 1] else None
+
+
+def replace(model: Sequential, layers: tuple[Layer, ...], after: str | int | None) -> None:
+    """`Sequential.replace_head`."""
+    place = start(model, after)
+    new = Chain(*layers)
+    if not layers:
+        raise ValueError("replace_head() got no layers, expected those of the new head, such as pynn.Affine(5)")
+    held = {id(layer) for layer in model.walk()}
+    for number, layer in enumerate(layers):
+        if any(id(inner) in held for inner in layer.walk()):
+            raise ValueError(f"layer {number} ({layer.kind}) of the new head stands in the model already; make another")
+    with model.lock:
+        _put(model, place, new)
+        _forget(model)
+
+
+def _put(model: Sequential, place: int, new: Chain) -> None:
+    """The new layers from this place on; all of it, or nothing."""
+    before = dict(vars(model))
+    names = [(layer, layer.name, layer.stream) for layer in model.walk()]
+    stay, go, cut = model.layers[:place], model.layers[place:], fused_across(model, place)
+    try:
+        model.layers = (*stay, *new.layers)
+        model._expect_own_layers()
+        shape = stay[-1].output_shape if stay else model.input_shape
+        new.context, new._shared = model.context, model._shared
+        try:
+            model.output_shape = new.build(shape)
+        except ValueError as cause:
+            raise ValueError(f"the new head does not fit on inputs of shape {shape}: {cause}") from cause
+        model._name_layers()
+        kept = {id(inner) for layer in stay for inner in layer.walk()}
+        model._lay_out(sum(id(layer) in kept for layer, _, _ in model._places))
+    except BaseException:
+        vars(model).update(before)
+        for layer, name, stream in names:
+            layer.name, layer.stream = name, stream
+        model._bind()
+        _release(new.layers, model.context)
+        raise
+    if cut is not None:
+        stay[-1].fuse(IDENTITY)
+    _release(go, model.context)
+    model._fuse()
+
+
+def _release(layers: tuple[Layer, ...], context: Context) -> None:
+    """The layers belong to no model any more."""
+    for layer in layers:
+        for inner in list(layer.walk()):
+            if inner.context is context:
+                inner._reset()
+                inner.context = Context()
+
+
+def _forget(model: Sequential) -> None:
+    """What the model knew of its old outputs and of its training."""
+    model.loss = model.own_loss() or SoftmaxCrossEntropy()
+    model.optimizer = model.penalty_value = model.targets = None
+    model.epoch = model.context.step = 0
+    model.notes = {name: value for name, value in model.notes.items() if name not in OF_THE_OUTPUTS}
+    model._stage = 0
+    vars(model).pop("outputs", None)
+    model.context.changes += 1
+    model._settle()

@@ -1,0 +1,164 @@
+"""Model files: safetensors with the model's description as JSON in the metadata. No file can run code.
+
+A file is written under a temporary name, flushed, then renamed: a kill at any moment leaves the old or the new one.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from .. import checks, losses
+from ..messages.terminal import brief
+from ..preprocessing import Transformer
+from ..saving import config, container, files
+from ..training import measures
+from ..training.inputs import Inputs
+from ..training.targets import Targets, loaded
+from .file import (
+    BASES,
+    ENTRY,
+    KINDS,
+    OLD_INPUTS,
+    PREFIX,
+    TARGETS,
+    _expect_few,
+    _expect_known,
+    _expect_match,
+    read,
+)
+from .sequential import Sequential
+
+
+def kinds(own: Iterable[type] = ()) -> dict[str, type]:
+    """The classes that a file may name, pynn's and the user's own; TypeError or ValueError for others."""
+    found = dict(KINDS)
+    for kind in own if isinstance(own, Iterable) and not isinstance(own, (type, str)) else (own,):
+        if not (isinstance(kind, type) and issubclass(kind, BASES)) or kind in BASES:
+            hint = f"; pass its class, {type(kind).__name__}" if isinstance(kind, BASES) else ""
+            hint = f"; pass the class itself, own=[{kind:.80}]" if isinstance(kind, str) else hint
+            bases = ", ".join(base.__name__ for base in BASES)
+            raise TypeError(f"own holds {kind!r}, expected classes of your own, each a subclass of {bases}{hint}")
+        if found.setdefault(kind.__name__, kind) is not kind:
+            whose = "pynn" if kind.__name__ in KINDS else "own"
+            raise ValueError(
+                f"own holds {kind!r}, but {whose} has another class of that name, and a file knows classes by their "
+                "names alone; rename it"
+            )
+    return found
+
+
+def load(path: str | os.PathLike[str], own: Iterable[type] = ()) -> Sequential:
+    """The model in a file that `model.save(path)` wrote, in the dtype in which it was saved.
+
+    path: of the file. own: the user's own classes (layers, initializers, losses, penalties, transformers) that the
+    model has.
+    Raises FileNotFoundError; ValueError for a file that is damaged, foreign or does not fit its own description.
+    """
+    allowed = kinds(own)
+    file = files.named(path)
+    description, tensors = read(file, ENTRY, "model")
+    return restored(description, tensors, file, allowed)
+
+
+def restored(
+    description: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], file: Path, allowed: Mapping[str, type]
+) -> Sequential:
+    """The model of what `content` gave; file: where it comes from, for the words of errors; allowed: as of `kinds`."""
+    try:
+        model = _rebuild(description, allowed, tensors)
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, MemoryError, RecursionError) as cause:
+        why = f"{file}: the model cannot be built from its description: {cause}"
+        raise ValueError(container.told(why)) from container.shown(cause)
+    try:
+        _fill(model, tensors)
+        if model.preprocessing is not None:
+            model.preprocessing.restore(tuple(description["raw_shape"]), tensors, PREFIX)
+            _expect_match(model, model.preprocessing)
+        if model.targets is not None and model.targets.scaling is not None:
+            model.targets.scaling.restore((math.prod(model.output_shape),), tensors, TARGETS)
+    except (ValueError, ArithmeticError, MemoryError, RecursionError) as cause:
+        raise ValueError(container.told(f"{file}: {cause}")) from container.shown(cause)
+    if model.context.step:
+        measures.warn_of_statistics_of_the_start(model)
+    return model
+
+
+def _rebuild(
+    description: Mapping[str, Any], allowed: Mapping[str, type], tensors: Mapping[str, NDArray[Any]]
+) -> Sequential:
+    _expect_known(description)
+    if not isinstance(description["layers"], list) or description["dtype"] not in ("float32", "float64"):
+        raise ValueError(f"dtype is {description['dtype']!s:.40}, expected float32 or float64, and layers a list")
+    held = sum(tensor.size for tensor in tensors.values())
+    _expect_few(description, tensors)
+    parts = config.from_data(description["layers"], allowed)
+    model = Sequential(*parts, seed=description["seed"], dtype=description["dtype"])
+    model.context.limit = max(held, 100_000)  # a smaller surplus gets the more exact sentence of _fill
+    _expect_sizes("input_shape", description["input_shape"])
+    model.build(tuple(description["input_shape"]))
+    model.context.limit = None
+    if config.restore_late(model, allowed):
+        model._name_layers()
+    for name in ("step", "epoch"):
+        if type(description[name]) is not int or not 0 <= description[name] < 2**32:
+            raise ValueError(f"{name} is {brief(description[name])}, expected an integer of 0..2^32-1")
+    model.context.step, model.epoch = description["step"], description["epoch"]
+    saved, own = losses.loss(config.from_data(description["loss"], allowed)), model.own_loss()
+    model.loss = own if own is not None and type(own) is type(saved) else saved
+    if not isinstance(description["notes"], dict):
+        raise TypeError(f"notes is {type(description['notes']).__name__}, expected an object")
+    model.notes = description["notes"]
+    model.preprocessing = config.from_data(description.get("preprocessing"), allowed)
+    if model.preprocessing is not None:
+        checks.expect_instance(model.preprocessing, Transformer, "preprocessing")
+        _expect_sizes("raw_shape", description["raw_shape"], 1)
+    if "inputs" not in description:
+        model.inputs = OLD_INPUTS
+    elif description["inputs"] is not None:
+        model.inputs = Inputs.from_data(description["inputs"])
+        _expect_columns(
+            model.inputs.columns, description["input_shape" if model.preprocessing is None else "raw_shape"]
+        )
+    scaling = config.from_data(description.get("target_preprocessing"), allowed)
+    if scaling is not None:
+        checks.expect_instance(scaling, Transformer, "target_preprocessing")
+    if "targets" in description or scaling is not None:
+        found = Targets.from_data(description.get("targets", {}))
+        model.targets = replace(loaded(found, model.loss, model.output_shape), scaling=scaling)
+    return model
+
+
+def _expect_columns(columns: tuple[str, ...] | None, shape: list[int]) -> None:
+    if columns is not None and (len(set(columns)) < len(columns) or [len(columns)] != shape):
+        raise ValueError(
+            f"columns is {list(columns)!r:.200}, expected names that differ, one for each number of {shape}"
+        )
+
+
+def _expect_sizes(name: str, shape: Any, least: int = 0) -> None:
+    if not isinstance(shape, list) or len(shape) < least or not all(type(size) is int and size > 0 for size in shape):
+        raise ValueError(f"{name} is {brief(shape)}, expected a list of sizes of at least 1")
+
+
+def _fill(model: Sequential, tensors: Mapping[str, NDArray[Any]]) -> None:
+    wanted = model.tensors()
+    learned = set() if model.preprocessing is None else set(model.preprocessing.tensor_names(PREFIX))
+    if model.targets is not None and model.targets.scaling is not None:
+        learned.update(model.targets.scaling.tensor_names(TARGETS))
+    if missing := sorted((wanted.keys() | learned) - tensors.keys()):
+        raise ValueError(f"it lacks the tensors {', '.join(missing)}")
+    if extra := sorted(tensors.keys() - wanted.keys() - learned):
+        raise ValueError(f"it has tensors that its description does not: {', '.join(extra)}")
+    for name, array in wanted.items():
+        found = tensors[name]
+        if found.shape != array.shape or found.dtype != array.dtype:
+            raise ValueError(f"{name} is {found.dtype} {found.shape}, expected {array.dtype} {array.shape}")
+    for name, array in wanted.items():
+        array[...] = tensors[name]

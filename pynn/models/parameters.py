@@ -1,0 +1,385 @@
+"""The flat vector: all trainable numbers of a chain of layers in one array, each layer's blocks as views of it."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .. import random
+from ..constraints import Constraint
+from ..layers.base import Layer
+from ..layers.chain import Chain
+from ..layers.context import Parameter
+from ..layers.held import Tensors, aligned, copy_into, hold
+from ..locks import Lock, register_for_forks
+from ..optimizers import Optimizer, Segment
+from ..regularizers import Penalty
+from ..typing import Array
+
+ALIGNMENT = 64  # bytes: every block of the flat vector starts on a cache line
+# Of `_stage`. One number rather than four attributes: every step sets them.
+FORWARDED = 1  # the last forward pass was one in training
+BACKED = 2  # a backward pass followed it
+GATHERED = 4  # the gradients are of this step: a backward pass has filled them since the last update
+LOST_PENALTY = 8  # a penalty was added to gradients that the next backward pass overwrites
+
+
+F = TypeVar("F", bound="FlatChain")
+
+
+class Layout:
+    """Stands for a flat vector, also in copies of it: an optimizer knows by it whose state it has."""
+
+
+class FlatChain(Chain):
+    """A chain of layers that holds their parameters; knows no losses and no training."""
+
+    optimizer: Optimizer | None
+    layout: Layout | None = None
+    _parameters: Array | None = None
+    _gradients: Array | None = None
+    _places: tuple[tuple[Layer, Parameter, int], ...] = ()  # every parameter's start in the flat vector
+    _constrained: tuple[tuple[Array, Constraint], ...] = ()  # the weights to be kept, frozen ones left out
+    _segments: tuple[Segment, ...] = ()
+    _trained_from = 0  # the first of the active layers that is trained
+    _statistics: Array | None = None  # all that is saved but not trained, one vector (None: there is nothing)
+    _before: Array | None = None  # the same as it was before the last forward pass in training
+    has_penalties = False  # whether a layer has one of its own
+    _settled: int = -1  # the count of changed training settings that the segments and the two above are of
+    _stage = 0  # how far the step is that is under way: the sum of the numbers above
+
+    def _reset(self) -> None:
+        super()._reset()
+        self._parameters = self._gradients = None
+        self._places = self._constrained = self._segments = ()
+        vars(self).pop("_statistics", None)
+        vars(self).pop("_before", None)
+        self._settled, self._stage = -1, 0
+
+    def _expect_own_layers(self) -> None:
+        inside = list(self.walk())
+        if len({id(layer) for layer in inside}) < len(inside):
+            hint = "; an own layer that only reads another one overrides children()"
+            raise ValueError(
+                "the same layer stands twice in one model; make a second one (layers do not share weights)"
+                f"{hint if any(layer.users_own for layer in inside) else ''}"
+            )
+        for position, layer in enumerate(self.layers):
+            for inner in layer.walk():
+                if inner.context.built and inner.context is not self.context:
+                    itself = isinstance(layer, FlatChain) and layer._own is inner.context
+                    raise ValueError(
+                        f"layer {position} ({layer.kind}) {'is a' if itself else 'belongs to another'} model that is "
+                        "built; make a new one (its weights can be copied later: see tensors()), or put copies of "
+                        "single layers in, *map(copy.deepcopy, model.layers): they bring their weights along"
+                    )
+
+    def _name_layers(self) -> None:
+        given = {layer.given_name for layer in self._inner()}
+        counts: dict[str, int] = {}
+        for stream, layer in enumerate(self._inner()):
+            layer.stream = stream
+            base = layer.kind.lower()
+            counts[base] = counts.get(base, 0) + 1
+            while not layer.given_name and f"{base}{counts[base]}" in given:
+                counts[base] += 1
+            layer.name = layer.given_name or f"{base}{counts[base]}"
+        self._expect_names()
+
+    def _expect_names(self) -> None:
+        taken: set[str] = set()
+        for layer in self._inner():
+            if layer.name in taken:
+                raise ValueError(f"two layers are named {layer.name!r}; give one another name: layer.named('...')")
+            taken.add(layer.name)
+
+    def _lay_out(self, kept: int = 0) -> None:
+        """Give every declared parameter its place in the flat vector and its first values.
+
+        kept: so many of the first ones have a place in an older flat vector, and keep the values that stand there.
+        """
+        held = [getattr(layer, parameter.name) for layer, parameter, _ in self._places[:kept]]
+        unit = self._unit
+        places: list[tuple[Layer, Parameter, int]] = []
+        size = 0
+        for layer in self._inner():
+            layer.expect_parameters(*layer._frozen_names)
+            for parameter in layer.declared:
+                places.append((layer, parameter, size))
+                size += -(-math.prod(parameter.shape) // unit) * unit
+        given = [parameter.value for _, parameter, _ in places]  # of layers that were built alone
+        self._places, self.layout = tuple(places), Layout()
+        self._allocate(size)
+        for number, (layer, parameter, _) in enumerate(places):
+            values = held[number] if number < kept else given[number]
+            if values is None and self.context.limit is not None:
+                continue  # the file that is being loaded has them
+            if values is None:
+                values = parameter.drawn(layer, random.generator(self.seed, number, random.WEIGHTS))
+            np.copyto(_expect(parameter.value), values, casting="same_kind")
+
+    def _allocate(self, size: int) -> None:
+        """Make flat vectors of zeros and bind the layers to them."""
+        self._parameters, self._gradients = aligned(size, self.dtype), aligned(size, self.dtype)
+        self._parameters.fill(0)
+        self._gradients.fill(0)
+        self._bind()
+
+    def _bind(self) -> None:
+        """Make every declared parameter and its gradient views of the flat vectors."""
+        for layer, parameter, start in self._places:
+            block = slice(start, start + math.prod(parameter.shape))
+            parameter.value = self.parameters[block].reshape(parameter.shape)
+            parameter.gradient = self.gradients[block].reshape(parameter.shape)
+            hold(layer, parameter.name, parameter.value)
+            hold(layer, f"d{parameter.name}", parameter.gradient)
+        self._bind_statistics()
+
+    def _bind_statistics(self) -> None:
+        """Make what is saved but not trained views of one vector, which a step saves at once."""
+        states = [(layer, name, array) for layer in self._inner() for name, array in layer.state.items()]
+        size = sum(array.size for _, _, array in states)
+        vector, start = aligned(size, self.dtype), 0
+        for layer, name, array in states:
+            view = vector[start : start + array.size].reshape(array.shape)
+            view[...] = array
+            layer._hold_state(name, view)
+            start += array.size
+        self._statistics = vector if states else None
+        self._before = vector.copy() if states else None
+
+    def segments(self) -> tuple[Segment, ...]:
+        """How each block of the flat vector is trained: whether, at what factor of the learning rate, with decay."""
+        if self._settled != self.context.changes:
+            self._settle()
+        return self._segments
+
+    def _settle(self) -> None:
+        """Follow the layers' training settings."""
+        stops = [*(start for _, _, start in self._places[1:]), self.parameters.size]
+        self._segments = tuple(
+            Segment(start, stop, layer.freezes(parameter.name), layer.learning_rate_factor, parameter.penalized)
+            for (layer, parameter, start), stop in zip(self._places, stops, strict=False)  # no parameters: one stop
+        )
+        for segment in self._segments:
+            if segment.frozen:  # a gradient of before would stay for good
+                self.gradients[segment.start : segment.stop] = 0
+        self._constrained = tuple(
+            (parameter.value, parameter.constraint)
+            for layer, parameter, _ in self._places
+            if parameter.value is not None and parameter.constraint is not None and not layer.freezes(parameter.name)
+        )
+        self.has_penalties = any(layer.penalty is not None for layer, _, _ in self._places)
+        self._skip_first_gradient()
+        self._settled = self.context.changes
+
+    def statistics(self) -> list[Array]:
+        """Arrays that are saved but not trained, such as running statistics."""
+        return [array for layer in self._inner() for array in layer.state.values()]
+
+    def revert_statistics(self) -> None:
+        """Put running statistics back to where they were before the last forward pass in training: its step failed."""
+        if self._statistics is not None and self._before is not None:
+            np.copyto(self._statistics, self._before)
+
+    def _skip_first_gradient(self) -> None:
+        self._trained_from = len(self._active)
+        for layer in self._active:
+            layer.needs_dx = True
+        for position, layer in enumerate(self._active):
+            if any(not inner.freezes(one.name) for inner in layer.walk() for one in inner.declared):
+                self._trained_from = position
+                layer.needs_dx = False
+                return
+
+    def constrain(self) -> None:
+        """Make every weight that is trained keep to its constraint."""
+        if self._settled != self.context.changes:
+            self._settle()
+        for weight, constraint in self._constrained:
+            constraint.apply(weight)
+
+    def _make_lock(self) -> None:
+        self.lock = Lock()
+        register_for_forks(self)
+
+    def _in_child(self) -> None:
+        """In a forked child: what the parent's other threads held is free, and half of a change is refused."""
+        self.lock.renew()
+        if self.lock.half_done:
+            vars(self)["_forward"] = lambda *_: self.lock.expect_whole()  # so that no step asks
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What copies and pickles carry: what a model file does, and the optimizer with its state."""
+        self.lock.expect_whole()
+        state = {name: value for name, value in super().__getstate__().items() if name not in (*_LEFT, "lock")}
+        return {**state, "_copied": None if self._parameters is None else self._parameters.size}
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if not self.lock.elsewhere():
+            return super().__reduce_ex__(protocol)
+        # A pickle is made piece by piece, and another thread may train the model meanwhile.
+        with self.lock.between_changes():
+            return copy.deepcopy(super().__reduce_ex__(protocol))
+
+    def __deepcopy__(self: F, memo: dict[int, Any]) -> F:
+        twin = memo[id(self)] = type(self).__new__(type(self))
+        with self.lock.between_changes():  # another thread may train it
+            twin.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+        return twin
+
+    def get_weights(self) -> list[Array]:
+        with self.lock.between_changes():
+            return super().get_weights()
+
+    get_weights.__doc__ = Chain.get_weights.__doc__
+
+    def set_weights(self, weights: list[Array]) -> None:
+        with self.lock:
+            super().set_weights(weights)
+
+    set_weights.__doc__ = Chain.set_weights.__doc__
+
+    def __setstate__(self, state: dict[str, Any]) -> None:  # of pickled models (process pools) and copied ones
+        state = dict(state)
+        size = state.pop("_copied")
+        super().__setstate__(state)
+        self._make_lock()
+        if self.context is not self._own:  # it stands inside another model
+            return
+        self.context.owned, self.context.built = True, size is not None
+        if size is not None:
+            for layer in self.walk():
+                layer._alone = False
+            values = [parameter.value for _, parameter, _ in self._places]  # each layer brings its own
+            self._allocate(size)
+            for (_, parameter, _), value in zip(self._places, values, strict=True):
+                np.copyto(_expect(parameter.value), _expect(value))
+            self._settle()
+
+    def _inner(self) -> Iterator[Layer]:
+        return (layer for layer in self.walk() if layer is not self)
+
+    @contextmanager
+    def same_masks(self) -> Iterator[None]:
+        """Within it every training forward pass draws the same masks and noise, those of the next step.
+
+        For gradient checks and line searches, which compare passes with each other. Outside it each training forward
+        pass has masks of its own. Weights that you move there are not made to keep to their constraints. Steps that are
+        taken in it count when it ends.
+
+        >>> with model.same_masks():
+        ...     losses = [loss.forward(model.forward(x, training=True), y) for _ in range(2)]   # equal
+        """
+        context, stage = self.context, self._stage
+        kept = context.passes, context.repeating
+        context.passes, context.repeating, self._stage = 0, True, stage & ~GATHERED
+        try:
+            yield
+        finally:
+            context.passes, context.repeating = kept
+            if not context.repeating:
+                context.step, context.late = context.step + context.late, 0
+            if self._stage & GATHERED:  # a backward pass in here has taken the gradients' place
+                stage &= ~GATHERED
+            self._stage = stage & ~FORWARDED | self._stage & FORWARDED
+
+    # What it holds --------------------------------------------------------------------------------
+
+    def _built(self, vector: Array | None) -> Array:
+        if vector is None:
+            raise RuntimeError("the model is not built yet: call model.build(input_shape) or fit it")
+        return vector
+
+    @property
+    def built(self) -> bool:
+        """Whether shapes and parameters are there."""
+        return self._parameters is not None
+
+    @property
+    def parameters(self) -> Array:
+        """All trainable numbers, one vector (P,); blocks start on 64-byte boundaries, gaps are 0 and stay 0."""
+        return self._built(self._parameters)
+
+    @parameters.setter
+    def parameters(self, values: ArrayLike) -> None:
+        self._set_vector(self.parameters, values, "model.parameters")
+        self._stage &= ~GATHERED
+
+    def _set_vector(self, vector: Array, values: ArrayLike, where: str) -> None:
+        if values is vector:  # `model.parameters -= ...` has changed it in place
+            return
+        with self.lock:
+            copy_into(vector, values, where)
+            for _, parameter, start in self._places:
+                stop = start + math.prod(parameter.shape)
+                vector[stop : -(-stop // self._unit) * self._unit] = 0  # the gap to the next block
+
+    @property
+    def gradients(self) -> Array:
+        """The gradients of `parameters` (P,), filled by `backward`. Like those, they can be set: numbers are copied."""
+        return self._built(self._gradients)
+
+    @gradients.setter
+    def gradients(self, values: ArrayLike) -> None:
+        self._set_vector(self.gradients, values, "model.gradients")
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float32 or float64."""
+        return self.context.dtype
+
+    @property
+    def seed(self) -> int:
+        """Determines the first weights, every mask and, by default, the order of samples."""
+        return self.context.seed
+
+    def tensors(self) -> dict[str, Array]:
+        """Views of every parameter and saved statistic by name: "affine1.weight", "batchnorm1.running_mean".
+
+        To write into one is to change the model; `get_weights` gives copies, as a list in the same order.
+        `model.tensors()["affine1.weight"] = W` copies W into place, as `layer.weight = W` does.
+        """
+        self._built(self._parameters)
+        self._expect_names()  # somebody may have renamed one
+        return Tensors(
+            {f"{layer.name}.{name}": array for layer in self._inner() for name, array in layer.arrays().items()}
+        )
+
+    @property
+    def _unit(self) -> int:
+        """Blocks start at multiples of so many numbers."""
+        return ALIGNMENT // self.dtype.itemsize
+
+    def penalties(self, penalty: Penalty | None) -> Iterator[tuple[Penalty, Array, Array]]:
+        """Each block that is penalized with what penalizes it, its layer's own or else this one, and its gradient.
+
+        Frozen ones are left out.
+        """
+        for layer, parameter, _ in self._places:
+            one = penalty if layer.penalty is None else layer.penalty
+            if one is not None and (parameter.penalized or one.biases) and not layer.freezes(parameter.name):
+                yield one, getattr(layer, parameter.name), getattr(layer, f"d{parameter.name}")
+
+    def expect_penalty(self) -> None:
+        """A penalty is about to be added to the gradients: whether the next backward pass would overwrite it."""
+        self._stage = self._stage & ~LOST_PENALTY if self._stage & BACKED else self._stage | LOST_PENALTY
+
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers are trained (the gaps of the flat vector not counted)."""
+        return sum(math.prod(parameter.shape) for layer in self._inner() for parameter in layer.declared)
+
+
+def _expect(array: Array | None) -> Array:
+    assert array is not None
+    return array
+
+
+_LEFT = ("_parameters", "_gradients", "_constrained", "_segments", "_settled", "_stage", "_statistics", "_before")

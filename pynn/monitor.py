@@ -1,0 +1,60 @@
+"""The best of a measurement: whether it shall fall or grow, and whether a new one is better. Knows only names."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from .checks import NOT_NEGATIVE, expect_choice, expect_name, expect_numbers, is_measurement
+from .messages.terminal import brief
+
+MODES = ("auto", "min", "max")
+GROWING = ("accuracy", "precision", "recall", "f1", "r2", "top", "multilabel_accuracy")  # beginnings of what shall grow
+FALLING = ("loss", "data_loss", "penalty", "mae")
+
+
+def grows(kind: str, monitor: str, mode: str) -> bool:
+    """Whether the measurement of this name shall grow, by mode; ValueError where "auto" does not know it."""
+    expect_name(kind, "a measurement", monitor=monitor)
+    expect_choice(kind, MODES, mode=mode)
+    name = monitor.removeprefix("val_")
+    if mode != "auto":
+        return mode == "max"
+    if not name.startswith(GROWING) and name not in FALLING:
+        raise ValueError(
+            f"{kind}: whether {monitor} shall fall or grow is not known; say mode='min' or 'max', or "
+            "monitor loss, accuracy and so on (of validation: val_loss, val_accuracy)"
+        )
+    return name.startswith(GROWING)
+
+
+class Best:
+    """The best of a measurement so far, and whether a new one is better by more than min_delta. NaN never is."""
+
+    def __init__(self, kind: str, monitor: str, mode: str, min_delta: float = 0.0) -> None:
+        expect_numbers(kind, NOT_NEGATIVE, min_delta=min_delta)
+        self.kind, self.monitor, self.min_delta = kind, monitor, min_delta
+        self.sign = -1 if grows(kind, monitor, mode) else 1
+        self.value: float | None = None
+
+    def improved(self, values: Mapping[str, float]) -> bool:
+        """Take the new measurement; True where it is the best. ValueError where it was not measured."""
+        value = measured(self.kind, self.monitor, values)
+        least = math.inf if self.value is None else self.sign * self.value - self.min_delta
+        if not self.sign * value < least:
+            return False
+        self.value = value
+        return True
+
+
+def expect_best(kind: str, value: object) -> None:
+    """ValueError for what no measurement can be; None is before the first."""
+    if value is not None and not is_measurement(value):
+        raise ValueError(f"{kind}: the best measurement is {brief(value)}, expected a number or None")
+
+
+def measured(kind: str, monitor: str, values: Mapping[str, float]) -> float:
+    """The measurement of this name; ValueError where there is none."""
+    if monitor not in values:
+        raise ValueError(f"{kind}: monitor is {brief(monitor)}, which was not measured; there are {', '.join(values)}")
+    return values[monitor]

@@ -1,0 +1,131 @@
+"""Binner: a number to predict becomes a class, and a prediction of classes a number again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..checks import Constructed, expect_choice, expect_count
+from ..data.arrays import as_array
+from ..saving.config import constructor_text
+
+STRATEGIES = ("quantile", "width")
+
+
+class Binner(Constructed):
+    """Turns a regression target y (N,) into labels for softmax_cross_entropy, and labels or probabilities into values.
+
+    L2 must hit a number exactly and is thrown off by outliers; softmax over bins is easier to train, tells how sure it
+    is, and copes with answers that have two peaks (CS231n, "Neural Networks Part 2").
+
+    >>> binner = pynn.Binner(20)
+    >>> model = pynn.Sequential(pynn.Affine(64), pynn.ReLU(), pynn.Affine(20))
+    >>> model.fit(x, binner.fit_transform(y))
+    >>> binner.inverse_transform(model.predict_proba(x))            # expected values (N,)
+
+    bins: how many, at least 2 (default 10). strategy: "quantile" (default), about as many samples in each; where values
+    repeat, bins of the same edges become one. "width": bins of the same width.
+    Once fitted: edges (B+1,), rising; values (B,), what each bin stands for: the mean of its samples, of an empty bin
+    the middle. B is `bins`, or less where quantiles are alike: give the model `len(binner.values)` outputs.
+    They are all that it knows: `model.notes["bins"] = [list(binner.edges), list(binner.values)]` keeps them in a file.
+    A value on an inner edge counts for the bin above it; what lies beyond the outer edges, for the outermost bin.
+    Raises ValueError or TypeError for other settings and values, RuntimeError where it was not fitted before.
+    """
+
+    edges: NDArray[np.float64] | None = None
+    values: NDArray[np.float64] | None = None
+
+    def __init__(self, bins: int = 10, strategy: str = "quantile") -> None:
+        expect_count("Binner", 2, bins=bins)
+        expect_choice("Binner", STRATEGIES, strategy=strategy)
+        self.bins = int(bins)
+        self.strategy = strategy
+
+    def __repr__(self) -> str:
+        return constructor_text(self)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The constructor's arguments by name (as scikit-learn asks for them; deep changes nothing)."""
+        return {"bins": self.bins, "strategy": self.strategy}
+
+    def fit(self, y: ArrayLike) -> Binner:
+        """Find edges and values from y (N,); returns self.
+
+        Raises ValueError for NaN, infinity and a y of one value, which leaves nothing to tell apart.
+        """
+        array = _numbers(y)
+        low, high = array.min(), array.max()
+        if low == high:
+            raise ValueError(f"Binner: all of y is {low}, expected at least two different values")
+        shares = np.arange(self.bins + 1) / self.bins
+        edges = low * (1 - shares) + high * shares if self.strategy == "width" else np.quantile(array, shares)
+        edges = np.unique(edges)
+        edges[0], edges[-1] = low, high
+        if len(edges) < 3:  # nearly all of y is one value: tell it from the others
+            edges = np.array([low, array.mean(), high])
+        labels = _labels(array, edges)
+        counts = np.bincount(labels, minlength=len(edges) - 1)
+        sums = np.bincount(labels, array, minlength=len(edges) - 1)
+        middles = edges[:-1] / 2 + edges[1:] / 2
+        self.values = np.where(counts > 0, sums / np.maximum(counts, 1), middles)
+        self.edges = edges
+        return self
+
+    def transform(self, y: ArrayLike) -> NDArray[np.int64]:
+        """The label 0..B-1 of each value of y (N,)."""
+        edges, _ = self._fitted("transform")
+        return _labels(_numbers(y), edges)
+
+    def fit_transform(self, y: ArrayLike) -> NDArray[np.int64]:
+        """`fit(y)` and then `transform(y)`."""
+        return self.fit(y).transform(y)
+
+    def inverse_transform(self, predictions: ArrayLike) -> NDArray[np.float64]:
+        """Values (N,) of predictions: of labels (N,), or expected values Σ_b p_b·values_b of probabilities (N, B).
+
+        Raises ValueError for labels outside 0..B-1 and probabilities that are not B a row, at least 0, with sum 1.
+        """
+        _, values = self._fitted("inverse_transform")
+        array, count = as_array("Binner: predictions", predictions), len(values)
+        if array.ndim == 1 and array.dtype.kind in "iu":
+            outside = (array < 0) | (array >= count)
+            if outside.any():
+                where = int(np.argmax(outside))
+                raise ValueError(f"Binner: label {where} is {array[where]}, expected 0..{count - 1}")
+            chosen: NDArray[np.float64] = values[array]
+            return chosen
+        if array.ndim != 2 or array.shape[1] != count or array.dtype.kind != "f":
+            raise ValueError(
+                f"Binner: predictions have dtype {array.dtype} and shape {array.shape}, expected integer labels (N,) "
+                f"or probabilities (N, {count})"
+            )
+        wide = array.astype(np.float64)
+        if not ((wide >= 0).all() and np.allclose(wide.sum(axis=1), 1, rtol=0, atol=1e-3)):
+            raise ValueError("Binner: predictions are no probabilities: expected rows of at least 0 with sum 1")
+        expected: NDArray[np.float64] = wide @ values
+        return expected
+
+    def _fitted(self, method: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        if self.edges is None or self.values is None:
+            raise RuntimeError(f"Binner.{method} was called before fit(y)")
+        return self.edges, self.values
+
+
+def _numbers(y: ArrayLike) -> NDArray[np.float64]:
+    array = as_array("Binner: y", y)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"Binner: y has dtype {array.dtype}, expected numbers")
+    if array.ndim != 1 or not array.size:
+        hint = "; a column (N, 1) becomes (N,) by y.ravel()" if array.ndim == 2 and array.shape[1] == 1 else ""
+        raise ValueError(f"Binner: y has shape {array.shape}, expected (N,) with N at least 1{hint}")
+    wide = array.astype(np.float64)
+    if not np.isfinite(wide).all():
+        where = int(np.argmin(np.isfinite(wide)))
+        raise ValueError(f"Binner: y[{where}] is {wide[where]}, expected finite numbers")
+    return wide
+
+
+def _labels(y: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.int64]:
+    return np.searchsorted(edges[1:-1], y, side="right").astype(np.int64)

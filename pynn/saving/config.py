@@ -1,0 +1,221 @@
+"""Objects as plain data and back: the JSON of model files, the text of reprs, the choice of a thing by its name.
+
+Rests on one convention: every constructor keeps its arguments in attributes of the same names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ..checks import expect_instance
+from ..messages.terminal import brief
+
+T = TypeVar("T")
+KEYS = ("items", "arguments", "name", "train", "inside")  # of an object, beside its kind
+METHODS = {"name": "named", "train": "restore_training_settings", "inside": "children"}  # which layers alone have
+NEWER = "the file is damaged, or a newer pynn wrote it"
+
+
+def plain_attributes(thing: object) -> dict[str, Any]:
+    """The attributes that are numbers, text, True, False or None, by name."""
+    kinds = (bool, int, float, str, np.generic, type(None))
+    return {name: one for name, one in vars(thing).items() if isinstance(one, kinds)}
+
+
+def resolve(choice: str | T, registry: Mapping[str, Callable[..., T]], base: type[T], what: str) -> T:
+    """The object itself, or one made with defaults from its name."""
+    if isinstance(choice, str):
+        if choice.lower() in registry:
+            return registry[choice.lower()]()
+        from ..messages.names import renamed  # here: only errors need it
+
+        raise ValueError(f"{what} is {brief(choice)}, {renamed(what, choice)}expected one of {', '.join(registry)}")
+    expect_instance(choice, base, what)
+    return choice
+
+
+def arguments(thing: object) -> tuple[list[Any], dict[str, Any]]:
+    """The positional (*args) and named constructor arguments that would make this object again."""
+    import inspect  # here: only saving and printing need it
+
+    positional: list[Any] = []
+    named: dict[str, Any] = {}
+    given = getattr(thing, "_given", {})  # arguments that do not stand in the attribute of their name
+    for parameter in _parameters(type(thing), inspect):
+        if not hasattr(thing, parameter.name):
+            raise TypeError(
+                f"{type(thing).__name__} takes the argument {parameter.name!r} but has no attribute of that name; "
+                f"keep it in __init__ (self.{parameter.name} = {parameter.name}), so that it can be saved and shown"
+            )
+        value = given.get(parameter.name, getattr(thing, parameter.name))
+        if isinstance(value, np.dtype):
+            value = value.name
+        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+            positional = list(value)
+        elif not _equal(value, parameter.default):
+            named[parameter.name] = value
+    return positional, named
+
+
+def _parameters(kind: type, inspect: Any) -> list[Any]:
+    """Those of its constructor; where that takes **options, the keywords of the constructor above it too."""
+    found: list[Any] = []
+    for base in kind.__mro__[:-1]:
+        if "__init__" in vars(base):
+            taken = {one.name for one in found}
+            mine = list(inspect.signature(vars(base)["__init__"]).parameters.values())[1:]
+            named = [one for one in mine if one.kind is not inspect.Parameter.VAR_KEYWORD and one.name not in taken]
+            found += [one for one in named if not taken or one.kind is inspect.Parameter.KEYWORD_ONLY]
+            if not any(one.kind is inspect.Parameter.VAR_KEYWORD for one in mine):
+                break
+    return found
+
+
+def _equal(value: Any, default: Any) -> bool:
+    """Whether two settings are the same; True is not 1 here, and an array equals nothing."""
+    return value is default or (type(value) is type(default) and not isinstance(value, np.ndarray) and value == default)
+
+
+def constructor_text(thing: object) -> str:
+    """Source-like text of an object: the class and the arguments that differ from their defaults."""
+    positional, named = arguments(thing)
+    parts = [repr(value) for value in positional] + [f"{name}={value!r}" for name, value in named.items()]
+    return f"{type(thing).__name__}({', '.join(parts)})"
+
+
+def to_data(value: Any, bases: tuple[type, ...], kinds: Mapping[str, type] | None = None) -> Any:
+    """JSON-able form of a value; an object of one of the `bases` becomes {"kind": its class, "arguments": ...}.
+
+    kinds: those that are read without `own`; TypeError for another class of such a name, and for others of pynn's.
+    """
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (np.integer, np.floating, np.bool_)):
+        return value.item()
+    if isinstance(value, (list, tuple)):
+        return [to_data(item, bases, kinds) for item in value]
+    if isinstance(value, dict):
+        if bases and "kind" in value:
+            raise TypeError(f"{brief(value)} cannot stand in a model file: the key 'kind' marks pynn objects")
+        return {str(key): to_data(item, bases, kinds) for key, item in value.items()}
+    if isinstance(value, bases):
+        positional, named = arguments(value)
+        settings = value.training_settings() if hasattr(value, "training_settings") else {}
+        settings = {key: one for key, one in settings.items() if key not in named}  # an Affine's penalty
+        parts = {"name": getattr(value, "given_name", ""), "items": positional, "arguments": named, "train": settings}
+        if getattr(value, "users_own", False) and hasattr(value, "children"):
+            parts["inside"] = _inside(value, [*positional, *named.values()])
+        name = type(value).__name__ if kinds is None else _loadable(type(value), kinds)
+        return {"kind": name, **{key: to_data(part, bases, kinds) for key, part in parts.items() if part}}
+    raise TypeError(f"{brief(value)} cannot stand in a model file, expected numbers, text, lists or pynn objects")
+
+
+def _loadable(kind: type, kinds: Mapping[str, type]) -> str:
+    """The name by which a file knows the class; TypeError where it would be read as another one, or not at all."""
+    name = kind.__name__
+    if kinds.get(name) is not kind and (name in kinds or kind.__module__.startswith("pynn.")):
+        what = "has the name of another class of pynn's" if name in kinds else "is the base of classes that can"
+        raise TypeError(f"the class {name} cannot stand in a file: it {what}; rename it or take another one")
+    return name
+
+
+def _inside(layer: Any, described: list[Any]) -> list[dict[str, Any]]:
+    """Names and settings of the layers inside that its constructor makes; empty where nothing was set."""
+    listed = {id(one) for value in described for one in (value if isinstance(value, (list, tuple)) else [value])}
+    found = []
+    for child in layer.children():
+        parts = {"name": child.given_name, "train": child.training_settings(), "inside": _inside(child, [])}
+        found.append({} if id(child) in listed else {key: part for key, part in parts.items() if part})
+    return found if any(found) else []
+
+
+def from_data(data: Any, kinds: Mapping[str, type]) -> Any:
+    """The value again; only classes in `kinds` are made, nothing in the data can name another one."""
+    if isinstance(data, list):
+        return [from_data(item, kinds) for item in data]
+    if not isinstance(data, dict):
+        return data
+    if "kind" not in data:
+        return {key: from_data(item, kinds) for key, item in data.items()}
+    kind = data["kind"]
+    if not isinstance(kind, str) or kind not in kinds:
+        raise ValueError(f"{kind!r:.80} is no class of pynn; pass own classes as pynn.load(path, own=[{kind!s:.80}])")
+    expect_keys(kind, data, ("kind",), KEYS)
+    items, named = data.get("items", []), data.get("arguments", {})
+    if not isinstance(items, list) or not isinstance(named, dict):
+        raise ValueError(f"{kind}: its arguments are {brief(items)} and {named!r:.80}, expected a list and an object")
+    if any(len(name) > 100 for name in named):
+        raise ValueError(f"{kind} has an argument whose name is very long: {NEWER}")
+    thing = kinds[kind](*from_data(items, kinds), **{name: from_data(one, kinds) for name, one in named.items()})
+    if "inside" in data and not getattr(thing, "users_own", False):
+        raise ValueError(f"{kind} says what is inside it, which only own layers do: {NEWER}")
+    _restore(thing, data, kinds)
+    return thing
+
+
+def count_objects(data: Any) -> int:
+    """How many objects `from_data` would make."""
+    count, rest = 0, [data]
+    while rest:
+        one = rest.pop()
+        if isinstance(one, dict):
+            count += "kind" in one
+            rest += one.values()
+        elif isinstance(one, list):
+            rest += one
+    return count
+
+
+def expect_keys(where: str, data: Any, needed: Iterable[str], known: Iterable[str]) -> None:
+    """ValueError for anything but an object of these keys: the needed ones, and others that are known."""
+    if not isinstance(data, dict):
+        raise ValueError(f"{where} is {brief(data)}, expected an object")
+    if unknown := sorted(data.keys() - set(needed) - set(known)):
+        raise ValueError(f"{where} has the key {brief(unknown[0])}, unknown here: {NEWER}")
+    if missing := [name for name in needed if name not in data]:
+        raise ValueError(f"{where} lacks {missing[0]!r}: {NEWER}")
+
+
+def _restore(thing: Any, data: Mapping[str, Any], kinds: Mapping[str, type]) -> None:
+    """Its name and training settings, and those of the layers inside."""
+    kind = type(thing).__name__
+    if not all(hasattr(thing, method) for key, method in METHODS.items() if key in data):
+        raise ValueError(f"{kind} is no layer, but has a name, training settings or layers inside: {NEWER}")
+    if "name" in data:
+        if not isinstance(data["name"], str):
+            raise TypeError(f"{kind}: name is {brief(data['name'])}, expected text")
+        thing.named(data["name"])
+    if "train" in data:
+        thing.restore_training_settings(from_data(data["train"], kinds))
+    if "inside" in data:
+        children, inside = thing.children(), data["inside"]
+        if not isinstance(inside, list) or len(inside) < len(children):
+            raise ValueError(
+                f"{kind}: inside is {brief(inside)}, expected one entry for each of {len(children)} layers"
+            )
+        for parts in inside:
+            expect_keys(f"{kind}: inside", parts, (), METHODS)
+        for child, parts in zip(children, inside, strict=False):
+            _restore(child, parts, kinds)
+        if len(inside) > len(children):
+            thing._late = inside  # of layers that it makes when it is built
+
+
+def restore_late(model: Any, kinds: Mapping[str, type]) -> bool:
+    """Once all is built: names and settings of layers that others made then; whether there were any."""
+    found = False
+    for layer in model.walk():
+        if (inside := getattr(layer, "_late", None)) is not None:
+            del layer._late
+            children, found = layer.children(), True
+            if len(inside) != len(children):
+                raise ValueError(
+                    f"{layer.kind}: inside has {len(inside)} entries, expected one for each of {len(children)} layers"
+                )
+            for child, parts in zip(children, inside, strict=True):
+                _restore(child, parts, kinds)
+                child.expect_parameters(*child._frozen_names)
+    return found

@@ -1,0 +1,203 @@
+"""What stands in pynn's files: safetensors, one entry of JSON in the metadata, a checksum. No file can run code.
+
+Knows neither models nor runs. What a file says of itself gets into errors short and without control characters.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..messages.terminal import brief, printable
+from . import files
+from .config import NEWER
+
+FORMAT = 2  # of checkpoints; the checksum of format 1 left out the tensors' names, dtypes and shapes
+ENTRY = "pynn_checkpoint"  # of the metadata
+TENSOR = "$tensor"  # marks the place of an array in the JSON
+DEEPEST = 250  # brackets in brackets: Python's recursion goes no further in what reads and writes them
+LONGEST = 600  # characters of an error
+WEIGHTS = "; pynn.transfer.load_weights takes weights of other libraries"
+KINDS = {  # of pynn's files, by their entry
+    "pynn": "; it is a model, which pynn.load reads",
+    "pynn_ensemble": "; pynn.Ensemble.load reads it",
+    ENTRY: "; it is a checkpoint, from which fit(..., checkpoint=its folder, resume=True) goes on",
+}
+Tensors = Mapping[str, NDArray[Any]]
+
+
+def checksum(text: str, tensors: Tensors) -> int:
+    """Of the text, and of the tensors' names, dtypes, shapes and bytes; the same on any machine."""
+    crc = zlib.crc32(text.encode())
+    for name in sorted(tensors):
+        array = tensors[name].astype(tensors[name].dtype.newbyteorder("<"), "C", copy=False)
+        crc = zlib.crc32(json.dumps([name, array.dtype.name, array.shape]).encode(), crc)
+        crc = zlib.crc32(_bytes(array), crc)
+    return crc
+
+
+def _bytes(array: NDArray[Any]) -> memoryview:
+    return array.reshape(-1).view(np.uint8).data
+
+
+def told(text: object) -> str:
+    """The text for an error: in one line of a sensible length, whatever stands in the file that it speaks of."""
+    return printable(text, LONGEST)
+
+
+def shown(cause: BaseException) -> BaseException | None:
+    """The cause that an error is raised from; None where its traceback would flood a terminal or control it."""
+    one: BaseException | None = cause
+    while one is not None:
+        if told(one) != str(one):
+            return None
+        one = one.__cause__ or one.__context__
+    return cause
+
+
+def parsed(text: str) -> Any:
+    """The JSON of a file; ValueError where it is none, says a thing twice, or is nested too deep."""
+    if _is_deep(text):
+        raise ValueError(f"it is nested more than {DEEPEST} deep")
+    return json.loads(text, object_pairs_hook=_once)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return found
+
+
+def _is_deep(text: str) -> bool:
+    """Whether brackets stand too deep in brackets, those in strings left out."""
+    if text.count("[") + text.count("{") <= DEEPEST:
+        return False
+    deep = deepest = 0
+    for outside in text.replace("\\\\", "").replace('\\"', "").split('"')[::2]:
+        for one in outside:
+            if one in "[{":
+                deep += 1
+                deepest = max(deep, deepest)
+            elif one in "]}":
+                deep -= 1
+    return deepest > DEEPEST
+
+
+# Files ----------------------------------------------------------------------------------------------
+
+
+def write(path: Path, tensors: Tensors, entry: str, text: str) -> None:
+    """Write the tensors with the text as this entry of the metadata, whole or not at all."""
+    import safetensors.numpy  # here: importing pynn must stay light
+
+    if _is_deep(text):
+        raise ValueError(f"what is to be saved is nested more than {DEEPEST} deep, which no file of pynn's may be")
+    # One metadata entry: safetensors writes several in an order that changes from run to run.
+    files.write_whole(path, safetensors.numpy.save(dict(tensors), {entry: text}))
+
+
+def read(file: Path, entry: str, what: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """The JSON object that is this entry of the metadata, and the tensors; ValueError where the file is no such one."""
+    import safetensors
+
+    name = printable(file)
+    files.expect_file(file, f"{'an' if what[0] in 'aeiou' else 'a'} {what} file")
+    try:
+        with files.naming(file), safetensors.safe_open(file, framework="numpy") as opened:
+            metadata = opened.metadata() or {}
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (no mapping)
+    except OSError:
+        raise
+    except Exception as cause:  # safetensors' own error, and NumPy's for dtypes that it lacks
+        kind = files.foreign(file)
+        why = f" but {kind}" if kind else f" ({cause}): it is damaged, cut off or something else; copy it again"
+        raise ValueError(told(f"{name} is not a whole safetensors file{why}")) from shown(cause)
+    if entry not in metadata:
+        hint = next((hint for kind, hint in KINDS.items() if kind in metadata), WEIGHTS if tensors else "")
+        raise ValueError(
+            f"{name} is a safetensors file but not a pynn {what}: its metadata has no entry {entry!r}{hint}"
+        )
+    try:
+        found = parsed(metadata[entry])
+    except (ValueError, RecursionError) as cause:
+        raise ValueError(told(f"{file}: the {what}'s description is not JSON ({cause}): {NEWER}")) from shown(cause)
+    if not isinstance(found, dict):
+        raise ValueError(f"{name}: the {what}'s description has no format number: {NEWER}")
+    return found, tensors
+
+
+# The state of a run ---------------------------------------------------------------------------------
+
+
+def write_state(path: Path, state: Mapping[str, Any]) -> None:
+    """Write numbers, text, None, arrays, and lists and dicts of them; TypeError for anything else."""
+    tensors: dict[str, NDArray[Any]] = {}
+    text = json.dumps(_packed(state, tensors, "state"))
+    entry = {"format": FORMAT, "crc": checksum(text, tensors), "state": text}
+    write(path, tensors, ENTRY, json.dumps(entry))
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """What `write_state` wrote; ValueError for a file that is damaged, foreign or of a newer pynn."""
+    entry, tensors = read(path, ENTRY, "checkpoint")
+    known = {1: _old_checksum, FORMAT: checksum}.get(entry["format"]) if type(entry.get("format")) is int else None
+    if known is None:
+        raise ValueError(told(f"{path} has format {entry.get('format')}, this pynn reads 1 and {FORMAT}: {NEWER}"))
+    text = entry.get("state")
+    if entry.keys() != {"format", "crc", "state"} or not isinstance(text, str) or entry["crc"] != known(text, tensors):
+        raise ValueError(f"{printable(path)} is damaged: its checksum is wrong")
+    try:
+        state = _unpacked(parsed(text), tensors)
+        if tensors:
+            raise ValueError(f"nothing speaks of the tensor {next(iter(tensors))!r}")
+    except (ValueError, TypeError, KeyError, RecursionError) as cause:
+        raise ValueError(told(f"{path} is no state of a run ({cause!r})")) from shown(cause)
+    if not isinstance(state, dict):
+        raise ValueError(f"{printable(path)} is no state of a run")
+    return state
+
+
+def _old_checksum(text: str, tensors: Tensors) -> int:
+    crc = zlib.crc32(text.encode())
+    for name in sorted(tensors):
+        crc = zlib.crc32(_bytes(np.ascontiguousarray(tensors[name])), crc)
+    return crc
+
+
+def _packed(value: Any, tensors: dict[str, NDArray[Any]], place: str) -> Any:
+    """The value as JSON has it; arrays go into `tensors`."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind not in "fiub" or value.dtype.itemsize > 8:
+            raise TypeError(f"{place} is an array of dtype {value.dtype}, expected numbers for a checkpoint")
+        while place in tensors:  # {"a.b": x, "a": {"b": y}}
+            place += "'"
+        tensors[place] = np.asarray(value, order="C")  # not ascontiguousarray: it makes (1,) of ()
+        return {TENSOR: place}
+    if isinstance(value, (list, tuple)):
+        return [_packed(item, tensors, f"{place}.{number}") for number, item in enumerate(value)]
+    if isinstance(value, Mapping) and TENSOR not in value:
+        return {str(key): _packed(item, tensors, f"{place}.{key}") for key, item in value.items()}
+    raise TypeError(f"{place} is {brief(value)}, expected numbers, text, None, arrays, lists or dicts for a checkpoint")
+
+
+def _unpacked(value: Any, tensors: dict[str, NDArray[Any]]) -> Any:
+    """The value again; each tensor stands in one place alone."""
+    if isinstance(value, list):
+        return [_unpacked(item, tensors) for item in value]
+    if isinstance(value, dict):
+        if TENSOR in value:
+            (name,) = value.values()
+            return tensors.pop(name)
+        return {key: _unpacked(item, tensors) for key, item in value.items()}
+    return value

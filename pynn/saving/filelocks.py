@@ -1,0 +1,243 @@
+"""Locks on files: the system frees them with the process that holds them, however it ends. Knows no runs.
+
+Where the file system has no locks, what the lock's file says of its holder decides.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import stat
+import sys
+import time
+import weakref
+import zlib
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+from ..messages.terminal import printable
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(file: IO[bytes]) -> None:
+        file.seek(2**30)  # far behind the text: nobody else could read what is locked
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except PermissionError as cause:
+            raise BlockingIOError from cause
+else:
+    import fcntl
+
+    def _lock(file: IO[bytes]) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+NAME = ".pynn.lock"
+_FILES: weakref.WeakSet[IO[bytes]] = weakref.WeakSet()  # that this process has locked, or is about to lock
+
+
+def opened(path: Path) -> IO[bytes]:
+    """A file to lock, for reading and writing, made where it is not there; closed in forked processes."""
+    file = open(path, "r+b", buffering=0, opener=_made)  # noqa: SIM115 (open as long as it is locked)
+    _FILES.add(file)
+    return file
+
+
+def _made(name: str, flags: int) -> int:
+    """Open it or make it; no symbolic link: the file behind one would be overwritten."""
+    try:
+        return os.open(name, flags | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+    except OSError as cause:
+        if os.path.islink(name):
+            raise OSError(cause.errno, f"{name} is a symbolic link, expected a file; remove it") from None
+        raise
+
+
+def _leave() -> None:
+    """In a forked child: close its copies of the files, which would keep the locks after the parent's end."""
+    for file in list(_FILES):
+        file.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave)
+
+
+def locked(file: IO[bytes]) -> bool | None:
+    """Lock what `opened` gave until it is closed: True, False where somebody has it, None where there are no locks."""
+    try:
+        _lock(file)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    finally:
+        file.seek(0)  # Windows locks a place in the file
+    return True
+
+
+class FolderLock:
+    """A folder that one run writes to, until `release` or the end of this process. A copy of it holds nothing.
+
+    name: of the folder, for errors. RuntimeError where another run has it, or a folder, pipe or device has the name of
+    the file; OSError where no file can be made there.
+    A forked child does not hold it, and what a dead process left is taken over. The file is gone after `release`.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._path = folder / NAME
+        for _ in range(100):
+            _expect_file(self._path)
+            self._file = opened(self._path)
+            try:
+                self._take(name)
+                if self.held():  # else its last holder has removed it since it was opened
+                    return
+            except BaseException:
+                self._file.close()
+                raise
+            self._file.close()
+        raise RuntimeError(f"{name} cannot be locked: {self._path} vanishes again and again")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(None), ()
+
+    def _take(self, name: str) -> None:
+        import json
+
+        got = locked(self._file)
+        if got is False or (got is None and _lives(_read(self._file))):
+            raise RuntimeError(_refusal(name, self._path, self._file, got is None))
+        mine = {"process": os.getpid(), "host": host(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
+        mine |= {"machine": machine(), "begun": _begun(os.getpid()), "run": os.urandom(4).hex()}
+        try:
+            self._file.truncate(0)
+            self._file.seek(0)
+            self._file.write(json.dumps(mine).encode())
+            self._share()
+            if got is None:  # another one that begins at the same moment may sign after this one
+                time.sleep(0.1)
+        except BaseException:
+            self._remove()
+            raise
+        if got is None and _read(self._file) != mine:  # who signs last is the holder
+            raise RuntimeError(_refusal(name, self._path, self._file, True))
+
+    def _share(self) -> None:
+        """Whoever may write in the folder may take over what a dead process left."""
+        if hasattr(os, "fchmod"):
+            with suppress(OSError):
+                os.fchmod(self._file.fileno(), 0o644 | self._path.parent.stat().st_mode & 0o022)
+
+    def held(self) -> bool:
+        """Whether this process still has it: a forked child has not, nor has anybody once the file is removed."""
+        if self._file.closed:
+            return False
+        with suppress(OSError):
+            return os.path.samestat(os.fstat(self._file.fileno()), os.stat(self._path))
+        return False
+
+    def release(self) -> None:
+        """Let the folder go, and remove the file."""
+        if self._file.closed:
+            return
+        try:
+            self._remove()
+        finally:
+            self._file.close()
+        # Windows removes no open file: neither before, nor one that another run has opened since.
+        if sys.platform == "win32":
+            with suppress(OSError):
+                self._path.unlink()
+
+    def _remove(self) -> None:
+        """Remove the file, as long as it is locked: who has opened it meanwhile sees that it is gone."""
+        with suppress(OSError):
+            if self.held():
+                self._path.unlink()
+
+
+def _expect_file(path: Path) -> None:
+    """RuntimeError where something else has the name; a link is refused by `opened`."""
+    with suppress(OSError):
+        mode = os.lstat(path).st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISLNK(mode):
+            what = "folder" if stat.S_ISDIR(mode) else "pipe, a device or a socket"
+            text = f"{printable(path)} is a {what}, where a run keeps a file of that name: remove it"
+            raise RuntimeError(text)
+
+
+def _read(file: IO[bytes]) -> dict[str, Any]:
+    """What the file says of its holder; nothing where it is damaged, or about to be written."""
+    import json
+
+    with suppress(OSError, ValueError, RecursionError):
+        file.seek(0)
+        found = json.loads(file.read(1000))
+        if isinstance(found, dict) and type(found.get("process")) is int:
+            return found
+    return {}
+
+
+def _refusal(name: str, path: Path, file: IO[bytes], unlocked: bool) -> str:
+    found = _read(file)
+    for _ in range(20):
+        if found:
+            break
+        time.sleep(0.005)  # it has been locked just now
+        found = _read(file)
+    where, since = (str(found.get(key, ""))[:80] for key in ("host", "since"))
+    who = f"process {found['process']} on {where} since {since}" if found else "another process"
+    if found and (found["process"], found.get("machine")) == (os.getpid(), machine()):
+        who = f"another run of this process, since {since}"
+    dead = f"; there are no locks on this file system: if that run is dead, remove {path}" if unlocked else ""
+    return printable(f"{name} is in use by {who}; wait for it to end, or take another folder{dead}")
+
+
+# Processes -----------------------------------------------------------------------------------------
+
+
+def host() -> str:
+    """The name of this computer."""
+    return os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
+
+
+@functools.cache
+def machine() -> str:
+    """Eight digits for this computer since it was started; a container with processes of its own is another one."""
+    text = host()
+    with suppress(OSError):
+        text += Path("/proc/sys/kernel/random/boot_id").read_text() + os.readlink("/proc/self/ns/pid")
+    return f"{zlib.crc32(text.encode(errors='replace')):08x}"
+
+
+def is_dead(process: int) -> bool:
+    """Whether this computer has no process of that number; False where it cannot be known."""
+    if os.name != "posix":  # os.kill would end it
+        return False
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except OSError:
+        pass
+    return False
+
+
+def _begun(process: int) -> str:
+    """When it was started, as /proc has it: the number may have come back to another one."""
+    with suppress(OSError, IndexError):
+        return Path(f"/proc/{process}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]
+    return ""
+
+
+def _lives(holder: dict[str, Any]) -> bool:
+    """Whether the process that signed may be there still."""
+    if not holder:
+        return False
+    if holder.get("machine") != machine():
+        return holder.get("host") != host()  # before this computer was started anew
+    process: int = holder["process"]
+    return process > 0 and not is_dead(process) and holder.get("begun") == _begun(process)

@@ -1,0 +1,1 @@
+"""A run of training: `fit`, its data, its loop, its checkpoints; evaluation and prediction."""

@@ -1,0 +1,322 @@
+"""Training on more than one machine: the processes of an MPI job train one model, each on its part of every batch.
+
+mpi4py (extra `mpi`) is imported when somebody trains so. Knows no files.
+"""
+
+from __future__ import annotations
+
+import math
+import traceback
+import zlib
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
+from numbers import Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import regularizers
+from ..checks import Constructed, expect_flag
+from ..data import batches as data
+from ..losses import Loss
+from ..messages import terminal
+from ..messages.terminal import brief
+from ..optimizers import Optimizer
+from ..regularizers import Penalty
+from ..typing import Array
+from . import measures, run_state
+from .sources import Arrays, Batches
+from .trainable import Batch
+
+if TYPE_CHECKING:
+    from .history import History
+
+__all__ = ["Distributed"]
+
+
+class Distributed(Constructed):
+    """How `fit(..., distributed=Distributed(...))` trains in several processes; `distributed=True` is `Distributed()`.
+
+    comm: an mpi4py communicator; None (default) is all processes, MPI.COMM_WORLD. sync_batchnorm: batch normalization
+    over the whole batch, as one process does it (default False: each process normalizes its part, and the running
+    statistics are averaged at the end of each epoch; a checkpoint in the middle of one has the first process's); it
+    costs two small messages a layer and step.
+
+    The same script runs alone, `python script.py`, and as K processes, `mpirun -n K python -m mpi4py script.py`, on one
+    machine or many (`-m mpi4py` ends all of them where one fails outside `fit`; as many threads each as a process has
+    cores, OMP_NUM_THREADS). Each makes the same model with the same seed and has the same data, or opens the same
+    memory-mapped files; an iterable must give each the same batches. batch_size is that of all together: each process
+    takes the part of every batch that its rank says, the gradients are added up, and all take the same step: the
+    run of one process, within rounding, dropout masks included. Loss, accuracy, metrics and batch_loss are those of
+    all; validation is shared out. Callbacks run in every process; those with `writes` True (progress, model files,
+    checkpoints, tables) in the first one alone. `evaluate` and `predict` do everything in each process.
+
+    rank: which process this is, 0..size-1; size: how many there are.
+    Raises TypeError for something else than a communicator, ImportError where mpi4py or MPI is missing. `fit` raises in
+    every process where one cannot begin, where they were given different things and where the loss is NaN; an
+    error of one process later on ends all of them (MPI_Abort) with its traceback.
+    Source: Goyal et al. 2017, "Accurate, Large Minibatch SGD".
+    """
+
+    def __init__(self, comm: Any = None, *, sync_batchnorm: bool = False) -> None:
+        if comm is not None and not all(hasattr(comm, name) for name in ("Allreduce", "Dup", "Abort")):
+            raise TypeError(
+                f"Distributed: comm is {brief(comm)}, expected an mpi4py communicator, such as MPI.COMM_WORLD"
+            )
+        expect_flag("Distributed", sync_batchnorm=sync_batchnorm)
+        self.comm = _mpi().COMM_WORLD if comm is None else comm
+        self.sync_batchnorm = sync_batchnorm
+
+    @property
+    def rank(self) -> int:
+        """Which of the processes this is: 0 writes the files."""
+        return int(self.comm.Get_rank())
+
+    @property
+    def size(self) -> int:
+        """How many processes there are."""
+        return int(self.comm.Get_size())
+
+
+def _mpi() -> Any:
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as cause:  # mpi4py's for a missing libmpi
+        raise ImportError(
+            f'distributed training needs mpi4py and an MPI: pip install "pynn-cpu[mpi]" brings both ({cause})'
+        ) from cause
+    return MPI
+
+
+def together(fit: Callable[..., History], distributed: Distributed | bool, given: Mapping[str, Any]) -> History:
+    """`fit` with these arguments in this process, as one of several; just `fit` where there are no others."""
+    if distributed is True:
+        distributed = Distributed()
+    if not isinstance(distributed, Distributed):
+        raise TypeError(f"distributed is {brief(distributed)}, expected True, False or a pynn.Distributed object")
+    if distributed.size == 1:
+        return fit(**given)
+    context, ranks = given["model"].context, Ranks(distributed)
+    context.ranks = ranks
+    try:
+        return fit(**given)
+    except BaseException as error:
+        ranks.fail(error)
+        raise
+    finally:
+        context.ranks, context.first_sample = None, 0
+        ranks.comm.Free()
+
+
+class Ranks:
+    """The processes that train one model together, as one of them sees them. All of them make the same calls."""
+
+    def __init__(self, distributed: Distributed) -> None:
+        self.mpi, self.comm = _mpi(), distributed.comm.Dup()  # messages of its own
+        self.rank, self.size = distributed.rank, distributed.size
+        self.sync_batchnorm = distributed.sync_batchnorm
+        self.begun = False
+        self.common: BaseException | None = None  # an error that all of them raise
+        self.first, self.whole = 0, 0  # of the batch: where this process's part begins; how many samples it has
+
+    # What is agreed on -----------------------------------------------------------------------------
+
+    def raised(self, error: BaseException) -> BaseException:
+        """The error, which all processes raise."""
+        self.common = error
+        return error
+
+    def begin(self, given: tuple[Any, ...], found: Any) -> Any:
+        """What the first process found in its checkpoint; ValueError where they were given different things.
+
+        given: the run, as `resume.settings` takes it.
+        """
+        reports = self._begin((None, run_state.settings(*given)))
+        for rank, (_, settings) in enumerate(reports):
+            if differences := run_state.differences(reports[0][1], settings):
+                raise self.raised(
+                    ValueError(
+                        "the processes were not given the same; from rank 0 to "
+                        f"rank {rank}: {'; '.join(differences)}. All must run the same script on the same data"
+                    )
+                )
+        return self.comm.bcast(found)
+
+    def _begin(self, report: tuple[str | None, Any]) -> list[tuple[str | None, Any]]:
+        """The reports of all, (error or None, settings); RuntimeError where one of the others has an error."""
+        self.begun = True
+        reports: list[tuple[str | None, Any]] = self.comm.allgather(report)
+        for rank, (error, _) in enumerate(reports):
+            if error is not None and report[0] is None:
+                raise self.raised(RuntimeError(f"rank {rank} of {self.size} cannot train: {error}"))
+        return reports
+
+    def fail(self, error: BaseException) -> None:
+        """This process raises an error. Unless all do: tell the others, or end them where they cannot be told."""
+        if error is self.common:
+            return
+        if not self.begun:
+            self._begin((f"{type(error).__name__}: {error}", None))
+            return
+        terminal.say("".join(traceback.format_exception(error)).rstrip())
+        terminal.say(f"pynn: rank {self.rank} of {self.size} failed while it trained: all end")
+        self.comm.Abort(1)
+
+    def any(self, flag: bool) -> bool:
+        """Whether it is True in one of the processes."""
+        flags = np.array([flag], np.int32)
+        self.comm.Allreduce(self.mpi.IN_PLACE, flags, op=self.mpi.MAX)
+        return bool(flags[0])
+
+    def ended(self, interrupted: bool, stopped: str | None) -> tuple[bool, str | None]:
+        """Whether any of them was interrupted, and the first reason to stop that one of them has."""
+        all_of_them = self.comm.allgather((interrupted, stopped))
+        reasons = [reason for _, reason in all_of_them if reason is not None]
+        return any(flag for flag, _ in all_of_them), reasons[0] if reasons else None
+
+    def of_first(self, values: dict[str, float]) -> dict[str, float]:
+        """What the first process measured."""
+        told: dict[str, float] = self.comm.bcast(values)
+        return told
+
+    def start(self, model: Any) -> None:
+        """Begin with the first process's numbers: another kind of processor may have rounded its own differently."""
+        if model.built:
+            for tensor in (model.parameters, *_statistics(model)):
+                self.comm.Bcast(tensor)
+
+    def end_epoch(self, model: Any) -> None:
+        """Average the running statistics; RuntimeError where the parameters are not the same bits everywhere."""
+        for statistic in _statistics(model):
+            mean = statistic.astype(np.float64)
+            self.add_up(mean)
+            statistic[...] = mean / self.size
+        checksums = self.comm.allgather(zlib.crc32(model.parameters.data))
+        for rank, checksum in enumerate(checksums):
+            if checksum != checksums[0]:
+                raise self.raised(
+                    RuntimeError(
+                        f"the parameters of rank {rank} are no longer those of rank 0: that process did something "
+                        "else with them, or its processor is of another kind and rounds differently; PYNN_ISA=v2 (or "
+                        "v3) on all of them makes x86-64 processors alike"
+                    )
+                )
+
+    # What is shared out ----------------------------------------------------------------------------
+
+    def batches(self, source: Arrays | Batches, epoch: int, first: int) -> Generator[Batch, None, None]:
+        """This process's part of each batch."""
+        with closing(source.epoch(epoch, first)) as found:
+            for number, batch in enumerate(found, first):
+                cut = isinstance(source, Arrays)  # they read their part alone
+                self.whole = source.size(number) if isinstance(source, Arrays) else len(batch[0])
+                part = data.part_of(self.whole, self.rank, self.size)
+                self.first = part.start
+                yield batch if cut else tuple(array[part] for array in batch)
+
+    def forward(self, model: Any, x: Array) -> Array:
+        """Outputs of all samples of x, of which each process works on its part."""
+        part = data.part_of(len(x), self.rank, self.size)
+        own = model.forward(x[part]) if part.stop > part.start else np.empty((0, *model.output_shape), model.dtype)
+        return self._gathered(own, len(x))
+
+    def whole_batch(self, model: Any, y: Array, weights: Array | None) -> tuple[Array, Array, Array | None]:
+        """Outputs of the last step, targets and weights of all processes' parts together."""
+        outputs = model.outputs if len(y) else np.empty((0, *model.output_shape), model.dtype)
+        given = None if weights is None else self._gathered(weights, self.whole)
+        return self._gathered(outputs, self.whole), self._gathered(y, self.whole), given
+
+    def _gathered(self, own: Array, count: int) -> Array:
+        parts = [data.part_of(count, rank, self.size) for rank in range(self.size)]
+        width = math.prod(own.shape[1:])
+        out = np.empty((count, *own.shape[1:]), own.dtype)
+        self.comm.Allgatherv(np.ascontiguousarray(own), [out, [(part.stop - part.start) * width for part in parts]])
+        return out
+
+    def add_up(self, array: Array) -> None:
+        """Replace the array by the sum of those of all processes: the same bits in each."""
+        self.comm.Allreduce(self.mpi.IN_PLACE, array)
+
+    # One step --------------------------------------------------------------------------------------
+
+    def step(
+        self,
+        model: Any,
+        x: Array,
+        y: Array,
+        loss: Loss,
+        optimizer: Optimizer,
+        penalty: Penalty | None,
+        weights: Array | None,
+        counted: bool,
+    ) -> tuple[float, float | None, int, float | None]:
+        """As `Sequential.train_step` on the whole batch; x, y and weights are this process's part of it.
+
+        Returns the loss, hits (where they are counted), number and total weight of the samples of the whole batch.
+        """
+        model.context.first_sample = self.first
+        if self.sync_batchnorm and self.whole < 2 * self.size and model.own_loss() is not None:
+            raise self.raised(
+                ValueError(
+                    f"a batch of {self.whole} samples leaves some of {self.size} processes without any, and with "
+                    "sync_batchnorm the model's last layer must have some: take another batch_size"
+                )
+            )
+        sums = np.zeros(5)  # of all: loss, hits, whether hits are counted, weight, samples
+        dy = self._forward(model, x, y, loss, weights, counted, sums)
+        told = self.comm.Iallreduce(self.mpi.IN_PLACE, sums)
+        if dy is None:
+            model.gradients.fill(0)
+        else:
+            model.backward(dy)  # also where the loss is NaN here: the others do, and messages must pair
+        told.Wait()
+        value, right, known, weight, samples = (float(one) for one in sums)
+        if samples != self.whole:
+            raise ValueError(
+                f"rank {self.rank} has a batch of {self.whole} samples, but the parts of all processes have "
+                f"{int(samples)} together; all of them must be given the same batches"
+            )
+        if math.isfinite(value):
+            self.add_up(model.gradients)
+            model.penalty_value = None
+            if penalty is not None or model.has_penalties:
+                model.penalty_value = regularizers.total(model, None) if penalty is None else penalty.apply(model)
+                value += model.penalty_value
+        if not math.isfinite(value):
+            if dy is not None:
+                model.revert_statistics()
+            largest = np.array([measures.largest(x), measures.largest(y)])
+            self.comm.Allreduce(self.mpi.IN_PLACE, largest, op=self.mpi.MAX)
+            in_y = largest[1] if y.dtype.kind == "f" else 0
+            raise self.raised(measures.diverged(model, value, optimizer.learning_rate, largest[0], in_y))
+        optimizer.step(model)
+        return value, right if known else None, self.whole, None if weights is None else weight
+
+    def _forward(
+        self, model: Any, x: Array, y: Array, loss: Loss, weights: Array | None, counted: bool, sums: Array
+    ) -> Array | None:
+        """The gradient of the whole batch's loss by this part's outputs, None where it has no samples."""
+        share, scale = len(x) / self.whole, 1.0
+        if not len(x) and not self.sync_batchnorm:
+            return None
+        outputs: Array = model.forward(x, training=True)
+        if not len(x):  # no loss, but layers that exchange statistics: they work on no samples
+            return np.zeros_like(outputs)
+        if model.own_loss() is not None:  # the layer that brings it learns from its very gradient: weights scale that
+            share, scale, weights = 1.0, share, share * (np.ones(len(x), model.dtype) if weights is None else weights)
+        value = loss.forward(outputs, y) if weights is None else loss.forward(outputs, y, weights=weights)
+        if not isinstance(value, (float, Real)):
+            raise TypeError(f"{type(loss).__name__}.forward returned {type(value).__name__}, expected a number")
+        hits = measures.hits(loss, outputs, y, weights) if counted else None
+        weight = measures.total(weights) or 0.0
+        sums[:] = value * share, (hits or 0) / scale, hits is not None, weight / scale, len(x)
+        gradient: Array = loss.backward()
+        if share == 1:
+            return gradient
+        scaled: Array = np.multiply(gradient, share, out=model.buffer("share", gradient.shape))
+        return scaled
+
+
+def _statistics(model: Any) -> Iterator[Array]:
+    """Arrays that are saved but not trained, such as running statistics."""
+    return (array for layer in model.walk() for array in layer.state.values())

@@ -1,0 +1,104 @@
+"""Evaluation and prediction of a trained model on arrays and iterables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .. import checks
+from ..checks import answering
+from ..typing import Array
+from . import evaluate as validations
+from . import inputs, sample_weights, targets
+from .measures import Measures, Metrics, measure, not_finite
+from .sample_weights import ClassWeight, _check_weights
+from .sources import checked_pair, streamed
+from .trainable import Batch, Trainable
+
+
+@answering
+def evaluate(
+    model: Trainable,
+    x: ArrayLike | Iterable[Batch],
+    y: ArrayLike | None = None,
+    batch_size: int | None = None,
+    *,
+    sample_weight: ArrayLike | None = None,
+    class_weight: ClassWeight | None = None,
+    metrics: Metrics | None = None,
+) -> dict[str, float]:
+    """Loss and accuracy over raw x (N, ...) and y (N,), without dropout and with running statistics.
+
+    x alone: an iterable of (x, y) or (x, y, weights) batches, such as a data loader.
+    batch_size: samples worked on at once (default: 1024, fewer where a layer gives out more than 4096 numbers a
+    sample); it changes nothing but memory and rounding.
+    With sample_weight or class_weight (as in `fit`) both are weighted means: Σ w_i l_i / Σ w_i.
+    metrics: as in `fit`, in the place of the accuracy.
+    """
+    _expect_built(model, "evaluate")
+    batch_size = validations.batch_size(model) if batch_size is None else batch_size
+    checks.check_count("batch_size", batch_size, 1)
+    measures = Measures(metrics)
+    measures.check(model.loss)
+    if y is None:
+        _check_weights(y, sample_weight, class_weight)
+        return measure(model, streamed(model, model.loss, x, "x"), measures)
+    x, y = checked_pair(model, model.loss, (x, y), "", raw=True)
+    classes = None if model.targets is None else model.targets.classes
+    given = sample_weights.combined(model.loss, y, model.output_shape, sample_weight, class_weight, classes=classes)
+    return measure(model, inputs.batches(model, x, y, batch_size, given), measures)
+
+
+def _expect_built(model: Trainable, method: str) -> None:
+    if not model.built:
+        raise RuntimeError(f"{method} was called on a model that is not built yet: fit it, load it or build it first")
+
+
+def outputs(model: Trainable, x: Any, batch_size: int | None = None) -> Array:
+    """The model's raw outputs (N, ...) for raw x (N, ...), or batches of it, in a new array."""
+    _expect_built(model, "predict")
+    if inputs.is_stream(x):
+        parts = [outputs(model, part[0] if isinstance(part, (tuple, list)) else part, batch_size) for part in x]
+        if not parts:
+            raise ValueError("x gave no batches; a used-up iterator gives none")
+        return np.concatenate(parts)
+    batch_size = validations.batch_size(model) if batch_size is None else batch_size
+    checks.check_count("batch_size", batch_size, 1)
+    x = inputs.raw(model, x)
+    inputs.accept(model, x, "x")
+    result, lost = np.empty((len(x), *model.output_shape), model.dtype), 0
+    with model.lock.held():
+        for start in range(0, len(x), batch_size):
+            part = slice(start, start + batch_size)
+            result[part] = model.forward(inputs.transformed(model, x[part]))
+            if (undefined := model.loss._undefined(result[part])) is not None:
+                lost += np.count_nonzero(undefined)
+    if lost:
+        checks.warn(
+            f"the outputs of {lost} of {len(x)} samples are NaN, and what is predicted for them means nothing: "
+            f"{not_finite(model) or 'numbers in between overflow'}; train the model anew with a lower learning rate"
+        )
+    return result
+
+
+def predictions(model: Trainable, x: Any, batch_size: int | None = None) -> Array:
+    """What the outputs for raw x (N, ...) say, in the shape and kind of the targets that the model was fitted to."""
+    found = model.loss.predict(outputs(model, x, batch_size))
+    form = targets.known(model, model.loss)  # none where somebody has given the model another kind of loss
+    return found if form is None else form.decode(model.loss, found)
+
+
+BATCH = 1024  # samples that are measured at once
+
+
+LARGEST_OUTPUT = 1 << 22  # numbers that a layer gives out at once, 16 MB of float32; larger ones leave the caches
+
+
+def batch_size(model: Trainable) -> int:
+    """How many samples a built model works on at once when it does not learn: 1024, fewer where layers are large."""
+    largest = max(math.prod(layer.output_shape) for layer in model.walk())
+    return max(1, min(BATCH, LARGEST_OUTPUT // max(largest, 1)))

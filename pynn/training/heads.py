@@ -1,0 +1,66 @@
+"""What a model ends with, beside what its loss expects: advice, never a refusal. Knows no training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from .. import checks
+from ..layers import Dropout, Flatten, Residual, Sigmoid, Softmax
+from ..layers.base import Layer
+from ..layers.chain import Chain
+from ..losses import BinaryCrossEntropy, BinaryHinge, Hinge, Loss
+from ..losses.softmax import SoftmaxLoss
+
+PASSING = (Dropout, Flatten)  # what leaves numbers of 0..1 such
+
+
+def warn_of_squeezed(model: Any, loss: Loss) -> None:
+    """Warn where the model ends with a softmax or sigmoid and the loss takes any numbers, or applies it itself."""
+    last = _last(model)
+    if last is None or last.users_own or not isinstance(last, (Softmax, Sigmoid)):
+        return
+    if isinstance(last, Softmax) and last.input_shape[-1] == 1:
+        checks.warn(
+            "the model ends with Softmax over a single output, which is always 1; end it with Affine(1) for "
+            "loss='binary_cross_entropy' or 'l2', or with Affine(C) for C classes"
+        )
+        return
+    wants = "" if loss.users_own else _wants(loss)
+    if wants:
+        kind, name = last.kind, type(loss).__name__
+        gives = "; model.predict_proba(x) gives probabilities all the same" if _has_probabilities(loss) else ""
+        checks.warn(
+            f"the model ends with {kind}, but {name} {wants}: behind {kind} training is slow and ends worse. "
+            f"Leave the {kind} layer out{gives}"
+        )
+
+
+def _wants(loss: Loss) -> str:
+    """What the loss does with outputs, which numbers of 0..1 are not fit for; "" where they are."""
+    if isinstance(loss, SoftmaxLoss):
+        return "takes logits and applies softmax itself"
+    if isinstance(loss, BinaryCrossEntropy):
+        return "takes logits and applies the sigmoid itself"
+    if isinstance(loss, BinaryHinge):
+        return "takes scores on both sides of 0"
+    return f"wants scores that are {loss.margin:g} apart" if isinstance(loss, Hinge) else ""
+
+
+def _has_probabilities(loss: Loss) -> bool:
+    return type(loss).probabilities is not Loss.probabilities
+
+
+def _last(model: Any) -> Layer | None:
+    """The layer that the outputs are of, also inside chains."""
+    return next((layer for layer in reversed(list(_parts(model))) if not isinstance(layer, PASSING)), None)
+
+
+def _parts(layer: Layer) -> Iterator[Layer]:
+    """The layers in their row; a Residual, which adds to what its layers give, and a user's own chain are one each."""
+    own = not type(layer).forward.__module__.startswith("pynn.")
+    if own or isinstance(layer, Residual) or not isinstance(layer, Chain):
+        yield layer
+        return
+    for inner in layer.layers:
+        yield from _parts(inner)

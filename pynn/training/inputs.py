@@ -1,0 +1,211 @@
+"""Raw data on its way into a model: read as the data it was fitted to, and preprocessed.
+
+Knows no losses, and of training only that a validation pair is not trained on.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .. import checks
+from ..checks import expect_instance
+from ..data import arrays, tables
+from ..data import batches as data
+from ..messages.terminal import brief
+from ..preprocessing import NotFittedError, Transformer
+from ..typing import Array
+
+if TYPE_CHECKING:
+    from .trainable import Trainable
+
+SAMPLED = 64  # rows that are looked at for the scale of images
+LARGE = 2.0  # numbers above it are no pixels of 0..1
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The form of the samples that a model was fitted to.
+
+    columns: the names of a table's columns, in the order of the features. images: "pixels" for images of uint8, which
+    are read as 0..1; "numbers" for images on a larger scale than that; None for images of 0..1 and what is no image;
+    "all uint8" in a file of pynn 0.1, which read tables of uint8 as 0..1 too.
+    """
+
+    columns: tuple[str, ...] | None = None
+    images: str | None = None
+
+    def read(self, x: ArrayLike, name: str = "x") -> Array:
+        """x as an array, columns in their order; ValueError for what the model cannot have been fitted to."""
+        if self.columns is not None:
+            x = tables.ordered(x, self.columns, name)
+        array = arrays.samples(name, x)
+        if self.images == "all uint8":
+            return (
+                array / np.float64(arrays.PIXELS) if array.dtype == np.uint8 and not arrays.are_pixels(array) else array
+            )
+        if self.images == "pixels" and array.dtype != np.uint8 and _largest(array) > LARGE:
+            raise ValueError(
+                f"{name} has dtype {array.dtype} and numbers up to {_largest(array):g}, but the model was fitted to "
+                f"uint8 pixels, which are read as 0..1: give {name}.astype(numpy.uint8), or {name} / 255"
+            )
+        if self.images == "numbers" and arrays.are_pixels(array):
+            raise ValueError(
+                f"{name} has dtype uint8, which is read as pixels 0..1, but the model was fitted to images of other "
+                f"numbers: give {name}.astype(numpy.float32)"
+            )
+        return array
+
+    def to_data(self) -> dict[str, Any]:
+        """Plain data, for a model file."""
+        named = {} if self.columns is None else {"columns": list(self.columns)}
+        return named if self.images is None else {**named, "images": self.images}
+
+    @classmethod
+    def from_data(cls, found: Any) -> Inputs:
+        """What `to_data` gave; TypeError for anything else."""
+        if not isinstance(found, Mapping) or not set(found) <= {"columns", "images"}:
+            raise TypeError(f"inputs is {brief(found)}, expected what a model file says of its inputs")
+        columns = found.get("columns")
+        if columns is not None and not (isinstance(columns, list) and all(isinstance(one, str) for one in columns)):
+            raise TypeError(f"columns is {brief(columns)}, expected a list of names")
+        if found.get("images") not in (None, "pixels", "numbers"):
+            raise TypeError(f"images is {brief(found['images'])}, expected 'pixels' or 'numbers'")
+        return cls(None if columns is None else tuple(columns), found.get("images"))
+
+
+def raw(model: Trainable, x: ArrayLike, name: str = "x") -> Array:
+    """Raw samples as an array, as the model was fitted to such; any that are numbers where it was not fitted."""
+    if model.inputs is not None:
+        return model.inputs.read(x, name)
+    return _warned(arrays.samples(name, x), name)
+
+
+def is_stream(x: Any) -> bool:
+    """Whether it gives batches one after the other, as a data loader does; arrays, lists and tables do not."""
+    if isinstance(x, list) and x:  # of (x, y) batches
+        return all(isinstance(one, tuple) and len(one) in (2, 3) and np.ndim(one[0]) > 1 for one in x)
+    if isinstance(x, (list, tuple, str, bytes, np.ndarray, Mapping)) or not isinstance(x, Iterable):
+        return False
+    return not hasattr(x, "__array__") and not hasattr(x, "toarray") and tables.columns(x) is None
+
+
+def _warned(x: Array, name: str) -> Array:
+    if x.dtype == np.uint8 and not arrays.are_pixels(x) and math.prod(x.shape[1:]) >= 64 and _largest(x) > 200:
+        checks.warn(
+            f"{name} is uint8 of shape {x.shape} and taken as plain numbers 0..255; pixels are read as 0..1 from "
+            "images (N, H, W, C): give them that shape and begin the model with pynn.Flatten(), or divide by 255"
+        )
+    return x
+
+
+def learned(x: Any, name: str = "x") -> tuple[Inputs, Array]:
+    """The form of these samples, and they as an array."""
+    array = _warned(arrays.samples(name, x), name)
+    images = None
+    if array.ndim == 4:
+        images = "pixels" if array.dtype == np.uint8 else "numbers" if _largest(array) > LARGE else None
+    return Inputs(tables.columns(x), images), array
+
+
+def _largest(x: Array) -> float:
+    """The largest of some rows, as images on another scale show it."""
+    rows = np.unique(np.linspace(0, len(x) - 1, SAMPLED).astype(np.int64))
+    return max((float(np.max(x[row], initial=0)) for row in rows), default=0.0)
+
+
+def prepare(
+    model: Trainable, preprocessing: Transformer | None, x: Any, y: Any, later: bool = False
+) -> tuple[Transformer | None, Any]:
+    """What `fit` trains with: the preprocessing, fitted, and x, transformed by it. Nothing is changed.
+
+    preprocessing: one to fit to x; None for the model's own. An iterable x stays as it is: its batches are transformed
+    as they come. later: x stays raw, but checked: its batches are augmented before they are transformed.
+    """
+    chosen = model.preprocessing if preprocessing is None else preprocessing
+    if chosen is None:
+        return None, x
+    expect_instance(chosen, Transformer, "preprocessing")
+    if y is None:
+        if not chosen.fitted and not isinstance(x, np.ndarray):  # an array lacks its y, which is said elsewhere
+            raise NotFittedError(
+                "preprocessing is not fitted, and an iterable of batches cannot fit it: "
+                "call preprocessing.fit(x) with an array of training samples first"
+            )
+        chosen = chosen if preprocessing is None else copy.deepcopy(chosen)
+    else:
+        arrays.check_pairs("x", x, "y", np.asarray(y))
+        chosen = chosen if preprocessing is None else chosen.unfitted().fit(x)
+        x = chosen.accepted(x, "x", "fit")
+        x = x if later else chosen.apply(x, model.dtype)
+    return chosen, x
+
+
+def warn_of_another(name: str, before: Transformer | None, after: Transformer | None) -> None:
+    """Warn where trained weights get to see numbers on another scale than those that they were trained on."""
+    if before is None or after is None or before is after or not before.fitted:
+        return
+    old, new = before.tensors(), after.tensors()
+    if old.keys() == new.keys() and all(np.array_equal(old[key], new[key]) for key in old):
+        return
+    checks.warn(
+        f"the model was trained behind another {name}, which this one, fitted to the new data, replaces under its "
+        f"weights; leave {name} out to go on with the model's own"
+    )
+
+
+def taken(model: Trainable, x: Any) -> tuple[Inputs, Array]:
+    """What `fit` trains on, as the model was fitted to such before, or as it looks: its form, and an array."""
+    return learned(x) if model.inputs is None else (model.inputs, model.inputs.read(x))
+
+
+def held_out(form: Inputs | None, preprocessing: Transformer | None, dtype: Any, validation: Any) -> Any:
+    """A validation pair or triple with x as the layers take it; anything else as it is."""
+    batches = isinstance(validation, list) and all(isinstance(one, tuple) for one in validation)
+    if not (isinstance(validation, (tuple, list)) and len(validation) in (2, 3)) or batches:
+        return validation  # batches are read when they come, anything else is refused later
+    x = arrays.samples("validation x", validation[0]) if form is None else form.read(validation[0], "validation x")
+    if preprocessing is not None:
+        x = preprocessing.apply(preprocessing.accepted(x, "validation x"), dtype)
+    return (x, *validation[1:])
+
+
+def accept(model: Trainable, x: Array, name: str) -> None:
+    """Check raw x against the model: its preprocessing where it has one, else its layers, which are built for it."""
+    if model.preprocessing is not None:
+        model.preprocessing.accepted(x, name, "the model")
+    else:
+        arrays.check_finite(name, x, model.dtype)
+        model.accept(x, name)
+
+
+def transformed(model: Trainable, x: Array) -> Array:
+    """Raw x that was accepted, as the layers take it; x itself where the model has no preprocessing."""
+    return x if model.preprocessing is None else model.preprocessing.apply(x, model.dtype)
+
+
+def read(model: Trainable, x: ArrayLike, name: str, method: str) -> Array:
+    """Raw x, checked and transformed."""
+    array = raw(model, x, name)
+    if model.preprocessing is None:
+        return array
+    return transformed(model, model.preprocessing.accepted(array, name, method))
+
+
+def batches(
+    model: Trainable, x: Array, y: Array, batch_size: int, weights: Array | None = None
+) -> Iterator[tuple[Array, ...]]:
+    """Batches (x, y) or (x, y, weights) in the order of the data, each transformed as it is needed."""
+    if model.preprocessing is None:
+        yield from data.batches(x, y, min(batch_size, len(x)), dtype=model.dtype, reuse=True, weights=weights)
+        return
+    for start in range(0, len(x), batch_size):
+        part = slice(start, start + batch_size)
+        rest = () if weights is None else (weights[part].astype(model.dtype),)
+        yield transformed(model, x[part]), y[part], *rest

@@ -1,0 +1,238 @@
+"""What a model does on batches, measured: the loss, and how much of it is right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..checks import expect_count, is_number
+from ..messages.terminal import brief
+from ..saving.config import expect_keys
+
+if TYPE_CHECKING:
+    from ..metrics import Metric
+
+import copy
+import math
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from ..layers import BatchNorm
+from ..losses import Loss
+from ..typing import Array
+from .trainable import Batch, Trainable
+
+if TYPE_CHECKING:
+    from ..metrics import Metric
+
+
+Metrics: TypeAlias = Iterable["str | Metric | Callable[[Array, Array], float]"]
+
+
+class Measures:
+    """What a pass over data measures beside the loss: the accuracy or not, and metrics; a fresh set for each pass."""
+
+    def __init__(self, metrics: Metrics | None = None) -> None:
+        if isinstance(metrics, str):
+            raise TypeError(f"metrics is {brief(metrics)}, expected a list, [{brief(metrics)}]")
+        chosen = ["accuracy"] if metrics is None else list(metrics)
+        self.accuracy = any(isinstance(one, str) and one == "accuracy" for one in chosen)
+        self._asked = metrics is not None and self.accuracy
+        others = [one for one in chosen if not (isinstance(one, str) and one == "accuracy")]
+        self.metrics: list[Metric] = []
+        if others:
+            from ..metrics import metric  # here: few runs want more than the accuracy
+
+            self.metrics = [metric(one) for one in others]
+        taken = ["loss", "data_loss", "penalty", "accuracy", "learning_rate", "samples_per_second"]
+        for name in (one.name for one in self.metrics):
+            if not name.isidentifier() or name in taken:
+                raise ValueError(f"metrics: {name!r} is no name, or stands twice; give every metric one of its own")
+            taken.append(name)
+
+    def check(self, loss: Loss) -> None:
+        """TypeError for a metric that means nothing for the targets of this loss."""
+        if self._asked and not _knows_right(loss):
+            raise TypeError(
+                f"metrics: accuracy goes with losses of labels or attributes, which {type(loss).__name__} is not; for "
+                "numbers there are 'mae', 'mse', 'rmse' and 'r2'"
+            )
+        for metric in self.metrics:
+            metric.check(loss)
+
+    def names(self, loss: Loss) -> list[str]:
+        """What may be measured, the loss first."""
+        right = ["accuracy"] if self.accuracy and _knows_right(loss) else []
+        return ["loss", *right, *(one.name for one in self.metrics)]
+
+    def begun(self, loss: Loss) -> list[Metric]:
+        """The metrics, copies that begin a pass; lists and arrays too, which `reset` may empty in place."""
+        found = [copy.copy(metric) for metric in self.metrics]
+        for metric in found:
+            mutable = {
+                name: one for name, one in vars(metric).items() if isinstance(one, (list, dict, set, np.ndarray))
+            }
+            vars(metric).update({name: one.copy() for name, one in mutable.items()})
+            metric.begin(loss)
+        return found
+
+
+def _knows_right(loss: Loss) -> bool:
+    """Whether outputs can be right or wrong; who knows what a user's own loss says."""
+    return type(loss).correct is not Loss.correct or not type(loss).__module__.startswith("pynn.")
+
+
+def measure(
+    model: Trainable, batches: Iterable[Batch], measures: Measures, forward: Callable[[Array], Array] | None = None
+) -> dict[str, float]:
+    """Loss and measures of the model, as it predicts, over batches of checked data.
+
+    forward: what gives the outputs in the place of `model.forward`.
+    """
+    loss = model.loss
+    running = Running(measures.begun(loss), measures.accuracy)
+    with model.lock.held(), loss.used(model):
+        for x, y, *rest in batches:
+            outputs = model.forward(x) if forward is None else forward(x)
+            given = rest[0] if rest else None
+            value = loss.forward(outputs, y) if given is None else loss.forward(outputs, y, weights=given)
+            right = hits(loss, outputs, y, given) if measures.accuracy else None
+            if right is not None and loss.hits is None and loss._undefined(outputs) is not None:
+                right = math.nan
+            running.add(value, right, len(x), total(given))
+            running.add_to_metrics(*in_units(model, outputs, y), given)
+    return running.means()
+
+
+def in_units(model: Trainable, outputs: Array, targets: Array) -> tuple[Array, Array]:
+    """Outputs and targets as metrics see them: numbers in the units of the user's targets."""
+    form = model.targets
+    return (outputs, targets) if form is None else (form.units(outputs), form.units(targets))
+
+
+def hits(loss: Loss, outputs: Array, targets: Array, given: Array | None) -> float | None:
+    """How many outputs are right, or what they weigh: as the loss counted them, or as `correct` says."""
+    if loss.hits is not None:
+        return loss.hits
+    right = loss.correct(outputs, targets)
+    if isinstance(right, np.ndarray) and right.ndim > 1:  # of places
+        right = right.reshape(len(right), -1).mean(axis=1)
+        return float(right.sum() if given is None else right @ given.astype(float))
+    if right is None or np.ndim(right) == 0:  # a number of hits does not tell whose weights to add
+        return None if right is None or given is not None else float(np.asarray(right))
+    return float(np.count_nonzero(right)) if given is None else float(given[np.asarray(right, bool)].sum(dtype=float))
+
+
+def total(given: Array | None) -> float | None:
+    """What the weights are together."""
+    return None if given is None else float(given.sum(dtype=float))
+
+
+def diverged(model: Trainable, value: float, learning_rate: float, x: Any, y: Any) -> FloatingPointError:
+    """The error for a training loss that is no number; x, y: the batch, or the largest numbers in it."""
+    where = not_finite(model)
+    before = f", where {where} already: an earlier step went too far" if where else ""
+    targets = f" and targets (the largest is {largest(y):.3g})" if np.asarray(y).dtype.kind == "f" else ""
+    return FloatingPointError(
+        f"the loss is {value} at step {model.context.step}; the parameters are those before this step{before}. "
+        f"Lower the learning rate ({learning_rate}) or scale the inputs (the largest is {largest(x):.3g}){targets}"
+    )
+
+
+def largest(values: Any) -> float:
+    """The largest size of a number among them."""
+    return float(np.abs(values).max(initial=0))
+
+
+def not_finite(model: Trainable) -> str:
+    """Which parameter or running statistic holds a NaN or infinity, in words; "" where none does."""
+    statistics = [array for layer in model.walk() if not layer.users_own for array in layer.state.values()]
+    if all(_finite(array) for array in (model.parameters, *statistics)):
+        return ""
+    for name, array in model.tensors().items():
+        if not _finite(array):
+            return f"{name} holds {array[~np.isfinite(array)].flat[0]}"
+    return ""
+
+
+def _finite(array: Array) -> bool:
+    """Whether all are finite; takes no memory, as `numpy.isfinite` of a large array would."""
+    return not array.size or bool(np.isfinite(array.min()) and np.isfinite(array.max()))
+
+
+def warn_of_statistics_of_the_start(model: Trainable) -> None:
+    """Warn of running statistics that no training step has moved, with which predictions mean nothing."""
+    for layer in model.walk():
+        if isinstance(layer, BatchNorm):
+            layer.expect_held()
+
+
+def lost(model: Trainable, learning_rate: float) -> FloatingPointError | None:
+    """The error for parameters or running statistics that are not finite after a step, if they are not."""
+    where = not_finite(model)
+    if not where:
+        return None
+    return FloatingPointError(
+        f"{where} after step {model.context.step}: a step went too far, and training cannot go on from there. "
+        f"Lower the learning rate ({learning_rate}), and build the model anew or load one"
+    )
+
+
+class Running:
+    """Means over the batches of an epoch, weighted by their sizes; the accuracy by the weights of samples.
+
+    metrics: `pynn.metrics` objects that have begun. accuracy: whether it is measured.
+    """
+
+    def __init__(self, metrics: Sequence[Metric] = (), accuracy: bool = True) -> None:
+        self.loss, self.count, self.weight = 0.0, 0, 0.0
+        self.hits: float | None = 0 if accuracy else None
+        self.penalty: float | None = None
+        self.metrics = metrics
+
+    def add(
+        self, loss: float, hits: float | None, count: int, weight: float | None = None, penalty: float | None = None
+    ) -> None:
+        """A batch of `count` samples: its mean loss with the penalty in it, what it got right, its total weight."""
+        self.loss += loss * count
+        self.hits = None if hits is None or self.hits is None else self.hits + hits
+        if penalty is not None:
+            self.penalty = (self.penalty or 0.0) + penalty * count
+        self.count += count
+        self.weight += count if weight is None else weight
+
+    def add_to_metrics(self, outputs: Any, targets: Any, weights: Any) -> None:
+        """The same batch, for the metrics."""
+        for metric in self.metrics:
+            metric.add(outputs, targets, weights)
+
+    def state(self) -> dict[str, Any]:
+        """The sums, for a checkpoint."""
+        return {**vars(self), "metrics": [metric.state() for metric in self.metrics]}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up the sums of such a `state`; ValueError for anything else."""
+        numbers = {name: one for name, one in state.items() if name != "metrics"}
+        expect_keys("the sums of the epoch", state, vars(self), ())
+        for name, one in numbers.items():
+            if not is_number(one) and not (one is None and name in ("hits", "penalty")):
+                raise ValueError(f"the sums of the epoch: {name} is {brief(one)}, expected a number")
+        expect_count("the sums of the epoch", 0, count=state["count"])
+        sums = state["metrics"]
+        if not isinstance(sums, list) or len(sums) != len(self.metrics):
+            raise ValueError(f"the sums of the epoch: metrics is {brief(sums)}, expected those of {len(self.metrics)}")
+        for metric, one in zip(self.metrics, sums, strict=True):
+            metric.restore(one)
+        vars(self).update(numbers)
+
+    def means(self, costly: bool = True) -> dict[str, float]:
+        """All measurements so far; costly: also those metrics whose value takes long to work out."""
+        accuracy = {} if self.hits is None else {"accuracy": self.hits / self.weight if self.weight else 0.0}
+        count = max(self.count, 1)
+        metrics = {metric.name: metric.value() for metric in self.metrics if costly or not metric.costly}
+        loss, parts = self.loss / count, {}
+        if self.penalty is not None:
+            parts = {"data_loss": loss - self.penalty / count, "penalty": self.penalty / count}
+        return {"loss": loss, **parts, **accuracy, **metrics}

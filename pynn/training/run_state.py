@@ -1,0 +1,260 @@
+"""What a run of training remembers, as plain data: taken out of a trainer, and put back into a fresh one.
+
+Knows no files. Masks, augmentation and the order of samples are functions of seed, epoch and step: no state of theirs.
+"""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import checks, regularizers
+from ..callbacks.base import Callback
+from ..messages.terminal import brief
+from ..regularizers import Penalty
+from ..saving import config, container
+from ..saving import state as memory
+from ..schedules import Schedule
+from . import targets
+from .inputs import Inputs
+from .measures import Measures
+from .sources import Arrays, Batches
+from .targets import Targets
+from .trainable import Trainable
+
+if TYPE_CHECKING:
+    from ..losses import Loss
+    from ..optimizers import Optimizer
+    from .trainer import Trainer
+
+NEEDED = (  # of a state
+    "input_shape", "tensors", "train", "step", "epoch", "optimizer", "callbacks", "first_epoch", "batch", "batches",
+    "batch_loss", "running", "spent", "history",
+)  # fmt: skip
+OPTIONAL = ("settings", "inputs", "targets")
+ROWS = 64  # of the data that a fingerprint looks at
+KINDS: dict[str, type] = {kind.__name__: kind for kind in regularizers.PENALTIES}
+
+
+def settings(
+    model: Trainable,
+    loss: Loss,
+    optimizer: Optimizer,
+    source: Arrays | Batches,
+    held_out: Iterable[NDArray[Any] | None],
+    penalty: Penalty | None,
+    callbacks: Iterable[Callback],
+    measures: Measures,
+) -> dict[str, Any]:
+    """What must be the same where a run is resumed, by the words of `fit`."""
+    given: dict[str, Any] = {
+        "the model": [_text(layer) + str(_train(layer)) for layer in list(model.walk())[1:]],
+        "dtype": str(model.dtype),
+        "the model's seed": model.seed,
+        "loss": _text(loss),
+        "optimizer": _text(optimizer),
+        "penalty": _text(penalty),
+        "metrics": measures.names(loss),
+        "callbacks with a memory": [type(one).__name__ for one in with_memory(callbacks)],
+        "the validation data": [fingerprint(part) for part in held_out],
+    }
+    if isinstance(source, Arrays):
+        given["batch_size"], given["seed"] = int(source.batch_size), int(source.seed)
+        given["the names of the classes"] = None if source.targets.classes is None else source.targets.classes.tolist()
+        given["the shape of x"], given["augmentation"] = list(source.x.shape), _text(source.augment)
+        given["preprocessing"] = _text(source.preprocessing)  # of batches; else the data are transformed already
+        given["the data"] = [fingerprint(part) for part in (source.x, source.y, source.weights)]
+        if not source.shuffle:
+            given["shuffle"] = False
+    else:
+        given["the shape of x"] = "an iterable of batches"
+    if source.accumulate > 1:
+        given["accumulate"] = int(source.accumulate)
+    return given
+
+
+def differences(saved: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
+    """What is not the same, in words."""
+    found = []
+    for name in [*saved, *(name for name in given if name not in saved)]:
+        one, other = saved.get(name), given.get(name)
+        if one != other:
+            long = isinstance(one, list) and name != "the shape of x"
+            found.append(f"{name} differs" if long else f"{name} was {one}, now it is {other}")
+    return found
+
+
+def state(trainer: Trainer) -> dict[str, Any]:
+    """All that a run remembers between two steps; arrays are not copied."""
+    model, running = trainer.model, trainer.running
+    return {
+        "input_shape": list(model.input_shape),
+        "tensors": model.tensors(),
+        "train": [_train(layer) for layer in model.walk()],
+        "step": trainer.step,
+        "epoch": trainer.epoch,
+        "optimizer": trainer.optimizer.state(),
+        "callbacks": [one.state() for one in with_memory(trainer.callbacks)],
+        "first_epoch": trainer.first_epoch,
+        "batch": trainer.batch,
+        "batches": trainer.batches,
+        "batch_loss": trainer.batch_loss,
+        "running": running.state(),
+        "spent": time.perf_counter() - trainer.started if trainer.batch else 0.0,
+        "history": dict(trainer.history),
+        "inputs": None if model.inputs is None else model.inputs.to_data(),
+        "targets": None if model.targets is None else model.targets.to_data(),
+    }
+
+
+def restore(trainer: Trainer, state: Mapping[str, Any]) -> None:
+    """Make a trainer that has not begun go on where the state was taken; ValueError, with nothing changed, if it can't.
+
+    All is checked before anything is taken up. What users' own classes raise is undone.
+    """
+    put_back = _as_it_is(trainer)
+    try:
+        _take_up(trainer, state, _checked(trainer, state))
+    except Exception as cause:
+        put_back()
+        why = str(cause) if isinstance(cause, ValueError) else f"{type(cause).__name__}: {cause}"
+        raise ValueError(container.told(f"it is no state of this run: {why}")) from container.shown(cause)
+
+
+def _checked(trainer: Trainer, state: Mapping[str, Any]) -> list[tuple[Any, Any]]:
+    """The layers whose training settings change, and those; ValueError for what is no state of such a run."""
+    config.expect_keys("the state", state, NEEDED, OPTIONAL)
+    counts = {name: state[name] for name in ("step", "epoch", "first_epoch", "batch")}
+    counts |= {} if state["batches"] is None else {"batches": state["batches"]}
+    checks.expect_count("", 0, **counts)
+    if state["first_epoch"] > state["epoch"] or max(counts.values()) >= 2**32 or state["batches"] == 0:
+        raise ValueError(f"its counts are {counts}, which no run has")
+    source, batches = trainer.source.batches, state["batches"]
+    other = isinstance(trainer.source, Arrays) and source != batches
+    if batches is not None and (other or state["batch"] > batches):
+        raise ValueError(f"it is in batch {state['batch']} of {batches}, this run has {source} in an epoch")
+    checks.expect_numbers("", checks.NOT_NEGATIVE, spent=state["spent"])
+    if state["batch_loss"] is not None:
+        checks.expect_numbers("", checks.ANY, batch_loss=state["batch_loss"])
+    model, callbacks, layers = trainer.model, with_memory(trainer.callbacks), state["train"]
+    if not model.built:
+        _build(model, state)
+    memory.expect_tensors("tensors", state["tensors"], model.tensors())
+    trainer.optimizer.expect_state(state["optimizer"], model.parameters)
+    for name, there in (("train", list(model.walk())), ("callbacks", callbacks)):
+        if not isinstance(state[name], list) or len(state[name]) != len(there):
+            raise ValueError(f"{name} is {brief(state[name])}, expected a list of {len(there)}")
+    for callback, one in zip(callbacks, state["callbacks"], strict=True):
+        if type(callback).state.__module__.startswith("pynn."):
+            callback._expect(one, model)
+    kinds = {**KINDS, **_own_kinds(trainer)}
+    changed = [(layer, train) for layer, train in zip(model.walk(), layers, strict=True) if train != _train(layer)]
+    return [(layer, config.from_data(train, kinds)) for layer, train in changed]
+
+
+def _build(model: Trainable, state: Mapping[str, Any]) -> None:
+    """For what comes batch by batch: no batch is read yet. It gets no more numbers than the state holds."""
+    shape, tensors = state["input_shape"], state["tensors"]
+    if not isinstance(shape, list) or not all(type(size) is int and size > 0 for size in shape):
+        raise ValueError(f"input_shape is {brief(shape)}, expected a list of sizes of at least 1")
+    config.expect_keys("tensors", tensors, (), tensors)
+    model.context.limit = max(sum(np.size(one) for one in tensors.values()), 100_000)
+    try:
+        model.build(tuple(shape))
+    finally:
+        model.context.limit = None
+
+
+def _take_up(trainer: Trainer, state: Mapping[str, Any], changed: list[tuple[Any, Any]]) -> None:
+    model = trainer.model
+    form, known = state.get("inputs"), state.get("targets")
+    if model.inputs is None and form is not None:  # of an iterable: no batch is read yet
+        model.inputs = Inputs.from_data(form)
+    if model.targets is None and known is not None:
+        model.targets = targets.loaded(Targets.from_data(known), trainer.loss, model.output_shape)
+    for callback, one in zip(with_memory(trainer.callbacks), state["callbacks"], strict=True):
+        callback.restore(one)
+    trainer.running.restore(state["running"])
+    trainer.history.restore(state["history"])
+    for layer, train in changed:
+        layer.restore_training_settings(train)
+        layer.expect_parameters(*layer._frozen_names)
+    trainer.optimizer.claim(model.parameters, getattr(model, "layout", None))
+    with model.lock:  # another thread may save it
+        trainer.optimizer.restore(state["optimizer"])  # from here on nothing is refused
+        for name, array in model.tensors().items():
+            array[...] = state["tensors"][name]
+        model.context.step, model.epoch = state["step"], state["epoch"]
+    trainer.first_epoch, trainer.batch, trainer.spent = state["first_epoch"], state["batch"], state["spent"]
+    if trainer.source.batches is None:
+        trainer.source.batches = state["batches"]
+    trainer.batch_loss, trainer.resumed = state["batch_loss"], True
+
+
+def _as_it_is(trainer: Trainer) -> Callable[[], None]:
+    """What puts back all that `_take_up` may have changed when something is refused."""
+    model, optimizer = trainer.model, trainer.optimizer
+    built, known = model.built, (model.optimizer, model.inputs, model.targets)
+    claim = optimizer._parameters, optimizer._layout
+    held: list[Any] = [*with_memory(trainer.callbacks), trainer.running, *trainer.running.metrics, trainer.history]
+    schedule: Any = optimizer.schedule
+    while isinstance(schedule, Schedule):
+        held.append(schedule)
+        schedule = getattr(schedule, "schedule", None)  # of a Warmup
+    memories = [(one, dict(vars(one))) for one in held]
+    layers = [(one, (one._frozen, one._frozen_names, one._factor, one._penalty)) for one in model.walk()]
+
+    def put_back() -> None:
+        if not built and model.built:
+            model.unbuild()
+        model.optimizer, model.inputs, model.targets = known
+        optimizer._parameters, optimizer._layout = claim
+        for one, before in memories:
+            vars(one).clear()
+            vars(one).update(before)
+        for layer, settings in layers:
+            layer._frozen, layer._frozen_names, layer._factor, layer._penalty = settings
+        model.context.changes += 1
+
+    return put_back
+
+
+def with_memory(callbacks: Iterable[Callback]) -> list[Callback]:
+    """Those that have something to remember."""
+    return [one for one in callbacks if type(one).state is not Callback.state]
+
+
+def fingerprint(x: NDArray[Any] | None) -> int | None:
+    """A number that is another one for other data, as far as some of the rows tell."""
+    if x is None:
+        return None
+    crc = zlib.crc32(f"{x.shape} {x.dtype}".encode())
+    for row in np.unique(np.linspace(0, len(x) - 1, ROWS).astype(np.int64)):
+        crc = zlib.crc32(np.asarray(x[row]).tobytes(), crc)
+    return crc
+
+
+def _train(layer: Any) -> dict[str, Any]:
+    """A layer's training settings, all of them, as plain data."""
+    whole = {"frozen": [], "learning_rate_factor": 1.0, "penalty": None, **layer.training_settings()}
+    return {name: config.to_data(value, (Penalty,), KINDS) for name, value in whole.items()}
+
+
+def _own_kinds(trainer: Trainer) -> dict[str, type]:
+    """The user's own classes of penalties that the model has."""
+    there = [trainer.penalty, *(getattr(layer, "penalty", None) for layer in trainer.model.walk())]
+    return {type(one).__name__: type(one) for one in there if one is not None}
+
+
+def _text(thing: object) -> str:
+    """What tells a thing from others in another process; own classes that do not say are told by their names."""
+    try:
+        text = repr(thing)
+    except TypeError:
+        return type(thing).__name__
+    return type(thing).__name__ if " at 0x" in text or "\n" in text else text

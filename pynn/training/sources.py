@@ -1,0 +1,214 @@
+"""Where the batches of a training run come from: two arrays, or a user's iterable. Checks all of it first."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Generator, Iterable, Iterator, Sized
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..data import arrays, batches, tables
+from ..data.augment import Augment
+from ..data.prefetch import prefetched
+from ..losses import Loss
+from ..preprocessing import Transformer
+from ..typing import Array
+from . import inputs, sample_weights, targets
+from .sample_weights import ClassWeight
+from .targets import Targets
+from .trainable import Batch, Trainable, unbuilt_on_failure
+
+TRAINING_BATCH = 128
+
+
+class Arrays:
+    """Batches of two arrays, in an order of their own every epoch, or as they stand (shuffle False).
+
+    augment: images x are augmented, then transformed by `preprocessing`, batch by batch. labels: those of all samples,
+    also of the ones that are held out.
+    """
+
+    def __init__(
+        self,
+        model: Trainable,
+        loss: Loss,
+        x: Any,
+        y: ArrayLike,
+        batch_size: int | None,
+        seed: int | None,
+        sample_weight: ArrayLike | None = None,
+        class_weight: ClassWeight | None = None,
+        augment: Augment | None = None,
+        preprocessing: Transformer | None = None,
+        prefetch: int = 0,
+        shuffle: bool = True,
+        target_preprocessing: Transformer | None = None,
+        labels: Array | None = None,
+    ) -> None:
+        self.augment, self.prefetch, self.shuffle, self.accumulate = augment, prefetch, shuffle, 1
+        self.share = (0, 1)  # which part of every batch it gives: see `data.batches`
+        self.preprocessing = preprocessing if augment is not None else None  # else x is transformed already
+        arrays.check_pairs("x", x, "y", np.asarray(y))
+        if self.preprocessing is None:
+            arrays.check_finite("x", x, model.dtype)
+            model.accept(x)
+        else:
+            model.accept(self.preprocessing.apply(x[:1], model.dtype))
+        self.targets = targets.learned(model, loss, y, target_preprocessing, every=labels)
+        self.x, self.y = x, y = x, encoded(model, self.targets, loss, y)
+        self.weights = sample_weights.combined(
+            loss, y, model.output_shape, sample_weight, class_weight, classes=self.targets.classes
+        )
+        batch_size = min(TRAINING_BATCH if batch_size is None else batch_size, len(x))
+        self.batch_size, self.seed, self.dtype = batch_size, model.seed if seed is None else seed, model.dtype
+        single = len(x) % batch_size == 1 and len(x) > 1 and batch_size > 1
+        self.batches: int | None = len(x) // batch_size if single else math.ceil(len(x) / batch_size)
+
+    def epoch(self, number: int, first: int = 0) -> Generator[Batch, None, None]:
+        """The batches of this epoch from the batch `first` on; those before it cost nothing."""
+        transform, dtype = self.preprocessing, self.dtype
+        if transform is not None and not np.can_cast(self.x.dtype, dtype):
+            dtype = np.dtype(np.float64)  # raw numbers may be large
+        found = batches.batches(
+            self.x, self.y, self.batch_size, self.seed, number, dtype,
+            drop_single=self.batch_size > 1, reuse=True, weights=self.weights,
+            augmentation=self.augment, prefetch=self.prefetch if transform is None else 0, first=first,
+            share=self.share, shuffle=self.shuffle,
+        )  # fmt: skip
+        if transform is None:
+            return found
+        return prefetched(((transform.apply(x, self.dtype), *rest) for x, *rest in found), self.prefetch)
+
+    def size(self, batch: int) -> int:
+        """How many samples this batch of an epoch has, all parts together."""
+        return min(self.batch_size, len(self.x) - batch * self.batch_size)
+
+
+class Batches:
+    """Batches as the user's iterable gives them."""
+
+    share = (0, 1)  # batches are given whole
+    accumulate = 1  # batches that make up a step
+
+    targets: Targets | None  # what the model knows of them from before; the first batch shows the rest
+
+    def __init__(self, model: Trainable, loss: Loss, source: Iterable[Batch], prefetch: int = 0) -> None:
+        self.model, self.loss, self.source, self.prefetch = model, loss, source, prefetch
+        self.batches: int | None = len(source) if isinstance(source, Sized) else None
+        self.targets, self._targets_known = targets.known(model, loss) if model.built else None, False
+
+    def epoch(self, number: int, first: int = 0) -> Generator[Batch, None, None]:
+        """The batches of this epoch from the batch `first` on; those before it are fetched and let go."""
+        count = first
+        source = itertools.islice(self.source, first, None) if first else self.source
+        with closing(prefetched(source, self.prefetch)) as given:
+            for position, batch in enumerate(given, first):
+                yield self._checked(batch, f"batch {position}")
+                count = position + 1
+        if self.batches is None and count:
+            self.batches = count  # known from now on: the next epoch's bar and schedule read it
+
+    def _checked(self, batch: Any, where: str) -> Batch:
+        """The batch as layers and loss take it; the first one shows what inputs and targets look like."""
+        expect_batch(batch, where)
+        model = self.model
+        if self._targets_known:
+            x = inputs.read(model, batch[0], f"{where} x", "fit")
+            return checked_batch(model, self.loss, (x, *batch[1:]), where)
+        with unbuilt_on_failure(model):
+            if model.inputs is None:
+                model.inputs, _ = inputs.learned(batch[0], f"{where} x")
+            x = inputs.read(model, batch[0], f"{where} x", "fit")
+            model.accept(x, f"{where} x")
+            model.targets = targets.learned(model, self.loss, batch[1], None, labels=False)
+            checked = checked_batch(model, self.loss, (x, *batch[1:]), where)
+        self._targets_known = True
+        return checked
+
+
+def iterable_source(model: Trainable, loss: Loss, x: Any, epochs: int, prefetch: int = 0) -> Batches:
+    if isinstance(x, np.ndarray) or not isinstance(x, Iterable) or tables.columns(x) is not None:
+        raise TypeError("y is missing: fit takes arrays x and y, or one iterable of (x, y) batches")
+    if epochs > 1 and isinstance(x, Iterator):
+        raise TypeError(
+            f"x is {type(x).__name__}, which can be gone through only once, but epochs is {epochs}; "
+            "pass a list or an object whose __iter__ starts anew"
+        )
+    return Batches(model, loss, x, prefetch)
+
+
+def streamed(model: Trainable, loss: Loss, source: Any, where: str) -> Iterator[Batch]:
+    """The batches of an iterable for a model that is built, raw x transformed; ValueError where it gives none."""
+    if isinstance(source, (np.ndarray, str)) or not isinstance(source, Iterable) or tables.columns(source) is not None:
+        raise TypeError("y is missing: evaluate takes arrays x and y, or one iterable of (x, y) batches")
+    position = -1
+    for position, batch in enumerate(source):
+        name = f"{where}, batch {position}"
+        expect_batch(batch, name)
+        x = inputs.read(model, batch[0], f"{name}: x", "evaluate")
+        yield checked_batch(model, loss, (x, *batch[1:]), name)
+    if position < 0:
+        raise ValueError(f"{where} gave no batches; what is gone through again cannot be a used-up iterator")
+
+
+def expect_batch(batch: Any, where: str) -> None:
+    """TypeError where it is no pair or triple."""
+    if not (isinstance(batch, (tuple, list)) and len(batch) in (2, 3)):
+        raise TypeError(f"{where} is {type(batch).__name__}, expected a pair (x, y) or a triple (x, y, weights)")
+
+
+def checked_batch(model: Trainable, loss: Loss, batch: Any, where: str, form: Targets | None = None) -> Batch:
+    """The arrays of (x, y) or (x, y, weights), checked, the weights as they are in the model's dtype.
+
+    x is what the layers take. form: of the targets, by default the model's.
+    """
+    expect_batch(batch, where)
+    x, y = checked_pair(model, loss, batch[:2], where, form=form)
+    if len(batch) == 2:
+        return x, y
+    sample_weights.expect_weighable(loss)
+    given = arrays.sample_weights(f"{where} weights", batch[2], len(x))
+    if given.max() > np.finfo(model.dtype).max:
+        raise ValueError(
+            f"{where} weights go up to {given.max()}, too large for {model.dtype}; only proportions matter"
+        )
+    return x, y, given.astype(model.dtype)
+
+
+def encoded(model: Trainable, form: Targets, loss: Loss, y: ArrayLike) -> Array:
+    """The targets as the loss reads them, which the model's dtype can hold."""
+    found = form.encode(loss, y, model.output_shape)
+    loss._expect_representable(found, model.dtype)
+    return found
+
+
+def checked_pair(
+    model: Trainable, loss: Loss, pair: Any, where: str, raw: bool = False, form: Targets | None = None
+) -> tuple[Array, Array]:
+    """The two arrays of (x, y), checked against the model and each other, y as the loss reads it.
+
+    raw: x is what the model's preprocessing takes, not what its layers take. form: of the targets, by default the
+    model's.
+    """
+    if not (isinstance(pair, (tuple, list)) and len(pair) == 2):
+        raise TypeError(f"{where} is {type(pair).__name__}, expected a pair (x, y)")
+    x_name, y_name = (f"{where} x", f"{where} y") if where else ("x", "y")
+    x = inputs.raw(model, pair[0], x_name) if raw else arrays.samples(x_name, pair[0])
+    y = targets.read(pair[1], y_name)
+    arrays.check_pairs(x_name, x, y_name, y)
+    with unbuilt_on_failure(model):
+        if raw:
+            inputs.accept(model, x, x_name)
+        else:
+            arrays.check_finite(x_name, x, model.dtype)
+            model.accept(x, x_name)
+        try:
+            return x, encoded(model, form or model.targets or Targets(), loss, y)
+        except (TypeError, ValueError) as cause:
+            if not where:
+                raise
+            raise type(cause)(f"{where}: {cause}") from cause

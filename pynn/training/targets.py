@@ -1,0 +1,344 @@
+"""What the targets of a model looked like: labels by any names, columns, numbers in their own units. Knows no models.
+
+`encode` makes of a user's targets what the loss reads, `decode` of the loss's predictions what the user's targets are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..checks import expect_instance
+from ..data import tables
+from ..data.arrays import expect_unmasked
+from ..losses import Loss
+from ..losses.attributes import AttributeLoss
+from ..messages.terminal import brief
+from ..preprocessing import Transformer
+from ..typing import Array, Shape
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """The form of a model's targets.
+
+    classes: the labels in the order of the outputs, where they are not 0..C-1 (or the answers no and yes).
+    column: whether labels came as (N, 1). flat: whether numbers, or answers, of one output came as (N,).
+    truth: whether answers of yes and no came as booleans. family: "labels", "answers" of yes and no, or "numbers": what
+    losses they are for. scaling: a fitted transformer of numbers, or None.
+    """
+
+    classes: Array | None = None
+    column: bool = False
+    flat: bool = False
+    truth: bool = False
+    scaling: Transformer | None = None
+    family: str = "labels"
+
+    # To the loss and back -------------------------------------------------------------------------
+
+    def encode(self, loss: Loss, y: ArrayLike, output_shape: Shape, name: str = "y") -> Array:
+        """y as the loss reads it; TypeError or ValueError for what it cannot be."""
+        array = read(y, name)
+        if self.classes is not None:
+            array = self._places(array.reshape(-1) if self._is_column(array, output_shape) else array, name)
+            return loss.targets(array if not _binary(loss, output_shape) else self._answers(loss, array), output_shape)
+        if _labels(loss, output_shape) is not None:
+            array = _whole(array.reshape(-1) if self._is_column(array, output_shape) else array)
+        elif self.scaling is not None:
+            return self._scaled(loss, array, output_shape, name)
+        return loss.targets(array, output_shape)
+
+    def decode(self, loss: Loss, predictions: Array) -> Array:
+        """Predictions of the loss in the shape and kind of the user's targets."""
+        found = predictions
+        if self.scaling is not None:
+            shape = found.shape
+            found = self.scaling.inverse_transform(found.reshape(len(found), -1)).reshape(shape).astype(found.dtype)
+        if self.classes is not None:
+            places = (found > loss._middle).astype(np.int64) if isinstance(loss, AttributeLoss) else found
+            found = self.classes[places]
+        elif self.truth and isinstance(loss, AttributeLoss):
+            found = found > loss._middle
+        if self.flat and found.ndim == 2 and found.shape[1] == 1:
+            return found.reshape(-1)
+        return found.reshape(-1, 1) if self.column and found.ndim == 1 else found
+
+    def units(self, numbers: Array) -> Array:
+        """Outputs or targets of the loss in the units of the user's numbers."""
+        if self.scaling is None:
+            return numbers
+        return self.scaling.inverse_transform(numbers.reshape(len(numbers), -1)).reshape(numbers.shape)
+
+    def spread(self, deviations: Array, around: Array) -> Array:
+        """Standard deviations of outputs `around` these values, in the units of the user's numbers."""
+        return deviations if self.scaling is None else np.abs(self.units(around + deviations) - self.units(around))
+
+    def _scaled(self, loss: Loss, y: Array, output_shape: Shape, name: str) -> Array:
+        assert self.scaling is not None
+        shaped = loss.targets(y, output_shape)
+        rows = shaped.reshape(len(shaped), -1)
+        scaled = self.scaling.apply(self.scaling.accepted(rows, name, "the model"), np.float64)
+        return loss.targets(scaled.reshape(shaped.shape), output_shape)
+
+    def _is_column(self, y: Array, output_shape: Shape) -> bool:
+        return y.ndim == 2 and y.shape[1] == 1 and len(output_shape) == 1
+
+    def _places(self, y: Array, name: str) -> Array:
+        """The place of each label among the classes."""
+        assert self.classes is not None
+        known = {label: place for place, label in enumerate(self.classes.tolist())}
+        labels, inverse = np.unique(_comparable(y, name), return_inverse=True)
+        for label in labels.tolist():
+            if label not in known:
+                where = int(np.argmax(y.reshape(-1) == label))
+                raise ValueError(
+                    f"{name}[{where}] is {brief(label)}, which is none of the model's classes, "
+                    f"{tables.listed(self.classes.tolist(), 10)}; replace_head() begins a new task"
+                )
+        return np.array([known[label] for label in labels.tolist()], np.int64)[inverse].reshape(y.shape)
+
+    def _answers(self, loss: Loss, places: Array) -> Array:
+        """The second class as yes, the first as no, as the loss has them."""
+        assert isinstance(loss, AttributeLoss)
+        return np.where(places == 1, 1, loss._no)
+
+    # To a model file and back ---------------------------------------------------------------------
+
+    def to_data(self) -> dict[str, Any]:
+        """Plain data, without the scaling; what is as by default is left out."""
+        found: dict[str, Any] = {name: True for name in ("column", "flat", "truth") if getattr(self, name)}
+        if self.classes is not None:
+            found["classes"] = self.classes.tolist()
+        return found
+
+    @classmethod
+    def from_data(cls, found: Any) -> Targets:
+        """What `to_data` gave; TypeError or ValueError for anything else."""
+        if not isinstance(found, Mapping) or not set(found) <= {"column", "flat", "truth", "classes"}:
+            raise TypeError(f"targets is {brief(found)}, expected what a model file says of its targets")
+        flags = {name: found.get(name, False) for name in ("column", "flat", "truth")}
+        if not all(isinstance(flag, bool) for flag in flags.values()):
+            raise TypeError(f"targets is {brief(found)}, expected true or false for column, flat and truth")
+        classes = found.get("classes")
+        if classes is not None:
+            kinds = {type(one) for one in classes} if isinstance(classes, list) else set()
+            if kinds not in ({str}, {int}, {bool}, {float}) or len(set(classes)) < len(classes):
+                raise TypeError(f"classes is {brief(classes)}, expected a list of labels that differ, all of one kind")
+            if kinds == {str} and len(classes) * max(map(len, classes)) > 16 * sum(map(len, classes)) + 10**6:
+                raise ValueError(f"classes has one of {max(map(len, classes))} letters, for which all would take room")
+            classes = np.array(classes)
+            if classes.dtype.kind == "O" or len(np.unique(classes)) < len(classes):
+                raise TypeError(f"classes is {brief(found['classes'])}, expected labels that differ as NumPy has them")
+        return cls(classes=classes, **flags)
+
+
+# Learning them of the first data ------------------------------------------------------------------
+
+
+class Answering(Protocol):
+    """What is asked of a built model."""
+
+    loss: Loss
+    targets: Targets | None
+
+    @property
+    def output_shape(self) -> Shape: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+
+def learned(
+    model: Answering,
+    loss: Loss,
+    y: ArrayLike,
+    scaling: Transformer | None = None,
+    labels: bool = True,
+    every: ArrayLike | None = None,
+) -> Targets:
+    """The form of these targets of a model; what the loss cannot read at all is left for it to refuse.
+
+    Classes and scaling that the model has from before stay, where its loss was of the same family.
+    scaling: to be fitted to the numbers, in a copy. labels: False where y are not all labels there will be. every: the
+    targets with those that are held out, by default y.
+    """
+    array, shape = read(y), model.output_shape
+    family = _family(loss, shape)
+    before = known(model, loss) or Targets(family=family)
+    if scaling is not None:
+        if family != "numbers":
+            raise TypeError(f"target_preprocessing goes with losses of numbers, which {type(loss).__name__} is not")
+        expect_instance(scaling, Transformer, "target_preprocessing")
+    if family == "numbers":
+        found = replace(before, flat=array.ndim == 1 and math.prod(shape) == 1)
+        if scaling is None:
+            return found
+        shaped = loss.targets(array, shape)
+        spread = float(np.ptp(shaped)) if shaped.size else 0.0
+        if 0 < spread < np.finfo(model.dtype).tiny:
+            raise ValueError(
+                f"y spreads by {spread:.3g}, which predictions in {model.dtype} cannot hold: scale y up first, or "
+                "build the model with dtype='float64'"
+            )
+        return replace(found, scaling=scaling.unfitted().fit(shaped.reshape(len(shaped), -1)))
+    if family == "answers":
+        found = replace(before, flat=array.ndim == 1 and math.prod(shape) == 1, truth=array.dtype.kind == "b")
+    else:
+        found = replace(before, column=before._is_column(array, shape))
+    if before.classes is not None or model.targets is before or not labels:
+        return found
+    whole = array if every is None else read(every)
+    if family == "labels":
+        return replace(found, classes=_classes(whole, _labels(loss, shape) or 0))
+    if _binary(loss, shape) and not _answers_as_they_are(loss, whole):
+        return replace(found, classes=_two_classes(whole))
+    return found
+
+
+def known(model: Answering, loss: Loss) -> Targets | None:
+    """What the model knows of its targets, where its loss was of the same family."""
+    before = model.targets
+    return before if before is not None and before.family == _family(loss, model.output_shape) else None
+
+
+def probabilities(loss: Loss, outputs: Array) -> Array:
+    """Probabilities of classes (N, C), one column for each class also where one output answers yes or no."""
+    found = loss.probabilities(outputs)
+    if _binary(loss, outputs.shape[1:]):
+        yes = found.reshape(-1, 1)
+        return np.concatenate([1 - yes, yes], axis=1)
+    return found
+
+
+def _family(loss: Loss, output_shape: Shape) -> str:
+    if _labels(loss, output_shape) is not None:
+        return "labels"
+    return "answers" if isinstance(loss, AttributeLoss) else "numbers"
+
+
+def loaded(form: Targets, loss: Loss, output_shape: Shape) -> Targets:
+    """The form from a file, for this loss; ValueError where a model with these outputs cannot have such classes."""
+    count = 2 if _binary(loss, output_shape) else _labels(loss, output_shape)
+    if form.classes is not None and len(form.classes) != count:
+        raise ValueError(f"there are {len(form.classes)} classes for outputs of shape {output_shape}")
+    return replace(form, family=_family(loss, output_shape))
+
+
+def of_classes(loss: Loss, classes: ArrayLike, output_shape: Shape) -> Targets:
+    """The form of labels that are said beforehand: `partial_fit(classes=...)`."""
+    labels = read(classes, "classes")
+    count = _labels(loss, output_shape)
+    if count is None and not _binary(loss, output_shape):
+        raise TypeError(f"classes goes with losses of class labels, which {type(loss).__name__} is not")
+    if count is None:
+        answers = _answers_as_they_are(loss, labels)
+        return Targets(flat=True, classes=None if answers else _two_classes(labels, "classes"), family="answers")
+    found = Targets(classes=_classes(labels, count, "classes"))
+    found.encode(loss, labels, output_shape[-1:], "classes")  # refuses what are no labels of such outputs
+    return found
+
+
+def read(y: Any, name: str = "y") -> Array:
+    """Targets as an array: of a list, a series, a frame; nothing is checked yet but that no label is missing."""
+    expect_unmasked(name, y)
+    names = tables.columns(y)
+    if names is None:
+        plain = tables.series(y)
+    else:
+        plain = tables.series(y[names[0]]).reshape(-1, 1) if len(names) == 1 else tables.plain(y, name)
+    if plain.dtype.kind == "S":
+        plain = plain.astype(str)
+    if plain.dtype.kind == "O":
+        flat = plain.reshape(-1)
+        for place, one in enumerate(flat.tolist()):
+            if tables.absent(one):
+                raise ValueError(f"{name}[{place}] is missing ({one}); drop such samples first")
+    return np.asarray(plain)
+
+
+def _labels(loss: Loss, output_shape: Shape) -> int | None:
+    return loss.classes(output_shape)
+
+
+def _binary(loss: Loss, output_shape: Shape) -> bool:
+    """Whether one output answers yes or no."""
+    return isinstance(loss, AttributeLoss) and math.prod(output_shape) == 1
+
+
+def _whole(y: Array) -> Array:
+    """Labels that came as floats, 1.0, as the integers that they are; others as they are."""
+    if y.dtype.kind == "f" and y.size and np.isfinite(y).all() and (y == np.floor(y)).all() and np.abs(y).max() < 2**53:
+        return y.astype(np.int64)
+    return y
+
+
+def _classes(y: Array, count: int, name: str = "y") -> Array | None:
+    """The labels that occur, sorted, where they are not 0..count-1; None where they are, or are no labels."""
+    y = _whole(y)
+    if y.dtype.kind == "b":
+        return np.array([False, True]) if count == 2 else None
+    if y.dtype.kind in "iu":
+        if not y.size or (y.min() >= 0 and y.max() < count):
+            return None
+        found = np.unique(y)
+        return found if len(found) == count else None
+    if y.dtype.kind not in "OSU":
+        return None
+    found = np.unique(_comparable(y, name))
+    if len(found) != count:
+        raise ValueError(
+            f"{name} has {len(found)} classes, {tables.listed(found.tolist())}, but the model has {count} outputs: "
+            f"make the last layer one of {len(found)} units"
+            + ("" if len(found) > count else ", or tell all classes with partial_fit(..., classes=[...])")
+        )
+    return found
+
+
+def _two_classes(y: Array, name: str = "y") -> Array | None:
+    """The two labels that occur, sorted; None where there are not two."""
+    if y.dtype.kind == "b":
+        return np.array([False, True])
+    if y.dtype.kind == "f" or y.ndim > 2 or (y.ndim == 2 and y.shape[1] != 1):
+        whole = _whole(y)
+        if whole is y:
+            return None
+        y = whole
+    found = np.unique(_comparable(y, name))
+    if len(found) == 2:
+        return found
+    if y.dtype.kind in "OSU":
+        if len(found) == 1:
+            raise ValueError(
+                f"{name} has one class, {found.tolist()[0]!r}, but one output tells two apart: tell both with "
+                "partial_fit(..., classes=[...])"
+            )
+        raise ValueError(
+            f"{name} has {len(found)} classes, {tables.listed(found.tolist())}, but the model has one output, which "
+            f"answers yes or no: make the last layer one of {len(found)} units, with loss='softmax_cross_entropy'"
+        )
+    return None
+
+
+def _answers_as_they_are(loss: AttributeLoss | Loss, y: Array) -> bool:
+    """Whether these are targets that a loss of yes and no reads as they stand."""
+    if y.dtype.kind not in "fiu":
+        return False
+    try:
+        loss.targets(y if y.ndim != 1 else y.reshape(-1, 1), (1,))
+    except ValueError:
+        return False
+    return True
+
+
+def _comparable(y: Array, name: str) -> Array:
+    """Labels that can be sorted: an array of objects that are all text, or all numbers."""
+    if y.dtype.kind != "O":
+        return y
+    kinds = sorted({type(one).__name__ for one in y.reshape(-1).tolist()})
+    raise TypeError(f"{name} holds {' and '.join(kinds)}, expected labels of one kind, numbers or text")

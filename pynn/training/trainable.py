@@ -1,0 +1,184 @@
+"""What training needs of a model, and how a model gets ready for it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import numpy as np
+
+from .. import losses, optimizers
+from ..checks import expect_instance
+from ..layers.base import Layer
+from ..layers.context import Context
+from ..locks import Lock
+from ..losses import Loss
+from ..messages.terminal import brief
+from ..optimizers import Optimizer, Segment
+from ..preprocessing import Transformer
+from ..regularizers import Penalty
+from ..typing import Array
+from .history import History
+from .inputs import Inputs
+from .targets import Targets
+
+Batch = tuple[Array, ...]  # (x, y), or (x, y, weights)
+
+
+class Trainable(Protocol):
+    """What training needs of a model; `Sequential` is one."""
+
+    loss: Loss
+    optimizer: Optimizer | None
+    epoch: int
+    history: History | None
+    context: Context
+    outputs: Array
+    penalty_value: float | None
+    preprocessing: Transformer | None
+    inputs: Inputs | None
+    targets: Targets | None
+    lock: Lock
+
+    @property
+    def seed(self) -> int: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+    @property
+    def input_shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def output_shape(self) -> tuple[int, ...]: ...
+
+    def build(self, input_shape: tuple[int, ...]) -> tuple[int, ...]: ...
+
+    @property
+    def built(self) -> bool: ...
+
+    def unbuild(self) -> None: ...
+
+    @property
+    def parameters(self) -> Array: ...
+
+    @property
+    def gradients(self) -> Array: ...
+
+    def segments(self) -> tuple[Segment, ...]: ...
+
+    def advance(self) -> None: ...
+
+    def statistics(self) -> list[Array]: ...
+
+    def penalties(self, penalty: Penalty | None) -> Iterable[tuple[Penalty, Array, Array]]: ...
+
+    def walk(self) -> Iterator[Layer]:
+        """All layers, itself among them."""
+
+    def tensors(self) -> dict[str, Array]:
+        """Views of all parameters and running statistics by name."""
+
+    def save(self, path: str) -> None: ...
+
+    has_penalties: bool
+
+    def own_loss(self) -> Loss | None:
+        """The loss that the last layer brings along; None where it brings none."""
+
+    def accept(self, x: Array, name: str = "x") -> None:
+        """Build on the first data; check the shape of later ones."""
+
+    def forward(self, x: Array, training: bool = False) -> Array: ...
+
+    def backward(self, dy: Array, input_gradient: bool = False, accumulate: bool = False) -> Array | None: ...
+
+    def loss_of(self, x: Array, y: Array, loss: Loss, weights: Array | None = None) -> float:
+        """The loss of a training forward pass on a batch."""
+
+    def train_step(
+        self,
+        x: Array,
+        y: Array,
+        loss: Loss,
+        optimizer: Optimizer,
+        penalty: Penalty | None = None,
+        weights: Array | None = None,
+    ) -> float: ...
+
+
+def chosen_loss(model: Trainable, loss: str | Loss | None) -> Loss:
+    """What to train with: this loss, or the model's; ValueError where the last layer brings another one along."""
+    own, chosen = model.own_loss(), None if loss is None else losses.loss(loss)
+    if own is not None and chosen is not None and chosen is not own:
+        raise ValueError(
+            f"loss is {brief(chosen)}, but the model's last layer brings its own, {own!r}, and learns from no other; "
+            "leave `loss` out"
+        )
+    return chosen or own or model.loss
+
+
+def step_loss(model: Trainable, loss: Any) -> Loss:
+    """The loss of a step, where it is no `Loss`: that of its name, or an object that has the two passes."""
+    if not isinstance(loss, str) and hasattr(loss, "forward") and hasattr(loss, "backward"):
+        return loss  # type: ignore[no-any-return]
+    return chosen_loss(model, _by_name(loss) if isinstance(loss, str) else loss)
+
+
+@functools.lru_cache(maxsize=16)
+def _by_name(name: str) -> Loss:
+    return losses.loss(name)
+
+
+def expect_objects(loss: Any, optimizer: Any) -> None:
+    """TypeError for a class in the place of a loss, and for a class or a name in that of an optimizer."""
+    if isinstance(loss, type):
+        expect_instance(loss, Loss, "loss")
+    if isinstance(optimizer, str):
+        made = type(optimizers.optimizer(optimizer)).__name__
+        raise TypeError(
+            f"optimizer is {brief(optimizer)}, expected an object, since its state lasts from step to step: make one "
+            f"before the loop, optimizer = pynn.{made}()"
+        )
+    if isinstance(optimizer, type):
+        expect_instance(optimizer, Optimizer, "optimizer")
+
+
+@contextmanager
+def unbuilt_on_failure(model: Trainable, driver: Optimizer | None = None) -> Iterator[None]:
+    """Data that is refused shall not fix the input shape: a model that was not built is not built then.
+
+    driver: an optimizer, which is then free again if it was.
+    """
+    was_built, optimizer = model.built, model.optimizer
+    was_free = driver is not None and driver._parameters is None
+    try:
+        yield
+    except BaseException:
+        if driver is not None and was_free:
+            driver._parameters = driver._layout = None
+        if not was_built:
+            model.unbuild()
+            model.optimizer = optimizer
+        raise
+
+
+def known_of(model: Trainable) -> dict[str, Any]:
+    """What a run sets of what a model knows, before it begins."""
+    names = ("loss", "optimizer", "preprocessing", "inputs", "targets")
+    return {name: getattr(model, name) for name in names}
+
+
+@contextmanager
+def as_before_without_a_step(model: Trainable, before: Mapping[str, Any]) -> Iterator[None]:
+    """Batches that are refused before the first step change nothing of what the model knew before."""
+    step, epoch = model.context.step, model.epoch
+    try:
+        yield
+    except (ValueError, TypeError):
+        if (model.context.step, model.epoch) == (step, epoch):
+            for name, one in before.items():
+                setattr(model, name, one)
+        raise

@@ -1,0 +1,333 @@
+"""Trainer: one run of training, the loop that `fit` builds and callbacks read. Knows no arrays and no files."""
+
+from __future__ import annotations
+
+import functools
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from types import FrameType
+
+from .. import checks
+from ..callbacks.base import HOOKS, Callback, hooks
+from ..locks import Claim
+from ..regularizers import Penalty
+from .accumulation import Accumulation
+from .history import History
+from .measures import Measures, Running, hits, in_units, lost, total, warn_of_statistics_of_the_start
+from .sources import Arrays, Batches
+from .trainable import Batch, Trainable
+
+
+class Trainer:
+    """One run of training: `fit` makes one and runs it, callbacks get it.
+
+    model: built or not, with the loss and the optimizer that it is trained with. source: where the batches come from.
+    epochs: how many are planned. penalty: as in `fit`. measures: what is measured beside the loss; None is the
+    accuracy. validate: a function that measures the model after each epoch and returns values by name, or None.
+    callbacks: `pynn.Callback` objects.
+
+    Attributes: model; optimizer; loss; history, with one number an epoch so far; epochs; first_epoch, the model's when
+    the run began; batch, how many batches of this epoch are done; batch_loss, the last step's, penalties included (None
+    before the first); values, what the epoch measured (empty until its end); stopped, why the run was stopped, or None;
+    error, the exception that ended it, or None; resumed, whether it goes on from a checkpoint; running, the sums over
+    this epoch; whole, False where an error struck in the middle of a step.
+    """
+
+    def __init__(
+        self,
+        model: Trainable,
+        source: Arrays | Batches,
+        epochs: int,
+        *,
+        penalty: Penalty | None = None,
+        measures: Measures | None = None,
+        validate: Callable[[], dict[str, float]] | None = None,
+        callbacks: Sequence[Callback] = (),
+    ) -> None:
+        if model.optimizer is None:
+            raise ValueError("model.optimizer is None, expected an optimizer; fit takes care of it")
+        self.model, self.loss, self.optimizer = model, model.loss, model.optimizer
+        self.source, self.epochs, self.penalty, self.validate = source, epochs, penalty, validate
+        self.callbacks = list(callbacks)
+        self.history = History()
+        self.first_epoch, self.batch = model.epoch, 0
+        self.batch_loss: float | None = None
+        self.values: dict[str, float] = {}
+        self.stopped: str | None = None
+        self.error: BaseException | None = None
+        self.resumed = False
+        self.whole = True
+        self.measures = Measures() if measures is None else measures
+        self.running = self._fresh()
+        self.started = 0.0  # when the epoch began, by time.perf_counter
+        self.spent = 0.0  # seconds of this epoch in the process that was killed
+        self._ranks = model.context.ranks
+        silent = self._ranks is not None and self._ranks.rank > 0
+        self._called = [one for one in self.callbacks if not (silent and one.writes)]
+        self._hooks = {name: hooks(self._called, name) for name in HOOKS}
+        self._warned = False  # that the schedule is over
+        self._halting = False  # the step that is under way is the last one
+        self._interrupted = False  # by Ctrl-C
+        self._waiting = False  # for a batch or a measurement: nothing is half done, so Ctrl-C may strike
+
+    def _fresh(self) -> Running:
+        return Running(self.measures.begun(self.loss), self.measures.accuracy)
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs the model has been trained, in all its life: 0 in the first one, 1 at its end."""
+        return self.model.epoch
+
+    @property
+    def step(self) -> int:
+        """How many steps the model has been trained, in all its life."""
+        return self.model.context.step
+
+    @property
+    def batches(self) -> int | None:
+        """Of an epoch; None in the first epoch of an iterable without a length."""
+        return self.source.batches
+
+    def stop(self, reason: str = "a callback stopped it") -> None:
+        """End the run after this step, or after this epoch where it is called at its end; reason: for people to read.
+
+        An epoch that is not gone through to its end is not measured and does not count.
+        """
+        self.stopped = self.history.stopped = reason
+        self._halting = True
+
+    def run(self) -> History:
+        """Train until the planned epochs are done or somebody stops; returns the history, also in model.history."""
+        self.model.history = self.history
+        with _all_alone(self), _finishing_steps(self):
+            begun: list[Callback] = []
+            try:
+                for callback in self._called:
+                    begun.append(callback)
+                    callback.on_train_begin(self)
+                self._heed_interrupt()
+                while self.epoch < self.first_epoch + self.epochs and self.stopped is None:
+                    with self.model.lock.held():
+                        self._run_epoch()
+            except BaseException as error:
+                self.whole, self.error = self._waiting, error
+                self._waiting = self._interrupted = False
+                if isinstance(error, KeyboardInterrupt) and not error.args:
+                    error.args = (f"training was interrupted after step {self.step}, in epoch {self.epoch + 1}",)
+            self.optimizer.end_schedule()
+            for callback in reversed(begun):
+                self._end(callback)
+        if self._interrupted and self.error is None:  # it struck while they wrote their files
+            self.error = KeyboardInterrupt("training was interrupted at its end")
+        if self.error is not None:
+            try:
+                raise self.error
+            finally:
+                self.error = None  # its traceback leads back here: the model would wait for the cyclic collector
+        return self.history
+
+    def _end(self, callback: Callback) -> None:
+        """Its last call, which every callback gets, whatever the others raise."""
+        try:
+            callback.on_train_end(self)
+        except BaseException as error:
+            error.__context__ = self.error
+            self.error = error
+
+    def _tell(self, name: str) -> None:
+        for hook in self._hooks[name]:
+            hook(self)
+
+    def _heed_interrupt(self) -> None:
+        interrupted, ranks = self._interrupted, self._ranks
+        if ranks is not None:
+            interrupted, self.stopped = ranks.ended(interrupted, self.stopped)
+            self.history.stopped = self.stopped
+        if interrupted:
+            self._waiting = True
+            error = KeyboardInterrupt()
+            raise error if ranks is None else ranks.raised(error)
+
+    def _run_epoch(self) -> None:
+        self.values, self.started = {}, time.perf_counter() - self.spent
+        self._tell("on_epoch_begin")
+        complete = self._train_epoch()
+        self.spent = time.perf_counter() - self.started
+        if self._ranks is not None:
+            self._ranks.end_epoch(self.model)
+        if (error := lost(self.model, self.optimizer.learning_rate)) is not None:
+            raise error if self._ranks is None else self._ranks.raised(error)
+        warn_of_statistics_of_the_start(self.model)
+        self._heed_interrupt()
+        if complete:
+            self._close_epoch()
+            self._tell("on_epoch_end")
+            self._heed_interrupt()
+
+    def _warn_of_a_schedule_that_is_over(self) -> None:
+        """Once a run: an epoch at the rate 0 trains nothing."""
+        optimizer = self.optimizer
+        if optimizer.schedule is None or optimizer.learning_rate or self._warned:
+            return
+        begun = max(self.model.epoch - (optimizer.first_epoch or 0), 0)
+        if begun and optimizer.schedule(begun) == 0:  # a warm-up begins at 0
+            self._warned = True
+            checks.warn(
+                f"the learning rate was 0 in all of epoch {self.epoch + 1}: {optimizer.schedule!r} is over after "
+                "its epochs, counted since the optimizer first ran; give the optimizer a longer or a new schedule"
+            )
+
+    def _begin_step(self) -> None:
+        """Set the rate that the schedule has here, and tell that a step begins."""
+        optimizer = self.optimizer
+        if optimizer.schedule is not None:
+            share = min(self.batch / (self.source.batches or math.inf), 1.0)
+            optimizer.set_epoch(max(self.model.epoch - (optimizer.first_epoch or 0), 0) + share)
+        for hook in self._hooks["on_step_begin"]:
+            hook(self)
+
+    def _train_epoch(self) -> bool:
+        """Train on the batches that are left; whether that was all of them."""
+        if self.optimizer.first_epoch is None:
+            self.optimizer.first_epoch = self.model.epoch
+        source = self.source.epoch if self._ranks is None else functools.partial(self._ranks.batches, self.source)
+        with closing(source(self.model.epoch, self.batch)) as found:
+            complete = self._take_steps(found) if self.source.accumulate == 1 else self._take_steps_in_parts(found)
+        if self.running.count == 0:
+            raise ValueError(
+                "the iterable gave no batches; one that is gone through every epoch cannot be a used-up iterator"
+            )
+        return complete
+
+    def _take_steps(self, batches: Iterable[Batch]) -> bool:
+        """One step a batch; whether all batches were taken."""
+        model, loss, optimizer, penalty, running = self.model, self.loss, self.optimizer, self.penalty, self.running
+        counted, metrics, ranks, ended = (
+            self.measures.accuracy,
+            running.metrics,
+            self._ranks,
+            self._hooks["on_step_end"],
+        )
+        self._waiting, lock = True, model.lock
+        for x, y, *rest in batches:
+            self._waiting = False
+            self._begin_step()
+            given = rest[0] if rest else None
+            lock.begin()
+            if ranks is None:
+                value = model.train_step(x, y, loss, optimizer, penalty, given)
+                right = hits(loss, model.outputs, y, given) if counted else None
+                count, weight = len(x), total(given)
+            else:
+                value, right, count, weight = ranks.step(model, x, y, loss, optimizer, penalty, given, counted)
+            lock.end()
+            self.batch_loss = value
+            running.add(value, right, count, weight, model.penalty_value)
+            if metrics:
+                outputs, y, given = (model.outputs, y, given) if ranks is None else ranks.whole_batch(model, y, given)
+                running.add_to_metrics(*in_units(model, outputs, y), given)
+            self.batch += 1
+            for hook in ended:
+                hook(self)
+            if self._halting if ranks is None else ranks.any(self._halting):
+                return self.batch == self.source.batches
+            self._waiting = True
+        self._waiting = False
+        return True
+
+    def _take_steps_in_parts(self, batches: Iterable[Batch]) -> bool:
+        """One step for every `accumulate` batches, the last for those that are left; whether all were taken."""
+        model, parts = self.model, Accumulation(self.model, self.loss, self.optimizer, self.penalty)
+        done: list[tuple[float, float | None, int, float | None]] = []
+        self._waiting = True
+        for x, y, *rest in batches:
+            self._waiting = False  # until the step is done: a run cannot be resumed in half of one
+            if not done:
+                self._begin_step()
+            given = rest[0] if rest else None
+            model.lock.begin()
+            value = parts.add(x, y, given)
+            model.lock.end()  # while the next batch is waited for the model is that of before the step
+            right = hits(self.loss, model.outputs, y, given) if self.measures.accuracy else None
+            done.append((value, right, len(x), total(given)))
+            self.running.add_to_metrics(*in_units(model, model.outputs, y), given)
+            if len(done) == self.source.accumulate:
+                self._end_parts(parts, done)
+                if self._halting:
+                    return self.batch == self.source.batches
+                self._waiting = True
+        self._waiting = False
+        if done:
+            self._end_parts(parts, done)
+        return True
+
+    def _end_parts(self, parts: Accumulation, done: list[tuple[float, float | None, int, float | None]]) -> None:
+        """Take the step of these batches, and record them."""
+        self.model.lock.begin()
+        penalty = parts.step()
+        self.model.lock.end()
+        extra = penalty or 0.0
+        self.batch_loss = extra + sum(one[0] * one[2] for one in done) / sum(one[2] for one in done)
+        for value, right, count, weight in done:
+            self.running.add(value + extra, right, count, weight, penalty)
+        self.batch += len(done)
+        done.clear()
+        self._tell("on_step_end")
+
+    def _close_epoch(self) -> None:
+        """Measure, count and record the epoch whose batches are done."""
+        values = self.running.means()
+        if self.validate is not None:
+            self._waiting = True
+            values.update(self.validate())
+            self._waiting = False
+        values["learning_rate"] = self.optimizer.learning_rate
+        self._warn_of_a_schedule_that_is_over()
+        values["samples_per_second"] = self.running.count / max(self.spent, 1e-9)
+        self.values = values = values if self._ranks is None else self._ranks.of_first(values)
+        self.history.append(values)
+        self.model.epoch += 1
+        self.batch, self.running, self.spent = 0, self._fresh(), 0.0
+        if self.optimizer.schedule is not None:
+            self.optimizer.schedule.observe(values)
+
+
+@contextmanager
+def _all_alone(trainer: Trainer) -> Iterator[None]:
+    """What remembers a run serves one thread at a time: an own loss, callbacks with a memory or files."""
+    held = [one for one in trainer.callbacks if one.writes or type(one).state is not Callback.state]
+    with ExitStack() as stack:
+        stack.enter_context(trainer.loss.used(trainer.model))
+        for one in held:
+            kind = type(one).__name__
+            refusal = f"this {kind} is in use by a run in another thread, which it remembers; give each run its own"
+            stack.enter_context(vars(one).setdefault("_claim", Claim(refusal)).use())
+        yield
+
+
+@contextmanager
+def _finishing_steps(trainer: Trainer) -> Iterator[None]:
+    """Ctrl-C lets the step that is under way come to its end; a second one does not wait.
+
+    Where somebody else handles the signal, or outside the main thread, nothing changes.
+    """
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        if (trainer._waiting and trainer._ranks is None) or trainer._interrupted:
+            raise KeyboardInterrupt
+        trainer._interrupted = trainer._halting = True
+
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGINT) is interrupt:  # else a callback has put its own there
+            signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,0 +1,127 @@
+"""What a model is validated on while it is trained: a pair, a share of the training data, or a function."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..checks import is_number
+from ..data import arrays
+from ..data import batches as data
+from ..data.split import Split
+from ..losses import Loss
+from ..messages.terminal import brief
+from ..typing import Array
+from . import inputs, sample_weights
+from .evaluate import batch_size
+from .measures import Measures, measure
+from .sources import checked_batch, streamed
+from .targets import Targets
+from .trainable import Batch, Trainable
+
+Held = tuple[ArrayLike, ArrayLike] | tuple[ArrayLike, ArrayLike, ArrayLike]
+HeldOut = tuple[Array, Array, Array | None]  # checked: x, y, weights
+Validation: TypeAlias = Held | float | Split | Iterable[Batch] | Callable[[Any], Mapping[str, float]]
+
+
+def separated(x: Any, y: Any, sample_weight: Any, validation: Any, seed: int) -> tuple[Any, Any, Any, Any]:
+    """x, y, sample_weight and validation, which is a pair or a triple then where it was a share; the parts are copies.
+
+    x, y: arrays, or an iterable and None. seed: of the split where the share has none.
+    """
+    if is_number(validation):
+        validation = Split(validation, stratify=False)
+    if not isinstance(validation, Split):
+        return x, y, sample_weight, validation
+    if y is None:
+        raise TypeError(
+            f"validation is {brief(validation)}: a share can be taken of arrays x and y, not of an iterable"
+        )
+    train, held_out = validation.places(x, y, seed)
+    if sample_weight is None:
+        return x[train], y[train], None, (x[held_out], y[held_out])
+    given = arrays.sample_weights("sample_weight", sample_weight, len(x))
+    return x[train], y[train], given[train], (x[held_out], y[held_out], given[held_out])
+
+
+def is_stream(validation: Any) -> bool:
+    """Whether it gives batches: a data loader, or a list of (x, y) tuples."""
+    if isinstance(validation, list) and validation:
+        return all(isinstance(one, tuple) and len(one) in (2, 3) for one in validation)
+    return not is_function(validation) and inputs.is_stream(validation)
+
+
+def is_function(validation: Any) -> bool:
+    """Whether it measures the model itself."""
+    return callable(validation) and not isinstance(validation, type)
+
+
+def held_out(model: Trainable, loss: Loss, validation: Any, form: Targets | None = None) -> HeldOut | None:
+    """The validation data, checked, with weights of mean 1 or None; None where there are none.
+
+    x is what the layers take. form: of the targets, by default the model's.
+    """
+    if validation is None or is_function(validation):
+        return None
+    if is_stream(validation):
+        if isinstance(validation, Iterator):
+            raise TypeError(
+                f"validation is {type(validation).__name__}, which can be gone through only once; pass a list or an "
+                "object whose __iter__ starts anew"
+            )
+        return None
+    x, y, *rest = checked_batch(model, loss, validation, "validation", form)
+    if not rest:
+        return x, y, None
+    return x, y, sample_weights.combined(loss, y, model.output_shape, rest[0], None, "validation weights")
+
+
+def validator(
+    model: Trainable,
+    validation: Any,
+    held: HeldOut | None,
+    measures: Measures,
+    forward: Callable[[Array], Array] | None = None,
+) -> Callable[[], dict[str, float]] | None:
+    """What measures the model after each epoch, if anything does; forward: as for `measure`."""
+    if is_function(validation):
+        return functools.partial(_own, model, validation)
+    if is_stream(validation):
+        return functools.partial(_streamed, model, validation, measures, forward)
+    return None if held is None else functools.partial(_measured, model, held, measures, forward)
+
+
+def _measured(
+    model: Trainable, held: HeldOut, measures: Measures, forward: Callable[[Array], Array] | None
+) -> dict[str, float]:
+    x, y, given = held
+    batches = data.batches(x, y, min(batch_size(model), len(x)), dtype=model.dtype, reuse=True, weights=given)
+    return {f"val_{name}": value for name, value in measure(model, batches, measures, forward).items()}
+
+
+def _streamed(
+    model: Trainable, source: Any, measures: Measures, forward: Callable[[Array], Array] | None
+) -> dict[str, float]:
+    batches = streamed(model, model.loss, source, "validation")
+    return {f"val_{name}": value for name, value in measure(model, batches, measures, forward).items()}
+
+
+def _own(model: Trainable, function: Callable[[Any], Mapping[str, float]]) -> dict[str, float]:
+    values = function(model)
+    if not isinstance(values, Mapping):
+        raise TypeError(f"the validation function returned {type(values).__name__}, expected a dict of numbers by name")
+    for name, value in values.items():
+        if not isinstance(name, str):
+            raise TypeError(f"the validation function returned the name {name!r}, expected text")
+        if not isinstance(value, (int, float, np.integer, np.floating)):
+            raise TypeError(f"the validation function returned {brief(value)} for {name!r}, expected a number")
+    return {name if name.startswith("val_") else f"val_{name}": float(value) for name, value in values.items()}
+
+
+def names(validation: Any, measured: Sequence[str]) -> list[str]:
+    """The names of what validation will measure, as far as they are known: none of a function's."""
+    return [] if validation is None or is_function(validation) else [f"val_{name}" for name in measured]
