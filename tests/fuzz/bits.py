@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from operations import Operation, arguments, call
-from test_threads import CASES
+from thread_cases import CASES
 
 import pynn
 from pynn import options as types

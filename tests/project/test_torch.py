@@ -33,10 +33,10 @@ Where pynn differs from PyTorch on purpose, and why:
 - Not in PyTorch, so checked by formulas in their own tests: `Lion`, `Focal`, `Maxout`, `DropConnect`,
   `HierarchicalSoftmax`, `StructuredHinge`, `RandomWalk`, `Adam(bias_correction=False)`.
 
-More comparisons, each where its subject is tested: affine maps and batch normalization (test_layers), LayerNorm and
-GroupNorm (test_groupnorm), softmax (test_softmax), losses (test_losses, test_label_losses, test_elementwise_losses),
-optimizers (test_optimizers), clipping (test_clipping), schedules (test_schedules), orthogonal weights
-(test_initializers), class weights in evaluation (test_weights).
+More comparisons, each where its subject is tested: affine maps and batch normalization (layers/test_layers), LayerNorm
+and GroupNorm (layers/test_groupnorm), softmax (layers/test_softmax), losses (losses/), optimizers, clipping
+(optimizers/), schedules (test_schedules), orthogonal weights (test_initializers), class weights in evaluation
+(training/test_sample_weights).
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_distributed import mpirun
+from mpi_processes import mpirun
 
 import pynn
 from pynn.saving import filelocks

@@ -15,7 +15,7 @@ if sys.platform != "linux":
 
 from fuzz import planted, readers
 
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 FILES = 2500
 CALL = "import sys; sys.path.insert(0, sys.argv.pop(1)); from fuzz import {module}; sys.exit({module}.main())"
 

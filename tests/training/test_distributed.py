@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -14,6 +13,7 @@ from typing import Any
 import distributed_cases
 import numpy as np
 import pytest
+from mpi_processes import mpirun
 
 import pynn
 from pynn.data.batches import batches
@@ -30,26 +30,6 @@ EXACT = (
     "callbacks",
 )
 ROUNDED = ("float32", "gradient float32", "batchnorm float32")
-
-
-def mpirun(count: int, arguments: list[str], folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run Python with these arguments in so many processes; skip where there is no MPI."""
-    pytest.importorskip("mpi4py")
-    places = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    starter = shutil.which("mpirun", path=places)
-    if starter is None:
-        pytest.skip("mpirun is not there")
-    environment = {
-        **os.environ,
-        "PYNN_BACKEND": pynn.kernels.backend(),
-        "OMP_NUM_THREADS": "1",
-        "OMPI_ALLOW_RUN_AS_ROOT": "1",
-        "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-        "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
-        **env,
-    }
-    command = [starter, "-n", str(count), sys.executable, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder, timeout=240)
 
 
 @pytest.fixture(scope="module")

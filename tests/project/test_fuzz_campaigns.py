@@ -20,7 +20,7 @@ from fuzz import folders
 
 from pynn import kernels
 
-CAMPAIGNS = str(Path(__file__).parent / "fuzz")
+CAMPAIGNS = str(Path(__file__).parents[1] / "fuzz")
 
 
 def campaign(*words: str) -> subprocess.CompletedProcess[str]:

@@ -11,7 +11,7 @@ import pytest
 
 import pynn
 
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="forks its processes"),
     pytest.mark.skipif(sys.platform == "darwin", reason="Apple's libraries fail in such children"),

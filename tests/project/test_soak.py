@@ -14,7 +14,7 @@ from fuzz.soak import GROWTH, ROUNDS, Soak, is_enough
 import pynn
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts what Linux tells in /proc")
-CAMPAIGNS = Path(__file__).parent / "fuzz"
+CAMPAIGNS = Path(__file__).parents[1] / "fuzz"
 
 
 def test_a_short_soak_finds_nothing(backend: str, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from operations import OPERATIONS
 from pynn import kernels
 from pynn.kernels import reference
 
-CAMPAIGN = Path(__file__).parent / "fuzz"
+CAMPAIGN = Path(__file__).parents[1] / "fuzz"
 
 
 def test_mutated_calls_are_refused_or_computed_alike(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import gradients
 import numpy as np
 import pytest
+from gradient_cases import CASES, LOSS_CASES, targets_and_outputs
 from gradients import TOLERANCE, PassThrough, differences, relative_error, smooth
-from test_gradients import CASES, LOSS_CASES, targets_and_outputs
 
 import pynn
 

@@ -1,7 +1,7 @@
 """What averaging is worth where images are few: each method against the plain run, over several seeds.
 
 The quick form runs on the digits that come with pynn. PYNN_FULL=1 takes 2,000 images of MNIST and five seeds:
-PYNN_FULL=1 python -m pytest -s tests/test_averaging_experiment.py
+PYNN_FULL=1 python -m pytest -s tests/ensembles/test_averaging_experiment.py
 """
 
 from __future__ import annotations
