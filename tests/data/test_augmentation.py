@@ -9,7 +9,7 @@ import pytest
 
 import pynn
 from pynn import random
-from pynn.data.batches import arrays
+from pynn.data import arrays
 
 MANY = (
     pynn.Flip(), pynn.PadCrop(2), pynn.Rotation(20), pynn.Zoom(0.8, 1.3), pynn.Shear(10), pynn.Brightness(0.2),

@@ -10,7 +10,7 @@ import pytest
 
 import pynn
 from pynn import random
-from pynn.data.batches import arrays
+from pynn.data import arrays
 
 X = np.arange(24, dtype=np.float32).reshape(12, 2)
 Y = np.arange(12)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn.data.batches import arrays
+from pynn.data import arrays
 
 COUNT, WIDTH = 16_000, 1024  # 16 to 131 MB in files that are holes but for some rows
 MOST = 24 << 20  # bytes; pieces of some MB are checked at once

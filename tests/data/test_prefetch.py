@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pynn.data.batches.prefetch import prefetched
 
 import pynn
+from pynn.data.prefetch import prefetched
 
 ahead = pytest.mark.parametrize("ahead", [0, 1, 4])
 

@@ -20,7 +20,8 @@ from operations import Operation, arguments, call
 from thread_cases import CASES
 
 import pynn
-from pynn import options as types
+
+from . import options as types
 
 THREADS = (1, 2, 3, 4, 7, 16)
 MODELS = ("mlp", "lenet5", "resnet20", "many layers", "hierarchical")

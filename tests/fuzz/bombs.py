@@ -13,8 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pynn import folders, formats
-
+from . import folders, formats
 from .cases import Crafted
 
 

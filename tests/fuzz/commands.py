@@ -13,9 +13,9 @@ from typing import Any
 import safetensors.numpy
 
 import pynn
-from pynn import bombs, mutations
 from pynn.cli import main
 
+from . import bombs, mutations
 from .cases import OTHER, Crafted, File, Finding, Reader, expect, is_clean
 from .data_files import Cifar, Pictures
 

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pynn import bombs, datasets, formats, mutations
+from pynn import datasets
 from pynn.datasets import cifar
 
+from . import bombs, formats, mutations
 from .cases import OTHER, SAME, Crafted, File, Reader, expect
 
 ODD = ("1e400", "0x10", "1_0", "Ⅷ", "１", "infinity", "nan", "9" * 400, f'"{"q" * 200_000}"')  # what may be no number

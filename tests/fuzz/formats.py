@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pynn import mutations
+from . import mutations
 
 # safetensors --------------------------------------------------------------------------------------
 

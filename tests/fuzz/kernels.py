@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import pynn
-from pynn import kernels, workers
-from pynn import options as types
+from pynn import kernels
 from pynn.kernels import reference
 
+from . import options as types
+from . import workers
 from .kernel_calls import Call, make_call
 from .kernel_judge import judge
 

@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import pynn
-from pynn import folders, killed_runs
-from pynn import options as types
 from pynn.saving import filelocks
+
+from . import folders, killed_runs
+from . import options as types
 
 KILLS = 8  # of one run; then it is left in peace
 REFUSED, INTERRUPTED = 3, 130  # exit codes

@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pynn import folders, guard, readers
-
+from . import folders, guard, readers
 from .cases import OTHER, SAME, File, Finding, Reader
 
 KEPT: list[Any] = []  # what is never given back

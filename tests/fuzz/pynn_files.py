@@ -14,11 +14,11 @@ import numpy as np
 import safetensors.numpy
 
 import pynn
-from pynn import bombs, formats, mutations, samples
 from pynn.ensembles import ensemble
 from pynn.models import file as file_module
 from pynn.saving import config, container
 
+from . import bombs, formats, mutations, samples
 from .cases import OTHER, SAME, Crafted, File, Reader, expect, is_clean
 
 FEW = 50_000  # numbers of a sample, and of what a layer makes of it: more is the memory that its shapes tell of

@@ -29,9 +29,9 @@ from typing import Any
 import numpy as np
 
 import pynn
-from pynn import bombs, commands, data_files, folders, guard, pynn_files, runs
-from pynn import options as types
 
+from . import bombs, commands, data_files, folders, guard, pynn_files, runs
+from . import options as types
 from .cases import File, Reader
 
 MODULES = (pynn_files, runs, data_files, commands)

@@ -13,9 +13,9 @@ import numpy as np
 import safetensors.numpy
 
 import pynn
-from pynn import bombs, formats, mutations
 from pynn.saving import container
 
+from . import bombs, formats, mutations
 from .cases import OTHER, SAME, Crafted, File, Reader, expect
 from .pynn_files import same_arrays
 

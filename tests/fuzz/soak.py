@@ -25,8 +25,9 @@ from typing import Any
 import numpy as np
 
 import pynn
-from pynn import folders
-from pynn import options as types
+
+from . import folders
+from . import options as types
 
 ROUNDS = 20
 WARM_UP = ROUNDS // 4

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from pynn import folders
+from . import folders
 
 MOST_DEATHS = 100  # of one stripe: then something is wrong with all calls
 STATE = struct.Struct("qd")  # the number of the trial that runs, and since when

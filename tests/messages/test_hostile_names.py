@@ -17,7 +17,7 @@ import pytest
 
 import pynn
 from pynn import checks, datasets
-from pynn.data.batches import tables
+from pynn.data import tables
 from pynn.messages import terminal
 
 CLEAR, TURNED, HALF = "\x1b[2J\x1b]0;title\x07", "\u202egnp.exe", "\ud800"

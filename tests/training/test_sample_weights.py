@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn.training.fit import sample_weights as weights
+from pynn.training import sample_weights as weights
 
 Points = tuple[np.ndarray, np.ndarray]
 
