@@ -3,13 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from ..checks import Constructed
+from ..losses import Loss
+from ..optimizers import Optimizer
 
-if TYPE_CHECKING:
-    from ..training.trainable import Trainable
-    from ..training.trainer import Trainer
+
+class Run(Protocol):
+    """What a callback may read of a run of training, and do. `pynn.Trainer` is one: its attributes are explained there.
+
+    Attributes may be read; only `error` may be set, in `on_train_end`.
+    """
+
+    model: Any
+    loss: Loss
+    optimizer: Optimizer
+    source: Any
+    callbacks: list[Callback]
+    history: Any
+    running: Any
+    epochs: int
+    first_epoch: int
+    batch: int
+    batch_loss: float | None
+    values: dict[str, float]
+    stopped: str | None
+    error: BaseException | None
+    resumed: bool
+    whole: bool
+    started: float
+    spent: float
+
+    @property
+    def epoch(self) -> int: ...
+
+    @property
+    def step(self) -> int: ...
+
+    @property
+    def batches(self) -> int | None: ...
+
+    def stop(self, reason: str = ...) -> None: ...
 
 
 class Callback(Constructed):
@@ -37,22 +72,22 @@ class Callback(Constructed):
     monitor: str | None = None  # the measurement that it cannot do without: `fit` checks the name before it trains
     writes = False
 
-    def on_train_begin(self, trainer: Trainer) -> None:
+    def on_train_begin(self, trainer: Run) -> None:
         """Before the first epoch of the run of this trainer."""
 
-    def on_epoch_begin(self, trainer: Trainer) -> None:
+    def on_epoch_begin(self, trainer: Run) -> None:
         """Before an epoch of this trainer; once more where a run is resumed in the middle of it."""
 
-    def on_step_begin(self, trainer: Trainer) -> None:
+    def on_step_begin(self, trainer: Run) -> None:
         """Before a step of this trainer."""
 
-    def on_step_end(self, trainer: Trainer) -> None:
+    def on_step_end(self, trainer: Run) -> None:
         """After a step of this trainer: trainer.batch_loss is its loss."""
 
-    def on_epoch_end(self, trainer: Trainer) -> None:
+    def on_epoch_end(self, trainer: Run) -> None:
         """After an epoch of this trainer: trainer.values is what it measured, trainer.epoch counts it already."""
 
-    def on_train_end(self, trainer: Trainer) -> None:
+    def on_train_end(self, trainer: Run) -> None:
         """Whatever ended the run of this trainer: its end, a stop, an error, Ctrl-C.
 
         trainer.error is the exception, or None; where it is set to None here, `fit` returns as if there were none.
@@ -65,21 +100,21 @@ class Callback(Constructed):
     def restore(self, state: dict[str, Any]) -> None:
         """Take up the memory `state` that the method of that name gave."""
 
-    def _expect(self, state: dict[str, Any], model: Trainable) -> None:
+    def _expect(self, state: dict[str, Any], model: Any) -> None:
         """ValueError for what is no memory of such a callback of a run of this model."""
 
 
-Callbacks: TypeAlias = "Callback | Callable[[Trainer], Any] | Iterable[Callback | Callable[[Trainer], Any]]"
+Callbacks: TypeAlias = "Callback | Callable[[Run], Any] | Iterable[Callback | Callable[[Run], Any]]"
 HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_"))
 
 
 class EveryEpoch(Callback):
     """A plain function that is called at each epoch's end."""
 
-    def __init__(self, function: Callable[[Trainer], Any]) -> None:
+    def __init__(self, function: Callable[[Run], Any]) -> None:
         self.function = function
 
-    def on_epoch_end(self, trainer: Trainer) -> None:
+    def on_epoch_end(self, trainer: Run) -> None:
         self.function(trainer)
 
 
@@ -98,11 +133,11 @@ def _checked(one: Any) -> Callback:
     if isinstance(one, type) or not isinstance(one, Callback):
         mistakes.expect_function(one)
         return EveryEpoch(one)
-    mistakes.expect_hooks(one)
+    mistakes.expect_hooks(one, Callback, HOOKS)
     return one
 
 
-def hooks(callbacks: Iterable[Callback], name: str) -> tuple[Callable[[Trainer], None], ...]:
+def hooks(callbacks: Iterable[Callback], name: str) -> tuple[Callable[[Run], None], ...]:
     """The methods of this name that do something."""
     found = [getattr(one, name) for one in callbacks]
     return tuple(hook for hook in found if getattr(hook, "__func__", None) is not getattr(Callback, name))

@@ -7,15 +7,12 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from ..messages.terminal import printable
 from ..saving import filelocks, files
-from .base import Callback
+from .base import Callback, Run
 from .outage import Outage
-
-if TYPE_CHECKING:
-    from ..training.trainer import Trainer
 
 
 class CSVLogger(Callback):
@@ -39,7 +36,7 @@ class CSVLogger(Callback):
         """Without the file: it and its lock are those of one run."""
         return {**self.__dict__, "_file": None}
 
-    def on_train_begin(self, trainer: Trainer) -> None:
+    def on_train_begin(self, trainer: Run) -> None:
         self._columns, self._outage = [], Outage()
         self._real = os.path.realpath(self.path)  # the script may change its own folder while it trains
         self._waiting = b""
@@ -60,13 +57,13 @@ class CSVLogger(Callback):
             self._file.truncate(len(self._waiting))
             self._waiting = b""
 
-    def on_epoch_end(self, trainer: Trainer) -> None:
+    def on_epoch_end(self, trainer: Run) -> None:
         self._waiting += self._line(trainer.epoch, trainer.values)
         lost = f"the line of epoch {trainer.epoch} could not be written"
         with self._outage.bridged(lost, "it is written with the next one"), files.naming(self.path):
             self._append()
 
-    def on_train_end(self, trainer: Trainer) -> None:
+    def on_train_end(self, trainer: Run) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None

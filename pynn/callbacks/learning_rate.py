@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from ..messages.terminal import brief
 from ..schedules import Schedule
-from .base import Callback
-
-if TYPE_CHECKING:
-    from ..training.trainer import Trainer
+from .base import Callback, Run
 
 
 class LearningRateSchedule(Callback):
@@ -31,7 +27,7 @@ class LearningRateSchedule(Callback):
             raise ValueError(f"{schedule!r} listens to measurements; give it to the optimizer: pynn.Adam({schedule!r})")
         self.schedule = schedule
 
-    def on_epoch_begin(self, trainer: Trainer) -> None:
+    def on_epoch_begin(self, trainer: Run) -> None:
         if trainer.optimizer.schedule is not None:
             raise ValueError(f"{trainer.optimizer!r} follows a schedule of its own; give one of the two")
         trainer.optimizer.learning_rate = self.schedule(trainer.epoch - trainer.first_epoch)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..messages.terminal import brief
-from .base import HOOKS, Callback
 
 # What other libraries call the hooks; a "test", "predict" or "validation" part of theirs has none here.
 RENAMED = {
@@ -68,16 +67,19 @@ def expect_function(one: Any) -> None:
     _expect_one_argument(one, f"callbacks holds the function {getattr(one, '__name__', repr(one))}")
 
 
-def expect_hooks(callback: Callback) -> None:
-    """TypeError for a method that is called like a hook and is none, or that does not take the trainer alone."""
+def expect_hooks(callback: Any, base: type, hooks: Sequence[str]) -> None:
+    """TypeError for a method named like a hook that is none, or that does not take the trainer alone.
+
+    base: the class whose methods are the hooks.
+    """
     kind = type(callback)
     for name in dir(callback):
         if not name.startswith("on_") or not callable(getattr(callback, name)):
             continue
-        if name not in HOOKS:
-            hint = f"call it {RENAMED[name]}" if name in RENAMED else f"there are {', '.join(HOOKS)}"
+        if name not in hooks:
+            hint = f"call it {RENAMED[name]}" if name in RENAMED else f"there are {', '.join(hooks)}"
             raise TypeError(f"{kind.__name__} has the method {name}, which training never calls; {hint}")
-        if getattr(kind, name) is not getattr(Callback, name):
+        if getattr(kind, name) is not getattr(base, name):
             _expect_one_argument(getattr(callback, name), f"{kind.__name__}.{name}")
 
 

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..checks import expect_count, expect_flag, warn
 from ..messages.terminal import printable
 from ..monitor import Best, expect_best
 from ..saving import files
 from ..saving.config import expect_keys
-from .base import Callback
+from .base import Callback, Run
 from .outage import Outage
-
-if TYPE_CHECKING:
-    from ..training.trainable import Trainable
-    from ..training.trainer import Trainer
 
 
 class ModelCheckpoint(Callback):
@@ -51,7 +47,7 @@ class ModelCheckpoint(Callback):
         self._best = Best("ModelCheckpoint", monitor, mode if save_best_only or mode != "auto" else "min")
         self._here, self._outage = "", Outage()
 
-    def on_train_begin(self, trainer: Trainer) -> None:
+    def on_train_begin(self, trainer: Run) -> None:
         folder = Path(self.path).parent
         if "{" not in str(folder) and not folder.is_dir():
             raise FileNotFoundError(f"ModelCheckpoint: the folder {printable(folder)} does not exist; make it first")
@@ -60,7 +56,7 @@ class ModelCheckpoint(Callback):
         if not trainer.resumed:
             self._best.value = None
 
-    def on_epoch_end(self, trainer: Trainer) -> None:
+    def on_epoch_end(self, trainer: Run) -> None:
         before = self._best.value
         better = self.save_best_only and self._best.improved(trainer.values)
         if better or (not self.save_best_only and (trainer.epoch - trainer.first_epoch) % self.every == 0):
@@ -77,7 +73,7 @@ class ModelCheckpoint(Callback):
     def state(self) -> dict[str, Any]:
         return {"best": self._best.value}
 
-    def _expect(self, state: dict[str, Any], model: Trainable) -> None:
+    def _expect(self, state: dict[str, Any], model: Any) -> None:
         expect_keys("ModelCheckpoint", state, ("best",), ())
         expect_best("ModelCheckpoint", state["best"])
 

@@ -5,15 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..messages import terminal
 from ..messages.terminal import brief
-from .base import Callback
-
-if TYPE_CHECKING:
-    from ..training.trainer import Trainer
-
+from .base import Callback, Run
 
 BAR, SHORTEST = 20, 5  # characters of the bar
 LAYOUT = "{{desc}} {{percentage:3.0f}}%|{{bar:{bar}}}| {{n_fmt}}/{{total_fmt}} [{{elapsed}}<{{remaining}}{{postfix}}]"
@@ -25,13 +21,13 @@ class ProgressLine(Callback):
     title = ""
     writes = True
 
-    def on_epoch_begin(self, trainer: Trainer) -> None:
+    def on_epoch_begin(self, trainer: Run) -> None:
         self.title = f"epoch {trainer.epoch - trainer.first_epoch + 1}/{trainer.epochs}"
 
-    def on_epoch_end(self, trainer: Trainer) -> None:
+    def on_epoch_end(self, trainer: Run) -> None:
         terminal.say(wrapped(f"{self.title}: ", measurements(trainer.values), terminal.width(sys.stderr)))
 
-    def on_train_end(self, trainer: Trainer) -> None:
+    def on_train_end(self, trainer: Run) -> None:
         if trainer.stopped is not None:
             terminal.say(f"stopped: {trainer.stopped}")
 
@@ -42,7 +38,7 @@ class ProgressBar(ProgressLine):
     _bar: Any = None
     _next_update = 0.0
 
-    def on_epoch_begin(self, trainer: Trainer) -> None:
+    def on_epoch_begin(self, trainer: Run) -> None:
         from tqdm import tqdm  # here: importing pynn must stay light
 
         super().on_epoch_begin(trainer)
@@ -53,7 +49,7 @@ class ProgressBar(ProgressLine):
         )  # fmt: skip
         self._next_update = 0.0
 
-    def on_step_end(self, trainer: Trainer) -> None:
+    def on_step_end(self, trainer: Run) -> None:
         self._bar.update(trainer.batch - self._bar.n)
         now = time.perf_counter()
         if now >= self._next_update:  # ten times a second: formatting costs more than a small step
@@ -62,7 +58,7 @@ class ProgressBar(ProgressLine):
             speed = running.count / max(now - trainer.started, 1e-9)
             self._show(trainer, measurements({**running.means(costly=False), "samples_per_second": speed}))
 
-    def _show(self, trainer: Trainer, parts: list[str]) -> None:
+    def _show(self, trainer: Run, parts: list[str]) -> None:
         """The bar with as many of the measurements as there is room for; a bar that wraps fills the screen."""
         self._bar.ncols = width = terminal.width(sys.stderr)
         if width is not None and trainer.batches:
@@ -74,12 +70,12 @@ class ProgressBar(ProgressLine):
             self._bar.bar_format = LAYOUT.format(bar=bar)
         self._bar.set_postfix_str("  ".join(parts), refresh=False)
 
-    def on_epoch_end(self, trainer: Trainer) -> None:
+    def on_epoch_end(self, trainer: Run) -> None:
         self._bar.refresh()
         self._bar.close()  # the bar goes, the line below stays
         super().on_epoch_end(trainer)
 
-    def on_train_end(self, trainer: Trainer) -> None:
+    def on_train_end(self, trainer: Run) -> None:
         if self._bar is not None:
             self._bar.close()
         super().on_train_end(trainer)

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..checks import expect_count, expect_flag
 from ..monitor import Best, expect_best
 from ..saving.config import expect_keys
 from ..saving.state import expect_tensors
-from .base import Callback
-
-if TYPE_CHECKING:
-    from ..training.trainable import Trainable
-    from ..training.trainer import Trainer
+from .base import Callback, Run
 
 
 class EarlyStopping(Callback):
@@ -55,12 +51,12 @@ class EarlyStopping(Callback):
         """The best measurement so far."""
         return self._best.value
 
-    def on_train_begin(self, trainer: Trainer) -> None:
+    def on_train_begin(self, trainer: Run) -> None:
         if not trainer.resumed:
             self._begin()
         self._stop_where_it_is_enough(trainer)
 
-    def on_epoch_end(self, trainer: Trainer) -> None:
+    def on_epoch_end(self, trainer: Run) -> None:
         if self._best.improved(trainer.values):
             self.best_epoch, self.waited = trainer.epoch, 0
             if self.restore_best:
@@ -76,12 +72,12 @@ class EarlyStopping(Callback):
             else:
                 self._kept[name] = tensor.copy()
 
-    def _stop_where_it_is_enough(self, trainer: Trainer) -> None:
+    def _stop_where_it_is_enough(self, trainer: Run) -> None:
         if self.waited >= self.patience:
             best = "it never was a number" if self.best is None else f"best: {self.best:.6g} in epoch {self.best_epoch}"
             trainer.stop(f"{self.monitor} has not improved for {self.waited} epochs ({best})")
 
-    def on_train_end(self, trainer: Trainer) -> None:
+    def on_train_end(self, trainer: Run) -> None:
         if self._kept:
             with trainer.model.lock:
                 for name, tensor in trainer.model.tensors().items():
@@ -91,7 +87,7 @@ class EarlyStopping(Callback):
     def state(self) -> dict[str, Any]:
         return {"best": self.best, "best_epoch": self.best_epoch, "waited": self.waited, "kept": self._kept}
 
-    def _expect(self, state: dict[str, Any], model: Trainable) -> None:
+    def _expect(self, state: dict[str, Any], model: Any) -> None:
         expect_keys("EarlyStopping", state, ("best", "best_epoch", "waited", "kept"), ())
         expect_best("EarlyStopping", state["best"])
         begun = {} if state["best_epoch"] is None else {"best_epoch": state["best_epoch"]}
@@ -114,12 +110,12 @@ class TerminateOnNaN(Callback):
     as val_loss, ends the run too.
     """
 
-    def on_epoch_end(self, trainer: Trainer) -> None:
+    def on_epoch_end(self, trainer: Run) -> None:
         for name, value in trainer.values.items():
             if not math.isfinite(value):
                 trainer.stop(f"{name} is {value}")
 
-    def on_train_end(self, trainer: Trainer) -> None:
+    def on_train_end(self, trainer: Run) -> None:
         if isinstance(trainer.error, FloatingPointError):
             trainer.stop(str(trainer.error))
             trainer.error = None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import kernels
-from ..callbacks.base import Callback
+from ..callbacks.base import Callback, Run
 from ..callbacks.stopping import EarlyStopping
 from ..checks import RATE, expect_count, expect_instance, expect_numbers
 from ..models.sequential import Sequential
@@ -22,7 +22,6 @@ from .batch_statistics import _batches, _estimated, _reestimate
 
 if TYPE_CHECKING:
     from ..training.trainable import Trainable
-    from ..training.trainer import Trainer
 
 
 class PolyakAverage(Callback):
@@ -61,7 +60,7 @@ class PolyakAverage(Callback):
         self._held: Array | None = None  # the average; while that is in the model, the model's own parameters
         self._statistics: list[Array] | None = None  # that go with what is held; None: not known
         self._inside = False  # whether the model has the average
-        self._run: Trainer | None = None
+        self._run: Run | None = None
 
     @property
     def average(self) -> Array:
@@ -72,7 +71,7 @@ class PolyakAverage(Callback):
         view.flags.writeable = False
         return view
 
-    def on_train_begin(self, trainer: Trainer) -> None:
+    def on_train_begin(self, trainer: Run) -> None:
         if self.start >= trainer.epochs > 0:
             raise ValueError(
                 f"PolyakAverage: start is {self.start}, but the run has {trainer.epochs} epochs: nothing is averaged"
@@ -92,7 +91,7 @@ class PolyakAverage(Callback):
             self._begin()
         self._run = trainer
 
-    def on_step_end(self, trainer: Trainer) -> None:
+    def on_step_end(self, trainer: Run) -> None:
         if trainer.epoch - trainer.first_epoch < self.start or trainer.step % self.every:
             return
         if self._inside:
@@ -110,9 +109,9 @@ class PolyakAverage(Callback):
             return 1 / step
         return (1 - self.decay) / (1 - self.decay**step)
 
-    def on_train_end(self, trainer: Trainer) -> None:
+    def on_train_end(self, trainer: Run) -> None:
         if trainer.error is None and trainer.whole and self.steps and not self._inside:
-            self._exchange(cast(Sequential, trainer.model), None)
+            self._exchange(trainer.model, None)
         self._run = None
 
     def swap(self, model: Sequential, x: ArrayLike | None = None, batch_size: int = 1024) -> None:

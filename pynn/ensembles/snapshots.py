@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..callbacks.base import Callback
+from ..callbacks.base import Callback, Run
 from ..checks import expect_count
 from ..messages.terminal import brief
 from ..models.sequential import Sequential
@@ -17,7 +17,6 @@ from .ensemble import Ensemble
 
 if TYPE_CHECKING:
     from ..training.trainable import Trainable
-    from ..training.trainer import Trainer
 
 
 class SnapshotEnsemble(Callback):
@@ -46,16 +45,16 @@ class SnapshotEnsemble(Callback):
         self.snapshots: list[dict[str, Array]] = []
         self._model: Sequential | None = None
 
-    def on_train_begin(self, trainer: Trainer) -> None:
+    def on_train_begin(self, trainer: Run) -> None:
         if 0 < trainer.epochs < self.epochs_per_cycle:
             raise ValueError(
                 f"SnapshotEnsemble: a cycle has {self.epochs_per_cycle} epochs, but the run {trainer.epochs}"
             )
         if not trainer.resumed:
             self.snapshots = []
-        self._model = cast(Sequential, trainer.model)
+        self._model = trainer.model
 
-    def on_epoch_end(self, trainer: Trainer) -> None:
+    def on_epoch_end(self, trainer: Run) -> None:
         if (trainer.epoch - (trainer.optimizer.first_epoch or 0)) % self.epochs_per_cycle == 0:
             self.snapshots.append({name: array.copy() for name, array in trainer.model.tensors().items()})
             if self.keep is not None:

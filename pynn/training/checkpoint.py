@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import checks
-from ..callbacks.base import Callback
+from ..callbacks.base import Callback, Run
 from ..callbacks.outage import Outage
 from ..checks import NOT_NEGATIVE, expect_count, expect_numbers
 from ..messages import terminal
@@ -21,6 +21,9 @@ from . import run_state
 
 if TYPE_CHECKING:
     from .trainer import Trainer
+
+if TYPE_CHECKING:
+    pass
 
 NAME = "checkpoint-{:08d}.safetensors"
 PATTERN = "checkpoint-" + "[0-9]" * 8 + ".safetensors"
@@ -178,20 +181,20 @@ class Checkpoint(Callback):
         folder = terminal.printable(self.folder)
         raise ValueError(f"no checkpoint in {folder} can be used: {reasons}; to begin anew, give another folder")
 
-    def on_train_begin(self, trainer: Trainer) -> None:
+    def on_train_begin(self, trainer: Run) -> None:
         self._place = (trainer.epoch, trainer.step, trainer.batch)
         self._step, self._time = trainer.step, time.monotonic()
 
-    def on_step_end(self, trainer: Trainer) -> None:
+    def on_step_end(self, trainer: Run) -> None:
         steps, seconds = self.every_steps, self.every_seconds
         due = steps is not None and trainer.step - self._step >= steps
         if due or (seconds is not None and time.monotonic() - self._time >= seconds):
             self._save(trainer)
 
-    def on_epoch_end(self, trainer: Trainer) -> None:
+    def on_epoch_end(self, trainer: Run) -> None:
         self._save(trainer)
 
-    def on_train_end(self, trainer: Trainer) -> None:
+    def on_train_end(self, trainer: Run) -> None:
         interrupted, self._outage.failing = isinstance(trainer.error, KeyboardInterrupt), False
         if trainer.whole and (trainer.error is None or interrupted):
             self._save(trainer)
@@ -201,7 +204,7 @@ class Checkpoint(Callback):
                 f"fit(..., checkpoint={os.fspath(self.folder)!r}, resume=True) goes on",
             )
 
-    def _save(self, trainer: Trainer) -> None:
+    def _save(self, trainer: Run) -> None:
         place = (trainer.epoch, trainer.step, trainer.batch)
         if place == self._place:
             return

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import checks, regularizers
-from ..callbacks.base import Callback
+from ..callbacks.base import Callback, Run
 from ..messages.terminal import brief
 from ..regularizers import Penalty
 from ..saving import config, container
@@ -89,7 +89,7 @@ def differences(saved: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]
     return found
 
 
-def state(trainer: Trainer) -> dict[str, Any]:
+def state(trainer: Run) -> dict[str, Any]:
     """All that a run remembers between two steps; arrays are not copied."""
     model, running = trainer.model, trainer.running
     return {
