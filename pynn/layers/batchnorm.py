@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from .. import kernels
 from ..checks import POSITIVE, RATE, expect_numbers, warn
 from ..initializers import Constant, Zeros
 from ..typing import Array, Shape
-from . import batchnorm
 from .activations import IDENTITY, Activation
 from .base import Layer
+from .context import Group
 
 
 class BatchNorm(Layer):
@@ -80,15 +78,14 @@ class BatchNorm(Layer):
             return y
         mean, rstd = self.buffer("mean", (channels,)), self.buffer("rstd", (channels,))
         self._mean, self._rstd = mean, rstd
-        ranks = self.context.ranks
-        together = ranks is not None and ranks.sync_batchnorm
-        if len(rows) < 2 and not (together and not len(rows)):
+        group = self.context.group
+        if len(rows) < 2 and not (group.sync_batchnorm and not len(rows)):
             raise ValueError(
                 f"{self.name or 'BatchNorm'}: a training batch of {len(rows)} sample has no variance; "
                 "use a batch_size of at least 2"
             )
-        if ranks is not None and together:
-            batchnorm.forward(self, ranks, rows, mean, rstd, y_rows)
+        if group.sync_batchnorm:
+            synced_forward(self, group, rows, mean, rstd, y_rows)
             self._mode = "synced"
             return y
         kernels.batchnorm_forward(
@@ -127,8 +124,8 @@ class BatchNorm(Layer):
                 dy_rows, x, self.gamma, self.beta, self._mean, self._rstd, f.function, f.alpha,
                 dx_rows, self.dgamma, self.dbeta,
             )  # fmt: skip
-        elif self._mode == "synced" and self.context.ranks is not None:
-            batchnorm.backward(self, self.context.ranks, dy_rows, x, self._mean, self._rstd, dx_rows)
+        elif self._mode == "synced":
+            synced_backward(self, self.context.group, dy_rows, x, self._mean, self._rstd, dx_rows)
         elif dx_rows is not None:
             kernels.batchnorm_inference_backward(
                 dy_rows, x, self.gamma, self.beta, self.running_mean, self.running_var, self.epsilon,
@@ -137,14 +134,8 @@ class BatchNorm(Layer):
         return dx
 
 
-if TYPE_CHECKING:
-    from ..training.distributed import Ranks
-
-    pass
-
-
 @np.errstate(invalid="ignore", over="ignore")  # of a loss that goes to NaN
-def forward(layer: BatchNorm, ranks: Ranks, rows: Array, mean: Array, rstd: Array, out: Array) -> None:
+def synced_forward(layer: BatchNorm, group: Group, rows: Array, mean: Array, rstd: Array, out: Array) -> None:
     """out (N, C) from this process's rows (N, C), N = 0 or at least 2, with the mean and rstd (C,) of all processes'.
 
     Running statistics move as those of one process with the whole batch do.
@@ -163,7 +154,7 @@ def forward(layer: BatchNorm, ranks: Ranks, rows: Array, mean: Array, rstd: Arra
         apart = mean - origin
         sums[0], sums[1] = len(rows), len(rows) * apart
         sums[2] = (len(rows) - 1) * own_var.astype(np.float64) + len(rows) * apart**2
-    ranks.add_up(sums)
+    group.add_up(sums)
     count, shift = sums[0], sums[1] / sums[0]
     var = np.maximum(sums[2] / count - shift**2, 0)  # NaN stays NaN
     mean[...], own_var[...] = origin + shift, var
@@ -178,19 +169,19 @@ def forward(layer: BatchNorm, ranks: Ranks, rows: Array, mean: Array, rstd: Arra
     layer._count = float(count[0])
 
 
-def backward(
-    layer: BatchNorm, ranks: Ranks, dy: Array, rows: Array, mean: Array, rstd: Array, dx: Array | None
+def synced_backward(
+    layer: BatchNorm, group: Group, dy: Array, rows: Array, mean: Array, rstd: Array, dx: Array | None
 ) -> None:
-    """Gradients of `forward`: dgamma and dbeta of this process's rows alone, dx (N, C) of the loss of all processes."""
+    """Gradients of `synced_forward`: dgamma and dbeta of this process's rows, dx (N, C) of all processes' loss."""
     f, channels = layer._activation, rows.shape[1]
     kernels.batchnorm_backward(
         dy, rows, layer.gamma, layer.beta, mean, rstd, f.function, f.alpha, None, layer.dgamma, layer.dbeta
     )
     sums = np.stack([layer.dbeta, layer.dgamma]).astype(np.float64)  # Σ dz and Σ dz·x̂
-    ranks.add_up(sums)  # in all processes, whether they want dx or not: they are alike
+    group.add_up(sums)  # in all processes, whether they want dx or not: they are alike
     if dx is None:
         return
-    var = layer.buffer("own_var", (channels,))  # as `forward` left it
+    var = layer.buffer("own_var", (channels,))  # as `synced_forward` left it
     kernels.batchnorm_inference_backward(
         dy, rows, layer.gamma, layer.beta, mean, var, layer.epsilon, f.function, f.alpha, dx
     )  # γ·rstd·dz

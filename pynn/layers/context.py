@@ -15,8 +15,83 @@ from ..messages.terminal import called
 from ..typing import Array, Shape
 
 if TYPE_CHECKING:
-    from ..training.distributed import Ranks
     from .base import Layer
+
+
+class Group:
+    """The processes that train one model together, each on its part of every batch. This class: one process alone.
+
+    `training.distributed` has more than one. All of them make the same calls.
+    """
+
+    rank, size = 0, 1
+    sync_batchnorm = False
+
+    # What is agreed on: a value of each process becomes one of all ---------------------------------
+
+    def begin(self, plan: Any, found: Any) -> Any:
+        """What the first process found in its checkpoint, for the run of this plan."""
+        return found
+
+    def start(self, model: Any, counted: bool) -> None:
+        """Training begins; counted: whether hits are counted in each step."""
+
+    def end_epoch(self, model: Any) -> None:
+        """The steps of an epoch are done."""
+
+    def raised(self, error: BaseException) -> BaseException:
+        """The error, which all processes raise."""
+        return error
+
+    def any(self, flag: bool) -> bool:
+        """Whether it is True in a process."""
+        return flag
+
+    def ended(self, interrupted: bool, stopped: str | None) -> tuple[bool, str | None]:
+        """Whether a process was interrupted, and why one stops the run."""
+        return interrupted, stopped
+
+    def of_first(self, values: dict[str, float]) -> dict[str, float]:
+        """What the first process measured."""
+        return values
+
+    def largest(self, *values: float) -> tuple[float, ...]:
+        """The largest of each value."""
+        return values
+
+    def add_up(self, array: Array) -> None:
+        """Replace the array by the sum of those of all processes."""
+
+    # What is shared out ---------------------------------------------------------------------------
+
+    def batches(self, source: Any, epoch: int, first: int) -> Any:
+        """This process's part of each batch."""
+        return source.epoch(epoch, first)
+
+    def forward(self, model: Any, x: Array) -> Array:
+        """Predictions' outputs for all of x."""
+        return model.forward(x)  # type: ignore[no-any-return]
+
+    def whole_batch(self, model: Any, y: Array, weights: Array | None) -> tuple[Array, Array, Array | None]:
+        """Outputs, targets and weights of the whole batch of the last step."""
+        return model.outputs, y, weights
+
+    # One step -------------------------------------------------------------------------------------
+
+    def loss_of(self, model: Any, x: Array, y: Array, loss: Any, weights: Array | None) -> float:
+        """The loss of the whole batch, after a training forward pass on this process's part."""
+        return model.loss_of(x, y, loss, weights)  # type: ignore[no-any-return]
+
+    def backward(self, model: Any, loss: Any) -> None:
+        """Fill the model's gradients with those of the whole batch's loss."""
+        model.backward(loss.backward())
+
+    def totals(self, hits: float | None, count: int, weight: float | None) -> tuple[float | None, int, float | None]:
+        """Hits, number and total weight of the samples of the whole batch of the last step."""
+        return hits, count, weight
+
+
+ALONE = Group()
 
 
 @dataclass(eq=False)
@@ -32,7 +107,7 @@ class Context:
     sampling: bool = False  # masks and noise outside training as well: Monte-Carlo passes
     inputs_only: bool = False  # backward passes follow evaluation, and nobody wants the parameters' gradients
     first_sample: int = 0  # place of a batch's first sample among those that share a step: parts get their own masks
-    ranks: Ranks | None = None  # the processes that share every batch, while they train together
+    group: Group = ALONE  # the processes that share every batch, while they train together
     owned: bool = False  # a model's, which gives its layers their places in the flat vector
     built: bool = False  # whether that model is built
     limit: int | None = None  # while a file is loaded: how many numbers the layers to come may have
@@ -47,7 +122,7 @@ class Context:
             raise ValueError(f"{name} would have the shape {tuple(shape)}, more numbers than the file holds")
 
     def __getstate__(self) -> dict[str, Any]:  # of copies and pickles: they train alone
-        return {**vars(self), "ranks": None, "owned": False, "built": False}
+        return {**vars(self), "group": ALONE, "owned": False, "built": False}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # NumPy's dtype singleton, so that forward can compare with "is"

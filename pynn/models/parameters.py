@@ -183,6 +183,11 @@ class FlatChain(Chain):
         """Arrays that are saved but not trained, such as running statistics."""
         return [array for layer in self._inner() for array in layer.state.values()]
 
+    def keep_statistics(self) -> None:
+        """Remember running statistics as they are, for `revert_statistics`: a step begins without a forward pass."""
+        if self._statistics is not None and self._before is not None:
+            np.copyto(self._before, self._statistics)
+
     def revert_statistics(self) -> None:
         """Put running statistics back to where they were before the last forward pass in training: its step failed."""
         if self._statistics is not None and self._before is not None:

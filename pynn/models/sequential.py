@@ -298,14 +298,15 @@ class Sequential(FlatChain):
         if alone:
             with goal.used(self):
                 return self.train_step(x, y, goal, optimizer, penalty, weights)
+        group = self.context.group
         try:
-            value = self.loss_of(x, y, goal, weights)
+            value = group.loss_of(self, x, y, goal, weights)
         except BaseException:
             trainable.expect_objects(loss, optimizer)
             raise
         try:
             if math.isfinite(value):
-                self.backward(goal.backward())
+                group.backward(self, goal)
                 if self.penalty_value is not None:
                     self.penalty_value = None
                 if penalty is not None or self.has_penalties:

@@ -22,9 +22,6 @@ from . import run_state
 if TYPE_CHECKING:
     from .trainer import Trainer
 
-if TYPE_CHECKING:
-    pass
-
 NAME = "checkpoint-{:08d}.safetensors"
 PATTERN = "checkpoint-" + "[0-9]" * 8 + ".safetensors"
 
@@ -147,7 +144,7 @@ class Checkpoint(Callback):
                 run_state.restore(trainer, state)
                 break
             except ValueError as cause:
-                if trainer.model.context.ranks is not None:  # the others have this state
+                if trainer.group.size > 1:  # the others have this state
                     raise
                 self._reasons.append(f"{terminal.printable(self._untried.pop())} cannot be used: {cause}")
             state = self._newest()

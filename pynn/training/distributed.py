@@ -10,19 +10,16 @@ import traceback
 import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
-from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import regularizers
 from ..checks import Constructed, expect_flag
 from ..data import batches as data
+from ..layers.context import ALONE, Group
 from ..losses import Loss
 from ..messages import terminal
 from ..messages.terminal import brief
-from ..optimizers import Optimizer
-from ..regularizers import Penalty
 from ..typing import Array
 from . import measures, run_state
 from .sources import Arrays, Batches
@@ -97,19 +94,19 @@ def together(fit: Callable[..., History], distributed: Distributed | bool, given
     if distributed.size == 1:
         return fit(**given)
     context, ranks = given["model"].context, Ranks(distributed)
-    context.ranks = ranks
+    context.group = ranks
     try:
         return fit(**given)
     except BaseException as error:
         ranks.fail(error)
         raise
     finally:
-        context.ranks, context.first_sample = None, 0
+        context.group, context.first_sample = ALONE, 0
         ranks.comm.Free()
 
 
-class Ranks:
-    """The processes that train one model together, as one of them sees them. All of them make the same calls."""
+class Ranks(Group):
+    """The processes of an MPI job, as one of them sees them."""
 
     def __init__(self, distributed: Distributed) -> None:
         self.mpi, self.comm = _mpi(), distributed.comm.Dup()  # messages of its own
@@ -118,6 +115,9 @@ class Ranks:
         self.begun = False
         self.common: BaseException | None = None  # an error that all of them raise
         self.first, self.whole = 0, 0  # of the batch: where this process's part begins; how many samples it has
+        self._counted = False  # whether hits are counted
+        self._gradient: Array | None = None  # of the last loss, by this part's outputs; None: the part has no samples
+        self._totals: tuple[float | None, int, float | None] = None, 0, None  # of the last batch
 
     # What is agreed on -----------------------------------------------------------------------------
 
@@ -174,13 +174,19 @@ class Ranks:
         reasons = [reason for _, reason in all_of_them if reason is not None]
         return any(flag for flag, _ in all_of_them), reasons[0] if reasons else None
 
+    def largest(self, *values: float) -> tuple[float, ...]:
+        found = np.array(values)
+        self.comm.Allreduce(self.mpi.IN_PLACE, found, op=self.mpi.MAX)
+        return tuple(found.tolist())
+
     def of_first(self, values: dict[str, float]) -> dict[str, float]:
         """What the first process measured."""
         told: dict[str, float] = self.comm.bcast(values)
         return told
 
-    def start(self, model: Any) -> None:
+    def start(self, model: Any, counted: bool) -> None:
         """Begin with the first process's numbers: another kind of processor may have rounded its own differently."""
+        self._counted = counted
         if model.built:
             for tensor in (model.parameters, *_statistics(model)):
                 self.comm.Bcast(tensor)
@@ -222,9 +228,8 @@ class Ranks:
 
     def whole_batch(self, model: Any, y: Array, weights: Array | None) -> tuple[Array, Array, Array | None]:
         """Outputs of the last step, targets and weights of all processes' parts together."""
-        outputs = model.outputs if len(y) else np.empty((0, *model.output_shape), model.dtype)
         given = None if weights is None else self._gathered(weights, self.whole)
-        return self._gathered(outputs, self.whole), self._gathered(y, self.whole), given
+        return self._gathered(model.outputs, self.whole), self._gathered(y, self.whole), given
 
     def _gathered(self, own: Array, count: int) -> Array:
         parts = [data.part_of(count, rank, self.size) for rank in range(self.size)]
@@ -239,21 +244,8 @@ class Ranks:
 
     # One step --------------------------------------------------------------------------------------
 
-    def step(
-        self,
-        model: Any,
-        x: Array,
-        y: Array,
-        loss: Loss,
-        optimizer: Optimizer,
-        penalty: Penalty | None,
-        weights: Array | None,
-        counted: bool,
-    ) -> tuple[float, float | None, int, float | None]:
-        """As `Sequential.train_step` on the whole batch; x, y and weights are this process's part of it.
-
-        Returns the loss, hits (where they are counted), number and total weight of the samples of the whole batch.
-        """
+    def loss_of(self, model: Any, x: Array, y: Array, loss: Loss, weights: Array | None) -> float:
+        """The loss of the whole batch; x, y and weights are this process's part of it."""
         model.context.first_sample = self.first
         if self.sync_batchnorm and self.whole < 2 * self.size and model.own_loss() is not None:
             raise self.raised(
@@ -262,59 +254,53 @@ class Ranks:
                     "sync_batchnorm the model's last layer must have some: take another batch_size"
                 )
             )
-        sums = np.zeros(5)  # of all: loss, hits, whether hits are counted, weight, samples
-        dy = self._forward(model, x, y, loss, weights, counted, sums)
-        told = self.comm.Iallreduce(self.mpi.IN_PLACE, sums)
-        if dy is None:
-            model.gradients.fill(0)
+        if len(x):
+            sums = self._loss_of_part(model, x, y, loss, weights)
         else:
-            model.backward(dy)  # also where the loss is NaN here: the others do, and messages must pair
-        told.Wait()
-        value, right, known, weight, samples = (float(one) for one in sums)
+            sums = np.zeros(5)
+            self._gradient = self._pass_without_samples(model, x)
+        self.add_up(sums)
+        value, right, known, weight, samples = sums.tolist()
         if samples != self.whole:
             raise ValueError(
                 f"rank {self.rank} has a batch of {self.whole} samples, but the parts of all processes have "
                 f"{int(samples)} together; all of them must be given the same batches"
             )
-        if math.isfinite(value):
-            self.add_up(model.gradients)
-            model.penalty_value = None
-            if penalty is not None or model.has_penalties:
-                model.penalty_value = regularizers.total(model, None) if penalty is None else penalty.apply(model)
-                value += model.penalty_value
-        if not math.isfinite(value):
-            if dy is not None:
-                model.revert_statistics()
-            largest = np.array([measures.largest(x), measures.largest(y)])
-            self.comm.Allreduce(self.mpi.IN_PLACE, largest, op=self.mpi.MAX)
-            in_y = largest[1] if y.dtype.kind == "f" else 0
-            raise self.raised(measures.diverged(model, value, optimizer.learning_rate, largest[0], in_y))
-        optimizer.step(model)
-        return value, right if known else None, self.whole, None if weights is None else weight
+        self._totals = right if known else None, self.whole, None if weights is None else weight
+        return float(value)
 
-    def _forward(
-        self, model: Any, x: Array, y: Array, loss: Loss, weights: Array | None, counted: bool, sums: Array
-    ) -> Array | None:
-        """The gradient of the whole batch's loss by this part's outputs, None where it has no samples."""
+    def _loss_of_part(self, model: Any, x: Array, y: Array, loss: Loss, weights: Array | None) -> Array:
+        """This part's share of the batch's loss, of hits, of whether hits are counted, of weights and samples."""
         share, scale = len(x) / self.whole, 1.0
-        if not len(x) and not self.sync_batchnorm:
-            return None
-        outputs: Array = model.forward(x, training=True)
-        if not len(x):  # no loss, but layers that exchange statistics: they work on no samples
-            return np.zeros_like(outputs)
         if model.own_loss() is not None:  # the layer that brings it learns from its very gradient: weights scale that
             share, scale, weights = 1.0, share, share * (np.ones(len(x), model.dtype) if weights is None else weights)
-        value = loss.forward(outputs, y) if weights is None else loss.forward(outputs, y, weights=weights)
-        if not isinstance(value, (float, Real)):
-            raise TypeError(f"{type(loss).__name__}.forward returned {type(value).__name__}, expected a number")
-        hits = measures.hits(loss, outputs, y, weights) if counted else None
+        value = model.loss_of(x, y, loss, weights)
+        hits = measures.hits(loss, model.outputs, y, weights) if self._counted else None
         weight = measures.total(weights) or 0.0
-        sums[:] = value * share, (hits or 0) / scale, hits is not None, weight / scale, len(x)
         gradient: Array = loss.backward()
-        if share == 1:
-            return gradient
-        scaled: Array = np.multiply(gradient, share, out=model.buffer("share", gradient.shape))
-        return scaled
+        if share != 1:
+            gradient = np.multiply(gradient, share, out=model.buffer("share", gradient.shape))
+        self._gradient = gradient
+        return np.array([value * share, (hits or 0) / scale, hits is not None, weight / scale, len(x)])
+
+    def _pass_without_samples(self, model: Any, x: Array) -> Array | None:
+        """A forward pass where layers exchange statistics, else none; returns the gradient of its outputs."""
+        if self.sync_batchnorm:
+            outputs: Array = model.forward(x, training=True)
+            return np.zeros_like(outputs)
+        model.keep_statistics()
+        model.outputs = np.empty((0, *model.output_shape), model.dtype)
+        return None
+
+    def backward(self, model: Any, loss: Loss) -> None:
+        if self._gradient is None:
+            model.gradients.fill(0)
+        else:
+            model.backward(self._gradient)
+        self.add_up(model.gradients)
+
+    def totals(self, hits: float | None, count: int, weight: float | None) -> tuple[float | None, int, float | None]:
+        return self._totals
 
 
 def _statistics(model: Any) -> Iterator[Array]:

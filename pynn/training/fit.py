@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -115,11 +114,11 @@ def fit(
         arguments = {**locals(), "distributed": False}
         from .distributed import together  # here: importing pynn must stay light
 
-        return together(fit, distributed, arguments)  # which comes back with model.context.ranks, if there are others
-    goal, driver, ranks = chosen_loss(model, loss), _driver(model, optimizer), model.context.ranks
+        return together(fit, distributed, arguments)  # which comes back with model.context.group, if there are others
+    goal, driver, group = chosen_loss(model, loss), _driver(model, optimizer), model.context.group
     with goal.used(model):  # refused before anything is changed; the run has it until its end
         _check_settings(epochs, batch_size, seed, penalty, prefetch, accumulate, shuffle)
-    if accumulate > 1 and ranks is not None:
+    if accumulate > 1 and group.size > 1:
         raise ValueError(f"accumulate is {accumulate}, but distributed steps take one batch; start more processes")
     _check_weights(y, sample_weight, class_weight, target_preprocessing)
     keeper, measures = _keeper(checkpoint, resume), Measures(metrics)
@@ -145,22 +144,20 @@ def fit(
             raise TypeError("batch_size and shuffle go with arrays x and y; an iterable gives batches as they are")
         source.accumulate = accumulate
         held_out = validations.held_out(model, goal, validation, source.targets)
-        if ranks is None or ranks.rank == 0:
+        if group.rank == 0:
             heads.warn_of_squeezed(model, goal)
         given = (model, goal, driver, source, held_out or (), penalty, listening, measures)
-        writing = keeper and (ranks is None or ranks.rank == 0)
+        writing = keeper and group.rank == 0
         found = keeper[0].open(given, resume, progress is False) if writing else None
         if writing:
             ends.callback(keeper[0].close)
         _claim(model, driver)
-        if ranks is not None:
-            found, source.share = ranks.begin(given, found), (ranks.rank, ranks.size)
+        found, source.share = group.begin(given, found), (group.rank, group.size)
         before = known_of(model)
         _warn_of_other_scales(model, prepared, source.targets)
         model.loss, model.optimizer, model.preprocessing = goal, driver, prepared
         model.inputs, model.targets = form, source.targets
-        forward = None if ranks is None else functools.partial(ranks.forward, model)
-        validate = validations.validator(model, validation, held_out, measures, forward)
+        validate = validations.validator(model, validation, held_out, measures)
         trainer = Trainer(
             model, source, epochs, penalty=penalty, measures=measures, validate=validate, callbacks=listening
         )
@@ -169,8 +166,6 @@ def fit(
                 keeper[0].go_on(trainer, found)
         ended = ends.pop_all()
     with ended, as_before_without_a_step(model, before):
-        if ranks is not None:
-            ranks.start(model)
         return trainer.run()
 
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from ..layers import BatchNorm
+from ..layers.context import ALONE, Group
 from ..losses import Loss
 from ..typing import Array
 from .trainable import Batch, Trainable
@@ -84,18 +85,13 @@ def _knows_right(loss: Loss) -> bool:
     return type(loss).correct is not Loss.correct or not type(loss).__module__.startswith("pynn.")
 
 
-def measure(
-    model: Trainable, batches: Iterable[Batch], measures: Measures, forward: Callable[[Array], Array] | None = None
-) -> dict[str, float]:
-    """Loss and measures of the model, as it predicts, over batches of checked data.
-
-    forward: what gives the outputs in the place of `model.forward`.
-    """
+def measure(model: Trainable, batches: Iterable[Batch], measures: Measures, group: Group = ALONE) -> dict[str, float]:
+    """Loss and measures of the model, as it predicts, over batches of checked data, which the group shares out."""
     loss = model.loss
     running = Running(measures.begun(loss), measures.accuracy)
     with model.lock.held(), loss.used(model):
         for x, y, *rest in batches:
-            outputs = model.forward(x) if forward is None else forward(x)
+            outputs = group.forward(model, x)
             given = rest[0] if rest else None
             value = loss.forward(outputs, y) if given is None else loss.forward(outputs, y, weights=given)
             right = hits(loss, outputs, y, given) if measures.accuracy else None
@@ -130,15 +126,17 @@ def total(given: Array | None) -> float | None:
     return None if given is None else float(given.sum(dtype=float))
 
 
-def diverged(model: Trainable, value: float, learning_rate: float, x: Any, y: Any) -> FloatingPointError:
+def diverged(model: Trainable, value: float, learning_rate: float, x: Any, y: Any) -> BaseException:
     """The error for a training loss that is no number; x, y: the batch, or the largest numbers in it."""
-    where = not_finite(model)
+    group, where = model.context.group, not_finite(model)
+    in_x, in_y = group.largest(largest(x), largest(y))
     before = f", where {where} already: an earlier step went too far" if where else ""
-    targets = f" and targets (the largest is {largest(y):.3g})" if np.asarray(y).dtype.kind == "f" else ""
-    return FloatingPointError(
+    targets = f" and targets (the largest is {in_y:.3g})" if np.asarray(y).dtype.kind == "f" else ""
+    error = FloatingPointError(
         f"the loss is {value} at step {model.context.step}; the parameters are those before this step{before}. "
-        f"Lower the learning rate ({learning_rate}) or scale the inputs (the largest is {largest(x):.3g}){targets}"
+        f"Lower the learning rate ({learning_rate}) or scale the inputs (the largest is {in_x:.3g}){targets}"
     )
+    return group.raised(error)
 
 
 def largest(values: Any) -> float:

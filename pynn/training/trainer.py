@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import signal
 import threading
@@ -65,9 +64,8 @@ class Trainer:
         self.running = self._fresh()
         self.started = 0.0  # when the epoch began, by time.perf_counter
         self.spent = 0.0  # seconds of this epoch in the process that was killed
-        self._ranks = model.context.ranks
-        silent = self._ranks is not None and self._ranks.rank > 0
-        self._called = [one for one in self.callbacks if not (silent and one.writes)]
+        self.group = model.context.group
+        self._called = [one for one in self.callbacks if self.group.rank == 0 or not one.writes]
         self._hooks = {name: hooks(self._called, name) for name in HOOKS}
         self._warned = False  # that the schedule is over
         self._halting = False  # the step that is under way is the last one
@@ -102,6 +100,7 @@ class Trainer:
 
     def run(self) -> History:
         """Train until the planned epochs are done or somebody stops; returns the history, also in model.history."""
+        self.group.start(self.model, self.measures.accuracy)
         self.model.history = self.history
         with _all_alone(self), _finishing_steps(self):
             begun: list[Callback] = []
@@ -143,24 +142,20 @@ class Trainer:
             hook(self)
 
     def _heed_interrupt(self) -> None:
-        interrupted, ranks = self._interrupted, self._ranks
-        if ranks is not None:
-            interrupted, self.stopped = ranks.ended(interrupted, self.stopped)
-            self.history.stopped = self.stopped
+        interrupted, self.stopped = self.group.ended(self._interrupted, self.stopped)
+        self.history.stopped = self.stopped
         if interrupted:
             self._waiting = True
-            error = KeyboardInterrupt()
-            raise error if ranks is None else ranks.raised(error)
+            raise self.group.raised(KeyboardInterrupt())
 
     def _run_epoch(self) -> None:
         self.values, self.started = {}, time.perf_counter() - self.spent
         self._tell("on_epoch_begin")
         complete = self._train_epoch()
         self.spent = time.perf_counter() - self.started
-        if self._ranks is not None:
-            self._ranks.end_epoch(self.model)
+        self.group.end_epoch(self.model)
         if (error := lost(self.model, self.optimizer.learning_rate)) is not None:
-            raise error if self._ranks is None else self._ranks.raised(error)
+            raise self.group.raised(error)
         warn_of_statistics_of_the_start(self.model)
         self._heed_interrupt()
         if complete:
@@ -194,9 +189,8 @@ class Trainer:
         """Train on the batches that are left; whether that was all of them."""
         if self.optimizer.first_epoch is None:
             self.optimizer.first_epoch = self.model.epoch
-        source = self.source.epoch if self._ranks is None else functools.partial(self._ranks.batches, self.source)
-        with closing(source(self.model.epoch, self.batch)) as found:
-            complete = self._take_steps(found) if self.source.accumulate == 1 else self._take_steps_in_parts(found)
+        with closing(self.group.batches(self.source, self.model.epoch, self.batch)) as batches:
+            complete = self._take_steps(batches) if self.source.accumulate == 1 else self._take_steps_in_parts(batches)
         if self.running.count == 0:
             raise ValueError(
                 "the iterable gave no batches; one that is gone through every epoch cannot be a used-up iterator"
@@ -206,34 +200,26 @@ class Trainer:
     def _take_steps(self, batches: Iterable[Batch]) -> bool:
         """One step a batch; whether all batches were taken."""
         model, loss, optimizer, penalty, running = self.model, self.loss, self.optimizer, self.penalty, self.running
-        counted, metrics, ranks, ended = (
-            self.measures.accuracy,
-            running.metrics,
-            self._ranks,
-            self._hooks["on_step_end"],
-        )
-        self._waiting, lock = True, model.lock
+        counted, metrics, group = self.measures.accuracy, running.metrics, self.group
+        ended, lock = self._hooks["on_step_end"], model.lock
+        self._waiting = True
         for x, y, *rest in batches:
             self._waiting = False
             self._begin_step()
             given = rest[0] if rest else None
             lock.begin()
-            if ranks is None:
-                value = model.train_step(x, y, loss, optimizer, penalty, given)
-                right = hits(loss, model.outputs, y, given) if counted else None
-                count, weight = len(x), total(given)
-            else:
-                value, right, count, weight = ranks.step(model, x, y, loss, optimizer, penalty, given, counted)
+            value = model.train_step(x, y, loss, optimizer, penalty, given)
             lock.end()
             self.batch_loss = value
-            running.add(value, right, count, weight, model.penalty_value)
+            right = hits(loss, model.outputs, y, given) if counted else None
+            running.add(value, *group.totals(right, len(x), total(given)), model.penalty_value)
             if metrics:
-                outputs, y, given = (model.outputs, y, given) if ranks is None else ranks.whole_batch(model, y, given)
+                outputs, y, given = group.whole_batch(model, y, given)
                 running.add_to_metrics(*in_units(model, outputs, y), given)
             self.batch += 1
             for hook in ended:
                 hook(self)
-            if self._halting if ranks is None else ranks.any(self._halting):
+            if group.any(self._halting):
                 return self.batch == self.source.batches
             self._waiting = True
         self._waiting = False
@@ -288,7 +274,7 @@ class Trainer:
         values["learning_rate"] = self.optimizer.learning_rate
         self._warn_of_a_schedule_that_is_over()
         values["samples_per_second"] = self.running.count / max(self.spent, 1e-9)
-        self.values = values = values if self._ranks is None else self._ranks.of_first(values)
+        self.values = values = self.group.of_first(values)
         self.history.append(values)
         self.model.epoch += 1
         self.batch, self.running, self.spent = 0, self._fresh(), 0.0
@@ -321,7 +307,7 @@ def _finishing_steps(trainer: Trainer) -> Iterator[None]:
         return
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        if (trainer._waiting and trainer._ranks is None) or trainer._interrupted:
+        if (trainer._waiting and trainer.group.size == 1) or trainer._interrupted:
             raise KeyboardInterrupt
         trainer._interrupted = trainer._halting = True
 

@@ -85,29 +85,24 @@ def validator(
     validation: Any,
     held: HeldOut | None,
     measures: Measures,
-    forward: Callable[[Array], Array] | None = None,
 ) -> Callable[[], dict[str, float]] | None:
-    """What measures the model after each epoch, if anything does; forward: as for `measure`."""
+    """What measures the model after each epoch, if anything does."""
     if is_function(validation):
         return functools.partial(_own, model, validation)
     if is_stream(validation):
-        return functools.partial(_streamed, model, validation, measures, forward)
-    return None if held is None else functools.partial(_measured, model, held, measures, forward)
+        return functools.partial(_streamed, model, validation, measures)
+    return None if held is None else functools.partial(_measured, model, held, measures)
 
 
-def _measured(
-    model: Trainable, held: HeldOut, measures: Measures, forward: Callable[[Array], Array] | None
-) -> dict[str, float]:
+def _measured(model: Trainable, held: HeldOut, measures: Measures) -> dict[str, float]:
     x, y, given = held
     batches = data.batches(x, y, min(batch_size(model), len(x)), dtype=model.dtype, reuse=True, weights=given)
-    return {f"val_{name}": value for name, value in measure(model, batches, measures, forward).items()}
+    return {f"val_{name}": value for name, value in measure(model, batches, measures, model.context.group).items()}
 
 
-def _streamed(
-    model: Trainable, source: Any, measures: Measures, forward: Callable[[Array], Array] | None
-) -> dict[str, float]:
+def _streamed(model: Trainable, source: Any, measures: Measures) -> dict[str, float]:
     batches = streamed(model, model.loss, source, "validation")
-    return {f"val_{name}": value for name, value in measure(model, batches, measures, forward).items()}
+    return {f"val_{name}": value for name, value in measure(model, batches, measures, model.context.group).items()}
 
 
 def _own(model: Trainable, function: Callable[[Any], Mapping[str, float]]) -> dict[str, float]:

@@ -270,7 +270,7 @@ def normalized(x: np.ndarray, dy: np.ndarray, parts: list[slice]) -> list[dict[s
         layer.gamma[...], layer.beta[...] = np.linspace(0.5, 2, x.shape[1]), np.linspace(-1, 1, x.shape[1])
         layer.running_mean[...] = 3
         if len(parts) > 1:
-            model.context.ranks = together  # type: ignore[assignment]
+            model.context.group = together  # type: ignore[assignment]
         y = model.forward(x[part], training=True).copy()
         dx = model.backward(dy[part], input_gradient=True)
         assert dx is not None
