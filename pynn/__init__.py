@@ -297,8 +297,8 @@ if TYPE_CHECKING:
     from .ensembles.snapshots import SnapshotEnsemble
     from .models.data_dependent import data_dependent, lsuv
     from .models.loading import load
+    from .models.second_order import minimize
     from .training.distributed import Distributed
-    from .training.second_order import minimize
 
     __version__: str
 else:
@@ -318,7 +318,7 @@ else:
         "data_dependent": "models.data_dependent",
         "load": "models.loading",
         "lsuv": "models.data_dependent",
-        "minimize": "training.second_order",
+        "minimize": "models.second_order",
         "reestimate_statistics": "ensembles.batch_statistics",
     }
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from ..checks import Constructed
-from ..losses import Loss
-from ..optimizers import Optimizer
+
+if TYPE_CHECKING:
+    from ..losses import Loss
+    from ..optimizers import Optimizer
 
 
 class Run(Protocol):

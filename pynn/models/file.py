@@ -25,7 +25,7 @@ from ..preprocessing import Transformer
 from ..regularizers import Penalty
 from ..saving import config, container, files
 from ..training.inputs import Inputs
-from .sequential import Sequential
+from .model import Model
 
 FORMAT = 1
 
@@ -60,18 +60,18 @@ def _kinds(*modules: ModuleType) -> dict[str, type]:
 
 KINDS = {
     **_kinds(layers, initializers, losses, hierarchical, regularizers, constraints, preprocessing),
-    "Sequential": Sequential,
+    **{kind.__name__: kind for kind in Model.__subclasses__() if kind.__module__.startswith("pynn.")},  # Sequential
 }
 
 
-def save(model: Sequential, path: str | os.PathLike[str]) -> None:
+def save(model: Model, path: str | os.PathLike[str]) -> None:
     """Write a built model to the file at path. The same model gives the same bytes."""
     with model.lock.between_changes():  # another thread may train it
         tensors, description = content(model)
         write(files.named(path), tensors, ENTRY, description)
 
 
-def content(model: Sequential) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+def content(model: Model) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """What a model file holds: the model's tensors by name, and its description as plain data."""
     # Not ascontiguousarray: it makes (1,) of (). The dtype: an own layer's state may have drifted to float64.
     tensors = {name: np.asarray(array, model.dtype, order="C") for name, array in model.tensors().items()}
@@ -130,7 +130,7 @@ def _canonical(description: Mapping[str, Any]) -> str:
     return json.dumps(description, sort_keys=True)
 
 
-def _add_preprocessing(tensors: dict[str, NDArray[Any]], model: Sequential, transformer: Transformer) -> None:
+def _add_preprocessing(tensors: dict[str, NDArray[Any]], model: Model, transformer: Transformer) -> None:
     fitted = transformer.tensors(PREFIX)
     _expect_free(tensors, fitted)
     _expect_match(model, transformer)
@@ -144,7 +144,7 @@ def _expect_free(tensors: Mapping[str, NDArray[Any]], fitted: Mapping[str, NDArr
         )
 
 
-def _expect_match(model: Sequential, transformer: Transformer) -> None:
+def _expect_match(model: Model, transformer: Transformer) -> None:
     if transformer.output_shape_ != model.input_shape:
         raise ValueError(
             f"the preprocessing makes samples of shape {transformer.output_shape_}, "

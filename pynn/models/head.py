@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ..layers.activations import IDENTITY, Activation
 from ..layers.base import Layer
 from ..layers.chain import Chain
 from ..layers.context import Context
 from ..losses import SoftmaxCrossEntropy
 from ..messages.terminal import called
-
-if TYPE_CHECKING:
-    from .sequential import Sequential
+from .model import Model
 
 OF_THE_OUTPUTS = ("bins", "classes", "dataset", "test_accuracy")  # notes that say nothing of a new head
 
 
-def start(model: Sequential, after: str | int | None = None) -> int:
+def start(model: Model, after: str | int | None = None) -> int:
     """The place in `model.layers` where the head begins: after that layer, or at the last one that has parameters."""
     if not model.built:
         raise RuntimeError("the model is not built yet, so it has no head: load it, fit it or build it first")
@@ -34,13 +30,13 @@ def start(model: Sequential, after: str | int | None = None) -> int:
     raise ValueError(f"{called(chosen)} stands inside another layer, expected one of the model's own: {names}")
 
 
-def fused_across(model: Sequential, place: int) -> Activation | None:
+def fused_across(model: Model, place: int) -> Activation | None:
     """The activation at this place, where it runs inside the layer before it, which would be cut off from it."""
     layer = model.layers[place] if 0 < place < len(model.layers) else None
     return layer if isinstance(layer, Activation) and layer.fused_into is model.layers[place - 1] else None
 
 
-def replace(model: Sequential, layers: tuple[Layer, ...], after: str | int | None) -> None:
+def replace(model: Model, layers: tuple[Layer, ...], after: str | int | None) -> None:
     """`Sequential.replace_head`."""
     place = start(model, after)
     new = Chain(*layers)
@@ -55,7 +51,7 @@ def replace(model: Sequential, layers: tuple[Layer, ...], after: str | int | Non
         _forget(model)
 
 
-def _put(model: Sequential, place: int, new: Chain) -> None:
+def _put(model: Model, place: int, new: Chain) -> None:
     """The new layers from this place on; all of it, or nothing."""
     before = dict(vars(model))
     names = [(layer, layer.name, layer.stream) for layer in model.walk()]
@@ -94,7 +90,7 @@ def _release(layers: tuple[Layer, ...], context: Context) -> None:
                 inner.context = Context()
 
 
-def _forget(model: Sequential) -> None:
+def _forget(model: Model) -> None:
     """What the model knew of its old outputs and of its training."""
     model.loss = model.own_loss() or SoftmaxCrossEntropy()
     model.optimizer = model.penalty_value = model.targets = None

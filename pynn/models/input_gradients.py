@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import checks
 from ..data import arrays
+from ..losses import Loss
 from ..training import evaluate, inputs
 from ..training.sources import checked_pair
 from ..training.trainable import chosen_loss
 from ..typing import Array
-
-if TYPE_CHECKING:
-    from ..losses import Loss
-    from .sequential import Sequential
+from .model import Model
 
 
 def input_gradient(
-    model: Sequential,
+    model: Model,
     x: ArrayLike,
     y: ArrayLike | None = None,
     *,
@@ -76,7 +74,7 @@ def input_gradient(
     return result
 
 
-def _weights_of_outputs(model: Sequential, dy: Any, count: int) -> Array:
+def _weights_of_outputs(model: Model, dy: Any, count: int) -> Array:
     """dy (N, ...) in the model's dtype."""
     array, shape = np.asarray(dy), (count, *model.output_shape)
     if array.dtype.kind not in "fiub":
@@ -87,7 +85,7 @@ def _weights_of_outputs(model: Sequential, dy: Any, count: int) -> Array:
     return np.broadcast_to(array, shape).astype(model.dtype)
 
 
-def _of_part(model: Sequential, x: Array, targets: Array, loss: Loss | None) -> Array:
+def _of_part(model: Model, x: Array, targets: Array, loss: Loss | None) -> Array:
     outputs = model.forward(inputs.transformed(model, x))
     if loss is None:
         dy = np.ascontiguousarray(targets)
@@ -106,7 +104,7 @@ def _of_part(model: Sequential, x: Array, targets: Array, loss: Loss | None) -> 
 
 
 @contextmanager
-def _inputs_only(model: Sequential) -> Iterator[None]:
+def _inputs_only(model: Model) -> Iterator[None]:
     """Backward passes in it follow evaluation and leave the gradients of the parameters as they were."""
     with model.lock:
         model.segments()  # follows what was frozen since

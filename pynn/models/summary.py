@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from ..layers.activations import Activation
 from ..layers.base import Layer
 from ..messages.terminal import called, printable
 from ..saving.config import arguments
 from ..typing import Shape
-
-if TYPE_CHECKING:
-    from .sequential import Sequential
+from .model import Model
 
 LONGEST = 60  # characters of a layer with others inside
 
@@ -49,7 +46,7 @@ def _row(layer: Layer, depth: int) -> tuple[str, str, str, str]:
     )
 
 
-def table(model: Sequential, width: int | None = None) -> str:
+def table(model: Model, width: int | None = None) -> str:
     """The model's layers with names, output shapes, parameter counts, fusion and what is frozen.
 
     width: of the terminal; rows that are longer go on in a second line.

@@ -9,7 +9,7 @@ import copy
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,9 +21,6 @@ from ..data import batches as data
 from ..messages.terminal import brief
 from ..preprocessing import NotFittedError, Transformer
 from ..typing import Array
-
-if TYPE_CHECKING:
-    from .trainable import Trainable
 
 SAMPLED = 64  # rows that are looked at for the scale of images
 LARGE = 2.0  # numbers above it are no pixels of 0..1
@@ -80,7 +77,20 @@ class Inputs:
         return cls(None if columns is None else tuple(columns), found.get("images"))
 
 
-def raw(model: Trainable, x: ArrayLike, name: str = "x") -> Array:
+class Receiving(Protocol):
+    """What inputs ask of a model."""
+
+    inputs: Inputs | None
+    preprocessing: Transformer | None
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+    def accept(self, x: Array, name: str = "x") -> None:
+        """Build on the first data; check the shape of later ones."""
+
+
+def raw(model: Receiving, x: ArrayLike, name: str = "x") -> Array:
     """Raw samples as an array, as the model was fitted to such; any that are numbers where it was not fitted."""
     if model.inputs is not None:
         return model.inputs.read(x, name)
@@ -121,7 +131,7 @@ def _largest(x: Array) -> float:
 
 
 def prepare(
-    model: Trainable, preprocessing: Transformer | None, x: Any, y: Any, later: bool = False
+    model: Receiving, preprocessing: Transformer | None, x: Any, y: Any, later: bool = False
 ) -> tuple[Transformer | None, Any]:
     """What `fit` trains with: the preprocessing, fitted, and x, transformed by it. Nothing is changed.
 
@@ -160,7 +170,7 @@ def warn_of_another(name: str, before: Transformer | None, after: Transformer | 
     )
 
 
-def taken(model: Trainable, x: Any) -> tuple[Inputs, Array]:
+def taken(model: Receiving, x: Any) -> tuple[Inputs, Array]:
     """What `fit` trains on, as the model was fitted to such before, or as it looks: its form, and an array."""
     return learned(x) if model.inputs is None else (model.inputs, model.inputs.read(x))
 
@@ -176,7 +186,7 @@ def held_out(form: Inputs | None, preprocessing: Transformer | None, dtype: Any,
     return (x, *validation[1:])
 
 
-def accept(model: Trainable, x: Array, name: str) -> None:
+def accept(model: Receiving, x: Array, name: str) -> None:
     """Check raw x against the model: its preprocessing where it has one, else its layers, which are built for it."""
     if model.preprocessing is not None:
         model.preprocessing.accepted(x, name, "the model")
@@ -185,12 +195,12 @@ def accept(model: Trainable, x: Array, name: str) -> None:
         model.accept(x, name)
 
 
-def transformed(model: Trainable, x: Array) -> Array:
+def transformed(model: Receiving, x: Array) -> Array:
     """Raw x that was accepted, as the layers take it; x itself where the model has no preprocessing."""
     return x if model.preprocessing is None else model.preprocessing.apply(x, model.dtype)
 
 
-def read(model: Trainable, x: ArrayLike, name: str, method: str) -> Array:
+def read(model: Receiving, x: ArrayLike, name: str, method: str) -> Array:
     """Raw x, checked and transformed."""
     array = raw(model, x, name)
     if model.preprocessing is None:
@@ -199,7 +209,7 @@ def read(model: Trainable, x: ArrayLike, name: str, method: str) -> Array:
 
 
 def batches(
-    model: Trainable, x: Array, y: Array, batch_size: int, weights: Array | None = None
+    model: Receiving, x: Array, y: Array, batch_size: int, weights: Array | None = None
 ) -> Iterator[tuple[Array, ...]]:
     """Batches (x, y) or (x, y, weights) in the order of the data, each transformed as it is needed."""
     if model.preprocessing is None:

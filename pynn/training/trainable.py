@@ -81,8 +81,6 @@ class Trainable(Protocol):
     def tensors(self) -> dict[str, Array]:
         """Views of all parameters and running statistics by name."""
 
-    def save(self, path: str) -> None: ...
-
     has_penalties: bool
 
     def own_loss(self) -> Loss | None:

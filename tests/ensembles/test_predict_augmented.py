@@ -121,7 +121,7 @@ def test_large_raw_numbers_are_not_rounded_before_they_are_transformed(rng: np.r
 
 def test_large_layers_work_on_fewer_images_at_a_time(images: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     model, seen, forward = trained(images), [], pynn.Sequential.forward
-    monkeypatch.setattr(pynn.training.validation, "LARGEST_OUTPUT", 4 * 108)
+    monkeypatch.setattr(pynn.training.evaluate, "LARGEST_OUTPUT", 4 * 108)
 
     def spy(self: pynn.Sequential, x: np.ndarray, training: bool = False) -> np.ndarray:
         seen.append(len(x))

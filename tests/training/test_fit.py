@@ -131,7 +131,7 @@ def test_predictions_do_not_depend_on_the_batch_size(batch_size: int, points: Po
 
 @pytest.mark.parametrize(("width", "size"), [(8, 1024), (64, 1024), (65, 1008), (2048, 32), (1 << 17, 1)])
 def test_large_layers_work_on_fewer_samples_at_a_time(width: int, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pynn.training.validation, "LARGEST_OUTPUT", 1 << 16)
+    monkeypatch.setattr(pynn.training.evaluate, "LARGEST_OUTPUT", 1 << 16)
     model = pynn.Sequential(pynn.Residual(pynn.Affine(width), pynn.Affine(4)), pynn.Affine(2))
     model.build((4,))
     x, y = np.zeros((1030 if size > 1 else 3, 4), np.float32), np.arange(1030 if size > 1 else 3) % 2

@@ -435,7 +435,7 @@ def test_features_of_images_and_of_every_layer(rng: np.random.Generator) -> None
 
 
 def test_features_work_on_fewer_samples_where_layers_are_large(monkeypatch: pytest.MonkeyPatch, points: Points) -> None:
-    monkeypatch.setattr(pynn.training.validation, "LARGEST_OUTPUT", 512)
+    monkeypatch.setattr(pynn.training.evaluate, "LARGEST_OUTPUT", 512)
     model = pynn.Sequential(pynn.Affine(64), pynn.Affine(2))
     model.build((4,))
     seen: list[int] = []

@@ -10,7 +10,7 @@ import pytest
 
 import pynn
 from pynn import regularizers
-from pynn.training.second_order import METHODS, _hessian, _Objective, _Run
+from pynn.models.second_order import METHODS, _hessian, _Objective, _Run
 
 Points = tuple[np.ndarray, np.ndarray]
 WITH_SCIPY = tuple(method for method in METHODS if method != "Newton")

@@ -20,14 +20,14 @@ from ..locks import one_at_a_time
 from ..losses import Loss
 from ..messages import terminal
 from ..messages.terminal import brief
-from ..models.sequential import Sequential
 from ..regularizers import Penalty
+from ..training import inputs, targets
+from ..training.history import History
+from ..training.measures import Running, hits
+from ..training.sources import encoded
+from ..training.trainable import chosen_loss, unbuilt_on_failure
 from ..typing import Array
-from . import inputs, targets
-from .history import History
-from .measures import Running, hits
-from .sources import encoded
-from .trainable import chosen_loss, unbuilt_on_failure
+from .sequential import Sequential
 
 Vector = NDArray[np.float64]
 

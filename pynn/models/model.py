@@ -1,0 +1,254 @@
+"""Model: a chain of layers with its passes, its training step, and what training knows of it. Knows no data sets."""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from .. import regularizers
+from ..data import arrays
+from ..data.arrays import as_array
+from ..layers.base import Layer
+from ..layers.chain import Chain
+from ..losses import Loss
+from ..optimizers import Optimizer
+from ..preprocessing import Transformer
+from ..regularizers import Penalty
+from ..training import inputs, measures, trainable
+from ..training.history import History
+from ..training.inputs import Inputs
+from ..training.targets import Targets
+from ..typing import Array
+from .parameters import BACKED, FORWARDED, GATHERED, LOST_PENALTY, FlatChain
+
+NUMBERS = float, Real
+
+
+class Model(FlatChain):
+    """A chain of layers with its passes and its training step, and with what training knows of it."""
+
+    loss: Loss
+    notes: dict[str, Any]
+    outputs: Array
+    # Not set in the constructor: CPython reads the attributes of objects that have over 30 slower.
+    optimizer: Optimizer | None = None
+    preprocessing: Transformer | None = None
+    inputs: Inputs | None = None
+    targets: Targets | None = None
+    history: History | None = None
+    penalty_value: float | None = None
+    epoch = 0
+    _overridden = False  # whether a subclass has a forward of its own, which a training step then calls
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls._overridden = cls.forward is not Model.forward
+
+    def unbuild(self) -> None:
+        """Forget shapes, parameters and progress: the next `build` or first batch starts afresh.
+
+        The loss, the preprocessing and what is frozen stay.
+        """
+        for layer in self.walk():
+            if layer.context is self.context:  # others were not built yet, or belong to another model
+                layer._reset()
+        self.optimizer = self.targets = None
+        if self.preprocessing is None:  # which was fitted to such inputs
+            self.inputs = None
+        self.context.built = False
+        self.epoch = self.context.step = 0
+
+    def own_loss(self) -> Loss | None:
+        """The loss that the last layer brings along, as `HierarchicalSoftmax` does; None where it brings none."""
+        last: Layer | None = self
+        while isinstance(last, Chain):
+            last = last.layers[-1] if last.layers else None
+        brought = getattr(last, "loss", None)
+        return brought if isinstance(brought, Loss) else None
+
+    def advance(self) -> None:
+        """After an update of the parameters: constraints are applied, and the step counts.
+
+        `optimizer.step(model)` calls it. After an update of your own, `model.parameters -= rate * model.gradients`,
+        call it yourself: else `context.step` stands still, and gradients are accumulated over several updates.
+        """
+        if self._constrained:
+            self.constrain()
+        context = self.context
+        if context.repeating:
+            context.late += 1
+        else:
+            context.step += 1
+            context.passes = 0
+        self._stage &= FORWARDED
+
+    # Passes ---------------------------------------------------------------------------------------
+
+    def accept(self, x: Array, name: str = "x") -> None:
+        """Build on data like x if the model is not built; ValueError, which calls x by `name`, if it does not fit."""
+        if self._parameters is None:
+            self.build(x.shape[1:])
+        elif x.shape[1:] != self.input_shape:
+            hint = "; for one sample pass x[None]" if x.shape == self.input_shape else ""
+            raise ValueError(
+                f"{name} has shape {x.shape}, expected (N, {', '.join(map(str, self.input_shape))}): "
+                f"the model was built for such inputs{hint}"
+            )
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """Outputs (N, ...) for a batch x (N, ...); training: with dropout and the batch's own statistics.
+
+        The array that comes back is a new one (a training step does without that copy). uint8 pixels are read as 0..1.
+        x is what the layers take: `preprocessing` is not applied here, nor in `train_step`;
+        `model.preprocessing.transform(x)` does it.
+        Each training forward pass draws masks and noise of its own, a function of seed, step and its number in the step
+        (`same_masks` holds them).
+        """
+        outputs = self._forward(x, training)
+        if self.context is self._own:
+            self.outputs = outputs = outputs.copy()  # the last layer's buffer, which its next pass fills anew
+        return outputs
+
+    def _forward(self, x: Array, training: bool) -> Array:
+        """The same without the copy: a training step reads the outputs before the next pass."""
+        context = self.context
+        if context is self._own:
+            if type(x) is not np.ndarray:
+                x = inputs.raw(self, x)  # a table's columns in their order
+            if self._parameters is None or x.shape[1:] != self.input_shape:
+                self.accept(x)
+            if x.dtype is not context.dtype or not x.flags.c_contiguous:
+                x = arrays.to_model(x, self.dtype)
+            if self._constrained and self._stage & BACKED and not context.repeating:
+                self.constrain()  # the parameters may have been moved by hand since
+        if not training:
+            self.outputs = outputs = Chain.forward(self, x, False)
+            self._stage &= ~FORWARDED
+            return outputs
+        if self._before is not None:
+            np.copyto(self._before, self._statistics)  # type: ignore[arg-type]  # there are both or none
+        try:
+            self.outputs = outputs = Chain.forward(self, x, True)
+        except BaseException:
+            self.revert_statistics()
+            raise
+        self._stage = self._stage & ~BACKED | FORWARDED
+        if context is self._own and not context.repeating:
+            context.passes += 1
+        return outputs
+
+    def backward(self, dy: Array, input_gradient: bool = False, accumulate: bool = False) -> Array | None:
+        """Fill `gradients` from the gradient dy of the last outputs; return the input's if input_gradient is True.
+
+        accumulate: True adds to what the backward passes since the last update left, for a batch that is gone through
+        in parts (default False: the gradients are overwritten). The first pass after an update starts from zero in any
+        case. The gradient of the whole is the mean over its samples, so scale each part by its share:
+
+        >>> for x_part, y_part in parts:
+        ...     value = loss.forward(model.forward(x_part, training=True), y_part)
+        ...     model.backward(loss.backward() * (len(x_part) / len(x)), accumulate=True)
+        >>> optimizer.step(model)
+
+        The array that comes back is a new one.
+        """
+        if self.context is not self._own:
+            return super().backward(dy)
+        stage = self._stage
+        if not stage & FORWARDED:
+            raise RuntimeError("backward(dy) must follow forward(x, training=True)")
+        if type(dy) is not np.ndarray or dy.dtype is not self.dtype or not dy.flags.c_contiguous:
+            dy = np.ascontiguousarray(as_array("dy", dy), self.dtype)  # of float64 targets it is float64
+        if dy.shape != self.outputs.shape:
+            raise ValueError(f"dy has shape {dy.shape}, expected that of the outputs, {self.outputs.shape}")
+        if self._settled != self.context.changes:
+            self._settle()
+        if stage & LOST_PENALTY and not accumulate and not self.context.repeating:
+            self._stage = stage & ~LOST_PENALTY  # said once: the next try is another step
+            raise RuntimeError(
+                "a penalty was added to the gradients before this backward pass, which overwrites them: "
+                "call penalty.apply(model) after model.backward(...); penalty.value(model) only measures"
+            )
+        before = self.gradients.copy() if accumulate and stage & GATHERED else None
+        gradient = self._back_through(dy, input_gradient)
+        if before is not None:
+            np.add(self.gradients, before, out=self.gradients)
+        self._stage |= BACKED | GATHERED
+        return gradient
+
+    def _back_through(self, dy: Array, input_gradient: bool) -> Array | None:
+        first = 0 if input_gradient else self._trained_from
+        gradient: Array | None = dy
+        skipping = self._active[self._trained_from] if self._trained_from < len(self._active) else None
+        if skipping is not None:
+            skipping.needs_dx = input_gradient
+        for layer in reversed(self._active[first:]):
+            assert gradient is not None
+            gradient = self._back(layer, gradient)
+        if not input_gradient or gradient is None:
+            return None
+        copied: Array = gradient.copy()  # the layers' own is written over by the next pass
+        return copied
+
+    # One step -------------------------------------------------------------------------------------
+
+    def train_step(
+        self,
+        x: Array,
+        y: Array,
+        loss: Loss | str,
+        optimizer: Optimizer,
+        penalty: Penalty | None = None,
+        weights: Array | None = None,
+    ) -> float:
+        """Forward, backward and update on one batch; returns the loss (with the penalty) before the update.
+
+        loss: an object or a name, as in `fit`. optimizer: an object, since its state lasts from step to step.
+        penalty: of all layers that have none of their own. What the penalties are stands in `penalty_value`.
+        weights (N,): sample weights of at least 0, for a loss that takes them.
+        Raises FloatingPointError, with parameters unchanged, when the loss is NaN or infinite.
+        """
+        goal: Any = loss
+        try:
+            alone = goal.users_own and not goal.in_use(self)
+        except (AttributeError, TypeError):
+            goal, alone = trainable.step_loss(self, loss), False
+        if alone:
+            with goal.used(self):
+                return self.train_step(x, y, goal, optimizer, penalty, weights)
+        group = self.context.group
+        try:
+            value = group.loss_of(self, x, y, goal, weights)
+        except BaseException:
+            trainable.expect_objects(loss, optimizer)
+            raise
+        try:
+            if math.isfinite(value):
+                group.backward(self, goal)
+                if self.penalty_value is not None:
+                    self.penalty_value = None
+                if penalty is not None or self.has_penalties:
+                    self.penalty_value = regularizers.total(self, None) if penalty is None else penalty.apply(self)
+                    value += self.penalty_value
+            if not math.isfinite(value):
+                raise measures.diverged(self, value, optimizer.learning_rate, x, y)
+            optimizer.step(self)
+        except BaseException:
+            self.revert_statistics()
+            trainable.expect_objects(loss, optimizer)
+            raise
+        return value
+
+    def loss_of(self, x: Array, y: Array, loss: Loss, weights: Array | None = None) -> float:
+        """The loss of a training forward pass on a batch, as in `train_step`; `loss.backward()` is its gradient."""
+        outputs = self.forward(x, training=True) if self._overridden else self._forward(x, True)
+        try:
+            value = loss.forward(outputs, y) if weights is None else loss.forward(outputs, y, weights=weights)
+            if not isinstance(value, NUMBERS):
+                raise TypeError(f"{type(loss).__name__}.forward returned {type(value).__name__}, expected a number")
+        except BaseException:
+            self.revert_statistics()  # a forward pass that fails does it itself
+            raise
+        return value
