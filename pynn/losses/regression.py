@@ -7,35 +7,66 @@ from .elementwise import ElementwiseLoss
 
 
 class SquaredError(ElementwiseLoss):
-    """L2: mean over N of ‖f - y‖² = Σ_k (f_k - y_k)², for one or many outputs; gradient 2(f - y)/N. Name "l2".
+    """Squared error (L2): the mean over N of ‖f - y‖² = Σ_k (f_k - y_k)², with gradient 2(f - y)/N.
 
-    Before you use it, ask whether the numbers can be cut into bins, with `SoftmaxCrossEntropy` over the bins (`Binner`
-    cuts and puts together): that often is better. This loss wants exactly one value from every input, which is a more
-    fragile demand than the right order of scores; its gradient grows with the error, so that outliers lead the
-    training; and it says nothing about how sure it is, where softmax gives a distribution. Where it must be
-    regression, keep Dropout away from the layer before the outputs (CS231n, "Setting up the data and the model").
+    `fit` knows it as "l2".
+
+    Notes
+    -----
+    Outputs f (N, K), targets y (N, K), or (N,) where K is 1.
+
+    Consider `SoftmaxCrossEntropy` over bins of the target first (`Binner` makes them); it is often better. Squared
+    error asks for one exact value for each input, which is harder to learn than the order of scores; outliers dominate
+    its gradient; and it does not tell how sure the model is. If you use it, put no Dropout before the output layer.
+
+    References
+    ----------
+    .. [1] CS231n, "Neural Networks Part 2: Setting up the Data and the Loss".
     """
 
     _kind = "l2"
 
 
 class AbsoluteError(ElementwiseLoss):
-    """L1: mean over N of ‖f - y‖₁ = Σ_k |f_k - y_k|; gradient sign(f - y)/N, 0 at 0. Name "l1".
+    """Absolute error (L1): the mean over N of ‖f - y‖₁ = Σ_k |f_k - y_k|, with gradient sign(f - y)/N, 0 at 0.
 
-    Its best answer is the median of the targets, not their mean: outliers pull with the same force as all others.
-    Bins with softmax often are better still: see `SquaredError`. Source: CS231n, "Neural Networks Part 2".
+    `fit` knows it as "l1".
+
+    Notes
+    -----
+    Outputs f (N, K), targets y (N, K), or (N,) where K is 1. Its optimum is the median of the targets, not the mean:
+    outliers pull no harder than other samples. Softmax over bins is often better still, see `SquaredError`.
+
+    References
+    ----------
+    .. [1] CS231n, "Neural Networks Part 2: Setting up the Data and the Loss".
     """
 
     _kind = "l1"
 
 
 class Huber(ElementwiseLoss):
-    """Mean over N of Σ_k h(f_k - y_k): h(d) = ½d² up to |d| = delta, beyond it delta·(|d| - ½delta). Name "huber".
+    """Huber loss: the mean over N of Σ_k h(f_k - y_k), h(d) = ½d² for |d| <= δ, else δ·(|d| - ½δ).
 
-    delta: more than 0 (default 1), in the units of the targets: errors up to it count by their square, larger ones by
-        their size. Raises ValueError for another delta.
-    Bins with softmax often are better still: see `SquaredError`.
-    Source: Huber 1964, "Robust estimation of a location parameter".
+    `fit` knows it as "huber".
+
+    Parameters
+    ----------
+    delta : float, default 1
+        δ > 0, in units of the targets: smaller errors count by their square, larger ones by their size.
+
+    Raises
+    ------
+    ValueError
+        If delta is not a finite number greater than 0.
+
+    Notes
+    -----
+    Outputs f (N, K), targets y (N, K), or (N,) where K is 1. Softmax over bins is often better, see `SquaredError`.
+
+    References
+    ----------
+    .. [1] P. J. Huber, "Robust estimation of a location parameter", 1964.
     """
 
     _kind = "huber"
