@@ -30,8 +30,13 @@ void explain(const Documented& documented, Py_ssize_t count, PyObject* names) {
     }
 }
 
+// Each function belongs to a small module whose state points to its Documented: help() shows functions of a module
+// plainly, but those of another object as "method of PyCapsule instance".
+PyModuleDef owner = {
+    PyModuleDef_HEAD_INIT, "pynn.kernels", nullptr, sizeof(Documented*), nullptr, nullptr, nullptr, nullptr, nullptr};
+
 PyObject* call(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
-    const auto& documented = *static_cast<Documented*>(PyCapsule_GetPointer(self, nullptr));
+    const auto& documented = **static_cast<Documented**>(PyModule_GetState(self));
     const auto* function = reinterpret_cast<PyCFunctionObject*>(documented.function.ptr());
     const auto called = reinterpret_cast<Called>(reinterpret_cast<void (*)()>(function->m_ml->ml_meth));
     PyObject* result = called(function->m_self, arguments, count, names);
@@ -48,8 +53,10 @@ py::object documented(const py::object& function, const std::string& text, const
     auto* copy = new Documented{*original->m_ml, text, function, wrong_call};  // never freed: the function points to it
     copy->method.ml_doc = copy->text.c_str();
     copy->method.ml_meth = reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(call));
-    const auto self = py::reinterpret_steal<py::object>(PyCapsule_New(copy, nullptr, nullptr));
-    PyObject* made = self ? PyCFunction_NewEx(&copy->method, self.ptr(), original->m_module) : nullptr;
+    const auto self = py::reinterpret_steal<py::object>(PyModule_Create(&owner));
+    if (!self) throw py::error_already_set();
+    *static_cast<Documented**>(PyModule_GetState(self.ptr())) = copy;
+    PyObject* made = PyCFunction_NewEx(&copy->method, self.ptr(), py::str(owner.m_name).ptr());
     if (!made) throw py::error_already_set();
     return py::reinterpret_steal<py::object>(made);
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import inspect
+import pickle
 import pydoc
 import re
 import subprocess
@@ -65,9 +66,11 @@ def test_documentation_and_signature_are_the_same_on_both_backends(name: str, ba
     kernel, twin = getattr(kernels, name), getattr(reference, name)
     assert (kernel is twin) == (backend == "numpy")
     assert kernel.__doc__ == twin.__doc__
-    assert kernel.__name__ == name
+    assert kernel.__name__ == kernel.__qualname__ == name
+    assert backend == "numpy" or kernel.__module__ == "pynn.kernels"
     assert list(inspect.signature(kernel).parameters) == list(inspect.signature(twin).parameters)
     shown = pydoc.render_doc(kernel, renderer=pydoc.plaintext)
+    assert "instance" not in shown.partition(")\n")[0], "the extension's internals"
     assert f"\n{name}({next(iter(inspect.signature(twin).parameters))}" in shown
     assert all(line.strip() in shown for line in twin.__doc__.splitlines())
 
@@ -155,6 +158,11 @@ def test_only_functions_of_the_extension_take_a_documentation(native: None) -> N
     out = np.empty((1, 2))
     again(np.zeros((1, 2)), out)
     np.testing.assert_array_equal(out, 0.5)
+
+
+def test_native_kernels_can_be_pickled_by_name(native: None) -> None:
+    kernels.use_backend("native")
+    assert pickle.loads(pickle.dumps(kernels.softmax)) is kernels.softmax
 
 
 def test_documentation_outlives_many_switches_of_the_backend(native: None) -> None:
