@@ -1,11 +1,11 @@
-"""Losses: a number to minimize and its gradient, the mean over the batch. Must not know models.
+"""Losses: a number to minimize, the mean over the batch, and its gradient. Must not know models.
 
 `fit` takes an object or a name:
 
 | name | object | outputs and targets |
 |---|---|---|
-| softmax_cross_entropy | SoftmaxCrossEntropy(label_smoothing=0) | logits (N, C), labels (N,); where nothing is said |
-| focal | Focal(gamma=2) | the same; samples that are easy count less |
+| softmax_cross_entropy | SoftmaxCrossEntropy(label_smoothing=0) | logits (N, C), labels (N,); the default |
+| focal | Focal(gamma=2) | the same; easy samples count less |
 | hinge | Hinge(margin=1) | scores (N, C), labels (N,) |
 | squared_hinge | SquaredHinge(margin=1) | the same; large violations count more |
 | binary_hinge | BinaryHinge() | scores (N, K), -1 or 1 (N, K) |
@@ -14,9 +14,9 @@
 | l1 | AbsoluteError() | the same; outliers count less |
 | huber | Huber(delta=1) | the same; between both |
 
-Outputs may have more places, sequences (N, T, ...) or images (N, H, W, ...): losses of labels take a label for each,
-(N, T), and are the mean over samples and places; the others are the sum over a sample's outputs, the mean over samples.
-Without a name: `StructuredHinge(decoder)`, and the loss that `pynn.HierarchicalSoftmax` brings along.
+Outputs may be sequences (N, T, ...) or images (N, H, W, ...). Losses of labels then take a label for each position,
+(N, T), and are the mean over samples and positions; the others sum over a sample's outputs and are the mean over
+samples. Without a name: `StructuredHinge(decoder)`, and the loss that `pynn.HierarchicalSoftmax` brings along.
 """
 
 from __future__ import annotations
@@ -62,5 +62,23 @@ LOSSES: dict[str, type[Loss]] = {
 
 
 def loss(choice: str | Loss) -> Loss:
-    """A loss: choice is its name or itself; ValueError lists the names, TypeError for others."""
+    """Return the loss of that name, or the loss itself.
+
+    Parameters
+    ----------
+    choice : str or Loss
+        A name of ``LOSSES``, or a loss, which is returned as it is.
+
+    Returns
+    -------
+    Loss
+        The loss; a new one with default arguments for a name.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name; the message lists the known ones.
+    TypeError
+        For anything else.
+    """
     return resolve(choice, LOSSES, Loss, "loss")

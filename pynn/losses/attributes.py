@@ -1,4 +1,4 @@
-"""Losses of attributes: K answers of yes or no for each sample, none of which excludes another."""
+"""Losses of attributes: K independent yes-or-no answers for each sample."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from .elementwise import ElementwiseLoss, expect_all
 
 
 class AttributeLoss(ElementwiseLoss):
-    """Base of both: an attribute is predicted where its output is more than 0.
+    """Base of the losses of attributes: an attribute is predicted where its output is greater than 0.
 
+    Notes
+    -----
     Accuracy is the share of samples whose attributes are all right.
     """
 
-    _no: int  # the target of an attribute that is not there
-    _middle: float  # targets above it are "yes"
+    _no: int  # the target of an absent attribute
+    _middle: float  # targets above it mean yes
 
     def predict(self, outputs: Array) -> Array:
         return np.where(outputs > 0, 1, self._no)
@@ -27,11 +29,23 @@ class AttributeLoss(ElementwiseLoss):
 
 
 class BinaryHinge(AttributeLoss):
-    """Mean over N of Σ_k max(0, 1 - y_k f_k) for targets y of ±1, (N, K), or (N,) for one output. Name "binary_hinge".
+    """Binary hinge loss: the mean over N of Σ_k max(0, 1 - y_k f_k).
 
-    At the start, with small weights, it is near K. Predictions are ±1. At a kink the gradient is 0.
-    Accuracy is the share of samples whose attributes are all right. Source: CS231n, "Setting up the data and model".
-    Raises ValueError for a target that is not ±1.
+    `fit` knows it as "binary_hinge".
+
+    Raises
+    ------
+    ValueError
+        From `forward`, for a target that is not -1 or 1.
+
+    Notes
+    -----
+    Scores f (N, K), targets y of ±1, (N, K), or (N,) where K is 1. It starts near K with small weights. Its gradient at
+    a kink is 0. Predictions are ±1; accuracy is the share of samples whose attributes are all right.
+
+    References
+    ----------
+    .. [1] CS231n, "Neural Networks Part 2: Setting up the Data and the Loss".
     """
 
     _kind, _no, _middle = "binary_hinge", -1, 0.0
@@ -41,12 +55,24 @@ class BinaryHinge(AttributeLoss):
 
 
 class BinaryCrossEntropy(AttributeLoss):
-    """Mean over N of Σ_k -(y_k log σ(f_k) + (1 - y_k) log(1 - σ(f_k))) for logits f; gradient (σ(f) - y)/N.
+    """Binary cross-entropy: the mean over N of Σ_k -(y_k log σ(f_k) + (1 - y_k) log(1 - σ(f_k))).
 
-    Targets y are 0..1 (shares are allowed), (N, K), or (N,) for one output. Name "binary_cross_entropy".
-    Stable for any finite logits. At the start, with small weights, it is near K ln 2. Predictions are 0 or 1,
-    probabilities σ(f), one for each attribute. Accuracy is the share of samples whose attributes are all right, where
-    a target above ½ counts as 1. Raises ValueError for a target outside 0..1. Source: CS231n, "Neural Networks Part 2".
+    `fit` knows it as "binary_cross_entropy". The gradient is (σ(f) - y)/N.
+
+    Raises
+    ------
+    ValueError
+        From `forward`, for a target outside 0..1.
+
+    Notes
+    -----
+    Logits f (N, K), targets y of 0..1 (fractions are allowed), (N, K), or (N,) where K is 1. It is stable for any
+    finite logits, and starts near K ln 2 with small weights. Predictions are 0 or 1; probabilities are σ(f), one for
+    each attribute. Accuracy is the share of samples whose attributes are all right; a target above ½ counts as 1.
+
+    References
+    ----------
+    .. [1] CS231n, "Neural Networks Part 2: Setting up the Data and the Loss".
     """
 
     _kind, _no, _middle = "binary_cross_entropy", 0, 0.5

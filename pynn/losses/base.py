@@ -1,4 +1,4 @@
-"""Loss: what every loss is, ready-made or a user's own.
+"""Loss: the base class of all losses, built in or custom.
 
 `forward(outputs, targets, weights)` returns the loss and keeps the gradient, which `backward()` returns.
 """
@@ -27,37 +27,42 @@ class Memory:
     """What a loss keeps from `forward` to `backward`."""
 
     gradient: Array | None = None
-    outputs: Array | None = None  # whose gradient it is
+    outputs: Array | None = None  # that the gradient belongs to
     hits: float | None = None
     walked: tuple[Array, Array, Array] | None = None
 
 
 class Memories(threading.local):
-    """A memory for each thread."""
+    """A `Memory` for each thread."""
 
     def __init__(self) -> None:
         self.mine = Memory()
 
 
 class Loss(Constructed):
-    """Base of all losses. An own loss overrides `forward` and `backward`:
+    """Base of all losses: a number to minimize, the mean over a batch, and its gradient.
 
+    Notes
+    -----
+    A custom loss overrides `forward` and `backward` and is passed as ``model.fit(..., loss=FourthPower())``. Its
+    targets have the shape of the outputs (N, ...), its predictions are the outputs, and no accuracy is reported;
+    override `targets`, `predict` and `correct` to change that. Sample weights arrive as a third argument of `forward`,
+    ``weights=None``.
+
+    Threads that each train a model may share a built-in loss. A custom one keeps attributes from `forward` to
+    `backward`, so it serves one model at a time: a second thread gets a RuntimeError and needs an object of its own.
+
+    Examples
+    --------
     >>> class FourthPower(pynn.Loss):
     ...     def forward(self, outputs, targets):
     ...         self.difference = outputs - targets
     ...         return (self.difference**4).sum() / len(outputs)
     ...     def backward(self):
     ...         return 4 * self.difference**3 / len(self.difference)
-
-    Targets then look like the outputs, (N, ...), predictions are the outputs, and no accuracy is reported; `targets`,
-    `predict` and `correct` say otherwise. A third argument of `forward`, weights=None, is for sample weights.
-    Give it to `model.fit(..., loss=FourthPower())`.
-
-    Threads that train a model each may share one of pynn's losses. An own one, which keeps attributes from `forward` to
-    `backward`, serves one model at a time: a second thread gets a RuntimeError, and needs an object of its own.
     """
 
-    users_own: bool = False  # a user's class with a `forward` or `backward` of its own, which may keep attributes
+    users_own: bool = False  # a custom `forward` or `backward`, which may keep attributes
 
     def __init_subclass__(cls) -> None:
         methods = (cls.forward, cls.backward, getattr(cls, "_measure", None))
@@ -77,19 +82,43 @@ class Loss(Constructed):
     _claim: Claim | None = None
 
     def used(self, key: object = None) -> AbstractContextManager[None]:
-        """A context in which this thread alone uses the loss, for the model `key`; RuntimeError where another one does.
+        """Return a context in which only this thread may use the loss.
 
-        pynn's own losses need none: they keep nothing that threads share.
+        Parameters
+        ----------
+        key : object, optional
+            The model that uses it.
+
+        Returns
+        -------
+        context manager
+            It has no effect for built-in losses, which threads may share.
+
+        Raises
+        ------
+        RuntimeError
+            If another thread is using the loss.
         """
         return NOBODY if self._claim is None else self._claim.use(key)
 
     def in_use(self, key: object) -> bool:
-        """Whether this thread is in such a context, or another one for the same model `key`."""
+        """Tell whether this thread, or any thread for the same model, is in the context of `used`.
+
+        Parameters
+        ----------
+        key : object
+            The model.
+
+        Returns
+        -------
+        bool
+            Always False for built-in losses.
+        """
         return self._claim is not None and self._claim.held(key)
 
     @property
     def hits(self) -> float | None:
-        """How many outputs the last `forward` of this thread found right (weighted); None: `correct` is asked."""
+        """How many outputs the last `forward` of this thread got right, weighted; None if `correct` must be asked."""
         return self._memories.mine.hits
 
     @hits.setter
@@ -99,28 +128,66 @@ class Loss(Constructed):
     def __repr__(self) -> str:
         return constructor_text(self)
 
-    def __getstate__(self) -> dict[str, Any]:  # of copies and pickles: nothing of a batch, nothing that is shared
+    def __getstate__(self) -> dict[str, Any]:  # copies and pickles hold no batch and nothing shared
         state = copies.without_batches(self)
         return {name: value for name, value in state.items() if name not in ("_memories", "_claim")}
 
     def forward(self, outputs: Array, targets: Array, weights: Array | None = None) -> float:
-        """The mean loss of a batch of outputs (N, ...) against its targets: (1/N) Σ_i weights_i loss_i.
+        """Return the mean loss of a batch, (1/N) Σ_i weights_i loss_i, and keep its gradient for `backward`.
 
-        weights (N,): numbers of at least 0 in the outputs' dtype; None is 1 for each sample.
+        Parameters
+        ----------
+        outputs : array (N, ...)
+            What the model returned.
+        targets : array (N, ...)
+            What it should have returned.
+        weights : array (N,), optional
+            Sample weights of at least 0, in the outputs' dtype; by default 1 each.
+
+        Returns
+        -------
+        float
+            The loss.
         """
         raise NotImplementedError(f"{type(self).__name__} has no forward(outputs, targets)")
 
     def backward(self) -> Array:
-        """Gradient of the last `forward` with respect to its outputs; overwritten by the next one."""
+        """Return the gradient of the last `forward` with respect to its outputs.
+
+        Returns
+        -------
+        array (N, ...)
+            The gradient; the next `forward` overwrites it.
+
+        Raises
+        ------
+        RuntimeError
+            If `forward` has not run.
+        """
         gradient = self._memories.mine.gradient
         if gradient is None:
             raise RuntimeError(f"{type(self).__name__}.backward() was called before forward(outputs, targets)")
         return gradient
 
     def targets(self, y: Array, output_shape: tuple[int, ...]) -> Array:
-        """y checked and in the dtype that `forward` reads; output_shape: that of one sample's outputs.
+        """Check targets and convert them to what `forward` reads.
 
-        Images of uint8 are pixels, read as 0..1, as those that go into a model.
+        Parameters
+        ----------
+        y : array (N, ...)
+            Targets. Images of uint8 are read as pixels of 0..1, like a model's inputs.
+        output_shape : tuple of int
+            Shape of the outputs of one sample.
+
+        Returns
+        -------
+        array
+            The targets.
+
+        Raises
+        ------
+        ValueError
+            If the shape does not match the outputs.
         """
         y = as_array("y", y)
         if y.shape[1:] != output_shape:
@@ -131,44 +198,92 @@ class Loss(Constructed):
         return arrays.to_model(y, FLOAT32) if arrays.are_pixels(y) else y
 
     def _expect_representable(self, y: Array, dtype: np.dtype[Any]) -> None:
-        """ValueError for targets that are too large for a model of this dtype, where `forward` converts them to it."""
+        """Raise ValueError for targets too large for this dtype, if `forward` converts them to it."""
 
     def classes(self, output_shape: tuple[int, ...]) -> int | None:
-        """How many classes the labels (N,) are of, for outputs of output_shape (without the batch axis).
+        """Return the number of classes, if the targets are labels.
 
-        None where targets are no labels (and have no class weights).
+        Parameters
+        ----------
+        output_shape : tuple of int
+            Shape of the outputs of one sample.
+
+        Returns
+        -------
+        int or None
+            None if the targets are not labels; there are no class weights then.
         """
         return None
 
     def predict(self, outputs: Array) -> Array:
-        """What the outputs say, in the terms of the targets."""
+        """Turn outputs into predictions, in the form of the targets.
+
+        Parameters
+        ----------
+        outputs : array (N, ...)
+            What the model returned.
+
+        Returns
+        -------
+        array
+            The predictions; by default the outputs themselves.
+        """
         return outputs
 
     def probabilities(self, outputs: Array) -> Array:
-        """Class probabilities of the outputs, where the loss has such a thing."""
+        """Turn outputs into probabilities, if the loss defines them.
+
+        Parameters
+        ----------
+        outputs : array (N, ...)
+            What the model returned.
+
+        Returns
+        -------
+        array
+            Probabilities.
+
+        Raises
+        ------
+        TypeError
+            If the loss has none.
+        """
         raise TypeError(f"{type(self).__name__} gives no probabilities; model.predict(x) gives its answers")
 
     def correct(self, outputs: Array, targets: Array) -> Array | int | None:
-        """Which of the outputs hit their target, booleans (N,), or just how many: such a number cannot be weighted.
+        """Tell which outputs hit their target.
 
-        Booleans (N, T) count a sample by the share of its hits. Outputs of NaN hit nothing; where there are some,
-        evaluation and validation report an accuracy of NaN. None, and no accuracy is reported, where that means
-        nothing.
+        Parameters
+        ----------
+        outputs : array (N, ...)
+            What the model returned.
+        targets : array (N, ...)
+            What it should have returned.
+
+        Returns
+        -------
+        array (N,) of bool, int or None
+            Booleans (N, T) count the share of a sample's hits. A plain number of hits cannot be weighted. None means
+            that no accuracy is reported.
+
+        Notes
+        -----
+        Outputs of NaN hit nothing; evaluation and validation then report an accuracy of NaN.
         """
         return None
 
     def _undefined(self, outputs: Array) -> Array | None:
-        """Which samples say nothing, since an output of theirs is NaN, booleans (N,); None where all say something."""
+        """Which samples have an output of NaN, booleans (N,); None if there are none."""
         lost = np.isnan(outputs)
         return np.asarray(lost.reshape(len(lost), -1).any(axis=1)) if lost.any() else None
 
     def _defined(self, right: Array, outputs: Array) -> Array:
-        """`right` (N,), but False where the outputs are NaN, whatever was read out of them."""
+        """`right` (N,), with False where the outputs are NaN."""
         lost = self._undefined(outputs)
         return right if lost is None else right & ~lost
 
     def _gradient_like(self, outputs: Array) -> Array:
-        """Where this thread writes the gradient of these outputs to."""
+        """The buffer for the gradient of these outputs, one for each thread."""
         mine = self._memories.mine
         gradient = mine.gradient
         if gradient is None or gradient.shape != outputs.shape or gradient.dtype != outputs.dtype:
@@ -178,7 +293,7 @@ class Loss(Constructed):
 
 
 def in_dtype(array: Array | None, dtype: np.dtype[Any]) -> Array | None:
-    """The array as a kernel reads it; the same one where it is so already."""
+    """The array as a kernel reads it: itself if it already fits, else a copy."""
     if array is None or (type(array) is np.ndarray and array.dtype is dtype and array.flags.c_contiguous):
         return array
     return np.ascontiguousarray(as_array("weights", array), dtype)

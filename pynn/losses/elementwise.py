@@ -1,4 +1,4 @@
-"""ElementwiseLoss: what losses share that are a sum over the outputs, each with a target of its own."""
+"""ElementwiseLoss: losses that sum over the outputs, each of which has its own target."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from .base import Loss, in_dtype
 
 
 class ElementwiseLoss(Loss):
-    """Base of the losses of outputs f (N, K) and targets y (N, K): the sum over K, the mean over N.
+    """Base of the losses that compare each output f with its target y: the sum over K, the mean over N.
 
-    With one output, targets may be (N,); predictions have the shape of the outputs in any case. Outputs of more axes,
-    (N, H, W, C), are summed over all of them.
+    Notes
+    -----
+    Outputs (N, K), targets (N, K), or (N,) where K is 1; predictions have the shape of the outputs. Outputs with more
+    axes, (N, H, W, C), are summed over all of them.
     """
 
-    _kind: str  # what the kernel calls it
+    _kind: str  # the kernel's name for it
     _delta = 1.0
 
     def forward(self, outputs: Array, targets: Array, weights: Array | None = None) -> float:
@@ -52,11 +54,11 @@ class ElementwiseLoss(Loss):
         return y if y.dtype.kind == "f" else y.astype(np.float64)
 
     def _check_range(self, y: Array) -> None:
-        """ValueError for targets that this loss has no meaning for."""
+        """Raise ValueError for targets that are outside the range of this loss."""
 
 
 def expect_all(holds: Array, y: Array, expected: str) -> None:
-    """ValueError that names the first target that is not as expected."""
+    """Raise ValueError that names the first target that is not as expected."""
     if not holds.all():
         where = np.argwhere(~holds)[0]
         raise ValueError(f"y[{', '.join(map(str, where))}] is {y[tuple(where)]}, expected {expected}")

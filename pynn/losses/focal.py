@@ -1,4 +1,4 @@
-"""Focal loss: softmax cross-entropy that attends to what is hard."""
+"""Focal loss: softmax cross-entropy that gives hard samples more weight."""
 
 from __future__ import annotations
 
@@ -9,12 +9,28 @@ from .softmax import SoftmaxLoss
 
 
 class Focal(SoftmaxLoss):
-    """Mean over N of -(1 - p)^gamma log p with p = softmax(f)_y, for logits f (N, C) and labels y (N,). Name "focal".
+    """Focal loss: the mean over N of -(1 - p)^gamma log p with p = softmax(f)_y.
 
-    gamma: 0 (softmax cross-entropy) or more, default 2: samples that are already right count less, so that many easy
-        ones do not drown the few hard ones.
-    Stable for any finite logits. Raises ValueError for another gamma and for a label outside 0..C-1.
-    Source: Lin et al. 2017, "Focal loss for dense object detection".
+    `fit` knows it as "focal".
+
+    Parameters
+    ----------
+    gamma : float, default 2
+        At least 0, which is softmax cross-entropy. The larger it is, the less samples count that are already right, so
+        that many easy samples do not drown the few hard ones.
+
+    Raises
+    ------
+    ValueError
+        If gamma is negative; from `forward`, for a label outside 0..C-1.
+
+    Notes
+    -----
+    Logits f (N, C), labels y (N,). Stable for any finite logits.
+
+    References
+    ----------
+    .. [1] Lin et al., "Focal Loss for Dense Object Detection", 2017.
     """
 
     def __init__(self, gamma: float = 2.0) -> None:

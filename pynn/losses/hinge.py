@@ -1,4 +1,4 @@
-"""Multiclass hinge losses: the right score must lead every other one by a margin."""
+"""Multiclass hinge losses: the right score must exceed every other one by a margin."""
 
 from __future__ import annotations
 
@@ -9,12 +9,29 @@ from .labels import LabelLoss
 
 
 class Hinge(LabelLoss):
-    """Mean over N of Σ_{j≠y} max(0, f_j - f_y + margin) for scores f (N, C) and labels y (N,) of 0..C-1. Name "hinge".
+    """Multiclass hinge loss: the mean over N of Σ_{j≠y} max(0, f_j - f_y + margin).
 
-    margin: Δ, more than 0 (default 1; weights and their penalty set the scale of scores, so it seldom matters).
-    At the start, with small weights, it is near (C - 1)·margin. At a kink the gradient is 0. Scores are no logits:
-    there are no probabilities. Source: Weston and Watkins 1999; CS231n, "Linear classification".
-    Raises ValueError for another margin and for a label outside 0..C-1.
+    `fit` knows it as "hinge".
+
+    Parameters
+    ----------
+    margin : float, default 1
+        Δ > 0. It seldom matters: the weights and their penalty set the scale of the scores.
+
+    Raises
+    ------
+    ValueError
+        If margin is not positive; from `forward`, for a label outside 0..C-1.
+
+    Notes
+    -----
+    Scores f (N, C), labels y (N,) of 0..C-1. It starts near (C - 1)·margin with small weights. Its gradient at a kink
+    is 0. Scores are not logits: there are no probabilities.
+
+    References
+    ----------
+    .. [1] Weston & Watkins, "Support vector machines for multi-class pattern recognition", 1999.
+    .. [2] CS231n, "Linear Classification".
     """
 
     _squared = False
@@ -28,10 +45,22 @@ class Hinge(LabelLoss):
 
 
 class SquaredHinge(Hinge):
-    """Mean over N of Σ_{j≠y} max(0, f_j - f_y + margin)², else as `Hinge`; large violations count more.
+    """Squared hinge loss (L2-SVM): the mean over N of Σ_{j≠y} max(0, f_j - f_y + margin)².
 
-    Name "squared_hinge". At the start, with small weights, it is near (C - 1)·margin². Source: CS231n, "Linear
-    classification", as the L2-SVM.
+    `fit` knows it as "squared_hinge". Large violations count more than with `Hinge`.
+
+    Parameters
+    ----------
+    margin : float, default 1
+        Δ > 0.
+
+    Notes
+    -----
+    It starts near (C - 1)·margin² with small weights; else like `Hinge`.
+
+    References
+    ----------
+    .. [1] CS231n, "Linear Classification".
     """
 
     _squared = True

@@ -1,4 +1,4 @@
-"""LabelLoss: what losses share whose targets are labels, one class out of C."""
+"""LabelLoss: losses whose targets are labels, one class out of C."""
 
 from __future__ import annotations
 
@@ -14,17 +14,23 @@ INT64 = np.dtype(np.int64)
 
 
 class LabelLoss(Loss):
-    """Base of the losses of scores (N, C) and labels y (N,) of 0..C-1. A prediction is the first largest score.
+    """Base of the losses of scores (N, C) and labels (N,) of 0..C-1; a prediction is the first largest score.
 
-    Of sequences, scores (N, T, C) have labels (N, T), and of images (N, H, W, C) labels (N, H, W): the loss is the mean
-    over samples and places, the accuracy the share of places that are right, and a sample's weight is that of all its
-    places. Raises ValueError for a label outside 0..C-1.
-    """
+    Raises
+    ------
+    ValueError
+        For a label outside 0..C-1.
 
-    _counts = True  # whether the hits of the kernel are those of `correct`: a subclass may see its outputs differently
+    Notes
+    -----
+    Sequences of scores (N, T, C) take labels (N, T), images (N, H, W, C) take labels (N, H, W): the loss is the mean
+    over samples and positions, accuracy the share of positions that are right. A sample's weight holds for all its
+    positions."""
+
+    _counts = True  # whether the kernel's hits are those of `correct`, which a subclass may override
 
     def _measure(self, outputs: Array, labels: Array, weights: Array | None, gradient: Array) -> tuple[float, float]:
-        """Loss and hits; the gradient goes into the array."""
+        """Return loss and hits; write the gradient into the array."""
         raise NotImplementedError(f"{type(self).__name__} has no _measure(outputs, labels, weights, gradient)")
 
     def forward(self, outputs: Array, targets: Array, weights: Array | None = None) -> float:
@@ -34,26 +40,26 @@ class LabelLoss(Loss):
             weights = in_dtype(weights, outputs.dtype)
         mine = self._memories.mine
         if outputs.ndim == 2:
-            gradient = mine.gradient  # a model gives the same array again and again
+            gradient = mine.gradient  # a model passes the same array each time
             if gradient is None or mine.outputs is not outputs:
                 gradient = self._gradient_like(outputs)
             value, hits = self._measure(outputs, targets, weights, gradient)
         else:
             value, hits = self._measure_places(np.ascontiguousarray(outputs), targets, weights)
-        mine.hits = hits if self._counts and value == value else None  # of NaN: see `correct`
+        mine.hits = hits if self._counts and value == value else None  # with NaN, `correct` decides
         return value
 
     def _measure_places(self, outputs: Array, labels: Array, weights: Array | None) -> tuple[float, float]:
-        """Each place (n, t) as a sample; hits count samples, so that a place is a part of one."""
+        """Take each position (n, t) as a sample; hits count samples, a position is a fraction of one."""
         if labels.shape != outputs.shape[:-1]:
-            labels = self.targets(labels, outputs.shape[1:])  # which says what is wrong
+            labels = self.targets(labels, outputs.shape[1:])  # raises
         rows, places = (-1, outputs.shape[-1]), math.prod(outputs.shape[1:-1])
         weights = None if weights is None else np.repeat(weights, places)
         gradient = self._gradient_like(outputs).reshape(rows)
         try:
             value, hits = self._measure(outputs.reshape(rows), labels.reshape(-1), weights, gradient)
         except ValueError:
-            self.targets(labels, outputs.shape[1:])  # names a label by its place
+            self.targets(labels, outputs.shape[1:])  # names the position of the label
             raise
         return value, hits / places
 
@@ -107,12 +113,12 @@ class LabelLoss(Loss):
 
 
 def _first(bad: Array) -> str:
-    """Where the first True stands: "3", "3, 0"."""
+    """The index of the first True as text: "3", "3, 0"."""
     return ", ".join(map(str, np.argwhere(bad)[0]))
 
 
 def _expect_places(y: Array, output_shape: tuple[int, ...]) -> None:
-    """ValueError unless y has a label for each place of the outputs."""
+    """Raise ValueError unless y has a label for each position of the outputs."""
     if y.shape[1:] == output_shape[:-1]:
         return
     outputs, wanted = (", ".join(["N", *map(str, shape)]) for shape in (output_shape, output_shape[:-1]))

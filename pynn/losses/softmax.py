@@ -1,4 +1,4 @@
-"""Softmax with cross-entropy: one class out of C."""
+"""Softmax cross-entropy: one class out of C."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .labels import LabelLoss
 
 
 class SoftmaxLoss(LabelLoss):
-    """Base of the losses of logits, whose softmax are probabilities."""
+    """Base of the losses of logits: their softmax is a probability for each class."""
 
     def probabilities(self, outputs: Array) -> Array:
         out: Array = np.empty(outputs.shape, outputs.dtype)
@@ -21,15 +21,29 @@ class SoftmaxLoss(LabelLoss):
 
 
 class SoftmaxCrossEntropy(SoftmaxLoss):
-    """Mean of -log(e^{f_y}/Σ_j e^{f_j}) for logits f (N, C) and labels y (N,) of 0..C-1; gradient (softmax - onehot)/N.
+    """Softmax cross-entropy: the mean of -log(e^{f_y}/Σ_j e^{f_j}), with gradient (softmax(f) - onehot(y))/N.
 
-    Of sequences (N, T, C) labels are (N, T), and the mean is that over N·T; images likewise.
+    `fit` knows it as "softmax_cross_entropy", and uses it by default.
 
-    label_smoothing: 0 (default) <= s < 1; the one-hot target becomes (1-s)·onehot + s/C, so that a network that is
-        sure gains nothing by ever larger logits.
-    Stable for any finite logits. At the start, with small weights, it is near ln C. Name "softmax_cross_entropy".
-    Raises ValueError for another label_smoothing and for a label outside 0..C-1.
-    Source: CS231n, "Linear classification"; smoothing: Szegedy et al. 2016, "Rethinking the Inception architecture".
+    Parameters
+    ----------
+    label_smoothing : float, default 0
+        0 <= s < 1: the one-hot target becomes (1-s)·onehot + s/C, so that ever larger logits gain nothing.
+
+    Raises
+    ------
+    ValueError
+        If label_smoothing is outside its range; from `forward`, for a label outside 0..C-1.
+
+    Notes
+    -----
+    Logits f (N, C), labels y (N,) of 0..C-1; for sequences (N, T, C) and (N, T), with the mean over N·T, and images in
+    the same way. Stable for any finite logits. It starts near ln C with small weights.
+
+    References
+    ----------
+    .. [1] CS231n, "Linear Classification".
+    .. [2] Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", 2016 (smoothing).
     """
 
     label_smoothing: float = 0.0  # for subclasses whose constructor does not set it

@@ -1,4 +1,4 @@
-"""Structured hinge: targets that are made of parts which depend on each other, like the labels of a sequence."""
+"""Structured hinge loss: targets made of parts that depend on each other, like the labels of a sequence."""
 
 from __future__ import annotations
 
@@ -12,11 +12,19 @@ from .base import Loss
 
 
 class Decoder(Constructed):
-    """Base: finds the best structure. The score of a structure is linear in the outputs: Σ features(structure)·outputs.
+    """Base of all decoders: finds the structure with the highest score Σ features(structure)·outputs.
 
-    Source: Tsochantaridis et al. 2005. An own decoder overrides `decode` and `features`, and `targets` where structures
-    are more than arrays (N, ...) of integers. This one chooses a subset of K items that holds exactly `size` of them,
-    against Δ = how many are wrong:
+    Notes
+    -----
+    A custom decoder overrides `decode` and `features`, and `targets` if structures are not integer arrays (N, ...).
+
+    References
+    ----------
+    .. [1] Tsochantaridis et al., "Large Margin Methods for Structured and Interdependent Output Variables", 2005.
+
+    Examples
+    --------
+    A subset of K items with exactly `size` elements; Δ counts the wrong ones:
 
     >>> class Subset(pynn.Decoder):
     ...     def __init__(self, size):
@@ -32,18 +40,56 @@ class Decoder(Constructed):
     """
 
     def decode(self, outputs: Array, targets: Array | None = None) -> tuple[Array, Array]:
-        """The structures (N, ...) that maximize Δ(target, structure) + score, and that maximum (N,).
+        """Find the structures that maximize Δ(target, structure) + score.
 
-        Without targets: those of the highest score, and that score. Δ is at least 0, and 0 for the target itself.
+        Parameters
+        ----------
+        outputs : array (N, ...)
+            What the model returned; scores are linear in it.
+        targets : array (N, ...), optional
+            The right structures. By default Δ is left out. Δ is at least 0, and 0 for the target itself.
+
+        Returns
+        -------
+        structures : array (N, ...)
+            The best structures.
+        values : array (N,)
+            The maximum of each.
         """
         raise NotImplementedError(f"{type(self).__name__} has no decode(outputs, targets)")
 
     def features(self, structures: Array, outputs: Array) -> Array:
-        """The gradient of the structures' scores with respect to the outputs, of the shape of the outputs."""
+        """Return the gradient of the structures' scores with respect to the outputs.
+
+        Parameters
+        ----------
+        structures : array (N, ...)
+            Structures, as `decode` returns them.
+        outputs : array (N, ...)
+            What the model returned.
+
+        Returns
+        -------
+        array (N, ...)
+            Of the shape of the outputs.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no features(structures, outputs)")
 
     def targets(self, y: Array, output_shape: tuple[int, ...]) -> Array:
-        """y checked and in the form that `decode` reads; output_shape: that of one sample's outputs."""
+        """Check targets and convert them to what `decode` reads.
+
+        Parameters
+        ----------
+        y : array (N, ...)
+            The right structures.
+        output_shape : tuple of int
+            Shape of the outputs of one sample.
+
+        Returns
+        -------
+        array (N, ...)
+            The targets.
+        """
         y = as_array("y", y)
         if y.dtype.kind not in "iub":
             raise TypeError(f"y has dtype {y.dtype}, expected structures of integers")
@@ -54,18 +100,35 @@ class Decoder(Constructed):
 
 
 class StructuredHinge(Loss):
-    """Mean of max(0, max_ŷ [Δ(y, ŷ) + score(ŷ)] - score(y)) over the samples: the margin grows with how wrong ŷ is.
+    """Structured hinge loss: the mean of max(0, max_ŷ [Δ(y, ŷ) + score(ŷ)] - score(y)) over the samples.
 
-    decoder: a `Decoder`, ready-made (`ViterbiChain`) or an own one. It finds ŷ; the gradient is
-    (features(ŷ) - features(y))/N, a subgradient where several ŷ are alike. weights (N,), at least 0: Σ w·loss/N.
-    Predictions are the structures of the highest score; accuracy counts those that are right as a whole, which decodes
-    once more. The loss is at least Δ(y, prediction).
+    The margin Δ grows with the number of mistakes in ŷ.
 
+    Parameters
+    ----------
+    decoder : Decoder
+        Finds ŷ: `ViterbiChain`, or a custom one.
+
+    Raises
+    ------
+    ValueError
+        From `forward`, if the decoder returns other shapes than documented.
+
+    Notes
+    -----
+    The gradient is (features(ŷ) - features(y))/N, a subgradient if several ŷ tie. With weights w (N,) of at least 0 the
+    loss is Σ w·loss/N. Predictions are the structures with the highest score; accuracy is the share that is right as a
+    whole, which takes a second decoding. The loss is at least Δ(y, prediction).
+
+    References
+    ----------
+    .. [1] Taskar et al., "Learning Structured Prediction Models: A Large Margin Approach", 2005.
+    .. [2] Tsochantaridis et al., "Large Margin Methods for Structured and Interdependent Output Variables", 2005.
+
+    Examples
+    --------
     >>> model = pynn.Sequential(pynn.Flatten(), pynn.Affine(5 * 3), pynn.Transitions(3))       # 5 positions, 3 labels
     >>> model.fit(x, y, loss=pynn.StructuredHinge(pynn.ViterbiChain()))                        # y (N, 5)
-
-    Raises ValueError for what a decoder returns in another shape than documented.
-    Source: Taskar et al. 2003; Tsochantaridis et al. 2005 (margin rescaling).
     """
 
     def __init__(self, decoder: Decoder) -> None:
@@ -83,7 +146,7 @@ class StructuredHinge(Loss):
         share = np.full(n, 1 / n) if weights is None else as_array("weights", weights).astype(np.float64) / n
         if share.shape != (n,):
             raise ValueError(f"weights has shape {share.shape}, expected ({n},)")
-        lost = ~(losses <= 0)  # the target itself is best, or a decoder misses the best; NaN stays
+        lost = ~(losses <= 0)  # 0 or less: the target wins, or the decoder missed the maximum; NaN stays
         gradient = self._gradient_like(outputs)
         np.subtract(self._features(best, outputs), self._features(targets, outputs), out=gradient, casting="unsafe")
         gradient *= (share * lost).astype(outputs.dtype).reshape(n, *[1] * (outputs.ndim - 1))
@@ -102,7 +165,6 @@ class StructuredHinge(Loss):
         return self.decoder.targets(y, output_shape)
 
     def predict(self, outputs: Array) -> Array:
-        """The structures of the highest score (N, ...)."""
         return self.decoder.decode(outputs)[0]
 
     def correct(self, outputs: Array, targets: Array) -> Array:
@@ -111,12 +173,22 @@ class StructuredHinge(Loss):
 
 
 class ViterbiChain(Decoder):
-    """Sequences of T labels out of K in which each label depends on the one before; exact, by Viterbi's algorithm.
+    """Viterbi decoder: sequences of T labels out of K, score(y) = Σ_t e[t, y_t] + Σ_t a[y_{t-1}, y_t]; exact.
 
-    outputs (N, T+K, K), as the layer `Transitions` gives them: emissions e (N, T, K) and under them transitions
-    a (N, K, K), from row to column. score(y) = Σ_t e[t, y_t] + Σ_t a[y_{t-1}, y_t]. targets (N, T): labels 0..K-1.
-    Δ = how many positions are wrong (Hamming). Costs O(T·K²) a sample. Lower labels win where scores are alike.
-    Raises ValueError or TypeError for outputs and targets of other shapes, and for other labels. Source: Viterbi 1967.
+    Raises
+    ------
+    ValueError or TypeError
+        For outputs or targets of other shapes, and for labels outside 0..K-1.
+
+    Notes
+    -----
+    Outputs (N, T+K, K), as the layer `Transitions` returns them: emissions e (N, T, K), then transitions a (N, K, K)
+    from row to column. Targets (N, T): labels 0..K-1. Δ is the number of wrong positions (Hamming distance). It costs
+    O(T·K²) a sample. The lower label wins a tie.
+
+    References
+    ----------
+    .. [1] A. Viterbi, "Error bounds for convolutional codes", 1967.
     """
 
     def decode(self, outputs: Array, targets: Array | None = None) -> tuple[Array, Array]:
@@ -124,7 +196,7 @@ class ViterbiChain(Decoder):
         n, length, labels = emissions.shape
         each = np.arange(n)
         if targets is not None:
-            emissions = emissions + 1  # one for every position that is wrong
+            emissions = emissions + 1  # Δ: one for each wrong position
             emissions[each[:, None], np.arange(length), targets] -= 1
         came_from = np.empty((n, length, labels), np.intp)
         best = emissions[:, 0]
