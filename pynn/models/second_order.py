@@ -1,4 +1,4 @@
-"""Second-order training on the full batch: SciPy's minimizers and Newton's method over the flat vector."""
+"""Second-order training on the full batch: SciPy's minimizers and Newton's method on the flat vector of parameters."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from .sequential import Sequential
 Vector = NDArray[np.float64]
 
 METHODS = ("L-BFGS-B", "BFGS", "CG", "Newton-CG", "Newton")
-LARGEST = {"BFGS": 10_000, "Newton": 2_000}  # parameters, since these keep a square matrix of them
-OWN_TOLERANCES = {  # SciPy's, switched off: `tolerance` alone decides
+LARGEST = {"BFGS": 10_000, "Newton": 2_000}  # parameters: these methods store a square matrix
+OWN_TOLERANCES = {  # SciPy's own criteria, switched off: `tolerance` alone decides
     "L-BFGS-B": {"ftol": 0.0, "gtol": 0.0, "maxfun": sys.maxsize},
     "BFGS": {"gtol": 0.0},
     "CG": {"gtol": 0.0},
@@ -57,27 +57,60 @@ def minimize(
 ) -> History:
     """Minimize the loss over all samples at once, with the penalties, by a second-order method; for small models.
 
-    x, y, loss, penalty: as in `fit`; x is raw where the model has preprocessing. The samples are gone through in
-        pieces of batch_size (default 1024), whose losses and gradients are averaged: it matters by rounding alone.
-    method: "L-BFGS-B" (default), "BFGS", "CG", "Newton-CG" of SciPy (extra `scipy`), or "Newton", which is pynn's own:
-        w ← w - (H + λI)⁻¹g with the Hessian H from central differences of gradients, two passes a parameter, and the
-        smallest λ ≥ 0 that lets the loss fall. It needs a float64 model of at most 2,000 parameters; BFGS takes 10,000.
-    steps: at most so many (default 100). tolerance: stop when no component of the gradient is larger (default 1e-5).
-        It also stops where no step lets the loss fall any more: with float32, rounding sees to that sooner.
-    progress: False shows nothing, else ("auto", the default) there is a line a step on stderr.
+    Parameters
+    ----------
+    model : Sequential
+        The model. It may not have constraints, which these methods would violate.
+    x : array (N, ...)
+        Samples as in `fit`, raw if the model has preprocessing.
+    y : array (N,)
+        Targets as in `fit`.
+    loss : Loss or str, optional
+        By default the model's own.
+    penalty : Penalty, optional
+        As in `fit`. L1 has a kink at 0, which these methods do not handle: weights come close to 0 but do not reach it.
+    method : str, default "L-BFGS-B"
+        "L-BFGS-B", "BFGS", "CG" or "Newton-CG" of SciPy (extra `scipy`), or "Newton", pynn's own: w ← w - (H + λI)⁻¹g
+        with the Hessian H from central differences of gradients, two passes per parameter, and the smallest λ ≥ 0 that
+        lowers the loss. "Newton" needs a float64 model of at most 2,000 parameters; "BFGS" takes up to 10,000.
+    steps : int, default 100
+        Maximum number of steps.
+    tolerance : float, default 1e-5
+        Stop when no component of the gradient is larger. Training also stops when no step lowers the loss any more: in
+        float32, rounding causes that sooner.
+    batch_size : int, default 1024
+        Samples are processed in batches of this size, whose losses and gradients are averaged; it affects rounding
+        only.
+    progress : bool or str, default "auto"
+        False shows nothing; otherwise each step prints a line to stderr.
 
-    The objective has to stay the same: dropout and noise are off; what an own layer draws is that of the model's
-    current step. Batch normalization uses the statistics of all samples, which must fit into one batch
-    (batch_size >= N); its running statistics are those of the result. Factors of the learning rate mean nothing here;
-    a model with a constraint is refused, since these methods would not keep it. With L1 there is a kink at 0, which
-    they do not know either: weights come near 0 but not onto it.
+    Returns
+    -------
+    History
+        One number per step: loss (with data_loss and penalty, if there is one), accuracy if the loss defines one,
+        gradient (its largest component) and passes (through the data so far).
 
-    Returns the `History`, one number a step: loss (with data_loss and penalty, where there is one), accuracy where the
-    loss has it, gradient (the largest component), passes (through the data so far). The model has the parameters of
-    the best step, also after Ctrl-C and errors; its epoch and step are as before, and its loss is this one.
-    Raises ValueError or TypeError for data and settings that do not fit, ImportError without SciPy, before anything is
-    changed; FloatingPointError when the loss becomes NaN or infinite.
-    Source: Nocedal & Wright, "Numerical Optimization", 2006, chapters 3, 6 and 7.
+    Raises
+    ------
+    ValueError or TypeError
+        For data or settings that do not fit; nothing has changed then.
+    ImportError
+        Without SciPy.
+    FloatingPointError
+        If the loss becomes NaN or infinite.
+
+    Notes
+    -----
+    The model ends with the parameters of the best step, also after Ctrl-C and errors, and with this loss; its epoch and
+    step stay as before.
+
+    The objective has to stay the same: dropout and noise are off, and a custom layer draws the numbers of the model's
+    current step. Batch normalization uses the statistics of all samples, which must fit into one batch (batch_size >=
+    N); its running statistics are those of the result. Learning-rate factors have no effect.
+
+    References
+    ----------
+    .. [1] Nocedal & Wright, "Numerical Optimization", 2006, chapters 3, 6 and 7.
     """
     _check_settings(penalty, method, steps, tolerance, batch_size, progress)
     optimize = None if method == "Newton" else _scipy(method)
@@ -165,7 +198,7 @@ NOISE: tuple[tuple[type, str], ...] = (
 
 @contextmanager
 def _deterministic(model: Sequential) -> Iterator[None]:
-    """No random masks or noise, and running statistics that are those of the last pass alone."""
+    """Switch off random masks and noise, and make running statistics those of the last pass."""
     held: list[tuple[Any, str, float]] = [
         (layer, name, getattr(layer, name)) for layer in model.walk() for kind, name in NOISE if isinstance(layer, kind)
     ]
@@ -179,11 +212,11 @@ def _deterministic(model: Sequential) -> Iterator[None]:
 
 
 class _Done(Exception):
-    """Enough steps were taken, or the gradient is small."""
+    """Enough steps were taken, or the gradient is small enough."""
 
 
 class _Objective:
-    """Loss and gradient over all samples, as a function of the parameters without the gaps of the flat vector."""
+    """Loss and gradient over all samples as a function of the trained parameters, without gaps of the flat vector."""
 
     def __init__(
         self, model: Sequential, loss: Loss, x: Array, y: Array, penalty: Penalty | None, batch_size: int
@@ -194,13 +227,13 @@ class _Objective:
         self.penalized = penalty is not None or model.has_penalties
         sizes = {start: math.prod(parameter.shape) for _, parameter, start in model._places}
         self.places = np.concatenate([np.zeros(0, np.int64)] + [s.start + np.arange(sizes[s.start]) for s in trained])
-        self.point: Vector = model.parameters[self.places].astype(np.float64)  # where it was last asked
+        self.point: Vector = model.parameters[self.places].astype(np.float64)  # where it was last evaluated
         self.gradient: Vector = np.zeros(len(self.places))
         self.values: dict[str, float] = {}
         self.passes = 0
 
     def __call__(self, point: Vector) -> tuple[float, Vector]:
-        """The loss and its gradient at this point; both stay in attributes, with what else was measured."""
+        """The loss and its gradient at this point; both are also kept in attributes, with the other measurements."""
         model, running = self.model, Running()
         model.parameters[self.places] = point
         gradient = np.zeros(len(point))
@@ -224,7 +257,7 @@ class _Objective:
 
 
 class _Run:
-    """The steps that a minimizer takes: their history, and the best point."""
+    """The steps of a minimizer: their history, and the best point."""
 
     def __init__(self, objective: _Objective, steps: int, tolerance: float, progress: bool | str) -> None:
         self.objective, self.steps, self.tolerance = objective, steps, tolerance
@@ -237,7 +270,7 @@ class _Run:
         self._stop_where_it_is_enough()
 
     def evaluate(self, point: Vector) -> tuple[float, Vector]:
-        """Loss and gradient; FloatingPointError where they are not finite."""
+        """Loss and gradient; FloatingPointError if they are not finite."""
         value, gradient = self.objective(point)
         if not (math.isfinite(value) and np.isfinite(gradient).all()):
             where = f"step {self.history.epochs + 1}" if math.isfinite(self.lowest) else "the start"
@@ -248,9 +281,9 @@ class _Run:
         return value, gradient
 
     def take(self, point: Vector) -> None:
-        """The minimizer has made a step to this point."""
+        """Record a step of the minimizer to this point."""
         objective = self.objective
-        if not np.array_equal(point, objective.point):  # Newton-CG looks about in between
+        if not np.array_equal(point, objective.point):  # Newton-CG evaluates other points in between
             self.evaluate(point)
         if objective.values["loss"] <= self.lowest:
             self.best, self.lowest = objective.point, objective.values["loss"]
@@ -267,7 +300,7 @@ class _Run:
             raise _Done
 
     def finish(self) -> None:
-        """Leave the best parameters in the model, and the running statistics that belong to them."""
+        """Leave the best parameters in the model, with the running statistics that belong to them."""
         model = self.objective.model
         if any(isinstance(layer, BatchNorm) for layer in model.walk()):
             self.objective(self.best)
@@ -275,13 +308,13 @@ class _Run:
 
 
 def _newton(run: _Run) -> None:
-    """Newton's method with damping, until `run` stops it or no step lets the loss fall."""
+    """Newton's method with damping, until `run` stops it or no step lowers the loss."""
     while True:
         point, value, gradient = run.best, run.lowest, run.objective.gradient
         hessian = _hessian(run, point)
         scale = float(np.abs(hessian).max(initial=0)) or 1.0
         for damping in (0.0, *10.0 ** np.arange(-10, 6)):
-            try:  # the factor exists where the matrix is positive definite: only then it leads downhill
+            try:  # only a positive definite matrix has a factor, and only then the step goes downhill
                 factor = np.linalg.cholesky(hessian + damping * scale * np.eye(len(point)))
             except np.linalg.LinAlgError:
                 continue

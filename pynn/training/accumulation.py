@@ -1,4 +1,4 @@
-"""A training step of several batches: their gradients put together, each by its share of the samples."""
+"""A training step of several batches: the mean of their gradients, weighted by their numbers of samples."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from .trainable import Trainable
 
 
 class Accumulation:
-    """Gathers the gradients of batches until `step` moves the parameters by the mean over all their samples.
+    """Collects the gradients of batches until `step` updates the parameters by the mean over all their samples.
 
-    Until then running statistics are those of before the step too, so that the model can be saved at any time.
+    Until then running statistics also keep their values, so that the model can be saved at any time.
     """
 
     def __init__(self, model: Trainable, loss: Loss, optimizer: Optimizer, penalty: Penalty | None) -> None:
         self.model, self.loss, self.optimizer, self.penalty = model, loss, optimizer, penalty
         self.samples = 0
-        self._sum: Array | None = None  # of gradients times their samples
-        self._moved: list[Array] = []  # running statistics, after the batches so far
+        self._sum: Array | None = None  # sum of gradients times samples
+        self._moved: list[Array] = []  # running statistics after the batches so far
 
     def add(self, x: Array, y: Array, weights: Array | None) -> float:
-        """Forward and backward on one batch; returns its loss. FloatingPointError where that is no number."""
+        """Run forward and backward on one batch; return its loss. FloatingPointError if that is not finite."""
         model = self.model
         before = [array.copy() for array in model.statistics()]
         try:
@@ -50,7 +50,7 @@ class Accumulation:
         return value
 
     def step(self) -> float | None:
-        """Move the parameters; returns the penalty before that, None without one."""
+        """Update the parameters; return the penalty before the update, None without a penalty."""
         model, penalty = self.model, None
         assert self._sum is not None
         np.divide(self._sum, self.samples, out=model.gradients)

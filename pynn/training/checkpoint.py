@@ -1,4 +1,4 @@
-"""Checkpoints of a run: files from which it goes on to the very bits of a run that was never killed."""
+"""Checkpoints of a run: files from which it continues to the same bits as a run that was never killed."""
 
 from __future__ import annotations
 
@@ -27,21 +27,37 @@ PATTERN = "checkpoint-" + "[0-9]" * 8 + ".safetensors"
 
 
 class Checkpoint(Callback):
-    """Checkpoints of a run in a folder, for `fit(checkpoint=...)`: after each epoch, and in between where it is asked.
+    """Write checkpoints of a run to a folder, for ``fit(checkpoint=...)``.
 
-    folder: made where it is not there. It belongs to one run, and one process at a time: a file .pynn.lock, which is
-    gone after the run, names that process, and another one is refused. What a killed process left is taken over;
-    a copy of the folder may be used at once. every_steps: also after so many steps, every_seconds:
-    also after so many seconds, since the last one (default None: only after epochs, when the run is stopped, and on
-    Ctrl-C). keep: so many of the newest files stay (default 2).
+    Parameters
+    ----------
+    folder : path
+        Created if it does not exist. It belongs to one run and one process at a time: during the run the file
+        .pynn.lock names that process, and others are refused. A folder left behind by a killed process is taken over; a
+        copy of the folder may be used at once.
+    every_steps : int, optional
+        Also write this many steps after the last checkpoint. By default only after epochs, when the run is stopped, and
+        on Ctrl-C.
+    every_seconds : float, optional
+        Also write this many seconds after the last checkpoint.
+    keep : int, default 2
+        Number of newest files to keep.
 
-    `fit(..., checkpoint=folder, resume=True)` with the same arguments goes on from the newest, also in the middle of an
-    epoch, and ends with the bits of a run that was never killed: parameters, running statistics, the optimizer's and
-    its schedule's state, history, the memory of callbacks, the sums of the epoch. A file appears whole or not at all;
-    one that is damaged is passed over with a RuntimeWarning. No file can run code: safetensors and JSON.
-    Where the first one cannot be written, as on a full disk, training ends with the OSError; where a later one cannot,
-    it goes on with a RuntimeWarning: the older files stay, and the next one is tried in its time.
-    Raises ValueError or TypeError for settings out of their range.
+    Raises
+    ------
+    ValueError or TypeError
+        For settings out of range.
+
+    Notes
+    -----
+    ``fit(..., checkpoint=folder, resume=True)`` with the same arguments continues from the newest checkpoint, even in
+    the middle of an epoch, and ends with the bits of a run that was never killed. A checkpoint holds parameters,
+    running statistics, the state of optimizer, schedule and callbacks, the history and the sums of the epoch. A file
+    appears complete or not at all; a damaged one is skipped with a RuntimeWarning. No file can run code: safetensors
+    and JSON.
+
+    If the first checkpoint cannot be written, as on a full disk, training ends with the OSError. If a later one cannot,
+    training continues with a RuntimeWarning: the older files stay, and the next checkpoint is tried when it is due.
     """
 
     writes = True
@@ -65,23 +81,41 @@ class Checkpoint(Callback):
         self._path = Path(folder)
         self._settings: Mapping[str, Any] = {}
         self._number = 0
-        self._untried: list[Path] = []  # files to go on from, the newest last
-        self._reasons: list[str] = []  # why others could not be used
-        self._place: tuple[int, int, int] | None = None  # of the run when the last one was written
-        self._step, self._time = 0, 0.0  # when the last one was tried
+        self._untried: list[Path] = []  # candidates to resume from, newest last
+        self._reasons: list[str] = []  # why other files could not be used
+        self._place: tuple[int, int, int] | None = None  # epoch, step and batch of the last checkpoint
+        self._step, self._time = 0, 0.0  # when the last checkpoint was attempted
         self._lock: FolderLock | None = None
         self._outage = Outage()
 
     def open(self, given: tuple[Any, ...], resuming: bool, quiet: bool) -> dict[str, Any] | None:
-        """The state to go on from, or None for a run that begins, which is said in a line unless it is to be quiet.
+        """Lock the folder and find the state to continue from; `fit` calls it.
 
-        given: the run as `resume.settings` takes it, which must be as the checkpoint knows it. resuming: whether to go
-        on. `fit` calls it.
-        Raises ValueError where they differ, where no file can be used, and where a new run finds another one's files;
-        RuntimeError where the folder is in use by another run; OSError where nothing can be written there.
+        Parameters
+        ----------
+        given : tuple
+            The run, as `run_state.settings` takes it; it must agree with the checkpoint.
+        resuming : bool
+            Whether to continue.
+        quiet : bool
+            Whether to print nothing if there is no checkpoint.
+
+        Returns
+        -------
+        dict or None
+            The state; None for a run that begins.
+
+        Raises
+        ------
+        ValueError
+            If the settings differ, no file can be used, or a new run finds files of another run.
+        RuntimeError
+            If another run uses the folder.
+        OSError
+            If nothing can be written there.
         """
         settings = run_state.settings(*given)
-        path = Path(os.path.realpath(self.folder))  # the script may change its own folder, or a link, while it trains
+        path = Path(os.path.realpath(self.folder))  # the working directory or a link may change during training
         if path.exists() and not path.is_dir():
             raise NotADirectoryError(f"checkpoint is {os.fspath(self.folder)!r}, which is a file, expected a folder")
         path.mkdir(parents=True, exist_ok=True)
@@ -100,7 +134,7 @@ class Checkpoint(Callback):
             lock.release()
 
     def _locked(self, path: Path, resuming: bool) -> FolderLock | None:
-        """The folder's lock; None where somebody looks for a run that is done in a folder that is write-protected."""
+        """The lock of the folder; None for a run that only resumes from a folder that is write-protected."""
         try:
             with files.naming(self.folder, path):
                 return FolderLock(path, os.fspath(self.folder))
@@ -113,7 +147,7 @@ class Checkpoint(Callback):
 
     def _begun(self, settings: Mapping[str, Any], resuming: bool, quiet: bool) -> dict[str, Any] | None:
         if self._lock is not None:
-            for leftover in self._path.glob(f".{PATTERN}.*"):  # of a process that was killed while it wrote
+            for leftover in self._path.glob(f".{PATTERN}.*"):  # left by a process that was killed while writing
                 leftover.unlink(missing_ok=True)
         found = self._files()
         if found and not resuming:
@@ -135,9 +169,19 @@ class Checkpoint(Callback):
         return state
 
     def go_on(self, trainer: Trainer, state: Mapping[str, Any]) -> None:
-        """Put the state that `open` gave into the trainer, or that of the newest file which can be; `fit` calls it.
+        """Restore the trainer from the state that `open` returned, or from the newest usable file; `fit` calls it.
 
-        Raises ValueError, with nothing changed, where none can be.
+        Parameters
+        ----------
+        trainer : Trainer
+            The run.
+        state : dict
+            The result of `open`.
+
+        Raises
+        ------
+        ValueError
+            If no file can be used; nothing has changed then.
         """
         while True:
             try:
@@ -152,11 +196,11 @@ class Checkpoint(Callback):
             checks.warn(f"{reason}; going on from {self._untried[-1].name}", RuntimeWarning)
 
     def _files(self) -> list[Path]:
-        """The checkpoints, the newest last."""
+        """The checkpoints, newest last."""
         return sorted(self._path.glob(PATTERN))
 
     def _newest(self) -> dict[str, Any]:
-        """The state in the newest file that is not tried yet and can be read; ValueError where it is of another run."""
+        """The state in the newest readable file not tried yet; ValueError if it belongs to a different run."""
         differences: list[str] = []
         while self._untried and not differences:
             path = self._untried[-1]
@@ -226,7 +270,7 @@ class Checkpoint(Callback):
         container.write_state(self._path / NAME.format(self._number + 1), state)
 
     def _lock_again(self) -> None:
-        """The lock's file was removed, or this process was forked from the one that has it: another run may be here."""
+        """Take the lock again after its file was removed or this process was forked. Another run may be here."""
         self.close()
         with files.naming(self.folder, self._path):
             lock = FolderLock(self._path, os.fspath(self.folder))

@@ -1,6 +1,6 @@
-"""Training on more than one machine: the processes of an MPI job train one model, each on its part of every batch.
+"""Training in several processes: an MPI job trains one model, each process on its part of every batch.
 
-mpi4py (extra `mpi`) is imported when somebody trains so. Knows no files.
+mpi4py (extra `mpi`) is imported only when it is used. Knows no files.
 """
 
 from __future__ import annotations
@@ -32,27 +32,43 @@ __all__ = ["Distributed"]
 
 
 class Distributed(Constructed):
-    """How `fit(..., distributed=Distributed(...))` trains in several processes; `distributed=True` is `Distributed()`.
+    """Train in several processes: ``fit(..., distributed=Distributed(...))``, or ``distributed=True`` for the defaults.
 
-    comm: an mpi4py communicator; None (default) is all processes, MPI.COMM_WORLD. sync_batchnorm: batch normalization
-    over the whole batch, as one process does it (default False: each process normalizes its part, and the running
-    statistics are averaged at the end of each epoch; a checkpoint in the middle of one has the first process's); it
-    costs two small messages a layer and step.
+    Parameters
+    ----------
+    comm : mpi4py communicator, optional
+        By default all processes, MPI.COMM_WORLD.
+    sync_batchnorm : bool, default False
+        Normalize over the whole batch, as one process does, at the cost of two small messages per layer and step. By
+        default each process normalizes its own part, and running statistics are averaged at the end of each epoch (a
+        checkpoint within an epoch has those of the first process).
 
-    The same script runs alone, `python script.py`, and as K processes, `mpirun -n K python -m mpi4py script.py`, on one
-    machine or many (`-m mpi4py` ends all of them where one fails outside `fit`; as many threads each as a process has
-    cores, OMP_NUM_THREADS). Each makes the same model with the same seed and has the same data, or opens the same
-    memory-mapped files; an iterable must give each the same batches. batch_size is that of all together: each process
-    takes the part of every batch that its rank says, the gradients are added up, and all take the same step: the
-    run of one process, within rounding, dropout masks included. Loss, accuracy, metrics and batch_loss are those of
-    all; validation is shared out. Callbacks run in every process; those with `writes` True (progress, model files,
-    checkpoints, tables) in the first one alone. `evaluate` and `predict` do everything in each process.
+    Raises
+    ------
+    TypeError
+        If comm is not a communicator.
+    ImportError
+        If mpi4py or MPI is missing.
 
-    rank: which process this is, 0..size-1; size: how many there are.
-    Raises TypeError for something else than a communicator, ImportError where mpi4py or MPI is missing. `fit` raises in
-    every process where one cannot begin, where they were given different things and where the loss is NaN; an
-    error of one process later on ends all of them (MPI_Abort) with its traceback.
-    Source: Goyal et al. 2017, "Accurate, Large Minibatch SGD".
+    Notes
+    -----
+    The same script runs as one process, ``python script.py``, and as K processes, ``mpirun -n K python -m mpi4py
+    script.py``, on one machine or many. ``-m mpi4py`` ends all processes if one fails outside `fit`. Set
+    OMP_NUM_THREADS to the number of cores per process. Every process makes the same model with the same seed and has
+    the same data, or opens the same memory-mapped files; an iterable must yield the same batches in each.
+
+    batch_size is that of all processes together: each takes the part of every batch that belongs to its rank, gradients
+    are summed, and all take the same step. The run equals that of one process within rounding, dropout masks included.
+    Loss, accuracy, metrics and batch_loss are those of all processes; validation is shared out. Callbacks run in every
+    process, but those with `writes` True (progress, model files, checkpoints, tables) only in the first. `evaluate` and
+    `predict` do all the work in each process.
+
+    `fit` raises in every process if one of them cannot begin, if their arguments differ, or if the loss is NaN. A later
+    error in one process ends all of them (MPI_Abort) with its traceback.
+
+    References
+    ----------
+    .. [1] Goyal et al. 2017, "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour".
     """
 
     def __init__(self, comm: Any = None, *, sync_batchnorm: bool = False) -> None:
@@ -66,12 +82,12 @@ class Distributed(Constructed):
 
     @property
     def rank(self) -> int:
-        """Which of the processes this is: 0 writes the files."""
+        """The number of this process, 0..size-1; process 0 writes the files."""
         return int(self.comm.Get_rank())
 
     @property
     def size(self) -> int:
-        """How many processes there are."""
+        """Number of processes."""
         return int(self.comm.Get_size())
 
 
@@ -86,7 +102,7 @@ def _mpi() -> Any:
 
 
 def together(fit: Callable[..., History], distributed: Distributed | bool, given: Mapping[str, Any]) -> History:
-    """`fit` with these arguments in this process, as one of several; just `fit` where there are no others."""
+    """Run `fit` in this process as one of several, or simply run it if there is only one."""
     if distributed is True:
         distributed = Distributed()
     if not isinstance(distributed, Distributed):
@@ -109,7 +125,7 @@ class Ranks(Group):
     """The processes of an MPI job, as one of them sees them."""
 
     def __init__(self, distributed: Distributed) -> None:
-        self.mpi, self.comm = _mpi(), distributed.comm.Dup()  # messages of its own
+        self.mpi, self.comm = _mpi(), distributed.comm.Dup()  # keeps its messages apart
         self.rank, self.size = distributed.rank, distributed.size
         self.sync_batchnorm = distributed.sync_batchnorm
         self.begun = False
@@ -119,10 +135,10 @@ class Ranks(Group):
         self._gradient: Array | None = None  # of the last loss, by this part's outputs; None: the part has no samples
         self._totals: tuple[float | None, int, float | None] = None, 0, None  # of the last batch
 
-    # What is agreed on -----------------------------------------------------------------------------
+    # Agreement between processes -------------------------------------------------------------------
 
     def raised(self, error: BaseException) -> BaseException:
-        """The error, which all processes raise."""
+        """Mark the error as one that all processes raise."""
         self.common = error
         return error
 
@@ -143,7 +159,7 @@ class Ranks(Group):
         return self.comm.bcast(found)
 
     def _begin(self, report: tuple[str | None, Any]) -> list[tuple[str | None, Any]]:
-        """The reports of all, (error or None, settings); RuntimeError where one of the others has an error."""
+        """The reports of all processes, (error or None, settings); RuntimeError if another process reports an error."""
         self.begun = True
         reports: list[tuple[str | None, Any]] = self.comm.allgather(report)
         for rank, (error, _) in enumerate(reports):
@@ -152,7 +168,7 @@ class Ranks(Group):
         return reports
 
     def fail(self, error: BaseException) -> None:
-        """This process raises an error. Unless all do: tell the others, or end them where they cannot be told."""
+        """Handle an error that only this process raises: report it before training starts, MPI_Abort after."""
         if error is self.common:
             return
         if not self.begun:
@@ -163,13 +179,13 @@ class Ranks(Group):
         self.comm.Abort(1)
 
     def any(self, flag: bool) -> bool:
-        """Whether it is True in one of the processes."""
+        """Whether the flag is True in any process."""
         flags = np.array([flag], np.int32)
         self.comm.Allreduce(self.mpi.IN_PLACE, flags, op=self.mpi.MAX)
         return bool(flags[0])
 
     def ended(self, interrupted: bool, stopped: str | None) -> tuple[bool, str | None]:
-        """Whether any of them was interrupted, and the first reason to stop that one of them has."""
+        """Whether any process was interrupted, and the first reason to stop."""
         all_of_them = self.comm.allgather((interrupted, stopped))
         reasons = [reason for _, reason in all_of_them if reason is not None]
         return any(flag for flag, _ in all_of_them), reasons[0] if reasons else None
@@ -180,7 +196,7 @@ class Ranks(Group):
         return tuple(found.tolist())
 
     def of_first(self, values: dict[str, float]) -> dict[str, float]:
-        """What the first process measured."""
+        """The measurements of the first process."""
         told: dict[str, float] = self.comm.bcast(values)
         return told
 
@@ -192,7 +208,7 @@ class Ranks(Group):
                 self.comm.Bcast(tensor)
 
     def end_epoch(self, model: Any) -> None:
-        """Average the running statistics; RuntimeError where the parameters are not the same bits everywhere."""
+        """Average the running statistics; RuntimeError if the parameters are not the same bits in all processes."""
         for statistic in _statistics(model):
             mean = statistic.astype(np.float64)
             self.add_up(mean)
@@ -208,20 +224,20 @@ class Ranks(Group):
                     )
                 )
 
-    # What is shared out ----------------------------------------------------------------------------
+    # Work shared between processes -----------------------------------------------------------------
 
     def batches(self, source: Arrays | Batches, epoch: int, first: int) -> Generator[Batch, None, None]:
         """This process's part of each batch."""
         with closing(source.epoch(epoch, first)) as found:
             for number, batch in enumerate(found, first):
-                cut = isinstance(source, Arrays)  # they read their part alone
+                cut = isinstance(source, Arrays)  # they read only their part
                 self.whole = source.size(number) if isinstance(source, Arrays) else len(batch[0])
                 part = data.part_of(self.whole, self.rank, self.size)
                 self.first = part.start
                 yield batch if cut else tuple(array[part] for array in batch)
 
     def forward(self, model: Any, x: Array) -> Array:
-        """Outputs of all samples of x, of which each process works on its part."""
+        """Outputs for all samples of x, with each process computing its part."""
         part = data.part_of(len(x), self.rank, self.size)
         own = model.forward(x[part]) if part.stop > part.start else np.empty((0, *model.output_shape), model.dtype)
         return self._gathered(own, len(x))
@@ -239,7 +255,7 @@ class Ranks(Group):
         return out
 
     def add_up(self, array: Array) -> None:
-        """Replace the array by the sum of those of all processes: the same bits in each."""
+        """Replace the array by its sum over all processes, the same bits in each."""
         self.comm.Allreduce(self.mpi.IN_PLACE, array)
 
     # One step --------------------------------------------------------------------------------------

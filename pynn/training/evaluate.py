@@ -31,13 +31,30 @@ def evaluate(
     class_weight: ClassWeight | None = None,
     metrics: Metrics | None = None,
 ) -> dict[str, float]:
-    """Loss and accuracy over raw x (N, ...) and y (N,), without dropout and with running statistics.
+    """Loss and accuracy as the model predicts: without dropout, with running statistics.
 
-    x alone: an iterable of (x, y) or (x, y, weights) batches, such as a data loader.
-    batch_size: samples worked on at once (default: 1024, fewer where a layer gives out more than 4096 numbers a
-    sample); it changes nothing but memory and rounding.
-    With sample_weight or class_weight (as in `fit`) both are weighted means: Σ w_i l_i / Σ w_i.
-    metrics: as in `fit`, in the place of the accuracy.
+    Parameters
+    ----------
+    model : Sequential
+        The model; ``model.evaluate(x, y)`` passes it.
+    x : array (N, ...) or iterable
+        Raw samples; or batches (x, y) or (x, y, weights), such as a data loader.
+    y : array (N,), optional
+        Targets; left out if x is an iterable.
+    batch_size : int, optional
+        Samples processed at once: 1024 by default, fewer if a layer outputs more than 4096 numbers per sample. It
+        affects memory and rounding only.
+    sample_weight : array (N,), optional
+        As in `fit`; loss and accuracy are weighted means, Σ w_i l_i / Σ w_i.
+    class_weight : dict, array (C,) or "balanced", optional
+        As in `fit`.
+    metrics : list, optional
+        As in `fit`, in place of the accuracy.
+
+    Returns
+    -------
+    dict
+        Measurements by name.
     """
     _expect_built(model, "evaluate")
     batch_size = validations.batch_size(model) if batch_size is None else batch_size
@@ -59,7 +76,7 @@ def _expect_built(model: Trainable, method: str) -> None:
 
 
 def outputs(model: Trainable, x: Any, batch_size: int | None = None) -> Array:
-    """The model's raw outputs (N, ...) for raw x (N, ...), or batches of it, in a new array."""
+    """The model's raw outputs (N, ...) for raw x (N, ...) or batches of it, as a new array."""
     _expect_built(model, "predict")
     if inputs.is_stream(x):
         parts = [outputs(model, part[0] if isinstance(part, (tuple, list)) else part, batch_size) for part in x]
@@ -86,19 +103,19 @@ def outputs(model: Trainable, x: Any, batch_size: int | None = None) -> Array:
 
 
 def predictions(model: Trainable, x: Any, batch_size: int | None = None) -> Array:
-    """What the outputs for raw x (N, ...) say, in the shape and kind of the targets that the model was fitted to."""
+    """Predictions for raw x (N, ...), in the shape and kind of the targets that the model was fitted to."""
     found = model.loss.predict(outputs(model, x, batch_size))
-    form = targets.known(model, model.loss)  # none where somebody has given the model another kind of loss
+    form = targets.known(model, model.loss)  # None if the model has been given another kind of loss
     return found if form is None else form.decode(model.loss, found)
 
 
-BATCH = 1024  # samples that are measured at once
+BATCH = 1024  # samples processed at once
 
 
-LARGEST_OUTPUT = 1 << 22  # numbers that a layer gives out at once, 16 MB of float32; larger ones leave the caches
+LARGEST_OUTPUT = 1 << 22  # numbers in a layer's output, 16 MB of float32; larger ones do not fit into caches
 
 
 def batch_size(model: Trainable) -> int:
-    """How many samples a built model works on at once when it does not learn: 1024, fewer where layers are large."""
+    """Samples that a built model processes at once outside training: 1024, fewer if its layers are large."""
     largest = max(math.prod(layer.output_shape) for layer in model.walk())
     return max(1, min(BATCH, LARGEST_OUTPUT // max(largest, 1)))

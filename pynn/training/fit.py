@@ -1,4 +1,4 @@
-"""Training, evaluation and prediction: a short loop over public parts. Works on anything that is `Trainable`."""
+"""Training: `fit` and `partial_fit`. Works on any model that is `Trainable`."""
 
 from __future__ import annotations
 
@@ -51,64 +51,103 @@ def fit(
     checkpoint: str | os.PathLike[str] | Checkpoint | None = None, resume: bool = False,
     distributed: bool | Distributed = False, accumulate: int = 1, shuffle: bool = True,
 ) -> History:  # fmt: skip
-    """Train the model; return the `History` of loss, accuracy or other metrics, one number an epoch.
+    """Train the model.
 
-    x, y: arrays (N, ...) and (N,); or x alone: an iterable of (x, y) batches that is gone through once an epoch.
-        Memory-mapped arrays may be larger than memory (without preprocessing): nothing of their size is copied.
-        Batches (x, y, weights) are weighted as they are. Images (N, H, W, C) of uint8 are read as 0..1.
-    validation: what is measured after each epoch, as val_loss and so on; class_weight does not touch it. A pair (x, y),
-        or (x, y, sample_weight); an iterable of such batches, which must start anew each time; a share 0 < v < 1 of x
-        and y, drawn by the seed, that is not trained on then, or a `pynn.Split`, which can be stratified (both parts
-        are copies); or a function of the model that returns a dict of numbers, recorded as val_NAME.
-    metrics: names ("accuracy", "top5", "f1", "mae", ...: see `pynn.metrics`), metrics, or functions
-        (outputs, targets) -> number; by default the accuracy, where the loss knows one. The loss is always measured.
-    loss: an object or a name; None goes on with the model's own, which is softmax_cross_entropy at first.
-    optimizer: an object or a name; None goes on with the model's own, or takes Adam(0.001). Where its learning rate is
-        a `pynn.Schedule`, the rate is set before every step, from the epochs since this optimizer first ran, over
-        several calls: epoch + i/batches before batch i. An iterable without a length has no fractions in its first
-        epoch (the rate is that of the epoch's beginning); after it, its batches are counted.
-    epochs: how often all samples are gone through (default 10).
-    batch_size: at least 1, by default 128; where there are fewer samples, all of them. A last batch of one sample is
-        left out (batch normalization cannot use it).
-    accumulate: so many batches make up one step, by the mean gradient over all their samples (default 1): a step of
-        batch_size · accumulate samples in the memory of batch_size. Batch normalization sees each batch alone; a last
-        step of an epoch may have fewer batches. Hooks and counts of steps are those of steps.
-    seed: of the order of samples; by default the model's. Every epoch has another order, also over several calls.
-    shuffle: False goes through the samples in their order in every epoch (default True).
-    penalty: L1, L2 or ElasticNet, added to the loss; a layer's own goes before it. Where there is one, loss is the
-        sum of data_loss and penalty; val_loss is the data loss alone.
-    sample_weight (N,): how much each sample counts, at least 0. Only proportions matter: the weights are divided by
-        their mean, once, so that a weight of 2 is worth a sample that stands twice.
-    class_weight: the same by label: a dict (a label that it lacks counts 1), an array (C,), or "balanced", N/(C·count):
-        all classes that occur count alike. Both are multiplied. Loss and accuracy become weighted means; the
-        statistics of batch normalization stay those of all samples alike.
-    preprocessing: a transformer or `pynn.Pipeline`. A copy of it is fitted to x alone, never to validation, and becomes
-        `model.preprocessing`; evaluate, predict and predict_proba then take raw samples, as fit does. None goes on with
-        the model's own. x and validation are transformed once, at the start: as many floats in memory as they have
-        numbers after it. An iterable cannot fit it: it needs one that is fitted, and each batch is transformed.
-    target_preprocessing: a transformer of targets that are numbers, such as `pynn.Standardization()`. A copy of it is
-        fitted to y alone; loss and val_loss are those of transformed targets, metrics and `predict` are in the units of
-        y. None goes on with the model's own.
-    augmentation: `pynn.Augment`, an augmentation or a list of them, applied to raw images x (N, H, W, C), never to
-        validation: a function of (seed, epoch, sample). With preprocessing each batch is augmented, then transformed.
-    prefetch: how many batches a Python thread prepares ahead (default 0: none), with the same results. An iterable
-        must give new arrays every time then, and runs on that thread.
-    progress: True shows a bar, False nothing, "auto" a bar on a terminal and else a line an epoch on stderr.
-    callbacks: `pynn.Callback` objects, called in their order, or functions f(trainer), called at each epoch's end. They
-        see the run as a `pynn.Trainer` and may stop it; model.history holds the history while it runs and after it,
-        whatever ended it.
-    checkpoint: a folder, or a `pynn.Checkpoint`: there is a checkpoint in it after each epoch (or more often), and when
-        the run is stopped or Ctrl-C ends it. resume: True goes on from the newest one, and ends with the bits of a run
-        that was never killed; where there is none it begins. Model and arguments must be the same again, but for epochs
-        (all of the run's), progress and prefetch; an iterable must give the same batches. Default False. One run at a
-        time has the folder: a RuntimeError names the process that has it. What a killed one left is taken over.
-    distributed: True or a `pynn.Distributed`: under `mpirun -n K python script.py` K processes train together, each on
-        its part of every batch; alone it changes nothing. Needs mpi4py (extra `mpi`). Default False. Not with
-        accumulate: more processes do the same.
-    Raises ValueError or TypeError for data that cannot be trained on, before anything is changed; FloatingPointError
-    when the loss becomes NaN or infinite: parameters and running statistics are then those before that step; also when
-    a parameter is not finite at an epoch's end, after a last step that went too far. Ctrl-C lets the step that is
-    under way come to its end, then raises KeyboardInterrupt.
+    Parameters
+    ----------
+    model : Sequential
+        The model; ``model.fit(x, y)`` passes it.
+    x : array (N, ...) or iterable
+        Samples; or batches (x, y) or (x, y, weights), iterated over once per epoch, whose weights are used as they are.
+        Images (N, H, W, C) of uint8 are read as 0..1. Memory-mapped arrays may exceed memory (without preprocessing):
+        they are never copied as a whole.
+    y : array (N,), optional
+        Targets; left out if x is an iterable.
+    validation : tuple, float, Split, iterable or function, optional
+        What is measured after each epoch as val_loss and so on, without class_weight: (x, y) or (x, y, sample_weight);
+        an iterable of such batches that can be restarted; a fraction 0 < v < 1 of x and y, drawn by the seed and kept
+        out of training; a `pynn.Split`, which can be stratified (both parts are copies); or a function of the model
+        that returns a dict of numbers, recorded as val_NAME.
+    metrics : list, optional
+        Names ("accuracy", "top5", "f1", "mae", ...: see `pynn.metrics`), metrics, or functions (outputs, targets) ->
+        number. By default the accuracy, if the loss defines one. The loss is always measured.
+    loss : Loss or str, optional
+        By default the model's current loss, which is softmax_cross_entropy at first.
+    optimizer : Optimizer or str, optional
+        By default the model's current optimizer, or Adam(0.001). If its learning rate is a `pynn.Schedule`, the rate is
+        set before every step from the epochs since this optimizer first ran, also over several calls: epoch + i/batches
+        before batch i. In the first epoch of an iterable without a length the rate stays at its initial value; after
+        that, the number of batches is known.
+    epochs : int, default 10
+        Passes over all samples.
+    batch_size : int, optional
+        At least 1; by default 128, or N if there are fewer samples. A last batch of one sample is left out, because
+        batch normalization cannot use it.
+    seed : int, optional
+        Seed of the order of samples; by default the model's. Every epoch has a different order, also over several
+        calls.
+    penalty : Penalty, optional
+        L1, L2 or ElasticNet, added to the loss; a layer's own penalty takes precedence. With a penalty, the recorded
+        loss is the sum of data_loss and penalty; val_loss is the data loss alone.
+    sample_weight : array (N,), optional
+        Weights of at least 0. Only proportions matter: they are divided by their mean, once, so that a weight of 2
+        equals a sample that occurs twice.
+    class_weight : dict, array (C,) or "balanced", optional
+        Weights by label: a dict (labels it lacks count 1), an array, or "balanced", N/(C·count), which gives all
+        classes that occur the same total. Multiplied by sample_weight. Loss and accuracy become weighted means; the
+        statistics of batch normalization stay unweighted.
+    preprocessing : Transformer, optional
+        A transformer or `pynn.Pipeline`; by default the model's own. A copy is fitted to x alone, never to validation
+        data, and becomes `model.preprocessing`; evaluate, predict and predict_proba then take raw samples, as fit does.
+        x and validation are transformed once, at the start, into floats in memory. For an iterable it must already be
+        fitted; each batch is transformed.
+    target_preprocessing : Transformer, optional
+        For numeric targets, such as ``pynn.Standardization()``; by default the model's own. A copy is fitted to y
+        alone. loss and val_loss refer to transformed targets, metrics and `predict` to the units of y.
+    augmentation : Augment, Augmentation or list, optional
+        Applied to raw images x (N, H, W, C), never to validation data, as a function of (seed, epoch, sample). With
+        preprocessing, each batch is augmented first, then transformed.
+    prefetch : int, default 0
+        Batches that a Python thread prepares ahead, with the same results. An iterable then runs on that thread and
+        must yield new arrays every time.
+    progress : bool or str, default "auto"
+        True shows a bar, False nothing, "auto" a bar on a terminal and else one line per epoch on stderr.
+    callbacks : list, optional
+        `pynn.Callback` objects, called in this order, or functions f(trainer), called at the end of each epoch. They
+        see the run as a `pynn.Trainer` and may stop it. `model.history` holds the history during the run and after it,
+        however it ended.
+    checkpoint : path or Checkpoint, optional
+        Folder for a checkpoint after each epoch (a `pynn.Checkpoint` can write more often) and when the run is stopped
+        or interrupted by Ctrl-C. One run at a time may use a folder: a RuntimeError names the process that holds it. A
+        folder left behind by a killed process is taken over.
+    resume : bool, default False
+        Continue from the newest checkpoint, to the same bits as a run that was never killed; start from the beginning
+        if there is none. Model and arguments must be as before, except for epochs (the total of the run), progress and
+        prefetch; an iterable must yield the same batches.
+    distributed : bool or Distributed, default False
+        Under ``mpirun -n K python script.py`` K processes train together, each on its part of every batch; a single
+        process trains as usual. Needs mpi4py (extra `mpi`). Excludes accumulate, which more processes replace.
+    accumulate : int, default 1
+        Batches per step, which uses the mean gradient over all their samples: a step of batch_size · accumulate samples
+        in the memory of batch_size. Batch normalization sees each batch separately; the last step of an epoch may have
+        fewer batches. Hooks and step counts refer to steps.
+    shuffle : bool, default True
+        False takes the samples in their order in every epoch.
+
+    Returns
+    -------
+    History
+        Loss, accuracy or other metrics, one number per epoch.
+
+    Raises
+    ------
+    ValueError or TypeError
+        If the data cannot be trained on; nothing has changed then.
+    FloatingPointError
+        If the loss becomes NaN or infinite; parameters and running statistics are those before that step. Also if a
+        parameter is not finite at the end of an epoch, because the last step went too far.
+    KeyboardInterrupt
+        On Ctrl-C, after the current step has ended.
     """
     if distributed is not False:
         arguments = {**locals(), "distributed": False}
@@ -170,7 +209,7 @@ def fit(
 
 
 def _warn_of_other_scales(model: Trainable, preprocessing: Transformer | None, form: targets.Targets | None) -> None:
-    """Warn where this run brings trained weights numbers on other scales than before."""
+    """Warn if this run feeds trained weights numbers on other scales than before."""
     if not model.epoch:
         return
     inputs.warn_of_another("preprocessing", model.preprocessing, preprocessing)
@@ -179,14 +218,14 @@ def _warn_of_other_scales(model: Trainable, preprocessing: Transformer | None, f
 
 
 def _driver(model: Trainable, optimizer: str | Optimizer | None) -> Optimizer:
-    """What to train with: this optimizer, the model's, or Adam."""
+    """The optimizer to train with: this one, the model's, or Adam."""
     if optimizer is None and model.optimizer is not None:
         return model.optimizer
     return optimizers.optimizer("adam" if optimizer is None else optimizer)
 
 
 def _claim(model: Trainable, driver: Optimizer) -> None:
-    """Refuse an optimizer that another model is trained with."""
+    """Refuse an optimizer that trains another model."""
     if model.built:
         driver.claim(model.parameters, getattr(model, "layout", None))
     else:
@@ -194,7 +233,7 @@ def _claim(model: Trainable, driver: Optimizer) -> None:
 
 
 def _keeper(checkpoint: str | os.PathLike[str] | Checkpoint | None, resume: bool) -> list[Checkpoint]:
-    """What writes the checkpoints, if anything does."""
+    """The checkpoint callback, if there is to be one."""
     expect_flag("", resume=resume)
     if checkpoint is None:
         if resume:
@@ -239,7 +278,7 @@ def _check_settings(
 
 
 def _check_monitors(driver: Optimizer, listening: list[Callback], measured: list[str], validation: Any) -> None:
-    """ValueError for a callback or a schedule that waits for a measurement which will not come."""
+    """ValueError for a callback or schedule that monitors a measurement this run does not make."""
     held_out = validations.names(validation, measured)
     names = [*measured, "data_loss", "penalty", *held_out, "learning_rate", "samples_per_second"]
     who: list[tuple[str, str | None]] = [(type(one).__name__, one.monitor) for one in listening]
@@ -247,7 +286,7 @@ def _check_monitors(driver: Optimizer, listening: list[Callback], measured: list
         who.append((repr(driver.schedule), driver.schedule.monitor))
     for one, monitor in who:
         if monitor is not None and monitor.startswith("val_") and validations.is_function(validation):
-            continue  # who knows what the function measures
+            continue  # what a function measures is not known in advance
         if monitor is not None and monitor.startswith("val_") and validation is None:
             raise ValueError(f"{one} reads {monitor}, which needs validation=(x, y)")
         if monitor is not None and monitor not in names:
@@ -267,11 +306,26 @@ def partial_fit(
     batch_size: int | None = None,
     sample_weight: ArrayLike | None = None,
 ) -> T:
-    """Train one epoch on these samples and go on with the next ones at the next call; returns the model.
+    """Train one epoch on these samples; the next call continues with the next ones.
 
-    x (N, ...), y, loss, optimizer, batch_size, sample_weight: as in `fit`. The optimizer and its state stay from call
-    to call; every call is an epoch to its schedule. classes: all labels that may ever come, needed at the first call
-    where they are not 0..C-1 and the first samples do not show them all (default None).
+    Parameters
+    ----------
+    model : Sequential
+        The model; ``model.partial_fit(x, y)`` passes it.
+    x : array (N, ...)
+        Samples, as in `fit`.
+    y : array (N,)
+        Targets, as in `fit`.
+    classes : array, optional
+        All labels that may ever occur; needed at the first call if they are not 0..C-1 and the first samples do not
+        contain all of them.
+    loss, optimizer, batch_size, sample_weight : optional
+        As in `fit`. The optimizer keeps its state from call to call; to its schedule every call is an epoch.
+
+    Returns
+    -------
+    Sequential
+        The model.
     """
     goal, before = chosen_loss(model, loss), model.targets
     try:

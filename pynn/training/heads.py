@@ -1,4 +1,4 @@
-"""What a model ends with, beside what its loss expects: advice, never a refusal. Knows no training."""
+"""Whether the last layer of a model fits its loss: a warning, never an error. Knows no training."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ..layers.chain import Chain
 from ..losses import BinaryCrossEntropy, BinaryHinge, Hinge, Loss
 from ..losses.softmax import SoftmaxLoss
 
-PASSING = (Dropout, Flatten)  # what leaves numbers of 0..1 such
+PASSING = (Dropout, Flatten)  # they keep the range of their inputs
 
 
 def warn_of_squeezed(model: Any, loss: Loss) -> None:
-    """Warn where the model ends with a softmax or sigmoid and the loss takes any numbers, or applies it itself."""
+    """Warn if the model ends with a softmax or sigmoid although the loss takes unbounded scores."""
     last = _last(model)
     if last is None or last.users_own or not isinstance(last, (Softmax, Sigmoid)):
         return
@@ -37,7 +37,7 @@ def warn_of_squeezed(model: Any, loss: Loss) -> None:
 
 
 def _wants(loss: Loss) -> str:
-    """What the loss does with outputs, which numbers of 0..1 are not fit for; "" where they are."""
+    """What the loss expects that outputs of 0..1 are not; "" if they are fine."""
     if isinstance(loss, SoftmaxLoss):
         return "takes logits and applies softmax itself"
     if isinstance(loss, BinaryCrossEntropy):
@@ -52,12 +52,12 @@ def _has_probabilities(loss: Loss) -> bool:
 
 
 def _last(model: Any) -> Layer | None:
-    """The layer that the outputs are of, also inside chains."""
+    """The last layer that computes the outputs, also inside chains."""
     return next((layer for layer in reversed(list(_parts(model))) if not isinstance(layer, PASSING)), None)
 
 
 def _parts(layer: Layer) -> Iterator[Layer]:
-    """The layers in their row; a Residual, which adds to what its layers give, and a user's own chain are one each."""
+    """The layers in order; a Residual and a user's own chain count as one layer each."""
     own = not type(layer).forward.__module__.startswith("pynn.")
     if own or isinstance(layer, Residual) or not isinstance(layer, Chain):
         yield layer

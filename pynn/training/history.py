@@ -1,4 +1,4 @@
-"""History: what a training run measured, one number an epoch."""
+"""History: what a training run measured, one number per epoch."""
 
 from __future__ import annotations
 
@@ -13,13 +13,30 @@ if TYPE_CHECKING:
 
 
 class History(Mapping[str, list[float]]):
-    """Lists of numbers by name: loss, accuracy, val_loss, val_accuracy, learning_rate, samples_per_second.
+    """Measurements of a training run: a mapping of names to lists with one number per epoch.
 
-    `history["val_accuracy"][-1]` is the last epoch's. `len(history)` counts the names, `history.epochs` the epochs.
-    loss includes penalties: where there are any, it is the sum of data_loss and penalty; val_loss is the data loss of
-    the validation data alone. The training's own are means over the epoch's batches, while the model learns, weighted
-    where the samples are. learning_rate is that of the epoch's last step. Raises KeyError for what was not measured.
-    stopped: why the run ended before its planned epochs, or None.
+    Attributes
+    ----------
+    epochs : int
+        Number of recorded epochs; ``len(history)`` is the number of names.
+    stopped : str or None
+        Why the run ended before its planned epochs.
+
+    Raises
+    ------
+    KeyError
+        For a name that was not measured.
+
+    Notes
+    -----
+    Names are loss, accuracy, val_loss, val_accuracy, learning_rate, samples_per_second and those of metrics. With a
+    penalty, loss is the sum of data_loss and penalty; val_loss is the data loss of the validation data. Training
+    measurements are means over the batches of the epoch, taken while the model learns, and weighted if the samples are.
+    learning_rate is that of the last step of the epoch.
+
+    Examples
+    --------
+    >>> history["val_accuracy"][-1]  # of the last epoch
     """
 
     stopped: str | None = None
@@ -28,12 +45,29 @@ class History(Mapping[str, list[float]]):
         self._values: dict[str, list[float]] = {}
 
     def append(self, values: Mapping[str, float]) -> None:
-        """Add one epoch; values: a number for each name."""
+        """Add one epoch.
+
+        Parameters
+        ----------
+        values : mapping of str to float
+            One number for each name.
+        """
         for name, value in values.items():
             self._values.setdefault(name, []).append(float(value))
 
     def restore(self, values: Mapping[str, Iterable[float]]) -> None:
-        """Take the values, lists of numbers by name, in the place of what is recorded; ValueError for anything else."""
+        """Replace all records.
+
+        Parameters
+        ----------
+        values : mapping of str to list of float
+            One list of numbers for each name.
+
+        Raises
+        ------
+        ValueError
+            If a value is not a list of numbers.
+        """
         for name, numbers in values.items():
             if not isinstance(numbers, list) or not all(isinstance(one, float) or is_number(one) for one in numbers):
                 raise ValueError(f"history: {name} is {brief(numbers)}, expected a list of numbers")
@@ -41,7 +75,7 @@ class History(Mapping[str, list[float]]):
 
     @property
     def epochs(self) -> int:
-        """How many epochs are recorded."""
+        """Number of recorded epochs."""
         return max((len(values) for values in self._values.values()), default=0)
 
     def __getitem__(self, name: str) -> list[float]:
@@ -60,7 +94,18 @@ class History(Mapping[str, list[float]]):
         return f"History({self.epochs} epochs; last: {last})" if last else "History(0 epochs)"
 
     def plot(self, path: Any = None) -> Figure:
-        """Loss and accuracy curves; saved to `path` where one is given. Needs matplotlib (extra `plot`)."""
+        """Plot the curves of loss and accuracy. Needs matplotlib (extra `plot`).
+
+        Parameters
+        ----------
+        path : path, optional
+            File to save the figure to.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            The figure.
+        """
         from ..plot import history, save
 
         figure = history(self)

@@ -1,6 +1,6 @@
-"""Raw data on its way into a model: read as the data it was fitted to, and preprocessed.
+"""Raw data on the way into a model: converted to the form that it was fitted to, and preprocessed.
 
-Knows no losses, and of training only that a validation pair is not trained on.
+Knows no losses, and of training only that validation data are not trained on.
 """
 
 from __future__ import annotations
@@ -30,16 +30,20 @@ LARGE = 2.0  # numbers above it are no pixels of 0..1
 class Inputs:
     """The form of the samples that a model was fitted to.
 
-    columns: the names of a table's columns, in the order of the features. images: "pixels" for images of uint8, which
-    are read as 0..1; "numbers" for images on a larger scale than that; None for images of 0..1 and what is no image;
-    "all uint8" in a file of pynn 0.1, which read tables of uint8 as 0..1 too.
+    Parameters
+    ----------
+    columns : tuple of str, optional
+        Names of a table's columns, in the order of the features.
+    images : str, optional
+        "pixels": images of uint8, read as 0..1; "numbers": images on a larger scale; None: images of 0..1, or no
+        images; "all uint8": files of pynn 0.1, which read tables of uint8 as 0..1, too.
     """
 
     columns: tuple[str, ...] | None = None
     images: str | None = None
 
     def read(self, x: ArrayLike, name: str = "x") -> Array:
-        """x as an array, columns in their order; ValueError for what the model cannot have been fitted to."""
+        """x as an array with the columns in order; ValueError for data that the model cannot have been fitted to."""
         if self.columns is not None:
             x = tables.ordered(x, self.columns, name)
         array = arrays.samples(name, x)
@@ -60,13 +64,13 @@ class Inputs:
         return array
 
     def to_data(self) -> dict[str, Any]:
-        """Plain data, for a model file."""
+        """The form as plain data, for a model file."""
         named = {} if self.columns is None else {"columns": list(self.columns)}
         return named if self.images is None else {**named, "images": self.images}
 
     @classmethod
     def from_data(cls, found: Any) -> Inputs:
-        """What `to_data` gave; TypeError for anything else."""
+        """The form from the result of `to_data`; TypeError for anything else."""
         if not isinstance(found, Mapping) or not set(found) <= {"columns", "images"}:
             raise TypeError(f"inputs is {brief(found)}, expected what a model file says of its inputs")
         columns = found.get("columns")
@@ -98,7 +102,7 @@ def raw(model: Receiving, x: ArrayLike, name: str = "x") -> Array:
 
 
 def is_stream(x: Any) -> bool:
-    """Whether it gives batches one after the other, as a data loader does; arrays, lists and tables do not."""
+    """Whether x yields batches one after the other, as a data loader does; arrays, lists and tables do not."""
     if isinstance(x, list) and x:  # of (x, y) batches
         return all(isinstance(one, tuple) and len(one) in (2, 3) and np.ndim(one[0]) > 1 for one in x)
     if isinstance(x, (list, tuple, str, bytes, np.ndarray, Mapping)) or not isinstance(x, Iterable):
@@ -116,7 +120,7 @@ def _warned(x: Array, name: str) -> Array:
 
 
 def learned(x: Any, name: str = "x") -> tuple[Inputs, Array]:
-    """The form of these samples, and they as an array."""
+    """The form of these samples, and the samples as an array."""
     array = _warned(arrays.samples(name, x), name)
     images = None
     if array.ndim == 4:
@@ -125,7 +129,7 @@ def learned(x: Any, name: str = "x") -> tuple[Inputs, Array]:
 
 
 def _largest(x: Array) -> float:
-    """The largest of some rows, as images on another scale show it."""
+    """The largest number in a sample of the rows, enough to tell the scale of images."""
     rows = np.unique(np.linspace(0, len(x) - 1, SAMPLED).astype(np.int64))
     return max((float(np.max(x[row], initial=0)) for row in rows), default=0.0)
 
@@ -133,17 +137,18 @@ def _largest(x: Array) -> float:
 def prepare(
     model: Receiving, preprocessing: Transformer | None, x: Any, y: Any, later: bool = False
 ) -> tuple[Transformer | None, Any]:
-    """What `fit` trains with: the preprocessing, fitted, and x, transformed by it. Nothing is changed.
+    """The fitted preprocessing and x transformed by it, for `fit`. Nothing is changed.
 
-    preprocessing: one to fit to x; None for the model's own. An iterable x stays as it is: its batches are transformed
-    as they come. later: x stays raw, but checked: its batches are augmented before they are transformed.
+    preprocessing: fitted to x; None uses the model's own. An iterable x is returned unchanged: its batches are
+    transformed when they come. later: x is checked but stays raw, because its batches are augmented before they are
+    transformed.
     """
     chosen = model.preprocessing if preprocessing is None else preprocessing
     if chosen is None:
         return None, x
     expect_instance(chosen, Transformer, "preprocessing")
     if y is None:
-        if not chosen.fitted and not isinstance(x, np.ndarray):  # an array lacks its y, which is said elsewhere
+        if not chosen.fitted and not isinstance(x, np.ndarray):  # for an array, another check reports the missing y
             raise NotFittedError(
                 "preprocessing is not fitted, and an iterable of batches cannot fit it: "
                 "call preprocessing.fit(x) with an array of training samples first"
@@ -158,7 +163,7 @@ def prepare(
 
 
 def warn_of_another(name: str, before: Transformer | None, after: Transformer | None) -> None:
-    """Warn where trained weights get to see numbers on another scale than those that they were trained on."""
+    """Warn if trained weights would see numbers on another scale than those they were trained on."""
     if before is None or after is None or before is after or not before.fitted:
         return
     old, new = before.tensors(), after.tensors()
@@ -176,10 +181,10 @@ def taken(model: Receiving, x: Any) -> tuple[Inputs, Array]:
 
 
 def held_out(form: Inputs | None, preprocessing: Transformer | None, dtype: Any, validation: Any) -> Any:
-    """A validation pair or triple with x as the layers take it; anything else as it is."""
+    """A validation pair or triple with x preprocessed for the layers; anything else unchanged."""
     batches = isinstance(validation, list) and all(isinstance(one, tuple) for one in validation)
     if not (isinstance(validation, (tuple, list)) and len(validation) in (2, 3)) or batches:
-        return validation  # batches are read when they come, anything else is refused later
+        return validation  # batches are read when they come; anything else is refused later
     x = arrays.samples("validation x", validation[0]) if form is None else form.read(validation[0], "validation x")
     if preprocessing is not None:
         x = preprocessing.apply(preprocessing.accepted(x, "validation x"), dtype)
@@ -211,7 +216,7 @@ def read(model: Receiving, x: ArrayLike, name: str, method: str) -> Array:
 def batches(
     model: Receiving, x: Array, y: Array, batch_size: int, weights: Array | None = None
 ) -> Iterator[tuple[Array, ...]]:
-    """Batches (x, y) or (x, y, weights) in the order of the data, each transformed as it is needed."""
+    """Batches (x, y) or (x, y, weights) in the order of the data, each transformed when it is needed."""
     if model.preprocessing is None:
         yield from data.batches(x, y, min(batch_size, len(x)), dtype=model.dtype, reuse=True, weights=weights)
         return

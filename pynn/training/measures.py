@@ -1,4 +1,4 @@
-"""What a model does on batches, measured: the loss, and how much of it is right."""
+"""Measuring a model on batches: the loss, the accuracy and other metrics; errors for losses that are not finite."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Metrics: TypeAlias = Iterable["str | Metric | Callable[[Array, Array], float]"]
 
 
 class Measures:
-    """What a pass over data measures beside the loss: the accuracy or not, and metrics; a fresh set for each pass."""
+    """What one pass over data measures besides the loss: accuracy (or not) and metrics."""
 
     def __init__(self, metrics: Metrics | None = None) -> None:
         if isinstance(metrics, str):
@@ -44,7 +44,7 @@ class Measures:
         others = [one for one in chosen if not (isinstance(one, str) and one == "accuracy")]
         self.metrics: list[Metric] = []
         if others:
-            from ..metrics import metric  # here: few runs want more than the accuracy
+            from ..metrics import metric  # here: few runs measure more than the accuracy
 
             self.metrics = [metric(one) for one in others]
         taken = ["loss", "data_loss", "penalty", "accuracy", "learning_rate", "samples_per_second"]
@@ -54,7 +54,7 @@ class Measures:
             taken.append(name)
 
     def check(self, loss: Loss) -> None:
-        """TypeError for a metric that means nothing for the targets of this loss."""
+        """TypeError for a metric that is meaningless for the targets of this loss."""
         if self._asked and not _knows_right(loss):
             raise TypeError(
                 f"metrics: accuracy goes with losses of labels or attributes, which {type(loss).__name__} is not; for "
@@ -64,12 +64,12 @@ class Measures:
             metric.check(loss)
 
     def names(self, loss: Loss) -> list[str]:
-        """What may be measured, the loss first."""
+        """Names of the measurements, the loss first."""
         right = ["accuracy"] if self.accuracy and _knows_right(loss) else []
         return ["loss", *right, *(one.name for one in self.metrics)]
 
     def begun(self, loss: Loss) -> list[Metric]:
-        """The metrics, copies that begin a pass; lists and arrays too, which `reset` may empty in place."""
+        """Copies of the metrics, ready for a pass. Their containers are copied too: `reset` may empty them in place."""
         found = [copy.copy(metric) for metric in self.metrics]
         for metric in found:
             mutable = {
@@ -81,7 +81,7 @@ class Measures:
 
 
 def _knows_right(loss: Loss) -> bool:
-    """Whether outputs can be right or wrong; who knows what a user's own loss says."""
+    """Whether predictions can be right or wrong; of a user's own loss that is not known."""
     return type(loss).correct is not Loss.correct or not type(loss).__module__.startswith("pynn.")
 
 
@@ -103,26 +103,26 @@ def measure(model: Trainable, batches: Iterable[Batch], measures: Measures, grou
 
 
 def in_units(model: Trainable, outputs: Array, targets: Array) -> tuple[Array, Array]:
-    """Outputs and targets as metrics see them: numbers in the units of the user's targets."""
+    """Outputs and targets as metrics see them, numbers in the units of the user's targets."""
     form = model.targets
     return (outputs, targets) if form is None else (form.units(outputs), form.units(targets))
 
 
 def hits(loss: Loss, outputs: Array, targets: Array, given: Array | None) -> float | None:
-    """How many outputs are right, or what they weigh: as the loss counted them, or as `correct` says."""
+    """Number (or total weight) of correct outputs, counted by the loss or by its `correct`."""
     if loss.hits is not None:
         return loss.hits
     right = loss.correct(outputs, targets)
-    if isinstance(right, np.ndarray) and right.ndim > 1:  # of places
+    if isinstance(right, np.ndarray) and right.ndim > 1:  # several predictions per sample
         right = right.reshape(len(right), -1).mean(axis=1)
         return float(right.sum() if given is None else right @ given.astype(float))
-    if right is None or np.ndim(right) == 0:  # a number of hits does not tell whose weights to add
+    if right is None or np.ndim(right) == 0:  # a bare count does not tell which samples' weights to add
         return None if right is None or given is not None else float(np.asarray(right))
     return float(np.count_nonzero(right)) if given is None else float(given[np.asarray(right, bool)].sum(dtype=float))
 
 
 def total(given: Array | None) -> float | None:
-    """What the weights are together."""
+    """Sum of the weights."""
     return None if given is None else float(given.sum(dtype=float))
 
 
@@ -140,12 +140,12 @@ def diverged(model: Trainable, value: float, learning_rate: float, x: Any, y: An
 
 
 def largest(values: Any) -> float:
-    """The largest size of a number among them."""
+    """The largest absolute value."""
     return float(np.abs(values).max(initial=0))
 
 
 def not_finite(model: Trainable) -> str:
-    """Which parameter or running statistic holds a NaN or infinity, in words; "" where none does."""
+    """Which parameter or running statistic holds a NaN or infinity, as text; "" if none does."""
     statistics = [array for layer in model.walk() if not layer.users_own for array in layer.state.values()]
     if all(_finite(array) for array in (model.parameters, *statistics)):
         return ""
@@ -156,19 +156,19 @@ def not_finite(model: Trainable) -> str:
 
 
 def _finite(array: Array) -> bool:
-    """Whether all are finite; takes no memory, as `numpy.isfinite` of a large array would."""
+    """Whether all numbers are finite, without the memory that `numpy.isfinite` takes for a large array."""
     return not array.size or bool(np.isfinite(array.min()) and np.isfinite(array.max()))
 
 
 def warn_of_statistics_of_the_start(model: Trainable) -> None:
-    """Warn of running statistics that no training step has moved, with which predictions mean nothing."""
+    """Warn of running statistics that no training step has updated: predictions with them are meaningless."""
     for layer in model.walk():
         if isinstance(layer, BatchNorm):
             layer.expect_held()
 
 
 def lost(model: Trainable, learning_rate: float) -> FloatingPointError | None:
-    """The error for parameters or running statistics that are not finite after a step, if they are not."""
+    """The error for parameters or running statistics that are not finite after a step, else None."""
     where = not_finite(model)
     if not where:
         return None
@@ -179,9 +179,9 @@ def lost(model: Trainable, learning_rate: float) -> FloatingPointError | None:
 
 
 class Running:
-    """Means over the batches of an epoch, weighted by their sizes; the accuracy by the weights of samples.
+    """Means over the batches of an epoch, weighted by batch size; the accuracy by sample weights.
 
-    metrics: `pynn.metrics` objects that have begun. accuracy: whether it is measured.
+    metrics: `pynn.metrics` objects that have begun a pass. accuracy: whether it is measured.
     """
 
     def __init__(self, metrics: Sequence[Metric] = (), accuracy: bool = True) -> None:
@@ -193,7 +193,7 @@ class Running:
     def add(
         self, loss: float, hits: float | None, count: int, weight: float | None = None, penalty: float | None = None
     ) -> None:
-        """A batch of `count` samples: its mean loss with the penalty in it, what it got right, its total weight."""
+        """Add a batch of `count` samples: mean loss including the penalty, number of hits, total weight, penalty."""
         self.loss += loss * count
         self.hits = None if hits is None or self.hits is None else self.hits + hits
         if penalty is not None:
@@ -202,7 +202,7 @@ class Running:
         self.weight += count if weight is None else weight
 
     def add_to_metrics(self, outputs: Any, targets: Any, weights: Any) -> None:
-        """The same batch, for the metrics."""
+        """Add the same batch to the metrics."""
         for metric in self.metrics:
             metric.add(outputs, targets, weights)
 
@@ -211,7 +211,7 @@ class Running:
         return {**vars(self), "metrics": [metric.state() for metric in self.metrics]}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up the sums of such a `state`; ValueError for anything else."""
+        """Set the sums from a `state`; ValueError for anything else."""
         numbers = {name: one for name, one in state.items() if name != "metrics"}
         expect_keys("the sums of the epoch", state, vars(self), ())
         for name, one in numbers.items():
@@ -226,7 +226,7 @@ class Running:
         vars(self).update(numbers)
 
     def means(self, costly: bool = True) -> dict[str, float]:
-        """All measurements so far; costly: also those metrics whose value takes long to work out."""
+        """All measurements so far; costly: including metrics whose value is slow to compute."""
         accuracy = {} if self.hits is None else {"accuracy": self.hits / self.weight if self.weight else 0.0}
         count = max(self.count, 1)
         metrics = {metric.name: metric.value() for metric in self.metrics if costly or not metric.costly}

@@ -1,6 +1,6 @@
-"""What a run of training remembers, as plain data: taken out of a trainer, and put back into a fresh one.
+"""The state of a training run as plain data: taken from a trainer, and restored into a fresh one.
 
-Knows no files. Masks, augmentation and the order of samples are functions of seed, epoch and step: no state of theirs.
+Knows no files. Masks, augmentation and the order of samples are functions of seed, epoch and step and have no state.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from ..optimizers import Optimizer
     from .trainer import Trainer
 
-NEEDED = (  # of a state
+NEEDED = (  # keys of a state
     "input_shape", "tensors", "train", "step", "epoch", "optimizer", "callbacks", "first_epoch", "batch", "batches",
     "batch_loss", "running", "spent", "history",
 )  # fmt: skip
 OPTIONAL = ("settings", "inputs", "targets")
-ROWS = 64  # of the data that a fingerprint looks at
+ROWS = 64  # rows of the data that enter a fingerprint
 KINDS: dict[str, type] = {kind.__name__: kind for kind in regularizers.PENALTIES}
 
 
@@ -51,7 +51,7 @@ def settings(
     callbacks: Iterable[Callback],
     measures: Measures,
 ) -> dict[str, Any]:
-    """What must be the same where a run is resumed, by the words of `fit`."""
+    """What must be the same when a run is resumed, by the names that `fit` uses."""
     given: dict[str, Any] = {
         "the model": [_text(layer) + str(_train(layer)) for layer in list(model.walk())[1:]],
         "dtype": str(model.dtype),
@@ -67,7 +67,7 @@ def settings(
         given["batch_size"], given["seed"] = int(source.batch_size), int(source.seed)
         given["the names of the classes"] = None if source.targets.classes is None else source.targets.classes.tolist()
         given["the shape of x"], given["augmentation"] = list(source.x.shape), _text(source.augment)
-        given["preprocessing"] = _text(source.preprocessing)  # of batches; else the data are transformed already
+        given["preprocessing"] = _text(source.preprocessing)  # of batches; otherwise the data are already transformed
         given["the data"] = [fingerprint(part) for part in (source.x, source.y, source.weights)]
         if not source.shuffle:
             given["shuffle"] = False
@@ -79,7 +79,7 @@ def settings(
 
 
 def differences(saved: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
-    """What is not the same, in words."""
+    """The differences, as text."""
     found = []
     for name in [*saved, *(name for name in given if name not in saved)]:
         one, other = saved.get(name), given.get(name)
@@ -113,9 +113,9 @@ def state(trainer: Run) -> dict[str, Any]:
 
 
 def restore(trainer: Trainer, state: Mapping[str, Any]) -> None:
-    """Make a trainer that has not begun go on where the state was taken; ValueError, with nothing changed, if it can't.
+    """Make a trainer that has not begun continue from the state; ValueError, with nothing changed, if it cannot.
 
-    All is checked before anything is taken up. What users' own classes raise is undone.
+    Everything is checked before anything is restored. If a user's own class raises an error, the changes are undone.
     """
     put_back = _as_it_is(trainer)
     try:
@@ -127,7 +127,7 @@ def restore(trainer: Trainer, state: Mapping[str, Any]) -> None:
 
 
 def _checked(trainer: Trainer, state: Mapping[str, Any]) -> list[tuple[Any, Any]]:
-    """The layers whose training settings change, and those; ValueError for what is no state of such a run."""
+    """The layers whose training settings change, with the new ones; ValueError if the state is not of such a run."""
     config.expect_keys("the state", state, NEEDED, OPTIONAL)
     counts = {name: state[name] for name in ("step", "epoch", "first_epoch", "batch")}
     counts |= {} if state["batches"] is None else {"batches": state["batches"]}
@@ -158,7 +158,7 @@ def _checked(trainer: Trainer, state: Mapping[str, Any]) -> list[tuple[Any, Any]
 
 
 def _build(model: Trainable, state: Mapping[str, Any]) -> None:
-    """For what comes batch by batch: no batch is read yet. It gets no more numbers than the state holds."""
+    """Build a model whose batches come from an iterable: none has been read yet. Limited to the size of the state."""
     shape, tensors = state["input_shape"], state["tensors"]
     if not isinstance(shape, list) or not all(type(size) is int and size > 0 for size in shape):
         raise ValueError(f"input_shape is {brief(shape)}, expected a list of sizes of at least 1")
@@ -173,7 +173,7 @@ def _build(model: Trainable, state: Mapping[str, Any]) -> None:
 def _take_up(trainer: Trainer, state: Mapping[str, Any], changed: list[tuple[Any, Any]]) -> None:
     model = trainer.model
     form, known = state.get("inputs"), state.get("targets")
-    if model.inputs is None and form is not None:  # of an iterable: no batch is read yet
+    if model.inputs is None and form is not None:  # x is an iterable: no batch has been read yet
         model.inputs = Inputs.from_data(form)
     if model.targets is None and known is not None:
         model.targets = targets.loaded(Targets.from_data(known), trainer.loss, model.output_shape)
@@ -186,7 +186,7 @@ def _take_up(trainer: Trainer, state: Mapping[str, Any], changed: list[tuple[Any
         layer.expect_parameters(*layer._frozen_names)
     trainer.optimizer.claim(model.parameters, getattr(model, "layout", None))
     with model.lock:  # another thread may save it
-        trainer.optimizer.restore(state["optimizer"])  # from here on nothing is refused
+        trainer.optimizer.restore(state["optimizer"])  # from here on nothing can fail
         for name, array in model.tensors().items():
             array[...] = state["tensors"][name]
         model.context.step, model.epoch = state["step"], state["epoch"]
@@ -197,7 +197,7 @@ def _take_up(trainer: Trainer, state: Mapping[str, Any], changed: list[tuple[Any
 
 
 def _as_it_is(trainer: Trainer) -> Callable[[], None]:
-    """What puts back all that `_take_up` may have changed when something is refused."""
+    """A function that undoes all that `_take_up` may have changed."""
     model, optimizer = trainer.model, trainer.optimizer
     built, known = model.built, (model.optimizer, model.inputs, model.targets)
     claim = optimizer._parameters, optimizer._layout
@@ -225,12 +225,12 @@ def _as_it_is(trainer: Trainer) -> Callable[[], None]:
 
 
 def with_memory(callbacks: Iterable[Callback]) -> list[Callback]:
-    """Those that have something to remember."""
+    """The callbacks that have a state."""
     return [one for one in callbacks if type(one).state is not Callback.state]
 
 
 def fingerprint(x: NDArray[Any] | None) -> int | None:
-    """A number that is another one for other data, as far as some of the rows tell."""
+    """A checksum of the shape, the dtype and some of the rows, to tell different data apart."""
     if x is None:
         return None
     crc = zlib.crc32(f"{x.shape} {x.dtype}".encode())
@@ -240,19 +240,19 @@ def fingerprint(x: NDArray[Any] | None) -> int | None:
 
 
 def _train(layer: Any) -> dict[str, Any]:
-    """A layer's training settings, all of them, as plain data."""
+    """All training settings of a layer as plain data."""
     whole = {"frozen": [], "learning_rate_factor": 1.0, "penalty": None, **layer.training_settings()}
     return {name: config.to_data(value, (Penalty,), KINDS) for name, value in whole.items()}
 
 
 def _own_kinds(trainer: Trainer) -> dict[str, type]:
-    """The user's own classes of penalties that the model has."""
+    """The classes of the penalties in the model, a user's own included."""
     there = [trainer.penalty, *(getattr(layer, "penalty", None) for layer in trainer.model.walk())]
     return {type(one).__name__: type(one) for one in there if one is not None}
 
 
 def _text(thing: object) -> str:
-    """What tells a thing from others in another process; own classes that do not say are told by their names."""
+    """Text that identifies an object in another process; for a class without a useful repr, its name."""
     try:
         text = repr(thing)
     except TypeError:

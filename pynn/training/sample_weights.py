@@ -1,4 +1,4 @@
-"""Sample weights and class weights of training and evaluation, put together. Knows losses, must not know models."""
+"""Sample weights and class weights of training and evaluation, combined. Knows losses, must not know models."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ClassWeight = Mapping[Any, float] | ArrayLike | str
 
 
 def expect_weighable(loss: Loss) -> None:
-    """TypeError where the loss's forward takes no weights."""
+    """TypeError if the loss's forward takes no weights."""
     if not _takes_weights(type(loss).forward):
         raise TypeError(
             f"{type(loss).__name__}.forward takes no weights; give it a third parameter, weights=None, "
@@ -47,10 +47,10 @@ def combined(
     name: str = "sample_weight",
     classes: Array | None = None,
 ) -> Array | None:
-    """One weight (N,) for each of the targets, in float64 and with a mean of 1; None where none are asked for.
+    """One weight (N,) per target, in float64 with mean 1; None if neither kind of weights is passed.
 
-    classes: the user's labels, in the order of the classes; None where they are 0..C-1.
-    Raises TypeError for a loss that takes none, ValueError for weights that are no weights.
+    classes: the user's labels, in the order of the classes; None if they are 0..C-1. Raises TypeError for a loss that
+    takes no weights, ValueError for invalid weights.
     """
     if sample_weight is None and class_weight is None:
         return None
@@ -72,12 +72,12 @@ def combined(
 
 
 def _up_to_1(weights: Array) -> Array:
-    """The same proportions, so that neither products nor sums overflow."""
+    """The weights divided by the largest, so that neither products nor sums overflow."""
     return np.asarray(weights / (weights.max() or 1))
 
 
 def _classes(loss: Loss, targets: Array, output_shape: tuple[int, ...]) -> tuple[Array, int]:
-    """The class of each target, and how many there are; two where one output answers yes or no."""
+    """The class of each target, and the number of classes: two if a single output answers yes or no."""
     count = loss.classes(output_shape)
     if count is not None:
         return targets, count
@@ -97,7 +97,7 @@ def of_classes(class_weight: ClassWeight, labels: Array, classes: int, names: Ar
                 f"class_weight is {brief(class_weight)}, expected 'balanced', a dict or an array ({classes},)"
             )
         counts = np.bincount(labels, minlength=classes)
-        return np.asarray(len(labels) / (classes * np.maximum(counts, 1)))  # of a class that does not occur: never read
+        return np.asarray(len(labels) / (classes * np.maximum(counts, 1)))  # absent classes are never read
     if not isinstance(class_weight, Mapping):
         return arrays.sample_weights("class_weight", class_weight, classes, "class")
     places = {label: place for place, label in enumerate(range(classes) if names is None else names.tolist())}

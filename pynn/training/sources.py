@@ -1,4 +1,4 @@
-"""Where the batches of a training run come from: two arrays, or a user's iterable. Checks all of it first."""
+"""Where the batches of a training run come from: two arrays or a user's iterable. Checks all of them first."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ TRAINING_BATCH = 128
 
 
 class Arrays:
-    """Batches of two arrays, in an order of their own every epoch, or as they stand (shuffle False).
+    """Batches of two arrays, in a different order every epoch, or in their own order (shuffle False).
 
     augment: images x are augmented, then transformed by `preprocessing`, batch by batch. labels: those of all samples,
-    also of the ones that are held out.
+    held-out ones included.
     """
 
     def __init__(
@@ -50,8 +50,8 @@ class Arrays:
         labels: Array | None = None,
     ) -> None:
         self.augment, self.prefetch, self.shuffle, self.accumulate = augment, prefetch, shuffle, 1
-        self.share = (0, 1)  # which part of every batch it gives: see `data.batches`
-        self.preprocessing = preprocessing if augment is not None else None  # else x is transformed already
+        self.share = (0, 1)  # this process's part of every batch: see `data.batches`
+        self.preprocessing = preprocessing if augment is not None else None  # else x is already transformed
         arrays.check_pairs("x", x, "y", np.asarray(y))
         if self.preprocessing is None:
             arrays.check_finite("x", x, model.dtype)
@@ -69,7 +69,7 @@ class Arrays:
         self.batches: int | None = len(x) // batch_size if single else math.ceil(len(x) / batch_size)
 
     def epoch(self, number: int, first: int = 0) -> Generator[Batch, None, None]:
-        """The batches of this epoch from the batch `first` on; those before it cost nothing."""
+        """The batches of this epoch, starting at batch `first`; skipped batches cost nothing."""
         transform, dtype = self.preprocessing, self.dtype
         if transform is not None and not np.can_cast(self.x.dtype, dtype):
             dtype = np.dtype(np.float64)  # raw numbers may be large
@@ -84,17 +84,17 @@ class Arrays:
         return prefetched(((transform.apply(x, self.dtype), *rest) for x, *rest in found), self.prefetch)
 
     def size(self, batch: int) -> int:
-        """How many samples this batch of an epoch has, all parts together."""
+        """Number of samples in this batch of an epoch, over all processes."""
         return min(self.batch_size, len(self.x) - batch * self.batch_size)
 
 
 class Batches:
-    """Batches as the user's iterable gives them."""
+    """Batches from the user's iterable."""
 
-    share = (0, 1)  # batches are given whole
-    accumulate = 1  # batches that make up a step
+    share = (0, 1)  # whole batches
+    accumulate = 1  # batches per step
 
-    targets: Targets | None  # what the model knows of them from before; the first batch shows the rest
+    targets: Targets | None  # what the model already knows of them; the first batch shows the rest
 
     def __init__(self, model: Trainable, loss: Loss, source: Iterable[Batch], prefetch: int = 0) -> None:
         self.model, self.loss, self.source, self.prefetch = model, loss, source, prefetch
@@ -102,7 +102,7 @@ class Batches:
         self.targets, self._targets_known = targets.known(model, loss) if model.built else None, False
 
     def epoch(self, number: int, first: int = 0) -> Generator[Batch, None, None]:
-        """The batches of this epoch from the batch `first` on; those before it are fetched and let go."""
+        """The batches of this epoch, starting at batch `first`; skipped batches are fetched and dropped."""
         count = first
         source = itertools.islice(self.source, first, None) if first else self.source
         with closing(prefetched(source, self.prefetch)) as given:
@@ -110,10 +110,10 @@ class Batches:
                 yield self._checked(batch, f"batch {position}")
                 count = position + 1
         if self.batches is None and count:
-            self.batches = count  # known from now on: the next epoch's bar and schedule read it
+            self.batches = count  # known from now on, for the bar and the schedule of the next epoch
 
     def _checked(self, batch: Any, where: str) -> Batch:
-        """The batch as layers and loss take it; the first one shows what inputs and targets look like."""
+        """The batch as layers and loss take it; the first batch determines the form of inputs and targets."""
         expect_batch(batch, where)
         model = self.model
         if self._targets_known:
@@ -142,7 +142,7 @@ def iterable_source(model: Trainable, loss: Loss, x: Any, epochs: int, prefetch:
 
 
 def streamed(model: Trainable, loss: Loss, source: Any, where: str) -> Iterator[Batch]:
-    """The batches of an iterable for a model that is built, raw x transformed; ValueError where it gives none."""
+    """The batches of an iterable for a built model, raw x transformed; ValueError if there are none."""
     if isinstance(source, (np.ndarray, str)) or not isinstance(source, Iterable) or tables.columns(source) is not None:
         raise TypeError("y is missing: evaluate takes arrays x and y, or one iterable of (x, y) batches")
     position = -1
@@ -156,15 +156,15 @@ def streamed(model: Trainable, loss: Loss, source: Any, where: str) -> Iterator[
 
 
 def expect_batch(batch: Any, where: str) -> None:
-    """TypeError where it is no pair or triple."""
+    """TypeError for anything but a pair or triple."""
     if not (isinstance(batch, (tuple, list)) and len(batch) in (2, 3)):
         raise TypeError(f"{where} is {type(batch).__name__}, expected a pair (x, y) or a triple (x, y, weights)")
 
 
 def checked_batch(model: Trainable, loss: Loss, batch: Any, where: str, form: Targets | None = None) -> Batch:
-    """The arrays of (x, y) or (x, y, weights), checked, the weights as they are in the model's dtype.
+    """The arrays of (x, y) or (x, y, weights), checked, with the weights in the model's dtype.
 
-    x is what the layers take. form: of the targets, by default the model's.
+    x is the input of the layers. form: of the targets, by default the model's.
     """
     expect_batch(batch, where)
     x, y = checked_pair(model, loss, batch[:2], where, form=form)
@@ -180,7 +180,7 @@ def checked_batch(model: Trainable, loss: Loss, batch: Any, where: str, form: Ta
 
 
 def encoded(model: Trainable, form: Targets, loss: Loss, y: ArrayLike) -> Array:
-    """The targets as the loss reads them, which the model's dtype can hold."""
+    """The targets as the loss reads them, checked to fit the model's dtype."""
     found = form.encode(loss, y, model.output_shape)
     loss._expect_representable(found, model.dtype)
     return found
@@ -191,8 +191,7 @@ def checked_pair(
 ) -> tuple[Array, Array]:
     """The two arrays of (x, y), checked against the model and each other, y as the loss reads it.
 
-    raw: x is what the model's preprocessing takes, not what its layers take. form: of the targets, by default the
-    model's.
+    raw: x is the input of the model's preprocessing, not of its layers. form: of the targets, by default the model's.
     """
     if not (isinstance(pair, (tuple, list)) and len(pair) == 2):
         raise TypeError(f"{where} is {type(pair).__name__}, expected a pair (x, y)")

@@ -1,6 +1,6 @@
-"""What the targets of a model looked like: labels by any names, columns, numbers in their own units. Knows no models.
+"""The form of a model's targets: labels of any kind, columns, numbers in their own units. Knows no models.
 
-`encode` makes of a user's targets what the loss reads, `decode` of the loss's predictions what the user's targets are.
+`encode` converts a user's targets for the loss, `decode` converts predictions back.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from ..typing import Array, Shape
 class Targets:
     """The form of a model's targets.
 
-    classes: the labels in the order of the outputs, where they are not 0..C-1 (or the answers no and yes).
-    column: whether labels came as (N, 1). flat: whether numbers, or answers, of one output came as (N,).
-    truth: whether answers of yes and no came as booleans. family: "labels", "answers" of yes and no, or "numbers": what
-    losses they are for. scaling: a fitted transformer of numbers, or None.
+    classes: the labels in the order of the outputs, unless they are 0..C-1 (or no and yes). column: whether labels came
+    as (N, 1). flat: whether numbers or answers of one output came as (N,). truth: whether answers of yes and no came as
+    booleans. family: the kind of loss that they are for: "labels", "answers" of yes and no, or "numbers". scaling: a
+    fitted transformer of numbers, or None.
     """
 
     classes: Array | None = None
@@ -40,10 +40,10 @@ class Targets:
     scaling: Transformer | None = None
     family: str = "labels"
 
-    # To the loss and back -------------------------------------------------------------------------
+    # Between user and loss ------------------------------------------------------------------------
 
     def encode(self, loss: Loss, y: ArrayLike, output_shape: Shape, name: str = "y") -> Array:
-        """y as the loss reads it; TypeError or ValueError for what it cannot be."""
+        """y as the loss reads it; TypeError or ValueError if it does not fit."""
         array = read(y, name)
         if self.classes is not None:
             array = self._places(array.reshape(-1) if self._is_column(array, output_shape) else array, name)
@@ -90,7 +90,7 @@ class Targets:
         return y.ndim == 2 and y.shape[1] == 1 and len(output_shape) == 1
 
     def _places(self, y: Array, name: str) -> Array:
-        """The place of each label among the classes."""
+        """The index of each label among the classes."""
         assert self.classes is not None
         known = {label: place for place, label in enumerate(self.classes.tolist())}
         labels, inverse = np.unique(_comparable(y, name), return_inverse=True)
@@ -104,14 +104,14 @@ class Targets:
         return np.array([known[label] for label in labels.tolist()], np.int64)[inverse].reshape(y.shape)
 
     def _answers(self, loss: Loss, places: Array) -> Array:
-        """The second class as yes, the first as no, as the loss has them."""
+        """The second class as yes, the first as no, in the numbers that the loss uses."""
         assert isinstance(loss, AttributeLoss)
         return np.where(places == 1, 1, loss._no)
 
-    # To a model file and back ---------------------------------------------------------------------
+    # Between model and file -----------------------------------------------------------------------
 
     def to_data(self) -> dict[str, Any]:
-        """Plain data, without the scaling; what is as by default is left out."""
+        """The form as plain data, without the scaling; defaults are left out."""
         found: dict[str, Any] = {name: True for name in ("column", "flat", "truth") if getattr(self, name)}
         if self.classes is not None:
             found["classes"] = self.classes.tolist()
@@ -119,7 +119,7 @@ class Targets:
 
     @classmethod
     def from_data(cls, found: Any) -> Targets:
-        """What `to_data` gave; TypeError or ValueError for anything else."""
+        """The form from the result of `to_data`; TypeError or ValueError for anything else."""
         if not isinstance(found, Mapping) or not set(found) <= {"column", "flat", "truth", "classes"}:
             raise TypeError(f"targets is {brief(found)}, expected what a model file says of its targets")
         flags = {name: found.get(name, False) for name in ("column", "flat", "truth")}
@@ -138,11 +138,11 @@ class Targets:
         return cls(classes=classes, **flags)
 
 
-# Learning them of the first data ------------------------------------------------------------------
+# Learning the form from the first data ------------------------------------------------------------
 
 
 class Answering(Protocol):
-    """What is asked of a built model."""
+    """What `learned` and `known` need of a built model."""
 
     loss: Loss
     targets: Targets | None
@@ -162,11 +162,11 @@ def learned(
     labels: bool = True,
     every: ArrayLike | None = None,
 ) -> Targets:
-    """The form of these targets of a model; what the loss cannot read at all is left for it to refuse.
+    """The form of these targets; what the loss cannot read is left for the loss to refuse.
 
-    Classes and scaling that the model has from before stay, where its loss was of the same family.
-    scaling: to be fitted to the numbers, in a copy. labels: False where y are not all labels there will be. every: the
-    targets with those that are held out, by default y.
+    Classes and scaling of the model stay if its loss was of the same family. scaling: a transformer to fit to the
+    numbers, as a copy. labels: False if y may lack some labels. every: the targets with the held-out ones, by default
+    y.
     """
     array, shape = read(y), model.output_shape
     family = _family(loss, shape)
@@ -202,13 +202,13 @@ def learned(
 
 
 def known(model: Answering, loss: Loss) -> Targets | None:
-    """What the model knows of its targets, where its loss was of the same family."""
+    """The form of the model's targets, if its loss was of the same family."""
     before = model.targets
     return before if before is not None and before.family == _family(loss, model.output_shape) else None
 
 
 def probabilities(loss: Loss, outputs: Array) -> Array:
-    """Probabilities of classes (N, C), one column for each class also where one output answers yes or no."""
+    """Probabilities (N, C), one column per class, also if a single output answers yes or no."""
     found = loss.probabilities(outputs)
     if _binary(loss, outputs.shape[1:]):
         yes = found.reshape(-1, 1)
@@ -223,7 +223,7 @@ def _family(loss: Loss, output_shape: Shape) -> str:
 
 
 def loaded(form: Targets, loss: Loss, output_shape: Shape) -> Targets:
-    """The form from a file, for this loss; ValueError where a model with these outputs cannot have such classes."""
+    """The form from a file, for this loss; ValueError if the number of classes does not match the outputs."""
     count = 2 if _binary(loss, output_shape) else _labels(loss, output_shape)
     if form.classes is not None and len(form.classes) != count:
         raise ValueError(f"there are {len(form.classes)} classes for outputs of shape {output_shape}")
@@ -231,7 +231,7 @@ def loaded(form: Targets, loss: Loss, output_shape: Shape) -> Targets:
 
 
 def of_classes(loss: Loss, classes: ArrayLike, output_shape: Shape) -> Targets:
-    """The form of labels that are said beforehand: `partial_fit(classes=...)`."""
+    """The form of labels that are known in advance: ``partial_fit(classes=...)``."""
     labels = read(classes, "classes")
     count = _labels(loss, output_shape)
     if count is None and not _binary(loss, output_shape):
@@ -240,12 +240,12 @@ def of_classes(loss: Loss, classes: ArrayLike, output_shape: Shape) -> Targets:
         answers = _answers_as_they_are(loss, labels)
         return Targets(flat=True, classes=None if answers else _two_classes(labels, "classes"), family="answers")
     found = Targets(classes=_classes(labels, count, "classes"))
-    found.encode(loss, labels, output_shape[-1:], "classes")  # refuses what are no labels of such outputs
+    found.encode(loss, labels, output_shape[-1:], "classes")  # refuses labels that these outputs cannot have
     return found
 
 
 def read(y: Any, name: str = "y") -> Array:
-    """Targets as an array: of a list, a series, a frame; nothing is checked yet but that no label is missing."""
+    """Targets as an array, from a list, series or frame; checks only that no label is missing."""
     expect_unmasked(name, y)
     names = tables.columns(y)
     if names is None:
@@ -267,19 +267,19 @@ def _labels(loss: Loss, output_shape: Shape) -> int | None:
 
 
 def _binary(loss: Loss, output_shape: Shape) -> bool:
-    """Whether one output answers yes or no."""
+    """Whether a single output answers yes or no."""
     return isinstance(loss, AttributeLoss) and math.prod(output_shape) == 1
 
 
 def _whole(y: Array) -> Array:
-    """Labels that came as floats, 1.0, as the integers that they are; others as they are."""
+    """Integer labels that came as floats, as integers; others unchanged."""
     if y.dtype.kind == "f" and y.size and np.isfinite(y).all() and (y == np.floor(y)).all() and np.abs(y).max() < 2**53:
         return y.astype(np.int64)
     return y
 
 
 def _classes(y: Array, count: int, name: str = "y") -> Array | None:
-    """The labels that occur, sorted, where they are not 0..count-1; None where they are, or are no labels."""
+    """The labels that occur, sorted, unless they are 0..count-1 or no labels; then None."""
     y = _whole(y)
     if y.dtype.kind == "b":
         return np.array([False, True]) if count == 2 else None
@@ -301,7 +301,7 @@ def _classes(y: Array, count: int, name: str = "y") -> Array | None:
 
 
 def _two_classes(y: Array, name: str = "y") -> Array | None:
-    """The two labels that occur, sorted; None where there are not two."""
+    """The two labels that occur, sorted; None if there are not two."""
     if y.dtype.kind == "b":
         return np.array([False, True])
     if y.dtype.kind == "f" or y.ndim > 2 or (y.ndim == 2 and y.shape[1] != 1):
@@ -326,7 +326,7 @@ def _two_classes(y: Array, name: str = "y") -> Array | None:
 
 
 def _answers_as_they_are(loss: AttributeLoss | Loss, y: Array) -> bool:
-    """Whether these are targets that a loss of yes and no reads as they stand."""
+    """Whether a loss of yes and no reads these targets unchanged."""
     if y.dtype.kind not in "fiu":
         return False
     try:
@@ -337,7 +337,7 @@ def _answers_as_they_are(loss: AttributeLoss | Loss, y: Array) -> bool:
 
 
 def _comparable(y: Array, name: str) -> Array:
-    """Labels that can be sorted: an array of objects that are all text, or all numbers."""
+    """Labels that can be sorted; TypeError for an array of objects of several kinds."""
     if y.dtype.kind != "O":
         return y
     kinds = sorted({type(one).__name__ for one in y.reshape(-1).tolist()})

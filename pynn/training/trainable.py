@@ -1,4 +1,4 @@
-"""What training needs of a model, and how a model gets ready for it."""
+"""What training needs of a model, and the steps before it begins."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Batch = tuple[Array, ...]  # (x, y), or (x, y, weights)
 
 
 class Trainable(Protocol):
-    """What training needs of a model; `Sequential` is one."""
+    """What training needs of a model, as `Sequential` has it."""
 
     loss: Loss
     optimizer: Optimizer | None
@@ -76,7 +76,7 @@ class Trainable(Protocol):
     def penalties(self, penalty: Penalty | None) -> Iterable[tuple[Penalty, Array, Array]]: ...
 
     def walk(self) -> Iterator[Layer]:
-        """All layers, itself among them."""
+        """All layers, the model itself included."""
 
     def tensors(self) -> dict[str, Array]:
         """Views of all parameters and running statistics by name."""
@@ -84,10 +84,10 @@ class Trainable(Protocol):
     has_penalties: bool
 
     def own_loss(self) -> Loss | None:
-        """The loss that the last layer brings along; None where it brings none."""
+        """The loss that the last layer defines, else None."""
 
     def accept(self, x: Array, name: str = "x") -> None:
-        """Build on the first data; check the shape of later ones."""
+        """Build on the first data; check the shape of later data."""
 
     def forward(self, x: Array, training: bool = False) -> Array: ...
 
@@ -108,7 +108,7 @@ class Trainable(Protocol):
 
 
 def chosen_loss(model: Trainable, loss: str | Loss | None) -> Loss:
-    """What to train with: this loss, or the model's; ValueError where the last layer brings another one along."""
+    """The loss to train with: this one, or the model's; ValueError if the last layer defines another."""
     own, chosen = model.own_loss(), None if loss is None else losses.loss(loss)
     if own is not None and chosen is not None and chosen is not own:
         raise ValueError(
@@ -119,7 +119,7 @@ def chosen_loss(model: Trainable, loss: str | Loss | None) -> Loss:
 
 
 def step_loss(model: Trainable, loss: Any) -> Loss:
-    """The loss of a step, where it is no `Loss`: that of its name, or an object that has the two passes."""
+    """The loss of a step from a name, or from an object with `forward` and `backward`."""
     if not isinstance(loss, str) and hasattr(loss, "forward") and hasattr(loss, "backward"):
         return loss  # type: ignore[no-any-return]
     return chosen_loss(model, _by_name(loss) if isinstance(loss, str) else loss)
@@ -131,7 +131,7 @@ def _by_name(name: str) -> Loss:
 
 
 def expect_objects(loss: Any, optimizer: Any) -> None:
-    """TypeError for a class in the place of a loss, and for a class or a name in that of an optimizer."""
+    """TypeError for a class instead of a loss, and for a class or a name instead of an optimizer."""
     if isinstance(loss, type):
         expect_instance(loss, Loss, "loss")
     if isinstance(optimizer, str):
@@ -146,9 +146,9 @@ def expect_objects(loss: Any, optimizer: Any) -> None:
 
 @contextmanager
 def unbuilt_on_failure(model: Trainable, driver: Optimizer | None = None) -> Iterator[None]:
-    """Data that is refused shall not fix the input shape: a model that was not built is not built then.
+    """Undo the build if data are refused, so that they do not fix the input shape.
 
-    driver: an optimizer, which is then free again if it was.
+    driver: an optimizer, released again if it was free.
     """
     was_built, optimizer = model.built, model.optimizer
     was_free = driver is not None and driver._parameters is None
@@ -164,14 +164,14 @@ def unbuilt_on_failure(model: Trainable, driver: Optimizer | None = None) -> Ite
 
 
 def known_of(model: Trainable) -> dict[str, Any]:
-    """What a run sets of what a model knows, before it begins."""
+    """What the model knows before a run changes it."""
     names = ("loss", "optimizer", "preprocessing", "inputs", "targets")
     return {name: getattr(model, name) for name in names}
 
 
 @contextmanager
 def as_before_without_a_step(model: Trainable, before: Mapping[str, Any]) -> Iterator[None]:
-    """Batches that are refused before the first step change nothing of what the model knew before."""
+    """Restore what the model knew if batches are refused before the first step."""
     step, epoch = model.context.step, model.epoch
     try:
         yield

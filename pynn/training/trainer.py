@@ -1,4 +1,4 @@
-"""Trainer: one run of training, the loop that `fit` builds and callbacks read. Knows no arrays and no files."""
+"""Trainer: one training run, the loop that `fit` builds and callbacks read. Knows no arrays and no files."""
 
 from __future__ import annotations
 
@@ -22,18 +22,49 @@ from .trainable import Batch, Trainable
 
 
 class Trainer:
-    """One run of training: `fit` makes one and runs it, callbacks get it.
+    """One run of training: `fit` makes and runs it, and callbacks receive it.
 
-    model: built or not, with the loss and the optimizer that it is trained with. source: where the batches come from.
-    epochs: how many are planned. penalty: as in `fit`. measures: what is measured beside the loss; None is the
-    accuracy. validate: a function that measures the model after each epoch and returns values by name, or None.
-    callbacks: `pynn.Callback` objects.
+    Parameters
+    ----------
+    model : Sequential
+        Built or not, with its loss and optimizer.
+    source : Arrays or Batches
+        Where the batches come from.
+    epochs : int
+        Number of planned epochs.
+    penalty : Penalty, optional
+        As in `fit`.
+    measures : Measures, optional
+        What is measured besides the loss; by default the accuracy.
+    validate : callable, optional
+        Measures the model after each epoch; returns values by name.
+    callbacks : list of Callback, default ()
+        Called at each event.
 
-    Attributes: model; optimizer; loss; history, with one number an epoch so far; epochs; first_epoch, the model's when
-    the run began; batch, how many batches of this epoch are done; batch_loss, the last step's, penalties included (None
-    before the first); values, what the epoch measured (empty until its end); stopped, why the run was stopped, or None;
-    error, the exception that ended it, or None; resumed, whether it goes on from a checkpoint; running, the sums over
-    this epoch; whole, False where an error struck in the middle of a step.
+    Attributes
+    ----------
+    model, loss, optimizer, epochs
+        Of this run.
+    history : History
+        One number per epoch so far.
+    first_epoch : int
+        The model's epoch when the run began.
+    batch : int
+        Number of batches done in this epoch.
+    batch_loss : float or None
+        Loss of the last step, penalties included; None before the first.
+    values : dict
+        Measurements of the epoch; empty until its end.
+    stopped : str or None
+        Why the run was stopped.
+    error : BaseException or None
+        The exception that ended the run.
+    resumed : bool
+        Whether the run continues from a checkpoint.
+    running : Running
+        The sums over this epoch.
+    whole : bool
+        False if an error occurred in the middle of a step.
     """
 
     def __init__(
@@ -68,32 +99,37 @@ class Trainer:
         self._called = [one for one in self.callbacks if self.group.rank == 0 or not one.writes]
         self._hooks = {name: hooks(self._called, name) for name in HOOKS}
         self._warned = False  # that the schedule is over
-        self._halting = False  # the step that is under way is the last one
+        self._halting = False  # the current step is the last one
         self._interrupted = False  # by Ctrl-C
-        self._waiting = False  # for a batch or a measurement: nothing is half done, so Ctrl-C may strike
+        self._waiting = False  # for a batch or a measurement: nothing is half done, so Ctrl-C may interrupt
 
     def _fresh(self) -> Running:
         return Running(self.measures.begun(self.loss), self.measures.accuracy)
 
     @property
     def epoch(self) -> int:
-        """How many epochs the model has been trained, in all its life: 0 in the first one, 1 at its end."""
+        """Epochs that the model has been trained in total: 0 during the first epoch, 1 at its end."""
         return self.model.epoch
 
     @property
     def step(self) -> int:
-        """How many steps the model has been trained, in all its life."""
+        """Steps that the model has been trained in total."""
         return self.model.context.step
 
     @property
     def batches(self) -> int | None:
-        """Of an epoch; None in the first epoch of an iterable without a length."""
+        """Batches per epoch; None in the first epoch of an iterable without a length."""
         return self.source.batches
 
     def stop(self, reason: str = "a callback stopped it") -> None:
-        """End the run after this step, or after this epoch where it is called at its end; reason: for people to read.
+        """End the run after this step, or after this epoch if called at its end.
 
-        An epoch that is not gone through to its end is not measured and does not count.
+        An epoch that is stopped early is neither measured nor counted.
+
+        Parameters
+        ----------
+        reason : str, default "a callback stopped it"
+            Text for the user.
         """
         self.stopped = self.history.stopped = reason
         self._halting = True
@@ -120,17 +156,17 @@ class Trainer:
             self.optimizer.end_schedule()
             for callback in reversed(begun):
                 self._end(callback)
-        if self._interrupted and self.error is None:  # it struck while they wrote their files
+        if self._interrupted and self.error is None:  # Ctrl-C came while callbacks wrote their files
             self.error = KeyboardInterrupt("training was interrupted at its end")
         if self.error is not None:
             try:
                 raise self.error
             finally:
-                self.error = None  # its traceback leads back here: the model would wait for the cyclic collector
+                self.error = None  # its traceback refers to this frame, in a cycle that would keep the model alive
         return self.history
 
     def _end(self, callback: Callback) -> None:
-        """Its last call, which every callback gets, whatever the others raise."""
+        """Call on_train_end, which every callback gets even if others raise errors."""
         try:
             callback.on_train_end(self)
         except BaseException as error:
@@ -164,7 +200,7 @@ class Trainer:
             self._heed_interrupt()
 
     def _warn_of_a_schedule_that_is_over(self) -> None:
-        """Once a run: an epoch at the rate 0 trains nothing."""
+        """Once per run: an epoch at a rate of 0 trains nothing."""
         optimizer = self.optimizer
         if optimizer.schedule is None or optimizer.learning_rate or self._warned:
             return
@@ -177,7 +213,7 @@ class Trainer:
             )
 
     def _begin_step(self) -> None:
-        """Set the rate that the schedule has here, and tell that a step begins."""
+        """Set the learning rate of the schedule, and call on_step_begin."""
         optimizer = self.optimizer
         if optimizer.schedule is not None:
             share = min(self.batch / (self.source.batches or math.inf), 1.0)
@@ -186,7 +222,7 @@ class Trainer:
             hook(self)
 
     def _train_epoch(self) -> bool:
-        """Train on the batches that are left; whether that was all of them."""
+        """Train on the remaining batches; return whether all were taken."""
         if self.optimizer.first_epoch is None:
             self.optimizer.first_epoch = self.model.epoch
         with closing(self.group.batches(self.source, self.model.epoch, self.batch)) as batches:
@@ -198,7 +234,7 @@ class Trainer:
         return complete
 
     def _take_steps(self, batches: Iterable[Batch]) -> bool:
-        """One step a batch; whether all batches were taken."""
+        """One step per batch; return whether all batches were taken."""
         model, loss, optimizer, penalty, running = self.model, self.loss, self.optimizer, self.penalty, self.running
         counted, metrics, group = self.measures.accuracy, running.metrics, self.group
         ended, lock = self._hooks["on_step_end"], model.lock
@@ -226,7 +262,7 @@ class Trainer:
         return True
 
     def _take_steps_in_parts(self, batches: Iterable[Batch]) -> bool:
-        """One step for every `accumulate` batches, the last for those that are left; whether all were taken."""
+        """One step per `accumulate` batches, the last one for the rest; return whether all were taken."""
         model, parts = self.model, Accumulation(self.model, self.loss, self.optimizer, self.penalty)
         done: list[tuple[float, float | None, int, float | None]] = []
         self._waiting = True
@@ -237,7 +273,7 @@ class Trainer:
             given = rest[0] if rest else None
             model.lock.begin()
             value = parts.add(x, y, given)
-            model.lock.end()  # while the next batch is waited for the model is that of before the step
+            model.lock.end()  # until the next batch comes, the model is as before the step
             right = hits(self.loss, model.outputs, y, given) if self.measures.accuracy else None
             done.append((value, right, len(x), total(given)))
             self.running.add_to_metrics(*in_units(model, model.outputs, y), given)
@@ -265,7 +301,7 @@ class Trainer:
         self._tell("on_step_end")
 
     def _close_epoch(self) -> None:
-        """Measure, count and record the epoch whose batches are done."""
+        """Measure, count and record an epoch whose batches are done."""
         values = self.running.means()
         if self.validate is not None:
             self._waiting = True
@@ -284,7 +320,7 @@ class Trainer:
 
 @contextmanager
 def _all_alone(trainer: Trainer) -> Iterator[None]:
-    """What remembers a run serves one thread at a time: an own loss, callbacks with a memory or files."""
+    """Claim what keeps the state of one run, for one thread at a time: a custom loss, callbacks with state or files."""
     held = [one for one in trainer.callbacks if one.writes or type(one).state is not Callback.state]
     with ExitStack() as stack:
         stack.enter_context(trainer.loss.used(trainer.model))
@@ -297,9 +333,9 @@ def _all_alone(trainer: Trainer) -> Iterator[None]:
 
 @contextmanager
 def _finishing_steps(trainer: Trainer) -> Iterator[None]:
-    """Ctrl-C lets the step that is under way come to its end; a second one does not wait.
+    """Let Ctrl-C wait for the end of the current step; a second one does not wait.
 
-    Where somebody else handles the signal, or outside the main thread, nothing changes.
+    No effect outside the main thread, or if the signal already has another handler.
     """
     ours = threading.current_thread() is threading.main_thread()
     if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
@@ -315,5 +351,5 @@ def _finishing_steps(trainer: Trainer) -> Iterator[None]:
     try:
         yield
     finally:
-        if signal.getsignal(signal.SIGINT) is interrupt:  # else a callback has put its own there
+        if signal.getsignal(signal.SIGINT) is interrupt:  # else a callback has installed its own handler
             signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,4 +1,4 @@
-"""What a model is validated on while it is trained: a pair, a share of the training data, or a function."""
+"""Validation data during training: a pair, a share of the training data, batches, or a function."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ Validation: TypeAlias = Held | float | Split | Iterable[Batch] | Callable[[Any],
 
 
 def separated(x: Any, y: Any, sample_weight: Any, validation: Any, seed: int) -> tuple[Any, Any, Any, Any]:
-    """x, y, sample_weight and validation, which is a pair or a triple then where it was a share; the parts are copies.
+    """x, y, sample_weight and validation, with a share turned into a pair or triple of copies.
 
-    x, y: arrays, or an iterable and None. seed: of the split where the share has none.
+    x, y: arrays, or an iterable and None. seed: of the split, if the share has none.
     """
     if is_number(validation):
         validation = Split(validation, stratify=False)
@@ -49,21 +49,21 @@ def separated(x: Any, y: Any, sample_weight: Any, validation: Any, seed: int) ->
 
 
 def is_stream(validation: Any) -> bool:
-    """Whether it gives batches: a data loader, or a list of (x, y) tuples."""
+    """Whether it yields batches: a data loader, or a list of (x, y) tuples."""
     if isinstance(validation, list) and validation:
         return all(isinstance(one, tuple) and len(one) in (2, 3) for one in validation)
     return not is_function(validation) and inputs.is_stream(validation)
 
 
 def is_function(validation: Any) -> bool:
-    """Whether it measures the model itself."""
+    """Whether it is a function that measures the model."""
     return callable(validation) and not isinstance(validation, type)
 
 
 def held_out(model: Trainable, loss: Loss, validation: Any, form: Targets | None = None) -> HeldOut | None:
-    """The validation data, checked, with weights of mean 1 or None; None where there are none.
+    """The validation data, checked, with weights of mean 1 or None; None if there are none.
 
-    x is what the layers take. form: of the targets, by default the model's.
+    x is the input of the layers. form: of the targets, by default the model's.
     """
     if validation is None or is_function(validation):
         return None
@@ -118,5 +118,5 @@ def _own(model: Trainable, function: Callable[[Any], Mapping[str, float]]) -> di
 
 
 def names(validation: Any, measured: Sequence[str]) -> list[str]:
-    """The names of what validation will measure, as far as they are known: none of a function's."""
+    """The names of the validation measurements as far as they are known: none for a function."""
     return [] if validation is None or is_function(validation) else [f"val_{name}" for name in measured]
