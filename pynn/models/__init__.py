@@ -1,4 +1,4 @@
-"""Ready networks for images (N, H, W, C): functions that return a `Sequential`, to be read, fitted and changed.
+"""Ready-made networks for images (N, H, W, C): functions that return a `Sequential`, to read, fit and change.
 
 >>> model = pynn.models.lenet5()
 >>> model.fit(*pynn.datasets.mnist().train, epochs=5)
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .networks import deep_convnet, lenet5, resnet20, vgg_small
 else:
 
-    def __getattr__(name):  # when somebody asks: `Sequential` lives in this folder too, and needs none of them
+    def __getattr__(name):  # on first use: `Sequential` is in this folder too, and needs none of them
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from . import networks

@@ -1,8 +1,8 @@
 """First weights from a batch of data: `lsuv` and `data_dependent` rescale the weights of a model, layer by layer.
 
-One forward pass does it. It stops at each layer that has a `weight` of two or more axes, measures its outputs before
-the activation (one that is fused into the layer is taken out meanwhile), changes the weight until they are right, and
-goes on with the new outputs. Dropout and other noise are off; batch normalization uses the batch's own statistics.
+They take one forward pass, which stops at each layer with a `weight` of two or more axes, measures its outputs before
+the activation (a fused activation is taken out meanwhile), changes the weight until the outputs are right, and
+continues with the new outputs. Dropout and other noise are off; batch normalization uses the batch's own statistics.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ..typing import Array
 from .sequential import Sequential
 
 DIRECTIONS = 10  # random losses over which gradients are averaged
-Adjust = Callable[[Layer, Array, Callable[[], Array]], None]  # of a layer, its weight, what computes its outputs
+Adjust = Callable[[Layer, Array, Callable[[], Array]], None]  # layer, weight, function of its outputs
 
 
 def lsuv(
@@ -38,20 +38,42 @@ def lsuv(
 ) -> dict[str, float]:
     """Layer-sequential unit variance: scale each weight so that the layer's outputs over the batch have variance 1.
 
-    From the first layer to the last: draw the weight anew from `start`, then divide it by the standard deviation of the
-    layer's outputs before the activation, taken over samples, positions and units together, until their variance is
-    within `tolerance` of 1. Biases stay as they are.
+    Parameters
+    ----------
+    model : Sequential
+        If it is not built, it is built on x.
+    x : array (N, ...)
+        Some hundred training samples, at least 2; raw if the model has preprocessing.
+    tolerance : float, default 0.1
+        Largest deviation of a variance from 1.
+    iterations : int, default 10
+        Most scalings per layer; one is enough if biases are 0.
+    start : Initializer, str or None, default "orthogonal"
+        Draws new weights before scaling; None keeps the present ones.
+    leave : str or list of str, default ()
+        Names of layers to leave unchanged ("affine1"): trained ones, or one whose weight is not a factor. Frozen
+        weights always stay.
 
-    model: a Sequential; one that is not built is built on x. x (N, ...): some hundred training samples, N at least 2,
-    raw where the model has preprocessing, else as they are trained on. tolerance: default 0.1. iterations: scalings a
-    layer at most, default 10 (one is enough where biases are 0). start: an initializer or its name (default
-    "orthogonal"); None keeps the weights that are there. leave: names of layers that stay as they are ("affine1"):
-    trained ones, or one whose weight is no factor. Frozen weights stay in any case.
-    Returns the standard deviation of each layer's outputs by the layer's name.
+    Returns
+    -------
+    dict
+        The standard deviation of each layer's outputs, by the layer's name.
 
-    Raises ValueError, with the model as it was, for an x that is empty, not finite or does not vary; for weights of 0;
-    for a layer whose outputs do not vary over the batch or whose variance does not come to 1.
-    Source: Mishkin & Matas 2015, "All you need is a good init".
+    Raises
+    ------
+    ValueError
+        If x is empty, not finite or constant, weights are 0, or the outputs of a layer do not vary or do not reach
+        variance 1. The model is unchanged then.
+
+    Notes
+    -----
+    From the first layer to the last: draw the weight from `start`, then divide it by the standard deviation of the
+    layer's outputs before the activation, over samples, positions and units together, until their variance is within
+    `tolerance` of 1. Biases stay as they are.
+
+    References
+    ----------
+    .. [1] Mishkin & Matas, "All you need is a good init", 2015.
     """
     checks.expect_numbers("lsuv", checks.POSITIVE, tolerance=tolerance)
     checks.expect_count("lsuv", 1, iterations=iterations)
@@ -84,31 +106,52 @@ def data_dependent(
 ) -> dict[str, float]:
     """Scale each unit's weights and set its bias so that before the activation it has mean `mean` and variance 1.
 
+    Parameters
+    ----------
+    model : Sequential
+        If it is not built, it is built on x.
+    x : array (N, ...)
+        Some hundred training samples, at least 2; raw if the model has preprocessing.
+    mean : float, default 0
+        A small positive mean (0.1 in the authors' program) lets a ReLU pass more.
+    balance : bool, default False
+        Also balance the layers against each other, see Notes.
+    leave : str or list of str, default ()
+        Names of layers to leave unchanged; frozen layers always stay.
+
+    Returns
+    -------
+    dict
+        The standard deviation of each layer's outputs before balancing, by the layer's name.
+
+    Raises
+    ------
+    ValueError
+        If x is empty, not finite or constant, the outputs of a unit do not vary, as with weights of 0, the outputs of a
+        layer do not follow its weight, units share weights (Maxout: use `lsuv`), or the model cannot be balanced. The
+        model is unchanged then.
+
+    Notes
+    -----
     From the first layer to the last, with μ and σ of the unit's outputs over the batch (and over positions, for
     images): weight ← weight/σ, bias ← (bias - μ)/σ + mean. So every unit learns at about the same rate. A layer without
-    a bias is only scaled. The weights keep their directions: they may be drawn ones or trained ones.
-    This is the paper's within-layer step. balance=True adds its between-layer step: the layers are then scaled against
-    each other, with the model's outputs as they were, until ‖gradient‖/‖weight‖ is about the same for every weight,
-    with gradients of random linear losses of the outputs. It needs one chain of layers that pass on a scaling of their
+    a bias is only scaled. The directions of weights stay, whether they are drawn or trained.
+
+    This is the paper's within-layer step. balance=True adds its between-layer step: the layers are scaled against each
+    other, with the same outputs of the model, until ‖gradient‖/‖weight‖ is about the same for every weight, for
+    gradients of random linear losses of the outputs. It needs a single chain of layers that pass on a scaling of their
     inputs: ReLU, LeakyReLU, pooling, but not tanh.
 
-    model: a Sequential; one that is not built is built on x. x (N, ...): some hundred training samples, N at least 2,
-    raw where the model has preprocessing, else as they are trained on. balance: default False. mean: default 0; a small
-    positive one (0.1 in the authors' program) lets a ReLU pass more. leave: names of layers that stay as they are;
-    frozen ones do anyway.
-    Returns the standard deviation of each layer's outputs, before it is balanced, by the layer's name.
-
-    Raises ValueError, with the model as it was, for an x that is empty, not finite or does not vary; for a unit whose
-    outputs do not vary over the batch, as with weights of 0; for a layer whose outputs do not follow its weight, or
-    whose units share weights (Maxout: use `lsuv`); for a model that cannot be balanced.
-    Source: Krähenbühl et al. 2015, "Data-dependent Initializations of Convolutional Neural Networks".
+    References
+    ----------
+    .. [1] Krähenbühl et al., "Data-dependent Initializations of Convolutional Neural Networks", 2015.
     """
     checks.expect_numbers("data_dependent", checks.ANY, mean=mean)
     checks.expect_flag("data_dependent", balance=balance)
 
     def adjust(layer: Layer, weight: Array, outputs: Callable[[], Array]) -> None:
         bias: Array | None = None if layer.freezes("bias") else getattr(layer, "bias", None)
-        for scalings in range(4):  # one is enough but for rounding
+        for scalings in range(4):  # one would be enough without rounding
             rows = _rows(layer, outputs())
             _expect_varying_units(layer, weight, bias, rows)
             at, std = rows.mean(axis=0), rows.std(axis=0)
@@ -135,7 +178,7 @@ def _draw(layer: Layer, weight: Array, start: Initializer) -> None:
 
 
 def _rows(layer: Layer, y: Array) -> Array:
-    """A layer's outputs as float64 (samples and positions, units); ValueError where they are not finite."""
+    """A layer's outputs as float64 (samples and positions, units); ValueError if they are not finite."""
     rows = np.asarray(y, np.float64).reshape(-1, y.shape[-1] if y.ndim > 1 else 1)
     if not np.isfinite(rows).all():
         raise ValueError(f"{called(layer)}: its outputs are not finite; scale x, or take smaller weights")
@@ -143,13 +186,13 @@ def _rows(layer: Layer, y: Array) -> Array:
 
 
 def _constant(rows: Array) -> Array:
-    """Which units do not vary but for float32's rounding."""
+    """Which units are constant within the rounding of float32."""
     constant: Array = rows.var(axis=0) <= 1e-12 * np.square(rows).mean(axis=0)
     return constant
 
 
 def _expect_varying_units(layer: Layer, weight: Array, bias: Array | None, rows: Array) -> None:
-    """ValueError unless each unit has a column of the weight and outputs that differ."""
+    """ValueError unless each unit has its own column of the weight, and outputs that vary."""
     units = rows.shape[1]
     if weight.shape[-1] != units or (bias is not None and bias.shape != (units,)):
         raise ValueError(
@@ -168,7 +211,7 @@ def _why_constant(weight: Array) -> str:
 
 
 def _balance(model: Sequential, batch: Array, names: Iterable[str]) -> None:
-    """Scale the weights of the named layers, in order, to one ‖gradient‖/‖weight‖ without a change of the outputs."""
+    """Scale the weights of the named layers, in order, to equal ‖gradient‖/‖weight‖, leaving the outputs unchanged."""
     layers = {layer.name: layer for layer in model.walk()}
     chain = [layers[name] for name in names]
     before = model.forward(batch, training=True).copy()
@@ -180,7 +223,7 @@ def _balance(model: Sequential, batch: Array, names: Iterable[str]) -> None:
     logs = np.log(squares) / 2
     total = 1.0
     for layer, factor in zip(chain, np.exp((logs - logs.mean()) / 2), strict=True):
-        total *= factor  # of the layer's outputs; the product of all is 1
+        total *= factor  # scale of the layer's outputs; the product over all layers is 1
         for parameter in layer.declared:
             if parameter.value is not None and not layer.freezes(parameter.name):
                 parameter.value *= factor if parameter.name == "weight" else total
@@ -210,7 +253,7 @@ def _sweep(
     leave: str | Iterable[str],
     finish: Callable[[Sequential, Array, Iterable[str]], None] | None = None,
 ) -> dict[str, float]:
-    """Run x through the model with a stop at each layer that has a weight, then `finish`; undo it all on failure."""
+    """Run x through the model, stopping at each layer with a weight, then call `finish`; undo everything on failure."""
     checks.expect_instance(model, Sequential, f"{where}: model")
     batch = inputs.read(model, x, "x", where)
     arrays.check_finite("x", batch, model.dtype)
@@ -243,7 +286,7 @@ def _weight(layer: Layer) -> Array | None:
 
 
 def _left(model: Sequential, leave: str | Iterable[str], where: str) -> set[str]:
-    """The names of the layers to leave as they are: these and frozen ones; ValueError where one has no weight."""
+    """Names of the layers to leave unchanged: these and frozen ones; ValueError if one of them has no weight."""
     names = {leave} if isinstance(leave, str) else set(leave)
     there = {layer.name: layer for layer in model.walk() if _weight(layer) is not None}
     if unknown := names - there.keys():
@@ -256,7 +299,7 @@ def _left(model: Sequential, leave: str | Iterable[str], where: str) -> set[str]
 
 @contextmanager
 def _states_kept(model: Sequential) -> Iterator[None]:
-    """Running statistics are afterwards what they were."""
+    """Restore running statistics afterwards."""
     states = [(array, array.copy()) for layer in model.walk() for array in layer.state.values()]
     try:
         yield
@@ -267,7 +310,7 @@ def _states_kept(model: Sequential) -> Iterator[None]:
 
 @contextmanager
 def _stops(model: Sequential, adjust: Adjust, left: set[str], deviations: dict[str, float]) -> Iterator[None]:
-    """Within it, a forward pass adjusts each layer with a weight and notes the deviation of its outputs."""
+    """Within it, a forward pass adjusts each layer with a weight and records the deviation of its outputs."""
     fused = {id(layer.fused_into): layer for layer in model.walk() if isinstance(layer, Activation)}
     stopped = [layer for layer in model.walk() if layer.state or _weight(layer) is not None]
     try:
@@ -283,11 +326,11 @@ def _stops(model: Sequential, adjust: Adjust, left: set[str], deviations: dict[s
 def _stop(
     layer: Layer, weight: Array | None, activation: Activation | None, adjust: Adjust, deviations: dict[str, float]
 ) -> Callable[[Array, bool], Array]:
-    """The layer's forward with the adjustment of its weight before it."""
+    """The layer's forward, preceded by the adjustment of its weight."""
     forward = layer.forward
 
     def run(x: Array, training: bool) -> Array:
-        training = training or bool(layer.state)  # in place of running statistics those of the batch
+        training = training or bool(layer.state)  # use statistics of the batch instead of running ones
         if weight is not None:
             try:
                 if activation is not None:

@@ -1,6 +1,8 @@
 """Model files: safetensors with the model's description as JSON in the metadata. No file can run code.
 
-A file is written under a temporary name, flushed, then renamed: a kill at any moment leaves the old or the new one."""
+A file is written under a temporary name, flushed, then renamed: after a kill at any moment the old or the new file is
+there, complete.
+"""
 
 from __future__ import annotations
 
@@ -30,29 +32,29 @@ from .model import Model
 FORMAT = 1
 
 
-ENTRY = "pynn"  # of the metadata
+ENTRY = "pynn"  # key in the metadata
 
 
-PREFIX, TARGETS = "preprocessing.", "target_preprocessing."  # of the names of their tensors
+PREFIX, TARGETS = "preprocessing.", "target_preprocessing."  # prefixes of their tensors' names
 
 
-OLD_INPUTS = Inputs(images="all uint8")  # of files that say nothing of them
+OLD_INPUTS = Inputs(images="all uint8")  # for old files, which do not record them
 
 
-REQUIRED = ("layers", "input_shape", "dtype", "seed", "step", "epoch", "loss", "notes")  # of a description
+REQUIRED = ("layers", "input_shape", "dtype", "seed", "step", "epoch", "loss", "notes")  # keys of a description
 
 
 OPTIONAL = ("format", "preprocessing", "raw_shape", "inputs", "targets", "target_preprocessing")
 
 
-MOST = 2_000  # layers and their parts in a file of a few tensors
+MOST = 2_000  # layers and their parts in a file with few tensors
 
 
 BASES = (Layer, Initializer, Loss, Decoder, Penalty, Constraint, Transformer)  # what a description may hold
 
 
 def _kinds(*modules: ModuleType) -> dict[str, type]:
-    """The classes in these modules that can be used as they are, by name."""
+    """The classes in these modules that can be used directly, by name."""
     things = [thing for module in modules for thing in vars(module).values()]
     kinds = [kind for kind in things if isinstance(kind, type) and issubclass(kind, BASES)]
     return {kind.__name__: kind for kind in kinds if kind not in BASES and not kind.__name__.startswith("_")}
@@ -106,7 +108,7 @@ def content(model: Model) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
 
 
 def _expect_few(description: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:
-    """ValueError where so many layers have so few tensors that a small file would take long to read."""
+    """ValueError if there are so many layers per tensor that a small file would be slow to read."""
     count = config.count_objects({**description, "notes": None})
     if count > (most := MOST + 10 * len(tensors)):
         raise ValueError(
@@ -116,13 +118,13 @@ def _expect_few(description: Mapping[str, Any], tensors: Mapping[str, NDArray[An
 
 
 def write(file: Path, tensors: dict[str, NDArray[Any]], entry: str, description: Mapping[str, Any]) -> None:
-    """Write the file, with the description and a checksum over all as this entry of the metadata."""
+    """Write the file, with the description and a checksum of everything as this entry of the metadata."""
     if file.suffix.lower() in files.FOREIGN_ENDINGS:
         checks.warn(
             f"{terminal.printable(file)} ends in {file.suffix}, but what is written is a safetensors file, which "
             f"pynn.load reads; call it {terminal.printable(file.with_suffix('.safetensors').name)}"
         )
-    whole = {**description, "crc": container.checksum(_canonical(description), tensors)}  # older pynn passes it over
+    whole = {**description, "crc": container.checksum(_canonical(description), tensors)}  # ignored by older versions
     container.write(file, tensors, entry, _canonical(whole))
 
 
@@ -153,7 +155,7 @@ def _expect_match(model: Model, transformer: Transformer) -> None:
 
 
 def expect_unchanged(file: Path) -> None:
-    """ValueError where the file is a pynn model that is damaged; others are not looked at."""
+    """ValueError if the file is a damaged pynn model; other files are not checked."""
     import safetensors
 
     with safetensors.safe_open(file, framework="numpy") as opened:
@@ -169,7 +171,7 @@ def expect_unchanged(file: Path) -> None:
 
 
 def read(file: Path, entry: str, what: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """The description that is this entry of the metadata, and the tensors; ValueError where the file is no such one."""
+    """The description in this entry of the metadata, and the tensors; ValueError if the file is no valid `what`."""
     description, tensors = container.read(file, entry, what)
     version = description.pop("format", None)
     if type(version) is not int or version < 1:

@@ -1,4 +1,4 @@
-"""The head of a model, its last layers, and how others take its place. Changes the model's layers and flat vector."""
+"""The head of a model, its last layers, and its replacement. Changes the model's layers and flat vector."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..losses import SoftmaxCrossEntropy
 from ..messages.terminal import called
 from .model import Model
 
-OF_THE_OUTPUTS = ("bins", "classes", "dataset", "test_accuracy")  # notes that say nothing of a new head
+OF_THE_OUTPUTS = ("bins", "classes", "dataset", "test_accuracy")  # notes about the old outputs
 
 
 def start(model: Model, after: str | int | None = None) -> int:
@@ -82,7 +82,7 @@ def _put(model: Model, place: int, new: Chain) -> None:
 
 
 def _release(layers: tuple[Layer, ...], context: Context) -> None:
-    """The layers belong to no model any more."""
+    """Detach the layers from the model."""
     for layer in layers:
         for inner in list(layer.walk()):
             if inner.context is context:

@@ -1,4 +1,4 @@
-"""The gradient of a trained model with respect to its inputs: which pixels matter, and images that fool it."""
+"""The gradient of a trained model with respect to its inputs: for saliency maps and adversarial images."""
 
 from __future__ import annotations
 
@@ -28,25 +28,55 @@ def input_gradient(
     loss: str | Loss | None = None,
     batch_size: int | None = None,
 ) -> Array:
-    """The gradient with respect to raw x (N, ...), of its shape, as the model predicts: a new array.
+    """The gradient with respect to raw inputs, as the model predicts: without dropout, with running statistics.
 
-    Without dropout and noise, with the running statistics of batch normalization. Parameters, gradients, statistics and
-    step stay as they are, and what is frozen does not matter. A `backward` needs a new `forward` after it.
+    Parameters
+    ----------
+    model : Sequential
+        The model; ``model.input_gradient(x, y)`` passes it.
+    x : array (N, ...)
+        Raw samples as for `predict`: the gradient passes through `model.preprocessing`. Pixels of uint8 are read as
+        0..1, and the gradient refers to those.
+    y : array (N,), optional
+        Targets as for `fit`: the gradient of each sample's own loss, not divided by N, so that a sample's gradient does
+        not depend on the others.
+    dy : array, optional
+        Instead of y: the gradient of Σ dy·outputs, with dy of the shape (N, ...) of the raw outputs (scores, not
+        probabilities), or of the outputs of one sample, used for all.
+    loss : Loss or str, optional
+        By default the model's own.
+    batch_size : int, optional
+        As for `predict`.
 
-    >>> slopes = model.input_gradient(x, y)                             # of each sample's loss
-    >>> pixels = abs(model.input_gradient(x, dy=np.eye(10)[y])).max(-1)   # of the score of class y: a saliency map
-    >>> fooled = model.predict(x + 0.02 * np.sign(slopes))              # the fast gradient sign method
+    Returns
+    -------
+    array (N, ...)
+        A new array of the shape of x.
 
-    y: targets as `fit` takes them: the gradient of each sample's own loss. It is not divided by N, so that a sample's
-        gradient does not depend on those beside it. loss: an object or a name; by default the model's.
-    dy: in the place of y, the gradient of Σ dy·outputs: numbers (N, ...) like the raw outputs (scores, not
-        probabilities), or like the outputs of one sample, for all.
-    x is what `predict` takes: the gradient passes through `model.preprocessing`. Pixels of uint8 are read as 0..1, and
-    the gradient is with respect to those. batch_size: as for `predict`.
-    An own layer takes part where its `backward` fits its last `forward`, also one with training=False.
-    Raises RuntimeError for a model that is not built, ValueError or TypeError for data that it cannot take, for neither
-    or both of y and dy, and for a preprocessing of your own that does not say how gradients pass.
-    Source: Simonyan et al. 2014, "Deep inside convolutional networks"; Goodfellow et al. 2015 (fast gradient sign).
+    Raises
+    ------
+    RuntimeError
+        If the model is not built.
+    ValueError
+        If the data do not fit, or neither or both of y and dy are passed.
+    TypeError
+        If custom preprocessing does not define how gradients pass.
+
+    Notes
+    -----
+    Parameters, gradients, statistics and step stay as they are; freezing has no effect. A later `backward` needs a new
+    `forward`. A custom layer takes part if its `backward` fits its last `forward`, also one with training=False.
+
+    References
+    ----------
+    .. [1] Simonyan et al., "Deep Inside Convolutional Networks", 2014.
+    .. [2] Goodfellow et al., "Explaining and Harnessing Adversarial Examples", 2015 (fast gradient sign).
+
+    Examples
+    --------
+    >>> slopes = model.input_gradient(x, y)  # of each sample's loss
+    >>> pixels = abs(model.input_gradient(x, dy=np.eye(10)[y])).max(-1)  # of the score of class y: a saliency map
+    >>> fooled = model.predict(x + 0.02 * np.sign(slopes))  # the fast gradient sign method
     """
     if not model.built:
         raise RuntimeError("input_gradient was called on a model that is not built yet: fit it, load it or build it")
@@ -92,7 +122,7 @@ def _of_part(model: Model, x: Array, targets: Array, loss: Loss | None) -> Array
     else:
         loss.forward(outputs, targets)
         dy = loss.backward()
-        if type(dy) is not np.ndarray or dy.dtype != model.dtype:  # an own loss's
+        if type(dy) is not np.ndarray or dy.dtype != model.dtype:  # of a custom loss
             dy = np.ascontiguousarray(dy, model.dtype)
     if dy.shape != outputs.shape:
         raise ValueError(f"{loss!r}.backward returned shape {dy.shape}, expected that of the outputs, {outputs.shape}")
@@ -107,8 +137,8 @@ def _of_part(model: Model, x: Array, targets: Array, loss: Loss | None) -> Array
 def _inputs_only(model: Model) -> Iterator[None]:
     """Backward passes in it follow evaluation and leave the gradients of the parameters as they were."""
     with model.lock:
-        model.segments()  # follows what was frozen since
-        gradients = model.gradients.copy()  # not all layers can leave them alone
+        model.segments()  # updates the frozen state
+        gradients = model.gradients.copy()  # some layers overwrite them anyway
         model.context.inputs_only = True
         try:
             yield

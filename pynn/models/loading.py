@@ -1,7 +1,4 @@
-"""Model files: safetensors with the model's description as JSON in the metadata. No file can run code.
-
-A file is written under a temporary name, flushed, then renamed: a kill at any moment leaves the old or the new one.
-"""
+"""Reading model files: `load` rebuilds a model from its description and fills in the tensors. No file can run code."""
 
 from __future__ import annotations
 
@@ -37,7 +34,7 @@ from .sequential import Sequential
 
 
 def kinds(own: Iterable[type] = ()) -> dict[str, type]:
-    """The classes that a file may name, pynn's and the user's own; TypeError or ValueError for others."""
+    """The classes that a file may name, pynn's and the user's; TypeError or ValueError for others."""
     found = dict(KINDS)
     for kind in own if isinstance(own, Iterable) and not isinstance(own, (type, str)) else (own,):
         if not (isinstance(kind, type) and issubclass(kind, BASES)) or kind in BASES:
@@ -55,11 +52,26 @@ def kinds(own: Iterable[type] = ()) -> dict[str, type]:
 
 
 def load(path: str | os.PathLike[str], own: Iterable[type] = ()) -> Sequential:
-    """The model in a file that `model.save(path)` wrote, in the dtype in which it was saved.
+    """Load a model from a file that ``model.save(path)`` wrote, in the dtype in which it was saved.
 
-    path: of the file. own: the user's own classes (layers, initializers, losses, penalties, transformers) that the
-    model has.
-    Raises FileNotFoundError; ValueError for a file that is damaged, foreign or does not fit its own description.
+    Parameters
+    ----------
+    path : path
+        The file.
+    own : list of type, default ()
+        The user's own classes that the model contains: layers, initializers, losses, penalties, transformers.
+
+    Returns
+    -------
+    Sequential
+        The model.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is damaged, of another format, or does not fit its own description.
     """
     allowed = kinds(own)
     file = files.named(path)
@@ -70,7 +82,7 @@ def load(path: str | os.PathLike[str], own: Iterable[type] = ()) -> Sequential:
 def restored(
     description: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], file: Path, allowed: Mapping[str, type]
 ) -> Sequential:
-    """The model of what `content` gave; file: where it comes from, for the words of errors; allowed: as of `kinds`."""
+    """The model from the result of `content`; file: named in errors; allowed: as from `kinds`."""
     try:
         model = _rebuild(description, allowed, tensors)
     except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, MemoryError, RecursionError) as cause:
@@ -100,7 +112,7 @@ def _rebuild(
     _expect_few(description, tensors)
     parts = config.from_data(description["layers"], allowed)
     model = Sequential(*parts, seed=description["seed"], dtype=description["dtype"])
-    model.context.limit = max(held, 100_000)  # a smaller surplus gets the more exact sentence of _fill
+    model.context.limit = max(held, 100_000)  # a smaller surplus gets the more precise error of _fill
     _expect_sizes("input_shape", description["input_shape"])
     model.build(tuple(description["input_shape"]))
     model.context.limit = None

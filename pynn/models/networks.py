@@ -1,4 +1,4 @@
-"""Ready networks for images: what `pynn.models` offers."""
+"""Ready-made networks for images, the functions of `pynn.models`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,23 @@ __all__ = ["deep_convnet", "lenet5", "resnet20", "vgg_small"]
 def lenet5(classes: int = 10, **settings: Any) -> Sequential:
     """LeNet-5 for 28 x 28 images: two convolutions of 5 x 5 with pooling, three affine layers; 61,706 parameters.
 
-    With ReLU and the largest of each window where the original has scaled tanh and trained averages.
-    classes: number of outputs (default 10). settings: those of `Sequential`. Source: LeCun et al. 1998.
+    Uses ReLU and max pooling instead of the original's scaled tanh and trained averages.
+
+    Parameters
+    ----------
+    classes : int, default 10
+        Number of outputs.
+    **settings
+        As for `Sequential`.
+
+    Returns
+    -------
+    Sequential
+        The network, not built.
+
+    References
+    ----------
+    .. [1] LeCun et al., "Gradient-Based Learning Applied to Document Recognition", 1998.
     """
     expect_count("lenet5", 1, classes=classes)
     return Sequential(
@@ -33,8 +48,23 @@ def deep_convnet(classes: int = 10, **settings: Any) -> Sequential:
     """The deep network of "Deep Learning from Scratch", chapter 8, for 28 x 28 images.
 
     Three pairs of convolutions of 3 x 3 (16, 32, 64 channels), each pair with pooling, an affine layer of 50 units with
-    dropout, and the output, here without the book's dropout behind it.
-    classes: number of outputs (default 10). settings: those of `Sequential`. Source: Saito 2016.
+    dropout, and the output, without the book's dropout after it.
+
+    Parameters
+    ----------
+    classes : int, default 10
+        Number of outputs.
+    **settings
+        As for `Sequential`.
+
+    Returns
+    -------
+    Sequential
+        The network, not built.
+
+    References
+    ----------
+    .. [1] Saito, "Deep Learning from Scratch", 2016.
     """
     expect_count("deep_convnet", 1, classes=classes)
     layers: list[Layer] = []
@@ -44,10 +74,26 @@ def deep_convnet(classes: int = 10, **settings: Any) -> Sequential:
 
 
 def vgg_small(classes: int = 10, *, dropout: float = 0.3, **settings: Any) -> Sequential:
-    """Six convolutions of 3 x 3 with batch normalization, 64, 128, 256 channels for each pair, pooling after it.
+    """Six convolutions of 3 x 3 with batch normalization: pairs of 64, 128 and 256 channels, each followed by pooling.
 
-    classes: number of outputs (default 10). dropout: rate after each pooling (default 0.3). settings: those of
-    `Sequential`. Source: Simonyan & Zisserman 2015, with batch normalization (Ioffe & Szegedy 2015).
+    Parameters
+    ----------
+    classes : int, default 10
+        Number of outputs.
+    dropout : float, default 0.3
+        Dropout rate after each pooling.
+    **settings
+        As for `Sequential`.
+
+    Returns
+    -------
+    Sequential
+        The network, not built.
+
+    References
+    ----------
+    .. [1] Simonyan & Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", 2015.
+    .. [2] Ioffe & Szegedy, "Batch Normalization", 2015.
     """
     expect_count("vgg_small", 1, classes=classes)
     layers: list[Layer] = []
@@ -59,12 +105,29 @@ def vgg_small(classes: int = 10, *, dropout: float = 0.3, **settings: Any) -> Se
 
 
 def resnet20(classes: int = 10, *, survival: float = 1.0, **settings: Any) -> Sequential:
-    """ResNet-20 for 32 x 32 images: a convolution, nine residual blocks of two each, the mean, an output.
+    """ResNet-20 for 32 x 32 images: a convolution, nine residual blocks of two convolutions each, the mean, an output.
 
-    Three blocks have 16 channels, three 32, three 64; all convolutions of 3 x 3 have padding 1. Where one changes the
-    shape, its shortcut is a convolution of 1 x 1 with batch normalization.
-    classes: number of outputs (default 10). survival: of each block in a training step (default 1: stochastic depth is
-    off). settings: those of `Sequential`. Source: He et al. 2016; Huang et al. 2016.
+    Three blocks have 16 channels, three 32, three 64; all convolutions of 3 x 3 have padding 1. Blocks that change the
+    shape have a convolution of 1 x 1 with batch normalization as their shortcut.
+
+    Parameters
+    ----------
+    classes : int, default 10
+        Number of outputs.
+    survival : float, default 1
+        Probability that a block is kept in a training step; 1 turns stochastic depth off.
+    **settings
+        As for `Sequential`.
+
+    Returns
+    -------
+    Sequential
+        The network, not built.
+
+    References
+    ----------
+    .. [1] He et al., "Deep Residual Learning for Image Recognition", 2016.
+    .. [2] Huang et al., "Deep Networks with Stochastic Depth", 2016.
     """
     expect_count("resnet20", 1, classes=classes)
     layers: list[Layer] = [Conv2d(16, use_bias=False), BatchNorm(), ReLU()]

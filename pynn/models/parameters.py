@@ -1,4 +1,4 @@
-"""The flat vector: all trainable numbers of a chain of layers in one array, each layer's blocks as views of it."""
+"""The flat vector: all trainable parameters of a chain of layers in one array, with each layer's blocks as views."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from ..regularizers import Penalty
 from ..typing import Array
 
 ALIGNMENT = 64  # bytes: every block of the flat vector starts on a cache line
-# Of `_stage`. One number rather than four attributes: every step sets them.
-FORWARDED = 1  # the last forward pass was one in training
+# Bits of `_stage`: one number is faster to set in every step than four attributes.
+FORWARDED = 1  # the last forward pass was a training pass
 BACKED = 2  # a backward pass followed it
-GATHERED = 4  # the gradients are of this step: a backward pass has filled them since the last update
+GATHERED = 4  # a backward pass has filled the gradients since the last update
 LOST_PENALTY = 8  # a penalty was added to gradients that the next backward pass overwrites
 
 
@@ -34,7 +34,7 @@ F = TypeVar("F", bound="FlatChain")
 
 
 class Layout:
-    """Stands for a flat vector, also in copies of it: an optimizer knows by it whose state it has."""
+    """Identifies a flat vector, also in copies: an optimizer knows by it whose state it holds."""
 
 
 class FlatChain(Chain):
@@ -45,14 +45,14 @@ class FlatChain(Chain):
     _parameters: Array | None = None
     _gradients: Array | None = None
     _places: tuple[tuple[Layer, Parameter, int], ...] = ()  # every parameter's start in the flat vector
-    _constrained: tuple[tuple[Array, Constraint], ...] = ()  # the weights to be kept, frozen ones left out
+    _constrained: tuple[tuple[Array, Constraint], ...] = ()  # constrained weights, without frozen ones
     _segments: tuple[Segment, ...] = ()
-    _trained_from = 0  # the first of the active layers that is trained
-    _statistics: Array | None = None  # all that is saved but not trained, one vector (None: there is nothing)
-    _before: Array | None = None  # the same as it was before the last forward pass in training
-    has_penalties = False  # whether a layer has one of its own
-    _settled: int = -1  # the count of changed training settings that the segments and the two above are of
-    _stage = 0  # how far the step is that is under way: the sum of the numbers above
+    _trained_from = 0  # index of the first active layer that is trained
+    _statistics: Array | None = None  # all saved but untrained numbers, one vector (None: there are none)
+    _before: Array | None = None  # the same before the last training forward pass
+    has_penalties = False  # whether a layer has a penalty of its own
+    _settled: int = -1  # value of context.changes when _settle last ran
+    _stage = 0  # progress of the current step: a sum of the bits above
 
     def _reset(self) -> None:
         super()._reset()
@@ -100,9 +100,9 @@ class FlatChain(Chain):
             taken.add(layer.name)
 
     def _lay_out(self, kept: int = 0) -> None:
-        """Give every declared parameter its place in the flat vector and its first values.
+        """Assign every declared parameter its place in the flat vector and its first values.
 
-        kept: so many of the first ones have a place in an older flat vector, and keep the values that stand there.
+        kept: number of leading parameters that keep their values from an older flat vector.
         """
         held = [getattr(layer, parameter.name) for layer, parameter, _ in self._places[:kept]]
         unit = self._unit
@@ -119,7 +119,7 @@ class FlatChain(Chain):
         for number, (layer, parameter, _) in enumerate(places):
             values = held[number] if number < kept else given[number]
             if values is None and self.context.limit is not None:
-                continue  # the file that is being loaded has them
+                continue  # the file being loaded has the values
             if values is None:
                 values = parameter.drawn(layer, random.generator(self.seed, number, random.WEIGHTS))
             np.copyto(_expect(parameter.value), values, casting="same_kind")
@@ -142,7 +142,7 @@ class FlatChain(Chain):
         self._bind_statistics()
 
     def _bind_statistics(self) -> None:
-        """Make what is saved but not trained views of one vector, which a step saves at once."""
+        """Make all saved but untrained arrays views of one vector, which a step can back up at once."""
         states = [(layer, name, array) for layer in self._inner() for name, array in layer.state.items()]
         size = sum(array.size for _, _, array in states)
         vector, start = aligned(size, self.dtype), 0
@@ -155,20 +155,26 @@ class FlatChain(Chain):
         self._before = vector.copy() if states else None
 
     def segments(self) -> tuple[Segment, ...]:
-        """How each block of the flat vector is trained: whether, at what factor of the learning rate, with decay."""
+        """How each block of the flat vector is trained: whether frozen, its learning-rate factor, whether decayed.
+
+        Returns
+        -------
+        tuple of Segment
+            One per block, in order.
+        """
         if self._settled != self.context.changes:
             self._settle()
         return self._segments
 
     def _settle(self) -> None:
-        """Follow the layers' training settings."""
+        """Update everything that depends on the layers' training settings."""
         stops = [*(start for _, _, start in self._places[1:]), self.parameters.size]
         self._segments = tuple(
             Segment(start, stop, layer.freezes(parameter.name), layer.learning_rate_factor, parameter.penalized)
             for (layer, parameter, start), stop in zip(self._places, stops, strict=False)  # no parameters: one stop
         )
         for segment in self._segments:
-            if segment.frozen:  # a gradient of before would stay for good
+            if segment.frozen:  # an old gradient would stay there for ever
                 self.gradients[segment.start : segment.stop] = 0
         self._constrained = tuple(
             (parameter.value, parameter.constraint)
@@ -180,7 +186,13 @@ class FlatChain(Chain):
         self._settled = self.context.changes
 
     def statistics(self) -> list[Array]:
-        """Arrays that are saved but not trained, such as running statistics."""
+        """Arrays that are saved but not trained, such as running statistics.
+
+        Returns
+        -------
+        list of array
+            Views, in the order of the layers.
+        """
         return [array for layer in self._inner() for array in layer.state.values()]
 
     def keep_statistics(self) -> None:
@@ -189,7 +201,7 @@ class FlatChain(Chain):
             np.copyto(self._before, self._statistics)
 
     def revert_statistics(self) -> None:
-        """Put running statistics back to where they were before the last forward pass in training: its step failed."""
+        """Undo the last training forward pass in the running statistics, because its step failed."""
         if self._statistics is not None and self._before is not None:
             np.copyto(self._statistics, self._before)
 
@@ -204,7 +216,7 @@ class FlatChain(Chain):
                 return
 
     def constrain(self) -> None:
-        """Make every weight that is trained keep to its constraint."""
+        """Apply the constraints to all trained weights."""
         if self._settled != self.context.changes:
             self._settle()
         for weight, constraint in self._constrained:
@@ -215,13 +227,13 @@ class FlatChain(Chain):
         register_for_forks(self)
 
     def _in_child(self) -> None:
-        """In a forked child: what the parent's other threads held is free, and half of a change is refused."""
+        """In a forked child, release what the parent's other threads held, and refuse a half-done change."""
         self.lock.renew()
         if self.lock.half_done:
-            vars(self)["_forward"] = lambda *_: self.lock.expect_whole()  # so that no step asks
+            vars(self)["_forward"] = lambda *_: self.lock.expect_whole()  # so that no step has to check
 
     def __getstate__(self) -> dict[str, Any]:
-        """What copies and pickles carry: what a model file does, and the optimizer with its state."""
+        """State for copies and pickles: that of a model file, and the optimizer with its state."""
         self.lock.expect_whole()
         state = {name: value for name, value in super().__getstate__().items() if name not in (*_LEFT, "lock")}
         return {**state, "_copied": None if self._parameters is None else self._parameters.size}
@@ -229,7 +241,7 @@ class FlatChain(Chain):
     def __reduce_ex__(self, protocol: Any) -> Any:
         if not self.lock.elsewhere():
             return super().__reduce_ex__(protocol)
-        # A pickle is made piece by piece, and another thread may train the model meanwhile.
+        # Pickling goes piece by piece while another thread may train the model: pickle a copy.
         with self.lock.between_changes():
             return copy.deepcopy(super().__reduce_ex__(protocol))
 
@@ -251,7 +263,7 @@ class FlatChain(Chain):
 
     set_weights.__doc__ = Chain.set_weights.__doc__
 
-    def __setstate__(self, state: dict[str, Any]) -> None:  # of pickled models (process pools) and copied ones
+    def __setstate__(self, state: dict[str, Any]) -> None:  # for unpickled and copied models
         state = dict(state)
         size = state.pop("_copied")
         super().__setstate__(state)
@@ -262,7 +274,7 @@ class FlatChain(Chain):
         if size is not None:
             for layer in self.walk():
                 layer._alone = False
-            values = [parameter.value for _, parameter, _ in self._places]  # each layer brings its own
+            values = [parameter.value for _, parameter, _ in self._places]  # each layer has its own copy
             self._allocate(size)
             for (_, parameter, _), value in zip(self._places, values, strict=True):
                 np.copyto(_expect(parameter.value), _expect(value))
@@ -273,14 +285,20 @@ class FlatChain(Chain):
 
     @contextmanager
     def same_masks(self) -> Iterator[None]:
-        """Within it every training forward pass draws the same masks and noise, those of the next step.
+        """Within this context every training forward pass draws the same masks and noise, those of the next step.
 
-        For gradient checks and line searches, which compare passes with each other. Outside it each training forward
-        pass has masks of its own. Weights that you move there are not made to keep to their constraints. Steps that are
-        taken in it count when it ends.
+        For gradient checks and line searches, which compare passes. Outside it, each training forward pass draws new
+        masks. Weights that you change inside are not constrained. Steps taken inside count when it ends.
 
+        Yields
+        ------
+        None
+            Nothing.
+
+        Examples
+        --------
         >>> with model.same_masks():
-        ...     losses = [loss.forward(model.forward(x, training=True), y) for _ in range(2)]   # equal
+        ...     losses = [loss.forward(model.forward(x, training=True), y) for _ in range(2)]  # equal
         """
         context, stage = self.context, self._stage
         kept = context.passes, context.repeating
@@ -291,11 +309,11 @@ class FlatChain(Chain):
             context.passes, context.repeating = kept
             if not context.repeating:
                 context.step, context.late = context.step + context.late, 0
-            if self._stage & GATHERED:  # a backward pass in here has taken the gradients' place
+            if self._stage & GATHERED:  # a backward pass in here has overwritten the gradients
                 stage &= ~GATHERED
             self._stage = stage & ~FORWARDED | self._stage & FORWARDED
 
-    # What it holds --------------------------------------------------------------------------------
+    # Contents -------------------------------------------------------------------------------------
 
     def _built(self, vector: Array | None) -> Array:
         if vector is None:
@@ -304,12 +322,12 @@ class FlatChain(Chain):
 
     @property
     def built(self) -> bool:
-        """Whether shapes and parameters are there."""
+        """Whether shapes and parameters exist."""
         return self._parameters is not None
 
     @property
     def parameters(self) -> Array:
-        """All trainable numbers, one vector (P,); blocks start on 64-byte boundaries, gaps are 0 and stay 0."""
+        """All trainable parameters as one vector (P,); blocks start on 64-byte boundaries, gaps are 0 and stay 0."""
         return self._built(self._parameters)
 
     @parameters.setter
@@ -328,7 +346,7 @@ class FlatChain(Chain):
 
     @property
     def gradients(self) -> Array:
-        """The gradients of `parameters` (P,), filled by `backward`. Like those, they can be set: numbers are copied."""
+        """The gradients of `parameters` (P,), filled by `backward`. Setting them copies the numbers in."""
         return self._built(self._gradients)
 
     @gradients.setter
@@ -337,7 +355,7 @@ class FlatChain(Chain):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """float32 or float64."""
+        """The dtype of parameters and activations, float32 or float64."""
         return self.context.dtype
 
     @property
@@ -348,24 +366,35 @@ class FlatChain(Chain):
     def tensors(self) -> dict[str, Array]:
         """Views of every parameter and saved statistic by name: "affine1.weight", "batchnorm1.running_mean".
 
-        To write into one is to change the model; `get_weights` gives copies, as a list in the same order.
-        `model.tensors()["affine1.weight"] = W` copies W into place, as `layer.weight = W` does.
+        Returns
+        -------
+        dict
+            Arrays in a fixed order. Writing into an array changes the model; `get_weights` returns copies, in the same
+            order. ``model.tensors()["affine1.weight"] = W`` copies W in, like ``layer.weight = W``.
         """
         self._built(self._parameters)
-        self._expect_names()  # somebody may have renamed one
+        self._expect_names()  # a layer may have been renamed
         return Tensors(
             {f"{layer.name}.{name}": array for layer in self._inner() for name, array in layer.arrays().items()}
         )
 
     @property
     def _unit(self) -> int:
-        """Blocks start at multiples of so many numbers."""
+        """Blocks start at multiples of this count of numbers."""
         return ALIGNMENT // self.dtype.itemsize
 
     def penalties(self, penalty: Penalty | None) -> Iterator[tuple[Penalty, Array, Array]]:
-        """Each block that is penalized with what penalizes it, its layer's own or else this one, and its gradient.
+        """Each penalized block with its penalty and its gradient; frozen blocks are left out.
 
-        Frozen ones are left out.
+        Parameters
+        ----------
+        penalty : Penalty or None
+            Used for layers that have no penalty of their own.
+
+        Yields
+        ------
+        tuple
+            Penalty, parameter and gradient.
         """
         for layer, parameter, _ in self._places:
             one = penalty if layer.penalty is None else layer.penalty
@@ -373,12 +402,12 @@ class FlatChain(Chain):
                 yield one, getattr(layer, parameter.name), getattr(layer, f"d{parameter.name}")
 
     def expect_penalty(self) -> None:
-        """A penalty is about to be added to the gradients: whether the next backward pass would overwrite it."""
+        """Note that a penalty is being added to gradients that the next backward pass might overwrite."""
         self._stage = self._stage & ~LOST_PENALTY if self._stage & BACKED else self._stage | LOST_PENALTY
 
     @property
     def parameter_count(self) -> int:
-        """How many numbers are trained (the gaps of the flat vector not counted)."""
+        """Number of trainable parameters, without the gaps of the flat vector."""
         return sum(math.prod(parameter.shape) for layer in self._inner() for parameter in layer.declared)
 
 

@@ -26,19 +26,40 @@ TRAINED = "this model is being trained by another thread; wait until it is done,
 class Sequential(Model):
     """A network of layers one after the other.
 
-    layers: `pynn.Layer` objects. seed: 0..2^64-1, of the first weights and of every mask (default 0); None draws one at
-    random, which `model.seed` tells.
-    dtype: "float32" (default) or "float64", of all parameters and activations.
+    Parameters
+    ----------
+    *layers : Layer
+        The layers in order.
+    seed : int or None, default 0
+        0..2^64-1, determines the first weights and every mask. None draws one at random; `model.seed` tells which.
+    dtype : {"float32", "float64"}, default "float32"
+        Of all parameters and activations.
 
-    Input sizes are inferred: `build(shape)` or the first batch sets them. All trainable numbers then stand in one
-    vector, `model.parameters`, their gradients in `model.gradients`; each layer's weight and bias are views of it.
+    Attributes
+    ----------
+    layers : tuple of Layer
+        The layers.
+    input_shape, output_shape : tuple
+        Without the batch axis, once built; input_shape is the shape after preprocessing.
+    loss, optimizer : Loss, Optimizer
+        Of the last `fit`.
+    epoch : int
+        Number of epochs trained.
+    history : History or None
+        What the last `fit` measured, also if Ctrl-C or an error ended it.
+    outputs : array
+        Of the last forward pass.
+    penalty_value : float or None
+        Penalty of the last `train_step`.
+    notes : dict
+        Plain values that are saved with the model.
+    preprocessing : Transformer or None
+        Fitted; fit, evaluate, predict and predict_proba apply it to raw samples. Saved with the model.
 
-    Attributes: layers (a tuple); input_shape, output_shape, without the batch axis, once built; loss and optimizer of
-    the last `fit`; epoch, the number of epochs trained; history, what the last `fit` measured, also where Ctrl-C or an
-    error ended it (None before it); outputs, those of the last forward pass; penalty_value, the
-    penalty of the last `train_step`, None without one; notes, a dict of plain values that is saved with the model;
-    preprocessing, a fitted transformer or None: fit, evaluate, predict and predict_proba apply it to raw samples, it is
-    saved with the model, and input_shape is the shape after it.
+    Notes
+    -----
+    Input sizes are inferred: ``build(shape)`` or the first batch sets them. All trainable parameters are then one
+    vector, `model.parameters`, with their gradients in `model.gradients`; each layer's weight and bias are views of it.
     """
 
     def __init__(self, *layers: Layer, seed: int | None = 0, dtype: DTypeLike = "float32") -> None:
@@ -53,9 +74,17 @@ class Sequential(Model):
     # Building -------------------------------------------------------------------------------------
 
     def build(self, input_shape: Shape) -> Shape:
-        """Infer all shapes for inputs of this shape (without the batch axis), fuse, and draw the first weights.
+        """Infer all shapes, fuse activations, and draw the first weights. A built model is built anew.
 
-        Returns the output's shape. A model that is built is built anew, with new weights.
+        Parameters
+        ----------
+        input_shape : tuple of int
+            Without the batch axis.
+
+        Returns
+        -------
+        tuple of int
+            The shape of the outputs.
         """
         if self.context is not self._own:
             return super().build(input_shape)
@@ -83,19 +112,42 @@ class Sequential(Model):
         return self.output_shape
 
     def replace_head(self, *layers: Layer, after: str | int | None = None) -> Sequential:
-        """Put new layers, with fresh weights, in the place of the last one that has parameters and all after it.
+        """Replace the last layer that has parameters, and all layers after it, by new layers with fresh weights.
 
+        Parameters
+        ----------
+        *layers : Layer
+            The new head.
+        after : str or int, optional
+            Name or index in `model.layers` of the last layer to keep (-1: nothing is removed). By default the layer
+            before the last one that has parameters. A chain inside the model counts as one layer.
+
+        Returns
+        -------
+        Sequential
+            The model.
+
+        Raises
+        ------
+        RuntimeError
+            If the model is not built.
+        ValueError
+            If there is nothing to replace, or the layers do not fit. Nothing has changed then.
+
+        Notes
+        -----
+        The other layers keep their weights, statistics and training settings, and the model its preprocessing. Removed
+        layers can be used elsewhere. The loss is reset to that of a new model (the last layer's, or
+        softmax_cross_entropy); the optimizer, `epoch` and the notes on the old outputs (bins, classes, dataset,
+        test_accuracy) are removed. The old optimizer cannot continue.
+
+        References
+        ----------
+        .. [1] CS231n, "Transfer learning".
+
+        Examples
+        --------
         >>> model = pynn.load("digits.safetensors").replace_head(pynn.Affine(5)).freeze(up_to=-2)
-
-        after: the layer that stays as the last one, by its name or place in `model.layers` (-1: nothing is taken away);
-        by default the one before the last that has parameters. A chain inside the model counts as one layer.
-
-        What stays keeps its weights and statistics bit for bit, what is frozen, factors, penalties and preprocessing.
-        Layers that go can be used elsewhere. The loss is that of a new model (a layer's own or softmax_cross_entropy),
-        the optimizer, `epoch` and the notes of the old outputs (bins, classes, dataset, test_accuracy) are gone; an
-        optimizer that was used cannot go on. Returns the model.
-        Raises RuntimeError for a model that is not built, ValueError or TypeError, with nothing changed, where there is
-        nothing to replace and for layers that do not fit. Source: CS231n, "Transfer learning".
         """
         from . import head
 
@@ -111,44 +163,74 @@ class Sequential(Model):
 
     @checks.answering
     def predict(self, x: ArrayLike | Iterable[Any], batch_size: int | None = None) -> Array:
-        """Predictions for raw x (N, ...), in the shape and kind of the targets that `fit` was given.
+        """Predict targets, in the shape and kind of those that `fit` received: class labels, or numbers in their units.
 
-        Class labels by their names, numbers in their units; (N,) where y was (N,). x may be an iterable of batches x or
-        (x, y), such as a data loader.
-        batch_size: samples worked on at once, as for `evaluate`; it changes nothing but memory and rounding.
+        Parameters
+        ----------
+        x : array (N, ...) or iterable
+            Raw samples, or batches x or (x, y), such as a data loader.
+        batch_size : int, optional
+            Samples processed at once, as for `evaluate`; it affects memory and rounding only.
+
+        Returns
+        -------
+        array (N, ...)
+            Predictions, (N,) if y was (N,).
         """
         return evaluate_module.predictions(self, x, batch_size)
 
     @checks.answering
     def predict_proba(self, x: ArrayLike | Iterable[Any], batch_size: int | None = None) -> Array:
-        """Class probabilities (N, C) for raw x (N, ...), in the order of `classes`; batch_size: as for `predict`.
+        """Predict class probabilities.
 
-        One output that answers yes or no gives two columns, no and yes; several answers one column each.
+        Parameters
+        ----------
+        x : array (N, ...) or iterable
+            As for `predict`.
+        batch_size : int, optional
+            As for `predict`.
+
+        Returns
+        -------
+        array (N, C)
+            In the order of `classes`. A single output for yes or no gives two columns, no and yes; several answers give
+            one column each.
         """
         return targets.probabilities(self.loss, evaluate_module.outputs(self, x, batch_size))
 
     @property
     def classes(self) -> Array | None:
-        """The labels that `fit` was given, in the order of the outputs; None where they are 0..C-1, or no labels."""
+        """The labels that `fit` received, in the order of the outputs; None if they are 0..C-1, or not labels."""
         return None if self.targets is None or self.targets.classes is None else self.targets.classes.copy()
 
     @property
     def columns(self) -> tuple[str, ...] | None:
-        """The names of the columns that `fit` was given in a table; None where it was given an array."""
+        """The names of the table columns that `fit` received; None for an array."""
         return None if self.inputs is None else self.inputs.columns
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to a safetensors file: its tensors, and its description as JSON in the metadata.
+        """Write the model to a safetensors file, with its description as JSON in the metadata.
 
-        The file appears whole or not at all. `pynn.load(path)` reads it again. The optimizer is not saved: to train a
-        loaded model further, pass one to `fit`.
+        The file appears complete or not at all. ``pynn.load(path)`` reads it. The optimizer is not saved: to continue
+        training a loaded model, pass one to `fit`.
+
+        Parameters
+        ----------
+        path : path
+            The file.
         """
         from . import file
 
         file.save(self, path)
 
     def summary(self) -> str:
-        """A table of layers: name, kind, output shape, number of parameters, what was fused."""
+        """Describe the layers in a table: name, kind, output shape, number of parameters, what was fused.
+
+        Returns
+        -------
+        str
+            The table.
+        """
         from .summary import table
 
         return table(self)

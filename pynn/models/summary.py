@@ -1,4 +1,4 @@
-"""The table that `model.summary()` and `repr(model)` show."""
+"""The table that ``model.summary()`` and ``repr(model)`` show."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _shape_text(shape: Shape) -> str:
 
 
 def _text(layer: Layer) -> str:
-    """The layer as its constructor shows it; of a long one the layers inside are left to their own lines."""
+    """The layer as its constructor shows it; inner layers of a long one are left to their own lines."""
     text, inside = Layer.__repr__(layer), layer.children()
     if not inside or len(text) <= LONGEST:
         return text
@@ -49,7 +49,7 @@ def _row(layer: Layer, depth: int) -> tuple[str, str, str, str]:
 def table(model: Model, width: int | None = None) -> str:
     """The model's layers with names, output shapes, parameter counts, fusion and what is frozen.
 
-    width: of the terminal; rows that are longer go on in a second line.
+    width: of the terminal; longer rows continue on a second line.
     """
     if not model.built:
         return f"{model!r}\nnot built yet: call model.build(input_shape) or fit it"
@@ -76,7 +76,7 @@ def table(model: Model, width: int | None = None) -> str:
 
 
 def _lines(row: tuple[str, ...], widths: list[int], width: int | None) -> list[str]:
-    """A row of the table: one line, or several where the terminal is too narrow for its layer or its notes."""
+    """A row of the table: one line, or several if the terminal is too narrow for its layer or its notes."""
     layer, output, count, notes = row
     above, below = [], []
     if len(layer) > widths[0]:
@@ -88,10 +88,10 @@ def _lines(row: tuple[str, ...], widths: list[int], width: int | None) -> list[s
 
 
 def _broken(text: str, width: int | None) -> list[str]:
-    """The text in lines that are no wider."""
+    """The text broken into lines of this width."""
     if width is None or len(text) <= width:
         return [text]
-    import textwrap  # here: it is needed on narrow terminals alone
+    import textwrap  # here: only narrow terminals need it
 
     indent = " " * (len(text) - len(text.lstrip()))
     return textwrap.wrap(text.strip(), width, initial_indent=indent, subsequent_indent=f"{indent}    ")
