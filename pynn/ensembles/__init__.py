@@ -1,1 +1,1 @@
-"""Several models, or several moments of one, averaged."""
+"""Averages of several models, or of one model at several moments."""

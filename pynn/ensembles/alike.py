@@ -1,4 +1,4 @@
-"""Whether models can be averaged, and what of them. Knows no ensemble."""
+"""Whether models can be averaged, and which of their outputs. Knows no ensemble."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SOFTMAX, TREE, SIGMOID, NUMBERS = "softmax", "tree", "sigmoid", "numbers"  # wha
 
 
 def kind(loss: Loss) -> str:
-    """What is averaged: an own class that reads its outputs otherwise counts for numbers."""
+    """What is averaged; a custom class that reads its outputs differently counts as numbers."""
     cls = type(loss)
     if isinstance(loss, HierarchicalCrossEntropy):
         return TREE

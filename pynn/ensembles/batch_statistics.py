@@ -1,4 +1,4 @@
-"""Running statistics of batch normalization, measured anew over samples."""
+"""Re-estimating the running statistics of batch normalization over samples."""
 
 from __future__ import annotations
 
@@ -22,14 +22,33 @@ if TYPE_CHECKING:
 def reestimate_statistics(model: Sequential, x: ArrayLike, batch_size: int = 1024) -> None:
     """Set the running statistics of each `BatchNorm` to the mean and variance of its inputs over the samples x.
 
-    For parameters that were not trained by steps: an average, an interpolation. x (N, ...), N at least 2: training
-    samples, raw where the model has preprocessing. One pass over x: dropout and other noise are off, as in `predict`;
-    each layer gets what those before it make with their batch's own statistics, so that a layer above another one is
-    exact up to how a batch differs from all of x. Within that mean and variance (÷ (rows - 1)) are those of all rows,
-    not a mean over batches. batch_size: at least 2 (default 1024); the larger, the more exact.
-    A frozen `BatchNorm` keeps its statistics. Does nothing to a model without batch normalization.
-    Raises RuntimeError for a model that is not built, ValueError or TypeError for data it cannot take; then the
-    statistics are as before. Source: Izmailov et al. 2018, "Averaging Weights Leads to Wider Optima", section 3.
+    For parameters that were not reached by training steps, such as an average or an interpolation.
+
+    Parameters
+    ----------
+    model : Sequential
+        A built model. A frozen `BatchNorm` keeps its statistics.
+    x : array (N, ...)
+        Training samples, at least 2; raw if the model has preprocessing.
+    batch_size : int, default 1024
+        At least 2; the larger, the more exact.
+
+    Raises
+    ------
+    RuntimeError
+        If the model is not built.
+    ValueError
+        If the data do not fit; the statistics are unchanged then.
+
+    Notes
+    -----
+    One pass over x, without dropout and noise. Each layer receives what the layers before it compute with the
+    statistics of their batch, so a layer above another `BatchNorm` is exact up to the difference between a batch and
+    all of x. Mean and variance (÷ (rows - 1)) are those of all rows, not means over batches.
+
+    References
+    ----------
+    .. [1] Izmailov et al., "Averaging Weights Leads to Wider Optima and Better Generalization", 2018, section 3.
     """
     expect_instance(model, Sequential, "reestimate_statistics: model")
     if not model.built:
@@ -39,7 +58,7 @@ def reestimate_statistics(model: Sequential, x: ArrayLike, batch_size: int = 102
 
 
 def _batches(model: Sequential, x: ArrayLike, batch_size: int) -> Iterator[Array]:
-    """Batches of raw samples x, which are checked at once, as the model's layers take them."""
+    """Batches of raw samples x as input of the layers; x is checked at once."""
     checks.check_count("batch_size", batch_size, 2)
     samples = inputs.raw(model, x)
     inputs.accept(model, samples, "x")
@@ -49,18 +68,18 @@ def _batches(model: Sequential, x: ArrayLike, batch_size: int) -> Iterator[Array
 
 
 def _parts(count: int, size: int) -> Iterator[slice]:
-    """Parts of that size; the last one takes a single sample that would be left, too."""
+    """Slices of that size; the last one includes a single sample that would be left over."""
     for start in range(0, max(count - 1, 1), size):
         yield slice(start, count if count - start <= size + 1 else start + size)
 
 
 def _estimated(model: Trainable) -> list[BatchNorm]:
-    """The layers whose statistics follow the data."""
+    """The layers whose statistics are re-estimated."""
     return [layer for layer in model.walk() if isinstance(layer, BatchNorm) and not layer.frozen]
 
 
 def _reestimate(model: Trainable, batches: Iterable[Array]) -> None:
-    """The same for batches as the model's layers take them; the old statistics come back where it fails."""
+    """Re-estimate from batches of the layers' input; on failure the old statistics are restored."""
     layers = _estimated(model)
     if not layers:
         return
@@ -91,10 +110,10 @@ class _Moments:
         self.layer, self.momentum, self._forward = layer, layer.momentum, layer.forward
         self.rows = 0
         self.mean: Any = 0.0
-        self.squares: Any = 0.0  # of distances from the mean, summed
+        self.squares: Any = 0.0  # sum of squared distances from the mean
 
     def forward(self, x: Array, training: bool) -> Array:
-        """The layer's with the batch's statistics; with a momentum of 0 they are what is left in the running ones."""
+        """The layer's forward with batch statistics; with momentum 0 these end up in the running statistics."""
         self.layer.running_mean[...] = self.layer.running_var[...] = 0
         y = self._forward(x, True)
         rows = x.size // x.shape[-1]
@@ -107,6 +126,6 @@ class _Moments:
         return y
 
     def write(self, mean: Array, var: Array) -> None:
-        """Into the layer; mean and var where no row came by, as in a block that is left out."""
+        """Write to the layer; mean and var if it has seen no rows, as in a block that is skipped."""
         self.layer.running_mean[...] = self.mean if self.rows else mean
         self.layer.running_var[...] = self.squares / (self.rows - 1) if self.rows else var

@@ -1,4 +1,4 @@
-"""Ensembles: the predictions of several models, or of several moments of one, averaged."""
+"""Ensembles: averaged predictions of several models, or of one model at several moments."""
 
 from __future__ import annotations
 
@@ -40,32 +40,57 @@ if TYPE_CHECKING:
 
 Tensors = Mapping[str, Array]
 
-ENTRY = "pynn_ensemble"  # of the metadata
+ENTRY = "pynn_ensemble"  # key in the metadata
 
 
 class Member(NamedTuple):
-    """A model; tensors: what it shall hold when it predicts, where several members share one model."""
+    """A model; tensors: what the model must hold when it predicts, if several members share it."""
 
     model: Sequential
     tensors: Tensors | None = None
 
 
 class Ensemble(Constructed):
-    """Several trained models whose predictions are averaged: nearly always better than one of them.
+    """Several trained models whose predictions are averaged: nearly always better than a single one.
 
-    >>> ensemble = pynn.Ensemble.fit(build, 5, x, y, epochs=10)        # def build(seed): return pynn.Sequential(...)
+    Parameters
+    ----------
+    models : list of Sequential
+        Built models that take the same raw samples and were trained with the same loss; layers, preprocessing and dtype
+        may differ. `SnapshotEnsemble` takes several from one run.
+    weights : array (M,), optional
+        Weight of each model, at least 0; only proportions matter. By default all are equal.
+
+    Attributes
+    ----------
+    loss : Loss
+        Of the first member; `evaluate` measures it.
+    output_shape : tuple of int
+        Without the batch axis.
+    weights : array (M,)
+        With the sum 1.
+
+    Raises
+    ------
+    ValueError
+        If a member does not fit the others; the error names its number.
+
+    Notes
+    -----
+    What is averaged: probabilities p = Σ_m w_m p_m for labels (softmax) and attributes (sigmoid); the outputs
+    themselves for numbers, and for losses without probabilities, such as hinge losses and custom ones.
+
+    ``len(ensemble)``, ``ensemble[i]`` (member i, a model) and iteration work as for a list.
+
+    References
+    ----------
+    .. [1] CS231n, "Neural Networks Part 3", model ensembles.
+    .. [2] Hansen & Salamon, "Neural Network Ensembles", 1990.
+
+    Examples
+    --------
+    >>> ensemble = pynn.Ensemble.fit(build, 5, x, y, epochs=10)  # def build(seed): return pynn.Sequential(...)
     >>> ensemble.evaluate(x_test, y_test), ensemble.predict(x_new)
-
-    models: `Sequential` models, built, that take the same raw samples and were trained with the same loss; each may
-    have layers, preprocessing and dtype of its own. weights (M,): how much each counts, at least 0; only proportions
-    matter (default None: all alike). A model need not be another network: `SnapshotEnsemble` takes several of one run.
-
-    What is averaged: probabilities p = Σ_m w_m p_m, for labels (softmax) and attributes (sigmoid); the outputs
-    themselves for numbers and for losses without probabilities, as hinge losses, and your own.
-    len(ensemble), ensemble[i] (member i, a model) and iteration are those of a list.
-    Attributes: loss, that of the first member, which `evaluate` measures; output_shape; weights, of the sum 1.
-    Raises ValueError or TypeError, with the member's number, where they do not go together.
-    Source: CS231n, "Neural Networks Part 3", model ensembles; Hansen & Salamon 1990.
     """
 
     def __init__(self, models: Iterable[Sequential], weights: ArrayLike | None = None) -> None:
@@ -77,10 +102,26 @@ class Ensemble(Constructed):
     def of_snapshots(
         cls, model: Sequential, snapshots: Iterable[Tensors], weights: ArrayLike | None = None
     ) -> Ensemble:
-        """An ensemble of one model at several moments: a copy of `model`, and parameters and statistics a member.
+        """Make an ensemble of one model at several moments, each with its own parameters and statistics.
 
-        snapshots: of each, what `model.tensors()` had then, copied. weights: as of the constructor.
-        Raises ValueError for names or shapes that are not the model's.
+        Parameters
+        ----------
+        model : Sequential
+            The model.
+        snapshots : list of dict
+            Copies of ``model.tensors()`` at each moment.
+        weights : array (M,), optional
+            As for `Ensemble`.
+
+        Returns
+        -------
+        Ensemble
+            The ensemble.
+
+        Raises
+        ------
+        ValueError
+            If names or shapes do not match the model.
         """
         expect_instance(model, Sequential, "model")
         if not model.built:
@@ -109,12 +150,30 @@ class Ensemble(Constructed):
         weights: ArrayLike | None = None,
         **settings: Any,
     ) -> Ensemble:
-        """Train n models that differ in their seed, so in first weights, masks and the order of samples.
+        """Train n models that differ in their seed: in first weights, masks and the order of samples.
 
-        build: a function of the seed that returns a new model, `lambda seed: pynn.Sequential(..., seed=seed)`.
-        n: at least 1. x, y, settings: as `model.fit` takes them; each member gets its own copy of optimizer, loss and
-        callbacks, and, where checkpoint is a folder, a folder in it. seeds: n different ones (default 0..n-1).
-        weights: as of the constructor.
+        Parameters
+        ----------
+        build : callable
+            Returns a new model for a seed: ``lambda seed: pynn.Sequential(..., seed=seed)``.
+        n : int
+            Number of models, at least 1.
+        x : array (N, ...) or iterable
+            As for ``model.fit``.
+        y : array (N,), optional
+            As for ``model.fit``.
+        seeds : list of int, optional
+            n different seeds; by default 0..n-1.
+        weights : array (M,), optional
+            As for `Ensemble`.
+        **settings
+            As for ``model.fit``. Each member gets its own copy of optimizer, loss and callbacks and, if checkpoint is a
+            folder, its own subfolder.
+
+        Returns
+        -------
+        Ensemble
+            The ensemble.
         """
         checks.check_count("n", n, 1)
         chosen = list(range(n)) if seeds is None else list(seeds)
@@ -145,7 +204,7 @@ class Ensemble(Constructed):
         )
         if not shares.any():
             raise ValueError("weights are 0 for all members, expected at least one of more than 0")
-        self._proportions = shares / shares.max()  # of these a file gives the same bits
+        self._proportions = shares / shares.max()  # restored from a file to the same bits
         self._members, self.weights = members, self._proportions / self._proportions.sum()
         self._kind, self.output_shape, self._targets = (
             alike.kind(first.loss),
@@ -177,32 +236,63 @@ class Ensemble(Constructed):
     # Prediction -----------------------------------------------------------------------------------
 
     def outputs(self, x: ArrayLike, batch_size: int | None = None) -> Array:
-        """Outputs (N, ...) for raw x (N, ...) that say what the ensemble says, in the terms of its loss.
+        """Averaged outputs for raw samples, in the terms of the loss.
 
-        Of labels log p, of attributes log(p / (1 - p)), else the mean of the members' outputs in the units of their
-        targets, in which `evaluate` measures the loss; finite where theirs are.
-        batch_size: samples worked on at once, by default as each member's `predict`; it changes nothing but memory and
-        rounding.
+        Parameters
+        ----------
+        x : array (N, ...)
+            Raw samples.
+        batch_size : int, optional
+            Samples processed at once, by default as in `predict` of each member; it affects memory and rounding only.
+
+        Returns
+        -------
+        array (N, ...)
+            log p for labels, log(p / (1 - p)) for attributes, otherwise the mean of the members' outputs in the units
+            of their targets, in which `evaluate` measures the loss. Finite if theirs are.
         """
         said = self._said(x, batch_size)
         return np.asarray(said[0] - said[1] if self._kind == SIGMOID else said, self._dtype)
 
     def predict(self, x: ArrayLike, batch_size: int | None = None) -> Array:
-        """Predictions for raw x (N, ...), in the terms of the targets: class labels (N,) for classifiers.
+        """Predict targets: class labels (N,) for classifiers.
 
-        batch_size: as for `outputs`.
+        Parameters
+        ----------
+        x : array (N, ...)
+            Raw samples.
+        batch_size : int, optional
+            As for `outputs`.
+
+        Returns
+        -------
+        array (N, ...)
+            Predictions in the form of the targets.
         """
         return self._targets.decode(self.loss, self.loss.predict(self.outputs(x, batch_size)))
 
     def predict_proba(self, x: ArrayLike, batch_size: int | None = None) -> Array:
-        """The mean of the members' probabilities (N, C) for raw x (N, ...); batch_size: as for `outputs`."""
-        if self._kind == NUMBERS:  # of own losses, or none
+        """Compute the mean of the members' probabilities.
+
+        Parameters
+        ----------
+        x : array (N, ...)
+            Raw samples.
+        batch_size : int, optional
+            As for `outputs`.
+
+        Returns
+        -------
+        array (N, C)
+            Probabilities.
+        """
+        if self._kind == NUMBERS:  # custom losses, or losses without probabilities
             found = self._each(
                 x, batch_size, lambda model, outputs: model.loss.probabilities(outputs).astype(np.float64)
             )
             return np.asarray(sum(share * values for share, values in found), self._dtype)
         said = np.exp(self._said(x, batch_size))
-        if self._kind == SIGMOID:  # of yes and of no
+        if self._kind == SIGMOID:  # yes and no
             single = math.prod(self.output_shape) == 1
             said = np.stack([said[1].reshape(-1), said[0].reshape(-1)], axis=1) if single else said[0]
         return np.asarray(said, self._dtype)
@@ -217,9 +307,23 @@ class Ensemble(Constructed):
         class_weight: ClassWeight | None = None,
         metrics: Metrics | None = None,
     ) -> dict[str, float]:
-        """Loss and accuracy, or other metrics, of what the ensemble says over raw x (N, ...) and y (N,).
+        """Loss and accuracy, or other metrics, of the averaged outputs.
 
-        batch_size: as for `outputs`. sample_weight, class_weight and metrics as in `Sequential.evaluate`.
+        Parameters
+        ----------
+        x : array (N, ...)
+            Raw samples.
+        y : array (N,)
+            Targets.
+        batch_size : int, optional
+            As for `outputs`.
+        sample_weight, class_weight, metrics : optional
+            As for ``Sequential.evaluate``.
+
+        Returns
+        -------
+        dict
+            Measurements by name.
         """
         measures = Measures(metrics)
         measures.check(self.loss)
@@ -237,7 +341,7 @@ class Ensemble(Constructed):
     def _each(
         self, x: ArrayLike, batch_size: int | None, read: Callable[[Sequential, Array], Array]
     ) -> Iterator[tuple[float, Array]]:
-        """Share and predictions of each member that counts."""
+        """Share and predictions of each member whose weight is above 0."""
         for (model, tensors), share in zip(self._members, self.weights, strict=True):
             if share > 0:
                 with model.lock.held():
@@ -257,9 +361,9 @@ class Ensemble(Constructed):
         return np.asarray(total)
 
     def _read(self, model: Sequential, outputs: Array) -> Array:
-        """What a member says: logarithms of its probabilities, of attributes those of yes and of no, or its outputs.
+        """A member's log-probabilities (for attributes those of yes and of no), or its outputs.
 
-        Numbers are in the units of its targets: members may have scaled them each in its own way.
+        Numbers are in the units of its targets, because members may have scaled them differently.
         """
         values = outputs.astype(np.float64)
         if self._kind == SOFTMAX:
@@ -275,7 +379,13 @@ class Ensemble(Constructed):
     # Files ----------------------------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the ensemble to the safetensors file at path, whole or not at all; `Ensemble.load` reads it again."""
+        """Write the ensemble to a safetensors file, complete or not at all; `load` reads it.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+        """
         tensors: dict[str, Array] = {}
         models: list[Sequential] = []
         descriptions, places = [], []
@@ -297,9 +407,26 @@ class Ensemble(Constructed):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], own: Iterable[type] = ()) -> Ensemble:
-        """The ensemble in the file at path that `save` wrote; own: the user's own classes, as of `pynn.load`.
+        """Load an ensemble from a file that `save` wrote.
 
-        Raises FileNotFoundError; ValueError for a file that is damaged, foreign or does not fit its own description.
+        Parameters
+        ----------
+        path : path
+            The file.
+        own : list of type, default ()
+            The user's own classes, as for `pynn.load`.
+
+        Returns
+        -------
+        Ensemble
+            The ensemble.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If the file is damaged, of another format, or does not fit its own description.
         """
         file, allowed = files.named(path), loading.kinds(own)
         description, tensors = file_module.read(file, ENTRY, "ensemble")
@@ -328,7 +455,7 @@ class Ensemble(Constructed):
 
 
 def _parts(description: Mapping[str, Any], file: Path) -> tuple[list[dict[str, Any]], list[int]]:
-    """Descriptions of the models, and the number of each member's."""
+    """Descriptions of the models, and the index of each member's model."""
     try:
         config.expect_keys("the ensemble's description", description, ("models", "members", "weights"), ())
     except ValueError as cause:
@@ -346,7 +473,7 @@ def _parts(description: Mapping[str, Any], file: Path) -> tuple[list[dict[str, A
 
 
 class _Said:
-    """What `measure` takes for a model: its outputs are there already."""
+    """A model for `measure` whose outputs are already there."""
 
     def __init__(self, loss: Loss, targets: Targets) -> None:
         self.loss, self.targets, self.lock = loss, targets, Lock()
@@ -380,7 +507,7 @@ def _fresh(build: Callable[[int], Sequential], seed: int) -> Sequential:
 
 
 def _own_settings(settings: Mapping[str, Any], number: int) -> dict[str, Any]:
-    """The settings of `fit` for one member: nothing that has a memory is shared."""
+    """The settings of `fit` for one member: nothing with a state is shared."""
     found = dict(settings)
     for name in ("optimizer", "loss", "callbacks"):
         if name in found:

@@ -1,4 +1,4 @@
-"""Monte-Carlo averaging: predictions as the mean over random masks, with their spread."""
+"""Monte Carlo averaging: mean and spread of predictions over random masks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..training import evaluate as validations
 from ..training import inputs, targets
 from ..typing import Array
 
-LAST_STEP = 2**32 - 1  # the passes count down from it: training does not get there, so its masks are others
+LAST_STEP = 2**32 - 1  # passes count down from here, where training never gets, so their masks differ
 
 
 def monte_carlo(
@@ -29,18 +29,47 @@ def monte_carlo(
     seed: int | None = None,
     probabilities: bool = False,
 ) -> tuple[Array, Array]:
-    """Mean and standard deviation (over the passes, ÷ passes) of the outputs (N, ...) for x (N, ...), in new arrays.
+    """Mean and standard deviation of the outputs over several passes with random masks and noise.
 
-    Every pass draws other masks in `Dropout`, `SpatialDropout` and `DropConnect`, other noise in `GaussianNoise`, other
-    regions in `FractionalMaxPool2d` and other survivors among the `Residual` blocks with stochastic depth;
-    batch normalization uses its running statistics, as in `predict`. An own layer takes part if it draws where
-    `training or self.context.sampling`. The spread tells how sure the model is; it is 0 without such layers.
-    passes: at least 1 (default 20). batch_size: changes nothing but memory and rounding (default 1024).
-    seed: of the masks, 0..2^64-1; by default the model's. The same seed gives the same result.
-    probabilities: average the class probabilities instead of the raw outputs.
-    The model stays as it was: parameters, step, statistics, `outputs`. A `backward` needs a new `forward` after it.
-    Raises RuntimeError for a model that is not built, ValueError or TypeError for data it cannot take.
-    Source: Srivastava et al. 2014, section 7.5; Gal & Ghahramani 2016.
+    Parameters
+    ----------
+    model : Sequential
+        A built model. Afterwards it is as before: parameters, step, statistics, `outputs`.
+    x : array (N, ...)
+        Raw samples.
+    passes : int, default 20
+        Number of passes, at least 1.
+    batch_size : int, default 1024
+        Samples processed at once; it affects memory and rounding only.
+    seed : int, optional
+        Of the masks, 0..2^64-1; by default the model's. The same seed gives the same result.
+    probabilities : bool, default False
+        Average class probabilities instead of raw outputs.
+
+    Returns
+    -------
+    tuple of array (N, ...)
+        Mean and standard deviation (÷ passes), new arrays. The standard deviation tells how sure the model is; without
+        such layers it is 0.
+
+    Raises
+    ------
+    RuntimeError
+        If the model is not built.
+    ValueError
+        If the data do not fit.
+
+    Notes
+    -----
+    Every pass draws new masks in `Dropout`, `SpatialDropout` and `DropConnect`, new noise in `GaussianNoise`, new
+    regions in `FractionalMaxPool2d`, and new survivors among `Residual` blocks with stochastic depth; batch
+    normalization uses its running statistics, as in `predict`. A custom layer takes part if it draws when ``training or
+    self.context.sampling``. A later `backward` needs a new `forward`.
+
+    References
+    ----------
+    .. [1] Srivastava et al., "Dropout", 2014, section 7.5.
+    .. [2] Gal & Ghahramani, "Dropout as a Bayesian Approximation", 2016.
     """
     if not model.built:
         raise RuntimeError("monte_carlo was called on a model that is not built yet: fit it, load it or build it first")
@@ -81,7 +110,7 @@ def _moments(
 
 @contextmanager
 def _sampling(model: Sequential, seed: int | None) -> Iterator[Context]:
-    """The model's context with masks switched on; all of it is as before in the end."""
+    """Switch masks on in the model's context, and restore it afterwards."""
     with model.lock:
         context = model.context
         kept = context.seed, context.step, context.passes, context.sampling, context.first_sample

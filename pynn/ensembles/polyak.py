@@ -1,4 +1,4 @@
-"""Polyak averaging: the mean of a run's parameters in their place; statistics of batch normalization anew for it."""
+"""Polyak averaging: replace the parameters by their mean over a run, and re-estimate batch normalization for it."""
 
 from __future__ import annotations
 
@@ -25,26 +25,49 @@ if TYPE_CHECKING:
 
 
 class PolyakAverage(Callback):
-    """An average a of the parameters w over the steps of a run, which the model has in the end in their place.
+    """Average the parameters w over the steps of a run, and put the average into the model at the end.
 
-    decay: 0 <= decay < 1 (default 0.999): the exponential average a_t = Σ_i decay^(t-i) w_i / Σ_i decay^(t-i), which
-    leans on no start value (bias correction). None: the uniform one, (1/t) Σ_i w_i. start: so many epochs of the run
-    are left out (default 0). every: steps of the model between two that count (default 1).
+    Parameters
+    ----------
+    decay : float or None, default 0.999
+        0 <= decay < 1: the exponential average a_t = Σ_i decay^(t-i) w_i / Σ_i decay^(t-i), which does not depend on a
+        start value (bias correction). None: the plain mean, (1/t) Σ_i w_i.
+    start : int, default 0
+        Number of epochs of the run to leave out first.
+    every : int, default 1
+        Average only every this many steps.
 
-    >>> average = pynn.PolyakAverage(decay=None, start=5)              # as in "stochastic weight averaging"
+    Attributes
+    ----------
+    steps : int
+        Number of steps in the average.
+
+    Raises
+    ------
+    ValueError
+        For settings out of range; for a run without an epoch after `start`; together with an `EarlyStopping` that
+        restores the best epoch (both set the final parameters); and for a model with batch normalization that learns
+        from an iterator, which cannot be restarted.
+
+    Notes
+    -----
+    Training is not affected: measurements of an epoch use w, unless validation is a function that uses `applied`. At
+    the end of the run the statistics of batch normalization are re-estimated in one more pass over its batches (see
+    `reestimate_statistics`), and constraints are applied. Frozen parameters stay. A later run begins a new average. If
+    an error or Ctrl-C ended the run, the model keeps w, also if `TerminateOnNaN` suppressed the error; `swap` puts the
+    average in. A run resumed from a checkpoint ends with the same bits. The cost is one more vector, and one pass over
+    it per step, by the kernel `polyak_step`.
+
+    References
+    ----------
+    .. [1] Polyak & Juditsky, "Acceleration of Stochastic Approximation by Averaging", 1992.
+    .. [2] Izmailov et al., "Averaging Weights Leads to Wider Optima and Better Generalization", 2018.
+
+    Examples
+    --------
+    >>> average = pynn.PolyakAverage(decay=None, start=5)  # "stochastic weight averaging"
     >>> model.fit(x, y, epochs=10, callbacks=[average])
-    >>> average.swap(model)                                            # the parameters of the last step again
-
-    Training goes on undisturbed: what an epoch measures is that of the parameters w, unless validation is a function
-    that uses `applied`. At the end of the run the statistics of batch normalization are re-estimated in one more pass
-    over its batches (see `reestimate_statistics`); constraints are applied. What is frozen stays as it is. A later run
-    begins a new average, with the parameters that the model has then. Where an error or Ctrl-C ended the run, the model
-    keeps w, also where `TerminateOnNaN` took the error away, and `swap` puts the average in. A run that is resumed from
-    a checkpoint ends with the same bits.
-    steps: how many are in the average. It costs one more vector and a pass over it a step, by the kernel `polyak_step`.
-    Raises ValueError for other settings, for a run that has no epoch after `start`, beside `EarlyStopping` that
-    restores the best epoch (both would have the last word), and for a model with batch normalization that learns from
-    an iterator, which cannot be gone through again. Source: Polyak & Juditsky 1992; Izmailov et al. 2018.
+    >>> average.swap(model)  # back to the parameters of the last step
     """
 
     def __init__(self, decay: float | None = 0.999, *, start: int = 0, every: int = 1) -> None:
@@ -104,7 +127,7 @@ class PolyakAverage(Callback):
         kernels.polyak_step(self._held, parameters, 1 - self._taken(self.steps))
 
     def _taken(self, step: int) -> float:
-        """The newest parameters' share of the average; 1 of the first ones."""
+        """Weight of the newest parameters in the average; 1 for the first ones."""
         if self.decay is None:
             return 1 / step
         return (1 - self.decay) / (1 - self.decay**step)
@@ -115,11 +138,24 @@ class PolyakAverage(Callback):
         self._run = None
 
     def swap(self, model: Sequential, x: ArrayLike | None = None, batch_size: int = 1024) -> None:
-        """Exchange the model's parameters with the average, and back with the next call; statistics go along.
+        """Exchange the model's parameters and statistics with those of the average; the next call exchanges them back.
 
-        x: training samples for `reestimate_statistics`, which a model with batch normalization needs where the average
-        was not in it since it changed; None (default) where they are known, and in a run, whose batches are taken.
-        batch_size: default 1024. Raises RuntimeError before the first step that counts, ValueError for another model.
+        Parameters
+        ----------
+        model : Sequential
+            The model that was averaged.
+        x : array (N, ...), optional
+            Training samples for `reestimate_statistics`, needed by a model with batch normalization if the average has
+            changed since it was last in the model; not needed during a run, whose batches are used.
+        batch_size : int, default 1024
+            As for `reestimate_statistics`.
+
+        Raises
+        ------
+        RuntimeError
+            Before the first averaged step.
+        ValueError
+            For a different model, or if x is missing.
         """
         expect_instance(model, Sequential, "PolyakAverage: model")
         if not model.built or model.parameters.shape != self._expect_average().shape:
@@ -130,11 +166,25 @@ class PolyakAverage(Callback):
 
     @contextmanager
     def applied(self, model: Sequential, x: ArrayLike | None = None, batch_size: int = 1024) -> Iterator[Sequential]:
-        """A context in which the model has the average, after which it is as before: to measure or save it meanwhile.
+        """Put the average into the model within this context, to measure or save it; afterwards the model is as before.
 
-        x, batch_size (default 1024) as in `swap`.
+        Parameters
+        ----------
+        model : Sequential
+            The model that was averaged.
+        x : array (N, ...), optional
+            As for `swap`.
+        batch_size : int, default 1024
+            As for `swap`.
 
-        >>> def validate(model):                       # fit(..., validation=validate): the average is measured, not w
+        Yields
+        ------
+        Sequential
+            The model.
+
+        Examples
+        --------
+        >>> def validate(model):  # fit(..., validation=validate) measures the average, not w
         ...     with average.applied(model):
         ...         return model.evaluate(x_val, y_val)
         """
@@ -168,11 +218,11 @@ class PolyakAverage(Callback):
         self._held, self._statistics, self._inside = parameters, statistics, not self._inside
 
     def _estimate(self, model: Sequential, batches: Iterable[Array] | None) -> None:
-        """The statistics of the average, from these batches or else from those of the run."""
+        """Re-estimate the statistics from these batches, or else from those of the run."""
         if batches is not None:
             _reestimate(model, batches)
         elif self._run is not None and _estimated(model):
-            with closing(self._run.source.epoch(self._run.first_epoch)) as found:  # whenever it is: the same bits
+            with closing(self._run.source.epoch(self._run.first_epoch)) as found:  # fixed epoch, fixed bits
                 _reestimate(model, (x for x, *_ in found))
 
     def _expect_average(self) -> Array:

@@ -1,4 +1,4 @@
-"""Snapshots of one run, taken where a cyclic learning rate has come down: an ensemble at the price of one training."""
+"""Snapshots of one run at the ends of its learning-rate cycles: an ensemble for the price of one training."""
 
 from __future__ import annotations
 
@@ -20,21 +20,41 @@ if TYPE_CHECKING:
 
 
 class SnapshotEnsemble(Callback):
-    """Keep parameters and running statistics at the end of each cycle of the learning rate, for an `Ensemble`.
+    """Keep parameters and running statistics at the end of each learning-rate cycle, for an `Ensemble`.
 
-    epochs_per_cycle: at least 1, those of the schedule. keep: so many of the newest (default None: all), at least 1.
+    Parameters
+    ----------
+    epochs_per_cycle : int
+        At least 1, as in the schedule.
+    keep : int, optional
+        Number of newest snapshots to keep, at least 1; by default all.
 
+    Attributes
+    ----------
+    snapshots : list of dict
+        The tensors of each snapshot by name, as from ``model.tensors()``.
+
+    Raises
+    ------
+    ValueError
+        For settings out of range, and for a run shorter than a cycle.
+
+    Notes
+    -----
+    Epochs are counted like those of schedules, since the optimizer first ran; an incomplete cycle at the end of a run
+    adds nothing. Every run begins without snapshots, except one resumed from a checkpoint. The model itself is not
+    changed. A snapshot takes as much memory as the model's file.
+
+    References
+    ----------
+    .. [1] Huang et al., "Snapshot Ensembles: Train 1, Get M for Free", 2017.
+
+    Examples
+    --------
     >>> snapshots = pynn.SnapshotEnsemble(5)
     >>> rate = pynn.CosineRestarts(0.1, epochs_per_cycle=5)
     >>> model.fit(x, y, epochs=25, optimizer=pynn.Momentum(rate), callbacks=[snapshots])
     >>> snapshots.ensemble().evaluate(x_test, y_test)
-
-    Epochs are counted as schedules count them, since the optimizer first ran; the rest of a cycle at the end of a run
-    adds nothing. Every run begins with none, but for one that is resumed from a checkpoint, which has those of before.
-    The model itself is left alone.
-    snapshots: the tensors of each, by name, as `model.tensors()` has them. A snapshot costs what the model's file does.
-    Raises ValueError for other settings and for a run that is shorter than a cycle. Source: Huang et al. 2017,
-    "Snapshot Ensembles: Train 1, get M for free".
     """
 
     def __init__(self, epochs_per_cycle: int, keep: int | None = None) -> None:
@@ -61,7 +81,18 @@ class SnapshotEnsemble(Callback):
                 del self.snapshots[: -self.keep]
 
     def ensemble(self) -> Ensemble:
-        """The snapshots as an ensemble, which is independent of the model from then on; RuntimeError without any."""
+        """Make an ensemble of the snapshots, independent of the model.
+
+        Returns
+        -------
+        Ensemble
+            The ensemble.
+
+        Raises
+        ------
+        RuntimeError
+            If there is no snapshot.
+        """
         if self._model is None or not self.snapshots:
             raise RuntimeError("SnapshotEnsemble: there is no snapshot yet: give it to fit(callbacks=[...]) first")
         return Ensemble.of_snapshots(self._model, self.snapshots)

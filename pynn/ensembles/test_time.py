@@ -1,4 +1,4 @@
-"""Augmentation at test time: the probabilities of several views of an image, averaged."""
+"""Test-time augmentation: averaged probabilities of several views of an image."""
 
 from __future__ import annotations
 
@@ -22,11 +22,31 @@ if TYPE_CHECKING:
 
 
 def ten_crop(images: ArrayLike, size: int | tuple[int, int], padding: int = 0) -> Array:
-    """The four corners and the centre of images (N, H, W, C), then their mirror images: (N, 10, h, w, C), a new array.
+    """Cut ten crops from each image: four corners, the centre, and the mirror images of these five.
 
-    Order: top left, top right, bottom left, bottom right, centre, and the same five mirrored. size: h = w, or (h, w).
-    padding: pixels of zeros added on all sides before (default 0); 4 goes with PadCrop(4) in training. The dtype stays.
-    Raises ValueError for other shapes and crops larger than the padded images. Source: Krizhevsky et al. 2012.
+    Parameters
+    ----------
+    images : array (N, H, W, C)
+        The images.
+    size : int or tuple of int
+        Size of a crop, h = w or (h, w).
+    padding : int, default 0
+        Pixels of zeros added on all sides first; 4 goes with ``PadCrop(4)`` in training.
+
+    Returns
+    -------
+    array (N, 10, h, w, C)
+        Top left, top right, bottom left, bottom right, centre, then the same five mirrored; a new array of the same
+        dtype.
+
+    Raises
+    ------
+    ValueError
+        For other shapes, and crops larger than the padded images.
+
+    References
+    ----------
+    .. [1] Krizhevsky et al., "ImageNet Classification with Deep Convolutional Neural Networks", 2012.
     """
     images = arrays.samples("images", images)
     image_shape(images, "images")
@@ -48,11 +68,30 @@ def ten_crop(images: ArrayLike, size: int | tuple[int, int], padding: int = 0) -
 
 
 def predict_ten_crop(model: Sequential, x: ArrayLike, padding: int = 0, batch_size: int = 100) -> Array:
-    """Class probabilities (N, C) of raw images x (N, H, W, C): the mean of `predict_proba` over the ten crops of each.
+    """Class probabilities of images, averaged over the ten crops of each (`ten_crop`).
 
-    The crops have the size of the images that the model takes. padding: as in `ten_crop` (default 0). batch_size:
-    images at a time (default 100), which changes nothing but memory and rounding.
-    Raises RuntimeError for a model that is not built, ValueError for images that `ten_crop` cannot cut to its size.
+    Parameters
+    ----------
+    model : Sequential
+        A built model; crops have the size of its images.
+    x : array (N, H, W, C)
+        Raw images.
+    padding : int, default 0
+        As for `ten_crop`.
+    batch_size : int, default 100
+        Images processed at once; it affects memory and rounding only.
+
+    Returns
+    -------
+    array (N, C)
+        The mean of `predict_proba` over the crops.
+
+    Raises
+    ------
+    RuntimeError
+        If the model is not built.
+    ValueError
+        If the images are too small for its size.
     """
     if not model.built:
         raise RuntimeError("predict_ten_crop was called on a model that is not built yet: fit it, load it or build it")
@@ -78,15 +117,39 @@ def predict_augmented(
     seed: int = 0,
     batch_size: int = 1024,
 ) -> Array:
-    """Class probabilities (N, C) of raw images x (N, H, W, C): the mean of `predict_proba` over augmented versions.
+    """Class probabilities of images, averaged over augmented versions of each.
 
-    Of a model whose loss gives no probabilities, as for numbers, the mean of its outputs. augmentation: `pynn.Augment`,
-    an augmentation or a list of them, mild ones such as in training. passes: versions of each image, at least 1
-    (default 10), drawn by seed (default 0), pass and the image's index: the same ones whatever the batch_size (images
-    at a time, default 1024), which changes nothing but memory and rounding. What learns from data, `ColourShift`,
-    learns from x, unless it is fitted to training images before.
-    Raises RuntimeError for a model that is not built, ValueError or TypeError for images it cannot take.
-    Source: Krizhevsky et al. 2012, section 4.1; He et al. 2015 (random views).
+    Parameters
+    ----------
+    model : Sequential
+        A built model.
+    x : array (N, H, W, C)
+        Raw images.
+    augmentation : Augment, Augmentation or list
+        Mild changes, such as in training. `ColourShift` is fitted to x, unless it was fitted to training images before.
+    passes : int, default 10
+        Versions of each image, at least 1.
+    seed : int, default 0
+        Versions are a function of seed, pass and the image's index.
+    batch_size : int, default 1024
+        Images processed at once; it affects memory and rounding only.
+
+    Returns
+    -------
+    array (N, C)
+        The mean of `predict_proba`, or of the outputs if the loss defines no probabilities.
+
+    Raises
+    ------
+    RuntimeError
+        If the model is not built.
+    ValueError
+        If the images do not fit.
+
+    References
+    ----------
+    .. [1] Krizhevsky et al., "ImageNet Classification with Deep Convolutional Neural Networks", 2012, section 4.1.
+    .. [2] He et al., "Deep Residual Learning for Image Recognition", 2015.
     """
     if not model.built:
         raise RuntimeError("predict_augmented was called on a model that is not built yet: fit it, load it or build it")

@@ -1,14 +1,14 @@
-"""Transfer learning: a trained model's layers for another task, weights from elsewhere.
+"""Transfer learning: use the layers of a trained model for another task, or weights from other libraries.
 
 >>> model = pynn.load("digits.safetensors").replace_head(pynn.Affine(5))
->>> model.freeze(up_to=-2).fit(x, y, epochs=20)                                  # the head alone
->>> model.unfreeze().learning_rate_factor = 0.1                                  # then all of it, the rest slowly
+>>> model.freeze(up_to=-2).fit(x, y, epochs=20)                                  # only the head
+>>> model.unfreeze().learning_rate_factor = 0.1                                  # then all layers, the others slowly
 >>> model.layer(-1).learning_rate_factor = 1
 >>> model.fit(x, y, optimizer=pynn.Adam(1e-3), epochs=20)
 
-`Sequential.replace_head` puts a new head on a model, `Sequential.freeze` keeps layers as they are. Here: `advise`, what
-to do when; `features`, what a trunk makes of the samples; `load_weights` and `to_torch`, between pynn and PyTorch or
-other files.
+`Sequential.replace_head` gives a model a new head, `Sequential.freeze` keeps layers unchanged. In this module:
+`advise`, what to do when; `features`, the outputs of inner layers; `load_weights` and `to_torch`, weights from and for
+PyTorch and other sources.
 Source: CS231n, "Transfer learning".
 """
 

@@ -1,4 +1,4 @@
-"""What to do with a trained model for other data: the four cases of CS231n, "Transfer learning"."""
+"""How to use a trained model on other data: the four cases of CS231n, "Transfer learning"."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from ..models.head import start
 from ..models.sequential import Sequential
 from ..saving import config
 
-SLOWLY = 0.1  # of the head's learning rate, for what is fine-tuned before it
+SLOWLY = 0.1  # learning-rate factor of fine-tuned layers before the head
 
 # (much, similar): what to do, why, and at which learning rate
 CASES = {
     (False, True): (
         "Train a linear classifier on the top features: a new head, all before it frozen.",
-        "So few samples would be learned by heart if they moved all weights; and what the last layers see in the first "
-        "data is what there is to see in similar data.",
-        "The head's weights are new: the usual rate, Adam's 0.001, or more, since a linear classifier bears it. "
-        "pynn.transfer.features computes what it sees once.",
+        "A network trained on so few samples would overfit; and in similar data, the features of the last layers are "
+        "useful, too.",
+        "The head's weights are new: the usual rate, Adam's 0.001, or more, since a linear classifier tolerates it. "
+        "pynn.transfer.features computes its inputs once.",
     ),
     (True, True): (
         "Fine-tune all layers, those before the head slowly.",
-        "So many samples will hardly be learned by heart, and the weights begin near where they should end.",
-        "First the new head alone for a few epochs, over a frozen trunk: its random weights would send large gradients "
+        "With so many samples there is little risk of overfitting, and the weights start close to a good solution.",
+        "First only the new head for a few epochs, over a frozen trunk: its random weights would send large gradients "
         f"down. Then all at a tenth of the first training's rate, the layers before the head at {SLOWLY:g} of that.",
     ),
     (False, False): (
         "Train a linear classifier on features from earlier in the network, all before it frozen.",
-        "So few samples would be learned by heart if they moved all weights; but the last layers see what mattered in "
-        "the first data, and earlier ones what occurs in most. It is the hardest case: more samples help most.",
+        "A network trained on so few samples would overfit; but the features of the last layers are specific to the "
+        "first data, those of earlier layers more general. This is the hardest case: more samples help most.",
         "The classifier's weights are new: the usual rate, Adam's 0.001, or more. Try several layers: "
         "apply(model, after=...).",
     ),
     (True, False): (
         "Fine-tune all layers alike; compare with training from scratch.",
-        "So many samples would do without the first training, yet weights from elsewhere are in most cases a better "
-        "start than random ones.",
+        "So many samples would suffice without the first training, but trained weights are usually a better start than "
+        "random ones.",
         "All layers at one rate; begin with a tenth of the first training's.",
     ),
 }
@@ -47,10 +47,18 @@ CASES = {
 
 @dataclass(frozen=True, repr=False)
 class Advice:
-    """What `advise` found: print it to read what to do and why; `apply` does it to a model.
+    """The result of `advise`: print it to read what to do and why; `apply` does it to a model.
 
-    n_samples, similar, classes, enough: what was asked. much: whether there are `enough` samples a class.
-    what, why, learning_rate: the advice, in words.
+    Parameters
+    ----------
+    n_samples : int
+        Training samples of the new task.
+    similar : bool
+        Whether the new data are similar to the first.
+    classes : int
+        Classes of the new task.
+    enough : int
+        Samples per class that count as much data.
     """
 
     n_samples: int
@@ -60,7 +68,7 @@ class Advice:
 
     @property
     def much(self) -> bool:
-        """Whether there are at least `enough` samples a class."""
+        """Whether there are at least `enough` samples per class."""
         return self.n_samples >= self.enough * self.classes
 
     @property
@@ -75,7 +83,7 @@ class Advice:
 
     @property
     def learning_rate(self) -> str:
-        """How fast to train what."""
+        """Which learning rates to use."""
         return CASES[self.much, self.similar][2]
 
     def __repr__(self) -> str:
@@ -91,16 +99,35 @@ class Advice:
         )
 
     def apply(self, model: Sequential, after: str | int | None = None) -> Sequential:
-        """Make the model ready for `fit`: set what is frozen and the learning-rate factors of all layers.
+        """Prepare the model for `fit`: set what is frozen and the learning-rate factors of all layers.
 
-        Give it its new head first: `advice.apply(model.replace_head(pynn.Affine(5)))`. Little data: all before the head
-        is frozen. Much and similar: nothing is, the factor before the head is 0.1. Much and different: nothing, all 1.
-        Little and different: the head is made anew, and moves down, behind the layer `after` (its name or place in
-        `model.layers`; by default the one in the middle): images are flattened before it, or averaged where the model
-        does so. In the other cases the head stays where it is, and `after` says where it begins (default: the last
-        layer with parameters). Returns the model.
-        Raises RuntimeError for a model that is not built; ValueError for a layer that is not there, and where there is
-        no layer before the head.
+        Replace the head first: ``advice.apply(model.replace_head(pynn.Affine(5)))``.
+
+        Parameters
+        ----------
+        model : Sequential
+            A built model with its new head.
+        after : str or int, optional
+            Name or index in `model.layers` of the layer after which the head begins. By default before the last layer
+            with parameters; with little and different data, after the layer in the middle.
+
+        Returns
+        -------
+        Sequential
+            The model.
+
+        Raises
+        ------
+        RuntimeError
+            If the model is not built.
+        ValueError
+            For an unknown layer, or if there is no layer before the head.
+
+        Notes
+        -----
+        Little data: all layers before the head are frozen. Much, similar data: none is, and their learning-rate factor
+        is 0.1. Much, different data: none is, with a factor of 1. Little, different data: the head is made anew and
+        moved down, after the layer `after`; images are flattened before it, or averaged if the model does so.
         """
         old = start(model)
         place = old if after is None else start(model, after)
@@ -119,18 +146,41 @@ class Advice:
 
 
 def advise(n_samples: int, similar: bool, *, classes: int = 10, enough: int = 500) -> Advice:
-    """What to do with a trained model for a new task, by how much data there is and how like the first it is.
+    """Advise how to use a trained model for a new task, by the amount of data and its similarity to the first.
 
+    Parameters
+    ----------
+    n_samples : int
+        Training samples of the new task, at least 1.
+    similar : bool
+        Whether the features that tell the first classes apart also tell the new ones apart, as for breeds of dogs after
+        animals. Digits 5-9 after 0-4 are different: the features of LeNet-5's last hidden layer help little, those of
+        its convolutions do.
+    classes : int, default 10
+        Classes of the new task.
+    enough : int, default 500
+        Samples per class that count as much data: what CIFAR-100 has, which is commonly used to train networks from
+        scratch. The course gives no number, and larger networks need more.
+
+    Returns
+    -------
+    Advice
+        Print it, or apply it to a model.
+
+    Raises
+    ------
+    ValueError
+        For settings out of range.
+
+    References
+    ----------
+    .. [1] CS231n, "Transfer learning".
+
+    Examples
+    --------
     >>> advice = pynn.transfer.advise(100, similar=True, classes=5)
     >>> print(advice)
     >>> advice.apply(model.replace_head(pynn.Affine(5))).fit(x, y)
-
-    n_samples: training samples of the new task, at least 1. similar: whether what tells the first classes apart tells
-    the new ones apart too, as with breeds of dogs after animals. (Digits 5-9 after 0-4 are different: what the last
-    hidden layer of LeNet-5 sees helps little, what its convolutions see does.)
-    classes: of the new task (default 10). enough: samples a class from which on it is much (default 500, what CIFAR-100
-    has: a usual set to train networks on from scratch); the course names no number, and larger networks need more.
-    Raises ValueError or TypeError for other settings. Source: CS231n, "Transfer learning".
     """
     for name, value in (("n_samples", n_samples), ("classes", classes), ("enough", enough)):
         check_count(name, value, 1)
@@ -140,7 +190,7 @@ def advise(n_samples: int, similar: bool, *, classes: int = 10, enough: int = 50
 
 
 def _move_down(model: Sequential, old: int, place: int) -> int:
-    """The layers from `old` on, made anew, take the place of all from `place` on; returns where they then begin."""
+    """Replace all layers from `place` on by new copies of those from `old` on; return where these begin."""
     between: list[Layer] = []
     if len(model.layers[place - 1].output_shape) > 1 and place < old:
         averages = any(isinstance(layer, GlobalAvgPool2d) for layer in model.layers[place:old])
@@ -150,7 +200,7 @@ def _move_down(model: Sequential, old: int, place: int) -> int:
 
 
 def _middle(model: Sequential, old: int) -> int:
-    """The place behind the first half of the layers with weights, and behind what belongs to them."""
+    """The index after the first half of the layers with weights, and after what belongs to them."""
     weights = [
         place
         for place, layer in enumerate(model.layers[:old])
@@ -160,7 +210,7 @@ def _middle(model: Sequential, old: int) -> int:
 
 
 def _anew(layer: Layer) -> Layer:
-    """A layer with the same settings and no weights yet."""
+    """A layer with the same settings, without weights."""
     kinds = {**KINDS, **{type(inner).__name__: type(inner) for inner in layer.walk()}}
     made: Layer = config.from_data(config.to_data(layer, BASES), kinds)
     return made

@@ -1,4 +1,4 @@
-"""What a trained model makes of its inputs before its head: features, computed once, for heads of one's own."""
+"""Features: the outputs of a trained model before its head, computed once, to train other heads on."""
 
 from __future__ import annotations
 
@@ -19,22 +19,48 @@ from ..typing import Array
 
 
 def features(model: Sequential, x: ArrayLike, layer: str | int | None = None, batch_size: int | None = None) -> Array:
-    """Outputs (N, ...) of a layer inside the model for raw x (N, ...), in a new array of the model's dtype.
+    """Outputs of an inner layer of the model for raw samples, as in `predict`.
 
+    Parameters
+    ----------
+    model : Sequential
+        A built model.
+    x : array (N, ...)
+        Raw samples.
+    layer : str or int, optional
+        Its name or index in `model.layers`; by default the layer before the last one that has parameters. Activations
+        are layers: features of "affine1" are those before "relu1".
+    batch_size : int, optional
+        Samples processed at once, by default as for `predict`; it affects memory and rounding only.
+
+    Returns
+    -------
+    array (N, ...)
+        A new array of the model's dtype.
+
+    Raises
+    ------
+    RuntimeError
+        If the model is not built.
+    ValueError
+        For an unknown layer, or if x does not fit.
+
+    Notes
+    -----
+    A head trained on features behaves like a head of the model behind frozen layers, except for rounding, dropout, and
+    batch normalization that is not frozen; but the layers before it are computed once instead of once per epoch.
+
+    References
+    ----------
+    .. [1] CS231n, "Transfer learning" (CNN codes).
+
+    Examples
+    --------
     >>> codes = pynn.transfer.features(model, x)
     >>> head = pynn.Sequential(pynn.Affine(5))
     >>> head.fit(codes, y)
-    >>> place = {"affine3": "affine1"}                           # where the model has it: its layer, the head's layer
+    >>> place = {"affine3": "affine1"}  # the model's layer: the head's layer
     >>> pynn.transfer.load_weights(model, head.tensors(), place, layout="pynn", strict=False)
-
-    layer: its name or place in `model.layers`; by default the one before the head, the last layer that has parameters.
-    An activation is a layer of its own: features of "affine1" are those before "relu1".
-    As in `predict`: preprocessing applied, no dropout, running statistics. A head that is trained on them goes the way
-    that it goes in the model behind frozen layers, but for rounding, dropout there and batch normalization that is not
-    frozen; and it costs the layers before it once, not once an epoch.
-    batch_size: samples worked on at once, by default as for `predict`; it changes nothing but memory and rounding.
-    Raises RuntimeError for a model that is not built, ValueError for a layer that is not there and for x that does not
-    fit. Source: CS231n, "Transfer learning" (CNN codes).
     """
     place = start(model, layer)
     batch_size = evaluate.batch_size(model) if batch_size is None else batch_size
@@ -52,7 +78,7 @@ def features(model: Sequential, x: ArrayLike, layer: str | int | None = None, ba
 
 @contextmanager
 def _trunk(model: Sequential, place: int) -> Iterator[Chain]:
-    """The layers before this place as a chain; buffers of the model's last training pass are used up."""
+    """The layers before this index as a chain; buffers of the model's last training pass are overwritten."""
     trunk, cut = Chain(*model.layers[:place]), fused_across(model, place)
     trunk.context = model.context
     trunk._active = [layer for layer in trunk.layers if any(layer is one for one in model._active)]

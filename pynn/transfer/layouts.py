@@ -1,9 +1,10 @@
-"""How PyTorch names and lays out the tensors of a model's layers. Reads shapes alone, knows no files.
+"""How PyTorch names and lays out the tensors of a model's layers. Reads only shapes, knows no files.
 
-Linear has (out, in) where `Affine` has (in, out), Conv2d (O, I, KH, KW) where `Conv2d` has (KH, KW, I, O), Conv1d
-(O, I, K) where `Conv1d` has (K, I, O). Features come second there, last here: `Flatten` runs through an image (H, W, C)
-in the order C, H, W there, so what reads flattened images has its inputs in another order. Sequences have their
-features second there in a network that convolves or pools over them, else last, as Linear reads them.
+PyTorch's Linear has (out, in) where `Affine` has (in, out), its Conv2d (O, I, KH, KW) where `Conv2d` has
+(KH, KW, I, O), its Conv1d (O, I, K) where `Conv1d` has (K, I, O). Features are its second axis, our last one: it
+flattens an image in the order C, H, W, so layers that read flattened images have their inputs in another order.
+Sequences have their features second in a network that convolves or pools over them, otherwise last, as Linear reads
+them.
 """
 
 from __future__ import annotations
@@ -40,46 +41,46 @@ Order = NDArray[np.int64]
 
 LAYOUTS = ("torch", "pynn")
 THEIRS = {"gamma": "weight", "beta": "bias", "slope": "weight"}
-OF_SEQUENCES = (AvgPool1d, Conv1d, GlobalAvgPool1d, MaxPool1d)  # features second there
-PER_FEATURE = (BatchNorm, LayerNorm, PReLU)  # one number a feature: these follow the order of flattened images
+OF_SEQUENCES = (AvgPool1d, Conv1d, GlobalAvgPool1d, MaxPool1d)  # features are PyTorch's second axis
+PER_FEATURE = (BatchNorm, LayerNorm, PReLU)  # one number per feature: these follow the order of flattened images
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """One parameter or statistic of a model, and how it stands in another layout."""
+    """One parameter or statistic of a model, and its form in another layout."""
 
     layer: str
-    own: str  # its name in the layer
-    theirs: str  # its name in the module there
-    array: Array  # the model's own
-    axes: tuple[int, ...] | None = None  # its axes in those there
-    order: Order | None = None  # which of the features there each one is
+    own: str  # name in the layer
+    theirs: str  # name in the other library's module
+    array: Array  # the model's array
+    axes: tuple[int, ...] | None = None  # for each axis of ours, its number in the other layout
+    order: Order | None = None  # for each feature of ours, its number in the other layout
 
     @property
     def name(self) -> str:
-        """In the model: "affine1.weight"."""
+        """Name in the model: "affine1.weight"."""
         return f"{self.layer}.{self.own}"
 
     @property
     def shape(self) -> Shape:
-        """There."""
+        """Shape in the other layout."""
         if self.axes is None:
             return self.array.shape
         return tuple(self.array.shape[self.axes.index(axis)] for axis in range(self.array.ndim))
 
     def taken(self, array: Array) -> Array:
-        """What stands there, as the model has it."""
+        """An array of the other layout, converted to the model's."""
         turned = array if self.axes is None else array.transpose(self.axes)
         return turned if self.order is None else turned[self.order]
 
     def given(self) -> Array:
-        """A copy of what the model has, as it stands there."""
+        """A copy of the model's array, converted to the other layout."""
         array = self.array if self.order is None else self.array[np.argsort(self.order)]
         return np.array(array if self.axes is None else array.transpose(np.argsort(self.axes)), order="C")
 
 
 def tensors(model: Sequential, layout: str) -> list[Tensor]:
-    """All tensors of the model in the order of `model.tensors()`."""
+    """All tensors of the model, in the order of ``model.tensors()``."""
     if layout not in LAYOUTS:
         raise ValueError(f"layout is {brief(layout)}, expected 'torch' or 'pynn'")
     arrays = model.tensors()
@@ -90,18 +91,18 @@ def tensors(model: Sequential, layout: str) -> list[Tensor]:
 
 
 def image_order(shape: Shape) -> Order | None:
-    """For each place of a flattened (H, W, C): where PyTorch, which flattens (C, H, W), has it; None: in the same."""
+    """For each index of a flattened (H, W, C), the index in PyTorch's flattened (C, H, W); None if all are equal."""
     there = np.arange(math.prod(shape)).reshape(shape[-1], *shape[:-1])
     order = np.moveaxis(there, 0, -1).ravel()
     return None if (order[:-1] < order[1:]).all() else order
 
 
 class _Walk:
-    """Goes through the layers with the order that features have there, None where it is the same."""
+    """Goes through the layers with the order of features in PyTorch, None if it is the same."""
 
     def __init__(self, model: Sequential, arrays: dict[str, Array]) -> None:
         self.arrays = arrays
-        self.sequences = any(isinstance(layer, OF_SEQUENCES) for layer in model.walk())  # with features second there
+        self.sequences = any(isinstance(layer, OF_SEQUENCES) for layer in model.walk())  # features second in PyTorch
 
     def through(self, layer: Layer, order: Order | None) -> tuple[list[Tensor], Order | None]:
         if isinstance(layer, Residual):
@@ -118,7 +119,7 @@ class _Walk:
         return list(self._of(layer, order)), self._after(layer, order)
 
     def _reshaped(self, layer: Layer, order: Order | None) -> Order | None:
-        """The order after the layer, of vectors; other shapes must have the same one there."""
+        """The order after the layer, for vectors; other shapes must have the same order in PyTorch."""
         before, after = (self._order(shape) for shape in (layer.input_shape, layer.output_shape))
         if len(layer.output_shape) == 1:
             return order if len(layer.input_shape) == 1 else before

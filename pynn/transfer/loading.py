@@ -1,4 +1,4 @@
-"""Weights from elsewhere: tensors of a file or a mapping find their places in a model. Imports no other framework."""
+"""Weights from other sources: match the tensors of a file or mapping to a model. Imports no other framework."""
 
 from __future__ import annotations
 
@@ -25,17 +25,25 @@ Names = Mapping[str, str]
 Signature = tuple[tuple[str, Shape], ...]
 
 PICKLES = (".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt")
-SHOWN, LONGEST = 12, 200  # lines of a warning or an error, and characters of one
-MOST_HEADER, MOST_TENSORS = 1 << 22, 50_000  # its bytes, and what it names: an empty tensor costs time, too
+SHOWN, LONGEST = 12, 200  # lines of a warning or an error, and characters of a line
+MOST_HEADER, MOST_TENSORS = 1 << 22, 50_000  # bytes of a header, and tensors in it: even empty tensors cost time
 IGNORED = {"torch": re.compile(r"(.*\.)?num_batches_tracked"), "pynn": re.compile(r"preprocessing\..*")}
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What `load_weights` did: loaded and missing, names of the model's tensors; unexpected, names of the source's.
+    """The result of `load_weights`; `print` shows it line by line.
 
-    missing: those that keep the values that they had. unexpected: those that were not used. sources: for each tensor
-    that was loaded its name in the source; `load_weights` takes it as names. `print` shows it line by line.
+    Parameters
+    ----------
+    loaded : tuple of str
+        Names of the model's tensors that were filled.
+    missing : tuple of str
+        Names of the model's tensors that kept their values.
+    unexpected : tuple of str
+        Names in the source that were not used.
+    sources : dict
+        For each loaded tensor its name in the source; `load_weights` takes it as names.
     """
 
     loaded: tuple[str, ...]
@@ -58,29 +66,56 @@ def load_weights(
     layout: str = "torch",
     strict: bool = True,
 ) -> Loaded:
-    """Fill a built model with weights and statistics of another program or model; returns what was loaded.
+    """Fill a built model with weights and statistics from another program or model.
 
+    Parameters
+    ----------
+    model : Sequential
+        A built model.
+    source : path or mapping
+        A .safetensors file, or a mapping of names to arrays: NumPy's, a PyTorch state_dict (torch is not imported), or
+        anything that NumPy reads.
+    names : dict, optional
+        The source's name for each layer ("conv2d1": "features.0") or tensor ("affine1.weight": "W1"). Layers that it
+        lacks have the same name in the source, unless another layer was assigned that name. Without names, see Notes.
+    layout : {"torch", "pynn"}, default "torch"
+        "torch" transposes the weights of affine layers and convolutions, permutes what follows flattened images (C, H,
+        W in PyTorch, H, W, C here), and reads gamma, beta and slope as weight and bias (BatchNorm, LayerNorm,
+        GroupNorm, PReLU); running statistics are the same. "pynn" is the form of ``model.tensors()`` and of model
+        files.
+    strict : bool, default True
+        Load all or nothing; False skips what is missing, unexpected or of another shape.
+
+    Returns
+    -------
+    Loaded
+        What was loaded.
+
+    Raises
+    ------
+    ValueError
+        Lists the mismatches; nothing has changed then. Also for a pickle (.pt, .pth), which can run code.
+    FileNotFoundError
+        If there is no such file.
+    RuntimeError
+        If the model is not built.
+
+    Notes
+    -----
+    Without names, and if the source does not have the model's names, its modules are matched to layers by the shapes of
+    their tensors. Modules of equal shapes are taken in the order of the state_dict (the order of their definition) or,
+    in a file, which sorts names, in the order of the numbers in their names. If that is ambiguous, or the numbers
+    contradict the order, an error asks for names; if only words tell layers of equal shapes apart, a UserWarning shows
+    the assignment.
+
+    Settings of layers are not read: give `BatchNorm` PyTorch's epsilon and 1 - its momentum, and a convolution with a
+    stride its padding as a number ("same" differs in PyTorch).
+
+    Examples
+    --------
     >>> model = pynn.models.lenet5()
     >>> model.build((28, 28, 1))
     >>> pynn.transfer.load_weights(model, "lenet.safetensors", {"conv2d1": "features.0", "affine1": "classifier"})
-
-    source: a .safetensors file, or a mapping of names to arrays: NumPy's, a PyTorch state_dict (nothing imports torch),
-    anything that NumPy reads. names: the source's name for each layer ("conv2d1": "features.0") or single tensor
-    ("affine1.weight": "W1"); a layer that it lacks has its own name there, if no other layer was given that.
-    Without names, where the source does not have the model's own, its modules are matched to layers by the shapes of
-    their tensors, those of equal shapes in the order of the state_dict (which is that of their definition) or, in a
-    file, which sorts them, of the numbers in their names. Where that leaves a choice, or the numbers contradict the
-    order, names are asked for; where words alone tell layers of equal shapes apart, a UserWarning shows who got what.
-    layout: "torch" (default) transposes the weights of affine layers and convolutions, permutes what stands on
-    flattened images (there C, H, W; here H, W, C), and calls gamma, beta and slope weight and bias (BatchNorm,
-    LayerNorm, GroupNorm, PReLU); running statistics are the same. "pynn": as `model.tensors()` has them, also those of
-    model files.
-    strict: True (default) takes all or nothing; False leaves out what is missing, unexpected or of another shape.
-
-    Settings of layers are not read: give `BatchNorm` PyTorch's epsilon and 1 - its momentum, and a convolution with a
-    stride its padding as a number ("same" is otherwise there).
-    Raises ValueError that lists the mismatches, with nothing changed; also for a pickle (.pt, .pth), which can run
-    code. FileNotFoundError; RuntimeError for a model that is not built.
     """
     wanted = tensors(model, layout)
     found, in_order = _read(source, layout)
@@ -93,7 +128,7 @@ def load_weights(
     given = set() if names is None else set(names.values()) - names.keys()
     for one in wanted:
         name = _name(one, names)
-        if one.layer in given:  # it stands for another layer
+        if one.layer in given:  # its name is assigned to another layer
             problems.append(f"{one.name} is missing: names gives {one.layer} of the source to another layer")
             continue
         array, problem = _fitting(one, name, found)
@@ -115,13 +150,31 @@ def load_weights(
 
 
 def to_torch(model: Sequential, names: Names | None = None) -> dict[str, Array]:
-    """Copies of the model's parameters and statistics by PyTorch's names and in its layout: what a state_dict holds.
+    """Copy the model's parameters and statistics with PyTorch's names and layout: the content of a state_dict.
 
+    Parameters
+    ----------
+    model : Sequential
+        A built model.
+    names : dict, optional
+        PyTorch's names of layers and tensors, as for `load_weights`; layers that it lacks keep theirs.
+
+    Returns
+    -------
+    dict
+        Arrays by name.
+
+    Raises
+    ------
+    ValueError
+        If two tensors would have the same name.
+    RuntimeError
+        If the model is not built.
+
+    Examples
+    --------
     >>> state = {name: torch.from_numpy(array) for name, array in pynn.transfer.to_torch(model, names).items()}
     >>> module.load_state_dict(state)
-
-    names: those of layers and tensors there, as `load_weights` takes them; a layer that it lacks keeps its own.
-    Raises ValueError where two tensors would have one name; RuntimeError for a model that is not built.
     """
     wanted = tensors(model, "torch")
     _check_names(names, wanted)
@@ -154,7 +207,7 @@ def _check_names(names: Names | None, wanted: Iterable[Tensor]) -> None:
 
 
 def _name(one: Tensor, names: Names | None) -> str:
-    """What the tensor is called in the source."""
+    """The tensor's name in the source."""
     names = names or {}
     if one.name in names:
         return names[one.name]
@@ -167,7 +220,7 @@ def _matched(
 ) -> tuple[Names, set[str]]:
     """For each layer the module of the source that has tensors of the same names and shapes.
 
-    Also the layers of equal shapes that were matched by the order of words, which says little.
+    Also the layers of equal shapes that were matched by the order of words alone, which is a guess.
     """
     ours = _by_signature((one.layer, one.theirs, one.shape) for one in wanted)
     parts = [(*name.rpartition("."), np.shape(array)) for name, array in found.items()]
@@ -215,14 +268,14 @@ def _by_signature(tensors: Iterable[tuple[str, str, Shape]]) -> dict[Signature, 
 
 
 def _numbered(before: str, after: str) -> bool:
-    """Whether a number is the first thing in which the two names differ: then it tells their order."""
+    """Whether the names first differ in a number, which then tells their order."""
     pairs = zip(re.split(r"(\d+)", before), re.split(r"(\d+)", after), strict=False)
     first = next(((a, b) for a, b in pairs if a != b), ("", ""))
     return all(part.isdecimal() for part in first)
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
-    """Sorts 2.weight before 10.weight; numbers of any length, which int() would refuse, or take long for."""
+    """Sort key that puts 2.weight before 10.weight. Numbers may be too long for int()."""
     parts = ((part, part.lstrip("0")) for part in re.split(r"(\d+)", name))
     return [(len(digits), digits) if part.isdecimal() else (-1, part) for part, digits in parts]
 
@@ -237,7 +290,7 @@ def _listed(modules: Mapping[Signature, list[str]]) -> str:
 
 
 def _joined(texts: list[str], between: str) -> str:
-    """The first of them as text for a terminal, and how many more there are."""
+    """The first texts, made printable, and the number of the others."""
     more = [f"and {len(texts) - SHOWN:,} more"] if len(texts) > SHOWN else []
     return between.join([*(printable(text, LONGEST) for text in texts[:SHOWN]), *more])
 
@@ -246,7 +299,7 @@ def _joined(texts: list[str], between: str) -> str:
 
 
 def _fitting(one: Tensor, name: str, found: Mapping[str, Any]) -> tuple[Array | None, str]:
-    """The tensor's new value, or None and why there is none."""
+    """The tensor's new value and "", or None and the reason."""
     if name not in found:
         return None, f"{one.name} is missing, expected {name} {one.shape}"
     given = found[name]
@@ -267,7 +320,7 @@ def _shape(array: Any) -> str:
 
 
 def _read(source: Any, layout: str) -> tuple[dict[str, Any], bool]:
-    """The source's arrays by name, and whether they come in the order of their definition."""
+    """The source's arrays by name, and whether they are in the order of their definition."""
     if isinstance(source, Mapping):
         found = {_text(name): _array(name, value) for name, value in source.items()}
         names = [name for name in found if not name.endswith("num_batches_tracked")]
@@ -280,7 +333,7 @@ def _read(source: Any, layout: str) -> tuple[dict[str, Any], bool]:
     else:
         hint = "; pass its .state_dict()" if hasattr(source, "state_dict") else ""
         raise TypeError(f"source is {type(source).__name__}, expected a .safetensors file or a mapping of arrays{hint}")
-    return {name: found[name] for name in sorted(found, key=_natural)}, False  # a file sorts its names
+    return {name: found[name] for name in sorted(found, key=_natural)}, False  # files sort their names
 
 
 def _text(name: Any) -> str:
@@ -290,7 +343,7 @@ def _text(name: Any) -> str:
 
 
 def _array(name: str, value: Any) -> Array:
-    """The value as an array, also a tensor that is trained, on a device or of a type that NumPy lacks."""
+    """The value as an array; also a tensor with gradients, on a device, or of a type that NumPy lacks."""
     if hasattr(value, "detach"):
         value = value.detach().cpu()
         value = value.float() if "bfloat16" in str(value.dtype) else value
@@ -306,7 +359,7 @@ def _array(name: str, value: Any) -> Array:
 
 
 def _read_file(file: Path, layout: str) -> dict[str, Any]:
-    import safetensors  # here: it need not be loaded for a mapping
+    import safetensors  # here: a mapping does not need it
 
     shown = printable(file)
     files.expect_file(file, "a .safetensors file")
@@ -317,7 +370,7 @@ def _read_file(file: Path, layout: str) -> dict[str, Any]:
             f"{shown} is a file of np.savez, expected a .safetensors file; pass what is in it: np.load(path)"
         )
     pickled = file.suffix.lower() in PICKLES or begin.startswith((b"PK", b"\x80"))
-    if pickled and begin[8:] != b"{":  # after its length, safetensors' header is JSON
+    if pickled and begin[8:] != b"{":  # a safetensors header is JSON, after its length
         raise ValueError(
             f"{shown} is a pickle, which can run code when it is read: where PyTorch is, convert it once with "
             'safetensors.torch.save_file(torch.load(path, weights_only=True), "weights.safetensors")'
@@ -343,7 +396,7 @@ def _read_file(file: Path, layout: str) -> dict[str, Any]:
 
 
 def _stored(opened: Any, name: str, file: str) -> Any:
-    """The tensor; where NumPy lacks its type, the name of that."""
+    """The tensor or, if NumPy lacks its type, the name of the type."""
     try:
         return opened.get_tensor(name)
     except (TypeError, AttributeError):
