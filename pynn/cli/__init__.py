@@ -1,4 +1,4 @@
-"""The command `pynn`: train, evaluate, predict, info. Every user's error is one line on stderr and exit code 2."""
+"""The command `pynn`: train, evaluate, predict, info. User errors are one line on stderr and exit code 2."""
 
 from __future__ import annotations
 
@@ -14,20 +14,28 @@ from . import messages, parser
 
 __all__ = ["main"]
 
-# What pynn raises about its input. Anything else is a bug and shows its traceback.
+# Errors that pynn raises about its input. Anything else is a bug and shows its traceback.
 USER_ERRORS = (ValueError, TypeError, OSError, ImportError, FloatingPointError, MemoryError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command with these arguments (default: those of the process); return its exit code.
+    """Run the command.
 
-    0: done; 1: the training diverged, and nothing was written; 2: the input was wrong, one line on stderr says how;
-    130: stopped by Ctrl-C; 141: nobody reads the output.
+    Parameters
+    ----------
+    arguments : list of str, optional
+        By default those of the process.
+
+    Returns
+    -------
+    int
+        The exit code. 0: done; 1: the training diverged, and nothing was written; 2: invalid input, explained in one
+        line on stderr; 130: interrupted by Ctrl-C; 141: the output pipe was closed.
     """
     if sys.stdout is not None and hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold what the terminal cannot show
     try:
-        with np.errstate(all="ignore"):  # a loss that overflows has an error of its own
+        with np.errstate(all="ignore"):  # a loss that overflows raises its own error
             code = _run(arguments)
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -53,7 +61,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _flush(stream: TextIO | None) -> None:
-    """Write what is buffered; where that fails, drop it, or Python complains at its exit."""
+    """Write buffered output; if that fails, drop it, so that Python does not complain at exit."""
     if stream is None:
         return
     try:
@@ -63,7 +71,7 @@ def _flush(stream: TextIO | None) -> None:
 
 
 def _close(stream: TextIO) -> None:
-    """Send what is still buffered to nowhere."""
+    """Redirect the remaining buffered output to the null device."""
     try:
         descriptor = stream.fileno()
     except (OSError, ValueError):  # not a real file

@@ -1,4 +1,4 @@
-"""What argparse lacks: words of other programs, help for narrow terminals, readers of the values of options."""
+"""Additions to argparse: words of other programs, help for narrow terminals, readers of option values."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ COMMAS = "; a number stands behind its option, and several widths have commas be
 
 
 class Help(argparse.RawDescriptionHelpFormatter):
-    """Help that keeps its line breaks where the terminal has room for them."""
+    """Help that keeps its line breaks if the terminal is wide enough."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         return "\n\n".join(_block(block.splitlines(), width) for block in text.split("\n\n"))
 
 
 def _block(lines: list[str], width: int) -> str:
-    """A paragraph, or lines that begin with spaces (a table, examples) under a heading."""
+    """Format a paragraph, or lines that begin with spaces (a table, examples) under a heading."""
     if max(map(len, lines), default=0) <= width:
         return "\n".join(lines)
     import textwrap  # here: it is needed on narrow terminals alone
@@ -39,7 +39,7 @@ def _block(lines: list[str], width: int) -> str:
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with errors as exceptions that know the words of other programs, exact option names, and `Help`."""
+    """argparse with errors as exceptions, hints for words of other programs, exact option names, and `Help`."""
 
     commands: Mapping[str, Parser] = MappingProxyType({})
 
@@ -50,7 +50,7 @@ class Parser(argparse.ArgumentParser):
         raise ValueError(f"{message} (see: {self.prog} --help)")
 
     def read(self, arguments: Sequence[str]) -> argparse.Namespace:
-        """The options that these arguments are."""
+        """Parse the arguments into options."""
         self._expect_known(arguments)
         options, left = self.parse_known_args(arguments)
         if left:
@@ -59,9 +59,9 @@ class Parser(argparse.ArgumentParser):
         return options
 
     def _expect_known(self, arguments: Sequence[str]) -> None:
-        """ValueError for an option or a command that is not there, before argparse takes its value for something else.
+        """ValueError for an unknown option or command, before argparse misinterprets its value.
 
-        `pynn train --lr 0.1` would be told that there is no data set '0.1'.
+        argparse would answer ``pynn train --lr 0.1`` with the error that there is no data set '0.1'.
         """
         parser = self
         for text in arguments:
@@ -109,7 +109,7 @@ def _command_hint(text: str) -> str:
 
 
 def choice(known: Iterable[str]) -> Callable[[str], str]:
-    """A reader of one of these names, however it is spelled: LeNet-5 is lenet5."""
+    """A reader of one of these names in any spelling: LeNet-5 is lenet5."""
     names = {words.plain(name): name for name in known}
 
     def read(text: str) -> str:
@@ -124,7 +124,7 @@ def choice(known: Iterable[str]) -> Callable[[str], str]:
 
 
 def dataset(text: str) -> str:
-    """The data set of this name; what people mean who write something else there is said."""
+    """The data set of this name; errors explain common mistakes."""
     hint = ""
     if _is_number(text):
         hint = COMMAS
@@ -145,7 +145,7 @@ def dataset(text: str) -> str:
 
 
 def widths(text: str) -> tuple[int, ...]:
-    """The widths of 512,512 or none."""
+    """The layer widths in text such as 512,512 or none."""
     if text.strip().lower() in ("", "none"):
         return ()
     try:
@@ -157,7 +157,7 @@ def widths(text: str) -> tuple[int, ...]:
 
 
 def _checked(convert: Callable[[str], T], fits: Callable[[T], bool], expected: str) -> Callable[[str], T]:
-    """A reader of an option's value that accepts what `fits`."""
+    """A reader of an option's value that accepts what satisfies `fits`."""
 
     def read(text: str) -> T:
         try:

@@ -1,4 +1,4 @@
-"""The augmentations that `pynn train --augment` knows: the text flip,crop:4,rotation:10 as objects."""
+"""The augmentations of ``pynn train --augment``: the text flip,crop:4,rotation:10 as objects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from . import words
 
 
 class Known(NamedTuple):
-    """What a name stands for: the usual number (its type is what is read), what is made of it, what that does."""
+    """What a name means: its default number (whose type is read), how to make the augmentation, its effect."""
 
     usual: float
     make: Callable[[Any], pynn.Augmentation]
@@ -35,7 +35,7 @@ AUGMENTATIONS = {
 
 
 def read(text: str) -> tuple[pynn.Augmentation, ...]:
-    """The augmentations of "flip,crop:4" or "none"; ArgumentTypeError with one sentence for other text."""
+    """The augmentations in "flip,crop:4" or "none"; ArgumentTypeError for other text."""
     if text.strip().lower() in ("", "none"):
         return ()
     return tuple(_one(part.strip()) for part in text.split(","))

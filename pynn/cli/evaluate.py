@@ -1,4 +1,4 @@
-"""`pynn evaluate`: a model's loss and accuracy on test data, and which class it takes for which."""
+"""``pynn evaluate``: loss and accuracy of a model on test data, and its confusion matrix."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LONGEST_NAME = 60  # characters of a class's name
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure as the options say; return the exit code."""
+    """Evaluate according to the options; return the exit code."""
     model = models.load("evaluate", options.model, [options.dataset or ""])
     name = options.dataset or model.notes.get("dataset")
     if name not in datasets.names():
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _fitting(path: str, model: pynn.Sequential, dataset: Dataset) -> tuple[Array, Array]:
-    """The test part in the model's input shape; ValueError where it does not fit the model."""
+    """The test part in the model's input shape; ValueError if it does not fit the model."""
     x, y = dataset.test
     shape = models.input_shape(model)
     if math.prod(x.shape[1:]) != math.prod(shape) or len(shape) not in (1, 3):
@@ -56,9 +56,9 @@ def _fitting(path: str, model: pynn.Sequential, dataset: Dataset) -> tuple[Array
 
 
 def table(counts: Array, classes: Sequence[str], width: int | None = None) -> str:
-    """The confusion counts as text, a row for each true class with its accuracy.
+    """The confusion counts as text, with a row and accuracy for each true class.
 
-    width: of the terminal; where the columns do not fit, each class is followed by what it was most often taken for.
+    width: of the terminal; if the columns do not fit, each class is followed by its most frequent mistakes.
     """
     classes = [terminal.printable(name, LONGEST_NAME) for name in classes]
     numbers = [str(number) for number in range(len(classes))]
@@ -84,7 +84,7 @@ def _matrix(counts: Array, names: list[str], heads: list[str], first: int, width
 
 
 def _mistakes(counts: Array, names: list[str], first: int, width: int) -> str:
-    """A line for each class: how many there were, the accuracy, and as many mistakes as there is room for."""
+    """A line for each class: its count, the accuracy, and as many mistakes as fit."""
     lines = [f"{'true':<{first}}  count  accuracy  taken for"]
     lines.append("-" * min(width, len(lines[0]) + 20))
     for place, (name, row) in enumerate(zip(names, counts, strict=True)):

@@ -1,4 +1,4 @@
-"""What the commands print: errors as sentences, text that fits the terminal."""
+"""Output of the commands: errors as sentences, text that fits the terminal."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def sentence(error: BaseException) -> str:
 
 
 def width() -> int | None:
-    """The columns of the terminal that stdout is; None where it is none."""
+    """Columns of the terminal that stdout is; None if it is not a terminal."""
     return terminal.width(sys.stdout)
 
 
 def filled(text: str) -> str:
-    """The text in lines that fit the terminal."""
+    """The text broken into lines that fit the terminal."""
     text = terminal.printable(text)
     columns = width()
     if columns is None or len(text) <= columns:

@@ -1,4 +1,4 @@
-"""What the commands share about models: loading one, what its notes say, images in its shape."""
+"""Functions about models that the commands share: loading, class names, shapes of images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..typing import Shape
 
 
 def load(command: str, path: str, others: Sequence[str]) -> pynn.Sequential:
-    """The model in this file; ValueError where it is one of the other arguments that is a model."""
+    """Load the model from this file; ValueError with a hint if another argument looks like the model."""
     try:
         return pynn.load(path)
     except (ValueError, OSError) as cause:
@@ -39,7 +39,7 @@ def _looks_like_a_model(path: str) -> bool:
 
 
 def set_threads(count: int | None) -> None:
-    """Let the native kernels use so many threads; say so where they are not what runs."""
+    """Set the number of threads of the native kernels; print a note if another backend runs."""
     if count is None:
         return
     pynn.set_num_threads(count)
@@ -48,7 +48,7 @@ def set_threads(count: int | None) -> None:
 
 
 def load_dataset(name: str, root: str | None) -> datasets.Dataset:
-    """The data set; what it warns of, such as a part that is missing, is said in a line each."""
+    """Load the data set; print each warning, such as about a missing part, in one line."""
     with caught_warnings() as said:
         dataset = datasets.load(name, root)
     for warning in said:
@@ -57,9 +57,9 @@ def load_dataset(name: str, root: str | None) -> datasets.Dataset:
 
 
 def classes(model: pynn.Sequential) -> tuple[str, ...]:
-    """The names of what `predict_proba` has columns for: those in the model's notes, else its labels, else numbers."""
+    """Names of the columns of `predict_proba`: from the model's notes, else its labels, else numbers."""
     known = model.targets
-    answers = outputs(model) == 1 and isinstance(model.loss, AttributeLoss)  # columns of no and of yes
+    answers = outputs(model) == 1 and isinstance(model.loss, AttributeLoss)  # columns for no and yes
     count = 2 if answers else outputs(model)
     names = model.notes.get("classes")
     if isinstance(names, list) and len(names) == count and all(isinstance(name, str) for name in names):
@@ -70,9 +70,9 @@ def classes(model: pynn.Sequential) -> tuple[str, ...]:
 
 
 def outputs(model: pynn.Sequential) -> int:
-    """How many classes the model tells apart; ValueError when it does no such thing."""
+    """Number of classes that the model distinguishes; ValueError if it is not a classifier."""
     count = model.loss.classes(model.output_shape)
-    if count is None and len(model.output_shape) == 1:  # an own loss may not say
+    if count is None and len(model.output_shape) == 1:  # a custom loss may not define it
         count = model.output_shape[0]
     if count is None or len(model.output_shape) != 1:
         raise ValueError(f"the model's outputs have shape {model.output_shape}, expected (C,), one for each class")
@@ -80,12 +80,12 @@ def outputs(model: pynn.Sequential) -> int:
 
 
 def input_shape(model: pynn.Sequential) -> Shape:
-    """The shape of the samples that `predict` takes: before preprocessing, where the model has any."""
+    """Shape of the samples that `predict` takes: before preprocessing, if the model has any."""
     return model.input_shape if model.preprocessing is None else model.preprocessing.input_shape_
 
 
 def image_shape(model: pynn.Sequential) -> Shape:
-    """(H, W, 1 or 3) of the images that the model reads: its input's shape, or what its notes say of flat inputs."""
+    """(H, W, 1 or 3) of the images that the model reads: its input shape, or from its notes for flat inputs."""
     noted = model.notes.get("image_shape")
     taken = input_shape(model)
     for shape in (_as_image_shape(taken), _as_image_shape(noted)):

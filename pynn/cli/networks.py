@@ -1,4 +1,4 @@
-"""The networks of `pynn train --model`: the MLP that its options describe, and the ready ones of `pynn.models`."""
+"""The networks of ``pynn train --model``: the MLP that the options describe, and those of `pynn.models`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ READY: dict[str, Callable[..., pynn.Sequential]] = {name: getattr(networks, name
 
 
 def check(options: argparse.Namespace) -> None:
-    """ValueError where an option was given that the chosen network has no use for."""
+    """ValueError for an option that does not apply to the chosen network."""
     if options.model not in READY:
         return
     taken = inspect.signature(READY[options.model]).parameters
@@ -26,9 +26,9 @@ def check(options: argparse.Namespace) -> None:
 
 
 def build(options: argparse.Namespace, dataset: Dataset) -> pynn.Sequential:
-    """The built model, with what the other commands need to know in its notes; ValueError for images that do not fit.
+    """Build the model and add the notes that other commands need; ValueError for images that do not fit.
 
-    Options of the MLP that are None are left to a ready network.
+    Options of the MLP that are None keep the defaults of a ready-made network.
     """
     shape, classes = dataset.train[0].shape[1:], len(dataset.classes)
     settings = {"seed": options.seed, "dtype": options.dtype}

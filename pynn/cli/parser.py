@@ -1,4 +1,4 @@
-"""The options of every command, their help, and what each takes. Wrong ones raise ValueError with one sentence."""
+"""The options of every command and their help. Invalid ones raise a ValueError with one sentence."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ examples:
 
 
 def build() -> Parser:
-    """The parser; its `read` gives options whose `run` is the command's function."""
+    """The parser; its `read` returns options whose `run` is the command's function."""
     parser = Parser(prog="pynn", description=DESCRIPTION, epilog=EXAMPLES)
     parser.add_argument("--version", action="version", version=f"pynn {pynn.__version__}")
     parser.set_defaults(run=lambda options: _show_help(parser))

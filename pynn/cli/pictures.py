@@ -11,7 +11,7 @@ from ..datasets.decoding import Pixels, decoded, naming, opaque
 def read(path: str, shape: tuple[int, ...], invert: str) -> tuple[Pixels, bool]:
     """The picture as uint8 pixels of shape (H, W, 1 or 3), and whether it was inverted.
 
-    invert: "yes", "no", or "auto": a grey picture whose border is light. Raises ValueError for what is no picture.
+    invert: "yes", "no", or "auto": a grey picture with a light border. Raises ValueError if the file is not a picture.
     """
     image = decoded(path)
     height, width, channels = shape
@@ -25,14 +25,14 @@ def read(path: str, shape: tuple[int, ...], invert: str) -> tuple[Pixels, bool]:
 
 
 def _border(pixels: Pixels) -> NDArray[np.float64]:
-    """The median colour of the outermost pixels, one number a channel."""
+    """The median colour of the outermost pixels, one number per channel."""
     edges = [pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]
     median: NDArray[np.float64] = np.median(np.concatenate(edges), axis=0)
     return median
 
 
 def _fit(pixels: Pixels, width: int, height: int, border: NDArray[np.float64]) -> Pixels:
-    """Resized to fit into width x height, and padded with the border's colour."""
+    """Resize to fit into width x height, and pad with the border's colour."""
     from PIL import Image
 
     rows, columns = pixels.shape[:2]

@@ -1,4 +1,4 @@
-"""`pynn predict`: the class of pictures, with the model's three best guesses."""
+"""``pynn predict``: the class of pictures, with the model's three best guesses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GUESSES = 3
 
 
 def run(options: argparse.Namespace) -> int:
-    """Predict as the options say; return the exit code: 2 where a picture cannot be read, which others survive."""
+    """Predict according to the options; return the exit code: 2 if a picture cannot be read, after the others."""
     model = models.load("predict", options.model, options.images)
     names = [terminal.printable(name, 100) for name in models.classes(model)]
     shape = models.image_shape(model)
@@ -39,5 +39,5 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _expanded(paths: list[str]) -> list[str]:
-    """The paths, with *.png as the files that it stands for: the shell of Windows leaves that to programs."""
+    """The paths, with patterns such as *.png expanded: the Windows shell leaves that to programs."""
     return [one for path in paths for one in ([path] if os.path.exists(path) else sorted(glob(path)) or [path])]

@@ -1,4 +1,4 @@
-"""What `pynn train` takes where the user says nothing, for each network and data set; the names its options know."""
+"""Defaults of ``pynn train`` for each network and data set; names that its options accept."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ACTIVATIONS: dict[str, type[layers.Activation]] = {
     "sigmoid": layers.Sigmoid,
 }  # fmt: skip
 
-# Where learning starts; higher than the optimizers' own defaults, since the rate falls to 0 from there.
+# Initial learning rates; higher than the optimizers' defaults, since the rate falls to 0 from there.
 LEARNING_RATES = {
     "sgd": 0.1, "momentum": 0.05, "nesterov": 0.05, "adagrad": 0.02, "rmsprop": 0.001,
     "adam": 0.004, "adamw": 0.004, "nadam": 0.004, "lion": 0.002,
@@ -35,7 +35,7 @@ SCHEDULES: dict[str, Callable[[float, int], float | Schedule]] = {
 class Preset:
     """How a network learns a data set; the names are those of the options.
 
-    pace: what LEARNING_RATES is multiplied by. weight_decay: of this optimizer; None, or with another one: its own.
+    pace: multiplies LEARNING_RATES. weight_decay: for this optimizer; if None, or with another optimizer, its default.
     """
 
     optimizer: str = "adam"
@@ -49,7 +49,7 @@ class Preset:
     validation: float = 0.1
 
 
-# What the options of the MLP are where the user says nothing.
+# Defaults of the options of the MLP.
 MLP: dict[str, Any] = {"layers": (512, 512), "activation": "relu", "dropout": 0.5, "batchnorm": True}
 
 NETWORKS = {
@@ -61,14 +61,14 @@ NETWORKS = {
 }
 READY = tuple(name for name in NETWORKS if name != "mlp")
 KINDS = {"digits": "digits", "mnist": "MNIST", "fashion_mnist": "MNIST", "cifar10": "CIFAR", "cifar100": "CIFAR"}
-EPOCHS = {  # of a kind of data set, where they are others than the preset's
+EPOCHS = {  # by kind of data set, if they differ from the preset's
     "mlp": {"digits": 20},
     "lenet5": {"MNIST": 5, "CIFAR": 30},
     "deep_convnet": {"digits": 20, "MNIST": 10, "CIFAR": 30},
     "vgg_small": {"digits": 20, "MNIST": 5, "CIFAR": 30},
     "resnet20": {"digits": 20, "MNIST": 5, "CIFAR": 40},
 }
-CIFAR_AUGMENT = "flip,crop"  # of the convolutional networks
+CIFAR_AUGMENT = "flip,crop"  # for convolutional networks
 
 
 def preset(network: str, dataset: str) -> Preset:
@@ -83,7 +83,7 @@ def preset(network: str, dataset: str) -> Preset:
 
 
 def fill(options: Any) -> None:
-    """Give the options that were left out the values of their network and data set."""
+    """Set missing options to the defaults of their network and data set."""
     chosen = preset(options.model, options.dataset)
     values = asdict(chosen) | (MLP if options.model == "mlp" else {})
     values["augment"] = augment.read(chosen.augment)
@@ -105,7 +105,7 @@ def optimizer(options: Any) -> optimizers.Optimizer:
 
 
 def text(value: Any) -> str:
-    """A value as the user writes it: 512,512 or none for layers, yes or no, a number."""
+    """A value as the user would write it: 512,512 or none for layers, yes or no, a number."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple):
@@ -127,7 +127,7 @@ def default(option: str) -> str:
 
 
 def table() -> str:
-    """How the ready networks learn where the user says nothing, for the help."""
+    """The defaults of the ready-made networks, for the help."""
     lines = [f"  {'model':<14}{'optimizer':<15}{'schedule':<10}{'weight decay':<14}batch  epochs"]
     for name in READY:
         one = NETWORKS[name]

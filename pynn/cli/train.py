@@ -1,4 +1,4 @@
-"""`pynn train`: check everything, train, measure on the test part, write the model and its picture."""
+"""``pynn train``: check everything, train, evaluate on the test part, write the model and its picture."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from ..models import summary
 from ..saving import files
 from . import messages, models, networks, presets
 
-AHEAD = 2  # batches that are augmented beside the training
-HELD_OUT = 2  # purpose of random numbers, beside data.WEIGHTS and data.ORDER
+AHEAD = 2  # batches augmented in advance
+HELD_OUT = 2  # purpose of random numbers, besides random.WEIGHTS and random.ORDER
 
 
 def run(options: argparse.Namespace) -> int:
-    """Train as the options say; return the exit code."""
+    """Train according to the options; return the exit code."""
     networks.check(options)
     presets.fill(options)
     path = Path(options.output or f"{options.dataset}.safetensors")
@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check_output(path: Path, picture: Path | None) -> None:
-    """Find out now, not after the training, whether the files can be written."""
+    """Check before the training whether the files can be written."""
     if path.suffix != ".safetensors":
         raise ValueError(f"--output: expected a name that ends in .safetensors, got {str(path)!r}")
     for file in filter(None, (path, picture)):
@@ -128,7 +128,7 @@ def _several(count: int, thing: str) -> str:
 
 
 def _diverged(model: pynn.Sequential, loss: float = 0.0) -> str | None:
-    """What is not finite in a model that is of no use any more, or None; loss: of its test."""
+    """What is not finite in a useless model, else None; loss: on the test part."""
     names = [name for name, array in model.tensors().items() if not np.isfinite(array).all()]
     if names:
         return f"{', '.join(names[:3])} {'hold' if len(names) > 1 else 'holds'} NaN or infinity"
@@ -137,7 +137,7 @@ def _diverged(model: pynn.Sequential, loss: float = 0.0) -> str | None:
 
 @contextmanager
 def _without_interrupts() -> Iterator[None]:
-    """Ctrl-C waits until the block is done, however often it comes: a result that is being saved is not lost."""
+    """Delay Ctrl-C until the block is done, so that a result being saved is not lost."""
     came: list[int] = []
     main = threading.current_thread() is threading.main_thread()
     if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
@@ -153,8 +153,8 @@ def _without_interrupts() -> Iterator[None]:
 
 
 def _interrupted(model: pynn.Sequential, path: Path, epochs: int) -> int:
-    """Save what was trained, say so, and return the exit code."""
-    with suppress(KeyboardInterrupt), _without_interrupts():  # a second Ctrl-C says nothing new
+    """Save the model as trained so far, report it, and return the exit code."""
+    with suppress(KeyboardInterrupt), _without_interrupts():  # a second Ctrl-C changes nothing
         terminal.say(f"pynn: interrupted; {_saved(model, path, epochs)}")
     return 130
 
@@ -164,7 +164,7 @@ def _saved(model: pynn.Sequential, path: Path, epochs: int) -> str:
         return "nothing was trained and nothing written"
     if diverged := _diverged(model):
         return f"the training had diverged, {diverged}, and nothing was written"
-    if path.exists() and model.epoch < epochs:  # a model that was trained to its end is worth more
+    if path.exists() and model.epoch < epochs:  # do not overwrite a fully trained model
         path = path.with_name(f"{path.stem}.interrupted{path.suffix}")
     _save(model, path)
     done = f"{_several(model.epoch, 'epoch')}, {_several(model.context.step, 'step')}"
@@ -172,7 +172,7 @@ def _saved(model: pynn.Sequential, path: Path, epochs: int) -> str:
 
 
 def _save(model: pynn.Sequential, path: Path) -> None:
-    """Save it, elsewhere where that fails, as on a full disk: what took hours must not be lost."""
+    """Save the model, or elsewhere if that fails, as on a full disk: hours of training must not be lost."""
     try:
         model.save(path)
     except OSError as cause:
@@ -193,7 +193,7 @@ def _saved_elsewhere(model: pynn.Sequential, name: str) -> Path | None:
 
 
 def _draw(picture: Path, model: pynn.Sequential, history: pynn.History, dataset: Dataset, quiet: bool) -> str:
-    """Write the picture and return " and NAME"; a picture that fails must not take the result with it."""
+    """Draw the picture and return " and NAME"; a failure must not affect the result."""
     try:
         from pynn import plot  # here: matplotlib is slow to import, and may be missing
     except ImportError as missing:

@@ -1,10 +1,10 @@
-"""What people from other programs write on the command line, and what it is called here. Knows texts alone."""
+"""Words of other programs on the command line, and their equivalents. Knows only text."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-# Options by what other programs call them, without dashes and underscores.
+# Options, and their names in other programs without leading dashes.
 OPTIONS = {
     "--learning-rate": ("lr", "eta", "eta0", "step_size", "rate", "base_lr", "learning_rate_init"),
     "--batch-size": ("b", "bs", "batch", "minibatch", "train_batch_size", "per_device_batch_size"),
@@ -29,7 +29,7 @@ OPTIONS = {
     "--help": ("usage", "?"),
     "--version": ("v", "V"),
 }
-SENTENCES = {  # what no option of ours answers
+SENTENCES = {  # for options without an equivalent
     "data set": "the data set stands without an option: pynn train mnist",
     "momentum": "--optimizer momentum or nesterov has it",
     "cpu": "pynn runs on the CPU, there is no other device to choose",
@@ -83,12 +83,12 @@ CHOICES = {  # values of options by other names
 
 
 def plain(text: str) -> str:
-    """A name without what people spell in different ways: --batch_size is batchsize."""
+    """A name without differences in spelling: --batch_size is batchsize."""
     return "".join(filter(str.isalnum, text.lower()))
 
 
 def like(text: str, known: Iterable[str], foreign: Mapping[str, Iterable[str]]) -> str | None:
-    """The known name that this text means or looks like, or None."""
+    """The known name that this text means or resembles, else None."""
     names = {plain(one): one for one in known}
     others = {plain(word): one for one, words in foreign.items() if one in names.values() for word in words}
     found = {**others, **names}
@@ -105,6 +105,6 @@ def like(text: str, known: Iterable[str], foreign: Mapping[str, Iterable[str]]) 
 
 
 def about(option: str) -> str | None:
-    """A sentence about an option that has no counterpart here."""
+    """A sentence about an option that pynn does not have."""
     key = plain(option)
     return next((SENTENCES[name] for name, words in ASKED.items() if key in map(plain, words)), None)

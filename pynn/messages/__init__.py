@@ -1,1 +1,1 @@
-"""What other libraries call things, and what pynn calls them. Read only where an error is being made."""
+"""Names that other libraries use and their equivalents in pynn; read only to make an error."""

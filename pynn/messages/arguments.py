@@ -1,4 +1,4 @@
-"""Arguments that other libraries have: what pynn calls them, or does in their place."""
+"""Arguments of other libraries: their names in pynn, or what to do instead."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from .table import table
 from .terminal import brief
 
-# One word for another: the first of these that the class or function takes.
+# For each foreign word, pynn's words; the first that the class or function takes is used.
 MEANINGS = table("""
 []
 alpha: learning_rate slope strength
@@ -76,7 +76,7 @@ wd: weight_decay
 
 INFERRED = "sizes of inputs are inferred from the first batch, or by model.build(shape); leave it out"
 
-# What to say where no single word does, by class (or one of its bases, or the function) and foreign word.
+# Sentences, if a single word is not enough: by class (or base class, or function) and foreign word.
 ANSWERS = table(f"""
 [Optimizer]
 lr learning_rate_init eta: the learning rate is its first argument: {{kind}}({{example}})
@@ -201,7 +201,7 @@ shuffle: samples are always drawn at random; leave it out
 drop_last: drop_single=True leaves out a last batch of one sample
 """)
 
-# What to say of arguments by place that are too many.
+# Hints for too many positional arguments.
 PLACES = table(f"""
 []
 LayerNorm: LayerNorm() infers the size; epsilon=... is its only argument
@@ -230,7 +230,7 @@ Cyclic: 0.01, 0.1, period=10
 
 
 def refusal(of: Any, names: Sequence[str], places: float, args: Sequence[Any], options: Mapping[str, Any]) -> str:
-    """What to say to arguments that a class or function does not take."""
+    """The error text for arguments that a class or function does not take."""
     kind = of.__name__
     lineage = [one.__name__ for one in of.__mro__[:-1]] if isinstance(of, type) else [kind]
     method = names[:1] in (("self",), ("model",))  # the object stands among the arguments
@@ -246,7 +246,7 @@ def refusal(of: Any, names: Sequence[str], places: float, args: Sequence[Any], o
 
 
 def _answer(kind: str, lineage: Sequence[str], word: str, names: Sequence[str], places: float) -> str:
-    """What to say in the place of a word that is none of the names."""
+    """What to do about a word that is none of the names."""
     for one in lineage:
         if word in ANSWERS.get(one, {}):
             return ANSWERS[one][word].format(kind=kind, example=EXAMPLES.get(kind, "1e-3"))

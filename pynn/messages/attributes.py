@@ -1,4 +1,4 @@
-"""Attributes and methods that other libraries have: what one does here in their place."""
+"""Attributes and methods of other libraries, and what to use instead."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ get_last_lr last_lr: optimizer.learning_rate, or schedule(epoch)
 
 
 def answer(kind: type, name: str) -> str:
-    """The end of the error for an attribute that objects of this class do not have, where the table knows it."""
+    """The end of the error for an attribute that objects of this class do not have; "" if it is not in the table."""
     for base in kind.__mro__:
         if name in ANSWERS.get(base.__name__, {}):
             return f"; {ANSWERS[base.__name__][name]}"

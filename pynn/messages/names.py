@@ -1,4 +1,4 @@
-"""Names that other libraries have for losses, layers and functions: what pynn calls them."""
+"""Names of losses, layers and functions in other libraries, and pynn's names for them."""
 
 from __future__ import annotations
 
@@ -112,13 +112,13 @@ save: model.save(path)
 
 
 def renamed(what: str, word: str) -> str:
-    """The beginning of a sentence that lists names: what pynn calls this loss, optimizer, metric or initializer."""
+    """The beginning of an error that lists names: pynn's name of this loss, optimizer, metric or initializer."""
     said = NAMES.get(what, {}).get(word.lower().replace(" ", "_"))
     return "" if said is None else f"{_say(said)}; "
 
 
 def attribute(name: str) -> str:
-    """The end of the error for an attribute that the package does not have, where the table knows it."""
+    """The end of the error for an attribute that the package does not have; "" if it is not in the table."""
     said = ATTRIBUTES.get(name)
     return "" if said is None else f"; {_say(said)}"
 

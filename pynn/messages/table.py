@@ -1,4 +1,4 @@
-"""How the words of other libraries are written down: lines of words and what to say to them."""
+"""The text format of the tables of foreign words."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ Table = dict[str, dict[str, str]]
 
 
 def table(text: str) -> Table:
-    """Lines "[section]" and "word word: answer", as answers by section and word."""
+    """Parse lines "[section]" and "word word: answer" into answers by section and word."""
     found: Table = {}
     for line in filter(None, map(str.strip, text.splitlines())):
         if line.startswith("["):

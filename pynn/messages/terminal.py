@@ -1,4 +1,4 @@
-"""What people read on a terminal: text without its commands, stderr also where it is missing, closed or broken.
+"""Text for terminals: without control characters, and to stderr even if that is missing, closed or broken.
 
 Knows nothing else of pynn.
 """
@@ -9,14 +9,14 @@ import os
 import sys
 from typing import Any
 
-LONGEST, MOST = 1000, 100_000  # characters of a name; of a message
+LONGEST, MOST = 1000, 100_000  # characters of a name, and of a message
 
 
 def printable(text: object, most: int = LONGEST, lines: bool = False) -> str:
-    """The text as a terminal may show it, for what comes from a file: a class's name, a tensor's, the file's own.
+    """The text as it may be shown on a terminal, for text from a file: names of classes, tensors, the file itself.
 
-    Control characters, which move the cursor or clear the screen, those that turn the direction of writing, and halves
-    of characters, which cannot be written, stand as escapes: \\x1b. The middle of a long text is left out.
+    Control characters, which move the cursor or clear the screen, characters that change the direction of writing, and
+    unpaired surrogates are shown as escapes: \\x1b. The middle of a long text is left out.
     lines: whether line breaks and tabs stay.
     """
     text = _cut(str(text), most)
@@ -24,7 +24,7 @@ def printable(text: object, most: int = LONGEST, lines: bool = False) -> str:
         return text
     from unicodedata import category  # here: hardly any text needs it
 
-    kept = "\u200c\u200d\n\t" if lines else "\u200c\u200d"  # the first two join letters and emoji, or keep them apart
+    kept = "\u200c\u200d\n\t" if lines else "\u200c\u200d"  # the first two join or separate letters and emoji
     parts = (
         one if one.isprintable() or one in kept or category(one) == "Zs" else one.encode("unicode_escape").decode()
         for one in text
@@ -37,7 +37,7 @@ def _cut(text: str, most: int) -> str:
 
 
 def brief(value: object) -> str:
-    """The repr of a value for an error, no longer than people read: long lists and texts are shown in parts."""
+    """The repr of a value for an error, shortened: long lists and texts are shown in parts."""
     from reprlib import Repr  # here: only errors need it
 
     shortener = Repr()
@@ -50,20 +50,20 @@ def brief(value: object) -> str:
 
 
 def called(layer: Any) -> str:
-    """A layer's name in messages, or its kind where it has none yet."""
+    """A layer's name in messages, or its kind if it has no name yet."""
     return printable(layer.name or layer.kind, 100)
 
 
 def is_open(stream: Any) -> bool:
-    """Whether something can be written there: a windowed program has no stderr, others have closed it."""
+    """Whether the stream can be written to: a windowed program has no stderr, others have closed it."""
     try:
         return hasattr(stream, "write") and not getattr(stream, "closed", False)
-    except ValueError:  # of a stream whose buffer was taken away
+    except ValueError:  # a stream whose buffer was detached
         return False
 
 
 def is_terminal(stream: Any) -> bool:
-    """Whether people see it line by line; False for what cannot tell."""
+    """Whether the stream is a terminal; False if it cannot tell."""
     try:
         return is_open(stream) and bool(stream.isatty())
     except (AttributeError, OSError, ValueError):
@@ -71,33 +71,33 @@ def is_terminal(stream: Any) -> bool:
 
 
 def width(stream: Any) -> int | None:
-    """The columns of the terminal that this stream is, as COLUMNS has them or as it says; None for anything else."""
+    """Columns of the terminal behind this stream, from COLUMNS or the terminal itself; None if it is not a terminal."""
     if not is_terminal(stream):
         return None
     given = os.environ.get("COLUMNS", "")
     if given.isdecimal() and int(given) > 0:
         return int(given)
     try:
-        return os.get_terminal_size(stream.fileno()).columns or None  # 0: nobody told the terminal
+        return os.get_terminal_size(stream.fileno()).columns or None  # 0: the terminal does not know its size
     except (AttributeError, OSError, ValueError):
         return None
 
 
 def say(text: str) -> None:
-    """Write a line to stderr, or nothing where that fails: what is shown must not end what is done."""
+    """Write a line to stderr, ignoring failures: a message must not stop the work."""
     stream = Safe(sys.stderr)
     stream.write(printable(text, MOST, lines=True) + "\n")
     stream.flush()
 
 
 class Safe:
-    """A stream whose failures are nobody's business."""
+    """A stream that ignores failures."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
         self.encoding = (
             getattr(stream, "encoding", None) if is_open(stream) else None
-        )  # by which tqdm chooses the characters of its bar
+        )  # tqdm chooses the characters of its bar by it
 
     def write(self, text: str) -> None:
         try:

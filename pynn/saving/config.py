@@ -1,4 +1,4 @@
-"""Objects as plain data and back: the JSON of model files, the text of reprs, the choice of a thing by its name.
+"""Objects as plain data and back: for the JSON of model files, reprs, and objects chosen by name.
 
 Rests on one convention: every constructor keeps its arguments in attributes of the same names.
 """
@@ -14,8 +14,8 @@ from ..checks import expect_instance
 from ..messages.terminal import brief
 
 T = TypeVar("T")
-KEYS = ("items", "arguments", "name", "train", "inside")  # of an object, beside its kind
-METHODS = {"name": "named", "train": "restore_training_settings", "inside": "children"}  # which layers alone have
+KEYS = ("items", "arguments", "name", "train", "inside")  # of an object, besides its kind
+METHODS = {"name": "named", "train": "restore_training_settings", "inside": "children"}  # only layers have these
 NEWER = "the file is damaged, or a newer pynn wrote it"
 
 
@@ -26,7 +26,7 @@ def plain_attributes(thing: object) -> dict[str, Any]:
 
 
 def resolve(choice: str | T, registry: Mapping[str, Callable[..., T]], base: type[T], what: str) -> T:
-    """The object itself, or one made with defaults from its name."""
+    """The object itself, or an object made with defaults from its name."""
     if isinstance(choice, str):
         if choice.lower() in registry:
             return registry[choice.lower()]()
@@ -43,7 +43,7 @@ def arguments(thing: object) -> tuple[list[Any], dict[str, Any]]:
 
     positional: list[Any] = []
     named: dict[str, Any] = {}
-    given = getattr(thing, "_given", {})  # arguments that do not stand in the attribute of their name
+    given = getattr(thing, "_given", {})  # arguments that are not kept in the attribute of the same name
     for parameter in _parameters(type(thing), inspect):
         if not hasattr(thing, parameter.name):
             raise TypeError(
@@ -61,7 +61,7 @@ def arguments(thing: object) -> tuple[list[Any], dict[str, Any]]:
 
 
 def _parameters(kind: type, inspect: Any) -> list[Any]:
-    """Those of its constructor; where that takes **options, the keywords of the constructor above it too."""
+    """The constructor's parameters; if it has **options, also the keywords of the base class's constructor."""
     found: list[Any] = []
     for base in kind.__mro__[:-1]:
         if "__init__" in vars(base):
@@ -89,7 +89,8 @@ def constructor_text(thing: object) -> str:
 def to_data(value: Any, bases: tuple[type, ...], kinds: Mapping[str, type] | None = None) -> Any:
     """JSON-able form of a value; an object of one of the `bases` becomes {"kind": its class, "arguments": ...}.
 
-    kinds: those that are read without `own`; TypeError for another class of such a name, and for others of pynn's.
+    kinds: the classes that can be loaded without `own`; TypeError for a different class of such a name, and for other
+    classes of pynn.
     """
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
@@ -114,7 +115,7 @@ def to_data(value: Any, bases: tuple[type, ...], kinds: Mapping[str, type] | Non
 
 
 def _loadable(kind: type, kinds: Mapping[str, type]) -> str:
-    """The name by which a file knows the class; TypeError where it would be read as another one, or not at all."""
+    """The name of the class in a file; TypeError if it would be read as another class, or not at all."""
     name = kind.__name__
     if kinds.get(name) is not kind and (name in kinds or kind.__module__.startswith("pynn.")):
         what = "has the name of another class of pynn's" if name in kinds else "is the base of classes that can"
@@ -123,7 +124,7 @@ def _loadable(kind: type, kinds: Mapping[str, type]) -> str:
 
 
 def _inside(layer: Any, described: list[Any]) -> list[dict[str, Any]]:
-    """Names and settings of the layers inside that its constructor makes; empty where nothing was set."""
+    """Names and settings of the inner layers that its constructor makes; empty if nothing was set."""
     listed = {id(one) for value in described for one in (value if isinstance(value, (list, tuple)) else [value])}
     found = []
     for child in layer.children():
@@ -133,7 +134,7 @@ def _inside(layer: Any, described: list[Any]) -> list[dict[str, Any]]:
 
 
 def from_data(data: Any, kinds: Mapping[str, type]) -> Any:
-    """The value again; only classes in `kinds` are made, nothing in the data can name another one."""
+    """The value of the data; only classes in `kinds` are made, the data cannot name others."""
     if isinstance(data, list):
         return [from_data(item, kinds) for item in data]
     if not isinstance(data, dict):
@@ -157,7 +158,7 @@ def from_data(data: Any, kinds: Mapping[str, type]) -> Any:
 
 
 def count_objects(data: Any) -> int:
-    """How many objects `from_data` would make."""
+    """Number of objects that `from_data` would make."""
     count, rest = 0, [data]
     while rest:
         one = rest.pop()
@@ -170,7 +171,7 @@ def count_objects(data: Any) -> int:
 
 
 def expect_keys(where: str, data: Any, needed: Iterable[str], known: Iterable[str]) -> None:
-    """ValueError for anything but an object of these keys: the needed ones, and others that are known."""
+    """ValueError for anything but a dict with the needed keys and no others than known ones."""
     if not isinstance(data, dict):
         raise ValueError(f"{where} is {brief(data)}, expected an object")
     if unknown := sorted(data.keys() - set(needed) - set(known)):
@@ -180,7 +181,7 @@ def expect_keys(where: str, data: Any, needed: Iterable[str], known: Iterable[st
 
 
 def _restore(thing: Any, data: Mapping[str, Any], kinds: Mapping[str, type]) -> None:
-    """Its name and training settings, and those of the layers inside."""
+    """Restore the name and training settings of an object and of the layers inside it."""
     kind = type(thing).__name__
     if not all(hasattr(thing, method) for key, method in METHODS.items() if key in data):
         raise ValueError(f"{kind} is no layer, but has a name, training settings or layers inside: {NEWER}")
@@ -205,7 +206,7 @@ def _restore(thing: Any, data: Mapping[str, Any], kinds: Mapping[str, type]) -> 
 
 
 def restore_late(model: Any, kinds: Mapping[str, type]) -> bool:
-    """Once all is built: names and settings of layers that others made then; whether there were any."""
+    """After build, restore names and settings of layers that others made then; return whether there were any."""
     found = False
     for layer in model.walk():
         if (inside := getattr(layer, "_late", None)) is not None:

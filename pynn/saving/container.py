@@ -1,6 +1,6 @@
-"""What stands in pynn's files: safetensors, one entry of JSON in the metadata, a checksum. No file can run code.
+"""The format of pynn's files: safetensors, one JSON entry in the metadata, a checksum. No file can run code.
 
-Knows neither models nor runs. What a file says of itself gets into errors short and without control characters.
+Knows neither models nor runs. Text from a file appears in errors shortened and without control characters.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from . import files
 from .config import NEWER
 
 FORMAT = 2  # of checkpoints; the checksum of format 1 left out the tensors' names, dtypes and shapes
-ENTRY = "pynn_checkpoint"  # of the metadata
-TENSOR = "$tensor"  # marks the place of an array in the JSON
-DEEPEST = 250  # brackets in brackets: Python's recursion goes no further in what reads and writes them
+ENTRY = "pynn_checkpoint"  # key in the metadata
+TENSOR = "$tensor"  # stands for an array in the JSON
+DEEPEST = 250  # nesting that Python's recursion limit allows when reading and writing
 LONGEST = 600  # characters of an error
 WEIGHTS = "; pynn.transfer.load_weights takes weights of other libraries"
-KINDS = {  # of pynn's files, by their entry
+KINDS = {  # hints about pynn's files, by their entry
     "pynn": "; it is a model, which pynn.load reads",
     "pynn_ensemble": "; pynn.Ensemble.load reads it",
     ENTRY: "; it is a checkpoint, from which fit(..., checkpoint=its folder, resume=True) goes on",
@@ -33,7 +33,7 @@ Tensors = Mapping[str, NDArray[Any]]
 
 
 def checksum(text: str, tensors: Tensors) -> int:
-    """Of the text, and of the tensors' names, dtypes, shapes and bytes; the same on any machine."""
+    """Checksum of the text and of the tensors' names, dtypes, shapes and bytes; the same on any machine."""
     crc = zlib.crc32(text.encode())
     for name in sorted(tensors):
         array = tensors[name].astype(tensors[name].dtype.newbyteorder("<"), "C", copy=False)
@@ -47,12 +47,12 @@ def _bytes(array: NDArray[Any]) -> memoryview:
 
 
 def told(text: object) -> str:
-    """The text for an error: in one line of a sensible length, whatever stands in the file that it speaks of."""
+    """The text as one line of reasonable length for an error, whatever text from a file it contains."""
     return printable(text, LONGEST)
 
 
 def shown(cause: BaseException) -> BaseException | None:
-    """The cause that an error is raised from; None where its traceback would flood a terminal or control it."""
+    """The cause to raise an error from; None if its traceback could flood or control a terminal."""
     one: BaseException | None = cause
     while one is not None:
         if told(one) != str(one):
@@ -62,7 +62,7 @@ def shown(cause: BaseException) -> BaseException | None:
 
 
 def parsed(text: str) -> Any:
-    """The JSON of a file; ValueError where it is none, says a thing twice, or is nested too deep."""
+    """The JSON text of a file; ValueError if it is invalid, repeats a key, or is nested too deeply."""
     if _is_deep(text):
         raise ValueError(f"it is nested more than {DEEPEST} deep")
     return json.loads(text, object_pairs_hook=_once)
@@ -76,7 +76,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _is_deep(text: str) -> bool:
-    """Whether brackets stand too deep in brackets, those in strings left out."""
+    """Whether brackets are nested too deeply, ignoring those in strings."""
     if text.count("[") + text.count("{") <= DEEPEST:
         return False
     deep = deepest = 0
@@ -94,7 +94,7 @@ def _is_deep(text: str) -> bool:
 
 
 def write(path: Path, tensors: Tensors, entry: str, text: str) -> None:
-    """Write the tensors with the text as this entry of the metadata, whole or not at all."""
+    """Write the tensors, with the text as this entry of the metadata, complete or not at all."""
     import safetensors.numpy  # here: importing pynn must stay light
 
     if _is_deep(text):
@@ -104,7 +104,7 @@ def write(path: Path, tensors: Tensors, entry: str, text: str) -> None:
 
 
 def read(file: Path, entry: str, what: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """The JSON object that is this entry of the metadata, and the tensors; ValueError where the file is no such one."""
+    """The JSON object in this entry of the metadata, and the tensors; ValueError if the file is no valid `what`."""
     import safetensors
 
     name = printable(file)
@@ -137,7 +137,7 @@ def read(file: Path, entry: str, what: str) -> tuple[dict[str, Any], dict[str, N
 
 
 def write_state(path: Path, state: Mapping[str, Any]) -> None:
-    """Write numbers, text, None, arrays, and lists and dicts of them; TypeError for anything else."""
+    """Write numbers, text, None, arrays, and lists and dicts of these; TypeError for anything else."""
     tensors: dict[str, NDArray[Any]] = {}
     text = json.dumps(_packed(state, tensors, "state"))
     entry = {"format": FORMAT, "crc": checksum(text, tensors), "state": text}
@@ -145,7 +145,7 @@ def write_state(path: Path, state: Mapping[str, Any]) -> None:
 
 
 def read_state(path: Path) -> dict[str, Any]:
-    """What `write_state` wrote; ValueError for a file that is damaged, foreign or of a newer pynn."""
+    """Read what `write_state` wrote; ValueError for a file that is damaged, of another format or of a newer pynn."""
     entry, tensors = read(path, ENTRY, "checkpoint")
     known = {1: _old_checksum, FORMAT: checksum}.get(entry["format"]) if type(entry.get("format")) is int else None
     if known is None:
@@ -172,7 +172,7 @@ def _old_checksum(text: str, tensors: Tensors) -> int:
 
 
 def _packed(value: Any, tensors: dict[str, NDArray[Any]], place: str) -> Any:
-    """The value as JSON has it; arrays go into `tensors`."""
+    """The value for JSON; arrays go into `tensors`."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, np.generic):
@@ -182,7 +182,7 @@ def _packed(value: Any, tensors: dict[str, NDArray[Any]], place: str) -> Any:
             raise TypeError(f"{place} is an array of dtype {value.dtype}, expected numbers for a checkpoint")
         while place in tensors:  # {"a.b": x, "a": {"b": y}}
             place += "'"
-        tensors[place] = np.asarray(value, order="C")  # not ascontiguousarray: it makes (1,) of ()
+        tensors[place] = np.asarray(value, order="C")  # not ascontiguousarray: it turns () into (1,)
         return {TENSOR: place}
     if isinstance(value, (list, tuple)):
         return [_packed(item, tensors, f"{place}.{number}") for number, item in enumerate(value)]
@@ -192,7 +192,7 @@ def _packed(value: Any, tensors: dict[str, NDArray[Any]], place: str) -> Any:
 
 
 def _unpacked(value: Any, tensors: dict[str, NDArray[Any]]) -> Any:
-    """The value again; each tensor stands in one place alone."""
+    """The original value; each tensor may be used only once."""
     if isinstance(value, list):
         return [_unpacked(item, tensors) for item in value]
     if isinstance(value, dict):

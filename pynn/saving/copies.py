@@ -1,6 +1,6 @@
-"""What copies and pickles leave behind: the arrays that a forward or backward pass keeps, which are rows of data.
+"""What copies and pickles leave out: arrays kept by a forward or backward pass, which are rows of data.
 
-Must not know what is copied: a layer or a loss, ready-made or a user's own.
+Must not know what is copied: a layer or a loss, pynn's or a user's.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import numpy as np
 
 
 def without_batches(thing: Any) -> dict[str, Any]:
-    """The attributes of a layer or loss without the arrays that its passes keep: `self.x = x` in `forward`.
+    """The attributes of a layer or loss without the arrays that its passes keep: ``self.x = x`` in `forward`.
 
-    What its constructor or `build` makes stays. Attributes that these set to None are None again.
+    Attributes set by the constructor or `build` stay. If these set one to None, it is None again.
     """
     state = dict(vars(thing))
     passing, emptied = _of_passes(type(thing))  # type: ignore[arg-type]
@@ -38,8 +38,8 @@ def _holds_arrays(value: object, depth: int = 3) -> bool:
 
 @functools.lru_cache(maxsize=128)
 def _of_passes(kind: type[Any]) -> tuple[frozenset[str], frozenset[str]]:
-    """The attributes that only `forward` and `backward` set, and of these the ones that begin as None."""
-    made: dict[str, bool] = {}  # by name: whether something else than None is set
+    """The attributes that only `forward` and `backward` set, and those among them that start as None."""
+    made: dict[str, bool] = {}  # by name: whether a value other than None is set
     for name, filled in _assignments(kind, "__init__", "build"):
         made[name] = made.get(name, False) or filled
     passing = {name for name, _ in _assignments(kind, "forward", "backward") if not made.get(name, False)}
@@ -47,7 +47,7 @@ def _of_passes(kind: type[Any]) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def _assignments(kind: type, *methods: str) -> Iterator[tuple[str, bool]]:
-    """The attributes that these methods set, and methods of the class that they call; whether to more than None."""
+    """The attributes that these methods, and the methods they call, set; whether to something other than None."""
     waiting, seen = list(methods), set(methods)
     while waiting:
         name = waiting.pop()
@@ -63,7 +63,7 @@ def _assignments(kind: type, *methods: str) -> Iterator[tuple[str, bool]]:
 def _stores(code: CodeType) -> Iterator[tuple[str, bool]]:
     import dis  # here: only copies need it
 
-    none, copies = False, 0  # whether None is on the stack, and how often more for `self.a = self.b = None`
+    none, copies = False, 0  # whether None is on the stack, and its further copies for `self.a = self.b = None`
     for step in dis.get_instructions(code):
         if step.opname == "STORE_ATTR":
             yield str(step.argval), not none

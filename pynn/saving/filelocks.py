@@ -1,6 +1,6 @@
-"""Locks on files: the system frees them with the process that holds them, however it ends. Knows no runs.
+"""File locks: the system frees them when their process ends, however it ends. Knows no runs.
 
-Where the file system has no locks, what the lock's file says of its holder decides.
+If the file system has no locks, the text of the lock file about its holder decides.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if sys.platform == "win32":
     import msvcrt
 
     def _lock(file: IO[bytes]) -> None:
-        file.seek(2**30)  # far behind the text: nobody else could read what is locked
+        file.seek(2**30)  # far behind the text, because others cannot read locked bytes
         try:
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         except PermissionError as cause:
@@ -35,18 +35,18 @@ else:
 
 
 NAME = ".pynn.lock"
-_FILES: weakref.WeakSet[IO[bytes]] = weakref.WeakSet()  # that this process has locked, or is about to lock
+_FILES: weakref.WeakSet[IO[bytes]] = weakref.WeakSet()  # files that this process has locked, or is about to lock
 
 
 def opened(path: Path) -> IO[bytes]:
-    """A file to lock, for reading and writing, made where it is not there; closed in forked processes."""
+    """A file to lock, open for reading and writing, created if needed; closed in forked processes."""
     file = open(path, "r+b", buffering=0, opener=_made)  # noqa: SIM115 (open as long as it is locked)
     _FILES.add(file)
     return file
 
 
 def _made(name: str, flags: int) -> int:
-    """Open it or make it; no symbolic link: the file behind one would be overwritten."""
+    """Open or create the file; no symbolic link, whose target would be overwritten."""
     try:
         return os.open(name, flags | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
     except OSError as cause:
@@ -56,7 +56,7 @@ def _made(name: str, flags: int) -> int:
 
 
 def _leave() -> None:
-    """In a forked child: close its copies of the files, which would keep the locks after the parent's end."""
+    """In a forked child, close its copies of the files, which would keep the locks after the parent's end."""
     for file in list(_FILES):
         file.close()
 
@@ -66,7 +66,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def locked(file: IO[bytes]) -> bool | None:
-    """Lock what `opened` gave until it is closed: True, False where somebody has it, None where there are no locks."""
+    """Lock a file from `opened` until it is closed: True, False if it is locked already, None if there are no locks."""
     try:
         _lock(file)
     except BlockingIOError:
@@ -74,16 +74,16 @@ def locked(file: IO[bytes]) -> bool | None:
     except OSError:
         return None
     finally:
-        file.seek(0)  # Windows locks a place in the file
+        file.seek(0)  # Windows locks bytes at the file position
     return True
 
 
 class FolderLock:
-    """A folder that one run writes to, until `release` or the end of this process. A copy of it holds nothing.
+    """A folder that one run writes to, until `release` or the end of this process. A copy of the lock holds nothing.
 
-    name: of the folder, for errors. RuntimeError where another run has it, or a folder, pipe or device has the name of
-    the file; OSError where no file can be made there.
-    A forked child does not hold it, and what a dead process left is taken over. The file is gone after `release`.
+    name: of the folder, for errors. RuntimeError if another run has it, or if a folder, pipe or device has the name of
+    the lock file; OSError if no file can be created there. A forked child does not hold the lock, and one left by a
+    dead process is taken over. `release` removes the file.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -93,7 +93,7 @@ class FolderLock:
             self._file = opened(self._path)
             try:
                 self._take(name)
-                if self.held():  # else its last holder has removed it since it was opened
+                if self.held():  # otherwise its last holder has removed it since it was opened
                     return
             except BaseException:
                 self._file.close()
@@ -117,22 +117,22 @@ class FolderLock:
             self._file.seek(0)
             self._file.write(json.dumps(mine).encode())
             self._share()
-            if got is None:  # another one that begins at the same moment may sign after this one
+            if got is None:  # another run that starts at the same moment may sign after this one
                 time.sleep(0.1)
         except BaseException:
             self._remove()
             raise
-        if got is None and _read(self._file) != mine:  # who signs last is the holder
+        if got is None and _read(self._file) != mine:  # the last to sign is the holder
             raise RuntimeError(_refusal(name, self._path, self._file, True))
 
     def _share(self) -> None:
-        """Whoever may write in the folder may take over what a dead process left."""
+        """Let everyone who may write in the folder take over the lock of a dead process."""
         if hasattr(os, "fchmod"):
             with suppress(OSError):
                 os.fchmod(self._file.fileno(), 0o644 | self._path.parent.stat().st_mode & 0o022)
 
     def held(self) -> bool:
-        """Whether this process still has it: a forked child has not, nor has anybody once the file is removed."""
+        """Whether this process still holds it: a forked child does not, and nobody does once the file is removed."""
         if self._file.closed:
             return False
         with suppress(OSError):
@@ -140,27 +140,27 @@ class FolderLock:
         return False
 
     def release(self) -> None:
-        """Let the folder go, and remove the file."""
+        """Release the folder and remove the file."""
         if self._file.closed:
             return
         try:
             self._remove()
         finally:
             self._file.close()
-        # Windows removes no open file: neither before, nor one that another run has opened since.
+        # Windows cannot remove an open file: not before this, nor if another run has opened it since.
         if sys.platform == "win32":
             with suppress(OSError):
                 self._path.unlink()
 
     def _remove(self) -> None:
-        """Remove the file, as long as it is locked: who has opened it meanwhile sees that it is gone."""
+        """Remove the file while it is locked: others who have opened it see that it is gone."""
         with suppress(OSError):
             if self.held():
                 self._path.unlink()
 
 
 def _expect_file(path: Path) -> None:
-    """RuntimeError where something else has the name; a link is refused by `opened`."""
+    """RuntimeError if something else has the name; `opened` refuses links."""
     with suppress(OSError):
         mode = os.lstat(path).st_mode
         if not stat.S_ISREG(mode) and not stat.S_ISLNK(mode):
@@ -170,7 +170,7 @@ def _expect_file(path: Path) -> None:
 
 
 def _read(file: IO[bytes]) -> dict[str, Any]:
-    """What the file says of its holder; nothing where it is damaged, or about to be written."""
+    """What the file says about its holder; nothing if it is damaged or being written."""
     import json
 
     with suppress(OSError, ValueError, RecursionError):
@@ -186,7 +186,7 @@ def _refusal(name: str, path: Path, file: IO[bytes], unlocked: bool) -> str:
     for _ in range(20):
         if found:
             break
-        time.sleep(0.005)  # it has been locked just now
+        time.sleep(0.005)  # it may have been locked just now
         found = _read(file)
     where, since = (str(found.get(key, ""))[:80] for key in ("host", "since"))
     who = f"process {found['process']} on {where} since {since}" if found else "another process"
@@ -206,7 +206,7 @@ def host() -> str:
 
 @functools.cache
 def machine() -> str:
-    """Eight digits for this computer since it was started; a container with processes of its own is another one."""
+    """Eight digits that identify this computer since its start; a container with its own processes has others."""
     text = host()
     with suppress(OSError):
         text += Path("/proc/sys/kernel/random/boot_id").read_text() + os.readlink("/proc/self/ns/pid")
@@ -214,8 +214,8 @@ def machine() -> str:
 
 
 def is_dead(process: int) -> bool:
-    """Whether this computer has no process of that number; False where it cannot be known."""
-    if os.name != "posix":  # os.kill would end it
+    """Whether this computer has no process of that number; False if that cannot be known."""
+    if os.name != "posix":  # os.kill would end the process
         return False
     try:
         os.kill(process, 0)
@@ -227,17 +227,17 @@ def is_dead(process: int) -> bool:
 
 
 def _begun(process: int) -> str:
-    """When it was started, as /proc has it: the number may have come back to another one."""
+    """When the process was started, from /proc: its number may have been reused."""
     with suppress(OSError, IndexError):
         return Path(f"/proc/{process}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]
     return ""
 
 
 def _lives(holder: dict[str, Any]) -> bool:
-    """Whether the process that signed may be there still."""
+    """Whether the process that signed may still be running."""
     if not holder:
         return False
     if holder.get("machine") != machine():
-        return holder.get("host") != host()  # before this computer was started anew
+        return holder.get("host") != host()  # the same host is this computer before its restart
     process: int = holder["process"]
     return process > 0 and not is_dead(process) and holder.get("begun") == _begun(process)

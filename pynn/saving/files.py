@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and what files of others are."""
+"""Writing files that are complete or absent, and recognizing files of other programs."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ..messages.terminal import printable
 from . import filelocks
 
 _ELSEWHERE = "; pynn.transfer.load_weights takes weights of other libraries, from safetensors files and mappings"
-FOREIGN_ENDINGS = (  # of files that other programs write: a model file with such a name is taken for one
+FOREIGN_ENDINGS = (  # of other programs' files: a model file with such a name would be mistaken for one
     ".h5", ".hdf5", ".keras", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".onnx", ".npz", ".npy",
     ".pb", ".tf", ".tflite",
 )  # fmt: skip
-MAGIC = {  # how other files begin that people take for a model's
+MAGIC = {  # first bytes of other files that users mistake for models
     b"\x89PNG": "a picture (PNG)",
     b"\xff\xd8\xff": "a picture (JPEG)",
     b"GIF8": "a picture (GIF)",
@@ -27,12 +27,12 @@ MAGIC = {  # how other files begin that people take for a model's
     b"\x80": "a pickle, which can run code",
     b"\x93NUMPY": "an array of NumPy",
 }
-# What `_temporary` gives; pynn 0.1 left out the computer, or all behind the process.
+# Names from `_temporary`; pynn 0.1 left out the computer, or everything after the process.
 TEMPORARY = re.compile(r"\.(.{1,50})\.([0-9]{1,7})(?:-([0-9a-f]{8})?[0-9a-f]{8}\.tmp)?", re.DOTALL)
 
 
 def named(path: str | os.PathLike[str]) -> Path:
-    """The path of a file that the user names; TypeError or ValueError where it is no name."""
+    """The path of a file that the user names; TypeError or ValueError if it is not a name."""
     if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str):
         raise TypeError(f"path is {path!r:.200}, expected a file's name")
     if not os.fspath(path):
@@ -43,10 +43,10 @@ def named(path: str | os.PathLike[str]) -> Path:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Put the content at path so that it is there whole or not at all, whoever else writes there at the same time.
+    """Write the content to path so that the file is complete or absent, even if others write there at the same time.
 
-    A symbolic link stays one: what it points to is written. A file that was there keeps its mode and, where the system
-    allows it, its owner; another hard link to it keeps the old content.
+    A symbolic link stays: its target is written. An existing file keeps its mode and, if the system allows it, its
+    owner; other hard links to it keep the old content.
     """
     real, old = _target(path)
     temporary = _temporary(real)
@@ -67,7 +67,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def expect_writable(path: Path) -> None:
-    """Raise the OSError that `write_whole` would, as far as it can be known before."""
+    """Raise the OSError that `write_whole` would raise, as far as that is known in advance."""
     real, _ = _target(path)
     temporary = _temporary(real)
     with naming(path, real.parent):
@@ -76,7 +76,7 @@ def expect_writable(path: Path) -> None:
 
 
 def _target(path: Path) -> tuple[Path, os.stat_result | None]:
-    """The file that is to be written, links followed, and what is there now; OSError where it is no regular file."""
+    """The file to write, after following links, and what is there now; OSError if that is not a regular file."""
     real = Path(os.path.realpath(path))
     with naming(path, real.parent):
         try:
@@ -99,9 +99,9 @@ def _target(path: Path) -> tuple[Path, os.stat_result | None]:
 
 @contextmanager
 def naming(path: str | os.PathLike[str], folder: Path | None = None) -> Iterator[None]:
-    """The user's own name in an OSError: a full disk names no file, others a temporary one.
+    """Put the user's path into an OSError: for a full disk it names no file, for others a temporary one.
 
-    folder: that of a new file, whose permissions a PermissionError may be about.
+    folder: of a new file; a PermissionError may be about its permissions.
     """
     try:
         yield
@@ -113,33 +113,33 @@ def naming(path: str | os.PathLike[str], folder: Path | None = None) -> Iterator
 
 
 def _temporary(real: Path) -> Path:
-    """A name beside the file that no other thread, process or machine takes."""
+    """A name beside the file that no other thread, process or machine uses."""
     begin = real.name[:50]  # a name may have 255 bytes, and this one is longer
     return real.with_name(f".{begin}.{os.getpid()}-{filelocks.machine()}{os.urandom(4).hex()}.tmp")
 
 
 def _private(name: str, flags: int) -> int:
-    """Opens a file that nobody else may read yet: the file that it replaces may be private."""
+    """Open a file that nobody else may read yet: the file that it replaces may be private."""
     return os.open(name, flags, 0o600)
 
 
 def _make_alike(temporary: Path, old: os.stat_result) -> None:
-    """Give the new file the owner and the mode of the old one."""
+    """Give the new file the owner and mode of the old one."""
     mode = stat.S_IMODE(old.st_mode)
     new = temporary.stat()
     if (new.st_uid, new.st_gid) != (old.st_uid, old.st_gid):
         try:
             os.chown(temporary, old.st_uid, old.st_gid)
-        except PermissionError:  # of a group that is another one now: it gets what everybody has
+        except PermissionError:  # the group has changed: it gets the permissions of everybody
             mode = mode & ~0o070 | (mode & 0o007) << 3
     os.chmod(temporary, mode)
 
 
 def _sweep(real: Path) -> None:
-    """Remove what killed processes left beside this file, which has just been written.
+    """Remove temporary files that killed processes left beside this file, which has just been written.
 
-    Of this computer's processes that is known at once. Another computer may still write what is younger than an hour,
-    by the clock of the file system.
+    For processes of this computer it is known whether they are dead. Files of other computers are removed if they are
+    older than an hour by the clock of the file system.
     """
     with suppress(OSError), os.scandir(real.parent) as entries:
         limit = real.stat().st_mtime - 3600
@@ -151,16 +151,16 @@ def _sweep(real: Path) -> None:
                 process = int(found[2])
                 if found[3] == filelocks.machine() and os.name == "posix":
                     left = filelocks.is_dead(process)
-                else:  # a process's number is below 2^22
+                else:  # process numbers are below 2^22
                     left = found[1] == real.name[:50] and process < 2**22 and entry.stat().st_mtime < limit
-                    if not entry.name.endswith(".tmp"):  # .m.1, .m.2: a user's own
+                    if not entry.name.endswith(".tmp"):  # .m.1 and .m.2 may be a user's files
                         left = left and process > 300 and filelocks.is_dead(process)
                 if left:
                     os.unlink(entry)
 
 
 def expect_file(file: Path, what: str) -> None:
-    """OSError, in the words of what is there, where this is no file to read; what: was expected, with its article."""
+    """OSError if this is not a file to read, saying what is there instead; what: expected, with its article."""
     name = printable(file)
     if not os.path.exists(file):
         if os.path.islink(file):
@@ -175,9 +175,9 @@ def expect_file(file: Path, what: str) -> None:
 
 
 def foreign(path: Path, elsewhere: bool = True) -> str | None:
-    """What a file that is no safetensors file is; None where its first bytes do not tell.
+    """What a file of another format is; None if its first bytes do not tell.
 
-    elsewhere: whether to say what takes weights of other libraries.
+    elsewhere: whether to mention the function that loads weights of other libraries.
     """
     with open(path, "rb") as file:
         begin = file.read(9)

@@ -1,6 +1,6 @@
-"""What a checkpoint says that an object remembered: whether that can be. Knows neither files nor models.
+"""Whether the state of an object in a checkpoint is valid. Knows neither files nor models.
 
-All is checked before anything is taken up, so that a run whose checkpoint is refused can go on from an older one.
+Everything is checked before anything is restored, so that a run whose checkpoint is refused can use an older one.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ PLAIN = (bool, int, float, str, np.ndarray, type(None))
 
 
 def is_ours(thing: object) -> bool:
-    """Whether its class is one of pynn's, whose attributes keep their kinds."""
+    """Whether its class is one of pynn's, whose attributes keep their types."""
     return type(thing).__module__.startswith("pynn.")
 
 
 def taken_up(
     thing: object, own: Mapping[str, Any], state: Mapping[str, Any], beside: Collection[str] = ()
 ) -> dict[str, Any]:
-    """The attributes of the state, where they can take the place of its own ones; else ValueError.
+    """The attributes of the state, if they can replace the object's own; else ValueError.
 
-    A user's own class may have got some later, in the place of a default of the class. Names that the state lacks are
-    passed over, and those `beside`.
+    A user's class may have added attributes later, in place of class attributes. Names missing from the state are
+    ignored, and names in `beside`.
     """
     kind, ours = type(thing).__name__, is_ours(thing)
     expect_keys(kind, state, (), state)
@@ -44,10 +44,10 @@ def taken_up(
 
 
 def _alike(mine: Any, value: Any, ours: bool) -> bool:
-    """Whether the one attribute can have become the other."""
+    """Whether one attribute can have become the other."""
     if isinstance(mine, np.ndarray) or isinstance(value, np.ndarray):
         both = isinstance(mine, np.ndarray) and isinstance(value, np.ndarray) and mine.dtype.kind == value.dtype.kind
-        return not ours or (both and (mine.shape == value.shape or not mine.size))  # no batch yet: no classes
+        return not ours or (both and (mine.shape == value.shape or not mine.size))  # empty before the first batch
     if not ours:
         return isinstance(value, PLAIN)
     if mine is None:
