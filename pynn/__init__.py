@@ -8,22 +8,22 @@
 >>> model.save("digits.safetensors"); model = pynn.load("digits.safetensors")
 
 Where to read on:
-    help(pynn.Sequential)      a model: build, fit, evaluate, predict, save; its one vector of parameters
-    help(pynn.Sequential.fit)  everything that training takes: weights, penalties, preprocessing, schedules, iterables
-    help(pynn.layers)          layers; an own one: help(pynn.Layer)
-    help(pynn.losses)          losses and their names; an own one: help(pynn.Loss)
-    help(pynn.optimizers)      optimizers; what all of them take: help(pynn.Optimizer)
+    help(pynn.Sequential)      a model: build, fit, evaluate, predict, save; its flat vector of parameters
+    help(pynn.Sequential.fit)  all options of training: weights, penalties, preprocessing, schedules, iterables
+    help(pynn.layers)          layers; to write your own: help(pynn.Layer)
+    help(pynn.losses)          losses and their names; to write your own: help(pynn.Loss)
+    help(pynn.optimizers)      optimizers; their common options: help(pynn.Optimizer)
     help(pynn.schedules)       the learning rate as a function of epochs
-    help(pynn.callbacks)       what listens to training and may steer it
-    help(pynn.metrics)         what is measured beside the loss
-    help(pynn.initializers)    first weights; with a look at data: pynn.lsuv, pynn.data_dependent
+    help(pynn.callbacks)       objects that observe training and may steer it
+    help(pynn.metrics)         measurements besides the loss
+    help(pynn.initializers)    first weights; from a look at the data: pynn.lsuv, pynn.data_dependent
     help(pynn.regularizers)    penalties; also pynn.constraints
-    help(pynn.preprocessing)   what is learned of the training data before a model sees it
+    help(pynn.preprocessing)   transformations that are fitted to the training data
     help(pynn.minimize)        second-order training of small models
-    help(pynn.Distributed)     training on several machines
+    help(pynn.Distributed)     training in several processes, on one machine or many
     help(pynn.monte_carlo)     how sure a model is
     help(pynn.transfer)        a trained model's layers for another task; weights from PyTorch
-    help(pynn.Ensemble)        several models averaged; several moments of one: pynn.SnapshotEnsemble, PolyakAverage
+    help(pynn.Ensemble)        averages of several models; of one run: pynn.SnapshotEnsemble, PolyakAverage
     help(pynn.kernels)         the functions that do the work, in C++ and in NumPy
 """
 
@@ -302,7 +302,7 @@ if TYPE_CHECKING:
 
     __version__: str
 else:
-    # Looked up when somebody asks: each costs milliseconds, and few scripts want them all.
+    # Imported on first use: each costs milliseconds, and few scripts need them all.
     _LATER = {
         "CSVLogger": "callbacks.csv_logger",
         "Checkpoint": "training.checkpoint",

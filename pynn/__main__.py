@@ -1,4 +1,4 @@
-"""`python -m pynn` is the command `pynn`."""
+"""Run the command `pynn`: ``python -m pynn``."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Checks of arguments, each kind declared once, and warnings that point at the user's line. Knows the terminal alone.
+"""Checks of arguments, each kind declared once, and warnings that point at the user's line. Knows only the terminal.
 
-An error names the argument first: what came, what was expected, what to do.
+An error names the argument first, then what came, what was expected, and what to do.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ C = TypeVar("C", bound="_Checked")
 
 
 class ArgumentError(ValueError, TypeError):
-    """Something else stands where a number is expected. A ValueError and a TypeError, as scikit-learn's is."""
+    """For anything but a number where a number is expected. Both a ValueError and a TypeError, as in scikit-learn."""
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn, in the name of the first line outside pynn that led here."""
+    """Warn at the first line outside pynn that led here."""
     frame: FrameType | None = sys._getframe(1)
     level = 2
     while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
@@ -100,7 +100,7 @@ RATE = Interval(0, 1, "[)")  # of what is dropped or kept, never all of it
 
 
 def expect_numbers(where: str, interval: Interval, hint: str = "", /, **values: Any) -> None:
-    """ArgumentError for what is no number, ValueError for a number outside the interval; hint: what to do then."""
+    """ArgumentError for anything but a number, ValueError for a number outside the interval; hint: what to do then."""
     for name, value in values.items():
         if not (is_number(value) and interval.holds(value)):
             error = ValueError if is_real(value) else ArgumentError
@@ -108,7 +108,7 @@ def expect_numbers(where: str, interval: Interval, hint: str = "", /, **values: 
 
 
 def expect_count(where: str, least: int, /, **values: Any) -> None:
-    """ValueError for what is not an integer of at least `least`, or one that no int64 holds."""
+    """ValueError for anything but an integer of at least `least` that fits int64."""
     for name, value in values.items():
         if not is_integer(value) or not least <= value < 2**63:
             above = " and below 2^63" if is_integer(value) and value > least else ""
@@ -118,14 +118,14 @@ def expect_count(where: str, least: int, /, **values: Any) -> None:
 
 
 def expect_flag(where: str, /, **values: Any) -> None:
-    """TypeError for what is neither True nor False; 1 is not, nor is "no"."""
+    """TypeError for anything but True and False; 1 and "no" are not."""
     for name, value in values.items():
         if not isinstance(value, bool):
             raise TypeError(f"{_prefix(where)}{name} is {brief(value)}, expected True or False")
 
 
 def expect_choice(where: str, choices: Iterable[str], /, **values: Any) -> None:
-    """ValueError for what is none of the words."""
+    """ValueError for anything but one of the words."""
     known = tuple(choices)
     for name, value in values.items():
         if not (isinstance(value, str) and value in known):
@@ -133,7 +133,7 @@ def expect_choice(where: str, choices: Iterable[str], /, **values: Any) -> None:
 
 
 def expect_name(where: str, what: str, /, **values: Any) -> None:
-    """TypeError for what is no text; what: that it should be the name of."""
+    """TypeError for anything but text; what: whose name is expected."""
     for name, value in values.items():
         if not isinstance(value, str):
             raise TypeError(f"{_prefix(where)}{name} is {brief(value)}, expected the name of {what}")
@@ -147,7 +147,7 @@ def _prefix(where: str) -> str:
 
 
 class Taken(NamedTuple):
-    """What may be passed: so many arguments by place (infinity: any number), and these names."""
+    """What may be passed: the number of positional arguments (infinity: any), and the names."""
 
     places: float
     names: tuple[str, ...]
@@ -155,7 +155,7 @@ class Taken(NamedTuple):
 
 
 class _Checked:
-    """Arguments that the class does not take are refused, in people's own words, before its constructor runs."""
+    """Refuses arguments that the class does not take before its constructor runs, with a hint."""
 
     def __new__(cls: type[C], *args: Any, **options: Any) -> C:
         if args or options:
@@ -165,11 +165,11 @@ class _Checked:
         return made
 
     def _prepare(self) -> None:
-        """Set what an object has before its constructor runs: an own one need not call super()."""
+        """Set what an object has before its constructor runs: a custom one need not call super()."""
 
 
 class MissingAttribute(AttributeError):
-    """What it says is put together when somebody reads it: `hasattr` does not."""
+    """An AttributeError whose text is made only when it is read: `hasattr` does not read it."""
 
     def __str__(self) -> str:
         from .messages.attributes import answer  # here: only errors need it
@@ -179,7 +179,7 @@ class MissingAttribute(AttributeError):
 
 
 class Foreign:
-    """An attribute that other libraries have and pynn has not: reading it is an error that says what one does here."""
+    """An attribute of other libraries that pynn does not have: reading it raises an error that names pynn's way."""
 
     name = ""
 
@@ -190,7 +190,7 @@ class Foreign:
 
 
 class ForeignSetting(Foreign):
-    """One that people set, which would do nothing; classes of their own may have it."""
+    """The same for an attribute that users set, which would have no effect; their own classes may have it."""
 
     def __get__(self, thing: object, owner: type) -> Any:
         return (
@@ -204,7 +204,7 @@ class ForeignSetting(Foreign):
 
 
 def add_foreign(kind: type, settings: str, methods: str = "") -> None:
-    """Give the class these attributes. Not by __getattr__: a class that has one reads all its attributes slower."""
+    """Give the class these attributes. Not by __getattr__: a class that has one reads all attributes more slowly."""
     for words, form in ((settings, ForeignSetting), (methods, Foreign)):
         for name in words.split():
             one = form()
@@ -213,14 +213,14 @@ def add_foreign(kind: type, settings: str, methods: str = "") -> None:
 
 
 class Constructed(_Checked):  # two classes: inspect and help() would show the arguments of __new__
-    """Base of what users construct: without arguments, unless a class says which."""
+    """Base of the classes that users construct; without arguments, unless a subclass defines some."""
 
     def __init__(self) -> None:
         super().__init__()
 
 
 def taken_by(kind: type) -> Taken:
-    """What its constructor takes; where that has **options, the names of the constructor above it too."""
+    """What the constructor takes; if it has **options, also the names of the base class's constructor."""
     places, names = -1.0, []
     for base in kind.__mro__[:-1]:
         constructor = vars(base).get("__init__")
@@ -234,20 +234,20 @@ def taken_by(kind: type) -> Taken:
         names += [name for name in found.names if name not in names]
         if not found.anything:
             break
-        if not base.__module__.startswith("pynn."):  # who knows what a user's own **options are for
+        if not base.__module__.startswith("pynn."):  # a user's own **options may take anything
             return Taken(math.inf, (), True)
     return Taken(max(places, 0), tuple(names))
 
 
 def _taken(code: CodeType, bound: int) -> Taken:
-    """What a function takes; bound: its first arguments that are not passed, like self."""
+    """What a function takes; bound: number of first arguments that are not passed, such as self."""
     places = math.inf if code.co_flags & VARARGS else code.co_argcount - bound
     names = code.co_varnames[bound : code.co_argcount + code.co_kwonlyargcount]
     return Taken(places, names, bool(code.co_flags & VARKEYWORDS))
 
 
 def expect_arguments(of: Any, taken: Taken, args: tuple[Any, ...], options: Mapping[str, Any]) -> None:
-    """TypeError for more arguments than are taken, and for names that are not; of: the class or function."""
+    """TypeError for too many arguments and for unknown names; of: the class or function."""
     if len(args) > taken.places or not (taken.anything or options.keys() <= set(taken.names)):
         from .messages.arguments import refusal  # here: only errors need it
 
@@ -255,7 +255,7 @@ def expect_arguments(of: Any, taken: Taken, args: tuple[Any, ...], options: Mapp
 
 
 def answering(function: Callable[P, R]) -> Callable[P, R]:
-    """The function, or method, which answers arguments that it does not take in people's own words."""
+    """Decorate a function or method so that unknown arguments get an error with a hint."""
     inner: Any = function
     while hasattr(inner, "__wrapped__"):  # by another decorator
         inner = inner.__wrapped__
@@ -272,18 +272,18 @@ def answering(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def check_count(name: str, value: int, least: int) -> None:
-    """ValueError when the value is not an integer of at least `least`."""
+    """ValueError for anything but an integer of at least `least`."""
     checks.expect_count("", least, **{name: value})
 
 
 def check_seed(seed: int) -> None:
-    """ValueError when the seed is not an integer of 0..2^64-1."""
+    """ValueError for anything but an integer of 0..2^64-1."""
     if not checks.is_integer(seed) or not 0 <= seed < 2**64:
         raise ValueError(f"seed is {brief(seed)}, expected an integer of 0..2^64-1")
 
 
 def chosen_seed(seed: int | None) -> int:
-    """The seed, checked; for None one at random."""
+    """The seed, checked; a random one for None."""
     if seed is None:
         return int.from_bytes(os.urandom(7), "little")  # below 2^56: every file format holds it
     check_seed(seed)
@@ -291,7 +291,7 @@ def chosen_seed(seed: int | None) -> int:
 
 
 def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
-    """float32 or float64 by any of its names; ValueError for another."""
+    """float32 or float64 by any of its names; ValueError for others."""
     try:
         kind = np.dtype(dtype)
     except TypeError:
@@ -301,7 +301,7 @@ def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     return kind
 
 
-# What an object of a base may be, for those who give something else.
+# An example of an object of each base class, for errors.
 EXAMPLES = {
     "Augmentation": "Flip()",
     "Constraint": "MaxNorm(3)",
@@ -315,7 +315,7 @@ EXAMPLES = {
 
 
 def expect_instance(thing: object, base: type, what: str) -> None:
-    """TypeError unless the thing is an object of the class; the classic slip is the class in place of the object."""
+    """TypeError unless the thing is an object of the class, with a hint if it is the class itself."""
     if not isinstance(thing, base):
         hint = f", such as pynn.{EXAMPLES[base.__name__]}" if base.__name__ in EXAMPLES else ""
         hint = f"; write {thing.__name__}()" if isinstance(thing, type) and issubclass(thing, base) else hint

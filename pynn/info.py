@@ -1,4 +1,4 @@
-"""What runs: version, backend, instruction set, threads, compiler."""
+"""What pynn runs on: version, backend, instruction set, threads, compiler."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from . import kernels
 
 @dataclass(frozen=True)
 class Info:
-    """What `pynn.info()` tells; printed, it is a readable block."""
+    """The result of ``pynn.info()``; printed, it is a readable block."""
 
     version: str
     backend: str
@@ -53,7 +53,13 @@ def version() -> str:
 
 
 def info() -> Info:
-    """Version, backend (and why the native one does not run), instruction set, threads, compiler."""
+    """Report what pynn runs on.
+
+    Returns
+    -------
+    Info
+        Version, backend (and why the native backend is not used), instruction set, threads, compiler.
+    """
     native = kernels.native_module() if kernels.backend() == "native" else None
     return Info(
         version=version(),

@@ -1,7 +1,7 @@
-"""Locks of models, and what becomes of locks and claims in a forked child. Knows no models.
+"""Locks of models, and what happens to locks and claims in a forked child. Knows no models.
 
-A child has no thread but the one that forked. What the others held is free there; what they were in the middle of
-changing would stay half done, so a fork waits until no such change is under way.
+A child has only the thread that forked. What other threads held is free there; what they were changing would stay half
+done, so a fork waits until no such change is in progress.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ PATIENCE = 5.0  # seconds that a fork waits for changes to end
 PAUSE = 0.0002
 HALF_DONE = (
     "this process was forked while another thread was changing the model, so its numbers may be half old and half new "
-    "here; load it from a file, or fork when no thread trains it"
+    "here; load it from a file, or fork while no thread trains it"
 )
 IN_THE_MIDDLE = (
     "the model is being copied or saved by this thread while another one trains it, so it can be neither run nor "
-    "changed here, such as in an own __deepcopy__ or __getstate__; do that before or after it is copied or saved"
+    "changed here, such as in a custom __deepcopy__ or __getstate__; do that before or after it is copied or saved"
 )
 
 
 class Lock:
-    """One thread at a time uses a model, since layers reuse their buffers, and again within that use.
+    """A lock that lets one thread at a time use a model, because layers reuse their buffers; reentrant.
 
-    `with lock` is for changes, `with lock.held()` for what leaves the model as it is, or marks each change by itself
-    with `begin` and `end`.
+    ``with lock`` is for changes. ``with lock.held()`` is for use without changes, or with changes that `begin` and
+    `end` mark one by one.
     """
 
     def __init__(self) -> None:
         self._lock, self._holders = threading.RLock(), list[int]()
-        self.changing = 0  # changes under way or about to begin, one inside the other; the holder's alone to set
-        self._begun = False  # the first of them has begun
+        self.changing = 0  # nesting depth of changes in progress or about to begin; only the holder sets it
+        self._begun = False  # the outermost change has begun
         self._asked = False  # the holder waits to begin a change
-        self.waiters: list[int] = []  # the threads that need the model between two changes
-        self.half_done = False  # in a child
+        self.waiters: list[int] = []  # threads that need the model between two changes
+        self.half_done = False  # this process is a child, forked in the middle of a change
 
     def __enter__(self) -> None:
         self._acquire()
@@ -56,7 +56,7 @@ class Lock:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold it without changing the model."""
+        """Hold the lock without changing the model."""
         self._acquire()
         before = self.changing, self._begun
         try:
@@ -67,7 +67,7 @@ class Lock:
 
     @contextmanager
     def between_changes(self) -> Iterator[None]:
-        """See the model between two changes, while another thread may hold the lock."""
+        """Read the model between two changes, while another thread may hold the lock."""
         self.expect_whole()
         if self.mine():
             yield
@@ -81,14 +81,14 @@ class Lock:
             self._go_on()
 
     def begin(self) -> None:
-        """The holder begins a change, after those who wait for the end of the last one."""
+        """Begin a change, after the threads that wait for the end of the previous one. For the holder only."""
         self.changing += 1
         if self.waiters and self.changing == 1:
             self._wait_for_others()
         self._begun = True
 
     def end(self) -> None:
-        """It is done."""
+        """End a change."""
         self.changing -= 1
         self._begun = self.changing > 0
 
@@ -103,25 +103,25 @@ class Lock:
             self._asked = False
 
     def _go_on(self) -> None:
-        """One thread less waits, or looks at the model."""
-        if (me := threading.get_ident()) in self.waiters:  # not in a child, which has begun anew
+        """Remove this thread from the waiters."""
+        if (me := threading.get_ident()) in self.waiters:  # a child has no waiters
             self.waiters.remove(me)
 
     def mine(self) -> bool:
-        """Whether this thread holds it."""
+        """Whether this thread holds the lock."""
         return self._holders[-1:] == [threading.get_ident()]
 
     def elsewhere(self) -> bool:
-        """Whether another thread holds it."""
+        """Whether another thread holds the lock."""
         return bool(self._holders) and not self.mine()
 
     def expect_whole(self) -> None:
-        """RuntimeError in a child that has half of a change."""
+        """RuntimeError in a child that was forked in the middle of a change."""
         if self.half_done:
             raise RuntimeError(HALF_DONE)
 
     def renew(self) -> None:
-        """In a forked child: nobody else holds it."""
+        """In a forked child, free the lock from the parent's other threads."""
         self.waiters, self._asked = [], False
         if self.elsewhere():
             self.half_done = self.half_done or self._begun
@@ -140,7 +140,7 @@ class Lock:
         self._holders.append(threading.get_ident())
 
     def _acquire_in_between(self) -> None:
-        """RuntimeError where its holder waits for this very thread: each would wait for the other for ever."""
+        """Acquire; RuntimeError instead of a deadlock if the holder waits for this very thread."""
         while not self._lock.acquire(timeout=PAUSE):
             if self._asked:
                 raise RuntimeError(IN_THE_MIDDLE)
@@ -152,12 +152,12 @@ class Lock:
 
 # Forks --------------------------------------------------------------------------------------------
 
-_KNOWN: dict[int, weakref.ref[Any]] = {}  # by identity: own models may compare equal, or have no hash
-_FORKING: dict[int, list[Lock]] = {}  # the locks that a thread waits for which is about to fork
+_KNOWN: dict[int, weakref.ref[Any]] = {}  # by identity: custom models may compare equal, or not be hashable
+_FORKING: dict[int, list[Lock]] = {}  # by forking thread, the locks that it waits for
 
 
 def register_for_forks(thing: Any) -> None:
-    """In a forked child thing._in_child() is called; a fork waits until the changes under its `lock`, if any, end."""
+    """Have thing._in_child() called in forked children; a fork waits for the changes under its `lock`, if any."""
     key, forget = id(thing), _KNOWN.pop
     _KNOWN[key] = weakref.ref(thing, lambda _: forget(key, None))
 
@@ -196,9 +196,9 @@ R = TypeVar("R")
 
 
 class Claim:
-    """Who uses a thing just now. refusal: what a RuntimeError tells another thread that wants it meanwhile.
+    """Who uses an object now. refusal: the RuntimeError for another thread that wants it at the same time.
 
-    Copies and pickles are new claims, which nobody holds.
+    Copies and pickles are new claims without a user.
     """
 
     def __init__(self, refusal: str) -> None:
@@ -207,7 +207,7 @@ class Claim:
         register_for_forks(self)
 
     def _in_child(self) -> None:
-        """In a forked child: it has none of the other threads that may have had the thing."""
+        """In a forked child, forget the users in other threads."""
         me = threading.get_ident()
         self._guard, self._users = threading.Lock(), [user for user in self._users if user[0] == me]
 
@@ -215,15 +215,15 @@ class Claim:
         return Claim, (self.refusal,)
 
     def held(self, key: object) -> bool:
-        """Whether this thread has it, or somebody for this key."""
+        """Whether this thread uses the object, or any thread uses it for this key."""
         me = threading.get_ident()
         return any(thread == me or mine == id(key) for thread, mine in self._users)
 
     @contextmanager
     def use(self, key: object = None) -> Iterator[None]:
-        """Have the thing meanwhile, again and again in one thread; RuntimeError where another thread has it.
+        """Use the object within this context, reentrantly; RuntimeError if another thread uses it.
 
-        key: the object that it is used for, if any: threads that use it for the same one do not disturb each other.
+        key: the object for which it is used, if any: threads that use it for the same key do not exclude each other.
         """
         user = threading.get_ident(), 0 if key is None else id(key)
         with self._guard:
@@ -238,7 +238,7 @@ class Claim:
 
 
 def one_at_a_time(function: Callable[P, R]) -> Callable[P, R]:
-    """The function of a model (its first argument), which two threads cannot run for one model at the same time."""
+    """Decorate a function of a model (its first argument) that two threads cannot run for the same model at a time."""
 
     @functools.wraps(function)
     def claiming(*args: P.args, **kwargs: P.kwargs) -> R:

@@ -1,4 +1,4 @@
-"""The best of a measurement: whether it shall fall or grow, and whether a new one is better. Knows only names."""
+"""The best value of a measurement: whether smaller or larger is better, and whether a new value is better."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from .checks import NOT_NEGATIVE, expect_choice, expect_name, expect_numbers, is
 from .messages.terminal import brief
 
 MODES = ("auto", "min", "max")
-GROWING = ("accuracy", "precision", "recall", "f1", "r2", "top", "multilabel_accuracy")  # beginnings of what shall grow
+GROWING = ("accuracy", "precision", "recall", "f1", "r2", "top", "multilabel_accuracy")  # prefixes: larger is better
 FALLING = ("loss", "data_loss", "penalty", "mae")
 
 
 def grows(kind: str, monitor: str, mode: str) -> bool:
-    """Whether the measurement of this name shall grow, by mode; ValueError where "auto" does not know it."""
+    """Whether larger is better for this measurement, by mode; ValueError if "auto" does not know it."""
     expect_name(kind, "a measurement", monitor=monitor)
     expect_choice(kind, MODES, mode=mode)
     name = monitor.removeprefix("val_")
@@ -29,7 +29,7 @@ def grows(kind: str, monitor: str, mode: str) -> bool:
 
 
 class Best:
-    """The best of a measurement so far, and whether a new one is better by more than min_delta. NaN never is."""
+    """The best value so far; a new value must improve on it by more than min_delta, which NaN never does."""
 
     def __init__(self, kind: str, monitor: str, mode: str, min_delta: float = 0.0) -> None:
         expect_numbers(kind, NOT_NEGATIVE, min_delta=min_delta)
@@ -38,7 +38,7 @@ class Best:
         self.value: float | None = None
 
     def improved(self, values: Mapping[str, float]) -> bool:
-        """Take the new measurement; True where it is the best. ValueError where it was not measured."""
+        """Record the new value; return whether it is the best. ValueError if it was not measured."""
         value = measured(self.kind, self.monitor, values)
         least = math.inf if self.value is None else self.sign * self.value - self.min_delta
         if not self.sign * value < least:
@@ -48,13 +48,13 @@ class Best:
 
 
 def expect_best(kind: str, value: object) -> None:
-    """ValueError for what no measurement can be; None is before the first."""
+    """ValueError for a value that no measurement can have; None stands before the first."""
     if value is not None and not is_measurement(value):
         raise ValueError(f"{kind}: the best measurement is {brief(value)}, expected a number or None")
 
 
 def measured(kind: str, monitor: str, values: Mapping[str, float]) -> float:
-    """The measurement of this name; ValueError where there is none."""
+    """The measurement of this name; ValueError if there is none."""
     if monitor not in values:
         raise ValueError(f"{kind}: monitor is {brief(monitor)}, which was not measured; there are {', '.join(values)}")
     return values[monitor]

@@ -1,4 +1,4 @@
-"""Names of types that all of pynn shares."""
+"""Type aliases that all modules share."""
 
 from __future__ import annotations
 
