@@ -18,8 +18,8 @@ from typing import Any, ParamSpec, TypeVar
 PATIENCE = 5.0  # seconds that a fork waits for changes to end
 PAUSE = 0.0002
 HALF_DONE = (
-    "this process was forked while another thread was changing the model, so its numbers may be half old and half new "
-    "here; load it from a file, or fork while no thread trains it"
+    "this process was forked while another thread was changing the model, so its numbers here may be half old and half "
+    "new; load it from a file, or fork while no thread trains it"
 )
 IN_THE_MIDDLE = (
     "the model is being copied or saved by this thread while another one trains it, so it can be neither run nor "

@@ -22,7 +22,7 @@ def grows(kind: str, monitor: str, mode: str) -> bool:
         return mode == "max"
     if not name.startswith(GROWING) and name not in FALLING:
         raise ValueError(
-            f"{kind}: whether {monitor} shall fall or grow is not known; say mode='min' or 'max', or "
+            f"{kind}: it is not known whether {monitor} should fall or grow; pass mode='min' or 'max', or "
             "monitor loss, accuracy and so on (of validation: val_loss, val_accuracy)"
         )
     return name.startswith(GROWING)

@@ -206,7 +206,7 @@ def test_own_penalties_can_be_loaded(tmp_path: Path) -> None:
     model = pynn.Sequential(pynn.Affine(2, penalty=Half(3)))
     model.build((2,))
     model.save(tmp_path / "model.safetensors")
-    with pytest.raises(ValueError, match="'Half' is no class of pynn"):
+    with pytest.raises(ValueError, match="'Half' is not a pynn class"):
         pynn.load(tmp_path / "model.safetensors")
     assert type(pynn.load(tmp_path / "model.safetensors", own=[Half]).layers[0].penalty) is Half
 

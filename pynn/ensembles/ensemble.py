@@ -130,7 +130,7 @@ class Ensemble(Constructed):
         taken = list(snapshots)
         for number, tensors in enumerate(taken):
             if {name: np.shape(array) for name, array in tensors.items()} != own:
-                raise ValueError(f"snapshot {number} has not the tensors of the model, which are {', '.join(own)}")
+                raise ValueError(f"snapshot {number} does not have the tensors of the model, {', '.join(own)}")
         shared = copy.deepcopy(model)
         shared.optimizer = None
         kept = [{name: np.array(array, shared.dtype) for name, array in tensors.items()} for tensors in taken]
@@ -195,7 +195,7 @@ class Ensemble(Constructed):
                 raise ValueError(f"member {number} is not built yet: fit it, load it or build it first")
             same = [i for i, other in enumerate(members[:number]) if other.model is member.model]
             if member.tensors is None and same:
-                raise ValueError(f"member {number} is member {same[0]} once more; weights let one count more")
+                raise ValueError(f"member {number} is member {same[0]} again; use weights to count it more")
         first = members[0].model
         for number, member in enumerate(members[1:], 1):
             alike.expect_alike(first, member.model, number)
@@ -203,7 +203,7 @@ class Ensemble(Constructed):
             "weights", np.ones(len(members)) if given is None else given, len(members), "member"
         )
         if not shares.any():
-            raise ValueError("weights are 0 for all members, expected at least one of more than 0")
+            raise ValueError("weights are 0 for all members, expected at least one above 0")
         self._proportions = shares / shares.max()  # restored from a file to the same bits
         self._members, self.weights = members, self._proportions / self._proportions.sum()
         self._kind, self.output_shape, self._targets = (
@@ -435,7 +435,7 @@ class Ensemble(Constructed):
         for name, array in tensors.items():
             number, _, rest = name.partition(".")
             if not number.isdecimal() or int(number) >= len(places):
-                raise ValueError(container.told(f"{file} has a tensor of no member: {name}"))
+                raise ValueError(container.told(f"{file} has a tensor that belongs to no member: {name}"))
             found[int(number)][rest] = array
         members: list[Member] = []
         shared: dict[int, Sequential] = {}

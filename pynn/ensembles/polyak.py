@@ -107,8 +107,8 @@ class PolyakAverage(Callback):
         once = isinstance(trainer.source, Batches) and isinstance(trainer.source.source, Iterator)
         if once and _estimated(trainer.model):
             raise ValueError(
-                "PolyakAverage re-estimates the statistics of batch normalization over the batches once more, which "
-                "an iterator does not allow; pass a list or an object whose __iter__ starts anew"
+                "PolyakAverage re-estimates the statistics of batch normalization in another pass over the batches, "
+                "which an iterator does not allow; pass a list or an object whose __iter__ restarts"
             )
         if not trainer.resumed:
             self._begin()
@@ -161,7 +161,7 @@ class PolyakAverage(Callback):
         if not model.built or model.parameters.shape != self._expect_average().shape:
             raise ValueError("PolyakAverage: the model has other parameters than the model that was averaged")
         if self._statistics is None and x is None and self._run is None and _estimated(model):
-            raise ValueError("the model has batch normalization, whose statistics go with its parameters: pass x")
+            raise ValueError("the model has batch normalization, whose statistics depend on its parameters: pass x")
         self._exchange(model, None if x is None else _batches(model, x, batch_size))
 
     @contextmanager
@@ -227,7 +227,7 @@ class PolyakAverage(Callback):
 
     def _expect_average(self) -> Array:
         if self._held is None:
-            raise RuntimeError("PolyakAverage: there is no average yet: it comes with the first step that counts")
+            raise RuntimeError("PolyakAverage: there is no average yet; it starts with the first averaged step")
         return self._held
 
     def state(self) -> dict[str, Any]:

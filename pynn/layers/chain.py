@@ -33,7 +33,7 @@ class Chain(Layer):
             checks.expect_instance(layer, Layer, f"layer {position}")
         if len({id(layer) for layer in layers}) < len(layers):
             raise ValueError(
-                "the same layer stands twice in one model; make a second one (layers do not share weights)"
+                "the same layer occurs twice in one model; make a second one (layers do not share weights)"
             )
         self.layers = layers
         self._active: list[Layer] = []

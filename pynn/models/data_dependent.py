@@ -196,7 +196,7 @@ def _expect_varying_units(layer: Layer, weight: Array, bias: Array | None, rows:
     units = rows.shape[1]
     if weight.shape[-1] != units or (bias is not None and bias.shape != (units,)):
         raise ValueError(
-            f"{called(layer)}: its weight {weight.shape} has not one column for each of {units} units; use lsuv"
+            f"{called(layer)}: its weight {weight.shape} does not have a column for each of {units} units; use lsuv"
         )
     if (constant := _constant(rows)).any():
         unit = int(np.argmax(constant))
@@ -241,7 +241,7 @@ def _square_ratio(layer: Layer) -> float:
     weight, gradient = (np.asarray(array, np.float64) for array in (parameter.value, parameter.gradient))
     ratio = float(np.square(gradient).sum() / np.square(weight).sum())
     if not 0 < ratio < np.inf:
-        raise ValueError(f"{called(layer)}: no finite gradient comes to its weight; the model cannot be balanced")
+        raise ValueError(f"{called(layer)}: its weight gets no finite gradient; the model cannot be balanced")
     return ratio
 
 

@@ -112,8 +112,8 @@ def _expect_few(description: Mapping[str, Any], tensors: Mapping[str, NDArray[An
     count = config.count_objects({**description, "notes": None})
     if count > (most := MOST + 10 * len(tensors)):
         raise ValueError(
-            f"the model has {count} layers and parts of layers, but only {len(tensors)} tensors; a file of so few may "
-            f"speak of up to {most}"
+            f"the model has {count} layers and parts of layers, but only {len(tensors)} tensors, for which a file may "
+            f"have up to {most}"
         )
 
 
@@ -141,9 +141,7 @@ def _add_preprocessing(tensors: dict[str, NDArray[Any]], model: Model, transform
 
 def _expect_free(tensors: Mapping[str, NDArray[Any]], fitted: Mapping[str, NDArray[Any]]) -> None:
     if taken := sorted(tensors.keys() & fitted.keys()):
-        raise ValueError(
-            f"a layer's tensor is named {taken[0]} like one of the preprocessing; name the layer otherwise"
-        )
+        raise ValueError(f"a layer's tensor is named {taken[0]} like one of the preprocessing; rename the layer")
 
 
 def _expect_match(model: Model, transformer: Transformer) -> None:
@@ -184,7 +182,7 @@ def read(file: Path, entry: str, what: str) -> tuple[dict[str, Any], dict[str, N
         crc = description.pop("crc")
         if crc != container.checksum(_canonical({**description, "format": version}), tensors):
             name = terminal.printable(file)
-            raise ValueError(f"{name} is damaged: its checksum is wrong; copy or download it again, or save it anew")
+            raise ValueError(f"{name} is damaged: its checksum is wrong; copy, download or save it again")
     return description, tensors
 
 

@@ -21,13 +21,13 @@ def start(model: Model, after: str | int | None = None) -> int:
         for place in reversed(range(len(model.layers))):
             if any(inner.declared for inner in model.layers[place].walk()):
                 return place
-        raise ValueError("no layer of the model has parameters: there is no head to replace; name a layer")
+        raise ValueError("no layer of the model has parameters, so there is no head to replace; name a layer")
     chosen = model.layer(after)
     for place, layer in enumerate(model.layers):
         if layer is chosen:
             return place + 1
     names = ", ".join(called(layer) for layer in model.layers)
-    raise ValueError(f"{called(chosen)} stands inside another layer, expected one of the model's own: {names}")
+    raise ValueError(f"{called(chosen)} is inside another layer, expected one of the model's own: {names}")
 
 
 def fused_across(model: Model, place: int) -> Activation | None:
@@ -45,7 +45,7 @@ def replace(model: Model, layers: tuple[Layer, ...], after: str | int | None) ->
     held = {id(layer) for layer in model.walk()}
     for number, layer in enumerate(layers):
         if any(id(inner) in held for inner in layer.walk()):
-            raise ValueError(f"layer {number} ({layer.kind}) of the new head stands in the model already; make another")
+            raise ValueError(f"layer {number} ({layer.kind}) of the new head is already in the model; make another")
     with model.lock:
         _put(model, place, new)
         _forget(model)
@@ -64,7 +64,7 @@ def _put(model: Model, place: int, new: Chain) -> None:
         try:
             model.output_shape = new.build(shape)
         except ValueError as cause:
-            raise ValueError(f"the new head does not fit on inputs of shape {shape}: {cause}") from cause
+            raise ValueError(f"the new head does not fit inputs of shape {shape}: {cause}") from cause
         model._name_layers()
         kept = {id(inner) for layer in stay for inner in layer.walk()}
         model._lay_out(sum(id(layer) in kept for layer, _, _ in model._places))

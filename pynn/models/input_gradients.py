@@ -92,7 +92,7 @@ def input_gradient(
         x, targets = checked_pair(model, goal, (x, y), "", raw=True)
     else:
         if loss is not None:
-            raise ValueError("loss goes with y; dy is the gradient of the outputs itself")
+            raise ValueError("loss needs y; dy is itself the gradient of the outputs")
         x = inputs.raw(model, x)
         inputs.accept(model, x, "x")
         targets = _weights_of_outputs(model, dy, len(x))

@@ -41,12 +41,12 @@ def kinds(own: Iterable[type] = ()) -> dict[str, type]:
             hint = f"; pass its class, {type(kind).__name__}" if isinstance(kind, BASES) else ""
             hint = f"; pass the class itself, own=[{kind:.80}]" if isinstance(kind, str) else hint
             bases = ", ".join(base.__name__ for base in BASES)
-            raise TypeError(f"own holds {kind!r}, expected classes of your own, each a subclass of {bases}{hint}")
+            raise TypeError(f"own holds {kind!r}, expected your own classes, each a subclass of {bases}{hint}")
         if found.setdefault(kind.__name__, kind) is not kind:
             whose = "pynn" if kind.__name__ in KINDS else "own"
             raise ValueError(
-                f"own holds {kind!r}, but {whose} has another class of that name, and a file knows classes by their "
-                "names alone; rename it"
+                f"own holds {kind!r}, but {whose} has another class of that name, and a file identifies classes by "
+                "name only; rename it"
             )
     return found
 
@@ -167,7 +167,7 @@ def _fill(model: Sequential, tensors: Mapping[str, NDArray[Any]]) -> None:
     if missing := sorted((wanted.keys() | learned) - tensors.keys()):
         raise ValueError(f"it lacks the tensors {', '.join(missing)}")
     if extra := sorted(tensors.keys() - wanted.keys() - learned):
-        raise ValueError(f"it has tensors that its description does not: {', '.join(extra)}")
+        raise ValueError(f"it has tensors that its description does not mention: {', '.join(extra)}")
     for name, array in wanted.items():
         found = tensors[name]
         if found.shape != array.shape or found.dtype != array.dtype:

@@ -65,9 +65,9 @@ class FlatChain(Chain):
     def _expect_own_layers(self) -> None:
         inside = list(self.walk())
         if len({id(layer) for layer in inside}) < len(inside):
-            hint = "; an own layer that only reads another one overrides children()"
+            hint = "; a custom layer that only reads another one overrides children()"
             raise ValueError(
-                "the same layer stands twice in one model; make a second one (layers do not share weights)"
+                "the same layer occurs twice in one model; make a second one (layers do not share weights)"
                 f"{hint if any(layer.users_own for layer in inside) else ''}"
             )
         for position, layer in enumerate(self.layers):
@@ -76,8 +76,8 @@ class FlatChain(Chain):
                     itself = isinstance(layer, FlatChain) and layer._own is inner.context
                     raise ValueError(
                         f"layer {position} ({layer.kind}) {'is a' if itself else 'belongs to another'} model that is "
-                        "built; make a new one (its weights can be copied later: see tensors()), or put copies of "
-                        "single layers in, *map(copy.deepcopy, model.layers): they bring their weights along"
+                        "built; make a new one (its weights can be copied later: see tensors()), or use copies of "
+                        "its layers, *map(copy.deepcopy, model.layers), which keep their weights"
                     )
 
     def _name_layers(self) -> None:
@@ -96,7 +96,7 @@ class FlatChain(Chain):
         taken: set[str] = set()
         for layer in self._inner():
             if layer.name in taken:
-                raise ValueError(f"two layers are named {layer.name!r}; give one another name: layer.named('...')")
+                raise ValueError(f"two layers are named {layer.name!r}; rename one of them: layer.named('...')")
             taken.add(layer.name)
 
     def _lay_out(self, kept: int = 0) -> None:

@@ -172,14 +172,12 @@ def _check_model(model: Sequential, method: str, samples: int, batch_size: int) 
     most = LARGEST.get(method, model.parameter_count)
     if model.parameter_count > most:
         raise ValueError(
-            f"the model has {model.parameter_count:,} parameters, {method} takes {most:,} at most: it keeps a square "
-            "matrix of them; use L-BFGS-B"
+            f"the model has {model.parameter_count:,} parameters, but {method} takes at most {most:,}: it stores a "
+            "square matrix of them; use L-BFGS-B"
         )
     model.segments()  # follows the layers' settings
     if model._constrained:
-        raise ValueError(
-            f"minimize does not keep to {model._constrained[0][1]!r}; use fit, or leave the constraint out"
-        )
+        raise ValueError(f"minimize does not apply {model._constrained[0][1]!r}; use fit, or leave the constraint out")
     if method == "Newton" and model.dtype != np.float64:
         raise ValueError(
             f"Newton needs a model of dtype float64 (it differentiates gradients), this one is {model.dtype}"

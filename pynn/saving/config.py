@@ -48,7 +48,7 @@ def arguments(thing: object) -> tuple[list[Any], dict[str, Any]]:
         if not hasattr(thing, parameter.name):
             raise TypeError(
                 f"{type(thing).__name__} takes the argument {parameter.name!r} but has no attribute of that name; "
-                f"keep it in __init__ (self.{parameter.name} = {parameter.name}), so that it can be saved and shown"
+                f"set it in __init__ (self.{parameter.name} = {parameter.name}), so that it can be saved and shown"
             )
         value = given.get(parameter.name, getattr(thing, parameter.name))
         if isinstance(value, np.dtype):
@@ -143,7 +143,7 @@ def from_data(data: Any, kinds: Mapping[str, type]) -> Any:
         return {key: from_data(item, kinds) for key, item in data.items()}
     kind = data["kind"]
     if not isinstance(kind, str) or kind not in kinds:
-        raise ValueError(f"{kind!r:.80} is no class of pynn; pass own classes as pynn.load(path, own=[{kind!s:.80}])")
+        raise ValueError(f"{kind!r:.80} is not a pynn class; pass your own as pynn.load(path, own=[{kind!s:.80}])")
     expect_keys(kind, data, ("kind",), KEYS)
     items, named = data.get("items", []), data.get("arguments", {})
     if not isinstance(items, list) or not isinstance(named, dict):
@@ -152,7 +152,7 @@ def from_data(data: Any, kinds: Mapping[str, type]) -> Any:
         raise ValueError(f"{kind} has an argument whose name is very long: {NEWER}")
     thing = kinds[kind](*from_data(items, kinds), **{name: from_data(one, kinds) for name, one in named.items()})
     if "inside" in data and not getattr(thing, "users_own", False):
-        raise ValueError(f"{kind} says what is inside it, which only own layers do: {NEWER}")
+        raise ValueError(f"{kind} has an entry 'inside', which only custom layers have: {NEWER}")
     _restore(thing, data, kinds)
     return thing
 
@@ -184,7 +184,7 @@ def _restore(thing: Any, data: Mapping[str, Any], kinds: Mapping[str, type]) -> 
     """Restore the name and training settings of an object and of the layers inside it."""
     kind = type(thing).__name__
     if not all(hasattr(thing, method) for key, method in METHODS.items() if key in data):
-        raise ValueError(f"{kind} is no layer, but has a name, training settings or layers inside: {NEWER}")
+        raise ValueError(f"{kind} is not a layer, but has a name, training settings or layers inside: {NEWER}")
     if "name" in data:
         if not isinstance(data["name"], str):
             raise TypeError(f"{kind}: name is {brief(data['name'])}, expected text")

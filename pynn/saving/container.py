@@ -71,7 +71,7 @@ def parsed(text: str) -> Any:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a key stands twice in one object")
+        raise ValueError("a key occurs twice in one object")
     return found
 
 
@@ -156,11 +156,11 @@ def read_state(path: Path) -> dict[str, Any]:
     try:
         state = _unpacked(parsed(text), tensors)
         if tensors:
-            raise ValueError(f"nothing speaks of the tensor {next(iter(tensors))!r}")
+            raise ValueError(f"nothing refers to the tensor {next(iter(tensors))!r}")
     except (ValueError, TypeError, KeyError, RecursionError) as cause:
-        raise ValueError(told(f"{path} is no state of a run ({cause!r})")) from shown(cause)
+        raise ValueError(told(f"{path} is not a state of a run ({cause!r})")) from shown(cause)
     if not isinstance(state, dict):
-        raise ValueError(f"{printable(path)} is no state of a run")
+        raise ValueError(f"{printable(path)} is not a state of a run")
     return state
 
 

@@ -99,7 +99,7 @@ class FolderLock:
                 self._file.close()
                 raise
             self._file.close()
-        raise RuntimeError(f"{name} cannot be locked: {self._path} vanishes again and again")
+        raise RuntimeError(f"{name} cannot be locked: {self._path} keeps disappearing")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(None), ()
@@ -165,7 +165,7 @@ def _expect_file(path: Path) -> None:
         mode = os.lstat(path).st_mode
         if not stat.S_ISREG(mode) and not stat.S_ISLNK(mode):
             what = "folder" if stat.S_ISDIR(mode) else "pipe, a device or a socket"
-            text = f"{printable(path)} is a {what}, where a run keeps a file of that name: remove it"
+            text = f"{printable(path)} is a {what}, but a run needs a file of that name: remove it"
             raise RuntimeError(text)
 
 
@@ -192,8 +192,8 @@ def _refusal(name: str, path: Path, file: IO[bytes], unlocked: bool) -> str:
     who = f"process {found['process']} on {where} since {since}" if found else "another process"
     if found and (found["process"], found.get("machine")) == (os.getpid(), machine()):
         who = f"another run of this process, since {since}"
-    dead = f"; there are no locks on this file system: if that run is dead, remove {path}" if unlocked else ""
-    return printable(f"{name} is in use by {who}; wait for it to end, or take another folder{dead}")
+    dead = f"; this file system has no locks: if that run is dead, remove {path}" if unlocked else ""
+    return printable(f"{name} is in use by {who}; wait for it to end, or use another folder{dead}")
 
 
 # Processes -----------------------------------------------------------------------------------------

@@ -153,19 +153,19 @@ class Checkpoint(Callback):
         if found and not resuming:
             raise ValueError(
                 f"{terminal.printable(self.folder)} has checkpoints of another run: pass resume=True "
-                "to go on with it, or another folder"
+                "to continue it, or another folder"
             )
         self._settings, self._place = settings, None
         self._outage = Outage(
-            f"make room, then fit(..., checkpoint={os.fspath(self.folder)!r}, resume=True) goes on from the newest file"
+            f"free some space, then fit(..., checkpoint={os.fspath(self.folder)!r}, resume=True) continues"
             if found
-            else "make room, or take another folder"
+            else "free some space, or use another folder"
         )
         self._number = int(found[-1].stem.rpartition("-")[2]) if found else 0
         self._untried, self._reasons = found, []
         state = self._newest() if found else None
         if state is None and resuming and not quiet:
-            terminal.say(f"{self.folder} has no checkpoint: training begins afresh")
+            terminal.say(f"{self.folder} has no checkpoint: training starts at step 0")
         return state
 
     def go_on(self, trainer: Trainer, state: Mapping[str, Any]) -> None:
@@ -193,7 +193,7 @@ class Checkpoint(Callback):
                 self._reasons.append(f"{terminal.printable(self._untried.pop())} cannot be used: {cause}")
             state = self._newest()
         for reason in self._reasons:
-            checks.warn(f"{reason}; going on from {self._untried[-1].name}", RuntimeWarning)
+            checks.warn(f"{reason}; continuing from {self._untried[-1].name}", RuntimeWarning)
 
     def _files(self) -> list[Path]:
         """The checkpoints, newest last."""
@@ -220,7 +220,7 @@ class Checkpoint(Callback):
             raise ValueError(container.told(f"the run in {self.folder} cannot be resumed: {'; '.join(differences)}"))
         reasons = "; ".join(self._reasons)
         folder = terminal.printable(self.folder)
-        raise ValueError(f"no checkpoint in {folder} can be used: {reasons}; to begin anew, give another folder")
+        raise ValueError(f"no checkpoint in {folder} can be used: {reasons}; to start over, pass another folder")
 
     def on_train_begin(self, trainer: Run) -> None:
         self._place = (trainer.epoch, trainer.step, trainer.batch)
@@ -242,7 +242,7 @@ class Checkpoint(Callback):
         if interrupted and self._files():
             trainer.error.args = (  # type: ignore[union-attr]
                 f"training was interrupted after step {trainer.step}, in epoch {trainer.epoch + 1}; "
-                f"fit(..., checkpoint={os.fspath(self.folder)!r}, resume=True) goes on",
+                f"fit(..., checkpoint={os.fspath(self.folder)!r}, resume=True) continues",
             )
 
     def _save(self, trainer: Run) -> None:
@@ -250,8 +250,8 @@ class Checkpoint(Callback):
         if place == self._place:
             return
         self._step, self._time = trainer.step, time.monotonic()
-        stays = f"the newest stays {NAME.format(self._number)}, and " if self._path.is_dir() else ""
-        newest = f"{stays}the next one is tried in its time"
+        stays = f"the newest is still {NAME.format(self._number)}, and " if self._path.is_dir() else ""
+        newest = f"{stays}the next one is tried when it is due"
         with self._outage.bridged(f"no checkpoint could be written after step {trainer.step}", newest):
             self._write({"settings": self._settings, **run_state.state(trainer)})
             self._number, self._place = self._number + 1, place

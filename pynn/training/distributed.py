@@ -152,7 +152,7 @@ class Ranks(Group):
             if differences := run_state.differences(reports[0][1], settings):
                 raise self.raised(
                     ValueError(
-                        "the processes were not given the same; from rank 0 to "
+                        "the processes have different arguments; from rank 0 to "
                         f"rank {rank}: {'; '.join(differences)}. All must run the same script on the same data"
                     )
                 )
@@ -175,7 +175,7 @@ class Ranks(Group):
             self._begin((f"{type(error).__name__}: {error}", None))
             return
         terminal.say("".join(traceback.format_exception(error)).rstrip())
-        terminal.say(f"pynn: rank {self.rank} of {self.size} failed while it trained: all end")
+        terminal.say(f"pynn: rank {self.rank} of {self.size} failed during training: all processes end")
         self.comm.Abort(1)
 
     def any(self, flag: bool) -> bool:
@@ -218,9 +218,9 @@ class Ranks(Group):
             if checksum != checksums[0]:
                 raise self.raised(
                     RuntimeError(
-                        f"the parameters of rank {rank} are no longer those of rank 0: that process did something "
-                        "else with them, or its processor is of another kind and rounds differently; PYNN_ISA=v2 (or "
-                        "v3) on all of them makes x86-64 processors alike"
+                        f"the parameters of rank {rank} are no longer those of rank 0: that process changed them, or "
+                        "its processor rounds differently; set PYNN_ISA=v2 (or v3) for all processes, so that x86-64 "
+                        "processors round alike"
                     )
                 )
 
@@ -266,8 +266,8 @@ class Ranks(Group):
         if self.sync_batchnorm and self.whole < 2 * self.size and model.own_loss() is not None:
             raise self.raised(
                 ValueError(
-                    f"a batch of {self.whole} samples leaves some of {self.size} processes without any, and with "
-                    "sync_batchnorm the model's last layer must have some: take another batch_size"
+                    f"a batch of {self.whole} samples leaves some of {self.size} processes without any, but with "
+                    "sync_batchnorm the model's last layer needs some in each: use another batch_size"
                 )
             )
         if len(x):
@@ -280,7 +280,7 @@ class Ranks(Group):
         if samples != self.whole:
             raise ValueError(
                 f"rank {self.rank} has a batch of {self.whole} samples, but the parts of all processes have "
-                f"{int(samples)} together; all of them must be given the same batches"
+                f"{int(samples)} in total; all processes must get the same batches"
             )
         self._totals = right if known else None, self.whole, None if weights is None else weight
         return float(value)

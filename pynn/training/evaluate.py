@@ -81,7 +81,7 @@ def outputs(model: Trainable, x: Any, batch_size: int | None = None) -> Array:
     if inputs.is_stream(x):
         parts = [outputs(model, part[0] if isinstance(part, (tuple, list)) else part, batch_size) for part in x]
         if not parts:
-            raise ValueError("x gave no batches; a used-up iterator gives none")
+            raise ValueError("x gave no batches; an exhausted iterator gives none")
         return np.concatenate(parts)
     batch_size = validations.batch_size(model) if batch_size is None else batch_size
     checks.check_count("batch_size", batch_size, 1)
@@ -96,8 +96,8 @@ def outputs(model: Trainable, x: Any, batch_size: int | None = None) -> Array:
                 lost += np.count_nonzero(undefined)
     if lost:
         checks.warn(
-            f"the outputs of {lost} of {len(x)} samples are NaN, and what is predicted for them means nothing: "
-            f"{not_finite(model) or 'numbers in between overflow'}; train the model anew with a lower learning rate"
+            f"the outputs of {lost} of {len(x)} samples are NaN, so predictions for them are meaningless: "
+            f"{not_finite(model) or 'intermediate numbers overflow'}; train the model again with a lower learning rate"
         )
     return result
 

@@ -180,7 +180,7 @@ def fit(
             if y is not None else iterable_source(model, goal, x, epochs, prefetch)
         )  # fmt: skip
         if isinstance(source, Batches) and (batch_size is not None or not shuffle):
-            raise TypeError("batch_size and shuffle go with arrays x and y; an iterable gives batches as they are")
+            raise TypeError("batch_size and shuffle need arrays x and y; an iterable makes its own batches")
         source.accumulate = accumulate
         held_out = validations.held_out(model, goal, validation, source.targets)
         if group.rank == 0:
@@ -237,7 +237,7 @@ def _keeper(checkpoint: str | os.PathLike[str] | Checkpoint | None, resume: bool
     expect_flag("", resume=resume)
     if checkpoint is None:
         if resume:
-            raise ValueError("resume goes with checkpoint: the folder to go on from")
+            raise ValueError("resume needs checkpoint, the folder to continue from")
         return []
     from .checkpoint import Checkpoint  # here: importing pynn must stay light
 
@@ -251,7 +251,7 @@ def _augment(augmentation: Augmentations | None, x: Any, y: Any) -> Augment | No
     augment = chain(augmentation)
     if y is None:
         raise TypeError(
-            "augmentation goes with arrays x and y; give an iterable of batches augmented ones (pynn.Augment.apply)"
+            "augmentation needs arrays x and y; augment the batches of an iterable yourself (pynn.Augment.apply)"
         )
     return augment.prepared(arrays.samples("x", x))
 

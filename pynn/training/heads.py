@@ -29,9 +29,9 @@ def warn_of_squeezed(model: Any, loss: Loss) -> None:
     wants = "" if loss.users_own else _wants(loss)
     if wants:
         kind, name = last.kind, type(loss).__name__
-        gives = "; model.predict_proba(x) gives probabilities all the same" if _has_probabilities(loss) else ""
+        gives = "; model.predict_proba(x) still gives probabilities" if _has_probabilities(loss) else ""
         checks.warn(
-            f"the model ends with {kind}, but {name} {wants}: behind {kind} training is slow and ends worse. "
+            f"the model ends with {kind}, but {name} {wants}: after {kind} training is slower and less accurate. "
             f"Leave the {kind} layer out{gives}"
         )
 

@@ -54,12 +54,12 @@ class Inputs:
         if self.images == "pixels" and array.dtype != np.uint8 and _largest(array) > LARGE:
             raise ValueError(
                 f"{name} has dtype {array.dtype} and numbers up to {_largest(array):g}, but the model was fitted to "
-                f"uint8 pixels, which are read as 0..1: give {name}.astype(numpy.uint8), or {name} / 255"
+                f"uint8 pixels, which are read as 0..1: pass {name}.astype(numpy.uint8), or {name} / 255"
             )
         if self.images == "numbers" and arrays.are_pixels(array):
             raise ValueError(
                 f"{name} has dtype uint8, which is read as pixels 0..1, but the model was fitted to images of other "
-                f"numbers: give {name}.astype(numpy.float32)"
+                f"numbers: pass {name}.astype(numpy.float32)"
             )
         return array
 
@@ -114,7 +114,7 @@ def _warned(x: Array, name: str) -> Array:
     if x.dtype == np.uint8 and not arrays.are_pixels(x) and math.prod(x.shape[1:]) >= 64 and _largest(x) > 200:
         checks.warn(
             f"{name} is uint8 of shape {x.shape} and taken as plain numbers 0..255; pixels are read as 0..1 from "
-            "images (N, H, W, C): give them that shape and begin the model with pynn.Flatten(), or divide by 255"
+            "images (N, H, W, C): reshape them and start the model with pynn.Flatten(), or divide by 255"
         )
     return x
 
@@ -170,8 +170,8 @@ def warn_of_another(name: str, before: Transformer | None, after: Transformer | 
     if old.keys() == new.keys() and all(np.array_equal(old[key], new[key]) for key in old):
         return
     checks.warn(
-        f"the model was trained behind another {name}, which this one, fitted to the new data, replaces under its "
-        f"weights; leave {name} out to go on with the model's own"
+        f"the model's weights were trained with another {name}, which this one, fitted to the new data, replaces; "
+        f"leave {name} out to continue with the model's own"
     )
 
 

@@ -50,15 +50,15 @@ class Measures:
         taken = ["loss", "data_loss", "penalty", "accuracy", "learning_rate", "samples_per_second"]
         for name in (one.name for one in self.metrics):
             if not name.isidentifier() or name in taken:
-                raise ValueError(f"metrics: {name!r} is no name, or stands twice; give every metric one of its own")
+                raise ValueError(f"metrics: {name!r} is not a valid name, or occurs twice; give every metric its own")
             taken.append(name)
 
     def check(self, loss: Loss) -> None:
         """TypeError for a metric that is meaningless for the targets of this loss."""
         if self._asked and not _knows_right(loss):
             raise TypeError(
-                f"metrics: accuracy goes with losses of labels or attributes, which {type(loss).__name__} is not; for "
-                "numbers there are 'mae', 'mse', 'rmse' and 'r2'"
+                f"metrics: accuracy needs a loss of labels or attributes, which {type(loss).__name__} is not; for "
+                "numbers use 'mae', 'mse', 'rmse' and 'r2'"
             )
         for metric in self.metrics:
             metric.check(loss)
@@ -174,7 +174,7 @@ def lost(model: Trainable, learning_rate: float) -> FloatingPointError | None:
         return None
     return FloatingPointError(
         f"{where} after step {model.context.step}: a step went too far, and training cannot go on from there. "
-        f"Lower the learning rate ({learning_rate}), and build the model anew or load one"
+        f"Lower the learning rate ({learning_rate}), and rebuild the model or load one"
     )
 
 

@@ -123,7 +123,7 @@ def restore(trainer: Trainer, state: Mapping[str, Any]) -> None:
     except Exception as cause:
         put_back()
         why = str(cause) if isinstance(cause, ValueError) else f"{type(cause).__name__}: {cause}"
-        raise ValueError(container.told(f"it is no state of this run: {why}")) from container.shown(cause)
+        raise ValueError(container.told(f"it is not a state of this run: {why}")) from container.shown(cause)
 
 
 def _checked(trainer: Trainer, state: Mapping[str, Any]) -> list[tuple[Any, Any]]:
@@ -133,7 +133,7 @@ def _checked(trainer: Trainer, state: Mapping[str, Any]) -> list[tuple[Any, Any]
     counts |= {} if state["batches"] is None else {"batches": state["batches"]}
     checks.expect_count("", 0, **counts)
     if state["first_epoch"] > state["epoch"] or max(counts.values()) >= 2**32 or state["batches"] == 0:
-        raise ValueError(f"its counts are {counts}, which no run has")
+        raise ValueError(f"its counts are {counts}, which are impossible")
     source, batches = trainer.source.batches, state["batches"]
     other = isinstance(trainer.source, Arrays) and source != batches
     if batches is not None and (other or state["batch"] > batches):

@@ -26,7 +26,7 @@ def expect_weighable(loss: Loss) -> None:
     if not _takes_weights(type(loss).forward):
         raise TypeError(
             f"{type(loss).__name__}.forward takes no weights; give it a third parameter, weights=None, "
-            "and let it return (1/N) Σ weights_i loss_i"
+            "and return (1/N) Σ weights_i loss_i"
         )
 
 
@@ -61,13 +61,13 @@ def combined(
     if class_weight is not None:
         if targets.ndim > 1 and loss.classes(output_shape) is not None:
             raise TypeError(
-                f"class_weight goes with one label a sample, y here has shape {targets.shape}; give sample_weight (N,)"
+                f"class_weight needs one label per sample, but y has shape {targets.shape}; pass sample_weight (N,)"
             )
         places, count = _classes(loss, targets, output_shape)
         weights = weights * _up_to_1(of_classes(class_weight, places, count, classes))[places]
     if not weights.any():
         asked = name if class_weight is None else "class_weight" if sample_weight is None else f"{name} · class_weight"
-        raise ValueError(f"{asked} is 0 for all {len(weights)} samples, expected at least one of more than 0")
+        raise ValueError(f"{asked} is 0 for all {len(weights)} samples, expected at least one above 0")
     return np.asarray(weights / weights.mean())
 
 
@@ -83,9 +83,9 @@ def _classes(loss: Loss, targets: Array, output_shape: tuple[int, ...]) -> tuple
         return targets, count
     if isinstance(loss, AttributeLoss) and math.prod(output_shape) == 1:
         return (targets.reshape(-1) > loss._middle).astype(np.int64), 2
-    hint = "; several answers a sample have no class" if isinstance(loss, AttributeLoss) else ""
+    hint = "; several answers per sample have no class" if isinstance(loss, AttributeLoss) else ""
     raise TypeError(
-        f"class_weight goes with losses of class labels, which {type(loss).__name__} is not; give sample_weight{hint}"
+        f"class_weight needs a loss of class labels, which {type(loss).__name__} is not; pass sample_weight{hint}"
     )
 
 
@@ -114,10 +114,8 @@ def of_classes(class_weight: ClassWeight, labels: Array, classes: int, names: Ar
 
 def _check_weights(y: Any, sample_weight: Any, class_weight: Any, target_preprocessing: Any = None) -> None:
     if y is None and target_preprocessing is not None:
-        raise TypeError(
-            "target_preprocessing goes with arrays x and y; an iterable gives targets as they are to be learned"
-        )
+        raise TypeError("target_preprocessing needs arrays x and y; transform the targets of an iterable yourself")
     if y is None and not (sample_weight is None and class_weight is None):
         raise TypeError(
-            "sample_weight and class_weight go with arrays x and y; an iterable gives (x, y, weights) batches"
+            "sample_weight and class_weight need arrays x and y; an iterable yields (x, y, weights) batches"
         )

@@ -135,8 +135,8 @@ def iterable_source(model: Trainable, loss: Loss, x: Any, epochs: int, prefetch:
         raise TypeError("y is missing: fit takes arrays x and y, or one iterable of (x, y) batches")
     if epochs > 1 and isinstance(x, Iterator):
         raise TypeError(
-            f"x is {type(x).__name__}, which can be gone through only once, but epochs is {epochs}; "
-            "pass a list or an object whose __iter__ starts anew"
+            f"x is {type(x).__name__}, which can be iterated only once, but epochs is {epochs}; "
+            "pass a list or an object whose __iter__ restarts"
         )
     return Batches(model, loss, x, prefetch)
 
@@ -152,7 +152,7 @@ def streamed(model: Trainable, loss: Loss, source: Any, where: str) -> Iterator[
         x = inputs.read(model, batch[0], f"{name}: x", "evaluate")
         yield checked_batch(model, loss, (x, *batch[1:]), name)
     if position < 0:
-        raise ValueError(f"{where} gave no batches; what is gone through again cannot be a used-up iterator")
+        raise ValueError(f"{where} gave no batches; an exhausted iterator cannot be used again")
 
 
 def expect_batch(batch: Any, where: str) -> None:

@@ -99,7 +99,7 @@ class Targets:
                 where = int(np.argmax(y.reshape(-1) == label))
                 raise ValueError(
                     f"{name}[{where}] is {brief(label)}, which is none of the model's classes, "
-                    f"{tables.listed(self.classes.tolist(), 10)}; replace_head() begins a new task"
+                    f"{tables.listed(self.classes.tolist(), 10)}; use replace_head() for a new task"
                 )
         return np.array([known[label] for label in labels.tolist()], np.int64)[inverse].reshape(y.shape)
 
@@ -131,7 +131,7 @@ class Targets:
             if kinds not in ({str}, {int}, {bool}, {float}) or len(set(classes)) < len(classes):
                 raise TypeError(f"classes is {brief(classes)}, expected a list of labels that differ, all of one kind")
             if kinds == {str} and len(classes) * max(map(len, classes)) > 16 * sum(map(len, classes)) + 10**6:
-                raise ValueError(f"classes has one of {max(map(len, classes))} letters, for which all would take room")
+                raise ValueError(f"classes has a label of {max(map(len, classes))} characters, too long to store")
             classes = np.array(classes)
             if classes.dtype.kind == "O" or len(np.unique(classes)) < len(classes):
                 raise TypeError(f"classes is {brief(found['classes'])}, expected labels that differ as NumPy has them")
@@ -173,7 +173,7 @@ def learned(
     before = known(model, loss) or Targets(family=family)
     if scaling is not None:
         if family != "numbers":
-            raise TypeError(f"target_preprocessing goes with losses of numbers, which {type(loss).__name__} is not")
+            raise TypeError(f"target_preprocessing needs a loss of numbers, which {type(loss).__name__} is not")
         expect_instance(scaling, Transformer, "target_preprocessing")
     if family == "numbers":
         found = replace(before, flat=array.ndim == 1 and math.prod(shape) == 1)
@@ -235,7 +235,7 @@ def of_classes(loss: Loss, classes: ArrayLike, output_shape: Shape) -> Targets:
     labels = read(classes, "classes")
     count = _labels(loss, output_shape)
     if count is None and not _binary(loss, output_shape):
-        raise TypeError(f"classes goes with losses of class labels, which {type(loss).__name__} is not")
+        raise TypeError(f"classes needs a loss of class labels, which {type(loss).__name__} is not")
     if count is None:
         answers = _answers_as_they_are(loss, labels)
         return Targets(flat=True, classes=None if answers else _two_classes(labels, "classes"), family="answers")
@@ -295,7 +295,7 @@ def _classes(y: Array, count: int, name: str = "y") -> Array | None:
         raise ValueError(
             f"{name} has {len(found)} classes, {tables.listed(found.tolist())}, but the model has {count} outputs: "
             f"make the last layer one of {len(found)} units"
-            + ("" if len(found) > count else ", or tell all classes with partial_fit(..., classes=[...])")
+            + ("" if len(found) > count else ", or name all classes with partial_fit(..., classes=[...])")
         )
     return found
 
@@ -315,7 +315,7 @@ def _two_classes(y: Array, name: str = "y") -> Array | None:
     if y.dtype.kind in "OSU":
         if len(found) == 1:
             raise ValueError(
-                f"{name} has one class, {found.tolist()[0]!r}, but one output tells two apart: tell both with "
+                f"{name} has one class, {found.tolist()[0]!r}, but one output distinguishes two: name both with "
                 "partial_fit(..., classes=[...])"
             )
         raise ValueError(

@@ -112,7 +112,7 @@ def chosen_loss(model: Trainable, loss: str | Loss | None) -> Loss:
     own, chosen = model.own_loss(), None if loss is None else losses.loss(loss)
     if own is not None and chosen is not None and chosen is not own:
         raise ValueError(
-            f"loss is {brief(chosen)}, but the model's last layer brings its own, {own!r}, and learns from no other; "
+            f"loss is {brief(chosen)}, but the model's last layer has its own, {own!r}, and supports no other; "
             "leave `loss` out"
         )
     return chosen or own or model.loss

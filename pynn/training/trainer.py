@@ -208,8 +208,8 @@ class Trainer:
         if begun and optimizer.schedule(begun) == 0:  # a warm-up begins at 0
             self._warned = True
             checks.warn(
-                f"the learning rate was 0 in all of epoch {self.epoch + 1}: {optimizer.schedule!r} is over after "
-                "its epochs, counted since the optimizer first ran; give the optimizer a longer or a new schedule"
+                f"the learning rate was 0 in all of epoch {self.epoch + 1}: {optimizer.schedule!r} has ended; its "
+                "epochs count from the optimizer's first run. Give the optimizer a longer or a new schedule"
             )
 
     def _begin_step(self) -> None:
@@ -228,9 +228,7 @@ class Trainer:
         with closing(self.group.batches(self.source, self.model.epoch, self.batch)) as batches:
             complete = self._take_steps(batches) if self.source.accumulate == 1 else self._take_steps_in_parts(batches)
         if self.running.count == 0:
-            raise ValueError(
-                "the iterable gave no batches; one that is gone through every epoch cannot be a used-up iterator"
-            )
+            raise ValueError("the iterable gave no batches; an exhausted iterator cannot be used again in every epoch")
         return complete
 
     def _take_steps(self, batches: Iterable[Batch]) -> bool:
@@ -326,7 +324,7 @@ def _all_alone(trainer: Trainer) -> Iterator[None]:
         stack.enter_context(trainer.loss.used(trainer.model))
         for one in held:
             kind = type(one).__name__
-            refusal = f"this {kind} is in use by a run in another thread, which it remembers; give each run its own"
+            refusal = f"this {kind} is in use by a run in another thread, whose state it holds; give each run its own"
             stack.enter_context(vars(one).setdefault("_claim", Claim(refusal)).use())
         yield
 

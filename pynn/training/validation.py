@@ -38,9 +38,7 @@ def separated(x: Any, y: Any, sample_weight: Any, validation: Any, seed: int) ->
     if not isinstance(validation, Split):
         return x, y, sample_weight, validation
     if y is None:
-        raise TypeError(
-            f"validation is {brief(validation)}: a share can be taken of arrays x and y, not of an iterable"
-        )
+        raise TypeError(f"validation is {brief(validation)}: a share needs arrays x and y, not an iterable")
     train, held_out = validation.places(x, y, seed)
     if sample_weight is None:
         return x[train], y[train], None, (x[held_out], y[held_out])
@@ -70,8 +68,8 @@ def held_out(model: Trainable, loss: Loss, validation: Any, form: Targets | None
     if is_stream(validation):
         if isinstance(validation, Iterator):
             raise TypeError(
-                f"validation is {type(validation).__name__}, which can be gone through only once; pass a list or an "
-                "object whose __iter__ starts anew"
+                f"validation is {type(validation).__name__}, which can be iterated only once; pass a list or an "
+                "object whose __iter__ restarts"
             )
         return None
     x, y, *rest = checked_batch(model, loss, validation, "validation", form)

@@ -132,7 +132,7 @@ class Advice:
         old = start(model)
         place = old if after is None else start(model, after)
         if not place:
-            raise ValueError("nothing stands before the head: there is nothing to transfer")
+            raise ValueError("there are no layers before the head: there is nothing to transfer")
         if place > old:
             raise ValueError(f"after names a layer of the head, expected one before {model.layers[old].name}")
         if not self.much and not self.similar:

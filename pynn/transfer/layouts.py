@@ -156,6 +156,6 @@ class _Walk:
     def _expect_plain(self, layer: Layer, order: Order | None) -> None:
         if order is not None:
             raise ValueError(
-                f"{called(layer)} reads flattened images, whose order PyTorch has otherwise: there is no way to lay "
-                f"out the tensors of a {layer.kind} there; put it behind an Affine, or use layout='pynn'"
+                f"{called(layer)} reads flattened images, which PyTorch orders differently: the tensors of a "
+                f"{layer.kind} cannot be laid out for it; put the layer after an Affine, or use layout='pynn'"
             )

@@ -129,7 +129,7 @@ def load_weights(
     for one in wanted:
         name = _name(one, names)
         if one.layer in given:  # its name is assigned to another layer
-            problems.append(f"{one.name} is missing: names gives {one.layer} of the source to another layer")
+            problems.append(f"{one.name} is missing: names assigns {one.layer} of the source to another layer")
             continue
         array, problem = _fitting(one, name, found)
         if array is None:
@@ -182,9 +182,7 @@ def to_torch(model: Sequential, names: Names | None = None) -> dict[str, Array]:
     for one in wanted:
         name = _name(one, names)
         if name in found:
-            raise ValueError(
-                f"two tensors would be named {name!r}, {one.name} and another; give them names of their own"
-            )
+            raise ValueError(f"two tensors would be named {name!r}, {one.name} and another; give them different names")
         found[name] = one.given()
     return found
 
@@ -200,7 +198,7 @@ def _check_names(names: Names | None, wanted: Iterable[Tensor]) -> None:
     known = {name for one in wanted for name in (one.layer, one.name)}
     if unknown := [repr(name) for name in names if name not in known]:
         layers = ", ".join(dict.fromkeys(one.layer for one in wanted))
-        raise ValueError(f"names has {', '.join(unknown)}, which the model has not; its layers with tensors: {layers}")
+        raise ValueError(f"names has {', '.join(unknown)}, unknown in the model; its layers with tensors: {layers}")
     for name, other in names.items():
         if not isinstance(other, str):
             raise TypeError(f"names[{name!r}] is {brief(other)}, expected text")
@@ -237,7 +235,7 @@ def _matched(
             guessed.update(() if all(numbered) else layers)
     if strict and (len(names) < sum(map(len, ours.values())) or sum(map(len, theirs.values())) > len(names)):
         raise ValueError(
-            f"{where}nothing was loaded: the shapes alone do not tell which weights belong to which layer; give "
+            f"{where}nothing was loaded: the shapes alone do not tell which weights belong to which layer; pass "
             f"names={{'layer': 'its name there'}}. The model has {_listed(ours)}. The source has {_listed(theirs)}."
         )
     return {one.layer: names.get(one.layer, one.layer) for one in wanted}, guessed
@@ -252,8 +250,8 @@ def _warn_of_guesses(guessed: Iterable[Tensor], sources: Names) -> None:
     if lines:
         more = f", and {len(lines) - SHOWN} more (print the result)" if len(lines) > SHOWN else ""
         checks.warn(
-            "layers of equal shapes got their weights by the order in which they stand in the source: "
-            f"{', '.join(lines[:SHOWN])}{more}; give names={{'layer': 'its name there'}} if that is not so"
+            "layers of equal shapes got their weights in the order of the source: "
+            f"{', '.join(lines[:SHOWN])}{more}; pass names={{'layer': 'its name there'}} if that is wrong"
         )
 
 

@@ -429,7 +429,7 @@ def test_what_cannot_be_augmented_is_refused_before_anything_changes(
 
 def test_augmentation_needs_arrays_and_a_seed(images: np.ndarray) -> None:
     y = np.arange(40) % 4
-    with pytest.raises(TypeError, match="augmentation goes with arrays x and y"):
+    with pytest.raises(TypeError, match="augmentation needs arrays x and y"):
         network().fit([(images, y)], augmentation=pynn.Flip(), progress=False)
     with pytest.raises(ValueError, match="augmentation draws from a seed, which is None"):
         pynn.batches(images, y, 4, augmentation=pynn.Flip())

@@ -243,7 +243,7 @@ def test_members_that_do_not_fit_together_are_named(points: Points, numbers: Poi
         (model, TypeError, "models is one model, expected a list of them"),
         ([model, 3], TypeError, "member 1 is 3, expected a pynn Sequential"),
         ([model, network()], ValueError, "member 1 is not built yet"),
-        ([model, trained(points, 1), model], ValueError, "member 2 is member 0 once more; weights let one count more"),
+        ([model, trained(points, 1), model], ValueError, "member 2 is member 0 again; use weights to count it more"),
         ([model, built], ValueError, r"member 1 has outputs of shape \(4,\), but member 0 \(3,\)"),
         ([model, other], ValueError, r"member 1 takes samples of shape \(5,\), but member 0 \(4,\)"),
         ([model, taking], ValueError, r"member 1 takes samples of shape \(5,\), but member 0 \(4,\)"),
@@ -376,7 +376,7 @@ def test_bad_snapshots_are_named(points: Points) -> None:
     with pytest.raises(RuntimeError, match="there is no snapshot yet"):
         pynn.SnapshotEnsemble(2).ensemble()
     model = trained(points)
-    with pytest.raises(ValueError, match="snapshot 1 has not the tensors of the model, which are affine1"):
+    with pytest.raises(ValueError, match="snapshot 1 does not have the tensors of the model, affine1"):
         pynn.Ensemble.of_snapshots(model, [model.tensors(), {}])
     with pytest.raises(ValueError, match="the model is not built yet"):
         pynn.Ensemble.of_snapshots(network(), [])
@@ -434,7 +434,7 @@ def test_own_classes_are_passed_on(points: Points, tmp_path: Path) -> None:
     ensemble.save(path)
     again = pynn.Ensemble.load(path, own=(cls for cls in [Twice]))
     np.testing.assert_array_equal(again.predict(points[0]), ensemble.predict(points[0]))
-    with pytest.raises(ValueError, match="'Twice' is no class of pynn"):
+    with pytest.raises(ValueError, match="'Twice' is not a pynn class"):
         pynn.Ensemble.load(path)
 
 
@@ -461,9 +461,9 @@ def test_damaged_files_are_named(points: Points, tmp_path: Path) -> None:
         (tensors, {"weights": [0, 0]}, "weights are 0 for all members"),
         (tensors, {"format": 2}, "has format 2, this pynn reads up to 1"),
         (tensors, {"format": "1"}, "the ensemble's description has no format number"),
-        ({**tensors, "2.bias": np.ones(1)}, {}, r"has a tensor of no member: 2\.bias"),
-        ({**tensors, "bias": np.ones(1)}, {}, "has a tensor of no member: bias"),
-        ({**tensors, "1.bias": np.ones(1)}, {}, "has tensors that its description does not: bias"),
+        ({**tensors, "2.bias": np.ones(1)}, {}, r"has a tensor that belongs to no member: 2\.bias"),
+        ({**tensors, "bias": np.ones(1)}, {}, "has a tensor that belongs to no member: bias"),
+        ({**tensors, "1.bias": np.ones(1)}, {}, "has tensors that its description does not mention: bias"),
         ({name: one for name, one in tensors.items() if name != "1.affine1.bias"}, {}, "lacks the tensors affine1"),
         ({**tensors, "0.affine1.bias": np.ones(3)}, {}, r"affine1\.bias is float64 \(3,\), expected float64 \(8,\)"),
     ]  # fmt: skip

@@ -56,7 +56,7 @@ def safetensors_header(rng: random.Random, content: bytes) -> bytes:
 
 
 def _with_duplicate(rng: random.Random, header: dict[str, Any]) -> str:
-    """JSON in which a key stands twice."""
+    """JSON in which a key occurs twice."""
     name = rng.choice(list(header))
     return json.dumps(header)[:-1] + f", {json.dumps(name)}: {json.dumps(mutations.of_json(rng, header[name]))}}}"
 

@@ -377,7 +377,7 @@ def test_long_counts_are_shown_short() -> None:
 
 def test_another_loss_is_refused(points: Points) -> None:
     model = pynn.Sequential(pynn.HierarchicalSoftmax(3))
-    with pytest.raises(ValueError, match=r"the model's last layer brings its own, .* leave `loss` out"):
+    with pytest.raises(ValueError, match=r"the model's last layer has its own, .* leave `loss` out"):
         model.fit(*points, loss="softmax_cross_entropy", epochs=1, progress=False)
 
 

@@ -253,7 +253,7 @@ def test_bad_settings_are_refused() -> None:
     with pytest.raises(TypeError, match=r"Residual: survival is '1', expected 0 < survival <= 1"):
         pynn.Residual(pynn.Affine(2), survival="1")
     twice = pynn.Affine(2)
-    with pytest.raises(ValueError, match="the same layer stands twice"):
+    with pytest.raises(ValueError, match="the same layer occurs twice"):
         pynn.Sequential(pynn.Residual(twice, shortcut=twice)).build((2,))
     with pytest.raises(TypeError, match="takes the layers one by one"):
         pynn.Residual([pynn.Affine(2)])

@@ -187,7 +187,7 @@ def test_targets_that_do_not_fit_are_refused(case: str, name: str) -> None:
 
 @every
 def test_class_weights_are_refused(name: str) -> None:
-    message = f"class_weight goes with losses of class labels, which {LOSSES[name].__name__}"
+    message = f"class_weight needs a loss of class labels, which {LOSSES[name].__name__}"
     with pytest.raises(TypeError, match=message):
         pynn.Sequential(pynn.Affine(2)).fit(np.ones((9, 4)), np.ones((9, 2)), loss=name, class_weight="balanced")
 

@@ -245,7 +245,7 @@ def test_class_weights_are_refused(count: int, rng: np.random.Generator) -> None
     x, y = rng.standard_normal((count, 4, 3)), rng.integers(0, 5, (count, 4))
     for class_weight in ("balanced", {0: 2.0}, np.ones(5)):
         with pytest.raises(
-            TypeError, match=rf"class_weight goes with one label a sample, y here has shape \({count}, 4\)"
+            TypeError, match=rf"class_weight needs one label per sample, but y has shape \({count}, 4\)"
         ):
             pynn.Sequential(pynn.Affine(5)).fit(x, y, class_weight=class_weight, progress=False)
     with pytest.raises(ValueError, match=r"sample_weight has shape .*, expected"):

@@ -277,7 +277,7 @@ def test_a_step_says_what_is_no_loss_or_optimizer(points: Points) -> None:
         with pytest.raises(error, match=says):
             model.train_step(x, y, given, optimizer)
     tree = pynn.Sequential(pynn.HierarchicalSoftmax(3))
-    with pytest.raises(ValueError, match="the model's last layer brings its own"):
+    with pytest.raises(ValueError, match="the model's last layer has its own"):
         tree.train_step(x, y, "softmax_cross_entropy", pynn.SGD(0.1))
 
 

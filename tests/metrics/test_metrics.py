@@ -219,8 +219,8 @@ def test_metrics_go_on_in_the_middle_of_an_epoch(rng: np.random.Generator, tmp_p
         (["top0"], ValueError, r"metrics: 'top0' is unknown, expected one of accuracy, top5 .*precision, recall, f1"),
         ([3], TypeError, r"metrics holds 3, expected names, pynn\.metrics objects or functions"),
         ([pynn.metrics.F1], TypeError, r"metrics holds .*; write F1\(\)"),
-        (["f1", "f1"], ValueError, r"metrics: 'f1' is no name, or stands twice"),
-        ([lambda outputs, targets: 0.0], ValueError, r"metrics: '<lambda>' is no name"),
+        (["f1", "f1"], ValueError, r"metrics: 'f1' is not a valid name, or occurs twice"),
+        ([lambda outputs, targets: 0.0], ValueError, r"metrics: '<lambda>' is not a valid name"),
         (["mae"], TypeError, r"the metric mae goes with losses of numbers, which SoftmaxCrossEntropy is not"),
         (["multilabel_accuracy"], TypeError, r"goes with losses of attributes, which SoftmaxCrossEntropy is not"),
     ],
@@ -367,7 +367,7 @@ def test_what_cannot_be_validated_is_refused(
         fitted(labels(rng), 5, "hinge", validation=validation)
     with pytest.raises(ValueError, match="pass stratify=False"):
         pynn.Sequential(pynn.Affine(2)).fit(np.eye(4), np.eye(4, 2), loss="l2", validation=pynn.Split(0.5))
-    with pytest.raises(TypeError, match=r"validation is Split\(.*: a share can be taken of arrays x and y, not of an"):
+    with pytest.raises(TypeError, match=r"validation is Split\(.*: a share needs arrays x and y, not an iterable"):
         pynn.Sequential(pynn.Affine(2)).fit([labels(rng)], validation=0.5, progress=False)
 
 
@@ -404,7 +404,7 @@ def test_partial_fit_takes_what_comes(rng: np.random.Generator) -> None:
         (
             {"classes": [0, 1], "loss": "l2"},
             TypeError,
-            r"classes goes with losses of class labels, which SquaredError is",
+            r"classes needs a loss of class labels, which SquaredError is",
         ),
     ],
 )

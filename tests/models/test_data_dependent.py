@@ -394,7 +394,7 @@ def test_a_layer_without_a_gradient_is_not_balanced(x: np.ndarray) -> None:
         def backward(self, dy: np.ndarray) -> np.ndarray:
             return 0 * dy
 
-    with pytest.raises(ValueError, match=r"affine1: no finite gradient comes to its weight"):
+    with pytest.raises(ValueError, match=r"affine1: its weight gets no finite gradient"):
         pynn.data_dependent(pynn.Sequential(pynn.Affine(5), Blocked(), pynn.Affine(4)), x, balance=True)
 
 
@@ -517,7 +517,7 @@ class Largest(Own):
 def test_units_without_a_column_of_their_own_are_scaled_by_lsuv_only(x: np.ndarray) -> None:
     model = pynn.Sequential(Largest())
     with pytest.raises(
-        ValueError, match=r"largest1: its weight \(12, 8\) has not one column for each of 1 units; use lsuv"
+        ValueError, match=r"largest1: its weight \(12, 8\) does not have a column for each of 1 units; use lsuv"
     ):
         pynn.data_dependent(model, x)
     assert abs(pynn.lsuv(model, x)["largest1"] - 1) < 0.06

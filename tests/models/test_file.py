@@ -199,7 +199,7 @@ def test_an_own_loss_comes_back(points: Points, tmp_path: Path) -> None:
 
 def test_own_classes_must_be_passed(points: Points, tmp_path: Path) -> None:
     fitted(points, Scale()).save(tmp_path / "m")
-    with pytest.raises(ValueError, match=r"m: .*'Scale' is no class of pynn; pass own classes as .*own=\[Scale\]"):
+    with pytest.raises(ValueError, match=r"m: .*'Scale' is not a pynn class; pass your own as .*own=\[Scale\]"):
         pynn.load(tmp_path / "m")
 
 
@@ -467,7 +467,7 @@ DAMAGE: dict[str, tuple[Callable[[Description, dict[str, np.ndarray]], Any], str
     "a missing tensor": (lambda d, t: t.pop("affine2.bias"), r"lacks the tensors affine2\.bias"),
     "no tensors": (lambda d, t: t.clear(), r"lacks the tensors affine1\.bias, affine1\.weight, affine2"),
     "an extra tensor": (
-        lambda d, t: t.update(extra=np.zeros(2, np.float32)), r"has tensors that its description does not: extra"
+        lambda d, t: t.update(extra=np.zeros(2, np.float32)), r"tensors that its description does not mention: extra"
     ),
     "another shape": (
         lambda d, t: t.update({"affine1.weight": np.zeros((2, 4), np.float32)}),
@@ -491,13 +491,13 @@ DAMAGE: dict[str, tuple[Callable[[Description, dict[str, np.ndarray]], Any], str
     "no layers": (lambda d, t: d.pop("layers"), r"the model cannot be built from its description.*layers"),
     "layers in words": (_change(layers="Affine"), r"the model cannot be built from its description"),
     "layers a number": (_change(layers=3), r"the model cannot be built from its description"),
-    "fewer layers": (lambda d, t: d["layers"].pop(), r"has tensors that its description does not: affine2"),
+    "fewer layers": (lambda d, t: d["layers"].pop(), r"has tensors that its description does not mention: affine2"),
     "a layer that is no object": (lambda d, t: d["layers"].append(3), r"layer 5 is 3, expected a pynn Layer"),
     "an initializer for a layer": (lambda d, t: d["layers"].append({"kind": "He"}), r"layer 5 is He\(\), expected"),
-    "unknown kind": (_layer(kind="Conv9d"), r"'Conv9d' is no class of pynn; pass own classes"),
-    "malicious kind": (_layer(kind="os.system", arguments={"command": "exit 1"}), r"'os\.system' is no class of pynn"),
-    "malicious items": (_layer(kind="eval", items=["exit(1)"], arguments={}), r"'eval' is no class of pynn"),
-    "malicious method": (_layer(kind="__init__"), r"'__init__' is no class of pynn"),
+    "unknown kind": (_layer(kind="Conv9d"), r"'Conv9d' is not a pynn class; pass your own"),
+    "malicious kind": (_layer(kind="os.system", arguments={"command": "exit 1"}), r"'os\.system' is not a pynn class"),
+    "malicious items": (_layer(kind="eval", items=["exit(1)"], arguments={}), r"'eval' is not a pynn class"),
+    "malicious method": (_layer(kind="__init__"), r"'__init__' is not a pynn class"),
     "kind a list": (_layer(kind=["Affine"]), r"the model cannot be built from its description"),
     "kind null": (_layer(kind=None), r"the model cannot be built from its description"),
     "unknown argument": (_layer(arguments={"units": 2, "size": 3}), r"Affine has no 'size'"),
@@ -533,7 +533,7 @@ DAMAGE: dict[str, tuple[Callable[[Description, dict[str, np.ndarray]], Any], str
     "epoch negative": (_change(epoch=-1), r"epoch"),
     "epoch beyond integers": (_change(epoch=10**30), r"epoch"),
     "epoch null": (_change(epoch=None), r"."),
-    "loss unknown": (_change(loss={"kind": "Mine"}), r"'Mine' is no class of pynn"),
+    "loss unknown": (_change(loss={"kind": "Mine"}), r"'Mine' is not a pynn class"),
     "loss a layer": (_change(loss={"kind": "ReLU"}), r"loss is ReLU\(\), expected a pynn Loss"),
     "loss a number": (_change(loss=3), r"loss is 3, expected"),
     "loss null": (_change(loss=None), r"loss is None, expected"),

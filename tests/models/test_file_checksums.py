@@ -180,16 +180,16 @@ def _state(path: Path, text: str, tensors: dict[str, np.ndarray], **change: Any)
 @pytest.mark.parametrize(
     ("text", "tensors", "message"),
     [
-        ('{"a": {"$tensor": "b"}}', {}, r"no state of a run"),
-        ('{"a": {"$tensor": "b"}, "c": {"$tensor": "b"}}', {"b": np.ones(1)}, r"no state of a run"),
-        ('{"a": {"$tensor": ["b"]}}', {"b": np.ones(1)}, r"no state of a run"),
-        ('{"a": 1}', {"b": np.ones(1)}, r"nothing speaks of the tensor 'b'"),
-        ('{"a": 1, "a": 2}', {}, r"a key stands twice"),
-        ("[1]", {}, r"no state of a run"),
-        ('{"a": {"$tensor": "b", "loss": 1}}', {"b": np.ones(1)}, r"no state of a run"),
-        ("nothing", {}, r"no state of a run"),
+        ('{"a": {"$tensor": "b"}}', {}, r"not a state of a run"),
+        ('{"a": {"$tensor": "b"}, "c": {"$tensor": "b"}}', {"b": np.ones(1)}, r"not a state of a run"),
+        ('{"a": {"$tensor": ["b"]}}', {"b": np.ones(1)}, r"not a state of a run"),
+        ('{"a": 1}', {"b": np.ones(1)}, r"nothing refers to the tensor 'b'"),
+        ('{"a": 1, "a": 2}', {}, r"a key occurs twice"),
+        ("[1]", {}, r"not a state of a run"),
+        ('{"a": {"$tensor": "b", "loss": 1}}', {"b": np.ones(1)}, r"not a state of a run"),
+        ("nothing", {}, r"not a state of a run"),
         ("[" * 100_000, {}, r"nested more than 250 deep"),
-        ('{"a": ' + "9" * 5000 + "}", {}, r"no state of a run"),
+        ('{"a": ' + "9" * 5000 + "}", {}, r"not a state of a run"),
     ],
 )
 def test_crafted_states_with_a_right_checksum(

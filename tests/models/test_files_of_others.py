@@ -85,7 +85,7 @@ FILES: dict[str, tuple[Callable[[Path], bytes], str]] = {
     "zeros": (lambda path: bytes(5000), rf"is not a whole safetensors file \(.*\): {AGAIN}$"),
     "one bit": (
         lambda path: saved(path)[:-1] + b"\x01",
-        r"is damaged: its checksum is wrong; copy or download it again, or save it anew$",
+        r"is damaged: its checksum is wrong; copy, download or save it again$",
     ),
     "torch.save": (zipped, rf"but a zip archive, as torch\.save, Keras and np\.savez write it{OTHERS}"),
     "np.savez": (npz, r"but a zip archive, as torch\.save, Keras and np\.savez write it"),
@@ -103,7 +103,7 @@ OF_MODELS: dict[str, tuple[Callable[[Path], bytes], str]] = {
     "a newer format": (changed(format=7), r"has format 7, this pynn reads up to 1; install a newer pynn$"),
     "a newer key": (changed(lora=3), r"the description has the key 'lora', unknown here: .* or a newer pynn wrote it$"),
     "a newer layer": (
-        changed(layers=[{"kind": "Attention", "items": [2]}]), r"'Attention' is no class of pynn; pass own classes as"
+        changed(layers=[{"kind": "Attention", "items": [2]}]), r"'Attention' is not a pynn class; pass your own as"
     ),
     "a newer argument": (
         changed(layers=[{"kind": "Affine", "arguments": {"units": 2, "rank": 3}}]), r"Affine has no 'rank'"
@@ -163,7 +163,7 @@ def test_resume(name: str, tmp_path: Path) -> None:
         path.write_bytes(saved(path) if name == "a model" else ensemble(path))
         message = r"not a pynn checkpoint: .*; (it is a model, which pynn\.load|pynn\.Ensemble\.load) reads"
     with pytest.raises(
-        ValueError, match=rf"^no checkpoint in .* can be used: .*{message.strip('$')}.*; to begin anew"
+        ValueError, match=rf"^no checkpoint in .* can be used: .*{message.strip('$')}.*; to start over"
     ) as caught:
         pynn.Sequential(pynn.Affine(2)).fit(X, Y, checkpoint=tmp_path, resume=True, progress=False)
     _one_sentence(caught.value, path)

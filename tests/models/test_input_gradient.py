@@ -111,7 +111,7 @@ def test_the_hierarchical_pair_and_structures(backend: str, rng: np.random.Gener
     numeric = differences(lambda: layer.loss.forward(model.forward(x), y) * len(x), x)
     assert relative_error(found, numeric) < TOLERANCE
     check(model, x, rng)  # of the features, its outputs
-    with pytest.raises(ValueError, match="the model's last layer brings its own"):
+    with pytest.raises(ValueError, match="the model's last layer has its own"):
         model.input_gradient(x, y, loss="hinge")
 
     loss = pynn.StructuredHinge(pynn.ViterbiChain())
@@ -267,7 +267,7 @@ def test_own_layers_and_losses_take_part(backend: str, rng: np.random.Generator)
         ({"dy": [1, 0]}, ValueError, r"dy has shape \(2,\), expected \(2, 3\) like the outputs, or \(3,\)"),
         ({"dy": "ab"}, TypeError, "dy has dtype .*, expected numbers"),
         ({"dy": [1, np.nan, 0]}, ValueError, "dy.* is nan"),
-        ({"dy": [1, 0, 0], "loss": "l2"}, ValueError, "loss goes with y"),
+        ({"dy": [1, 0, 0], "loss": "l2"}, ValueError, "loss needs y"),
         ({"y": [0, 3]}, ValueError, "expected a label of 0..2"),
         ({"y": [0]}, ValueError, "2 samples but y has 1"),
         ({"y": [0, 1], "batch_size": 0}, ValueError, "batch_size is 0"),

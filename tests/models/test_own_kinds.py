@@ -51,13 +51,13 @@ def test_the_own_class_alone_or_in_anything_that_gives_it(own: Any, path: Path) 
 @pytest.mark.parametrize(
     ("own", "error", "message"),
     [
-        (os.makedirs, TypeError, r"own holds <function makedirs.*>, expected classes of your own"),
+        (os.makedirs, TypeError, r"own holds <function makedirs.*>, expected your own classes"),
         ([os.makedirs], TypeError, r"own holds <function makedirs"),
         ("Scale", TypeError, r"own holds 'Scale', expected .*; pass the class itself, own=\[Scale\]$"),
         ({"Scale": Scale}, TypeError, r"own holds 'Scale', .*own=\[Scale\]$"),
         (Scale(), TypeError, r"own holds Scale\(\), .*; pass its class, Scale$"),
         ([Scale()], TypeError, r"own holds Scale\(\)"),
-        (pynn.Layer, TypeError, r"own holds <class 'pynn\.layers\.base\.Layer'>, expected classes of your own"),
+        (pynn.Layer, TypeError, r"own holds <class 'pynn\.layers\.base\.Layer'>, expected your own classes"),
         ([pynn.Loss], TypeError, r"own holds <class .*Loss'>"),
         ([pynn.Adam], TypeError, r"own holds <class .*Adam'>"),
         ([pynn.Callback], TypeError, r"own holds <class .*Callback'>"),
@@ -108,7 +108,7 @@ def test_a_file_cannot_name_a_base(path: Path) -> None:
             "dtype": "float32", "step": 0, "epoch": 0, "loss": {"kind": "SoftmaxCrossEntropy"}, "notes": {},
         }  # fmt: skip
         path.write_bytes(safetensors.save(tensors, {"pynn": json.dumps(description)}))
-        with pytest.raises(ValueError, match=rf"'{kind}' is no class of pynn; pass own classes as"):
+        with pytest.raises(ValueError, match=rf"'{kind}' is not a pynn class; pass your own as"):
             pynn.load(path)
 
 
@@ -119,14 +119,14 @@ def test_a_file_cannot_name_a_base(path: Path) -> None:
         ({"kind": "ReLU", "trail": {}}, r"ReLU has the key 'trail', unknown here: .* or a newer pynn wrote it"),
         ({"kind": "ReLU", "train": {"freeze": True}}, r"ReLU: train has the key 'freeze', unknown here"),
         ({"kind": "ReLU", "train": [1]}, r"ReLU: train is \[1\], expected an object"),
-        ({"kind": "ReLU", "inside": [{"name": "a"}]}, r"ReLU says what is inside it, which only own layers do"),
+        ({"kind": "ReLU", "inside": [{"name": "a"}]}, r"ReLU has an entry 'inside', which only custom layers have"),
         ({"kind": "Block", "inside": []}, r"Block: inside is \[\], expected one entry for each of 1 layers"),
         ({"kind": "Block", "inside": [{"nam": 1}]}, r"Block: inside has the key 'nam'"),
         ({"kind": "Block", "inside": [3]}, r"Block: inside is 3, expected an object"),
         ({"kind": "Block", "inside": [{"train": {"frozen": 3}}]}, r"ReLU: frozen is 3, expected true or a list"),
         ({"kind": "Dropout", "items": "5"}, r"Dropout: its arguments are '5' and \{\}, expected a list and an object"),
         ({"kind": "Dropout", "arguments": [0.5]}, r"Dropout: its arguments are \[\] and \[0\.5\]"),
-        ({"kind": "Affine", "arguments": {"units": 3, "initializer": {"kind": "He", "name": "x"}}}, r"He is no layer"),
+        ({"kind": "Affine", "arguments": {"units": 3, "initializer": {"kind": "He", "name": "x"}}}, r"is not a layer"),
         ({"kind": "Affine", "arguments": {"units": 3, "u" * 200: 3}}, r"an argument whose name is very long"),
         ({"kind": "Affine", "arguments": {"units": 3, "initialiser": "he"}}, r"Affine has no 'initialiser'"),
     ],

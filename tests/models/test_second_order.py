@@ -385,12 +385,12 @@ def test_bad_data_are_refused(points: Points) -> None:
 
 def test_models_that_are_too_large_are_refused(points: Points) -> None:
     model = network(pynn.Affine(300), pynn.Affine(3))
-    with pytest.raises(ValueError, match=r"has 2,403 parameters, Newton takes 2,000 at most.*use L-BFGS-B"):
+    with pytest.raises(ValueError, match=r"has 2,403 parameters, but Newton takes at most 2,000.*use L-BFGS-B"):
         minimized(model, points, method="Newton")
     assert not model.built
     with pytest.raises(ValueError, match=r"Newton needs a model of dtype float64 .*, this one is float32"):
         minimized(network(dtype="float32"), points, method="Newton")
-    with pytest.raises(ValueError, match=r"BFGS takes 10,000 at most"):
+    with pytest.raises(ValueError, match=r"BFGS takes at most 10,000"):
         minimized(network(pynn.Affine(2000), pynn.Affine(3)), points, method="BFGS")
 
 

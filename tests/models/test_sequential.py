@@ -312,13 +312,13 @@ def test_what_is_no_layer_is_refused_with_a_hint(layers: list[Any], message: str
 
 def test_the_same_layer_twice_is_refused() -> None:
     layer = pynn.Affine(3)
-    with pytest.raises(ValueError, match="the same layer stands twice in one model"):
+    with pytest.raises(ValueError, match="the same layer occurs twice in one model"):
         pynn.Sequential(layer, pynn.ReLU(), layer)
 
 
 def test_the_same_layer_twice_is_refused_inside_another_sequential() -> None:
     layer = pynn.Affine(3)
-    with pytest.raises(ValueError, match="the same layer stands twice in one model"):
+    with pytest.raises(ValueError, match="the same layer occurs twice in one model"):
         pynn.Sequential(layer, pynn.Sequential(pynn.ReLU(), layer)).build((3,))
 
 

@@ -55,22 +55,20 @@ def test_another_preprocessing_under_trained_weights_is_warned_of(points: Points
     model = pynn.Sequential(pynn.Affine(3))
     model.fit(x, y, preprocessing=pynn.Standardization(), epochs=1, progress=False)
     model.fit(x, y, preprocessing=pynn.Standardization(), epochs=1, progress=False)  # the same again
-    with pytest.warns(
-        UserWarning, match="trained behind another preprocessing, which this one.*leave preprocessing out"
-    ):
+    with pytest.warns(UserWarning, match="trained with another preprocessing, which this one.*leave preprocessing out"):
         model.fit(x * 3, y, preprocessing=pynn.Standardization(), epochs=1, progress=False)
     model.fit(x * 5, y, epochs=1, progress=False)
     numbers = pynn.Sequential(pynn.Affine(1))
     settings: dict[str, Any] = {"loss": "l2", "epochs": 1, "progress": False}
     numbers.fit(x, x[:, 0], target_preprocessing=pynn.Standardization(), **settings)
-    with pytest.warns(UserWarning, match="trained behind another target_preprocessing"):
+    with pytest.warns(UserWarning, match="trained with another target_preprocessing"):
         numbers.fit(x, x[:, 0], target_preprocessing=pynn.MinMaxScaling(), **settings)
 
 
 def test_a_schedule_that_is_over_is_warned_of_once(points: Points) -> None:
     model, optimizer = pynn.Sequential(pynn.Affine(3)), pynn.SGD(pynn.CosineDecay(0.1, epochs=2))
     model.fit(*points, optimizer=optimizer, epochs=2, batch_size=10, progress=False)
-    with pytest.warns(UserWarning, match=r"learning rate was 0 in all of epoch 3: CosineDecay.* is over") as seen:
+    with pytest.warns(UserWarning, match=r"learning rate was 0 in all of epoch 3: CosineDecay.* has ended") as seen:
         model.fit(*points, epochs=3, batch_size=10, progress=False)
     assert len(seen) == 1
     warm = pynn.Sequential(pynn.Affine(3))  # a first step at the rate 0 is no epoch
@@ -89,9 +87,7 @@ def test_metrics_of_numbers(points: Points, backend: str) -> None:
         lambda: model.fit(x, y, metrics=["accuracy"], epochs=1, progress=False),
         lambda: model.evaluate(x, y, metrics=["accuracy"]),
     ):
-        with pytest.raises(
-            TypeError, match=r"accuracy goes with losses of labels or attributes.*'mse', 'rmse' and 'r2'"
-        ):
+        with pytest.raises(TypeError, match=r"accuracy needs a loss of labels or attributes.*'mse', 'rmse' and 'r2'"):
             call()
 
 
@@ -102,7 +98,7 @@ def test_lists_of_batches_are_taken_everywhere(points: Points) -> None:
     model.fit(batches, epochs=1, progress=False)
     np.testing.assert_array_equal(model.predict(batches), model.predict(x))
     for settings in ({"batch_size": 5}, {"shuffle": False}):
-        with pytest.raises(TypeError, match="batch_size and shuffle go with arrays x and y"):
+        with pytest.raises(TypeError, match="batch_size and shuffle need arrays x and y"):
             model.fit(batches, epochs=1, progress=False, **settings)
 
 

@@ -137,7 +137,7 @@ def test_only_listed_classes_are_made(kind: Any) -> None:
 
 def test_an_unknown_class_says_how_to_pass_it() -> None:
     with pytest.raises(
-        ValueError, match=r"'Mine' is no class of pynn; pass own classes as pynn\.load\(path, own=\[Mine\]"
+        ValueError, match=r"'Mine' is not a pynn class; pass your own as pynn\.load\(path, own=\[Mine\]"
     ):
         config.from_data({"kind": "Mine"}, KINDS)
 

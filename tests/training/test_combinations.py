@@ -81,7 +81,7 @@ def test_minimize_takes_raw_samples_as_fit_does(components: int, points: Points)
 
 def test_minimize_refuses_constraints_that_it_would_not_keep(points: Points) -> None:
     model = pynn.Sequential(pynn.Affine(5, constraint=pynn.MaxNorm(0.1)), pynn.Affine(3), dtype="float64")
-    with pytest.raises(ValueError, match="minimize does not keep to MaxNorm"):
+    with pytest.raises(ValueError, match="minimize does not apply MaxNorm"):
         pynn.minimize(model, *points, method="Newton", progress=False)
     assert not model.built
     model.layers[0].freeze()

@@ -236,7 +236,7 @@ def test_an_older_checkpoint_is_tried(case: str, killed: Path, points: Points, t
     older, newest = sorted(killed.iterdir())
     craft(newest, CRAFTED[case])
     run = Run(killed)
-    with pytest.warns(RuntimeWarning, match=rf"{newest.name}.*; going on from {older.name}"):
+    with pytest.warns(RuntimeWarning, match=rf"{newest.name}.*; continuing from {older.name}"):
         found = run.fit(points, True)
     expected = _uninterrupted(points, tmp_path / "other")
     for name, array in expected.tensors().items():
@@ -322,7 +322,7 @@ def test_a_run_on_batches_that_come_is_not_built_by_a_crafted_state(
     expected = fit(model(), False)
     newest = sorted(tmp_path.iterdir())[-1]
     craft(newest, change)
-    with pytest.warns(RuntimeWarning, match=rf"{newest.name} cannot be used: .*; going on from"):
+    with pytest.warns(RuntimeWarning, match=rf"{newest.name} cannot be used: .*; continuing from"):
         found = fit(model(), True)
     np.testing.assert_array_equal(found.parameters, expected.parameters)
     for path in tmp_path.iterdir():

@@ -162,7 +162,7 @@ def test_an_error_of_one_ends_all(tmp_path: Path) -> None:
     assert done.returncode != 0
     assert "not reached" not in done.stdout
     assert "ValueError: the disk of this one is full" in done.stderr
-    assert "pynn: rank 1 of 2 failed while it trained: all end" in done.stderr
+    assert "pynn: rank 1 of 2 failed during training: all processes end" in done.stderr
     assert "rank 0 of 2 failed" not in done.stderr
 
 

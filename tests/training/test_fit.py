@@ -437,7 +437,7 @@ def test_iterables_may_be_validated_and_are_counted(points: Points) -> None:
 @pytest.mark.parametrize(
     ("source", "error", "message"),
     [
-        (lambda x, y: ((x, y) for _ in range(2)), TypeError, r"x is generator, which can be gone through only once"),
+        (lambda x, y: ((x, y) for _ in range(2)), TypeError, r"x is generator, which can be iterated only once"),
         (lambda x, y: iter([(x, y)]), TypeError, r"x is list_iterator, .* but epochs is 3"),
         (lambda x, y: [], ValueError, r"the iterable gave no batches"),
         (lambda x, y: x, TypeError, r"y is missing: fit takes arrays x and y, or one iterable of \(x, y\) batches"),

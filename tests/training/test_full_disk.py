@@ -85,8 +85,8 @@ def test_a_run_outlives_a_full_disk(backend: str, points: Points, tmp_path: Path
     (warning,) = seen  # one for the two that could not be written
     assert re.fullmatch(
         r"no checkpoint could be written after step 12 \(\[Errno 27\] File too large: "
-        rf"'{tmp_path}/checkpoint-00000003\.safetensors'\); training goes on, the newest stays "
-        r"checkpoint-00000002\.safetensors, and the next one is tried in its time",
+        rf"'{tmp_path}/checkpoint-00000003\.safetensors'\); training goes on, the newest is still "
+        r"checkpoint-00000002\.safetensors, and the next one is tried when it is due",
         str(warning.message),
     )
     assert warning.filename == __file__
@@ -104,7 +104,7 @@ def test_a_run_that_is_killed_while_the_disk_is_full_goes_on_from_the_newest(poi
         if trainer.epoch == 5:
             raise Killed
 
-    with pytest.warns(RuntimeWarning, match=r"the newest stays checkpoint-00000002"), pytest.raises(Killed):
+    with pytest.warns(RuntimeWarning, match=r"the newest is still checkpoint-00000002"), pytest.raises(Killed):
         fit(points, FullDisk(3, 9), kill, checkpoint=tmp_path)
     assert names(tmp_path) == checkpoints(1, 2)
     model = fit(points, checkpoint=tmp_path, resume=True)
@@ -157,7 +157,7 @@ def test_a_disk_that_is_full_at_first_ends_it_and_says_what_to_do(points: Points
         fit(points, FullDisk(7, 9), epochs=8, checkpoint=tmp_path / "c", resume=True)
     if sys.version_info >= (3, 11):
         assert caught.value.__notes__ == [
-            f"make room, then fit(..., checkpoint='{tmp_path / 'c'}', resume=True) goes on from the newest file"
+            f"free some space, then fit(..., checkpoint='{tmp_path / 'c'}', resume=True) continues"
         ]
     assert names(tmp_path / "c") == before
     model = fit(points, epochs=8, checkpoint=tmp_path / "c", resume=True)

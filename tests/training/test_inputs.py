@@ -94,7 +94,7 @@ def test_the_transformer_that_is_given_stays_as_it_was(points: Points) -> None:
     two.fit(x * 2, y, preprocessing=given, **FIT)
     assert not given.fitted
     np.testing.assert_allclose(2 * one.preprocessing.mean_, two.preprocessing.mean_, rtol=1e-6)
-    with pytest.warns(UserWarning, match="trained behind another preprocessing"):
+    with pytest.warns(UserWarning, match="trained with another preprocessing"):
         two.fit(x, y, preprocessing=fitted, **FIT)
     assert state(fitted) == before
     assert state(two.preprocessing) == state(pynn.Standardization().fit(x)), "fitted anew to the training data"
@@ -323,7 +323,7 @@ DAMAGE: dict[str, tuple[Callable[[dict[str, Any], dict[str, np.ndarray]], Any], 
     "raw shape beyond memory": (lambda d, t: d.update(raw_shape=[10**30]), r"expected float64 \(10{30},\)"),
     "no transformer": (lambda d, t: d.update(preprocessing=3), "preprocessing is 3, expected a pynn Transformer"),
     "a layer": (lambda d, t: d.update(preprocessing={"kind": "ReLU"}), "expected a pynn Transformer"),
-    "unknown": (lambda d, t: d.update(preprocessing={"kind": "Magic"}), r"'Magic' is no class of pynn"),
+    "unknown": (lambda d, t: d.update(preprocessing={"kind": "Magic"}), r"'Magic' is not a pynn class"),
     "bad argument": (
         lambda d, t: d["preprocessing"]["items"][1].update(arguments={"components": -1}), "components is -1"
     ),
@@ -410,7 +410,7 @@ def test_an_own_transformer(points: Points, tmp_path: Path) -> None:
     model = network()
     model.fit(*points, preprocessing=pynn.Pipeline(pynn.PCA(2), Halving()), **FIT)
     model.save(tmp_path / "model")
-    with pytest.raises(ValueError, match=r"pass own classes as pynn.load\(path, own=\[Halving\]\)"):
+    with pytest.raises(ValueError, match=r"pass your own as pynn.load\(path, own=\[Halving\]\)"):
         pynn.load(tmp_path / "model")
     back = pynn.load(tmp_path / "model", own=[Halving])
     np.testing.assert_array_equal(back.predict_proba(points[0]), model.predict_proba(points[0]))

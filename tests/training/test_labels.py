@@ -144,7 +144,7 @@ def test_class_weights_of_one_output_that_answers_yes_or_no(x: np.ndarray, backe
     ):
         model = _trained(x, y, pynn.Affine(1), loss="binary_cross_entropy", class_weight=weight)
         np.testing.assert_allclose(model.parameters, expected.parameters, rtol=1e-4, atol=1e-5)
-    with pytest.raises(TypeError, match="several answers a sample have no class"):
+    with pytest.raises(TypeError, match="several answers per sample have no class"):
         _trained(x, x > 0.5, loss="binary_cross_entropy", class_weight="balanced")
 
 
@@ -226,7 +226,9 @@ def test_partial_fit_of_one_output_is_told_both_answers(x: np.ndarray, backend: 
     model.partial_fit(x, y, **settings)
     np.testing.assert_array_equal(model.classes, ["no", "yes"])
     assert set(model.predict(x)) <= {"no", "yes"}
-    with pytest.raises(ValueError, match=r"y has one class, 'no', but one output tells two apart.*classes=\[\.\.\.\]"):
+    with pytest.raises(
+        ValueError, match=r"y has one class, 'no', but one output distinguishes two.*classes=\[\.\.\.\]"
+    ):
         pynn.Sequential(pynn.Affine(1)).fit(x, ["no"] * 60, progress=False, **settings)
 
 

@@ -175,7 +175,7 @@ def test_early_stopping_never_keeps_an_epoch_of_nan(monitor: str, points: Points
 def test_predictions_from_nan_are_warned_of(name: str, points: Points) -> None:
     outputs, loss, y, _ = cases(points[1])[name]
     model = spoiled(outputs, loss, points[0], y, 2)
-    with pytest.warns(UserWarning, match="the outputs of 4 of 30 samples are NaN, and what is predicted") as caught:
+    with pytest.warns(UserWarning, match="the outputs of 4 of 30 samples are NaN, so predictions for them") as caught:
         model.predict(points[0], batch_size=15)
     assert len(caught) == 1
     assert caught[0].filename == __file__
@@ -221,7 +221,7 @@ def test_a_last_step_that_overflows_is_told(way: str, points: Points) -> None:
     says = r"affine1\.weight holds inf after step 1: .* Lower the learning rate \(1e\+30\)"
     with pytest.raises(FloatingPointError, match=says) as raised:
         train()
-    assert "build the model anew or load one" in str(raised.value)
+    assert "rebuild the model or load one" in str(raised.value)
 
 
 @pytest.mark.usefixtures("backend")

@@ -412,7 +412,9 @@ def test_ctrl_c_saves_and_says_how_to_go_on(step: int, pictures: Data, tmp_path:
                 signal.raise_signal(signal.SIGINT)
 
     folder = tmp_path / "run"
-    with pytest.raises(KeyboardInterrupt, match=rf"after step {step}, in .*checkpoint='.*run', resume=True\) goes on"):
+    with pytest.raises(
+        KeyboardInterrupt, match=rf"after step {step}, in .*checkpoint='.*run', resume=True\) continues"
+    ):
         fit(pictures, folder, callbacks=[CtrlC()])
     assert_same(fit(pictures), fit(pictures, folder, True))
 
@@ -498,7 +500,7 @@ def test_nothing_to_go_on_from_is_said_and_training_begins(
 ) -> None:
     expected = fit(pictures)
     assert_same(expected, fit(pictures, tmp_path / "new", True, progress="auto"))
-    assert capsys.readouterr().err.splitlines()[0] == f"{tmp_path / 'new'} has no checkpoint: training begins afresh"
+    assert capsys.readouterr().err.splitlines()[0] == f"{tmp_path / 'new'} has no checkpoint: training starts at step 0"
     fit(pictures, tmp_path / "other", True, progress=False)
     assert capsys.readouterr().err == ""
 
@@ -506,7 +508,7 @@ def test_nothing_to_go_on_from_is_said_and_training_begins(
 def test_a_new_run_does_not_take_another_ones_folder(pictures: Data, tmp_path: Path) -> None:
     fit(pictures, tmp_path)
     files = sorted(tmp_path.iterdir())
-    with pytest.raises(ValueError, match=r"has checkpoints of another run: pass resume=True to go on with it"):
+    with pytest.raises(ValueError, match=r"has checkpoints of another run: pass resume=True to continue it"):
         fit(pictures, tmp_path)
     assert sorted(tmp_path.iterdir()) == files
 
@@ -527,7 +529,8 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_warning(damage: str, picture
     first, second = sorted(tmp_path.iterdir())
     second.write_bytes(DAMAGE[damage](second.read_bytes()))
     with pytest.warns(
-        RuntimeWarning, match=rf"{second.name} is (damaged|not a whole safetensors file).*; going on from {first.name}"
+        RuntimeWarning,
+        match=rf"{second.name} is (damaged|not a whole safetensors file).*; continuing from {first.name}",
     ):
         model = fit(pictures, tmp_path, True)
     assert_same(fit(pictures), model)
@@ -581,7 +584,7 @@ def test_the_newest_are_kept_and_leftovers_go(pictures: Data, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"resume": True}, ValueError, r"resume goes with checkpoint"),
+        ({"resume": True}, ValueError, r"resume needs checkpoint"),
         ({"checkpoint": "x", "resume": 1}, TypeError, r"resume is 1, expected True or False"),
         ({"checkpoint": 3}, TypeError, r"checkpoint is 3, expected a folder or a pynn\.Checkpoint object"),
     ],

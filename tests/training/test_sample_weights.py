@@ -307,7 +307,7 @@ def test_wrong_weights_of_a_batch_are_refused_with_its_place(given: Any, points:
 
 @pytest.mark.parametrize("name", ["sample_weight", "class_weight"])
 def test_weights_beside_an_iterable_are_refused(name: str, points: Points) -> None:
-    with pytest.raises(TypeError, match=r"go with arrays x and y; an iterable gives \(x, y, weights\) batches"):
+    with pytest.raises(TypeError, match=r"need arrays x and y; an iterable yields \(x, y, weights\) batches"):
         network().fit([points], **{name: np.ones(3)}, progress=False)
 
 
@@ -327,9 +327,7 @@ def test_an_own_loss_without_weights_says_so_when_they_are_asked_for(points: Poi
 
 
 def test_class_weights_without_classes_are_refused(points: Points) -> None:
-    with pytest.raises(
-        TypeError, match=r"class_weight goes with losses of class labels, which SquareOf is not; give sam"
-    ):
+    with pytest.raises(TypeError, match=r"class_weight needs a loss of class labels, which SquareOf is not; pass sam"):
         network().fit(points[0], np.eye(3)[points[1]], loss=SquareOf(), class_weight="balanced", progress=False)
 
 

@@ -135,13 +135,13 @@ def test_further_fits_and_validation_go_on_in_the_same_units(prices: Points) -> 
 def test_target_preprocessing_goes_with_arrays_of_numbers(prices: Points) -> None:
     x, y = prices
     scaling = pynn.Standardization()
-    with pytest.raises(TypeError, match="target_preprocessing goes with arrays x and y"):
+    with pytest.raises(TypeError, match="target_preprocessing needs arrays x and y"):
         _trained([(x, y)], target_preprocessing=scaling)
     for loss, target in (
         ("softmax_cross_entropy", y > y.mean()),
         ("binary_cross_entropy", np.eye(2)[:1].repeat(80, 0)),
     ):
-        with pytest.raises(TypeError, match="target_preprocessing goes with losses of numbers"):
+        with pytest.raises(TypeError, match="target_preprocessing needs a loss of numbers"):
             _trained(x, target, 2, loss=loss, target_preprocessing=scaling)
     with pytest.raises(
         TypeError, match=r"target_preprocessing is .*expected a pynn Transformer; write Standardization\(\)"
@@ -211,7 +211,7 @@ def test_loaders_validate_and_are_evaluated_and_predicted(
 def test_iterables_that_cannot_be_used_say_so(prices: Points) -> None:
     x, y = prices
     model = _trained(x, y, epochs=1)
-    with pytest.raises(TypeError, match="validation is generator, which can be gone through only once"):
+    with pytest.raises(TypeError, match="validation is generator, which can be iterated only once"):
         _trained(x, y, validation=(batch for batch in Loader(x, y)))
     with pytest.raises(ValueError, match="validation gave no batches"):
         _trained(x, y, validation=Loader(x[:0], y[:0]))
@@ -225,7 +225,7 @@ def test_iterables_that_cannot_be_used_say_so(prices: Points) -> None:
         model.evaluate(Loader(x))
     with pytest.raises(ValueError, match=r"validation, batch 1 x has shape \(30, 2\), expected \(N, 3\)"):
         _trained(x, y, validation=[(x[:30], y[:30]), (x[:30, :2], y[:30])])
-    with pytest.raises(TypeError, match="sample_weight and class_weight go with arrays"):
+    with pytest.raises(TypeError, match="sample_weight and class_weight need arrays"):
         model.evaluate(Loader(x, y), sample_weight=y)
 
 

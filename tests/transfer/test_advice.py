@@ -144,7 +144,7 @@ def test_other_settings_are_refused() -> None:
         advice.apply(pynn.models.lenet5())
     linear = pynn.Sequential(pynn.Affine(3))
     linear.build((4,))
-    with pytest.raises(ValueError, match="nothing stands before the head"):
+    with pytest.raises(ValueError, match="there are no layers before the head"):
         advice.apply(linear)
     with pytest.raises(ValueError, match="there is no layer 'top'"):
         advice.apply(lenet(), after="top")

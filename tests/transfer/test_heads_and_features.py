@@ -272,11 +272,11 @@ WRONG: dict[str, tuple[Callable[[pynn.Sequential], Any], type[Exception], str]] 
     "no layers": (lambda model: model.replace_head(), ValueError, "got no layers"),
     "a class": (lambda model: model.replace_head(pynn.ReLU), TypeError, r"write ReLU\(\)"),
     "a list": (lambda model: model.replace_head([pynn.Affine(2)]), TypeError, "one by one"),
-    "one twice": (lambda model: model.replace_head(*[pynn.Affine(2)] * 2), ValueError, "stands twice"),
+    "one twice": (lambda model: model.replace_head(*[pynn.Affine(2)] * 2), ValueError, "occurs twice"),
     "does not fit": (
         lambda model: model.replace_head(pynn.Affine(4), pynn.Conv2d(3)),
         ValueError,
-        r"new head does not fit on inputs of shape \(5,\): layer 1 \(Conv2d\): expected images",
+        r"new head does not fit inputs of shape \(5,\): layer 1 \(Conv2d\): expected images",
     ),
     "its own": (lambda model: model.replace_head(model.layers[5]), ValueError, r"layer 0 \(Affine\).*already"),
     "a name twice": (lambda model: model.replace_head(pynn.Affine(2).named("affine1"), pynn.Affine(2).named("affine1")),
@@ -338,7 +338,7 @@ def test_there_is_nothing_to_replace() -> None:
 
 def test_a_layer_inside_another_is_no_place_to_cut(rng: np.random.Generator) -> None:
     model = convolutional()
-    with pytest.raises(ValueError, match=r"conv2d2 stands inside another layer, expected .*residual1"):
+    with pytest.raises(ValueError, match=r"conv2d2 is inside another layer, expected .*residual1"):
         model.replace_head(pynn.Affine(2), after="conv2d2")
 
 

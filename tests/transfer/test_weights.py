@@ -222,7 +222,7 @@ def test_a_pickle_is_refused_and_how_to_convert_it_is_said(torch: Any, suffix: s
 
 def shown(expected: bool) -> Any:
     """A block that must warn of layers of equal shapes whose names do not tell their order, or must not."""
-    return pytest.warns(UserWarning, match="by the order in which they stand") if expected else nullcontext()
+    return pytest.warns(UserWarning, match="in the order of the source") if expected else nullcontext()
 
 
 def small(*layers: pynn.Layer) -> pynn.Sequential:
@@ -264,7 +264,7 @@ def test_a_head_that_was_trained_on_features_goes_into_its_model(points: tuple[n
     before = {name: array.copy() for name, array in model.tensors().items()}
     codes, head = pynn.transfer.features(model, points[0]), pynn.Sequential(pynn.Affine(4))
     head.fit(codes, points[1], epochs=3, progress=False)
-    with refused(model, r"affine1\.weight is missing: names gives.*affine2\.bias is missing"):
+    with refused(model, r"affine1\.weight is missing: names assigns.*affine2\.bias is missing"):
         load_weights(model, head.tensors(), {"affine3": "affine1"}, layout="pynn")
     done = load_weights(model, head.tensors(), {"affine3": "affine1"}, layout="pynn", strict=False)
     assert done.loaded == ("affine3.weight", "affine3.bias")
@@ -312,7 +312,7 @@ def test_modules_of_equal_shapes_come_in_the_order_of_the_mapping_and_that_is_sh
 ) -> None:
     """Whoever defines b before a, and uses a first, would have them swapped without a word."""
     model, source = small(), {**arrays(*modules), "num_batches_tracked": np.array(1)}
-    message = rf": affine1\.weight <- {modules[0]}\.weight, affine2\.weight <- {modules[1]}\.weight; give names="
+    message = rf": affine1\.weight <- {modules[0]}\.weight, affine2\.weight <- {modules[1]}\.weight; pass names="
     with pytest.warns(UserWarning, match=message) as caught:
         done = load_weights(model, source)
     assert caught[0].filename == __file__
@@ -487,7 +487,7 @@ def test_settings_of_other_kinds_are_refused(tmp_path: Path) -> None:
     model, source = small(), arrays("one", "two")
     with refused(model, "layout is 'keras', expected 'torch' or 'pynn'"):
         load_weights(model, source, layout="keras")
-    with refused(model, r"names has 'conv1', 'affine1.gamma', which the model has not; .*affine1, affine2, affine3"):
+    with refused(model, r"names has 'conv1', 'affine1.gamma', unknown in the model; .*affine1, affine2, affine3"):
         load_weights(model, source, {"conv1": "one", "affine1.gamma": "two"})
     for wrong, text in (
         ({"names": ["one"]}, "names is list"), ({"names": {"affine1": 1}}, "expected text"), ({"source": 3}, "int"),
