@@ -15,8 +15,8 @@ public:
         try {
             PyEval_RestoreThread(state_);
         } catch (...) {
-            // The interpreter has ended meanwhile, and up to Python 3.13 ends this thread by unwinding it, which would
-            // leave a destructor and release objects of nobody: it waits for the end of the process, as in 3.14.
+            // The interpreter has shut down. Up to Python 3.13 it would unwind this thread out of a destructor and
+            // release objects that no longer exist; so wait for the end of the process, as Python 3.14 does.
             for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
         }
     }

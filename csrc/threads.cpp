@@ -62,12 +62,12 @@ public:
             shares_[t].next.store(pieces * t / threads, std::memory_order_relaxed);
             shares_[t].end = pieces * (t + 1) / threads;
         }
-        // The next number, the door open, nobody inside yet.
+        // The next job number, open to workers, none inside yet.
         const std::uint64_t job = state_.load(std::memory_order_relaxed) / kJob + 1;
         state_.store(job * kJob + kOpen, std::memory_order_seq_cst);
         if (sleeping_.load(std::memory_order_seq_cst) > 0) wake_all();
         work(0);
-        // Close the door; wait for those who are inside with their last piece.
+        // Close the job; wait for workers that are still on their last piece.
         std::uint64_t state = state_.fetch_and(~kOpen, std::memory_order_acq_rel);
         for (int spins = 0; state & kInside; state = state_.load(std::memory_order_acquire))
             if (++spins < 1 << 14)
@@ -90,7 +90,7 @@ private:
             callers_cpu_ = -1;
         }
     } catch (const std::system_error&) {
-        // The system gives no more threads: those that are there take the shares of the others.
+        // The system allows no more threads: the existing ones take over the shares of the others.
     }
 
     // The system likes to run a woken thread on the processor of its waker, where it would wait until the job is done.
@@ -107,7 +107,7 @@ private:
 #endif
     }
 
-    // What a piece throws may not leave a worker, which would end the process, nor the caller before all are done.
+    // An exception must not leave a worker, which would end the process, nor the caller before all pieces are done.
     void work(int self) {
         for (int i = 0; i < threads_; ++i) {
             Share& share = shares_[(self + i) % threads_];

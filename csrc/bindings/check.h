@@ -126,7 +126,7 @@ T* data(const py::object& array) {
     return array.is_none() ? nullptr : static_cast<T*>(static_cast<void*>(py::detail::array_proxy(array.ptr())->data));
 }
 
-// The numbers of an array to write into, or as many that nobody wants: a kernel needs the place.
+// The numbers of an array to write into or, without one, a buffer: the kernel must write somewhere.
 template <class T>
 class Target {
 public:
@@ -141,7 +141,7 @@ private:
 };
 
 // Calls run(T()) with T the dtype of the checked arrays, without the GIL. Not where there is nothing to write: a
-// dimension of 0 may stand beside one of 2^40, which no loop shall run over.
+// dimension of 0 may come with one of 2^40, which no loop may run over.
 template <class F>
 auto compute(const Checker& check, F run) {
     if constexpr (std::is_void_v<decltype(run(double()))>)

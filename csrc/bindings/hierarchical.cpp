@@ -40,7 +40,7 @@ Walked walk(const Checker& check, const Array& labels, const Array& parents) {
     const auto classes = checked_integers(check, "labels", labels, n, m + 1, "classes");
     for (Size i = 0; i < n; ++i) {
         std::int64_t place = classes[static_cast<std::size_t>(i)];
-        for (std::int64_t inner = m; inner > 0; place = m + 1 + inner) {  // nodes that may stand above this one
+        for (std::int64_t inner = m; inner > 0; place = m + 1 + inner) {  // nodes that may be above this one
             walked.steps.push_back(checked_parent(check, tree, place, inner));
             inner = walked.steps.back() >> 1;
         }
@@ -99,7 +99,7 @@ void hierarchical_softmax_backward(const Array& x, const Array& labels, const Ar
     });
 }
 
-// The places below each side of each node, of a tree that is one: a copy, as above.
+// The index below each side of each node of a valid tree: a copy, as above.
 std::vector<std::int64_t> children_of(const Checker& check, const Array& parents) {
     check_tree(check);
     const Size m = check.size(M);

@@ -12,7 +12,7 @@ unsigned checked_threshold(const Checker& check, double rate) {
     return rounded < 65535 ? rounded : 65535;
 }
 
-// Of what is kept; it follows the rounded rate.
+// The scale of the elements kept, from the rounded rate.
 double kept_scale(unsigned threshold) {
     return 65536.0 / (65536 - threshold);
 }

@@ -17,7 +17,7 @@ double penalty(const Array& weight, double l1, double l2, const OptionalArray& d
     });
 }
 
-// The arrays that every step has, and one more that most have.
+// The arrays of every step, and one more that most steps have.
 Checker checked_step(const char* kernel, const Array& parameters, const Array& gradients, const char* state_name,
                      const Array* state) {
     Checker check(kernel);

@@ -33,7 +33,7 @@ template <class T, class Access>
 void move_towards(Access at, T* running, Vec<T> value, Vec<T> other, T keep) {
     const Vec<T> old = at.load(running);
     const Vec<T> moved = old * keep + value * (T(1) - keep);
-    // x - x is 0 for finite x alone: one bad batch shall not spoil the statistics for good
+    // x - x is 0 only for finite x: a batch with NaN must not spoil the running statistics for ever
     at.store(running, (moved - moved) + (other - other) == Vec<T>{} ? moved : old);
 }
 
@@ -66,7 +66,7 @@ PYNN_INLINE inline void run_moments(Access at, const T* x, Size c, Size rows, Ve
     });
 }
 
-// What a strip's columns need of the statistics, in registers; the first column is `j`.
+// The statistics of a strip's columns, in registers; the first column is `j`.
 template <class T, int V>
 struct Normalizer {
     Vec<T> mean[V], rstd[V], scale[V], beta[V];
@@ -82,7 +82,7 @@ struct Normalizer {
         });
     }
 
-    // Before the activation; forward and backward compute it alike.
+    // The value before the activation; forward and backward compute the same bits.
     PYNN_INLINE Vec<T> affine(int v, Vec<T> x) const { return (x - mean[v]) * scale[v] + beta[v]; }
 
     // dy through the activation; where its slope follows from a sign, the output need not be known.

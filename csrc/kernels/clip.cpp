@@ -53,7 +53,7 @@ bool holds(double value) {
     return value == 0 || (__builtin_fabs(value) >= least && __builtin_fabs(value) < beyond) || value - value != 0;
 }
 
-// A factor beyond T is two: large gradients may well be divided by 1e40.
+// A factor that T cannot hold is split into two: a large gradient may be divided by 1e40.
 template <class T>
 void scale(T* vector, double factor, Size size) {
     if (!holds<T>(factor)) {

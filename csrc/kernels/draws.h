@@ -29,7 +29,7 @@ PYNN_INLINE inline void each_word(std::uint64_t group, Draw draw, const Keys& ke
 template <Size G, class F>
 void over_groups(Size size, std::uint64_t offset, Size run, double work, F f) {
     const std::uint64_t first = offset / G;
-    const Size before = static_cast<Size>(offset % G);  // draws of the first group that go to nobody
+    const Size before = static_cast<Size>(offset % G);  // unused draws of the first group
     parallel_runs(ceil_div(before + size, G), run, work, [&](Size from, Size to) {
         for (Size group = from; group < to; ++group) {
             const Size begin = larger(group * G - before, 0), end = smaller((group + 1) * G - before, size);

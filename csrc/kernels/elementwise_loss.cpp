@@ -10,7 +10,7 @@ constexpr double kCost = 4;   // of one element, in multiply-adds
 constexpr Size kRun = 4096;   // elements of a piece of work
 constexpr Size kBlock = 512;  // elements that are summed in T before they go into a double
 
-// Each loss: operator() of a vector of outputs and targets; the lanes that fill up a vector lose nothing.
+// Each loss: operator() of a vector of outputs and targets; padding lanes have a loss of 0.
 template <class T>
 struct Term {
     Vec<T> loss, slope;

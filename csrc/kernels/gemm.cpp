@@ -12,7 +12,7 @@ namespace {
 
 constexpr Size kBlock = 512;  // of k: a panel's block of b stays in the second-level cache
 
-constexpr Size kCache = 512 << 10;  // bytes of a that shall stay in the second-level cache
+constexpr Size kCache = 512 << 10;  // bytes of a that should stay in the second-level cache
 
 // packed(k, width) = columns j..j+count-1 of b, zero beyond count.
 template <class T>
@@ -129,7 +129,7 @@ Cut cut(const Product<T>& q, Size tiles, Size panels) {
     const bool large = q.m * q.k * static_cast<Size>(sizeof(T)) > kCache;
     const Size chunk = large && panels >= 16 ? smaller(panels / 8, 8) : 1;
     const Size rows_at_once = kCache / (kBlock * static_cast<Size>(sizeof(T)) * kTileRows);
-    // A packed panel is used for all rows at once: packing costs more than a that comes from further away.
+    // A packed panel is used for all rows at once: packing costs more than loading a from a slower cache.
     const bool packs = q.b_transposed || rows_collide(q);
     return {chunk, ceil_div(panels, chunk), groups, packs ? tiles : rows_at_once};
 }
@@ -142,7 +142,7 @@ void multiply(const Product<T>& q) {
     const Size panels = ceil_div(q.n, kPanel<T>);
     if (panels == 0 || rows.tiles == 0) return;
     const Cut c = cut(q, rows.tiles, panels);
-    // a multiply-add in registers is a fraction of an element that comes from memory
+    // a multiply-add in registers costs a fraction of an element loaded from memory
     const double work = static_cast<double>(q.m) * static_cast<double>(q.n) * static_cast<double>(q.k) / 8;
     parallel(c.chunks * c.groups, work, [&](Size piece) {
         const Size group = piece / c.chunks, first = piece % c.chunks * c.chunk;

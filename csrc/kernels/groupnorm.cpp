@@ -1,5 +1,5 @@
 // Group normalization of (N, P, C): N samples, P places, C channels in groups that lie side by side. Layer
-// normalization is that of one place and one group.
+// normalization is the case of one position and one group.
 //
 // A sample's columns are summed over its places first, run by run, then over the channels of each group. The threads
 // share the samples; where these are few and large, they go one after the other and the threads share their places.

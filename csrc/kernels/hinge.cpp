@@ -29,7 +29,7 @@ double row_hinge(const T* f, Size label, T margin, T scale, T* d, Size c) {
         each_vector<T>(begin, end, [&](auto at, Size j) {
             const Vec<T> m = (at.load(f + j, -std::numeric_limits<T>::infinity()) - own) + margin;
             Vec<T> over = m <= 0 ? Vec<T>{} : m;
-            if (!finite) over = without_fill<T>(at, over, d + j);  // there a fill of -inf makes NaN
+            if (!finite) over = without_fill<T>(at, over, d + j);  // padding lanes of -inf would give NaN
             const Vec<T> pull = Squared ? over + over : (over > 0 ? broadcast(T(1)) : over);
             losses += Squared ? over * over : over;
             pulls += pull;

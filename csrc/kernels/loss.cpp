@@ -138,7 +138,7 @@ Loss mean_loss(const T* logits, T* dlogits, Size n, Size c, F row_loss) {
     return mean;
 }
 
-// What a row counts whose label's logit is `below` the top: few rows need the look at all columns.
+// The hits of a row whose label's logit is `below` the top: a full argmax only if the label ties the maximum.
 template <class T>
 double hits(const T* row, Size label, Size c, T below, double weight) {
     return !(below > 0) && is_hit(row, label, c) ? weight : 0.0;

@@ -1,6 +1,6 @@
 // Lanes are pixels here: a vector holds one channel of adjacent pixels, and every weight is a broadcast number. The
 // channels of the source are first taken apart into planes, with zeros around the image; those of the output, or of its
-// gradient, stand one pixel after the other in memory and are woven or taken apart in registers.
+// gradient, are stored pixel by pixel and are interleaved or deinterleaved in registers.
 #include "narrow.h"
 
 namespace pynn::PYNN_LEVEL {
@@ -160,7 +160,7 @@ private:
         const Size count = (end - begin) * vectors_;
         for (Size first = 0; first < count; first += R) {
             const T* from[R];
-            for (Size r = 0; r < R; ++r) {  // beyond the last vector it is taken again
+            for (Size r = 0; r < R; ++r) {  // padding repeats the last vector; its result is not used
                 const Size number = smaller(first + r, count - 1);
                 from[r] = planes.get() + number / vectors_ * q_.step_y * width_ + number % vectors_ * kLanes<T>;
             }

@@ -14,7 +14,7 @@ void over_parameters(Size size, F body) {
                   [&](Size begin, Size end) { each_vector<T>(begin, end, body); });
 }
 
-// What is taken off a weight, or its gradient, with the weight decay; without any, an infinite w makes no NaN of it.
+// The weight decay of a weight or gradient; a decay of 0 is skipped, because 0 times an infinite w would be NaN.
 template <class T>
 PYNN_INLINE inline Vec<T> decayed(Vec<T> change, Vec<T> w, T decay) {
     return decay == 0 ? change : change + w * decay;
@@ -108,7 +108,7 @@ struct Moments {
     }
 };
 
-// Decoupled decay takes η decay w off the weight itself: 1 - η decay would lose digits in float32.
+// Decoupled decay subtracts η decay w from the weight: a factor 1 - η decay would lose digits in float32.
 template <class T>
 void adam_step(T* w, const T* g, T* first, T* second, AdamSettings s, Size size) {
     const double t = static_cast<double>(s.step);
@@ -149,7 +149,7 @@ void lion_step(T* w, const T* g, T* first, double learning_rate, double beta1, d
         const Vec<T> zero = {}, up = broadcast(rate);
         const Vec<T> old = at.load(w + i), m = at.load(first + i), gradient = at.load(g + i);
         const Vec<T> c = m * b1 + gradient * c1;
-        const Vec<T> move = c > zero ? up : (c < zero ? -up : c);  // c itself: 0, or NaN that shall show
+        const Vec<T> move = c > zero ? up : (c < zero ? -up : c);  // c itself: 0, or NaN, which must propagate
         at.store(first + i, m * b2 + gradient * c2);
         at.store(w + i, old - decayed<T>(move, old, shrink));
     });

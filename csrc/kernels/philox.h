@@ -59,7 +59,7 @@ inline Block philox(Words block, Draw draw, const Keys& keys) {
     Words c0 = block, c1 = block >> 32;
     Words c2 = Words{} + draw.stream, c3 = Words{} + draw.step;
 #pragma GCC unroll 10
-    for (int round = 0; round < 10; ++round) {  // high halves gather rubbish: the multiplication ignores them
+    for (int round = 0; round < 10; ++round) {  // high halves hold garbage, which the multiplication ignores
         const Words p0 = multiply_words(c0, m0), p1 = multiply_words(c2, m1);
         c0 = (p1 >> 32) ^ c1 ^ keys.first[round];
         c1 = p1;
