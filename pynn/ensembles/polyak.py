@@ -80,9 +80,9 @@ class PolyakAverage(Callback):
 
     def _begin(self) -> None:
         self.steps = 0
-        self._held: Array | None = None  # the average; while that is in the model, the model's own parameters
-        self._statistics: list[Array] | None = None  # that go with what is held; None: not known
-        self._inside = False  # whether the model has the average
+        self._held: Array | None = None  # the average or, while that is in the model, the model's parameters
+        self._statistics: list[Array] | None = None  # those that belong to _held; None: not known
+        self._inside = False  # whether the average is in the model
         self._run: Run | None = None
 
     @property

@@ -67,15 +67,15 @@ KINDS = {
 
 
 def save(model: Model, path: str | os.PathLike[str]) -> None:
-    """Write a built model to the file at path. The same model gives the same bytes."""
+    """Write a built model to a file. The same model gives the same bytes."""
     with model.lock.between_changes():  # another thread may train it
         tensors, description = content(model)
         write(files.named(path), tensors, ENTRY, description)
 
 
 def content(model: Model) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """What a model file holds: the model's tensors by name, and its description as plain data."""
-    # Not ascontiguousarray: it makes (1,) of (). The dtype: an own layer's state may have drifted to float64.
+    """The content of a model file: the model's tensors by name, and its description as plain data."""
+    # Not ascontiguousarray: it turns () into (1,). dtype: the state of a custom layer may have become float64.
     tensors = {name: np.asarray(array, model.dtype, order="C") for name, array in model.tensors().items()}
     if model.preprocessing is not None:
         _add_preprocessing(tensors, model, model.preprocessing)

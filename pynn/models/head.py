@@ -14,7 +14,7 @@ OF_THE_OUTPUTS = ("bins", "classes", "dataset", "test_accuracy")  # notes about 
 
 
 def start(model: Model, after: str | int | None = None) -> int:
-    """The place in `model.layers` where the head begins: after that layer, or at the last one that has parameters."""
+    """Index in `model.layers` where the head begins: after that layer, or at the last layer that has parameters."""
     if not model.built:
         raise RuntimeError("the model is not built yet, so it has no head: load it, fit it or build it first")
     if after is None:
@@ -31,13 +31,13 @@ def start(model: Model, after: str | int | None = None) -> int:
 
 
 def fused_across(model: Model, place: int) -> Activation | None:
-    """The activation at this place, where it runs inside the layer before it, which would be cut off from it."""
+    """The activation at this index if it is fused into the layer before it, from which the cut would separate it."""
     layer = model.layers[place] if 0 < place < len(model.layers) else None
     return layer if isinstance(layer, Activation) and layer.fused_into is model.layers[place - 1] else None
 
 
 def replace(model: Model, layers: tuple[Layer, ...], after: str | int | None) -> None:
-    """`Sequential.replace_head`."""
+    """Implement `Sequential.replace_head`."""
     place = start(model, after)
     new = Chain(*layers)
     if not layers:
@@ -52,7 +52,7 @@ def replace(model: Model, layers: tuple[Layer, ...], after: str | int | None) ->
 
 
 def _put(model: Model, place: int, new: Chain) -> None:
-    """The new layers from this place on; all of it, or nothing."""
+    """Put the new layers at this index and after; all of them, or nothing."""
     before = dict(vars(model))
     names = [(layer, layer.name, layer.stream) for layer in model.walk()]
     stay, go, cut = model.layers[:place], model.layers[place:], fused_across(model, place)
@@ -91,7 +91,7 @@ def _release(layers: tuple[Layer, ...], context: Context) -> None:
 
 
 def _forget(model: Model) -> None:
-    """What the model knew of its old outputs and of its training."""
+    """Forget the old outputs and training."""
     model.loss = model.own_loss() or SoftmaxCrossEntropy()
     model.optimizer = model.penalty_value = model.targets = None
     model.epoch = model.context.step = 0

@@ -135,7 +135,7 @@ def _of_part(model: Model, x: Array, targets: Array, loss: Loss | None) -> Array
 
 @contextmanager
 def _inputs_only(model: Model) -> Iterator[None]:
-    """Backward passes in it follow evaluation and leave the gradients of the parameters as they were."""
+    """Within it, backward passes follow evaluation and leave the gradients of the parameters unchanged."""
     with model.lock:
         model.segments()  # updates the frozen state
         gradients = model.gradients.copy()  # some layers overwrite them anyway

@@ -24,7 +24,7 @@ TRAINED = "this model is being trained by another thread; wait until it is done,
 
 
 class Sequential(Model):
-    """A network of layers one after the other.
+    """A network of layers in sequence.
 
     Parameters
     ----------

@@ -188,7 +188,7 @@ class Checkpoint(Callback):
                 run_state.restore(trainer, state)
                 break
             except ValueError as cause:
-                if trainer.group.size > 1:  # the others have this state
+                if trainer.group.size > 1:  # the other processes have already taken this state
                     raise
                 self._reasons.append(f"{terminal.printable(self._untried.pop())} cannot be used: {cause}")
             state = self._newest()

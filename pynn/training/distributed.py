@@ -122,15 +122,15 @@ def together(fit: Callable[..., History], distributed: Distributed | bool, given
 
 
 class Ranks(Group):
-    """The processes of an MPI job, as one of them sees them."""
+    """The processes that train one model, as seen by one of them. All of them must make the same calls."""
 
     def __init__(self, distributed: Distributed) -> None:
         self.mpi, self.comm = _mpi(), distributed.comm.Dup()  # keeps its messages apart
         self.rank, self.size = distributed.rank, distributed.size
         self.sync_batchnorm = distributed.sync_batchnorm
         self.begun = False
-        self.common: BaseException | None = None  # an error that all of them raise
-        self.first, self.whole = 0, 0  # of the batch: where this process's part begins; how many samples it has
+        self.common: BaseException | None = None  # an error that all processes raise
+        self.first, self.whole = 0, 0  # start of this process's part of the batch; samples of the whole batch
         self._counted = False  # whether hits are counted
         self._gradient: Array | None = None  # of the last loss, by this part's outputs; None: the part has no samples
         self._totals: tuple[float | None, int, float | None] = None, 0, None  # of the last batch
@@ -201,7 +201,7 @@ class Ranks(Group):
         return told
 
     def start(self, model: Any, counted: bool) -> None:
-        """Begin with the first process's numbers: another kind of processor may have rounded its own differently."""
+        """Broadcast the parameters of the first process: other processors may have rounded theirs differently."""
         self._counted = counted
         if model.built:
             for tensor in (model.parameters, *_statistics(model)):
@@ -243,7 +243,7 @@ class Ranks(Group):
         return self._gathered(own, len(x))
 
     def whole_batch(self, model: Any, y: Array, weights: Array | None) -> tuple[Array, Array, Array | None]:
-        """Outputs of the last step, targets and weights of all processes' parts together."""
+        """Outputs of the last step, targets and weights of the whole batch."""
         given = None if weights is None else self._gathered(weights, self.whole)
         return self._gathered(model.outputs, self.whole), self._gathered(y, self.whole), given
 
@@ -288,7 +288,7 @@ class Ranks(Group):
     def _loss_of_part(self, model: Any, x: Array, y: Array, loss: Loss, weights: Array | None) -> Array:
         """This part's share of the batch's loss, of hits, of whether hits are counted, of weights and samples."""
         share, scale = len(x) / self.whole, 1.0
-        if model.own_loss() is not None:  # the layer that brings it learns from its very gradient: weights scale that
+        if model.own_loss() is not None:  # that layer computes its own gradient, so it can only be scaled by weights
             share, scale, weights = 1.0, share, share * (np.ones(len(x), model.dtype) if weights is None else weights)
         value = model.loss_of(x, y, loss, weights)
         hits = measures.hits(loss, model.outputs, y, weights) if self._counted else None

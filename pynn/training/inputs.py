@@ -22,8 +22,8 @@ from ..messages.terminal import brief
 from ..preprocessing import NotFittedError, Transformer
 from ..typing import Array
 
-SAMPLED = 64  # rows that are looked at for the scale of images
-LARGE = 2.0  # numbers above it are no pixels of 0..1
+SAMPLED = 64  # rows inspected for the scale of images
+LARGE = 2.0  # larger numbers cannot be pixels of 0..1
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Receiving(Protocol):
 
 
 def raw(model: Receiving, x: ArrayLike, name: str = "x") -> Array:
-    """Raw samples as an array, as the model was fitted to such; any that are numbers where it was not fitted."""
+    """Raw samples as an array, in the form that the model was fitted to, if it was."""
     if model.inputs is not None:
         return model.inputs.read(x, name)
     return _warned(arrays.samples(name, x), name)
@@ -176,7 +176,7 @@ def warn_of_another(name: str, before: Transformer | None, after: Transformer | 
 
 
 def taken(model: Receiving, x: Any) -> tuple[Inputs, Array]:
-    """What `fit` trains on, as the model was fitted to such before, or as it looks: its form, and an array."""
+    """The form and the array of x for `fit`; the form is the model's own, if it has been fitted before."""
     return learned(x) if model.inputs is None else (model.inputs, model.inputs.read(x))
 
 
@@ -192,7 +192,7 @@ def held_out(form: Inputs | None, preprocessing: Transformer | None, dtype: Any,
 
 
 def accept(model: Receiving, x: Array, name: str) -> None:
-    """Check raw x against the model: its preprocessing where it has one, else its layers, which are built for it."""
+    """Check raw x against the model's preprocessing or, if it has none, its layers, which are built for it."""
     if model.preprocessing is not None:
         model.preprocessing.accepted(x, name, "the model")
     else:
@@ -201,12 +201,12 @@ def accept(model: Receiving, x: Array, name: str) -> None:
 
 
 def transformed(model: Receiving, x: Array) -> Array:
-    """Raw x that was accepted, as the layers take it; x itself where the model has no preprocessing."""
+    """Checked raw x as input of the layers; x itself if the model has no preprocessing."""
     return x if model.preprocessing is None else model.preprocessing.apply(x, model.dtype)
 
 
 def read(model: Receiving, x: ArrayLike, name: str, method: str) -> Array:
-    """Raw x, checked and transformed."""
+    """Raw x, checked and preprocessed."""
     array = raw(model, x, name)
     if model.preprocessing is None:
         return array

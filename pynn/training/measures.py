@@ -86,7 +86,10 @@ def _knows_right(loss: Loss) -> bool:
 
 
 def measure(model: Trainable, batches: Iterable[Batch], measures: Measures, group: Group = ALONE) -> dict[str, float]:
-    """Loss and measures of the model, as it predicts, over batches of checked data, which the group shares out."""
+    """Loss and measurements of the model, as it predicts, over batches of checked data.
+
+    forward: used instead of `model.forward`.
+    """
     loss = model.loss
     running = Running(measures.begun(loss), measures.accuracy)
     with model.lock.held(), loss.used(model):
@@ -127,7 +130,7 @@ def total(given: Array | None) -> float | None:
 
 
 def diverged(model: Trainable, value: float, learning_rate: float, x: Any, y: Any) -> BaseException:
-    """The error for a training loss that is no number; x, y: the batch, or the largest numbers in it."""
+    """The error for a training loss that is not finite; x, y: the batch, or the largest numbers in it."""
     group, where = model.context.group, not_finite(model)
     in_x, in_y = group.largest(largest(x), largest(y))
     before = f", where {where} already: an earlier step went too far" if where else ""

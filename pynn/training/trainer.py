@@ -135,7 +135,13 @@ class Trainer:
         self._halting = True
 
     def run(self) -> History:
-        """Train until the planned epochs are done or somebody stops; returns the history, also in model.history."""
+        """Train until the planned epochs are done or the run is stopped.
+
+        Returns
+        -------
+        History
+            The history, also in `model.history`.
+        """
         self.group.start(self.model, self.measures.accuracy)
         self.model.history = self.history
         with _all_alone(self), _finishing_steps(self):

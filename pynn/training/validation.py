@@ -84,7 +84,7 @@ def validator(
     held: HeldOut | None,
     measures: Measures,
 ) -> Callable[[], dict[str, float]] | None:
-    """What measures the model after each epoch, if anything does."""
+    """The function that measures the model after each epoch, else None; forward: as in `measure`."""
     if is_function(validation):
         return functools.partial(_own, model, validation)
     if is_stream(validation):
