@@ -1,22 +1,22 @@
-"""Data to learn from: embedded digits; MNIST, Fashion-MNIST, CIFAR, local or downloaded; folders of pictures; CSV.
+"""Datasets: embedded digits; MNIST, Fashion-MNIST and CIFAR, local or downloaded; folders of pictures; CSV files.
 
-Knows arrays and files alone: no model, no training, no command line.
+Knows arrays and files only: no models, no training, no command line.
 
-Where files are looked for. One folder, ROOT, is used: the argument `root`; else the environment variable PYNN_DATA;
-else, with pooch installed, the user's cache folder. In it MNIST and Fashion-MNIST, each file plain or with `.gz`, and
-the first place that holds all four files wins:
+Files are looked for in one folder, ROOT: the argument `root`; else the environment variable PYNN_DATA; else, if pooch
+is installed, the user's cache folder. For MNIST and Fashion-MNIST, the first of these folders that holds all four files
+is used; each file may be plain or end in `.gz`:
 
-- MNIST: `ROOT/mnist/`, `ROOT/MNIST/raw/` (as torchvision leaves it)
+- MNIST: `ROOT/mnist/`, `ROOT/MNIST/raw/` (torchvision's layout)
 - Fashion-MNIST: `ROOT/fashion-mnist/`, `ROOT/fashion_mnist/`, `ROOT/FashionMNIST/raw/`
-- either: ROOT itself, but only where the argument `root` names it. The files of both sets have the same names, so
-  a folder that is set once for all datasets must not turn one into the other.
+- either: ROOT itself, but only if the argument `root` names it. Both sets use the same file names, so a folder that
+  is set once for all datasets must not mix them up.
 
 CIFAR-10: `ROOT/cifar-10-batches-bin/` (binary form), `ROOT/cifar-10-batches-py/` (Python form); CIFAR-100:
-`ROOT/cifar-100-binary/`, `ROOT/cifar-100-python/`; either: ROOT itself, where the argument `root` names it.
+`ROOT/cifar-100-binary/`, `ROOT/cifar-100-python/`; either: ROOT itself, if the argument `root` names it.
 
-Files that are missing are downloaded, with pooch installed (`pip install "pynn-cpu[data]"`), into `ROOT/mnist/` or
-`ROOT/fashion-mnist/` (or, where a part of the files is there, beside them), or CIFAR's binary form into its folder, and
-checked against their published MD5. Files that are there are read as they are.
+If pooch is installed (`pip install "pynn-cpu[data]"`), missing files are downloaded into `ROOT/mnist/` or
+`ROOT/fashion-mnist/` (or next to the files that are already there), or into the folder of CIFAR's binary form, and
+checked against their published MD5. Existing files are read as they are.
 """
 
 from __future__ import annotations
@@ -51,14 +51,20 @@ __all__ = [
 
 
 def names() -> tuple[str, ...]:
-    """The names that `load` takes."""
+    """Return the names that `load` accepts.
+
+    Returns
+    -------
+    tuple of str
+        "digits", "mnist", "fashion_mnist", "cifar10" and "cifar100".
+    """
     return ("digits", "mnist", "fashion_mnist", "cifar10", "cifar100")
 
 
 def find(name: str) -> str:
-    """The name of `names()` that this one stands for, however it is spelled: "CIFAR-10", "Fashion MNIST".
+    """Return the name in `names()` that this spelling stands for, such as "CIFAR-10" or "Fashion MNIST".
 
-    Raises ValueError, with a name that looks like it, where there is none.
+    Raises ValueError, with a suggestion if there is a similar name.
     """
     known = {_spelled(one): one for one in names()}
     name = str(name)
@@ -82,11 +88,26 @@ def _spelled(name: str) -> str:
 
 
 def load(name: str, root: StrPath | None = None, **options: Any) -> Dataset:
-    """Load the dataset of this name, one of `names()`, however it is spelled: "CIFAR-10" is "cifar10".
+    """Load a dataset by its name.
 
-    root: the folder to look in, as for `mnist`; digits come with the package and need none.
-    options: further arguments of that dataset's function, such as `seed` of `digits`.
-    Raises ValueError for other names, and what the dataset's function raises.
+    Parameters
+    ----------
+    name : str
+        One of `names()`, in any spelling: "CIFAR-10" is "cifar10".
+    root : path, optional
+        Folder to look in, as for `mnist`; the digits are part of the package and need none.
+    **options
+        Further arguments of that dataset's function, such as `seed` of `digits`.
+
+    Returns
+    -------
+    Dataset
+        Training and test images with labels.
+
+    Raises
+    ------
+    ValueError
+        For any other name. The dataset's own function may raise more.
     """
     key = find(name)
     if key == "digits":

@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100, in their binary and their Python form, local or downloaded."""
+"""CIFAR-10 and CIFAR-100 in their binary or Python form, local or downloaded."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .common import INSTALL_POOCH, Dataset, Split, StrPath, advice, base_folder,
 
 SIDE, PIXELS = 32, 3 * 32 * 32
 MOST_BYTES = 1 << 28  # of one file in an archive
-ZIPPED, RATIO = 1 << 24, 20  # bytes that any archive may hold, and how many times its own size a larger one
-SCRATCH = ".pynn-cifar-"  # begins the name of a folder of a download
+ZIPPED, RATIO = 1 << 24, 20  # an archive may hold this many bytes, or this many times its own size
+SCRATCH = ".pynn-cifar-"  # prefix of a download's temporary folder
 LONGEST_NAME = 100  # characters of a class's name
 Part = tuple[NDArray[np.uint8], NDArray[np.int64]]  # planes (N, 3, 32, 32), labels (N,)
 
 
 class _Form(NamedTuple):
-    """How the files of a set are called."""
+    """The file names of one form of a dataset."""
 
     folders: tuple[str, ...]  # below ROOT
     train: tuple[str, ...]
@@ -35,7 +35,7 @@ class _Set(NamedTuple):
     title: str
     binary: _Form
     python: _Form
-    labels: dict[str, int]  # how many classes each kind of label has, in the order of a binary record's bytes
+    labels: dict[str, int]  # number of classes of each kind of label, in the order of a binary record's bytes
     train_size: int
     archive: str
     md5: str
@@ -69,26 +69,63 @@ TEST_SIZE = 10_000
 
 
 def cifar10(root: StrPath | None = None, partial: bool = True) -> Dataset:
-    """CIFAR-10: colour photographs of 32x32 pixels in 10 classes, 50,000 to train and 10,000 to test.
+    """Load CIFAR-10: colour photographs of 32x32 pixels in 10 classes, 50,000 to train and 10,000 to test.
 
-    Source: A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009.
+    Parameters
+    ----------
+    root : path, optional
+        Folder to look in; by default PYNN_DATA, else the cache folder. `help(pynn.datasets)` lists the places in it. If
+        it has none of the files, 163 MB are downloaded, provided that pooch is installed.
+    partial : bool, default True
+        Whether to accept a part of the five training files, and files with fewer images; a UserWarning then says how
+        many there are. False requires all 60,000 images.
 
-    root: the folder to look in; default: PYNN_DATA, else the cache folder. `help(pynn.datasets)` says where in it.
-        Where nothing of it is there, 163 MB are downloaded, with pooch installed.
-    partial: True (default) takes those of the five training files that are there, and files that hold fewer images,
-        with a UserWarning that says how many; False wants all 60,000 images.
-    Returns a Dataset with x uint8 (N, 32, 32, 3), RGB; the names of its classes are those in its files.
-    Raises FileNotFoundError where files are missing and cannot be downloaded; ValueError for files that are damaged, of
-    another set, or, for partial=False, not whole. The Python form is read without running what its pickles say.
+    Returns
+    -------
+    Dataset
+        With x uint8 (N, 32, 32, 3), RGB; the class names are those in the files.
+
+    Raises
+    ------
+    FileNotFoundError
+        If files are missing and cannot be downloaded.
+    ValueError
+        If files are damaged, belong to another set or, for partial=False, are incomplete.
+
+    Notes
+    -----
+    The Python form consists of pickles. They are read without running any code in them.
+
+    References
+    ----------
+    .. [1] A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009.
     """
     return _load("cifar10", root, "", partial)
 
 
 def cifar100(root: StrPath | None = None, partial: bool = True, labels: str = "fine") -> Dataset:
-    """CIFAR-100: like CIFAR-10, in 100 classes of 500 training and 100 test images each.
+    """Load CIFAR-100: like CIFAR-10, but 100 classes of 500 training and 100 test images each.
 
-    labels: "fine" (default), the 100 classes, or "coarse", the 20 groups of five.
-    root, partial, what is returned and raised: as for `cifar10`; 161 MB are downloaded. ValueError for other labels.
+    Parameters
+    ----------
+    root : path, optional
+        As for `cifar10`; the download has 161 MB.
+    partial : bool, default True
+        As for `cifar10`.
+    labels : str, default "fine"
+        "fine" for the 100 classes, "coarse" for the 20 groups of five.
+
+    Returns
+    -------
+    Dataset
+        As `cifar10` does.
+
+    Raises
+    ------
+    FileNotFoundError
+        If files are missing and cannot be downloaded.
+    ValueError
+        As for `cifar10`, or for other labels.
     """
     if labels not in _SETS["cifar100"].labels:
         raise ValueError(f"labels: expected 'fine' or 'coarse', got {brief(labels)}")
@@ -117,7 +154,7 @@ def _load(name: str, root: StrPath | None, labels: str, partial: bool) -> Datase
 
 
 def _locate(source: _Set, root: StrPath | None, partial: bool) -> tuple[_Form, str]:
-    """The form and the folder of the files; downloads them where there are none, or too few."""
+    """Return the form and the folder of the files; download them if there are none, or too few."""
     first = source.binary.folders[0]
     base = base_folder(source.title, first, f"the files of {source.archive}", root)
     places = [(form, os.path.join(base, form.folders[0])) for form in (source.binary, source.python)]
@@ -130,7 +167,7 @@ def _locate(source: _Set, root: StrPath | None, partial: bool) -> tuple[_Form, s
     form, folder = max(places, key=lambda place: sum(os.path.isfile(path) for path in _paths(source, *place)))
     if import_pooch() is None:
         raise FileNotFoundError(
-            f"{source.title} is not there: expected in {printable(folder)} the files "
+            f"{source.title} was not found: expected in {printable(folder)} the files "
             f"{', '.join(missing[form, folder])}. "
             f"{advice(first)}, or have them downloaded: {INSTALL_POOCH}"
         )
@@ -153,7 +190,7 @@ def _missing(source: _Set, form: _Form, folder: str, partial: bool) -> list[str]
 
 
 def _download(source: _Set, base: str) -> None:
-    """Bring the archive of the binary form, take its files out, and delete it."""
+    """Download the archive of the binary form, extract its files, and delete it."""
     import tempfile
 
     os.makedirs(base, exist_ok=True)
@@ -170,7 +207,7 @@ def _download(source: _Set, base: str) -> None:
 
 
 def _sweep(base: str) -> None:
-    """Remove what killed downloads left, up to 163 MB; what is younger than a day may be in use."""
+    """Remove leftovers of killed downloads, up to 163 MB each; those younger than a day may be in use."""
     import shutil
     import time
 
@@ -182,9 +219,9 @@ def _sweep(base: str) -> None:
 
 
 def extract(archive: str, folder: str, files: list[str], into: str) -> None:
-    """Write the regular files folder/file of a tar archive as into/file; links, devices and all others are left alone.
+    """Write the regular files folder/file of a tar archive as into/file; skip links, devices and everything else.
 
-    Raises ValueError, which names the archive, where it is damaged or lacks one of them.
+    Raises ValueError, which names the archive, if it is damaged or lacks one of the files.
     """
     import gzip
     import tarfile
@@ -213,7 +250,7 @@ def extract(archive: str, folder: str, files: list[str], into: str) -> None:
 
 
 class _Limited:
-    """A file of which no more is read than so many bytes, whatever its content asks for."""
+    """A file that raises an EOFError after `most` bytes, whatever its content asks for."""
 
     def __init__(self, file: Any, most: int) -> None:
         self.file, self.left = file, most
@@ -227,7 +264,7 @@ class _Limited:
 
 
 def _joined(parts: list[Part]) -> Split:
-    """Images (N, 32, 32, 3) and labels of several files."""
+    """Join the images and labels of several files: images (N, 32, 32, 3)."""
     images = np.empty((sum(len(labels) for _, labels in parts), SIDE, SIDE, 3), np.uint8)
     start = 0
     for planes, labels in parts:
@@ -245,7 +282,7 @@ def _read_binary(source: _Set, path: str, labels: str, most: int) -> Part:
             f"{record} bytes each; got {size:,} bytes"
         )
     records = np.fromfile(path, np.uint8).reshape(-1, record)
-    for place, kind in enumerate(source.labels):  # all kinds: a wrong one tells that this is another file
+    for place, kind in enumerate(source.labels):  # all kinds: a wrong label reveals another file
         _check_labels(path, records[:, place], source.labels[kind])
     chosen = records[:, list(source.labels).index(labels)].astype(np.int64)
     return records[:, len(source.labels) :].reshape(-1, 3, SIDE, SIDE), chosen
@@ -267,7 +304,7 @@ def _read_python(source: _Set, path: str, labels: str, most: int) -> Part:
             f"{printable(path)}: expected 1 to {most:,} images with a label each; got {len(data)} "
             f"images, {len(numbers)} labels"
         )
-    chosen = np.array([number if 0 <= number < 256 else 255 for number in numbers], np.int64)  # 255: no label either
+    chosen = np.array([number if 0 <= number < 256 else 255 for number in numbers], np.int64)  # 255 is invalid too
     _check_labels(path, chosen, source.labels[labels])
     return data.reshape(-1, 3, SIDE, SIDE), chosen
 
@@ -298,8 +335,10 @@ def _checked_names(path: str, names: list[Any], classes: int) -> tuple[str, ...]
     if len(names) != classes:
         raise ValueError(f"{printable(path)}: expected the names of {classes} classes, got {len(names)}")
     if not all(isinstance(name, (str, bytes)) and len(name) <= LONGEST_NAME for name in names):
-        raise ValueError(f"{printable(path)}: expected the names of {classes} classes, got no text, or too long a one")
+        raise ValueError(
+            f"{printable(path)}: expected the names of {classes} classes, got other things, or too long a name"
+        )
     texts = [name.decode("latin-1") if isinstance(name, bytes) else name for name in names]
     if not all(name.isprintable() and "\ufffd" not in name for name in texts):
-        raise ValueError(f"{printable(path)}: expected the names of {classes} classes, got no text")
+        raise ValueError(f"{printable(path)}: expected the names of {classes} classes, got unprintable characters")
     return tuple(texts)

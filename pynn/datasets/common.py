@@ -1,4 +1,4 @@
-"""What the data sets share: the classes that hold them, where their files are looked for, downloads with pooch."""
+"""What the datasets share: the classes that hold them, where their files are looked for, downloads with pooch."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from ..messages.terminal import brief, printable
 StrPath = str | os.PathLike[str]
 Split = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
-_FILTERS = threading.RLock()  # of warnings: the whole process has one list of them
-if hasattr(os, "register_at_fork"):  # a child has the filters of a moment at which nobody had changed them
+_FILTERS = threading.RLock()  # warning filters are one list for the whole process
+if hasattr(os, "register_at_fork"):  # fork only while nobody changes the filters: the child inherits them
     os.register_at_fork(before=_FILTERS.acquire, after_in_parent=_FILTERS.release, after_in_child=_FILTERS.release)
 
 INSTALL_POOCH = 'pip install "pynn-cpu[data]"'
@@ -28,17 +28,23 @@ INSTALL_POOCH = 'pip install "pynn-cpu[data]"'
 
 @contextmanager
 def caught_warnings() -> Iterator[list[warnings.WarningMessage]]:
-    """All warnings meanwhile, shown to nobody. One thread at a time: two would put back each other's filters."""
+    """Record all warnings instead of showing them. One thread at a time: two would restore each other's filters."""
     with _FILTERS, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield caught
 
 
 class Samples(NamedTuple):
-    """Samples with their targets, of the user's own data: `x, y, classes = ...`.
+    """Samples and targets of the user's own data; unpacks as ``x, y, classes = ...``.
 
-    x: (N, ...). y: (N,), labels 0..len(classes) - 1, or numbers to predict.
-    classes: the name of each label; () for numbers.
+    Parameters
+    ----------
+    x : array (N, ...)
+        The samples.
+    y : array (N,)
+        Labels 0..len(classes) - 1, or numbers to predict.
+    classes : tuple of str
+        Name of each label; () for numbers.
     """
 
     x: NDArray[Any]
@@ -48,11 +54,16 @@ class Samples(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
-    """Images with labels, in a training and a test part.
+    """Images with labels, split into a training and a test part.
 
-    name: what `load` calls it.
-    train, test: (x, y); x uint8 (N, H, W, C), pixels 0..255; y int64 (N,), labels 0..len(classes) - 1.
-    classes: the name of each label.
+    Parameters
+    ----------
+    name : str
+        Name that `load` accepts.
+    train, test : tuple (x, y)
+        x uint8 (N, H, W, C), pixels 0..255; y int64 (N,), labels 0..len(classes) - 1.
+    classes : tuple of str
+        Name of each label.
     """
 
     name: str
@@ -68,7 +79,7 @@ class Dataset:
 
 
 def expect_file(path: StrPath, what: str) -> None:
-    """An OSError where there is no regular file: a device or a pipe may have no end."""
+    """Raise an OSError unless path is a regular file: a device or a pipe may have no end."""
     name = printable(path)
     if not os.path.exists(path):
         raise FileNotFoundError(f"{name}: there is no such file; expected {what}")
@@ -79,12 +90,12 @@ def expect_file(path: StrPath, what: str) -> None:
 
 
 def describe(array: NDArray[Any]) -> str:
-    """An array's dtype and shape, for messages."""
+    """Return an array's dtype and shape for messages."""
     return f"{array.dtype} {array.shape}"
 
 
 def class_names(classes: Iterable[Any]) -> list[str]:
-    """The names of classes that the user gives, in the order of their labels; ValueError where they cannot be that."""
+    """Return the user's class names in label order; ValueError if they are empty, repeated or not a list."""
     if isinstance(classes, (str, bytes)) or not isinstance(classes, Iterable):
         raise ValueError(f"classes: expected a list of names in the order of their labels, got {brief(classes)}")
     given = [str(name) for name in classes]
@@ -96,13 +107,13 @@ def class_names(classes: Iterable[Any]) -> list[str]:
 
 
 def base_folder(title: str, folder: str, files: str, root: StrPath | None) -> str:
-    """The folder ROOT in which a data set is looked for, of which `folder` may be a part, with `files` in it."""
+    """Return ROOT, the folder to look in for a dataset whose `files` are in ROOT or in its sub-folder `folder`."""
     base = root or os.environ.get("PYNN_DATA")
     if not base:
         pooch = import_pooch()
         if pooch is None:
             raise FileNotFoundError(
-                f"{title} is not there: no folder was given, and PYNN_DATA is not set. "
+                f"{title} was not found: no folder was given, and PYNN_DATA is not set. "
                 f"{advice(folder)}: {files}; or have them downloaded: {INSTALL_POOCH}"
             )
         base = pooch.os_cache("pynn-cpu")
@@ -113,14 +124,14 @@ def base_folder(title: str, folder: str, files: str, root: StrPath | None) -> st
 
 
 def advice(folder: str) -> str:
-    """How the user names the folder in which `folder` is."""
+    """Say how to point pynn at the folder that contains `folder`."""
     return (
         f"Set PYNN_DATA (or root=, or --data on the command line) to a folder in which {folder}{os.sep} holds its files"
     )
 
 
 def import_pooch() -> Any:
-    """Pooch, or None where the extra `data` is not installed."""
+    """Return the module pooch, or None if the extra `data` is not installed."""
     try:
         return importlib.import_module("pooch")
     except ModuleNotFoundError:
@@ -128,9 +139,9 @@ def import_pooch() -> Any:
 
 
 def download(title: str, urls: Iterable[str], md5: str, path: str, otherwise: str) -> None:
-    """Bring one file to the path, from the first URL that has it whole; FileNotFoundError says what failed.
+    """Download one file to path from the first URL that delivers it whole; FileNotFoundError lists what failed.
 
-    otherwise: what the user can do where no download succeeds.
+    otherwise: what the user can do if every download fails.
     """
     pooch, (folder, file) = import_pooch(), os.path.split(path)
     downloader = pooch.HTTPDownloader(progressbar=True, chunk_size=1 << 16, timeout=30)
@@ -139,9 +150,9 @@ def download(title: str, urls: Iterable[str], md5: str, path: str, otherwise: st
         try:
             pooch.retrieve(url, f"md5:{md5}", fname=file, path=folder, downloader=downloader)
             return
-        except (OSError, ValueError) as error:  # no network, not found, wrong checksum, a folder that is read-only
+        except (OSError, ValueError) as error:  # no network, not found, wrong checksum, read-only folder
             failures.append(printable(f"{url}: {error}"))
     raise FileNotFoundError(
-        f"{title} is not there, and the download of {file} into {printable(folder)} failed. Try again later. Or: "
-        f"{otherwise}. What came: {'; '.join(failures)}"
+        f"{title} was not found, and the download of {file} into {printable(folder)} failed. Try again later. Or: "
+        f"{otherwise}. Errors: {'; '.join(failures)}"
     )

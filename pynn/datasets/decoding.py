@@ -1,6 +1,6 @@
-"""A picture file as pixels, in memory and time that its size or the user allows. Needs Pillow (extra `images`).
+"""Decodes a picture file into pixels, within limits of memory and time. Needs Pillow (extra `images`).
 
-Knows one file at a time: no folders, no classes.
+Knows single files: no folders, no classes.
 """
 
 from __future__ import annotations
@@ -24,22 +24,24 @@ if TYPE_CHECKING:
 
 Pixels = NDArray[np.uint8]
 
-FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")  # no format that starts other programs
-MOST_PIXELS = 16_000_000  # of any file; a larger one may have PER_BYTE for each of its bytes
+FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")  # none that starts other programs
+MOST_PIXELS = 16_000_000  # for any file; large files may have PER_BYTE pixels for each byte
 PER_BYTE = 10  # photographs have 2 to 8
 LONGEST_SIDE = 250_000  # a jump in a BMP file makes up to 255 rows at once
 MOST_READS = 10_000  # of a header: Pillow joins the comments of a GIF file in quadratic time
-MOST_SCANS, MOST_COMMENTS = 40, 1000  # a scan of a JPEG goes through the whole picture, a comment moves a PPM's text
+MOST_SCANS, MOST_COMMENTS = 40, 1000  # each scan of a JPEG visits the whole picture, each comment copies a PPM's text
 STRIP = 1 << 18  # pixels converted at once
-BUSY = "the picture is damaged, or made to keep a computer busy: it has far more parts than one needs; save it anew"
+BUSY = (
+    "the picture is damaged, or made to keep a computer busy: it has far more parts than a picture needs; save it again"
+)
 
 
 class _Refused(ValueError):
-    """What a file asks for and does not get, in words."""
+    """What a file asks for and is refused."""
 
 
 class _Rationed:
-    """A file that is read no more often, and no more of it, than its size explains: the parts of one may overlap."""
+    """A file whose reads and bytes are limited by its size: parts of a picture may overlap."""
 
     def __init__(self, file: Any, size: int) -> None:
         self._file = file
@@ -58,9 +60,9 @@ class _Rationed:
 
 
 def decoded(path: str, max_pixels: int | None = None, more: str = "") -> Image:
-    """The file's first picture, decoded and upright; ValueError names a file that is none, or takes too much memory.
+    """Return the file's first picture, decoded and upright; ValueError if it is not a picture or is too large.
 
-    max_pixels: as in `image_folder`. more: what else the user of a picture that is too large can do.
+    max_pixels: as in `image_folder`. more: what else the user can do about a picture that is too large.
     """
     with naming(path):
         from PIL import Image, ImageOps
@@ -81,7 +83,7 @@ def decoded(path: str, max_pixels: int | None = None, more: str = "") -> Image:
 
 @contextmanager
 def naming(path: str) -> Iterator[None]:
-    """Whatever Pillow raises about a file as a ValueError that names it; OSError where it is none."""
+    """Turn whatever Pillow raises into a ValueError that names the file; OSError if it is not a regular file."""
     try:
         from PIL import Image, UnidentifiedImageError
     except ModuleNotFoundError as cause:
@@ -100,22 +102,24 @@ def naming(path: str) -> Iterator[None]:
             "smaller first"
         ) from None
     except UnidentifiedImageError:
-        raise ValueError(f"{path}: no picture that can be read, expected one of {', '.join(FORMATS)}") from None
+        raise ValueError(f"{path}: not a readable picture, expected one of {', '.join(FORMATS)}") from None
     except _Refused as refused:
         raise ValueError(f"{path}: {refused}") from None
     except MemoryError as cause:
-        raise MemoryError(f"{path}: there is no memory for so large a picture; make it smaller first") from cause
-    except Exception as cause:  # decoders raise what they like: SyntaxError, struct.error, zlib.error, ...
+        raise MemoryError(
+            f"{path}: there is not enough memory for a picture of this size; make it smaller first"
+        ) from cause
+    except Exception as cause:  # decoders raise anything: SyntaxError, struct.error, zlib.error, ...
         raise ValueError(f"{path}: the picture is damaged or of an unknown kind ({printable(cause, 200)})") from cause
 
 
 def _expect_modest(image: ImageFile, limit: int, more: str) -> None:
-    """_Refused for a picture whose file, opened and not decoded yet, asks for more pixels than the limit."""
+    """Raise _Refused if the opened, not yet decoded picture asks for more pixels than the limit."""
     tags: Any = getattr(image, "tag_v2", {})
     tile: Any = [tags.get(tag) for tag in (322, 323)]  # width and length of a TIFF file's tiles
     area = math.prod(image.size)
     if area > limit or (all(isinstance(side, int) for side in tile) and math.prod(tile) > limit):
-        size = f"more than {limit / 1e6:.4g} million pixels, which is much for its file"
+        size = f"more than {limit / 1e6:.4g} million pixels, too many for its file size"
         raise _Refused(f"the picture has {size}; make it smaller first{more}")
     if max(image.size) > LONGEST_SIDE:
         raise _Refused(f"the picture has a side of more than {LONGEST_SIDE:,} pixels; cut it into smaller ones")
@@ -125,7 +129,7 @@ def _expect_modest(image: ImageFile, limit: int, more: str) -> None:
 
 
 def _expect_few_marks(image: ImageFile, file: Any) -> None:
-    scans = image.format in ("JPEG", "MPO")  # MPO: a JPEG file with more than one picture
+    scans = image.format in ("JPEG", "MPO")  # MPO: a JPEG file with several pictures
     if scans or (image.format == "PPM" and image.tile[0][0] == "ppm_plain"):
         place = file.tell()
         file.seek(0)
@@ -136,10 +140,11 @@ def _expect_few_marks(image: ImageFile, file: Any) -> None:
 
 
 def _has_many_scans(content: bytes) -> bool:
-    """Whether the first picture of a JPEG file has them; telephones put films behind its end."""
+    """Whether the first picture of a JPEG file has too many scans; phones append videos after its end."""
     import re
 
-    marker = re.compile(rb"\xff([\xc0-\xcf\xd9-\xfe])")  # of a segment: no restart, no 0 after a 255 of the pixels
+    # The start of a segment; not a restart, nor an escaped 255 in the pixels.
+    marker = re.compile(rb"\xff([\xc0-\xcf\xd9-\xfe])")
     scans = place = 0
     while (found := marker.search(content, place)) and found[1] != b"\xd9" and scans <= MOST_SCANS:
         scans += found[1] == b"\xda"
@@ -148,19 +153,19 @@ def _has_many_scans(content: bytes) -> bool:
 
 
 def _turn(image: Any, Image: Any, ImageOps: Any) -> None:
-    """Upright as its EXIF says, in place."""
+    """Rotate the picture upright, in place, as its EXIF data says."""
     exif = image.info.get("exif", b"").removeprefix(b"Exif\0\0").removeprefix(b"Exif\0\0")  # some cameras write two
     if exif:
         Image.Exif().load_from_fp(_Rationed(io.BytesIO(exif), len(exif)))
     image.getexif()
-    image.info.pop("exif", None)  # else Pillow puts all of it together anew, without the turn
+    image.info.pop("exif", None)  # else Pillow writes all of it again, without the rotation
     ImageOps.exif_transpose(image, in_place=True)
 
 
 def opaque(image: Image, mode: str) -> Pixels:
-    """Pixels (H, W) for mode "L", (H, W, 3) for "RGB"; what is transparent gets the ground that shows the ink best.
+    """Return pixels (H, W) for mode "L" or (H, W, 3) for "RGB"; call it inside `naming`.
 
-    To be called `naming` the file.
+    Transparent parts get the background that contrasts best.
     """
     from PIL import Image
 
@@ -178,7 +183,7 @@ def opaque(image: Image, mode: str) -> Pixels:
 
 
 def _strips(image: Image) -> Iterator[Image]:
-    """The picture in strips from its top: what is made of each takes little memory."""
+    """Yield the picture in horizontal strips, so that conversions take little memory."""
     rows = max(1, STRIP // image.width)
     for top in range(0, image.height, rows):
         strip = image.crop((0, top, image.width, min(top + rows, image.height)))
@@ -186,7 +191,7 @@ def _strips(image: Image) -> Iterator[Image]:
 
 
 def _ground(image: Image) -> str:
-    """White for dark ink, black for light ink."""
+    """Choose white behind dark ink, black behind light ink."""
     ink = total = 0
     for strip in _strips(image):
         part = strip.convert("RGBA")
@@ -197,7 +202,7 @@ def _ground(image: Image) -> str:
 
 
 def _eight_bits(image: Image) -> Image:
-    """A grey picture of 16 or more bits as one of 8: Pillow's own conversion cuts the bright part off."""
+    """Scale a grey picture of 16 or more bits to 8 bits: Pillow's own conversion clips the bright part."""
     from PIL import Image
 
     values: NDArray[Any] = np.asarray(image)
@@ -205,7 +210,7 @@ def _eight_bits(image: Image) -> Image:
 
 
 def resized(picture: Image | Pixels, height: int, width: int) -> Image:
-    """The picture in this size; where it shrinks, each pixel is the mean of what it covers."""
+    """Return the picture in this size; if it shrinks, each pixel is the mean of the area that it covers."""
     from PIL import Image
 
     image = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture

@@ -1,4 +1,4 @@
-"""The digits that come with the package."""
+"""The handwritten digits that are part of the package."""
 
 from __future__ import annotations
 
@@ -15,17 +15,37 @@ CLASSES = tuple("0123456789")
 
 
 def digits(test_share: float = 0.2, seed: int = 0) -> Dataset:
-    """1,797 handwritten digits of 8x8 pixels, which come with the package. Nothing is read but its own file.
+    """Load 1,797 handwritten digits of 8x8 pixels, which are part of the package.
 
-    Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, the test set; UCI Machine Learning
-    Repository, 1998, doi 10.24432/C50P49; licence CC BY 4.0. Each pixel counts the inked points, 0..16, of a 4x4 block
-    of the scanned digit. Changed here: counts are scaled to 0..255, count * 255 / 16 rounded to the nearest (8 to 128).
+    Parameters
+    ----------
+    test_share : float, default 0.2
+        Share of each class that goes to the test part, between 0 and 1, rounded to whole images; each class has at
+        least one image in each part.
+    seed : int, default 0
+        Chooses the split and its order, 0..2**128 - 1; the same seed gives the same split on every machine.
 
-    test_share: the share of each class that goes to the test part, above 0 and below 1 (default 0.2), rounded to
-        whole images, so that each class has at least one image in each part.
-    seed: chooses the split and its order, 0 .. 2**128 - 1 (default 0); the same seed, the same split on any machine.
-    Returns a Dataset with x uint8 (N, 8, 8, 1).
-    Raises ValueError for a test_share or seed out of range, TypeError for a seed that is no whole number.
+    Returns
+    -------
+    Dataset
+        With x uint8 (N, 8, 8, 1).
+
+    Raises
+    ------
+    ValueError
+        If test_share or seed is out of range.
+    TypeError
+        If seed is not an integer.
+
+    Notes
+    -----
+    Each pixel of the original counts the inked points, 0..16, in a 4x4 block of the scanned digit. Changed here: counts
+    are scaled to 0..255, count * 255 / 16 rounded to the nearest integer (8 to 128).
+
+    References
+    ----------
+    .. [1] E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits", the test set; UCI Machine Learning
+       Repository, 1998, doi 10.24432/C50P49; licence CC BY 4.0.
     """
     if not 0 < test_share < 1:
         raise ValueError(f"test_share: expected a number above 0 and below 1, got {brief(test_share)}")

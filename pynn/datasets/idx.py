@@ -15,18 +15,35 @@ from ..messages.terminal import printable
 from .common import StrPath, expect_file
 
 _IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: "i2", 0x0C: "i4", 0x0D: "f4", 0x0E: "f8"}
-_ZIPPED, _RATIO = 48 << 20, 40  # bytes that any gzip file may hold, and how many times its own size a larger one
+_ZIPPED, _RATIO = 48 << 20, 40  # a gzip file may hold this many bytes, or this many times its own size
 _CHUNK = 1 << 20  # bytes read at once: memory follows what a file holds, not what its header claims
 
 
 def read_idx(path: StrPath) -> NDArray[Any]:
-    """Read the IDX file at `path`, the format of MNIST, plain or gzip (told by its content, not by its name).
+    """Read an IDX file, the format of MNIST, plain or gzip.
 
-    Returns a new array of the file's type (uint8, int8, int16, int32, float32 or float64) and shape, in native byte
-    order, C-contiguous, writable. The shape may be () or hold zeros.
-    Raises FileNotFoundError where there is no file; ValueError where it is no IDX file, is damaged, ends too early or
-    goes on too long, or is a gzip file that holds more than 48 MiB and 40 times its own size (MNIST's hold 5 times
-    theirs). Never takes much more memory than the file's own content needs, whatever its header claims.
+    Parameters
+    ----------
+    path : path
+        The file; gzip is recognized by its content, not by its name.
+
+    Returns
+    -------
+    array
+        Of the file's type (uint8, int8, int16, int32, float32 or float64) and shape, in native byte order,
+        C-contiguous, writable. The shape may be () or contain zeros.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is not an IDX file, is damaged, too short or too long, or is a gzip file that holds more than 48 MiB and
+        more than 40 times its own size (MNIST's hold 5 times theirs).
+
+    Notes
+    -----
+    Memory follows what the file holds, not what its header claims.
     """
     path = os.fspath(path)
     shown = printable(path)
@@ -71,7 +88,7 @@ def _parse_idx(path: str, file: BufferedIOBase, most: int = sys.maxsize) -> NDAr
     shape = tuple(int.from_bytes(sizes[i : i + 4], "big") for i in range(0, 4 * ndim, 4))
     size = math.prod(shape) * dtype.itemsize
     says = f"its header says {dtype} {printable(shape, 200)}"
-    # One more than needed tells trailing bytes, and makes gzip check its checksum.
+    # One byte more than needed detects trailing bytes, and makes gzip verify its checksum.
     data = _read_up_to(file, min(size, most) + 1)
     if size > most < len(data):
         raise ValueError(

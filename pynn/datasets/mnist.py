@@ -14,25 +14,57 @@ from .idx import read_idx
 
 
 def mnist(root: StrPath | None = None) -> Dataset:
-    """MNIST: handwritten digits of 28x28 pixels, 60,000 to train and 10,000 to test (Y. LeCun, C. Cortes, C. Burges).
+    """Load MNIST: handwritten digits of 28x28 pixels, 60,000 to train and 10,000 to test.
 
-    root: the folder to look in; default: PYNN_DATA, else the cache folder. `help(pynn.datasets)` says where in it.
-        Files that are missing are downloaded into it, 12 MB, where pooch is installed.
-    Returns a Dataset with x uint8 (N, 28, 28, 1).
-    Raises FileNotFoundError where files are missing and cannot be downloaded; ValueError for files that are damaged,
-    do not fit each other, or are Fashion-MNIST's.
+    Parameters
+    ----------
+    root : path, optional
+        Folder to look in; by default PYNN_DATA, else the cache folder. `help(pynn.datasets)` lists the places in it.
+        Missing files, 12 MB, are downloaded into it if pooch is installed.
+
+    Returns
+    -------
+    Dataset
+        With x uint8 (N, 28, 28, 1).
+
+    Raises
+    ------
+    FileNotFoundError
+        If files are missing and cannot be downloaded.
+    ValueError
+        If files are damaged, do not match each other, or are Fashion-MNIST's.
+
+    References
+    ----------
+    .. [1] Y. LeCun, C. Cortes and C. Burges, "The MNIST database of handwritten digits".
     """
     return _load_idx_set("mnist", root)
 
 
 def fashion_mnist(root: StrPath | None = None) -> Dataset:
-    """Fashion-MNIST: pieces of clothing, 28x28 pixels, 60,000 to train and 10,000 to test (Zalando Research, MIT).
+    """Load Fashion-MNIST: pieces of clothing, 28x28 pixels, 60,000 to train and 10,000 to test.
 
-    root: the folder to look in; default: PYNN_DATA, else the cache folder. `help(pynn.datasets)` says where in it.
-        Files that are missing are downloaded into it, 31 MB, where pooch is installed.
-    Returns a Dataset with x uint8 (N, 28, 28, 1).
-    Raises FileNotFoundError where files are missing and cannot be downloaded; ValueError for files that are damaged,
-    do not fit each other, or are MNIST's.
+    Parameters
+    ----------
+    root : path, optional
+        Folder to look in; by default PYNN_DATA, else the cache folder. `help(pynn.datasets)` lists the places in it.
+        Missing files, 31 MB, are downloaded into it if pooch is installed.
+
+    Returns
+    -------
+    Dataset
+        With x uint8 (N, 28, 28, 1).
+
+    Raises
+    ------
+    FileNotFoundError
+        If files are missing and cannot be downloaded.
+    ValueError
+        If files are damaged, do not match each other, or are MNIST's.
+
+    References
+    ----------
+    .. [1] Xiao et al., "Fashion-MNIST", 2017; Zalando Research, licence MIT.
     """
     return _load_idx_set("fashion_mnist", root)
 
@@ -41,7 +73,7 @@ class _IdxSet(NamedTuple):
     title: str
     folders: tuple[str, ...]  # below ROOT; the first is the one to download into
     classes: tuple[str, ...]
-    first_test_labels: tuple[int, ...]  # tell the two sets apart, whose files have the same names
+    first_test_labels: tuple[int, ...]  # tell the two sets apart: their files have the same names
     mirrors: tuple[str, ...]
     md5: tuple[str, ...]  # of _FILES with .gz, in their order
 
@@ -115,19 +147,19 @@ def _read_split(images_path: str, labels_path: str, classes: int) -> Split:
 
 
 def _locate(source: _IdxSet, root: StrPath | None) -> dict[str, str]:
-    """The path of each of _FILES; downloads those that are missing."""
+    """Return the path of each of _FILES; download the missing ones."""
     base = base_folder(source.title, source.folders[0], f"{', '.join(_FILES)} (plain or .gz)", root)
     folders = [os.path.join(base, folder) for folder in source.folders]
     for folder in [*folders, base] if root else folders:
         found = _files_in(folder)
         if len(found) == len(_FILES):
             return found
-    # The fullest folder, or the first. Never base itself: what lies there may be the other dataset's.
+    # The fullest folder, or the first. Never base itself: its files may belong to the other dataset.
     folder = max(folders, key=lambda folder: len(_files_in(folder)))
     missing = [file for file in _FILES if file not in _files_in(folder)]
     if import_pooch() is None:
         raise FileNotFoundError(
-            f"{source.title} is not there: expected in {printable(folder)} the files "
+            f"{source.title} was not found: expected in {printable(folder)} the files "
             f"{', '.join(missing)} (plain or .gz). "
             f"{advice(source.folders[0])}, or have them downloaded: {INSTALL_POOCH}"
         )

@@ -21,23 +21,40 @@ def image_folder(
     classes: Sequence[str] | None = None,
     max_pixels: int | None = None,
 ) -> Samples:
-    """Pictures in folders, one a class: `path/cat/1.png`, `path/dog/2.jpg`.
+    """Read pictures from one sub-folder per class, such as ``path/cat/1.png`` and ``path/dog/2.jpg``.
 
-    path: its sub-folders are the classes; files beside them are left alone. Names are sorted by their characters'
-        numbers, classes and pictures alike, so that the order is the same on every machine. What begins with a dot is
-        left out. Everything else in a sub-folder must be a picture: PNG, JPEG, GIF, BMP, TIFF, WebP or PNM.
-    size: None where all pictures have the same size (default); else (height, width), or one number for both: pictures
-        are stretched or shrunk to it (where they shrink, each pixel is the mean of what it covers).
-    classes: the sub-folders' names in the order of their labels, such as those of the training folder for the test
-        folder, which may lack some of them; None takes all sub-folders, sorted.
-    max_pixels: the most that a picture may have, since a file of a few hundred bytes can claim to hold a huge one;
-        None: 16 million, or 10 for each byte of its file where that is more, up to `PIL.Image.MAX_IMAGE_PIXELS`. A
-        pixel takes 7 bytes while its picture is read, 17 of a WebP.
-    Returns (x, y, classes): x uint8 (N, H, W, 3), RGB, upright as their EXIF says, transparent parts over white or
-    black, whichever shows the rest better; y int64 (N,), 0..C-1; classes, the names of the labels.
-    Raises FileNotFoundError where there is no such folder; ValueError, which names the file or folder, for one without
-    sub-folders, a sub-folder without pictures or that is none of the classes, what is no picture, damaged or too large,
-    pictures of different sizes; MemoryError where there is no memory for all of them.
+    Parameters
+    ----------
+    path : path
+        Its sub-folders are the classes; files beside them are ignored. Classes and pictures are sorted by the code
+        points of their names, so that the order is the same on every machine. Names that begin with a dot are skipped.
+        Everything else in a sub-folder must be a picture: PNG, JPEG, GIF, BMP, TIFF, WebP or PNM.
+    size : int or tuple (height, width), optional
+        Size to which pictures are stretched or shrunk (when shrinking, each pixel is the mean of the area it covers).
+        By default all pictures must have the same size.
+    classes : sequence of str, optional
+        Sub-folder names in label order, such as those of the training folder for a test folder, which may lack some.
+        By default all sub-folders, sorted.
+    max_pixels : int, optional
+        The most pixels a picture may have, since a file of a few hundred bytes can claim to hold a huge one. By default
+        16 million, or 10 per byte of the file if that is more, up to `PIL.Image.MAX_IMAGE_PIXELS`. Reading takes 7
+        bytes per pixel, 17 for WebP.
+
+    Returns
+    -------
+    Samples
+        (x, y, classes): x uint8 (N, H, W, 3), RGB, upright as the EXIF data says, transparent parts over white or
+        black, whichever contrasts better; y int64 (N,), 0..C-1; classes, the names of the labels.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+    ValueError
+        If the folder has no sub-folders, a sub-folder is empty or not among the classes, a file is not a picture,
+        damaged or too large, or sizes differ. The message names the file or folder.
+    MemoryError
+        If the pictures do not fit into memory.
     """
     path = os.fspath(path)
     shape = None if size is None else _checked_size(size)
@@ -45,12 +62,12 @@ def image_folder(
         expect_count("", 1, max_pixels=max_pixels)
     shown = printable(path)
     if not os.path.exists(path):
-        raise FileNotFoundError(f"{shown}: there is no such folder; expected one with a sub-folder a class")
+        raise FileNotFoundError(f"{shown}: there is no such folder; expected one sub-folder per class")
     if not os.path.isdir(path):
-        raise ValueError(f"{shown}: expected a folder with a sub-folder a class, got a file")
+        raise ValueError(f"{shown}: expected a folder with one sub-folder per class, got a file")
     found = [name for name in _listed(path) if os.path.isdir(os.path.join(path, name))]
     if not found:
-        raise ValueError(f"{shown}: expected sub-folders, one a class; got none")
+        raise ValueError(f"{shown}: expected one sub-folder per class; got none")
     names = found if classes is None else _checked_classes(path, class_names(classes), found)
     there, files, labels = set(found), [], []
     for label, name in enumerate(names):
@@ -65,12 +82,12 @@ def image_folder(
 
 
 def _pictures(files: list[str], shape: tuple[int, int] | None, max_pixels: int | None) -> Pixels:
-    """All of them (N, H, W, 3)."""
+    """Read all files into one array (N, H, W, 3)."""
     first = None if shape else _picture(files[0], None, max_pixels)
     height, width = shape or first.shape[:2]  # type: ignore[union-attr]
     try:
         x = np.empty((len(files), height, width, 3), np.uint8)
-    except (MemoryError, ValueError):  # ValueError: more than any array can have
+    except (MemoryError, ValueError):  # ValueError: larger than any array can be
         raise MemoryError(
             f"{len(files):,} pictures of {height}x{width} pixels take {len(files) * height * width * 3 / 1e9:,.1f} GB, "
             "more memory than there is; give a smaller size=(height, width), or read fewer"
@@ -87,14 +104,14 @@ def _pictures(files: list[str], shape: tuple[int, int] | None, max_pixels: int |
 
 
 def _checked_classes(path: str, given: list[str], found: list[str]) -> list[str]:
-    """The classes; ValueError where a sub-folder is none of them: its pictures would be left out."""
+    """Return the classes; ValueError if a sub-folder is not among them, since its pictures would be lost."""
     known = set(given)
     if unknown := [name for name in found if name not in known]:
         few = given if len(given) <= 20 else [*given[:20], "..."]
         raise ValueError(
-            f"{printable(os.path.join(path, unknown[0]))}: its name is none of the classes "
-            f"({printable(', '.join(few))}); give it a place "
-            "among them, or move the folder away"
+            f"{printable(os.path.join(path, unknown[0]))}: its name is not among the classes "
+            f"({printable(', '.join(few))}); add it "
+            "to them, or move the folder away"
         )
     return given
 
@@ -116,7 +133,8 @@ def _listed(folder: str) -> list[str]:
 def _picture(path: str, shape: tuple[int, int] | None, max_pixels: int | None) -> Pixels:
     image = decoded(path, max_pixels, ", or let image_folder(max_pixels=...) have more")
     with naming(path):
-        if shape is not None and image.mode[0] not in "FI" and not image.has_transparency_data:  # no array of all of it
+        # Resize before making an array, which saves memory.
+        if shape is not None and image.mode[0] not in "FI" and not image.has_transparency_data:
             image = image if image.mode == "RGB" else image.convert("RGB")
             return np.asarray(image if image.size == shape[::-1] else resized(image, *shape))
         pixels = opaque(image, "RGB")

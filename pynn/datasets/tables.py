@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from ..messages.terminal import brief, printable
 from .common import Samples, StrPath, class_names, expect_file
 
-_CELLS = 1 << 18  # converted at once: text takes some ten times the memory of numbers
-_COLUMNS = 1 << 18  # of a row; a header may have one more for 10 of its characters, up to a million
+_CELLS = 1 << 18  # converted at once: text takes about ten times the memory of numbers
+_COLUMNS = 1 << 18  # in a row; a header may have one more per 10 characters, up to a million
 _LONGEST = 1 << 26  # characters of a line
 _HINT = "is a quote never closed?"
 
@@ -24,27 +24,43 @@ _HINT = "is a quote never closed?"
 def csv(
     path: StrPath, target: str, labels: bool = True, classes: Sequence[str] | None = None, delimiter: str = ","
 ) -> Samples:
-    """A CSV file: a header, one column that is predicted, all others finite numbers.
+    """Read a CSV file: a header, one target column, and finite numbers in all other columns.
 
-    path: UTF-8 text; fields may stand in double quotes; empty lines are left out.
-    target: the name of the column that is predicted.
-    labels: True (default): it holds names of classes, text or numbers; False: numbers to predict.
-    classes: the classes in the order of their labels, such as those of the training file for the test file; None takes
-        all that occur, sorted: by value where all are numbers (1 and 1.0 are the same class), else as text.
-    delimiter: the character between fields.
-    Returns (x, y, classes): x float64 (N, D), the columns in their order without the target's; y int64 (N,), 0..C-1,
-    and the classes' names, or float64 (N,) and () for labels=False.
-    Raises FileNotFoundError where there is no file; ValueError, which names the file, the line and the column, for
-    everything that is no number (empty fields, nan and inf are none), a line with too many or too few fields, header
-    names that are empty or stand twice, no rows, a label that is not in classes; also for more columns
-    than ten times the file's size in memory holds (262,144 with the shortest names).
+    Parameters
+    ----------
+    path : path
+        UTF-8 text; fields may be in double quotes; empty lines are skipped.
+    target : str
+        Name of the column to predict.
+    labels : bool, default True
+        Whether the target holds class names, text or numbers; False for numbers to predict.
+    classes : sequence of str, optional
+        Classes in label order, such as those of the training file for a test file. By default all that occur, sorted:
+        by value if all are numbers (1 and 1.0 are the same class), else as text.
+    delimiter : str, default ","
+        Character between fields.
+
+    Returns
+    -------
+    Samples
+        (x, y, classes): x float64 (N, D), the other columns in their order; y int64 (N,), 0..C-1, and the class names;
+        or, for labels=False, y float64 (N,) and ().
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        For a field that is not a finite number, a line with too many or too few fields, an empty or repeated header
+        name, no rows, a label that is not in classes, or more columns than about ten times the file's size in memory
+        can hold (262,144 with the shortest names). The message names the file, the line and the column.
     """
     path = os.fspath(path)
     shown = printable(path)
     if not (isinstance(delimiter, str) and len(delimiter) == 1 and delimiter not in '"\r\n'):
         raise ValueError(f"delimiter: expected one character, no quote and no line break; got {brief(delimiter)}")
     if classes is not None and not labels:
-        raise ValueError("classes are of labels, but labels=False asks for numbers")
+        raise ValueError("classes name labels, but labels=False asks for numbers")
     if os.path.isdir(path):
         raise ValueError(f"{shown}: expected a CSV file, got a folder")
     expect_file(path, "a CSV file")
@@ -59,7 +75,7 @@ def csv(
                 column = _Labels(shown, target, given) if labels else _Numbers(shown, target)
                 x = _columns(shown, names, column, _blocks(shown, rows, lines, len(names)))
             except Error as cause:
-                raise ValueError(f"{shown}, line {rows.line_num}: no CSV ({cause}); {_HINT}") from None
+                raise ValueError(f"{shown}, line {rows.line_num}: not valid CSV ({cause}); {_HINT}") from None
     except UnicodeDecodeError as cause:
         wide = cause.start == 0 and cause.object[:2] in (b"\xff\xfe", b"\xfe\xff")
         got = "it is UTF-16" if wide else f"{cause.reason} at byte {cause.start}"
@@ -68,9 +84,9 @@ def csv(
 
 
 class _Lines:
-    """The lines of a file; ValueError for a row of which the reader would make far more than it is.
+    """The lines of a file; ValueError for a row that would take far more memory than its text.
 
-    fields: of the row so far; whoever takes a row sets them to 0. most: that it may have.
+    fields: of the row so far; the consumer of a row resets it to 0. most: how many a row may have.
     """
 
     def __init__(self, path: str, file: TextIO, delimiter: str) -> None:
@@ -103,7 +119,7 @@ def _header(path: str, names: list[str], target: str) -> list[str]:
         known = printable(", ".join(names[:20]) + (", ..." if len(names) > 20 else ""))
         raise ValueError(f"{path}: expected a column {target!r}, the target; its header has: {known or 'nothing'}")
     if len(names) < 2:
-        raise ValueError(f"{path}: expected at least one column beside {target!r}; is the delimiter another?")
+        raise ValueError(f"{path}: expected at least one column beside {target!r}; is the delimiter wrong?")
     return names
 
 
@@ -112,7 +128,7 @@ def _short(text: str) -> str:
 
 
 def _blocks(path: str, rows: Any, lines: _Lines, width: int) -> Iterator[tuple[list[int], list[list[str]]]]:
-    """The lines that rows end in, and their fields; a few rows at once."""
+    """Yield line numbers and fields of a few rows at once; a row's number is that of its last line."""
     most = max(1, _CELLS // width)
     numbers: list[int] = []
     block: list[list[str]] = []
@@ -134,7 +150,7 @@ def _blocks(path: str, rows: Any, lines: _Lines, width: int) -> Iterator[tuple[l
 def _columns(
     path: str, names: list[str], column: _Labels | _Numbers, blocks: Iterator[tuple[list[int], list[list[str]]]]
 ) -> NDArray[np.float64]:
-    """The columns of numbers; the target's go into `column`."""
+    """Return the columns of numbers; the target's values go into `column`."""
     place = names.index(column.target)
     others = names[:place] + names[place + 1 :]
     parts: list[NDArray[np.float64]] = []
@@ -146,7 +162,7 @@ def _columns(
     x = np.empty((sum(map(len, parts)), len(others)))
     parts.reverse()
     start = 0
-    while parts:  # each goes when it is copied: not twice the memory
+    while parts:  # free each part once copied, to avoid twice the memory
         part = parts.pop()
         x[start : start + len(part)] = part
         start += len(part)
@@ -174,7 +190,7 @@ def _number(text: str) -> float | None:
 
 
 class _Numbers:
-    """The target's column as numbers."""
+    """Collects the target column as numbers."""
 
     def __init__(self, path: str, target: str) -> None:
         self.path, self.target = path, target
@@ -188,12 +204,12 @@ class _Numbers:
 
 
 class _Labels:
-    """The target's column as labels of classes; given: their names, in the order of the labels."""
+    """Collects the target column as labels; given: class names in label order."""
 
     def __init__(self, path: str, target: str, given: list[str] | None) -> None:
         self.path, self.target, self.given = path, target, given
-        self.found: dict[str, int] = {}  # which text came first, second ...
-        self.lines = array("q")  # where; no list: of many classes it takes much memory
+        self.found: dict[str, int] = {}  # each text's order of appearance
+        self.lines = array("q")  # where it appeared first; an array takes less memory than a list
         self.parts: list[NDArray[np.int64]] = []
 
     def add(self, lines: list[int], texts: list[str]) -> None:
@@ -209,7 +225,7 @@ class _Labels:
     def result(self) -> tuple[NDArray[np.int64], tuple[str, ...]]:
         if "" in self.found:
             raise self.wrong(self.lines[self.found[""]], "expected a class, got nothing")
-        texts, self.found = [*self.found], {}  # before more is made: each takes a few times the file's size
+        texts, self.found = [*self.found], {}  # free memory first: each takes a few times the file's size
         both = [*texts, *(self.given or ())]
         numeric = all(_number(text) is not None for text in both)
         keys: list[Any] = [_number(text) for text in both] if numeric else both
@@ -219,7 +235,7 @@ class _Labels:
             raise ValueError(f"classes: expected each class once, got {self.given}")
         for text, key, line in zip(texts, keys, self.lines, strict=False):
             if key not in order:
-                raise self.wrong(line, f"{_short(text)} is none of the {len(known)} classes")
+                raise self.wrong(line, f"{_short(text)} is not among the {len(known)} classes")
         labels = np.array([order[key] for key in keys[: len(texts)]], np.int64)
         names = self.given or ([_shown(key) for key in known] if numeric else known)
         return labels[np.concatenate(self.parts)], tuple(names)

@@ -1,8 +1,8 @@
-"""The one reader of pickles in pynn: CIFAR's "Python version" is published as pickles.
+"""The only reader of pickles in pynn: CIFAR's "Python version" is published as pickles.
 
-A pickle is a program, and `pickle.load` runs it, whatever it calls. Here nothing is looked up and nothing is called:
-`pickletools` cuts the file into instructions, and a small machine of our own carries out those that make arrays,
-strings, bytes, numbers, dicts and lists. All others are refused.
+A pickle is a program, and `pickle.load` runs it, whatever it calls. Nothing is looked up or called here: `pickletools`
+splits the file into instructions, and a small stack machine carries out those that make arrays, strings, bytes,
+numbers, dicts and lists. All others are refused.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from .common import StrPath, expect_file
 
 MOST_BYTES = 1 << 28  # the largest file of CIFAR has 155 MB
 MOST_STEPS = 1_000_000  # and less than 300,000 instructions
-MOST_LETTERS = 1000  # of a key, and bits of a number: they are read and hashed each time that they are used
+MOST_LETTERS = 1000  # of a key, and bits of a number: each use reads and hashes them
 NAMES = {  # what a pickled array is made of
     "numpy.core.multiarray _reconstruct": "_reconstruct",
     "numpy._core.multiarray _reconstruct": "_reconstruct",
     "numpy ndarray": "ndarray",
     "numpy dtype": "dtype",
 }
-DTYPES = re.compile(r"[uif][1248]|b1")  # sizes that NumPy lacks, such as f1, it refuses itself
+DTYPES = re.compile(r"[uif][1248]|b1")  # NumPy itself refuses sizes that it lacks, such as f1
 
 
 class _Refused(ValueError):
-    """What the file asks for and does not get, in words."""
+    """What the file asks for and is refused."""
 
 
 class _Name:
-    """One of NAMES' values, in the place of the function or class itself."""
+    """One of the values of NAMES, standing in for the function or class itself."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -58,7 +58,7 @@ class _DType:
 
 
 class _Array:
-    """An array that is not there until its content comes."""
+    """An array whose content has not been read yet."""
 
     value: NDArray[Any] | None = None
 
@@ -75,11 +75,11 @@ class _Array:
 
 
 def read(path: StrPath) -> dict[str, Any]:
-    """The dict that a pickle file holds. Keys and Python 2's strings come as str, arrays as (read-only) ndarrays.
+    """Return the dict that a pickle file holds. Keys and Python 2 strings become str, arrays read-only ndarrays.
 
-    Raises FileNotFoundError where there is no file; ValueError, which names the file, for everything that is no pickled
-    dict of arrays of numbers, strings, bytes, numbers, dicts and lists. Runs nothing, whatever the file says, and takes
-    no more memory than a few times the file's size, and some 100 MB.
+    Runs nothing, whatever the file says, and takes at most a few times the file's size plus about 100 MB of memory.
+    Raises FileNotFoundError if there is no file; ValueError, which names the file, for anything but a pickled dict of
+    arrays of numbers, strings, bytes, numbers, dicts and lists.
     """
     expect_file(path, "a pickle of CIFAR")
     shown, size = printable(os.fspath(path)), os.path.getsize(path)
@@ -110,9 +110,9 @@ def _text(value: Any) -> str:
 
 
 def _instructions(content: bytes) -> Iterator[tuple[str, Any]]:
-    """The names and arguments of the instructions, those of refused ones unread.
+    """Yield names and arguments of the instructions; arguments of refused ones are not read.
 
-    `pickletools.genops` warns of odd escapes in text, and what silences a warning silences other threads too.
+    `pickletools.genops` warns about unusual escapes in text, and silencing a warning affects other threads too.
     """
     import pickletools
 
@@ -129,16 +129,16 @@ def _instructions(content: bytes) -> Iterator[tuple[str, Any]]:
 
 
 class _Machine:
-    """The stack machine of the pickle format, as far as it is needed."""
+    """The part of the pickle format's stack machine that CIFAR needs."""
 
     def __init__(self) -> None:
         self.stack: list[Any] = []
         self.marks: list[int] = []
-        self.memo: dict[int, Any] = {}  # a dict: a huge number takes no memory
-        self.bytes = 0  # that arrays may still have: one string may be the content of many
+        self.memo: dict[int, Any] = {}  # a dict: a huge index takes no memory
+        self.bytes = 0  # budget left for arrays: one string may be the content of many
 
     def run(self, content: bytes) -> Any:
-        """What the pickle leaves on the stack."""
+        """Return what the pickle leaves on the stack."""
         self.bytes = len(content)
         for step, (name, argument) in enumerate(_instructions(content)):
             if step >= MOST_STEPS:
@@ -181,7 +181,7 @@ class _Machine:
             raise _Refused("keys in what is no dict, or a key without a value")
         for key, value in zip(items[::2], items[1::2], strict=True):
             if type(key) is int and key.bit_length() > 63:
-                raise _Refused("a number of more than 64 bits as a key")  # any number of them have the same hash
+                raise _Refused("a number of more than 64 bits as a key")  # many of these share one hash
             target[key if type(key) is int else _text(key)] = _finished(value)
 
     def tuple_of(self, count: int) -> None:
@@ -198,7 +198,7 @@ class _Machine:
         self.stack.append(_named(f"{_text(module)} {_text(name)}"))
 
     def reduce(self) -> None:
-        """Not a call: arrays and dtypes are the only things that can come of it."""
+        """Make an array or a dtype. Nothing is called."""
         arguments, function = self.pop(), self.pop()
         name = function.name if isinstance(function, _Name) else ""
         first = arguments[0] if isinstance(arguments, tuple) and arguments else None

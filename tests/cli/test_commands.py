@@ -341,9 +341,9 @@ def test_ctrl_c_of_a_process():
         (("--output", "folder.safetensors"), "folder.safetensors is a folder"),
         (("--output", "drawn.safetensors"), "drawn.png is a folder"),
         (("--output", "a" * 250 + ".safetensors"), "aaa"),
-        (("mnist",), "MNIST is not there"),
-        (("mnist", "--data", "nowhere"), "MNIST is not there: expected in nowhere"),
-        (("fashion-mnist", "--data", "nowhere"), "Fashion-MNIST is not there"),
+        (("mnist",), "MNIST was not found"),
+        (("mnist", "--data", "nowhere"), "MNIST was not found: expected in nowhere"),
+        (("fashion-mnist", "--data", "nowhere"), "Fashion-MNIST was not found"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, tuple) else "",
 )  # fmt: skip
@@ -652,7 +652,7 @@ def test_predict_says_what_is_wrong_with_a_picture(fails, reader, image, seven, 
     Path("script.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n")
     image.fromarray(seven.astype(np.float32)).save("float.tiff")
     for name in ("empty", "text", "script"):
-        assert f"{name}.png: no picture that can be read" in fails("predict", reader, f"{name}.png")
+        assert f"{name}.png: not a readable picture" in fails("predict", reader, f"{name}.png")
     for name in ("cut", "flipped", "header"):
         assert f"{name}.png: " in fails("predict", reader, "good.png", f"{name}.png")
     assert "floating-point" in fails("predict", reader, "float.tiff")
@@ -666,7 +666,7 @@ def test_predict_says_what_is_wrong_with_a_picture(fails, reader, image, seven, 
 def test_predict_advises_no_setting_that_it_has_not(fails, reader, image):
     image.new("L", (4001, 4000)).save("large.png")
     assert fails("predict", reader, "large.png") == (
-        "large.png: the picture has more than 16 million pixels, which is much for its file; make it smaller first"
+        "large.png: the picture has more than 16 million pixels, too many for its file size; make it smaller first"
     )
 
 

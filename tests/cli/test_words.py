@@ -167,7 +167,7 @@ def test_one_bad_picture_does_not_discard_the_others(run, model_file, image, bad
     assert code == 2
     assert out == [line for line in expected[1] if not line.startswith(bad)]
     assert len(err) == 1
-    assert err[0].startswith(f"pynn: error: {bad}.png: no picture that can be read")
+    assert err[0].startswith(f"pynn: error: {bad}.png: not a readable picture")
 
 
 def test_each_bad_picture_is_named(run, model_file, image):

@@ -148,13 +148,13 @@ def test_what_is_missing_is_named_with_the_remedies(tmp_path: Path, monkeypatch:
     with pytest.raises(FileNotFoundError, match=r"the files batches\.meta\.txt\. Set PYNN_DATA.*--data.*pynn-cpu\[dat"):
         datasets.cifar10(tmp_path)
     with pytest.raises(
-        FileNotFoundError, match=r"CIFAR-100 is not there: expected in .*cifar-100-binary the files trai"
+        FileNotFoundError, match=r"CIFAR-100 was not found: expected in .*cifar-100-binary the files trai"
     ):
         datasets.cifar100(tmp_path)
     with pytest.raises(FileNotFoundError, match="PYNN_DATA is not set"):
         datasets.cifar10()
     monkeypatch.setenv("PYNN_DATA", str(tmp_path / "cifar-10-batches-bin"))  # names ROOT, not the files' folder
-    with pytest.raises(FileNotFoundError, match="is not there"):
+    with pytest.raises(FileNotFoundError, match="was not found"):
         datasets.cifar10()
 
 
@@ -322,7 +322,9 @@ def test_a_download_with_a_wrong_checksum_leaves_nothing(
     server: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(cifar._SETS, "cifar10", cifar._SETS["cifar10"]._replace(md5="0" * 32))
-    with pytest.raises(FileNotFoundError, match=r"(?s)CIFAR-10 is not there.*download of cifar-10-binary.*failed.*MD5"):
+    with pytest.raises(
+        FileNotFoundError, match=r"(?s)CIFAR-10 was not found.*download of cifar-10-binary.*failed.*MD5"
+    ):
         datasets.cifar10(tmp_path / "root")
     assert list((tmp_path / "root").iterdir()) == []
 

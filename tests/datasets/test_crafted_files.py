@@ -158,9 +158,9 @@ PICTURES = {
     ),
     "tiff of many pages": (
         lambda: directory({}) + b"".join(struct.pack("<HI", 0, 14 + 6 * place) for place in range(1, 50_000)),
-        "no picture that can be read",
+        "not a readable picture",
     ),
-    "big tiff": (lambda: b"II+\0\x08\0\0\0" + struct.pack("<QQ", 16, 2**62) + bytes(1000), "no picture"),
+    "big tiff": (lambda: b"II+\0\x08\0\0\0" + struct.pack("<QQ", 16, 2**62) + bytes(1000), "not a readable picture"),
     "gif": (lambda: gif(65535, 65535), MUCH),
     "gif, frame outside": (lambda: gif(4, 4, place=60_000), MUCH),
     "gif of comments": (lambda: gif(4, 4, b"!\xfe" + (b"\xff" + bytes(255)) * 40_000 + b"\0"), BUSY),
@@ -200,7 +200,10 @@ TABLES = {
     "two million fields": (lambda: b"a,t\n" + b"11," * WIDE, r"line 2: more than .* fields"),
     "two million lines in a row": (lambda: b"a,t\n" + b'1,"x\n",' * WIDE, "more than .* fields"),
     "a long line": (lambda: b"a,t\n1," + b"x" * 70_000_000, "line 2: more than .* characters"),
-    "a long number": (lambda: b"a,t\n" + b"1" * 1_000_000 + b",2\n", "line 2: no CSV .*is a quote never closed?"),
+    "a long number": (
+        lambda: b"a,t\n" + b"1" * 1_000_000 + b",2\n",
+        "line 2: not valid CSV .*is a quote never closed?",
+    ),
     "a number that may stand": (lambda: b"a,t\n" + b"1" * 130_000 + b",2\n", "expected a finite number, got '1{40}'$"),
     "an open quote": (lambda: b'a,t\n1,"' + b"x,\n" * WIDE, "is a quote never closed?"),
     "300,000 classes": (

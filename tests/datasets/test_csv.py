@@ -95,7 +95,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "no target": (b"a,b\n1,2\n", "expected a column 't', the target; its header has: a, b"),
     "no header": (b"1,1\n1,2\n", "line 1: expected a header, a different name for each column; got '1' twice"),
     "no name": (b"a,,t\n1,2,3\n", "line 1: expected a header.*got no name for column 2"),
-    "only a target": (b"t\n1\n", "expected at least one column beside 't'; is the delimiter another"),
+    "only a target": (b"t\n1\n", "expected at least one column beside 't'; is the delimiter wrong"),
     "no rows": (b"a,t\n\n", "expected rows below its header, got none"),
     "few fields": (b"a,b,t\n1,2,3\n1,2\n", "line 3: expected 3 fields, as in the header; got 2"),
     "many fields": (b"a,t\n1,2,3\n", "line 2: expected 2 fields, as in the header; got 3"),
@@ -106,8 +106,8 @@ BAD: dict[str, tuple[bytes, str]] = {
     "too large": (b"a,t\n1e999,2\n", "column 'a': expected a finite number, got '1e999'"),
     "underscore": (b"a,t\n1_0,2\n", "column 'a': expected a finite number, got '1_0'"),
     "no label": (b"a,t\n1, \n", "line 2, column 't': expected a class, got nothing"),
-    "quotes": (b'a,t\n"1"2,3\n', "line 2: no CSV"),
-    "open quote": (b'a,t\n"1,3\n', "no CSV"),
+    "quotes": (b'a,t\n"1"2,3\n', "line 2: not valid CSV"),
+    "open quote": (b'a,t\n"1,3\n', "not valid CSV"),
     "bytes": (b"a,t\n1,\xff\n", "expected UTF-8 text"),
     "line break inside": (b'a,t\n1,"x\ny"\nz,2\n', "line 4, column 'a'"),
 }
@@ -124,7 +124,7 @@ def test_bad_targets(path: Path) -> None:
     path.write_text("a,t\n1,x\n2,3\n")
     with pytest.raises(ValueError, match="line 2, column 't': expected a finite number, got 'x'"):
         datasets.csv(path, "t", labels=False)
-    with pytest.raises(ValueError, match="line 3, column 't': '3' is none of the 2 classes"):
+    with pytest.raises(ValueError, match="line 3, column 't': '3' is not among the 2 classes"):
         datasets.csv(path, "t", classes=["x", "y"])
     with pytest.raises(ValueError, match=r"classes: expected each class once, got \['x', '3', 'x'\]"):
         datasets.csv(path, "t", classes=["x", "3", "x"])

@@ -403,7 +403,7 @@ def test_own_folder_comes_before_root_itself(tmp_path):
 def test_environment_never_names_the_files_themselves(tmp_path, monkeypatch, name):
     write_set(tmp_path)
     monkeypatch.setenv("PYNN_DATA", str(tmp_path))
-    with pytest.raises(FileNotFoundError, match=f"is not there: expected in {re.escape(str(tmp_path))}.+ the files"):
+    with pytest.raises(FileNotFoundError, match=f"was not found: expected in {re.escape(str(tmp_path))}.+ the files"):
         datasets.load(name)
 
 
@@ -589,7 +589,7 @@ def test_download_brings_only_what_is_missing_and_mixes_in_nothing_from_root_its
 def failing_download(tmp_path, monkeypatch, *mirrors):
     source = _IDX_SETS["mnist"]._replace(mirrors=mirrors)
     monkeypatch.setitem(_IDX_SETS, "mnist", source)
-    with pytest.raises(FileNotFoundError, match=r"(?s)MNIST is not there.*download of .*gz into .*failed") as caught:
+    with pytest.raises(FileNotFoundError, match=r"(?s)MNIST was not found.*download of .*gz into .*failed") as caught:
         datasets.mnist(tmp_path / "root")
     assert all(word in str(caught.value) for word in (str(tmp_path / "root"), "PYNN_DATA", *mirrors))
     return str(caught.value)

@@ -59,8 +59,8 @@ def test_folders_of_numbers(pictures: Path) -> None:
 @pytest.mark.parametrize(
     ("classes", "message"),
     [
-        (["cat", "dog"], r"emu: its name is none of the classes \(cat, dog\); give it a place among them, or move"),
-        (["Cat", "dog", "emu"], r"cat: its name is none of the classes"),
+        (["cat", "dog"], r"emu: its name is not among the classes \(cat, dog\); add it to them, or move"),
+        (["Cat", "dog", "emu"], r"cat: its name is not among the classes"),
         (["cat", "dog", "emu", "cat"], r"classes: expected each class once, got \['cat', 'dog', 'emu', 'cat'\]"),
         ([], "classes: expected at least one name, got none"),
         ("cat", "classes: expected a list of names in the order of their labels, got 'cat'"),

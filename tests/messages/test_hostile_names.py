@@ -151,7 +151,7 @@ def test_columns_and_classes_of_tables(tmp_path: Path, name: str) -> None:
     assert "its header has" in refused("t")
     assert "line 3, column" in refused("y")
     path.write_text(f"a,y\n1,{name}\n", encoding="utf-8")
-    assert "is none of the 1 classes" in refused("y", classes=["b"])
+    assert "is not among the 1 classes" in refused("y", classes=["b"])
     assert "expected a finite number" in refused("y", labels=False)
     assert datasets.csv(path, "y").classes == (name,)
 
