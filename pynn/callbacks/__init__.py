@@ -1,18 +1,18 @@
-"""Callbacks: what listens to a run of training and may steer it, `fit(..., callbacks=[...])`; also your own.
+"""Callbacks listen to a training run and may steer it: `fit(..., callbacks=[...])`.
 
 | callback | what it does |
 |---|---|
-| EarlyStopping(monitor="val_loss", patience=5) | stops when nothing gets better; goes back to the best epoch |
-| ModelCheckpoint(path) | saves the model after each epoch, or the best so far |
-| CSVLogger(path) | a table of what each epoch measured |
-| LearningRateSchedule(function) | sets the rate before each epoch |
+| EarlyStopping(monitor="val_loss", patience=5) | stops when there is no improvement; restores the best epoch |
+| ModelCheckpoint(path) | saves the model after each epoch, or only the best so far |
+| CSVLogger(path) | writes each epoch's measurements as a table |
+| LearningRateSchedule(function) | sets the learning rate before each epoch |
 | PolyakAverage(decay=0.999) | gives the model the average of its parameters over the run's steps |
 | SnapshotEnsemble(epochs_per_cycle) | keeps the model at the end of each cycle, for a `pynn.Ensemble` |
-| TerminateOnNaN() | ends a run that diverges without an error |
-| Checkpoint(folder) | files from which a run goes on that was killed; `fit(checkpoint=...)` |
+| TerminateOnNaN() | ends a diverging run without an error |
+| Checkpoint(folder) | writes files from which a killed run resumes; `fit(checkpoint=...)` |
 | ProgressBar() | what `fit(progress=...)` shows |
 
-Your own: `pynn.Callback`.
+Custom callbacks: `pynn.Callback`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from .progress import ProgressBar
     from .stopping import EarlyStopping, TerminateOnNaN
 else:
-    # Looked up when somebody asks: training itself needs none of them.
+    # Imported on first use: training itself needs none of them.
     _LATER = {
         "CSVLogger": ".csv_logger",
         "Checkpoint": "pynn.training.checkpoint",

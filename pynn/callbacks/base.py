@@ -1,4 +1,4 @@
-"""Callback: what listens to a training run and may steer it. Knows no models and no files."""
+"""Callback: listens to a training run and may steer it. Knows no models and no files."""
 
 from __future__ import annotations
 
@@ -50,28 +50,32 @@ class Run(Protocol):
 
 
 class Callback(Constructed):
-    """Base of all callbacks: what listens to a run of training, `fit(..., callbacks=[...])`, and may steer it.
+    """Base of all callbacks, which listen to a training run, ``fit(..., callbacks=[...])``, and may steer it.
 
-    An own callback overrides some of the methods, which do nothing here; each gets the `pynn.Trainer`, whose attributes
-    tell how far the run is, and whose `stop(reason)` ends it:
+    Notes
+    -----
+    A custom callback overrides some of the methods, which do nothing here. Each gets the `Trainer`, whose attributes
+    tell how far the run is, and whose ``stop(reason)`` ends it. A method that is not overridden costs nothing; an
+    unknown method named on_... is an error when training begins.
 
+    Callbacks are called in their order, on_train_end in reverse order. A plain function f(trainer) instead of a
+    callback is called at the end of each epoch. An exception raised in a callback ends the run.
+
+    A callback with a memory also overrides `state` and `restore`, so that a resumed run continues with it, and starts
+    afresh in on_train_begin unless trainer.resumed is True. One that writes files or prints sets ``writes = True``: if
+    several processes train one model together (``fit(distributed=True)``), only the first of them calls it.
+
+    Examples
+    --------
     >>> class Budget(pynn.Callback):
     ...     def __init__(self, steps):
     ...         self.steps = steps
     ...     def on_step_end(self, trainer):
     ...         if trainer.step >= self.steps:
     ...             trainer.stop(f"{self.steps} steps are done")
-
-    Callbacks are called in their order, on_train_end in the reverse one. A plain function f(trainer) in their place is
-    called at the end of each epoch. A method that is not overridden costs nothing; one that is called like a hook,
-    on_..., and is none, is refused when training begins.
-    A callback with a memory overrides `state` and `restore` too, so that a run that is resumed knows what it knew; it
-    begins afresh in on_train_begin, unless trainer.resumed is True. What is raised here ends the run.
-    One that writes files or lines says `writes = True`: of several processes that train one model together
-    (`fit(distributed=True)`) only the first one then calls it.
     """
 
-    monitor: str | None = None  # the measurement that it cannot do without: `fit` checks the name before it trains
+    monitor: str | None = None  # the measurement it needs: `fit` checks the name before it trains
     writes = False
 
     def on_train_begin(self, trainer: Run) -> None:
@@ -92,15 +96,30 @@ class Callback(Constructed):
     def on_train_end(self, trainer: Run) -> None:
         """Whatever ended the run of this trainer: its end, a stop, an error, Ctrl-C.
 
-        trainer.error is the exception, or None; where it is set to None here, `fit` returns as if there were none.
+        Parameters
+        ----------
+        trainer : Trainer
+            The run; trainer.error is the exception, or None. If it is set to None here, `fit` returns normally.
         """
 
     def state(self) -> dict[str, Any]:
-        """Its memory, for a checkpoint: numbers, text, None, arrays, lists and dicts of them, by name."""
+        """Return the callback's memory for a checkpoint.
+
+        Returns
+        -------
+        dict
+            Numbers, text, None, arrays, and lists and dicts of these, by name.
+        """
         return {}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up the memory `state` that the method of that name gave."""
+        """Restore the memory from a checkpoint.
+
+        Parameters
+        ----------
+        state : dict
+            What the method `state` returned.
+        """
 
     def _expect(self, state: dict[str, Any], model: Any) -> None:
         """ValueError for what is no memory of such a callback of a run of this model."""
@@ -111,7 +130,7 @@ HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_"))
 
 
 class EveryEpoch(Callback):
-    """A plain function that is called at each epoch's end."""
+    """Calls a plain function at the end of each epoch."""
 
     def __init__(self, function: Callable[[Run], Any]) -> None:
         self.function = function
@@ -121,11 +140,11 @@ class EveryEpoch(Callback):
 
 
 def all_callbacks(callbacks: Callbacks | None) -> list[Callback]:
-    """The callbacks, own functions as callbacks; TypeError for anything else, and for methods that nobody calls."""
+    """Return the callbacks, plain functions wrapped; TypeError for anything else and for unknown hooks."""
     if callbacks is None:
         return []
     if isinstance(callbacks, (type, str)) or not isinstance(callbacks, Iterable) or callable(callbacks):
-        callbacks = [callbacks]  # one alone
+        callbacks = [callbacks]  # a single callback
     return [_checked(one) for one in callbacks]
 
 

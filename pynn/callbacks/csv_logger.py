@@ -1,4 +1,4 @@
-"""CSVLogger: a table of what each epoch measured."""
+"""CSVLogger: writes each epoch's measurements as a table."""
 
 from __future__ import annotations
 
@@ -16,11 +16,23 @@ from .outage import Outage
 
 
 class CSVLogger(Callback):
-    """A table of what each epoch measured: a line an epoch, the first column its number in the model's life.
+    """Write each epoch's measurements to a CSV file, one line per epoch.
 
-    path: of the file, which is begun anew; a run that is resumed goes on in it, without the lines of epochs that it
-    does again. One run at a time writes there. Lines that find a full disk are written with the next one, after a
-    RuntimeWarning. Raises OSError, before it trains, where the file cannot be written.
+    Parameters
+    ----------
+    path : path
+        The file. A new run overwrites it; a resumed run continues it, without the lines of epochs that are repeated.
+        Only one run at a time may write to it.
+
+    Raises
+    ------
+    OSError
+        Before training, if the file cannot be written.
+
+    Notes
+    -----
+    The first column is the number of the epoch, counted over all calls of fit. If the disk is full, a RuntimeWarning is
+    given, and the missing lines are written together with the next one.
     """
 
     writes = True
@@ -28,17 +40,17 @@ class CSVLogger(Callback):
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
         self._columns: list[str] = []
-        self._real, self._waiting = "", b""  # where it is; lines that are not there yet
-        self._file: IO[bytes] | None = None  # the locked one, or the device or pipe
+        self._real, self._waiting = "", b""  # its real path; lines not written yet
+        self._file: IO[bytes] | None = None  # the locked file, or the device or pipe
         self._outage = Outage()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the file: it and its lock are those of one run."""
+        """Leave out the file: it and its lock belong to one run."""
         return {**self.__dict__, "_file": None}
 
     def on_train_begin(self, trainer: Run) -> None:
         self._columns, self._outage = [], Outage()
-        self._real = os.path.realpath(self.path)  # the script may change its own folder while it trains
+        self._real = os.path.realpath(self.path)  # the script may change its working folder while it trains
         self._waiting = b""
         for number in range(trainer.history.epochs):
             values = {name: values[number] for name, values in trainer.history.items() if number < len(values)}
@@ -53,7 +65,7 @@ class CSVLogger(Callback):
                 raise RuntimeError(
                     f"{printable(self.path)} is in use by another run; wait for it to end, or take another name"
                 )
-            _write(self._file, self._waiting)  # over the same lines: a kill or a full disk loses none
+            _write(self._file, self._waiting)  # overwrites the same lines: a kill or a full disk loses none
             self._file.truncate(len(self._waiting))
             self._waiting = b""
 
@@ -101,6 +113,6 @@ class CSVLogger(Callback):
 
 
 def _write(file: IO[bytes], content: bytes) -> None:
-    """All of it, or an OSError: what has no buffer may write less where a disk becomes full."""
+    """Write all of the content, or raise OSError: an unbuffered write may be partial when a disk is full."""
     if content and file.write(content) < len(content):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -10,12 +10,23 @@ from .base import Callback, Run
 
 
 class LearningRateSchedule(Callback):
-    """Set the learning rate before each epoch to schedule(epoch), epochs counted from 0 at the run's beginning.
+    """Set the learning rate before each epoch to schedule(epoch), where epoch counts from 0 at the run's beginning.
 
-    schedule: a function, for example `lambda epoch: 0.1 * 0.9**epoch`, or a `pynn.Schedule`. The usual way is to give
-    the schedule to the optimizer, `pynn.Adam(pynn.CosineDecay(1e-3, epochs=10))`: it is then followed step by step.
-    Raises TypeError for anything else, ValueError for schedules that listen to measurements, such as ReduceOnPlateau,
-    and for an optimizer that follows a schedule of its own.
+    Parameters
+    ----------
+    schedule : callable or Schedule
+        For example ``lambda epoch: 0.1 * 0.9**epoch``.
+
+    Raises
+    ------
+    ValueError
+        For schedules that depend on measurements, such as `ReduceOnPlateau`, and if the optimizer already has a
+        schedule.
+
+    Notes
+    -----
+    Usually the schedule is given to the optimizer, ``pynn.Adam(pynn.CosineDecay(1e-3, epochs=10))``, which then follows
+    it step by step.
     """
 
     def __init__(self, schedule: Schedule | Callable[[int], float]) -> None:
@@ -29,5 +40,5 @@ class LearningRateSchedule(Callback):
 
     def on_epoch_begin(self, trainer: Run) -> None:
         if trainer.optimizer.schedule is not None:
-            raise ValueError(f"{trainer.optimizer!r} follows a schedule of its own; give one of the two")
+            raise ValueError(f"{trainer.optimizer!r} already has a schedule; use only one of the two")
         trainer.optimizer.learning_rate = self.schedule(trainer.epoch - trainer.first_epoch)

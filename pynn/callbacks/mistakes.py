@@ -1,4 +1,4 @@
-"""Callbacks that would not do what their writer meant: what no hook is, and what is no callback. Knows no training."""
+"""Detects callbacks with unknown hooks, and objects that are not callbacks. Knows no training."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from ..messages.terminal import brief
 
-# What other libraries call the hooks; a "test", "predict" or "validation" part of theirs has none here.
+# Other libraries' names of the hooks; their hooks for test, predict or validation steps have no counterpart here.
 RENAMED = {
     "on_batch_begin": "on_step_begin",
     "on_batch_start": "on_step_begin",
@@ -38,7 +38,7 @@ RENAMED = {
     "on_keyboard_interrupt": "on_train_end",
 }
 
-# Where objects belong that are no callbacks, by the class that they come from.
+# Where objects that are not callbacks belong, by class.
 PLACES = {
     "Schedule": "a schedule is given to the optimizer: optimizer=pynn.Adam({one})",
     "Optimizer": "an optimizer is given to fit: optimizer={one}",
@@ -56,7 +56,7 @@ PLACES = {
 
 
 def expect_function(one: Any) -> None:
-    """TypeError for what is neither a callback nor a function of the trainer."""
+    """Raise TypeError unless it is a callback or a function of the trainer."""
     bases = () if isinstance(one, type) else type(one).__mro__
     for base in bases:
         if base.__name__ in PLACES and base.__module__.startswith("pynn."):
@@ -84,10 +84,10 @@ def expect_hooks(callback: Any, base: type, hooks: Sequence[str]) -> None:
 
 
 def _expect_one_argument(function: Callable[..., Any], what: str) -> None:
-    """TypeError where the function cannot be called with the trainer alone, or would take it for an epoch's number."""
+    """Raise TypeError if the function cannot be called with the trainer alone, or would take it for the epoch."""
     try:
         signature = inspect.signature(function)
-    except (TypeError, ValueError):  # of C code, some have none
+    except (TypeError, ValueError):  # some C functions have no signature
         return
     names = list(signature.parameters)
     try:
@@ -96,4 +96,4 @@ def _expect_one_argument(function: Callable[..., Any], what: str) -> None:
         names = ["", "logs"]
     if "logs" in names[1:]:
         raise TypeError(f"{what}{signature} is called with the trainer alone: define it with (trainer); "
-                        "trainer.epoch, trainer.step and trainer.values tell the rest")  # fmt: skip
+                        "trainer.epoch, trainer.step and trainer.values hold the rest")  # fmt: skip

@@ -1,4 +1,4 @@
-"""Callbacks that write files: the model after an epoch, a table of what was measured."""
+"""ModelCheckpoint: saves the model after an epoch."""
 
 from __future__ import annotations
 
@@ -16,16 +16,36 @@ from .outage import Outage
 
 
 class ModelCheckpoint(Callback):
-    """Save the model, as `model.save` does, after each epoch or after those that are the best so far.
+    """Save the model, as `Sequential.save` does, after each epoch or only after the best so far.
 
-    path: of the file, which is replaced; with fields (epoch, and all that the epoch measured) it becomes one of many:
-    "runs/{epoch:03d}-{val_loss:.4f}.safetensors". save_best_only: default False; True looks at monitor, a measurement's
-    name (default "val_loss"). every: so many epochs (default 1), else. mode: "auto" (default), "min" or "max", as
-    of `EarlyStopping`.
-    A file appears whole or not at all. Where the first one cannot be written, as on a full disk, training ends with the
-    OSError; where a later one cannot, it goes on with a RuntimeWarning, and the older file stays.
-    To go on with a run that was killed use `fit(checkpoint=...)` instead: a model file has no optimizer.
-    Raises FileNotFoundError, before it trains, where the folder is not there; ValueError for another setting or field.
+    Parameters
+    ----------
+    path : path
+        The file, which is replaced each time. Fields (epoch, and every measurement of the epoch) make one file per
+        epoch: "runs/{epoch:03d}-{val_loss:.4f}.safetensors".
+    monitor : str, default "val_loss"
+        Measurement that save_best_only compares.
+    save_best_only : bool, default False
+        Whether to save only if the measurement is the best so far.
+    every : int, default 1
+        Without save_best_only, save after each `every` epochs.
+    mode : {"auto", "min", "max"}, default "auto"
+        Which values are better, as for `EarlyStopping`.
+
+    Raises
+    ------
+    FileNotFoundError
+        Before training, if the folder does not exist.
+    ValueError
+        For an unknown field in path.
+    OSError
+        If the first file cannot be written, for example on a full disk.
+
+    Notes
+    -----
+    A file is written completely or not at all. If a later file cannot be written, training continues with a
+    RuntimeWarning and the older file is kept. To resume a killed run, use ``fit(checkpoint=...)``: a model file has no
+    optimizer state.
     """
 
     writes = True
@@ -51,7 +71,7 @@ class ModelCheckpoint(Callback):
         folder = Path(self.path).parent
         if "{" not in str(folder) and not folder.is_dir():
             raise FileNotFoundError(f"ModelCheckpoint: the folder {printable(folder)} does not exist; make it first")
-        self._here = "" if os.path.isabs(self.path) else os.getcwd()  # the script may change its own folder
+        self._here = "" if os.path.isabs(self.path) else os.getcwd()  # the script may change its working folder
         self._outage = Outage()
         if not trainer.resumed:
             self._best.value = None
@@ -82,7 +102,7 @@ class ModelCheckpoint(Callback):
 
 
 def _expect_our_format(path: str) -> None:
-    """Warn where the name promises another library's format."""
+    """Warn if the file's name promises another library's format."""
     suffix = os.path.splitext(path)[1].lower()
     if suffix in files.FOREIGN_ENDINGS:
         warn(f"ModelCheckpoint: path is {path!r}, but the file is written as safetensors; name it .safetensors")

@@ -1,4 +1,4 @@
-"""Outage: what callbacks do while a file cannot be written, as on a full disk. Knows no formats."""
+"""Outage: what callbacks do while a file cannot be written, as on a full disk. Knows no file formats."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from ..checks import warn
 
 
 class Outage:
-    """A run goes on while a disk is full: an OSError ends it only where nothing could be written before.
+    """Keeps a run alive while a disk is full: an OSError ends it only if no write has succeeded before.
 
-    `with outage.bridged(lost, then):` tries to write; else a RuntimeWarning, one for each outage, says what is lost and
-    what comes then. advice: a note to the system's error, where Python has notes (3.11). failing: whether the last try
-    failed.
+    `with outage.bridged(lost, then):` tries to write. If that fails, one RuntimeWarning per outage says what is lost
+    and what happens next. advice: a note on the system's error (Python 3.11). failing: whether the last write failed.
     """
 
     def __init__(self, advice: str = "") -> None:

@@ -16,7 +16,7 @@ LAYOUT = "{{desc}} {{percentage:3.0f}}%|{{bar:{bar}}}| {{n_fmt}}/{{total_fmt}} [
 
 
 class ProgressLine(Callback):
-    """A line on stderr for each epoch, and why the run was stopped, if it was."""
+    """Prints a line to stderr for each epoch, and the reason if the run was stopped."""
 
     title = ""
     writes = True
@@ -33,7 +33,7 @@ class ProgressLine(Callback):
 
 
 class ProgressBar(ProgressLine):
-    """A tqdm bar on stderr while an epoch lasts, and a line that stays: what `fit(progress=True)` shows."""
+    """Show a tqdm bar on stderr during each epoch, then a line that stays: what ``fit(progress=True)`` shows."""
 
     _bar: Any = None
     _next_update = 0.0
@@ -52,7 +52,7 @@ class ProgressBar(ProgressLine):
     def on_step_end(self, trainer: Run) -> None:
         self._bar.update(trainer.batch - self._bar.n)
         now = time.perf_counter()
-        if now >= self._next_update:  # ten times a second: formatting costs more than a small step
+        if now >= self._next_update:  # ten times a second only: formatting costs more than a small step
             self._next_update = now + 0.1
             running = trainer.running
             speed = running.count / max(now - trainer.started, 1e-9)
@@ -72,7 +72,7 @@ class ProgressBar(ProgressLine):
 
     def on_epoch_end(self, trainer: Run) -> None:
         self._bar.refresh()
-        self._bar.close()  # the bar goes, the line below stays
+        self._bar.close()  # the bar disappears, the line below stays
         super().on_epoch_end(trainer)
 
     def on_train_end(self, trainer: Run) -> None:
@@ -82,7 +82,7 @@ class ProgressBar(ProgressLine):
 
 
 def _free_bars() -> None:
-    """In a forked child: the thread that drew a bar, and held tqdm's lock for it, is not there to let it go."""
+    """In a forked child, release tqdm's lock if the thread that held it was not copied."""
     lock: Any = getattr(getattr(sys.modules.get("tqdm.std"), "TqdmDefaultWriteLock", None), "th_lock", None)
     if hasattr(lock, "_at_fork_reinit"):
         if lock.acquire(blocking=False):
@@ -96,7 +96,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def shown(progress: bool | str) -> list[Callback]:
-    """What shows this much: True a bar, False nothing, "auto" a bar on a terminal and else lines."""
+    """Return the callbacks for this progress: True a bar, False nothing, "auto" a bar on a terminal, else lines."""
     if not (isinstance(progress, bool) or progress == "auto"):
         raise ValueError(f"progress is {brief(progress)}, expected True, False or 'auto'")
     if progress is False or not terminal.is_open(sys.stderr):
@@ -105,7 +105,7 @@ def shown(progress: bool | str) -> list[Callback]:
 
 
 def measurements(values: dict[str, float]) -> list[str]:
-    """Each of an epoch's measurements as text."""
+    """Return each of an epoch's measurements as text."""
     parts = []
     for name, value in values.items():
         if name == "samples_per_second":
@@ -117,7 +117,7 @@ def measurements(values: dict[str, float]) -> list[str]:
 
 
 def wrapped(title: str, parts: list[str], width: int | None) -> str:
-    """Title and parts in one line, where it helps without the speed, or in as many as the width makes necessary."""
+    """Join title and parts into one line, without the speed if that makes it fit, or into lines of this width."""
     if width is not None and len(title + "  ".join(parts)) > width >= len(title + "  ".join(parts[:-1])):
         parts = [part for part in parts if not part.endswith(" samples/s")]
     lines = [title]

@@ -1,4 +1,4 @@
-"""Callbacks that end a run before its planned epochs: when nothing gets better, when numbers are no numbers."""
+"""Callbacks that end a run early: without improvement, or on NaN and infinity."""
 
 from __future__ import annotations
 
@@ -14,15 +14,37 @@ from .base import Callback, Run
 
 
 class EarlyStopping(Callback):
-    """Stop when a measurement has not improved for `patience` epochs, and go back to the best epoch.
+    """Stop when a measurement has not improved for `patience` epochs, and restore the best epoch.
 
-    monitor: the measurement's name (default "val_loss"). patience: the run ends after so many epochs in a row
-    without improvement, at least 1 (default 5). min_delta: an improvement is larger than this (default 0).
-    restore_best: whatever ends the run, an error or Ctrl-C too, the model has the parameters and running statistics of
-    its best epoch then (default True); they are kept in memory. The optimizer's state and the counts of epochs and
-    steps stay. mode: "min", "max", or "auto" (default), which knows what losses and pynn's metrics shall do.
-    best and best_epoch: the best measurement and the model's epochs by then, None before. NaN is no improvement.
-    Raises ValueError or TypeError for settings out of their range. Source: CS231n, "Neural Networks Part 3".
+    Parameters
+    ----------
+    monitor : str, default "val_loss"
+        Name of the measurement.
+    patience : int, default 5
+        Stop after this many epochs without improvement, at least 1.
+    min_delta : float, default 0
+        Only a change larger than this is an improvement.
+    restore_best : bool, default True
+        Whether the model gets the parameters and running statistics of its best epoch when the run ends, even by an
+        error or Ctrl-C. They are kept in memory. The optimizer's state and the counts of epochs and steps are not
+        restored.
+    mode : {"auto", "min", "max"}, default "auto"
+        Whether lower or higher is better; "auto" knows it for losses and pynn's metrics.
+
+    Attributes
+    ----------
+    best_epoch : int or None
+        Number of the best epoch in the model's life, None before it.
+    waited : int
+        Epochs since then.
+
+    Notes
+    -----
+    NaN is never an improvement.
+
+    References
+    ----------
+    .. [1] CS231n, "Neural Networks Part 3: Learning and Evaluation".
     """
 
     def __init__(
@@ -48,7 +70,7 @@ class EarlyStopping(Callback):
 
     @property
     def best(self) -> float | None:
-        """The best measurement so far."""
+        """The best measurement so far, None before the first."""
         return self._best.value
 
     def on_train_begin(self, trainer: Run) -> None:
@@ -82,7 +104,7 @@ class EarlyStopping(Callback):
             with trainer.model.lock:
                 for name, tensor in trainer.model.tensors().items():
                     tensor[...] = self._kept[name]
-            self._kept = {}  # the model has them now
+            self._kept = {}  # free the copies
 
     def state(self) -> dict[str, Any]:
         return {"best": self.best, "best_epoch": self.best_epoch, "waited": self.waited, "kept": self._kept}
@@ -102,12 +124,13 @@ class EarlyStopping(Callback):
 
 
 class TerminateOnNaN(Callback):
-    """End a run whose numbers are no numbers quietly: `fit` returns the history, history.stopped tells why.
+    """Stop without raising if the loss or another measurement is NaN or infinite; history.stopped holds the reason.
 
-    Without it `fit` raises FloatingPointError where the training loss becomes NaN or infinite; the parameters are those
-    before that step either way. It also raises where parameters are not finite after a last step: with this callback
-    the model keeps those, and history.stopped tells of them. With it a measurement of an epoch that is not finite, such
-    as val_loss, ends the run too.
+    Notes
+    -----
+    Without it, `fit` raises FloatingPointError if the training loss is NaN or infinite, or if parameters are not finite
+    after the last step. In the first case the model keeps the parameters from before that step, with this callback or
+    without; in the second, with this callback, it keeps the parameters as they are.
     """
 
     def on_epoch_end(self, trainer: Run) -> None:

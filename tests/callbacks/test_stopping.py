@@ -294,5 +294,5 @@ def test_the_rate_follows_a_function_of_the_epoch(points: Points) -> None:
 
 
 def test_two_schedules_of_one_optimizer_are_refused(points: Points) -> None:
-    with pytest.raises(ValueError, match="follows a schedule of its own; give one of the two"):
+    with pytest.raises(ValueError, match="already has a schedule; use only one of the two"):
         run(points, pynn.LearningRateSchedule(lambda epoch: 0.1), optimizer=pynn.SGD(pynn.LinearDecay(0.1, 3)))
