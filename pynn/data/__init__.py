@@ -1,1 +1,1 @@
-"""Arrays, batches, splits and augmentation: from what users have to what a model takes."""
+"""Arrays, batches, splits and augmentation: from the user's data to what a model takes."""

@@ -1,4 +1,4 @@
-"""What users give for an array, as NumPy's array, without what `numpy.asarray` drops silently. Knows no models."""
+"""Turns the user's data into NumPy arrays and checks what `numpy.asarray` would drop silently. Knows no models."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from . import tables
 
 
 def as_array(name: str, value: ArrayLike) -> Array:
-    """`numpy.asarray`, but ValueError, which calls the value by `name`, for a masked array that hides some of it."""
+    """Return `numpy.asarray(value)`; ValueError, which calls the value `name`, for a masked array that hides values."""
     if type(value) is not np.ndarray:
         expect_unmasked(name, value)
     return np.asarray(value)
 
 
 def expect_unmasked(name: str, value: object) -> None:
-    """ValueError for a masked array, or a list of some, whose mask hides something."""
+    """Raise ValueError for a masked array, or a list that contains one, if its mask hides values."""
     module = sys.modules.get("numpy.ma")
-    if module is None:  # nobody has made one
+    if module is None:  # then there is no masked array
         return
     parts = value if isinstance(value, (list, tuple)) else (value,)
     masked = [one for one in parts if isinstance(one, module.MaskedArray)]
     hidden = sum(int(module.count_masked(one)) for one in masked)
     if hidden:
         raise ValueError(
-            f"{name} is masked: {hidden} of the values in its masked array are hidden, but pynn knows no missing "
-            "values; fill them (array.filled(...)) or leave those samples out first"
+            f"{name} is masked: {hidden} of the values in its masked array are hidden, but pynn does not support "
+            "missing values; fill them (array.filled(...)) or drop those samples first"
         )
 
 
@@ -41,13 +41,13 @@ PIXELS = 255
 
 
 def samples(name: str, x: ArrayLike) -> Array:
-    """x as a numeric array of at least one axis; TypeError or ValueError says what came instead."""
+    """Return x as a numeric array with at least one axis; TypeError or ValueError for anything else."""
     expect_unmasked(name, x)
     x = tables.plain(x, name)
     try:
         array = tables.series(x)
     except ValueError as cause:
-        raise ValueError(f"{name} is no array of numbers: rows of different lengths? ({cause})") from cause
+        raise ValueError(f"{name} is not an array of numbers: rows of different lengths? ({cause})") from cause
     if array.dtype.kind not in "fiub":
         held = next((one for one in array.reshape(-1).tolist() if not isinstance(one, (int, float))), None)
         raise TypeError(
@@ -61,11 +61,11 @@ def samples(name: str, x: ArrayLike) -> Array:
 
 
 def check_finite(name: str, x: Array, dtype: DTypeLike = np.float64) -> None:
-    """ValueError that names the first NaN or infinity in x, or number too large for the dtype, if there is one."""
+    """Raise ValueError that names the first NaN, infinity, or number too large for the dtype in x."""
     if x.dtype.kind != "f":
         return
     rows = max(1, (1 << 20) // max(1, math.prod(x.shape[1:])))
-    for start in range(0, len(x), rows):  # in pieces: no second copy of a large array, in whatever order it stands
+    for start in range(0, len(x), rows):  # in pieces: no second copy of a large array, whatever its memory order
         part = x[start : start + rows]
         part = part.reshape(len(part), -1)
         bad = (
@@ -88,7 +88,7 @@ def check_finite(name: str, x: Array, dtype: DTypeLike = np.float64) -> None:
 
 
 def check_pairs(x_name: str, x: Array, y_name: str, y: Array) -> None:
-    """ValueError when there is not one target for each sample."""
+    """Raise ValueError unless there is one target for each sample."""
     if y.ndim < 1:
         raise ValueError(f"{y_name} is a single value, expected one target for each of the {len(x)} samples")
     if len(x) != len(y):
@@ -98,7 +98,7 @@ def check_pairs(x_name: str, x: Array, y_name: str, y: Array) -> None:
 
 
 def sample_weights(name: str, weights: ArrayLike, count: int, of: str = "sample") -> Array:
-    """Weights (count,) in float64, checked: ValueError for another shape, a negative or a NaN, TypeError for text."""
+    """Return checked weights (count,) in float64: ValueError for a wrong shape or value, TypeError for text."""
     array = as_array(name, weights)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} has dtype {array.dtype}, expected numbers")
@@ -114,12 +114,12 @@ def sample_weights(name: str, weights: ArrayLike, count: int, of: str = "sample"
 
 
 def are_pixels(x: Array) -> bool:
-    """Whether these samples are images of uint8 (N, H, W, C), which are read as 0..1."""
+    """Whether the samples are uint8 images (N, H, W, C), which are scaled to 0..1."""
     return x.dtype == np.uint8 and x.ndim == 4
 
 
 def to_model(x: Array, dtype: np.dtype[Any]) -> Array:
-    """x in the model's dtype, C-contiguous; the same array where it is that already."""
+    """Return x in the model's dtype, C-contiguous, without a copy if it is that already."""
     if are_pixels(x):
         pixels: Array = np.divide(x, dtype.type(PIXELS), out=np.empty(x.shape, dtype))
         return pixels
@@ -127,17 +127,17 @@ def to_model(x: Array, dtype: np.dtype[Any]) -> Array:
 
 
 def kernel_reads(x: Array) -> bool:
-    """Whether kernels read these samples as they stand."""
+    """Whether kernels can read these samples without a conversion."""
     fast = x.dtype in (np.uint8, np.float32, np.float64) and x.dtype.isnative
     return bool(fast and x.flags.c_contiguous and x.flags.aligned and x.size)
 
 
 def gather(x: Array, indices: NDArray[np.int64], dtype: np.dtype[Any], out: Array | None) -> Array:
-    """x[indices] in the dtype; in `out` where that has their shape."""
+    """Return x[indices] in this dtype, in `out` if it has the right shape."""
     shape = (len(indices), *x.shape[1:])
     if out is None or out.shape != shape:
         out = np.empty(shape, dtype)
-    if not len(indices):  # a process that has no part of a small batch
+    if not len(indices):  # a process without a share of a small batch
         return out
     if kernel_reads(x):
         divisor = PIXELS if are_pixels(x) else 1

@@ -1,7 +1,8 @@
-"""Augmented batches: every epoch sees each training image moved and coloured anew.
+"""Augmented batches: every epoch sees each training image moved and coloured differently.
 
-All moves of an image become one affine map, all changes of colour one linear map of its channels; two kernels do both
-while a batch is gathered. What is drawn is a function of (seed, epoch, index of the image in the data set), by Philox.
+All moves of an image are combined into one affine map, all colour changes into one linear map of its channels; two
+kernels apply both while a batch is gathered. The random numbers are a function of (seed, epoch, index of the image in
+the data), by Philox.
 """
 
 from __future__ import annotations
@@ -21,21 +22,28 @@ from ..typing import Array
 from . import arrays as arrays_module
 from .augmentation import Augmentation, Colour, image_shape
 
-STREAM = 2**31  # of the first augmentation: the layers' random sequences have smaller numbers
-DRAWN = 4096  # images whose numbers are drawn at once
+STREAM = 2**31  # random stream of the first augmentation; the layers' streams have smaller numbers
+DRAWN = 4096  # draw the numbers of this many images at once
 EDGES = ("zero", "reflect")
 
 
 class Augment(Constructed):
-    """Several augmentations, applied in order; `fit(augmentation=[...])` makes one of a list.
+    """Several augmentations, applied in order; ``fit(augmentation=[...])`` makes one of a list.
 
-    stages: `pynn.Augmentation` objects. edge: what stands outside an image, "zero" (black, the default) or "reflect"
-    (its mirror image). All moves become one: an image is read once, so nothing is blurred or cut off twice. Between
-    pixels it is read by bilinear mixing; flips and shifts by whole pixels copy.
+    Parameters
+    ----------
+    *stages : Augmentation
+        The augmentations.
+    edge : {"zero", "reflect"}, default "zero"
+        What is outside an image: black, or its mirror image.
 
-    The same (seed, epoch, index) gives the same bits at any thread count and batch size, and in another order of the
-    images; both backends draw the same numbers, and their images agree up to rounding (bits, where numbers are only
-    copied).
+    Notes
+    -----
+    All moves are combined, so an image is read only once and nothing is blurred or cut off twice. Between pixels it is
+    interpolated bilinearly; flips and shifts by whole pixels are exact copies.
+
+    The same (seed, epoch, index) gives the same bits for any number of threads, batch size and order of the images.
+    Both backends draw the same numbers; their images agree up to rounding, exact copies in every bit.
     """
 
     def __init__(self, *stages: Augmentation, edge: str = "zero") -> None:
@@ -56,10 +64,32 @@ class Augment(Constructed):
         epoch: int = 0,
         dtype: DTypeLike = "float32",
     ) -> Array:
-        """The images x[indices] (by default all) of x (N, H, W, C) as that epoch sees them, in a new array.
+        """Return images as one epoch sees them, in a new array.
 
-        seed, epoch: of the draws (default 0 and 0). dtype: of the result, default float32. Stages that learn from data
-        learn from x, unless they are fitted.
+        Parameters
+        ----------
+        x : array (N, H, W, C)
+            Images.
+        indices : array (B,), optional
+            Which images to return. By default all.
+        seed : int, default 0
+            Seed of the random numbers.
+        epoch : int, default 0
+            The epoch.
+        dtype : dtype, default "float32"
+            Of the result.
+
+        Returns
+        -------
+        array (B, H, W, C)
+            The augmented images x[indices]. Stages that learn from data learn from x, unless they are fitted.
+
+        Raises
+        ------
+        ValueError
+            If x are not images, or indices are out of range.
+        TypeError
+            If indices are not integers.
         """
         images, kind = arrays_module.samples("x", x), checks.float_dtype(dtype)
         checks.check_seed(seed)
@@ -74,23 +104,56 @@ class Augment(Constructed):
         )
 
     def prepared(self, x: Array) -> Augment:
-        """The chain fitted to training images x (N, H, W, C), a new one; ValueError where x are no images for it."""
+        """Return a new chain fitted to training images.
+
+        Parameters
+        ----------
+        x : array (N, H, W, C)
+            Training images.
+
+        Returns
+        -------
+        Augment
+            The fitted chain.
+
+        Raises
+        ------
+        ValueError
+            If x are not images that all stages can be applied to.
+        """
         shape = image_shape(x)
         for stage in self.stages:
             stage.check(shape)
         return Augment(*(stage.fitted_to(x) for stage in self.stages), edge=self.edge)
 
     def maps(self, indices: Array, seed: int, epoch: int, shape: tuple[int, ...]) -> tuple[Array | None, Colour | None]:
-        """Transforms (n, 6) as the kernel `warp` takes them, and colours as `recolour` does; None where none change.
+        """Return the moves and colour changes of samples in an epoch, in the form that the kernels take.
 
-        Those of the samples `indices` (n,), of images of this shape (H, W, C), in this epoch.
+        Parameters
+        ----------
+        indices : array (n,)
+            The samples.
+        seed, epoch : int
+            Of the random numbers.
+        shape : tuple (H, W, C)
+            Shape of an image.
+
+        Returns
+        -------
+        tuple
+            Maps (n, 6) or None, and (contrast, matrix, offset) or None; None if there is no change.
+
+        Raises
+        ------
+        ValueError
+            If a stage returns arrays of a wrong shape.
         """
         height, width, channels = shape
         moves: Array | None = None
         colours: Colour | None = None
         for position, stage in enumerate(self.stages):
             words = philox_at(indices.astype(np.uint64), seed, STREAM + position, epoch % 2**32)
-            u = ((np.ascontiguousarray(words.T) + 0.5) / 2.0**32).T  # columns in one piece, whatever their length
+            u = ((np.ascontiguousarray(words.T) + 0.5) / 2.0**32).T  # contiguous columns
             move, colour = stage.geometry(u, height, width), stage.colour(u, channels)
             if move is not None:
                 _expect_shapes(stage, (move,), ((len(u), 2, 3),))
@@ -105,7 +168,7 @@ Augmentations: TypeAlias = Augment | Augmentation | Sequence[Augmentation]
 
 
 def chain(augmentation: Augmentations) -> Augment:
-    """The chain of one augmentation, of a list of them, or itself; TypeError for anything else."""
+    """Return the chain of an augmentation or a list of them, or the chain itself; TypeError for anything else."""
     if isinstance(augmentation, (list, tuple)):
         return Augment(*augmentation)
     if isinstance(augmentation, Augment):
@@ -115,7 +178,7 @@ def chain(augmentation: Augmentations) -> Augment:
 
 
 class Augmented:
-    """The images x in an order, augmented for one epoch: `batch` fills one batch after the other."""
+    """The images x in an order, augmented for one epoch, batch by batch."""
 
     def __init__(
         self, augment: Augment, x: Array, indices: NDArray[np.int64], seed: int, epoch: int, dtype: np.dtype[Any]
@@ -125,9 +188,9 @@ class Augmented:
         self.drawn = slice(0, 0)
 
     def batch(self, part: slice, out: Array | None) -> Array:
-        """The augmented images x[indices[part]], in `out` where it has their shape, else in a new array."""
+        """Return the augmented images x[indices[part]], in `out` if it has their shape, else in a new array."""
         chosen = self.indices[part]
-        if not len(chosen):  # a process that has no part of a small batch
+        if not len(chosen):  # a process without a share of a small batch
             return np.empty((0, *self.x.shape[1:]), self.dtype)
         moves, colours = self._maps(part)
         shape = (len(chosen), *self.x.shape[1:])
@@ -146,7 +209,7 @@ class Augmented:
         return out
 
     def _maps(self, part: slice) -> tuple[Array | None, Colour | None]:
-        """Those of a part, out of numbers that are drawn for many images at once."""
+        """Return the maps of a part; numbers are drawn for many images at once."""
         if part.start < self.drawn.start or part.stop > self.drawn.stop:
             self.drawn = slice(part.start, max(part.stop, part.start + DRAWN))
             moves, colours = self.augment.maps(self.indices[self.drawn], self.seed, self.epoch, self.x.shape[1:])
@@ -163,18 +226,18 @@ class Augmented:
 def _expect_shapes(stage: Augmentation, arrays: Sequence[Array], shapes: Sequence[tuple[int, ...]]) -> None:
     found = tuple(np.shape(array) for array in arrays)
     if found != tuple(shapes):
-        raise ValueError(f"{type(stage).__name__} gave arrays of shapes {found}, expected {tuple(shapes)}")
+        raise ValueError(f"{type(stage).__name__} returned arrays of shapes {found}, expected {tuple(shapes)}")
 
 
 def _after(first: Array, then: Array) -> Array:
-    """The maps of both: a pixel of the result shows what `first` shows at the place that `then` names."""
+    """Compose maps: a pixel of the result shows what `first` shows at the position that `then` gives."""
     maps: Array = first[:, :, :2] @ then
     maps[:, :, 2] += first[:, :, 2]
     return maps
 
 
 def _from_corner(maps: Array, height: int, width: int) -> Array:
-    """Maps (n, 6) of rows and columns that count from the first pixel instead of the centre."""
+    """Convert maps from coordinates around the centre to (n, 6) in coordinates from the first pixel."""
     centre = np.array([(height - 1) / 2, (width - 1) / 2])
     moved: Array = maps.copy()
     moved[:, :, 2] += centre - maps[:, :, :2] @ centre
@@ -182,7 +245,7 @@ def _from_corner(maps: Array, height: int, width: int) -> Array:
 
 
 def _recoloured(first: Colour, then: Colour) -> Colour:
-    """One colour map for both: M₂(M₁(m + c₁c₂(p - m)) + o₁) + o₂, as the mean goes the way of the pixels."""
+    """Compose colour maps: M₂(M₁(m + c₁c₂(p - m)) + o₁) + o₂, as the mean m changes like the pixels p."""
     return (
         first[0] * then[0],
         then[1] @ first[1],

@@ -1,4 +1,4 @@
-"""Augmentations: random moves and changes of colour of training images. `augmented.py` applies them to batches."""
+"""Augmentations: random moves and colour changes of training images. `augment.py` applies them to batches."""
 
 from __future__ import annotations
 
@@ -17,38 +17,88 @@ from . import arrays
 Colour = tuple[Array, Array, Array]  # contrast (n,), matrix (n, C, C), offset (n, C)
 T = TypeVar("T", bound="Augmentation")
 
-LUMA = (0.299, 0.587, 0.114)  # shares of red, green and blue in grey (ITU-R BT.601)
+LUMA = (0.299, 0.587, 0.114)  # weights of red, green and blue in grey (ITU-R BT.601)
 
 
 class Augmentation(Constructed):
     """Base of all augmentations: one random change of images (H, W, C).
 
-    An own one overrides `geometry` or `colour`, or both; u (n, 4) are four random numbers between 0 and 1 for each of
-    n images, all that it may draw:
+    Notes
+    -----
+    Augmentations are given to ``fit(augmentation=[...])``, which applies them in that order, to training images only. A
+    custom one overrides `geometry` or `colour`, or both. Its only source of randomness is u (n, 4): four uniform random
+    numbers between 0 and 1 for each of n images.
 
+    Examples
+    --------
     >>> class Squeeze(pynn.Augmentation):
     ...     def geometry(self, u, height, width):
     ...         maps = np.tile(np.eye(2, 3), (len(u), 1, 1))
     ...         maps[:, 1, 1] = 1 + u[:, 0]
     ...         return maps
-
-    Augmentations are given to `fit(augmentation=[...])`, which applies them in that order to training images alone.
     """
 
     def geometry(self, u: Array, height: int, width: int) -> Array | None:
-        """The maps (n, 2, 3) from (row, column, 1) of a pixel, counted from the image's centre, to what it shows."""
+        """Return the affine maps from positions in the result to positions in the image.
+
+        Parameters
+        ----------
+        u : array (n, 4)
+            Random numbers between 0 and 1.
+        height, width : int
+            Size of the images.
+
+        Returns
+        -------
+        array (n, 2, 3) or None
+            Maps of (row, column, 1), counted from the image's centre, to the (row, column) shown there; None for no
+            move.
+        """
 
     def colour(self, u: Array, channels: int) -> Colour | None:
-        """Contrast c (n,), matrix M (n, C, C) and offset o (n, C): a pixel p becomes M·(m + c·(p - m)) + o.
+        """Return colour changes: a pixel p becomes M·(m + c·(p - m)) + o, where m is the image's mean.
 
-        m is the image's mean, C = channels. Pixels of uint8 images count 0..1.
+        Parameters
+        ----------
+        u : array (n, 4)
+            Random numbers between 0 and 1.
+        channels : int
+            Number C of channels.
+
+        Returns
+        -------
+        tuple or None
+            Contrast c (n,), matrix M (n, C, C) and offset o (n, C), for pixels of uint8 images scaled to 0..1; None for
+            no change.
         """
 
     def check(self, shape: tuple[int, ...]) -> None:
-        """ValueError where it cannot be applied to images of this shape (H, W, C)."""
+        """Check that it can be applied to images of this shape.
+
+        Parameters
+        ----------
+        shape : tuple (H, W, C)
+            Shape of an image.
+
+        Raises
+        ------
+        ValueError
+            If it cannot.
+        """
 
     def fitted_to(self: T, x: Array) -> T:
-        """What `fit` uses for training images x: itself, or a copy that has learned from them."""
+        """Return what `fit` uses for these training images.
+
+        Parameters
+        ----------
+        x : array (N, H, W, C)
+            Training images.
+
+        Returns
+        -------
+        Augmentation
+            Itself, or a copy that has learned from x.
+        """
         return self
 
     def _range(self, low: Any, high: Any, least: float) -> None:
@@ -61,7 +111,13 @@ class Augmentation(Constructed):
 
 
 class Flip(Augmentation):
-    """The image's mirror image, left for right, with this probability (default 0.5)."""
+    """Flip the image left to right with this probability.
+
+    Parameters
+    ----------
+    probability : float, default 0.5
+        Between 0 and 1.
+    """
 
     def __init__(self, probability: float = 0.5) -> None:
         expect_numbers("Flip", SHARE, probability=probability)
@@ -72,10 +128,18 @@ class Flip(Augmentation):
 
 
 class PadCrop(Augmentation):
-    """A random crop of the image's own size after `padding` pixels are added on all sides: a shift of whole pixels.
+    """Pad all sides and crop the original size at a random position: a random shift by whole pixels.
 
-    padding: whole pixels, less than the image has (default 4, for 32×32). What it is filled with says `Augment(edge=)`.
-    Source: Krizhevsky et al. 2012; in this form He et al. 2016.
+    Parameters
+    ----------
+    padding : int, default 4
+        Pixels on each side, less than the image has; 4 is usual for 32×32. `Augment` says with what they are filled
+        (edge).
+
+    References
+    ----------
+    .. [1] Krizhevsky et al., "ImageNet Classification with Deep Convolutional Neural Networks", 2012.
+    .. [2] He et al., "Deep Residual Learning for Image Recognition", 2016, in this form.
     """
 
     def __init__(self, padding: int = 4) -> None:
@@ -95,7 +159,13 @@ class PadCrop(Augmentation):
 
 
 class Rotation(Augmentation):
-    """A turn about the centre by a uniform angle of -degrees..degrees (0..180)."""
+    """Rotate about the centre by a uniform random angle.
+
+    Parameters
+    ----------
+    degrees : float
+        The angle is between -degrees and degrees, 0..180.
+    """
 
     def __init__(self, degrees: float) -> None:
         expect_numbers("Rotation", Interval(0, 180, "[]"), degrees=degrees)
@@ -107,7 +177,13 @@ class Rotation(Augmentation):
 
 
 class Zoom(Augmentation):
-    """Enlarged about the centre by a uniform factor from `low` to `high`, at least 0.001; below 1 it shrinks."""
+    """Enlarge about the centre by a uniform random factor; below 1 it shrinks.
+
+    Parameters
+    ----------
+    low, high : float
+        Range of the factor, at least 0.001.
+    """
 
     def __init__(self, low: float, high: float) -> None:
         self._range(low, high, 1e-3)
@@ -119,7 +195,13 @@ class Zoom(Augmentation):
 
 
 class Shear(Augmentation):
-    """Sheared sideways by a uniform angle of -degrees..degrees (0..80): rows shift by tan(angle) times their height."""
+    """Shear sideways by a uniform random angle: rows shift by tan(angle) times their height.
+
+    Parameters
+    ----------
+    degrees : float
+        The angle is between -degrees and degrees, 0..80.
+    """
 
     def __init__(self, degrees: float) -> None:
         expect_numbers("Shear", Interval(0, 80, "[]"), degrees=degrees)
@@ -130,7 +212,13 @@ class Shear(Augmentation):
 
 
 class Brightness(Augmentation):
-    """A uniform number of -delta..delta is added to all of an image; uint8 pixels count 0..1. Nothing is cut off."""
+    """Add a uniform random number to all pixels of an image, without clipping.
+
+    Parameters
+    ----------
+    delta : float
+        The number is between -delta and delta; uint8 pixels are scaled to 0..1.
+    """
 
     def __init__(self, delta: float) -> None:
         expect_numbers("Brightness", NOT_NEGATIVE, delta=delta)
@@ -142,7 +230,13 @@ class Brightness(Augmentation):
 
 
 class Contrast(Augmentation):
-    """Distances from each channel's mean are multiplied by a uniform factor from `low` to `high`, at least 0."""
+    """Multiply distances from each channel's mean by a uniform random factor.
+
+    Parameters
+    ----------
+    low, high : float
+        Range of the factor, at least 0.
+    """
 
     def __init__(self, low: float, high: float) -> None:
         self._range(low, high, 0)
@@ -153,9 +247,16 @@ class Contrast(Augmentation):
 
 
 class Saturation(Augmentation):
-    """Distances from grey are multiplied by a uniform factor from `low` to `high`, at least 0; 0 is a grey image.
+    """Multiply distances from grey by a uniform random factor; for RGB images.
 
-    For RGB images. Grey is 0.299·red + 0.587·green + 0.114·blue (ITU-R BT.601).
+    Parameters
+    ----------
+    low, high : float
+        Range of the factor, at least 0; 0 gives a grey image.
+
+    Notes
+    -----
+    Grey is 0.299·red + 0.587·green + 0.114·blue (ITU-R BT.601).
     """
 
     def __init__(self, low: float, high: float) -> None:
@@ -173,13 +274,29 @@ class Saturation(Augmentation):
 
 
 class ColourShift(Augmentation):
-    """AlexNet's colour offset: Σ_k a_k·λ_k·v_k is added to all pixels of an image, a_k normal with deviation std.
+    """AlexNet's colour shift: add Σ_k a_k·λ_k·v_k to all pixels of an image, with normal a_k of standard deviation std.
 
-    λ_k, v_k: eigenvalues and vectors of the covariance of all training pixels' channels (uint8 counts 0..1). `fit`
-    learns them (model.fit does, from its x); of very many images, evenly spread ones with some 16 million pixels count.
-    std: default 0.1. Images have 1..4 channels.
-    Fitted attributes: values_ (C,), vectors_ (C, C), a column each.
-    Source: Krizhevsky et al. 2012, section 4.1.
+    Parameters
+    ----------
+    std : float, default 0.1
+        Standard deviation of the a_k.
+
+    Attributes
+    ----------
+    values_ : array (C,)
+        The eigenvalues λ_k.
+    vectors_ : array (C, C)
+        The eigenvectors v_k, one per column.
+
+    Notes
+    -----
+    λ_k and v_k are the eigenvalues and eigenvectors of the covariance of the channels over all training pixels (uint8
+    scaled to 0..1). `fit` learns them, and model.fit calls it; for very many images it takes an evenly spaced subset of
+    about 16 million pixels. Images have 1..4 channels.
+
+    References
+    ----------
+    .. [1] Krizhevsky et al., "ImageNet Classification with Deep Convolutional Neural Networks", 2012, section 4.1.
     """
 
     values_: Array
@@ -190,13 +307,29 @@ class ColourShift(Augmentation):
         self.std = std
 
     def fit(self, x: ArrayLike) -> ColourShift:
-        """Learn from training images x (N, H, W, C); returns itself. Raises ValueError for other shapes."""
+        """Learn the eigenvalues and eigenvectors from training images.
+
+        Parameters
+        ----------
+        x : array (N, H, W, C)
+            Training images.
+
+        Returns
+        -------
+        ColourShift
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If x are not finite images of 1..4 channels.
+        """
         images = arrays.samples("x", x)
         shape = image_shape(images)
         if shape[2] > 4:
             raise ValueError(f"ColourShift: images have {shape[2]} channels, expected 1..4")
         images = images[:: -(-images[..., 0].size // (1 << 24))]
-        with np.errstate(over="ignore", invalid="ignore"):  # found below
+        with np.errstate(over="ignore", invalid="ignore"):  # checked below
             covariance = _covariance(images, shape[2])
         if not np.isfinite(covariance).all():
             raise ValueError("ColourShift: x holds NaN, infinity or numbers too large to square")
@@ -211,7 +344,7 @@ class ColourShift(Augmentation):
     def check(self, shape: tuple[int, ...]) -> None:
         if hasattr(self, "values_") and shape[2] != len(self.values_):
             raise ValueError(
-                f"ColourShift: images have {shape[2]} channels, but it was fitted on {len(self.values_)}; fit it anew"
+                f"ColourShift: images have {shape[2]} channels, but it was fitted on {len(self.values_)}; fit it again"
             )
 
     def colour(self, u: Array, channels: int) -> Colour:
@@ -220,14 +353,15 @@ class ColourShift(Augmentation):
         radius, angle = np.sqrt(-2 * np.log(u[:, 0::2])), 2 * np.pi * u[:, 1::2]
         normal = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=1)[:, :channels]
         plain = _plain(len(u), channels)
-        offset = (self.vectors_ * (self.std * self.values_ * normal)[:, None]).sum(axis=2)  # row by row: BLAS may not
+        # Not a matrix product: BLAS could round differently with the number of rows.
+        offset = (self.vectors_ * (self.std * self.values_ * normal)[:, None]).sum(axis=2)
         return plain[0], plain[1], offset
 
 
 def image_shape(x: Array, name: str = "x") -> tuple[int, ...]:
-    """(H, W, C) of images x (N, H, W, C); ValueError where they are none."""
+    """Return (H, W, C) of images x (N, H, W, C); ValueError for anything else."""
     if x.ndim != 4 or x.size == 0:
-        hint = f"; grey images (N, H, W) become that by {name}[..., None]" if x.ndim == 3 else ""
+        hint = f"; convert grey images (N, H, W) by {name}[..., None]" if x.ndim == 3 else ""
         raise ValueError(f"{name} has shape {x.shape}, expected images (N, H, W, C){hint}")
     return x.shape[1:]
 
@@ -241,14 +375,14 @@ def _between(low: float, high: float, u: Array) -> Array:
 
 
 def _maps(a: Any, b: Any, c: Any, d: Array) -> Array:
-    """Maps (n, 2, 3) of matrices ((a, b), (c, d)) without a shift."""
+    """Return maps (n, 2, 3) of matrices ((a, b), (c, d)) without a shift."""
     maps = np.zeros((len(d), 2, 3))
     maps[:, 0, 0], maps[:, 0, 1], maps[:, 1, 0], maps[:, 1, 1] = a, b, c, d
     return maps
 
 
 def _covariance(images: Array, channels: int) -> Array:
-    """Of the pixels' channels (C, C), some images at a time, around the mean of the first one."""
+    """Return the covariance (C, C) of the pixels' channels, a few images at a time, around the first image's mean."""
     size, wide = max(1, (1 << 20) // images[0].size), np.dtype(np.float64)
     middle = arrays.to_model(images[:1], wide).reshape(-1, channels).mean(axis=0)
     count, total, products = 0, np.zeros(channels), np.zeros((channels, channels))

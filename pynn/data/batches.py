@@ -1,7 +1,7 @@
-"""Batches out of arrays: shuffled by seed, gathered and converted in one kernel; and the checks of user data.
+"""Batches of arrays: shuffled by a seed, gathered and converted by one kernel.
 
-Images of uint8, (N, H, W, C), are pixels: 0..255 is read as 0..1. Everything else is converted to the model's dtype as
-it is, tables of uint8 too.
+Images of uint8, (N, H, W, C), are pixels and scaled from 0..255 to 0..1. Everything else, tables of uint8 too, is only
+converted to the model's dtype.
 """
 
 from __future__ import annotations
@@ -41,22 +41,50 @@ def batches(
     share: tuple[int, int] = (0, 1),
     shuffle: bool = True,
 ) -> Generator[tuple[Array, ...], None, None]:
-    """Yield (x, y) batches of one epoch, with weights (x, y, weights); the last one may be smaller.
+    """Yield the batches of one epoch as (x, y), or (x, y, weights).
 
-    x (N, ...): converted to dtype (default float32), pixels (N, H, W, C) of uint8 to 0..1. y (N, ...): as it is.
-    batch_size: at least 1; where there are fewer samples, all of them.
-    seed: None for the order of the data, else shuffled as a function of (seed, epoch).
-    drop_single: True leaves out a last batch of one sample (batch normalization cannot train on it); default False.
-    reuse: True gives the same x array again and again, for loops that do not keep it (default False).
-    weights (N,): sample weights of at least 0 (`Loss.forward` reads them), converted to dtype.
-    augmentation: `pynn.Augment`, an augmentation or a list of them, for images (N, H, W, C); it draws from the seed.
-    prefetch: how many batches a thread of its own prepares ahead (default 0: none). Close the iterator where you leave
-        it early (contextlib.closing): that ends the thread.
-    first: the batch to begin with (default 0); those before it are left out, at no cost.
-    share: (rank, size): of each batch the part of this process, one of `size` (default (0, 1): all of it). A part has
-        two samples at least, or none: where there are few, the last processes get none.
-    shuffle: False keeps the order of the data; the seed is then that of augmentation alone (default True).
-    Raises ValueError for empty data, for x and y of different lengths, for a batch_size below 1.
+    Parameters
+    ----------
+    x : array (N, ...)
+        Samples, converted to dtype; uint8 images (N, H, W, C) are scaled to 0..1.
+    y : array (N, ...)
+        Targets, yielded as they are.
+    batch_size : int
+        Samples in a batch, at least 1; the last batch may be smaller.
+    seed : int, optional
+        Shuffle as a function of (seed, epoch). By default the order of the data is kept.
+    epoch : int, default 0
+        The epoch.
+    dtype : dtype, default float32
+        Of x and weights.
+    drop_single : bool, default False
+        Whether to omit a last batch of one sample, on which batch normalization cannot train.
+    reuse : bool, default False
+        Whether to yield the same x array each time, for loops that do not keep it.
+    weights : array (N,), optional
+        Sample weights, at least 0, as losses take them.
+    augmentation : Augment, Augmentation or list of them, optional
+        For images (N, H, W, C); draws from the seed.
+    prefetch : int, default 0
+        Number of batches that a thread prepares in advance; 0 for no thread. If you leave the loop early, close the
+        iterator (contextlib.closing): that ends the thread.
+    first : int, default 0
+        Number of the batch to begin with; skipping costs nothing.
+    share : tuple (rank, size), default (0, 1)
+        Yield only this process's part of each batch, one of `size`. A part has at least two samples or none: in a small
+        batch the last processes have none.
+    shuffle : bool, default True
+        False keeps the order of the data; the seed is then used by augmentation only.
+
+    Returns
+    -------
+    generator
+        Of tuples x (B, ...), y (B, ...) and, if given, weights (B,).
+
+    Raises
+    ------
+    ValueError
+        If the data are empty, x and y have different lengths, or an argument is out of range.
     """
     x, y = samples("x", x), as_array("y", y)
     check_pairs("x", x, "y", y)
@@ -78,19 +106,19 @@ def batches(
 
 
 def _check_share(share: tuple[int, int]) -> None:
-    """ValueError when it is not (rank, size) with 0 <= rank < size."""
+    """Raise ValueError unless it is (rank, size) with 0 <= rank < size."""
     pair = isinstance(share, (tuple, list)) and len(share) == 2 and all(map(checks.is_integer, share))
     if not pair or not 0 <= share[0] < share[1]:
         raise ValueError(f"share is {brief(share)}, expected (rank, size), integers with 0 <= rank < size")
 
 
 def part_of(count: int, rank: int, size: int) -> slice:
-    """Which of the samples of a batch are this process's: one piece, of two samples at least (a variance), or none."""
+    """Return this process's slice of a batch: at least two samples, which have a variance, or none."""
     parts = max(1, min(size, count // 2))
     return slice(min(rank, parts) * count // parts, min(rank + 1, parts) * count // parts)
 
 
-Filling = Callable[[slice, "Array | None"], Array]  # (which of the order, where to) -> a batch
+Filling = Callable[[slice, "Array | None"], Array]  # (slice of the order, output array) -> batch
 
 
 def _filling(
@@ -103,10 +131,10 @@ def _filling(
 ) -> Filling:
     if augmentation is None:
         return lambda part, out: gather(x, indices[part], dtype, out)
-    from .augment import Augmented, chain  # here: it stands on this module
+    from .augment import Augmented, chain  # here: only augmentation needs it
 
     if seed is None:
-        raise ValueError("augmentation draws from a seed, which is None; pass one, for example seed=0")
+        raise ValueError("augmentation needs a seed, but seed is None; pass a number, for example seed=0")
     return Augmented(chain(augmentation).prepared(x), x, indices, seed, epoch, dtype).batch
 
 
@@ -120,7 +148,7 @@ def _iterate(
     first: int,
     share: tuple[int, int],
 ) -> Generator[tuple[Array, ...], None, None]:
-    """reused: how many arrays take turns; 0: every batch is a new one."""
+    """Yield the batches; reused: how many x arrays take turns, 0 for a new array each time."""
     turns: list[Array] = []
     for number, start in enumerate(range(first * batch_size, len(indices), batch_size)):
         count = min(batch_size, len(indices) - start)

@@ -1,4 +1,4 @@
-"""Batches that are prepared ahead, on one Python thread beside the loop that uses them. Kernels release the GIL."""
+"""Prefetching: a Python thread prepares batches while a loop uses earlier ones. Kernels release the GIL."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ FORKED = (
 
 
 def prefetched(source: Iterable[T], ahead: int) -> Generator[T, None, None]:
-    """The items of source, up to `ahead` of them (0: none) taken by a thread before they are asked for.
+    """Yield the items of source; a thread takes up to `ahead` of them in advance (0: no thread).
 
-    Order, items and errors are those of the source; an error comes after the items before it. Whoever does not go to
-    the end closes the generator (contextlib.closing): the thread ends with the item it is at, and is waited for.
-    Arrays that the source reuses must be ahead + 2 in turn: one in use, `ahead` waiting, one being written.
+    Order, items and errors are those of the source; an error is raised after the items before it. A consumer that stops
+    early must close the generator (contextlib.closing), which waits until the thread has finished its current item. If
+    the source reuses arrays, it needs ahead + 2 of them: one in use, `ahead` waiting, one being written.
     """
     if ahead == 0:
         yield from source
@@ -39,7 +39,7 @@ def prefetched(source: Iterable[T], ahead: int) -> Generator[T, None, None]:
                 if stop.is_set():
                     return
             ready.put((END, None))
-        except BaseException as error:  # KeyboardInterrupt of a user's iterator too: the loop gets it
+        except BaseException as error:  # pass on KeyboardInterrupt too
             ready.put((ERROR, error))
 
     thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), name="pynn.prefetch", daemon=True)
@@ -57,7 +57,7 @@ def prefetched(source: Iterable[T], ahead: int) -> Generator[T, None, None]:
             yield item
     finally:
         stop.set()
-        while thread.is_alive():  # it may wait for room, more than once when an error follows
+        while thread.is_alive():  # it may wait for space in the queue, twice if an error follows
             with suppress(queue.Empty):
                 ready.get_nowait()
             thread.join(0.01)

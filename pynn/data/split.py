@@ -1,4 +1,4 @@
-"""Samples in a training and a test part."""
+"""Splits samples into a training and a test part."""
 
 from __future__ import annotations
 
@@ -22,18 +22,40 @@ PART = Interval(0, 1, "()")
 def split(
     x: ArrayLike, y: ArrayLike, share: float = 0.2, *, seed: int | None = 0, stratify: bool = True
 ) -> tuple[Part, Part]:
-    """(x_train, y_train), (x_test, y_test), drawn at random and in random order, in new arrays.
+    """Split samples at random: ``(x_train, y_train), (x_test, y_test) = pynn.split(x, y)``.
 
-    x: (N, ...) numbers, or a data frame, whose parts are data frames; y: (N, ...), a label or target for each sample.
-    share: of the samples that go to the test part, above 0 and below 1 (default 0.2), rounded to whole samples.
-    seed: 0..2^64-1 (default 0); the same seed gives the same split, on every machine; None: another one at each call.
-    stratify: True (default): the share is taken of every class of y (N,), integers or text, so that both parts have the
-        classes in the same proportions. A class of two or more samples has at least one in each part, a single sample
-        is trained on. False: of all samples alike; for numbers to predict.
-    For arrays that are larger than memory split the places, not the samples:
-    `(train, _), (test, _) = pynn.split(numpy.arange(len(y)), y)`.
-    Raises ValueError for data without a sample for each part, for x and y of different lengths, for a share or a seed
-    out of range, for y that cannot be stratified; TypeError for x that is no array of numbers.
+    Parameters
+    ----------
+    x : array (N, ...) or data frame
+        Samples; the parts of a data frame are data frames.
+    y : array (N, ...)
+        A label or target for each sample.
+    share : float, default 0.2
+        Share of the samples in the test part, between 0 and 1, rounded to whole samples.
+    seed : int or None, default 0
+        0..2**64 - 1; the same seed gives the same split on every machine. None gives a different split at each call.
+    stratify : bool, default True
+        Whether to take the share of every class of y (N,), integers or text, so that both parts have the same
+        proportions. A class of two or more samples has at least one in each part; a single sample is in the training
+        part. Use False for numbers to predict.
+
+    Returns
+    -------
+    tuple
+        Two pairs (x, y), training and test, new arrays in random order.
+
+    Raises
+    ------
+    ValueError
+        If a part would be empty, x and y have different lengths, share or seed is out of range, or y cannot be
+        stratified.
+    TypeError
+        If x is not an array of numbers.
+
+    Notes
+    -----
+    For arrays larger than memory, split the indices instead:
+    ``(train, _), (test, _) = pynn.split(numpy.arange(len(y)), y)``.
     """
     array, y = arrays.samples("x", x), as_array("y", y)
     train, test = _places(array, y, share, checks.chosen_seed(seed), stratify)
@@ -44,11 +66,17 @@ def split(
 
 
 class Split(Constructed):
-    """A share of the training data that is not trained on but validated: `fit(validation=pynn.Split(0.1))`.
+    """A share of the training data held out for validation: ``fit(validation=pynn.Split(0.1))``.
 
-    share: above 0 and below 1, rounded to whole samples. stratify: as in `split` (default True). seed: of the draw;
-    None (default) is that of the order of samples, so that several calls of `fit` hold out the same samples.
-    Raises ValueError for a share or seed out of range.
+    Parameters
+    ----------
+    share : float
+        Between 0 and 1, rounded to whole samples.
+    stratify : bool, default True
+        As for `split`.
+    seed : int, optional
+        Seed of the split. By default that of the order of samples, so that several calls of fit hold out the same
+        samples.
     """
 
     def __init__(self, share: float, *, stratify: bool = True, seed: int | None = None) -> None:
@@ -59,9 +87,24 @@ class Split(Constructed):
         self.share, self.stratify, self.seed = share, stratify, seed
 
     def places(self, x: Array, y: Array, seed: int = 0) -> Part:
-        """The places of the samples (N,) to train on and of those held out, each in the order of the data.
+        """Return the indices of the samples to train on and of those held out, each in the order of the data.
 
-        x, y: the data. seed: where the split has none of its own (default 0).
+        Parameters
+        ----------
+        x, y : array (N, ...)
+            The data.
+        seed : int, default 0
+            Used if the split has no seed.
+
+        Returns
+        -------
+        tuple of array
+            The indices of both parts.
+
+        Raises
+        ------
+        ValueError
+            As for `split`.
         """
         train, held_out = _places(x, y, self.share, seed if self.seed is None else self.seed, self.stratify)
         return np.sort(train), np.sort(held_out)
@@ -71,7 +114,7 @@ class Split(Constructed):
 
 
 def _places(x: Array, y: Array, share: float, seed: int, stratify: bool) -> Part:
-    """The places of both parts, in random order."""
+    """Return the indices of both parts, in random order."""
     arrays.check_pairs("x", x, "y", y)
     checks.check_seed(seed)
     expect_numbers("", PART, share=share)
@@ -80,12 +123,12 @@ def _places(x: Array, y: Array, share: float, seed: int, stratify: bool) -> Part
         raise ValueError("x has 1 sample, expected at least 2, one for each part")
     train, test = stratified(_labels(y), share, int(seed)) if stratify else drawn(len(x), share, int(seed))
     if len(test) == 0:
-        raise ValueError("no label of y stands twice, so no class can be in both parts; pass stratify=False")
+        raise ValueError("no label of y occurs twice, so no class can be in both parts; pass stratify=False")
     return train, test
 
 
 def _labels(y: Array) -> Array:
-    """Labels as numbers 0..C-1."""
+    """Return labels as numbers 0..C-1."""
     if y.ndim != 1:
         raise ValueError(f"y has shape {y.shape}, expected labels (N,) to stratify by; pass stratify=False for targets")
     if y.dtype.kind not in "iubUSO":
@@ -94,20 +137,20 @@ def _labels(y: Array) -> Array:
 
 
 def stratified(labels: NDArray[Any], share: float, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Indices of the training and of the test part, each in random order, with the same share of every class.
+    """Return training and test indices, each in random order, with the same share of every class.
 
-    Each class of two or more has at least one sample in each part; one alone is in the training part.
+    Each class of two or more has at least one sample in each part; a single sample is in the training part.
     """
     order = _permutation(len(labels), seed)
     in_test = np.zeros(len(labels), bool)
-    by_class = np.argsort(labels[order], kind="stable")  # the places of each class, in the drawn order
+    by_class = np.argsort(labels[order], kind="stable")  # positions of each class, in the drawn order
     for places in np.split(by_class, np.flatnonzero(np.diff(labels[order][by_class])) + 1):
         in_test[places[: _count(len(places), share)]] = True
     return order[~in_test], order[in_test]
 
 
 def drawn(count: int, share: float, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Indices of the training and of the test part, each in random order."""
+    """Return training and test indices, each in random order."""
     order = _permutation(count, seed)
     in_test = _count(count, share)
     return order[in_test:], order[:in_test]

@@ -1,4 +1,4 @@
-"""Data frames, sparse matrices and objects as plain arrays. Imports none of their libraries: it asks what they have."""
+"""Turns data frames, sparse matrices and object arrays into plain arrays. Imports none of their libraries."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHOWN = 5  # names in a message
 
 
 def columns(x: Any) -> tuple[str, ...] | None:
-    """The names of a table's columns; None for what has none: arrays, and frames whose columns are only numbered."""
+    """Return a table's column names; None for arrays and for frames whose columns are only numbered."""
     names = x.dtype.names if isinstance(x, np.ndarray) else getattr(x, "columns", None)
     if names is None or callable(names) or not hasattr(x, "__getitem__"):
         return None
@@ -26,7 +26,7 @@ def columns(x: Any) -> tuple[str, ...] | None:
 
 
 def ordered(x: Any, wanted: Sequence[str], name: str) -> Any:
-    """The table with these columns in this order, found by their names; ValueError names those that it lacks."""
+    """Return the table with these columns in this order; ValueError names the missing ones."""
     there = columns(x)
     if there is None or there == tuple(wanted):
         return x
@@ -39,15 +39,15 @@ def ordered(x: Any, wanted: Sequence[str], name: str) -> Any:
 
 
 def listed(names: Sequence[Any], most: int = SHOWN) -> str:
-    """The first names, quoted, and how many more there are."""
+    """Return the first names, quoted, and how many more there are."""
     shown = ", ".join(printable(repr(name), 100) for name in names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
 def plain(x: Any, name: str) -> Any:
-    """A table, a sparse matrix or an array of objects as an array of numbers, if it holds numbers; else x as it is.
+    """Return a table, a sparse matrix or an object array as an array of numbers if it holds numbers; else x as it is.
 
-    TypeError and ValueError name the column that holds something else, or nothing, and what to do about it.
+    TypeError and ValueError name the column that holds something else, or missing values, and what to do about it.
     """
     if isinstance(x, np.ndarray) and x.dtype.names is None:
         return tidy(x)
@@ -58,11 +58,11 @@ def plain(x: Any, name: str) -> Any:
     names = list(x.dtype.names if isinstance(x, np.ndarray) else x.columns)
     if len(set(names)) < len(names):
         twice = next(one for one, times in Counter(names).items() if times > 1)
-        raise ValueError(f"{name} has two columns named {twice!r}; give each a name of its own")
+        raise ValueError(f"{name} has two columns named {twice!r}; give each a different name")
     if 0 < sum(isinstance(one, str) for one in names) < len(names):
         odd = next(one for one in names if not isinstance(one, str))
         raise TypeError(
-            f"{name} has a column named {odd!r} beside others whose names are text; give all of them text, as by "
+            f"{name} has a column named {odd!r} and others whose names are text; convert all to text: "
             f"{name}.columns = {name}.columns.astype(str)"
         )
     parts = [_column(x, label, name) for label in names]
@@ -83,23 +83,23 @@ def _column(x: Any, label: Any, name: str) -> Array:
         if array.dtype.kind == "f" and (missing := np.isnan(array)).any():
             raise ValueError(
                 f"{where} lacks {np.count_nonzero(missing)} of {len(array)} values, the first in row "
-                f"{int(np.argmax(missing))}; fill them, as by {name}[{label!r}].fillna(...), or drop those rows"
+                f"{int(np.argmax(missing))}; fill them, for example {name}[{label!r}].fillna(...), or drop those rows"
             )
         return array
     kind = getattr(column, "dtype", array.dtype)
     if array.dtype.kind in "mM":
-        cure = "make numbers of it, such as the year or the days since a date"
+        cure = "convert it to numbers, such as the year or the days since a date"
     else:
         first = next((one for one in array.tolist() if not absent(one)), None)
         cure = (
-            f"it holds {brief(first)}; make numbers of it, for example with pandas.get_dummies({name}), or leave it "
-            f"out: {name}.drop(columns={label!r})"
+            f"it holds {brief(first)}; convert it to numbers, for example with pandas.get_dummies({name}), or drop "
+            f"it: {name}.drop(columns={label!r})"
         )
     raise TypeError(f"{where} has dtype {kind}, expected numbers; {cure}")
 
 
 def series(x: Any) -> Array:
-    """One column, or the labels of samples, as a plain array; numbers that are missing become NaN."""
+    """Return a column or labels as a plain array; missing numbers become NaN."""
     return tidy(np.asarray(x))
 
 
@@ -111,7 +111,7 @@ def absent(one: Any) -> bool:
 
 
 def tidy(array: Array) -> Array:
-    """An array of objects as booleans, integers, floats or text, if all of them are that; else as it is."""
+    """Return an object array as booleans, integers, floats or text if all of its items are that; else as it is."""
     if array.dtype.kind != "O" or not array.size or not array.ndim:
         return array
     items = array.reshape(-1).tolist()

@@ -431,7 +431,7 @@ def test_augmentation_needs_arrays_and_a_seed(images: np.ndarray) -> None:
     y = np.arange(40) % 4
     with pytest.raises(TypeError, match="augmentation needs arrays x and y"):
         network().fit([(images, y)], augmentation=pynn.Flip(), progress=False)
-    with pytest.raises(ValueError, match="augmentation draws from a seed, which is None"):
+    with pytest.raises(ValueError, match="augmentation needs a seed, but seed is None"):
         pynn.batches(images, y, 4, augmentation=pynn.Flip())
     with pytest.raises(ValueError, match="prefetch is -1, expected an integer of at least 0"):
         network().fit(images, y, prefetch=-1, progress=False)
@@ -473,7 +473,8 @@ def test_arrays_of_an_own_augmentation_are_checked(images: np.ndarray) -> None:
         def geometry(self, u: Any, height: int, width: int) -> Any:
             return np.zeros((len(u), 3, 3))
 
-    with pytest.raises(ValueError, match=r"Wrong gave arrays of shapes \(\(40, 3, 3\),\), expected \(\(40, 2, 3\),\)"):
+    message = r"Wrong returned arrays of shapes \(\(40, 3, 3\),\), expected \(\(40, 2, 3\),\)"
+    with pytest.raises(ValueError, match=message):
         pynn.Augment(Wrong()).apply(images)
 
 

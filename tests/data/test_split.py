@@ -100,7 +100,7 @@ X, Y = rows(6), np.arange(6) % 2
         (X[:1], Y[:1], {}, ValueError, "x has 1 sample, expected at least 2"),
         (X[:0], Y[:0], {}, ValueError, "x is empty"),
         (X.astype(str), Y, {}, TypeError, "x has dtype <U.*expected numbers"),
-        (X, np.arange(6), {}, ValueError, "no label of y stands twice.*stratify=False"),
+        (X, np.arange(6), {}, ValueError, "no label of y occurs twice.*stratify=False"),
         (X, Y, {"seed": -1}, ValueError, "seed is -1, expected"),
         (X, Y, {"seed": 1.5}, ValueError, "seed is 1.5, expected"),
         *((X, Y, {"share": share}, ValueError, "share is .*, expected 0 < share < 1")
