@@ -1,4 +1,4 @@
-"""The layers. `Layer` is the base of a user's own layers."""
+"""The layers. `Layer` is the base of custom layers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Activation layers. After an affine or batch normalization layer most are fused into its kernel.
+"""Activation layers. After an affine or batch normalization layer most of them run inside its kernel.
 
 References: CS231n notes, "Neural Networks Part 1"; Deep Learning from Scratch, chapters 3 and 6.
 """
@@ -15,17 +15,17 @@ from .base import Layer
 
 
 class Activation(Layer):
-    """Base of the elementwise activations y = f(x); any input shape. `function` names f in the kernels."""
+    """Base of the elementwise activations y = f(x), for inputs of any shape. `function` names f in the kernels."""
 
     function: str = "identity"
-    initializer: str = "lecun"  # what suits the weights before it
-    alpha: float = 0.0  # the number that f takes, where it takes one
-    reads_input: bool = False  # its gradient takes x rather than y: it cannot be fused
-    _fused_into: weakref.ref[Layer] | None = None  # weak: that layer holds this one
+    initializer: str = "lecun"  # default of the weights before it
+    alpha: float = 0.0  # parameter of f, if it has one
+    reads_input: bool = False  # its gradient needs x rather than y, so it cannot be fused
+    _fused_into: weakref.ref[Layer] | None = None  # weak: that layer refers to this one
 
     @property
     def fused_into(self) -> Layer | None:
-        """The layer in whose kernel it runs; None where it runs in its own."""
+        """The layer in whose kernel it runs; None if it has its own."""
         return None if self._fused_into is None else self._fused_into()
 
     @fused_into.setter
@@ -50,34 +50,60 @@ class Activation(Layer):
         return dx
 
 
-IDENTITY = Activation()  # what a layer applies into which nothing was fused
+IDENTITY = Activation()  # what a layer applies if no activation was fused into it
 
 
 class Sigmoid(Activation):
-    """y = 1/(1 + e^-x). Saturates at 0 and 1, where its gradient vanishes; not zero-centred. Weights: Glorot."""
+    """Sigmoid: y = 1/(1 + e^-x).
+
+    Notes
+    -----
+    Saturates at 0 and 1, where its gradient vanishes; not zero-centred. Default initializer of the weights before it:
+    Glorot.
+    """
 
     function, initializer = "sigmoid", "glorot"
 
 
 class Tanh(Activation):
-    """y = tanh x. Zero-centred; saturates at -1 and 1, where its gradient vanishes. Weights: Glorot."""
+    """Hyperbolic tangent: y = tanh x.
+
+    Notes
+    -----
+    Zero-centred; saturates at -1 and 1, where its gradient vanishes. Default initializer of the weights before it:
+    Glorot.
+    """
 
     function, initializer = "tanh", "glorot"
 
 
 class ReLU(Activation):
-    """y = max(0, x). Does not saturate for x > 0; a unit whose x is never positive is dead. Weights: He.
+    """Rectified linear unit: y = max(0, x).
 
-    Converges about six times faster than tanh (Krizhevsky et al. 2012). The gradient at x = 0 is 0.
+    Notes
+    -----
+    Does not saturate for x > 0. A unit whose x is never positive is dead. The gradient at x = 0 is 0. Converges about
+    six times faster than tanh [1]_. Default initializer of the weights before it: He.
+
+    References
+    ----------
+    .. [1] Krizhevsky et al., "ImageNet Classification with Deep Convolutional Neural Networks", 2012.
     """
 
     function, initializer = "relu", "he"
 
 
 class LeakyReLU(Activation):
-    """y = max(slope·x, x), 0 <= slope <= 1 (default 0.01). Does not die. Weights: He.
+    """Leaky ReLU: y = max(slope·x, x), which has no dead units.
 
-    Raises ValueError for a slope outside 0..1.
+    Parameters
+    ----------
+    slope : float, default 0.01
+        Between 0 and 1.
+
+    Notes
+    -----
+    Default initializer of the weights before it: He.
     """
 
     function, initializer = "leaky_relu", "he"
@@ -89,9 +115,20 @@ class LeakyReLU(Activation):
 
 
 class ELU(Activation):
-    """y = x for x > 0, else alpha·(e^x - 1), alpha >= 0 (default 1). Means nearer to zero. Weights: He.
+    """Exponential linear unit: y = x for x > 0, else alpha·(e^x - 1).
 
-    Raises ValueError for a negative alpha. Source: Clevert et al. 2015.
+    Parameters
+    ----------
+    alpha : float, default 1
+        At least 0; -alpha is the lower limit of y.
+
+    Notes
+    -----
+    Mean outputs are closer to zero than ReLU's. Default initializer of the weights before it: He.
+
+    References
+    ----------
+    .. [1] Clevert et al., "Fast and Accurate Deep Network Learning by Exponential Linear Units", 2015.
     """
 
     function, initializer = "elu", "he"
@@ -102,23 +139,38 @@ class ELU(Activation):
 
 
 class SELU(Activation):
-    """y = 1.0507 · (x for x > 0, else 1.6733·(e^x - 1)). Weights: LeCun.
+    """Scaled ELU: y = 1.0507 · (x for x > 0, else 1.6733·(e^x - 1)).
 
-    From standardized inputs, the outputs keep near mean 0 and variance 1 layer after layer, without normalization.
-    Source: Klambauer et al. 2017.
+    Notes
+    -----
+    From standardized inputs, outputs keep near mean 0 and variance 1 layer after layer, without normalization. Default
+    initializer of the weights before it: LeCun.
+
+    References
+    ----------
+    .. [1] Klambauer et al., "Self-Normalizing Neural Networks", 2017.
     """
 
     function, initializer = "selu", "lecun"
 
 
 class Softplus(Activation):
-    """y = ln(1 + e^x), a smooth ReLU; its gradient is the sigmoid of x. Weights: He. Source: Dugas et al. 2001."""
+    """Softplus, a smooth ReLU: y = ln(1 + e^x), with the sigmoid of x as gradient.
+
+    Notes
+    -----
+    Default initializer of the weights before it: He.
+
+    References
+    ----------
+    .. [1] Dugas et al., "Incorporating Second-Order Functional Knowledge for Better Option Pricing", 2001.
+    """
 
     function, initializer = "softplus", "he"
 
 
 class Gated(Activation):
-    """Base of the activations y = x · gate(x). Their gradient needs x, so they run in a kernel of their own."""
+    """Base of the activations y = x · gate(x). Their gradient needs x, so they cannot be fused."""
 
     reads_input = True
 
@@ -135,10 +187,20 @@ class Gated(Activation):
 
 
 class GELU(Gated):
-    """y = x · Φ(x), Φ the distribution function of the standard normal distribution: ½(1 + erf(x/√2)). Weights: He.
+    """Gaussian error linear unit: y = x · Φ(x), where Φ(x) = ½(1 + erf(x/√2)) is the normal distribution function.
 
-    approximate: "none" (default), or "tanh" for ½(1 + tanh(√(2/π)(x + 0.044715x³))) in place of Φ.
-    Raises ValueError for another word. Source: Hendrycks & Gimpel 2016.
+    Parameters
+    ----------
+    approximate : {"none", "tanh"}, default "none"
+        "tanh" replaces Φ by ½(1 + tanh(√(2/π)(x + 0.044715x³))).
+
+    Notes
+    -----
+    Default initializer of the weights before it: He.
+
+    References
+    ----------
+    .. [1] Hendrycks and Gimpel, "Gaussian Error Linear Units", 2016.
     """
 
     initializer = "he"
@@ -152,6 +214,16 @@ class GELU(Gated):
 
 
 class SiLU(Gated):
-    """y = x/(1 + e^-x), also called swish. Weights: He. Sources: Elfwing et al. 2017; Ramachandran et al. 2017."""
+    """Sigmoid linear unit, also called swish: y = x/(1 + e^-x).
+
+    Notes
+    -----
+    Default initializer of the weights before it: He.
+
+    References
+    ----------
+    .. [1] Elfwing et al., "Sigmoid-Weighted Linear Units for Neural Network Function Approximation", 2017.
+    .. [2] Ramachandran et al., "Searching for Activation Functions", 2017.
+    """
 
     function, initializer = "silu", "he"

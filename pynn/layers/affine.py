@@ -16,7 +16,7 @@ from .base import Layer
 
 
 class WeightOptions(TypedDict, total=False):
-    """What layers with an affine map's weight and bias take by name."""
+    """Keyword arguments of layers with an affine map's weight and bias."""
 
     use_bias: bool
     initializer: str | Initializer | None
@@ -26,26 +26,45 @@ class WeightOptions(TypedDict, total=False):
 
 
 class Affine(Layer):
-    """y (N, units) = x (N, D) · weight (D, units) + bias (units,); of a sequence (N, T, D) every step: (N, T, units).
+    """Affine map y = x · weight + bias, with the activation that follows it fused in.
 
-    units: number of outputs, at least 1. use_bias: whether there is a bias (default True).
-    initializer: of the weight, an object or a name (`help(pynn.initializers)` lists them); by default what suits the
-    activation that follows (He before the ReLU family, Glorot before sigmoid and tanh, LeCun where none follows).
-    bias_initializer: zeros. penalty: L1, L2 or ElasticNet, in place of the model's; L2(0) for none; by default the
-    model's. constraint: of the weight, applied after each step, like MaxNorm(3) (default None).
-    An activation right after it runs inside its kernel.
-    Raises ValueError or TypeError for other settings, and when it is built on images (N, H, W, C): put `Flatten` before
-    it, which also makes one vector of a sequence.
-    Source: CS231n, "Linear classification".
+    Parameters
+    ----------
+    units : int
+        Number of outputs, at least 1.
+    use_bias : bool, default True
+        Whether to add a bias of shape (units,).
+    initializer : str or Initializer, optional
+        Of the weight (D, units); `help(pynn.initializers)` lists the names. By default it depends on the activation
+        that follows: He for the ReLU family, Glorot for sigmoid and tanh, LeCun without one.
+    bias_initializer : str or Initializer, default "zeros"
+        Of the bias.
+    penalty : L1, L2 or ElasticNet, optional
+        Of the weight, instead of the model's penalty; L2(0) for none. By default the model's.
+    constraint : Constraint, optional
+        Of the weight, applied after each step, such as MaxNorm(3). By default none.
+
+    Raises
+    ------
+    ValueError
+        If it is built on images (N, H, W, C): put ``Flatten()`` before it.
+
+    Notes
+    -----
+    Input (N, D), output (N, units). A sequence (N, T, D) is mapped position by position to (N, T, units).
+
+    References
+    ----------
+    .. [1] CS231n, "Linear Classification".
     """
 
     weight: Array
     dweight: Array
     bias: Array | None = None
     dbias: Array | None = None
-    pieces = 1  # sums that a unit has; more in Maxout
+    pieces = 1  # number of sums per unit; more in Maxout
     _sequences = False  # whether a sample is a sequence of vectors
-    # What weight and bias read (see held.py): every step reads these, and a property costs as much as a small addition.
+    # The arrays behind weight and bias (see held.py): a property would cost every step as much as a small addition.
     _value_of_weight: Array
     _value_of_bias: Array | None = None
 
@@ -71,7 +90,7 @@ class Affine(Layer):
 
     @property
     def constraint(self) -> Constraint | None:
-        """What the weight is made to keep to after each step, None for nothing."""
+        """The constraint of the weight after each step, None for none."""
         return self._constraint
 
     @constraint.setter
@@ -124,12 +143,12 @@ class Affine(Layer):
 
 
 def forward_steps(forward: Callable[[Any, Array, bool], Array], layer: Affine, x: Array, training: bool) -> Array:
-    """A class's own `forward` with every step (n, t) of sequences (N, T, D) as a sample."""
+    """Call `forward` with every position (n, t) of sequences (N, T, D) as a sample."""
     y = forward(layer, x.reshape(-1, x.shape[-1]), training)
     return y.reshape(*x.shape[:-1], layer.units)
 
 
 def backward_steps(backward: Callable[[Any, Array], Array | None], layer: Affine, dy: Array) -> Array | None:
-    """A class's own `backward`, likewise."""
+    """Call `backward` with every position of sequences as a sample."""
     dx = backward(layer, dy.reshape(-1, layer.units))
     return None if dx is None else dx.reshape(*dy.shape[:-1], dx.shape[-1])

@@ -14,19 +14,36 @@ from .context import Group
 
 
 class BatchNorm(Layer):
-    """y = gamma · (x - mean)/√(var + epsilon) + beta, per feature, for x (N, C), (N, T, C) or (N, H, W, C).
+    """Batch normalization: y = gamma · (x - mean)/√(var + epsilon) + beta for each feature.
 
-    In training, mean and variance are those of the batch (over N and all places of sequences or images), and the
-    running statistics follow: running ← momentum · running + (1 - momentum) · batch, with the variance ÷ (rows - 1)
-    there, as PyTorch has it. Otherwise the running statistics are used. A channel whose variance the dtype does not
-    hold is normalized in training and leaves its running statistics alone; `fit` and
-    predictions warn where it always did so.
-    momentum: share that is kept, 0 <= momentum < 1 (default 0.9). epsilon: default 1e-5. gamma starts at 1, beta at 0.
-    Processes that share a batch take the statistics of their parts, or of all of it: see `pynn.Distributed`.
-    Frozen (`freeze()`), it uses the running statistics in training as well, and they stay.
-    Place: after an affine layer or convolution, before the activation, which runs inside its kernel.
-    Raises ValueError for other settings, and in training on a batch of one row: it has no variance. Source: Ioffe &
-    Szegedy 2015.
+    Parameters
+    ----------
+    momentum : float, default 0.9
+        Share of the running statistics that is kept at each step, 0 <= momentum < 1.
+    epsilon : float, default 1e-5
+        Added to the variance, above 0.
+
+    Raises
+    ------
+    ValueError
+        In training on a batch of one row, which has no variance.
+
+    Notes
+    -----
+    Input and output (N, C), (N, T, C) or (N, H, W, C). gamma (C,) starts at 1, beta (C,) at 0. Put the layer after an
+    affine layer or convolution, before the activation, which runs inside its kernel.
+
+    In training, mean and variance are those of the batch, over N and all positions, and the running statistics follow:
+    running ← momentum · running + (1 - momentum) · batch, with the variance divided by (rows - 1) there, as in PyTorch.
+    Otherwise, and in training too after `freeze()`, the running statistics are used and do not change.
+
+    A channel whose variance is too large for the dtype is normalized in training but does not update its running
+    statistics; fit and predictions warn if that was always so. Processes that share a batch use the statistics of their
+    parts or of the whole batch: see `Distributed`.
+
+    References
+    ----------
+    .. [1] Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network Training", 2015.
     """
 
     gamma: Array
@@ -43,9 +60,9 @@ class BatchNorm(Layer):
         self.momentum = momentum
         self.epsilon = epsilon
         self._activation = IDENTITY
-        self._count = 0.0  # rows of all processes in the last forward pass, where they share its statistics
-        self._told = False  # that predictions go by statistics of no batch
-        self._mode = ""  # of the last forward pass: "batch", "synced" or "frozen" where backward may follow
+        self._count = 0.0  # rows of all processes in the last forward pass, if they share its statistics
+        self._told = False  # whether the warning about unused statistics was given
+        self._mode = ""  # of the last forward pass: "batch", "synced" or "frozen" if backward may follow
 
     def build(self, input_shape: Shape) -> Shape:
         if not input_shape:
@@ -96,10 +113,10 @@ class BatchNorm(Layer):
         return y
 
     def expect_held(self) -> None:
-        """Warn, once, where the dtype never held the variance of a batch: predictions go by statistics of none."""
+        """Warn once if the running statistics of a channel never followed a batch, as its variance is too large."""
         start = (self.running_mean == 0) & (self.running_var == 1)
         rstd = self.__dict__.get("_rstd")
-        if rstd is not None:  # a copy or a loaded layer has no buffers yet
+        if rstd is not None:  # copies and loaded layers have no buffers yet
             start &= rstd < np.finfo(rstd.dtype).max ** -0.5
         if self._told or not start.any() or self.frozen:
             return
@@ -158,7 +175,7 @@ def synced_forward(layer: BatchNorm, group: Group, rows: Array, mean: Array, rst
     count, shift = sums[0], sums[1] / sums[0]
     var = np.maximum(sums[2] / count - shift**2, 0)  # NaN stays NaN
     mean[...], own_var[...] = origin + shift, var
-    own_var[np.isinf(own_var)] = np.nan  # a variance too large for the dtype shall show: x/√∞ would be 0
+    own_var[np.isinf(own_var)] = np.nan  # show a variance too large for the dtype: x/√∞ would be 0
     rstd[...] = np.where(np.isnan(own_var), np.nan, 1 / np.sqrt(var + layer.epsilon))
     keep = layer.momentum
     moved = [keep * origin + (1 - keep) * (origin + shift)]

@@ -1,4 +1,4 @@
-"""Where the layers of a chain write the gradients that pass from one to the next: few arrays, used in turn."""
+"""Buffers for the gradients that pass between the layers of a chain: few arrays, used in turn."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from .held import aligned
 
 
 class GradientBuffers:
-    """Vectors that a chain's layers share: a gradient is dead once the layer before has made its own of it.
+    """Vectors shared by a chain's layers: a gradient is free once the layer before has computed its own.
 
-    In a plain chain two of them are enough, the largest gradient's size each. Whose memory an array lies in tells its
-    `base`: numpy puts the owner there, also for views of views.
+    A plain chain needs two of them, each as large as the largest gradient. An array's `base` tells which vector it lies
+    in: NumPy puts the owner there, also for views of views.
     """
 
     def __init__(self) -> None:
         self.vectors: list[Array] = []
-        self.views: dict[Shape, list[Array]] = {}  # of the vectors, those that were asked for so far
+        self.views: dict[Shape, list[Array]] = {}  # views of the vectors made so far
         self.keeping: list[Array] = []
 
     def take(self, shape: Shape, dtype: np.dtype[Any], alive: Iterable[Array]) -> Array:
-        """An uninitialized array that overlaps with none of those alive, nor with what is kept."""
+        """Return an uninitialized array that overlaps neither with the arrays in use nor with kept ones."""
         taken = [id(one.base) for one in (*alive, *self.keeping)]
         for view in self.views.get(shape, ()):
             if id(view.base) not in taken:
@@ -36,7 +36,7 @@ class GradientBuffers:
         vector = next((one for one in free if len(one) >= size), None)
         if vector is None:
             if free:
-                self._drop(free.pop())  # the largest gives way, before the new one is there
+                self._drop(free.pop())  # free the largest before allocating the new one
             vector = aligned(size, dtype)
             self.vectors.append(vector)
         if len(self.views) > 256:  # ever-changing batch sizes must not pile up views
@@ -47,7 +47,7 @@ class GradientBuffers:
 
     @contextmanager
     def kept(self, array: Array) -> Iterator[None]:
-        """Meanwhile nothing is handed out that overlaps with this array."""
+        """Keep this array: in the meantime no overlapping array is handed out."""
         self.keeping.append(array)
         try:
             yield
@@ -64,6 +64,6 @@ class GradientBuffers:
 
 
 def with_owner(array: Array) -> Array:
-    """The array, or a copy where numpy cannot tell whose memory it lies in (views through other objects)."""
+    """Return the array, or a copy if NumPy cannot tell who owns its memory (views through other objects)."""
     base = array.base
     return array if base is None or (type(base) is np.ndarray and base.base is None) else array.copy()

@@ -1,4 +1,4 @@
-"""Chain: layers one after the other, with shape inference and fusion; the body of Sequential and of composite layers.
+"""Chain: layers in sequence, with shape inference and fusion; the core of Sequential and of composite layers.
 
 Must not know the flat vector, losses or training.
 """
@@ -22,7 +22,22 @@ C = TypeVar("C", bound="Chain")
 
 
 class Chain(Layer):
-    """Layers in a row. `build` infers every shape and folds activations into the layers before them."""
+    """Layers in sequence: y = f_n(... f_1(x)).
+
+    Parameters
+    ----------
+    *layers : Layer
+        The layers, each a separate object.
+
+    Raises
+    ------
+    ValueError
+        If the same layer occurs twice.
+
+    Notes
+    -----
+    `build` infers every shape and fuses activations into the layers before them.
+    """
 
     layers: tuple[Layer, ...]
 
@@ -45,9 +60,23 @@ class Chain(Layer):
         return (*self.layers, *(one for one in layers_in(self, Layer) if id(one) not in held))
 
     def layer(self, which: str | int) -> Layer:
-        """The layer inside it, however deep, of the name `which`; or the one at this place of `layers`, -1 the last.
+        """Return a layer by its name or position.
 
-        Raises ValueError where there is none. Layers have names once the model is built, or where `named` gave them.
+        Parameters
+        ----------
+        which : str or int
+            Name of a layer at any depth, or position in `layers`, -1 for the last. Layers have names once the model is
+            built, or after `named`.
+
+        Returns
+        -------
+        Layer
+            The layer.
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer.
         """
         if isinstance(which, (int, np.integer)) and not isinstance(which, bool):
             if not -len(self.layers) <= which < len(self.layers):
@@ -65,10 +94,24 @@ class Chain(Layer):
         return [layer for layer in self.walk() if layer is not self]
 
     def freeze(self: C, *which: str | int, up_to: str | int | None = None) -> C:
-        """Train these layers no further; without arguments: all of them. Returns the chain.
+        """Stop training these layers, by default all; see `Layer.freeze`.
 
-        which: their names or places, as in `layer`; up_to: that layer and all before it. The others stay as they are.
-        What is frozen, and what that means: `Layer.freeze`. ValueError where there is no such layer.
+        Parameters
+        ----------
+        *which : str or int
+            Names or positions, as in `layer`.
+        up_to : str or int, optional
+            Freeze this layer and all before it. The others stay as they are.
+
+        Returns
+        -------
+        Chain
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer.
         """
         if not which and up_to is None:
             return super().freeze()
@@ -77,9 +120,19 @@ class Chain(Layer):
         return self
 
     def unfreeze(self: C, *which: str | int, down_to: str | int | None = None) -> C:
-        """Train these layers again; without arguments: all of them. Returns the chain.
+        """Train these layers again, by default all.
 
-        which: their names or places, as in `layer`; down_to: that layer and all after it. The others stay as they are.
+        Parameters
+        ----------
+        *which : str or int
+            Names or positions, as in `layer`.
+        down_to : str or int, optional
+            Unfreeze this layer and all after it. The others stay as they are.
+
+        Returns
+        -------
+        Chain
+            Itself.
         """
         if not which and down_to is None:
             return super().unfreeze()
@@ -88,9 +141,9 @@ class Chain(Layer):
         return self
 
     def _chosen(self, which: tuple[str | int, ...], edge: str | int | None, before: bool) -> list[Layer]:
-        """These layers, and those before (or after) the edge with it; what lies on both sides of it is not among them.
+        """Return these layers and those up to (or from) the edge, without layers that lie on both sides of it.
 
-        Nothing is chosen where one of them is not there.
+        Raises before anything is chosen if a layer does not exist.
         """
         chosen = [self.layer(one) for one in which]
         if edge is not None:
@@ -102,13 +155,13 @@ class Chain(Layer):
         return chosen
 
     def _share_context(self) -> None:
-        """Later, in `build`: a model looks first whose layers they are."""
+        """Done later, in `build`: a model first checks whose layers they are."""
 
     def build(self, input_shape: Shape) -> Shape:
         shape = tuple(input_shape)
         super()._share_context()
         self._shared = self._shared or GradientBuffers()
-        shares = type(self).backward.__module__.startswith("pynn.")  # a user's own may keep gradients, or add them
+        shares = type(self).backward.__module__.startswith("pynn.")  # a custom one may keep or add gradients
         after: Activation | None = None
         for layer in reversed(self.layers):
             layer.followed_by = after
@@ -127,7 +180,7 @@ class Chain(Layer):
 
     def _fuse(self) -> None:
         self._active = []
-        before: Layer | None = None  # a second activation in a row must not replace the first one
+        before: Layer | None = None  # a second activation in a row must not replace the first
         for layer in self.layers:
             if isinstance(layer, Activation) and before is not None and _may_fuse(before, layer) and before.fuse(layer):
                 layer.fused_into = before
@@ -158,17 +211,17 @@ class Chain(Layer):
         return self._own_backward(layer, dy) if layer.users_own else layer.backward(dy)
 
     def _own_backward(self, layer: Layer, dy: Array) -> Array | None:
-        """The backward pass of a user's own layer, with the slips repaired or named that such code has."""
+        """Backward pass of a custom layer; common mistakes are corrected or reported."""
         for parameter in layer._own_parameters:
             if parameter.gradient is not None:
-                parameter.gradient.fill(0)  # so that `self.dNAME += ...` is right as well
+                parameter.gradient.fill(0)  # so that `self.dNAME += ...` works too
         dx = layer.backward(dy)
         if dx is None and not layer.needs_dx:
             return None
         return with_owner(self._taken(layer, "backward", dx, (len(dy), *layer.input_shape)))
 
     def _taken(self, layer: Layer, method: str, array: Any, shape: Shape) -> Array:
-        """What a user's own layer gave, checked, contiguous and in the model's dtype."""
+        """Return a custom layer's result, checked, contiguous and in the model's dtype."""
         where = f"{layer.name or layer.kind}: {method}"
         if not isinstance(array, np.ndarray):
             raise TypeError(f"{where} returned {type(array).__name__}, expected an array of shape {shape}")
@@ -178,7 +231,7 @@ class Chain(Layer):
 
 
 def _may_fuse(before: Layer, activation: Activation) -> bool:
-    """Whether both are pynn's (a kernel knows nothing of a user's own class), and y is enough to go back."""
+    """Whether both are pynn's (kernels do not know custom classes), and the gradient needs only y."""
     if before.users_own or activation.users_own:
         return False
     return not (activation.reads_input or isinstance(before, Activation))

@@ -102,7 +102,7 @@ class Context:
     step: int = 0  # optimizer steps taken; with seed and a layer's stream it determines every random mask
     passes: int = 0  # training forward passes since that step: each draws its own masks
     repeating: bool = False  # inside `same_masks`: passes are not counted
-    late: int = 0  # steps taken inside `same_masks`, which count when it ends
+    late: int = 0  # steps taken inside `same_masks`, counted when it ends
     dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.float32))
     sampling: bool = False  # masks and noise outside training as well: Monte-Carlo passes
     inputs_only: bool = False  # backward passes follow evaluation, and nobody wants the parameters' gradients

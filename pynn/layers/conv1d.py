@@ -1,4 +1,4 @@
-"""Convolution over sequences: a thin form over the kernels of images, as images of one row."""
+"""Convolution over sequences, by the kernels for images: a sequence is an image of one row."""
 
 from __future__ import annotations
 
@@ -16,23 +16,42 @@ if TYPE_CHECKING:
 
 
 class Conv1d(Conv2d):
-    """y (N, OT, channels) = the convolution of sequences x (N, T, C) with a weight, plus a bias.
+    """Convolution of sequences: y = x ∗ weight + bias, with the activation that follows it fused in.
 
-    Every output is the affine map of some neighbouring steps of the sequence, over all C channels, or over the
-    C / groups channels of its group. (As everywhere in the field the kernel is not mirrored.)
+    Parameters
+    ----------
+    channels : int
+        Number of output channels.
+    kernel : int, default 3
+        Number K of positions that one output sees.
+    stride : int, default 1
+        Distance between outputs.
+    padding : {"same", "valid", "causal"} or int, default "same"
+        Zeros around the sequence. With reach = (K - 1) dilation + 1: "same" adds as many as give OT = ceil(T / stride),
+        half on each side, an odd one after it; "valid" adds none, OT = floor((T - reach) / stride) + 1; "causal" adds
+        reach - 1 before it, so that no output sees a later position; a number adds that many on each side.
+    dilation : int, default 1
+        Distance between the positions that one output sees.
+    groups : int, default 1
+        Number of groups of channels, each with its own weights; C groups make a depthwise convolution.
+    use_bias, initializer, bias_initializer, penalty, constraint : see `Affine`
+        Default True, by the activation that follows, "zeros", None and None.
 
-    channels: number of outputs a step. kernel: how many steps one output sees, K (default 3).
-    stride: from output to output (default 1). dilation: from step to step of those that an output sees (default 1).
-    padding: "same" (default) puts zeros around the sequence so that OT = ceil(T / stride), half of them before and half
-    after it, an odd one after; "valid" puts none, OT = floor((T - reach) / stride) + 1, reach = (K - 1) dilation + 1;
-    "causal" puts reach - 1 before it and none after, so that no output sees a later step; a number puts that many on
-    each side.
-    groups: channels and outputs are cut into so many, each with weights of its own; C of them: a depthwise convolution.
-    use_bias, initializer, bias_initializer, penalty, constraint: as for `Affine`; fan-in is K · C / groups.
-    The weight has the shape (K, C / groups, channels). An activation right after it runs inside its kernel.
-    Raises TypeError or ValueError for other settings, and ValueError when it is built on inputs that are no sequences,
-    shorter than the kernel's reach, or whose channels the groups do not divide.
-    Source: Waibel et al. 1989; van den Oord et al. 2016 (causal, dilated).
+    Raises
+    ------
+    ValueError
+        If it is built on inputs that are not sequences, are shorter than the reach, or whose channels groups do not
+        divide.
+
+    Notes
+    -----
+    Input (N, T, C), output (N, OT, channels); the weight has shape (K, C / groups, channels), the fan-in is K · C /
+    groups. As is usual, the kernel is not mirrored.
+
+    References
+    ----------
+    .. [1] Waibel et al., "Phoneme Recognition Using Time-Delay Neural Networks", 1989.
+    .. [2] van den Oord et al., "WaveNet: A Generative Model for Raw Audio", 2016 (causal, dilated).
     """
 
     _places = ("steps",)
@@ -95,5 +114,5 @@ class Conv1d(Conv2d):
 
 
 def _row(x: Array | None) -> Array | None:
-    """Sequences (N, T, C) as images of one row, the same numbers."""
+    """Return sequences (N, T, C) as images of one row, without a copy."""
     return None if x is None else x[:, None]

@@ -20,21 +20,42 @@ Pair = int | tuple[int, int]
 
 
 class Conv2d(Layer):
-    """y (N, OH, OW, channels) = the convolution of images x (N, H, W, C) with a weight, plus a bias.
+    """Convolution of images: y = x ∗ weight + bias, with the activation that follows it fused in.
 
-    Every output is the affine map of one patch of the image: of a kernel's height KH and width KW, over all C channels,
-    or over the C / groups channels of its group. (As everywhere in the field the kernel is not mirrored.)
+    Parameters
+    ----------
+    channels : int
+        Number of output channels.
+    kernel : int or tuple (KH, KW), default 3
+        Height and width of the patch that one output sees.
+    stride : int or tuple (rows, columns), default 1
+        Distance between patches.
+    padding : {"same", "valid"}, int or tuple (rows, columns), default "same"
+        Zeros around the image. With reach = (KH - 1) dilation + 1: "same" adds as many as give OH = ceil(H / stride),
+        half on each side, an odd one after it; "valid" adds none, OH = floor((H - reach) / stride) + 1; numbers add
+        that many on each side.
+    dilation : int or tuple (rows, columns), default 1
+        Distance between the pixels of a patch.
+    groups : int, default 1
+        Number of groups of channels, each with its own weights; C groups make a depthwise convolution.
+    use_bias, initializer, bias_initializer, penalty, constraint : see `Affine`
+        Default True, by the activation that follows, "zeros", None and None.
 
-    channels: number of outputs a pixel. kernel: height and width of the patch, one number or a pair (default 3).
-    stride: from patch to patch, one number or (rows, columns) (default 1). dilation: from pixel to pixel of a patch.
-    padding: "same" (default) puts zeros around the image so that OH = ceil(H / stride), half of them before and half
-    after it, an odd one after; "valid" puts none, OH = floor((H - reach) / stride) + 1 with
-    reach = (KH - 1) dilation + 1; a number or (rows, columns) puts that many on each side.
-    groups: channels and outputs are cut into so many, each with weights of its own; C of them: a depthwise convolution.
-    use_bias, initializer, bias_initializer, penalty, constraint: as for `Affine`; fan-in is KH · KW · C / groups.
-    The weight has the shape (KH, KW, C / groups, channels). An activation right after it runs inside its kernel.
-    Raises ValueError when it is built on inputs that are no images, smaller than the kernel's reach, or whose channels
-    the groups do not divide. Source: LeCun et al. 1989; CS231n notes, "Convolutional Networks".
+    Raises
+    ------
+    ValueError
+        If it is built on inputs that are not images, are smaller than the reach, or whose channels groups do not
+        divide.
+
+    Notes
+    -----
+    Input (N, H, W, C), output (N, OH, OW, channels); the weight has shape (KH, KW, C / groups, channels), the fan-in is
+    KH · KW · C / groups. As is usual, the kernel is not mirrored.
+
+    References
+    ----------
+    .. [1] LeCun et al., "Backpropagation Applied to Handwritten Zip Code Recognition", 1989.
+    .. [2] CS231n, "Convolutional Networks".
     """
 
     weight: Array
@@ -83,7 +104,7 @@ class Conv2d(Layer):
 
     @property
     def _given(self) -> dict[str, Any]:
-        """Pairs of two like numbers as one number, which is how they are shown and saved."""
+        """Pairs of two equal numbers as a single number, as they are shown and saved."""
         pairs = {name: getattr(self, name) for name in ("kernel", "stride", "padding", "dilation")}
         return {
             name: pair[0] if isinstance(pair, list) and pair[0] == pair[-1] else pair for name, pair in pairs.items()

@@ -16,14 +16,27 @@ if TYPE_CHECKING:
 
 
 class DropConnect(Affine):
-    """An affine layer whose weights are dropped in training: y = x · (mask · weight / (1 - rate)) + bias.
+    """Affine layer that drops weights in training: y = x · (mask · weight / (1 - rate)) + bias.
 
-    units, options: those of `Affine`. rate: share of the weights that is dropped, 0 <= rate < 1. Every step has one
-    mask, which all samples of the batch share (Wan et al. have one a sample). What is kept is divided by 1 - rate, so
-    that outside training the plain weight is used: it is the mean over masks (where Wan et al. draw from a normal
-    distribution). An activation right after it runs inside its kernel. The mask is a function of the model's seed, the
-    layer's place and the step.
-    Raises ValueError or TypeError for another rate, and what `Affine` raises. Source: Wan et al. 2013.
+    Parameters
+    ----------
+    units : int
+        Number of outputs, at least 1.
+    rate : float
+        Share of the weights that is dropped, 0 <= rate < 1.
+    **options
+        Those of `Affine`.
+
+    Notes
+    -----
+    All samples of a batch share one mask per step; Wan et al. draw one per sample. What is kept is divided by 1 - rate,
+    so that outside training the plain weight, the mean over masks, is used; Wan et al. sample from a normal
+    distribution there. The mask is a function of the model's seed, the layer's position and the step. An activation
+    right after the layer runs inside its kernel.
+
+    References
+    ----------
+    .. [1] Wan et al., "Regularization of Neural Networks using DropConnect", 2013.
     """
 
     def __init__(self, units: int, rate: float, **options: Unpack[WeightOptions]) -> None:

@@ -17,15 +17,25 @@ FORMS = ("inverted", "vanilla")
 
 
 class Dropout(Layer):
-    """In training each number is 0 with probability `rate`; any shape.
+    """Set each number to 0 with probability `rate` in training: y = mask · x / (1 - rate).
 
-    rate: share that is dropped, 0 <= rate < 1; rounded to a multiple of 2^-16.
-    form: "inverted" (default) divides what is kept by 1 - rate in training and does nothing outside it; "vanilla", to
-    study, keeps it as it is and multiplies everything by 1 - rate outside training. Both keep the expected output.
-    The mask is a function of the model's seed, the layer's place, the step and the sample's place in the batch: the
-    same with any backend, any number of threads, and after a resume. Processes that share a batch set
-    `model.context.first_sample` to the place of their first sample, and get their part of the one mask.
-    Raises ValueError or TypeError for another rate or form. Source: Srivastava et al. 2014.
+    Parameters
+    ----------
+    rate : float
+        Share that is dropped, 0 <= rate < 1, rounded to a multiple of 2^-16.
+    form : {"inverted", "vanilla"}, default "inverted"
+        "inverted" divides what is kept by 1 - rate in training and has no effect outside it; "vanilla", for study, does
+        not, but multiplies everything by 1 - rate outside training. Both preserve the expected output.
+
+    Notes
+    -----
+    Inputs of any shape. The mask is a function of the model's seed, the layer's position, the step and the sample's
+    index in the batch: the same on any backend, with any number of threads, and after a resume. Processes that share a
+    batch set ``model.context.first_sample`` to the index of their first sample and get their part of the same mask.
+
+    References
+    ----------
+    .. [1] Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from Overfitting", 2014.
     """
 
     passes_activation = True
@@ -35,7 +45,7 @@ class Dropout(Layer):
         expect_choice("Dropout", FORMS, form=form)
         self.rate = rate
         self.form = form
-        self._draw: Draw | None = None  # of the last forward pass; None: it drew nothing
+        self._draw: Draw | None = None  # of the last forward pass; None if it drew nothing
 
     def forward(self, x: Array, training: bool) -> Array:
         self._draw = draw(self, training, math.prod(x.shape[1:]))
@@ -45,7 +55,7 @@ class Dropout(Layer):
 
     @property
     def _expected(self) -> float:
-        """What everything is multiplied by outside training."""
+        """The factor outside training."""
         return 1 - threshold(self.rate) / 65536 if self.form == "vanilla" and self.rate else 1.0
 
     def backward(self, dy: Array) -> Array:
@@ -60,12 +70,25 @@ class Dropout(Layer):
 
 
 class SpatialDropout(Layer):
-    """Dropout of whole channels, for images (N, H, W, C) or sequences (N, T, C): neighbours say nearly the same.
+    """Dropout of whole channels, since neighbouring pixels or positions are similar: y = mask · x / (1 - rate).
 
-    In training each channel of each sample is 0 with probability `rate`, 0 <= rate < 1, else divided by 1 - rate.
-    Outside training it does nothing. Masks: as for `Dropout`.
-    Raises ValueError or TypeError for another rate, and ValueError when it is built on vectors.
-    Source: Tompson et al. 2015.
+    Parameters
+    ----------
+    rate : float
+        Probability that a channel of a sample is set to 0 in training, 0 <= rate < 1.
+
+    Raises
+    ------
+    ValueError
+        If it is built on vectors.
+
+    Notes
+    -----
+    Images (N, H, W, C) or sequences (N, T, C). No effect outside training. Masks are drawn as by `Dropout`.
+
+    References
+    ----------
+    .. [1] Tompson et al., "Efficient Object Localization Using Convolutional Networks", 2015.
     """
 
     passes_activation = True

@@ -9,7 +9,12 @@ from .base import Layer
 
 
 class Flatten(Layer):
-    """y (N, D) = x (N, ...), D the product of the other axes: the last axis runs fastest; no copy."""
+    """Flatten each sample into a vector: x (N, ...) becomes y (N, D), D = the product of the other axes.
+
+    Notes
+    -----
+    The last axis runs fastest; nothing is copied.
+    """
 
     passes_activation = True
 

@@ -1,4 +1,4 @@
-"""Fractional max pooling: regions of random sizes, so that an image shrinks by a ratio that is no integer."""
+"""Fractional max pooling: regions of random sizes, so that an image shrinks by a fractional ratio."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ HALF = 2**31  # of the 2^32 offsets of a pseudorandom sequence
 
 
 def _pseudorandom(length: int, count: int, word: int) -> Array:
-    """count + 1 edges ceil(a(i + u)) - ceil(a u), a = length / count, u = word / 2^32: exact, in integers."""
+    """Return count + 1 edges ceil(a(i + u)) - ceil(a u), a = length / count, u = word / 2^32: exact, in integers."""
     unit = count << 32
     edges = [-(-length * ((i << 32) + word) // unit) for i in range(count + 1)]
     return np.array(edges, np.int64) - edges[0]
 
 
 def _random(length: int, count: int, words: Array) -> Array:
-    """count + 1 edges whose steps, floor(a) and ceil(a) as often as they must be, stand in the order of the words."""
+    """Return count + 1 edges; the steps floor(a) and ceil(a) are ordered by the random words."""
     step, longer = divmod(length, count)
     steps = np.full(count, step, np.int64)
     steps[np.argsort(words, kind="stable")[:longer]] += 1
@@ -33,22 +33,39 @@ def _random(length: int, count: int, words: Array) -> Array:
 
 
 class FractionalMaxPool2d(MaxRegions):
-    """y (N, P, Q, C) = the largest number of each channel in each region of x (N, H, W, C); P = floor(H / ratio).
+    """Fractional max pooling: y = the maximum of each channel in each region, P = floor(H / ratio) rows of regions.
 
-    ratio: how much smaller the image gets, a number of at least 1 or a pair (rows, columns); 1 < ratio < 2 is usual.
-    Regions are ceil(H / P) or floor(H / P) rows high, and tile the image; columns likewise, independently.
-    mode: "random" (default) puts these sizes in a random order; "pseudorandom" takes the edges ceil(a(i + u)), a = H/P,
-    with a random 0 <= u < 1: more even. overlapping: whether a region also has the first row and column of the next
-    one (default True, as the paper found better).
+    Parameters
+    ----------
+    ratio : float or tuple (rows, columns)
+        How much smaller the image gets, at least 1; usually 1 < ratio < 2.
+    mode : {"random", "pseudorandom"}, default "random"
+        "random" puts the region sizes in random order; "pseudorandom" uses the edges ceil(a(i + u)), a = H/P, with a
+        random 0 <= u < 1, which is more even.
+    overlapping : bool, default True
+        Whether a region includes the first row and column of the next, which the paper found better.
+
+    Raises
+    ------
+    ValueError
+        If it is built on inputs that are not images, or ratio leaves no output.
+
+    Notes
+    -----
+    Input (N, H, W, C), output (N, P, Q, C). Regions are ceil(H / P) or floor(H / P) rows high and tile the image;
+    columns independently.
+
     In training all samples of a step share their regions, a function of seed, layer and step: the same on any backend,
-    with any number of threads, after a resume. Outside training the regions are fixed: pseudorandom ones of u = 1/2.
-    `monte_carlo` averages over random regions, as the paper does at test time.
-    The gradient goes to the winner, of equal numbers to the first one, row by row.
-    Raises ValueError or TypeError for other settings, inputs that are not images, and a ratio that leaves no output.
-    Source: Graham 2014.
+    with any number of threads, and after a resume. Outside training the regions are fixed: pseudorandom with u = 1/2.
+    ``monte_carlo`` averages over random regions, as the paper does at test time. The gradient goes to the maximum, of
+    equal numbers to the first, row by row.
+
+    References
+    ----------
+    .. [1] Graham, "Fractional Max-Pooling", 2014.
     """
 
-    _fixed: Regions | None  # those outside training, laid out when they are needed
+    _fixed: Regions | None  # those outside training, made when they are needed
 
     def __init__(self, ratio: float | tuple[float, float], mode: str = "random", *, overlapping: bool = True) -> None:
         pair = tuple(ratio) if isinstance(ratio, (tuple, list)) else (ratio, ratio)
@@ -84,7 +101,7 @@ class FractionalMaxPool2d(MaxRegions):
         return self._fixed
 
     def _drawn(self, seed: int, stream: int, step: int) -> Regions:
-        """The regions of a step: words of Philox, first those of the rows."""
+        """Return the regions of a step, from Philox words, rows first."""
         found: list[Array] = []
         first = 0
         needed = sum(count for _, count in self._lengths)

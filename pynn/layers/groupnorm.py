@@ -1,4 +1,4 @@
-"""Layer and group normalization: statistics of each sample alone, the same in training and evaluation."""
+"""Layer and group normalization: statistics of single samples, the same in training and evaluation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .base import Layer
 
 
 class _PerSample(Layer):
-    """What LayerNorm and GroupNorm share: gamma and beta of the last axis, and the kernels."""
+    """Shared by LayerNorm and GroupNorm: gamma and beta of the last axis, and the kernels."""
 
     gamma: Array
     dgamma: Array
@@ -35,11 +35,11 @@ class _PerSample(Layer):
         return input_shape
 
     def places(self, input_shape: Shape) -> int:
-        """How many places have their statistics in common."""
+        """Return how many positions share their statistics."""
         return 1
 
     def _cut(self, x: Array) -> Array:
-        """x as the kernels take it, (N, P, C)."""
+        """Return x in the kernels' form, (N, P, C)."""
         return x.reshape(-1, self._places, self._channels)
 
     def forward(self, x: Array, training: bool) -> Array:
@@ -62,26 +62,50 @@ class _PerSample(Layer):
 
 
 class LayerNorm(_PerSample):
-    """y = gamma · (x - mean)/√(var + epsilon) + beta, with mean and variance over the last axis of each sample.
+    """Layer normalization: y = gamma · (x - mean)/√(var + epsilon) + beta, over the last axis of each sample.
 
-    x (N, D); of sequences (N, T, D) and images (N, H, W, C) each place has its own. epsilon: default 1e-5.
-    gamma (D,) starts at 1, beta (D,) at 0. Nothing is learned about other samples: training and evaluation are the
-    same, a batch may have one sample. Constant rows give beta. Place: as `BatchNorm`; an activation after it is not
-    fused.
-    Raises ValueError for an epsilon that is not positive. Source: Ba et al. 2016.
+    Parameters
+    ----------
+    epsilon : float, default 1e-5
+        Added to the variance, above 0.
+
+    Notes
+    -----
+    Input and output (N, D), (N, T, D) or (N, H, W, C), where each position has its own statistics. gamma (D,) starts at
+    1, beta (D,) at 0. Training and evaluation are the same, and a batch may have one sample. Constant rows give beta.
+    Use it where you would use `BatchNorm`; an activation after it is not fused.
+
+    References
+    ----------
+    .. [1] Ba et al., "Layer Normalization", 2016.
     """
 
 
 class GroupNorm(_PerSample):
-    """y = gamma · (x - mean)/√(var + epsilon) + beta, with mean and variance of each sample's groups of channels.
+    """Group normalization: y = gamma · (x - mean)/√(var + epsilon) + beta, over groups of channels of each sample.
 
-    x (N, C), or sequences (N, T, C) or images (N, H, W, C), whose statistics are taken over all places and the channels
-    of a group.
-    groups: number of groups, each of C/groups neighbouring channels; 1 takes all channels together, C each for itself
-    (instance normalization). epsilon: default 1e-5. gamma (C,) starts at 1, beta (C,) at 0.
-    Training and evaluation are the same, a batch may have one sample. Place: as `BatchNorm`; an activation after it is
-    not fused. Raises ValueError for other settings, and when it is built on channels that groups does not divide.
-    Source: Wu & He 2018.
+    Parameters
+    ----------
+    groups : int
+        Number of groups of C/groups neighbouring channels; 1 takes all channels together, C each channel separately
+        (instance normalization).
+    epsilon : float, default 1e-5
+        Added to the variance, above 0.
+
+    Raises
+    ------
+    ValueError
+        If it is built on channels that groups does not divide.
+
+    Notes
+    -----
+    Input and output (N, C), (N, T, C) or (N, H, W, C); statistics are over all positions and the channels of a group.
+    gamma (C,) starts at 1, beta (C,) at 0. Training and evaluation are the same, and a batch may have one sample. Use
+    it where you would use `BatchNorm`; an activation after it is not fused.
+
+    References
+    ----------
+    .. [1] Wu and He, "Group Normalization", 2018.
     """
 
     def __init__(self, groups: int, *, epsilon: float = 1e-5) -> None:

@@ -1,7 +1,8 @@
 """Hierarchical softmax, for very many classes: an output layer that owns a tree, and the loss that walks it.
 
-A pair: a loss has no parameters and a layer sees no targets. The layer hands its inputs on as the model's outputs;
-its loss, which is the model's own where it is the last layer, reads only the nodes on the targets' paths.
+They are a pair, as a loss has no parameters and a layer sees no targets. The layer returns its inputs as the model's
+outputs; its loss, which is the model's default if the layer is the last one, reads only the nodes on the targets'
+paths.
 """
 
 from __future__ import annotations
@@ -22,38 +23,57 @@ from ..typing import Array, Shape
 from . import trees
 from .base import Layer
 
-CHUNK = 1 << 22  # probabilities that a prediction holds at a time
-FEW = 512  # classes up to which the whole tree is faster than a search
+CHUNK = 1 << 22  # probabilities computed at a time
+FEW = 512  # up to this many classes, the whole tree is faster than a search
 
 
 class Listed(list[Any]):
-    """A list (of the items of an iterable) that shows itself in one line, however long it is."""
+    """A list, of the items of iterable, that shows itself in one line, however long it is."""
 
     def __repr__(self) -> str:
         return super().__repr__() if len(self) <= 8 else f"[{self[0]!r}, ... {len(self)} in all]"
 
 
 class HierarchicalSoftmax(Layer):
-    """The last layer of a classifier with very many classes: a binary tree whose leaves are the classes.
+    """Last layer for very many classes, a binary tree: p(class | x) = Π over its path of σ(±(x · node + bias)).
 
-    p(class | x) = Π over the nodes on its path of σ(±(x · node + bias)), + for code 1 and - for code 0: a training step
-    costs O(D log C) a sample, not the O(D C) of `Affine(C)` and softmax_cross_entropy.
+    Parameters
+    ----------
+    classes : int
+        Number C of classes, at least 2.
+    counts : array (C,), optional
+        How often each class occurs: makes a Huffman tree, with frequent classes near the root. By default the tree is
+        balanced, with depth ⌈log2 C⌉.
+    tree : optional
+        The tree itself: nested pairs of labels, ((0, 2), 1), or a code of 0s and 1s for each class, ["00", "1", "01"].
+    use_bias : bool, default True
+        Whether nodes have biases.
 
+    Raises
+    ------
+    ValueError
+        If tree or counts do not fit, or `backward` gets another loss's gradient.
+
+    Notes
+    -----
+    Input (N, D), output (N, D): the features that the loss reads. The sign is + for code 1 and - for code 0.
+    Parameters: nodes (C-1, D), bias (C-1,), zero at first, when the loss is ln 2 times the mean depth.
+
+    A training step costs O(D log C) per sample instead of the O(D C) of ``Affine(C)`` with softmax_cross_entropy.
+    `predict` searches the tree, the likelier side first: about O(D log C) if the model is sure, at most O(D C). So
+    evaluation reports an accuracy, but training does not, as it would cost more than the step. `predict_proba` and the
+    optimizer's step over the flat vector still cost O(D C), as with a flat softmax.
+
+    References
+    ----------
+    .. [1] Morin and Bengio, "Hierarchical Probabilistic Neural Network Language Model", 2005.
+    .. [2] Mikolov et al., "Distributed Representations of Words and Phrases and their Compositionality", 2013.
+
+    Examples
+    --------
     >>> model = pynn.Sequential(pynn.Affine(128), pynn.ReLU(), pynn.HierarchicalSoftmax(50_000, counts=counts))
     >>> model.fit(x, y)                   # y (N,): labels 0..C-1; the loss is the layer's own, `layer.loss`
     >>> model.predict(x), model.predict_proba(x)
-
-    classes: C, at least 2. The tree is balanced by default (depth ⌈log2 C⌉); counts (C,), how often each class occurs,
-    make it Huffman's, with frequent classes near the root; tree gives one: nested pairs of labels, ((0, 2), 1), or a
-    text of 0s and 1s for each class, ["00", "1", "01"]. use_bias: whether nodes have biases (default True).
-    x (N, D); outputs (N, D) are x again: the features that the loss reads. Parameters: nodes (C-1, D), bias (C-1,),
-    zero at first, where the loss is ln 2 times the mean depth.
-
-    `predict` searches the tree, the likelier side first: some O(D log C) where the model is sure, at most O(D C). So
-    evaluation reports an accuracy, and training, where it would cost more than the step, does not. What still costs
-    O(D C), as with a flat softmax: `predict_proba`, and the optimizer's step over the flat vector.
-    Raises ValueError for a tree or counts that do not fit, and when `backward` gets another loss's gradient.
-    Source: Morin & Bengio 2005; Mikolov et al. 2013.
     """
 
     nodes: Array
@@ -113,19 +133,29 @@ class HierarchicalSoftmax(Layer):
 
 
 class HierarchicalCrossEntropy(Loss):
-    """Mean of -log p(label) by the tree of a `HierarchicalSoftmax` layer, which makes it: `layer.loss`.
+    """Cross-entropy by a tree: the mean of -log p(label) = Σ over the path of log(1 + e^∓z), z = x · node + bias.
 
-    outputs (N, D): the features that the layer hands on; targets (N,): labels 0..C-1; weights (N,), at least 0, or
-    None: Σ w·loss/N. -log p = Σ over the path of log(1 + e^∓z), z = x · node + bias: stable for any finite z.
-    The gradient is for the layer as it is: to scale a loss, give weights. Source: Morin & Bengio 2005.
-    Raises ValueError where it has no layer and for a label outside 0..C-1.
+    Raises
+    ------
+    ValueError
+        If it has no layer, or for a label outside 0..C-1.
+
+    Notes
+    -----
+    A `HierarchicalSoftmax` layer makes it: ``layer.loss``. Outputs (N, D): the features that the layer returns; targets
+    (N,): labels 0..C-1; weights (N,), at least 0, or None: Σ w·loss/N. Stable for any finite z. To scale the loss, use
+    weights: the layer accepts its gradient only as it is.
+
+    References
+    ----------
+    .. [1] Morin and Bengio, "Hierarchical Probabilistic Neural Network Language Model", 2005.
     """
 
     _layer_of: weakref.ref[HierarchicalSoftmax] | None = None  # weak: the layer holds its loss
 
     @property
     def layer(self) -> HierarchicalSoftmax | None:
-        """The layer whose tree it walks; None where there is none, or it is gone."""
+        """The layer whose tree it walks; None if there is none or it no longer exists."""
         return None if self._layer_of is None else self._layer_of()
 
     @layer.setter
@@ -157,7 +187,23 @@ class HierarchicalCrossEntropy(Loss):
         )
 
     def walked(self, dy: Array) -> tuple[Array, Array, Array]:
-        """Outputs, labels and slopes of the last `forward`, whose gradient dy must be."""
+        """Return outputs, labels and slopes of the last `forward`.
+
+        Parameters
+        ----------
+        dy : array (N, D)
+            The gradient that `backward` returned.
+
+        Returns
+        -------
+        tuple of array
+            Outputs (N, D), labels (N,) and slopes (N, depth).
+
+        Raises
+        ------
+        ValueError
+            If dy is not the gradient of the last `forward`.
+        """
         mine = self._memories.mine
         if mine.walked is None or dy is not mine.gradient:
             raise ValueError(
@@ -173,7 +219,18 @@ class HierarchicalCrossEntropy(Loss):
         return self._layer().classes
 
     def predict(self, outputs: Array) -> Array:
-        """The most probable class of each sample (N,); the lower label where two are alike."""
+        """Return the most probable class of each sample.
+
+        Parameters
+        ----------
+        outputs : array (N, D)
+            The features.
+
+        Returns
+        -------
+        array (N,)
+            Labels; of equally probable classes the lower label.
+        """
         layer = self._layer()
         labels = np.full(len(outputs), -1, np.int64)
         if layer.classes > FEW:
@@ -187,7 +244,7 @@ class HierarchicalCrossEntropy(Loss):
         return labels
 
     def correct(self, outputs: Array, targets: Array) -> Array | None:
-        if self._layer().training:  # it would cost more than the step
+        if self._layer().training:  # would cost more than the step
             return None
         return self._defined(np.asarray(self.predict(outputs) == targets), outputs)
 

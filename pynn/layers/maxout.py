@@ -1,4 +1,4 @@
-"""Maxout: an affine layer whose units take the largest of several sums."""
+"""Maxout: an affine layer whose units return the largest of several sums."""
 
 from __future__ import annotations
 
@@ -17,16 +17,33 @@ if TYPE_CHECKING:
 
 
 class Maxout(Affine):
-    """y (N, units) = max over k of x (N, D) · W_k + b_k, k = 0..pieces-1: each unit learns its own convex activation.
+    """Maxout: y = max over k of x · W_k + b_k, so that each unit learns its own convex activation.
 
-    Of a sequence (N, T, D) it maps every step, as `Affine` does.
+    Parameters
+    ----------
+    units : int
+        Number of outputs, at least 1.
+    pieces : int, default 2
+        Number of sums per unit, at least 1.
+    **options
+        Those of `Affine`. The default initializer is LeCun: the larger of two sums of mean 0 has the mean square of
+        one.
 
-    units: number of outputs, pieces: of sums that each takes the largest of (default 2), both at least 1.
-    One weight (D, pieces · units) holds all pieces (column k · units + m is piece k of unit m), one bias
-    (pieces · units,) too: pieces times the parameters of an affine layer. ReLU is the maxout of a sum and 0.
-    options: those of `Affine`; the initializer is LeCun by default: the larger of two sums of mean 0 has the mean
-    square of one of them. MaxNorm limits each piece. The gradient of equal sums goes to the first of them.
-    Raises ValueError when it is built on images. Source: Goodfellow et al. 2013.
+    Raises
+    ------
+    ValueError
+        If it is built on images.
+
+    Notes
+    -----
+    Input (N, D), output (N, units); sequences (N, T, D) are mapped position by position. weight (D, pieces · units)
+    holds all pieces (column k · units + m is piece k of unit m), so does bias (pieces · units,): `pieces` times the
+    parameters of an affine layer. ReLU is the maxout of a sum and 0. MaxNorm limits each piece. The gradient of equal
+    sums goes to the first.
+
+    References
+    ----------
+    .. [1] Goodfellow et al., "Maxout Networks", 2013.
     """
 
     def __init__(self, units: int, pieces: int = 2, **options: Unpack[WeightOptions]) -> None:

@@ -12,13 +12,23 @@ from .randomness import draw
 
 
 class GaussianNoise(Layer):
-    """y = x + std · normal numbers in training, y = x outside it; any shape. The gradient passes as it is.
+    """Gaussian noise in training: y = x + std · normal random numbers, and y = x outside it.
 
-    std: standard deviation of the noise, in the units of x, at least 0 and finite.
-    The noise is a function of the model's seed, the layer's place, the step and the sample's place in the batch: the
-    same at any number of threads, and on both backends up to rounding (some 4 units in the last place).
-    Raises ValueError or TypeError for another std. Source: Bishop 1995, which shows that small noise
-    on the inputs acts like a penalty on how fast the outputs change.
+    Parameters
+    ----------
+    std : float
+        Standard deviation of the noise, in the units of x, at least 0.
+
+    Notes
+    -----
+    Inputs of any shape; the gradient passes unchanged. The noise is a function of the model's seed, the layer's
+    position, the step and the sample's index in the batch: the same for any number of threads, and on both backends up
+    to rounding (about 4 units in the last place). Small noise on the inputs acts like a penalty on how fast the outputs
+    change [1]_.
+
+    References
+    ----------
+    .. [1] Bishop, "Training with Noise is Equivalent to Tikhonov Regularization", 1995.
     """
 
     passes_activation = True

@@ -1,4 +1,4 @@
-"""Pooling of images over windows: the largest number or the mean."""
+"""Pooling of images over windows: the maximum or the mean."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Pair = tuple[int, int]
 
 
 def expect_image(input_shape: Shape) -> tuple[int, int, int]:
-    """The shape (H, W, C); ValueError for anything else."""
+    """Return the shape (H, W, C); ValueError for anything else."""
     if len(input_shape) != 3:
         raise ValueError(f"expected images (H, W, C), got inputs of shape {input_shape}")
     return input_shape[0], input_shape[1], input_shape[2]
 
 
 def _pair(layer: Layer, name: str, value: Any, least: int) -> Pair:
-    """Both sizes, rows first, of an integer or a pair; ValueError for anything else."""
+    """Return an integer or a pair as a pair, rows first; ValueError for anything else."""
     pair = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     if len(pair) != 2 or not all(map(is_integer, pair)) or min(pair) < least or max(pair) >= 2**62:
         below = " and below 2^62" if all(map(is_integer, pair)) and max(pair, default=0) >= 2**62 else ""
@@ -37,22 +37,22 @@ def _pair(layer: Layer, name: str, value: Any, least: int) -> Pair:
 
 
 class Windows(NamedTuple):
-    """The windows along an axis. A file can speak of billions, so that they are laid out with the first batch."""
+    """The windows along an axis. Their bounds are made with the first batch, as a file can claim billions of them."""
 
     length: int
     size: int
     stride: int
-    before: int  # how far the first window begins outside the image
-    places: int  # where they stand: outputs along the axis
+    before: int  # how far outside the image the first window starts
+    places: int  # number of windows: outputs along the axis
 
     def bounds(self) -> Bounds:
-        """Where they begin and stop, without the places outside the image."""
+        """Return where they start and stop, clipped to the image."""
         first = np.arange(self.places, dtype=np.int64) * self.stride - self.before
         return np.maximum(first, 0), np.minimum(first + self.size, self.length)
 
 
 def _windows(axis: str, length: int, size: int, stride: int, padding: int | str, whole: str = "image") -> Windows:
-    """The windows along an axis of the image (or what `whole` names); ValueError where there is room for none."""
+    """Return the windows along an axis of the image (or what `whole` names); ValueError if none fits."""
     if padding == "same":
         count = -(-length // stride)
         return Windows(length, size, stride, max((count - 1) * stride + size - length, 0) // 2, count)
@@ -65,7 +65,7 @@ def _windows(axis: str, length: int, size: int, stride: int, padding: int | str,
 
 
 def _paddings(layer: Layer, value: Any) -> tuple[int | str, int | str]:
-    """The padding of rows and of columns: a word, or numbers."""
+    """Return the padding of rows and of columns: a word, or numbers."""
     if isinstance(value, str):
         if value not in ("same", "valid"):
             raise ValueError(f'{layer.kind}: padding is {brief(value)}, expected "same", "valid" or numbers')
@@ -74,7 +74,7 @@ def _paddings(layer: Layer, value: Any) -> tuple[int | str, int | str]:
 
 
 class MaxRegions(Layer):
-    """Base of the layers that take the largest number of each region."""
+    """Base of the layers that take the maximum of each region."""
 
     passes_activation = True
     _regions: Regions | None = None  # of the last batch
@@ -96,7 +96,7 @@ class MaxRegions(Layer):
 
 
 class _Windows(Layer):
-    """The settings that max and average pooling share."""
+    """The settings shared by max and average pooling."""
 
     passes_activation = True
     _axes: tuple[Windows, Windows]
@@ -130,23 +130,51 @@ class _Windows(Layer):
 
 
 class MaxPool2d(_Windows, MaxRegions):
-    """y (N, P, Q, C) = the largest number of each channel in each window of the image x (N, H, W, C).
+    """Max pooling: y = the maximum of each channel in each window of the image.
 
-    size: of the window (default 2). stride: from one window to the next (default: the size, windows do not overlap).
-    padding: places added on each side (default 0), less than the size; they never win. Each is an integer, or a pair
-    (rows, columns). P = (H + 2·padding - size) // stride + 1, Q likewise: places that fill no window are left out.
-    Or as in `Conv2d`: "valid" adds none, "same" as many as make P = ceil(H / stride), an odd one after the image.
-    The gradient goes to the winner, of equal numbers to the first one, row by row. NaN wins.
-    Raises ValueError for other settings, inputs that are not images, and a window larger than the padded image.
+    Parameters
+    ----------
+    size : int or tuple (rows, columns), default 2
+        Size of the window.
+    stride : int or tuple (rows, columns), optional
+        Distance between windows. By default the size: windows do not overlap.
+    padding : int, tuple (rows, columns) or {"same", "valid"}, default 0
+        Pixels added on each side, less than the size; they never win. "valid" adds none, "same" as many as give
+        P = ceil(H / stride), an odd one after the image.
+
+    Raises
+    ------
+    ValueError
+        If it is built on inputs that are not images, or a window is larger than the padded image.
+
+    Notes
+    -----
+    Input (N, H, W, C), output (N, P, Q, C) with P = (H + 2·padding - size) // stride + 1, Q from W: pixels that fill no
+    window are left out. The gradient goes to the maximum, of equal numbers to the first, row by row. NaN wins.
     """
 
 
 class AvgPool2d(_Windows):
-    """y (N, P, Q, C) = the mean of each channel over each window of the image x (N, H, W, C).
+    """Average pooling: y = the mean of each channel over each window of the image.
 
-    size (default 2), stride, padding (default 0; "same", "valid") and output shape: those of `MaxPool2d`. Padded places
-    are not counted: a window at the edge is divided by the places of the image in it (torch counts them by default).
-    Raises ValueError for other settings, inputs that are not images, and a window larger than the padded image.
+    Parameters
+    ----------
+    size : int or tuple (rows, columns), default 2
+        Size of the window.
+    stride : int or tuple (rows, columns), optional
+        Distance between windows. By default the size: windows do not overlap.
+    padding : int, tuple (rows, columns) or {"same", "valid"}, default 0
+        As for `MaxPool2d`. Padded pixels are not counted: a window at the edge is divided by the number of image pixels
+        in it (PyTorch counts them by default).
+
+    Raises
+    ------
+    ValueError
+        If it is built on inputs that are not images, or a window is larger than the padded image.
+
+    Notes
+    -----
+    Shapes are those of `MaxPool2d`.
     """
 
     def forward(self, x: Array, training: bool) -> Array:
@@ -162,9 +190,16 @@ class AvgPool2d(_Windows):
 
 
 class GlobalAvgPool2d(Layer):
-    """y (N, C) = the mean of each channel over the whole image x (N, H, W, C).
+    """Global average pooling: x (N, H, W, C) becomes y (N, C) = the mean of each channel over the image.
 
-    Raises ValueError for inputs that are not images. Source: Lin et al. 2013.
+    Raises
+    ------
+    ValueError
+        If it is built on inputs that are not images.
+
+    References
+    ----------
+    .. [1] Lin et al., "Network In Network", 2013.
     """
 
     passes_activation = True

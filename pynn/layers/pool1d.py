@@ -1,4 +1,4 @@
-"""Pooling of sequences over windows: thin forms over the kernels of images, as images of one row."""
+"""Pooling of sequences over windows, by the kernels for images: a sequence is an image of one row."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d, Regions, Windows, _wind
 
 
 def expect_sequence(input_shape: Shape) -> tuple[int, int]:
-    """The shape (T, C); ValueError for anything else."""
+    """Return the shape (T, C); ValueError for anything else."""
     if len(input_shape) != 2:
         hint = "; a single channel is x[..., None]" if len(input_shape) == 1 else ""
         hint = "; images (N, H, W, C) are for the layers whose names end in 2d" if len(input_shape) == 3 else hint
@@ -21,7 +21,7 @@ def expect_sequence(input_shape: Shape) -> tuple[int, int]:
 
 
 class _OneRow(Layer):
-    """Before a pooling layer of images among the bases: it then takes sequences."""
+    """Placed before a pooling layer of images among the bases, it makes that layer take sequences."""
 
     def forward(self, x: Array, training: bool) -> Array:
         y = super().forward(x[:, None], training)
@@ -60,30 +60,65 @@ class _Steps(_OneRow):
 
 
 class MaxPool1d(_Steps, MaxPool2d):
-    """y (N, P, C) = the largest number of each channel in each window of the sequence x (N, T, C).
+    """Max pooling of sequences: y = the maximum of each channel in each window.
 
-    size: of the window (default 2). stride: from one window to the next (default: the size, windows do not overlap).
-    padding: steps added on each side (default 0), less than the size; they never win. All are integers.
-    P = (T + 2·padding - size) // stride + 1: steps that fill no window are left out. Or as in `Conv1d`: "valid" adds
-    none, "same" as many as make P = ceil(T / stride), an odd one after the sequence.
-    The gradient goes to the winner, of equal numbers to the first one. NaN wins.
-    Raises ValueError for other settings, inputs that are not sequences, and a window larger than the padded sequence.
+    Parameters
+    ----------
+    size : int, default 2
+        Size of the window.
+    stride : int, optional
+        Distance between windows. By default the size: windows do not overlap.
+    padding : int or {"same", "valid"}, default 0
+        Positions added on each side, less than the size; they never win. "valid" adds none, "same" as many as give
+        P = ceil(T / stride), an odd one after the sequence.
+
+    Raises
+    ------
+    ValueError
+        If it is built on inputs that are not sequences, or the window is larger than the padded sequence.
+
+    Notes
+    -----
+    Input (N, T, C), output (N, P, C) with P = (T + 2·padding - size) // stride + 1: positions that fill no window are
+    left out. The gradient goes to the maximum, of equal numbers to the first. NaN wins.
     """
 
 
 class AvgPool1d(_Steps, AvgPool2d):
-    """y (N, P, C) = the mean of each channel over each window of the sequence x (N, T, C).
+    """Average pooling of sequences: y = the mean of each channel over each window.
 
-    size (default 2), stride, padding (default 0; "same", "valid") and output shape: those of `MaxPool1d`. Padded steps
-    are not counted: a window at the edge is divided by the steps of the sequence in it (torch counts them by default).
-    Raises ValueError for other settings, inputs that are not sequences, and a window larger than the padded sequence.
+    Parameters
+    ----------
+    size : int, default 2
+        Size of the window.
+    stride : int, optional
+        Distance between windows. By default the size: windows do not overlap.
+    padding : int or {"same", "valid"}, default 0
+        As for `MaxPool1d`. Padded positions are not counted: a window at the edge is divided by the number of positions
+        of the sequence in it (PyTorch counts them by default).
+
+    Raises
+    ------
+    ValueError
+        If it is built on inputs that are not sequences, or the window is larger than the padded sequence.
+
+    Notes
+    -----
+    Shapes are those of `MaxPool1d`.
     """
 
 
 class GlobalAvgPool1d(_OneRow, GlobalAvgPool2d):
-    """y (N, C) = the mean of each channel over the whole sequence x (N, T, C).
+    """Global average pooling: x (N, T, C) becomes y (N, C) = the mean of each channel over the sequence.
 
-    Raises ValueError for inputs that are not sequences. Source: Lin et al. 2013.
+    Raises
+    ------
+    ValueError
+        If it is built on inputs that are not sequences.
+
+    References
+    ----------
+    .. [1] Lin et al., "Network In Network", 2013.
     """
 
     def build(self, input_shape: Shape) -> Shape:

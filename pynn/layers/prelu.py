@@ -1,4 +1,4 @@
-"""PReLU: a rectifier whose slope below 0 is learned."""
+"""PReLU: a leaky ReLU whose slope is learned."""
 
 from __future__ import annotations
 
@@ -10,11 +10,23 @@ from .activations import Activation
 
 
 class PReLU(Activation):
-    """y = x for x > 0, else slope · x, with a learned slope; any input shape. Weights before it: He.
+    """Parametric ReLU: y = x for x > 0, else slope · x, with a learned slope.
 
-    per_feature: True for one slope for each place of the last axis, slope (C,); False (default) for one in all, (1,).
-    initial: the slope's first value (default 0.25). Penalties leave the slope out: they would push it towards ReLU.
-    Raises TypeError or ValueError for other settings. Source: He et al. 2015.
+    Parameters
+    ----------
+    per_feature : bool, default False
+        Whether each position of the last axis has its own slope, (C,), instead of one for all, (1,).
+    initial : float, default 0.25
+        Initial slope.
+
+    Notes
+    -----
+    Inputs of any shape. Penalties exclude the slope, as they would push it towards ReLU. Default initializer of the
+    weights before it: He.
+
+    References
+    ----------
+    .. [1] He et al., "Delving Deep into Rectifiers", 2015.
     """
 
     slope: Array
@@ -23,7 +35,7 @@ class PReLU(Activation):
     alpha = property(
         lambda self: self.slope, lambda self, value: setattr(self, "slope", value), doc="The slope, as others call it."
     )
-    reads_input = True  # the slope may become negative: then the sign of y tells nothing
+    reads_input = True  # the slope may become negative: then the sign of y is not that of x
 
     def __init__(self, *, per_feature: bool = False, initial: float = 0.25) -> None:
         expect_flag("PReLU", per_feature=per_feature)

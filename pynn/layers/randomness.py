@@ -10,13 +10,13 @@ from .base import Layer
 
 Draw = tuple[int, int, int, int]  # seed, stream, step and offset, as the kernels take them
 LAST = 2**32 - 1
-SPREAD = 0x9E3779B1  # the golden ratio of 2^32, odd: later passes of a step land far from all nearby steps
+SPREAD = 0x9E3779B1  # 2^32 / golden ratio, odd: keeps further passes of a step away from nearby steps
 
 
 def draw(layer: Layer, training: bool, size: int) -> Draw | None:
-    """The place of the layer's random numbers for this forward pass, None where it draws none.
+    """Return the key of the layer's random numbers for this forward pass, None if it draws none.
 
-    size: numbers that a sample takes. A sample's numbers follow from its place among those that share a step.
+    size: numbers per sample. A sample's numbers depend on its index among all samples of the step.
     """
     context = layer.context
     if not (training or context.sampling):
@@ -26,7 +26,7 @@ def draw(layer: Layer, training: bool, size: int) -> Draw | None:
 
 
 def expect_drawn(layer: Layer, place: Draw | None) -> Draw:
-    """RuntimeError where the last forward pass drew nothing to go back through."""
+    """Raise RuntimeError if the last forward pass drew nothing, so that there is no backward pass."""
     if place is None:
         raise RuntimeError(f"{called(layer)}: backward(dy) must follow forward(x, training=True)")
     return place

@@ -13,13 +13,23 @@ from .base import Layer
 
 
 class Reshape(Layer):
-    """y (N, *shape) = x (N, ...) with its numbers in the same order, the last axis runs fastest; no copy.
+    """Reshape each sample: y (N, *shape) = x (N, ...), with the numbers in the same order.
 
-    shape: the axes after the batch axis, one by one or as a tuple: `Reshape(7, 7, 64)` turns (N, 3136) into images
-    (N, 7, 7, 64). Integers of at least 1; one of them may be -1, which takes what is left. It does not move axes:
-    images of the layout (C, H, W) do not become (H, W, C) by it.
-    Raises TypeError or ValueError for other shapes, and ValueError when it is built on inputs that have not as many
-    numbers. `Flatten()` = `Reshape(-1)`.
+    Parameters
+    ----------
+    *shape : int or tuple of int
+        Axes after the batch axis, at least 1 each: ``Reshape(7, 7, 64)`` turns (N, 3136) into images (N, 7, 7, 64). One
+        of them may be -1, which is inferred.
+
+    Raises
+    ------
+    ValueError
+        If it is built on inputs with another number of elements.
+
+    Notes
+    -----
+    The last axis runs fastest; nothing is copied. It does not move axes: it does not turn images (C, H, W) into (H, W,
+    C). ``Flatten()`` is ``Reshape(-1)``.
     """
 
     passes_activation = True

@@ -19,18 +19,36 @@ AUTO = "auto"
 
 
 class Residual(Chain):
-    """y = f(x) + shortcut(x), f the layers one after the other; any input shape.
+    """Residual block: y = f(x) + shortcut(x), where f is the layers in sequence.
 
-    shortcut: None (default), x itself, which must have the shape of f(x); a layer that brings x to that shape; or
-    "auto": None where the shapes agree, else an `Affine` for vectors or, for images, a `Conv2d` of 1 x 1 pixels with
-    the stride that fits, for sequences a `Conv1d` likewise, without bias (that layer then stands in `shortcut`, and in
-    the model file).
-    survival: probability that f takes part in a training step, 0 < survival <= 1 (default 1), else y = shortcut(x) for
-    the whole batch, f's gradients are 0 and its running statistics stay; outside training y = survival · f(x) +
-    shortcut(x). Which steps it takes part in is a function of seed, layer and step, like a dropout mask.
-    An activation right after it runs inside its kernel.
-    Raises ValueError or TypeError for other settings, and ValueError when it is built and the shapes do not agree.
-    Sources: He et al. 2016; Huang et al. 2016 (stochastic depth).
+    Parameters
+    ----------
+    *layers : Layer
+        At least one.
+    shortcut : Layer, "auto" or None, default None
+        None for x itself, which must have the shape of f(x); a layer that brings x to that shape; or "auto": None if
+        the shapes agree, else an `Affine` for vectors, a `Conv2d` of 1 x 1 pixels with the stride that fits for images,
+        or such a `Conv1d` for sequences, without bias (`shortcut` and the model file then hold that layer).
+    survival : float, default 1
+        Probability that f takes part in a training step, 0 < survival <= 1 (stochastic depth).
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not agree when it is built.
+
+    Notes
+    -----
+    Inputs of any shape. An activation right after the block runs inside its kernel.
+
+    In a training step without f, y = shortcut(x) for the whole batch, f's gradients are 0 and its running statistics do
+    not change; outside training y = survival · f(x) + shortcut(x). Which steps include f is a function of seed, layer
+    and step, like a dropout mask.
+
+    References
+    ----------
+    .. [1] He et al., "Deep Residual Learning for Image Recognition", 2016.
+    .. [2] Huang et al., "Deep Networks with Stochastic Depth", 2016.
     """
 
     shortcut: Layer | str | None
@@ -50,7 +68,7 @@ class Residual(Chain):
         self._auto = shortcut == AUTO
         self._side = Chain()
         self._activation = IDENTITY
-        self._survived, self._share = True, 1.0  # in the last forward pass; what f was multiplied by
+        self._survived, self._share = True, 1.0  # of the last forward pass: whether f took part, and its factor
 
     def children(self) -> tuple[Layer, ...]:
         return (*self.layers, self.shortcut) if isinstance(self.shortcut, Layer) else self.layers
@@ -92,7 +110,7 @@ class Residual(Chain):
                 f"the layers turn {input_shape} into {shape}: 'auto' has no shortcut between such shapes; "
                 "give a layer that does the same"
             )
-        layer.restore_training_settings(self.training_settings())  # it was frozen before it was there
+        layer.restore_training_settings(self.training_settings())  # the block may have been frozen earlier
         return layer
 
     def fuse(self, activation: Activation) -> bool:
@@ -136,7 +154,7 @@ class Residual(Chain):
         return dx
 
     def _both(self, dy: Array) -> tuple[Array | None, Array | None]:
-        """The gradients that the shortcut and the layers give for dy; each is there until the other is as well."""
+        """Return the gradients of the shortcut and of the layers for dy; neither overwrites the other."""
         shared = self._shared
         assert shared is not None
         with shared.kept(dy):
@@ -153,5 +171,5 @@ class Residual(Chain):
 
 
 def _strided(shape: Shape, stride: Shape) -> Shape:
-    """Height and width, or length, after this stride."""
+    """Return height and width, or length, after this stride."""
     return tuple(-(-size // step) for size, step in zip(shape, stride, strict=False))

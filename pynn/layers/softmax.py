@@ -8,12 +8,22 @@ from .base import Layer
 
 
 class Softmax(Layer):
-    """y = e^x / Σ e^x over the last axis: shares that are positive and add up to 1; any input shape, any finite x.
+    """Softmax over the last axis: y = e^x / Σ e^x, positive numbers that sum to 1.
 
-    For a model that shall give probabilities, for gates and attention, or before an own loss. Not before
-    `SoftmaxCrossEntropy`, which takes logits and applies softmax itself, more precisely and in one kernel:
-    `model.predict_proba` gives its probabilities. Source: CS231n, "Linear classification".
-    Raises ValueError when it is built on inputs without an axis of features.
+    Raises
+    ------
+    ValueError
+        If it is built on inputs without an axis of features.
+
+    Notes
+    -----
+    Inputs of any shape and any finite x. For models that return probabilities, for gates and attention, or before a
+    custom loss. Do not put it before `SoftmaxCrossEntropy`, which takes logits and applies softmax itself, more
+    precisely and in one kernel; ``model.predict_proba`` gives its probabilities.
+
+    References
+    ----------
+    .. [1] CS231n, "Linear Classification".
     """
 
     def build(self, input_shape: Shape) -> Shape:

@@ -1,4 +1,4 @@
-"""Transitions: what turns scores of labels into the scores of a chain."""
+"""Transitions: extends scores of labels to the scores of a chain."""
 
 from __future__ import annotations
 
@@ -10,13 +10,27 @@ from .base import Layer
 
 
 class Transitions(Layer):
-    """x (N, T, labels), a score for each label at each of T positions, becomes y (N, T + labels, labels).
+    """Append learned transition scores to emission scores: y = [x; weight], for ``StructuredHinge(ViterbiChain())``.
 
-    The rows that are added are one trained matrix `weight` (labels, labels), the same for all samples: the score of
-    going from one label (row) to the next (column); zero at first. So `StructuredHinge(ViterbiChain())` finds emissions
-    and transitions in the outputs. x (N, T·labels), as an `Affine` gives it, is read as (N, T, labels).
-    labels: K, at least 1. Raises ValueError for inputs that are not K scores a position.
-    Source: Lafferty et al. 2001, whose linear chains have such a matrix.
+    Parameters
+    ----------
+    labels : int
+        Number K of labels, at least 1.
+
+    Raises
+    ------
+    ValueError
+        If it is built on inputs that are not K scores per position.
+
+    Notes
+    -----
+    Input (N, T, K), a score of each label at each of T positions, or (N, T·K) as an `Affine` returns it; output
+    (N, T + K, K). The added rows are the matrix weight (K, K), the same for all samples and zero at first: the score of
+    going from a label (row) to the next (column).
+
+    References
+    ----------
+    .. [1] Lafferty et al., "Conditional Random Fields", 2001, whose linear chains have such a matrix.
     """
 
     weight: Array

@@ -1,7 +1,7 @@
 """Binary trees over classes, as the kernels of hierarchical softmax read them. Knows neither layers nor losses.
 
-`parents` (2C-1,) holds 2·node + code for class c at c and for node i at C+i; node 0 is the root, a node stands before
-those under it.
+`parents` (2C-1,) holds 2·node + code, for class c at index c and for node i at C+i. Node 0 is the root, and each node
+comes before its children.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ Parents = NDArray[np.int64]
 
 
 def balanced(classes: int) -> Parents:
-    """The tree of a heap: every class at depth ⌊log2 C⌋ or ⌈log2 C⌉."""
+    """Return the tree of a heap: every class at depth ⌊log2 C⌋ or ⌈log2 C⌉."""
     nodes = classes - 1
     return np.concatenate([np.arange(nodes - 1, 2 * nodes), np.arange(-1, nodes - 1)])
 
 
 def huffman(counts: Sequence[float]) -> Parents:
-    """Huffman's tree: frequent classes near the root; the mean depth Σ count·depth is the least that a tree can have.
+    """Return Huffman's tree, which has the smallest mean depth Σ count·depth: frequent classes are near the root.
 
-    Equal counts: lower labels first, then nodes in the order of their making.
+    Among equal counts lower labels come first, then nodes in the order of their creation.
     """
     classes = len(counts)
     parents = np.full(2 * classes - 1, -1)
     heap = [(count, label, label) for label, count in enumerate(counts)]
     heapq.heapify(heap)
-    for node in range(classes - 2, -1, -1):  # the last one that is made is the root, node 0
+    for node in range(classes - 2, -1, -1):  # the last node made is the root, node 0
         (less, _, left), (more, _, right) = heapq.heappop(heap), heapq.heappop(heap)
         parents[left], parents[right] = 2 * node, 2 * node + 1
         heapq.heappush(heap, (less + more, 2 * classes - node, classes + node))
@@ -41,12 +41,12 @@ def huffman(counts: Sequence[float]) -> Parents:
 
 
 def from_codes(codes: Sequence[str]) -> Parents:
-    """The tree in which class c is reached by the decisions codes[c], from the root down.
+    """Return the tree in which the decisions codes[c], from the root down, lead to class c.
 
-    Raises ValueError for codes of anything but 0 and 1, codes that begin with another one, and nodes with one side.
+    Raises ValueError for codes of anything but 0 and 1, a code that is another's prefix, and nodes with one side.
     """
     classes = len(codes)
-    below: list[list[int | None]] = [[None, None]]  # of each node; a class c is there as -1 - c
+    below: list[list[int | None]] = [[None, None]]  # children of each node; class c is stored as -1 - c
     for label, code in enumerate(codes):
         if not 0 < len(code) <= 2 * classes or set(code) - {"0", "1"}:
             raise ValueError(
@@ -58,7 +58,7 @@ def from_codes(codes: Sequence[str]) -> Parents:
             if found is None:
                 found = below[node][side] = len(below)
                 below.append([None, None])
-                if found > 2 * classes:  # before a crafted tree fills the memory
+                if found > 2 * classes:  # stop before a malicious tree fills the memory
                     raise ValueError(f"tree has more than {classes - 1} nodes, expected classes on both sides of each")
             if found < 0:
                 raise ValueError(_inside(-1 - found, codes))
@@ -81,9 +81,9 @@ def _inside(label: int, codes: Sequence[str]) -> str:
 
 
 def codes_of_pairs(tree: Any, classes: int) -> list[str]:
-    """The codes of a tree of nested pairs of labels: ((0, 2), 1) gives 00 for 0, 1 for 1, 01 for 2.
+    """Return the codes of a tree of nested pairs of labels: ((0, 2), 1) gives 00 for 0, 1 for 1, 01 for 2.
 
-    Raises ValueError for what is no pair and no label, and for labels that are missing or stand twice.
+    Raises ValueError for anything but pairs and labels, and for labels that are missing or occur twice.
     """
     codes: dict[int, str] = {}
     rest: list[tuple[Any, str]] = [(tree, "")]
@@ -104,7 +104,7 @@ def codes_of_pairs(tree: Any, classes: int) -> list[str]:
 
 
 def depths(parents: Parents) -> NDArray[np.int64]:
-    """How many decisions lead to each class (C,)."""
+    """Return the number of decisions that lead to each class (C,)."""
     classes = (len(parents) + 1) // 2
     node = [0] * (classes - 1)
     above = (parents[classes:] >> 1).tolist()

@@ -1,4 +1,4 @@
-"""Upsample: larger images by repetition."""
+"""Upsample: enlarges images by repetition."""
 
 from __future__ import annotations
 
@@ -11,16 +11,30 @@ from .pool import Bounds, Pair, Regions, _pair, expect_image
 
 
 class Upsample(Layer):
-    """y (N, H·a, W·b, C) = each pixel of the images x (N, H, W, C) as a block of a x b like ones (nearest neighbour).
+    """Enlarge images by repeating pixels (nearest neighbour): y (N, H·a, W·b, C) = each pixel of x as a block of a x b.
 
-    factor: how much larger the image gets, an integer of at least 1 for rows and columns alike (default 2), or a pair
-    (a, b). The gradient of a pixel = the sum over its block. A convolution after it makes what a transposed convolution
-    would, without its chequered pattern. Raises ValueError for another factor and for inputs that are not images.
-    Source: Odena et al. 2016, "Deconvolution and checkerboard artifacts".
+    Parameters
+    ----------
+    factor : int or tuple (a, b), default 2
+        How much larger the image gets, at least 1; a pair for rows and columns.
+
+    Raises
+    ------
+    ValueError
+        If it is built on inputs that are not images.
+
+    Notes
+    -----
+    Input (N, H, W, C). The gradient of a pixel = the sum over its block. Followed by a convolution, it replaces a
+    transposed convolution, without the checkerboard pattern.
+
+    References
+    ----------
+    .. [1] Odena et al., "Deconvolution and Checkerboard Artifacts", 2016.
     """
 
     passes_activation = True
-    _factors: tuple[Pair, Pair]  # along each axis: its length, and how often each place stands
+    _factors: tuple[Pair, Pair]  # of each axis: its length, and how often each pixel is repeated
     _bounds: Regions | None
 
     def __init__(self, factor: int | Pair = 2) -> None:
@@ -45,13 +59,13 @@ class Upsample(Layer):
         return dx
 
     def _lay_bounds(self) -> Regions:
-        """With the first batch: a file can speak of billions of places."""
+        """Make the bounds with the first batch, as a file can claim billions of pixels."""
         rows, columns = (_repeated(*one) for one in self._factors)
         self._bounds = (*rows, *columns)
         return self._bounds
 
 
 def _repeated(length: int, factor: int) -> Bounds:
-    """Regions for average pooling, each of one place: every place stands `factor` times."""
+    """Return regions for average pooling, of one pixel each: every pixel occurs `factor` times."""
     first = np.repeat(np.arange(length, dtype=np.int64), factor)
     return first, first + 1
