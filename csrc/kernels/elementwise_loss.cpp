@@ -1,7 +1,6 @@
 // Losses that are a sum over the outputs: regression and attributes.
 #include "families.h"
 #include "loss.h"
-#include "spread.h"
 
 namespace pynn::PYNN_LEVEL {
 namespace {

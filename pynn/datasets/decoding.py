@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..files import expect_file
 from ..terminal import printable
-from .common import caught_warnings, expect_file
+from .common import caught_warnings
 
 if TYPE_CHECKING:
     from PIL.Image import Image

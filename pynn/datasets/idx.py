@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..files import expect_file
 from ..terminal import printable
-from .common import StrPath, expect_file
+from .common import StrPath
 
 _IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: "i2", 0x0C: "i4", 0x0D: "f4", 0x0E: "f8"}
 _ZIPPED, _RATIO = 48 << 20, 40  # bytes that any gzip file may hold, and how many times its own size a larger one

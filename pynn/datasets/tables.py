@@ -12,8 +12,9 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from ..files import expect_file
 from ..terminal import brief, printable
-from .common import Samples, StrPath, class_names, expect_file
+from .common import Samples, StrPath, class_names
 
 _CELLS = 1 << 18  # converted at once: text takes some ten times the memory of numbers
 _COLUMNS = 1 << 18  # of a row; a header may have one more for 10 of its characters, up to a million
