@@ -148,13 +148,21 @@ class ProgressBar(ProgressLine):
 
 
 def _free_bars() -> None:
-    """In a forked child: the thread that drew a bar, and held tqdm's lock for it, is not there to let it go."""
-    lock: Any = getattr(getattr(sys.modules.get("tqdm.std"), "TqdmDefaultWriteLock", None), "th_lock", None)
-    if hasattr(lock, "_at_fork_reinit"):
-        if lock.acquire(blocking=False):
-            lock.release()
+    """In a forked child: a thread of the parent that drew a bar, and held tqdm's locks for it, is not there.
+
+    The lock for threads is made anew. That for processes is the parent's too, and its thread will let it go: only the
+    count of who holds it in this process starts at 0, or the child would take that lock and never let it go.
+    """
+    kind = getattr(sys.modules.get("tqdm.std"), "TqdmDefaultWriteLock", None)
+    threads: Any = getattr(kind, "th_lock", None)
+    processes: Any = getattr(getattr(kind, "mp_lock", None), "_semlock", None)
+    if hasattr(processes, "_after_fork") and not processes._is_mine():
+        processes._after_fork()
+    if hasattr(threads, "_at_fork_reinit"):
+        if threads.acquire(blocking=False):
+            threads.release()
         else:
-            lock._at_fork_reinit()
+            threads._at_fork_reinit()
 
 
 if hasattr(os, "register_at_fork"):
