@@ -1,7 +1,6 @@
 // Losses that are a sum over the outputs: regression and attributes.
 #include "families.h"
 #include "loss.h"
-#include "spread.h"
 
 namespace pynn::PYNN_LEVEL {
 namespace {
@@ -88,8 +87,11 @@ double sum_terms(const T* outputs, const T* targets, F term, T scale, T* d, Size
             sums += t.loss;
             at.store(d + j, t.slope * scale);
         });
-        const double sum = sum_lanes<T>(sums);
-        total += sum > static_cast<double>(kMost<T>) ? sum_in_double(outputs, targets, term, begin, end) : sum;
+        double sum = sum_lanes<T>(sums);
+        if constexpr (sizeof(T) < sizeof(double)) {
+            if (sum > static_cast<double>(kMost<T>)) sum = sum_in_double(outputs, targets, term, begin, end);
+        }
+        total += sum;
     }
     return total;
 }

@@ -1,6 +1,8 @@
 // Work in pieces. Pieces follow from the shape alone, never from the number of threads, so results are the same bits
 // with any number of them.
 #pragma once
+#include <type_traits>
+
 #include "kernels.h"
 #include "threads.h"
 
@@ -20,6 +22,12 @@ constexpr Size smaller(Size a, Size b) {
 constexpr Size larger(Size a, Size b) {
     return a > b ? a : b;
 }
+
+// Of sizes alone: floating-point numbers would lose their fractions, or overflow, without a word.
+template <class T, std::enable_if_t<std::is_floating_point_v<T>, int> = 0>
+constexpr Size smaller(T, T) = delete;
+template <class T, std::enable_if_t<std::is_floating_point_v<T>, int> = 0>
+constexpr Size larger(T, T) = delete;
 
 #ifdef __clang__
 #define PYNN_COMPILED_ONCE __attribute__((noinline))

@@ -82,13 +82,21 @@ class ProgressBar(ProgressLine):
 
 
 def _free_bars() -> None:
-    """In a forked child, release tqdm's lock if the thread that held it was not copied."""
-    lock: Any = getattr(getattr(sys.modules.get("tqdm.std"), "TqdmDefaultWriteLock", None), "th_lock", None)
-    if hasattr(lock, "_at_fork_reinit"):
-        if lock.acquire(blocking=False):
-            lock.release()
+    """In a forked child, release tqdm's locks if a thread of the parent held them: that thread was not copied.
+
+    The lock of threads starts anew. The lock of processes is shared with the parent, whose thread will release it: only
+    this process's count of it starts at 0, or the child would acquire that lock and never release it.
+    """
+    kind = getattr(sys.modules.get("tqdm.std"), "TqdmDefaultWriteLock", None)
+    threads: Any = getattr(kind, "th_lock", None)
+    processes: Any = getattr(getattr(kind, "mp_lock", None), "_semlock", None)
+    if hasattr(processes, "_after_fork") and not processes._is_mine():
+        processes._after_fork()
+    if hasattr(threads, "_at_fork_reinit"):
+        if threads.acquire(blocking=False):
+            threads.release()
         else:
-            lock._at_fork_reinit()
+            threads._at_fork_reinit()
 
 
 if hasattr(os, "register_at_fork"):

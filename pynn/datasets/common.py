@@ -78,17 +78,6 @@ class Dataset:
         return f"Dataset({self.name!r}, {', '.join(parts)}, {len(self.classes)} classes)"
 
 
-def expect_file(path: StrPath, what: str) -> None:
-    """Raise an OSError unless path is a regular file: a device or a pipe may have no end."""
-    name = printable(path)
-    if not os.path.exists(path):
-        raise FileNotFoundError(f"{name}: there is no such file; expected {what}")
-    if os.path.isdir(path):
-        raise IsADirectoryError(f"{name} is a folder, expected {what}")
-    if not os.path.isfile(path):
-        raise OSError(f"{name} is a device, a pipe or a socket, expected {what}")
-
-
 def describe(array: NDArray[Any]) -> str:
     """Return an array's dtype and shape for messages."""
     return f"{array.dtype} {array.shape}"

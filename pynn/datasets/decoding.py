@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..messages.terminal import printable
-from .common import caught_warnings, expect_file
+from ..saving.files import expect_file
+from .common import caught_warnings
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..messages.terminal import printable
-from .common import StrPath, expect_file
+from ..saving.files import expect_file
+from .common import StrPath
 
 _IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: "i2", 0x0C: "i4", 0x0D: "f4", 0x0E: "f8"}
 _ZIPPED, _RATIO = 48 << 20, 40  # a gzip file may hold this many bytes, or this many times its own size

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..messages.terminal import brief, printable
-from .common import Samples, StrPath, class_names, expect_file
+from ..saving.files import expect_file
+from .common import Samples, StrPath, class_names
 
 _CELLS = 1 << 18  # converted at once: text takes about ten times the memory of numbers
 _COLUMNS = 1 << 18  # in a row; a header may have one more per 10 characters, up to a million

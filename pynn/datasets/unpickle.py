@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..messages.terminal import brief, printable
-from .common import StrPath, expect_file
+from ..saving.files import expect_file
+from .common import StrPath
 
 MOST_BYTES = 1 << 28  # the largest file of CIFAR has 155 MB
 MOST_STEPS = 1_000_000  # and less than 300,000 instructions

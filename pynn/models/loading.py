@@ -150,7 +150,7 @@ def _rebuild(
 def _expect_columns(columns: tuple[str, ...] | None, shape: list[int]) -> None:
     if columns is not None and (len(set(columns)) < len(columns) or [len(columns)] != shape):
         raise ValueError(
-            f"columns is {list(columns)!r:.200}, expected names that differ, one for each number of {shape}"
+            f"columns is {brief(list(columns))}, expected names that differ, one for each number of {shape}"
         )
 
 

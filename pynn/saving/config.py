@@ -147,7 +147,7 @@ def from_data(data: Any, kinds: Mapping[str, type]) -> Any:
     expect_keys(kind, data, ("kind",), KEYS)
     items, named = data.get("items", []), data.get("arguments", {})
     if not isinstance(items, list) or not isinstance(named, dict):
-        raise ValueError(f"{kind}: its arguments are {brief(items)} and {named!r:.80}, expected a list and an object")
+        raise ValueError(f"{kind}: its arguments are {brief(items)} and {brief(named)}, expected a list and an object")
     if any(len(name) > 100 for name in named):
         raise ValueError(f"{kind} has an argument whose name is very long: {NEWER}")
     thing = kinds[kind](*from_data(items, kinds), **{name: from_data(one, kinds) for name, one in named.items()})

@@ -159,19 +159,22 @@ def _sweep(real: Path) -> None:
                     os.unlink(entry)
 
 
-def expect_file(file: Path, what: str) -> None:
-    """OSError if this is not a file to read, saying what is there instead; what: expected, with its article."""
-    name = printable(file)
-    if not os.path.exists(file):
-        if os.path.islink(file):
-            raise FileNotFoundError(f"{name} is a symbolic link that leads to no file, expected {what}")
-        whole = file.with_name(f"{file.name}.safetensors")
-        hint = f"; did you mean {printable(whole)}?" if os.path.exists(whole) else ""
-        raise FileNotFoundError(f"{name} does not exist{hint}")
-    if file.is_dir():
+def expect_file(path: str | os.PathLike[str], what: str) -> None:
+    """Raise an OSError that says what is there, unless path is a file: a device or a pipe may have no end.
+
+    what: the expected kind of file, with its article.
+    """
+    name, whole = printable(path), f"{os.fspath(path)}.safetensors"
+    if os.path.isfile(path):
+        return
+    if os.path.isdir(path):
         raise IsADirectoryError(f"{name} is a folder, expected {what}")
-    if not file.is_file():
+    if os.path.exists(path):
         raise OSError(f"{name} is a device, a pipe or a socket, expected {what}")
+    if os.path.islink(path):
+        raise FileNotFoundError(f"{name} is a symbolic link that leads to no file, expected {what}")
+    hint = f"; did you mean {printable(whole)}?" if os.path.exists(whole) else f", expected {what}"
+    raise FileNotFoundError(f"{name} does not exist{hint}")
 
 
 def foreign(path: Path, elsewhere: bool = True) -> str | None:

@@ -36,10 +36,10 @@ def taken_up(
     new = [name for name in state if name not in own and name not in beside]
     for name in new:
         if ours or not isinstance(getattr(type(thing), name, None), PLAIN) or not isinstance(state[name], PLAIN):
-            raise ValueError(f"{kind} has the memory {name!r:.80}, unknown here: {NEWER}")
+            raise ValueError(f"{kind} has the memory {brief(name)}, unknown here: {NEWER}")
     for name, mine in own.items():
         if name in state and not _alike(mine, state[name], ours):
-            raise ValueError(f"{kind}: {name} is {brief(state[name])}, expected something like {mine!r:.80}")
+            raise ValueError(f"{kind}: {name} is {brief(state[name])}, expected something like {brief(mine)}")
     return {name: state[name] for name in (*own, *new) if name in state}
 
 
@@ -71,5 +71,5 @@ def expect_tensors(where: str, found: Any, tensors: Mapping[str, NDArray[Any]]) 
 def expect_array(what: str, found: Any, like: NDArray[Any]) -> None:
     """ValueError for anything but an array of the same shape and dtype."""
     if not isinstance(found, np.ndarray) or (found.shape, found.dtype) != (like.shape, like.dtype):
-        came = f"{found.dtype} {found.shape}" if isinstance(found, np.ndarray) else f"{found!r:.80}"
+        came = f"{found.dtype} {found.shape}" if isinstance(found, np.ndarray) else brief(found)
         raise ValueError(f"{what} is {came}, expected {like.dtype} {like.shape}")

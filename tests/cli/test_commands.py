@@ -656,7 +656,7 @@ def test_predict_says_what_is_wrong_with_a_picture(fails, reader, image, seven, 
     for name in ("cut", "flipped", "header"):
         assert f"{name}.png: " in fails("predict", reader, "good.png", f"{name}.png")
     assert "floating-point" in fails("predict", reader, "float.tiff")
-    assert "there is no such file" in fails("predict", reader, "nowhere.png")
+    assert "nowhere.png does not exist, expected a picture" in fails("predict", reader, "nowhere.png")
     assert "is a folder" in fails("predict", reader, ".")
     for limit in (5000, 1000):  # Pillow warns above its limit, and refuses above its double
         monkeypatch.setattr(image, "MAX_IMAGE_PIXELS", limit)

@@ -103,7 +103,7 @@ def test_negative_numbers_are_no_options(fails):
 
 
 def test_names_of_files_may_begin_with_a_dash_behind_two_of_them(fails):
-    assert fails("predict", "--", "-m.safetensors", "-a.png") == "-m.safetensors does not exist"
+    assert fails("predict", "--", "-m.safetensors", "-a.png") == "-m.safetensors does not exist, expected a model file"
 
 
 def test_every_word_leads_to_an_option_or_a_sentence():
@@ -184,5 +184,5 @@ def test_patterns_that_the_shell_has_left_are_expanded(run, model_file, image):
     assert [line.split(":")[0] for line in run("predict", model_file, "*.png")[1]] == ["[c].png", "a.png", "b.png"]
     assert [line.split(":")[0] for line in run("predict", model_file, "[c].png")[1]] == ["[c].png"]
     assert run("predict", model_file, "*.jpg")[2] == [
-        "pynn: error: *.jpg: there is no such file; expected a picture",
+        "pynn: error: *.jpg does not exist, expected a picture",
     ]  # fmt: skip

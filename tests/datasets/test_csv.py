@@ -139,7 +139,7 @@ def test_bad_delimiters(path: Path, delimiter: Any) -> None:
 
 
 def test_no_file(path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"table\.csv: there is no such file; expected a CSV file"):
+    with pytest.raises(FileNotFoundError, match=r"table\.csv does not exist, expected a CSV file"):
         datasets.csv(path, "t")
     with pytest.raises(ValueError, match="expected a CSV file, got a folder"):
         datasets.csv(path.parent, "t")

@@ -32,7 +32,8 @@ SUMS = ("penalty", "norm")  # return that of all numbers they take
 # NaN natively where another input is not finite: it meets the zeros around the gradients, which the twin leaves out.
 SPREADING = {"conv2d_backward": ("dx", "dweight")}
 MOST_BYTES = 300_000_000
-NEAR = 1e-6  # of the largest number: from here on sums overflow in one order and not in another
+# Of the largest number: from here on inputs, and results, overflow in one order of a sum and not in another.
+NEAR_INPUT, NEAR_RESULT = 1e-6, 1e-2
 Make = Callable[[bool], Call]  # guarded -> the same call in new memory
 
 
@@ -167,7 +168,7 @@ def differences(make: Make, first: Outcome, second: Outcome, twin: Any) -> Itera
     if not any(where.any() for where in far.values()):
         return
     moves, infinite, large = sensitivity(make, twin, second), overflows(fresh), magnitude(fresh)
-    near = NEAR * float(np.finfo(fresh.dtype).max)
+    near = NEAR_RESULT * float(np.finfo(fresh.dtype).max)
     for name, where in far.items():
         value, right = np.asarray(got[name], np.float64), np.asarray(wanted[name], np.float64)
         with np.errstate(all="ignore"):
@@ -201,7 +202,7 @@ def comparable(call: Call) -> bool:
             sizes, limits = np.abs(value.view(np.ndarray)), np.finfo(value.dtype)
             if sizes[sizes > 0].min(initial=np.inf) < limits.tiny:
                 return False
-            if sizes[np.isfinite(sizes)].max(initial=0) > NEAR * limits.max:
+            if sizes[np.isfinite(sizes)].max(initial=0) > NEAR_INPUT * limits.max:
                 return False
         elif isinstance(value, (int, float, np.number)) and not isinstance(value, (WrongFloat, WrongInt)):
             size = abs(float(value))

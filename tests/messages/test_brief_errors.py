@@ -16,10 +16,13 @@ TABLE = [[0.5] * 1000] * 300  # somebody's data, in the place of a number
 X, Y = np.zeros((4, 3), np.float32), np.array([0, 1, 0, 1])
 
 
-def fit(**options: Any) -> Callable[[Any], Any]:
-    return lambda value: pynn.Sequential(pynn.Affine(2)).fit(X, Y, **dict.fromkeys(options, value))
+def fit(argument: str) -> Callable[[Any], Any]:
+    return lambda value: pynn.Sequential(pynn.Affine(2)).fit(X, Y, **{argument: value})
 
 
+OF_FIT = (
+    "callbacks epochs batch_size validation metrics progress loss optimizer seed class_weight checkpoint distributed"
+)
 CALLS: dict[str, Callable[[Any], Any]] = {
     "units": pynn.Affine,
     "filters": pynn.Conv2d,
@@ -31,18 +34,7 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "momentum": lambda value: pynn.SGD(0.1, momentum=value),
     "patience": lambda value: pynn.EarlyStopping(patience=value),
     "schedule": lambda value: pynn.LearningRateSchedule(value),
-    "callbacks": fit(callbacks=1),
-    "epochs": fit(epochs=1),
-    "batch_size": fit(batch_size=1),
-    "validation": fit(validation=1),
-    "metrics": fit(metrics=1),
-    "progress": fit(progress=1),
-    "loss": fit(loss=1),
-    "optimizer": fit(optimizer=1),
-    "seed": fit(seed=1),
-    "class_weight": fit(class_weight=1),
-    "checkpoint": fit(checkpoint=1),
-    "distributed": fit(distributed=1),
+    **{argument: fit(argument) for argument in OF_FIT.split()},
     "layer": lambda value: pynn.Sequential(value),
     "backend": pynn.use_backend,
     "threads": pynn.set_num_threads,

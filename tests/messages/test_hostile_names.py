@@ -235,8 +235,8 @@ def test_predict_prints_harmless_paths(folder: Path) -> None:
     assert code == 2
     assert [line.split(":")[0] for line in out.splitlines()] == [r"\x1b[2J.png", r"two\nlines.png"]
     assert err.splitlines() == [
-        r"pynn: error: \u202egnp.exe: there is no such file; expected a picture",
-        r"pynn: error: \udcff.png: there is no such file; expected a picture",
+        r"pynn: error: \u202egnp.exe does not exist, expected a picture",
+        r"pynn: error: \udcff.png does not exist, expected a picture",
     ]
 
 

@@ -36,8 +36,9 @@ def refused(act, kind=Exception):
 
 
 def test_names_of_files_that_are_not_there(here, model):
-    for load in (pynn.load, pynn.Ensemble.load):
-        assert refused(lambda load=load: load(EVIL), FileNotFoundError) == f"{SHOWN} does not exist"
+    for load, what in (pynn.load, "a model file"), (pynn.Ensemble.load, "an ensemble file"):
+        said = refused(lambda load=load: load(EVIL), FileNotFoundError)
+        assert said == f"{SHOWN} does not exist, expected {what}"
     assert refused(lambda: model.save(f"nodir{EVIL}/x"), FileNotFoundError).endswith(
         rf"cannot write nodir{SHOWN}/x: the folder nodir{SHOWN} does not exist"
     )

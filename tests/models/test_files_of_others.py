@@ -174,7 +174,7 @@ def test_places_without_a_file(tmp_path: Path) -> None:
     for load in (pynn.load, pynn.Ensemble.load):
         with pytest.raises(FileNotFoundError, match=r"m does not exist; did you mean .*m\.safetensors\?$"):
             load(tmp_path / "m")
-        with pytest.raises(FileNotFoundError, match=r"x does not exist$"):
+        with pytest.raises(FileNotFoundError, match=r"x does not exist, expected (a model|an ensemble) file$"):
             load(tmp_path / "x")
         with pytest.raises(IsADirectoryError, match=r"is a folder, expected (a model|an ensemble) file$"):
             load(tmp_path)

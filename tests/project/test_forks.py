@@ -274,24 +274,22 @@ def test_a_run_that_goes_on_in_a_child_ends(prefetch: int, points: Points) -> No
 
 def test_children_show_bars_while_threads_draw_them(points: Points, capsys: pytest.CaptureFixture[str]) -> None:
     from tqdm import tqdm
-    from tqdm.std import TqdmDefaultWriteLock
 
-    tqdm.get_lock()
-    held, done = threading.Event(), threading.Event()
+    lock = tqdm.get_lock()
+    held = threading.Event()
 
-    def hold() -> None:
-        with TqdmDefaultWriteLock.th_lock:
+    def draw() -> None:
+        with lock:
             held.set()
-            done.wait(20)
+            time.sleep(0.3)  # the child is forked meanwhile
 
-    thread = threading.Thread(target=hold)
+    thread = threading.Thread(target=draw)
     thread.start()
     held.wait(20)
-    try:
-        child(lambda: network().fit(*points, epochs=1, progress=True), 10)
-    finally:
-        done.set()
-        thread.join()
+    child(lambda: network().fit(*points, epochs=1, progress=True))
+    thread.join()
+    assert all(part.acquire(timeout=10) for part in lock.locks), "the child kept the lock of all processes"
+    lock.release()
     network().fit(*points, epochs=1, progress=True)
     progress._free_bars()  # without a fork: the lock is free, and stays as it is
     assert "loss" in capsys.readouterr().err
