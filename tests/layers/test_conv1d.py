@@ -306,7 +306,7 @@ def test_there_is_no_layout_for_what_reshape_orders_otherwise() -> None:
     model.build((5,))
     layouts = pynn.transfer.layouts
     assert len(layouts.tensors(model, "pynn")) == 4
-    with pytest.raises(ValueError, match=r"reshape1 .*PyTorch has otherwise"):
+    with pytest.raises(ValueError, match=r"reshape1 .*PyTorch orders differently"):
         layouts.tensors(model, "torch")
     same = pynn.Sequential(pynn.Affine(6), pynn.Reshape(2, 3, 1), pynn.Conv2d(2))  # one channel: the same order
     same.build((5,))

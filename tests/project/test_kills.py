@@ -19,7 +19,7 @@ pytestmark = [
 SPOILED = """
 import sys, time
 from pathlib import Path
-from pynn import files, filelocks
+from pynn.saving import files, filelocks
 
 def write_in_two(path, content):
     with open(path, "wb", buffering=0) as file:
