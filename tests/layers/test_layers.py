@@ -310,7 +310,7 @@ def test_affine_takes_the_number_of_units_as_a_numpy_integer() -> None:
 
 
 @pytest.mark.parametrize("use_bias", [True, False])
-def test_affine_is_torchs_linear(use_bias: bool, rng: np.random.Generator, torch: Any) -> None:
+def test_affine_follows_torchs_linear(use_bias: bool, rng: np.random.Generator, torch: Any) -> None:
     model = pynn.Sequential(pynn.Affine(7, use_bias=use_bias), dtype="float64")
     x, dy = rng.normal(size=(9, 5)), rng.normal(size=(9, 7))
     y = model.forward(x, training=True)
@@ -332,7 +332,7 @@ def test_affine_is_torchs_linear(use_bias: bool, rng: np.random.Generator, torch
 
 
 @pytest.mark.parametrize("input_shape", [(5,), (3, 2, 5)], ids=["vectors", "images"])
-def test_batchnorm_is_torchs_with_running_statistics(
+def test_batchnorm_follows_torch_with_its_running_statistics(
     input_shape: tuple[int, ...], rng: np.random.Generator, torch: Any
 ) -> None:
     model = pynn.Sequential(pynn.BatchNorm(momentum=0.8, epsilon=1e-3), dtype="float64")

@@ -174,7 +174,7 @@ def test_two_layers_of_one_name_are_refused() -> None:
         model.build((4,))
 
 
-def test_layers_get_names_by_kind_and_number_and_keep_given_ones() -> None:
+def test_layers_get_names_by_kind_and_number_and_keep_their_own() -> None:
     model = pynn.Sequential(pynn.Affine(3), pynn.ReLU(), pynn.Affine(3).named("middle"), pynn.ReLU(), pynn.Affine(2))
     model.build((4,))
     assert [layer.name for layer in model.layers] == ["affine1", "relu1", "middle", "relu2", "affine3"]

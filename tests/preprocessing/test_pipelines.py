@@ -134,7 +134,7 @@ def test_scikit_learn_clones_it(make: Callable[[], Transformer], x: np.ndarray) 
 
 
 @every
-def test_it_works_in_a_pipeline_of_scikit_learn(make: Callable[[], Transformer], x: np.ndarray) -> None:
+def test_a_transformer_works_in_a_pipeline_of_scikit_learn(make: Callable[[], Transformer], x: np.ndarray) -> None:
     pipeline = pytest.importorskip("sklearn.pipeline")
     linear = pytest.importorskip("sklearn.linear_model")
     y = (x[:, 3] > 0.5).astype(int)

@@ -71,7 +71,7 @@ def test_scaling_follows_its_formula(per: str, axes: Any, images: np.ndarray) ->
     np.testing.assert_array_equal([scaled.min(axes), scaled.max(axes)], [np.zeros_like(low), np.full_like(high, 10)])
 
 
-def test_standardization_is_scikit_learns(x: np.ndarray) -> None:
+def test_standardization_follows_scikit_learn(x: np.ndarray) -> None:
     oracle = pytest.importorskip("sklearn.preprocessing").StandardScaler().fit(x[:40])
     ours = pynn.Standardization().fit(x[:40])
     np.testing.assert_allclose(ours.mean_, oracle.mean_, rtol=1e-13)
@@ -80,7 +80,7 @@ def test_standardization_is_scikit_learns(x: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("ends", [(-1, 1), (0, 1), (3.5, 4)])
-def test_min_max_scaling_is_scikit_learns(ends: tuple[float, float], x: np.ndarray) -> None:
+def test_min_max_scaling_follows_scikit_learn(ends: tuple[float, float], x: np.ndarray) -> None:
     x[:, 2] = 5
     oracle = pytest.importorskip("sklearn.preprocessing").MinMaxScaler(ends).fit(x[:40])
     ours = pynn.MinMaxScaling(ends).fit(x[:40])
@@ -91,7 +91,7 @@ def test_min_max_scaling_is_scikit_learns(ends: tuple[float, float], x: np.ndarr
 
 @pytest.mark.parametrize("components", [None, 1, 3, 6, 0.5, 0.9, 0.999999])
 @pytest.mark.parametrize("samples", [50, 6])
-def test_pca_is_scikit_learns(components: Any, samples: int, rng: np.random.Generator) -> None:
+def test_pca_follows_scikit_learn(components: Any, samples: int, rng: np.random.Generator) -> None:
     decomposition = pytest.importorskip("sklearn.decomposition")
     x = rng.standard_normal((samples, 6)) @ rng.standard_normal((6, 6)) + 20
     oracle = decomposition.PCA(components, svd_solver="full").fit(x)

@@ -22,7 +22,7 @@ KEYS = ["loss", "accuracy", "learning_rate", "samples_per_second"]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_it_learns_the_digits(dtype: str, digits: pynn.datasets.Dataset) -> None:
+def test_fit_learns_the_digits(dtype: str, digits: pynn.datasets.Dataset) -> None:
     model = pynn.Sequential(
         pynn.Flatten(), pynn.Affine(64), pynn.BatchNorm(), pynn.ReLU(), pynn.Dropout(0.2), pynn.Affine(10), dtype=dtype
     )

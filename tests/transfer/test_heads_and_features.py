@@ -278,7 +278,7 @@ def test_layers_that_were_refused_can_be_used_again(points: Points) -> None:
     assert model.output_shape == (4,)
 
 
-def test_there_is_nothing_to_replace() -> None:
+def test_a_model_without_a_head_to_replace_is_refused() -> None:
     model = pynn.Sequential(pynn.Affine(2))
     with pytest.raises(RuntimeError, match="not built yet"):
         model.replace_head(pynn.Affine(3))
