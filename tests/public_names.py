@@ -30,7 +30,7 @@ ABSENT = inspect.Parameter.empty
 
 
 def parameters(thing: Any) -> str:
-    """The parameters with their defaults, without annotations: "(rate, *, form='inverted')"; "" where there are none."""
+    """The parameters with their defaults, without annotations: "(rate, form='inverted')"; "" where there are none."""
     known = inspect.isroutine(thing) or (inspect.isclass(thing) and not issubclass(thing, BaseException))
     if not known or isinstance(thing, types.GenericAlias):
         return ""

@@ -15,7 +15,7 @@ def rows(text: str) -> dict[str, str]:
     return {line[:16].strip(): line[17:] for line in text.splitlines()}
 
 
-def test_it_tells_version_backend_numpy_python_and_machine() -> None:
+def test_info_tells_version_backend_numpy_python_and_machine() -> None:
     told = rows(str(pynn.info()))
     assert told["pynn"] == pynn.__version__
     assert told["backend"].split(" ")[0] == pynn.kernels.backend()
@@ -47,7 +47,7 @@ def test_numpy_tells_why_native_does_not_run() -> None:
     assert "instruction set" not in rows(str(info))
 
 
-def test_it_cannot_be_changed() -> None:
+def test_info_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         pynn.info().backend = "other"
 

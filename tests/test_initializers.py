@@ -333,7 +333,7 @@ def test_affine_takes_the_initializer_that_suits_the_activation_after_it(after: 
     assert abs(by_default.layers[0].weight.std() / deviation - 1) < 5 / math.sqrt(1200)
 
 
-def test_weights_and_biases_take_the_initializers_that_are_given() -> None:
+def test_weights_and_biases_take_their_initializers() -> None:
     model = pynn.Sequential(pynn.Affine(3, initializer=pynn.Constant(0.25), bias_initializer=pynn.Constant(-1)))
     model.build((2,))
     np.testing.assert_array_equal(model.layers[0].weight, np.full((2, 3), np.float32(0.25)))

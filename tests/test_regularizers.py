@@ -211,7 +211,7 @@ def test_own_penalties_can_be_loaded(tmp_path: Path) -> None:
     assert type(pynn.load(tmp_path / "model.safetensors", own=[Half]).layers[0].penalty) is Half
 
 
-def test_a_loop_of_ones_own_gives_the_bits_of_train_step(points: Points) -> None:
+def test_a_custom_loop_gives_the_bits_of_train_step(points: Points) -> None:
     models = [pynn.Sequential(pynn.Affine(5, penalty=pynn.L1(0.1)), pynn.Tanh(), pynn.Affine(3)) for _ in range(2)]
     loss, penalty = pynn.SoftmaxCrossEntropy(), pynn.L2(0.2)
     models[0].train_step(*points, loss, pynn.SGD(0.5), penalty)

@@ -333,7 +333,7 @@ def test_the_fraction_of_an_iterable_is_known_after_its_first_epoch(points: Poin
     np.testing.assert_allclose(np.array(optimizer.rates) * 1000, [0, 0.5, 1, 1, 1.5, 2], rtol=1e-12)
 
 
-def test_the_loop_of_ones_own_gives_the_bits_of_fit(points: Points) -> None:
+def test_a_custom_loop_gives_the_bits_of_fit(points: Points) -> None:
     x, y = points
     schedule = pynn.Warmup(pynn.CosineDecay(0.1, 3), 1)
     expected, model = network(), network()

@@ -62,7 +62,13 @@ class Model(FlatChain):
         self.epoch = self.context.step = 0
 
     def own_loss(self) -> Loss | None:
-        """The loss that the last layer brings along, as `HierarchicalSoftmax` does; None where it brings none."""
+        """The loss that the last layer defines, as `HierarchicalSoftmax` does.
+
+        Returns
+        -------
+        Loss or None
+            None if the layer defines none.
+        """
         last: Layer | None = self
         while isinstance(last, Chain):
             last = last.layers[-1] if last.layers else None
@@ -70,10 +76,10 @@ class Model(FlatChain):
         return brought if isinstance(brought, Loss) else None
 
     def advance(self) -> None:
-        """After an update of the parameters: constraints are applied, and the step counts.
+        """Finish an update of the parameters: apply the constraints and count the step.
 
-        `optimizer.step(model)` calls it. After an update of your own, `model.parameters -= rate * model.gradients`,
-        call it yourself: else `context.step` stands still, and gradients are accumulated over several updates.
+        ``optimizer.step(model)`` calls it. After an update of your own, ``model.parameters -= rate * model.gradients``,
+        call it yourself; otherwise `context.step` stays the same, and gradients accumulate over several updates.
         """
         if self._constrained:
             self.constrain()
@@ -88,7 +94,20 @@ class Model(FlatChain):
     # Passes ---------------------------------------------------------------------------------------
 
     def accept(self, x: Array, name: str = "x") -> None:
-        """Build on data like x if the model is not built; ValueError, which calls x by `name`, if it does not fit."""
+        """Build the model on data like x, or check that x fits the model built before.
+
+        Parameters
+        ----------
+        x : array (N, ...)
+            Input of the first layer.
+        name : str, default "x"
+            Name of x in errors.
+
+        Raises
+        ------
+        ValueError
+            If the shape does not fit.
+        """
         if self._parameters is None:
             self.build(x.shape[1:])
         elif x.shape[1:] != self.input_shape:
@@ -99,13 +118,21 @@ class Model(FlatChain):
             )
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        """Outputs (N, ...) for a batch x (N, ...); training: with dropout and the batch's own statistics.
+        """Run the layers forward on a batch.
 
-        The array that comes back is a new one (a training step does without that copy). uint8 pixels are read as 0..1.
-        x is what the layers take: `preprocessing` is not applied here, nor in `train_step`;
-        `model.preprocessing.transform(x)` does it.
-        Each training forward pass draws masks and noise of its own, a function of seed, step and its number in the step
-        (`same_masks` holds them).
+        Parameters
+        ----------
+        x : array (N, ...)
+            Input of the first layer; uint8 pixels are read as 0..1. `preprocessing` is not applied here, nor in
+            `train_step`: use ``model.preprocessing.transform(x)``.
+        training : bool, default False
+            With dropout and the batch's own statistics. Each training pass draws new masks and noise, a function of
+            seed, step and its number in the step (`same_masks` keeps them).
+
+        Returns
+        -------
+        array (N, ...)
+            The outputs, a new array (a training step does without that copy).
         """
         outputs = self._forward(x, training)
         if self.context is self._own:
@@ -113,7 +140,7 @@ class Model(FlatChain):
         return outputs
 
     def _forward(self, x: Array, training: bool) -> Array:
-        """The same without the copy: a training step reads the outputs before the next pass."""
+        """Forward without the copy: a training step reads the outputs before the next pass."""
         context = self.context
         if context is self._own:
             if type(x) is not np.ndarray:
@@ -141,18 +168,30 @@ class Model(FlatChain):
         return outputs
 
     def backward(self, dy: Array, input_gradient: bool = False, accumulate: bool = False) -> Array | None:
-        """Fill `gradients` from the gradient dy of the last outputs; return the input's if input_gradient is True.
+        """Compute `gradients` from the gradient of the last outputs.
 
-        accumulate: True adds to what the backward passes since the last update left, for a batch that is gone through
-        in parts (default False: the gradients are overwritten). The first pass after an update starts from zero in any
-        case. The gradient of the whole is the mean over its samples, so scale each part by its share:
+        Parameters
+        ----------
+        dy : array (N, ...)
+            Gradient of the loss with respect to the outputs.
+        input_gradient : bool, default False
+            Whether to return the gradient with respect to the inputs.
+        accumulate : bool, default False
+            Add to the gradients of the backward passes since the last update instead of overwriting them, for a batch
+            in several parts. The first pass after an update always starts from zero. As the gradient of the whole batch
+            is the mean over its samples, scale each part by its share.
 
+        Returns
+        -------
+        array or None
+            The gradient with respect to the inputs, a new array, if it was asked for.
+
+        Examples
+        --------
         >>> for x_part, y_part in parts:
         ...     value = loss.forward(model.forward(x_part, training=True), y_part)
         ...     model.backward(loss.backward() * (len(x_part) / len(x)), accumulate=True)
         >>> optimizer.step(model)
-
-        The array that comes back is a new one.
         """
         if self.context is not self._own:
             return super().backward(dy)
@@ -203,12 +242,32 @@ class Model(FlatChain):
         penalty: Penalty | None = None,
         weights: Array | None = None,
     ) -> float:
-        """Forward, backward and update on one batch; returns the loss (with the penalty) before the update.
+        """Forward, backward and update on one batch.
 
-        loss: an object or a name, as in `fit`. optimizer: an object, since its state lasts from step to step.
-        penalty: of all layers that have none of their own. What the penalties are stands in `penalty_value`.
-        weights (N,): sample weights of at least 0, for a loss that takes them.
-        Raises FloatingPointError, with parameters unchanged, when the loss is NaN or infinite.
+        Parameters
+        ----------
+        x : array (N, ...)
+            Input of the first layer.
+        y : array (N, ...)
+            Targets.
+        loss : Loss or str
+            As in `fit`.
+        optimizer : Optimizer
+            An object, since its state lasts from step to step.
+        penalty : Penalty, optional
+            For layers without a penalty of their own. The total is stored in `penalty_value`.
+        weights : array (N,), optional
+            Sample weights of at least 0, for a loss that takes them.
+
+        Returns
+        -------
+        float
+            The loss, including the penalty, before the update.
+
+        Raises
+        ------
+        FloatingPointError
+            If the loss is NaN or infinite; parameters are unchanged then.
         """
         goal: Any = loss
         try:
@@ -242,7 +301,24 @@ class Model(FlatChain):
         return value
 
     def loss_of(self, x: Array, y: Array, loss: Loss, weights: Array | None = None) -> float:
-        """The loss of a training forward pass on a batch, as in `train_step`; `loss.backward()` is its gradient."""
+        """The loss of a training forward pass, as in `train_step`; ``loss.backward()`` is its gradient.
+
+        Parameters
+        ----------
+        x : array (N, ...)
+            Input of the first layer.
+        y : array (N, ...)
+            Targets.
+        loss : Loss
+            The loss.
+        weights : array (N,), optional
+            Sample weights.
+
+        Returns
+        -------
+        float
+            The loss.
+        """
         outputs = self.forward(x, training=True) if self._overridden else self._forward(x, True)
         try:
             value = loss.forward(outputs, y) if weights is None else loss.forward(outputs, y, weights=weights)

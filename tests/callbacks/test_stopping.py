@@ -65,7 +65,7 @@ def run(points: Points, *callbacks: Any, epochs: int = 10, **settings: Any) -> p
         ([6, 5, 4, 3], {"patience": 9}, 4, 4),
     ],
 )
-def test_it_stops_when_nothing_gets_better(
+def test_early_stopping_stops_when_nothing_gets_better(
     values: list[float], settings: dict[str, Any], epochs: int, best: int | None, points: Points
 ) -> None:
     stopping, kept = pynn.EarlyStopping(**settings), Snapshots()
@@ -83,7 +83,7 @@ def test_it_stops_when_nothing_gets_better(
         assert f"val_loss has not improved for {settings['patience']} epochs (best: " in stopped
 
 
-def test_the_mode_auto_knows_what_shall_grow(points: Points) -> None:
+def test_mode_auto_knows_which_measurements_should_grow(points: Points) -> None:
     for name in ("accuracy", "val_accuracy"):
         stopping = pynn.EarlyStopping(name, patience=2)
         model = run(points, Scripted([0.5, 0.6, 0.4, 0.3, 0.9], name), stopping, epochs=5)

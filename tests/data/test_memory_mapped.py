@@ -64,7 +64,7 @@ def test_no_copy_is_made(tmp_path: Path, dtype: str, order: Any, backend: str) -
 
 
 @kinds
-def test_it_is_the_same_as_in_memory(tmp_path: Path, dtype: str, order: Any) -> None:
+def test_a_mapped_array_trains_as_one_in_memory(tmp_path: Path, dtype: str, order: Any) -> None:
     on_disk, y = mapped(tmp_path, dtype, order)[::500], np.arange(COUNT // 500) % 2
     results = []
     for x in (on_disk, np.array(on_disk)):

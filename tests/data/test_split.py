@@ -51,7 +51,7 @@ def test_the_order_is_random_and_the_seeds_alone() -> None:
     assert places(pynn.split(rows(12), np.arange(12) % 3, 0.25, seed=7)[1][0]) == [0, 1, 11]
 
 
-def test_it_is_the_split_of_the_digits(digits: pynn.datasets.Dataset) -> None:
+def test_split_gives_the_split_of_the_digits(digits: pynn.datasets.Dataset) -> None:
     """Both parts of the digits together, in the order of the file, split again."""
     with np.load(Path(pynn.datasets.__file__).with_name("digits.npz")) as file:
         x, y = file["images"], file["labels"]

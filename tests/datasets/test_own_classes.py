@@ -31,7 +31,7 @@ def names_of(samples: datasets.Samples) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", [list, tuple, np.array, iter])
-def test_labels_follow_the_classes_that_are_given(kind: Any, pictures: Path) -> None:
+def test_labels_follow_the_order_of_the_classes_argument(kind: Any, pictures: Path) -> None:
     order = ["emu", "cat", "dog"]
     samples = datasets.image_folder(pictures, classes=kind(order))
     assert samples.classes == tuple(order)

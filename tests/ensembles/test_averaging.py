@@ -56,7 +56,7 @@ def statistics(model: pynn.Sequential) -> dict[str, np.ndarray]:
         ({"decay": None, "every": 3}, [2, 5, 8, 11]),
     ],
 )
-def test_it_is_the_average_of_the_steps(
+def test_polyak_average_is_the_average_of_the_steps(
     backend: str, settings: dict[str, Any], taken: list[int], points: Points
 ) -> None:
     steps, average = Steps(), pynn.PolyakAverage(**settings)

@@ -481,7 +481,7 @@ def test_damaged_files_are_named(points: Points, tmp_path: Path) -> None:
         pynn.Ensemble.load(tmp_path / "none.safetensors")
 
 
-def test_it_says_what_it_is(points: Points) -> None:
+def test_the_repr_of_an_ensemble_says_what_it_is(points: Points) -> None:
     models = [trained(points), trained(points, 1)]
     assert repr(pynn.Ensemble(models)) == "Ensemble(2 members, mean of their probabilities)"
     assert (

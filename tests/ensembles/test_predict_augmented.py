@@ -27,7 +27,9 @@ VIEWS = (pynn.PadCrop(2), pynn.Flip(), pynn.Brightness(0.3))
 
 @pytest.mark.parametrize("preprocessing", [None, pynn.Standardization(), pynn.PCA(4)])
 @pytest.mark.parametrize("kind", [np.uint8, np.float32, np.float64])
-def test_it_is_the_mean_over_the_passes(backend: str, preprocessing: Any, kind: Any, images: np.ndarray) -> None:
+def test_predict_augmented_is_the_mean_over_the_passes(
+    backend: str, preprocessing: Any, kind: Any, images: np.ndarray
+) -> None:
     images = images if kind == np.uint8 else (images / 255).astype(kind)
     model = trained(images, preprocessing=preprocessing)
     found = pynn.predict_augmented(model, images, list(VIEWS), passes=4, seed=3)

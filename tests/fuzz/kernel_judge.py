@@ -17,7 +17,8 @@ import numpy as np
 
 from pynn.kernels import reference
 
-from .kernel_calls import Call, Refused, WrongFloat, WrongInt
+from .kernel_calls import Call
+from .wrong_values import Refused, WrongFloat, WrongInt
 
 try:
     import resource

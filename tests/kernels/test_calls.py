@@ -82,7 +82,7 @@ def test_defaults_are_those_of_layers_losses_and_optimizers() -> None:
 
 
 @pytest.mark.parametrize(("activation", "alpha"), [("leaky_relu", 0.01), ("elu", 1.0), ("relu", 0.0)])
-def test_alpha_is_that_of_the_layers_unless_it_is_given(
+def test_alpha_defaults_to_that_of_the_layers(
     activation: str, alpha: float, backend: str, rng: np.random.Generator
 ) -> None:
     x = rng.standard_normal((5, 7)).astype(np.float32)
@@ -195,7 +195,7 @@ def test_steps_over_matrices_say_how_to_call(name: str, backend: str) -> None:
     getattr(kernels, name)(**flat)
 
 
-def test_the_advice_is_given_only_where_it_holds(backend: str) -> None:
+def test_advice_appears_only_where_it_applies(backend: str) -> None:
     def said(*args: Any) -> str:
         with pytest.raises(ValueError, match="has shape") as raised:
             kernels.sgd_step(*args, 0.1)

@@ -33,7 +33,7 @@ def arguments() -> list[Any]:
 
 @pytest.mark.parametrize("name", kernels.NAMES)
 @pytest.mark.parametrize("public", [True, False])
-def test_no_kernel_prints_what_it_was_given(name: str, public: bool, backend: str) -> None:
+def test_no_kernel_prints_its_arguments(name: str, public: bool, backend: str) -> None:
     kernel = getattr(kernels if public or backend == "numpy" else native, name)
     for x in arguments():
         for args, names in (

@@ -34,7 +34,7 @@ def _oracle(torch: Any, kind: str) -> Callable[[Any], Any]:
 
 @kinds
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_values_and_gradients_are_torchs(
+def test_activations_and_their_gradients_follow_torch(
     kind: str, dtype: str, backend: str, rng: np.random.Generator, torch: Any
 ) -> None:
     x = np.concatenate([rng.standard_normal(200) * 3, [0, -0.0, 1e-6, -1e-6, 12, -12, 40, -40]]).astype(dtype)[None]

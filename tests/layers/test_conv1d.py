@@ -174,7 +174,7 @@ def test_a_model_file_gives_it_back(
     assert repr(loaded.layers[0]) == repr(layer()) == (text or repr(layer()))
 
 
-def test_it_learns_where_a_bump_stands_in_a_sequence(backend: str, rng: np.random.Generator) -> None:
+def test_conv1d_learns_where_a_bump_is_in_a_sequence(backend: str, rng: np.random.Generator) -> None:
     y = np.arange(200) % 2
     x = rng.normal(0, 0.3, (200, 24, 2)).astype(np.float32)
     for sample, label in enumerate(y):
@@ -301,12 +301,12 @@ def test_weights_of_torch_networks_over_sequences(backend: str, torch: Any, rng:
     np.testing.assert_allclose(model.forward(x), there, rtol=1e-4, atol=1e-5)
 
 
-def test_there_is_no_layout_for_what_reshape_orders_otherwise() -> None:
+def test_load_weights_refuses_layers_behind_reshape_that_torch_orders_differently() -> None:
     model = pynn.Sequential(pynn.Affine(24), pynn.Reshape(2, 3, 4), pynn.Conv2d(2))
     model.build((5,))
     layouts = pynn.transfer.layouts
     assert len(layouts.tensors(model, "pynn")) == 4
-    with pytest.raises(ValueError, match=r"reshape1 .*PyTorch has otherwise"):
+    with pytest.raises(ValueError, match=r"reshape1 .*PyTorch orders differently"):
         layouts.tensors(model, "torch")
     same = pynn.Sequential(pynn.Affine(6), pynn.Reshape(2, 3, 1), pynn.Conv2d(2))  # one channel: the same order
     same.build((5,))

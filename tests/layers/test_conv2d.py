@@ -141,7 +141,7 @@ def test_a_model_file_brings_it_back(tmp_path: Path, rng: np.random.Generator) -
     np.testing.assert_array_equal(again.forward(x), model.forward(x))
 
 
-def test_it_learns(backend: str, rng: np.random.Generator) -> None:
+def test_a_convolutional_network_learns(backend: str, rng: np.random.Generator) -> None:
     x = rng.standard_normal((200, 6, 6, 1)).astype(np.float32)
     y = (x[:, 1:4, 2, 0].sum(axis=1) > 0).astype(int)
     model = pynn.Sequential(pynn.Conv2d(6), pynn.BatchNorm(), pynn.ReLU(), pynn.Flatten(), pynn.Affine(2))

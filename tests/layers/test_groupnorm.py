@@ -40,7 +40,7 @@ def _oracle(torch: Any, layer: Any, x: Any, gamma: Any, beta: Any) -> Any:
 @shapes
 @dtypes
 @pytest.mark.parametrize("samples", [1, 7])
-def test_values_and_gradients_are_torchs(
+def test_layer_and_group_norm_follow_torch(
     kind: str, input_shape: Shape, dtype: str, samples: int, backend: str, rng: np.random.Generator, torch: Any
 ) -> None:
     layer: Any = KINDS[kind]()

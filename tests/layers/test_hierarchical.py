@@ -261,7 +261,7 @@ def test_both_backends_train_to_the_same_numbers(both_backends: tuple[str, ...])
 
 
 @pytest.mark.parametrize("arguments", [{}, {"counts": np.arange(40)[::-1]}], ids=["balanced", "huffman"])
-def test_it_learns_and_says_how_well(arguments: Any) -> None:
+def test_hierarchical_softmax_learns_and_reports_its_accuracy(arguments: Any) -> None:
     x, y = many()
     held_out = many(200, seed=1)
     model = pynn.Sequential(pynn.Affine(48), pynn.ReLU(), pynn.HierarchicalSoftmax(40, **arguments))
@@ -313,7 +313,7 @@ def test_the_lowest_of_equal_classes_is_predicted(both_backends: tuple[str, ...]
             pynn.kernels.hierarchical_softmax_predict(x, twice, layer.nodes, layer.bias, 4, labels)
 
 
-def test_a_loop_of_ones_own_trains_it() -> None:
+def test_hierarchical_softmax_trains_in_a_custom_loop() -> None:
     x, y = many()
     model = pynn.Sequential(pynn.HierarchicalSoftmax(40))
     loss, optimizer = model.loss, pynn.Adam(0.05)
@@ -355,7 +355,7 @@ def test_copies_walk_their_own_tree() -> None:
         assert np.abs(other.predict_proba(x) - expected).max() > 0.01
 
 
-def test_it_may_end_a_model_inside_a_model() -> None:
+def test_hierarchical_softmax_may_end_a_model_inside_a_model() -> None:
     x, y = many()
     inner = pynn.Sequential(pynn.Affine(8), pynn.HierarchicalSoftmax(40))
     model = pynn.Sequential(pynn.Affine(8), inner)

@@ -45,7 +45,7 @@ ALONE: dict[str, tuple[Callable[[], Any], Shape]] = {
 
 
 @pytest.mark.parametrize("name", ALONE)
-def test_it_is_built_run_and_checked(name: str, backend: str, rng: np.random.Generator) -> None:
+def test_a_layer_alone_is_built_run_and_checked(name: str, backend: str, rng: np.random.Generator) -> None:
     make, shape = ALONE[name]
     layer = make()
     for inner in layer.walk():
@@ -269,7 +269,7 @@ def test_the_gradients_of_layers_inside_are_right(backend: str, rng: np.random.G
         assert relative_error(dx, differences(value, x)) < 1e-6
 
 
-def test_it_is_fitted_saved_loaded_and_copied(points: Points, tmp_path: Path, backend: str) -> None:
+def test_layers_inside_a_custom_layer_are_fitted_saved_loaded_and_copied(points: Points, tmp_path: Path, backend: str) -> None:
     model = holder(seed=4)
     history = model.fit(*points, epochs=40, progress=False, optimizer=pynn.Adam(0.02))
     assert history["loss"][-1] < 0.5 * history["loss"][0]
@@ -309,7 +309,7 @@ def test_layers_inside_are_frozen(points: Points) -> None:
     assert "adds1.shift" not in same
 
 
-def test_a_model_of_ones_own_is_saved_inside_another(points: Points, tmp_path: Path) -> None:
+def test_a_custom_model_is_saved_inside_another(points: Points, tmp_path: Path) -> None:
     model = pynn.Sequential(Net(4), pynn.Affine(3))
     model.fit(*points, epochs=1, progress=False)
     model.layer("affine1").freeze()
@@ -322,7 +322,7 @@ def test_a_model_of_ones_own_is_saved_inside_another(points: Points, tmp_path: P
     assert copy.deepcopy(alone).predict(points[0]).shape == alone.predict(points[0]).shape
 
 
-def test_a_layer_that_is_given_to_the_constructor_is_in_the_file(points: Points, tmp_path: Path) -> None:
+def test_a_layer_passed_to_the_constructor_is_in_the_file(points: Points, tmp_path: Path) -> None:
     model = pynn.Sequential(Deep(4, inner=pynn.LayerNorm(epsilon=1e-3)), pynn.Affine(3))
     model.fit(*points, epochs=1, progress=False)
     model.layer("layernorm1").freeze()
@@ -333,7 +333,7 @@ def test_a_layer_that_is_given_to_the_constructor_is_in_the_file(points: Points,
     np.testing.assert_array_equal(loaded.predict_proba(points[0]), model.predict_proba(points[0]))
 
 
-def test_it_can_be_built_alone(rng: np.random.Generator, backend: str) -> None:
+def test_a_layer_with_layers_inside_can_be_built_alone(rng: np.random.Generator, backend: str) -> None:
     layer, x = Deep(3), rng.normal(size=(6, 4)).astype(np.float32)
     assert layer.build((4,)) == (3,)
     y = layer.forward(x, True).copy()

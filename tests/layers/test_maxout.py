@@ -23,7 +23,7 @@ def _built(units: int, pieces: int = 2, inputs: int = 5, **settings: Any) -> tup
 
 @pieces
 @pytest.mark.parametrize("use_bias", [True, False])
-def test_it_is_the_largest_of_affine_maps(
+def test_maxout_is_the_largest_of_affine_maps(
     pieces: int, use_bias: bool, backend: str, rng: np.random.Generator, torch: Any
 ) -> None:
     model, layer = _built(7, pieces, use_bias=use_bias)
@@ -76,7 +76,7 @@ def test_nan_goes_through(backend: str) -> None:
         np.testing.assert_array_equal(winner, place)
 
 
-def test_it_can_be_relu_and_the_absolute_value(rng: np.random.Generator) -> None:
+def test_maxout_can_be_relu_and_the_absolute_value(rng: np.random.Generator) -> None:
     model, layer = _built(5)
     x = rng.standard_normal((8, 5))
     layer.weight[...] = np.hstack([np.eye(5), np.zeros((5, 5))])
@@ -111,7 +111,7 @@ def test_a_batch_of_no_samples(backend: str) -> None:
     assert pynn.Sequential(pynn.Maxout(4)).forward(np.empty((0, 3), np.float32)).shape == (0, 4)
 
 
-def test_it_trains_and_survives_its_file(points: tuple[np.ndarray, np.ndarray], tmp_path: Any) -> None:
+def test_maxout_trains_and_survives_its_file(points: tuple[np.ndarray, np.ndarray], tmp_path: Any) -> None:
     model = pynn.Sequential(pynn.Maxout(8, 3, initializer=pynn.Normal(0.2)), pynn.Dropout(0.2), pynn.Affine(3))
     model.fit(*points, optimizer=pynn.Adam(0.02), epochs=60, batch_size=10, progress=False)
     assert model.evaluate(*points)["accuracy"] >= 0.9

@@ -175,7 +175,7 @@ def test_spatial_dropout_drops_whole_channels(rate: float, shape: tuple[int, ...
     np.testing.assert_array_equal(model.forward(np.ones((2, *shape))), 1)
 
 
-def test_spatial_dropout_drops_as_often_as_torchs(torch: Any) -> None:
+def test_spatial_dropout_drops_as_often_as_torch(torch: Any) -> None:
     """The masks themselves differ: torch draws from another generator."""
     y = built(pynn.SpatialDropout(0.3), (2, 2, 64)).forward(np.ones((400, 2, 2, 64)), training=True)
     torch.manual_seed(0)

@@ -28,7 +28,7 @@ def _built(input_shape: Shape, slope: Any = None, **settings: Any) -> tuple[pynn
 
 @shapes
 @per_feature
-def test_it_is_torchs(
+def test_prelu_and_its_gradients_follow_torch(
     input_shape: Shape, per_feature: bool, backend: str, rng: np.random.Generator, torch: Any
 ) -> None:
     model, layer = _built(input_shape, per_feature=per_feature)
@@ -71,7 +71,7 @@ def test_at_0_it_takes_the_left_slope() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_it_is_finite_far_out(dtype: str, backend: str) -> None:
+def test_prelu_is_finite_far_out(dtype: str, backend: str) -> None:
     model = pynn.Sequential(pynn.PReLU(), dtype=dtype)
     x = np.array([[-1e4, 1e4, 0, -1e-30]], dtype)
     np.testing.assert_allclose(model.forward(x, training=True), [[-2500, 1e4, 0, -2.5e-31]], rtol=1e-6)
@@ -98,7 +98,7 @@ def test_penalties_leave_the_slope_alone(points: tuple[np.ndarray, np.ndarray]) 
 
 
 @per_feature
-def test_it_learns_and_survives_its_file(
+def test_prelu_learns_and_survives_its_file(
     per_feature: bool, points: tuple[np.ndarray, np.ndarray], tmp_path: Any
 ) -> None:
     model = pynn.Sequential(pynn.Affine(16), pynn.PReLU(per_feature=per_feature, initial=0.1), pynn.Affine(3))

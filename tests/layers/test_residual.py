@@ -22,7 +22,7 @@ def _images(model: pynn.Sequential, shape: Any, rng: np.random.Generator) -> np.
     return rng.standard_normal((6, *shape)).astype(model.dtype)
 
 
-def test_it_adds_what_its_layers_give_to_the_input(backend: str, rng: np.random.Generator) -> None:
+def test_a_residual_block_adds_the_output_of_its_layers_to_the_input(backend: str, rng: np.random.Generator) -> None:
     block = pynn.Residual(pynn.Affine(4, bias_initializer=pynn.Normal(1)), pynn.Tanh())
     model = pynn.Sequential(block, dtype="float64")
     x = _images(model, (4,), rng)
@@ -167,7 +167,7 @@ def test_training_is_the_same_on_both_backends(both_backends: Any, points: Any) 
 # Names, files, freezing ---------------------------------------------------------------------------
 
 
-def test_it_trains_and_survives_its_file(points: Any, tmp_path: Any) -> None:
+def test_a_residual_network_trains_and_survives_its_file(points: Any, tmp_path: Any) -> None:
     model = pynn.Sequential(
         _block(8, shortcut="auto", survival=0.9), pynn.ReLU(), _block(8).named("second"), pynn.Affine(3)
     )

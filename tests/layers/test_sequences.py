@@ -148,7 +148,7 @@ def test_the_initializers_of_affine_layers_look_at_sequences_too(rng: np.random.
     np.testing.assert_allclose(model.forward(x).var(), 1, atol=0.1)
 
 
-def test_affine_is_torchs_linear(backend: str, rng: np.random.Generator, torch: Any) -> None:
+def test_affine_of_sequences_follows_torchs_linear(backend: str, rng: np.random.Generator, torch: Any) -> None:
     x = rng.standard_normal((3, 6, 5)).astype(np.float32)
     net = torch.nn.Linear(5, 4)
     model = pynn.Sequential(pynn.Affine(4))

@@ -16,7 +16,7 @@ SHAPES: list[tuple[int, ...]] = [(5,), (1,), (300,), (3, 2, 5)]
 
 @pytest.mark.parametrize("input_shape", SHAPES, ids=str)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_it_is_torchs(
+def test_softmax_and_its_gradient_follow_torch(
     input_shape: tuple[int, ...], dtype: str, backend: str, rng: np.random.Generator, torch: Any
 ) -> None:
     x, dy = (rng.standard_normal((2, 20, *input_shape)) * 4).astype(dtype)
@@ -55,7 +55,7 @@ def test_extreme_logits_give_shares_and_finite_gradients(dtype: str, backend: st
     np.testing.assert_allclose(dx, [[0, 0, 0], [-1 / 3, 0, 1 / 3], [-0.25, 0.25, 0], [0, 0, 0]], atol=1e-6)
 
 
-def test_it_gives_the_probabilities_of_a_classifier(
+def test_a_softmax_layer_gives_the_probabilities_of_a_classifier(
     points: tuple[np.ndarray, np.ndarray], tmp_path: Any, backend: str
 ) -> None:
     """The layers of a trained classifier with Softmax behind them."""

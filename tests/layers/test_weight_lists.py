@@ -28,7 +28,7 @@ def model(points: Any) -> pynn.Sequential:
     return fitted
 
 
-def test_they_are_copies_in_the_order_of_tensors(model: pynn.Sequential, backend: str) -> None:
+def test_get_weights_returns_copies_in_the_order_of_tensors(model: pynn.Sequential, backend: str) -> None:
     weights, tensors = model.get_weights(), model.tensors()
     assert [one.shape for one in weights] == [one.shape for one in tensors.values()]
     for one, own in zip(weights, tensors.values(), strict=True):

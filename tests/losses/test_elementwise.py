@@ -62,7 +62,9 @@ def test_gradient_of_huber_matches_central_differences_on_both_sides(delta: floa
 
 @every
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_loss_and_gradient_are_torchs(name: str, dtype: str, rng: np.random.Generator, torch: Any) -> None:
+def test_elementwise_losses_and_gradients_follow_torch(
+    name: str, dtype: str, rng: np.random.Generator, torch: Any
+) -> None:
     """PyTorch's means are over all numbers, ours are sums over the outputs: they differ by the factor K = 7."""
     f = torch.nn.functional
     outputs, targets = (array.astype(dtype) for array in pair(name, rng, (20, 7)))

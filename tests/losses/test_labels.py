@@ -59,7 +59,7 @@ def test_focal_with_gamma_0_is_softmax_cross_entropy(rng: np.random.Generator) -
 
 @pytest.mark.parametrize("margin", [1.0, 0.25])
 @pytest.mark.parametrize(("name", "power"), [("hinge", 1), ("squared_hinge", 2)])
-def test_hinge_is_torchs_times_the_number_of_classes(
+def test_hinge_is_torchs_value_times_the_number_of_classes(
     name: str, power: int, margin: float, rng: np.random.Generator, torch: Any
 ) -> None:
     """multi_margin_loss divides the sum over the classes by C."""
@@ -122,7 +122,7 @@ def test_a_single_class_costs_nothing(name: str) -> None:
 
 @every
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_it_learns_the_digits_and_is_measured_by_hits(
+def test_a_label_loss_learns_the_digits_and_is_measured_by_hits(
     name: str, dtype: str, digits: pynn.datasets.Dataset, tmp_path: Path
 ) -> None:
     model = pynn.Sequential(pynn.Flatten(), pynn.Affine(64), pynn.ReLU(), pynn.Affine(10), dtype=dtype)

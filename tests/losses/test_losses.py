@@ -86,7 +86,7 @@ def test_rows_of_the_gradient_sum_to_zero(rng: np.random.Generator) -> None:
     np.testing.assert_allclose(loss.backward().sum(axis=1), 0, atol=1e-16)
 
 
-def test_loss_and_gradient_are_torchs(rng: np.random.Generator, torch: Any) -> None:
+def test_losses_and_gradients_follow_torch(rng: np.random.Generator, torch: Any) -> None:
     logits, labels = rng.normal(0, 5, (20, 7)), rng.integers(0, 7, 20)
     loss = pynn.SoftmaxCrossEntropy()
     value = loss.forward(logits, labels)
@@ -130,7 +130,7 @@ def test_backward_before_forward_is_a_clear_error() -> None:
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.9])
-def test_label_smoothing_is_torchs(smoothing: float, rng: np.random.Generator, torch: Any) -> None:
+def test_label_smoothing_follows_torch(smoothing: float, rng: np.random.Generator, torch: Any) -> None:
     logits, labels = rng.normal(0, 5, (20, 7)), rng.integers(0, 7, 20)
     loss = pynn.SoftmaxCrossEntropy(label_smoothing=smoothing)
     value = loss.forward(logits, labels)

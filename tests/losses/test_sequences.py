@@ -64,7 +64,7 @@ def test_gradients_match_central_differences(name: str, backend: str) -> None:
     gradients.check(model, OF_LABELS[name](), x, y)
 
 
-def test_softmax_cross_entropy_is_torchs(backend: str, rng: np.random.Generator, torch: Any) -> None:
+def test_softmax_cross_entropy_of_sequences_follows_torch(backend: str, rng: np.random.Generator, torch: Any) -> None:
     outputs, labels = outputs_and_labels(rng)
     there = torch.tensor(outputs, requires_grad=True)
     value = torch.nn.functional.cross_entropy(there.permute(0, 2, 1), torch.tensor(labels))
@@ -167,7 +167,7 @@ def test_images_of_labels(backend: str, rng: np.random.Generator) -> None:
     assert model.predict(x).shape == (60, 5, 6)
 
 
-def test_a_loss_of_ones_own_counts_its_hits_by_places(backend: str, rng: np.random.Generator) -> None:
+def test_a_custom_loss_counts_its_hits_by_places(backend: str, rng: np.random.Generator) -> None:
     class Reversed(pynn.SoftmaxCrossEntropy):
         def predict(self, outputs: np.ndarray) -> np.ndarray:
             return 2 - super().predict(outputs)

@@ -258,7 +258,7 @@ def test_targets_that_do_not_fit_are_refused(y: np.ndarray, error: type[Exceptio
         model.fit(np.zeros((6, 8, 3)), y, loss=pynn.StructuredHinge(pynn.ViterbiChain()), progress=False)
 
 
-def test_a_loop_of_ones_own_is_checked_too() -> None:
+def test_a_custom_training_loop_is_checked_too() -> None:
     loss, targets = pynn.StructuredHinge(pynn.ViterbiChain()), np.array([[0, 1, -1]])
     with pytest.raises(ValueError, match=r"y\[0, 2\] is -1, expected a label of 0\.\.1"):
         loss.forward(np.zeros((1, 5, 2)), targets)

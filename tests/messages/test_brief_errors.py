@@ -66,7 +66,7 @@ def test_short_values_are_shown_whole() -> None:
         assert brief(value) == repr(value)
 
 
-def test_of_long_values_the_ends_are_shown() -> None:
+def test_errors_show_the_ends_of_long_values() -> None:
     assert brief(list(range(1000))) == "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ...]"
     text = brief("a" * 500 + "z" * 500)
     assert (text[:4], text[-4:], len(text)) == ("'aaa", "zzz'", 200)

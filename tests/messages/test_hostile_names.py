@@ -99,7 +99,7 @@ def test_names_of_layers(backend: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [CLEAR, TURNED, "two\nlines", "x" * 100_000], ids=ascii)
-def test_they_come_back_from_a_file_as_they_were(tmp_path: Path, name: str) -> None:
+def test_hostile_names_come_back_from_a_file_as_they_were(tmp_path: Path, name: str) -> None:
     model = pynn.Sequential(pynn.Affine(3).named(name))
     model.build((4,))
     model.save(tmp_path / "model.safetensors")

@@ -23,7 +23,9 @@ def pairs(rng: np.random.Generator, classes: int = 4, count: int = 60) -> tuple[
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("kind", ["numbers", "text", "one", "booleans", "floats", "gap"])
-def test_it_is_scikit_learns(kind: str, weighted: bool, rng: np.random.Generator, sklearn: Any) -> None:
+def test_the_confusion_matrix_follows_scikit_learn(
+    kind: str, weighted: bool, rng: np.random.Generator, sklearn: Any
+) -> None:
     true, said = pairs(rng)
     if kind == "text":
         names = np.array(["cat", "dog", "ant", "bee"])

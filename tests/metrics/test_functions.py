@@ -105,7 +105,7 @@ def test_scikit_learns_functions_of_attributes(points: Points, sklearn: Any) -> 
 
 
 @pytest.mark.usefixtures("backend")
-def test_they_are_measured_over_whole_epochs_of_fit(points: Points, sklearn: Any) -> None:
+def test_metric_functions_are_measured_over_whole_epochs_of_fit(points: Points, sklearn: Any) -> None:
     x, y = points
     model = pynn.Sequential(pynn.Affine(3))
     history = model.fit(
@@ -143,7 +143,7 @@ def test_early_stopping_knows_which_way_they_go(points: Points, sklearn: Any) ->
         assert stopping.best is not None
 
 
-def test_of_nan_outputs_they_are_nan(points: Points, sklearn: Any) -> None:
+def test_metric_functions_of_nan_outputs_are_nan(points: Points, sklearn: Any) -> None:
     x, y = points
     model = fitted(x, y, 3, "softmax_cross_entropy")
     model.layers[0].weight[...] = np.nan

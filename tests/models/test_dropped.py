@@ -128,7 +128,7 @@ USES: dict[str, Callable[[pynn.Sequential, Points, Path], Any]] = {
 
 @pytest.mark.parametrize("use", USES)
 @pytest.mark.parametrize("make", MODELS)
-def test_it_is_gone_at_once(make: str, use: str, points: Points, tmp_path: Path) -> None:
+def test_a_dropped_model_is_gone_at_once(make: str, use: str, points: Points, tmp_path: Path) -> None:
     made = MODELS[make]()
     model = USES[use](made, points, tmp_path)
     seen = [weakref.ref(model), weakref.ref(made), *(weakref.ref(layer) for layer in model.walk())]

@@ -137,7 +137,7 @@ PREPROCESSING: dict[str, Callable[[], pynn.Transformer]] = {
 
 
 @pytest.mark.parametrize("name", PREPROCESSING)
-def test_it_is_with_respect_to_raw_samples(name: str, backend: str, rng: np.random.Generator) -> None:
+def test_the_input_gradient_is_with_respect_to_raw_samples(name: str, backend: str, rng: np.random.Generator) -> None:
     x, y = rng.normal(2, 1, (20, 2, 2, 3)) * [1, 3, 0.5], np.arange(20) % 3
     layers = [pynn.Flatten(), pynn.Affine(6), pynn.Tanh(), pynn.Affine(3)]
     model = pynn.Sequential(*layers, seed=1, dtype="float64")

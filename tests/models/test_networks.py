@@ -34,7 +34,9 @@ def test_parameter_counts(name: str, count: int) -> None:
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_it_learns_a_few_images_and_comes_back_from_its_file(name: str, tmp_path: Path, backend: str) -> None:
+def test_a_ready_network_learns_a_few_images_and_comes_back_from_its_file(
+    name: str, tmp_path: Path, backend: str
+) -> None:
     make: Callable[..., pynn.Sequential] = getattr(models, name)
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((6, *SHAPES[name])).astype(np.float32), np.arange(6) % 3

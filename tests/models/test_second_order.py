@@ -190,7 +190,7 @@ def test_both_backends_find_the_same(points: Points, both_backends: tuple[str, .
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-9)
 
 
-def test_it_reads_the_digits_in_float32(digits: pynn.datasets.Dataset) -> None:
+def test_minimize_learns_the_digits_in_float32(digits: pynn.datasets.Dataset) -> None:
     model = pynn.Sequential(pynn.Flatten(), pynn.Affine(10))
     history = minimized(model, digits.train, penalty=pynn.L2(1e-3), steps=30)
     assert model.evaluate(*digits.test)["accuracy"] > 0.93

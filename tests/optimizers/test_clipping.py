@@ -62,7 +62,7 @@ def test_values_are_clamped_and_then_the_norm_holds(backend: str, both_backends:
     np.testing.assert_allclose(moved, -clamped / math.hypot(*clamped), rtol=1e-12, atol=1e-15)
 
 
-def test_clipping_by_the_norm_goes_the_way_of_torchs(points: Points, torch: Any) -> None:
+def test_clipping_by_the_norm_follows_torch(points: Points, torch: Any) -> None:
     model, optimizer, loss = network(), pynn.Momentum(0.3, clip_norm=0.1), pynn.SoftmaxCrossEntropy()
     tensors = [torch.tensor(value.copy(), requires_grad=True) for value in model.tensors().values()]
     w1, b1, w2, b2 = tensors

@@ -251,7 +251,7 @@ def _wide_scalars(torch: Any) -> Iterator[None]:
 @pytest.mark.usefixtures("_wide_scalars")
 @pytest.mark.parametrize("name", TORCH)
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-9), ("float32", 2e-4)])
-def test_a_network_goes_the_way_of_torchs_for_100_steps(
+def test_a_network_follows_torch_for_100_steps(
     name: str, dtype: str, tolerance: float, points: Points, torch: Any
 ) -> None:
     x, y = points

@@ -125,7 +125,7 @@ def test_targets_that_cannot_be_binned_are_refused(y: Any, error: type[Exception
     np.testing.assert_array_equal(binner.edges, before)
 
 
-def test_it_must_be_fitted_first() -> None:
+def test_a_binner_must_be_fitted_first() -> None:
     with pytest.raises(RuntimeError, match=r"Binner.transform was called before fit\(y\)"):
         pynn.Binner().transform([1, 2])
     with pytest.raises(RuntimeError, match=r"Binner.inverse_transform was called before fit\(y\)"):

@@ -19,7 +19,7 @@ pytestmark = [
 SPOILED = """
 import sys, time
 from pathlib import Path
-from pynn import files, filelocks
+from pynn.saving import files, filelocks
 
 def write_in_two(path, content):
     with open(path, "wb", buffering=0) as file:
@@ -58,7 +58,9 @@ def test_killed_runs_end_with_the_bits_of_those_that_were_not(tmp_path: Path) ->
         ("from pynn import optimizers; optimizers.Optimizer.restore = lambda *_: None", "sequences", r"other bits of "),
     ],
 )
-def test_it_finds_what_is_not_whole(spoil: str, run: str, found: str, tmp_path: Path) -> None:
+def test_the_campaign_finds_files_and_states_that_are_not_whole(
+    spoil: str, run: str, found: str, tmp_path: Path
+) -> None:
     done = kills("--kills", "8", "--runs", run, spoil=spoil, folder=tmp_path)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "FOUND in run " in done.stdout

@@ -227,7 +227,9 @@ def test_shapes_and_defaults(backend: str) -> None:
     assert (pool.forward(ones) == 1).all()
 
 
-def test_losses_are_torchs_times_the_number_of_outputs(backend: str, torch: object, rng: np.random.Generator) -> None:
+def test_losses_are_torchs_values_times_the_number_of_outputs(
+    backend: str, torch: object, rng: np.random.Generator
+) -> None:
     from torch import nn, tensor  # type: ignore[import-not-found, unused-ignore]
 
     outputs, targets = rng.standard_normal((2, 16, 3)).astype(np.float32)
@@ -243,7 +245,7 @@ def test_losses_are_torchs_times_the_number_of_outputs(backend: str, torch: obje
         assert own.forward(outputs, y) == pytest.approx(expected, rel=1e-5), own
 
 
-def test_running_statistics_are_torchs_with_one_minus_its_momentum(
+def test_running_statistics_follow_torch_with_one_minus_its_momentum(
     backend: str, torch: object, rng: np.random.Generator
 ) -> None:
     from torch import nn, tensor  # type: ignore[import-not-found, unused-ignore]

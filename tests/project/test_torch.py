@@ -95,7 +95,7 @@ def test_every_activation_is_compared() -> None:
 
 @both_dtypes
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_an_activation_and_its_gradient_are_torchs(
+def test_an_activation_and_its_gradient_follow_torch(
     name: str, dtype: str, backend: str, rng: np.random.Generator, torch: Any
 ) -> None:
     make, oracle = ACTIVATIONS[name]
@@ -123,7 +123,7 @@ def test_softplus_is_exact_where_torch_takes_the_identity(backend: str, torch: A
 
 @both_dtypes
 @pytest.mark.parametrize("kind", ["batch", "layer", "group"])
-def test_normalizations_of_images_are_torchs_with_channels_last(
+def test_normalizations_of_images_follow_torch_with_channels_last(
     kind: str, dtype: str, backend: str, rng: np.random.Generator, torch: Any
 ) -> None:
     layer: Any = {"batch": pynn.BatchNorm, "layer": pynn.LayerNorm, "group": lambda: pynn.GroupNorm(3)}[kind]()
@@ -149,7 +149,7 @@ def test_normalizations_of_images_are_torchs_with_channels_last(
         close(layer.running_var, theirs.running_var, dtype)
 
 
-def test_dropout_scales_what_it_keeps_as_torchs_does(backend: str, torch: Any) -> None:
+def test_dropout_scales_what_it_keeps_as_torch_does(backend: str, torch: Any) -> None:
     ours = pynn.Sequential(pynn.Dropout(0.25)).forward(np.ones((50, 40), np.float32), training=True)
     theirs = torch.nn.functional.dropout(torch.ones(50, 40), 0.25).numpy()
     assert np.unique(ours).tolist() == pytest.approx(np.unique(theirs).tolist(), rel=1e-6)
@@ -182,7 +182,7 @@ def _label_losses(torch: Any) -> dict[str, tuple[pynn.Loss, Callable[..., Any], 
 @pytest.mark.parametrize("weighted", [False, True], ids=["alike", "class weights"])
 @pytest.mark.parametrize("name", ["cross-entropy", "cross-entropy, smoothed", "hinge", "squared hinge",
                                   "focal with gamma 0"])  # fmt: skip
-def test_a_loss_of_labels_is_torchs_times_its_factor(
+def test_a_loss_of_labels_is_torchs_value_times_its_factor(
     name: str, weighted: bool, dtype: str, backend: str, rng: np.random.Generator, torch: Any
 ) -> None:
     ours, theirs, factor = _label_losses(torch)[name]
@@ -263,7 +263,7 @@ class Vectors:
 
 @pytest.mark.parametrize("nesterov", [False, True], ids=["momentum", "nesterov"])
 @pytest.mark.parametrize("rescale", [False, True], ids=["as it is", "rescaled"])
-def test_momentum_is_torchs_after_a_change_of_the_rate_once_its_velocity_is_rescaled(
+def test_momentum_follows_torch_after_a_change_of_the_rate_if_its_velocity_is_rescaled(
     nesterov: bool, rescale: bool, backend: str, rng: np.random.Generator, torch: Any
 ) -> None:
     start = rng.standard_normal(9)
@@ -283,7 +283,7 @@ def test_momentum_is_torchs_after_a_change_of_the_rate_once_its_velocity_is_resc
         assert same is (step < 10 or rescale)
 
 
-def test_defaults_that_are_torchs_and_those_that_are_not(torch: Any) -> None:
+def test_defaults_that_equal_those_of_torch_and_those_that_do_not(torch: Any) -> None:
     def theirs(name: str) -> dict[str, Any]:
         settings: dict[str, Any] = getattr(torch.optim, name)([torch.zeros(1, requires_grad=True)]).defaults
         return settings
@@ -320,7 +320,9 @@ def test_an_l2_penalty_steps_as_torchs_weight_decay(backend: str, rng: np.random
 
 
 @both_dtypes
-def test_max_norm_is_torchs_renorm_of_the_units(dtype: str, backend: str, rng: np.random.Generator, torch: Any) -> None:
+def test_max_norm_follows_torchs_renorm_of_the_units(
+    dtype: str, backend: str, rng: np.random.Generator, torch: Any
+) -> None:
     weight = rng.standard_normal((9, 7)).astype(dtype) * np.linspace(0, 2, 7, dtype=dtype)
     theirs = torch.renorm(torch.tensor(weight.astype(np.float64)), p=2, dim=1, maxnorm=3.0)
     pynn.MaxNorm(3.0).apply(weight)
@@ -352,7 +354,7 @@ def test_every_initializer_that_torch_has_is_compared() -> None:
 
 
 @pytest.mark.parametrize("name", FILLED)
-def test_the_moments_of_first_weights_are_torchs(name: str, rng: np.random.Generator, torch: Any) -> None:
+def test_the_moments_of_first_weights_follow_torch(name: str, rng: np.random.Generator, torch: Any) -> None:
     make, fill = FILLED[name]
     torch.manual_seed(0)
     theirs = fill(torch.nn.init, torch.empty(200, 300)).double().numpy()  # (out, in)
@@ -363,7 +365,7 @@ def test_the_moments_of_first_weights_are_torchs(name: str, rng: np.random.Gener
     assert np.abs(ours).max() == pytest.approx(np.abs(theirs).max(), rel=0.25)
 
 
-def test_sparse_weights_have_as_many_connections_as_torchs(rng: np.random.Generator, torch: Any) -> None:
+def test_sparse_weights_have_as_many_connections_as_in_torch(rng: np.random.Generator, torch: Any) -> None:
     torch.manual_seed(0)
     theirs = torch.nn.init.sparse_(torch.empty(300, 200), sparsity=0.95, std=0.3).numpy()  # its columns are units
     ours = pynn.Sparse(15, std=0.3).draw((300, 200), rng)
@@ -372,7 +374,7 @@ def test_sparse_weights_have_as_many_connections_as_torchs(rng: np.random.Genera
     assert ours[ours != 0].std() == pytest.approx(theirs[theirs != 0].std(), rel=0.05)
 
 
-def test_first_weights_of_an_affine_layer_are_others_than_those_of_torchs_linear(torch: Any) -> None:
+def test_first_weights_of_an_affine_layer_differ_from_those_of_torchs_linear(torch: Any) -> None:
     torch.manual_seed(0)
     model = pynn.Sequential(pynn.Affine(200), pynn.ReLU())
     model.build((300,))

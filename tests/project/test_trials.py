@@ -203,7 +203,7 @@ def test_a_finished_run_of_an_iterable_is_resumed_with_what_it_learned_of_the_da
 def test_names_of_columns_are_all_text_or_none() -> None:
     pandas = pytest.importorskip("pandas")
     table = pandas.DataFrame(np.ones((4, 2)), columns=["a", 0])
-    with pytest.raises(TypeError, match=r"x has a column named 0 beside others.*columns\.astype\(str\)"):
+    with pytest.raises(TypeError, match=r"x has a column named 0 and others .*columns\.astype\(str\)"):
         pynn.Sequential(pynn.Affine(2)).fit(table, [0, 1, 0, 1], progress=False)
 
 

@@ -16,7 +16,7 @@ import pytest
 from mpi_processes import mpirun
 
 import pynn
-from pynn.data.batches import batches
+from pynn.data.batches import part_of
 
 SIZES = (2, 4)
 EXACT = (
@@ -188,7 +188,7 @@ def test_alone_it_changes_nothing(points: tuple[np.ndarray, np.ndarray]) -> None
 def test_parts_are_the_batch_in_order_and_hold_two_samples_or_none() -> None:
     for count in range(1, 40):
         for size in range(1, 9):
-            parts = [batches.part_of(count, rank, size) for rank in range(size)]
+            parts = [part_of(count, rank, size) for rank in range(size)]
             assert [place for part in parts for place in range(count)[part]] == list(range(count))
             assert all(part.stop - part.start != 1 for part in parts) or count == 1
             sizes = [part.stop - part.start for part in parts if part.stop > part.start]

@@ -54,7 +54,7 @@ def test_a_doubled_softmax_or_sigmoid_is_warned_of_once(kind: str, loss: str | N
         [pynn.Softmax(), pynn.Flatten(), pynn.Sequential(pynn.Flatten())],
     ],
 )
-def test_it_is_found_inside_chains_and_before_what_changes_nothing(last: Any, points: Points) -> None:
+def test_a_doubled_head_is_found_inside_chains_and_before_what_changes_nothing(last: Any, points: Points) -> None:
     with pytest.warns(UserWarning, match="the model ends with Softmax, but SoftmaxCrossEntropy takes logits"):
         fit(last, None, points)
 

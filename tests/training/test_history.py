@@ -26,7 +26,7 @@ def test_numbers_are_lists_by_name_one_an_epoch() -> None:
     assert "val_loss" not in history
 
 
-def test_it_is_a_mapping_like_any_other() -> None:
+def test_a_history_is_a_mapping_like_any_other() -> None:
     history = filled()
     assert isinstance(history, Mapping)
     assert dict(history) == {"loss": [2.5, 1.0], "accuracy": [0.25, 0.5]}

@@ -74,7 +74,7 @@ def test_raw_data_gives_what_data_transformed_by_hand_does(
     assert model.evaluate(*held_out, batch_size=4) == pytest.approx(measured, rel=1e-5)
 
 
-def test_it_learns_raw_images(digits: pynn.datasets.Dataset) -> None:
+def test_a_model_with_preprocessing_learns_raw_images(digits: pynn.datasets.Dataset) -> None:
     model = pynn.Sequential(pynn.Affine(64), pynn.ReLU(), pynn.Affine(10))
     whitening = pynn.Pipeline(pynn.PCA(0.95), pynn.Whitening(epsilon=1e-2))
     x, y = digits.test
@@ -85,7 +85,7 @@ def test_it_learns_raw_images(digits: pynn.datasets.Dataset) -> None:
     assert (model.predict(x) == y).mean() == pytest.approx(history["val_accuracy"][-1])
 
 
-def test_the_transformer_that_is_given_stays_as_it_was(points: Points) -> None:
+def test_the_transformer_passed_to_fit_stays_as_it_was(points: Points) -> None:
     x, y = points
     given, fitted = pynn.Standardization(), pynn.Standardization().fit(x[:5])
     before = state(fitted)

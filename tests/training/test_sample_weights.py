@@ -132,7 +132,7 @@ def test_class_weights_are_sample_weights_by_label_and_are_multiplied_with_them(
         assert measured == pytest.approx(one.evaluate(x, UNEVEN, sample_weight=product), rel=1e-12)
 
 
-def test_evaluation_with_class_weights_is_torchs_weighted_cross_entropy(points: Points, torch: Any) -> None:
+def test_evaluation_with_class_weights_follows_torchs_weighted_cross_entropy(points: Points, torch: Any) -> None:
     x, given = points[0].astype(np.float64), np.array([0.5, 1, 4])
     model = fitted(x, UNEVEN)
     logits = torch.tensor(model.forward(x).copy())

@@ -1,10 +1,8 @@
-"""Transfer learning: new heads, freezing by name, features."""
+"""New heads, and freezing by name."""
 
 from __future__ import annotations
 
 import copy
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,54 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 from gradients import Scale
+from trained_models import Points, assert_unchanged, convolutional, images, state, trained
 
 import pynn
-
-Points = tuple[np.ndarray, np.ndarray]
-
-
-def trained(points: Points, dtype: str = "float32", **settings: Any) -> pynn.Sequential:
-    """A network for 3 classes that was trained on standardized points, with settings of all kinds."""
-    model = pynn.Sequential(
-        pynn.Affine(6, penalty=pynn.L2(0.01)), pynn.BatchNorm(), pynn.ReLU(), pynn.Affine(5), pynn.Tanh(),
-        pynn.Affine(3), dtype=dtype, **settings,
-    )  # fmt: skip
-    model.layers[3].learning_rate_factor = 0.5
-    model.fit(*points, epochs=3, batch_size=10, preprocessing=pynn.Standardization(), progress=False)
-    model.layers[0].freeze("bias")
-    model.notes = {"classes": ["a", "b", "c"], "image_shape": [2, 2, 1], "test_accuracy": 0.5}
-    return model
-
-
-def images(rng: np.random.Generator, count: int = 12) -> Points:
-    return rng.standard_normal((count, 6, 6, 2)).astype(np.float32), np.arange(count) % 3
-
-
-def convolutional(dtype: str = "float32") -> pynn.Sequential:
-    model = pynn.Sequential(
-        pynn.Conv2d(4, use_bias=False), pynn.BatchNorm(), pynn.ReLU(),
-        pynn.Residual(pynn.Conv2d(5), pynn.BatchNorm(), pynn.ReLU(), pynn.Conv2d(6), shortcut="auto"), pynn.ReLU(),
-        pynn.MaxPool2d(2), pynn.Flatten(), pynn.Affine(3), dtype=dtype,
-    )  # fmt: skip
-    model.build((6, 6, 2))
-    return model
-
-
-def state(model: pynn.Sequential) -> dict[str, Any]:
-    """All that must stay where something is refused."""
-    kept = {name: array.copy() for name, array in model.tensors().items()}
-    settings = [(layer, layer.name, layer.training_settings()) for layer in model.walk()]
-    own = (model.layers, model.output_shape, model.loss, model.optimizer, model.epoch, model.context.step, model.notes)
-    return {"tensors": kept, "rest": (settings, own, model.segments())}
-
-
-def assert_unchanged(model: pynn.Sequential, before: dict[str, Any]) -> None:
-    after = state(model)
-    assert after["tensors"].keys() == before["tensors"].keys()
-    for name, array in before["tensors"].items():
-        np.testing.assert_array_equal(after["tensors"][name], array, name)
-    assert after["rest"] == before["rest"]
-
 
 # A new head ---------------------------------------------------------------------------------------
 
@@ -325,7 +278,7 @@ def test_layers_that_were_refused_can_be_used_again(points: Points) -> None:
     assert model.output_shape == (4,)
 
 
-def test_there_is_nothing_to_replace() -> None:
+def test_a_model_without_a_head_to_replace_is_refused() -> None:
     model = pynn.Sequential(pynn.Affine(2))
     with pytest.raises(RuntimeError, match="not built yet"):
         model.replace_head(pynn.Affine(3))
@@ -407,114 +360,3 @@ def test_what_was_frozen_by_name_does_not_move(points: Points) -> None:
     model.fit(*points, epochs=1, progress=False)
     moved = {name for name, array in model.tensors().items() if not np.array_equal(array, before[name])}
     assert moved == {"affine3.weight", "affine3.bias"}
-
-
-# Features -----------------------------------------------------------------------------------------
-
-
-def test_features_are_what_the_head_sees(points: Points, backend: str) -> None:
-    model = trained(points, "float64")
-    codes = pynn.transfer.features(model, points[0])
-    raw = points[0].astype(np.float64)
-    assert (codes.shape, codes.dtype) == ((30, 5), np.float64)
-    head = model.layers[-1]
-    outputs = model.forward(model.preprocessing.transform(raw))
-    np.testing.assert_allclose(codes @ head.weight + head.bias, outputs, rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(pynn.transfer.features(model, points[0], batch_size=7), codes, rtol=1e-12)
-    codes[...] = 0
-    assert pynn.transfer.features(model, points[0]).any()  # a new array
-
-
-def test_features_of_images_and_of_every_layer(rng: np.random.Generator) -> None:
-    x, _ = images(rng)
-    model = convolutional()
-    for layer in model.layers:
-        assert pynn.transfer.features(model, x, layer.name).shape == (12, *layer.output_shape)
-    np.testing.assert_allclose(pynn.transfer.features(model, x, -1), model.forward(x), rtol=1e-6)
-    np.testing.assert_array_equal(pynn.transfer.features(model, (x * 0).astype(np.uint8)).shape, (12, 54))
-
-
-def test_features_work_on_fewer_samples_where_layers_are_large(monkeypatch: pytest.MonkeyPatch, points: Points) -> None:
-    monkeypatch.setattr(pynn.training.evaluate, "LARGEST_OUTPUT", 512)
-    model = pynn.Sequential(pynn.Affine(64), pynn.Affine(2))
-    model.build((4,))
-    seen: list[int] = []
-    forward = pynn.Affine.forward
-
-    def spy(self: pynn.Affine, x: np.ndarray, training: bool) -> np.ndarray:
-        seen.append(len(x))
-        return forward(self, x, training)
-
-    monkeypatch.setattr(pynn.Affine, "forward", spy)
-    pynn.transfer.features(model, points[0])
-    assert seen == [8, 8, 8, 6]
-
-
-def test_features_of_a_linear_model_are_its_inputs(points: Points) -> None:
-    model = pynn.Sequential(pynn.Affine(3))
-    model.fit(*points, epochs=1, preprocessing=pynn.Standardization(), progress=False)
-    np.testing.assert_array_equal(
-        pynn.transfer.features(model, points[0]), model.preprocessing.transform(points[0]).astype(np.float32)
-    )
-
-
-def test_features_leave_the_model_as_it_is(points: Points) -> None:
-    model = trained(points)
-    before, outputs = state(model), model.predict_proba(points[0])
-    for layer in model.layers:
-        pynn.transfer.features(model, points[0], layer.name)
-        np.testing.assert_array_equal(model.predict_proba(points[0]), outputs)
-    assert_unchanged(model, before)
-    with pytest.raises(ValueError, match="x has"):
-        pynn.transfer.features(model, points[0][:, :3], "affine2")
-    np.testing.assert_array_equal(model.predict_proba(points[0]), outputs)
-
-
-def test_features_refuse_what_predict_refuses(points: Points) -> None:
-    with pytest.raises(RuntimeError, match="not built yet"):
-        pynn.transfer.features(pynn.Sequential(pynn.Affine(2)), points[0])
-    model = trained(points)
-    for x, error in (([[np.nan] * 4], ValueError), ([], ValueError), ("abc", TypeError)):
-        with pytest.raises(error):
-            pynn.transfer.features(model, x)
-    with pytest.raises(ValueError, match="there is no layer 'top'"):
-        pynn.transfer.features(model, points[0], "top")
-    with pytest.raises(ValueError, match="batch_size"):
-        pynn.transfer.features(model, points[0], batch_size=0)
-    model.forward(points[0], training=True)
-    pynn.transfer.features(model, points[0])
-    with pytest.raises(RuntimeError, match="must follow forward"):  # its buffers are others' now
-        model.backward(np.zeros((30, 3)))
-
-
-@pytest.mark.parametrize("kind", ["vectors", "images"])
-def test_a_head_trained_on_features_is_the_head_trained_in_the_model(
-    kind: str, points: Points, rng: np.random.Generator, backend: str
-) -> None:
-    """In float64, where rounding does not add up: the same order of samples, the same first weights."""
-    if kind == "vectors":
-        model, (x, y) = trained(points, "float64"), points
-    else:
-        (x, y), model = images(rng), convolutional("float64")
-        model.fit(x, y, epochs=1, batch_size=6, progress=False)
-    model.replace_head(pynn.Affine(4), pynn.ReLU(), pynn.Affine(3)).freeze(up_to=-4)
-    head = pynn.Sequential(pynn.Affine(4), pynn.ReLU(), pynn.Affine(3), dtype="float64")
-    codes = pynn.transfer.features(model, x, -4)
-    head.build(codes.shape[1:])
-    for ours, theirs in zip(head.layers, model.layers[-3:], strict=True):
-        for parameter in ours.declared:
-            getattr(ours, parameter.name)[...] = getattr(theirs, parameter.name)
-    start = head.parameters.copy()
-    head.fit(codes, y, epochs=10, batch_size=5, optimizer=pynn.Adam(0.01), progress=False)
-    model.fit(x, y, epochs=10, batch_size=5, optimizer=pynn.Adam(0.01), progress=False)
-    assert np.abs(head.parameters - start).max() > 0.01
-    np.testing.assert_allclose(head.forward(codes), pynn.transfer.features(model, x, -1), rtol=1e-8, atol=1e-10)
-
-
-def test_it_is_imported_when_somebody_asks() -> None:
-    code = (
-        "import sys, pynn; print('pynn.transfer' in sys.modules); pynn.transfer; print('pynn.transfer' in sys.modules)"
-    )
-    folder = Path(pynn.__file__).parents[1]
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder, timeout=60)
-    assert done.stdout.split() == ["False", "True"], done.stderr
