@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class Run(Protocol):
-    """What a callback may read of a run of training, and do. `pynn.Trainer` is one: its attributes are explained there.
+    """What a callback may read of a training run, and do; `pynn.Trainer` is one and explains the attributes.
 
-    Attributes may be read; only `error` may be set, in `on_train_end`.
+    Attributes are read only, except that `on_train_end` may set `error`.
     """
 
     model: Any
@@ -79,22 +79,52 @@ class Callback(Constructed):
     writes = False
 
     def on_train_begin(self, trainer: Run) -> None:
-        """Before the first epoch of the run of this trainer."""
+        """Run before the first epoch.
+
+        Parameters
+        ----------
+        trainer : Trainer
+            The run.
+        """
 
     def on_epoch_begin(self, trainer: Run) -> None:
-        """Before an epoch of this trainer; once more where a run is resumed in the middle of it."""
+        """Run before an epoch; again if the run is resumed in the middle of it.
+
+        Parameters
+        ----------
+        trainer : Trainer
+            The run.
+        """
 
     def on_step_begin(self, trainer: Run) -> None:
-        """Before a step of this trainer."""
+        """Run before a step.
+
+        Parameters
+        ----------
+        trainer : Trainer
+            The run.
+        """
 
     def on_step_end(self, trainer: Run) -> None:
-        """After a step of this trainer: trainer.batch_loss is its loss."""
+        """Run after a step.
+
+        Parameters
+        ----------
+        trainer : Trainer
+            The run; trainer.batch_loss is the step's loss.
+        """
 
     def on_epoch_end(self, trainer: Run) -> None:
-        """After an epoch of this trainer: trainer.values is what it measured, trainer.epoch counts it already."""
+        """Run after an epoch.
+
+        Parameters
+        ----------
+        trainer : Trainer
+            The run; trainer.values holds the epoch's measurements, trainer.epoch counts it already.
+        """
 
     def on_train_end(self, trainer: Run) -> None:
-        """Whatever ended the run of this trainer: its end, a stop, an error, Ctrl-C.
+        """Run when the run ends for any reason: all epochs done, a stop, an error, Ctrl-C.
 
         Parameters
         ----------
@@ -122,7 +152,7 @@ class Callback(Constructed):
         """
 
     def _expect(self, state: dict[str, Any], model: Any) -> None:
-        """ValueError for what is no memory of such a callback of a run of this model."""
+        """Raise ValueError if state is not the memory of such a callback for this model."""
 
 
 Callbacks: TypeAlias = "Callback | Callable[[Run], Any] | Iterable[Callback | Callable[[Run], Any]]"
@@ -159,6 +189,6 @@ def _checked(one: Any) -> Callback:
 
 
 def hooks(callbacks: Iterable[Callback], name: str) -> tuple[Callable[[Run], None], ...]:
-    """The methods of this name that do something."""
+    """Return the callbacks' methods of this name that are overridden."""
     found = [getattr(one, name) for one in callbacks]
     return tuple(hook for hook in found if getattr(hook, "__func__", None) is not getattr(Callback, name))

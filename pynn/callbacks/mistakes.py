@@ -68,7 +68,7 @@ def expect_function(one: Any) -> None:
 
 
 def expect_hooks(callback: Any, base: type, hooks: Sequence[str]) -> None:
-    """TypeError for a method named like a hook that is none, or that does not take the trainer alone.
+    """Raise TypeError for a method named on_... that is not a hook, or that does not take the trainer alone.
 
     base: the class whose methods are the hooks.
     """
@@ -77,7 +77,7 @@ def expect_hooks(callback: Any, base: type, hooks: Sequence[str]) -> None:
         if not name.startswith("on_") or not callable(getattr(callback, name)):
             continue
         if name not in hooks:
-            hint = f"call it {RENAMED[name]}" if name in RENAMED else f"there are {', '.join(hooks)}"
+            hint = f"rename it {RENAMED[name]}" if name in RENAMED else f"the hooks are {', '.join(hooks)}"
             raise TypeError(f"{kind.__name__} has the method {name}, which training never calls; {hint}")
         if getattr(kind, name) is not getattr(base, name):
             _expect_one_argument(getattr(callback, name), f"{kind.__name__}.{name}")

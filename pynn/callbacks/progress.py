@@ -59,7 +59,7 @@ class ProgressBar(ProgressLine):
             self._show(trainer, measurements({**running.means(costly=False), "samples_per_second": speed}))
 
     def _show(self, trainer: Run, parts: list[str]) -> None:
-        """The bar with as many of the measurements as there is room for; a bar that wraps fills the screen."""
+        """Show as many measurements as fit in one line: a bar that wraps fills the screen."""
         self._bar.ncols = width = terminal.width(sys.stderr)
         if width is not None and trainer.batches:
             count = len(str(trainer.batches))

@@ -151,23 +151,23 @@ class BatchNorm(Layer):
         return dx
 
 
-@np.errstate(invalid="ignore", over="ignore")  # of a loss that goes to NaN
+@np.errstate(invalid="ignore", over="ignore")  # fit reports a diverging loss itself
 def synced_forward(layer: BatchNorm, group: Group, rows: Array, mean: Array, rstd: Array, out: Array) -> None:
-    """out (N, C) from this process's rows (N, C), N = 0 or at least 2, with the mean and rstd (C,) of all processes'.
+    """Fill out (N, C) from this process's rows, N = 0 or at least 2, using mean and rstd (C,) over all processes.
 
-    Running statistics move as those of one process with the whole batch do.
+    Running statistics change as in one process with the whole batch.
     """
     f, channels = layer._activation, rows.shape[1]
     own_mean, own_var = layer.buffer("own_mean", (channels,)), layer.buffer("own_var", (channels,))
     sums = np.zeros((3, channels))  # rows, Σ(x - origin) and Σ(x - origin)²
-    origin = layer.running_mean.astype(np.float64)  # the same in all, and near the mean: little cancels
+    origin = layer.running_mean.astype(np.float64)  # the same in all processes and near the mean: avoids cancellation
     if len(rows):
         own_mean.fill(0)
         own_var.fill(-1)
         kernels.batchnorm_forward(
             rows, layer.gamma, layer.beta, layer.epsilon, 0.0, own_mean, own_var, f.function, f.alpha, mean, rstd, out
         )  # with momentum 0: the mean and unbiased variance of this part
-        own_var[own_var < 0] = np.inf  # the kernel leaves alone what would not be finite
+        own_var[own_var < 0] = np.inf  # not written by the kernel, as it would not be finite
         apart = mean - origin
         sums[0], sums[1] = len(rows), len(rows) * apart
         sums[2] = (len(rows) - 1) * own_var.astype(np.float64) + len(rows) * apart**2
@@ -189,13 +189,13 @@ def synced_forward(layer: BatchNorm, group: Group, rows: Array, mean: Array, rst
 def synced_backward(
     layer: BatchNorm, group: Group, dy: Array, rows: Array, mean: Array, rstd: Array, dx: Array | None
 ) -> None:
-    """Gradients of `synced_forward`: dgamma and dbeta of this process's rows, dx (N, C) of all processes' loss."""
+    """Compute dgamma and dbeta of this process's rows, and dx (N, C) of the loss of all processes."""
     f, channels = layer._activation, rows.shape[1]
     kernels.batchnorm_backward(
         dy, rows, layer.gamma, layer.beta, mean, rstd, f.function, f.alpha, None, layer.dgamma, layer.dbeta
     )
     sums = np.stack([layer.dbeta, layer.dgamma]).astype(np.float64)  # Σ dz and Σ dz·x̂
-    group.add_up(sums)  # in all processes, whether they want dx or not: they are alike
+    group.add_up(sums)  # in every process, even without dx: all must take part
     if dx is None:
         return
     var = layer.buffer("own_var", (channels,))  # as `synced_forward` left it

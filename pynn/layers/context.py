@@ -19,67 +19,67 @@ if TYPE_CHECKING:
 
 
 class Group:
-    """The processes that train one model together, each on its part of every batch. This class: one process alone.
+    """The processes that train one model together, each on its part of every batch. This class is a single process.
 
-    `training.distributed` has more than one. All of them make the same calls.
+    `training.distributed` has the class for several, which all make the same calls.
     """
 
     rank, size = 0, 1
     sync_batchnorm = False
 
-    # What is agreed on: a value of each process becomes one of all ---------------------------------
+    # Agreement: each process's value becomes the same in all ---------------------------------------
 
     def begin(self, plan: Any, found: Any) -> Any:
-        """What the first process found in its checkpoint, for the run of this plan."""
+        """Return what the first process found in its checkpoint for the run of this plan."""
         return found
 
     def start(self, model: Any, counted: bool) -> None:
-        """Training begins; counted: whether hits are counted in each step."""
+        """Begin training; counted: whether each step counts correct predictions."""
 
     def end_epoch(self, model: Any) -> None:
-        """The steps of an epoch are done."""
+        """Run after the last step of an epoch."""
 
     def raised(self, error: BaseException) -> BaseException:
-        """The error, which all processes raise."""
+        """Return the error that all processes raise."""
         return error
 
     def any(self, flag: bool) -> bool:
-        """Whether it is True in a process."""
+        """Whether it is True in any process."""
         return flag
 
     def ended(self, interrupted: bool, stopped: str | None) -> tuple[bool, str | None]:
-        """Whether a process was interrupted, and why one stops the run."""
+        """Return whether any process was interrupted, and why any of them stops the run."""
         return interrupted, stopped
 
     def of_first(self, values: dict[str, float]) -> dict[str, float]:
-        """What the first process measured."""
+        """Return the measurements of the first process."""
         return values
 
     def largest(self, *values: float) -> tuple[float, ...]:
-        """The largest of each value."""
+        """Return the largest of each value over all processes."""
         return values
 
     def add_up(self, array: Array) -> None:
-        """Replace the array by the sum of those of all processes."""
+        """Replace the array by the sum of all processes' arrays."""
 
-    # What is shared out ---------------------------------------------------------------------------
+    # Sharing the data -----------------------------------------------------------------------------
 
     def batches(self, source: Any, epoch: int, first: int) -> Any:
-        """This process's part of each batch."""
+        """Yield this process's part of each batch."""
         return source.epoch(epoch, first)
 
     def forward(self, model: Any, x: Array) -> Array:
-        """Predictions' outputs for all of x."""
+        """Return the outputs of a prediction for all of x."""
         return model.forward(x)  # type: ignore[no-any-return]
 
     def whole_batch(self, model: Any, y: Array, weights: Array | None) -> tuple[Array, Array, Array | None]:
-        """Outputs, targets and weights of the whole batch of the last step."""
+        """Return outputs, targets and weights of the whole batch of the last step."""
         return model.outputs, y, weights
 
     # One step -------------------------------------------------------------------------------------
 
     def loss_of(self, model: Any, x: Array, y: Array, loss: Any, weights: Array | None) -> float:
-        """The loss of the whole batch, after a training forward pass on this process's part."""
+        """Return the loss of the whole batch, after a training forward pass on this process's part."""
         return model.loss_of(x, y, loss, weights)  # type: ignore[no-any-return]
 
     def backward(self, model: Any, loss: Any) -> None:
@@ -87,7 +87,7 @@ class Group:
         model.backward(loss.backward())
 
     def totals(self, hits: float | None, count: int, weight: float | None) -> tuple[float | None, int, float | None]:
-        """Hits, number and total weight of the samples of the whole batch of the last step."""
+        """Return correct predictions, number and total weight of the samples of the whole batch of the last step."""
         return hits, count, weight
 
 
@@ -105,14 +105,14 @@ class Context:
     late: int = 0  # steps taken inside `same_masks`, counted when it ends
     dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.float32))
     sampling: bool = False  # masks and noise outside training as well: Monte-Carlo passes
-    inputs_only: bool = False  # backward passes follow evaluation, and nobody wants the parameters' gradients
-    first_sample: int = 0  # place of a batch's first sample among those that share a step: parts get their own masks
+    inputs_only: bool = False  # backward passes follow evaluation and skip the parameters' gradients
+    first_sample: int = 0  # index of a batch's first sample in the whole step: each part gets its own masks
     group: Group = ALONE  # the processes that share every batch, while they train together
     owned: bool = False  # a model's, which gives its layers their places in the flat vector
     built: bool = False  # whether that model is built
     limit: int | None = None  # while a file is loaded: how many numbers the layers to come may have
-    training: Claim | None = None  # who trains the model just now
-    changes: int = 0  # how often a layer's training settings (freeze, learning_rate_factor, penalty) were changed
+    training: Claim | None = None  # held by the current training run
+    changes: int = 0  # counts changes of training settings (freeze, learning_rate_factor, penalty)
 
     def spend(self, name: str, shape: Shape) -> None:
         """Take this parameter's numbers off the limit; ValueError where the file holds fewer."""

@@ -35,7 +35,18 @@ class _PerSample(Layer):
         return input_shape
 
     def places(self, input_shape: Shape) -> int:
-        """Return how many positions share their statistics."""
+        """Return how many positions share their statistics.
+
+        Parameters
+        ----------
+        input_shape : tuple of int
+            Shape of a sample.
+
+        Returns
+        -------
+        int
+            1, or the number of positions for `GroupNorm`.
+        """
         return 1
 
     def _cut(self, x: Array) -> Array:

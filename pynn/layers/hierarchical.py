@@ -28,7 +28,13 @@ FEW = 512  # up to this many classes, the whole tree is faster than a search
 
 
 class Listed(list[Any]):
-    """A list, of the items of iterable, that shows itself in one line, however long it is."""
+    """A list that shows itself in one line, however long it is.
+
+    Parameters
+    ----------
+    iterable : iterable
+        Its items.
+    """
 
     def __repr__(self) -> str:
         return super().__repr__() if len(self) <= 8 else f"[{self[0]!r}, ... {len(self)} in all]"
