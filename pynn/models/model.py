@@ -62,7 +62,13 @@ class Model(FlatChain):
         self.epoch = self.context.step = 0
 
     def own_loss(self) -> Loss | None:
-        """The loss that the last layer brings along, as `HierarchicalSoftmax` does; None where it brings none."""
+        """Return the loss that the last layer brings along, as `HierarchicalSoftmax` does.
+
+        Returns
+        -------
+        Loss or None
+            None if it brings none.
+        """
         last: Layer | None = self
         while isinstance(last, Chain):
             last = last.layers[-1] if last.layers else None
@@ -88,7 +94,20 @@ class Model(FlatChain):
     # Passes ---------------------------------------------------------------------------------------
 
     def accept(self, x: Array, name: str = "x") -> None:
-        """Build on data like x if the model is not built; ValueError, which calls x by `name`, if it does not fit."""
+        """Build the model for data like x, or check that they fit.
+
+        Parameters
+        ----------
+        x : array (N, ...)
+            A batch.
+        name : str, default "x"
+            What errors call it.
+
+        Raises
+        ------
+        ValueError
+            If the model is built for other shapes.
+        """
         if self._parameters is None:
             self.build(x.shape[1:])
         elif x.shape[1:] != self.input_shape:
@@ -99,13 +118,25 @@ class Model(FlatChain):
             )
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        """Outputs (N, ...) for a batch x (N, ...); training: with dropout and the batch's own statistics.
+        """Compute the outputs of a batch.
 
-        The array that comes back is a new one (a training step does without that copy). uint8 pixels are read as 0..1.
-        x is what the layers take: `preprocessing` is not applied here, nor in `train_step`;
-        `model.preprocessing.transform(x)` does it.
-        Each training forward pass draws masks and noise of its own, a function of seed, step and its number in the step
-        (`same_masks` holds them).
+        Parameters
+        ----------
+        x : array (N, ...)
+            What the layers take; uint8 pixels are read as 0..1. `preprocessing` is not applied here, nor in
+            `train_step`: ``model.preprocessing.transform(x)`` does it.
+        training : bool, default False
+            Whether dropout, noise and the statistics of the batch are used.
+
+        Returns
+        -------
+        array (N, ...)
+            A new array; a training step saves the copy.
+
+        Notes
+        -----
+        Each training pass draws new masks and noise, a function of seed, step and its number in the step; `same_masks`
+        holds them.
         """
         outputs = self._forward(x, training)
         if self.context is self._own:
@@ -141,18 +172,30 @@ class Model(FlatChain):
         return outputs
 
     def backward(self, dy: Array, input_gradient: bool = False, accumulate: bool = False) -> Array | None:
-        """Fill `gradients` from the gradient dy of the last outputs; return the input's if input_gradient is True.
+        """Fill `gradients` from the gradient of the last outputs.
 
-        accumulate: True adds to what the backward passes since the last update left, for a batch that is gone through
-        in parts (default False: the gradients are overwritten). The first pass after an update starts from zero in any
-        case. The gradient of the whole is the mean over its samples, so scale each part by its share:
+        Parameters
+        ----------
+        dy : array (N, ...)
+            Gradient of the outputs.
+        input_gradient : bool, default False
+            Whether the gradient of the input is wanted.
+        accumulate : bool, default False
+            Add to what the backward passes since the last update left, for a batch that is processed in parts. The
+            first pass after an update always overwrites. The gradient of the whole batch is a mean: scale each part by
+            its share.
 
+        Returns
+        -------
+        array (N, ...) or None
+            The gradient of the input, in a new array, if it is wanted.
+
+        Examples
+        --------
         >>> for x_part, y_part in parts:
         ...     value = loss.forward(model.forward(x_part, training=True), y_part)
         ...     model.backward(loss.backward() * (len(x_part) / len(x)), accumulate=True)
         >>> optimizer.step(model)
-
-        The array that comes back is a new one.
         """
         if self.context is not self._own:
             return super().backward(dy)
@@ -203,12 +246,32 @@ class Model(FlatChain):
         penalty: Penalty | None = None,
         weights: Array | None = None,
     ) -> float:
-        """Forward, backward and update on one batch; returns the loss (with the penalty) before the update.
+        """Train on one batch: forward, backward, update.
 
-        loss: an object or a name, as in `fit`. optimizer: an object, since its state lasts from step to step.
-        penalty: of all layers that have none of their own. What the penalties are stands in `penalty_value`.
-        weights (N,): sample weights of at least 0, for a loss that takes them.
-        Raises FloatingPointError, with parameters unchanged, when the loss is NaN or infinite.
+        Parameters
+        ----------
+        x : array (N, ...)
+            A batch, as `forward` takes it.
+        y : array (N, ...)
+            Its targets.
+        loss : Loss or str
+            An object or a name, as in `fit`.
+        optimizer : Optimizer
+            An object: it keeps state from step to step.
+        penalty : Penalty, optional
+            For the layers without a penalty of their own. By default there is none.
+        weights : array (N,), optional
+            Sample weights of at least 0, for a loss that takes them. By default 1 each.
+
+        Returns
+        -------
+        float
+            The loss before the update, penalties included; `penalty_value` is their part.
+
+        Raises
+        ------
+        FloatingPointError
+            If the loss is NaN or infinite; parameters are unchanged.
         """
         goal: Any = loss
         try:
@@ -242,7 +305,24 @@ class Model(FlatChain):
         return value
 
     def loss_of(self, x: Array, y: Array, loss: Loss, weights: Array | None = None) -> float:
-        """The loss of a training forward pass on a batch, as in `train_step`; `loss.backward()` is its gradient."""
+        """Compute the loss of a training forward pass; `loss.backward()` is its gradient.
+
+        Parameters
+        ----------
+        x : array (N, ...)
+            A batch.
+        y : array (N, ...)
+            Its targets.
+        loss : Loss
+            The loss.
+        weights : array (N,), optional
+            Sample weights. By default 1 each.
+
+        Returns
+        -------
+        float
+            The loss.
+        """
         outputs = self.forward(x, training=True) if self._overridden else self._forward(x, True)
         try:
             value = loss.forward(outputs, y) if weights is None else loss.forward(outputs, y, weights=weights)
