@@ -159,7 +159,7 @@ def _labels(name: str, given: Any) -> Array:
         hint = hint or "; labels of sequences become (N,) by .ravel(), of attributes (N, K) give one column at a time"
         raise ValueError(f"{name} has shape {array.shape}, expected labels (N,){hint}")
     if array.dtype.kind == "f" and not (array == np.round(array)).all():
-        raise ValueError(f"{name} holds numbers that are no labels, such as {array[array != np.round(array)][0]}")
+        raise ValueError(f"{name} holds numbers that are not labels, such as {array[array != np.round(array)][0]}")
     return array
 
 

@@ -155,7 +155,7 @@ class Whole(Metric):
         parts = {name: state[name] for name in ("true", "said", "weights") if name in state}
         arrays = all(isinstance(one, np.ndarray) and one.ndim for one in parts.values())
         if not arrays or len({len(one) for one in parts.values()}) > 1 or ("true" in parts) is not ("said" in parts):
-            raise ValueError(f"the targets and predictions of the metric {self.name} do not go together")
+            raise ValueError(f"the targets and predictions of the metric {self.name} do not fit together")
         self.lost = bool(state["lost"])
         self.true, self.said, self.weights = (
             [state[name]] if name in state else [] for name in ("true", "said", "weights")

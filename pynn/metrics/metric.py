@@ -120,7 +120,7 @@ class Metric(Constructed):
         vars(self).update(found)
 
     def _refuse(self, loss: Loss, what: str) -> None:
-        raise TypeError(f"the metric {self.name} goes with losses of {what}, which {type(loss).__name__} is not")
+        raise TypeError(f"the metric {self.name} needs a loss of {what}, which {type(loss).__name__} is not")
 
 
 class Mean(Metric):

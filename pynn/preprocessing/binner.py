@@ -186,7 +186,7 @@ class Binner(Constructed):
             )
         wide = array.astype(np.float64)
         if not ((wide >= 0).all() and np.allclose(wide.sum(axis=1), 1, rtol=0, atol=1e-3)):
-            raise ValueError("Binner: predictions are no probabilities: expected rows of at least 0 with sum 1")
+            raise ValueError("Binner: predictions are not probabilities: expected rows of at least 0 with sum 1")
         expected: NDArray[np.float64] = wide @ values
         return expected
 
