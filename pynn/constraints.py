@@ -1,4 +1,4 @@
-"""Constraints: what weights must keep to, made so after each step. Knows arrays; must not know layers."""
+"""Constraints: conditions that weights are made to satisfy after each step. Know arrays; must not know layers."""
 
 from __future__ import annotations
 
@@ -9,10 +9,16 @@ from .typing import Array
 
 
 class Constraint(Constructed):
-    """Base: `apply` changes a weight in place so that it keeps to the constraint."""
+    """Base of all constraints: `apply` changes a weight in place so that it satisfies the constraint."""
 
     def apply(self, weight: Array) -> None:
-        """Called after each step with a weight of any shape."""
+        """Change a weight in place; called after each step.
+
+        Parameters
+        ----------
+        weight : array
+            Of any shape.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no apply(weight)")
 
     def __repr__(self) -> str:
@@ -20,10 +26,21 @@ class Constraint(Constructed):
 
 
 class MaxNorm(Constraint):
-    """Each unit's incoming vector, over all axes of the weight but the last, is scaled down to the norm `limit`.
+    """Max-norm: w ← w · min(1, limit/‖w‖) for the incoming vector w of each unit.
 
-    limit: a finite positive number, usually 3 or 4 (default 3); shorter vectors stay as they are. A large learning rate
-    then cannot blow up the weights. Sources: Srebro & Shraibman 2005; Srivastava et al. 2014, with dropout.
+    Parameters
+    ----------
+    limit : float, default 3
+        Largest norm, above 0; usually 3 or 4.
+
+    Notes
+    -----
+    The vector runs over all axes of the weight but the last. Large learning rates then cannot blow up the weights.
+
+    References
+    ----------
+    .. [1] Srebro & Shraibman, "Rank, Trace-Norm and Max-Norm", 2005.
+    .. [2] Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from Overfitting", 2014.
     """
 
     def __init__(self, limit: float = 3.0) -> None:

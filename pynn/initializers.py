@@ -1,7 +1,7 @@
-"""Initializers: first values of weights and biases. Each is a function of (shape, random generator); knows no layers.
+"""Initializers: first values of weights and biases, functions of (shape, random generator). Know no layers.
 
-Shapes are (in, out) for affine weights and (height, width, in, out) for kernels of convolutions: fan-in is the product
-of all but the last axis, fan-out that of all but the last but one. A layer takes an object or a name:
+Shapes are (in, out) for affine weights and (height, width, in, out) for convolution kernels: fan-in is the product of
+all but the last axis, fan-out that of all but the last but one. A layer takes an object or a name:
 
 | name | object | variance of a weight |
 |---|---|---|
@@ -12,7 +12,7 @@ of all but the last axis, fan-out that of all but the last but one. A layer take
 | lecun, lecun_uniform | LeCun(uniform=False) | 1/fan-in: before a linear unit or SELU |
 | glorot, glorot_uniform | Glorot(uniform=False) | 2/(fan-in + fan-out): before sigmoid and tanh |
 | he, he_uniform | He(uniform=False) | 2/fan-in: before the ReLU family |
-| sparse | Sparse(connections=10, std=None) | std² for `connections` weights a unit, the others are 0 |
+| sparse | Sparse(connections=10, std=None) | std² for `connections` weights of each unit, the others are 0 |
 | orthogonal | Orthogonal(gain=1) | gain²/max(fan-in, out) |
 | random_walk | RandomWalk(activation="relu") | g²/fan-in, g from the paper: for very deep networks |
 
@@ -33,13 +33,28 @@ from .typing import Array, Shape
 
 
 class Initializer(Constructed):
-    """Base: `draw` gives float64 values of a shape; the same generator state gives the same values.
+    """Base of all initializers: `draw` returns float64 values, the same for the same generator state.
 
-    An own one overrides `draw`; give it to a layer: `pynn.Affine(10, initializer=Own())`.
+    Notes
+    -----
+    A custom initializer overrides `draw`; give it to a layer: ``pynn.Affine(10, initializer=Custom())``.
     """
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
-        """Float64 values for weights of this shape; rng: the generator that they are drawn from."""
+        """Draw values for a weight.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Shape of the weight; the last axis counts the outputs.
+        rng : numpy.random.Generator
+            Source of random numbers.
+
+        Returns
+        -------
+        array
+            float64 values of that shape.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no draw(shape, rng)")
 
     def __repr__(self) -> str:
@@ -49,10 +64,21 @@ class Initializer(Constructed):
 
 
 class Constant(Initializer):
-    """Every number is `value` (default 0.01). For biases: equal weights never become different from each other.
+    """Constant: every value is `value`. For biases: equal weights never become different.
 
-    A small positive bias lets every ReLU pass a gradient from the first step on; whether that helps is not settled
-    (CS231n notes, "Neural Networks Part 2"), so biases start at 0 unless asked. Raises ValueError for no finite number.
+    Parameters
+    ----------
+    value : float, default 0.01
+        Any finite number.
+
+    Notes
+    -----
+    A small positive bias lets every ReLU pass a gradient from the first step on. Whether that helps is not settled
+    [1]_, so biases start at 0 by default.
+
+    References
+    ----------
+    .. [1] CS231n, "Neural Networks Part 2: Setting up the Data and the Loss".
     """
 
     def __init__(self, value: float = 0.01) -> None:
@@ -64,9 +90,11 @@ class Constant(Initializer):
 
 
 class Zeros(Initializer):
-    """Every number is 0: for biases. Weights of zero never become different from each other.
+    """Zeros: for biases. Weights of 0 never become different.
 
-    Source: CS231n notes, "Neural Networks Part 2".
+    References
+    ----------
+    .. [1] CS231n, "Neural Networks Part 2: Setting up the Data and the Loss".
     """
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
@@ -74,10 +102,20 @@ class Zeros(Initializer):
 
 
 class Normal(Initializer):
-    """Normal numbers of mean 0 and standard deviation `std` (default 0.01, "small random"); variance std².
+    """Normal distribution with mean 0 and variance std², "small random".
 
-    Activations shrink towards 0 from layer to layer in deep networks with a small std, saturate with a large one.
-    Raises ValueError for a std that is negative or not finite. Source: CS231n notes, "Neural Networks Part 2".
+    Parameters
+    ----------
+    std : float, default 0.01
+        Standard deviation, at least 0.
+
+    Notes
+    -----
+    In deep networks activations shrink from layer to layer with a small std, and saturate with a large one.
+
+    References
+    ----------
+    .. [1] CS231n, "Neural Networks Part 2: Setting up the Data and the Loss".
     """
 
     def __init__(self, std: float = 0.01) -> None:
@@ -89,9 +127,12 @@ class Normal(Initializer):
 
 
 class Uniform(Initializer):
-    """Numbers spread evenly over -limit..limit (default 0.05): mean 0, standard deviation = limit/√3.
+    """Uniform distribution over -limit..limit, with standard deviation = limit/√3.
 
-    Raises ValueError for a limit that is negative or not finite.
+    Parameters
+    ----------
+    limit : float, default 0.05
+        At least 0.
     """
 
     def __init__(self, limit: float = 0.05) -> None:
@@ -107,21 +148,34 @@ def _uniform(limit: float, shape: Shape, rng: np.random.Generator) -> Array:
 
 
 def _fans(shape: Shape) -> tuple[int, int]:
-    """Fan-in and fan-out: how many inputs one output has, and the reverse."""
+    """Fan-in and fan-out: inputs of an output, and outputs of an input."""
     last = shape[-1] if shape else 1
     fan_in = math.prod(shape[:-1]) or 1
     return fan_in, math.prod(shape[:-2]) * last or 1
 
 
 class _Scaled(Initializer):
-    """Base of those whose variance follows from fan-in and fan-out; normal, or uniform over ±√(3·variance)."""
+    """Base of the initializers with a variance that follows from the fans: normal, or uniform over ±√(3·variance)."""
 
     def __init__(self, *, uniform: bool = False) -> None:
         expect_flag(type(self).__name__, uniform=uniform)
         self.uniform = uniform
 
     def variance(self, fan_in: int, fan_out: int) -> float:
-        """The variance of one weight, given fan_in, the inputs of a unit, and fan_out, the units of an input."""
+        """Return the variance of a weight.
+
+        Parameters
+        ----------
+        fan_in : int
+            Inputs of a unit.
+        fan_out : int
+            Units that an input feeds.
+
+        Returns
+        -------
+        float
+            The variance.
+        """
         raise NotImplementedError
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
@@ -132,10 +186,16 @@ class _Scaled(Initializer):
 
 
 class LeCun(_Scaled):
-    """Variance 1/fan_in: keeps the variance through a linear unit ("Xavier 1/√n" in CS231n).
+    """LeCun: variance = 1/fan_in, which keeps the variance through a linear unit ("Xavier 1/√n" in CS231n).
 
-    uniform: False (default) for normal numbers of std √(1/fan_in), True for numbers spread evenly over ±√(3/fan_in).
-    Raises TypeError for anything else. Source: LeCun et al. 1998, "Efficient BackProp".
+    Parameters
+    ----------
+    uniform : bool, default False
+        Draw from a uniform distribution over ±√(3/fan_in), not from a normal one.
+
+    References
+    ----------
+    .. [1] LeCun et al., "Efficient BackProp", 1998.
     """
 
     def variance(self, fan_in: int, fan_out: int) -> float:
@@ -143,10 +203,18 @@ class LeCun(_Scaled):
 
 
 class Glorot(_Scaled):
-    """Variance 2/(fan_in + fan_out), for sigmoid and tanh: between what keeps activations and what keeps gradients.
+    """Glorot (Xavier): variance = 2/(fan_in + fan_out), for sigmoid and tanh.
 
-    uniform: False (default) for normal numbers of std √(2/(fan_in + fan_out)), True for numbers spread evenly over
-    ±√(6/(fan_in + fan_out)). Raises TypeError for anything else. Source: Glorot & Bengio 2010.
+    It is a compromise between keeping the variance of activations and that of gradients.
+
+    Parameters
+    ----------
+    uniform : bool, default False
+        Draw from a uniform distribution over ±√(6/(fan_in + fan_out)), not from a normal one.
+
+    References
+    ----------
+    .. [1] Glorot & Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010.
     """
 
     def variance(self, fan_in: int, fan_out: int) -> float:
@@ -154,10 +222,16 @@ class Glorot(_Scaled):
 
 
 class He(_Scaled):
-    """Variance 2/fan_in, for the ReLU family: twice LeCun's, since ReLU takes half of it away.
+    """He (Kaiming): variance = 2/fan_in, for the ReLU family; twice LeCun's, as ReLU halves it.
 
-    uniform: False (default) for normal numbers of std √(2/fan_in), True for numbers spread evenly over ±√(6/fan_in).
-    Raises TypeError for anything else. Source: He et al. 2015.
+    Parameters
+    ----------
+    uniform : bool, default False
+        Draw from a uniform distribution over ±√(6/fan_in), not from a normal one.
+
+    References
+    ----------
+    .. [1] He et al., "Delving Deep into Rectifiers", 2015.
     """
 
     def variance(self, fan_in: int, fan_out: int) -> float:
@@ -165,12 +239,25 @@ class He(_Scaled):
 
 
 class Sparse(Initializer):
-    """Each unit gets `connections` random inputs with normal weights; its other weights are 0.
+    """Sparse: each unit gets `connections` random inputs with normal weights, variance = std²; the others are 0.
 
-    So the size of its input does not grow with the width of the layer before. connections: at least 1 (default 10); a
-    unit with a smaller fan-in has them all. std: of the weights that are not 0; None (default) is √(1/connections),
-    which keeps the variance through a linear unit (√(2/connections) does through ReLU). Source: Martens 2010, with
-    15 connections of std 1; CS231n notes: 10 and a small std. Raises ValueError for other settings.
+    Parameters
+    ----------
+    connections : int, default 10
+        At least 1; a unit with a smaller fan-in has all its inputs.
+    std : float, optional
+        Of the weights that are not 0, at least 0. By default √(1/connections), which keeps the variance through a
+        linear unit; √(2/connections) does through ReLU.
+
+    Notes
+    -----
+    The input of a unit does not grow with the width of the layer before. [1]_ has 15 connections of std 1, [2]_ 10 and
+    a small std.
+
+    References
+    ----------
+    .. [1] J. Martens, "Deep learning via Hessian-free optimization", 2010.
+    .. [2] CS231n, "Neural Networks Part 2: Setting up the Data and the Loss".
     """
 
     def __init__(self, connections: int = 10, *, std: float | None = None) -> None:
@@ -189,12 +276,23 @@ class Sparse(Initializer):
 
 
 class Orthogonal(Initializer):
-    """A random orthogonal matrix (fan-in, out) times `gain`: WᵀW = gain²·I, or WWᵀ = gain²·I where out > fan-in.
+    """Random orthogonal matrix (fan-in, out) times gain: WᵀW = gain²·I, or WWᵀ = gain²·I if out > fan-in.
 
-    All singular values are `gain`, so a stack of linear layers of one width keeps every length, forwards and
-    backwards. Variance of a weight: gain²/max(fan-in, out). gain: default 1; √2 before ReLU. A convolution's kernel is
-    taken as a matrix (height·width·in, out). Drawn evenly from all such matrices: QR of a normal matrix, with R's
-    diagonal made positive (Mezzadri 2007). Source: Saxe et al. 2013. Raises ValueError for a negative gain.
+    Parameters
+    ----------
+    gain : float, default 1
+        At least 0; √2 before ReLU.
+
+    Notes
+    -----
+    All singular values equal gain, so a stack of linear layers of one width keeps lengths, forward and backward. The
+    variance of a weight is gain²/max(fan-in, out). A convolution kernel counts as a matrix (height·width·in, out).
+    Drawn uniformly by the QR decomposition of a normal matrix, R's diagonal made positive [2]_.
+
+    References
+    ----------
+    .. [1] Saxe et al., "Exact solutions to the nonlinear dynamics of learning in deep linear neural networks", 2013.
+    .. [2] F. Mezzadri, "How to generate random matrices from the classical compact groups", 2007.
     """
 
     def __init__(self, gain: float = 1.0) -> None:
@@ -210,15 +308,24 @@ class Orthogonal(Initializer):
 
 
 class RandomWalk(Initializer):
-    """Normal of variance g²/n, n the fan-in, with the g that makes ln‖gradient‖ a random walk without drift.
+    """Normal with variance = g²/n, n the fan-in; g makes ln‖gradient‖ a random walk without drift over the layers.
 
-    He and LeCun keep the mean of the squared norm, but its logarithm, which is what adds up over layers, then falls by
-    some 1/n a layer: the gradient of a deep narrow network vanishes. g takes that back:
-    activation "relu" (default): g = √2·exp(1.2/(max(n, 6) - 2.4)), the paper's fit to its experiments;
-    "linear": g = exp(1/(2n)). Both → He and LeCun for large n. The activation is that of the layer's inputs as well as
-    of its outputs; n follows from each weight's own shape. What remains is the walk itself: the spread of
-    ln‖gradient‖ grows with √(depth/n), so widen a network that is too deep. For tanh the paper searches g by trial:
-    Normal(g/√n). Source: Sussillo & Abbott 2014. Raises ValueError for another activation.
+    Parameters
+    ----------
+    activation : {"relu", "linear"}, default "relu"
+        Of the layer's inputs and outputs. "relu": g = √2·exp(1.2/(max(n, 6) - 2.4)), the paper's fit; "linear":
+        g = exp(1/(2n)).
+
+    Notes
+    -----
+    `He` and `LeCun` keep the mean of the squared norm, but its logarithm then falls by about 1/n a layer, so that the
+    gradient of a deep narrow network vanishes. g compensates for it, and tends to theirs for large n. The spread of
+    ln‖gradient‖ still grows with √(depth/n): widen a network that is too deep. For tanh the paper searches g by trial;
+    use ``Normal(g/√n)``.
+
+    References
+    ----------
+    .. [1] Sussillo & Abbott, "Random Walk Initialization for Training Very Deep Feedforward Networks", 2014.
     """
 
     def __init__(self, activation: str = "relu") -> None:
@@ -249,5 +356,23 @@ INITIALIZERS: dict[str, Callable[[], Initializer]] = {
 
 
 def initializer(choice: str | Initializer) -> Initializer:
-    """An initializer: choice is its name or itself; ValueError lists the names, TypeError for others."""
+    """Return the initializer of that name, or the initializer itself.
+
+    Parameters
+    ----------
+    choice : str or Initializer
+        A name, or an initializer, which is returned as it is.
+
+    Returns
+    -------
+    Initializer
+        The initializer; a new one with default arguments for a name.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name; the message lists the known ones.
+    TypeError
+        For anything else.
+    """
     return resolve(choice, INITIALIZERS, Initializer, "initializer")

@@ -1,6 +1,6 @@
-"""Pictures of a training run: its curves, misread samples, whitened images. Needs matplotlib (extra `plot`).
+"""Pictures of a training run: curves, misclassified samples, whitened images. Needs matplotlib (extra `plot`).
 
-Figures are objects of their own: no pyplot, no window, no global state. Knows no models.
+Figures are independent objects: no pyplot, no window, no global state. Knows no models.
 """
 
 from __future__ import annotations
@@ -41,12 +41,23 @@ TITLE_HEIGHT = 0.55
 
 
 def history(history: Mapping[str, Sequence[float]]) -> Figure:
-    """Curves of loss and accuracy side by side, over the epochs; of validation too, where it was measured.
+    """Draw curves of loss and accuracy side by side over the epochs, of training and validation.
 
-    With a penalty there is the data loss alone as well, which is what the validation loss compares with.
+    Parameters
+    ----------
+    history : mapping
+        What `model.fit` returns, or any mapping with "loss" and "accuracy" (and "val_loss", "val_accuracy"). With a
+        penalty, the data loss alone is drawn too: that is comparable with the validation loss.
 
-    history: what `model.fit` returns, or any mapping with "loss" and "accuracy" (and "val_loss", "val_accuracy").
-    Raises ValueError when it holds no epoch.
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure.
+
+    Raises
+    ------
+    ValueError
+        If there is no epoch.
     """
     figure = _figure(CURVES_HEIGHT)
     _draw_curves(figure, history)
@@ -61,11 +72,30 @@ def misread(
     probabilities: ArrayLike | None = None,
     limit: int = 12,
 ) -> Figure:
-    """A strip of samples whose prediction is not their label, each with "true → predicted".
+    """Draw a strip of misclassified samples, each with "true → predicted".
 
-    images: (N, H, W), (N, H, W, 1) or (N, H, W, 3). labels, predictions: (N,), numbers of `classes`, their names.
-    probabilities: (N, C); with them, the mistakes that the model was surest of come first, else the order is kept.
-    limit: show at most so many (default 12). Raises ValueError for arrays that do not fit each other.
+    Parameters
+    ----------
+    images : array (N, H, W), (N, H, W, 1) or (N, H, W, 3)
+        The samples.
+    labels, predictions : array (N,)
+        Indices into classes.
+    classes : sequence of str
+        Their names.
+    probabilities : array (N, C), optional
+        Draw the mistakes with the highest probability first. By default the order is kept.
+    limit : int, default 12
+        Largest number of samples drawn.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure.
+
+    Raises
+    ------
+    ValueError
+        If the arrays do not fit together.
     """
     strip = _Strip(images, labels, predictions, classes, probabilities, limit)
     figure = _figure(strip.height)
@@ -82,9 +112,19 @@ def report(
     probabilities: ArrayLike | None = None,
     limit: int = 12,
 ) -> Figure:
-    """One picture of a run: the curves of `history` above the strip of `misread`.
+    """Draw one picture of a run: the curves of `history` above the strip of `misread`.
 
-    images, labels, predictions, classes, probabilities, limit (default 12): as for `misread`.
+    Parameters
+    ----------
+    history : mapping
+        As for `history`.
+    images, labels, predictions, classes, probabilities, limit : see `misread`
+        The same arguments; limit is 12 by default.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure.
     """
     strip = _Strip(images, labels, predictions, classes, probabilities, limit)
     figure = _figure(CURVES_HEIGHT + strip.height)
@@ -95,7 +135,22 @@ def report(
 
 
 def schedule(rate: Callable[[float], float], epochs: float, title: str = "") -> Figure:
-    """The curve of a learning rate, rate(epoch), from 0 to epochs; title: what stands above it (default: nothing)."""
+    """Draw a learning rate over the epochs.
+
+    Parameters
+    ----------
+    rate : callable
+        rate(epoch), for example a `Schedule`.
+    epochs : float
+        Where the curve ends.
+    title : str, default ""
+        Title of the figure.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure.
+    """
     figure = _figure(CURVES_HEIGHT)
     axes = figure.subplots()
     points = np.linspace(0, epochs, 2001)
@@ -109,15 +164,38 @@ def schedule(rate: Callable[[float], float], epochs: float, title: str = "") -> 
 
 
 def whitening(images: ArrayLike, fitted: Whitening | None = None, components: int = 144, limit: int = 49) -> Figure:
-    """Four mosaics: images, the top components, the images rebuilt from these alone, and the images whitened.
+    """Draw four mosaics: images, top components, images rebuilt from these alone, whitened images.
 
-    images: (N, H, W), (N, H, W, 1) or (N, H, W, 3); the first `limit` are drawn (default 49).
-    fitted: a `pynn.Whitening` fitted on images of this shape, of either form; None fits one to `images`, which for
-        32x32x3 pixels takes some seconds. What is drawn is the zca form: whitened and turned back to pixels.
-    components: how many are drawn and rebuilt from (default 144), or all where there are fewer.
-    Components and whitened images have no range of their own: each component is scaled to its largest number, whitened
-    images to 3 standard deviations. Raises ValueError for images of another shape than `fitted` knows.
-    Source: CS231n, "Setting up the data and the model".
+    Parameters
+    ----------
+    images : array (N, H, W), (N, H, W, 1) or (N, H, W, 3)
+        The images.
+    fitted : Whitening, optional
+        Fitted on images of this shape, in either form. By default it is fitted to images, which takes some seconds for
+        32x32x3 pixels.
+    components : int, default 144
+        Components that are drawn and rebuilt from; fewer if there are fewer.
+    limit : int, default 49
+        Number of images drawn, the first ones.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure.
+
+    Raises
+    ------
+    ValueError
+        If fitted knows images of another shape.
+
+    Notes
+    -----
+    Whitened images are drawn in the zca form, as pixels. Each component is scaled to its largest number, whitened
+    images to 3 standard deviations.
+
+    References
+    ----------
+    .. [1] CS231n, "Neural Networks Part 2: Setting up the Data and the Loss".
     """
     for name, count in (("components", components), ("limit", limit)):
         checks.check_count(name, count, 1)
@@ -149,9 +227,21 @@ def whitening(images: ArrayLike, fitted: Whitening | None = None, components: in
 
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Write the figure to a file at path; its ending says what kind: .png, .svg, .pdf and what else matplotlib writes.
+    """Write a figure to a file.
 
-    Raises ValueError for another ending, FileNotFoundError where the folder does not exist.
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        The figure.
+    path : path
+        Where to; the ending chooses the format: .png, .svg, .pdf or another one that matplotlib writes.
+
+    Raises
+    ------
+    ValueError
+        For another ending.
+    FileNotFoundError
+        If the folder does not exist.
     """
     file = files.named(path)
     endings = [f".{kind}" for kind in sorted(figure.canvas.get_supported_filetypes())]
@@ -194,7 +284,7 @@ def _draw_curve(axes: Axes, values: Sequence[float], label: str, style: str) -> 
 
 
 class _Strip:
-    """The misread samples of a data set, chosen and ready to be drawn into a figure."""
+    """The misclassified samples of a data set, selected and ready to draw."""
 
     def __init__(
         self,
@@ -206,7 +296,7 @@ class _Strip:
         limit: int,
     ) -> None:
         self.images, self.labels, self.predictions = _pictures(images), np.asarray(labels), np.asarray(predictions)
-        self.classes = [terminal.printable(name, 100) for name in classes]  # fonts have no halves of characters
+        self.classes = [terminal.printable(name, 100) for name in classes]  # fonts cannot draw lone surrogates
         self.sure: Array | None = None if probabilities is None else np.asarray(probabilities)
         self._check()
         wrong = np.flatnonzero(self.labels != self.predictions)
@@ -274,7 +364,7 @@ def _pictures(images: ArrayLike) -> Array:
 
 
 def _mosaic(pictures: Array) -> Array:
-    """Pictures of 0..1 in a square grid, a white line apart."""
+    """Pictures of 0..1 in a square grid, separated by white lines."""
     side = math.ceil(math.sqrt(len(pictures)))
     height, width = pictures.shape[1] + 1, pictures.shape[2] + 1
     whole: Array = np.ones((side * height - 1, side * width - 1, *pictures.shape[3:]))

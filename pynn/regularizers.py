@@ -1,4 +1,4 @@
-"""Penalties on weights: added to the loss, and their gradient to the gradients. Biases, gamma and beta are left out."""
+"""Penalties on weights, added to the loss and its gradient. Biases, gamma and beta are exempt by default."""
 
 from __future__ import annotations
 
@@ -17,17 +17,40 @@ class Penalized(Protocol):
     """What a penalty needs of a model."""
 
     def penalties(self, penalty: Penalty | None) -> Iterable[tuple[Penalty, Array, Array]]:
-        """Each block that is penalized with what penalizes it, its layer's own or else this one, and its gradient."""
+        """Yield each penalized block: its penalty, its values and their gradient.
+
+        Parameters
+        ----------
+        penalty : Penalty or None
+            For the layers without a penalty of their own.
+
+        Returns
+        -------
+        iterable
+            Tuples (penalty, values, gradient).
+        """
 
 
 class Penalty(Constructed):
-    """Base: l1·Σ|w| + ½·l2·Σw² over the penalized weights of a model.
+    """Base of all penalties: l1·Σ|w| + ½·l2·Σw² over the penalized weights of a model.
 
-    One that is given to `fit` holds for all layers but those that have their own, `pynn.Affine(10, penalty=...)`;
-    strength 0 there means none. biases: whether biases, gammas and betas count too (default False).
-    A loop of your own calls `apply` between `model.backward` and `optimizer.step`: a backward pass overwrites the
-    gradients, so that a penalty before it would be lost, which is a RuntimeError there.
-    Raises ValueError for a strength that is negative or not finite, TypeError for biases other than True or False.
+    Parameters
+    ----------
+    strength : float
+        At least 0.
+    biases : bool, default False
+        Whether biases, gamma and beta count too.
+
+    Raises
+    ------
+    ValueError
+        If the strength is negative or not finite.
+
+    Notes
+    -----
+    A penalty passed to `fit` applies to all layers without one of their own, ``pynn.Affine(10, penalty=...)``; strength
+    0 there means none. A custom loop calls `apply` between ``model.backward`` and ``optimizer.step``; before the
+    backward pass, which overwrites the gradients, it is a RuntimeError.
     """
 
     l1: float = 0.0
@@ -41,13 +64,35 @@ class Penalty(Constructed):
         self.biases = biases
 
     def apply(self, model: Penalized) -> float:
-        """Return the penalty and add its gradient to the model's gradients (after the backward pass)."""
+        """Add the gradient of the penalty to the model's gradients, after the backward pass.
+
+        Parameters
+        ----------
+        model : Sequential
+            The model.
+
+        Returns
+        -------
+        float
+            The penalty.
+        """
         if (expect := getattr(model, "expect_penalty", None)) is not None:
             expect()
         return total(model, self)
 
     def value(self, model: Penalized) -> float:
-        """The penalty alone; gradients stay as they are."""
+        """Return the penalty; gradients stay as they are.
+
+        Parameters
+        ----------
+        model : Sequential
+            The model.
+
+        Returns
+        -------
+        float
+            The penalty.
+        """
         blocks = [(weight, one.l1, one.l2) for one, weight, _ in model.penalties(self)]
         return sum((kernels.penalty(weight, l1, l2, np.zeros_like(weight)) for weight, l1, l2 in blocks), 0.0)
 
@@ -56,10 +101,23 @@ class Penalty(Constructed):
 
 
 class L1(Penalty):
-    """strength·Σ|w|; gradient strength·sign(w), 0 at 0: pulls weights to 0 with the same force at any size.
+    """L1 (lasso): strength·Σ|w|, with gradient strength·sign(w), 0 at 0.
 
-    strength: at least 0. biases: as for every `Penalty`. The many weights that do little come near 0, and stay within
-    a step's length of it. Source: Tibshirani 1996; CS231n notes, "Neural Networks Part 2".
+    Parameters
+    ----------
+    strength : float
+        At least 0.
+    biases : bool, default False
+        As for `Penalty`.
+
+    Notes
+    -----
+    The pull towards 0 does not depend on size: most weights end within one step of 0.
+
+    References
+    ----------
+    .. [1] R. Tibshirani, "Regression Shrinkage and Selection via the Lasso", 1996.
+    .. [2] CS231n, "Neural Networks Part 2: Setting up the Data and the Loss".
     """
 
     def __init__(self, strength: float, *, biases: bool = False) -> None:
@@ -68,9 +126,18 @@ class L1(Penalty):
 
 
 class L2(Penalty):
-    """½·strength·Σw²; gradient strength·w: spreads weights out, none large.
+    """L2: ½·strength·Σw², with gradient strength·w; prefers many small weights to few large ones.
 
-    strength: at least 0. biases: as for every `Penalty`. Source: CS231n notes, "Neural Networks Part 2", with the ½.
+    Parameters
+    ----------
+    strength : float
+        At least 0.
+    biases : bool, default False
+        As for `Penalty`.
+
+    References
+    ----------
+    .. [1] CS231n, "Neural Networks Part 2: Setting up the Data and the Loss" (with the ½).
     """
 
     def __init__(self, strength: float, *, biases: bool = False) -> None:
@@ -79,10 +146,19 @@ class L2(Penalty):
 
 
 class ElasticNet(Penalty):
-    """l1·Σ|w| + ½·l2·Σw²: sparse, and steadier than L1 where inputs resemble each other.
+    """Elastic net: l1·Σ|w| + ½·l2·Σw²; sparse, and more stable than L1 with correlated inputs.
 
-    l1, l2: strengths of at least 0. biases: as for every `Penalty`. Source: Zou & Hastie 2005, without the factor
-    1 + l2 by which they scale the weights in the end.
+    Parameters
+    ----------
+    l1, l2 : float
+        Strengths, at least 0.
+    biases : bool, default False
+        As for `Penalty`.
+
+    References
+    ----------
+    .. [1] Zou & Hastie, "Regularization and variable selection via the elastic net", 2005; without its rescaling of the
+       weights by 1 + l2.
     """
 
     def __init__(self, l1: float, l2: float, *, biases: bool = False) -> None:
@@ -97,7 +173,20 @@ PENALTIES: tuple[type[Penalty], ...] = (L1, L2, ElasticNet)
 
 
 def total(model: Penalized, penalty: Penalty | None) -> float:
-    """The model's penalty, by its layers' own penalties and for the others by this one; adds its gradient to theirs."""
+    """Return the model's penalty and add its gradient to the model's.
+
+    Parameters
+    ----------
+    model : Sequential
+        The model.
+    penalty : Penalty or None
+        For the layers without a penalty of their own.
+
+    Returns
+    -------
+    float
+        The penalty.
+    """
     values = (
         kernels.penalty(weight, one.l1, one.l2, dweight)
         for one, weight, dweight in model.penalties(penalty)

@@ -1,4 +1,4 @@
-"""Schedules: the learning rate as a function of training progress, counted in epochs. Knows no optimizer and no model.
+"""Schedules: the learning rate as a function of training progress, counted in epochs. Know no optimizer and no model.
 
 Progress is a float: 2.5 is the middle of the third epoch. References: CS231n notes, "Neural Networks Part 3".
 """
@@ -36,32 +36,49 @@ __all__ = [
 
 
 class Schedule(Constructed):
-    """Base of all schedules: `schedule(epoch)` is the learning rate after so many epochs of training.
+    """Base of all schedules: `schedule(epoch)` is the learning rate after that many epochs of training.
 
-    An optimizer takes one in place of a number: `pynn.Adam(pynn.CosineDecay(1e-3, epochs=10))`. `fit` then sets the
-    rate before every step. An own schedule overrides `at`:
+    Raises
+    ------
+    ValueError
+        For settings out of range, and for rates that are not finite numbers of at least 0.
 
+    Notes
+    -----
+    An optimizer takes a schedule in place of a number: ``pynn.Adam(pynn.CosineDecay(1e-3, epochs=10))``. `fit` then
+    sets the rate before every step. A custom schedule overrides `at`. To react to measurements, override `observe` too;
+    such a schedule keeps state and serves one optimizer only.
+
+    Examples
+    --------
     >>> class SquareRoot(pynn.Schedule):
     ...     def __init__(self, rate):
     ...         self.rate = rate
     ...     def at(self, epoch):
     ...         return self.rate / (1 + epoch) ** 0.5
-
-    A schedule that listens to measurements overrides `observe` too; it keeps state, so make one for each optimizer:
-    a second one refuses it.
-    Rates are finite numbers of at least 0. Raises ValueError for settings out of their range.
     """
 
-    monitor: str | None = None  # the measurement that it cannot do without
-    _key: object = None  # of the optimizer that it keeps state for
+    monitor: str | None = None  # the measurement that it needs
+    _key: object = None  # of the optimizer whose state it keeps
 
     @property
     def listens(self) -> bool:
-        """Whether it takes note of measurements: it then keeps state, and is for one optimizer."""
+        """Whether it reads measurements; it then keeps state and serves one optimizer only."""
         return type(self).observe is not Schedule.observe
 
     def claim(self, key: object) -> None:
-        """Set the rate of the optimizer of this key; ValueError if it keeps state for another one."""
+        """Tie the schedule to an optimizer.
+
+        Parameters
+        ----------
+        key : object
+            Identifies the optimizer.
+
+        Raises
+        ------
+        ValueError
+            If it keeps state for another one.
+        """
         if self.listens and self._key is not None and self._key is not key:
             kind = type(self).__name__
             raise ValueError(f"this {kind} already sets the rate of another optimizer; make one {kind} for each "
@@ -72,7 +89,18 @@ class Schedule(Constructed):
         return {name: value for name, value in vars(self).items() if name != "_key"}
 
     def __call__(self, epoch: float) -> float:
-        """The learning rate at this point of training; epoch: a number of at least 0."""
+        """Return the learning rate at this point of training.
+
+        Parameters
+        ----------
+        epoch : float
+            Epochs so far, at least 0.
+
+        Returns
+        -------
+        float
+            The rate.
+        """
         if not (is_number(epoch) and epoch >= 0):
             raise ValueError(f"{type(self).__name__}: epoch is {brief(epoch)}, expected a finite number of at least 0")
         rate = self.at(epoch)
@@ -83,20 +111,54 @@ class Schedule(Constructed):
         return float(rate)
 
     def at(self, epoch: float) -> float:
-        """What `schedule(epoch)` returns; called with a number of at least 0."""
+        """Return the learning rate, for `schedule(epoch)`.
+
+        Parameters
+        ----------
+        epoch : float
+            At least 0.
+
+        Returns
+        -------
+        float
+            A finite number of at least 0.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no at(epoch)")
 
     def observe(self, values: Mapping[str, float]) -> None:
-        """Take note of what an epoch measured, values by name: loss, val_loss, ...; `fit` calls it after each epoch."""
+        """Read the measurements of an epoch; `fit` calls this after each one.
+
+        Parameters
+        ----------
+        values : dict
+            Numbers by name: loss, val_loss, ...
+        """
 
     def state(self) -> dict[str, Any]:
-        """Its memory, for a checkpoint: the attributes that are numbers, text, True, False or None, by name."""
+        """Return the state, for a checkpoint.
+
+        Returns
+        -------
+        dict
+            The attributes that are numbers, text, True, False or None, by name.
+        """
         return plain_attributes(self)
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take up the memory `state` that the method of that name gave; ValueError for anything else."""
+        """Take over a state.
+
+        Parameters
+        ----------
+        state : dict
+            What `state` returned.
+
+        Raises
+        ------
+        ValueError
+            If it does not fit.
+        """
         found = taken_up(self, plain_attributes(self), state, ("inside",))
-        if is_ours(self):  # its constructor knows the ranges
+        if is_ours(self):  # its constructor checks the ranges
             whole = {**vars(self), **found}
             tried = type(self)(**{name: whole[name] for name in taken_by(type(self)).names})
             vars(tried).update(found)
@@ -106,7 +168,20 @@ class Schedule(Constructed):
         vars(self).update(found)
 
     def plot(self, epochs: float, path: Any = None) -> Figure:
-        """The rate over so many epochs; saved to `path` where one is given. Needs matplotlib (extra `plot`)."""
+        """Draw the rate over the epochs. Needs matplotlib (extra `plot`).
+
+        Parameters
+        ----------
+        epochs : float
+            Where the curve ends, above 0.
+        path : path, optional
+            File to save the figure to. By default it is not saved.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            The figure.
+        """
         expect_numbers(type(self).__name__, POSITIVE, epochs=epochs)
         from .plot import save, schedule
 
@@ -120,9 +195,16 @@ class Schedule(Constructed):
 
 
 class StepDecay(Schedule):
-    """rate · factor^⌊epoch / every⌋: falls at once, each time so many epochs have passed.
+    """Step decay: rate · factor^⌊epoch / every⌋.
 
-    every: epochs between two falls, above 0. factor: of 0..1 (default 0.1).
+    Parameters
+    ----------
+    rate : float
+        Initial rate, at least 0.
+    every : float
+        Epochs between two drops, above 0.
+    factor : float, default 0.1
+        Of 0..1.
     """
 
     def __init__(self, rate: float, every: float, factor: float = 0.1) -> None:
@@ -136,7 +218,15 @@ class StepDecay(Schedule):
 
 
 class ExponentialDecay(Schedule):
-    """rate · e^(-decay·epoch). decay: per epoch, at least 0; 0.69 halves the rate every epoch."""
+    """Exponential decay: rate · e^(-decay·epoch).
+
+    Parameters
+    ----------
+    rate : float
+        Initial rate, at least 0.
+    decay : float
+        Per epoch, at least 0; 0.69 halves the rate every epoch.
+    """
 
     def __init__(self, rate: float, decay: float) -> None:
         expect_numbers("ExponentialDecay", NOT_NEGATIVE, rate=rate, decay=decay)
@@ -147,7 +237,15 @@ class ExponentialDecay(Schedule):
 
 
 class InverseTimeDecay(Schedule):
-    """rate / (1 + decay·epoch), "1/t decay". decay: per epoch, at least 0; after 1/decay epochs half is left."""
+    """1/t decay: rate / (1 + decay·epoch).
+
+    Parameters
+    ----------
+    rate : float
+        Initial rate, at least 0.
+    decay : float
+        Per epoch, at least 0; the rate is halved after 1/decay epochs.
+    """
 
     def __init__(self, rate: float, decay: float) -> None:
         expect_numbers("InverseTimeDecay", NOT_NEGATIVE, rate=rate, decay=decay)
@@ -158,10 +256,20 @@ class InverseTimeDecay(Schedule):
 
 
 class CosineDecay(Schedule):
-    """minimum + ½·(rate - minimum)·(1 + cos(π·epoch / epochs)), and minimum from then on.
+    """Cosine decay: minimum + ½·(rate - minimum)·(1 + cos(π·epoch / epochs)), then minimum.
 
-    epochs: until the minimum is reached, above 0. minimum: default 0. Source: Loshchilov & Hutter 2016 (without
-    restarts).
+    Parameters
+    ----------
+    rate : float
+        Initial rate, at least 0.
+    epochs : float
+        When the minimum is reached, above 0.
+    minimum : float, default 0
+        Final rate.
+
+    References
+    ----------
+    .. [1] Loshchilov & Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", 2016 (here without restarts).
     """
 
     def __init__(self, rate: float, epochs: float, minimum: float = 0.0) -> None:
@@ -174,11 +282,21 @@ class CosineDecay(Schedule):
 
 
 class CosineRestarts(Schedule):
-    """`CosineDecay` again and again: minimum + ½·(rate - minimum)·(1 + cos(π·t)).
+    """Cosine decay with restarts: minimum + ½·(rate - minimum)·(1 + cos(π·t)), t = epoch/epochs_per_cycle mod 1.
 
-    t = epoch/epochs_per_cycle mod 1. epochs_per_cycle: until it starts at `rate` once more, above 0. minimum: default
-    0. At the end of each cycle the model has come to rest: a moment for a snapshot.
-    Source: Loshchilov & Hutter 2016; Huang et al. 2017.
+    Parameters
+    ----------
+    rate : float
+        Rate at the start of each cycle, at least 0.
+    epochs_per_cycle : float
+        Length of a cycle, above 0.
+    minimum : float, default 0
+        Rate at the end of each cycle: a good moment for a snapshot.
+
+    References
+    ----------
+    .. [1] Loshchilov & Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", 2016.
+    .. [2] Huang et al., "Snapshot Ensembles: Train 1, Get M for Free", 2017.
     """
 
     def __init__(self, rate: float, epochs_per_cycle: float, *, minimum: float = 0.0) -> None:
@@ -191,7 +309,17 @@ class CosineRestarts(Schedule):
 
 
 class LinearDecay(Schedule):
-    """A straight line from rate to `end` (default 0) in so many epochs, and `end` from then on; epochs above 0."""
+    """Linear decay: rate + (end - rate)·epoch / epochs, then end.
+
+    Parameters
+    ----------
+    rate : float
+        Initial rate, at least 0.
+    epochs : float
+        When the end is reached, above 0.
+    end : float, default 0
+        Final rate.
+    """
 
     def __init__(self, rate: float, epochs: float, end: float = 0.0) -> None:
         expect_numbers("LinearDecay", NOT_NEGATIVE, rate=rate, end=end)
@@ -203,10 +331,20 @@ class LinearDecay(Schedule):
 
 
 class Warmup(Schedule):
-    """A straight line from `start` to schedule(0) in so many epochs, then schedule(epoch - epochs).
+    """Linear warmup from start to schedule(0), then schedule(epoch - epochs).
 
-    schedule: a Schedule or a number. epochs: above 0; those of the schedule come on top. start: default 0, which makes
-    the very first step stand still. Source: Goyal et al. 2017.
+    Parameters
+    ----------
+    schedule : Schedule or float
+        What follows the warmup.
+    epochs : float
+        Length of the warmup, above 0; added to the epochs of the schedule.
+    start : float, default 0
+        Initial rate; with 0 the first step has no effect.
+
+    References
+    ----------
+    .. [1] Goyal et al., "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour", 2017.
     """
 
     def __init__(self, schedule: float | Schedule, epochs: float, *, start: float = 0.0) -> None:
@@ -244,9 +382,18 @@ class Warmup(Schedule):
 
 
 class Cyclic(Schedule):
-    """A triangle: from lower to upper in half a period, back in the other half, again and again.
+    """Triangular cycles: linear from lower to upper in half a period, back in the other half.
 
-    lower <= upper; period: epochs of a whole cycle, above 0. Source: Smith 2015, policy "triangular".
+    Parameters
+    ----------
+    lower, upper : float
+        Smallest and largest rate, 0 <= lower <= upper.
+    period : float
+        Epochs of a whole cycle, above 0.
+
+    References
+    ----------
+    .. [1] L. Smith, "Cyclical Learning Rates for Training Neural Networks", 2015, policy "triangular".
     """
 
     def __init__(self, lower: float, upper: float, period: float) -> None:
@@ -262,11 +409,24 @@ class Cyclic(Schedule):
 
 
 class OneCycle(Schedule):
-    """One rise from `start` to rate and one fall to `end`, both half waves of a cosine; `end` from then on.
+    """One cycle: a rise from start to rate and a fall to end, both half a period of a cosine; then end.
 
-    epochs: of the whole cycle, above 0. rise: share of them that it rises, 0 < rise < 1 (default 0.3).
-    start: by default rate/25; end: by default start/10^4.
-    Source: Smith & Topin 2017, with cosines for their straight lines; the momentum stays as it is.
+    Parameters
+    ----------
+    rate : float
+        Largest rate, at least 0.
+    epochs : float
+        Length of the cycle, above 0.
+    rise : float, default 0.3
+        Share of the epochs in which the rate rises, 0 < rise < 1.
+    start : float, optional
+        Initial rate; by default rate/25.
+    end : float, optional
+        Final rate; by default start/10^4.
+
+    References
+    ----------
+    .. [1] Smith & Topin, "Super-Convergence", 2017; here with cosines for straight lines, and constant momentum.
     """
 
     def __init__(
@@ -288,14 +448,31 @@ class OneCycle(Schedule):
 
 
 class ReduceOnPlateau(Schedule):
-    """A constant rate that is multiplied by `factor` when a measurement has stopped to improve.
+    """Plateau decay: rate ← rate · factor whenever a measurement has stopped improving.
 
-    factor: of 0..1 (default 0.1). patience: the rate falls after so many epochs in a row without improvement, at least
-    1 (default 5), as `EarlyStopping` counts them. min_delta: what counts as an improvement on the best epoch is larger
-    than this (default 1e-4). cooldown: epochs after a fall in which none are counted (default 0). minimum: the rate
-    stays above (default 0). monitor: the measurement's name; by default val_loss where there is validation, else loss.
-    mode: "min", "max", or "auto" (default), which knows what losses and pynn's metrics shall do. NaN is no improvement.
-    In a hand-written loop call `observe({"val_loss": value})` after each epoch.
+    Parameters
+    ----------
+    rate : float
+        Initial rate, at least 0.
+    factor : float, default 0.1
+        Of 0..1.
+    patience : int, default 5
+        The rate drops after this many consecutive epochs without improvement, at least 1; counted as by
+        `EarlyStopping`.
+    min_delta : float, default 1e-4
+        Smallest change from the best epoch that counts as an improvement.
+    cooldown : int, default 0
+        Epochs after a drop that are not counted.
+    minimum : float, default 0
+        Lower limit of the rate.
+    monitor : str, optional
+        Name of the measurement; by default val_loss with validation, else loss.
+    mode : {"auto", "min", "max"}, default "auto"
+        Whether smaller or larger is better; "auto" knows losses and pynn's metrics.
+
+    Notes
+    -----
+    NaN is no improvement. In a custom loop call ``observe({"val_loss": value})`` after each epoch.
     """
 
     def __init__(
@@ -318,8 +495,8 @@ class ReduceOnPlateau(Schedule):
         self.rate, self.factor, self.patience, self.min_delta = rate, factor, patience, min_delta
         self.cooldown, self.minimum, self.monitor, self.mode = cooldown, minimum, monitor, mode
         self.current = float(rate)
-        self.best = math.inf  # of the measurement, with its sign changed where it shall grow
-        self.waited = self.resting = 0  # epochs without improvement; epochs of the cooldown that are left
+        self.best = math.inf  # of the measurement; negated if larger is better
+        self.waited = self.resting = 0  # epochs without improvement; epochs of cooldown left
 
     def at(self, epoch: float) -> float:
         return self.current
@@ -339,7 +516,7 @@ class ReduceOnPlateau(Schedule):
 
 
 def _turns(epoch: float, period: float) -> float:
-    """epoch / period, exactly a whole number where rounding alone keeps it from one: 0.6 / 0.2 is 3."""
+    """epoch / period, a whole number where only rounding keeps it from one: 0.6 / 0.2 is 3."""
     turns = epoch / period
     if not math.isfinite(turns):
         return turns
@@ -348,13 +525,13 @@ def _turns(epoch: float, period: float) -> float:
 
 
 def _line(start: float, end: float, share: float) -> float:
-    """From start to end in a straight line; exactly both at shares of 0 and of 1 and above."""
+    """A straight line from start to end; exactly start at share 0, and end from share 1 on."""
     share = min(share, 1.0)
     return start * (1 - share) + end * share
 
 
 def _half_wave(start: float, end: float, share: float) -> float:
-    """From start to end along half a period of a cosine; exactly both at shares of 0 and of 1 and above."""
+    """Half a period of a cosine from start to end; exactly start at share 0, and end from share 1 on."""
     return _line(end, start, (1 + math.cos(math.pi * min(share, 1.0))) / 2)
 
 

@@ -1,26 +1,27 @@
 """The kernels: the arithmetic under pynn's layers, losses and optimizers, as plain functions of NumPy arrays.
 
-Write a training loop of your own with them, as in a course's assignments. The layers use the same functions.
+Write a custom training loop with them, as in a course's assignments. The layers use the same functions.
 
 Rules for every kernel, on both backends:
 
-- Arguments are arrays that you make, and numbers. The results go into arrays that you make too (`out`, `dx`,
-  `dweight`, ...), which are overwritten, whatever they held; optimizer steps and `penalty` change theirs instead.
+- Arguments are arrays and numbers. Results are written into arrays that the caller provides (`out`, `dx`, `dweight`,
+  ...), overwriting their contents; optimizer steps and `penalty` update theirs instead.
   A kernel returns None or a number; a loss that counts hits returns both, (loss, hits).
-- float32 or float64, all arrays of a call alike; labels and indices are int64.
+- Arrays are float32 or float64, the same in one call; labels and indices are int64.
 - Shapes: N samples, D inputs, M outputs, C channels or classes, P parameters. Features come last: x (N, D), weight
   (D, M), images as (N·H·W, C). N may be 0 unless the kernel says otherwise.
 - Arrays are C-contiguous (`numpy.ascontiguousarray`), and no array that is written into overlaps another one.
-- What breaks a rule is a TypeError or ValueError that names the argument, what came and what was expected; nothing is
-  written then. Infinity and NaN are computed with, not looked for.
-- What has a default may be left out; what follows it, as `out`, is then given by its name: a default of `Ellipsis`
-  in a signature stands for none. The defaults are those of pynn's layers, losses and optimizers.
-- `activation` is one of `kernels.ACTIVATIONS`; "identity", the default, is none. `alpha` is its number where it takes
-  one: 0.01 for leaky_relu, 1 for elu, unless you say otherwise.
-- The value of a loss is wanted alone where its gradient (`dlogits`, ...) is None. With `weights` (N,) it is
+- A call that breaks a rule raises TypeError or ValueError, which names the argument, what came and what was expected;
+  nothing is written then. Infinity and NaN are not errors.
+- Arguments with a default may be omitted; those after them, such as `out`, are then passed by name. A default of
+  `Ellipsis` in a signature means that the argument is required. The defaults are those of pynn's layers, losses and
+  optimizers.
+- `activation` is one of `kernels.ACTIVATIONS`; "identity", the default, is none. `alpha` is its parameter, if it has
+  one: by default 0.01 for leaky_relu, 1 for elu.
+- To get a loss without its gradient, pass None for the gradient (`dlogits`, ...). With `weights` (N,) it is
   (1/N) Σ weights_i loss_i: divided by the number of rows, not by Σ weights as in PyTorch's cross_entropy(weight=...).
 
-The whole of a two-layer network, on points that are inside or outside a circle:
+A two-layer network, trained on points inside or outside a circle:
 
 >>> import numpy as np
 >>> from pynn import kernels
@@ -28,7 +29,7 @@ The whole of a two-layer network, on points that are inside or outside a circle:
 >>> x = rng.standard_normal((200, 2)).astype(np.float32)
 >>> labels = (np.hypot(x[:, 0], x[:, 1]) > 1.2).astype(np.int64)
 
-All parameters stand in one vector, so that one call updates them; weights and biases are views of it.
+All parameters are in one vector, so that one call updates them; weights and biases are views of it.
 
 >>> def views(vector):
 ...     w1, b1, w2, b2 = np.split(vector, [2 * 32, 2 * 32 + 32, 2 * 32 + 32 + 32 * 2])
@@ -38,7 +39,7 @@ All parameters stand in one vector, so that one call updates them; weights and b
 >>> w1[...] = rng.standard_normal(w1.shape) * np.sqrt(2 / 2)  # He: a ReLU follows
 >>> w2[...] = rng.standard_normal(w2.shape) * np.sqrt(1 / 32)
 
-Arrays for the results, made once:
+Arrays for the results, allocated once:
 
 >>> h, dh, dz = (np.empty((200, 32), np.float32) for _ in range(3))
 >>> scores, dscores = (np.empty((200, 2), np.float32) for _ in range(2))
@@ -62,8 +63,8 @@ True
 >>> bool(hits / len(labels) > 0.97)
 True
 
-`help(pynn.kernels.affine_forward)` tells what one kernel computes. The backend is chosen at import, or by
-`use_backend`: "native" runs C++, "numpy" its twin in readable NumPy, pynn/kernels/reference, which defines each kernel.
+`help(pynn.kernels.affine_forward)` shows what one kernel computes. The backend is chosen at import, or by
+`use_backend`: "native" runs C++, "numpy" readable NumPy twins, pynn/kernels/reference, which define each kernel.
 """
 
 from __future__ import annotations
@@ -108,7 +109,18 @@ _backend = "numpy"
 
 
 def native_module() -> ModuleType | None:
-    """The extension, or None where it was not built. One that is there but does not load is an ImportError."""
+    """Return the extension module.
+
+    Returns
+    -------
+    module or None
+        None if it was not built.
+
+    Raises
+    ------
+    ImportError
+        If it is installed but does not load.
+    """
     if importlib.util.find_spec("pynn.kernels._native") is None:
         return None
     try:
@@ -119,7 +131,13 @@ def native_module() -> ModuleType | None:
 
 
 def why_not_native() -> str:
-    """One sentence on why the NumPy kernels run, or "" when the native ones do."""
+    """Say why the NumPy kernels run.
+
+    Returns
+    -------
+    str
+        A sentence; "" if the native kernels run.
+    """
     if _backend == "native":
         return ""
     if importlib.util.find_spec("pynn.kernels._native") is not None:
@@ -130,14 +148,30 @@ def why_not_native() -> str:
 
 
 def backend() -> str:
-    """Name of the backend that runs: "native" or "numpy"."""
+    """Return the name of the current backend.
+
+    Returns
+    -------
+    str
+        "native" or "numpy".
+    """
     return _backend
 
 
 def use_backend(name: str) -> None:
-    """Switch every kernel to the backend "native" or "numpy", from the next call on.
+    """Switch all kernels to a backend, from the next call on.
 
-    Raises ValueError for another name, ImportError where the native kernels were not built or do not load.
+    Parameters
+    ----------
+    name : {"native", "numpy"}
+        The backend.
+
+    Raises
+    ------
+    ValueError
+        For another name.
+    ImportError
+        If the native kernels were not built or do not load.
     """
     global _backend
     if name not in BACKENDS:
@@ -155,7 +189,7 @@ def use_backend(name: str) -> None:
 
 @functools.cache
 def _functions(table: ModuleType) -> dict[str, Any]:
-    """The kernels of a backend by name; native ones get their twins' documentation."""
+    """The kernels of a backend by name; native ones with their twins' documentation."""
     twins = {name: getattr(reference, name) for name in NAMES}
     if table is reference:
         return twins
@@ -172,10 +206,17 @@ def __dir__() -> list[str]:
 
 
 def set_num_threads(count: int) -> None:
-    """Let native kernels use up to `count` threads (at least 1, at most 256), whichever Python thread calls them.
+    """Set how many threads native kernels may use, from whichever Python thread they are called.
 
-    OpenMP's own limit for a thread (threadpoolctl) may lower that number, not raise it. A forked child has no team of
-    threads and computes on one. NumPy's threads are its BLAS's affair.
+    Parameters
+    ----------
+    count : int
+        At least 1; more than 256 counts as 256.
+
+    Notes
+    -----
+    OpenMP's limit for a thread (threadpoolctl) may lower the number, not raise it. A forked child computes on one
+    thread. NumPy's threads are set by its BLAS.
     """
     if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1:
         raise ValueError(f"set_num_threads: count is {brief(count)}, expected an integer of at least 1")
@@ -184,7 +225,13 @@ def set_num_threads(count: int) -> None:
 
 
 def get_num_threads() -> int:
-    """Threads that native kernels may use; 1 where they were not built."""
+    """Return how many threads native kernels may use.
+
+    Returns
+    -------
+    int
+        1 if they were not built.
+    """
     module = _working_module()
     return 1 if module is None else int(module.get_num_threads())
 
@@ -209,7 +256,7 @@ def _choose() -> None:
 
 
 def _is_command() -> bool:
-    """Whether this process is the command `pynn`, which says in a line of its own what it runs on."""
+    """Whether this process is the command `pynn`, which prints its backend itself."""
     return sys.orig_argv[1:3] == ["-m", "pynn"] or Path(sys.argv[0] if sys.argv else "").stem == "pynn"
 
 

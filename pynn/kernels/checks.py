@@ -1,4 +1,4 @@
-"""Argument checks of the NumPy kernels: the same rules and the same sentences as csrc/bindings/check.h.
+"""Argument checks of the NumPy kernels: the same rules and messages as csrc/bindings/check.h.
 
 Knows arrays, shapes and dtypes (scalars.py: the other arguments); must not know what a kernel computes.
 """
@@ -22,11 +22,11 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 FLOATS = ("float32", "float64")
-REQUIRED: Any = ...  # stands for a default where one is needed, after arguments that have theirs
+REQUIRED: Any = ...  # the "default" of required arguments after optional ones
 
 
 class Rule:
-    """What one array argument must be: ``"[optional] [out] [int64|pixels] DIM DIM"``, or ``...`` for any shape."""
+    """What an array argument must be: ``"[optional] [out] [int64|pixels] DIM DIM"``, or ``...`` for any shape."""
 
     def __init__(self, name: str, text: str) -> None:
         words = text.split()
@@ -38,7 +38,7 @@ class Rule:
 
 
 def _plain(where: str, rule: Rule, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """A subclass's numbers as a plain array: the product of two np.matrix is another one."""
+    """The numbers of a subclass as a plain array: np.matrix, for example, multiplies differently."""
     if isinstance(array, np.ma.MaskedArray):
         filled = f"{rule.name}.filled(value)"
         raise TypeError(f"{where}: {rule.name} is a masked array, whose mask would be lost; {filled} is a plain one")
@@ -47,7 +47,7 @@ def _plain(where: str, rule: Rule, array: np.ndarray[Any, Any]) -> np.ndarray[An
 
 def _check_dtype(where: str, rule: Rule, array: np.ndarray[Any, Any], bound: dict[str, Any]) -> None:
     dtype = array.dtype if array.dtype.isnative else array.dtype.newbyteorder("=")
-    name = "float64" if dtype == np.float64 else dtype.name  # a longdouble of 8 bytes is one too
+    name = "float64" if dtype == np.float64 else dtype.name  # also a longdouble of 8 bytes
     if rule.dtype == "int64":
         expected = "" if name == "int64" else "int64"
     elif rule.dtype == "pixels":
@@ -86,7 +86,7 @@ def _check_shape(where: str, rule: Rule, array: np.ndarray[Any, Any], bound: dic
 
 
 def _reshaped(rule: Rule, array: np.ndarray[Any, Any], bound: dict[str, Any]) -> str:
-    """What makes an array of more dimensions fit, as the end of a sentence; not what would be a copy."""
+    """A hint at the reshape, without a copy, that makes an array of more dimensions fit."""
     by_channels = len(rule.dims) == 2 and rule.dims[1] == "C"
     flat = array.ndim > len(rule.dims) and array.flags.c_contiguous
     if not flat or not (len(rule.dims) == 1 or by_channels):
@@ -117,8 +117,8 @@ def _check_overlap(where: str, arrays: list[tuple[Rule, np.ndarray[Any, Any]]]) 
 def checked(**rules: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Check the arguments of a kernel before it runs: scalars by their annotations, then the named arrays.
 
-    The rules stand in the order of the arguments. The kernel gets scalars as plain Python ones: a float64 of NumPy
-    would make float32 arrays into float64.
+    The rules are in the order of the arguments. The kernel gets scalars as plain Python numbers: a float64 of NumPy
+    would turn float32 arrays into float64.
     """
 
     def wrap(function: Callable[P, R]) -> Callable[P, R]:
@@ -154,7 +154,7 @@ def checked(**rules: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
                 _check_memory(where, rule, array)
                 arrays.append((rule, array))
             _check_overlap(where, arrays)
-            with np.errstate(all="ignore"):  # infinity and NaN come out as numbers, as from the native kernels
+            with np.errstate(all="ignore"):  # infinity and NaN are results, as of the native kernels
                 return function(*values)  # type: ignore[call-arg]
 
         return call
@@ -163,17 +163,17 @@ def checked(**rules: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 
 def not_vanished(value: float, like: Floats) -> float:
-    """The number; a positive one too small for the dtype of `like` is the least that is not 0 there."""
+    """The number; if positive but too small for the dtype of `like`, the smallest normal one there."""
     least = float(np.finfo(like.dtype).tiny)
     return least if 0 < value < least else value
 
 
 def expect_not_negative(where: str, name: str, value: float) -> None:
-    """Raise the ValueError of a number that is below 0, infinite or NaN."""
+    """Raise ValueError for a number below 0, infinite or NaN."""
     expect(0 <= value < math.inf, where, name, value, "at least 0 and finite")
 
 
 def expect(holds: bool, where: str, name: str, value: object, expected: str) -> None:
-    """Raise the ValueError of a number out of its range."""
+    """Raise ValueError for a number out of range."""
     if not holds:
         raise ValueError(f"{where}: {name} is {value}, expected {expected}")

@@ -1,11 +1,12 @@
-"""The text that `help(pynn.kernels.NAME)` shows: the twin's docstring and a line for each argument.
+"""The text that `help(pynn.kernels.NAME)` shows: the twin's docstring with a section for its parameters.
 
-The lines are made of what the kernel checks, so they are true. Knows no kernels.
+That section is generated from the checks, so it is true. Knows no kernels.
 """
 
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from collections.abc import Callable, Mapping
 from types import ModuleType
@@ -13,14 +14,10 @@ from typing import Any
 
 DTYPES = {"pixels": "uint8, float32 or float64"}
 TYPES = {
-    "float": "a number",
-    "float | None": "a number, or None",
-    "int | None": "an integer, or None",
-    "int": "an integer",
-    "Word32": "an integer of 0..2^32-1",
-    "Word64": "an integer of 0..2^64-1",
-    "str": "text",
-    "bool": "True or False",
+    "float | None": "float or None",
+    "int | None": "int or None",
+    "Word32": "int of 0..2^32-1",
+    "Word64": "int of 0..2^64-1",
 }
 
 
@@ -36,7 +33,7 @@ def _given(function: Callable[..., Any]) -> tuple[Any, ...]:
 
 
 def defaults_of(function: Callable[..., Any]) -> dict[str, Any]:
-    """The arguments of a kernel that may be left out, and what they are then; those of `Ellipsis` have none."""
+    """The optional arguments of a kernel and their defaults; `Ellipsis` marks a required one."""
     given, names = _given(function), arguments(function)
     return {
         name: value for name, value in zip(names[len(names) - len(given) :], given, strict=True) if value is not ...
@@ -44,14 +41,14 @@ def defaults_of(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def call_of(function: Callable[..., Any]) -> str:
-    """How a kernel is called, with what may be left out; what follows that is given by its name."""
+    """How a kernel is called, with its defaults."""
     defaults = defaults_of(function)
     shown = [f"{name}={defaults[name]!r}" if name in defaults else name for name in arguments(function)]
     return f"{function.__name__}({', '.join(shown)})"
 
 
 def wrong_call(function: Callable[..., Any], count: int, names: tuple[str, ...]) -> str | None:
-    """The sentence about a call of a kernel with `count` arguments and those of these names; None where it is right."""
+    """The error for a call with `count` positional arguments and these names; None if it is right."""
     known, defaults = arguments(function), defaults_of(function)
     unknown = [name for name in names if name not in known]
     twice = [name for name in known[:count] if name in names]
@@ -70,14 +67,13 @@ def wrong_call(function: Callable[..., Any], count: int, names: tuple[str, ...])
 
 
 def with_arguments(function: Callable[..., Any], rules: Mapping[str, str]) -> str | None:
-    """The docstring of a kernel with its arguments; rules: those of `checked`."""
+    """The docstring of a kernel with a section for its parameters; rules: those of `checked`."""
     if function.__doc__ is None:  # python -OO
         return None
-    lines = [
-        f"    {name} {_array(rules[name])}" if name in rules else f"    {name}: {_scalar(function, name)}"
-        for name in arguments(function)
-    ]
-    return "\n".join([inspect.cleandoc(function.__doc__), "", "Arguments:", *lines])
+    kinds = {name: _array(rules[name]) if name in rules else _scalar(function, name) for name in arguments(function)}
+    lines = [f"{name} : {kind}" for name, kind in kinds.items()]
+    text, *rest = re.split(r"\n\n(?=\w+\n---)", inspect.cleandoc(function.__doc__))
+    return "\n\n".join([text, "\n".join(["Parameters", "----------", *lines]), *rest])
 
 
 def _array(rule: str) -> str:
@@ -86,7 +82,7 @@ def _array(rule: str) -> str:
     shape = "of any shape, all alike" if sizes == ["..."] else f"({', '.join(sizes)}{',' * (len(sizes) == 1)})"
     dtypes = [DTYPES.get(word, word) for word in words if word[0].islower() and word not in ("optional", "out")]
     dtype = dtypes[0] if dtypes else "float32 or float64"
-    return f"{shape}: {dtype}{', or None' * ('optional' in words)}{'; written into' * ('out' in words)}"
+    return f"array {shape}, {dtype}{', or None' * ('optional' in words)}{'; written into' * ('out' in words)}"
 
 
 def _scalar(function: Callable[..., Any], name: str) -> str:
@@ -95,7 +91,7 @@ def _scalar(function: Callable[..., Any], name: str) -> str:
 
 
 def with_signature(function: Callable[..., Any]) -> str:
-    """The same docstring in the form from which Python takes the signature of a native function."""
+    """The same docstring in the form from which Python reads the signature of a native function."""
     first, defaults = len(arguments(function)) - len(_given(function)), defaults_of(function)
     shown = [
         name if place < first else f"{name}={defaults.get(name, ...)!r}".replace("Ellipsis", "...")
@@ -105,7 +101,7 @@ def with_signature(function: Callable[..., Any]) -> str:
 
 
 def families(reference: ModuleType, names: tuple[str, ...]) -> str:
-    """A table of the kernels: the modules of the twins, what each is about and its kernels."""
+    """A table of the kernels: the modules of the twins, their subjects and their kernels."""
     found: dict[str, list[str]] = {}
     for name in names:
         found.setdefault(getattr(reference, name).__module__, []).append(name)

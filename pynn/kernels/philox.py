@@ -1,4 +1,4 @@
-"""Random bits as a function of (seed, stream, step) and place: the NumPy twin of csrc/kernels/philox.h and draws.h."""
+"""Random bits as a function of (seed, stream, step) and index: the NumPy twin of csrc/kernels/philox.h and draws.h."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def philox(seed: int, stream: int, step: int, blocks: int, first: int = 0) -> ND
 
 
 def philox_at(index: NDArray[np.uint64], seed: int, stream: int, step: int) -> NDArray[np.uint32]:
-    """The (blocks, 4) words of the counters whose b stands in `index` (blocks,)."""
+    """The (blocks, 4) words of the counters with b from `index` (blocks,)."""
     low = np.uint64(0xFFFFFFFF)
     c0, c1 = index & low, index >> np.uint64(32)
     c2, c3 = np.full_like(index, stream), np.full_like(index, step)
@@ -31,7 +31,7 @@ def philox_at(index: NDArray[np.uint64], seed: int, stream: int, step: int) -> N
 
 
 def words(seed: int, stream: int, step: int, block: int = 0) -> tuple[int, int, int, int]:
-    """The four words of one counter, on plain integers: arrays are slow for a single draw."""
+    """The four words of one counter, as plain integers: arrays are slow for a single draw."""
     c0, c1, c2, c3 = block & 0xFFFFFFFF, block >> 32, stream, step
     k0, k1 = seed & 0xFFFFFFFF, seed >> 32
     for _ in range(10):

@@ -1,4 +1,4 @@
-"""Checks of the scalar arguments of the NumPy kernels: the same rules and sentences as csrc/bindings/scalars.h.
+"""Checks of the scalar arguments of the NumPy kernels: the same rules and messages as csrc/bindings/scalars.h.
 
 What a scalar must be is read from its annotation. Knows nothing of arrays.
 """
@@ -28,7 +28,7 @@ def _number(where: str, name: str, value: Any) -> float:
     if not isinstance(value, (int, float, np.integer, np.floating)):
         _wrong_type(where, name, value, "a number")
     try:
-        return float.__float__(value) if isinstance(value, float) else float(value)  # not a subclass's own
+        return float.__float__(value) if isinstance(value, float) else float(value)  # ignores a subclass's __float__
     except OverflowError:
         _out_of_range(where, name, value, "a number that float64 can hold")
 
@@ -60,7 +60,7 @@ def _text(where: str, name: str, value: Any) -> str:
 
 
 def _has_whole_characters(text: str) -> bool:
-    """Whether UTF-8 holds it: not half a surrogate pair."""
+    """Whether UTF-8 can encode it: no lone surrogate."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 

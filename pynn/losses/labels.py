@@ -128,5 +128,5 @@ def _expect_places(y: Array, output_shape: tuple[int, ...]) -> None:
     elif y.shape[1:] == (*output_shape[:-1], 1):
         hint = "; labels (..., 1) become (...) by y[..., 0]"
     raise ValueError(
-        f"y has shape {y.shape}, expected ({wanted}), a label for each place of the outputs ({outputs}){hint}"
+        f"y has shape {y.shape}, expected ({wanted}), a label for each position of the outputs ({outputs}){hint}"
     )

@@ -2,7 +2,7 @@
 
 | name | object | of |
 |---|---|---|
-| accuracy | | labels, attributes, structures: the share that is right, as the loss says |
+| accuracy | | labels, attributes, structures: the share that is right, as the loss defines it |
 | top5, top3, ... | TopK(k) | labels: the share that is among the k highest scores |
 | precision, recall, f1 | Precision(), Recall(), F1() | labels, attributes: the mean over them ("macro") |
 | multilabel_accuracy | MultilabelAccuracy() | attributes: the share of all that is right |
@@ -10,18 +10,18 @@
 | mse, rmse | MeanSquaredError(), RootMeanSquaredError() | numbers: the mean of (f - y)², and its root |
 | r2 | R2() | numbers: 1 - Σ(y - f)² / Σ(y - mean y)², the mean over outputs |
 
-All are those of the whole data, not means over batches, and weighted where samples are. Those of numbers are in the
-units of y, also where `target_preprocessing` puts the loss into others. Precision, recall and F1 of labels are means
-over the classes, of one output that answers yes or no those of yes. Where an output is NaN they are NaN, like the loss:
-such an epoch is never the best one.
+All are taken over the whole data, not averaged over batches, and weighted if samples are. Those of numbers are in the
+units of y, even if `target_preprocessing` changes those of the loss. Precision, recall and F1 of labels are means over
+the classes; with a single yes-or-no output they are those of yes. If an output is NaN they are NaN, like the loss: such
+an epoch is never the best.
 
-A function is a metric too. scikit-learn's, `sklearn.metrics.f1_score` or a functools.partial of it, gets the targets of
-the whole data and what is predicted for them, scores or probabilities, as its arguments say. An own one,
-(outputs, targets) -> number, is called for each batch: the metric is the mean of its values, weighted by the batches'
-sizes (or weights), under its name. Where its arguments are called (targets, outputs), or of numbers (y_true, y_pred),
-it gets them in that order. What needs more than that is a `Metric` of its own.
+A function is a metric too. One of scikit-learn, `sklearn.metrics.f1_score` or a functools.partial of it, gets the
+targets of the whole data and, as its arguments demand, predictions, scores or probabilities. A custom one, (outputs,
+targets) -> number, is called for each batch: the metric is the mean of its values, weighted by batch size (or sample
+weights), under its name. If its arguments are called (targets, outputs), or (y_true, y_pred) for numbers, it gets them
+in that order. For more than that, write a `Metric`.
 
-Of labels, after training: `confusion_matrix(y_true, y_pred)` and, for each class, `classification_report`.
+For labels, after training: `confusion_matrix(y_true, y_pred)` and, for each class, `classification_report`.
 """
 
 from __future__ import annotations
@@ -54,7 +54,25 @@ __all__ = [
 
 
 def metric(choice: str | Metric | Callable[[Array, Array], float]) -> Metric:
-    """A metric: choice is its name, itself or a function; ValueError lists the names, TypeError for anything else."""
+    """Return the metric of that name, the metric itself, or a function as a metric.
+
+    Parameters
+    ----------
+    choice : str, Metric or callable
+        A name, a metric, which is returned as it is, or a function (see the module).
+
+    Returns
+    -------
+    Metric
+        The metric.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name; the message lists the known ones.
+    TypeError
+        For anything else.
+    """
     if isinstance(choice, str):
         if choice.startswith("top") and choice[3:].isdigit() and int(choice[3:]) > 0:
             return TopK(int(choice[3:]))

@@ -1,4 +1,4 @@
-"""What was taken for what: the confusion matrix of labels, and the quality of each class. Must not know models."""
+"""The confusion matrix of labels, and the quality of each class. Must not know models."""
 
 from __future__ import annotations
 
@@ -21,24 +21,31 @@ Classes = int | Sequence[Any] | Array
 def confusion_matrix(
     y_true: ArrayLike, y_pred: ArrayLike, classes: Classes | None = None, *, sample_weight: ArrayLike | None = None
 ) -> Array:
-    """How often each class (row) was taken for each (column), (C, C): integers, or float64 sums of weights.
-
-    >>> pynn.metrics.confusion_matrix(y_test, model.predict(x_test))
+    """Count how often each class (row) was predicted as each class (column).
 
     Parameters
     ----------
     y_true, y_pred : array (N,)
-        Labels, numbers or text, and what was predicted for them; in the order of scikit-learn.
+        Labels, numbers or text, and their predictions; in scikit-learn's order.
     classes : int or sequence, optional
-        C, for labels 0..C-1; or the labels, in the order of the rows. Of labels 0..C-1 their names do as well. By
-        default all labels that occur in y_true or y_pred, sorted.
+        C, for labels 0..C-1; or the labels, or names for labels 0..C-1, in the order of the rows. By default all labels
+        in y_true or y_pred, sorted.
     sample_weight : array (N,), optional
-        What each sample counts, at least 0; by default 1.
+        Weights of at least 0; by default 1 each.
+
+    Returns
+    -------
+    array (C, C)
+        Integers, or float64 sums of weights.
 
     Raises
     ------
     ValueError
         For arrays of other shapes, and for a label that is not among the classes.
+
+    Examples
+    --------
+    >>> pynn.metrics.confusion_matrix(y_test, model.predict(x_test))
     """
     return _counted(y_true, y_pred, classes, sample_weight)[1]
 
@@ -46,11 +53,26 @@ def confusion_matrix(
 def classification_report(
     y_true: ArrayLike, y_pred: ArrayLike, classes: Classes | None = None, *, sample_weight: ArrayLike | None = None
 ) -> Report:
-    """Precision, recall, F1 and the number of samples of each class; `print` shows it as a table.
+    """Compute precision, recall, F1 and the number of samples of each class; `print` shows a table.
 
+    Parameters
+    ----------
+    y_true, y_pred, classes, sample_weight : see `confusion_matrix`
+        The same arguments.
+
+    Returns
+    -------
+    Report
+        The report.
+
+    Raises
+    ------
+    ValueError
+        As in `confusion_matrix`.
+
+    Examples
+    --------
     >>> print(pynn.metrics.classification_report(y_test, model.predict(x_test), dataset.classes))
-
-    y_true, y_pred, classes, sample_weight: as of `confusion_matrix`. Raises ValueError as that does.
     """
     names, counts = _counted(y_true, y_pred, classes, sample_weight)
     both, true, said = np.diagonal(counts), counts.sum(axis=1), counts.sum(axis=0)
@@ -63,12 +85,24 @@ def classification_report(
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """The quality of each class, arrays (C,) in the order of `classes`. A share of nothing is 0.
+    """The quality of each class, arrays (C,) in the order of `classes`; an undefined ratio is 0.
 
-    precision: of the samples that were taken for the class, the share that is of it. recall: of the samples of the
-    class, the share that was found. f1: 2·precision·recall/(precision + recall). support: the samples of the class.
-    accuracy: the share of all that is right. confusion: the `confusion_matrix` (C, C).
-    `macro` has the means over the classes that occur, as the metrics "precision", "recall" and "f1" do.
+    Parameters
+    ----------
+    classes : tuple
+        The classes.
+    precision : array (C,)
+        Share of the samples predicted as the class that belong to it.
+    recall : array (C,)
+        Share of the samples of the class that were found.
+    f1 : array (C,)
+        2·precision·recall/(precision + recall).
+    support : array (C,)
+        Number of samples of the class.
+    accuracy : float
+        Share of all samples that is right.
+    confusion : array (C, C)
+        The `confusion_matrix`.
     """
 
     classes: tuple[Any, ...]
@@ -81,7 +115,7 @@ class Report:
 
     @property
     def macro(self) -> dict[str, float]:
-        """Means of precision, recall and f1 over the classes that occur."""
+        """Means of precision, recall and f1 over the classes that occur, like the metrics of these names."""
         occurs = self.support + self.confusion.sum(axis=0) > 0
         values = {"precision": self.precision, "recall": self.recall, "f1": self.f1}
         return {name: float(value[occurs].mean()) if occurs.any() else 0.0 for name, value in values.items()}
@@ -125,7 +159,7 @@ def _labels(name: str, given: Any) -> Array:
         hint = hint or "; labels of sequences become (N,) by .ravel(), of attributes (N, K) give one column at a time"
         raise ValueError(f"{name} has shape {array.shape}, expected labels (N,){hint}")
     if array.dtype.kind == "f" and not (array == np.round(array)).all():
-        raise ValueError(f"{name} holds numbers that are no labels, such as {array[array != np.round(array)][0]}")
+        raise ValueError(f"{name} holds numbers that are not labels, such as {array[array != np.round(array)][0]}")
     return array
 
 
@@ -145,7 +179,7 @@ def _classes(classes: Classes | None, true: Array, said: Array) -> tuple[tuple[A
 
 
 def _places(name: str, given: Array, labels: Array) -> Array:
-    """Where the labels stand among the classes."""
+    """The index of each label among the classes."""
     order = np.argsort(labels)
     found = np.searchsorted(labels, given, sorter=order)
     places = order[np.minimum(found, len(labels) - 1)] if len(labels) else found

@@ -1,4 +1,4 @@
-"""Functions as metrics: users' own, of a batch, and scikit-learn's, of the whole data; their arguments tell."""
+"""Functions as metrics: custom ones, of a batch, and scikit-learn's, of the whole data; their arguments tell which."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ AS_PROBABILITIES = ("log_loss", "brier_score_loss", "d2_log_loss_score")  # olde
 
 
 def of_function(function: Function) -> Metric:
-    """The metric that the function is; TypeError where it cannot be called as one."""
+    """The function as a metric; TypeError if it cannot be one."""
     inner = function
     while hasattr(inner, "func"):  # functools.partial
         inner = inner.func
@@ -45,12 +45,12 @@ def of_function(function: Function) -> Metric:
 
 
 def _arguments(function: Function, name: str) -> tuple[str, str]:
-    """The names of its first two arguments, "" where they cannot be known."""
+    """The names of its first two arguments, "" if they are unknown."""
     import inspect  # here: only such metrics need it
 
     try:
         signature = inspect.signature(function)
-    except (TypeError, ValueError):  # one that is written in C
+    except (TypeError, ValueError):  # a function in C
         return "", ""
     try:
         signature.bind(None, None)
@@ -69,7 +69,7 @@ def number(name: str, value: Any) -> float:
 
 
 class Own(Mean):
-    """A user's function of a batch: (outputs, targets), or (targets, outputs) where its arguments are called so."""
+    """A custom function of a batch: (outputs, targets), or (targets, outputs) if its arguments are called so."""
 
     def __init__(self, function: Function, name: str = "", first: str = "", second: str = "") -> None:
         self.function, self.name, self._given = function, name, f"{first}, {second}"
@@ -92,7 +92,7 @@ class Own(Mean):
 
 
 class Whole(Metric):
-    """A function of scikit-learn's of all targets and all predictions, scores or probabilities: no mean of batches."""
+    """A function of scikit-learn, of all targets and all predictions, scores or probabilities."""
 
     costly = True
 
@@ -114,7 +114,7 @@ class Whole(Metric):
     def add(self, outputs: Array, targets: Array, weights: Array | None) -> None:
         self.lost = self.lost or self.loss._undefined(outputs) is not None
         places = 1
-        if targets.ndim > 1 and self.loss.classes(outputs.shape[1:]) is not None:  # every place is a sample there
+        if targets.ndim > 1 and self.loss.classes(outputs.shape[1:]) is not None:  # each position counts as a sample
             places = math.prod(targets.shape[1:])
             outputs, targets = outputs.reshape(-1, outputs.shape[-1]), targets.reshape(-1)
         self.true.append(_flat(np.array(targets)))
@@ -123,7 +123,7 @@ class Whole(Metric):
             self.weights.append(np.repeat(np.asarray(weights, np.float64), places))
 
     def _answers(self, outputs: Array) -> Array:
-        """What the function wants of the outputs; of two classes the probability of the second."""
+        """What the function needs of the outputs; for two classes the probability of the second."""
         known = type(self.loss).probabilities is not Loss.probabilities
         if self._raw or (self._scores and not known):
             return outputs
@@ -132,7 +132,7 @@ class Whole(Metric):
         found = self.loss.probabilities(outputs).astype(np.float64)
         if self.loss.classes(outputs.shape[1:]) is None:
             return found
-        found /= found.sum(axis=1, keepdims=True)  # to more digits than float32 has: scikit-learn looks at them
+        found /= found.sum(axis=1, keepdims=True)  # exact beyond float32: scikit-learn checks the sum
         return found[:, 1] if found.shape[1] == 2 else found
 
     def value(self) -> float:
@@ -155,7 +155,7 @@ class Whole(Metric):
         parts = {name: state[name] for name in ("true", "said", "weights") if name in state}
         arrays = all(isinstance(one, np.ndarray) and one.ndim for one in parts.values())
         if not arrays or len({len(one) for one in parts.values()}) > 1 or ("true" in parts) is not ("said" in parts):
-            raise ValueError(f"the targets and predictions of the metric {self.name} do not go together")
+            raise ValueError(f"the targets and predictions of the metric {self.name} do not fit together")
         self.lost = bool(state["lost"])
         self.true, self.said, self.weights = (
             [state[name]] if name in state else [] for name in ("true", "said", "weights")

@@ -1,4 +1,4 @@
-"""Metric: what every metric is, and the mean over samples that most of them are. Must not know models."""
+"""Metric: the base class of all metrics, and the mean over samples that most of them are. Must not know models."""
 
 from __future__ import annotations
 
@@ -13,8 +13,15 @@ from ..typing import Array
 
 
 class Metric(Constructed):
-    """Base of all metrics. An own one overrides `reset`, `add` and `value`, and has a name:
+    """Base of all metrics: something measured over all batches of a pass over data.
 
+    Notes
+    -----
+    A custom metric overrides `reset`, `add` and `value`, and has a name. It keeps its sums in attributes that are
+    numbers, text or arrays: checkpoints store those.
+
+    Examples
+    --------
     >>> class Largest(pynn.metrics.Metric):
     ...     name = "largest_error"
     ...     def reset(self):
@@ -23,49 +30,97 @@ class Metric(Constructed):
     ...         self.largest = max(self.largest, float(abs(outputs - targets).max()))
     ...     def value(self):
     ...         return self.largest
-
-    What it sums up stands in attributes that are numbers, text or arrays: a checkpoint keeps those.
     """
 
     name = ""
     loss: Loss
-    costly = False  # whether `value` takes long, so that a progress bar leaves it out
+    costly = False  # whether `value` is too slow for a progress bar
 
     def begin(self, loss: Loss) -> None:
-        """Begin a pass over data of this loss; TypeError where the metric means nothing for its targets."""
+        """Begin a pass over data.
+
+        Parameters
+        ----------
+        loss : Loss
+            The loss that the model is trained with.
+
+        Raises
+        ------
+        TypeError
+            If the metric is undefined for its targets.
+        """
         self.check(loss)
         self.loss = loss
         self.reset()
 
     def check(self, loss: Loss) -> None:
-        """TypeError where the metric means nothing for the targets of this loss."""
+        """Raise TypeError if the metric is undefined for the targets of a loss.
+
+        Parameters
+        ----------
+        loss : Loss
+            The loss.
+        """
 
     def reset(self) -> None:
         """Forget all batches."""
         raise NotImplementedError(f"{type(self).__name__} has no reset()")
 
     def add(self, outputs: Array, targets: Array, weights: Array | None) -> None:
-        """Take note of a batch: the model's outputs (B, ...), targets as the loss reads them, weights (B,) or None."""
+        """Add a batch.
+
+        Parameters
+        ----------
+        outputs : array (B, ...)
+            The model's outputs.
+        targets : array (B, ...)
+            Targets, as the loss reads them.
+        weights : array (B,) or None
+            Sample weights.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no add(outputs, targets, weights)")
 
     def value(self) -> float:
-        """The metric over all batches since the beginning of the pass."""
+        """Return the metric over all batches since `reset`.
+
+        Returns
+        -------
+        float
+            The metric.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no value()")
 
     def state(self) -> dict[str, Any]:
-        """The sums, for a checkpoint."""
+        """Return the sums, for a checkpoint.
+
+        Returns
+        -------
+        dict
+            Attributes by name.
+        """
         kinds = (bool, int, float, str, np.generic, np.ndarray, type(None))
         return {name: one for name, one in vars(self).items() if isinstance(one, kinds)}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up the sums `state` that the method of that name gave; ValueError for anything else."""
+        """Take over the sums of a checkpoint.
+
+        Parameters
+        ----------
+        state : dict
+            What `state` returned.
+
+        Raises
+        ------
+        ValueError
+            If it does not fit.
+        """
         found = taken_up(self, self.state(), state)
         if is_ours(self) and len({one.shape for one in found.values() if isinstance(one, np.ndarray)}) > 1:
             raise ValueError(f"the sums of the metric {self.name} are of different shapes")
         vars(self).update(found)
 
     def _refuse(self, loss: Loss, what: str) -> None:
-        raise TypeError(f"the metric {self.name} goes with losses of {what}, which {type(loss).__name__} is not")
+        raise TypeError(f"the metric {self.name} needs a loss of {what}, which {type(loss).__name__} is not")
 
 
 class Mean(Metric):
@@ -75,7 +130,18 @@ class Mean(Metric):
         self.total = self.weight = 0.0
 
     def each(self, outputs: Array, targets: Array) -> Array:
-        """Its values (B,) for the outputs and targets of a batch."""
+        """Return the value of each sample of a batch.
+
+        Parameters
+        ----------
+        outputs, targets : array (B, ...)
+            As in `add`.
+
+        Returns
+        -------
+        array (B,)
+            The values.
+        """
         raise NotImplementedError
 
     def add(self, outputs: Array, targets: Array, weights: Array | None) -> None:

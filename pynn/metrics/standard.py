@@ -15,9 +15,12 @@ from .metric import Mean, Metric
 
 
 class TopK(Mean):
-    """The share of samples whose label is among the k highest scores. Names "top5", "top3", ...
+    """Top-k accuracy: the share of samples whose label is among the k highest scores. Names "top5", "top3", ...
 
-    k: at least 1 (default 5). Of scores that are equal the one of the lower label comes first.
+    Parameters
+    ----------
+    k : int, default 5
+        At least 1. Of equal scores, the one of the lower label comes first.
     """
 
     def __init__(self, k: int = 5) -> None:
@@ -38,9 +41,9 @@ class TopK(Mean):
 
 
 class MultilabelAccuracy(Mean):
-    """The share of all answers of yes or no that are right. Name "multilabel_accuracy".
+    """The share of all yes-or-no answers that are right. Name "multilabel_accuracy".
 
-    "accuracy" is the share of samples of which all are.
+    "accuracy" is the share of samples with no wrong answer.
     """
 
     name = "multilabel_accuracy"
@@ -68,7 +71,7 @@ class MeanAbsoluteError(Mean):
 
 
 class MeanSquaredError(MeanAbsoluteError):
-    """Mean over samples and outputs of (f - y)². Name "mse". (The loss "l2" is the sum over outputs.)"""
+    """Mean over samples and outputs of (f - y)². Name "mse"; the loss "l2" is the sum over outputs."""
 
     name = "mse"
 
@@ -87,7 +90,7 @@ class RootMeanSquaredError(MeanSquaredError):
 
 
 class _PerClass(Metric):
-    """Counts for each class or attribute: how often it was said, how often true, how often both."""
+    """Counts for each class or attribute: predicted, true, and both."""
 
     def check(self, loss: Loss) -> None:
         if not (_of_labels(loss) or isinstance(loss, AttributeLoss)):
@@ -104,7 +107,7 @@ class _PerClass(Metric):
         else:
             classes, labels = self.loss.classes(outputs.shape[1:]) or 0, self.loss.predict(outputs)
             weights = weights if weights is None else np.repeat(weights, labels.size // len(labels))
-            labels, targets = labels.ravel(), np.ravel(targets)  # places of sequences count like samples
+            labels, targets = labels.ravel(), np.ravel(targets)  # positions of sequences count as samples
             hit = labels == targets
             counts = np.stack([
                 np.bincount(labels, weights, classes),
@@ -125,14 +128,14 @@ class _PerClass(Metric):
         return float((self.both[occurs] / np.where(over > 0, over, 1)).mean())
 
     def _over(self) -> Array:
-        """What the hits of each class are divided by; 0 counts as no hits."""
+        """The denominator of each class; 0 counts as no hits."""
         raise NotImplementedError
 
 
 class Precision(_PerClass):
-    """How often a class is right where it is predicted, the mean over classes that occur (or attributes).
+    """Precision: the share of predictions of a class that are right, the mean over classes that occur (or attributes).
 
-    A class that is never predicted counts 0. Name "precision".
+    A class that is never predicted counts as 0. Name "precision".
     """
 
     name = "precision"
@@ -142,9 +145,9 @@ class Precision(_PerClass):
 
 
 class Recall(_PerClass):
-    """How often a class is found where it is true, the mean over classes that occur (or attributes).
+    """Recall: the share of samples of a class that are found, the mean over classes that occur (or attributes).
 
-    A class that is predicted but never true counts 0. Name "recall".
+    A class that is predicted but never true counts as 0. Name "recall".
     """
 
     name = "recall"
@@ -154,7 +157,7 @@ class Recall(_PerClass):
 
 
 class F1(_PerClass):
-    """2·precision·recall/(precision + recall) of each class, the mean over classes that occur (or attributes). "f1"."""
+    """F1: 2·precision·recall/(precision + recall), the mean over classes that occur (or attributes). Name "f1"."""
 
     name = "f1"
 
@@ -163,9 +166,9 @@ class F1(_PerClass):
 
 
 class R2(Metric):
-    """1 - Σ(y - f)² / Σ(y - mean y)² for each output, the mean over outputs. Name "r2".
+    """R²: 1 - Σ(y - f)² / Σ(y - mean y)² for each output, the mean over outputs. Name "r2".
 
-    Where all targets of an output are equal it is 1 for a perfect output, else 0.
+    If all targets of an output are equal, it is 1 for a perfect output, else 0.
     """
 
     name = "r2"
@@ -175,7 +178,7 @@ class R2(Metric):
 
     def reset(self) -> None:
         self.weight = 0.0
-        self.mean = self.spread = self.errors = np.zeros(0)  # of each output: of the targets; Σ(y - mean)²; Σ(y - f)²
+        self.mean = self.spread = self.errors = np.zeros(0)  # of each output: mean y; Σ(y - mean y)²; Σ(y - f)²
 
     def add(self, outputs: Array, targets: Array, weights: Array | None) -> None:
         found, wanted = _rows(outputs, targets)
@@ -219,7 +222,7 @@ def _or_nan(loss: Loss, outputs: Array, values: Array) -> Array:
 
 
 def _attributes(loss: Loss, outputs: Array, targets: Array) -> tuple[Array, Array]:
-    """Which attributes (B, K) are predicted, and which are there."""
+    """Which attributes (B, K) are predicted, and which are true."""
     assert isinstance(loss, AttributeLoss)
     said, true = loss.predict(outputs) > loss._middle, np.reshape(targets, outputs.shape) > loss._middle
     return said.reshape(len(outputs), -1), true.reshape(len(outputs), -1)

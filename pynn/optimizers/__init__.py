@@ -1,4 +1,4 @@
-"""Optimizers: one kernel call over the flat vector a step. Knows parameters and gradients; must not know layers.
+"""Optimizers: one kernel call over the flat vector of parameters a step. Must not know layers.
 
 References: CS231n notes, "Neural Networks Part 3"; Deep Learning from Scratch, chapter 6.
 """
@@ -31,5 +31,23 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 
 
 def optimizer(choice: str | Optimizer) -> Optimizer:
-    """An optimizer: choice is its name (with defaults) or itself; ValueError lists the names, TypeError for others."""
+    """Return the optimizer of that name, or the optimizer itself.
+
+    Parameters
+    ----------
+    choice : str or Optimizer
+        A name of ``OPTIMIZERS``, or an optimizer, which is returned as it is.
+
+    Returns
+    -------
+    Optimizer
+        The optimizer; a new one with default arguments for a name.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name; the message lists the known ones.
+    TypeError
+        For anything else.
+    """
     return resolve(choice, OPTIMIZERS, Optimizer, "optimizer")

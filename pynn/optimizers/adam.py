@@ -1,4 +1,4 @@
-"""Adam and its kin: optimizers that follow averages of the gradient and of its square."""
+"""Adam and relatives: optimizers that follow running averages of the gradient and of its square."""
 
 from __future__ import annotations
 
@@ -16,11 +16,24 @@ if TYPE_CHECKING:
 
 
 class Adam(Optimizer):
-    """m ← β1·m + (1-β1)·g; v ← β2·v + (1-β2)·g²; w ← w - η·m̂/(√v̂ + ε), m̂ = m/(1-β1^t), v̂ = v/(1-β2^t).
+    """Adam: m ← β1·m + (1-β1)·g; v ← β2·v + (1-β2)·g²; w ← w - η·m̂/(√v̂ + ε), m̂ = m/(1-β1^t), v̂ = v/(1-β2^t).
 
-    learning_rate η: default 0.001; beta1: 0.9; beta2: 0.999; epsilon ε: 1e-8. bias_correction False leaves out the
-    divisions of m̂ and v̂: the first steps are then several times too long (default True).
-    options: weight_decay, decay_biases, clip_norm, clip_value, as of every `Optimizer`. Source: Kingma & Ba 2015.
+    Parameters
+    ----------
+    learning_rate : float or Schedule, default 0.001
+        η.
+    beta1, beta2 : float, default 0.9 and 0.999
+        β1 and β2, at least 0 and below 1.
+    epsilon : float, default 1e-8
+        ε > 0.
+    bias_correction : bool, default True
+        False uses m and v instead of m̂ and v̂: the first steps are then several times too long.
+    **options
+        ``weight_decay``, ``decay_biases``, ``clip_norm``, ``clip_value``, see `Optimizer`.
+
+    References
+    ----------
+    .. [1] Kingma & Ba, "Adam: A Method for Stochastic Optimization", 2015.
     """
 
     slots = ("first", "second")
@@ -57,10 +70,20 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay: w ← w - η·m̂/(√v̂ + ε) - η·λ·w; the decay does not go through m and v.
+    """Adam with decoupled weight decay: w ← w - η·m̂/(√v̂ + ε) - η·λ·w; m and v do not see the decay.
 
-    weight_decay λ: default 0.01. learning_rate, beta1, beta2, epsilon, the other options: as for `Adam`. Source:
-    Loshchilov & Hutter 2019.
+    Parameters
+    ----------
+    learning_rate : float or Schedule, default 0.001
+        η.
+    beta1, beta2, epsilon : float, default 0.9, 0.999 and 1e-8
+        As for `Adam`.
+    **options
+        ``weight_decay`` λ, default 0.01; the others as for `Adam`.
+
+    References
+    ----------
+    .. [1] Loshchilov & Hutter, "Decoupled Weight Decay Regularization", 2019.
     """
 
     decoupled = True
@@ -78,14 +101,29 @@ class AdamW(Adam):
 
 
 class NAdam(Optimizer):
-    """Adam whose momentum looks ahead, as Nesterov's does, and grows over the steps:
+    """Adam with Nesterov momentum that grows over the steps.
 
     μ_t = β1·(1 - ½·0.96^(t·ψ)); m, v as in Adam; with Π_t the product of μ_1..μ_t,
     w ← w - η·((1-μ_t)/(1-Π_t)·g + μ_{t+1}/(1-Π_{t+1})·m)/(√v̂ + ε).
 
-    learning_rate η: default 0.002; beta1: 0.9; beta2: 0.999; epsilon ε: 1e-8; momentum_decay ψ: 0.004, at least 0.
-    options: weight_decay, decay_biases, clip_norm, clip_value, as of every `Optimizer`.
-    Source: Dozat 2016; the settings are PyTorch's.
+    Parameters
+    ----------
+    learning_rate : float or Schedule, default 0.002
+        η.
+    beta1, beta2, epsilon : float, default 0.9, 0.999 and 1e-8
+        As for `Adam`.
+    momentum_decay : float, default 0.004
+        ψ, at least 0.
+    **options
+        ``weight_decay``, ``decay_biases``, ``clip_norm``, ``clip_value``, see `Optimizer`.
+
+    Notes
+    -----
+    The defaults are PyTorch's.
+
+    References
+    ----------
+    .. [1] T. Dozat, "Incorporating Nesterov Momentum into Adam", 2016.
     """
 
     slots = ("first", "second")
@@ -109,13 +147,13 @@ class NAdam(Optimizer):
         self.beta2 = beta2
         self.epsilon = epsilon
         self.momentum_decay = momentum_decay
-        self._products: dict[int, tuple[int, float]] = {}  # t and Π_t, by the steps that a stretch has missed
+        self._products: dict[int, tuple[int, float]] = {}  # t and Π_t, by the number of steps that a block missed
 
     def _momentum(self, step: int) -> float:
         return float(self.beta1 * (1 - 0.5 * 0.96 ** (step * self.momentum_decay)))
 
     def _momenta(self) -> float:
-        """The product of the momenta of all steps so far; it follows from `steps`, so it is no state of its own."""
+        """The product of the momenta of all steps so far; computed from `steps`, so a checkpoint does not store it."""
         step, product = self._products.get(self._run.missed, (0, 1.0))
         if step > self.steps:  # restored from an earlier state
             step, product = 0, 1.0
@@ -136,11 +174,21 @@ class NAdam(Optimizer):
 
 
 class Lion(Optimizer):
-    """c = β1·m + (1-β1)·g; w ← w - η·(sign c + λ·w); m ← β2·m + (1-β2)·g: every step is ±η, the momentum its sign.
+    """Lion: c = β1·m + (1-β1)·g; w ← w - η·(sign c + λ·w); m ← β2·m + (1-β2)·g. Each step has length η.
 
-    learning_rate η: default 0.0001, some 3 to 10 times less than Adam's; beta1: 0.9; beta2: 0.99.
-    weight_decay λ: decoupled, default 0; 3 to 10 times AdamW's makes up for the rate. The other options: those
-    of every `Optimizer`. Source: Chen et al. 2023.
+    Parameters
+    ----------
+    learning_rate : float or Schedule, default 0.0001
+        η, 3 to 10 times smaller than for `Adam`.
+    beta1, beta2 : float, default 0.9 and 0.99
+        β1 and β2, at least 0 and below 1.
+    **options
+        ``weight_decay`` λ, decoupled, default 0; 3 to 10 times that of `AdamW` makes up for the smaller rate. The
+        others as for every `Optimizer`.
+
+    References
+    ----------
+    .. [1] Chen et al., "Symbolic Discovery of Optimization Algorithms", 2023.
     """
 
     slots = ("first",)

@@ -1,4 +1,4 @@
-"""Optimizers with a step size of its own for every parameter."""
+"""Optimizers that scale the step of each parameter by its past gradients."""
 
 from __future__ import annotations
 
@@ -16,9 +16,20 @@ if TYPE_CHECKING:
 
 
 class AdaGrad(Optimizer):
-    """h ← h + g²; w ← w - η·g/(√h + ε). learning_rate η: default 0.01; epsilon ε: 1e-7. Source: Duchi et al. 2011.
+    """AdaGrad: h ← h + g²; w ← w - η·g/(√h + ε).
 
-    options: weight_decay, decay_biases, clip_norm, clip_value, as of every `Optimizer`.
+    Parameters
+    ----------
+    learning_rate : float or Schedule, default 0.01
+        η.
+    epsilon : float, default 1e-7
+        ε > 0.
+    **options
+        ``weight_decay``, ``decay_biases``, ``clip_norm``, ``clip_value``, see `Optimizer`.
+
+    References
+    ----------
+    .. [1] Duchi et al., "Adaptive Subgradient Methods for Online Learning and Stochastic Optimization", 2011.
     """
 
     slots = ("squares",)
@@ -43,10 +54,22 @@ class AdaGrad(Optimizer):
 
 
 class RMSProp(Optimizer):
-    """h ← decay·h + (1 - decay)·g²; w ← w - η·g/(√h + ε).
+    """RMSProp: h ← decay·h + (1 - decay)·g²; w ← w - η·g/(√h + ε).
 
-    learning_rate η: default 0.001; decay: default 0.9; epsilon ε: 1e-7. Source: Hinton, Coursera lecture 6e, 2012.
-    options: weight_decay, decay_biases, clip_norm, clip_value, as of every `Optimizer`.
+    Parameters
+    ----------
+    learning_rate : float or Schedule, default 0.001
+        η.
+    decay : float, default 0.9
+        At least 0 and below 1.
+    epsilon : float, default 1e-7
+        ε > 0.
+    **options
+        ``weight_decay``, ``decay_biases``, ``clip_norm``, ``clip_value``, see `Optimizer`.
+
+    References
+    ----------
+    .. [1] Tieleman & Hinton, Coursera lecture 6e, 2012.
     """
 
     slots = ("squares",)

@@ -1,4 +1,4 @@
-"""Optimizer: what every optimizer is."""
+"""Optimizer: the base class of all optimizers."""
 
 from __future__ import annotations
 
@@ -29,25 +29,31 @@ Rate: TypeAlias = float | Schedule
 
 
 class Trained(Protocol):
-    """What an optimizer needs of a model; `segments` may be missing where there are no exceptions."""
+    """What an optimizer needs of a model; `segments` may be missing if all parameters are trained alike."""
 
     @property
     def parameters(self) -> Array:
-        """All trainable numbers (P,), the same array until the model is built anew."""
+        """All trainable numbers (P,): the same array until the model is built anew."""
 
     @property
     def gradients(self) -> Array:
-        """The gradient of the loss with respect to each of them (P,)."""
+        """The gradients of the loss with respect to the parameters (P,)."""
 
     def segments(self) -> tuple[Segment, ...]:
-        """How each block of the flat vector is trained, in order; the same tuple until that changes."""
+        """Return how each block of the flat vector is trained, in order.
+
+        Returns
+        -------
+        tuple of Segment
+            The same tuple until something changes.
+        """
 
     def advance(self) -> None:
         """Called after each step."""
 
 
 class Options(TypedDict, total=False):
-    """What every optimizer takes by name."""
+    """The keyword arguments of every optimizer."""
 
     weight_decay: float
     decay_biases: bool
@@ -55,46 +61,59 @@ class Options(TypedDict, total=False):
     clip_value: float | None
 
 
-EVERYTHING = Segment(0, 0)  # the settings where a model has no exceptions
+EVERYTHING = Segment(0, 0)  # of a model whose parameters are all trained alike
 
 
 class Optimizer(Constructed):
-    """Base of all optimizers: `step(model)` moves the model's parameters against its gradients.
+    """Base of all optimizers: `step(model)` moves a model's parameters against its gradients.
 
-    A subclass names its state vectors in `slots` and overrides `update`. `learning_rate` is a number or a
-    `pynn.Schedule`, and may be changed at any time; with a schedule it reads as the rate of the moment.
-    One optimizer drives one model: its state belongs to that model's parameters.
+    Parameters
+    ----------
+    learning_rate : float or Schedule
+        Step size η, at least 0. As an attribute it may be changed at any time; with a schedule it reads as the current
+        rate.
+    weight_decay : float, default 0
+        λ, at least 0: pulls weights towards 0. Coupled (all but `AdamW` and `Lion`), λ·w is added to the gradient, like
+        a penalty ½λ‖w‖² that the loss does not show; decoupled, η·λ·w is subtracted from the weight itself.
+    decay_biases : bool, default False
+        Whether biases, gamma and beta decay too.
+    clip_norm : float, optional
+        Largest norm of all gradients together; longer ones are scaled down. By default they are not.
+    clip_value : float, optional
+        Each gradient is clamped to -clip_value..clip_value, before clip_norm. By default it is not.
 
-    A step is one `update` of the whole vector. Where layers are frozen or have a `learning_rate_factor`, it is one for
-    each stretch of equal settings; `parameters`, `gradients` and the slots are then views of that stretch. `steps`
-    counts the calls of `step`; within `update`, it counts those that trained the parameters being updated: a layer that
-    is unfrozen begins at 1, whatever its neighbours have behind them.
+    Raises
+    ------
+    ValueError or TypeError
+        For settings out of range; ValueError in a step with another model.
+    FloatingPointError
+        In a step with clip_norm, if the norm is NaN or infinite; the step then has no effect.
 
-    weight_decay: λ, at least 0; the weights are pulled towards 0. Coupled (all but AdamW and Lion), λ·w is added to the
-    gradient, as of a penalty ½λ‖w‖² that the loss does not show; decoupled, η·λ·w is taken off the weight itself.
-    Biases, gamma and beta do not decay unless decay_biases is True (default False).
+    Notes
+    -----
+    Clipping works in place, before the step, and ignores weight decay. One optimizer trains one model: its state
+    belongs to that model's parameters.
 
-    clip_value: every gradient is clamped to -clip_value..clip_value; clip_norm: then all of them are scaled so that
-    their norm, over the whole model, is at most clip_norm. Both act in place, before the step and without weight decay;
-    None (default) leaves it out. With clip_norm, a norm that is NaN or infinite is a FloatingPointError, and the step
-    changes nothing.
-    Raises ValueError or TypeError for settings out of their range, and ValueError in a step of another model.
+    A custom optimizer names its state vectors in `slots` and overrides `update`, which gets the whole vector at once.
+    If layers are frozen or have a ``learning_rate_factor``, it is called for each block of equal settings instead, with
+    parameters, gradients and slots as views of the block. `steps` counts calls of `step`; within `update` it counts
+    those that trained the block, so a layer that is unfrozen starts at 1.
     """
 
     slots: tuple[str, ...] = ()
     steps: int = 0
     schedule: Schedule | None = None
-    first_epoch: int | None = None  # the model's, when `fit` first ran this optimizer: where its schedule begins
-    _rate_is_set = False  # whether somebody has told the schedule how far training is
+    first_epoch: int | None = None  # the model's epoch when `fit` first used this optimizer: its schedule starts there
+    _rate_is_set = False  # whether set_epoch was called
     _parameters: Array | None = None
     _layout: object = None  # of the model whose parameters these are
-    _segments: tuple[Segment, ...] = ()  # what _runs was made of
+    _segments: tuple[Segment, ...] = ()  # that _runs was made from
     _by_decay: bool = False
     _runs: tuple[Segment, ...] = ()
-    _single = False  # whether there is one run, the whole vector, which has missed no step
-    _run: Segment = EVERYTHING  # that is being updated
-    _missed: tuple[Missed, ...] = ()  # what was frozen in steps up to _since
-    _since: int = 0  # `steps` when _segments came into force
+    _single = False  # whether one run covers the whole vector and has missed no step
+    _run: Segment = EVERYTHING  # the run being updated
+    _missed: tuple[Missed, ...] = ()  # what was frozen in the steps before _since
+    _since: int = 0  # value of `steps` when _segments was set
 
     weight_decay: float = 0.0
     decay_biases: bool = False
@@ -123,7 +142,7 @@ class Optimizer(Constructed):
 
     @property
     def learning_rate(self) -> float:
-        """Step size η, a finite number of at least 0; may be set at any time, to a number or a schedule."""
+        """Step size η, a finite number of at least 0; may be set at any time, to a number or a `Schedule`."""
         return self._learning_rate
 
     @learning_rate.setter
@@ -142,15 +161,23 @@ class Optimizer(Constructed):
             schedule.claim(vars(self).setdefault("_key", object()))
         self.schedule, self._learning_rate, self._rate_is_set = schedule, float(rate), False
         if schedule is not None:
-            self.first_epoch = None  # it begins when `fit` runs the optimizer next
+            self.first_epoch = None  # starts when `fit` next uses this optimizer
 
     def set_epoch(self, epoch: float) -> None:
-        """Set the learning rate that the schedule has at this epoch (2.5: in the middle of the third).
+        """Set the learning rate that the schedule has at this epoch; without a schedule it has no effect.
 
-        `fit` does it before every step, with the epochs since it first ran this optimizer. A loop of your own does it
-        as often as the rate shall follow: a schedule counts epochs, and only the loop knows them. A `step` without it
-        is a RuntimeError where there is a schedule; else it changes nothing.
+        Parameters
+        ----------
+        epoch : float
+            Epochs of training so far: 2.5 is the middle of the third.
 
+        Notes
+        -----
+        `fit` does this before every step, counting from its first run with this optimizer. A custom loop must do it as
+        often as the rate should change: `step` raises RuntimeError if there is a schedule and nobody set the epoch.
+
+        Examples
+        --------
         >>> for i, (x_batch, y_batch) in enumerate(batches):
         ...     optimizer.set_epoch(epoch + i / len(batches))
         ...     model.train_step(x_batch, y_batch, loss, optimizer)
@@ -159,33 +186,39 @@ class Optimizer(Constructed):
             self._learning_rate, self._rate_is_set = self.schedule(epoch), True
 
     def end_schedule(self) -> None:
-        """A run of `fit` is over: who goes on with steps of their own says again how far training is."""
+        """End a run of `fit`: a custom loop that goes on must call `set_epoch` again."""
         self._rate_is_set = False
 
     @property
     def _given(self) -> dict[str, Any]:
-        """Constructor arguments that the attributes of their names do not tell: the schedule."""
+        """Constructor arguments that differ from the attributes of their names: the schedule."""
         return {} if self.schedule is None else {"learning_rate": self.schedule}
 
     @property
     def effective_learning_rate(self) -> float:
-        """For `update`: the learning rate of the parameters that are being updated, their factor included."""
+        """For `update`: the learning rate of the block being updated, its factor included."""
         return self._learning_rate * self._run.factor
 
     @property
     def effective_weight_decay(self) -> float:
-        """For `update`: the weight decay of the parameters that are being updated; 0 for biases."""
+        """For `update`: the weight decay of the block being updated; 0 for biases."""
         return self.weight_decay if self._run.decays else 0.0
 
     def step(self, model: Trained) -> None:
-        """One update, from the gradients that the last backward pass left in the model."""
+        """Update the parameters once, from the gradients of the last backward pass.
+
+        Parameters
+        ----------
+        model : Trained
+            A model, or anything with ``parameters``, ``gradients`` and ``advance()``.
+        """
         parameters, gradients = model.parameters, model.gradients
         if self._parameters is not parameters:
             self.claim(parameters, getattr(model, "layout", None))
         if self.schedule is not None and not self._rate_is_set:
             raise RuntimeError(
-                f"{type(self).__name__} follows {self.schedule!r}, which counts epochs, and a loop of your own must "
-                "tell them: call optimizer.set_epoch(epoch + i / batches) before the step (fit does it)"
+                f"{type(self).__name__} follows {self.schedule!r}, which counts epochs: in a custom training loop, "
+                "call optimizer.set_epoch(epoch + i / batches) before each step (fit does it)"
             )
         found = self._runs_of(model)
         if self.clip_norm is not None or self.clip_value is not None:
@@ -221,7 +254,7 @@ class Optimizer(Constructed):
         return self._runs
 
     def _missed_so_far(self) -> tuple[Missed, ...]:
-        """Which stretches have been frozen in how many of the steps."""
+        """How many steps each block has been frozen in."""
         return add_missed(self._missed, self._segments, self.steps - self._since)
 
     def _update_part(self, part: slice, parameters: Array, gradients: Array) -> None:
@@ -231,19 +264,35 @@ class Optimizer(Constructed):
             vars(self).update(views)
             self.update(parameters[part], gradients[part])
             for name, view in views.items():
-                if (found := getattr(self, name)) is not view:  # an own update that says self.NAME = ...
+                if (found := getattr(self, name)) is not view:  # a custom update that assigns self.NAME = ...
                     view[...] = found
         finally:
             vars(self).update(whole)
 
     def update(self, parameters: Array, gradients: Array) -> None:
-        """Change the parameters (P,) in place, by `effective_learning_rate` and `effective_weight_decay`."""
+        """Change parameters in place, by `effective_learning_rate` and `effective_weight_decay`.
+
+        Parameters
+        ----------
+        parameters, gradients : array (P,)
+            The whole vector, or a block of it.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no update(parameters, gradients)")
 
     def claim(self, parameters: Array, layout: object = None) -> None:
-        """Make the state for these parameters; ValueError if it belongs to others already.
+        """Create the state for these parameters.
 
-        layout: what stands for them in copies, so that the copies of a model and its optimizer find together.
+        Parameters
+        ----------
+        parameters : array (P,)
+            A model's flat vector.
+        layout : object, optional
+            Identifies the model in copies, so that copies of a model and its optimizer stay together.
+
+        Raises
+        ------
+        ValueError
+            If the state belongs to other parameters.
         """
         if self._parameters is parameters:
             return
@@ -255,16 +304,28 @@ class Optimizer(Constructed):
         self._parameters, self._layout = parameters, layout
 
     def expect_free(self) -> None:
-        """ValueError if its state belongs to a model already, or to one from before it was built anew."""
+        """Check that the state belongs to no model yet.
+
+        Raises
+        ------
+        ValueError
+            If it belongs to one, or to this one before it was built anew.
+        """
         if self._parameters is not None:
             kind = type(self).__name__
             raise ValueError(
-                f"this {kind} already drives another model, or this one before it was built anew; "
+                f"this {kind} already trains another model, or this one before it was built anew; "
                 f"make one {kind} for each (they keep state)"
             )
 
     def state(self) -> dict[str, Any]:
-        """What it remembers and how it is set, for a checkpoint: numbers, and its vectors (P,), not copied."""
+        """Return the settings and the state, for a checkpoint.
+
+        Returns
+        -------
+        dict
+            Numbers, and the slots (P,), which are not copied.
+        """
         vectors = {} if self._parameters is None else {slot: getattr(self, slot) for slot in self.slots}
         return {
             **self._numbers(),
@@ -274,9 +335,17 @@ class Optimizer(Constructed):
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take up the `state` of such an optimizer of a like model; `claim` comes before.
+        """Take over the state of an optimizer of the same kind; `claim` must come first.
 
-        ValueError, with nothing changed, for anything else: other vectors than its own, a schedule that it lacks.
+        Parameters
+        ----------
+        state : dict
+            What `state` returned.
+
+        Raises
+        ------
+        ValueError
+            If it does not fit: other vectors, or a schedule that this one lacks. Nothing is changed then.
         """
         numbers = self.expect_state(state, self._parameters)
         if state["schedule"] is None:
@@ -286,11 +355,29 @@ class Optimizer(Constructed):
         for slot, vector in state["slots"].items():
             getattr(self, slot)[...] = vector
         vars(self).update(numbers)
-        self._missed = tuple(Missed(*one) for one in state.get("missed", ()))  # older checkpoints have none
+        self._missed = tuple(Missed(*one) for one in state.get("missed", ()))  # missing in older checkpoints
         self._segments, self._since = (), self.steps
 
     def expect_state(self, state: Mapping[str, Any], parameters: Array | None) -> dict[str, Any]:
-        """The settings and counts in the `state` of such an optimizer of these parameters; else ValueError."""
+        """Check a state and return the settings and counts in it.
+
+        Parameters
+        ----------
+        state : dict
+            What `state` returned.
+        parameters : array (P,) or None
+            The parameters that it should belong to.
+
+        Returns
+        -------
+        dict
+            Settings and counts by name.
+
+        Raises
+        ------
+        ValueError
+            If it is not the state of such an optimizer.
+        """
         kind = type(self).__name__
         expect_keys(kind, state, ("slots", "schedule", "steps"), state)
         shapes = {} if parameters is None else dict.fromkeys(self.slots, parameters.shape)
@@ -305,28 +392,25 @@ class Optimizer(Constructed):
         numbers = taken_up(self, own, state, ("slots", "schedule", "missed"))
         begun = {} if state.get("first_epoch") is None else {"first_epoch": state["first_epoch"]}
         expect_count(kind, 0, steps=state["steps"], **begun)
-        if is_ours(self):  # its constructor knows the ranges
+        if is_ours(self):  # its constructor checks the ranges
             given = {name: state[name] for name in taken_by(type(self)).names if name in state}
             type(self)(**{**given, "learning_rate": state.get("_learning_rate", self._learning_rate)})
         for start, stop, steps in state.get("missed", ()):
             expect_count(kind, 0, start=start, stop=stop, steps=steps)
             if not start <= stop <= (0 if parameters is None else parameters.size) or steps > state["steps"]:
                 raise ValueError(
-                    f"{kind}: {steps} of {state['steps']} steps missed {start}..{stop}, which is not there"
+                    f"{kind}: {steps} of {state['steps']} steps missed {start}..{stop}, which is out of range"
                 )
         return numbers
 
     def _numbers(self) -> dict[str, Any]:
-        """Its settings and counts; what it only keeps at hand for the next step is left out."""
+        """Settings and counts, without what is only cached for the next step."""
         found = {name: one for name, one in plain_attributes(self).items() if not hasattr(Optimizer, name)}
         given = {name: getattr(self, name) for name in ("weight_decay", "decay_biases", "clip_norm", "clip_value")}
         return {**found, **given, "steps": self.steps, "first_epoch": self.first_epoch}
 
     def __getstate__(self) -> dict[str, Any]:
-        """Of copies and pickles: the settings and the state, without the parameters that it belongs to.
-
-        With a copy of their model that is made together with it, a copy goes on.
-        """
+        """Settings and state for copies and pickles, without parameters: a copy made with its model stays with it."""
         elsewhere = None if self._parameters is None else np.empty(0)
         counts = {"_missed": self._missed_so_far(), "_since": self.steps}
         return {**vars(self), **counts, "_parameters": elsewhere, "_segments": (), "_runs": ()}
@@ -334,7 +418,7 @@ class Optimizer(Constructed):
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(
             {name: np.array(one) if isinstance(one, np.ndarray) else one for name, one in state.items()}
-        )  # arrays of its own: joblib maps large ones from a file, read only
+        )  # copied: joblib maps large arrays read-only from a file
 
     def __repr__(self) -> str:
         return constructor_text(self)

@@ -1,4 +1,4 @@
-"""Gradient clipping, over the stretches of the flat vector that are trained. Source: Pascanu et al. 2013."""
+"""Gradient clipping over the trained blocks of the flat vector. Reference: Pascanu et al. 2013."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .segments import Segment
 
 
 def expect_limit(kind: str, name: str, value: object) -> None:
-    """ValueError unless it is None or a finite positive number."""
+    """Raise ValueError unless the value is None or a finite positive number."""
     if value is not None:
         expect_numbers(kind, POSITIVE, ", or None for no clipping", **{name: value})
 
@@ -22,7 +22,7 @@ def expect_limit(kind: str, name: str, value: object) -> None:
 def clip(gradients: NDArray[Any], runs: Sequence[Segment], value: float | None, norm: float | None) -> None:
     """Clamp every gradient to -value..value, then scale all of them so that their norm is at most `norm`.
 
-    Raises FloatingPointError where the norm is asked for and is NaN or infinite.
+    Raise FloatingPointError if the norm is asked for and is NaN or infinite.
     """
     parts = [gradients[run.start : run.stop] for run in runs]
     if value is not None:
@@ -37,7 +37,7 @@ def clip(gradients: NDArray[Any], runs: Sequence[Segment], value: float | None, 
             "Lower the learning rate or scale the inputs"
         )
     while found > norm:
-        factor = max(norm / found, 1e-150)  # further down, float64 has few digits and then none
+        factor = max(norm / found, 1e-150)  # smaller numbers lose digits in float64
         for part in parts:
             kernels.scale(part, factor)
         found = found * factor if factor > norm / found else norm

@@ -16,9 +16,19 @@ if TYPE_CHECKING:
 
 
 class SGD(Optimizer):
-    """w ← w - η·g. learning_rate η: default 0.01. Source: Robbins & Monro 1951; CS231n, "Neural Networks Part 3".
+    """Stochastic gradient descent: w ← w - η·g.
 
-    options: weight_decay, decay_biases, clip_norm, clip_value, as of every `Optimizer`.
+    Parameters
+    ----------
+    learning_rate : float or Schedule, default 0.01
+        η.
+    **options
+        ``weight_decay``, ``decay_biases``, ``clip_norm``, ``clip_value``, see `Optimizer`.
+
+    References
+    ----------
+    .. [1] Robbins & Monro, "A Stochastic Approximation Method", 1951.
+    .. [2] CS231n, "Neural Networks Part 3".
     """
 
     def __init__(self, learning_rate: Rate = 0.01, **options: Unpack[Options]) -> None:
@@ -32,9 +42,20 @@ add_foreign(SGD, "momentum nesterov")
 
 
 class Momentum(Optimizer):
-    """v ← ρ·v - η·g; w ← w + v. learning_rate η: default 0.01; momentum ρ: default 0.9. Source: Polyak 1964.
+    """Gradient descent with momentum: v ← ρ·v - η·g; w ← w + v.
 
-    options: weight_decay, decay_biases, clip_norm, clip_value, as of every `Optimizer`.
+    Parameters
+    ----------
+    learning_rate : float or Schedule, default 0.01
+        η.
+    momentum : float, default 0.9
+        ρ, at least 0 and below 1.
+    **options
+        ``weight_decay``, ``decay_biases``, ``clip_norm``, ``clip_value``, see `Optimizer`.
+
+    References
+    ----------
+    .. [1] B. Polyak, "Some methods of speeding up the convergence of iteration methods", 1964.
     """
 
     slots = ("velocity",)
@@ -58,10 +79,26 @@ class Momentum(Optimizer):
 
 
 class Nesterov(Momentum):
-    """v' = ρ·v - η·g; w ← w - ρ·v + (1 + ρ)·v': momentum whose gradient looks ahead.
+    """Nesterov momentum: v' = ρ·v - η·g; w ← w - ρ·v + (1 + ρ)·v'.
 
-    w is the point ahead itself, where the gradient is taken. learning_rate, momentum, options: as for `Momentum`.
-    Source: Nesterov 1983; in this form: Bengio et al. 2012, CS231n, "Neural Networks Part 3".
+    Parameters
+    ----------
+    learning_rate : float or Schedule, default 0.01
+        η.
+    momentum : float, default 0.9
+        ρ, at least 0 and below 1.
+    **options
+        ``weight_decay``, ``decay_biases``, ``clip_norm``, ``clip_value``, see `Optimizer`.
+
+    Notes
+    -----
+    w is the point ahead, at which the gradient is taken, in the form of [2]_ and [3]_.
+
+    References
+    ----------
+    .. [1] Y. Nesterov, "A method of solving a convex programming problem with convergence rate O(1/k²)", 1983.
+    .. [2] Bengio et al., "Advances in Optimizing Recurrent Networks", 2012.
+    .. [3] CS231n, "Neural Networks Part 3".
     """
 
     def update(self, parameters: Array, gradients: Array) -> None:

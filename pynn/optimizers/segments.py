@@ -1,4 +1,4 @@
-"""Segments: what a model wants done differently with some stretches of its flat vector. Knows no layers."""
+"""Segments: how the blocks of a flat vector are trained. Knows no layers."""
 
 from __future__ import annotations
 
@@ -9,23 +9,32 @@ from typing import NamedTuple
 
 
 class Segment(NamedTuple):
-    """One block of the flat vector, up to the start of the next one, and how it is trained.
+    """A block of the flat vector, and how it is trained.
 
-    start, stop: its place. frozen: it is not trained (default False). factor: of the learning rate (default 1).
-    decays: whether weight decay counts it (default True). missed: the steps that it was frozen in (default 0; filled in
-    by the optimizer).
+    Parameters
+    ----------
+    start, stop : int
+        Its range.
+    frozen : bool, default False
+        Whether it and the optimizer's state of it stay as they are.
+    factor : float, default 1
+        Of the learning rate.
+    decays : bool, default True
+        Whether weight decay applies to it: to weights, not to biases, gamma and beta.
+    missed : int, default 0
+        The steps in which it was frozen; set by the optimizer.
     """
 
     start: int
     stop: int
-    frozen: bool = False  # nothing changes it, nor the optimizer's state of it
-    factor: float = 1.0  # of the learning rate
-    decays: bool = True  # counts for weight decay: weights do, biases, gamma and beta do not
-    missed: int = 0  # steps of the optimizer that left it out
+    frozen: bool = False
+    factor: float = 1.0
+    decays: bool = True
+    missed: int = 0
 
 
 class Missed(NamedTuple):
-    """A stretch of the flat vector that some steps left out, since it was frozen then."""
+    """A block of the flat vector that was frozen in some steps."""
 
     start: int
     stop: int
@@ -33,9 +42,9 @@ class Missed(NamedTuple):
 
 
 def runs(segments: Iterable[Segment], by_decay: bool, missed: Sequence[Missed] = ()) -> tuple[Segment, ...]:
-    """The stretches that are trained, neighbours with equal settings made one: each is one kernel call of a step.
+    """The trained blocks, neighbours with equal settings merged: each takes one kernel call a step.
 
-    by_decay: whether it matters what counts for weight decay; else everything does. missed: what `add_missed` gives.
+    by_decay: whether `decays` matters; if not, it is True everywhere. missed: the result of `add_missed`.
     """
     found: list[Segment] = []
     for segment in segments:
@@ -50,7 +59,7 @@ def runs(segments: Iterable[Segment], by_decay: bool, missed: Sequence[Missed] =
 
 
 def _parted(segment: Segment, missed: Sequence[Missed]) -> Iterator[Segment]:
-    """The segment in parts that have missed the same number of steps."""
+    """The segment, cut where the number of missed steps changes."""
     inside = [one for one in missed if one.start < segment.stop and one.stop > segment.start]
     for one in inside:
         start, stop = max(one.start, segment.start), min(one.stop, segment.stop)
@@ -61,7 +70,7 @@ def _parted(segment: Segment, missed: Sequence[Missed]) -> Iterator[Segment]:
 
 
 def add_missed(missed: Iterable[Missed], segments: Iterable[Segment], steps: int) -> tuple[Missed, ...]:
-    """What has missed how many steps, in order, once the frozen ones of these segments have missed `steps` more."""
+    """How many steps each block has missed, in order, after `steps` more in which these segments held."""
     changes: Counter[int] = Counter()
     for start, stop, count in [*missed, *((one.start, one.stop, steps) for one in segments if one.frozen)]:
         changes[start] += count

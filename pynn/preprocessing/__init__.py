@@ -1,8 +1,8 @@
-"""Preprocessing: what is learned of the training data and done to all data before it goes into a model.
+"""Preprocessing: learned from the training data, applied to all data before they go into a model.
 
-Every transformer has scikit-learn's protocol (`fit`, `transform`, `fit_transform`, `inverse_transform`, `get_params`,
-`set_params`, fitted attributes that end in `_`) and works in its pipelines and searches; scikit-learn is not needed.
-Fit on the training samples only: `model.fit(..., preprocessing=...)` does, and keeps it for `predict`.
+Every transformer follows scikit-learn's protocol (`fit`, `transform`, `fit_transform`, `inverse_transform`,
+`get_params`, `set_params`, fitted attributes that end in `_`) and works in its pipelines and searches; scikit-learn is
+not needed. Fit on the training samples only: `model.fit(..., preprocessing=...)` does so, and keeps it for `predict`.
 """
 
 from __future__ import annotations

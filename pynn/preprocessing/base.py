@@ -1,4 +1,4 @@
-"""Transformer: the protocol that all preprocessing shares, and its checks. Must not know models or training."""
+"""Transformer: the protocol of all preprocessing, and its checks. Must not know models or training."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from ..typing import Array, Shape
 
 T = TypeVar("T", bound="Transformer")
 
-PIECE = 1 << 21  # numbers worked on at once: memory follows this, not the number of samples
+PIECE = 1 << 21  # numbers processed at once, which bounds the memory
 
 
 class NotFittedError(ValueError, AttributeError):
-    """A transformer was used before it was fitted. A ValueError and an AttributeError, as scikit-learn's is."""
+    """A transformer was used before `fit`. A ValueError and an AttributeError, like that of scikit-learn."""
 
 
 class Rows:
-    """Samples (N, ...) as float64 in pieces of some rows, after the transformers before; can be gone through again."""
+    """Samples (N, ...) as float64, in pieces, after the preceding transformers; can be iterated over repeatedly."""
 
     def __init__(self, x: Array, before: tuple[Transformer, ...] = ()) -> None:
         self.x, self.before = x, before
@@ -50,7 +50,7 @@ class Rows:
 
 
 def pieces(x: Array) -> Iterator[tuple[slice, Array]]:
-    """The rows of x piece by piece, as float64 (uint8 pixels as 0..1), with their places."""
+    """Slices of x and their rows as float64 (uint8 pixels as 0..1)."""
     rows = max(1, PIECE // math.prod(x.shape[1:]))
     for start in range(0, len(x), rows):
         part = slice(start, start + rows)
@@ -58,25 +58,37 @@ def pieces(x: Array) -> Iterator[tuple[slice, Array]]:
 
 
 class Transformer(Constructed):
-    """Base of all preprocessing: something is learned by `fit` and done to samples by `transform`.
+    """Base of all preprocessing: `fit` learns from the training data, `transform` applies it to samples.
 
-    x: (N, D) or images (N, H, W, C), at least 2 samples to fit. uint8 is read as pixels 0..1, as everywhere in pynn.
-    All is computed in float64, some rows at a time. Results are float32 for float32, float16 and uint8 input, else
-    float64. y, where it is an argument, is ignored: it is there for scikit-learn.
+    Attributes
+    ----------
+    n_features_in_ : int
+        Numbers in a sample.
+    input_shape_, output_shape_ : tuple of int
+        Shape of a sample before and after.
 
-    Fitted attributes: n_features_in_, the numbers a sample has; input_shape_ and output_shape_, the shapes of one
-    sample before and after; and each class's own.
-    Raises TypeError for what is no array of numbers; ValueError for no samples, one sample to fit, NaN and infinity,
-    samples of another shape than those it was fitted on, and results too large for their dtype; NotFittedError.
-    A `fit` that fails changes nothing.
+    Raises
+    ------
+    TypeError
+        For anything but arrays of numbers.
+    ValueError
+        For no samples (for `fit`, fewer than 2), NaN and infinity, samples of another shape than in `fit`, and results
+        too large for their dtype. A failed `fit` changes nothing.
+    NotFittedError
+        For a transformer that is not fitted.
+
+    Notes
+    -----
+    Samples are (N, D) or images (N, H, W, C). uint8 is read as pixels 0..1. All is computed in float64, some rows at a
+    time. Results are float32 for float32, float16 and uint8 input, else float64.
     """
 
-    state: tuple[str, ...] = ()  # the fitted arrays, which are saved in a model file
+    state: tuple[str, ...] = ()  # the fitted arrays, saved in model files
     n_features_in_: int
     input_shape_: Shape
     output_shape_: Shape
 
-    # What a transformer overrides: on float64, and on samples that are checked ----------------------------
+    # What a transformer overrides: for checked samples in float64 ----------------------------------------
 
     def _learn(self, rows: Rows) -> None:
         """Set the arrays of `state`."""
@@ -91,47 +103,92 @@ class Transformer(Constructed):
         raise NotImplementedError
 
     def _back(self, dy: Array) -> Array:
-        """The gradient with respect to what `_apply` takes, from dy, that with respect to what it gives."""
+        """The gradient with respect to the input of `_apply`, from dy, that of its output."""
         raise TypeError(
             f"{type(self).__name__} does not say how a gradient passes through it: give it a method _back(dy), "
             "or ask a model without preprocessing"
         )
 
     def _finish(self) -> Shape:
-        """Work out what follows from the arrays of `state`, learned or loaded; return the shape of a sample after."""
+        """Compute what follows from the arrays of `state`; return the output shape of a sample."""
         return self.input_shape_
 
     def _state_shapes(self, found: Mapping[str, Shape]) -> Mapping[str, Shape]:
-        """The shapes that the arrays of `state` must have; found: those that they have in a file."""
+        """The shapes that the arrays of `state` must have; found: those in a file."""
         raise NotImplementedError
 
     # scikit-learn's protocol ------------------------------------------------------------------------------
 
     def fit(self: T, x: ArrayLike, y: object = None) -> T:
-        """Learn from the training samples x (N, ...), at least 2; returns the transformer. y is ignored."""
+        """Learn from the training samples.
+
+        Parameters
+        ----------
+        x : array (N, ...)
+            At least 2 samples.
+        y : ignored
+            For scikit-learn.
+
+        Returns
+        -------
+        Transformer
+            Itself.
+        """
         array = _samples(x, "x")
         if len(array) < 2:
             raise ValueError(f"{type(self).__name__}: x has 1 sample, expected at least 2 to fit")
         arrays.check_finite("x", array)
         fitted = self.unfitted()
-        with np.errstate(over="ignore", invalid="ignore", under="ignore"):  # what overflows is found below
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):  # overflow is detected below
             fitted._learn_from(Rows(array))
         self._take(fitted)
         return self
 
     def transform(self, x: ArrayLike) -> Array:
-        """x (N, ...) transformed, in a new array."""
+        """Transform samples.
+
+        Parameters
+        ----------
+        x : array (N, ...)
+            Samples of the shape in `fit`.
+
+        Returns
+        -------
+        array (N, ...)
+            A new array.
+        """
         array = self.accepted(x, "x")
         return self.apply(array, _result_dtype(array))
 
     def fit_transform(self, x: ArrayLike, y: object = None) -> Array:
-        """`fit(x)`, then `transform(x)`. y is ignored."""
+        """Call `fit(x)`, then `transform(x)`.
+
+        Parameters
+        ----------
+        x : array (N, ...)
+            At least 2 samples.
+        y : ignored
+            For scikit-learn.
+
+        Returns
+        -------
+        array (N, ...)
+            A new array.
+        """
         return self.fit(x).transform(x)
 
     def inverse_transform(self, x: ArrayLike) -> Array:
-        """The samples that `transform` would make x (N, *output_shape_) of, as far as it kept what they were.
+        """Undo `transform`, as far as it kept the information.
 
-        Pixels that went in as uint8 come back as 0..1.
+        Parameters
+        ----------
+        x : array (N, ...)
+            What `transform` returned.
+
+        Returns
+        -------
+        array (N, ...)
+            Samples; uint8 pixels come back as 0..1.
         """
         self.expect_fitted("inverse_transform")
         array = _samples(x, "x")
@@ -140,16 +197,40 @@ class Transformer(Constructed):
         return self._through(self._undo, array, self.input_shape_, _result_dtype(array))
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The constructor's arguments by name. deep is for pipelines."""
+        """Return the constructor's arguments.
+
+        Parameters
+        ----------
+        deep : bool, default True
+            For pipelines.
+
+        Returns
+        -------
+        dict
+            Arguments by name.
+        """
         import inspect  # here: importing pynn must stay light
 
         names = list(inspect.signature(type(self).__init__).parameters)[1:]
         return {name: getattr(self, name) for name in names}
 
     def set_params(self: T, **params: Any) -> T:
-        """Change constructor arguments, params, by name; returns the transformer, which is to be fitted anew.
+        """Change constructor arguments; the transformer must be fitted again.
 
-        Raises ValueError for names that it does not have and for values that the constructor refuses.
+        Parameters
+        ----------
+        **params
+            Arguments by name.
+
+        Returns
+        -------
+        Transformer
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            For an unknown name or a value that the constructor rejects.
         """
         if not params:
             return self
@@ -164,7 +245,7 @@ class Transformer(Constructed):
     def __sklearn_is_fitted__(self) -> bool:
         return self.fitted
 
-    def __sklearn_tags__(self) -> Any:  # called by scikit-learn alone, so that it is there
+    def __sklearn_tags__(self) -> Any:  # only scikit-learn calls this
         import importlib
 
         utils: Any = importlib.import_module("sklearn.utils")
@@ -189,12 +270,31 @@ class Transformer(Constructed):
         return "n_features_in_" in vars(self)
 
     def expect_fitted(self, method: str) -> None:
-        """NotFittedError that names the method, unless it is fitted."""
+        """Raise NotFittedError unless it is fitted.
+
+        Parameters
+        ----------
+        method : str
+            What the error says needs it.
+        """
         if not self.fitted:
             raise NotFittedError(f"{type(self).__name__}: {method} needs it to be fitted; call fit(x) first")
 
     def accepted(self, x: ArrayLike, name: str, method: str = "transform") -> Array:
-        """x as an array, with all the checks of `transform`; name: of x, method: who asks, for what is raised."""
+        """Check samples as `transform` does.
+
+        Parameters
+        ----------
+        x : array (N, ...)
+            Samples.
+        name, method : str
+            What errors call x, and who needs it; the method is "transform" by default.
+
+        Returns
+        -------
+        array (N, ...)
+            The samples.
+        """
         self.expect_fitted(method)
         array = _samples(x, name)
         self._expect_shape(array, name, self.input_shape_, "was fitted on")
@@ -202,35 +302,96 @@ class Transformer(Constructed):
         return array
 
     def apply(self, x: Array, dtype: DTypeLike) -> Array:
-        """`transform` of an array that was `accepted`, in this dtype."""
+        """Transform checked samples.
+
+        Parameters
+        ----------
+        x : array (N, ...)
+            What `accepted` returned.
+        dtype : dtype
+            Of the result.
+
+        Returns
+        -------
+        array (N, ...)
+            A new array.
+        """
         return self._through(self._apply, x, self.output_shape_, dtype)
 
     def back(self, dy: Array) -> Array:
-        """The gradient with respect to samples x, from dy (N, *output_shape_), that with respect to `transform(x)`.
+        """Compute the gradient with respect to the samples.
 
-        Of pixels of uint8: with respect to 0..1. In a new array of dy's dtype.
+        Parameters
+        ----------
+        dy : array (N, ...)
+            Gradient with respect to `transform(x)`.
+
+        Returns
+        -------
+        array (N, ...)
+            A new array of dy's dtype; for uint8 pixels, with respect to 0..1.
         """
         return self._back(np.asarray(dy, np.float64)).astype(dy.dtype)
 
     def unfitted(self: T) -> T:
-        """A new transformer with the same arguments."""
+        """Return a new transformer with the same arguments.
+
+        Returns
+        -------
+        Transformer
+            Not fitted.
+        """
         fresh = copy.copy(self)
         fresh._take(type(self).__new__(type(self)))
         return fresh
 
     def tensors(self, prefix: str = "") -> dict[str, Array]:
-        """The fitted arrays by the names that they have in a model file, after a prefix: "mean", "0.mean"."""
+        """Return the fitted arrays by their names in a model file: "mean", "0.mean".
+
+        Parameters
+        ----------
+        prefix : str, default ""
+            Start of each name.
+
+        Returns
+        -------
+        dict
+            Arrays by name.
+        """
         self.expect_fitted("saving")
         return {f"{prefix}{name.rstrip('_')}": getattr(self, name) for name in self.state}
 
     def tensor_names(self, prefix: str = "") -> list[str]:
-        """The names that `tensors(prefix)` has, before it is fitted too."""
+        """Return the names in `tensors`, fitted or not.
+
+        Parameters
+        ----------
+        prefix : str, default ""
+            Start of each name.
+
+        Returns
+        -------
+        list of str
+            The names.
+        """
         return [f"{prefix}{name.rstrip('_')}" for name in self.state]
 
     def restore(self, input_shape: Shape, tensors: Mapping[str, Array], prefix: str = "") -> None:
-        """Become what gave these tensors(prefix), fitted on samples of input_shape; ValueError where they do not fit.
+        """Take over the fitted arrays of a model file.
 
-        All of `tensor_names` must be there.
+        Parameters
+        ----------
+        input_shape : tuple of int
+            Shape of a sample.
+        tensors : dict
+            What `tensors` returned.
+        prefix : str, default ""
+            Start of each name.
+
+        Raises
+        ------
+        ValueError
+            If they do not fit.
         """
         found = {name: tensors[full] for name, full in zip(self.state, self.tensor_names(prefix), strict=True)}
         self._set_shape(input_shape)
@@ -259,7 +420,7 @@ class Transformer(Constructed):
         self.input_shape_, self.n_features_in_ = shape, math.prod(shape)
 
     def _take(self: T, fitted: T) -> None:
-        """Take over what another one of the same arguments learned."""
+        """Take over what another transformer with the same arguments learned."""
         for name in [name for name in vars(self) if name.endswith("_")]:
             delattr(self, name)
         vars(self).update({name: value for name, value in vars(fitted).items() if name.endswith("_")})
@@ -273,13 +434,13 @@ class Transformer(Constructed):
 
     def _through(self, function: Callable[[Array], Array], x: Array, shape: Shape, dtype: DTypeLike) -> Array:
         out: Array = np.empty((len(x), *shape), dtype)
-        with np.errstate(all="ignore"):  # what is not finite is found below
+        with np.errstate(all="ignore"):  # detected below
             for part, piece in pieces(x):
                 out[part] = function(piece)
                 if not np.isfinite(out[part]).all():
                     raise ValueError(
                         f"{type(self).__name__}: a result is too large for {out.dtype}; "
-                        "x is far from what it was fitted on, or to be scaled down before"
+                        "x is far from what it was fitted on, or must be scaled down first"
                     )
         return out
 

@@ -1,4 +1,4 @@
-"""Binner: a number to predict becomes a class, and a prediction of classes a number again."""
+"""Binner: turns a number to predict into a class, and predicted classes back into numbers."""
 
 from __future__ import annotations
 
@@ -17,21 +17,45 @@ STRATEGIES = ("quantile", "width")
 class Binner(Constructed):
     """Turns a regression target y (N,) into labels for softmax_cross_entropy, and labels or probabilities into values.
 
-    L2 must hit a number exactly and is thrown off by outliers; softmax over bins is easier to train, tells how sure it
-    is, and copes with answers that have two peaks (CS231n, "Neural Networks Part 2").
+    Parameters
+    ----------
+    bins : int, default 10
+        Number of bins, at least 2.
+    strategy : {"quantile", "width"}, default "quantile"
+        "quantile": about as many samples in each bin; bins with equal edges are merged. "width": bins of equal width.
 
+    Attributes
+    ----------
+    edges : array (B+1,)
+        Edges in rising order, set by `fit`; B is `bins`, or less if quantiles coincide.
+    values : array (B,)
+        What each bin stands for: the mean of its samples, or the middle of an empty bin. Give the model
+        ``len(binner.values)`` outputs.
+
+    Raises
+    ------
+    ValueError or TypeError
+        For other settings or values.
+    RuntimeError
+        If it is not fitted.
+
+    Notes
+    -----
+    L2 must hit a number exactly and is sensitive to outliers; softmax over bins is easier to train, shows how sure the
+    model is, and can represent two peaks [1]_. A value on an inner edge belongs to the bin above; values beyond the
+    outer edges to the outermost bins. ``model.notes["bins"] = [list(binner.edges), list(binner.values)]`` keeps all
+    that it knows in a model file.
+
+    References
+    ----------
+    .. [1] CS231n, "Neural Networks Part 2: Setting up the Data and the Loss".
+
+    Examples
+    --------
     >>> binner = pynn.Binner(20)
     >>> model = pynn.Sequential(pynn.Affine(64), pynn.ReLU(), pynn.Affine(20))
     >>> model.fit(x, binner.fit_transform(y))
     >>> binner.inverse_transform(model.predict_proba(x))            # expected values (N,)
-
-    bins: how many, at least 2 (default 10). strategy: "quantile" (default), about as many samples in each; where values
-    repeat, bins of the same edges become one. "width": bins of the same width.
-    Once fitted: edges (B+1,), rising; values (B,), what each bin stands for: the mean of its samples, of an empty bin
-    the middle. B is `bins`, or less where quantiles are alike: give the model `len(binner.values)` outputs.
-    They are all that it knows: `model.notes["bins"] = [list(binner.edges), list(binner.values)]` keeps them in a file.
-    A value on an inner edge counts for the bin above it; what lies beyond the outer edges, for the outermost bin.
-    Raises ValueError or TypeError for other settings and values, RuntimeError where it was not fitted before.
     """
 
     edges: NDArray[np.float64] | None = None
@@ -47,13 +71,37 @@ class Binner(Constructed):
         return constructor_text(self)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The constructor's arguments by name (as scikit-learn asks for them; deep changes nothing)."""
+        """Return the constructor's arguments.
+
+        Parameters
+        ----------
+        deep : bool, default True
+            For scikit-learn; no effect.
+
+        Returns
+        -------
+        dict
+            Arguments by name.
+        """
         return {"bins": self.bins, "strategy": self.strategy}
 
     def fit(self, y: ArrayLike) -> Binner:
-        """Find edges and values from y (N,); returns self.
+        """Learn edges and values.
 
-        Raises ValueError for NaN, infinity and a y of one value, which leaves nothing to tell apart.
+        Parameters
+        ----------
+        y : array (N,)
+            Numbers.
+
+        Returns
+        -------
+        Binner
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            For NaN, infinity, and a y of a single value.
         """
         array = _numbers(y)
         low, high = array.min(), array.max()
@@ -63,7 +111,7 @@ class Binner(Constructed):
         edges = low * (1 - shares) + high * shares if self.strategy == "width" else np.quantile(array, shares)
         edges = np.unique(edges)
         edges[0], edges[-1] = low, high
-        if len(edges) < 3:  # nearly all of y is one value: tell it from the others
+        if len(edges) < 3:  # nearly all of y is one value: separate it from the rest
             edges = np.array([low, array.mean(), high])
         labels = _labels(array, edges)
         counts = np.bincount(labels, minlength=len(edges) - 1)
@@ -74,18 +122,53 @@ class Binner(Constructed):
         return self
 
     def transform(self, y: ArrayLike) -> NDArray[np.int64]:
-        """The label 0..B-1 of each value of y (N,)."""
+        """Return the label of each value.
+
+        Parameters
+        ----------
+        y : array (N,)
+            Numbers.
+
+        Returns
+        -------
+        array (N,)
+            Labels 0..B-1.
+        """
         edges, _ = self._fitted("transform")
         return _labels(_numbers(y), edges)
 
     def fit_transform(self, y: ArrayLike) -> NDArray[np.int64]:
-        """`fit(y)` and then `transform(y)`."""
+        """Call `fit(y)`, then `transform(y)`.
+
+        Parameters
+        ----------
+        y : array (N,)
+            Numbers.
+
+        Returns
+        -------
+        array (N,)
+            Labels 0..B-1.
+        """
         return self.fit(y).transform(y)
 
     def inverse_transform(self, predictions: ArrayLike) -> NDArray[np.float64]:
-        """Values (N,) of predictions: of labels (N,), or expected values Σ_b p_b·values_b of probabilities (N, B).
+        """Return the values of labels, or the expected values Σ_b p_b·values_b of probabilities.
 
-        Raises ValueError for labels outside 0..B-1 and probabilities that are not B a row, at least 0, with sum 1.
+        Parameters
+        ----------
+        predictions : array (N,) or (N, B)
+            Integer labels or probabilities.
+
+        Returns
+        -------
+        array (N,)
+            Values.
+
+        Raises
+        ------
+        ValueError
+            For labels outside 0..B-1, and for rows that are not B probabilities.
         """
         _, values = self._fitted("inverse_transform")
         array, count = as_array("Binner: predictions", predictions), len(values)
@@ -103,7 +186,7 @@ class Binner(Constructed):
             )
         wide = array.astype(np.float64)
         if not ((wide >= 0).all() and np.allclose(wide.sum(axis=1), 1, rtol=0, atol=1e-3)):
-            raise ValueError("Binner: predictions are no probabilities: expected rows of at least 0 with sum 1")
+            raise ValueError("Binner: predictions are not probabilities: expected rows of at least 0 with sum 1")
         expected: NDArray[np.float64] = wide @ values
         return expected
 

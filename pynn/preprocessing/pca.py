@@ -1,4 +1,4 @@
-"""Principal components: decorrelation, reduction to the most important ones, whitening."""
+"""Principal components: decorrelation, dimension reduction, whitening."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from .base import Rows, Transformer
 from .scaling import LEAST, SMALL
 
 FORMS = ("pca", "zca")
-WIDER = 16  # times as many features as directions
+WIDER = 16  # above this many features for each direction, two products replace one
 ROUNDING = 1e-12  # of a sum of shares of variance
 
 
 class _Rotation(Transformer):
-    """What turns samples, as vectors (N, D), along the directions in which the training data varies.
+    """Base: rotates samples, as vectors (N, D), to the directions in which the training data varies.
 
-    With N >= D the directions are the eigenvectors of the covariance (D, D), which is added up over pieces of rows;
-    with N < D the right singular vectors of the centred samples, and there are only N of them.
+    With N >= D the directions are the eigenvectors of the covariance (D, D), summed over pieces of rows; with N < D the
+    right singular vectors of the centred samples, of which there are N.
     """
 
     mean_: Array
     components_: Array
     explained_variance_: Array
-    _matrix_: Array  # what centred samples are multiplied by, (D, K)
+    _matrix_: Array  # that centred samples are multiplied by, (D, K)
 
     def _decompose(self, rows: Rows) -> tuple[Array, Array, float]:
-        """Set mean_; return the directions (min(N, D), D), by falling variance, the variance along each, and its unit.
+        """Set mean_; return directions (min(N, D), D) by falling variance, their variances, and a unit.
 
-        The unit is that of x, a power of two; 1 but for numbers whose squares would lose bits.
+        The unit is that of x, a power of two; 1 unless squares would lose bits.
         """
         first = rows.first
         self.mean_ = (first + sum((x - first).sum(axis=0) for x in rows) / len(rows)).ravel()
@@ -86,17 +86,40 @@ class _Rotation(Transformer):
 
 
 class PCA(_Rotation):
-    """y = (x - mean)·Vᵀ: the decorrelated coordinates along the principal components V, most important ones first.
+    """Principal component analysis: y = (x - mean)·Vᵀ, the coordinates along the principal components V.
 
-    components: how many are kept: None all min(N, D) (default); an int 1..min(N, D) so many; a float in (0, 1] as few
-        as hold this share of the variance.
-    x: (N, D) or (N, H, W, C), which is flattened; y: (N, K); `inverse_transform` restores the shape:
-    x̂ = y·V + mean, the best approximation of the training data by K components.
-    Fitted: mean_ (D,); components_ (K, D), of length 1, each with its largest number positive; explained_variance_
-    (K,), Σ/(N - 1) as in numpy.cov; explained_variance_ratio_ (K,), their shares of the whole variance.
-    The covariance takes D² numbers, its decomposition a time that grows with D³ (3,072 features: some seconds); both
-    are NumPy's, whose last bits may differ between machines and numbers of threads.
-    Raises ValueError in `fit` for more components than min(N, D). Source: CS231n.
+    Parameters
+    ----------
+    components : int or float, optional
+        How many are kept: an int of 1..min(N, D), or a float in (0, 1], the share of the variance to keep. By default
+        all min(N, D).
+
+    Attributes
+    ----------
+    mean_ : array (D,)
+        Mean.
+    components_ : array (K, D)
+        V, rows of length 1 by falling variance; the largest number of each is positive.
+    explained_variance_ : array (K,)
+        Variance along each, Σ/(N - 1) as in numpy.cov.
+    explained_variance_ratio_ : array (K,)
+        Their shares of the total variance.
+
+    Raises
+    ------
+    ValueError
+        From `fit`, for more components than min(N, D).
+
+    Notes
+    -----
+    Samples are (N, D), or (N, H, W, C), which are flattened; the result is (N, K). `inverse_transform` restores the
+    shape: x̂ = y·V + mean, the best approximation of the training data by K components. Memory grows with D², time with
+    D³ (3,072 features: some seconds); NumPy computes the decomposition, whose last bits may depend on machine and
+    threads.
+
+    References
+    ----------
+    .. [1] CS231n, "Neural Networks Part 2: Setting up the Data and the Loss".
     """
 
     state = ("mean_", "components_", "explained_variance_", "explained_variance_ratio_")
@@ -137,19 +160,40 @@ class PCA(_Rotation):
 
 
 class Whitening(_Rotation):
-    """y = (x - mean)·Vᵀ/√(S + epsilon): decorrelated, each direction V at unit variance; S is the variance along it.
+    """Whitening: y = (x - mean)·Vᵀ/√(S + epsilon), decorrelated, with unit variance along each component V.
 
-    form: "pca" (default), the coordinates along the principal components, most important ones first; "zca": those
-        turned back, y·V, which of all whitened forms is closest to x, so that images still look like images.
-    epsilon: above 0 (default 1e-5), in the unit of the variances: the variance along a direction becomes
-        S/(S + epsilon), which is 1 only where S is far above epsilon; others are damped, and with them their noise.
-        Pixels as 0..1 (uint8) have variances 65,025 times smaller than as 0..255: CS231n's 1e-5 on raw values is
-        epsilon=1e-5/255**2 here, or 1e-5 with x.astype("float32"). Of CIFAR-10's 3,072 directions (20,000 images) all
-        then come out at 1, to 0.0002; with 1e-5 on 0..1 only 40 % above 0.99, and the last one at 0.11.
-    x: (N, D) or (N, H, W, C). "pca" flattens: y (N, K) with K = min(N, D), and `inverse_transform` restores the shape;
-    "zca" keeps the shape. With fewer samples than features there are N directions; what lies outside them is dropped.
-    Fitted: mean_ (D,), components_ V (K, D), explained_variance_ S (K,), as in `PCA`, with its costs.
-    Source: CS231n; the zca form: Bell & Sejnowski 1997.
+    Parameters
+    ----------
+    form : {"pca", "zca"}, default "pca"
+        "pca": coordinates along the components; "zca": those rotated back, y·V, which is the whitened form closest to
+        x: images still look like images.
+    epsilon : float, default 1e-5
+        Above 0, in units of the variances S. The variance along a component becomes S/(S + epsilon): components with S
+        far below epsilon are damped, and their noise with them.
+
+    Attributes
+    ----------
+    mean_ : array (D,)
+        Mean.
+    components_ : array (K, D)
+        V, as in `PCA`.
+    explained_variance_ : array (K,)
+        S.
+
+    Notes
+    -----
+    Samples are (N, D) or (N, H, W, C). "pca" flattens: the result is (N, K), K = min(N, D), and `inverse_transform`
+    restores the shape; "zca" keeps the shape. With fewer samples than features there are N components; the rest is
+    dropped. Costs are those of `PCA`.
+
+    Pixels of 0..1 (uint8) have variances 65,025 times smaller than those of 0..255: CS231n's 1e-5 for raw values is
+    epsilon=1e-5/255**2 here, or 1e-5 with ``x.astype("float32")``. All 3,072 components of CIFAR-10 (20,000 images)
+    then have variance 1 to within 0.0002; with 1e-5 on 0..1 only 40 % are above 0.99, and the last is 0.11.
+
+    References
+    ----------
+    .. [1] CS231n, "Neural Networks Part 2: Setting up the Data and the Loss".
+    .. [2] Bell & Sejnowski, "The 'independent components' of natural scenes are edge filters", 1997 (zca).
     """
 
     state = ("mean_", "components_", "explained_variance_")
@@ -177,7 +221,7 @@ class Whitening(_Rotation):
 
     @property
     def _is_narrow(self) -> bool:
-        """Whether x is turned in two steps: one matrix (D, D) would be far larger than the components."""
+        """Whether to multiply in two steps, since one matrix (D, D) would be far larger than the components."""
         count, features = self.components_.shape
         return self.form == "zca" and WIDER * count < features
 
@@ -204,7 +248,7 @@ class Whitening(_Rotation):
 
 
 def _product(a: Array, b: Array) -> Array:
-    """a·b by pynn's own kernel: the same bits at any number of threads."""
+    """a·b by pynn's kernel: the same bits for any number of threads."""
     out: Array = np.empty((len(a), b.shape[1]))
     kernels.affine_forward(np.ascontiguousarray(a), np.ascontiguousarray(b), None, "identity", 0.0, out)
     return out

@@ -1,4 +1,4 @@
-"""Pipeline: transformers one after the other."""
+"""Pipeline: transformers in sequence."""
 
 from __future__ import annotations
 
@@ -11,15 +11,23 @@ from .base import NotFittedError, Rows, Transformer
 
 
 class Pipeline(Transformer):
-    """Transformers in a row: each is fitted on what the ones before make of the training data.
+    """Transformers in sequence: each is fitted on the output of those before it.
 
+    Parameters
+    ----------
+    *steps : Transformer
+        At least one; may be pipelines.
+
+    Notes
+    -----
+    ``pipeline[0]`` is the first step, ``pipeline[:2]`` a pipeline of the first two, ``len(pipeline)`` their number. No
+    intermediate result is stored, and numbers stay float64 to the end. In `get_params` and `set_params` the steps are
+    named "0", "1", ..., their arguments "1__components". A pipeline is fitted when all its steps are. It raises what
+    they raise.
+
+    Examples
+    --------
     >>> pynn.Pipeline(pynn.MeanSubtraction(per="all"), pynn.PCA(144))
-
-    steps: transformers, at least one; pipelines too. `pipeline[0]` is the first, `pipeline[:2]` a pipeline of the first
-    two, `len(pipeline)` their number. Nothing is kept between the steps: memory does not grow with their number, and
-    numbers stay float64 until the end. In `get_params` and `set_params` the steps are named "0", "1", ..., and their
-    arguments "1__components".
-    A pipeline is fitted when all of its steps are. It raises what its steps raise.
     """
 
     def __init__(self, *steps: Transformer) -> None:
@@ -30,7 +38,7 @@ class Pipeline(Transformer):
         for position, step in enumerate(steps):
             expect_instance(step, Transformer, f"step {position}")
         if len({id(step) for step in steps}) < len(steps):
-            raise ValueError("Pipeline: the same transformer stands twice; make a second one")
+            raise ValueError("Pipeline: the same transformer occurs twice; make a second one")
         self.steps = steps
 
     @property
@@ -59,7 +67,13 @@ class Pipeline(Transformer):
         return all(step.fitted for step in self.steps)
 
     def expect_fitted(self, method: str) -> None:
-        """NotFittedError that names the method, unless all steps are fitted; ValueError for steps of different data."""
+        """Raise NotFittedError unless all steps are fitted, ValueError if they were fitted on different data.
+
+        Parameters
+        ----------
+        method : str
+            What the error says needs it.
+        """
         super().expect_fitted(method)
         for place, (one, two) in enumerate(zip(self.steps, self.steps[1:], strict=False)):
             if one.output_shape_ != two.input_shape_:
@@ -88,17 +102,34 @@ class Pipeline(Transformer):
         return dy
 
     def unfitted(self) -> Pipeline:
-        """A new pipeline of new transformers with the same arguments."""
+        """Return a new pipeline with new steps of the same arguments.
+
+        Returns
+        -------
+        Pipeline
+            Not fitted.
+        """
         return type(self)(*(step.unfitted() for step in self.steps))
 
-    __sklearn_clone__ = unfitted  # scikit-learn's own way knows no *steps
+    __sklearn_clone__ = unfitted  # scikit-learn's default does not support *steps
 
     def _take(self, fitted: Pipeline) -> None:
         for step, other in zip(self.steps, fitted.steps, strict=True):
             step._take(other)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The steps by number: "0", "1", ...; deep: their arguments too, as "0__per"."""
+        """Return the steps by number.
+
+        Parameters
+        ----------
+        deep : bool, default True
+            Return their arguments too, "0__per".
+
+        Returns
+        -------
+        dict
+            Steps "0", "1", ... and arguments.
+        """
         params: dict[str, Any] = {}
         for place, step in enumerate(self.steps):
             params[str(place)] = step
@@ -107,7 +138,18 @@ class Pipeline(Transformer):
         return params
 
     def set_params(self, **params: Any) -> Pipeline:
-        """Replace steps and set their arguments by params, {"0": step, "0__per": value}; returns the pipeline."""
+        """Replace steps, or set their arguments.
+
+        Parameters
+        ----------
+        **params
+            As in `get_params`: {"0": step, "0__per": value}.
+
+        Returns
+        -------
+        Pipeline
+            Itself.
+        """
         steps = list(self.steps)
         inner: dict[int, dict[str, Any]] = {}
         for name, value in params.items():
@@ -120,14 +162,13 @@ class Pipeline(Transformer):
                 steps[int(place)] = value
         type(self)(*steps)  # checks
         for number, arguments in inner.items():
-            steps[number].unfitted().set_params(**arguments)  # refused here, before anything is changed
+            steps[number].unfitted().set_params(**arguments)  # checked before anything is changed
         for number, arguments in inner.items():
             steps[number].set_params(**arguments)
         self.steps = tuple(steps)
         return self
 
     def tensors(self, prefix: str = "") -> dict[str, Array]:
-        """The fitted arrays of all steps, named after a prefix: "0.mean", "1.components"."""
         self.expect_fitted("saving")
         return {
             name: array
@@ -136,11 +177,9 @@ class Pipeline(Transformer):
         }
 
     def tensor_names(self, prefix: str = "") -> list[str]:
-        """The names that `tensors(prefix)` has, before it is fitted too."""
         return [name for place, step in enumerate(self.steps) for name in step.tensor_names(f"{prefix}{place}.")]
 
     def restore(self, input_shape: Shape, tensors: Mapping[str, Array], prefix: str = "") -> None:
-        """Become what gave these tensors(prefix), fitted on samples of input_shape; else ValueError."""
         for place, step in enumerate(self.steps):
             step.restore(input_shape, tensors, f"{prefix}{place}.")
             input_shape = step.output_shape_

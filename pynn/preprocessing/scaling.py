@@ -12,20 +12,20 @@ from ..typing import Array, Shape
 from .base import Rows, Transformer
 
 PER = ("feature", "channel", "all")
-ROUNDING = 8 * np.finfo(np.float64).eps  # values that differ by less, relatively, differ by rounding alone
-SMALL = 1e-140  # squares of numbers below it lose bits
-LEAST = -1021  # exponent of the smallest power of two that keeps all its bits
+ROUNDING = 8 * np.finfo(np.float64).eps  # smaller relative differences are rounding
+SMALL = 1e-140  # squares of smaller numbers lose bits
+LEAST = -1021  # the smallest exponent of a normal number, as frexp counts
 
 
 class _Scaling(Transformer):
-    """What is learned once per feature, once per channel of images, or once for all numbers."""
+    """Base: statistics of each feature, of each channel of images, or of all numbers."""
 
     def __init__(self, per: str = "feature") -> None:
         expect_choice(type(self).__name__, PER, per=per)
         self.per = per
 
     def _axes(self, shape: Shape) -> tuple[int, ...]:
-        """The axes of x (N, *shape) that statistics go over."""
+        """The axes of x (N, *shape) that statistics are taken over."""
         if self.per == "channel" and len(shape) != 3:
             raise ValueError(
                 f"{type(self).__name__}: per='channel' is for images (N, H, W, C), got samples of shape {shape}; "
@@ -45,7 +45,7 @@ class _Scaling(Transformer):
         return mean
 
     def _learn_mean(self, rows: Rows) -> Array:
-        first = rows.first  # taken off before: the mean of a constant is then that constant, to the bit
+        first = rows.first  # subtracted first, so that the mean of a constant is exact
         for _ in self._axes(rows.shape)[1:]:
             first = first[0]
         mean: Array = first + self._mean(rows, first)
@@ -53,11 +53,26 @@ class _Scaling(Transformer):
 
 
 class MeanSubtraction(_Scaling):
-    """y = x - mean: centres the data on zero.
+    """Mean subtraction: y = x - mean.
 
-    per: what has a mean of its own: "feature", each number of a sample (default; for images the "mean image", as in
-        AlexNet); "channel", each channel of images (N, H, W, C), as in VGG and ResNet; "all": one mean of all numbers.
-    Fitted: mean_, of the shape of a sample, (C,) or (). x and y: (N, D) or (N, H, W, C). Source: CS231n.
+    Parameters
+    ----------
+    per : {"feature", "channel", "all"}, default "feature"
+        What has a mean of its own: each number of a sample (for images the "mean image", as in AlexNet), each channel
+        of images (N, H, W, C), as in VGG and ResNet, or all numbers together.
+
+    Attributes
+    ----------
+    mean_ : array
+        Of the shape of a sample, (C,) or ().
+
+    Notes
+    -----
+    Samples are (N, D) or (N, H, W, C).
+
+    References
+    ----------
+    .. [1] CS231n, "Neural Networks Part 2: Setting up the Data and the Loss".
     """
 
     state = ("mean_",)
@@ -77,11 +92,25 @@ class MeanSubtraction(_Scaling):
 
 
 class Standardization(_Scaling):
-    """y = (x - mean)/std: zero mean and unit variance. std is that of all N samples (√(Σ(x - mean)²/N)).
+    """Standardization: y = (x - mean)/std, with zero mean and unit variance.
 
-    A constant feature has no spread to divide by: it becomes 0, and its scale_ is 1.
-    per: what has a mean and std of its own: "feature" (default), "channel" of images (N, H, W, C), or "all".
-    Fitted: mean_, scale_, of the shape of a sample, (C,) or (). x and y: (N, D) or (N, H, W, C). Source: CS231n.
+    Parameters
+    ----------
+    per : {"feature", "channel", "all"}, default "feature"
+        What has a mean and std of its own, see `MeanSubtraction`.
+
+    Attributes
+    ----------
+    mean_, scale_ : array
+        Of the shape of a sample, (C,) or ().
+
+    Notes
+    -----
+    Samples are (N, D) or (N, H, W, C). std = √(Σ(x - mean)²/N). A constant feature becomes 0; its scale_ is 1.
+
+    References
+    ----------
+    .. [1] CS231n, "Neural Networks Part 2: Setting up the Data and the Loss".
     """
 
     state = ("mean_", "scale_")
@@ -91,7 +120,7 @@ class Standardization(_Scaling):
     def _learn(self, rows: Rows) -> None:
         self.mean_ = self._learn_mean(rows)
         std = np.sqrt(self._mean(rows, self.mean_, 2))
-        if (std < SMALL).any():  # squares that lose bits, or of a constant
+        if (std < SMALL).any():  # its squares lose bits, or it is constant
             unit = self._unit(rows)
             if (unit > 0).any():
                 unit = np.where(unit > 0, unit, 1.0)
@@ -99,7 +128,7 @@ class Standardization(_Scaling):
         self.scale_ = np.where(std <= ROUNDING * np.abs(self.mean_), 1.0, std)
 
     def _unit(self, rows: Rows) -> Array:
-        """A power of two as large as the largest deviation from the mean; 0 where nothing deviates."""
+        """A power of two about as large as the largest deviation from the mean; 0 if there is none."""
         axes = self._axes(rows.shape)
         largest = np.max([np.abs(x - self.mean_).max(axis=axes) for x in rows], axis=0)
         unit: Array = np.where(largest > 0, np.ldexp(1.0, np.maximum(np.frexp(largest)[1], LEAST)), 0.0)
@@ -116,13 +145,28 @@ class Standardization(_Scaling):
 
 
 class MinMaxScaling(_Scaling):
-    """y = low + (high - low)·(x - min)/(max - min): from what the training data spans to the range low..high.
+    """Min-max scaling: y = low + (high - low)·(x - min)/(max - min), to the range low..high.
 
-    A constant feature becomes low: its max - min counts as 1. Samples beyond the span of the training
-    data come out beyond the range.
-    range: (low, high), default (-1, 1). per: what has a span of its own: "feature" (default), "channel" of images
-        (N, H, W, C), or "all".
-    Fitted: data_min_, data_max_, of the shape of a sample, (C,) or (). x and y: (N, D) or (N, H, W, C). Source: CS231n.
+    Parameters
+    ----------
+    range : tuple of float, default (-1, 1)
+        (low, high).
+    per : {"feature", "channel", "all"}, default "feature"
+        What has a min and max of its own, see `MeanSubtraction`.
+
+    Attributes
+    ----------
+    data_min_, data_max_ : array
+        Of the shape of a sample, (C,) or ().
+
+    Notes
+    -----
+    Samples are (N, D) or (N, H, W, C). A constant feature becomes low. Samples beyond the min and max of the training
+    data end beyond the range.
+
+    References
+    ----------
+    .. [1] CS231n, "Neural Networks Part 2: Setting up the Data and the Loss".
     """
 
     state = ("data_min_", "data_max_")

@@ -59,7 +59,7 @@ class Outcome:
 def written(kernel: str) -> frozenset[str]:
     """The arguments that a kernel writes into, from its documentation, which is made of what it checks."""
     text = getattr(reference, kernel).__doc__ or ""
-    return frozenset(re.findall(r"^    (\w+) \(?.*; written into$", text, re.MULTILINE))
+    return frozenset(re.findall(r"^(\w+) : .*; written into$", text, re.MULTILINE))
 
 
 def observed(function: Any, call: Call, found: list[str], who: str) -> Outcome:

@@ -24,11 +24,10 @@ DIMENSION = r"[A-Z]\w*"
 
 
 def described(name: str) -> tuple[str, dict[str, str]]:
-    """A kernel's documentation: the written part, and the line of each argument by its name."""
-    text, found, lines = inspect.getdoc(getattr(kernels, name)).partition("\n\nArguments:\n")
-    assert found, f"{name}: no list of arguments"
-    assert all(line.startswith("    ") for line in lines.splitlines())
-    return text, {re.split(r"[ :]", line.strip())[0]: line.strip() for line in lines.splitlines()}
+    """A kernel's documentation: the text before its parameters, and the line of each parameter by its name."""
+    text, found, rest = inspect.getdoc(getattr(kernels, name)).partition("\n\nParameters\n----------\n")
+    assert found, f"{name}: no parameters"
+    return text, {line.partition(" : ")[0]: line for line in rest.partition("\n\n")[0].splitlines()}
 
 
 @pytest.fixture(params=kernels.BACKENDS)
@@ -84,7 +83,7 @@ def test_every_kernel_says_what_it_computes_and_names_every_argument(name: str, 
     parameters = inspect.signature(getattr(reference, name)).parameters
     assert list(lines) == list(parameters)
     for parameter in parameters:
-        scalar = not re.search(rf"^{parameter} (\(.*\)|of any shape)", lines[parameter])
+        scalar = not lines[parameter].startswith(f"{parameter} : array ")
         assert not scalar or re.search(rf"\b{parameter}\b", text), f"{parameter} is not explained"
 
 
@@ -104,8 +103,8 @@ def test_the_lines_of_arguments_are_true(op: Any) -> None:
             assert "or None" in line
         elif isinstance(value, np.ndarray):
             assert value.dtype.name in line
-            shape = re.match(rf"{name} \(({DIMENSION}(?:, {DIMENSION})*),?\): ", line)
-            assert shape is not None or line.startswith(f"{name} of any shape"), line
+            shape = re.match(rf"{name} : array \(({DIMENSION}(?:, {DIMENSION})*),?\), ", line)
+            assert shape is not None or line.startswith(f"{name} : array of any shape, "), line
             dimensions = re.findall(DIMENSION, shape[1]) if shape else []
             if shape:
                 assert len(dimensions) == value.ndim, line
@@ -114,8 +113,8 @@ def test_the_lines_of_arguments_are_true(op: Any) -> None:
             if not np.array_equal(value, before[name], equal_nan=True):
                 assert "written into" in line
         else:
-            expected = {float: "a number", int: "an integer", str: "text", bool: "True or False"}[type(value)]
-            assert line.startswith(f"{name}: {expected}") or (type(value) is int and "a number" in line), line
+            kinds = ("int", "float") if type(value) is int else (type(value).__name__,)
+            assert line.startswith(tuple(f"{name} : {kind}" for kind in kinds)), line
 
 
 def test_without_docstrings_everything_runs(tmp_path: Path) -> None:
@@ -131,15 +130,20 @@ def test_words_of_rules_become_a_line() -> None:
         """out = x.
 
         More of it.
+
+        References
+        ----------
+        .. [1] A book.
         """
 
     assert kernel == (
-        "out = x.\n\nMore of it.\n\nArguments:\n"
-        "    x (N, D): float32 or float64\n"
-        "    index (N,): int64, or None\n"
-        "    pixels (N, D): uint8, float32 or float64\n"
-        "    rate: a number\n"
-        "    out of any shape, all alike: float32 or float64; written into"
+        "out = x.\n\nMore of it.\n\nParameters\n----------\n"
+        "x : array (N, D), float32 or float64\n"
+        "index : array (N,), int64, or None\n"
+        "pixels : array (N, D), uint8, float32 or float64\n"
+        "rate : float\n"
+        "out : array of any shape, all alike, float32 or float64; written into\n\n"
+        "References\n----------\n.. [1] A book."
     )
 
 

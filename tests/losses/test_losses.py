@@ -279,7 +279,7 @@ def test_targets_that_do_not_fit_are_refused_with_a_hint(case: str, call: str, p
 def test_outputs_that_are_no_logits_are_refused(points: Points) -> None:
     model = pynn.Sequential(pynn.BatchNorm())
     with pytest.raises(
-        ValueError, match=r"y has shape \(30,\), expected \(N, 2\), a label for each place of the outputs"
+        ValueError, match=r"y has shape \(30,\), expected \(N, 2\), a label for each position of the outputs"
     ):
         model.fit(points[0].reshape(30, 2, 2), points[1], batch_size=10, progress=False)
     assert not model.built

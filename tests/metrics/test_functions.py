@@ -158,7 +158,7 @@ def test_what_they_cannot_do_is_said(points: Points, sklearn: Any) -> None:
             model.evaluate(x, y, metrics=[scorer])
     with pytest.raises(TypeError, match=r"sklearn's auc\(x, y\), expected one of those that compare y_true"):
         model.evaluate(x, y, metrics=[sklearn.auc])
-    with pytest.raises(TypeError, match="log_loss goes with losses of probabilities, which Hinge is not"):
+    with pytest.raises(TypeError, match="log_loss needs a loss of probabilities, which Hinge is not"):
         fitted(x, y, 3, "hinge").evaluate(x, y, metrics=[sklearn.log_loss])
     with pytest.raises(TypeError, match="the metric confusion_matrix returned ndarray, expected a number"):
         model.evaluate(x, y, metrics=[sklearn.confusion_matrix])

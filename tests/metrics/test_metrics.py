@@ -221,8 +221,8 @@ def test_metrics_go_on_in_the_middle_of_an_epoch(rng: np.random.Generator, tmp_p
         ([pynn.metrics.F1], TypeError, r"metrics holds .*; write F1\(\)"),
         (["f1", "f1"], ValueError, r"metrics: 'f1' is not a valid name, or occurs twice"),
         ([lambda outputs, targets: 0.0], ValueError, r"metrics: '<lambda>' is not a valid name"),
-        (["mae"], TypeError, r"the metric mae goes with losses of numbers, which SoftmaxCrossEntropy is not"),
-        (["multilabel_accuracy"], TypeError, r"goes with losses of attributes, which SoftmaxCrossEntropy is not"),
+        (["mae"], TypeError, r"the metric mae needs a loss of numbers, which SoftmaxCrossEntropy is not"),
+        (["multilabel_accuracy"], TypeError, r"needs a loss of attributes, which SoftmaxCrossEntropy is not"),
     ],
 )
 def test_what_is_no_metric_is_refused_before_training(
@@ -232,9 +232,9 @@ def test_what_is_no_metric_is_refused_before_training(
     with pytest.raises(error, match=message):
         model.fit(*labels(rng), metrics=metrics, progress=False)
     assert not model.built
-    with pytest.raises(TypeError, match="the metric top5 goes with losses of class labels"):
+    with pytest.raises(TypeError, match="the metric top5 needs a loss of class labels"):
         model.fit(np.eye(4), np.eye(4, 5), loss="l2", metrics=["top5"], progress=False)
-    with pytest.raises(TypeError, match="the metric f1 goes with losses of class labels or attributes"):
+    with pytest.raises(TypeError, match="the metric f1 needs a loss of class labels or attributes"):
         model.fit(np.eye(4), np.eye(4, 5), loss="l2", metrics=["f1"], progress=False)
 
 

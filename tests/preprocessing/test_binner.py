@@ -146,9 +146,9 @@ def test_arguments_that_do_not_fit_are_refused(arguments: Any) -> None:
         ([0.5, 1.0], r"expected integer labels \(N,\) or probabilities \(N, 3\)"),
         (np.ones((2, 4)) / 4, r"shape \(2, 4\), expected integer labels"),
         (np.eye(3, dtype=int), r"dtype int64 and shape \(3, 3\), expected"),
-        (np.array([[0.5, 0.5, 0.5]]), "no probabilities: expected rows of at least 0 with sum 1"),
-        (np.array([[-0.5, 0.5, 1]]), "no probabilities"),
-        (np.array([[np.nan, 0.5, 0.5]]), "no probabilities"),
+        (np.array([[0.5, 0.5, 0.5]]), "not probabilities: expected rows of at least 0 with sum 1"),
+        (np.array([[-0.5, 0.5, 1]]), "not probabilities"),
+        (np.array([[np.nan, 0.5, 0.5]]), "not probabilities"),
     ],
 )
 def test_predictions_that_do_not_fit_are_refused(predictions: Any, sentence: str) -> None:

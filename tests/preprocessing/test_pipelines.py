@@ -80,7 +80,7 @@ def test_what_a_pipeline_refuses(x: np.ndarray) -> None:
         pynn.Pipeline([mean])  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"step 1 is .*PCA.*, expected a pynn Transformer; write PCA\(\)"):
         pynn.Pipeline(mean, pynn.PCA)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="stands twice"):
+    with pytest.raises(ValueError, match="occurs twice"):
         pynn.Pipeline(mean, mean)
     pipeline = pynn.Pipeline(mean.fit(x), pynn.PCA(2).fit(x[:, :3]))
     with pytest.raises(ValueError, match=r"step 0 makes samples of shape \(6,\), but step 1 was fitted on \(3,\)"):

@@ -238,7 +238,7 @@ def test_an_optimizer_alone_brings_its_state_and_no_parameters(again: Callable[[
     assert other.steps == optimizer.steps
     assert sum(array.size for array in held(other)) == 2 * model.parameters.size
     fresh = pynn.Sequential(pynn.Affine(3))
-    with pytest.raises(ValueError, match="already drives another model"):
+    with pytest.raises(ValueError, match="already trains another model"):
         fresh.fit(*points, epochs=1, progress=False, optimizer=other)
     unused = again(pynn.Adam(0.01))
     fresh.fit(*points, epochs=1, progress=False, optimizer=unused)
@@ -258,7 +258,7 @@ def test_a_model_and_the_optimizer_of_an_own_loop_go_on_together(again: Callable
         one.train_step(*points, pynn.SoftmaxCrossEntropy(), driver)
     np.testing.assert_array_equal(found["model"].parameters, model.parameters)
     for driver in (apart, optimizer):
-        with pytest.raises(ValueError, match="already drives another model"):
+        with pytest.raises(ValueError, match="already trains another model"):
             found["model"].train_step(*points, loss, driver)
     found = again({"optimizer": optimizer, "model": model})
     found["model"].build((4,))

@@ -245,7 +245,7 @@ def test_a_loss_that_the_last_layer_cannot_learn_from_is_refused_and_forgotten(p
 def test_another_models_optimizer_is_refused_before_an_iterable_is_read(points: Points) -> None:
     first, second, optimizer = tree(), tree(), pynn.Adam()
     quick(first, *points, optimizer=optimizer)
-    with pytest.raises(ValueError, match="already drives another model"):
+    with pytest.raises(ValueError, match="already trains another model"):
         quick(second, [points], optimizer=optimizer)
     assert not second.built
     assert second.optimizer is None

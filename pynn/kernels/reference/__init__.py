@@ -2,7 +2,7 @@
 
 Knows arrays only; must not know layers, models or the native extension.
 Shapes: N samples, D inputs, M outputs, C channels or classes, P parameters. Images come as (N·H·W, C).
-The native kernels count subnormal numbers (below 1e-38 in float32, 2e-308 in float64) as 0, these do not.
+The native kernels take subnormal numbers (below 1e-38 in float32, 2e-308 in float64) as 0; these do not.
 """
 
 from __future__ import annotations

@@ -10,11 +10,11 @@ ACTIVATIONS = ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # mean 0 and variance 1 are a fixed point
 
 
-USUAL = {"leaky_relu": 0.01, "elu": 1.0}  # alpha where none is given, as of the layers
+USUAL = {"leaky_relu": 0.01, "elu": 1.0}  # default alpha, that of the layers
 
 
 def expect_activation(where: str, activation: str, alpha: float | None) -> float:
-    """The alpha to compute with; ValueError for an unknown activation or an alpha out of range."""
+    """The alpha to use; ValueError for an unknown activation or an alpha out of range."""
     if activation not in ACTIVATIONS:
         raise ValueError(f"{where}: activation is '{activation}', expected one of {', '.join(ACTIVATIONS)}")
     # the slope follows from the sign of the output
@@ -69,9 +69,9 @@ def through_activation(dy: Floats, y: Floats, activation: str, alpha: float) -> 
 def activation_forward(x: Floats, activation: str, alpha: float | None = None, out: Floats = REQUIRED) -> None:
     """out = f(x), elementwise, any shape.
 
-    activation: one of "identity", "sigmoid" 1/(1+e^-x), "tanh", "relu" max(0, x), "leaky_relu" (x > 0: x, else
-    alpha·x), "elu" (x > 0: x, else alpha(e^x - 1)), "selu" (1.0507 times elu of alpha 1.6733), "softplus" ln(1+e^x).
-    alpha, at least 0, is read by leaky_relu (0.01 where it is None) and elu (1) only.
+    activation: "identity", "sigmoid" 1/(1+e^-x), "tanh", "relu" max(0, x), "leaky_relu" (x > 0: x, else alpha·x), "elu"
+    (x > 0: x, else alpha(e^x - 1)), "selu" (1.0507 times elu with alpha 1.6733), or "softplus" ln(1+e^x).
+    alpha, at least 0: only for leaky_relu (0.01 if it is None) and elu (1).
     """
     alpha = expect_activation("activation_forward", activation, alpha)
     out[...] = activate(x, activation, alpha)
@@ -81,9 +81,9 @@ def activation_forward(x: Floats, activation: str, alpha: float | None = None, o
 def activation_backward(
     dy: Floats, y: Floats, activation: str, alpha: float | None = None, dx: Floats = REQUIRED
 ) -> None:
-    """dx = dy · f'(x), elementwise, with f' taken from the output y = f(x); f'(0) is the one of the left side.
+    """dx = dy · f'(x), elementwise, with f' computed from the output y = f(x); f'(0) is the left derivative.
 
-    f: activation and alpha, as in the `activation_forward` that gave y.
+    f: activation and alpha, as in the `activation_forward` that computed y.
     """
     alpha = expect_activation("activation_backward", activation, alpha)
     dx[...] = through_activation(dy, y, activation, alpha)

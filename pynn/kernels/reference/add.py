@@ -17,7 +17,7 @@ def add(
 ) -> None:
     """out = f(factor · x + y), elementwise, any shape; x and y may be the same array.
 
-    f: activation and alpha, as in `activation_forward`; `activation_backward` goes back through it.
+    f: activation and alpha, as in `activation_forward`; `activation_backward` computes its gradient.
     """
     alpha = expect_activation("add", activation, alpha)
     out[...] = activate(factor * x + y, activation, alpha)

@@ -19,7 +19,7 @@ def affine_forward(
 ) -> None:
     """out (N, M) = f(x (N, D) · weight (D, M) + bias (M,)); bias may be None.
 
-    f: activation and alpha, see `activation_forward`; "identity" for none. D may be 0: out is then f(bias).
+    f: activation and alpha, see `activation_forward`. D may be 0: out is then f(bias).
     """
     alpha = expect_activation("affine_forward", activation, alpha)
     np.matmul(x, weight, out=out)
@@ -51,12 +51,11 @@ def affine_backward(
     dweight: Floats | None = None,
     dbias: Floats | None = None,
 ) -> None:
-    """Gradients of `affine_forward`, from the gradient dy (N, M) of its output y (N, M).
+    """dz (N, M) = dy · f'; dx (N, D) = dz · weightᵀ; dweight (D, M) = xᵀ · dz; dbias (M,) = Σ_n dz.
 
-    dz (N, M) = dy · f'; dx (N, D) = dz · weightᵀ; dweight (D, M) = xᵀ · dz; dbias (M,) = Σ_n dz; each of these
-    three may be None: nobody wants it then.
-    dz may be None where f is the identity: it would be dy again; for another f that is a ValueError.
-    f: activation and alpha, as in the `affine_forward` that gave y.
+    These are the gradients of `affine_forward`, from the gradient dy (N, M) of its output y (N, M). dx, dweight and
+    dbias may be None, and are not computed then. dz may be None if f is the identity: it would equal dy. f: activation
+    and alpha, as in the `affine_forward` that computed y.
     """
     alpha = expect_activation("affine_backward", activation, alpha)
     if dz is None:

@@ -1,4 +1,4 @@
-"""Augmentation: images of a data set on their way into a batch, moved and coloured."""
+"""Augmentation: images of a data set, moved and coloured as they are copied into a batch."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def warp(
     reflect: bool = False,
     out: Floats = REQUIRED,
 ) -> None:
-    """out (B, H, W, C) = x[indices] / divisor, each image read at places of its own, between pixels by bilinear mixing.
+    """out (B, H, W, C) = x[indices] / divisor, each image sampled at its own positions by bilinear interpolation.
 
     transforms (B, 6): pixel (i, j) of image b shows the source at row t0·i + t1·j + t2, column t3·i + t4·j + t5. Shifts
-    by whole pixels and mirror images copy numbers: they are those of `gather`. Places are computed in float64.
-    reflect: outside an image stands its mirror image (the pixels at its edge once), else 0. What is 2^30 pixels away
-    or farther, or NaN, is 0. Both backends agree up to rounding.
+    by whole pixels and reflections copy numbers exactly, like `gather`. Positions are computed in float64. reflect:
+    beyond its edges an image continues as its mirror image (edge pixels occur once), else as 0. Positions 2^30 or more
+    pixels away, or NaN, give 0. Both backends agree up to rounding.
     """
     if transforms.shape[1] != 6:
         raise ValueError(f"warp: transforms has {transforms.shape[1]} columns, expected 6")
@@ -57,7 +57,7 @@ def warp(
 
 
 def _is_shift(t: Floats) -> bool:
-    """Whether a map moves by whole pixels, perhaps mirrored: a neighbour that is NaN has no part in a pixel then."""
+    """Whether a map shifts by whole pixels, perhaps mirrored: a NaN neighbour must not reach a pixel then."""
     whole = all(abs(place) < FAR and place == np.floor(place) for place in (t[2], t[5]))
     return bool(whole and t[1] == 0 and t[3] == 0 and abs(t[0]) == 1 and abs(t[4]) == 1)
 
@@ -68,7 +68,7 @@ def _between(start: Floats, end: Floats, share: Floats) -> Floats:
 
 
 def _pixels(image: Floats, rows: NDArray[np.int64], columns: NDArray[np.int64], reflect: bool) -> Floats:
-    """The pixels at rows and columns; those outside are folded back inside, or 0."""
+    """The pixels at rows and columns; those outside are reflected back inside, or 0."""
     inside = (rows >= 0) & (rows < len(image)) & (columns >= 0) & (columns < image.shape[1])
     found: Floats = image[_folded(rows, len(image)), _folded(columns, image.shape[1])]
     return found if reflect else np.where(inside[..., None], found, image.dtype.type(0))
@@ -82,10 +82,10 @@ def _folded(places: NDArray[np.int64], size: int) -> NDArray[np.int64]:
 
 @checked(images="out B P C", contrast="B", matrix="B C C", offset="B C")
 def recolour(images: Floats, contrast: Floats, matrix: Floats, offset: Floats) -> None:
-    """images ← matrix·(mean + contrast·(images - mean)) + offset, in place, with numbers of its own for each image.
+    """images ← matrix·(mean + contrast·(images - mean)) + offset, in place, with separate numbers for each image.
 
-    images (B, P, C): P pixels of C channels; mean is that of an image's pixels, by channel. matrix (B, C, C), contrast
-    (B,), offset (B, C). Both backends agree up to rounding.
+    images (B, P, C): P pixels of C channels; mean is the average of an image's pixels, by channel. matrix (B, C, C),
+    contrast (B,), offset (B, C). Both backends agree up to rounding.
     """
     if images.size == 0:
         return

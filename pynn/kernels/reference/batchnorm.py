@@ -40,11 +40,14 @@ def batchnorm_forward(
 ) -> None:
     """out (N, C) = f(gamma · (x - mean) · rstd + beta), with the mean and rstd = 1/√(var + epsilon) of this batch.
 
-    mean and rstd (C,) are kept for `batchnorm_backward`. The running statistics move towards the batch's:
-    running ← momentum · running + (1 - momentum) · batch, where running_var takes the unbiased variance (N - 1);
-    a channel whose batch is not finite, or whose running variance would be too large for the dtype, leaves both as they
-    are (it is normalized all the same). N must be at least 2.
-    f: activation and alpha, see `activation_forward`. Source: Ioffe & Szegedy 2015.
+    mean and rstd (C,) are kept for `batchnorm_backward`. The running statistics move towards the batch's: running ←
+    momentum · running + (1 - momentum) · batch, where running_var takes the unbiased variance (N - 1). A channel whose
+    batch is not finite, or whose running variance would overflow, keeps both (it is normalized all the same). N must be
+    at least 2. f: activation and alpha, see `activation_forward`.
+
+    References
+    ----------
+    .. [1] Ioffe & Szegedy, "Batch Normalization", 2015.
     """
     expect_not_negative("batchnorm_forward", "epsilon", epsilon)
     alpha = expect_activation("batchnorm_forward", activation, alpha)
@@ -86,11 +89,11 @@ def batchnorm_backward(
     dgamma: Floats = REQUIRED,
     dbeta: Floats = REQUIRED,
 ) -> None:
-    """Exact gradients of `batchnorm_forward` from the gradient dy of its output y.
+    """dbeta = Σ dz; dgamma = Σ dz·x̂; dx = gamma · rstd · (dz - dbeta/N - x̂ · dgamma/N).
 
-    With dz = dy · f' and x̂ = (x - mean) · rstd: dbeta = Σ dz, dgamma = Σ dz·x̂,
-    dx = gamma · rstd · (dz - dbeta/N - x̂ · dgamma/N). dx may be None. y is computed anew: cheaper than reading it.
-    mean and rstd are what `batchnorm_forward` wrote, f its activation and alpha.
+    These are the exact gradients of `batchnorm_forward`, with dz = dy · f' and x̂ = (x - mean) · rstd. dx may be None.
+    y is recomputed, which is cheaper than reading it. mean and rstd are those of `batchnorm_forward`; f: its activation
+    and alpha.
     """
     alpha = expect_activation("batchnorm_backward", activation, alpha)
     y = activate(_normalize(x, gamma, beta, mean, rstd), activation, alpha)
@@ -116,7 +119,7 @@ def batchnorm_inference(
     alpha: float | None = None,
     out: Floats = REQUIRED,
 ) -> None:
-    """out (N, C) = f(gamma · (x - mean)/√(var + epsilon) + beta), with given (running) statistics.
+    """out (N, C) = f(gamma · (x - mean)/√(var + epsilon) + beta), with fixed (running) statistics.
 
     f: activation and alpha, see `activation_forward`.
     """

@@ -1,4 +1,4 @@
-"""What gradient clipping needs: the norm of a vector, a vector scaled, a vector clipped."""
+"""For gradient clipping: the norm of a vector, scaling and clamping."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from ..checks import Floats, checked, expect
 
 @checked(vector="P")
 def norm(vector: Floats) -> float:
-    """Return √Σx², by way of the largest |x|, so that no square overflows; NaN or infinite where a number is."""
+    """Return √Σx², scaled by the largest |x| so that no square overflows; NaN or infinite if a number is.
+
+    Returns
+    -------
+    float
+        The norm.
+    """
     largest = float(np.abs(vector).max(initial=0))
     if not 0 < largest < np.inf:
         return largest
@@ -18,7 +24,7 @@ def norm(vector: Floats) -> float:
 
 @checked(vector="out P")
 def scale(vector: Floats, factor: float) -> None:
-    """x ← factor·x, for every number x of the vector; the factor may be one that the vector's dtype does not hold."""
+    """x ← factor·x, for every number x of the vector; factor may be outside the range of its dtype."""
     least, most = (float(limit) for limit in (np.finfo(vector.dtype).tiny, np.finfo(vector.dtype).max))
     while factor and np.isfinite(factor) and not least <= abs(factor) <= most:
         power = 2.0**-100 if abs(factor) < 1 else 2.0**100

@@ -1,4 +1,4 @@
-"""Convolutions over images (N, H, W, C), and the way back through them.
+"""Convolutions over images (N, H, W, C), and their gradients.
 
 weight (KH, KW, G, M): each of C / G groups of G channels makes as many of the M outputs. Output (i, j) reads the pixels
 (i·stride_y + a·dilation_y - top, j·stride_x + b·dilation_x - left) for a = 0..KH-1, b = 0..KW-1, zeros outside x.
@@ -44,10 +44,10 @@ def _expect_shape(
 def _expect_outputs(
     where: str, axis: int, outputs: int, size: int, reach: int, stride: int, before: int, after: int | None
 ) -> None:
-    """The outputs must be those that the zeros around the image make room for.
+    """Check that the number of outputs fits the padding.
 
-    Where those behind it are not given, they are as many as before it, or one more where that makes the image over
-    stride: what "same" needs.
+    If the padding after the image is not given, it equals that before, or one more if the outputs are then
+    ⌈size/stride⌉: what "same" needs.
     """
     places, *names = (("rows", "top", "bottom"), ("columns", "left", "right"))[axis]
     for name, zeros in zip(names, (before, after), strict=True):
@@ -112,12 +112,16 @@ def conv2d_forward(
 ) -> None:
     """out (N, OH, OW, M) = f(Σ_ab x[i·stride_y + a·dilation_y - top, j·stride_x + b·dilation_x - left] w[a, b] + bias).
 
-    w = weight; bias (M,) may be None; f: activation and alpha, see `activation_forward`. The sum goes over the kernel's
-    rows a and columns b and the G channels of an output's group; outside the image x is 0. top and left: the rows and
-    columns of zeros before it, bottom and right: behind it; None: as many as before it, or one more where that makes OH
-    = ⌈H/stride_y⌉, as padding "same" does. OH = ⌊(H + top + bottom - reach)/stride_y⌋ + 1 with the kernel's reach
-    (KH - 1)·dilation_y + 1, and OW alike; the padding is less than the reach.
-    Source: LeCun et al. 1989; dilation: Yu & Koltun 2016.
+    w = weight; bias (M,) may be None; f: activation and alpha, see `activation_forward`. The sum is over the kernel's
+    rows a and columns b and the G channels of an output's group; outside the image x is 0. top and left: rows and
+    columns of zeros before the image, bottom and right: after it; None: as many as before, or one more if OH is then
+    ⌈H/stride_y⌉, as padding "same" needs. OH = ⌊(H + top + bottom - reach)/stride_y⌋ + 1, with the kernel's reach (KH -
+    1)·dilation_y + 1, and OW in the same way; padding must be less than the reach.
+
+    References
+    ----------
+    .. [1] LeCun et al., "Backpropagation Applied to Handwritten Zip Code Recognition", 1989.
+    .. [2] Yu & Koltun, "Multi-Scale Context Aggregation by Dilated Convolutions", 2016 (dilation).
     """
     stride, before, dilation = (stride_y, stride_x), (top, left), (dilation_y, dilation_x)
     _expect_shape("conv2d_forward", x, weight, out, stride, before, (bottom, right), dilation)
@@ -157,9 +161,9 @@ def conv2d_backward(
 ) -> None:
     """dz = dy · f'; dweight, dx and dbias = the gradients of weight, x and bias of `conv2d_forward`, whose output is y.
 
-    stride_y, stride_x, top, left, bottom, right, dilation_y, dilation_x, activation and alpha as there.
-    dz (N, OH, OW, M) may be None where f is the identity; dx, dweight and dbias may be None: nobody wants them then.
-    Natively NaN and infinities also meet the zeros around the image: more of dx and dweight may be NaN at its edge.
+    stride_y, stride_x, top, left, bottom, right, dilation_y, dilation_x, activation and alpha as there. dz (N, OH, OW,
+    M) may be None if f is the identity. dx, dweight and dbias may be None, and are not computed then. In the native
+    kernel NaN and infinity also meet the zeros around the image: more of dx and dweight may be NaN at its edges.
     """
     stride, before, dilation = (stride_y, stride_x), (top, left), (dilation_y, dilation_x)
     _expect_shape("conv2d_backward", x, weight, y, stride, before, (bottom, right), dilation)

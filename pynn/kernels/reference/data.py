@@ -12,7 +12,7 @@ from ..checks import REQUIRED, Floats, checked, expect
 
 @checked(x="pixels N D", indices="int64 B", out="out B D")
 def gather(x: NDArray[Any], indices: NDArray[np.int64], divisor: float = 1.0, out: Floats = REQUIRED) -> None:
-    """out (B, D) = x[indices] / divisor: the rows of one batch. x (N, D): uint8 or a float; indices (B,): 0..N-1."""
+    """out (B, D) = x[indices] / divisor: the rows of a batch; x (N, D) is uint8 or float, indices (B,) are 0..N-1."""
     rows = x.shape[0]
     outside = (indices < 0) | (indices >= rows)
     if outside.any():

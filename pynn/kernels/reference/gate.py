@@ -26,7 +26,7 @@ TAIL = (
 def _normal(x: Floats) -> tuple[Floats, Floats]:
     """Distribution function Φ and density of the standard normal distribution, in float64.
 
-    NumPy has no erf: one Chebyshev series covers all of the tail, to about 1e-15 of its value.
+    NumPy has no erf: one Chebyshev series covers the whole tail, to a relative error of about 1e-15.
     """
     x = x.astype(np.float64)
     a = np.minimum(np.abs(x), 39)  # beyond, the tail is 0
@@ -60,8 +60,8 @@ def _gate(x: Floats, where: str, activation: str) -> tuple[Floats, Floats]:
 def gate_forward(x: Floats, activation: str, out: Floats) -> None:
     """out = x · gate(x), elementwise, any shape.
 
-    activation: one of "gelu" (gate: Φ(x) = ½(1 + erf(x/√2))), "gelu_tanh" (½(1 + tanh(√(2/π)(x + 0.044715x³))), which
-    is near to it), "silu" (1/(1+e^-x)).
+    activation: "gelu" (gate Φ(x) = ½(1 + erf(x/√2))), "gelu_tanh" (½(1 + tanh(√(2/π)(x + 0.044715x³))), an
+    approximation of it) or "silu" (1/(1+e^-x)).
     """
     out[...] = x * _gate(x, "gate_forward", activation)[0]
 

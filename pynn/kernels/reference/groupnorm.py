@@ -1,4 +1,4 @@
-"""Group normalization; layer normalization is that of one place and one group."""
+"""Group normalization; layer normalization is the case of one position and one group."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _cut(x: Floats, groups: int) -> Floats:
 
 
 def _each(statistic: Floats) -> Floats:
-    """(N, G) beside the groups of `_cut`."""
+    """(N, G), with axes to broadcast over the groups of `_cut`."""
     return statistic[:, None, :, None]
 
 
@@ -40,9 +40,13 @@ def groupnorm_forward(
 ) -> None:
     """out (N, P, C) = gamma · (x - mean) · rstd + beta, with the statistics of each sample and group of channels.
 
-    P places (H·W of an image, 1 of a vector); the G groups are C/G neighbouring channels each. mean and
-    rstd = 1/√(var + epsilon), (N, G), are taken over the places and the group's channels, and kept for
+    P positions (H·W of an image, 1 of a vector); each of the G groups is C/G neighbouring channels. mean and
+    rstd = 1/√(var + epsilon), (N, G), are taken over the positions and the group's channels, and kept for
     `groupnorm_backward`. P and C must be at least 1, C a multiple of G.
+
+    References
+    ----------
+    .. [1] Wu & He, "Group Normalization", 2018.
     """
     _expect_groups("groupnorm_forward", x, mean)
     expect_not_negative("groupnorm_forward", "epsilon", epsilon)
@@ -72,10 +76,10 @@ def groupnorm_backward(
     dgamma: Floats = REQUIRED,
     dbeta: Floats = REQUIRED,
 ) -> None:
-    """Exact gradients of `groupnorm_forward` from the gradient dy of its output.
+    """dbeta = Σ dy; dgamma = Σ dy·x̂; dx = rstd · (d - mean(d) - x̂ · mean(d·x̂)).
 
-    With x̂ = (x - mean) · rstd and d = dy · gamma: dbeta = Σ dy, dgamma = Σ dy·x̂ over samples and places,
-    dx = rstd · (d - mean(d) - x̂ · mean(d·x̂)), with means over a sample's group. dx may be None.
+    These are the exact gradients of `groupnorm_forward`, with x̂ = (x - mean) · rstd and d = dy · gamma; sums over
+    samples and positions, means over a sample's group. dx may be None.
     """
     _expect_groups("groupnorm_backward", x, mean)
     groups = mean.shape[1]

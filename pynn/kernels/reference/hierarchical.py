@@ -1,8 +1,8 @@
 """Hierarchical softmax: a class is a path of binary decisions down a tree.
 
-A tree of M nodes has C = M + 1 classes. parents (2M+1,): int64, 2·node + code; of class c at c, of node i at C+i, the
-root being node 0 (its own entry is not read). A node stands before those under it. The decision at a node is code 1
-with the probability σ(x · node + bias).
+A tree of M nodes has C = M + 1 classes. parents (2M+1,): int64, 2·node + code; that of class c at index c, of node i at
+C+i. Node 0 is the root (its entry is not read). A node precedes those below it. The decision at a node is code 1 with
+probability σ(x · node + bias).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def _check_tree(where: str, parents: Integers, nodes: int) -> None:
 
 
 def _check_parents(where: str, places: Integers, found: Integers, limits: Integers) -> None:
-    """Each parent that was found must be a node before its child; limits: how many nodes there are before it."""
+    """Each parent must be a node before its child; limits: how many nodes there are before it."""
     wrong = (found < 0) | (found >= 2 * limits)
     if wrong.any():
         first = int(np.argmax(wrong))
@@ -94,9 +94,14 @@ def hierarchical_softmax(
 ) -> float:
     """Mean over N of -w·log p(label), p the product of the decisions on the label's path; its gradient goes to dx.
 
-    bias (M,), weights w (N,): may be None (0 and 1). slopes (N, B): the gradients of the decisions' scores, from the
-    label up to the root, then 0; B at least the longest path. N must be at least 1. slopes and dx may be None: nobody
-    wants them then. What the weighted rows add up to is divided by N, not by Σ weights.
+    bias (M,) and weights w (N,) may be None (0 and 1). slopes (N, B): the gradients of the decisions' scores, from the
+    label up to the root, then 0; B at least the longest path. N must be at least 1. slopes and dx may be None, and are
+    not computed then. The weighted sum is divided by N, not by Σ weights.
+
+    Returns
+    -------
+    float
+        The loss.
     """
     where = "hierarchical_softmax"
     if len(x) < 1:
@@ -109,7 +114,7 @@ def hierarchical_softmax(
     if bias is not None:
         scores += bias[node]
     share = np.ones(len(sample), x.dtype) if weights is None else weights[sample]
-    wrong = np.where(code == 1, -scores, scores)  # large where the decision is wrong
+    wrong = np.where(code == 1, -scores, scores)  # large if the decision is wrong
     small = np.exp(-np.abs(wrong))
     losses = np.maximum(wrong, 0) + np.log1p(small)
     slope = np.where(wrong < 0, small, 1) / (1 + small) * share / len(x)
@@ -128,9 +133,9 @@ def hierarchical_softmax(
 def hierarchical_softmax_backward(
     x: Floats, labels: Integers, parents: Integers, slopes: Floats, dnodes: Floats, dbias: Floats | None = None
 ) -> None:
-    """Gradients of the nodes from the slopes (N, B) of `hierarchical_softmax`; 0 where no path goes.
+    """dnodes (M, D) = Σ slope · x over the steps at each node; dbias (M,) = Σ slope, or None.
 
-    dnodes (M, D) = Σ slope · x over the steps at the node; dbias (M,) = Σ slope, may be None.
+    slopes (N, B) are those of `hierarchical_softmax`. Nodes on no path get 0.
     """
     steps, (sample, place) = _steps("hierarchical_softmax_backward", labels, parents, len(dnodes), slopes.shape[1])
     node, slope = steps[sample, place] >> 1, slopes[sample, place]
@@ -142,7 +147,7 @@ def hierarchical_softmax_backward(
 
 
 def _children(where: str, parents: Integers, nodes: int) -> list[int]:
-    """The place below each side of each node (2M): a class, or C plus a node."""
+    """The index below each side of each node (2M): a class, or C plus a node."""
     _check_tree(where, parents, nodes)
     children = [-1] * (2 * nodes)
     for place, parent in enumerate(parents.tolist() if nodes else []):
@@ -168,11 +173,11 @@ def hierarchical_softmax_predict(
     limit: int = REQUIRED,
     labels: Integers = REQUIRED,
 ) -> None:
-    """labels = argmax_c p(c), int64 (N,): the most probable class, the lowest one of several. bias (M,) may be None.
+    """labels = argmax_c p(c), int64 (N,): the most probable class, the lowest one of a tie. bias (M,) may be None.
 
-    x (N, D), nodes (M, D) and parents as in `hierarchical_softmax`. The likelier side is searched first, and parts that
-    are less probable than the best class so far are left out; where more than `limit` nodes (at least 1) would have to
-    be read, the label is -1.
+    x (N, D), nodes (M, D) and parents as in `hierarchical_softmax`. The more probable side is searched first, and
+    subtrees less probable than the best class so far are skipped; if more than `limit` nodes (at least 1) would be
+    read, the label is -1.
     """
     where, classes = "hierarchical_softmax_predict", len(nodes) + 1
     if limit < 1:
@@ -204,7 +209,7 @@ def hierarchical_softmax_predict(
 def hierarchical_softmax_probabilities(
     x: Floats, parents: Integers, nodes: Floats, bias: Floats | None = None, out: Floats = REQUIRED
 ) -> None:
-    """out (N, C) = p(c), the probability of every class, by the whole tree. bias (M,) may be None.
+    """out (N, C) = p(c), the probability of every class, from the whole tree. bias (M,) may be None.
 
     x (N, D), nodes (M, D) and parents as in `hierarchical_softmax`.
     """
@@ -224,6 +229,6 @@ def hierarchical_softmax_probabilities(
     small = np.exp(-np.abs(scores))
     sides = np.stack([np.where(scores < 0, 1, small), np.where(scores < 0, small, 1)], axis=2) / (1 + small)[..., None]
     reached = sides.reshape(len(x), 2 * inner)
-    for node in range(1, inner):  # from the root down: a node's probability is there before it is needed
+    for node in range(1, inner):  # from the root down: parents come first
         reached[:, 2 * node : 2 * node + 2] *= reached[:, parents[classes + node], None]
     out[...] = reached[:, parents[:classes]]

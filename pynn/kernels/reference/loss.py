@@ -1,9 +1,9 @@
-"""Softmax and losses: the value, and the gradient with it.
+"""Softmax and losses: the value, and its gradient.
 
 Every loss is (1/N) Σ_i weights_i loss_i, divided by the number of rows and not by Σ weights; weights (N,) may be None,
-which is 1 for each sample. Where the array for the gradient is None, the loss comes alone. A loss of labels returns
-(loss, hits): hits is the number of rows whose first largest score stands at their label or, with weights, the sum of
-their weights.
+which is 1 each. If the array for the gradient is None, only the loss is computed. A loss of labels returns (loss,
+hits): hits is the number of rows whose first largest score is at their label or, with weights, the sum of their
+weights.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def _expect_labels(where: str, name: str, scores: Floats, labels: NDArray[np.int
 
 
 def _place(gradient: Floats | None, scores: Floats) -> Floats:
-    """Where the gradient goes; to a place of its own where nobody wants it."""
+    """Where to write the gradient; a temporary array if it is not wanted."""
     return np.empty_like(scores) if gradient is None else gradient
 
 
@@ -74,7 +74,7 @@ def _log_softmax(logits: Floats, probabilities: Floats) -> Floats:
 @checked(dy="N C", y="N C", dx="out N C")
 def softmax_backward(dy: Floats, y: Floats, dx: Floats) -> None:
     """dx (N, C) = y · (dy - Σ_c y·dy) by rows, from the output y of `softmax` and the gradient dy of y."""
-    if y.size:  # else there may be 2^40 rows of no class
+    if y.size:  # else 2^40 rows without classes are possible
         dx[...] = y * (dy - (y * dy).sum(axis=1, keepdims=True))
 
 
@@ -90,6 +90,13 @@ def softmax_cross_entropy(
 
     labels (N,): int64 in 0..C-1. N and C must be at least 1. smoothing: 0 <= smoothing < 1.
     weights (N,): factors of the losses of rows; their sum is divided by N, not by Σ weights. dlogits may be None.
+
+    Returns
+    -------
+    loss : float
+        The mean.
+    hits : float
+        Rows whose first largest score is at their label, or the sum of their weights.
     """
     _expect_labels("softmax_cross_entropy", "logits", logits, labels)
     expect(0 <= smoothing < 1, "softmax_cross_entropy", "smoothing", float(smoothing), "0 <= smoothing < 1")
@@ -116,6 +123,17 @@ def focal(
 
     labels (N,): int64 in 0..C-1. N and C must be at least 1. gamma: 0 (cross-entropy) or more.
     weights (N,): factors of the losses of rows; their sum is divided by N, not by Σ weights. dlogits may be None.
+
+    Returns
+    -------
+    loss : float
+        The mean.
+    hits : float
+        Rows whose first largest score is at their label, or the sum of their weights.
+
+    References
+    ----------
+    .. [1] Lin et al., "Focal Loss for Dense Object Detection", 2017.
     """
     _expect_labels("focal", "logits", logits, labels)
     expect(0 <= gamma < math.inf, "focal", "gamma", float(gamma), "0 <= gamma < inf")
@@ -138,17 +156,25 @@ def hinge(
     squared: bool = False,
     dscores: Floats | None = None,
 ) -> tuple[float, float]:
-    """Mean of Σ_{c≠label} max(0, scores_c - scores_label + margin), squared if asked for; gradient to dscores (N, C).
+    """Mean of Σ_{c≠label} max(0, scores_c - scores_label + margin); its gradient goes to dscores (N, C).
 
-    labels (N,): int64 in 0..C-1. N and C must be at least 1. margin: more than 0. At a kink the gradient is 0.
+    labels (N,): int64 in 0..C-1. N and C must be at least 1. margin: more than 0. At a kink the gradient is 0. squared:
+    whether each term is squared.
     weights (N,): factors of the losses of rows; their sum is divided by N, not by Σ weights. dscores may be None.
+
+    Returns
+    -------
+    loss : float
+        The mean.
+    hits : float
+        Rows whose first largest score is at their label, or the sum of their weights.
     """
     _expect_labels("hinge", "scores", scores, labels)
     expect(0 < margin < math.inf, "hinge", "margin", float(margin), "0 < margin < inf")
     each, dscores = np.arange(len(scores)), _place(dscores, scores)
     over = np.maximum(scores - scores[each, labels][:, None] + scores.dtype.type(margin), 0)
     over[each, labels] = 0
-    dscores[...] = 2 * over if squared else np.sign(over)  # of NaN: NaN
+    dscores[...] = 2 * over if squared else np.sign(over)  # NaN stays
     dscores[each, labels] = -dscores.sum(axis=1)
     dscores *= _shares(weights, scores)
     return _mean((over * over if squared else over).sum(axis=1), weights), _hits(scores, labels, weights)
@@ -184,8 +210,13 @@ def elementwise_loss(
 
     loss: "l2" (f - y)²; "l1" |f - y|; "huber" ½(f - y)² up to |f - y| = delta > 0, then delta (|f - y| - delta/2);
     "binary_cross_entropy" log(1 + e^f) - f y for a logit f and y of 0..1; "binary_hinge" max(0, 1 - y f) for y = ±1.
-    N and M must be at least 1. Only huber reads delta. At a kink the gradient is 0.
+    N and M must be at least 1. Only huber uses delta. At a kink the gradient is 0.
     weights (N,): factors of the losses of rows; their sum is divided by N, not by Σ weights. doutputs may be None.
+
+    Returns
+    -------
+    float
+        The loss.
     """
     _expect_scores("elementwise_loss", "outputs", outputs)
     if loss not in ELEMENT_LOSSES:
@@ -195,4 +226,4 @@ def elementwise_loss(
     losses, slopes = _terms(loss, outputs, targets, delta)
     if doutputs is not None:
         np.multiply(slopes, _shares(weights, outputs), out=doutputs)
-    return _mean(losses.sum(axis=1, dtype=np.float64), weights)  # which float32 need not hold
+    return _mean(losses.sum(axis=1, dtype=np.float64), weights)  # it may overflow float32

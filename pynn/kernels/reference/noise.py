@@ -13,9 +13,13 @@ def gaussian_noise(
 ) -> None:
     """out = x + std · normal numbers, std >= 0.
 
-    They are a function of (seed, stream, step) and of offset + the element's index, as a dropout mask is: of the same
-    random bits on both backends, so equal up to the rounding of a logarithm, a root, a sine and a cosine, some 4 units
-    in the last place of the larger of |x| and |std · number|. Source: Box & Muller 1958.
+    The numbers are a function of (seed, stream, step) and of offset + the element's index, like a dropout mask. Both
+    backends use the same random bits, so they agree up to the rounding of a logarithm, a root, a sine and a cosine:
+    about 4 units in the last place of the larger of |x| and |std · number|.
+
+    References
+    ----------
+    .. [1] Box & Muller, "A Note on the Generation of Random Normal Deviates", 1958.
     """
     expect_not_negative("gaussian_noise", "std", std)
     out[...] = x + std * normals(seed, stream, step, x.size, offset).reshape(x.shape)

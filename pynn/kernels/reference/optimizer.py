@@ -12,6 +12,11 @@ def penalty(weight: Floats, l1: float = 0.0, l2: float = 0.0, dweight: Floats | 
     """Return l1·Σ|w| + ½·l2·Σw² and add its gradient l1·sign(w) + l2·w to dweight, unless that is None.
 
     l1, l2: at least 0.
+
+    Returns
+    -------
+    float
+        The penalty.
     """
     expect_not_negative("penalty", "l1", l1)
     expect_not_negative("penalty", "l2", l2)
@@ -22,12 +27,12 @@ def penalty(weight: Floats, l1: float = 0.0, l2: float = 0.0, dweight: Floats | 
 
 
 def _decayed(parameters: Floats, change: Floats, decay: float) -> Floats:
-    """A change, or a gradient, with decay·w added; without any decay, an infinite w makes no NaN of it."""
+    """A change, or a gradient, plus decay·w; without decay an infinite w does not make it NaN."""
     return change + decay * parameters if decay else change
 
 
 def _left(beta: float, step: int) -> float:
-    """1 - beta^step, infinite where float64 does not hold it."""
+    """1 - beta^step, infinite beyond the range of float64."""
     return float(1 - np.power(np.float64(beta), step, dtype=np.float64)) if abs(beta) > 1 else 1 - beta**step
 
 
@@ -35,7 +40,7 @@ def _left(beta: float, step: int) -> float:
 def sgd_step(parameters: Floats, gradients: Floats, learning_rate: float, weight_decay: float = 0.0) -> None:
     """w ← w - η·g, over flat vectors (P,), with w = parameters, g = gradients, η = learning_rate.
 
-    Here and below weight_decay λ makes g + λ·w of g, unless said otherwise.
+    Here and below weight_decay λ replaces g by g + λ·w, unless stated otherwise.
     """
     parameters -= learning_rate * _decayed(parameters, gradients, weight_decay)
 
@@ -51,7 +56,11 @@ def momentum_step(
 ) -> None:
     """v ← ρ·v - η·g; w ← w + v, with v = velocity, ρ = momentum, η = learning_rate.
 
-    w, g and weight_decay as in `sgd_step`. velocity starts at 0. Source: Polyak 1964.
+    w, g and weight_decay as in `sgd_step`. velocity starts at 0.
+
+    References
+    ----------
+    .. [1] B. Polyak, "Some methods of speeding up the convergence of iteration methods", 1964.
     """
     velocity *= momentum
     velocity -= learning_rate * _decayed(parameters, gradients, weight_decay)
@@ -70,7 +79,12 @@ def nesterov_step(
     """v' = ρ·v - η·g; w ← w - ρ·v + (1 + ρ)·v'; v ← v'.
 
     v = velocity, ρ = momentum, η = learning_rate, w, g and weight_decay as in `sgd_step`; w = parameters is the point
-    ahead, where g is taken. Source: Nesterov 1983, in the form of CS231n's notes.
+    ahead, at which g is taken.
+
+    References
+    ----------
+    .. [1] Y. Nesterov, "A method of solving a convex programming problem with convergence rate O(1/k²)", 1983.
+    .. [2] CS231n, "Neural Networks Part 3".
     """
     gradients = _decayed(parameters, gradients, weight_decay)
     parameters -= momentum * velocity
@@ -90,8 +104,12 @@ def adagrad_step(
 ) -> None:
     """h ← h + g²; w ← w - η·g/(√h + ε), with h = squares, η = learning_rate, ε = epsilon.
 
-    w, g and weight_decay as in `sgd_step`. squares starts at 0. A g whose square the dtype does not hold
-    (in float32 1.8e19 and more) makes h infinite, and w stands still for good. Source: Duchi et al. 2011.
+    w, g and weight_decay as in `sgd_step`. squares starts at 0. A g whose square overflows (in float32 1.8e19 and more)
+    makes h infinite, and w never moves again.
+
+    References
+    ----------
+    .. [1] Duchi et al., "Adaptive Subgradient Methods", 2011.
     """
     gradients = _decayed(parameters, gradients, weight_decay)
     squares += gradients * gradients
@@ -111,7 +129,11 @@ def rmsprop_step(
     """h ← decay·h + (1 - decay)·g²; w ← w - η·g/(√h + ε).
 
     h = squares, η = learning_rate, ε = epsilon, w, g and weight_decay as in `sgd_step`. squares starts at 0. Large g as
-    in `adagrad_step`. Source: Tieleman & Hinton 2012.
+    in `adagrad_step`.
+
+    References
+    ----------
+    .. [1] Tieleman & Hinton, Coursera lecture 6e, 2012.
     """
     gradients = _decayed(parameters, gradients, weight_decay)
     squares *= decay
@@ -144,10 +166,14 @@ def adam_step(
 ) -> None:
     """m ← β1·m + (1-β1)·g; v ← β2·v + (1-β2)·g²; w ← w - η·m̂/(√v̂ + ε), m̂ = m/(1-β1^t), v̂ = v/(1-β2^t).
 
-    t = step counts from 1. m = first and v = second start at 0; β1 = beta1, β2 = beta2, ε = epsilon,
-    η = learning_rate, w, g and λ = weight_decay as in `sgd_step`. Without bias_correction m̂ is m and v̂ is v.
-    decoupled: the decay leaves g as it is and takes η·λ·w off w. Large g as in `adagrad_step`.
-    Source: Kingma & Ba 2015, Loshchilov & Hutter 2019.
+    t = step counts from 1. m = first and v = second start at 0; β1 = beta1, β2 = beta2, ε = epsilon, η = learning_rate,
+    w, g and λ = weight_decay as in `sgd_step`. Without bias_correction m̂ is m and v̂ is v. decoupled: g stays as it
+    is, and η·λ·w is subtracted from w. Large g as in `adagrad_step`.
+
+    References
+    ----------
+    .. [1] Kingma & Ba, "Adam", 2015.
+    .. [2] Loshchilov & Hutter, "Decoupled Weight Decay Regularization", 2019.
     """
     expect(step >= 1, "adam_step", "step", step, "at least 1")
     gradients = gradients if decoupled else _decayed(parameters, gradients, weight_decay)
@@ -173,8 +199,12 @@ def nadam_step(
 ) -> None:
     """m, v as in `adam_step`; w ← w - (a·g + b·m)/(√v̂ + ε), a = gradient_rate, b = momentum_rate.
 
-    first, second, beta1, beta2, epsilon and step as in `adam_step`, weight_decay as in `sgd_step`; the optimizer works
-    the two rates out. Source: Dozat 2016.
+    first, second, beta1, beta2, epsilon and step as in `adam_step`, weight_decay as in `sgd_step`; the optimizer
+    computes the two rates.
+
+    References
+    ----------
+    .. [1] T. Dozat, "Incorporating Nesterov Momentum into Adam", 2016.
     """
     expect(step >= 1, "nadam_step", "step", step, "at least 1")
     gradients = _decayed(parameters, gradients, weight_decay)
@@ -196,7 +226,10 @@ def lion_step(
     """c = β1·m + (1-β1)·g; w ← w - η·sign(c) - η·λ·w; m ← β2·m + (1-β2)·g.
 
     m = first starts at 0; β1 = beta1, β2 = beta2, η = learning_rate, λ = weight_decay, w and g as in `sgd_step`.
-    Source: Chen et al. 2023.
+
+    References
+    ----------
+    .. [1] Chen et al., "Symbolic Discovery of Optimization Algorithms", 2023.
     """
     sign = np.sign(beta1 * first + (1 - beta1) * gradients)
     first *= beta2
@@ -208,6 +241,8 @@ def lion_step(
 def polyak_step(average: Floats, parameters: Floats, decay: float) -> None:
     """a ← a + (1 - decay)·(w - a): an exponential average of the weights, a = average, w = parameters.
 
-    Source: after Polyak & Juditsky 1992, whose average is uniform.
+    References
+    ----------
+    .. [1] Polyak & Juditsky, "Acceleration of Stochastic Approximation by Averaging", 1992, whose average is uniform.
     """
     average += (1 - decay) * (parameters - average)

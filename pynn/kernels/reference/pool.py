@@ -1,7 +1,7 @@
 """Pooling of images over regions.
 
-Row p, column q of the output sees the rows row_start[p]..row_stop[p]-1, the columns column_start[q]..column_stop[q]-1:
-places of the image, padding left out.
+Output row p reads the rows row_start[p]..row_stop[p]-1, column q the columns column_start[q]..column_stop[q]-1 of the
+image, without padding.
 """
 
 from __future__ import annotations
@@ -65,13 +65,13 @@ def max_pool_forward(
     winner: Floats,
     out: Floats,
 ) -> None:
-    """out = the largest number of each channel in each region; winner = its place there, the first of equal ones.
+    """out = the largest number of each channel in each region; winner = its position there, the first of a tie.
 
-    Bounds must not fall from one region to the next; no region is empty, none has more than 2^24 places.
-    winner is kept for `max_pool_backward`: places are counted row by row of the region; it has x's dtype. NaN wins.
+    Bounds must not decrease from one region to the next; regions have 1 to 2^24 positions. winner is kept for
+    `max_pool_backward`: it counts positions row by row, in x's dtype. NaN wins.
     """
     _expect_regions("max_pool_forward", x, row_start, row_stop, column_start, column_stop, True)
-    if out.size == 0:  # however many images of no channel
+    if out.size == 0:  # any number of images without channels
         return
     for p, q, rows, columns in _regions(row_start, row_stop, column_start, column_stop):
         places = (rows.stop - rows.start) * (columns.stop - columns.start)
@@ -99,7 +99,7 @@ def max_pool_backward(
     column_stop: Integers,
     dx: Floats,
 ) -> None:
-    """dx = the sum of dy over the regions where the place was the winner. Bounds as in `max_pool_forward`."""
+    """dx = the sum of dy over the regions whose winner is the position. Bounds as in `max_pool_forward`."""
     _expect_regions("max_pool_backward", dx, row_start, row_stop, column_start, column_stop, True)
     dx.fill(0)
     for p, q, rows, columns in _regions(row_start, row_stop, column_start, column_stop):
@@ -119,7 +119,7 @@ def max_pool_backward(
 def avg_pool_forward(
     x: Floats, row_start: Integers, row_stop: Integers, column_start: Integers, column_stop: Integers, out: Floats
 ) -> None:
-    """out = the mean of each channel over each region. Bounds must not fall; no region is empty."""
+    """out = the mean of each channel over each region. Bounds must not decrease; no region is empty."""
     _expect_regions("avg_pool_forward", x, row_start, row_stop, column_start, column_stop, False)
     for p, q, rows, columns in _regions(row_start, row_stop, column_start, column_stop):
         out[:, p, q] = x[:, rows, columns].mean(axis=2).mean(axis=1)
@@ -136,7 +136,7 @@ def avg_pool_forward(
 def avg_pool_backward(
     dy: Floats, row_start: Integers, row_stop: Integers, column_start: Integers, column_stop: Integers, dx: Floats
 ) -> None:
-    """dx = the sum of dy / size over the regions that a place lies in. Bounds as in `avg_pool_forward`."""
+    """dx = the sum of dy / size over the regions that contain the position. Bounds as in `avg_pool_forward`."""
     _expect_regions("avg_pool_backward", dx, row_start, row_stop, column_start, column_stop, False)
     dx.fill(0)
     for p, q, rows, columns in _regions(row_start, row_stop, column_start, column_stop):

@@ -1,4 +1,4 @@
-"""PReLU: a rectifier whose slope below 0 is learned."""
+"""PReLU: a ReLU with a learned slope below 0."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def prelu_forward(x: Floats, slope: Floats, out: Floats) -> None:
 
 @checked(dy="N C", x="N C", slope="P", dx="optional out N C", dslope="out P")
 def prelu_backward(dy: Floats, x: Floats, slope: Floats, dx: Floats | None = None, dslope: Floats = REQUIRED) -> None:
-    """dx = dy where x > 0, else slope · dy; dslope = Σ dy·x over x <= 0: by columns, or of all. dx may be None."""
+    """dx = dy where x > 0, else slope · dy; dslope = Σ dy·x over x <= 0, by column or in all. dx may be None."""
     _expect_slopes("prelu_backward", x, slope)
-    if x.size == 0:  # however many columns
+    if x.size == 0:  # any number of columns
         dslope[...] = 0
         return
     sums = np.where(x > 0, 0, dy * x).sum(axis=0, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Mean and deviation of numbers whose squares may overflow or vanish."""
+"""Mean and deviation of numbers whose squares may overflow or underflow."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ..checks import Floats
 def spread(x: Floats, axis: int | tuple[int, ...], first: Floats, epsilon: float) -> tuple[Floats, Floats, Floats]:
     """The mean, the variance and 1/√(variance + epsilon) of x along the axes, in float64; the variance may be infinite.
 
-    first: one number of each group, with the axes kept: a constant group has exactly its mean, and no variance. Numbers
-    of extreme size are taken in a unit of about their size: a power of two, so no digit is lost. The root is NaN where
-    the dtype of x would hold 0.
+    first: one number of each group, with the axes kept: a constant group gets exactly its mean and variance 0. Numbers
+    of extreme size are scaled by a power of two, which is exact. The root is NaN where the dtype of x would round it to
+    0.
     """
     unit = _unit(x, axis)
     scaled, first = (x, first) if (unit == 1).all() else (x * unit, first * unit)
@@ -25,7 +25,7 @@ def spread(x: Floats, axis: int | tuple[int, ...], first: Floats, epsilon: float
 
 
 def _unit(x: Floats, axis: int | tuple[int, ...]) -> Floats:
-    """1 for numbers whose squares the dtype holds, else a power of two that makes the largest about 1."""
+    """1 if the squares fit the dtype, else a power of two that scales the largest number to about 1."""
     far, most = (60, 100) if x.dtype == np.float32 else (450, 1000)
     top = np.abs(x).max(axis, initial=0, keepdims=True)
     exponent = np.where(np.isfinite(top), np.frexp(top)[1], 0)
