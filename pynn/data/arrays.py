@@ -42,6 +42,8 @@ PIXELS = 255
 
 def samples(name: str, x: ArrayLike) -> Array:
     """Return x as a numeric array with at least one axis; TypeError or ValueError for anything else."""
+    if type(x) is np.ndarray and x.dtype.kind in "fiub" and x.ndim and len(x):
+        return x
     expect_unmasked(name, x)
     x = tables.plain(x, name)
     try:

@@ -7,21 +7,34 @@ converted to the model's dtype.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .. import checks
+from .. import checks, kernels
 from ..checks import check_count, check_seed, float_dtype
 from ..messages.terminal import brief
 from ..random import order
 from ..typing import Array
-from .arrays import as_array, check_pairs, gather, sample_weights, samples
+from .arrays import PIXELS, are_pixels, as_array, check_pairs, gather, kernel_reads, sample_weights, samples
 from .prefetch import prefetched
 
 if TYPE_CHECKING:
-    from .augment import Augmentations
+    from .augment import Augment, Augmentations
+
+
+class Samples(NamedTuple):
+    """Checked samples: x (N, ...), their targets y (N, ...), and weights (N,) or None."""
+
+    x: Array
+    y: Array
+    weights: Array | None = None
+
+    def part(self, where: slice) -> Samples:
+        """Some of the samples."""
+        return Samples(self.x[where], self.y[where], None if self.weights is None else self.weights[where])
 
 
 @checks.answering
@@ -94,14 +107,48 @@ def batches(
         check_seed(seed)
     checks.expect_flag("", shuffle=shuffle)
     kind = float_dtype(dtype)
-    rest = (y,) if weights is None else (y, sample_weights("weights", weights, len(x)).astype(kind))
+    checked = Samples(x, y, None if weights is None else sample_weights("weights", weights, len(x)))
     check_count("prefetch", prefetch, 0)
     check_count("first", first, 0)
     _check_share(share)
+    augment = None
+    if augmentation is not None:
+        from .augment import chain  # here: only augmentation needs it
+
+        if seed is None:
+            raise ValueError("augmentation needs a seed, but seed is None; pass a number, for example seed=0")
+        augment = chain(augmentation).prepared(x)
+    return _as_tuples(
+        epoch_of(
+            checked, batch_size, kind, seed, epoch, drop_single=drop_single, reuse=reuse, augment=augment,
+            prefetch=prefetch, first=first, share=share, shuffle=shuffle,
+        )
+    )  # fmt: skip
+
+
+def _as_tuples(batches: Generator[Samples, None, None]) -> Generator[tuple[Array, ...], None, None]:
+    with closing(batches):
+        for x, y, weights in batches:
+            yield (x, y) if weights is None else (x, y, weights)
+
+
+def epoch_of(
+    samples: Samples, batch_size: int, dtype: np.dtype[Any], seed: int | None = None, epoch: int = 0, *,
+    drop_single: bool = False, reuse: bool = False, augment: Augment | None = None, prefetch: int = 0, first: int = 0,
+    share: tuple[int, int] = (0, 1), shuffle: bool = True,
+) -> Generator[Samples, None, None]:  # fmt: skip
+    """The batches of one epoch of checked samples: `batches` without its checks. augment: already fitted to x."""
+    x, y, weights = samples
     indices = order(len(x), seed if shuffle else None, epoch)
-    fill = _filling(x, indices, kind, augmentation, seed, epoch)
+    if augment is None:
+        fill = _gathering(x, indices, dtype)
+    else:
+        from .augment import Augmented  # here: only augmentation needs it
+
+        fill = Augmented(augment, x, indices, seed or 0, epoch, dtype).batch
+    weights = None if weights is None else weights.astype(dtype)
     reused = prefetch + 2 if reuse and prefetch else int(reuse)
-    found = _iterate(fill, rest, batch_size, indices, drop_single, reused, first, share)
+    found = _iterate(fill, y, weights, batch_size, indices, drop_single, reused, first, share)
     return prefetched(found, prefetch) if prefetch else found
 
 
@@ -121,43 +168,46 @@ def part_of(count: int, rank: int, size: int) -> slice:
 Filling = Callable[[slice, "Array | None"], Array]  # (slice of the order, output array) -> batch
 
 
-def _filling(
-    x: Array,
-    indices: NDArray[np.int64],
-    dtype: np.dtype[Any],
-    augmentation: Augmentations | None,
-    seed: int | None,
-    epoch: int,
-) -> Filling:
-    if augmentation is None:
+def _gathering(x: Array, indices: NDArray[np.int64], dtype: np.dtype[Any]) -> Filling:
+    """What gathers one batch after the other; what they have in common is found once."""
+    if not kernel_reads(x):
         return lambda part, out: gather(x, indices[part], dtype, out)
-    from .augment import Augmented, chain  # here: only augmentation needs it
+    shape, rows, divisor = x.shape[1:], x.reshape(len(x), -1), PIXELS if are_pixels(x) else 1
 
-    if seed is None:
-        raise ValueError("augmentation needs a seed, but seed is None; pass a number, for example seed=0")
-    return Augmented(chain(augmentation).prepared(x), x, indices, seed, epoch, dtype).batch
+    def fill(part: slice, out: Array | None) -> Array:
+        chosen = indices[part]
+        if out is None or len(out) != len(chosen):
+            out = np.empty((len(chosen), *shape), dtype)
+        if len(chosen):  # in a small batch a process may have no samples
+            kernels.gather(rows, chosen, divisor, out.reshape(len(chosen), -1))
+        return out
+
+    return fill
 
 
 def _iterate(
     fill: Filling,
-    rest: tuple[Array, ...],
+    y: Array,
+    weights: Array | None,
     batch_size: int,
     indices: NDArray[np.int64],
     drop_single: bool,
     reused: int,
     first: int,
     share: tuple[int, int],
-) -> Generator[tuple[Array, ...], None, None]:
+) -> Generator[Samples, None, None]:
     """Yield the batches; reused: how many x arrays take turns, 0 for a new array each time."""
     turns: list[Array] = []
     for number, start in enumerate(range(first * batch_size, len(indices), batch_size)):
         count = min(batch_size, len(indices) - start)
         if drop_single and count == 1 and start > 0:
             return
-        own = part_of(count, *share)
-        part = slice(start + own.start, start + own.stop)
+        part = slice(start, start + count)
+        if share[1] > 1:
+            own = part_of(count, *share)
+            part = slice(start + own.start, start + own.stop)
         chosen = indices[part]
         batch = fill(part, turns[number % reused] if len(turns) == reused > 0 else None)
         if len(turns) < reused:
             turns.append(batch)
-        yield batch, *(array[chosen] for array in rest)
+        yield Samples(batch, y[chosen], None if weights is None else weights[chosen])

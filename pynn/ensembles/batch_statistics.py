@@ -53,16 +53,16 @@ def reestimate_statistics(model: Sequential, x: ArrayLike, batch_size: int = 102
     expect_instance(model, Sequential, "reestimate_statistics: model")
     if not model.built:
         raise RuntimeError("reestimate_statistics was called on a model that is not built yet: fit it or load it first")
-    batches = _batches(model, x, batch_size)
-    _reestimate(model, batches)
+    batches = raw_batches(model, x, batch_size)
+    reestimate(model, batches)
 
 
-def _batches(model: Sequential, x: ArrayLike, batch_size: int) -> Iterator[Array]:
+def raw_batches(model: Sequential, x: ArrayLike, batch_size: int) -> Iterator[Array]:
     """Batches of raw samples x as input of the layers; x is checked at once."""
     checks.check_count("batch_size", batch_size, 2)
     samples = inputs.raw(model, x)
     inputs.accept(model, samples, "x")
-    if len(samples) < 2 and _estimated(model):
+    if len(samples) < 2 and estimated_layers(model):
         raise ValueError("x has 1 sample, expected at least 2: one has no variance")
     return (inputs.transformed(model, samples[part]) for part in _parts(len(samples), batch_size))
 
@@ -73,14 +73,14 @@ def _parts(count: int, size: int) -> Iterator[slice]:
         yield slice(start, count if count - start <= size + 1 else start + size)
 
 
-def _estimated(model: Trainable) -> list[BatchNorm]:
+def estimated_layers(model: Trainable) -> list[BatchNorm]:
     """The layers whose statistics are re-estimated."""
     return [layer for layer in model.walk() if isinstance(layer, BatchNorm) and not layer.frozen]
 
 
-def _reestimate(model: Trainable, batches: Iterable[Array]) -> None:
+def reestimate(model: Trainable, batches: Iterable[Array]) -> None:
     """Re-estimate from batches of the layers' input; on failure the old statistics are restored."""
-    layers = _estimated(model)
+    layers = estimated_layers(model)
     if not layers:
         return
     with model.lock:

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from .. import checks
 from ..checks import Constructed, expect_instance
 from ..data import arrays
+from ..data.batches import Samples
 from ..locks import Lock
 from ..losses import Loss, SoftmaxCrossEntropy
 from ..messages.terminal import brief
@@ -25,9 +26,7 @@ from ..models import loading
 from ..models.sequential import Sequential
 from ..saving import config, container, files
 from ..training import evaluate as evaluate_module
-from ..training import evaluate as validations
-from ..training import inputs, targets
-from ..training import sample_weights as weights
+from ..training import inputs, sample_weights, targets
 from ..training.measures import Measures, Metrics, measure
 from ..training.sample_weights import ClassWeight
 from ..training.targets import Targets
@@ -330,12 +329,14 @@ class Ensemble(Constructed):
         x, y = inputs.raw(self._members[0].model, x), targets.read(y)
         arrays.check_pairs("x", x, "y", y)
         wanted, classes = self._targets.encode(self.loss, y, self.output_shape), self._targets.classes
-        given = weights.combined(self.loss, wanted, self.output_shape, sample_weight, class_weight, classes=classes)
+        given = sample_weights.combined(
+            self.loss, wanted, self.output_shape, sample_weight, class_weight, classes=classes
+        )
         outputs = self.outputs(x, batch_size)
-        size = batch_size or validations.BATCH
+        size = batch_size or evaluate_module.BATCH
         parts = (slice(start, start + size) for start in range(0, len(x), size))
-        rest = () if given is None else (given.astype(self._dtype),)
-        batches = ((outputs[part], *(array[part] for array in (wanted, *rest))) for part in parts)
+        samples = Samples(outputs, wanted, None if given is None else given.astype(self._dtype))
+        batches = (samples.part(part) for part in parts)
         return measure(cast("Trainable", _Said(self.loss, self._targets)), batches, measures)
 
     def _each(
@@ -347,7 +348,7 @@ class Ensemble(Constructed):
                 with model.lock.held():
                     if tensors is not None:
                         _put(model, tensors)
-                    yield float(share), read(model, evaluate_module.outputs(model, x, batch_size))
+                    yield float(share), read(model, evaluate_module.predict_outputs(model, x, batch_size))
 
     def _said(self, x: ArrayLike, batch_size: int | None) -> Array:
         """Logarithms of the mean probabilities, or mean outputs, in float64."""

@@ -18,7 +18,7 @@ from ..saving.config import expect_keys
 from ..saving.state import expect_array
 from ..training.sources import Batches
 from ..typing import Array
-from .batch_statistics import _batches, _estimated, _reestimate
+from .batch_statistics import estimated_layers, raw_batches, reestimate
 
 if TYPE_CHECKING:
     from ..training.trainable import Trainable
@@ -105,7 +105,7 @@ class PolyakAverage(Callback):
                 "pass EarlyStopping(..., restore_best=False)"
             )
         once = isinstance(trainer.source, Batches) and isinstance(trainer.source.source, Iterator)
-        if once and _estimated(trainer.model):
+        if once and estimated_layers(trainer.model):
             raise ValueError(
                 "PolyakAverage re-estimates the statistics of batch normalization in another pass over the batches, "
                 "which an iterator does not allow; pass a list or an object whose __iter__ restarts"
@@ -160,9 +160,9 @@ class PolyakAverage(Callback):
         expect_instance(model, Sequential, "PolyakAverage: model")
         if not model.built or model.parameters.shape != self._expect_average().shape:
             raise ValueError("PolyakAverage: the model has other parameters than the model that was averaged")
-        if self._statistics is None and x is None and self._run is None and _estimated(model):
+        if self._statistics is None and x is None and self._run is None and estimated_layers(model):
             raise ValueError("the model has batch normalization, whose statistics depend on its parameters: pass x")
-        self._exchange(model, None if x is None else _batches(model, x, batch_size))
+        self._exchange(model, None if x is None else raw_batches(model, x, batch_size))
 
     @contextmanager
     def applied(self, model: Sequential, x: ArrayLike | None = None, batch_size: int = 1024) -> Iterator[Sequential]:
@@ -220,10 +220,10 @@ class PolyakAverage(Callback):
     def _estimate(self, model: Sequential, batches: Iterable[Array] | None) -> None:
         """Re-estimate the statistics from these batches, or else from those of the run."""
         if batches is not None:
-            _reestimate(model, batches)
-        elif self._run is not None and _estimated(model):
+            reestimate(model, batches)
+        elif self._run is not None and estimated_layers(model):
             with closing(self._run.source.epoch(self._run.first_epoch)) as found:  # fixed epoch, fixed bits
-                _reestimate(model, (x for x, *_ in found))
+                reestimate(model, (x for x, *_ in found))
 
     def _expect_average(self) -> Array:
         if self._held is None:
@@ -247,7 +247,7 @@ class PolyakAverage(Callback):
 
 def _arrays(model: Trainable) -> list[Array]:
     """The running statistics that are re-estimated."""
-    return [array for layer in _estimated(model) for array in (layer.running_mean, layer.running_var)]
+    return [array for layer in estimated_layers(model) for array in (layer.running_mean, layer.running_var)]
 
 
 def _write(arrays: Sequence[Array], values: Sequence[Array]) -> None:

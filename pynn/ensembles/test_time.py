@@ -167,7 +167,7 @@ def predict_augmented(
         views, parts = Augmented(augment, images, places, int(seed), number, dtype), []
         for start in range(0, len(images), batch_size):
             batch = views.batch(slice(start, min(start + batch_size, len(images))), None)
-            outputs = evaluate.outputs(model, batch)
+            outputs = evaluate.predict_outputs(model, batch)
             parts.append(targets.probabilities(model.loss, outputs) if probable else outputs)
         total = total + np.concatenate(parts).astype(np.float64)
     mean = total / passes

@@ -85,11 +85,11 @@ def input_gradient(
             "input_gradient takes y, for the gradient of the loss, or dy, for that of Σ dy·outputs: "
             f"got {'neither' if y is None else 'both'}"
         )
-    size = evaluate.batch_size(model) if batch_size is None else batch_size
+    size = evaluate.usual_batch_size(model) if batch_size is None else batch_size
     checks.check_count("batch_size", size, 1)
     goal = chosen_loss(model, loss)
     if y is not None:
-        x, targets = checked_pair(model, goal, (x, y), "", raw=True)
+        x, targets, _ = checked_pair(model, goal, (x, y), "", raw=True)
     else:
         if loss is not None:
             raise ValueError("loss needs y; dy is itself the gradient of the outputs")

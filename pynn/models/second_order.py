@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from .. import checks, regularizers
 from ..callbacks.progress import measurements, wrapped
 from ..checks import NOT_NEGATIVE, expect_instance, expect_numbers
-from ..data import arrays, batches
+from ..data import arrays
+from ..data.batches import Samples, epoch_of
 from ..layers import BatchNorm, DropConnect, Dropout, GaussianNoise, SpatialDropout
 from ..locks import one_at_a_time
 from ..losses import Loss
@@ -235,7 +236,7 @@ class _Objective:
         model, running = self.model, Running()
         model.parameters[self.places] = point
         gradient = np.zeros(len(point))
-        for x, y in batches.batches(self.x, self.y, self.batch_size, dtype=model.dtype, reuse=True):
+        for x, y, _ in epoch_of(Samples(self.x, self.y), self.batch_size, model.dtype, reuse=True):
             value = self.loss.forward(model.forward(x, training=True), y)
             running.add(value, hits(self.loss, model.outputs, y, None), len(x))
             if not math.isfinite(value):

@@ -196,7 +196,7 @@ class Sequential(Model):
             In the order of `classes`. A single output for yes or no gives two columns, no and yes; several answers give
             one column each.
         """
-        return targets.probabilities(self.loss, evaluate_module.outputs(self, x, batch_size))
+        return targets.probabilities(self.loss, evaluate_module.predict_outputs(self, x, batch_size))
 
     @property
     def classes(self) -> Array | None:

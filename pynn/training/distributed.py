@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..checks import Constructed, expect_flag
-from ..data import batches as data
+from ..data.batches import Samples, part_of
 from ..layers.context import ALONE, Group
 from ..losses import Loss
 from ..messages import terminal
@@ -23,7 +23,6 @@ from ..messages.terminal import brief
 from ..typing import Array
 from . import measures, run_state
 from .sources import Arrays, Batches
-from .trainable import Batch
 
 if TYPE_CHECKING:
     from .history import History
@@ -226,19 +225,19 @@ class Ranks(Group):
 
     # Work shared between processes -----------------------------------------------------------------
 
-    def batches(self, source: Arrays | Batches, epoch: int, first: int) -> Generator[Batch, None, None]:
+    def batches(self, source: Arrays | Batches, epoch: int, first: int) -> Generator[Samples, None, None]:
         """This process's part of each batch."""
         with closing(source.epoch(epoch, first)) as found:
             for number, batch in enumerate(found, first):
                 cut = isinstance(source, Arrays)  # they read only their part
-                self.whole = source.size(number) if isinstance(source, Arrays) else len(batch[0])
-                part = data.part_of(self.whole, self.rank, self.size)
+                self.whole = source.size(number) if isinstance(source, Arrays) else len(batch.x)
+                part = part_of(self.whole, self.rank, self.size)
                 self.first = part.start
-                yield batch if cut else tuple(array[part] for array in batch)
+                yield batch if cut else batch.part(part)
 
     def forward(self, model: Any, x: Array) -> Array:
         """Outputs for all samples of x, with each process computing its part."""
-        part = data.part_of(len(x), self.rank, self.size)
+        part = part_of(len(x), self.rank, self.size)
         own = model.forward(x[part]) if part.stop > part.start else np.empty((0, *model.output_shape), model.dtype)
         return self._gathered(own, len(x))
 
@@ -248,7 +247,7 @@ class Ranks(Group):
         return self._gathered(model.outputs, self.whole), self._gathered(y, self.whole), given
 
     def _gathered(self, own: Array, count: int) -> Array:
-        parts = [data.part_of(count, rank, self.size) for rank in range(self.size)]
+        parts = [part_of(count, rank, self.size) for rank in range(self.size)]
         width = math.prod(own.shape[1:])
         out = np.empty((count, *own.shape[1:]), own.dtype)
         self.comm.Allgatherv(np.ascontiguousarray(own), [out, [(part.stop - part.start) * width for part in parts]])

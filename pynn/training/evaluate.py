@@ -12,10 +12,9 @@ from numpy.typing import ArrayLike
 from .. import checks
 from ..checks import answering
 from ..typing import Array
-from . import evaluate as validations
 from . import inputs, sample_weights, targets
 from .measures import Measures, Metrics, measure, not_finite
-from .sample_weights import ClassWeight, _check_weights
+from .sample_weights import ClassWeight, expect_arrays_for_weights
 from .sources import checked_pair, streamed
 from .trainable import Batch, Trainable
 
@@ -57,17 +56,19 @@ def evaluate(
         Measurements by name.
     """
     _expect_built(model, "evaluate")
-    batch_size = validations.batch_size(model) if batch_size is None else batch_size
+    batch_size = usual_batch_size(model) if batch_size is None else batch_size
     checks.check_count("batch_size", batch_size, 1)
     measures = Measures(metrics)
     measures.check(model.loss)
     if y is None:
-        _check_weights(y, sample_weight, class_weight)
+        expect_arrays_for_weights(y, sample_weight, class_weight)
         return measure(model, streamed(model, model.loss, x, "x"), measures)
-    x, y = checked_pair(model, model.loss, (x, y), "", raw=True)
+    pair = checked_pair(model, model.loss, (x, y), "", raw=True)
     classes = None if model.targets is None else model.targets.classes
-    given = sample_weights.combined(model.loss, y, model.output_shape, sample_weight, class_weight, classes=classes)
-    return measure(model, inputs.batches(model, x, y, batch_size, given), measures)
+    weights = sample_weights.combined(
+        model.loss, pair.y, model.output_shape, sample_weight, class_weight, classes=classes
+    )
+    return measure(model, inputs.batches(model, pair._replace(weights=weights), batch_size), measures)
 
 
 def _expect_built(model: Trainable, method: str) -> None:
@@ -75,15 +76,15 @@ def _expect_built(model: Trainable, method: str) -> None:
         raise RuntimeError(f"{method} was called on a model that is not built yet: fit it, load it or build it first")
 
 
-def outputs(model: Trainable, x: Any, batch_size: int | None = None) -> Array:
+def predict_outputs(model: Trainable, x: Any, batch_size: int | None = None) -> Array:
     """The model's raw outputs (N, ...) for raw x (N, ...) or batches of it, as a new array."""
     _expect_built(model, "predict")
     if inputs.is_stream(x):
-        parts = [outputs(model, part[0] if isinstance(part, (tuple, list)) else part, batch_size) for part in x]
+        parts = [predict_outputs(model, part[0] if isinstance(part, (tuple, list)) else part, batch_size) for part in x]
         if not parts:
             raise ValueError("x gave no batches; an exhausted iterator gives none")
         return np.concatenate(parts)
-    batch_size = validations.batch_size(model) if batch_size is None else batch_size
+    batch_size = usual_batch_size(model) if batch_size is None else batch_size
     checks.check_count("batch_size", batch_size, 1)
     x = inputs.raw(model, x)
     inputs.accept(model, x, "x")
@@ -104,7 +105,7 @@ def outputs(model: Trainable, x: Any, batch_size: int | None = None) -> Array:
 
 def predictions(model: Trainable, x: Any, batch_size: int | None = None) -> Array:
     """Predictions for raw x (N, ...), in the shape and kind of the targets that the model was fitted to."""
-    found = model.loss.predict(outputs(model, x, batch_size))
+    found = model.loss.predict(predict_outputs(model, x, batch_size))
     form = targets.known(model, model.loss)  # None if the model has been given another kind of loss
     return found if form is None else form.decode(model.loss, found)
 
@@ -115,7 +116,7 @@ BATCH = 1024  # samples processed at once
 LARGEST_OUTPUT = 1 << 22  # numbers in a layer's output, 16 MB of float32; larger ones do not fit into caches
 
 
-def batch_size(model: Trainable) -> int:
+def usual_batch_size(model: Trainable) -> int:
     """Samples that a built model processes at once outside training: 1024, fewer if its layers are large."""
     largest = max(math.prod(layer.output_shape) for layer in model.walk())
     return max(1, min(BATCH, LARGEST_OUTPUT // max(largest, 1)))

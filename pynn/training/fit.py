@@ -24,7 +24,7 @@ from . import heads, inputs, targets
 from . import validation as validations
 from .history import History
 from .measures import Measures, Metrics
-from .sample_weights import ClassWeight, _check_weights
+from .sample_weights import ClassWeight, expect_arrays_for_weights
 from .sources import Arrays, Batches, iterable_source
 from .trainable import Batch, Trainable, as_before_without_a_step, chosen_loss, known_of, unbuilt_on_failure
 from .trainer import Trainer
@@ -159,7 +159,7 @@ def fit(
         _check_settings(epochs, batch_size, seed, penalty, prefetch, accumulate, shuffle)
     if accumulate > 1 and group.size > 1:
         raise ValueError(f"accumulate is {accumulate}, but distributed steps take one batch; start more processes")
-    _check_weights(y, sample_weight, class_weight, target_preprocessing)
+    expect_arrays_for_weights(y, sample_weight, class_weight, target_preprocessing)
     keeper, measures = _keeper(checkpoint, resume), Measures(metrics)
     measures.check(goal)
     listening = [*progresses.shown(progress), *all_callbacks(callbacks), *keeper]

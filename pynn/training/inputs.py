@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from .. import checks
 from ..checks import expect_instance
 from ..data import arrays, tables
-from ..data import batches as data
+from ..data.batches import Samples, epoch_of
 from ..messages.terminal import brief
 from ..preprocessing import NotFittedError, Transformer
 from ..typing import Array
@@ -213,14 +213,11 @@ def read(model: Receiving, x: ArrayLike, name: str, method: str) -> Array:
     return transformed(model, model.preprocessing.accepted(array, name, method))
 
 
-def batches(
-    model: Receiving, x: Array, y: Array, batch_size: int, weights: Array | None = None
-) -> Iterator[tuple[Array, ...]]:
-    """Batches (x, y) or (x, y, weights) in the order of the data, each transformed when it is needed."""
+def batches(model: Receiving, samples: Samples, batch_size: int) -> Iterator[Samples]:
+    """Batches of checked raw samples in the order of the data, each transformed when it is needed."""
     if model.preprocessing is None:
-        yield from data.batches(x, y, min(batch_size, len(x)), dtype=model.dtype, reuse=True, weights=weights)
+        yield from epoch_of(samples, batch_size, model.dtype, reuse=True)
         return
-    for start in range(0, len(x), batch_size):
-        part = slice(start, start + batch_size)
-        rest = () if weights is None else (weights[part].astype(model.dtype),)
-        yield transformed(model, x[part]), y[part], *rest
+    for start in range(0, len(samples.x), batch_size):
+        x, y, weights = samples.part(slice(start, start + batch_size))
+        yield Samples(transformed(model, x), y, None if weights is None else weights.astype(model.dtype))

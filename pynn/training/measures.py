@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from ..data.batches import Samples
 from ..layers import BatchNorm
 from ..layers.context import ALONE, Group
 from ..losses import Loss
 from ..typing import Array
-from .trainable import Batch, Trainable
+from .trainable import Trainable
 
 if TYPE_CHECKING:
     from ..metrics import Metric
@@ -85,23 +86,19 @@ def _knows_right(loss: Loss) -> bool:
     return type(loss).correct is not Loss.correct or not type(loss).__module__.startswith("pynn.")
 
 
-def measure(model: Trainable, batches: Iterable[Batch], measures: Measures, group: Group = ALONE) -> dict[str, float]:
-    """Loss and measurements of the model, as it predicts, over batches of checked data.
-
-    forward: used instead of `model.forward`.
-    """
+def measure(model: Trainable, batches: Iterable[Samples], measures: Measures, group: Group = ALONE) -> dict[str, float]:
+    """Loss and measurements of the model, as it predicts, over batches of checked data, which the group shares out."""
     loss = model.loss
     running = Running(measures.begun(loss), measures.accuracy)
     with model.lock.held(), loss.used(model):
-        for x, y, *rest in batches:
+        for x, y, weights in batches:
             outputs = group.forward(model, x)
-            given = rest[0] if rest else None
-            value = loss.forward(outputs, y) if given is None else loss.forward(outputs, y, weights=given)
-            right = hits(loss, outputs, y, given) if measures.accuracy else None
+            value = loss.forward(outputs, y) if weights is None else loss.forward(outputs, y, weights=weights)
+            right = hits(loss, outputs, y, weights) if measures.accuracy else None
             if right is not None and loss.hits is None and loss._undefined(outputs) is not None:
                 right = math.nan
-            running.add(value, right, len(x), total(given))
-            running.add_to_metrics(*in_units(model, outputs, y), given)
+            running.add(value, right, len(x), total(weights))
+            running.add_to_metrics(*in_units(model, outputs, y), weights)
     return running.means()
 
 

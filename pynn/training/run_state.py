@@ -66,9 +66,9 @@ def settings(
     if isinstance(source, Arrays):
         given["batch_size"], given["seed"] = int(source.batch_size), int(source.seed)
         given["the names of the classes"] = None if source.targets.classes is None else source.targets.classes.tolist()
-        given["the shape of x"], given["augmentation"] = list(source.x.shape), _text(source.augment)
+        given["the shape of x"], given["augmentation"] = list(source.samples.x.shape), _text(source.augment)
         given["preprocessing"] = _text(source.preprocessing)  # of batches; otherwise the data are already transformed
-        given["the data"] = [fingerprint(part) for part in (source.x, source.y, source.weights)]
+        given["the data"] = [fingerprint(part) for part in source.samples]
         if not source.shuffle:
             given["shuffle"] = False
     else:

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..data import arrays, batches, tables
+from ..data import arrays, tables
 from ..data.augment import Augment
+from ..data.batches import Samples, epoch_of
 from ..data.prefetch import prefetched
 from ..losses import Loss
 from ..preprocessing import Transformer
@@ -59,33 +60,34 @@ class Arrays:
         else:
             model.accept(self.preprocessing.apply(x[:1], model.dtype))
         self.targets = targets.learned(model, loss, y, target_preprocessing, every=labels)
-        self.x, self.y = x, y = x, encoded(model, self.targets, loss, y)
-        self.weights = sample_weights.combined(
+        y = encoded(model, self.targets, loss, y)
+        weights = sample_weights.combined(
             loss, y, model.output_shape, sample_weight, class_weight, classes=self.targets.classes
         )
+        self.samples = Samples(x, y, weights)
         batch_size = min(TRAINING_BATCH if batch_size is None else batch_size, len(x))
         self.batch_size, self.seed, self.dtype = batch_size, model.seed if seed is None else seed, model.dtype
         single = len(x) % batch_size == 1 and len(x) > 1 and batch_size > 1
         self.batches: int | None = len(x) // batch_size if single else math.ceil(len(x) / batch_size)
 
-    def epoch(self, number: int, first: int = 0) -> Generator[Batch, None, None]:
+    def epoch(self, number: int, first: int = 0) -> Generator[Samples, None, None]:
         """The batches of this epoch, starting at batch `first`; skipped batches cost nothing."""
         transform, dtype = self.preprocessing, self.dtype
-        if transform is not None and not np.can_cast(self.x.dtype, dtype):
+        if transform is not None and not np.can_cast(self.samples.x.dtype, dtype):
             dtype = np.dtype(np.float64)  # raw numbers may be large
-        found = batches.batches(
-            self.x, self.y, self.batch_size, self.seed, number, dtype,
-            drop_single=self.batch_size > 1, reuse=True, weights=self.weights,
-            augmentation=self.augment, prefetch=self.prefetch if transform is None else 0, first=first,
+        found = epoch_of(
+            self.samples, self.batch_size, dtype, self.seed, number,
+            drop_single=self.batch_size > 1, reuse=True, augment=self.augment,
+            prefetch=self.prefetch if transform is None else 0, first=first,
             share=self.share, shuffle=self.shuffle,
         )  # fmt: skip
         if transform is None:
             return found
-        return prefetched(((transform.apply(x, self.dtype), *rest) for x, *rest in found), self.prefetch)
+        return prefetched((one._replace(x=transform.apply(one.x, self.dtype)) for one in found), self.prefetch)
 
     def size(self, batch: int) -> int:
         """Number of samples in this batch of an epoch, over all processes."""
-        return min(self.batch_size, len(self.x) - batch * self.batch_size)
+        return min(self.batch_size, len(self.samples.x) - batch * self.batch_size)
 
 
 class Batches:
@@ -101,7 +103,7 @@ class Batches:
         self.batches: int | None = len(source) if isinstance(source, Sized) else None
         self.targets, self._targets_known = targets.known(model, loss) if model.built else None, False
 
-    def epoch(self, number: int, first: int = 0) -> Generator[Batch, None, None]:
+    def epoch(self, number: int, first: int = 0) -> Generator[Samples, None, None]:
         """The batches of this epoch, starting at batch `first`; skipped batches are fetched and dropped."""
         count = first
         source = itertools.islice(self.source, first, None) if first else self.source
@@ -112,7 +114,7 @@ class Batches:
         if self.batches is None and count:
             self.batches = count  # known from now on, for the bar and the schedule of the next epoch
 
-    def _checked(self, batch: Any, where: str) -> Batch:
+    def _checked(self, batch: Any, where: str) -> Samples:
         """The batch as layers and loss take it; the first batch determines the form of inputs and targets."""
         expect_batch(batch, where)
         model = self.model
@@ -141,7 +143,7 @@ def iterable_source(model: Trainable, loss: Loss, x: Any, epochs: int, prefetch:
     return Batches(model, loss, x, prefetch)
 
 
-def streamed(model: Trainable, loss: Loss, source: Any, where: str) -> Iterator[Batch]:
+def streamed(model: Trainable, loss: Loss, source: Any, where: str) -> Iterator[Samples]:
     """The batches of an iterable for a built model, raw x transformed; ValueError if there are none."""
     if isinstance(source, (np.ndarray, str)) or not isinstance(source, Iterable) or tables.columns(source) is not None:
         raise TypeError("y is missing: evaluate takes arrays x and y, or one iterable of (x, y) batches")
@@ -161,22 +163,22 @@ def expect_batch(batch: Any, where: str) -> None:
         raise TypeError(f"{where} is {type(batch).__name__}, expected a pair (x, y) or a triple (x, y, weights)")
 
 
-def checked_batch(model: Trainable, loss: Loss, batch: Any, where: str, form: Targets | None = None) -> Batch:
+def checked_batch(model: Trainable, loss: Loss, batch: Any, where: str, form: Targets | None = None) -> Samples:
     """The arrays of (x, y) or (x, y, weights), checked, with the weights in the model's dtype.
 
     x is the input of the layers. form: of the targets, by default the model's.
     """
     expect_batch(batch, where)
-    x, y = checked_pair(model, loss, batch[:2], where, form=form)
+    pair = checked_pair(model, loss, batch[:2], where, form=form)
     if len(batch) == 2:
-        return x, y
+        return pair
     sample_weights.expect_weighable(loss)
-    given = arrays.sample_weights(f"{where} weights", batch[2], len(x))
+    given = arrays.sample_weights(f"{where} weights", batch[2], len(pair.x))
     if given.max() > np.finfo(model.dtype).max:
         raise ValueError(
             f"{where} weights go up to {given.max()}, too large for {model.dtype}; only proportions matter"
         )
-    return x, y, given.astype(model.dtype)
+    return pair._replace(weights=given.astype(model.dtype))
 
 
 def encoded(model: Trainable, form: Targets, loss: Loss, y: ArrayLike) -> Array:
@@ -188,7 +190,7 @@ def encoded(model: Trainable, form: Targets, loss: Loss, y: ArrayLike) -> Array:
 
 def checked_pair(
     model: Trainable, loss: Loss, pair: Any, where: str, raw: bool = False, form: Targets | None = None
-) -> tuple[Array, Array]:
+) -> Samples:
     """The two arrays of (x, y), checked against the model and each other, y as the loss reads it.
 
     raw: x is the input of the model's preprocessing, not of its layers. form: of the targets, by default the model's.
@@ -206,7 +208,7 @@ def checked_pair(
             arrays.check_finite(x_name, x, model.dtype)
             model.accept(x, x_name)
         try:
-            return x, encoded(model, form or model.targets or Targets(), loss, y)
+            return Samples(x, encoded(model, form or model.targets or Targets(), loss, y))
         except (TypeError, ValueError) as cause:
             if not where:
                 raise

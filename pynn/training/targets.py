@@ -246,6 +246,8 @@ def of_classes(loss: Loss, classes: ArrayLike, output_shape: Shape) -> Targets:
 
 def read(y: Any, name: str = "y") -> Array:
     """Targets as an array, from a list, series or frame; checks only that no label is missing."""
+    if type(y) is np.ndarray and y.dtype.kind in "fiub":
+        return y
     expect_unmasked(name, y)
     names = tables.columns(y)
     if names is None:

@@ -12,13 +12,14 @@ from types import FrameType
 
 from .. import checks
 from ..callbacks.base import HOOKS, Callback, hooks
+from ..data.batches import Samples
 from ..locks import Claim
 from ..regularizers import Penalty
 from .accumulation import Accumulation
 from .history import History
 from .measures import Measures, Running, hits, in_units, lost, total, warn_of_statistics_of_the_start
 from .sources import Arrays, Batches
-from .trainable import Batch, Trainable
+from .trainable import Trainable
 
 
 class Trainer:
@@ -237,25 +238,24 @@ class Trainer:
             raise ValueError("the iterable gave no batches; an exhausted iterator cannot be used again in every epoch")
         return complete
 
-    def _take_steps(self, batches: Iterable[Batch]) -> bool:
+    def _take_steps(self, batches: Iterable[Samples]) -> bool:
         """One step per batch; return whether all batches were taken."""
         model, loss, optimizer, penalty, running = self.model, self.loss, self.optimizer, self.penalty, self.running
         counted, metrics, group = self.measures.accuracy, running.metrics, self.group
         ended, lock = self._hooks["on_step_end"], model.lock
         self._waiting = True
-        for x, y, *rest in batches:
+        for x, y, weights in batches:
             self._waiting = False
             self._begin_step()
-            given = rest[0] if rest else None
             lock.begin()
-            value = model.train_step(x, y, loss, optimizer, penalty, given)
+            value = model.train_step(x, y, loss, optimizer, penalty, weights)
             lock.end()
             self.batch_loss = value
-            right = hits(loss, model.outputs, y, given) if counted else None
-            running.add(value, *group.totals(right, len(x), total(given)), model.penalty_value)
+            right = hits(loss, model.outputs, y, weights) if counted else None
+            running.add(value, *group.totals(right, len(x), total(weights)), model.penalty_value)
             if metrics:
-                outputs, y, given = group.whole_batch(model, y, given)
-                running.add_to_metrics(*in_units(model, outputs, y), given)
+                outputs, y, weights = group.whole_batch(model, y, weights)
+                running.add_to_metrics(*in_units(model, outputs, y), weights)
             self.batch += 1
             for hook in ended:
                 hook(self)
@@ -265,22 +265,21 @@ class Trainer:
         self._waiting = False
         return True
 
-    def _take_steps_in_parts(self, batches: Iterable[Batch]) -> bool:
+    def _take_steps_in_parts(self, batches: Iterable[Samples]) -> bool:
         """One step per `accumulate` batches, the last one for the rest; return whether all were taken."""
         model, parts = self.model, Accumulation(self.model, self.loss, self.optimizer, self.penalty)
         done: list[tuple[float, float | None, int, float | None]] = []
         self._waiting = True
-        for x, y, *rest in batches:
+        for x, y, weights in batches:
             self._waiting = False  # until the step is done: a run cannot be resumed in half of one
             if not done:
                 self._begin_step()
-            given = rest[0] if rest else None
             model.lock.begin()
-            value = parts.add(x, y, given)
+            value = parts.add(x, y, weights)
             model.lock.end()  # until the next batch comes, the model is as before the step
-            right = hits(self.loss, model.outputs, y, given) if self.measures.accuracy else None
-            done.append((value, right, len(x), total(given)))
-            self.running.add_to_metrics(*in_units(model, model.outputs, y), given)
+            right = hits(self.loss, model.outputs, y, weights) if self.measures.accuracy else None
+            done.append((value, right, len(x), total(weights)))
+            self.running.add_to_metrics(*in_units(model, model.outputs, y), weights)
             if len(done) == self.source.accumulate:
                 self._end_parts(parts, done)
                 if self._halting:

@@ -11,20 +11,18 @@ from numpy.typing import ArrayLike
 
 from ..checks import is_number
 from ..data import arrays
-from ..data import batches as data
+from ..data.batches import Samples, epoch_of
 from ..data.split import Split
 from ..losses import Loss
 from ..messages.terminal import brief
-from ..typing import Array
 from . import inputs, sample_weights
-from .evaluate import batch_size
+from .evaluate import usual_batch_size
 from .measures import Measures, measure
 from .sources import checked_batch, streamed
 from .targets import Targets
 from .trainable import Batch, Trainable
 
 Held = tuple[ArrayLike, ArrayLike] | tuple[ArrayLike, ArrayLike, ArrayLike]
-HeldOut = tuple[Array, Array, Array | None]  # checked: x, y, weights
 Validation: TypeAlias = Held | float | Split | Iterable[Batch] | Callable[[Any], Mapping[str, float]]
 
 
@@ -58,7 +56,7 @@ def is_function(validation: Any) -> bool:
     return callable(validation) and not isinstance(validation, type)
 
 
-def held_out(model: Trainable, loss: Loss, validation: Any, form: Targets | None = None) -> HeldOut | None:
+def held_out(model: Trainable, loss: Loss, validation: Any, form: Targets | None = None) -> Samples | None:
     """The validation data, checked, with weights of mean 1 or None; None if there are none.
 
     x is the input of the layers. form: of the targets, by default the model's.
@@ -72,19 +70,20 @@ def held_out(model: Trainable, loss: Loss, validation: Any, form: Targets | None
                 "object whose __iter__ restarts"
             )
         return None
-    x, y, *rest = checked_batch(model, loss, validation, "validation", form)
-    if not rest:
-        return x, y, None
-    return x, y, sample_weights.combined(loss, y, model.output_shape, rest[0], None, "validation weights")
+    held = checked_batch(model, loss, validation, "validation", form)
+    if held.weights is None:
+        return held
+    weights = sample_weights.combined(loss, held.y, model.output_shape, held.weights, None, "validation weights")
+    return held._replace(weights=weights)
 
 
 def validator(
     model: Trainable,
     validation: Any,
-    held: HeldOut | None,
+    held: Samples | None,
     measures: Measures,
 ) -> Callable[[], dict[str, float]] | None:
-    """The function that measures the model after each epoch, else None; forward: as in `measure`."""
+    """The function that measures the model after each epoch, else None."""
     if is_function(validation):
         return functools.partial(_own, model, validation)
     if is_stream(validation):
@@ -92,9 +91,8 @@ def validator(
     return None if held is None else functools.partial(_measured, model, held, measures)
 
 
-def _measured(model: Trainable, held: HeldOut, measures: Measures) -> dict[str, float]:
-    x, y, given = held
-    batches = data.batches(x, y, min(batch_size(model), len(x)), dtype=model.dtype, reuse=True, weights=given)
+def _measured(model: Trainable, held: Samples, measures: Measures) -> dict[str, float]:
+    batches = epoch_of(held, usual_batch_size(model), model.dtype, reuse=True)
     return {f"val_{name}": value for name, value in measure(model, batches, measures, model.context.group).items()}
 
 

@@ -63,7 +63,7 @@ def features(model: Sequential, x: ArrayLike, layer: str | int | None = None, ba
     >>> pynn.transfer.load_weights(model, head.tensors(), place, layout="pynn", strict=False)
     """
     place = start(model, layer)
-    batch_size = evaluate.batch_size(model) if batch_size is None else batch_size
+    batch_size = evaluate.usual_batch_size(model) if batch_size is None else batch_size
     checks.check_count("batch_size", batch_size, 1)
     x = inputs.raw(model, x)
     inputs.accept(model, x, "x")
