@@ -5,52 +5,10 @@ References: CS231n notes, "Neural Networks Part 1"; Deep Learning from Scratch, 
 
 from __future__ import annotations
 
-import weakref
-from typing import Any
-
 from .. import kernels
 from ..checks import NOT_NEGATIVE, SHARE, expect_choice, expect_numbers
 from ..typing import Array
-from .base import Layer
-
-
-class Activation(Layer):
-    """Base of the elementwise activations y = f(x), for inputs of any shape. `function` names f in the kernels."""
-
-    function: str = "identity"
-    initializer: str = "lecun"  # default of the weights before it
-    alpha: float = 0.0  # parameter of f, if it has one
-    reads_input: bool = False  # its gradient needs x rather than y, so it cannot be fused
-    _fused_into: weakref.ref[Layer] | None = None  # weak: that layer refers to this one
-
-    @property
-    def fused_into(self) -> Layer | None:
-        """The layer in whose kernel it runs; None if it has its own."""
-        return None if self._fused_into is None else self._fused_into()
-
-    @fused_into.setter
-    def fused_into(self, layer: Layer | None) -> None:
-        self._fused_into = None if layer is None else weakref.ref(layer)
-
-    def _reset(self) -> None:
-        super()._reset()
-        self.fused_into = None
-
-    def __getstate__(self) -> dict[str, Any]:  # the copy of its chain fuses it again
-        return {**super().__getstate__(), "_fused_into": None}
-
-    def forward(self, x: Array, training: bool) -> Array:
-        self._y = self.buffer("y", x.shape)
-        kernels.activation_forward(x, self.function, self.alpha, self._y)
-        return self._y
-
-    def backward(self, dy: Array) -> Array | None:
-        dx = self.gradient_buffer("dx", dy.shape, dy)
-        kernels.activation_backward(dy, self._y, self.function, self.alpha, dx)
-        return dx
-
-
-IDENTITY = Activation()  # what a layer applies if no activation was fused into it
+from .base import Activation
 
 
 class Sigmoid(Activation):

@@ -11,8 +11,7 @@ from ..constraints import Constraint
 from ..initializers import Initializer
 from ..regularizers import Penalty
 from ..typing import Array, Shape
-from .activations import IDENTITY, Activation
-from .base import Layer
+from .base import IDENTITY, Activation, Layer
 
 
 class WeightOptions(TypedDict, total=False):

@@ -8,8 +8,7 @@ from .. import kernels
 from ..checks import POSITIVE, RATE, expect_numbers, warn
 from ..initializers import Constant, Zeros
 from ..typing import Array, Shape
-from .activations import IDENTITY, Activation
-from .base import Layer
+from .base import IDENTITY, Activation, Layer
 from .context import Group
 
 

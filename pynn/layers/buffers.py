@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..typing import Array, Shape
-from .held import aligned
+from .held import Holder, aligned
 
 
 class GradientBuffers:
@@ -67,3 +67,44 @@ def with_owner(array: Array) -> Array:
     """Return the array, or a copy if NumPy cannot tell who owns its memory (views through other objects)."""
     base = array.base
     return array if base is None or (type(base) is np.ndarray and base.base is None) else array.copy()
+
+
+class Buffered(Holder):
+    """Arrays that a layer works in, made once and used by every batch."""
+
+    _shared: GradientBuffers | None = None  # those of the chain that it stands in
+    _buffers: dict[str, Array]
+    _views: dict[tuple[str, Shape], Array]
+
+    def buffer(self, name: str, shape: Shape) -> Array:
+        """An uninitialized array of this shape in the model's dtype, reused by every later call with this name."""
+        view = self._views.get((name, shape))
+        if view is not None:
+            return view
+        size = int(np.prod(shape))
+        whole = self._buffers.get(name)
+        if whole is None or whole.size < size:
+            whole = aligned(size, self.context.dtype)
+            self._buffers[name] = whole
+            self._views = {key: old for key, old in self._views.items() if key[0] != name}
+        if len(self._views) > 64:  # ever-changing batch sizes must not pile up views
+            self._views.clear()
+        view = whole[:size].reshape(shape)
+        self._views[name, shape] = view
+        return view
+
+    def gradient_buffer(self, name: str, shape: Shape, dy: Array, dz: Array | None = None) -> Array:
+        """An uninitialized array in the model's dtype for `backward` to return, or to work in; no part of dy or dz.
+
+        The layers of a chain share a few of them: its numbers last until the layer before has read them. A user's own
+        layer, and one that stands in no chain, gets `buffer(name, shape)`.
+        """
+        shared = self._shared
+        if shared is None:
+            return self.buffer(name, shape)
+        if not shared.keeping:  # the common case, at once
+            first, second = dy.base, None if dz is None else dz.base
+            for view in shared.views.get(shape, ()):
+                if view.base is not first and view.base is not second:
+                    return view
+        return shared.take(shape, self.context.dtype, (dy,) if dz is None else (dy, dz))

@@ -8,8 +8,7 @@ from .. import initializers, kernels
 from ..checks import expect_count, expect_flag
 from ..messages.terminal import brief
 from ..typing import Array, Shape
-from .activations import IDENTITY, Activation
-from .base import Layer
+from .base import IDENTITY, Activation, Layer
 
 if TYPE_CHECKING:
     from ..constraints import Constraint

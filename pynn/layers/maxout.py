@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from .. import kernels
 from ..checks import expect_count
 from ..typing import Array, Shape
-from .activations import Activation
 from .affine import Affine, backward_steps, forward_steps
+from .base import Activation
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -6,7 +6,7 @@ from .. import kernels
 from ..checks import ANY, expect_flag, expect_numbers
 from ..initializers import Constant
 from ..typing import Array, Shape
-from .activations import Activation
+from .base import Activation
 
 
 class PReLU(Activation):

@@ -7,9 +7,8 @@ from ..checks import Interval, expect_instance, expect_numbers
 from ..kernels.philox import words
 from ..messages.terminal import brief
 from ..typing import Array, Shape
-from .activations import IDENTITY, Activation
 from .affine import Affine
-from .base import Layer
+from .base import IDENTITY, Activation, Layer
 from .chain import Chain
 from .conv1d import Conv1d
 from .conv2d import Conv2d

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from .. import checks
 from ..data import arrays
-from ..layers.activations import IDENTITY
+from ..layers.base import IDENTITY
 from ..layers.chain import Chain
 from ..models.head import fused_across, start
 from ..models.sequential import Sequential
