@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from . import kernels
-from .checks import POSITIVE, Constructed, expect_numbers
+from .checks import POSITIVE, expect_numbers
 from .saving.config import constructor_text
+from .signatures import Constructed
 from .typing import Array
 
 

@@ -27,8 +27,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .checks import ANY, NOT_NEGATIVE, Constructed, expect_choice, expect_count, expect_flag, expect_numbers
+from .checks import ANY, NOT_NEGATIVE, expect_choice, expect_count, expect_flag, expect_numbers
 from .saving.config import resolve
+from .signatures import Constructed
 from .typing import Array, Shape
 
 

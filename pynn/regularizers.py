@@ -8,8 +8,9 @@ from typing import Protocol
 import numpy as np
 
 from . import kernels
-from .checks import NOT_NEGATIVE, Constructed, expect_flag, expect_numbers
+from .checks import NOT_NEGATIVE, expect_flag, expect_numbers
 from .saving.config import constructor_text
+from .signatures import Constructed
 from .typing import Array
 
 

@@ -9,22 +9,13 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .checks import (
-    NOT_NEGATIVE,
-    POSITIVE,
-    SHARE,
-    Constructed,
-    Interval,
-    add_foreign,
-    expect_count,
-    expect_numbers,
-    is_number,
-    taken_by,
-)
+from .checks import NOT_NEGATIVE, POSITIVE, SHARE, Interval, expect_count, expect_numbers, is_number
+from .messages.foreign import add_foreign
 from .messages.terminal import brief
 from .monitor import grows, measured
 from .saving.config import constructor_text, plain_attributes
 from .saving.state import is_ours, taken_up
+from .signatures import Constructed, taken_by
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import checks, kernels
-from ..checks import Constructed, expect_choice, expect_instance
+from ..checks import expect_choice, expect_instance
 from ..kernels.philox import philox_at
 from ..messages.terminal import brief
 from ..saving.config import constructor_text
+from ..signatures import Constructed
 from ..typing import Array
 from . import arrays as arrays_module
 from .augmentation import Augmentation, Colour, image_shape

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..checks import NOT_NEGATIVE, SHARE, Constructed, Interval, expect_count, expect_numbers
+from ..checks import NOT_NEGATIVE, SHARE, Interval, expect_count, expect_numbers
 from ..saving.config import constructor_text
+from ..signatures import Constructed
 from ..typing import Array
 from . import arrays
 

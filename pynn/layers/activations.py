@@ -6,7 +6,8 @@ References: CS231n notes, "Neural Networks Part 1"; Deep Learning from Scratch, 
 from __future__ import annotations
 
 from .. import kernels
-from ..checks import NOT_NEGATIVE, SHARE, expect_choice, expect_numbers
+from ..checks import NOT_NEGATIVE, SHARE, Choice
+from ..signatures import takes
 from ..typing import Array
 from .base import Activation
 
@@ -65,10 +66,10 @@ class LeakyReLU(Activation):
     """
 
     function, initializer = "leaky_relu", "he"
+    _takes = takes(slope=SHARE)
     alpha = property(lambda self: self.slope, doc="The slope, as the kernels call it.")
 
     def __init__(self, slope: float = 0.01) -> None:
-        expect_numbers("LeakyReLU", SHARE, slope=slope)
         self.slope = slope
 
 
@@ -90,9 +91,9 @@ class ELU(Activation):
     """
 
     function, initializer = "elu", "he"
+    _takes = takes(alpha=NOT_NEGATIVE)
 
     def __init__(self, alpha: float = 1.0) -> None:
-        expect_numbers("ELU", NOT_NEGATIVE, alpha=alpha)
         self.alpha = alpha
 
 
@@ -162,12 +163,12 @@ class GELU(Gated):
     """
 
     initializer = "he"
+    _takes = takes(approximate=Choice("none", "tanh"))
     function = property(
         lambda self: "gelu_tanh" if self.approximate == "tanh" else "gelu", doc="As the kernels call it."
     )
 
     def __init__(self, approximate: str = "none") -> None:
-        expect_choice("GELU", ("none", "tanh"), approximate=approximate)
         self.approximate = approximate
 
 

@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 from numpy.typing import ArrayLike
 
 from .. import kernels
-from ..checks import add_foreign, expect_name
+from ..checks import expect_name
 from ..constraints import Constraint
 from ..initializers import Initializer, Zeros
+from ..messages.foreign import add_foreign
 from ..saving import copies
 from ..typing import Array, Shape
 from .context import Context, Parameter

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..checks import Constructed
 from ..messages.terminal import brief, called
+from ..signatures import Constructed, unwrapped
 from ..typing import Array
 from .context import Context, Parameter
 
@@ -100,7 +100,7 @@ def expect_free(layer: Holder, reserved: set[str], *names: str) -> None:
     """ValueError for a name that the layer, its class, its constructor or another parameter has."""
     kind = type(layer)
     taken = reserved | layer.state.keys() | {word for one in layer.declared for word in (one.name, f"d{one.name}")}
-    constructor = getattr(kind.__init__, "__code__", None)
+    constructor = getattr(unwrapped(kind.__init__), "__code__", None)
     taken.update(constructor.co_varnames[: constructor.co_argcount] if constructor else ())
     for name in names:
         found = getattr(kind, name, None)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..checks import Constructed, expect_instance
+from ..checks import expect_instance
 from ..data.arrays import as_array
 from ..saving.config import constructor_text
+from ..signatures import Constructed
 from ..typing import Array
 from .base import Loss
 

@@ -13,6 +13,7 @@ from ..layers.base import Layer
 from ..layers.context import Context
 from ..locks import Claim
 from ..losses import Loss
+from ..messages.foreign import add_foreign
 from ..training import evaluate as evaluate_module
 from ..training import fit as training
 from ..training import targets
@@ -241,7 +242,7 @@ class Sequential(Model):
         return table(self) if self.built else super().__repr__()
 
 
-checks.add_foreign(
+add_foreign(
     Sequential,
     "training lr stop_training",
     "compile train eval zero_grad state_dict variables trainable_variables coefs_ load_state_dict load_weights score "

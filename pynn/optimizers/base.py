@@ -7,20 +7,13 @@ from typing import Any, Protocol, TypeAlias, TypedDict
 
 import numpy as np
 
-from ..checks import (
-    NOT_NEGATIVE,
-    Constructed,
-    add_foreign,
-    expect_count,
-    expect_flag,
-    expect_numbers,
-    is_number,
-    taken_by,
-)
+from ..checks import NOT_NEGATIVE, expect_count, expect_flag, expect_numbers, is_number
+from ..messages.foreign import add_foreign
 from ..messages.terminal import brief
 from ..saving.config import constructor_text, expect_keys, plain_attributes
 from ..saving.state import is_ours, taken_up
 from ..schedules import Schedule
+from ..signatures import Constructed, taken_by
 from ..typing import Array
 from .clipping import clip, expect_limit
 from .segments import Missed, Segment, add_missed, runs

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import kernels
-from ..checks import RATE, add_foreign, expect_numbers
+from ..checks import RATE, expect_numbers
+from ..messages.foreign import add_foreign
 from ..typing import Array
 from .base import Optimizer, Rate
 

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..checks import Constructed, expect_choice, expect_count
+from ..checks import expect_choice, expect_count
 from ..data.arrays import as_array
 from ..saving.config import constructor_text
+from ..signatures import Constructed
 
 STRATEGIES = ("quantile", "width")
 
