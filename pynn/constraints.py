@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from . import kernels
-from .checks import POSITIVE, expect_numbers
+from .checks import POSITIVE
 from .saving.config import constructor_text
-from .signatures import Constructed
+from .signatures import Constructed, takes
 from .typing import Array
 
 
@@ -27,8 +27,9 @@ class MaxNorm(Constraint):
     then cannot blow up the weights. Sources: Srebro & Shraibman 2005; Srivastava et al. 2014, with dropout.
     """
 
+    _takes = takes(limit=POSITIVE)
+
     def __init__(self, limit: float = 3.0) -> None:
-        expect_numbers("MaxNorm", POSITIVE, limit=limit)
         self.limit = limit
 
     def apply(self, weight: Array) -> None:

@@ -27,9 +27,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .checks import ANY, NOT_NEGATIVE, expect_choice, expect_count, expect_flag, expect_numbers
+from .checks import ANY, FLAG, NOT_NEGATIVE, Choice, Count, OrNone
 from .saving.config import resolve
-from .signatures import Constructed
+from .signatures import Constructed, takes
 from .typing import Array, Shape
 
 
@@ -56,8 +56,9 @@ class Constant(Initializer):
     (CS231n notes, "Neural Networks Part 2"), so biases start at 0 unless asked. Raises ValueError for no finite number.
     """
 
+    _takes = takes(value=ANY)
+
     def __init__(self, value: float = 0.01) -> None:
-        expect_numbers("Constant", ANY, value=value)
         self.value = value
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
@@ -81,8 +82,9 @@ class Normal(Initializer):
     Raises ValueError for a std that is negative or not finite. Source: CS231n notes, "Neural Networks Part 2".
     """
 
+    _takes = takes(std=NOT_NEGATIVE)
+
     def __init__(self, std: float = 0.01) -> None:
-        expect_numbers("Normal", NOT_NEGATIVE, std=std)
         self.std = std
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
@@ -95,8 +97,9 @@ class Uniform(Initializer):
     Raises ValueError for a limit that is negative or not finite.
     """
 
+    _takes = takes(limit=NOT_NEGATIVE)
+
     def __init__(self, limit: float = 0.05) -> None:
-        expect_numbers("Uniform", NOT_NEGATIVE, limit=limit)
         self.limit = limit
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
@@ -117,8 +120,9 @@ def _fans(shape: Shape) -> tuple[int, int]:
 class _Scaled(Initializer):
     """Base of those whose variance follows from fan-in and fan-out; normal, or uniform over ±√(3·variance)."""
 
+    _takes = takes(uniform=FLAG)
+
     def __init__(self, *, uniform: bool = False) -> None:
-        expect_flag(type(self).__name__, uniform=uniform)
         self.uniform = uniform
 
     def variance(self, fan_in: int, fan_out: int) -> float:
@@ -174,11 +178,10 @@ class Sparse(Initializer):
     15 connections of std 1; CS231n notes: 10 and a small std. Raises ValueError for other settings.
     """
 
+    _takes = takes(connections=Count(1), std=OrNone(NOT_NEGATIVE))
+
     def __init__(self, connections: int = 10, *, std: float | None = None) -> None:
-        expect_count("Sparse", 1, connections=connections)
-        if std is not None:
-            expect_numbers("Sparse", NOT_NEGATIVE, std=std)
-        self.connections = int(connections)
+        self.connections = connections
         self.std = std
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
@@ -198,8 +201,9 @@ class Orthogonal(Initializer):
     diagonal made positive (Mezzadri 2007). Source: Saxe et al. 2013. Raises ValueError for a negative gain.
     """
 
+    _takes = takes(gain=NOT_NEGATIVE)
+
     def __init__(self, gain: float = 1.0) -> None:
-        expect_numbers("Orthogonal", NOT_NEGATIVE, gain=gain)
         self.gain = gain
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
@@ -222,8 +226,9 @@ class RandomWalk(Initializer):
     Normal(g/√n). Source: Sussillo & Abbott 2014. Raises ValueError for another activation.
     """
 
+    _takes = takes(activation=Choice("relu", "linear"))
+
     def __init__(self, activation: str = "relu") -> None:
-        expect_choice("RandomWalk", ("relu", "linear"), activation=activation)
         self.activation = activation
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:

@@ -9,13 +9,13 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .checks import NOT_NEGATIVE, POSITIVE, SHARE, Interval, expect_count, expect_numbers, is_number
+from .checks import NOT_NEGATIVE, POSITIVE, SHARE, Count, Interval, OrNone, expect_numbers, is_number
 from .messages.foreign import add_foreign
 from .messages.terminal import brief
 from .monitor import grows, measured
 from .saving.config import constructor_text, plain_attributes
 from .saving.state import is_ours, taken_up
-from .signatures import Constructed, taken_by
+from .signatures import Constructed, taken_by, takes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -116,10 +116,9 @@ class StepDecay(Schedule):
     every: epochs between two falls, above 0. factor: of 0..1 (default 0.1).
     """
 
+    _takes = takes(rate=NOT_NEGATIVE, every=POSITIVE, factor=SHARE)
+
     def __init__(self, rate: float, every: float, factor: float = 0.1) -> None:
-        expect_numbers("StepDecay", NOT_NEGATIVE, rate=rate)
-        expect_numbers("StepDecay", POSITIVE, every=every)
-        expect_numbers("StepDecay", SHARE, factor=factor)
         self.rate, self.every, self.factor = rate, every, factor
 
     def at(self, epoch: float) -> float:
@@ -129,8 +128,9 @@ class StepDecay(Schedule):
 class ExponentialDecay(Schedule):
     """rate · e^(-decay·epoch). decay: per epoch, at least 0; 0.69 halves the rate every epoch."""
 
+    _takes = takes(rate=NOT_NEGATIVE, decay=NOT_NEGATIVE)
+
     def __init__(self, rate: float, decay: float) -> None:
-        expect_numbers("ExponentialDecay", NOT_NEGATIVE, rate=rate, decay=decay)
         self.rate, self.decay = rate, decay
 
     def at(self, epoch: float) -> float:
@@ -140,8 +140,9 @@ class ExponentialDecay(Schedule):
 class InverseTimeDecay(Schedule):
     """rate / (1 + decay·epoch), "1/t decay". decay: per epoch, at least 0; after 1/decay epochs half is left."""
 
+    _takes = takes(rate=NOT_NEGATIVE, decay=NOT_NEGATIVE)
+
     def __init__(self, rate: float, decay: float) -> None:
-        expect_numbers("InverseTimeDecay", NOT_NEGATIVE, rate=rate, decay=decay)
         self.rate, self.decay = rate, decay
 
     def at(self, epoch: float) -> float:
@@ -155,9 +156,9 @@ class CosineDecay(Schedule):
     restarts).
     """
 
+    _takes = takes(rate=NOT_NEGATIVE, minimum=NOT_NEGATIVE, epochs=POSITIVE)
+
     def __init__(self, rate: float, epochs: float, minimum: float = 0.0) -> None:
-        expect_numbers("CosineDecay", NOT_NEGATIVE, rate=rate, minimum=minimum)
-        expect_numbers("CosineDecay", POSITIVE, epochs=epochs)
         self.rate, self.epochs, self.minimum = rate, epochs, minimum
 
     def at(self, epoch: float) -> float:
@@ -172,9 +173,9 @@ class CosineRestarts(Schedule):
     Source: Loshchilov & Hutter 2016; Huang et al. 2017.
     """
 
+    _takes = takes(rate=NOT_NEGATIVE, minimum=NOT_NEGATIVE, epochs_per_cycle=POSITIVE)
+
     def __init__(self, rate: float, epochs_per_cycle: float, *, minimum: float = 0.0) -> None:
-        expect_numbers("CosineRestarts", NOT_NEGATIVE, rate=rate, minimum=minimum)
-        expect_numbers("CosineRestarts", POSITIVE, epochs_per_cycle=epochs_per_cycle)
         self.rate, self.epochs_per_cycle, self.minimum = rate, epochs_per_cycle, minimum
 
     def at(self, epoch: float) -> float:
@@ -184,9 +185,9 @@ class CosineRestarts(Schedule):
 class LinearDecay(Schedule):
     """A straight line from rate to `end` (default 0) in so many epochs, and `end` from then on; epochs above 0."""
 
+    _takes = takes(rate=NOT_NEGATIVE, end=NOT_NEGATIVE, epochs=POSITIVE)
+
     def __init__(self, rate: float, epochs: float, end: float = 0.0) -> None:
-        expect_numbers("LinearDecay", NOT_NEGATIVE, rate=rate, end=end)
-        expect_numbers("LinearDecay", POSITIVE, epochs=epochs)
         self.rate, self.epochs, self.end = rate, epochs, end
 
     def at(self, epoch: float) -> float:
@@ -200,11 +201,11 @@ class Warmup(Schedule):
     the very first step stand still. Source: Goyal et al. 2017.
     """
 
+    _takes = takes(epochs=POSITIVE, start=NOT_NEGATIVE)
+
     def __init__(self, schedule: float | Schedule, epochs: float, *, start: float = 0.0) -> None:
         if not isinstance(schedule, Schedule):
             expect_numbers("Warmup", NOT_NEGATIVE, schedule=schedule)
-        expect_numbers("Warmup", POSITIVE, epochs=epochs)
-        expect_numbers("Warmup", NOT_NEGATIVE, start=start)
         self.schedule, self.epochs, self.start = schedule, epochs, start
         self.monitor = schedule.monitor if isinstance(schedule, Schedule) else None
 
@@ -240,9 +241,9 @@ class Cyclic(Schedule):
     lower <= upper; period: epochs of a whole cycle, above 0. Source: Smith 2015, policy "triangular".
     """
 
+    _takes = takes(lower=NOT_NEGATIVE, upper=NOT_NEGATIVE, period=POSITIVE)
+
     def __init__(self, lower: float, upper: float, period: float) -> None:
-        expect_numbers("Cyclic", NOT_NEGATIVE, lower=lower, upper=upper)
-        expect_numbers("Cyclic", POSITIVE, period=period)
         if lower > upper:
             raise ValueError(f"Cyclic: lower is {lower}, expected at most upper, {upper}")
         self.lower, self.upper, self.period = lower, upper, period
@@ -260,13 +261,17 @@ class OneCycle(Schedule):
     Source: Smith & Topin 2017, with cosines for their straight lines; the momentum stays as it is.
     """
 
+    _takes = takes(
+        epochs=POSITIVE,
+        rise=Interval(0, 1, "()"),
+        rate=NOT_NEGATIVE,
+        start=OrNone(NOT_NEGATIVE),
+        end=OrNone(NOT_NEGATIVE),
+    )
+
     def __init__(
         self, rate: float, epochs: float, *, rise: float = 0.3, start: float | None = None, end: float | None = None
     ) -> None:
-        given = {name: value for name, value in (("start", start), ("end", end)) if value is not None}
-        expect_numbers("OneCycle", NOT_NEGATIVE, rate=rate, **given)
-        expect_numbers("OneCycle", POSITIVE, epochs=epochs)
-        expect_numbers("OneCycle", Interval(0, 1, "()"), rise=rise)
         self.rate, self.epochs, self.rise, self.start, self.end = rate, epochs, rise, start, end
 
     def at(self, epoch: float) -> float:
@@ -289,6 +294,15 @@ class ReduceOnPlateau(Schedule):
     In a hand-written loop call `observe({"val_loss": value})` after each epoch.
     """
 
+    _takes = takes(
+        rate=NOT_NEGATIVE,
+        min_delta=NOT_NEGATIVE,
+        minimum=NOT_NEGATIVE,
+        patience=Count(1),
+        cooldown=Count(0),
+        factor=SHARE,
+    )
+
     def __init__(
         self,
         rate: float,
@@ -301,10 +315,6 @@ class ReduceOnPlateau(Schedule):
         monitor: str | None = None,
         mode: str = "auto",
     ) -> None:
-        expect_numbers("ReduceOnPlateau", NOT_NEGATIVE, rate=rate, min_delta=min_delta, minimum=minimum)
-        expect_count("ReduceOnPlateau", 1, patience=patience)
-        expect_count("ReduceOnPlateau", 0, cooldown=cooldown)
-        expect_numbers("ReduceOnPlateau", SHARE, factor=factor)
         self._sign = -1 if grows("ReduceOnPlateau", "loss" if monitor is None else monitor, mode) else 1
         self.rate, self.factor, self.patience, self.min_delta = rate, factor, patience, min_delta
         self.cooldown, self.minimum, self.monitor, self.mode = cooldown, minimum, monitor, mode

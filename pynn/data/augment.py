@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import checks, kernels
-from ..checks import expect_choice, expect_instance
+from ..checks import Choice, expect_instance
 from ..kernels.philox import philox_at
 from ..messages.terminal import brief
 from ..saving.config import constructor_text
-from ..signatures import Constructed
+from ..signatures import Constructed, takes
 from ..typing import Array
 from . import arrays as arrays_module
 from .augmentation import Augmentation, Colour, image_shape
@@ -47,10 +47,11 @@ class Augment(Constructed):
     Both backends draw the same numbers; their images agree up to rounding, exact copies in every bit.
     """
 
+    _takes = takes(edge=Choice(*EDGES))
+
     def __init__(self, *stages: Augmentation, edge: str = "zero") -> None:
         for position, stage in enumerate(stages):
             expect_instance(stage, Augmentation, f"augmentation {position}")
-        expect_choice("Augment", EDGES, edge=edge)
         self.stages, self.edge = stages, edge
 
     def __repr__(self) -> str:

@@ -75,8 +75,7 @@ class Affine(Weighted):
     def forward(self, x: Array, training: bool) -> Array:
         if self._sequences and x.ndim != 2:
             return forward_steps(Affine.forward, self, x, training)
-        self._x = x
-        self._y = self.buffer("y", (x.shape[0], self.units))
+        self._x, self._y = x, self.buffer("y", (x.shape[0], self.units))
         f = self._activation
         kernels.affine_forward(x, self._value_of_weight, self._value_of_bias, f.function, f.alpha, self._y)
         return self._y

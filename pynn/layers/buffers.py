@@ -70,14 +70,27 @@ def with_owner(array: Array) -> Array:
 
 
 class Buffered(Holder):
-    """Arrays that a layer works in, made once and used by every batch."""
+    """A layer's work arrays, made once and used for every batch."""
 
     _shared: GradientBuffers | None = None  # those of the chain that it stands in
     _buffers: dict[str, Array]
     _views: dict[tuple[str, Shape], Array]
 
     def buffer(self, name: str, shape: Shape) -> Array:
-        """An uninitialized array of this shape in the model's dtype, reused by every later call with this name."""
+        """Return an uninitialized array in the model's dtype, the same memory at every call with this name.
+
+        Parameters
+        ----------
+        name : str
+            Of the buffer.
+        shape : tuple of int
+            Of the array.
+
+        Returns
+        -------
+        array
+            Of this shape.
+        """
         view = self._views.get((name, shape))
         if view is not None:
             return view
@@ -94,10 +107,22 @@ class Buffered(Holder):
         return view
 
     def gradient_buffer(self, name: str, shape: Shape, dy: Array, dz: Array | None = None) -> Array:
-        """An uninitialized array in the model's dtype for `backward` to return, or to work in; no part of dy or dz.
+        """Return an uninitialized array for `backward` to return or to work in, which overlaps neither dy nor dz.
 
-        The layers of a chain share a few of them: its numbers last until the layer before has read them. A user's own
-        layer, and one that stands in no chain, gets `buffer(name, shape)`.
+        Parameters
+        ----------
+        name : str
+            Of the buffer, if the layer has one of its own.
+        shape : tuple of int
+            Of the array.
+        dy, dz : array
+            Gradients that are still needed.
+
+        Returns
+        -------
+        array
+            In the model's dtype. Layers of a chain share a few arrays, so its numbers last until the layer before has
+            read them. A user's own layer, or one outside a chain, gets `buffer(name, shape)`.
         """
         shared = self._shared
         if shared is None:

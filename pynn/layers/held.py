@@ -22,7 +22,7 @@ from .context import Context, Parameter
 
 
 class Holder(Constructed):
-    """What a layer is made of: named arrays, trained and other ones, and further layers inside."""
+    """What has named arrays, trained and others, and layers inside: the lowest base of a layer."""
 
     name: str = ""  # unique in its model: "affine1"; the model's choice unless `named` was called
     context: Context
@@ -44,7 +44,13 @@ class Holder(Constructed):
         return MappingProxyType(self._state)
 
     def arrays(self) -> dict[str, Array]:
-        """Its parameters and what `add_state` added, without the layers inside, by name."""
+        """Return its parameters and what `add_state` added by name, without the layers inside.
+
+        Returns
+        -------
+        dict of str to array
+            The arrays themselves, not copies.
+        """
         return {name: getattr(self, name) for name in [*(one.name for one in self.declared), *self._state]}
 
     def _set_state(self, name: str, value: ArrayLike) -> None:

@@ -1,4 +1,4 @@
-"""What a user says of a layer's training: what is frozen, how fast it learns, what its weights pay."""
+"""Settings of a layer's training: what is frozen, the factor of the learning rate, the penalty."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T", bound="TrainingSettings")
 
 
 class TrainingSettings(Holder):
-    """How the parameters of a layer are trained; `freeze` and the setters reach the layers inside as well."""
+    """How a layer is trained. What is set holds for the layers inside as well, and is saved with the model."""
 
     _penalty: Penalty | None = None
     _frozen: bool = False
@@ -24,10 +24,7 @@ class TrainingSettings(Holder):
 
     @property
     def penalty(self) -> Penalty | None:
-        """What this layer's weights pay in place of the model's penalty (None, the default: the model's).
-
-        To set it sets that of the layers inside as well. It is saved with the model.
-        """
+        """Penalty of the weights, instead of the model's; None (default) for the model's."""
         return self._penalty
 
     @penalty.setter
@@ -43,12 +40,22 @@ class TrainingSettings(Holder):
         return value  # type: ignore[no-any-return]
 
     def freeze(self: T, *names: str) -> T:
-        """Train these parameters of the layer no further; without names: all, also of layers inside. Returns the layer.
+        """Stop training these parameters; penalties leave them out. A frozen BatchNorm keeps its running statistics.
 
-        Nothing changes a frozen parameter: no learning rate, momentum or weight decay; penalties leave it out. Below
-        the first layer that is trained there is no backward pass. A BatchNorm that is frozen as a whole works with its
-        running statistics, in training too, and they stay. What is frozen is saved with the model.
-        ValueError for a name that the layer does not have.
+        Parameters
+        ----------
+        *names : str
+            Of the layer's parameters; without names, all, also those of layers inside.
+
+        Returns
+        -------
+        Layer
+            The layer itself.
+
+        Raises
+        ------
+        ValueError
+            For a name that the layer does not have.
         """
         if names:
             self.expect_parameters(*names)
@@ -60,18 +67,46 @@ class TrainingSettings(Holder):
         return self
 
     def unfreeze(self: T) -> T:
-        """Train all parameters of this layer and of those inside it again; returns the layer."""
+        """Train all parameters again, also those of layers inside.
+
+        Returns
+        -------
+        Layer
+            The layer itself.
+        """
         for inner in self.walk():
             inner._frozen, inner._frozen_names = False, ()
         self.context.changes += 1
         return self
 
     def freezes(self, name: str) -> bool:
-        """Whether its parameter of this name is frozen."""
+        """Return whether a parameter is frozen.
+
+        Parameters
+        ----------
+        name : str
+            Of the parameter.
+
+        Returns
+        -------
+        bool
+            True if it is not trained.
+        """
         return self._frozen or name in self._frozen_names
 
     def gradient_of(self, name: str) -> Array | None:
-        """The gradient array of its parameter of this name, for a kernel to fill; None where it is frozen."""
+        """Return the gradient array of a parameter, for a kernel to fill.
+
+        Parameters
+        ----------
+        name : str
+            Of the parameter.
+
+        Returns
+        -------
+        array or None
+            None if it is frozen.
+        """
         if self._frozen or name in self._frozen_names or self.context.inputs_only:
             return None
         gradient: Array | None = self._held.get(f"d{name}")
@@ -81,22 +116,25 @@ class TrainingSettings(Holder):
 
     @property
     def frozen(self) -> bool:
-        """Whether nothing in it is trained."""
+        """Whether none of its parameters is trained."""
         trained = [(inner, one.name) for inner in self.walk() for one in inner.declared]
         return all(inner.freezes(name) for inner, name in trained) and (self._frozen or bool(trained))
 
     def expect_parameters(self, *names: str) -> None:
-        """ValueError, once it is built, for names that its parameters do not have."""
+        """Refuse unknown names of parameters, once the layer is built.
+
+        Parameters
+        ----------
+        *names : str
+            Names to check; ValueError for one that no parameter has.
+        """
         known = [one.name for one in self.declared]
         if known and (unknown := [repr(name) for name in names if name not in known]):
             raise ValueError(f"{called(self)}: {unknown[0]} cannot be frozen, expected {', '.join(known)}")
 
     @property
     def learning_rate_factor(self) -> float:
-        """What the learning rate is multiplied with for this layer: a finite number of at least 0 (default 1).
-
-        To set it sets that of the layers inside as well. It is saved with the model.
-        """
+        """Factor of the learning rate, at least 0 (default 1)."""
         return self._factor
 
     @learning_rate_factor.setter
@@ -111,14 +149,26 @@ class TrainingSettings(Holder):
         return float(value)
 
     def training_settings(self) -> dict[str, Any]:
-        """What is frozen, the factor and the penalty, without the layers inside, as it stands in a model file."""
+        """Return the settings that differ from the defaults, without those of layers inside.
+
+        Returns
+        -------
+        dict
+            As in a model file: frozen, learning_rate_factor and penalty.
+        """
         frozen = True if self._frozen else list(self._frozen_names)
         factor = None if self._factor == 1 else self._factor
         settings = {"frozen": frozen, "learning_rate_factor": factor, "penalty": self._penalty}
         return {name: value for name, value in settings.items() if value not in ([], None)}
 
     def restore_training_settings(self, settings: dict[str, Any]) -> None:
-        """Take the settings that `training_settings` gave; ValueError for anything else."""
+        """Take over what `training_settings` returned; ValueError for anything else.
+
+        Parameters
+        ----------
+        settings : dict
+            frozen, learning_rate_factor and penalty; what is missing gets its default.
+        """
         expect_keys(f"{self.kind}: train", settings, (), ("frozen", "learning_rate_factor", "penalty"))
         frozen, factor = settings.get("frozen", []), settings.get("learning_rate_factor", 1)
         if not (frozen is True or (isinstance(frozen, list) and all(isinstance(name, str) for name in frozen))):

@@ -15,19 +15,34 @@ class WeightLists(Holder):
     """The weights of a layer as a list of arrays."""
 
     def get_weights(self) -> list[Array]:
-        """Copies of the parameters and running statistics, layer by layer, in the order that `model.tensors()` names.
+        """Return copies of the parameters and running statistics, layer by layer.
 
-        Of an `Affine` weight and bias; of a `BatchNorm` gamma, beta, running_mean and running_var. For names and arrays
-        that are no copies: `model.tensors()`. Raises RuntimeError before the model is built.
+        Returns
+        -------
+        list of array
+            In the order of `model.tensors()`, which has the names and the arrays themselves.
+
+        Raises
+        ------
+        RuntimeError
+            Before the model is built.
         """
         return [array.copy() for _, array in _arrays(self)]
 
     def set_weights(self, weights: list[Array]) -> None:
-        """Put in what `get_weights` gave, of this model or another of the same shapes; what an optimizer knows stays.
+        """Copy in the weights from `get_weights`; the optimizer's state does not change.
 
-        weights: arrays of numbers, as many and of the same shapes. They are copied, frozen ones too.
-        Raises RuntimeError before the model is built; ValueError or TypeError, with nothing changed, for arrays that do
-        not fit.
+        Parameters
+        ----------
+        weights : list of array
+            As many arrays of numbers, of the same shapes. Frozen parameters are set too.
+
+        Raises
+        ------
+        RuntimeError
+            Before the model is built.
+        ValueError or TypeError
+            For arrays that do not fit; nothing is changed then.
         """
         if isinstance(weights, Mapping) or not isinstance(weights, Iterable):
             raise TypeError(

@@ -82,7 +82,7 @@ functional F: pynn.kernels, functions of NumPy arrays
 lr_scheduler: pynn.schedules
 Tensor tensor from_numpy: nothing: pynn takes and gives NumPy arrays
 no_grad inference_mode GradientTape: nothing: only model.backward works gradients out
-manual_seed set_seed random: pynn.Sequential(..., seed=1)
+manual_seed set_seed: pynn.Sequential(..., seed=1)
 device cuda: nothing: pynn runs on CPUs
 DataLoader Dataset TensorDataset: pynn.batches(x, y, batch_size, seed=0)
 train_test_split: pynn.split(x, y, 0.2)

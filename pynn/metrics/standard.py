@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..checks import expect_count
+from ..checks import Count
 from ..losses import Loss
 from ..losses.attributes import AttributeLoss
 from ..losses.labels import LabelLoss
+from ..signatures import takes
 from ..typing import Array
 from .metric import Mean, Metric
 
@@ -20,9 +21,10 @@ class TopK(Mean):
     k: at least 1 (default 5). Of scores that are equal the one of the lower label comes first.
     """
 
+    _takes = takes(k=Count(1))
+
     def __init__(self, k: int = 5) -> None:
-        expect_count("TopK", 1, k=k)
-        self.k, self.name = int(k), f"top{k}"
+        self.k, self.name = k, f"top{k}"
 
     def check(self, loss: Loss) -> None:
         if not _of_labels(loss):

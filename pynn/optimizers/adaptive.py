@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import kernels
-from ..checks import POSITIVE, RATE, expect_numbers
+from ..checks import POSITIVE, RATE
+from ..signatures import takes
 from ..typing import Array
 from .base import Optimizer, Rate
 
@@ -23,6 +24,7 @@ class AdaGrad(Optimizer):
 
     slots = ("squares",)
     squares: Array
+    _takes = takes(epsilon=POSITIVE)
 
     def __init__(
         self,
@@ -32,7 +34,6 @@ class AdaGrad(Optimizer):
         **options: Unpack[Options],
     ) -> None:
         super().__init__(learning_rate, **options)
-        expect_numbers("AdaGrad", POSITIVE, epsilon=epsilon)
         self.epsilon = epsilon
 
     def update(self, parameters: Array, gradients: Array) -> None:
@@ -51,6 +52,7 @@ class RMSProp(Optimizer):
 
     slots = ("squares",)
     squares: Array
+    _takes = takes(decay=RATE, epsilon=POSITIVE)
 
     def __init__(
         self,
@@ -61,8 +63,6 @@ class RMSProp(Optimizer):
         **options: Unpack[Options],
     ) -> None:
         super().__init__(learning_rate, **options)
-        expect_numbers("RMSProp", RATE, decay=decay)
-        expect_numbers("RMSProp", POSITIVE, epsilon=epsilon)
         self.decay = decay
         self.epsilon = epsilon
 

@@ -155,11 +155,11 @@ def test_it_learns(backend: str, rng: np.random.Generator) -> None:
         ({"channels": 0}, "channels is 0, expected an integer of at least 1"),
         (
             {"channels": 2, "kernel": (3, 0)},
-            r"kernel is \(3, 0\), expected an integer of at least 1, or two \(rows, columns\)",
+            r"kernel is \(3, 0\), expected an integer of at least 1, or two",
         ),
         (
             {"channels": 2, "kernel": (1, 2, 3)},
-            r"kernel is \(1, 2, 3\), expected an integer of at least 1, or two \(rows, columns\)",
+            r"kernel is \(1, 2, 3\), expected an integer of at least 1, or two",
         ),
         ({"channels": 2, "stride": 1.5}, "stride is 1.5, expected an integer"),
         ({"channels": 2, "padding": "full"}, 'padding is \'full\', expected "same", "valid" or numbers'),
