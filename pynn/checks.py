@@ -18,9 +18,7 @@ from numpy.typing import DTypeLike
 
 from .messages import terminal
 from .messages.terminal import brief
-from .signatures import Constructed as Constructed
 from .signatures import Kind
-from .signatures import answering as answering
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
@@ -243,11 +241,6 @@ def _refusal(where: str, name: str, value: Any, expected: str) -> str:
 
 def _prefix(where: str) -> str:
     return f"{where}: " if where else ""
-
-
-def check_count(name: str, value: int, least: int) -> None:
-    """ValueError for anything but an integer of at least `least`."""
-    Count(least)("", name, value)
 
 
 def check_seed(seed: int) -> None:

@@ -95,7 +95,7 @@ class Augment(Constructed):
         """
         images, kind = arrays_module.samples("x", x), checks.float_dtype(dtype)
         checks.check_seed(seed)
-        checks.check_count("epoch", epoch, 0)
+        checks.expect_count("", 0, epoch=epoch)
         places = np.arange(len(images)) if indices is None else np.asarray(indices)
         if places.ndim != 1 or places.dtype.kind not in "iu":
             raise TypeError(f"indices is {brief(indices)}, expected integers (B,)")

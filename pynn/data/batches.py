@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import checks
-from ..checks import check_count, check_seed, float_dtype
+from ..checks import check_seed, expect_count, float_dtype
 from ..messages.terminal import brief
 from ..random import order
+from ..signatures import answering
 from ..typing import Array
 from .arrays import as_array, check_pairs, gather, sample_weights, samples
 from .prefetch import prefetched
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from .augment import Augmentations
 
 
-@checks.answering
+@answering
 def batches(
     x: ArrayLike,
     y: ArrayLike,
@@ -88,15 +89,15 @@ def batches(
     """
     x, y = samples("x", x), as_array("y", y)
     check_pairs("x", x, "y", y)
-    check_count("batch_size", batch_size, 1)
+    expect_count("", 1, batch_size=batch_size)
     batch_size = min(batch_size, len(x))
     if seed is not None:
         check_seed(seed)
     checks.expect_flag("", shuffle=shuffle)
     kind = float_dtype(dtype)
     rest = (y,) if weights is None else (y, sample_weights("weights", weights, len(x)).astype(kind))
-    check_count("prefetch", prefetch, 0)
-    check_count("first", first, 0)
+    expect_count("", 0, prefetch=prefetch)
+    expect_count("", 0, first=first)
     _check_share(share)
     indices = order(len(x), seed if shuffle else None, epoch)
     fill = _filling(x, indices, kind, augmentation, seed, epoch)

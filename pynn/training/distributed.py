@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..checks import FLAG, Constructed
+from ..checks import FLAG
 from ..data import batches as data
 from ..layers.context import ALONE, Group
 from ..losses import Loss
 from ..messages import terminal
 from ..messages.terminal import brief
-from ..signatures import takes
+from ..signatures import Constructed, takes
 from ..typing import Array
 from . import measures, run_state
 from .sources import Arrays, Batches

@@ -64,7 +64,7 @@ def features(model: Sequential, x: ArrayLike, layer: str | int | None = None, ba
     """
     place = start(model, layer)
     batch_size = evaluate.batch_size(model) if batch_size is None else batch_size
-    checks.check_count("batch_size", batch_size, 1)
+    checks.expect_count("", 1, batch_size=batch_size)
     x = inputs.raw(model, x)
     inputs.accept(model, x, "x")
     shape = model.layers[place - 1].output_shape if place else model.input_shape
