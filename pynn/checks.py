@@ -5,27 +5,22 @@ An error names the argument first, then what came, what was expected, and what t
 
 from __future__ import annotations
 
-import functools
 import math
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Mapping
-from types import CodeType, FrameType
-from typing import Any, NamedTuple, ParamSpec, TypeVar
+from collections.abc import Iterable
+from types import FrameType
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from . import checks
 from .messages import terminal
 from .messages.terminal import brief
+from .signatures import Kind
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
-VARARGS, VARKEYWORDS = 4, 8  # flags of code that takes *args, **options
-P = ParamSpec("P")
-R = TypeVar("R")
-C = TypeVar("C", bound="_Checked")
 
 
 class ArgumentError(ValueError, TypeError):
@@ -68,20 +63,28 @@ def is_integer(value: object) -> bool:
 
 
 class Interval(NamedTuple):
-    """Where a number may lie: between two ends, each included or not; always finite."""
+    """A finite number between two ends, each included or not."""
 
     least: float
     most: float
     closed: str  # "[)": the lower end is included, the upper one is not
+    hint: str = ""
+
+    def __call__(self, where: str, name: str, value: Any) -> Any:
+        if not self.holds(value):
+            error = ValueError if is_real(value) else ArgumentError
+            raise error(_refusal(where, name, value, f"{self.text(name)}{self.hint}"))
+        return value
 
     def holds(self, value: Any) -> bool:
-        """Whether the number lies in it."""
+        """Whether it is a number that lies between the ends."""
+        if not is_number(value):
+            return False
         if value in (self.least, self.most):
             return self.closed[value == self.most] in "[]"
         return bool(self.least < value < self.most)
 
     def text(self, name: str) -> str:
-        """What is expected of the argument of this name."""
         if self.most == math.inf:
             if self.least == -math.inf:
                 return "a finite number"
@@ -99,186 +102,150 @@ SHARE = Interval(0, 1, "[]")  # of a whole
 RATE = Interval(0, 1, "[)")  # of what is dropped or kept, never all of it
 
 
+class Count(NamedTuple):
+    """An integer of at least `least`, which an int64 holds."""
+
+    least: int
+    bits: int = 63
+
+    def __call__(self, where: str, name: str, value: Any) -> int:
+        if not self.holds(value):
+            raise ValueError(_refusal(where, name, value, self.text(name) + self.above(value)))
+        return int(value)
+
+    def holds(self, value: Any) -> bool:
+        """Whether it is such an integer."""
+        return is_integer(value) and self.least <= value < 2**self.bits
+
+    def above(self, *values: Any) -> str:
+        """What else to say where one of them is too large."""
+        return f" and below 2^{self.bits}" if any(is_integer(one) and one >= 2**self.bits for one in values) else ""
+
+    def text(self, name: str) -> str:
+        return f"an integer of at least {self.least}"
+
+
+class Pair(NamedTuple):
+    """A number for rows and columns alike, or two of them; of sequences, which have one axis, a number alone."""
+
+    kind: Count | Interval
+    axes: int = 2
+
+    def __call__(self, where: str, name: str, value: Any) -> Any:
+        values = value if isinstance(value, (tuple, list)) else (value,) * self.axes
+        if len(values) != self.axes or not all(map(self.kind.holds, values)):
+            above = self.kind.above(*values) if isinstance(self.kind, Count) else ""
+            two = ", or two (rows, columns)" if self.axes == 2 else ""
+            raise ValueError(_refusal(where, name, value, f"{self.kind.text(name)}{above}{two}"))
+        return value
+
+    def text(self, name: str) -> str:
+        return self.kind.text(name)
+
+
+class Flag(NamedTuple):
+    """True or False; 1 is neither, nor is "no"."""
+
+    def __call__(self, where: str, name: str, value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise TypeError(_refusal(where, name, value, self.text(name)))
+        return value
+
+    def text(self, name: str) -> str:
+        return "True or False"
+
+
+FLAG = Flag()
+
+
+class Choice:
+    """One of these words; where there is another kind, its values as well."""
+
+    def __init__(self, *words: str, other: Kind | None = None) -> None:
+        self.words, self.other = words, other
+
+    def __call__(self, where: str, name: str, value: Any) -> Any:
+        if isinstance(value, str) and value in self.words:
+            return value
+        if self.other is None or isinstance(value, str):
+            raise ValueError(_refusal(where, name, value, self.text(name)))
+        return self.other(where, name, value)
+
+    def text(self, name: str) -> str:
+        if self.other is None:
+            return f"one of {', '.join(self.words)}"
+        words = ", ".join(f'"{word}"' for word in self.words)
+        return f"{words} or {'numbers' if isinstance(self.other, Pair) else self.other.text(name)}"
+
+
+class Instance(NamedTuple):
+    """An object of a class."""
+
+    base: type
+
+    def __call__(self, where: str, name: str, value: Any) -> Any:
+        expect_instance(value, self.base, f"{_prefix(where)}{name}")
+        return value
+
+    def text(self, name: str) -> str:
+        return f"a pynn {self.base.__name__}"
+
+
+class OrNone(NamedTuple):
+    """None, or a value of this kind."""
+
+    kind: Kind
+
+    def __call__(self, where: str, name: str, value: Any) -> Any:
+        return None if value is None else self.kind(where, name, value)
+
+    def text(self, name: str) -> str:
+        return f"{self.kind.text(name)}, or None"
+
+
 def expect_numbers(where: str, interval: Interval, hint: str = "", /, **values: Any) -> None:
     """ArgumentError for anything but a number, ValueError for a number outside the interval; hint: what to do then."""
+    kind = interval._replace(hint=hint)
     for name, value in values.items():
-        if not (is_number(value) and interval.holds(value)):
-            error = ValueError if is_real(value) else ArgumentError
-            raise error(f"{_prefix(where)}{name} is {brief(value)}, expected {interval.text(name)}{hint}")
+        kind(where, name, value)
 
 
 def expect_count(where: str, least: int, /, **values: Any) -> None:
     """ValueError for anything but an integer of at least `least` that fits int64."""
     for name, value in values.items():
-        if not is_integer(value) or not least <= value < 2**63:
-            above = " and below 2^63" if is_integer(value) and value > least else ""
-            raise ValueError(
-                f"{_prefix(where)}{name} is {brief(value)}, expected an integer of at least {least}{above}"
-            )
+        Count(least)(where, name, value)
 
 
 def expect_flag(where: str, /, **values: Any) -> None:
     """TypeError for anything but True and False; 1 and "no" are not."""
     for name, value in values.items():
-        if not isinstance(value, bool):
-            raise TypeError(f"{_prefix(where)}{name} is {brief(value)}, expected True or False")
+        FLAG(where, name, value)
 
 
 def expect_choice(where: str, choices: Iterable[str], /, **values: Any) -> None:
     """ValueError for anything but one of the words."""
-    known = tuple(choices)
     for name, value in values.items():
-        if not (isinstance(value, str) and value in known):
-            raise ValueError(f"{_prefix(where)}{name} is {brief(value)}, expected one of {', '.join(known)}")
+        Choice(*choices)(where, name, value)
 
 
 def expect_name(where: str, what: str, /, **values: Any) -> None:
     """TypeError for anything but text; what: whose name is expected."""
     for name, value in values.items():
         if not isinstance(value, str):
-            raise TypeError(f"{_prefix(where)}{name} is {brief(value)}, expected the name of {what}")
+            raise TypeError(_refusal(where, name, value, f"the name of {what}"))
+
+
+def _refusal(where: str, name: str, value: Any, expected: str) -> str:
+    return f"{_prefix(where)}{name} is {brief(value)}, expected {expected}"
 
 
 def _prefix(where: str) -> str:
     return f"{where}: " if where else ""
 
 
-# Arguments ------------------------------------------------------------------------------------------
-
-
-class Taken(NamedTuple):
-    """What may be passed: the number of positional arguments (infinity: any), and the names."""
-
-    places: float
-    names: tuple[str, ...]
-    anything: bool = False
-
-
-class _Checked:
-    """Refuses arguments that the class does not take before its constructor runs, with a hint."""
-
-    def __new__(cls: type[C], *args: Any, **options: Any) -> C:
-        if args or options:
-            expect_arguments(cls, taken_by(cls), args, options)
-        made = super().__new__(cls)
-        made._prepare()
-        return made
-
-    def _prepare(self) -> None:
-        """Set what an object has before its constructor runs: a custom one need not call super()."""
-
-
-class MissingAttribute(AttributeError):
-    """An AttributeError whose text is made only when it is read: `hasattr` does not read it."""
-
-    def __str__(self) -> str:
-        from .messages.attributes import answer  # here: only errors need it
-
-        kind = type(self.obj)
-        return f"{kind.__name__!r} object has no attribute {self.name!r}{answer(kind, str(self.name))}"
-
-
-class Foreign:
-    """An attribute of other libraries that pynn does not have: reading it raises an error that names pynn's way."""
-
-    name = ""
-
-    def __get__(self, thing: object, owner: type) -> Any:
-        if thing is None:
-            return self
-        raise MissingAttribute(name=self.name, obj=thing)
-
-
-class ForeignSetting(Foreign):
-    """The same for an attribute that users set, which would have no effect; their own classes may have it."""
-
-    def __get__(self, thing: object, owner: type) -> Any:
-        return (
-            vars(thing)[self.name] if thing is not None and self.name in vars(thing) else super().__get__(thing, owner)
-        )
-
-    def __set__(self, thing: object, value: object) -> None:
-        if type(thing).__module__.startswith("pynn."):
-            raise MissingAttribute(name=self.name, obj=thing)
-        vars(thing)[self.name] = value
-
-
-def add_foreign(kind: type, settings: str, methods: str = "") -> None:
-    """Give the class these attributes. Not by __getattr__: a class that has one reads all attributes more slowly."""
-    for words, form in ((settings, ForeignSetting), (methods, Foreign)):
-        for name in words.split():
-            one = form()
-            one.name = name
-            setattr(kind, name, one)
-
-
-class Constructed(_Checked):  # two classes: inspect and help() would show the arguments of __new__
-    """Base of the classes that users construct; without arguments, unless a subclass defines some."""
-
-    def __init__(self) -> None:
-        super().__init__()
-
-
-def taken_by(kind: type) -> Taken:
-    """What the constructor takes; if it has **options, also the names of the base class's constructor."""
-    places, names = -1.0, []
-    for base in kind.__mro__[:-1]:
-        constructor = vars(base).get("__init__")
-        if constructor is None:
-            continue
-        code = getattr(constructor, "__code__", None)
-        if code is None:
-            return Taken(math.inf, (), True)
-        found = _taken(code, 1)
-        places = found.places if places < 0 else places
-        names += [name for name in found.names if name not in names]
-        if not found.anything:
-            break
-        if not base.__module__.startswith("pynn."):  # a user's own **options may take anything
-            return Taken(math.inf, (), True)
-    return Taken(max(places, 0), tuple(names))
-
-
-def _taken(code: CodeType, bound: int) -> Taken:
-    """What a function takes; bound: number of first arguments that are not passed, such as self."""
-    places = math.inf if code.co_flags & VARARGS else code.co_argcount - bound
-    names = code.co_varnames[bound : code.co_argcount + code.co_kwonlyargcount]
-    return Taken(places, names, bool(code.co_flags & VARKEYWORDS))
-
-
-def expect_arguments(of: Any, taken: Taken, args: tuple[Any, ...], options: Mapping[str, Any]) -> None:
-    """TypeError for too many arguments and for unknown names; of: the class or function."""
-    if len(args) > taken.places or not (taken.anything or options.keys() <= set(taken.names)):
-        from .messages.arguments import refusal  # here: only errors need it
-
-        raise TypeError(refusal(of, taken.names, taken.places, args, options))
-
-
-def answering(function: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a function or method so that unknown arguments get an error with a hint."""
-    inner: Any = function
-    while hasattr(inner, "__wrapped__"):  # by another decorator
-        inner = inner.__wrapped__
-    taken = _taken(inner.__code__, 0)
-    names = set(taken.names)
-
-    @functools.wraps(function)
-    def call(*args: P.args, **options: P.kwargs) -> R:
-        if len(args) > taken.places or not (taken.anything or names.issuperset(options)):
-            expect_arguments(function, taken, args, options)
-        return function(*args, **options)
-
-    return call
-
-
-def check_count(name: str, value: int, least: int) -> None:
-    """ValueError for anything but an integer of at least `least`."""
-    checks.expect_count("", least, **{name: value})
-
-
 def check_seed(seed: int) -> None:
     """ValueError for anything but an integer of 0..2^64-1."""
-    if not checks.is_integer(seed) or not 0 <= seed < 2**64:
+    if not is_integer(seed) or not 0 <= seed < 2**64:
         raise ValueError(f"seed is {brief(seed)}, expected an integer of 0..2^64-1")
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from . import kernels
-from .checks import POSITIVE, Constructed, expect_numbers
+from .checks import POSITIVE
 from .saving.config import constructor_text
+from .signatures import Constructed, takes
 from .typing import Array
 
 
@@ -43,8 +44,9 @@ class MaxNorm(Constraint):
     .. [2] Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from Overfitting", 2014.
     """
 
+    _takes = takes(limit=POSITIVE)
+
     def __init__(self, limit: float = 3.0) -> None:
-        expect_numbers("MaxNorm", POSITIVE, limit=limit)
         self.limit = limit
 
     def apply(self, weight: Array) -> None:

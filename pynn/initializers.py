@@ -27,8 +27,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .checks import ANY, NOT_NEGATIVE, Constructed, expect_choice, expect_count, expect_flag, expect_numbers
+from .checks import ANY, FLAG, NOT_NEGATIVE, Choice, Count, OrNone
 from .saving.config import resolve
+from .signatures import Constructed, takes
 from .typing import Array, Shape
 
 
@@ -81,8 +82,9 @@ class Constant(Initializer):
     .. [1] CS231n, "Neural Networks Part 2: Setting up the Data and the Loss".
     """
 
+    _takes = takes(value=ANY)
+
     def __init__(self, value: float = 0.01) -> None:
-        expect_numbers("Constant", ANY, value=value)
         self.value = value
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
@@ -118,8 +120,9 @@ class Normal(Initializer):
     .. [1] CS231n, "Neural Networks Part 2: Setting up the Data and the Loss".
     """
 
+    _takes = takes(std=NOT_NEGATIVE)
+
     def __init__(self, std: float = 0.01) -> None:
-        expect_numbers("Normal", NOT_NEGATIVE, std=std)
         self.std = std
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
@@ -135,8 +138,9 @@ class Uniform(Initializer):
         At least 0.
     """
 
+    _takes = takes(limit=NOT_NEGATIVE)
+
     def __init__(self, limit: float = 0.05) -> None:
-        expect_numbers("Uniform", NOT_NEGATIVE, limit=limit)
         self.limit = limit
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
@@ -157,8 +161,9 @@ def _fans(shape: Shape) -> tuple[int, int]:
 class _Scaled(Initializer):
     """Base of the initializers with a variance that follows from the fans: normal, or uniform over ±√(3·variance)."""
 
+    _takes = takes(uniform=FLAG)
+
     def __init__(self, *, uniform: bool = False) -> None:
-        expect_flag(type(self).__name__, uniform=uniform)
         self.uniform = uniform
 
     def variance(self, fan_in: int, fan_out: int) -> float:
@@ -260,11 +265,10 @@ class Sparse(Initializer):
     .. [2] CS231n, "Neural Networks Part 2: Setting up the Data and the Loss".
     """
 
+    _takes = takes(connections=Count(1), std=OrNone(NOT_NEGATIVE))
+
     def __init__(self, connections: int = 10, *, std: float | None = None) -> None:
-        expect_count("Sparse", 1, connections=connections)
-        if std is not None:
-            expect_numbers("Sparse", NOT_NEGATIVE, std=std)
-        self.connections = int(connections)
+        self.connections = connections
         self.std = std
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
@@ -295,8 +299,9 @@ class Orthogonal(Initializer):
     .. [2] F. Mezzadri, "How to generate random matrices from the classical compact groups", 2007.
     """
 
+    _takes = takes(gain=NOT_NEGATIVE)
+
     def __init__(self, gain: float = 1.0) -> None:
-        expect_numbers("Orthogonal", NOT_NEGATIVE, gain=gain)
         self.gain = gain
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
@@ -328,8 +333,9 @@ class RandomWalk(Initializer):
     .. [1] Sussillo & Abbott, "Random Walk Initialization for Training Very Deep Feedforward Networks", 2014.
     """
 
+    _takes = takes(activation=Choice("relu", "linear"))
+
     def __init__(self, activation: str = "relu") -> None:
-        expect_choice("RandomWalk", ("relu", "linear"), activation=activation)
         self.activation = activation
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:

@@ -198,7 +198,7 @@ def whitening(images: ArrayLike, fitted: Whitening | None = None, components: in
     .. [1] CS231n, "Neural Networks Part 2: Setting up the Data and the Loss".
     """
     for name, count in (("components", components), ("limit", limit)):
-        checks.check_count(name, count, 1)
+        checks.expect_count("", 1, **{name: count})
     _pictures(images)  # checks
     array = arrays.samples("images", images)
     fitted = Whitening().fit(array) if fitted is None else fitted

@@ -8,8 +8,9 @@ from typing import Protocol
 import numpy as np
 
 from . import kernels
-from .checks import NOT_NEGATIVE, Constructed, expect_flag, expect_numbers
+from .checks import FLAG, NOT_NEGATIVE
 from .saving.config import constructor_text
+from .signatures import Constructed, takes
 from .typing import Array
 
 
@@ -56,10 +57,9 @@ class Penalty(Constructed):
     l1: float = 0.0
     l2: float = 0.0
     biases: bool = False
+    _takes = takes(strength=NOT_NEGATIVE, biases=FLAG)
 
     def __init__(self, strength: float, *, biases: bool = False) -> None:
-        expect_numbers(type(self).__name__, NOT_NEGATIVE, strength=strength)
-        expect_flag(type(self).__name__, biases=biases)
         self.strength = strength
         self.biases = biases
 
@@ -161,9 +161,9 @@ class ElasticNet(Penalty):
        weights by 1 + l2.
     """
 
+    _takes = takes(l1=NOT_NEGATIVE, l2=NOT_NEGATIVE, biases=FLAG)
+
     def __init__(self, l1: float, l2: float, *, biases: bool = False) -> None:
-        expect_numbers("ElasticNet", NOT_NEGATIVE, l1=l1, l2=l2)
-        expect_flag("ElasticNet", biases=biases)
         self.l1 = l1
         self.l2 = l2
         self.biases = biases

@@ -9,22 +9,13 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .checks import (
-    NOT_NEGATIVE,
-    POSITIVE,
-    SHARE,
-    Constructed,
-    Interval,
-    add_foreign,
-    expect_count,
-    expect_numbers,
-    is_number,
-    taken_by,
-)
+from .checks import NOT_NEGATIVE, POSITIVE, SHARE, Count, Interval, OrNone, expect_numbers, is_number
+from .messages.foreign import add_foreign
 from .messages.terminal import brief
 from .monitor import grows, measured
 from .saving.config import constructor_text, plain_attributes
 from .saving.state import is_ours, taken_up
+from .signatures import Constructed, taken_by, takes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -207,10 +198,9 @@ class StepDecay(Schedule):
         Of 0..1.
     """
 
+    _takes = takes(rate=NOT_NEGATIVE, every=POSITIVE, factor=SHARE)
+
     def __init__(self, rate: float, every: float, factor: float = 0.1) -> None:
-        expect_numbers("StepDecay", NOT_NEGATIVE, rate=rate)
-        expect_numbers("StepDecay", POSITIVE, every=every)
-        expect_numbers("StepDecay", SHARE, factor=factor)
         self.rate, self.every, self.factor = rate, every, factor
 
     def at(self, epoch: float) -> float:
@@ -228,8 +218,9 @@ class ExponentialDecay(Schedule):
         Per epoch, at least 0; 0.69 halves the rate every epoch.
     """
 
+    _takes = takes(rate=NOT_NEGATIVE, decay=NOT_NEGATIVE)
+
     def __init__(self, rate: float, decay: float) -> None:
-        expect_numbers("ExponentialDecay", NOT_NEGATIVE, rate=rate, decay=decay)
         self.rate, self.decay = rate, decay
 
     def at(self, epoch: float) -> float:
@@ -247,8 +238,9 @@ class InverseTimeDecay(Schedule):
         Per epoch, at least 0; the rate is halved after 1/decay epochs.
     """
 
+    _takes = takes(rate=NOT_NEGATIVE, decay=NOT_NEGATIVE)
+
     def __init__(self, rate: float, decay: float) -> None:
-        expect_numbers("InverseTimeDecay", NOT_NEGATIVE, rate=rate, decay=decay)
         self.rate, self.decay = rate, decay
 
     def at(self, epoch: float) -> float:
@@ -272,9 +264,9 @@ class CosineDecay(Schedule):
     .. [1] Loshchilov & Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", 2016 (here without restarts).
     """
 
+    _takes = takes(rate=NOT_NEGATIVE, minimum=NOT_NEGATIVE, epochs=POSITIVE)
+
     def __init__(self, rate: float, epochs: float, minimum: float = 0.0) -> None:
-        expect_numbers("CosineDecay", NOT_NEGATIVE, rate=rate, minimum=minimum)
-        expect_numbers("CosineDecay", POSITIVE, epochs=epochs)
         self.rate, self.epochs, self.minimum = rate, epochs, minimum
 
     def at(self, epoch: float) -> float:
@@ -299,9 +291,9 @@ class CosineRestarts(Schedule):
     .. [2] Huang et al., "Snapshot Ensembles: Train 1, Get M for Free", 2017.
     """
 
+    _takes = takes(rate=NOT_NEGATIVE, minimum=NOT_NEGATIVE, epochs_per_cycle=POSITIVE)
+
     def __init__(self, rate: float, epochs_per_cycle: float, *, minimum: float = 0.0) -> None:
-        expect_numbers("CosineRestarts", NOT_NEGATIVE, rate=rate, minimum=minimum)
-        expect_numbers("CosineRestarts", POSITIVE, epochs_per_cycle=epochs_per_cycle)
         self.rate, self.epochs_per_cycle, self.minimum = rate, epochs_per_cycle, minimum
 
     def at(self, epoch: float) -> float:
@@ -321,9 +313,9 @@ class LinearDecay(Schedule):
         Final rate.
     """
 
+    _takes = takes(rate=NOT_NEGATIVE, end=NOT_NEGATIVE, epochs=POSITIVE)
+
     def __init__(self, rate: float, epochs: float, end: float = 0.0) -> None:
-        expect_numbers("LinearDecay", NOT_NEGATIVE, rate=rate, end=end)
-        expect_numbers("LinearDecay", POSITIVE, epochs=epochs)
         self.rate, self.epochs, self.end = rate, epochs, end
 
     def at(self, epoch: float) -> float:
@@ -347,11 +339,11 @@ class Warmup(Schedule):
     .. [1] Goyal et al., "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour", 2017.
     """
 
+    _takes = takes(epochs=POSITIVE, start=NOT_NEGATIVE)
+
     def __init__(self, schedule: float | Schedule, epochs: float, *, start: float = 0.0) -> None:
         if not isinstance(schedule, Schedule):
             expect_numbers("Warmup", NOT_NEGATIVE, schedule=schedule)
-        expect_numbers("Warmup", POSITIVE, epochs=epochs)
-        expect_numbers("Warmup", NOT_NEGATIVE, start=start)
         self.schedule, self.epochs, self.start = schedule, epochs, start
         self.monitor = schedule.monitor if isinstance(schedule, Schedule) else None
 
@@ -396,9 +388,9 @@ class Cyclic(Schedule):
     .. [1] L. Smith, "Cyclical Learning Rates for Training Neural Networks", 2015, policy "triangular".
     """
 
+    _takes = takes(lower=NOT_NEGATIVE, upper=NOT_NEGATIVE, period=POSITIVE)
+
     def __init__(self, lower: float, upper: float, period: float) -> None:
-        expect_numbers("Cyclic", NOT_NEGATIVE, lower=lower, upper=upper)
-        expect_numbers("Cyclic", POSITIVE, period=period)
         if lower > upper:
             raise ValueError(f"Cyclic: lower is {lower}, expected at most upper, {upper}")
         self.lower, self.upper, self.period = lower, upper, period
@@ -429,13 +421,17 @@ class OneCycle(Schedule):
     .. [1] Smith & Topin, "Super-Convergence", 2017; here with cosines for straight lines, and constant momentum.
     """
 
+    _takes = takes(
+        epochs=POSITIVE,
+        rise=Interval(0, 1, "()"),
+        rate=NOT_NEGATIVE,
+        start=OrNone(NOT_NEGATIVE),
+        end=OrNone(NOT_NEGATIVE),
+    )
+
     def __init__(
         self, rate: float, epochs: float, *, rise: float = 0.3, start: float | None = None, end: float | None = None
     ) -> None:
-        given = {name: value for name, value in (("start", start), ("end", end)) if value is not None}
-        expect_numbers("OneCycle", NOT_NEGATIVE, rate=rate, **given)
-        expect_numbers("OneCycle", POSITIVE, epochs=epochs)
-        expect_numbers("OneCycle", Interval(0, 1, "()"), rise=rise)
         self.rate, self.epochs, self.rise, self.start, self.end = rate, epochs, rise, start, end
 
     def at(self, epoch: float) -> float:
@@ -475,6 +471,15 @@ class ReduceOnPlateau(Schedule):
     NaN is no improvement. In a custom loop call ``observe({"val_loss": value})`` after each epoch.
     """
 
+    _takes = takes(
+        rate=NOT_NEGATIVE,
+        min_delta=NOT_NEGATIVE,
+        minimum=NOT_NEGATIVE,
+        patience=Count(1),
+        cooldown=Count(0),
+        factor=SHARE,
+    )
+
     def __init__(
         self,
         rate: float,
@@ -487,10 +492,6 @@ class ReduceOnPlateau(Schedule):
         monitor: str | None = None,
         mode: str = "auto",
     ) -> None:
-        expect_numbers("ReduceOnPlateau", NOT_NEGATIVE, rate=rate, min_delta=min_delta, minimum=minimum)
-        expect_count("ReduceOnPlateau", 1, patience=patience)
-        expect_count("ReduceOnPlateau", 0, cooldown=cooldown)
-        expect_numbers("ReduceOnPlateau", SHARE, factor=factor)
         self._sign = -1 if grows("ReduceOnPlateau", "loss" if monitor is None else monitor, mode) else 1
         self.rate, self.factor, self.patience, self.min_delta = rate, factor, patience, min_delta
         self.cooldown, self.minimum, self.monitor, self.mode = cooldown, minimum, monitor, mode

@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn import checks
+from pynn import signatures
 
 # Everything that users construct.
 PUBLIC = [*vars(pynn).values(), *(getattr(pynn, name) for name in pynn.__all__), *vars(pynn.metrics).values()]
 KINDS = sorted(
     {
         one for one in PUBLIC
-        if inspect.isclass(one) and issubclass(one, checks.Constructed) and not one.__name__.startswith("_")
+        if inspect.isclass(one) and issubclass(one, signatures.Constructed) and not one.__name__.startswith("_")
     },
     key=lambda kind: kind.__name__,
 )  # fmt: skip
@@ -41,7 +41,7 @@ def test_every_family_is_asked() -> None:
         pynn.initializers.Initializer, pynn.Transformer, pynn.Augmentation, pynn.metrics.Metric, pynn.Decoder,
         pynn.Augment, pynn.Split, pynn.Binner, pynn.Ensemble, pynn.Distributed, pynn.Sequential,
     )  # fmt: skip
-    assert all(issubclass(family, checks.Constructed) for family in families)
+    assert all(issubclass(family, signatures.Constructed) for family in families)
     assert len(KINDS) > 90
 
 

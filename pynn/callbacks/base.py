@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from ..checks import Constructed
+from ..signatures import Constructed
 
 if TYPE_CHECKING:
     from ..losses import Loss

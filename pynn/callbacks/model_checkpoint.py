@@ -6,11 +6,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ..checks import expect_count, expect_flag, warn
+from ..checks import FLAG, Count, warn
 from ..messages.terminal import printable
 from ..monitor import Best, expect_best
 from ..saving import files
 from ..saving.config import expect_keys
+from ..signatures import takes
 from .base import Callback, Run
 from .outage import Outage
 
@@ -49,6 +50,7 @@ class ModelCheckpoint(Callback):
     """
 
     writes = True
+    _takes = takes(every=Count(1), save_best_only=FLAG)
 
     def __init__(
         self,
@@ -59,8 +61,6 @@ class ModelCheckpoint(Callback):
         every: int = 1,
         mode: str = "auto",
     ) -> None:
-        expect_count("ModelCheckpoint", 1, every=every)
-        expect_flag("ModelCheckpoint", save_best_only=save_best_only)
         _expect_our_format(os.fspath(path))
         self.path, self.save_best_only, self.every, self.mode = os.fspath(path), save_best_only, every, mode
         self.monitor = monitor if save_best_only else None

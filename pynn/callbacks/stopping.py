@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ..checks import expect_count, expect_flag
+from ..checks import FLAG, Count, expect_count
 from ..monitor import Best, expect_best
 from ..saving.config import expect_keys
 from ..saving.state import expect_tensors
+from ..signatures import takes
 from .base import Callback, Run
 
 
@@ -47,6 +48,8 @@ class EarlyStopping(Callback):
     .. [1] CS231n, "Neural Networks Part 3: Learning and Evaluation".
     """
 
+    _takes = takes(patience=Count(1), restore_best=FLAG)
+
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -56,8 +59,6 @@ class EarlyStopping(Callback):
         restore_best: bool = True,
         mode: str = "auto",
     ) -> None:
-        expect_count("EarlyStopping", 1, patience=patience)
-        expect_flag("EarlyStopping", restore_best=restore_best)
         self.monitor, self._watched, self.patience, self.min_delta = monitor, monitor, patience, min_delta
         self.restore_best, self.mode = restore_best, mode
         self._begin()

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import checks, kernels
-from ..checks import Constructed, expect_choice, expect_instance
+from ..checks import Choice, expect_instance
 from ..kernels.philox import philox_at
 from ..messages.terminal import brief
 from ..saving.config import constructor_text
+from ..signatures import Constructed, takes
 from ..typing import Array
 from . import arrays as arrays_module
 from .augmentation import Augmentation, Colour, image_shape
@@ -46,10 +47,11 @@ class Augment(Constructed):
     Both backends draw the same numbers; their images agree up to rounding, exact copies in every bit.
     """
 
+    _takes = takes(edge=Choice(*EDGES))
+
     def __init__(self, *stages: Augmentation, edge: str = "zero") -> None:
         for position, stage in enumerate(stages):
             expect_instance(stage, Augmentation, f"augmentation {position}")
-        expect_choice("Augment", EDGES, edge=edge)
         self.stages, self.edge = stages, edge
 
     def __repr__(self) -> str:
@@ -93,7 +95,7 @@ class Augment(Constructed):
         """
         images, kind = arrays_module.samples("x", x), checks.float_dtype(dtype)
         checks.check_seed(seed)
-        checks.check_count("epoch", epoch, 0)
+        checks.expect_count("", 0, epoch=epoch)
         places = np.arange(len(images)) if indices is None else np.asarray(indices)
         if places.ndim != 1 or places.dtype.kind not in "iu":
             raise TypeError(f"indices is {brief(indices)}, expected integers (B,)")

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..checks import NOT_NEGATIVE, SHARE, Constructed, Interval, expect_count, expect_numbers
+from ..checks import NOT_NEGATIVE, SHARE, Count, Interval
 from ..saving.config import constructor_text
+from ..signatures import Constructed, takes
 from ..typing import Array
 from . import arrays
 
@@ -101,8 +102,7 @@ class Augmentation(Constructed):
         """
         return self
 
-    def _range(self, low: Any, high: Any, least: float) -> None:
-        expect_numbers(type(self).__name__, Interval(least, math.inf, "[)"), low=low, high=high)
+    def _expect_order(self, low: float, high: float) -> None:
         if low > high:
             raise ValueError(f"{type(self).__name__}: low is {low} and high {high}, expected low <= high")
 
@@ -119,8 +119,9 @@ class Flip(Augmentation):
         Between 0 and 1.
     """
 
+    _takes = takes(probability=SHARE)
+
     def __init__(self, probability: float = 0.5) -> None:
-        expect_numbers("Flip", SHARE, probability=probability)
         self.probability = probability
 
     def geometry(self, u: Array, height: int, width: int) -> Array:
@@ -142,8 +143,9 @@ class PadCrop(Augmentation):
     .. [2] He et al., "Deep Residual Learning for Image Recognition", 2016, in this form.
     """
 
+    _takes = takes(padding=Count(0))
+
     def __init__(self, padding: int = 4) -> None:
-        expect_count("PadCrop", 0, padding=padding)
         self.padding = padding
 
     def check(self, shape: tuple[int, ...]) -> None:
@@ -167,8 +169,9 @@ class Rotation(Augmentation):
         The angle is between -degrees and degrees, 0..180.
     """
 
+    _takes = takes(degrees=Interval(0, 180, "[]"))
+
     def __init__(self, degrees: float) -> None:
-        expect_numbers("Rotation", Interval(0, 180, "[]"), degrees=degrees)
         self.degrees = degrees
 
     def geometry(self, u: Array, height: int, width: int) -> Array:
@@ -185,8 +188,10 @@ class Zoom(Augmentation):
         Range of the factor, at least 0.001.
     """
 
+    _takes = takes(low=Interval(1e-3, math.inf, "[)"), high=Interval(1e-3, math.inf, "[)"))
+
     def __init__(self, low: float, high: float) -> None:
-        self._range(low, high, 1e-3)
+        self._expect_order(low, high)
         self.low, self.high = low, high
 
     def geometry(self, u: Array, height: int, width: int) -> Array:
@@ -203,8 +208,9 @@ class Shear(Augmentation):
         The angle is between -degrees and degrees, 0..80.
     """
 
+    _takes = takes(degrees=Interval(0, 80, "[]"))
+
     def __init__(self, degrees: float) -> None:
-        expect_numbers("Shear", Interval(0, 80, "[]"), degrees=degrees)
         self.degrees = degrees
 
     def geometry(self, u: Array, height: int, width: int) -> Array:
@@ -220,8 +226,9 @@ class Brightness(Augmentation):
         The number is between -delta and delta; uint8 pixels are scaled to 0..1.
     """
 
+    _takes = takes(delta=NOT_NEGATIVE)
+
     def __init__(self, delta: float) -> None:
-        expect_numbers("Brightness", NOT_NEGATIVE, delta=delta)
         self.delta = delta
 
     def colour(self, u: Array, channels: int) -> Colour:
@@ -238,8 +245,10 @@ class Contrast(Augmentation):
         Range of the factor, at least 0.
     """
 
+    _takes = takes(low=NOT_NEGATIVE, high=NOT_NEGATIVE)
+
     def __init__(self, low: float, high: float) -> None:
-        self._range(low, high, 0)
+        self._expect_order(low, high)
         self.low, self.high = low, high
 
     def colour(self, u: Array, channels: int) -> Colour:
@@ -259,8 +268,10 @@ class Saturation(Augmentation):
     Grey is 0.299·red + 0.587·green + 0.114·blue (ITU-R BT.601).
     """
 
+    _takes = takes(low=NOT_NEGATIVE, high=NOT_NEGATIVE)
+
     def __init__(self, low: float, high: float) -> None:
-        self._range(low, high, 0)
+        self._expect_order(low, high)
         self.low, self.high = low, high
 
     def check(self, shape: tuple[int, ...]) -> None:
@@ -301,9 +312,9 @@ class ColourShift(Augmentation):
 
     values_: Array
     vectors_: Array
+    _takes = takes(std=NOT_NEGATIVE)
 
     def __init__(self, std: float = 0.1) -> None:
-        expect_numbers("ColourShift", NOT_NEGATIVE, std=std)
         self.std = std
 
     def fit(self, x: ArrayLike) -> ColourShift:

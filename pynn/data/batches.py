@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import checks, kernels
-from ..checks import check_count, check_seed, float_dtype
+from ..checks import check_seed, expect_count, float_dtype
 from ..messages.terminal import brief
 from ..random import order
+from ..signatures import answering
 from ..typing import Array
 from .arrays import PIXELS, are_pixels, as_array, check_pairs, gather, kernel_reads, sample_weights, samples
 from .prefetch import prefetched
@@ -37,7 +38,7 @@ class Samples(NamedTuple):
         return Samples(self.x[where], self.y[where], None if self.weights is None else self.weights[where])
 
 
-@checks.answering
+@answering
 def batches(
     x: ArrayLike,
     y: ArrayLike,
@@ -101,15 +102,14 @@ def batches(
     """
     x, y = samples("x", x), as_array("y", y)
     check_pairs("x", x, "y", y)
-    check_count("batch_size", batch_size, 1)
+    expect_count("", 1, batch_size=batch_size)
     batch_size = min(batch_size, len(x))
     if seed is not None:
         check_seed(seed)
     checks.expect_flag("", shuffle=shuffle)
     kind = float_dtype(dtype)
     checked = Samples(x, y, None if weights is None else sample_weights("weights", weights, len(x)))
-    check_count("prefetch", prefetch, 0)
-    check_count("first", first, 0)
+    expect_count("", 0, prefetch=prefetch, first=first)
     _check_share(share)
     augment = None
     if augmentation is not None:

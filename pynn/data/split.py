@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import checks
-from ..checks import Constructed, Interval, answering, expect_flag, expect_numbers
+from ..checks import Interval, expect_flag, expect_numbers
 from ..saving.config import constructor_text
+from ..signatures import Constructed, answering
 from ..typing import Array
 from . import arrays, tables
 from .arrays import as_array

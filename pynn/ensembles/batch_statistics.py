@@ -59,7 +59,7 @@ def reestimate_statistics(model: Sequential, x: ArrayLike, batch_size: int = 102
 
 def raw_batches(model: Sequential, x: ArrayLike, batch_size: int) -> Iterator[Array]:
     """Batches of raw samples x as input of the layers; x is checked at once."""
-    checks.check_count("batch_size", batch_size, 2)
+    checks.expect_count("", 2, batch_size=batch_size)
     samples = inputs.raw(model, x)
     inputs.accept(model, samples, "x")
     if len(samples) < 2 and estimated_layers(model):

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import checks
-from ..checks import Constructed, expect_instance
+from ..checks import expect_instance
 from ..data import arrays
 from ..data.batches import Samples
 from ..locks import Lock
@@ -25,6 +25,7 @@ from ..models import file as file_module
 from ..models import loading
 from ..models.sequential import Sequential
 from ..saving import config, container, files
+from ..signatures import Constructed
 from ..training import evaluate as evaluate_module
 from ..training import inputs, sample_weights, targets
 from ..training.measures import Measures, Metrics, measure
@@ -174,7 +175,7 @@ class Ensemble(Constructed):
         Ensemble
             The ensemble.
         """
-        checks.check_count("n", n, 1)
+        checks.expect_count("", 1, n=n)
         chosen = list(range(n)) if seeds is None else list(seeds)
         for seed in chosen:
             checks.check_seed(seed)

@@ -73,8 +73,8 @@ def monte_carlo(
     """
     if not model.built:
         raise RuntimeError("monte_carlo was called on a model that is not built yet: fit it, load it or build it first")
-    checks.check_count("passes", passes, 1)
-    checks.check_count("batch_size", batch_size, 1)
+    checks.expect_count("", 1, passes=passes)
+    checks.expect_count("", 1, batch_size=batch_size)
     if seed is not None:
         checks.check_seed(seed)
     checks.expect_flag("", probabilities=probabilities)

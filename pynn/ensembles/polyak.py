@@ -12,10 +12,11 @@ from numpy.typing import ArrayLike
 from .. import kernels
 from ..callbacks.base import Callback, Run
 from ..callbacks.stopping import EarlyStopping
-from ..checks import RATE, expect_count, expect_instance, expect_numbers
+from ..checks import RATE, Count, OrNone, expect_count, expect_instance
 from ..models.sequential import Sequential
 from ..saving.config import expect_keys
 from ..saving.state import expect_array
+from ..signatures import takes
 from ..training.sources import Batches
 from ..typing import Array
 from .batch_statistics import estimated_layers, raw_batches, reestimate
@@ -70,11 +71,9 @@ class PolyakAverage(Callback):
     >>> average.swap(model)  # back to the parameters of the last step
     """
 
+    _takes = takes(decay=OrNone(RATE._replace(hint=", or None for the plain mean")), start=Count(0), every=Count(1))
+
     def __init__(self, decay: float | None = 0.999, *, start: int = 0, every: int = 1) -> None:
-        if decay is not None:
-            expect_numbers("PolyakAverage", RATE, ", or None for the plain mean", decay=decay)
-        expect_count("PolyakAverage", 0, start=start)
-        expect_count("PolyakAverage", 1, every=every)
         self.decay, self.start, self.every = decay, start, every
         self._begin()
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..callbacks.base import Callback, Run
-from ..checks import expect_count
+from ..checks import Count, OrNone
 from ..messages.terminal import brief
 from ..models.sequential import Sequential
 from ..saving.config import expect_keys
 from ..saving.state import expect_tensors
+from ..signatures import takes
 from ..typing import Array
 from .ensemble import Ensemble
 
@@ -57,10 +58,9 @@ class SnapshotEnsemble(Callback):
     >>> snapshots.ensemble().evaluate(x_test, y_test)
     """
 
+    _takes = takes(epochs_per_cycle=Count(1), keep=OrNone(Count(1)))
+
     def __init__(self, epochs_per_cycle: int, keep: int | None = None) -> None:
-        expect_count("SnapshotEnsemble", 1, epochs_per_cycle=epochs_per_cycle)
-        if keep is not None:
-            expect_count("SnapshotEnsemble", 1, keep=keep)
         self.epochs_per_cycle, self.keep = epochs_per_cycle, keep
         self.snapshots: list[dict[str, Array]] = []
         self._model: Sequential | None = None

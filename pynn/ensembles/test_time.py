@@ -50,7 +50,7 @@ def ten_crop(images: ArrayLike, size: int | tuple[int, int], padding: int = 0) -
     """
     images = arrays.samples("images", images)
     image_shape(images, "images")
-    checks.check_count("padding", padding, 0)
+    checks.expect_count("", 0, padding=padding)
     images = np.pad(images, ((0, 0), (padding, padding), (padding, padding), (0, 0))) if padding else images
     height, width, channels = images.shape[1:]
     try:
@@ -95,7 +95,7 @@ def predict_ten_crop(model: Sequential, x: ArrayLike, padding: int = 0, batch_si
     """
     if not model.built:
         raise RuntimeError("predict_ten_crop was called on a model that is not built yet: fit it, load it or build it")
-    checks.check_count("batch_size", batch_size, 1)
+    checks.expect_count("", 1, batch_size=batch_size)
     images = arrays.samples("x", x)
     image_shape(images, "x")
     taken = model.input_shape if model.preprocessing is None else model.preprocessing.input_shape_
@@ -153,8 +153,8 @@ def predict_augmented(
     """
     if not model.built:
         raise RuntimeError("predict_augmented was called on a model that is not built yet: fit it, load it or build it")
-    checks.check_count("passes", passes, 1)
-    checks.check_count("batch_size", batch_size, 1)
+    checks.expect_count("", 1, passes=passes)
+    checks.expect_count("", 1, batch_size=batch_size)
     checks.check_seed(seed)
     images = inputs.raw(model, x)
     inputs.accept(model, images, "x")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .activations import ELU, GELU, SELU, Activation, LeakyReLU, ReLU, Sigmoid, SiLU, Softplus, Tanh
+from .activations import ELU, GELU, SELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softplus, Tanh
 from .affine import Affine
-from .base import Layer
+from .base import Activation, Layer
 from .batchnorm import BatchNorm
 from .chain import Chain
 from .conv1d import Conv1d

@@ -5,52 +5,11 @@ References: CS231n notes, "Neural Networks Part 1"; Deep Learning from Scratch, 
 
 from __future__ import annotations
 
-import weakref
-from typing import Any
-
 from .. import kernels
-from ..checks import NOT_NEGATIVE, SHARE, expect_choice, expect_numbers
+from ..checks import NOT_NEGATIVE, SHARE, Choice
+from ..signatures import takes
 from ..typing import Array
-from .base import Layer
-
-
-class Activation(Layer):
-    """Base of the elementwise activations y = f(x), for inputs of any shape. `function` names f in the kernels."""
-
-    function: str = "identity"
-    initializer: str = "lecun"  # default of the weights before it
-    alpha: float = 0.0  # parameter of f, if it has one
-    reads_input: bool = False  # its gradient needs x rather than y, so it cannot be fused
-    _fused_into: weakref.ref[Layer] | None = None  # weak: that layer refers to this one
-
-    @property
-    def fused_into(self) -> Layer | None:
-        """The layer in whose kernel it runs; None if it has its own."""
-        return None if self._fused_into is None else self._fused_into()
-
-    @fused_into.setter
-    def fused_into(self, layer: Layer | None) -> None:
-        self._fused_into = None if layer is None else weakref.ref(layer)
-
-    def _reset(self) -> None:
-        super()._reset()
-        self.fused_into = None
-
-    def __getstate__(self) -> dict[str, Any]:  # the copy of its chain fuses it again
-        return {**super().__getstate__(), "_fused_into": None}
-
-    def forward(self, x: Array, training: bool) -> Array:
-        self._y = self.buffer("y", x.shape)
-        kernels.activation_forward(x, self.function, self.alpha, self._y)
-        return self._y
-
-    def backward(self, dy: Array) -> Array | None:
-        dx = self.gradient_buffer("dx", dy.shape, dy)
-        kernels.activation_backward(dy, self._y, self.function, self.alpha, dx)
-        return dx
-
-
-IDENTITY = Activation()  # what a layer applies if no activation was fused into it
+from .base import Activation
 
 
 class Sigmoid(Activation):
@@ -107,10 +66,10 @@ class LeakyReLU(Activation):
     """
 
     function, initializer = "leaky_relu", "he"
+    _takes = takes(slope=SHARE)
     alpha = property(lambda self: self.slope, doc="The slope, as the kernels call it.")
 
     def __init__(self, slope: float = 0.01) -> None:
-        expect_numbers("LeakyReLU", SHARE, slope=slope)
         self.slope = slope
 
 
@@ -132,9 +91,9 @@ class ELU(Activation):
     """
 
     function, initializer = "elu", "he"
+    _takes = takes(alpha=NOT_NEGATIVE)
 
     def __init__(self, alpha: float = 1.0) -> None:
-        expect_numbers("ELU", NOT_NEGATIVE, alpha=alpha)
         self.alpha = alpha
 
 
@@ -204,12 +163,12 @@ class GELU(Gated):
     """
 
     initializer = "he"
+    _takes = takes(approximate=Choice("none", "tanh"))
     function = property(
         lambda self: "gelu_tanh" if self.approximate == "tanh" else "gelu", doc="As the kernels call it."
     )
 
     def __init__(self, approximate: str = "none") -> None:
-        expect_choice("GELU", ("none", "tanh"), approximate=approximate)
         self.approximate = approximate
 
 

@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypedDict
+from typing import Any
 
-from .. import initializers, kernels
-from ..checks import expect_count, expect_flag, expect_instance
+from .. import kernels
+from ..checks import Count
 from ..constraints import Constraint
 from ..initializers import Initializer
 from ..regularizers import Penalty
+from ..signatures import takes
 from ..typing import Array, Shape
-from .activations import IDENTITY, Activation
-from .base import Layer
+from .shapes import expect_axes
+from .weighted import Weighted
 
 
-class WeightOptions(TypedDict, total=False):
-    """Keyword arguments of layers with an affine map's weight and bias."""
-
-    use_bias: bool
-    initializer: str | Initializer | None
-    bias_initializer: str | Initializer
-    penalty: Penalty | None
-    constraint: Constraint | None
-
-
-class Affine(Layer):
+class Affine(Weighted):
     """Affine map y = x · weight + bias, with the activation that follows it fused in.
 
     Parameters
@@ -58,15 +49,9 @@ class Affine(Layer):
     .. [1] CS231n, "Linear Classification".
     """
 
-    weight: Array
-    dweight: Array
-    bias: Array | None = None
-    dbias: Array | None = None
     pieces = 1  # number of sums per unit; more in Maxout
     _sequences = False  # whether a sample is a sequence of vectors
-    # The arrays behind weight and bias (see held.py): a property would cost every step as much as a small addition.
-    _value_of_weight: Array
-    _value_of_bias: Array | None = None
+    _takes = takes(units=Count(1))
 
     def __init__(
         self,
@@ -78,55 +63,19 @@ class Affine(Layer):
         penalty: Penalty | None = None,
         constraint: Constraint | None = None,
     ) -> None:
-        expect_count(self.kind, 1, units=units)
-        expect_flag(self.kind, use_bias=use_bias)
-        self.units = int(units)
-        self.use_bias = use_bias
-        self.initializer = initializer
-        self.bias_initializer = bias_initializer
-        self.penalty = penalty
-        self.constraint = constraint
-        self._activation = IDENTITY
-
-    @property
-    def constraint(self) -> Constraint | None:
-        """The constraint of the weight after each step, None for none."""
-        return self._constraint
-
-    @constraint.setter
-    def constraint(self, value: Constraint | None) -> None:
-        if value is not None:
-            expect_instance(value, Constraint, f"{self.kind}: constraint")
-        self._constraint = value
-        for parameter in self.declared:
-            if parameter.name == "weight":
-                parameter.constraint = value
-        self.context.changes += 1
+        super().__init__(use_bias, initializer, bias_initializer, penalty, constraint)
+        self.units = units
 
     def build(self, input_shape: Shape) -> Shape:
-        if len(input_shape) not in (1, 2):
-            raise ValueError(
-                f"expected vectors (D,) or sequences (T, D), got inputs of shape {input_shape}; put Flatten() before it"
-            )
-        self._activation, self._sequences = IDENTITY, len(input_shape) == 2
-        follows = self.followed_by
-        default = follows.initializer if follows else "lecun"
-        columns, weight = self.units * self.pieces, initializers.initializer(self.initializer or default)
-        self.add_parameter("weight", (input_shape[-1], columns), weight, constraint=self.constraint)
-        if self.use_bias:
-            bias = initializers.initializer(self.bias_initializer)
-            self.add_parameter("bias", (columns,), bias, penalized=False)
+        expect_axes(input_shape, (1, 2), "vectors (D,) or sequences (T, D)", "put Flatten() before it")
+        self._sequences = len(input_shape) == 2
+        self._add_weight((input_shape[-1], self.units * self.pieces))
         return (*input_shape[:-1], self.units)
-
-    def fuse(self, activation: Activation) -> bool:
-        self._activation = activation
-        return True
 
     def forward(self, x: Array, training: bool) -> Array:
         if self._sequences and x.ndim != 2:
             return forward_steps(Affine.forward, self, x, training)
-        self._x = x
-        self._y = self.buffer("y", (x.shape[0], self.units))
+        self._x, self._y = x, self.buffer("y", (x.shape[0], self.units))
         f = self._activation
         kernels.affine_forward(x, self._value_of_weight, self._value_of_bias, f.function, f.alpha, self._y)
         return self._y

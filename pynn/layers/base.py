@@ -3,36 +3,29 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
+import weakref
+from collections.abc import Iterator
+from typing import Any, TypeVar
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from ..checks import NOT_NEGATIVE, Constructed, add_foreign, expect_instance, expect_name, expect_numbers
+from .. import kernels
+from ..checks import expect_name
 from ..constraints import Constraint
 from ..initializers import Initializer, Zeros
-from ..messages.terminal import brief, called
-from ..regularizers import Penalty
+from ..messages.foreign import add_foreign
 from ..saving import copies
-from ..saving.config import expect_keys
 from ..typing import Array, Shape
-from . import weight_lists
 from .context import Context, Parameter
-from .held import aligned, expect_free, given_before, hold, release, slot, writable
-from .whole import layers_in, own_gradient, whole
-
-if TYPE_CHECKING:
-    from .activations import Activation
-    from .buffers import GradientBuffers
-
-__all__ = ["Array", "Context", "Layer", "Parameter", "Shape", "aligned"]
+from .held import expect_free, set_before, slot, writable
+from .training_settings import TrainingSettings
+from .weight_lists import WeightLists
+from .whole import Buildable, layers_in, own_gradient
 
 L = TypeVar("L", bound="Layer")
 
 
-class Layer(Constructed):
+class Layer(Buildable, TrainingSettings, WeightLists):
     """Base of all layers. An own layer overrides `build`, `forward` and `backward`:
 
     >>> class Scale(pynn.Layer):
@@ -50,48 +43,17 @@ class Layer(Constructed):
     Arguments of `__init__` are kept in attributes of the same names: that is how a layer is saved and loaded again.
     """
 
-    name: str = ""  # unique in its model: "affine1"; the model's choice unless `named` was called
-    given_name: str = ""
-    input_shape: Shape
-    output_shape: Shape
-    context: Context
     stream: int = 0  # the layer's number in its model: its part of the random sequence
-    needs_dx: bool = True  # False on the first layer that has parameters: nobody wants its input gradient
     followed_by: Activation | None = None  # the activation that its output runs into
     passes_activation: bool = False  # normalization, dropout, reshaping: what follows counts for the layer before
-
-    _penalty: Penalty | None = None
-    _frozen: bool = False
-    _frozen_names: tuple[str, ...] = ()  # of single parameters
-    _factor: float = 1.0
-
-    users_own: bool = False  # a class outside pynn: what it returns is checked
-
-    def __init_subclass__(cls) -> None:
-        cls.users_own = not cls.__module__.startswith("pynn.")
-        if "build" in vars(cls):
-            cls.build = whole(cls.build)  # type: ignore[method-assign]
 
     def _prepare(self) -> None:
         self.declared = []
         self._state, self._held, self._buffers, self._views = {}, {}, {}, {}
         self.context = Context()
 
-    declared: list[Parameter]
-    _state: dict[str, Array]
-    _held: dict[str, Array]  # by name, those that assignment copies into
-    _own: Context | None = None  # of a model, also where it stands inside another one
-    _building: bool = False
-    _alone: bool = False  # built outside of a model, with arrays of its own
-    _brought: Mapping[str, Array] = MappingProxyType({})  # what it had when it was built alone, then got into a model
-    _own_parameters: tuple[Parameter, ...] = ()  # of a user's own layer and of such layers inside it
-    _shared: GradientBuffers | None = None  # those of the chain that it stands in
-    _buffers: dict[str, Array]
-    _views: dict[tuple[str, Shape], Array]
-
     # What a layer overrides -----------------------------------------------------------------------
 
-    @whole
     def build(self, input_shape: Shape) -> Shape:
         """Declare parameters for inputs of this shape (without the batch axis); return the output's shape.
 
@@ -148,7 +110,7 @@ class Layer(Constructed):
         if self.context.limit is not None:
             self.context.spend(name, shape)
         expect_free(self, _RESERVED, name, f"d{name}")
-        if given_before(self, name) is not None:
+        if set_before(self, name) is not None:
             raise ValueError(
                 f"{name} was set before the layer was built, which gives it its shape: build first "
                 f"(model.build(input_shape)), then set it, or choose its first values by an initializer"
@@ -163,59 +125,7 @@ class Layer(Constructed):
         expect_free(self, _RESERVED, name)
         self._set_state(name, value)
 
-    def _set_state(self, name: str, value: ArrayLike) -> None:
-        self._hold_state(name, np.array(value, self.context.dtype))
-
-    def _hold_state(self, name: str, array: Array) -> None:
-        self._state[name] = array
-        hold(self, name, array)
-
-    @property
-    def state(self) -> Mapping[str, Array]:
-        """The arrays that are saved but not trained, like running statistics, by name."""
-        return MappingProxyType(self._state)
-
-    def arrays(self) -> dict[str, Array]:
-        """Its parameters and what `add_state` added, without the layers inside, by name."""
-        return {name: getattr(self, name) for name in [*(one.name for one in self.declared), *self._state]}
-
-    def buffer(self, name: str, shape: Shape) -> Array:
-        """An uninitialized array of this shape in the model's dtype, reused by every later call with this name."""
-        view = self._views.get((name, shape))
-        if view is not None:
-            return view
-        size = int(np.prod(shape))
-        whole = self._buffers.get(name)
-        if whole is None or whole.size < size:
-            whole = aligned(size, self.context.dtype)
-            self._buffers[name] = whole
-            self._views = {key: old for key, old in self._views.items() if key[0] != name}
-        if len(self._views) > 64:  # ever-changing batch sizes must not pile up views
-            self._views.clear()
-        view = whole[:size].reshape(shape)
-        self._views[name, shape] = view
-        return view
-
-    def gradient_buffer(self, name: str, shape: Shape, dy: Array, dz: Array | None = None) -> Array:
-        """An uninitialized array in the model's dtype for `backward` to return, or to work in; no part of dy or dz.
-
-        The layers of a chain share a few of them: its numbers last until the layer before has read them. A user's own
-        layer, and one that stands in no chain, gets `buffer(name, shape)`.
-        """
-        shared = self._shared
-        if shared is None:
-            return self.buffer(name, shape)
-        if not shared.keeping:  # the common case, at once
-            first, second = dy.base, None if dz is None else dz.base
-            for view in shared.views.get(shape, ()):
-                if view.base is not first and view.base is not second:
-                    return view
-        return shared.take(shape, self.context.dtype, (dy,) if dz is None else (dy, dz))
-
     # What a user calls ----------------------------------------------------------------------------
-
-    get_weights = weight_lists.get_weights
-    set_weights = weight_lists.set_weights
 
     def named(self: L, name: str) -> L:
         """Give the layer a name of its own, which its tensors bear in model files; returns the layer."""
@@ -223,132 +133,11 @@ class Layer(Constructed):
         self.name = self.given_name = name
         return self
 
-    @property
-    def penalty(self) -> Penalty | None:
-        """What this layer's weights pay in place of the model's penalty (None, the default: the model's).
-
-        To set it sets that of the layers inside as well. It is saved with the model.
-        """
-        return self._penalty
-
-    @penalty.setter
-    def penalty(self, value: Penalty | None) -> None:
-        self._checked_penalty(value)
-        for inner in self.walk():
-            inner._penalty = value
-        self.context.changes += 1
-
-    def _checked_penalty(self, value: Any) -> Penalty | None:
-        if value is not None:
-            expect_instance(value, Penalty, f"{called(self)}: penalty")
-        return value  # type: ignore[no-any-return]
-
-    def freeze(self: L, *names: str) -> L:
-        """Train these parameters of the layer no further; without names: all, also of layers inside. Returns the layer.
-
-        Nothing changes a frozen parameter: no learning rate, momentum or weight decay; penalties leave it out. Below
-        the first layer that is trained there is no backward pass. A BatchNorm that is frozen as a whole works with its
-        running statistics, in training too, and they stay. What is frozen is saved with the model.
-        ValueError for a name that the layer does not have.
-        """
-        if names:
-            self.expect_parameters(*names)
-            self._frozen_names += names
-        else:
-            for inner in self.walk():
-                inner._frozen = True
-        self.context.changes += 1
-        return self
-
-    def unfreeze(self: L) -> L:
-        """Train all parameters of this layer and of those inside it again; returns the layer."""
-        for inner in self.walk():
-            inner._frozen, inner._frozen_names = False, ()
-        self.context.changes += 1
-        return self
-
-    def freezes(self, name: str) -> bool:
-        """Whether its parameter of this name is frozen."""
-        return self._frozen or name in self._frozen_names
-
-    def gradient_of(self, name: str) -> Array | None:
-        """The gradient array of its parameter of this name, for a kernel to fill; None where it is frozen."""
-        if self._frozen or name in self._frozen_names or self.context.inputs_only:
-            return None
-        gradient: Array | None = self._held.get(f"d{name}")
-        if gradient is None:  # no such parameter in this layer
-            gradient = getattr(self, f"d{name}")
-        return gradient
-
-    @property
-    def frozen(self) -> bool:
-        """Whether nothing in it is trained."""
-        trained = [(inner, one.name) for inner in self.walk() for one in inner.declared]
-        return all(inner.freezes(name) for inner, name in trained) and (self._frozen or bool(trained))
-
-    def expect_parameters(self, *names: str) -> None:
-        """ValueError, once it is built, for names that its parameters do not have."""
-        known = [one.name for one in self.declared]
-        if known and (unknown := [repr(name) for name in names if name not in known]):
-            raise ValueError(f"{called(self)}: {unknown[0]} cannot be frozen, expected {', '.join(known)}")
-
-    @property
-    def learning_rate_factor(self) -> float:
-        """What the learning rate is multiplied with for this layer: a finite number of at least 0 (default 1).
-
-        To set it sets that of the layers inside as well. It is saved with the model.
-        """
-        return self._factor
-
-    @learning_rate_factor.setter
-    def learning_rate_factor(self, value: float) -> None:
-        factor = self._checked_factor(value)
-        for inner in self.walk():
-            inner._factor = factor
-        self.context.changes += 1
-
-    def _checked_factor(self, value: Any) -> float:
-        expect_numbers(called(self), NOT_NEGATIVE, learning_rate_factor=value)
-        return float(value)
-
-    def training_settings(self) -> dict[str, Any]:
-        """What is frozen, the factor and the penalty, without the layers inside, as it stands in a model file."""
-        frozen = True if self._frozen else list(self._frozen_names)
-        factor = None if self._factor == 1 else self._factor
-        settings = {"frozen": frozen, "learning_rate_factor": factor, "penalty": self._penalty}
-        return {name: value for name, value in settings.items() if value not in ([], None)}
-
-    def restore_training_settings(self, settings: dict[str, Any]) -> None:
-        """Take the settings that `training_settings` gave; ValueError for anything else."""
-        expect_keys(f"{self.kind}: train", settings, (), ("frozen", "learning_rate_factor", "penalty"))
-        frozen, factor = settings.get("frozen", []), settings.get("learning_rate_factor", 1)
-        if not (frozen is True or (isinstance(frozen, list) and all(isinstance(name, str) for name in frozen))):
-            raise ValueError(f"{self.kind}: frozen is {brief(frozen)}, expected true or a list of names")
-        self._frozen, self._frozen_names = frozen is True, () if frozen is True else tuple(frozen)
-        self._factor = self._checked_factor(factor)
-        if "penalty" in settings:  # else it came as a constructor's argument
-            self._penalty = self._checked_penalty(settings["penalty"])
-        self.context.changes += 1
-
-    @property
-    def kind(self) -> str:
-        """The class's name, as it stands in a model file."""
-        return type(self).__name__
-
     def walk(self) -> Iterator[Layer]:
         """This layer and all inside it, in the order of the forward pass."""
         yield self
         for child in self.children():
             yield from child.walk()
-
-    def _share_context(self) -> None:
-        """Before it is built: the layers inside get what it shares with its model."""
-        for child in self.children():
-            if child.context.built and child.context is not self.context:
-                raise ValueError(
-                    f"{self.kind}: the {child.kind} inside it belongs to a model that is built; make a new one"
-                )
-            child.context = self.context
 
     def __copy__(self: L) -> L:  # two layers cannot share parameters
         return copy.deepcopy(self)
@@ -366,8 +155,6 @@ class Layer(Constructed):
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        from .activations import IDENTITY  # here: activations are layers
-
         vars(self).update(state)
         self._alone = bool(self.declared or self._state)  # a model takes its layers over
         for parameter in self.declared:
@@ -379,24 +166,51 @@ class Layer(Constructed):
         if "_activation" in state:  # one that runs inside it stands beside it in its chain, which fuses them again
             self.fuse(IDENTITY)
 
-    def _reset(self) -> None:
-        """Forget what `build` declared, so that it can run again."""
-        release(self)
-        self.declared, self._state, self._buffers, self._views = [], {}, {}, {}
-        self._shared, self._alone, self._own_parameters = None, False, ()
-        self.needs_dx = True
-        self.name = self.given_name
-        for name in ("input_shape", "output_shape"):
-            if hasattr(self, name):
-                delattr(self, name)
-
     def __repr__(self) -> str:
         from ..saving.config import constructor_text
 
         return constructor_text(self)
 
 
-_RESERVED = {*dir(Layer), *Layer.__annotations__}
-
+_RESERVED = {*dir(Layer), *(name for kind in Layer.__mro__ for name in vars(kind).get("__annotations__", ()))}
 
 add_foreign(Layer, "trainable requires_grad")
+
+
+class Activation(Layer):
+    """Base of the elementwise activations y = f(x), for inputs of any shape. `function` names f in the kernels."""
+
+    function: str = "identity"
+    initializer: str = "lecun"  # default of the weights before it
+    alpha: float = 0.0  # parameter of f, if it has one
+    reads_input: bool = False  # its gradient needs x rather than y, so it cannot be fused
+    _fused_into: weakref.ref[Layer] | None = None  # weak: that layer refers to this one
+
+    @property
+    def fused_into(self) -> Layer | None:
+        """The layer in whose kernel it runs; None if it has its own."""
+        return None if self._fused_into is None else self._fused_into()
+
+    @fused_into.setter
+    def fused_into(self, layer: Layer | None) -> None:
+        self._fused_into = None if layer is None else weakref.ref(layer)
+
+    def _reset(self) -> None:
+        super()._reset()
+        self.fused_into = None
+
+    def __getstate__(self) -> dict[str, Any]:  # the copy of its chain fuses it again
+        return {**super().__getstate__(), "_fused_into": None}
+
+    def forward(self, x: Array, training: bool) -> Array:
+        self._y = self.buffer("y", x.shape)
+        kernels.activation_forward(x, self.function, self.alpha, self._y)
+        return self._y
+
+    def backward(self, dy: Array) -> Array | None:
+        dx = self.gradient_buffer("dx", dy.shape, dy)
+        kernels.activation_backward(dy, self._y, self.function, self.alpha, dx)
+        return dx
+
+
+IDENTITY = Activation()  # what a layer applies if no activation was fused into it

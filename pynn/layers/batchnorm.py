@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from .. import kernels
-from ..checks import POSITIVE, RATE, expect_numbers, warn
+from ..checks import POSITIVE, RATE, warn
 from ..initializers import Constant, Zeros
+from ..signatures import takes
 from ..typing import Array, Shape
-from .activations import IDENTITY, Activation
-from .base import Layer
 from .context import Group
+from .shapes import expect_features
+from .weighted import Fusing
 
 
-class BatchNorm(Layer):
+class BatchNorm(Fusing):
     """Batch normalization: y = gamma · (x - mean)/√(var + epsilon) + beta for each feature.
 
     Parameters
@@ -53,31 +54,24 @@ class BatchNorm(Layer):
     running_mean: Array
     running_var: Array
     passes_activation = True
+    _takes = takes(momentum=RATE, epsilon=POSITIVE)
 
     def __init__(self, *, momentum: float = 0.9, epsilon: float = 1e-5) -> None:
-        expect_numbers("BatchNorm", RATE, momentum=momentum)
-        expect_numbers("BatchNorm", POSITIVE, epsilon=epsilon)
         self.momentum = momentum
         self.epsilon = epsilon
-        self._activation = IDENTITY
         self._count = 0.0  # rows of all processes in the last forward pass, if they share its statistics
         self._told = False  # whether the warning about unused statistics was given
         self._mode = ""  # of the last forward pass: "batch", "synced" or "frozen" if backward may follow
 
     def build(self, input_shape: Shape) -> Shape:
-        if not input_shape:
-            raise ValueError("expected inputs with features, got a batch of single numbers; reshape them to (N, 1)")
+        expect_features(input_shape)
         channels = input_shape[-1]
-        self._activation, self._told = IDENTITY, False
+        self._told = False
         self.add_parameter("gamma", (channels,), Constant(1), penalized=False)
         self.add_parameter("beta", (channels,), Zeros(), penalized=False)
         self.add_state("running_mean", np.zeros(channels))
         self.add_state("running_var", np.ones(channels))
         return input_shape
-
-    def fuse(self, activation: Activation) -> bool:
-        self._activation = activation
-        return True
 
     def forward(self, x: Array, training: bool) -> Array:
         channels = x.shape[-1]

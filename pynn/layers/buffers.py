@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..typing import Array, Shape
-from .held import aligned
+from .held import Holder, aligned
 
 
 class GradientBuffers:
@@ -67,3 +67,69 @@ def with_owner(array: Array) -> Array:
     """Return the array, or a copy if NumPy cannot tell who owns its memory (views through other objects)."""
     base = array.base
     return array if base is None or (type(base) is np.ndarray and base.base is None) else array.copy()
+
+
+class Buffered(Holder):
+    """A layer's work arrays, made once and used for every batch."""
+
+    _shared: GradientBuffers | None = None  # those of the chain that it stands in
+    _buffers: dict[str, Array]
+    _views: dict[tuple[str, Shape], Array]
+
+    def buffer(self, name: str, shape: Shape) -> Array:
+        """Return an uninitialized array in the model's dtype, the same memory at every call with this name.
+
+        Parameters
+        ----------
+        name : str
+            Of the buffer.
+        shape : tuple of int
+            Of the array.
+
+        Returns
+        -------
+        array
+            Of this shape.
+        """
+        view = self._views.get((name, shape))
+        if view is not None:
+            return view
+        size = int(np.prod(shape))
+        whole = self._buffers.get(name)
+        if whole is None or whole.size < size:
+            whole = aligned(size, self.context.dtype)
+            self._buffers[name] = whole
+            self._views = {key: old for key, old in self._views.items() if key[0] != name}
+        if len(self._views) > 64:  # ever-changing batch sizes must not pile up views
+            self._views.clear()
+        view = whole[:size].reshape(shape)
+        self._views[name, shape] = view
+        return view
+
+    def gradient_buffer(self, name: str, shape: Shape, dy: Array, dz: Array | None = None) -> Array:
+        """Return an uninitialized array for `backward` to return or to work in, which overlaps neither dy nor dz.
+
+        Parameters
+        ----------
+        name : str
+            Of the buffer, if the layer has one of its own.
+        shape : tuple of int
+            Of the array.
+        dy, dz : array
+            Gradients that are still needed.
+
+        Returns
+        -------
+        array
+            In the model's dtype. Layers of a chain share a few arrays, so its numbers last until the layer before has
+            read them. A user's own layer, or one outside a chain, gets `buffer(name, shape)`.
+        """
+        shared = self._shared
+        if shared is None:
+            return self.buffer(name, shape)
+        if not shared.keeping:  # the common case, at once
+            first, second = dy.base, None if dz is None else dz.base
+            for view in shared.views.get(shape, ()):
+                if view.base is not first and view.base is not second:
+                    return view
+        return shared.take(shape, self.context.dtype, (dy,) if dz is None else (dy, dz))

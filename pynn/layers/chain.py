@@ -13,8 +13,7 @@ from .. import checks
 from ..data.arrays import as_array
 from ..messages.terminal import brief
 from ..typing import Array, Shape
-from .activations import Activation
-from .base import Layer
+from .base import Activation, Layer
 from .buffers import GradientBuffers, with_owner
 from .whole import layers_in
 

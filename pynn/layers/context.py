@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..constraints import Constraint
 from ..initializers import Initializer
 from ..locks import Claim
-from ..messages.terminal import called
 from ..typing import Array, Shape
-
-if TYPE_CHECKING:
-    from .base import Layer
 
 
 class Group:
@@ -141,12 +137,12 @@ class Parameter:
     value: Array | None = None  # its blocks of the flat vectors, once the model is built
     gradient: Array | None = None
 
-    def drawn(self, layer: Layer, generator: np.random.Generator) -> Array:
+    def drawn(self, owner: str, generator: np.random.Generator) -> Array:
         """Its first values; ValueError where the initializer gives another shape."""
         values = self.initializer.draw(self.shape, generator)
         if np.shape(values) != self.shape:
             raise ValueError(
-                f"{called(layer)}.{self.name}: {self.initializer!r} drew values of shape "
+                f"{owner}.{self.name}: {self.initializer!r} drew values of shape "
                 f"{np.shape(values)}, expected {self.shape}"
             )
         return values

@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import kernels
+from ..checks import Choice, Count, Pair
+from ..signatures import takes
 from ..typing import Array, Shape
 from .conv2d import Conv2d
-from .pool1d import expect_sequence
+from .shapes import expect_sequence
 
 if TYPE_CHECKING:
     from ..constraints import Constraint
     from ..initializers import Initializer
     from ..regularizers import Penalty
+
+SIZE = Pair(Count(1), axes=1)
 
 
 class Conv1d(Conv2d):
@@ -54,9 +58,14 @@ class Conv1d(Conv2d):
     .. [2] van den Oord et al., "WaveNet: A Generative Model for Raw Audio", 2016 (causal, dilated).
     """
 
-    _places = ("steps",)
+    _axes = ("steps",)
     _whole_input = "sequence"
-    _paddings = (*Conv2d._paddings, "causal")
+    _takes = takes(
+        kernel=SIZE,
+        stride=SIZE,
+        dilation=SIZE,
+        padding=Choice("same", "valid", "causal", other=Pair(Count(0), axes=1)),
+    )
 
     def __init__(
         self,
@@ -103,9 +112,7 @@ class Conv1d(Conv2d):
 
     def backward(self, dy: Array) -> Array | None:
         x, y, f = self._x, self._y, self._activation
-        dz = None if f.function == "identity" else self.gradient_buffer("dz", y.shape, dy)
-        dx = self.gradient_buffer("dx", x.shape, dy, dz) if self.needs_dx else None
-        dweight, dbias = self.gradient_of("weight"), self.gradient_of("bias")
+        dz, dx, dweight, dbias = self._gradient_arrays(dy, x)
         kernels.conv2d_backward(
             dy[:, None], x[:, None], self.weight[None], y[:, None], *self._settings, f.function, f.alpha,
             _row(dz), _row(dx), None if dweight is None else dweight[None], dbias, right=self._after,

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .. import initializers, kernels
-from ..checks import expect_count, expect_flag
-from ..messages.terminal import brief
+from .. import kernels
+from ..checks import Choice, Count, Pair
+from ..signatures import takes
 from ..typing import Array, Shape
-from .activations import IDENTITY, Activation
-from .base import Layer
+from .shapes import Sizes, expect_image, window_places
+from .weighted import Weighted
 
 if TYPE_CHECKING:
     from ..constraints import Constraint
     from ..initializers import Initializer
     from ..regularizers import Penalty
 
-Pair = int | tuple[int, int]
+SIZE = Pair(Count(1))
 
 
-class Conv2d(Layer):
+class Conv2d(Weighted):
     """Convolution of images: y = x ∗ weight + bias, with the activation that follows it fused in.
 
     Parameters
@@ -58,24 +58,27 @@ class Conv2d(Layer):
     .. [2] CS231n, "Convolutional Networks".
     """
 
-    weight: Array
-    dweight: Array
-    bias: Array | None = None
-    dbias: Array | None = None
-    _places: tuple[str, ...] = ("rows", "columns")  # along which the kernel moves
+    _axes: tuple[str, ...] = ("rows", "columns")  # along which the kernel moves
     _whole_input = "image"
-    _paddings: tuple[str, ...] = ("same", "valid")
     _out: Shape
     _settings: tuple[int, int, int, int, int, int]  # stride, zeros before the image, dilation; rows and columns of each
+    _takes = takes(
+        channels=Count(1),
+        kernel=SIZE,
+        stride=SIZE,
+        dilation=SIZE,
+        groups=Count(1),
+        padding=Choice("same", "valid", other=Pair(Count(0))),
+    )
 
     def __init__(
         self,
         channels: int,
-        kernel: Pair = 3,
+        kernel: Sizes = 3,
         *,
-        stride: Pair = 1,
-        padding: str | Pair = "same",
-        dilation: Pair = 1,
+        stride: Sizes = 1,
+        padding: str | Sizes = "same",
+        dilation: Sizes = 1,
         groups: int = 1,
         use_bias: bool = True,
         initializer: str | Initializer | None = None,
@@ -83,89 +86,53 @@ class Conv2d(Layer):
         penalty: Penalty | None = None,
         constraint: Constraint | None = None,
     ) -> None:
-        expect_flag(self.kind, use_bias=use_bias)
-        expect_count(self.kind, 1, channels=channels, groups=groups)
-        self.channels, self.groups = int(channels), int(groups)
-        self.kernel, self.stride = self._pair("kernel", kernel, 1), self._pair("stride", stride, 1)
-        self.dilation = self._pair("dilation", dilation, 1)
-        named = padding in self._paddings if isinstance(padding, str) else False
-        if isinstance(padding, str) and not named:
-            words = ", ".join(f'"{word}"' for word in self._paddings)
-            raise ValueError(f"{self.kind}: padding is {brief(padding)}, expected {words} or numbers")
-        self.padding: Any = padding if named else self._pair("padding", padding, 0)
-        if self.channels % self.groups:
-            raise ValueError(f"{self.kind}: {self.groups} groups do not divide {self.channels} channels")
-        self.use_bias = use_bias
-        self.initializer = initializer
-        self.bias_initializer = bias_initializer
-        self.penalty = penalty
-        self.constraint = constraint
-        self._activation = IDENTITY
+        super().__init__(use_bias, initializer, bias_initializer, penalty, constraint)
+        if channels % groups:
+            raise ValueError(f"{self.kind}: {groups} groups do not divide {channels} channels")
+        self.channels, self.groups = channels, groups
+        self.kernel, self.stride, self.dilation = map(self._sizes, (kernel, stride, dilation))
+        self.padding: Any = padding if isinstance(padding, str) else self._sizes(padding)
+
+    def _sizes(self, value: Sizes) -> list[int]:
+        """The number for each axis."""
+        return [int(one) for one in (value if isinstance(value, (tuple, list)) else [value] * len(self._axes))]
 
     @property
     def _given(self) -> dict[str, Any]:
         """Pairs of two equal numbers as a single number, as they are shown and saved."""
         pairs = {name: getattr(self, name) for name in ("kernel", "stride", "padding", "dilation")}
-        return {
-            name: pair[0] if isinstance(pair, list) and pair[0] == pair[-1] else pair for name, pair in pairs.items()
-        }
-
-    def _pair(self, name: str, value: Any, least: int) -> list[int]:
-        count = len(self._places)
-        values = list(value) if isinstance(value, (tuple, list)) else [value] * count
-        if len(values) != count:
-            raise ValueError(
-                f"{self.kind}: {name} is {brief(value)}, expected one number{' or two' if count == 2 else ''}"
-            )
-        for one in values:
-            expect_count(self.kind, least, **{name: one})
-        return [int(one) for one in values]
+        return {name: one[0] if isinstance(one, list) and one[0] == one[-1] else one for name, one in pairs.items()}
 
     def build(self, input_shape: Shape) -> Shape:
         self._expect_input(input_shape)
         inputs = input_shape[-1]
         if inputs % self.groups:
             raise ValueError(f"{self.groups} groups do not divide the {inputs} channels of the input")
-        self._activation = IDENTITY
         places = [self._place(axis, size) for axis, size in enumerate(input_shape[:-1])]
         self._out = (*(outputs for outputs, _ in places), self.channels)
         stride, before, dilation = (1, *self.stride), (0, *(zeros for _, zeros in places)), (1, *self.dilation)
         # The last two: a sequence is an image of one row.
         self._settings = (stride[-2], stride[-1], before[-2], before[-1], dilation[-2], dilation[-1])
-        follows = self.followed_by
-        weight = initializers.initializer(self.initializer or (follows.initializer if follows else "lecun"))
-        shape = (*self.kernel, inputs // self.groups, self.channels)
-        self.add_parameter("weight", shape, weight, constraint=self.constraint)
-        if self.use_bias:
-            bias = initializers.initializer(self.bias_initializer)
-            self.add_parameter("bias", (self.channels,), bias, penalized=False)
+        self._add_weight((*self.kernel, inputs // self.groups, self.channels))
         return self._out
 
     def _expect_input(self, input_shape: Shape) -> None:
-        if len(input_shape) != 3:
-            raise ValueError(f"expected images (H, W, C), got inputs of shape {input_shape}")
+        expect_image(input_shape)
 
     def _place(self, axis: int, size: int) -> tuple[int, int]:
         """Outputs along an axis, and the zeros before the image."""
-        reach, stride = (self.kernel[axis] - 1) * self.dilation[axis] + 1, self.stride[axis]
-        if self.padding == "same":
-            outputs = -(-size // stride)
-            return outputs, max((outputs - 1) * stride + reach - size, 0) // 2
-        before = 0 if self.padding == "valid" else self.padding[axis]
-        name = self._places[axis]
-        if reach > size + 2 * before:
+        reach, name = (self.kernel[axis] - 1) * self.dilation[axis] + 1, self._axes[axis]
+        padding = self.padding if isinstance(self.padding, str) else self.padding[axis]
+        outputs, before = window_places(size, reach, self.stride[axis], padding)
+        if outputs < 1:
             padded = f"{self._whole_input} with padding {before}" if before else self._whole_input
             raise ValueError(
                 f"its kernel reaches over {reach} {name}, the {padded} has only {size + 2 * before}; take a "
                 'smaller kernel or dilation, or padding="same"'
             )
-        if before >= reach:
+        if padding != "same" and before >= reach:
             raise ValueError(f"padding of {before} {name} is no less than the kernel's reach of {reach}")
-        return (size + 2 * before - reach) // stride + 1, before
-
-    def fuse(self, activation: Activation) -> bool:
-        self._activation = activation
-        return True
+        return outputs, before
 
     def forward(self, x: Array, training: bool) -> Array:
         self._x = x
@@ -176,8 +143,6 @@ class Conv2d(Layer):
 
     def backward(self, dy: Array) -> Array | None:
         x, y, f = self._x, self._y, self._activation
-        dz = None if f.function == "identity" else self.gradient_buffer("dz", y.shape, dy)
-        dx = self.gradient_buffer("dx", x.shape, dy, dz) if self.needs_dx else None
-        dweight, dbias = self.gradient_of("weight"), self.gradient_of("bias")
+        dz, dx, dweight, dbias = self._gradient_arrays(dy, x)
         kernels.conv2d_backward(dy, x, self.weight, y, *self._settings, f.function, f.alpha, dz, dx, dweight, dbias)
         return dx

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import kernels
+from ..signatures import takes
 from ..typing import Array
 from .affine import Affine, backward_steps, forward_steps
-from .randomness import Draw, draw, expect_drawn, expect_rate
+from .randomness import DROPPED, Draw, draw, expect_drawn
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .affine import WeightOptions
+    from .weighted import WeightOptions
 
 
 class DropConnect(Affine):
@@ -39,9 +40,10 @@ class DropConnect(Affine):
     .. [1] Wan et al., "Regularization of Neural Networks using DropConnect", 2013.
     """
 
+    _takes = takes(rate=DROPPED)
+
     def __init__(self, units: int, rate: float, **options: Unpack[WeightOptions]) -> None:
         super().__init__(units, **options)
-        expect_rate(self, rate)
         self.rate = rate
         self._draw: Draw | None = None
 
@@ -65,9 +67,7 @@ class DropConnect(Affine):
             return super().backward(dy)
         place = expect_drawn(self, self._draw)
         x, y, f = self._x, self._y, self._activation
-        dz = None if f.function == "identity" else self.gradient_buffer("dz", y.shape, dy)
-        dx = self.gradient_buffer("dx", x.shape, dy, dz) if self.needs_dx else None
-        dweight, dbias = self.gradient_of("weight"), self.gradient_of("bias")
+        dz, dx, dweight, dbias = self._gradient_arrays(dy, x)
         dkept = None if dweight is None else self.buffer("dkept", self.weight.shape)
         kernels.affine_backward(dy, x, self._kept, y, f.function, f.alpha, dz, dx, dkept, dbias)
         if dweight is not None and dkept is not None:

@@ -7,13 +7,12 @@ import math
 import numpy as np
 
 from .. import kernels
-from ..checks import expect_choice
+from ..checks import Choice
 from ..kernels.philox import threshold
+from ..signatures import takes
 from ..typing import Array, Shape
 from .base import Layer
-from .randomness import Draw, draw, expect_drawn, expect_rate
-
-FORMS = ("inverted", "vanilla")
+from .randomness import DROPPED, Draw, draw, expect_drawn
 
 
 class Dropout(Layer):
@@ -39,10 +38,9 @@ class Dropout(Layer):
     """
 
     passes_activation = True
+    _takes = takes(rate=DROPPED, form=Choice("inverted", "vanilla"))
 
     def __init__(self, rate: float, *, form: str = "inverted") -> None:
-        expect_rate(self, rate)
-        expect_choice("Dropout", FORMS, form=form)
         self.rate = rate
         self.form = form
         self._draw: Draw | None = None  # of the last forward pass; None if it drew nothing
@@ -92,9 +90,9 @@ class SpatialDropout(Layer):
     """
 
     passes_activation = True
+    _takes = takes(rate=DROPPED)
 
     def __init__(self, rate: float) -> None:
-        expect_rate(self, rate)
         self.rate = rate
         self._draw: Draw | None = None
 

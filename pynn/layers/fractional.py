@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
 
 import numpy as np
 
-from ..checks import expect_choice, expect_flag, is_number
+from ..checks import FLAG, Choice, Interval, Pair
 from ..kernels.philox import philox
-from ..messages.terminal import brief
+from ..signatures import takes
 from ..typing import Array, Shape
-from .pool import Bounds, MaxRegions, Regions, expect_image
+from .pool import Bounds, MaxRegions, Regions
 from .randomness import draw
+from .shapes import expect_image, pair
 
 MODES = ("random", "pseudorandom")
 HALF = 2**31  # of the 2^32 offsets of a pseudorandom sequence
@@ -67,22 +68,16 @@ class FractionalMaxPool2d(MaxRegions):
 
     _fixed: Regions | None  # those outside training, made when they are needed
 
+    _takes = takes(ratio=Pair(Interval(1, math.inf, "[)")), mode=Choice("random", "pseudorandom"), overlapping=FLAG)
+
     def __init__(self, ratio: float | tuple[float, float], mode: str = "random", *, overlapping: bool = True) -> None:
-        pair = tuple(ratio) if isinstance(ratio, (tuple, list)) else (ratio, ratio)
-        if len(pair) != 2 or not all(is_number(one) and one >= 1 for one in pair):
-            raise ValueError(
-                f"FractionalMaxPool2d: ratio is {brief(ratio)}, expected a finite number of at least 1, "
-                "or two (rows, columns)"
-            )
-        expect_choice("FractionalMaxPool2d", MODES, mode=mode)
-        expect_flag("FractionalMaxPool2d", overlapping=overlapping)
         self.ratio = ratio
         self.mode = mode
         self.overlapping = overlapping
 
     def build(self, input_shape: Shape) -> Shape:
         height, width, channels = expect_image(input_shape)
-        ratio: Any = self.ratio if isinstance(self.ratio, (tuple, list)) else (self.ratio, self.ratio)
+        ratio = pair(self.ratio)
         counts = int(height // ratio[0]), int(width // ratio[1])
         if min(counts) < 1:
             raise ValueError(f"the ratio {self.ratio!r} leaves nothing of an image of {height} x {width}")

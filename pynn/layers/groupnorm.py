@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 
 from .. import kernels
-from ..checks import POSITIVE, expect_count, expect_numbers
+from ..checks import POSITIVE, Count
 from ..initializers import Constant, Zeros
+from ..signatures import takes
 from ..typing import Array, Shape
 from .base import Layer
+from .shapes import expect_features
 
 
 class _PerSample(Layer):
@@ -20,14 +22,13 @@ class _PerSample(Layer):
     dbeta: Array
     passes_activation = True
     groups = 1
+    _takes = takes(epsilon=POSITIVE)
 
     def __init__(self, *, epsilon: float = 1e-5) -> None:
-        expect_numbers(self.kind, POSITIVE, epsilon=epsilon)
         self.epsilon = epsilon
 
     def build(self, input_shape: Shape) -> Shape:
-        if not input_shape:
-            raise ValueError("expected inputs with features, got a batch of single numbers; reshape them to (N, 1)")
+        expect_features(input_shape)
         self._channels = input_shape[-1]
         self._places = self.places(input_shape)
         self.add_parameter("gamma", (self._channels,), Constant(1), penalized=False)
@@ -119,10 +120,11 @@ class GroupNorm(_PerSample):
     .. [1] Wu and He, "Group Normalization", 2018.
     """
 
+    _takes = takes(groups=Count(1))
+
     def __init__(self, groups: int, *, epsilon: float = 1e-5) -> None:
-        expect_count("GroupNorm", 1, groups=groups)
         super().__init__(epsilon=epsilon)
-        self.groups = int(groups)
+        self.groups = groups
 
     def build(self, input_shape: Shape) -> Shape:
         if input_shape and input_shape[-1] % self.groups:

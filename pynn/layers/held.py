@@ -8,15 +8,57 @@ from __future__ import annotations
 import functools
 import itertools
 import operator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..messages.terminal import brief, called
+from ..signatures import Constructed, unwrapped
 from ..typing import Array
+from .context import Context, Parameter
 
-if TYPE_CHECKING:
-    from .base import Layer
+
+class Holder(Constructed):
+    """What has named arrays, trained and others, and layers inside: the lowest base of a layer."""
+
+    name: str = ""  # unique in its model: "affine1"; the model's choice unless `named` was called
+    context: Context
+    declared: list[Parameter]
+    children: Callable[[], tuple[Any, ...]]
+    walk: Callable[[], Iterator[Any]]  # itself and all inside it, in the order of the forward pass
+
+    _state: dict[str, Array]
+    _held: dict[str, Array]  # by name, those that assignment copies into
+
+    @property
+    def kind(self) -> str:
+        """The class's name, as it stands in a model file."""
+        return type(self).__name__
+
+    @property
+    def state(self) -> Mapping[str, Array]:
+        """The arrays that are saved but not trained, like running statistics, by name."""
+        return MappingProxyType(self._state)
+
+    def arrays(self) -> dict[str, Array]:
+        """Return its parameters and what `add_state` added by name, without the layers inside.
+
+        Returns
+        -------
+        dict of str to array
+            The arrays themselves, not copies.
+        """
+        return {name: getattr(self, name) for name in [*(one.name for one in self.declared), *self._state]}
+
+    def _set_state(self, name: str, value: ArrayLike) -> None:
+        self._hold_state(name, np.array(value, self.context.dtype))
+
+    def _hold_state(self, name: str, array: Array) -> None:
+        self._state[name] = array
+        hold(self, name, array)
 
 
 def slot(name: str) -> str:
@@ -30,7 +72,7 @@ class NotBuilt:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def __get__(self, layer: Layer | None, kind: type) -> Any:
+    def __get__(self, layer: Holder | None, kind: type) -> Any:
         if layer is None:
             return self
         raise AttributeError(
@@ -39,7 +81,7 @@ class NotBuilt:
         )  # fmt: skip
 
 
-def hold(layer: Layer, name: str, array: Array) -> None:
+def hold(layer: Holder, name: str, array: Array) -> None:
     """Let `layer.NAME` be this array for good: later assignments copy their numbers into it."""
     kind = type(layer)
     found = getattr(kind, name, None)
@@ -60,11 +102,11 @@ def is_held(found: object) -> bool:
     return isinstance(found, property) and isinstance(found.fset, functools.partial) and found.fset.func is _assign
 
 
-def expect_free(layer: Layer, reserved: set[str], *names: str) -> None:
+def expect_free(layer: Holder, reserved: set[str], *names: str) -> None:
     """ValueError for a name that the layer, its class, its constructor or another parameter has."""
     kind = type(layer)
     taken = reserved | layer.state.keys() | {word for one in layer.declared for word in (one.name, f"d{one.name}")}
-    constructor = getattr(kind.__init__, "__code__", None)
+    constructor = getattr(unwrapped(kind.__init__), "__code__", None)
     taken.update(constructor.co_varnames[: constructor.co_argcount] if constructor else ())
     for name in names:
         found = getattr(kind, name, None)
@@ -73,21 +115,21 @@ def expect_free(layer: Layer, reserved: set[str], *names: str) -> None:
             raise ValueError(f"a parameter cannot be named {names[0]!r}: expected a name that is not taken yet")
 
 
-def given_before(layer: Layer, name: str) -> Any:
+def set_before(layer: Holder, name: str) -> Any:
     """What was set as `layer.NAME` before the parameter is declared; None where nothing was."""
     place = slot(name) if is_held(getattr(type(layer), name, None)) else name
     found = getattr(layer, place, None)
     return None if found is getattr(type(layer), place, None) else found
 
 
-def release(layer: Layer) -> None:
+def release(layer: Holder) -> None:
     """Let the layer hold nothing any more."""
     for name in layer._held:
         delattr(layer, slot(name))
     layer._held.clear()
 
 
-def _assign(name: str, layer: Layer, value: object) -> None:
+def _assign(name: str, layer: Holder, value: object) -> None:
     if name not in layer._held:  # not built, or a plain attribute of a layer without that parameter
         setattr(layer, slot(name), value)
         return

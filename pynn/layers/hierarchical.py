@@ -14,14 +14,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import kernels
-from ..checks import expect_count, expect_flag
+from ..checks import FLAG, Count
 from ..data.arrays import as_array
 from ..losses import Loss, SoftmaxCrossEntropy
 from ..losses.base import in_dtype
 from ..messages.terminal import brief
+from ..signatures import takes
 from ..typing import Array, Shape
 from . import trees
 from .base import Layer
+from .shapes import expect_axes
 
 CHUNK = 1 << 22  # probabilities computed at a time
 FEW = 512  # up to this many classes, the whole tree is faster than a search
@@ -86,6 +88,7 @@ class HierarchicalSoftmax(Layer):
     dnodes: Array
     bias: Array | None = None
     dbias: Array | None = None
+    _takes = takes(classes=Count(2), use_bias=FLAG)
 
     def __init__(
         self,
@@ -95,14 +98,12 @@ class HierarchicalSoftmax(Layer):
         tree: Any = None,
         use_bias: bool = True,
     ) -> None:
-        expect_count("HierarchicalSoftmax", 2, classes=classes)
-        expect_flag("HierarchicalSoftmax", use_bias=use_bias)
         if counts is not None and tree is not None:
             raise ValueError("HierarchicalSoftmax: counts and tree both say what the tree is; give one of them")
-        self.classes = int(classes)
+        self.classes = classes
         self.use_bias = use_bias
-        self.counts = None if counts is None else _counts(counts, self.classes)
-        self.tree = None if tree is None else _codes(tree, self.classes)
+        self.counts = None if counts is None else _counts(counts, classes)
+        self.tree = None if tree is None else _codes(tree, classes)
         self.loss = HierarchicalCrossEntropy()
         self.loss.layer = self
         self.training = False
@@ -112,8 +113,7 @@ class HierarchicalSoftmax(Layer):
         self.loss.layer = self
 
     def build(self, input_shape: Shape) -> Shape:
-        if len(input_shape) != 1:
-            raise ValueError(f"expected vectors (D,), got inputs of shape {input_shape}; put Flatten() before it")
+        expect_axes(input_shape, (1,), "vectors (D,)", "put Flatten() before it")
         self.add_parameter("nodes", (self.classes - 1, input_shape[0]))
         if self.use_bias:
             self.add_parameter("bias", (self.classes - 1,), penalized=False)

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import kernels
-from ..checks import expect_count
+from ..checks import Count
+from ..signatures import takes
 from ..typing import Array, Shape
-from .activations import Activation
 from .affine import Affine, backward_steps, forward_steps
+from .base import Activation
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .affine import WeightOptions
+    from .weighted import WeightOptions
 
 
 class Maxout(Affine):
@@ -46,10 +47,11 @@ class Maxout(Affine):
     .. [1] Goodfellow et al., "Maxout Networks", 2013.
     """
 
+    _takes = takes(pieces=Count(1))
+
     def __init__(self, units: int, pieces: int = 2, **options: Unpack[WeightOptions]) -> None:
         super().__init__(units, **options)
-        expect_count("Maxout", 1, pieces=pieces)
-        self.pieces = int(pieces)
+        self.pieces = pieces
 
     def build(self, input_shape: Shape) -> Shape:
         self.followed_by = None  # an activation after it does not see the sums

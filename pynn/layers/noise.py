@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from .. import kernels
-from ..checks import NOT_NEGATIVE, expect_numbers
+from ..checks import NOT_NEGATIVE
+from ..signatures import takes
 from ..typing import Array
 from .base import Layer
 from .randomness import draw
@@ -32,9 +33,9 @@ class GaussianNoise(Layer):
     """
 
     passes_activation = True
+    _takes = takes(std=NOT_NEGATIVE)
 
     def __init__(self, std: float) -> None:
-        expect_numbers("GaussianNoise", NOT_NEGATIVE, std=std)
         self.std = std
 
     def forward(self, x: Array, training: bool) -> Array:

@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from .. import kernels
-from ..checks import is_integer
+from ..checks import Choice, Count, OrNone, Pair
 from ..messages.terminal import brief
+from ..signatures import takes
 from ..typing import Array, Shape
 from .base import Layer
+from .shapes import Sizes, expect_image, pair, window_places
 
 Bounds = tuple[Array, Array]  # first and stop of each region along an axis, int64
 Regions = tuple[Array, Array, Array, Array]  # the bounds of rows, then those of columns
-Pair = tuple[int, int]
 
-
-def expect_image(input_shape: Shape) -> tuple[int, int, int]:
-    """Return the shape (H, W, C); ValueError for anything else."""
-    if len(input_shape) != 3:
-        raise ValueError(f"expected images (H, W, C), got inputs of shape {input_shape}")
-    return input_shape[0], input_shape[1], input_shape[2]
-
-
-def _pair(layer: Layer, name: str, value: Any, least: int) -> Pair:
-    """Return an integer or a pair as a pair, rows first; ValueError for anything else."""
-    pair = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    if len(pair) != 2 or not all(map(is_integer, pair)) or min(pair) < least or max(pair) >= 2**62:
-        below = " and below 2^62" if all(map(is_integer, pair)) and max(pair, default=0) >= 2**62 else ""
-        raise ValueError(
-            f"{layer.kind}: {name} is {brief(value)}, expected an integer of at least {least}{below}, "
-            "or two (rows, columns)"
-        )
-    return int(pair[0]), int(pair[1])
+SIZE = Pair(Count(1, bits=62))
 
 
 class Windows(NamedTuple):
@@ -51,26 +35,15 @@ class Windows(NamedTuple):
         return np.maximum(first, 0), np.minimum(first + self.size, self.length)
 
 
-def _windows(axis: str, length: int, size: int, stride: int, padding: int | str, whole: str = "image") -> Windows:
-    """Return the windows along an axis of the image (or what `whole` names); ValueError if none fits."""
-    if padding == "same":
-        count = -(-length // stride)
-        return Windows(length, size, stride, max((count - 1) * stride + size - length, 0) // 2, count)
-    padding = 0 if padding == "valid" else int(padding)
-    padded = length + 2 * padding
-    if size > padded:
-        with_padding = f" with padding {padding}" if padding else ""
-        raise ValueError(f"the window has {size} {axis}, the {whole}{with_padding} only {padded}; take a smaller size")
-    return Windows(length, size, stride, padding, (padded - size) // stride + 1)
-
-
-def _paddings(layer: Layer, value: Any) -> tuple[int | str, int | str]:
-    """Return the padding of rows and of columns: a word, or numbers."""
-    if isinstance(value, str):
-        if value not in ("same", "valid"):
-            raise ValueError(f'{layer.kind}: padding is {brief(value)}, expected "same", "valid" or numbers')
-        return value, value
-    return _pair(layer, "padding", value, 0)
+def lay_windows(axis: str, length: int, size: int, stride: int, padding: int | str, whole: str = "image") -> Windows:
+    """The windows along an axis of the image (or what `whole` names); ValueError where there is room for none."""
+    count, before = window_places(length, size, stride, padding)
+    if count < 1:
+        padded = f" with padding {before}" if before else ""
+        raise ValueError(
+            f"the window has {size} {axis}, the {whole}{padded} only {length + 2 * before}; take a smaller size"
+        )
+    return Windows(length, size, stride, before, count)
 
 
 class MaxRegions(Layer):
@@ -102,11 +75,10 @@ class _Windows(Layer):
     _axes: tuple[Windows, Windows]
     _regions: Regions | None = None
 
-    def __init__(self, size: int | Pair = 2, stride: int | Pair | None = None, padding: str | int | Pair = 0) -> None:
-        sizes, paddings = _pair(self, "size", size, 1), _paddings(self, padding)
-        if stride is not None:
-            _pair(self, "stride", stride, 1)
-        if any(not isinstance(pad, str) and pad >= one for pad, one in zip(paddings, sizes, strict=True)):
+    _takes = takes(size=SIZE, stride=OrNone(SIZE), padding=Choice("same", "valid", other=Pair(Count(0, bits=62))))
+
+    def __init__(self, size: Sizes = 2, stride: Sizes | None = None, padding: str | Sizes = 0) -> None:
+        if any(not isinstance(pad, str) and pad >= one for pad, one in zip(pair(padding), pair(size), strict=True)):
             raise ValueError(
                 f"{self.kind}: padding is {brief(padding)}, expected less than the size {brief(size)}: "
                 "a window must see a place of the image"
@@ -117,10 +89,11 @@ class _Windows(Layer):
 
     def build(self, input_shape: Shape) -> Shape:
         height, width, channels = expect_image(input_shape)
-        size, padding = _pair(self, "size", self.size, 1), _paddings(self, self.padding)
-        stride = size if self.stride is None else _pair(self, "stride", self.stride, 1)
-        rows = _windows("rows", height, size[0], stride[0], padding[0])
-        columns = _windows("columns", width, size[1], stride[1], padding[1])
+        self._check_again()
+        size, padding = pair(self.size), pair(self.padding)
+        stride = size if self.stride is None else pair(self.stride)
+        rows = lay_windows("rows", height, size[0], stride[0], padding[0])
+        columns = lay_windows("columns", width, size[1], stride[1], padding[1])
         self._axes, self._regions = (rows, columns), None
         return rows.places, columns.places, channels
 

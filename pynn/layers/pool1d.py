@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..checks import is_integer
-from ..messages.terminal import brief
+from ..checks import Choice, Count, OrNone, Pair
+from ..signatures import takes
 from ..typing import Array, Shape
 from .base import Layer
-from .pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d, Regions, Windows, _windows
+from .pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d, Regions, Windows, lay_windows
+from .shapes import expect_sequence
 
-
-def expect_sequence(input_shape: Shape) -> tuple[int, int]:
-    """Return the shape (T, C); ValueError for anything else."""
-    if len(input_shape) != 2:
-        hint = "; a single channel is x[..., None]" if len(input_shape) == 1 else ""
-        hint = "; images (N, H, W, C) are for the layers whose names end in 2d" if len(input_shape) == 3 else hint
-        raise ValueError(f"expected sequences (T, C), got inputs of shape {input_shape}{hint}")
-    return input_shape[0], input_shape[1]
+SIZE = Pair(Count(1, bits=62), axes=1)
 
 
 class _OneRow(Layer):
@@ -36,25 +30,26 @@ class _OneRow(Layer):
 class _Steps(_OneRow):
     """The settings of windows along a sequence."""
 
+    size: Any
+    stride: Any
+    padding: Any
     _axes: tuple[Windows, Windows]
     _regions: Regions | None
 
+    _takes = takes(
+        size=SIZE,
+        stride=OrNone(SIZE),
+        padding=Choice("same", "valid", other=Pair(Count(0, bits=62), axes=1)),
+    )
+
     def __init__(self, size: int = 2, stride: int | None = None, padding: str | int = 0) -> None:
-        settings: Any = ("size", size, 1), ("stride", stride, 1), ("padding", padding, 0)
-        for name, value, least in settings:
-            whole = is_integer(value) and least <= value < 2**62
-            word = name == "padding" and isinstance(value, str)
-            if not whole and not word and not (name == "stride" and value is None):
-                below = " and below 2^62" if is_integer(value) and value > least else ""
-                raise ValueError(
-                    f"{self.kind}: {name} is {brief(value)}, expected an integer of at least {least}{below}"
-                )
         super().__init__(size, stride, padding)  # type: ignore[call-arg]  # those of the layer of images
-        self._window = size, size if stride is None else stride, padding
 
     def build(self, input_shape: Shape) -> Shape:
         length, channels = expect_sequence(input_shape)
-        steps = _windows("steps", length, *self._window, "sequence")
+        self._check_again()
+        stride = self.size if self.stride is None else self.stride
+        steps = lay_windows("steps", length, self.size, stride, self.padding, "sequence")
         self._axes, self._regions = (Windows(1, 1, 1, 0, 1), steps), None
         return steps.places, channels
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from .. import kernels
-from ..checks import ANY, expect_flag, expect_numbers
+from ..checks import ANY, FLAG
 from ..initializers import Constant
+from ..signatures import takes
 from ..typing import Array, Shape
-from .activations import Activation
+from .base import Activation
+from .shapes import expect_features
 
 
 class PReLU(Activation):
@@ -37,15 +39,15 @@ class PReLU(Activation):
     )
     reads_input = True  # the slope may become negative: then the sign of y is not that of x
 
+    _takes = takes(per_feature=FLAG, initial=ANY)
+
     def __init__(self, *, per_feature: bool = False, initial: float = 0.25) -> None:
-        expect_flag("PReLU", per_feature=per_feature)
-        expect_numbers("PReLU", ANY, initial=initial)
         self.per_feature = per_feature
         self.initial = initial
 
     def build(self, input_shape: Shape) -> Shape:
-        if self.per_feature and not input_shape:
-            raise ValueError("expected inputs with features, got a batch of single numbers; reshape them to (N, 1)")
+        if self.per_feature:
+            expect_features(input_shape)
         self._channels = input_shape[-1] if input_shape else 1
         self.add_parameter(
             "slope", (self._channels if self.per_feature else 1,), Constant(self.initial), penalized=False

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ..checks import RATE, expect_numbers
+from ..checks import RATE
 from ..messages.terminal import called
 from .base import Layer
 
 Draw = tuple[int, int, int, int]  # seed, stream, step and offset, as the kernels take them
+DROPPED = RATE._replace(hint=" (the share that is dropped)")
 LAST = 2**32 - 1
 SPREAD = 0x9E3779B1  # 2^32 / golden ratio, odd: keeps further passes of a step away from nearby steps
 
@@ -30,8 +29,3 @@ def expect_drawn(layer: Layer, place: Draw | None) -> Draw:
     if place is None:
         raise RuntimeError(f"{called(layer)}: backward(dy) must follow forward(x, training=True)")
     return place
-
-
-def expect_rate(layer: Layer, rate: Any) -> None:
-    """ValueError when the rate is not a number of 0 <= rate < 1."""
-    expect_numbers(layer.kind, RATE, " (the share that is dropped)", rate=rate)

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from .. import kernels
-from ..checks import Interval, expect_instance, expect_numbers
+from ..checks import Choice, Instance, Interval, OrNone
 from ..kernels.philox import words
-from ..messages.terminal import brief
+from ..signatures import takes
 from ..typing import Array, Shape
-from .activations import IDENTITY, Activation
 from .affine import Affine
 from .base import Layer
 from .chain import Chain
 from .conv1d import Conv1d
 from .conv2d import Conv2d
 from .randomness import draw
+from .weighted import Fusing
 
 AUTO = "auto"
 
 
-class Residual(Chain):
+class Residual(Chain, Fusing):
     """Residual block: y = f(x) + shortcut(x), where f is the layers in sequence.
 
     Parameters
@@ -52,22 +52,16 @@ class Residual(Chain):
     """
 
     shortcut: Layer | str | None
+    _takes = takes(shortcut=Choice(AUTO, other=OrNone(Instance(Layer))), survival=Interval(0, 1, "(]"))
 
     def __init__(self, *layers: Layer, shortcut: Layer | str | None = None, survival: float = 1.0) -> None:
         super().__init__(*layers)
         if not layers:
             raise ValueError("Residual: expected at least one layer")
-        if isinstance(shortcut, str):
-            if shortcut != AUTO:
-                raise ValueError(f"Residual: shortcut is {brief(shortcut)}, expected a layer, None or 'auto'")
-        elif shortcut is not None:
-            expect_instance(shortcut, Layer, "Residual: shortcut")
-        expect_numbers("Residual", Interval(0, 1, "(]"), survival=survival)
         self.shortcut = shortcut
         self.survival = survival
         self._auto = shortcut == AUTO
         self._side = Chain()
-        self._activation = IDENTITY
         self._survived, self._share = True, 1.0  # of the last forward pass: whether f took part, and its factor
 
     def children(self) -> tuple[Layer, ...]:
@@ -79,7 +73,6 @@ class Residual(Chain):
             self.shortcut = AUTO
 
     def build(self, input_shape: Shape) -> Shape:
-        self._activation = IDENTITY
         shape = super().build(input_shape)
         if self._auto:
             self.shortcut = self._projection(tuple(input_shape), shape)
@@ -112,10 +105,6 @@ class Residual(Chain):
             )
         layer.restore_training_settings(self.training_settings())  # the block may have been frozen earlier
         return layer
-
-    def fuse(self, activation: Activation) -> bool:
-        self._activation = activation
-        return True
 
     def forward(self, x: Array, training: bool) -> Array:
         self._survived, self._share = self._lot(training)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .. import kernels
 from ..typing import Array, Shape
 from .base import Layer
+from .shapes import expect_features
 
 
 class Softmax(Layer):
@@ -27,8 +28,7 @@ class Softmax(Layer):
     """
 
     def build(self, input_shape: Shape) -> Shape:
-        if not input_shape:
-            raise ValueError("expected inputs with classes, got a batch of single numbers; reshape them to (N, 1)")
+        expect_features(input_shape, "classes")
         return input_shape
 
     def forward(self, x: Array, training: bool) -> Array:

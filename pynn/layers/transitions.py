@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..checks import expect_count
+from ..checks import Count
+from ..signatures import takes
 from ..typing import Array, Shape
 from .base import Layer
 
@@ -36,9 +37,10 @@ class Transitions(Layer):
     weight: Array
     dweight: Array
 
+    _takes = takes(labels=Count(1))
+
     def __init__(self, labels: int) -> None:
-        expect_count("Transitions", 1, labels=labels)
-        self.labels = int(labels)
+        self.labels = labels
 
     def build(self, input_shape: Shape) -> Shape:
         k = self.labels

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from .. import kernels
+from ..checks import Count, Pair
+from ..signatures import takes
 from ..typing import Array, Shape
 from .base import Layer
-from .pool import Bounds, Pair, Regions, _pair, expect_image
+from .pool import Bounds, Regions
+from .shapes import Sizes, expect_image, pair
 
 
 class Upsample(Layer):
@@ -34,16 +37,18 @@ class Upsample(Layer):
     """
 
     passes_activation = True
-    _factors: tuple[Pair, Pair]  # of each axis: its length, and how often each pixel is repeated
+    _factors: tuple[tuple[int, int], tuple[int, int]]  # of each axis: its length, and how often each pixel is repeated
     _bounds: Regions | None
 
-    def __init__(self, factor: int | Pair = 2) -> None:
-        _pair(self, "factor", factor, 1)
+    _takes = takes(factor=Pair(Count(1, bits=62)))
+
+    def __init__(self, factor: Sizes = 2) -> None:
         self.factor = factor
 
     def build(self, input_shape: Shape) -> Shape:
         height, width, channels = expect_image(input_shape)
-        rows, columns = _pair(self, "factor", self.factor, 1)
+        self._check_again()
+        rows, columns = pair(self.factor)
         self._factors, self._bounds = ((height, rows), (width, columns)), None
         return height * rows, width * columns, channels
 

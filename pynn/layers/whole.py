@@ -8,31 +8,72 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 import numpy as np
 
 from .. import random
 from ..messages.terminal import brief, called
-from ..typing import Array
-from .held import aligned, copy_into, hold
+from ..typing import Array, Shape
+from .buffers import Buffered
+from .context import Context, Parameter
+from .held import aligned, copy_into, hold, release
 
-if TYPE_CHECKING:
-    from ..typing import Shape
-    from .base import Layer
-    from .context import Parameter
-
-    Build = Callable[[Any, Shape], Shape]
-
-F = TypeVar("F", bound="Callable[..., Any]")
+Build = Callable[[Shape], Shape]
+F = TypeVar("F", bound=Callable[..., Any])
+L = TypeVar("L", bound="Buildable")
 LINKS = ("followed_by", "_activation", "_side")  # layers that a layer knows but does not hold
+
+
+class Buildable(Buffered):
+    """What is built for inputs of a shape: alone, or as a part of a model."""
+
+    given_name: str = ""
+    input_shape: Shape
+    output_shape: Shape
+    needs_dx: bool = True  # False on the first layer that has parameters: nobody wants its input gradient
+    users_own: bool = False  # a class outside pynn: what it returns is checked
+    build: Build
+
+    _own: Context | None = None  # of a model, also where it stands inside another one
+    _building: bool = False
+    _alone: bool = False  # built outside of a model, with arrays of its own
+    _brought: Mapping[str, Array] = MappingProxyType({})  # what it had when it was built alone, then got into a model
+    _own_parameters: tuple[Parameter, ...] = ()  # of a user's own layer and of such layers inside it
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.users_own = not cls.__module__.startswith("pynn.")
+        if "build" in vars(cls):
+            cls.build = whole(cls.build)
+
+    def _share_context(self) -> None:
+        """Before it is built: the layers inside get what it shares with its model."""
+        for child in self.children():
+            if child.context.built and child.context is not self.context:
+                raise ValueError(
+                    f"{self.kind}: the {child.kind} inside it belongs to a model that is built; make a new one"
+                )
+            child.context = self.context
+
+    def _reset(self) -> None:
+        """Forget what `build` declared, so that it can run again."""
+        release(self)
+        self.declared, self._state, self._buffers, self._views = [], {}, {}, {}
+        self._shared, self._alone, self._own_parameters = None, False, ()
+        self.needs_dx = True
+        self.name = self.given_name
+        for name in ("input_shape", "output_shape"):
+            if hasattr(self, name):
+                delattr(self, name)
 
 
 def whole(build: F) -> F:
     """The class's `build` with what goes before and after it."""
 
     @functools.wraps(build)
-    def run(self: Layer, input_shape: Shape) -> Shape:
+    def run(self: Buildable, input_shape: Shape) -> Shape:
         if self._building:  # super().build(...)
             return build(self, input_shape)  # type: ignore[no-any-return]
         if self.context.built and self.declared:
@@ -73,7 +114,7 @@ def _checked(shape: Any) -> Shape:
     return tuple(int(size) for size in shape)
 
 
-def _begin(layer: Layer, shape: Shape) -> None:
+def _begin(layer: Buildable, shape: Shape) -> None:
     if layer._alone:
         layer._brought = layer.arrays() if layer.context.owned else {}
         layer._reset()
@@ -82,7 +123,7 @@ def _begin(layer: Layer, shape: Shape) -> None:
         layer.input_shape = shape
 
 
-def _finish(layer: Layer) -> None:
+def _finish(layer: Buildable) -> None:
     given = layer._brought if layer.context.owned else {}
     for inner in layer.walk():
         if inner.context is not layer.context:  # made in `build`
@@ -100,7 +141,7 @@ def _finish(layer: Layer) -> None:
             copy_into(array, given[name], f"{called(layer)}.{name}")
 
 
-def _expect_built_inside(layer: Layer) -> None:
+def _expect_built_inside(layer: Buildable) -> None:
     for child in layer.children():
         if not hasattr(child, "output_shape"):
             if type(child).build is not _base_build(child):
@@ -111,12 +152,12 @@ def _expect_built_inside(layer: Layer) -> None:
             child.build(layer.input_shape)  # it takes any shape
 
 
-def _base_build(layer: Layer) -> Any:
+def _base_build(layer: Buildable) -> Any:
     """`build` of the class that all layers are of."""
     return next(vars(base)["build"] for base in reversed(type(layer).__mro__) if "build" in vars(base))
 
 
-def _move(inner: Layer, layer: Layer) -> None:
+def _move(inner: Buildable, layer: Buildable) -> None:
     """Into the layer's context, and out of arrays of its own: the model draws its first values."""
     inner.context, inner._alone = layer.context, False
     for parameter in inner.declared:
@@ -125,7 +166,7 @@ def _move(inner: Layer, layer: Layer) -> None:
         inner._set_state(name, array)
 
 
-def _matching(layer: Layer, parameter: Parameter, given: Mapping[str, Array]) -> Array:
+def _matching(layer: Buildable, parameter: Parameter, given: Mapping[str, Array]) -> Array:
     found = given.get(parameter.name)
     if found is None or found.shape != parameter.shape:
         had = "none" if found is None else f"the shape {found.shape}"
@@ -136,18 +177,18 @@ def _matching(layer: Layer, parameter: Parameter, given: Mapping[str, Array]) ->
     return found
 
 
-def _lay_out(layer: Layer) -> None:
+def _lay_out(layer: Buildable) -> None:
     """Give each parameter that has none an array of its own, with first values drawn by the context's seed."""
     for number, parameter in enumerate(layer.declared):
         if parameter.value is None:
             generator = random.generator(layer.context.seed, number, random.WEIGHTS)
-            values = parameter.drawn(layer, generator)
+            values = parameter.drawn(called(layer), generator)
             parameter.value = aligned(values.size, layer.context.dtype).reshape(parameter.shape)
             parameter.value[...] = values
         own_gradient(layer, parameter)
 
 
-def own_gradient(layer: Layer, parameter: Parameter) -> None:
+def own_gradient(layer: Buildable, parameter: Parameter) -> None:
     """Hold the parameter's value and a gradient of its own, 0 at first."""
     assert parameter.value is not None
     parameter.gradient = np.zeros_like(parameter.value)
@@ -155,9 +196,9 @@ def own_gradient(layer: Layer, parameter: Parameter) -> None:
     hold(layer, f"d{parameter.name}", parameter.gradient)
 
 
-def layers_in(layer: Layer, base: type[Layer]) -> tuple[Layer, ...]:
+def layers_in(layer: L, base: type[L]) -> tuple[L, ...]:
     """The layers in its attributes, also in lists, tuples and dicts there, each once."""
-    found: list[Layer] = []
+    found: list[L] = []
     for name, value in vars(layer).items():
         if name not in LINKS:
             values = (

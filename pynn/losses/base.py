@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import Constructed, add_foreign
 from ..data import arrays
 from ..data.arrays import as_array
 from ..locks import Claim
+from ..messages.foreign import add_foreign
 from ..saving import copies
 from ..saving.config import constructor_text
+from ..signatures import Constructed
 from ..typing import Array
 
 FLOAT32 = np.dtype(np.float32)
@@ -65,6 +66,7 @@ class Loss(Constructed):
     users_own: bool = False  # a custom `forward` or `backward`, which may keep attributes
 
     def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
         methods = (cls.forward, cls.backward, getattr(cls, "_measure", None))
         modules = [getattr(method, "__module__", None) or "" for method in methods if method is not None]
         cls.users_own = not all(module.startswith("pynn.") for module in modules)

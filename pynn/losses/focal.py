@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .. import kernels
-from ..checks import NOT_NEGATIVE, expect_numbers
+from ..checks import NOT_NEGATIVE
+from ..signatures import takes
 from ..typing import Array
 from .softmax import SoftmaxLoss
 
@@ -33,8 +34,9 @@ class Focal(SoftmaxLoss):
     .. [1] Lin et al., "Focal Loss for Dense Object Detection", 2017.
     """
 
+    _takes = takes(gamma=NOT_NEGATIVE)
+
     def __init__(self, gamma: float = 2.0) -> None:
-        expect_numbers("Focal", NOT_NEGATIVE, gamma=gamma)
         self.gamma = gamma
 
     def _measure(self, outputs: Array, labels: Array, weights: Array | None, gradient: Array) -> tuple[float, float]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .. import kernels
-from ..checks import POSITIVE, expect_numbers
+from ..checks import POSITIVE
+from ..signatures import takes
 from ..typing import Array
 from .labels import LabelLoss
 
@@ -35,9 +36,9 @@ class Hinge(LabelLoss):
     """
 
     _squared = False
+    _takes = takes(margin=POSITIVE)
 
     def __init__(self, margin: float = 1.0) -> None:
-        expect_numbers(type(self).__name__, POSITIVE, margin=margin)
         self.margin = margin
 
     def _measure(self, outputs: Array, labels: Array, weights: Array | None, gradient: Array) -> tuple[float, float]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..checks import POSITIVE, expect_numbers
+from ..checks import POSITIVE
+from ..signatures import takes
 from .elementwise import ElementwiseLoss
 
 
@@ -70,8 +71,8 @@ class Huber(ElementwiseLoss):
     """
 
     _kind = "huber"
+    _takes = takes(delta=POSITIVE)
 
     def __init__(self, delta: float = 1.0) -> None:
-        expect_numbers("Huber", POSITIVE, delta=delta)
         self.delta = delta
         self._delta = float(delta)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from .. import kernels
-from ..checks import RATE, expect_numbers
+from ..checks import RATE
+from ..signatures import takes
 from ..typing import Array
 from .labels import LabelLoss
 
@@ -47,9 +48,9 @@ class SoftmaxCrossEntropy(SoftmaxLoss):
     """
 
     label_smoothing: float = 0.0  # for subclasses whose constructor does not set it
+    _takes = takes(label_smoothing=RATE)
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
-        expect_numbers("SoftmaxCrossEntropy", RATE, label_smoothing=label_smoothing)
         self.label_smoothing = label_smoothing
 
     def _measure(self, outputs: Array, labels: Array, weights: Array | None, gradient: Array) -> tuple[float, float]:

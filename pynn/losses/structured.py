@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..checks import Constructed, expect_instance
+from ..checks import Instance
 from ..data.arrays import as_array
 from ..saving.config import constructor_text
+from ..signatures import Constructed, takes
 from ..typing import Array
 from .base import Loss
 
@@ -131,8 +132,9 @@ class StructuredHinge(Loss):
     >>> model.fit(x, y, loss=pynn.StructuredHinge(pynn.ViterbiChain()))                        # y (N, 5)
     """
 
+    _takes = takes(decoder=Instance(Decoder))
+
     def __init__(self, decoder: Decoder) -> None:
-        expect_instance(decoder, Decoder, "decoder")
         self.decoder = decoder
 
     def forward(self, outputs: Array, targets: Array, weights: Array | None = None) -> float:

@@ -169,7 +169,7 @@ def _classes(classes: Classes | None, true: Array, said: Array) -> tuple[tuple[A
         labels = np.unique(np.concatenate([true, said])) if len(true) else np.zeros(0, np.int64)
         return tuple(labels.tolist()), labels
     if isinstance(classes, (int, np.integer)):
-        checks.check_count("classes", classes, 1)
+        checks.expect_count("", 1, classes=classes)
         return tuple(range(int(classes))), np.arange(classes)
     names = tuple(np.asarray(classes).tolist())
     if len(set(names)) < len(names) or not names:

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import Constructed
 from ..losses import Loss
 from ..saving.state import is_ours, taken_up
+from ..signatures import Constructed
 from ..typing import Array
 
 

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..checks import expect_count
+from ..checks import Count
 from ..losses import Loss
 from ..losses.attributes import AttributeLoss
 from ..losses.labels import LabelLoss
+from ..signatures import takes
 from ..typing import Array
 from .metric import Mean, Metric
 
@@ -23,9 +24,10 @@ class TopK(Mean):
         At least 1. Of equal scores, the one of the lower label comes first.
     """
 
+    _takes = takes(k=Count(1))
+
     def __init__(self, k: int = 5) -> None:
-        expect_count("TopK", 1, k=k)
-        self.k, self.name = int(k), f"top{k}"
+        self.k, self.name = k, f"top{k}"
 
     def check(self, loss: Loss) -> None:
         if not _of_labels(loss):

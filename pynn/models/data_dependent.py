@@ -17,8 +17,7 @@ from numpy.typing import ArrayLike
 from .. import checks, initializers, random
 from ..data import arrays
 from ..initializers import Initializer
-from ..layers.activations import IDENTITY, Activation
-from ..layers.base import Layer
+from ..layers.base import IDENTITY, Activation, Layer
 from ..messages.terminal import called
 from ..training import inputs
 from ..typing import Array

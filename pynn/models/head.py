@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ..layers.activations import IDENTITY, Activation
-from ..layers.base import Layer
+from ..layers.base import IDENTITY, Activation, Layer
 from ..layers.chain import Chain
 from ..layers.context import Context
 from ..losses import SoftmaxCrossEntropy

@@ -86,7 +86,7 @@ def input_gradient(
             f"got {'neither' if y is None else 'both'}"
         )
     size = evaluate.usual_batch_size(model) if batch_size is None else batch_size
-    checks.check_count("batch_size", size, 1)
+    checks.expect_count("", 1, batch_size=size)
     goal = chosen_loss(model, loss)
     if y is not None:
         x, targets, _ = checked_pair(model, goal, (x, y), "", raw=True)

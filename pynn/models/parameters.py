@@ -18,6 +18,7 @@ from ..layers.chain import Chain
 from ..layers.context import Parameter
 from ..layers.held import Tensors, aligned, copy_into, hold
 from ..locks import Lock, register_for_forks
+from ..messages.terminal import called
 from ..optimizers import Optimizer, Segment
 from ..regularizers import Penalty
 from ..typing import Array
@@ -121,7 +122,7 @@ class FlatChain(Chain):
             if values is None and self.context.limit is not None:
                 continue  # the file being loaded has the values
             if values is None:
-                values = parameter.drawn(layer, random.generator(self.seed, number, random.WEIGHTS))
+                values = parameter.drawn(called(layer), random.generator(self.seed, number, random.WEIGHTS))
             np.copyto(_expect(parameter.value), values, casting="same_kind")
 
     def _allocate(self, size: int) -> None:

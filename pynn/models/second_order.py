@@ -150,8 +150,8 @@ def _check_settings(
 ) -> None:
     if method not in METHODS:
         raise ValueError(f"method is {brief(method)}, expected one of {', '.join(METHODS)}")
-    checks.check_count("steps", steps, 0)
-    checks.check_count("batch_size", batch_size, 1)
+    checks.expect_count("", 0, steps=steps)
+    checks.expect_count("", 1, batch_size=batch_size)
     expect_numbers("", NOT_NEGATIVE, tolerance=tolerance)
     if penalty is not None:
         expect_instance(penalty, Penalty, "penalty")

@@ -13,6 +13,8 @@ from ..layers.base import Layer
 from ..layers.context import Context
 from ..locks import Claim
 from ..losses import Loss
+from ..messages.foreign import add_foreign
+from ..signatures import answering
 from ..training import evaluate as evaluate_module
 from ..training import fit as training
 from ..training import targets
@@ -161,7 +163,7 @@ class Sequential(Model):
     evaluate = evaluate_module.evaluate
     input_gradient = input_gradients.input_gradient
 
-    @checks.answering
+    @answering
     def predict(self, x: ArrayLike | Iterable[Any], batch_size: int | None = None) -> Array:
         """Predict targets, in the shape and kind of those that `fit` received: class labels, or numbers in their units.
 
@@ -179,7 +181,7 @@ class Sequential(Model):
         """
         return evaluate_module.predictions(self, x, batch_size)
 
-    @checks.answering
+    @answering
     def predict_proba(self, x: ArrayLike | Iterable[Any], batch_size: int | None = None) -> Array:
         """Predict class probabilities.
 
@@ -241,7 +243,7 @@ class Sequential(Model):
         return table(self) if self.built else super().__repr__()
 
 
-checks.add_foreign(
+add_foreign(
     Sequential,
     "training lr stop_training",
     "compile train eval zero_grad state_dict variables trainable_variables coefs_ load_state_dict load_weights score "

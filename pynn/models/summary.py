@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ..layers.activations import Activation
-from ..layers.base import Layer
+from ..layers.base import Activation, Layer
 from ..messages.terminal import called, printable
 from ..saving.config import arguments
 from ..typing import Shape

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import kernels
-from ..checks import NOT_NEGATIVE, POSITIVE, RATE, expect_flag, expect_numbers
+from ..checks import FLAG, NOT_NEGATIVE, POSITIVE, RATE
+from ..signatures import takes
 from ..typing import Array
 from .base import Optimizer, Rate
 
@@ -40,6 +41,7 @@ class Adam(Optimizer):
     first: Array
     second: Array
     decoupled = False
+    _takes = takes(beta1=RATE, beta2=RATE, epsilon=POSITIVE, bias_correction=FLAG)
 
     def __init__(
         self,
@@ -52,10 +54,6 @@ class Adam(Optimizer):
         **options: Unpack[Options],
     ) -> None:
         super().__init__(learning_rate, **options)
-        kind = type(self).__name__
-        expect_numbers(kind, RATE, beta1=beta1, beta2=beta2)
-        expect_numbers(kind, POSITIVE, epsilon=epsilon)
-        expect_flag(kind, bias_correction=bias_correction)
         self.beta1 = beta1
         self.beta2 = beta2
         self.epsilon = epsilon
@@ -129,6 +127,7 @@ class NAdam(Optimizer):
     slots = ("first", "second")
     first: Array
     second: Array
+    _takes = takes(beta1=RATE, beta2=RATE, epsilon=POSITIVE, momentum_decay=NOT_NEGATIVE)
 
     def __init__(
         self,
@@ -140,9 +139,6 @@ class NAdam(Optimizer):
         **options: Unpack[Options],
     ) -> None:
         super().__init__(learning_rate, **options)
-        expect_numbers("NAdam", RATE, beta1=beta1, beta2=beta2)
-        expect_numbers("NAdam", POSITIVE, epsilon=epsilon)
-        expect_numbers("NAdam", NOT_NEGATIVE, momentum_decay=momentum_decay)
         self.beta1 = beta1
         self.beta2 = beta2
         self.epsilon = epsilon
@@ -193,6 +189,7 @@ class Lion(Optimizer):
 
     slots = ("first",)
     first: Array
+    _takes = takes(beta1=RATE, beta2=RATE)
 
     def __init__(
         self,
@@ -202,7 +199,6 @@ class Lion(Optimizer):
         **options: Unpack[Options],
     ) -> None:
         super().__init__(learning_rate, **options)
-        expect_numbers("Lion", RATE, beta1=beta1, beta2=beta2)
         self.beta1 = beta1
         self.beta2 = beta2
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import kernels
-from ..checks import POSITIVE, RATE, expect_numbers
+from ..checks import POSITIVE, RATE
+from ..signatures import takes
 from ..typing import Array
 from .base import Optimizer, Rate
 
@@ -34,6 +35,7 @@ class AdaGrad(Optimizer):
 
     slots = ("squares",)
     squares: Array
+    _takes = takes(epsilon=POSITIVE)
 
     def __init__(
         self,
@@ -43,7 +45,6 @@ class AdaGrad(Optimizer):
         **options: Unpack[Options],
     ) -> None:
         super().__init__(learning_rate, **options)
-        expect_numbers("AdaGrad", POSITIVE, epsilon=epsilon)
         self.epsilon = epsilon
 
     def update(self, parameters: Array, gradients: Array) -> None:
@@ -74,6 +75,7 @@ class RMSProp(Optimizer):
 
     slots = ("squares",)
     squares: Array
+    _takes = takes(decay=RATE, epsilon=POSITIVE)
 
     def __init__(
         self,
@@ -84,8 +86,6 @@ class RMSProp(Optimizer):
         **options: Unpack[Options],
     ) -> None:
         super().__init__(learning_rate, **options)
-        expect_numbers("RMSProp", RATE, decay=decay)
-        expect_numbers("RMSProp", POSITIVE, epsilon=epsilon)
         self.decay = decay
         self.epsilon = epsilon
 

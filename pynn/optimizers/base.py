@@ -7,22 +7,15 @@ from typing import Any, Protocol, TypeAlias, TypedDict
 
 import numpy as np
 
-from ..checks import (
-    NOT_NEGATIVE,
-    Constructed,
-    add_foreign,
-    expect_count,
-    expect_flag,
-    expect_numbers,
-    is_number,
-    taken_by,
-)
+from ..checks import FLAG, NOT_NEGATIVE, expect_count, is_number
+from ..messages.foreign import add_foreign
 from ..messages.terminal import brief
 from ..saving.config import constructor_text, expect_keys, plain_attributes
 from ..saving.state import is_ours, taken_up
 from ..schedules import Schedule
+from ..signatures import Constructed, taken_by, takes
 from ..typing import Array
-from .clipping import clip, expect_limit
+from .clipping import LIMIT, clip
 from .segments import Missed, Segment, add_missed, runs
 
 Rate: TypeAlias = float | Schedule
@@ -119,6 +112,7 @@ class Optimizer(Constructed):
     decay_biases: bool = False
     clip_norm: float | None = None
     clip_value: float | None = None
+    _takes = takes(weight_decay=NOT_NEGATIVE, decay_biases=FLAG, clip_norm=LIMIT, clip_value=LIMIT)
 
     def __init__(
         self,
@@ -129,11 +123,6 @@ class Optimizer(Constructed):
         clip_norm: float | None = None,
         clip_value: float | None = None,
     ) -> None:
-        kind = type(self).__name__
-        expect_numbers(kind, NOT_NEGATIVE, weight_decay=weight_decay)
-        expect_flag(kind, decay_biases=decay_biases)
-        expect_limit(kind, "clip_norm", clip_norm)
-        expect_limit(kind, "clip_value", clip_value)
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.decay_biases = decay_biases

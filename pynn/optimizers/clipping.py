@@ -9,14 +9,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from .. import kernels
-from ..checks import POSITIVE, expect_numbers
+from ..checks import POSITIVE, OrNone
 from .segments import Segment
 
-
-def expect_limit(kind: str, name: str, value: object) -> None:
-    """Raise ValueError unless the value is None or a finite positive number."""
-    if value is not None:
-        expect_numbers(kind, POSITIVE, ", or None for no clipping", **{name: value})
+LIMIT = OrNone(POSITIVE._replace(hint=", or None for no clipping"))
 
 
 def clip(gradients: NDArray[Any], runs: Sequence[Segment], value: float | None, norm: float | None) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import kernels
-from ..checks import RATE, add_foreign, expect_numbers
+from ..checks import RATE
+from ..messages.foreign import add_foreign
+from ..signatures import takes
 from ..typing import Array
 from .base import Optimizer, Rate
 
@@ -60,6 +62,7 @@ class Momentum(Optimizer):
 
     slots = ("velocity",)
     velocity: Array
+    _takes = takes(momentum=RATE)
 
     def __init__(
         self,
@@ -68,7 +71,6 @@ class Momentum(Optimizer):
         **options: Unpack[Options],
     ) -> None:
         super().__init__(learning_rate, **options)
-        expect_numbers(type(self).__name__, RATE, momentum=momentum)
         self.momentum = momentum
 
     def update(self, parameters: Array, gradients: Array) -> None:

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from ..checks import Constructed
 from ..data import arrays
+from ..signatures import Constructed
 from ..typing import Array, Shape
 
 T = TypeVar("T", bound="Transformer")

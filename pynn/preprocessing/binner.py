@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..checks import Constructed, expect_choice, expect_count
+from ..checks import Choice, Count
 from ..data.arrays import as_array
 from ..saving.config import constructor_text
+from ..signatures import Constructed, takes
 
 STRATEGIES = ("quantile", "width")
 
@@ -60,11 +61,10 @@ class Binner(Constructed):
 
     edges: NDArray[np.float64] | None = None
     values: NDArray[np.float64] | None = None
+    _takes = takes(bins=Count(2), strategy=Choice(*STRATEGIES))
 
     def __init__(self, bins: int = 10, strategy: str = "quantile") -> None:
-        expect_count("Binner", 2, bins=bins)
-        expect_choice("Binner", STRATEGIES, strategy=strategy)
-        self.bins = int(bins)
+        self.bins = bins
         self.strategy = strategy
 
     def __repr__(self) -> str:

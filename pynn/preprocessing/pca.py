@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from .. import kernels
-from ..checks import POSITIVE, expect_choice, expect_numbers, is_integer
+from ..checks import POSITIVE, Choice, is_integer
 from ..messages.terminal import brief
+from ..signatures import takes
 from ..typing import Array, Shape
 from .base import Rows, Transformer
 from .scaling import LEAST, SMALL
@@ -197,10 +198,9 @@ class Whitening(_Rotation):
     """
 
     state = ("mean_", "components_", "explained_variance_")
+    _takes = takes(form=Choice(*FORMS), epsilon=POSITIVE)
 
     def __init__(self, form: str = "pca", epsilon: float = 1e-5) -> None:
-        expect_choice("Whitening", FORMS, form=form)
-        expect_numbers("Whitening", POSITIVE, epsilon=epsilon)
         self.form = form
         self.epsilon = epsilon
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..checks import expect_choice, is_number
+from ..checks import Choice, is_number
 from ..messages.terminal import brief
+from ..signatures import takes
 from ..typing import Array, Shape
 from .base import Rows, Transformer
 
@@ -20,8 +21,9 @@ LEAST = -1021  # the smallest exponent of a normal number, as frexp counts
 class _Scaling(Transformer):
     """Base: statistics of each feature, of each channel of images, or of all numbers."""
 
+    _takes = takes(per=Choice(*PER))
+
     def __init__(self, per: str = "feature") -> None:
-        expect_choice(type(self).__name__, PER, per=per)
         self.per = per
 
     def _axes(self, shape: Shape) -> tuple[int, ...]:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from .. import checks
 from ..callbacks.base import Callback, Run
 from ..callbacks.outage import Outage
-from ..checks import NOT_NEGATIVE, expect_count, expect_numbers
+from ..checks import NOT_NEGATIVE, Count, OrNone
 from ..messages import terminal
 from ..saving import config, container, files
 from ..saving.filelocks import FolderLock
+from ..signatures import takes
 from . import run_state
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Checkpoint(Callback):
     """
 
     writes = True
+    _takes = takes(every_steps=OrNone(Count(1)), every_seconds=OrNone(NOT_NEGATIVE), keep=Count(1))
 
     def __init__(
         self,
@@ -72,11 +74,6 @@ class Checkpoint(Callback):
     ) -> None:
         if not isinstance(folder, (str, os.PathLike)):
             raise TypeError(f"checkpoint is {terminal.brief(folder)}, expected a folder or a pynn.Checkpoint object")
-        if every_steps is not None:
-            expect_count("Checkpoint", 1, every_steps=every_steps)
-        if every_seconds is not None:
-            expect_numbers("Checkpoint", NOT_NEGATIVE, every_seconds=every_seconds)
-        expect_count("Checkpoint", 1, keep=keep)
         self.folder, self.every_steps, self.every_seconds, self.keep = folder, every_steps, every_seconds, keep
         self._path = Path(folder)
         self._settings: Mapping[str, Any] = {}

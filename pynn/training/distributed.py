@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..checks import Constructed, expect_flag
+from ..checks import FLAG
 from ..data.batches import Samples, part_of
 from ..layers.context import ALONE, Group
 from ..losses import Loss
 from ..messages import terminal
 from ..messages.terminal import brief
+from ..signatures import Constructed, takes
 from ..typing import Array
 from . import measures, run_state
 from .sources import Arrays, Batches
@@ -70,12 +71,13 @@ class Distributed(Constructed):
     .. [1] Goyal et al. 2017, "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour".
     """
 
+    _takes = takes(sync_batchnorm=FLAG)
+
     def __init__(self, comm: Any = None, *, sync_batchnorm: bool = False) -> None:
         if comm is not None and not all(hasattr(comm, name) for name in ("Allreduce", "Dup", "Abort")):
             raise TypeError(
                 f"Distributed: comm is {brief(comm)}, expected an mpi4py communicator, such as MPI.COMM_WORLD"
             )
-        expect_flag("Distributed", sync_batchnorm=sync_batchnorm)
         self.comm = _mpi().COMM_WORLD if comm is None else comm
         self.sync_batchnorm = sync_batchnorm
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import checks
-from ..checks import answering
+from ..signatures import answering
 from ..typing import Array
 from . import inputs, sample_weights, targets
 from .measures import Measures, Metrics, measure, not_finite
@@ -57,7 +57,7 @@ def evaluate(
     """
     _expect_built(model, "evaluate")
     batch_size = usual_batch_size(model) if batch_size is None else batch_size
-    checks.check_count("batch_size", batch_size, 1)
+    checks.expect_count("", 1, batch_size=batch_size)
     measures = Measures(metrics)
     measures.check(model.loss)
     if y is None:
@@ -85,7 +85,7 @@ def predict_outputs(model: Trainable, x: Any, batch_size: int | None = None) -> 
             raise ValueError("x gave no batches; an exhausted iterator gives none")
         return np.concatenate(parts)
     batch_size = usual_batch_size(model) if batch_size is None else batch_size
-    checks.check_count("batch_size", batch_size, 1)
+    checks.expect_count("", 1, batch_size=batch_size)
     x = inputs.raw(model, x)
     inputs.accept(model, x, "x")
     result, lost = np.empty((len(x), *model.output_shape), model.dtype), 0

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from .. import checks, optimizers
 from ..callbacks import progress as progresses
 from ..callbacks.base import Callback, Callbacks, all_callbacks
-from ..checks import answering, expect_flag, expect_instance
+from ..checks import expect_flag, expect_instance
 from ..data import arrays
 from ..data.augment import Augment, Augmentations, chain
 from ..locks import one_at_a_time
@@ -20,6 +20,7 @@ from ..losses import Loss
 from ..optimizers import Optimizer
 from ..preprocessing import Transformer
 from ..regularizers import Penalty
+from ..signatures import answering
 from . import heads, inputs, targets
 from . import validation as validations
 from .history import History
@@ -265,12 +266,12 @@ def _check_settings(
     accumulate: int,
     shuffle: bool,
 ) -> None:
-    checks.check_count("epochs", epochs, 0)
-    checks.check_count("accumulate", accumulate, 1)
+    checks.expect_count("", 0, epochs=epochs)
+    checks.expect_count("", 1, accumulate=accumulate)
     expect_flag("", shuffle=shuffle)
-    checks.check_count("prefetch", prefetch, 0)
+    checks.expect_count("", 0, prefetch=prefetch)
     if batch_size is not None:
-        checks.check_count("batch_size", batch_size, 1)
+        checks.expect_count("", 1, batch_size=batch_size)
     if seed is not None:
         checks.check_seed(seed)
     if penalty is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..checks import check_count
+from ..checks import expect_count
 from ..layers import Flatten, GlobalAvgPool2d, Layer
 from ..messages.terminal import brief
 from ..models.file import BASES, KINDS
@@ -183,7 +183,7 @@ def advise(n_samples: int, similar: bool, *, classes: int = 10, enough: int = 50
     >>> advice.apply(model.replace_head(pynn.Affine(5))).fit(x, y)
     """
     for name, value in (("n_samples", n_samples), ("classes", classes), ("enough", enough)):
-        check_count(name, value, 1)
+        expect_count("", 1, **{name: value})
     if not isinstance(similar, bool):
         raise TypeError(f"similar is {brief(similar)}, expected True or False")
     return Advice(int(n_samples), similar, int(classes), int(enough))

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from .. import checks
 from ..data import arrays
-from ..layers.activations import IDENTITY
+from ..layers.base import IDENTITY
 from ..layers.chain import Chain
 from ..models.head import fused_across, start
 from ..models.sequential import Sequential
@@ -64,7 +64,7 @@ def features(model: Sequential, x: ArrayLike, layer: str | int | None = None, ba
     """
     place = start(model, layer)
     batch_size = evaluate.usual_batch_size(model) if batch_size is None else batch_size
-    checks.check_count("batch_size", batch_size, 1)
+    checks.expect_count("", 1, batch_size=batch_size)
     x = inputs.raw(model, x)
     inputs.accept(model, x, "x")
     shape = model.layers[place - 1].output_shape if place else model.input_shape

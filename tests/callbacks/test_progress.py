@@ -65,7 +65,9 @@ def fit(points: Points, shown: bool | str, **options: object) -> pynn.History:
 
 
 @pytest.mark.parametrize("shown", [True, False, "auto"])
-@pytest.mark.parametrize("make", [lambda: None, closed, detached, WriteOnly, Broken, Silent, object], ids=lambda make: make.__name__)
+@pytest.mark.parametrize(
+    "make", [lambda: None, closed, detached, WriteOnly, Broken, Silent, object], ids=lambda make: make.__name__
+)
 def test_a_stderr_of_any_kind_does_not_touch_the_training(
     make: object, shown: bool | str, points: Points, backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -221,7 +221,7 @@ def test_the_whole_sequence_is_averaged(backend: str, rng: np.random.Generator) 
     ("settings", "says"),
     [
         ({"channels": 0}, "Conv1d: channels is 0, expected an integer of at least 1"),
-        ({"channels": 2, "kernel": (3, 3)}, r"Conv1d: kernel is \(3, 3\), expected one number$"),
+        ({"channels": 2, "kernel": (3, 3)}, r"Conv1d: kernel is \(3, 3\), expected an integer of at least 1$"),
         ({"channels": 2, "kernel": 0}, "kernel is 0, expected an integer of at least 1"),
         ({"channels": 2, "stride": 0.5}, "stride is 0.5, expected an integer of at least 1"),
         ({"channels": 2, "padding": "full"}, 'padding is \'full\', expected "same", "valid", "causal" or numbers'),

@@ -269,7 +269,9 @@ def test_the_gradients_of_layers_inside_are_right(backend: str, rng: np.random.G
         assert relative_error(dx, differences(value, x)) < 1e-6
 
 
-def test_layers_inside_a_custom_layer_are_fitted_saved_loaded_and_copied(points: Points, tmp_path: Path, backend: str) -> None:
+def test_layers_inside_a_custom_layer_are_fitted_saved_loaded_and_copied(
+    points: Points, tmp_path: Path, backend: str
+) -> None:
     model = holder(seed=4)
     history = model.fit(*points, epochs=40, progress=False, optimizer=pynn.Adam(0.02))
     assert history["loss"][-1] < 0.5 * history["loss"][0]

@@ -243,7 +243,7 @@ def test_shapes_that_do_not_agree_are_refused_at_build() -> None:
 def test_bad_settings_are_refused() -> None:
     with pytest.raises(ValueError, match="Residual: expected at least one layer"):
         pynn.Residual()
-    with pytest.raises(ValueError, match=r"Residual: shortcut is 'none', expected a layer, None or 'auto'"):
+    with pytest.raises(ValueError, match=r'Residual: shortcut is .none., expected "auto" or a pynn Layer, or None'):
         pynn.Residual(pynn.Affine(2), shortcut="none")
     with pytest.raises(TypeError, match=r"Residual: shortcut is 3, expected a pynn Layer"):
         pynn.Residual(pynn.Affine(2), shortcut=3)

@@ -209,7 +209,7 @@ def test_partial_fit_checks_the_classes_of_places(rng: np.random.Generator) -> N
 @pytest.mark.parametrize(
     ("y", "error", "says"),
     [
-        (np.zeros(7, int), ValueError, r"\(N, 4\), a label for each position of the outputs \(N, 4, 5\); where .*Flatten"),
+        (np.zeros(7, int), ValueError, r"\(N, 4\), a label for each position of the outputs \(N, 4, 5\); .*Flatten"),
         (np.zeros((7, 3), int), ValueError, r"y has shape \(7, 3\), expected \(N, 4\)"),
         (np.zeros((7, 4, 5), int), ValueError, r"one-hot rows become labels by y\.argmax\(axis=-1\)"),
         (np.zeros((7, 4, 1), int), ValueError, r"become .* by y\[\.\.\., 0\]"),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn import checks
+from pynn.messages import foreign
 from pynn.messages.attributes import ANSWERS
 
 MODEL, OPTIMIZER = pynn.Sequential(pynn.Affine(3), pynn.Dropout(0.5), pynn.Affine(2)), pynn.Adam(1e-3)
@@ -95,5 +95,5 @@ def test_own_classes_may_have_such_attributes() -> None:
 def test_the_table_and_the_classes_agree() -> None:
     for section, answers in ANSWERS.items():
         kind = getattr(pynn, section)
-        found = {name for name, one in vars(kind).items() if isinstance(one, checks.Foreign)}
+        found = {name for name, one in vars(kind).items() if isinstance(one, foreign.Foreign)}
         assert found == set(answers)

@@ -1,0 +1,49 @@
+"""Shapes of inputs (without the batch axis) and of the windows that move over them. Knows no layers."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from typing import Any
+
+from ..typing import Shape
+
+Sizes = int | tuple[int, int]  # of rows and columns alike, or of each
+
+
+def expect_axes(input_shape: Shape, axes: Container[int], expected: str, hint: str = "") -> None:
+    """ValueError unless the inputs have one of these numbers of axes."""
+    if len(input_shape) not in axes:
+        raise ValueError(f"expected {expected}, got inputs of shape {input_shape}{hint and f'; {hint}'}")
+
+
+def expect_features(input_shape: Shape, what: str = "features") -> None:
+    """ValueError for inputs without an axis."""
+    if not input_shape:
+        raise ValueError(f"expected inputs with {what}, got a batch of single numbers; reshape them to (N, 1)")
+
+
+def expect_image(input_shape: Shape) -> tuple[int, int, int]:
+    """The shape (H, W, C); ValueError for anything else."""
+    expect_axes(input_shape, (3,), "images (H, W, C)")
+    return input_shape[0], input_shape[1], input_shape[2]
+
+
+def expect_sequence(input_shape: Shape) -> tuple[int, int]:
+    """The shape (T, C); ValueError for anything else."""
+    hints = {1: "a single channel is x[..., None]", 3: "images (N, H, W, C) are for the layers whose names end in 2d"}
+    expect_axes(input_shape, (2,), "sequences (T, C)", hints.get(len(input_shape), ""))
+    return input_shape[0], input_shape[1]
+
+
+def pair(value: Any) -> tuple[Any, Any]:
+    """The value for rows and that for columns."""
+    return (value[0], value[1]) if isinstance(value, (tuple, list)) else (value, value)
+
+
+def window_places(length: int, reach: int, stride: int, padding: int | str) -> tuple[int, int]:
+    """How many windows stand along an axis, less than 1 where none fits; and how far the first begins before it."""
+    if padding == "same":
+        count = -(-length // stride)
+        return count, max((count - 1) * stride + reach - length, 0) // 2
+    before = 0 if padding == "valid" else int(padding)
+    return (length + 2 * before - reach) // stride + 1, before
