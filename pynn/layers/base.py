@@ -1,4 +1,4 @@
-"""Layer: what every layer is, ready-made or a user's own. Must not know models, losses or optimizers."""
+"""Layer: what every layer is, ready-made or custom. Must not know models, losses or optimizers."""
 
 from __future__ import annotations
 
@@ -26,8 +26,15 @@ L = TypeVar("L", bound="Layer")
 
 
 class Layer(Buildable, TrainingSettings, WeightLists):
-    """Base of all layers. An own layer overrides `build`, `forward` and `backward`:
+    """Base of all layers; a custom layer overrides `build`, `forward` and `backward`.
 
+    Notes
+    -----
+    Shapes leave out the batch axis: a layer that turns x (N, 784) into y (N, 10) has ``build((784,)) == (10,)``.
+    Arguments of ``__init__`` are kept in attributes of the same names, from which a layer is saved and loaded.
+
+    Examples
+    --------
     >>> class Scale(pynn.Layer):
     ...     def build(self, input_shape):
     ...         self.add_parameter("factor", input_shape, pynn.Constant(1))
@@ -38,9 +45,6 @@ class Layer(Buildable, TrainingSettings, WeightLists):
     ...     def backward(self, dy):
     ...         self.dfactor[...] = (dy * self.x).sum(axis=0)
     ...         return dy * self.factor
-
-    Shapes leave out the batch axis: a layer that turns x (N, 784) into y (N, 10) has `build((784,)) == (10,)`.
-    Arguments of `__init__` are kept in attributes of the same names: that is how a layer is saved and loaded again.
     """
 
     stream: int = 0  # the layer's number in its model: its part of the random sequence
@@ -55,39 +59,85 @@ class Layer(Buildable, TrainingSettings, WeightLists):
     # What a layer overrides -----------------------------------------------------------------------
 
     def build(self, input_shape: Shape) -> Shape:
-        """Declare parameters for inputs of this shape (without the batch axis); return the output's shape.
+        """Declare parameters for inputs of this shape.
 
-        A layer can be built alone, `layer.build((5,))`: it then has parameters and gradients of its own, float32, with
-        first values drawn by seed 0. A model that it is put into goes on with them. Built alone once more, it starts
-        anew. A layer with layers inside builds them here, `self.inner.build(shape)`.
+        Parameters
+        ----------
+        input_shape : tuple of int
+            Shape of a sample, without the batch axis.
+
+        Returns
+        -------
+        tuple of int
+            Shape of an output. By default input_shape.
+
+        Notes
+        -----
+        A layer can be built alone, ``layer.build((5,))``: it then has its own parameters and gradients, float32, with
+        initial values drawn by seed 0. A model that it is put into continues with them; building it alone again starts
+        anew. A layer with layers inside builds them here, ``self.inner.build(shape)``.
         """
         return input_shape
 
     def forward(self, x: Array, training: bool) -> Array:
-        """Outputs for a batch x. What `backward` needs may be kept in attributes.
+        """Return the outputs for a batch; keep in attributes what `backward` needs.
 
-        The array that comes back belongs to the layer and is overwritten by its next `forward`: copy what shall stay.
-        (`model.forward` gives new arrays.)
+        Parameters
+        ----------
+        x : array (N, ...)
+            The batch.
+        training : bool
+            Whether it is a training step.
+
+        Returns
+        -------
+        array (N, ...)
+            The outputs. The array belongs to the layer and is overwritten by its next `forward`: copy it to keep it
+            (model.forward returns new arrays).
         """
         raise NotImplementedError(f"{type(self).__name__} has no forward(x, training)")
 
     def backward(self, dy: Array) -> Array | None:
-        """Fill the gradients (`self.dNAME[...] = ...`) and return the gradient of the last forward's input.
+        """Fill the gradients, ``self.dNAME[...] = ...``, and return the gradient of the last forward's input.
 
-        That forward was one with training=True, except in `model.input_gradient`: go back through what it did.
-        May return None where `needs_dx` is False. dy itself, or a view of it, may be returned; it holds its numbers
-        until this call ends, no longer: who wants them later copies them.
+        Parameters
+        ----------
+        dy : array (N, ...)
+            Gradient of the outputs. Its numbers are valid only until this call ends: copy them to keep them.
+
+        Returns
+        -------
+        array (N, ...) or None
+            Gradient of the inputs, which may be dy or a view of it; may be None if `needs_dx` is False.
+
+        Notes
+        -----
+        The last forward had training=True, except in model.input_gradient: go back through whatever it did.
         """
         raise NotImplementedError(f"{type(self).__name__} has no backward(dy)")
 
     def fuse(self, activation: Activation) -> bool:
-        """Take the activation into this layer's own kernel, if it can; True when it did."""
+        """Fuse the activation into this layer's own kernel, if possible.
+
+        Parameters
+        ----------
+        activation : Activation
+            The layer that follows.
+
+        Returns
+        -------
+        bool
+            Whether it was fused.
+        """
         return False
 
     def children(self) -> tuple[Layer, ...]:
-        """The layers inside this one: of an own layer those in its attributes, also in lists and dicts there.
+        """Return the layers inside this one: for a custom layer those in its attributes, also in lists and dicts there.
 
-        They are trained, saved and frozen with it; its `build`, `forward` and `backward` call theirs, each once.
+        Returns
+        -------
+        tuple of Layer
+            They are trained, saved and frozen with it; its `build`, `forward` and `backward` call theirs, each once.
         """
         return layers_in(self, Layer) if self.users_own else ()
 
@@ -102,10 +152,25 @@ class Layer(Buildable, TrainingSettings, WeightLists):
         penalized: bool = True,
         constraint: Constraint | None = None,
     ) -> None:
-        """Declare trainable numbers: `self.NAME` and their gradient `self.dNAME` are there once the model is built.
+        """Declare a trainable array: ``self.NAME`` and its gradient ``self.dNAME`` exist once the model is built.
 
-        name: that NAME, not taken yet; shape: a tuple of integers. initializer: zeros by default. penalized: whether L1
-        and L2 penalties and weight decay count them (biases they do not). constraint: applied to them after each step.
+        Parameters
+        ----------
+        name : str
+            NAME, not taken yet.
+        shape : tuple of int
+            Its shape.
+        initializer : Initializer, optional
+            By default zeros.
+        penalized : bool, default True
+            Whether penalties and weight decay apply; for biases they should not.
+        constraint : Constraint, optional
+            Applied to it after each step.
+
+        Raises
+        ------
+        ValueError
+            If the name is taken, or was assigned before the layer was built.
         """
         if self.context.limit is not None:
             self.context.spend(name, shape)
@@ -118,9 +183,14 @@ class Layer(Buildable, TrainingSettings, WeightLists):
         self.declared.append(Parameter(name, tuple(shape), initializer or Zeros(), penalized, constraint))
 
     def add_state(self, name: str, value: ArrayLike) -> None:
-        """Add an array `self.NAME` that is saved with the model but not trained.
+        """Add an array ``self.NAME`` that is saved with the model but not trained.
 
-        name: that NAME, not taken yet; value: what it holds at first, copied, in the model's dtype.
+        Parameters
+        ----------
+        name : str
+            NAME, not taken yet.
+        value : array
+            Its initial values, copied, in the model's dtype.
         """
         expect_free(self, _RESERVED, name)
         self._set_state(name, value)
@@ -128,13 +198,30 @@ class Layer(Buildable, TrainingSettings, WeightLists):
     # What a user calls ----------------------------------------------------------------------------
 
     def named(self: L, name: str) -> L:
-        """Give the layer a name of its own, which its tensors bear in model files; returns the layer."""
+        """Name the layer; its tensors in model files bear this name.
+
+        Parameters
+        ----------
+        name : str
+            The name.
+
+        Returns
+        -------
+        Layer
+            Itself.
+        """
         expect_name("", "a layer", name=name)
         self.name = self.given_name = name
         return self
 
     def walk(self) -> Iterator[Layer]:
-        """This layer and all inside it, in the order of the forward pass."""
+        """Yield this layer and all inside it, in the order of the forward pass.
+
+        Yields
+        ------
+        Layer
+            The layers.
+        """
         yield self
         for child in self.children():
             yield from child.walk()
@@ -143,7 +230,7 @@ class Layer(Buildable, TrainingSettings, WeightLists):
         return copy.deepcopy(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What copies and pickles carry: what a model file does, nothing of a batch."""
+        """Return what copies and pickles carry: what a model file holds, nothing of a batch."""
         held = {slot(name) for name in self._held}
         state = {name: one for name, one in copies.without_batches(self).items() if name not in held}
         return {

@@ -77,19 +77,19 @@ class Buffered(Holder):
     _views: dict[tuple[str, Shape], Array]
 
     def buffer(self, name: str, shape: Shape) -> Array:
-        """Return an uninitialized array in the model's dtype, the same memory at every call with this name.
+        """Return an uninitialized array in the model's dtype, the same for every call with this name and shape.
 
         Parameters
         ----------
         name : str
-            Of the buffer.
+            Name of the buffer.
         shape : tuple of int
-            Of the array.
+            Its shape.
 
         Returns
         -------
         array
-            Of this shape.
+            The buffer.
         """
         view = self._views.get((name, shape))
         if view is not None:
@@ -107,22 +107,22 @@ class Buffered(Holder):
         return view
 
     def gradient_buffer(self, name: str, shape: Shape, dy: Array, dz: Array | None = None) -> Array:
-        """Return an uninitialized array for `backward` to return or to work in, which overlaps neither dy nor dz.
+        """Return an uninitialized array in the model's dtype for `backward` to return or work in.
 
         Parameters
         ----------
         name : str
-            Of the buffer, if the layer has one of its own.
+            Name of the buffer.
         shape : tuple of int
-            Of the array.
+            Its shape.
         dy, dz : array
-            Gradients that are still needed.
+            Arrays in use, which it does not overlap.
 
         Returns
         -------
         array
-            In the model's dtype. Layers of a chain share a few arrays, so its numbers last until the layer before has
-            read them. A user's own layer, or one outside a chain, gets `buffer(name, shape)`.
+            The layers of a chain share a few of them: it is valid until the layer before has read it. A custom layer,
+            or one outside a chain, gets ``buffer(name, shape)``.
         """
         shared = self._shared
         if shared is None:

@@ -140,10 +140,9 @@ class Parameter:
     def drawn(self, owner: str, generator: np.random.Generator) -> Array:
         """Its first values; ValueError where the initializer gives another shape."""
         values = self.initializer.draw(self.shape, generator)
-        if np.shape(values) != self.shape:
+        if (drawn := np.shape(values)) != self.shape:
             raise ValueError(
-                f"{owner}.{self.name}: {self.initializer!r} drew values of shape "
-                f"{np.shape(values)}, expected {self.shape}"
+                f"{owner}.{self.name}: {self.initializer!r} drew values of shape {drawn}, expected {self.shape}"
             )
         return values
 

@@ -1,6 +1,6 @@
-"""Arrays that a layer holds under a name: reading gives the array, assignment copies into it.
+"""Arrays that a layer holds under a name: reading returns the array, assignment copies into it.
 
-So `layer.weight = W` reaches the block of the flat vector that the optimizer steps. Knows no layer's formula.
+So `layer.weight = W` changes the block of the flat vector that the optimizer updates. Knows no layer's formula.
 """
 
 from __future__ import annotations
@@ -35,21 +35,21 @@ class Holder(Constructed):
 
     @property
     def kind(self) -> str:
-        """The class's name, as it stands in a model file."""
+        """Name of the class, as in a model file."""
         return type(self).__name__
 
     @property
     def state(self) -> Mapping[str, Array]:
-        """The arrays that are saved but not trained, like running statistics, by name."""
+        """The arrays that are saved but not trained, such as running statistics, by name."""
         return MappingProxyType(self._state)
 
     def arrays(self) -> dict[str, Array]:
-        """Return its parameters and what `add_state` added by name, without the layers inside.
+        """Return its parameters and states by name, without those of the layers inside.
 
         Returns
         -------
-        dict of str to array
-            The arrays themselves, not copies.
+        dict
+            Arrays by name.
         """
         return {name: getattr(self, name) for name in [*(one.name for one in self.declared), *self._state]}
 
@@ -62,12 +62,12 @@ class Holder(Constructed):
 
 
 def slot(name: str) -> str:
-    """The attribute in which an instance keeps the array that the property NAME of its class reads."""
+    """Return the attribute in which an instance keeps the array behind the class's property NAME."""
     return f"_value_of_{name}"
 
 
 class NotBuilt:
-    """What a class has in the place of an array that its instances get when they are built."""
+    """Stands in the class for an array that instances get when they are built."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -82,7 +82,7 @@ class NotBuilt:
 
 
 def hold(layer: Holder, name: str, array: Array) -> None:
-    """Let `layer.NAME` be this array for good: later assignments copy their numbers into it."""
+    """Make `layer.NAME` this array for good: later assignments copy into it."""
     kind = type(layer)
     found = getattr(kind, name, None)
     if not is_held(found):
@@ -90,7 +90,7 @@ def hold(layer: Holder, name: str, array: Array) -> None:
             setattr(kind, slot(name), found)  # the class's default, as `bias = None`, for layers without the parameter
         if not hasattr(kind, slot(name)):
             setattr(kind, slot(name), NotBuilt(name))
-        # Read in C: a property's Python function, or __setattr__, would cost every step.
+        # attrgetter runs in C: a Python property or __setattr__ would slow down every step.
         setattr(kind, name, property(operator.attrgetter(slot(name)), functools.partial(_assign, name)))
     layer._held[name] = array
     # Not by vars(layer): CPython reads attributes slower once an instance has shown its dictionary.
@@ -98,12 +98,12 @@ def hold(layer: Holder, name: str, array: Array) -> None:
 
 
 def is_held(found: object) -> bool:
-    """Whether this attribute of a class is a property that `hold` put there."""
+    """Whether this attribute of a class is a property that `hold` made."""
     return isinstance(found, property) and isinstance(found.fset, functools.partial) and found.fset.func is _assign
 
 
 def expect_free(layer: Holder, reserved: set[str], *names: str) -> None:
-    """ValueError for a name that the layer, its class, its constructor or another parameter has."""
+    """Raise ValueError for a name that the layer, its class, its constructor or another parameter uses."""
     kind = type(layer)
     taken = reserved | layer.state.keys() | {word for one in layer.declared for word in (one.name, f"d{one.name}")}
     constructor = getattr(unwrapped(kind.__init__), "__code__", None)
@@ -123,7 +123,7 @@ def set_before(layer: Holder, name: str) -> Any:
 
 
 def release(layer: Holder) -> None:
-    """Let the layer hold nothing any more."""
+    """Make the layer hold no arrays."""
     for name in layer._held:
         delattr(layer, slot(name))
     layer._held.clear()
@@ -140,9 +140,9 @@ def _assign(name: str, layer: Holder, value: object) -> None:
 
 
 def copy_into(held: Array, value: object, where: str, fills: bool = True) -> None:
-    """Copy numbers of the same shape into the array, or one number into all of it where it `fills`.
+    """Copy numbers of the same shape into the array, or if `fills` a single number into all of it.
 
-    TypeError or ValueError, with nothing changed, for others.
+    Raises TypeError or ValueError for anything else, before anything is changed.
     """
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{where} is set to a masked array, whose mask would be lost; fill it first: .filled(0)")
@@ -158,7 +158,7 @@ def copy_into(held: Array, value: object, where: str, fills: bool = True) -> Non
 
 
 class Tensors(dict[str, Array]):
-    """Arrays by name, as `model.tensors()` gives them: `tensors[name] = values` copies into the model's array."""
+    """Arrays by name, as returned by `model.tensors()`: `tensors[name] = values` copies into the model's array."""
 
     def __setitem__(self, name: str, value: object) -> None:
         if name not in self:
@@ -171,7 +171,7 @@ class Tensors(dict[str, Array]):
 
 
 def writable(array: Array) -> Array:
-    """The array, or a copy where it is none of NumPy's own in memory: joblib maps large ones from a file, read only."""
+    """Return the array, or a copy if it is read-only or a subclass: joblib maps large arrays from a file."""
     return array if type(array) is np.ndarray and array.flags.writeable else np.array(array)
 
 
@@ -179,10 +179,10 @@ _colours = itertools.count()
 
 
 def aligned(size: int, dtype: np.dtype[Any]) -> Array:
-    """An uninitialized vector that starts on a 64-byte boundary.
+    """Return an uninitialized vector that starts on a 64-byte boundary.
 
-    Vectors made one after the other start at different places within a page: a processor takes a load for one that
-    waits for a store whose address ends in the same 12 bits.
+    Successive vectors start at different offsets within a page: a processor delays a load if a pending store's address
+    has the same low 12 bits.
     """
     colour = next(_colours)
     place, step = (colour % 4 * 256 + colour // 4 % 4 * 1024, 4096) if size * dtype.itemsize > 4096 else (0, 64)

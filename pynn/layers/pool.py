@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -51,9 +52,7 @@ class MaxRegions(Layer):
 
     passes_activation = True
     _regions: Regions | None = None  # of the last batch
-
-    def _lay_regions(self) -> Regions:
-        raise NotImplementedError
+    _lay_regions: Callable[[], Regions]
 
     def forward(self, x: Array, training: bool) -> Array:
         self._x_shape, self._seen = x.shape, self._regions or self._lay_regions()
@@ -179,13 +178,11 @@ class GlobalAvgPool2d(Layer):
 
     def build(self, input_shape: Shape) -> Shape:
         height, width, channels = expect_image(input_shape)
-        first = np.zeros(1, np.int64)
-        self._whole = first, first + height, first, first + width
+        self._whole = (*Windows(height, height, 1, 0, 1).bounds(), *Windows(width, width, 1, 0, 1).bounds())
         return (channels,)
 
     def forward(self, x: Array, training: bool) -> Array:
-        self._x_shape = x.shape
-        y = self.buffer("y", (x.shape[0], x.shape[3]))
+        self._x_shape, y = x.shape, self.buffer("y", (x.shape[0], x.shape[3]))
         kernels.avg_pool_forward(x, *self._whole, y.reshape(x.shape[0], 1, 1, x.shape[3]))
         return y
 

@@ -75,7 +75,9 @@ class Residual(Chain, Fusing):
     def build(self, input_shape: Shape) -> Shape:
         shape = super().build(input_shape)
         if self._auto:
-            self.shortcut = self._projection(tuple(input_shape), shape)
+            self.shortcut = projection(tuple(input_shape), shape)
+            if self.shortcut is not None:  # the block may have been frozen earlier
+                self.shortcut.restore_training_settings(self.training_settings())
         self._side = Chain(self.shortcut) if isinstance(self.shortcut, Layer) else Chain()
         self._side.context, self._side._shared = self.context, self._shared
         try:
@@ -86,25 +88,6 @@ class Residual(Chain, Fusing):
             what = "give a shortcut that brings them together" if self.shortcut is None else "make them alike"
             raise ValueError(f"the layers turn {tuple(input_shape)} into {shape}, the shortcut into {around}; {what}")
         return shape
-
-    def _projection(self, input_shape: Shape, shape: Shape) -> Layer | None:
-        if input_shape == shape:
-            return None
-        layer: Layer
-        stride = tuple(-(-before // after) for before, after in zip(input_shape[:-1], shape[:-1], strict=False))
-        if len(input_shape) == len(shape) == 1:
-            layer = Affine(shape[0], use_bias=False)
-        elif len(input_shape) == len(shape) == 2 and _strided(input_shape, stride) == shape[:1]:
-            layer = Conv1d(shape[1], 1, stride=stride[0], use_bias=False)
-        elif len(input_shape) == len(shape) == 3 and _strided(input_shape, stride) == shape[:2]:
-            layer = Conv2d(shape[2], 1, stride=(stride[0], stride[1]), use_bias=False)
-        else:
-            raise ValueError(
-                f"the layers turn {input_shape} into {shape}: 'auto' has no shortcut between such shapes; "
-                "give a layer that does the same"
-            )
-        layer.restore_training_settings(self.training_settings())  # the block may have been frozen earlier
-        return layer
 
     def forward(self, x: Array, training: bool) -> Array:
         self._survived, self._share = self._lot(training)
@@ -157,6 +140,23 @@ class Residual(Chain, Fusing):
                 for parameter in inner.declared:
                     if parameter.gradient is not None:
                         parameter.gradient.fill(0)
+
+
+def projection(input_shape: Shape, shape: Shape) -> Layer | None:
+    """The shortcut between these shapes, None for none; ValueError if no layer makes it."""
+    if input_shape == shape:
+        return None
+    stride = tuple(-(-before // after) for before, after in zip(input_shape[:-1], shape[:-1], strict=False))
+    if len(input_shape) == len(shape) == 1:
+        return Affine(shape[0], use_bias=False)
+    if len(input_shape) == len(shape) == 2 and _strided(input_shape, stride) == shape[:1]:
+        return Conv1d(shape[1], 1, stride=stride[0], use_bias=False)
+    if len(input_shape) == len(shape) == 3 and _strided(input_shape, stride) == shape[:2]:
+        return Conv2d(shape[2], 1, stride=(stride[0], stride[1]), use_bias=False)
+    raise ValueError(
+        f"the layers turn {input_shape} into {shape}: 'auto' has no shortcut between such shapes; "
+        "give a layer that does the same"
+    )
 
 
 def _strided(shape: Shape, stride: Shape) -> Shape:

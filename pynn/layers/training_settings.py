@@ -24,7 +24,10 @@ class TrainingSettings(Holder):
 
     @property
     def penalty(self) -> Penalty | None:
-        """Penalty of the weights, instead of the model's; None (default) for the model's."""
+        """The penalty of this layer's weights instead of the model's; None, the default, for the model's.
+
+        Setting it also sets that of the layers inside. It is saved with the model.
+        """
         return self._penalty
 
     @penalty.setter
@@ -40,22 +43,28 @@ class TrainingSettings(Holder):
         return value  # type: ignore[no-any-return]
 
     def freeze(self: T, *names: str) -> T:
-        """Stop training these parameters; penalties leave them out. A frozen BatchNorm keeps its running statistics.
+        """Stop training these parameters; by default all, also of the layers inside.
 
         Parameters
         ----------
         *names : str
-            Of the layer's parameters; without names, all, also those of layers inside.
+            Names of parameters.
 
         Returns
         -------
         Layer
-            The layer itself.
+            Itself.
 
         Raises
         ------
         ValueError
             For a name that the layer does not have.
+
+        Notes
+        -----
+        Nothing changes a frozen parameter: no learning rate, momentum or weight decay; penalties exclude it. There is
+        no backward pass below the first trained layer. A fully frozen `BatchNorm` uses its running statistics in
+        training too, and they do not change. What is frozen is saved with the model.
         """
         if names:
             self.expect_parameters(*names)
@@ -67,12 +76,12 @@ class TrainingSettings(Holder):
         return self
 
     def unfreeze(self: T) -> T:
-        """Train all parameters again, also those of layers inside.
+        """Train all parameters of this layer and of those inside it again.
 
         Returns
         -------
         Layer
-            The layer itself.
+            Itself.
         """
         for inner in self.walk():
             inner._frozen, inner._frozen_names = False, ()
@@ -80,32 +89,32 @@ class TrainingSettings(Holder):
         return self
 
     def freezes(self, name: str) -> bool:
-        """Return whether a parameter is frozen.
+        """Whether the parameter of this name is frozen.
 
         Parameters
         ----------
         name : str
-            Of the parameter.
+            Name of the parameter.
 
         Returns
         -------
         bool
-            True if it is not trained.
+            True if it is frozen.
         """
         return self._frozen or name in self._frozen_names
 
     def gradient_of(self, name: str) -> Array | None:
-        """Return the gradient array of a parameter, for a kernel to fill.
+        """Return the gradient of the parameter of this name for a kernel to fill.
 
         Parameters
         ----------
         name : str
-            Of the parameter.
+            Name of the parameter.
 
         Returns
         -------
         array or None
-            None if it is frozen.
+            None if the parameter is frozen.
         """
         if self._frozen or name in self._frozen_names or self.context.inputs_only:
             return None
@@ -116,17 +125,22 @@ class TrainingSettings(Holder):
 
     @property
     def frozen(self) -> bool:
-        """Whether none of its parameters is trained."""
+        """Whether nothing in it is trained."""
         trained = [(inner, one.name) for inner in self.walk() for one in inner.declared]
         return all(inner.freezes(name) for inner, name in trained) and (self._frozen or bool(trained))
 
     def expect_parameters(self, *names: str) -> None:
-        """Refuse unknown names of parameters, once the layer is built.
+        """Check the names of parameters once the layer is built.
 
         Parameters
         ----------
         *names : str
-            Names to check; ValueError for one that no parameter has.
+            The names.
+
+        Raises
+        ------
+        ValueError
+            For a name that none of its parameters has.
         """
         known = [one.name for one in self.declared]
         if known and (unknown := [repr(name) for name in names if name not in known]):
@@ -134,7 +148,10 @@ class TrainingSettings(Holder):
 
     @property
     def learning_rate_factor(self) -> float:
-        """Factor of the learning rate, at least 0 (default 1)."""
+        """Factor of the learning rate for this layer: a finite number, at least 0, by default 1.
+
+        Setting it also sets that of the layers inside. It is saved with the model.
+        """
         return self._factor
 
     @learning_rate_factor.setter
@@ -149,12 +166,12 @@ class TrainingSettings(Holder):
         return float(value)
 
     def training_settings(self) -> dict[str, Any]:
-        """Return the settings that differ from the defaults, without those of layers inside.
+        """Return what is frozen, the factor and the penalty, as in a model file, without the layers inside.
 
         Returns
         -------
         dict
-            As in a model file: frozen, learning_rate_factor and penalty.
+            The settings that are not the default.
         """
         frozen = True if self._frozen else list(self._frozen_names)
         factor = None if self._factor == 1 else self._factor
@@ -162,12 +179,17 @@ class TrainingSettings(Holder):
         return {name: value for name, value in settings.items() if value not in ([], None)}
 
     def restore_training_settings(self, settings: dict[str, Any]) -> None:
-        """Take over what `training_settings` returned; ValueError for anything else.
+        """Restore the settings that `training_settings` returned.
 
         Parameters
         ----------
         settings : dict
-            frozen, learning_rate_factor and penalty; what is missing gets its default.
+            The settings.
+
+        Raises
+        ------
+        ValueError
+            For anything else.
         """
         expect_keys(f"{self.kind}: train", settings, (), ("frozen", "learning_rate_factor", "penalty"))
         frozen, factor = settings.get("frozen", []), settings.get("learning_rate_factor", 1)

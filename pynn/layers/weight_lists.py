@@ -1,4 +1,4 @@
-"""Weights as lists of arrays, in the order of `tensors()`: how Keras users take them out and put them back."""
+"""Weights as lists of arrays, in the order of `tensors()`, as Keras users know them."""
 
 from __future__ import annotations
 
@@ -15,57 +15,67 @@ class WeightLists(Holder):
     """The weights of a layer as a list of arrays."""
 
     def get_weights(self) -> list[Array]:
-        """Return copies of the parameters and running statistics, layer by layer.
+        """Return copies of the parameters and running statistics, layer by layer, in the order of `model.tensors()`.
 
         Returns
         -------
         list of array
-            In the order of `model.tensors()`, which has the names and the arrays themselves.
+            For an `Affine` weight and bias; for a `BatchNorm` gamma, beta, running_mean and running_var. See
+            ``model.tensors()`` for names and for the arrays themselves.
 
         Raises
         ------
         RuntimeError
-            Before the model is built.
+            If the model is not built.
         """
         return [array.copy() for _, array in _arrays(self)]
 
     def set_weights(self, weights: list[Array]) -> None:
-        """Copy in the weights from `get_weights`; the optimizer's state does not change.
+        """Copy weights from `get_weights` of this model, or of another with the same shapes, into this one.
 
         Parameters
         ----------
         weights : list of array
-            As many arrays of numbers, of the same shapes. Frozen parameters are set too.
+            The same number of arrays, of the same shapes; frozen ones are set too.
 
         Raises
         ------
         RuntimeError
-            Before the model is built.
-        ValueError or TypeError
-            For arrays that do not fit; nothing is changed then.
+            If the model is not built.
+        ValueError
+            If the arrays do not fit; nothing is changed then.
+
+        Notes
+        -----
+        The optimizer's state does not change.
         """
         if isinstance(weights, Mapping) or not isinstance(weights, Iterable):
             raise TypeError(
                 f"weights is {type(weights).__name__}, expected a list of arrays in the order of get_weights(); "
                 "to copy by name: for name, array in model.tensors().items(): array[...] = weights[name]"
             )
-        given, own = [np.asarray(one) for one in weights], list(_arrays(self))
-        if len(given) != len(own):
+        arrays, own = [np.asarray(one) for one in weights], list(_arrays(self))
+        if len(arrays) != len(own):
             names = ", ".join(name for name, _ in own)
-            raise ValueError(f"weights has {len(given)} arrays, expected {len(own)}: {names or 'there are none here'}")
-        for place, ((name, array), one) in enumerate(zip(own, given, strict=True)):
-            if one.dtype.kind not in "fiub":
-                raise TypeError(f"weights[{place}] ({name}) has dtype {one.dtype}, expected numbers")
-            if one.shape != array.shape:
-                turned = one.ndim == 2 and one.shape == array.shape[::-1]
-                hint = "; PyTorch has it transposed: pass .T, or see pynn.transfer.load_weights" if turned else ""
-                raise ValueError(f"weights[{place}] ({name}) has shape {one.shape}, expected {array.shape}{hint}")
-        for (_, array), one in zip(own, given, strict=True):
-            array[...] = one
+            raise ValueError(f"weights has {len(arrays)} arrays, expected {len(own)}: {names or 'there are none here'}")
+        for place, ((name, array), new) in enumerate(zip(own, arrays, strict=True)):
+            _expect_like(f"weights[{place}] ({name})", array, new)
+        for (_, array), new in zip(own, arrays, strict=True):
+            array[...] = new
+
+
+def _expect_like(where: str, array: Array, new: Array) -> None:
+    """TypeError or ValueError unless the new array holds numbers and has the shape of the array."""
+    if new.dtype.kind not in "fiub":
+        raise TypeError(f"{where} has dtype {new.dtype}, expected numbers")
+    if new.shape != array.shape:
+        turned = new.ndim == 2 and new.shape == array.shape[::-1]
+        hint = "; PyTorch has it transposed: pass .T, or see pynn.transfer.load_weights" if turned else ""
+        raise ValueError(f"{where} has shape {new.shape}, expected {array.shape}{hint}")
 
 
 def _arrays(layer: Holder) -> Iterator[tuple[str, Array]]:
-    """The arrays of a layer and of those inside it, with their names."""
+    """Yield the arrays of a layer and of those inside it, with their names."""
     there = hasattr(layer, "output_shape") and all(
         parameter.value is not None for inner in layer.walk() for parameter in inner.declared
     )

@@ -1,6 +1,6 @@
-"""What goes before and after every `build`, a ready-made layer's or a user's own: the layers inside, and layers alone.
+"""What runs before and after every `build`, ready-made or custom: the layers inside, and layers built alone.
 
-A layer that is built outside of a model has arrays of its own, which the model takes over that it is put into later.
+A layer that is built outside of a model has its own arrays; a model that it is put into later takes them over.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .held import aligned, copy_into, hold, release
 Build = Callable[[Shape], Shape]
 F = TypeVar("F", bound=Callable[..., Any])
 L = TypeVar("L", bound="Buildable")
-LINKS = ("followed_by", "_activation", "_side")  # layers that a layer knows but does not hold
+LINKS = ("followed_by", "_activation", "_side")  # attributes with layers that are not inside this one
 
 
 class Buildable(Buffered):
@@ -49,7 +49,7 @@ class Buildable(Buffered):
             cls.build = whole(cls.build)
 
     def _share_context(self) -> None:
-        """Before it is built: the layers inside get what it shares with its model."""
+        """Give the layers inside the context of this one, before they are built."""
         for child in self.children():
             if child.context.built and child.context is not self.context:
                 raise ValueError(
@@ -70,7 +70,7 @@ class Buildable(Buffered):
 
 
 def whole(build: F) -> F:
-    """The class's `build` with what goes before and after it."""
+    """Wrap a class's `build` with what runs before and after it."""
 
     @functools.wraps(build)
     def run(self: Buildable, input_shape: Shape) -> Shape:
@@ -101,7 +101,7 @@ def whole(build: F) -> F:
 
 
 def sizes(input_shape: Any) -> Shape:
-    """The shape as a tuple of Python's integers; TypeError for anything else."""
+    """Return the shape as a tuple of Python integers; TypeError for anything else."""
     try:
         return tuple(operator.index(size) for size in input_shape)
     except TypeError:
@@ -119,7 +119,7 @@ def _begin(layer: Buildable, shape: Shape) -> None:
         layer._brought = layer.arrays() if layer.context.owned else {}
         layer._reset()
     layer._share_context()
-    if layer.context is not layer._own:  # a model may still refuse, and stays as it was then
+    if layer.context is not layer._own:  # a model may still refuse, and must not change then
         layer.input_shape = shape
 
 
@@ -153,12 +153,12 @@ def _expect_built_inside(layer: Buildable) -> None:
 
 
 def _base_build(layer: Buildable) -> Any:
-    """`build` of the class that all layers are of."""
+    """Return `build` of the base class of all layers."""
     return next(vars(base)["build"] for base in reversed(type(layer).__mro__) if "build" in vars(base))
 
 
 def _move(inner: Buildable, layer: Buildable) -> None:
-    """Into the layer's context, and out of arrays of its own: the model draws its first values."""
+    """Move a layer into the context without its own arrays: the model draws the initial values."""
     inner.context, inner._alone = layer.context, False
     for parameter in inner.declared:
         parameter.value = parameter.gradient = None
@@ -178,7 +178,7 @@ def _matching(layer: Buildable, parameter: Parameter, given: Mapping[str, Array]
 
 
 def _lay_out(layer: Buildable) -> None:
-    """Give each parameter that has none an array of its own, with first values drawn by the context's seed."""
+    """Give each parameter without an array its own, with initial values drawn by the context's seed."""
     for number, parameter in enumerate(layer.declared):
         if parameter.value is None:
             generator = random.generator(layer.context.seed, number, random.WEIGHTS)
@@ -189,7 +189,7 @@ def _lay_out(layer: Buildable) -> None:
 
 
 def own_gradient(layer: Buildable, parameter: Parameter) -> None:
-    """Hold the parameter's value and a gradient of its own, 0 at first."""
+    """Hold the parameter's value and a gradient of its own, initially 0."""
     assert parameter.value is not None
     parameter.gradient = np.zeros_like(parameter.value)
     hold(layer, parameter.name, parameter.value)
@@ -197,7 +197,7 @@ def own_gradient(layer: Buildable, parameter: Parameter) -> None:
 
 
 def layers_in(layer: L, base: type[L]) -> tuple[L, ...]:
-    """The layers in its attributes, also in lists, tuples and dicts there, each once."""
+    """Return the layers in its attributes, also in lists, tuples and dicts there, each once."""
     found: list[L] = []
     for name, value in vars(layer).items():
         if name not in LINKS:
