@@ -27,7 +27,8 @@ constexpr int kTileRows = 6;
 #endif
 
 #define PYNN_INLINE __attribute__((always_inline))
-#define PYNN_APART __attribute__((noinline))  // where a copy at every place would make the library large
+#define PYNN_APART __attribute__((noinline))       // where a copy at every place would make the library large
+#define PYNN_COLD __attribute__((noinline, cold))  // hardly ever runs: compiled to be small
 
 template <int... I>
 using Lanes = std::integer_sequence<int, I...>;

@@ -2,8 +2,6 @@
 #pragma once
 #include "simd.h"
 
-#define PYNN_COLD __attribute__((noinline, cold))  // hardly ever runs: compiled to be small
-
 namespace pynn::PYNN_LEVEL {
 
 struct Spread {
