@@ -41,7 +41,6 @@ void fill_activation(Table<T>& table) {
     table.activation_forward = activation_forward<T>;
     table.activation_backward = activation_backward<T>;
 }
-template void fill_activation(Table<float>&);
-template void fill_activation(Table<double>&);
+template void fill_activation(Table<PYNN_REAL>&);
 
 }  // namespace pynn::PYNN_LEVEL

@@ -27,7 +27,6 @@ template <class T>
 void fill_add(Table<T>& table) {
     table.add = add<T>;
 }
-template void fill_add(Table<float>&);
-template void fill_add(Table<double>&);
+template void fill_add(Table<PYNN_REAL>&);
 
 }  // namespace pynn::PYNN_LEVEL

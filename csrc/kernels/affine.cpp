@@ -28,7 +28,6 @@ void fill_affine(Table<T>& table) {
     table.affine_forward = affine_forward<T>;
     table.affine_backward = affine_backward<T>;
 }
-template void fill_affine(Table<float>&);
-template void fill_affine(Table<double>&);
+template void fill_affine(Table<PYNN_REAL>&);
 
 }  // namespace pynn::PYNN_LEVEL

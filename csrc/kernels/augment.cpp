@@ -2,6 +2,7 @@
 #include "families.h"
 #include "parallel.h"
 #include "pixels.h"
+#include "simd.h"
 
 namespace pynn::PYNN_LEVEL {
 namespace {
@@ -61,21 +62,38 @@ void shift(const Source<From>& source, const Map& map, T by, T* out) {
     for (Size i = 0; i < source.h; ++i, out += w * c) {
         const Size row = source.folded(down * i + first_row, source.h);
         if (row < 0) {
-            for (Size j = 0; j < w * c; ++j) out[j] = 0;
+            __builtin_memset(out, 0, static_cast<std::size_t>(w * c) * sizeof(T));
             continue;
         }
         const From* from = source.pixels + row * w * c;
-        for (Size j = 0; j < begin; ++j) copy_pixel(source.at(row, right * j + first), by, out + j * c, c);
+        for (Size j = begin > 0 ? 0 : end; j < w; j = j + 1 == begin ? end : j + 1) {  // both borders
+            const Size column = source.folded(right * j + first, w);
+            copy_pixel(column < 0 ? nullptr : from + column * c, by, out + j * c, c);
+        }
         if (right > 0 && end > begin) divide(from + (begin + first) * c, by, out + begin * c, (end - begin) * c);
         if (right < 0)
-            for (Size j = begin; j < end; ++j) divide(from + (first - j) * c, by, out + j * c, c);
-        for (Size j = end; j < w; ++j) copy_pixel(source.at(row, right * j + first), by, out + j * c, c);
+            for (Size j = begin; j < end; ++j) copy_pixel(from + (first - j) * c, by, out + j * c, c);
     }
 }
 
 template <class T>
 T between(T from, T to, T share) {
     return from + share * (to - from);
+}
+
+// The pixel at down, right between (i, j) and (i + 1, j + 1), some of which may lie outside.
+template <int kC, class From, class T>
+inline void mix_at_border(const Source<From>& source, Size i, Size j, T down, T right, T* out) {
+    const From *a = source.at(i, j), *a1 = source.at(i, j + 1), *b = source.at(i + 1, j), *b1 = source.at(i + 1, j + 1);
+    const auto value = [](const From* pixel, Size k) { return pixel ? static_cast<T>(pixel[k]) : T(0); };
+    const Size c = kC ? kC : source.c;
+    for (Size k = 0; k < c; ++k)
+        out[k] = between(between(value(a, k), value(a1, k), right), between(value(b, k), value(b1, k), right), down);
+}
+
+template <class From, class T>
+PYNN_COLD void mix_channels_at_border(const Source<From>& source, Size i, Size j, T down, T right, T* out) {
+    mix_at_border<0>(source, i, j, down, right, out);
 }
 
 // One pixel from the four around a place.
@@ -96,10 +114,7 @@ void mix(const Source<From>& source, double y, double x, T* out) {
                              between(static_cast<T>(b[k]), static_cast<T>(b[k + c]), right), down);
         return;
     }
-    const From *a = source.at(i, j), *a1 = source.at(i, j + 1), *b = source.at(i + 1, j), *b1 = source.at(i + 1, j + 1);
-    const auto value = [](const From* pixel, Size k) { return pixel ? static_cast<T>(pixel[k]) : T(0); };
-    for (Size k = 0; k < c; ++k)
-        out[k] = between(between(value(a, k), value(a1, k), right), between(value(b, k), value(b1, k), right), down);
+    (kC ? mix_at_border<kC, From, T> : mix_channels_at_border<From, T>)(source, i, j, down, right, out);
 }
 
 template <int kC, class From, class T>
@@ -189,7 +204,6 @@ void fill_augment(Table<T>& table) {
     table.warp_f64 = warp<double, T>;
     table.recolour = recolour<T>;
 }
-template void fill_augment(Table<float>&);
-template void fill_augment(Table<double>&);
+template void fill_augment(Table<PYNN_REAL>&);
 
 }  // namespace pynn::PYNN_LEVEL

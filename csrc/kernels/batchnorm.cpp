@@ -147,7 +147,7 @@ void batchnorm_forward(const T* x, const T* gamma, const T* beta, BatchNormState
                    smaller(c, j + kLanes<T>));
     };
     with_function(f.function, [&](auto chosen) {
-        const auto apply = [&](auto strip, auto at, Size begin, Size end, Size j) {
+        const auto apply = [&](auto strip, auto at, Size begin, Size end, Size j) PYNN_APART {
             const Normalizer<T, decltype(strip)::vectors> columns(at, mean, rstd, gamma, beta, j);
             const Size place = begin * c + j;
             normalize<decltype(chosen)::function>(at, columns, x + place, alpha, out + place, c, end - begin);
@@ -239,7 +239,7 @@ void backward(const T* dy, const T* x, const T* gamma, const T* beta, const T* m
     const ColumnSums<T> totals(runs, c);
     with_function(f.function, [&](auto chosen) {
         constexpr Function F = decltype(chosen)::function;
-        const auto apply = [&](auto strip, auto at, Size begin, Size end, Size j) {
+        const auto apply = [&](auto strip, auto at, Size begin, Size end, Size j) PYNN_APART {
             const Normalizer<T, decltype(strip)::vectors> columns(at, mean, rstd, gamma, beta, j);
             const Size place = begin * c + j;
             input_gradient<F>(at, columns, dy + place, x + place, dgamma + j, dbeta + j, share, alpha, dx + place, c,
@@ -357,7 +357,6 @@ void fill_batchnorm(Table<T>& table) {
     table.batchnorm_inference = batchnorm_inference<T>;
     table.batchnorm_inference_backward = batchnorm_inference_backward<T>;
 }
-template void fill_batchnorm(Table<float>&);
-template void fill_batchnorm(Table<double>&);
+template void fill_batchnorm(Table<PYNN_REAL>&);
 
 }  // namespace pynn::PYNN_LEVEL

@@ -86,7 +86,6 @@ void fill_clip(Table<T>& table) {
     table.scale = scale<T>;
     table.clip = clip<T>;
 }
-template void fill_clip(Table<float>&);
-template void fill_clip(Table<double>&);
+template void fill_clip(Table<PYNN_REAL>&);
 
 }  // namespace pynn::PYNN_LEVEL

@@ -288,7 +288,6 @@ void fill_conv(Table<T>& table) {
     table.conv2d_forward = conv2d_forward<T>;
     table.conv2d_backward = conv2d_backward<T>;
 }
-template void fill_conv(Table<float>&);
-template void fill_conv(Table<double>&);
+template void fill_conv(Table<PYNN_REAL>&);
 
 }  // namespace pynn::PYNN_LEVEL

@@ -86,7 +86,6 @@ void fill_dropout(Table<T>& table) {
     table.dropout = dropout<T>;
     table.spatial_dropout = spatial_dropout<T>;
 }
-template void fill_dropout(Table<float>&);
-template void fill_dropout(Table<double>&);
+template void fill_dropout(Table<PYNN_REAL>&);
 
 }  // namespace pynn::PYNN_LEVEL

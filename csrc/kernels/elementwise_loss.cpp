@@ -133,7 +133,6 @@ template <class T>
 void fill_elementwise_loss(Table<T>& table) {
     table.elementwise_loss = elementwise_loss<T>;
 }
-template void fill_elementwise_loss(Table<float>&);
-template void fill_elementwise_loss(Table<double>&);
+template void fill_elementwise_loss(Table<PYNN_REAL>&);
 
 }  // namespace pynn::PYNN_LEVEL

@@ -125,7 +125,6 @@ void fill_gate(Table<T>& table) {
     table.gate_forward = gate_forward<T>;
     table.gate_backward = gate_backward<T>;
 }
-template void fill_gate(Table<float>&);
-template void fill_gate(Table<double>&);
+template void fill_gate(Table<PYNN_REAL>&);
 
 }  // namespace pynn::PYNN_LEVEL

@@ -27,7 +27,6 @@ void fill_gather(Table<T>& table) {
     table.gather_f32 = gather<float, T>;
     table.gather_f64 = gather<double, T>;
 }
-template void fill_gather(Table<float>&);
-template void fill_gather(Table<double>&);
+template void fill_gather(Table<PYNN_REAL>&);
 
 }  // namespace pynn::PYNN_LEVEL

@@ -77,7 +77,6 @@ template <class T>
 void fill_gaussian(Table<T>& table) {
     table.gaussian_noise = gaussian_noise<T>;
 }
-template void fill_gaussian(Table<float>&);
-template void fill_gaussian(Table<double>&);
+template void fill_gaussian(Table<PYNN_REAL>&);
 
 }  // namespace pynn::PYNN_LEVEL

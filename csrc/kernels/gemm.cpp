@@ -154,7 +154,6 @@ void multiply(const Product<T>& q) {
     });
 }
 
-template void multiply(const Product<float>&);
-template void multiply(const Product<double>&);
+template void multiply(const Product<PYNN_REAL>&);
 
 }  // namespace pynn::PYNN_LEVEL

@@ -218,7 +218,6 @@ void fill_groupnorm(Table<T>& table) {
     table.groupnorm_forward = groupnorm_forward<T>;
     table.groupnorm_backward = groupnorm_backward<T>;
 }
-template void fill_groupnorm(Table<float>&);
-template void fill_groupnorm(Table<double>&);
+template void fill_groupnorm(Table<PYNN_REAL>&);
 
 }  // namespace pynn::PYNN_LEVEL

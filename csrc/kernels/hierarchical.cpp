@@ -236,7 +236,6 @@ void fill_hierarchical(Table<T>& table) {
     table.hierarchical_softmax_predict = hierarchical_softmax_predict<T>;
     table.hierarchical_softmax_probabilities = hierarchical_softmax_probabilities<T>;
 }
-template void fill_hierarchical(Table<float>&);
-template void fill_hierarchical(Table<double>&);
+template void fill_hierarchical(Table<PYNN_REAL>&);
 
 }  // namespace pynn::PYNN_LEVEL

@@ -74,7 +74,6 @@ template <class T>
 void fill_hinge(Table<T>& table) {
     table.hinge = hinge<T>;
 }
-template void fill_hinge(Table<float>&);
-template void fill_hinge(Table<double>&);
+template void fill_hinge(Table<PYNN_REAL>&);
 
 }  // namespace pynn::PYNN_LEVEL

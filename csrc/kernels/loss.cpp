@@ -209,7 +209,6 @@ void fill_loss(Table<T>& table) {
     table.softmax_cross_entropy = softmax_cross_entropy<T>;
     table.focal = focal<T>;
 }
-template void fill_loss(Table<float>&);
-template void fill_loss(Table<double>&);
+template void fill_loss(Table<PYNN_REAL>&);
 
 }  // namespace pynn::PYNN_LEVEL

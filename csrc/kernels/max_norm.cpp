@@ -73,7 +73,6 @@ template <class T>
 void fill_max_norm(Table<T>& table) {
     table.max_norm = max_norm<T>;
 }
-template void fill_max_norm(Table<float>&);
-template void fill_max_norm(Table<double>&);
+template void fill_max_norm(Table<PYNN_REAL>&);
 
 }  // namespace pynn::PYNN_LEVEL

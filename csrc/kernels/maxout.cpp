@@ -48,7 +48,6 @@ void fill_maxout(Table<T>& table) {
     table.maxout_forward = maxout_forward<T>;
     table.maxout_backward = maxout_backward<T>;
 }
-template void fill_maxout(Table<float>&);
-template void fill_maxout(Table<double>&);
+template void fill_maxout(Table<PYNN_REAL>&);
 
 }  // namespace pynn::PYNN_LEVEL

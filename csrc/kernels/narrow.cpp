@@ -289,13 +289,9 @@ void narrow_weight_gradient(const T* x, const T* dz, const ConvShape& s, T* dwei
     with_count<T>(s.m, [&](auto m) { Backward<T, decltype(m)::value>(x, dz, s).run(dweight); }, UpToHalf<T>{});
 }
 
-template bool is_narrow(const Correlation<float>&);
-template bool is_narrow(const Correlation<double>&);
-template bool is_narrow<float>(const ConvShape&);
-template bool is_narrow<double>(const ConvShape&);
-template void narrow(const Correlation<float>&);
-template void narrow(const Correlation<double>&);
-template void narrow_weight_gradient(const float*, const float*, const ConvShape&, float*);
-template void narrow_weight_gradient(const double*, const double*, const ConvShape&, double*);
+template bool is_narrow(const Correlation<PYNN_REAL>&);
+template bool is_narrow<PYNN_REAL>(const ConvShape&);
+template void narrow(const Correlation<PYNN_REAL>&);
+template void narrow_weight_gradient(const PYNN_REAL*, const PYNN_REAL*, const ConvShape&, PYNN_REAL*);
 
 }  // namespace pynn::PYNN_LEVEL

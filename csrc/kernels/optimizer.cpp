@@ -211,7 +211,6 @@ void fill_optimizer(Table<T>& table) {
     table.lion_step = lion_step<T>;
     table.polyak_step = polyak_step<T>;
 }
-template void fill_optimizer(Table<float>&);
-template void fill_optimizer(Table<double>&);
+template void fill_optimizer(Table<PYNN_REAL>&);
 
 }  // namespace pynn::PYNN_LEVEL

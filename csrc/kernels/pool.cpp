@@ -129,7 +129,6 @@ void fill_pool(Table<T>& table) {
     table.avg_pool_forward = avg_pool_forward<T>;
     table.avg_pool_backward = avg_pool_backward<T>;
 }
-template void fill_pool(Table<float>&);
-template void fill_pool(Table<double>&);
+template void fill_pool(Table<PYNN_REAL>&);
 
 }  // namespace pynn::PYNN_LEVEL

@@ -78,7 +78,6 @@ void fill_prelu(Table<T>& table) {
     table.prelu_forward = prelu_forward<T>;
     table.prelu_backward = prelu_backward<T>;
 }
-template void fill_prelu(Table<float>&);
-template void fill_prelu(Table<double>&);
+template void fill_prelu(Table<PYNN_REAL>&);
 
 }  // namespace pynn::PYNN_LEVEL

@@ -27,7 +27,6 @@ template <class T>
 void fill_softmax(Table<T>& table) {
     table.softmax_backward = softmax_backward<T>;
 }
-template void fill_softmax(Table<float>&);
-template void fill_softmax(Table<double>&);
+template void fill_softmax(Table<PYNN_REAL>&);
 
 }  // namespace pynn::PYNN_LEVEL

@@ -397,13 +397,9 @@ void winograd_weight_gradient(const T* x, const T* dz, const ConvShape& s, T* dw
     Backward<T>(x, dz, s).run(dweight);
 }
 
-template bool winograd_pays(const Correlation<float>&);
-template bool winograd_pays(const Correlation<double>&);
-template bool winograd_pays<float>(const ConvShape&);
-template bool winograd_pays<double>(const ConvShape&);
-template void winograd(const Correlation<float>&);
-template void winograd(const Correlation<double>&);
-template void winograd_weight_gradient(const float*, const float*, const ConvShape&, float*);
-template void winograd_weight_gradient(const double*, const double*, const ConvShape&, double*);
+template bool winograd_pays(const Correlation<PYNN_REAL>&);
+template bool winograd_pays<PYNN_REAL>(const ConvShape&);
+template void winograd(const Correlation<PYNN_REAL>&);
+template void winograd_weight_gradient(const PYNN_REAL*, const PYNN_REAL*, const ConvShape&, PYNN_REAL*);
 
 }  // namespace pynn::PYNN_LEVEL
