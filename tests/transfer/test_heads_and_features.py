@@ -59,7 +59,7 @@ def test_what_was_of_the_old_outputs_and_of_their_training_is_gone(points: Point
     model.replace_head(pynn.Affine(2))
     assert (model.optimizer, model.epoch, model.context.step) == (None, 0, 0)
     assert model.notes == {"image_shape": [2, 2, 1]}
-    with pytest.raises(ValueError, match="make one Adam for each"):
+    with pytest.raises(ValueError, match="give each model its own Adam"):
         model.fit(points[0], points[1] % 2, optimizer=old, progress=False)
     with pytest.raises(RuntimeError, match="must follow forward"):
         model.backward(np.zeros((30, 2)))
