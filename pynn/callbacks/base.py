@@ -188,7 +188,12 @@ def _checked(one: Any) -> Callback:
     return one
 
 
-def hooks(callbacks: Iterable[Callback], name: str) -> tuple[Callable[[Run], None], ...]:
-    """Return the callbacks' methods of this name that are overridden."""
-    found = [getattr(one, name) for one in callbacks]
-    return tuple(hook for hook in found if getattr(hook, "__func__", None) is not getattr(Callback, name))
+def hooks(callbacks: Iterable[Callback]) -> dict[str, list[Callable[[Run], None]]]:
+    """Return the callbacks' methods that are overridden, by the name of the hook."""
+    found: dict[str, list[Callable[[Run], None]]] = {name: [] for name in HOOKS}
+    for callback in callbacks:
+        for name, methods in found.items():
+            hook = getattr(callback, name)
+            if getattr(hook, "__func__", None) is not getattr(Callback, name):
+                methods.append(hook)
+    return found

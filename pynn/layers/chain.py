@@ -104,11 +104,8 @@ class Chain(Selection):
         for layer in reversed(self._active):
             if gradient is None:
                 break
-            gradient = self._back(layer, gradient)
+            gradient = self._own_backward(layer, gradient) if layer.users_own else layer.backward(gradient)
         return gradient
-
-    def _back(self, layer: Layer, dy: Array) -> Array | None:
-        return self._own_backward(layer, dy) if layer.users_own else layer.backward(dy)
 
     def _own_backward(self, layer: Layer, dy: Array) -> Array | None:
         """Backward pass of a custom layer; common mistakes are corrected or reported."""

@@ -39,20 +39,21 @@ class Measures:
     def __init__(self, metrics: Metrics | None = None) -> None:
         if isinstance(metrics, str):
             raise TypeError(f"metrics is {brief(metrics)}, expected a list, [{brief(metrics)}]")
-        chosen = ["accuracy"] if metrics is None else list(metrics)
-        self.accuracy = any(isinstance(one, str) and one == "accuracy" for one in chosen)
-        self._asked = metrics is not None and self.accuracy
-        others = [one for one in chosen if not (isinstance(one, str) and one == "accuracy")]
+        self.accuracy = metrics is None
         self.metrics: list[Metric] = []
-        if others:
+        taken = ["loss", "data_loss", "penalty", "accuracy", "learning_rate", "samples_per_second"]
+        for chosen in () if metrics is None else metrics:
+            if isinstance(chosen, str) and chosen == "accuracy":
+                self.accuracy = True
+                continue
             from ..metrics import metric  # here: few runs measure more than the accuracy
 
-            self.metrics = [metric(one) for one in others]
-        taken = ["loss", "data_loss", "penalty", "accuracy", "learning_rate", "samples_per_second"]
-        for name in (one.name for one in self.metrics):
+            self.metrics.append(metric(chosen))
+            name = self.metrics[-1].name
             if not name.isidentifier() or name in taken:
                 raise ValueError(f"metrics: {name!r} is not a valid name, or occurs twice; give every metric its own")
             taken.append(name)
+        self._asked = metrics is not None and self.accuracy
 
     def check(self, loss: Loss) -> None:
         """TypeError for a metric that is meaningless for the targets of this loss."""
@@ -110,8 +111,9 @@ def in_units(model: Trainable, outputs: Array, targets: Array) -> tuple[Array, A
 
 def hits(loss: Loss, outputs: Array, targets: Array, given: Array | None) -> float | None:
     """Number (or total weight) of correct outputs, counted by the loss or by its `correct`."""
-    if loss.hits is not None:
-        return loss.hits
+    counted = loss.hits
+    if counted is not None:
+        return counted
     right = loss.correct(outputs, targets)
     if isinstance(right, np.ndarray) and right.ndim > 1:  # several predictions per sample
         right = right.reshape(len(right), -1).mean(axis=1)

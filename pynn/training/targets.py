@@ -48,7 +48,7 @@ class Targets:
         if self.classes is not None:
             array = self._places(array.reshape(-1) if self._is_column(array, output_shape) else array, name)
             return loss.targets(array if not _binary(loss, output_shape) else self._answers(loss, array), output_shape)
-        if _labels(loss, output_shape) is not None:
+        if loss.classes(output_shape) is not None:
             array = _whole(array.reshape(-1) if self._is_column(array, output_shape) else array)
         elif self.scaling is not None:
             return self._scaled(loss, array, output_shape, name)
@@ -195,7 +195,7 @@ def learned(
         return found
     whole = array if every is None else read(every)
     if family == "labels":
-        return replace(found, classes=_classes(whole, _labels(loss, shape) or 0))
+        return replace(found, classes=_classes(whole, loss.classes(shape) or 0))
     if _binary(loss, shape) and not _answers_as_they_are(loss, whole):
         return replace(found, classes=_two_classes(whole))
     return found
@@ -217,14 +217,14 @@ def probabilities(loss: Loss, outputs: Array) -> Array:
 
 
 def _family(loss: Loss, output_shape: Shape) -> str:
-    if _labels(loss, output_shape) is not None:
+    if loss.classes(output_shape) is not None:
         return "labels"
     return "answers" if isinstance(loss, AttributeLoss) else "numbers"
 
 
 def loaded(form: Targets, loss: Loss, output_shape: Shape) -> Targets:
     """The form from a file, for this loss; ValueError if the number of classes does not match the outputs."""
-    count = 2 if _binary(loss, output_shape) else _labels(loss, output_shape)
+    count = 2 if _binary(loss, output_shape) else loss.classes(output_shape)
     if form.classes is not None and len(form.classes) != count:
         raise ValueError(f"there are {len(form.classes)} classes for outputs of shape {output_shape}")
     return replace(form, family=_family(loss, output_shape))
@@ -233,7 +233,7 @@ def loaded(form: Targets, loss: Loss, output_shape: Shape) -> Targets:
 def of_classes(loss: Loss, classes: ArrayLike, output_shape: Shape) -> Targets:
     """The form of labels that are known in advance: ``partial_fit(classes=...)``."""
     labels = read(classes, "classes")
-    count = _labels(loss, output_shape)
+    count = loss.classes(output_shape)
     if count is None and not _binary(loss, output_shape):
         raise TypeError(f"classes needs a loss of class labels, which {type(loss).__name__} is not")
     if count is None:
@@ -262,10 +262,6 @@ def read(y: Any, name: str = "y") -> Array:
             if tables.absent(one):
                 raise ValueError(f"{name}[{place}] is missing ({one}); drop such samples first")
     return np.asarray(plain)
-
-
-def _labels(loss: Loss, output_shape: Shape) -> int | None:
-    return loss.classes(output_shape)
 
 
 def _binary(loss: Loss, output_shape: Shape) -> bool:
