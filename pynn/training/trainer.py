@@ -97,7 +97,7 @@ class Trainer:
         self.started = 0.0  # when the epoch began, by time.perf_counter
         self.spent = 0.0  # seconds of this epoch in the process that was killed
         self.group = model.context.group
-        self._called = [one for one in self.callbacks if self.group.rank == 0 or not one.writes]
+        self._called = [callback for callback in self.callbacks if self.group.rank == 0 or not callback.writes]
         self._hooks = hooks(self._called)
         self._warned = False  # that the schedule is over
         self._halting = False  # the current step is the last one
@@ -326,13 +326,13 @@ class Trainer:
 @contextmanager
 def _all_alone(trainer: Trainer) -> Iterator[None]:
     """Claim what keeps the state of one run, for one thread at a time: a custom loss, callbacks with state or files."""
-    held = [one for one in trainer.callbacks if one.writes or type(one).state is not Callback.state]
+    held = [callback for callback in trainer.callbacks if callback.writes or type(callback).state is not Callback.state]
     with ExitStack() as stack:
         stack.enter_context(trainer.loss.used(trainer.model))
-        for one in held:
-            kind = type(one).__name__
+        for callback in held:
+            kind = type(callback).__name__
             refusal = f"this {kind} is in use by a run in another thread, whose state it holds; give each run its own"
-            stack.enter_context(vars(one).setdefault("_claim", Claim(refusal)).use())
+            stack.enter_context(vars(callback).setdefault("_claim", Claim(refusal)).use())
         yield
 
 

@@ -54,7 +54,7 @@ def is_stream(validation: Any) -> bool:
     if isinstance(validation, tuple):
         return False
     if isinstance(validation, list) and validation:
-        return all(isinstance(one, tuple) and len(one) in (2, 3) for one in validation)
+        return all(isinstance(batch, tuple) and len(batch) in (2, 3) for batch in validation)
     return not is_function(validation) and inputs.is_stream(validation)
 
 
