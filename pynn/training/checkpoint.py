@@ -21,6 +21,7 @@ from ..signatures import takes
 from . import run_state
 
 if TYPE_CHECKING:
+    from .plan import Plan
     from .trainer import Trainer
 
 NAME = "checkpoint-{:08d}.safetensors"
@@ -85,13 +86,13 @@ class Checkpoint(Callback):
         self._lock: FolderLock | None = None
         self._outage = Outage()
 
-    def open(self, given: tuple[Any, ...], resuming: bool, quiet: bool) -> dict[str, Any] | None:
+    def open(self, plan: Plan, resuming: bool, quiet: bool) -> dict[str, Any] | None:
         """Lock the folder and find the state to continue from; `fit` calls it.
 
         Parameters
         ----------
-        given : tuple
-            The run, as `run_state.settings` takes it; it must agree with the checkpoint.
+        plan : Plan
+            The run; it must agree with the checkpoint.
         resuming : bool
             Whether to continue.
         quiet : bool
@@ -111,7 +112,7 @@ class Checkpoint(Callback):
         OSError
             If nothing can be written there.
         """
-        settings = run_state.settings(*given)
+        settings = run_state.settings(plan)
         path = Path(os.path.realpath(self.folder))  # the working directory or a link may change during training
         if path.exists() and not path.is_dir():
             raise NotADirectoryError(f"checkpoint is {os.fspath(self.folder)!r}, which is a file, expected a folder")

@@ -27,6 +27,7 @@ from .sources import Arrays, Batches
 
 if TYPE_CHECKING:
     from .history import History
+    from .plan import Plan
 
 __all__ = ["Distributed"]
 
@@ -143,12 +144,9 @@ class Ranks(Group):
         self.common = error
         return error
 
-    def begin(self, given: tuple[Any, ...], found: Any) -> Any:
-        """What the first process found in its checkpoint; ValueError where they were given different things.
-
-        given: the run, as `resume.settings` takes it.
-        """
-        reports = self._begin((None, run_state.settings(*given)))
+    def begin(self, plan: Plan, found: Any) -> Any:
+        """What the first process found in its checkpoint; ValueError if the processes have different plans."""
+        reports = self._begin((None, run_state.settings(plan)))
         for rank, (_, settings) in enumerate(reports):
             if differences := run_state.differences(reports[0][1], settings):
                 raise self.raised(

@@ -22,14 +22,12 @@ from ..saving import state as memory
 from ..schedules import Schedule
 from . import targets
 from .inputs import Inputs
-from .measures import Measures
-from .sources import Arrays, Batches
+from .sources import Arrays
 from .targets import Targets
 from .trainable import Trainable
 
 if TYPE_CHECKING:
-    from ..losses import Loss
-    from ..optimizers import Optimizer
+    from .plan import Plan
     from .trainer import Trainer
 
 NEEDED = (  # keys of a state
@@ -41,27 +39,19 @@ ROWS = 64  # rows of the data that enter a fingerprint
 KINDS: dict[str, type] = {kind.__name__: kind for kind in regularizers.PENALTIES}
 
 
-def settings(
-    model: Trainable,
-    loss: Loss,
-    optimizer: Optimizer,
-    source: Arrays | Batches,
-    held_out: Iterable[NDArray[Any] | None],
-    penalty: Penalty | None,
-    callbacks: Iterable[Callback],
-    measures: Measures,
-) -> dict[str, Any]:
+def settings(plan: Plan) -> dict[str, Any]:
     """What must be the same when a run is resumed, by the names that `fit` uses."""
+    model, loss, source = plan.model, plan.loss, plan.data.source
     given: dict[str, Any] = {
         "the model": [_text(layer) + str(_train(layer)) for layer in list(model.walk())[1:]],
         "dtype": str(model.dtype),
         "the model's seed": model.seed,
         "loss": _text(loss),
-        "optimizer": _text(optimizer),
-        "penalty": _text(penalty),
-        "metrics": measures.names(loss),
-        "callbacks with a memory": [type(one).__name__ for one in with_memory(callbacks)],
-        "the validation data": [fingerprint(part) for part in held_out],
+        "optimizer": _text(plan.optimizer),
+        "penalty": _text(plan.penalty),
+        "metrics": plan.measures.names(loss),
+        "callbacks with a memory": [type(one).__name__ for one in with_memory(plan.callbacks)],
+        "the validation data": [fingerprint(part) for part in plan.data.held_out or ()],
     }
     if isinstance(source, Arrays):
         given["batch_size"], given["seed"] = int(source.batch_size), int(source.seed)

@@ -441,10 +441,10 @@ with open(f"{sys.argv[1]}-{os.getpid()}.txt", "w") as file:  # mpirun mixes what
     finally:
         lock.release()
     assert sorted(file.read_text() for file in tmp_path.glob("a-*.txt")) == [
-        f"a is in use by process {os.getpid()} on {filelocks.host()} since {held}; wait for it to end, or take another "
+        f"a is in use by process {os.getpid()} on {filelocks.host()} since {held}; wait for it to end, or use another "
         "folder",
         f"rank 0 of 2 cannot train: RuntimeError: a is in use by process {os.getpid()} on {filelocks.host()} since "
-        f"{held}; wait for it to end, or take another folder",
+        f"{held}; wait for it to end, or use another folder",
     ]
     mpirun(2, ["run.py", "b"], tmp_path)
     assert [file.read_text() for file in tmp_path.glob("b-*.txt")] == ["done", "done"]
