@@ -20,9 +20,9 @@ def with_hook(name: str, hook: Any = lambda self, trainer: None) -> pynn.Callbac
 @pytest.mark.parametrize(
     ("name", "right"),
     [
-        ("on_batch_end", "rename it on_step_end"), ("on_epoch_start", "call it on_epoch_begin"),
-        ("on_train_start", "rename it on_train_begin"), ("on_fit_end", "call it on_train_end"),
-        ("on_train_batch_begin", "rename it on_step_begin"), ("on_validation_end", "call it on_epoch_end"),
+        ("on_batch_end", "rename it on_step_end"), ("on_epoch_start", "rename it on_epoch_begin"),
+        ("on_train_start", "rename it on_train_begin"), ("on_fit_end", "rename it on_train_end"),
+        ("on_train_batch_begin", "rename it on_step_begin"), ("on_validation_end", "rename it on_epoch_end"),
         ("on_whatever", "the hooks are on_train_begin, on_epoch_begin, on_step_begin, on_step_end, on_epoch_end"),
     ],
 )  # fmt: skip
