@@ -267,7 +267,7 @@ def test_a_run_that_goes_on_in_a_child_ends(prefetch: int, points: Points) -> No
     with os.fdopen(reading, "rb") as pipe:
         found = pipe.read()
     if prefetch:
-        assert b"forked while batches were prepared ahead" in found
+        assert b"forked while a thread prepared batches" in found
     else:
         assert found == alone.parameters.tobytes()
 
