@@ -7,7 +7,7 @@ from ..messages.terminal import called
 from .base import Layer
 
 Draw = tuple[int, int, int, int]  # seed, stream, step and offset, as the kernels take them
-DROPPED = RATE._replace(hint=" (the share that is dropped)")
+DROPPED = RATE.with_hint(" (the share that is dropped)")
 LAST = 2**32 - 1
 SPREAD = 0x9E3779B1  # 2^32 / golden ratio, odd: keeps further passes of a step away from nearby steps
 
