@@ -11,7 +11,7 @@ import sys
 import warnings
 from collections.abc import Iterable
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -59,7 +59,7 @@ def is_measurement(value: object) -> bool:
     return is_number(value) or (isinstance(value, float) and value == value)
 
 
-def is_integer(value: object) -> bool:
+def is_integer(value: object) -> TypeGuard[int]:
     """Whether it is an integer; True is not."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
