@@ -10,8 +10,8 @@ from ..initializers import Constant, Zeros
 from ..signatures import takes
 from ..typing import Array, Shape
 from .context import Group
+from .fusing import Fusing
 from .shapes import expect_features
-from .weighted import Fusing
 
 
 class BatchNorm(Fusing):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..checks import RATE
+from ..kernels.philox import words
 from ..messages.terminal import called
 from .base import Layer
 
@@ -22,6 +23,17 @@ def draw(layer: Layer, training: bool, size: int) -> Draw | None:
         return None
     step = (context.step + context.passes * SPREAD) & LAST if context.passes else context.step
     return context.seed, layer.stream, step, context.first_sample * size
+
+
+def survives(layer: Layer, training: bool, share: float) -> tuple[bool, float]:
+    """Whether the layers inside take part in this forward pass, and the factor of their output.
+
+    share: the probability that they take part in a training step, and the factor outside training.
+    """
+    place = draw(layer, training, 0)
+    if place is None:
+        return True, float(share)
+    return share == 1 or words(*place[:3])[0] < share * 2**32, 1.0
 
 
 def expect_drawn(layer: Layer, place: Draw | None) -> Draw:
