@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -148,3 +149,10 @@ class Parameter:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "gradient": None}
+
+
+def clear_gradients(parameters: Iterable[Parameter]) -> None:
+    """Fill the gradients of these parameters with zeros."""
+    for parameter in parameters:
+        if parameter.gradient is not None:
+            parameter.gradient.fill(0)

@@ -11,6 +11,7 @@ import numpy as np
 from .. import regularizers
 from ..data import arrays
 from ..data.arrays import as_array
+from ..layers import custom
 from ..layers.base import Layer
 from ..layers.chain import Chain
 from ..losses import Loss
@@ -225,7 +226,7 @@ class Model(FlatChain):
             skipping.needs_dx = input_gradient
         for layer in reversed(self._active[first:]):
             assert gradient is not None
-            gradient = self._own_backward(layer, gradient) if layer.users_own else layer.backward(gradient)
+            gradient = custom.backward(layer, gradient) if layer.users_own else layer.backward(gradient)
         if not input_gradient or gradient is None:
             return None
         copied: Array = gradient.copy()  # the layers' own is written over by the next pass

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from ..data.batches import Samples
-from ..layers import BatchNorm
+from ..layers.batchnorm import BatchNorm, warn_of_unused_statistics
 from ..layers.context import ALONE, Group
 from ..losses import Loss
 from ..typing import Array
@@ -170,7 +170,7 @@ def warn_of_statistics_of_the_start(model: Trainable) -> None:
     """Warn of running statistics that no training step has updated: predictions with them are meaningless."""
     for layer in model.walk():
         if isinstance(layer, BatchNorm):
-            layer.expect_held()
+            warn_of_unused_statistics(layer)
 
 
 def lost(model: Trainable, learning_rate: float) -> FloatingPointError | None:
