@@ -9,7 +9,7 @@ import math
 import os
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeGuard
 
@@ -142,7 +142,7 @@ class Pair:
         self.kind, self.axes = kind, axes
 
     def __call__(self, where: str, name: str, value: Any) -> Any:
-        values = value if isinstance(value, (tuple, list)) else (value,) * self.axes
+        values = value if self.axes > 1 and isinstance(value, (tuple, list)) else (value,) * self.axes
         if len(values) != self.axes or not all(map(self.kind.holds, values)):
             above = self.kind.above(*values) if isinstance(self.kind, Count) else ""
             two = ", or two (rows, columns)" if self.axes == 2 else ""
@@ -213,6 +213,26 @@ class OrNone:
 
     def text(self, name: str) -> str:
         return f"{self.kind.text(name)}, or None"
+
+
+class Seed(NamedTuple):
+    """An integer that a uint64 holds."""
+
+    def __call__(self, where: str, name: str, value: Any) -> int:
+        check_seed(value)
+        return int(value)
+
+    def text(self, name: str) -> str:
+        return "an integer of 0..2^64-1"
+
+
+SEED = Seed()
+
+
+def expect_all(kinds: Mapping[str, Kind], values: Mapping[str, Any]) -> None:
+    """Refuse the values that are not of the kinds of the same names."""
+    for name, kind in kinds.items():
+        kind("", name, values[name])
 
 
 def expect_numbers(where: str, interval: Interval, hint: str = "", /, **values: Any) -> None:

@@ -199,7 +199,7 @@ class Model(FlatChain):
         stage = self._stage
         if not stage & FORWARDED:
             raise RuntimeError("backward(dy) must follow forward(x, training=True)")
-        if type(dy) is not np.ndarray or dy.dtype is not self.dtype or not dy.flags.c_contiguous:
+        if type(dy) is not np.ndarray or dy.dtype is not self.context.dtype or not dy.flags.c_contiguous:
             dy = np.ascontiguousarray(as_array("dy", dy), self.dtype)  # of float64 targets it is float64
         if dy.shape != self.outputs.shape:
             raise ValueError(f"dy has shape {dy.shape}, expected that of the outputs, {self.outputs.shape}")

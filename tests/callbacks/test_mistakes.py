@@ -20,10 +20,10 @@ def with_hook(name: str, hook: Any = lambda self, trainer: None) -> pynn.Callbac
 @pytest.mark.parametrize(
     ("name", "right"),
     [
-        ("on_batch_end", "call it on_step_end"), ("on_epoch_start", "call it on_epoch_begin"),
-        ("on_train_start", "call it on_train_begin"), ("on_fit_end", "call it on_train_end"),
-        ("on_train_batch_begin", "call it on_step_begin"), ("on_validation_end", "call it on_epoch_end"),
-        ("on_whatever", "there are on_train_begin, on_epoch_begin, on_step_begin, on_step_end, on_epoch_end"),
+        ("on_batch_end", "rename it on_step_end"), ("on_epoch_start", "rename it on_epoch_begin"),
+        ("on_train_start", "rename it on_train_begin"), ("on_fit_end", "rename it on_train_end"),
+        ("on_train_batch_begin", "rename it on_step_begin"), ("on_validation_end", "rename it on_epoch_end"),
+        ("on_whatever", "the hooks are on_train_begin, on_epoch_begin, on_step_begin, on_step_end, on_epoch_end"),
     ],
 )  # fmt: skip
 def test_hooks_that_nobody_calls_are_refused(name: str, right: str, points: Points, backend: str) -> None:
@@ -86,14 +86,16 @@ def test_hooks_with_more_that_is_optional_are_taken(points: Points) -> None:
         (pynn.L2(0.1), r"penalty=L2\(strength=0\.1\)"),
         (pynn.Flip(), r"augmentation=Flip\(\)"),
         (pynn.Standardization(), r"preprocessing=Standardization\(\)"),
-        (pynn.ReLU(), r"a layer stands in the model"),
+        (pynn.ReLU(), r"a layer belongs in the model"),
         (pynn.EarlyStopping, r"write EarlyStopping\(\.\.\.\)"),
         ("early_stopping", r"callbacks holds 'early_stopping', expected pynn\.Callback objects"),
         (lambda: None, r"the function <lambda>\(\) is called with the trainer alone"),
         (lambda epoch, logs: None, r"the function <lambda>\(epoch, logs\) is called with the trainer alone"),
     ],
 )
-def test_what_is_no_callback_is_told_where_it_belongs(thing: Any, where: str, points: Points, backend: str) -> None:
+def test_objects_of_other_kinds_passed_as_callbacks_are_told_their_place(
+    thing: Any, where: str, points: Points, backend: str
+) -> None:
     for given in ([thing], thing):
         model = network()
         with pytest.raises(TypeError, match=where):

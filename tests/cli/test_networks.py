@@ -104,7 +104,7 @@ def test_predict_reads_grey_pictures(run, fake_mnist):
     image = pytest.importorskip("PIL.Image")
     run("train", "mnist", "--model", "deep_convnet", "--data", fake_mnist, "--epochs", 1, "--no-plot")
     image.new("RGB", (50, 40), (255, 255, 255)).save("a.png")
-    assert run("predict", "mnist.safetensors", "a.png")[1][0].endswith("[inverted: it is dark on light]")
+    assert run("predict", "mnist.safetensors", "a.png")[1][0].endswith("[inverted: dark on light]")
 
 
 def test_the_picture_of_a_network(run, fake_cifar):
@@ -179,7 +179,7 @@ def test_another_optimizer_takes_its_own_settings(run, fitted, fake_cifar, name,
     assert fitted["optimizer"].weight_decay == expected
 
 
-def test_what_the_user_says_wins(run, fitted, fake_cifar):
+def test_options_of_the_user_override_presets(run, fitted, fake_cifar):
     run(
         *("train", "cifar10", "--model", "vgg_small", "--data", fake_cifar, "--augment", "none", "--dropout", 0.1),
         *("--weight-decay", 0, "--schedule", "constant", "--learning-rate", 0.3, "--dtype", "float64", "--seed", 4),
@@ -228,7 +228,7 @@ def test_options_of_the_mlp_do_not_go_with_networks(fails, name, option):
     if (name, option[0]) == ("vgg_small", "--dropout"):
         return
     message, flag = fails("train", "--model", name, *option), option[0].replace("--no-", "--")
-    assert message == f"{flag} does not go with --model {name}, which is fixed in that; leave it out"
+    assert message == f"{flag} has no effect on --model {name}, whose layers are fixed; leave it out"
     assert os.listdir() == []
 
 

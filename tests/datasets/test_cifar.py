@@ -142,7 +142,7 @@ def test_a_part_of_the_files_is_taken_and_said(tmp_path: Path, form: str, folder
         datasets.cifar10(tmp_path, partial=False)
 
 
-def test_what_is_missing_is_named_with_the_remedies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_files_are_named_with_the_remedies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write10(tmp_path / "cifar-10-batches-bin")
     (tmp_path / "cifar-10-batches-bin" / "batches.meta.txt").unlink()
     with pytest.raises(FileNotFoundError, match=r"the files batches\.meta\.txt\. Set PYNN_DATA.*--data.*pynn-cpu\[dat"):
@@ -249,7 +249,7 @@ def test_an_archive_writes_only_the_files_that_are_wanted(tmp_path: Path) -> Non
     assert sorted(path.name for path in tmp_path.iterdir()) == ["into", "x.tar.gz"]
     written = {path.name: path.read_bytes() for path in (tmp_path / "into").iterdir()}
     assert written == {"a": b"f/a", "b": b"./f/b"}
-    with pytest.raises(ValueError, match=r"x\.tar\.gz: expected it to hold f/c"):
+    with pytest.raises(ValueError, match=r"x\.tar\.gz: expected it to contain f/c"):
         cifar.extract(str(tmp_path / "x.tar.gz"), "f", ["a", "c"], str(tmp_path / "into"))
 
 
@@ -258,7 +258,7 @@ def test_damaged_archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     good = (tmp_path / "good").read_bytes()
     for content in (b"", b"junk" * 100, good[:2000], good[:100] + b"\xff" * 100 + good[200:]):
         (tmp_path / "bad").write_bytes(content)
-        with pytest.raises(ValueError, match=r"bad: (damaged archive|expected it to hold)"):
+        with pytest.raises(ValueError, match=r"bad: (damaged archive|expected it to contain)"):
             cifar.extract(str(tmp_path / "bad"), "f", ["a"], str(tmp_path))
     monkeypatch.setattr(cifar, "MOST_BYTES", 4999)
     with pytest.raises(ValueError, match="good: f/a has 5,000 bytes, expected fewer"):
@@ -329,7 +329,7 @@ def test_a_download_with_a_wrong_checksum_leaves_nothing(
     assert list((tmp_path / "root").iterdir()) == []
 
 
-def test_what_a_killed_download_left_goes_after_a_day(server: list[str], tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_download_are_removed_after_a_day(server: list[str], tmp_path: Path) -> None:
     root = tmp_path / "root"
     for name, age in ((".pynn-cifar-old", 90_000), (".pynn-cifar-new", 0), (".pynn", 90_000)):
         (root / name).mkdir(parents=True)

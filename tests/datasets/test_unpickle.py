@@ -44,7 +44,7 @@ VALUE: dict[bytes, Any] = {
 
 
 @pytest.mark.parametrize("protocol", ["Python 2", 3, 4])
-def test_what_is_allowed_comes_as_it_was_written(tmp_path: Path, protocol: Any) -> None:
+def test_allowed_pickles_are_read_unchanged(tmp_path: Path, protocol: Any) -> None:
     old = protocol == "Python 2"
     result = read(tmp_path, python2(VALUE) if old else pickle.dumps(VALUE, protocol))
     assert list(result) == ["data", "labels", "batch_label", "filenames", "words"]
@@ -108,7 +108,7 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "object dtype": (pushed(DTYPE + b"U\x01OK\x00K\x01\x87R"), "dtype 'O'"),
     "record dtype": (pickle.dumps({"x": np.zeros(2, "u1,f4")}, 4), "dtype 'V5'"),
     "text array": (pickle.dumps({"x": np.array(["a"])}, 4), "dtype 'U1'"),
-    "dtype of a list": (pushed(DTYPE + b"]\x85R"), "no string where one must stand"),
+    "dtype of a list": (pushed(DTYPE + b"]\x85R"), "where a string is expected"),
     "call of ndarray": (pushed(NDARRAY + b"J\xff\xff\xff\x7f\x85\x85R"), "a call of ndarray"),
     "another class": (pushed(RECONSTRUCT + DTYPE + b"K\x00\x85U\x01b\x87R"), "a call of _reconstruct"),
     "a call of text": (pushed(b"U\x01f)R"), "a call of str"),
@@ -120,26 +120,26 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "a name as value": (pushed(NDARRAY), "a name as a value"),
     "a dtype as value": (pushed(BYTE_DTYPE), "a dtype as a value"),
     "a tuple": (pickle.dumps({"x": (1, 2)}, 2), "a tuple as a value"),
-    "a list as key": (b"\x80\x02}]K\x01s.", "no string where one must stand"),
+    "a list as key": (b"\x80\x02}]K\x01s.", "where a string is expected"),
     "many instructions": (b"\x80\x02" + b"N" * 1_000_001 + b".", "more than 1,000,000 instructions"),
 }
 DAMAGED: dict[str, tuple[bytes, str]] = {
-    "empty": (b"", "damaged, or no pickle"),
-    "foreign": (b"<!DOCTYPE html>", "damaged, or no pickle"),
-    "cut off": (python2(VALUE)[:-300], "damaged, or no pickle"),
-    "no stop": (python2(VALUE)[:-1], "damaged, or no pickle"),
-    "empty stack": (b"\x80\x02.", "damaged, or no pickle"),
-    "no mark": (b"\x80\x02]e.", "damaged, or no pickle"),
-    "below a mark": (b"\x80\x02]N(Nb(a.", "refused|damaged, or no pickle"),
-    "unknown memo": (b"\x80\x02j\xff\xff\xff\x7f.", "damaged, or no pickle"),
+    "empty": (b"", "damaged, or not a pickle"),
+    "foreign": (b"<!DOCTYPE html>", "damaged, or not a pickle"),
+    "cut off": (python2(VALUE)[:-300], "damaged, or not a pickle"),
+    "no stop": (python2(VALUE)[:-1], "damaged, or not a pickle"),
+    "empty stack": (b"\x80\x02.", "damaged, or not a pickle"),
+    "no mark": (b"\x80\x02]e.", "damaged, or not a pickle"),
+    "below a mark": (b"\x80\x02]N(Nb(a.", "refused|damaged, or not a pickle"),
+    "unknown memo": (b"\x80\x02j\xff\xff\xff\x7f.", "damaged, or not a pickle"),
     "array without content": (pushed(EMPTY_ARRAY), "an array has no content"),
-    "no dtype of that size": (pushed(DTYPE + b"U\x02f1K\x00K\x01\x87R"), "damaged, or no pickle"),
+    "no dtype of that size": (pushed(DTYPE + b"U\x02f1K\x00K\x01\x87R"), "damaged, or not a pickle"),
     "a list": (pickle.dumps([1], 2), "expected a pickled dict, got list"),
 }
 
 
 @pytest.mark.parametrize(("content", "message"), (HOSTILE | DAMAGED).values(), ids=HOSTILE | DAMAGED)
-def test_the_rest_is_refused_in_one_sentence(
+def test_other_pickles_are_refused_in_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -139,7 +139,7 @@ def test_augmented_runs_and_iterables_are_gone_through_once_more(iterable: bool,
         assert np.abs(found["batchnorm1.running_mean"] - again).max() > 0.05
 
 
-def test_what_is_frozen_stays_and_constraints_hold(points: Points, backend: str) -> None:
+def test_frozen_layers_and_constraints_hold_in_the_average(points: Points, backend: str) -> None:
     model = pynn.Sequential(
         pynn.Affine(8), pynn.BatchNorm(), pynn.ReLU(), pynn.Affine(3, constraint=pynn.MaxNorm(0.5)), dtype="float64"
     )

@@ -160,7 +160,7 @@ def test_the_best_logits_with_smoothing_give_the_smoothed_target() -> None:
 
 
 @pytest.mark.parametrize("smoothing", [1, 1.5, -0.1, np.nan, np.inf, "a bit", None])
-def test_what_is_no_smoothing_is_refused(smoothing: Any) -> None:
+def test_invalid_label_smoothing_is_refused(smoothing: Any) -> None:
     with pytest.raises(ValueError, match=r"label_smoothing is .*, expected 0 <= label_smoothing < 1"):
         pynn.SoftmaxCrossEntropy(smoothing)
 
@@ -305,7 +305,7 @@ def test_a_loss_goes_by_its_name_too(points: Points) -> None:
         (pynn.Adam(), TypeError, r"loss is Adam\(\), expected"),
     ],
 )
-def test_what_is_no_loss_is_refused(choice: Any, error: type[Exception], message: str, points: Points) -> None:
+def test_invalid_losses_are_refused(choice: Any, error: type[Exception], message: str, points: Points) -> None:
     with pytest.raises(error, match=message):
         pynn.Sequential(pynn.Affine(3)).fit(*points, loss=choice, progress=False)
 
@@ -329,7 +329,7 @@ def test_an_own_loss_trains_evaluates_and_predicts(rng: np.random.Generator) -> 
     np.testing.assert_allclose(model.layers[0].weight, [[1, 0], [2, -1], [0, 3]], atol=0.05)
     np.testing.assert_allclose(model.predict(x), y, atol=0.2)
     assert model.evaluate(x, y)["loss"] < 0.001
-    with pytest.raises(TypeError, match="SquaredError gives no probabilities"):
+    with pytest.raises(TypeError, match="SquaredError has no probabilities"):
         model.predict_proba(x)
 
 

@@ -87,7 +87,7 @@ def test_only_classes_that_work_are_kinds() -> None:
 
 
 @pytest.mark.parametrize("layer", [Affine(), pynn.Affine(2, penalty=pynn.regularizers.Penalty(1))])
-def test_what_could_not_be_read_again_is_not_written(layer: pynn.Layer, tmp_path: Path) -> None:
+def test_classes_that_could_not_be_read_again_are_not_written(layer: pynn.Layer, tmp_path: Path) -> None:
     """A file would give pynn's class for the user's own of the same name."""
     model = pynn.Sequential(layer)
     model.build((3,))

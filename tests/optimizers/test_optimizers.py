@@ -380,7 +380,7 @@ def test_an_optimizer_of_one_model_refuses_another(name: str, points: Points) ->
     second.build((4,))
     before = second.parameters.copy()
     with pytest.raises(
-        ValueError, match=rf"this {kind.__name__} already trains another model, .*; make one .* for each"
+        ValueError, match=rf"this {kind.__name__} already trains another model, .*; give each model its own"
     ):
         second.fit(*points, optimizer=optimizer, epochs=1, batch_size=10, progress=False)
     np.testing.assert_array_equal(second.parameters, before)
@@ -445,7 +445,7 @@ def test_settings_out_of_range_are_refused(
         (pynn.SoftmaxCrossEntropy(), TypeError, r"optimizer is .*, expected"),
     ],
 )
-def test_what_is_no_optimizer_is_refused(choice: Any, error: type[Exception], message: str, points: Points) -> None:
+def test_invalid_optimizers_are_refused(choice: Any, error: type[Exception], message: str, points: Points) -> None:
     with pytest.raises(error, match=message):
         pynn.Sequential(pynn.Affine(3)).fit(*points, optimizer=choice, batch_size=10, progress=False)
 

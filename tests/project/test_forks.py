@@ -267,7 +267,7 @@ def test_a_run_that_goes_on_in_a_child_ends(prefetch: int, points: Points) -> No
     with os.fdopen(reading, "rb") as pipe:
         found = pipe.read()
     if prefetch:
-        assert b"forked while batches were prepared ahead" in found
+        assert b"forked while a thread prepared batches" in found
     else:
         assert found == alone.parameters.tobytes()
 
@@ -335,7 +335,7 @@ def test_many_threads_fork_at_once(points: Points) -> None:
     assert locks._FORKING == {}
 
 
-def test_what_is_known_of_a_fork_goes_with_its_model() -> None:
+def test_locks_that_forks_know_are_dropped_with_their_model() -> None:
     import gc
 
     gc.collect()

@@ -85,7 +85,7 @@ def test_a_run_outlives_a_full_disk(backend: str, points: Points, tmp_path: Path
     (warning,) = seen  # one for the two that could not be written
     assert re.fullmatch(
         r"no checkpoint could be written after step 12 \(\[Errno 27\] File too large: "
-        rf"'{tmp_path}/checkpoint-00000003\.safetensors'\); training goes on, the newest is still "
+        rf"'{tmp_path}/checkpoint-00000003\.safetensors'\); training continues, the newest is still "
         r"checkpoint-00000002\.safetensors, and the next one is tried when it is due",
         str(warning.message),
     )
@@ -112,7 +112,7 @@ def test_a_run_that_is_killed_while_the_disk_is_full_goes_on_from_the_newest(poi
 
 
 @pytest.mark.parametrize("settings", [{"every_steps": 1}, {"every_seconds": 0}])
-def test_what_is_written_in_between_is_tried_in_its_time(
+def test_skipped_checkpoints_are_tried_again_at_the_next_interval(
     settings: dict[str, Any], points: Points, tmp_path: Path
 ) -> None:
     with pytest.warns(RuntimeWarning, match=r"after step 12 ") as seen:
@@ -121,7 +121,7 @@ def test_what_is_written_in_between_is_tried_in_its_time(
     assert len(names(tmp_path)) == 9
 
 
-def test_the_end_of_a_run_that_is_in_no_checkpoint_is_said(points: Points, tmp_path: Path) -> None:
+def test_a_run_whose_end_is_in_no_checkpoint_warns(points: Points, tmp_path: Path) -> None:
     with pytest.warns(RuntimeWarning, match=r"no checkpoint could be written after") as seen:
         fit(points, LateEnd(FullDisk(2, 9)), checkpoint=tmp_path)
     assert [re.findall(r"after step (\d+)", str(one.message)) for one in seen] == [["8"], ["24"]]
@@ -210,7 +210,7 @@ def test_a_folder_that_is_removed_ends_no_run(points: Points, tmp_path: Path) ->
     assert names(folder) == checkpoints(3, 4)
 
 
-def test_a_folder_that_another_run_has_taken_meanwhile_is_left_to_it(points: Points, tmp_path: Path) -> None:
+def test_a_folder_taken_by_another_run_meanwhile_is_left_alone(points: Points, tmp_path: Path) -> None:
     other = []
 
     def take() -> None:
@@ -224,7 +224,7 @@ def test_a_folder_that_another_run_has_taken_meanwhile_is_left_to_it(points: Poi
     other[0].release()
 
 
-def test_what_another_run_has_written_meanwhile_is_left_to_it(points: Points, tmp_path: Path) -> None:
+def test_checkpoints_written_by_another_run_meanwhile_are_left_alone(points: Points, tmp_path: Path) -> None:
     """Its folder was moved away, and another run has come to its end in one of the same name."""
 
     def another() -> None:
@@ -304,7 +304,7 @@ def test_the_best_model_is_saved_when_there_is_room_again(points: Points, tmp_pa
 
     found: list[int] = []
     saver = pynn.ModelCheckpoint(path, save_best_only=True)
-    match = r"the model of epoch 2 could not be saved \(.*best\.saf.*goes on, without"
+    match = r"the model of epoch 2 could not be saved \(.*best\.saf.*continues, without"
     with pytest.warns(RuntimeWarning, match=match) as seen:
         fit(points, Scripted(5, 3, 4, 4, 2, 6), FullDisk(2, 4), saver, Epochs())
     assert len(seen) == 1
@@ -367,7 +367,7 @@ def test_a_copy_of_a_table_has_no_file(copied: Callable[[Any], Any], points: Poi
     logger, copies = pynn.CSVLogger(tmp_path / "log.csv"), []
     fit(points, at(3, lambda: copies.append(copied(logger))), logger)
     assert [row[0] for row in table(tmp_path / "log.csv")] == ["epoch", *"123456"]
-    with pytest.raises(RuntimeError, match=r"log\.csv belongs to the callback from which this one was copied"):
+    with pytest.raises(RuntimeError, match=r"this CSVLogger is a copy; only the original writes to .*log\.csv"):
         copies[0]._append()
     fit(points, copies[0], epochs=2)
     assert [row[0] for row in table(tmp_path / "log.csv")] == ["epoch", *"12"]
@@ -430,7 +430,7 @@ print("done")
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.stdout == "done\n", done.stderr
-    assert "RuntimeError: log.csv belongs to the process from which this one was forked" in done.stderr
+    assert "RuntimeError: this process is a fork; only its parent writes to log.csv" in done.stderr
     assert [row[0] for row in table(tmp_path / "log.csv")] == ["epoch", "1", "2", "3"]
 
 

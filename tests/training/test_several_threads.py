@@ -343,7 +343,7 @@ def test_metrics_with_lists_are_apart_in_threads(points: Points) -> None:
 
 
 @pytest.mark.parametrize("kind", ["EarlyStopping", "PolyakAverage"])
-def test_what_remembers_a_run_serves_one_thread_at_a_time(kind: str, points: Points) -> None:
+def test_objects_with_a_memory_of_a_run_serve_one_thread_at_a_time(kind: str, points: Points) -> None:
     shared: Any = pynn.EarlyStopping("loss", patience=2) if kind == "EarlyStopping" else pynn.PolyakAverage()
     found: list[Any] = []
 
