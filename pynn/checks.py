@@ -215,7 +215,7 @@ class OrNone:
         return f"{self.kind.text(name)}, or None"
 
 
-class Seed(NamedTuple):
+class Seed:
     """An integer that a uint64 holds."""
 
     def __call__(self, where: str, name: str, value: Any) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 
@@ -21,14 +20,13 @@ Regions = tuple[Array, Array, Array, Array]  # the bounds of rows, then those of
 SIZE = Pair(Count(1, bits=62))
 
 
-class Windows(NamedTuple):
+class Windows:
     """The windows along an axis. Their bounds are made with the first batch, as a file can claim billions of them."""
 
-    length: int
-    size: int
-    stride: int
-    before: int  # how far outside the image the first window starts
-    places: int  # number of windows: outputs along the axis
+    def __init__(self, length: int, size: int, stride: int, before: int, places: int) -> None:
+        self.length, self.size, self.stride = length, size, stride
+        self.before = before  # how far outside the image the first window starts
+        self.places = places  # number of windows: outputs along the axis
 
     def bounds(self) -> Bounds:
         """Return where they start and stop, clipped to the image."""
