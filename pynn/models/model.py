@@ -226,7 +226,7 @@ class Model(FlatChain):
             skipping.needs_dx = input_gradient
         for layer in reversed(self._active[first:]):
             assert gradient is not None
-            gradient = custom.backward(layer, gradient) if layer.users_own else layer.backward(gradient)
+            gradient = custom.backward(layer, gradient) if layer.is_custom else layer.backward(gradient)
         if not input_gradient or gradient is None:
             return None
         copied: Array = gradient.copy()  # the layers' own is written over by the next pass
@@ -272,7 +272,7 @@ class Model(FlatChain):
         """
         goal: Any = loss
         try:
-            alone = goal.users_own and not goal.in_use(self)
+            alone = goal.is_custom and not goal.in_use(self)
         except (AttributeError, TypeError):
             goal, alone = trainable.step_loss(self, loss), False
         if alone:

@@ -41,10 +41,6 @@ METHODS_OF_A_FIELD = (  # what the field knows: these classes say by which formu
 NOT_ASKED = {"ES01", "EX01", "SA01", "PR08", "RT04", "SS05"}
 # Modules whose docstrings do not yet keep the rules: delete an entry once they do.
 UNCONVERTED = {
-    # numbers: losses, optimizers, and what learns nothing
-    # layers and data
-    "pynn.layers.base",
-    # training, models and the rest
     "pynn.models.parameters",
 }
 SOURCE = re.compile(r"\b(Source|Sources|Reference|References|CS231n)\b")
