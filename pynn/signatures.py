@@ -58,6 +58,7 @@ class Constructed(_Checked):  # two classes: inspect and help() would show the a
     _takes: Mapping[str, Kind] = takes()
 
     def __init_subclass__(cls) -> None:
+        """Have the constructor check its arguments."""
         super().__init_subclass__()
         if own := vars(cls).get("_takes"):
             above = [vars(base).get("_takes", {}) for base in reversed(cls.__mro__)]

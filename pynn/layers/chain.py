@@ -48,7 +48,7 @@ class Chain(Selection):
         self._active: list[Layer] = []
 
     def children(self) -> tuple[Layer, ...]:
-        if not self.users_own:
+        if not self.is_custom:
             return self.layers
         held = {id(inner) for layer in self.layers for inner in layer.walk()}
         return (*self.layers, *(one for one in layers_in(self, Layer) if id(one) not in held))
@@ -63,7 +63,7 @@ class Chain(Selection):
         shares = type(self).backward.__module__.startswith("pynn.")  # a custom one may keep or add gradients
         set_followed_by(self.layers)
         for position, layer in enumerate(self.layers):
-            layer._shared = self._shared if shares and not layer.users_own else None
+            layer._shared = self._shared if shares and not layer.is_custom else None
             try:
                 shape = layer.build(shape)
             except ValueError as cause:
@@ -81,7 +81,7 @@ class Chain(Selection):
 
     def forward(self, x: Array, training: bool) -> Array:
         for layer in self._active:
-            x = custom.forward(layer, x, training) if layer.users_own else layer.forward(x, training)
+            x = custom.forward(layer, x, training) if layer.is_custom else layer.forward(x, training)
         return x
 
     def backward(self, dy: Array) -> Array | None:
@@ -89,5 +89,5 @@ class Chain(Selection):
         for layer in reversed(self._active):
             if gradient is None:
                 break
-            gradient = custom.backward(layer, gradient) if layer.users_own else layer.backward(gradient)
+            gradient = custom.backward(layer, gradient) if layer.is_custom else layer.backward(gradient)
         return gradient

@@ -47,6 +47,6 @@ def fuse(layers: Iterable[Layer]) -> list[Layer]:
 
 def _may_fuse(before: Layer, activation: Activation) -> bool:
     """Whether both are pynn's (kernels do not know custom classes), and the gradient needs only y."""
-    if before.users_own or activation.users_own:
+    if before.is_custom or activation.is_custom:
         return False
     return not (activation.reads_input or isinstance(before, Activation))

@@ -77,7 +77,7 @@ class Residual(Chain, Fusing):
         if self._auto:
             self.shortcut = projection(tuple(input_shape), shape)
             if self.shortcut is not None:  # the block may have been frozen earlier
-                self.shortcut.restore_training_settings(self.training_settings())
+                self.shortcut._restore_training_settings(self._training_settings())
         self._side = Chain(self.shortcut) if isinstance(self.shortcut, Layer) else Chain()
         self._side.context, self._side._shared = self.context, self._shared
         try:

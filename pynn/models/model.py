@@ -226,7 +226,7 @@ class Model(FlatChain):
             skipping.needs_dx = input_gradient
         for layer in reversed(self._active[first:]):
             assert gradient is not None
-            gradient = custom.backward(layer, gradient) if layer.users_own else layer.backward(gradient)
+            gradient = custom.backward(layer, gradient) if layer.is_custom else layer.backward(gradient)
         if not input_gradient or gradient is None:
             return None
         copied: Array = gradient.copy()  # the next pass overwrites the layer's buffer
@@ -272,7 +272,7 @@ class Model(FlatChain):
         """
         chosen: Any = loss
         try:
-            unclaimed = chosen.users_own and not chosen.in_use(self)
+            unclaimed = chosen.is_custom and not chosen.in_use(self)
         except (AttributeError, TypeError):
             chosen, unclaimed = trainable.step_loss(self, loss), False
         if unclaimed:

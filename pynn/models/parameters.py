@@ -70,7 +70,7 @@ class FlatChain(Chain):
             hint = "; a custom layer that only reads another layer has to override children()"
             raise ValueError(
                 "the same layer occurs twice in one model; make a second layer (layers do not share weights)"
-                f"{hint if any(layer.users_own for layer in inside) else ''}"
+                f"{hint if any(layer.is_custom for layer in inside) else ''}"
             )
         for position, layer in enumerate(self.layers):
             for inner in layer.walk():
@@ -111,7 +111,7 @@ class FlatChain(Chain):
         places: list[tuple[Layer, Parameter, int]] = []
         size = 0
         for layer in self._inner():
-            layer.expect_parameters(*layer._frozen_names)
+            layer._expect_parameters(*layer._frozen_names)
             for parameter in layer.declared:
                 places.append((layer, parameter, size))
                 size += -(-math.prod(parameter.shape) // unit) * unit
@@ -377,7 +377,7 @@ class FlatChain(Chain):
             raise RuntimeError(UNBUILT)
         self._expect_names()  # a layer may have been renamed
         return Tensors(
-            {f"{layer.name}.{name}": array for layer in self._inner() for name, array in layer.arrays().items()}
+            {f"{layer.name}.{name}": array for layer in self._inner() for name, array in layer._arrays().items()}
         )
 
     @property

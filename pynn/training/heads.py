@@ -17,7 +17,7 @@ PASSING = (Dropout, Flatten)  # they keep the range of their inputs
 def warn_of_squeezed(model: Any, loss: Loss) -> None:
     """Warn if the model ends with a softmax or sigmoid although the loss takes unbounded scores."""
     last = _last(model)
-    if last is None or last.users_own or not isinstance(last, (Softmax, Sigmoid)):
+    if last is None or last.is_custom or not isinstance(last, (Softmax, Sigmoid)):
         return
     if isinstance(last, Softmax) and last.input_shape[-1] == 1:
         checks.warn(
@@ -25,7 +25,7 @@ def warn_of_squeezed(model: Any, loss: Loss) -> None:
             "loss='binary_cross_entropy' or 'l2', or with Affine(C) for C classes"
         )
         return
-    wants = "" if loss.users_own else _wants(loss)
+    wants = "" if loss.is_custom else _wants(loss)
     if wants:
         kind, name = last.kind, type(loss).__name__
         gives = "; model.predict_proba(x) still gives probabilities" if _has_probabilities(loss) else ""

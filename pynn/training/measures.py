@@ -152,7 +152,7 @@ def largest(values: Any) -> float:
 
 def not_finite(model: Trainable) -> str:
     """Which parameter or running statistic holds a NaN or infinity, as text; "" if none does."""
-    statistics = [array for layer in model.walk() if not layer.users_own for array in layer.state.values()]
+    statistics = [array for layer in model.walk() if not layer.is_custom for array in layer.state.values()]
     if all(_finite(array) for array in (model.parameters, *statistics)):
         return ""
     for name, array in model.tensors().items():

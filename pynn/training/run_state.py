@@ -172,8 +172,8 @@ def _take_up(trainer: Trainer, state: Mapping[str, Any], changed: list[tuple[Any
     trainer.running.restore(state["running"])
     trainer.history.restore(state["history"])
     for layer, train in changed:
-        layer.restore_training_settings(train)
-        layer.expect_parameters(*layer._frozen_names)
+        layer._restore_training_settings(train)
+        layer._expect_parameters(*layer._frozen_names)
     trainer.optimizer.claim(model.parameters, getattr(model, "layout", None))
     with model.lock:  # another thread may save it
         trainer.optimizer.restore(state["optimizer"])  # from here on nothing can fail
@@ -231,7 +231,7 @@ def fingerprint(x: NDArray[Any] | None) -> int | None:
 
 def _train(layer: Any) -> dict[str, Any]:
     """All training settings of a layer as plain data."""
-    whole = {"frozen": [], "learning_rate_factor": 1.0, "penalty": None, **layer.training_settings()}
+    whole = {"frozen": [], "learning_rate_factor": 1.0, "penalty": None, **layer._training_settings()}
     return {name: config.to_data(value, (Penalty,), KINDS) for name, value in whole.items()}
 
 

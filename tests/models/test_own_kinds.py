@@ -165,8 +165,8 @@ def test_names_and_settings_of_layers_that_an_own_one_makes_come_back(tmp_path: 
     model.save(tmp_path / "m")
     found = pynn.load(tmp_path / "m", own=Late)
     for one, other in zip(model.walk(), found.walk(), strict=True):
-        assert (one.name, one.given_name, repr(one.training_settings())) == (
-            other.name, other.given_name, repr(other.training_settings())
+        assert (one.name, one.given_name, repr(one._training_settings())) == (
+            other.name, other.given_name, repr(other._training_settings())
         )  # fmt: skip
     for name, array in model.tensors().items():
         np.testing.assert_array_equal(found.tensors()[name], array)
