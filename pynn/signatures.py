@@ -6,7 +6,7 @@ import functools
 import math
 from collections.abc import Callable, Container, Mapping
 from types import CodeType
-from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 VARARGS, VARKEYWORDS = 4, 8  # flags of code that takes *args, **options
 P = ParamSpec("P")
@@ -14,14 +14,16 @@ R = TypeVar("R")
 C = TypeVar("C", bound="_Checked")
 
 
-class Kind(Protocol):
-    """What an argument may be: a check, called with the class, the argument's name and its value."""
+if TYPE_CHECKING:
 
-    def __call__(self, where: str, name: str, value: Any, /) -> Any:
-        """Return the value to keep; TypeError or ValueError for one that is not of this kind."""
+    class Kind(Protocol):
+        """What an argument may be: a check, called with the class, the argument's name and its value."""
 
-    def text(self, name: str) -> str:
-        """What is expected, for messages."""
+        def __call__(self, where: str, name: str, value: Any, /) -> Any:
+            """Return the value to keep; TypeError or ValueError for a value that is not of this kind."""
+
+        def text(self, name: str) -> str:
+            """What is expected, for messages."""
 
 
 def takes(**kinds: Kind) -> Mapping[str, Kind]:
@@ -29,12 +31,11 @@ def takes(**kinds: Kind) -> Mapping[str, Kind]:
     return kinds
 
 
-class Taken(NamedTuple):
+class Taken:
     """What may be passed: the number of positional arguments (infinity: any), and the names."""
 
-    places: float
-    names: tuple[str, ...]
-    anything: bool = False
+    def __init__(self, places: float, names: tuple[str, ...], anything: bool = False) -> None:
+        self.places, self.names, self.anything = places, names, anything
 
 
 class _Checked:
@@ -57,6 +58,7 @@ class Constructed(_Checked):  # two classes: inspect and help() would show the a
     _takes: Mapping[str, Kind] = takes()
 
     def __init_subclass__(cls) -> None:
+        """Have the constructor check its arguments."""
         super().__init_subclass__()
         if own := vars(cls).get("_takes"):
             above = [vars(base).get("_takes", {}) for base in reversed(cls.__mro__)]

@@ -78,12 +78,12 @@ def test_every_family_is_asked() -> None:
         (lambda: pynn.models.lenet5(lr=0.1), r"Sequential has no 'lr'"),
     ],
 )  # fmt: skip
-def test_what_is_not_taken_is_refused_with_what_is(make: Callable[[], Any], message: str) -> None:
+def test_unknown_arguments_are_refused_with_the_valid_ones(make: Callable[[], Any], message: str) -> None:
     with pytest.raises(TypeError, match=message):
         make()
 
 
-def test_what_is_obvious_may_stand_in_its_place() -> None:
+def test_obvious_arguments_may_be_positional() -> None:
     assert pynn.Adam(1e-3, 0.8, 0.9).beta2 == 0.9
     assert pynn.Dropout(0.5).rate == 0.5
     assert pynn.Conv2d(16, 3).kernel == [3, 3]

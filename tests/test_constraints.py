@@ -82,7 +82,7 @@ def test_without_a_constraint_a_step_is_as_before_and_a_loose_one_changes_nothin
     np.testing.assert_array_equal(free.parameters, loose.parameters)
 
 
-def test_a_frozen_weight_is_left_alone_and_a_rate_of_0_is_not(points: Points) -> None:
+def test_constraints_leave_frozen_weights_alone_but_not_a_rate_of_0(points: Points) -> None:
     model = network(pynn.MaxNorm(0.1))
     model.layers[0].freeze()
     before = model.layers[0].weight.copy()
@@ -145,7 +145,7 @@ def test_limits_out_of_range_are_refused(limit: Any) -> None:
 
 
 @pytest.mark.parametrize("constraint", [3.0, "max_norm", pynn.MaxNorm], ids=repr)
-def test_what_is_no_constraint_is_refused(constraint: Any) -> None:
+def test_invalid_constraints_are_refused(constraint: Any) -> None:
     with pytest.raises(TypeError, match=r"Affine: constraint is .*, expected a pynn Constraint"):
         pynn.Affine(3, constraint=constraint)
 

@@ -387,7 +387,7 @@ def test_a_draw_of_the_wrong_shape_is_an_error() -> None:
         (0.01, TypeError, r"initializer is 0\.01, expected"),
     ],
 )
-def test_what_is_no_initializer_is_refused(choice: Any, error: type[Exception], message: str) -> None:
+def test_invalid_initializers_are_refused(choice: Any, error: type[Exception], message: str) -> None:
     for settings in ({"initializer": choice}, {"bias_initializer": choice}):
         with pytest.raises(error, match=message):
             pynn.Sequential(pynn.Affine(3, **settings)).build((2,))

@@ -109,7 +109,7 @@ def test_a_masked_array_that_hides_nothing_is_an_array(points: Points) -> None:
     np.testing.assert_array_equal(one.predict(x), other.predict(np.ma.array(x)))
 
 
-def test_what_an_own_layer_gives_masked_is_refused(points: Points) -> None:
+def test_masked_outputs_of_a_custom_layer_are_refused(points: Points) -> None:
     class Masking(pynn.Layer):
         def forward(self, x: np.ndarray, training: bool) -> np.ndarray:
             return hiding(x)

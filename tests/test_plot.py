@@ -273,7 +273,7 @@ def test_whitening_of_images_without_any_spread():
         assert np.isfinite(picture).all()
 
 
-def test_what_whitening_refuses(digits, rng):
+def test_whitening_refuses_bad_arguments(digits, rng):
     images = digits.train[0]
     with pytest.raises(ValueError, match=r"images has shape \(5, 8\), expected \(N, H, W\)"):
         plot.whitening(rng.random((5, 8)))

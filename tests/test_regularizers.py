@@ -325,7 +325,7 @@ def test_strengths_that_are_no_numbers_are_refused(value: Any) -> None:
         (1e-4, r"penalty is 0\.0001, expected .*Penalty"),
     ],
 )
-def test_what_is_no_penalty_is_refused(choice: Any, message: str, points: Points) -> None:
+def test_invalid_penalties_are_refused(choice: Any, message: str, points: Points) -> None:
     model = pynn.Sequential(pynn.Affine(3))
     with pytest.raises(TypeError, match=message):
         model.fit(*points, penalty=choice, batch_size=10, progress=False)

@@ -23,7 +23,7 @@ def boundaries() -> Iterator[tuple[float, float, int]]:
                 yield epoch, period, k
 
 
-def test_there_are_boundaries_that_a_plain_quotient_misses() -> None:
+def test_rounding_of_a_plain_quotient_misses_some_boundaries() -> None:
     missed = [epoch for epoch, period, k in boundaries() if math.floor(epoch / period) != k]
     assert len(missed) > 100
 
@@ -57,7 +57,7 @@ def test_progress_of_batches_meets_the_boundaries(batches: int) -> None:
             assert steps(epoch + i / batches) == 0.5**cycle
 
 
-def test_a_warmup_before_them_moves_the_boundaries() -> None:
+def test_a_warmup_moves_the_boundaries() -> None:
     for epochs in (0.3, 1, 10, 100):
         for period in (0.1, 0.2, 0.7):
             schedule = pynn.Warmup(pynn.CosineRestarts(0.1, period), epochs)

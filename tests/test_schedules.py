@@ -221,7 +221,7 @@ def test_validation_is_watched_where_it_is_measured() -> None:
     assert named(3) == pytest.approx(0.1)
 
 
-def test_fit_tells_it_each_epochs_measurements(points: Points) -> None:
+def test_fit_tells_plateau_each_epochs_measurements(points: Points) -> None:
     x, y = points
     noise = np.random.default_rng(0).integers(0, 3, 30)  # a loss that cannot fall for long
     optimizer = Recorder(pynn.Warmup(pynn.ReduceOnPlateau(0.5, patience=1, factor=0.5), 1))

@@ -188,7 +188,12 @@ def _checked(callback: Any) -> Callback:
     return callback
 
 
-def hooks(callbacks: Iterable[Callback], name: str) -> tuple[Callable[[Run], None], ...]:
-    """Return the callbacks' methods of this name that are overridden."""
-    methods = [getattr(callback, name) for callback in callbacks]
-    return tuple(hook for hook in methods if getattr(hook, "__func__", None) is not getattr(Callback, name))
+def hooks(callbacks: Iterable[Callback]) -> dict[str, list[Callable[[Run], None]]]:
+    """Return the callbacks' methods that are overridden, by the name of the hook."""
+    methods: dict[str, list[Callable[[Run], None]]] = {name: [] for name in HOOKS}
+    for callback in callbacks:
+        for name, overridden in methods.items():
+            hook = getattr(callback, name)
+            if getattr(hook, "__func__", None) is not getattr(Callback, name):
+                overridden.append(hook)
+    return methods

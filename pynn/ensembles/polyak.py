@@ -71,7 +71,7 @@ class PolyakAverage(Callback):
     >>> average.swap(model)  # back to the parameters of the last step
     """
 
-    _takes = takes(decay=OrNone(RATE._replace(hint=", or None for the plain mean")), start=Count(0), every=Count(1))
+    _takes = takes(decay=OrNone(RATE.with_hint(", or None for the plain mean")), start=Count(0), every=Count(1))
 
     def __init__(self, decay: float | None = 0.999, *, start: int = 0, every: int = 1) -> None:
         self.decay, self.start, self.every = decay, start, every

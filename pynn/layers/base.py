@@ -33,6 +33,14 @@ class Layer(Buildable, TrainingSettings, WeightLists):
     Shapes leave out the batch axis: a layer that turns x (N, 784) into y (N, 10) has ``build((784,)) == (10,)``.
     Arguments of ``__init__`` are kept in attributes of the same names, from which a layer is saved and loaded.
 
+    `build` declares parameters by `add_parameter`. A layer with layers inside builds them there,
+    ``self.inner.build(shape)``. `backward` follows a forward pass with training=True, except in
+    ``model.input_gradient``: it goes back through whatever that pass did.
+
+    A layer can be built alone, ``layer.build((5,))``: it then has its own parameters and gradients, float32, with
+    initial values drawn by seed 0. A model that it is put into continues with them; building it alone again starts
+    anew.
+
     Examples
     --------
     >>> class Scale(pynn.Layer):
@@ -70,12 +78,6 @@ class Layer(Buildable, TrainingSettings, WeightLists):
         -------
         tuple of int
             Shape of an output. By default input_shape.
-
-        Notes
-        -----
-        A layer can be built alone, ``layer.build((5,))``: it then has its own parameters and gradients, float32, with
-        initial values drawn by seed 0. A model that it is put into continues with them; building it alone again starts
-        anew. A layer with layers inside builds them here, ``self.inner.build(shape)``.
         """
         return input_shape
 
@@ -109,10 +111,6 @@ class Layer(Buildable, TrainingSettings, WeightLists):
         -------
         array (N, ...) or None
             Gradient of the inputs, which may be dy or a view of it; may be None if `needs_dx` is False.
-
-        Notes
-        -----
-        The last forward had training=True, except in model.input_gradient: go back through whatever it did.
         """
         raise NotImplementedError(f"{type(self).__name__} has no backward(dy)")
 
@@ -139,7 +137,7 @@ class Layer(Buildable, TrainingSettings, WeightLists):
         tuple of Layer
             They are trained, saved and frozen with it; its `build`, `forward` and `backward` call theirs, each once.
         """
-        return layers_in(self, Layer) if self.users_own else ()
+        return layers_in(self, Layer) if self.is_custom else ()
 
     # What a layer calls ---------------------------------------------------------------------------
 

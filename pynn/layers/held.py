@@ -43,14 +43,8 @@ class Holder(Constructed):
         """The arrays that are saved but not trained, such as running statistics, by name."""
         return MappingProxyType(self._state)
 
-    def arrays(self) -> dict[str, Array]:
-        """Return its parameters and states by name, without those of the layers inside.
-
-        Returns
-        -------
-        dict
-            Arrays by name.
-        """
+    def _arrays(self) -> dict[str, Array]:
+        """Its parameters and states by name, without those of the layers inside."""
         return {name: getattr(self, name) for name in [*(one.name for one in self.declared), *self._state]}
 
     def _set_state(self, name: str, value: ArrayLike) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from ..messages.terminal import brief
 from ..signatures import takes
 from ..typing import Array, Shape
 from .base import Layer
-from .shapes import Sizes, expect_image, pair, window_places
+from .shapes import Sizes, expect_image, pair, place_windows
 
 Bounds = tuple[Array, Array]  # first and stop of each region along an axis, int64
 Regions = tuple[Array, Array, Array, Array]  # the bounds of rows, then those of columns
@@ -21,14 +20,13 @@ Regions = tuple[Array, Array, Array, Array]  # the bounds of rows, then those of
 SIZE = Pair(Count(1, bits=62))
 
 
-class Windows(NamedTuple):
+class Windows:
     """The windows along an axis. Their bounds are made with the first batch, as a file can claim billions of them."""
 
-    length: int
-    size: int
-    stride: int
-    before: int  # how far outside the image the first window starts
-    places: int  # number of windows: outputs along the axis
+    def __init__(self, length: int, size: int, stride: int, before: int, places: int) -> None:
+        self.length, self.size, self.stride = length, size, stride
+        self.before = before  # how far outside the image the first window starts
+        self.places = places  # number of windows: outputs along the axis
 
     def bounds(self) -> Bounds:
         """Return where they start and stop, clipped to the image."""
@@ -38,12 +36,8 @@ class Windows(NamedTuple):
 
 def lay_windows(axis: str, length: int, size: int, stride: int, padding: int | str, whole: str = "image") -> Windows:
     """The windows along an axis of the image (or what `whole` names); ValueError where there is room for none."""
-    count, before = window_places(length, size, stride, padding)
-    if count < 1:
-        padded = f" with padding {before}" if before else ""
-        raise ValueError(
-            f"the window has {size} {axis}, the {whole}{padded} only {length + 2 * before}; take a smaller size"
-        )
+    what = f"the window has {size} {axis}"
+    count, before = place_windows(length, size, stride, padding, what, whole, "take a smaller size")
     return Windows(length, size, stride, before, count)
 
 

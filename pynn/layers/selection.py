@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-import numpy as np
-
+from ..checks import is_integer
 from ..messages.terminal import brief
 from .base import Layer
 
@@ -36,7 +35,7 @@ class Selection(Layer):
         ValueError
             If there is no such layer.
         """
-        if isinstance(which, (int, np.integer)) and not isinstance(which, bool):
+        if is_integer(which):
             if not -len(self.layers) <= which < len(self.layers):
                 raise ValueError(f"there is no layer {which}, expected a place of -{len(self.layers)}..-1 or from 0 on")
             return self.layers[which]

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import is_integer
 from ..messages.terminal import brief
 
 Parents = NDArray[np.int64]
@@ -91,7 +92,7 @@ def codes_of_pairs(tree: Any, classes: int) -> list[str]:
         part, code = rest.pop()
         if isinstance(part, (list, tuple)) and len(part) == 2:
             rest += [(part[1], f"{code}1"), (part[0], f"{code}0")]
-        elif isinstance(part, (int, np.integer)) and not isinstance(part, bool) and 0 <= part < classes:
+        elif is_integer(part) and 0 <= part < classes:
             if int(part) in codes:
                 raise ValueError(f"the label {part} stands in tree twice, expected each of 0..{classes - 1} once")
             codes[int(part)] = code

@@ -82,5 +82,5 @@ def _arrays(layer: Holder) -> Iterator[tuple[str, Array]]:
     if not there:
         raise RuntimeError(f"{called(layer)} has no weights yet: build it or its model first, or fit that")
     for inner in layer.walk():
-        for name, array in inner.arrays().items():
+        for name, array in inner._arrays().items():
             yield f"{inner.name or inner.kind}.{name}", array

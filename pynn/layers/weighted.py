@@ -10,7 +10,7 @@ from ..initializers import Initializer, initializer
 from ..regularizers import Penalty
 from ..signatures import takes
 from ..typing import Array, Shape
-from .base import IDENTITY, Activation, Layer
+from .fusing import Fusing
 
 
 class WeightOptions(TypedDict, total=False):
@@ -21,20 +21,6 @@ class WeightOptions(TypedDict, total=False):
     bias_initializer: str | Initializer
     penalty: Penalty | None
     constraint: Constraint | None
-
-
-class Fusing(Layer):
-    """A layer whose kernel applies the activation that follows."""
-
-    _activation: Activation = IDENTITY
-
-    def fuse(self, activation: Activation) -> bool:
-        self._activation = activation
-        return True
-
-    def _reset(self) -> None:
-        super()._reset()
-        self._activation = IDENTITY
 
 
 class Weighted(Fusing):

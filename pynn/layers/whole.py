@@ -33,18 +33,20 @@ class Buildable(Buffered):
     input_shape: Shape
     output_shape: Shape
     needs_dx: bool = True  # False on the first layer that has parameters: nobody wants its input gradient
-    users_own: bool = False  # a class outside pynn: what it returns is checked
+    is_custom: bool = False  # defined outside pynn: what its methods return is checked
     build: Build
 
     _own: Context | None = None  # of a model, also where it stands inside another one
     _building: bool = False
     _alone: bool = False  # built outside of a model, with arrays of its own
     _brought: Mapping[str, Array] = MappingProxyType({})  # what it had when it was built alone, then got into a model
-    _own_parameters: tuple[Parameter, ...] = ()  # of a user's own layer and of such layers inside it
+    _custom_parameters: tuple[Parameter, ...] = ()  # of a user's own layer and of such layers inside it
 
     def __init_subclass__(cls) -> None:
+        """Prepare a class of layers: wrap its constructor and its `build`."""
         super().__init_subclass__()
-        cls.users_own = not cls.__module__.startswith("pynn.")
+        if not cls.__module__.startswith("pynn."):
+            cls.is_custom = True
         if "build" in vars(cls):
             cls.build = whole(cls.build)
 
@@ -61,7 +63,7 @@ class Buildable(Buffered):
         """Forget what `build` declared, so that it can run again."""
         release(self)
         self.declared, self._state, self._buffers, self._views = [], {}, {}, {}
-        self._shared, self._alone, self._own_parameters = None, False, ()
+        self._shared, self._alone, self._custom_parameters = None, False, ()
         self.needs_dx = True
         self.name = self.given_name
         for name in ("input_shape", "output_shape"):
@@ -116,7 +118,7 @@ def _checked(shape: Any) -> Shape:
 
 def _begin(layer: Buildable, shape: Shape) -> None:
     if layer._alone:
-        layer._brought = layer.arrays() if layer.context.owned else {}
+        layer._brought = layer._arrays() if layer.context.owned else {}
         layer._reset()
     layer._share_context()
     if layer.context is not layer._own:  # a model may still refuse, and must not change then
@@ -128,9 +130,9 @@ def _finish(layer: Buildable) -> None:
     for inner in layer.walk():
         if inner.context is not layer.context:  # made in `build`
             _move(inner, layer)
-    if layer.users_own:
-        inside = (inner for inner in layer.walk() if inner.users_own)
-        layer._own_parameters = tuple(parameter for inner in inside for parameter in inner.declared)
+    if layer.is_custom:
+        inside = (inner for inner in layer.walk() if inner.is_custom)
+        layer._custom_parameters = tuple(parameter for inner in inside for parameter in inner.declared)
     if not layer.context.owned:
         _lay_out(layer)
         layer._alone = True

@@ -63,17 +63,17 @@ class Loss(Constructed):
     ...         return 4 * self.difference**3 / len(self.difference)
     """
 
-    users_own: bool = False  # a custom `forward` or `backward`, which may keep attributes
+    is_custom: bool = False  # a custom `forward` or `backward`, which may keep attributes
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         methods = (cls.forward, cls.backward, getattr(cls, "_measure", None))
         modules = [getattr(method, "__module__", None) or "" for method in methods if method is not None]
-        cls.users_own = not all(module.startswith("pynn.") for module in modules)
+        cls.is_custom = not all(module.startswith("pynn.") for module in modules)
 
     def _prepare(self) -> None:
         self._memories = Memories()
-        if self.users_own:
+        if self.is_custom:
             kind = type(self).__name__
             self._claim = Claim(
                 f"this {kind} is in use by another thread; it keeps attributes from forward to backward, "

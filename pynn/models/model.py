@@ -11,6 +11,7 @@ import numpy as np
 from .. import regularizers
 from ..data import arrays
 from ..data.arrays import as_array
+from ..layers import custom
 from ..layers.base import Layer
 from ..layers.chain import Chain
 from ..losses import Loss
@@ -198,7 +199,7 @@ class Model(FlatChain):
         stage = self._stage
         if not stage & FORWARDED:
             raise RuntimeError("backward(dy) must follow forward(x, training=True)")
-        if type(dy) is not np.ndarray or dy.dtype is not self.dtype or not dy.flags.c_contiguous:
+        if type(dy) is not np.ndarray or dy.dtype is not self.context.dtype or not dy.flags.c_contiguous:
             dy = np.ascontiguousarray(as_array("dy", dy), self.dtype)  # float64 targets give a float64 gradient
         if dy.shape != self.outputs.shape:
             raise ValueError(f"dy has shape {dy.shape}, expected that of the outputs, {self.outputs.shape}")
@@ -225,7 +226,7 @@ class Model(FlatChain):
             skipping.needs_dx = input_gradient
         for layer in reversed(self._active[first:]):
             assert gradient is not None
-            gradient = self._back(layer, gradient)
+            gradient = custom.backward(layer, gradient) if layer.is_custom else layer.backward(gradient)
         if not input_gradient or gradient is None:
             return None
         copied: Array = gradient.copy()  # the next pass overwrites the layer's buffer
@@ -271,7 +272,7 @@ class Model(FlatChain):
         """
         chosen: Any = loss
         try:
-            unclaimed = chosen.users_own and not chosen.in_use(self)
+            unclaimed = chosen.is_custom and not chosen.in_use(self)
         except (AttributeError, TypeError):
             chosen, unclaimed = trainable.step_loss(self, loss), False
         if unclaimed:

@@ -23,6 +23,7 @@ from ..optimizers import Optimizer, Segment
 from ..regularizers import Penalty
 from ..typing import Array
 
+UNBUILT = "the model is not built yet: call model.build(input_shape) or fit it"
 ALIGNMENT = 64  # bytes: every block of the flat vector starts on a cache line
 # Bits of `_stage`: one number is faster to set in every step than four attributes.
 FORWARDED = 1  # the last forward pass was a training pass
@@ -69,7 +70,7 @@ class FlatChain(Chain):
             hint = "; a custom layer that only reads another layer has to override children()"
             raise ValueError(
                 "the same layer occurs twice in one model; make a second layer (layers do not share weights)"
-                f"{hint if any(layer.users_own for layer in inside) else ''}"
+                f"{hint if any(layer.is_custom for layer in inside) else ''}"
             )
         for position, layer in enumerate(self.layers):
             for inner in layer.walk():
@@ -110,7 +111,7 @@ class FlatChain(Chain):
         places: list[tuple[Layer, Parameter, int]] = []
         size = 0
         for layer in self._inner():
-            layer.expect_parameters(*layer._frozen_names)
+            layer._expect_parameters(*layer._frozen_names)
             for parameter in layer.declared:
                 places.append((layer, parameter, size))
                 size += -(-math.prod(parameter.shape) // unit) * unit
@@ -316,11 +317,6 @@ class FlatChain(Chain):
 
     # Contents -------------------------------------------------------------------------------------
 
-    def _built(self, vector: Array | None) -> Array:
-        if vector is None:
-            raise RuntimeError("the model is not built yet: call model.build(input_shape) or fit it")
-        return vector
-
     @property
     def built(self) -> bool:
         """Whether shapes and parameters exist."""
@@ -329,7 +325,9 @@ class FlatChain(Chain):
     @property
     def parameters(self) -> Array:
         """All trainable parameters as one vector (P,); blocks start on 64-byte boundaries, gaps are 0 and stay 0."""
-        return self._built(self._parameters)
+        if self._parameters is None:
+            raise RuntimeError(UNBUILT)
+        return self._parameters
 
     @parameters.setter
     def parameters(self, values: ArrayLike) -> None:
@@ -348,7 +346,9 @@ class FlatChain(Chain):
     @property
     def gradients(self) -> Array:
         """The gradients of `parameters` (P,), filled by `backward`. Assigning to it copies the values."""
-        return self._built(self._gradients)
+        if self._gradients is None:
+            raise RuntimeError(UNBUILT)
+        return self._gradients
 
     @gradients.setter
     def gradients(self, values: ArrayLike) -> None:
@@ -373,10 +373,11 @@ class FlatChain(Chain):
             Arrays in a fixed order. Writing into an array changes the model; `get_weights` returns copies, in the same
             order. ``model.tensors()["affine1.weight"] = W`` copies the values of W, like ``layer.weight = W``.
         """
-        self._built(self._parameters)
+        if not self.built:
+            raise RuntimeError(UNBUILT)
         self._expect_names()  # a layer may have been renamed
         return Tensors(
-            {f"{layer.name}.{name}": array for layer in self._inner() for name, array in layer.arrays().items()}
+            {f"{layer.name}.{name}": array for layer in self._inner() for name, array in layer._arrays().items()}
         )
 
     @property

@@ -26,7 +26,7 @@ from ..training import inputs, targets
 from ..training.history import History
 from ..training.measures import Running, hits
 from ..training.sources import encoded
-from ..training.trainable import chosen_loss, unbuilt_on_failure
+from ..training.trainable import Rollback, chosen_loss
 from ..typing import Array
 from .sequential import Sequential
 
@@ -116,7 +116,7 @@ def minimize(
     _check_settings(penalty, method, steps, tolerance, batch_size, progress)
     optimize = None if method == "Newton" else _scipy(method)
     chosen = chosen_loss(model, loss)
-    with unbuilt_on_failure(model):
+    with Rollback(model):
         form, samples = inputs.taken(model, x)
         y = targets.read(y)
         samples = inputs.prepare(model, None, samples, y)[1]

@@ -12,7 +12,7 @@ from .. import kernels
 from ..checks import POSITIVE, OrNone
 from .segments import Segment
 
-LIMIT = OrNone(POSITIVE._replace(hint=", or None for no clipping"))
+LIMIT = OrNone(POSITIVE.with_hint(", or None for no clipping"))
 
 
 def clip(gradients: NDArray[Any], runs: Sequence[Segment], value: float | None, norm: float | None) -> None:

@@ -15,7 +15,7 @@ from ..messages.terminal import brief
 
 T = TypeVar("T")
 KEYS = ("items", "arguments", "name", "train", "inside")  # keys of an object, besides its kind
-METHODS = {"name": "named", "train": "restore_training_settings", "inside": "children"}  # only layers have these
+METHODS = {"name": "named", "train": "_restore_training_settings", "inside": "children"}  # only layers have these
 NEWER = "the file is damaged, or a newer pynn wrote it"
 
 
@@ -106,10 +106,10 @@ def to_data(value: Any, bases: tuple[type, ...], kinds: Mapping[str, type] | Non
         return {str(key): to_data(item, bases, kinds) for key, item in value.items()}
     if isinstance(value, bases):
         positional, named = arguments(value)
-        settings = value.training_settings() if hasattr(value, "training_settings") else {}
+        settings = value._training_settings() if hasattr(value, "_training_settings") else {}
         settings = {key: setting for key, setting in settings.items() if key not in named}  # an Affine's penalty
         parts = {"name": getattr(value, "given_name", ""), "items": positional, "arguments": named, "train": settings}
-        if getattr(value, "users_own", False) and hasattr(value, "children"):
+        if getattr(value, "is_custom", False) and hasattr(value, "children"):
             parts["inside"] = _inside(value, [*positional, *named.values()])
         name = type(value).__name__ if kinds is None else _loadable(type(value), kinds)
         return {"kind": name, **{key: to_data(part, bases, kinds) for key, part in parts.items() if part}}
@@ -130,7 +130,7 @@ def _inside(layer: Any, described: list[Any]) -> list[dict[str, Any]]:
     listed = {id(part) for value in described for part in (value if isinstance(value, (list, tuple)) else [value])}
     entries = []
     for child in layer.children():
-        parts = {"name": child.given_name, "train": child.training_settings(), "inside": _inside(child, [])}
+        parts = {"name": child.given_name, "train": child._training_settings(), "inside": _inside(child, [])}
         entries.append({} if id(child) in listed else {key: part for key, part in parts.items() if part})
     return entries if any(entries) else []
 
@@ -153,7 +153,7 @@ def from_data(data: Any, kinds: Mapping[str, type]) -> Any:
     if any(len(name) > 100 for name in named):
         raise ValueError(f"{kind} has an argument whose name is very long: {NEWER}")
     instance = kinds[kind](*from_data(items, kinds), **{name: from_data(value, kinds) for name, value in named.items()})
-    if "inside" in data and not getattr(instance, "users_own", False):
+    if "inside" in data and not getattr(instance, "is_custom", False):
         raise ValueError(f"{kind} has an entry 'inside', which only custom layers have: {NEWER}")
     _restore(instance, data, kinds)
     return instance
@@ -192,7 +192,7 @@ def _restore(instance: Any, data: Mapping[str, Any], kinds: Mapping[str, type]) 
             raise TypeError(f"{kind}: name is {brief(data['name'])}, expected text")
         instance.named(data["name"])
     if "train" in data:
-        instance.restore_training_settings(from_data(data["train"], kinds))
+        instance._restore_training_settings(from_data(data["train"], kinds))
     if "inside" in data:
         children, inside = instance.children(), data["inside"]
         if not isinstance(inside, list) or len(inside) < len(children):
@@ -220,5 +220,5 @@ def restore_late(model: Any, kinds: Mapping[str, type]) -> bool:
                 )
             for child, parts in zip(children, inside, strict=True):
                 _restore(child, parts, kinds)
-                child.expect_parameters(*child._frozen_names)
+                child._expect_parameters(*child._frozen_names)
     return any_restored

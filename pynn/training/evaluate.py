@@ -14,7 +14,7 @@ from ..signatures import answering
 from ..typing import Array
 from . import inputs, sample_weights, targets
 from .measures import Measures, Metrics, measure, not_finite
-from .sample_weights import ClassWeight, expect_arrays_for_weights
+from .sample_weights import ClassWeight, expect_no_weights
 from .sources import checked_pair, streamed
 from .trainable import Batch, Trainable
 
@@ -61,7 +61,7 @@ def evaluate(
     measures = Measures(metrics)
     measures.check(model.loss)
     if y is None:
-        expect_arrays_for_weights(y, sample_weight, class_weight)
+        expect_no_weights(sample_weight, class_weight)
         return measure(model, streamed(model, model.loss, x, "x"), measures)
     pair = checked_pair(model, model.loss, (x, y), "", raw=True)
     classes = None if model.targets is None else model.targets.classes

@@ -5,29 +5,28 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from numpy.typing import ArrayLike
 
-from .. import checks, optimizers
+from .. import checks
 from ..callbacks import progress as progresses
-from ..callbacks.base import Callback, Callbacks, all_callbacks
-from ..checks import expect_flag, expect_instance
-from ..data import arrays
-from ..data.augment import Augment, Augmentations, chain
+from ..callbacks.base import Callbacks, all_callbacks
+from ..checks import FLAG, SEED, Count, Instance, OrNone
+from ..data.augment import Augmentations
 from ..locks import one_at_a_time
 from ..losses import Loss
 from ..optimizers import Optimizer
 from ..preprocessing import Transformer
 from ..regularizers import Penalty
-from ..signatures import answering
-from . import heads, inputs, targets
-from . import validation as validations
+from ..signatures import answering, takes
+from . import data, inputs, targets
 from .history import History
 from .measures import Measures, Metrics
-from .sample_weights import ClassWeight, expect_arrays_for_weights
-from .sources import Arrays, Batches, iterable_source
-from .trainable import Batch, Trainable, as_before_without_a_step, chosen_loss, known_of, unbuilt_on_failure
+from .plan import Plan, expect_monitored
+from .sample_weights import ClassWeight
+from .sources import Options
+from .trainable import Batch, Rollback, Trainable, chosen_loss, chosen_optimizer
 from .trainer import Trainer
 from .validation import Validation
 
@@ -36,6 +35,10 @@ if TYPE_CHECKING:
     from .distributed import Distributed
 
 T = TypeVar("T", bound=Trainable)
+SETTINGS = takes(
+    epochs=Count(0), accumulate=Count(1), shuffle=FLAG, prefetch=Count(0), batch_size=OrNone(Count(1)),
+    seed=OrNone(SEED), penalty=OrNone(Instance(Penalty)), resume=FLAG,
+)  # fmt: skip
 
 
 @answering
@@ -155,87 +158,28 @@ def fit(
         from .distributed import together  # here: importing pynn must stay light
 
         return together(fit, distributed, arguments)  # which comes back with model.context.group, if there are others
-    goal, driver, group = chosen_loss(model, loss), _driver(model, optimizer), model.context.group
-    with goal.used(model):  # refused before anything is changed; the run has it until its end
-        _check_settings(epochs, batch_size, seed, penalty, prefetch, accumulate, shuffle)
-    if accumulate > 1 and group.size > 1:
-        raise ValueError(f"accumulate is {accumulate}, but distributed steps take one batch; start more processes")
-    expect_arrays_for_weights(y, sample_weight, class_weight, target_preprocessing)
-    keeper, measures = _keeper(checkpoint, resume), Measures(metrics)
-    measures.check(goal)
-    listening = [*progresses.shown(progress), *all_callbacks(callbacks), *keeper]
-    _check_monitors(driver, listening, measures.names(goal), validation)
-    drawn = model.seed if seed is None else seed
-    form = model.inputs
-    if y is not None:
-        (form, x), y = inputs.taken(model, x), targets.read(y)
-    labels = y
-    x, y, sample_weight, validation = validations.separated(x, y, sample_weight, validation, drawn)
-    augment = _augment(augmentation, x, y)
-    prepared, x = inputs.prepare(model, preprocessing, x, y, augment is not None)
-    validation = inputs.held_out(form, prepared, model.dtype, validation)
-    with unbuilt_on_failure(model, driver), ExitStack() as ends:
-        source = (
-            Arrays(model, goal, x, y, batch_size, seed, sample_weight, class_weight, augment, prepared, prefetch,
-                   shuffle, target_preprocessing, labels)
-            if y is not None else iterable_source(model, goal, x, epochs, prefetch)
-        )  # fmt: skip
-        if isinstance(source, Batches) and (batch_size is not None or not shuffle):
-            raise TypeError("batch_size and shuffle need arrays x and y; an iterable makes its own batches")
-        source.accumulate = accumulate
-        held_out = validations.held_out(model, goal, validation, source.targets)
-        if group.rank == 0:
-            heads.warn_of_squeezed(model, goal)
-        given = (model, goal, driver, source, held_out or (), penalty, listening, measures)
-        writing = keeper and group.rank == 0
-        found = keeper[0].open(given, resume, progress is False) if writing else None
-        if writing:
-            ends.callback(keeper[0].close)
-        _claim(model, driver)
-        found, source.share = group.begin(given, found), (group.rank, group.size)
-        before = known_of(model)
-        _warn_of_other_scales(model, prepared, source.targets)
-        model.loss, model.optimizer, model.preprocessing = goal, driver, prepared
-        model.inputs, model.targets = form, source.targets
-        validate = validations.validator(model, validation, held_out, measures)
-        trainer = Trainer(
-            model, source, epochs, penalty=penalty, measures=measures, validate=validate, callbacks=listening
-        )
-        if found is not None:
-            with as_before_without_a_step(model, before):
-                keeper[0].go_on(trainer, found)
-        ended = ends.pop_all()
-    with ended, as_before_without_a_step(model, before):
+    loss, optimizer = chosen_loss(model, loss), chosen_optimizer(model, optimizer)
+    with loss.used(model):  # refused before anything is changed; the run has it until its end
+        checks.expect_all(SETTINGS, locals())
+    options = Options(
+        batch_size=batch_size, seed=seed, shuffle=shuffle, accumulate=accumulate, prefetch=prefetch,
+        sample_weight=sample_weight, class_weight=class_weight, preprocessing=preprocessing,
+        target_preprocessing=target_preprocessing, augmentation=augmentation, validation=validation,
+    )  # fmt: skip
+    saving, measures = _checkpoint(checkpoint, resume), Measures(metrics)
+    measures.check(loss)
+    listening = [*progresses.shown(progress), *all_callbacks(callbacks), *saving]
+    expect_monitored(optimizer, listening, measures.names(loss), validation)
+    with Rollback(model, optimizer) as rollback, ExitStack() as ends:
+        samples = data.read(model, loss, x, y, epochs, options)
+        plan = Plan(model, loss, optimizer, samples, epochs, penalty, measures, listening)
+        trainer = _begun(plan, saving, resume, progress is False, ends)
+        rollback.running = True
         return trainer.run()
 
 
-def _warn_of_other_scales(model: Trainable, preprocessing: Transformer | None, form: targets.Targets | None) -> None:
-    """Warn if this run feeds trained weights numbers on other scales than before."""
-    if not model.epoch:
-        return
-    inputs.warn_of_another("preprocessing", model.preprocessing, preprocessing)
-    if model.targets is not None and form is not None:
-        inputs.warn_of_another("target_preprocessing", model.targets.scaling, form.scaling)
-
-
-def _driver(model: Trainable, optimizer: str | Optimizer | None) -> Optimizer:
-    """The optimizer to train with: this one, the model's, or Adam."""
-    if optimizer is None and model.optimizer is not None:
-        return model.optimizer
-    return optimizers.optimizer("adam" if optimizer is None else optimizer)
-
-
-def _claim(model: Trainable, driver: Optimizer) -> None:
-    """Refuse an optimizer that trains another model."""
-    if model.built:
-        driver.claim(model.parameters, getattr(model, "layout", None))
-    else:
-        driver.expect_free()
-
-
-def _keeper(checkpoint: str | os.PathLike[str] | Checkpoint | None, resume: bool) -> list[Checkpoint]:
+def _checkpoint(checkpoint: str | os.PathLike[str] | Checkpoint | None, resume: bool) -> list[Checkpoint]:
     """The checkpoint callback, if there is to be one."""
-    expect_flag("", resume=resume)
     if checkpoint is None:
         if resume:
             raise ValueError("resume needs checkpoint, the folder to continue from")
@@ -245,53 +189,21 @@ def _keeper(checkpoint: str | os.PathLike[str] | Checkpoint | None, resume: bool
     return [checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)]
 
 
-def _augment(augmentation: Augmentations | None, x: Any, y: Any) -> Augment | None:
-    """The chain of augmentations, fitted to x."""
-    if augmentation is None:
-        return None
-    augment = chain(augmentation)
-    if y is None:
-        raise TypeError(
-            "augmentation needs arrays x and y; augment the batches of an iterable yourself (pynn.Augment.apply)"
+def _begun(plan: Plan, saving: list[Checkpoint], resume: bool, quiet: bool, ends: ExitStack) -> Trainer:
+    """The run, resumed if there is a checkpoint; its folder is locked until the stack ends."""
+    group, source, state = plan.model.context.group, plan.data.source, None
+    if source.accumulate > 1 and group.size > 1:
+        raise ValueError(
+            f"accumulate is {source.accumulate}, but distributed steps take one batch; start more processes"
         )
-    return augment.prepared(arrays.samples("x", x))
-
-
-def _check_settings(
-    epochs: int,
-    batch_size: int | None,
-    seed: int | None,
-    penalty: Penalty | None,
-    prefetch: int,
-    accumulate: int,
-    shuffle: bool,
-) -> None:
-    checks.expect_count("", 0, epochs=epochs)
-    checks.expect_count("", 1, accumulate=accumulate)
-    expect_flag("", shuffle=shuffle)
-    checks.expect_count("", 0, prefetch=prefetch)
-    if batch_size is not None:
-        checks.expect_count("", 1, batch_size=batch_size)
-    if seed is not None:
-        checks.check_seed(seed)
-    if penalty is not None:
-        expect_instance(penalty, Penalty, "penalty")
-
-
-def _check_monitors(driver: Optimizer, listening: list[Callback], measured: list[str], validation: Any) -> None:
-    """ValueError for a callback or schedule that monitors a measurement this run does not make."""
-    held_out = validations.names(validation, measured)
-    names = [*measured, "data_loss", "penalty", *held_out, "learning_rate", "samples_per_second"]
-    who: list[tuple[str, str | None]] = [(type(one).__name__, one.monitor) for one in listening]
-    if driver.schedule is not None:
-        who.append((repr(driver.schedule), driver.schedule.monitor))
-    for one, monitor in who:
-        if monitor is not None and monitor.startswith("val_") and validations.is_function(validation):
-            continue  # what a function measures is not known in advance
-        if monitor is not None and monitor.startswith("val_") and validation is None:
-            raise ValueError(f"{one} reads {monitor}, which needs validation=(x, y)")
-        if monitor is not None and monitor not in names:
-            raise ValueError(f"{one} reads {monitor}, which is not measured; there are {', '.join(names)}")
+    if saving and group.rank == 0:
+        state = saving[0].open(plan, resume, quiet)
+        ends.callback(saving[0].close)
+    state, source.share = group.begin(plan, state), (group.rank, group.size)
+    trainer = plan.trainer()
+    if state is not None:
+        saving[0].go_on(trainer, state)
+    return trainer
 
 
 @answering
@@ -328,21 +240,16 @@ def partial_fit(
     Sequential
         The model.
     """
-    goal, before = chosen_loss(model, loss), model.targets
-    try:
-        with unbuilt_on_failure(model):
-            if classes is not None:
-                inputs.accept(model, inputs.raw(model, x), "x")
-                if before is None:
-                    model.targets = targets.of_classes(goal, classes, model.output_shape)
-                else:
-                    before.encode(goal, classes, model.output_shape[-1:], "classes")
-            fit(
-                model, x, y, loss=loss, optimizer=optimizer, batch_size=batch_size, sample_weight=sample_weight,
-                epochs=1, progress=False,
-            )  # fmt: skip
-    except BaseException:
-        if model.optimizer is None:  # it never trained
-            model.targets = before
-        raise
+    chosen = chosen_loss(model, loss)
+    with Rollback(model):
+        if classes is not None:
+            inputs.accept(model, inputs.raw(model, x), "x")
+            if model.targets is None:
+                model.targets = targets.of_classes(chosen, classes, model.output_shape)
+            else:
+                model.targets.encode(chosen, classes, model.output_shape[-1:], "classes")
+        fit(
+            model, x, y, loss=loss, optimizer=optimizer, batch_size=batch_size, sample_weight=sample_weight,
+            epochs=1, progress=False,
+        )  # fmt: skip
     return model

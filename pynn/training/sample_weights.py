@@ -35,7 +35,7 @@ def _takes_weights(forward: Callable[..., float]) -> bool:
     import inspect  # here: only weights need it
 
     parameters = inspect.signature(forward).parameters
-    return "weights" in parameters or any(one.kind is one.VAR_KEYWORD for one in parameters.values())
+    return "weights" in parameters or any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
 
 
 def combined(
@@ -112,10 +112,9 @@ def of_classes(class_weight: ClassWeight, labels: Array, classes: int, names: Ar
     return weights
 
 
-def expect_arrays_for_weights(y: Any, sample_weight: Any, class_weight: Any, target_preprocessing: Any = None) -> None:
-    if y is None and target_preprocessing is not None:
-        raise TypeError("target_preprocessing needs arrays x and y; transform the targets of an iterable yourself")
-    if y is None and not (sample_weight is None and class_weight is None):
+def expect_no_weights(sample_weight: Any, class_weight: Any) -> None:
+    """TypeError for weights beside an iterable."""
+    if not (sample_weight is None and class_weight is None):
         raise TypeError(
             "sample_weight and class_weight need arrays x and y; an iterable yields (x, y, weights) batches"
         )

@@ -5,14 +5,15 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Generator, Iterable, Iterator, Sized
-from contextlib import closing
+from contextlib import closing, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..data import arrays, tables
-from ..data.augment import Augment
+from ..data.augment import Augment, Augmentations
 from ..data.batches import Samples, epoch_of
 from ..data.prefetch import prefetched
 from ..losses import Loss
@@ -21,69 +22,81 @@ from ..typing import Array
 from . import inputs, sample_weights, targets
 from .sample_weights import ClassWeight
 from .targets import Targets
-from .trainable import Batch, Trainable, unbuilt_on_failure
+from .trainable import Batch, Rollback, Trainable
 
 TRAINING_BATCH = 128
 
 
-class Arrays:
-    """Batches of two arrays, in a different order every epoch, or in their own order (shuffle False).
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Options:
+    """What `fit` was asked about its data, by the names of its arguments."""
 
-    augment: images x are augmented, then transformed by `preprocessing`, batch by batch. labels: those of all samples,
-    held-out ones included.
+    batch_size: int | None = None
+    seed: int | None = None
+    shuffle: bool = True
+    accumulate: int = 1
+    prefetch: int = 0
+    sample_weight: ArrayLike | None = None
+    class_weight: ClassWeight | None = None
+    preprocessing: Transformer | None = None
+    target_preprocessing: Transformer | None = None
+    augmentation: Augmentations | None = None
+    validation: Any = None
+
+
+class Arrays:
+    """Batches of two arrays, in a different order every epoch, or in their own order.
+
+    x, sample_weight: of the samples to train on. y: likewise, and labels: those of all samples, held-out ones included.
+    augment: images x are augmented, then transformed by `preprocessing`, batch by batch; otherwise x is transformed.
     """
 
     def __init__(
         self,
         model: Trainable,
         loss: Loss,
-        x: Any,
-        y: ArrayLike,
-        batch_size: int | None,
-        seed: int | None,
-        sample_weight: ArrayLike | None = None,
-        class_weight: ClassWeight | None = None,
-        augment: Augment | None = None,
-        preprocessing: Transformer | None = None,
-        prefetch: int = 0,
-        shuffle: bool = True,
-        target_preprocessing: Transformer | None = None,
-        labels: Array | None = None,
+        samples: tuple[Any, Array, ArrayLike | None],
+        labels: Array,
+        options: Options,
+        augment: Augment | None,
+        preprocessing: Transformer | None,
     ) -> None:
-        self.augment, self.prefetch, self.shuffle, self.accumulate = augment, prefetch, shuffle, 1
+        x, y, sample_weight = samples
+        self.augment, self.prefetch, self.shuffle = augment, options.prefetch, options.shuffle
+        self.accumulate = options.accumulate
         self.share = (0, 1)  # this process's part of every batch: see `data.batches`
-        self.preprocessing = preprocessing if augment is not None else None  # else x is already transformed
-        arrays.check_pairs("x", x, "y", np.asarray(y))
+        self.preprocessing = preprocessing if augment is not None else None
+        self.dtype, self.seed = model.dtype, model.seed if options.seed is None else options.seed
+        arrays.check_pairs("x", x, "y", y)
         if self.preprocessing is None:
-            arrays.check_finite("x", x, model.dtype)
+            arrays.check_finite("x", x, self.dtype)
             model.accept(x)
         else:
-            model.accept(self.preprocessing.apply(x[:1], model.dtype))
-        self.targets = targets.learned(model, loss, y, target_preprocessing, every=labels)
+            model.accept(self.preprocessing.apply(x[:1], self.dtype))
+        self.targets = targets.learned(model, loss, y, options.target_preprocessing, every=labels)
         y = encoded(model, self.targets, loss, y)
         weights = sample_weights.combined(
-            loss, y, model.output_shape, sample_weight, class_weight, classes=self.targets.classes
+            loss, y, model.output_shape, sample_weight, options.class_weight, classes=self.targets.classes
         )
         self.samples = Samples(x, y, weights)
-        batch_size = min(TRAINING_BATCH if batch_size is None else batch_size, len(x))
-        self.batch_size, self.seed, self.dtype = batch_size, model.seed if seed is None else seed, model.dtype
-        single = len(x) % batch_size == 1 and len(x) > 1 and batch_size > 1
-        self.batches: int | None = len(x) // batch_size if single else math.ceil(len(x) / batch_size)
+        self.batch_size = size = min(options.batch_size or TRAINING_BATCH, len(x))
+        single = len(x) % size == 1 and len(x) > 1 and size > 1
+        self.batches: int | None = len(x) // size if single else math.ceil(len(x) / size)
 
     def epoch(self, number: int, first: int = 0) -> Generator[Samples, None, None]:
         """The batches of this epoch, starting at batch `first`; skipped batches cost nothing."""
         transform, dtype = self.preprocessing, self.dtype
         if transform is not None and not np.can_cast(self.samples.x.dtype, dtype):
             dtype = np.dtype(np.float64)  # raw numbers may be large
-        found = epoch_of(
+        batches = epoch_of(
             self.samples, self.batch_size, dtype, self.seed, number,
             drop_single=self.batch_size > 1, reuse=True, augment=self.augment,
             prefetch=self.prefetch if transform is None else 0, first=first,
             share=self.share, shuffle=self.shuffle,
         )  # fmt: skip
         if transform is None:
-            return found
-        return prefetched((one._replace(x=transform.apply(one.x, self.dtype)) for one in found), self.prefetch)
+            return batches
+        return prefetched((batch._replace(x=transform.apply(batch.x, self.dtype)) for batch in batches), self.prefetch)
 
     def size(self, batch: int) -> int:
         """Number of samples in this batch of an epoch, over all processes."""
@@ -94,12 +107,12 @@ class Batches:
     """Batches from the user's iterable."""
 
     share = (0, 1)  # whole batches
-    accumulate = 1  # batches per step
 
     targets: Targets | None  # what the model already knows of them; the first batch shows the rest
 
-    def __init__(self, model: Trainable, loss: Loss, source: Iterable[Batch], prefetch: int = 0) -> None:
+    def __init__(self, model: Trainable, loss: Loss, source: Iterable[Batch], prefetch: int, accumulate: int) -> None:
         self.model, self.loss, self.source, self.prefetch = model, loss, source, prefetch
+        self.accumulate = accumulate  # batches per step
         self.batches: int | None = len(source) if isinstance(source, Sized) else None
         self.targets, self._targets_known = targets.known(model, loss) if model.built else None, False
 
@@ -107,8 +120,8 @@ class Batches:
         """The batches of this epoch, starting at batch `first`; skipped batches are fetched and dropped."""
         count = first
         source = itertools.islice(self.source, first, None) if first else self.source
-        with closing(prefetched(source, self.prefetch)) as given:
-            for position, batch in enumerate(given, first):
+        with closing(prefetched(source, self.prefetch)) as batches:
+            for position, batch in enumerate(batches, first):
                 yield self._checked(batch, f"batch {position}")
                 count = position + 1
         if self.batches is None and count:
@@ -121,7 +134,7 @@ class Batches:
         if self._targets_known:
             x = inputs.read(model, batch[0], f"{where} x", "fit")
             return checked_batch(model, self.loss, (x, *batch[1:]), where)
-        with unbuilt_on_failure(model):
+        with Rollback(model):
             if model.inputs is None:
                 model.inputs, _ = inputs.learned(batch[0], f"{where} x")
             x = inputs.read(model, batch[0], f"{where} x", "fit")
@@ -132,7 +145,8 @@ class Batches:
         return checked
 
 
-def iterable_source(model: Trainable, loss: Loss, x: Any, epochs: int, prefetch: int = 0) -> Batches:
+def expect_restartable(x: Any, epochs: int) -> None:
+    """TypeError unless x yields batches in each of so many epochs."""
     if isinstance(x, np.ndarray) or not isinstance(x, Iterable) or tables.columns(x) is not None:
         raise TypeError("y is missing: fit takes arrays x and y, or one iterable of (x, y) batches")
     if epochs > 1 and isinstance(x, Iterator):
@@ -140,7 +154,6 @@ def iterable_source(model: Trainable, loss: Loss, x: Any, epochs: int, prefetch:
             f"x is {type(x).__name__}, which can be iterated only once, but epochs is {epochs}; "
             "pass a list or an object whose __iter__ restarts"
         )
-    return Batches(model, loss, x, prefetch)
 
 
 def streamed(model: Trainable, loss: Loss, source: Any, where: str) -> Iterator[Samples]:
@@ -173,19 +186,19 @@ def checked_batch(model: Trainable, loss: Loss, batch: Any, where: str, form: Ta
     if len(batch) == 2:
         return pair
     sample_weights.expect_weighable(loss)
-    given = arrays.sample_weights(f"{where} weights", batch[2], len(pair.x))
-    if given.max() > np.finfo(model.dtype).max:
+    weights = arrays.sample_weights(f"{where} weights", batch[2], len(pair.x))
+    if weights.max() > np.finfo(model.dtype).max:
         raise ValueError(
-            f"{where} weights go up to {given.max()}, too large for {model.dtype}; only proportions matter"
+            f"{where} weights go up to {weights.max()}, too large for {model.dtype}; only proportions matter"
         )
-    return pair._replace(weights=given.astype(model.dtype))
+    return pair._replace(weights=weights.astype(model.dtype))
 
 
 def encoded(model: Trainable, form: Targets, loss: Loss, y: ArrayLike) -> Array:
     """The targets as the loss reads them, checked to fit the model's dtype."""
-    found = form.encode(loss, y, model.output_shape)
-    loss._expect_representable(found, model.dtype)
-    return found
+    encoding = form.encode(loss, y, model.output_shape)
+    loss._expect_representable(encoding, model.dtype)
+    return encoding
 
 
 def checked_pair(
@@ -201,7 +214,7 @@ def checked_pair(
     x = inputs.raw(model, pair[0], x_name) if raw else arrays.samples(x_name, pair[0])
     y = targets.read(pair[1], y_name)
     arrays.check_pairs(x_name, x, y_name, y)
-    with unbuilt_on_failure(model):
+    with nullcontext() if model.built else Rollback(model):
         if raw:
             inputs.accept(model, x, x_name)
         else:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,6 +24,7 @@ from .inputs import Inputs
 from .targets import Targets
 
 Batch = tuple[Array, ...]  # (x, y), or (x, y, weights)
+CHANGED = ("loss", "optimizer", "preprocessing", "inputs", "targets")  # attributes of a model that a run sets
 
 
 class Trainable(Protocol):
@@ -118,6 +118,13 @@ def chosen_loss(model: Trainable, loss: str | Loss | None) -> Loss:
     return chosen or own or model.loss
 
 
+def chosen_optimizer(model: Trainable, optimizer: str | Optimizer | None) -> Optimizer:
+    """The optimizer to train with: this one, the model's, or Adam."""
+    if optimizer is None and model.optimizer is not None:
+        return model.optimizer
+    return optimizers.optimizer("adam" if optimizer is None else optimizer)
+
+
 def step_loss(model: Trainable, loss: Any) -> Loss:
     """The loss of a step from a name, or from an object with `forward` and `backward`."""
     if not isinstance(loss, str) and hasattr(loss, "forward") and hasattr(loss, "backward"):
@@ -144,39 +151,34 @@ def expect_objects(loss: Any, optimizer: Any) -> None:
         expect_instance(optimizer, Optimizer, "optimizer")
 
 
-@contextmanager
-def unbuilt_on_failure(model: Trainable, driver: Optimizer | None = None) -> Iterator[None]:
-    """Undo the build if data are refused, so that they do not fix the input shape.
+class Rollback:
+    """A context that leaves model and optimizer as they were if a run is refused before its first step.
 
-    driver: an optimizer, released again if it was free.
+    Once `running` is True, only a ValueError or TypeError, as for a batch, is a refusal: users look at a model that
+    diverged at once or was interrupted.
     """
-    was_built, optimizer = model.built, model.optimizer
-    was_free = driver is not None and driver._parameters is None
-    try:
-        yield
-    except BaseException:
-        if driver is not None and was_free:
-            driver._parameters = driver._layout = None
-        if not was_built:
+
+    running = False
+
+    def __init__(self, model: Trainable, optimizer: Optimizer | None = None) -> None:
+        self.model, self.optimizer = model, optimizer
+
+    def __enter__(self) -> Rollback:
+        model, optimizer = self.model, self.optimizer
+        self._built, self._place = model.built, (model.context.step, model.epoch)
+        self._before = {name: getattr(model, name) for name in CHANGED}
+        self._free = optimizer is not None and optimizer._parameters is None
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        model = self.model
+        if error is None or (model.context.step, model.epoch) != self._place:
+            return
+        if self.running and not isinstance(error, (ValueError, TypeError)):
+            return
+        if self.optimizer is not None and self._free:
+            self.optimizer._parameters = self.optimizer._layout = None
+        if not self._built:
             model.unbuild()
-            model.optimizer = optimizer
-        raise
-
-
-def known_of(model: Trainable) -> dict[str, Any]:
-    """What the model knows before a run changes it."""
-    names = ("loss", "optimizer", "preprocessing", "inputs", "targets")
-    return {name: getattr(model, name) for name in names}
-
-
-@contextmanager
-def as_before_without_a_step(model: Trainable, before: Mapping[str, Any]) -> Iterator[None]:
-    """Restore what the model knew if batches are refused before the first step."""
-    step, epoch = model.context.step, model.epoch
-    try:
-        yield
-    except (ValueError, TypeError):
-        if (model.context.step, model.epoch) == (step, epoch):
-            for name, one in before.items():
-                setattr(model, name, one)
-        raise
+        for name, value in self._before.items():
+            setattr(model, name, value)

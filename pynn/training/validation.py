@@ -15,6 +15,7 @@ from ..data.batches import Samples, epoch_of
 from ..data.split import Split
 from ..losses import Loss
 from ..messages.terminal import brief
+from ..typing import Array
 from . import inputs, sample_weights
 from .evaluate import usual_batch_size
 from .measures import Measures, measure
@@ -26,28 +27,34 @@ Held = tuple[ArrayLike, ArrayLike] | tuple[ArrayLike, ArrayLike, ArrayLike]
 Validation: TypeAlias = Held | float | Split | Iterable[Batch] | Callable[[Any], Mapping[str, float]]
 
 
-def separated(x: Any, y: Any, sample_weight: Any, validation: Any, seed: int) -> tuple[Any, Any, Any, Any]:
-    """x, y, sample_weight and validation, with a share turned into a pair or triple of copies.
+def separated(x: Any, y: Array, sample_weight: Any, validation: Any, seed: int) -> tuple[tuple[Any, Array, Any], Any]:
+    """The samples to train on as (x, y, sample_weight), and the validation data, both copies if validation is a share.
 
-    x, y: arrays, or an iterable and None. seed: of the split, if the share has none.
+    seed: of the split, if the share has none.
     """
     if is_number(validation):
         validation = Split(validation, stratify=False)
     if not isinstance(validation, Split):
-        return x, y, sample_weight, validation
-    if y is None:
-        raise TypeError(f"validation is {brief(validation)}: a share needs arrays x and y, not an iterable")
+        return (x, y, sample_weight), validation
     train, held_out = validation.places(x, y, seed)
     if sample_weight is None:
-        return x[train], y[train], None, (x[held_out], y[held_out])
-    given = arrays.sample_weights("sample_weight", sample_weight, len(x))
-    return x[train], y[train], given[train], (x[held_out], y[held_out], given[held_out])
+        return (x[train], y[train], None), (x[held_out], y[held_out])
+    weights = arrays.sample_weights("sample_weight", sample_weight, len(x))
+    return (x[train], y[train], weights[train]), (x[held_out], y[held_out], weights[held_out])
+
+
+def expect_no_share(validation: Any) -> None:
+    """TypeError for a share of an iterable."""
+    if is_number(validation) or isinstance(validation, Split):
+        raise TypeError(f"validation is {brief(validation)}: a share needs arrays x and y, not an iterable")
 
 
 def is_stream(validation: Any) -> bool:
     """Whether it yields batches: a data loader, or a list of (x, y) tuples."""
+    if isinstance(validation, tuple):
+        return False
     if isinstance(validation, list) and validation:
-        return all(isinstance(one, tuple) and len(one) in (2, 3) for one in validation)
+        return all(isinstance(batch, tuple) and len(batch) in (2, 3) for batch in validation)
     return not is_function(validation) and inputs.is_stream(validation)
 
 
@@ -84,11 +91,11 @@ def validator(
     measures: Measures,
 ) -> Callable[[], dict[str, float]] | None:
     """The function that measures the model after each epoch, else None."""
+    if held is not None:
+        return functools.partial(_measured, model, held, measures)
     if is_function(validation):
         return functools.partial(_own, model, validation)
-    if is_stream(validation):
-        return functools.partial(_streamed, model, validation, measures)
-    return None if held is None else functools.partial(_measured, model, held, measures)
+    return functools.partial(_streamed, model, validation, measures) if is_stream(validation) else None
 
 
 def _measured(model: Trainable, held: Samples, measures: Measures) -> dict[str, float]:

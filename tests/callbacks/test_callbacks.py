@@ -76,7 +76,7 @@ def test_callbacks_are_called_in_their_order_and_end_in_the_reverse_one(points: 
     ]
 
 
-def test_what_a_callback_reads(points: Points) -> None:
+def test_callbacks_read_losses_and_counts_from_the_trainer(points: Points) -> None:
     found: list[Any] = []
 
     class Reader(pynn.Callback):
@@ -132,7 +132,7 @@ def test_callbacks_change_nothing_in_training(points: Points) -> None:
 
 def test_methods_that_nobody_overrides_are_not_called(points: Points) -> None:
     trainer = pynn.Trainer(trained(points), None, 0, callbacks=[pynn.Callback(), pynn.Callback()])  # type: ignore[arg-type]
-    assert trainer._hooks == dict.fromkeys(HOOKS, ())
+    assert trainer._hooks == {name: [] for name in HOOKS}
     watching = pynn.Callback()
     watching.on_step_end = lambda trainer: None  # type: ignore[method-assign]
     trainer = pynn.Trainer(trained(points), None, 0, callbacks=[watching])  # type: ignore[arg-type]
@@ -147,7 +147,7 @@ def test_methods_that_nobody_overrides_are_not_called(points: Points) -> None:
         ([pynn.callbacks.ProgressBar], r"callbacks holds <class .*; write ProgressBar\(\.\.\.\)"),
     ],
 )
-def test_what_is_no_callback_is_refused(callbacks: Any, message: str, points: Points) -> None:
+def test_invalid_callbacks_are_refused(callbacks: Any, message: str, points: Points) -> None:
     model = network()
     with pytest.raises(TypeError, match=message):
         model.fit(*points, callbacks=callbacks, progress=False)
@@ -190,7 +190,7 @@ def test_a_run_that_comes_to_its_end_was_not_stopped(points: Points) -> None:
     assert trained(points).history.stopped is None
 
 
-def test_why_it_was_stopped_is_shown(points: Points, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_reason_for_stopping_is_shown(points: Points, capsys: pytest.CaptureFixture[str]) -> None:
     trained(points, callbacks=[lambda trainer: trainer.stop("that will do")], progress="auto")
     assert capsys.readouterr().err.splitlines()[-1] == "stopped: that will do"
 

@@ -93,7 +93,9 @@ def test_hooks_with_more_that_is_optional_are_taken(points: Points) -> None:
         (lambda epoch, logs: None, r"the function <lambda>\(epoch, logs\) is called with the trainer alone"),
     ],
 )
-def test_what_is_no_callback_is_told_where_it_belongs(thing: Any, where: str, points: Points, backend: str) -> None:
+def test_objects_of_other_kinds_passed_as_callbacks_are_told_their_place(
+    thing: Any, where: str, points: Points, backend: str
+) -> None:
     for given in ([thing], thing):
         model = network()
         with pytest.raises(TypeError, match=where):

@@ -232,7 +232,7 @@ def on_a_terminal(columns, *arguments):
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80])
-def test_what_train_and_evaluate_print_fits_the_terminal(columns):
+def test_the_output_of_train_and_evaluate_fits_the_terminal(columns):
     frames = on_a_terminal(columns, "train", "--epochs", "2", "--layers", "512,16", "--no-plot")
     assert max(map(len, frames)) <= columns
     text = " ".join(" ".join(frames).split())

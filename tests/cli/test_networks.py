@@ -179,7 +179,7 @@ def test_another_optimizer_takes_its_own_settings(run, fitted, fake_cifar, name,
     assert fitted["optimizer"].weight_decay == expected
 
 
-def test_what_the_user_says_wins(run, fitted, fake_cifar):
+def test_options_of_the_user_override_presets(run, fitted, fake_cifar):
     run(
         *("train", "cifar10", "--model", "vgg_small", "--data", fake_cifar, "--augment", "none", "--dropout", 0.1),
         *("--weight-decay", 0, "--schedule", "constant", "--learning-rate", 0.3, "--dtype", "float64", "--seed", 4),

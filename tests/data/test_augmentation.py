@@ -415,7 +415,7 @@ def test_bad_constructor_arguments_are_named(make: Any, error: type[Exception], 
         ((12, 4, 4, 1), pynn.Flip, TypeError, r"augmentation is .*; write Flip\(\)"),
     ],
 )
-def test_what_cannot_be_augmented_is_refused_before_anything_changes(
+def test_data_that_cannot_be_augmented_are_refused_before_anything_changes(
     shape: Any, augmentation: Any, error: type[Exception], sentence: str
 ) -> None:
     model = network()

@@ -33,7 +33,7 @@ def test_items_come_in_order(ahead: int, count: int) -> None:
     assert list(prefetched(range(count), ahead)) == list(range(count))
 
 
-def test_so_many_are_prepared_and_no_more() -> None:
+def test_prefetching_prepares_no_more_than_its_depth() -> None:
     made: list[int] = []
 
     def source() -> Iterator[int]:

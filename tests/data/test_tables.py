@@ -107,7 +107,7 @@ def test_pandas_columns_of_every_numeric_kind_are_taken() -> None:
     np.testing.assert_array_equal(pynn.data.arrays.samples("x", dummies), [[1, 1, 0], [2, 0, 1], [3, 1, 0]])
 
 
-def test_what_is_no_number_is_named_with_its_cure() -> None:
+def test_columns_that_are_not_numeric_are_named_with_a_remedy() -> None:
     pandas = pytest.importorskip("pandas")
     good = np.arange(3.0)
     for column, error, message in (

@@ -142,7 +142,7 @@ def test_a_part_of_the_files_is_taken_and_said(tmp_path: Path, form: str, folder
         datasets.cifar10(tmp_path, partial=False)
 
 
-def test_what_is_missing_is_named_with_the_remedies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_files_are_named_with_the_remedies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write10(tmp_path / "cifar-10-batches-bin")
     (tmp_path / "cifar-10-batches-bin" / "batches.meta.txt").unlink()
     with pytest.raises(FileNotFoundError, match=r"the files batches\.meta\.txt\. Set PYNN_DATA.*--data.*pynn-cpu\[dat"):
@@ -329,7 +329,7 @@ def test_a_download_with_a_wrong_checksum_leaves_nothing(
     assert list((tmp_path / "root").iterdir()) == []
 
 
-def test_what_a_killed_download_left_goes_after_a_day(server: list[str], tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_download_are_removed_after_a_day(server: list[str], tmp_path: Path) -> None:
     root = tmp_path / "root"
     for name, age in ((".pynn-cifar-old", 90_000), (".pynn-cifar-new", 0), (".pynn", 90_000)):
         (root / name).mkdir(parents=True)

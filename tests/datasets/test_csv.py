@@ -114,7 +114,7 @@ BAD: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize(("content", "message"), BAD.values(), ids=BAD)
-def test_what_is_wrong_is_named(path: Path, content: bytes, message: str) -> None:
+def test_errors_in_the_data_are_named(path: Path, content: bytes, message: str) -> None:
     path.write_bytes(content)
     with pytest.raises(ValueError, match=f"^{re.escape(str(path))}.*{message}"):
         datasets.csv(path, "t")

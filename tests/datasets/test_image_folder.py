@@ -87,7 +87,7 @@ def test_bad_sizes(tmp_path: Path, size: Any) -> None:
         datasets.image_folder(tmp_path, size)
 
 
-def test_what_is_wrong_is_named(tmp_path: Path, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_in_the_data_are_named(tmp_path: Path, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(message: str, error: type[Exception] = ValueError, folder: Path = tmp_path) -> None:
         with pytest.raises(error, match=message):
             datasets.image_folder(folder)

@@ -44,7 +44,7 @@ VALUE: dict[bytes, Any] = {
 
 
 @pytest.mark.parametrize("protocol", ["Python 2", 3, 4])
-def test_what_is_allowed_comes_as_it_was_written(tmp_path: Path, protocol: Any) -> None:
+def test_allowed_pickles_are_read_unchanged(tmp_path: Path, protocol: Any) -> None:
     old = protocol == "Python 2"
     result = read(tmp_path, python2(VALUE) if old else pickle.dumps(VALUE, protocol))
     assert list(result) == ["data", "labels", "batch_label", "filenames", "words"]
@@ -139,7 +139,7 @@ DAMAGED: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize(("content", "message"), (HOSTILE | DAMAGED).values(), ids=HOSTILE | DAMAGED)
-def test_the_rest_is_refused_in_one_sentence(
+def test_other_pickles_are_refused_in_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)

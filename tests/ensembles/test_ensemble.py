@@ -285,7 +285,7 @@ def test_bad_data_are_named(points: Points) -> None:
         ensemble.evaluate(points[0], points[1][1:])
     with pytest.raises(ValueError, match="batch_size is 0"):
         ensemble.predict(points[0], batch_size=0)
-    with pytest.raises(TypeError, match="the metric mae goes with"):
+    with pytest.raises(TypeError, match="the metric mae needs a loss of numbers"):
         ensemble.evaluate(*points, metrics=["mae"])
 
 

@@ -79,7 +79,7 @@ def test_numbers_are_averaged(images: np.ndarray) -> None:
     np.testing.assert_allclose(found, np.mean([model.predict(view) for view in views], axis=0), rtol=1e-12)
 
 
-def test_what_is_fitted_to_training_images_stays_so(images: np.ndarray) -> None:
+def test_fitted_augmentation_keeps_its_statistics(images: np.ndarray) -> None:
     model, shift = trained(images), pynn.ColourShift(0.5)
     learned = pynn.predict_augmented(model, images[:4] // 9, shift)
     fitted = pynn.predict_augmented(model, images[:4] // 9, shift.fit(images))

@@ -61,7 +61,7 @@ def test_every_array_that_is_set_trains_as_if_it_were_written_into(name: str, po
         vector, gradients, optimizer = model.parameters, model.gradients, pynn.Momentum(0.05)
         optimizer.step(model)  # it has claimed the vector
         for number, layer in enumerate(model.walk()):
-            for word, array in layer.arrays().items():
+            for word, array in layer._arrays().items():
                 values = np.random.default_rng(number).uniform(0.5, 1.5, array.shape)  # float64
                 if assigned:
                     setattr(layer, word, values)
@@ -128,7 +128,7 @@ REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_does_not_fit_is_refused_at_the_assignment(name: str) -> None:
+def test_arrays_that_do_not_fit_are_refused_at_the_assignment(name: str) -> None:
     value, error, message = REFUSED[name]
     model = pynn.Sequential(pynn.Affine(3))
     model.build((4,))
@@ -140,7 +140,7 @@ def test_what_does_not_fit_is_refused_at_the_assignment(name: str) -> None:
     np.testing.assert_array_equal(model.parameters, before)
 
 
-def test_one_number_fills_all_but_a_gradient() -> None:
+def test_a_single_number_fills_any_array_except_a_gradient() -> None:
     model = pynn.Sequential(pynn.Affine(3), pynn.BatchNorm())
     model.build((4,))
     affine, norm = model.layers

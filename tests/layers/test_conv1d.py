@@ -133,7 +133,7 @@ def test_an_activation_runs_inside_its_kernel(backend: str, rng: np.random.Gener
     np.testing.assert_array_equal(fused.layers[0].dweight, apart.layers[0].dweight)
 
 
-def test_what_is_frozen_stays(backend: str, rng: np.random.Generator) -> None:
+def test_frozen_convolutions_do_not_move(backend: str, rng: np.random.Generator) -> None:
     x, y = rng.standard_normal((20, 8, 3)).astype(np.float32), np.arange(20) % 2
     model = pynn.Sequential(pynn.Conv1d(4), pynn.ReLU(), pynn.Conv1d(4), pynn.GlobalAvgPool1d(), pynn.Affine(2))
     model.build((8, 3))
@@ -265,7 +265,7 @@ def test_pools_refuse_bad_settings(kind: Any, settings: Any, says: str) -> None:
         ((2, 4, 4, 3), r"\(2, 4, 4, 3\)$"),
     ],
 )
-def test_what_is_no_sequence_is_refused(kind: Any, shape: tuple[int, ...], says: str) -> None:
+def test_inputs_that_are_not_sequences_are_refused(kind: Any, shape: tuple[int, ...], says: str) -> None:
     with pytest.raises(ValueError, match=rf"expected sequences \(T, C\), got inputs of shape .*?{says}"):
         pynn.Sequential(kind()).build(shape)
 
@@ -276,8 +276,8 @@ def test_what_is_no_sequence_is_refused(kind: Any, shape: tuple[int, ...], says:
         (pynn.Conv1d(2, 5, padding="valid"), "kernel reaches over 5 steps, the sequence has only 3; take a smaller"),
         (pynn.Conv1d(2, 7, padding=1), "reaches over 7 steps, the sequence with padding 1 has only 5"),
         (pynn.Conv1d(2, 2, padding=2), "padding of 2 steps is no less than the kernel's reach of 2"),
-        (pynn.MaxPool1d(4), "the window has 4 steps, the sequence only 3; take a smaller size"),
-        (pynn.AvgPool1d(6, 1, 1), "the window has 6 steps, the sequence with padding 1 only 5"),
+        (pynn.MaxPool1d(4), "the window has 4 steps, the sequence has only 3; take a smaller size"),
+        (pynn.AvgPool1d(6, 1, 1), "the window has 6 steps, the sequence with padding 1 has only 5"),
         (pynn.Conv1d(4, groups=4), "4 groups do not divide the 2 channels"),
     ],
     ids=repr,

@@ -251,7 +251,7 @@ def test_no_two_that_are_alive_overlap() -> None:
     assert len(shared.vectors) == 3
 
 
-def test_what_backward_returns_lasts_until_the_next_call_that_wants_it(points: tuple[np.ndarray, np.ndarray]) -> None:
+def test_the_input_gradient_lasts_until_the_next_call_that_asks_for_it(points: tuple[np.ndarray, np.ndarray]) -> None:
     model, x = pynn.Sequential(*(pynn.Affine(4) for _ in range(4))), points[0]
     dy = np.ones((30, 4), np.float32)
     model.forward(x, training=True)

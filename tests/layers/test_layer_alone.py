@@ -69,7 +69,7 @@ def test_a_layer_alone_is_built_run_and_checked(name: str, backend: str, rng: np
         assert relative_error(gradient, differences(loss, values)) < 1e-6
 
 
-def test_what_the_issue_asks_for(backend: str) -> None:
+def test_a_layer_alone_runs_forward_and_backward(backend: str) -> None:
     layer = pynn.Affine(3)
     assert layer.build((5,)) == (3,)
     assert layer.weight.shape == (5, 3)

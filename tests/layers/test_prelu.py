@@ -114,7 +114,7 @@ def test_prelu_learns_and_survives_its_file(
     assert repr(loaded) == repr(model)
 
 
-def test_the_affine_layer_before_it_starts_as_he_says() -> None:
+def test_the_affine_layer_before_a_prelu_starts_as_he_et_al_derive() -> None:
     by_default, named = pynn.Affine(20), pynn.Affine(20, initializer="he")
     for layer in (by_default, named):
         pynn.Sequential(layer, pynn.BatchNorm(), pynn.PReLU()).build((10,))

@@ -94,7 +94,7 @@ def test_lists_of_numbers_and_frozen_layers_are_taken() -> None:
         (lambda w: None, TypeError, "weights is NoneType, expected a list of arrays"),
     ],
 )
-def test_what_does_not_fit_is_refused_with_nothing_changed(
+def test_weights_that_do_not_fit_are_refused_with_nothing_changed(
     model: pynn.Sequential, change: Any, error: Any, says: str
 ) -> None:
     kept = model.get_weights()

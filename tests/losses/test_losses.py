@@ -160,7 +160,7 @@ def test_the_best_logits_with_smoothing_give_the_smoothed_target() -> None:
 
 
 @pytest.mark.parametrize("smoothing", [1, 1.5, -0.1, np.nan, np.inf, "a bit", None])
-def test_what_is_no_smoothing_is_refused(smoothing: Any) -> None:
+def test_invalid_label_smoothing_is_refused(smoothing: Any) -> None:
     with pytest.raises(ValueError, match=r"label_smoothing is .*, expected 0 <= label_smoothing < 1"):
         pynn.SoftmaxCrossEntropy(smoothing)
 
@@ -305,7 +305,7 @@ def test_a_loss_goes_by_its_name_too(points: Points) -> None:
         (pynn.Adam(), TypeError, r"loss is Adam\(\), expected"),
     ],
 )
-def test_what_is_no_loss_is_refused(choice: Any, error: type[Exception], message: str, points: Points) -> None:
+def test_invalid_losses_are_refused(choice: Any, error: type[Exception], message: str, points: Points) -> None:
     with pytest.raises(error, match=message):
         pynn.Sequential(pynn.Affine(3)).fit(*points, loss=choice, progress=False)
 

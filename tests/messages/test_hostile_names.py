@@ -50,7 +50,7 @@ def harmless(text: str, most: int = 5000) -> bool:
         (7, "7"),
     ],
 )
-def test_what_a_terminal_would_obey_stands_as_an_escape(text: Any, shown: str) -> None:
+def test_control_characters_are_escaped(text: Any, shown: str) -> None:
     assert terminal.printable(text) == shown
 
 
@@ -128,7 +128,7 @@ def test_names_of_tensors(tmp_path: Path, name: str, strict: bool) -> None:
     assert harmless(str(caught.value))
 
 
-def test_what_was_loaded_is_printed_harmlessly() -> None:
+def test_loaded_names_are_printed_harmlessly() -> None:
     model = pynn.Sequential(pynn.Affine(3))
     model.build((4,))
     state = {name: np.zeros(array.shape) for name, array in pynn.transfer.to_torch(model).items()}

@@ -100,7 +100,7 @@ def test_links_that_lead_nowhere(here):
 
 
 @pytest.mark.parametrize("path", [3, None, 2.5, b"x", ["x"]])
-def test_what_is_no_name_of_a_file(here, model, path):
+def test_strings_that_are_not_file_names_are_refused(here, model, path):
     acts = [lambda: pynn.load(path), lambda: pynn.Ensemble.load(path), lambda: model.save(path)]
     for act in acts:
         assert refused(act, TypeError) == f"path is {path!r}, expected a file's name"

@@ -124,7 +124,7 @@ def test_attributes_of_the_package_are_answered(name: str, message: str) -> None
         getattr(pynn, name)
 
 
-def test_what_is_said_exists() -> None:
+def test_names_in_the_advice_exist() -> None:
     """Every pynn.NAME in an answer is there, with the arguments that the answer gives by name."""
     said = [text for section in (names.NAMES, arguments.ANSWERS) for text in _texts(section)]
     said += [*names.ATTRIBUTES.values(), *arguments.PLACES.values(), *arguments.MEANINGS.values()]

@@ -109,7 +109,7 @@ def test_the_report_as_a_table() -> None:
         (["a"], ["b"], 2, r"y_true\[0\] is .*'a'.*not among the classes 0, 1"),
     ],
 )
-def test_what_does_not_fit_is_refused(true: Any, said: Any, classes: Any, says: str) -> None:
+def test_arguments_that_do_not_match_are_refused(true: Any, said: Any, classes: Any, says: str) -> None:
     for function in (confusion_matrix, classification_report):
         with pytest.raises(ValueError, match=says):
             function(true, said, classes)

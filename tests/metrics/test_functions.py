@@ -150,7 +150,7 @@ def test_metric_functions_of_nan_outputs_are_nan(points: Points, sklearn: Any) -
     assert math.isnan(model.evaluate(x, y, metrics=[sklearn.accuracy_score])["accuracy_score"])
 
 
-def test_what_they_cannot_do_is_said(points: Points, sklearn: Any) -> None:
+def test_metric_functions_that_cannot_measure_are_refused(points: Points, sklearn: Any) -> None:
     x, y = points
     model = fitted(x, y, 3, "softmax_cross_entropy")
     for scorer in (sklearn.get_scorer("accuracy"), sklearn.make_scorer(sklearn.f1_score, average="macro")):

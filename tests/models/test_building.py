@@ -140,7 +140,7 @@ def test_another_input_shape_after_building_is_refused() -> None:
         ([None], r"layer 0 is None, expected a pynn Layer"),
     ],
 )
-def test_what_is_no_layer_is_refused_with_a_hint(layers: list[Any], message: str) -> None:
+def test_other_objects_are_refused_as_layers_with_a_hint(layers: list[Any], message: str) -> None:
     with pytest.raises(TypeError, match=message):
         pynn.Sequential(*layers)
 

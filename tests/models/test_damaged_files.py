@@ -277,7 +277,7 @@ def _gives_model_or_value_error(content: bytes, folder: Path) -> bool:
 fuzz = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def test_what_is_not_damaged_gives_a_model(content: bytes, tmp_path: Path) -> None:
+def test_undamaged_files_give_a_model(content: bytes, tmp_path: Path) -> None:
     assert not _gives_model_or_value_error(content, tmp_path)
     assert not _gives_model_or_value_error(_whole(*_parts(content)), tmp_path)
 

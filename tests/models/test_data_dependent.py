@@ -304,7 +304,7 @@ def test_balance_leaves_running_statistics_alone(x: np.ndarray) -> None:
     ],
     ids=["tanh", "batch normalization"],
 )
-def test_what_does_not_pass_on_a_scaling_is_not_balanced(make: Any, built: bool, x: np.ndarray) -> None:
+def test_layers_that_do_not_pass_on_a_scaling_are_not_balanced(make: Any, built: bool, x: np.ndarray) -> None:
     model = make()
     if built:
         model.build((12,))

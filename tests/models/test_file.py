@@ -337,7 +337,7 @@ def test_an_own_layer_that_keeps_no_arguments_is_refused(points: Points, tmp_pat
         model.save(tmp_path / "m")
 
 
-def test_what_is_saved_can_be_loaded_or_is_refused_when_saved(points: Points, tmp_path: Path) -> None:
+def test_float64_state_of_a_custom_layer_is_loaded_or_refused_when_saved(points: Points, tmp_path: Path) -> None:
     """State that an own layer turned into float64 (NumPy does it unasked) must not make a file that nothing reads."""
 
     class Drifting(Center):

@@ -125,7 +125,7 @@ def test_names_dtypes_shapes_and_text_count(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_same_gives_the_same_bytes(kind: str, tmp_path: Path, backend: str) -> None:
+def test_equal_contents_give_equal_bytes(kind: str, tmp_path: Path, backend: str) -> None:
     for name in "ab":
         written(kind, tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
@@ -166,7 +166,7 @@ def test_names_with_dots_do_not_collide(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [np.array(["a"]), np.array([1j]), np.array([None]), {"$tensor": "a"}])
-def test_what_a_checkpoint_cannot_keep_is_refused_when_it_is_written(value: Any, tmp_path: Path) -> None:
+def test_state_that_a_checkpoint_cannot_hold_is_refused_when_written(value: Any, tmp_path: Path) -> None:
     with pytest.raises(TypeError, match=r"state\.a is "):
         container.write_state(tmp_path / "s", {"a": value})
     assert not list(tmp_path.iterdir())

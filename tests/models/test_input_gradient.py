@@ -274,7 +274,7 @@ def test_own_layers_and_losses_take_part(backend: str, rng: np.random.Generator)
         ({"y": [0, 1], "loss": "mse"}, ValueError, "loss is 'mse'"),
     ],
 )  # fmt: skip
-def test_what_does_not_fit_is_refused(arguments: dict[str, Any], error: Any, says: str) -> None:
+def test_arguments_that_do_not_match_are_refused(arguments: dict[str, Any], error: Any, says: str) -> None:
     model = pynn.Sequential(pynn.Affine(3))
     model.build((2,))
     with pytest.raises(error, match=says):

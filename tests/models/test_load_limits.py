@@ -221,7 +221,7 @@ if __name__ == "__main__":
     main()
 
 
-def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path) -> None:
+def test_more_layers_than_load_accepts_are_not_saved(tmp_path: Path) -> None:
     model = pynn.Sequential(*(pynn.ReLU() for _ in range(2100)))
     model.build((3,))
     with pytest.raises(ValueError, match=r"2101 layers and parts of layers, but only 0 tensors.*at most 2000"):

@@ -36,7 +36,7 @@ def test_a_frozen_layer_does_not_move_nor_does_its_state(
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_what_is_not_frozen_goes_the_way_it_goes_alone(name: str, points: Points) -> None:
+def test_trainable_layers_take_the_path_they_take_alone(name: str, points: Points) -> None:
     """The frozen first layer is a fixed map: training the rest on its outputs is the same."""
     model = pynn.Sequential(pynn.Affine(6), pynn.Tanh(), pynn.Affine(5), pynn.Tanh(), pynn.Affine(3), dtype="float64")
     model.build((4,))

@@ -445,7 +445,7 @@ def test_settings_out_of_range_are_refused(
         (pynn.SoftmaxCrossEntropy(), TypeError, r"optimizer is .*, expected"),
     ],
 )
-def test_what_is_no_optimizer_is_refused(choice: Any, error: type[Exception], message: str, points: Points) -> None:
+def test_invalid_optimizers_are_refused(choice: Any, error: type[Exception], message: str, points: Points) -> None:
     with pytest.raises(error, match=message):
         pynn.Sequential(pynn.Affine(3)).fit(*points, optimizer=choice, batch_size=10, progress=False)
 

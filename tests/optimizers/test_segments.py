@@ -199,7 +199,7 @@ def test_copies_go_on_alike(again: Any, points: Points) -> None:
     assert model.layers[3].frozen
 
 
-def test_what_is_frozen_and_the_factors_are_saved(points: Points, tmp_path: Path) -> None:
+def test_frozen_parameters_and_factors_are_saved(points: Points, tmp_path: Path) -> None:
     model = pynn.Sequential(
         pynn.Sequential(pynn.Affine(4), pynn.ReLU()), pynn.BatchNorm(), pynn.Affine(5).named("middle"), pynn.Affine(3)
     )

@@ -72,7 +72,9 @@ def test_the_first_step_after_unfreezing_is_one_learning_rate_long(
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_each_block_goes_the_way_it_goes_alone(name: str, dtype: str, backend: str, rng: np.random.Generator) -> None:
+def test_each_block_takes_the_path_it_takes_alone(
+    name: str, dtype: str, backend: str, rng: np.random.Generator
+) -> None:
     """A block is one vector with one optimizer that takes those steps only in which it is not frozen."""
     start = rng.standard_normal(32).astype(dtype)
     model, optimizer = Blocks(start.copy()), OPTIMIZERS[name](0.01, weight_decay=0.1)

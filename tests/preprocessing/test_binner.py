@@ -54,7 +54,7 @@ def test_probabilities_become_expected_values(rng: np.random.Generator) -> None:
     assert binner.inverse_transform(single) == pytest.approx([1.3], rel=1e-6)
 
 
-def test_what_lies_beyond_the_edges_counts_for_the_outermost_bin() -> None:
+def test_values_beyond_the_edges_fall_into_the_outermost_bin() -> None:
     binner = pynn.Binner(5).fit(np.arange(100))
     np.testing.assert_array_equal(binner.transform([-1e9, 1e9]), [0, 4])
 

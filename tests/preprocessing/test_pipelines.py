@@ -72,7 +72,7 @@ def test_a_pipeline_is_a_sequence() -> None:
         pipeline[3]
 
 
-def test_what_a_pipeline_refuses(x: np.ndarray) -> None:
+def test_a_pipeline_refuses_invalid_steps(x: np.ndarray) -> None:
     mean = pynn.MeanSubtraction()
     with pytest.raises(ValueError, match="expected at least one transformer"):
         pynn.Pipeline()

@@ -81,7 +81,7 @@ def test_samples_of_another_shape(make: Callable[[], Transformer], x: np.ndarray
         (lambda x: x + 1j, TypeError, "x has dtype complex128, expected numbers"),
     ],
 )
-def test_what_nothing_can_be_learned_of(
+def test_transformers_refuse_data_they_cannot_be_fitted_to(
     make: Callable[[], Transformer], bad: Any, error: type[Exception], message: str, x: np.ndarray
 ) -> None:
     with pytest.raises(error, match=message):

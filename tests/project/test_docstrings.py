@@ -180,7 +180,7 @@ def test_every_method_of_the_field_gives_a_source_or_a_formula(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", THINGS)
-def test_what_a_docstring_refers_to_is_there(name: str) -> None:
+def test_references_in_docstrings_exist(name: str) -> None:
     """`Name` of a class in a docstring is a public class of pynn."""
     known = {one.rpartition(".")[2] for one in THINGS}
     named = set(re.findall(r"(?<!`)`([A-Z][A-Za-z0-9]+)`(?!`)", own_text(THINGS[name])))

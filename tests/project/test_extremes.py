@@ -159,7 +159,7 @@ def test_every_normalization_is_tried() -> None:
 @pytest.mark.parametrize("value", [0.0, 1.0, -0.1, 1e4, 1e-38])
 @pytest.mark.parametrize("shape", [(4,), (2, 3, 4)], ids=["vectors", "images"])
 @pytest.mark.parametrize("name", NORMALIZATIONS)
-def test_what_does_not_vary_is_normalized_to_beta(
+def test_constant_inputs_are_normalized_to_beta(
     name: str, shape: tuple[int, ...], value: float, dtype: str, backend: str
 ) -> None:
     layer: Any = NORMALIZATIONS[name]()

@@ -335,7 +335,7 @@ def test_many_threads_fork_at_once(points: Points) -> None:
     assert locks._FORKING == {}
 
 
-def test_what_is_known_of_a_fork_goes_with_its_model() -> None:
+def test_locks_that_forks_know_are_dropped_with_their_model() -> None:
     import gc
 
     gc.collect()

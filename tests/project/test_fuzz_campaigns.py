@@ -57,7 +57,7 @@ def campaign(*words: str) -> subprocess.CompletedProcess[str]:
         ("bits --only foo", "argument --only: there is no kernel or model 'foo', expected some of activation_forward,"),
     ],
 )
-def test_what_cannot_be_done_is_one_sentence(words: str, sentence: str) -> None:
+def test_impossible_requests_are_answered_in_one_sentence(words: str, sentence: str) -> None:
     done = campaign(*words.split())
     assert (done.returncode, done.stdout) == (2, "")
     assert "Traceback" not in done.stderr

@@ -85,7 +85,7 @@ def test_subnormal_numbers_have_no_answer(margin: float, judged: bool) -> None:
     ("weight", "answer", "judged"),
     [(1e107, np.inf, False), (1e105, np.inf, True), (1e107, np.nan, True), (1e107, 0.0, True), (1e107, 2e307, True)],
 )
-def test_what_is_near_the_largest_number_may_overflow(weight: float, answer: float, judged: bool) -> None:
+def test_numbers_near_the_largest_one_may_overflow(weight: float, answer: float, judged: bool) -> None:
     def passed() -> dict[str, Any]:
         x = np.array([[1e200, 1.0]])
         return {"x": x, "weight": np.array([[weight], [1.0]]), "bias": np.zeros(1), "out": np.zeros((1, 1))}

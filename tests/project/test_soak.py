@@ -47,7 +47,7 @@ def test_every_kind_of_fit_comes_in_turn(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("name", list(GROWTH))
-def test_what_grows_is_found(name: str, tmp_path: Path) -> None:
+def test_growth_of_memory_is_found(name: str, tmp_path: Path) -> None:
     soak = Soak(0, tmp_path)
     flat = [dict.fromkeys(GROWTH, 100) for _ in range(ROUNDS)]
     soak.compare(flat)

@@ -102,7 +102,7 @@ def test_lists_of_batches_are_taken_everywhere(points: Points) -> None:
             model.fit(batches, epochs=1, progress=False, **settings)
 
 
-def test_what_is_not_there_yet_or_goes_elsewhere_is_said() -> None:
+def test_weights_before_build_and_parameters_for_an_optimizer_are_answered() -> None:
     pynn.Affine(3).build((2,))
     with pytest.raises(AttributeError, match=r"Affine has no weight yet: build it or its model first, or fit that"):
         _ = pynn.Affine(3).weight

@@ -99,7 +99,7 @@ def test_another_process_is_refused_and_the_first_is_left_alone(points: Points, 
 
 @posix
 @pytest.mark.parametrize("number", ["SIGKILL", "SIGTERM"])
-def test_what_a_killed_process_held_is_taken_over(number: str, tmp_path: Path, capfd: Any) -> None:
+def test_the_lock_of_a_killed_process_is_taken_over(number: str, tmp_path: Path, capfd: Any) -> None:
     with another(tmp_path) as run:
         run.send_signal(getattr(signal, number))
         run.wait()
@@ -111,7 +111,7 @@ def test_what_a_killed_process_held_is_taken_over(number: str, tmp_path: Path, c
 
 
 @posix
-def test_a_stopped_process_keeps_it(points: Points, tmp_path: Path) -> None:
+def test_a_stopped_process_keeps_its_lock(points: Points, tmp_path: Path) -> None:
     with another(tmp_path) as run:
         run.send_signal(signal.SIGSTOP)
         with pytest.raises(RuntimeError, match=rf"in use by process {run.pid}"):
@@ -130,7 +130,7 @@ def test_a_stopped_process_keeps_it(points: Points, tmp_path: Path) -> None:
     ],
     ids=["fork", "multiprocessing", "subprocess"],
 )
-def test_a_child_that_outlives_it_does_not_keep_it(fork: str, points: Points, tmp_path: Path) -> None:
+def test_a_child_that_outlives_the_run_does_not_keep_the_lock(fork: str, points: Points, tmp_path: Path) -> None:
     then = "os.setsid(); " + fork + "; time.sleep(60)"
     with another(tmp_path, then=then) as run:
         assert run.stdout is not None
@@ -156,7 +156,7 @@ def test_a_forked_child_that_trains_on_writes_no_checkpoint(tmp_path: Path) -> N
     assert names(tmp_path) == ["checkpoint-00000002.safetensors", "checkpoint-00000003.safetensors"]
 
 
-def test_of_runs_that_begin_at_once_in_a_new_folder_one_gets_it(tmp_path: Path) -> None:
+def test_only_one_of_several_simultaneous_runs_gets_a_new_folder(tmp_path: Path) -> None:
     environment = {**os.environ, "PYNN_BACKEND": pynn.kernels.backend(), "OMP_NUM_THREADS": "1"}
     code = "import sys, pynn; import pynn.training.checkpoint; print(flush=True); sys.stdin.read(1)\n" + RUN
     folder = tmp_path / "new"
@@ -295,7 +295,7 @@ def test_a_script_may_change_its_own_folder_meanwhile(
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\0", b"[" * 5000, b"null", b'{"process": "x"}', b"0" * 10**6])
 @pytest.mark.parametrize("locking", [True, False])
-def test_damaged_words_of_a_dead_holder_do_no_harm(
+def test_damaged_text_in_the_lock_of_a_dead_process_does_no_harm(
     content: bytes, locking: bool, points: Points, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not locking:
@@ -318,7 +318,7 @@ def test_a_copy_of_the_folder_is_free(points: Points, tmp_path: Path) -> None:
 
 @posix
 @pytest.mark.parametrize(("folder", "file"), [(0o755, 0o644), (0o775, 0o664), (0o777, 0o666)])
-def test_who_may_write_in_the_folder_may_take_over(folder: int, file: int, tmp_path: Path) -> None:
+def test_any_user_who_can_write_in_the_folder_can_take_over_a_lock(folder: int, file: int, tmp_path: Path) -> None:
     tmp_path.chmod(folder)
     held = filelocks.FolderLock(tmp_path, "a")
     assert (tmp_path / filelocks.NAME).stat().st_mode & 0o777 == file
@@ -335,7 +335,7 @@ def test_no_file_behind_a_link_is_touched(points: Points, tmp_path: Path) -> Non
     assert (tmp_path / "mine").read_text() == "precious"
 
 
-def test_what_a_lock_says_cannot_steer_a_terminal(points: Points, tmp_path: Path) -> None:
+def test_the_text_of_a_lock_cannot_control_a_terminal(points: Points, tmp_path: Path) -> None:
     with another(tmp_path):
         content = {"process": 1, "host": "\x1b[2J" * 50, "since": "\r\n"}
         (tmp_path / filelocks.NAME).write_text(json.dumps(content))
@@ -355,7 +355,7 @@ def without_locks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(filelocks, "_lock", refuse)
 
 
-def test_without_locks_the_holders_words_decide(
+def test_without_file_locks_the_text_of_the_lock_decides(
     points: Points, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without_locks(monkeypatch)
@@ -389,7 +389,7 @@ def _begun(process: int) -> str:
     return filelocks._begun(process)
 
 
-def test_without_locks_one_of_two_at_the_same_moment_gets_it(
+def test_without_file_locks_only_one_of_two_simultaneous_runs_starts(
     points: Points, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without_locks(monkeypatch)
@@ -416,7 +416,7 @@ def test_without_locks_one_of_two_at_the_same_moment_gets_it(
 # Several processes that train one model --------------------------------------------------------------
 
 
-def test_of_the_processes_of_one_run_the_first_has_the_folder(tmp_path: Path) -> None:
+def test_the_first_process_of_a_distributed_run_holds_the_folder(tmp_path: Path) -> None:
     (tmp_path / "run.py").write_text(
         """
 import os, sys, numpy as np, pynn
@@ -441,10 +441,10 @@ with open(f"{sys.argv[1]}-{os.getpid()}.txt", "w") as file:  # mpirun mixes what
     finally:
         lock.release()
     assert sorted(file.read_text() for file in tmp_path.glob("a-*.txt")) == [
-        f"a is in use by process {os.getpid()} on {filelocks.host()} since {held}; wait for it to end, or take another "
+        f"a is in use by process {os.getpid()} on {filelocks.host()} since {held}; wait for it to end, or use another "
         "folder",
         f"rank 0 of 2 cannot train: RuntimeError: a is in use by process {os.getpid()} on {filelocks.host()} since "
-        f"{held}; wait for it to end, or take another folder",
+        f"{held}; wait for it to end, or use another folder",
     ]
     mpirun(2, ["run.py", "b"], tmp_path)
     assert [file.read_text() for file in tmp_path.glob("b-*.txt")] == ["done", "done"]

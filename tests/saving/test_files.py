@@ -86,7 +86,7 @@ def test_a_link_stays_one_and_its_target_is_written(tmp_path: Path, model: pynn.
 
 @posix
 @pytest.mark.parametrize("kind", ["pipe", "socket", "device"])
-def test_what_is_no_regular_file_is_refused_and_stays(kind: str, tmp_path: Path, model: pynn.Sequential) -> None:
+def test_special_files_are_refused_and_left_alone(kind: str, tmp_path: Path, model: pynn.Sequential) -> None:
     path, bound = tmp_path / "s", None
     if kind == "pipe":
         os.mkfifo(path)
@@ -164,7 +164,7 @@ def test_the_owner_stays_where_that_is_allowed(
 
 
 @no_root
-def test_what_is_write_protected_stays(tmp_path: Path, model: pynn.Sequential) -> None:
+def test_write_protected_files_are_left_alone(tmp_path: Path, model: pynn.Sequential) -> None:
     path = tmp_path / "m.safetensors"
     path.write_bytes(b"kept")
     path.chmod(0o400)
@@ -218,7 +218,7 @@ def test_a_failure_names_the_users_file_not_the_temporary_one(
 
 
 @posix
-def test_what_killed_saves_left_is_removed_by_the_next_one(tmp_path: Path, model: pynn.Sequential) -> None:
+def test_leftovers_of_killed_saves_are_removed_by_the_next_save(tmp_path: Path, model: pynn.Sequential) -> None:
     code = """
 import os, signal, pynn
 model = pynn.Sequential(pynn.Affine(3)); model.build((4,))
@@ -251,7 +251,7 @@ model.save("m.safetensors")
 
 
 @posix
-def test_what_killed_saves_left_goes_whatever_file_is_written_next(tmp_path: Path, model: pynn.Sequential) -> None:
+def test_leftovers_of_killed_saves_are_removed_by_a_save_of_any_name(tmp_path: Path, model: pynn.Sequential) -> None:
     """Files that are named by the epoch are never written again."""
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()

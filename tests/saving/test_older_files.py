@@ -32,7 +32,7 @@ def answers(folder: Path) -> dict[str, Any]:
     return found
 
 
-def test_there_are_older_files() -> None:
+def test_fixtures_of_older_code_exist() -> None:
     assert ARCHIVES
 
 

@@ -302,7 +302,7 @@ def test_a_copy_that_runs_the_model_does_not_hang(points: Points) -> None:
     assert everything(copy.deepcopy(model)) == everything(model)
 
 
-def test_who_only_predicts_is_waited_for_within_a_copy() -> None:
+def test_a_copy_waits_for_a_prediction_under_way() -> None:
     lock = locks.Lock()
     began, done = threading.Event(), threading.Event()
 
@@ -327,7 +327,7 @@ def test_who_only_predicts_is_waited_for_within_a_copy() -> None:
     assert lock.waiters == []
 
 
-def test_what_forks_call_is_no_public_name() -> None:
+def test_fork_hooks_are_not_public_names() -> None:
     assert not hasattr(network(), "in_child")
     assert not hasattr(Claim("taken"), "in_child")
 

@@ -63,12 +63,12 @@ def worst(wanted: dict[str, np.ndarray], got: dict[str, np.ndarray]) -> float:
 
 
 @pytest.mark.parametrize("case", EXACT)
-def test_a_run_of_several_is_that_of_one(alone: Path, several: tuple[Path, int], case: str) -> None:
+def test_a_distributed_run_is_that_of_one_process(alone: Path, several: tuple[Path, int], case: str) -> None:
     assert worst(found(alone, case), found(several[0], case)) < 1e-12
 
 
 @pytest.mark.parametrize("case", ROUNDED)
-def test_in_float32_too(alone: Path, several: tuple[Path, int], case: str) -> None:
+def test_a_distributed_float32_run_is_that_of_one_process(alone: Path, several: tuple[Path, int], case: str) -> None:
     wanted, got = found(alone, case), found(several[0], case)
     assert worst(wanted, got) < 1e-5
     if "accuracy" in wanted:
@@ -77,7 +77,7 @@ def test_in_float32_too(alone: Path, several: tuple[Path, int], case: str) -> No
 
 
 @pytest.mark.parametrize("case", [name for name in distributed_cases.CASES if name != "errors"])
-def test_all_end_with_the_same_bits(several: tuple[Path, int], case: str) -> None:
+def test_all_processes_end_with_the_same_bits(several: tuple[Path, int], case: str) -> None:
     folder, size = several
     first = found(folder, case)
     for rank in range(1, size):
@@ -113,14 +113,14 @@ def test_a_resumed_run_has_the_bits_of_one_that_was_not_stopped(several: tuple[P
         np.testing.assert_array_equal(values[f"resumed {name}"], values[name], err_msg=name)
 
 
-def test_one_stops_all_after_the_same_step(several: tuple[Path, int]) -> None:
+def test_a_stop_in_one_process_stops_all_after_the_same_step(several: tuple[Path, int]) -> None:
     for rank in range(several[1]):
         values = found(several[0], "stopped by one", rank)
         assert values["step"] == 3
         assert str(values["stopped"]) == "one has had enough"
 
 
-def test_errors_reach_all(alone: Path, several: tuple[Path, int]) -> None:
+def test_errors_are_raised_in_all_processes(alone: Path, several: tuple[Path, int]) -> None:
     folder, size = several
     one = {name: str(text) for name, text in found(alone, "errors").items()}
     for rank in range(size):
@@ -157,7 +157,7 @@ print("not reached")
 """
 
 
-def test_an_error_of_one_ends_all(tmp_path: Path) -> None:
+def test_an_uncaught_error_in_one_process_ends_all(tmp_path: Path) -> None:
     done = mpirun(2, ["-c", FAILING], tmp_path)
     assert done.returncode != 0
     assert "not reached" not in done.stdout
@@ -174,7 +174,7 @@ def test_the_same_script_runs_alone(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout.strip()) == (0, "2"), done.stderr
 
 
-def test_alone_it_changes_nothing(points: tuple[np.ndarray, np.ndarray]) -> None:
+def test_distributed_alone_equals_one_process(points: tuple[np.ndarray, np.ndarray]) -> None:
     comm = SimpleNamespace(Allreduce=None, Dup=None, Abort=None, Get_rank=lambda: 0, Get_size=lambda: 1)
     models = [pynn.Sequential(pynn.Affine(8), pynn.BatchNorm(), pynn.ReLU(), pynn.Affine(3)) for _ in range(2)]
     models[0].fit(*points, epochs=2, batch_size=8, progress=False)

@@ -112,7 +112,7 @@ def test_a_run_that_is_killed_while_the_disk_is_full_goes_on_from_the_newest(poi
 
 
 @pytest.mark.parametrize("settings", [{"every_steps": 1}, {"every_seconds": 0}])
-def test_what_is_written_in_between_is_tried_in_its_time(
+def test_skipped_checkpoints_are_tried_again_at_the_next_interval(
     settings: dict[str, Any], points: Points, tmp_path: Path
 ) -> None:
     with pytest.warns(RuntimeWarning, match=r"after step 12 ") as seen:
@@ -121,7 +121,7 @@ def test_what_is_written_in_between_is_tried_in_its_time(
     assert len(names(tmp_path)) == 9
 
 
-def test_the_end_of_a_run_that_is_in_no_checkpoint_is_said(points: Points, tmp_path: Path) -> None:
+def test_a_run_whose_end_is_in_no_checkpoint_warns(points: Points, tmp_path: Path) -> None:
     with pytest.warns(RuntimeWarning, match=r"no checkpoint could be written after") as seen:
         fit(points, LateEnd(FullDisk(2, 9)), checkpoint=tmp_path)
     assert [re.findall(r"after step (\d+)", str(one.message)) for one in seen] == [["8"], ["24"]]
@@ -210,7 +210,7 @@ def test_a_folder_that_is_removed_ends_no_run(points: Points, tmp_path: Path) ->
     assert names(folder) == checkpoints(3, 4)
 
 
-def test_a_folder_that_another_run_has_taken_meanwhile_is_left_to_it(points: Points, tmp_path: Path) -> None:
+def test_a_folder_taken_by_another_run_meanwhile_is_left_alone(points: Points, tmp_path: Path) -> None:
     other = []
 
     def take() -> None:
@@ -224,7 +224,7 @@ def test_a_folder_that_another_run_has_taken_meanwhile_is_left_to_it(points: Poi
     other[0].release()
 
 
-def test_what_another_run_has_written_meanwhile_is_left_to_it(points: Points, tmp_path: Path) -> None:
+def test_checkpoints_written_by_another_run_meanwhile_are_left_alone(points: Points, tmp_path: Path) -> None:
     """Its folder was moved away, and another run has come to its end in one of the same name."""
 
     def another() -> None:

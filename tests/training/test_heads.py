@@ -119,7 +119,7 @@ class Sum(pynn.Sequential):
         ([pynn.Softmax(), pynn.HierarchicalSoftmax(3)], None),
     ],
 )
-def test_what_is_right_is_not_warned_of(last: Any, loss: Any, points: Points) -> None:
+def test_correct_heads_are_not_warned_of(last: Any, loss: Any, points: Points) -> None:
     import copy
 
     with warnings.catch_warnings():

@@ -144,7 +144,7 @@ def test_batches_of_an_iterable_are_transformed_as_they_come(points: Points) -> 
         model.fit([raw[0], (x[15:, :3], y[15:])], epochs=1, progress=False)
 
 
-def test_an_iterable_cannot_fit_it(points: Points) -> None:
+def test_an_iterable_cannot_fit_a_transformer(points: Points) -> None:
     model = network()
     with pytest.raises(NotFittedError, match="an iterable of batches cannot fit it"):
         model.fit([points], preprocessing=pynn.PCA(2), epochs=1, progress=False)
@@ -185,7 +185,7 @@ def test_a_fit_that_is_refused_changes_nothing(
     np.testing.assert_array_equal(model.built and model.parameters, before[2])
 
 
-def test_what_predict_and_evaluate_refuse(points: Points) -> None:
+def test_predict_and_evaluate_check_inputs_of_the_preprocessing(points: Points) -> None:
     x, y = points
     model = network()
     model.fit(x, y, preprocessing=pynn.PCA(2), **FIT)
@@ -212,7 +212,7 @@ def test_numbers_beyond_the_models_dtype_may_be_raw(points: Points) -> None:
         model.predict(x * 1e60)
 
 
-def test_the_summary_names_it(points: Points) -> None:
+def test_the_summary_names_the_preprocessing(points: Points) -> None:
     model = network()
     assert "preprocessing" not in repr(model)
     model.fit(*points, preprocessing=pynn.PCA(2), **FIT)
@@ -263,7 +263,7 @@ def test_the_names_of_its_tensors(whitened: pynn.Sequential, tmp_path: Path) -> 
 
 
 @every
-def test_copies_and_pickles_of_models_keep_it(make: Callable[[], Transformer], points: Points) -> None:
+def test_copies_and_pickles_of_models_keep_the_preprocessing(make: Callable[[], Transformer], points: Points) -> None:
     model = network()
     model.fit(*points, preprocessing=make(), **FIT)
     expected = model.predict_proba(points[0])
@@ -351,7 +351,7 @@ def test_damaged_files_are_refused(
     assert str(caught.value).startswith(str(file))
 
 
-def test_what_save_refuses(points: Points, tmp_path: Path) -> None:
+def test_save_refuses_preprocessing_that_does_not_fit_the_model(points: Points, tmp_path: Path) -> None:
     model = network()
     model.fit(*points, **FIT)
     model.preprocessing = pynn.PCA(2)
@@ -414,7 +414,7 @@ def test_an_own_transformer(points: Points, tmp_path: Path) -> None:
     np.testing.assert_array_equal(back.predict_proba(points[0]), model.predict_proba(points[0]))
 
 
-def test_the_command_line_gives_raw_images_to_it(
+def test_the_command_line_gives_raw_images_to_the_preprocessing(
     digits: pynn.datasets.Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     image = pytest.importorskip("PIL.Image")

@@ -66,7 +66,7 @@ def test_labels_of_0_to_c_stay_as_they_are(x: np.ndarray) -> None:
     assert set(some.predict(x[PLACES < 2])) == {0, 1}
 
 
-def test_a_column_comes_back_as_a_column(x: np.ndarray, tmp_path: Path, backend: str) -> None:
+def test_labels_in_a_column_come_back_in_a_column(x: np.ndarray, tmp_path: Path, backend: str) -> None:
     for y in (PLACES[:, None], LABELS["text"][:, None]):
         model = _trained(x, y)
         np.testing.assert_array_equal(model.parameters, _reference(x).parameters)

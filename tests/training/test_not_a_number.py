@@ -240,7 +240,7 @@ def test_statistics_that_overflow_are_told(points: Points) -> None:
         model.fit(x, y, epochs=1, progress=False, callbacks=[Spoil()])
 
 
-def test_what_an_own_layer_keeps_may_be_infinite(points: Points) -> None:
+def test_state_of_a_custom_layer_may_be_infinite(points: Points) -> None:
     class Least(pynn.Layer):
         def build(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
             self.add_state("least", np.inf)

@@ -266,7 +266,7 @@ WRONG: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
 
 @pytest.mark.parametrize("case", WRONG)
 @pytest.mark.parametrize("call", ["fit", "evaluate"])
-def test_what_is_no_weight_is_refused_and_changes_nothing(case: str, call: str, points: Points) -> None:
+def test_invalid_weights_are_refused_and_change_nothing(case: str, call: str, points: Points) -> None:
     settings, error, message = WRONG[case]
     model = network()
     if call == "evaluate":

@@ -192,10 +192,10 @@ def test_an_own_loss_that_changes_only_its_predictions_is_shared(points: Points)
         def _measure(self, *arguments: Any) -> tuple[float, float]:
             return super()._measure(*arguments)
 
-    assert not Second.users_own
-    assert Doubled.users_own
-    assert FourthPower.users_own
-    assert not any(make().users_own for make, _, _ in LOSSES.values())
+    assert not Second.is_custom
+    assert Doubled.is_custom
+    assert FourthPower.is_custom
+    assert not any(make().is_custom for make, _, _ in LOSSES.values())
 
 
 def test_two_threads_cannot_fit_one_model(points: Points) -> None:
@@ -343,7 +343,7 @@ def test_metrics_with_lists_are_apart_in_threads(points: Points) -> None:
 
 
 @pytest.mark.parametrize("kind", ["EarlyStopping", "PolyakAverage"])
-def test_what_remembers_a_run_serves_one_thread_at_a_time(kind: str, points: Points) -> None:
+def test_objects_with_a_memory_of_a_run_serve_one_thread_at_a_time(kind: str, points: Points) -> None:
     shared: Any = pynn.EarlyStopping("loss", patience=2) if kind == "EarlyStopping" else pynn.PolyakAverage()
     found: list[Any] = []
 

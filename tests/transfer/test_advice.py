@@ -33,7 +33,11 @@ def factors(model: pynn.Sequential) -> list[float]:
             True,
             ["little data (20 samples a class, much means at least 500)", "similar to", "linear classifier", "top"],
         ),
-        (2500, True, ["much data (500 samples a class", "similar to", "Fine-tune all layers, with a low rate before", "tenth"]),
+        (
+            2500,
+            True,
+            ["much data (500 samples a class", "similar to", "Fine-tune all layers, with a low rate before", "tenth"],
+        ),
         (2499, False, ["little data (499.8 samples", "different from", "linear classifier", "earlier in the network"]),
         (9999, False, ["much data", "different from", "Fine-tune all layers at the same rate", "from scratch"]),
     ],

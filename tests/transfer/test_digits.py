@@ -11,7 +11,7 @@ import transfer_digits
 import pynn
 
 
-def test_from_0_4_to_5_9_with_20_samples_a_class(native: None) -> None:
+def test_transfer_from_digits_0_4_to_5_9_learns_with_20_samples_a_class(native: None) -> None:
     """Two seeds; what is asked for is two thirds of the margin that they give."""
     root = os.environ.get("PYNN_DATA")
     if root is None or not (Path(root) / "mnist").is_dir():

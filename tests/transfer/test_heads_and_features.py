@@ -52,7 +52,7 @@ def test_the_flat_vector_holds_the_new_model(points: Points) -> None:
     assert not model.layers[5].frozen
 
 
-def test_what_was_of_the_old_outputs_and_of_their_training_is_gone(points: Points) -> None:
+def test_state_of_the_old_head_and_its_training_is_dropped(points: Points) -> None:
     model = trained(points)
     old = model.optimizer
     assert old is not None
@@ -352,7 +352,7 @@ def test_freeze_up_to_and_unfreeze_down_to() -> None:
     assert frozen(model.freeze("affine1", up_to=1)) == ["conv2d1", "batchnorm1", "affine1"]
 
 
-def test_what_was_frozen_by_name_does_not_move(points: Points) -> None:
+def test_layers_frozen_by_name_do_not_move(points: Points) -> None:
     model = pynn.Sequential(pynn.Affine(4), pynn.ReLU(), pynn.Affine(4), pynn.ReLU(), pynn.Affine(3))
     model.build((4,))
     model.freeze(up_to="affine2")

@@ -131,7 +131,7 @@ def test_a_warning_that_is_an_error_leaves_the_model_as_it_was() -> None:
     np.testing.assert_array_equal(model.parameters, before)
 
 
-def test_of_many_layers_the_first_are_shown() -> None:
+def test_errors_about_many_layers_show_the_first_ones() -> None:
     model = pynn.Sequential(*(pynn.Affine(3) for _ in range(20)), pynn.Affine(2))
     model.build((3,))
     with pytest.warns(UserWarning, match=r"affine12\.weight <- l\.weight, and 8 more \(print the result\)"):
@@ -186,7 +186,7 @@ def test_another_head_is_left_out(backend: str) -> None:
     np.testing.assert_array_equal(model.layer("affine1").bias, source["fc1.bias"])
 
 
-def test_nothing_that_fits_is_an_error_too() -> None:
+def test_a_file_without_any_matching_tensor_is_an_error() -> None:
     model = small()
     with refused(model, "nothing was loaded"):
         load_weights(model, {"x.weight": np.ones(7)}, strict=False)

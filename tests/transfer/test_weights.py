@@ -151,7 +151,7 @@ def test_the_other_layout_is_guessed_at() -> None:
 @pytest.mark.parametrize(
     "value", [np.array(["a"] * 2), np.ones(2, complex), np.full(2, 1e300), np.full(2, np.inf), np.array([None, None])]
 )
-def test_what_are_no_weights_is_refused(value: np.ndarray) -> None:
+def test_weights_that_are_not_finite_numbers_are_refused(value: np.ndarray) -> None:
     model = small(pynn.Affine(2))
     with refused(model, r"affine1\.bias"):
         load_weights(model, {"affine1.weight": np.ones((2, 3)), "affine1.bias": value})
