@@ -332,7 +332,7 @@ def test_a_damaged_model_whose_first_bytes_are_those_of_a_picture_is_called_dama
 @pytest.mark.parametrize("ending", [".h5", ".keras", ".pt", ".PKL", ".npz", ".onnx"])
 def test_an_ending_of_another_format_is_warned_of(ending: str, tmp_path: Path, model: pynn.Sequential) -> None:
     path = tmp_path / f"best{ending}"
-    message = rf"best{ending} ends in {ending}, but .* a safetensors file, which .*; call it best\.safetensors"
+    message = rf"best{ending} ends in {ending}, but .* as safetensors, which .*; name it best\.safetensors"
     for save in (model.save, pynn.Ensemble([model]).save):
         with pytest.warns(UserWarning, match=message) as caught:
             save(path)
