@@ -59,7 +59,7 @@ def test_state_of_the_old_head_and_its_training_is_dropped(points: Points) -> No
     model.replace_head(pynn.Affine(2))
     assert (model.optimizer, model.epoch, model.context.step) == (None, 0, 0)
     assert model.notes == {"image_shape": [2, 2, 1]}
-    with pytest.raises(ValueError, match="make one Adam for each"):
+    with pytest.raises(ValueError, match="give each model its own Adam"):
         model.fit(points[0], points[1] % 2, optimizer=old, progress=False)
     with pytest.raises(RuntimeError, match="must follow forward"):
         model.backward(np.zeros((30, 2)))
