@@ -128,7 +128,7 @@ class Count:
         return is_integer(value) and self.least <= value < 2**self.bits
 
     def above(self, *values: Any) -> str:
-        """What else to say where one of them is too large."""
+        """What to add to the message if one of them is too large."""
         return f" and below 2^{self.bits}" if any(is_integer(one) and one >= 2**self.bits for one in values) else ""
 
     def text(self, name: str) -> str:
@@ -169,7 +169,7 @@ FLAG = Flag()
 
 
 class Choice:
-    """One of these words; where there is another kind, its values as well."""
+    """One of these words, or a value of the other kind if there is one."""
 
     def __init__(self, *words: str, other: Kind | None = None) -> None:
         self.words, self.other = words, other

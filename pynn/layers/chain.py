@@ -12,9 +12,9 @@ from ..typing import Array, Shape
 from . import custom
 from .base import Layer
 from .buffers import GradientBuffers
+from .building import layers_in
 from .fusing import fuse, set_followed_by
 from .selection import Selection
-from .whole import layers_in
 
 
 class Chain(Selection):
@@ -42,7 +42,7 @@ class Chain(Selection):
             checks.expect_instance(layer, Layer, f"layer {position}")
         if len({id(layer) for layer in layers}) < len(layers):
             raise ValueError(
-                "the same layer occurs twice in one model; make a second one (layers do not share weights)"
+                "the same layer occurs twice in one model; make a second layer (layers do not share weights)"
             )
         self.layers = layers
         self._active: list[Layer] = []
@@ -51,16 +51,16 @@ class Chain(Selection):
         if not self.is_custom:
             return self.layers
         held = {id(inner) for layer in self.layers for inner in layer.walk()}
-        return (*self.layers, *(one for one in layers_in(self, Layer) if id(one) not in held))
+        return (*self.layers, *(layer for layer in layers_in(self, Layer) if id(layer) not in held))
 
     def _share_context(self) -> None:
-        """Done later, in `build`: a model first checks whose layers they are."""
+        """Nothing yet: `build` does it, after a model has checked that its layers belong to no other."""
 
     def build(self, input_shape: Shape) -> Shape:
         shape = tuple(input_shape)
         super()._share_context()
         self._shared = self._shared or GradientBuffers()
-        shares = type(self).backward.__module__.startswith("pynn.")  # a custom one may keep or add gradients
+        shares = type(self).backward.__module__.startswith("pynn.")  # a custom backward may keep or add gradients
         set_followed_by(self.layers)
         for position, layer in enumerate(self.layers):
             layer._shared = self._shared if shares and not layer.is_custom else None

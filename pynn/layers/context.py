@@ -110,7 +110,7 @@ class Context:
         self.inputs_only = False  # backward passes follow evaluation and skip the parameters' gradients
         self.first_sample = 0  # index of a batch's first sample in the whole step: each part gets its own masks
         self.group: Group = ALONE  # the processes that share every batch, while they train together
-        self.owned = owned  # a model's, which gives its layers their places in the flat vector
+        self.owned = owned  # by a model, which gives its layers their places in the flat vector
         self.built = False  # whether that model is built
         self.limit: int | None = None  # while a file is loaded: how many numbers the layers to come may have
         self.training = training  # held by the current training run

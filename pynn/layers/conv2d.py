@@ -107,7 +107,7 @@ class Conv2d(Weighted):
         places = [self._place(axis, size) for axis, size in enumerate(input_shape[:-1])]
         self._out = (*(outputs for outputs, _ in places), self.channels)
         stride, before, dilation = (1, *self.stride), (0, *(zeros for _, zeros in places)), (1, *self.dilation)
-        # The last two: a sequence is an image of one row.
+        # The last two: a sequence, with a single axis, is an image of one row.
         self._settings = (stride[-2], stride[-1], before[-2], before[-1], dilation[-2], dilation[-1])
         self._add_weight((*self.kernel, inputs // self.groups, self.channels))
         return self._out

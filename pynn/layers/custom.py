@@ -19,7 +19,7 @@ def forward(layer: Layer, x: Array, training: bool) -> Array:
 
 
 def backward(layer: Layer, dy: Array) -> Array | None:
-    """Return the gradient of the layer's inputs likewise; None if it returns None and nobody needs it."""
+    """Return the gradient of the layer's inputs, checked likewise; None if it returns None and it is not needed."""
     clear_gradients(layer._custom_parameters)  # so that `self.dNAME += ...` works too
     dx = layer.backward(dy)
     if dx is None and not layer.needs_dx:

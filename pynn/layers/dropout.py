@@ -53,8 +53,8 @@ class Dropout(Masking):
             return x
         return np.multiply(x, 1 - threshold(self.rate) / 65536, out=self.buffer(name, x.shape))
 
-    def _masked(self, x: Array, out: Array, place: Draw) -> Array:
-        kernels.dropout(x, self.rate, self.form == "inverted", *place, out)
+    def _masked(self, x: Array, out: Array, key: Draw) -> Array:
+        kernels.dropout(x, self.rate, self.form == "inverted", *key, out)
         return out
 
 
@@ -91,7 +91,7 @@ class SpatialDropout(Masking):
             return x
         return self._masked(x, self.buffer("y", x.shape), self._draw)
 
-    def _masked(self, x: Array, out: Array, place: Draw) -> Array:
+    def _masked(self, x: Array, out: Array, key: Draw) -> Array:
         flat = (x.shape[0], math.prod(x.shape[1:-1]), x.shape[-1])
-        kernels.spatial_dropout(x.reshape(flat), self.rate, *place, out.reshape(flat))
+        kernels.spatial_dropout(x.reshape(flat), self.rate, *key, out.reshape(flat))
         return out

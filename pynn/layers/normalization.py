@@ -11,7 +11,7 @@ from .shapes import expect_features
 
 
 class Normalization(Layer):
-    """A layer that scales what it has normalized by gamma and adds beta, one of each for each channel."""
+    """A layer that multiplies what it has normalized by gamma and adds beta, each with one number per channel."""
 
     gamma: Array
     dgamma: Array

@@ -43,8 +43,8 @@ class Masking(Layer):
     def backward(self, dy: Array) -> Array:
         if self._draw is None and self.context.inputs_only:
             return self._unmasked(dy, "dx")
-        place = expect_drawn(self, self._draw)
-        return self._masked(dy, self.gradient_buffer("dx", dy.shape, dy), place) if self.rate else dy
+        key = expect_drawn(self, self._draw)
+        return self._masked(dy, self.gradient_buffer("dx", dy.shape, dy), key) if self.rate else dy
 
     def _unmasked(self, x: Array, name: str) -> Array:
         """What becomes of x, or of a gradient, outside training; name: of the buffer for it."""
@@ -56,14 +56,14 @@ def survives(layer: Layer, training: bool, share: float) -> tuple[bool, float]:
 
     share: the probability that they take part in a training step, and the factor outside training.
     """
-    place = draw(layer, training, 0)
-    if place is None:
+    key = draw(layer, training, 0)
+    if key is None:
         return True, float(share)
-    return share == 1 or words(*place[:3])[0] < share * 2**32, 1.0
+    return share == 1 or words(*key[:3])[0] < share * 2**32, 1.0
 
 
-def expect_drawn(layer: Layer, place: Draw | None) -> Draw:
+def expect_drawn(layer: Layer, key: Draw | None) -> Draw:
     """Raise RuntimeError if the last forward pass drew nothing, so that there is no backward pass."""
-    if place is None:
+    if key is None:
         raise RuntimeError(f"{called(layer)}: backward(dy) must follow forward(x, training=True)")
-    return place
+    return key

@@ -85,7 +85,7 @@ class Residual(Chain, Fusing):
         except ValueError as cause:
             raise ValueError(f"shortcut: {cause}") from cause
         if around != shape:
-            what = "give a shortcut that brings them together" if self.shortcut is None else "make them alike"
+            what = "pass a shortcut that makes them equal" if self.shortcut is None else "they must be equal"
             raise ValueError(f"the layers turn {tuple(input_shape)} into {shape}, the shortcut into {around}; {what}")
         return shape
 
@@ -141,7 +141,7 @@ def projection(input_shape: Shape, shape: Shape) -> Layer | None:
         return Conv2d(shape[2], 1, stride=(stride[0], stride[1]), use_bias=False)
     raise ValueError(
         f"the layers turn {input_shape} into {shape}: 'auto' has no shortcut between such shapes; "
-        "give a layer that does the same"
+        "pass a layer as the shortcut"
     )
 
 

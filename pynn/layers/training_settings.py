@@ -126,12 +126,12 @@ class TrainingSettings(Holder):
     @property
     def frozen(self) -> bool:
         """Whether nothing in it is trained."""
-        trained = [(inner, one.name) for inner in self.walk() for one in inner.declared]
+        trained = [(inner, parameter.name) for inner in self.walk() for parameter in inner.declared]
         return all(inner.freezes(name) for inner, name in trained) and (self._frozen or bool(trained))
 
     def _expect_parameters(self, *names: str) -> None:
         """ValueError for a name that none of its parameters has, once it is built."""
-        known = [one.name for one in self.declared]
+        known = [parameter.name for parameter in self.declared]
         if known and (unknown := [repr(name) for name in names if name not in known]):
             raise ValueError(f"{called(self)}: {unknown[0]} cannot be frozen, expected {', '.join(known)}")
 

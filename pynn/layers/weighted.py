@@ -71,7 +71,7 @@ class Weighted(Fusing):
             self.add_parameter("bias", shape[-1:], initializer(self.bias_initializer), penalized=False)
 
     def _gradient_arrays(self, dy: Array, x: Array) -> tuple[Array | None, Array | None, Array | None, Array | None]:
-        """Where `backward` writes dz, dx, dweight and dbias; None for what nobody wants."""
+        """Where `backward` writes dz, dx, dweight and dbias; None for what is not needed."""
         dz = None if self._activation.function == "identity" else self.gradient_buffer("dz", dy.shape, dy)
         dx = self.gradient_buffer("dx", x.shape, dy, dz) if self.needs_dx else None
         return dz, dx, self.gradient_of("weight"), self.gradient_of("bias")

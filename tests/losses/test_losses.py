@@ -299,7 +299,7 @@ def test_a_loss_goes_by_its_name_too(points: Points) -> None:
 @pytest.mark.parametrize(
     ("choice", "error", "message"),
     [
-        ("mse", ValueError, r"loss is 'mse', say 'l2', .*expected one of softmax_cross_entropy, focal, hinge"),
+        ("mse", ValueError, r"loss is 'mse', use 'l2', .*expected one of softmax_cross_entropy, focal, hinge"),
         (pynn.SoftmaxCrossEntropy, TypeError, r"loss is <class .*expected .*; write SoftmaxCrossEntropy\(\)"),
         (7, TypeError, r"loss is 7, expected"),
         (pynn.Adam(), TypeError, r"loss is Adam\(\), expected"),
