@@ -94,10 +94,10 @@ def assert_answer(name: str, results: dict[str, Any], ours: bool) -> None:
 
 def assert_dropped(x: np.ndarray, out: np.ndarray) -> None:
     """Every library draws its own mask: a random half of the elements is 0, the others are doubled."""
-    kept = out != 0
-    assert np.array_equal(out[kept], 2 * x[kept])
-    assert abs(kept.mean() - 0.5) < 0.002
-    assert abs((kept[1:] == kept[:-1]).mean() - 0.5) < 0.002
+    survived = out != 0
+    assert np.array_equal(out[survived], 2 * x[survived])
+    assert abs(survived.mean() - 0.5) < 0.002
+    assert abs((survived[1:] == survived[:-1]).mean() - 0.5) < 0.002
 
 
 def timed(benchmark: BenchmarkFixture, name: str, unit: str, amount: int, step: Callable[[], Any]) -> None:

@@ -113,7 +113,7 @@ class Normal(Initializer):
 
     Notes
     -----
-    In deep networks activations shrink from layer to layer with a small std, and saturate with a large one.
+    In deep networks activations shrink from layer to layer with a small std, and saturate with a large std.
 
     References
     ----------

@@ -28,7 +28,7 @@ COPYING = (
 
 
 class Lock:
-    """A lock that lets one thread at a time use a model, because layers reuse their buffers; reentrant.
+    """A reentrant lock for the threads that use a model: only one may at a time, because layers reuse their buffers.
 
     ``with lock`` is for changes. ``with lock.held()`` is for use without changes, or with changes that `begin` and
     `end` mark one by one.
@@ -81,7 +81,7 @@ class Lock:
             self._leave_queue()
 
     def begin(self) -> None:
-        """Begin a change, after the threads that wait for the end of the previous one. For the holder only."""
+        """Begin a change, after the threads that wait for the end of the previous change. For the holder only."""
         self.changing += 1
         if self.waiters and self.changing == 1:
             self._wait_for_others()
@@ -167,8 +167,8 @@ def _registered() -> list[Any]:
 
 
 def _before() -> None:
-    found = (getattr(instance, "lock", None) for instance in _registered())
-    locks = [lock for lock in found if lock is not None and not lock.mine()]
+    every = (getattr(instance, "lock", None) for instance in _registered())
+    locks = [lock for lock in every if lock is not None and not lock.mine()]
     _FORKING[threading.get_ident()] = locks
     for lock in locks:
         lock.waiters.append(threading.get_ident())

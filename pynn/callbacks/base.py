@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Run(Protocol):
-    """What a callback may read of a training run, and do; `pynn.Trainer` is one and explains the attributes.
+    """The part of a training run that a callback may use; `pynn.Trainer` implements it and explains the attributes.
 
     Attributes are read only, except that `on_train_end` may set `error`.
     """
@@ -55,7 +55,7 @@ class Callback(Constructed):
     Notes
     -----
     A custom callback overrides some of the methods, which do nothing here. Each gets the `Trainer`, whose attributes
-    tell how far the run is, and whose ``stop(reason)`` ends it. A method that is not overridden costs nothing; an
+    show how far the run is, and whose ``stop(reason)`` ends it. A method that is not overridden costs nothing; an
     unknown method named on_... is an error when training begins.
 
     Callbacks are called in their order, on_train_end in reverse order. A plain function f(trainer) instead of a

@@ -32,7 +32,7 @@ class CSVLogger(Callback):
     Notes
     -----
     The first column is the number of the epoch, counted over all calls of fit. If the disk is full, the logger issues a
-    RuntimeWarning and writes the missing lines together with the next one.
+    RuntimeWarning and writes the missing lines together with the next line.
     """
 
     writes = True
@@ -72,7 +72,7 @@ class CSVLogger(Callback):
     def on_epoch_end(self, trainer: Run) -> None:
         self._waiting += self._line(trainer.epoch, trainer.values)
         lost = f"the line of epoch {trainer.epoch} could not be written"
-        with self._outage.bridged(lost, "it is written with the next one"), files.naming(self.path):
+        with self._outage.bridged(lost, "it is written with the next line"), files.naming(self.path):
             self._append()
 
     def on_train_end(self, trainer: Run) -> None:

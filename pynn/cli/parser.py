@@ -1,4 +1,4 @@
-"""The options of every command and their help. Invalid ones raise a ValueError with one sentence."""
+"""The options of every command and their help. Invalid options raise a ValueError with a single sentence."""
 
 from __future__ import annotations
 

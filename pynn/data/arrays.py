@@ -23,7 +23,7 @@ def as_array(name: str, value: ArrayLike) -> Array:
 
 
 def expect_unmasked(name: str, value: object) -> None:
-    """Raise ValueError for a masked array, or a list that contains one, if its mask hides values."""
+    """Raise ValueError for a masked array that hides values, or a list that contains such an array."""
     module = sys.modules.get("numpy.ma")
     if module is None:  # without numpy.ma there are no masked arrays
         return

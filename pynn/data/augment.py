@@ -29,7 +29,7 @@ EDGES = ("zero", "reflect")
 
 
 class Augment(Constructed):
-    """Several augmentations, applied in order; ``fit(augmentation=[...])`` makes one of a list.
+    """Several augmentations, applied in order; ``fit(augmentation=[...])`` makes an `Augment` of a list.
 
     Parameters
     ----------

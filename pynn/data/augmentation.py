@@ -27,8 +27,8 @@ class Augmentation(Constructed):
     Notes
     -----
     Augmentations are given to ``fit(augmentation=[...])``, which applies them in that order, to training images only. A
-    custom one overrides `geometry` or `colour`, or both. Its only source of randomness is u (n, 4): four uniform random
-    numbers between 0 and 1 for each of n images.
+    custom augmentation overrides `geometry` or `colour`, or both. Its only source of randomness is u (n, 4): four
+    uniform random numbers between 0 and 1 for each of n images.
 
     Examples
     --------
@@ -134,8 +134,7 @@ class PadCrop(Augmentation):
     Parameters
     ----------
     padding : int, default 4
-        Pixels on each side, less than the image has; 4 is usual for 32×32. `Augment` says with what they are filled
-        (edge).
+        Pixels on each side, less than the image has; 4 is usual for 32×32. The argument edge of `Augment` fills them.
 
     References
     ----------
@@ -346,7 +345,10 @@ class ColourShift(Augmentation):
             raise ValueError("ColourShift: x holds NaN, infinity or numbers too large to square")
         values, vectors = np.linalg.eigh(covariance)
         largest = vectors[np.abs(vectors).argmax(axis=0), np.arange(shape[2])]
-        self.values_, self.vectors_ = np.maximum(values, 0), vectors * np.sign(largest)  # one sign on every machine
+        self.values_, self.vectors_ = (
+            np.maximum(values, 0),
+            vectors * np.sign(largest),
+        )  # the same sign on every machine
         return self
 
     def fitted_to(self, x: Array) -> ColourShift:

@@ -123,7 +123,7 @@ def _expect_modest(image: ImageFile, limit: int, more: str) -> None:
         size = f"more than {limit / 1e6:.4g} million pixels, too many for its file size"
         raise _Refused(f"the picture has {size}; make it smaller first{more}")
     if max(image.size) > LONGEST_SIDE:
-        raise _Refused(f"the picture has a side of more than {LONGEST_SIDE:,} pixels; cut it into smaller ones")
+        raise _Refused(f"the picture has a side of more than {LONGEST_SIDE:,} pixels; cut it into smaller pictures")
     boxes = [entry[1] for entry in image.tile if entry[1]]
     if sum((right - left) * (lower - upper) for left, upper, right, lower in boxes) > 8 * area:
         raise _Refused(BUSY)

@@ -17,7 +17,7 @@ from .common import StrPath
 
 _IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: "i2", 0x0C: "i4", 0x0D: "f4", 0x0E: "f8"}
 _ZIPPED, _RATIO = 48 << 20, 40  # a gzip file may hold this many bytes, or this many times its own size
-_CHUNK = 1 << 20  # bytes read at once: memory follows what a file holds, not what its header claims
+_CHUNK = 1 << 20  # bytes read at once: memory depends on a file's content, not on its header
 
 
 def read_idx(path: StrPath) -> NDArray[Any]:
@@ -44,7 +44,7 @@ def read_idx(path: StrPath) -> NDArray[Any]:
 
     Notes
     -----
-    Memory follows what the file holds, not what its header claims.
+    Memory depends on the file's content, not on its header.
     """
     path = os.fspath(path)
     shown = printable(path)

@@ -71,9 +71,9 @@ def fashion_mnist(root: StrPath | None = None) -> Dataset:
 
 class _IdxSet(NamedTuple):
     title: str
-    folders: tuple[str, ...]  # below ROOT; the first is the one to download into
+    folders: tuple[str, ...]  # below ROOT; downloads go into the first
     classes: tuple[str, ...]
-    first_test_labels: tuple[int, ...]  # tell the two sets apart: their files have the same names
+    first_test_labels: tuple[int, ...]  # distinguish the two sets, whose files have the same names
     mirrors: tuple[str, ...]
     md5: tuple[str, ...]  # of _FILES with .gz, in their order
 

@@ -24,7 +24,7 @@ from .common import StrPath
 MOST_BYTES = 1 << 28  # the largest file of CIFAR has 155 MB
 MOST_STEPS = 1_000_000  # and less than 300,000 instructions
 MOST_LETTERS = 1000  # of a key, and bits of a number: each use reads and hashes them
-NAMES = {  # what a pickled array is made of
+NAMES = {  # the functions and classes in a pickled array
     "numpy.core.multiarray _reconstruct": "_reconstruct",
     "numpy._core.multiarray _reconstruct": "_reconstruct",
     "numpy ndarray": "ndarray",
@@ -111,7 +111,7 @@ def _text(value: Any) -> str:
 
 
 def _instructions(content: bytes) -> Iterator[tuple[str, Any]]:
-    """Yield names and arguments of the instructions; arguments of refused ones are not read.
+    """Yield names and arguments of the instructions; the arguments of refused instructions are not read.
 
     `pickletools.genops` warns about unusual escapes in text, and silencing a warning affects other threads too.
     """

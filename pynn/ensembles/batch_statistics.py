@@ -63,12 +63,12 @@ def raw_batches(model: Sequential, x: ArrayLike, batch_size: int) -> Iterator[Ar
     samples = inputs.raw(model, x)
     inputs.accept(model, samples, "x")
     if len(samples) < 2 and estimated_layers(model):
-        raise ValueError("x has 1 sample, expected at least 2: one has no variance")
+        raise ValueError("x has 1 sample, expected at least 2: a single sample has no variance")
     return (inputs.transformed(model, samples[part]) for part in _parts(len(samples), batch_size))
 
 
 def _parts(count: int, size: int) -> Iterator[slice]:
-    """Slices of that size; the last one includes a single sample that would be left over."""
+    """Slices of that size; the last slice includes a single sample that would be left over."""
     for start in range(0, max(count - 1, 1), size):
         yield slice(start, count if count - start <= size + 1 else start + size)
 
@@ -84,23 +84,23 @@ def reestimate(model: Trainable, batches: Iterable[Array]) -> None:
     if not layers:
         return
     with model.lock:
-        kept = [(layer.running_mean.copy(), layer.running_var.copy()) for layer in layers]
+        saved = [(layer.running_mean.copy(), layer.running_var.copy()) for layer in layers]
         moments = [_Moments(layer) for layer in layers]
         try:
-            for one in moments:
-                vars(one.layer).update(forward=one.forward, momentum=0.0)
+            for moment in moments:
+                vars(moment.layer).update(forward=moment.forward, momentum=0.0)
             for batch in batches:
                 model.forward(batch)
         except BaseException:
-            for layer, (mean, var) in zip(layers, kept, strict=True):
+            for layer, (mean, var) in zip(layers, saved, strict=True):
                 layer.running_mean[...], layer.running_var[...] = mean, var
             raise
         finally:
-            for one in moments:
-                one.layer.momentum = one.momentum
-                vars(one.layer).pop("forward", None)
-        for one, (mean, var) in zip(moments, kept, strict=True):
-            one.write(mean, var)
+            for moment in moments:
+                moment.layer.momentum = moment.momentum
+                vars(moment.layer).pop("forward", None)
+        for moment, (mean, var) in zip(moments, saved, strict=True):
+            moment.write(mean, var)
 
 
 class _Moments:

@@ -44,14 +44,14 @@ ENTRY = "pynn_ensemble"  # key in the metadata
 
 
 class Member(NamedTuple):
-    """A model; tensors: what the model must hold when it predicts, if several members share it."""
+    """A model; tensors: its values for this member, if several members share the model."""
 
     model: Sequential
     tensors: Tensors | None = None
 
 
 class Ensemble(Constructed):
-    """Several trained models whose predictions are averaged: nearly always better than a single one.
+    """Several trained models whose predictions are averaged: nearly always better than a single model.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ class Ensemble(Constructed):
         for seed in chosen:
             checks.check_seed(seed)
         if len(set(chosen)) != n or len(chosen) != n:
-            raise ValueError(f"seeds is {brief(seeds)}, expected {n} different ones")
+            raise ValueError(f"seeds is {brief(seeds)}, expected {n} different seeds")
         models = [_fresh(build, seed) for seed in chosen]
         for number, model in enumerate(models):
             model.fit(x, y, **_own_settings(settings, number))
@@ -466,7 +466,7 @@ def _parts(description: Mapping[str, Any], file: Path) -> tuple[list[dict[str, A
     places: Any = description["members"]
     lists = isinstance(models, list) and isinstance(places, list)
     if not (lists and all(isinstance(model, dict) for model in models) and places):
-        raise ValueError(container.one_line(f"{file}: the ensemble's description does not say what its members are"))
+        raise ValueError(container.one_line(f"{file}: the ensemble's description does not define its members"))
     if not all(type(place) is int and 0 <= place < len(models) for place in places):
         raise ValueError(
             container.one_line(f"{file}: members are {brief(places)}, expected numbers of its {len(models)} models")

@@ -126,7 +126,7 @@ class PolyakAverage(Callback):
         kernels.polyak_step(self._stored, parameters, 1 - self._weight(self.steps))
 
     def _weight(self, step: int) -> float:
-        """Weight of the newest parameters in the average; 1 for the first ones."""
+        """Weight of the newest parameters in the average; 1 for the first parameters."""
         if self.decay is None:
             return 1 / step
         return (1 - self.decay) / (1 - self.decay**step)

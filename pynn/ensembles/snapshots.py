@@ -43,7 +43,7 @@ class SnapshotEnsemble(Callback):
     Notes
     -----
     Epochs are counted like those of schedules, since the optimizer first ran; an incomplete cycle at the end of a run
-    adds nothing. Every run begins without snapshots, except one resumed from a checkpoint. The model itself is not
+    adds nothing. Every run begins without snapshots, unless it is resumed from a checkpoint. The model itself is not
     changed. A snapshot takes as much memory as the model's file.
 
     References

@@ -50,7 +50,7 @@ class Loss(Constructed):
     override `targets`, `predict` and `correct` to change that. Sample weights arrive as a third argument of `forward`,
     ``weights=None``.
 
-    Threads that each train a model may share a built-in loss. A custom one keeps attributes from `forward` to
+    Threads that each train a model may share a built-in loss. A custom loss keeps attributes from `forward` to
     `backward`, so it serves one model at a time: a second thread gets a RuntimeError and needs its own object.
 
     Examples
@@ -286,11 +286,11 @@ class Loss(Constructed):
 
     def _gradient_like(self, outputs: Array) -> Array:
         """The buffer for the gradient of these outputs; each thread has its own."""
-        mine = self._memories.mine
-        gradient = mine.gradient
+        memory = self._memories.mine
+        gradient = memory.gradient
         if gradient is None or gradient.shape != outputs.shape or gradient.dtype != outputs.dtype:
-            mine.gradient = gradient = np.empty_like(outputs)
-        mine.outputs = outputs
+            memory.gradient = gradient = np.empty_like(outputs)
+        memory.outputs = outputs
         return gradient
 
 

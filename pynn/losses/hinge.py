@@ -1,4 +1,4 @@
-"""Multiclass hinge losses: the right score must exceed every other one by a margin."""
+"""Multiclass hinge losses: the right score must exceed every other score by a margin."""
 
 from __future__ import annotations
 

@@ -38,15 +38,15 @@ class LabelLoss(Loss):
             targets = self.targets(targets, outputs.shape[1:])
         if weights is not None:
             weights = in_dtype(weights, outputs.dtype)
-        mine = self._memories.mine
+        memory = self._memories.mine
         if outputs.ndim == 2:
-            gradient = mine.gradient  # a model passes the same array each time
-            if gradient is None or mine.outputs is not outputs:
+            gradient = memory.gradient  # a model passes the same array each time
+            if gradient is None or memory.outputs is not outputs:
                 gradient = self._gradient_like(outputs)
             value, hits = self._measure(outputs, targets, weights, gradient)
         else:
             value, hits = self._measure_places(np.ascontiguousarray(outputs), targets, weights)
-        mine.hits = hits if self._counts and value == value else None  # with NaN, `correct` decides
+        memory.hits = hits if self._counts and value == value else None  # with NaN, `correct` decides
         return value
 
     def _measure_places(self, outputs: Array, labels: Array, weights: Array | None) -> tuple[float, float]:

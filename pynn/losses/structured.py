@@ -25,7 +25,7 @@ class Decoder(Constructed):
 
     Examples
     --------
-    A subset of K items with exactly `size` elements; Δ counts the wrong ones:
+    A subset of K items with exactly `size` elements; Δ counts the wrong items:
 
     >>> class Subset(pynn.Decoder):
     ...     def __init__(self, size):
@@ -108,7 +108,7 @@ class StructuredHinge(Loss):
     Parameters
     ----------
     decoder : Decoder
-        Finds ŷ: `ViterbiChain`, or a custom one.
+        Finds ŷ: `ViterbiChain`, or a custom decoder.
 
     Raises
     ------

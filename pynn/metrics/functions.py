@@ -23,7 +23,7 @@ AS_PROBABILITIES = ("log_loss", "brier_score_loss", "d2_log_loss_score")
 
 
 def of_function(function: Function) -> Metric:
-    """The function as a metric; TypeError if it cannot be one."""
+    """The function as a metric; TypeError if that is impossible."""
     inner = function
     while hasattr(inner, "func"):  # functools.partial
         inner = inner.func
@@ -38,7 +38,7 @@ def of_function(function: Function) -> Metric:
     if str(getattr(inner, "__module__", "")).split(".")[0] == "sklearn":
         if first not in TRUE or second not in PREDICTED + SCORES + PROBABILITIES:
             raise TypeError(
-                f"metrics holds sklearn's {name}({first}, {second}), expected one of those that compare y_true with "
+                f"metrics holds sklearn's {name}({first}, {second}), expected a function that compares y_true with "
                 "y_pred, y_score or y_proba"
             )
         return SklearnMetric(function, name, second)

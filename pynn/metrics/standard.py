@@ -147,7 +147,7 @@ class Precision(_PerClass):
 
 
 class Recall(_PerClass):
-    """Recall: the share of samples of a class that are found, the mean over classes that occur (or attributes).
+    """Recall: the share of samples of a class that are recognized, the mean over classes that occur (or attributes).
 
     A class that is predicted but never true counts as 0. Name "recall".
     """

@@ -265,7 +265,7 @@ def _sweep(
         deviations: dict[str, float] = {}
         try:
             with _statistics_restored(model):
-                with _stops(model, adjust, _left(model, leave, where), deviations):
+                with _stops(model, adjust, _unchanged(model, leave, where), deviations):
                     model.forward(batch)
                 if finish is not None:
                     finish(model, batch, deviations)
@@ -284,8 +284,8 @@ def _weight(layer: Layer) -> Array | None:
     return None
 
 
-def _left(model: Sequential, leave: str | Iterable[str], where: str) -> set[str]:
-    """Names of the layers to leave unchanged: these and frozen ones; ValueError if one of them has no weight."""
+def _unchanged(model: Sequential, leave: str | Iterable[str], where: str) -> set[str]:
+    """Names of the layers to leave unchanged, frozen layers included; ValueError for a layer without a weight."""
     names = {leave} if isinstance(leave, str) else set(leave)
     layers = {layer.name: layer for layer in model.walk() if _weight(layer) is not None}
     if unknown := names - layers.keys():
@@ -308,13 +308,13 @@ def _statistics_restored(model: Sequential) -> Iterator[None]:
 
 
 @contextmanager
-def _stops(model: Sequential, adjust: Adjust, left: set[str], deviations: dict[str, float]) -> Iterator[None]:
+def _stops(model: Sequential, adjust: Adjust, unchanged: set[str], deviations: dict[str, float]) -> Iterator[None]:
     """Within this context a forward pass adjusts each layer with a weight and records the deviation of its outputs."""
     fused = {id(layer.fused_into): layer for layer in model.walk() if isinstance(layer, Activation)}
     stopped = [layer for layer in model.walk() if layer.state or _weight(layer) is not None]
     try:
         for layer in stopped:
-            weight = None if layer.name in left else _weight(layer)
+            weight = None if layer.name in unchanged else _weight(layer)
             vars(layer)["forward"] = _stop(layer, weight, fused.get(id(layer)), adjust, deviations)
         yield
     finally:

@@ -65,8 +65,8 @@ def _put(model: Model, place: int, new: Chain) -> None:
         except ValueError as cause:
             raise ValueError(f"the new head does not fit inputs of shape {shape}: {cause}") from cause
         model._name_layers()
-        kept = {id(inner) for layer in staying for inner in layer.walk()}
-        model._lay_out(sum(id(layer) in kept for layer, _, _ in model._places))
+        staying_ids = {id(inner) for layer in staying for inner in layer.walk()}
+        model._lay_out(sum(id(layer) in staying_ids for layer, _, _ in model._places))
     except BaseException:
         vars(model).update(before)
         for layer, name, stream in names:

@@ -303,12 +303,12 @@ class FlatChain(Chain):
         ...     losses = [loss.forward(model.forward(x, training=True), y) for _ in range(2)]  # equal
         """
         context, stage = self.context, self._stage
-        kept = context.passes, context.repeating
+        saved = context.passes, context.repeating
         context.passes, context.repeating, self._stage = 0, True, stage & ~GATHERED
         try:
             yield
         finally:
-            context.passes, context.repeating = kept
+            context.passes, context.repeating = saved
             if not context.repeating:
                 context.step, context.late = context.step + context.late, 0
             if self._stage & GATHERED:  # a backward pass inside has overwritten the gradients

@@ -334,7 +334,7 @@ class Optimizer(Constructed):
         Raises
         ------
         ValueError
-            If it does not fit: other vectors, or a schedule that this one lacks. Nothing is changed then.
+            If it does not fit: other vectors, or a schedule that this optimizer does not have. Nothing is changed then.
         """
         numbers = self.expect_state(state, self._parameters)
         if state["schedule"] is None:

@@ -115,7 +115,7 @@ def read(file: Path, entry: str, kind: str) -> tuple[dict[str, Any], dict[str, N
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (no mapping)
     except OSError:
         raise
-    except Exception as cause:  # safetensors' own error, and NumPy's for dtypes that it lacks
+    except Exception as cause:  # errors of safetensors, and of NumPy for dtypes that it does not have
         other = files.foreign(file)
         why = f" but {other}" if other else f" ({cause}): it is damaged, cut off or something else; copy it again"
         raise ValueError(one_line(f"{name} is not a whole safetensors file{why}")) from safe_cause(cause)

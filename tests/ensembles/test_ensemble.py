@@ -213,8 +213,8 @@ def test_checkpoints_have_a_folder_for_each_member(points: Points, tmp_path: Pat
     ("change", "kind", "message"),
     [
         ({"n": 0}, ValueError, "n is 0, expected an integer of at least 1"),
-        ({"seeds": [1]}, ValueError, r"seeds is \[1\], expected 2 different ones"),
-        ({"seeds": [1, 1]}, ValueError, r"seeds is \[1, 1\], expected 2 different ones"),
+        ({"seeds": [1]}, ValueError, r"seeds is \[1\], expected 2 different seeds"),
+        ({"seeds": [1, 1]}, ValueError, r"seeds is \[1, 1\], expected 2 different seeds"),
         ({"seeds": [1, -1]}, ValueError, "seed is -1, expected"),
         ({"build": network()}, TypeError, "build is Sequential, expected a function of a seed"),
         ({"build": lambda: network()}, TypeError, "build does not take a seed alone, expected a function such as"),
@@ -452,9 +452,9 @@ def test_damaged_files_are_named(points: Points, tmp_path: Path) -> None:
         safetensors.numpy.save_file(found, path, {"pynn_ensemble": json.dumps({**whole, **change})})
 
     cases: list[tuple[dict[str, np.ndarray], dict[str, Any], str]] = [
-        (tensors, {"models": None}, "does not say what its members are"),
-        (tensors, {"models": [1, 2]}, "does not say what its members are"),
-        (tensors, {"members": []}, "does not say what its members are"),
+        (tensors, {"models": None}, "does not define its members"),
+        (tensors, {"models": [1, 2]}, "does not define its members"),
+        (tensors, {"members": []}, "does not define its members"),
         (tensors, {"members": [0, 2]}, r"members are \[0, 2\], expected numbers of its 2 models"),
         (tensors, {"members": [0, True]}, r"members are \[0, True\]"),
         (tensors, {"weights": [1]}, r"weights has shape \(1,\), expected \(2,\)"),

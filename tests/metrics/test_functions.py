@@ -156,7 +156,7 @@ def test_metric_functions_that_cannot_measure_are_refused(points: Points, sklear
     for scorer in (sklearn.get_scorer("accuracy"), sklearn.make_scorer(sklearn.f1_score, average="macro")):
         with pytest.raises(TypeError, match=r"takes an estimator; give the function, sklearn\.metrics\.\w+_score"):
             model.evaluate(x, y, metrics=[scorer])
-    with pytest.raises(TypeError, match=r"sklearn's auc\(x, y\), expected one of those that compare y_true"):
+    with pytest.raises(TypeError, match=r"sklearn's auc\(x, y\), expected a function that compares y_true"):
         model.evaluate(x, y, metrics=[sklearn.auc])
     with pytest.raises(TypeError, match="log_loss needs a loss of probabilities, which Hinge is not"):
         fitted(x, y, 3, "hinge").evaluate(x, y, metrics=[sklearn.log_loss])
