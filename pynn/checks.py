@@ -11,14 +11,16 @@ import sys
 import warnings
 from collections.abc import Iterable, Mapping
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from .messages import terminal
 from .messages.terminal import brief
-from .signatures import Kind
+
+if TYPE_CHECKING:
+    from .signatures import Kind
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
@@ -57,18 +59,26 @@ def is_measurement(value: object) -> bool:
     return is_number(value) or (isinstance(value, float) and value == value)
 
 
-def is_integer(value: object) -> bool:
+def is_integer(value: object) -> TypeGuard[int]:
     """Whether it is an integer; True is not."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
-class Interval(NamedTuple):
+# Kinds of arguments: each is called with the class, the argument's name and its value, and returns the value to keep.
+# Plain classes, as a NamedTuple takes a third of a millisecond of the import.
+
+
+class Interval:
     """A finite number between two ends, each included or not."""
 
-    least: float
-    most: float
-    closed: str  # "[)": the lower end is included, the upper one is not
-    hint: str = ""
+    def __init__(self, least: float, most: float, closed: str, hint: str = "") -> None:
+        self.least, self.most = least, most
+        self.closed = closed  # "[)": the lower end is included, the upper one is not
+        self.hint = hint
+
+    def with_hint(self, hint: str) -> Interval:
+        """The same interval, whose refusals end with this hint."""
+        return Interval(self.least, self.most, self.closed, hint)
 
     def __call__(self, where: str, name: str, value: Any) -> Any:
         if not self.holds(value):
@@ -102,11 +112,11 @@ SHARE = Interval(0, 1, "[]")  # of a whole
 RATE = Interval(0, 1, "[)")  # of what is dropped or kept, never all of it
 
 
-class Count(NamedTuple):
+class Count:
     """An integer of at least `least`, which an int64 holds."""
 
-    least: int
-    bits: int = 63
+    def __init__(self, least: int, bits: int = 63) -> None:
+        self.least, self.bits = least, bits
 
     def __call__(self, where: str, name: str, value: Any) -> int:
         if not self.holds(value):
@@ -118,18 +128,18 @@ class Count(NamedTuple):
         return is_integer(value) and self.least <= value < 2**self.bits
 
     def above(self, *values: Any) -> str:
-        """What else to say where one of them is too large."""
+        """What to add to the message if one of them is too large."""
         return f" and below 2^{self.bits}" if any(is_integer(one) and one >= 2**self.bits for one in values) else ""
 
     def text(self, name: str) -> str:
         return f"an integer of at least {self.least}"
 
 
-class Pair(NamedTuple):
-    """A number for rows and columns alike, or two of them; of sequences, which have one axis, a number alone."""
+class Pair:
+    """A number for rows and columns alike, or two of them; for sequences, which have one axis, a single number."""
 
-    kind: Count | Interval
-    axes: int = 2
+    def __init__(self, kind: Count | Interval, axes: int = 2) -> None:
+        self.kind, self.axes = kind, axes
 
     def __call__(self, where: str, name: str, value: Any) -> Any:
         values = value if self.axes > 1 and isinstance(value, (tuple, list)) else (value,) * self.axes
@@ -143,8 +153,8 @@ class Pair(NamedTuple):
         return self.kind.text(name)
 
 
-class Flag(NamedTuple):
-    """True or False; 1 is neither, nor is "no"."""
+class Flag:
+    """True or False; 1 and "no" are neither."""
 
     def __call__(self, where: str, name: str, value: Any) -> bool:
         if not isinstance(value, bool):
@@ -159,7 +169,7 @@ FLAG = Flag()
 
 
 class Choice:
-    """One of these words; where there is another kind, its values as well."""
+    """One of these words, or a value of the other kind if there is one."""
 
     def __init__(self, *words: str, other: Kind | None = None) -> None:
         self.words, self.other = words, other
@@ -178,10 +188,11 @@ class Choice:
         return f"{words} or {'numbers' if isinstance(self.other, Pair) else self.other.text(name)}"
 
 
-class Instance(NamedTuple):
+class Instance:
     """An object of a class."""
 
-    base: type
+    def __init__(self, base: type) -> None:
+        self.base = base
 
     def __call__(self, where: str, name: str, value: Any) -> Any:
         expect_instance(value, self.base, f"{_prefix(where)}{name}")
@@ -191,10 +202,11 @@ class Instance(NamedTuple):
         return f"a pynn {self.base.__name__}"
 
 
-class OrNone(NamedTuple):
+class OrNone:
     """None, or a value of this kind."""
 
-    kind: Kind
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
 
     def __call__(self, where: str, name: str, value: Any) -> Any:
         return None if value is None else self.kind(where, name, value)
@@ -203,7 +215,7 @@ class OrNone(NamedTuple):
         return f"{self.kind.text(name)}, or None"
 
 
-class Seed(NamedTuple):
+class Seed:
     """An integer that a uint64 holds."""
 
     def __call__(self, where: str, name: str, value: Any) -> int:
@@ -225,7 +237,7 @@ def expect_all(kinds: Mapping[str, Kind], values: Mapping[str, Any]) -> None:
 
 def expect_numbers(where: str, interval: Interval, hint: str = "", /, **values: Any) -> None:
     """ArgumentError for anything but a number, ValueError for a number outside the interval; hint: what to do then."""
-    kind = interval._replace(hint=hint)
+    kind = interval.with_hint(hint)
     for name, value in values.items():
         kind(where, name, value)
 

@@ -6,7 +6,7 @@ import functools
 import math
 from collections.abc import Callable, Container, Mapping
 from types import CodeType
-from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 VARARGS, VARKEYWORDS = 4, 8  # flags of code that takes *args, **options
 P = ParamSpec("P")
@@ -14,14 +14,16 @@ R = TypeVar("R")
 C = TypeVar("C", bound="_Checked")
 
 
-class Kind(Protocol):
-    """What an argument may be: a check, called with the class, the argument's name and its value."""
+if TYPE_CHECKING:
 
-    def __call__(self, where: str, name: str, value: Any, /) -> Any:
-        """Return the value to keep; TypeError or ValueError for one that is not of this kind."""
+    class Kind(Protocol):
+        """What an argument may be: a check, called with the class, the argument's name and its value."""
 
-    def text(self, name: str) -> str:
-        """What is expected, for messages."""
+        def __call__(self, where: str, name: str, value: Any, /) -> Any:
+            """Return the value to keep; TypeError or ValueError for a value that is not of this kind."""
+
+        def text(self, name: str) -> str:
+            """What is expected, for messages."""
 
 
 def takes(**kinds: Kind) -> Mapping[str, Kind]:
@@ -29,12 +31,11 @@ def takes(**kinds: Kind) -> Mapping[str, Kind]:
     return kinds
 
 
-class Taken(NamedTuple):
+class Taken:
     """What may be passed: the number of positional arguments (infinity: any), and the names."""
 
-    places: float
-    names: tuple[str, ...]
-    anything: bool = False
+    def __init__(self, positions: float, names: tuple[str, ...], anything: bool = False) -> None:
+        self.positions, self.names, self.anything = positions, names, anything
 
 
 class _Checked:
@@ -48,7 +49,7 @@ class _Checked:
         return made
 
     def _prepare(self) -> None:
-        """Set what an object has before its constructor runs: a custom one need not call super()."""
+        """Set what an object has before its constructor runs, as that of a custom class need not call super()."""
 
 
 class Constructed(_Checked):  # two classes: inspect and help() would show the arguments of __new__
@@ -57,6 +58,7 @@ class Constructed(_Checked):  # two classes: inspect and help() would show the a
     _takes: Mapping[str, Kind] = takes()
 
     def __init_subclass__(cls) -> None:
+        """Have the constructor check its arguments."""
         super().__init_subclass__()
         if own := vars(cls).get("_takes"):
             above = [vars(base).get("_takes", {}) for base in reversed(cls.__mro__)]
@@ -75,26 +77,26 @@ class Constructed(_Checked):  # two classes: inspect and help() would show the a
 def _checked(constructor: Any, names: Container[str]) -> Any:
     """The constructor with its arguments of these names checked, by the kinds in the class's `_takes`."""
     code: CodeType = unwrapped(constructor).__code__
-    places = code.co_varnames[1 : code.co_argcount]
+    positions = code.co_varnames[1 : code.co_argcount]
 
     @functools.wraps(constructor)
     def construct(self: Any, *args: Any, **options: Any) -> None:
         kinds, where = type(self)._takes, type(self).__name__
-        by_place = [
+        by_position = [
             kinds[name](where, name, value) if name in names else value
-            for name, value in zip(places, args, strict=False)
+            for name, value in zip(positions, args, strict=False)
         ]
         for name, value in options.items():
             if name in names:
                 options[name] = kinds[name](where, name, value)
-        constructor(self, *by_place, *args[len(places) :], **options)
+        constructor(self, *by_position, *args[len(positions) :], **options)
 
     return construct
 
 
 def taken_by(kind: type) -> Taken:
     """What the constructor takes; if it has **options, also the names of the base class's constructor."""
-    places, names = -1.0, []
+    positions, names = -1.0, []
     for base in kind.__mro__[:-1]:
         constructor = vars(base).get("__init__")
         if constructor is None:
@@ -102,29 +104,29 @@ def taken_by(kind: type) -> Taken:
         code = getattr(unwrapped(constructor), "__code__", None)
         if code is None:
             return Taken(math.inf, (), True)
-        found = _taken(code, 1)
-        places = found.places if places < 0 else places
-        names += [name for name in found.names if name not in names]
-        if not found.anything:
+        taken = _taken(code, 1)
+        positions = taken.positions if positions < 0 else positions
+        names += [name for name in taken.names if name not in names]
+        if not taken.anything:
             break
-        if not base.__module__.startswith("pynn."):  # a user's own **options may take anything
+        if not base.__module__.startswith("pynn."):  # the **options of a custom class may take anything
             return Taken(math.inf, (), True)
-    return Taken(max(places, 0), tuple(names))
+    return Taken(max(positions, 0), tuple(names))
 
 
 def _taken(code: CodeType, bound: int) -> Taken:
     """What a function takes; bound: number of first arguments that are not passed, such as self."""
-    places = math.inf if code.co_flags & VARARGS else code.co_argcount - bound
+    positions = math.inf if code.co_flags & VARARGS else code.co_argcount - bound
     names = code.co_varnames[bound : code.co_argcount + code.co_kwonlyargcount]
-    return Taken(places, names, bool(code.co_flags & VARKEYWORDS))
+    return Taken(positions, names, bool(code.co_flags & VARKEYWORDS))
 
 
 def expect_arguments(of: Any, taken: Taken, args: tuple[Any, ...], options: Mapping[str, Any]) -> None:
     """TypeError for too many arguments and for unknown names; of: the class or function."""
-    if len(args) > taken.places or not (taken.anything or options.keys() <= set(taken.names)):
+    if len(args) > taken.positions or not (taken.anything or options.keys() <= set(taken.names)):
         from .messages.arguments import refusal  # here: only errors need it
 
-        raise TypeError(refusal(of, taken.names, taken.places, args, options))
+        raise TypeError(refusal(of, taken.names, taken.positions, args, options))
 
 
 def unwrapped(function: Any) -> Any:
@@ -141,7 +143,7 @@ def answering(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def call(*args: P.args, **options: P.kwargs) -> R:
-        if len(args) > taken.places or not (taken.anything or names.issuperset(options)):
+        if len(args) > taken.positions or not (taken.anything or names.issuperset(options)):
             expect_arguments(function, taken, args, options)
         return function(*args, **options)
 

@@ -383,7 +383,7 @@ def test_a_draw_of_the_wrong_shape_is_an_error() -> None:
         (
             "xavier",
             ValueError,
-            r"initializer is 'xavier', say 'glorot'; expected one of zeros, .*, he_uniform",
+            r"initializer is 'xavier', use 'glorot'; expected one of zeros, .*, he_uniform",
         ),
         (pynn.He, TypeError, r"initializer is <class .*expected .*; write He\(\)"),
         (0.01, TypeError, r"initializer is 0\.01, expected"),

@@ -41,7 +41,7 @@ def convolutional(dtype: str = "float32") -> pynn.Sequential:
 def state(model: pynn.Sequential) -> dict[str, Any]:
     """All that must stay where something is refused."""
     kept = {name: array.copy() for name, array in model.tensors().items()}
-    settings = [(layer, layer.name, layer.training_settings()) for layer in model.walk()]
+    settings = [(layer, layer.name, layer._training_settings()) for layer in model.walk()]
     own = (model.layers, model.output_shape, model.loss, model.optimizer, model.epoch, model.context.step, model.notes)
     return {"tensors": kept, "rest": (settings, own, model.segments())}
 

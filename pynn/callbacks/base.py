@@ -175,20 +175,25 @@ def all_callbacks(callbacks: Callbacks | None) -> list[Callback]:
         return []
     if isinstance(callbacks, (type, str)) or not isinstance(callbacks, Iterable) or callable(callbacks):
         callbacks = [callbacks]  # a single callback
-    return [_checked(one) for one in callbacks]
+    return [_checked(callback) for callback in callbacks]
 
 
-def _checked(one: Any) -> Callback:
+def _checked(callback: Any) -> Callback:
     from . import mistakes  # here: importing pynn must stay light
 
-    if isinstance(one, type) or not isinstance(one, Callback):
-        mistakes.expect_function(one)
-        return EveryEpoch(one)
-    mistakes.expect_hooks(one, Callback, HOOKS)
-    return one
+    if isinstance(callback, type) or not isinstance(callback, Callback):
+        mistakes.expect_function(callback)
+        return EveryEpoch(callback)
+    mistakes.expect_hooks(callback, Callback, HOOKS)
+    return callback
 
 
-def hooks(callbacks: Iterable[Callback], name: str) -> tuple[Callable[[Run], None], ...]:
-    """Return the callbacks' methods of this name that are overridden."""
-    found = [getattr(one, name) for one in callbacks]
-    return tuple(hook for hook in found if getattr(hook, "__func__", None) is not getattr(Callback, name))
+def hooks(callbacks: Iterable[Callback]) -> dict[str, list[Callable[[Run], None]]]:
+    """Return the callbacks' methods that are overridden, by the name of the hook."""
+    methods: dict[str, list[Callable[[Run], None]]] = {name: [] for name in HOOKS}
+    for callback in callbacks:
+        for name, overridden in methods.items():
+            hook = getattr(callback, name)
+            if getattr(hook, "__func__", None) is not getattr(Callback, name):
+                overridden.append(hook)
+    return methods

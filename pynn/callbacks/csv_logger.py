@@ -31,8 +31,8 @@ class CSVLogger(Callback):
 
     Notes
     -----
-    The first column is the number of the epoch, counted over all calls of fit. If the disk is full, a RuntimeWarning is
-    given, and the missing lines are written together with the next one.
+    The first column is the number of the epoch, counted over all calls of fit. If the disk is full, the logger issues a
+    RuntimeWarning and writes the missing lines together with the next one.
     """
 
     writes = True
@@ -63,7 +63,7 @@ class CSVLogger(Callback):
             self._file = filelocks.opened(Path(self._real))
             if filelocks.locked(self._file) is False:
                 raise RuntimeError(
-                    f"{printable(self.path)} is in use by another run; wait for it to end, or take another name"
+                    f"{printable(self.path)} is in use by another run; wait for it to end, or use another name"
                 )
             _write(self._file, self._waiting)  # overwrites the same lines: a kill or a full disk loses none
             self._file.truncate(len(self._waiting))
@@ -82,9 +82,9 @@ class CSVLogger(Callback):
 
     def _append(self) -> None:
         if self._file is None:
-            raise RuntimeError(f"{self.path} belongs to the callback from which this one was copied")
+            raise RuntimeError(f"this CSVLogger is a copy; only the original writes to {printable(self.path)}")
         if self._file.closed:
-            raise RuntimeError(f"{printable(self.path)} belongs to the process from which this one was forked")
+            raise RuntimeError(f"this process is a fork; only its parent writes to {printable(self.path)}")
         if not self._file.seekable():
             _write(self._file, self._waiting)
             self._waiting = b""

@@ -40,31 +40,33 @@ RENAMED = {
 
 # Where objects that are not callbacks belong, by class.
 PLACES = {
-    "Schedule": "a schedule is given to the optimizer: optimizer=pynn.Adam({one})",
-    "Optimizer": "an optimizer is given to fit: optimizer={one}",
-    "Loss": "a loss is given to fit: loss={one}",
-    "Metric": "a metric is given to fit: metrics=[{one}]",
-    "Penalty": "a penalty is given to fit: penalty={one}",
-    "Augmentation": "an augmentation is given to fit: augmentation={one}",
-    "Augment": "augmentations are given to fit: augmentation={one}",
-    "Transformer": "preprocessing is given to fit: preprocessing={one}",
-    "Distributed": "several machines are given to fit: distributed={one}",
-    "Split": "a split is given to fit: validation={one}",
-    "Constraint": "a constraint is given to a layer: pynn.Affine(10, constraint={one})",
-    "Layer": "a layer stands in the model: pynn.Sequential(...)",
+    "Schedule": "a schedule is given to the optimizer: optimizer=pynn.Adam({value})",
+    "Optimizer": "an optimizer is given to fit: optimizer={value}",
+    "Loss": "a loss is given to fit: loss={value}",
+    "Metric": "a metric is given to fit: metrics=[{value}]",
+    "Penalty": "a penalty is given to fit: penalty={value}",
+    "Augmentation": "an augmentation is given to fit: augmentation={value}",
+    "Augment": "augmentations are given to fit: augmentation={value}",
+    "Transformer": "preprocessing is given to fit: preprocessing={value}",
+    "Distributed": "several machines are given to fit: distributed={value}",
+    "Split": "a split is given to fit: validation={value}",
+    "Constraint": "a constraint is given to a layer: pynn.Affine(10, constraint={value})",
+    "Layer": "a layer belongs in the model: pynn.Sequential(...)",
 }
 
 
-def expect_function(one: Any) -> None:
+def expect_function(value: Any) -> None:
     """Raise TypeError unless it is a callback or a function of the trainer."""
-    bases = () if isinstance(one, type) else type(one).__mro__
+    bases = () if isinstance(value, type) else type(value).__mro__
     for base in bases:
         if base.__name__ in PLACES and base.__module__.startswith("pynn."):
-            raise TypeError(f"callbacks holds {brief(one)}; {PLACES[base.__name__].format(one=one)}")
-    if isinstance(one, type) or not callable(one):
-        hint = f"; write {one.__name__}(...)" if isinstance(one, type) else ""
-        raise TypeError(f"callbacks holds {brief(one)}, expected pynn.Callback objects or functions of a trainer{hint}")
-    _expect_one_argument(one, f"callbacks holds the function {getattr(one, '__name__', repr(one))}")
+            raise TypeError(f"callbacks holds {brief(value)}; {PLACES[base.__name__].format(value=value)}")
+    if isinstance(value, type) or not callable(value):
+        hint = f"; write {value.__name__}(...)" if isinstance(value, type) else ""
+        raise TypeError(
+            f"callbacks holds {brief(value)}, expected pynn.Callback objects or functions of a trainer{hint}"
+        )
+    _expect_one_argument(value, f"callbacks holds the function {getattr(value, '__name__', repr(value))}")
 
 
 def expect_hooks(callback: Any, base: type, hooks: Sequence[str]) -> None:
@@ -83,7 +85,7 @@ def expect_hooks(callback: Any, base: type, hooks: Sequence[str]) -> None:
             _expect_one_argument(getattr(callback, name), f"{kind.__name__}.{name}")
 
 
-def _expect_one_argument(function: Callable[..., Any], what: str) -> None:
+def _expect_one_argument(function: Callable[..., Any], label: str) -> None:
     """Raise TypeError if the function cannot be called with the trainer alone, or would take it for the epoch."""
     try:
         signature = inspect.signature(function)
@@ -95,5 +97,5 @@ def _expect_one_argument(function: Callable[..., Any], what: str) -> None:
     except TypeError:
         names = ["", "logs"]
     if "logs" in names[1:]:
-        raise TypeError(f"{what}{signature} is called with the trainer alone: define it with (trainer); "
+        raise TypeError(f"{label}{signature} is called with the trainer alone: define it with (trainer); "
                         "trainer.epoch, trainer.step and trainer.values hold the rest")  # fmt: skip

@@ -11,7 +11,8 @@ class Outage:
     """Keeps a run alive while a disk is full: an OSError ends it only if no write has succeeded before.
 
     `with outage.bridged(lost, then):` tries to write. If that fails, one RuntimeWarning per outage says what is lost
-    and what happens next. advice: a note on the system's error (Python 3.11). failing: whether the last write failed.
+    and what happens next. advice: a note added to the system's error (Python 3.11). failing: whether the last write
+    failed.
     """
 
     def __init__(self, advice: str = "") -> None:
@@ -36,5 +37,5 @@ class Outage:
             return False
         if not self.failing:
             self.failing = True  # before the warning, which may be an error
-            warn(f"{self._words[0]} ({error}); training goes on, {self._words[1]}", RuntimeWarning)
+            warn(f"{self._words[0]} ({error}); training continues, {self._words[1]}", RuntimeWarning)
         return True

@@ -84,8 +84,8 @@ class ProgressBar(ProgressLine):
 def _free_bars() -> None:
     """In a forked child, release tqdm's locks if a thread of the parent held them: that thread was not copied.
 
-    The lock of threads starts anew. The lock of processes is shared with the parent, whose thread will release it: only
-    this process's count of it starts at 0, or the child would acquire that lock and never release it.
+    The thread lock is made new. The process lock is shared with the parent, whose thread will release it: only this
+    process's count of it is reset, or the child would acquire that lock and never release it.
     """
     kind = getattr(sys.modules.get("tqdm.std"), "TqdmDefaultWriteLock", None)
     threads: Any = getattr(kind, "th_lock", None)

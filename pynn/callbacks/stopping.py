@@ -77,7 +77,7 @@ class EarlyStopping(Callback):
     def on_train_begin(self, trainer: Run) -> None:
         if not trainer.resumed:
             self._begin()
-        self._stop_where_it_is_enough(trainer)
+        self._stop_if_out_of_patience(trainer)
 
     def on_epoch_end(self, trainer: Run) -> None:
         if self._best.improved(trainer.values):
@@ -86,7 +86,7 @@ class EarlyStopping(Callback):
                 self._keep(trainer.model.tensors())
         else:
             self.waited += 1
-        self._stop_where_it_is_enough(trainer)
+        self._stop_if_out_of_patience(trainer)
 
     def _keep(self, tensors: Mapping[str, Any]) -> None:
         for name, tensor in tensors.items():
@@ -95,9 +95,9 @@ class EarlyStopping(Callback):
             else:
                 self._kept[name] = tensor.copy()
 
-    def _stop_where_it_is_enough(self, trainer: Run) -> None:
+    def _stop_if_out_of_patience(self, trainer: Run) -> None:
         if self.waited >= self.patience:
-            best = "it never was a number" if self.best is None else f"best: {self.best:.6g} in epoch {self.best_epoch}"
+            best = "always NaN" if self.best is None else f"best: {self.best:.6g} in epoch {self.best_epoch}"
             trainer.stop(f"{self.monitor} has not improved for {self.waited} epochs ({best})")
 
     def on_train_end(self, trainer: Run) -> None:

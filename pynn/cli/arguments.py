@@ -15,7 +15,7 @@ from . import augment, words
 
 T = TypeVar("T")
 
-COMMAS = "; a number stands behind its option, and several widths have commas between: --layers 512,512"
+COMMAS = "; write a number after its option, and several widths with commas: --layers 512,512"
 
 
 class Help(argparse.RawDescriptionHelpFormatter):
@@ -29,7 +29,7 @@ def _block(lines: list[str], width: int) -> str:
     """Format a paragraph, or lines that begin with spaces (a table, examples) under a heading."""
     if max(map(len, lines), default=0) <= width:
         return "\n".join(lines)
-    import textwrap  # here: it is needed on narrow terminals alone
+    import textwrap  # here: only narrow terminals need it
 
     if not any(line.startswith(" ") for line in lines):
         lines = [" ".join(lines)]
@@ -77,17 +77,18 @@ class Parser(argparse.ArgumentParser):
                 self.error(f"invalid choice: {text!r}{_command_hint(text)} (choose from {', '.join(self.commands)})")
 
     def _hint(self, parser: Parser, option: str) -> str:
-        own = [name for name in parser._option_string_actions if name.startswith("--")]
+        names = [name for name in parser._option_string_actions if name.startswith("--")]
         if sentence := words.about(option):
             return f"; {sentence}"
-        if meant := words.like(option, own, words.OPTIONS):
-            return f"; did you mean {meant}?"
-        for name, other in self.commands.items():
-            meant = words.like(option, [one for one in other._option_string_actions if one[:2] == "--"], words.OPTIONS)
-            if meant and parser is self:
-                return f"; options of a command stand behind it: pynn {name} {meant} ..."
-            if meant:
-                return f"; {meant} is there in pynn {name} alone"
+        if match := words.like(option, names, words.OPTIONS):
+            return f"; did you mean {match}?"
+        for command_name, command in self.commands.items():
+            names = [name for name in command._option_string_actions if name.startswith("--")]
+            match = words.like(option, names, words.OPTIONS)
+            if match and parser is self:
+                return f"; options of a command follow it: pynn {command_name} {match} ..."
+            if match:
+                return f"; only pynn {command_name} has {match}"
         return ""
 
 
@@ -104,8 +105,8 @@ def _command_hint(text: str) -> str:
         return f"; did you mean pynn train {text}?"
     if text.endswith(".safetensors"):
         return f"; did you mean pynn evaluate {text}?"
-    meant = words.like(text, words.COMMANDS, words.COMMANDS)
-    return f"; did you mean pynn {meant}?" if meant else ""
+    match = words.like(text, words.COMMANDS, words.COMMANDS)
+    return f"; did you mean pynn {match}?" if match else ""
 
 
 def choice(known: Iterable[str]) -> Callable[[str], str]:
@@ -115,8 +116,8 @@ def choice(known: Iterable[str]) -> Callable[[str], str]:
     def read(text: str) -> str:
         name = names.get(words.plain(text))
         if name is None:
-            meant = words.like(text, known, words.CHOICES)
-            hint = f"; did you mean {meant}?" if meant else ""
+            match = words.like(text, known, words.CHOICES)
+            hint = f"; did you mean {match}?" if match else ""
             raise argparse.ArgumentTypeError(f"invalid choice: {text!r}{hint} (choose from {', '.join(known)})")
         return name
 
@@ -131,11 +132,11 @@ def dataset(text: str) -> str:
     elif text.lower() in ("yes", "no", "true", "false", "on", "off"):
         hint = "; --batchnorm and --no-batchnorm take no value"
     elif text.partition(":")[0] in augment.AUGMENTATIONS:
-        hint = "; the names behind --augment have commas between: --augment flip,crop"
+        hint = "; separate the names after --augment by commas: --augment flip,crop"
     elif "=" in text:
         hint = "; an option begins with two dashes: --epochs 5"
     elif text.lower().endswith(".safetensors"):
-        hint = ", that is a model's file; it stands first: pynn evaluate MODEL DATASET"
+        hint = ", which is a model file; the model comes first: pynn evaluate MODEL DATASET"
     if hint:
         raise argparse.ArgumentTypeError(f"there is no data set {text!r}{hint}")
     try:

@@ -20,17 +20,17 @@ class Known(NamedTuple):
 
 
 AUGMENTATIONS = {
-    "flip": Known(0.5, pynn.Flip, "mirrored, left for right, with this probability"),
-    "crop": Known(4, pynn.PadCrop, "moved by up to so many pixels"),
-    "rotation": Known(10.0, pynn.Rotation, "turned by up to so many degrees"),
-    "zoom": Known(0.1, lambda share: pynn.Zoom(1 - share, 1 + share), "enlarged or shrunk by up to this share"),
-    "shear": Known(10.0, pynn.Shear, "sheared sideways by up to so many degrees"),
-    "brightness": Known(0.1, pynn.Brightness, "up to this is added, of black 0 to white 1"),
-    "contrast": Known(0.2, lambda share: pynn.Contrast(1 - share, 1 + share), "contrast changed by up to this share"),
+    "flip": Known(0.5, pynn.Flip, "flipped left to right with this probability"),
+    "crop": Known(4, pynn.PadCrop, "shifted by up to this many pixels"),
+    "rotation": Known(10.0, pynn.Rotation, "rotated by up to this many degrees"),
+    "zoom": Known(0.1, lambda share: pynn.Zoom(1 - share, 1 + share), "enlarged or shrunk by up to this factor"),
+    "shear": Known(10.0, pynn.Shear, "sheared sideways by up to this many degrees"),
+    "brightness": Known(0.1, pynn.Brightness, "up to this is added; black is 0, white 1"),
+    "contrast": Known(0.2, lambda share: pynn.Contrast(1 - share, 1 + share), "contrast changed by up to this factor"),
     "saturation": Known(
-        0.2, lambda share: pynn.Saturation(1 - share, 1 + share), "colours changed by up to this share"
+        0.2, lambda share: pynn.Saturation(1 - share, 1 + share), "saturation changed by up to this factor"
     ),
-    "colour": Known(0.1, pynn.ColourShift, "AlexNet's shift of colours, with this deviation"),
+    "colour": Known(0.1, pynn.ColourShift, "AlexNet's colour shift, with this standard deviation"),
 }
 
 
@@ -38,7 +38,7 @@ def read(text: str) -> tuple[pynn.Augmentation, ...]:
     """The augmentations in "flip,crop:4" or "none"; ArgumentTypeError for other text."""
     if text.strip().lower() in ("", "none"):
         return ()
-    return tuple(_one(part.strip()) for part in text.split(","))
+    return tuple(_parsed(part.strip()) for part in text.split(","))
 
 
 def table() -> str:
@@ -47,14 +47,14 @@ def table() -> str:
     return "\n".join(lines)
 
 
-def _one(part: str) -> pynn.Augmentation:
+def _parsed(part: str) -> pynn.Augmentation:
     name, colon, number = part.partition(":")
     known = AUGMENTATIONS.get(name.lower())
     if known is None:
-        meant = words.like(name, AUGMENTATIONS, words.CHOICES)
+        match = words.like(name, AUGMENTATIONS, words.CHOICES)
         raise argparse.ArgumentTypeError(
-            f"expected none, or names out of {', '.join(AUGMENTATIONS)} with commas between; got {part!r}"
-            + (f"; did you mean {meant}?" if meant else "")
+            f"expected none, or names from {', '.join(AUGMENTATIONS)}, separated by commas; got {part!r}"
+            + (f"; did you mean {match}?" if match else "")
         )
     try:
         value = type(known.usual)(number) if colon else known.usual
@@ -64,5 +64,5 @@ def _one(part: str) -> pynn.Augmentation:
         ) from None
     try:
         return known.make(value)
-    except (TypeError, ValueError) as cause:  # TypeError: not a number, as nan says
+    except (TypeError, ValueError) as cause:  # TypeError: nan is not a number
         raise argparse.ArgumentTypeError(f"{part}: {cause}") from None

@@ -49,7 +49,7 @@ def _fitting(path: str, model: pynn.Sequential, dataset: Dataset) -> tuple[Array
         )
     if models.outputs(model) != len(dataset.classes):
         raise ValueError(
-            f"{path} tells {models.outputs(model)} classes apart, but {dataset.name} has {len(dataset.classes)}; "
+            f"{path} distinguishes {models.outputs(model)} classes, but {dataset.name} has {len(dataset.classes)}; "
             "name the data set that it was trained on"
         )
     return x.reshape(len(x), *shape), y

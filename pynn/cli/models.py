@@ -24,7 +24,7 @@ def load(command: str, path: str, others: Sequence[str]) -> pynn.Sequential:
         for other in others:
             if _looks_like_a_model(other) and not _looks_like_a_model(path):
                 raise ValueError(
-                    f"{path} is no model, but {other} looks like one; the model stands first: "
+                    f"{path} is not a model, but {other} looks like it; the model comes first: "
                     f"pynn {command} {other} {path}"
                 ) from cause
         raise
@@ -49,9 +49,9 @@ def set_threads(count: int | None) -> None:
 
 def load_dataset(name: str, root: str | None) -> datasets.Dataset:
     """Load the data set; print each warning, such as about a missing part, in one line."""
-    with caught_warnings() as said:
+    with caught_warnings() as caught:
         dataset = datasets.load(name, root)
-    for warning in said:
+    for warning in caught:
         terminal.say(f"pynn: {warning.message}")
     return dataset
 
@@ -87,9 +87,9 @@ def input_shape(model: pynn.Sequential) -> Shape:
 def image_shape(model: pynn.Sequential) -> Shape:
     """(H, W, 1 or 3) of the images that the model reads: its input shape, or from its notes for flat inputs."""
     noted = model.notes.get("image_shape")
-    taken = input_shape(model)
-    for shape in (_as_image_shape(taken), _as_image_shape(noted)):
-        if shape is not None and math.prod(shape) == math.prod(taken):
+    sample_shape = input_shape(model)
+    for shape in (_as_image_shape(sample_shape), _as_image_shape(noted)):
+        if shape is not None and math.prod(shape) == math.prod(sample_shape):
             if math.prod(shape[:2]) > MOST_PIXELS:
                 raise ValueError(
                     f"the model reads pictures of {shape[0]}x{shape[1]} pixels, expected at most {MOST_PIXELS:,}; in "
@@ -97,11 +97,11 @@ def image_shape(model: pynn.Sequential) -> Shape:
                 )
             return shape
     raise ValueError(
-        f"the model takes inputs of shape {taken}, which is no picture; expected (height, width, 1 or 3), "
+        f"the model takes inputs of shape {sample_shape}, which is not a picture; expected (height, width, 1 or 3), "
         "or model.notes['image_shape'] = [height, width, 1 or 3] for flat inputs"
     )
 
 
 def _as_image_shape(shape: Any) -> Shape | None:
-    whole = isinstance(shape, (tuple, list)) and all(isinstance(size, int) and size > 0 for size in shape)
-    return tuple(shape) if whole and len(shape) == 3 and shape[2] in (1, 3) else None
+    valid = isinstance(shape, (tuple, list)) and all(isinstance(size, int) and size > 0 for size in shape)
+    return tuple(shape) if valid and len(shape) == 3 and shape[2] in (1, 3) else None

@@ -1,4 +1,4 @@
-"""The networks of ``pynn train --model``: the MLP that the options describe, and those of `pynn.models`."""
+"""The networks of ``pynn train --model``: the MLP that the options describe, and those of `pynn.models.networks`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def check(options: argparse.Namespace) -> None:
     """ValueError for an option that does not apply to the chosen network."""
     if options.model not in READY:
         return
-    taken = inspect.signature(READY[options.model]).parameters
+    accepted = inspect.signature(READY[options.model]).parameters
     for name in presets.MLP:
-        if getattr(options, name) is not None and name not in taken:
-            raise ValueError(f"--{name} does not go with --model {options.model}, which is fixed in that; leave it out")
+        if getattr(options, name) is not None and name not in accepted:
+            raise ValueError(f"--{name} has no effect on --model {options.model}, whose layers are fixed; leave it out")
 
 
 def build(options: argparse.Namespace, dataset: Dataset) -> pynn.Sequential:
@@ -33,8 +33,8 @@ def build(options: argparse.Namespace, dataset: Dataset) -> pynn.Sequential:
     shape, classes = dataset.train[0].shape[1:], len(dataset.classes)
     settings = {"seed": options.seed, "dtype": options.dtype}
     if options.model in READY:
-        given = {name: getattr(options, name) for name in presets.MLP if getattr(options, name) is not None}
-        model = READY[options.model](classes, **given, **settings)
+        chosen = {name: getattr(options, name) for name in presets.MLP if getattr(options, name) is not None}
+        model = READY[options.model](classes, **chosen, **settings)
     else:
         model = pynn.Sequential(*_mlp(options, classes), **settings)
     try:

@@ -21,25 +21,25 @@ examples:
   pynn predict digits.safetensors seven.png    read a picture
   pynn info                                    show what pynn runs on
 
-`pynn COMMAND --help` tells more about each."""
+`pynn COMMAND --help` describes each of them."""
 
 TRAIN_DESCRIPTION = """\
 Train a network on a data set. Writes the model, and a picture of the learning
 curves and of misread samples (needs matplotlib: pip install "pynn-cpu[plot]").
 
 A part of the training data is held out for validation and measured after each
-epoch: val_loss, val_accuracy. The last line, "test accuracy 0.9778", is of the
+epoch: val_loss, val_accuracy. The last line, "test accuracy 0.9778", is for the
 test part, which has no influence on the training.
 
 The same seed writes the same model, byte for byte, with any number of threads
 (on NumPy: with the same number). Ctrl-C stops, and saves the model as trained
 so far."""
 TRAIN_EXAMPLES = f"""\
-ready networks where you say nothing (epochs of {", ".join(dict.fromkeys(presets.KINDS.values()))}):
+defaults of the ready networks (epochs for {", ".join(dict.fromkeys(presets.KINDS.values()))}):
 {presets.table()}
-On CIFAR they take --augment {presets.CIFAR_AUGMENT}.
+On CIFAR their default is --augment {presets.CIFAR_AUGMENT}.
 
-augmentations, and the numbers that they take where you give none:
+augmentations, with their default numbers:
 {augment.table()}
 
 examples:
@@ -51,17 +51,18 @@ examples:
   pynn train cifar10 --model resnet20 --augment flip,crop,rotation:15"""
 
 EVALUATE_DESCRIPTION = """\
-Measure a model on the test part of a data set: loss, accuracy, and which class
-it takes for which."""
+Measure a model on the test part of a data set: loss, accuracy, and confusion
+matrix."""
 EVALUATE_EXAMPLES = """\
 examples:
   pynn evaluate digits.safetensors
   pynn evaluate mnist.safetensors mnist --data ~/data"""
 
 PREDICT_DESCRIPTION = """\
-Tell the class of pictures, with the three best guesses. A picture is made grey
-(or RGB, as the model wants), resized to fit the model's input and padded with
-the colour of its border. Needs Pillow: pip install "pynn-cpu[images]"."""
+Predict the class of pictures, with the three best guesses. A picture is
+converted to grey or RGB, as the model needs, resized to fit the model's input
+and padded with the colour of its border. Needs Pillow:
+pip install "pynn-cpu[images]"."""
 PREDICT_EXAMPLES = """\
 examples:
   pynn predict digits.safetensors seven.png
@@ -111,7 +112,7 @@ def _add_train(commands: Any) -> None:
         "DATASET.safetensors in the current folder)",
     )  # fmt: skip
     output.add_argument("--no-plot", dest="plot", action="store_false", help="write no picture")
-    output.add_argument("--quiet", action="store_true", help="print the last line alone")
+    output.add_argument("--quiet", action="store_true", help="print only the last line")
 
 
 def _add_network(group: Any) -> None:
@@ -138,7 +139,7 @@ def _add_network(group: Any) -> None:
         help=f"batch normalization before each activation (default: {default('batchnorm')})",
     )  # fmt: skip
     group.add_argument(
-        "--dtype", choices=("float32", "float64"), default="float32", help="of all arithmetic (default: float32)"
+        "--dtype", choices=("float32", "float64"), default="float32", help="dtype of all arithmetic (default: float32)"
     )
 
 
@@ -148,7 +149,7 @@ def _add_learning(group: Any) -> None:
         help=f"{', '.join(OPTIMIZERS)} (default: {default('optimizer')})",
     )  # fmt: skip
     decays = {name: optimizer(name).weight_decay for name in OPTIMIZERS}
-    own = "; ".join(["0", *(f"{name}: {decay:g}" for name, decay in decays.items() if decay)])
+    text = "; ".join(["0", *(f"{name}: {decay:g}" for name, decay in decays.items() if decay)])
     rates = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.items())
     group.add_argument(
         "--learning-rate",
@@ -158,12 +159,12 @@ def _add_learning(group: Any) -> None:
     )
     group.add_argument(
         "--schedule", metavar="NAME", type=arguments.choice(SCHEDULES),
-        help="of the learning rate: linear and cosine fall to 0, step falls to a tenth after each third of the epochs, "
-        f"constant stays (default: {default('schedule')})",
+        help="schedule of the learning rate: linear and cosine fall to 0, step falls to a tenth after each third of "
+        f"the epochs, constant stays (default: {default('schedule')})",
     )  # fmt: skip
     group.add_argument(
         "--weight-decay", metavar="RATE", type=arguments.not_negative,
-        help=f"how much each step pulls the weights towards 0 (default: {own}; ready networks: below)",
+        help=f"how much each step pulls the weights towards 0 (default: {text}; ready networks: below)",
     )  # fmt: skip
     group.add_argument(
         "--augment", metavar="NAMES", type=augment.read,
@@ -190,7 +191,7 @@ def _add_learning(group: Any) -> None:
     )  # fmt: skip
     group.add_argument(
         "--seed", metavar="N", type=arguments.seed, default=0,
-        help="of the first weights, masks, order, and what is held out (default: 0)",
+        help="seed of the initial weights, masks, order, and validation split (default: 0)",
     )  # fmt: skip
     _add_threads(group)
 
@@ -211,7 +212,7 @@ def _add_evaluate(commands: Any) -> None:
 
 def _add_predict(commands: Any) -> None:
     command = commands.add_parser(
-        "predict", help="tell the class of pictures", description=PREDICT_DESCRIPTION, epilog=PREDICT_EXAMPLES
+        "predict", help="predict the class of pictures", description=PREDICT_DESCRIPTION, epilog=PREDICT_EXAMPLES
     )
     command.set_defaults(run=predict.run)
     command.add_argument("model", metavar="MODEL", help="a file that `pynn train` or `model.save` wrote")
@@ -231,5 +232,5 @@ def _add_threads(command: Any) -> None:
         "--threads",
         metavar="N",
         type=arguments.count,
-        help="for the native kernels (default: $OMP_NUM_THREADS, else all cores)",
+        help="threads of the native kernels (default: $OMP_NUM_THREADS, else all cores)",
     )

@@ -38,9 +38,11 @@ def _fit(pixels: Pixels, width: int, height: int, border: NDArray[np.float64]) -
     rows, columns = pixels.shape[:2]
     scale = min(width / columns, height / rows)
     wide, high = max(1, round(columns * scale)), max(1, round(rows * scale))
-    how = Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC  # BOX: each pixel the mean of what it covers
-    whole = np.empty((height, width, *pixels.shape[2:]), np.uint8)
-    whole[...] = border.round()
+    resampling = (
+        Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC
+    )  # BOX: each pixel the mean of what it covers
+    padded = np.empty((height, width, *pixels.shape[2:]), np.uint8)
+    padded[...] = border.round()
     top, left = (height - high) // 2, (width - wide) // 2
-    whole[top : top + high, left : left + wide] = Image.fromarray(pixels).resize((wide, high), how)
-    return whole
+    padded[top : top + high, left : left + wide] = Image.fromarray(pixels).resize((wide, high), resampling)
+    return padded

@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
         for path, (_, inverted), row in zip(paths, read, model.predict_proba(x), strict=True):
             best = np.argsort(-row, kind="stable")[:GUESSES]
             guesses = ", ".join(f"{names[place]} {row[place]:.4f}" for place in best)
-            note = "  [inverted: it is dark on light]" if inverted and options.invert == "auto" else ""
+            note = "  [inverted: dark on light]" if inverted and options.invert == "auto" else ""
             note = "  [inverted]" if inverted and options.invert == "yes" else note
             print(f"{terminal.printable(path)}: {names[best[0]]}  ({guesses}){note}")
     return code
@@ -40,4 +40,4 @@ def run(options: argparse.Namespace) -> int:
 
 def _expanded(paths: list[str]) -> list[str]:
     """The paths, with patterns such as *.png expanded: the Windows shell leaves that to programs."""
-    return [one for path in paths for one in ([path] if os.path.exists(path) else sorted(glob(path)) or [path])]
+    return [match for path in paths for match in ([path] if os.path.exists(path) else sorted(glob(path)) or [path])]

@@ -98,10 +98,10 @@ def fill(options: Any) -> None:
 
 def optimizer(options: Any) -> optimizers.Optimizer:
     """The optimizer that filled options describe."""
-    made = optimizers.optimizer(options.optimizer)
-    made.learning_rate = SCHEDULES[options.schedule](options.learning_rate, options.epochs)
-    made.weight_decay = options.weight_decay
-    return made
+    result = optimizers.optimizer(options.optimizer)
+    result.learning_rate = SCHEDULES[options.schedule](options.learning_rate, options.epochs)
+    result.weight_decay = options.weight_decay
+    return result
 
 
 def text(value: Any) -> str:
@@ -130,9 +130,9 @@ def table() -> str:
     """The defaults of the ready-made networks, for the help."""
     lines = [f"  {'model':<14}{'optimizer':<15}{'schedule':<10}{'weight decay':<14}batch  epochs"]
     for name in READY:
-        one = NETWORKS[name]
-        rate = f"{one.optimizer} {LEARNING_RATES[one.optimizer] * one.pace:g}"
+        settings = NETWORKS[name]
+        rate = f"{settings.optimizer} {LEARNING_RATES[settings.optimizer] * settings.pace:g}"
         epochs = ", ".join(str(EPOCHS[name].get(kind, "-")) for kind in dict.fromkeys(KINDS.values()))
-        decay = text(one.weight_decay or 0)
-        lines.append(f"  {name:<14}{rate:<15}{one.schedule:<10}{decay:<14}{one.batch_size:<5}  {epochs}")
+        decay = text(settings.weight_decay or 0)
+        lines.append(f"  {name:<14}{rate:<15}{settings.schedule:<10}{decay:<14}{settings.batch_size:<5}  {epochs}")
     return "\n".join(lines)

@@ -123,8 +123,8 @@ def _print_header(options: argparse.Namespace, model: pynn.Sequential, parts: tu
     print(messages.filled(", ".join(settings)), flush=True)
 
 
-def _several(count: int, thing: str) -> str:
-    return f"{count} {thing}{'' if count == 1 else 's'}"
+def _several(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _diverged(model: pynn.Sequential, loss: float = 0.0) -> str | None:
@@ -138,17 +138,17 @@ def _diverged(model: pynn.Sequential, loss: float = 0.0) -> str | None:
 @contextmanager
 def _without_interrupts() -> Iterator[None]:
     """Delay Ctrl-C until the block is done, so that a result being saved is not lost."""
-    came: list[int] = []
+    signals: list[int] = []
     main = threading.current_thread() is threading.main_thread()
     if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield
         return
-    signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
+    signal.signal(signal.SIGINT, lambda number, frame: signals.append(number))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    if came:
+    if signals:
         raise KeyboardInterrupt
 
 

@@ -30,16 +30,16 @@ OPTIONS = {
     "--version": ("v", "V"),
 }
 SENTENCES = {  # for options without an equivalent
-    "data set": "the data set stands without an option: pynn train mnist",
-    "momentum": "--optimizer momentum or nesterov has it",
-    "cpu": "pynn runs on the CPU, there is no other device to choose",
-    "verbose": "without --quiet it tells all that it does",
-    "stop": "early stopping is there in Python: fit(callbacks=[pynn.EarlyStopping()])",
-    "resume": "checkpoints of a run are there in Python: fit(checkpoint='folder', resume=True)",
-    "loss": "it learns classes by softmax cross-entropy; other losses are there in Python: fit(loss=...)",
-    "plot": "the picture is drawn unless --no-plot is given",
-    "keep": "--dropout is the share that is dropped: 0.2 where 0.8 is kept",
-    "steps": "training is counted in times through the data: --epochs",
+    "data set": "name the data set without an option: pynn train mnist",
+    "momentum": "use --optimizer momentum or --optimizer nesterov",
+    "cpu": "pynn runs on the CPU only",
+    "verbose": "output is verbose unless --quiet is set",
+    "stop": "use early stopping from Python: fit(callbacks=[pynn.EarlyStopping()])",
+    "resume": "resume a run from Python: fit(checkpoint='folder', resume=True)",
+    "loss": "the loss is softmax cross-entropy; choose another from Python: fit(loss=...)",
+    "plot": "the picture is drawn unless --no-plot is set",
+    "keep": "--dropout is the share that is dropped: 0.2 keeps 0.8",
+    "steps": "the length of training is set in epochs: --epochs",
     "no dropout": "write --dropout 0",
     "no augment": "write --augment none",
     "no validation": "write --validation 0",
@@ -89,18 +89,20 @@ def plain(text: str) -> str:
 
 def like(text: str, known: Iterable[str], foreign: Mapping[str, Iterable[str]]) -> str | None:
     """The known name that this text means or resembles, else None."""
-    names = {plain(one): one for one in known}
-    others = {plain(word): one for one, words in foreign.items() if one in names.values() for word in words}
-    found = {**others, **names}
+    names = {plain(choice): choice for choice in known}
+    by_foreign = {
+        plain(word): choice for choice, words in foreign.items() if choice in names.values() for word in words
+    }
+    all_names = {**by_foreign, **names}
     key = plain(text)
-    if key in found:
-        return found[key]
+    if key in all_names:
+        return all_names[key]
     import difflib  # here: only errors need it
 
-    close = difflib.get_close_matches(key, found, 1, 0.7)
+    close = difflib.get_close_matches(key, all_names, 1, 0.7)
     if close:
-        return found[close[0]]
-    begins = [one for name, one in names.items() if len(key) > 2 and name.startswith(key[:3])]
+        return all_names[close[0]]
+    begins = [choice for name, choice in names.items() if len(key) > 2 and name.startswith(key[:3])]
     return begins[0] if len(begins) == 1 else None
 
 

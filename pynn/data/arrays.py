@@ -25,11 +25,11 @@ def as_array(name: str, value: ArrayLike) -> Array:
 def expect_unmasked(name: str, value: object) -> None:
     """Raise ValueError for a masked array, or a list that contains one, if its mask hides values."""
     module = sys.modules.get("numpy.ma")
-    if module is None:  # then there is no masked array
+    if module is None:  # without numpy.ma there are no masked arrays
         return
     parts = value if isinstance(value, (list, tuple)) else (value,)
-    masked = [one for one in parts if isinstance(one, module.MaskedArray)]
-    hidden = sum(int(module.count_masked(one)) for one in masked)
+    masked = [part for part in parts if isinstance(part, module.MaskedArray)]
+    hidden = sum(int(module.count_masked(part)) for part in masked)
     if hidden:
         raise ValueError(
             f"{name} is masked: {hidden} of the values in its masked array are hidden, but pynn does not support "
@@ -51,9 +51,9 @@ def samples(name: str, x: ArrayLike) -> Array:
     except ValueError as cause:
         raise ValueError(f"{name} is not an array of numbers: rows of different lengths? ({cause})") from cause
     if array.dtype.kind not in "fiub":
-        held = next((one for one in array.reshape(-1).tolist() if not isinstance(one, (int, float))), None)
+        example = next((item for item in array.reshape(-1).tolist() if not isinstance(item, (int, float))), None)
         raise TypeError(
-            f"{name} has dtype {array.dtype}, expected numbers" + (f"; it holds {brief(held)}" if held else "")
+            f"{name} has dtype {array.dtype}, expected numbers" + (f"; it holds {brief(example)}" if example else "")
         )
     if array.ndim < 1:
         raise ValueError(f"{name} is a single number, expected an array of samples (N, ...)")

@@ -226,9 +226,9 @@ class Augmented:
 
 
 def _expect_shapes(stage: Augmentation, arrays: Sequence[Array], shapes: Sequence[tuple[int, ...]]) -> None:
-    found = tuple(np.shape(array) for array in arrays)
-    if found != tuple(shapes):
-        raise ValueError(f"{type(stage).__name__} returned arrays of shapes {found}, expected {tuple(shapes)}")
+    returned = tuple(np.shape(array) for array in arrays)
+    if returned != tuple(shapes):
+        raise ValueError(f"{type(stage).__name__} returned arrays of shapes {returned}, expected {tuple(shapes)}")
 
 
 def _after(first: Array, then: Array) -> Array:

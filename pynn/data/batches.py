@@ -148,8 +148,8 @@ def epoch_of(
         fill = Augmented(augment, x, indices, seed or 0, epoch, dtype).batch
     weights = None if weights is None else weights.astype(dtype)
     reused = prefetch + 2 if reuse and prefetch else int(reuse)
-    found = _iterate(fill, y, weights, batch_size, indices, drop_single, reused, first, share)
-    return prefetched(found, prefetch) if prefetch else found
+    iterator = _iterate(fill, y, weights, batch_size, indices, drop_single, reused, first, share)
+    return prefetched(iterator, prefetch) if prefetch else iterator
 
 
 def _check_share(share: tuple[int, int]) -> None:
@@ -169,7 +169,7 @@ Filling = Callable[[slice, "Array | None"], Array]  # (slice of the order, outpu
 
 
 def _gathering(x: Array, indices: NDArray[np.int64], dtype: np.dtype[Any]) -> Filling:
-    """What gathers one batch after the other; what they have in common is found once."""
+    """Return the function that gathers a batch; what all batches share is computed once, here."""
     if not kernel_reads(x):
         return lambda part, out: gather(x, indices[part], dtype, out)
     shape, rows, divisor = x.shape[1:], x.reshape(len(x), -1), PIXELS if are_pixels(x) else 1
@@ -204,8 +204,8 @@ def _iterate(
             return
         part = slice(start, start + count)
         if share[1] > 1:
-            own = part_of(count, *share)
-            part = slice(start + own.start, start + own.stop)
+            local = part_of(count, *share)
+            part = slice(start + local.start, start + local.stop)
         chosen = indices[part]
         batch = fill(part, turns[number % reused] if len(turns) == reused > 0 else None)
         if len(turns) < reused:

@@ -14,8 +14,8 @@ T = TypeVar("T")
 
 ITEM, ERROR, END = range(3)
 FORKED = (
-    "this process was forked while batches were prepared ahead, by a thread that is not here; "
-    "fork before, or leave out prefetch"
+    "this process was forked while a thread prepared batches in advance, and a fork copies no other threads; "
+    "fork before the loop, or use prefetch=0"
 )
 
 

@@ -21,17 +21,17 @@ def columns(x: Any) -> tuple[str, ...] | None:
     names = x.dtype.names if isinstance(x, np.ndarray) else getattr(x, "columns", None)
     if names is None or callable(names) or not hasattr(x, "__getitem__"):
         return None
-    found = list(names)
-    return tuple(found) if found and all(isinstance(name, str) for name in found) else None
+    labels = tuple(names)
+    return labels if labels and all(isinstance(label, str) for label in labels) else None
 
 
 def ordered(x: Any, wanted: Sequence[str], name: str) -> Any:
     """Return the table with these columns in this order; ValueError names the missing ones."""
-    there = columns(x)
-    if there is None or there == tuple(wanted):
+    present = columns(x)
+    if present is None or present == tuple(wanted):
         return x
-    held = set(there)
-    if missing := [one for one in wanted if one not in held]:
+    present_set = set(present)
+    if missing := [column for column in wanted if column not in present_set]:
         raise ValueError(
             f"{name} has no column {listed(missing)}: the model was fitted to the columns {listed(wanted, 20)}"
         )
@@ -57,10 +57,10 @@ def plain(x: Any, name: str) -> Any:
         return x
     names = list(x.dtype.names if isinstance(x, np.ndarray) else x.columns)
     if len(set(names)) < len(names):
-        twice = next(one for one, times in Counter(names).items() if times > 1)
-        raise ValueError(f"{name} has two columns named {twice!r}; give each a different name")
-    if 0 < sum(isinstance(one, str) for one in names) < len(names):
-        odd = next(one for one in names if not isinstance(one, str))
+        duplicate = next(label for label, times in Counter(names).items() if times > 1)
+        raise ValueError(f"{name} has two columns named {duplicate!r}; give each a different name")
+    if 0 < sum(isinstance(label, str) for label in names) < len(names):
+        odd = next(label for label in names if not isinstance(label, str))
         raise TypeError(
             f"{name} has a column named {odd!r} and others whose names are text; convert all to text: "
             f"{name}.columns = {name}.columns.astype(str)"
@@ -90,7 +90,7 @@ def _column(x: Any, label: Any, name: str) -> Array:
     if array.dtype.kind in "mM":
         cure = "convert it to numbers, such as the year or the days since a date"
     else:
-        first = next((one for one in array.tolist() if not absent(one)), None)
+        first = next((item for item in array.tolist() if not absent(item)), None)
         cure = (
             f"it holds {brief(first)}; convert it to numbers, for example with pandas.get_dummies({name}), or drop "
             f"it: {name}.drop(columns={label!r})"
@@ -103,11 +103,11 @@ def series(x: Any) -> Array:
     return tidy(np.asarray(x))
 
 
-def absent(one: Any) -> bool:
-    """Whether it stands for a missing value: None, NaN, pandas' NA and NaT."""
-    if one is None or type(one).__name__ in ("NAType", "NaTType"):
+def absent(value: Any) -> bool:
+    """Whether the value means "missing": None, NaN, pandas' NA and NaT."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
-    return isinstance(one, (float, np.floating)) and one != one
+    return isinstance(value, (float, np.floating)) and value != value
 
 
 def tidy(array: Array) -> Array:
@@ -115,7 +115,7 @@ def tidy(array: Array) -> Array:
     if array.dtype.kind != "O" or not array.size or not array.ndim:
         return array
     items = array.reshape(-1).tolist()
-    kinds = {type(one) for one in items}
+    kinds = {type(item) for item in items}
     if all(issubclass(kind, (bool, np.bool_)) for kind in kinds):
         return array.astype(bool)
     if all(issubclass(kind, str) for kind in kinds):
@@ -127,7 +127,7 @@ def tidy(array: Array) -> Array:
             return array.astype(np.float64)
     if any(issubclass(kind, (str, bytes)) for kind in kinds):
         return array
-    one_of_each = {type(one): one for one in items}
-    if all(issubclass(kind, (numbers.Real, Decimal)) or absent(one) for kind, one in one_of_each.items()):
-        return np.array([np.nan if absent(one) else float(one) for one in items], np.float64).reshape(array.shape)
+    item_of_kind = {type(item): item for item in items}
+    if all(issubclass(kind, (numbers.Real, Decimal)) or absent(item) for kind, item in item_of_kind.items()):
+        return np.array([np.nan if absent(item) else float(item) for item in items], np.float64).reshape(array.shape)
     return array

@@ -62,23 +62,23 @@ def names() -> tuple[str, ...]:
 
 
 def find(name: str) -> str:
-    """Return the name in `names()` that this spelling stands for, such as "CIFAR-10" or "Fashion MNIST".
+    """Return the name in `names()` that this spelling, such as "CIFAR-10" or "Fashion MNIST", means.
 
     Raises ValueError, with a suggestion if there is a similar name.
     """
-    known = {_spelled(one): one for one in names()}
+    known = {_spelled(known_name): known_name for known_name in names()}
     name = str(name)
     key = _spelled(name)
     if key in known:
         return known[key]
     if os.path.exists(name) or os.path.splitext(name)[1]:
         raise ValueError(
-            f"there is no data set {brief(name)}; files and folders of your own are read in Python, "
-            "by pynn.datasets.csv and pynn.datasets.image_folder"
+            f"there is no data set {brief(name)}; read your own files and folders in Python, "
+            "with pynn.datasets.csv and pynn.datasets.image_folder"
         )
     import difflib  # here: importing pynn must stay light
 
-    like = [known[one] for one in difflib.get_close_matches(key, known, cutoff=0.7)]
+    like = [known[known_name] for known_name in difflib.get_close_matches(key, known, cutoff=0.7)]
     hint = f"; did you mean {' or '.join(sorted(like))}?" if like else ""
     raise ValueError(f"there is no data set {brief(name)}; expected one of {', '.join(names())}{hint}")
 

@@ -140,16 +140,16 @@ def _load(name: str, root: StrPath | None, labels: str, partial: bool) -> Datase
     files = [file for file in form.train if os.path.isfile(os.path.join(folder, file))]
     train = _joined([read(source, os.path.join(folder, file), labels, source.train_size) for file in files])
     test = _joined([read(source, os.path.join(folder, form.test), labels, TEST_SIZE)])
-    whole = (source.train_size * len(form.train), TEST_SIZE)
-    if (len(train[1]), len(test[1])) != whole:
-        held = (
+    complete = (source.train_size * len(form.train), TEST_SIZE)
+    if (len(train[1]), len(test[1])) != complete:
+        message = (
             f"{printable(folder)} holds a part of {source.title}: {len(files)} of "
             f"{len(form.train)} training files with "
-            f"{len(train[1]):,} of {whole[0]:,} images, and {len(test[1]):,} of {whole[1]:,} test images"
+            f"{len(train[1]):,} of {complete[0]:,} images, and {len(test[1]):,} of {complete[1]:,} test images"
         )
         if not partial:
-            raise ValueError(f"{held}; expected all of them, or partial=True")
-        checks.warn(held)
+            raise ValueError(f"{message}; expected all of them, or partial=True")
+        checks.warn(message)
     return Dataset(name, train, test, names(source, form, folder, labels))
 
 
@@ -227,13 +227,13 @@ def extract(archive: str, folder: str, files: list[str], into: str) -> None:
     import tarfile
     import zlib
 
-    wanted = {f"{folder}/{file}": file for file in files}
+    remaining = {f"{folder}/{file}": file for file in files}
     try:
         with gzip.open(archive) as unzipped:
             limited: Any = _Limited(unzipped, max(ZIPPED, RATIO * os.path.getsize(archive)))
             tar = tarfile.open(fileobj=limited, mode="r|")  # noqa: SIM115 (it has nothing to close)
             for member in tar:
-                file = wanted.get(member.name.removeprefix("./")) if member.isreg() else None
+                file = remaining.get(member.name.removeprefix("./")) if member.isreg() else None
                 if file is None:
                     continue
                 if member.size > MOST_BYTES:
@@ -242,11 +242,11 @@ def extract(archive: str, folder: str, files: list[str], into: str) -> None:
                 assert content is not None
                 with open(os.path.join(into, file), "wb") as written:
                     written.write(content.read())
-                del wanted[f"{folder}/{file}"]
+                del remaining[f"{folder}/{file}"]
     except (tarfile.TarError, EOFError, OSError, zlib.error) as cause:
         raise ValueError(f"{archive}: damaged archive ({printable(cause, 200)})") from None
-    if wanted:
-        raise ValueError(f"{archive}: expected it to hold {', '.join(wanted)}")
+    if remaining:
+        raise ValueError(f"{archive}: expected it to contain {', '.join(remaining)}")
 
 
 class _Limited:
@@ -336,7 +336,7 @@ def _checked_names(path: str, names: list[Any], classes: int) -> tuple[str, ...]
         raise ValueError(f"{printable(path)}: expected the names of {classes} classes, got {len(names)}")
     if not all(isinstance(name, (str, bytes)) and len(name) <= LONGEST_NAME for name in names):
         raise ValueError(
-            f"{printable(path)}: expected the names of {classes} classes, got other things, or too long a name"
+            f"{printable(path)}: expected the names of {classes} classes, got values that are not text or too long"
         )
     texts = [name.decode("latin-1") if isinstance(name, bytes) else name for name in names]
     if not all(name.isprintable() and "\ufffd" not in name for name in texts):

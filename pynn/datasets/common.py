@@ -20,7 +20,7 @@ StrPath = str | os.PathLike[str]
 Split = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
 _FILTERS = threading.RLock()  # warning filters are one list for the whole process
-if hasattr(os, "register_at_fork"):  # fork only while nobody changes the filters: the child inherits them
+if hasattr(os, "register_at_fork"):  # fork only while no thread changes the filters: the child inherits them
     os.register_at_fork(before=_FILTERS.acquire, after_in_parent=_FILTERS.release, after_in_child=_FILTERS.release)
 
 INSTALL_POOCH = 'pip install "pynn-cpu[data]"'
@@ -42,9 +42,9 @@ class Samples(NamedTuple):
     x : array (N, ...)
         The samples.
     y : array (N,)
-        Labels 0..len(classes) - 1, or numbers to predict.
+        Labels 0..len(classes) - 1, or regression targets.
     classes : tuple of str
-        Name of each label; () for numbers.
+        Name of each label; () for regression targets.
     """
 
     x: NDArray[Any]
@@ -87,12 +87,12 @@ def class_names(classes: Iterable[Any]) -> list[str]:
     """Return the user's class names in label order; ValueError if they are empty, repeated or not a list."""
     if isinstance(classes, (str, bytes)) or not isinstance(classes, Iterable):
         raise ValueError(f"classes: expected a list of names in the order of their labels, got {brief(classes)}")
-    given = [str(name) for name in classes]
-    if not given:
+    names = [str(name) for name in classes]
+    if not names:
         raise ValueError("classes: expected at least one name, got none")
-    if len(set(given)) < len(given):
-        raise ValueError(f"classes: expected each class once, got {given}")
-    return given
+    if len(set(names)) < len(names):
+        raise ValueError(f"classes: expected each class once, got {names}")
+    return names
 
 
 def base_folder(title: str, folder: str, files: str, root: StrPath | None) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Pixels = NDArray[np.uint8]
 
-FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")  # none that starts other programs
+FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")  # without those whose readers start other programs
 MOST_PIXELS = 16_000_000  # for any file; large files may have PER_BYTE pixels for each byte
 PER_BYTE = 10  # photographs have 2 to 8
 LONGEST_SIDE = 250_000  # a jump in a BMP file makes up to 255 rows at once
@@ -38,7 +38,7 @@ BUSY = (
 
 
 class _Refused(ValueError):
-    """What a file asks for and is refused."""
+    """A file asks for something that is refused."""
 
 
 class _Rationed:
@@ -74,12 +74,12 @@ def decoded(path: str, max_pixels: int | None = None, more: str = "") -> Image:
             rationed: Any = _Rationed(file, size)
             with Image.open(rationed, formats=FORMATS) as image:
                 _expect_modest(image, max_pixels or usual, more)
-                _expect_few_marks(image, file)
+                _expect_few_segments(image, file)
                 rationed.reads, rationed.bytes = size + MOST_READS, 8 * size + (len(image.tile) + 16 << 16)
                 image.load()
-                _turn(image, Image, ImageOps)
-        whole: Image.Image = image
-        return whole
+                _rotate_upright(image, Image, ImageOps)
+        result: Image.Image = image
+        return result
 
 
 @contextmanager
@@ -124,12 +124,12 @@ def _expect_modest(image: ImageFile, limit: int, more: str) -> None:
         raise _Refused(f"the picture has {size}; make it smaller first{more}")
     if max(image.size) > LONGEST_SIDE:
         raise _Refused(f"the picture has a side of more than {LONGEST_SIDE:,} pixels; cut it into smaller ones")
-    boxes = [one[1] for one in image.tile if one[1]]
+    boxes = [entry[1] for entry in image.tile if entry[1]]
     if sum((right - left) * (lower - upper) for left, upper, right, lower in boxes) > 8 * area:
         raise _Refused(BUSY)
 
 
-def _expect_few_marks(image: ImageFile, file: Any) -> None:
+def _expect_few_segments(image: ImageFile, file: Any) -> None:
     scans = image.format in ("JPEG", "MPO")  # MPO: a JPEG file with several pictures
     if scans or (image.format == "PPM" and image.tile[0][0] == "ppm_plain"):
         place = file.tell()
@@ -147,13 +147,13 @@ def _has_many_scans(content: bytes) -> bool:
     # The start of a segment; not a restart, nor an escaped 255 in the pixels.
     marker = re.compile(rb"\xff([\xc0-\xcf\xd9-\xfe])")
     scans = place = 0
-    while (found := marker.search(content, place)) and found[1] != b"\xd9" and scans <= MOST_SCANS:
-        scans += found[1] == b"\xda"
-        place = found.end() + max(2, int.from_bytes(content[found.end() : found.end() + 2], "big"))
+    while (match := marker.search(content, place)) and match[1] != b"\xd9" and scans <= MOST_SCANS:
+        scans += match[1] == b"\xda"
+        place = match.end() + max(2, int.from_bytes(content[match.end() : match.end() + 2], "big"))
     return scans > MOST_SCANS
 
 
-def _turn(image: Any, Image: Any, ImageOps: Any) -> None:
+def _rotate_upright(image: Any, Image: Any, ImageOps: Any) -> None:
     """Rotate the picture upright, in place, as its EXIF data says."""
     exif = image.info.get("exif", b"").removeprefix(b"Exif\0\0").removeprefix(b"Exif\0\0")  # some cameras write two
     if exif:
@@ -173,7 +173,7 @@ def opaque(image: Image, mode: str) -> Pixels:
     if image.mode == "F":
         raise _Refused("its pixels are floating-point numbers; save it as a PNG of 8 or 16 bits")
     pixels = np.empty((image.height, image.width, 3)[: 2 + (mode == "RGB")], np.uint8)
-    ground = _ground(image) if image.has_transparency_data else None
+    ground = _background(image) if image.has_transparency_data else None
     top = 0
     for part in _strips(image):
         if ground is not None:
@@ -191,7 +191,7 @@ def _strips(image: Image) -> Iterator[Image]:
         yield _eight_bits(strip) if image.mode.startswith("I") else strip
 
 
-def _ground(image: Image) -> str:
+def _background(image: Image) -> str:
     """Choose white behind dark ink, black behind light ink."""
     ink = total = 0
     for strip in _strips(image):

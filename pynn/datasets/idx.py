@@ -93,12 +93,11 @@ def _parse_idx(path: str, file: BufferedIOBase, most: int = sys.maxsize) -> NDAr
     data = _read_up_to(file, min(size, most) + 1)
     if size > most < len(data):
         raise ValueError(
-            f"{printable(path)}: {says}, far more than a gzip file of its size should hold; where "
-            "that is right, unzip it first "
-            "(gzip -d)"
+            f"{printable(path)}: {says}, far more than a gzip file of its size should hold; if that is right, unzip it "
+            "first (gzip -d)"
         )
     if len(data) != size:
-        problem = "cut off" if len(data) < size else "goes on too long"
+        problem = "cut off" if len(data) < size else "too long"
         got = len(data) if len(data) < size else "more"
         raise ValueError(
             f"{printable(path)}: {problem}: {says}, so expected {printable(size, 100)} bytes of data; got {got}"

@@ -151,9 +151,9 @@ def _locate(source: _IdxSet, root: StrPath | None) -> dict[str, str]:
     base = base_folder(source.title, source.folders[0], f"{', '.join(_FILES)} (plain or .gz)", root)
     folders = [os.path.join(base, folder) for folder in source.folders]
     for folder in [*folders, base] if root else folders:
-        found = _files_in(folder)
-        if len(found) == len(_FILES):
-            return found
+        paths = _files_in(folder)
+        if len(paths) == len(_FILES):
+            return paths
     # The fullest folder, or the first. Never base itself: its files may belong to the other dataset.
     folder = max(folders, key=lambda folder: len(_files_in(folder)))
     missing = [file for file in _FILES if file not in _files_in(folder)]
@@ -171,6 +171,7 @@ def _locate(source: _IdxSet, root: StrPath | None) -> dict[str, str]:
 
 
 def _files_in(folder: str) -> dict[str, str]:
+    """Return the paths of those of _FILES that are in the folder, plain or compressed."""
     paths = {file: [os.path.join(folder, file + ending) for ending in ("", ".gz")] for file in _FILES}
-    found = {file: next(filter(os.path.isfile, both), None) for file, both in paths.items()}
-    return {file: path for file, path in found.items() if path is not None}
+    existing = {file: next(filter(os.path.isfile, both), None) for file, both in paths.items()}
+    return {file: path for file, path in existing.items() if path is not None}

@@ -26,7 +26,7 @@ def image_folder(
     Parameters
     ----------
     path : path
-        Its sub-folders are the classes; files beside them are ignored. Classes and pictures are sorted by the code
+        Its sub-folders are the classes; files next to them are ignored. Classes and pictures are sorted by the code
         points of their names, so that the order is the same on every machine. Names that begin with a dot are skipped.
         Everything else in a sub-folder must be a picture: PNG, JPEG, GIF, BMP, TIFF, WebP or PNM.
     size : int or tuple (height, width), optional
@@ -65,13 +65,13 @@ def image_folder(
         raise FileNotFoundError(f"{shown}: there is no such folder; expected one sub-folder per class")
     if not os.path.isdir(path):
         raise ValueError(f"{shown}: expected a folder with one sub-folder per class, got a file")
-    found = [name for name in _listed(path) if os.path.isdir(os.path.join(path, name))]
-    if not found:
+    folders = [name for name in _listed(path) if os.path.isdir(os.path.join(path, name))]
+    if not folders:
         raise ValueError(f"{shown}: expected one sub-folder per class; got none")
-    names = found if classes is None else _checked_classes(path, class_names(classes), found)
-    there, files, labels = set(found), [], []
+    names = folders if classes is None else _checked_classes(path, class_names(classes), folders)
+    present, files, labels = set(folders), [], []
     for label, name in enumerate(names):
-        if name not in there:
+        if name not in present:
             continue
         inside = _listed(os.path.join(path, name))
         if not inside:
@@ -97,23 +97,23 @@ def _pictures(files: list[str], shape: tuple[int, int] | None, max_pixels: int |
         if pixels.shape[:2] != (height, width):
             raise ValueError(
                 f"{printable(file)}: the picture has {pixels.shape[0]}x{pixels.shape[1]} pixels (height x width), but "
-                f"{printable(files[0])} has {height}x{width}; give size=(height, width) to bring all to the same"
+                f"{printable(files[0])} has {height}x{width}; give size=(height, width) to resize them all"
             )
         x[place] = pixels
     return x
 
 
-def _checked_classes(path: str, given: list[str], found: list[str]) -> list[str]:
+def _checked_classes(path: str, classes: list[str], folders: list[str]) -> list[str]:
     """Return the classes; ValueError if a sub-folder is not among them, since its pictures would be lost."""
-    known = set(given)
-    if unknown := [name for name in found if name not in known]:
-        few = given if len(given) <= 20 else [*given[:20], "..."]
+    known = set(classes)
+    if unknown := [name for name in folders if name not in known]:
+        few = classes if len(classes) <= 20 else [*classes[:20], "..."]
         raise ValueError(
             f"{printable(os.path.join(path, unknown[0]))}: its name is not among the classes "
             f"({printable(', '.join(few))}); add it "
             "to them, or move the folder away"
         )
-    return given
+    return classes
 
 
 def _checked_size(size: int | tuple[int, int]) -> tuple[int, int]:

@@ -34,7 +34,7 @@ def csv(
     target : str
         Name of the column to predict.
     labels : bool, default True
-        Whether the target holds class names, text or numbers; False for numbers to predict.
+        Whether the target holds class names, text or numbers; False for regression targets.
     classes : sequence of str, optional
         Classes in label order, such as those of the training file for a test file. By default all that occur, sorted:
         by value if all are numbers (1 and 1.0 are the same class), else as text.
@@ -61,11 +61,11 @@ def csv(
     if not (isinstance(delimiter, str) and len(delimiter) == 1 and delimiter not in '"\r\n'):
         raise ValueError(f"delimiter: expected one character, no quote and no line break; got {brief(delimiter)}")
     if classes is not None and not labels:
-        raise ValueError("classes name labels, but labels=False asks for numbers")
+        raise ValueError("classes name labels, but labels=False means regression targets")
     if os.path.isdir(path):
         raise ValueError(f"{shown}: expected a CSV file, got a folder")
     expect_file(path, "a CSV file")
-    given = None if classes is None else class_names(classes)
+    class_list = None if classes is None else class_names(classes)
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             lines = _Lines(shown, file, delimiter)
@@ -73,7 +73,7 @@ def csv(
             try:
                 names = _header(shown, next(rows, []), target)
                 lines.fields, lines.most = 0, max(_COLUMNS, len(names))
-                column = _Labels(shown, target, given) if labels else _Numbers(shown, target)
+                column = _Labels(shown, target, class_list) if labels else _Numbers(shown, target)
                 x = _columns(shown, names, column, _blocks(shown, rows, lines, len(names)))
             except Error as cause:
                 raise ValueError(f"{shown}, line {rows.line_num}: not valid CSV ({cause}); {_HINT}") from None
@@ -120,7 +120,7 @@ def _header(path: str, names: list[str], target: str) -> list[str]:
         known = printable(", ".join(names[:20]) + (", ..." if len(names) > 20 else ""))
         raise ValueError(f"{path}: expected a column {target!r}, the target; its header has: {known or 'nothing'}")
     if len(names) < 2:
-        raise ValueError(f"{path}: expected at least one column beside {target!r}; is the delimiter wrong?")
+        raise ValueError(f"{path}: expected at least one column besides {target!r}; is the delimiter wrong?")
     return names
 
 
@@ -205,40 +205,40 @@ class _Numbers:
 
 
 class _Labels:
-    """Collects the target column as labels; given: class names in label order."""
+    """Collects the target column as labels; classes: class names in label order, or None."""
 
-    def __init__(self, path: str, target: str, given: list[str] | None) -> None:
-        self.path, self.target, self.given = path, target, given
-        self.found: dict[str, int] = {}  # each text's order of appearance
+    def __init__(self, path: str, target: str, classes: list[str] | None) -> None:
+        self.path, self.target, self.classes = path, target, classes
+        self.first_seen: dict[str, int] = {}  # order of each text's first appearance
         self.lines = array("q")  # where it appeared first; an array takes less memory than a list
         self.parts: list[NDArray[np.int64]] = []
 
     def add(self, lines: list[int], texts: list[str]) -> None:
         for line, text in zip(lines, texts, strict=True):
-            if text not in self.found:
-                self.found[text] = len(self.found)
+            if text not in self.first_seen:
+                self.first_seen[text] = len(self.first_seen)
                 self.lines.append(line)
-        self.parts.append(np.array([self.found[text] for text in texts], np.int64))
+        self.parts.append(np.array([self.first_seen[text] for text in texts], np.int64))
 
-    def wrong(self, line: int, what: str) -> ValueError:
-        return ValueError(f"{self.path}, line {line}, column {_short(self.target)}: {what}")
+    def wrong(self, line: int, problem: str) -> ValueError:
+        return ValueError(f"{self.path}, line {line}, column {_short(self.target)}: {problem}")
 
     def result(self) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-        if "" in self.found:
-            raise self.wrong(self.lines[self.found[""]], "expected a class, got nothing")
-        texts, self.found = [*self.found], {}  # free memory first: each takes a few times the file's size
-        both = [*texts, *(self.given or ())]
+        if "" in self.first_seen:
+            raise self.wrong(self.lines[self.first_seen[""]], "expected a class, got nothing")
+        texts, self.first_seen = [*self.first_seen], {}  # free memory first: each takes a few times the file's size
+        both = [*texts, *(self.classes or ())]
         numeric = all(_number(text) is not None for text in both)
         keys: list[Any] = [_number(text) for text in both] if numeric else both
-        known = sorted({*keys}) if self.given is None else keys[len(texts) :]
+        known = sorted({*keys}) if self.classes is None else keys[len(texts) :]
         order = {key: label for label, key in enumerate(known)}
         if len(order) < len(known):
-            raise ValueError(f"classes: expected each class once, got {self.given}")
+            raise ValueError(f"classes: expected each class once, got {self.classes}")
         for text, key, line in zip(texts, keys, self.lines, strict=False):
             if key not in order:
                 raise self.wrong(line, f"{_short(text)} is not among the {len(known)} classes")
         labels = np.array([order[key] for key in keys[: len(texts)]], np.int64)
-        names = self.given or ([_shown(key) for key in known] if numeric else known)
+        names = self.classes or ([_shown(key) for key in known] if numeric else known)
         return labels[np.concatenate(self.parts)], tuple(names)
 
 

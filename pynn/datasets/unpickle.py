@@ -34,7 +34,7 @@ DTYPES = re.compile(r"[uif][1248]|b1")  # NumPy itself refuses sizes that it lac
 
 
 class _Refused(ValueError):
-    """What the file asks for and is refused."""
+    """The file asks for something that is refused."""
 
 
 class _Name:
@@ -69,8 +69,8 @@ class _Array:
         _, shape, dtype, fortran, raw = state
         if isinstance(raw, str):
             raw = raw.encode("latin-1")  # Python 2 wrote bytes as strings
-        whole = isinstance(shape, tuple) and len(shape) <= 32 and all(type(n) is int and n >= 0 for n in shape)
-        if not whole or not isinstance(raw, bytes) or math.prod(shape) * dtype.dtype.itemsize != len(raw):
+        valid = isinstance(shape, tuple) and len(shape) <= 32 and all(type(n) is int and n >= 0 for n in shape)
+        if not valid or not isinstance(raw, bytes) or math.prod(shape) * dtype.dtype.itemsize != len(raw):
             raise _Refused("an array whose bytes do not fit its shape")
         self.value = np.frombuffer(raw, dtype.dtype).reshape(shape, order="F" if fortran else "C")
 
@@ -94,7 +94,7 @@ def read(path: StrPath) -> dict[str, Any]:
         raise ValueError(f"{shown}: refused: it asks for {printable(refused)}") from None
     except (ValueError, TypeError, IndexError, KeyError, OverflowError, AttributeError) as cause:
         why = printable(cause, 200)
-        raise ValueError(f"{shown}: damaged, or no pickle file ({why}); delete it and get it again") from None
+        raise ValueError(f"{shown}: damaged, or not a pickle file ({why}); delete it and get it again") from None
     if not isinstance(value, dict):
         raise ValueError(f"{shown}: expected a pickled dict, got {type(value).__name__}")
     return value
@@ -104,7 +104,7 @@ def _text(value: Any) -> str:
     if isinstance(value, bytes):
         value = value[: MOST_LETTERS + 1].decode("latin-1")
     if not isinstance(value, str):
-        raise _Refused("something that is no string where one must stand")
+        raise _Refused(f"a {type(value).__name__} where a string is expected")
     if len(value) > MOST_LETTERS:
         raise _Refused(f"a name of more than {MOST_LETTERS:,} characters")
     return value
@@ -121,7 +121,7 @@ def _instructions(content: bytes) -> Iterator[tuple[str, Any]]:
     file = io.BytesIO(content)
     while code := file.read(1):
         if code not in known:
-            raise ValueError(f"byte {file.tell() - 1} is {brief(code)}, which is no instruction")
+            raise ValueError(f"byte {file.tell() - 1} is {brief(code)}, which is not an instruction")
         name, kind = known[code].name, known[code].arg
         if name == "GLOBAL":
             yield name, b" ".join(file.readline().rstrip(b"\n") for _ in range(2)).decode("latin-1")
@@ -162,7 +162,7 @@ class _Machine:
                 _ACTIONS[name](self)
             else:
                 raise _Refused(f"the instruction {name}; only arrays, strings, numbers, dicts and lists are read")
-        raise ValueError("it has no end")
+        raise ValueError("its end is missing")
 
     def since_mark(self) -> list[Any]:
         mark = self.marks.pop()
@@ -179,7 +179,7 @@ class _Machine:
     def set_items(self, items: list[Any]) -> None:
         target = self.stack[-1]
         if type(target) is not dict or len(items) % 2:
-            raise _Refused("keys in what is no dict, or a key without a value")
+            raise _Refused("keys in a value that is not a dict, or a key without a value")
         for key, value in zip(items[::2], items[1::2], strict=True):
             if type(key) is int and key.bit_length() > 63:
                 raise _Refused("a number of more than 64 bits as a key")  # many of these share one hash
@@ -191,7 +191,7 @@ class _Machine:
 
     def pop(self) -> Any:
         if self.marks and self.marks[-1] >= len(self.stack):
-            raise ValueError("a mark stands where a value must")
+            raise ValueError("a mark where a value is expected")
         return self.stack.pop()
 
     def stack_global(self) -> None:

@@ -1,4 +1,4 @@
-"""Whether models can be averaged, and which of their outputs. Knows no ensemble."""
+"""Whether models can be averaged, and what is averaged: probabilities or outputs. Knows no ensemble."""
 
 from __future__ import annotations
 
@@ -40,12 +40,14 @@ def _raw_shape(model: Sequential) -> tuple[int, ...]:
 
 
 def expect_alike(first: Sequential, model: Sequential, number: int) -> None:
-    for what, one, other in (
+    for label, expected, value in (
         ("takes samples of shape", _raw_shape(first), _raw_shape(model)),
         ("has outputs of shape", output_shape(first), output_shape(model)),
         ("was trained with the loss", type(first.loss).__name__, type(model.loss).__name__),
         ("has the classes", _classes(first), _classes(model)),
         ("was fitted to the columns", first.columns, model.columns),
     ):
-        if one != other:
-            raise ValueError(f"member {number} {what} {other}, but member 0 {one}; an ensemble's members must agree")
+        if value != expected:
+            raise ValueError(
+                f"member {number} {label} {value}, but member 0 {expected}; an ensemble's members must agree"
+            )

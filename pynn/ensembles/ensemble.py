@@ -78,7 +78,7 @@ class Ensemble(Constructed):
     Notes
     -----
     What is averaged: probabilities p = Σ_m w_m p_m for labels (softmax) and attributes (sigmoid); the outputs
-    themselves for numbers, and for losses without probabilities, such as hinge losses and custom ones.
+    themselves for regression, and for losses without probabilities, such as hinge losses and custom losses.
 
     ``len(ensemble)``, ``ensemble[i]`` (member i, a model) and iteration work as for a list.
 
@@ -126,16 +126,16 @@ class Ensemble(Constructed):
         expect_instance(model, Sequential, "model")
         if not model.built:
             raise ValueError("the model is not built yet: fit it, load it or build it first")
-        own = {name: array.shape for name, array in model.tensors().items()}
-        taken = list(snapshots)
-        for number, tensors in enumerate(taken):
-            if {name: np.shape(array) for name, array in tensors.items()} != own:
-                raise ValueError(f"snapshot {number} does not have the tensors of the model, {', '.join(own)}")
+        shapes = {name: array.shape for name, array in model.tensors().items()}
+        snapshot_list = list(snapshots)
+        for number, tensors in enumerate(snapshot_list):
+            if {name: np.shape(array) for name, array in tensors.items()} != shapes:
+                raise ValueError(f"snapshot {number} does not have the tensors of the model, {', '.join(shapes)}")
         shared = copy.deepcopy(model)
         shared.optimizer = None
-        kept = [{name: np.array(array, shared.dtype) for name, array in tensors.items()} for tensors in taken]
+        copies = [{name: np.array(array, shared.dtype) for name, array in tensors.items()} for tensors in snapshot_list]
         self = cls.__new__(cls)
-        self._set([Member(shared, tensors) for tensors in kept], weights)
+        self._set([Member(shared, tensors) for tensors in copies], weights)
         return self
 
     @classmethod
@@ -186,7 +186,7 @@ class Ensemble(Constructed):
             model.fit(x, y, **_own_settings(settings, number))
         return cls(models, weights)
 
-    def _set(self, members: list[Member], given: ArrayLike | None) -> None:
+    def _set(self, members: list[Member], weights: ArrayLike | None) -> None:
         if not members:
             raise ValueError("the ensemble has no members, expected at least one")
         for number, member in enumerate(members):
@@ -200,7 +200,7 @@ class Ensemble(Constructed):
         for number, member in enumerate(members[1:], 1):
             alike.expect_alike(first, member.model, number)
         shares = arrays.sample_weights(
-            "weights", np.ones(len(members)) if given is None else given, len(members), "member"
+            "weights", np.ones(len(members)) if weights is None else weights, len(members), "member"
         )
         if not shares.any():
             raise ValueError("weights are 0 for all members, expected at least one above 0")
@@ -229,9 +229,9 @@ class Ensemble(Constructed):
         return (self[number] for number in range(len(self)))
 
     def __repr__(self) -> str:
-        shown = "" if len(set(self.weights)) == 1 else f", weights={self.weights.round(4).tolist()}"
+        weights = "" if len(set(self.weights)) == 1 else f", weights={self.weights.round(4).tolist()}"
         kind = "numbers" if self._kind == NUMBERS else "probabilities"
-        return f"Ensemble({len(self)} members, mean of their {kind}{shown})"
+        return f"Ensemble({len(self)} members, mean of their {kind}{weights})"
 
     # Prediction -----------------------------------------------------------------------------------
 
@@ -251,8 +251,8 @@ class Ensemble(Constructed):
             log p for labels, log(p / (1 - p)) for attributes, otherwise the mean of the members' outputs in the units
             of their targets, in which `evaluate` measures the loss. Finite if theirs are.
         """
-        said = self._said(x, batch_size)
-        return np.asarray(said[0] - said[1] if self._kind == SIGMOID else said, self._dtype)
+        mean = self._log_mean(x, batch_size)
+        return np.asarray(mean[0] - mean[1] if self._kind == SIGMOID else mean, self._dtype)
 
     def predict(self, x: ArrayLike, batch_size: int | None = None) -> Array:
         """Predict targets: class labels (N,) for classifiers.
@@ -287,15 +287,15 @@ class Ensemble(Constructed):
             Probabilities.
         """
         if self._kind == NUMBERS:  # custom losses, or losses without probabilities
-            found = self._each(
+            members = self._each(
                 x, batch_size, lambda model, outputs: model.loss.probabilities(outputs).astype(np.float64)
             )
-            return np.asarray(sum(share * values for share, values in found), self._dtype)
-        said = np.exp(self._said(x, batch_size))
-        if self._kind == SIGMOID:  # yes and no
+            return np.asarray(sum(share * values for share, values in members), self._dtype)
+        mean = np.exp(self._log_mean(x, batch_size))
+        if self._kind == SIGMOID:  # the columns are no and yes
             single = math.prod(self.output_shape) == 1
-            said = np.stack([said[1].reshape(-1), said[0].reshape(-1)], axis=1) if single else said[0]
-        return np.asarray(said, self._dtype)
+            mean = np.stack([mean[1].reshape(-1), mean[0].reshape(-1)], axis=1) if single else mean[0]
+        return np.asarray(mean, self._dtype)
 
     def evaluate(
         self,
@@ -329,16 +329,16 @@ class Ensemble(Constructed):
         measures.check(self.loss)
         x, y = inputs.raw(self._members[0].model, x), targets.read(y)
         arrays.check_pairs("x", x, "y", y)
-        wanted, classes = self._targets.encode(self.loss, y, self.output_shape), self._targets.classes
-        given = sample_weights.combined(
-            self.loss, wanted, self.output_shape, sample_weight, class_weight, classes=classes
+        encoded, classes = self._targets.encode(self.loss, y, self.output_shape), self._targets.classes
+        weights = sample_weights.combined(
+            self.loss, encoded, self.output_shape, sample_weight, class_weight, classes=classes
         )
         outputs = self.outputs(x, batch_size)
         size = batch_size or evaluate_module.BATCH
         parts = (slice(start, start + size) for start in range(0, len(x), size))
-        samples = Samples(outputs, wanted, None if given is None else given.astype(self._dtype))
+        samples = Samples(outputs, encoded, None if weights is None else weights.astype(self._dtype))
         batches = (samples.part(part) for part in parts)
-        return measure(cast("Trainable", _Said(self.loss, self._targets)), batches, measures)
+        return measure(cast("Trainable", _Computed(self.loss, self._targets)), batches, measures)
 
     def _each(
         self, x: ArrayLike, batch_size: int | None, read: Callable[[Sequential, Array], Array]
@@ -351,7 +351,7 @@ class Ensemble(Constructed):
                         _put(model, tensors)
                     yield float(share), read(model, evaluate_module.predict_outputs(model, x, batch_size))
 
-    def _said(self, x: ArrayLike, batch_size: int | None) -> Array:
+    def _log_mean(self, x: ArrayLike, batch_size: int | None) -> Array:
         """Logarithms of the mean probabilities, or mean outputs, in float64."""
         total: Any = None
         for share, values in self._each(x, batch_size, self._read):
@@ -391,21 +391,21 @@ class Ensemble(Constructed):
         tensors: dict[str, Array] = {}
         models: list[Sequential] = []
         descriptions, places = [], []
-        for number, (model, own) in enumerate(self._members):
+        for number, (model, member_tensors) in enumerate(self._members):
             with model.lock.held():
-                if own is not None:
-                    _put(model, own)
-                found, description = file_module.content(model)
-            tensors.update({f"{number}.{name}": array.copy() for name, array in found.items()})
-            if not any(model is one for one in models):
+                if member_tensors is not None:
+                    _put(model, member_tensors)
+                model_tensors, description = file_module.content(model)
+            tensors.update({f"{number}.{name}": array.copy() for name, array in model_tensors.items()})
+            if not any(model is other for other in models):
                 models.append(model)
                 descriptions.append(description)
-            places.append(next(i for i, one in enumerate(models) if one is model))
-        whole = {
+            places.append(next(i for i, other in enumerate(models) if other is model))
+        content = {
             "format": file_module.FORMAT, "models": descriptions, "members": places,
             "weights": self._proportions.tolist(),
         }  # fmt: skip
-        file_module.write(files.named(path), tensors, ENTRY, whole)
+        file_module.write(files.named(path), tensors, ENTRY, content)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], own: Iterable[type] = ()) -> Ensemble:
@@ -433,26 +433,26 @@ class Ensemble(Constructed):
         file, allowed = files.named(path), loading.kinds(own)
         description, tensors = file_module.read(file, ENTRY, "ensemble")
         models, places = _parts(description, file)
-        found: list[dict[str, Array]] = [{} for _ in places]
+        member_tensors: list[dict[str, Array]] = [{} for _ in places]
         for name, array in tensors.items():
             number, _, rest = name.partition(".")
             if not number.isdecimal() or int(number) >= len(places):
-                raise ValueError(container.told(f"{file} has a tensor that belongs to no member: {name}"))
-            found[int(number)][rest] = array
+                raise ValueError(container.one_line(f"{file} has a tensor {name} that belongs to no member"))
+            member_tensors[int(number)][rest] = array
         members: list[Member] = []
         shared: dict[int, Sequential] = {}
-        for place, mine in zip(places, found, strict=True):
-            model = loading.restored(models[place], mine, file, allowed)
+        for place, own_tensors in zip(places, member_tensors, strict=True):
+            model = loading.restored(models[place], own_tensors, file, allowed)
             if places.count(place) == 1:
                 members.append(Member(model))
             else:
-                kept = {name: array.copy() for name, array in model.tensors().items()}
-                members.append(Member(shared.setdefault(place, model), kept))
+                copies = {name: array.copy() for name, array in model.tensors().items()}
+                members.append(Member(shared.setdefault(place, model), copies))
         self = cls.__new__(cls)
         try:
             self._set(members, description["weights"])
         except (TypeError, ValueError) as cause:
-            raise ValueError(container.told(f"{file}: {cause}")) from container.shown(cause)
+            raise ValueError(container.one_line(f"{file}: {cause}")) from container.safe_cause(cause)
         return self
 
 
@@ -461,21 +461,21 @@ def _parts(description: Mapping[str, Any], file: Path) -> tuple[list[dict[str, A
     try:
         config.expect_keys("the ensemble's description", description, ("models", "members", "weights"), ())
     except ValueError as cause:
-        raise ValueError(container.told(f"{file}: {cause}")) from None
+        raise ValueError(container.one_line(f"{file}: {cause}")) from None
     models: Any = description["models"]
     places: Any = description["members"]
     lists = isinstance(models, list) and isinstance(places, list)
     if not (lists and all(isinstance(model, dict) for model in models) and places):
-        raise ValueError(container.told(f"{file}: the ensemble's description does not say what its members are"))
+        raise ValueError(container.one_line(f"{file}: the ensemble's description does not say what its members are"))
     if not all(type(place) is int and 0 <= place < len(models) for place in places):
         raise ValueError(
-            container.told(f"{file}: members are {brief(places)}, expected numbers of its {len(models)} models")
+            container.one_line(f"{file}: members are {brief(places)}, expected numbers of its {len(models)} models")
         )
     return models, places
 
 
-class _Said:
-    """A model for `measure` whose outputs are already there."""
+class _Computed:
+    """Stands in for a model in `measure` when the outputs are already computed."""
 
     def __init__(self, loss: Loss, targets: Targets) -> None:
         self.loss, self.targets, self.lock = loss, targets, Lock()
@@ -509,17 +509,17 @@ def _fresh(build: Callable[[int], Sequential], seed: int) -> Sequential:
 
 
 def _own_settings(settings: Mapping[str, Any], number: int) -> dict[str, Any]:
-    """The settings of `fit` for one member: nothing with a state is shared."""
-    found = dict(settings)
+    """The settings of `fit` for one member: members share no object that has a state."""
+    own = dict(settings)
     for name in ("optimizer", "loss", "callbacks"):
-        if name in found:
-            found[name] = copy.deepcopy(found[name])
-    if found.get("checkpoint") is not None:
-        if not isinstance(found["checkpoint"], (str, os.PathLike)):
+        if name in own:
+            own[name] = copy.deepcopy(own[name])
+    if own.get("checkpoint") is not None:
+        if not isinstance(own["checkpoint"], (str, os.PathLike)):
             raise TypeError(
-                f"checkpoint is {brief(found['checkpoint'])}, expected a folder, in which each member has its own"
+                f"checkpoint is {brief(own['checkpoint'])}, expected a folder; each member gets a subfolder"
             )
-        folder = Path(found["checkpoint"]) / f"member{number}"
+        folder = Path(own["checkpoint"]) / f"member{number}"
         folder.parent.mkdir(parents=True, exist_ok=True)
-        found["checkpoint"] = folder
-    return found
+        own["checkpoint"] = folder
+    return own

@@ -17,7 +17,7 @@ from ..training import evaluate as validations
 from ..training import inputs, targets
 from ..typing import Array
 
-LAST_STEP = 2**32 - 1  # passes count down from here, where training never gets, so their masks differ
+LAST_STEP = 2**32 - 1  # passes count down from here; training never reaches these steps, so the masks differ
 
 
 def monte_carlo(
@@ -49,8 +49,8 @@ def monte_carlo(
     Returns
     -------
     tuple of array (N, ...)
-        Mean and standard deviation (÷ passes), new arrays. The standard deviation tells how sure the model is; without
-        such layers it is 0.
+        Mean and standard deviation (÷ passes), new arrays. The standard deviation measures how sure the model is; in
+        a model without random layers it is 0.
 
     Raises
     ------
@@ -113,13 +113,13 @@ def _sampling(model: Sequential, seed: int | None) -> Iterator[Context]:
     """Switch masks on in the model's context, and restore it afterwards."""
     with model.lock:
         context = model.context
-        kept = context.seed, context.step, context.passes, context.sampling, context.first_sample
+        saved = context.seed, context.step, context.passes, context.sampling, context.first_sample
         outputs = model.outputs.copy() if hasattr(model, "outputs") else None
         context.seed, context.passes, context.sampling = context.seed if seed is None else int(seed), 0, True
         try:
             yield context
         finally:
-            context.seed, context.step, context.passes, context.sampling, context.first_sample = kept
+            context.seed, context.step, context.passes, context.sampling, context.first_sample = saved
             if outputs is not None:
                 model.outputs = outputs
             elif hasattr(model, "outputs"):

@@ -71,7 +71,7 @@ class PolyakAverage(Callback):
     >>> average.swap(model)  # back to the parameters of the last step
     """
 
-    _takes = takes(decay=OrNone(RATE._replace(hint=", or None for the plain mean")), start=Count(0), every=Count(1))
+    _takes = takes(decay=OrNone(RATE.with_hint(", or None for the plain mean")), start=Count(0), every=Count(1))
 
     def __init__(self, decay: float | None = 0.999, *, start: int = 0, every: int = 1) -> None:
         self.decay, self.start, self.every = decay, start, every
@@ -79,8 +79,8 @@ class PolyakAverage(Callback):
 
     def _begin(self) -> None:
         self.steps = 0
-        self._held: Array | None = None  # the average or, while that is in the model, the model's parameters
-        self._statistics: list[Array] | None = None  # those that belong to _held; None: not known
+        self._stored: Array | None = None  # the average or, while that is in the model, the model's parameters
+        self._statistics: list[Array] | None = None  # those that belong to _stored; None: not known
         self._inside = False  # whether the average is in the model
         self._run: Run | None = None
 
@@ -98,7 +98,7 @@ class PolyakAverage(Callback):
             raise ValueError(
                 f"PolyakAverage: start is {self.start}, but the run has {trainer.epochs} epochs: nothing is averaged"
             )
-        if any(isinstance(one, EarlyStopping) and one.restore_best for one in trainer.callbacks):
+        if any(isinstance(callback, EarlyStopping) and callback.restore_best for callback in trainer.callbacks):
             raise ValueError(
                 "PolyakAverage and EarlyStopping would both put parameters into the model at the end: "
                 "pass EarlyStopping(..., restore_best=False)"
@@ -119,13 +119,13 @@ class PolyakAverage(Callback):
         if self._inside:
             raise RuntimeError("PolyakAverage: the average is in the model; swap it out before the next step")
         parameters = trainer.model.parameters
-        if self._held is None:
-            self._held = np.zeros_like(parameters)
+        if self._stored is None:
+            self._stored = np.zeros_like(parameters)
         self.steps += 1
         self._statistics = None
-        kernels.polyak_step(self._held, parameters, 1 - self._taken(self.steps))
+        kernels.polyak_step(self._stored, parameters, 1 - self._weight(self.steps))
 
-    def _taken(self, step: int) -> float:
+    def _weight(self, step: int) -> float:
         """Weight of the newest parameters in the average; 1 for the first ones."""
         if self.decay is None:
             return 1 / step
@@ -197,14 +197,14 @@ class PolyakAverage(Callback):
             self._exchange(model, None)
 
     def _exchange(self, model: Sequential, batches: Iterable[Array] | None) -> None:
-        held, known = self._expect_average(), self._statistics
+        stored, known = self._expect_average(), self._statistics
         with model.lock:
             parameters, statistics = model.parameters.copy(), [array.copy() for array in _arrays(model)]
             try:
                 for segment in model.segments():
                     if not segment.frozen:
                         place = slice(segment.start, segment.stop)
-                        model.parameters[place] = held[place]
+                        model.parameters[place] = stored[place]
                 if known is None:
                     model.constrain()
                     self._estimate(model, batches)
@@ -214,23 +214,23 @@ class PolyakAverage(Callback):
                 model.parameters[...] = parameters
                 _write(_arrays(model), statistics)
                 raise
-        self._held, self._statistics, self._inside = parameters, statistics, not self._inside
+        self._stored, self._statistics, self._inside = parameters, statistics, not self._inside
 
     def _estimate(self, model: Sequential, batches: Iterable[Array] | None) -> None:
         """Re-estimate the statistics from these batches, or else from those of the run."""
         if batches is not None:
             reestimate(model, batches)
         elif self._run is not None and estimated_layers(model):
-            with closing(self._run.source.epoch(self._run.first_epoch)) as found:  # fixed epoch, fixed bits
-                reestimate(model, (x for x, *_ in found))
+            with closing(self._run.source.epoch(self._run.first_epoch)) as batches_of_run:  # fixed epoch, fixed bits
+                reestimate(model, (x for x, *_ in batches_of_run))
 
     def _expect_average(self) -> Array:
-        if self._held is None:
+        if self._stored is None:
             raise RuntimeError("PolyakAverage: there is no average yet; it starts with the first averaged step")
-        return self._held
+        return self._stored
 
     def state(self) -> dict[str, Any]:
-        return {"steps": self.steps, "average": self._held}
+        return {"steps": self.steps, "average": self._stored}
 
     def _expect(self, state: dict[str, Any], model: Trainable) -> None:
         expect_keys("PolyakAverage", state, ("steps", "average"), ())
@@ -241,7 +241,7 @@ class PolyakAverage(Callback):
     def restore(self, state: dict[str, Any]) -> None:
         self._begin()
         self.steps = state["steps"]
-        self._held = None if state["average"] is None else np.array(state["average"])
+        self._stored = None if state["average"] is None else np.array(state["average"])
 
 
 def _arrays(model: Trainable) -> list[Array]:

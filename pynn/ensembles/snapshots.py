@@ -1,4 +1,4 @@
-"""Snapshots of one run at the ends of its learning-rate cycles: an ensemble for the price of one training."""
+"""Snapshots of one run at the ends of its learning-rate cycles: an ensemble at the cost of one training run."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class SnapshotEnsemble(Callback):
     def on_train_begin(self, trainer: Run) -> None:
         if 0 < trainer.epochs < self.epochs_per_cycle:
             raise ValueError(
-                f"SnapshotEnsemble: a cycle has {self.epochs_per_cycle} epochs, but the run {trainer.epochs}"
+                f"SnapshotEnsemble: a cycle has {self.epochs_per_cycle} epochs, but the run has {trainer.epochs}"
             )
         if not trainer.resumed:
             self.snapshots = []
@@ -104,8 +104,10 @@ class SnapshotEnsemble(Callback):
         expect_keys("SnapshotEnsemble", state, ("snapshots",), ())
         if not isinstance(state["snapshots"], list):
             raise ValueError(f"SnapshotEnsemble: snapshots is {brief(state['snapshots'])}, expected a list")
-        for number, one in enumerate(state["snapshots"]):
-            expect_tensors(f"SnapshotEnsemble: snapshot {number}", one, model.tensors())
+        for number, snapshot in enumerate(state["snapshots"]):
+            expect_tensors(f"SnapshotEnsemble: snapshot {number}", snapshot, model.tensors())
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.snapshots = [{name: np.array(array) for name, array in one.items()} for one in state["snapshots"]]
+        self.snapshots = [
+            {name: np.array(array) for name, array in snapshot.items()} for snapshot in state["snapshots"]
+        ]

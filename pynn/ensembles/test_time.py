@@ -98,12 +98,12 @@ def predict_ten_crop(model: Sequential, x: ArrayLike, padding: int = 0, batch_si
     checks.expect_count("", 1, batch_size=batch_size)
     images = arrays.samples("x", x)
     image_shape(images, "x")
-    taken = model.input_shape if model.preprocessing is None else model.preprocessing.input_shape_
-    if len(taken) != 3:
-        raise ValueError(f"the model takes samples of shape {taken}, expected images (H, W, C)")
+    sample_shape = model.input_shape if model.preprocessing is None else model.preprocessing.input_shape_
+    if len(sample_shape) != 3:
+        raise ValueError(f"the model takes samples of shape {sample_shape}, expected images (H, W, C)")
     parts = []
     for start in range(0, len(images), batch_size):
-        crops = ten_crop(images[start : start + batch_size], taken[:2], padding)
+        crops = ten_crop(images[start : start + batch_size], sample_shape[:2], padding)
         probabilities = model.predict_proba(crops.reshape(-1, *crops.shape[2:]))
         parts.append(probabilities.reshape(len(crops), 10, -1).mean(axis=1))
     return np.concatenate(parts)

@@ -16,11 +16,11 @@ from ..initializers import Initializer, Zeros
 from ..messages.foreign import add_foreign
 from ..saving import copies
 from ..typing import Array, Shape
+from .building import Buildable, layers_in, own_gradient
 from .context import Context, Parameter
 from .held import expect_free, set_before, slot, writable
 from .training_settings import TrainingSettings
 from .weight_lists import WeightLists
-from .whole import Buildable, layers_in, own_gradient
 
 L = TypeVar("L", bound="Layer")
 
@@ -32,6 +32,14 @@ class Layer(Buildable, TrainingSettings, WeightLists):
     -----
     Shapes leave out the batch axis: a layer that turns x (N, 784) into y (N, 10) has ``build((784,)) == (10,)``.
     Arguments of ``__init__`` are kept in attributes of the same names, from which a layer is saved and loaded.
+
+    `build` declares parameters by `add_parameter`. A layer with layers inside builds them there,
+    ``self.inner.build(shape)``. `backward` follows a forward pass with training=True, except in
+    ``model.input_gradient``: it goes back through whatever that pass did.
+
+    A layer can be built alone, ``layer.build((5,))``: it then has its own parameters and gradients, float32, with
+    initial values drawn by seed 0. A model that it is put into continues with them; building it alone again draws
+    new ones.
 
     Examples
     --------
@@ -49,7 +57,7 @@ class Layer(Buildable, TrainingSettings, WeightLists):
 
     stream: int = 0  # the layer's number in its model: its part of the random sequence
     followed_by: Activation | None = None  # the activation that its output runs into
-    passes_activation: bool = False  # normalization, dropout, reshaping: what follows counts for the layer before
+    passes_activation: bool = False  # normalization, dropout, reshaping: the layer before sees what follows
 
     def _prepare(self) -> None:
         self.declared = []
@@ -70,12 +78,6 @@ class Layer(Buildable, TrainingSettings, WeightLists):
         -------
         tuple of int
             Shape of an output. By default input_shape.
-
-        Notes
-        -----
-        A layer can be built alone, ``layer.build((5,))``: it then has its own parameters and gradients, float32, with
-        initial values drawn by seed 0. A model that it is put into continues with them; building it alone again starts
-        anew. A layer with layers inside builds them here, ``self.inner.build(shape)``.
         """
         return input_shape
 
@@ -109,10 +111,6 @@ class Layer(Buildable, TrainingSettings, WeightLists):
         -------
         array (N, ...) or None
             Gradient of the inputs, which may be dy or a view of it; may be None if `needs_dx` is False.
-
-        Notes
-        -----
-        The last forward had training=True, except in model.input_gradient: go back through whatever it did.
         """
         raise NotImplementedError(f"{type(self).__name__} has no backward(dy)")
 
@@ -139,7 +137,7 @@ class Layer(Buildable, TrainingSettings, WeightLists):
         tuple of Layer
             They are trained, saved and frozen with it; its `build`, `forward` and `backward` call theirs, each once.
         """
-        return layers_in(self, Layer) if self.users_own else ()
+        return layers_in(self, Layer) if self.is_custom else ()
 
     # What a layer calls ---------------------------------------------------------------------------
 
@@ -157,7 +155,7 @@ class Layer(Buildable, TrainingSettings, WeightLists):
         Parameters
         ----------
         name : str
-            NAME, not taken yet.
+            NAME; must not be taken yet.
         shape : tuple of int
             Its shape.
         initializer : Initializer, optional
@@ -188,7 +186,7 @@ class Layer(Buildable, TrainingSettings, WeightLists):
         Parameters
         ----------
         name : str
-            NAME, not taken yet.
+            NAME; must not be taken yet.
         value : array
             Its initial values, copied, in the model's dtype.
         """
@@ -232,7 +230,7 @@ class Layer(Buildable, TrainingSettings, WeightLists):
     def __getstate__(self) -> dict[str, Any]:
         """Return what copies and pickles carry: what a model file holds, nothing of a batch."""
         held = {slot(name) for name in self._held}
-        state = {name: one for name, one in copies.without_batches(self).items() if name not in held}
+        state = {name: value for name, value in copies.without_batches(self).items() if name not in held}
         return {
             **state,
             "_buffers": {},
@@ -250,7 +248,7 @@ class Layer(Buildable, TrainingSettings, WeightLists):
                 own_gradient(self, parameter)
         for name, array in self._state.items():
             self._set_state(name, array)
-        if "_activation" in state:  # one that runs inside it stands beside it in its chain, which fuses them again
+        if "_activation" in state:  # the chain that holds both fuses them again
             self.fuse(IDENTITY)
 
     def __repr__(self) -> str:
@@ -269,7 +267,7 @@ class Activation(Layer):
 
     function: str = "identity"
     initializer: str = "lecun"  # default of the weights before it
-    alpha: float = 0.0  # parameter of f, if it has one
+    alpha: float = 0.0  # the parameter of f, if any
     reads_input: bool = False  # its gradient needs x rather than y, so it cannot be fused
     _fused_into: weakref.ref[Layer] | None = None  # weak: that layer refers to this one
 

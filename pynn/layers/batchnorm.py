@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from .. import kernels
-from ..checks import POSITIVE, RATE, warn
-from ..initializers import Constant, Zeros
+from ..checks import RATE, warn
+from ..messages.terminal import called
 from ..signatures import takes
 from ..typing import Array, Shape
 from .context import Group
-from .shapes import expect_features
-from .weighted import Fusing
+from .fusing import Fusing
+from .normalization import Normalization
 
 
-class BatchNorm(Fusing):
+class BatchNorm(Normalization, Fusing):
     """Batch normalization: y = gamma · (x - mean)/√(var + epsilon) + beta for each feature.
 
     Parameters
@@ -47,38 +47,29 @@ class BatchNorm(Fusing):
     .. [1] Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network Training", 2015.
     """
 
-    gamma: Array
-    dgamma: Array
-    beta: Array
-    dbeta: Array
     running_mean: Array
     running_var: Array
-    passes_activation = True
-    _takes = takes(momentum=RATE, epsilon=POSITIVE)
+    _takes = takes(momentum=RATE)
 
     def __init__(self, *, momentum: float = 0.9, epsilon: float = 1e-5) -> None:
+        super().__init__(epsilon=epsilon)
         self.momentum = momentum
-        self.epsilon = epsilon
         self._count = 0.0  # rows of all processes in the last forward pass, if they share its statistics
-        self._told = False  # whether the warning about unused statistics was given
+        self._warned = False  # of statistics that never followed a batch
         self._mode = ""  # of the last forward pass: "batch", "synced" or "frozen" if backward may follow
 
     def build(self, input_shape: Shape) -> Shape:
-        expect_features(input_shape)
-        channels = input_shape[-1]
-        self._told = False
-        self.add_parameter("gamma", (channels,), Constant(1), penalized=False)
-        self.add_parameter("beta", (channels,), Zeros(), penalized=False)
-        self.add_state("running_mean", np.zeros(channels))
-        self.add_state("running_var", np.ones(channels))
-        return input_shape
+        shape = super().build(input_shape)
+        self.add_state("running_mean", np.zeros(self._channels))
+        self.add_state("running_var", np.ones(self._channels))
+        self._warned = False
+        return shape
 
     def forward(self, x: Array, training: bool) -> Array:
-        channels = x.shape[-1]
         y = self.buffer("y", x.shape)
-        rows, y_rows = (x, y) if x.ndim == 2 else (x.reshape(-1, channels), y.reshape(-1, channels))
-        if not training and self._mode == "batch" and not self._told:  # the first prediction after training
-            self.expect_held()
+        rows, y_rows = (x, y) if x.ndim == 2 else (x.reshape(-1, x.shape[-1]), y.reshape(-1, x.shape[-1]))
+        if not training and self._mode == "batch" and not self._warned:  # the first prediction after training
+            warn_of_unused_statistics(self)
         self._x, self._mode = rows, ""
         f, alpha = self._activation.function, self._activation.alpha
         if not training or ((self._frozen or self._frozen_names) and self.frozen):
@@ -87,45 +78,27 @@ class BatchNorm(Fusing):
             )
             self._mode = "frozen" if training or self.context.inputs_only else ""
             return y
-        mean, rstd = self.buffer("mean", (channels,)), self.buffer("rstd", (channels,))
-        self._mean, self._rstd = mean, rstd
+        statistics = (x.shape[-1],)
+        self._mean, self._rstd = mean, rstd = self.buffer("mean", statistics), self.buffer("rstd", statistics)
         group = self.context.group
         if len(rows) < 2 and not (group.sync_batchnorm and not len(rows)):
             raise ValueError(
-                f"{self.name or 'BatchNorm'}: a training batch of {len(rows)} sample has no variance; "
+                f"{called(self)}: a training batch of {len(rows)} sample has no variance; "
                 "use a batch_size of at least 2"
             )
         if group.sync_batchnorm:
             synced_forward(self, group, rows, mean, rstd, y_rows)
-            self._mode = "synced"
-            return y
-        kernels.batchnorm_forward(
-            rows, self.gamma, self.beta, self.epsilon, self.momentum, self.running_mean, self.running_var,
-            f, alpha, mean, rstd, y_rows,
-        )  # fmt: skip
-        self._mode = "batch"
+        else:
+            kernels.batchnorm_forward(
+                rows, self.gamma, self.beta, self.epsilon, self.momentum, self.running_mean, self.running_var,
+                f, alpha, mean, rstd, y_rows,
+            )  # fmt: skip
+        self._mode = "synced" if group.sync_batchnorm else "batch"
         return y
-
-    def expect_held(self) -> None:
-        """Warn once if the running statistics of a channel never followed a batch, as its variance is too large."""
-        start = (self.running_mean == 0) & (self.running_var == 1)
-        rstd = self.__dict__.get("_rstd")
-        if rstd is not None:  # copies and loaded layers have no buffers yet
-            start &= rstd < np.finfo(rstd.dtype).max ** -0.5
-        if self._told or not start.any() or self.frozen:
-            return
-        self._told = True
-        seem = "" if rstd is not None else "seem to "
-        warn(
-            f"{self.name or 'BatchNorm'}: {np.count_nonzero(start)} of {start.size} channels {seem}vary too much for "
-            f"{self.running_var.dtype} to hold their variance; their running statistics are still those of the "
-            "start, with which predictions are not normalized. Scale the inputs: "
-            "fit(..., preprocessing=pynn.Standardization())"
-        )
 
     def backward(self, dy: Array) -> Array | None:
         if not self._mode:
-            raise RuntimeError(f"{self.name or 'BatchNorm'}: backward(dy) must follow forward(x, training=True)")
+            raise RuntimeError(f"{called(self)}: backward(dy) must follow forward(x, training=True)")
         x, f = self._x, self._activation
         dx = self.gradient_buffer("dx", dy.shape, dy) if self.needs_dx else None
         dy_rows = dy if dy.ndim == 2 else dy.reshape(x.shape)
@@ -143,6 +116,24 @@ class BatchNorm(Fusing):
                 f.function, f.alpha, dx_rows,
             )  # fmt: skip
         return dx
+
+
+def warn_of_unused_statistics(layer: BatchNorm) -> None:
+    """Warn once if the running statistics of a channel never followed a batch, as its variance is too large."""
+    start = (layer.running_mean == 0) & (layer.running_var == 1)
+    rstd = layer.__dict__.get("_rstd")
+    if rstd is not None:  # copies and loaded layers have no buffers yet
+        start &= rstd < np.finfo(rstd.dtype).max ** -0.5
+    if layer._warned or not start.any() or layer.frozen:
+        return
+    layer._warned = True
+    seem = "" if rstd is not None else "seem to "
+    warn(
+        f"{called(layer)}: {np.count_nonzero(start)} of {start.size} channels {seem}vary too much for "
+        f"{layer.running_var.dtype} to hold their variance; their running statistics still have their initial values, "
+        "with which predictions are not normalized. Scale the inputs: "
+        "fit(..., preprocessing=pynn.Standardization())"
+    )
 
 
 @np.errstate(invalid="ignore", over="ignore")  # fit reports a diverging loss itself

@@ -14,10 +14,10 @@ from .held import Holder, aligned
 
 
 class GradientBuffers:
-    """Vectors shared by a chain's layers: a gradient is free once the layer before has computed its own.
+    """Vectors shared by a chain's layers: a gradient's vector is free once the layer before has read it.
 
     A plain chain needs two of them, each as large as the largest gradient. An array's `base` tells which vector it lies
-    in: NumPy puts the owner there, also for views of views.
+    in: NumPy sets it to the owner, also for views of views.
     """
 
     def __init__(self) -> None:
@@ -27,19 +27,19 @@ class GradientBuffers:
 
     def take(self, shape: Shape, dtype: np.dtype[Any], alive: Iterable[Array]) -> Array:
         """Return an uninitialized array that overlaps neither with the arrays in use nor with kept ones."""
-        taken = [id(one.base) for one in (*alive, *self.keeping)]
+        taken = [id(array.base) for array in (*alive, *self.keeping)]
         for view in self.views.get(shape, ()):
             if id(view.base) not in taken:
                 return view
         size = math.prod(shape)
-        free = sorted((one for one in self.vectors if id(one.base) not in taken), key=len)
-        vector = next((one for one in free if len(one) >= size), None)
+        free = sorted((vector for vector in self.vectors if id(vector.base) not in taken), key=len)
+        vector = next((vector for vector in free if len(vector) >= size), None)
         if vector is None:
             if free:
                 self._drop(free.pop())  # free the largest before allocating the new one
             vector = aligned(size, dtype)
             self.vectors.append(vector)
-        if len(self.views) > 256:  # ever-changing batch sizes must not pile up views
+        if len(self.views) > 256:  # batch sizes that always change must not pile up views
             self.views.clear()
         view = vector[:size].reshape(shape)
         self.views.setdefault(shape, []).append(view)
@@ -55,7 +55,7 @@ class GradientBuffers:
             self.keeping.pop()
 
     def _drop(self, dead: Array) -> None:
-        self.vectors = [one for one in self.vectors if one is not dead]
+        self.vectors = [vector for vector in self.vectors if vector is not dead]
         for shape, views in self.views.items():
             self.views[shape] = [view for view in views if view.base is not dead.base]
 
@@ -100,7 +100,7 @@ class Buffered(Holder):
             whole = aligned(size, self.context.dtype)
             self._buffers[name] = whole
             self._views = {key: old for key, old in self._views.items() if key[0] != name}
-        if len(self._views) > 64:  # ever-changing batch sizes must not pile up views
+        if len(self._views) > 64:  # batch sizes that always change must not pile up views
             self._views.clear()
         view = whole[:size].reshape(shape)
         self._views[name, shape] = view

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from .. import checks
-from ..data.arrays import as_array
 from ..typing import Array, Shape
-from .base import Activation, Layer
-from .buffers import GradientBuffers, with_owner
+from . import custom
+from .base import Layer
+from .buffers import GradientBuffers
+from .building import layers_in
+from .fusing import fuse, set_followed_by
 from .selection import Selection
-from .whole import layers_in
 
 
 class Chain(Selection):
@@ -43,34 +42,28 @@ class Chain(Selection):
             checks.expect_instance(layer, Layer, f"layer {position}")
         if len({id(layer) for layer in layers}) < len(layers):
             raise ValueError(
-                "the same layer occurs twice in one model; make a second one (layers do not share weights)"
+                "the same layer occurs twice in one model; make a second layer (layers do not share weights)"
             )
         self.layers = layers
         self._active: list[Layer] = []
 
     def children(self) -> tuple[Layer, ...]:
-        if not self.users_own:
+        if not self.is_custom:
             return self.layers
         held = {id(inner) for layer in self.layers for inner in layer.walk()}
-        return (*self.layers, *(one for one in layers_in(self, Layer) if id(one) not in held))
+        return (*self.layers, *(layer for layer in layers_in(self, Layer) if id(layer) not in held))
 
     def _share_context(self) -> None:
-        """Done later, in `build`: a model first checks whose layers they are."""
+        """Nothing yet: `build` does it, after a model has checked that its layers belong to no other."""
 
     def build(self, input_shape: Shape) -> Shape:
         shape = tuple(input_shape)
         super()._share_context()
         self._shared = self._shared or GradientBuffers()
-        shares = type(self).backward.__module__.startswith("pynn.")  # a custom one may keep or add gradients
-        after: Activation | None = None
-        for layer in reversed(self.layers):
-            layer.followed_by = after
-            if isinstance(layer, Activation):
-                after = layer
-            elif not layer.passes_activation:
-                after = None
+        shares = type(self).backward.__module__.startswith("pynn.")  # a custom backward may keep or add gradients
+        set_followed_by(self.layers)
         for position, layer in enumerate(self.layers):
-            layer._shared = self._shared if shares and not layer.users_own else None
+            layer._shared = self._shared if shares and not layer.is_custom else None
             try:
                 shape = layer.build(shape)
             except ValueError as cause:
@@ -79,14 +72,7 @@ class Chain(Selection):
         return shape
 
     def _fuse(self) -> None:
-        self._active = []
-        before: Layer | None = None  # a second activation in a row must not replace the first
-        for layer in self.layers:
-            if isinstance(layer, Activation) and before is not None and _may_fuse(before, layer) and before.fuse(layer):
-                layer.fused_into = before
-            else:
-                self._active.append(layer)
-            before = layer
+        self._active = fuse(self.layers)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -95,8 +81,7 @@ class Chain(Selection):
 
     def forward(self, x: Array, training: bool) -> Array:
         for layer in self._active:
-            y = layer.forward(x, training)
-            x = self._taken(layer, "forward", y, (len(x), *layer.output_shape)) if layer.users_own else y
+            x = custom.forward(layer, x, training) if layer.is_custom else layer.forward(x, training)
         return x
 
     def backward(self, dy: Array) -> Array | None:
@@ -104,34 +89,5 @@ class Chain(Selection):
         for layer in reversed(self._active):
             if gradient is None:
                 break
-            gradient = self._back(layer, gradient)
+            gradient = custom.backward(layer, gradient) if layer.is_custom else layer.backward(gradient)
         return gradient
-
-    def _back(self, layer: Layer, dy: Array) -> Array | None:
-        return self._own_backward(layer, dy) if layer.users_own else layer.backward(dy)
-
-    def _own_backward(self, layer: Layer, dy: Array) -> Array | None:
-        """Backward pass of a custom layer; common mistakes are corrected or reported."""
-        for parameter in layer._own_parameters:
-            if parameter.gradient is not None:
-                parameter.gradient.fill(0)  # so that `self.dNAME += ...` works too
-        dx = layer.backward(dy)
-        if dx is None and not layer.needs_dx:
-            return None
-        return with_owner(self._taken(layer, "backward", dx, (len(dy), *layer.input_shape)))
-
-    def _taken(self, layer: Layer, method: str, array: Any, shape: Shape) -> Array:
-        """Return a custom layer's result, checked, contiguous and in the model's dtype."""
-        where = f"{layer.name or layer.kind}: {method}"
-        if not isinstance(array, np.ndarray):
-            raise TypeError(f"{where} returned {type(array).__name__}, expected an array of shape {shape}")
-        if array.shape != shape:
-            raise ValueError(f"{where} returned shape {array.shape}, expected {shape}")
-        return np.ascontiguousarray(as_array(f"what {where} returned", array), self.context.dtype)
-
-
-def _may_fuse(before: Layer, activation: Activation) -> bool:
-    """Whether both are pynn's (kernels do not know custom classes), and the gradient needs only y."""
-    if before.users_own or activation.users_own:
-        return False
-    return not (activation.reads_input or isinstance(before, Activation))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -90,25 +90,31 @@ class Group:
 ALONE = Group()
 
 
-@dataclass(eq=False)
 class Context:
     """What a model shares with all of its layers."""
 
-    seed: int = 0
-    step: int = 0  # optimizer steps taken; with seed and a layer's stream it determines every random mask
-    passes: int = 0  # training forward passes since that step: each draws its own masks
-    repeating: bool = False  # inside `same_masks`: passes are not counted
-    late: int = 0  # steps taken inside `same_masks`, counted when it ends
-    dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.float32))
-    sampling: bool = False  # masks and noise outside training as well: Monte-Carlo passes
-    inputs_only: bool = False  # backward passes follow evaluation and skip the parameters' gradients
-    first_sample: int = 0  # index of a batch's first sample in the whole step: each part gets its own masks
-    group: Group = ALONE  # the processes that share every batch, while they train together
-    owned: bool = False  # a model's, which gives its layers their places in the flat vector
-    built: bool = False  # whether that model is built
-    limit: int | None = None  # while a file is loaded: how many numbers the layers to come may have
-    training: Claim | None = None  # held by the current training run
-    changes: int = 0  # counts changes of training settings (freeze, learning_rate_factor, penalty)
+    def __init__(
+        self,
+        seed: int = 0,
+        dtype: np.dtype[Any] | None = None,
+        owned: bool = False,
+        training: Claim | None = None,
+    ) -> None:
+        self.seed = seed
+        self.step = 0  # optimizer steps taken; with seed and a layer's stream it determines every random mask
+        self.passes = 0  # training forward passes since that step: each draws its own masks
+        self.repeating = False  # inside `same_masks`: passes are not counted
+        self.late = 0  # steps taken inside `same_masks`, counted when it ends
+        self.dtype = np.dtype(np.float32) if dtype is None else dtype
+        self.sampling = False  # masks and noise outside training as well: Monte-Carlo passes
+        self.inputs_only = False  # backward passes follow evaluation and skip the parameters' gradients
+        self.first_sample = 0  # index of a batch's first sample in the whole step: each part gets its own masks
+        self.group: Group = ALONE  # the processes that share every batch, while they train together
+        self.owned = owned  # by a model, which gives its layers their places in the flat vector
+        self.built = False  # whether that model is built
+        self.limit: int | None = None  # while a file is loaded: how many numbers the layers to come may have
+        self.training = training  # held by the current training run
+        self.changes = 0  # counts changes of training settings (freeze, learning_rate_factor, penalty)
 
     def spend(self, name: str, shape: Shape) -> None:
         """Take this parameter's numbers off the limit; ValueError where the file holds fewer."""
@@ -125,17 +131,16 @@ class Context:
         vars(self).update(state, dtype=np.dtype(state["dtype"].type))
 
 
-@dataclass(eq=False)
 class Parameter:
     """A declared block of trainable numbers; the model gives it its place in the flat vector."""
 
-    name: str
-    shape: Shape
-    initializer: Initializer
-    penalized: bool
-    constraint: Constraint | None = None
-    value: Array | None = None  # its blocks of the flat vectors, once the model is built
-    gradient: Array | None = None
+    def __init__(
+        self, name: str, shape: Shape, initializer: Initializer, penalized: bool, constraint: Constraint | None = None
+    ) -> None:
+        self.name, self.shape, self.initializer = name, shape, initializer
+        self.penalized, self.constraint = penalized, constraint
+        self.value: Array | None = None  # its blocks of the flat vectors, once the model is built
+        self.gradient: Array | None = None
 
     def drawn(self, owner: str, generator: np.random.Generator) -> Array:
         """Its first values; ValueError where the initializer gives another shape."""
@@ -148,3 +153,10 @@ class Parameter:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "gradient": None}
+
+
+def clear_gradients(parameters: Iterable[Parameter]) -> None:
+    """Fill the gradients of these parameters with zeros."""
+    for parameter in parameters:
+        if parameter.gradient is not None:
+            parameter.gradient.fill(0)

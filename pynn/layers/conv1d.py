@@ -97,7 +97,7 @@ class Conv1d(Conv2d):
 
     @property
     def _after(self) -> int | None:
-        """Zeros after the sequence; None for those that the kernels take without being told."""
+        """Zeros after the sequence; None for the number that the kernels infer."""
         return 0 if self.padding == "causal" else None
 
     def forward(self, x: Array, training: bool) -> Array:

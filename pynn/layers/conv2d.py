@@ -8,7 +8,7 @@ from .. import kernels
 from ..checks import Choice, Count, Pair
 from ..signatures import takes
 from ..typing import Array, Shape
-from .shapes import Sizes, expect_image, window_places
+from .shapes import Sizes, expect_image, per_axis, place_windows, single
 from .weighted import Weighted
 
 if TYPE_CHECKING:
@@ -90,18 +90,14 @@ class Conv2d(Weighted):
         if channels % groups:
             raise ValueError(f"{self.kind}: {groups} groups do not divide {channels} channels")
         self.channels, self.groups = channels, groups
-        self.kernel, self.stride, self.dilation = map(self._sizes, (kernel, stride, dilation))
-        self.padding: Any = padding if isinstance(padding, str) else self._sizes(padding)
-
-    def _sizes(self, value: Sizes) -> list[int]:
-        """The number for each axis."""
-        return [int(one) for one in (value if isinstance(value, (tuple, list)) else [value] * len(self._axes))]
+        axes = len(self._axes)
+        self.kernel, self.stride, self.dilation = (per_axis(sizes, axes) for sizes in (kernel, stride, dilation))
+        self.padding: Any = padding if isinstance(padding, str) else per_axis(padding, axes)
 
     @property
     def _given(self) -> dict[str, Any]:
-        """Pairs of two equal numbers as a single number, as they are shown and saved."""
-        pairs = {name: getattr(self, name) for name in ("kernel", "stride", "padding", "dilation")}
-        return {name: one[0] if isinstance(one, list) and one[0] == one[-1] else one for name, one in pairs.items()}
+        """The arguments that are shown and saved in another form than they are kept in."""
+        return {name: single(getattr(self, name)) for name in ("kernel", "stride", "padding", "dilation")}
 
     def build(self, input_shape: Shape) -> Shape:
         self._expect_input(input_shape)
@@ -111,7 +107,7 @@ class Conv2d(Weighted):
         places = [self._place(axis, size) for axis, size in enumerate(input_shape[:-1])]
         self._out = (*(outputs for outputs, _ in places), self.channels)
         stride, before, dilation = (1, *self.stride), (0, *(zeros for _, zeros in places)), (1, *self.dilation)
-        # The last two: a sequence is an image of one row.
+        # The last two: a sequence, with a single axis, is an image of one row.
         self._settings = (stride[-2], stride[-1], before[-2], before[-1], dilation[-2], dilation[-1])
         self._add_weight((*self.kernel, inputs // self.groups, self.channels))
         return self._out
@@ -123,13 +119,8 @@ class Conv2d(Weighted):
         """Outputs along an axis, and the zeros before the image."""
         reach, name = (self.kernel[axis] - 1) * self.dilation[axis] + 1, self._axes[axis]
         padding = self.padding if isinstance(self.padding, str) else self.padding[axis]
-        outputs, before = window_places(size, reach, self.stride[axis], padding)
-        if outputs < 1:
-            padded = f"{self._whole_input} with padding {before}" if before else self._whole_input
-            raise ValueError(
-                f"its kernel reaches over {reach} {name}, the {padded} has only {size + 2 * before}; take a "
-                'smaller kernel or dilation, or padding="same"'
-            )
+        what, advice = f"its kernel reaches over {reach} {name}", 'take a smaller kernel or dilation, or padding="same"'
+        outputs, before = place_windows(size, reach, self.stride[axis], padding, what, self._whole_input, advice)
         if padding != "same" and before >= reach:
             raise ValueError(f"padding of {before} {name} is no less than the kernel's reach of {reach}")
         return outputs, before

@@ -65,15 +65,15 @@ class DropConnect(Affine):
             return backward_steps(DropConnect.backward, self, dy)
         if self._draw is None and self.context.inputs_only:
             return super().backward(dy)
-        place = expect_drawn(self, self._draw)
+        key = expect_drawn(self, self._draw)
         x, y, f = self._x, self._y, self._activation
         dz, dx, dweight, dbias = self._gradient_arrays(dy, x)
         dkept = None if dweight is None else self.buffer("dkept", self.weight.shape)
         kernels.affine_backward(dy, x, self._kept, y, f.function, f.alpha, dz, dx, dkept, dbias)
         if dweight is not None and dkept is not None:
-            self._masked(dkept, dweight, place)
+            self._masked(dkept, dweight, key)
         return dx
 
-    def _masked(self, weight: Array, out: Array, place: Draw) -> Array:
-        kernels.dropout(weight, self.rate, True, *place, out)
+    def _masked(self, weight: Array, out: Array, key: Draw) -> Array:
+        kernels.dropout(weight, self.rate, True, *key, out)
         return out

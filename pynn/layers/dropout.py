@@ -11,11 +11,10 @@ from ..checks import Choice
 from ..kernels.philox import threshold
 from ..signatures import takes
 from ..typing import Array, Shape
-from .base import Layer
-from .randomness import DROPPED, Draw, draw, expect_drawn
+from .randomness import Draw, Masking, draw
 
 
-class Dropout(Layer):
+class Dropout(Masking):
     """Set each number to 0 with probability `rate` in training: y = mask · x / (1 - rate).
 
     Parameters
@@ -37,37 +36,29 @@ class Dropout(Layer):
     .. [1] Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from Overfitting", 2014.
     """
 
-    passes_activation = True
-    _takes = takes(rate=DROPPED, form=Choice("inverted", "vanilla"))
+    _takes = takes(form=Choice("inverted", "vanilla"))
 
     def __init__(self, rate: float, *, form: str = "inverted") -> None:
-        self.rate = rate
+        super().__init__(rate)
         self.form = form
-        self._draw: Draw | None = None  # of the last forward pass; None if it drew nothing
 
     def forward(self, x: Array, training: bool) -> Array:
         self._draw = draw(self, training, math.prod(x.shape[1:]))
-        if self._draw is not None:
-            return self._masked(x, self.buffer("y", x.shape), self._draw) if self.rate else x
-        return x if self._expected == 1 else np.multiply(x, self._expected, out=self.buffer("y", x.shape))
+        if self._draw is None:
+            return self._unmasked(x, "y")
+        return self._masked(x, self.buffer("y", x.shape), self._draw) if self.rate else x
 
-    @property
-    def _expected(self) -> float:
-        """The factor outside training."""
-        return 1 - threshold(self.rate) / 65536 if self.form == "vanilla" and self.rate else 1.0
+    def _unmasked(self, x: Array, name: str) -> Array:
+        if self.form == "inverted" or not self.rate:
+            return x
+        return np.multiply(x, 1 - threshold(self.rate) / 65536, out=self.buffer(name, x.shape))
 
-    def backward(self, dy: Array) -> Array:
-        if self._draw is None and self.context.inputs_only:
-            return np.multiply(dy, self._expected, out=self.gradient_buffer("dx", dy.shape, dy))
-        place = expect_drawn(self, self._draw)
-        return self._masked(dy, self.gradient_buffer("dx", dy.shape, dy), place) if self.rate else dy
-
-    def _masked(self, x: Array, out: Array, place: Draw) -> Array:
-        kernels.dropout(x, self.rate, self.form == "inverted", *place, out)
+    def _masked(self, x: Array, out: Array, key: Draw) -> Array:
+        kernels.dropout(x, self.rate, self.form == "inverted", *key, out)
         return out
 
 
-class SpatialDropout(Layer):
+class SpatialDropout(Masking):
     """Dropout of whole channels, since neighbouring pixels or positions are similar: y = mask · x / (1 - rate).
 
     Parameters
@@ -89,13 +80,6 @@ class SpatialDropout(Layer):
     .. [1] Tompson et al., "Efficient Object Localization Using Convolutional Networks", 2015.
     """
 
-    passes_activation = True
-    _takes = takes(rate=DROPPED)
-
-    def __init__(self, rate: float) -> None:
-        self.rate = rate
-        self._draw: Draw | None = None
-
     def build(self, input_shape: Shape) -> Shape:
         if len(input_shape) < 2:
             raise ValueError(f"expected images (H, W, C), got inputs of shape {input_shape}; Dropout takes vectors")
@@ -107,13 +91,7 @@ class SpatialDropout(Layer):
             return x
         return self._masked(x, self.buffer("y", x.shape), self._draw)
 
-    def backward(self, dy: Array) -> Array:
-        if self._draw is None and self.context.inputs_only:
-            return dy
-        place = expect_drawn(self, self._draw)
-        return self._masked(dy, self.gradient_buffer("dx", dy.shape, dy), place) if self.rate else dy
-
-    def _masked(self, x: Array, out: Array, place: Draw) -> Array:
+    def _masked(self, x: Array, out: Array, key: Draw) -> Array:
         flat = (x.shape[0], math.prod(x.shape[1:-1]), x.shape[-1])
-        kernels.spatial_dropout(x.reshape(flat), self.rate, *place, out.reshape(flat))
+        kernels.spatial_dropout(x.reshape(flat), self.rate, *key, out.reshape(flat))
         return out

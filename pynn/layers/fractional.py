@@ -86,8 +86,8 @@ class FractionalMaxPool2d(MaxRegions):
         return counts[0], counts[1], channels
 
     def forward(self, x: Array, training: bool) -> Array:
-        place = draw(self, training, 0)
-        self._regions = self._fixed or self._lay_regions() if place is None else self._drawn(*place[:3])
+        key = draw(self, training, 0)
+        self._regions = self._fixed or self._lay_regions() if key is None else self._drawn(*key[:3])
         return super().forward(x, training)
 
     def _lay_regions(self) -> Regions:

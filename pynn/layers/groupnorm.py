@@ -5,63 +5,28 @@ from __future__ import annotations
 import math
 
 from .. import kernels
-from ..checks import POSITIVE, Count
-from ..initializers import Constant, Zeros
+from ..checks import Count
 from ..signatures import takes
 from ..typing import Array, Shape
-from .base import Layer
-from .shapes import expect_features
+from .normalization import Normalization
 
 
-class _PerSample(Layer):
-    """Shared by LayerNorm and GroupNorm: gamma and beta of the last axis, and the kernels."""
+class _PerSample(Normalization):
+    """Shared by LayerNorm and GroupNorm: the kernels."""
 
-    gamma: Array
-    dgamma: Array
-    beta: Array
-    dbeta: Array
-    passes_activation = True
     groups = 1
-    _takes = takes(epsilon=POSITIVE)
-
-    def __init__(self, *, epsilon: float = 1e-5) -> None:
-        self.epsilon = epsilon
-
-    def build(self, input_shape: Shape) -> Shape:
-        expect_features(input_shape)
-        self._channels = input_shape[-1]
-        self._places = self.places(input_shape)
-        self.add_parameter("gamma", (self._channels,), Constant(1), penalized=False)
-        self.add_parameter("beta", (self._channels,), Zeros(), penalized=False)
-        return input_shape
-
-    def places(self, input_shape: Shape) -> int:
-        """Return how many positions share their statistics.
-
-        Parameters
-        ----------
-        input_shape : tuple of int
-            Shape of a sample.
-
-        Returns
-        -------
-        int
-            1, or the number of positions for `GroupNorm`.
-        """
-        return 1
+    _positions = 1  # how many share their statistics
 
     def _cut(self, x: Array) -> Array:
         """Return x in the kernels' form, (N, P, C)."""
-        return x.reshape(-1, self._places, self._channels)
+        return x.reshape(-1, self._positions, self._channels)
 
     def forward(self, x: Array, training: bool) -> Array:
         y = self.buffer("y", x.shape)
         self._x = self._cut(x)
         statistics = (len(self._x), self.groups)
         self._mean, self._rstd = self.buffer("mean", statistics), self.buffer("rstd", statistics)
-        kernels.groupnorm_forward(
-            self._x, self.gamma, self.beta, self.epsilon, self._mean, self._rstd, self._cut(y)
-        )  # fmt: skip
+        kernels.groupnorm_forward(self._x, self.gamma, self.beta, self.epsilon, self._mean, self._rstd, self._cut(y))
         return y
 
     def backward(self, dy: Array) -> Array | None:
@@ -129,7 +94,5 @@ class GroupNorm(_PerSample):
     def build(self, input_shape: Shape) -> Shape:
         if input_shape and input_shape[-1] % self.groups:
             raise ValueError(f"groups is {self.groups}, expected a divisor of the {input_shape[-1]} channels")
+        self._positions = math.prod(input_shape[:-1])
         return super().build(input_shape)
-
-    def places(self, input_shape: Shape) -> int:
-        return math.prod(input_shape[:-1])

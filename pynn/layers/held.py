@@ -43,15 +43,9 @@ class Holder(Constructed):
         """The arrays that are saved but not trained, such as running statistics, by name."""
         return MappingProxyType(self._state)
 
-    def arrays(self) -> dict[str, Array]:
-        """Return its parameters and states by name, without those of the layers inside.
-
-        Returns
-        -------
-        dict
-            Arrays by name.
-        """
-        return {name: getattr(self, name) for name in [*(one.name for one in self.declared), *self._state]}
+    def _arrays(self) -> dict[str, Array]:
+        """Its parameters and states by name, without those of the layers inside."""
+        return {name: getattr(self, name) for name in [*(parameter.name for parameter in self.declared), *self._state]}
 
     def _set_state(self, name: str, value: ArrayLike) -> None:
         self._hold_state(name, np.array(value, self.context.dtype))
@@ -84,42 +78,43 @@ class NotBuilt:
 def hold(layer: Holder, name: str, array: Array) -> None:
     """Make `layer.NAME` this array for good: later assignments copy into it."""
     kind = type(layer)
-    found = getattr(kind, name, None)
-    if not is_held(found):
+    default = getattr(kind, name, None)
+    if not is_held(default):
         if hasattr(kind, name):
-            setattr(kind, slot(name), found)  # the class's default, as `bias = None`, for layers without the parameter
+            setattr(kind, slot(name), default)  # such as `bias = None`, for layers without the parameter
         if not hasattr(kind, slot(name)):
             setattr(kind, slot(name), NotBuilt(name))
         # attrgetter runs in C: a Python property or __setattr__ would slow down every step.
         setattr(kind, name, property(operator.attrgetter(slot(name)), functools.partial(_assign, name)))
     layer._held[name] = array
-    # Not by vars(layer): CPython reads attributes slower once an instance has shown its dictionary.
+    # Not by vars(layer): CPython reads attributes more slowly once an instance has made its dictionary.
     setattr(layer, slot(name), array)
 
 
-def is_held(found: object) -> bool:
+def is_held(member: object) -> bool:
     """Whether this attribute of a class is a property that `hold` made."""
-    return isinstance(found, property) and isinstance(found.fset, functools.partial) and found.fset.func is _assign
+    return isinstance(member, property) and isinstance(member.fset, functools.partial) and member.fset.func is _assign
 
 
 def expect_free(layer: Holder, reserved: set[str], *names: str) -> None:
     """Raise ValueError for a name that the layer, its class, its constructor or another parameter uses."""
     kind = type(layer)
-    taken = reserved | layer.state.keys() | {word for one in layer.declared for word in (one.name, f"d{one.name}")}
+    declared = [parameter.name for parameter in layer.declared]
+    taken = reserved | layer.state.keys() | {*declared, *(f"d{name}" for name in declared)}
     constructor = getattr(unwrapped(kind.__init__), "__code__", None)
     taken.update(constructor.co_varnames[: constructor.co_argcount] if constructor else ())
     for name in names:
-        found = getattr(kind, name, None)
-        own = callable(found) or (isinstance(found, property) and not is_held(found))  # a method or property
-        if not name.isidentifier() or own or name in taken:
+        member = getattr(kind, name, None)
+        fixed = callable(member) or (isinstance(member, property) and not is_held(member))
+        if not name.isidentifier() or fixed or name in taken:
             raise ValueError(f"a parameter cannot be named {names[0]!r}: expected a name that is not taken yet")
 
 
 def set_before(layer: Holder, name: str) -> Any:
     """What was set as `layer.NAME` before the parameter is declared; None where nothing was."""
     place = slot(name) if is_held(getattr(type(layer), name, None)) else name
-    found = getattr(layer, place, None)
-    return None if found is getattr(type(layer), place, None) else found
+    value = getattr(layer, place, None)
+    return None if value is getattr(type(layer), place, None) else value
 
 
 def release(layer: Holder) -> None:
@@ -146,15 +141,15 @@ def copy_into(held: Array, value: object, where: str, fills: bool = True) -> Non
     """
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{where} is set to a masked array, whose mask would be lost; fill it first: .filled(0)")
-    found = np.asarray(value)
-    if found.dtype.kind not in "fiub":
-        what = f"an array of dtype {found.dtype}" if isinstance(value, np.ndarray) else brief(value)
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        what = f"an array of dtype {array.dtype}" if isinstance(value, np.ndarray) else brief(value)
         raise TypeError(f"{where} is set to {what}, expected numbers of shape {held.shape}")
-    if found.shape != held.shape and not (fills and found.ndim == 0):
-        turned = sorted(found.shape) == sorted(held.shape)
+    if array.shape != held.shape and not (fills and array.ndim == 0):
+        transposed = sorted(array.shape) == sorted(held.shape)
         hint = "; weights are (inputs, outputs): pass its .T" if held.ndim == 2 else "; bring its axes into that order"
-        raise ValueError(f"{where} is set to shape {found.shape}, expected {held.shape}{hint if turned else ''}")
-    held[...] = found
+        raise ValueError(f"{where} is set to shape {array.shape}, expected {held.shape}{hint if transposed else ''}")
+    held[...] = array
 
 
 class Tensors(dict[str, Array]):

@@ -30,7 +30,7 @@ FEW = 512  # up to this many classes, the whole tree is faster than a search
 
 
 class Listed(list[Any]):
-    """A list that shows itself in one line, however long it is.
+    """A list whose repr is one line, however long it is.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ class HierarchicalSoftmax(Layer):
     Examples
     --------
     >>> model = pynn.Sequential(pynn.Affine(128), pynn.ReLU(), pynn.HierarchicalSoftmax(50_000, counts=counts))
-    >>> model.fit(x, y)                   # y (N,): labels 0..C-1; the loss is the layer's own, `layer.loss`
+    >>> model.fit(x, y)                   # y (N,): labels 0..C-1; the loss is `layer.loss`
     >>> model.predict(x), model.predict_proba(x)
     """
 
@@ -99,7 +99,7 @@ class HierarchicalSoftmax(Layer):
         use_bias: bool = True,
     ) -> None:
         if counts is not None and tree is not None:
-            raise ValueError("HierarchicalSoftmax: counts and tree both say what the tree is; give one of them")
+            raise ValueError("HierarchicalSoftmax: counts and tree both define the tree; pass one of them")
         self.classes = classes
         self.use_bias = use_bias
         self.counts = None if counts is None else _counts(counts, classes)
@@ -168,7 +168,7 @@ class HierarchicalCrossEntropy(Loss):
     def layer(self, layer: HierarchicalSoftmax | None) -> None:
         self._layer_of = None if layer is None else weakref.ref(layer)
 
-    def __getstate__(self) -> dict[str, Any]:  # the copy of its layer says again whose it is
+    def __getstate__(self) -> dict[str, Any]:  # the copy of its layer sets it again
         return {**super().__getstate__(), "_layer_of": None}
 
     def _layer(self) -> HierarchicalSoftmax:
@@ -176,7 +176,7 @@ class HierarchicalCrossEntropy(Loss):
         if layer is None:
             raise ValueError(
                 "this HierarchicalCrossEntropy has no tree: end the model with HierarchicalSoftmax(classes) and leave "
-                "`loss` out, or pass that layer's own, layer.loss"
+                "`loss` out, or pass that layer's loss, layer.loss"
             )
         return layer
 
@@ -213,8 +213,8 @@ class HierarchicalCrossEntropy(Loss):
         mine = self._memories.mine
         if mine.walked is None or dy is not mine.gradient:
             raise ValueError(
-                "HierarchicalSoftmax got a gradient that is not its own loss's: leave `loss` out, or pass layer.loss; "
-                "to scale the loss, give its forward weights"
+                "HierarchicalSoftmax got the gradient of another loss: leave `loss` out, or pass layer.loss; "
+                "to scale the loss, pass weights to its forward"
             )
         return mine.walked
 
@@ -240,7 +240,7 @@ class HierarchicalCrossEntropy(Loss):
         layer = self._layer()
         labels = np.full(len(outputs), -1, np.int64)
         if layer.classes > FEW:
-            limit = layer.classes // 16  # an unsure model: the whole tree for many samples together is cheaper
+            limit = layer.classes // 16  # for an unsure model, the whole tree for many samples together is cheaper
             kernels.hierarchical_softmax_predict(outputs, layer.parents, layer.nodes, layer.bias, limit, labels)
         rest = np.flatnonzero(labels < 0)
         rows = max(1, CHUNK // layer.classes)
@@ -270,7 +270,7 @@ class HierarchicalCrossEntropy(Loss):
 def _counts(counts: ArrayLike, classes: int) -> list[float]:
     array = as_array("HierarchicalSoftmax: counts", counts)
     if array.shape != (classes,):
-        raise ValueError(f"HierarchicalSoftmax: counts has shape {array.shape}, expected ({classes},), one a class")
+        raise ValueError(f"HierarchicalSoftmax: counts has shape {array.shape}, expected ({classes},), one per class")
     if array.dtype.kind not in "fiub" or not (array >= 0).all() or not np.isfinite(array).all():
         raise ValueError(f"HierarchicalSoftmax: counts are {brief(counts)}, expected finite numbers of at least 0")
     return Listed(array.tolist())
@@ -283,6 +283,6 @@ def _codes(tree: Any, classes: int) -> list[str]:
         )
     codes = list(tree) if all(isinstance(code, str) for code in tree) else trees.codes_of_pairs(tree, classes)
     if len(codes) != classes:
-        raise ValueError(f"HierarchicalSoftmax: tree has {len(codes)} codes, expected {classes}, one a class")
+        raise ValueError(f"HierarchicalSoftmax: tree has {len(codes)} codes, expected {classes}, one per class")
     trees.from_codes(codes)
     return Listed(codes)

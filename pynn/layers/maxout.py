@@ -28,7 +28,7 @@ class Maxout(Affine):
         Number of sums per unit, at least 1.
     **options
         Those of `Affine`. The default initializer is LeCun: the larger of two sums of mean 0 has the mean square of
-        one.
+        one sum.
 
     Raises
     ------

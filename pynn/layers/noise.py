@@ -24,7 +24,7 @@ class GaussianNoise(Layer):
     -----
     Inputs of any shape; the gradient passes unchanged. The noise is a function of the model's seed, the layer's
     position, the step and the sample's index in the batch: the same for any number of threads, and on both backends up
-    to rounding (about 4 units in the last place). Small noise on the inputs acts like a penalty on how fast the outputs
+    to rounding (about 4 units in the last key). Small noise on the inputs acts like a penalty on how fast the outputs
     change [1]_.
 
     References
@@ -39,11 +39,11 @@ class GaussianNoise(Layer):
         self.std = std
 
     def forward(self, x: Array, training: bool) -> Array:
-        place = draw(self, training, math.prod(x.shape[1:]))
-        if place is None or self.std == 0:
+        key = draw(self, training, math.prod(x.shape[1:]))
+        if key is None or self.std == 0:
             return x
         y = self.buffer("y", x.shape)
-        kernels.gaussian_noise(x, self.std, *place, y)
+        kernels.gaussian_noise(x, self.std, *key, y)
         return y
 
     def backward(self, dy: Array) -> Array:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from ..messages.terminal import brief
 from ..signatures import takes
 from ..typing import Array, Shape
 from .base import Layer
-from .shapes import Sizes, expect_image, pair, window_places
+from .shapes import Sizes, expect_image, pair, place_windows
 
 Bounds = tuple[Array, Array]  # first and stop of each region along an axis, int64
 Regions = tuple[Array, Array, Array, Array]  # the bounds of rows, then those of columns
@@ -21,29 +20,24 @@ Regions = tuple[Array, Array, Array, Array]  # the bounds of rows, then those of
 SIZE = Pair(Count(1, bits=62))
 
 
-class Windows(NamedTuple):
+class Windows:
     """The windows along an axis. Their bounds are made with the first batch, as a file can claim billions of them."""
 
-    length: int
-    size: int
-    stride: int
-    before: int  # how far outside the image the first window starts
-    places: int  # number of windows: outputs along the axis
+    def __init__(self, length: int, size: int, stride: int, before: int, count: int) -> None:
+        self.length, self.size, self.stride = length, size, stride
+        self.before = before  # how far outside the image the first window starts
+        self.count = count  # number of windows: outputs along the axis
 
     def bounds(self) -> Bounds:
         """Return where they start and stop, clipped to the image."""
-        first = np.arange(self.places, dtype=np.int64) * self.stride - self.before
+        first = np.arange(self.count, dtype=np.int64) * self.stride - self.before
         return np.maximum(first, 0), np.minimum(first + self.size, self.length)
 
 
 def lay_windows(axis: str, length: int, size: int, stride: int, padding: int | str, whole: str = "image") -> Windows:
-    """The windows along an axis of the image (or what `whole` names); ValueError where there is room for none."""
-    count, before = window_places(length, size, stride, padding)
-    if count < 1:
-        padded = f" with padding {before}" if before else ""
-        raise ValueError(
-            f"the window has {size} {axis}, the {whole}{padded} only {length + 2 * before}; take a smaller size"
-        )
+    """The windows along an axis of the image (or what `whole` names); ValueError if none fits."""
+    what = f"the window has {size} {axis}"
+    count, before = place_windows(length, size, stride, padding, what, whole, "take a smaller size")
     return Windows(length, size, stride, before, count)
 
 
@@ -77,10 +71,11 @@ class _Windows(Layer):
     _takes = takes(size=SIZE, stride=OrNone(SIZE), padding=Choice("same", "valid", other=Pair(Count(0, bits=62))))
 
     def __init__(self, size: Sizes = 2, stride: Sizes | None = None, padding: str | Sizes = 0) -> None:
-        if any(not isinstance(pad, str) and pad >= one for pad, one in zip(pair(padding), pair(size), strict=True)):
+        numbers = () if isinstance(padding, str) else zip(pair(padding), pair(size), strict=True)
+        if any(pad >= length for pad, length in numbers):
             raise ValueError(
                 f"{self.kind}: padding is {brief(padding)}, expected less than the size {brief(size)}: "
-                "a window must see a place of the image"
+                "each window must cover part of the image"
             )
         self.size = size
         self.stride = stride
@@ -94,7 +89,7 @@ class _Windows(Layer):
         rows = lay_windows("rows", height, size[0], stride[0], padding[0])
         columns = lay_windows("columns", width, size[1], stride[1], padding[1])
         self._axes, self._regions = (rows, columns), None
-        return rows.places, columns.places, channels
+        return rows.count, columns.count, channels
 
     def _lay_regions(self) -> Regions:
         self._regions = (*self._axes[0].bounds(), *self._axes[1].bounds())

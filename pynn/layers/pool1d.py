@@ -15,7 +15,7 @@ SIZE = Pair(Count(1, bits=62), axes=1)
 
 
 class _OneRow(Layer):
-    """Placed before a pooling layer of images among the bases, it makes that layer take sequences."""
+    """Makes a pooling layer of images, which stands after it among the bases, take sequences."""
 
     def forward(self, x: Array, training: bool) -> Array:
         y = super().forward(x[:, None], training)
@@ -51,7 +51,7 @@ class _Steps(_OneRow):
         stride = self.size if self.stride is None else self.stride
         steps = lay_windows("steps", length, self.size, stride, self.padding, "sequence")
         self._axes, self._regions = (Windows(1, 1, 1, 0, 1), steps), None
-        return steps.places, channels
+        return steps.count, channels
 
 
 class MaxPool1d(_Steps, MaxPool2d):

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
+from ..checks import is_integer
 from ..messages.terminal import brief
 from ..typing import Array, Shape
 from .base import Layer
@@ -35,12 +34,12 @@ class Reshape(Layer):
     passes_activation = True
 
     def __init__(self, *shape: int | tuple[int, ...]) -> None:
-        given: Any = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
-        if not given or not all(isinstance(size, (int, np.integer)) and not isinstance(size, bool) for size in given):
+        sizes: Any = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
+        if not sizes or not all(map(is_integer, sizes)):
             raise TypeError(
-                f"Reshape: shape is {brief(given)}, expected integers, without the batch axis: Reshape(28, 28, 1)"
+                f"Reshape: shape is {brief(sizes)}, expected integers, without the batch axis: Reshape(28, 28, 1)"
             )
-        self.shape = tuple(int(size) for size in given)
+        self.shape = tuple(int(size) for size in sizes)
         if any(size < 1 and size != -1 for size in self.shape) or self.shape.count(-1) > 1:
             raise ValueError(f"Reshape: shape is {self.shape}, expected sizes of at least 1, one of which may be -1")
 

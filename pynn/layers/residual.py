@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from .. import kernels
 from ..checks import Choice, Instance, Interval, OrNone
-from ..kernels.philox import words
 from ..signatures import takes
 from ..typing import Array, Shape
 from .affine import Affine
 from .base import Layer
 from .chain import Chain
+from .context import clear_gradients
 from .conv1d import Conv1d
 from .conv2d import Conv2d
-from .randomness import draw
-from .weighted import Fusing
+from .fusing import Fusing
+from .randomness import survives
 
 AUTO = "auto"
 
@@ -77,7 +77,7 @@ class Residual(Chain, Fusing):
         if self._auto:
             self.shortcut = projection(tuple(input_shape), shape)
             if self.shortcut is not None:  # the block may have been frozen earlier
-                self.shortcut.restore_training_settings(self.training_settings())
+                self.shortcut._restore_training_settings(self._training_settings())
         self._side = Chain(self.shortcut) if isinstance(self.shortcut, Layer) else Chain()
         self._side.context, self._side._shared = self.context, self._shared
         try:
@@ -85,12 +85,12 @@ class Residual(Chain, Fusing):
         except ValueError as cause:
             raise ValueError(f"shortcut: {cause}") from cause
         if around != shape:
-            what = "give a shortcut that brings them together" if self.shortcut is None else "make them alike"
+            what = "pass a shortcut that makes them equal" if self.shortcut is None else "they must be equal"
             raise ValueError(f"the layers turn {tuple(input_shape)} into {shape}, the shortcut into {around}; {what}")
         return shape
 
     def forward(self, x: Array, training: bool) -> Array:
-        self._survived, self._share = self._lot(training)
+        self._survived, self._share = survives(self, training, self.survival)
         f = self._activation
         around = self._side.forward(x, training)
         if not self._survived and f.function == "identity":
@@ -102,13 +102,6 @@ class Residual(Chain, Fusing):
             kernels.activation_forward(around, f.function, f.alpha, self._y)
         return self._y
 
-    def _lot(self, training: bool) -> tuple[bool, float]:
-        """Whether f takes part in this forward pass, and its factor."""
-        place = draw(self, training, 0)
-        if place is None:
-            return True, float(self.survival)
-        return self.survival == 1 or words(*place[:3])[0] < self.survival * 2**32, 1.0
-
     def backward(self, dy: Array) -> Array | None:
         f = self._activation
         if f.function != "identity":
@@ -116,7 +109,7 @@ class Residual(Chain, Fusing):
             kernels.activation_backward(dy, self._y, f.function, f.alpha, dz)
             dy = dz
         if not self._survived:
-            self._clear_gradients()
+            clear_gradients(one for layer in self.layers for inner in layer.walk() for one in inner.declared)
             return self._side.backward(dy)
         around, branch = self._both(dy)
         if branch is None or around is None:
@@ -134,13 +127,6 @@ class Residual(Chain, Fusing):
             with shared.kept(dy if around is None else around):
                 return around, super().backward(dy)
 
-    def _clear_gradients(self) -> None:
-        for layer in self.layers:
-            for inner in layer.walk():
-                for parameter in inner.declared:
-                    if parameter.gradient is not None:
-                        parameter.gradient.fill(0)
-
 
 def projection(input_shape: Shape, shape: Shape) -> Layer | None:
     """The shortcut between these shapes, None for none; ValueError if no layer makes it."""
@@ -155,7 +141,7 @@ def projection(input_shape: Shape, shape: Shape) -> Layer | None:
         return Conv2d(shape[2], 1, stride=(stride[0], stride[1]), use_bias=False)
     raise ValueError(
         f"the layers turn {input_shape} into {shape}: 'auto' has no shortcut between such shapes; "
-        "give a layer that does the same"
+        "pass a layer as the shortcut"
     )
 
 

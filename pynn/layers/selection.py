@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-import numpy as np
-
+from ..checks import is_integer
 from ..messages.terminal import brief
 from .base import Layer
 
@@ -36,9 +35,10 @@ class Selection(Layer):
         ValueError
             If there is no such layer.
         """
-        if isinstance(which, (int, np.integer)) and not isinstance(which, bool):
+        if is_integer(which):
             if not -len(self.layers) <= which < len(self.layers):
-                raise ValueError(f"there is no layer {which}, expected a place of -{len(self.layers)}..-1 or from 0 on")
+                count = len(self.layers)
+                raise ValueError(f"there is no layer {which}, expected a position from {-count} to {count - 1}")
             return self.layers[which]
         names = [layer.name for layer in self._inside()]
         if isinstance(which, str) and which in names:
@@ -46,7 +46,7 @@ class Selection(Layer):
         known = ", ".join(filter(None, names))
         if not known:
             raise ValueError(f"there is no layer {brief(which)} yet: layers get their names when the model is built")
-        raise ValueError(f"there is no layer {brief(which)}, expected a place in `layers` or a name of {known}")
+        raise ValueError(f"there is no layer {brief(which)}, expected a position in `layers` or one of {known}")
 
     def _inside(self) -> list[Layer]:
         return [layer for layer in self.walk() if layer is not self]
@@ -103,11 +103,11 @@ class Selection(Layer):
 
         Raises before anything is chosen if a layer does not exist.
         """
-        chosen = [self.layer(one) for one in which]
+        chosen = [self.layer(name) for name in which]
         if edge is not None:
             inside, ends = self._inside(), list(self.layer(edge).walk())
-            place = inside.index(ends[-1]) + 1 if before else inside.index(ends[0])
-            side = inside[:place] if before else inside[place:]
+            edge_at = inside.index(ends[-1]) + 1 if before else inside.index(ends[0])
+            side = inside[:edge_at] if before else inside[edge_at:]
             ids = {id(layer) for layer in side}
             chosen += [layer for layer in side if all(id(inner) in ids for inner in layer.walk())]
         return chosen

@@ -40,10 +40,28 @@ def pair(value: Any) -> tuple[Any, Any]:
     return (value[0], value[1]) if isinstance(value, (tuple, list)) else (value, value)
 
 
-def window_places(length: int, reach: int, stride: int, padding: int | str) -> tuple[int, int]:
-    """How many windows stand along an axis, less than 1 where none fits; and how far the first begins before it."""
+def per_axis(value: Any, axes: int) -> list[int]:
+    """The number for each axis, of a single number or of one for each."""
+    return [int(one) for one in (value if isinstance(value, (tuple, list)) else [value] * axes)]
+
+
+def single(values: Any) -> Any:
+    """A list of equal numbers as a single number, as it is shown and saved; anything else as it is."""
+    return values[0] if isinstance(values, list) and values[0] == values[-1] else values
+
+
+def place_windows(
+    length: int, reach: int, stride: int, padding: int | str, what: str, whole: str, advice: str
+) -> tuple[int, int]:
+    """How many windows stand along an axis, and how far the first begins before it.
+
+    ValueError if none fits; what: the window and its reach, whole: what it moves over, advice: what to do then.
+    """
     if padding == "same":
         count = -(-length // stride)
         return count, max((count - 1) * stride + reach - length, 0) // 2
     before = 0 if padding == "valid" else int(padding)
+    if length + 2 * before < reach:
+        padded = f"{whole} with padding {before}" if before else whole
+        raise ValueError(f"{what}, the {padded} has only {length + 2 * before}; {advice}")
     return (length + 2 * before - reach) // stride + 1, before

@@ -67,7 +67,7 @@ class TrainingSettings(Holder):
         training too, and they do not change. What is frozen is saved with the model.
         """
         if names:
-            self.expect_parameters(*names)
+            self._expect_parameters(*names)
             self._frozen_names += names
         else:
             for inner in self.walk():
@@ -126,23 +126,12 @@ class TrainingSettings(Holder):
     @property
     def frozen(self) -> bool:
         """Whether nothing in it is trained."""
-        trained = [(inner, one.name) for inner in self.walk() for one in inner.declared]
+        trained = [(inner, parameter.name) for inner in self.walk() for parameter in inner.declared]
         return all(inner.freezes(name) for inner, name in trained) and (self._frozen or bool(trained))
 
-    def expect_parameters(self, *names: str) -> None:
-        """Check the names of parameters once the layer is built.
-
-        Parameters
-        ----------
-        *names : str
-            The names.
-
-        Raises
-        ------
-        ValueError
-            For a name that none of its parameters has.
-        """
-        known = [one.name for one in self.declared]
+    def _expect_parameters(self, *names: str) -> None:
+        """ValueError for a name that none of its parameters has, once it is built."""
+        known = [parameter.name for parameter in self.declared]
         if known and (unknown := [repr(name) for name in names if name not in known]):
             raise ValueError(f"{called(self)}: {unknown[0]} cannot be frozen, expected {', '.join(known)}")
 
@@ -165,32 +154,15 @@ class TrainingSettings(Holder):
         expect_numbers(called(self), NOT_NEGATIVE, learning_rate_factor=value)
         return float(value)
 
-    def training_settings(self) -> dict[str, Any]:
-        """Return what is frozen, the factor and the penalty, as in a model file, without the layers inside.
-
-        Returns
-        -------
-        dict
-            The settings that are not the default.
-        """
+    def _training_settings(self) -> dict[str, Any]:
+        """Settings that are not the default, as in a model file, without those of the layers inside."""
         frozen = True if self._frozen else list(self._frozen_names)
         factor = None if self._factor == 1 else self._factor
         settings = {"frozen": frozen, "learning_rate_factor": factor, "penalty": self._penalty}
         return {name: value for name, value in settings.items() if value not in ([], None)}
 
-    def restore_training_settings(self, settings: dict[str, Any]) -> None:
-        """Restore the settings that `training_settings` returned.
-
-        Parameters
-        ----------
-        settings : dict
-            The settings.
-
-        Raises
-        ------
-        ValueError
-            For anything else.
-        """
+    def _restore_training_settings(self, settings: dict[str, Any]) -> None:
+        """Restore what `_training_settings` returned; ValueError for anything else."""
         expect_keys(f"{self.kind}: train", settings, (), ("frozen", "learning_rate_factor", "penalty"))
         frozen, factor = settings.get("frozen", []), settings.get("learning_rate_factor", 1)
         if not (frozen is True or (isinstance(frozen, list) and all(isinstance(name, str) for name in frozen))):

@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import is_integer
 from ..messages.terminal import brief
 
 Parents = NDArray[np.int64]
 
 
 def balanced(classes: int) -> Parents:
-    """Return the tree of a heap: every class at depth ⌊log2 C⌋ or ⌈log2 C⌉."""
+    """Return the tree of a binary heap: every class at depth ⌊log2 C⌋ or ⌈log2 C⌉."""
     nodes = classes - 1
     return np.concatenate([np.arange(nodes - 1, 2 * nodes), np.arange(-1, nodes - 1)])
 
@@ -54,30 +55,30 @@ def from_codes(codes: Sequence[str]) -> Parents:
             )
         node = 0
         for side in map(int, code[:-1]):
-            found = below[node][side]
-            if found is None:
-                found = below[node][side] = len(below)
+            child = below[node][side]
+            if child is None:
+                child = below[node][side] = len(below)
                 below.append([None, None])
-                if found > 2 * classes:  # stop before a malicious tree fills the memory
+                if child > 2 * classes:  # stop before a malicious tree fills the memory
                     raise ValueError(f"tree has more than {classes - 1} nodes, expected classes on both sides of each")
-            if found < 0:
-                raise ValueError(_inside(-1 - found, codes))
-            node = found
+            if child < 0:
+                raise ValueError(_inside(-1 - child, codes))
+            node = child
         last = below[node][int(code[-1])]
         if last is not None:
-            raise ValueError(f"the code {code!r} stands in tree twice" if last < 0 else _inside(label, codes))
+            raise ValueError(f"the code {code!r} occurs twice in tree" if last < 0 else _inside(label, codes))
         below[node][int(code[-1])] = -1 - label
     for sides in below:
         if None in sides:
             raise ValueError(f"a node of tree has nothing on side {sides.index(None)}, expected classes on both sides")
     parents = np.full(2 * classes - 1, -1)
-    for place, found in enumerate(found for sides in below for found in sides if found is not None):
-        parents[-1 - found if found < 0 else classes + found] = place  # 2 node + side
+    for place, child in enumerate(child for sides in below for child in sides if child is not None):
+        parents[-1 - child if child < 0 else classes + child] = place  # 2 node + side
     return parents
 
 
 def _inside(label: int, codes: Sequence[str]) -> str:
-    return f"tree[{label}] is {brief(codes[label])}, with which another code begins; expected codes of leaves"
+    return f"tree[{label}] is {brief(codes[label])}, with which another code begins; expected a leaf for each class"
 
 
 def codes_of_pairs(tree: Any, classes: int) -> list[str]:
@@ -91,9 +92,9 @@ def codes_of_pairs(tree: Any, classes: int) -> list[str]:
         part, code = rest.pop()
         if isinstance(part, (list, tuple)) and len(part) == 2:
             rest += [(part[1], f"{code}1"), (part[0], f"{code}0")]
-        elif isinstance(part, (int, np.integer)) and not isinstance(part, bool) and 0 <= part < classes:
+        elif is_integer(part) and 0 <= part < classes:
             if int(part) in codes:
-                raise ValueError(f"the label {part} stands in tree twice, expected each of 0..{classes - 1} once")
+                raise ValueError(f"the label {part} occurs twice in tree, expected each of 0..{classes - 1} once")
             codes[int(part)] = code
         else:
             raise ValueError(f"tree has the part {part!r}, expected a pair or a label of 0..{classes - 1}")

@@ -65,7 +65,7 @@ class Upsample(Layer):
 
     def _lay_bounds(self) -> Regions:
         """Make the bounds with the first batch, as a file can claim billions of pixels."""
-        rows, columns = (_repeated(*one) for one in self._factors)
+        rows, columns = (_repeated(length, factor) for length, factor in self._factors)
         self._bounds = (*rows, *columns)
         return self._bounds
 

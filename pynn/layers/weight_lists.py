@@ -54,10 +54,10 @@ class WeightLists(Holder):
                 f"weights is {type(weights).__name__}, expected a list of arrays in the order of get_weights(); "
                 "to copy by name: for name, array in model.tensors().items(): array[...] = weights[name]"
             )
-        arrays, own = [np.asarray(one) for one in weights], list(_arrays(self))
+        arrays, own = [np.asarray(array) for array in weights], list(_arrays(self))
         if len(arrays) != len(own):
             names = ", ".join(name for name, _ in own)
-            raise ValueError(f"weights has {len(arrays)} arrays, expected {len(own)}: {names or 'there are none here'}")
+            raise ValueError(f"weights has {len(arrays)} arrays, expected {len(own)}: {names or 'this layer has none'}")
         for place, ((name, array), new) in enumerate(zip(own, arrays, strict=True)):
             _expect_like(f"weights[{place}] ({name})", array, new)
         for (_, array), new in zip(own, arrays, strict=True):
@@ -69,18 +69,18 @@ def _expect_like(where: str, array: Array, new: Array) -> None:
     if new.dtype.kind not in "fiub":
         raise TypeError(f"{where} has dtype {new.dtype}, expected numbers")
     if new.shape != array.shape:
-        turned = new.ndim == 2 and new.shape == array.shape[::-1]
-        hint = "; PyTorch has it transposed: pass .T, or see pynn.transfer.load_weights" if turned else ""
+        transposed = new.ndim == 2 and new.shape == array.shape[::-1]
+        hint = "; PyTorch has it transposed: pass .T, or see pynn.transfer.load_weights" if transposed else ""
         raise ValueError(f"{where} has shape {new.shape}, expected {array.shape}{hint}")
 
 
 def _arrays(layer: Holder) -> Iterator[tuple[str, Array]]:
     """Yield the arrays of a layer and of those inside it, with their names."""
-    there = hasattr(layer, "output_shape") and all(
+    built = hasattr(layer, "output_shape") and all(
         parameter.value is not None for inner in layer.walk() for parameter in inner.declared
     )
-    if not there:
+    if not built:
         raise RuntimeError(f"{called(layer)} has no weights yet: build it or its model first, or fit that")
     for inner in layer.walk():
-        for name, array in inner.arrays().items():
+        for name, array in inner._arrays().items():
             yield f"{inner.name or inner.kind}.{name}", array

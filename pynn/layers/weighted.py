@@ -10,7 +10,7 @@ from ..initializers import Initializer, initializer
 from ..regularizers import Penalty
 from ..signatures import takes
 from ..typing import Array, Shape
-from .base import IDENTITY, Activation, Layer
+from .fusing import Fusing
 
 
 class WeightOptions(TypedDict, total=False):
@@ -21,20 +21,6 @@ class WeightOptions(TypedDict, total=False):
     bias_initializer: str | Initializer
     penalty: Penalty | None
     constraint: Constraint | None
-
-
-class Fusing(Layer):
-    """A layer whose kernel applies the activation that follows."""
-
-    _activation: Activation = IDENTITY
-
-    def fuse(self, activation: Activation) -> bool:
-        self._activation = activation
-        return True
-
-    def _reset(self) -> None:
-        super()._reset()
-        self._activation = IDENTITY
 
 
 class Weighted(Fusing):
@@ -85,7 +71,7 @@ class Weighted(Fusing):
             self.add_parameter("bias", shape[-1:], initializer(self.bias_initializer), penalized=False)
 
     def _gradient_arrays(self, dy: Array, x: Array) -> tuple[Array | None, Array | None, Array | None, Array | None]:
-        """Where `backward` writes dz, dx, dweight and dbias; None for what nobody wants."""
+        """Where `backward` writes dz, dx, dweight and dbias; None for what is not needed."""
         dz = None if self._activation.function == "identity" else self.gradient_buffer("dz", dy.shape, dy)
         dx = self.gradient_buffer("dx", x.shape, dy, dz) if self.needs_dx else None
         return dz, dx, self.gradient_of("weight"), self.gradient_of("bias")

@@ -40,7 +40,7 @@ class BinaryHinge(AttributeLoss):
 
     Notes
     -----
-    Scores f (N, K), targets y of ±1, (N, K), or (N,) where K is 1. It starts near K with small weights. Its gradient at
+    Scores f (N, K), targets y of ±1, (N, K), or (N,) if K is 1. It starts near K with small weights. Its gradient at
     a kink is 0. Predictions are ±1; accuracy is the share of samples whose attributes are all right.
 
     References
@@ -51,7 +51,7 @@ class BinaryHinge(AttributeLoss):
     _kind, _no, _middle = "binary_hinge", -1, 0.0
 
     def _check_range(self, y: Array) -> None:
-        expect_all((y == 1) | (y == -1), y, "-1 or 1; 2 * y - 1 makes them of 0 and 1")
+        expect_all((y == 1) | (y == -1), y, "-1 or 1; convert 0 and 1 by 2 * y - 1")
 
 
 class BinaryCrossEntropy(AttributeLoss):
@@ -66,7 +66,7 @@ class BinaryCrossEntropy(AttributeLoss):
 
     Notes
     -----
-    Logits f (N, K), targets y of 0..1 (fractions are allowed), (N, K), or (N,) where K is 1. It is stable for any
+    Logits f (N, K), targets y of 0..1 (fractions are allowed), (N, K), or (N,) if K is 1. It is stable for any
     finite logits, and starts near K ln 2 with small weights. Predictions are 0 or 1; probabilities are σ(f), one for
     each attribute. Accuracy is the share of samples whose attributes are all right; a target above ½ counts as 1.
 

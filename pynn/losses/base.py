@@ -21,14 +21,14 @@ from ..signatures import Constructed
 from ..typing import Array
 
 FLOAT32 = np.dtype(np.float32)
-NOBODY: AbstractContextManager[None] = nullcontext()
+UNCLAIMED: AbstractContextManager[None] = nullcontext()
 
 
 class Memory:
     """What a loss keeps from `forward` to `backward`."""
 
     gradient: Array | None = None
-    outputs: Array | None = None  # that the gradient belongs to
+    outputs: Array | None = None  # the outputs that the gradient belongs to
     hits: float | None = None
     walked: tuple[Array, Array, Array] | None = None
 
@@ -51,7 +51,7 @@ class Loss(Constructed):
     ``weights=None``.
 
     Threads that each train a model may share a built-in loss. A custom one keeps attributes from `forward` to
-    `backward`, so it serves one model at a time: a second thread gets a RuntimeError and needs an object of its own.
+    `backward`, so it serves one model at a time: a second thread gets a RuntimeError and needs its own object.
 
     Examples
     --------
@@ -63,21 +63,21 @@ class Loss(Constructed):
     ...         return 4 * self.difference**3 / len(self.difference)
     """
 
-    users_own: bool = False  # a custom `forward` or `backward`, which may keep attributes
+    is_custom: bool = False  # a custom `forward` or `backward`, which may keep attributes
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         methods = (cls.forward, cls.backward, getattr(cls, "_measure", None))
         modules = [getattr(method, "__module__", None) or "" for method in methods if method is not None]
-        cls.users_own = not all(module.startswith("pynn.") for module in modules)
+        cls.is_custom = not all(module.startswith("pynn.") for module in modules)
 
     def _prepare(self) -> None:
         self._memories = Memories()
-        if self.users_own:
+        if self.is_custom:
             kind = type(self).__name__
             self._claim = Claim(
                 f"this {kind} is in use by another thread; it keeps attributes from forward to backward, "
-                f"so give each thread an object of its own: loss={kind}(...)"
+                f"so give each thread its own object: loss={kind}(...)"
             )
 
     _memories: Memories
@@ -101,10 +101,10 @@ class Loss(Constructed):
         RuntimeError
             If another thread is using the loss.
         """
-        return NOBODY if self._claim is None else self._claim.use(key)
+        return UNCLAIMED if self._claim is None else self._claim.use(key)
 
     def in_use(self, key: object) -> bool:
-        """Tell whether this thread, or any thread for the same model, is in the context of `used`.
+        """Return whether this thread, or any thread for the same model, is in the context of `used`.
 
         Parameters
         ----------
@@ -120,7 +120,7 @@ class Loss(Constructed):
 
     @property
     def hits(self) -> float | None:
-        """How many outputs the last `forward` of this thread got right, weighted; None if `correct` must be asked."""
+        """How many outputs the last `forward` of this thread got right, weighted; None: call `correct`."""
         return self._memories.mine.hits
 
     @hits.setter
@@ -130,7 +130,7 @@ class Loss(Constructed):
     def __repr__(self) -> str:
         return constructor_text(self)
 
-    def __getstate__(self) -> dict[str, Any]:  # copies and pickles hold no batch and nothing shared
+    def __getstate__(self) -> dict[str, Any]:  # copies and pickles contain no batch and share no memory
         state = copies.without_batches(self)
         return {name: value for name, value in state.items() if name not in ("_memories", "_claim")}
 
@@ -140,9 +140,9 @@ class Loss(Constructed):
         Parameters
         ----------
         outputs : array (N, ...)
-            What the model returned.
+            The model's outputs.
         targets : array (N, ...)
-            What it should have returned.
+            The targets, as `targets` returns them.
         weights : array (N,), optional
             Sample weights of at least 0, in the outputs' dtype; by default 1 each.
 
@@ -193,10 +193,10 @@ class Loss(Constructed):
         """
         y = as_array("y", y)
         if y.shape[1:] != output_shape:
-            wanted = ", ".join(["N", *map(str, output_shape)]) + ("" if output_shape else ",")
+            expected = ", ".join(["N", *map(str, output_shape)]) + ("" if output_shape else ",")
             single = len(output_shape) > 1 and y.shape[1:] in ((), output_shape[-1:])
-            hint = "; where a sample has one target, put Flatten() before the first Affine" if single else ""
-            raise ValueError(f"y has shape {y.shape}, expected ({wanted}) like the outputs{hint}")
+            hint = "; if each sample has one target, put Flatten() before the first Affine" if single else ""
+            raise ValueError(f"y has shape {y.shape}, expected ({expected}) like the outputs{hint}")
         return arrays.to_model(y, FLOAT32) if arrays.are_pixels(y) else y
 
     def _expect_representable(self, y: Array, dtype: np.dtype[Any]) -> None:
@@ -223,7 +223,7 @@ class Loss(Constructed):
         Parameters
         ----------
         outputs : array (N, ...)
-            What the model returned.
+            The model's outputs.
 
         Returns
         -------
@@ -238,7 +238,7 @@ class Loss(Constructed):
         Parameters
         ----------
         outputs : array (N, ...)
-            What the model returned.
+            The model's outputs.
 
         Returns
         -------
@@ -250,17 +250,17 @@ class Loss(Constructed):
         TypeError
             If the loss has none.
         """
-        raise TypeError(f"{type(self).__name__} gives no probabilities; model.predict(x) gives its answers")
+        raise TypeError(f"{type(self).__name__} has no probabilities; use model.predict(x)")
 
     def correct(self, outputs: Array, targets: Array) -> Array | int | None:
-        """Tell which outputs hit their target.
+        """Return which outputs hit their target.
 
         Parameters
         ----------
         outputs : array (N, ...)
-            What the model returned.
+            The model's outputs.
         targets : array (N, ...)
-            What it should have returned.
+            The targets, as `targets` returns them.
 
         Returns
         -------
@@ -270,7 +270,7 @@ class Loss(Constructed):
 
         Notes
         -----
-        Outputs of NaN hit nothing; evaluation and validation then report an accuracy of NaN.
+        Outputs of NaN never hit; evaluation and validation then report an accuracy of NaN.
         """
         return None
 
@@ -285,7 +285,7 @@ class Loss(Constructed):
         return right if lost is None else right & ~lost
 
     def _gradient_like(self, outputs: Array) -> Array:
-        """The buffer for the gradient of these outputs, one for each thread."""
+        """The buffer for the gradient of these outputs; each thread has its own."""
         mine = self._memories.mine
         gradient = mine.gradient
         if gradient is None or gradient.shape != outputs.shape or gradient.dtype != outputs.dtype:

@@ -15,11 +15,11 @@ from .base import Loss, in_dtype
 
 
 class ElementwiseLoss(Loss):
-    """Base of the losses that compare each output f with its target y: the sum over K, the mean over N.
+    """Base of the losses that compare each output f with its target y: summed over K, averaged over N.
 
     Notes
     -----
-    Outputs (N, K), targets (N, K), or (N,) where K is 1; predictions have the shape of the outputs. Outputs with more
+    Outputs (N, K), targets (N, K), or (N,) if K is 1; predictions have the shape of the outputs. Outputs with more
     axes, (N, H, W, C), are summed over all of them.
     """
 
@@ -31,9 +31,9 @@ class ElementwiseLoss(Loss):
             targets = self.targets(targets, outputs.shape[1:])
         outputs = np.ascontiguousarray(outputs)
         rows, gradient = (len(outputs), math.prod(outputs.shape[1:])), self._gradient_like(outputs)
-        given, weights = np.ascontiguousarray(targets, outputs.dtype), in_dtype(weights, outputs.dtype)
+        converted, weights = np.ascontiguousarray(targets, outputs.dtype), in_dtype(weights, outputs.dtype)
         value = kernels.elementwise_loss(
-            outputs.reshape(rows), given.reshape(rows), weights, self._kind, self._delta, gradient.reshape(rows)
+            outputs.reshape(rows), converted.reshape(rows), weights, self._kind, self._delta, gradient.reshape(rows)
         )
         if not math.isfinite(value):
             self._expect_representable(targets, outputs.dtype)

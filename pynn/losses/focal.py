@@ -17,8 +17,8 @@ class Focal(SoftmaxLoss):
     Parameters
     ----------
     gamma : float, default 2
-        At least 0, which is softmax cross-entropy. The larger it is, the less samples count that are already right, so
-        that many easy samples do not drown the few hard ones.
+        At least 0; with 0 it is softmax cross-entropy. The larger gamma, the less weight have samples that are already
+        classified correctly, so that many easy samples do not outweigh a few hard ones.
 
     Raises
     ------

@@ -57,7 +57,7 @@ class SquaredHinge(Hinge):
 
     Notes
     -----
-    It starts near (C - 1)·margin² with small weights; else like `Hinge`.
+    It starts near (C - 1)·margin² with small weights; otherwise like `Hinge`.
 
     References
     ----------

@@ -50,7 +50,7 @@ class LabelLoss(Loss):
         return value
 
     def _measure_places(self, outputs: Array, labels: Array, weights: Array | None) -> tuple[float, float]:
-        """Take each position (n, t) as a sample; hits count samples, a position is a fraction of one."""
+        """Treat each position (n, t) as a sample; a sample's hits are the share of its positions that are right."""
         if labels.shape != outputs.shape[:-1]:
             labels = self.targets(labels, outputs.shape[1:])  # raises
         rows, places = (-1, outputs.shape[-1]), math.prod(outputs.shape[1:-1])
@@ -65,8 +65,8 @@ class LabelLoss(Loss):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        own = LabelLoss
-        cls._counts = cls.forward is own.forward and cls.correct is own.correct and cls.predict is own.predict
+        base = LabelLoss
+        cls._counts = cls.forward is base.forward and cls.correct is base.correct and cls.predict is base.predict
 
     def targets(self, y: Array, output_shape: tuple[int, ...]) -> Array:
         if not output_shape:
@@ -74,8 +74,8 @@ class LabelLoss(Loss):
         y, classes, name = as_array("y", y), output_shape[-1], type(self).__name__
         if classes == 1:
             raise ValueError(
-                f"the model has one output, but {name} has one for each class: for numbers give loss='l2', for two "
-                "classes loss='binary_cross_entropy', for C classes make the last layer one of C units"
+                f"the model has one output, but {name} needs one for each class: for regression use loss='l2', for two "
+                "classes loss='binary_cross_entropy', for C classes a last layer of C units"
             )
         if len(output_shape) > 1:
             _expect_places(y, output_shape)
@@ -84,19 +84,18 @@ class LabelLoss(Loss):
             hint = "; one-hot rows become labels by y.argmax(axis=1)" if y.ndim == 2 and y.shape[1] > 1 else hint
             raise ValueError(f"y has shape {y.shape}, expected class labels of shape (N,){hint}")
         if y.dtype.kind not in "iub":
-            cure = "`classes, y = numpy.unique(y, return_inverse=True)` makes them"
+            cure = "make them with `classes, y = numpy.unique(y, return_inverse=True)`"
             if y.dtype.kind == "f":
                 if (missing := np.isnan(y)).any():
                     raise ValueError(f"y[{_first(missing)}] is nan, expected a label; drop such samples first")
-                cure = f"{name} learns classes; for numbers (regression) give loss='l2' and a last layer of one unit"
+                cure = f"{name} learns classes; for regression use loss='l2' and a last layer of one unit"
             raise TypeError(f"y has dtype {y.dtype}, expected integer class labels 0..{classes - 1}; {cure}")
         outside = (y < 0) | (y >= classes)
         if outside.any():
-            found, first = len(np.unique(y)), y[outside][0]
+            count, first = len(np.unique(y)), y[outside][0]
             raise ValueError(
                 f"y[{_first(outside)}] is {first}, expected a label of 0..{classes - 1}: the model has {classes} "
-                f"outputs, and y {found} classes"
-                + (f"; make the last layer one of {found} units" if found > classes else "")
+                f"outputs, and y {count} classes" + (f"; use a last layer of {count} units" if count > classes else "")
             )
         return np.ascontiguousarray(y, np.int64)
 
@@ -121,12 +120,12 @@ def _expect_places(y: Array, output_shape: tuple[int, ...]) -> None:
     """Raise ValueError unless y has a label for each position of the outputs."""
     if y.shape[1:] == output_shape[:-1]:
         return
-    outputs, wanted = (", ".join(["N", *map(str, shape)]) for shape in (output_shape, output_shape[:-1]))
-    hint = "; where a sample has one label, put Flatten() or a global average before the last Affine"
+    outputs, expected = (", ".join(["N", *map(str, shape)]) for shape in (output_shape, output_shape[:-1]))
+    hint = "; if each sample has one label, put Flatten() or a global average before the last Affine"
     if y.shape[1:] == output_shape:
         hint = "; one-hot rows become labels by y.argmax(axis=-1)"
     elif y.shape[1:] == (*output_shape[:-1], 1):
         hint = "; labels (..., 1) become (...) by y[..., 0]"
     raise ValueError(
-        f"y has shape {y.shape}, expected ({wanted}), a label for each position of the outputs ({outputs}){hint}"
+        f"y has shape {y.shape}, expected ({expected}), a label for each position of the outputs ({outputs}){hint}"
     )

@@ -14,11 +14,11 @@ class SquaredError(ElementwiseLoss):
 
     Notes
     -----
-    Outputs f (N, K), targets y (N, K), or (N,) where K is 1.
+    Outputs f (N, K), targets y (N, K), or (N,) if K is 1.
 
     Consider `SoftmaxCrossEntropy` over bins of the target first (`Binner` makes them); it is often better. Squared
     error asks for one exact value for each input, which is harder to learn than the order of scores; outliers dominate
-    its gradient; and it does not tell how sure the model is. If you use it, put no Dropout before the output layer.
+    its gradient; and it does not measure how sure the model is. If you use it, put no Dropout before the output layer.
 
     References
     ----------
@@ -35,7 +35,7 @@ class AbsoluteError(ElementwiseLoss):
 
     Notes
     -----
-    Outputs f (N, K), targets y (N, K), or (N,) where K is 1. Its optimum is the median of the targets, not the mean:
+    Outputs f (N, K), targets y (N, K), or (N,) if K is 1. Its optimum is the median of the targets, not the mean:
     outliers pull no harder than other samples. Softmax over bins is often better still, see `SquaredError`.
 
     References
@@ -63,7 +63,7 @@ class Huber(ElementwiseLoss):
 
     Notes
     -----
-    Outputs f (N, K), targets y (N, K), or (N,) where K is 1. Softmax over bins is often better, see `SquaredError`.
+    Outputs f (N, K), targets y (N, K), or (N,) if K is 1. Softmax over bins is often better, see `SquaredError`.
 
     References
     ----------

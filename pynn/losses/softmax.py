@@ -29,7 +29,7 @@ class SoftmaxCrossEntropy(SoftmaxLoss):
     Parameters
     ----------
     label_smoothing : float, default 0
-        0 <= s < 1: the one-hot target becomes (1-s)·onehot + s/C, so that ever larger logits gain nothing.
+        0 <= s < 1: the one-hot target becomes (1-s)·onehot + s/C, so that the loss does not reward ever larger logits.
 
     Raises
     ------

@@ -46,7 +46,7 @@ class Decoder(Constructed):
         Parameters
         ----------
         outputs : array (N, ...)
-            What the model returned; scores are linear in it.
+            The model's outputs; scores are linear in them.
         targets : array (N, ...), optional
             The right structures. By default Δ is left out. Δ is at least 0, and 0 for the target itself.
 
@@ -67,7 +67,7 @@ class Decoder(Constructed):
         structures : array (N, ...)
             Structures, as `decode` returns them.
         outputs : array (N, ...)
-            What the model returned.
+            The model's outputs.
 
         Returns
         -------
@@ -118,8 +118,8 @@ class StructuredHinge(Loss):
     Notes
     -----
     The gradient is (features(ŷ) - features(y))/N, a subgradient if several ŷ tie. With weights w (N,) of at least 0 the
-    loss is Σ w·loss/N. Predictions are the structures with the highest score; accuracy is the share that is right as a
-    whole, which takes a second decoding. The loss is at least Δ(y, prediction).
+    loss is Σ w·loss/N. Predictions are the structures with the highest score; accuracy is the share of structures
+    without any mistake, which takes a second decoding. The loss is at least Δ(y, prediction).
 
     References
     ----------
@@ -148,7 +148,7 @@ class StructuredHinge(Loss):
         share = np.full(n, 1 / n) if weights is None else as_array("weights", weights).astype(np.float64) / n
         if share.shape != (n,):
             raise ValueError(f"weights has shape {share.shape}, expected ({n},)")
-        lost = ~(losses <= 0)  # 0 or less: the target wins, or the decoder missed the maximum; NaN stays
+        lost = ~(losses <= 0)  # at most 0: the target wins, or the decoder missed the maximum; NaN is kept
         gradient = self._gradient_like(outputs)
         np.subtract(self._features(best, outputs), self._features(targets, outputs), out=gradient, casting="unsafe")
         gradient *= (share * lost).astype(outputs.dtype).reshape(n, *[1] * (outputs.ndim - 1))

@@ -9,7 +9,7 @@ from typing import Any
 from .table import table
 from .terminal import brief
 
-# For each foreign word, pynn's words; the first that the class or function takes is used.
+# For each foreign word, pynn's words: the first that the class or function takes is the answer.
 MEANINGS = table("""
 []
 alpha: learning_rate slope strength
@@ -85,14 +85,14 @@ momentum: momentum is an optimizer of its own: pynn.Momentum(0.01, momentum=0.9)
 nesterov: Nesterov's momentum is an optimizer of its own: pynn.Nesterov(0.01, momentum=0.9)
 amsgrad centered dampening maximize foreach fused: pynn has no such variant; leave it out
 params parameters: step(model) gets the model; an optimizer is made without it: {{kind}}({{example}})
-decay: the rate falls by a schedule: {{kind}}(pynn.InverseTimeDecay(0.01, decay=0.1))
+decay: a schedule lowers the rate: {{kind}}(pynn.InverseTimeDecay(0.01, decay=0.1))
 l2 penalty: a penalty is an argument of fit: penalty=pynn.L2(1e-4)
 schedule scheduler: a schedule takes the place of the number: {{kind}}(pynn.CosineDecay(1e-3, epochs=10))
 [Schedule]
-lr learning_rate initial_lr base_lr: the rate to begin with is its first argument: {{kind}}({{example}})
-optimizer: give the schedule to the optimizer: pynn.Adam({{kind}}({{example}}))
+lr learning_rate initial_lr base_lr: the initial rate is its first argument: {{kind}}({{example}})
+optimizer: pass the schedule to the optimizer: pynn.Adam({{kind}}({{example}}))
 steps_per_epoch: schedules count epochs: epochs=10
-last_epoch: an optimizer that goes on knows where it was; leave it out
+last_epoch: an optimizer that continues knows its epoch; leave it out
 verbose: schedule.plot(epochs) shows the rate; leave it out
 T_mult: all cycles have the same length; leave it out
 threshold_mode: min_delta is a difference; leave it out
@@ -109,11 +109,11 @@ seed: it belongs to the model: pynn.Sequential(..., seed=1)
 data_format: images are (N, H, W, C); leave it out
 affine elementwise_affine center: gamma and beta are always there; leave it out
 track_running_stats: running statistics are always kept; freeze() makes training use them
-layers: layers are given one by one: pynn.Sequential(pynn.Affine(64), pynn.ReLU())
+layers: layers are passed one by one: pynn.Sequential(pynn.Affine(64), pynn.ReLU())
 optimizer: it is an argument of fit: model.fit(x, y, optimizer=pynn.Adam(1e-3))
 loss: it is an argument of fit: model.fit(x, y, loss='l2')
 [Sequential]
-hidden_layer_sizes: layers are given one by one: pynn.Sequential(pynn.Affine(64), pynn.ReLU(), pynn.Affine(10))
+hidden_layer_sizes: layers are passed one by one: pynn.Sequential(pynn.Affine(64), pynn.ReLU(), pynn.Affine(10))
 random_state: it is called seed here
 learning_rate learning_rate_init solver max_iter: fit takes it: model.fit(x, y, optimizer=pynn.Adam(1e-3), epochs=10)
 [Affine]
@@ -124,12 +124,12 @@ kernel_size filter_size ksize size: the size of the patch is its second argument
 padding_mode: it is always zeros; leave it out
 [_Windows]
 kernel_size pool_size kernel ksize: the size of the window is its first argument: {{kind}}(2)
-count_include_pad: padded places are not counted; leave it out
-ceil_mode: places that fill no window are left out; padding=1 takes them in
+count_include_pad: padded positions are not counted; leave it out
+ceil_mode: positions that fill no window are left out; padding=1 includes them
 [Reshape]
-target_shape shape: its sizes are given one by one: Reshape(28, 28, 1)
+target_shape shape: its sizes are passed one by one: Reshape(28, 28, 1)
 [Upsample]
-scale_factor size: how many times as large is its first argument: Upsample(2)
+scale_factor size: the factor is its first argument: Upsample(2)
 [Softmax]
 axis dim: it is always the last axis; leave it out
 [Dropout]
@@ -141,34 +141,34 @@ keep_prob: rate is the share that is dropped: {{kind}}(1 - keep_prob)
 [DropConnect]
 p: the share that is dropped is its second argument: {{kind}}(64, rate=0.5)
 [Loss]
-reduction size_average: a loss is the mean over the samples; fit(sample_weight=...) weighs them
-weight pos_weight alpha class_weight: fit(class_weight=...) weighs classes
+reduction size_average: a loss is the mean over the samples; fit(sample_weight=...) weights them
+weight pos_weight alpha class_weight: fit(class_weight=...) weights classes
 from_logits: outputs are always logits, without a softmax or sigmoid layer at the model's end; leave it out
 ignore_index: give those samples the weight 0: fit(sample_weight=...)
 [Penalty]
 l lam lambda_ l1 l2 weight: the strength is its first argument: {{kind}}(1e-4)
 [Callback]
-verbose: fit(progress=...) is what shows the run; leave it out
+verbose: fit(progress=...) shows the run; leave it out
 restore_best_weights: it is called restore_best here
 baseline: a function of the trainer can stop a run: trainer.stop('reason')
 save_weights_only: the file has the whole model; leave it out
 save_freq period: every=2 saves after every second epoch
-append: fit(checkpoint=..., resume=True) goes on in the file
+append: fit(checkpoint=..., resume=True) continues the file
 [Flip]
 p: the probability is its first argument: Flip(0.5)
 [Rotation]
 angle: degrees is its first argument: Rotation(15)
 [Initializer]
 seed: it belongs to the model: pynn.Sequential(..., seed=1)
-mode distribution: uniform=True draws evenly, the default is normal numbers
+mode distribution: uniform=True draws from a uniform distribution, the default from a normal one
 nonlinearity: He is for ReLU, Glorot for tanh and sigmoid, LeCun for linear units
 minval maxval: {{kind}}(0.05) draws from -0.05..0.05
 mean: the mean is 0: {{kind}}(0.01)
 [Transformer]
 with_mean copy svd_solver: leave it out
-with_std: pynn.MeanSubtraction() leaves the spread as it is
+with_std: pynn.MeanSubtraction() keeps the standard deviation
 whiten: pynn.Whitening() does it
-axis: per='feature', 'channel' or 'all' says what has numbers of its own
+axis: per='feature', 'channel' or 'all' chooses what has statistics of its own
 [fit]
 lr learning_rate learning_rate_init: the learning rate belongs to the optimizer: optimizer=pynn.Adam(1e-3)
 alpha: penalty=pynn.L2(alpha / batch_size) is what scikit-learn's alpha does
@@ -179,11 +179,11 @@ schedule scheduler: a schedule goes to the optimizer: optimizer=pynn.Adam(pynn.C
 l2: penalty=pynn.L2(1e-4)
 weight_decay: it belongs to the optimizer: optimizer=pynn.AdamW(1e-3, weight_decay=0.01)
 momentum: it belongs to the optimizer: optimizer=pynn.Momentum(0.01, momentum=0.9)
-initial_epoch: a model goes on where it is, model.epoch; checkpoint and resume go on with a run that was killed
+initial_epoch: a model continues at model.epoch; checkpoint and resume continue a run that was killed
 steps_per_epoch: an epoch is all of x, or all that the iterable gives
 validation_freq validation_steps validation_batch_size: all of validation is measured after each epoch
 workers num_workers: prefetch=2 prepares batches on a thread
-device n_jobs: pynn.set_num_threads(n) says how many threads of the CPU work
+device n_jobs: pynn.set_num_threads(n) sets the number of threads
 dataloader generator loader: it is the first argument: fit(loader)
 [evaluate]
 verbose return_dict: it shows nothing and returns a dict; leave it out
@@ -205,15 +205,15 @@ drop_last: drop_single=True leaves out a last batch of one sample
 PLACES = table(f"""
 []
 LayerNorm: LayerNorm() infers the size; epsilon=... is its only argument
-BatchNorm: BatchNorm() infers the number of features; momentum=... and epsilon=... are given by name
-GroupNorm: GroupNorm(4) infers the number of channels; epsilon=... is given by name
-Affine: {{kind}}(64) infers the size of its input; all but the number of outputs is given by name
-Conv2d: {{kind}}(16, 3) infers the channels of its input; all but channels and kernel is given by name
-GlobalAvgPool2d: {{kind}}() takes the mean of all places; without Global the layer pools over windows
+BatchNorm: BatchNorm() infers the number of features; momentum=... and epsilon=... are passed by name
+GroupNorm: GroupNorm(4) infers the number of channels; epsilon=... is passed by name
+Affine: {{kind}}(64) infers the size of its input; all but the number of outputs is passed by name
+Conv2d: {{kind}}(16, 3) infers the channels of its input; all but channels and kernel is passed by name
+GlobalAvgPool2d: {{kind}}() takes the mean over all positions; without Global the layer pools over windows
 Normal: Normal(0.01) is the standard deviation; the mean is 0
 Uniform: Uniform(0.05) draws from -0.05..0.05
-fit: all but x and y is given by name: fit(x, y, epochs=10, batch_size=32)
-SGD: {ANSWERS["Optimizer"]["momentum"]}; all but the learning rate is given by name
+fit: all but x and y is passed by name: fit(x, y, epochs=10, batch_size=32)
+SGD: {ANSWERS["Optimizer"]["momentum"]}; all but the learning rate is passed by name
 """)[""]
 
 EXAMPLES = table("""
@@ -270,9 +270,9 @@ def _too_many(kind: str, lineage: Sequence[str], names: Sequence[str], places: i
             return f"{call} has too many arguments: {PLACES[one].format(kind=kind)}"
     if not names:
         return f"{call} has too many arguments: {kind} takes no arguments"
-    by_place, by_name = ", ".join(names[:places]) or "nothing", ", ".join(names[places:])
-    rest = f", by name {by_name}" if by_name else ""
-    return f"{call} has too many arguments: {kind} takes {by_place} by place{rest}"
+    by_position, by_name = ", ".join(names[:places]) or "nothing", ", ".join(names[places:])
+    rest = f", and {by_name} by name" if by_name else ""
+    return f"{call} has too many arguments: {kind} takes {by_position} by position{rest}"
 
 
 def _short(value: Any) -> str:

@@ -14,7 +14,7 @@ stop_training: trainer.stop(reason), in a callback
 state_dict variables trainable_variables coefs_: model.tensors() has the arrays by name, model.save(path) writes a file
 load_state_dict load_weights: pynn.transfer.load_weights(model, path) takes weights, pynn.load(path) is a whole model
 score: model.evaluate(x, y)['accuracy']
-add append pop: layers are given at once: pynn.Sequential(pynn.Affine(64), pynn.ReLU()); replace_head changes the end
+add append pop: layers are passed at once: pynn.Sequential(pynn.Affine(64), pynn.ReLU()); replace_head changes the end
 to cuda cpu: pynn runs on CPUs; there is nothing to do
 half double float: the dtype is chosen at the start: pynn.Sequential(..., dtype='float64')
 predict_classes: predict gives the classes, predict_proba their probabilities

@@ -1,4 +1,4 @@
-"""Attributes that other libraries have and pynn has not: reading one says what to do here."""
+"""Attributes that other libraries have and pynn does not: reading one raises an error that says what to use."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Foreign:
 
 
 class ForeignSetting(Foreign):
-    """The same for an attribute that users set, which would have no effect; their own classes may have it."""
+    """The same for an attribute that users set, which would have no effect; custom classes may have it."""
 
     def __get__(self, thing: object, owner: type) -> Any:
         return (
@@ -44,6 +44,6 @@ def add_foreign(kind: type, settings: str, methods: str = "") -> None:
     """Give the class these attributes. Not by __getattr__: a class that has one reads all attributes more slowly."""
     for words, form in ((settings, ForeignSetting), (methods, Foreign)):
         for name in words.split():
-            one = form()
-            one.name = name
-            setattr(kind, name, one)
+            attribute = form()
+            attribute.name = name
+            setattr(kind, name, attribute)

@@ -75,13 +75,13 @@ MSELoss MSE MeanSquaredError: pynn.SquaredError(), which sums over outputs
 L1Loss MAE: pynn.AbsoluteError(), which sums over outputs
 SmoothL1Loss HuberLoss: pynn.Huber(delta)
 FocalLoss: pynn.Focal(gamma)
-nn Module: pynn.Sequential of layers, pynn.Layer for an own one; help(pynn.layers) lists them
+nn Module: pynn.Sequential of layers, pynn.Layer for a custom layer; help(pynn.layers) lists them
 Model MLP MLPClassifier MLPRegressor: pynn.Sequential(pynn.Affine(64), pynn.ReLU(), pynn.Affine(10))
 optim optimizer: pynn.optimizers
 functional F: pynn.kernels, functions of NumPy arrays
 lr_scheduler: pynn.schedules
-Tensor tensor from_numpy: nothing: pynn takes and gives NumPy arrays
-no_grad inference_mode GradientTape: nothing: only model.backward works gradients out
+Tensor tensor from_numpy: nothing: pynn takes and returns NumPy arrays
+no_grad inference_mode GradientTape: nothing: only model.backward computes gradients
 manual_seed set_seed: pynn.Sequential(..., seed=1)
 device cuda: nothing: pynn runs on CPUs
 DataLoader Dataset TensorDataset: pynn.batches(x, y, batch_size, seed=0)
@@ -113,15 +113,15 @@ save: model.save(path)
 
 def renamed(what: str, word: str) -> str:
     """The beginning of an error that lists names: pynn's name of this loss, optimizer, metric or initializer."""
-    said = NAMES.get(what, {}).get(word.lower().replace(" ", "_"))
-    return "" if said is None else f"{_say(said)}; "
+    answer = NAMES.get(what, {}).get(word.lower().replace(" ", "_"))
+    return "" if answer is None else f"{_advice(answer)}; "
 
 
 def attribute(name: str) -> str:
     """The end of the error for an attribute that the package does not have; "" if it is not in the table."""
-    said = ATTRIBUTES.get(name)
-    return "" if said is None else f"; {_say(said)}"
+    answer = ATTRIBUTES.get(name)
+    return "" if answer is None else f"; {_advice(answer)}"
 
 
-def _say(said: str) -> str:
-    return said.removeprefix("nothing: ") if said.startswith("nothing: ") else f"say {said}"
+def _advice(answer: str) -> str:
+    return answer.removeprefix("nothing: ") if answer.startswith("nothing: ") else f"use {answer}"

@@ -7,11 +7,11 @@ Table = dict[str, dict[str, str]]
 
 def table(text: str) -> Table:
     """Parse lines "[section]" and "word word: answer" into answers by section and word."""
-    found: Table = {}
+    answers: Table = {}
     for line in filter(None, map(str.strip, text.splitlines())):
         if line.startswith("["):
-            section = found.setdefault(line.strip("[]"), {})
+            section = answers.setdefault(line.strip("[]"), {})
         else:
-            words, _, said = line.partition(": ")
-            section.update(dict.fromkeys(words.split(), said))
-    return found
+            words, _, answer = line.partition(": ")
+            section.update(dict.fromkeys(words.split(), answer))
+    return answers

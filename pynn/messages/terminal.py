@@ -26,8 +26,8 @@ def printable(text: object, most: int = LONGEST, lines: bool = False) -> str:
 
     kept = "\u200c\u200d\n\t" if lines else "\u200c\u200d"  # the first two join or separate letters and emoji
     parts = (
-        one if one.isprintable() or one in kept or category(one) == "Zs" else one.encode("unicode_escape").decode()
-        for one in text
+        sign if sign.isprintable() or sign in kept or category(sign) == "Zs" else sign.encode("unicode_escape").decode()
+        for sign in text
     )
     return _cut("".join(parts), most)
 
@@ -74,9 +74,9 @@ def width(stream: Any) -> int | None:
     """Columns of the terminal behind this stream, from COLUMNS or the terminal itself; None if it is not a terminal."""
     if not is_terminal(stream):
         return None
-    given = os.environ.get("COLUMNS", "")
-    if given.isdecimal() and int(given) > 0:
-        return int(given)
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns) > 0:
+        return int(columns)
     try:
         return os.get_terminal_size(stream.fileno()).columns or None  # 0: the terminal does not know its size
     except (AttributeError, OSError, ValueError):
@@ -95,9 +95,7 @@ class Safe:
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
-        self.encoding = (
-            getattr(stream, "encoding", None) if is_open(stream) else None
-        )  # tqdm chooses the characters of its bar by it
+        self.encoding = getattr(stream, "encoding", None) if is_open(stream) else None  # tqdm draws its bar by it
 
     def write(self, text: str) -> None:
         try:

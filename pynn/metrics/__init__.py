@@ -1,25 +1,25 @@
-"""Metrics: what is measured beside the loss, by name in `fit(metrics=[...])` and `evaluate`.
+"""Metrics: what is measured besides the loss, by name in `fit(metrics=[...])` and `evaluate`.
 
-| name | object | of |
+| name | object | for |
 |---|---|---|
-| accuracy | | labels, attributes, structures: the share that is right, as the loss defines it |
-| top5, top3, ... | TopK(k) | labels: the share that is among the k highest scores |
+| accuracy | | labels, attributes, structures: the share of correct samples, as the loss defines it |
+| top5, top3, ... | TopK(k) | labels: the share of samples whose label is among the k highest scores |
 | precision, recall, f1 | Precision(), Recall(), F1() | labels, attributes: the mean over them ("macro") |
-| multilabel_accuracy | MultilabelAccuracy() | attributes: the share of all that is right |
+| multilabel_accuracy | MultilabelAccuracy() | attributes: the share of all answers that are correct |
 | mae | MeanAbsoluteError() | numbers: the mean over samples and outputs of |f - y| |
 | mse, rmse | MeanSquaredError(), RootMeanSquaredError() | numbers: the mean of (f - y)², and its root |
 | r2 | R2() | numbers: 1 - Σ(y - f)² / Σ(y - mean y)², the mean over outputs |
 
-All are taken over the whole data, not averaged over batches, and weighted if samples are. Those of numbers are in the
-units of y, even if `target_preprocessing` changes those of the loss. Precision, recall and F1 of labels are means over
-the classes; with a single yes-or-no output they are those of yes. If an output is NaN they are NaN, like the loss: such
-an epoch is never the best.
+All are computed over the whole data, not averaged over batches, and weighted if samples are. Regression metrics are in
+the units of y, even if `target_preprocessing` changes those of the loss. Precision, recall and F1 of labels are means
+over the classes; with a single yes-or-no output they are for "yes". If an output is NaN they are NaN, like the loss:
+such an epoch is never the best.
 
-A function is a metric too. One of scikit-learn, `sklearn.metrics.f1_score` or a functools.partial of it, gets the
-targets of the whole data and, as its arguments demand, predictions, scores or probabilities. A custom one, (outputs,
-targets) -> number, is called for each batch: the metric is the mean of its values, weighted by batch size (or sample
-weights), under its name. If its arguments are called (targets, outputs), or (y_true, y_pred) for numbers, it gets them
-in that order. For more than that, write a `Metric`.
+A function is a metric too. A scikit-learn function, `sklearn.metrics.f1_score` or a functools.partial of it, gets the
+targets of the whole data and, depending on its argument names, predictions, scores or probabilities. A custom function,
+(outputs, targets) -> number, is called for each batch: the metric is the mean of its values, weighted by batch size (or
+sample weights), under its name. If its arguments are called (targets, outputs), or (y_true, y_pred) for regression, it
+gets them in that order. For more than that, write a `Metric`.
 
 For labels, after training: `confusion_matrix(y_true, y_pred)` and, for each class, `classification_report`.
 """

@@ -75,11 +75,11 @@ def classification_report(
     >>> print(pynn.metrics.classification_report(y_test, model.predict(x_test), dataset.classes))
     """
     names, counts = _counted(y_true, y_pred, classes, sample_weight)
-    both, true, said = np.diagonal(counts), counts.sum(axis=1), counts.sum(axis=0)
+    both, true, predicted = np.diagonal(counts), counts.sum(axis=1), counts.sum(axis=0)
     total = counts.sum()
     accuracy = float(both.sum() / total) if total else 0.0
     return Report(
-        names, _share(both, said), _share(both, true), _share(2 * both, said + true), true, accuracy, counts,
+        names, _share(both, predicted), _share(both, true), _share(2 * both, predicted + true), true, accuracy, counts,
     )  # fmt: skip
 
 
@@ -94,13 +94,13 @@ class Report:
     precision : array (C,)
         Share of the samples predicted as the class that belong to it.
     recall : array (C,)
-        Share of the samples of the class that were found.
+        Share of the samples of the class that were predicted as it.
     f1 : array (C,)
         2·precision·recall/(precision + recall).
     support : array (C,)
         Number of samples of the class.
     accuracy : float
-        Share of all samples that is right.
+        Share of all samples that were predicted correctly.
     confusion : array (C, C)
         The `confusion_matrix`.
     """
@@ -126,8 +126,8 @@ class Report:
         lines = [f"{'':{first}}  precision  recall      f1  support"]
         rows = zip(names, self.precision, self.recall, self.f1, self.support, strict=True)
         lines += [f"{name:<{first}}{p:11.4f}{r:8.4f}{f:8.4f}{_count(n):>9}" for name, p, r, f, n in rows]
-        whole, mean = _count(self.support.sum()), self.macro
-        lines.append(f"{'mean':<{first}}{mean['precision']:11.4f}{mean['recall']:8.4f}{mean['f1']:8.4f}{whole:>9}")
+        total, mean = _count(self.support.sum()), self.macro
+        lines.append(f"{'mean':<{first}}{mean['precision']:11.4f}{mean['recall']:8.4f}{mean['f1']:8.4f}{total:>9}")
         lines.append(f"{'accuracy':<{first}}{self.accuracy:11.4f}")
         return "\n".join(lines)
 
@@ -142,31 +142,31 @@ def _share(part: Array, whole: Array) -> Array:
 
 def _counted(y_true: Any, y_pred: Any, classes: Classes | None, weight: Any) -> tuple[tuple[Any, ...], Array]:
     """The classes as they are shown, and the counts."""
-    true, said = _labels("y_true", y_true), _labels("y_pred", y_pred)
-    if true.shape != said.shape:
-        raise ValueError(f"y_true has {len(true)} labels but y_pred has {len(said)}, expected one for each sample")
-    names, labels = _classes(classes, true, said)
-    places = [_places(name, given, labels) for name, given in (("y_true", true), ("y_pred", said))]
+    true, predicted = _labels("y_true", y_true), _labels("y_pred", y_pred)
+    if true.shape != predicted.shape:
+        raise ValueError(f"y_true has {len(true)} labels but y_pred has {len(predicted)}, expected one for each sample")
+    names, labels = _classes(classes, true, predicted)
+    places = [_places(name, values, labels) for name, values in (("y_true", true), ("y_pred", predicted))]
     weights = None if weight is None else arrays.sample_weights("sample_weight", weight, len(true))
     count = len(labels)
     return names, np.bincount(places[0] * count + places[1], weights, count * count).reshape(count, count)
 
 
-def _labels(name: str, given: Any) -> Array:
-    array = as_array(name, given)
+def _labels(name: str, values: Any) -> Array:
+    array = as_array(name, values)
     if array.ndim != 1:
         hint = "; a column (N, 1) becomes (N,) by .ravel()" if array.ndim == 2 and array.shape[1] == 1 else ""
-        hint = hint or "; labels of sequences become (N,) by .ravel(), of attributes (N, K) give one column at a time"
+        hint = hint or "; labels of sequences become (N,) by .ravel(), for attributes (N, K) pass a single column"
         raise ValueError(f"{name} has shape {array.shape}, expected labels (N,){hint}")
     if array.dtype.kind == "f" and not (array == np.round(array)).all():
         raise ValueError(f"{name} holds numbers that are not labels, such as {array[array != np.round(array)][0]}")
     return array
 
 
-def _classes(classes: Classes | None, true: Array, said: Array) -> tuple[tuple[Any, ...], Array]:
+def _classes(classes: Classes | None, true: Array, predicted: Array) -> tuple[tuple[Any, ...], Array]:
     """The classes as they are shown, and their labels in the order of the rows."""
     if classes is None:
-        labels = np.unique(np.concatenate([true, said])) if len(true) else np.zeros(0, np.int64)
+        labels = np.unique(np.concatenate([true, predicted])) if len(true) else np.zeros(0, np.int64)
         return tuple(labels.tolist()), labels
     if isinstance(classes, (int, np.integer)):
         checks.expect_count("", 1, classes=classes)
@@ -178,14 +178,14 @@ def _classes(classes: Classes | None, true: Array, said: Array) -> tuple[tuple[A
     return names, np.arange(len(names)) if numbered else np.asarray(classes)
 
 
-def _places(name: str, given: Array, labels: Array) -> Array:
+def _places(name: str, values: Array, labels: Array) -> Array:
     """The index of each label among the classes."""
     order = np.argsort(labels)
-    found = np.searchsorted(labels, given, sorter=order)
-    places = order[np.minimum(found, len(labels) - 1)] if len(labels) else found
-    wrong = labels[places] != given if len(labels) else np.ones(len(given), bool)
+    positions = np.searchsorted(labels, values, sorter=order)
+    places = order[np.minimum(positions, len(labels) - 1)] if len(labels) else positions
+    wrong = labels[places] != values if len(labels) else np.ones(len(values), bool)
     if wrong.any():
         where = int(np.argmax(wrong))
         shown = ", ".join(map(str, labels[:20].tolist()))
-        raise ValueError(f"{name}[{where}] is {brief(given[where])}, which is not among the classes {shown}")
+        raise ValueError(f"{name}[{where}] is {brief(values[where])}, which is not among the classes {shown}")
     return np.asarray(places)

@@ -1,4 +1,4 @@
-"""Functions as metrics: custom ones, of a batch, and scikit-learn's, of the whole data; their arguments tell which."""
+"""Functions as metrics: custom functions of a batch, and scikit-learn's of the whole data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ TRUE = ("y_true", "labels_true", "y1", "true", "truth", "target", "targets", "la
 PREDICTED = ("y_pred", "labels_pred", "y2", "y_hat", "pred", "preds", "predicted", "prediction", "predictions")
 SCORES = ("y_score", "score", "scores", "pred_decision", "output", "outputs", "logits")
 PROBABILITIES = ("y_proba", "y_prob", "proba", "probabilities", "probs")
-AS_PROBABILITIES = ("log_loss", "brier_score_loss", "d2_log_loss_score")  # older ones call them y_pred or y_prob
+# Older versions of scikit-learn call the argument of these y_pred or y_prob.
+AS_PROBABILITIES = ("log_loss", "brier_score_loss", "d2_log_loss_score")
 
 
 def of_function(function: Function) -> Metric:
@@ -31,7 +32,7 @@ def of_function(function: Function) -> Metric:
         score = function._score_func
         raise TypeError(
             f"metrics holds the scorer {function!r}, which takes an estimator; give the function, "
-            f"sklearn.metrics.{score.__name__}, with arguments of its own by functools.partial"
+            f"sklearn.metrics.{score.__name__}, with further arguments by functools.partial"
         )
     first, second = _arguments(function, name)
     if str(getattr(inner, "__module__", "")).split(".")[0] == "sklearn":
@@ -40,8 +41,8 @@ def of_function(function: Function) -> Metric:
                 f"metrics holds sklearn's {name}({first}, {second}), expected one of those that compare y_true with "
                 "y_pred, y_score or y_proba"
             )
-        return Whole(function, name, second)
-    return Own(function, name, first, second)
+        return SklearnMetric(function, name, second)
+    return CustomMetric(function, name, first, second)
 
 
 def _arguments(function: Function, name: str) -> tuple[str, str]:
@@ -57,8 +58,8 @@ def _arguments(function: Function, name: str) -> tuple[str, str]:
     except TypeError as cause:
         raise TypeError(f"the metric {name}{signature} cannot be called with (outputs, targets): {cause}") from None
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    found = [one.name.lower() for one in signature.parameters.values() if one.kind in kinds]
-    return (*found, "", "")[0], (*found, "", "")[1]
+    names = [parameter.name.lower() for parameter in signature.parameters.values() if parameter.kind in kinds]
+    return (*names, "", "")[0], (*names, "", "")[1]
 
 
 def number(name: str, value: Any) -> float:
@@ -68,7 +69,7 @@ def number(name: str, value: Any) -> float:
     return float(value)
 
 
-class Own(Mean):
+class CustomMetric(Mean):
     """A custom function of a batch: (outputs, targets), or (targets, outputs) if its arguments are called so."""
 
     def __init__(self, function: Function, name: str = "", first: str = "", second: str = "") -> None:
@@ -80,8 +81,8 @@ class Own(Mean):
         if self._unclear and type(loss).predict is not Loss.predict:
             raise TypeError(
                 f"the metric {self.name}({self._given}) may want labels, but a metric of {type(loss).__name__} gets "
-                "the raw outputs (N, ...). Call its arguments (outputs, targets), in this order, and read the labels "
-                "out of the outputs, outputs.argmax(axis=1) for classes, outputs > 0 for attributes"
+                "the raw outputs (N, ...). Name its arguments (outputs, targets), in this order, and compute the "
+                "labels from the outputs: outputs.argmax(axis=1) for classes, outputs > 0 for attributes"
             )
 
     def add(self, outputs: Array, targets: Array, weights: Array | None) -> None:
@@ -91,7 +92,7 @@ class Own(Mean):
         self.weight += count
 
 
-class Whole(Metric):
+class SklearnMetric(Metric):
     """A function of scikit-learn, of all targets and all predictions, scores or probabilities."""
 
     costly = True
@@ -118,29 +119,29 @@ class Whole(Metric):
             places = math.prod(targets.shape[1:])
             outputs, targets = outputs.reshape(-1, outputs.shape[-1]), targets.reshape(-1)
         self.true.append(_flat(np.array(targets)))
-        self.said.append(_flat(np.array(self._answers(outputs))))
+        self.said.append(_flat(np.array(self._predicted(outputs))))
         if weights is not None:
             self.weights.append(np.repeat(np.asarray(weights, np.float64), places))
 
-    def _answers(self, outputs: Array) -> Array:
-        """What the function needs of the outputs; for two classes the probability of the second."""
+    def _predicted(self, outputs: Array) -> Array:
+        """The predictions, scores or probabilities that the function needs; for two classes of the second."""
         known = type(self.loss).probabilities is not Loss.probabilities
         if self._raw or (self._scores and not known):
             return outputs
         if not (self._probable or self._scores):
             return self.loss.predict(outputs)
-        found = self.loss.probabilities(outputs).astype(np.float64)
+        probabilities = self.loss.probabilities(outputs).astype(np.float64)
         if self.loss.classes(outputs.shape[1:]) is None:
-            return found
-        found /= found.sum(axis=1, keepdims=True)  # exact beyond float32: scikit-learn checks the sum
-        return found[:, 1] if found.shape[1] == 2 else found
+            return probabilities
+        probabilities /= probabilities.sum(axis=1, keepdims=True)  # exact beyond float32: scikit-learn checks the sum
+        return probabilities[:, 1] if probabilities.shape[1] == 2 else probabilities
 
     def value(self) -> float:
         if self.lost or not self.true:
             return math.nan
-        given = {"sample_weight": np.concatenate(self.weights)} if self.weights else {}
+        keywords = {"sample_weight": np.concatenate(self.weights)} if self.weights else {}
         try:
-            value = self.function(np.concatenate(self.true), np.concatenate(self.said), **given)
+            value = self.function(np.concatenate(self.true), np.concatenate(self.said), **keywords)
         except TypeError as cause:
             if "sample_weight" not in str(cause):
                 raise
@@ -153,8 +154,8 @@ class Whole(Metric):
 
     def restore(self, state: dict[str, Any]) -> None:
         parts = {name: state[name] for name in ("true", "said", "weights") if name in state}
-        arrays = all(isinstance(one, np.ndarray) and one.ndim for one in parts.values())
-        if not arrays or len({len(one) for one in parts.values()}) > 1 or ("true" in parts) is not ("said" in parts):
+        arrays = all(isinstance(part, np.ndarray) and part.ndim for part in parts.values())
+        if not arrays or len({len(part) for part in parts.values()}) > 1 or ("true" in parts) is not ("said" in parts):
             raise ValueError(f"the targets and predictions of the metric {self.name} do not fit together")
         self.lost = bool(state["lost"])
         self.true, self.said, self.weights = (

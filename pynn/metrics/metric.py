@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..losses import Loss
-from ..saving.state import is_ours, taken_up
+from ..saving.state import checked_attributes, is_ours
 from ..signatures import Constructed
 from ..typing import Array
 
@@ -99,7 +99,7 @@ class Metric(Constructed):
             Attributes by name.
         """
         kinds = (bool, int, float, str, np.generic, np.ndarray, type(None))
-        return {name: one for name, one in vars(self).items() if isinstance(one, kinds)}
+        return {name: value for name, value in vars(self).items() if isinstance(value, kinds)}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take over the sums of a checkpoint.
@@ -114,13 +114,13 @@ class Metric(Constructed):
         ValueError
             If it does not fit.
         """
-        found = taken_up(self, self.state(), state)
-        if is_ours(self) and len({one.shape for one in found.values() if isinstance(one, np.ndarray)}) > 1:
+        sums = checked_attributes(self, self.state(), state)
+        if is_ours(self) and len({value.shape for value in sums.values() if isinstance(value, np.ndarray)}) > 1:
             raise ValueError(f"the sums of the metric {self.name} are of different shapes")
-        vars(self).update(found)
+        vars(self).update(sums)
 
-    def _refuse(self, loss: Loss, what: str) -> None:
-        raise TypeError(f"the metric {self.name} needs a loss of {what}, which {type(loss).__name__} is not")
+    def _refuse(self, loss: Loss, targets: str) -> None:
+        raise TypeError(f"the metric {self.name} needs a loss of {targets}, which {type(loss).__name__} is not")
 
 
 class Mean(Metric):

@@ -21,7 +21,7 @@ class TopK(Mean):
     Parameters
     ----------
     k : int, default 5
-        At least 1. Of equal scores, the one of the lower label comes first.
+        At least 1. Of equal scores, that of the lower label comes first.
     """
 
     _takes = takes(k=Count(1))
@@ -36,8 +36,8 @@ class TopK(Mean):
     def each(self, outputs: Array, targets: Array) -> Array:
         scores = outputs if isinstance(self.loss, LabelLoss) else self.loss.probabilities(outputs)
         labels = np.asarray(targets)[..., None]
-        own = np.take_along_axis(scores, labels, axis=-1)
-        before = (scores > own) | ((scores == own) & (np.arange(scores.shape[-1]) < labels))
+        score = np.take_along_axis(scores, labels, axis=-1)
+        before = (scores > score) | ((scores == score) & (np.arange(scores.shape[-1]) < labels))
         among = (np.count_nonzero(before, axis=-1) < self.k).reshape(len(scores), -1).mean(axis=1)
         return _or_nan(self.loss, outputs, among)
 
@@ -55,8 +55,8 @@ class MultilabelAccuracy(Mean):
             self._refuse(loss, "attributes")
 
     def each(self, outputs: Array, targets: Array) -> Array:
-        said, true = _attributes(self.loss, outputs, targets)
-        return _or_nan(self.loss, outputs, (said == true).mean(axis=1))
+        predicted, true = _attributes(self.loss, outputs, targets)
+        return _or_nan(self.loss, outputs, (predicted == true).mean(axis=1))
 
 
 class MeanAbsoluteError(Mean):
@@ -68,8 +68,8 @@ class MeanAbsoluteError(Mean):
         _expect_numbers(self, loss)
 
     def each(self, outputs: Array, targets: Array) -> Array:
-        found, wanted = _rows(outputs, targets)
-        return np.asarray(np.abs(found - wanted).mean(axis=1))
+        predicted, expected = _rows(outputs, targets)
+        return np.asarray(np.abs(predicted - expected).mean(axis=1))
 
 
 class MeanSquaredError(MeanAbsoluteError):
@@ -78,8 +78,8 @@ class MeanSquaredError(MeanAbsoluteError):
     name = "mse"
 
     def each(self, outputs: Array, targets: Array) -> Array:
-        found, wanted = _rows(outputs, targets)
-        return np.asarray(((found - wanted) ** 2).mean(axis=1))
+        predicted, expected = _rows(outputs, targets)
+        return np.asarray(((predicted - expected) ** 2).mean(axis=1))
 
 
 class RootMeanSquaredError(MeanSquaredError):
@@ -103,9 +103,9 @@ class _PerClass(Metric):
 
     def add(self, outputs: Array, targets: Array, weights: Array | None) -> None:
         if isinstance(self.loss, AttributeLoss):
-            said, true = _attributes(self.loss, outputs, targets)
-            each = np.ones(len(said)) if weights is None else weights.astype(float)
-            counts = np.stack([each @ said, each @ true, each @ (said & true)])
+            predicted, true = _attributes(self.loss, outputs, targets)
+            each = np.ones(len(predicted)) if weights is None else weights.astype(float)
+            counts = np.stack([each @ predicted, each @ true, each @ (predicted & true)])
         else:
             classes, labels = self.loss.classes(outputs.shape[1:]) or 0, self.loss.predict(outputs)
             weights = weights if weights is None else np.repeat(weights, labels.size // len(labels))
@@ -183,18 +183,18 @@ class R2(Metric):
         self.mean = self.spread = self.errors = np.zeros(0)  # of each output: mean y; Σ(y - mean y)²; Σ(y - f)²
 
     def add(self, outputs: Array, targets: Array, weights: Array | None) -> None:
-        found, wanted = _rows(outputs, targets)
-        each = np.ones(len(found)) if weights is None else weights.astype(float)
+        predicted, expected = _rows(outputs, targets)
+        each = np.ones(len(predicted)) if weights is None else weights.astype(float)
         total = float(each.sum())
         if not total:
             return
         if not self.mean.size:
-            self.mean, self.spread, self.errors = np.zeros((3, wanted.shape[1]))
-        mean = each @ wanted / total
+            self.mean, self.spread, self.errors = np.zeros((3, expected.shape[1]))
+        mean = each @ expected / total
         apart, share = mean - self.mean, total / (self.weight + total)
-        self.spread = self.spread + each @ (wanted - mean) ** 2 + apart**2 * self.weight * share
+        self.spread = self.spread + each @ (expected - mean) ** 2 + apart**2 * self.weight * share
         self.mean, self.weight = self.mean + apart * share, self.weight + total
-        self.errors = self.errors + each @ (wanted - found) ** 2
+        self.errors = self.errors + each @ (expected - predicted) ** 2
 
     def value(self) -> float:
         if not self.mean.size:
@@ -219,15 +219,15 @@ def _rows(outputs: Array, targets: Array) -> tuple[Array, Array]:
 
 def _or_nan(loss: Loss, outputs: Array, values: Array) -> Array:
     """The values (B,) of samples, NaN where the outputs are."""
-    lost = loss._undefined(outputs)
-    return np.asarray(values) if lost is None else np.where(lost, np.nan, values)
+    undefined = loss._undefined(outputs)
+    return np.asarray(values) if undefined is None else np.where(undefined, np.nan, values)
 
 
 def _attributes(loss: Loss, outputs: Array, targets: Array) -> tuple[Array, Array]:
     """Which attributes (B, K) are predicted, and which are true."""
     assert isinstance(loss, AttributeLoss)
-    said, true = loss.predict(outputs) > loss._middle, np.reshape(targets, outputs.shape) > loss._middle
-    return said.reshape(len(outputs), -1), true.reshape(len(outputs), -1)
+    predicted, true = loss.predict(outputs) > loss._middle, np.reshape(targets, outputs.shape) > loss._middle
+    return predicted.reshape(len(outputs), -1), true.reshape(len(outputs), -1)
 
 
 METRICS: dict[str, Callable[[], Metric]] = {

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .networks import deep_convnet, lenet5, resnet20, vgg_small
 else:
 
-    def __getattr__(name):  # on first use: `Sequential` is in this folder too, and needs none of them
+    def __getattr__(name):  # imported on first use: `Sequential` is in this folder too, and does not need them
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from . import networks

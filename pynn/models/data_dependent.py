@@ -1,7 +1,7 @@
-"""First weights from a batch of data: `lsuv` and `data_dependent` rescale the weights of a model, layer by layer.
+"""Initial weights from a batch of data: `lsuv` and `data_dependent` rescale the weights of a model, layer by layer.
 
 They take one forward pass, which stops at each layer with a `weight` of two or more axes, measures its outputs before
-the activation (a fused activation is taken out meanwhile), changes the weight until the outputs are right, and
+the activation (a fused activation is removed for that time), changes the weight until the outputs are right, and
 continues with the new outputs. Dropout and other noise are off; batch normalization uses the batch's own statistics.
 """
 
@@ -46,12 +46,12 @@ def lsuv(
     tolerance : float, default 0.1
         Largest deviation of a variance from 1.
     iterations : int, default 10
-        Most scalings per layer; one is enough if biases are 0.
+        Largest number of scalings per layer; a single scaling is enough if biases are 0.
     start : Initializer, str or None, default "orthogonal"
-        Draws new weights before scaling; None keeps the present ones.
+        Draws new weights before scaling; None keeps the present weights.
     leave : str or list of str, default ()
-        Names of layers to leave unchanged ("affine1"): trained ones, or one whose weight is not a factor. Frozen
-        weights always stay.
+        Names of layers to leave unchanged ("affine1"): trained layers, or a layer whose outputs do not scale with its
+        weight. Frozen weights always stay.
 
     Returns
     -------
@@ -112,7 +112,7 @@ def data_dependent(
     x : array (N, ...)
         Some hundred training samples, at least 2; raw if the model has preprocessing.
     mean : float, default 0
-        A small positive mean (0.1 in the authors' program) lets a ReLU pass more.
+        A small positive mean (0.1 in the authors' program) makes more units of a ReLU active.
     balance : bool, default False
         Also balance the layers against each other, see Notes.
     leave : str or list of str, default ()
@@ -150,17 +150,17 @@ def data_dependent(
 
     def adjust(layer: Layer, weight: Array, outputs: Callable[[], Array]) -> None:
         bias: Array | None = None if layer.freezes("bias") else getattr(layer, "bias", None)
-        for scalings in range(4):  # one would be enough without rounding
+        for scalings in range(4):  # without rounding, a single scaling would be enough
             rows = _rows(layer, outputs())
             _expect_varying_units(layer, weight, bias, rows)
-            at, std = rows.mean(axis=0), rows.std(axis=0)
-            off = 0.0 if bias is None else np.abs(at - mean).max()
+            means, std = rows.mean(axis=0), rows.std(axis=0)
+            off = 0.0 if bias is None else np.abs(means - mean).max()
             if max(off, np.abs(std - 1).max()) <= 1e-3:
                 return
             if scalings < 3:
                 weight /= std
                 if bias is not None:
-                    bias[...] = (bias - at) / std + mean
+                    bias[...] = (bias - means) / std + mean
         raise ValueError(
             f"{called(layer)}: the means of its outputs are off by {off:.3g}, their deviations by "
             f"{np.abs(std - 1).max():.3g}; are the means of x far from 0, or does its output not follow its weight?"
@@ -180,7 +180,7 @@ def _rows(layer: Layer, y: Array) -> Array:
     """A layer's outputs as float64 (samples and positions, units); ValueError if they are not finite."""
     rows = np.asarray(y, np.float64).reshape(-1, y.shape[-1] if y.ndim > 1 else 1)
     if not np.isfinite(rows).all():
-        raise ValueError(f"{called(layer)}: its outputs are not finite; scale x, or take smaller weights")
+        raise ValueError(f"{called(layer)}: its outputs are not finite; scale x, or use smaller weights")
     return rows
 
 
@@ -236,7 +236,7 @@ def _balance(model: Sequential, batch: Array, names: Iterable[str]) -> None:
 
 def _square_ratio(layer: Layer) -> float:
     """‖gradient‖²/‖weight‖² of a layer's weight."""
-    parameter = next(one for one in layer.declared if one.name == "weight")
+    parameter = next(candidate for candidate in layer.declared if candidate.name == "weight")
     weight, gradient = (np.asarray(array, np.float64) for array in (parameter.value, parameter.gradient))
     ratio = float(np.square(gradient).sum() / np.square(weight).sum())
     if not 0 < ratio < np.inf:
@@ -264,7 +264,7 @@ def _sweep(
         parameters = model.parameters.copy()
         deviations: dict[str, float] = {}
         try:
-            with _states_kept(model):
+            with _statistics_restored(model):
                 with _stops(model, adjust, _left(model, leave, where), deviations):
                     model.forward(batch)
                 if finish is not None:
@@ -287,17 +287,17 @@ def _weight(layer: Layer) -> Array | None:
 def _left(model: Sequential, leave: str | Iterable[str], where: str) -> set[str]:
     """Names of the layers to leave unchanged: these and frozen ones; ValueError if one of them has no weight."""
     names = {leave} if isinstance(leave, str) else set(leave)
-    there = {layer.name: layer for layer in model.walk() if _weight(layer) is not None}
-    if unknown := names - there.keys():
-        raise ValueError(f"{where}: leave names {sorted(unknown)}, the layers with a weight are {', '.join(there)}")
-    names.update(name for name, layer in there.items() if layer.freezes("weight"))
-    if not there.keys() - names:
+    layers = {layer.name: layer for layer in model.walk() if _weight(layer) is not None}
+    if unknown := names - layers.keys():
+        raise ValueError(f"{where}: leave names {sorted(unknown)}, the layers with a weight are {', '.join(layers)}")
+    names.update(name for name, layer in layers.items() if layer.freezes("weight"))
+    if not layers.keys() - names:
         raise ValueError(f"{where}: no layer has a weight of two or more axes, or all are left out or frozen")
     return names
 
 
 @contextmanager
-def _states_kept(model: Sequential) -> Iterator[None]:
+def _statistics_restored(model: Sequential) -> Iterator[None]:
     """Restore running statistics afterwards."""
     states = [(array, array.copy()) for layer in model.walk() for array in layer.state.values()]
     try:
@@ -309,7 +309,7 @@ def _states_kept(model: Sequential) -> Iterator[None]:
 
 @contextmanager
 def _stops(model: Sequential, adjust: Adjust, left: set[str], deviations: dict[str, float]) -> Iterator[None]:
-    """Within it, a forward pass adjusts each layer with a weight and records the deviation of its outputs."""
+    """Within this context a forward pass adjusts each layer with a weight and records the deviation of its outputs."""
     fused = {id(layer.fused_into): layer for layer in model.walk() if isinstance(layer, Activation)}
     stopped = [layer for layer in model.walk() if layer.state or _weight(layer) is not None]
     try:

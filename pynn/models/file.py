@@ -1,7 +1,7 @@
 """Model files: safetensors with the model's description as JSON in the metadata. No file can run code.
 
-A file is written under a temporary name, flushed, then renamed: after a kill at any moment the old or the new file is
-there, complete.
+A file is written under a temporary name, flushed, then renamed: a kill at any moment leaves the old file or the new
+file, complete.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ ENTRY = "pynn"  # key in the metadata
 PREFIX, TARGETS = "preprocessing.", "target_preprocessing."  # prefixes of their tensors' names
 
 
-OLD_INPUTS = Inputs(images="all uint8")  # for old files, which do not record them
+OLD_INPUTS = Inputs(images="all uint8")  # for old files, which do not record their inputs
 
 
 REQUIRED = ("layers", "input_shape", "dtype", "seed", "step", "epoch", "loss", "notes")  # keys of a description
@@ -50,13 +50,13 @@ OPTIONAL = ("format", "preprocessing", "raw_shape", "inputs", "targets", "target
 MOST = 2_000  # layers and their parts in a file with few tensors
 
 
-BASES = (Layer, Initializer, Loss, Decoder, Penalty, Constraint, Transformer)  # what a description may hold
+BASES = (Layer, Initializer, Loss, Decoder, Penalty, Constraint, Transformer)  # bases of the objects in a description
 
 
 def _kinds(*modules: ModuleType) -> dict[str, type]:
     """The classes in these modules that can be used directly, by name."""
-    things = [thing for module in modules for thing in vars(module).values()]
-    kinds = [kind for kind in things if isinstance(kind, type) and issubclass(kind, BASES)]
+    values = [value for module in modules for value in vars(module).values()]
+    kinds = [kind for kind in values if isinstance(kind, type) and issubclass(kind, BASES)]
     return {kind.__name__: kind for kind in kinds if kind not in BASES and not kind.__name__.startswith("_")}
 
 
@@ -113,7 +113,7 @@ def _expect_few(description: Mapping[str, Any], tensors: Mapping[str, NDArray[An
     if count > (most := MOST + 10 * len(tensors)):
         raise ValueError(
             f"the model has {count} layers and parts of layers, but only {len(tensors)} tensors, for which a file may "
-            f"have up to {most}"
+            f"have at most {most}"
         )
 
 
@@ -121,11 +121,11 @@ def write(file: Path, tensors: dict[str, NDArray[Any]], entry: str, description:
     """Write the file, with the description and a checksum of everything as this entry of the metadata."""
     if file.suffix.lower() in files.FOREIGN_ENDINGS:
         checks.warn(
-            f"{terminal.printable(file)} ends in {file.suffix}, but what is written is a safetensors file, which "
-            f"pynn.load reads; call it {terminal.printable(file.with_suffix('.safetensors').name)}"
+            f"{terminal.printable(file)} ends in {file.suffix}, but the file is written as safetensors, which "
+            f"pynn.load reads; name it {terminal.printable(file.with_suffix('.safetensors').name)}"
         )
-    whole = {**description, "crc": container.checksum(_canonical(description), tensors)}  # ignored by older versions
-    container.write(file, tensors, entry, _canonical(whole))
+    entries = {**description, "crc": container.checksum(_canonical(description), tensors)}  # ignored by older versions
+    container.write(file, tensors, entry, _canonical(entries))
 
 
 def _canonical(description: Mapping[str, Any]) -> str:
@@ -140,8 +140,8 @@ def _add_preprocessing(tensors: dict[str, NDArray[Any]], model: Model, transform
 
 
 def _expect_free(tensors: Mapping[str, NDArray[Any]], fitted: Mapping[str, NDArray[Any]]) -> None:
-    if taken := sorted(tensors.keys() & fitted.keys()):
-        raise ValueError(f"a layer's tensor is named {taken[0]} like one of the preprocessing; rename the layer")
+    if clashes := sorted(tensors.keys() & fitted.keys()):
+        raise ValueError(f"a layer and the preprocessing both have a tensor {clashes[0]}; rename the layer")
 
 
 def _expect_match(model: Model, transformer: Transformer) -> None:
@@ -161,22 +161,22 @@ def expect_unchanged(file: Path) -> None:
     if not ours:
         return
     try:
-        _expect_known(read(file, ENTRY, "model")[0])  # a damaged key "crc" is an unknown one
+        _expect_known(read(file, ENTRY, "model")[0])  # a damaged key "crc" is an unknown key
     except ValueError as cause:
         raise ValueError(
-            container.told(cause if terminal.printable(file) in str(cause) else f"{file}: {cause}")
+            container.one_line(cause if terminal.printable(file) in str(cause) else f"{file}: {cause}")
         ) from None
 
 
-def read(file: Path, entry: str, what: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """The description in this entry of the metadata, and the tensors; ValueError if the file is no valid `what`."""
-    description, tensors = container.read(file, entry, what)
+def read(file: Path, entry: str, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """The description in this entry of the metadata, and the tensors; ValueError if the file is not a valid `kind`."""
+    description, tensors = container.read(file, entry, kind)
     version = description.pop("format", None)
     if type(version) is not int or version < 1:
-        raise ValueError(f"{terminal.printable(file)}: the {what}'s description has no format number: {config.NEWER}")
+        raise ValueError(f"{terminal.printable(file)}: the {kind}'s description has no format number: {config.NEWER}")
     if version > FORMAT:
         raise ValueError(
-            container.told(f"{file} has format {version}, this pynn reads up to {FORMAT}; install a newer pynn")
+            container.one_line(f"{file} has format {version}, this pynn reads up to {FORMAT}; install a newer pynn")
         )
     if "crc" in description:  # files of older pynn have none
         crc = description.pop("crc")

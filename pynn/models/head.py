@@ -1,4 +1,4 @@
-"""The head of a model, its last layers, and its replacement. Changes the model's layers and flat vector."""
+"""The head of a model, that is its last layers, and its replacement. Changes the model's layers and flat vector."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..losses import SoftmaxCrossEntropy
 from ..messages.terminal import called
 from .model import Model
 
-OF_THE_OUTPUTS = ("bins", "classes", "dataset", "test_accuracy")  # notes about the old outputs
+NOTES_ABOUT_OUTPUTS = ("bins", "classes", "dataset", "test_accuracy")
 
 
 def start(model: Model, after: str | int | None = None) -> int:
@@ -26,11 +26,11 @@ def start(model: Model, after: str | int | None = None) -> int:
         if layer is chosen:
             return place + 1
     names = ", ".join(called(layer) for layer in model.layers)
-    raise ValueError(f"{called(chosen)} is inside another layer, expected one of the model's own: {names}")
+    raise ValueError(f"{called(chosen)} is inside another layer, expected a layer of the model itself: {names}")
 
 
 def fused_across(model: Model, place: int) -> Activation | None:
-    """The activation at this index if it is fused into the layer before it, from which the cut would separate it."""
+    """The activation at this index if it is fused into the layer before it, so that a cut there would separate them."""
     layer = model.layers[place] if 0 < place < len(model.layers) else None
     return layer if isinstance(layer, Activation) and layer.fused_into is model.layers[place - 1] else None
 
@@ -40,32 +40,32 @@ def replace(model: Model, layers: tuple[Layer, ...], after: str | int | None) ->
     place = start(model, after)
     new = Chain(*layers)
     if not layers:
-        raise ValueError("replace_head() got no layers, expected those of the new head, such as pynn.Affine(5)")
-    held = {id(layer) for layer in model.walk()}
+        raise ValueError("replace_head() got no layers, expected the layers of the new head, such as pynn.Affine(5)")
+    present = {id(layer) for layer in model.walk()}
     for number, layer in enumerate(layers):
-        if any(id(inner) in held for inner in layer.walk()):
-            raise ValueError(f"layer {number} ({layer.kind}) of the new head is already in the model; make another")
+        if any(id(inner) in present for inner in layer.walk()):
+            raise ValueError(f"layer {number} ({layer.kind}) of the new head is already in the model; make a new layer")
     with model.lock:
         _put(model, place, new)
         _forget(model)
 
 
 def _put(model: Model, place: int, new: Chain) -> None:
-    """Put the new layers at this index and after; all of them, or nothing."""
+    """Replace the layers from this index on by the new layers; on failure the model is unchanged."""
     before = dict(vars(model))
     names = [(layer, layer.name, layer.stream) for layer in model.walk()]
-    stay, go, cut = model.layers[:place], model.layers[place:], fused_across(model, place)
+    staying, leaving, cut = model.layers[:place], model.layers[place:], fused_across(model, place)
     try:
-        model.layers = (*stay, *new.layers)
+        model.layers = (*staying, *new.layers)
         model._expect_own_layers()
-        shape = stay[-1].output_shape if stay else model.input_shape
+        shape = staying[-1].output_shape if staying else model.input_shape
         new.context, new._shared = model.context, model._shared
         try:
             model.output_shape = new.build(shape)
         except ValueError as cause:
             raise ValueError(f"the new head does not fit inputs of shape {shape}: {cause}") from cause
         model._name_layers()
-        kept = {id(inner) for layer in stay for inner in layer.walk()}
+        kept = {id(inner) for layer in staying for inner in layer.walk()}
         model._lay_out(sum(id(layer) in kept for layer, _, _ in model._places))
     except BaseException:
         vars(model).update(before)
@@ -75,8 +75,8 @@ def _put(model: Model, place: int, new: Chain) -> None:
         _release(new.layers, model.context)
         raise
     if cut is not None:
-        stay[-1].fuse(IDENTITY)
-    _release(go, model.context)
+        staying[-1].fuse(IDENTITY)
+    _release(leaving, model.context)
     model._fuse()
 
 
@@ -94,7 +94,7 @@ def _forget(model: Model) -> None:
     model.loss = model.own_loss() or SoftmaxCrossEntropy()
     model.optimizer = model.penalty_value = model.targets = None
     model.epoch = model.context.step = 0
-    model.notes = {name: value for name, value in model.notes.items() if name not in OF_THE_OUTPUTS}
+    model.notes = {name: value for name, value in model.notes.items() if name not in NOTES_ABOUT_OUTPUTS}
     model._stage = 0
     vars(model).pop("outputs", None)
     model.context.changes += 1

@@ -41,8 +41,8 @@ def input_gradient(
         Targets as for `fit`: the gradient of each sample's own loss, not divided by N, so that a sample's gradient does
         not depend on the others.
     dy : array, optional
-        Instead of y: the gradient of Σ dy·outputs, with dy of the shape (N, ...) of the raw outputs (scores, not
-        probabilities), or of the outputs of one sample, used for all.
+        Instead of y: the gradient of Σ dy·outputs. dy has the shape (N, ...) of the raw outputs (scores, not
+        probabilities), or the shape of a single sample's outputs, and is then used for all samples.
     loss : Loss or str, optional
         By default the model's own.
     batch_size : int, optional
@@ -65,7 +65,7 @@ def input_gradient(
     Notes
     -----
     Parameters, gradients, statistics and step stay as they are; freezing has no effect. A later `backward` needs a new
-    `forward`. A custom layer takes part if its `backward` fits its last `forward`, also one with training=False.
+    `forward`. A custom layer works if its `backward` belongs to its last `forward`, even with training=False.
 
     References
     ----------
@@ -87,9 +87,9 @@ def input_gradient(
         )
     size = evaluate.usual_batch_size(model) if batch_size is None else batch_size
     checks.expect_count("", 1, batch_size=size)
-    goal = chosen_loss(model, loss)
+    chosen = chosen_loss(model, loss)
     if y is not None:
-        x, targets, _ = checked_pair(model, goal, (x, y), "", raw=True)
+        x, targets, _ = checked_pair(model, chosen, (x, y), "", raw=True)
     else:
         if loss is not None:
             raise ValueError("loss needs y; dy is itself the gradient of the outputs")
@@ -100,7 +100,7 @@ def input_gradient(
     with _inputs_only(model):
         for start in range(0, len(x), size):
             part = slice(start, start + size)
-            result[part] = _of_part(model, x[part], targets[part], None if y is None else goal)
+            result[part] = _of_part(model, x[part], targets[part], None if y is None else chosen)
     return result
 
 
@@ -135,7 +135,7 @@ def _of_part(model: Model, x: Array, targets: Array, loss: Loss | None) -> Array
 
 @contextmanager
 def _inputs_only(model: Model) -> Iterator[None]:
-    """Within it, backward passes follow evaluation and leave the gradients of the parameters unchanged."""
+    """Within this context backward passes may follow evaluation and leave the gradients of the parameters unchanged."""
     with model.lock:
         model.segments()  # updates the frozen state
         gradients = model.gradients.copy()  # some layers overwrite them anyway

@@ -35,20 +35,20 @@ from .sequential import Sequential
 
 def kinds(own: Iterable[type] = ()) -> dict[str, type]:
     """The classes that a file may name, pynn's and the user's; TypeError or ValueError for others."""
-    found = dict(KINDS)
+    known = dict(KINDS)
     for kind in own if isinstance(own, Iterable) and not isinstance(own, (type, str)) else (own,):
         if not (isinstance(kind, type) and issubclass(kind, BASES)) or kind in BASES:
             hint = f"; pass its class, {type(kind).__name__}" if isinstance(kind, BASES) else ""
             hint = f"; pass the class itself, own=[{kind:.80}]" if isinstance(kind, str) else hint
             bases = ", ".join(base.__name__ for base in BASES)
             raise TypeError(f"own holds {kind!r}, expected your own classes, each a subclass of {bases}{hint}")
-        if found.setdefault(kind.__name__, kind) is not kind:
-            whose = "pynn" if kind.__name__ in KINDS else "own"
+        if known.setdefault(kind.__name__, kind) is not kind:
+            owner = "pynn" if kind.__name__ in KINDS else "own"
             raise ValueError(
-                f"own holds {kind!r}, but {whose} has another class of that name, and a file identifies classes by "
+                f"own holds {kind!r}, but {owner} has another class of that name, and a file identifies classes by "
                 "name only; rename it"
             )
-    return found
+    return known
 
 
 def load(path: str | os.PathLike[str], own: Iterable[type] = ()) -> Sequential:
@@ -87,7 +87,7 @@ def restored(
         model = _rebuild(description, allowed, tensors)
     except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, MemoryError, RecursionError) as cause:
         why = f"{file}: the model cannot be built from its description: {cause}"
-        raise ValueError(container.told(why)) from container.shown(cause)
+        raise ValueError(container.one_line(why)) from container.safe_cause(cause)
     try:
         _fill(model, tensors)
         if model.preprocessing is not None:
@@ -96,7 +96,7 @@ def restored(
         if model.targets is not None and model.targets.scaling is not None:
             model.targets.scaling.restore((math.prod(model.output_shape),), tensors, TARGETS)
     except (ValueError, ArithmeticError, MemoryError, RecursionError) as cause:
-        raise ValueError(container.told(f"{file}: {cause}")) from container.shown(cause)
+        raise ValueError(container.one_line(f"{file}: {cause}")) from container.safe_cause(cause)
     if model.context.step:
         measures.warn_of_statistics_of_the_start(model)
     return model
@@ -108,11 +108,11 @@ def _rebuild(
     _expect_known(description)
     if not isinstance(description["layers"], list) or description["dtype"] not in ("float32", "float64"):
         raise ValueError(f"dtype is {description['dtype']!s:.40}, expected float32 or float64, and layers a list")
-    held = sum(tensor.size for tensor in tensors.values())
+    count = sum(tensor.size for tensor in tensors.values())
     _expect_few(description, tensors)
     parts = config.from_data(description["layers"], allowed)
     model = Sequential(*parts, seed=description["seed"], dtype=description["dtype"])
-    model.context.limit = max(held, 100_000)  # a smaller surplus gets the more precise error of _fill
+    model.context.limit = max(count, 100_000)  # _fill has a more precise error for a smaller surplus
     _expect_sizes("input_shape", description["input_shape"])
     model.build(tuple(description["input_shape"]))
     model.context.limit = None
@@ -122,8 +122,8 @@ def _rebuild(
         if type(description[name]) is not int or not 0 <= description[name] < 2**32:
             raise ValueError(f"{name} is {brief(description[name])}, expected an integer of 0..2^32-1")
     model.context.step, model.epoch = description["step"], description["epoch"]
-    saved, own = losses.loss(config.from_data(description["loss"], allowed)), model.own_loss()
-    model.loss = own if own is not None and type(own) is type(saved) else saved
+    saved, of_layer = losses.loss(config.from_data(description["loss"], allowed)), model.own_loss()
+    model.loss = of_layer if of_layer is not None and type(of_layer) is type(saved) else saved
     if not isinstance(description["notes"], dict):
         raise TypeError(f"notes is {type(description['notes']).__name__}, expected an object")
     model.notes = description["notes"]
@@ -142,15 +142,15 @@ def _rebuild(
     if scaling is not None:
         checks.expect_instance(scaling, Transformer, "target_preprocessing")
     if "targets" in description or scaling is not None:
-        found = Targets.from_data(description.get("targets", {}))
-        model.targets = replace(loaded(found, model.loss, model.output_shape), scaling=scaling)
+        saved_targets = Targets.from_data(description.get("targets", {}))
+        model.targets = replace(loaded(saved_targets, model.loss, model.output_shape), scaling=scaling)
     return model
 
 
 def _expect_columns(columns: tuple[str, ...] | None, shape: list[int]) -> None:
     if columns is not None and (len(set(columns)) < len(columns) or [len(columns)] != shape):
         raise ValueError(
-            f"columns is {brief(list(columns))}, expected names that differ, one for each number of {shape}"
+            f"columns is {brief(list(columns))}, expected different names, one for each of the inputs {shape}"
         )
 
 
@@ -160,17 +160,17 @@ def _expect_sizes(name: str, shape: Any, least: int = 0) -> None:
 
 
 def _fill(model: Sequential, tensors: Mapping[str, NDArray[Any]]) -> None:
-    wanted = model.tensors()
+    expected = model.tensors()
     learned = set() if model.preprocessing is None else set(model.preprocessing.tensor_names(PREFIX))
     if model.targets is not None and model.targets.scaling is not None:
         learned.update(model.targets.scaling.tensor_names(TARGETS))
-    if missing := sorted((wanted.keys() | learned) - tensors.keys()):
+    if missing := sorted((expected.keys() | learned) - tensors.keys()):
         raise ValueError(f"it lacks the tensors {', '.join(missing)}")
-    if extra := sorted(tensors.keys() - wanted.keys() - learned):
+    if extra := sorted(tensors.keys() - expected.keys() - learned):
         raise ValueError(f"it has tensors that its description does not mention: {', '.join(extra)}")
-    for name, array in wanted.items():
-        found = tensors[name]
-        if found.shape != array.shape or found.dtype != array.dtype:
-            raise ValueError(f"{name} is {found.dtype} {found.shape}, expected {array.dtype} {array.shape}")
-    for name, array in wanted.items():
+    for name, array in expected.items():
+        tensor = tensors[name]
+        if tensor.shape != array.shape or tensor.dtype != array.dtype:
+            raise ValueError(f"{name} is {tensor.dtype} {tensor.shape}, expected {array.dtype} {array.shape}")
+    for name, array in expected.items():
         array[...] = tensors[name]

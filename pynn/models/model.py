@@ -1,4 +1,4 @@
-"""Model: a chain of layers with its passes, its training step, and what training knows of it. Knows no data sets."""
+"""Model: a chain of layers with its passes, its training step, and the results of training. Knows no data sets."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from .. import regularizers
 from ..data import arrays
 from ..data.arrays import as_array
+from ..layers import custom
 from ..layers.base import Layer
 from ..layers.chain import Chain
 from ..losses import Loss
@@ -28,12 +29,12 @@ NUMBERS = float, Real
 
 
 class Model(FlatChain):
-    """A chain of layers with its passes and its training step, and with what training knows of it."""
+    """A chain of layers with its passes, its training step, and the results of training: loss, targets, history."""
 
     loss: Loss
     notes: dict[str, Any]
     outputs: Array
-    # Not set in the constructor: CPython reads the attributes of objects that have over 30 slower.
+    # Not set in the constructor: CPython reads attributes more slowly if an object has over 30 of them.
     optimizer: Optimizer | None = None
     preprocessing: Transformer | None = None
     inputs: Inputs | None = None
@@ -41,22 +42,22 @@ class Model(FlatChain):
     history: History | None = None
     penalty_value: float | None = None
     epoch = 0
-    _overridden = False  # whether a subclass has a forward of its own, which a training step then calls
+    _overridden = False  # whether a subclass has its own forward, which a training step then calls
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         cls._overridden = cls.forward is not Model.forward
 
     def unbuild(self) -> None:
-        """Forget shapes, parameters and progress: the next `build` or first batch starts afresh.
+        """Forget shapes, parameters and progress: the next `build` or first batch starts again.
 
-        The loss, the preprocessing and what is frozen stay.
+        The loss, the preprocessing and the choice of frozen layers stay.
         """
         for layer in self.walk():
-            if layer.context is self.context:  # others were not built yet, or belong to another model
+            if layer.context is self.context:  # other layers were not built yet, or belong to another model
                 layer._reset()
         self.optimizer = self.targets = None
-        if self.preprocessing is None:  # which was fitted to such inputs
+        if self.preprocessing is None:  # fitted preprocessing is kept, and with it the form of its inputs
             self.inputs = None
         self.context.built = False
         self.epoch = self.context.step = 0
@@ -72,14 +73,14 @@ class Model(FlatChain):
         last: Layer | None = self
         while isinstance(last, Chain):
             last = last.layers[-1] if last.layers else None
-        brought = getattr(last, "loss", None)
-        return brought if isinstance(brought, Loss) else None
+        loss = getattr(last, "loss", None)
+        return loss if isinstance(loss, Loss) else None
 
     def advance(self) -> None:
         """Finish an update of the parameters: apply the constraints and count the step.
 
-        ``optimizer.step(model)`` calls it. After an update of your own, ``model.parameters -= rate * model.gradients``,
-        call it yourself; otherwise `context.step` stays the same, and gradients accumulate over several updates.
+        ``optimizer.step(model)`` calls it. After a custom update, ``model.parameters -= rate * model.gradients``, call
+        it yourself; otherwise `context.step` stays the same, and gradients accumulate over several updates.
         """
         if self._constrained:
             self.constrain()
@@ -123,20 +124,20 @@ class Model(FlatChain):
         Parameters
         ----------
         x : array (N, ...)
-            Input of the first layer; uint8 pixels are read as 0..1. `preprocessing` is not applied here, nor in
+            Input of the first layer; uint8 pixels are read as 0..1. `preprocessing` is applied neither here nor in
             `train_step`: use ``model.preprocessing.transform(x)``.
         training : bool, default False
-            With dropout and the batch's own statistics. Each training pass draws new masks and noise, a function of
-            seed, step and its number in the step (`same_masks` keeps them).
+            Whether to use dropout and the batch's own statistics. Each training pass draws new masks and noise, a
+            function of seed, step and the pass's number within the step (`same_masks` keeps them).
 
         Returns
         -------
         array (N, ...)
-            The outputs, a new array (a training step does without that copy).
+            The outputs, a new array (a training step omits that copy).
         """
         outputs = self._forward(x, training)
         if self.context is self._own:
-            self.outputs = outputs = outputs.copy()  # the last layer's buffer, which its next pass fills anew
+            self.outputs = outputs = outputs.copy()  # the next pass overwrites the last layer's buffer
         return outputs
 
     def _forward(self, x: Array, training: bool) -> Array:
@@ -156,7 +157,7 @@ class Model(FlatChain):
             self._stage &= ~FORWARDED
             return outputs
         if self._before is not None:
-            np.copyto(self._before, self._statistics)  # type: ignore[arg-type]  # there are both or none
+            np.copyto(self._before, self._statistics)  # type: ignore[arg-type]  # set together
         try:
             self.outputs = outputs = Chain.forward(self, x, True)
         except BaseException:
@@ -184,7 +185,7 @@ class Model(FlatChain):
         Returns
         -------
         array or None
-            The gradient with respect to the inputs, a new array, if it was asked for.
+            The gradient with respect to the inputs, a new array, if input_gradient is True.
 
         Examples
         --------
@@ -198,14 +199,14 @@ class Model(FlatChain):
         stage = self._stage
         if not stage & FORWARDED:
             raise RuntimeError("backward(dy) must follow forward(x, training=True)")
-        if type(dy) is not np.ndarray or dy.dtype is not self.dtype or not dy.flags.c_contiguous:
-            dy = np.ascontiguousarray(as_array("dy", dy), self.dtype)  # of float64 targets it is float64
+        if type(dy) is not np.ndarray or dy.dtype is not self.context.dtype or not dy.flags.c_contiguous:
+            dy = np.ascontiguousarray(as_array("dy", dy), self.dtype)  # float64 targets give a float64 gradient
         if dy.shape != self.outputs.shape:
             raise ValueError(f"dy has shape {dy.shape}, expected that of the outputs, {self.outputs.shape}")
         if self._settled != self.context.changes:
             self._settle()
         if stage & LOST_PENALTY and not accumulate and not self.context.repeating:
-            self._stage = stage & ~LOST_PENALTY  # said once: the next try is another step
+            self._stage = stage & ~LOST_PENALTY  # raise only once: the next attempt is another step
             raise RuntimeError(
                 "a penalty was added to the gradients before this backward pass, which overwrites them: "
                 "call penalty.apply(model) after model.backward(...); penalty.value(model) only measures"
@@ -225,10 +226,10 @@ class Model(FlatChain):
             skipping.needs_dx = input_gradient
         for layer in reversed(self._active[first:]):
             assert gradient is not None
-            gradient = self._back(layer, gradient)
+            gradient = custom.backward(layer, gradient) if layer.is_custom else layer.backward(gradient)
         if not input_gradient or gradient is None:
             return None
-        copied: Array = gradient.copy()  # the layers' own is written over by the next pass
+        copied: Array = gradient.copy()  # the next pass overwrites the layer's buffer
         return copied
 
     # One step -------------------------------------------------------------------------------------
@@ -255,7 +256,7 @@ class Model(FlatChain):
         optimizer : Optimizer
             An object, since its state lasts from step to step.
         penalty : Penalty, optional
-            For layers without a penalty of their own. The total is stored in `penalty_value`.
+            For layers that have no penalty. The total is stored in `penalty_value`.
         weights : array (N,), optional
             Sample weights of at least 0, for a loss that takes them.
 
@@ -269,23 +270,23 @@ class Model(FlatChain):
         FloatingPointError
             If the loss is NaN or infinite; parameters are unchanged then.
         """
-        goal: Any = loss
+        chosen: Any = loss
         try:
-            alone = goal.users_own and not goal.in_use(self)
+            unclaimed = chosen.is_custom and not chosen.in_use(self)
         except (AttributeError, TypeError):
-            goal, alone = trainable.step_loss(self, loss), False
-        if alone:
-            with goal.used(self):
-                return self.train_step(x, y, goal, optimizer, penalty, weights)
+            chosen, unclaimed = trainable.step_loss(self, loss), False
+        if unclaimed:
+            with chosen.used(self):
+                return self.train_step(x, y, chosen, optimizer, penalty, weights)
         group = self.context.group
         try:
-            value = group.loss_of(self, x, y, goal, weights)
+            value = group.loss_of(self, x, y, chosen, weights)
         except BaseException:
             trainable.expect_objects(loss, optimizer)
             raise
         try:
             if math.isfinite(value):
-                group.backward(self, goal)
+                group.backward(self, chosen)
                 if self.penalty_value is not None:
                     self.penalty_value = None
                 if penalty is not None or self.has_penalties:

@@ -23,6 +23,7 @@ from ..optimizers import Optimizer, Segment
 from ..regularizers import Penalty
 from ..typing import Array
 
+UNBUILT = "the model is not built yet: call model.build(input_shape) or fit it"
 ALIGNMENT = 64  # bytes: every block of the flat vector starts on a cache line
 # Bits of `_stage`: one number is faster to set in every step than four attributes.
 FORWARDED = 1  # the last forward pass was a training pass
@@ -35,23 +36,23 @@ F = TypeVar("F", bound="FlatChain")
 
 
 class Layout:
-    """Identifies a flat vector, also in copies: an optimizer knows by it whose state it holds."""
+    """Identifies a flat vector, also in copies: an optimizer recognizes by it the model that its state belongs to."""
 
 
 class FlatChain(Chain):
-    """A chain of layers that holds their parameters; knows no losses and no training."""
+    """A chain of layers that stores their parameters in one flat vector; knows no losses and no training."""
 
     optimizer: Optimizer | None
     layout: Layout | None = None
     _parameters: Array | None = None
     _gradients: Array | None = None
     _places: tuple[tuple[Layer, Parameter, int], ...] = ()  # every parameter's start in the flat vector
-    _constrained: tuple[tuple[Array, Constraint], ...] = ()  # constrained weights, without frozen ones
+    _constrained: tuple[tuple[Array, Constraint], ...] = ()  # constrained weights that are not frozen
     _segments: tuple[Segment, ...] = ()
     _trained_from = 0  # index of the first active layer that is trained
-    _statistics: Array | None = None  # all saved but untrained numbers, one vector (None: there are none)
-    _before: Array | None = None  # the same before the last training forward pass
-    has_penalties = False  # whether a layer has a penalty of its own
+    _statistics: Array | None = None  # all saved but untrained numbers in one vector; None if there are none
+    _before: Array | None = None  # _statistics as they were before the last training forward pass
+    has_penalties = False  # whether a layer has its own penalty
     _settled: int = -1  # value of context.changes when _settle last ran
     _stage = 0  # progress of the current step: a sum of the bits above
 
@@ -66,10 +67,10 @@ class FlatChain(Chain):
     def _expect_own_layers(self) -> None:
         inside = list(self.walk())
         if len({id(layer) for layer in inside}) < len(inside):
-            hint = "; a custom layer that only reads another one overrides children()"
+            hint = "; a custom layer that only reads another layer has to override children()"
             raise ValueError(
-                "the same layer occurs twice in one model; make a second one (layers do not share weights)"
-                f"{hint if any(layer.users_own for layer in inside) else ''}"
+                "the same layer occurs twice in one model; make a second layer (layers do not share weights)"
+                f"{hint if any(layer.is_custom for layer in inside) else ''}"
             )
         for position, layer in enumerate(self.layers):
             for inner in layer.walk():
@@ -77,50 +78,50 @@ class FlatChain(Chain):
                     itself = isinstance(layer, FlatChain) and layer._own is inner.context
                     raise ValueError(
                         f"layer {position} ({layer.kind}) {'is a' if itself else 'belongs to another'} model that is "
-                        "built; make a new one (its weights can be copied later: see tensors()), or use copies of "
+                        "built; make a new layer (its weights can be copied later: see tensors()), or use copies of "
                         "its layers, *map(copy.deepcopy, model.layers), which keep their weights"
                     )
 
     def _name_layers(self) -> None:
-        given = {layer.given_name for layer in self._inner()}
+        given_names = {layer.given_name for layer in self._inner()}
         counts: dict[str, int] = {}
         for stream, layer in enumerate(self._inner()):
             layer.stream = stream
             base = layer.kind.lower()
             counts[base] = counts.get(base, 0) + 1
-            while not layer.given_name and f"{base}{counts[base]}" in given:
+            while not layer.given_name and f"{base}{counts[base]}" in given_names:
                 counts[base] += 1
             layer.name = layer.given_name or f"{base}{counts[base]}"
         self._expect_names()
 
     def _expect_names(self) -> None:
-        taken: set[str] = set()
+        names: set[str] = set()
         for layer in self._inner():
-            if layer.name in taken:
+            if layer.name in names:
                 raise ValueError(f"two layers are named {layer.name!r}; rename one of them: layer.named('...')")
-            taken.add(layer.name)
+            names.add(layer.name)
 
     def _lay_out(self, kept: int = 0) -> None:
         """Assign every declared parameter its place in the flat vector and its first values.
 
         kept: number of leading parameters that keep their values from an older flat vector.
         """
-        held = [getattr(layer, parameter.name) for layer, parameter, _ in self._places[:kept]]
+        old_values = [getattr(layer, parameter.name) for layer, parameter, _ in self._places[:kept]]
         unit = self._unit
         places: list[tuple[Layer, Parameter, int]] = []
         size = 0
         for layer in self._inner():
-            layer.expect_parameters(*layer._frozen_names)
+            layer._expect_parameters(*layer._frozen_names)
             for parameter in layer.declared:
                 places.append((layer, parameter, size))
                 size += -(-math.prod(parameter.shape) // unit) * unit
-        given = [parameter.value for _, parameter, _ in places]  # of layers that were built alone
+        own_values = [parameter.value for _, parameter, _ in places]  # of layers that were built alone
         self._places, self.layout = tuple(places), Layout()
         self._allocate(size)
         for number, (layer, parameter, _) in enumerate(places):
-            values = held[number] if number < kept else given[number]
+            values = old_values[number] if number < kept else own_values[number]
             if values is None and self.context.limit is not None:
-                continue  # the file being loaded has the values
+                continue  # the values come from the file that is being loaded
             if values is None:
                 values = parameter.drawn(called(layer), random.generator(self.seed, number, random.WEIGHTS))
             np.copyto(_expect(parameter.value), values, casting="same_kind")
@@ -175,7 +176,7 @@ class FlatChain(Chain):
             for (layer, parameter, start), stop in zip(self._places, stops, strict=False)  # no parameters: one stop
         )
         for segment in self._segments:
-            if segment.frozen:  # an old gradient would stay there for ever
+            if segment.frozen:  # no backward pass overwrites its old gradient
                 self.gradients[segment.start : segment.stop] = 0
         self._constrained = tuple(
             (parameter.value, parameter.constraint)
@@ -197,7 +198,7 @@ class FlatChain(Chain):
         return [array for layer in self._inner() for array in layer.state.values()]
 
     def keep_statistics(self) -> None:
-        """Remember running statistics as they are, for `revert_statistics`: a step begins without a forward pass."""
+        """Save the running statistics for `revert_statistics`, because a step begins without a forward pass."""
         if self._statistics is not None and self._before is not None:
             np.copyto(self._before, self._statistics)
 
@@ -211,7 +212,7 @@ class FlatChain(Chain):
         for layer in self._active:
             layer.needs_dx = True
         for position, layer in enumerate(self._active):
-            if any(not inner.freezes(one.name) for inner in layer.walk() for one in inner.declared):
+            if any(not inner.freezes(parameter.name) for inner in layer.walk() for parameter in inner.declared):
                 self._trained_from = position
                 layer.needs_dx = False
                 return
@@ -228,7 +229,7 @@ class FlatChain(Chain):
         register_for_forks(self)
 
     def _in_child(self) -> None:
-        """In a forked child, release what the parent's other threads held, and refuse a half-done change."""
+        """In a forked child, release locks of the parent's other threads, and refuse a half-done change."""
         self.lock.renew()
         if self.lock.half_done:
             vars(self)["_forward"] = lambda *_: self.lock.expect_whole()  # so that no step has to check
@@ -236,13 +237,13 @@ class FlatChain(Chain):
     def __getstate__(self) -> dict[str, Any]:
         """State for copies and pickles: that of a model file, and the optimizer with its state."""
         self.lock.expect_whole()
-        state = {name: value for name, value in super().__getstate__().items() if name not in (*_LEFT, "lock")}
+        state = {name: value for name, value in super().__getstate__().items() if name not in (*_NOT_COPIED, "lock")}
         return {**state, "_copied": None if self._parameters is None else self._parameters.size}
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         if not self.lock.elsewhere():
             return super().__reduce_ex__(protocol)
-        # Pickling goes piece by piece while another thread may train the model: pickle a copy.
+        # Another thread may train the model while it is pickled piece by piece: pickle a copy.
         with self.lock.between_changes():
             return copy.deepcopy(super().__reduce_ex__(protocol))
 
@@ -269,7 +270,7 @@ class FlatChain(Chain):
         size = state.pop("_copied")
         super().__setstate__(state)
         self._make_lock()
-        if self.context is not self._own:  # it stands inside another model
+        if self.context is not self._own:  # it is part of another model
             return
         self.context.owned, self.context.built = True, size is not None
         if size is not None:
@@ -286,10 +287,10 @@ class FlatChain(Chain):
 
     @contextmanager
     def same_masks(self) -> Iterator[None]:
-        """Within this context every training forward pass draws the same masks and noise, those of the next step.
+        """Return a context in which every training forward pass draws the same masks and noise, those of the next step.
 
         For gradient checks and line searches, which compare passes. Outside it, each training forward pass draws new
-        masks. Weights that you change inside are not constrained. Steps taken inside count when it ends.
+        masks. Weights that you change inside it are not constrained. Steps taken inside it are counted when it ends.
 
         Yields
         ------
@@ -310,16 +311,11 @@ class FlatChain(Chain):
             context.passes, context.repeating = kept
             if not context.repeating:
                 context.step, context.late = context.step + context.late, 0
-            if self._stage & GATHERED:  # a backward pass in here has overwritten the gradients
+            if self._stage & GATHERED:  # a backward pass inside has overwritten the gradients
                 stage &= ~GATHERED
             self._stage = stage & ~FORWARDED | self._stage & FORWARDED
 
     # Contents -------------------------------------------------------------------------------------
-
-    def _built(self, vector: Array | None) -> Array:
-        if vector is None:
-            raise RuntimeError("the model is not built yet: call model.build(input_shape) or fit it")
-        return vector
 
     @property
     def built(self) -> bool:
@@ -329,7 +325,9 @@ class FlatChain(Chain):
     @property
     def parameters(self) -> Array:
         """All trainable parameters as one vector (P,); blocks start on 64-byte boundaries, gaps are 0 and stay 0."""
-        return self._built(self._parameters)
+        if self._parameters is None:
+            raise RuntimeError(UNBUILT)
+        return self._parameters
 
     @parameters.setter
     def parameters(self, values: ArrayLike) -> None:
@@ -347,8 +345,10 @@ class FlatChain(Chain):
 
     @property
     def gradients(self) -> Array:
-        """The gradients of `parameters` (P,), filled by `backward`. Setting them copies the numbers in."""
-        return self._built(self._gradients)
+        """The gradients of `parameters` (P,), filled by `backward`. Assigning to it copies the values."""
+        if self._gradients is None:
+            raise RuntimeError(UNBUILT)
+        return self._gradients
 
     @gradients.setter
     def gradients(self, values: ArrayLike) -> None:
@@ -361,7 +361,7 @@ class FlatChain(Chain):
 
     @property
     def seed(self) -> int:
-        """Determines the first weights, every mask and, by default, the order of samples."""
+        """Determines the initial weights, every mask and, by default, the order of samples."""
         return self.context.seed
 
     def tensors(self) -> dict[str, Array]:
@@ -371,12 +371,13 @@ class FlatChain(Chain):
         -------
         dict
             Arrays in a fixed order. Writing into an array changes the model; `get_weights` returns copies, in the same
-            order. ``model.tensors()["affine1.weight"] = W`` copies W in, like ``layer.weight = W``.
+            order. ``model.tensors()["affine1.weight"] = W`` copies the values of W, like ``layer.weight = W``.
         """
-        self._built(self._parameters)
+        if not self.built:
+            raise RuntimeError(UNBUILT)
         self._expect_names()  # a layer may have been renamed
         return Tensors(
-            {f"{layer.name}.{name}": array for layer in self._inner() for name, array in layer.arrays().items()}
+            {f"{layer.name}.{name}": array for layer in self._inner() for name, array in layer._arrays().items()}
         )
 
     @property
@@ -390,7 +391,7 @@ class FlatChain(Chain):
         Parameters
         ----------
         penalty : Penalty or None
-            Used for layers that have no penalty of their own.
+            Used for layers that have no penalty.
 
         Yields
         ------
@@ -398,9 +399,9 @@ class FlatChain(Chain):
             Penalty, parameter and gradient.
         """
         for layer, parameter, _ in self._places:
-            one = penalty if layer.penalty is None else layer.penalty
-            if one is not None and (parameter.penalized or one.biases) and not layer.freezes(parameter.name):
-                yield one, getattr(layer, parameter.name), getattr(layer, f"d{parameter.name}")
+            chosen = penalty if layer.penalty is None else layer.penalty
+            if chosen is not None and (parameter.penalized or chosen.biases) and not layer.freezes(parameter.name):
+                yield chosen, getattr(layer, parameter.name), getattr(layer, f"d{parameter.name}")
 
     def expect_penalty(self) -> None:
         """Note that a penalty is being added to gradients that the next backward pass might overwrite."""
@@ -417,4 +418,4 @@ def _expect(array: Array | None) -> Array:
     return array
 
 
-_LEFT = ("_parameters", "_gradients", "_constrained", "_segments", "_settled", "_stage", "_statistics", "_before")
+_NOT_COPIED = ("_parameters", "_gradients", "_constrained", "_segments", "_settled", "_stage", "_statistics", "_before")

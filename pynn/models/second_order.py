@@ -34,7 +34,7 @@ Vector = NDArray[np.float64]
 
 METHODS = ("L-BFGS-B", "BFGS", "CG", "Newton-CG", "Newton")
 LARGEST = {"BFGS": 10_000, "Newton": 2_000}  # parameters: these methods store a square matrix
-OWN_TOLERANCES = {  # SciPy's own criteria, switched off: `tolerance` alone decides
+SCIPY_TOLERANCES = {  # switch SciPy's criteria off: only `tolerance` decides
     "L-BFGS-B": {"ftol": 0.0, "gtol": 0.0, "maxfun": sys.maxsize},
     "BFGS": {"gtol": 0.0},
     "CG": {"gtol": 0.0},
@@ -71,8 +71,8 @@ def minimize(
     penalty : Penalty, optional
         As in `fit`. L1 has a kink at 0, which these methods do not handle: weights come close to 0 but do not reach it.
     method : str, default "L-BFGS-B"
-        "L-BFGS-B", "BFGS", "CG" or "Newton-CG" of SciPy (extra `scipy`), or "Newton", pynn's own: w ← w - (H + λI)⁻¹g
-        with the Hessian H from central differences of gradients, two passes per parameter, and the smallest λ ≥ 0 that
+        "L-BFGS-B", "BFGS", "CG" or "Newton-CG" of SciPy (extra `scipy`), or pynn's "Newton": w ← w - (H + λI)⁻¹g with
+        the Hessian H from central differences of gradients, two passes per parameter, and the smallest λ ≥ 0 that
         lowers the loss. "Newton" needs a float64 model of at most 2,000 parameters; "BFGS" takes up to 10,000.
     steps : int, default 100
         Maximum number of steps.
@@ -94,7 +94,7 @@ def minimize(
     Raises
     ------
     ValueError or TypeError
-        For data or settings that do not fit; nothing has changed then.
+        For data or settings that do not fit; the model is unchanged then.
     ImportError
         Without SciPy.
     FloatingPointError
@@ -102,8 +102,8 @@ def minimize(
 
     Notes
     -----
-    The model ends with the parameters of the best step, also after Ctrl-C and errors, and with this loss; its epoch and
-    step stay as before.
+    The model ends with the parameters of the best step, also after Ctrl-C and errors, and keeps this loss; its epoch
+    and step do not change.
 
     The objective has to stay the same: dropout and noise are off, and a custom layer draws the numbers of the model's
     current step. Batch normalization uses the statistics of all samples, which must fit into one batch (batch_size >=
@@ -115,7 +115,7 @@ def minimize(
     """
     _check_settings(penalty, method, steps, tolerance, batch_size, progress)
     optimize = None if method == "Newton" else _scipy(method)
-    goal = chosen_loss(model, loss)
+    chosen = chosen_loss(model, loss)
     with Rollback(model):
         form, samples = inputs.taken(model, x)
         y = targets.read(y)
@@ -123,18 +123,18 @@ def minimize(
         arrays.check_pairs("x", samples, "y", y)
         arrays.check_finite("x", samples, model.dtype)
         model.accept(samples)
-        answers = targets.learned(model, goal, y)
-        wanted = encoded(model, answers, goal, y)
+        target_form = targets.learned(model, chosen, y)
+        encoded_targets = encoded(model, target_form, chosen, y)
         _check_model(model, method, len(samples), batch_size)
-    model.loss, model.inputs, model.targets = goal, form, answers
-    with model.lock, goal.used(model), model.same_masks(), _deterministic(model):
-        run = _Run(_Objective(model, goal, samples, wanted, penalty, batch_size), steps, tolerance, progress)
+    model.loss, model.inputs, model.targets = chosen, form, target_form
+    with model.lock, chosen.used(model), model.same_masks(), _deterministic(model):
+        run = _Run(_Objective(model, chosen, samples, encoded_targets, penalty, batch_size), steps, tolerance, progress)
         try:
             run.start()
             if optimize is None:
                 _newton(run)
             else:
-                options = {"maxiter": steps, **OWN_TOLERANCES[method]}
+                options = {"maxiter": steps, **SCIPY_TOLERANCES[method]}
                 optimize.minimize(
                     run.evaluate, run.best.copy(), jac=True, method=method, callback=run.take, options=options
                 )
@@ -164,7 +164,7 @@ def _scipy(method: str) -> Any:
         from scipy import optimize  # here: importing pynn must stay light
     except ModuleNotFoundError as cause:
         raise ImportError(
-            f'the method {method} needs SciPy: pip install "pynn-cpu[scipy]"; the method "Newton" does without'
+            f'the method {method} needs SciPy: pip install "pynn-cpu[scipy]"; the method "Newton" does not'
         ) from cause
     return optimize
 
@@ -198,20 +198,20 @@ NOISE: tuple[tuple[type, str], ...] = (
 @contextmanager
 def _deterministic(model: Sequential) -> Iterator[None]:
     """Switch off random masks and noise, and make running statistics those of the last pass."""
-    held: list[tuple[Any, str, float]] = [
+    settings: list[tuple[Any, str, float]] = [
         (layer, name, getattr(layer, name)) for layer in model.walk() for kind, name in NOISE if isinstance(layer, kind)
     ]
     try:
-        for layer, name, _ in held:
+        for layer, name, _ in settings:
             setattr(layer, name, 0.0)
         yield
     finally:
-        for layer, name, value in held:
+        for layer, name, value in settings:
             setattr(layer, name, value)
 
 
 class _Done(Exception):
-    """Enough steps were taken, or the gradient is small enough."""
+    """All steps are done, or the gradient is small enough."""
 
 
 class _Objective:
@@ -226,13 +226,13 @@ class _Objective:
         self.penalized = penalty is not None or model.has_penalties
         sizes = {start: math.prod(parameter.shape) for _, parameter, start in model._places}
         self.places = np.concatenate([np.zeros(0, np.int64)] + [s.start + np.arange(sizes[s.start]) for s in trained])
-        self.point: Vector = model.parameters[self.places].astype(np.float64)  # where it was last evaluated
+        self.point: Vector = model.parameters[self.places].astype(np.float64)  # at which it was last evaluated
         self.gradient: Vector = np.zeros(len(self.places))
         self.values: dict[str, float] = {}
         self.passes = 0
 
     def __call__(self, point: Vector) -> tuple[float, Vector]:
-        """The loss and its gradient at this point; both are also kept in attributes, with the other measurements."""
+        """The loss and its gradient at this point; attributes keep both, and the other measurements."""
         model, running = self.model, Running()
         model.parameters[self.places] = point
         gradient = np.zeros(len(point))
@@ -266,7 +266,7 @@ class _Run:
 
     def start(self) -> None:
         self.lowest, _ = self.evaluate(self.best)
-        self._stop_where_it_is_enough()
+        self._stop_if_done()
 
     def evaluate(self, point: Vector) -> tuple[float, Vector]:
         """Loss and gradient; FloatingPointError if they are not finite."""
@@ -274,7 +274,7 @@ class _Run:
         if not (math.isfinite(value) and np.isfinite(gradient).all()):
             where = f"step {self.history.epochs + 1}" if math.isfinite(self.lowest) else "the start"
             raise FloatingPointError(
-                f"the loss is {value} at {where}, or its gradient is not finite; the parameters are the best before. "
+                f"the loss is {value} at {where}, or its gradient is not finite; the parameters are the best so far. "
                 f"Scale the inputs (the largest is {np.abs(self.objective.x).max():.3g})"
             )
         return value, gradient
@@ -292,9 +292,9 @@ class _Run:
             parts = [*measurements(objective.values), f"gradient {largest:.1e}", f"{objective.passes} passes"]
             title = f"step {self.history.epochs}/{self.steps}: "
             terminal.say(wrapped(title, parts, terminal.width(sys.stderr)))
-        self._stop_where_it_is_enough()
+        self._stop_if_done()
 
-    def _stop_where_it_is_enough(self) -> None:
+    def _stop_if_done(self) -> None:
         if self.history.epochs >= self.steps or np.abs(self.objective.gradient).max(initial=0) <= self.tolerance:
             raise _Done
 
@@ -313,7 +313,7 @@ def _newton(run: _Run) -> None:
         hessian = _hessian(run, point)
         scale = float(np.abs(hessian).max(initial=0)) or 1.0
         for damping in (0.0, *10.0 ** np.arange(-10, 6)):
-            try:  # only a positive definite matrix has a factor, and only then the step goes downhill
+            try:  # only a positive definite matrix has a Cholesky factor, and only then the step goes downhill
                 factor = np.linalg.cholesky(hessian + damping * scale * np.eye(len(point)))
             except np.linalg.LinAlgError:
                 continue
@@ -331,10 +331,10 @@ def _hessian(run: _Run, point: Vector) -> Vector:
     widths = np.cbrt(np.finfo(np.float64).eps) * np.maximum(np.abs(point), 1)
     hessian = np.empty((len(point), len(point)))
     for place, width in enumerate(widths):
-        there, back = point.copy(), point.copy()
-        there[place] += width
+        ahead, back = point.copy(), point.copy()
+        ahead[place] += width
         back[place] -= width
-        difference = run.evaluate(there)[1] - run.evaluate(back)[1]
-        hessian[place] = difference / (there[place] - back[place])
+        difference = run.evaluate(ahead)[1] - run.evaluate(back)[1]
+        hessian[place] = difference / (ahead[place] - back[place])
     symmetric: Vector = (hessian + hessian.T) / 2
     return symmetric

@@ -18,7 +18,7 @@ def _shape_text(shape: Shape) -> str:
 
 
 def _text(layer: Layer) -> str:
-    """The layer as its constructor shows it; inner layers of a long one are left to their own lines."""
+    """The layer as its constructor shows it; the inner layers of a long layer have their own lines."""
     text, inside = Layer.__repr__(layer), layer.children()
     if not inside or len(text) <= LONGEST:
         return text
@@ -46,9 +46,9 @@ def _row(layer: Layer, depth: int) -> tuple[str, str, str, str]:
 
 
 def table(model: Model, width: int | None = None) -> str:
-    """The model's layers with names, output shapes, parameter counts, fusion and what is frozen.
+    """The model's layers with names, output shapes, parameter counts, fusion and frozen layers.
 
-    width: of the terminal; longer rows continue on a second line.
+    width: that of the terminal; longer rows continue on a second line.
     """
     if not model.built:
         return f"{model!r}\nnot built yet: call model.build(input_shape) or fit it"

@@ -11,7 +11,7 @@ from ..checks import FLAG, NOT_NEGATIVE, expect_count, is_number
 from ..messages.foreign import add_foreign
 from ..messages.terminal import brief
 from ..saving.config import constructor_text, expect_keys, plain_attributes
-from ..saving.state import is_ours, taken_up
+from ..saving.state import checked_attributes, is_ours
 from ..schedules import Schedule
 from ..signatures import Constructed, taken_by, takes
 from ..typing import Array
@@ -26,7 +26,7 @@ class Trained(Protocol):
 
     @property
     def parameters(self) -> Array:
-        """All trainable numbers (P,): the same array until the model is built anew."""
+        """All trainable numbers (P,): the same array until the model is rebuilt."""
 
     @property
     def gradients(self) -> Array:
@@ -54,7 +54,7 @@ class Options(TypedDict, total=False):
     clip_value: float | None
 
 
-EVERYTHING = Segment(0, 0)  # of a model whose parameters are all trained alike
+EVERYTHING = Segment(0, 0)  # for a model whose parameters are all trained alike
 
 
 class Optimizer(Constructed):
@@ -71,9 +71,9 @@ class Optimizer(Constructed):
     decay_biases : bool, default False
         Whether biases, gamma and beta decay too.
     clip_norm : float, optional
-        Largest norm of all gradients together; longer ones are scaled down. By default they are not.
+        Largest norm of all gradients together; a larger norm is scaled down to it. By default it is not limited.
     clip_value : float, optional
-        Each gradient is clamped to -clip_value..clip_value, before clip_norm. By default it is not.
+        Each gradient is clamped to -clip_value..clip_value, before clip_norm. By default it is not limited.
 
     Raises
     ------
@@ -100,7 +100,7 @@ class Optimizer(Constructed):
     _rate_is_set = False  # whether set_epoch was called
     _parameters: Array | None = None
     _layout: object = None  # of the model whose parameters these are
-    _segments: tuple[Segment, ...] = ()  # that _runs was made from
+    _segments: tuple[Segment, ...] = ()  # the segments from which _runs was made
     _by_decay: bool = False
     _runs: tuple[Segment, ...] = ()
     _single = False  # whether one run covers the whole vector and has missed no step
@@ -141,7 +141,7 @@ class Optimizer(Constructed):
             kind = type(self).__name__
             shown = f"an array {value.shape}" if isinstance(value, np.ndarray) else brief(value)
             parameters = isinstance(value, np.ndarray) or (callable(value) and not isinstance(value, (Schedule, type)))
-            hint = f"; an optimizer is made without parameters, {kind}(1e-3): its step(model) gets the model"
+            hint = f"; construct it without parameters, {kind}(1e-3): step(model) passes the model"
             raise ValueError(
                 f"{kind}: learning_rate is {shown}, expected a finite number of at least 0 or a pynn.Schedule object"
                 f"{hint if parameters else ''}"
@@ -163,7 +163,7 @@ class Optimizer(Constructed):
         Notes
         -----
         `fit` does this before every step, counting from its first run with this optimizer. A custom loop must do it as
-        often as the rate should change: `step` raises RuntimeError if there is a schedule and nobody set the epoch.
+        often as the rate should change: `step` raises RuntimeError if there is a schedule and the epoch was never set.
 
         Examples
         --------
@@ -175,7 +175,7 @@ class Optimizer(Constructed):
             self._learning_rate, self._rate_is_set = self.schedule(epoch), True
 
     def end_schedule(self) -> None:
-        """End a run of `fit`: a custom loop that goes on must call `set_epoch` again."""
+        """End a run of `fit`: a custom loop that continues must call `set_epoch` again."""
         self._rate_is_set = False
 
     @property
@@ -209,22 +209,22 @@ class Optimizer(Constructed):
                 f"{type(self).__name__} follows {self.schedule!r}, which counts epochs: in a custom training loop, "
                 "call optimizer.set_epoch(epoch + i / batches) before each step (fit does it)"
             )
-        found = self._runs_of(model)
+        segments = self._runs_of(model)
         if self.clip_norm is not None or self.clip_value is not None:
-            clip(gradients, found, self.clip_value, self.clip_norm)
+            clip(gradients, segments, self.clip_value, self.clip_norm)
         self.steps += 1
         if self._single:
-            self._run = found[0]
+            self._run = segments[0]
             self.update(parameters, gradients)
             self._run = EVERYTHING
         else:
-            self._update_parts(found, parameters, gradients)
+            self._update_parts(segments, parameters, gradients)
         model.advance()
 
-    def _update_parts(self, found: tuple[Segment, ...], parameters: Array, gradients: Array) -> None:
+    def _update_parts(self, segments: tuple[Segment, ...], parameters: Array, gradients: Array) -> None:
         steps = self.steps
         try:
-            for self._run in found:
+            for self._run in segments:
                 self.steps = steps - self._run.missed
                 self._update_part(slice(self._run.start, self._run.stop), parameters, gradients)
         finally:
@@ -237,9 +237,9 @@ class Optimizer(Constructed):
         if segments is not self._segments or by_decay is not self._by_decay:
             self._missed, self._since = self._missed_so_far(), self.steps
             self._segments, self._by_decay = segments, by_decay
-            self._runs = found = runs(segments, by_decay, self._missed)
+            self._runs = merged = runs(segments, by_decay, self._missed)
             size = model.parameters.size
-            self._single = len(found) == 1 and found[0].stop - found[0].start == size and not found[0].missed
+            self._single = len(merged) == 1 and merged[0].stop - merged[0].start == size and not merged[0].missed
         return self._runs
 
     def _missed_so_far(self) -> tuple[Missed, ...]:
@@ -247,16 +247,16 @@ class Optimizer(Constructed):
         return add_missed(self._missed, self._segments, self.steps - self._since)
 
     def _update_part(self, part: slice, parameters: Array, gradients: Array) -> None:
-        whole = {name: getattr(self, name) for name in self.slots}
-        views = {name: vector[part] for name, vector in whole.items()}
+        vectors = {name: getattr(self, name) for name in self.slots}
+        views = {name: vector[part] for name, vector in vectors.items()}
         try:
             vars(self).update(views)
             self.update(parameters[part], gradients[part])
             for name, view in views.items():
-                if (found := getattr(self, name)) is not view:  # a custom update that assigns self.NAME = ...
-                    view[...] = found
+                if (value := getattr(self, name)) is not view:  # a custom update assigned self.NAME = ...
+                    view[...] = value
         finally:
-            vars(self).update(whole)
+            vars(self).update(vectors)
 
     def update(self, parameters: Array, gradients: Array) -> None:
         """Change parameters in place, by `effective_learning_rate` and `effective_weight_decay`.
@@ -298,13 +298,13 @@ class Optimizer(Constructed):
         Raises
         ------
         ValueError
-            If it belongs to one, or to this one before it was built anew.
+            If it belongs to another model, or to this model before it was rebuilt.
         """
         if self._parameters is not None:
             kind = type(self).__name__
             raise ValueError(
-                f"this {kind} already trains another model, or this one before it was built anew; "
-                f"make one {kind} for each (they keep state)"
+                f"this {kind} already trains another model, or this model before it was rebuilt; "
+                f"give each model its own {kind} (optimizers keep state)"
             )
 
     def state(self) -> dict[str, Any]:
@@ -318,7 +318,7 @@ class Optimizer(Constructed):
         vectors = {} if self._parameters is None else {slot: getattr(self, slot) for slot in self.slots}
         return {
             **self._numbers(),
-            "missed": [list(one) for one in self._missed_so_far()],
+            "missed": [list(block) for block in self._missed_so_far()],
             "schedule": None if self.schedule is None else self.schedule.state(),
             "slots": vectors,
         }
@@ -344,7 +344,7 @@ class Optimizer(Constructed):
         for slot, vector in state["slots"].items():
             getattr(self, slot)[...] = vector
         vars(self).update(numbers)
-        self._missed = tuple(Missed(*one) for one in state.get("missed", ()))  # missing in older checkpoints
+        self._missed = tuple(Missed(*block) for block in state.get("missed", ()))  # missing in older checkpoints
         self._segments, self._since = (), self.steps
 
     def expect_state(self, state: Mapping[str, Any], parameters: Array | None) -> dict[str, Any]:
@@ -371,19 +371,21 @@ class Optimizer(Constructed):
         expect_keys(kind, state, ("slots", "schedule", "steps"), state)
         shapes = {} if parameters is None else dict.fromkeys(self.slots, parameters.shape)
         expect_keys(f"{kind}: slots", state["slots"], (), state["slots"])
-        found = {slot: np.shape(vector) for slot, vector in state["slots"].items()}
-        if found != shapes or (state["schedule"] is not None and self.schedule is None):
-            raise ValueError(f"the state is of another optimizer: it has {found!s:.200}, this {kind} has {shapes}")
+        state_shapes = {slot: np.shape(vector) for slot, vector in state["slots"].items()}
+        if state_shapes != shapes or (state["schedule"] is not None and self.schedule is None):
+            raise ValueError(
+                f"this is the state of another optimizer: it has {state_shapes!s:.200}, this {kind} has {shapes}"
+            )
         for slot, vector in state["slots"].items():
             if not isinstance(vector, np.ndarray) or vector.dtype.kind != "f":
                 raise ValueError(f"{kind}: {slot} is {getattr(vector, 'dtype', vector)!s:.80}, expected floats")
-        own = {**self._numbers(), **dict.fromkeys(("clip_norm", "clip_value", "first_epoch"))}  # a number, or None
-        numbers = taken_up(self, own, state, ("slots", "schedule", "missed"))
+        numbers_or_none = {**self._numbers(), **dict.fromkeys(("clip_norm", "clip_value", "first_epoch"))}
+        numbers = checked_attributes(self, numbers_or_none, state, ("slots", "schedule", "missed"))
         begun = {} if state.get("first_epoch") is None else {"first_epoch": state["first_epoch"]}
         expect_count(kind, 0, steps=state["steps"], **begun)
         if is_ours(self):  # its constructor checks the ranges
-            given = {name: state[name] for name in taken_by(type(self)).names if name in state}
-            type(self)(**{**given, "learning_rate": state.get("_learning_rate", self._learning_rate)})
+            arguments = {name: state[name] for name in taken_by(type(self)).names if name in state}
+            type(self)(**{**arguments, "learning_rate": state.get("_learning_rate", self._learning_rate)})
         for start, stop, steps in state.get("missed", ()):
             expect_count(kind, 0, start=start, stop=stop, steps=steps)
             if not start <= stop <= (0 if parameters is None else parameters.size) or steps > state["steps"]:
@@ -393,10 +395,10 @@ class Optimizer(Constructed):
         return numbers
 
     def _numbers(self) -> dict[str, Any]:
-        """Settings and counts, without what is only cached for the next step."""
-        found = {name: one for name, one in plain_attributes(self).items() if not hasattr(Optimizer, name)}
-        given = {name: getattr(self, name) for name in ("weight_decay", "decay_biases", "clip_norm", "clip_value")}
-        return {**found, **given, "steps": self.steps, "first_epoch": self.first_epoch}
+        """Settings and counts, without values that are only cached for the next step."""
+        attributes = {name: value for name, value in plain_attributes(self).items() if not hasattr(Optimizer, name)}
+        settings = {name: getattr(self, name) for name in ("weight_decay", "decay_biases", "clip_norm", "clip_value")}
+        return {**attributes, **settings, "steps": self.steps, "first_epoch": self.first_epoch}
 
     def __getstate__(self) -> dict[str, Any]:
         """Settings and state for copies and pickles, without parameters: a copy made with its model stays with it."""
@@ -406,7 +408,7 @@ class Optimizer(Constructed):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(
-            {name: np.array(one) if isinstance(one, np.ndarray) else one for name, one in state.items()}
+            {name: np.array(value) if isinstance(value, np.ndarray) else value for name, value in state.items()}
         )  # copied: joblib maps large arrays read-only from a file
 
     def __repr__(self) -> str:

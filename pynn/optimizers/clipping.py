@@ -12,7 +12,7 @@ from .. import kernels
 from ..checks import POSITIVE, OrNone
 from .segments import Segment
 
-LIMIT = OrNone(POSITIVE._replace(hint=", or None for no clipping"))
+LIMIT = OrNone(POSITIVE.with_hint(", or None for no clipping"))
 
 
 def clip(gradients: NDArray[Any], runs: Sequence[Segment], value: float | None, norm: float | None) -> None:
@@ -26,14 +26,14 @@ def clip(gradients: NDArray[Any], runs: Sequence[Segment], value: float | None, 
             kernels.clip(part, value)
     if norm is None:
         return
-    found = math.hypot(*(kernels.norm(part) for part in parts))
-    if not math.isfinite(found):
+    total = math.hypot(*(kernels.norm(part) for part in parts))
+    if not math.isfinite(total):
         raise FloatingPointError(
-            f"the norm of the gradients is {found}; the parameters are those before this step. "
+            f"the norm of the gradients is {total}; the parameters are those before this step. "
             "Lower the learning rate or scale the inputs"
         )
-    while found > norm:
-        factor = max(norm / found, 1e-150)  # smaller numbers lose digits in float64
+    while total > norm:
+        factor = max(norm / total, 1e-150)  # smaller numbers lose digits in float64
         for part in parts:
             kernels.scale(part, factor)
-        found = found * factor if factor > norm / found else norm
+        total = total * factor if factor > norm / total else norm

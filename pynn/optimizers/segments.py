@@ -16,13 +16,13 @@ class Segment(NamedTuple):
     start, stop : int
         Its range.
     frozen : bool, default False
-        Whether it and the optimizer's state of it stay as they are.
+        Whether the block and its part of the optimizer's state stay unchanged.
     factor : float, default 1
-        Of the learning rate.
+        Factor of the learning rate.
     decays : bool, default True
         Whether weight decay applies to it: to weights, not to biases, gamma and beta.
     missed : int, default 0
-        The steps in which it was frozen; set by the optimizer.
+        Number of steps in which it was frozen; set by the optimizer.
     """
 
     start: int
@@ -46,25 +46,25 @@ def runs(segments: Iterable[Segment], by_decay: bool, missed: Sequence[Missed] =
 
     by_decay: whether `decays` matters; if not, it is True everywhere. missed: the result of `add_missed`.
     """
-    found: list[Segment] = []
+    merged: list[Segment] = []
     for segment in segments:
         if segment.frozen:
             continue
         for run in _parted(segment if by_decay else segment._replace(decays=True), missed):
-            if found and found[-1].stop == run.start and found[-1][2:] == run[2:]:
-                found[-1] = found[-1]._replace(stop=run.stop)
+            if merged and merged[-1].stop == run.start and merged[-1][2:] == run[2:]:
+                merged[-1] = merged[-1]._replace(stop=run.stop)
             elif run.stop > run.start:
-                found.append(run)
-    return tuple(found)
+                merged.append(run)
+    return tuple(merged)
 
 
 def _parted(segment: Segment, missed: Sequence[Missed]) -> Iterator[Segment]:
     """The segment, cut where the number of missed steps changes."""
-    inside = [one for one in missed if one.start < segment.stop and one.stop > segment.start]
-    for one in inside:
-        start, stop = max(one.start, segment.start), min(one.stop, segment.stop)
+    inside = [block for block in missed if block.start < segment.stop and block.stop > segment.start]
+    for block in inside:
+        start, stop = max(block.start, segment.start), min(block.stop, segment.stop)
         yield segment._replace(stop=start)
-        yield segment._replace(start=start, stop=stop, missed=one.steps)
+        yield segment._replace(start=start, stop=stop, missed=block.steps)
         segment = segment._replace(start=stop)
     yield segment
 
@@ -72,12 +72,13 @@ def _parted(segment: Segment, missed: Sequence[Missed]) -> Iterator[Segment]:
 def add_missed(missed: Iterable[Missed], segments: Iterable[Segment], steps: int) -> tuple[Missed, ...]:
     """How many steps each block has missed, in order, after `steps` more in which these segments held."""
     changes: Counter[int] = Counter()
-    for start, stop, count in [*missed, *((one.start, one.stop, steps) for one in segments if one.frozen)]:
+    frozen = [(segment.start, segment.stop, steps) for segment in segments if segment.frozen]
+    for start, stop, count in [*missed, *frozen]:
         changes[start] += count
         changes[stop] -= count
-    found, total = [], 0
+    result, total = [], 0
     for start, stop in pairwise(sorted(edge for edge, change in changes.items() if change)):
         total += changes[start]
         if total > 0:
-            found.append(Missed(start, stop, total))
-    return tuple(found)
+            result.append(Missed(start, stop, total))
+    return tuple(result)

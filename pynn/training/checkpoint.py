@@ -147,8 +147,8 @@ class Checkpoint(Callback):
         if self._lock is not None:
             for leftover in self._path.glob(f".{PATTERN}.*"):  # left by a process that was killed while writing
                 leftover.unlink(missing_ok=True)
-        found = self._files()
-        if found and not resuming:
+        checkpoints = self._files()
+        if checkpoints and not resuming:
             raise ValueError(
                 f"{terminal.printable(self.folder)} has checkpoints of another run: pass resume=True "
                 "to continue it, or another folder"
@@ -156,12 +156,12 @@ class Checkpoint(Callback):
         self._settings, self._place = settings, None
         self._outage = Outage(
             f"free some space, then fit(..., checkpoint={os.fspath(self.folder)!r}, resume=True) continues"
-            if found
+            if checkpoints
             else "free some space, or use another folder"
         )
-        self._number = int(found[-1].stem.rpartition("-")[2]) if found else 0
-        self._untried, self._reasons = found, []
-        state = self._newest() if found else None
+        self._number = int(checkpoints[-1].stem.rpartition("-")[2]) if checkpoints else 0
+        self._untried, self._reasons = checkpoints, []
+        state = self._newest() if checkpoints else None
         if state is None and resuming and not quiet:
             terminal.say(f"{self.folder} has no checkpoint: training starts at step 0")
         return state
@@ -215,7 +215,9 @@ class Checkpoint(Callback):
             if not differences:
                 return state
         if differences:
-            raise ValueError(container.told(f"the run in {self.folder} cannot be resumed: {'; '.join(differences)}"))
+            raise ValueError(
+                container.one_line(f"the run in {self.folder} cannot be resumed: {'; '.join(differences)}")
+            )
         reasons = "; ".join(self._reasons)
         folder = terminal.printable(self.folder)
         raise ValueError(f"no checkpoint in {folder} can be used: {reasons}; to start over, pass another folder")
@@ -272,10 +274,10 @@ class Checkpoint(Callback):
         self.close()
         with files.naming(self.folder, self._path):
             lock = FolderLock(self._path, os.fspath(self.folder))
-        found = self._files()
-        if found and (
-            found[-1].name != NAME.format(self._number) or not os.path.samestat(self._stat, os.stat(self._path))
+        checkpoints = self._files()
+        if checkpoints and (
+            checkpoints[-1].name != NAME.format(self._number) or not os.path.samestat(self._stat, os.stat(self._path))
         ):
             lock.release()
-            raise RuntimeError(f"{self.folder} has been taken by another run, which has written {found[-1].name}")
+            raise RuntimeError(f"{self.folder} has been taken by another run, which has written {checkpoints[-1].name}")
         self._lock = lock

@@ -103,18 +103,18 @@ def _mpi() -> Any:
     return MPI
 
 
-def together(fit: Callable[..., History], distributed: Distributed | bool, given: Mapping[str, Any]) -> History:
+def together(fit: Callable[..., History], distributed: Distributed | bool, arguments: Mapping[str, Any]) -> History:
     """Run `fit` in this process as one of several, or simply run it if there is only one."""
     if distributed is True:
         distributed = Distributed()
     if not isinstance(distributed, Distributed):
         raise TypeError(f"distributed is {brief(distributed)}, expected True, False or a pynn.Distributed object")
     if distributed.size == 1:
-        return fit(**given)
-    context, ranks = given["model"].context, Ranks(distributed)
+        return fit(**arguments)
+    context, ranks = arguments["model"].context, Ranks(distributed)
     context.group = ranks
     try:
-        return fit(**given)
+        return fit(**arguments)
     except BaseException as error:
         ranks.fail(error)
         raise
@@ -144,7 +144,7 @@ class Ranks(Group):
         self.common = error
         return error
 
-    def begin(self, plan: Plan, found: Any) -> Any:
+    def begin(self, plan: Plan, state: Any) -> Any:
         """What the first process found in its checkpoint; ValueError if the processes have different plans."""
         reports = self._begin((None, run_state.settings(plan)))
         for rank, (_, settings) in enumerate(reports):
@@ -155,7 +155,7 @@ class Ranks(Group):
                         f"rank {rank}: {'; '.join(differences)}. All must run the same script on the same data"
                     )
                 )
-        return self.comm.bcast(found)
+        return self.comm.bcast(state)
 
     def _begin(self, report: tuple[str | None, Any]) -> list[tuple[str | None, Any]]:
         """The reports of all processes, (error or None, settings); RuntimeError if another process reports an error."""
@@ -190,9 +190,9 @@ class Ranks(Group):
         return any(flag for flag, _ in all_of_them), reasons[0] if reasons else None
 
     def largest(self, *values: float) -> tuple[float, ...]:
-        found = np.array(values)
-        self.comm.Allreduce(self.mpi.IN_PLACE, found, op=self.mpi.MAX)
-        return tuple(found.tolist())
+        largest = np.array(values)
+        self.comm.Allreduce(self.mpi.IN_PLACE, largest, op=self.mpi.MAX)
+        return tuple(largest.tolist())
 
     def of_first(self, values: dict[str, float]) -> dict[str, float]:
         """The measurements of the first process."""
@@ -227,8 +227,8 @@ class Ranks(Group):
 
     def batches(self, source: Arrays | Batches, epoch: int, first: int) -> Generator[Samples, None, None]:
         """This process's part of each batch."""
-        with closing(source.epoch(epoch, first)) as found:
-            for number, batch in enumerate(found, first):
+        with closing(source.epoch(epoch, first)) as batches:
+            for number, batch in enumerate(batches, first):
                 cut = isinstance(source, Arrays)  # they read only their part
                 self.whole = source.size(number) if isinstance(source, Arrays) else len(batch.x)
                 part = part_of(self.whole, self.rank, self.size)
@@ -243,8 +243,8 @@ class Ranks(Group):
 
     def whole_batch(self, model: Any, y: Array, weights: Array | None) -> tuple[Array, Array, Array | None]:
         """Outputs of the last step, targets and weights of the whole batch."""
-        given = None if weights is None else self._gathered(weights, self.whole)
-        return self._gathered(model.outputs, self.whole), self._gathered(y, self.whole), given
+        whole_weights = None if weights is None else self._gathered(weights, self.whole)
+        return self._gathered(model.outputs, self.whole), self._gathered(y, self.whole), whole_weights
 
     def _gathered(self, own: Array, count: int) -> Array:
         parts = [part_of(count, rank, self.size) for rank in range(self.size)]

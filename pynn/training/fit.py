@@ -158,23 +158,21 @@ def fit(
         from .distributed import together  # here: importing pynn must stay light
 
         return together(fit, distributed, arguments)  # which comes back with model.context.group, if there are others
-    goal, driver, group = chosen_loss(model, loss), chosen_optimizer(model, optimizer), model.context.group
-    with goal.used(model):  # refused before anything is changed; the run has it until its end
+    loss, optimizer = chosen_loss(model, loss), chosen_optimizer(model, optimizer)
+    with loss.used(model):  # refused before anything is changed; the run has it until its end
         checks.expect_all(SETTINGS, locals())
-    if accumulate > 1 and group.size > 1:
-        raise ValueError(f"accumulate is {accumulate}, but distributed steps take one batch; start more processes")
     options = Options(
         batch_size=batch_size, seed=seed, shuffle=shuffle, accumulate=accumulate, prefetch=prefetch,
         sample_weight=sample_weight, class_weight=class_weight, preprocessing=preprocessing,
         target_preprocessing=target_preprocessing, augmentation=augmentation, validation=validation,
     )  # fmt: skip
     saving, measures = _checkpoint(checkpoint, resume), Measures(metrics)
-    measures.check(goal)
+    measures.check(loss)
     listening = [*progresses.shown(progress), *all_callbacks(callbacks), *saving]
-    expect_monitored(driver, listening, measures.names(goal), validation)
-    with Rollback(model, driver) as rollback, ExitStack() as ends:
-        found = data.read(model, goal, x, y, epochs, options)
-        plan = Plan(model, goal, driver, found, epochs, penalty, measures, listening)
+    expect_monitored(optimizer, listening, measures.names(loss), validation)
+    with Rollback(model, optimizer) as rollback, ExitStack() as ends:
+        samples = data.read(model, loss, x, y, epochs, options)
+        plan = Plan(model, loss, optimizer, samples, epochs, penalty, measures, listening)
         trainer = _begun(plan, saving, resume, progress is False, ends)
         rollback.running = True
         return trainer.run()
@@ -194,6 +192,10 @@ def _checkpoint(checkpoint: str | os.PathLike[str] | Checkpoint | None, resume: 
 def _begun(plan: Plan, saving: list[Checkpoint], resume: bool, quiet: bool, ends: ExitStack) -> Trainer:
     """The run, resumed if there is a checkpoint; its folder is locked until the stack ends."""
     group, source, state = plan.model.context.group, plan.data.source, None
+    if source.accumulate > 1 and group.size > 1:
+        raise ValueError(
+            f"accumulate is {source.accumulate}, but distributed steps take one batch; start more processes"
+        )
     if saving and group.rank == 0:
         state = saving[0].open(plan, resume, quiet)
         ends.callback(saving[0].close)
@@ -238,14 +240,14 @@ def partial_fit(
     Sequential
         The model.
     """
-    goal = chosen_loss(model, loss)
+    chosen = chosen_loss(model, loss)
     with Rollback(model):
         if classes is not None:
             inputs.accept(model, inputs.raw(model, x), "x")
             if model.targets is None:
-                model.targets = targets.of_classes(goal, classes, model.output_shape)
+                model.targets = targets.of_classes(chosen, classes, model.output_shape)
             else:
-                model.targets.encode(goal, classes, model.output_shape[-1:], "classes")
+                model.targets.encode(chosen, classes, model.output_shape[-1:], "classes")
         fit(
             model, x, y, loss=loss, optimizer=optimizer, batch_size=batch_size, sample_weight=sample_weight,
             epochs=1, progress=False,

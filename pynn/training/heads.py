@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from .. import checks
@@ -18,7 +17,7 @@ PASSING = (Dropout, Flatten)  # they keep the range of their inputs
 def warn_of_squeezed(model: Any, loss: Loss) -> None:
     """Warn if the model ends with a softmax or sigmoid although the loss takes unbounded scores."""
     last = _last(model)
-    if last is None or last.users_own or not isinstance(last, (Softmax, Sigmoid)):
+    if last is None or last.is_custom or not isinstance(last, (Softmax, Sigmoid)):
         return
     if isinstance(last, Softmax) and last.input_shape[-1] == 1:
         checks.warn(
@@ -26,7 +25,7 @@ def warn_of_squeezed(model: Any, loss: Loss) -> None:
             "loss='binary_cross_entropy' or 'l2', or with Affine(C) for C classes"
         )
         return
-    wants = "" if loss.users_own else _wants(loss)
+    wants = "" if loss.is_custom else _wants(loss)
     if wants:
         kind, name = last.kind, type(loss).__name__
         gives = "; model.predict_proba(x) still gives probabilities" if _has_probabilities(loss) else ""
@@ -51,16 +50,16 @@ def _has_probabilities(loss: Loss) -> bool:
     return type(loss).probabilities is not Loss.probabilities
 
 
-def _last(model: Any) -> Layer | None:
-    """The last layer that computes the outputs, also inside chains."""
-    return next((layer for layer in reversed(list(_parts(model))) if not isinstance(layer, PASSING)), None)
+def _last(layer: Layer) -> Layer | None:
+    """The last layer that computes the outputs, also inside chains; None if all keep the range of their inputs.
 
-
-def _parts(layer: Layer) -> Iterator[Layer]:
-    """The layers in order; a Residual and a user's own chain count as one layer each."""
+    A Residual and a user's own chain count as one layer each.
+    """
     own = not type(layer).forward.__module__.startswith("pynn.")
     if own or isinstance(layer, Residual) or not isinstance(layer, Chain):
-        yield layer
-        return
-    for inner in layer.layers:
-        yield from _parts(inner)
+        return None if isinstance(layer, PASSING) else layer
+    for inner in reversed(layer.layers):
+        last = _last(inner)
+        if last is not None:
+            return last
+    return None

@@ -69,7 +69,9 @@ class History(Mapping[str, list[float]]):
             If a value is not a list of numbers.
         """
         for name, numbers in values.items():
-            if not isinstance(numbers, list) or not all(isinstance(one, float) or is_number(one) for one in numbers):
+            if not isinstance(numbers, list) or not all(
+                isinstance(number, float) or is_number(number) for number in numbers
+            ):
                 raise ValueError(f"history: {name} is {brief(numbers)}, expected a list of numbers")
         self._values = {name: [float(value) for value in numbers] for name, numbers in values.items()}
 

@@ -69,16 +69,18 @@ class Inputs:
         return named if self.images is None else {**named, "images": self.images}
 
     @classmethod
-    def from_data(cls, found: Any) -> Inputs:
+    def from_data(cls, data: Any) -> Inputs:
         """The form from the result of `to_data`; TypeError for anything else."""
-        if not isinstance(found, Mapping) or not set(found) <= {"columns", "images"}:
-            raise TypeError(f"inputs is {brief(found)}, expected what a model file says of its inputs")
-        columns = found.get("columns")
-        if columns is not None and not (isinstance(columns, list) and all(isinstance(one, str) for one in columns)):
+        if not isinstance(data, Mapping) or not set(data) <= {"columns", "images"}:
+            raise TypeError(f"inputs is {brief(data)}, expected what a model file says of its inputs")
+        columns = data.get("columns")
+        if columns is not None and not (
+            isinstance(columns, list) and all(isinstance(column, str) for column in columns)
+        ):
             raise TypeError(f"columns is {brief(columns)}, expected a list of names")
-        if found.get("images") not in (None, "pixels", "numbers"):
-            raise TypeError(f"images is {brief(found['images'])}, expected 'pixels' or 'numbers'")
-        return cls(None if columns is None else tuple(columns), found.get("images"))
+        if data.get("images") not in (None, "pixels", "numbers"):
+            raise TypeError(f"images is {brief(data['images'])}, expected 'pixels' or 'numbers'")
+        return cls(None if columns is None else tuple(columns), data.get("images"))
 
 
 class Receiving(Protocol):
@@ -104,7 +106,7 @@ def raw(model: Receiving, x: ArrayLike, name: str = "x") -> Array:
 def is_stream(x: Any) -> bool:
     """Whether x yields batches one after the other, as a data loader does; arrays, lists and tables do not."""
     if isinstance(x, list) and x:  # of (x, y) batches
-        return all(isinstance(one, tuple) and len(one) in (2, 3) and np.ndim(one[0]) > 1 for one in x)
+        return all(isinstance(batch, tuple) and len(batch) in (2, 3) and np.ndim(batch[0]) > 1 for batch in x)
     if isinstance(x, (list, tuple, str, bytes, np.ndarray, Mapping)) or not isinstance(x, Iterable):
         return False
     return not hasattr(x, "__array__") and not hasattr(x, "toarray") and tables.columns(x) is None
@@ -182,7 +184,7 @@ def taken(model: Receiving, x: Any) -> tuple[Inputs, Array]:
 
 def held_out(form: Inputs | None, preprocessing: Transformer | None, dtype: Any, validation: Any) -> Any:
     """A validation pair or triple with x preprocessed for the layers; anything else unchanged."""
-    batches = isinstance(validation, list) and all(isinstance(one, tuple) for one in validation)
+    batches = isinstance(validation, list) and all(isinstance(batch, tuple) for batch in validation)
     if not (isinstance(validation, (tuple, list)) and len(validation) in (2, 3)) or batches:
         return validation  # batches are read when they come; anything else is refused later
     x = arrays.samples("validation x", validation[0]) if form is None else form.read(validation[0], "validation x")

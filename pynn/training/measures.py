@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from ..data.batches import Samples
-from ..layers import BatchNorm
+from ..layers.batchnorm import BatchNorm, warn_of_unused_statistics
 from ..layers.context import ALONE, Group
 from ..losses import Loss
 from ..typing import Array
@@ -39,20 +39,21 @@ class Measures:
     def __init__(self, metrics: Metrics | None = None) -> None:
         if isinstance(metrics, str):
             raise TypeError(f"metrics is {brief(metrics)}, expected a list, [{brief(metrics)}]")
-        chosen = ["accuracy"] if metrics is None else list(metrics)
-        self.accuracy = any(isinstance(one, str) and one == "accuracy" for one in chosen)
-        self._asked = metrics is not None and self.accuracy
-        others = [one for one in chosen if not (isinstance(one, str) and one == "accuracy")]
+        self.accuracy = metrics is None
         self.metrics: list[Metric] = []
-        if others:
+        taken = ["loss", "data_loss", "penalty", "accuracy", "learning_rate", "samples_per_second"]
+        for chosen in () if metrics is None else metrics:
+            if isinstance(chosen, str) and chosen == "accuracy":
+                self.accuracy = True
+                continue
             from ..metrics import metric  # here: few runs measure more than the accuracy
 
-            self.metrics = [metric(one) for one in others]
-        taken = ["loss", "data_loss", "penalty", "accuracy", "learning_rate", "samples_per_second"]
-        for name in (one.name for one in self.metrics):
+            self.metrics.append(metric(chosen))
+            name = self.metrics[-1].name
             if not name.isidentifier() or name in taken:
                 raise ValueError(f"metrics: {name!r} is not a valid name, or occurs twice; give every metric its own")
             taken.append(name)
+        self._asked = metrics is not None and self.accuracy
 
     def check(self, loss: Loss) -> None:
         """TypeError for a metric that is meaningless for the targets of this loss."""
@@ -67,18 +68,20 @@ class Measures:
     def names(self, loss: Loss) -> list[str]:
         """Names of the measurements, the loss first."""
         right = ["accuracy"] if self.accuracy and _knows_right(loss) else []
-        return ["loss", *right, *(one.name for one in self.metrics)]
+        return ["loss", *right, *(metric.name for metric in self.metrics)]
 
     def begun(self, loss: Loss) -> list[Metric]:
         """Copies of the metrics, ready for a pass. Their containers are copied too: `reset` may empty them in place."""
-        found = [copy.copy(metric) for metric in self.metrics]
-        for metric in found:
+        metrics = [copy.copy(metric) for metric in self.metrics]
+        for metric in metrics:
             mutable = {
-                name: one for name, one in vars(metric).items() if isinstance(one, (list, dict, set, np.ndarray))
+                name: container
+                for name, container in vars(metric).items()
+                if isinstance(container, (list, dict, set, np.ndarray))
             }
-            vars(metric).update({name: one.copy() for name, one in mutable.items()})
+            vars(metric).update({name: container.copy() for name, container in mutable.items()})
             metric.begin(loss)
-        return found
+        return metrics
 
 
 def _knows_right(loss: Loss) -> bool:
@@ -108,22 +111,25 @@ def in_units(model: Trainable, outputs: Array, targets: Array) -> tuple[Array, A
     return (outputs, targets) if form is None else (form.units(outputs), form.units(targets))
 
 
-def hits(loss: Loss, outputs: Array, targets: Array, given: Array | None) -> float | None:
+def hits(loss: Loss, outputs: Array, targets: Array, weights: Array | None) -> float | None:
     """Number (or total weight) of correct outputs, counted by the loss or by its `correct`."""
-    if loss.hits is not None:
-        return loss.hits
+    counted = loss.hits
+    if counted is not None:
+        return counted
     right = loss.correct(outputs, targets)
     if isinstance(right, np.ndarray) and right.ndim > 1:  # several predictions per sample
         right = right.reshape(len(right), -1).mean(axis=1)
-        return float(right.sum() if given is None else right @ given.astype(float))
+        return float(right.sum() if weights is None else right @ weights.astype(float))
     if right is None or np.ndim(right) == 0:  # a bare count does not tell which samples' weights to add
-        return None if right is None or given is not None else float(np.asarray(right))
-    return float(np.count_nonzero(right)) if given is None else float(given[np.asarray(right, bool)].sum(dtype=float))
+        return None if right is None or weights is not None else float(np.asarray(right))
+    return (
+        float(np.count_nonzero(right)) if weights is None else float(weights[np.asarray(right, bool)].sum(dtype=float))
+    )
 
 
-def total(given: Array | None) -> float | None:
+def total(weights: Array | None) -> float | None:
     """Sum of the weights."""
-    return None if given is None else float(given.sum(dtype=float))
+    return None if weights is None else float(weights.sum(dtype=float))
 
 
 def diverged(model: Trainable, value: float, learning_rate: float, x: Any, y: Any) -> BaseException:
@@ -146,7 +152,7 @@ def largest(values: Any) -> float:
 
 def not_finite(model: Trainable) -> str:
     """Which parameter or running statistic holds a NaN or infinity, as text; "" if none does."""
-    statistics = [array for layer in model.walk() if not layer.users_own for array in layer.state.values()]
+    statistics = [array for layer in model.walk() if not layer.is_custom for array in layer.state.values()]
     if all(_finite(array) for array in (model.parameters, *statistics)):
         return ""
     for name, array in model.tensors().items():
@@ -164,7 +170,7 @@ def warn_of_statistics_of_the_start(model: Trainable) -> None:
     """Warn of running statistics that no training step has updated: predictions with them are meaningless."""
     for layer in model.walk():
         if isinstance(layer, BatchNorm):
-            layer.expect_held()
+            warn_of_unused_statistics(layer)
 
 
 def lost(model: Trainable, learning_rate: float) -> FloatingPointError | None:
@@ -212,17 +218,17 @@ class Running:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Set the sums from a `state`; ValueError for anything else."""
-        numbers = {name: one for name, one in state.items() if name != "metrics"}
+        numbers = {name: value for name, value in state.items() if name != "metrics"}
         expect_keys("the sums of the epoch", state, vars(self), ())
-        for name, one in numbers.items():
-            if not is_number(one) and not (one is None and name in ("hits", "penalty")):
-                raise ValueError(f"the sums of the epoch: {name} is {brief(one)}, expected a number")
+        for name, value in numbers.items():
+            if not is_number(value) and not (value is None and name in ("hits", "penalty")):
+                raise ValueError(f"the sums of the epoch: {name} is {brief(value)}, expected a number")
         expect_count("the sums of the epoch", 0, count=state["count"])
         sums = state["metrics"]
         if not isinstance(sums, list) or len(sums) != len(self.metrics):
             raise ValueError(f"the sums of the epoch: metrics is {brief(sums)}, expected those of {len(self.metrics)}")
-        for metric, one in zip(self.metrics, sums, strict=True):
-            metric.restore(one)
+        for metric, value in zip(self.metrics, sums, strict=True):
+            metric.restore(value)
         vars(self).update(numbers)
 
     def means(self, costly: bool = True) -> dict[str, float]:

@@ -42,7 +42,7 @@ KINDS: dict[str, type] = {kind.__name__: kind for kind in regularizers.PENALTIES
 def settings(plan: Plan) -> dict[str, Any]:
     """What must be the same when a run is resumed, by the names that `fit` uses."""
     model, loss, source = plan.model, plan.loss, plan.data.source
-    given: dict[str, Any] = {
+    values: dict[str, Any] = {
         "the model": [_text(layer) + str(_train(layer)) for layer in list(model.walk())[1:]],
         "dtype": str(model.dtype),
         "the model's seed": model.seed,
@@ -50,33 +50,33 @@ def settings(plan: Plan) -> dict[str, Any]:
         "optimizer": _text(plan.optimizer),
         "penalty": _text(plan.penalty),
         "metrics": plan.measures.names(loss),
-        "callbacks with a memory": [type(one).__name__ for one in with_memory(plan.callbacks)],
+        "callbacks with a memory": [type(callback).__name__ for callback in with_memory(plan.callbacks)],
         "the validation data": [fingerprint(part) for part in plan.data.held_out or ()],
     }
     if isinstance(source, Arrays):
-        given["batch_size"], given["seed"] = int(source.batch_size), int(source.seed)
-        given["the names of the classes"] = None if source.targets.classes is None else source.targets.classes.tolist()
-        given["the shape of x"], given["augmentation"] = list(source.samples.x.shape), _text(source.augment)
-        given["preprocessing"] = _text(source.preprocessing)  # of batches; otherwise the data are already transformed
-        given["the data"] = [fingerprint(part) for part in source.samples]
+        values["batch_size"], values["seed"] = int(source.batch_size), int(source.seed)
+        values["the names of the classes"] = None if source.targets.classes is None else source.targets.classes.tolist()
+        values["the shape of x"], values["augmentation"] = list(source.samples.x.shape), _text(source.augment)
+        values["preprocessing"] = _text(source.preprocessing)  # of batches; otherwise the data are already transformed
+        values["the data"] = [fingerprint(part) for part in source.samples]
         if not source.shuffle:
-            given["shuffle"] = False
+            values["shuffle"] = False
     else:
-        given["the shape of x"] = "an iterable of batches"
+        values["the shape of x"] = "an iterable of batches"
     if source.accumulate > 1:
-        given["accumulate"] = int(source.accumulate)
-    return given
+        values["accumulate"] = int(source.accumulate)
+    return values
 
 
-def differences(saved: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
+def differences(saved: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:
     """The differences, as text."""
-    found = []
-    for name in [*saved, *(name for name in given if name not in saved)]:
-        one, other = saved.get(name), given.get(name)
-        if one != other:
-            long = isinstance(one, list) and name != "the shape of x"
-            found.append(f"{name} differs" if long else f"{name} was {one}, now it is {other}")
-    return found
+    texts = []
+    for name in [*saved, *(name for name in current if name not in saved)]:
+        before, now = saved.get(name), current.get(name)
+        if before != now:
+            long = isinstance(before, list) and name != "the shape of x"
+            texts.append(f"{name} differs" if long else f"{name} was {before}, now it is {now}")
+    return texts
 
 
 def state(trainer: Run) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def state(trainer: Run) -> dict[str, Any]:
         "step": trainer.step,
         "epoch": trainer.epoch,
         "optimizer": trainer.optimizer.state(),
-        "callbacks": [one.state() for one in with_memory(trainer.callbacks)],
+        "callbacks": [callback.state() for callback in with_memory(trainer.callbacks)],
         "first_epoch": trainer.first_epoch,
         "batch": trainer.batch,
         "batches": trainer.batches,
@@ -113,7 +113,7 @@ def restore(trainer: Trainer, state: Mapping[str, Any]) -> None:
     except Exception as cause:
         put_back()
         why = str(cause) if isinstance(cause, ValueError) else f"{type(cause).__name__}: {cause}"
-        raise ValueError(container.told(f"it is not a state of this run: {why}")) from container.shown(cause)
+        raise ValueError(container.one_line(f"it is not a state of this run: {why}")) from container.safe_cause(cause)
 
 
 def _checked(trainer: Trainer, state: Mapping[str, Any]) -> list[tuple[Any, Any]]:
@@ -139,9 +139,9 @@ def _checked(trainer: Trainer, state: Mapping[str, Any]) -> list[tuple[Any, Any]
     for name, there in (("train", list(model.walk())), ("callbacks", callbacks)):
         if not isinstance(state[name], list) or len(state[name]) != len(there):
             raise ValueError(f"{name} is {brief(state[name])}, expected a list of {len(there)}")
-    for callback, one in zip(callbacks, state["callbacks"], strict=True):
+    for callback, saved in zip(callbacks, state["callbacks"], strict=True):
         if type(callback).state.__module__.startswith("pynn."):
-            callback._expect(one, model)
+            callback._expect(saved, model)
     kinds = {**KINDS, **_own_kinds(trainer)}
     changed = [(layer, train) for layer, train in zip(model.walk(), layers, strict=True) if train != _train(layer)]
     return [(layer, config.from_data(train, kinds)) for layer, train in changed]
@@ -153,7 +153,7 @@ def _build(model: Trainable, state: Mapping[str, Any]) -> None:
     if not isinstance(shape, list) or not all(type(size) is int and size > 0 for size in shape):
         raise ValueError(f"input_shape is {brief(shape)}, expected a list of sizes of at least 1")
     config.expect_keys("tensors", tensors, (), tensors)
-    model.context.limit = max(sum(np.size(one) for one in tensors.values()), 100_000)
+    model.context.limit = max(sum(np.size(tensor) for tensor in tensors.values()), 100_000)
     try:
         model.build(tuple(shape))
     finally:
@@ -167,13 +167,13 @@ def _take_up(trainer: Trainer, state: Mapping[str, Any], changed: list[tuple[Any
         model.inputs = Inputs.from_data(form)
     if model.targets is None and known is not None:
         model.targets = targets.loaded(Targets.from_data(known), trainer.loss, model.output_shape)
-    for callback, one in zip(with_memory(trainer.callbacks), state["callbacks"], strict=True):
-        callback.restore(one)
+    for callback, saved in zip(with_memory(trainer.callbacks), state["callbacks"], strict=True):
+        callback.restore(saved)
     trainer.running.restore(state["running"])
     trainer.history.restore(state["history"])
     for layer, train in changed:
-        layer.restore_training_settings(train)
-        layer.expect_parameters(*layer._frozen_names)
+        layer._restore_training_settings(train)
+        layer._expect_parameters(*layer._frozen_names)
     trainer.optimizer.claim(model.parameters, getattr(model, "layout", None))
     with model.lock:  # another thread may save it
         trainer.optimizer.restore(state["optimizer"])  # from here on nothing can fail
@@ -196,17 +196,17 @@ def _as_it_is(trainer: Trainer) -> Callable[[], None]:
     while isinstance(schedule, Schedule):
         held.append(schedule)
         schedule = getattr(schedule, "schedule", None)  # of a Warmup
-    memories = [(one, dict(vars(one))) for one in held]
-    layers = [(one, (one._frozen, one._frozen_names, one._factor, one._penalty)) for one in model.walk()]
+    memories = [(thing, dict(vars(thing))) for thing in held]
+    layers = [(thing, (thing._frozen, thing._frozen_names, thing._factor, thing._penalty)) for thing in model.walk()]
 
     def put_back() -> None:
         if not built and model.built:
             model.unbuild()
         model.optimizer, model.inputs, model.targets = known
         optimizer._parameters, optimizer._layout = claim
-        for one, before in memories:
-            vars(one).clear()
-            vars(one).update(before)
+        for thing, before in memories:
+            vars(thing).clear()
+            vars(thing).update(before)
         for layer, settings in layers:
             layer._frozen, layer._frozen_names, layer._factor, layer._penalty = settings
         model.context.changes += 1
@@ -216,7 +216,7 @@ def _as_it_is(trainer: Trainer) -> Callable[[], None]:
 
 def with_memory(callbacks: Iterable[Callback]) -> list[Callback]:
     """The callbacks that have a state."""
-    return [one for one in callbacks if type(one).state is not Callback.state]
+    return [callback for callback in callbacks if type(callback).state is not Callback.state]
 
 
 def fingerprint(x: NDArray[Any] | None) -> int | None:
@@ -231,14 +231,14 @@ def fingerprint(x: NDArray[Any] | None) -> int | None:
 
 def _train(layer: Any) -> dict[str, Any]:
     """All training settings of a layer as plain data."""
-    whole = {"frozen": [], "learning_rate_factor": 1.0, "penalty": None, **layer.training_settings()}
+    whole = {"frozen": [], "learning_rate_factor": 1.0, "penalty": None, **layer._training_settings()}
     return {name: config.to_data(value, (Penalty,), KINDS) for name, value in whole.items()}
 
 
 def _own_kinds(trainer: Trainer) -> dict[str, type]:
     """The classes of the penalties in the model, a user's own included."""
-    there = [trainer.penalty, *(getattr(layer, "penalty", None) for layer in trainer.model.walk())]
-    return {type(one).__name__: type(one) for one in there if one is not None}
+    penalties = [trainer.penalty, *(getattr(layer, "penalty", None) for layer in trainer.model.walk())]
+    return {type(penalty).__name__: type(penalty) for penalty in penalties if penalty is not None}
 
 
 def _text(thing: object) -> str:

@@ -35,7 +35,7 @@ def _takes_weights(forward: Callable[..., float]) -> bool:
     import inspect  # here: only weights need it
 
     parameters = inspect.signature(forward).parameters
-    return "weights" in parameters or any(one.kind is one.VAR_KEYWORD for one in parameters.values())
+    return "weights" in parameters or any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
 
 
 def combined(

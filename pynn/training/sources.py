@@ -88,15 +88,15 @@ class Arrays:
         transform, dtype = self.preprocessing, self.dtype
         if transform is not None and not np.can_cast(self.samples.x.dtype, dtype):
             dtype = np.dtype(np.float64)  # raw numbers may be large
-        found = epoch_of(
+        batches = epoch_of(
             self.samples, self.batch_size, dtype, self.seed, number,
             drop_single=self.batch_size > 1, reuse=True, augment=self.augment,
             prefetch=self.prefetch if transform is None else 0, first=first,
             share=self.share, shuffle=self.shuffle,
         )  # fmt: skip
         if transform is None:
-            return found
-        return prefetched((one._replace(x=transform.apply(one.x, self.dtype)) for one in found), self.prefetch)
+            return batches
+        return prefetched((batch._replace(x=transform.apply(batch.x, self.dtype)) for batch in batches), self.prefetch)
 
     def size(self, batch: int) -> int:
         """Number of samples in this batch of an epoch, over all processes."""
@@ -120,8 +120,8 @@ class Batches:
         """The batches of this epoch, starting at batch `first`; skipped batches are fetched and dropped."""
         count = first
         source = itertools.islice(self.source, first, None) if first else self.source
-        with closing(prefetched(source, self.prefetch)) as given:
-            for position, batch in enumerate(given, first):
+        with closing(prefetched(source, self.prefetch)) as batches:
+            for position, batch in enumerate(batches, first):
                 yield self._checked(batch, f"batch {position}")
                 count = position + 1
         if self.batches is None and count:
@@ -186,19 +186,19 @@ def checked_batch(model: Trainable, loss: Loss, batch: Any, where: str, form: Ta
     if len(batch) == 2:
         return pair
     sample_weights.expect_weighable(loss)
-    given = arrays.sample_weights(f"{where} weights", batch[2], len(pair.x))
-    if given.max() > np.finfo(model.dtype).max:
+    weights = arrays.sample_weights(f"{where} weights", batch[2], len(pair.x))
+    if weights.max() > np.finfo(model.dtype).max:
         raise ValueError(
-            f"{where} weights go up to {given.max()}, too large for {model.dtype}; only proportions matter"
+            f"{where} weights go up to {weights.max()}, too large for {model.dtype}; only proportions matter"
         )
-    return pair._replace(weights=given.astype(model.dtype))
+    return pair._replace(weights=weights.astype(model.dtype))
 
 
 def encoded(model: Trainable, form: Targets, loss: Loss, y: ArrayLike) -> Array:
     """The targets as the loss reads them, checked to fit the model's dtype."""
-    found = form.encode(loss, y, model.output_shape)
-    loss._expect_representable(found, model.dtype)
-    return found
+    encoding = form.encode(loss, y, model.output_shape)
+    loss._expect_representable(encoding, model.dtype)
+    return encoding
 
 
 def checked_pair(

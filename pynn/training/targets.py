@@ -48,7 +48,7 @@ class Targets:
         if self.classes is not None:
             array = self._places(array.reshape(-1) if self._is_column(array, output_shape) else array, name)
             return loss.targets(array if not _binary(loss, output_shape) else self._answers(loss, array), output_shape)
-        if _labels(loss, output_shape) is not None:
+        if loss.classes(output_shape) is not None:
             array = _whole(array.reshape(-1) if self._is_column(array, output_shape) else array)
         elif self.scaling is not None:
             return self._scaled(loss, array, output_shape, name)
@@ -56,18 +56,20 @@ class Targets:
 
     def decode(self, loss: Loss, predictions: Array) -> Array:
         """Predictions of the loss in the shape and kind of the user's targets."""
-        found = predictions
+        decoded = predictions
         if self.scaling is not None:
-            shape = found.shape
-            found = self.scaling.inverse_transform(found.reshape(len(found), -1)).reshape(shape).astype(found.dtype)
+            shape = decoded.shape
+            decoded = (
+                self.scaling.inverse_transform(decoded.reshape(len(decoded), -1)).reshape(shape).astype(decoded.dtype)
+            )
         if self.classes is not None:
-            places = (found > loss._middle).astype(np.int64) if isinstance(loss, AttributeLoss) else found
-            found = self.classes[places]
+            places = (decoded > loss._middle).astype(np.int64) if isinstance(loss, AttributeLoss) else decoded
+            decoded = self.classes[places]
         elif self.truth and isinstance(loss, AttributeLoss):
-            found = found > loss._middle
-        if self.flat and found.ndim == 2 and found.shape[1] == 1:
-            return found.reshape(-1)
-        return found.reshape(-1, 1) if self.column and found.ndim == 1 else found
+            decoded = decoded > loss._middle
+        if self.flat and decoded.ndim == 2 and decoded.shape[1] == 1:
+            return decoded.reshape(-1)
+        return decoded.reshape(-1, 1) if self.column and decoded.ndim == 1 else decoded
 
     def units(self, numbers: Array) -> Array:
         """Outputs or targets of the loss in the units of the user's numbers."""
@@ -112,29 +114,29 @@ class Targets:
 
     def to_data(self) -> dict[str, Any]:
         """The form as plain data, without the scaling; defaults are left out."""
-        found: dict[str, Any] = {name: True for name in ("column", "flat", "truth") if getattr(self, name)}
+        data: dict[str, Any] = {name: True for name in ("column", "flat", "truth") if getattr(self, name)}
         if self.classes is not None:
-            found["classes"] = self.classes.tolist()
-        return found
+            data["classes"] = self.classes.tolist()
+        return data
 
     @classmethod
-    def from_data(cls, found: Any) -> Targets:
+    def from_data(cls, data: Any) -> Targets:
         """The form from the result of `to_data`; TypeError or ValueError for anything else."""
-        if not isinstance(found, Mapping) or not set(found) <= {"column", "flat", "truth", "classes"}:
-            raise TypeError(f"targets is {brief(found)}, expected what a model file says of its targets")
-        flags = {name: found.get(name, False) for name in ("column", "flat", "truth")}
+        if not isinstance(data, Mapping) or not set(data) <= {"column", "flat", "truth", "classes"}:
+            raise TypeError(f"targets is {brief(data)}, expected what a model file says of its targets")
+        flags = {name: data.get(name, False) for name in ("column", "flat", "truth")}
         if not all(isinstance(flag, bool) for flag in flags.values()):
-            raise TypeError(f"targets is {brief(found)}, expected true or false for column, flat and truth")
-        classes = found.get("classes")
+            raise TypeError(f"targets is {brief(data)}, expected true or false for column, flat and truth")
+        classes = data.get("classes")
         if classes is not None:
-            kinds = {type(one) for one in classes} if isinstance(classes, list) else set()
+            kinds = {type(label) for label in classes} if isinstance(classes, list) else set()
             if kinds not in ({str}, {int}, {bool}, {float}) or len(set(classes)) < len(classes):
                 raise TypeError(f"classes is {brief(classes)}, expected a list of labels that differ, all of one kind")
             if kinds == {str} and len(classes) * max(map(len, classes)) > 16 * sum(map(len, classes)) + 10**6:
                 raise ValueError(f"classes has a label of {max(map(len, classes))} characters, too long to store")
             classes = np.array(classes)
             if classes.dtype.kind == "O" or len(np.unique(classes)) < len(classes):
-                raise TypeError(f"classes is {brief(found['classes'])}, expected labels that differ as NumPy has them")
+                raise TypeError(f"classes is {brief(data['classes'])}, expected labels that differ as NumPy has them")
         return cls(classes=classes, **flags)
 
 
@@ -176,9 +178,9 @@ def learned(
             raise TypeError(f"target_preprocessing needs a loss of numbers, which {type(loss).__name__} is not")
         expect_instance(scaling, Transformer, "target_preprocessing")
     if family == "numbers":
-        found = replace(before, flat=array.ndim == 1 and math.prod(shape) == 1)
+        form = replace(before, flat=array.ndim == 1 and math.prod(shape) == 1)
         if scaling is None:
-            return found
+            return form
         shaped = loss.targets(array, shape)
         spread = float(np.ptp(shaped)) if shaped.size else 0.0
         if 0 < spread < np.finfo(model.dtype).tiny:
@@ -186,19 +188,19 @@ def learned(
                 f"y spreads by {spread:.3g}, which predictions in {model.dtype} cannot hold: scale y up first, or "
                 "build the model with dtype='float64'"
             )
-        return replace(found, scaling=scaling.unfitted().fit(shaped.reshape(len(shaped), -1)))
+        return replace(form, scaling=scaling.unfitted().fit(shaped.reshape(len(shaped), -1)))
     if family == "answers":
-        found = replace(before, flat=array.ndim == 1 and math.prod(shape) == 1, truth=array.dtype.kind == "b")
+        form = replace(before, flat=array.ndim == 1 and math.prod(shape) == 1, truth=array.dtype.kind == "b")
     else:
-        found = replace(before, column=before._is_column(array, shape))
+        form = replace(before, column=before._is_column(array, shape))
     if before.classes is not None or model.targets is before or not labels:
-        return found
+        return form
     whole = array if every is None else read(every)
     if family == "labels":
-        return replace(found, classes=_classes(whole, _labels(loss, shape) or 0))
+        return replace(form, classes=_classes(whole, loss.classes(shape) or 0))
     if _binary(loss, shape) and not _answers_as_they_are(loss, whole):
-        return replace(found, classes=_two_classes(whole))
-    return found
+        return replace(form, classes=_two_classes(whole))
+    return form
 
 
 def known(model: Answering, loss: Loss) -> Targets | None:
@@ -209,22 +211,22 @@ def known(model: Answering, loss: Loss) -> Targets | None:
 
 def probabilities(loss: Loss, outputs: Array) -> Array:
     """Probabilities (N, C), one column per class, also if a single output answers yes or no."""
-    found = loss.probabilities(outputs)
+    columns = loss.probabilities(outputs)
     if _binary(loss, outputs.shape[1:]):
-        yes = found.reshape(-1, 1)
+        yes = columns.reshape(-1, 1)
         return np.concatenate([1 - yes, yes], axis=1)
-    return found
+    return columns
 
 
 def _family(loss: Loss, output_shape: Shape) -> str:
-    if _labels(loss, output_shape) is not None:
+    if loss.classes(output_shape) is not None:
         return "labels"
     return "answers" if isinstance(loss, AttributeLoss) else "numbers"
 
 
 def loaded(form: Targets, loss: Loss, output_shape: Shape) -> Targets:
     """The form from a file, for this loss; ValueError if the number of classes does not match the outputs."""
-    count = 2 if _binary(loss, output_shape) else _labels(loss, output_shape)
+    count = 2 if _binary(loss, output_shape) else loss.classes(output_shape)
     if form.classes is not None and len(form.classes) != count:
         raise ValueError(f"there are {len(form.classes)} classes for outputs of shape {output_shape}")
     return replace(form, family=_family(loss, output_shape))
@@ -233,15 +235,15 @@ def loaded(form: Targets, loss: Loss, output_shape: Shape) -> Targets:
 def of_classes(loss: Loss, classes: ArrayLike, output_shape: Shape) -> Targets:
     """The form of labels that are known in advance: ``partial_fit(classes=...)``."""
     labels = read(classes, "classes")
-    count = _labels(loss, output_shape)
+    count = loss.classes(output_shape)
     if count is None and not _binary(loss, output_shape):
         raise TypeError(f"classes needs a loss of class labels, which {type(loss).__name__} is not")
     if count is None:
         answers = _answers_as_they_are(loss, labels)
         return Targets(flat=True, classes=None if answers else _two_classes(labels, "classes"), family="answers")
-    found = Targets(classes=_classes(labels, count, "classes"))
-    found.encode(loss, labels, output_shape[-1:], "classes")  # refuses labels that these outputs cannot have
-    return found
+    form = Targets(classes=_classes(labels, count, "classes"))
+    form.encode(loss, labels, output_shape[-1:], "classes")  # refuses labels that these outputs cannot have
+    return form
 
 
 def read(y: Any, name: str = "y") -> Array:
@@ -258,14 +260,10 @@ def read(y: Any, name: str = "y") -> Array:
         plain = plain.astype(str)
     if plain.dtype.kind == "O":
         flat = plain.reshape(-1)
-        for place, one in enumerate(flat.tolist()):
-            if tables.absent(one):
-                raise ValueError(f"{name}[{place}] is missing ({one}); drop such samples first")
+        for place, label in enumerate(flat.tolist()):
+            if tables.absent(label):
+                raise ValueError(f"{name}[{place}] is missing ({label}); drop such samples first")
     return np.asarray(plain)
-
-
-def _labels(loss: Loss, output_shape: Shape) -> int | None:
-    return loss.classes(output_shape)
 
 
 def _binary(loss: Loss, output_shape: Shape) -> bool:
@@ -288,18 +286,18 @@ def _classes(y: Array, count: int, name: str = "y") -> Array | None:
     if y.dtype.kind in "iu":
         if not y.size or (y.min() >= 0 and y.max() < count):
             return None
-        found = np.unique(y)
-        return found if len(found) == count else None
+        labels = np.unique(y)
+        return labels if len(labels) == count else None
     if y.dtype.kind not in "OSU":
         return None
-    found = np.unique(_comparable(y, name))
-    if len(found) != count:
+    labels = np.unique(_comparable(y, name))
+    if len(labels) != count:
         raise ValueError(
-            f"{name} has {len(found)} classes, {tables.listed(found.tolist())}, but the model has {count} outputs: "
-            f"make the last layer one of {len(found)} units"
-            + ("" if len(found) > count else ", or name all classes with partial_fit(..., classes=[...])")
+            f"{name} has {len(labels)} classes, {tables.listed(labels.tolist())}, but the model has {count} outputs: "
+            f"make the last layer one of {len(labels)} units"
+            + ("" if len(labels) > count else ", or name all classes with partial_fit(..., classes=[...])")
         )
-    return found
+    return labels
 
 
 def _two_classes(y: Array, name: str = "y") -> Array | None:
@@ -311,18 +309,18 @@ def _two_classes(y: Array, name: str = "y") -> Array | None:
         if whole is y:
             return None
         y = whole
-    found = np.unique(_comparable(y, name))
-    if len(found) == 2:
-        return found
+    labels = np.unique(_comparable(y, name))
+    if len(labels) == 2:
+        return labels
     if y.dtype.kind in "OSU":
-        if len(found) == 1:
+        if len(labels) == 1:
             raise ValueError(
-                f"{name} has one class, {found.tolist()[0]!r}, but one output distinguishes two: name both with "
+                f"{name} has one class, {labels.tolist()[0]!r}, but one output distinguishes two: name both with "
                 "partial_fit(..., classes=[...])"
             )
         raise ValueError(
-            f"{name} has {len(found)} classes, {tables.listed(found.tolist())}, but the model has one output, which "
-            f"answers yes or no: make the last layer one of {len(found)} units, with loss='softmax_cross_entropy'"
+            f"{name} has {len(labels)} classes, {tables.listed(labels.tolist())}, but the model has one output, which "
+            f"answers yes or no: make the last layer one of {len(labels)} units, with loss='softmax_cross_entropy'"
         )
     return None
 
@@ -342,5 +340,5 @@ def _comparable(y: Array, name: str) -> Array:
     """Labels that can be sorted; TypeError for an array of objects of several kinds."""
     if y.dtype.kind != "O":
         return y
-    kinds = sorted({type(one).__name__ for one in y.reshape(-1).tolist()})
+    kinds = sorted({type(label).__name__ for label in y.reshape(-1).tolist()})
     raise TypeError(f"{name} holds {' and '.join(kinds)}, expected labels of one kind, numbers or text")

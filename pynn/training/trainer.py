@@ -11,7 +11,7 @@ from contextlib import ExitStack, closing, contextmanager
 from types import FrameType
 
 from .. import checks
-from ..callbacks.base import HOOKS, Callback, hooks
+from ..callbacks.base import Callback, hooks
 from ..data.batches import Samples
 from ..locks import Claim
 from ..regularizers import Penalty
@@ -97,8 +97,8 @@ class Trainer:
         self.started = 0.0  # when the epoch began, by time.perf_counter
         self.spent = 0.0  # seconds of this epoch in the process that was killed
         self.group = model.context.group
-        self._called = [one for one in self.callbacks if self.group.rank == 0 or not one.writes]
-        self._hooks = {name: hooks(self._called, name) for name in HOOKS}
+        self._called = [callback for callback in self.callbacks if self.group.rank == 0 or not callback.writes]
+        self._hooks = hooks(self._called)
         self._warned = False  # that the schedule is over
         self._halting = False  # the current step is the last one
         self._interrupted = False  # by Ctrl-C
@@ -242,22 +242,24 @@ class Trainer:
         """One step per batch; return whether all batches were taken."""
         model, loss, optimizer, penalty, running = self.model, self.loss, self.optimizer, self.penalty, self.running
         counted, metrics, group = self.measures.accuracy, running.metrics, self.group
-        ended, lock = self._hooks["on_step_end"], model.lock
+        beginning, ending, lock = self._hooks["on_step_begin"], self._hooks["on_step_end"], model.lock
         self._waiting = True
         for x, y, weights in batches:
             self._waiting = False
-            self._begin_step()
+            if beginning or optimizer.schedule is not None:
+                self._begin_step()
             lock.begin()
             value = model.train_step(x, y, loss, optimizer, penalty, weights)
             lock.end()
             self.batch_loss = value
             right = hits(loss, model.outputs, y, weights) if counted else None
-            running.add(value, *group.totals(right, len(x), total(weights)), model.penalty_value)
+            weight = None if weights is None else total(weights)
+            running.add(value, *group.totals(right, len(x), weight), model.penalty_value)
             if metrics:
                 outputs, y, weights = group.whole_batch(model, y, weights)
                 running.add_to_metrics(*in_units(model, outputs, y), weights)
             self.batch += 1
-            for hook in ended:
+            for hook in ending:
                 hook(self)
             if group.any(self._halting):
                 return self.batch == self.source.batches
@@ -324,13 +326,13 @@ class Trainer:
 @contextmanager
 def _all_alone(trainer: Trainer) -> Iterator[None]:
     """Claim what keeps the state of one run, for one thread at a time: a custom loss, callbacks with state or files."""
-    held = [one for one in trainer.callbacks if one.writes or type(one).state is not Callback.state]
+    held = [callback for callback in trainer.callbacks if callback.writes or type(callback).state is not Callback.state]
     with ExitStack() as stack:
         stack.enter_context(trainer.loss.used(trainer.model))
-        for one in held:
-            kind = type(one).__name__
+        for callback in held:
+            kind = type(callback).__name__
             refusal = f"this {kind} is in use by a run in another thread, whose state it holds; give each run its own"
-            stack.enter_context(vars(one).setdefault("_claim", Claim(refusal)).use())
+            stack.enter_context(vars(callback).setdefault("_claim", Claim(refusal)).use())
         yield
 
 

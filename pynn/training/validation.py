@@ -51,8 +51,10 @@ def expect_no_share(validation: Any) -> None:
 
 def is_stream(validation: Any) -> bool:
     """Whether it yields batches: a data loader, or a list of (x, y) tuples."""
+    if isinstance(validation, tuple):
+        return False
     if isinstance(validation, list) and validation:
-        return all(isinstance(one, tuple) and len(one) in (2, 3) for one in validation)
+        return all(isinstance(batch, tuple) and len(batch) in (2, 3) for batch in validation)
     return not is_function(validation) and inputs.is_stream(validation)
 
 
@@ -89,11 +91,11 @@ def validator(
     measures: Measures,
 ) -> Callable[[], dict[str, float]] | None:
     """The function that measures the model after each epoch, else None."""
+    if held is not None:
+        return functools.partial(_measured, model, held, measures)
     if is_function(validation):
         return functools.partial(_own, model, validation)
-    if is_stream(validation):
-        return functools.partial(_streamed, model, validation, measures)
-    return None if held is None else functools.partial(_measured, model, held, measures)
+    return functools.partial(_streamed, model, validation, measures) if is_stream(validation) else None
 
 
 def _measured(model: Trainable, held: Samples, measures: Measures) -> dict[str, float]:

@@ -132,7 +132,7 @@ def test_callbacks_change_nothing_in_training(points: Points) -> None:
 
 def test_methods_that_nobody_overrides_are_not_called(points: Points) -> None:
     trainer = pynn.Trainer(trained(points), None, 0, callbacks=[pynn.Callback(), pynn.Callback()])  # type: ignore[arg-type]
-    assert trainer._hooks == dict.fromkeys(HOOKS, ())
+    assert trainer._hooks == {name: [] for name in HOOKS}
     watching = pynn.Callback()
     watching.on_step_end = lambda trainer: None  # type: ignore[method-assign]
     trainer = pynn.Trainer(trained(points), None, 0, callbacks=[watching])  # type: ignore[arg-type]

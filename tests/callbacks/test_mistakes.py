@@ -86,7 +86,7 @@ def test_hooks_with_more_that_is_optional_are_taken(points: Points) -> None:
         (pynn.L2(0.1), r"penalty=L2\(strength=0\.1\)"),
         (pynn.Flip(), r"augmentation=Flip\(\)"),
         (pynn.Standardization(), r"preprocessing=Standardization\(\)"),
-        (pynn.ReLU(), r"a layer stands in the model"),
+        (pynn.ReLU(), r"a layer belongs in the model"),
         (pynn.EarlyStopping, r"write EarlyStopping\(\.\.\.\)"),
         ("early_stopping", r"callbacks holds 'early_stopping', expected pynn\.Callback objects"),
         (lambda: None, r"the function <lambda>\(\) is called with the trainer alone"),

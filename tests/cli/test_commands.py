@@ -104,7 +104,7 @@ def test_evaluate_wants_to_know_the_data_set(fails):
 
 def test_evaluate_refuses_models_for_something_else(fails):
     for outputs, shape, message in (
-        (3, (8, 8, 1), "tells 3 classes apart"),
+        (3, (8, 8, 1), "distinguishes 3 classes"),
         (10, (8, 4, 2, 1), "takes inputs of shape"),
     ):
         model = pynn.Sequential(pynn.Flatten(), pynn.Affine(outputs))

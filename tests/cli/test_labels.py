@@ -50,8 +50,8 @@ def test_predict_with_one_output_shows_both_answers(run, picture, labels):
 
 def test_predict_of_numbers_and_evaluate_of_other_labels_say_what_is_wrong(fails, picture):
     trained(np.linspace(0, 1, 60), 1, loss="l2")
-    assert "gives no probabilities" in fails("predict", "m.safetensors", "p.png")
+    assert "has no probabilities" in fails("predict", "m.safetensors", "p.png")
     trained(np.arange(60) % 10 + 20, 10)
     assert "is none of the model's classes, 20, 21" in fails("evaluate", "m.safetensors", "digits")
     trained(np.arange(60) % 2 == 0, 1, loss="binary_cross_entropy")
-    assert "1 classes apart, but digits has 10" in fails("evaluate", "m.safetensors", "digits")
+    assert "distinguishes 1 classes, but digits has 10" in fails("evaluate", "m.safetensors", "digits")

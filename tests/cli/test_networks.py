@@ -105,7 +105,7 @@ def test_predict_reads_grey_pictures(run, fake_mnist):
     image = pytest.importorskip("PIL.Image")
     run("train", "mnist", "--model", "deep_convnet", "--data", fake_mnist, "--epochs", 1, "--no-plot")
     image.new("RGB", (50, 40), (255, 255, 255)).save("a.png")
-    assert run("predict", "mnist.safetensors", "a.png")[1][0].endswith("[inverted: it is dark on light]")
+    assert run("predict", "mnist.safetensors", "a.png")[1][0].endswith("[inverted: dark on light]")
 
 
 @pytest.mark.slow
@@ -230,7 +230,7 @@ def test_options_of_the_mlp_do_not_go_with_networks(fails, name, option):
     if (name, option[0]) == ("vgg_small", "--dropout"):
         return
     message, flag = fails("train", "--model", name, *option), option[0].replace("--no-", "--")
-    assert message == f"{flag} does not go with --model {name}, which is fixed in that; leave it out"
+    assert message == f"{flag} has no effect on --model {name}, whose layers are fixed; leave it out"
     assert os.listdir() == []
 
 

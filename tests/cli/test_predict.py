@@ -70,7 +70,7 @@ def test_predict_says_when_it_inverted(run, reader, image, seven):
     image.fromarray(big(seven)).save("light.png")
     image.fromarray(255 - big(seven)).save("dark.png")
     plain, inverted = run("predict", reader, "light.png", "dark.png")[1]
-    assert inverted.replace("dark.png", "light.png") == f"{plain}  [inverted: it is dark on light]"
+    assert inverted.replace("dark.png", "light.png") == f"{plain}  [inverted: dark on light]"
     assert plain.startswith("light.png: 7  (7 ")
     assert run("predict", reader, "dark.png", "--invert", "yes")[1][0].endswith("[inverted]")
     assert "inverted" not in run("predict", reader, "dark.png", "--invert", "no")[1][0]
@@ -178,7 +178,7 @@ def test_predict_for_flat_models(run, fails, image):
     for shape in (None, [8, 8], [8, 4, 1], [8, 8, 0.5], "8x8x1"):
         model.notes = {"image_shape": shape}
         model.save("m.safetensors")
-        assert "the model takes inputs of shape (64,), which is no picture" in fails(
+        assert "the model takes inputs of shape (64,), which is not a picture" in fails(
             "predict", "m.safetensors", "a.png"
         )
     model.notes = {"image_shape": [8, 8, 1]}

@@ -36,24 +36,24 @@ pytestmark = pytest.mark.usefixtures("alone")
         ("train --data-dir x", "did you mean --data?"),
         ("train -e 5", "did you mean --epochs?"),
         ("train -help", "did you mean --help?"),
-        ("train --keep-prob 0.8", "--dropout is the share that is dropped: 0.2 where 0.8 is kept"),
-        ("train --momentum 0.9", "--optimizer momentum or nesterov has it"),
-        ("train --dataset mnist", "the data set stands without an option: pynn train mnist"),
+        ("train --keep-prob 0.8", "--dropout is the share that is dropped: 0.2 keeps 0.8"),
+        ("train --momentum 0.9", "use --optimizer momentum or --optimizer nesterov"),
+        ("train --dataset mnist", "name the data set without an option: pynn train mnist"),
         ("train --device cuda", "pynn runs on the CPU"),
         ("train --patience 3", "fit(callbacks=[pynn.EarlyStopping()])"),
         ("train --no-dropout", "write --dropout 0"),
         ("train --frobnicate 3", "unrecognized arguments: --frobnicate (see: pynn train --help)"),
-        ("train --layers 512 512", "there is no data set '512'; a number stands behind its option, and several widths"),
-        ("train digits --layers 512 512", "unrecognized arguments: 512; a number stands behind its option, and"),
+        ("train --layers 512 512", "there is no data set '512'; write a number after its option, and several widths"),
+        ("train digits --layers 512 512", "unrecognized arguments: 512; write a number after its option, and"),
         ("train --batchnorm yes", "there is no data set 'yes'; --batchnorm and --no-batchnorm take no value"),
-        ("train --augment flip crop:4", "'crop:4'; the names behind --augment have commas between: --augment"),
+        ("train --augment flip crop:4", "'crop:4'; separate the names after --augment by commas: --augment"),
         ("train --augment hflip", "got 'hflip'; did you mean flip?"),
         ("train --augment rotate:15", "got 'rotate:15'; did you mean rotation?"),
         ("train epochs=5", "there is no data set 'epochs=5'; an option begins with two dashes: --epochs 5"),
         ("train CIFAR", "did you mean cifar10 or cifar100?"),
         ("train minst", "did you mean mnist?"),
-        ("train flowers.csv", "there is no data set 'flowers.csv'; files and folders of your own are read in Python"),
-        ("train m.safetensors", "that is a model's file; it stands first: pynn evaluate MODEL DATASET"),
+        ("train flowers.csv", "there is no data set 'flowers.csv'; read your own files and folders in Python"),
+        ("train m.safetensors", "which is a model file; the model comes first: pynn evaluate MODEL DATASET"),
         ("train --model resnet", "invalid choice: 'resnet'; did you mean resnet20? (choose from mlp, lenet5,"),
         ("train --model ResNet50", "did you mean resnet20?"),
         ("train --model vgg16", "did you mean vgg_small?"),
@@ -61,10 +61,10 @@ pytestmark = pytest.mark.usefixtures("alone")
         ("train --activation swish", "did you mean silu?"),
         ("train --optimizer adma", "did you mean adam?"),
         ("train --schedule cos", "did you mean cosine?"),
-        ("evaluate --epochs 5", "unrecognized arguments: --epochs; --epochs is there in pynn train alone"),
-        ("evaluate digits m.safetensors", "that is a model's file; it stands first: pynn evaluate MODEL DATASET"),
-        ("--epochs 5 train", "--epochs; options of a command stand behind it: pynn train --epochs ..."),
-        ("--lr 0.1", "options of a command stand behind it: pynn train --learning-rate ..."),
+        ("evaluate --epochs 5", "unrecognized arguments: --epochs; only pynn train has --epochs"),
+        ("evaluate digits m.safetensors", "which is a model file; the model comes first: pynn evaluate MODEL DATASET"),
+        ("--epochs 5 train", "--epochs; options of a command follow it: pynn train --epochs ..."),
+        ("--lr 0.1", "options of a command follow it: pynn train --learning-rate ..."),
         ("-v", "did you mean --version?"),
         ("fit", "invalid choice: 'fit'; did you mean pynn train? (choose from train, evaluate, predict, info)"),
         ("test m.safetensors", "did you mean pynn evaluate?"),
@@ -132,11 +132,11 @@ def model_file():
 
 def test_predict_with_the_picture_first(fails, model_file):
     Path("seven.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\0")
-    message = "seven.png is no model, but m.safetensors looks like one; the model stands first: pynn predict "
+    message = "seven.png is not a model, but m.safetensors looks like it; the model comes first: pynn predict "
     assert fails("predict", "seven.png", "m.safetensors") == f"{message}m.safetensors seven.png"
-    assert fails("predict", "nowhere.png", "m.safetensors").startswith("nowhere.png is no model, but m.safetensors")
+    assert fails("predict", "nowhere.png", "m.safetensors").startswith("nowhere.png is not a model, but m.safetensors")
     model_file.rename("named otherwise")
-    assert fails("predict", "seven.png", "named otherwise").startswith("seven.png is no model, but named otherwise")
+    assert fails("predict", "seven.png", "named otherwise").startswith("seven.png is not a model, but named otherwise")
     assert fails("predict", "seven.png", "eight.png").endswith("is not a whole safetensors file but a picture (PNG)")
 
 

@@ -96,7 +96,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "no target": (b"a,b\n1,2\n", "expected a column 't', the target; its header has: a, b"),
     "no header": (b"1,1\n1,2\n", "line 1: expected a header, a different name for each column; got '1' twice"),
     "no name": (b"a,,t\n1,2,3\n", "line 1: expected a header.*got no name for column 2"),
-    "only a target": (b"t\n1\n", "expected at least one column beside 't'; is the delimiter wrong"),
+    "only a target": (b"t\n1\n", "expected at least one column besides 't'; is the delimiter wrong"),
     "no rows": (b"a,t\n\n", "expected rows below its header, got none"),
     "few fields": (b"a,b,t\n1,2,3\n1,2\n", "line 3: expected 3 fields, as in the header; got 2"),
     "many fields": (b"a,t\n1,2,3\n", "line 2: expected 2 fields, as in the header; got 3"),
@@ -129,7 +129,7 @@ def test_bad_targets(path: Path) -> None:
         datasets.csv(path, "t", classes=["x", "y"])
     with pytest.raises(ValueError, match=r"classes: expected each class once, got \['x', '3', 'x'\]"):
         datasets.csv(path, "t", classes=["x", "3", "x"])
-    with pytest.raises(ValueError, match="labels=False asks for numbers"):
+    with pytest.raises(ValueError, match="labels=False means regression targets"):
         datasets.csv(path, "t", labels=False, classes=["x"])
 
 

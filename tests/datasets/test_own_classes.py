@@ -101,9 +101,9 @@ def test_names_as_people_spell_them(spelled: str, name: str) -> None:
         ("", r"cifar100$"),
         (
             "flowers.csv",
-            r"'flowers\.csv'; files and folders of your own are read in Python, by pynn\.datasets\.csv and",
+            r"'flowers\.csv'; read your own files and folders in Python, with pynn\.datasets\.csv and",
         ),
-        (str(Path(__file__).parent), r"files and folders of your own"),
+        (str(Path(__file__).parent), r"read your own files and folders"),
     ],
 )
 def test_other_names_are_answered(name: str, hint: str) -> None:

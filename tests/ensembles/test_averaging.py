@@ -370,7 +370,7 @@ def test_a_deeper_layer_sees_what_the_one_before_makes_of_all_data(backend: str,
     model = fit(network(dtype="float64"), points)
     pynn.reestimate_statistics(model, x)
     first = model.layers[0], model.layers[1], model.layers[4], model.layers[5]
-    affine, norm, deeper, last = ({**vars(layer), **layer.arrays()} for layer in first)
+    affine, norm, deeper, last = ({**vars(layer), **layer._arrays()} for layer in first)
     z = x @ affine["weight"] + affine["bias"]
     z = (z - z.mean(axis=0)) / np.sqrt(z.var(axis=0) + 1e-5) * norm["gamma"] + norm["beta"]
     z = np.maximum(z, 0) @ deeper["weight"] + deeper["bias"]

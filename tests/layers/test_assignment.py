@@ -61,7 +61,7 @@ def test_every_array_that_is_set_trains_as_if_it_were_written_into(name: str, po
         vector, gradients, optimizer = model.parameters, model.gradients, pynn.Momentum(0.05)
         optimizer.step(model)  # it has claimed the vector
         for number, layer in enumerate(model.walk()):
-            for word, array in layer.arrays().items():
+            for word, array in layer._arrays().items():
                 values = np.random.default_rng(number).uniform(0.5, 1.5, array.shape)  # float64
                 if assigned:
                     setattr(layer, word, values)

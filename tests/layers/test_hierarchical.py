@@ -99,9 +99,9 @@ def test_a_chain_of_many_classes_is_a_tree() -> None:
         (["0", "10", "1x"], r"tree\[2\] is '1x', expected a code of 0s and 1s"),
         (["0", "10", ""], r"tree\[2\] is '', expected a code"),
         (["0", "01", "1"], r"tree\[0\] is '0', with which another code begins"),
-        (["0", "1", "1"], r"the code '1' stands in tree twice"),
+        (["0", "1", "1"], r"the code '1' occurs twice in tree"),
         (["0", "100", "101"], r"a node of tree has nothing on side 1, expected classes on both sides"),
-        (((0, 1), 1), r"the label 1 stands in tree twice"),
+        (((0, 1), 1), r"the label 1 occurs twice in tree"),
         ((0, 1), r"the label 2 is not in tree"),
         (((0, 1), 3), r"tree has the part 3, expected a pair or a label of 0\.\.2"),
         ((0, 1, 2), r"tree has the part \(0, 1, 2\), expected a pair"),
@@ -122,7 +122,7 @@ def test_trees_that_are_none_are_refused(tree: Any, sentence: str) -> None:
         ({"classes": 2, "counts": [1, -2]}, ValueError, "expected finite numbers of at least 0"),
         ({"classes": 2, "counts": [1, np.nan]}, ValueError, "expected finite numbers of at least 0"),
         ({"classes": 2, "counts": ["a", "b"]}, ValueError, "expected finite numbers of at least 0"),
-        ({"classes": 2, "counts": [1, 2], "tree": (0, 1)}, ValueError, "give one of them"),
+        ({"classes": 2, "counts": [1, 2], "tree": (0, 1)}, ValueError, "pass one of them"),
         ({"classes": 2, "tree": "01"}, TypeError, "tree is '01', expected nested pairs"),
         ({"classes": 2, "use_bias": 1}, TypeError, "use_bias is 1, expected True or False"),
     ],
@@ -384,7 +384,7 @@ def test_another_loss_is_refused(points: Points) -> None:
 def test_a_scaled_gradient_is_refused(points: Points) -> None:
     model = pynn.Sequential(pynn.HierarchicalSoftmax(3))
     model.loss.forward(model.forward(points[0], training=True), points[1])
-    with pytest.raises(ValueError, match="to scale the loss, give its forward weights"):
+    with pytest.raises(ValueError, match="to scale the loss, pass weights to its forward"):
         model.backward(2 * model.loss.backward())
 
 

@@ -413,5 +413,5 @@ def test_a_layer_that_stands_in_two_places_is_refused(points: Points) -> None:
             self.source = source
 
     source = pynn.Affine(4)
-    with pytest.raises(ValueError, match=r"occurs twice .* only reads another one overrides children\(\)"):
+    with pytest.raises(ValueError, match=r"occurs twice .* only reads another layer has to override children\(\)"):
         pynn.Sequential(source, Tied(source)).build((4,))

@@ -141,10 +141,12 @@ def test_bad_settings_are_refused(kind: Any) -> None:
 def test_a_window_larger_than_the_padded_image_is_refused_at_build(kind: Any) -> None:
     name = kind.__name__
     model = pynn.Sequential(pynn.PReLU(), kind(5, padding=(1, 0)))
-    with pytest.raises(ValueError, match=rf"layer 1 \({name}\): the window has 5 columns, the image only 4; take a sm"):
+    with pytest.raises(
+        ValueError, match=rf"layer 1 \({name}\): the window has 5 columns, the image has only 4; take a sm"
+    ):
         model.build((3, 4, 2))
     with pytest.raises(
-        ValueError, match=rf"layer 1 \({name}\): the window has 5 rows, the image with padding 1 only 4"
+        ValueError, match=rf"layer 1 \({name}\): the window has 5 rows, the image with padding 1 has only 4"
     ):
         model.build((2, 9, 2))
     assert model.build((3, 5, 2)) == (1, 1, 2)

@@ -223,12 +223,12 @@ def test_shapes_that_do_not_agree_are_refused_at_build() -> None:
         (
             {},
             (3,),
-            r"the layers turn \(3,\) into \(4,\), the shortcut into \(3,\); give a shortcut that brings them tog",
+            r"the layers turn \(3,\) into \(4,\), the shortcut into \(3,\); pass a shortcut that makes them equal",
         ),
         (
             {"shortcut": pynn.Affine(5)},
             (3,),
-            r"the layers turn \(3,\) into \(4,\), the shortcut into \(5,\); make them",
+            r"the layers turn \(3,\) into \(4,\), the shortcut into \(5,\); they must be equal",
         ),
         ({"shortcut": pynn.MaxPool2d()}, (3,), r"shortcut: layer 0 \(MaxPool2d\): expected images"),
     ):

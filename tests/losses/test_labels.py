@@ -141,7 +141,7 @@ def test_a_label_loss_learns_the_digits_and_is_measured_by_hits(
     if name == "focal":
         np.testing.assert_allclose(model.predict_proba(x).sum(axis=1), 1, rtol=1e-5)
     else:
-        with pytest.raises(TypeError, match=f"{LOSSES[name].__name__} gives no probabilities"):
+        with pytest.raises(TypeError, match=f"{LOSSES[name].__name__} has no probabilities"):
             model.predict_proba(x)
 
 

@@ -299,7 +299,7 @@ def test_a_loss_goes_by_its_name_too(points: Points) -> None:
 @pytest.mark.parametrize(
     ("choice", "error", "message"),
     [
-        ("mse", ValueError, r"loss is 'mse', say 'l2', .*expected one of softmax_cross_entropy, focal, hinge"),
+        ("mse", ValueError, r"loss is 'mse', use 'l2', .*expected one of softmax_cross_entropy, focal, hinge"),
         (pynn.SoftmaxCrossEntropy, TypeError, r"loss is <class .*expected .*; write SoftmaxCrossEntropy\(\)"),
         (7, TypeError, r"loss is 7, expected"),
         (pynn.Adam(), TypeError, r"loss is Adam\(\), expected"),
@@ -329,7 +329,7 @@ def test_an_own_loss_trains_evaluates_and_predicts(rng: np.random.Generator) -> 
     np.testing.assert_allclose(model.layers[0].weight, [[1, 0], [2, -1], [0, 3]], atol=0.05)
     np.testing.assert_allclose(model.predict(x), y, atol=0.2)
     assert model.evaluate(x, y)["loss"] < 0.001
-    with pytest.raises(TypeError, match="SquaredError gives no probabilities"):
+    with pytest.raises(TypeError, match="SquaredError has no probabilities"):
         model.predict_proba(x)
 
 

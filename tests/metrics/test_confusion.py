@@ -98,7 +98,7 @@ def test_the_report_as_a_table() -> None:
     [
         ([0, 1], [0], None, "y_true has 2 labels but y_pred has 1"),
         ([[0], [1]], [0, 1], None, r"y_true has shape \(2, 1\), expected labels \(N,\); a column .* by \.ravel\(\)"),
-        ([0, 1], [[0, 1], [1, 0]], None, r"y_pred has shape \(2, 2\).*of attributes \(N, K\) give one column"),
+        ([0, 1], [[0, 1], [1, 0]], None, r"y_pred has shape \(2, 2\).*for attributes \(N, K\) pass a single column"),
         ([0, 1], [0.2, 0.9], None, "y_pred holds numbers that are not labels, such as 0.2"),
         ([0, 1], [0, np.nan], None, "y_pred holds numbers that are not labels, such as nan"),
         ([0, 3], [0, 1], 3, r"y_true\[1\] is .*3.*, which is not among the classes 0, 1, 2"),

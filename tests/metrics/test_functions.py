@@ -267,7 +267,7 @@ def test_a_step_says_what_is_no_loss_or_optimizer(points: Points) -> None:
     x, y = points
     model, loss = pynn.Sequential(pynn.Affine(3)), pynn.SoftmaxCrossEntropy()
     steps: list[tuple[Any, Any, type[Exception], str]] = [
-        ("crossentropy", pynn.SGD(0.1), ValueError, "loss is 'crossentropy', say 'softmax_cross_entropy'"),
+        ("crossentropy", pynn.SGD(0.1), ValueError, "loss is 'crossentropy', use 'softmax_cross_entropy'"),
         (pynn.SoftmaxCrossEntropy, pynn.SGD(0.1), TypeError, r"expected a pynn Loss; write SoftmaxCrossEntropy\(\)"),
         (3, pynn.SGD(0.1), TypeError, "loss is 3, expected a pynn Loss"),
         (loss, "adam", TypeError, r"optimizer is 'adam', expected an object.*optimizer = pynn\.Adam\(\)"),

@@ -150,7 +150,7 @@ def test_biases_that_outweigh_the_weights_are_named(x: np.ndarray) -> None:
         (
             lambda x: pynn.lsuv(relu(), x, start="xavier"),
             ValueError,
-            r"initializer is 'xavier', say 'glorot'; expected one of",
+            r"initializer is 'xavier', use 'glorot'; expected one of",
         ),
         (
             lambda x: pynn.lsuv(relu(), x, leave=["affine1", "conv1"]),

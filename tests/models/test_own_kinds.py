@@ -91,7 +91,7 @@ def test_classes_that_could_not_be_read_again_are_not_written(layer: pynn.Layer,
     """A file would give pynn's class for the user's own of the same name."""
     model = pynn.Sequential(layer)
     model.build((3,))
-    with pytest.raises(TypeError, match=r"the class (Affine|Penalty) cannot stand in a file: it .*; rename it"):
+    with pytest.raises(TypeError, match=r"the class (Affine|Penalty) cannot be saved in a file: it .*; rename it"):
         model.save(tmp_path / "m")
     assert not list(tmp_path.iterdir())
 
@@ -165,8 +165,8 @@ def test_names_and_settings_of_layers_that_an_own_one_makes_come_back(tmp_path: 
     model.save(tmp_path / "m")
     found = pynn.load(tmp_path / "m", own=Late)
     for one, other in zip(model.walk(), found.walk(), strict=True):
-        assert (one.name, one.given_name, repr(one.training_settings())) == (
-            other.name, other.given_name, repr(other.training_settings())
+        assert (one.name, one.given_name, repr(one._training_settings())) == (
+            other.name, other.given_name, repr(other._training_settings())
         )  # fmt: skip
     for name, array in model.tensors().items():
         np.testing.assert_array_equal(found.tensors()[name], array)

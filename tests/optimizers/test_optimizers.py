@@ -380,7 +380,7 @@ def test_an_optimizer_of_one_model_refuses_another(name: str, points: Points) ->
     second.build((4,))
     before = second.parameters.copy()
     with pytest.raises(
-        ValueError, match=rf"this {kind.__name__} already trains another model, .*; make one .* for each"
+        ValueError, match=rf"this {kind.__name__} already trains another model, .*; give each model its own"
     ):
         second.fit(*points, optimizer=optimizer, epochs=1, batch_size=10, progress=False)
     np.testing.assert_array_equal(second.parameters, before)

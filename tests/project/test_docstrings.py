@@ -39,14 +39,6 @@ METHODS_OF_A_FIELD = (  # what the field knows: these classes say by which formu
 )
 # numpydoc's rules that do not hold here: sections that not everything needs, capitals before a formula, verbs.
 NOT_ASKED = {"ES01", "EX01", "SA01", "PR08", "RT04", "SS05"}
-# Modules whose docstrings do not yet keep the rules: delete an entry once they do.
-UNCONVERTED = {
-    # numbers: losses, optimizers, and what learns nothing
-    # layers and data
-    "pynn.layers.base",
-    # training, models and the rest
-    "pynn.models.parameters",
-}
 SOURCE = re.compile(r"\b(Source|Sources|Reference|References|CS231n)\b")
 FORMULA = re.compile(r"[Σ∏√←·⌊½∂]| = ")
 
@@ -229,7 +221,7 @@ def faults(thing: Any) -> list[str]:
 DESCRIBED = described()
 
 
-@pytest.mark.parametrize("module", [name for name in DESCRIBED if name not in UNCONVERTED])
+@pytest.mark.parametrize("module", DESCRIBED)
 def test_docstrings_keep_numpydocs_rules(module: str) -> None:
     wrong = [f"{name}: {fault}" for name, thing in DESCRIBED[module].items() for fault in faults(thing)]
     assert not wrong, "\n".join(wrong)

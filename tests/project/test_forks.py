@@ -270,7 +270,7 @@ def test_a_run_that_goes_on_in_a_child_ends(prefetch: int, points: Points) -> No
     with os.fdopen(reading, "rb") as pipe:
         found = pipe.read()
     if prefetch:
-        assert b"forked while batches were prepared ahead" in found
+        assert b"forked while a thread prepared batches" in found
     else:
         assert found == alone.parameters.tobytes()
 
@@ -344,12 +344,12 @@ def test_locks_that_forks_know_are_dropped_with_their_model() -> None:
     import gc
 
     gc.collect()
-    before = len(locks._KNOWN)
+    before = len(locks._REGISTRY)
     models = [network() for _ in range(10)]
-    assert len(locks._KNOWN) > before
+    assert len(locks._REGISTRY) > before
     del models
     gc.collect()
-    assert len(locks._KNOWN) == before
+    assert len(locks._REGISTRY) == before
 
 
 @pytest.mark.slow

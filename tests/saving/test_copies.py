@@ -262,7 +262,7 @@ def test_a_model_and_the_optimizer_of_an_own_loop_go_on_together(again: Callable
             found["model"].train_step(*points, loss, driver)
     found = again({"optimizer": optimizer, "model": model})
     found["model"].build((4,))
-    with pytest.raises(ValueError, match="or this one before it was built anew"):
+    with pytest.raises(ValueError, match="or this model before it was rebuilt"):
         found["model"].train_step(*points, loss, found["optimizer"])
 
 

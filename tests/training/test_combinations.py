@@ -250,7 +250,7 @@ def test_another_models_optimizer_is_refused_before_an_iterable_is_read(points: 
     assert not second.built
     assert second.optimizer is None
     first.build((4,))
-    with pytest.raises(ValueError, match="or this one before it was built anew"):
+    with pytest.raises(ValueError, match="or this model before it was rebuilt"):
         quick(first, *points, optimizer=optimizer)
     quick(first, *points)
 

@@ -81,7 +81,7 @@ class Run:
                 "built": self.model.built,
                 "counts": (self.model.epoch, self.model.context.step, self.optimizer.steps, self.counting.count),
                 "model": (self.model.optimizer, self.model.inputs, self.model.targets, self.model.history),
-                "layers": [layer.training_settings() for layer in self.model.walk()],
+                "layers": [layer._training_settings() for layer in self.model.walk()],
                 "optimizer": self.optimizer.state(),
                 "stopping": self.stopping.state(),
                 "average": self.average.state(),

@@ -85,7 +85,7 @@ def test_a_run_outlives_a_full_disk(backend: str, points: Points, tmp_path: Path
     (warning,) = seen  # one for the two that could not be written
     assert re.fullmatch(
         r"no checkpoint could be written after step 12 \(\[Errno 27\] File too large: "
-        rf"'{tmp_path}/checkpoint-00000003\.safetensors'\); training goes on, the newest is still "
+        rf"'{tmp_path}/checkpoint-00000003\.safetensors'\); training continues, the newest is still "
         r"checkpoint-00000002\.safetensors, and the next one is tried when it is due",
         str(warning.message),
     )
@@ -304,7 +304,7 @@ def test_the_best_model_is_saved_when_there_is_room_again(points: Points, tmp_pa
 
     found: list[int] = []
     saver = pynn.ModelCheckpoint(path, save_best_only=True)
-    match = r"the model of epoch 2 could not be saved \(.*best\.saf.*goes on, without"
+    match = r"the model of epoch 2 could not be saved \(.*best\.saf.*continues, without"
     with pytest.warns(RuntimeWarning, match=match) as seen:
         fit(points, Scripted(5, 3, 4, 4, 2, 6), FullDisk(2, 4), saver, Epochs())
     assert len(seen) == 1
@@ -367,7 +367,7 @@ def test_a_copy_of_a_table_has_no_file(copied: Callable[[Any], Any], points: Poi
     logger, copies = pynn.CSVLogger(tmp_path / "log.csv"), []
     fit(points, at(3, lambda: copies.append(copied(logger))), logger)
     assert [row[0] for row in table(tmp_path / "log.csv")] == ["epoch", *"123456"]
-    with pytest.raises(RuntimeError, match=r"log\.csv belongs to the callback from which this one was copied"):
+    with pytest.raises(RuntimeError, match=r"this CSVLogger is a copy; only the original writes to .*log\.csv"):
         copies[0]._append()
     fit(points, copies[0], epochs=2)
     assert [row[0] for row in table(tmp_path / "log.csv")] == ["epoch", *"12"]
@@ -431,7 +431,7 @@ print("done")
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.stdout == "done\n", done.stderr
-    assert "RuntimeError: log.csv belongs to the process from which this one was forked" in done.stderr
+    assert "RuntimeError: this process is a fork; only its parent writes to log.csv" in done.stderr
     assert [row[0] for row in table(tmp_path / "log.csv")] == ["epoch", "1", "2", "3"]
 
 

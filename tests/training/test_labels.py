@@ -164,14 +164,12 @@ def test_labels_that_do_not_fit_the_outputs_name_the_layer_to_change(x: np.ndarr
         x, LABELS["text"], r"y has 3 classes, 'cat', 'dog', 'eel', but the model has 2 outputs.*3 units", pynn.Affine(2)
     )
     _raises(x, LABELS["text"], r"3 classes.*has 4 outputs.*partial_fit\(..., classes", pynn.Affine(4))
-    _raises(
-        x, np.arange(60), r"the model has 3 outputs, and y 60 classes; make the last layer one of 60", pynn.Affine(3)
-    )
+    _raises(x, np.arange(60), r"the model has 3 outputs, and y 60 classes; use a last layer of 60", pynn.Affine(3))
     _raises(x, LABELS["text"], r"one output, which answers yes or no: make the last layer one of 3", pynn.Affine(1),
             loss="binary_cross_entropy")  # fmt: skip
     _raises(x, PLACES, r"the model has one output.*loss='l2'.*loss='binary_cross_entropy'", pynn.Affine(1))
-    _raises(x, x[:, 0], r"the model has one output.*for numbers give loss='l2'", pynn.Affine(1))
-    _raises(x, x[:, 0], r"for numbers \(regression\) give loss='l2' and a last layer of one unit", pynn.Affine(3))
+    _raises(x, x[:, 0], r"the model has one output.*for regression use loss='l2'", pynn.Affine(1))
+    _raises(x, x[:, 0], r"for regression use loss='l2' and a last layer of one unit", pynn.Affine(3))
     _raises(x, np.where(PLACES == 1, np.nan, 1.0), r"y\[1\] is nan, expected a label", pynn.Affine(3))
     _raises(
         x, np.array(["a", None, "b"] * 20, object), r"y\[1\] is missing \(None\); drop such samples", pynn.Affine(3)

@@ -220,7 +220,7 @@ def test_the_state_of_another_optimizer_is_refused(pictures: Data) -> None:
     constant.claim(parameters)
     for optimizer in (unclaimed, other, constant):
         with pytest.raises(
-            ValueError, match=r"the state is of another optimizer: it has .*'first'.*, this (Adam|SGD) has"
+            ValueError, match=r"this is the state of another optimizer: it has .*'first'.*, this (Adam|SGD) has"
         ):
             optimizer.restore(state)
         assert optimizer.steps == 0

@@ -192,10 +192,10 @@ def test_an_own_loss_that_changes_only_its_predictions_is_shared(points: Points)
         def _measure(self, *arguments: Any) -> tuple[float, float]:
             return super()._measure(*arguments)
 
-    assert not Second.users_own
-    assert Doubled.users_own
-    assert FourthPower.users_own
-    assert not any(make().users_own for make, _, _ in LOSSES.values())
+    assert not Second.is_custom
+    assert Doubled.is_custom
+    assert FourthPower.is_custom
+    assert not any(make().is_custom for make, _, _ in LOSSES.values())
 
 
 def test_two_threads_cannot_fit_one_model(points: Points) -> None:

@@ -59,7 +59,7 @@ def test_state_of_the_old_head_and_its_training_is_dropped(points: Points) -> No
     model.replace_head(pynn.Affine(2))
     assert (model.optimizer, model.epoch, model.context.step) == (None, 0, 0)
     assert model.notes == {"image_shape": [2, 2, 1]}
-    with pytest.raises(ValueError, match="make one Adam for each"):
+    with pytest.raises(ValueError, match="give each model its own Adam"):
         model.fit(points[0], points[1] % 2, optimizer=old, progress=False)
     with pytest.raises(RuntimeError, match="must follow forward"):
         model.backward(np.zeros((30, 2)))
@@ -324,7 +324,7 @@ def test_a_layer_that_is_not_there_is_named(which: Any) -> None:
 def test_names_are_there_once_the_model_is_built() -> None:
     model = pynn.Sequential(pynn.Affine(3), pynn.Affine(2).named("out"))
     assert model.freeze("out").layers[1].frozen is True
-    with pytest.raises(ValueError, match="a name of out"):
+    with pytest.raises(ValueError, match="one of out"):
         model.layer("affine1")
     with pytest.raises(ValueError, match="when the model is built"):
         pynn.Sequential(pynn.Affine(3)).freeze("affine1")

@@ -32,24 +32,26 @@ class Buildable(Buffered):
     given_name: str = ""
     input_shape: Shape
     output_shape: Shape
-    needs_dx: bool = True  # False on the first layer that has parameters: nobody wants its input gradient
-    users_own: bool = False  # a class outside pynn: what it returns is checked
+    needs_dx: bool = True  # False on the first layer that has parameters: its input gradient is not needed
+    is_custom: bool = False  # defined outside pynn: what its methods return is checked
     build: Build
 
-    _own: Context | None = None  # of a model, also where it stands inside another one
+    _own: Context | None = None  # of a model, also if it is a layer of another model
     _building: bool = False
     _alone: bool = False  # built outside of a model, with arrays of its own
-    _brought: Mapping[str, Array] = MappingProxyType({})  # what it had when it was built alone, then got into a model
-    _own_parameters: tuple[Parameter, ...] = ()  # of a user's own layer and of such layers inside it
+    _brought: Mapping[str, Array] = MappingProxyType({})  # its arrays from being built alone, which a model takes over
+    _custom_parameters: tuple[Parameter, ...] = ()  # of a custom layer and of the custom layers inside it
 
     def __init_subclass__(cls) -> None:
+        """Prepare a class of layers: wrap its constructor and its `build`."""
         super().__init_subclass__()
-        cls.users_own = not cls.__module__.startswith("pynn.")
+        if not cls.__module__.startswith("pynn."):
+            cls.is_custom = True
         if "build" in vars(cls):
-            cls.build = whole(cls.build)
+            cls.build = wrapped(cls.build)
 
     def _share_context(self) -> None:
-        """Give the layers inside the context of this one, before they are built."""
+        """Make the layers inside share this one's context, before they are built."""
         for child in self.children():
             if child.context.built and child.context is not self.context:
                 raise ValueError(
@@ -61,7 +63,7 @@ class Buildable(Buffered):
         """Forget what `build` declared, so that it can run again."""
         release(self)
         self.declared, self._state, self._buffers, self._views = [], {}, {}, {}
-        self._shared, self._alone, self._own_parameters = None, False, ()
+        self._shared, self._alone, self._custom_parameters = None, False, ()
         self.needs_dx = True
         self.name = self.given_name
         for name in ("input_shape", "output_shape"):
@@ -69,7 +71,7 @@ class Buildable(Buffered):
                 delattr(self, name)
 
 
-def whole(build: F) -> F:
+def wrapped(build: F) -> F:
     """Wrap a class's `build` with what runs before and after it."""
 
     @functools.wraps(build)
@@ -116,7 +118,7 @@ def _checked(shape: Any) -> Shape:
 
 def _begin(layer: Buildable, shape: Shape) -> None:
     if layer._alone:
-        layer._brought = layer.arrays() if layer.context.owned else {}
+        layer._brought = layer._arrays() if layer.context.owned else {}
         layer._reset()
     layer._share_context()
     if layer.context is not layer._own:  # a model may still refuse, and must not change then
@@ -124,21 +126,21 @@ def _begin(layer: Buildable, shape: Shape) -> None:
 
 
 def _finish(layer: Buildable) -> None:
-    given = layer._brought if layer.context.owned else {}
+    brought = layer._brought if layer.context.owned else {}
     for inner in layer.walk():
         if inner.context is not layer.context:  # made in `build`
             _move(inner, layer)
-    if layer.users_own:
-        inside = (inner for inner in layer.walk() if inner.users_own)
-        layer._own_parameters = tuple(parameter for inner in inside for parameter in inner.declared)
+    if layer.is_custom:
+        inside = (inner for inner in layer.walk() if inner.is_custom)
+        layer._custom_parameters = tuple(parameter for inner in inside for parameter in inner.declared)
     if not layer.context.owned:
         _lay_out(layer)
         layer._alone = True
-    if given:
+    if brought:
         for parameter in layer.declared:
-            parameter.value = _matching(layer, parameter, given)
+            parameter.value = _matching(layer, parameter, brought)
         for name, array in layer.state.items():
-            copy_into(array, given[name], f"{called(layer)}.{name}")
+            copy_into(array, brought[name], f"{called(layer)}.{name}")
 
 
 def _expect_built_inside(layer: Buildable) -> None:
@@ -166,19 +168,19 @@ def _move(inner: Buildable, layer: Buildable) -> None:
         inner._set_state(name, array)
 
 
-def _matching(layer: Buildable, parameter: Parameter, given: Mapping[str, Array]) -> Array:
-    found = given.get(parameter.name)
-    if found is None or found.shape != parameter.shape:
-        had = "none" if found is None else f"the shape {found.shape}"
+def _matching(layer: Buildable, parameter: Parameter, brought: Mapping[str, Array]) -> Array:
+    array = brought.get(parameter.name)
+    if array is None or array.shape != parameter.shape:
+        had = "none" if array is None else f"the shape {array.shape}"
         raise ValueError(
             f"{called(layer)} was built alone, where its {parameter.name} had {had}; here it has "
             f"{parameter.shape}: build it alone for inputs of shape {layer.input_shape}, or make a new one"
         )
-    return found
+    return array
 
 
 def _lay_out(layer: Buildable) -> None:
-    """Give each parameter without an array its own, with initial values drawn by the context's seed."""
+    """Make an array for each parameter that has none, with initial values drawn by the context's seed."""
     for number, parameter in enumerate(layer.declared):
         if parameter.value is None:
             generator = random.generator(layer.context.seed, number, random.WEIGHTS)
@@ -198,12 +200,12 @@ def own_gradient(layer: Buildable, parameter: Parameter) -> None:
 
 def layers_in(layer: L, base: type[L]) -> tuple[L, ...]:
     """Return the layers in its attributes, also in lists, tuples and dicts there, each once."""
-    found: list[L] = []
+    layers: list[L] = []
     for name, value in vars(layer).items():
         if name not in LINKS:
             values = (
                 value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else [value]
             )
-            found += [one for one in values if isinstance(one, base)]
-    inside = {id(inner) for one in found for child in one.children() for inner in child.walk()}
-    return tuple({id(one): one for one in found if id(one) not in inside}.values())
+            layers += [value for value in values if isinstance(value, base)]
+    deeper = {id(inner) for one in layers for child in one.children() for inner in child.walk()}
+    return tuple({id(one): one for one in layers if id(one) not in deeper}.values())
