@@ -256,10 +256,8 @@ def _choose() -> None:
 
 def _is_command() -> bool:
     """Whether this process is the command `pynn`, which prints its backend itself."""
-    return (
-        sys.orig_argv[1:3] == ["-m", "pynn"]
-        or os.path.splitext(os.path.basename(sys.argv[0] if sys.argv else ""))[0] == "pynn"
-    )
+    program = os.path.basename(sys.argv[0]) if sys.argv else ""
+    return sys.orig_argv[1:3] == ["-m", "pynn"] or os.path.splitext(program)[0] == "pynn"
 
 
 try:
