@@ -24,25 +24,9 @@ PYBIND11_MODULE(_native, module, pybind11::mod_gil_not_used()) {
     }
 
     Kernels kernels(module);
-    bind_activation(kernels);
-    bind_add(kernels);
-    bind_affine(kernels);
-    bind_augment(kernels);
-    bind_batchnorm(kernels);
-    bind_clip(kernels);
-    bind_conv(kernels);
-    bind_data(kernels);
-    bind_gate(kernels);
-    bind_groupnorm(kernels);
-    bind_hierarchical(kernels);
-    bind_loss(kernels);
-    bind_max_norm(kernels);
-    bind_maxout(kernels);
-    bind_noise(kernels);
-    bind_optimizer(kernels);
-    bind_pool(kernels);
-    bind_prelu(kernels);
-    bind_softmax(kernels);
+#define PYNN_BIND(family) bind_##family(kernels);
+    PYNN_FAMILIES(PYNN_BIND)
+#undef PYNN_BIND
 
     module.def("get_num_threads", max_threads);
     kernels.def("set_num_threads", set_num_threads, "count"_a);

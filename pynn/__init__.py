@@ -7,24 +7,24 @@
 >>> model.evaluate(*digits.test), model.predict(digits.test[0][:5])
 >>> model.save("digits.safetensors"); model = pynn.load("digits.safetensors")
 
-Where to read on:
+Further reading:
     help(pynn.Sequential)      a model: build, fit, evaluate, predict, save; its flat vector of parameters
     help(pynn.Sequential.fit)  all options of training: weights, penalties, preprocessing, schedules, iterables
-    help(pynn.layers)          layers; to write your own: help(pynn.Layer)
-    help(pynn.losses)          losses and their names; to write your own: help(pynn.Loss)
+    help(pynn.layers)          layers; custom layers: help(pynn.Layer)
+    help(pynn.losses)          losses and their names; custom losses: help(pynn.Loss)
     help(pynn.optimizers)      optimizers; their common options: help(pynn.Optimizer)
     help(pynn.schedules)       the learning rate as a function of epochs
     help(pynn.callbacks)       objects that observe training and may steer it
     help(pynn.metrics)         measurements besides the loss
-    help(pynn.initializers)    first weights; from a look at the data: pynn.lsuv, pynn.data_dependent
+    help(pynn.initializers)    initial weights; from a batch of data: pynn.lsuv, pynn.data_dependent
     help(pynn.regularizers)    penalties; also pynn.constraints
     help(pynn.preprocessing)   transformations that are fitted to the training data
     help(pynn.minimize)        second-order training of small models
     help(pynn.Distributed)     training in several processes, on one machine or many
     help(pynn.monte_carlo)     how sure a model is
     help(pynn.transfer)        a trained model's layers for another task; weights from PyTorch
-    help(pynn.Ensemble)        averages of several models; of one run: pynn.SnapshotEnsemble, PolyakAverage
-    help(pynn.kernels)         the functions that do the work, in C++ and in NumPy
+    help(pynn.Ensemble)        averages of several models; of a single run: pynn.SnapshotEnsemble, PolyakAverage
+    help(pynn.kernels)         the functions that do the computations, in C++ and in NumPy
 """
 
 from __future__ import annotations

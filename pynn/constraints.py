@@ -18,7 +18,7 @@ class Constraint(Constructed):
         Parameters
         ----------
         weight : array
-            Of any shape.
+            The weight, of any shape.
         """
         raise NotImplementedError(f"{type(self).__name__} has no apply(weight)")
 
@@ -36,7 +36,7 @@ class MaxNorm(Constraint):
 
     Notes
     -----
-    The vector runs over all axes of the weight but the last. Large learning rates then cannot blow up the weights.
+    The vector runs over all axes of the weight but the last. Weights then stay bounded even with large learning rates.
 
     References
     ----------

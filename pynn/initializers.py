@@ -1,4 +1,4 @@
-"""Initializers: first values of weights and biases, functions of (shape, random generator). Know no layers.
+"""Initializers: initial values of weights and biases, functions of (shape, random generator). Know no layers.
 
 Shapes are (in, out) for affine weights and (height, width, in, out) for convolution kernels: fan-in is the product of
 all but the last axis, fan-out that of all but the last but one. A layer takes an object or a name:
@@ -16,7 +16,7 @@ all but the last axis, fan-out that of all but the last but one. A layer takes a
 | orthogonal | Orthogonal(gain=1) | gain²/max(fan-in, out) |
 | random_walk | RandomWalk(activation="relu") | g²/fan-in, g from the paper: for very deep networks |
 
-Two more look at data and are functions of a model and a batch: `pynn.lsuv` and `pynn.data_dependent`.
+Two more use data and are functions of a model and a batch: `pynn.lsuv` and `pynn.data_dependent`.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def _uniform(limit: float, shape: Shape, rng: np.random.Generator) -> Array:
 
 
 def _fans(shape: Shape) -> tuple[int, int]:
-    """Fan-in and fan-out: inputs of an output, and outputs of an input."""
+    """Fan-in and fan-out: number of inputs of an output, and of outputs of an input."""
     last = shape[-1] if shape else 1
     fan_in = math.prod(shape[:-1]) or 1
     return fan_in, math.prod(shape[:-2]) * last or 1
@@ -196,7 +196,7 @@ class LeCun(_Scaled):
     Parameters
     ----------
     uniform : bool, default False
-        Draw from a uniform distribution over ±√(3/fan_in), not from a normal one.
+        Draw from a uniform distribution over ±√(3/fan_in), not from a normal distribution.
 
     References
     ----------
@@ -215,7 +215,7 @@ class Glorot(_Scaled):
     Parameters
     ----------
     uniform : bool, default False
-        Draw from a uniform distribution over ±√(6/(fan_in + fan_out)), not from a normal one.
+        Draw from a uniform distribution over ±√(6/(fan_in + fan_out)), not from a normal distribution.
 
     References
     ----------
@@ -232,7 +232,7 @@ class He(_Scaled):
     Parameters
     ----------
     uniform : bool, default False
-        Draw from a uniform distribution over ±√(6/fan_in), not from a normal one.
+        Draw from a uniform distribution over ±√(6/fan_in), not from a normal distribution.
 
     References
     ----------
@@ -251,13 +251,13 @@ class Sparse(Initializer):
     connections : int, default 10
         At least 1; a unit with a smaller fan-in has all its inputs.
     std : float, optional
-        Of the weights that are not 0, at least 0. By default √(1/connections), which keeps the variance through a
-        linear unit; √(2/connections) does through ReLU.
+        Standard deviation of the weights that are not 0, at least 0. By default √(1/connections), which keeps the
+        variance through a linear unit; √(2/connections) keeps it through ReLU.
 
     Notes
     -----
-    The input of a unit does not grow with the width of the layer before. [1]_ has 15 connections of std 1, [2]_ 10 and
-    a small std.
+    The input of a unit does not grow with the width of the layer before. [1]_ uses 15 connections and std 1, [2]_ uses
+    10 and a small std.
 
     References
     ----------
@@ -318,15 +318,15 @@ class RandomWalk(Initializer):
     Parameters
     ----------
     activation : {"relu", "linear"}, default "relu"
-        Of the layer's inputs and outputs. "relu": g = √2·exp(1.2/(max(n, 6) - 2.4)), the paper's fit; "linear":
-        g = exp(1/(2n)).
+        Activation of the layer's inputs and outputs. "relu": g = √2·exp(1.2/(max(n, 6) - 2.4)), the paper's fit;
+        "linear": g = exp(1/(2n)).
 
     Notes
     -----
     `He` and `LeCun` keep the mean of the squared norm, but its logarithm then falls by about 1/n a layer, so that the
-    gradient of a deep narrow network vanishes. g compensates for it, and tends to theirs for large n. The spread of
-    ln‖gradient‖ still grows with √(depth/n): widen a network that is too deep. For tanh the paper searches g by trial;
-    use ``Normal(g/√n)``.
+    gradient of a deep narrow network vanishes. g compensates for it, and for large n approaches their factors. The
+    spread of ln‖gradient‖ still grows with √(depth/n): widen a network that is too deep. For tanh the paper finds g by
+    trial; use ``Normal(g/√n)``.
 
     References
     ----------

@@ -1,7 +1,7 @@
-"""Locks of models, and what happens to locks and claims in a forked child. Knows no models.
+"""Locks of models, and how locks and claims are reset in a forked child. Knows no models.
 
-A child has only the thread that forked. What other threads held is free there; what they were changing would stay half
-done, so a fork waits until no such change is in progress.
+A child has only the thread that forked. Locks of other threads are released there; a change that another thread was
+making would stay half done, so a fork waits until no change is in progress.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from typing import Any, ParamSpec, TypeVar
 PATIENCE = 5.0  # seconds that a fork waits for changes to end
 PAUSE = 0.0002
 HALF_DONE = (
-    "this process was forked while another thread was changing the model, so its numbers here may be half old and half "
+    "this process was forked while another thread was changing the model, so some of its numbers may be old and some "
     "new; load it from a file, or fork while no thread trains it"
 )
-IN_THE_MIDDLE = (
-    "the model is being copied or saved by this thread while another one trains it, so it can be neither run nor "
-    "changed here, such as in a custom __deepcopy__ or __getstate__; do that before or after it is copied or saved"
+COPYING = (
+    "this thread copies or saves the model while another thread trains it, so the model can be neither run nor changed "
+    "here, such as in a custom __deepcopy__ or __getstate__; do that before or after the copy"
 )
 
 
@@ -38,7 +38,7 @@ class Lock:
         self._lock, self._holders = threading.RLock(), list[int]()
         self.changing = 0  # nesting depth of changes in progress or about to begin; only the holder sets it
         self._begun = False  # the outermost change has begun
-        self._asked = False  # the holder waits to begin a change
+        self._waiting = False  # the holder waits to begin a change
         self.waiters: list[int] = []  # threads that need the model between two changes
         self.half_done = False  # this process is a child, forked in the middle of a change
 
@@ -78,7 +78,7 @@ class Lock:
                 time.sleep(PAUSE)
             yield
         finally:
-            self._go_on()
+            self._leave_queue()
 
     def begin(self) -> None:
         """Begin a change, after the threads that wait for the end of the previous one. For the holder only."""
@@ -96,13 +96,13 @@ class Lock:
         me = threading.get_ident()
         try:
             while any(thread != me for thread in list(self.waiters)):
-                self.changing, self._asked = 0, True
+                self.changing, self._waiting = 0, True
                 time.sleep(PAUSE)
                 self.changing = 1
         finally:
-            self._asked = False
+            self._waiting = False
 
-    def _go_on(self) -> None:
+    def _leave_queue(self) -> None:
         """Remove this thread from the waiters."""
         if (me := threading.get_ident()) in self.waiters:  # a child has no waiters
             self.waiters.remove(me)
@@ -122,7 +122,7 @@ class Lock:
 
     def renew(self) -> None:
         """In a forked child, free the lock from the parent's other threads."""
-        self.waiters, self._asked = [], False
+        self.waiters, self._waiting = [], False
         if self.elsewhere():
             self.half_done = self.half_done or self._begun
             self.changing, self._begun, self._holders = 0, False, []
@@ -134,16 +134,16 @@ class Lock:
     def _acquire(self) -> None:
         self.expect_whole()
         if threading.get_ident() in self.waiters:
-            self._acquire_in_between()
+            self._acquire_between_changes()
         else:
             self._lock.acquire()
         self._holders.append(threading.get_ident())
 
-    def _acquire_in_between(self) -> None:
-        """Acquire; RuntimeError instead of a deadlock if the holder waits for this very thread."""
+    def _acquire_between_changes(self) -> None:
+        """Acquire; RuntimeError instead of a deadlock if the holder waits for this thread."""
         while not self._lock.acquire(timeout=PAUSE):
-            if self._asked:
-                raise RuntimeError(IN_THE_MIDDLE)
+            if self._waiting:
+                raise RuntimeError(COPYING)
 
     def _release(self) -> None:
         self._holders.pop()
@@ -152,22 +152,23 @@ class Lock:
 
 # Forks --------------------------------------------------------------------------------------------
 
-_KNOWN: dict[int, weakref.ref[Any]] = {}  # by identity: custom models may compare equal, or not be hashable
-_FORKING: dict[int, list[Lock]] = {}  # by forking thread, the locks that it waits for
+_REGISTRY: dict[int, weakref.ref[Any]] = {}  # by identity: custom models may compare equal, or not be hashable
+_FORKING: dict[int, list[Lock]] = {}  # forking thread: the locks that it waits for
 
 
-def register_for_forks(thing: Any) -> None:
-    """Have thing._in_child() called in forked children; a fork waits for the changes under its `lock`, if any."""
-    key, forget = id(thing), _KNOWN.pop
-    _KNOWN[key] = weakref.ref(thing, lambda _: forget(key, None))
+def register_for_forks(instance: Any) -> None:
+    """Call instance._in_child() in forked children; a fork waits for changes under the instance's `lock`, if any."""
+    key, forget = id(instance), _REGISTRY.pop
+    _REGISTRY[key] = weakref.ref(instance, lambda _: forget(key, None))
 
 
-def _known() -> list[Any]:
-    return [thing for one in list(_KNOWN.values()) if (thing := one()) is not None]
+def _registered() -> list[Any]:
+    return [instance for reference in list(_REGISTRY.values()) if (instance := reference()) is not None]
 
 
 def _before() -> None:
-    locks = [lock for thing in _known() if (lock := getattr(thing, "lock", None)) is not None and not lock.mine()]
+    found = (getattr(instance, "lock", None) for instance in _registered())
+    locks = [lock for lock in found if lock is not None and not lock.mine()]
     _FORKING[threading.get_ident()] = locks
     for lock in locks:
         lock.waiters.append(threading.get_ident())
@@ -178,13 +179,13 @@ def _before() -> None:
 
 def _in_parent() -> None:
     for lock in _FORKING.pop(threading.get_ident(), ()):
-        lock._go_on()
+        lock._leave_queue()
 
 
 def _in_child() -> None:
     _FORKING.clear()
-    for thing in _known():
-        thing._in_child()
+    for instance in _registered():
+        instance._in_child()
 
 
 if hasattr(os, "register_at_fork"):
@@ -196,14 +197,14 @@ R = TypeVar("R")
 
 
 class Claim:
-    """Who uses an object now. refusal: the RuntimeError for another thread that wants it at the same time.
+    """Records which threads use an object. refusal: the RuntimeError for another thread at the same time.
 
-    Copies and pickles are new claims without a user.
+    Copies and pickles are new claims without users.
     """
 
     def __init__(self, refusal: str) -> None:
         self.refusal, self._guard = refusal, threading.Lock()
-        self._users: list[tuple[int, int]] = []  # thread and key, once for each `use`
+        self._users: list[tuple[int, int]] = []  # (thread, key) for each `use`
         register_for_forks(self)
 
     def _in_child(self) -> None:
@@ -217,7 +218,7 @@ class Claim:
     def held(self, key: object) -> bool:
         """Whether this thread uses the object, or any thread uses it for this key."""
         me = threading.get_ident()
-        return any(thread == me or mine == id(key) for thread, mine in self._users)
+        return any(thread == me or used_for == id(key) for thread, used_for in self._users)
 
     @contextmanager
     def use(self, key: object = None) -> Iterator[None]:
@@ -227,7 +228,7 @@ class Claim:
         """
         user = threading.get_ident(), 0 if key is None else id(key)
         with self._guard:
-            if any(thread != user[0] and (key is None or mine != user[1]) for thread, mine in self._users):
+            if any(thread != user[0] and (key is None or used_for != user[1]) for thread, used_for in self._users):
                 raise RuntimeError(self.refusal)
             self._users.append(user)
         try:
@@ -238,7 +239,7 @@ class Claim:
 
 
 def one_at_a_time(function: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a function of a model (its first argument) that two threads cannot run for the same model at a time."""
+    """Decorate a function of a model, its first argument: two threads cannot run it for the same model at a time."""
 
     @functools.wraps(function)
     def claiming(*args: P.args, **kwargs: P.kwargs) -> R:

@@ -22,8 +22,8 @@ def grows(kind: str, monitor: str, mode: str) -> bool:
         return mode == "max"
     if not name.startswith(GROWING) and name not in FALLING:
         raise ValueError(
-            f"{kind}: it is not known whether {monitor} should fall or grow; pass mode='min' or 'max', or "
-            "monitor loss, accuracy and so on (of validation: val_loss, val_accuracy)"
+            f"{kind}: it is not known whether lower or higher is better for {monitor}; pass mode='min' or 'max', or "
+            "monitor loss, accuracy and so on (for validation: val_loss, val_accuracy)"
         )
     return name.startswith(GROWING)
 
@@ -48,7 +48,7 @@ class Best:
 
 
 def expect_best(kind: str, value: object) -> None:
-    """ValueError for a value that no measurement can have; None stands before the first."""
+    """ValueError for a value that no measurement can have; it is None before the first measurement."""
     if value is not None and not is_measurement(value):
         raise ValueError(f"{kind}: the best measurement is {brief(value)}, expected a number or None")
 

@@ -47,7 +47,7 @@ def history(history: Mapping[str, Sequence[float]]) -> Figure:
     ----------
     history : mapping
         What `model.fit` returns, or any mapping with "loss" and "accuracy" (and "val_loss", "val_accuracy"). With a
-        penalty, the data loss alone is drawn too: that is comparable with the validation loss.
+        penalty, the loss without it is drawn too, which is comparable with the validation loss.
 
     Returns
     -------
@@ -164,7 +164,7 @@ def schedule(rate: Callable[[float], float], epochs: float, title: str = "") -> 
 
 
 def whitening(images: ArrayLike, fitted: Whitening | None = None, components: int = 144, limit: int = 49) -> Figure:
-    """Draw four mosaics: images, top components, images rebuilt from these alone, whitened images.
+    """Draw four mosaics: images, top components, images rebuilt from these components, whitened images.
 
     Parameters
     ----------
@@ -174,9 +174,9 @@ def whitening(images: ArrayLike, fitted: Whitening | None = None, components: in
         Fitted on images of this shape, in either form. By default it is fitted to images, which takes some seconds for
         32x32x3 pixels.
     components : int, default 144
-        Components that are drawn and rebuilt from; fewer if there are fewer.
+        Number of components to draw and to rebuild images from, at most all.
     limit : int, default 49
-        Number of images drawn, the first ones.
+        Draw the first images, at most this many.
 
     Returns
     -------
@@ -186,7 +186,7 @@ def whitening(images: ArrayLike, fitted: Whitening | None = None, components: in
     Raises
     ------
     ValueError
-        If fitted knows images of another shape.
+        If fitted was fitted on images of another shape.
 
     Notes
     -----
@@ -203,16 +203,16 @@ def whitening(images: ArrayLike, fitted: Whitening | None = None, components: in
     array = arrays.samples("images", images)
     fitted = Whitening().fit(array) if fitted is None else fitted
     expect_instance(fitted, Whitening, "fitted")
-    shown = arrays.to_model(fitted.accepted(array[:limit], "images"), np.dtype(np.float64))
-    ends = (0, 1) if array.dtype == np.uint8 else (shown.min(), shown.max())
-    shape, directions, variance = shown.shape[1:], fitted.components_, fitted.explained_variance_
-    turned = (shown.reshape(len(shown), -1) - fitted.mean_) @ directions.T
+    samples = arrays.to_model(fitted.accepted(array[:limit], "images"), np.dtype(np.float64))
+    ends = (0, 1) if array.dtype == np.uint8 else (samples.min(), samples.max())
+    shape, directions, variance = samples.shape[1:], fitted.components_, fitted.explained_variance_
+    coordinates = (samples.reshape(len(samples), -1) - fitted.mean_) @ directions.T
     top = directions[:components]
-    rebuilt = turned[:, : len(top)] @ top + fitted.mean_
-    white = turned / np.sqrt(variance + fitted.epsilon) @ directions
+    rebuilt = coordinates[:, : len(top)] @ top + fitted.mean_
+    white = coordinates / np.sqrt(variance + fitted.epsilon) @ directions
     share = variance[: len(top)].sum() / (variance.sum() or 1)
     parts = (
-        (f"the first {len(shown)} of {len(array):,} images", shown, ends),
+        (f"the first {len(samples)} of {len(array):,} images", samples, ends),
         (f"top {len(top)} of {len(directions):,} components", top / top.max(axis=1, keepdims=True), (-1, 1)),
         (f"images rebuilt from {len(top)} components ({share:.1%} of the variance)", rebuilt, ends),
         (f"whitened images (zca, epsilon {fitted.epsilon:.3g})", white, (-3 * white.std(), 3 * white.std())),
@@ -234,7 +234,7 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     figure : matplotlib.figure.Figure
         The figure.
     path : path
-        Where to; the ending chooses the format: .png, .svg, .pdf or another one that matplotlib writes.
+        The file; its ending chooses the format: .png, .svg, .pdf or another format that matplotlib writes.
 
     Raises
     ------
@@ -262,7 +262,7 @@ def _figure(height: float) -> Figure:
 def _draw_curves(into: FigureBase, history: Mapping[str, Sequence[float]]) -> None:
     measures = [name for name in ("loss", "accuracy") if name in history and len(history[name])]
     if not measures:
-        raise ValueError("the history holds no epoch, so there is nothing to draw; fit the model for at least one")
+        raise ValueError("the history has no epochs, so there is nothing to draw; fit the model for at least one epoch")
     for axes, name in zip(np.ravel(into.subplots(1, len(measures), squeeze=False)), measures, strict=True):
         for key, label, style in (
             (name, "training", "C0-"), (f"data_{name}", "training, without the penalty", "C0--"),
@@ -367,11 +367,11 @@ def _mosaic(pictures: Array) -> Array:
     """Pictures of 0..1 in a square grid, separated by white lines."""
     side = math.ceil(math.sqrt(len(pictures)))
     height, width = pictures.shape[1] + 1, pictures.shape[2] + 1
-    whole: Array = np.ones((side * height - 1, side * width - 1, *pictures.shape[3:]))
+    mosaic: Array = np.ones((side * height - 1, side * width - 1, *pictures.shape[3:]))
     for place, picture in enumerate(pictures):
         top, left = place // side * height, place % side * width
-        whole[top : top + height - 1, left : left + width - 1] = picture
-    return whole
+        mosaic[top : top + height - 1, left : left + width - 1] = picture
+    return mosaic
 
 
 def _short(name: str) -> str:

@@ -23,7 +23,7 @@ class Penalized(Protocol):
         Parameters
         ----------
         penalty : Penalty or None
-            For the layers without a penalty of their own.
+            For the layers that have no penalty.
 
         Returns
         -------
@@ -49,9 +49,9 @@ class Penalty(Constructed):
 
     Notes
     -----
-    A penalty passed to `fit` applies to all layers without one of their own, ``pynn.Affine(10, penalty=...)``; strength
-    0 there means none. A custom loop calls `apply` between ``model.backward`` and ``optimizer.step``; before the
-    backward pass, which overwrites the gradients, it is a RuntimeError.
+    A penalty passed to `fit` applies to all layers that have no penalty, ``pynn.Affine(10, penalty=...)``; a layer's
+    penalty of strength 0 means none. A custom loop calls `apply` between ``model.backward`` and ``optimizer.step``;
+    calling it before the backward pass, which overwrites the gradients, is a RuntimeError.
     """
 
     l1: float = 0.0
@@ -81,7 +81,7 @@ class Penalty(Constructed):
         return total(model, self)
 
     def value(self, model: Penalized) -> float:
-        """Return the penalty; gradients stay as they are.
+        """Return the penalty without changing the gradients.
 
         Parameters
         ----------
@@ -93,7 +93,7 @@ class Penalty(Constructed):
         float
             The penalty.
         """
-        blocks = [(weight, one.l1, one.l2) for one, weight, _ in model.penalties(self)]
+        blocks = [(weight, part.l1, part.l2) for part, weight, _ in model.penalties(self)]
         return sum((kernels.penalty(weight, l1, l2, np.zeros_like(weight)) for weight, l1, l2 in blocks), 0.0)
 
     def __repr__(self) -> str:
@@ -112,7 +112,7 @@ class L1(Penalty):
 
     Notes
     -----
-    The pull towards 0 does not depend on size: most weights end within one step of 0.
+    The pull towards 0 does not depend on the size of a weight: most weights end within a step of 0.
 
     References
     ----------
@@ -126,7 +126,7 @@ class L1(Penalty):
 
 
 class L2(Penalty):
-    """L2: ½·strength·Σw², with gradient strength·w; prefers many small weights to few large ones.
+    """L2: ½·strength·Σw², with gradient strength·w; prefers many small weights to few large weights.
 
     Parameters
     ----------
@@ -188,8 +188,8 @@ def total(model: Penalized, penalty: Penalty | None) -> float:
         The penalty.
     """
     values = (
-        kernels.penalty(weight, one.l1, one.l2, dweight)
-        for one, weight, dweight in model.penalties(penalty)
-        if one.l1 or one.l2
+        kernels.penalty(weight, part.l1, part.l2, dweight)
+        for part, weight, dweight in model.penalties(penalty)
+        if part.l1 or part.l2
     )
     return sum(values, 0.0)

@@ -14,7 +14,7 @@ from .messages.foreign import add_foreign
 from .messages.terminal import brief
 from .monitor import grows, measured
 from .saving.config import constructor_text, plain_attributes
-from .saving.state import is_ours, taken_up
+from .saving.state import checked_attributes, is_ours
 from .signatures import Constructed, taken_by, takes
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Schedule(Constructed):
     """
 
     monitor: str | None = None  # the measurement that it needs
-    _key: object = None  # of the optimizer whose state it keeps
+    _key: object = None  # identifies the optimizer that the state belongs to
 
     @property
     def listens(self) -> bool:
@@ -68,12 +68,12 @@ class Schedule(Constructed):
         Raises
         ------
         ValueError
-            If it keeps state for another one.
+            If it keeps state for another optimizer.
         """
         if self.listens and self._key is not None and self._key is not key:
             kind = type(self).__name__
-            raise ValueError(f"this {kind} already sets the rate of another optimizer; make one {kind} for each "
-                             "(they keep state)")  # fmt: skip
+            raise ValueError(f"this {kind} already sets the rate of another optimizer; give each optimizer its own "
+                             f"{kind} (schedules of this kind keep state)")  # fmt: skip
         self._key = key
 
     def __getstate__(self) -> dict[str, Any]:  # a copy is free for another optimizer
@@ -117,7 +117,7 @@ class Schedule(Constructed):
         raise NotImplementedError(f"{type(self).__name__} has no at(epoch)")
 
     def observe(self, values: Mapping[str, float]) -> None:
-        """Read the measurements of an epoch; `fit` calls this after each one.
+        """Read the measurements of an epoch; `fit` calls this after each epoch.
 
         Parameters
         ----------
@@ -148,15 +148,17 @@ class Schedule(Constructed):
         ValueError
             If it does not fit.
         """
-        found = taken_up(self, plain_attributes(self), state, ("inside",))
+        attributes = checked_attributes(self, plain_attributes(self), state, ("inside",))
         if is_ours(self):  # its constructor checks the ranges
-            whole = {**vars(self), **found}
-            tried = type(self)(**{name: whole[name] for name in taken_by(type(self)).names})
-            vars(tried).update(found)
-            tried(0)
-            if tried.monitor != self.monitor:
-                raise ValueError(f"{type(self).__name__}: monitor is {brief(tried.monitor)}, expected {self.monitor!r}")
-        vars(self).update(found)
+            settings = {**vars(self), **attributes}
+            candidate = type(self)(**{name: settings[name] for name in taken_by(type(self)).names})
+            vars(candidate).update(attributes)
+            candidate(0)
+            if candidate.monitor != self.monitor:
+                raise ValueError(
+                    f"{type(self).__name__}: monitor is {brief(candidate.monitor)}, expected {self.monitor!r}"
+                )
+        vars(self).update(attributes)
 
     def plot(self, epochs: float, path: Any = None) -> Figure:
         """Draw the rate over the epochs. Needs matplotlib (extra `plot`).
@@ -195,7 +197,7 @@ class StepDecay(Schedule):
     every : float
         Epochs between two drops, above 0.
     factor : float, default 0.1
-        Of 0..1.
+        Between 0 and 1.
     """
 
     _takes = takes(rate=NOT_NEGATIVE, every=POSITIVE, factor=SHARE)
@@ -328,7 +330,7 @@ class Warmup(Schedule):
     Parameters
     ----------
     schedule : Schedule or float
-        What follows the warmup.
+        The schedule or rate after the warmup.
     epochs : float
         Length of the warmup, above 0; added to the epochs of the schedule.
     start : float, default 0
@@ -451,7 +453,7 @@ class ReduceOnPlateau(Schedule):
     rate : float
         Initial rate, at least 0.
     factor : float, default 0.1
-        Of 0..1.
+        Between 0 and 1.
     patience : int, default 5
         The rate drops after this many consecutive epochs without improvement, at least 1; counted as by
         `EarlyStopping`.
@@ -468,7 +470,7 @@ class ReduceOnPlateau(Schedule):
 
     Notes
     -----
-    NaN is no improvement. In a custom loop call ``observe({"val_loss": value})`` after each epoch.
+    NaN is never an improvement. In a custom loop call ``observe({"val_loss": value})`` after each epoch.
     """
 
     _takes = takes(
@@ -496,7 +498,7 @@ class ReduceOnPlateau(Schedule):
         self.rate, self.factor, self.patience, self.min_delta = rate, factor, patience, min_delta
         self.cooldown, self.minimum, self.monitor, self.mode = cooldown, minimum, monitor, mode
         self.current = float(rate)
-        self.best = math.inf  # of the measurement; negated if larger is better
+        self.best = math.inf  # best measurement, negated if larger is better
         self.waited = self.resting = 0  # epochs without improvement; epochs of cooldown left
 
     def at(self, epoch: float) -> float:
@@ -517,12 +519,12 @@ class ReduceOnPlateau(Schedule):
 
 
 def _turns(epoch: float, period: float) -> float:
-    """epoch / period, a whole number where only rounding keeps it from one: 0.6 / 0.2 is 3."""
+    """epoch / period, rounded to a whole number if it differs from it only by rounding errors: 0.6 / 0.2 is 3."""
     turns = epoch / period
     if not math.isfinite(turns):
         return turns
-    whole = round(turns)
-    return float(whole) if abs(turns - whole) <= 1e-12 + turns * 2**-50 else turns
+    nearest = round(turns)
+    return float(nearest) if abs(turns - nearest) <= 1e-12 + turns * 2**-50 else turns
 
 
 def _line(start: float, end: float, share: float) -> float:

@@ -173,21 +173,23 @@ void Checker::not_negative(const char* name, double value) const {
                     ", expected at least 0 and finite");
 }
 
-Activation Checker::activation(std::string_view name, std::optional<double> alpha) const {
-    static constexpr std::string_view names[] = {"identity",   "sigmoid", "tanh", "relu",
-                                                 "leaky_relu", "elu",     "selu", "softplus"};
-    for (int i = 0; i < 8; ++i) {
-        if (name != names[i]) continue;
-        const auto function = static_cast<Function>(i);
-        const double usual = function == Function::leaky_relu ? 0.01 : function == Function::elu ? 1.0 : 0.0;
-        const double found = alpha.value_or(usual);
-        if (usual > 0 && !(found >= 0))  // the slope follows from the sign of the output
-            value_error("alpha is " + py::str(py::float_(found)).cast<std::string>() + ", expected at least 0");
-        return {function, found};
-    }
+std::size_t Checker::number_of(const char* argument, std::string_view value, const std::string_view* names,
+                               std::size_t count) const {
     std::string all;
-    for (std::string_view known : names) all += (all.empty() ? "" : ", ") + std::string(known);
-    value_error("activation is '" + std::string(name) + "', expected one of " + all);
+    for (std::size_t i = 0; i < count; ++i) {
+        if (value == names[i]) return i;
+        all += (i > 0 ? ", " : "") + std::string(names[i]);
+    }
+    value_error(std::string(argument) + " is '" + std::string(value) + "', expected one of " + all);
+}
+
+Activation Checker::activation(std::string_view name, std::optional<double> alpha) const {
+    const auto function = choice<Function>("activation", name, kFunctionNames);
+    const double usual = function == Function::leaky_relu ? 0.01 : function == Function::elu ? 1.0 : 0.0;
+    const double found = alpha.value_or(usual);
+    if (usual > 0 && !(found >= 0))  // the slope follows from the sign of the output
+        value_error("alpha is " + py::str(py::float_(found)).cast<std::string>() + ", expected at least 0");
+    return {function, found};
 }
 
 std::vector<std::int64_t> checked_integers(const Checker& check, const char* name, const Array& array, Size count,

@@ -89,6 +89,11 @@ public:
     void not_zero(const char* name, double value) const;
     [[noreturn]] void value_error(const std::string& sentence) const;
     void not_negative(const char* name, double value) const;
+    // The member of an enumeration by its name.
+    template <class Enum, std::size_t Count>
+    Enum choice(const char* argument, std::string_view value, const std::string_view (&names)[Count]) const {
+        return static_cast<Enum>(number_of(argument, value, names, Count));
+    }
     // alpha: of leaky_relu and elu; those of the layers where there is none.
     Activation activation(std::string_view name, std::optional<double> alpha) const;
 
@@ -106,6 +111,8 @@ private:
         Dim dims[4];
     };
 
+    std::size_t number_of(const char* argument, std::string_view value, const std::string_view* names,
+                          std::size_t count) const;
     void array(const char* name, const py::object& value, Kind kind, bool written, DimList dims, std::size_t rank);
     void check_dtype(const char* name, PyObject* value, Kind kind);
     void check_shape(const char* name, PyObject* value, DimList dims, std::size_t rank);
@@ -156,25 +163,9 @@ auto compute(const Checker& check, F run) {
 std::vector<std::int64_t> checked_integers(const Checker& check, const char* name, const Array& array, Size count,
                                            Size limit, const char* what);
 
-void bind_activation(Kernels& module);
-void bind_add(Kernels& module);
-void bind_affine(Kernels& module);
-void bind_augment(Kernels& module);
-void bind_batchnorm(Kernels& module);
-void bind_clip(Kernels& module);
-void bind_conv(Kernels& module);
-void bind_data(Kernels& module);
-void bind_gate(Kernels& module);
-void bind_groupnorm(Kernels& module);
-void bind_hierarchical(Kernels& module);
-void bind_loss(Kernels& module);
-void bind_max_norm(Kernels& module);
-void bind_maxout(Kernels& module);
-void bind_noise(Kernels& module);
-void bind_optimizer(Kernels& module);
-void bind_pool(Kernels& module);
-void bind_prelu(Kernels& module);
-void bind_softmax(Kernels& module);
+#define PYNN_DECLARE_BIND(family) void bind_##family(Kernels& module);
+PYNN_FAMILIES(PYNN_DECLARE_BIND)
+#undef PYNN_DECLARE_BIND
 
 }  // namespace pynn
 

@@ -28,7 +28,7 @@ void activation_backward(const T* dy, const T* y, Activation f, T* dx, Size size
         constexpr Function F = decltype(chosen)::function;
         parallel_runs(size, kRun, static_cast<double>(size), [&](Size begin, Size end) {
             each_vector<T>(begin, end, [&](auto at, Size i) {
-                at.store(dx + i, through_activation<F, T>(at.load(dy + i), at.load(y + i), alpha));
+                at.store(dx + i, activation_gradient<F, T>(at.load(dy + i), at.load(y + i), alpha));
             });
         });
     });

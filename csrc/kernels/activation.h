@@ -9,7 +9,7 @@ struct Chosen {
     static constexpr Function function = F;
 };
 
-// Vectors of a strip (columns.h): those with an exponential are long, and bound by arithmetic.
+// Vectors of a strip (column_strips.h): those with an exponential are long, and bound by arithmetic.
 template <Function F>
 constexpr int kStripVectors = F == Function::identity || F == Function::relu || F == Function::leaky_relu ? 4 : 2;
 
@@ -17,14 +17,10 @@ constexpr int kStripVectors = F == Function::identity || F == Function::relu || 
 template <class F>
 inline void with_function(Function function, F f) {
     switch (function) {
-        case Function::identity: return f(Chosen<Function::identity>{});
-        case Function::sigmoid: return f(Chosen<Function::sigmoid>{});
-        case Function::tanh: return f(Chosen<Function::tanh>{});
-        case Function::relu: return f(Chosen<Function::relu>{});
-        case Function::leaky_relu: return f(Chosen<Function::leaky_relu>{});
-        case Function::elu: return f(Chosen<Function::elu>{});
-        case Function::selu: return f(Chosen<Function::selu>{});
-        case Function::softplus: return f(Chosen<Function::softplus>{});
+#define PYNN_CASE(name)                                                                                                \
+    case Function::name: return f(Chosen<Function::name>{});
+        PYNN_FUNCTIONS(PYNN_CASE)
+#undef PYNN_CASE
     }
 }
 
@@ -56,7 +52,7 @@ inline Vec<T> activate(Vec<T> x, T alpha) {
 
 // Gradient before the activation, from the gradient dy after it and its output y.
 template <Function F, class T>
-inline Vec<T> through_activation(Vec<T> dy, Vec<T> y, T alpha) {
+inline Vec<T> activation_gradient(Vec<T> dy, Vec<T> y, T alpha) {
     const Vec<T> zero = {};
     if constexpr (F == Function::sigmoid) {
         return dy * y * (T(1) - y);

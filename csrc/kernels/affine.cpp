@@ -1,7 +1,7 @@
 // Affine maps with a fused activation, forward and backward.
+#include "activation_backward.h"
 #include "families.h"
 #include "gemm.h"
-#include "through.h"
 
 namespace pynn::PYNN_LEVEL {
 namespace {
@@ -15,10 +15,10 @@ template <class T>
 void affine_backward(const T* dy, const T* x, const T* weight, const T* y, Activation f, T* dz, T* dx, T* dweight,
                      T* dbias, Size n, Size d, Size m) {
     const Activation identity = {Function::identity, 0};
-    through_and_sum(dy, y, f, dz, dbias, n, m);
-    const T* through = dz ? dz : dy;
-    if (dweight) multiply(Product<T>{d, m, n, x, d, true, through, m, false, dweight, m, nullptr, identity});
-    if (dx) multiply(Product<T>{n, d, m, through, m, false, weight, m, true, dx, d, nullptr, identity});
+    activation_backward_and_sum(dy, y, f, dz, dbias, n, m);
+    const T* gradient = dz ? dz : dy;
+    if (dweight) multiply(Product<T>{d, m, n, x, d, true, gradient, m, false, dweight, m, nullptr, identity});
+    if (dx) multiply(Product<T>{n, d, m, gradient, m, false, weight, m, true, dx, d, nullptr, identity});
 }
 
 }  // namespace

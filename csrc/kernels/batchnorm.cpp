@@ -1,7 +1,7 @@
 // Batch normalization of (N, C) with a fused activation; images come as (N H W, C).
 // Statistics are taken by runs of rows that stay in cache and merged in the order of the runs.
 #include "activation.h"
-#include "columns.h"
+#include "column_strips.h"
 #include "families.h"
 #include "spread.h"
 
@@ -87,10 +87,10 @@ struct Normalizer {
 
     // dy through the activation; where its slope follows from a sign, the output need not be known.
     template <Function F>
-    PYNN_INLINE Vec<T> through(int v, Vec<T> x, Vec<T> dy, T alpha) const {
+    PYNN_INLINE Vec<T> dz(int v, Vec<T> x, Vec<T> dy, T alpha) const {
         constexpr bool by_sign = F == Function::relu || F == Function::leaky_relu;
         const Vec<T> z = affine(v, x);
-        return through_activation<F, T>(dy, by_sign ? z : activate<F, T>(z, alpha), alpha);
+        return activation_gradient<F, T>(dy, by_sign ? z : activate<F, T>(z, alpha), alpha);
     }
 };
 
@@ -190,7 +190,7 @@ struct ColumnSums {
             unroll<V>([&](auto v) PYNN_INLINE {
                 const Size place = i * c + v * kLanes<T>;
                 const Vec<T> value = at.load(x + place);
-                const Vec<T> dz = columns.template through<F>(v, value, at.load(dy + place), alpha);
+                const Vec<T> dz = columns.template dz<F>(v, value, at.load(dy + place), alpha);
                 sum[v] += dz;
                 product[v] += dz * (value - columns.mean[v]);
             });
@@ -216,17 +216,17 @@ struct ColumnSums {
 template <Function F, class T, int V, class Access>
 PYNN_INLINE inline void input_gradient(Access at, const Normalizer<T, V>& columns, const T* dy, const T* x,
                                        const T* dgamma, const T* dbeta, T share, T alpha, T* dx, Size c, Size rows) {
-    Vec<T> shift[V], tilt[V];
+    Vec<T> mean_dz[V], mean_dz_xhat[V];  // the second times rstd
     unroll<V>([&](auto v) PYNN_INLINE {
-        shift[v] = at.load(dbeta + v * kLanes<T>) * share;
-        tilt[v] = at.load(dgamma + v * kLanes<T>) * share * columns.rstd[v];
+        mean_dz[v] = at.load(dbeta + v * kLanes<T>) * share;
+        mean_dz_xhat[v] = at.load(dgamma + v * kLanes<T>) * share * columns.rstd[v];
     });
     for (Size i = 0; i < rows; ++i)
         unroll<V>([&](auto v) PYNN_INLINE {
             const Size place = i * c + v * kLanes<T>;
             const Vec<T> value = at.load(x + place);
-            const Vec<T> dz = columns.template through<F>(v, value, at.load(dy + place), alpha);
-            at.store(dx + place, columns.scale[v] * (dz - shift[v] - (value - columns.mean[v]) * tilt[v]));
+            const Vec<T> dz = columns.template dz<F>(v, value, at.load(dy + place), alpha);
+            at.store(dx + place, columns.scale[v] * (dz - mean_dz[v] - (value - columns.mean[v]) * mean_dz_xhat[v]));
         });
 }
 
@@ -340,8 +340,7 @@ void batchnorm_inference_backward(const T* dy, const T* x, const T* gamma, const
                 for (Size i = begin; i < end; ++i)
                     unroll<V>([&](auto v) PYNN_INLINE {
                         const Size place = i * c + j + v * kLanes<T>;
-                        const Vec<T> dz =
-                            columns.template through<F>(v, at.load(x + place), at.load(dy + place), alpha);
+                        const Vec<T> dz = columns.template dz<F>(v, at.load(x + place), at.load(dy + place), alpha);
                         at.store(dx + place, dz * columns.scale[v]);
                     });
             });

@@ -1,9 +1,9 @@
 // Convolutions as matrix products that read the image where it lies: the taps of one kernel row stand side by side in
 // memory, so a tile of output pixels runs through them without a copy of the patches. Only an image whose window
 // reaches beyond its edge is copied once, with zeros around it.
+#include "activation_backward.h"
+#include "conv_few_outputs.h"
 #include "families.h"
-#include "narrow.h"
-#include "through.h"
 #include "winograd.h"
 
 namespace pynn::PYNN_LEVEL {
@@ -83,7 +83,7 @@ void block_panel(const Correlation<T>& q, const Block<T>& block, Size group, Siz
                 (q.ys->at(y) - q.ys->first()) * source.row + (q.xs->at(x) - q.xs->first()) * q.channels;
     task.k = q.from() * merged, task.a_offsets = offsets, task.a_stride = q.step_x * q.channels;
     task.b = packed, task.b_stride = width, task.b_step = task.k * width;
-    task.start = start, task.rectify = q.f.function == Function::relu;
+    task.start = start, task.relu = q.f.function == Function::relu;
     const bool pad = count != width;
     const Rows tiles(q.columns);
     for (Size y = block.begin; y < block.end; ++y)
@@ -105,7 +105,7 @@ void block_panel(const Correlation<T>& q, const Block<T>& block, Size group, Siz
 template <class T>
 void correlate(const Correlation<T>& q) {
     if (q.n * q.rows * q.columns * q.out_channels == 0) return;
-    if (is_narrow(q)) return narrow(q);
+    if (has_few_outputs(q)) return correlate_few_outputs(q);
     if (winograd_pays(q)) return winograd(q);
     const Size size = q.depth() * kPanel<T>, panels = q.groups * q.panels();
     Scratch<T> packed(panels * size);
@@ -252,7 +252,7 @@ void weight_gradient(const T* x, const T* dz, const ConvShape& s, T* dweight) {
         for (Size i = 0; i < size; ++i) dweight[i] = 0;
         return;
     }
-    if (is_narrow<T>(s)) return narrow_weight_gradient(x, dz, s, dweight);
+    if (has_few_outputs<T>(s)) return few_outputs_weight_gradient(x, dz, s, dweight);
     if (winograd_pays<T>(s)) return winograd_weight_gradient(x, dz, s, dweight);
     const Size runs = smaller(s.n, kImageRuns), parts = smaller(s.kh, ceil_div(16, runs));
     Scratch<T> sums(runs > 1 ? runs * size : 0);
@@ -275,10 +275,10 @@ void weight_gradient(const T* x, const T* dz, const ConvShape& s, T* dweight) {
 template <class T>
 void conv2d_backward(const T* dy, const T* x, const T* weight, const T* y, ConvShape s, Activation f, T* dz, T* dx,
                      T* dweight, T* dbias) {
-    through_and_sum(dy, y, f, dz, dbias, s.n * s.oh * s.ow, s.m);
-    const T* through = dz ? dz : dy;
-    if (dweight) weight_gradient(x, through, s, dweight);
-    if (dx) input_gradient(through, weight, s, dx);
+    activation_backward_and_sum(dy, y, f, dz, dbias, s.n * s.oh * s.ow, s.m);
+    const T* gradient = dz ? dz : dy;
+    if (dweight) weight_gradient(x, gradient, s, dweight);
+    if (dx) input_gradient(gradient, weight, s, dx);
 }
 
 }  // namespace

@@ -48,7 +48,7 @@ void dropout(const T* x, unsigned threshold, double scale, Draw draw, T* out, Si
     });
 }
 
-// Whole channels of x(n,p,c): the draws are those of dropout on an (n,c) array.
+// Full channels of x(n,p,c): the draws are those of dropout on an (n,c) array.
 template <class T>
 void spatial_dropout(const T* x, unsigned threshold, double scale, Draw draw, T* out, Size n, Size p, Size c) {
     if (n * p * c == 0) return;

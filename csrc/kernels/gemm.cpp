@@ -59,12 +59,12 @@ struct Block {
     Size width;
 
     void run(Tile<T> tile, TileTask<T> task, Size a_step) const {
-        const bool rectify = task.rectify;
+        const bool relu = task.relu;
         if (direct > 0) {
-            task.k = direct, task.b = b, task.b_stride = b_stride, task.rectify = rectify && direct == k;
+            task.k = direct, task.b = b, task.b_stride = b_stride, task.relu = relu && direct == k;
             tile(task);
             if (direct == k) return;
-            task.a += direct * a_step, task.add = true, task.rectify = rectify;
+            task.a += direct * a_step, task.add = true, task.relu = relu;
         }
         task.k = k - direct, task.b = packed, task.b_stride = width;
         tile(task);
@@ -102,7 +102,7 @@ void panel(const Product<T>& q, const Rows& rows, Size p, Size j, Size t0, Size 
         TileTask<T> task;
         task.a = q.a_transposed ? q.a + p * q.a_stride + i : q.a + i * q.a_stride + p;
         task.a_stride = q.a_stride, task.c = c, task.c_stride = c_stride, task.start = start, task.add = p > 0;
-        task.rectify = last && q.f.function == Function::relu;
+        task.relu = last && q.f.function == Function::relu;
         block.run(choose_tile<T>(q.a_transposed, vectors, height), task, q.a_transposed ? q.a_stride : 1);
         if (last) finish(q.f, c, c_stride, height, count);
         if (pad)

@@ -3,7 +3,7 @@
 //
 // A sample's columns are summed over its places first, run by run, then over the channels of each group. The threads
 // share the samples; where these are few and large, they go one after the other and the threads share their places.
-#include "columns.h"
+#include "column_strips.h"
 #include "families.h"
 #include "spread.h"
 
@@ -34,7 +34,7 @@ struct Shape {
 template <class T, class F>
 inline void each_strip(Size c, F f) {
     Size j = 0;
-    for (; j + 4 * kLanes<T> <= c; j += 4 * kLanes<T>) f(Strip<4>{}, Whole{}, j);
+    for (; j + 4 * kLanes<T> <= c; j += 4 * kLanes<T>) f(Strip<4>{}, Full{}, j);
     each_vector<T>(j, c, [&](auto at, Size column) { f(Strip<1>{}, at, column); });
 }
 
@@ -150,10 +150,10 @@ void groupnorm_forward(const T* x, const T* gamma, const T* beta, double epsilon
 // dx (unless null) of one sample; adds to the gradients of gamma and beta. scratch holds 4 + 2 runs_of_places() times C
 // numbers.
 template <class T>
-void through_sample(const Shape& s, const T* dy, const T* x, const T* gamma, const T* mean, const T* rstd, T* dx,
-                    T* dgamma, T* dbeta, T* scratch) {
+void backward_sample(const Shape& s, const T* dy, const T* x, const T* gamma, const T* mean, const T* rstd, T* dx,
+                     T* dgamma, T* dbeta, T* scratch) {
     const Size width = s.width(), c = s.channels;
-    T *centre = scratch, *scale = scratch + c, *shift = scratch + 2 * c, *tilt = scratch + 3 * c;
+    T *centre = scratch, *scale = scratch + c, *mean_dxhat = scratch + 2 * c, *mean_dxhat_xhat = scratch + 3 * c;
     T *sums = scratch + 4 * c, *products = sums + s.runs_of_places() * c;
     for (Size g = 0; g < s.groups; ++g) {
         fill(centre + g * width, width, mean[g]);
@@ -174,14 +174,14 @@ void through_sample(const Shape& s, const T* dy, const T* x, const T* gamma, con
     if (dx == nullptr) return;
     for (Size g = 0; g < s.groups; ++g) {
         const Size j = g * width;
-        fill(shift + j, width, static_cast<T>(sum_of(sums + j, width) * s.share()));
-        fill(tilt + j, width, static_cast<T>(sum_of(products + j, width) * s.share()));
+        fill(mean_dxhat + j, width, static_cast<T>(sum_of(sums + j, width) * s.share()));
+        fill(mean_dxhat_xhat + j, width, static_cast<T>(sum_of(products + j, width) * s.share()));
     }
     each_place<T>(s, [=](auto at, Size place, Size j) PYNN_INLINE {
         const Vec<T> r = at.load(scale + j), normalized = (at.load(x + place) - at.load(centre + j)) * r;
         // rounded like the sum of a group of one number, so that their difference is exactly 0
         const Vec<T> d = in_register<Vec<T>>(at.load(dy + place) * at.load(gamma + j));
-        at.store(dx + place, r * (d - at.load(shift + j) - normalized * at.load(tilt + j)));
+        at.store(dx + place, r * (d - at.load(mean_dxhat + j) - normalized * at.load(mean_dxhat_xhat + j)));
     });
 }
 
@@ -197,8 +197,8 @@ void groupnorm_backward(const T* dy, const T* x, const T* gamma, const T* mean, 
         T* total = totals.get() + 2 * piece * channels;
         fill(total, 2 * channels, T(0));
         for (Size i = piece * s.run(); i < smaller(n, (piece + 1) * s.run()); ++i)
-            through_sample(s, dy + i * s.sample(), x + i * s.sample(), gamma, mean + i * groups, rstd + i * groups,
-                           dx ? dx + i * s.sample() : nullptr, total, total + channels, scratch.get());
+            backward_sample(s, dy + i * s.sample(), x + i * s.sample(), gamma, mean + i * groups, rstd + i * groups,
+                            dx ? dx + i * s.sample() : nullptr, total, total + channels, scratch.get());
     });
     each_vector<T>(0, channels, [&](auto at, Size j) {
         Vec<T> product = {}, sum = {};

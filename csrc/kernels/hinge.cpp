@@ -9,11 +9,11 @@ constexpr double kCost = 4;  // of one element, in multiply-adds
 
 // The value with 0 in the lanes that fill up a vector, by way of memory that is free.
 template <class T>
-inline Vec<T> without_fill(Whole, Vec<T> value, T*) {
+inline Vec<T> without_fill(Full, Vec<T> value, T*) {
     return value;
 }
 template <class T>
-inline Vec<T> without_fill(Part at, Vec<T> value, T* place) {
+inline Vec<T> without_fill(Masked at, Vec<T> value, T* place) {
     at.store(place, value);
     return at.load(place);
 }

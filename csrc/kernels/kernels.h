@@ -4,21 +4,46 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
+#include <string_view>
 
 namespace pynn {
 
+// The families. Each has one name on four sides: csrc/kernels/NAME.cpp, csrc/bindings/NAME.cpp,
+// pynn/kernels/reference/NAME.py and tests/operations/NAME.py.
+// clang-format off
+#define PYNN_FAMILIES(X) \
+    X(activation) X(add) X(affine) X(augment) X(batchnorm) X(clip) X(conv) X(dropout) X(elementwise_loss) \
+    X(gated_activation) X(gather) X(groupnorm) X(hierarchical) X(hinge) X(max_norm) X(maxout) X(noise) X(optimizer) \
+    X(pool) X(prelu) X(softmax)
+// clang-format on
+
 using Size = std::ptrdiff_t;
 
-enum class Function { identity, sigmoid, tanh, relu, leaky_relu, elu, selu, softplus };
+// An enumeration and the names that Python knows its members by, from one list.
+#define PYNN_MEMBER(name) name,
+#define PYNN_NAME(name) #name,
+#define PYNN_COUNT(name) +1
+#define PYNN_NAMED_ENUM(Enum, LIST)                                                                                    \
+    enum class Enum { LIST(PYNN_MEMBER) };                                                                             \
+    inline constexpr std::string_view k##Enum##Names[] = {LIST(PYNN_NAME)};                                            \
+    static_assert(std::size(k##Enum##Names) == 0 LIST(PYNN_COUNT), "every member has a name");
 
-enum class Gate { gelu, gelu_tanh, silu };
+// The activations whose gradient follows from their output.
+#define PYNN_FUNCTIONS(X) X(identity) X(sigmoid) X(tanh) X(relu) X(leaky_relu) X(elu) X(selu) X(softplus)
+PYNN_NAMED_ENUM(Function, PYNN_FUNCTIONS)
+
+// The activations x gate(x), whose gradient needs x.
+#define PYNN_GATES(X) X(gelu) X(gelu_tanh) X(silu)
+PYNN_NAMED_ENUM(Gate, PYNN_GATES)
 
 struct Activation {
     Function function;
     double alpha;  // slope of leaky_relu, alpha of elu
 };
 
-enum class ElementLoss { l2, l1, huber, binary_cross_entropy, binary_hinge };
+#define PYNN_ELEMENT_LOSSES(X) X(l2) X(l1) X(huber) X(binary_cross_entropy) X(binary_hinge)
+PYNN_NAMED_ENUM(ElementLoss, PYNN_ELEMENT_LOSSES)
 
 // What a loss returns: the mean over N, and the number of rows whose first largest score stands at their label; with
 // weights, the sum of theirs.

@@ -1,5 +1,5 @@
 // The max-norm constraint: each column of a weight scaled down to a largest norm.
-#include "columns.h"
+#include "column_strips.h"
 #include "families.h"
 
 namespace pynn::PYNN_LEVEL {

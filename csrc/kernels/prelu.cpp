@@ -1,5 +1,5 @@
 // PReLU: x where x > 0, else slope x, with one learned slope for all columns or one for each.
-#include "columns.h"
+#include "column_strips.h"
 #include "families.h"
 
 namespace pynn::PYNN_LEVEL {
@@ -33,8 +33,8 @@ void prelu_forward(const T* x, const T* slope, T* out, Size n, Size c, Size slop
 
 // dx (unless null) and the sum over the rows of dy x where x <= 0, for one strip of one run of rows.
 template <class T, int V, class Access>
-PYNN_INLINE inline void through_strip(Access at, const Slopes<T, V>& a, const T* dy, const T* x, T* dx, T* sums, Size c,
-                                      Size rows) {
+PYNN_INLINE inline void backward_strip(Access at, const Slopes<T, V>& a, const T* dy, const T* x, T* dx, T* sums,
+                                       Size c, Size rows) {
     const Vec<T> zero = {};
     Vec<T> sum[V] = {};
     for (Size i = 0; i < rows; ++i)
@@ -56,8 +56,8 @@ void prelu_backward(const T* dy, const T* x, const T* slope, T* dx, T* dslope, S
         constexpr int V = decltype(strip)::vectors;
         const Slopes<T, V> a(at, slope, slopes, j);
         const Size place = begin * c + j;
-        through_strip(at, a, dy + place, x + place, dx ? dx + place : nullptr, sums.get() + run * c + j, c,
-                      end - begin);
+        backward_strip(at, a, dy + place, x + place, dx ? dx + place : nullptr, sums.get() + run * c + j, c,
+                       end - begin);
     });
     double all = 0;
     each_vector<T>(0, c, [&](auto at, Size j) {

@@ -109,7 +109,7 @@ inline void store(T* p, Vec<T> v) {
 }
 
 // Access to a whole vector, or to the first `count` lanes of one.
-struct Whole {
+struct Full {
     template <class T>
     Vec<T> load(const T* p, T /*fill*/ = 0) const {
         return PYNN_LEVEL::load(p);
@@ -130,7 +130,7 @@ inline Simd<double>::Int double_mask(Size count) {
 }
 #endif
 
-struct Part {
+struct Masked {
     Size count;
 #if defined(__AVX512F__)
     Vec<float> load(const float* p, float fill = 0) const {
@@ -181,12 +181,12 @@ struct Part {
 #endif
 };
 
-// body(access, i) for every vector of begin..end-1; the last one may be a Part.
+// body(access, i) for every vector of begin..end-1; the last one may be a Masked.
 template <class T, class F>
 inline void each_vector(Size begin, Size end, F body) {
     Size i = begin;
-    for (; i + kLanes<T> <= end; i += kLanes<T>) body(Whole{}, i);
-    if (i < end) body(Part{end - i}, i);
+    for (; i + kLanes<T> <= end; i += kLanes<T>) body(Full{}, i);
+    if (i < end) body(Masked{end - i}, i);
 }
 
 template <class T>

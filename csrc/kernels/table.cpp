@@ -10,28 +10,9 @@ namespace pynn::PYNN_LEVEL {
 template <class T>
 static Table<T> filled() {
     Table<T> table = {};
-    fill_activation(table);
-    fill_add(table);
-    fill_affine(table);
-    fill_augment(table);
-    fill_batchnorm(table);
-    fill_clip(table);
-    fill_conv(table);
-    fill_dropout(table);
-    fill_elementwise_loss(table);
-    fill_gate(table);
-    fill_gather(table);
-    fill_gaussian(table);
-    fill_groupnorm(table);
-    fill_hierarchical(table);
-    fill_hinge(table);
-    fill_loss(table);
-    fill_max_norm(table);
-    fill_maxout(table);
-    fill_optimizer(table);
-    fill_pool(table);
-    fill_prelu(table);
-    fill_softmax(table);
+#define PYNN_FILL(family) fill_##family(table);
+    PYNN_FAMILIES(PYNN_FILL)
+#undef PYNN_FILL
     return table;
 }
 

@@ -24,9 +24,9 @@ struct TileTask {
     Size b_stride, b_step = 0;
     T* c;
     Size c_stride;
-    const T* start;        // a row of width numbers
-    bool add = false;      // go on from c, instead of from start
-    bool rectify = false;  // c = max(c, 0)
+    const T* start;     // a row of width numbers
+    bool add = false;   // go on from c, instead of from start
+    bool relu = false;  // c = max(c, 0)
 };
 
 template <class T, bool Across, int V, int R>
@@ -50,7 +50,7 @@ void tile(const TileTask<T>& q) {
             });
         }
     }
-    if (q.rectify) unroll<R * V>([&](auto i) PYNN_INLINE { sums[i] = activate<Function::relu, T>(sums[i], 0); });
+    if (q.relu) unroll<R * V>([&](auto i) PYNN_INLINE { sums[i] = activate<Function::relu, T>(sums[i], 0); });
     T* to = q.c;
     unroll<R>([&](auto r) PYNN_INLINE {
         unroll<V>([&](auto v) PYNN_INLINE { store(to + v * L, sums[r * V + v]); });

@@ -127,7 +127,7 @@ void weight_planes(const T* g, Size size, T* to, Size plane) {
 
 // A^T m A, plus the bias: the 2 x 2 outputs of one tile for `count` columns, those that there are.
 template <class T>
-void outputs_of_tile(const T* m, Size plane, const T* bias, Size count, bool rectify, Size row, Size pixel, bool below,
+void outputs_of_tile(const T* m, Size plane, const T* bias, Size count, bool relu, Size row, Size pixel, bool below,
                      bool beside, T* out) {
     each_vector<T>(0, count, [&](auto at, Size j) {
         Vec<T> upper[4], lower[4];
@@ -139,7 +139,7 @@ void outputs_of_tile(const T* m, Size plane, const T* bias, Size count, bool rec
         });
         const Vec<T> start = load(bias + j);
         const auto put = [&](T* to, Vec<T> y)
-                             PYNN_INLINE { at.store(to + j, rectify ? activate<Function::relu, T>(y, 0) : y); };
+                             PYNN_INLINE { at.store(to + j, relu ? activate<Function::relu, T>(y, 0) : y); };
         put(out, start + upper[0] + upper[1] + upper[2]);
         if (beside) put(out + pixel, start + upper[1] - upper[2] - upper[3]);
         if (below) put(out + row, start + lower[0] + lower[1] + lower[2]);

@@ -63,7 +63,7 @@ class CSVLogger(Callback):
             self._file = filelocks.opened(Path(self._real))
             if filelocks.locked(self._file) is False:
                 raise RuntimeError(
-                    f"{printable(self.path)} is in use by another run; wait for it to end, or take another name"
+                    f"{printable(self.path)} is in use by another run; wait for it to end, or use another name"
                 )
             _write(self._file, self._waiting)  # overwrites the same lines: a kill or a full disk loses none
             self._file.truncate(len(self._waiting))

@@ -437,7 +437,7 @@ class Ensemble(Constructed):
         for name, array in tensors.items():
             number, _, rest = name.partition(".")
             if not number.isdecimal() or int(number) >= len(places):
-                raise ValueError(container.told(f"{file} has a tensor {name} that belongs to no member"))
+                raise ValueError(container.one_line(f"{file} has a tensor {name} that belongs to no member"))
             member_tensors[int(number)][rest] = array
         members: list[Member] = []
         shared: dict[int, Sequential] = {}
@@ -452,7 +452,7 @@ class Ensemble(Constructed):
         try:
             self._set(members, description["weights"])
         except (TypeError, ValueError) as cause:
-            raise ValueError(container.told(f"{file}: {cause}")) from container.shown(cause)
+            raise ValueError(container.one_line(f"{file}: {cause}")) from container.safe_cause(cause)
         return self
 
 
@@ -461,15 +461,15 @@ def _parts(description: Mapping[str, Any], file: Path) -> tuple[list[dict[str, A
     try:
         config.expect_keys("the ensemble's description", description, ("models", "members", "weights"), ())
     except ValueError as cause:
-        raise ValueError(container.told(f"{file}: {cause}")) from None
+        raise ValueError(container.one_line(f"{file}: {cause}")) from None
     models: Any = description["models"]
     places: Any = description["members"]
     lists = isinstance(models, list) and isinstance(places, list)
     if not (lists and all(isinstance(model, dict) for model in models) and places):
-        raise ValueError(container.told(f"{file}: the ensemble's description does not say what its members are"))
+        raise ValueError(container.one_line(f"{file}: the ensemble's description does not say what its members are"))
     if not all(type(place) is int and 0 <= place < len(models) for place in places):
         raise ValueError(
-            container.told(f"{file}: members are {brief(places)}, expected numbers of its {len(models)} models")
+            container.one_line(f"{file}: members are {brief(places)}, expected numbers of its {len(models)} models")
         )
     return models, places
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..losses import Loss
-from ..saving.state import is_ours, taken_up
+from ..saving.state import checked_attributes, is_ours
 from ..signatures import Constructed
 from ..typing import Array
 
@@ -114,7 +114,7 @@ class Metric(Constructed):
         ValueError
             If it does not fit.
         """
-        sums = taken_up(self, self.state(), state)
+        sums = checked_attributes(self, self.state(), state)
         if is_ours(self) and len({value.shape for value in sums.values() if isinstance(value, np.ndarray)}) > 1:
             raise ValueError(f"the sums of the metric {self.name} are of different shapes")
         vars(self).update(sums)

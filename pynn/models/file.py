@@ -164,7 +164,7 @@ def expect_unchanged(file: Path) -> None:
         _expect_known(read(file, ENTRY, "model")[0])  # a damaged key "crc" is an unknown key
     except ValueError as cause:
         raise ValueError(
-            container.told(cause if terminal.printable(file) in str(cause) else f"{file}: {cause}")
+            container.one_line(cause if terminal.printable(file) in str(cause) else f"{file}: {cause}")
         ) from None
 
 
@@ -176,7 +176,7 @@ def read(file: Path, entry: str, kind: str) -> tuple[dict[str, Any], dict[str, N
         raise ValueError(f"{terminal.printable(file)}: the {kind}'s description has no format number: {config.NEWER}")
     if version > FORMAT:
         raise ValueError(
-            container.told(f"{file} has format {version}, this pynn reads up to {FORMAT}; install a newer pynn")
+            container.one_line(f"{file} has format {version}, this pynn reads up to {FORMAT}; install a newer pynn")
         )
     if "crc" in description:  # files of older pynn have none
         crc = description.pop("crc")

@@ -87,7 +87,7 @@ def restored(
         model = _rebuild(description, allowed, tensors)
     except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, MemoryError, RecursionError) as cause:
         why = f"{file}: the model cannot be built from its description: {cause}"
-        raise ValueError(container.told(why)) from container.shown(cause)
+        raise ValueError(container.one_line(why)) from container.safe_cause(cause)
     try:
         _fill(model, tensors)
         if model.preprocessing is not None:
@@ -96,7 +96,7 @@ def restored(
         if model.targets is not None and model.targets.scaling is not None:
             model.targets.scaling.restore((math.prod(model.output_shape),), tensors, TARGETS)
     except (ValueError, ArithmeticError, MemoryError, RecursionError) as cause:
-        raise ValueError(container.told(f"{file}: {cause}")) from container.shown(cause)
+        raise ValueError(container.one_line(f"{file}: {cause}")) from container.safe_cause(cause)
     if model.context.step:
         measures.warn_of_statistics_of_the_start(model)
     return model

@@ -11,7 +11,7 @@ from ..checks import FLAG, NOT_NEGATIVE, expect_count, is_number
 from ..messages.foreign import add_foreign
 from ..messages.terminal import brief
 from ..saving.config import constructor_text, expect_keys, plain_attributes
-from ..saving.state import is_ours, taken_up
+from ..saving.state import checked_attributes, is_ours
 from ..schedules import Schedule
 from ..signatures import Constructed, taken_by, takes
 from ..typing import Array
@@ -380,7 +380,7 @@ class Optimizer(Constructed):
             if not isinstance(vector, np.ndarray) or vector.dtype.kind != "f":
                 raise ValueError(f"{kind}: {slot} is {getattr(vector, 'dtype', vector)!s:.80}, expected floats")
         numbers_or_none = {**self._numbers(), **dict.fromkeys(("clip_norm", "clip_value", "first_epoch"))}
-        numbers = taken_up(self, numbers_or_none, state, ("slots", "schedule", "missed"))
+        numbers = checked_attributes(self, numbers_or_none, state, ("slots", "schedule", "missed"))
         begun = {} if state.get("first_epoch") is None else {"first_epoch": state["first_epoch"]}
         expect_count(kind, 0, steps=state["steps"], **begun)
         if is_ours(self):  # its constructor checks the ranges

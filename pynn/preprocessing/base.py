@@ -79,8 +79,8 @@ class Transformer(Constructed):
 
     Notes
     -----
-    Samples are (N, D) or images (N, H, W, C). uint8 is read as pixels 0..1. All is computed in float64, some rows at a
-    time. Results are float32 for float32, float16 and uint8 input, else float64.
+    Samples are (N, D) or images (N, H, W, C). uint8 is read as pixels 0..1. Everything is computed in float64, a few
+    rows at a time. Results are float32 for float32, float16 and uint8 input, otherwise float64.
     """
 
     state: tuple[str, ...] = ()  # the fitted arrays, saved in model files
@@ -88,7 +88,7 @@ class Transformer(Constructed):
     input_shape_: Shape
     output_shape_: Shape
 
-    # What a transformer overrides: for checked samples in float64 ----------------------------------------
+    # Methods that a transformer overrides; they get checked samples in float64 ---------------------------
 
     def _learn(self, rows: Rows) -> None:
         """Set the arrays of `state`."""
@@ -105,16 +105,16 @@ class Transformer(Constructed):
     def _back(self, dy: Array) -> Array:
         """The gradient with respect to the input of `_apply`, from dy, that of its output."""
         raise TypeError(
-            f"{type(self).__name__} does not say how a gradient passes through it: give it a method _back(dy), "
-            "or ask a model without preprocessing"
+            f"{type(self).__name__} does not define how a gradient passes through it: add a method _back(dy), "
+            "or use a model without preprocessing"
         )
 
     def _finish(self) -> Shape:
         """Compute what follows from the arrays of `state`; return the output shape of a sample."""
         return self.input_shape_
 
-    def _state_shapes(self, found: Mapping[str, Shape]) -> Mapping[str, Shape]:
-        """The shapes that the arrays of `state` must have; found: those in a file."""
+    def _state_shapes(self, stored: Mapping[str, Shape]) -> Mapping[str, Shape]:
+        """The shapes that the arrays of `state` must have; stored: their shapes in a file."""
         raise NotImplementedError
 
     # scikit-learn's protocol ------------------------------------------------------------------------------
@@ -178,7 +178,7 @@ class Transformer(Constructed):
         return self.fit(x).transform(x)
 
     def inverse_transform(self, x: ArrayLike) -> Array:
-        """Undo `transform`, as far as it kept the information.
+        """Undo `transform`, as far as the transformed samples contain the information.
 
         Parameters
         ----------
@@ -188,7 +188,7 @@ class Transformer(Constructed):
         Returns
         -------
         array (N, ...)
-            Samples; uint8 pixels come back as 0..1.
+            Samples; uint8 pixels are returned as 0..1.
         """
         self.expect_fitted("inverse_transform")
         array = _samples(x, "x")
@@ -262,7 +262,7 @@ class Transformer(Constructed):
 
         return constructor_text(self)
 
-    # What models and pipelines call -----------------------------------------------------------------------
+    # Methods for models and pipelines --------------------------------------------------------------------
 
     @property
     def fitted(self) -> bool:
@@ -275,7 +275,7 @@ class Transformer(Constructed):
         Parameters
         ----------
         method : str
-            What the error says needs it.
+            Name of the calling method, for the error.
         """
         if not self.fitted:
             raise NotFittedError(f"{type(self).__name__}: {method} needs it to be fitted; call fit(x) first")
@@ -288,7 +288,7 @@ class Transformer(Constructed):
         x : array (N, ...)
             Samples.
         name, method : str
-            What errors call x, and who needs it; the method is "transform" by default.
+            Names of x and of the calling method, for errors; the method is "transform" by default.
 
         Returns
         -------
@@ -307,9 +307,9 @@ class Transformer(Constructed):
         Parameters
         ----------
         x : array (N, ...)
-            What `accepted` returned.
+            Samples from `accepted`.
         dtype : dtype
-            Of the result.
+            Dtype of the result.
 
         Returns
         -------
@@ -329,7 +329,7 @@ class Transformer(Constructed):
         Returns
         -------
         array (N, ...)
-            A new array of dy's dtype; for uint8 pixels, with respect to 0..1.
+            A new array of dy's dtype; for uint8 pixels, with respect to their values scaled to 0..1.
         """
         return self._back(np.asarray(dy, np.float64)).astype(dy.dtype)
 
@@ -393,10 +393,10 @@ class Transformer(Constructed):
         ValueError
             If they do not fit.
         """
-        found = {name: tensors[full] for name, full in zip(self.state, self.tensor_names(prefix), strict=True)}
+        stored = {name: tensors[full] for name, full in zip(self.state, self.tensor_names(prefix), strict=True)}
         self._set_shape(input_shape)
-        expected = self._state_shapes({name: array.shape for name, array in found.items()})
-        for name, array in found.items():
+        expected = self._state_shapes({name: array.shape for name, array in stored.items()})
+        for name, array in stored.items():
             if array.dtype != np.float64 or array.shape != expected[name]:
                 full = f"{prefix}{name.rstrip('_')}"
                 raise ValueError(f"{full} is {array.dtype} {array.shape}, expected float64 {expected[name]}")
@@ -413,23 +413,23 @@ class Transformer(Constructed):
         for name in self.state:
             setattr(self, name, np.asarray(getattr(self, name), np.float64))
             if not np.isfinite(getattr(self, name)).all():
-                raise ValueError(f"{type(self).__name__}: x spreads too far for float64 to hold; scale it down first")
+                raise ValueError(f"{type(self).__name__}: the range of x is too large for float64; scale it down first")
         self.output_shape_ = self._finish()
 
     def _set_shape(self, shape: Shape) -> None:
         self.input_shape_, self.n_features_in_ = shape, math.prod(shape)
 
     def _take(self: T, fitted: T) -> None:
-        """Take over what another transformer with the same arguments learned."""
+        """Copy the fitted attributes of another transformer with the same arguments."""
         for name in [name for name in vars(self) if name.endswith("_")]:
             delattr(self, name)
         vars(self).update({name: value for name, value in vars(fitted).items() if name.endswith("_")})
 
-    def _expect_shape(self, x: Array, name: str, shape: Shape, did: str) -> None:
+    def _expect_shape(self, x: Array, name: str, shape: Shape, verb: str) -> None:
         if x.shape[1:] != shape:
-            wanted = ", ".join(["N", *map(str, shape)])
+            expected = ", ".join(["N", *map(str, shape)])
             raise ValueError(
-                f"{name} has shape {x.shape}, expected ({wanted}): {type(self).__name__} {did} such samples"
+                f"{name} has shape {x.shape}, expected ({expected}): {type(self).__name__} {verb} such samples"
             )
 
     def _through(self, function: Callable[[Array], Array], x: Array, shape: Shape, dtype: DTypeLike) -> Array:
@@ -440,7 +440,7 @@ class Transformer(Constructed):
                 if not np.isfinite(out[part]).all():
                     raise ValueError(
                         f"{type(self).__name__}: a result is too large for {out.dtype}; "
-                        "x is far from what it was fitted on, or must be scaled down first"
+                        "x is far from the samples in fit, or must be scaled down first"
                     )
         return out
 

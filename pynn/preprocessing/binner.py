@@ -1,4 +1,4 @@
-"""Binner: turns a number to predict into a class, and predicted classes back into numbers."""
+"""Binner: turns a regression target into a class, and predicted classes back into numbers."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Binner(Constructed):
     Attributes
     ----------
     edges : array (B+1,)
-        Edges in rising order, set by `fit`; B is `bins`, or less if quantiles coincide.
+        Edges in ascending order, set by `fit`; B is `bins`, or less if quantiles coincide.
     values : array (B,)
-        What each bin stands for: the mean of its samples, or the middle of an empty bin. Give the model
+        The number that each bin represents: the mean of its samples, or the middle of an empty bin. The model needs
         ``len(binner.values)`` outputs.
 
     Raises
@@ -42,10 +42,10 @@ class Binner(Constructed):
 
     Notes
     -----
-    L2 must hit a number exactly and is sensitive to outliers; softmax over bins is easier to train, shows how sure the
+    L2 asks for an exact number and is sensitive to outliers; softmax over bins is easier to train, shows how sure the
     model is, and can represent two peaks [1]_. A value on an inner edge belongs to the bin above; values beyond the
-    outer edges to the outermost bins. ``model.notes["bins"] = [list(binner.edges), list(binner.values)]`` keeps all
-    that it knows in a model file.
+    outer edges belong to the outermost bins. ``model.notes["bins"] = [list(binner.edges), list(binner.values)]`` stores
+    the fitted binner in a model file.
 
     References
     ----------

@@ -15,8 +15,8 @@ from .base import Rows, Transformer
 from .scaling import LEAST, SMALL
 
 FORMS = ("pca", "zca")
-WIDER = 16  # above this many features for each direction, two products replace one
-ROUNDING = 1e-12  # of a sum of shares of variance
+WIDER = 16  # with more features per direction than this, two products are cheaper than one
+ROUNDING = 1e-12  # rounding error of a sum of shares of variance
 
 
 class _Rotation(Transformer):
@@ -29,12 +29,12 @@ class _Rotation(Transformer):
     mean_: Array
     components_: Array
     explained_variance_: Array
-    _matrix_: Array  # that centred samples are multiplied by, (D, K)
+    _matrix_: Array  # (D, K): centred samples are multiplied by it
 
     def _decompose(self, rows: Rows) -> tuple[Array, Array, float]:
-        """Set mean_; return directions (min(N, D), D) by falling variance, their variances, and a unit.
+        """Set mean_; return directions (min(N, D), D) by descending variance, their variances, and the unit of x.
 
-        The unit is that of x, a power of two; 1 unless squares would lose bits.
+        The unit is a power of two by which x is divided; 1 unless squares would lose bits.
         """
         first = rows.first
         self.mean_ = (first + sum((x - first).sum(axis=0) for x in rows) / len(rows)).ravel()
@@ -49,11 +49,11 @@ class _Rotation(Transformer):
     def _along(self, rows: Rows, unit: float) -> tuple[Array, Array, float]:
         """Directions and variances of the centred rows, divided by unit, and the largest deviation from the mean."""
         if len(rows) < rows.features:
-            whole = np.concatenate([self._centred(x) for x in rows])
-            if not np.isfinite(whole).all():
-                raise ValueError(self._too_wide())
-            _, singular, directions = np.linalg.svd(whole / unit, full_matrices=False)
-            return directions, singular**2 / (len(rows) - 1), float(np.abs(whole).max(initial=0))
+            centred = np.concatenate([self._centred(x) for x in rows])
+            if not np.isfinite(centred).all():
+                raise ValueError(self._range_message())
+            _, singular, directions = np.linalg.svd(centred / unit, full_matrices=False)
+            return directions, singular**2 / (len(rows) - 1), float(np.abs(centred).max(initial=0))
         covariance, largest = np.zeros((rows.features, rows.features)), 0.0
         for x in rows:
             centred = self._centred(x)
@@ -62,12 +62,12 @@ class _Rotation(Transformer):
             covariance += centred.T @ centred
         covariance /= len(rows) - 1
         if not np.isfinite(covariance).all():
-            raise ValueError(self._too_wide())
+            raise ValueError(self._range_message())
         variance, columns = np.linalg.eigh(covariance)
         return columns.T[::-1], np.maximum(variance[::-1], 0), largest
 
-    def _too_wide(self) -> str:
-        return f"{type(self).__name__}: x spreads too far for its variance to be a float64; scale it down first"
+    def _range_message(self) -> str:
+        return f"{type(self).__name__}: the variance of x is too large for float64; scale it down first"
 
     def _apply(self, x: Array) -> Array:
         return _product(self._centred(x), self._matrix_).reshape(-1, *self.output_shape_)
@@ -78,10 +78,10 @@ class _Rotation(Transformer):
     def _centred(self, x: Array) -> Array:
         return x.reshape(len(x), -1) - self.mean_
 
-    def _state_shapes(self, found: Mapping[str, Shape]) -> Mapping[str, Shape]:
-        features, count = self.n_features_in_, (*found["components_"], 0)[0]
+    def _state_shapes(self, stored: Mapping[str, Shape]) -> Mapping[str, Shape]:
+        features, count = self.n_features_in_, (*stored["components_"], 0)[0]
         if not 1 <= count <= features:
-            raise ValueError(f"components has shape {found['components_']}, expected (1..{features}, {features})")
+            raise ValueError(f"components has shape {stored['components_']}, expected (1..{features}, {features})")
         wide = {"mean_": (features,), "components_": (count, features)}
         return {name: wide.get(name, (count,)) for name in self.state}
 
@@ -92,15 +92,15 @@ class PCA(_Rotation):
     Parameters
     ----------
     components : int or float, optional
-        How many are kept: an int of 1..min(N, D), or a float in (0, 1], the share of the variance to keep. By default
-        all min(N, D).
+        Number of components to keep, an int of 1..min(N, D), or a float in (0, 1], the share of the variance to keep.
+        By default all min(N, D).
 
     Attributes
     ----------
     mean_ : array (D,)
         Mean.
     components_ : array (K, D)
-        V, rows of length 1 by falling variance; the largest number of each is positive.
+        V, rows of length 1 by descending variance; the largest number of each is positive.
     explained_variance_ : array (K,)
         Variance along each, Σ/(N - 1) as in numpy.cov.
     explained_variance_ratio_ : array (K,)
@@ -166,11 +166,11 @@ class Whitening(_Rotation):
     Parameters
     ----------
     form : {"pca", "zca"}, default "pca"
-        "pca": coordinates along the components; "zca": those rotated back, y·V, which is the whitened form closest to
-        x: images still look like images.
+        "pca": coordinates along the components; "zca": these coordinates rotated back, y·V, which is the whitened form
+        closest to x, so that images still look like images.
     epsilon : float, default 1e-5
         Above 0, in units of the variances S. The variance along a component becomes S/(S + epsilon): components with S
-        far below epsilon are damped, and their noise with them.
+        far below epsilon are damped, and with them noise.
 
     Attributes
     ----------
@@ -185,7 +185,7 @@ class Whitening(_Rotation):
     -----
     Samples are (N, D) or (N, H, W, C). "pca" flattens: the result is (N, K), K = min(N, D), and `inverse_transform`
     restores the shape; "zca" keeps the shape. With fewer samples than features there are N components; the rest is
-    dropped. Costs are those of `PCA`.
+    dropped. Memory and time are those of `PCA`.
 
     Pixels of 0..1 (uint8) have variances 65,025 times smaller than those of 0..255: CS231n's 1e-5 for raw values is
     epsilon=1e-5/255**2 here, or 1e-5 with ``x.astype("float32")``. All 3,072 components of CIFAR-10 (20,000 images)
@@ -228,14 +228,14 @@ class Whitening(_Rotation):
     def _apply(self, x: Array) -> Array:
         if not self._is_narrow:
             return super()._apply(x)
-        turned = _product(self._centred(x), self._matrix_)
-        return _product(turned, self.components_).reshape(-1, *self.output_shape_)
+        rotated = _product(self._centred(x), self._matrix_)
+        return _product(rotated, self.components_).reshape(-1, *self.output_shape_)
 
     def _back(self, dy: Array) -> Array:
         if not self._is_narrow:
             return super()._back(dy)
-        turned = _product(dy.reshape(len(dy), -1), self.components_.T)
-        return _product(turned, self._matrix_.T).reshape(-1, *self.input_shape_)
+        rotated = _product(dy.reshape(len(dy), -1), self.components_.T)
+        return _product(rotated, self._matrix_.T).reshape(-1, *self.input_shape_)
 
     def _scale(self) -> Array:
         scale: Array = np.sqrt(self.explained_variance_ + self.epsilon)
@@ -243,8 +243,8 @@ class Whitening(_Rotation):
 
     def _undo(self, y: Array) -> Array:
         rows = y.reshape(len(y), -1)
-        turned = rows if self.form == "pca" else _product(rows, self.components_.T)
-        return (_product(turned * self._scale(), self.components_) + self.mean_).reshape(-1, *self.input_shape_)
+        rotated = rows if self.form == "pca" else _product(rows, self.components_.T)
+        return (_product(rotated * self._scale(), self.components_) + self.mean_).reshape(-1, *self.input_shape_)
 
 
 def _product(a: Array, b: Array) -> Array:

@@ -16,14 +16,14 @@ class Pipeline(Transformer):
     Parameters
     ----------
     *steps : Transformer
-        At least one; may be pipelines.
+        At least one transformer; steps may be pipelines.
 
     Notes
     -----
     ``pipeline[0]`` is the first step, ``pipeline[:2]`` a pipeline of the first two, ``len(pipeline)`` their number. No
     intermediate result is stored, and numbers stay float64 to the end. In `get_params` and `set_params` the steps are
-    named "0", "1", ..., their arguments "1__components". A pipeline is fitted when all its steps are. It raises what
-    they raise.
+    named "0", "1", ..., their arguments "1__components". A pipeline is fitted when all its steps are. It raises the
+    errors of its steps.
 
     Examples
     --------
@@ -38,7 +38,7 @@ class Pipeline(Transformer):
         for position, step in enumerate(steps):
             expect_instance(step, Transformer, f"step {position}")
         if len({id(step) for step in steps}) < len(steps):
-            raise ValueError("Pipeline: the same transformer occurs twice; make a second one")
+            raise ValueError("Pipeline: the same transformer occurs twice; make a second transformer")
         self.steps = steps
 
     @property
@@ -72,14 +72,14 @@ class Pipeline(Transformer):
         Parameters
         ----------
         method : str
-            What the error says needs it.
+            Name of the calling method, for the error.
         """
         super().expect_fitted(method)
-        for place, (one, two) in enumerate(zip(self.steps, self.steps[1:], strict=False)):
-            if one.output_shape_ != two.input_shape_:
+        for place, (step, after) in enumerate(zip(self.steps, self.steps[1:], strict=False)):
+            if step.output_shape_ != after.input_shape_:
                 raise ValueError(
-                    f"Pipeline: step {place} makes samples of shape {one.output_shape_}, "
-                    f"but step {place + 1} was fitted on {two.input_shape_}; call fit(x) on the pipeline"
+                    f"Pipeline: step {place} makes samples of shape {step.output_shape_}, "
+                    f"but step {place + 1} was fitted on {after.input_shape_}; call fit(x) on the pipeline"
                 )
 
     def _learn_from(self, rows: Rows) -> None:
@@ -153,11 +153,11 @@ class Pipeline(Transformer):
         steps = list(self.steps)
         inner: dict[int, dict[str, Any]] = {}
         for name, value in params.items():
-            place, _, rest = name.partition("__")
+            place, _, argument = name.partition("__")
             if place not in map(str, range(len(steps))):
                 raise ValueError(f"Pipeline has no parameter {name!r}, only {', '.join(self.get_params())}")
-            if rest:
-                inner.setdefault(int(place), {})[rest] = value
+            if argument:
+                inner.setdefault(int(place), {})[argument] = value
             else:
                 steps[int(place)] = value
         type(self)(*steps)  # checks

@@ -13,7 +13,7 @@ from ..typing import Array, Shape
 from .base import Rows, Transformer
 
 PER = ("feature", "channel", "all")
-ROUNDING = 8 * np.finfo(np.float64).eps  # smaller relative differences are rounding
+ROUNDING = 8 * np.finfo(np.float64).eps  # smaller relative differences are rounding errors
 SMALL = 1e-140  # squares of smaller numbers lose bits
 LEAST = -1021  # the smallest exponent of a normal number, as frexp counts
 
@@ -31,19 +31,19 @@ class _Scaling(Transformer):
         if self.per == "channel" and len(shape) != 3:
             raise ValueError(
                 f"{type(self).__name__}: per='channel' is for images (N, H, W, C), got samples of shape {shape}; "
-                "take per='feature' or per='all'"
+                "use per='feature' or per='all'"
             )
         return (0,) if self.per == "feature" else tuple(range(len(shape) + (self.per == "all")))
 
-    def _state_shapes(self, found: Mapping[str, Shape]) -> Mapping[str, Shape]:
+    def _state_shapes(self, stored: Mapping[str, Shape]) -> Mapping[str, Shape]:
         return dict.fromkeys(self.state, self.input_shape_[len(self._axes(self.input_shape_)) - 1 :])
 
     def _mean(self, rows: Rows, origin: Array | float, power: int = 1, unit: Array | float = 1.0) -> Array:
         """The mean of ((x - origin)/unit)^power."""
         axes = self._axes(rows.shape)
         total = sum((((x - origin) / unit) ** power).sum(axis=axes) for x in rows)
-        counted = len(rows) * rows.features // np.size(total)
-        mean: Array = total / counted
+        count = len(rows) * rows.features // np.size(total)
+        mean: Array = total / count
         return mean
 
     def _learn_mean(self, rows: Rows) -> Array:
@@ -60,8 +60,8 @@ class MeanSubtraction(_Scaling):
     Parameters
     ----------
     per : {"feature", "channel", "all"}, default "feature"
-        What has a mean of its own: each number of a sample (for images the "mean image", as in AlexNet), each channel
-        of images (N, H, W, C), as in VGG and ResNet, or all numbers together.
+        One mean for each number of a sample (for images the "mean image", as in AlexNet), for each channel of images
+        (N, H, W, C), as in VGG and ResNet, or for all numbers together.
 
     Attributes
     ----------
@@ -99,7 +99,7 @@ class Standardization(_Scaling):
     Parameters
     ----------
     per : {"feature", "channel", "all"}, default "feature"
-        What has a mean and std of its own, see `MeanSubtraction`.
+        One mean and std for each feature, each channel, or all numbers, see `MeanSubtraction`.
 
     Attributes
     ----------
@@ -154,7 +154,7 @@ class MinMaxScaling(_Scaling):
     range : tuple of float, default (-1, 1)
         (low, high).
     per : {"feature", "channel", "all"}, default "feature"
-        What has a min and max of its own, see `MeanSubtraction`.
+        One min and max for each feature, each channel, or all numbers, see `MeanSubtraction`.
 
     Attributes
     ----------
@@ -164,7 +164,7 @@ class MinMaxScaling(_Scaling):
     Notes
     -----
     Samples are (N, D) or (N, H, W, C). A constant feature becomes low. Samples beyond the min and max of the training
-    data end beyond the range.
+    data are mapped beyond the range.
 
     References
     ----------
@@ -190,7 +190,7 @@ class MinMaxScaling(_Scaling):
         self.data_min_ = np.min([low for low, _ in ends], axis=0)
         self.data_max_ = np.max([high for _, high in ends], axis=0)
         if not np.isfinite(self.data_max_ - self.data_min_).all():
-            raise ValueError("MinMaxScaling: x spreads too far for float64 to hold; scale it down first")
+            raise ValueError("MinMaxScaling: the range of x is too large for float64; scale it down first")
 
     def _span(self) -> Array:
         span = self.data_max_ - self.data_min_

@@ -18,16 +18,16 @@ from ..messages.terminal import brief, printable
 from . import files
 from .config import NEWER
 
-FORMAT = 2  # of checkpoints; the checksum of format 1 left out the tensors' names, dtypes and shapes
+FORMAT = 2  # of checkpoints; the checksum of format 1 did not cover the tensors' names, dtypes and shapes
 ENTRY = "pynn_checkpoint"  # key in the metadata
-TENSOR = "$tensor"  # stands for an array in the JSON
+TENSOR = "$tensor"  # key that refers to an array in the JSON
 DEEPEST = 250  # nesting that Python's recursion limit allows when reading and writing
 LONGEST = 600  # characters of an error
-WEIGHTS = "; pynn.transfer.load_weights takes weights of other libraries"
+WEIGHTS = "; pynn.transfer.load_weights reads weights of other libraries"
 KINDS = {  # hints about pynn's files, by their entry
     "pynn": "; it is a model, which pynn.load reads",
     "pynn_ensemble": "; pynn.Ensemble.load reads it",
-    ENTRY: "; it is a checkpoint, from which fit(..., checkpoint=its folder, resume=True) goes on",
+    ENTRY: "; it is a checkpoint, from which fit(..., checkpoint=its folder, resume=True) continues",
 }
 Tensors = Mapping[str, NDArray[Any]]
 
@@ -46,33 +46,33 @@ def _bytes(array: NDArray[Any]) -> memoryview:
     return array.reshape(-1).view(np.uint8).data
 
 
-def told(text: object) -> str:
-    """The text as one line of reasonable length for an error, whatever text from a file it contains."""
+def one_line(text: object) -> str:
+    """The text as a single line of limited length for an error, since it may contain any text from a file."""
     return printable(text, LONGEST)
 
 
-def shown(cause: BaseException) -> BaseException | None:
+def safe_cause(cause: BaseException) -> BaseException | None:
     """The cause to raise an error from; None if its traceback could flood or control a terminal."""
-    one: BaseException | None = cause
-    while one is not None:
-        if told(one) != str(one):
+    error: BaseException | None = cause
+    while error is not None:
+        if one_line(error) != str(error):
             return None
-        one = one.__cause__ or one.__context__
+        error = error.__cause__ or error.__context__
     return cause
 
 
 def parsed(text: str) -> Any:
     """The JSON text of a file; ValueError if it is invalid, repeats a key, or is nested too deeply."""
     if _is_deep(text):
-        raise ValueError(f"it is nested more than {DEEPEST} deep")
-    return json.loads(text, object_pairs_hook=_once)
+        raise ValueError(f"it is nested more than {DEEPEST} levels deep")
+    return json.loads(text, object_pairs_hook=_without_repeats)
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    data = dict(pairs)
+    if len(data) < len(pairs):
         raise ValueError("a key occurs twice in one object")
-    return found
+    return data
 
 
 def _is_deep(text: str) -> bool:
@@ -81,11 +81,11 @@ def _is_deep(text: str) -> bool:
         return False
     deep = deepest = 0
     for outside in text.replace("\\\\", "").replace('\\"', "").split('"')[::2]:
-        for one in outside:
-            if one in "[{":
+        for character in outside:
+            if character in "[{":
                 deep += 1
                 deepest = max(deep, deepest)
-            elif one in "]}":
+            elif character in "]}":
                 deep -= 1
     return deepest > DEEPEST
 
@@ -98,17 +98,17 @@ def write(path: Path, tensors: Tensors, entry: str, text: str) -> None:
     import safetensors.numpy  # here: importing pynn must stay light
 
     if _is_deep(text):
-        raise ValueError(f"what is to be saved is nested more than {DEEPEST} deep, which no file of pynn's may be")
+        raise ValueError(f"the data to save are nested more than {DEEPEST} levels deep, the limit for pynn's files")
     # One metadata entry: safetensors writes several in an order that changes from run to run.
     files.write_whole(path, safetensors.numpy.save(dict(tensors), {entry: text}))
 
 
-def read(file: Path, entry: str, what: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """The JSON object in this entry of the metadata, and the tensors; ValueError if the file is no valid `what`."""
+def read(file: Path, entry: str, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """The JSON object in this entry of the metadata, and the tensors; ValueError if the file is not a valid `kind`."""
     import safetensors
 
     name = printable(file)
-    files.expect_file(file, f"{'an' if what[0] in 'aeiou' else 'a'} {what} file")
+    files.expect_file(file, f"{'an' if kind[0] in 'aeiou' else 'a'} {kind} file")
     try:
         with files.naming(file), safetensors.safe_open(file, framework="numpy") as opened:
             metadata = opened.metadata() or {}
@@ -116,21 +116,22 @@ def read(file: Path, entry: str, what: str) -> tuple[dict[str, Any], dict[str, N
     except OSError:
         raise
     except Exception as cause:  # safetensors' own error, and NumPy's for dtypes that it lacks
-        kind = files.foreign(file)
-        why = f" but {kind}" if kind else f" ({cause}): it is damaged, cut off or something else; copy it again"
-        raise ValueError(told(f"{name} is not a whole safetensors file{why}")) from shown(cause)
+        other = files.foreign(file)
+        why = f" but {other}" if other else f" ({cause}): it is damaged, cut off or something else; copy it again"
+        raise ValueError(one_line(f"{name} is not a whole safetensors file{why}")) from safe_cause(cause)
     if entry not in metadata:
-        hint = next((hint for kind, hint in KINDS.items() if kind in metadata), WEIGHTS if tensors else "")
+        hint = next((hint for key, hint in KINDS.items() if key in metadata), WEIGHTS if tensors else "")
         raise ValueError(
-            f"{name} is a safetensors file but not a pynn {what}: its metadata has no entry {entry!r}{hint}"
+            f"{name} is a safetensors file but not a pynn {kind}: its metadata has no entry {entry!r}{hint}"
         )
     try:
-        found = parsed(metadata[entry])
+        data = parsed(metadata[entry])
     except (ValueError, RecursionError) as cause:
-        raise ValueError(told(f"{file}: the {what}'s description is not JSON ({cause}): {NEWER}")) from shown(cause)
-    if not isinstance(found, dict):
-        raise ValueError(f"{name}: the {what}'s description has no format number: {NEWER}")
-    return found, tensors
+        why = f"{file}: the {kind}'s description is not JSON ({cause}): {NEWER}"
+        raise ValueError(one_line(why)) from safe_cause(cause)
+    if not isinstance(data, dict):
+        raise ValueError(f"{name}: the {kind}'s description has no format number: {NEWER}")
+    return data, tensors
 
 
 # The state of a run ---------------------------------------------------------------------------------
@@ -149,7 +150,7 @@ def read_state(path: Path) -> dict[str, Any]:
     entry, tensors = read(path, ENTRY, "checkpoint")
     known = {1: _old_checksum, FORMAT: checksum}.get(entry["format"]) if type(entry.get("format")) is int else None
     if known is None:
-        raise ValueError(told(f"{path} has format {entry.get('format')}, this pynn reads 1 and {FORMAT}: {NEWER}"))
+        raise ValueError(one_line(f"{path} has format {entry.get('format')}, this pynn reads 1 and {FORMAT}: {NEWER}"))
     text = entry.get("state")
     if entry.keys() != {"format", "crc", "state"} or not isinstance(text, str) or entry["crc"] != known(text, tensors):
         raise ValueError(f"{printable(path)} is damaged: its checksum is wrong")
@@ -158,7 +159,7 @@ def read_state(path: Path) -> dict[str, Any]:
         if tensors:
             raise ValueError(f"nothing refers to the tensor {next(iter(tensors))!r}")
     except (ValueError, TypeError, KeyError, RecursionError) as cause:
-        raise ValueError(told(f"{path} is not a state of a run ({cause!r})")) from shown(cause)
+        raise ValueError(one_line(f"{path} is not a state of a run ({cause!r})")) from safe_cause(cause)
     if not isinstance(state, dict):
         raise ValueError(f"{printable(path)} is not a state of a run")
     return state

@@ -1,6 +1,6 @@
-"""What copies and pickles leave out: arrays kept by a forward or backward pass, which are rows of data.
+"""Copies and pickles leave out the arrays that a forward or backward pass keeps, because they are rows of data.
 
-Must not know what is copied: a layer or a loss, pynn's or a user's.
+Knows no layers and no losses.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 
-def without_batches(thing: Any) -> dict[str, Any]:
+def without_batches(instance: Any) -> dict[str, Any]:
     """The attributes of a layer or loss without the arrays that its passes keep: ``self.x = x`` in `forward`.
 
     Attributes set by the constructor or `build` stay. If these set one to None, it is None again.
     """
-    state = dict(vars(thing))
-    passing, emptied = _of_passes(type(thing))  # type: ignore[arg-type]
+    state = dict(vars(instance))
+    passing, emptied = _set_by_passes(type(instance))  # type: ignore[arg-type]
     for name in passing & state.keys():
         if _holds_arrays(state[name]):
             del state[name]
@@ -32,18 +32,18 @@ def _holds_arrays(value: object, depth: int = 3) -> bool:
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, (list, tuple)) and depth:
-        return any(_holds_arrays(one, depth - 1) for one in value)
+        return any(_holds_arrays(item, depth - 1) for item in value)
     return isinstance(value, np.ndarray)
 
 
 @functools.lru_cache(maxsize=128)
-def _of_passes(kind: type[Any]) -> tuple[frozenset[str], frozenset[str]]:
+def _set_by_passes(kind: type[Any]) -> tuple[frozenset[str], frozenset[str]]:
     """The attributes that only `forward` and `backward` set, and those among them that start as None."""
-    made: dict[str, bool] = {}  # by name: whether a value other than None is set
+    by_constructor: dict[str, bool] = {}  # name: whether a value other than None is set
     for name, filled in _assignments(kind, "__init__", "build"):
-        made[name] = made.get(name, False) or filled
-    passing = {name for name, _ in _assignments(kind, "forward", "backward") if not made.get(name, False)}
-    return frozenset(passing), frozenset(passing & made.keys())
+        by_constructor[name] = by_constructor.get(name, False) or filled
+    passing = {name for name, _ in _assignments(kind, "forward", "backward") if not by_constructor.get(name, False)}
+    return frozenset(passing), frozenset(passing & by_constructor.keys())
 
 
 def _assignments(kind: type, *methods: str) -> Iterator[tuple[str, bool]]:

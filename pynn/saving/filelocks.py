@@ -22,7 +22,7 @@ if sys.platform == "win32":
     import msvcrt
 
     def _lock(file: IO[bytes]) -> None:
-        file.seek(2**30)  # far behind the text, because others cannot read locked bytes
+        file.seek(2**30)  # far behind the text, because other processes cannot read locked bytes
         try:
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         except PermissionError as cause:
@@ -40,13 +40,13 @@ _FILES: weakref.WeakSet[IO[bytes]] = weakref.WeakSet()  # files that this proces
 
 def opened(path: Path) -> IO[bytes]:
     """A file to lock, open for reading and writing, created if needed; closed in forked processes."""
-    file = open(path, "r+b", buffering=0, opener=_made)  # noqa: SIM115 (open as long as it is locked)
+    file = open(path, "r+b", buffering=0, opener=_open_or_create)  # noqa: SIM115 (open as long as it is locked)
     _FILES.add(file)
     return file
 
 
-def _made(name: str, flags: int) -> int:
-    """Open or create the file; no symbolic link, whose target would be overwritten."""
+def _open_or_create(name: str, flags: int) -> int:
+    """Open or create the file; refuse a symbolic link, whose target would be overwritten."""
     try:
         return os.open(name, flags | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
     except OSError as cause:
@@ -55,14 +55,14 @@ def _made(name: str, flags: int) -> int:
         raise
 
 
-def _leave() -> None:
+def _close_in_child() -> None:
     """In a forked child, close its copies of the files, which would keep the locks after the parent's end."""
     for file in list(_FILES):
         file.close()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_leave)
+    os.register_at_fork(after_in_child=_close_in_child)
 
 
 def locked(file: IO[bytes]) -> bool | None:
@@ -79,10 +79,10 @@ def locked(file: IO[bytes]) -> bool | None:
 
 
 class FolderLock:
-    """A folder that one run writes to, until `release` or the end of this process. A copy of the lock holds nothing.
+    """A folder that a single run writes to, until `release` or the end of this process. A copy holds no lock.
 
     name: of the folder, for errors. RuntimeError if another run has it, or if a folder, pipe or device has the name of
-    the lock file; OSError if no file can be created there. A forked child does not hold the lock, and one left by a
+    the lock file; OSError if no file can be created there. A forked child does not hold the lock, and the lock of a
     dead process is taken over. `release` removes the file.
     """
 
@@ -107,32 +107,32 @@ class FolderLock:
     def _take(self, name: str) -> None:
         import json
 
-        got = locked(self._file)
-        if got is False or (got is None and _lives(_read(self._file))):
-            raise RuntimeError(_refusal(name, self._path, self._file, got is None))
-        mine = {"process": os.getpid(), "host": host(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
-        mine |= {"machine": machine(), "begun": _begun(os.getpid()), "run": os.urandom(4).hex()}
+        acquired = locked(self._file)
+        if acquired is False or (acquired is None and _lives(_read(self._file))):
+            raise RuntimeError(_refusal(name, self._path, self._file, acquired is None))
+        entry = {"process": os.getpid(), "host": host(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
+        entry |= {"machine": machine(), "begun": _begun(os.getpid()), "run": os.urandom(4).hex()}
         try:
             self._file.truncate(0)
             self._file.seek(0)
-            self._file.write(json.dumps(mine).encode())
+            self._file.write(json.dumps(entry).encode())
             self._share()
-            if got is None:  # another run that starts at the same moment may sign after this one
+            if acquired is None:  # another run that starts at the same moment may sign after this one
                 time.sleep(0.1)
         except BaseException:
             self._remove()
             raise
-        if got is None and _read(self._file) != mine:  # the last to sign is the holder
+        if acquired is None and _read(self._file) != entry:  # the last to sign is the holder
             raise RuntimeError(_refusal(name, self._path, self._file, True))
 
     def _share(self) -> None:
-        """Let everyone who may write in the folder take over the lock of a dead process."""
+        """Give everybody who may write in the folder the right to take over the lock of a dead process."""
         if hasattr(os, "fchmod"):
             with suppress(OSError):
                 os.fchmod(self._file.fileno(), 0o644 | self._path.parent.stat().st_mode & 0o022)
 
     def held(self) -> bool:
-        """Whether this process still holds it: a forked child does not, and nobody does once the file is removed."""
+        """Whether this process holds it: a forked child does not, and no process does once the file is removed."""
         if self._file.closed:
             return False
         with suppress(OSError):
@@ -153,7 +153,7 @@ class FolderLock:
                 self._path.unlink()
 
     def _remove(self) -> None:
-        """Remove the file while it is locked: others who have opened it see that it is gone."""
+        """Remove the file while it is locked: other processes that have opened it see that it is gone."""
         with suppress(OSError):
             if self.held():
                 self._path.unlink()
@@ -164,36 +164,36 @@ def _expect_file(path: Path) -> None:
     with suppress(OSError):
         mode = os.lstat(path).st_mode
         if not stat.S_ISREG(mode) and not stat.S_ISLNK(mode):
-            what = "folder" if stat.S_ISDIR(mode) else "pipe, a device or a socket"
-            text = f"{printable(path)} is a {what}, but a run needs a file of that name: remove it"
+            kind = "folder" if stat.S_ISDIR(mode) else "pipe, a device or a socket"
+            text = f"{printable(path)} is a {kind}, but a run needs a file of that name: remove it"
             raise RuntimeError(text)
 
 
 def _read(file: IO[bytes]) -> dict[str, Any]:
-    """What the file says about its holder; nothing if it is damaged or being written."""
+    """The file's entry about its holder; empty if the file is damaged or being written."""
     import json
 
     with suppress(OSError, ValueError, RecursionError):
         file.seek(0)
-        found = json.loads(file.read(1000))
-        if isinstance(found, dict) and type(found.get("process")) is int:
-            return found
+        entry = json.loads(file.read(1000))
+        if isinstance(entry, dict) and type(entry.get("process")) is int:
+            return entry
     return {}
 
 
 def _refusal(name: str, path: Path, file: IO[bytes], unlocked: bool) -> str:
-    found = _read(file)
+    entry = _read(file)
     for _ in range(20):
-        if found:
+        if entry:
             break
         time.sleep(0.005)  # it may have been locked just now
-        found = _read(file)
-    where, since = (str(found.get(key, ""))[:80] for key in ("host", "since"))
-    who = f"process {found['process']} on {where} since {since}" if found else "another process"
-    if found and (found["process"], found.get("machine")) == (os.getpid(), machine()):
-        who = f"another run of this process, since {since}"
+        entry = _read(file)
+    where, since = (str(entry.get(key, ""))[:80] for key in ("host", "since"))
+    holder = f"process {entry['process']} on {where} since {since}" if entry else "another process"
+    if entry and (entry["process"], entry.get("machine")) == (os.getpid(), machine()):
+        holder = f"another run of this process, since {since}"
     dead = f"; this file system has no locks: if that run is dead, remove {path}" if unlocked else ""
-    return printable(f"{name} is in use by {who}; wait for it to end, or use another folder{dead}")
+    return printable(f"{name} is in use by {holder}; wait for it to end, or use another folder{dead}")
 
 
 # Processes -----------------------------------------------------------------------------------------

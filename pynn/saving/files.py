@@ -12,8 +12,8 @@ from pathlib import Path
 from ..messages.terminal import printable
 from . import filelocks
 
-_ELSEWHERE = "; pynn.transfer.load_weights takes weights of other libraries, from safetensors files and mappings"
-FOREIGN_ENDINGS = (  # of other programs' files: a model file with such a name would be mistaken for one
+_ELSEWHERE = "; pynn.transfer.load_weights reads weights of other libraries, from safetensors files and mappings"
+FOREIGN_ENDINGS = (  # a model file with such a name would be mistaken for another program's file
     ".h5", ".hdf5", ".keras", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".onnx", ".npz", ".npy",
     ".pb", ".tf", ".tflite",
 )  # fmt: skip
@@ -76,7 +76,7 @@ def expect_writable(path: Path) -> None:
 
 
 def _target(path: Path) -> tuple[Path, os.stat_result | None]:
-    """The file to write, after following links, and what is there now; OSError if that is not a regular file."""
+    """The file to write, after following links, and its status if it exists; OSError if it is not a regular file."""
     real = Path(os.path.realpath(path))
     with naming(path, real.parent):
         try:
@@ -93,13 +93,13 @@ def _target(path: Path) -> tuple[Path, os.stat_result | None]:
     if not stat.S_ISREG(old.st_mode):
         raise OSError(f"{printable(path)} is a device, a pipe or a socket, expected the name of a file")
     if not os.access(real, os.W_OK):
-        raise PermissionError(f"{printable(path)} is write-protected; take another name, or make it writable first")
+        raise PermissionError(f"{printable(path)} is write-protected; use another name, or make it writable first")
     return real, old
 
 
 @contextmanager
 def naming(path: str | os.PathLike[str], folder: Path | None = None) -> Iterator[None]:
-    """Put the user's path into an OSError: for a full disk it names no file, for others a temporary one.
+    """Put the user's path into an OSError, which would name no file for a full disk, or else a temporary file.
 
     folder: of a new file; a PermissionError may be about its permissions.
     """
@@ -113,30 +113,30 @@ def naming(path: str | os.PathLike[str], folder: Path | None = None) -> Iterator
 
 
 def _temporary(real: Path) -> Path:
-    """A name beside the file that no other thread, process or machine uses."""
-    begin = real.name[:50]  # a name may have 255 bytes, and this one is longer
+    """A name in the file's folder that no other thread, process or machine uses."""
+    begin = real.name[:50]  # the temporary name is longer, and a name may have at most 255 bytes
     return real.with_name(f".{begin}.{os.getpid()}-{filelocks.machine()}{os.urandom(4).hex()}.tmp")
 
 
 def _private(name: str, flags: int) -> int:
-    """Open a file that nobody else may read yet: the file that it replaces may be private."""
+    """Open a file that other users may not read yet: the file that it replaces may be private."""
     return os.open(name, flags, 0o600)
 
 
 def _make_alike(temporary: Path, old: os.stat_result) -> None:
-    """Give the new file the owner and mode of the old one."""
+    """Give the new file the owner and mode of the old file."""
     mode = stat.S_IMODE(old.st_mode)
     new = temporary.stat()
     if (new.st_uid, new.st_gid) != (old.st_uid, old.st_gid):
         try:
             os.chown(temporary, old.st_uid, old.st_gid)
-        except PermissionError:  # the group has changed: it gets the permissions of everybody
+        except PermissionError:  # the group has changed: it gets the permissions of all users
             mode = mode & ~0o070 | (mode & 0o007) << 3
     os.chmod(temporary, mode)
 
 
 def _sweep(real: Path) -> None:
-    """Remove temporary files that killed processes left beside this file, which has just been written.
+    """Remove temporary files that killed processes left in the folder of this file, which has just been written.
 
     For processes of this computer it is known whether they are dead. Files of other computers are removed if they are
     older than an hour by the clock of the file system.
@@ -144,47 +144,47 @@ def _sweep(real: Path) -> None:
     with suppress(OSError), os.scandir(real.parent) as entries:
         limit = real.stat().st_mtime - 3600
         for entry in entries:
-            found = TEMPORARY.fullmatch(entry.name)
-            if found is None or not entry.is_file(follow_symlinks=False):
+            match = TEMPORARY.fullmatch(entry.name)
+            if match is None or not entry.is_file(follow_symlinks=False):
                 continue
             with suppress(OSError):
-                process = int(found[2])
-                if found[3] == filelocks.machine() and os.name == "posix":
-                    left = filelocks.is_dead(process)
+                process = int(match[2])
+                if match[3] == filelocks.machine() and os.name == "posix":
+                    abandoned = filelocks.is_dead(process)
                 else:  # process numbers are below 2^22
-                    left = found[1] == real.name[:50] and process < 2**22 and entry.stat().st_mtime < limit
+                    abandoned = match[1] == real.name[:50] and process < 2**22 and entry.stat().st_mtime < limit
                     if not entry.name.endswith(".tmp"):  # .m.1 and .m.2 may be a user's files
-                        left = left and process > 300 and filelocks.is_dead(process)
-                if left:
+                        abandoned = abandoned and process > 300 and filelocks.is_dead(process)
+                if abandoned:
                     os.unlink(entry)
 
 
-def expect_file(path: str | os.PathLike[str], what: str) -> None:
-    """Raise an OSError that says what is there, unless path is a file: a device or a pipe may have no end.
+def expect_file(path: str | os.PathLike[str], kind: str) -> None:
+    """Raise an OSError unless path is a regular file, since a device or a pipe may have no end.
 
-    what: the expected kind of file, with its article.
+    kind: the expected kind of file, with its article.
     """
-    name, whole = printable(path), f"{os.fspath(path)}.safetensors"
+    name, longer = printable(path), f"{os.fspath(path)}.safetensors"
     if os.path.isfile(path):
         return
     if os.path.isdir(path):
-        raise IsADirectoryError(f"{name} is a folder, expected {what}")
+        raise IsADirectoryError(f"{name} is a folder, expected {kind}")
     if os.path.exists(path):
-        raise OSError(f"{name} is a device, a pipe or a socket, expected {what}")
+        raise OSError(f"{name} is a device, a pipe or a socket, expected {kind}")
     if os.path.islink(path):
-        raise FileNotFoundError(f"{name} is a symbolic link that leads to no file, expected {what}")
-    hint = f"; did you mean {printable(whole)}?" if os.path.exists(whole) else f", expected {what}"
+        raise FileNotFoundError(f"{name} is a symbolic link that leads to no file, expected {kind}")
+    hint = f"; did you mean {printable(longer)}?" if os.path.exists(longer) else f", expected {kind}"
     raise FileNotFoundError(f"{name} does not exist{hint}")
 
 
 def foreign(path: Path, elsewhere: bool = True) -> str | None:
-    """What a file of another format is; None if its first bytes do not tell.
+    """The kind of a file of another format, by its first bytes; None if it is not known.
 
     elsewhere: whether to mention the function that loads weights of other libraries.
     """
     with open(path, "rb") as file:
         begin = file.read(9)
-    what = next((what for magic, what in MAGIC.items() if begin.startswith(magic)), None)
-    if what is None or begin[8:] in (b"", b"{"):  # a damaged safetensors file: after its length, its header is JSON
+    kind = next((kind for magic, kind in MAGIC.items() if begin.startswith(magic)), None)
+    if kind is None or begin[8:] in (b"", b"{"):  # a damaged safetensors file: after its length, its header is JSON
         return None
-    return what if "picture" in what or not elsewhere else what + _ELSEWHERE
+    return kind if "picture" in kind or not elsewhere else kind + _ELSEWHERE

@@ -215,7 +215,9 @@ class Checkpoint(Callback):
             if not differences:
                 return state
         if differences:
-            raise ValueError(container.told(f"the run in {self.folder} cannot be resumed: {'; '.join(differences)}"))
+            raise ValueError(
+                container.one_line(f"the run in {self.folder} cannot be resumed: {'; '.join(differences)}")
+            )
         reasons = "; ".join(self._reasons)
         folder = terminal.printable(self.folder)
         raise ValueError(f"no checkpoint in {folder} can be used: {reasons}; to start over, pass another folder")

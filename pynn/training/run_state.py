@@ -113,7 +113,7 @@ def restore(trainer: Trainer, state: Mapping[str, Any]) -> None:
     except Exception as cause:
         put_back()
         why = str(cause) if isinstance(cause, ValueError) else f"{type(cause).__name__}: {cause}"
-        raise ValueError(container.told(f"it is not a state of this run: {why}")) from container.shown(cause)
+        raise ValueError(container.one_line(f"it is not a state of this run: {why}")) from container.safe_cause(cause)
 
 
 def _checked(trainer: Trainer, state: Mapping[str, Any]) -> list[tuple[Any, Any]]:

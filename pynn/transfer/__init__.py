@@ -7,8 +7,8 @@
 >>> model.fit(x, y, optimizer=pynn.Adam(1e-3), epochs=20)
 
 `Sequential.replace_head` gives a model a new head, `Sequential.freeze` keeps layers unchanged. In this module:
-`advise`, what to do when; `features`, the outputs of inner layers; `load_weights` and `to_torch`, weights from and for
-PyTorch and other sources.
+`advise`, how to use a trained model for new data; `features`, the outputs of inner layers; `load_weights` and
+`to_torch`, weights from and for PyTorch and other sources.
 Source: CS231n, "Transfer learning".
 """
 

@@ -14,40 +14,42 @@ from ..saving import config
 
 SLOWLY = 0.1  # learning-rate factor of fine-tuned layers before the head
 
-# (much, similar): what to do, why, and at which learning rate
+# (much, similar): what to do, why, and which learning rate to use
 CASES = {
     (False, True): (
-        "Train a linear classifier on the top features: a new head, all before it frozen.",
+        "Train a linear classifier on the top features: a new head, with all layers before it frozen.",
         "A network trained on so few samples would overfit; and in similar data, the features of the last layers are "
-        "useful, too.",
-        "The head's weights are new: the usual rate, Adam's 0.001, or more, since a linear classifier tolerates it. "
+        "useful too.",
+        "The head's weights are new: use the usual rate, Adam's 0.001, or a higher rate, which a linear classifier "
+        "tolerates. "
         "pynn.transfer.features computes its inputs once.",
     ),
     (True, True): (
-        "Fine-tune all layers, those before the head slowly.",
+        "Fine-tune all layers, with a low rate before the head.",
         "With so many samples there is little risk of overfitting, and the weights start close to a good solution.",
-        "First only the new head for a few epochs, over a frozen trunk: its random weights would send large gradients "
-        f"down. Then all at a tenth of the first training's rate, the layers before the head at {SLOWLY:g} of that.",
+        "First train only the new head for a few epochs, with all other layers frozen: its random weights would cause "
+        "large gradients in them. Then train all layers at a tenth of the first training's rate, the layers before the "
+        f"head at {SLOWLY:g} of that.",
     ),
     (False, False): (
-        "Train a linear classifier on features from earlier in the network, all before it frozen.",
+        "Train a linear classifier on features from earlier in the network, with all layers before it frozen.",
         "A network trained on so few samples would overfit; but the features of the last layers are specific to the "
         "first data, those of earlier layers more general. This is the hardest case: more samples help most.",
-        "The classifier's weights are new: the usual rate, Adam's 0.001, or more. Try several layers: "
+        "The classifier's weights are new: use the usual rate, Adam's 0.001, or a higher rate. Try several layers: "
         "apply(model, after=...).",
     ),
     (True, False): (
-        "Fine-tune all layers alike; compare with training from scratch.",
+        "Fine-tune all layers at the same rate; compare with training from scratch.",
         "So many samples would suffice without the first training, but trained weights are usually a better start than "
-        "random ones.",
-        "All layers at one rate; begin with a tenth of the first training's.",
+        "random weights.",
+        "The same rate for all layers; begin with a tenth of the first training's.",
     ),
 }
 
 
 @dataclass(frozen=True, repr=False)
 class Advice:
-    """The result of `advise`: print it to read what to do and why; `apply` does it to a model.
+    """The result of `advise`: print it to read what to do and why; `apply` prepares a model accordingly.
 
     Parameters
     ----------
@@ -58,7 +60,7 @@ class Advice:
     classes : int
         Classes of the new task.
     enough : int
-        Samples per class that count as much data.
+        Number of samples per class from which on the data count as much.
     """
 
     n_samples: int
@@ -91,7 +93,7 @@ class Advice:
         kind = "similar to" if self.similar else "different from"
         return "\n".join(
             [
-                f"{amount}much is from {self.enough} on), {kind} the first",
+                f"{amount}much means at least {self.enough}), {kind} the first",
                 f"  do             {self.what}",
                 f"  because        {self.why}",
                 f"  learning rate  {self.learning_rate}",
@@ -99,7 +101,7 @@ class Advice:
         )
 
     def apply(self, model: Sequential, after: str | int | None = None) -> Sequential:
-        """Prepare the model for `fit`: set what is frozen and the learning-rate factors of all layers.
+        """Prepare the model for `fit`: freeze layers and set the learning-rate factors of all layers.
 
         Replace the head first: ``advice.apply(model.replace_head(pynn.Affine(5)))``.
 
@@ -125,9 +127,10 @@ class Advice:
 
         Notes
         -----
-        Little data: all layers before the head are frozen. Much, similar data: none is, and their learning-rate factor
-        is 0.1. Much, different data: none is, with a factor of 1. Little, different data: the head is made anew and
-        moved down, after the layer `after`; images are flattened before it, or averaged if the model does so.
+        Little data: all layers before the head are frozen. Much, similar data: no layer is frozen, and the
+        learning-rate factor of the layers before the head is 0.1. Much, different data: no layer is frozen, all factors
+        are 1. Little, different data: a new head replaces the layers after the layer `after`; images are flattened
+        before it, or averaged if the model does so.
         """
         old = start(model)
         place = old if after is None else start(model, after)
@@ -153,14 +156,14 @@ def advise(n_samples: int, similar: bool, *, classes: int = 10, enough: int = 50
     n_samples : int
         Training samples of the new task, at least 1.
     similar : bool
-        Whether the features that tell the first classes apart also tell the new ones apart, as for breeds of dogs after
-        animals. Digits 5-9 after 0-4 are different: the features of LeNet-5's last hidden layer help little, those of
-        its convolutions do.
+        Whether the features that distinguish the first classes also distinguish the new classes, as for breeds of dogs
+        after animals. Digits 5-9 after 0-4 are different: the features of LeNet-5's last hidden layer help little,
+        those of its convolutions help.
     classes : int, default 10
         Classes of the new task.
     enough : int, default 500
-        Samples per class that count as much data: what CIFAR-100 has, which is commonly used to train networks from
-        scratch. The course gives no number, and larger networks need more.
+        Number of samples per class from which on the data count as much. CIFAR-100, which is commonly used to train
+        networks from scratch, has 500. The course gives no number, and larger networks need more.
 
     Returns
     -------
@@ -195,22 +198,22 @@ def _move_down(model: Sequential, old: int, place: int) -> int:
     if len(model.layers[place - 1].output_shape) > 1 and place < old:
         averages = any(isinstance(layer, GlobalAvgPool2d) for layer in model.layers[place:old])
         between = [GlobalAvgPool2d() if averages else Flatten()]
-    model.replace_head(*between, *(_anew(layer) for layer in model.layers[old:]), after=place - 1)
+    model.replace_head(*between, *(_unbuilt_copy(layer) for layer in model.layers[old:]), after=place - 1)
     return place + len(between)
 
 
 def _middle(model: Sequential, old: int) -> int:
-    """The index after the first half of the layers with weights, and after what belongs to them."""
+    """The index after the first half of the layers with weights, and after the layers that belong to them."""
     weights = [
         place
         for place, layer in enumerate(model.layers[:old])
-        if any(one.penalized for inner in layer.walk() for one in inner.declared)
+        if any(parameter.penalized for inner in layer.walk() for parameter in inner.declared)
     ]
     return weights[(len(weights) + 1) // 2] if len(weights) > 1 else old
 
 
-def _anew(layer: Layer) -> Layer:
+def _unbuilt_copy(layer: Layer) -> Layer:
     """A layer with the same settings, without weights."""
     kinds = {**KINDS, **{type(inner).__name__: type(inner) for inner in layer.walk()}}
-    made: Layer = config.from_data(config.to_data(layer, BASES), kinds)
-    return made
+    result: Layer = config.from_data(config.to_data(layer, BASES), kinds)
+    return result

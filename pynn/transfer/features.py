@@ -28,7 +28,7 @@ def features(model: Sequential, x: ArrayLike, layer: str | int | None = None, ba
     x : array (N, ...)
         Raw samples.
     layer : str or int, optional
-        Its name or index in `model.layers`; by default the layer before the last one that has parameters. Activations
+        Its name or index in `model.layers`; by default the layer before the last layer that has parameters. Activations
         are layers: features of "affine1" are those before "relu1".
     batch_size : int, optional
         Samples processed at once, by default as for `predict`; it affects memory and rounding only.
@@ -68,12 +68,12 @@ def features(model: Sequential, x: ArrayLike, layer: str | int | None = None, ba
     x = inputs.raw(model, x)
     inputs.accept(model, x, "x")
     shape = model.layers[place - 1].output_shape if place else model.input_shape
-    found = np.empty((len(x), *shape), model.dtype)
+    outputs = np.empty((len(x), *shape), model.dtype)
     with model.lock, _trunk(model, place) as trunk:
         for begin in range(0, len(x), batch_size):
             part = slice(begin, begin + batch_size)
-            found[part] = trunk.forward(arrays.to_model(inputs.transformed(model, x[part]), model.dtype), False)
-    return found
+            outputs[part] = trunk.forward(arrays.to_model(inputs.transformed(model, x[part]), model.dtype), False)
+    return outputs
 
 
 @contextmanager
@@ -81,7 +81,7 @@ def _trunk(model: Sequential, place: int) -> Iterator[Chain]:
     """The layers before this index as a chain; buffers of the model's last training pass are overwritten."""
     trunk, cut = Chain(*model.layers[:place]), fused_across(model, place)
     trunk.context = model.context
-    trunk._active = [layer for layer in trunk.layers if any(layer is one for one in model._active)]
+    trunk._active = [layer for layer in trunk.layers if any(layer is active for active in model._active)]
     model._stage = 0
     if cut is not None:
         trunk.layers[-1].fuse(IDENTITY)

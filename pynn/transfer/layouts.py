@@ -1,10 +1,9 @@
 """How PyTorch names and lays out the tensors of a model's layers. Reads only shapes, knows no files.
 
-PyTorch's Linear has (out, in) where `Affine` has (in, out), its Conv2d (O, I, KH, KW) where `Conv2d` has
-(KH, KW, I, O), its Conv1d (O, I, K) where `Conv1d` has (K, I, O). Features are its second axis, our last one: it
-flattens an image in the order C, H, W, so layers that read flattened images have their inputs in another order.
-Sequences have their features second in a network that convolves or pools over them, otherwise last, as Linear reads
-them.
+Weights have other shapes in PyTorch: Linear (out, in) for our (in, out), Conv2d (O, I, KH, KW) for our (KH, KW, I, O),
+Conv1d (O, I, K) for our (K, I, O). Features are its second axis and our last axis: it flattens an image in the order
+C, H, W, so layers that read flattened images have their inputs in another order. Features of sequences are its second
+axis in a network that convolves or pools over them, otherwise the last axis, as Linear reads them.
 """
 
 from __future__ import annotations
@@ -50,16 +49,16 @@ class Tensor:
     """One parameter or statistic of a model, and its form in another layout."""
 
     layer: str
-    own: str  # name in the layer
+    ours: str  # name in the layer
     theirs: str  # name in the other library's module
     array: Array  # the model's array
-    axes: tuple[int, ...] | None = None  # for each axis of ours, its number in the other layout
-    order: Order | None = None  # for each feature of ours, its number in the other layout
+    axes: tuple[int, ...] | None = None  # for each of our axes, its number in the other layout
+    order: Order | None = None  # for each of our features, its number in the other layout
 
     @property
     def name(self) -> str:
         """Name in the model: "affine1.weight"."""
-        return f"{self.layer}.{self.own}"
+        return f"{self.layer}.{self.ours}"
 
     @property
     def shape(self) -> Shape:
@@ -68,12 +67,12 @@ class Tensor:
             return self.array.shape
         return tuple(self.array.shape[self.axes.index(axis)] for axis in range(self.array.ndim))
 
-    def taken(self, array: Array) -> Array:
+    def to_ours(self, array: Array) -> Array:
         """An array of the other layout, converted to the model's."""
-        turned = array if self.axes is None else array.transpose(self.axes)
-        return turned if self.order is None else turned[self.order]
+        transposed = array if self.axes is None else array.transpose(self.axes)
+        return transposed if self.order is None else transposed[self.order]
 
-    def given(self) -> Array:
+    def to_theirs(self) -> Array:
         """A copy of the model's array, converted to the other layout."""
         array = self.array if self.order is None else self.array[np.argsort(self.order)]
         return np.array(array if self.axes is None else array.transpose(np.argsort(self.axes)), order="C")
@@ -87,13 +86,13 @@ def tensors(model: Sequential, layout: str) -> list[Tensor]:
     if layout == "torch":
         return list(_Walk(model, arrays).through(model, None)[0])
     parts = [(*name.rpartition("."), array) for name, array in arrays.items()]
-    return [Tensor(layer, own, own, array) for layer, _, own, array in parts]
+    return [Tensor(layer, name, name, array) for layer, _, name, array in parts]
 
 
 def image_order(shape: Shape) -> Order | None:
     """For each index of a flattened (H, W, C), the index in PyTorch's flattened (C, H, W); None if all are equal."""
-    there = np.arange(math.prod(shape)).reshape(shape[-1], *shape[:-1])
-    order = np.moveaxis(there, 0, -1).ravel()
+    theirs = np.arange(math.prod(shape)).reshape(shape[-1], *shape[:-1])
+    order = np.moveaxis(theirs, 0, -1).ravel()
     return None if (order[:-1] < order[1:]).all() else order
 
 
@@ -107,42 +106,42 @@ class _Walk:
     def through(self, layer: Layer, order: Order | None) -> tuple[list[Tensor], Order | None]:
         if isinstance(layer, Residual):
             self._expect_plain(layer, order)
-            return [one for child in layer.children() for one in self.through(child, None)[0]], None
+            return [tensor for child in layer.children() for tensor in self.through(child, None)[0]], None
         if isinstance(layer, Chain):
-            found: list[Tensor] = []
+            tensors_: list[Tensor] = []
             for child in layer.layers:
                 more, order = self.through(child, order)
-                found += more
-            return found, order
+                tensors_ += more
+            return tensors_, order
         if isinstance(layer, (Flatten, Reshape)):
             return [], self._reshaped(layer, order)
-        return list(self._of(layer, order)), self._after(layer, order)
+        return list(self._tensors_of(layer, order)), self._after(layer, order)
 
     def _reshaped(self, layer: Layer, order: Order | None) -> Order | None:
         """The order after the layer, for vectors; other shapes must have the same order in PyTorch."""
         before, after = (self._order(shape) for shape in (layer.input_shape, layer.output_shape))
         if len(layer.output_shape) == 1:
             return order if len(layer.input_shape) == 1 else before
-        for one in (order, before, after):
-            self._expect_plain(layer, one)
+        for needed in (order, before, after):
+            self._expect_plain(layer, needed)
         return None
 
     def _order(self, shape: Shape) -> Order | None:
         return image_order(shape) if len(shape) == 3 or (len(shape) == 2 and self.sequences) else None
 
-    def _of(self, layer: Layer, order: Order | None) -> Iterator[Tensor]:
-        for own in (*(parameter.name for parameter in layer.declared), *layer.state):
-            array, rows = self.arrays[f"{layer.name}.{own}"], None
+    def _tensors_of(self, layer: Layer, order: Order | None) -> Iterator[Tensor]:
+        for name in (*(parameter.name for parameter in layer.declared), *layer.state):
+            array, rows = self.arrays[f"{layer.name}.{name}"], None
             axes: tuple[int, ...] | None = None
-            if isinstance(layer, Affine) and own == "weight":
+            if isinstance(layer, Affine) and name == "weight":
                 axes, rows = (1, 0), order
-            elif isinstance(layer, Conv1d) and own == "weight":
+            elif isinstance(layer, Conv1d) and name == "weight":
                 axes = (2, 1, 0)
-            elif isinstance(layer, Conv2d) and own == "weight":
+            elif isinstance(layer, Conv2d) and name == "weight":
                 axes = (2, 3, 1, 0)
             elif isinstance(layer, PER_FEATURE) and order is not None and array.size == order.size:
                 rows = order
-            yield Tensor(layer.name, own, THEIRS.get(own, own), array, axes, rows)
+            yield Tensor(layer.name, name, THEIRS.get(name, name), array, axes, rows)
 
     def _after(self, layer: Layer, order: Order | None) -> Order | None:
         if order is None or isinstance(layer, Affine):

@@ -26,7 +26,7 @@ Signature = tuple[tuple[str, Shape], ...]
 
 PICKLES = (".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt")
 SHOWN, LONGEST = 12, 200  # lines of a warning or an error, and characters of a line
-MOST_HEADER, MOST_TENSORS = 1 << 22, 50_000  # bytes of a header, and tensors in it: even empty tensors cost time
+MOST_HEADER, MOST_TENSORS = 1 << 22, 50_000  # bytes of a header, and tensors in it: even empty tensors take time
 IGNORED = {"torch": re.compile(r"(.*\.)?num_batches_tracked"), "pynn": re.compile(r"preprocessing\..*")}
 
 
@@ -76,25 +76,26 @@ def load_weights(
         A .safetensors file, or a mapping of names to arrays: NumPy's, a PyTorch state_dict (torch is not imported), or
         anything that NumPy reads.
     names : dict, optional
-        The source's name for each layer ("conv2d1": "features.0") or tensor ("affine1.weight": "W1"). Layers that it
-        lacks have the same name in the source, unless another layer was assigned that name. Without names, see Notes.
+        The source's name for each layer ("conv2d1": "features.0") or tensor ("affine1.weight": "W1"). Other layers have
+        the same name in the source, unless another layer was assigned that name. Without names, see Notes.
     layout : {"torch", "pynn"}, default "torch"
-        "torch" transposes the weights of affine layers and convolutions, permutes what follows flattened images (C, H,
-        W in PyTorch, H, W, C here), and reads gamma, beta and slope as weight and bias (BatchNorm, LayerNorm,
-        GroupNorm, PReLU); running statistics are the same. "pynn" is the form of ``model.tensors()`` and of model
-        files.
+        "torch" transposes the weights of affine layers and convolutions, permutes the weights of layers that read
+        flattened images (C, H, W in PyTorch, H, W, C here), and reads gamma, beta and slope as weight and bias
+        (BatchNorm, LayerNorm, GroupNorm, PReLU); running statistics are the same. "pynn" is the form of
+        ``model.tensors()`` and of model files.
     strict : bool, default True
-        Load all or nothing; False skips what is missing, unexpected or of another shape.
+        Whether to load all tensors or none; False skips tensors that are missing, unexpected or of another shape.
 
     Returns
     -------
     Loaded
-        What was loaded.
+        The names of the tensors that were loaded, missing or not used.
 
     Raises
     ------
     ValueError
-        Lists the mismatches; nothing has changed then. Also for a pickle (.pt, .pth), which can run code.
+        If weights do not fit; the message lists the mismatches, and the model is unchanged. Also for a pickle (.pt,
+        .pth), which can run code.
     FileNotFoundError
         If there is no such file.
     RuntimeError
@@ -105,8 +106,8 @@ def load_weights(
     Without names, and if the source does not have the model's names, its modules are matched to layers by the shapes of
     their tensors. Modules of equal shapes are taken in the order of the state_dict (the order of their definition) or,
     in a file, which sorts names, in the order of the numbers in their names. If that is ambiguous, or the numbers
-    contradict the order, an error asks for names; if only words tell layers of equal shapes apart, a UserWarning shows
-    the assignment.
+    contradict the order, an error asks for names; if layers of equal shapes differ only in the words of their names, a
+    UserWarning shows the assignment.
 
     Settings of layers are not read: give `BatchNorm` PyTorch's epsilon and 1 - its momentum, and a convolution with a
     stride its padding as a number ("same" differs in PyTorch).
@@ -117,36 +118,37 @@ def load_weights(
     >>> model.build((28, 28, 1))
     >>> pynn.transfer.load_weights(model, "lenet.safetensors", {"conv2d1": "features.0", "affine1": "classifier"})
     """
-    wanted = tensors(model, layout)
-    found, in_order = _read(source, layout)
+    targets = tensors(model, layout)
+    arrays, in_order = _read(source, layout)
     where = f"{printable(source)}: " if isinstance(source, (str, os.PathLike)) else ""
-    _check_names(names, wanted)
+    _check_names(names, targets)
     guessed: set[str] = set()
-    if names is None and not found.keys() & {f"{one.layer}.{one.theirs}" for one in wanted}:
-        names, guessed = _matched(wanted, found, in_order, strict, where)
+    if names is None and not arrays.keys() & {f"{tensor.layer}.{tensor.theirs}" for tensor in targets}:
+        names, guessed = _matched(targets, arrays, in_order, strict, where)
     plan, problems, used = [], [], set()
-    given = set() if names is None else set(names.values()) - names.keys()
-    for one in wanted:
-        name = _name(one, names)
-        if one.layer in given:  # its name is assigned to another layer
-            problems.append(f"{one.name} is missing: names assigns {one.layer} of the source to another layer")
+    assigned = set() if names is None else set(names.values()) - names.keys()
+    for tensor in targets:
+        name = _name(tensor, names)
+        if tensor.layer in assigned:  # its name is assigned to another layer
+            problems.append(f"{tensor.name} is missing: names assigns {tensor.layer} of the source to another layer")
             continue
-        array, problem = _fitting(one, name, found)
+        array, problem = _fitting(tensor, name, arrays)
         if array is None:
             problems.append(problem)
         else:
-            plan.append((one, name, array))
+            plan.append((tensor, name, array))
             used.add(name)
-    left = tuple(name for name in found if name not in used and not IGNORED[layout].fullmatch(name))
-    problems += [f"{name} {_shape(found[name])} has no place in the model" for name in left]
+    unused = tuple(name for name in arrays if name not in used and not IGNORED[layout].fullmatch(name))
+    problems += [f"{name} {_shape(arrays[name])} has no place in the model" for name in unused]
     if problems and (strict or not plan):
         raise ValueError(f"{where}nothing was loaded, the weights do not fit the model: {_joined(problems, '; ')}")
-    sources = {one.name: name for one, name, _ in plan}
-    _warn_of_guesses([one for one, _, _ in plan if one.layer in guessed], sources)
+    sources = {tensor.name: name for tensor, name, _ in plan}
+    _warn_of_guesses([tensor for tensor, _, _ in plan if tensor.layer in guessed], sources)
     with model.lock:
-        for one, _, array in plan:
-            one.array[...] = array
-    return Loaded(tuple(sources), tuple(one.name for one in wanted if one.name not in sources), left, sources)
+        for tensor, _, array in plan:
+            tensor.array[...] = array
+    missing = tuple(tensor.name for tensor in targets if tensor.name not in sources)
+    return Loaded(tuple(sources), missing, unused, sources)
 
 
 def to_torch(model: Sequential, names: Names | None = None) -> dict[str, Array]:
@@ -157,7 +159,7 @@ def to_torch(model: Sequential, names: Names | None = None) -> dict[str, Array]:
     model : Sequential
         A built model.
     names : dict, optional
-        PyTorch's names of layers and tensors, as for `load_weights`; layers that it lacks keep theirs.
+        PyTorch's names of layers and tensors, as for `load_weights`; other layers keep their names.
 
     Returns
     -------
@@ -176,76 +178,80 @@ def to_torch(model: Sequential, names: Names | None = None) -> dict[str, Array]:
     >>> state = {name: torch.from_numpy(array) for name, array in pynn.transfer.to_torch(model, names).items()}
     >>> module.load_state_dict(state)
     """
-    wanted = tensors(model, "torch")
-    _check_names(names, wanted)
-    found: dict[str, Array] = {}
-    for one in wanted:
-        name = _name(one, names)
-        if name in found:
-            raise ValueError(f"two tensors would be named {name!r}, {one.name} and another; give them different names")
-        found[name] = one.given()
-    return found
+    own = tensors(model, "torch")
+    _check_names(names, own)
+    state: dict[str, Array] = {}
+    for tensor in own:
+        name = _name(tensor, names)
+        if name in state:
+            raise ValueError(
+                f"two tensors would be named {name!r}, {tensor.name} and another; give them different names"
+            )
+        state[name] = tensor.to_theirs()
+    return state
 
 
 # Names --------------------------------------------------------------------------------------------
 
 
-def _check_names(names: Names | None, wanted: Iterable[Tensor]) -> None:
+def _check_names(names: Names | None, targets: Iterable[Tensor]) -> None:
     if names is None:
         return
     if not isinstance(names, Mapping):
         raise TypeError(f"names is {type(names).__name__}, expected a mapping of the model's names to the source's")
-    known = {name for one in wanted for name in (one.layer, one.name)}
+    known = {name for tensor in targets for name in (tensor.layer, tensor.name)}
     if unknown := [repr(name) for name in names if name not in known]:
-        layers = ", ".join(dict.fromkeys(one.layer for one in wanted))
+        layers = ", ".join(dict.fromkeys(tensor.layer for tensor in targets))
         raise ValueError(f"names has {', '.join(unknown)}, unknown in the model; its layers with tensors: {layers}")
-    for name, other in names.items():
-        if not isinstance(other, str):
-            raise TypeError(f"names[{name!r}] is {brief(other)}, expected text")
+    for name, source_name in names.items():
+        if not isinstance(source_name, str):
+            raise TypeError(f"names[{name!r}] is {brief(source_name)}, expected text")
 
 
-def _name(one: Tensor, names: Names | None) -> str:
+def _name(tensor: Tensor, names: Names | None) -> str:
     """The tensor's name in the source."""
     names = names or {}
-    if one.name in names:
-        return names[one.name]
-    module = names.get(one.layer, one.layer)
-    return f"{module}.{one.theirs}" if module else one.theirs
+    if tensor.name in names:
+        return names[tensor.name]
+    module = names.get(tensor.layer, tensor.layer)
+    return f"{module}.{tensor.theirs}" if module else tensor.theirs
 
 
 def _matched(
-    wanted: list[Tensor], found: Mapping[str, Any], in_order: bool, strict: bool, where: str
+    targets: list[Tensor], arrays: Mapping[str, Any], in_order: bool, strict: bool, where: str
 ) -> tuple[Names, set[str]]:
     """For each layer the module of the source that has tensors of the same names and shapes.
 
     Also the layers of equal shapes that were matched by the order of words alone, which is a guess.
     """
-    ours = _by_signature((one.layer, one.theirs, one.shape) for one in wanted)
-    parts = [(*name.rpartition("."), np.shape(array)) for name, array in found.items()]
-    theirs = _by_signature((module, own, shape) for module, _, own, shape in parts if own != "num_batches_tracked")
+    ours = _by_signature((tensor.layer, tensor.theirs, tensor.shape) for tensor in targets)
+    parts = [(*name.rpartition("."), np.shape(array)) for name, array in arrays.items()]
+    theirs = _by_signature(
+        (module, tensor_name, shape) for module, _, tensor_name, shape in parts if tensor_name != "num_batches_tracked"
+    )
     names: dict[str, str] = {}
     guessed: set[str] = set()
     for signature, layers in ours.items():
         modules = theirs.get(signature, [])
         pairs = list(pairwise(modules))
         numbered = [_numbered(*pair) for pair in pairs]
-        falls = any(told and _natural(a) > _natural(b) for told, (a, b) in zip(numbered, pairs, strict=True))
-        if len(modules) == len(layers) and not falls and (in_order or all(numbered)):
+        descends = any(numeric and _natural(a) > _natural(b) for numeric, (a, b) in zip(numbered, pairs, strict=True))
+        if len(modules) == len(layers) and not descends and (in_order or all(numbered)):
             names.update(zip(layers, modules, strict=True))
             guessed.update(() if all(numbered) else layers)
     if strict and (len(names) < sum(map(len, ours.values())) or sum(map(len, theirs.values())) > len(names)):
         raise ValueError(
-            f"{where}nothing was loaded: the shapes alone do not tell which weights belong to which layer; pass "
+            f"{where}nothing was loaded: the shapes alone do not determine which weights belong to which layer; pass "
             f"names={{'layer': 'its name there'}}. The model has {_listed(ours)}. The source has {_listed(theirs)}."
         )
-    return {one.layer: names.get(one.layer, one.layer) for one in wanted}, guessed
+    return {tensor.layer: names.get(tensor.layer, tensor.layer) for tensor in targets}, guessed
 
 
 def _warn_of_guesses(guessed: Iterable[Tensor], sources: Names) -> None:
-    """Show for the first tensor of each of these layers where it came from."""
+    """Warn with the source of the first tensor of each of these layers."""
     firsts: dict[str, str] = {}
-    for one in guessed:
-        firsts.setdefault(one.layer, f"{one.name} <- {sources[one.name]}")
+    for tensor in guessed:
+        firsts.setdefault(tensor.layer, f"{tensor.name} <- {sources[tensor.name]}")
     lines = list(firsts.values())
     if lines:
         more = f", and {len(lines) - SHOWN} more (print the result)" if len(lines) > SHOWN else ""
@@ -257,16 +263,16 @@ def _warn_of_guesses(guessed: Iterable[Tensor], sources: Names) -> None:
 
 def _by_signature(tensors: Iterable[tuple[str, str, Shape]]) -> dict[Signature, list[str]]:
     modules: dict[str, list[tuple[str, Shape]]] = {}
-    for module, own, shape in tensors:
-        modules.setdefault(module, []).append((own, shape))
-    found: dict[Signature, list[str]] = {}
+    for module, name, shape in tensors:
+        modules.setdefault(module, []).append((name, shape))
+    by_signature: dict[Signature, list[str]] = {}
     for module, parts in modules.items():
-        found.setdefault(tuple(sorted(parts)), []).append(module)
-    return found
+        by_signature.setdefault(tuple(sorted(parts)), []).append(module)
+    return by_signature
 
 
 def _numbered(before: str, after: str) -> bool:
-    """Whether the names first differ in a number, which then tells their order."""
+    """Whether the names first differ in a number, which then determines their order."""
     pairs = zip(re.split(r"(\d+)", before), re.split(r"(\d+)", after), strict=False)
     first = next(((a, b) for a, b in pairs if a != b), ("", ""))
     return all(part.isdecimal() for part in first)
@@ -280,7 +286,7 @@ def _natural(name: str) -> list[tuple[int, str]]:
 
 def _listed(modules: Mapping[Signature, list[str]]) -> str:
     texts = [
-        f"{name or 'without a module'} ({', '.join(f'{own} {shape}' for own, shape in signature)})"
+        f"{name or 'without a module'} ({', '.join(f'{tensor_name} {shape}' for tensor_name, shape in signature)})"
         for signature, names in modules.items()
         for name in names
     ]
@@ -296,20 +302,21 @@ def _joined(texts: list[str], between: str) -> str:
 # Arrays -------------------------------------------------------------------------------------------
 
 
-def _fitting(one: Tensor, name: str, found: Mapping[str, Any]) -> tuple[Array | None, str]:
+def _fitting(tensor: Tensor, name: str, arrays: Mapping[str, Any]) -> tuple[Array | None, str]:
     """The tensor's new value and "", or None and the reason."""
-    if name not in found:
-        return None, f"{one.name} is missing, expected {name} {one.shape}"
-    given = found[name]
-    if not isinstance(given, np.ndarray) or given.dtype.kind not in "fiub":
-        return None, f"{name} for {one.name} is {getattr(given, 'dtype', given)!s}, expected numbers that NumPy has"
-    if given.shape != one.shape:
-        hint = ", which is pynn's own layout (layout='pynn')" if given.shape == one.array.shape else ""
-        return None, f"{name} has shape {given.shape}{hint}, expected {one.shape} for {one.name}"
+    if name not in arrays:
+        return None, f"{tensor.name} is missing, expected {name} {tensor.shape}"
+    source = arrays[name]
+    if not isinstance(source, np.ndarray) or source.dtype.kind not in "fiub":
+        kind = getattr(source, "dtype", source)
+        return None, f"{name} for {tensor.name} is {kind!s}, expected numbers of a type that NumPy has"
+    if source.shape != tensor.shape:
+        hint = ", which is pynn's layout (layout='pynn')" if source.shape == tensor.array.shape else ""
+        return None, f"{name} has shape {source.shape}{hint}, expected {tensor.shape} for {tensor.name}"
     with np.errstate(over="ignore"):
-        array = np.asarray(one.taken(given), one.array.dtype)
+        array = np.asarray(tensor.to_ours(source), tensor.array.dtype)
     if not np.isfinite(array).all():
-        return None, f"{name} for {one.name} holds NaN, infinity or numbers too large for {array.dtype}"
+        return None, f"{name} for {tensor.name} holds NaN, infinity or numbers too large for {array.dtype}"
     return array, ""
 
 
@@ -320,18 +327,18 @@ def _shape(array: Any) -> str:
 def _read(source: Any, layout: str) -> tuple[dict[str, Any], bool]:
     """The source's arrays by name, and whether they are in the order of their definition."""
     if isinstance(source, Mapping):
-        found = {_text(name): _array(name, value) for name, value in source.items()}
-        names = [name for name in found if not name.endswith("num_batches_tracked")]
+        arrays = {_text(name): _array(name, value) for name, value in source.items()}
+        names = [name for name in arrays if not name.endswith("num_batches_tracked")]
         if names != sorted(names):
-            return found, True
+            return arrays, True
     elif isinstance(source, (str, os.PathLike)):
-        found = _read_file(Path(source), layout)
+        arrays = _read_file(Path(source), layout)
         if layout == "pynn":
             file_module.expect_unchanged(Path(source))
     else:
         hint = "; pass its .state_dict()" if hasattr(source, "state_dict") else ""
         raise TypeError(f"source is {type(source).__name__}, expected a .safetensors file or a mapping of arrays{hint}")
-    return {name: found[name] for name in sorted(found, key=_natural)}, False  # files sort their names
+    return {name: arrays[name] for name in sorted(arrays, key=_natural)}, False  # files sort their names
 
 
 def _text(name: Any) -> str:
@@ -347,7 +354,7 @@ def _array(name: str, value: Any) -> Array:
         value = value.float() if "bfloat16" in str(value.dtype) else value
     if isinstance(value, Mapping):
         raise TypeError(
-            f"{name} is a mapping itself, expected an array; pass that one (the state_dict in a checkpoint)"
+            f"{name} is a mapping itself, expected an array; pass that mapping (the state_dict in a checkpoint)"
         )
     expect_unmasked(name, value)
     try:
@@ -365,7 +372,7 @@ def _read_file(file: Path, layout: str) -> dict[str, Any]:
         begin = content.read(9)
     if file.suffix.lower() == ".npz":
         raise ValueError(
-            f"{shown} is a file of np.savez, expected a .safetensors file; pass what is in it: np.load(path)"
+            f"{shown} is a file of np.savez, expected a .safetensors file; pass its content: np.load(path)"
         )
     pickled = file.suffix.lower() in PICKLES or begin.startswith((b"PK", b"\x80"))
     if pickled and begin[8:] != b"{":  # a safetensors header is JSON, after its length
@@ -384,13 +391,13 @@ def _read_file(file: Path, layout: str) -> dict[str, Any]:
             names = list(opened.keys())
             if len(names) > MOST_TENSORS:
                 raise ValueError(f"{shown} names {len(names):,} tensors, expected at most {MOST_TENSORS:,}")
-            found = {name: _stored(opened, name, shown) for name in names}
+            tensors_ = {name: _stored(opened, name, shown) for name in names}
     except safetensors.SafetensorError as cause:
         why = f"but {kind}" if (kind := files.foreign(file, elsewhere=False)) else f"({cause})"
         raise ValueError(f"{shown} is not a whole safetensors file {printable(why)}") from cause
     if "pynn" in metadata and layout != "pynn":
-        raise ValueError(f"{shown} is a pynn model: pass layout='pynn', or take all of it with pynn.load")
-    return found
+        raise ValueError(f"{shown} is a pynn model: pass layout='pynn', or load the whole model with pynn.load")
+    return tensors_
 
 
 def _stored(opened: Any, name: str, file: str) -> Any:

@@ -45,7 +45,7 @@ def test_a_direction_that_is_not_known_must_be_said() -> None:
         lambda **mode: pynn.ModelCheckpoint("m", "my_number", save_best_only=True, **mode),
     ):
         with pytest.raises(
-            ValueError, match="not known whether my_number should fall or grow; pass mode='min' or 'max'"
+            ValueError, match="not known whether lower or higher is better for my_number; pass mode='min' or 'max'"
         ):
             make()
         make(mode="max")

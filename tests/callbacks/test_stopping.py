@@ -181,7 +181,7 @@ def test_a_measurement_that_will_not_come_is_refused_before_training(
         (
             lambda: pynn.EarlyStopping("val_auc"),
             ValueError,
-            r"not known whether val_auc should fall or grow; pass mode=",
+            r"not known whether lower or higher is better for val_auc; pass mode=",
         ),
         (lambda: pynn.EarlyStopping(3), TypeError, r"EarlyStopping: monitor is 3, expected the name of a measurement"),
         (lambda: pynn.ModelCheckpoint("x", every=0), ValueError, r"ModelCheckpoint: every is 0, expected an integer"),

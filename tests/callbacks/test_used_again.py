@@ -40,7 +40,8 @@ def test_a_plateau_goes_on_with_its_optimizer_and_serves_no_other(points: Points
     assert schedule.best <= best
     assert optimizer.learning_rate <= rate
     with pytest.raises(
-        ValueError, match=r"this ReduceOnPlateau already sets the rate of another optimizer; make one Re"
+        ValueError,
+        match=r"this ReduceOnPlateau already sets the rate of another optimizer; give each optimizer its own Re",
     ):
         pynn.Adam(schedule)
     with pytest.raises(ValueError, match="already sets the rate of another optimizer"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import subprocess
 import sys
 import types
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from kernel_tables import backend, dtype, native, needs_native, operation
-from operations import OPERATIONS, Arguments, Operation, Sizes, arguments, assert_close, call, philox, to_dtype
+from operations import MODULES, OPERATIONS, Arguments, Operation, Sizes, arguments, assert_close, call, philox, to_dtype
 
 from pynn import kernels
 from pynn.kernels import reference
@@ -44,6 +45,17 @@ def guarded(args: Arguments, outputs: list[str]) -> tuple[Arguments, dict[str, n
 
 def test_every_kernel_has_a_row() -> None:
     assert {op.kernel for op in OPERATIONS} == set(kernels.NAMES)
+
+
+def test_a_family_has_one_name_on_four_sides() -> None:
+    csrc = Path(__file__).parents[2] / "csrc"
+    text = (csrc / "kernels/kernels.h").read_text()
+    families = re.findall(r"X\((\w+)\)", text[text.index("FAMILIES(X)") + 11 :].partition("// clang-format on")[0])
+    assert families == sorted(families)
+    for side in (csrc / "kernels", csrc / "bindings"):
+        assert [name for name in families if not (side / f"{name}.cpp").is_file()] == []
+    assert sorted({getattr(reference, name).__module__.rpartition(".")[2] for name in kernels.NAMES}) == families
+    assert families == MODULES
 
 
 @needs_native

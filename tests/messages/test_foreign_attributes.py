@@ -11,7 +11,7 @@ import pytest
 
 import pynn
 from pynn.messages import foreign
-from pynn.messages.attributes import ANSWERS
+from pynn.messages.attributes import ANSWERS, answer
 
 MODEL, OPTIMIZER = pynn.Sequential(pynn.Affine(3), pynn.Dropout(0.5), pynn.Affine(2)), pynn.Adam(1e-3)
 THINGS = {
@@ -97,3 +97,8 @@ def test_the_table_and_the_classes_agree() -> None:
         kind = getattr(pynn, section)
         found = {name for name, one in vars(kind).items() if isinstance(one, foreign.Foreign)}
         assert found == set(answers)
+
+
+def test_other_names_have_no_answer() -> None:
+    assert answer(pynn.Affine, "nothing_of_the_kind") == ""
+    assert answer(pynn.Affine, "trainable").startswith("; ")

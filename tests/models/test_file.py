@@ -313,7 +313,7 @@ def test_places_that_cannot_be_written_are_named(
 def test_notes_that_are_no_plain_data_are_refused(points: Points, tmp_path: Path) -> None:
     model = fitted(points)
     model.notes = {"mean": np.zeros(3)}
-    with pytest.raises(TypeError, match=r"cannot stand in a model file, expected numbers, text, lists"):
+    with pytest.raises(TypeError, match=r"cannot be saved in a model file, expected numbers, text, lists"):
         model.save(tmp_path / "m")
     assert not list(tmp_path.iterdir())
 

@@ -188,7 +188,7 @@ def _state(path: Path, text: str, tensors: dict[str, np.ndarray], **change: Any)
         ("[1]", {}, r"not a state of a run"),
         ('{"a": {"$tensor": "b", "loss": 1}}', {"b": np.ones(1)}, r"not a state of a run"),
         ("nothing", {}, r"not a state of a run"),
-        ("[" * 100_000, {}, r"nested more than 250 deep"),
+        ("[" * 100_000, {}, r"nested more than 250 levels deep"),
         ('{"a": ' + "9" * 5000 + "}", {}, r"not a state of a run"),
     ],
 )

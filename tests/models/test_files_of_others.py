@@ -75,7 +75,7 @@ def changed(**change: Any) -> Callable[[Path], bytes]:
 
 
 AGAIN = "it is damaged, cut off or something else; copy it again"
-OTHERS = r"; pynn\.transfer\.load_weights takes weights of other libraries"
+OTHERS = r"; pynn\.transfer\.load_weights reads weights of other libraries"
 FILES: dict[str, tuple[Callable[[Path], bytes], str]] = {
     "empty": (lambda path: b"", rf"is not a whole safetensors file \(.*\): {AGAIN}$"),
     "cut off": (lambda path: saved(path)[:-9], rf"is not a whole safetensors file \(.*\): {AGAIN}$"),
@@ -99,7 +99,7 @@ FILES: dict[str, tuple[Callable[[Path], bytes], str]] = {
 }  # fmt: skip
 OF_MODELS: dict[str, tuple[Callable[[Path], bytes], str]] = {
     "an ensemble": (ensemble, r"not a pynn model: its metadata has no entry 'pynn'; pynn\.Ensemble\.load reads it$"),
-    "a checkpoint": (state, r"not a pynn model: .*; it is a checkpoint, from which fit\(.*resume=True\) goes on$"),
+    "a checkpoint": (state, r"not a pynn model: .*; it is a checkpoint, from which fit\(.*resume=True\) continues$"),
     "a newer format": (changed(format=7), r"has format 7, this pynn reads up to 1; install a newer pynn$"),
     "a newer key": (changed(lora=3), r"the description has the key 'lora', unknown here: .* or a newer pynn wrote it$"),
     "a newer layer": (

@@ -171,7 +171,7 @@ def test_a_transformer_without_a_way_back_is_refused(points: Any) -> None:
     model = pynn.Sequential(pynn.Affine(3))
     model.fit(*points, preprocessing=Cubes(), epochs=1, progress=False)
     before = state(model)
-    with pytest.raises(TypeError, match=r"Cubes does not say how a gradient passes through it: give it a method _back"):
+    with pytest.raises(TypeError, match=r"Cubes does not define how a gradient passes through it: add a method _back"):
         model.input_gradient(*points)
     expect_same(model, before)
     assert not model.context.inputs_only

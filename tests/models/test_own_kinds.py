@@ -91,7 +91,7 @@ def test_classes_that_could_not_be_read_again_are_not_written(layer: pynn.Layer,
     """A file would give pynn's class for the user's own of the same name."""
     model = pynn.Sequential(layer)
     model.build((3,))
-    with pytest.raises(TypeError, match=r"the class (Affine|Penalty) cannot stand in a file: it .*; rename it"):
+    with pytest.raises(TypeError, match=r"the class (Affine|Penalty) cannot be saved in a file: it .*; rename it"):
         model.save(tmp_path / "m")
     assert not list(tmp_path.iterdir())
 

@@ -11,7 +11,18 @@ from importlib import import_module
 from .noise import philox
 from .table import Arguments, Operation, Sizes, arguments, assert_close, call, to_dtype
 
-__all__ = ["OPERATIONS", "Arguments", "Operation", "Sizes", "arguments", "assert_close", "call", "philox", "to_dtype"]
+__all__ = [
+    "MODULES",
+    "OPERATIONS",
+    "Arguments",
+    "Operation",
+    "Sizes",
+    "arguments",
+    "assert_close",
+    "call",
+    "philox",
+    "to_dtype",
+]
 
 MODULES = sorted(found.name for found in pkgutil.iter_modules(__path__) if found.name != "table")
 FAMILIES = [import_module(f".{name}", __name__) for name in MODULES]

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .loss import some_weights
-from .table import Arguments, Operation, Sizes, away_from_zero, nan
+from .table import Arguments, Operation, Sizes, away_from_zero, nan, some_weights
 
 SIZES: tuple[Sizes, ...] = ((1, 1), (3, 2), (7, 15), (64, 17), (5, 1000), (4099, 1), (513, 33))
 DELTA = 0.75

@@ -86,3 +86,25 @@ def away_from_zero(rng: np.random.Generator, shape: Sizes) -> np.ndarray:
     """Normal numbers at least 0.05 from 0, where ReLU has its kink."""
     x = rng.standard_normal(shape)
     return x + np.where(x < 0, -0.05, 0.05)
+
+
+# What the rows of losses share.
+CLASSES: tuple[Sizes, ...] = ((1, 1), (1, 10), (3, 2), (7, 15), (32, 10), (64, 17), (5, 1000), (513, 33))
+
+
+def some_weights(rng: np.random.Generator, n: int, weighted: bool) -> np.ndarray | None:
+    """Weights of 0..2, every third of them 0."""
+    return rng.uniform(0, 2, n) * (np.arange(n) % 3 > 0) if weighted else None
+
+
+def shares(a: Arguments) -> np.ndarray:
+    n = len(a["labels"])
+    return np.asarray((np.ones(n) if a["weights"] is None else a["weights"]) / n)
+
+
+def number_of_hits(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray | None) -> float:
+    """What those rows weigh whose label is the first of the largest scores."""
+    total = 0.0
+    for i, row in enumerate(scores.tolist()):
+        total += (row.index(max(row)) == labels[i]) * (1.0 if weights is None else float(weights[i]))
+    return total

@@ -311,7 +311,7 @@ def test_any_numbers_give_numbers_or_an_error(make: Callable[[], Transformer], x
     try:
         assert np.isfinite(make().fit_transform(x)).all()
     except ValueError as error:
-        words = ("finite numbers", "too large", "spreads too far")
+        words = ("finite numbers", "too large")
         if not any(word in str(error) for word in words):
             raise
 
@@ -324,7 +324,7 @@ def test_a_fit_that_fails_changes_nothing(make: Callable[[], Transformer], x: np
     broken[4, 1] = np.nan
     with pytest.raises(ValueError, match="expected finite numbers"):
         transformer.fit(broken)
-    with pytest.raises(ValueError, match=r"spreads too far|too wide"):
+    with pytest.raises(ValueError, match=r"is too large for float64; scale it down"):
         pynn.Pipeline(pynn.MinMaxScaling(), pynn.PCA()).fit([[1e308], [-1e308]])
     np.testing.assert_array_equal(transformer.transform(x), expected)
     fresh = make()

@@ -130,5 +130,5 @@ def test_results_that_do_not_fit_their_dtype() -> None:
     scaling = pynn.Standardization().fit(np.float32([[0], [1e-30]]))
     with pytest.raises(ValueError, match="a result is too large for float32"):
         scaling.transform(np.float32([[1e20]]))
-    with pytest.raises(ValueError, match="spreads too far"):
+    with pytest.raises(ValueError, match="is too large for float64; scale it down"):
         pynn.PCA().fit([[1e200, 0], [-1e200, 0], [0, 1]])

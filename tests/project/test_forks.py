@@ -339,12 +339,12 @@ def test_locks_that_forks_know_are_dropped_with_their_model() -> None:
     import gc
 
     gc.collect()
-    before = len(locks._KNOWN)
+    before = len(locks._REGISTRY)
     models = [network() for _ in range(10)]
-    assert len(locks._KNOWN) > before
+    assert len(locks._REGISTRY) > before
     del models
     gc.collect()
-    assert len(locks._KNOWN) == before
+    assert len(locks._REGISTRY) == before
 
 
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])

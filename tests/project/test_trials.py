@@ -110,9 +110,7 @@ def test_weights_before_build_and_parameters_for_an_optimizer_are_answered() -> 
     model = pynn.Sequential(pynn.Affine(2))
     model.build((3,))
     for wrong in (model.parameters, lambda: 1):
-        with pytest.raises(
-            ValueError, match=r"learning_rate is .*expected a finite .*its step\(model\) gets the model"
-        ):
+        with pytest.raises(ValueError, match=r"learning_rate is .*expected a finite .*step\(model\) passes the model"):
             pynn.Adam(wrong)
 
 

@@ -168,7 +168,7 @@ def test_write_protected_files_are_left_alone(tmp_path: Path, model: pynn.Sequen
     path = tmp_path / "m.safetensors"
     path.write_bytes(b"kept")
     path.chmod(0o400)
-    with pytest.raises(PermissionError, match=r"m\.safetensors is write-protected; take another name"):
+    with pytest.raises(PermissionError, match=r"m\.safetensors is write-protected; use another name"):
         model.save(path)
     assert path.read_bytes() == b"kept"
     (tmp_path / "shut").mkdir(mode=0o500)
@@ -286,7 +286,7 @@ def test_expect_writable_says_the_same_before(tmp_path: Path) -> None:
 FOREIGN = {
     "a.png": (b"\x89PNG\r\n\x1a\n\0\0", r"a\.png is not a whole safetensors file but a picture \(PNG\)$"),
     "a.jpg": (b"\xff\xd8\xff\xe0\0\x10JFIF", r"a picture \(JPEG\)"),
-    "a.h5": (b"\x89HDF\r\n\x1a\n\0", r"an HDF5 file, as Keras writes it; pynn\.transfer\.load_weights takes"),
+    "a.h5": (b"\x89HDF\r\n\x1a\n\0", r"an HDF5 file, as Keras writes it; pynn\.transfer\.load_weights reads"),
     "a.pt": (b"PK\x03\x04\0\0\0\0\0\0", r"a zip archive, as torch\.save, Keras and np\.savez write it"),
     "a.pkl": (b"\x80\x04\x95\0\0\0\0\0\0\0", r"a pickle, which can run code; "),
     "a.npy": (b"\x93NUMPY\x01\0v\0", r"an array of NumPy"),
@@ -314,7 +314,7 @@ def test_load_weights_says_what_the_file_is_instead(name: str, tmp_path: Path, m
 def test_load_weights_takes_what_is_in_an_npz(tmp_path: Path, model: pynn.Sequential) -> None:
     path = tmp_path / "w.npz"
     np.savez(path, **{"affine1.weight": np.ones((3, 4)), "affine1.bias": np.arange(3)})
-    with pytest.raises(ValueError, match=r"w\.npz is a file of np\.savez, .*; pass what is in it: np\.load\(path\)"):
+    with pytest.raises(ValueError, match=r"w\.npz is a file of np\.savez, .*; pass its content: np\.load\(path\)"):
         pynn.transfer.load_weights(model, path)
     with np.load(path) as found:
         pynn.transfer.load_weights(model, found)

@@ -296,7 +296,7 @@ def test_a_copy_that_runs_the_model_does_not_hang(points: Points) -> None:
     assert refused
     for one in refused:
         assert isinstance(one, RuntimeError)
-        assert "is being copied or saved by this thread while another one trains it" in str(one)
+        assert "this thread copies or saves the model while another thread trains it" in str(one)
     assert model.lock.waiters == []
     del model.extra  # type: ignore[attr-defined]
     assert everything(copy.deepcopy(model)) == everything(model)
@@ -348,4 +348,4 @@ def test_models_that_compare_equal_are_all_known_to_forks(kind: type[pynn.Sequen
     models = [kind(pynn.Affine(3)) for _ in range(3)]
     for model in models:
         model.fit(*points, epochs=1, progress=False)
-    assert {id(one) for one in locks._known()} >= {id(model) for model in models}
+    assert {id(one) for one in locks._registered()} >= {id(model) for model in models}

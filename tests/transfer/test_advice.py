@@ -31,11 +31,15 @@ def factors(model: pynn.Sequential) -> list[float]:
         (
             100,
             True,
-            ["little data (20 samples a class, much is from 500 on)", "similar to", "linear classifier", "top"],
+            ["little data (20 samples a class, much means at least 500)", "similar to", "linear classifier", "top"],
         ),
-        (2500, True, ["much data (500 samples a class", "similar to", "Fine-tune all layers, those before", "tenth"]),
+        (
+            2500,
+            True,
+            ["much data (500 samples a class", "similar to", "Fine-tune all layers, with a low rate before", "tenth"],
+        ),
         (2499, False, ["little data (499.8 samples", "different from", "linear classifier", "earlier in the network"]),
-        (9999, False, ["much data", "different from", "Fine-tune all layers alike", "from scratch"]),
+        (9999, False, ["much data", "different from", "Fine-tune all layers at the same rate", "from scratch"]),
     ],
 )
 def test_each_case_says_what_to_do_and_why(samples: int, similar: bool, words: list[str]) -> None:
@@ -49,7 +53,7 @@ def test_the_threshold_is_an_argument() -> None:
     assert not advise(4999, True).much
     assert advise(5000, True).much
     assert advise(100, True, classes=5, enough=20).much
-    assert "much is from 20 on" in str(advise(100, True, classes=5, enough=20))
+    assert "much means at least 20" in str(advise(100, True, classes=5, enough=20))
 
 
 def test_little_and_similar_freezes_all_before_the_head() -> None:

@@ -111,7 +111,7 @@ def test_numbers_that_rise_in_the_order_of_the_mapping_leave_no_doubt(modules: t
 @pytest.mark.parametrize("modules", [("2", "0"), ("fc2", "fc1"), ("block.2.a", "block.1.b")])
 def test_numbers_that_contradict_the_order_are_refused(modules: tuple[str, str]) -> None:
     model = small()
-    with refused(model, r"shapes alone do not tell.*names=\{"):
+    with refused(model, r"shapes alone do not determine.*names=\{"):
         load_weights(model, arrays(*modules))
     done = load_weights(model, arrays(*modules), strict=False)
     assert done.loaded == ("affine3.weight", "affine3.bias")
@@ -153,7 +153,7 @@ def test_a_mapping_that_was_read_from_a_file_is_sorted_as_one(tmp_path: Path) ->
     safetensors.numpy.save_file(source, tmp_path / "net.safetensors")
     load_weights(model, dict(sorted(safetensors.numpy.load_file(tmp_path / "net.safetensors").items())))
     np.testing.assert_array_equal(model.layers[0].weight, source["2.weight"].T)
-    with refused(model, "shapes alone do not tell"):
+    with refused(model, "shapes alone do not determine"):
         load_weights(model, dict(sorted(arrays("input", "hidden").items())))
 
 
@@ -162,7 +162,9 @@ def test_in_a_file_words_do_not_tell_the_order(modules: tuple[str, str], tmp_pat
     """A file keeps its names sorted: which of two layers of equal shapes came first nobody knows."""
     model, source = small(), arrays(*modules)
     safetensors.numpy.save_file(source, tmp_path / "net.safetensors")
-    with refused(model, r"shapes alone do not tell.*names=\{.*model has affine1 \(bias \(3,\), weight \(3, 3\)\), "):
+    with refused(
+        model, r"shapes alone do not determine.*names=\{.*model has affine1 \(bias \(3,\), weight \(3, 3\)\), "
+    ):
         load_weights(model, tmp_path / "net.safetensors")
     done = load_weights(model, tmp_path / "net.safetensors", strict=False)
     assert done.loaded == ("affine3.weight", "affine3.bias")

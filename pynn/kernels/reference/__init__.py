@@ -14,9 +14,10 @@ from .augment import recolour, warp
 from .batchnorm import batchnorm_backward, batchnorm_forward, batchnorm_inference, batchnorm_inference_backward
 from .clip import clip, norm, scale
 from .conv import conv2d_backward, conv2d_forward
-from .data import gather
 from .dropout import dropout, spatial_dropout
-from .gate import gate_backward, gate_forward
+from .elementwise_loss import elementwise_loss
+from .gated_activation import gate_backward, gate_forward
+from .gather import gather
 from .groupnorm import groupnorm_backward, groupnorm_forward
 from .hierarchical import (
     hierarchical_softmax,
@@ -24,7 +25,7 @@ from .hierarchical import (
     hierarchical_softmax_predict,
     hierarchical_softmax_probabilities,
 )
-from .loss import elementwise_loss, focal, hinge, softmax, softmax_backward, softmax_cross_entropy
+from .hinge import hinge
 from .max_norm import max_norm
 from .maxout import maxout_backward, maxout_forward
 from .noise import gaussian_noise
@@ -42,6 +43,7 @@ from .optimizer import (
 )
 from .pool import avg_pool_backward, avg_pool_forward, max_pool_backward, max_pool_forward
 from .prelu import prelu_backward, prelu_forward
+from .softmax import focal, softmax, softmax_backward, softmax_cross_entropy
 
 __all__ = [
     "activation_backward",

@@ -44,7 +44,7 @@ def activate(x: Floats, activation: str, alpha: float) -> Floats:
     return y
 
 
-def through_activation(dy: Floats, y: Floats, activation: str, alpha: float) -> Floats:
+def activation_gradient(dy: Floats, y: Floats, activation: str, alpha: float) -> Floats:
     """Gradient before the activation, from the gradient after it and its output y."""
     if activation == "sigmoid":
         dz: Floats = dy * y * (1 - y)
@@ -86,4 +86,4 @@ def activation_backward(
     f: activation and alpha, as in the `activation_forward` that computed y.
     """
     alpha = expect_activation("activation_backward", activation, alpha)
-    dx[...] = through_activation(dy, y, activation, alpha)
+    dx[...] = activation_gradient(dy, y, activation, alpha)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..checks import REQUIRED, Floats, checked
-from .activation import activate, expect_activation, through_activation
+from .activation import activate, activation_gradient, expect_activation
 
 
 @checked(x="N D", weight="D M", bias="optional M", out="out N M")
@@ -63,7 +63,7 @@ def affine_backward(
             raise ValueError("affine_backward: dz is None, expected an array (N, M) for any activation but identity")
         dz = dy
     else:
-        dz[...] = through_activation(dy, y, activation, alpha)
+        dz[...] = activation_gradient(dy, y, activation, alpha)
     if dweight is not None:
         np.matmul(x.T, dz, out=dweight)
     if dbias is not None:

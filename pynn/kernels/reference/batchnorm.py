@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..checks import REQUIRED, Floats, checked, expect_not_negative, not_vanished
-from .activation import activate, expect_activation, through_activation
+from .activation import activate, activation_gradient, expect_activation
 from .spread import spread
 
 
@@ -97,7 +97,7 @@ def batchnorm_backward(
     """
     alpha = expect_activation("batchnorm_backward", activation, alpha)
     y = activate(_normalize(x, gamma, beta, mean, rstd), activation, alpha)
-    dz = through_activation(dy, y, activation, alpha)
+    dz = activation_gradient(dy, y, activation, alpha)
     normalized = (x - mean) * rstd
     sum_dz = dz.sum(axis=0, dtype=np.float64)
     sum_dz_normalized = (dz * normalized).sum(axis=0, dtype=np.float64)
@@ -151,4 +151,4 @@ def batchnorm_inference_backward(
     alpha = expect_activation("batchnorm_inference_backward", activation, alpha)
     rstd = 1 / np.sqrt(var + not_vanished(epsilon, x))
     y = activate(_normalize(x, gamma, beta, mean, rstd), activation, alpha)
-    dx[...] = through_activation(dy, y, activation, alpha) * (gamma * rstd)
+    dx[...] = activation_gradient(dy, y, activation, alpha) * (gamma * rstd)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from ..checks import REQUIRED, Floats, checked
-from .activation import activate, expect_activation, through_activation
+from .activation import activate, activation_gradient, expect_activation
 
 MOST = 2**30
 
@@ -172,23 +172,23 @@ def conv2d_backward(
         raise ValueError(
             "conv2d_backward: dz is None, expected an array (N, OH, OW, M) for any activation but identity"
         )
-    through = through_activation(dy, y, activation, alpha)
+    gradient = activation_gradient(dy, y, activation, alpha)
     if dz is not None:
-        dz[...] = through
+        dz[...] = gradient
     if dbias is not None:
-        dbias[...] = through.sum(axis=(0, 1, 2))
+        dbias[...] = gradient.sum(axis=(0, 1, 2))
     patches = _Patches(x, weight, y, stride, before, dilation)
     spread = np.zeros_like(patches.whole)
     for group in range(patches.groups):
         part = np.s_[group * weight.shape[3] // patches.groups : (group + 1) * weight.shape[3] // patches.groups]
         channels = np.s_[group * weight.shape[2] : (group + 1) * weight.shape[2]]
         if dweight is not None:
-            dweight[..., part] = np.tensordot(patches.views[..., group, :], through[..., part], ((0, 1, 2), (0, 1, 2)))
+            dweight[..., part] = np.tensordot(patches.views[..., group, :], gradient[..., part], ((0, 1, 2), (0, 1, 2)))
         if dx is None:
             continue
         for a, b in np.ndindex(weight.shape[:2]):
             rows = np.s_[a * dilation_y : a * dilation_y + (y.shape[1] - 1) * stride_y + 1 : stride_y]
             columns = np.s_[b * dilation_x : b * dilation_x + (y.shape[2] - 1) * stride_x + 1 : stride_x]
-            spread[:, rows, columns, channels] += through[..., part] @ weight[a, b, :, part].T
+            spread[:, rows, columns, channels] += gradient[..., part] @ weight[a, b, :, part].T
     if dx is not None:
         dx[...] = spread[:, top : top + x.shape[1], left : left + x.shape[2]]

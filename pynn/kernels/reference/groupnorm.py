@@ -88,6 +88,6 @@ def groupnorm_backward(
     dgamma[...] = (dy * normalized.reshape(x.shape)).sum(axis=(0, 1), dtype=np.float64)
     if dx is not None:
         d = _cut(dy * gamma, groups)
-        shift = d.mean(axis=(1, 3), dtype=np.float64, keepdims=True)
-        tilt = (d * normalized).mean(axis=(1, 3), dtype=np.float64, keepdims=True)
-        dx[...] = (_each(rstd) * (d - shift - normalized * tilt)).reshape(x.shape)
+        mean_dxhat = d.mean(axis=(1, 3), dtype=np.float64, keepdims=True)
+        mean_dxhat_xhat = (d * normalized).mean(axis=(1, 3), dtype=np.float64, keepdims=True)
+        dx[...] = (_each(rstd) * (d - mean_dxhat - normalized * mean_dxhat_xhat)).reshape(x.shape)

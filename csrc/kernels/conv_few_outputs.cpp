@@ -1,7 +1,7 @@
 // Lanes are pixels here: a vector holds one channel of adjacent pixels, and every weight is a broadcast number. The
 // channels of the source are first taken apart into planes, with zeros around the image; those of the output, or of its
 // gradient, are stored pixel by pixel and are interleaved or deinterleaved in registers.
-#include "narrow.h"
+#include "conv_few_outputs.h"
 
 namespace pynn::PYNN_LEVEL {
 namespace {
@@ -23,18 +23,22 @@ V pick(V a, V b, I lanes) {
 
 // M vectors of one channel each against M vectors of whole pixels (of M channels), one after the other.
 template <class T, int M>
-class Weave {
+class Interleaver {
 public:
-    Weave() {
+    Interleaver() {
         for (int j = 0; j < M; ++j)
             for (int i = 0; i < L; ++i) {
                 const int place = j * L + i, number = i * M + j;  // in the pixels: of lane i, of channel j
-                weave_[j][i] = place % M % 2 * L + place / M, weave_pair_[j][i] = place % M / 2;
-                part_[j][i] = number % (2 * L), part_pair_[j][i] = number / (2 * L);
+                interleave_[j][i] = place % M % 2 * L + place / M, interleave_pair_[j][i] = place % M / 2;
+                deinterleave_[j][i] = number % (2 * L), deinterleave_pair_[j][i] = number / (2 * L);
             }
     }
-    void weave(const Vec<T> (&channels)[M], Vec<T> (&pixels)[M]) const { run(channels, weave_, weave_pair_, pixels); }
-    void part(const Vec<T> (&pixels)[M], Vec<T> (&channels)[M]) const { run(pixels, part_, part_pair_, channels); }
+    void interleave(const Vec<T> (&channels)[M], Vec<T> (&pixels)[M]) const {
+        run(channels, interleave_, interleave_pair_, pixels);
+    }
+    void deinterleave(const Vec<T> (&pixels)[M], Vec<T> (&channels)[M]) const {
+        run(pixels, deinterleave_, deinterleave_pair_, channels);
+    }
 
 private:
     using Int = typename Simd<T>::Int;
@@ -50,7 +54,7 @@ private:
         });
     }
 
-    Int weave_[M], weave_pair_[M], part_[M], part_pair_[M];
+    Int interleave_[M], interleave_pair_[M], deinterleave_[M], deinterleave_pair_[M];
 };
 
 // One channel of the window (height, width) at (y0, x0) of an image (h, w, c), rows `row` elements apart.
@@ -176,17 +180,17 @@ private:
 
     void put(const Vec<T> (&channels)[M], Size count, T* out) {
         Vec<T> pixels[M];
-        weave_.weave(channels, pixels);
-        const bool rectify = q_.f.function == Function::relu;
+        interleaver_.interleave(channels, pixels);
+        const bool relu = q_.f.function == Function::relu;
         each_vector<T>(0, count, [&](auto at, Size i) {
             const Vec<T> y = pixels[i / kLanes<T>];
-            at.store(out + i, rectify ? activate<Function::relu, T>(y, 0) : y);
+            at.store(out + i, relu ? activate<Function::relu, T>(y, 0) : y);
         });
         finish(q_.f, out, 0, 1, count);
     }
 
     const Correlation<T>& q_;
-    const Weave<T, M> weave_;
+    const Interleaver<T, M> interleaver_;
     const Size taps_, vectors_, width_;
     Scratch<T> weights_;
 };
@@ -225,7 +229,7 @@ private:
         for (Size image = run * s_.n / runs_; image < (run + 1) * s_.n / runs_; ++image) {
             fill_plane(x_ + image * s_.h * s_.w * s_.c, s_.h, s_.w, s_.c, c, -s_.top, -s_.left, height,
                        s_.ow + (s_.kw - 1) * s_.dilation_x, plane.get(), width_);
-            take_apart(image, gradients.get());
+            deinterleave_image(image, gradients.get());
             for (Size tile = 0; tile < tiles_; ++tile) {
                 const T* from[R];
                 for (Size r = 0; r < R; ++r) {  // padding taps repeat the last one; their result is not used
@@ -238,21 +242,21 @@ private:
     }
 
     // The gradients of an image as vectors of one channel each, zeros beyond the last pixel of a row.
-    void take_apart(Size image, T* to) {
+    void deinterleave_image(Size image, T* to) {
         for (Size y = 0; y < s_.oh; ++y)
             for (Size v = 0; v < vectors_; ++v, to += M * kLanes<T>) {
                 const T* from = dz_ + ((image * s_.oh + y) * s_.ow + v * kLanes<T>)*M;
                 Vec<T> pixels[M] = {}, channels[M];
                 each_vector<T>(0, smaller(kLanes<T>, s_.ow - v * kLanes<T>) * M,
                                [&](auto at, Size i) { pixels[i / kLanes<T>] = at.load(from + i); });
-                weave_.part(pixels, channels);
+                interleaver_.deinterleave(pixels, channels);
                 unroll<M>([&](auto m) PYNN_INLINE { store(to + m * kLanes<T>, channels[m]); });
             }
     }
 
     const T *x_, *dz_;
     const ConvShape& s_;
-    const Weave<T, M> weave_;
+    const Interleaver<T, M> interleaver_;
     const Size taps_, tiles_, vectors_, width_, runs_;
     Scratch<T> sums_;
 };
@@ -269,29 +273,29 @@ using UpToHalf = std::make_integer_sequence<int, kLanes<T> / 2>;
 }  // namespace
 
 template <class T>
-bool is_narrow(const Correlation<T>& q) {
+bool has_few_outputs(const Correlation<T>& q) {
     return 2 * q.to() <= kLanes<T> && q.step_x == 1 && q.groups == 1 && q.out_pixel == q.to() &&
            q.out_row == q.columns * q.to();
 }
 
 template <class T>
-bool is_narrow(const ConvShape& s) {
+bool has_few_outputs(const ConvShape& s) {
     return 2 * s.m <= kLanes<T> && s.stride_x == 1 && s.g == s.c;
 }
 
 template <class T>
-void narrow(const Correlation<T>& q) {
+void correlate_few_outputs(const Correlation<T>& q) {
     with_count<T>(q.to(), [&](auto m) { Forward<T, decltype(m)::value>(q).run(); }, UpToHalf<T>{});
 }
 
 template <class T>
-void narrow_weight_gradient(const T* x, const T* dz, const ConvShape& s, T* dweight) {
+void few_outputs_weight_gradient(const T* x, const T* dz, const ConvShape& s, T* dweight) {
     with_count<T>(s.m, [&](auto m) { Backward<T, decltype(m)::value>(x, dz, s).run(dweight); }, UpToHalf<T>{});
 }
 
-template bool is_narrow(const Correlation<PYNN_REAL>&);
-template bool is_narrow<PYNN_REAL>(const ConvShape&);
-template void narrow(const Correlation<PYNN_REAL>&);
-template void narrow_weight_gradient(const PYNN_REAL*, const PYNN_REAL*, const ConvShape&, PYNN_REAL*);
+template bool has_few_outputs(const Correlation<PYNN_REAL>&);
+template bool has_few_outputs<PYNN_REAL>(const ConvShape&);
+template void correlate_few_outputs(const Correlation<PYNN_REAL>&);
+template void few_outputs_weight_gradient(const PYNN_REAL*, const PYNN_REAL*, const ConvShape&, PYNN_REAL*);
 
 }  // namespace pynn::PYNN_LEVEL

@@ -87,9 +87,10 @@ struct ChosenGate {
 template <class F>
 void with_gate(Gate gate, F f) {
     switch (gate) {
-        case Gate::gelu: return f(ChosenGate<Gate::gelu>{});
-        case Gate::gelu_tanh: return f(ChosenGate<Gate::gelu_tanh>{});
-        case Gate::silu: return f(ChosenGate<Gate::silu>{});
+#define PYNN_CASE(name)                                                                                                \
+    case Gate::name: return f(ChosenGate<Gate::name>{});
+        PYNN_GATES(PYNN_CASE)
+#undef PYNN_CASE
     }
 }
 
@@ -121,10 +122,10 @@ void gate_backward(const T* dy, const T* x, Gate gate, T* dx, Size size) {
 }  // namespace
 
 template <class T>
-void fill_gate(Table<T>& table) {
+void fill_gated_activation(Table<T>& table) {
     table.gate_forward = gate_forward<T>;
     table.gate_backward = gate_backward<T>;
 }
-template void fill_gate(Table<PYNN_REAL>&);
+template void fill_gated_activation(Table<PYNN_REAL>&);
 
 }  // namespace pynn::PYNN_LEVEL

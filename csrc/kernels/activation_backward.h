@@ -1,18 +1,18 @@
 // The way back through an activation, with the sums of the rows: what a bias gradient is.
 #pragma once
 #include "activation.h"
-#include "columns.h"
+#include "column_strips.h"
 
 namespace pynn::PYNN_LEVEL {
 
 // dz = dy f' (unless null) and its sum over the rows, for one strip of one run of rows.
 template <Function F, class T, int V, class Access>
-PYNN_INLINE inline void through_strip(Access at, const T* dy, const T* y, T alpha, T* dz, T* sums, Size m, Size rows) {
+PYNN_INLINE inline void backward_strip(Access at, const T* dy, const T* y, T alpha, T* dz, T* sums, Size m, Size rows) {
     Vec<T> sum[V] = {};
     for (Size i = 0; i < rows; ++i)
         unroll<V>([&](auto v) PYNN_INLINE {
             const Size place = i * m + v * kLanes<T>;
-            const Vec<T> dv = through_activation<F, T>(at.load(dy + place), at.load(y + place), alpha);
+            const Vec<T> dv = activation_gradient<F, T>(at.load(dy + place), at.load(y + place), alpha);
             if (dz) at.store(dz + place, dv);
             sum[v] += dv;
         });
@@ -21,7 +21,7 @@ PYNN_INLINE inline void through_strip(Access at, const T* dy, const T* y, T alph
 
 // dz = dy f' (unless null: then f is the identity and dz is dy), and dbias = sum of dz over rows (unless null).
 template <class T>
-void through_and_sum(const T* dy, const T* y, Activation f, T* dz, T* dbias, Size n, Size m) {
+void activation_backward_and_sum(const T* dy, const T* y, Activation f, T* dz, T* dbias, Size n, Size m) {
     if (dz == nullptr && dbias == nullptr) return;
     const T alpha = static_cast<T>(f.alpha);
     const Size runs = ceil_div(n, kRowRun);
@@ -30,7 +30,7 @@ void through_and_sum(const T* dy, const T* y, Activation f, T* dz, T* dbias, Siz
         over_columns<T, kStripVectors<decltype(chosen)::function>>(
             n, m, 1, Order::forward, [&](auto strip, auto at, Size run, Size begin, Size end, Size j) {
                 const Size place = begin * m + j;
-                through_strip<decltype(chosen)::function, T, decltype(strip)::vectors>(
+                backward_strip<decltype(chosen)::function, T, decltype(strip)::vectors>(
                     at, dy + place, y + place, alpha, dz ? dz + place : nullptr, sums.get() + run * m + j, m,
                     end - begin);
             });

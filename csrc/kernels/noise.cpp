@@ -74,9 +74,9 @@ void gaussian_noise(const T* x, double deviation, Draw draw, T* out, Size size) 
 }  // namespace
 
 template <class T>
-void fill_gaussian(Table<T>& table) {
+void fill_noise(Table<T>& table) {
     table.gaussian_noise = gaussian_noise<T>;
 }
-template void fill_gaussian(Table<PYNN_REAL>&);
+template void fill_noise(Table<PYNN_REAL>&);
 
 }  // namespace pynn::PYNN_LEVEL

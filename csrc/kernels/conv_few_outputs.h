@@ -6,13 +6,13 @@ namespace pynn::PYNN_LEVEL {
 
 // Whether a convolution has the form for it.
 template <class T>
-bool is_narrow(const Correlation<T>& q);
+bool has_few_outputs(const Correlation<T>& q);
 template <class T>
-bool is_narrow(const ConvShape& s);
+bool has_few_outputs(const ConvShape& s);
 
 template <class T>
-void narrow(const Correlation<T>& q);
+void correlate_few_outputs(const Correlation<T>& q);
 template <class T>
-void narrow_weight_gradient(const T* x, const T* dz, const ConvShape& s, T* dweight);
+void few_outputs_weight_gradient(const T* x, const T* dz, const ConvShape& s, T* dweight);
 
 }  // namespace pynn::PYNN_LEVEL

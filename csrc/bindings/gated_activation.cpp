@@ -4,19 +4,12 @@
 namespace pynn {
 namespace {
 
-Gate gate_of(const Checker& check, std::string_view name) {
-    static constexpr std::string_view names[] = {"gelu", "gelu_tanh", "silu"};
-    for (int i = 0; i < 3; ++i)
-        if (name == names[i]) return static_cast<Gate>(i);
-    check.value_error("activation is '" + std::string(name) + "', expected one of gelu, gelu_tanh, silu");
-}
-
 void gate_forward(const Array& x, std::string_view activation, const Array& out) {
     Checker check("gate_forward");
     check.in_any("x", x);
     check.out_any("out", out);
     check.overlaps();
-    const Gate gate = gate_of(check, activation);
+    const Gate gate = check.choice<Gate>("activation", activation, kGateNames);
     compute(check, [&](auto zero) {
         using T = decltype(zero);
         table<T>().gate_forward(data<T>(x), gate, data<T>(out), check.elements());
@@ -29,7 +22,7 @@ void gate_backward(const Array& dy, const Array& x, std::string_view activation,
     check.in_any("x", x);
     check.out_any("dx", dx);
     check.overlaps();
-    const Gate gate = gate_of(check, activation);
+    const Gate gate = check.choice<Gate>("activation", activation, kGateNames);
     compute(check, [&](auto zero) {
         using T = decltype(zero);
         table<T>().gate_backward(data<T>(dy), data<T>(x), gate, data<T>(dx), check.elements());
@@ -38,7 +31,7 @@ void gate_backward(const Array& dy, const Array& x, std::string_view activation,
 
 }  // namespace
 
-void bind_gate(Kernels& module) {
+void bind_gated_activation(Kernels& module) {
     using namespace py::literals;
     module.def("gate_forward", gate_forward, "x"_a, "activation"_a, "out"_a);
     module.def("gate_backward", gate_backward, "dy"_a, "x"_a, "activation"_a, "dx"_a);

@@ -28,7 +28,7 @@ void gather(const Array& x, const Array& indices, double divisor, const Array& o
 
 }  // namespace
 
-void bind_data(Kernels& module) {
+void bind_gather(Kernels& module) {
     using namespace py::literals;
     module.def("gather", gather, "x"_a, "indices"_a, "divisor"_a = 1.0, "out"_a = py::ellipsis());
 }

@@ -8,7 +8,7 @@ namespace pynn::PYNN_LEVEL {
 // Rows that are summed in one go; the sums of runs are added in the order of the runs.
 constexpr Size kRowRun = 256;
 
-// A strip of V vectors of columns; the access is Whole unless V is 1.
+// A strip of V vectors of columns; the access is Full unless V is 1.
 template <int V>
 struct Strip {
     static constexpr int vectors = V;
@@ -32,7 +32,7 @@ void over_strips(Size n, Size c, double cost, Order order, F f) {
         const Size run = piece / strips, j = piece % strips * kWide;
         const Size begin = run * kRowRun, end = smaller(n, begin + kRowRun);
         if constexpr (V > 1) {
-            if (j + kWide <= c) return f(Strip<V>{}, Whole{}, run, begin, end, j);
+            if (j + kWide <= c) return f(Strip<V>{}, Full{}, run, begin, end, j);
         }
         each_vector<T>(j, smaller(c, j + kWide),
                        [&](auto at, Size column) { one_vector(f, at, run, begin, end, column); });
