@@ -51,10 +51,6 @@ struct Loss {
     double value, hits;
 };
 
-struct ImageShape {
-    Size b, h, w, c;
-};
-
 // The place of an array's random draws in the Philox sequence; its first element takes draw number `offset`.
 struct Draw {
     std::uint64_t seed;
@@ -69,7 +65,7 @@ struct Paths {
 };
 
 // Images (N,H,W,C).
-struct Image {
+struct ImageShape {
     Size n, h, w, c;
 };
 
@@ -135,10 +131,10 @@ struct Table {
     void (*maxout_backward)(const T* dy, const T* winner, Size pieces, T* dz, Size n, Size m);
 
     // out(N,P,Q,C) over regions of x(N,H,W,C); winner(N,P,Q,C): number of the largest place in its region, row by row
-    void (*max_pool_forward)(const T* x, Regions regions, T* winner, T* out, Image shape);
-    void (*max_pool_backward)(const T* dy, const T* winner, Regions regions, T* dx, Image shape);
-    void (*avg_pool_forward)(const T* x, Regions regions, T* out, Image shape);
-    void (*avg_pool_backward)(const T* dy, Regions regions, T* dx, Image shape);
+    void (*max_pool_forward)(const T* x, Regions regions, T* winner, T* out, ImageShape shape);
+    void (*max_pool_backward)(const T* dy, const T* winner, Regions regions, T* dx, ImageShape shape);
+    void (*avg_pool_forward)(const T* x, Regions regions, T* out, ImageShape shape);
+    void (*avg_pool_backward)(const T* dy, Regions regions, T* dx, ImageShape shape);
 
     void (*batchnorm_forward)(const T* x, const T* gamma, const T* beta, BatchNormState s, T* running_mean,
                               T* running_var, Activation f, T* mean, T* rstd, T* out, Size n, Size c);
