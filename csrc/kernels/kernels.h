@@ -1,6 +1,14 @@
-// The kernel table: what every instruction-set level provides, as plain function pointers.
-// Arrays are contiguous and checked by the bindings; sizes come last. N samples, D inputs, M outputs, C channels or
-// classes. Kernels run with subnormal numbers counted as 0 (subnormals.h).
+// Start here. A kernel is a function on plain arrays; a family is the kernels that belong together, such as forward and
+// backward. Its C++ is kernels/NAME.cpp (arithmetic, compiled once for each instruction-set level and number type) and
+// bindings/NAME.cpp (checks the arguments, then calls the level in use: dispatch.h). Its definition is the NumPy twin,
+// pynn/kernels/reference/NAME.py; tests/operations/NAME.py tries both against an independent answer and its gradient.
+// New family: add NAME to PYNN_FAMILIES and its functions to Table below, write fill_NAME and bind_NAME, import the
+// twin in reference/__init__.py, and write the rows of its test. New activation: a name in PYNN_FUNCTIONS or
+// PYNN_GATES, its formula in activation.h or gated_activation.cpp, in the twin and in the rows. Levels (v2, v3, v4 or
+// generic) are namespaces, PYNN_LEVEL: nothing inline may be shared between them. simd.h has the vectors, parallel.h
+// the threads and their scratch memory; results are the same bits with any number of threads. Arrays are contiguous and
+// checked by the bindings; sizes come last. N samples, D inputs, M outputs, C channels or classes. Kernels run with
+// subnormal numbers counted as 0 (subnormals.h).
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -34,7 +42,7 @@ using Size = std::ptrdiff_t;
 PYNN_NAMED_ENUM(Function, PYNN_FUNCTIONS)
 
 // The activations x gate(x), whose gradient needs x.
-#define PYNN_GATES(X) X(gelu) X(gelu_tanh) X(silu)
+#define PYNN_GATES(X) X(gelu) X(gelu_tanh) X(silu) X(mish)
 PYNN_NAMED_ENUM(Gate, PYNN_GATES)
 
 struct Activation {
