@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,12 +11,26 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import settings
+from quick_choice import COLLECTED, choose
 
 import pynn
 from pynn.cli import main
 
 settings.register_profile("pynn", deadline=None, derandomize=True, database=None, print_blob=False)
 settings.load_profile("pynn")
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m looks at the marks
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    config.stash[COLLECTED] = list(items)
+    for item in choose(items):
+        item.add_marker("quick")
+
+
+def pytest_collection_finish() -> None:
+    """Leave the thousands of tests out of every later garbage collection, which would take a second."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -409,6 +409,7 @@ def test_functions_answer_too(trained: pynn.Sequential) -> None:
     assert trained.epoch == 1
 
 
+@pytest.mark.slow
 def test_words_are_read_only_where_an_error_is_made(tmp_path: Path) -> None:
     code = """
 import sys, numpy as np, pynn

@@ -234,6 +234,7 @@ def activations(kind: Initializer | str, activation: Any) -> list[np.ndarray]:
     return [layer._y for layer in model.layers[::2]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["glorot", "lecun", "glorot_uniform", "orthogonal"])
 def test_ten_tanh_layers_stay_healthy_with_weights_of_variance_1_over_n(kind: str) -> None:
     for y in activations(kind, pynn.Tanh):
@@ -250,6 +251,7 @@ def test_ten_tanh_layers_collapse_with_small_weights_and_saturate_with_large_one
         assert (np.abs(y) > 0.99).mean() > 0.85
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind", ["he", "he_uniform", "random_walk", pynn.Orthogonal(2**0.5), pynn.Sparse(100, std=0.02**0.5)]
 )
@@ -313,6 +315,7 @@ def test_the_same_generator_state_gives_the_same_draw(name: str) -> None:
         ([pynn.Softplus], "he"),
         ([pynn.GELU], "he"),
         ([pynn.SiLU], "he"),
+        ([pynn.Mish], "he"),
         ([pynn.Tanh], "glorot"),
         ([pynn.Sigmoid], "glorot"),
         ([], "lecun"),

@@ -129,6 +129,7 @@ def test_misread_of_nothing(samples):
     assert (captions(figure), figure.get_suptitle()) == ([], "None of 40 samples misread")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(5, 4, 4), (5, 4, 6, 1), (5, 4, 4, 3)], ids=str)
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_misread_takes_grey_and_colour(shape, dtype, tmp_path):
@@ -163,6 +164,7 @@ def test_report_holds_curves_and_strip(samples):
     assert len(captions(figure)) == 12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "classes", [DIGITS, CLOTHES, ("a very long name of a class",) * 10], ids=["short", "long", "huge"]
 )
@@ -211,6 +213,7 @@ def python(code):
     return subprocess.run([sys.executable, "-c", code], cwd=elsewhere, capture_output=True, text=True, timeout=120)
 
 
+@pytest.mark.slow
 def test_no_pyplot_and_no_window():
     done = python(
         "import sys, io; from pynn import plot; "
@@ -220,6 +223,7 @@ def test_no_pyplot_and_no_window():
     assert done.stdout == "False\n", done.stderr
 
 
+@pytest.mark.slow
 def test_without_matplotlib_there_is_one_clear_error():
     done = python("import sys; sys.modules['matplotlib'] = None; from pynn import plot")
     assert done.stderr.splitlines()[-1] == 'ImportError: pictures need matplotlib: pip install "pynn-cpu[plot]"'
@@ -229,6 +233,7 @@ def mosaics(figure):
     return [(axes.get_title(), np.asarray(axes.images[0].get_array())) for axes in figure.axes]
 
 
+@pytest.mark.slow
 def test_whitening_draws_images_components_rebuilt_and_whitened_images(digits, tmp_path):
     images = digits.train[0]
     fitted = pynn.Whitening(epsilon=1e-3).fit(images)
@@ -268,6 +273,7 @@ def test_whitening_fits_one_itself_and_takes_colours_and_floats(rng):
         np.testing.assert_array_equal(picture, same)
 
 
+@pytest.mark.slow
 def test_whitening_of_images_without_any_spread():
     for _, picture in mosaics(plot.whitening(np.full((3, 4, 4), 7.0), components=2)):
         assert np.isfinite(picture).all()

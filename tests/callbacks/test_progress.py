@@ -91,6 +91,7 @@ def test_a_stderr_that_is_closed_while_it_trains(points: Points, monkeypatch: py
         assert fit(points, shown, callbacks=[lambda trainer, stream=stream: stream.close()]).epochs == 2
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="descriptors of POSIX")
 def test_a_process_without_stderr(tmp_path: Path) -> None:
     code = "import numpy as np, pynn; pynn.Sequential(pynn.Affine(2)).fit(np.eye(4), np.arange(4) % 2, epochs=1)"

@@ -189,12 +189,14 @@ def test_unknown_commands(fails):
     assert "required: IMAGE" in fails("predict", "m.safetensors")
 
 
+@pytest.mark.slow
 def test_info_as_a_process():
     done = process("info")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[1].split()[1] == pynn.info().backend
 
 
+@pytest.mark.slow
 def test_errors_of_a_process():
     done = process("train", "--epochs", "many")
     assert done.returncode == 2
@@ -210,6 +212,7 @@ def into(stdout, *arguments):
     return done.returncode, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes break otherwise there")
 @pytest.mark.parametrize("argument", ["info", "--help"])
 def test_nobody_reads_the_output(argument):
@@ -219,18 +222,21 @@ def test_nobody_reads_the_output(argument):
         assert into(broken, argument) == (141, "")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_output_that_cannot_be_written():
     with open("/dev/full", "wb") as full:
         assert into(full, "info") == (2, "pynn: error: No space left on device\n")
 
 
+@pytest.mark.slow
 def test_names_that_the_terminal_cannot_show():
     done = process("train", *SMALL, "--output", "zahl_ö→.safetensors", env={**os.environ, "PYTHONIOENCODING": "ascii"})
     assert done.returncode == 0, done.stderr
     assert os.listdir() == ["zahl_ö→.safetensors"]
 
 
+@pytest.mark.slow
 def test_the_command_loads_nothing_heavy():
     code = (
         "import sys; from pynn.cli import main; main(['info']); print({'matplotlib', 'PIL', 'tqdm'} & {*sys.modules})"

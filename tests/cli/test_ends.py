@@ -105,6 +105,7 @@ def test_a_second_ctrl_c_while_the_interrupted_model_is_saved(run, monkeypatch):
     assert Path("digits.safetensors").read_bytes() == b"older"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_ctrl_c_of_a_process_that_saves():
     code = f"""
@@ -136,10 +137,12 @@ def diverges(run, *options):
     return err[-1]
 
 
+@pytest.mark.slow
 def test_a_training_that_diverges_writes_no_model(run, backend):
     assert "ower the learning rate" in diverges(run, "--learning-rate", 1e15, "--epochs", 2)
 
 
+@pytest.mark.slow
 def test_a_model_that_is_written_can_be_used(run, backend):
     """At this rate some arithmetic overflows: a model with NaN in it was written, and the exit code was 0."""
     code, _, err = run("train", "--learning-rate", 1e9, "--epochs", 2, "--no-plot")
@@ -191,6 +194,7 @@ def test_a_model_that_had_diverged_when_it_was_interrupted(run, monkeypatch):
 # Where stderr is not there
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="descriptors of POSIX")
 @pytest.mark.parametrize("arguments", ["train --layers 16 --epochs 1 --quiet", "train --lr 1", "evaluate nowhere"])
 def test_nothing_meant_for_stderr_goes_to_stdout(arguments):
@@ -231,6 +235,7 @@ def on_a_terminal(columns, *arguments):
     return re.split(r"[\r\n]+", found.decode())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [40, 60, 80])
 def test_the_output_of_train_and_evaluate_fits_the_terminal(columns):
     frames = on_a_terminal(columns, "train", "--epochs", "2", "--layers", "512,16", "--no-plot")

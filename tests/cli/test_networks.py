@@ -51,6 +51,7 @@ def fitted(monkeypatch):
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", presets.READY)
 def test_every_network_learns_from_colour_pictures_and_comes_back(run, fake_cifar, native, name):
     options = ("--data", fake_cifar, "--epochs", 1, "--batch-size", 20)
@@ -107,6 +108,7 @@ def test_predict_reads_grey_pictures(run, fake_mnist):
     assert run("predict", "mnist.safetensors", "a.png")[1][0].endswith("[inverted: dark on light]")
 
 
+@pytest.mark.slow
 def test_the_picture_of_a_network(run, fake_cifar):
     pytest.importorskip("matplotlib")
     run("train", "cifar10", "--model", "lenet5", "--data", fake_cifar, "--epochs", 1, "--output", "a.safetensors")

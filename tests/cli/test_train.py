@@ -45,6 +45,7 @@ def test_train_alone_learns_the_digits(run):
     }
 
 
+@pytest.mark.slow
 def test_train_draws_a_picture_where_matplotlib_is(run):
     pytest.importorskip("matplotlib")
     _, out, _ = run("train", *SMALL[:-1], "--output", "a.safetensors")
@@ -111,6 +112,7 @@ def test_the_same_seed_writes_the_same_file(run):
     assert files[0] == files[1] != files[2]
 
 
+@pytest.mark.slow
 def test_the_same_file_at_any_number_of_threads(native):
     written = []
     for threads in "12":
@@ -267,6 +269,7 @@ def test_ctrl_c_before_the_first_step_writes_nothing(run, monkeypatch):
     assert os.listdir() == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_ctrl_c_of_a_process():
     command = [sys.executable, "-m", "pynn", "train", "--layers", "16", "--epochs", "100000"]

@@ -52,6 +52,7 @@ def small() -> pynn.Sequential:
     return model
 
 
+@pytest.mark.slow
 @kinds
 def test_no_copy_is_made(tmp_path: Path, dtype: str, order: Any, backend: str) -> None:
     x, y, model = mapped(tmp_path, dtype, order), np.arange(COUNT) % 2, small()
@@ -107,6 +108,7 @@ except MemoryError:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's limit of a process's own memory")
 def test_a_process_without_room_for_a_copy_trains(tmp_path: Path) -> None:
     with open(tmp_path / "x", "wb") as file:

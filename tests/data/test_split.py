@@ -22,6 +22,7 @@ def places(x: np.ndarray) -> list[int]:
     return (x[:, 0, 0] // 6).astype(int).tolist()
 
 
+@pytest.mark.slow
 @given(
     counts=st.lists(st.integers(1, 40), min_size=1, max_size=6).filter(lambda counts: max(counts) > 1),
     share=st.floats(0, 1, exclude_min=True, exclude_max=True),

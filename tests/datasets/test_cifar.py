@@ -349,6 +349,7 @@ def test_the_checksums_are_those_of_the_official_archives() -> None:
 # The command line and the real files
 
 
+@pytest.mark.slow
 def test_the_command_line_trains_evaluates_and_says_what_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -393,6 +393,7 @@ def child() -> Iterator[Any]:
         process.stdin.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_little_time_and_memory(case: Case, child: Any, tmp_path: Path) -> None:
     pictures = case.reader.startswith("image_folder")
@@ -435,6 +436,7 @@ def test_a_pipe_among_pictures(child: Any, tmp_path: Path) -> None:
     assert message.endswith("pipe is a device, a pipe or a socket, expected a picture")
 
 
+@pytest.mark.slow
 def test_the_measuring_sees_what_is_taken(child: Any) -> None:
     for reader, least in (("len(b'x' * (100 << 20))", (0.0, 95)), ("sum(range(10**7))", (0.02, -1))):
         child.stdin.write(json.dumps([reader, ""]) + "\n")

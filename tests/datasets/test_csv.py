@@ -48,6 +48,7 @@ def test_numbers_as_labels_are_sorted_by_value(path: Path) -> None:
     assert datasets.csv(path, "a").classes == ("10", "nan")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("letter", ["", "id"])
 def test_a_class_a_row(path: Path, letter: str, rng: np.random.Generator) -> None:
     numbers = rng.permutation(150_000) + 100_000

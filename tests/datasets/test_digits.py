@@ -45,6 +45,7 @@ def test_digits_class_counts_are_those_of_the_source():
     assert counts.tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
 
 
+@pytest.mark.slow
 def test_digits_are_those_of_scikit_learn():
     copy = pytest.importorskip("sklearn.datasets").load_digits()
     images = np.floor(copy.images * 255 / 16 + 0.5).astype(np.uint8)

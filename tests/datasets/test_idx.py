@@ -69,6 +69,7 @@ def test_read_idx_goes_by_content_not_by_name(tmp_path):
     np.testing.assert_array_equal(datasets.read_idx(tmp_path / "zipped"), array)
 
 
+@pytest.mark.slow
 def test_read_idx_reads_sparse_images(tmp_path, rng):
     """2 pixels of 100 are set: the gzip file has about a thirtieth of their size."""
     x = np.zeros(60_000 * 28 * 28, np.uint8)
@@ -189,6 +190,7 @@ def array_or_value_error(path, content):
     return array
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300)
 @given(content=contents)
 @example(content=GOOD)
@@ -197,6 +199,7 @@ def test_read_idx_of_any_bytes(scratch, content):
     assert array is None or idx(array) == content
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300)
 @given(
     content=contents, cut=st.integers(0, 60), noise=st.dictionaries(st.integers(0, 80), st.integers(0, 255), max_size=3)

@@ -112,6 +112,7 @@ def test_errors_in_the_data_are_named(tmp_path: Path, pixels: np.ndarray, monkey
     refused('Pillow: pip install "pynn-cpu', ImportError)
 
 
+@pytest.mark.slow
 def test_pillow_is_imported_by_those_who_need_it(tmp_path: Path) -> None:
     code = "import sys, pynn.cli.pictures, pynn; print('PIL' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)

@@ -217,6 +217,7 @@ def test_load_by_name(tmp_path):
         datasets.load("mnist", tmp_path, seed=1)
 
 
+@pytest.mark.slow
 def test_import_loads_nothing_heavy(tmp_path):
     code = "import sys; from pynn import datasets; print(*{'pooch', 'requests', 'tqdm'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)

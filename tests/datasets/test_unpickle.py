@@ -186,6 +186,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 SMALL = python2({b"data": np.arange(6, dtype=np.uint8).reshape(2, 3), b"labels": [1, 2], b"n": b"text"})
 
 
+@pytest.mark.slow
 @settings(max_examples=500)
 @given(noise=st.dictionaries(st.integers(0, len(SMALL) - 1), st.integers(0, 255), max_size=4), cut=st.integers(0, 20))
 @example(noise={}, cut=0)

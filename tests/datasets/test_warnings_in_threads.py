@@ -107,6 +107,7 @@ assert warnings.filters == before
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_child_that_is_forked_meanwhile_has_the_filters_of_before() -> None:
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKS]

@@ -71,6 +71,7 @@ def test_polyak_average_is_the_average_of_the_steps(
         assert np.abs(model.parameters - steps.vectors[-1]).max() > 1e-4
 
 
+@pytest.mark.slow
 def test_torch_has_the_same_uniform_average_and_statistics(points: Points, torch: Any) -> None:
     x, y = points
     nn = torch.nn

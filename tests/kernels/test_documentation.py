@@ -117,6 +117,7 @@ def test_the_lines_of_arguments_are_true(op: Any) -> None:
             assert line.startswith(tuple(f"{name} : {kind}" for kind in kinds)), line
 
 
+@pytest.mark.slow
 def test_without_docstrings_everything_runs(tmp_path: Path) -> None:
     code = "from pynn import kernels; print(kernels.__doc__, kernels.softmax.__doc__ or None)"
     command = [sys.executable, "-OO", "-c", code]

@@ -165,6 +165,7 @@ for rows in (8, 64, 300):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("native")
 @pytest.mark.skipif("PYNN_ISA" in os.environ, reason="goes through all levels itself")
 def test_an_infinite_variance_makes_no_nan_at_any_instruction_set(tmp_path: Path) -> None:

@@ -200,6 +200,7 @@ def test_a_part_of_an_array_gets_its_part_of_the_draws(
     np.testing.assert_array_equal(parts, whole)
 
 
+@pytest.mark.slow
 @needs_native
 @pytest.mark.skipif("PYNN_ISA" in os.environ, reason="is itself the run at a forced level")
 @pytest.mark.parametrize("level", native.available_isas().split()[1:] if native else [])

@@ -175,6 +175,7 @@ def close(found: np.ndarray, exact: Any, size: Any, what: str, units: float = 25
     assert float(error.max()) <= units * np.finfo(found.dtype).eps, (what, float(error.max()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BATCHES)
 def test_batches_of_any_size_are_normalized(name: str, answers: dict[str, np.ndarray]) -> None:
     """Variances that overflow gave NaN at v2 and zeros at v3 and v4."""
@@ -202,6 +203,7 @@ def test_batches_of_any_size_are_normalized(name: str, answers: dict[str, np.nda
     close(a["running_var"], np.where(held, moved[1], 1), 1 + np.where(held, moved[1], 0), "running_var")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GROUPS)
 def test_groups_of_any_size_are_normalized(name: str, answers: dict[str, np.ndarray]) -> None:
     n, places, c, groups, _, dtype, epsilon = GROUPS[name]

@@ -94,11 +94,13 @@ def in_a_process(code: str, folder: Path, **environment: str) -> str:
 THREADS = "import pynn; print(pynn.get_num_threads())"
 
 
+@pytest.mark.slow
 def test_omp_num_threads_is_respected(tmp_path: Path) -> None:
     assert in_a_process(THREADS, tmp_path, OMP_NUM_THREADS="1") == "1"
     assert in_a_process(THREADS, tmp_path, OMP_NUM_THREADS="3") == "3"
 
 
+@pytest.mark.slow
 def test_set_num_threads_holds_in_every_thread_and_openmp_may_only_lower_it(tmp_path: Path) -> None:
     code = """
 import pynn, threadpoolctl
@@ -122,6 +124,7 @@ print(*seen, pynn.get_num_threads())
     assert in_a_process(code, tmp_path, OMP_NUM_THREADS="7") == "4 4 3 1 2 3 5 256"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", ["", "garbage", "0"])
 def test_a_meaningless_omp_num_threads_is_no_setting(value: str, tmp_path: Path) -> None:
     environment = {name: "" for name in os.environ if name.startswith(("OMP_", "GOMP_"))}
@@ -213,6 +216,7 @@ def test_subnormal_numbers_count_as_zero_inside_kernels_alone(threads: int, dtyp
     assert (half > 0).all(), "the caller's own arithmetic must keep subnormal numbers"
 
 
+@pytest.mark.slow
 def test_many_threads_on_few_processors_are_no_trouble(tmp_path: Path) -> None:
     """Python's threads, pynn's and NumPy's at once, with far more of each than there are processors."""
     code = """

@@ -157,6 +157,7 @@ def test_a_batch_of_no_samples(kind: str, backend: str) -> None:
     np.testing.assert_array_equal(model.gradients, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["layer", "three groups"])
 def test_a_model_trains_and_survives_its_file(
     kind: str, points: tuple[np.ndarray, np.ndarray], tmp_path: Any, backend: str

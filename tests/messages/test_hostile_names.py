@@ -217,6 +217,7 @@ TERMINALS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("environment", TERMINALS, ids=["UTF-8", "C", "ASCII"])
 def test_predict_prints_harmless_names(folder: Path, environment: dict[str, str]) -> None:
     code, out, err = command("predict", "model.safetensors", "good.png", folder=folder, **environment)
@@ -226,6 +227,7 @@ def test_predict_prints_harmless_names(folder: Path, environment: dict[str, str]
     assert out.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no such names there")
 def test_predict_prints_harmless_paths(folder: Path) -> None:
     names = ["\x1b[2J.png", "two\nlines.png", TURNED, os.fsdecode(b"\xff.png")]
@@ -240,6 +242,7 @@ def test_predict_prints_harmless_paths(folder: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_pictures_that_are_made_to_harm_get_a_line_each(folder: Path) -> None:
     huge = b"II*\0\x08\0\0\0\x04\0" + b"".join(
         struct.pack("<HHII", tag, 4, 1, value) for tag, value in ((256, 9400), (257, 9400), (259, 1), (273, 8))
@@ -260,6 +263,7 @@ def test_pictures_that_are_made_to_harm_get_a_line_each(folder: Path) -> None:
     assert "has more than 16 million pixels" in lines[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"\x1b[2J", b"\xff" * 100, struct.pack("<Q", 2) + b"{}"], ids=ascii)
 def test_files_that_are_no_models_get_one_line(folder: Path, content: bytes) -> None:
     (folder / "bad.safetensors").write_bytes(content)
@@ -278,6 +282,7 @@ def test_the_table_of_evaluate_obeys_nothing() -> None:
         assert harmless(table(np.eye(3, dtype=int), names, width), 2000)
 
 
+@pytest.mark.slow
 def test_a_model_of_huge_pictures_is_no_reason_to_make_one(folder: Path) -> None:
     model = pynn.Sequential(pynn.GlobalAvgPool2d(), pynn.Affine(2))
     model.build((100_000, 100_000, 3))

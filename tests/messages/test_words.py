@@ -172,6 +172,7 @@ def _texts(sections: dict[str, dict[str, str]]) -> list[str]:
     return [text for section in sections.values() for text in section.values()]
 
 
+@pytest.mark.slow
 def test_plot_is_there_after_import_pynn(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     code = "import sys, pynn; print('matplotlib' in sys.modules, pynn.plot.history.__name__, 'plot' in dir(pynn))"

@@ -288,6 +288,7 @@ def test_random_bytes_are_refused(junk: bytes, tmp_path: Path) -> None:
     assert _gives_model_or_value_error(junk, tmp_path)
 
 
+@pytest.mark.slow
 @fuzz
 @given(text=st.text(max_size=300))
 def test_random_headers_are_refused(text: str, tmp_path: Path) -> None:
@@ -295,6 +296,7 @@ def test_random_headers_are_refused(text: str, tmp_path: Path) -> None:
     assert _gives_model_or_value_error(struct.pack("<Q", len(header)) + header + b"\0" * 64, tmp_path)
 
 
+@pytest.mark.slow
 @fuzz
 @given(data=st.data())
 def test_random_corruptions_give_a_model_or_a_value_error(data: st.DataObject, content: bytes, tmp_path: Path) -> None:
@@ -332,6 +334,7 @@ def _places(value: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [place, *(found for key, item in inner for found in _places(item, (*place, key)))]
 
 
+@pytest.mark.slow
 @settings(fuzz, max_examples=300)
 @given(data=st.data())
 def test_random_descriptions_give_a_model_or_a_value_error(data: st.DataObject, content: bytes, tmp_path: Path) -> None:

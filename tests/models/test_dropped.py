@@ -153,6 +153,7 @@ def test_ensembles_and_what_is_made_of_models_go_at_once(points: Points, tmp_pat
     assert not [one() for one in seen if one() is not None]
 
 
+@pytest.mark.slow
 def test_many_large_models_one_after_another_take_the_room_of_one(points: Points) -> None:
     import tracemalloc
 
@@ -199,6 +200,7 @@ FORK = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 @pytest.mark.parametrize("backend", pynn.kernels.BACKENDS)
 def test_a_child_that_was_forked_while_a_thread_trained_predicts(backend: str, tmp_path: Path) -> None:

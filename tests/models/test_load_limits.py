@@ -173,6 +173,7 @@ def main() -> None:
         print(json.dumps([wrong for case in (*cases(), *hostile()) for wrong in read(path, case)]))
 
 
+@pytest.mark.slow
 def test_no_file_takes_more_than_a_small_multiple_of_its_size(backend: str) -> None:
     pytest.importorskip("safetensors")
     env = {**os.environ, "PYNN_BACKEND": backend}

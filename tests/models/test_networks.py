@@ -33,6 +33,7 @@ def test_parameter_counts(name: str, count: int) -> None:
     assert model.parameter_count == count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SHAPES)
 def test_a_ready_network_learns_a_few_images_and_comes_back_from_its_file(
     name: str, tmp_path: Path, backend: str

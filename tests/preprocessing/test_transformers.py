@@ -241,6 +241,7 @@ def test_pieces_do_not_change_the_answer(
         np.testing.assert_allclose(make().fit_transform(scaled), expected, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_both_backends_agree(both_backends: tuple[str, ...], images: np.ndarray) -> None:
     for make in IMAGE_MAKERS.values():
         results = []
@@ -250,6 +251,7 @@ def test_both_backends_agree(both_backends: tuple[str, ...], images: np.ndarray)
         np.testing.assert_allclose(*results, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_number_of_threads_does_not_change_a_bit(native: None, rng: np.random.Generator) -> None:
     x = rng.standard_normal((700, 90))
     fitted = [pynn.PCA(40).fit(x), pynn.Whitening("zca").fit(x)]
@@ -303,6 +305,7 @@ def test_values_that_differ_by_rounding_alone_count_as_constant() -> None:
     assert np.abs(pynn.Standardization().fit_transform(x)).max() < 1e-15
 
 
+@pytest.mark.slow
 @every
 @given(
     x=arrays(np.float32, st.tuples(st.integers(2, 5), st.integers(1, 4)), elements=st.floats(width=32, allow_nan=False))

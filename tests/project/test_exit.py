@@ -24,6 +24,7 @@ time.sleep(0.1)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["model.predict(x)", "model.fit(x, y, epochs=1, progress=False)"])
 def test_a_daemon_thread_in_a_kernel_does_not_abort_the_end(what: str, tmp_path: Path) -> None:
     for _ in range(3):

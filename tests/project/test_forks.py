@@ -90,6 +90,7 @@ def fitted(points: Points, **settings: Any) -> pynn.Sequential:
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("backend")
 def test_children_use_the_model_that_threads_predict_with(points: Points, tmp_path: Path) -> None:
     x, y = points
@@ -114,6 +115,7 @@ def test_children_use_the_model_that_threads_predict_with(points: Points, tmp_pa
             child(work)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("backend")
 @pytest.mark.parametrize("settings", [{}, {"accumulate": 2}], ids=["steps", "accumulated"])
 def test_children_have_whole_steps_of_a_model_in_training(settings: dict[str, Any], points: Points) -> None:
@@ -149,6 +151,7 @@ def test_children_have_whole_steps_of_a_model_in_training(settings: dict[str, An
     os.close(writing)
 
 
+@pytest.mark.slow
 def test_a_saved_or_copied_model_has_whole_steps_while_another_thread_trains_it(points: Points, tmp_path: Path) -> None:
     seen: set[bytes] = set()
 
@@ -319,6 +322,7 @@ def test_a_claim_stays_that_of_the_thread_which_forked() -> None:
     thread.join()
 
 
+@pytest.mark.slow
 def test_many_threads_fork_at_once(points: Points) -> None:
     model, x = fitted(points), points[0]
     expected = model.predict_proba(x).tobytes()
@@ -335,6 +339,7 @@ def test_many_threads_fork_at_once(points: Points) -> None:
     assert locks._FORKING == {}
 
 
+@pytest.mark.slow
 def test_locks_that_forks_know_are_dropped_with_their_model() -> None:
     import gc
 
@@ -347,6 +352,7 @@ def test_locks_that_forks_know_are_dropped_with_their_model() -> None:
     assert len(locks._REGISTRY) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
 def test_pools_of_processes(method: str, points: Points) -> None:
     model, (x, y) = fitted(points), points
@@ -358,6 +364,7 @@ def test_pools_of_processes(method: str, points: Points) -> None:
         assert [one.result(60) for one in learned] == [trained(seed, x, y) for seed in range(4)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend_of_joblib", ["loky", "multiprocessing", "threading"])
 def test_pools_of_joblib(backend_of_joblib: str, points: Points) -> None:
     joblib = pytest.importorskip("joblib")

@@ -46,6 +46,7 @@ def test_a_claim_has_one_holder_among_many_threads() -> None:
         pass
 
 
+@pytest.mark.slow
 def test_a_model_that_is_trained_in_turns_by_threads(backend: str, points: Points) -> None:
     """Predictions, copies and settings of threads meanwhile change no bit of what each trains."""
     alone = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -28,54 +29,85 @@ def campaign(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, CAMPAIGNS, *words], capture_output=True, text=True, check=False, timeout=300)
 
 
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        ("kernels --calls 0", "argument --calls: it is 0, expected a positive integer"),
-        ("kernels --calls -1", "argument --calls: it is -1, expected a positive integer"),
-        ("kernels --calls many", "argument --calls: it is 'many', expected a positive integer"),
-        ("kernels --jobs 0", "argument --jobs: it is 0, expected a positive integer"),
-        ("kernels --call -1", "argument --call: it is -1, expected an integer of at least 0"),
-        ("kernels --memory 1", "argument --memory: it is 1, expected at least 1,000, "),
-        ("kernels --seconds nan", "argument --seconds: it is 'nan', expected a positive number of seconds"),
-        (
-            "kernels --only affine",
-            "argument --only: there is no kernel 'affine', expected some of activation_backward,",
-        ),
-        ("readers --files -5", "argument --files: it is -5, expected a positive integer"),
-        ("readers --workers 0", "argument --workers: it is 0, expected a positive integer"),
-        ("readers --seed -1", "argument --seed: it is -1, expected an integer of at least 0"),
-        ("readers --only foo", "argument --only: there is no reader 'foo', expected some of model,"),
-        ("readers --file foo", "argument --file: it is 'foo', expected NAME:NUMBER such as foo:7"),
-        ("readers --file foo:1", "argument --file: there is no reader 'foo', expected some of model,"),
-        ("readers --file csv:x", "argument --file: it is 'csv:x', expected NAME:NUMBER such as csv:7"),
-        ("readers --keep /dev/null/x", "argument --keep: '/dev/null/x' cannot be made: Not a directory"),
-        ("kills --kills -1", "argument --kills: it is -1, expected a positive integer"),
-        ("kills --folder /nodir/x", "argument --folder: no file can be written to '/nodir/x' (No such file or"),
-        ("soak --steps -1", "argument --steps: it is -1, expected an integer of at least 0"),
-        ("bits --steps 0", "argument --steps: it is 0, expected a positive integer"),
-        ("bits --only foo", "argument --only: there is no kernel or model 'foo', expected some of activation_forward,"),
-    ],
-)
-def test_impossible_requests_are_answered_in_one_sentence(words: str, sentence: str) -> None:
-    done = campaign(*words.split())
+IMPOSSIBLE = {
+    "kernels --calls 0": "argument --calls: it is 0, expected a positive integer",
+    "kernels --calls -1": "argument --calls: it is -1, expected a positive integer",
+    "kernels --calls many": "argument --calls: it is 'many', expected a positive integer",
+    "kernels --jobs 0": "argument --jobs: it is 0, expected a positive integer",
+    "kernels --call -1": "argument --call: it is -1, expected an integer of at least 0",
+    "kernels --memory 1": "argument --memory: it is 1, expected at least 1,000, ",
+    "kernels --seconds nan": "argument --seconds: it is 'nan', expected a positive number of seconds",
+    "kernels --only affine": "argument --only: there is no kernel 'affine', expected some of activation_backward,",
+    "readers --files -5": "argument --files: it is -5, expected a positive integer",
+    "readers --workers 0": "argument --workers: it is 0, expected a positive integer",
+    "readers --seed -1": "argument --seed: it is -1, expected an integer of at least 0",
+    "readers --only foo": "argument --only: there is no reader 'foo', expected some of model,",
+    "readers --file foo": "argument --file: it is 'foo', expected NAME:NUMBER such as foo:7",
+    "readers --file foo:1": "argument --file: there is no reader 'foo', expected some of model,",
+    "readers --file csv:x": "argument --file: it is 'csv:x', expected NAME:NUMBER such as csv:7",
+    "readers --keep /dev/null/x": "argument --keep: '/dev/null/x' cannot be made: Not a directory",
+    "kills --kills -1": "argument --kills: it is -1, expected a positive integer",
+    "kills --folder /nodir/x": "argument --folder: no file can be written to '/nodir/x' (No such file or",
+    "soak --steps -1": "argument --steps: it is -1, expected an integer of at least 0",
+    "bits --steps 0": "argument --steps: it is 0, expected a positive integer",
+    "bits --only foo": "argument --only: there is no kernel or model 'foo', expected some of activation_forward,",
+}
+ASK = """
+import contextlib, io, json, runpy, sys
+program, *requests = sys.argv[1:]
+answers = {}
+for words in requests:
+    sys.argv = [program, *words.split()]
+    out, said = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(said):
+        try:
+            code = runpy.run_path(program + "/__main__.py", run_name="__main__")
+        except SystemExit as end:
+            code = end.code
+    answers[words] = code, out.getvalue(), said.getvalue()
+print(json.dumps(answers))
+"""
+
+
+@pytest.fixture(scope="module")
+def answers() -> dict[str, tuple[int, str, str]]:
+    """Exit code, stdout and stderr of each request, all made in one process: the imports take most of the time."""
+    done = subprocess.run(
+        [sys.executable, "-c", ASK, CAMPAIGNS, *IMPOSSIBLE], capture_output=True, text=True, check=True, timeout=300
+    )
+    return {words: tuple(answer) for words, answer in json.loads(done.stdout).items()}
+
+
+@pytest.mark.parametrize("words", IMPOSSIBLE)
+def test_impossible_requests_are_answered_in_one_sentence(words: str, answers: dict[str, tuple[int, str, str]]) -> None:
+    code, out, said = answers[words]
+    assert (code, out) == (2, "")
+    assert "Traceback" not in said
+    assert said.splitlines()[-1].startswith(f"python tests/fuzz {words.split()[0]}: error: {IMPOSSIBLE[words]}")
+
+
+@pytest.mark.slow
+def test_an_impossible_request_ends_the_process() -> None:
+    done = campaign("bits", "--steps", "0")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "Traceback" not in done.stderr
-    assert done.stderr.splitlines()[-1].startswith(f"python tests/fuzz {words.split()[0]}: error: {sentence}")
+    assert done.stderr.splitlines()[-1].startswith("python tests/fuzz bits: error: argument --steps: it is 0, ")
 
 
+@pytest.mark.slow
 def test_one_file_is_read_again() -> None:
     done = campaign("readers", "--file", "csv:3")
     assert done.returncode == 0, done.stderr  # it shows why the file is refused
     assert done.stdout.startswith("csv:3, ")
 
 
+@pytest.mark.slow
 def test_few_calls_say_nothing_about_kernels_that_computed_nothing() -> None:
     done = campaign("kernels", "--calls", "10", "--jobs", "1")
     assert done.returncode == 0, done.stdout
     assert " kernels computed nothing in fewer than 50 calls: too few to judge that\n" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(kernels.native_module() is None, reason="pynn was installed without its C++ kernels")
 def test_bits_of_some_kernels_and_models() -> None:
     done = campaign("bits", "--steps", "1", "--here", "--only", "affine_forward,mlp")
@@ -124,6 +156,7 @@ def begun(name: str, folder: Path) -> tuple[subprocess.Popen[str], Path]:
     raise AssertionError(f"{name} made no folder: {process.communicate()[1]}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("name", list(ENDLESS))
 def test_an_interrupted_campaign_leaves_no_folder(name: str, number: signal.Signals, tmp_path: Path) -> None:
@@ -139,6 +172,7 @@ def test_an_interrupted_campaign_leaves_no_folder(name: str, number: signal.Sign
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(ENDLESS))
 def test_the_next_campaign_removes_what_a_killed_one_has_left(name: str, tmp_path: Path) -> None:
     process, folder = begun(name, tmp_path)

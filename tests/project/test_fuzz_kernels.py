@@ -27,6 +27,7 @@ from pynn.kernels import reference
 CAMPAIGN = Path(__file__).parents[1] / "fuzz"
 
 
+@pytest.mark.slow
 def test_mutated_calls_are_refused_or_computed_alike(tmp_path: Path) -> None:
     """1,000 calls; `python tests/fuzz kernels` makes 100,000."""
     command = [sys.executable, str(CAMPAIGN), "kernels", "--calls", "1000", "--jobs", "1", "--seed", "14"]
@@ -186,6 +187,7 @@ for number in range(first, stop, step):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no signals: a process that aborts ends with code 3")
 def test_a_trial_that_crashes_or_hangs_is_named_and_the_others_go_on(tmp_path: Path) -> None:
     script = tmp_path / "worker.py"

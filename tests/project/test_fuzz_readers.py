@@ -36,6 +36,7 @@ def rows(printed: str) -> dict[str, list[str]]:
     return {line[0]: line[1:] for line in lines if len(line) == 11 and line[0] != "reader"}
 
 
+@pytest.mark.slow
 def test_no_file_does_what_no_file_may(backend: str) -> None:
     """Errors of other kinds, time, memory, signals, code that runs, silent changes: all are findings."""
     code, printed = run([str(TESTS / "fuzz"), "readers", "--files", str(FILES), "--seed", "1"], backend)
@@ -49,6 +50,7 @@ def test_no_file_does_what_no_file_may(backend: str) -> None:
     assert code == 0, printed
 
 
+@pytest.mark.slow
 def test_the_campaign_sees_every_fault() -> None:
     files = len(planted.FAULTS) + 2
     code, printed = run(["-c", CALL.format(module="planted"), str(TESTS), "--files", str(files)], "numpy")
@@ -58,6 +60,7 @@ def test_the_campaign_sees_every_fault() -> None:
     assert [rows(printed)["planted"][column] for column in (1, 3)] == ["1", "1"]  # what is right, and what is refused
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["model", "resume", "csv", "pictures", "pickles"])
 def test_a_number_stands_for_the_same_file(name: str) -> None:
     for number in (1, 2, 3, 4):

@@ -55,6 +55,7 @@ def test_import_loads_nothing_heavy() -> None:
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "[]", "")
 
 
+@pytest.mark.slow
 def test_training_on_arrays_without_a_bar_loads_nothing_heavy() -> None:
     code = f"""
 import sys, numpy as np, pynn
@@ -67,6 +68,7 @@ print([name for name in {HEAVY!r} if name in sys.modules])
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "[]", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["native", "numpy"])
 def test_the_environment_picks_the_backend(backend: str) -> None:
     if backend == "native":
@@ -82,6 +84,7 @@ def test_an_unknown_backend_in_the_environment_lists_those_there_are(value: str)
     assert f"ImportError: PYNN_BACKEND is {value!r}, expected one of native, numpy, or unset" in done.stderr
 
 
+@pytest.mark.slow
 def test_without_a_wish_native_runs_and_says_nothing() -> None:
     native_or_skip()
     for settings in ({}, {"PYNN_BACKEND": ""}):
@@ -89,6 +92,7 @@ def test_without_a_wish_native_runs_and_says_nothing() -> None:
         assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "native", "")
 
 
+@pytest.mark.slow
 def test_without_the_extension_numpy_runs_and_a_warning_says_so(tmp_path: Path) -> None:
     copy(tmp_path)
     code = """
@@ -118,6 +122,7 @@ def test_the_warning_points_at_the_line_that_imports_pynn(tmp_path: Path) -> Non
     assert "script.py:2: RuntimeWarning: pynn runs on NumPy" in done.stderr
 
 
+@pytest.mark.slow
 def test_without_the_extension_a_wish_for_numpy_needs_no_warning(tmp_path: Path) -> None:
     copy(tmp_path)
     done = run("import pynn; print(pynn.kernels.backend())", path=tmp_path, PYNN_BACKEND="numpy")
@@ -144,6 +149,7 @@ def test_a_broken_extension_is_an_error_with_its_cause(junk: bytes, wish: str, t
     assert "Install pynn again, or set PYNN_BACKEND=numpy to run without them." in done.stderr
 
 
+@pytest.mark.slow
 def test_numpy_runs_and_tells_of_itself_beside_a_broken_extension(tmp_path: Path) -> None:
     """It is what the error message above advises: all of pynn must then work, threads and info included."""
     (copy(tmp_path) / extension_name()).write_bytes(b"not an extension")

@@ -40,6 +40,7 @@ def kills(*options: str, spoil: str = "pass", folder: Path) -> subprocess.Comple
     return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=300)
 
 
+@pytest.mark.slow
 def test_killed_runs_end_with_the_bits_of_those_that_were_not(tmp_path: Path) -> None:
     done = kills("--kills", "12", "--seed", "3", "--runs", "batches", "sequences", "saves", folder=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -50,6 +51,7 @@ def test_killed_runs_end_with_the_bits_of_those_that_were_not(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "run", "found"),
     [

@@ -70,6 +70,7 @@ def section(title: str) -> str:
     return README.split(f"\n## {title}\n")[1].split("\n## ")[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimize", ["", "1"])
 def test_the_code_runs_as_pasted(backend: str, optimize: str, tmp_path: Path) -> None:
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYNN_", "PYTHONW"))}
@@ -180,6 +181,7 @@ def test_times_are_those_of_the_benchmarks() -> None:
         assert set(re.findall(r"(\d+\.\d+) ms", cells)) <= numbers, name
 
 
+@pytest.mark.slow
 def test_the_command_prints_what_is_shown(native: None, alone: None, tmp_path: Path) -> None:
     shown = blocks("text")[0].splitlines()
     command = [sys.executable, "-m", "pynn", "train"]

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="coun
 CAMPAIGNS = Path(__file__).parents[1] / "fuzz"
 
 
+@pytest.mark.slow
 def test_a_short_soak_finds_nothing(backend: str, tmp_path: Path) -> None:
     words = [sys.executable, str(CAMPAIGNS), "soak", "--steps=400", "--fits=60", "--models=20", "--forks=10"]
     environment = {**os.environ, "PYNN_BACKEND": backend}
@@ -26,6 +27,7 @@ def test_a_short_soak_finds_nothing(backend: str, tmp_path: Path) -> None:
     assert "too short" not in done.stdout
 
 
+@pytest.mark.slow
 def test_growth_is_judged_only_where_there_is_enough_of_a_run(tmp_path: Path) -> None:
     words = [sys.executable, str(CAMPAIGNS), "soak", "--steps=40", "--fits=5", "--models=2", "--forks=0"]
     done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, timeout=400)

@@ -338,6 +338,7 @@ def test_ensembles_and_callbacks_hold_nothing_of_a_batch(points: Points) -> None
     np.testing.assert_array_equal(again[1].parameters, model.parameters)
 
 
+@pytest.mark.slow
 def test_loky_trains_models_whose_arrays_it_maps(tmp_path: Path) -> None:
     pytest.importorskip("joblib")
     code = """

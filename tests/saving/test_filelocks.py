@@ -81,6 +81,7 @@ def names(folder: Path) -> list[str]:
 # Processes -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_another_process_is_refused_and_the_first_is_left_alone(points: Points, tmp_path: Path) -> None:
     with another(tmp_path) as run:
         writing = tmp_path / f".checkpoint-00000009.safetensors.{run.pid}-{filelocks.machine()}00000000.tmp"
@@ -97,6 +98,7 @@ def test_another_process_is_refused_and_the_first_is_left_alone(points: Points, 
     assert names(tmp_path) == [writing.name, "checkpoint-00000002.safetensors", "checkpoint-00000003.safetensors"]
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize("number", ["SIGKILL", "SIGTERM"])
 def test_the_lock_of_a_killed_process_is_taken_over(number: str, tmp_path: Path, capfd: Any) -> None:
@@ -110,6 +112,7 @@ def test_the_lock_of_a_killed_process_is_taken_over(number: str, tmp_path: Path,
     assert filelocks.NAME not in names(tmp_path)
 
 
+@pytest.mark.slow
 @posix
 def test_a_stopped_process_keeps_its_lock(points: Points, tmp_path: Path) -> None:
     with another(tmp_path) as run:
@@ -120,6 +123,7 @@ def test_a_stopped_process_keeps_its_lock(points: Points, tmp_path: Path) -> Non
         assert run.communicate("")[0] == "done\n"
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize(
     "fork",
@@ -146,6 +150,7 @@ def test_a_child_that_outlives_the_run_does_not_keep_the_lock(fork: str, points:
             os.killpg(run.pid, signal.SIGKILL)
 
 
+@pytest.mark.slow
 @posix
 def test_a_forked_child_that_trains_on_writes_no_checkpoint(tmp_path: Path) -> None:
     then = "child = os.fork(); child and os.waitpid(child, 0)"
@@ -156,6 +161,7 @@ def test_a_forked_child_that_trains_on_writes_no_checkpoint(tmp_path: Path) -> N
     assert names(tmp_path) == ["checkpoint-00000002.safetensors", "checkpoint-00000003.safetensors"]
 
 
+@pytest.mark.slow
 def test_only_one_of_several_simultaneous_runs_gets_a_new_folder(tmp_path: Path) -> None:
     environment = {**os.environ, "PYNN_BACKEND": pynn.kernels.backend(), "OMP_NUM_THREADS": "1"}
     code = "import sys, pynn; import pynn.training.checkpoint; print(flush=True); sys.stdin.read(1)\n" + RUN
@@ -416,6 +422,7 @@ def test_without_file_locks_only_one_of_two_simultaneous_runs_starts(
 # Several processes that train one model --------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_first_process_of_a_distributed_run_holds_the_folder(tmp_path: Path) -> None:
     (tmp_path / "run.py").write_text(
         """

@@ -28,6 +28,7 @@ def model() -> pynn.Sequential:
     return model
 
 
+@pytest.mark.slow
 def test_two_threads_that_save_to_one_path_never_show_half_a_file(tmp_path: Path) -> None:
     """Their temporary names held the process alone: one renamed what the other was still writing."""
     path, errors = tmp_path / "m.safetensors", []
@@ -176,6 +177,7 @@ def test_write_protected_files_are_left_alone(tmp_path: Path, model: pynn.Sequen
         model.save(tmp_path / "shut" / "m")
 
 
+@pytest.mark.slow
 @posix
 def test_a_full_disk_names_the_file_and_leaves_the_old_one(tmp_path: Path) -> None:
     """A limit on the size of files fails in the midst of the writing, as a full disk does."""
@@ -217,6 +219,7 @@ def test_a_failure_names_the_users_file_not_the_temporary_one(
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.slow
 @posix
 def test_leftovers_of_killed_saves_are_removed_by_the_next_save(tmp_path: Path, model: pynn.Sequential) -> None:
     code = """

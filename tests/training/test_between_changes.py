@@ -102,6 +102,7 @@ def test_accumulated_statistics_are_those_of_batches_one_after_the_other(points:
     np.testing.assert_allclose(norm.running_mean, mean, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 @needs_forks
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 def test_a_child_of_another_thread_is_whole_while_a_batch_is_waited_for(
@@ -147,6 +148,7 @@ def _load(model: pynn.Sequential, weights: list[np.ndarray]) -> None:
     pynn.transfer.load_weights(model, dict(zip(model.tensors(), weights, strict=True)), layout="pynn")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("backend")
 @pytest.mark.parametrize("put", [_set_list, _set_vector, _load])
 def test_weights_are_seen_as_they_were_set(put: Callable[[Any, Any], None]) -> None:
@@ -185,6 +187,7 @@ def test_weights_are_set_after_a_prediction_that_is_under_way(put: Callable[[Any
     assert _values(model) == {1.0}
 
 
+@pytest.mark.slow
 @needs_forks
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 def test_children_have_all_of_the_weights_that_a_thread_sets() -> None:

@@ -43,7 +43,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=SIZES)
+@pytest.fixture(scope="module", params=[pytest.param(size, marks=pytest.mark.slow) for size in SIZES])
 def several(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
     """What each of several processes finds, and how many they are."""
     folder = tmp_path_factory.mktemp(f"several{request.param}")
@@ -157,6 +157,7 @@ print("not reached")
 """
 
 
+@pytest.mark.slow
 def test_an_uncaught_error_in_one_process_ends_all(tmp_path: Path) -> None:
     done = mpirun(2, ["-c", FAILING], tmp_path)
     assert done.returncode != 0
@@ -166,6 +167,7 @@ def test_an_uncaught_error_in_one_process_ends_all(tmp_path: Path) -> None:
     assert "rank 0 of 2 failed" not in done.stderr
 
 
+@pytest.mark.slow
 def test_the_same_script_runs_alone(tmp_path: Path) -> None:
     pytest.importorskip("mpi4py")
     code = "import numpy as np, pynn; m = pynn.Sequential(pynn.Affine(2)); " \

@@ -284,6 +284,7 @@ def test_a_bar_is_closed_when_training_stops(points: Points, monkeypatch: pytest
 # Steady state -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("native")
 @pytest.mark.parametrize("optimizer", pynn.optimizers.OPTIMIZERS)
 def test_a_training_step_allocates_nothing(optimizer: str, rng: np.random.Generator) -> None:

@@ -414,6 +414,7 @@ def test_a_script_may_change_its_own_folder_meanwhile(
     assert names(tmp_path / "sub") == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 def test_a_forked_child_writes_no_lines(points: Points, tmp_path: Path) -> None:
     code = """

@@ -61,6 +61,7 @@ def _same(one: Path, other: Path) -> None:
             np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 def test_twenty_kills_at_random_moments_change_no_bit(tmp_path: Path) -> None:
     (tmp_path / "run.py").write_text(RUN)

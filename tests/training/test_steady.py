@@ -33,6 +33,7 @@ def grown(work: Callable[[], Any]) -> int:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_two_hundred_epochs_hold_no_more_than_their_history(points: Points, tmp_path: Path) -> None:
     model = network()
     settings: dict[str, Any] = {
@@ -50,6 +51,7 @@ def test_two_hundred_epochs_hold_no_more_than_their_history(points: Points, tmp_
     assert grown(lambda: train(200, "run")) < 200 * 8 * 40 + 20_000  # 8 numbers an epoch
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ends", ["well", "in an error"])
 def test_a_thousand_calls_hold_no_more_than_one(ends: str, points: Points) -> None:
     model = network()
@@ -69,6 +71,7 @@ def test_a_thousand_calls_hold_no_more_than_one(ends: str, points: Points) -> No
     assert grown(lambda: train(1000)) < 60_000  # a history that stays takes 500 and more; NumPy keeps some small blocks
 
 
+@pytest.mark.slow
 def test_models_that_are_dropped_are_gone(points: Points) -> None:
     """A run that is over holds no model."""
 

@@ -112,6 +112,7 @@ def test_a_head_trained_on_features_is_the_head_trained_in_the_model(
     np.testing.assert_allclose(head.forward(codes), pynn.transfer.features(model, x, -1), rtol=1e-8, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_pynn_transfer_is_imported_when_it_is_first_used() -> None:
     code = (
         "import sys, pynn; print('pynn.transfer' in sys.modules); pynn.transfer; print('pynn.transfer' in sys.modules)"
