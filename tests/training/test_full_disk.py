@@ -377,7 +377,7 @@ def test_a_table_has_one_run_at_a_time(points: Points, tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
 
     def inner() -> None:
-        with pytest.raises(RuntimeError, match=r"^log\.csv is in use by another run; wait for it to end, or take"):
+        with pytest.raises(RuntimeError, match=r"^log\.csv is in use by another run; wait for it to end, or use"):
             fit(points, pynn.CSVLogger("log.csv"))
 
     def start() -> None:
