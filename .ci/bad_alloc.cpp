@@ -1,5 +1,5 @@
-// Preloaded before a sanitizer's runtime: its own operator new ends the process where memory is short, so that a call
-// for more memory than there is could not be told from a fault. This one throws, as the standard says.
+// Preloaded before a sanitizer's runtime, whose operator new ends the process if memory is exhausted, so that a failed
+// allocation would look like a fault. This operator new throws std::bad_alloc, as the standard requires.
 #include <cstddef>
 #include <cstdlib>
 #include <new>

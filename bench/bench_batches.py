@@ -1,6 +1,6 @@
 """The networks for images at other batch sizes: one training step, native and the other libraries installed.
 
-`pytest bench/bench_batches.py --benchmark-columns=median,iqr`; `-k "cnn_lenet and batch_1-"` takes one of the groups.
+`pytest bench/bench_batches.py --benchmark-columns=median,iqr`; `-k "cnn_lenet and batch_1-"` selects a group.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ BATCHES = (1, 256)
 
 
 def workload(name: str, size: int) -> Workload:
-    # One image is soon learned by heart, and numbers next to 0 (gradients, velocities) are slow on some processors.
+    # A single image is soon memorized, and numbers near 0 (gradients, velocities) are slow on some processors.
     return replace(WORKLOADS[name], batch=size, learning_rate=1e-5 if size == 1 else 1e-3)
 
 
@@ -28,12 +28,12 @@ CASES = [
     for name in IMAGES
     for size in BATCHES
     for library in libraries(WORKLOADS[name])
-    if library != "numpy"  # minutes, and nobody's choice for images
+    if library != "numpy"  # takes minutes, and is never used for images
 ]
 
 
 @pytest.mark.skipif(pynn.kernels.backend() != "native", reason="the native kernels were not built")
-@pytest.mark.filterwarnings("ignore")  # the other libraries'
+@pytest.mark.filterwarnings("ignore")  # of the other libraries
 @pytest.mark.parametrize(("name", "size", "library"), CASES)
 def test_step(benchmark: BenchmarkFixture, name: str, size: int, library: str) -> None:
     benchmark.group = f"{name}, batch {size}"

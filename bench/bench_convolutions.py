@@ -1,8 +1,8 @@
-"""Convolutions alone, at the sizes of the networks for images: forward, weight's gradient, both gradients.
+"""Single convolutions, at the sizes of the networks for images: forward, weight gradient, both gradients.
 
-`pytest bench/bench_convolutions.py --benchmark-columns=median,iqr` prints a table a size and pass. GFLOP/s count what a
-direct convolution multiplies and adds, zeros around the image included; Winograd's does less. pynn's kernel never
-computes the input's gradient alone: its speed ("dx") is worked out from the time of both less that of the weight's.
+`pytest bench/bench_convolutions.py --benchmark-columns=median,iqr` prints a table for each size and pass. GFLOP/s count
+the operations of a direct convolution, zeros around the image included; Winograd's needs fewer. pynn's kernel never
+computes the input gradient alone: its speed ("dx") is derived from the time of both minus that of the weight gradient.
 """
 
 from __future__ import annotations
@@ -62,18 +62,18 @@ def convolutions() -> dict[str, Convolution]:
         for size, channels in ((32, 64), (16, 128), (8, 256), (32, 16), (16, 32), (8, 64))
     ]
     inner += [Convolution(FORWARD, 64, 32, 16, 32, stride=2), Convolution(FORWARD, 64, 32, 16, 32, 1, 2, padding=0)]
-    found = [replace(one, way=way) for one in first for way in (FORWARD, WEIGHT)]  # nobody wants the input's gradient
-    found += [replace(one, way=way) for one in inner for way in (FORWARD, WEIGHT, BOTH)]
-    return {one.name: one for one in found}
+    cases = [replace(case, way=way) for case in first for way in (FORWARD, WEIGHT)]  # the first layer needs no dx
+    cases += [replace(case, way=way) for case in inner for way in (FORWARD, WEIGHT, BOTH)]
+    return {case.name: case for case in cases}
 
 
 CONVOLUTIONS = convolutions()
 Arrays = dict[str, np.ndarray]
 
 
-@functools.lru_cache(maxsize=1)  # the cases of one group follow each other
+@functools.lru_cache(maxsize=1)  # the cases of a group follow each other
 def prepared(name: str) -> tuple[Arrays, list[np.ndarray]]:
-    """x, weight and dy, and what the NumPy kernel makes of them."""
+    """x, weight and dy, and the results of the NumPy kernel for them."""
     c = CONVOLUTIONS[name]
     rng = np.random.default_rng(0)
     arrays = {
@@ -81,11 +81,11 @@ def prepared(name: str) -> tuple[Arrays, list[np.ndarray]]:
         "weight": rng.standard_normal((c.kernel, c.kernel, c.inputs, c.outputs), dtype=np.float32),
         "dy": rng.standard_normal((c.batch, c.out, c.out, c.outputs), dtype=np.float32),
     }
-    step, answers = own(c, arrays, "numpy")
+    step, answers = pynn_convolution(c, arrays, "numpy")
     return arrays, answers(step())
 
 
-def own(c: Convolution, arrays: Arrays, backend: str) -> tuple[Step, Answers]:
+def pynn_convolution(c: Convolution, arrays: Arrays, backend: str) -> tuple[Step, Answers]:
     x, weight, dy = arrays.values()
     y = np.empty_like(dy)
     settings = (c.stride, c.stride, c.padding, c.padding, 1, 1, "identity", 0.0)
@@ -100,28 +100,28 @@ def own(c: Convolution, arrays: Arrays, backend: str) -> tuple[Step, Answers]:
 
 
 def prepare(c: Convolution, arrays: Arrays, library: str) -> tuple[Step, Answers]:
-    return own(c, arrays, library) if library in BACKENDS else PEERS[library](c, *arrays.values())
+    return pynn_convolution(c, arrays, library) if library in BACKENDS else PEERS[library](c, *arrays.values())
 
 
 def median_seconds(step: Step, span: float = 0.2) -> float:
-    found, start = [], time.perf_counter()
-    while (before := time.perf_counter()) - start < span or len(found) < 3:
+    times, start = [], time.perf_counter()
+    while (before := time.perf_counter()) - start < span or len(times) < 3:
         step()
-        found.append(time.perf_counter() - before)
-    return statistics.median(found)
+        times.append(time.perf_counter() - before)
+    return statistics.median(times)
 
 
 CASES = [(name, library) for name in CONVOLUTIONS for library in (*BACKENDS, *PEERS)]
 
 
-@pytest.mark.filterwarnings("ignore")  # the other libraries'
+@pytest.mark.filterwarnings("ignore")  # of the other libraries
 @pytest.mark.parametrize(("name", "library"), CASES)
 def test_convolution(benchmark: BenchmarkFixture, name: str, library: str) -> None:
     c = CONVOLUTIONS[name]
     arrays, expected = prepared(name)
     step, answers = prepare(c, arrays, library)
-    for found, right in zip(answers(step()), expected, strict=True):
-        assert_close(found, right, 256, f"{name} {library}")
+    for result, right in zip(answers(step()), expected, strict=True):
+        assert_close(result, right, 256, f"{name} {library}")
     benchmark.group = name
     if library == "numpy":
         benchmark.pedantic(step, rounds=3)

@@ -1,4 +1,4 @@
-"""What `fit` costs beyond its steps: one epoch of uint8 images, and the same steps on batches that lie ready."""
+"""The cost of `fit` beyond its steps: one epoch of uint8 images, and the same steps on prepared batches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SAMPLES = 60_000
 
 
 def images() -> tuple[np.ndarray, np.ndarray]:
-    """Of MNIST's shape: 28 x 28 pixels, of which the label's row is bright."""
+    """Images of MNIST's shape, 28 x 28 pixels; the row of the label's number is bright."""
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 128, (SAMPLES, 28, 28, 1), dtype=np.uint8), rng.integers(0, 10, SAMPLES)
     x[np.arange(SAMPLES), y] += 127
@@ -34,14 +34,14 @@ def test_epoch(benchmark: BenchmarkFixture, name: str, library: str) -> None:
     x, y = images()
     size, loss = workload.batch, pynn.SoftmaxCrossEntropy()
     ready = [(part.copy(), labels) for part, labels in pynn.batches(x, y, size, seed=0)]
-    fitted, stepped, driver = of_images(workload), of_images(workload), optimizer(workload)
+    fitted, stepped, updater = of_images(workload), of_images(workload), optimizer(workload)
 
     def fit() -> None:
         fitted.fit(x, y, optimizer=fitted.optimizer or optimizer(workload), epochs=1, batch_size=size, progress=False)
 
     def steps() -> None:
         for part, labels in ready:
-            stepped.train_step(part, labels, loss, driver)
+            stepped.train_step(part, labels, loss, updater)
 
     fit()
     steps()

@@ -1,9 +1,9 @@
-"""Hierarchical softmax (Huffman's tree) against a flat one: forward and backward of the output layer with its loss.
+"""Hierarchical softmax (Huffman tree) against flat softmax: forward and backward of the output layer with its loss.
 
-128 samples of 128 features, labels as frequent as words are (Zipf); the flat side is `Affine` with
-softmax_cross_entropy, its three products included. The optimizer's step over the flat vector, C·128 numbers, costs the
+128 samples of 128 features, labels with the frequencies of words (Zipf); the flat side is `Affine` with
+softmax_cross_entropy, including its three products. The optimizer's step over the flat vector, C·128 numbers, costs the
 same on both sides and is left out: with it the gain is smaller.
-`pytest bench/bench_hierarchical.py --benchmark-columns=median,iqr` prints a table a number of classes.
+`pytest bench/bench_hierarchical.py --benchmark-columns=median,iqr` prints a table for each number of classes.
 """
 
 from __future__ import annotations

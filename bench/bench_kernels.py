@@ -1,6 +1,6 @@
 """Every row of the table of operations, native against NumPy.
 
-`pytest bench/bench_kernels.py --benchmark-columns=median` prints a table a kernel.
+`pytest bench/bench_kernels.py --benchmark-columns=median` prints a table for each kernel.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def test_kernel(benchmark: BenchmarkFixture, op: Operation, backend: str) -> Non
     benchmark.group = f"{op.name} {'x'.join(map(str, op.bench))} float32"
     args, same = arguments(op, op.bench, np.float32), arguments(op, op.bench, np.float32)
     assert_close(call(TABLES[backend], op, args) or 0.0, call(reference, op, same) or 0.0, 1e12, op.name)
-    for name, value in args.items():  # the answer first, the time after
+    for name, value in args.items():  # check the result before timing
         if isinstance(value, np.ndarray) and value.dtype == np.float32:
             assert_close(value, same[name], 16 * op.tolerance, f"{op.name} {name}")
     kernel = getattr(TABLES[backend], op.kernel)

@@ -1,6 +1,6 @@
-"""Kernels at sizes that people train with, beside what the machine can do at best and beside other libraries.
+"""Kernels at realistic sizes, compared with the machine's limits and with other libraries.
 
-A kernel bound by memory has a case `triad` in its group: as many bytes, in arrays that take as much memory together.
+A kernel limited by memory has a case `triad` in its group: as many bytes, in arrays of the same total size.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ROWS = {op.name: op for op in OPERATIONS}
 
 @dataclass(frozen=True)
 class Limit:
-    """A row of the table of operations at one size, and what a call takes: floating-point operations or bytes."""
+    """A row of the table of operations at one size, and the floating-point operations or bytes of a call."""
 
     row: str
     sizes: Sizes
@@ -44,30 +44,30 @@ class Limit:
 
 
 def limits() -> list[Limit]:
-    found = []
+    cases = []
     for n, d, m in ((1024, 1024, 1024), (256, 3072, 1024), (128, 512, 512), (32, 512, 512)):
-        found += [
+        cases += [
             Limit("affine_forward[identity-bias]", (n, d, m), "GFLOP/s", 2 * n * d * m),
             Limit("affine_backward[identity-bias]", (n, d, m), "GFLOP/s", 4 * n * d * m),
         ]
-    # Bytes: what must be read and written once, four a float; batch normalization needs x twice, dy once.
+    # Bytes that must be read and written, four for each float; batch normalization needs x twice, dy once.
     for kernel, each in (("sgd", 12), ("momentum", 20), ("rmsprop", 20), ("adagrad", 20), ("adam", 28)):
-        found.append(Limit(f"{kernel}_step", (10_000_000,), "GB/s", each * 10_000_000))
-    found.append(Limit("dropout[rate 0.5]", (16_000_000,), "GB/s", 8 * 16_000_000))
+        cases.append(Limit(f"{kernel}_step", (10_000_000,), "GB/s", each * 10_000_000))
+    cases.append(Limit("dropout[rate 0.5]", (16_000_000,), "GB/s", 8 * 16_000_000))
     for n, c in ((256, 4096), (65536, 64)):
-        found += [
+        cases += [
             Limit("batchnorm_forward[relu]", (n, c), "GB/s", 12 * n * c),
             Limit("batchnorm_backward[relu]", (n, c), "GB/s", 16 * n * c),
         ]
-    return [*found, Limit("softmax_cross_entropy", (4096, 1000), "GB/s", 8 * 4096 * 1000)]
+    return [*cases, Limit("softmax_cross_entropy", (4096, 1000), "GB/s", 8 * 4096 * 1000)]
 
 
 LIMITS = {limit.name: limit for limit in limits()}
 
 
-@functools.lru_cache(maxsize=1)  # the cases of one group follow each other
+@functools.lru_cache(maxsize=1)  # the cases of a group follow each other
 def prepared(name: str) -> tuple[Arguments, Arguments]:
-    """The arguments, and those after the NumPy kernel has run, with what it returned."""
+    """The arguments, and the arguments after the NumPy kernel has run, with its return value."""
     limit = LIMITS[name]
     args = arguments(limit.op, limit.sizes, np.float32)
     after = copied(args)
@@ -79,21 +79,21 @@ def copied(args: Arguments) -> Arguments:
     return {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in args.items()}
 
 
-def assert_answer(name: str, found: dict[str, Any], own: bool) -> None:
+def assert_answer(name: str, results: dict[str, Any], ours: bool) -> None:
     args, after = prepared(name)
-    tolerance = (16 if own else 64) * LIMITS[name].op.tolerance  # others have epsilon under the root, not beside it
-    for output, value in found.items():
+    tolerance = (16 if ours else 64) * LIMITS[name].op.tolerance  # others have epsilon inside the root, not outside
+    for output, value in results.items():
         value, expected = np.atleast_1d(value).astype(np.float32), np.atleast_1d(after[output])
-        if output == "return" and not own:
+        if output == "return" and not ours:
             expected = expected[:1]  # the others count no hits
-        if output == "out" and "rate" in args and not own:
+        if output == "out" and "rate" in args and not ours:
             assert_dropped(args["x"], value)
         elif expected.dtype.kind == "f":
             assert_close(value, expected, tolerance, f"{name} {output}")
 
 
 def assert_dropped(x: np.ndarray, out: np.ndarray) -> None:
-    """Every library draws a mask of its own: half of the elements, at random, are 0, and the others doubled."""
+    """Every library draws its own mask: a random half of the elements is 0, the others are doubled."""
     kept = out != 0
     assert np.array_equal(out[kept], 2 * x[kept])
     assert abs(kept.mean() - 0.5) < 0.002
@@ -107,7 +107,7 @@ def timed(benchmark: BenchmarkFixture, name: str, unit: str, amount: int, step: 
         benchmark.extra_info[unit] = round(amount / benchmark.stats.stats.median / 1e9, 1)
 
 
-Prepared = tuple[Callable[[], Any], dict[str, Any]]  # what to time, and its first answer
+Prepared = tuple[Callable[[], Any], dict[str, Any]]  # the function to time, and its first results
 
 
 def ours(limit: Limit, backend: str) -> Prepared:
@@ -133,22 +133,22 @@ def the_limit(limit: Limit, _: str) -> Prepared:
 
 
 def cases() -> list[tuple[str, str]]:
-    """The libraries of one group one after the other: compared, they should be as close in time as can be."""
-    found = []
+    """The libraries of a group follow each other, so that they are measured at about the same time."""
+    pairs = []
     for name, limit in LIMITS.items():
-        found += [(name, backend) for backend in BACKENDS]
-        found += [(name, library) for library, kernels in PEERS.items() if limit.op.kernel in kernels]
-        found += [(name, "triad")] if limit.unit == "GB/s" else []
-    return found
+        pairs += [(name, backend) for backend in BACKENDS]
+        pairs += [(name, library) for library, kernels in PEERS.items() if limit.op.kernel in kernels]
+        pairs += [(name, "triad")] if limit.unit == "GB/s" else []
+    return pairs
 
 
-@pytest.mark.filterwarnings("ignore")  # the other libraries'
+@pytest.mark.filterwarnings("ignore")  # of the other libraries
 @pytest.mark.parametrize(("name", "library"), cases())
 def test_kernel(benchmark: BenchmarkFixture, name: str, library: str) -> None:
     limit = LIMITS[name]
     make = ours if library in BACKENDS else the_limit if library == "triad" else theirs
     step, first = make(limit, library)
-    assert_answer(name, first, own=library in BACKENDS)
+    assert_answer(name, first, ours=library in BACKENDS)
     timed(benchmark, name, limit.unit, limit.amount, step)
 
 

@@ -18,7 +18,7 @@ if pynn.kernels.native_module():
 
 
 def cpu_and_wall(step: Step, span: float = 0.2) -> tuple[float, float]:
-    """Seconds a step, of all threads together (spinning ones too) and on the clock."""
+    """Seconds per step: CPU time of all threads together (spinning threads included), and elapsed time."""
     cpu, wall, steps = time.process_time(), time.perf_counter(), 0
     while time.perf_counter() - wall < span:
         step()
@@ -26,7 +26,7 @@ def cpu_and_wall(step: Step, span: float = 0.2) -> tuple[float, float]:
     return (time.process_time() - cpu) / steps, (time.perf_counter() - wall) / steps
 
 
-@pytest.mark.filterwarnings("ignore")  # torch's
+@pytest.mark.filterwarnings("ignore")  # of torch
 @pytest.mark.parametrize("library", STEPS)
 @pytest.mark.parametrize("width", WIDTHS)
 def test_width(benchmark: BenchmarkFixture, width: int, library: str) -> None:

@@ -1,4 +1,4 @@
-"""Threads before anything is loaded, and after the tables one line a group."""
+"""Limits threads before anything is imported, and prints a line for each group after the tables."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ threads.limit()
 import pynn  # noqa: E402 (it loads NumPy)
 
 pynn.set_num_threads(threads.THREADS)
-LIMITS = ("triad", "bare steps")  # what can be reached at best, not another library
+LIMITS = ("triad", "bare steps")  # upper limits, not other libraries
 
 
 def seconds(benchmark: Any) -> float:
@@ -29,20 +29,20 @@ def written(time: float) -> str:
     return f"{time * factor:.4g} {unit}"
 
 
-def line(found: dict[str, Any]) -> str:
-    """Native: its median and speed, its share of the limit, and how many times as long the fastest other takes."""
-    ours = seconds(native := found.pop("native"))
+def line(benchmarks: dict[str, Any]) -> str:
+    """Native's median and speed, its share of the limit, and how much slower the fastest other library is."""
+    ours = seconds(native := benchmarks.pop("native"))
     info = native.extra_info
     speed = next((f"{info[unit]:.4g} {unit}" for unit in ("GFLOP/s", "GB/s", "CPUs busy") if unit in info), "")
     speed += f" (dx {info['dx GFLOP/s']:.4g})" if "dx GFLOP/s" in info else ""
-    share = next((f"{seconds(found.pop(name)) / ours:.0%} of {name}" for name in LIMITS if name in found), "")
-    peers = {name: other for name, other in found.items() if name != "numpy"} or found
+    share = next((f"{seconds(benchmarks.pop(name)) / ours:.0%} of {name}" for name in LIMITS if name in benchmarks), "")
+    peers = {name: other for name, other in benchmarks.items() if name != "numpy"} or benchmarks
     others = sorted((seconds(other), name.removesuffix("_50_steps")) for name, other in peers.items())
     other = f"{others[0][1]} {written(others[0][0])}: {others[0][0] / ours:.2f}x" if others else ""
     return f"{written(ours):>9}  {speed:<26} {share:<18} {other}".rstrip()
 
 
-@pytest.hookimpl(wrapper=True)  # after the tables, and also where --benchmark-compare-fail ends them
+@pytest.hookimpl(wrapper=True)  # after the tables, even if --benchmark-compare-fail ends the run
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Iterator[None]:
     try:
         return (yield)
@@ -57,10 +57,11 @@ def summarize(terminalreporter: Any, session: Any) -> None:
         library = params.get("library") or params.get("backend") or params.get("peer")
         if benchmark and benchmark.group and library:
             groups[benchmark.group][library] = benchmark
-    groups = {group: found for group, found in groups.items() if "native" in found}
+    groups = {group: benchmarks for group, benchmarks in groups.items() if "native" in benchmarks}
     if groups:
         terminalreporter.section(
             f"native, threads: {threads.THREADS}; median, speed, share of the limit, fastest other"
         )
         width = max(map(len, groups))
-        terminalreporter.write_line("\n".join(f"{group:<{width}} {line(found)}" for group, found in groups.items()))
+        lines = (f"{group:<{width}} {line(benchmarks)}" for group, benchmarks in groups.items())
+        terminalreporter.write_line("\n".join(lines))

@@ -1,7 +1,7 @@
 """The same training steps in other libraries, each as a function without arguments; an absent library is left out.
 
-`first`: pynn's first weights, as workloads.py gives them. With them every library trains the same network from the same
-point, and its parameters are counted; without, from weights of its own.
+`first`: pynn's initial weights, from workloads.py. With them every library trains the same network from the same point,
+and its parameters are counted; without them it starts from its own weights.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from threads import THREADS
 from workloads import Shape, Spec, Specs, Step, Weights, Workload, output_shape
 
 First = tuple[Weights, int]
-Given = Iterator[tuple[np.ndarray, np.ndarray | None]]
+InitialWeights = Iterator[tuple[np.ndarray, np.ndarray | None]]
 
 
-def assert_count(found: int, first: First) -> None:
-    assert found == first[1], f"{found} parameters, pynn's network has {first[1]}"
+def assert_count(count: int, first: First) -> None:
+    assert count == first[1], f"{count} parameters, pynn's network has {first[1]}"
 
 
 # torch ----------------------------------------------------------------------------------------------
@@ -70,7 +70,7 @@ def torch_residual(body: Any, shortcut: Any) -> Any:
 
 
 def image_shape(workload: Workload) -> Shape | None:
-    """Of what `flatten` makes vectors of; None without it."""
+    """Shape of the images that `flatten` converts to vectors; None without it."""
     shape = workload.inputs
     for spec in workload.layers:
         if spec[0] == "flatten":
@@ -80,11 +80,11 @@ def image_shape(workload: Workload) -> Shape | None:
 
 
 def torch_start(net: Any, workload: Workload, weights: Weights) -> None:
-    """pynn's weights, in torch's order of axes; behind `Flatten` its inputs are channel by channel."""
+    """Copy pynn's weights, in torch's order of axes; after `Flatten` its inputs are ordered by channel."""
     import torch
 
     images = image_shape(workload)
-    layers = [one for one in net.modules() if isinstance(one, (torch.nn.Linear, torch.nn.Conv2d))]
+    layers = [module for module in net.modules() if isinstance(module, (torch.nn.Linear, torch.nn.Conv2d))]
     for layer, (weight, bias) in zip(layers, weights, strict=True):
         if weight.ndim == 4:
             weight = weight.transpose(3, 2, 0, 1)
@@ -111,10 +111,10 @@ def torch_step(
     torch.set_num_threads(THREADS)
     torch.manual_seed(0)
     if compiled:
-        torch.compiler.reset()  # it compiles one function for so many networks only, and runs the next ones eagerly
+        torch.compiler.reset()  # it compiles a function for a few networks only, and runs further networks eagerly
     net = torch_layers(workload.layers, workload.inputs)
     if first:
-        assert_count(sum(one.numel() for one in net.parameters()), first)
+        assert_count(sum(parameter.numel() for parameter in net.parameters()), first)
         torch_start(net, workload, first[0])
     inputs_, labels = torch.tensor(x), torch.as_tensor(y)
     if x.ndim == 4:
@@ -144,23 +144,23 @@ def torch_step(
 # jax ------------------------------------------------------------------------------------------------
 
 
-def jax_layer(spec: Spec, shape: Shape, rngs: Any, given: Given | None) -> Any:
+def jax_layer(spec: Spec, shape: Shape, rngs: Any, weights: InitialWeights | None) -> Any:
     from flax import nnx
 
     match spec:
         case ("affine", outputs):
-            return jax_start(nnx.Linear(shape[0], outputs, rngs=rngs), given)
+            return jax_start(nnx.Linear(shape[0], outputs, rngs=rngs), weights)
         case ("conv", channels, kernel, stride, padding, with_bias):
             layer = nnx.Conv(
                 shape[2], channels, (kernel, kernel), stride, padding=padding, use_bias=with_bias, rngs=rngs
             )
-            return jax_start(layer, given)
+            return jax_start(layer, weights)
         case ("batchnorm",):
             return nnx.BatchNorm(shape[-1], rngs=rngs)
         case ("dropout", rate):
             return nnx.Dropout(rate, rngs=rngs)
         case ("residual", body, shortcut):
-            return jax_residual(*(jax_layers(specs, shape, rngs, given) for specs in (body, shortcut)))
+            return jax_residual(*(jax_layers(specs, shape, rngs, weights) for specs in (body, shortcut)))
     return {
         "relu": nnx.relu,
         "pool": lambda x: nnx.max_pool(x, (2, 2), strides=(2, 2)),
@@ -169,11 +169,11 @@ def jax_layer(spec: Spec, shape: Shape, rngs: Any, given: Given | None) -> Any:
     }[spec[0]]
 
 
-def jax_start(layer: Any, given: Given | None) -> Any:
+def jax_start(layer: Any, weights: InitialWeights | None) -> Any:
     from jax import numpy
 
-    if given is not None:
-        weight, bias = next(given)
+    if weights is not None:
+        weight, bias = next(weights)
         assert layer.kernel.shape == weight.shape
         layer.kernel[...] = numpy.array(weight)
         if bias is not None:
@@ -181,12 +181,12 @@ def jax_start(layer: Any, given: Given | None) -> Any:
     return layer
 
 
-def jax_layers(specs: Specs, shape: Shape, rngs: Any, given: Given | None) -> Any:
+def jax_layers(specs: Specs, shape: Shape, rngs: Any, weights: InitialWeights | None) -> Any:
     from flax import nnx
 
     layers = []
     for spec in specs:
-        layers.append(jax_layer(spec, shape, rngs, given))
+        layers.append(jax_layer(spec, shape, rngs, weights))
         shape = output_shape(spec, shape)
     return nnx.Sequential(*layers)
 
@@ -211,7 +211,7 @@ def jax_step(workload: Workload, x: np.ndarray, y: np.ndarray, first: First | No
 
     net = jax_layers(workload.layers, workload.inputs, nnx.Rngs(0), iter(first[0]) if first else None)
     if first:
-        assert_count(sum(one.size for one in jax.tree.leaves(nnx.state(net, nnx.Param))), first)
+        assert_count(sum(leaf.size for leaf in jax.tree.leaves(nnx.state(net, nnx.Param))), first)
     rate = workload.learning_rate
     choices = {"sgd": optax.sgd(rate), "momentum": optax.sgd(rate, 0.9), "adam": optax.adam(rate)}
     optimizer = nnx.Optimizer(net, choices[workload.optimizer], wrt=nnx.Param)
@@ -234,7 +234,7 @@ def jax_step(workload: Workload, x: np.ndarray, y: np.ndarray, first: First | No
 
 
 def sklearn_step(workload: Workload, x: np.ndarray, y: np.ndarray, first: First | None = None) -> Step:
-    """50 steps by way of `partial_fit`, whose checks would outweigh one; its first weights are its own."""
+    """50 steps by `partial_fit`, whose checks would dominate a single step; it starts from its own weights."""
     from sklearn.neural_network import MLPClassifier
 
     widths = [spec[1] for spec in workload.layers if spec[0] == "affine"]
@@ -244,7 +244,7 @@ def sklearn_step(workload: Workload, x: np.ndarray, y: np.ndarray, first: First 
     )  # fmt: skip
     model.partial_fit(x, y, classes=np.arange(widths[-1]))
     if first:
-        assert_count(sum(one.size for one in (*model.coefs_, *model.intercepts_)), first)
+        assert_count(sum(array.size for array in (*model.coefs_, *model.intercepts_)), first)
     x, y = np.tile(x, (50, 1)), np.tile(y, 50)
     return lambda: model.partial_fit(x, y)
 
@@ -262,7 +262,7 @@ if importlib.util.find_spec("sklearn"):
 
 
 def peers_of(workload: Workload) -> list[str]:
-    """Those that have such a network: vectors know no layout, MLPClassifier knows affine layers and ReLU only."""
+    """Libraries that support the network: channels-last needs images, MLPClassifier only affine layers and ReLU."""
     plain = {spec[0] for spec in workload.layers} == {"affine", "relu"} and workload.optimizer == "sgd"
     absent = set() if len(workload.inputs) == 3 else {"torch_channels_last", "torch_channels_last_compile"}
     return [name for name in PEERS if name not in absent and (plain or name != "sklearn_50_steps")]

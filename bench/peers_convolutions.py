@@ -1,6 +1,6 @@
-"""Convolutions of other libraries: PEERS[name](convolution, x, weight, dy) gives what to time and how to read it.
+"""Convolutions of other libraries: PEERS[name](convolution, x, weight, dy) returns a function to time and its reader.
 
-Every library holds its arrays in the order that it likes; they are brought there, and back, outside of what is timed.
+Every library gets its arrays in its own memory layout; converting them to it and back is not timed.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def torch_convolution(
     torch.set_num_threads(THREADS)
     layout = torch.channels_last if channels_last else torch.contiguous_format
 
-    def held(array: np.ndarray, axes: tuple[int, ...]) -> Any:
+    def converted(array: np.ndarray, axes: tuple[int, ...]) -> Any:
         return torch.tensor(array).permute(axes).contiguous(memory_format=layout)
 
-    inputs, kernel, gradient = held(x, IMAGES), held(weight, KERNELS), held(dy, IMAGES)
+    inputs, kernel, gradient = converted(x, IMAGES), converted(weight, KERNELS), converted(dy, IMAGES)
     if c.way == "forward":
         return (
             torch.no_grad()(lambda: torch.nn.functional.conv2d(inputs, kernel, None, c.stride, c.padding)),
@@ -46,16 +46,16 @@ def torch_convolution(
     back = torch.ops.aten.convolution_backward  # what autograd calls, without its graph
     return (
         lambda: back(gradient, inputs, kernel, None, *pairs, False, [0, 0], 1, (both, True, False)),
-        lambda found: [
-            one.permute(BACK[axes]).numpy()
-            for one, axes in zip(found[:2], (IMAGES, KERNELS), strict=True)
+        lambda gradients: [
+            array.permute(BACK[axes]).numpy()
+            for array, axes in zip(gradients[:2], (IMAGES, KERNELS), strict=True)
             if both or axes == KERNELS
         ],
     )
 
 
 def jax_convolution(c: Convolution, x: np.ndarray, weight: np.ndarray, dy: np.ndarray) -> tuple[Step, Answers]:
-    """Its order of axes is pynn's. The compiler removes the output of the forward pass where nobody asks for it."""
+    """JAX can use pynn's order of axes. The compiler removes an unused output of the forward pass."""
     import jax
 
     def forward(x: Any, weight: Any) -> Any:
@@ -69,10 +69,10 @@ def jax_convolution(c: Convolution, x: np.ndarray, weight: np.ndarray, dy: np.nd
 
     is_forward = c.way == "forward"
     compiled = jax.jit(forward if is_forward else backward)
-    arguments = [jax.numpy.array(one) for one in ((x, weight) if is_forward else (x, weight, dy))]
+    arguments = [jax.numpy.array(array) for array in ((x, weight) if is_forward else (x, weight, dy))]
     return (
         lambda: jax.block_until_ready(compiled(*arguments)),
-        lambda found: [np.asarray(one) for one in ([found] if is_forward else found)],
+        lambda results: [np.asarray(array) for array in ([results] if is_forward else results)],
     )
 
 

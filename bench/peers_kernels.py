@@ -1,6 +1,6 @@
 """The kernels that other libraries have too, on the arguments of the table of operations.
 
-PEERS[library][kernel](arguments) gives a function to time and one that names what it returned, as the kernel calls it.
+PEERS[library][kernel](arguments) returns a function to time, and a function that names its results as the kernel does.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def torch_affine(a: Arguments, requires_grad: bool) -> tuple[Step, list[Any]]:
     import torch
 
     x, bias = tensors(a, "x", "bias" if "bias" in a else "#bias", requires_grad=requires_grad)
-    weight = torch.tensor(a["weight"].T.copy(), requires_grad=requires_grad)  # (outputs, inputs), as torch keeps it
+    weight = torch.tensor(a["weight"].T.copy(), requires_grad=requires_grad)  # torch's shape is (outputs, inputs)
     return lambda: torch.nn.functional.linear(x, weight, bias), [x, weight, bias]
 
 
@@ -46,7 +46,7 @@ def torch_affine_backward(a: Arguments) -> tuple[Step, Outputs]:
     out, (dy,) = forward(), tensors(a, "dy")
     return (
         lambda: torch.autograd.grad(out, leaves, dy, retain_graph=True),
-        lambda found: {"dx": found[0], "dweight": found[1].T, "dbias": found[2]},
+        lambda gradients: {"dx": gradients[0], "dweight": gradients[1].T, "dbias": gradients[2]},
     )
 
 
@@ -70,7 +70,7 @@ def torch_batchnorm_backward(a: Arguments) -> tuple[Step, Outputs]:
     out, (dy,) = forward(), tensors(a, "dy")
     return (
         lambda: torch.autograd.grad(out, leaves, dy, retain_graph=True),
-        lambda found: dict(zip(("dx", "dgamma", "dbeta"), found, strict=True)),
+        lambda gradients: dict(zip(("dx", "dgamma", "dbeta"), gradients, strict=True)),
     )
 
 
@@ -90,7 +90,7 @@ def torch_cross_entropy(a: Arguments) -> tuple[Step, Outputs]:
         loss = torch.nn.functional.cross_entropy(logits, labels)
         return loss.detach(), torch.autograd.grad(loss, logits)[0]
 
-    return step, lambda found: {"return": found[0], "dlogits": found[1]}
+    return step, lambda results: {"return": results[0], "dlogits": results[1]}
 
 
 def torch_optimizer(kernel: str) -> Peer:
@@ -104,7 +104,7 @@ def torch_optimizer(kernel: str) -> Peer:
             "sgd_step": lambda: optim.SGD([parameters], rate, fused=True),
             "momentum_step": lambda: optim.SGD([parameters], rate, 0.9, fused=True),
             "adagrad_step": lambda: optim.Adagrad([parameters], rate, eps=1e-7, fused=True),
-            "rmsprop_step": lambda: optim.RMSprop([parameters], rate, 0.9, eps=1e-7),  # has no fused one
+            "rmsprop_step": lambda: optim.RMSprop([parameters], rate, 0.9, eps=1e-7),  # has no fused variant
             "adam_step": lambda: optim.Adam([parameters], rate, eps=1e-8, fused=True),
         }[kernel]()
         names = {"first": "exp_avg", "second": "exp_avg_sq", "velocity": "momentum_buffer"}
@@ -117,7 +117,7 @@ def torch_optimizer(kernel: str) -> Peer:
 
 
 def optimizer_state(a: Arguments) -> Arguments:
-    """The state as the other libraries keep it: their velocity counts gradients, not steps."""
+    """The state in the form of the other libraries, whose velocity is a sum of gradients, not of steps."""
     state = {name: a[name] for name in ("first", "second", "squares") if name in a}
     return state | ({"velocity": a["velocity"] / -a["learning_rate"]} if "velocity" in a else {})
 
@@ -126,7 +126,7 @@ def optimizer_state(a: Arguments) -> Arguments:
 
 
 def ready(function: Callable[..., Any], *arguments: Any) -> Step:
-    """Compiled, and waited for."""
+    """The compiled function, which waits for its results."""
     import jax
 
     compiled = jax.jit(function)
@@ -135,7 +135,7 @@ def ready(function: Callable[..., Any], *arguments: Any) -> Step:
 
 
 def jax_pull(function: Callable[..., Any], dy: np.ndarray, *arguments: Any) -> Step:
-    """The backward pass of a function alone: what the forward pass keeps is computed before."""
+    """Only the backward pass of a function: the forward pass runs before."""
     import jax
 
     _, pull = jax.jit(lambda *values: jax.vjp(function, *values))(*arguments)
@@ -153,7 +153,7 @@ def jax_affine_forward(a: Arguments) -> tuple[Step, Outputs]:
 
 def jax_affine_backward(a: Arguments) -> tuple[Step, Outputs]:
     step = jax_pull(affine, a["dy"], a["x"], a["weight"], a["#bias"])
-    return step, lambda found: dict(zip(("dx", "dweight", "dbias"), found, strict=True))
+    return step, lambda gradients: dict(zip(("dx", "dweight", "dbias"), gradients, strict=True))
 
 
 def batchnorm(x: Any, gamma: Any, beta: Any) -> Any:
@@ -169,7 +169,7 @@ def jax_batchnorm_forward(a: Arguments) -> tuple[Step, Outputs]:
 
 def jax_batchnorm_backward(a: Arguments) -> tuple[Step, Outputs]:
     step = jax_pull(batchnorm, a["dy"], a["x"], a["gamma"], a["beta"])
-    return step, lambda found: dict(zip(("dx", "dgamma", "dbeta"), found, strict=True))
+    return step, lambda gradients: dict(zip(("dx", "dgamma", "dbeta"), gradients, strict=True))
 
 
 def jax_dropout(a: Arguments) -> tuple[Step, Outputs]:
@@ -188,7 +188,7 @@ def jax_cross_entropy(a: Arguments) -> tuple[Step, Outputs]:
         return -jax.numpy.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=1).mean()
 
     step = ready(jax.value_and_grad(mean_loss), a["logits"], a["labels"])
-    return step, lambda found: {"return": found[0], "dlogits": found[1]}
+    return step, lambda results: {"return": results[0], "dlogits": results[1]}
 
 
 def jax_optimizer(kernel: str) -> Peer:
@@ -222,12 +222,12 @@ def jax_optimizer(kernel: str) -> Peer:
             parameters, state = jax.block_until_ready(compiled(parameters, state, gradients))
             return parameters
 
-        return step, lambda found: {"parameters": found}
+        return step, lambda updated: {"parameters": updated}
 
     return peer
 
 
-# Which there are ------------------------------------------------------------------------------------
+# The installed libraries -----------------------------------------------------------------------------
 
 OPTIMIZERS = ("sgd_step", "momentum_step", "adagrad_step", "rmsprop_step", "adam_step")
 

@@ -15,7 +15,7 @@ from workloads import Step, Workload, batch, first_weights, pynn_step
 import pynn
 
 BACKENDS = ("native", "numpy") if pynn.kernels.native_module() else ("numpy",)
-ALONE = ("sklearn_50_steps",)  # starts from weights of its own, and returns no loss
+ALONE = ("sklearn_50_steps",)  # starts from its own weights, and returns no loss
 
 
 @contextmanager
@@ -28,9 +28,9 @@ def backend(name: str) -> Iterator[None]:
         pynn.use_backend(before)
 
 
-@functools.lru_cache(maxsize=1)  # the cases of one workload follow each other
+@functools.lru_cache(maxsize=1)  # the cases of a workload follow each other
 def expected(workload: Workload) -> tuple[First, list[float]]:
-    """pynn's first weights and losses: near the expectation, then smaller."""
+    """pynn's initial weights and losses: first near the expected loss, then smaller."""
     with backend(BACKENDS[0]):
         values = losses(pynn_step(workload, *batch(workload)), 5)
         first = first_weights(workload)
@@ -41,15 +41,15 @@ def expected(workload: Workload) -> tuple[First, list[float]]:
 
 
 def losses(step: Step, count: int) -> list[float]:
-    found = []
+    values = []
     for _ in range(count):
         value = step()
-        found.append(float(value.detach() if hasattr(value, "detach") else value))
-    return found
+        values.append(float(value.detach() if hasattr(value, "detach") else value))
+    return values
 
 
 def checked(workload: Workload, library: str) -> Step:
-    """A library's step that trains the same network as pynn: as many parameters, and the same losses step by step."""
+    """A library's step that trains the same network as pynn: equally many parameters, and the same loss each step."""
     first, values = expected(workload)
     if library in BACKENDS:
         step = pynn_step(workload, *batch(workload))
@@ -58,12 +58,12 @@ def checked(workload: Workload, library: str) -> Step:
     if library in ALONE:
         step()  # allocates
         return step
-    found = losses(step, len(values))
+    own_losses = losses(step, len(values))
     if library in BACKENDS or not workload.is_random:
-        np.testing.assert_allclose(found, values, rtol=2e-3, err_msg=f"losses of {library}")
-    else:  # every library draws masks of its own
-        assert abs(found[0] - values[0]) < 1
-        assert found[-1] < found[0]
+        np.testing.assert_allclose(own_losses, values, rtol=2e-3, err_msg=f"losses of {library}")
+    else:  # every library draws its own masks
+        assert abs(own_losses[0] - values[0]) < 1
+        assert own_losses[-1] < own_losses[0]
     return step
 
 

@@ -1,4 +1,4 @@
-"""As many threads for every library: `PYNN_BENCH_THREADS`, by default 2. `limit` runs before any of them is loaded."""
+"""The same number of threads for every library: `PYNN_BENCH_THREADS`, 2 by default. Call `limit` before imports."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ THREADS = int(os.environ.get("PYNN_BENCH_THREADS", min(2, _HERE)))
 
 
 def limit() -> None:
-    """Only so many CPUs for this process, as jax has no other setting; and the variables that BLAS libraries read."""
+    """Limit the CPUs of this process, since jax has no other setting, and set the variables of BLAS libraries."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):

@@ -1,4 +1,4 @@
-"""a = b + s·c: how fast memory is. Compiled at run time, since no library of Python's has it in one pass."""
+"""a = b + s·c measures the speed of memory. Compiled at run time: no Python library computes it in a single pass."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SOURCE = """
 #include <omp.h>
 #include <sched.h>
 
-/* The kernel sometimes leaves two threads on one CPU for seconds: each goes to its own, and may be moved later. */
+/* The system sometimes leaves two threads on one CPU for seconds: move each to its own, then allow all CPUs again. */
 static void spread(int thread) {
     cpu_set_t all, one;
     sched_getaffinity(0, sizeof all, &all);
@@ -34,7 +34,7 @@ static void spread(int thread) {
 void triad(float *a, const float *b, const float *c, float s, long n, long total, int threads) {
     #pragma omp parallel num_threads(threads)
     spread(omp_get_thread_num());
-    for (; total > 0; total -= n) {  /* as often through the arrays as makes `total` elements */
+    for (; total > 0; total -= n) {  /* repeat over the arrays until `total` elements are computed */
         long m = total < n ? total : n;
         #pragma omp parallel for simd num_threads(threads) schedule(static)
         for (long i = 0; i < m; i++) a[i] = b[i] + s * c[i];
@@ -46,13 +46,13 @@ FLAGS = ("-O3", "-march=native", "-fopenmp", "-shared", "-fPIC", "-x", "c", "-")
 
 @functools.cache
 def compiled() -> ctypes.CDLL | None:
-    """None where there is no compiler, or one without these flags."""
+    """The compiled library; None if there is no compiler that accepts these flags."""
     if (compiler := shutil.which("cc")) is None:
         return None
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         library = Path(folder) / "triad.so"
-        done = subprocess.run([compiler, *FLAGS, "-o", str(library)], input=SOURCE, text=True, capture_output=True)
-        return ctypes.CDLL(str(library)) if done.returncode == 0 else None
+        result = subprocess.run([compiler, *FLAGS, "-o", str(library)], input=SOURCE, text=True, capture_output=True)
+        return ctypes.CDLL(str(library)) if result.returncode == 0 else None
 
 
 def triad(size: int, total: int) -> Callable[[], None] | None:
@@ -68,6 +68,6 @@ def triad(size: int, total: int) -> Callable[[], None] | None:
         library.triad(*pointers, *settings)
 
     run()
-    done = min(size, total)
-    np.testing.assert_allclose(a[:done], b[:done].astype(np.float64) + 3.0 * c[:done], rtol=1e-6, atol=1e-5)
+    count = min(size, total)
+    np.testing.assert_allclose(a[:count], b[:count].astype(np.float64) + 3.0 * c[:count], rtol=1e-6, atol=1e-5)
     return run

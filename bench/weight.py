@@ -1,6 +1,6 @@
-"""What a library weighs: time and memory of its import, peak memory of training; `python bench/weight.py [WHEEL...]`.
+"""The weight of a library: time and memory of its import, peak memory of training; `python bench/weight.py [WHEEL...]`.
 
-Every figure is one of a process of its own; this one stays small, as a child's peak begins with its parent's.
+Every figure comes from its own process; this process stays small, since a child's peak starts at its parent's.
 """
 
 from __future__ import annotations
@@ -53,14 +53,14 @@ def installed(module: str) -> bool:
 def child(code: str) -> dict[str, Any]:
     # Run here, in bench/: one level up Python would import the source folder instead of the installed package.
     program, folder = PROLOGUE + code + EPILOGUE, Path(__file__).resolve().parent
-    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, check=True, cwd=folder)
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+    result = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, check=True, cwd=folder)
+    return dict(json.loads(result.stdout.splitlines()[-1]))
 
 
 def median(code: str, runs: int) -> tuple[float, float]:
-    child(code)  # files are read into the cache, bytecode is written
-    found = [child(code) for _ in range(runs)]
-    return tuple(statistics.median(one[key] for one in found) for key in ("seconds", "megabytes"))
+    child(code)  # warms the file cache and writes bytecode
+    results = [child(code) for _ in range(runs)]
+    return tuple(statistics.median(run[key] for run in results) for key in ("seconds", "megabytes"))
 
 
 def main() -> None:

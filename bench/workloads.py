@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-if TYPE_CHECKING:  # imported by the functions below: weight.py weighs other libraries without it
+if TYPE_CHECKING:  # the functions below import it: weight.py measures other libraries without it
     import pynn
 
 Step = Callable[[], Any]
@@ -29,9 +29,7 @@ class Workload:
     inputs: Shape  # of one sample: (D,) or (H, W, C)
     layers: Specs
     optimizer: str
-    learning_rate: float = (
-        1e-3  # no step takes longer with another; with this one all of them learn from the first step
-    )
+    learning_rate: float = 1e-3  # all networks learn from the first step; the rate has no influence on a step's time
 
     @property
     def classes(self) -> int:
@@ -151,7 +149,7 @@ def optimizer(workload: Workload) -> pynn.Optimizer:
 
 
 def first_weights(workload: Workload) -> tuple[Weights, int]:
-    """Those that pynn starts with, and how many numbers it trains."""
+    """pynn's initial weights, and the number of trained parameters."""
     model = network(workload)
     model.build(workload.inputs)
     return list(weights_of(model)), model.parameter_count
@@ -169,5 +167,5 @@ def weights_of(layer: pynn.Layer) -> Iterator[tuple[np.ndarray, np.ndarray | Non
 def pynn_step(workload: Workload, x: np.ndarray, y: np.ndarray) -> Step:
     import pynn
 
-    model, loss, driver = network(workload), pynn.SoftmaxCrossEntropy(), optimizer(workload)
-    return lambda: model.train_step(x, y, loss, driver)
+    model, loss, updater = network(workload), pynn.SoftmaxCrossEntropy(), optimizer(workload)
+    return lambda: model.train_step(x, y, loss, updater)

@@ -115,7 +115,7 @@ private:
                 const std::ptrdiff_t piece = share.next.fetch_add(1, std::memory_order_relaxed);
                 if (piece >= share.end) break;
                 try {
-                    task_(context_, piece);
+                    task_(context_, piece, self);
                 } catch (const std::bad_alloc&) {
                     out_of_memory_.store(true, std::memory_order_relaxed);
                 }
@@ -194,7 +194,7 @@ void run_pieces(std::ptrdiff_t pieces, int threads, Task task, void* context) {
         if (lock.owns_lock()) return team().run(pieces, threads, task, context);
     }
     // Another thread's job has the team (or this is a piece of it): one thread each is the best use of the processors.
-    for (std::ptrdiff_t piece = 0; piece < pieces; ++piece) task(context, piece);
+    for (std::ptrdiff_t piece = 0; piece < pieces; ++piece) task(context, piece, 0);
 }
 
 namespace {

@@ -4,10 +4,10 @@
 
 namespace pynn {
 
-using Task = void (*)(void* context, std::ptrdiff_t piece);
+using Task = void (*)(void* context, std::ptrdiff_t piece, int thread);
 
-// task(context, piece) for every piece in 0..pieces-1, on up to `threads` threads; returns when all are done, with
-// std::bad_alloc if one of them threw it.
+// task(context, piece, thread) for every piece in 0..pieces-1, on up to `threads` threads, numbered from 0; returns
+// when all are done, with std::bad_alloc if one of them threw it.
 void run_pieces(std::ptrdiff_t pieces, int threads, Task task, void* context);
 
 int max_threads();                // that a kernel called now may use

@@ -71,6 +71,7 @@ LAYERS: dict[type[Layer], list[Case]] = {
     ],
     pynn.SELU: [(pynn.SELU, (5,))],
     pynn.SiLU: [(pynn.SiLU, (5,))],
+    pynn.Mish: [(pynn.Mish, (5,))],
     pynn.Sequential: [(lambda: pynn.Sequential(pynn.Affine(4), pynn.Tanh()), (5,))],
     pynn.Sigmoid: [(pynn.Sigmoid, (5,))],
     pynn.Softmax: [(pynn.Softmax, (5,)), (pynn.Softmax, IMAGES)],

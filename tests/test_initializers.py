@@ -315,6 +315,7 @@ def test_the_same_generator_state_gives_the_same_draw(name: str) -> None:
         ([pynn.Softplus], "he"),
         ([pynn.GELU], "he"),
         ([pynn.SiLU], "he"),
+        ([pynn.Mish], "he"),
         ([pynn.Tanh], "glorot"),
         ([pynn.Sigmoid], "glorot"),
         ([], "lecun"),

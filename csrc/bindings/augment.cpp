@@ -15,7 +15,7 @@ void warp(const Array& x, const Array& indices, double divisor, const Array& tra
     if (check.size(D) != 6)
         check.value_error("transforms has " + std::to_string(check.size(D)) + " columns, expected 6");
     const ImageShape shape = {check.size(B), check.size(H), check.size(W), check.size(C)};
-    const auto checked = checked_integers(check, "indices", indices, shape.b, check.size(N), "images");
+    const auto checked = checked_integers(check, "indices", indices, shape.n, check.size(N), "images");
     const std::int64_t* index = checked.data();
     check.not_zero("divisor", divisor);
     const int from = py::reinterpret_borrow<py::array>(x).dtype().num();

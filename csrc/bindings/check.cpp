@@ -1,6 +1,7 @@
 #include "check.h"
 
 #include <cmath>
+#include <stdexcept>
 
 namespace pynn {
 
@@ -149,6 +150,7 @@ void Checker::array(const char* name, const py::object& value, Kind kind, bool w
     for (int i = 0; i < proxy->nd; ++i) bytes *= proxy->dimensions[i];
     if (bytes == 0) return;
     writes_ = writes_ || written;
+    if (count_ == kMaxArrays) throw std::length_error(std::string(kernel_) + ": more arrays than Checker::kMaxArrays");
     seen_[count_++] = {name, proxy->data, proxy->data + bytes, written};
 }
 

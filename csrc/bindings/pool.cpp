@@ -60,7 +60,7 @@ void expect_numbers(const Checker& check, const CheckedRegions& checked) {
                           " places, expected at most 2^24");
 }
 
-Image image(const Checker& check) {
+ImageShape image(const Checker& check) {
     return {check.size(N), check.size(H), check.size(W), check.size(C)};
 }
 

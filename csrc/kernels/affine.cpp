@@ -8,17 +8,32 @@ namespace {
 
 template <class T>
 void affine_forward(const T* x, const T* weight, const T* bias, Activation f, T* out, Size n, Size d, Size m) {
-    multiply(Product<T>{n, m, d, x, d, false, weight, m, false, out, m, bias, f});
+    Product<T> product;
+    product.m = n, product.n = m, product.k = d;
+    product.a = plain(x, d), product.b = plain(weight, m);
+    product.out = out, product.out_stride = m;
+    product.bias = bias, product.f = f;
+    multiply(product);
 }
 
 template <class T>
 void affine_backward(const T* dy, const T* x, const T* weight, const T* y, Activation f, T* dz, T* dx, T* dweight,
                      T* dbias, Size n, Size d, Size m) {
-    const Activation identity = {Function::identity, 0};
     activation_backward_and_sum(dy, y, f, dz, dbias, n, m);
     const T* gradient = dz ? dz : dy;
-    if (dweight) multiply(Product<T>{d, m, n, x, d, true, gradient, m, false, dweight, m, nullptr, identity});
-    if (dx) multiply(Product<T>{n, d, m, gradient, m, false, weight, m, true, dx, d, nullptr, identity});
+    Product<T> product;
+    if (dweight) {
+        product.m = d, product.n = m, product.k = n;
+        product.a = transposed(x, d), product.b = plain(gradient, m);
+        product.out = dweight, product.out_stride = m;
+        multiply(product);
+    }
+    if (dx) {
+        product.m = n, product.n = d, product.k = m;
+        product.a = plain(gradient, m), product.b = transposed(weight, m);
+        product.out = dx, product.out_stride = d;
+        multiply(product);
+    }
 }
 
 }  // namespace

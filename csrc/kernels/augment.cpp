@@ -138,7 +138,7 @@ void warp(const From* x, const std::int64_t* indices, double divisor, const T* t
           ImageShape shape) {
     const Size size = shape.h * shape.w * shape.c;
     const T by = static_cast<T>(divisor);
-    parallel(shape.b, kCost * static_cast<double>(shape.b * size), [&](Size image) {
+    parallel(shape.n, kCost * static_cast<double>(shape.n * size), [&](Size image) {
         const Source<From> source = {x + static_cast<Size>(indices[image]) * size, shape.h, shape.w, shape.c, reflect};
         const T* t = transforms + image * 6;
         const Map map = {{t[0], t[1], t[2]}, {t[3], t[4], t[5]}};

@@ -113,15 +113,17 @@ void correlate(const Correlation<T>& q) {
              [&](Size piece) { pack_panel(q, piece / q.panels(), piece % q.panels(), packed.get() + piece * size); });
     const Cut c = cut(q);
     const double work = static_cast<double>(q.n * q.rows * q.columns) * static_cast<double>(q.depth() * q.to()) / 8;
-    parallel(ceil_div(c.total, c.at_once), work * static_cast<double>(q.groups), [&](Size piece) {
+    Layout layout;
+    const auto copies = layout.add<T>(c.at_once * c.copy_size);
+    const auto windows = layout.add<Block<T>>(c.at_once);
+    const auto offsets = layout.add<Size>(q.ys->count() * q.xs->count());
+    parallel(ceil_div(c.total, c.at_once), work * static_cast<double>(q.groups), layout, [&](Size piece, Arena arena) {
         const Size first = piece * c.at_once, count = smaller(c.at_once, c.total - first);
-        Scratch<T> copies(count * c.copy_size);
-        Scratch<Block<T>> blocks(count);
-        Scratch<Size> offsets(q.ys->count() * q.xs->count());
-        for (Size b = 0; b < count; ++b) blocks.get()[b] = block_of(q, c, first + b, copies.get() + b * c.copy_size);
+        Block<T>* blocks = arena[windows];
+        for (Size b = 0; b < count; ++b) blocks[b] = block_of(q, c, first + b, arena[copies] + b * c.copy_size);
         for (Size p = 0; p < panels; ++p)
             for (Size b = 0; b < count; ++b)
-                block_panel(q, blocks.get()[b], p / q.panels(), p % q.panels(), packed.get() + p * size, offsets.get());
+                block_panel(q, blocks[b], p / q.panels(), p % q.panels(), packed.get() + p * size, arena[offsets]);
     });
 }
 
@@ -183,28 +185,37 @@ template <class T>
 class WeightGradient {
 public:
     WeightGradient(const T* x, const T* dz, const ConvShape& s)
-        : x_(x), dz_(dz), s_(s), groups_(s.c / s.g), to_(s.m / groups_), merged_(merges(s) ? s.kw : 1), offsets_(s.oh) {
+        : x_(x), dz_(dz), s_(s), groups_(s.c / s.g), to_(s.m / groups_), merged_(merges(s) ? s.kw : 1) {}
+
+    // What a piece of up to `rows` kernel rows needs.
+    Layout layout(Size rows) {
+        Layout layout;
+        copy_ = layout.add<T>(height(rows) * width() * s_.c);
+        columns_ = layout.add<T>(s_.oh * s_.ow * kPanel<T>);
+        offsets_ = layout.add<Size>(s_.oh);
+        return layout;
     }
 
-    void add(Size begin, Size end, Size ky0, Size ky1, T* dweight) {
-        const Size height = (s_.oh - 1) * s_.stride_y + (ky1 - ky0 - 1) * s_.dilation_y + 1;
-        const Size width = (s_.ow - 1) * s_.stride_x + (s_.kw - 1) * s_.dilation_x + 1;
-        Scratch<T> copy(height * width * s_.c), columns(s_.oh * s_.ow * kPanel<T>);
+    void add(Size begin, Size end, Size ky0, Size ky1, Arena arena, T* dweight) const {
+        Size* const offsets = arena[offsets_];
         for (Size image = begin; image < end; ++image) {
-            const Window<T> source = window(x_ + image * s_.h * s_.w * s_.c, s_.h, s_.w, s_.c,
-                                            ky0 * s_.dilation_y - s_.top, -s_.left, height, width, copy.get());
-            for (Size y = 0; y < s_.oh; ++y) offsets_.get()[y] = y * s_.stride_y * source.row;
+            const Window<T> source =
+                window(x_ + image * s_.h * s_.w * s_.c, s_.h, s_.w, s_.c, ky0 * s_.dilation_y - s_.top, -s_.left,
+                       height(ky1 - ky0), width(), arena[copy_]);
+            for (Size y = 0; y < s_.oh; ++y) offsets[y] = y * s_.stride_y * source.row;
             for (Size group = 0; group < groups_; ++group)
                 for (Size j = 0; j < to_; j += kPanel<T>)
-                    panel(image, source, group, j, ky0, ky1, columns.get(), image > begin, dweight);
+                    panel(image, source, group, j, ky0, ky1, offsets, arena[columns_], image > begin, dweight);
         }
     }
 
 private:
     static bool merges(const ConvShape& s) { return s.g == s.c && s.dilation_x == 1; }
+    Size height(Size rows) const { return (s_.oh - 1) * s_.stride_y + (rows - 1) * s_.dilation_y + 1; }
+    Size width() const { return (s_.ow - 1) * s_.stride_x + (s_.kw - 1) * s_.dilation_x + 1; }
 
-    void panel(Size image, const Window<T>& source, Size group, Size j, Size ky0, Size ky1, T* packed, bool add,
-               T* dweight) {
+    void panel(Size image, const Window<T>& source, Size group, Size j, Size ky0, Size ky1, const Size* offsets,
+               T* packed, bool add, T* dweight) const {
         const Size count = smaller(kPanel<T>, to_ - j), vectors = ceil_div(count, kLanes<T>);
         const Size width = vectors * kLanes<T>, pixels = s_.oh * s_.ow, column = group * to_ + j;
         const T* dz = dz_ + image * pixels * s_.m + column;
@@ -215,7 +226,7 @@ private:
             });
         alignas(64) T start[kPanel<T>] = {}, copy[kTileRows * kPanel<T>];
         TileTask<T> task;
-        task.segments = s_.oh, task.k = s_.ow, task.a_offsets = offsets_.get(), task.a_stride = s_.stride_x * s_.c;
+        task.segments = s_.oh, task.k = s_.ow, task.a_offsets = offsets, task.a_stride = s_.stride_x * s_.c;
         task.b = pad ? packed : dz, task.b_stride = pad ? width : s_.m, task.b_step = s_.ow * task.b_stride;
         task.start = start, task.add = add;
         const Rows tiles(s_.g * merged_);
@@ -242,7 +253,8 @@ private:
     const T *x_, *dz_;
     const ConvShape& s_;
     Size groups_, to_, merged_;
-    Scratch<Size> offsets_;
+    Slot<T> copy_, columns_;
+    Slot<Size> offsets_;
 };
 
 template <class T>
@@ -257,10 +269,12 @@ void weight_gradient(const T* x, const T* dz, const ConvShape& s, T* dweight) {
     const Size runs = smaller(s.n, kImageRuns), parts = smaller(s.kh, ceil_div(16, runs));
     Scratch<T> sums(runs > 1 ? runs * size : 0);
     const double work = static_cast<double>(s.n * s.oh * s.ow) * static_cast<double>(size) / 8;
-    parallel(runs * parts, work, [&](Size piece) {
+    WeightGradient<T> gradient(x, dz, s);
+    const Layout layout = gradient.layout(ceil_div(s.kh, parts));
+    parallel(runs * parts, work, layout, [&](Size piece, Arena arena) {
         const Size run = piece / parts, part = piece % parts;
-        WeightGradient<T>(x, dz, s).add(run * s.n / runs, (run + 1) * s.n / runs, part * s.kh / parts,
-                                        (part + 1) * s.kh / parts, runs > 1 ? sums.get() + run * size : dweight);
+        gradient.add(run * s.n / runs, (run + 1) * s.n / runs, part * s.kh / parts, (part + 1) * s.kh / parts, arena,
+                     runs > 1 ? sums.get() + run * size : dweight);
     });
     if (runs == 1) return;
     parallel_runs(size, 4096, static_cast<double>(runs * size), [&](Size begin, Size end) {

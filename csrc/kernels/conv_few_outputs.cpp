@@ -136,28 +136,31 @@ public:
         const Size fitting = larger(1, (kPlaneBytes / row_bytes - q_.ys->reach() - 1) / q_.step_y + 1);
         const Size blocks = smaller(q_.rows, larger(ceil_div(q_.rows, fitting), ceil_div(16, q_.n)));
         const double work = static_cast<double>(q_.n * q_.rows * q_.columns) * static_cast<double>(taps_ * M);
-        parallel(q_.n * blocks, work / 8, [&](Size piece) {
+        Layout layout;
+        const auto planes = layout.add<T>(q_.from() * height(ceil_div(q_.rows, blocks)) * width_);
+        const auto offsets = layout.add<Size>(taps_);
+        parallel(q_.n * blocks, work / 8, layout, [&](Size piece, Arena arena) {
             const Size part = piece % blocks;
-            block(piece / blocks, part * q_.rows / blocks, (part + 1) * q_.rows / blocks);
+            block(piece / blocks, part * q_.rows / blocks, (part + 1) * q_.rows / blocks, arena[planes],
+                  arena[offsets]);
         });
     }
 
 private:
     static constexpr int R = kTotals / 2 / M > 0 ? kTotals / 2 / M : 1;  // vectors of a tile
 
-    void block(Size image, Size begin, Size end) {
-        const Size height = (end - begin - 1) * q_.step_y + q_.ys->reach() + 1, size = height * width_;
-        Scratch<T> planes(q_.from() * size);
-        Scratch<Size> offsets(taps_);
+    Size height(Size rows) const { return (rows - 1) * q_.step_y + q_.ys->reach() + 1; }
+
+    void block(Size image, Size begin, Size end, T* planes, Size* offsets) {
+        const Size size = height(end - begin) * width_;
         Size at = 0;
         for (Size c = 0; c < q_.from(); ++c) {
             fill_plane(q_.source + image * q_.h * q_.w * q_.channels, q_.h, q_.w, q_.channels, c,
-                       begin * q_.step_y + q_.ys->first(), q_.xs->first(), height, q_.columns + q_.xs->reach(),
-                       planes.get() + c * size, width_);
+                       begin * q_.step_y + q_.ys->first(), q_.xs->first(), height(end - begin),
+                       q_.columns + q_.xs->reach(), planes + c * size, width_);
             for (Size y = 0; y < q_.ys->count(); ++y)
                 for (Size x = 0; x < q_.xs->count(); ++x)
-                    offsets.get()[at++] =
-                        c * size + (q_.ys->at(y) - q_.ys->first()) * width_ + q_.xs->at(x) - q_.xs->first();
+                    offsets[at++] = c * size + (q_.ys->at(y) - q_.ys->first()) * width_ + q_.xs->at(x) - q_.xs->first();
         }
         T start[M] = {};
         for (Size m = 0; q_.bias && m < M; ++m) start[m] = q_.bias[m];
@@ -166,10 +169,10 @@ private:
             const T* from[R];
             for (Size r = 0; r < R; ++r) {  // padding repeats the last vector; its result is not used
                 const Size number = smaller(first + r, count - 1);
-                from[r] = planes.get() + number / vectors_ * q_.step_y * width_ + number % vectors_ * kLanes<T>;
+                from[r] = planes + number / vectors_ * q_.step_y * width_ + number % vectors_ * kLanes<T>;
             }
             Vec<T> sums[R][M];
-            add_taps<T, M, R>(taps_, offsets.get(), from, weights_.get(), start, sums);
+            add_taps<T, M, R>(taps_, offsets, from, weights_.get(), start, sums);
             for (Size r = 0; r < smaller(R, count - first); ++r) {
                 const Size y = begin + (first + r) / vectors_, x = (first + r) % vectors_ * kLanes<T>;
                 put(sums[r], smaller(kLanes<T>, q_.columns - x) * M,
@@ -205,7 +208,12 @@ public:
 
     void run(T* dweight) {
         const double work = static_cast<double>(s_.n * s_.oh * s_.ow) * static_cast<double>(taps_ * s_.c * M);
-        parallel(runs_ * s_.c, work / 8, [&](Size piece) { sum_images(piece / s_.c, piece % s_.c); });
+        Layout layout;
+        const auto plane = layout.add<T>(height() * width_);
+        const auto gradients = layout.add<T>(s_.oh * vectors_ * M * kLanes<T>);
+        parallel(runs_ * s_.c, work / 8, layout, [&](Size piece, Arena arena) {
+            sum_images(piece / s_.c, piece % s_.c, arena[plane], arena[gradients]);
+        });
         for (Size t = 0; t < taps_; ++t)
             for (Size c = 0; c < s_.c; ++c)
                 for (Size m = 0; m < M; ++m) {
@@ -221,22 +229,22 @@ private:
 
     T* sums(Size run, Size c) { return sums_.get() + (run * s_.c + c) * tiles_ * kTile; }
 
-    void sum_images(Size run, Size c) {
-        const Size height = (s_.oh - 1) * s_.stride_y + (s_.kh - 1) * s_.dilation_y + 1;
-        Scratch<T> plane(height * width_), gradients(s_.oh * vectors_ * M * kLanes<T>);
+    Size height() const { return (s_.oh - 1) * s_.stride_y + (s_.kh - 1) * s_.dilation_y + 1; }
+
+    void sum_images(Size run, Size c, T* plane, T* gradients) {
         T* const to = sums(run, c);
         for (Size i = 0; i < tiles_ * kTile; ++i) to[i] = 0;
         for (Size image = run * s_.n / runs_; image < (run + 1) * s_.n / runs_; ++image) {
-            fill_plane(x_ + image * s_.h * s_.w * s_.c, s_.h, s_.w, s_.c, c, -s_.top, -s_.left, height,
-                       s_.ow + (s_.kw - 1) * s_.dilation_x, plane.get(), width_);
-            deinterleave_image(image, gradients.get());
+            fill_plane(x_ + image * s_.h * s_.w * s_.c, s_.h, s_.w, s_.c, c, -s_.top, -s_.left, height(),
+                       s_.ow + (s_.kw - 1) * s_.dilation_x, plane, width_);
+            deinterleave_image(image, gradients);
             for (Size tile = 0; tile < tiles_; ++tile) {
                 const T* from[R];
                 for (Size r = 0; r < R; ++r) {  // padding taps repeat the last one; their result is not used
                     const Size tap = smaller(tile * R + r, taps_ - 1);
-                    from[r] = plane.get() + tap / s_.kw * s_.dilation_y * width_ + tap % s_.kw * s_.dilation_x;
+                    from[r] = plane + tap / s_.kw * s_.dilation_y * width_ + tap % s_.kw * s_.dilation_x;
                 }
-                add_pixels<T, M, R>(s_.oh, vectors_, from, s_.stride_y * width_, gradients.get(), to + tile * kTile);
+                add_pixels<T, M, R>(s_.oh, vectors_, from, s_.stride_y * width_, gradients, to + tile * kTile);
             }
         }
     }

@@ -1,4 +1,4 @@
-// Activations y = x gate(x), whose gradient gate(x) + x gate'(x) needs x: GELU and SiLU.
+// Activations y = x gate(x), whose gradient gate(x) + x gate'(x) needs x: GELU, SiLU and Mish.
 #include "activation.h"
 #include "families.h"
 #include "parallel.h"
@@ -61,6 +61,16 @@ inline Parts<T> logistic(Vec<T> x) {
     return {(x < zero ? e : zero + T(1)) * share, e * share * share};
 }
 
+// tanh(ln(1 + e^x)) = w / (w + 2) with w = e^x (e^x + 2), and its derivative; for x >= 0 both are multiplied by e^-2x.
+template <class T>
+inline Parts<T> tanh_of_softplus(Vec<T> x) {
+    const Vec<T> zero = {}, one = zero + T(1);
+    const Vec<T> e = exp(x < zero ? x : -x), square = e * e;  // at most 1: never overflows
+    const Vec<T> w = x < zero ? e * (e + T(2)) : e + e + T(1);
+    const Vec<T> share = T(1) / (w + (x < zero ? one : square) * T(2));
+    return {w * share, (e + T(1)) * T(4) * (x < zero ? e : square) * share * share};
+}
+
 // gate(x) and gate'(x).
 template <Gate G, class T>
 inline Parts<T> gate_parts(Vec<T> x) {
@@ -74,6 +84,8 @@ inline Parts<T> gate_parts(Vec<T> x) {
         const T linear = T(1.5957691216057308), cubic = T(0.07135481627260025);
         const Parts<T> parts = logistic<T>(c * (linear + cubic * (c * c)));
         return {parts.gate, parts.slope * (linear + T(3) * cubic * (c * c))};
+    } else if constexpr (G == Gate::mish) {
+        return tanh_of_softplus<T>(x);
     } else {
         return logistic<T>(x);
     }

@@ -17,15 +17,15 @@ constexpr Size kCache = 512 << 10;  // bytes of a that should stay in the second
 // packed(k, width) = columns j..j+count-1 of b, zero beyond count.
 template <class T>
 void pack(const Product<T>& q, Size p0, Size k, Size j, Size count, Size width, T* packed) {
-    const T* b = q.b + p0 * q.b_stride + j;
-    if (!q.b_transposed && count == width) {
+    const T* b = q.b.at + p0 * q.b.stride + j;
+    if (!q.b.transposed && count == width) {
         for (Size p = 0; p < k; ++p)  // row by row: each is a page of its own
-            for (Size i = 0; i < width; i += kLanes<T>) store(packed + p * width + i, load(b + p * q.b_stride + i));
+            for (Size i = 0; i < width; i += kLanes<T>) store(packed + p * width + i, load(b + p * q.b.stride + i));
         return;
     }
-    if (!q.b_transposed) {
+    if (!q.b.transposed) {
         each_vector<T>(0, count, [&](auto at, Size i) {
-            for (Size p = 0; p < k; ++p) store(packed + p * width + i, at.load(b + p * q.b_stride + i));
+            for (Size p = 0; p < k; ++p) store(packed + p * width + i, at.load(b + p * q.b.stride + i));
         });
         return;
     }
@@ -34,7 +34,7 @@ void pack(const Product<T>& q, Size p0, Size k, Size j, Size count, Size width, 
             Vec<T> square[kLanes<T>];
             for (Size i = 0; i < kLanes<T>; ++i) {
                 const bool inside = first + i < count;
-                square[i] = inside ? at.load(q.b + (j + first + i) * q.b_stride + p0 + p) : Vec<T>{};
+                square[i] = inside ? at.load(q.b.at + (j + first + i) * q.b.stride + p0 + p) : Vec<T>{};
             }
             transpose<T>(square);
             for (Size i = 0; i < smaller(kLanes<T>, k - p); ++i) store(packed + (p + i) * width + first, square[i]);
@@ -46,7 +46,7 @@ constexpr Size kPage = 4096;  // bytes
 
 template <class T>
 bool rows_collide(const Product<T>& q) {
-    return q.b_stride * static_cast<Size>(sizeof(T)) % kPage == 0 && q.m > 16 * kTileRows;
+    return q.b.stride * static_cast<Size>(sizeof(T)) % kPage == 0 && q.m > 16 * kTileRows;
 }
 
 // A block of k of one panel of b: its first rows where they lie, the others packed.
@@ -75,8 +75,8 @@ struct Block {
 // memory comes along, and the last rows of b have nothing that follows.
 template <class T>
 Size rows_in_place(const Product<T>& q, Size p, Size k, Size missing) {
-    if (q.b_transposed || rows_collide(q)) return 0;
-    return missing == 0 ? k : smaller(k, larger(0, q.k - p - ceil_div(missing, q.b_stride)));
+    if (q.b.transposed || rows_collide(q)) return 0;
+    return missing == 0 ? k : smaller(k, larger(0, q.k - p - ceil_div(missing, q.b.stride)));
 }
 
 // One block of k of one panel (columns j..), row tiles t0..t1-1.
@@ -88,7 +88,7 @@ void panel(const Product<T>& q, const Rows& rows, Size p, Size j, Size t0, Size 
     const bool pad = count != width, last = p + kBlock >= q.k;
     const Size direct = rows_in_place(q, p, k, width - count);
     if (direct < k) pack(q, p + direct, k - direct, j, count, width, packed);
-    const Block<T> block = {k, direct, q.b + p * q.b_stride + j, q.b_stride, packed, width};
+    const Block<T> block = {k, direct, q.b.at + p * q.b.stride + j, q.b.stride, packed, width};
     if (q.bias && p == 0) each_vector<T>(0, count, [&](auto at, Size i) { store(start + i, at.load(q.bias + j + i)); });
     for (Size t = t0; t < t1; ++t) {
         const Size i = rows.begin(t), height = rows.count(t);
@@ -100,10 +100,10 @@ void panel(const Product<T>& q, const Rows& rows, Size p, Size j, Size t0, Size 
                 for (Size r = 0; r < height; ++r) store(c + r * c_stride + v, at.load(out + r * q.out_stride + v));
             });
         TileTask<T> task;
-        task.a = q.a_transposed ? q.a + p * q.a_stride + i : q.a + i * q.a_stride + p;
-        task.a_stride = q.a_stride, task.c = c, task.c_stride = c_stride, task.start = start, task.add = p > 0;
+        task.a = q.a.transposed ? q.a.at + p * q.a.stride + i : q.a.at + i * q.a.stride + p;
+        task.a_stride = q.a.stride, task.c = c, task.c_stride = c_stride, task.start = start, task.add = p > 0;
         task.relu = last && q.f.function == Function::relu;
-        block.run(choose_tile<T>(q.a_transposed, vectors, height), task, q.a_transposed ? q.a_stride : 1);
+        block.run(choose_tile<T>(q.a.transposed, vectors, height), task, q.a.transposed ? q.a.stride : 1);
         if (last) finish(q.f, c, c_stride, height, count);
         if (pad)
             each_vector<T>(0, count, [&](auto at, Size v) {
@@ -123,14 +123,14 @@ template <class T>
 Cut cut(const Product<T>& q, Size tiles, Size panels) {
     const double work = static_cast<double>(q.m) * static_cast<double>(q.n) * static_cast<double>(q.k);
     // Few panels: share out the rows as well, but no finer than pays, since each piece packs its panel for itself.
-    const Size wanted = work < 4e6 ? (q.b_transposed ? 8 : 16) : 32;
+    const Size wanted = work < 4e6 ? (q.b.transposed ? 8 : 16) : 32;
     const Size groups = panels >= 8 ? 1 : smaller(tiles, ceil_div(wanted, panels));
     // Where a does not fit the cache as a whole, several panels use a block of it in turn.
     const bool large = q.m * q.k * static_cast<Size>(sizeof(T)) > kCache;
     const Size chunk = large && panels >= 16 ? smaller(panels / 8, 8) : 1;
     const Size rows_at_once = kCache / (kBlock * static_cast<Size>(sizeof(T)) * kTileRows);
     // A packed panel is used for all rows at once: packing costs more than loading a from a slower cache.
-    const bool packs = q.b_transposed || rows_collide(q);
+    const bool packs = q.b.transposed || rows_collide(q);
     return {chunk, ceil_div(panels, chunk), groups, packs ? tiles : rows_at_once};
 }
 

@@ -5,20 +5,33 @@
 
 namespace pynn::PYNN_LEVEL {
 
-// out(m,n) = f(a(m,k) b(k,n) + bias(n)); all matrices row by row, `*_stride` elements from row to row.
+// Numbers row by row, `stride` from row to row. A transposed factor (i,j) is stored as (j,i).
+template <class T>
+struct Factor {
+    const T* at;
+    Size stride;
+    bool transposed;
+};
+
+template <class T>
+Factor<T> plain(const T* at, Size stride) {
+    return {at, stride, false};
+}
+
+template <class T>
+Factor<T> transposed(const T* at, Size stride) {
+    return {at, stride, true};
+}
+
+// out(m,n) = f(a(m,k) b(k,n) + bias(n))
 template <class T>
 struct Product {
     Size m, n, k;
-    const T* a;
-    Size a_stride;
-    bool a_transposed;  // a is stored as (k,m)
-    const T* b;
-    Size b_stride;
-    bool b_transposed;  // b is stored as (n,k)
+    Factor<T> a, b;
     T* out;
     Size out_stride;
-    const T* bias;  // may be null
-    Activation f;
+    const T* bias = nullptr;
+    Activation f = {Function::identity, 0};
 };
 
 template <class T>

@@ -139,11 +139,12 @@ template <class T>
 void groupnorm_forward(const T* x, const T* gamma, const T* beta, double epsilon, T* mean, T* rstd, T* out, Size n,
                        Size places, Size channels, Size groups) {
     const Shape s = {n, places, channels, groups};
-    parallel_runs(n, s.run(), s.work_among_samples(), [&](Size begin, Size end) {
-        const Scratch<T> scratch((2 + s.runs_of_places()) * channels);
-        for (Size i = begin; i < end; ++i)
+    Layout layout;
+    const auto scratch = layout.add<T>((2 + s.runs_of_places()) * channels);
+    parallel(ceil_div(n, s.run()), s.work_among_samples(), layout, [&](Size piece, Arena arena) {
+        for (Size i = piece * s.run(); i < smaller(n, (piece + 1) * s.run()); ++i)
             normalize_sample(s, x + i * s.sample(), gamma, beta, epsilon, mean + i * groups, rstd + i * groups,
-                             out + i * s.sample(), scratch.get());
+                             out + i * s.sample(), arena[scratch]);
     });
 }
 
@@ -192,13 +193,14 @@ void groupnorm_backward(const T* dy, const T* x, const T* gamma, const T* mean, 
     const Shape s = {n, places, channels, groups};
     const Size pieces = ceil_div(n, s.run());
     const Scratch<T> totals(2 * pieces * channels);
-    parallel(pieces, s.work_among_samples(), [&](Size piece) {
-        const Scratch<T> scratch((4 + 2 * s.runs_of_places()) * channels);
+    Layout layout;
+    const auto scratch = layout.add<T>((4 + 2 * s.runs_of_places()) * channels);
+    parallel(pieces, s.work_among_samples(), layout, [&](Size piece, Arena arena) {
         T* total = totals.get() + 2 * piece * channels;
         fill(total, 2 * channels, T(0));
         for (Size i = piece * s.run(); i < smaller(n, (piece + 1) * s.run()); ++i)
             backward_sample(s, dy + i * s.sample(), x + i * s.sample(), gamma, mean + i * groups, rstd + i * groups,
-                            dx ? dx + i * s.sample() : nullptr, total, total + channels, scratch.get());
+                            dx ? dx + i * s.sample() : nullptr, total, total + channels, arena[scratch]);
     });
     each_vector<T>(0, channels, [&](auto at, Size j) {
         Vec<T> product = {}, sum = {};

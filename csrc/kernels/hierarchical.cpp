@@ -166,10 +166,11 @@ template <class T>
 void hierarchical_softmax_predict(const T* x, const std::int64_t* children, const T* nodes, const T* bias, Size limit,
                                   std::int64_t* labels, Size n, Size d, Size m) {
     constexpr Size kRows = 16;
-    parallel_runs(n, kRows, static_cast<double>(n * (d + 32) * 16), [&](Size begin, Size end) {
-        Scratch<Open> open(smaller(limit, m) + 2);
-        for (Size i = begin; i < end; ++i)
-            labels[i] = best_class(x + i * d, children, nodes, bias, limit, open.get(), d, m);
+    Layout layout;
+    const auto open = layout.add<Open>(smaller(limit, m) + 2);
+    parallel(ceil_div(n, kRows), static_cast<double>(n * (d + 32) * 16), layout, [&](Size piece, Arena arena) {
+        for (Size i = piece * kRows; i < smaller(n, (piece + 1) * kRows); ++i)
+            labels[i] = best_class(x + i * d, children, nodes, bias, limit, arena[open], d, m);
     });
 }
 
@@ -198,32 +199,34 @@ void hierarchical_softmax_probabilities(const T* x, const std::int64_t* parents,
                                         Size n, Size d, Size m) {
     constexpr Size L = kLanes<T>;
     const Size c = m + 1;
-    parallel(ceil_div(n, L), static_cast<double>(n * c * (d + 16)), [&](Size piece) {
+    Layout layout;
+    const auto columns_slot = layout.add<T>(d * L), reached_slot = layout.add<T>(2 * m * L);
+    parallel(ceil_div(n, L), static_cast<double>(n * c * (d + 16)), layout, [&](Size piece, Arena arena) {
         const Size rows = smaller(L, n - piece * L);
         T* place = out + piece * L * c;
         if (m == 0) {
             for (Size i = 0; i < rows; ++i) place[i] = 1;
             return;
         }
-        Scratch<T> columns(d * L), reached(2 * m * L);
-        load_rows(x + piece * L * d, rows, d, columns.get());
+        T *const columns = arena[columns_slot], *const reached = arena[reached_slot];
+        load_rows(x + piece * L * d, rows, d, columns);
         for (Size first = 0; first < m; first += kAtOnce) {
             const T* row[kAtOnce];
             Vec<T> z[kAtOnce] = {};
             for (Size r = 0; r < kAtOnce; ++r) row[r] = nodes + smaller(first + r, m - 1) * d;
             for (Size j = 0; j < d; ++j) {
-                const Vec<T> v = load(columns.get() + j * L);
+                const Vec<T> v = load(columns + j * L);
                 unroll<kAtOnce>([&](auto r) { z[r] += v * row[r][j]; });
             }
             for (Size i = first; i < smaller(m, first + kAtOnce); ++i) {
                 const Vec<T> s = bias ? z[i - first] + bias[i] : z[i - first];
                 const Vec<T> e = exp(s < Vec<T>{} ? s : -s);
-                const Vec<T> here = i ? load(reached.get() + static_cast<Size>(parents[c + i]) * L) : broadcast(T(1));
-                store(reached.get() + 2 * i * L, here * sigmoid<T>(-s, e));
-                store(reached.get() + (2 * i + 1) * L, here * sigmoid<T>(s, e));
+                const Vec<T> here = i ? load(reached + static_cast<Size>(parents[c + i]) * L) : broadcast(T(1));
+                store(reached + 2 * i * L, here * sigmoid<T>(-s, e));
+                store(reached + (2 * i + 1) * L, here * sigmoid<T>(s, e));
             }
         }
-        store_classes(reached.get(), parents, place, rows, c);
+        store_classes(reached, parents, place, rows, c);
     });
 }
 

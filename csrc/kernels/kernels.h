@@ -1,6 +1,14 @@
-// The kernel table: what every instruction-set level provides, as plain function pointers.
-// Arrays are contiguous and checked by the bindings; sizes come last. N samples, D inputs, M outputs, C channels or
-// classes. Kernels run with subnormal numbers counted as 0 (subnormals.h).
+// Start here. A kernel is a function on plain arrays; a family is the kernels that belong together, such as forward and
+// backward. Its C++ is kernels/NAME.cpp (arithmetic, compiled once for each instruction-set level and number type) and
+// bindings/NAME.cpp (checks the arguments, then calls the level in use: dispatch.h). Its definition is the NumPy twin,
+// pynn/kernels/reference/NAME.py; tests/operations/NAME.py tries both against an independent answer and its gradient.
+// New family: add NAME to PYNN_FAMILIES and its functions to Table below, write fill_NAME and bind_NAME, import the
+// twin in reference/__init__.py, and write the rows of its test. New activation: a name in PYNN_FUNCTIONS or
+// PYNN_GATES, its formula in activation.h or gated_activation.cpp, in the twin and in the rows. Levels (v2, v3, v4 or
+// generic) are namespaces, PYNN_LEVEL: nothing inline may be shared between them. simd.h has the vectors, parallel.h
+// the threads and their scratch memory; results are the same bits with any number of threads. Arrays are contiguous and
+// checked by the bindings; sizes come last. N samples, D inputs, M outputs, C channels or classes. Kernels run with
+// subnormal numbers counted as 0 (subnormals.h).
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -34,7 +42,7 @@ using Size = std::ptrdiff_t;
 PYNN_NAMED_ENUM(Function, PYNN_FUNCTIONS)
 
 // The activations x gate(x), whose gradient needs x.
-#define PYNN_GATES(X) X(gelu) X(gelu_tanh) X(silu)
+#define PYNN_GATES(X) X(gelu) X(gelu_tanh) X(silu) X(mish)
 PYNN_NAMED_ENUM(Gate, PYNN_GATES)
 
 struct Activation {
@@ -51,10 +59,6 @@ struct Loss {
     double value, hits;
 };
 
-struct ImageShape {
-    Size b, h, w, c;
-};
-
 // The place of an array's random draws in the Philox sequence; its first element takes draw number `offset`.
 struct Draw {
     std::uint64_t seed;
@@ -69,7 +73,7 @@ struct Paths {
 };
 
 // Images (N,H,W,C).
-struct Image {
+struct ImageShape {
     Size n, h, w, c;
 };
 
@@ -135,10 +139,10 @@ struct Table {
     void (*maxout_backward)(const T* dy, const T* winner, Size pieces, T* dz, Size n, Size m);
 
     // out(N,P,Q,C) over regions of x(N,H,W,C); winner(N,P,Q,C): number of the largest place in its region, row by row
-    void (*max_pool_forward)(const T* x, Regions regions, T* winner, T* out, Image shape);
-    void (*max_pool_backward)(const T* dy, const T* winner, Regions regions, T* dx, Image shape);
-    void (*avg_pool_forward)(const T* x, Regions regions, T* out, Image shape);
-    void (*avg_pool_backward)(const T* dy, Regions regions, T* dx, Image shape);
+    void (*max_pool_forward)(const T* x, Regions regions, T* winner, T* out, ImageShape shape);
+    void (*max_pool_backward)(const T* dy, const T* winner, Regions regions, T* dx, ImageShape shape);
+    void (*avg_pool_forward)(const T* x, Regions regions, T* out, ImageShape shape);
+    void (*avg_pool_backward)(const T* dy, Regions regions, T* dx, ImageShape shape);
 
     void (*batchnorm_forward)(const T* x, const T* gamma, const T* beta, BatchNormState s, T* running_mean,
                               T* running_var, Activation f, T* mean, T* rstd, T* out, Size n, Size c);

@@ -11,7 +11,7 @@ constexpr Size kRun = 8192;  // elements of x
 
 // f(row of the image, row and column of the region, place in out) for every region, with the channels left to f.
 template <class T, class F>
-void over_regions(const T* x, Regions r, Image s, F f) {
+void over_regions(const T* x, Regions r, ImageShape s, F f) {
     const Size line = s.w * s.c, run = larger(1, kRun / larger(1, line));
     parallel_runs(s.n * r.rows, run, static_cast<double>(s.n * s.h * line), [&](Size begin, Size end) {
         for (Size number = begin; number < end; ++number) {
@@ -26,7 +26,7 @@ void over_regions(const T* x, Regions r, Image s, F f) {
 
 // The winner's number is kept in T: it is compared lane by lane.
 template <class T>
-void max_pool_forward(const T* x, Regions r, T* winner, T* out, Image s) {
+void max_pool_forward(const T* x, Regions r, T* winner, T* out, ImageShape s) {
     over_regions(x, r, s, [&](const T* corner, Size height, Size width, Size place) {
         each_vector<T>(0, s.c, [&](auto at, Size j) {
             Vec<T> best = at.load(corner + j), number = {};
@@ -45,7 +45,7 @@ void max_pool_forward(const T* x, Regions r, T* winner, T* out, Image s) {
 }
 
 template <class T>
-void avg_pool_forward(const T* x, Regions r, T* out, Image s) {
+void avg_pool_forward(const T* x, Regions r, T* out, ImageShape s) {
     over_regions(x, r, s, [&](const T* corner, Size height, Size width, Size place) {
         const T share = static_cast<T>(1.0 / static_cast<double>(height * width));
         each_vector<T>(0, s.c, [&](auto at, Size j) {
@@ -69,7 +69,7 @@ void clear(T* to, Size count) {
 // One row of dx from one row of regions: writes where `fresh`, else adds. share(access, place in dy, number of the
 // place in its region, size of the region) is what one place gets.
 template <class T, class F>
-void back_row(Regions r, Size p, Size row, Size dy_row, bool fresh, T* to, Image s, F share) {
+void back_row(Regions r, Size p, Size row, Size dy_row, bool fresh, T* to, ImageShape s, F share) {
     Size next = 0;  // columns before it are written
     for (Size q = 0; q < r.columns; ++q) {
         const Size width = r.right[q] - r.left[q], size = (r.bottom[p] - r.top[p]) * width;
@@ -90,7 +90,7 @@ void back_row(Regions r, Size p, Size row, Size dy_row, bool fresh, T* to, Image
 
 // dx row by row of the image: every row gathers from the regions that it lies in, so that no two threads write to one.
 template <class T, class F>
-void back(Regions r, T* dx, Image s, F share) {
+void back(Regions r, T* dx, ImageShape s, F share) {
     const Size line = s.w * s.c, run = larger(1, kRun / larger(1, line));
     parallel_runs(s.n * s.h, run, static_cast<double>(s.n * s.h * line), [&](Size begin, Size end) {
         Size first = 0;  // region that may see the row
@@ -107,14 +107,14 @@ void back(Regions r, T* dx, Image s, F share) {
 }
 
 template <class T>
-void max_pool_backward(const T* dy, const T* winner, Regions r, T* dx, Image s) {
+void max_pool_backward(const T* dy, const T* winner, Regions r, T* dx, ImageShape s) {
     back(r, dx, s, [&](auto at, Size place, Size number, Size) {
         return at.load(winner + place) == static_cast<T>(number) ? at.load(dy + place) : Vec<T>{};
     });
 }
 
 template <class T>
-void avg_pool_backward(const T* dy, Regions r, T* dx, Image s) {
+void avg_pool_backward(const T* dy, Regions r, T* dx, ImageShape s) {
     back(r, dx, s, [&](auto at, Size place, Size, Size size) {
         return at.load(dy + place) * static_cast<T>(1.0 / static_cast<double>(size));
     });

@@ -166,11 +166,17 @@ public:
 
     void run() {
         const double outputs = static_cast<double>(q_.out_channels), inputs = static_cast<double>(q_.from());
-        parallel(q_.panels(), 32 * outputs * inputs, [&](Size panel) { transform_weights(panel); });
-        parallel(ceil_div(tiles_.total, at_once_), 2 * static_cast<double>(tiles_.total) * inputs * outputs,
-                 [&](Size piece) {
+        Layout one_panel;
+        const auto packed = one_panel.add<T>(9 * q_.from() * kPanel<T>);
+        parallel(q_.panels(), 32 * outputs * inputs, one_panel,
+                 [&](Size panel, Arena arena) { transform_weights(panel, arena[packed]); });
+        Layout one_block;
+        const auto planes = one_block.add<T>(kPlanes * (source_plane(at_once_) + sums_plane(at_once_)));
+        const auto pixels = one_block.add<const T*>(16 * at_once_);
+        parallel(ceil_div(tiles_.total, at_once_), 2 * static_cast<double>(tiles_.total) * inputs * outputs, one_block,
+                 [&](Size piece, Arena arena) {
                      const Size begin = piece * at_once_;
-                     block(begin, smaller(at_once_, tiles_.total - begin));
+                     block(begin, smaller(at_once_, tiles_.total - begin), arena[planes], arena[pixels]);
                  });
     }
 
@@ -179,30 +185,30 @@ private:
         return ceil_div(smaller(kPanel<T>, q_.to() - panel * kPanel<T>), kLanes<T>) * kLanes<T>;
     }
 
-    void transform_weights(Size panel) {
+    Size source_plane(Size tiles) const { return tiles * q_.from() + kPad; }
+    Size sums_plane(Size tiles) const { return tiles * kPanel<T> + kPad; }
+
+    void transform_weights(Size panel, T* packed) {
         const Size size = q_.from() * width(panel);
-        Scratch<T> packed(9 * size);
-        pack_panel(q_, 0, panel, packed.get());
-        weight_planes(packed.get(), size, weights_.get() + panel * kPlanes * panel_plane_, panel_plane_);
+        pack_panel(q_, 0, panel, packed);
+        weight_planes(packed, size, weights_.get() + panel * kPlanes * panel_plane_, panel_plane_);
     }
 
-    void block(Size begin, Size count) {
-        const Size channels = q_.from(), plane = count * channels + kPad, sums_plane = count * kPanel<T> + kPad;
-        Scratch<T> memory(kPlanes * (plane + sums_plane));
-        T *const source = memory.get(), *const sums = source + kPlanes * plane;
-        Scratch<const T*> pixels(16 * count);
+    void block(Size begin, Size count, T* source, const T** pixels) {
+        const Size channels = q_.from(), plane = source_plane(count);
+        T* const sums = source + kPlanes * plane;
         tiles_.each(begin, count, [&](Size t, Size image, Size y, Size x) {
             find_pixels<4>(q_.source + image * q_.h * q_.w * channels, q_.h, q_.w, channels, y + q_.ys->first(),
-                           x + q_.xs->first(), zeros_.get(), pixels.get() + 16 * t);
+                           x + q_.xs->first(), zeros_.get(), pixels + 16 * t);
         });
         for (Size t = -kAhead; t < count; ++t) {
             if (t + kAhead < count)
-                for (const Size core : {5, 6, 9, 10}) prefetch(pixels.get()[16 * (t + kAhead) + core], channels);
-            if (t >= 0) image_tile(pixels.get() + 16 * t, channels, source + t * channels, plane);
+                for (const Size core : {5, 6, 9, 10}) prefetch(pixels[16 * (t + kAhead) + core], channels);
+            if (t >= 0) image_tile(pixels + 16 * t, channels, source + t * channels, plane);
         }
         for (Size panel = 0; panel < q_.panels(); ++panel) {
-            multiply(panel, count, source, plane, sums, sums_plane);
-            finish_panel(begin, count, panel, sums, sums_plane);
+            multiply(panel, count, source, plane, sums, sums_plane(count));
+            finish_panel(begin, count, panel, sums, sums_plane(count));
         }
     }
 
@@ -271,9 +277,14 @@ public:
 
     void run(T* dweight) {
         const double work = 2 * static_cast<double>(tiles_.total * s_.c) * static_cast<double>(s_.m);
-        parallel(pieces_.runs * pieces_.parts * pieces_.groups, work, [&](Size piece) {
+        const Size at_once = at_once_of(ceil_div(tiles_.total, pieces_.runs));
+        Layout layout;
+        planes_ = layout.add<T>(4 * pieces_.rows * (image_plane(at_once) + gradient_plane(at_once)));
+        pixels_ = layout.add<const T*>(16 * at_once);
+        gradients_ = layout.add<const T*>(4 * at_once);
+        parallel(pieces_.runs * pieces_.parts * pieces_.groups, work, layout, [&](Size piece, Arena arena) {
             const Size group = piece % pieces_.groups, rest = piece / pieces_.groups;
-            sum_planes(rest / pieces_.parts, rest % pieces_.parts * pieces_.width, group * pieces_.rows);
+            sum_planes(rest / pieces_.parts, rest % pieces_.parts * pieces_.width, group * pieces_.rows, arena);
         });
         parallel(s_.c, 32 * static_cast<double>(s_.c * s_.m), [&](Size c) { gather_taps(c, dweight); });
     }
@@ -281,40 +292,41 @@ public:
 private:
     T* sums(Size run, Size plane, Size c) { return sums_.get() + ((run * kPlanes + plane) * s_.c + c) * stride_; }
 
+    Size at_once_of(Size tiles) const { return tiles_at_once<T>(tiles, 4 * pieces_.rows * (s_.c + pieces_.width), 1); }
+    Size image_plane(Size tiles) const { return tiles * s_.c + kPad; }
+    Size gradient_plane(Size tiles) const { return tiles * pieces_.width + kPad; }
+
     // Some rows of planes from `row` on, of one run of the tiles, for the outputs j..j + width - 1.
-    void sum_planes(Size run, Size j, Size row) {
+    void sum_planes(Size run, Size j, Size row, Arena arena) {
         const Size begin = run * tiles_.total / pieces_.runs, end = (run + 1) * tiles_.total / pieces_.runs;
         const Size width = pieces_.width, count = smaller(width, s_.m - j), planes = 4 * pieces_.rows;
-        const Size at_once = tiles_at_once<T>(end - begin, planes * (s_.c + width), 1);
-        const Size plane = at_once * s_.c + kPad, gradient_plane = at_once * width + kPad;
-        Scratch<T> memory(planes * (plane + gradient_plane));
-        T *const image = memory.get(), *const gradient = image + planes * plane;
-        Scratch<const T*> pixels(16 * at_once), gradients(4 * at_once);
+        const Size at_once = at_once_of(end - begin), plane = image_plane(at_once), step = gradient_plane(at_once);
+        T *const image = arena[planes_], *const gradient = image + planes * plane;
+        const T **const pixels = arena[pixels_], **const gradients = arena[gradients_];
         if (count < width)
-            for (Size k = 0; k < planes * gradient_plane; ++k) gradient[k] = 0;
+            for (Size k = 0; k < planes * step; ++k) gradient[k] = 0;
         for (Size first = begin; first < end; first += at_once) {
             const Size tiles = smaller(at_once, end - first);
             tiles_.each(first, tiles, [&](Size t, Size number, Size y, Size x) {
                 find_pixels<4>(x_ + number * s_.h * s_.w * s_.c, s_.h, s_.w, s_.c, y - s_.top, x - s_.left,
-                               zeros_.get(), pixels.get() + 16 * t);
+                               zeros_.get(), pixels + 16 * t);
                 find_pixels<2>(dz_ + number * s_.oh * s_.ow * s_.m, s_.oh, s_.ow, s_.m, y, x, zeros_.get(),
-                               gradients.get() + 4 * t);
+                               gradients + 4 * t);
             });
             for (Size t = -kAhead; t < tiles; ++t) {
                 if (t + kAhead < tiles) {
-                    for (const Size core : {5, 6, 9, 10}) prefetch(pixels.get()[16 * (t + kAhead) + core], s_.c);
-                    for (Size k = 0; k < 4; ++k) prefetch(gradients.get()[4 * (t + kAhead) + k] + j, count);
+                    for (const Size core : {5, 6, 9, 10}) prefetch(pixels[16 * (t + kAhead) + core], s_.c);
+                    for (Size k = 0; k < 4; ++k) prefetch(gradients[4 * (t + kAhead) + k] + j, count);
                 }
                 if (t < 0) continue;
                 for (Size i = 0; i < pieces_.rows; ++i) {
-                    image_row(pixels.get() + 16 * t, row + i, s_.c, image + 4 * i * plane + t * s_.c, plane);
-                    gradient_row(gradients.get() + 4 * t, row + i, j, count,
-                                 gradient + 4 * i * gradient_plane + t * width, gradient_plane);
+                    image_row(pixels + 16 * t, row + i, s_.c, image + 4 * i * plane + t * s_.c, plane);
+                    gradient_row(gradients + 4 * t, row + i, j, count, gradient + 4 * i * step + t * width, step);
                 }
             }
             for (Size k = 0; k < planes; ++k)
-                add_product(image + k * plane, gradient + k * gradient_plane, tiles, ceil_div(count, kLanes<T>),
-                            first > begin, sums(run, 4 * row + k, 0) + j);
+                add_product(image + k * plane, gradient + k * step, tiles, ceil_div(count, kLanes<T>), first > begin,
+                            sums(run, 4 * row + k, 0) + j);
         }
     }
 
@@ -366,6 +378,8 @@ private:
     Scratch<T> zeros_;
     const Size stride_;
     Scratch<T> sums_;
+    Slot<T> planes_;
+    Slot<const T*> pixels_, gradients_;
 };
 
 bool pays(Size tiles, Size inputs, Size outputs) {

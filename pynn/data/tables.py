@@ -5,7 +5,6 @@ from __future__ import annotations
 import numbers
 from collections import Counter
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -127,6 +126,8 @@ def tidy(array: Array) -> Array:
             return array.astype(np.float64)
     if any(issubclass(kind, (str, bytes)) for kind in kinds):
         return array
+    from decimal import Decimal  # here: only objects of several kinds need it
+
     item_of_kind = {type(item): item for item in items}
     if all(issubclass(kind, (numbers.Real, Decimal)) or absent(item) for kind, item in item_of_kind.items()):
         return np.array([np.nan if absent(item) else float(item) for item in items], np.float64).reshape(array.shape)

@@ -75,7 +75,6 @@ import importlib.util
 import os
 import sys
 import warnings
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -142,7 +141,7 @@ def why_not_native() -> str:
         return ""
     if importlib.util.find_spec("pynn.kernels._native") is not None:
         return "the NumPy backend was asked for"
-    if (Path(__file__).parents[2] / "csrc").is_dir():
+    if os.path.isdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "csrc")):
         return "this is pynn's source folder, not the installed package: run Python elsewhere, or `pip install -e .`"
     return "the C++ kernels were not built (no working C++ compiler at install; `pip install -v .` tells more)"
 
@@ -257,7 +256,8 @@ def _choose() -> None:
 
 def _is_command() -> bool:
     """Whether this process is the command `pynn`, which prints its backend itself."""
-    return sys.orig_argv[1:3] == ["-m", "pynn"] or Path(sys.argv[0] if sys.argv else "").stem == "pynn"
+    program = os.path.basename(sys.argv[0]) if sys.argv else ""
+    return sys.orig_argv[1:3] == ["-m", "pynn"] or os.path.splitext(program)[0] == "pynn"
 
 
 try:

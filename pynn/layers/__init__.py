@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .activations import ELU, GELU, SELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softplus, Tanh
+from .activations import ELU, GELU, SELU, LeakyReLU, Mish, ReLU, Sigmoid, SiLU, Softplus, Tanh
 from .affine import Affine
 from .base import Activation, Layer
 from .batchnorm import BatchNorm
@@ -51,6 +51,7 @@ __all__ = [
     "MaxPool1d",
     "MaxPool2d",
     "Maxout",
+    "Mish",
     "PReLU",
     "ReLU",
     "Reshape",

@@ -186,3 +186,18 @@ class SiLU(Gated):
     """
 
     function, initializer = "silu", "he"
+
+
+class Mish(Gated):
+    """Mish, a smooth ReLU that dips below 0: y = x · tanh(ln(1 + e^x)).
+
+    Notes
+    -----
+    Default initializer of the weights before it: He.
+
+    References
+    ----------
+    .. [1] Misra, "Mish: A Self Regularized Non-Monotonic Activation Function", 2020.
+    """
+
+    function, initializer = "mish", "he"

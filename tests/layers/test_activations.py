@@ -19,8 +19,9 @@ KINDS: dict[str, Callable[[], pynn.Layer]] = {
     "gelu": pynn.GELU,
     "gelu_tanh": lambda: pynn.GELU("tanh"),
     "silu": pynn.SiLU,
+    "mish": pynn.Mish,
 }
-GATED = ("gelu", "gelu_tanh", "silu")
+GATED = ("gelu", "gelu_tanh", "silu", "mish")
 
 kinds = pytest.mark.parametrize("kind", KINDS)
 
@@ -58,6 +59,7 @@ def test_activations_and_their_gradients_follow_torch(
         ("gelu", [-0.0455002638963584, -0.154268769362993, 0, 0.345731230637007, 1.95449973610364]),
         ("gelu_tanh", [-0.045402305912225, -0.154285990174856, 0, 0.345714009825144, 1.95459769408778]),
         ("silu", [-0.238405844044235, -0.188770334399073, 0, 0.311229665600927, 1.76159415595576]),
+        ("mish", [-0.252501482695709, -0.220743774651730, 0, 0.375245211304895, 1.94395895953399]),
     ],
 )
 def test_known_values(kind: str, expected: list[float], backend: str) -> None:
@@ -67,10 +69,12 @@ def test_known_values(kind: str, expected: list[float], backend: str) -> None:
 
 
 def _tail(kind: str, x: float) -> float:
-    return 0.5 * x * math.erfc(-x / math.sqrt(2)) if kind == "gelu" else x * math.exp(x) / (1 + math.exp(x))
+    if kind == "gelu":
+        return 0.5 * x * math.erfc(-x / math.sqrt(2))
+    return x * (math.exp(x) / (1 + math.exp(x)) if kind == "silu" else math.tanh(math.log1p(math.exp(x))))
 
 
-@pytest.mark.parametrize("kind", ["gelu", "silu"])
+@pytest.mark.parametrize("kind", ["gelu", "silu", "mish"])
 def test_the_left_tail_keeps_its_digits_in_float32(kind: str, backend: str) -> None:
     """Not only the error's size: -6 Φ(-6) is -6e-9, and 1 - (almost 1) would make 0 of it."""
     x = -np.linspace(0, 12.5, 5003, dtype=np.float32)[None, 1:]
@@ -160,5 +164,5 @@ def test_the_kernels_name_what_they_know(name: str, backend: str) -> None:
         lambda: pynn.kernels.gate_forward(x, name, np.empty(3)),
         lambda: pynn.kernels.gate_backward(x, x, name, np.empty(3)),
     ):
-        with pytest.raises(ValueError, match=f"activation is '{name}', expected one of gelu, gelu_tanh, silu"):
+        with pytest.raises(ValueError, match=f"activation is '{name}', expected one of gelu, gelu_tanh, silu, mish"):
             call()

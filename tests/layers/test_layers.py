@@ -25,6 +25,7 @@ ACTIVATIONS = {
     "gelu": pynn.GELU,
     "gelu_tanh": lambda: pynn.GELU("tanh"),
     "silu": pynn.SiLU,
+    "mish": pynn.Mish,
 }
 
 Layers = Callable[[], list[pynn.Layer]]

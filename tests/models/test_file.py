@@ -97,7 +97,7 @@ LAYERS: dict[str, Callable[[], list[pynn.Layer]]] = {
         pynn.Sigmoid(), pynn.Tanh(), pynn.ReLU(), pynn.LeakyReLU(), pynn.LeakyReLU(0.3), pynn.ELU(), pynn.ELU(0.5)
     ],
     "smooth activations": lambda: [
-        pynn.SELU(), pynn.Softplus(), pynn.GELU(), pynn.GELU("tanh"), pynn.SiLU()
+        pynn.SELU(), pynn.Softplus(), pynn.GELU(), pynn.GELU("tanh"), pynn.SiLU(), pynn.Mish()
     ],
     "fused": lambda: [pynn.Affine(5), pynn.ELU(0.5), pynn.BatchNorm(), pynn.LeakyReLU(0.3)],
     "batchnorm": lambda: [pynn.BatchNorm(), pynn.BatchNorm(momentum=0.5, epsilon=0.125)],

@@ -1,4 +1,4 @@
-"""GELU and SiLU."""
+"""GELU, SiLU and Mish."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ def gated(x: np.ndarray, name: str) -> np.ndarray:
     if name == "gelu_tanh":
         u = np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)
         return x * np.exp(-np.logaddexp(0, -2 * u))
+    if name == "mish":
+        return x * np.tanh(np.logaddexp(0, x))
     return x * np.exp(-np.logaddexp(0, -x))
 
 
@@ -29,12 +31,15 @@ def slope(x: np.ndarray, name: str) -> np.ndarray:
         du = np.sqrt(2 / np.pi) * (1 + 0.134145 * x**2)
         return 0.5 * (1 + np.tanh(u)) + 0.5 * x * du / np.cosh(np.minimum(np.abs(u), 300)) ** 2
     s = np.exp(-np.logaddexp(0, -x))
+    if name == "mish":
+        t = np.tanh(np.logaddexp(0, x))
+        return t + x * s * (1 - t * t)
     return s + x * s * np.exp(-np.logaddexp(0, x))
 
 
 def rows() -> list[Operation]:
     rows = []
-    for name in ("gelu", "gelu_tanh", "silu"):
+    for name in ("gelu", "gelu_tanh", "silu", "mish"):
 
         def forward(sizes: Sizes, rng: np.random.Generator, name: str = name) -> Arguments:
             x = np.maximum(rng.standard_normal(sizes) * 3, -4)  # further out e^-x² takes its toll of the answer itself

@@ -72,6 +72,7 @@ ACTIVATIONS: dict[str, tuple[Callable[[], pynn.Layer], Callable[[Any], Callable[
     "GELU, tanh": (lambda: pynn.GELU("tanh"), lambda torch: torch.nn.GELU("tanh")),
     "LeakyReLU": (lambda: pynn.LeakyReLU(0.2), lambda torch: torch.nn.LeakyReLU(0.2)),
     "LeakyReLU, defaults": (pynn.LeakyReLU, lambda torch: torch.nn.LeakyReLU()),
+    "Mish": (pynn.Mish, lambda torch: torch.nn.Mish()),
     "PReLU": (lambda: pynn.PReLU(initial=0.3), lambda torch: torch.nn.PReLU(init=0.3, dtype=torch.float64)),
     "PReLU, defaults": (pynn.PReLU, lambda torch: torch.nn.PReLU(dtype=torch.float64)),
     "PReLU, per feature": (

@@ -1,4 +1,4 @@
-"""Activations y = x · gate(x), whose gradient needs x: GELU and SiLU. Elementwise, any shape."""
+"""Activations y = x · gate(x), whose gradient needs x: GELU, SiLU and Mish. Elementwise, any shape."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from ..checks import Floats, checked
 
-GATES = ("gelu", "gelu_tanh", "silu")
+GATES = ("gelu", "gelu_tanh", "silu", "mish")
 
 ROOT = math.sqrt(2 / math.pi)
 ORIGIN = 4.0
@@ -43,6 +43,14 @@ def _logistic(x: Floats) -> tuple[Floats, Floats]:
     return np.where(x < 0, e, 1) * share, e * share * share
 
 
+def _tanh_of_softplus(x: Floats) -> tuple[Floats, Floats]:
+    """tanh(ln(1 + e^x)) = w/(w + 2) with w = e^x (e^x + 2), and its derivative."""
+    left, e = x < 0, np.exp(-np.abs(x))  # at most 1: never overflows
+    w = np.where(left, e * (e + 2), 1 + 2 * e)  # for x >= 0 times e^-2x, like the denominator
+    share = 1 / (w + 2 * np.where(left, 1, e * e))
+    return w * share, 4 * (1 + e) * np.where(left, e, e * e) * share * share
+
+
 def _gate(x: Floats, where: str, activation: str) -> tuple[Floats, Floats]:
     """gate(x) and gate'(x)."""
     if activation not in GATES:
@@ -51,6 +59,8 @@ def _gate(x: Floats, where: str, activation: str) -> tuple[Floats, Floats]:
         return _normal(x)
     if activation == "silu":
         return _logistic(x)
+    if activation == "mish":
+        return _tanh_of_softplus(x)
     c = np.clip(x, -30, 30)  # beyond, the gate is 0 or 1, and powers of x could overflow
     gate, slope = _logistic(2 * ROOT * (c + 0.044715 * c * c * c))  # ½(1 + tanh u) is logistic(2u)
     return gate, slope * 2 * ROOT * (1 + 3 * 0.044715 * c * c)
@@ -61,7 +71,7 @@ def gate_forward(x: Floats, activation: str, out: Floats) -> None:
     """out = x · gate(x), elementwise, any shape.
 
     activation: "gelu" (gate Φ(x) = ½(1 + erf(x/√2))), "gelu_tanh" (½(1 + tanh(√(2/π)(x + 0.044715x³))), an
-    approximation of it) or "silu" (1/(1+e^-x)).
+    approximation of it), "silu" (1/(1+e^-x)) or "mish" (tanh(ln(1+e^x))).
     """
     out[...] = x * _gate(x, "gate_forward", activation)[0]
 
