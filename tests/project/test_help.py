@@ -22,7 +22,9 @@ def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_the_places_to_read_on_are_there_and_say_something() -> None:
-    places = re.findall(r"(?:help\()?pynn\.([a-zA-Z_.]+)\b(?=\)|,|$)", str(pynn.__doc__).partition("Further reading:")[2], re.M)
+    places = re.findall(
+        r"(?:help\()?pynn\.([a-zA-Z_.]+)\b(?=\)|,|$)", str(pynn.__doc__).partition("Further reading:")[2], re.M
+    )
     assert len(places) > 12
     for place in places:
         assert len(operator.attrgetter(place)(pynn).__doc__ or "") > 40, place
