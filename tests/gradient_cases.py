@@ -78,7 +78,7 @@ LAYERS: dict[type[Layer], list[Case]] = {
     pynn.Softplus: [(pynn.Softplus, (5,))],
     pynn.SpatialDropout: [(lambda: pynn.SpatialDropout(0.4), IMAGES), (lambda: pynn.SpatialDropout(0.4), (3, 4))],
     pynn.Tanh: [(pynn.Tanh, (5,))],
-    pynn.Upsample: [(pynn.Upsample, PIXELS), (lambda: pynn.Upsample((1, 3)), PIXELS)],
+    pynn.Upsample: [(pynn.Upsample, (3, 2, 2)), (lambda: pynn.Upsample((1, 3)), (2, 3, 2))],
     pynn.Transitions: [(lambda: pynn.Transitions(3), (4, 3)), (lambda: pynn.Transitions(3), (12,))],
     Chain: [(lambda: Chain(pynn.Affine(4), pynn.Sigmoid(), pynn.Affine(3)), (5,))],
 }  # fmt: skip

@@ -26,10 +26,16 @@ def backend_of(item: pytest.Item) -> str | None:
     return found.get("backend")
 
 
-def choose(items: Iterable[pytest.Item]) -> list[pytest.Item]:
-    """Up to CASES cases of each test and backend: those whose parameters have been chosen least often so far.
+def kernel_of(item: pytest.Item) -> tuple[str | None, str] | None:
+    """The backend and the kernel that a test over the table of operations calls."""
+    op = parameters(item).get("op")
+    return None if op is None else (backend_of(item), op.kernel)
 
-    So tests that are parametrized alike, such as those over all kernels, share the values out among them.
+
+def choose(items: Iterable[pytest.Item]) -> list[pytest.Item]:
+    """Up to CASES cases of each test and backend, and a case of each kernel.
+
+    Cases whose parameters have been chosen least often come first: tests with the same parameters share them out.
     """
     tests: defaultdict[Any, list[pytest.Item]] = defaultdict(list)
     for item in items:
@@ -43,6 +49,9 @@ def choose(items: Iterable[pytest.Item]) -> list[pytest.Item]:
             cases.remove(case)
             times.update(_values(case))
             chosen.append(case)
+    rest = {kernel_of(case): case for cases in tests.values() for case in cases}
+    for kernel in rest.keys() - {None} - {kernel_of(case) for case in chosen}:
+        chosen.append(rest[kernel])
     return chosen
 
 

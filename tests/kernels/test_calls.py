@@ -38,7 +38,7 @@ def left_out(op: Operation) -> list[str]:
 
 
 @pytest.mark.parametrize("op", [op for op in OPERATIONS if left_out(op)], ids=lambda op: op.name)
-def test_what_is_left_out_has_its_default(op: Operation, backend: str) -> None:
+def test_omitted_arguments_have_their_defaults(op: Operation, backend: str) -> None:
     """The same call with every default written out gives the same bits."""
     kernel, defaults, args = (
         getattr(kernels, op.kernel),

@@ -40,7 +40,7 @@ CALLS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_what_holds_no_number_takes_no_time_and_no_memory(name: str, backend: str) -> None:
+def test_empty_arrays_take_no_time_and_no_memory(name: str, backend: str) -> None:
     getattr(kernels, name)(*CALLS[name])
 
 

@@ -54,7 +54,7 @@ def test_plain_factors_are_plain_products(factor: float, backend: str) -> None:
 
 
 @pytest.mark.parametrize("factor", [1e-300, 1e300])
-def test_what_over_or_underflows_in_truth_does(factor: float, backend: str) -> None:
+def test_results_outside_the_range_of_the_dtype_overflow_or_underflow(factor: float, backend: str) -> None:
     found = vector(2.0, 0.0, -3.0)
     kernels.scale(found, factor)
     np.testing.assert_array_equal(found, vector(0, 0, 0) if factor < 1 else vector(np.inf, 0, -np.inf))

@@ -225,7 +225,7 @@ def test_metrics_go_on_in_the_middle_of_an_epoch(rng: np.random.Generator, tmp_p
         (["multilabel_accuracy"], TypeError, r"needs a loss of attributes, which SoftmaxCrossEntropy is not"),
     ],
 )
-def test_what_is_no_metric_is_refused_before_training(
+def test_invalid_metrics_are_refused_before_training(
     metrics: Any, error: type[Exception], message: str, rng: np.random.Generator
 ) -> None:
     model = pynn.Sequential(pynn.Affine(5))
@@ -360,7 +360,7 @@ def test_a_function_validates_as_it_likes(rng: np.random.Generator) -> None:
         (lambda model: {"a": "b"}, TypeError, r"the validation function returned 'b' for 'a', expected a number"),
     ],
 )
-def test_what_cannot_be_validated_is_refused(
+def test_data_that_cannot_be_validated_are_refused(
     validation: Any, error: type[Exception], message: str, rng: np.random.Generator
 ) -> None:
     with pytest.raises(error, match=message):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from quick_choice import COLLECTED, backend_of, parameters
+from quick_choice import COLLECTED, backend_of, kernel_of
 
 import pynn
 
@@ -37,10 +37,7 @@ def test_every_folder_has_quick_tests_on_both_backends(collected: list[pytest.It
 
 
 def test_every_kernel_has_quick_tests_on_both_backends(collected: list[pytest.Item]) -> None:
-    def kernels(items: list[pytest.Item]) -> set[tuple[str, Any]]:
-        return {(parameters(item)["op"].kernel, backend_of(item)) for item in items if "op" in parameters(item)}
-
-    assert kernels(quick_of(collected)) == kernels(collected)
+    assert {kernel_of(item) for item in quick_of(collected)} == {kernel_of(item) for item in collected}
 
 
 def test_no_slow_test_is_quick(collected: list[pytest.Item]) -> None:
