@@ -124,11 +124,11 @@ def check(
 ) -> None:
     """AssertionError that names each block whose gradient is wrong (NaN included)."""
     wrong = {name: error for name, error in errors(model, loss, x, targets, penalty).items() if not error < TOLERANCE}
-    assert not wrong, f"wrong gradients: {wrong}"
+    assert not wrong, f"wrong gradients: {wrong}; or the inputs stand on a kink of an activation, see `smooth`"
 
 
 def smooth(layers: Sequence[pynn.Layer], input_shape: tuple[int, ...], samples: int = 6) -> tuple[pynn.Sequential, Any]:
-    """A built float64 model of these layers and inputs for it that keep every activation away from its kink.
+    """A built float64 model of these layers, and inputs for it that keep every activation away from a kink at 0.
 
     Small weights and biases of ±1 (betas of ±3) hold what goes into the activations near ±1 (±3), on both sides of 0.
     """

@@ -189,7 +189,7 @@ Activation Checker::activation(std::string_view name, std::optional<double> alph
     const auto function = choice<Function>("activation", name, kFunctionNames);
     const double usual = function == Function::leaky_relu ? 0.01 : function == Function::elu ? 1.0 : 0.0;
     const double found = alpha.value_or(usual);
-    if (usual > 0 && !(found >= 0))  // the slope follows from the sign of the output
+    if (usual > 0 && !(found >= 0))  // backward takes the slope from the sign of y, that of x only for alpha >= 0
         value_error("alpha is " + py::str(py::float_(found)).cast<std::string>() + ", expected at least 0");
     return {function, found};
 }

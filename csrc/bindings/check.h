@@ -77,7 +77,7 @@ public:
     void in_any(const char* name, const py::object& value) { array(name, value, Kind::floats, false, {}, kAnyShape); }
     void out_any(const char* name, const py::object& value) { array(name, value, Kind::floats, true, {}, kAnyShape); }
 
-    // After the last array: no written array shares memory with another one.
+    // Call after the last array: ValueError if a written array shares memory with another.
     void overlaps() const;
 
     Size size(Dim dim) const { return sizes_[dim]; }
@@ -94,7 +94,7 @@ public:
     Enum choice(const char* argument, std::string_view value, const std::string_view (&names)[Count]) const {
         return static_cast<Enum>(number_of(argument, value, names, Count));
     }
-    // alpha: of leaky_relu and elu; those of the layers where there is none.
+    // alpha: of leaky_relu and elu; without a value the default of the layers.
     Activation activation(std::string_view name, std::optional<double> alpha) const;
 
 private:

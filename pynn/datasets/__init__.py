@@ -1,6 +1,8 @@
 """Datasets: embedded digits; MNIST, Fashion-MNIST and CIFAR, local or downloaded; folders of pictures; CSV files.
 
-Knows arrays and files only: no models, no training, no command line.
+Knows arrays and files only: no models, no training, no command line. A reader takes time and memory that follow the
+size of its file, and answers any file with data or an OSError or ValueError: tests/datasets/test_crafted_files.py and
+the campaign tests/fuzz/data_files.py have a case of each reader.
 
 Files are looked for in one folder, ROOT: the argument `root`; else the environment variable PYNN_DATA; else, if pooch
 is installed, the user's cache folder. For MNIST and Fashion-MNIST, the first of these folders that holds all four files

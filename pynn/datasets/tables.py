@@ -87,7 +87,7 @@ def csv(
 class _Lines:
     """The lines of a file; ValueError for a row that would take far more memory than its text.
 
-    fields: of the row so far; the consumer of a row resets it to 0. most: how many a row may have.
+    fields: number of fields of the row so far; whoever consumes the row sets it to 0. most: the largest allowed number.
     """
 
     def __init__(self, path: str, file: TextIO, delimiter: str) -> None:

@@ -64,6 +64,10 @@ class Trainer:
         Whether the run continues from a checkpoint.
     running : Running
         The sums over this epoch.
+    started : float
+        When this epoch began, by `time.perf_counter`; earlier by what it took before a resumed run was killed.
+    spent : float
+        Seconds that the last epoch took.
     whole : bool
         False if an error occurred in the middle of a step.
     """
@@ -94,8 +98,8 @@ class Trainer:
         self.whole = True
         self.measures = Measures() if measures is None else measures
         self.running = self._fresh()
-        self.started = 0.0  # when the epoch began, by time.perf_counter
-        self.spent = 0.0  # seconds of this epoch in the process that was killed
+        self.started = 0.0
+        self.spent = 0.0  # of a resumed run: seconds of this epoch in the process that was killed
         self.group = model.context.group
         self._called = [callback for callback in self.callbacks if self.group.rank == 0 or not callback.writes]
         self._hooks = hooks(self._called)

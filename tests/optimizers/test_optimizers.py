@@ -314,7 +314,7 @@ def test_biases_gamma_and_beta_do_not_decay_unless_asked(name: str) -> None:
     for key in none:
         kept = key.split(".")[1] != "weight"
         np.testing.assert_array_equal(usual[key], none[key] if kept else everything[key])
-        if name not in ("adagrad", "rmsprop", "adam", "nadam"):  # whose first step does not know how long g is
+        if name not in ("adagrad", "rmsprop", "adam", "nadam"):  # whose first step does not depend on |g|
             assert not np.allclose(everything[key], none[key])
 
 

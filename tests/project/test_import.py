@@ -16,15 +16,18 @@ HEAVY = (
     "matplotlib", "tqdm", "safetensors", "sklearn", "scipy", "torch", "PIL", "pooch", "pandas", "requests", "mpi4py",
 )  # fmt: skip
 PACKAGE = Path(pynn.__file__).parent
+# The finder of an editable install would come before PYTHONPATH.
+WITHOUT_EDITABLE = "import sys; sys.meta_path[:] = [f for f in sys.meta_path if 'Redirecting' not in type(f).__name__]"
 
 
 def run(
     code: str, *, path: Path | None = None, warnings: str = "error", **env: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run code in a new interpreter, with pynn from `path` if one is given."""
+    """Run code in a new interpreter, with pynn from `path` if there is one."""
     inherited = {key: value for key, value in os.environ.items() if key != "PYNN_BACKEND"}
     if path is not None:
         inherited["PYTHONPATH"] = str(path)
+        code = f"{WITHOUT_EDITABLE}\n{code}"
     command = [sys.executable, "-W", warnings, "-c", code]
     return subprocess.run(
         command, capture_output=True, text=True, env={**inherited, **env}, cwd=path or PACKAGE.parent, timeout=60

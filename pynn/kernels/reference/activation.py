@@ -10,16 +10,16 @@ ACTIVATIONS = ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # mean 0 and variance 1 are a fixed point
 
 
-USUAL = {"leaky_relu": 0.01, "elu": 1.0}  # default alpha, that of the layers
+DEFAULT_ALPHA = {"leaky_relu": 0.01, "elu": 1.0}  # as the layers have it
 
 
 def expect_activation(where: str, activation: str, alpha: float | None) -> float:
     """The alpha to use; ValueError for an unknown activation or an alpha out of range."""
     if activation not in ACTIVATIONS:
         raise ValueError(f"{where}: activation is '{activation}', expected one of {', '.join(ACTIVATIONS)}")
-    # the slope follows from the sign of the output
-    found = USUAL.get(activation, 0.0) if alpha is None else alpha
-    expect(activation not in USUAL or found >= 0, where, "alpha", found, "at least 0")
+    # backward takes the slope from the sign of y, which is that of x only for alpha >= 0
+    found = DEFAULT_ALPHA.get(activation, 0.0) if alpha is None else alpha
+    expect(activation not in DEFAULT_ALPHA or found >= 0, where, "alpha", found, "at least 0")
     return found
 
 
