@@ -45,6 +45,7 @@ def test_a_missing_extension_leaves_numpy_on_one_thread(missing: None) -> None:
 
 
 def test_a_missing_extension_is_explained(missing: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "pynn" / "kernels").mkdir(parents=True)
     monkeypatch.setattr(kernels, "__file__", str(tmp_path / "pynn" / "kernels" / "__init__.py"))
     assert kernels.why_not_native().startswith("the C++ kernels were not built")
     (tmp_path / "csrc").mkdir()
