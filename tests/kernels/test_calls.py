@@ -78,7 +78,7 @@ def test_defaults_are_those_of_layers_losses_and_optimizers() -> None:
         assert defaults
         assert defaults == {name: getattr(own, name) for name in defaults}, kernel
     assert of(reference.elementwise_loss)["delta"] == pynn.Huber().delta
-    assert {"leaky_relu": pynn.LeakyReLU().slope, "elu": pynn.ELU().alpha} == reference.activation.USUAL
+    assert {"leaky_relu": pynn.LeakyReLU().slope, "elu": pynn.ELU().alpha} == reference.activation.DEFAULT_ALPHA
 
 
 @pytest.mark.parametrize(("activation", "alpha"), [("leaky_relu", 0.01), ("elu", 1.0), ("relu", 0.0)])
