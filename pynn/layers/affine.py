@@ -86,7 +86,7 @@ class Affine(Weighted):
         x, y, f = self._x, self._y, self._activation
         dz = None if f.function == "identity" else self.gradient_buffer("dz", y.shape, dy)
         dx = self.gradient_buffer("dx", x.shape, dy, dz) if self.needs_dx else None
-        dweight, dbias = self.gradient_of("weight"), self.gradient_of("bias")
+        dweight, dbias = self._parameter_gradients()
         kernels.affine_backward(dy, x, self._value_of_weight, y, f.function, f.alpha, dz, dx, dweight, dbias)
         return dx
 

@@ -77,6 +77,6 @@ class Maxout(Affine):
         dz = self.gradient_buffer("dz", z.shape, dy)
         dx = self.gradient_buffer("dx", x.shape, dz) if self.needs_dx else None
         kernels.maxout_backward(dy, self._winner, self.pieces, dz)
-        dweight, dbias = self.gradient_of("weight"), self.gradient_of("bias")
+        dweight, dbias = self._parameter_gradients()
         kernels.affine_backward(dz, x, self.weight, z, "identity", 0.0, None, dx, dweight, dbias)
         return dx

@@ -70,8 +70,15 @@ class Weighted(Fusing):
         if self.use_bias:
             self.add_parameter("bias", shape[-1:], initializer(self.bias_initializer), penalized=False)
 
+    def _parameter_gradients(self) -> tuple[Array | None, Array | None]:
+        """Where `backward` writes the gradients of weight and bias; None for a frozen one and for a missing bias."""
+        held = self._held
+        if "dweight" in held and not (self._frozen or self._frozen_names or self.context.inputs_only):
+            return held["dweight"], held.get("dbias")
+        return self.gradient_of("weight"), self.gradient_of("bias")
+
     def _gradient_arrays(self, dy: Array, x: Array) -> tuple[Array | None, Array | None, Array | None, Array | None]:
         """Where `backward` writes dz, dx, dweight and dbias; None for what is not needed."""
         dz = None if self._activation.function == "identity" else self.gradient_buffer("dz", dy.shape, dy)
         dx = self.gradient_buffer("dx", x.shape, dy, dz) if self.needs_dx else None
-        return dz, dx, self.gradient_of("weight"), self.gradient_of("bias")
+        return (dz, dx, *self._parameter_gradients())
