@@ -55,14 +55,16 @@ class _Checked:
 class Constructed(_Checked):  # two classes: inspect and help() would show the arguments of __new__
     """Base of the classes that users construct. `_takes` says what the arguments of a constructor may be."""
 
-    _takes: Mapping[str, Kind] = takes()
+    _takes: Mapping[str, Kind] = takes()  # of all bases, once the class exists
+    _declared: Mapping[str, Kind] = takes()  # of the class itself
 
     def __init_subclass__(cls) -> None:
         """Have the constructor check its arguments."""
         super().__init_subclass__()
-        if own := vars(cls).get("_takes"):
-            above = [vars(base).get("_takes", {}) for base in reversed(cls.__mro__)]
-            cls._takes = {name: kind for kinds in above for name, kind in kinds.items()}
+        own = cls._declared = vars(cls).get("_takes", {})
+        declared = [vars(base).get("_declared", {}) for base in reversed(cls.__mro__)]
+        cls._takes = {name: kind for kinds in declared for name, kind in kinds.items()}
+        if own:
             cls.__init__ = _checked(cls.__init__, frozenset(own))  # type: ignore[method-assign]
 
     def __init__(self) -> None:

@@ -107,6 +107,27 @@ def tree(distributed: Any) -> Found:
     return trained(vectors("float64", pynn.BatchNorm, pynn.HierarchicalSoftmax(5)), distributed, x, y, batch_size=25)
 
 
+def structured(distributed: Any) -> Found:
+    """Answers of several labels; the last batch has 3 samples, so that some parts of it have none."""
+    x, y = samples("float64", 19)
+    labels = np.stack([y % 2, y // 2], axis=1)
+    model = pynn.Sequential(pynn.Affine(6), pynn.Reshape(2, 3), pynn.Transitions(3), dtype="float64")
+    return trained(model, distributed, x, labels, batch_size=8, loss=pynn.StructuredHinge(pynn.ViterbiChain()))
+
+
+class OwnHinge(pynn.Hinge):
+    """A custom loss that counts each of a sample's predictions."""
+
+    def correct(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        return np.stack([outputs.argmax(axis=1) == targets] * 2, axis=1)
+
+
+def own_loss(distributed: Any) -> Found:
+    x, y = samples("float64", 19)
+    model = pynn.Sequential(pynn.Affine(5), dtype="float64")
+    return trained(model, distributed, x, y, batch_size=8, loss=OwnHinge())
+
+
 def numbers(distributed: Any) -> Found:
     x, _ = samples("float64", 30)
     model = pynn.Sequential(pynn.Affine(8), pynn.Tanh(), pynn.Affine(1), dtype="float64")
@@ -231,6 +252,8 @@ CASES = {
     "given batches": given_batches,
     "tree": lambda d: tree(synced(d)),
     "numbers": numbers,
+    "structured": structured,
+    "own loss": own_loss,
     "callbacks": callbacks,
     "resumed": resumed,
     "stopped by one": stopped_by_one,

@@ -422,3 +422,15 @@ print([name for name in late if name in sys.modules])
     command = [sys.executable, "-W", "error", "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)  # not the clone's sources
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
+
+
+def test_a_class_of_two_bases_has_the_arguments_of_both_checked() -> None:
+    class Both(pynn.L2, pynn.MaxNorm):
+        def __init__(self, strength: float, limit: float) -> None:
+            pynn.L2.__init__(self, strength)
+            pynn.MaxNorm.__init__(self, limit)
+
+    both = Both(0.1, 3)
+    assert (both.strength, both.limit) == (0.1, 3)
+    with pytest.raises(ValueError, match="Both: limit is 0"):
+        Both(0.1, 0)

@@ -22,6 +22,8 @@ class Group:
 
     rank, size = 0, 1
     sync_batchnorm = False
+    # Of several processes: correct predictions, number and total weight of the samples of the whole last batch.
+    totals: tuple[float | None, int, float | None] | None = None
 
     # Agreement: each process's value becomes the same in all ---------------------------------------
 
@@ -81,10 +83,6 @@ class Group:
     def backward(self, model: Any, loss: Any) -> None:
         """Fill the model's gradients with those of the whole batch's loss."""
         model.backward(loss.backward())
-
-    def totals(self, hits: float | None, count: int, weight: float | None) -> tuple[float | None, int, float | None]:
-        """Return correct predictions, number and total weight of the samples of the whole batch of the last step."""
-        return hits, count, weight
 
 
 ALONE = Group()

@@ -135,7 +135,6 @@ class Ranks(Group):
         self.first, self.whole = 0, 0  # start of this process's part of the batch; samples of the whole batch
         self._counted = False  # whether hits are counted
         self._gradient: Array | None = None  # of the last loss, by this part's outputs; None: the part has no samples
-        self._totals: tuple[float | None, int, float | None] = None, 0, None  # of the last batch
 
     # Agreement between processes -------------------------------------------------------------------
 
@@ -144,7 +143,7 @@ class Ranks(Group):
         self.common = error
         return error
 
-    def begin(self, plan: Plan, state: Any) -> Any:
+    def begin(self, plan: Plan, found: Any) -> Any:
         """What the first process found in its checkpoint; ValueError if the processes have different plans."""
         reports = self._begin((None, run_state.settings(plan)))
         for rank, (_, settings) in enumerate(reports):
@@ -155,7 +154,7 @@ class Ranks(Group):
                         f"rank {rank}: {'; '.join(differences)}. All must run the same script on the same data"
                     )
                 )
-        return self.comm.bcast(state)
+        return self.comm.bcast(found)
 
     def _begin(self, report: tuple[str | None, Any]) -> list[tuple[str | None, Any]]:
         """The reports of all processes, (error or None, settings); RuntimeError if another process reports an error."""
@@ -281,7 +280,7 @@ class Ranks(Group):
                 f"rank {self.rank} has a batch of {self.whole} samples, but the parts of all processes have "
                 f"{int(samples)} in total; all processes must get the same batches"
             )
-        self._totals = right if known else None, self.whole, None if weights is None else weight
+        self.totals = right if known else None, self.whole, None if weights is None else weight
         return float(value)
 
     def _loss_of_part(self, model: Any, x: Array, y: Array, loss: Loss, weights: Array | None) -> Array:
@@ -313,9 +312,6 @@ class Ranks(Group):
         else:
             model.backward(self._gradient)
         self.add_up(model.gradients)
-
-    def totals(self, hits: float | None, count: int, weight: float | None) -> tuple[float | None, int, float | None]:
-        return self._totals
 
 
 def _statistics(model: Any) -> Iterator[Array]:

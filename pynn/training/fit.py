@@ -146,7 +146,7 @@ def fit(
     Raises
     ------
     ValueError or TypeError
-        If the data cannot be trained on; nothing has changed then.
+        If the data cannot be trained on; nothing has changed then (a resumed run keeps its checkpoint's state).
     FloatingPointError
         If the loss becomes NaN or infinite; parameters and running statistics are those before that step. Also if a
         parameter is not finite at the end of an epoch, because the last step went too far.
@@ -241,13 +241,14 @@ def partial_fit(
         The model.
     """
     chosen = chosen_loss(model, loss)
-    with Rollback(model):
+    with Rollback(model) as rollback:
         if classes is not None:
             inputs.accept(model, inputs.raw(model, x), "x")
             if model.targets is None:
                 model.targets = targets.of_classes(chosen, classes, model.output_shape)
             else:
                 model.targets.encode(chosen, classes, model.output_shape[-1:], "classes")
+        rollback.running = True
         fit(
             model, x, y, loss=loss, optimizer=optimizer, batch_size=batch_size, sample_weight=sample_weight,
             epochs=1, progress=False,

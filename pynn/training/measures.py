@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
-
-from ..checks import expect_count, is_number
-from ..messages.terminal import brief
-from ..saving.config import expect_keys
-
-if TYPE_CHECKING:
-    from ..metrics import Metric
-
 import copy
 import math
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from ..checks import expect_count, is_number
 from ..data.batches import Samples
 from ..layers.batchnorm import BatchNorm, warn_of_unused_statistics
 from ..layers.context import ALONE, Group
 from ..losses import Loss
+from ..messages.terminal import brief
+from ..saving.config import expect_keys
 from ..typing import Array
 from .trainable import Trainable
 
@@ -118,7 +111,7 @@ def hits(loss: Loss, outputs: Array, targets: Array, weights: Array | None) -> f
         return counted
     right = loss.correct(outputs, targets)
     if isinstance(right, np.ndarray) and right.ndim > 1:  # several predictions per sample
-        right = right.reshape(len(right), -1).mean(axis=1)
+        right = right.reshape(len(right), math.prod(right.shape[1:])).mean(axis=1)
         return float(right.sum() if weights is None else right @ weights.astype(float))
     if right is None or np.ndim(right) == 0:  # a bare count does not tell which samples' weights to add
         return None if right is None or weights is not None else float(np.asarray(right))

@@ -155,7 +155,7 @@ class Rollback:
     """A context that leaves model and optimizer as they were if a run is refused before its first step.
 
     Once `running` is True, only a ValueError or TypeError, as for a batch, is a refusal: users look at a model that
-    diverged at once or was interrupted.
+    diverged at once or was interrupted. A resumed run has made its steps, and stays as its checkpoint has it.
     """
 
     running = False
@@ -176,8 +176,9 @@ class Rollback:
             return
         if self.running and not isinstance(error, (ValueError, TypeError)):
             return
-        if self.optimizer is not None and self._free:
-            self.optimizer._parameters = self.optimizer._layout = None
+        optimizer = self.optimizer
+        if optimizer is not None and self._free and model.built and optimizer._parameters is model.parameters:
+            optimizer._parameters = optimizer._layout = None  # claimed meanwhile, by this run
         if not self._built:
             model.unbuild()
         for name, value in self._before.items():

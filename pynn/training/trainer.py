@@ -256,9 +256,11 @@ class Trainer:
             value = model.train_step(x, y, loss, optimizer, penalty, weights)
             lock.end()
             self.batch_loss = value
-            right = hits(loss, model.outputs, y, weights) if counted else None
-            weight = None if weights is None else total(weights)
-            running.add(value, *group.totals(right, len(x), weight), model.penalty_value)
+            totals = group.totals  # several processes count together: a part of the batch may have no samples
+            if totals is None:
+                right = hits(loss, model.outputs, y, weights) if counted else None
+                totals = right, len(x), None if weights is None else total(weights)
+            running.add(value, *totals, model.penalty_value)
             if metrics:
                 outputs, y, weights = group.whole_batch(model, y, weights)
                 running.add_to_metrics(*in_units(model, outputs, y), weights)

@@ -27,6 +27,8 @@ EXACT = (
     "given batches",
     "tree",
     "numbers",
+    "structured",
+    "own loss",
     "callbacks",
 )
 ROUNDED = ("float32", "gradient float32", "batchnorm float32")

@@ -217,6 +217,28 @@ def test_partial_fit_is_told_the_classes(x: np.ndarray, backend: str) -> None:
     assert (fresh.built, fresh.targets) == (False, None)
 
 
+def test_an_interrupted_partial_fit_keeps_optimizer_and_classes(x: np.ndarray, backend: str) -> None:
+    class Interrupted(pynn.Layer):
+        struck = False
+
+        def forward(self, x: np.ndarray, training: bool) -> np.ndarray:
+            if training and not self.struck:
+                self.struck = True
+                raise KeyboardInterrupt
+            return x
+
+        def backward(self, dy: np.ndarray) -> np.ndarray:
+            return dy
+
+    model, optimizer = pynn.Sequential(pynn.Affine(3), Interrupted()), pynn.SGD(0.1)
+    model.build(x.shape[1:])
+    with pytest.raises(KeyboardInterrupt):
+        model.partial_fit(x[:2], ["cat", "dog"], classes=["cat", "dog", "eel"], optimizer=optimizer)
+    model.partial_fit(x[:2], ["cat", "dog"])
+    assert model.optimizer is optimizer
+    np.testing.assert_array_equal(model.classes, ["cat", "dog", "eel"])
+
+
 def test_partial_fit_of_one_output_is_told_both_answers(x: np.ndarray, backend: str) -> None:
     y, settings = BINARY["text"], {"loss": "binary_cross_entropy"}
     model = pynn.Sequential(pynn.Affine(1))

@@ -89,6 +89,27 @@ def test_a_fit_that_is_refused_changes_nothing(case: str, points: Points) -> Non
     assert_same(model, expected)
 
 
+def test_a_refused_fit_leaves_an_optimizer_to_the_model_that_claimed_it_meanwhile(points: Points) -> None:
+    x, y = points
+    optimizer, other = pynn.Adam(0.01), network()
+
+    class Claiming:
+        """Samples whose reading takes so long that another model's run begins with the same optimizer."""
+
+        def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+            if not other.built:
+                other.fit(x, y, epochs=1, progress=False, optimizer=optimizer)
+            return x
+
+    with pytest.raises(ValueError, match="already trains another model"):
+        network().fit(Claiming(), y, epochs=1, progress=False, optimizer=optimizer)
+    assert optimizer._parameters is other.parameters
+    steps, moments = optimizer.steps, optimizer.first.copy()
+    other.partial_fit(x, y)
+    assert optimizer.steps > steps
+    assert not np.array_equal(optimizer.first, moments)
+
+
 def test_a_refused_fit_does_not_replace_the_models_loss(points: Points) -> None:
     model = trained(*points)
     loss = model.loss
