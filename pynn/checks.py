@@ -229,8 +229,8 @@ class Seed:
 SEED = Seed()
 
 
-def expect_all(kinds: Mapping[str, Kind], values: Mapping[str, Any]) -> None:
-    """Refuse the values that are not of the kinds of the same names."""
+def expect_kinds(kinds: Mapping[str, Kind], /, **values: Any) -> None:
+    """Refuse the values that are not of the kinds of the same names; every kind has its value."""
     for name, kind in kinds.items():
         kind("", name, values[name])
 

@@ -103,10 +103,15 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_free_bars)
 
 
-def shown(progress: bool | str) -> list[Callback]:
-    """Return the callbacks for this progress: True a bar, False nothing, "auto" a bar on a terminal, else lines."""
+def expect_shown(progress: object) -> None:
+    """ValueError for anything but True, False and "auto"."""
     if not (isinstance(progress, bool) or progress == "auto"):
         raise ValueError(f"progress is {brief(progress)}, expected True, False or 'auto'")
+
+
+def shown(progress: bool | str) -> list[Callback]:
+    """Return the callbacks for this progress: True a bar, False nothing, "auto" a bar on a terminal, else lines."""
+    expect_shown(progress)
     if progress is False or not terminal.is_open(sys.stderr):
         return []
     return [ProgressBar() if progress is True or terminal.is_terminal(sys.stderr) else ProgressLine()]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import checks, regularizers
-from ..callbacks.progress import measurements, wrapped
+from ..callbacks.progress import expect_shown, measurements, wrapped
 from ..checks import NOT_NEGATIVE, expect_instance, expect_numbers
 from ..data import arrays
 from ..data.batches import Samples, epoch_of
@@ -155,8 +155,7 @@ def _check_settings(
     expect_numbers("", NOT_NEGATIVE, tolerance=tolerance)
     if penalty is not None:
         expect_instance(penalty, Penalty, "penalty")
-    if not (isinstance(progress, bool) or progress == "auto"):
-        raise ValueError(f"progress is {brief(progress)}, expected True, False or 'auto'")
+    expect_shown(progress)
 
 
 def _scipy(method: str) -> Any:

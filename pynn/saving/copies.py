@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from ..signatures import unwrapped
+
 
 def without_batches(instance: Any) -> dict[str, Any]:
     """The attributes of a layer or loss without the arrays that its passes keep: ``self.x = x`` in `forward`.
@@ -52,7 +54,7 @@ def _assignments(kind: type, *methods: str) -> Iterator[tuple[str, bool]]:
     while waiting:
         name = waiting.pop()
         for base in kind.__mro__[:-1]:
-            function = getattr(vars(base).get(name), "__wrapped__", vars(base).get(name))
+            function = unwrapped(vars(base).get(name))
             if isinstance(function, FunctionType):
                 yield from _stores(function.__code__)
                 called = {word for word in function.__code__.co_names if hasattr(kind, word)} - seen

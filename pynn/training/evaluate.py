@@ -18,6 +18,9 @@ from .sample_weights import ClassWeight, expect_no_weights
 from .sources import checked_pair, streamed
 from .trainable import Batch, Trainable
 
+BATCH = 1024  # samples processed at once
+LARGEST_OUTPUT = 1 << 22  # numbers in a layer's output, 16 MB of float32; larger ones do not fit into caches
+
 
 @answering
 def evaluate(
@@ -105,15 +108,9 @@ def predict_outputs(model: Trainable, x: Any, batch_size: int | None = None) -> 
 
 def predictions(model: Trainable, x: Any, batch_size: int | None = None) -> Array:
     """Predictions for raw x (N, ...), in the shape and kind of the targets that the model was fitted to."""
-    found = model.loss.predict(predict_outputs(model, x, batch_size))
+    predicted = model.loss.predict(predict_outputs(model, x, batch_size))
     form = targets.known(model, model.loss)  # None if the model has been given another kind of loss
-    return found if form is None else form.decode(model.loss, found)
-
-
-BATCH = 1024  # samples processed at once
-
-
-LARGEST_OUTPUT = 1 << 22  # numbers in a layer's output, 16 MB of float32; larger ones do not fit into caches
+    return predicted if form is None else form.decode(model.loss, predicted)
 
 
 def usual_batch_size(model: Trainable) -> int:

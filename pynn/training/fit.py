@@ -160,7 +160,10 @@ def fit(
         return together(fit, distributed, arguments)  # which comes back with model.context.group, if there are others
     loss, optimizer = chosen_loss(model, loss), chosen_optimizer(model, optimizer)
     with loss.used(model):  # refused before anything is changed; the run has it until its end
-        checks.expect_all(SETTINGS, locals())
+        checks.expect_kinds(
+            SETTINGS, epochs=epochs, accumulate=accumulate, shuffle=shuffle, prefetch=prefetch, batch_size=batch_size,
+            seed=seed, penalty=penalty, resume=resume,
+        )  # fmt: skip
     options = Options(
         batch_size=batch_size, seed=seed, shuffle=shuffle, accumulate=accumulate, prefetch=prefetch,
         sample_weight=sample_weight, class_weight=class_weight, preprocessing=preprocessing,

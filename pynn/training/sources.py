@@ -146,7 +146,7 @@ class Batches:
 
 
 def expect_restartable(x: Any, epochs: int) -> None:
-    """TypeError unless x yields batches in each of so many epochs."""
+    """TypeError unless x yields batches and can be iterated over in every epoch."""
     if isinstance(x, np.ndarray) or not isinstance(x, Iterable) or tables.columns(x) is not None:
         raise TypeError("y is missing: fit takes arrays x and y, or one iterable of (x, y) batches")
     if epochs > 1 and isinstance(x, Iterator):

@@ -11,7 +11,7 @@ import pynn
 
 @pytest.mark.parametrize("patience", [1, 2, 3])
 def test_patience_is_counted_alike(patience: int) -> None:
-    """Both act at the so manieth epoch in a row without improvement."""
+    """Both act after `patience` epochs in a row without improvement."""
     values = [3.0, 2.0, 2.0, 2.0, 2.0, 2.0]
     schedule, acted = pynn.ReduceOnPlateau(1, patience=patience, factor=0.5), []
     for value in values:

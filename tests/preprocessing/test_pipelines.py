@@ -6,37 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from transformer_cases import every
 
 import pynn
 from pynn.preprocessing import Transformer
-
-MAKERS: dict[str, Callable[[], Transformer]] = {
-    "mean per feature": lambda: pynn.MeanSubtraction(),
-    "mean of all": lambda: pynn.MeanSubtraction("all"),
-    "standardization": lambda: pynn.Standardization(),
-    "standardization of all": lambda: pynn.Standardization("all"),
-    "min-max": lambda: pynn.MinMaxScaling(),
-    "min-max to 0..2, of all": lambda: pynn.MinMaxScaling((0, 2), per="all"),
-    "pca": lambda: pynn.PCA(),
-    "pca whitening": lambda: pynn.Whitening(),
-    "zca whitening": lambda: pynn.Whitening("zca"),
-    "pipeline": lambda: pynn.Pipeline(pynn.MeanSubtraction("all"), pynn.PCA(), pynn.Standardization()),
-}
-every = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS.keys())
-
-
-@pytest.fixture
-def x(rng: np.random.Generator) -> np.ndarray:
-    """50 correlated float64 samples of 6 numbers of very different means and spreads."""
-    mixed = rng.standard_normal((50, 6)) @ rng.standard_normal((6, 6))
-    return mixed * [1, 10, 0.1, 3, 1e-3, 100] + [0, 1e6, -3, 0.5, 7, 1]
-
-
-@pytest.fixture
-def images(rng: np.random.Generator) -> np.ndarray:
-    """90 float64 images of 4x5x3 numbers whose channels differ."""
-    return rng.standard_normal((90, 4, 5, 3)) * [1, 2, 5] + [0, 10, -3]
-
 
 # Pipelines ----------------------------------------------------------------------------------------
 
