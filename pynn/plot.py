@@ -9,6 +9,7 @@ import io
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -30,7 +31,18 @@ from .messages import terminal
 from .preprocessing import Whitening
 from .saving import files
 
-__all__ = ["history", "misread", "report", "save", "schedule", "whitening"]
+__all__ = ["history", "learning_rate_range", "misread", "report", "save", "schedule", "whitening"]
+
+
+class RateCurve(Protocol):
+    """What `learning_rate_range` draws."""
+
+    rates: Array
+    losses: Array
+    smoothed: Array
+    valley: float | None
+    steepest: float | None
+    suggestion: float | None
 
 
 WIDTH = 10.0  # inches, of every figure
@@ -160,6 +172,35 @@ def schedule(rate: Callable[[float], float], epochs: float, title: str = "") -> 
     axes.set_title(title, loc="left", fontsize=11)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def learning_rate_range(found: RateCurve) -> Figure:
+    """Draw the loss over the learning rate of a range test, with the suggestion marked.
+
+    Parameters
+    ----------
+    found : LearningRateRange
+        What `pynn.diagnostics.learning_rate_range` returns.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure.
+    """
+    figure = _figure(CURVES_HEIGHT)
+    axes = figure.subplots()
+    axes.plot(found.rates, found.losses, color="0.75", linewidth=1, label="loss")
+    axes.plot(found.rates, found.smoothed, label="running mean")
+    marks = {"steepest": found.steepest, "valley": found.valley, "suggestion": found.suggestion}
+    for (name, rate), style in zip(marks.items(), (":", "--", "-"), strict=True):
+        if rate is not None:
+            axes.axvline(rate, color="C1", linestyle=style, linewidth=1, label=f"{name} {rate:.2g}")
+    axes.set_xscale("log")
+    axes.set_xlabel("learning rate")
+    axes.set_ylabel("loss")
+    axes.grid(True, alpha=0.3)
+    axes.legend()
     return figure
 
 
