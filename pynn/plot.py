@@ -37,12 +37,18 @@ __all__ = ["history", "learning_rate_range", "misread", "report", "save", "sched
 class RateCurve(Protocol):
     """What `learning_rate_range` draws."""
 
-    rates: Array
-    losses: Array
-    smoothed: Array
-    valley: float | None
-    steepest: float | None
-    suggestion: float | None
+    @property
+    def rates(self) -> Array: ...
+    @property
+    def losses(self) -> Array: ...
+    @property
+    def smoothed(self) -> Array: ...
+    @property
+    def valley(self) -> float | None: ...
+    @property
+    def steepest(self) -> float | None: ...
+    @property
+    def suggestion(self) -> float | None: ...
 
 
 WIDTH = 10.0  # inches, of every figure

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -172,7 +172,7 @@ def _sweep(
     return losses or [first]
 
 
-def _batches(source: Any) -> Iterator[Samples]:
+def _batches(source: Any) -> Generator[Samples, None, None]:
     epoch = 0
     while True:
         yield from source.epoch(epoch)
