@@ -1,0 +1,211 @@
+"""What can be said of training data without a step: scales, constants, placeholders, balance, order, leaks, shifts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..typing import Array
+from .verdicts import Verdict
+
+# Thresholds, each with its reason.
+ROWS = 5000  # that are looked at, spread over the data
+LARGE_SCALE = 10.0  # root mean square of inputs; CS231n wants 1, and a factor of 3 does no harm
+SMALL_SCALE = 0.03  # below it products vanish beside the bias
+UNEVEN = 100.0  # largest over smallest spread of features: the rate that suits one does not suit the other
+OFF_CENTRE = 5.0  # mean over spread of the whole input: all gradients of a unit share one sign
+SENTINEL_GAP = 5.0  # a repeated extreme value this many spreads of the rest away from the next value is a placeholder
+OUTLIER = 50.0  # interquartile ranges from the median
+LEAK = 0.05  # share of validation rows that are in training, beyond what repeats by itself
+SHIFT = 1.0  # distance of the means of training and validation, in spreads, of the typical feature
+OTHER_SCALE = 3.0  # ratio of their spreads
+FEW_RUNS = 3.0  # labels that change this many times the number of classes, or fewer, are sorted
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A part of the data as the layers take it: rows (N, D), and their labels or numbers."""
+
+    x: Array
+    y: Array
+    names: Sequence[str] | None = None
+
+    @classmethod
+    def of(cls, x: Array, y: Array, names: Sequence[str] | None = None) -> View:
+        """Some of the rows, spread over the data, as float64."""
+        rows = np.unique(np.linspace(0, len(x) - 1, min(ROWS, len(x))).astype(np.int64))
+        return cls(np.asarray(x[rows], np.float64).reshape(len(rows), -1), np.asarray(y)[rows], names)
+
+    def name(self, column: int) -> str:
+        """A column's name, for messages."""
+        return f"column {self.names[column]!r}" if self.names is not None else f"column {column}"
+
+    def listed(self, columns: Array) -> str:
+        """Names of some columns, at most three, and how many more there are."""
+        shown = ", ".join(self.name(int(column)) for column in columns[:3])
+        return shown if len(columns) <= 3 else f"{shown} and {len(columns) - 3} more"
+
+
+def of_inputs(view: View, table: bool, normalized: bool) -> Iterator[Verdict]:
+    """Findings on x. table: columns are features of their own, unlike pixels. normalized: batch normalization first."""
+    x = view.x
+    spread, centre = x.std(axis=0), x.mean(axis=0)
+    if not spread.any():
+        yield Verdict(
+            "bad_data",
+            "error",
+            "x",
+            f"all {x.shape[1]} columns are constant",
+            "Check how x was read: it holds no data.",
+        )
+        return
+    if table:
+        yield from _constants(view, spread)
+        yield from _placeholders(view)
+        yield from _outliers(view)
+    if not normalized:
+        yield from _scales(view, spread, centre, table)
+
+
+def _constants(view: View, spread: Array) -> Iterator[Verdict]:
+    constant = np.flatnonzero(spread == 0)
+    if len(constant):
+        yield Verdict(
+            "bad_data", "info", view.listed(constant), f"{len(constant)} of {len(spread)} columns are constant",
+            "They tell nothing: leave them out.",
+        )  # fmt: skip
+    seen: dict[bytes, int] = {}
+    for column in range(view.x.shape[1] if view.x.shape[1] <= 2000 else 0):
+        if spread[column] > 0:
+            first = seen.setdefault(view.x[:, column].tobytes(), column)
+            if first != column:
+                yield Verdict(
+                    "bad_data", "info", view.name(column), f"it equals {view.name(first)}", "Leave one of them out."
+                )
+                return
+
+
+def _placeholders(view: View) -> Iterator[Verdict]:
+    """A value that many rows share, far away from all others: -999, 9999 and the like for what is missing."""
+    for column in range(view.x.shape[1]):
+        values, counts = np.unique(view.x[:, column], return_counts=True)
+        if len(values) < 5:
+            continue
+        for place, neighbour, rest in ((0, 1, slice(1, None)), (-1, -2, slice(None, -1))):
+            count = int(counts[place])
+            if count < max(3, 0.003 * len(view.x)):
+                continue
+            inner = np.repeat(values[rest], counts[rest])
+            low, high = np.percentile(inner, [5, 95])
+            gap = abs(float(values[place] - values[neighbour]))
+            if gap > SENTINEL_GAP * max(float(high - low), 1e-12):
+                yield Verdict(
+                    "bad_data", "warning", view.name(column),
+                    f"{count} rows hold {values[place]:g}, the others lie between {inner.min():g} and {inner.max():g}",
+                    "If it stands for a missing value, replace it by the median, and add a column that tells where.",
+                )  # fmt: skip
+                return
+
+
+def _outliers(view: View) -> Iterator[Verdict]:
+    low, middle, high = np.percentile(view.x, [25, 50, 75], axis=0)
+    far = np.abs(view.x - middle) > OUTLIER * (high - low)
+    far &= (high - low) > 0
+    columns = np.flatnonzero(far.any(axis=0) & (far.mean(axis=0) < 0.01))
+    if len(columns):
+        column = int(columns[0])
+        worst = float(view.x[far[:, column], column][0])
+        yield Verdict(
+            "bad_data", "warning", view.listed(columns),
+            f"{int(far.sum())} values such as {worst:g} lie over {OUTLIER:g} interquartile ranges from the median "
+            f"({middle[column]:g})",
+            "Check them; clip them or take logarithms where they are right.",
+        )  # fmt: skip
+
+
+def _scales(view: View, spread: Array, centre: Array, table: bool) -> Iterator[Verdict]:
+    cure = "Pass preprocessing=pynn.Standardization() to fit."
+    size = math.sqrt(float(np.mean(np.square(view.x))))
+    active = spread[spread > 0]
+    ratio = float(active.max() / active.min())
+    if size > LARGE_SCALE or size < SMALL_SCALE:
+        yield Verdict(
+            "unscaled_inputs", "warning", "x", f"the root mean square of x is {size:.3g}, about 1 is wanted", cure
+        )
+    elif table and ratio > UNEVEN and float(active.max()) > 3:
+        yield Verdict(
+            "unscaled_inputs", "warning", "x",
+            f"spreads of columns go from {active.min():.3g} to {active.max():.3g}", cure,
+        )  # fmt: skip
+    elif float(np.abs(centre).mean()) > OFF_CENTRE * float(spread.mean()):
+        yield Verdict(
+            "unscaled_inputs", "warning", "x",
+            f"means are {np.abs(centre).mean() / spread.mean():.1f} times the spreads, 0 is wanted", cure,
+        )  # fmt: skip
+
+
+def of_numbers(y: Array) -> Iterator[Verdict]:
+    """Findings on the targets of a regression, as the loss takes them."""
+    spread, centre = float(y.std()), float(np.abs(y.mean()))
+    if spread == 0:
+        yield Verdict("labels", "error", "y", f"all targets are {y.flat[0]:g}", "Check how y was read.")
+    elif spread > LARGE_SCALE or centre > LARGE_SCALE or max(spread, centre) < SMALL_SCALE:
+        yield Verdict(
+            "unscaled_targets", "warning", "y", f"mean {y.mean():.3g}, spread {spread:.3g}; about 0 and 1 are wanted",
+            "Pass target_preprocessing=pynn.Standardization() to fit; predictions keep the units of y.",
+        )  # fmt: skip
+
+
+def of_labels(labels: Array, classes: int, shuffle: bool, weighted: bool) -> Iterator[Verdict]:
+    """Findings on labels 0..classes-1."""
+    counts = np.bincount(labels, minlength=classes)
+    missing = np.flatnonzero(counts == 0)
+    if (counts > 0).sum() == 1:
+        yield Verdict("labels", "error", "y", "all samples have the same label", "Check how y was read.")
+        return
+    if len(missing):
+        yield Verdict(
+            "labels", "info", "y", f"{len(missing)} of {classes} classes have no sample, such as {missing[0]}",
+            "Give the last layer as many units as there are classes.",
+        )  # fmt: skip
+    present = counts[counts > 0]
+    if present.max() > 20 * present.min() and not weighted:
+        yield Verdict(
+            "imbalance", "info", "y", f"classes have from {present.min():,} to {present.max():,} samples",
+            'Watch the recall of rare classes; class_weight="balanced" helps them.',
+        )  # fmt: skip
+    changes = int(np.count_nonzero(labels[1:] != labels[:-1]))
+    if not shuffle and len(labels) > 10 * classes and changes <= FEW_RUNS * classes:
+        yield Verdict(
+            "order", "warning", "y", f"labels change {changes} times in {len(labels):,} samples, and are not shuffled",
+            "Leave shuffle=False out, or shuffle the batches of the iterable.",
+        )  # fmt: skip
+
+
+def of_validation(train: View, held: View) -> Iterator[Verdict]:
+    """Findings on validation data beside training data."""
+    own = {row.tobytes() for row in train.x}
+    repeated = 1 - len(own) / len(train.x)
+    shared = sum(row.tobytes() in own for row in held.x) / len(held.x)
+    if shared > LEAK + 3 * repeated:
+        yield Verdict(
+            "leakage", "warning", "validation", f"{shared:.0%} of its rows are in the training data",
+            "Split before samples are repeated or augmented; validation must be new to the model.",
+        )  # fmt: skip
+    spread = train.x.std(axis=0)
+    columns = spread > 0
+    if not columns.any():
+        return
+    distance = np.abs(held.x.mean(axis=0) - train.x.mean(axis=0))[columns] / spread[columns]
+    noise = math.sqrt(1 / len(held.x) + 1 / len(train.x))
+    ratio = np.maximum(held.x.std(axis=0)[columns], 1e-300) / spread[columns]
+    shift, scale = float(np.median(distance)), float(np.exp(np.median(np.log(ratio))))
+    if shift > max(SHIFT, 5 * noise) or not 1 / OTHER_SCALE < scale < OTHER_SCALE:
+        yield Verdict(
+            "data_mismatch", "warning", "validation",
+            f"the typical column lies {shift:.1f} spreads from training, with {scale:.2g} times its spread",
+            "Prepare validation data as training data; let fit do it with preprocessing=.",
+        )  # fmt: skip
