@@ -1,0 +1,119 @@
+"""What can be said of a built model before a step: its last layer, missing activations, frozen and equal units."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ..layers import (
+    Activation,
+    Affine,
+    BatchNorm,
+    Conv1d,
+    Conv2d,
+    LeakyReLU,
+    Maxout,
+    MaxPool1d,
+    MaxPool2d,
+    PReLU,
+    Residual,
+    Sigmoid,
+    Softmax,
+    Tanh,
+)
+from ..layers.base import Layer
+from ..layers.chain import Chain
+from ..losses import Loss
+from ..losses.softmax import SoftmaxLoss
+from .verdicts import Verdict
+
+LINEAR = (Affine, Conv1d, Conv2d)  # Maxout, a kind of Affine, is not linear
+BENDING = (Activation, Maxout, MaxPool1d, MaxPool2d, PReLU, Residual, Softmax)
+FEW = 2  # samples whose statistics say nothing of the rest
+
+
+def parts(model: Chain) -> Iterator[Layer]:
+    """The layers in order, those of plain chains in their place."""
+    for layer in model.layers:
+        if isinstance(layer, Chain) and not isinstance(layer, Residual) and not layer.is_custom:
+            yield from parts(layer)
+        else:
+            yield layer
+
+
+def of_model(model: Any, loss: Loss, batch_size: int | None = None) -> Iterator[Verdict]:
+    """Findings on a built model and its loss."""
+    layers = list(parts(model))
+    yield from _last_layer(layers, loss)
+    yield from _activations(layers)
+    yield from _frozen(layers)
+    yield from _equal_units(layers)
+    normalized = [layer for layer in layers if isinstance(layer, BatchNorm)]
+    if normalized and batch_size is not None and batch_size <= FEW:
+        yield Verdict(
+            "batch_statistics", "warning", normalized[0].name or "batchnorm", f"batches have {batch_size} samples",
+            "Take batches of 16 or more, or LayerNorm or GroupNorm instead.",
+        )  # fmt: skip
+
+
+def _last_layer(layers: list[Layer], loss: Loss) -> Iterator[Verdict]:
+    bending = [layer for layer in layers if isinstance(layer, (Activation, Softmax))]
+    last = bending[-1] if bending else None
+    if last is None or last.is_custom or loss.is_custom:
+        return
+    after = layers[layers.index(last) + 1 :]
+    if any(isinstance(layer, (*LINEAR, Residual)) or layer.is_custom for layer in after):
+        return
+    takes_scores = isinstance(loss, SoftmaxLoss) or type(loss).probabilities is not Loss.probabilities
+    if isinstance(last, (Softmax, Sigmoid)) and takes_scores:
+        evidence = f"the model ends with {last.kind}, and {type(loss).__name__} applies its own"
+    elif isinstance(last, (LeakyReLU, PReLU)) or type(last) is Activation:
+        return
+    elif isinstance(last, Tanh) and not takes_scores:
+        return  # targets of -1..1, perhaps
+    else:
+        evidence = f"the model ends with {last.kind}, which cuts off part of what {type(loss).__name__} takes"
+    yield Verdict("wrong_last_layer", "warning", last.name or last.kind, evidence, f"Leave {last.kind} out at the end.")
+
+
+def _activations(layers: list[Layer]) -> Iterator[Verdict]:
+    before: Layer | None = None
+    pairs = []
+    for layer in layers:
+        if layer.is_custom or isinstance(layer, BENDING):
+            before = None
+        elif isinstance(layer, LINEAR):
+            if before is not None:
+                pairs.append((before, layer))
+            before = layer
+    if pairs:
+        first, second = pairs[0]
+        yield Verdict(
+            "missing_activation", "warning", f"{first.name} and {second.name}",
+            f"{len(pairs)} pairs of layers follow each other with nothing that bends between them: they amount to one",
+            "Put an activation such as pynn.ReLU() between them.",
+        )  # fmt: skip
+
+
+def _frozen(layers: list[Layer]) -> Iterator[Verdict]:
+    learning = [layer for layer in layers if any(inner.declared for inner in layer.walk())]
+    frozen = [layer for layer in learning if layer.frozen]
+    if learning and len(frozen) == len(learning):
+        yield Verdict(
+            "frozen", "error", "", f"all {len(learning)} layers that have weights are frozen", "Call model.unfreeze()."
+        )
+
+
+def _equal_units(layers: list[Layer]) -> Iterator[Verdict]:
+    linear = [layer for layer in layers if isinstance(layer, LINEAR)]
+    for layer in linear[:-1]:  # the last layer may begin with zeros: its gradients tell its units apart
+        weight = layer.weight.reshape(-1, layer.weight.shape[-1])
+        if weight.shape[1] > 1 and bool(np.all(weight == weight[:, :1])):
+            what = "0" if not weight.any() else "equal"
+            yield Verdict(
+                "symmetry", "error", layer.name or layer.kind,
+                f"the weights of all its {weight.shape[1]} units are {what}",
+                "Leave initializer= out, or take He() or Glorot(), which draw random numbers.",
+            )  # fmt: skip
