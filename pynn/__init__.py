@@ -21,6 +21,7 @@ Further reading:
     help(pynn.preprocessing)   transformations that are fitted to the training data
     help(pynn.minimize)        second-order training of small models
     help(pynn.Distributed)     training in several processes, on one machine or many
+    help(pynn.diagnose)        what is wrong with a training run; watch it: pynn.Monitor; also pynn.diagnostics
     help(pynn.monte_carlo)     how sure a model is
     help(pynn.transfer)        a trained model's layers for another task; weights from PyTorch
     help(pynn.Ensemble)        averages of several models; of a single run: pynn.SnapshotEnsemble, PolyakAverage
@@ -208,6 +209,7 @@ __all__ = [
     "Mish",
     "ModelCheckpoint",
     "Momentum",
+    "Monitor",
     "NAdam",
     "Nesterov",
     "Normal",
@@ -261,6 +263,8 @@ __all__ = [
     "constraints",
     "data_dependent",
     "datasets",
+    "diagnose",
+    "diagnostics",
     "get_num_threads",
     "info",
     "initializers",
@@ -290,9 +294,11 @@ __all__ = [
 
 
 if TYPE_CHECKING:
-    from . import datasets, metrics, models, plot, transfer
+    from . import datasets, diagnostics, metrics, models, plot, transfer
     from .callbacks import Checkpoint, CSVLogger, EarlyStopping, LearningRateSchedule, ModelCheckpoint, TerminateOnNaN
     from .callbacks.progress import ProgressBar
+    from .diagnostics.diagnose import diagnose
+    from .diagnostics.monitor import Monitor
     from .ensembles.batch_statistics import reestimate_statistics
     from .ensembles.ensemble import Ensemble
     from .ensembles.polyak import PolyakAverage
@@ -313,11 +319,13 @@ else:
         "Ensemble": "ensembles.ensemble",
         "LearningRateSchedule": "callbacks.learning_rate",
         "ModelCheckpoint": "callbacks.model_checkpoint",
+        "Monitor": "diagnostics.monitor",
         "PolyakAverage": "ensembles.polyak",
         "ProgressBar": "callbacks.progress",
         "SnapshotEnsemble": "ensembles.snapshots",
         "TerminateOnNaN": "callbacks.stopping",
         "data_dependent": "models.data_dependent",
+        "diagnose": "diagnostics.diagnose",
         "load": "models.loading",
         "lsuv": "models.data_dependent",
         "minimize": "models.second_order",
@@ -331,7 +339,7 @@ else:
             return version()
         from importlib import import_module
 
-        if name in ("datasets", "metrics", "models", "plot", "transfer"):
+        if name in ("datasets", "diagnostics", "metrics", "models", "plot", "transfer"):
             return import_module(f".{name}", __name__)
         if name in _LATER:
             globals()[name] = getattr(import_module(f".{_LATER[name]}", __name__), name)

@@ -23,6 +23,9 @@ class Run(Protocol):
     optimizer: Optimizer
     source: Any
     callbacks: list[Callback]
+    penalty: Any
+    held_out: Any
+    samples: Any
     history: Any
     running: Any
     epochs: int

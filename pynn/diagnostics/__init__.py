@@ -5,7 +5,28 @@ Reference: CS231n notes, "Neural Networks Part 3: Learning and Evaluation".
 
 from __future__ import annotations
 
+from .diagnose import diagnose
 from .gradient_check import Block, GradientCheck, gradient_check
 from .learning_rate_range import LearningRateRange, learning_rate_range
+from .monitor import Monitor
+from .record import Histogram, LayerStatistics, Part, Record, Snapshot
+from .verdicts import SEVERITIES, VOCABULARY, Verdict, Verdicts
 
-__all__ = ["Block", "GradientCheck", "LearningRateRange", "gradient_check", "learning_rate_range"]
+__all__ = [
+    "SEVERITIES",
+    "VOCABULARY",
+    "Block",
+    "GradientCheck",
+    "Histogram",
+    "LayerStatistics",
+    "LearningRateRange",
+    "Monitor",
+    "Part",
+    "Record",
+    "Snapshot",
+    "Verdict",
+    "Verdicts",
+    "diagnose",
+    "gradient_check",
+    "learning_rate_range",
+]

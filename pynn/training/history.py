@@ -40,6 +40,7 @@ class History(Mapping[str, list[float]]):
     """
 
     stopped: str | None = None
+    record: Any = None  # of a `Monitor`
 
     def __init__(self) -> None:
         self._values: dict[str, list[float]] = {}

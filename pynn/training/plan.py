@@ -43,6 +43,7 @@ class Plan:
         model.inputs, model.targets = data.inputs, known
         return Trainer(
             model, data.source, self.epochs, penalty=self.penalty, measures=self.measures, callbacks=self.callbacks,
+            held_out=data.held_out,
             validate=validations.validator(model, data.validation, data.held_out, self.measures),
         )  # fmt: skip
 

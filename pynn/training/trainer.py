@@ -39,13 +39,18 @@ class Trainer:
         What is measured besides the loss; by default the accuracy.
     validate : callable, optional
         Measures the model after each epoch; returns values by name.
+    held_out : Samples, optional
+        Validation data as the layers and the loss take them, if they are arrays.
     callbacks : list of Callback, default ()
         Called at each event.
 
     Attributes
     ----------
-    model, loss, optimizer, epochs
+    model, loss, optimizer, source, penalty, held_out, epochs
         Of this run.
+    samples : Samples or None
+        The batch (x, y, weights) of the current step, as the layers and the loss take it; None before the first. The
+        next step may overwrite its arrays.
     history : History
         One number per epoch so far.
     first_epoch : int
@@ -81,12 +86,15 @@ class Trainer:
         penalty: Penalty | None = None,
         measures: Measures | None = None,
         validate: Callable[[], dict[str, float]] | None = None,
+        held_out: Samples | None = None,
         callbacks: Sequence[Callback] = (),
     ) -> None:
         if model.optimizer is None:
             raise ValueError("model.optimizer is None, expected an optimizer; fit takes care of it")
         self.model, self.loss, self.optimizer = model, model.loss, model.optimizer
         self.source, self.epochs, self.penalty, self.validate = source, epochs, penalty, validate
+        self.held_out = held_out
+        self.samples: Samples | None = None
         self.callbacks = list(callbacks)
         self.history = History()
         self.first_epoch, self.batch = model.epoch, 0
@@ -248,8 +256,10 @@ class Trainer:
         counted, metrics, group = self.measures.accuracy, running.metrics, self.group
         beginning, ending, lock = self._hooks["on_step_begin"], self._hooks["on_step_end"], model.lock
         self._waiting = True
-        for x, y, weights in batches:
+        for samples in batches:
             self._waiting = False
+            self.samples = samples
+            x, y, weights = samples
             if beginning or optimizer.schedule is not None:
                 self._begin_step()
             lock.begin()
@@ -278,8 +288,10 @@ class Trainer:
         model, parts = self.model, Accumulation(self.model, self.loss, self.optimizer, self.penalty)
         done: list[tuple[float, float | None, int, float | None]] = []
         self._waiting = True
-        for x, y, weights in batches:
+        for samples in batches:
             self._waiting = False  # until the step is done: a run cannot be resumed in half of one
+            self.samples = samples
+            x, y, weights = samples
             if not done:
                 self._begin_step()
             model.lock.begin()

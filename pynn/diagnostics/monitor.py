@@ -1,0 +1,183 @@
+"""Monitor: a callback that watches a training run at little cost, stops a hopeless one, and keeps what it saw."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from .. import checks
+from ..callbacks.base import Callback, Run
+from ..checks import FLAG, Count
+from ..data.batches import Samples
+from ..signatures import takes
+from ..typing import Array
+from . import observing
+from .measuring import Twin
+from .record import Part, Record
+
+PROBE = 256  # rows that every snapshot measures
+NUMBERS = 1 << 20  # of the rows that are kept, at most
+ROWS = 1000  # that are kept, at most
+SNAPSHOTS = 200  # then every second one is dropped, and the interval doubled
+FACTOR = 3.0  # times the first loss: a run this far off is lost
+PATIENCE = 20  # steps whose mean is compared
+
+_LAST: WeakKeyDictionary[Any, Record] = WeakKeyDictionary()
+
+
+class Monitor(Callback):
+    """Watch a run: activations, gradients and updates of every layer, losses of every step, data and predictions.
+
+    Parameters
+    ----------
+    interval : int, default 250
+        Steps between two snapshots of all layers; in the beginning they are closer: steps 0, 1, 2, 4, 8 and so on.
+    stop : bool, default True
+        Whether to end the run if the mean loss of 20 steps is over 3 times the first loss.
+
+    Attributes
+    ----------
+    record : Record or None
+        What was seen; also in ``model.history.record``, where `diagnose` and the report find it.
+    """
+
+    _takes = takes(interval=Count(1), stop=FLAG)
+
+    def __init__(self, interval: int = 250, *, stop: bool = True) -> None:
+        self.interval, self.stop = interval, stop
+        self.record: Record | None = None
+        self._twin: Twin | None = None
+
+    def on_train_begin(self, trainer: Run) -> None:
+        self._twin, self._probe, self._before = None, None, None
+        self._every, self._started = self.interval, time.perf_counter()
+        self._limit = math.inf
+        self._next = trainer.step
+        self._first_step = trainer.step
+        self._labels: list[Array] = []
+        self.record = None
+        if trainer.model.built and hasattr(trainer.source, "samples"):
+            self._begin(trainer, trainer.source.samples)
+
+    def on_step_begin(self, trainer: Run) -> None:
+        if trainer.step >= self._next:
+            if self.record is None:
+                self._begin(trainer, trainer.samples)
+            self._take(trainer)
+
+    def on_step_end(self, trainer: Run) -> None:
+        losses = self._losses
+        losses.append(trainer.batch_loss)
+        if self._before is not None:
+            self._compare(trainer)
+        if len(losses) <= 2 * PATIENCE or not len(losses) % PATIENCE:
+            self._judge(trainer)
+
+    def on_epoch_end(self, trainer: Run) -> None:
+        if self.record is not None:
+            seconds = time.perf_counter() - self._started
+            self.record.epochs.append({**trainer.values, "steps": len(self._losses), "seconds": seconds})
+
+    def on_train_end(self, trainer: Run) -> None:
+        record = self.record
+        if record is None:
+            return
+        if trainer.step > self._first_step and trainer.step != record.snapshots[-1].step:
+            self._snapshot(trainer)
+        error = trainer.error
+        record.ended = {
+            "steps": len(self._losses),
+            "seconds": time.perf_counter() - self._started,
+            "stopped": trainer.stopped,
+            "error": None if error is None else f"{type(error).__name__}: {error}",
+        }
+        if self._twin is not None:
+            for part in (record.train, record.validation):
+                if part is not None:
+                    part.outputs = self._twin.outputs(trainer.model, part.x)
+        record.facts.update(observing.facts_of_batches(self._labels))
+        self._twin = self._probe = self._before = None
+
+    def _begin(self, trainer: Run, samples: Samples) -> None:
+        model = trainer.model
+        self.record = record = observing.begun(trainer, samples)
+        self._losses = record.losses
+        previous = _LAST.get(model)
+        if previous is not None and model.epoch and observing.continues(record, previous):
+            observing.join(record, previous)
+        _LAST[model] = record
+        trainer.history.record = record
+        try:
+            self._twin = Twin(model, trainer.loss)
+        except Exception as cause:  # of a custom layer that cannot be copied
+            record.settings["unwatched"] = f"{type(cause).__name__}: {cause}"
+            return
+        record.train = train = _part(samples, model.dtype, trainer.source)
+        train.first_outputs = self._twin.outputs(model, train.x)
+        if trainer.held_out is not None:
+            record.validation = _part(trainer.held_out, model.dtype)
+        places = train.places[np.unique(np.linspace(0, len(train.places) - 1, PROBE).astype(np.int64))]
+        weights = None if samples.weights is None else samples.weights[places]
+        x = observing.rows(samples.x, places, model.dtype, trainer.source)
+        self._probe = Samples(x, samples.y[places], weights)
+
+    def _take(self, trainer: Run) -> None:
+        """Measure before this step, and plan the next time."""
+        assert self.record is not None
+        done = trainer.step - self._first_step
+        self._next = trainer.step + (self._every if done >= self._every else min(max(done, 1), self._every - done))
+        self._snapshot(trainer)
+        self._before = trainer.model.parameters.copy()
+        if len(self._labels) < 20 and trainer.samples is not None:
+            self._labels.append(np.array(trainer.samples.y))
+        snapshots = self.record.snapshots
+        if len(snapshots) > SNAPSHOTS:
+            del snapshots[11:-1:2]
+            self._every *= 2
+
+    def _snapshot(self, trainer: Run) -> None:
+        if self._twin is None or self.record is None or self._probe is None:
+            return
+        if not self._twin.follows(trainer.model):
+            self._twin = Twin(trainer.model, trainer.loss)
+        rate = trainer.optimizer.learning_rate
+        self.record.snapshots.append(self._twin.snapshot(trainer.model, self._probe, rate, trainer.penalty))
+
+    def _compare(self, trainer: Run) -> None:
+        """Set the update ratios of the last snapshot."""
+        assert self.record is not None
+        before, self._before = self._before, None
+        snapshots = self.record.snapshots
+        if snapshots and before.shape == trainer.model.parameters.shape:
+            observing.set_ratios(snapshots[-1], trainer.model, before)
+
+    def _judge(self, trainer: Run) -> None:
+        """Stop a run whose loss is far above the first."""
+        assert self.record is not None
+        if not self.stop or not self.record.snapshots:
+            return
+        if self._limit == math.inf:
+            self._limit = FACTOR * max(observing.first_loss(self.record), self._losses[0])
+        recent = self._losses[-PATIENCE:]
+        if len(recent) < PATIENCE:
+            return
+        level = min(sum(recent) / PATIENCE, float(np.median(recent)))
+        if level > self._limit > 0:
+            reason = (
+                f"the loss of the last {PATIENCE} steps is {level:.4g}, over {FACTOR:g} times the first "
+                f"({self._limit / FACTOR:.4g}), at step {trainer.step}"
+            )
+            trainer.stop(reason)
+            checks.warn(f"{reason}; print(pynn.diagnose(model)) says what may be wrong, Monitor(stop=False) goes on")
+
+
+def _part(samples: Samples, dtype: Any, source: Any = None) -> Part:
+    count = len(samples.x)
+    size = max(math.prod(samples.x.shape[1:]), 1)
+    kept = min(count, max(NUMBERS // size, 64), ROWS)
+    places = np.unique(np.linspace(0, count - 1, kept).astype(np.int64))
+    return Part(observing.rows(samples.x, places, dtype, source), np.array(samples.y[places]), places, count)

@@ -1,0 +1,266 @@
+"""What the Monitor writes down of a run besides its snapshots: settings, layers, facts about the data."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ..data import arrays
+from ..data.batches import Samples
+from ..layers import BatchNorm
+from ..layers.base import Layer
+from ..losses import Loss
+from ..typing import Array
+from . import structure
+from .measuring import function_of, root_mean_square
+from .record import Record, Snapshot
+
+WHOLE = 1 << 22  # targets that are read as a whole, at most
+COLUMNS = 6  # that tell candidates for equal rows
+
+
+def begun(trainer: Any, samples: Samples) -> Record:
+    """The record of a run that has not taken a step."""
+    model, loss = trainer.model, trainer.loss
+    record = Record(settings(trainer, len(samples.x)), [of_layer(layer) for layer in leaves(model)])
+    record.facts = facts(loss, samples, trainer.held_out, model.output_shape)
+    record.facts["baseline"] = baseline(model, loss, samples)
+    for verdict in structure.of_model(model, loss, record.settings["batch_size"]):
+        record.findings.append(dict(vars(verdict)))
+    return record
+
+
+def leaves(model: Any) -> list[Layer]:
+    """The layers that compute, in the order of the forward pass."""
+    return [layer for layer in model.walk() if layer is not model and not layer.children()]
+
+
+def settings(trainer: Any, count: int) -> dict[str, Any]:
+    """What the run was asked for."""
+    model, loss, optimizer, source, penalty = (
+        trainer.model, trainer.loss, trainer.optimizer, trainer.source, trainer.penalty
+    )  # fmt: skip
+    sized = hasattr(source, "batch_size")
+    return {
+        "loss": type(loss).__name__,
+        "custom_loss": loss.is_custom,
+        "family": "numbers" if model.targets is None else model.targets.family,
+        "classes": loss.classes(model.output_shape),
+        "label_smoothing": float(getattr(loss, "label_smoothing", 0.0)),
+        "outputs": list(model.output_shape),
+        "inputs": list(model.input_shape),
+        "optimizer": type(optimizer).__name__,
+        "learning_rate": optimizer.learning_rate,
+        "schedule": None if optimizer.schedule is None else repr(optimizer.schedule),
+        "clip_norm": optimizer.clip_norm,
+        "clip_value": optimizer.clip_value,
+        "weight_decay": optimizer.weight_decay,
+        "decoupled": type(optimizer).__name__ in ("AdamW", "Lion"),
+        "penalty": None if penalty is None else repr(penalty),
+        "batch_size": source.batch_size if sized else count,
+        "batches": source.batches,
+        "accumulate": source.accumulate,
+        "shuffle": bool(getattr(source, "shuffle", False)),
+        "arrays": sized,
+        "epochs": trainer.epochs,
+        "first_epoch": trainer.first_epoch,
+        "samples": count,
+        "seed": model.seed,
+        "dtype": str(model.dtype),
+        "parameters": int(sum(math.prod(one.shape) for layer in model.walk() for one in layer.declared)),
+        "preprocessing": None if model.preprocessing is None else repr(model.preprocessing),
+        "augmentation": None if getattr(source, "augment", None) is None else repr(source.augment),
+        "validated": trainer.validate is not None,
+    }
+
+
+def of_layer(layer: Layer) -> dict[str, Any]:
+    """The description of a layer, as plain values."""
+    weight = layer.declared[0].value if layer.declared else None
+    fan_in = 0 if weight is None or weight.ndim < 2 else math.prod(weight.shape[:-1])
+    return {
+        "name": layer.name,
+        "kind": layer.kind,
+        "custom": layer.is_custom,
+        "activation": function_of(layer),
+        "inputs": list(layer.input_shape),
+        "outputs": list(layer.output_shape),
+        "parameters": int(sum(math.prod(one.shape) for one in layer.declared)),
+        "fan_in": int(fan_in),
+        "frozen": layer.frozen,
+        "factor": float(layer.learning_rate_factor),
+        "rate": float(getattr(layer, "rate", 0.0)) if "ropout" in layer.kind or layer.kind == "DropConnect" else 0.0,
+        "noise": float(getattr(layer, "sigma", 0.0)) if layer.kind == "GaussianNoise" else 0.0,
+        "momentum": layer.momentum if isinstance(layer, BatchNorm) else None,
+        "first_weight": None if weight is None or weight.ndim < 2 else root_mean_square(weight),
+        "first_bias": _bias(layer),
+    }
+
+
+def _bias(layer: Layer) -> float | None:
+    for one in layer.declared[1:]:
+        if one.name == "bias" and one.value is not None:
+            return float(one.value.mean())
+    return None
+
+
+def facts(loss: Loss, samples: Samples, held: Samples | None, output_shape: tuple[int, ...]) -> dict[str, Any]:
+    """Facts about all targets, and about rows that are in both parts."""
+    found: dict[str, Any] = {"weighted": samples.weights is not None}
+    for name, part in (("train", samples), ("validation", held)):
+        if part is not None:
+            found[name] = _of_targets(part.y, loss.classes(output_shape))
+    if held is not None and held.x.ndim > 1:
+        found["shared"] = shared_rows(samples.x, held.x)
+    return found
+
+
+def _of_targets(y: Array, classes: int | None) -> dict[str, Any]:
+    some = y[:: max(1, y.size // WHOLE)]
+    if classes is not None:
+        flat = some.reshape(-1).astype(np.int64)
+        return {
+            "count": len(y),
+            "labels": np.bincount(flat, minlength=classes).tolist(),
+            "changes": int(np.count_nonzero(flat[1:] != flat[:-1])),
+        }
+    numbers = some.reshape(len(some), -1).astype(np.float64)
+    first = numbers[:, 0]
+    values = np.unique(first[:5000])
+    return {
+        "count": len(y),
+        "mean": numbers.mean(axis=0)[:64].tolist(),
+        "spread": numbers.std(axis=0)[:64].tolist(),
+        "least": float(numbers.min()),
+        "largest": float(numbers.max()),
+        "distinct": len(values),
+        "whole": bool(np.all(numbers == np.round(numbers))),
+        "one_hot": numbers.shape[1] > 1
+        and bool(np.all((numbers == 0) | (numbers == 1)) and np.all(numbers.sum(axis=1) == 1)),
+        "turns": _turns(first),
+    }
+
+
+def _turns(values: Array) -> float:
+    """Share of places where neighbours' order turns; 2/3 for shuffled numbers, near 0 for sorted ones."""
+    steps = np.sign(np.diff(values))
+    steps = steps[steps != 0]
+    return float(np.mean(steps[1:] != steps[:-1])) if len(steps) > 2 else 0.0
+
+
+def shared_rows(x: Any, held: Any) -> float:
+    """Share of the rows of validation that are in the training data, beyond what repeats in the data anyway."""
+    size = math.prod(x.shape[1:])
+    if not size:
+        return 0.0
+    train, other = x.reshape(len(x), -1), held.reshape(len(held), -1)
+    columns = _telling(other)
+    if not len(columns):
+        return 0.0
+    narrow, few = np.ascontiguousarray(train[:, columns]), np.ascontiguousarray(other[:, columns])
+    few = few.astype(narrow.dtype)
+    kind = np.dtype((np.void, narrow.dtype.itemsize * narrow.shape[1]))
+    keys, candidates = narrow.view(kind).ravel(), few.view(kind).ravel()
+    repeated = 1 - len(np.unique(keys[: 1 << 17])) / min(len(keys), 1 << 17)
+    inside = np.isin(candidates, keys)
+    if not inside.any():
+        return 0.0
+    if size > len(columns):  # the other columns decide
+        wanted = np.flatnonzero(np.isin(keys, candidates[inside]))
+        own = {train[row].astype(other.dtype).tobytes() for row in wanted[: 1 << 15].tolist()}
+        chosen = np.flatnonzero(inside)[:2000]
+        share = np.mean([other[row].tobytes() in own for row in chosen.tolist()])
+        return max(0.0, float(share * inside.mean()) - 2 * repeated * (size <= 2 * COLUMNS))
+    return max(0.0, float(inside.mean()) - 2 * repeated)
+
+
+def _telling(rows: Array) -> Array:
+    """The columns with the most different values."""
+    some = rows[:: max(1, len(rows) // 200)]
+    count = some.shape[1]
+    chosen = np.unique(np.linspace(0, count - 1, min(count, 400)).astype(np.int64))
+    different = np.array([len(np.unique(some[:, column])) for column in chosen.tolist()])
+    order = np.argsort(-different, kind="stable")[:COLUMNS]
+    return chosen[order[different[order] > 1]]
+
+
+def baseline(model: Any, loss: Loss, samples: Samples) -> float:
+    """The loss of the best constant outputs, such as ln C or the variance of y; NaN if the loss is not known."""
+    y = np.asarray(samples.y[:: max(1, len(samples.y) // 2000)])
+    twin = copy.deepcopy(loss)
+    try:
+        if loss.classes(model.output_shape) is not None:
+            outputs = np.zeros((len(y), *model.output_shape))
+        elif type(loss).__name__.startswith("Binary"):
+            outputs = np.zeros(y.shape)
+        else:
+            outputs = np.broadcast_to(y.astype(np.float64).mean(axis=0), y.shape).copy()
+            if type(loss).__name__ == "AbsoluteError":
+                outputs[...] = np.median(y, axis=0)
+        return float(twin.forward(outputs.astype(model.dtype), y))
+    except Exception:  # of a custom loss, which may take other outputs
+        return math.nan
+
+
+def first_loss(record: Record) -> float:
+    """The loss before the first step, or that of constant outputs if it is larger."""
+    first = record.snapshots[0].loss
+    constant = record.facts.get("baseline", math.nan)
+    return max(value for value in (first, constant, 0.0) if math.isfinite(value))
+
+
+def facts_of_batches(batches: Iterable[Array]) -> dict[str, Any]:
+    """How many different labels a batch holds, and how far its targets spread, beside all of them together."""
+    batches = list(batches)
+    if len(batches) < 2 or min(map(len, batches)) < 2:
+        return {}
+    together = np.concatenate([batch.reshape(len(batch), -1)[:, 0] for batch in batches]).astype(np.float64)
+    spread = float(together.std())
+    if not spread:
+        return {}
+    inside = float(np.mean([batch.reshape(len(batch), -1)[:, 0].astype(np.float64).std() for batch in batches]))
+    return {
+        "spread_in_batches": inside / spread,
+        "labels_in_batches": float(np.mean([len(np.unique(batch)) for batch in batches])),
+        "labels_together": len(np.unique(together)),
+    }
+
+
+def set_ratios(snapshot: Snapshot, model: Any, before: Array) -> None:
+    """Fill in ‖Δw‖/‖w‖ of every layer, from the parameters before the step and those after it."""
+    for layer, parameter, start in model._places:
+        if layer.declared[0] is not parameter or layer.name not in snapshot.layers:
+            continue
+        old = before[start : start + parameter.value.size]
+        moved = np.linalg.norm(parameter.value.reshape(-1) - old)
+        size = float(np.linalg.norm(old))
+        ratio = float(moved) / size if size else (math.inf if moved else 0.0)
+        statistics = snapshot.layers[layer.name]
+        snapshot.layers[layer.name] = type(statistics)(**{**vars(statistics), "ratio": ratio})
+
+
+def continues(record: Record, previous: Record) -> bool:
+    """Whether a run goes on with the same task as the one before."""
+    same = all(record.settings[name] == previous.settings[name] for name in ("loss", "samples", "inputs", "outputs"))
+    return same and record.facts.get("train") == previous.facts.get("train")
+
+
+def join(record: Record, previous: Record) -> None:
+    """Put what was seen in the runs before in front."""
+    record.losses[:0] = previous.losses
+    record.snapshots[:0] = previous.snapshots
+    record.epochs[:0] = previous.epochs
+    record.layers, record.findings = previous.layers, record.findings
+    record.settings["epochs"] += len(previous.epochs)
+
+
+def rows(x: Any, places: Array, dtype: Any, source: Any = None) -> Array:
+    """Some rows as the layers take them."""
+    transform = getattr(source, "preprocessing", None)
+    if transform is not None:
+        return np.ascontiguousarray(transform.apply(np.asarray(x[places]), dtype))
+    return arrays.to_model(np.asarray(x[places]), dtype)
