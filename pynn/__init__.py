@@ -297,7 +297,7 @@ if TYPE_CHECKING:
     from . import datasets, diagnostics, metrics, models, plot, transfer
     from .callbacks import Checkpoint, CSVLogger, EarlyStopping, LearningRateSchedule, ModelCheckpoint, TerminateOnNaN
     from .callbacks.progress import ProgressBar
-    from .diagnostics.diagnose import diagnose
+    from .diagnostics.diagnosis import diagnose
     from .diagnostics.monitor import Monitor
     from .ensembles.batch_statistics import reestimate_statistics
     from .ensembles.ensemble import Ensemble
@@ -325,7 +325,7 @@ else:
         "SnapshotEnsemble": "ensembles.snapshots",
         "TerminateOnNaN": "callbacks.stopping",
         "data_dependent": "models.data_dependent",
-        "diagnose": "diagnostics.diagnose",
+        "diagnose": "diagnostics.diagnosis",
         "load": "models.loading",
         "lsuv": "models.data_dependent",
         "minimize": "models.second_order",

@@ -5,7 +5,7 @@ Reference: CS231n notes, "Neural Networks Part 3: Learning and Evaluation".
 
 from __future__ import annotations
 
-from .diagnose import diagnose
+from .diagnosis import diagnose
 from .gradient_check import Block, GradientCheck, gradient_check
 from .learning_rate_range import LearningRateRange, learning_rate_range
 from .monitor import Monitor
