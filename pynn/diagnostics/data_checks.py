@@ -49,25 +49,17 @@ class View:
         return shown if len(columns) <= 3 else f"{shown} and {len(columns) - 3} more"
 
 
-def of_inputs(view: View, table: bool, normalized: bool) -> Iterator[Verdict]:
-    """Findings on x. table: columns are features of their own, unlike pixels. normalized: batch normalization first."""
-    x = view.x
-    spread, centre = x.std(axis=0), x.mean(axis=0)
+def of_values(view: View, table: bool) -> Iterator[Verdict]:
+    """Findings on single values of x. table: columns are features of their own, unlike pixels."""
+    spread = view.x.std(axis=0)
     if not spread.any():
-        yield Verdict(
-            "bad_data",
-            "error",
-            "x",
-            f"all {x.shape[1]} columns are constant",
-            "Check how x was read: it holds no data.",
-        )
-        return
-    if table:
+        if len(view.x) > 1:
+            evidence = f"all {view.x.shape[1]} columns are constant"
+            yield Verdict("bad_data", "error", "x", evidence, "Check how x was read: it holds no data.")
+    elif table:
         yield from _constants(view, spread)
         yield from _placeholders(view)
         yield from _outliers(view)
-    if not normalized:
-        yield from _scales(view, spread, centre, table)
 
 
 def _constants(view: View, spread: Array) -> Iterator[Verdict]:
@@ -126,75 +118,45 @@ def _outliers(view: View) -> Iterator[Verdict]:
         )  # fmt: skip
 
 
-def _scales(view: View, spread: Array, centre: Array, table: bool) -> Iterator[Verdict]:
+def of_scales(view: View, table: bool, severity: str) -> Iterator[Verdict]:
+    """Findings on the scale of x."""
+    spread, centre = view.x.std(axis=0), view.x.mean(axis=0)
+    if not spread.any():
+        return
     cure = "Pass preprocessing=pynn.Standardization() to fit."
     size = math.sqrt(float(np.mean(np.square(view.x))))
     active = spread[spread > 0]
     ratio = float(active.max() / active.min())
     if size > LARGE_SCALE or size < SMALL_SCALE:
         yield Verdict(
-            "unscaled_inputs", "warning", "x", f"the root mean square of x is {size:.3g}, about 1 is wanted", cure
+            "unscaled_inputs", severity, "x", f"the root mean square of x is {size:.3g}, about 1 is wanted", cure
         )
     elif table and ratio > UNEVEN and float(active.max()) > 3:
         yield Verdict(
-            "unscaled_inputs", "warning", "x",
+            "unscaled_inputs", severity, "x",
             f"spreads of columns go from {active.min():.3g} to {active.max():.3g}", cure,
         )  # fmt: skip
     elif float(np.abs(centre).mean()) > OFF_CENTRE * float(spread.mean()):
         yield Verdict(
-            "unscaled_inputs", "warning", "x",
+            "unscaled_inputs", severity, "x",
             f"means are {np.abs(centre).mean() / spread.mean():.1f} times the spreads, 0 is wanted", cure,
         )  # fmt: skip
 
 
-def of_numbers(y: Array) -> Iterator[Verdict]:
+def of_numbers(y: Array, severity: str) -> Iterator[Verdict]:
     """Findings on the targets of a regression, as the loss takes them."""
     spread, centre = float(y.std()), float(np.abs(y.mean()))
     if spread == 0:
-        yield Verdict("labels", "error", "y", f"all targets are {y.flat[0]:g}", "Check how y was read.")
-    elif spread > LARGE_SCALE or centre > LARGE_SCALE or max(spread, centre) < SMALL_SCALE:
+        return
+    if spread > LARGE_SCALE or centre > LARGE_SCALE or max(spread, centre) < SMALL_SCALE:
         yield Verdict(
-            "unscaled_targets", "warning", "y", f"mean {y.mean():.3g}, spread {spread:.3g}; about 0 and 1 are wanted",
+            "unscaled_targets", severity, "y", f"mean {y.mean():.3g}, spread {spread:.3g}; about 0 and 1 are wanted",
             "Pass target_preprocessing=pynn.Standardization() to fit; predictions keep the units of y.",
         )  # fmt: skip
 
 
-def of_labels(labels: Array, classes: int, shuffle: bool, weighted: bool) -> Iterator[Verdict]:
-    """Findings on labels 0..classes-1."""
-    counts = np.bincount(labels, minlength=classes)
-    missing = np.flatnonzero(counts == 0)
-    if (counts > 0).sum() == 1:
-        yield Verdict("labels", "error", "y", "all samples have the same label", "Check how y was read.")
-        return
-    if len(missing):
-        yield Verdict(
-            "labels", "info", "y", f"{len(missing)} of {classes} classes have no sample, such as {missing[0]}",
-            "Give the last layer as many units as there are classes.",
-        )  # fmt: skip
-    present = counts[counts > 0]
-    if present.max() > 20 * present.min() and not weighted:
-        yield Verdict(
-            "imbalance", "info", "y", f"classes have from {present.min():,} to {present.max():,} samples",
-            'Watch the recall of rare classes; class_weight="balanced" helps them.',
-        )  # fmt: skip
-    changes = int(np.count_nonzero(labels[1:] != labels[:-1]))
-    if not shuffle and len(labels) > 10 * classes and changes <= FEW_RUNS * classes:
-        yield Verdict(
-            "order", "warning", "y", f"labels change {changes} times in {len(labels):,} samples, and are not shuffled",
-            "Leave shuffle=False out, or shuffle the batches of the iterable.",
-        )  # fmt: skip
-
-
-def of_validation(train: View, held: View) -> Iterator[Verdict]:
-    """Findings on validation data beside training data."""
-    own = {row.tobytes() for row in train.x}
-    repeated = 1 - len(own) / len(train.x)
-    shared = sum(row.tobytes() in own for row in held.x) / len(held.x)
-    if shared > LEAK + 3 * repeated:
-        yield Verdict(
-            "leakage", "warning", "validation", f"{shared:.0%} of its rows are in the training data",
-            "Split before samples are repeated or augmented; validation must be new to the model.",
-        )  # fmt: skip
+def of_shift(train: View, held: View) -> Iterator[Verdict]:
+    """Findings on the scale of validation data beside training data."""
     spread = train.x.std(axis=0)
     columns = spread > 0
     if not columns.any():

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from .case import Case
 from .record import Record
+from .rules.causes import judge
 from .verdicts import Verdict, Verdicts
 
 
@@ -27,4 +31,7 @@ def diagnose(run: Any) -> Verdicts:
 
 def of_record(record: Record) -> Verdicts:
     """The verdicts on a record."""
-    return Verdicts([Verdict(**finding) for finding in record.findings])
+    if not record.snapshots:
+        return Verdicts([Verdict(**finding) for finding in record.findings])
+    with np.errstate(all="ignore"):
+        return judge(Case(record))

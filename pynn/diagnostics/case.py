@@ -1,0 +1,236 @@
+"""Case: a record of a run with what the rules ask of it, each computed once, on first use."""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..typing import Array
+from .record import LayerStatistics, Part, Record, Snapshot
+from .reference import Reference, reference
+
+TINY = 20  # rows: so few can be learned by heart, and tell nothing of others
+SHORT = 0.1  # of the skill that can be reached: less is good enough
+
+
+class Case:
+    """A record of a run, and what follows from it."""
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self.settings: dict[str, Any] = record.settings
+        self.facts: dict[str, Any] = record.facts
+
+    # Task -----------------------------------------------------------------------------------------
+
+    @cached_property
+    def task(self) -> str:
+        """ "labels", "answers" of yes and no, or "numbers"."""
+        if self.settings["classes"] is not None:
+            return "labels"
+        return "answers" if self.settings["loss"].startswith("Binary") else "numbers"
+
+    @cached_property
+    def hidden(self) -> list[dict[str, Any]]:
+        """Layers with weights, without the last."""
+        return self.weighted[:-1]
+
+    @cached_property
+    def weighted(self) -> list[dict[str, Any]]:
+        """Layers with weights, normalization left out."""
+        return [layer for layer in self.record.layers if layer["fan_in"]]
+
+    @cached_property
+    def hidden_activations(self) -> list[dict[str, Any]]:
+        """Layers with an activation, those of the output left out."""
+        last = self.weighted[-1] if self.weighted else None
+        layers = self.record.layers
+        stop = len(layers) if last is None else layers.index(last)
+        return [layer for layer in layers[:stop] if layer["activation"]]
+
+    # Skill: 0 is what the best constant reaches, 1 is without error -------------------------------------
+
+    def goals(self, part: Part) -> Array | None:
+        """Targets of the rows as numbers (R, K), labels as 0 and 1; None for several labels in a row."""
+        if self.task == "labels":
+            if part.y.ndim != 1:
+                return None
+            return np.eye(int(self.settings["classes"]))[part.y.astype(np.int64)]
+        return np.asarray(part.y, np.float64).reshape(len(part.y), -1)
+
+    def skill(self, outputs: Array | None, goals: Array | None) -> float:
+        """How much better than the best constant: of accuracy, or of the squared error; NaN if it is not known."""
+        if outputs is None or goals is None or outputs.size != goals.size or not np.isfinite(outputs).all():
+            return math.nan
+        outputs = outputs.reshape(goals.shape).astype(np.float64)
+        if self.task == "labels":
+            right = float(np.mean(outputs.argmax(axis=1) == goals.argmax(axis=1)))
+            constant = float(goals.mean(axis=0).max())
+        elif self.task == "answers":
+            yes = goals > 0.5 * (goals.min() + goals.max())
+            right = float(np.mean((outputs > self.middle) == yes))
+            share = yes.mean(axis=0)
+            constant = float(np.maximum(share, 1 - share).mean())
+        else:
+            error = float(np.square(outputs - goals).sum())
+            around = float(np.square(goals - goals.mean(axis=0)).sum())
+            return 1 - error / around if around else math.nan
+        return (right - constant) / (1 - constant) if constant < 1 else math.nan
+
+    middle = 0.0  # outputs above it say yes
+
+    @cached_property
+    def trained(self) -> float:
+        """Skill on training rows, as the model predicts at the end."""
+        part = self.record.train
+        return math.nan if part is None else self.skill(part.outputs, self.goals(part))
+
+    @cached_property
+    def validated(self) -> float:
+        """Skill on validation rows at the end."""
+        part = self.record.validation
+        return math.nan if part is None else self.skill(part.outputs, self.goals(part))
+
+    @cached_property
+    def _reference(self) -> Reference | None:
+        part = self.record.train
+        if part is None or len(part.x) < TINY or (goals := self.goals(part)) is None:
+            return None
+        held = self.record.validation
+        return reference(part.x, goals, None if held is None else held.x)
+
+    @cached_property
+    def reachable(self) -> float:
+        """Skill that kernel regression reaches on left-out rows of training; 1 for a handful of rows."""
+        part, found = self.record.train, self._reference
+        if part is None or (goals := self.goals(part)) is None:
+            return math.nan
+        return 1.0 if found is None else self._of_scores(found.left_out, goals[found.rows])
+
+    @cached_property
+    def reachable_in_validation(self) -> float:
+        """Skill that kernel regression reaches on validation."""
+        part, found = self.record.validation, self._reference
+        if part is None or found is None or found.predicted is None or (goals := self.goals(part)) is None:
+            return math.nan
+        return self._of_scores(found.predicted, goals)
+
+    def _of_scores(self, scores: Array, goals: Array) -> float:
+        if self.task == "answers":
+            low, high = float(goals.min()), float(goals.max())
+            return self.skill(scores - 0.5 * (low + high), goals)
+        return self.skill(scores, goals)
+
+    @cached_property
+    def suffers(self) -> bool:
+        """Whether the model does worse on training rows than it could, or its outputs are not finite."""
+        if self.broken:
+            return True
+        if math.isnan(self.trained) or math.isnan(self.reachable):
+            return math.isnan(self.trained) and not self.fell
+        return self.trained < self.reachable - SHORT
+
+    @cached_property
+    def learned(self) -> bool:
+        """Whether it does about as well as it can, in training and, if there is some, in validation."""
+        if self.suffers:
+            return False
+        if math.isnan(self.validated):
+            return True
+        best = min(self.reachable, self.reachable_in_validation)
+        return not self.validated < best - 1.5 * SHORT
+
+    # Course of the loss -----------------------------------------------------------------------------
+
+    @cached_property
+    def losses(self) -> Array:
+        """The loss of each step."""
+        return np.array([value for value in self.record.losses if value is not None], np.float64)
+
+    @cached_property
+    def broken(self) -> bool:
+        """Whether the loss, or what the model puts out at the end, is not finite."""
+        error = self.record.ended.get("error") or ""
+        part = self.record.train
+        outputs = None if part is None else part.outputs
+        lost = outputs is not None and not np.isfinite(outputs).all()
+        return error.startswith("FloatingPointError") or lost or not np.isfinite(self.losses).all()
+
+    @cached_property
+    def first(self) -> Snapshot:
+        """The state before the first step."""
+        return self.record.snapshots[0]
+
+    @cached_property
+    def last(self) -> Snapshot:
+        """The state at the end."""
+        return self.record.snapshots[-1]
+
+    @cached_property
+    def baseline(self) -> float:
+        """The loss of the best constant outputs."""
+        value = self.facts.get("baseline")
+        return math.nan if value is None else float(value)
+
+    def level(self, start: float, stop: float) -> float:
+        """The median loss of the steps between two shares of the run."""
+        count = len(self.losses)
+        part = self.losses[int(start * count) : max(int(stop * count), int(start * count) + 1)]
+        return float(np.median(part)) if len(part) else math.nan
+
+    def mean_level(self, start: float, stop: float) -> float:
+        """The mean loss of the steps between two shares of the run."""
+        count = len(self.losses)
+        part = self.losses[int(start * count) : max(int(stop * count), int(start * count) + 1)]
+        return float(np.mean(part)) if len(part) else math.nan
+
+    @cached_property
+    def fell(self) -> bool:
+        """Whether the loss fell by at least a tenth of the first."""
+        return bool(len(self.losses) > 1 and self.level(0.9, 1.0) < self.losses[0] - 0.1 * abs(self.losses[0]))
+
+    @cached_property
+    def still_falling(self) -> float:
+        """What the loss fell in the last quarter of the run, as a share of what is left of it at most."""
+        if len(self.losses) < 8:
+            return math.nan
+        before, after = self.mean_level(0.5, 0.75), self.mean_level(0.75, 1.0)
+        noise = float(np.std(self.losses[len(self.losses) // 2 :])) / math.sqrt(len(self.losses) / 4)
+        fall = before - after
+        return fall / max(abs(before), 1e-12) if fall > 2 * noise else min(fall / max(abs(before), 1e-12), 0.0)
+
+    # Layers over time ---------------------------------------------------------------------------------
+
+    def ratios(self, start: float = 0.0) -> Array:
+        """‖Δw‖/‖w‖ from this share of the run on: for each snapshot the median over layers with weights."""
+        first = self.last.step * start
+        names = {layer["name"] for layer in self.weighted if not layer["frozen"]}
+        medians = []
+        for snapshot in self.record.snapshots:
+            if snapshot.step < first:
+                continue
+            found = [
+                one.ratio for name, one in snapshot.layers.items()
+                if name in names and one.ratio is not None and math.isfinite(one.ratio)
+            ]  # fmt: skip
+            if found:
+                medians.append(float(np.median(found)))
+        return np.array(medians)
+
+    def over_time(self, name: str, quantity: str) -> list[float]:
+        """A number of a layer in all snapshots that have it."""
+        values = [
+            getattr(snapshot.layers[name], quantity) for snapshot in self.record.snapshots if name in snapshot.layers
+        ]
+        return [value for value in values if value is not None]
+
+    def at_end(self, name: str) -> LayerStatistics | None:
+        """The statistics of a layer at the end."""
+        return self.last.layers.get(name)
+
+    def has(self, kind: str) -> bool:
+        """Whether there is a layer whose kind contains this word."""
+        return any(kind in layer["kind"] for layer in self.record.layers)

@@ -1,0 +1,174 @@
+"""Rules on the data: bad values, labels, leaks, shifts, order, scales."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from ...typing import Array
+from .. import data_checks
+from ..case import TINY, Case
+from ..data_checks import View
+from ..verdicts import Verdict
+
+
+def bad_data(case: Case) -> Iterator[Verdict]:
+    """Constants, placeholders and outliers in x."""
+    part = case.record.train
+    if part is not None:
+        view = View.of(part.x, part.y)
+        yield from data_checks.of_values(view, is_table(part.x))
+
+
+def is_table(x: Array) -> bool:
+    """Whether columns are features of their own, unlike pixels or words."""
+    if x.ndim != 2 or x.shape[1] > 300:
+        return False
+    tops = x.max(axis=0)
+    alike = float(np.mean(tops == np.median(tops)))
+    return x.shape[1] < 32 or alike < 0.5
+
+
+def unscaled_inputs(case: Case) -> Iterator[Verdict]:
+    """Inputs far from mean 0 and spread 1, with no normalization behind them."""
+    part, layers = case.record.train, case.record.layers
+    if part is None or not case.weighted:
+        return
+    before = layers[: layers.index(case.weighted[0])]
+    if any("Norm" in layer["kind"] or layer["custom"] for layer in before):
+        return
+    severity = "info" if case.learned else "warning"
+    yield from data_checks.of_scales(View.of(part.x, part.y), is_table(part.x), severity)
+
+
+def unscaled_targets(case: Case) -> Iterator[Verdict]:
+    """Targets of a regression far from mean 0 and spread 1."""
+    part = case.record.train
+    if part is not None and case.task == "numbers":
+        yield from data_checks.of_numbers(np.asarray(part.y, np.float64), "info" if case.learned else "warning")
+
+
+def labels(case: Case) -> Iterator[Verdict]:
+    """Constant targets, targets that have nothing to do with x, and many that contradict their neighbours."""
+    part = case.record.train
+    if part is None:
+        return
+    if len(np.unique(part.y.reshape(len(part.y), -1), axis=0)) == 1 and len(part.y) > 1:
+        yield Verdict("labels", "error", "y", f"all targets are {part.y.flat[0]:g}", "Check how y was read.")
+        return
+    if len(part.x) < 2 * TINY or math.isnan(case.reachable):
+        return
+    noise = 2.0 / math.sqrt(len(part.x)) if case.task != "numbers" else 0.03
+    validated = case.validated if not math.isnan(case.validated) else -math.inf
+    if (
+        case.reachable < noise
+        and validated < max(noise, 0.1)
+        and not (math.isnan(case.validated) and case.trained > 0.3 and case.settings["parameters"] < len(part.x))
+    ):
+        yield Verdict(
+            "labels", "warning", "y",
+            f"neighbouring rows of x predict y no better than a constant does (skill {case.reachable:.2f} of 1)",
+            "Check that each row of y belongs to its row of x: shuffle both together, and look at a few samples.",
+        )  # fmt: skip
+        return
+    yield from _noisy(case, part.x)
+
+
+def _noisy(case: Case, x: Array) -> Iterator[Verdict]:
+    found = case._reference
+    part = case.record.train
+    if case.task == "numbers" or found is None or part is None or (goals := case.goals(part)) is None:
+        return
+    goals = goals[found.rows]
+    if case.task == "answers":
+        if goals.shape[1] > 1:
+            return
+        goals = np.hstack([goals <= goals.mean(), goals > goals.mean()]).astype(float)
+        scores = np.hstack([1 - found.left_out, found.left_out])
+    else:
+        scores = found.left_out
+    own = (scores * goals).sum(axis=1)
+    best = scores.max(axis=1)
+    second = np.sort(scores, axis=1)[:, -2]
+    sure = best - second >= np.median(best - second)
+    wrong = float(np.mean((best > own)[sure]))
+    share = float(np.mean(best > own))
+    if wrong < 0.1 or share < 0.12:
+        return
+    gain = case.validated - case.trained  # validation may be clean
+    contradicted = f"{wrong:.0%} of the samples whose neighbours agree clearly have another label than these"
+    severity = "warning" if wrong >= 0.15 and share < 0.5 and (gain > 0.1 or wrong > 0.6 * share) else "info"
+    yield Verdict(
+        "labels", severity, "y", contradicted, "Look at these samples and correct their labels, or leave them out."
+    )
+
+
+def leakage(case: Case) -> Iterator[Verdict]:
+    """Rows of validation that are in the training data."""
+    shared = float(case.facts.get("shared", 0.0))
+    if shared > data_checks.LEAK:
+        yield Verdict(
+            "leakage", "warning", "validation", f"{shared:.0%} of its rows are in the training data",
+            "Split before samples are repeated or augmented; validation must be new to the model.",
+        )  # fmt: skip
+
+
+def data_mismatch(case: Case) -> Iterator[Verdict]:
+    """Validation that was prepared otherwise, or has another distribution."""
+    train, held = case.record.train, case.record.validation
+    if train is None or held is None:
+        return
+    shifts = list(data_checks.of_shift(View.of(train.x, train.y), View.of(held.x, held.y)))
+    if shifts:
+        yield from shifts
+        return
+    labels = [case.facts[name].get("labels") for name in ("train", "validation") if name in case.facts]
+    if len(labels) == 2 and all(labels):
+        shares = [np.array(counts) / max(sum(counts), 1) for counts in labels]
+        apart = 0.5 * float(np.abs(shares[0] - shares[1]).sum())
+        noise = math.sqrt(sum(len(counts) / max(sum(counts), 1) for counts in labels) / 4)
+        if apart > max(0.4, 2 * noise):
+            yield Verdict(
+                "data_mismatch", "warning", "validation",
+                f"shares of classes differ from training: {apart:.0%} of its samples would need another label",
+                "Split at random, best with pynn.Split(0.2), which keeps the shares of classes.",
+            )  # fmt: skip
+            return
+    gap = case.reachable - case.reachable_in_validation
+    error = 2.5 / math.sqrt(min(len(held.x), len(train.x)))
+    if gap > 0.25 + error and case.validated < case.reachable - 0.2:
+        yield Verdict(
+            "data_mismatch", "warning", "validation",
+            f"what holds between x and y in training (skill {case.reachable:.2f}) does not hold there "
+            f"({case.reachable_in_validation:.2f})",
+            "Prepare validation data as training data: same columns in the same order, same scaling, same labels.",
+        )  # fmt: skip
+
+
+def order(case: Case) -> Iterator[Verdict]:
+    """Samples that come sorted."""
+    settings, facts = case.settings, case.facts
+    inside, together = facts.get("spread_in_batches", 1.0), facts.get("labels_together", 0)
+    one_batch = settings["batches"] is not None and settings["batches"] <= 1
+    if (settings["arrays"] and settings["shuffle"]) or one_batch:
+        return
+    train = facts.get("train", {})
+    counts = [count for count in train.get("labels", []) if count]
+    if settings["arrays"] and counts:
+        changes, total = train["changes"], sum(counts)
+        usual = total * (1 - sum((count / total) ** 2 for count in counts))
+        if changes < 0.3 * usual and len(counts) > 1 and total > 10 * len(counts):
+            yield Verdict(
+                "order", "warning", "y",
+                f"neighbouring labels differ {changes} times in {total:,} samples (shuffled: about {usual:.0f} times)",
+                "Leave shuffle=False out.",
+            )  # fmt: skip
+        return
+    if inside < 0.4 and together > 1:
+        severity = "info" if case.learned else "warning"
+        yield Verdict(
+            "order", severity, "y", f"targets spread {inside:.2f} times as far in a batch as in all batches together",
+            "Shuffle the samples: leave shuffle=False out, or shuffle before you make batches.",
+        )  # fmt: skip

@@ -1,0 +1,160 @@
+"""Rules on the network: frozen layers, first weights, statistics of batch normalization, signals and gradients."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..case import Case
+from ..verdicts import Verdict
+
+STRUCTURAL = ("wrong_last_layer", "missing_activation", "frozen", "symmetry", "batch_statistics")
+
+
+def structure(case: Case) -> Iterator[Verdict]:
+    """What was found before the first step."""
+    for finding in case.record.findings:
+        yield Verdict(**finding)
+
+
+def frozen(case: Case) -> Iterator[Verdict]:
+    """Layers that should learn and do not."""
+    if case.settings["learning_rate"] == 0 and case.settings["schedule"] is None:
+        yield Verdict("frozen", "error", "", "the learning rate is 0", "Pass a positive learning rate.")
+        return
+    if case.last.step <= case.first.step:
+        return
+    still = []
+    for layer in case.weighted:
+        if layer["frozen"]:
+            continue
+        ratios = case.over_time(layer["name"], "ratio")
+        gradients = case.over_time(layer["name"], "weight_gradient")
+        if (
+            ratios
+            and max(ratios) == 0
+            and (layer["factor"] == 0 or (max(gradients, default=0) == 0 and layer["custom"]))
+        ):
+            still.append(layer["name"])
+    if still:
+        yield Verdict(
+            "frozen", "warning", ", ".join(still[:3]), "its weights never changed",
+            "Set its learning_rate_factor to 1, or let its backward() fill in the gradients.",
+        )  # fmt: skip
+
+
+def initialization(case: Case) -> Iterator[Verdict]:
+    """First weights far from the size at which signals keep theirs."""
+    if case.settings["first_epoch"] or not case.record.snapshots:
+        return
+    normal = not any("Norm" in layer["kind"] for layer in case.record.layers)
+    for layer in case.weighted:
+        gain = (layer["first_weight"] or 0.0) * math.sqrt(layer["fan_in"])
+        if gain > 6 and layer["first_weight"] > 0.3 and (normal or gain > 30):
+            yield Verdict(
+                "initialization", "info" if case.learned else "warning", layer["name"],
+                f"its first weights are {gain:.1f} times 1/√{layer['fan_in']}; 1 to 1.5 keeps the size of signals",
+                "Leave initializer= out, or take He() for ReLU, Glorot() for tanh and sigmoid.",
+            )  # fmt: skip
+            return
+        bias = layer["first_bias"] or 0.0
+        if abs(bias) > 3 and layer in case.hidden:
+            yield Verdict(
+                "initialization", "info" if case.learned else "warning", layer["name"],
+                f"its first biases are {bias:.3g} on average", "Let biases begin at 0.",
+            )  # fmt: skip
+            return
+    small = [
+        layer for layer in case.hidden
+        if 0 < (layer["first_weight"] or 0.0) * math.sqrt(layer["fan_in"]) < 0.1 and layer["fan_in"] >= 3
+    ]  # fmt: skip
+    if small and normal and case.suffers:
+        names = [layer["name"] for layer in case.weighted]
+        spread = case.first.layers[names[-2]].spread if names[-2] in case.first.layers else 1.0
+        yield Verdict(
+            "initialization", "warning", small[0]["name"],
+            f"the first weights of {len(small)} layers are below 0.1/√n for n inputs: outputs of the last hidden layer "
+            f"spread by {spread:.2g}",
+            "Leave initializer= out, or take He() for ReLU, Glorot() for tanh and sigmoid.",
+        )  # fmt: skip
+        return
+
+
+def batch_statistics(case: Case) -> Iterator[Verdict]:
+    """Running statistics that differ from those of batches."""
+    layers = [layer for layer in case.record.layers if layer["kind"] == "BatchNorm"]
+    if not layers or case.last.step == case.first.step:
+        return
+    trained, predicted = case.last.loss, case.last.loss_as_predicted
+    scale = case.baseline if math.isfinite(case.baseline) else abs(case.first.loss)
+    if predicted > 2 * trained + 0.1 * abs(scale) or not math.isfinite(predicted):
+        yield Verdict(
+            "batch_statistics", "warning", layers[0]["name"],
+            f"the loss on the same samples is {trained:.3g} with the statistics of their batch, and {predicted:.3g} "
+            "with the running ones, which predict uses",
+            f"Take larger batches and more steps, and momentum 0.9 (it is {layers[0]['momentum']:g}); "
+            "pynn.reestimate_statistics mends a trained model.",
+        )  # fmt: skip
+
+
+def gradients(case: Case) -> Iterator[Verdict]:
+    """Gradients that vanish or grow from layer to layer."""
+    names = [layer["name"] for layer in case.weighted if not layer["frozen"]]
+    if len(names) < 3:
+        return
+    shares = []
+    for snapshot in case.record.snapshots[: max(2, len(case.record.snapshots) // 2)]:
+        found = [snapshot.layers[name] for name in names if name in snapshot.layers]
+        relative = [
+            one.weight_gradient / one.weight for one in found
+            if one.weight_gradient is not None and one.weight and math.isfinite(one.weight_gradient)
+        ]  # fmt: skip
+        if len(relative) == len(names) and relative[-1] > 0:
+            shares.append(min(relative[: max(1, len(relative) // 3)]) / relative[-1])
+    if not shares:
+        return
+    typical = float(np.median(shares))
+    if typical < 1e-3 and case.suffers:
+        yield Verdict(
+            "vanishing_gradient", "warning", names[0],
+            f"the gradient of its weights is {typical:.1g} times that of {names[-1]}, each beside its weights",
+            "Use ReLU or a relative instead of sigmoid and tanh, BatchNorm after each layer, or Residual blocks.",
+        )  # fmt: skip
+    first = case.first.layers
+    sizes = [first[name].gradient for name in names if name in first]
+    spreads = [first[name].spread for name in names if name in first]
+    if len(sizes) > 2 and (sizes[0] > 1e3 * max(sizes[-1], 1e-30) or max(spreads[1:]) > 1e3 * max(spreads[0], 1.0)):
+        yield Verdict(
+            "exploding", "warning", names[0],
+            f"from {names[-1]} back to it the gradient grows from {sizes[-1]:.2g} to {sizes[0]:.2g}",
+            "Let weights begin at He() or Glorot(), add BatchNorm, and limit gradients: clip_norm=1.",
+        )  # fmt: skip
+
+
+def dead_units(case: Case) -> Iterator[Verdict]:
+    """Units of ReLU that give 0 for all samples."""
+    dead = [(case.at_end(layer["name"]), layer) for layer in case.record.layers if layer["activation"] == "relu"]
+    worst = max(((one.dead, layer["name"]) for one, layer in dead if one is not None), default=(0.0, ""))
+    if worst[0] > 0.9 or (worst[0] > 0.4 and case.suffers):
+        begun = case.first.layers[worst[1]].dead if worst[1] in case.first.layers else 0.0
+        yield Verdict(
+            "dead_units", "info" if case.learned else "warning", worst[1],
+            f"{worst[0]:.0%} of its units give 0 for every sample ({begun:.0%} before the first step)",
+            "Lower the learning rate, let biases begin at 0, or use LeakyReLU.",
+        )  # fmt: skip
+
+
+def saturation(case: Case) -> Iterator[Verdict]:
+    """Units of sigmoid and tanh at their ends."""
+    worst, name = 0.0, ""
+    for layer in case.hidden_activations:
+        values = case.over_time(layer["name"], "saturated")
+        if values and float(np.median(values)) > worst:
+            worst, name = float(np.median(values)), layer["name"]
+    if worst > 0.5 and not case.learned:
+        yield Verdict(
+            "saturation", "warning", name, f"{worst:.0%} of its outputs sit where the activation is flat",
+            "Standardize the inputs, begin with smaller weights, or use ReLU.",
+        )  # fmt: skip

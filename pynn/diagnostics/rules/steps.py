@@ -1,0 +1,181 @@
+"""Rules on steps and amount: learning rate, epochs, size of the model, regularization, overfitting."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..case import Case
+from ..verdicts import Verdict
+
+USUAL = {"SGD": 0.01, "Momentum": 0.01, "Nesterov": 0.01, "AdaGrad": 0.01, "Lion": 1e-4}  # others 0.001
+
+
+def learning_rate_too_large(case: Case) -> Iterator[Verdict]:
+    """Steps so long that the loss jumps, rises, or ends high."""
+    ratios, late = case.ratios(), case.ratios(0.5)
+    rate = case.settings["learning_rate"]
+    largest = float(ratios.max()) if len(ratios) else math.nan
+    typical = float(np.median(late)) if len(late) else largest
+    cure = f"Divide the rate ({rate:g}) by 10; pynn.diagnostics.learning_rate_range finds a good one."
+    if case.broken:
+        yield Verdict(
+            "learning_rate_too_large", "error", "",
+            f"the loss was not finite after step {len(case.losses)}; a step moved weights by up to {largest:.2g} of "
+            "their size",
+            cure,
+        )  # fmt: skip
+        return
+    if not case.suffers or not len(case.losses):
+        return
+    rose = case.mean_level(0.8, 1.0) > 1.5 * max(case.losses[0], case.baseline if case.baseline > 0 else 0.0)
+    lowest = min(case.mean_level(start, start + 0.1) for start in np.arange(0, 0.95, 0.1))
+    bounced = len(case.losses) >= 20 and case.mean_level(0.8, 1.0) > 1.3 * lowest + 0.02 * abs(case.baseline or 0)
+    if rose or typical > 0.05 or (bounced and typical > 0.01):
+        yield Verdict(
+            "learning_rate_too_large", "warning", "",
+            f"a step moves weights by {typical:.2g} of their size (about 0.001 is wanted), and the loss "
+            f"went from {case.losses[0]:.3g} over {lowest:.3g} to {case.mean_level(0.8, 1.0):.3g}",
+            cure,
+        )  # fmt: skip
+
+
+def learning_rate_too_small(case: Case) -> Iterator[Verdict]:
+    """Steps too short for the number of epochs, or too few epochs."""
+    if not case.suffers or case.broken or len(case.losses) < 2:
+        return
+    ratios = case.ratios()
+    typical = float(np.median(ratios)) if len(ratios) else math.nan
+    rate, settings = case.settings["learning_rate"], case.settings
+    usual = USUAL.get(settings["optimizer"], 0.001)
+    clipped = _clipped(case)
+    late, early = float(np.median(case.ratios(0.7))) if len(case.ratios(0.7)) else math.nan, typical
+    falling = case.still_falling
+    falls = math.isnan(falling) or falling > 0.005 or not case.fell
+    if not falls:
+        return
+    decayed = case.record.snapshots[0].rate > 20 * max(case.last.rate, 1e-300)
+    if clipped > 0.5:
+        limit = settings["clip_norm"] if settings["clip_norm"] is not None else settings["clip_value"]
+        yield Verdict(
+            "learning_rate_too_small", "warning", "",
+            f"{clipped:.0%} of the steps are clipped to {limit:g}, and move weights by {typical:.1g} of their size",
+            "Raise clip_norm to the usual norm of the gradient, or leave it out.",
+        )  # fmt: skip
+    elif decayed and case.last.step > case.first.step:
+        yield Verdict(
+            "learning_rate_too_small", "warning", "",
+            f"the rate fell from {case.first.rate:.3g} to {case.last.rate:.3g} while there was still much to learn",
+            "Let the schedule end later, or at a higher rate.",
+        )  # fmt: skip
+    elif typical < 1e-4 or rate < 0.15 * usual or (typical < 4e-4 and len(case.losses) > 2000):
+        yield Verdict(
+            "learning_rate_too_small", "warning", "",
+            f"a step moves weights by {typical:.1g} of their size (about 0.001 is wanted): in {len(case.losses)} steps "
+            f"the loss went from {case.losses[0]:.4g} to {case.level(0.9, 1.0):.4g}",
+            f"Multiply the rate ({rate:g}) by 10 or more; pynn.diagnostics.learning_rate_range finds a good one.",
+        )  # fmt: skip
+    elif falling > 0.01 or len(case.losses) < 300:
+        yield Verdict(
+            "too_few_epochs", "warning", "",
+            f"the loss still fell by {max(falling, 0):.1%} in the last quarter of {len(case.losses)} steps",
+            "Train longer.",
+        )  # fmt: skip
+    del late, early
+
+
+def _clipped(case: Case) -> float:
+    """Share of the snapshots at which the gradient was far above the limit."""
+    norm, value = case.settings["clip_norm"], case.settings["clip_value"]
+    if norm is not None:
+        return float(np.mean([snapshot.norm > 5 * norm for snapshot in case.record.snapshots]))
+    if value is not None:
+        over = [
+            max((one.weight_gradient or 0.0) for one in snapshot.layers.values()) > 2 * value
+            for snapshot in case.record.snapshots if snapshot.layers
+        ]  # fmt: skip
+        return float(np.mean(over)) if over else 0.0
+    return 0.0
+
+
+def over_regularized(case: Case) -> Iterator[Verdict]:
+    """Penalty, decay, dropout or noise that outweigh the data."""
+    if not case.suffers or case.broken:
+        return
+    last = case.last
+    total = last.penalty + last.loss
+    if last.penalty > 0.3 * total:
+        yield Verdict(
+            "over_regularized", "warning", "", f"the penalty is {last.penalty / total:.0%} of the loss",
+            f"Divide its strength ({case.settings['penalty']}) by 10.",
+        )  # fmt: skip
+        return
+    decay = case.settings["weight_decay"]
+    if decay >= (0.5 if case.settings["decoupled"] else 0.03):
+        yield Verdict("over_regularized", "warning", "", f"weight_decay is {decay:g}", "Divide it by 10 to 100.")
+        return
+    dropped = 1.0
+    for layer in case.record.layers:
+        dropped *= 1 - layer["rate"]
+    noise = max((layer["noise"] for layer in case.record.layers), default=0.0)
+    harmed = last.loss > 1.15 * last.loss_as_predicted
+    if (dropped < 0.35 and harmed) or dropped < 0.15 or noise > 0.7:
+        evidence = (
+            f"dropout lets {dropped:.0%} pass through all layers"
+            if dropped < 0.5
+            else f"noise has a spread of {noise:g}"
+        )
+        yield Verdict(
+            "over_regularized", "warning", "",
+            f"{evidence}; the loss on the same samples is {last.loss:.3g} with it and {last.loss_as_predicted:.3g} without",
+            "Lower it until the training loss falls.",
+        )  # fmt: skip
+    elif case.settings["augmentation"] is not None and last.loss_as_predicted < 0.5 * case.level(0.9, 1.0):
+        yield Verdict(
+            "over_regularized", "warning", "",
+            f"the loss is {case.level(0.9, 1.0):.3g} on augmented samples and {last.loss_as_predicted:.3g} on their "
+            "originals",
+            "Augment less.",
+        )  # fmt: skip
+
+
+def underfitting(case: Case) -> Iterator[Verdict]:
+    """A model that has settled above what can be reached."""
+    if case.suffers and not case.broken and len(case.losses) >= 20:
+        yield Verdict(
+            "underfitting", "warning", "",
+            f"its skill on training rows is {case.trained:.2f}, kernel regression reaches {case.reachable:.2f} on rows "
+            f"left out; the loss has settled ({case.still_falling:.1%} in the last quarter)",
+            "Add units or layers.",
+        )  # fmt: skip
+
+
+def overfitting(case: Case) -> Iterator[Verdict]:
+    """Validation that gets worse while training gets better."""
+    held = case.record.curve("val_loss") if case.record.epochs else np.array([])
+    held = held[np.isfinite(held)]
+    if len(held) < 4 or case.broken:
+        return
+    best = float(held.min())
+    end = float(np.median(held[-max(1, len(held) // 10) :]))
+    scale = abs(case.baseline) if math.isfinite(case.baseline) else abs(float(held[0]))
+    rose = end > 1.3 * best + 0.02 * scale
+    best_place = int(held.argmin())
+    gap = case.trained - case.validated
+    wide = gap > 0.15 and case.trained > 0.8
+    if rose and best_place < 0.7 * len(held) and (gap > 0.05 or end > 2 * best):
+        yield Verdict(
+            "overfitting", "warning", "",
+            f"val_loss was lowest in epoch {best_place + 1} ({best:.3g}) and ended at {end:.3g}, "
+            f"while the training loss fell to {case.level(0.9, 1.0):.3g}",
+            "Stop there (pynn.EarlyStopping()), and regularize: dropout, a penalty, augmentation, or more data.",
+        )  # fmt: skip
+    elif wide and case.validated < case.reachable_in_validation - 0.1:
+        yield Verdict(
+            "overfitting", "warning", "",
+            f"skill is {case.trained:.2f} on training rows and {case.validated:.2f} on validation, where kernel "
+            f"regression reaches {case.reachable_in_validation:.2f}",
+            "Regularize: dropout, a penalty, augmentation, fewer units, or more data.",
+        )  # fmt: skip

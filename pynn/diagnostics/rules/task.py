@@ -1,0 +1,177 @@
+"""Rules on the task: loss and last layer beside the targets, and classes that are never predicted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..case import Case
+from ..verdicts import Verdict
+
+NUMERIC = ("SquaredError", "AbsoluteError", "Huber")
+
+
+def wrong_loss(case: Case) -> Iterator[Verdict]:
+    """A loss for another kind of target, or with a wrong gradient."""
+    error = case.facts.get("loss_gradient_error")
+    name, facts = case.settings["loss"], case.facts.get("train", {})
+    if error is not None and error > 0.05:
+        yield Verdict(
+            "wrong_loss", "error", name, f"its gradient differs from the slope of its value by {error:.0%}",
+            "Correct its backward(): it must return the derivative of the mean that forward() returns; "
+            "pynn.diagnostics.gradient_check compares them.",
+        )  # fmt: skip
+        return
+    if name in NUMERIC and facts.get("whole"):
+        classes = facts["distinct"]
+        if facts["one_hot"] or (classes == 2 and len(facts["mean"]) == 1):
+            severity = "info" if case.learned and case.trained > 0.7 else "warning"
+            kind = "one-hot vectors" if facts["one_hot"] else f"{facts['least']:g} and {facts['largest']:g}"
+            cure = "softmax_cross_entropy" if facts["one_hot"] else "binary_cross_entropy"
+            yield Verdict(
+                "wrong_loss", severity, name, f"targets are {kind}, classes and not amounts",
+                f'Use loss="{cure}", with a last layer that gives scores.',
+            )  # fmt: skip
+        elif 2 < classes <= 10 and len(facts["mean"]) == 1 and facts["count"] >= 8 * classes and _nominal(case):
+            yield Verdict(
+                "wrong_loss", "warning", name, f"targets are {classes} whole numbers, which look like classes",
+                f'Use pynn.Affine({classes}) as last layer and loss="softmax_cross_entropy".',
+            )  # fmt: skip
+    counts = [count for count in facts.get("labels", []) if count]
+    if counts and len(counts) > 30 and float(np.median(counts)) < 8 and facts["count"] > 60:
+        yield Verdict(
+            "wrong_loss", "warning", name,
+            f"{len(counts)} classes have {np.median(counts):g} samples each: they look like amounts",
+            'Use pynn.Affine(1) as last layer and loss="squared_error" on standardized targets.',
+        )  # fmt: skip
+    if name == "BinaryCrossEntropy" and facts.get("one_hot") and facts["distinct"] == 2:
+        yield Verdict(
+            "wrong_loss", "warning", name, "every sample has exactly one class, and each output is judged alone",
+            'Use loss="softmax_cross_entropy".',
+        )  # fmt: skip
+    if name == "BinaryCrossEntropy" and facts and not facts.get("whole") and case.suffers and len(facts["mean"]) == 1:
+        yield Verdict(
+            "wrong_loss", "warning", name, f"targets are numbers from {facts['least']:g} to {facts['largest']:g}",
+            'Use loss="squared_error".',
+        )  # fmt: skip
+
+
+def _nominal(case: Case) -> bool:
+    """Whether whole targets behave like classes: the model falls short, or the values start at 0 and are few."""
+    facts = case.facts["train"]
+    return bool(
+        facts["least"] in (0.0, 1.0)
+        and facts["largest"] - facts["least"] + 1 == facts["distinct"]
+        and (case.suffers or case.trained < 0.8)
+    )
+
+
+def wrong_last_layer(case: Case) -> Iterator[Verdict]:
+    """An activation at the end that cuts off targets, or a number of outputs that does not suit them."""
+    facts, settings = case.facts.get("train", {}), case.settings
+    yield from _range(case)
+    labels = facts.get("labels")
+    if labels:
+        present = np.flatnonzero(labels)
+        unused = len(labels) - 1 - int(present[-1]) if len(present) else 0
+        if unused >= 2 and unused >= 0.3 * len(labels):
+            yield Verdict(
+                "wrong_last_layer", "warning", _last_name(case),
+                f"it has {len(labels)} outputs, but labels go up to {present[-1]}",
+                f"Use pynn.Affine({present[-1] + 1}).",
+            )  # fmt: skip
+    if settings["outputs"] == [1] and case.task == "numbers" and case.has("Softmax"):
+        pass
+
+
+def _last_name(case: Case) -> str:
+    return str(case.record.layers[-1]["name"]) if case.record.layers else "the last layer"
+
+
+def _range(case: Case) -> Iterator[Verdict]:
+    """Targets outside what the last activation can give."""
+    facts = case.facts.get("train", {})
+    if case.task != "numbers" or "least" not in facts or not case.record.layers or case.settings["custom_loss"]:
+        return
+    function = ""
+    for layer in reversed(case.record.layers):
+        if layer["activation"] or layer["kind"] == "Softmax":
+            function = layer["activation"] or "softmax"
+        if function or layer["parameters"]:
+            break
+    low, high = {"sigmoid": (0, 1), "softmax": (0, 1), "tanh": (-1, 1), "relu": (0, math.inf)}.get(
+        function, (-math.inf, math.inf)
+    )
+    spread = max(facts["spread"])
+    below, above = low - facts["least"], facts["largest"] - high
+    if max(below, above) > 0.02 * spread:
+        yield Verdict(
+            "wrong_last_layer", "error" if max(below, above) > spread else "warning", _last_name(case),
+            f"{function} gives {low:g} to {high:g}, but targets go from {facts['least']:.4g} to {facts['largest']:.4g}",
+            f"Leave {function} out at the end.",
+        )  # fmt: skip
+    elif function == "softmax" and case.settings["outputs"] == [1]:
+        yield Verdict(
+            "wrong_last_layer", "error", _last_name(case), "softmax over one output is always 1",
+            "Leave it out, or use two outputs.",
+        )  # fmt: skip
+    elif function == "relu" and case.suffers:
+        outputs = case.record.train.outputs if case.record.train is not None else None
+        zero = float(np.mean(outputs == 0)) if outputs is not None else 0.0
+        if zero > 0.5:
+            yield Verdict(
+                "wrong_last_layer", "warning", _last_name(case), f"relu gives 0 for {zero:.0%} of the samples",
+                "Leave relu out at the end: where it gives 0, no gradient passes.",
+            )  # fmt: skip
+    elif function in ("sigmoid", "tanh", "softmax") and case.suffers and not _classes(case):
+        yield Verdict(
+            "wrong_last_layer", "warning", _last_name(case), f"{function} bounds the outputs of a regression",
+            f"Leave {function} out at the end.",
+        )  # fmt: skip
+
+
+def _classes(case: Case) -> bool:
+    facts = case.facts["train"]
+    return bool(facts["one_hot"] or facts["distinct"] <= 2)
+
+
+def imbalance(case: Case) -> Iterator[Verdict]:
+    """Rare classes that are never predicted."""
+    counts = case.facts.get("train", {}).get("labels")
+    part = case.record.train
+    if part is None or part.outputs is None or not np.isfinite(part.outputs).all():
+        return
+    if (
+        case.task == "answers"
+        and part.y.ndim == 2
+        and part.y.shape[1] == 1
+        or case.task == "answers"
+        and part.y.ndim == 1
+    ):
+        y = (part.y.reshape(-1) > 0).astype(int)
+        predicted = (part.outputs.reshape(-1) > case.middle).astype(int)
+        share = float(y.mean())
+        counts = [int((1 - share) * part.count), int(share * part.count)]
+    elif counts and case.task == "labels" and part.y.ndim == 1:
+        y, predicted = part.y.astype(int), part.outputs.reshape(len(part.y), -1).argmax(axis=1)
+    else:
+        return
+    largest = max(counts)
+    missed = [
+        place for place, count in enumerate(counts)
+        if 0 < count <= largest / 4 and (y == place).sum() >= 3 and _recall(y, predicted, place) < 0.1
+    ]  # fmt: skip
+    if missed:
+        place = min(missed, key=lambda one: counts[one])
+        yield Verdict(
+            "imbalance", "warning", f"class {place}",
+            f"{counts[place]:,} of {sum(counts):,} samples have it, and it is predicted for "
+            f"{_recall(y, predicted, place):.0%} of them",
+            'Pass class_weight="balanced" to fit, and judge by recall or f1 of each class.',
+        )  # fmt: skip
+
+
+def _recall(y: np.ndarray, predicted: np.ndarray, place: int) -> float:  # type: ignore[type-arg]
+    return float(np.mean(predicted[y == place] == place))
