@@ -62,23 +62,21 @@ class Case:
         return np.asarray(part.y, np.float64).reshape(len(part.y), -1)
 
     def skill(self, outputs: Array | None, goals: Array | None) -> float:
-        """How much better than the best constant: of accuracy, or of the squared error; NaN if it is not known."""
+        """How much better than the best constant: of accuracy or recall, or of the squared error; NaN if unknown."""
         if outputs is None or goals is None or outputs.size != goals.size or not np.isfinite(outputs).all():
             return math.nan
         outputs = outputs.reshape(goals.shape).astype(np.float64)
-        if self.task == "labels":
-            right = float(np.mean(outputs.argmax(axis=1) == goals.argmax(axis=1)))
-            constant = float(goals.mean(axis=0).max())
-        elif self.task == "answers":
-            yes = goals > 0.5 * (goals.min() + goals.max())
-            right = float(np.mean((outputs > self.middle) == yes))
-            share = yes.mean(axis=0)
-            constant = float(np.maximum(share, 1 - share).mean())
-        else:
+        if self.task == "numbers":
             error = float(np.square(outputs - goals).sum())
             around = float(np.square(goals - goals.mean(axis=0)).sum())
             return 1 - error / around if around else math.nan
-        return (right - constant) / (1 - constant) if constant < 1 else math.nan
+        if self.task == "labels":
+            return _of_classes(outputs.argmax(axis=1), goals.argmax(axis=1))
+        yes = goals > 0.5 * (goals.min() + goals.max())
+        chosen = outputs > self.middle
+        skills = [_of_classes(chosen[:, place], yes[:, place]) for place in range(goals.shape[1])]
+        known = [value for value in skills if not math.isnan(value)]
+        return float(np.mean(known)) if known else math.nan
 
     middle = 0.0  # outputs above it say yes
 
@@ -108,6 +106,8 @@ class Case:
         part, found = self.record.train, self._reference
         if part is None or (goals := self.goals(part)) is None:
             return math.nan
+        if self.copies_inputs:
+            return of_components(goals, min(math.prod(layer["outputs"]) for layer in self.weighted))
         return 1.0 if found is None else self._of_scores(found.left_out, goals[found.rows])
 
     @cached_property
@@ -116,13 +116,51 @@ class Case:
         part, found = self.record.validation, self._reference
         if part is None or found is None or found.predicted is None or (goals := self.goals(part)) is None:
             return math.nan
+        if self.copies_inputs:
+            return self.reachable
         return self._of_scores(found.predicted, goals)
 
     def _of_scores(self, scores: Array, goals: Array) -> float:
+        """Skill of scores that lie about 0 and 1, also where each class is judged beside its share."""
+        if self.task == "numbers":
+            return self.skill(scores, goals)
         if self.task == "answers":
             low, high = float(goals.min()), float(goals.max())
-            return self.skill(scores - 0.5 * (low + high), goals)
-        return self.skill(scores, goals)
+            plain = self.skill(scores - 0.5 * (low + high), goals)
+            return max(plain, self.skill(scores - goals.mean(axis=0), goals))
+        share = np.maximum(goals.mean(axis=0), 1e-3)
+        return max(self.skill(scores, goals), self.skill(scores / share, goals))
+
+    @cached_property
+    def as_classes_and_amounts(self) -> tuple[float, float]:
+        """Accuracy of kernel regression on left-out rows if whole targets are classes, and if they are amounts."""
+        part = self.record.train
+        if part is None or len(part.y) < 2 * TINY:
+            return math.nan, math.nan
+        values, places = np.unique(part.y.reshape(-1), return_inverse=True)
+        classes = reference(part.x, np.eye(len(values))[places])
+        amounts = reference(part.x, part.y.reshape(-1, 1))
+        right = places[classes.rows]
+        nearest = np.abs(amounts.left_out - values).argmin(axis=1)
+        return float(np.mean(classes.left_out.argmax(axis=1) == right)), float(np.mean(nearest == right))
+
+    @cached_property
+    def share_of_one_target(self) -> float:
+        """How many targets have the most frequent value."""
+        part = self.record.train
+        if part is None:
+            return 0.0
+        return float(np.unique(part.y.reshape(len(part.y), -1)[:, 0], return_counts=True)[1].max() / len(part.y))
+
+    @cached_property
+    def copies_inputs(self) -> bool:
+        """Whether the targets are the inputs: an autoencoder."""
+        part = self.record.train
+        return (
+            part is not None
+            and part.x.size == part.y.size
+            and bool(np.allclose(part.x.ravel(), part.y.ravel(), atol=1e-5))
+        )
 
     @cached_property
     def suffers(self) -> bool:
@@ -234,3 +272,20 @@ class Case:
     def has(self, kind: str) -> bool:
         """Whether there is a layer whose kind contains this word."""
         return any(kind in layer["kind"] for layer in self.record.layers)
+
+
+def _of_classes(chosen: Array, right: Array) -> float:
+    """Skill of choices among classes: that of the accuracy, or that of the mean recall of classes if it is larger."""
+    classes, counts = np.unique(right, return_counts=True)
+    if len(classes) < 2:
+        return math.nan
+    constant = float(counts.max() / counts.sum())
+    accuracy = float(np.mean(chosen == right))
+    recall = float(np.mean([np.mean(chosen[right == one] == one) for one in classes]))
+    return max((accuracy - constant) / (1 - constant), (recall - 1 / len(classes)) / (1 - 1 / len(classes)))
+
+
+def of_components(rows: Array, count: int) -> float:
+    """Share of the variance of rows that so many principal components keep."""
+    values = np.square(np.linalg.svd(rows - rows.mean(axis=0), compute_uv=False))
+    return float(values[:count].sum() / values.sum()) if values.sum() else math.nan

@@ -59,7 +59,7 @@ def of_values(view: View, table: bool) -> Iterator[Verdict]:
     elif table:
         yield from _constants(view, spread)
         yield from _placeholders(view)
-        yield from _outliers(view)
+        yield from of_outliers(view)
 
 
 def _constants(view: View, spread: Array) -> Iterator[Verdict]:
@@ -102,11 +102,12 @@ def _placeholders(view: View) -> Iterator[Verdict]:
                 return
 
 
-def _outliers(view: View) -> Iterator[Verdict]:
+def of_outliers(view: View, share: float = 0.01) -> Iterator[Verdict]:
+    """Values far from all others, in any column."""
     low, middle, high = np.percentile(view.x, [25, 50, 75], axis=0)
     far = np.abs(view.x - middle) > OUTLIER * (high - low)
     far &= (high - low) > 0
-    columns = np.flatnonzero(far.any(axis=0) & (far.mean(axis=0) < 0.01))
+    columns = np.flatnonzero(far.any(axis=0) & (far.mean(axis=0) < share))
     if len(columns):
         column = int(columns[0])
         worst = float(view.x[far[:, column], column][0])

@@ -22,6 +22,7 @@ from .record import Part, Record
 PROBE = 256  # rows that every snapshot measures
 NUMBERS = 1 << 20  # of the rows that are kept, at most
 ROWS = 1000  # that are kept, at most
+GATHERED = 40  # batches of an iterable whose samples are kept
 SNAPSHOTS = 200  # then every second one is dropped, and the interval doubled
 FACTOR = 3.0  # times the first loss: a run this far off is lost
 PATIENCE = 20  # steps whose mean is compared
@@ -59,6 +60,7 @@ class Monitor(Callback):
         self._next = trainer.step
         self._first_step = trainer.step
         self._labels: list[Array] = []
+        self._gathered: list[Samples] | None = None
         self.record = None
         if trainer.model.built and hasattr(trainer.source, "samples"):
             self._begin(trainer, trainer.source.samples)
@@ -74,10 +76,14 @@ class Monitor(Callback):
         losses.append(trainer.batch_loss)
         if self._before is not None:
             self._compare(trainer)
+        if self._gathered is not None:
+            self._gather(trainer)
         if len(losses) <= 2 * PATIENCE or not len(losses) % PATIENCE:
             self._judge(trainer)
 
     def on_epoch_end(self, trainer: Run) -> None:
+        if self._gathered is not None:
+            self._keep_gathered(trainer)
         if self.record is not None:
             seconds = time.perf_counter() - self._started
             self.record.epochs.append({**trainer.values, "steps": len(self._losses), "seconds": seconds})
@@ -86,6 +92,8 @@ class Monitor(Callback):
         record = self.record
         if record is None:
             return
+        if self._gathered is not None:
+            self._keep_gathered(trainer)
         if trainer.step > self._first_step and trainer.step != record.snapshots[-1].step:
             self._snapshot(trainer)
         error = trainer.error
@@ -116,14 +124,36 @@ class Monitor(Callback):
         except Exception as cause:  # of a custom layer that cannot be copied
             record.settings["unwatched"] = f"{type(cause).__name__}: {cause}"
             return
-        record.train = train = _part(samples, model.dtype, trainer.source)
-        train.first_outputs = self._twin.outputs(model, train.x)
+        if hasattr(trainer.source, "samples"):
+            record.train = _part(samples, model.dtype, trainer.source)
+            record.train.first_outputs = self._twin.outputs(model, record.train.x)
+        else:
+            self._gathered = []
         if trainer.held_out is not None:
             record.validation = _part(trainer.held_out, model.dtype)
-        places = train.places[np.unique(np.linspace(0, len(train.places) - 1, PROBE).astype(np.int64))]
-        weights = None if samples.weights is None else samples.weights[places]
-        x = observing.rows(samples.x, places, model.dtype, trainer.source)
-        self._probe = Samples(x, samples.y[places], weights)
+        self._probe = _probe(samples, model.dtype, trainer.source)
+
+    def _gather(self, trainer: Run) -> None:
+        """Keep some samples of each batch of an iterable."""
+        assert self._gathered is not None
+        x, y, _ = trainer.samples
+        size = max(math.prod(x.shape[1:]), 1)
+        wanted = min(ROWS, max(NUMBERS // size, 64))
+        chosen = np.unique(np.linspace(0, len(x) - 1, max(1, min(len(x), wanted // GATHERED))).astype(np.int64))
+        self._gathered.append(Samples(np.array(x[chosen]), np.array(y[chosen]), None))
+        if len(self._gathered) >= GATHERED:
+            self._keep_gathered(trainer)
+
+    def _keep_gathered(self, trainer: Run) -> None:
+        """Make the training rows and the probe of what was gathered."""
+        assert self.record is not None
+        parts, self._gathered = self._gathered, None
+        if not parts:
+            return
+        together = Samples(np.concatenate([part.x for part in parts]), np.concatenate([part.y for part in parts]), None)
+        self.record.train = _part(together, trainer.model.dtype)
+        self._probe = _probe(together, trainer.model.dtype)
+        observing.learn(self.record, trainer, together)
 
     def _take(self, trainer: Run) -> None:
         """Measure before this step, and plan the next time."""
@@ -181,3 +211,10 @@ def _part(samples: Samples, dtype: Any, source: Any = None) -> Part:
     kept = min(count, max(NUMBERS // size, 64), ROWS)
     places = np.unique(np.linspace(0, count - 1, kept).astype(np.int64))
     return Part(observing.rows(samples.x, places, dtype, source), np.array(samples.y[places]), places, count)
+
+
+def _probe(samples: Samples, dtype: Any, source: Any = None) -> Samples:
+    """The rows that snapshots measure, spread over the data."""
+    places = np.unique(np.linspace(0, len(samples.x) - 1, min(PROBE, len(samples.x))).astype(np.int64))
+    weights = None if samples.weights is None else samples.weights[places]
+    return Samples(observing.rows(samples.x, places, dtype, source), np.array(samples.y[places]), weights)

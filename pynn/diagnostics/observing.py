@@ -27,11 +27,19 @@ def begun(trainer: Any, samples: Samples) -> Record:
     """The record of a run that has not taken a step."""
     model, loss = trainer.model, trainer.loss
     record = Record(settings(trainer, len(samples.x)), [of_layer(layer) for layer in leaves(model)])
-    record.facts = facts(loss, samples, trainer.held_out, model.output_shape)
-    record.facts["baseline"] = baseline(model, loss, samples)
+    learn(record, trainer, samples)
+    record.facts["random"] = random_frozen(model)
     for verdict in structure.of_model(model, loss, record.settings["batch_size"]):
         record.findings.append(dict(vars(verdict)))
     return record
+
+
+def learn(record: Record, trainer: Any, samples: Samples) -> None:
+    """Write down facts about the data."""
+    model, loss = trainer.model, trainer.loss
+    record.facts.update(facts(loss, samples, trainer.held_out, model.output_shape))
+    record.facts["baseline"] = baseline(model, loss, samples)
+    record.facts.update(of_loss(model, loss, samples))
 
 
 def leaves(model: Any) -> list[Layer]:
@@ -94,7 +102,7 @@ def of_layer(layer: Layer) -> dict[str, Any]:
         "frozen": layer.frozen,
         "factor": float(layer.learning_rate_factor),
         "rate": float(getattr(layer, "rate", 0.0)) if "ropout" in layer.kind or layer.kind == "DropConnect" else 0.0,
-        "noise": float(getattr(layer, "sigma", 0.0)) if layer.kind == "GaussianNoise" else 0.0,
+        "noise": float(getattr(layer, "std", 0.0)) if layer.kind == "GaussianNoise" else 0.0,
         "momentum": layer.momentum if isinstance(layer, BatchNorm) else None,
         "first_weight": None if weight is None or weight.ndim < 2 else root_mean_square(weight),
         "first_bias": _bias(layer),
@@ -165,7 +173,11 @@ def shared_rows(x: Any, held: Any) -> float:
     few = few.astype(narrow.dtype)
     kind = np.dtype((np.void, narrow.dtype.itemsize * narrow.shape[1]))
     keys, candidates = narrow.view(kind).ravel(), few.view(kind).ravel()
-    repeated = 1 - len(np.unique(keys[: 1 << 17])) / min(len(keys), 1 << 17)
+    some = keys[: 1 << 17]
+    different = len(np.unique(some))
+    finest = max(len(np.unique(narrow[: 1 << 17, place])) for place in range(narrow.shape[1]))
+    # Rows of a few coarse columns are equal by chance; where a column is fine, equal rows are copies.
+    repeated = 0.0 if finest > 0.3 * different and different > 50 else 1 - different / len(some)
     inside = np.isin(candidates, keys)
     if not inside.any():
         return 0.0
@@ -174,7 +186,7 @@ def shared_rows(x: Any, held: Any) -> float:
         own = {train[row].astype(other.dtype).tobytes() for row in wanted[: 1 << 15].tolist()}
         chosen = np.flatnonzero(inside)[:2000]
         share = np.mean([other[row].tobytes() in own for row in chosen.tolist()])
-        return max(0.0, float(share * inside.mean()) - 2 * repeated * (size <= 2 * COLUMNS))
+        return max(0.0, float(share * inside.mean()) - 2 * repeated)
     return max(0.0, float(inside.mean()) - 2 * repeated)
 
 
@@ -204,6 +216,57 @@ def baseline(model: Any, loss: Loss, samples: Samples) -> float:
         return float(twin.forward(outputs.astype(model.dtype), y))
     except Exception:  # of a custom loss, which may take other outputs
         return math.nan
+
+
+def of_loss(model: Any, loss: Loss, samples: Samples) -> dict[str, float]:
+    """How far the gradient of a custom loss is from its slope, and its value where outputs are the targets."""
+    if not loss.is_custom:
+        return {}
+    y = np.asarray(samples.y[:: max(1, len(samples.y) // 32)])
+    generator = np.random.default_rng(0)
+    twin, found = copy.deepcopy(loss), {}
+    try:
+        # Near the targets, but not on them, where many losses have a kink.
+        shape = (len(y), *model.output_shape)
+        scale = float(np.std(y.astype(np.float64))) or 1.0
+        outputs = generator.normal(0.5, 0.5, shape) * scale
+        twin.forward(outputs, y)
+        gradient = np.asarray(twin.backward(), np.float64).reshape(shape)
+        errors = []
+        for _ in range(7):
+            direction = generator.normal(size=shape)
+            step = 1e-5 * scale
+            slope = (twin.forward(outputs + step * direction, y) - twin.forward(outputs - step * direction, y)) / (
+                2 * step
+            )
+            along = float((gradient * direction).sum())
+            errors.append(abs(slope - along) / max(abs(slope), abs(along), 1e-12))
+        found["loss_gradient_error"] = float(np.median(errors))
+        found["loss_gradient"] = float(np.abs(gradient).max())
+        if y.size == math.prod(shape) and y.dtype.kind == "f":
+            found["loss_at_targets"] = float(twin.forward(y.reshape(shape).astype(np.float64), y))
+    except Exception:  # it takes outputs of its own kind: the rules do without
+        return found
+    return found
+
+
+def random_frozen(model: Any) -> list[str]:
+    """Names of frozen layers whose weights are still the random ones that the model began with."""
+    frozen = [layer for layer in leaves(model) if layer.frozen and layer.declared and not layer.is_custom]
+    if not frozen:
+        return []
+    try:
+        twin = copy.deepcopy(model, {id(model.optimizer): None, id(model.history): None})
+        twin.build(model.input_shape)
+    except Exception:  # a custom layer may not be built twice
+        return []
+    names = []
+    for layer in frozen:
+        other = twin.layer(layer.name)
+        weight, first = layer.declared[0].value, other.declared[0].value
+        if weight.ndim > 1 and np.array_equal(weight, first):
+            names.append(layer.name)
+    return names
 
 
 def first_loss(record: Record) -> float:

@@ -1,4 +1,4 @@
-"""What can be reached on some rows: kernel ridge regression, judged by leaving out each row, without training a network.
+"""What can be reached on some rows: kernel ridge regression, judged by leaving out each row in turn.
 
 Reference: Rasmussen & Williams, "Gaussian Processes for Machine Learning", 2006, section 5.4.2 (leave-one-out).
 """

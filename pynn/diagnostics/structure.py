@@ -21,11 +21,11 @@ from ..layers import (
     Residual,
     Sigmoid,
     Softmax,
-    Tanh,
 )
 from ..layers.base import Layer
 from ..layers.chain import Chain
 from ..losses import Loss
+from ..losses.elementwise import ElementwiseLoss
 from ..losses.softmax import SoftmaxLoss
 from .verdicts import Verdict
 
@@ -69,10 +69,8 @@ def _last_layer(layers: list[Layer], loss: Loss) -> Iterator[Verdict]:
     takes_scores = isinstance(loss, SoftmaxLoss) or type(loss).probabilities is not Loss.probabilities
     if isinstance(last, (Softmax, Sigmoid)) and takes_scores:
         evidence = f"the model ends with {last.kind}, and {type(loss).__name__} applies its own"
-    elif isinstance(last, (LeakyReLU, PReLU)) or type(last) is Activation:
-        return
-    elif isinstance(last, Tanh) and not takes_scores:
-        return  # targets of -1..1, perhaps
+    elif isinstance(last, (LeakyReLU, PReLU)) or type(last) is Activation or isinstance(loss, ElementwiseLoss):
+        return  # what a loss of numbers needs depends on its targets
     else:
         evidence = f"the model ends with {last.kind}, which cuts off part of what {type(loss).__name__} takes"
     yield Verdict("wrong_last_layer", "warning", last.name or last.kind, evidence, f"Leave {last.kind} out at the end.")

@@ -12,15 +12,14 @@ RULES: tuple[Callable[[Case], Iterator[Verdict]], ...] = (
     data.bad_data, data.labels, data.leakage, data.data_mismatch, data.order, data.unscaled_inputs,
     data.unscaled_targets, task.wrong_loss, task.wrong_last_layer, task.imbalance, network.structure, network.frozen,
     network.initialization, network.batch_statistics, network.gradients, network.dead_units, network.saturation,
-    steps.learning_rate_too_large, steps.learning_rate_too_small, steps.over_regularized, steps.underfitting,
-    steps.overfitting,
+    steps.learning_rate_too_large, steps.over_regularized, steps.overfitting,
 )  # fmt: skip
 
 STEPS = ("exploding", "vanishing_gradient", "dead_units", "saturation", "learning_rate_too_large",
          "learning_rate_too_small", "imbalance", "over_regularized", "underfitting", "too_few_epochs")  # fmt: skip
 # What a cause brings about, and is not named beside it.
 FOLLOWS = {
-    "bad_data": ("unscaled_inputs", "initialization", *STEPS),
+    "bad_data": ("labels", "unscaled_inputs", "initialization", *STEPS),
     "labels": ("data_mismatch", "overfitting", "wrong_loss", *STEPS),
     "leakage": ("overfitting",),
     "data_mismatch": ("overfitting",),
@@ -34,9 +33,13 @@ FOLLOWS = {
     "unscaled_targets": ("initialization", "overfitting", *STEPS),
     "initialization": STEPS,
     "batch_statistics": ("overfitting", *STEPS),
-    "exploding": ("dead_units", "saturation", "learning_rate_too_large", "imbalance", "underfitting", "too_few_epochs"),
-    "vanishing_gradient": ("saturation", "dead_units", "learning_rate_too_small", "imbalance", "underfitting", "too_few_epochs"),
-    "learning_rate_too_large": ("dead_units", "saturation", "exploding", "vanishing_gradient", "learning_rate_too_small", "imbalance", "underfitting", "too_few_epochs", "over_regularized"),
+    "exploding": ("dead_units", "saturation", "learning_rate_too_large", "imbalance", "underfitting",
+                  "too_few_epochs"),
+    "vanishing_gradient": ("saturation", "dead_units", "learning_rate_too_small", "imbalance", "underfitting",
+                           "too_few_epochs"),
+    "learning_rate_too_large": ("dead_units", "saturation", "exploding", "vanishing_gradient",
+                                "learning_rate_too_small", "imbalance", "underfitting", "too_few_epochs",
+                                "over_regularized"),
     "dead_units": ("imbalance", "underfitting", "too_few_epochs", "learning_rate_too_small"),
     "saturation": ("imbalance", "underfitting", "too_few_epochs", "learning_rate_too_small"),
     "over_regularized": ("imbalance", "underfitting", "too_few_epochs", "learning_rate_too_small"),
@@ -46,14 +49,36 @@ FOLLOWS = {
 }  # fmt: skip
 
 
+# Asked one after the other if no rule found anything.
+LAST: tuple[Callable[[Case], Iterator[Verdict]], ...] = (
+    task.amounts_for_classes, steps.over_augmented, steps.learning_rate_too_small, steps.underfitting,
+)  # fmt: skip
+
+
 def judge(case: Case) -> Verdicts:
     """All verdicts, without those that follow from others."""
     found: dict[str, Verdict] = {}
     for rule in RULES:
-        for verdict in rule(case):
-            before = found.get(verdict.name)
-            if before is None or (before.severity == "info" and verdict.severity != "info"):
-                found[verdict.name] = verdict
-    named = [name for name, verdict in found.items() if verdict.severity != "info"]
-    dropped = {after for name in named for after in FOLLOWS.get(name, ()) if after in named}
-    return Verdicts(verdict for name, verdict in found.items() if name not in dropped)
+        _add(found, rule(case))
+    verdicts = _causes(found)
+    for rule in LAST:
+        if not verdicts:
+            _add(found, rule(case))
+            verdicts = _causes(found)
+    return verdicts
+
+
+def _add(found: dict[str, Verdict], verdicts: Iterator[Verdict]) -> None:
+    for verdict in verdicts:
+        before = found.get(verdict.name)
+        if before is None or (before.severity == "info" and verdict.severity != "info"):
+            found[verdict.name] = verdict
+
+
+def _causes(found: dict[str, Verdict]) -> Verdicts:
+    verdicts = Verdicts(found.values())
+    dropped: set[str] = set()
+    for verdict in verdicts:
+        if verdict.severity != "info" and verdict.name not in dropped:
+            dropped.update(FOLLOWS.get(verdict.name, ()))
+    return Verdicts(one for one in verdicts if one.severity == "info" or one.name not in dropped)

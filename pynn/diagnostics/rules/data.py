@@ -20,6 +20,10 @@ def bad_data(case: Case) -> Iterator[Verdict]:
     if part is not None:
         view = View.of(part.x, part.y)
         yield from data_checks.of_values(view, is_table(part.x))
+        if case.task == "numbers" and part.y.size == len(part.y):
+            yield from data_checks.of_outliers(
+                View(np.asarray(part.y, np.float64).reshape(-1, 1), part.y, ("y",)), share=0.05
+            )
 
 
 def is_table(x: Array) -> bool:

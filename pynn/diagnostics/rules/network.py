@@ -24,6 +24,14 @@ def frozen(case: Case) -> Iterator[Verdict]:
     if case.settings["learning_rate"] == 0 and case.settings["schedule"] is None:
         yield Verdict("frozen", "error", "", "the learning rate is 0", "Pass a positive learning rate.")
         return
+    if case.facts.get("random"):
+        names = case.facts["random"]
+        yield Verdict(
+            "frozen", "info" if case.learned else "warning", ", ".join(names[:3]),
+            "its weights are frozen at the random numbers that the model began with",
+            "Load or train weights before you freeze layers, or call model.unfreeze().",
+        )  # fmt: skip
+        return
     if case.last.step <= case.first.step:
         return
     still = []
@@ -87,13 +95,18 @@ def batch_statistics(case: Case) -> Iterator[Verdict]:
     layers = [layer for layer in case.record.layers if layer["kind"] == "BatchNorm"]
     if not layers or case.last.step == case.first.step:
         return
-    trained, predicted = case.last.loss, case.last.loss_as_predicted
     scale = case.baseline if math.isfinite(case.baseline) else abs(case.first.loss)
-    if predicted > 2 * trained + 0.1 * abs(scale) or not math.isfinite(predicted):
+    late = [one for one in case.record.snapshots if one.step >= 50 or one is case.last]
+    apart = [
+        one for one in late
+        if one.loss_as_predicted > 2 * one.loss + 0.1 * abs(scale) or not math.isfinite(one.loss_as_predicted)
+    ]  # fmt: skip
+    if case.last in apart or len(apart) >= max(2, len(late) / 2):
+        trained, predicted = apart[-1].loss, apart[-1].loss_as_predicted
         yield Verdict(
             "batch_statistics", "warning", layers[0]["name"],
-            f"the loss on the same samples is {trained:.3g} with the statistics of their batch, and {predicted:.3g} "
-            "with the running ones, which predict uses",
+            f"at step {apart[-1].step} the loss on the same samples is {trained:.3g} with the statistics of their "
+            f"batch, and {predicted:.3g} with the running ones, which predict uses",
             f"Take larger batches and more steps, and momentum 0.9 (it is {layers[0]['momentum']:g}); "
             "pynn.reestimate_statistics mends a trained model.",
         )  # fmt: skip
@@ -125,10 +138,15 @@ def gradients(case: Case) -> Iterator[Verdict]:
     first = case.first.layers
     sizes = [first[name].gradient for name in names if name in first]
     spreads = [first[name].spread for name in names if name in first]
-    if len(sizes) > 2 and (sizes[0] > 1e3 * max(sizes[-1], 1e-30) or max(spreads[1:]) > 1e3 * max(spreads[0], 1.0)):
+    if (
+        len(sizes) > 2
+        and (sizes[0] > 1e3 * max(sizes[-1], 1e-30) or max(spreads[1:]) > 30 * max(spreads[0], 1.0))
+        and case.suffers
+    ):
         yield Verdict(
             "exploding", "warning", names[0],
-            f"from {names[-1]} back to it the gradient grows from {sizes[-1]:.2g} to {sizes[0]:.2g}",
+            f"outputs spread by {spreads[0]:.2g} after {names[0]} and {max(spreads):.2g} later; gradients grow from "
+            f"{sizes[-1]:.2g} at {names[-1]} to {sizes[0]:.2g} at {names[0]}",
             "Let weights begin at He() or Glorot(), add BatchNorm, and limit gradients: clip_norm=1.",
         )  # fmt: skip
 
@@ -149,11 +167,15 @@ def dead_units(case: Case) -> Iterator[Verdict]:
 def saturation(case: Case) -> Iterator[Verdict]:
     """Units of sigmoid and tanh at their ends."""
     worst, name = 0.0, ""
-    for layer in case.hidden_activations:
+    for layer in case.record.layers:
         values = case.over_time(layer["name"], "saturated")
-        if values and float(np.median(values)) > worst:
-            worst, name = float(np.median(values)), layer["name"]
-    if worst > 0.5 and not case.learned:
+        if not values:
+            continue
+        # A trained classifier may be sure of itself at its last layer, an untrained one may not.
+        share = float(np.median(values)) if layer in case.hidden_activations else values[0]
+        if share > worst:
+            worst, name = share, layer["name"]
+    if worst > 0.5 and case.suffers:
         yield Verdict(
             "saturation", "warning", name, f"{worst:.0%} of its outputs sit where the activation is flat",
             "Standardize the inputs, begin with smaller weights, or use ReLU.",

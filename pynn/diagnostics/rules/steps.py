@@ -28,32 +28,43 @@ def learning_rate_too_large(case: Case) -> Iterator[Verdict]:
             cure,
         )  # fmt: skip
         return
-    if not case.suffers or not len(case.losses):
+    dead = _died(case)
+    worse = case.suffers or (dead and largest > 0.1 and case.trained < case.reachable - 0.04)
+    if not worse or not len(case.losses) or (_shrunk(case) and case.first.penalty > case.first.loss):
         return
     rose = case.mean_level(0.8, 1.0) > 1.5 * max(case.losses[0], case.baseline if case.baseline > 0 else 0.0)
     lowest = min(case.mean_level(start, start + 0.1) for start in np.arange(0, 0.95, 0.1))
     bounced = len(case.losses) >= 20 and case.mean_level(0.8, 1.0) > 1.3 * lowest + 0.02 * abs(case.baseline or 0)
-    if rose or typical > 0.05 or (bounced and typical > 0.01):
+    if rose or typical > 0.05 or (bounced and typical > 0.01) or (dead and largest > 0.1):
         yield Verdict(
             "learning_rate_too_large", "warning", "",
-            f"a step moves weights by {typical:.2g} of their size (about 0.001 is wanted), and the loss "
-            f"went from {case.losses[0]:.3g} over {lowest:.3g} to {case.mean_level(0.8, 1.0):.3g}",
+            f"steps move weights by {typical:.2g} of their size, at most {largest:.2g} (0.001 is usual), and the loss "
+            f"went from {case.losses[0]:.3g} over {lowest:.3g} to {case.mean_level(0.8, 1.0):.3g}{dead}",
             cure,
         )  # fmt: skip
 
 
+def _died(case: Case) -> str:
+    """What died of long steps, as text; "" if nothing did."""
+    for layer in case.record.layers:
+        shares = case.over_time(layer["name"], "dead")
+        if shares and shares[-1] > 0.6 and shares[0] < 0.3:
+            return f"; {shares[-1]:.0%} of the units of {layer['name']} died"
+    return ""
+
+
 def learning_rate_too_small(case: Case) -> Iterator[Verdict]:
     """Steps too short for the number of epochs, or too few epochs."""
-    if not case.suffers or case.broken or len(case.losses) < 2:
+    short = len(case.losses) < 300 and case.still_falling > 0.1 and case.trained < case.reachable - 0.05
+    if not (case.suffers or short) or case.broken or len(case.losses) < 2:
         return
     ratios = case.ratios()
     typical = float(np.median(ratios)) if len(ratios) else math.nan
     rate, settings = case.settings["learning_rate"], case.settings
     usual = USUAL.get(settings["optimizer"], 0.001)
     clipped = _clipped(case)
-    late, early = float(np.median(case.ratios(0.7))) if len(case.ratios(0.7)) else math.nan, typical
     falling = case.still_falling
-    falls = math.isnan(falling) or falling > 0.005 or not case.fell
+    falls = math.isnan(falling) or falling > 0.005 or not case.fell or len(case.losses) < 300
     if not falls:
         return
     decayed = case.record.snapshots[0].rate > 20 * max(case.last.rate, 1e-300)
@@ -77,13 +88,18 @@ def learning_rate_too_small(case: Case) -> Iterator[Verdict]:
             f"the loss went from {case.losses[0]:.4g} to {case.level(0.9, 1.0):.4g}",
             f"Multiply the rate ({rate:g}) by 10 or more; pynn.diagnostics.learning_rate_range finds a good one.",
         )  # fmt: skip
-    elif falling > 0.01 or len(case.losses) < 300:
+    elif not _narrow(case) and (falling > 0.03 or len(case.losses) < 300):
         yield Verdict(
             "too_few_epochs", "warning", "",
             f"the loss still fell by {max(falling, 0):.1%} in the last quarter of {len(case.losses)} steps",
             "Train longer.",
         )  # fmt: skip
-    del late, early
+
+
+def _narrow(case: Case) -> bool:
+    """Whether everything has to pass through one or two units."""
+    widths = [math.prod(layer["outputs"]) for layer in case.hidden]
+    return bool(widths) and min(widths) <= 2 < math.prod(case.settings["inputs"])
 
 
 def _clipped(case: Case) -> float:
@@ -105,10 +121,12 @@ def over_regularized(case: Case) -> Iterator[Verdict]:
     if not case.suffers or case.broken:
         return
     last = case.last
-    total = last.penalty + last.loss
-    if last.penalty > 0.3 * total:
+    shares = [one.penalty / max(one.penalty + one.loss, 1e-300) for one in case.record.snapshots]
+    shrunk = _shrunk(case)
+    if shares[-1] > 0.3 or (shrunk and max(shares) > 0.3):
+        share = shares[-1] if shares[-1] > 0.3 else max(shares)
         yield Verdict(
-            "over_regularized", "warning", "", f"the penalty is {last.penalty / total:.0%} of the loss",
+            "over_regularized", "warning", "", f"the penalty is {share:.0%} of the loss{shrunk}",
             f"Divide its strength ({case.settings['penalty']}) by 10.",
         )  # fmt: skip
         return
@@ -129,15 +147,28 @@ def over_regularized(case: Case) -> Iterator[Verdict]:
         )
         yield Verdict(
             "over_regularized", "warning", "",
-            f"{evidence}; the loss on the same samples is {last.loss:.3g} with it and {last.loss_as_predicted:.3g} without",
+            f"{evidence}; the loss on the same samples is {last.loss:.3g} with it, {last.loss_as_predicted:.3g} without",
             "Lower it until the training loss falls.",
         )  # fmt: skip
-    elif case.settings["augmentation"] is not None and last.loss_as_predicted < 0.5 * case.level(0.9, 1.0):
+
+
+def _shrunk(case: Case) -> str:
+    """The layer whose weights were pulled to nothing, as text; "" if there is none."""
+    for layer in case.weighted:
+        sizes = case.over_time(layer["name"], "weight")
+        if len(sizes) > 1 and sizes[-1] < 0.1 * sizes[0]:
+            return f", and it has pulled the weights of {layer['name']} from {sizes[0]:.2g} to {sizes[-1]:.2g}"
+    return ""
+
+
+def over_augmented(case: Case) -> Iterator[Verdict]:
+    """Augmentation that makes other samples of the images than those to be told apart."""
+    if case.settings["augmentation"] is not None and case.suffers and not case.broken:
         yield Verdict(
             "over_regularized", "warning", "",
-            f"the loss is {case.level(0.9, 1.0):.3g} on augmented samples and {last.loss_as_predicted:.3g} on their "
-            "originals",
-            "Augment less.",
+            f"the loss is {case.level(0.9, 1.0):.3g} on augmented samples and {case.last.loss_as_predicted:.3g} on "
+            "their originals",
+            f"Augment less ({case.settings['augmentation']:.80}): only as far as the label stays right.",
         )  # fmt: skip
 
 
@@ -156,7 +187,7 @@ def overfitting(case: Case) -> Iterator[Verdict]:
     """Validation that gets worse while training gets better."""
     held = case.record.curve("val_loss") if case.record.epochs else np.array([])
     held = held[np.isfinite(held)]
-    if len(held) < 4 or case.broken:
+    if len(held) < 1 or case.broken:
         return
     best = float(held.min())
     end = float(np.median(held[-max(1, len(held) // 10) :]))
@@ -164,15 +195,16 @@ def overfitting(case: Case) -> Iterator[Verdict]:
     rose = end > 1.3 * best + 0.02 * scale
     best_place = int(held.argmin())
     gap = case.trained - case.validated
-    wide = gap > 0.15 and case.trained > 0.8
-    if rose and best_place < 0.7 * len(held) and (gap > 0.05 or end > 2 * best):
+    wide = gap > 0.15 and case.trained > 0.8 and case.validated < case.reachable_in_validation - 0.1
+    wide |= gap > 0.35 and case.trained > 0.9
+    if len(held) >= 4 and rose and best_place < 0.7 * len(held) and (gap > 0.05 or end > 2 * best):
         yield Verdict(
             "overfitting", "warning", "",
             f"val_loss was lowest in epoch {best_place + 1} ({best:.3g}) and ended at {end:.3g}, "
             f"while the training loss fell to {case.level(0.9, 1.0):.3g}",
             "Stop there (pynn.EarlyStopping()), and regularize: dropout, a penalty, augmentation, or more data.",
         )  # fmt: skip
-    elif wide and case.validated < case.reachable_in_validation - 0.1:
+    elif wide:
         yield Verdict(
             "overfitting", "warning", "",
             f"skill is {case.trained:.2f} on training rows and {case.validated:.2f} on validation, where kernel "

@@ -15,29 +15,16 @@ NUMERIC = ("SquaredError", "AbsoluteError", "Huber")
 
 def wrong_loss(case: Case) -> Iterator[Verdict]:
     """A loss for another kind of target, or with a wrong gradient."""
-    error = case.facts.get("loss_gradient_error")
+    yield from _custom(case)
     name, facts = case.settings["loss"], case.facts.get("train", {})
-    if error is not None and error > 0.05:
-        yield Verdict(
-            "wrong_loss", "error", name, f"its gradient differs from the slope of its value by {error:.0%}",
-            "Correct its backward(): it must return the derivative of the mean that forward() returns; "
-            "pynn.diagnostics.gradient_check compares them.",
-        )  # fmt: skip
-        return
-    if name in NUMERIC and facts.get("whole"):
-        classes = facts["distinct"]
-        if facts["one_hot"] or (classes == 2 and len(facts["mean"]) == 1):
-            severity = "info" if case.learned and case.trained > 0.7 else "warning"
-            kind = "one-hot vectors" if facts["one_hot"] else f"{facts['least']:g} and {facts['largest']:g}"
-            cure = "softmax_cross_entropy" if facts["one_hot"] else "binary_cross_entropy"
+    if name in NUMERIC and facts.get("whole") and 2 < facts["distinct"] <= 20 and len(facts["mean"]) == 1:
+        classes, amounts = case.as_classes_and_amounts
+        if classes > amounts + 0.15:
             yield Verdict(
-                "wrong_loss", severity, name, f"targets are {kind}, classes and not amounts",
-                f'Use loss="{cure}", with a last layer that gives scores.',
-            )  # fmt: skip
-        elif 2 < classes <= 10 and len(facts["mean"]) == 1 and facts["count"] >= 8 * classes and _nominal(case):
-            yield Verdict(
-                "wrong_loss", "warning", name, f"targets are {classes} whole numbers, which look like classes",
-                f'Use pynn.Affine({classes}) as last layer and loss="softmax_cross_entropy".',
+                "wrong_loss", "warning", name,
+                f"targets are {facts['distinct']} whole numbers without an order: neighbours predict {classes:.0%} of "
+                f"them as classes, {amounts:.0%} as rounded amounts",
+                f'Use pynn.Affine({facts["distinct"]}) as last layer and loss="softmax_cross_entropy".',
             )  # fmt: skip
     counts = [count for count in facts.get("labels", []) if count]
     if counts and len(counts) > 30 and float(np.median(counts)) < 8 and facts["count"] > 60:
@@ -51,26 +38,65 @@ def wrong_loss(case: Case) -> Iterator[Verdict]:
             "wrong_loss", "warning", name, "every sample has exactly one class, and each output is judged alone",
             'Use loss="softmax_cross_entropy".',
         )  # fmt: skip
-    if name == "BinaryCrossEntropy" and facts and not facts.get("whole") and case.suffers and len(facts["mean"]) == 1:
+    if name.startswith("Binary") and len(facts.get("mean", [])) == 1 and 2 < facts["distinct"] <= 20:
+        yield Verdict(
+            "wrong_loss", "warning", name, f"targets are {facts['distinct']} different numbers, not yes and no",
+            f'For classes use pynn.Affine({facts["distinct"]}) and loss="softmax_cross_entropy", for amounts '
+            'loss="squared_error".',
+        )  # fmt: skip
+    elif name == "BinaryCrossEntropy" and facts and facts["distinct"] > 20 and len(facts["mean"]) == 1:
         yield Verdict(
             "wrong_loss", "warning", name, f"targets are numbers from {facts['least']:g} to {facts['largest']:g}",
             'Use loss="squared_error".',
         )  # fmt: skip
+    if name == "AbsoluteError" and case.suffers and case.share_of_one_target > 0.5:
+        yield Verdict(
+            "wrong_loss", "warning", name,
+            f"{case.share_of_one_target:.0%} of the targets are equal: they are the median, which this loss predicts",
+            'Use loss="squared_error", or "huber", to predict means.',
+        )  # fmt: skip
 
 
-def _nominal(case: Case) -> bool:
-    """Whether whole targets behave like classes: the model falls short, or the values start at 0 and are few."""
-    facts = case.facts["train"]
-    return bool(
-        facts["least"] in (0.0, 1.0)
-        and facts["largest"] - facts["least"] + 1 == facts["distinct"]
-        and (case.suffers or case.trained < 0.8)
-    )
+def _custom(case: Case) -> Iterator[Verdict]:
+    """A loss of the user's own."""
+    facts, name = case.facts, case.settings["loss"]
+    error, gradient = facts.get("loss_gradient_error"), facts.get("loss_gradient")
+    if gradient == 0 or (error is not None and error > 0.05):
+        evidence = (
+            "its gradient is 0" if gradient == 0 else f"its gradient differs from the slope of its value by {error:.0%}"
+        )
+        yield Verdict(
+            "wrong_loss", "error", name, evidence,
+            "Correct backward(): it returns the derivative of the mean that forward() returns; "
+            "pynn.diagnostics.gradient_check compares them.",
+        )  # fmt: skip
+        return
+    least, constant = facts.get("loss_at_targets"), case.baseline
+    if least is not None and math.isfinite(constant) and least > constant - 0.05 * abs(constant):
+        yield Verdict(
+            "wrong_loss", "error", name,
+            f"it is {least:.3g} where outputs equal the targets, and {constant:.3g} for a constant",
+            "Correct forward(): check the shapes first, since (N, 1) minus (N,) is a matrix.",
+        )  # fmt: skip
+
+
+def amounts_for_classes(case: Case) -> Iterator[Verdict]:
+    """A loss of numbers for classes, where the model does badly and nothing else is wrong."""
+    name, facts = case.settings["loss"], case.facts.get("train", {})
+    if name in NUMERIC and facts.get("whole") and case.suffers:
+        two = facts["distinct"] == 2 and len(facts["mean"]) == 1
+        if facts["one_hot"] or two:
+            kind = "one-hot vectors" if facts["one_hot"] else f"{facts['least']:g} and {facts['largest']:g}"
+            cure = "softmax_cross_entropy" if facts["one_hot"] else "binary_cross_entropy"
+            yield Verdict(
+                "wrong_loss", "warning", name, f"targets are {kind}, classes and not amounts",
+                f'Use loss="{cure}", with a last layer that gives scores.',
+            )  # fmt: skip
 
 
 def wrong_last_layer(case: Case) -> Iterator[Verdict]:
     """An activation at the end that cuts off targets, or a number of outputs that does not suit them."""
-    facts, settings = case.facts.get("train", {}), case.settings
+    facts = case.facts.get("train", {})
     yield from _range(case)
     labels = facts.get("labels")
     if labels:
@@ -82,8 +108,6 @@ def wrong_last_layer(case: Case) -> Iterator[Verdict]:
                 f"it has {len(labels)} outputs, but labels go up to {present[-1]}",
                 f"Use pynn.Affine({present[-1] + 1}).",
             )  # fmt: skip
-    if settings["outputs"] == [1] and case.task == "numbers" and case.has("Softmax"):
-        pass
 
 
 def _last_name(case: Case) -> str:
@@ -106,16 +130,16 @@ def _range(case: Case) -> Iterator[Verdict]:
     )
     spread = max(facts["spread"])
     below, above = low - facts["least"], facts["largest"] - high
-    if max(below, above) > 0.02 * spread:
+    if function == "softmax" and case.settings["outputs"] == [1]:
+        yield Verdict(
+            "wrong_last_layer", "error", _last_name(case), "softmax over one output is always 1",
+            "Leave it out, or use two outputs.",
+        )  # fmt: skip
+    elif max(below, above) > 0.02 * spread:
         yield Verdict(
             "wrong_last_layer", "error" if max(below, above) > spread else "warning", _last_name(case),
             f"{function} gives {low:g} to {high:g}, but targets go from {facts['least']:.4g} to {facts['largest']:.4g}",
             f"Leave {function} out at the end.",
-        )  # fmt: skip
-    elif function == "softmax" and case.settings["outputs"] == [1]:
-        yield Verdict(
-            "wrong_last_layer", "error", _last_name(case), "softmax over one output is always 1",
-            "Leave it out, or use two outputs.",
         )  # fmt: skip
     elif function == "relu" and case.suffers:
         outputs = case.record.train.outputs if case.record.train is not None else None
@@ -143,13 +167,7 @@ def imbalance(case: Case) -> Iterator[Verdict]:
     part = case.record.train
     if part is None or part.outputs is None or not np.isfinite(part.outputs).all():
         return
-    if (
-        case.task == "answers"
-        and part.y.ndim == 2
-        and part.y.shape[1] == 1
-        or case.task == "answers"
-        and part.y.ndim == 1
-    ):
+    if case.task == "answers" and part.y.size == len(part.y):
         y = (part.y.reshape(-1) > 0).astype(int)
         predicted = (part.outputs.reshape(-1) > case.middle).astype(int)
         share = float(y.mean())
@@ -159,6 +177,8 @@ def imbalance(case: Case) -> Iterator[Verdict]:
     else:
         return
     largest = max(counts)
+    if case.reachable < 0.15:  # nothing tells the classes apart
+        return
     missed = [
         place for place, count in enumerate(counts)
         if 0 < count <= largest / 4 and (y == place).sum() >= 3 and _recall(y, predicted, place) < 0.1
