@@ -18,7 +18,8 @@ SMALL_SCALE = 0.03  # below it products vanish beside the bias
 UNEVEN = 100.0  # largest over smallest spread of features: the rate that suits one does not suit the other
 OFF_CENTRE = 5.0  # mean over spread of the whole input: all gradients of a unit share one sign
 SENTINEL_GAP = 5.0  # a repeated extreme value this many spreads of the rest away from the next value is a placeholder
-OUTLIER = 50.0  # interquartile ranges from the median
+OUTLIER = 15.0  # interquartile ranges from the median
+GAP = 4.0  # times as far as the next value
 LEAK = 0.05  # share of validation rows that are in training, beyond what repeats by itself
 SHIFT = 1.0  # distance of the means of training and validation, in spreads, of the typical feature
 OTHER_SCALE = 3.0  # ratio of their spreads
@@ -56,7 +57,9 @@ def of_values(view: View, table: bool) -> Iterator[Verdict]:
         if len(view.x) > 1:
             evidence = f"all {view.x.shape[1]} columns are constant"
             yield Verdict("bad_data", "error", "x", evidence, "Check how x was read: it holds no data.")
-    elif table:
+        return
+    yield from of_rows(view)
+    if table:
         yield from _constants(view, spread)
         yield from _placeholders(view)
         yield from of_outliers(view)
@@ -93,7 +96,7 @@ def _placeholders(view: View) -> Iterator[Verdict]:
             inner = np.repeat(values[rest], counts[rest])
             low, high = np.percentile(inner, [5, 95])
             gap = abs(float(values[place] - values[neighbour]))
-            if gap > SENTINEL_GAP * max(float(high - low), 1e-12):
+            if gap > SENTINEL_GAP * max(float(high - low), 0.5 * float(np.ptp(inner))):
                 yield Verdict(
                     "bad_data", "warning", view.name(column),
                     f"{count} rows hold {values[place]:g}, the others lie between {inner.min():g} and {inner.max():g}",
@@ -103,19 +106,39 @@ def _placeholders(view: View) -> Iterator[Verdict]:
 
 
 def of_outliers(view: View, share: float = 0.01) -> Iterator[Verdict]:
-    """Values far from all others, in any column."""
+    """Values far from all others, with nothing in between: long tails of right values come closer step by step."""
     low, middle, high = np.percentile(view.x, [25, 50, 75], axis=0)
-    far = np.abs(view.x - middle) > OUTLIER * (high - low)
-    far &= (high - low) > 0
-    columns = np.flatnonzero(far.any(axis=0) & (far.mean(axis=0) < share))
-    if len(columns):
-        column = int(columns[0])
-        worst = float(view.x[far[:, column], column][0])
+    distances = np.sort(np.abs(view.x - middle), axis=0)
+    width = high - low
+    found = []
+    for column in np.flatnonzero(distances[-1] > OUTLIER * width).tolist():
+        ends = distances[distances[:, column] > width[column], column]
+        if width[column] <= 0 or len(ends) < 2:
+            continue
+        jumps = (ends[1:] > GAP * ends[:-1]) & (ends[1:] > OUTLIER * width[column])
+        count = len(ends) - 1 - int(jumps.argmax()) if jumps.any() else 0
+        if 0 < count < max(share * len(view.x), 1.5):
+            found.append((column, count, float(ends[-count])))
+    if found:
+        column, count, edge = found[0]
+        values = view.x[np.abs(view.x[:, column] - middle[column]) >= edge, column]
         yield Verdict(
-            "bad_data", "warning", view.listed(columns),
-            f"{int(far.sum())} values such as {worst:g} lie over {OUTLIER:g} interquartile ranges from the median "
-            f"({middle[column]:g})",
+            "bad_data", "warning", view.listed(np.array([one[0] for one in found])),
+            f"{count} values such as {values[0]:g} lie over {edge / width[column]:.0f} interquartile ranges from the "
+            f"median ({middle[column]:g}), with nothing in between",
             "Check them; clip them or take logarithms where they are right.",
+        )  # fmt: skip
+
+
+def of_rows(view: View) -> Iterator[Verdict]:
+    """Rows that hold one number only, such as pictures that were not read."""
+    if view.x.shape[1] < 8:
+        return
+    blank = float(np.mean(np.ptp(view.x, axis=1) == 0))
+    if 0.02 < blank < 1:
+        yield Verdict(
+            "bad_data", "warning", "x", f"{blank:.0%} of the rows hold one number throughout",
+            "Check how they were read, and leave them out.",
         )  # fmt: skip
 
 

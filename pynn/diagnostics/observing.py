@@ -150,6 +150,7 @@ def _of_targets(y: Array, classes: int | None) -> dict[str, Any]:
         "one_hot": numbers.shape[1] > 1
         and bool(np.all((numbers == 0) | (numbers == 1)) and np.all(numbers.sum(axis=1) == 1)),
         "turns": _turns(first),
+        "sum": [float(numbers.sum(axis=1).min()), float(numbers.sum(axis=1).max())],
     }
 
 

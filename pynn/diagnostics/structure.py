@@ -69,7 +69,11 @@ def _last_layer(layers: list[Layer], loss: Loss) -> Iterator[Verdict]:
     takes_scores = isinstance(loss, SoftmaxLoss) or type(loss).probabilities is not Loss.probabilities
     if isinstance(last, (Softmax, Sigmoid)) and takes_scores:
         evidence = f"the model ends with {last.kind}, and {type(loss).__name__} applies its own"
-    elif isinstance(last, (LeakyReLU, PReLU)) or type(last) is Activation or isinstance(loss, ElementwiseLoss):
+    elif (
+        isinstance(last, (LeakyReLU, PReLU))
+        or type(last) is Activation
+        or (isinstance(loss, ElementwiseLoss) and not takes_scores)
+    ):
         return  # what a loss of numbers needs depends on its targets
     else:
         evidence = f"the model ends with {last.kind}, which cuts off part of what {type(loss).__name__} takes"

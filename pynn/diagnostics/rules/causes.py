@@ -12,7 +12,7 @@ RULES: tuple[Callable[[Case], Iterator[Verdict]], ...] = (
     data.bad_data, data.labels, data.leakage, data.data_mismatch, data.order, data.unscaled_inputs,
     data.unscaled_targets, task.wrong_loss, task.wrong_last_layer, task.imbalance, network.structure, network.frozen,
     network.initialization, network.batch_statistics, network.gradients, network.dead_units, network.saturation,
-    steps.learning_rate_too_large, steps.over_regularized, steps.overfitting,
+    steps.learning_rate_too_large, steps.learning_rate_too_small, steps.over_regularized, steps.overfitting,
 )  # fmt: skip
 
 STEPS = ("exploding", "vanishing_gradient", "dead_units", "saturation", "learning_rate_too_large",
@@ -42,7 +42,8 @@ FOLLOWS = {
                                 "over_regularized"),
     "dead_units": ("imbalance", "underfitting", "too_few_epochs", "learning_rate_too_small"),
     "saturation": ("imbalance", "underfitting", "too_few_epochs", "learning_rate_too_small"),
-    "over_regularized": ("imbalance", "underfitting", "too_few_epochs", "learning_rate_too_small"),
+    "over_regularized": ("dead_units", "saturation", "imbalance", "underfitting", "too_few_epochs",
+                         "learning_rate_too_small"),
     "learning_rate_too_small": ("imbalance", "underfitting", "too_few_epochs"),
     "imbalance": ("underfitting", "too_few_epochs"),
     "too_few_epochs": ("imbalance", "underfitting"),
@@ -51,7 +52,7 @@ FOLLOWS = {
 
 # Asked one after the other if no rule found anything.
 LAST: tuple[Callable[[Case], Iterator[Verdict]], ...] = (
-    task.amounts_for_classes, steps.over_augmented, steps.learning_rate_too_small, steps.underfitting,
+    task.amounts_for_classes, steps.over_augmented, steps.too_few_epochs, steps.underfitting,
 )  # fmt: skip
 
 

@@ -99,11 +99,12 @@ def _noisy(case: Case, x: Array) -> Iterator[Verdict]:
     sure = best - second >= np.median(best - second)
     wrong = float(np.mean((best > own)[sure]))
     share = float(np.mean(best > own))
-    if wrong < 0.1 or share < 0.12:
+    if wrong < 0.1 or share < 0.12 or case.trained > case.reachable + 0.3 > case.validated + 0.3:
         return
     gain = case.validated - case.trained  # validation may be clean
     contradicted = f"{wrong:.0%} of the samples whose neighbours agree clearly have another label than these"
-    severity = "warning" if wrong >= 0.15 and share < 0.5 and (gain > 0.1 or wrong > 0.6 * share) else "info"
+    noisy = wrong >= 0.15 and share < 0.5 and wrong > 0.75 * share and not case.validated > case.reachable + 0.15
+    severity = "warning" if noisy or gain > 0.15 else "info"
     yield Verdict(
         "labels", severity, "y", contradicted, "Look at these samples and correct their labels, or leave them out."
     )
@@ -138,6 +139,16 @@ def data_mismatch(case: Case) -> Iterator[Verdict]:
                 "data_mismatch", "warning", "validation",
                 f"shares of classes differ from training: {apart:.0%} of its samples would need another label",
                 "Split at random, best with pynn.Split(0.2), which keeps the shares of classes.",
+            )  # fmt: skip
+            return
+    if case.task == "numbers" and train.y.size == len(train.y):
+        spread = float(train.y.std())
+        shift = abs(float(held.y.mean() - train.y.mean())) / spread if spread else 0.0
+        if shift > 1.2 and case.validated < case.trained - 0.2:
+            yield Verdict(
+                "data_mismatch", "warning", "validation",
+                f"its targets lie {shift:.1f} spreads from those of training",
+                "Take training and validation from the same period and place, or split at random.",
             )  # fmt: skip
             return
     gap = case.reachable - case.reachable_in_validation

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,7 +17,10 @@ STRUCTURAL = ("wrong_last_layer", "missing_activation", "frozen", "symmetry", "b
 def structure(case: Case) -> Iterator[Verdict]:
     """What was found before the first step."""
     for finding in case.record.findings:
-        yield Verdict(**finding)
+        verdict = Verdict(**finding)
+        if verdict.name == "missing_activation" and case.copies_inputs and case.learned:
+            verdict = replace(verdict, severity="info")  # the code of an autoencoder may be linear
+        yield verdict
 
 
 def frozen(case: Case) -> Iterator[Verdict]:
@@ -57,12 +61,13 @@ def initialization(case: Case) -> Iterator[Verdict]:
     """First weights far from the size at which signals keep theirs."""
     if case.settings["first_epoch"] or not case.record.snapshots:
         return
+    far = case.first.loss > 10 * case.baseline and case.trained < case.reachable - 0.02
     normal = not any("Norm" in layer["kind"] for layer in case.record.layers)
     for layer in case.weighted:
         gain = (layer["first_weight"] or 0.0) * math.sqrt(layer["fan_in"])
         if gain > 6 and layer["first_weight"] > 0.3 and (normal or gain > 30):
             yield Verdict(
-                "initialization", "info" if case.learned else "warning", layer["name"],
+                "initialization", "info" if case.learned and not far else "warning", layer["name"],
                 f"its first weights are {gain:.1f} times 1/√{layer['fan_in']}; 1 to 1.5 keeps the size of signals",
                 "Leave initializer= out, or take He() for ReLU, Glorot() for tanh and sigmoid.",
             )  # fmt: skip
@@ -74,6 +79,18 @@ def initialization(case: Case) -> Iterator[Verdict]:
                 f"its first biases are {bias:.3g} on average", "Let biases begin at 0.",
             )  # fmt: skip
             return
+    growth = math.prod(
+        (layer["first_weight"] or 0.0) * math.sqrt(layer["fan_in"] / (2 if layer["activation"] == "relu" else 1))
+        for layer in case.hidden if layer["activation"] not in ("sigmoid", "tanh")
+    )  # fmt: skip
+    if growth > 15 and normal and case.suffers:
+        yield Verdict(
+            "initialization", "warning", case.hidden[0]["name"],
+            f"the first weights make signals {growth:.3g} times as large from the first to the last hidden layer; the "
+            f"first loss is {case.first.loss:.3g}, constant outputs have {case.baseline:.3g}",
+            "Leave initializer= out, or take He() for ReLU, Glorot() for tanh and sigmoid.",
+        )  # fmt: skip
+        return
     small = [
         layer for layer in case.hidden
         if 0 < (layer["first_weight"] or 0.0) * math.sqrt(layer["fan_in"]) < 0.1 and layer["fan_in"] >= 3

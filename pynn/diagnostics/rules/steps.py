@@ -54,20 +54,15 @@ def _died(case: Case) -> str:
 
 
 def learning_rate_too_small(case: Case) -> Iterator[Verdict]:
-    """Steps too short for the number of epochs, or too few epochs."""
-    short = len(case.losses) < 300 and case.still_falling > 0.1 and case.trained < case.reachable - 0.05
-    if not (case.suffers or short) or case.broken or len(case.losses) < 2:
+    """Steps too short for the number of epochs: of the rate, by clipping, or by a schedule that ends early."""
+    if not _unfinished(case):
         return
-    ratios = case.ratios()
+    ratios, settings = case.ratios(), case.settings
     typical = float(np.median(ratios)) if len(ratios) else math.nan
-    rate, settings = case.settings["learning_rate"], case.settings
+    rate = max((snapshot.rate for snapshot in case.record.snapshots), default=0.0)
     usual = USUAL.get(settings["optimizer"], 0.001)
     clipped = _clipped(case)
-    falling = case.still_falling
-    falls = math.isnan(falling) or falling > 0.005 or not case.fell or len(case.losses) < 300
-    if not falls:
-        return
-    decayed = case.record.snapshots[0].rate > 20 * max(case.last.rate, 1e-300)
+    middle = next((one.rate for one in case.record.snapshots if one.step >= case.last.step / 3), case.first.rate)
     if clipped > 0.5:
         limit = settings["clip_norm"] if settings["clip_norm"] is not None else settings["clip_value"]
         yield Verdict(
@@ -75,25 +70,38 @@ def learning_rate_too_small(case: Case) -> Iterator[Verdict]:
             f"{clipped:.0%} of the steps are clipped to {limit:g}, and move weights by {typical:.1g} of their size",
             "Raise clip_norm to the usual norm of the gradient, or leave it out.",
         )  # fmt: skip
-    elif decayed and case.last.step > case.first.step:
+    elif rate > 20 * max(middle, 1e-300):
         yield Verdict(
             "learning_rate_too_small", "warning", "",
-            f"the rate fell from {case.first.rate:.3g} to {case.last.rate:.3g} while there was still much to learn",
+            f"the rate fell from {rate:.3g} to {middle:.3g} in the first half, with much left to learn",
             "Let the schedule end later, or at a higher rate.",
         )  # fmt: skip
     elif typical < 1e-4 or rate < 0.15 * usual or (typical < 4e-4 and len(case.losses) > 2000):
         yield Verdict(
             "learning_rate_too_small", "warning", "",
-            f"a step moves weights by {typical:.1g} of their size (about 0.001 is wanted): in {len(case.losses)} steps "
+            f"a step moves weights by {typical:.1g} of their size (0.001 is usual): in {len(case.losses)} steps "
             f"the loss went from {case.losses[0]:.4g} to {case.level(0.9, 1.0):.4g}",
             f"Multiply the rate ({rate:g}) by 10 or more; pynn.diagnostics.learning_rate_range finds a good one.",
         )  # fmt: skip
-    elif not _narrow(case) and (falling > 0.03 or len(case.losses) < 300):
+
+
+def too_few_epochs(case: Case) -> Iterator[Verdict]:
+    """A loss that was still falling at the end."""
+    if _unfinished(case) and not _narrow(case) and (case.still_falling > 0.03 or len(case.losses) < 300):
         yield Verdict(
             "too_few_epochs", "warning", "",
-            f"the loss still fell by {max(falling, 0):.1%} in the last quarter of {len(case.losses)} steps",
+            f"the loss still fell by {max(case.still_falling, 0):.1%} in the last quarter of {len(case.losses)} steps",
             "Train longer.",
         )  # fmt: skip
+
+
+def _unfinished(case: Case) -> bool:
+    """Whether there is more to learn, and the loss has not settled."""
+    falling = case.still_falling
+    short = len(case.losses) < 300 and falling > 0.1 and case.trained < case.reachable - 0.05
+    if not (case.suffers or short) or case.broken or len(case.losses) < 2:
+        return False
+    return math.isnan(falling) or falling > 0.005 or not case.fell or len(case.losses) < 300
 
 
 def _narrow(case: Case) -> bool:
@@ -123,7 +131,7 @@ def over_regularized(case: Case) -> Iterator[Verdict]:
     last = case.last
     shares = [one.penalty / max(one.penalty + one.loss, 1e-300) for one in case.record.snapshots]
     shrunk = _shrunk(case)
-    if shares[-1] > 0.3 or (shrunk and max(shares) > 0.3):
+    if (shares[-1] > 0.3 and len(case.losses) > 100) or (shrunk and max(shares) > 0.3):
         share = shares[-1] if shares[-1] > 0.3 else max(shares)
         yield Verdict(
             "over_regularized", "warning", "", f"the penalty is {share:.0%} of the loss{shrunk}",
@@ -147,7 +155,7 @@ def over_regularized(case: Case) -> Iterator[Verdict]:
         )
         yield Verdict(
             "over_regularized", "warning", "",
-            f"{evidence}; the loss on the same samples is {last.loss:.3g} with it, {last.loss_as_predicted:.3g} without",
+            f"{evidence}; the loss is {last.loss:.3g} with it, {last.loss_as_predicted:.3g} without",
             "Lower it until the training loss falls.",
         )  # fmt: skip
 

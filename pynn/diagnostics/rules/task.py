@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ...typing import Array
 from ..case import Case
+from ..record import Part
 from ..verdicts import Verdict
 
 NUMERIC = ("SquaredError", "AbsoluteError", "Huber")
@@ -19,7 +21,8 @@ def wrong_loss(case: Case) -> Iterator[Verdict]:
     name, facts = case.settings["loss"], case.facts.get("train", {})
     if name in NUMERIC and facts.get("whole") and 2 < facts["distinct"] <= 20 and len(facts["mean"]) == 1:
         classes, amounts = case.as_classes_and_amounts
-        if classes > amounts + 0.15:
+        common = case.share_of_one_target
+        if classes > max(amounts + 0.15, common + 0.3 * (1 - common)):
             yield Verdict(
                 "wrong_loss", "warning", name,
                 f"targets are {facts['distinct']} whole numbers without an order: neighbours predict {classes:.0%} of "
@@ -135,6 +138,17 @@ def _range(case: Case) -> Iterator[Verdict]:
             "wrong_last_layer", "error", _last_name(case), "softmax over one output is always 1",
             "Leave it out, or use two outputs.",
         )  # fmt: skip
+    elif (
+        function == "softmax"
+        and case.settings["outputs"] != [1]
+        and (facts.get("sum", [1, 1])[1] > 1.05 or facts.get("sum", [1, 1])[0] < 0.5)
+    ):
+        low, high = facts["sum"]
+        yield Verdict(
+            "wrong_last_layer", "error", _last_name(case),
+            f"outputs of softmax add up to 1, but targets of a sample add up to {low:.3g} to {high:.3g}",
+            'For several answers per sample leave it out, and use loss="binary_cross_entropy".',
+        )  # fmt: skip
     elif max(below, above) > 0.02 * spread:
         yield Verdict(
             "wrong_last_layer", "error" if max(below, above) > spread else "warning", _last_name(case),
@@ -163,35 +177,38 @@ def _classes(case: Case) -> bool:
 
 def imbalance(case: Case) -> Iterator[Verdict]:
     """Rare classes that are never predicted."""
-    counts = case.facts.get("train", {}).get("labels")
     part = case.record.train
-    if part is None or part.outputs is None or not np.isfinite(part.outputs).all():
-        return
-    if case.task == "answers" and part.y.size == len(part.y):
-        y = (part.y.reshape(-1) > 0).astype(int)
-        predicted = (part.outputs.reshape(-1) > case.middle).astype(int)
-        share = float(y.mean())
-        counts = [int((1 - share) * part.count), int(share * part.count)]
-    elif counts and case.task == "labels" and part.y.ndim == 1:
-        y, predicted = part.y.astype(int), part.outputs.reshape(len(part.y), -1).argmax(axis=1)
-    else:
-        return
-    largest = max(counts)
-    if case.reachable < 0.15:  # nothing tells the classes apart
-        return
-    missed = [
-        place for place, count in enumerate(counts)
-        if 0 < count <= largest / 4 and (y == place).sum() >= 3 and _recall(y, predicted, place) < 0.1
-    ]  # fmt: skip
-    if missed:
-        place = min(missed, key=lambda one: counts[one])
+    if part is None or part.outputs is None or not np.isfinite(part.outputs).all() or case.reachable < 0.15:
+        return  # below that nothing tells the classes apart
+    missed, of = [], 0
+    for name, right, chosen, usual in _choices(case, part):
+        share = float(np.mean(right))
+        of += 1
+        if 0 < share <= usual / 4 and right.sum() >= 3 and float(np.mean(chosen[right])) < 0.1:
+            missed.append((share, name, float(np.mean(chosen[right]))))
+    if missed and (case.task == "labels" or len(missed) > of / 4):
+        share, name, recall = min(missed)
         yield Verdict(
-            "imbalance", "warning", f"class {place}",
-            f"{counts[place]:,} of {sum(counts):,} samples have it, and it is predicted for "
-            f"{_recall(y, predicted, place):.0%} of them",
+            "imbalance", "warning", name,
+            f"{share:.1%} of the samples have it, and it is predicted for {recall:.0%} of them",
             'Pass class_weight="balanced" to fit, and judge by recall or f1 of each class.',
         )  # fmt: skip
 
 
-def _recall(y: np.ndarray, predicted: np.ndarray, place: int) -> float:  # type: ignore[type-arg]
-    return float(np.mean(predicted[y == place] == place))
+def _choices(case: Case, part: Part) -> Iterator[tuple[str, Array, Array, float]]:
+    """Name, which rows have it, which are predicted to have it, and the share of the most frequent, for each class."""
+    assert part.outputs is not None
+    outputs = part.outputs.reshape(len(part.y), -1)
+    if case.task == "labels" and part.y.ndim == 1:
+        labels, predicted = part.y.astype(int), outputs.argmax(axis=1)
+        usual = float(np.bincount(labels).max() / len(labels))
+        for place in np.unique(labels).tolist():
+            yield f"class {place}", labels == place, predicted == place, usual
+    elif case.task == "answers":
+        yes = part.y.reshape(outputs.shape) > 0.5 * (part.y.min() + part.y.max())
+        for column in range(outputs.shape[1]):
+            right, chosen = yes[:, column], outputs[:, column] > case.middle
+            share = float(right.mean())
+            label = "" if outputs.shape[1] == 1 else f" to question {column}"
+            yield f"yes{label}", right, chosen, 1 - share
+            yield f"no{label}", ~right, ~chosen, share
