@@ -87,7 +87,7 @@ def _placeholders(view: View) -> Iterator[Verdict]:
     """A value that many rows share, far away from all others: -999, 9999 and the like for what is missing."""
     for column in range(view.x.shape[1]):
         values, counts = np.unique(view.x[:, column], return_counts=True)
-        if len(values) < 5:
+        if len(values) < 10:
             continue
         for place, neighbour, rest in ((0, 1, slice(1, None)), (-1, -2, slice(None, -1))):
             count = int(counts[place])
@@ -117,7 +117,8 @@ def of_outliers(view: View, share: float = 0.01) -> Iterator[Verdict]:
             continue
         jumps = (ends[1:] > GAP * ends[:-1]) & (ends[1:] > OUTLIER * width[column])
         count = len(ends) - 1 - int(jumps.argmax()) if jumps.any() else 0
-        if 0 < count < max(share * len(view.x), 1.5):
+        # A single value may be rare and right.
+        if (count == 1 and ends[-1] > 200 * width[column]) or 1 < count < share * len(view.x):
             found.append((column, count, float(ends[-count])))
     if found:
         column, count, edge = found[0]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..case import Case
+from ..case import TINY, Case
 from ..verdicts import Verdict
 
 USUAL = {"SGD": 0.01, "Momentum": 0.01, "Nesterov": 0.01, "AdaGrad": 0.01, "Lion": 1e-4}  # others 0.001
@@ -30,7 +30,7 @@ def learning_rate_too_large(case: Case) -> Iterator[Verdict]:
         return
     dead = _died(case)
     worse = case.suffers or (dead and largest > 0.1 and case.trained < case.reachable - 0.04)
-    if not worse or not len(case.losses) or (_shrunk(case) and case.first.penalty > case.first.loss):
+    if not worse or not len(case.losses) or (_shrunk(case) and (case.first.penalty > case.first.loss or _decays(case))):
         return
     rose = case.mean_level(0.8, 1.0) > 1.5 * max(case.losses[0], case.baseline if case.baseline > 0 else 0.0)
     lowest = min(case.mean_level(start, start + 0.1) for start in np.arange(0, 0.95, 0.1))
@@ -107,7 +107,7 @@ def _unfinished(case: Case) -> bool:
 def _narrow(case: Case) -> bool:
     """Whether everything has to pass through one or two units."""
     widths = [math.prod(layer["outputs"]) for layer in case.hidden]
-    return bool(widths) and min(widths) <= 2 < math.prod(case.settings["inputs"])
+    return bool(widths) and min(widths) <= 2 and case.settings["samples"] >= TINY
 
 
 def _clipped(case: Case) -> float:
@@ -158,6 +158,11 @@ def over_regularized(case: Case) -> Iterator[Verdict]:
             f"{evidence}; the loss is {last.loss:.3g} with it, {last.loss_as_predicted:.3g} without",
             "Lower it until the training loss falls.",
         )  # fmt: skip
+
+
+def _decays(case: Case) -> bool:
+    """Whether the optimizer's weight decay is far above what is usual."""
+    return bool(case.settings["weight_decay"] >= (0.5 if case.settings["decoupled"] else 0.03))
 
 
 def _shrunk(case: Case) -> str:

@@ -52,7 +52,7 @@ def wrong_loss(case: Case) -> Iterator[Verdict]:
             "wrong_loss", "warning", name, f"targets are numbers from {facts['least']:g} to {facts['largest']:g}",
             'Use loss="squared_error".',
         )  # fmt: skip
-    if name == "AbsoluteError" and case.suffers and case.share_of_one_target > 0.5:
+    if name == "AbsoluteError" and case.suffers and case.share_of_one_target >= 0.5:
         yield Verdict(
             "wrong_loss", "warning", name,
             f"{case.share_of_one_target:.0%} of the targets are equal: they are the median, which this loss predicts",
@@ -186,7 +186,7 @@ def imbalance(case: Case) -> Iterator[Verdict]:
         of += 1
         if 0 < share <= usual / 4 and right.sum() >= 3 and float(np.mean(chosen[right])) < 0.1:
             missed.append((share, name, float(np.mean(chosen[right]))))
-    if missed and (case.task == "labels" or len(missed) > of / 4):
+    if missed and (case.task == "labels" or len(missed) >= of / 8):
         share, name, recall = min(missed)
         yield Verdict(
             "imbalance", "warning", name,
