@@ -247,6 +247,7 @@ __all__ = [
     "StepDecay",
     "StructuredHinge",
     "Tanh",
+    "TensorBoard",
     "TerminateOnNaN",
     "Trainer",
     "Transformer",
@@ -299,6 +300,7 @@ if TYPE_CHECKING:
     from .callbacks.progress import ProgressBar
     from .diagnostics.diagnosis import diagnose
     from .diagnostics.monitor import Monitor
+    from .diagnostics.tensorboard import TensorBoard
     from .ensembles.batch_statistics import reestimate_statistics
     from .ensembles.ensemble import Ensemble
     from .ensembles.polyak import PolyakAverage
@@ -323,6 +325,7 @@ else:
         "PolyakAverage": "ensembles.polyak",
         "ProgressBar": "callbacks.progress",
         "SnapshotEnsemble": "ensembles.snapshots",
+        "TensorBoard": "diagnostics.tensorboard",
         "TerminateOnNaN": "callbacks.stopping",
         "data_dependent": "models.data_dependent",
         "diagnose": "diagnostics.diagnosis",
