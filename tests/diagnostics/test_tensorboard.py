@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from mpi_processes import mpirun
 
 import pynn
 
@@ -349,9 +350,26 @@ def test_options(digits: Any, tmp_path: Path) -> None:
             pynn.TensorBoard(tmp_path, **wrong)
 
 
-def test_only_the_first_of_several_processes_writes() -> None:
-    assert pynn.TensorBoard.writes
-    assert pynn.callbacks.TensorBoard is pynn.TensorBoard
+@pytest.mark.slow
+def test_the_first_of_two_processes_writes(tmp_path: Path) -> None:
+    """Without a Monitor no outputs: a forward pass of one process would wait for the others."""
+    code = """
+import sys, pynn
+x, y = pynn.datasets.digits().train
+for name, more in (("alone", []), ("watched", [pynn.Monitor(5)])):
+    model = pynn.Sequential(pynn.Flatten(), pynn.Affine(8), pynn.BatchNorm(), pynn.ReLU(), pynn.Affine(10))
+    model.fit(x[:400], y[:400], validation=(x[400:500], y[400:500]), epochs=2, batch_size=40, distributed=True,
+              callbacks=[pynn.TensorBoard(name), *more], progress=False)
+"""
+    done = mpirun(2, ["-c", code], tmp_path)
+    assert done.returncode == 0, done.stderr
+    for name in ("alone", "watched"):
+        folder = tmp_path / name
+        assert [len(list(run.iterdir())) for run in folder.iterdir()] == [1] * 4
+        assert [step for step, _ in Seen(folder / "validation").scalars("loss")] == [1, 2]
+        steps = Seen(folder / "steps").values
+        assert steps["parameters/affine1.weight"]
+        assert bool(steps.get("outputs/affine1")) == (name == "watched")
 
 
 def test_without_tensorboardx_the_extra_is_named() -> None:
