@@ -23,6 +23,7 @@ Further reading:
     help(pynn.Distributed)     training in several processes, on one machine or many
     help(pynn.diagnose)        what is wrong with a training run; watch it: pynn.Monitor; also pynn.diagnostics
     help(pynn.monte_carlo)     how sure a model is
+    help(pynn.gradients)       on which inputs its answers depend; images that fool it
     help(pynn.transfer)        a trained model's layers for another task; weights from PyTorch
     help(pynn.Ensemble)        averages of several models; of a single run: pynn.SnapshotEnsemble, PolyakAverage
     help(pynn.kernels)         the functions that do the computations, in C++ and in NumPy
@@ -247,6 +248,7 @@ __all__ = [
     "StepDecay",
     "StructuredHinge",
     "Tanh",
+    "TensorBoard",
     "TerminateOnNaN",
     "Trainer",
     "Transformer",
@@ -266,6 +268,7 @@ __all__ = [
     "diagnose",
     "diagnostics",
     "get_num_threads",
+    "gradients",
     "info",
     "initializers",
     "kernels",
@@ -299,11 +302,13 @@ if TYPE_CHECKING:
     from .callbacks.progress import ProgressBar
     from .diagnostics.diagnosis import diagnose
     from .diagnostics.monitor import Monitor
+    from .diagnostics.tensorboard import TensorBoard
     from .ensembles.batch_statistics import reestimate_statistics
     from .ensembles.ensemble import Ensemble
     from .ensembles.polyak import PolyakAverage
     from .ensembles.snapshots import SnapshotEnsemble
     from .models.data_dependent import data_dependent, lsuv
+    from .models.input_gradients import gradients
     from .models.loading import load
     from .models.second_order import minimize
     from .training.distributed import Distributed
@@ -323,9 +328,11 @@ else:
         "PolyakAverage": "ensembles.polyak",
         "ProgressBar": "callbacks.progress",
         "SnapshotEnsemble": "ensembles.snapshots",
+        "TensorBoard": "diagnostics.tensorboard",
         "TerminateOnNaN": "callbacks.stopping",
         "data_dependent": "models.data_dependent",
         "diagnose": "diagnostics.diagnosis",
+        "gradients": "models.input_gradients",
         "load": "models.loading",
         "lsuv": "models.data_dependent",
         "minimize": "models.second_order",

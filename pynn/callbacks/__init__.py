@@ -8,6 +8,7 @@
 | LearningRateSchedule(function) | sets the learning rate before each epoch |
 | PolyakAverage(decay=0.999) | gives the model the average of its parameters over the run's steps |
 | SnapshotEnsemble(epochs_per_cycle) | keeps the model at the end of each cycle, for a `pynn.Ensemble` |
+| TensorBoard(folder) | writes curves, distributions, pictures and hyperparameters for TensorBoard |
 | TerminateOnNaN() | ends a diverging run without an error |
 | Checkpoint(folder) | writes files from which a killed run resumes; `fit(checkpoint=...)` |
 | ProgressBar() | what `fit(progress=...)` shows |
@@ -23,10 +24,11 @@ from .base import Callback
 
 __all__ = [
     "CSVLogger", "Callback", "Checkpoint", "EarlyStopping", "LearningRateSchedule", "ModelCheckpoint",
-    "PolyakAverage", "ProgressBar", "SnapshotEnsemble", "TerminateOnNaN",
+    "PolyakAverage", "ProgressBar", "SnapshotEnsemble", "TensorBoard", "TerminateOnNaN",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
+    from ..diagnostics.tensorboard import TensorBoard
     from ..ensembles.polyak import PolyakAverage
     from ..ensembles.snapshots import SnapshotEnsemble
     from ..training.checkpoint import Checkpoint
@@ -46,6 +48,7 @@ else:
         "PolyakAverage": "pynn.ensembles.polyak",
         "ProgressBar": ".progress",
         "SnapshotEnsemble": "pynn.ensembles.snapshots",
+        "TensorBoard": "pynn.diagnostics.tensorboard",
         "TerminateOnNaN": ".stopping",
     }
 

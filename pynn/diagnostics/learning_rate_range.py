@@ -72,7 +72,7 @@ class LearningRateRange:
         """Draw the curve, and write it to a file if there is a path; see `pynn.plot.learning_rate_range`."""
         from .. import plot  # here: matplotlib is an extra
 
-        figure = plot.learning_rate_range(self)
+        figure = plot.figures.figure_of(plot.learning_rate_range(self))
         if path is not None:
             plot.save(figure, path)
         return figure

@@ -1,4 +1,4 @@
-"""The gradient of a trained model with respect to its inputs: for saliency maps and adversarial images."""
+"""The gradient of a trained model with respect to its inputs: for saliency maps, fooling images, class pictures."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def input_gradient(
     Parameters
     ----------
     model : Sequential
-        The model; ``model.input_gradient(x, y)`` passes it.
+        The model: ``pynn.gradients(model, x, y)`` and ``model.input_gradient(x, y)`` are the same.
     x : array (N, ...)
         Raw samples as for `predict`: the gradient passes through `model.preprocessing`. Pixels of uint8 are read as
         0..1, and the gradient refers to those.
@@ -71,18 +71,41 @@ def input_gradient(
     ----------
     .. [1] Simonyan et al., "Deep Inside Convolutional Networks", 2014.
     .. [2] Goodfellow et al., "Explaining and Harnessing Adversarial Examples", 2015 (fast gradient sign).
+    .. [3] CS231n, "Visualizing what ConvNets learn"; assignment 3, "Network Visualization".
 
     Examples
     --------
-    >>> slopes = model.input_gradient(x, y)  # of each sample's loss
-    >>> pixels = abs(model.input_gradient(x, dy=np.eye(10)[y])).max(-1)  # of the score of class y: a saliency map
-    >>> fooled = model.predict(x + 0.02 * np.sign(slopes))  # the fast gradient sign method
+    A model of digits, images (N, 8, 8, 1) of 0..1 and their labels, and an array with a row of scores for each class:
+
+    >>> digits = pynn.datasets.digits()
+    >>> model = pynn.Sequential(pynn.Flatten(), pynn.Affine(64), pynn.ReLU(), pynn.Affine(10))
+    >>> history = model.fit(*digits.train, optimizer=pynn.Adam(3e-3), epochs=10, progress=False)
+    >>> x, y, scores = digits.test[0] / 255, digits.test[1], np.eye(10)
+
+    A saliency map: the pixels on which the score of the sample's class depends.
+
+    >>> pixels = abs(pynn.gradients(model, x, dy=scores[y])).max(axis=-1)
+
+    Images that fool the model: a small step along the sign of the loss's gradient; or steps towards a class, here 3.
+
+    >>> fooled = model.predict(x + 0.1 * np.sign(pynn.gradients(model, x, y)))
+    >>> threes = x.copy()
+    >>> for _ in range(50):
+    ...     threes -= 0.1 * pynn.gradients(model, threes, np.full(len(x), 3))
+
+    A picture of class 3: the image of the highest score, by gradient ascent from grey with a penalty on its size.
+
+    >>> picture = np.full((1, 8, 8, 1), 0.5)
+    >>> for _ in range(100):
+    ...     picture += 0.1 * pynn.gradients(model, picture, dy=scores[3]) - 0.01 * picture
+    ...     picture = picture.clip(0, 1)
     """
+    checks.expect_instance(model, Model, "model")
     if not model.built:
-        raise RuntimeError("input_gradient was called on a model that is not built yet: fit it, load it or build it")
+        raise RuntimeError("the model is not built yet, so it has no gradients: fit it, load it or build it")
     if (y is None) == (dy is None):
         raise ValueError(
-            "input_gradient takes y, for the gradient of the loss, or dy, for that of Σ dy·outputs: "
+            "the input gradient takes y, for that of the loss, or dy, for that of Σ dy·outputs: "
             f"got {'neither' if y is None else 'both'}"
         )
     size = evaluate.usual_batch_size(model) if batch_size is None else batch_size
@@ -102,6 +125,9 @@ def input_gradient(
             part = slice(start, start + size)
             result[part] = _of_part(model, x[part], targets[part], None if y is None else chosen)
     return result
+
+
+gradients = input_gradient  # pynn.gradients
 
 
 def _weights_of_outputs(model: Model, dy: Any, count: int) -> Array:

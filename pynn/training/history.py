@@ -111,7 +111,7 @@ class History(Mapping[str, list[float]]):
         """
         from ..plot import history, save
 
-        figure = history(self)
+        figure: Figure = history(self).figure
         if path is not None:
             save(figure, path)
         return figure

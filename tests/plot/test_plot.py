@@ -50,7 +50,7 @@ def captions(figure):
 
 
 def test_history_draws_training_and_validation_over_the_epochs():
-    drawn = curves(plot.history(RUN))
+    drawn = curves(plot.history(RUN).figure)
     assert set(drawn) == {"loss", "accuracy"}
     for measure in drawn:
         for label, name in (("training", measure), ("validation", f"val_{measure}")):
@@ -61,7 +61,7 @@ def test_history_draws_training_and_validation_over_the_epochs():
 
 @pytest.mark.parametrize("epochs", [1, 2, 3, 9, 30, 200])
 def test_epochs_are_whole_numbers_on_the_axis(epochs):
-    figure = plot.history({"loss": [1.0] * epochs, "accuracy": [0.5] * epochs})
+    figure = plot.history({"loss": [1.0] * epochs, "accuracy": [0.5] * epochs}).figure
     figure.draw_without_rendering()
     for axes in figure.axes:
         first, last = axes.get_xlim()
@@ -71,23 +71,22 @@ def test_epochs_are_whole_numbers_on_the_axis(epochs):
 
 
 def test_history_with_a_penalty_shows_the_data_loss_alone():
-    figure = plot.history({"loss": [2.0, 1.5], "data_loss": [1.0, 0.5], "penalty": [1.0, 1.0], "val_loss": [1.2, 0.8]})
-    (axes,) = figure.axes
+    (axes,) = plot.history({"loss": [2.0, 1.5], "data_loss": [1.0, 0.5], "penalty": [1.0, 1.0], "val_loss": [1.2, 0.8]})
     curves = {line.get_label(): list(line.get_ydata()) for line in axes.lines}
     assert curves == {"training": [2, 1.5], "training, without the penalty": [1, 0.5], "validation": [1.2, 0.8]}
 
 
 def test_history_without_validation_has_one_curve_and_no_legend():
-    figure = plot.history({name: RUN[name] for name in ("loss", "accuracy")})
+    figure = plot.history({name: RUN[name] for name in ("loss", "accuracy")}).figure
     assert all(list(lines) == ["training"] for lines in curves(figure).values())
     assert all(axes.get_legend() is None for axes in figure.axes)
-    assert all(axes.get_legend() is not None for axes in plot.history(RUN).axes)
+    assert all(axes.get_legend() is not None for axes in plot.history(RUN))
 
 
 def test_history_of_a_real_run(points, tmp_path):
     model = pynn.Sequential(pynn.Affine(8), pynn.ReLU(), pynn.Affine(3))
     history = model.fit(*points, validation=points, epochs=1, batch_size=10, progress=False)
-    epochs, values = curves(plot.history(history))["loss"]["validation"]
+    epochs, values = curves(plot.history(history).figure)["loss"]["validation"]
     assert (list(epochs), list(values)) == ([1], history["val_loss"])
     history.plot(tmp_path / "run.png")
     assert (tmp_path / "run.png").read_bytes().startswith(b"\x89PNG")
@@ -209,7 +208,7 @@ def test_save_says_what_is_wrong_with_the_name(tmp_path, name, error, message):
 
 
 def python(code):
-    elsewhere = Path(plot.__file__).parents[1]  # not the clone, whose pynn has no extension
+    elsewhere = Path(plot.__file__).parents[2]  # not the clone, whose pynn has no extension
     return subprocess.run([sys.executable, "-c", code], cwd=elsewhere, capture_output=True, text=True, timeout=120)
 
 
@@ -217,7 +216,7 @@ def python(code):
 def test_no_pyplot_and_no_window():
     done = python(
         "import sys, io; from pynn import plot; "
-        "plot.history({'loss': [1], 'accuracy': [0]}).savefig(io.BytesIO(), format='png'); "
+        "plot.history({'loss': [1], 'accuracy': [0]}).figure.savefig(io.BytesIO(), format='png'); "
         "print('matplotlib.pyplot' in sys.modules)"
     )
     assert done.stdout == "False\n", done.stderr

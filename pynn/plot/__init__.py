@@ -1,0 +1,50 @@
+"""Pictures of a training run, its layers and its data. Needs matplotlib (extra `plot`).
+
+| function | draws |
+|---|---|
+| history | curves of the loss and other measurements over the epochs |
+| update_ratios | size of a step beside that of the weights, for each layer |
+| activations | mean, spread, dead and saturated units of each layer over the steps; feature maps |
+| histograms | distributions of outputs, gradients or weights of each layer |
+| weights | the weights of the first layer as pictures |
+| confusion | which classes are taken for which |
+| learning_rate_range | the curve of a range test |
+| schedule | a learning rate over the epochs |
+| misread, report | misclassified samples, without and with the curves |
+| whitening | images, components, whitened images |
+| save | writes a figure to a file |
+
+The first seven take axes, ``ax``, and return the axes they drew into: one, or an array of them. Without ax they make a
+figure, which is ``.figure`` of what they return. Figures are independent: no pyplot, no window, no global state.
+What the layers did is known for runs with a `pynn.Monitor`.
+"""
+
+from __future__ import annotations
+
+try:
+    import matplotlib as _matplotlib  # noqa: F401 (an extra: say so before a submodule fails)
+except ModuleNotFoundError as cause:
+    raise ImportError('pictures need matplotlib: pip install "pynn-cpu[plot]"') from cause
+
+from .classes import confusion
+from .curves import history, learning_rate_range, schedule
+from .distributions import histograms
+from .figures import save
+from .mosaics import weights, whitening
+from .samples import misread, report
+from .watched import activations, update_ratios
+
+__all__ = [
+    "activations",
+    "confusion",
+    "histograms",
+    "history",
+    "learning_rate_range",
+    "misread",
+    "report",
+    "save",
+    "schedule",
+    "update_ratios",
+    "weights",
+    "whitening",
+]
