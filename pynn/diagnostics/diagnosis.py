@@ -6,27 +6,70 @@ from typing import Any
 
 import numpy as np
 
+from ..callbacks.base import Callback, Run
+from ..messages.terminal import brief
+from ..training.history import History
 from .case import Case
+from .monitor import Monitor
 from .record import Record
 from .rules.causes import judge
+from .rules.curves import judge_curves
 from .verdicts import Verdict, Verdicts
 
 
 def diagnose(run: Any) -> Verdicts:
-    """Say what is wrong with a run.
+    """Say what is wrong with a training run: the cause, its evidence in figures, where, and the cure.
 
     Parameters
     ----------
     run : Sequential, History or Record
-        A trained model, the history that `fit` returned, or what a `Monitor` recorded.
+        A model after `fit`, the history that `fit` returned, or what a `Monitor` recorded. Without a `Monitor` among
+        the callbacks only the curves and the structure of the model can be judged.
 
     Returns
     -------
     Verdicts
-        In the order of what to try first.
+        In the order of what to try first; empty if nothing is wrong as far as can be seen. Printed, they are sentences.
+        ``.names`` are the names of those of severity "warning" or "error".
+
+    Raises
+    ------
+    TypeError
+        For anything else.
+    ValueError
+        If the model was not trained.
+
+    Notes
+    -----
+    A cause is named before what follows from it, and what follows is not named beside it: inputs that are not scaled
+    saturate units, so the verdict is unscaled_inputs. A model that does about as well as kernel regression does on
+    rows left out is not blamed for its learning rate or size.
+
+    References
+    ----------
+    .. [1] CS231n notes, "Neural Networks Part 3: Learning and Evaluation".
+    .. [2] Schoop et al., "UMLAUT: Debugging Deep Learning Programs using Program Structure and Model Behavior", 2021.
+    .. [3] Zhang et al., "AUTOTRAINER: An Automatic DNN Training Problem Detection and Repair System", 2021.
+
+    Examples
+    --------
+    >>> model.fit(x, y, validation=(x_val, y_val), callbacks=[pynn.Monitor()])
+    >>> print(pynn.diagnose(model))
     """
-    record = run if isinstance(run, Record) else (run if hasattr(run, "record") else run.history).record
-    return of_record(record)
+    if isinstance(run, Record):
+        return of_record(run)
+    history = run if isinstance(run, History) else getattr(run, "history", run)
+    if history is None:
+        raise ValueError("the model was not trained yet: diagnose needs a run; sanity_check checks before training")
+    if not isinstance(history, History):
+        raise TypeError(f"run is {brief(run)}, expected a model, a History or a Record")
+    return of_history(history) if history.record is None else of_record(history.record)
+
+
+def of_history(history: History) -> Verdicts:
+    """The verdicts on the curves alone."""
+    epochs = [{name: values[place] for name, values in history.items()} for place in range(history.epochs)]
+    return judge_curves(epochs, history.stopped)
 
 
 def of_record(record: Record) -> Verdicts:
@@ -35,3 +78,20 @@ def of_record(record: Record) -> Verdicts:
         return Verdicts([Verdict(**finding) for finding in record.findings])
     with np.errstate(all="ignore"):
         return judge(Case(record))
+
+
+class Doctor(Callback):
+    """Prints the verdicts on a run at its end: ``fit(..., diagnose=True)``."""
+
+    writes = True
+
+    def on_train_end(self, trainer: Run) -> None:
+        if trainer.history.record is not None:
+            print(of_record(trainer.history.record))
+
+
+def diagnosing(callbacks: list[Callback]) -> list[Callback]:
+    """The callbacks, with a Monitor if there is none, and one that prints what is wrong."""
+    watched = any(isinstance(callback, Monitor) for callback in callbacks)
+    # on_train_end is called in reverse order: the Monitor's comes first.
+    return [Doctor(), *callbacks] if watched else [Doctor(), *callbacks, Monitor()]

@@ -90,11 +90,25 @@ class Twin:
                 extra = float(total_penalty(twin, penalty))  # adds to the gradients, which nobody reads any more
         return Snapshot(model.context.step, model.epoch, rate, value, predicted, extra, norm, layers)
 
+    def lost(self, model: Any, x: Array) -> str:
+        """The first layer whose outputs for x are not finite, in training mode; "" if none is."""
+        self.take(model)
+        with np.errstate(all="ignore"):
+            self._seen, self._watching = {}, True
+            try:
+                self.model.forward(x, training=True)
+            finally:
+                self._watching = False
+        return next((name for name, seen in self._seen.items() if seen["outputs"] is None), "")
+
     def outputs(self, model: Any, x: Array) -> Array:
         """What the model predicts for some rows."""
         self.take(model)
-        parts = [self.model.forward(x[start : start + 256]) for start in range(0, len(x), 256)]
-        return np.concatenate(parts)
+        with np.errstate(all="ignore"):
+            return np.concatenate(self._parts(x))
+
+    def _parts(self, x: Array) -> list[Array]:
+        return [self.model.forward(x[start : start + 256]) for start in range(0, len(x), 256)]
 
     def _loss(self, outputs: Array, probe: Samples) -> float:
         if probe.weights is None:

@@ -94,7 +94,7 @@ class Monitor(Callback):
             return
         if self._gathered is not None:
             self._keep_gathered(trainer)
-        if trainer.step > self._first_step and trainer.step != record.snapshots[-1].step:
+        if not record.snapshots or trainer.step != record.snapshots[-1].step:
             self._snapshot(trainer)
         error = trainer.error
         record.ended = {
@@ -108,7 +108,24 @@ class Monitor(Callback):
                 if part is not None:
                     part.outputs = self._twin.outputs(trainer.model, part.x)
         record.facts.update(observing.facts_of_batches(self._labels))
+        if isinstance(error, FloatingPointError):
+            trainer.error = self._explained(trainer, error)
         self._twin = self._probe = self._before = None
+
+    def _explained(self, trainer: Run, error: FloatingPointError) -> FloatingPointError:
+        """The error, with the layer where it began and the likely cause."""
+        from .diagnosis import of_record  # here: it reads what a Monitor wrote
+
+        assert self.record is not None
+        where = ""
+        if self._twin is not None and trainer.samples is not None and not trainer.model.context.group.size > 1:
+            layer = self._twin.lost(trainer.model, trainer.samples.x)
+            where = f"; outputs of {layer} are the first that are not finite" if layer else ""
+        cause = next((verdict for verdict in of_record(self.record) if verdict.severity != "info"), None)
+        likely = f". Likely cause: {cause}" if cause is not None else ""
+        explained = FloatingPointError(f"{error}{where}{likely}").with_traceback(error.__traceback__)
+        explained.__cause__ = error.__cause__
+        return explained
 
     def _begin(self, trainer: Run, samples: Samples) -> None:
         model = trainer.model
@@ -183,7 +200,8 @@ class Monitor(Callback):
         before, self._before = self._before, None
         snapshots = self.record.snapshots
         if snapshots and before.shape == trainer.model.parameters.shape:
-            observing.set_ratios(snapshots[-1], trainer.model, before)
+            with np.errstate(all="ignore"):
+                observing.set_ratios(snapshots[-1], trainer.model, before)
 
     def _judge(self, trainer: Run) -> None:
         """Stop a run whose loss is far above the first."""
@@ -202,7 +220,7 @@ class Monitor(Callback):
                 f"({self._limit / FACTOR:.4g}), at step {trainer.step}"
             )
             trainer.stop(reason)
-            checks.warn(f"{reason}; print(pynn.diagnose(model)) says what may be wrong, Monitor(stop=False) goes on")
+            checks.warn(f"{reason}; print(pynn.diagnose(model)) says what is wrong, Monitor(stop=False) goes on")
 
 
 def _part(samples: Samples, dtype: Any, source: Any = None) -> Part:

@@ -158,6 +158,10 @@ class Record:
     epochs: list[dict[str, float]] = field(default_factory=list)
     ended: dict[str, Any] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        steps, snapshots = len(self.losses), len(self.snapshots)
+        return f"Record({len(self.epochs)} epochs, {steps} steps, {snapshots} snapshots of {len(self.layers)} layers)"
+
     def curve(self, name: str) -> Array:
         """A measurement of every epoch, NaN where it was not made.
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=Trainable)
 SETTINGS = takes(
     epochs=Count(0), accumulate=Count(1), shuffle=FLAG, prefetch=Count(0), batch_size=OrNone(Count(1)),
-    seed=OrNone(SEED), penalty=OrNone(Instance(Penalty)), resume=FLAG,
+    seed=OrNone(SEED), penalty=OrNone(Instance(Penalty)), resume=FLAG, diagnose=FLAG,
 )  # fmt: skip
 
 
@@ -53,7 +53,7 @@ def fit(
     augmentation: Augmentations | None = None, prefetch: int = 0,
     progress: bool | str = "auto", callbacks: Callbacks | None = None,
     checkpoint: str | os.PathLike[str] | Checkpoint | None = None, resume: bool = False,
-    distributed: bool | Distributed = False, accumulate: int = 1, shuffle: bool = True,
+    distributed: bool | Distributed = False, accumulate: int = 1, shuffle: bool = True, diagnose: bool = False,
 ) -> History:  # fmt: skip
     """Train the model.
 
@@ -137,6 +137,8 @@ def fit(
         fewer batches. Hooks and step counts refer to steps.
     shuffle : bool, default True
         False takes the samples in their order in every epoch.
+    diagnose : bool, default False
+        Watch the run with a `pynn.Monitor`, unless callbacks hold one, and print at its end what is wrong with it.
 
     Returns
     -------
@@ -162,7 +164,7 @@ def fit(
     with loss.used(model):  # refused before anything is changed; the run has it until its end
         checks.expect_kinds(
             SETTINGS, epochs=epochs, accumulate=accumulate, shuffle=shuffle, prefetch=prefetch, batch_size=batch_size,
-            seed=seed, penalty=penalty, resume=resume,
+            seed=seed, penalty=penalty, resume=resume, diagnose=diagnose,
         )  # fmt: skip
     options = Options(
         batch_size=batch_size, seed=seed, shuffle=shuffle, accumulate=accumulate, prefetch=prefetch,
@@ -172,6 +174,10 @@ def fit(
     saving, measures = _checkpoint(checkpoint, resume), Measures(metrics)
     measures.check(loss)
     listening = [*progresses.shown(progress), *all_callbacks(callbacks), *saving]
+    if diagnose:
+        from ..diagnostics import diagnosing  # here: importing pynn must stay light
+
+        listening = diagnosing(listening)
     expect_monitored(optimizer, listening, measures.names(loss), validation)
     with Rollback(model, optimizer) as rollback, ExitStack() as ends:
         samples = data.read(model, loss, x, y, epochs, options)

@@ -69,6 +69,22 @@ def judge(case: Case) -> Verdicts:
     return verdicts
 
 
+# What can be said before the first step.
+EARLY: tuple[Callable[[Case], Iterator[Verdict]], ...] = (
+    data.bad_data, data.labels, data.leakage, data.data_mismatch, data.order, data.unscaled_inputs,
+    data.unscaled_targets, data.rare_classes, task.wrong_loss, task.wrong_last_layer, network.structure,
+    network.frozen, network.initialization, network.gradients,
+)  # fmt: skip
+
+
+def before_training(case: Case) -> Verdicts:
+    """All verdicts that need no step."""
+    found: dict[str, Verdict] = {}
+    for rule in EARLY:
+        _add(found, rule(case))
+    return _causes(found)
+
+
 def _add(found: dict[str, Verdict], verdicts: Iterator[Verdict]) -> None:
     for verdict in verdicts:
         before = found.get(verdict.name)

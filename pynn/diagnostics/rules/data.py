@@ -187,3 +187,22 @@ def order(case: Case) -> Iterator[Verdict]:
             "order", severity, "y", f"targets spread {inside:.2f} times as far in a batch as in all batches together",
             "Shuffle the samples: leave shuffle=False out, or shuffle before you make batches.",
         )  # fmt: skip
+
+
+def rare_classes(case: Case) -> Iterator[Verdict]:
+    """Classes with few samples or none, worth knowing before training."""
+    counts = np.array(case.facts.get("train", {}).get("labels", []))
+    present = counts[counts > 0]
+    if len(present) < 2 or case.facts.get("weighted"):
+        return
+    if len(present) < len(counts):
+        missing = np.flatnonzero(counts == 0)
+        yield Verdict(
+            "imbalance", "info", "y", f"{len(missing)} of {len(counts)} classes have no sample, such as {missing[0]}",
+            "Give the last layer as many units as there are classes.",
+        )  # fmt: skip
+    elif present.max() > 10 * present.min():
+        yield Verdict(
+            "imbalance", "info", "y", f"classes have from {present.min():,} to {present.max():,} samples",
+            'Watch the recall of rare classes; class_weight="balanced" helps them.',
+        )  # fmt: skip

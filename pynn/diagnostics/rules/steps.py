@@ -38,7 +38,7 @@ def learning_rate_too_large(case: Case) -> Iterator[Verdict]:
     if rose or typical > 0.05 or (bounced and typical > 0.01) or (dead and largest > 0.1):
         yield Verdict(
             "learning_rate_too_large", "warning", "",
-            f"steps move weights by {typical:.2g} of their size, at most {largest:.2g} (0.001 is usual), and the loss "
+            f"steps move weights by up to {largest:.2g} of their size (0.001 is usual), and the loss "
             f"went from {case.losses[0]:.3g} over {lowest:.3g} to {case.mean_level(0.8, 1.0):.3g}{dead}",
             cure,
         )  # fmt: skip
