@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..typing import Array
+from . import thresholds as at
 from .record import LayerStatistics, Part, Record, Snapshot
 from .reference import Reference, reference
-
-TINY = 20  # rows: so few can be learned by heart, and tell nothing of others
-SHORT = 0.1  # of the skill that can be reached: less is good enough
 
 
 class Case:
@@ -95,7 +93,7 @@ class Case:
     @cached_property
     def _reference(self) -> Reference | None:
         part = self.record.train
-        if part is None or len(part.x) < TINY or (goals := self.goals(part)) is None:
+        if part is None or len(part.x) < at.TINY or (goals := self.goals(part)) is None:
             return None
         held = self.record.validation
         return reference(part.x, goals, None if held is None else held.x)
@@ -135,7 +133,7 @@ class Case:
     def as_classes_and_amounts(self) -> tuple[float, float]:
         """Accuracy of kernel regression on left-out rows if whole targets are classes, and if they are amounts."""
         part = self.record.train
-        if part is None or len(part.y) < 2 * TINY:
+        if part is None or len(part.y) < 2 * at.TINY:
             return math.nan, math.nan
         values, places = np.unique(part.y.reshape(-1), return_inverse=True)
         classes = reference(part.x, np.eye(len(values))[places])
@@ -169,7 +167,16 @@ class Case:
             return True
         if math.isnan(self.trained) or math.isnan(self.reachable):
             return math.isnan(self.trained) and not self.fell
-        return self.trained < self.reachable - SHORT
+        return self.trained < self.reachable - self.tolerance
+
+    @cached_property
+    def tolerance(self) -> float:
+        """How far below what can be reached is good enough: more where few samples of a class tell."""
+        part = self.record.train
+        if part is None or self.task == "numbers":
+            return at.SHORT
+        rarest = int(np.unique(part.y, return_counts=True)[1].min())
+        return max(at.SHORT, 1 / math.sqrt(rarest)) if len(part.y) >= at.TINY else at.SHORT
 
     @cached_property
     def learned(self) -> bool:
@@ -179,7 +186,7 @@ class Case:
         if math.isnan(self.validated):
             return True
         best = min(self.reachable, self.reachable_in_validation)
-        return not self.validated < best - 1.5 * SHORT
+        return not self.validated < best - at.SHORT_IN_VALIDATION
 
     # Course of the loss -----------------------------------------------------------------------------
 

@@ -9,21 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..typing import Array
+from . import thresholds as at
 from .verdicts import Verdict
 
-# Thresholds, each with its reason.
 ROWS = 5000  # that are looked at, spread over the data
-LARGE_SCALE = 10.0  # root mean square of inputs; CS231n wants 1, and a factor of 3 does no harm
-SMALL_SCALE = 0.03  # below it products vanish beside the bias
-UNEVEN = 100.0  # largest over smallest spread of features: the rate that suits one does not suit the other
-OFF_CENTRE = 5.0  # mean over spread of the whole input: all gradients of a unit share one sign
-SENTINEL_GAP = 5.0  # a repeated extreme value this many spreads of the rest away from the next value is a placeholder
-OUTLIER = 15.0  # interquartile ranges from the median
-GAP = 4.0  # times as far as the next value
-LEAK = 0.05  # share of validation rows that are in training, beyond what repeats by itself
-SHIFT = 1.0  # distance of the means of training and validation, in spreads, of the typical feature
-OTHER_SCALE = 3.0  # ratio of their spreads
-FEW_RUNS = 3.0  # labels that change this many times the number of classes, or fewer, are sorted
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,12 +80,12 @@ def _placeholders(view: View) -> Iterator[Verdict]:
             continue
         for place, neighbour, rest in ((0, 1, slice(1, None)), (-1, -2, slice(None, -1))):
             count = int(counts[place])
-            if count < max(3, 0.003 * len(view.x)):
+            if count < max(3, at.PLACEHOLDER_SHARE * len(view.x)):
                 continue
             inner = np.repeat(values[rest], counts[rest])
             low, high = np.percentile(inner, [5, 95])
             gap = abs(float(values[place] - values[neighbour]))
-            if gap > SENTINEL_GAP * max(float(high - low), 0.5 * float(np.ptp(inner))):
+            if gap > at.PLACEHOLDER_GAP * max(float(high - low), 0.5 * float(np.ptp(inner))):
                 yield Verdict(
                     "bad_data", "warning", view.name(column),
                     f"{count} rows hold {values[place]:g}, the others lie between {inner.min():g} and {inner.max():g}",
@@ -111,14 +100,14 @@ def of_outliers(view: View, share: float = 0.01) -> Iterator[Verdict]:
     distances = np.sort(np.abs(view.x - middle), axis=0)
     width = high - low
     found = []
-    for column in np.flatnonzero(distances[-1] > OUTLIER * width).tolist():
+    for column in np.flatnonzero(distances[-1] > at.OUTLIER * width).tolist():
         ends = distances[distances[:, column] > width[column], column]
         if width[column] <= 0 or len(ends) < 2:
             continue
-        jumps = (ends[1:] > GAP * ends[:-1]) & (ends[1:] > OUTLIER * width[column])
+        jumps = (ends[1:] > at.OUTLIER_GAP * ends[:-1]) & (ends[1:] > at.OUTLIER * width[column])
         count = len(ends) - 1 - int(jumps.argmax()) if jumps.any() else 0
         # A single value may be rare and right.
-        if (count == 1 and ends[-1] > 200 * width[column]) or 1 < count < share * len(view.x):
+        if (count == 1 and ends[-1] > at.OUTLIER_ALONE * width[column]) or 1 < count < share * len(view.x):
             found.append((column, count, float(ends[-count])))
     if found:
         column, count, edge = found[0]
@@ -136,7 +125,7 @@ def of_rows(view: View) -> Iterator[Verdict]:
     if view.x.shape[1] < 8:
         return
     blank = float(np.mean(np.ptp(view.x, axis=1) == 0))
-    if 0.02 < blank < 1:
+    if at.BLANK < blank < 1:
         yield Verdict(
             "bad_data", "warning", "x", f"{blank:.0%} of the rows hold one number throughout",
             "Check how they were read, and leave them out.",
@@ -152,16 +141,16 @@ def of_scales(view: View, table: bool, severity: str) -> Iterator[Verdict]:
     size = math.sqrt(float(np.mean(np.square(view.x))))
     active = spread[spread > 0]
     ratio = float(active.max() / active.min())
-    if size > LARGE_SCALE or size < SMALL_SCALE:
+    if size > at.LARGE_SCALE or size < at.SMALL_SCALE:
         yield Verdict(
             "unscaled_inputs", severity, "x", f"the root mean square of x is {size:.3g}, about 1 is wanted", cure
         )
-    elif table and ratio > UNEVEN and float(active.max()) > 3:
+    elif table and ratio > at.UNEVEN and float(active.max()) > 3:
         yield Verdict(
             "unscaled_inputs", severity, "x",
             f"spreads of columns go from {active.min():.3g} to {active.max():.3g}", cure,
         )  # fmt: skip
-    elif float(np.abs(centre).mean()) > OFF_CENTRE * float(spread.mean()):
+    elif float(np.abs(centre).mean()) > at.OFF_CENTRE * float(spread.mean()):
         yield Verdict(
             "unscaled_inputs", severity, "x",
             f"means are {np.abs(centre).mean() / spread.mean():.1f} times the spreads, 0 is wanted", cure,
@@ -173,7 +162,7 @@ def of_numbers(y: Array, severity: str) -> Iterator[Verdict]:
     spread, centre = float(y.std()), float(np.abs(y.mean()))
     if spread == 0:
         return
-    if spread > LARGE_SCALE or centre > LARGE_SCALE or max(spread, centre) < SMALL_SCALE:
+    if spread > at.LARGE_SCALE or centre > at.LARGE_SCALE or max(spread, centre) < at.SMALL_SCALE:
         yield Verdict(
             "unscaled_targets", severity, "y", f"mean {y.mean():.3g}, spread {spread:.3g}; about 0 and 1 are wanted",
             "Pass target_preprocessing=pynn.Standardization() to fit; predictions keep the units of y.",
@@ -190,7 +179,7 @@ def of_shift(train: View, held: View) -> Iterator[Verdict]:
     noise = math.sqrt(1 / len(held.x) + 1 / len(train.x))
     ratio = np.maximum(held.x.std(axis=0)[columns], 1e-300) / spread[columns]
     shift, scale = float(np.median(distance)), float(np.exp(np.median(np.log(ratio))))
-    if shift > max(SHIFT, 5 * noise) or not 1 / OTHER_SCALE < scale < OTHER_SCALE:
+    if shift > max(at.SHIFT, 5 * noise) or not 1 / at.OTHER_SCALE < scale < at.OTHER_SCALE:
         yield Verdict(
             "data_mismatch", "warning", "validation",
             f"the typical column lies {shift:.1f} spreads from training, with {scale:.2g} times its spread",

@@ -9,7 +9,8 @@ import numpy as np
 
 from ...typing import Array
 from .. import data_checks
-from ..case import TINY, Case
+from .. import thresholds as at
+from ..case import Case
 from ..data_checks import View
 from ..verdicts import Verdict
 
@@ -62,7 +63,7 @@ def labels(case: Case) -> Iterator[Verdict]:
     if len(np.unique(part.y.reshape(len(part.y), -1), axis=0)) == 1 and len(part.y) > 1:
         yield Verdict("labels", "error", "y", f"all targets are {part.y.flat[0]:g}", "Check how y was read.")
         return
-    if len(part.x) < 2 * TINY or math.isnan(case.reachable):
+    if len(part.x) < 2 * at.TINY or math.isnan(case.reachable):
         return
     noise = 2.0 / math.sqrt(len(part.x)) if case.task != "numbers" else 0.03
     validated = case.validated if not math.isnan(case.validated) else -math.inf
@@ -103,8 +104,9 @@ def _noisy(case: Case, x: Array) -> Iterator[Verdict]:
         return
     gain = case.validated - case.trained  # validation may be clean
     contradicted = f"{wrong:.0%} of the samples whose neighbours agree clearly have another label than these"
-    noisy = wrong >= 0.15 and share < 0.5 and wrong > 0.75 * share and not case.validated > case.reachable + 0.15
-    severity = "warning" if noisy or gain > 0.15 else "info"
+    better = case.validated > case.reachable + at.SHORT_IN_VALIDATION  # than kernel regression, which judges here
+    noisy = wrong >= at.NOISY and 0.75 * share < wrong and share < 0.5 and not better
+    severity = "warning" if noisy or gain > at.SHORT_IN_VALIDATION else "info"
     yield Verdict(
         "labels", severity, "y", contradicted, "Look at these samples and correct their labels, or leave them out."
     )
@@ -113,7 +115,7 @@ def _noisy(case: Case, x: Array) -> Iterator[Verdict]:
 def leakage(case: Case) -> Iterator[Verdict]:
     """Rows of validation that are in the training data."""
     shared = float(case.facts.get("shared", 0.0))
-    if shared > data_checks.LEAK:
+    if shared > at.LEAK:
         yield Verdict(
             "leakage", "warning", "validation", f"{shared:.0%} of its rows are in the training data",
             "Split before samples are repeated or augmented; validation must be new to the model.",
@@ -134,7 +136,7 @@ def data_mismatch(case: Case) -> Iterator[Verdict]:
         shares = [np.array(counts) / max(sum(counts), 1) for counts in labels]
         apart = 0.5 * float(np.abs(shares[0] - shares[1]).sum())
         noise = math.sqrt(sum(len(counts) / max(sum(counts), 1) for counts in labels) / 4)
-        if apart > max(0.4, 2 * noise):
+        if apart > max(at.OTHER_SHARES, 2 * noise):
             yield Verdict(
                 "data_mismatch", "warning", "validation",
                 f"shares of classes differ from training: {apart:.0%} of its samples would need another label",
@@ -144,7 +146,7 @@ def data_mismatch(case: Case) -> Iterator[Verdict]:
     if case.task == "numbers" and train.y.size == len(train.y):
         spread = float(train.y.std())
         shift = abs(float(held.y.mean() - train.y.mean())) / spread if spread else 0.0
-        if shift > 1.2 and case.validated < case.trained - 0.2:
+        if shift > at.SHIFT_OF_TARGETS and case.validated < case.trained - 0.2:
             yield Verdict(
                 "data_mismatch", "warning", "validation",
                 f"its targets lie {shift:.1f} spreads from those of training",
@@ -153,7 +155,7 @@ def data_mismatch(case: Case) -> Iterator[Verdict]:
             return
     gap = case.reachable - case.reachable_in_validation
     error = 2.5 / math.sqrt(min(len(held.x), len(train.x)))
-    if gap > 0.25 + error and case.validated < case.reachable - 0.2:
+    if gap > at.OTHER_RELATION + error and case.validated < case.reachable - 0.2:
         yield Verdict(
             "data_mismatch", "warning", "validation",
             f"what holds between x and y in training (skill {case.reachable:.2f}) does not hold there "
@@ -174,14 +176,14 @@ def order(case: Case) -> Iterator[Verdict]:
     if settings["arrays"] and counts:
         changes, total = train["changes"], sum(counts)
         usual = total * (1 - sum((count / total) ** 2 for count in counts))
-        if changes < 0.3 * usual and len(counts) > 1 and total > 10 * len(counts):
+        if changes < at.SORTED * usual and len(counts) > 1 and total > 10 * len(counts):
             yield Verdict(
                 "order", "warning", "y",
                 f"neighbouring labels differ {changes} times in {total:,} samples (shuffled: about {usual:.0f} times)",
                 "Leave shuffle=False out.",
             )  # fmt: skip
         return
-    if inside < 0.4 and together > 1:
+    if inside < at.ALIKE_IN_BATCH and together > 1:
         severity = "info" if case.learned else "warning"
         yield Verdict(
             "order", severity, "y", f"targets spread {inside:.2f} times as far in a batch as in all batches together",

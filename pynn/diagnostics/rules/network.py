@@ -8,10 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from .. import thresholds as at
 from ..case import Case
 from ..verdicts import Verdict
-
-STRUCTURAL = ("wrong_last_layer", "missing_activation", "frozen", "symmetry", "batch_statistics")
 
 
 def structure(case: Case) -> Iterator[Verdict]:
@@ -65,7 +64,7 @@ def initialization(case: Case) -> Iterator[Verdict]:
     normal = not any("Norm" in layer["kind"] for layer in case.record.layers)
     for layer in case.weighted:
         gain = (layer["first_weight"] or 0.0) * math.sqrt(layer["fan_in"])
-        if gain > 6 and layer["first_weight"] > 0.3 and (normal or gain > 30):
+        if gain > at.LARGE_GAIN and layer["first_weight"] > 0.3 and (normal or gain > 5 * at.LARGE_GAIN):
             yield Verdict(
                 "initialization", "info" if case.learned and not far else "warning", layer["name"],
                 f"its first weights are {gain:.1f} times 1/√{layer['fan_in']}; 1 to 1.5 keeps the size of signals",
@@ -73,7 +72,7 @@ def initialization(case: Case) -> Iterator[Verdict]:
             )  # fmt: skip
             return
         bias = layer["first_bias"] or 0.0
-        if abs(bias) > 3 and layer in case.hidden:
+        if abs(bias) > at.LARGE_BIAS and layer in case.hidden:
             yield Verdict(
                 "initialization", "info" if case.learned else "warning", layer["name"],
                 f"its first biases are {bias:.3g} on average", "Let biases begin at 0.",
@@ -83,7 +82,7 @@ def initialization(case: Case) -> Iterator[Verdict]:
         (layer["first_weight"] or 0.0) * math.sqrt(layer["fan_in"] / (2 if layer["activation"] == "relu" else 1))
         for layer in case.hidden if layer["activation"] not in ("sigmoid", "tanh")
     )  # fmt: skip
-    if growth > 15 and normal and case.suffers:
+    if growth > at.GROWTH and normal and case.suffers:
         yield Verdict(
             "initialization", "warning", case.hidden[0]["name"],
             f"the first weights make signals {growth:.3g} times as large from the first to the last hidden layer; the "
@@ -93,7 +92,7 @@ def initialization(case: Case) -> Iterator[Verdict]:
         return
     small = [
         layer for layer in case.hidden
-        if 0 < (layer["first_weight"] or 0.0) * math.sqrt(layer["fan_in"]) < 0.1 and layer["fan_in"] >= 3
+        if 0 < (layer["first_weight"] or 0.0) * math.sqrt(layer["fan_in"]) < at.SMALL_GAIN and layer["fan_in"] >= 3
     ]  # fmt: skip
     if small and normal and case.suffers:
         names = [layer["name"] for layer in case.weighted]
@@ -116,7 +115,7 @@ def batch_statistics(case: Case) -> Iterator[Verdict]:
     late = [one for one in case.record.snapshots if one.step >= 50 or one is case.last]
     apart = [
         one for one in late
-        if one.loss_as_predicted > 2 * one.loss + 0.1 * abs(scale) or not math.isfinite(one.loss_as_predicted)
+        if one.loss_as_predicted > at.APART * one.loss + 0.1 * abs(scale) or not math.isfinite(one.loss_as_predicted)
     ]  # fmt: skip
     if case.last in apart or len(apart) >= max(2, len(late) / 2):
         trained, predicted = apart[-1].loss, apart[-1].loss_as_predicted
@@ -146,7 +145,7 @@ def gradients(case: Case) -> Iterator[Verdict]:
     if not shares:
         return
     typical = float(np.median(shares))
-    if typical < 1e-3 and case.suffers:
+    if typical < at.VANISHING and case.suffers:
         yield Verdict(
             "vanishing_gradient", "warning", names[0],
             f"the gradient of its weights is {typical:.1g} times that of {names[-1]}, each beside its weights",
@@ -157,7 +156,7 @@ def gradients(case: Case) -> Iterator[Verdict]:
     spreads = [first[name].spread for name in names if name in first]
     if (
         len(sizes) > 2
-        and (sizes[0] > 1e3 * max(sizes[-1], 1e-30) or max(spreads[1:]) > 30 * max(spreads[0], 1.0))
+        and (sizes[0] > at.EXPLODING * max(sizes[-1], 1e-30) or max(spreads[1:]) > at.SPREADING * max(spreads[0], 1.0))
         and case.suffers
     ):
         yield Verdict(
@@ -172,7 +171,7 @@ def dead_units(case: Case) -> Iterator[Verdict]:
     """Units of ReLU that give 0 for all samples."""
     dead = [(case.at_end(layer["name"]), layer) for layer in case.record.layers if layer["activation"] == "relu"]
     worst = max(((one.dead, layer["name"]) for one, layer in dead if one is not None), default=(0.0, ""))
-    if worst[0] > 0.9 or (worst[0] > 0.4 and case.suffers):
+    if worst[0] > at.DEAD_ANYWAY or (worst[0] > at.DEAD and case.suffers):
         begun = case.first.layers[worst[1]].dead if worst[1] in case.first.layers else 0.0
         yield Verdict(
             "dead_units", "info" if case.learned else "warning", worst[1],
@@ -192,7 +191,7 @@ def saturation(case: Case) -> Iterator[Verdict]:
         share = float(np.median(values)) if layer in case.hidden_activations else values[0]
         if share > worst:
             worst, name = share, layer["name"]
-    if worst > 0.5 and case.suffers:
+    if worst > at.SATURATED and case.suffers:
         yield Verdict(
             "saturation", "warning", name, f"{worst:.0%} of its outputs sit where the activation is flat",
             "Standardize the inputs, begin with smaller weights, or use ReLU.",

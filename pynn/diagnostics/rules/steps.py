@@ -7,10 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..case import TINY, Case
+from .. import thresholds as at
+from ..case import Case
 from ..verdicts import Verdict
-
-USUAL = {"SGD": 0.01, "Momentum": 0.01, "Nesterov": 0.01, "AdaGrad": 0.01, "Lion": 1e-4}  # others 0.001
 
 
 def learning_rate_too_large(case: Case) -> Iterator[Verdict]:
@@ -32,10 +31,10 @@ def learning_rate_too_large(case: Case) -> Iterator[Verdict]:
     worse = case.suffers or (dead and largest > 0.1 and case.trained < case.reachable - 0.04)
     if not worse or not len(case.losses) or (_shrunk(case) and (case.first.penalty > case.first.loss or _decays(case))):
         return
-    rose = case.mean_level(0.8, 1.0) > 1.5 * max(case.losses[0], case.baseline if case.baseline > 0 else 0.0)
+    rose = case.mean_level(0.8, 1.0) > at.RISE * max(case.losses[0], case.baseline if case.baseline > 0 else 0.0)
     lowest = min(case.mean_level(start, start + 0.1) for start in np.arange(0, 0.95, 0.1))
-    bounced = len(case.losses) >= 20 and case.mean_level(0.8, 1.0) > 1.3 * lowest + 0.02 * abs(case.baseline or 0)
-    if rose or typical > 0.05 or (bounced and typical > 0.01) or (dead and largest > 0.1):
+    bounced = len(case.losses) >= 20 and case.mean_level(0.8, 1.0) > at.BOUNCE * lowest + 0.02 * abs(case.baseline or 0)
+    if rose or typical > at.LONG_STEP or (bounced and typical > at.LONG_IF_BOUNCING) or (dead and largest > 0.1):
         yield Verdict(
             "learning_rate_too_large", "warning", "",
             f"steps move weights by up to {largest:.2g} of their size (0.001 is usual), and the loss "
@@ -60,7 +59,7 @@ def learning_rate_too_small(case: Case) -> Iterator[Verdict]:
     ratios, settings = case.ratios(), case.settings
     typical = float(np.median(ratios)) if len(ratios) else math.nan
     rate = max((snapshot.rate for snapshot in case.record.snapshots), default=0.0)
-    usual = USUAL.get(settings["optimizer"], 0.001)
+    usual = at.USUAL_RATE.get(settings["optimizer"], 0.001)
     clipped = _clipped(case)
     middle = next((one.rate for one in case.record.snapshots if one.step >= case.last.step / 3), case.first.rate)
     if clipped > 0.5:
@@ -70,13 +69,17 @@ def learning_rate_too_small(case: Case) -> Iterator[Verdict]:
             f"{clipped:.0%} of the steps are clipped to {limit:g}, and move weights by {typical:.1g} of their size",
             "Raise clip_norm to the usual norm of the gradient, or leave it out.",
         )  # fmt: skip
-    elif rate > 20 * max(middle, 1e-300):
+    elif rate > at.EARLY_DECAY * max(middle, 1e-300):
         yield Verdict(
             "learning_rate_too_small", "warning", "",
             f"the rate fell from {rate:.3g} to {middle:.3g} in the first half, with much left to learn",
             "Let the schedule end later, or at a higher rate.",
         )  # fmt: skip
-    elif typical < 1e-4 or rate < 0.15 * usual or (typical < 4e-4 and len(case.losses) > 2000):
+    elif (
+        typical < at.SHORT_STEP
+        or rate < at.LOW_RATE * usual
+        or (typical < at.SHORT_IN_LONG_RUN and len(case.losses) > 2000)
+    ):
         yield Verdict(
             "learning_rate_too_small", "warning", "",
             f"a step moves weights by {typical:.1g} of their size (0.001 is usual): in {len(case.losses)} steps "
@@ -87,7 +90,11 @@ def learning_rate_too_small(case: Case) -> Iterator[Verdict]:
 
 def too_few_epochs(case: Case) -> Iterator[Verdict]:
     """A loss that was still falling at the end."""
-    if _unfinished(case) and not _narrow(case) and (case.still_falling > 0.03 or len(case.losses) < 300):
+    if (
+        _unfinished(case)
+        and not _narrow(case)
+        and (case.still_falling > at.STILL_FALLING or len(case.losses) < at.FEW_STEPS)
+    ):
         yield Verdict(
             "too_few_epochs", "warning", "",
             f"the loss still fell by {max(case.still_falling, 0):.1%} in the last quarter of {len(case.losses)} steps",
@@ -98,23 +105,23 @@ def too_few_epochs(case: Case) -> Iterator[Verdict]:
 def _unfinished(case: Case) -> bool:
     """Whether there is more to learn, and the loss has not settled."""
     falling = case.still_falling
-    short = len(case.losses) < 300 and falling > 0.1 and case.trained < case.reachable - 0.05
+    short = len(case.losses) < at.FEW_STEPS and falling > 0.1 and case.trained < case.reachable - 0.05
     if not (case.suffers or short) or case.broken or len(case.losses) < 2:
         return False
-    return math.isnan(falling) or falling > 0.005 or not case.fell or len(case.losses) < 300
+    return math.isnan(falling) or falling > at.SETTLED or not case.fell or len(case.losses) < at.FEW_STEPS
 
 
 def _narrow(case: Case) -> bool:
     """Whether everything has to pass through one or two units."""
     widths = [math.prod(layer["outputs"]) for layer in case.hidden]
-    return bool(widths) and min(widths) <= 2 and case.settings["samples"] >= TINY
+    return bool(widths) and min(widths) <= at.NARROW and case.settings["samples"] >= at.TINY
 
 
 def _clipped(case: Case) -> float:
     """Share of the snapshots at which the gradient was far above the limit."""
     norm, value = case.settings["clip_norm"], case.settings["clip_value"]
     if norm is not None:
-        return float(np.mean([snapshot.norm > 5 * norm for snapshot in case.record.snapshots]))
+        return float(np.mean([snapshot.norm > at.CLIPPED * norm for snapshot in case.record.snapshots]))
     if value is not None:
         over = [
             max((one.weight_gradient or 0.0) for one in snapshot.layers.values()) > 2 * value
@@ -131,23 +138,23 @@ def over_regularized(case: Case) -> Iterator[Verdict]:
     last = case.last
     shares = [one.penalty / max(one.penalty + one.loss, 1e-300) for one in case.record.snapshots]
     shrunk = _shrunk(case)
-    if (shares[-1] > 0.3 and len(case.losses) > 100) or (shrunk and max(shares) > 0.3):
-        share = shares[-1] if shares[-1] > 0.3 else max(shares)
+    if (shares[-1] > at.PENALTY_SHARE and len(case.losses) > 100) or (shrunk and max(shares) > at.PENALTY_SHARE):
+        share = shares[-1] if shares[-1] > at.PENALTY_SHARE else max(shares)
         yield Verdict(
             "over_regularized", "warning", "", f"the penalty is {share:.0%} of the loss{shrunk}",
             f"Divide its strength ({case.settings['penalty']}) by 10.",
         )  # fmt: skip
         return
-    decay = case.settings["weight_decay"]
-    if decay >= (0.5 if case.settings["decoupled"] else 0.03):
-        yield Verdict("over_regularized", "warning", "", f"weight_decay is {decay:g}", "Divide it by 10 to 100.")
+    if _decays(case):
+        decay = f"weight_decay is {case.settings['weight_decay']:g}{shrunk}"
+        yield Verdict("over_regularized", "warning", "", decay, "Divide it by 10 to 100.")
         return
     dropped = 1.0
     for layer in case.record.layers:
         dropped *= 1 - layer["rate"]
     noise = max((layer["noise"] for layer in case.record.layers), default=0.0)
     harmed = last.loss > 1.15 * last.loss_as_predicted
-    if (dropped < 0.35 and harmed) or dropped < 0.15 or noise > 0.7:
+    if (dropped < at.PASSED and harmed) or dropped < at.PASSED_ANYWAY or noise > at.LARGE_NOISE:
         evidence = (
             f"dropout lets {dropped:.0%} pass through all layers"
             if dropped < 0.5
@@ -162,7 +169,7 @@ def over_regularized(case: Case) -> Iterator[Verdict]:
 
 def _decays(case: Case) -> bool:
     """Whether the optimizer's weight decay is far above what is usual."""
-    return bool(case.settings["weight_decay"] >= (0.5 if case.settings["decoupled"] else 0.03))
+    return bool(case.settings["weight_decay"] >= (at.LARGE_DECOUPLED if case.settings["decoupled"] else at.LARGE_DECAY))
 
 
 def _shrunk(case: Case) -> str:
@@ -205,11 +212,11 @@ def overfitting(case: Case) -> Iterator[Verdict]:
     best = float(held.min())
     end = float(np.median(held[-max(1, len(held) // 10) :]))
     scale = abs(case.baseline) if math.isfinite(case.baseline) else abs(float(held[0]))
-    rose = end > 1.3 * best + 0.02 * scale
+    rose = end > at.OVERFITTED * best + 0.02 * scale
     best_place = int(held.argmin())
     gap = case.trained - case.validated
-    wide = gap > 0.15 and case.trained > 0.8 and case.validated < case.reachable_in_validation - 0.1
-    wide |= gap > 0.35 and case.trained > 0.9
+    wide = gap > at.GAP and case.trained > 0.8 and case.validated < case.reachable_in_validation - 0.1
+    wide |= gap > at.WIDE_GAP and case.trained > 0.9
     if len(held) >= 4 and rose and best_place < 0.7 * len(held) and (gap > 0.05 or end > 2 * best):
         yield Verdict(
             "overfitting", "warning", "",

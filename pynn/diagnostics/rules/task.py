@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...typing import Array
+from .. import thresholds as at
 from ..case import Case
 from ..record import Part
 from ..verdicts import Verdict
@@ -22,7 +23,7 @@ def wrong_loss(case: Case) -> Iterator[Verdict]:
     if name in NUMERIC and facts.get("whole") and 2 < facts["distinct"] <= 20 and len(facts["mean"]) == 1:
         classes, amounts = case.as_classes_and_amounts
         common = case.share_of_one_target
-        if classes > max(amounts + 0.15, common + 0.3 * (1 - common)):
+        if classes > max(amounts + at.UNORDERED, common + 0.3 * (1 - common)):
             yield Verdict(
                 "wrong_loss", "warning", name,
                 f"targets are {facts['distinct']} whole numbers without an order: neighbours predict {classes:.0%} of "
@@ -64,7 +65,7 @@ def _custom(case: Case) -> Iterator[Verdict]:
     """A loss of the user's own."""
     facts, name = case.facts, case.settings["loss"]
     error, gradient = facts.get("loss_gradient_error"), facts.get("loss_gradient")
-    if gradient == 0 or (error is not None and error > 0.05):
+    if gradient == 0 or (error is not None and error > at.GRADIENT_ERROR):
         evidence = (
             "its gradient is 0" if gradient == 0 else f"its gradient differs from the slope of its value by {error:.0%}"
         )
@@ -149,7 +150,7 @@ def _range(case: Case) -> Iterator[Verdict]:
             f"outputs of softmax add up to 1, but targets of a sample add up to {low:.3g} to {high:.3g}",
             'For several answers per sample leave it out, and use loss="binary_cross_entropy".',
         )  # fmt: skip
-    elif max(below, above) > 0.02 * spread:
+    elif max(below, above) > at.CUT_OFF * spread:
         yield Verdict(
             "wrong_last_layer", "error" if max(below, above) > spread else "warning", _last_name(case),
             f"{function} gives {low:g} to {high:g}, but targets go from {facts['least']:.4g} to {facts['largest']:.4g}",
@@ -184,7 +185,7 @@ def imbalance(case: Case) -> Iterator[Verdict]:
     for name, right, chosen, usual in _choices(case, part):
         share = float(np.mean(right))
         of += 1
-        if 0 < share <= usual / 4 and right.sum() >= 3 and float(np.mean(chosen[right])) < 0.1:
+        if 0 < share <= at.RARE * usual and right.sum() >= 3 and float(np.mean(chosen[right])) < at.MISSED:
             missed.append((share, name, float(np.mean(chosen[right]))))
     if missed and (case.task == "labels" or len(missed) >= of / 8):
         share, name, recall = min(missed)
