@@ -235,7 +235,12 @@ class Case:
     @cached_property
     def fell(self) -> bool:
         """Whether the loss fell by at least a tenth of the first."""
-        return bool(len(self.losses) > 1 and self.level(0.9, 1.0) < self.losses[0] - 0.1 * abs(self.losses[0]))
+        return self.last.loss < self.first.loss - 0.1 * abs(self.first.loss)
+
+    @cached_property
+    def unharmed(self) -> bool:
+        """Whether the model reaches what can be reached, so that what looks wrong has done no harm."""
+        return self.learned and not self.trained < self.reachable - at.HARMLESS
 
     @cached_property
     def still_falling(self) -> float:

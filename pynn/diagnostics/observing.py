@@ -174,11 +174,10 @@ def shared_rows(x: Any, held: Any) -> float:
     few = few.astype(narrow.dtype)
     kind = np.dtype((np.void, narrow.dtype.itemsize * narrow.shape[1]))
     keys, candidates = narrow.view(kind).ravel(), few.view(kind).ravel()
-    some = keys[: 1 << 17]
-    different = len(np.unique(some))
-    finest = max(len(np.unique(narrow[: 1 << 17, place])) for place in range(narrow.shape[1]))
-    # Rows of a few coarse columns are equal by chance; where a column is fine, equal rows are copies.
-    repeated = 0.0 if finest > 0.3 * different and different > 50 else 1 - different / len(some)
+    some = narrow[: 1 << 17]
+    possible = math.prod(len(np.unique(some[:, place])) for place in range(some.shape[1]))
+    # Rows of a few coarse columns are equal by chance; where so many are possible, equal rows are copies.
+    repeated = 1 - len(np.unique(keys[: 1 << 17])) / len(some) if possible < 1e4 * len(some) else 0.0
     inside = np.isin(candidates, keys)
     if not inside.any():
         return 0.0

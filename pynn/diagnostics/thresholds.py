@@ -10,6 +10,7 @@ from __future__ import annotations
 # Skill: 0 is the best constant, 1 is without error. Kernel regression on left-out rows shows what can be reached.
 TINY = 20  # rows: so few can be learned by heart, and tell nothing of others [n]
 SHORT = 0.1  # of skill below what can be reached: less is good enough [t]
+HARMLESS = 0.04  # likewise: unusual inputs, targets and first weights have then done no harm [t]
 SHORT_IN_VALIDATION = 0.15  # [t]
 
 # Data

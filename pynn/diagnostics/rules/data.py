@@ -44,7 +44,7 @@ def unscaled_inputs(case: Case) -> Iterator[Verdict]:
     before = layers[: layers.index(case.weighted[0])]
     if any("Norm" in layer["kind"] or layer["custom"] for layer in before):
         return
-    severity = "info" if case.learned else "warning"
+    severity = "info" if case.unharmed else "warning"
     yield from data_checks.of_scales(View.of(part.x, part.y), is_table(part.x), severity)
 
 
@@ -52,7 +52,7 @@ def unscaled_targets(case: Case) -> Iterator[Verdict]:
     """Targets of a regression far from mean 0 and spread 1."""
     part = case.record.train
     if part is not None and case.task == "numbers":
-        yield from data_checks.of_numbers(np.asarray(part.y, np.float64), "info" if case.learned else "warning")
+        yield from data_checks.of_numbers(np.asarray(part.y, np.float64), "info" if case.unharmed else "warning")
 
 
 def labels(case: Case) -> Iterator[Verdict]:
@@ -184,7 +184,7 @@ def order(case: Case) -> Iterator[Verdict]:
             )  # fmt: skip
         return
     if inside < at.ALIKE_IN_BATCH and together > 1:
-        severity = "info" if case.learned else "warning"
+        severity = "info" if case.unharmed else "warning"
         yield Verdict(
             "order", severity, "y", f"targets spread {inside:.2f} times as far in a batch as in all batches together",
             "Shuffle the samples: leave shuffle=False out, or shuffle before you make batches.",

@@ -30,7 +30,7 @@ def frozen(case: Case) -> Iterator[Verdict]:
     if case.facts.get("random"):
         names = case.facts["random"]
         yield Verdict(
-            "frozen", "info" if case.learned else "warning", ", ".join(names[:3]),
+            "frozen", "info" if case.unharmed else "warning", ", ".join(names[:3]),
             "its weights are frozen at the random numbers that the model began with",
             "Load or train weights before you freeze layers, or call model.unfreeze().",
         )  # fmt: skip
@@ -66,7 +66,7 @@ def initialization(case: Case) -> Iterator[Verdict]:
         gain = (layer["first_weight"] or 0.0) * math.sqrt(layer["fan_in"])
         if gain > at.LARGE_GAIN and layer["first_weight"] > 0.3 and (normal or gain > 5 * at.LARGE_GAIN):
             yield Verdict(
-                "initialization", "info" if case.learned and not far else "warning", layer["name"],
+                "initialization", "info" if case.unharmed and not far else "warning", layer["name"],
                 f"its first weights are {gain:.1f} times 1/√{layer['fan_in']}; 1 to 1.5 keeps the size of signals",
                 "Leave initializer= out, or take He() for ReLU, Glorot() for tanh and sigmoid.",
             )  # fmt: skip
@@ -74,7 +74,7 @@ def initialization(case: Case) -> Iterator[Verdict]:
         bias = layer["first_bias"] or 0.0
         if abs(bias) > at.LARGE_BIAS and layer in case.hidden:
             yield Verdict(
-                "initialization", "info" if case.learned else "warning", layer["name"],
+                "initialization", "info" if case.unharmed else "warning", layer["name"],
                 f"its first biases are {bias:.3g} on average", "Let biases begin at 0.",
             )  # fmt: skip
             return
@@ -174,7 +174,7 @@ def dead_units(case: Case) -> Iterator[Verdict]:
     if worst[0] > at.DEAD_ANYWAY or (worst[0] > at.DEAD and case.suffers):
         begun = case.first.layers[worst[1]].dead if worst[1] in case.first.layers else 0.0
         yield Verdict(
-            "dead_units", "info" if case.learned else "warning", worst[1],
+            "dead_units", "info" if case.unharmed else "warning", worst[1],
             f"{worst[0]:.0%} of its units give 0 for every sample ({begun:.0%} before the first step)",
             "Lower the learning rate, let biases begin at 0, or use LeakyReLU.",
         )  # fmt: skip

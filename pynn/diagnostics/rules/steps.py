@@ -54,7 +54,7 @@ def _died(case: Case) -> str:
 
 def learning_rate_too_small(case: Case) -> Iterator[Verdict]:
     """Steps too short for the number of epochs: of the rate, by clipping, or by a schedule that ends early."""
-    if not _unfinished(case):
+    if not case.suffers or case.broken or len(case.losses) < 2:
         return
     ratios, settings = case.ratios(), case.settings
     typical = float(np.median(ratios)) if len(ratios) else math.nan
@@ -90,11 +90,8 @@ def learning_rate_too_small(case: Case) -> Iterator[Verdict]:
 
 def too_few_epochs(case: Case) -> Iterator[Verdict]:
     """A loss that was still falling at the end."""
-    if (
-        _unfinished(case)
-        and not _narrow(case)
-        and (case.still_falling > at.STILL_FALLING or len(case.losses) < at.FEW_STEPS)
-    ):
+    short = len(case.losses) < at.FEW_STEPS
+    if _unfinished(case) and (short or (case.still_falling > at.STILL_FALLING and not _narrow(case))):
         yield Verdict(
             "too_few_epochs", "warning", "",
             f"the loss still fell by {max(case.still_falling, 0):.1%} in the last quarter of {len(case.losses)} steps",
@@ -138,7 +135,8 @@ def over_regularized(case: Case) -> Iterator[Verdict]:
     last = case.last
     shares = [one.penalty / max(one.penalty + one.loss, 1e-300) for one in case.record.snapshots]
     shrunk = _shrunk(case)
-    if (shares[-1] > at.PENALTY_SHARE and len(case.losses) > 100) or (shrunk and max(shares) > at.PENALTY_SHARE):
+    high = len(case.losses) > 100 and not last.loss < 0.3 * case.baseline  # a rare class alone makes the loss small
+    if (shares[-1] > at.PENALTY_SHARE and high) or (shrunk and max(shares) > at.PENALTY_SHARE):
         share = shares[-1] if shares[-1] > at.PENALTY_SHARE else max(shares)
         yield Verdict(
             "over_regularized", "warning", "", f"the penalty is {share:.0%} of the loss{shrunk}",
