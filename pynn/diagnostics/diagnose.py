@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import sources
 from .record import Record
 from .verdicts import Verdict, Verdicts
 
@@ -13,16 +14,15 @@ def diagnose(run: Any) -> Verdicts:
 
     Parameters
     ----------
-    run : Sequential, History or Record
-        A trained model, the history that `fit` returned, or what a `Monitor` recorded.
+    run : Sequential, History, Record or path
+        A trained model, the history that `fit` returned, what a `Monitor` recorded, or the folder that it wrote.
 
     Returns
     -------
     Verdicts
         In the order of what to try first.
     """
-    record = run if isinstance(run, Record) else (run if hasattr(run, "record") else run.history).record
-    return of_record(record)
+    return of_record(sources.of(run).record)
 
 
 def of_record(record: Record) -> Verdicts:
