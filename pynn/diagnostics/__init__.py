@@ -10,6 +10,7 @@ from .gradient_check import Block, GradientCheck, gradient_check
 from .learning_rate_range import LearningRateRange, learning_rate_range
 from .monitor import Monitor
 from .record import Histogram, LayerStatistics, Part, Record, Snapshot
+from .report import report
 from .verdicts import SEVERITIES, VOCABULARY, Verdict, Verdicts
 
 __all__ = [
@@ -29,4 +30,5 @@ __all__ = [
     "diagnose",
     "gradient_check",
     "learning_rate_range",
+    "report",
 ]

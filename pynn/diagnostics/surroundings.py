@@ -1,4 +1,4 @@
-"""What a record says of a run's surroundings: versions, machine, command, names of classes and columns; first weights."""
+"""What a record says of a run's surroundings: versions, machine, command, names of classes, first weights."""
 
 from __future__ import annotations
 
