@@ -38,6 +38,19 @@ PARTS = ("train", "validation")
 PLAIN = ("settings", "layers", "facts", "findings", "environment")  # fields of a record in run.json
 
 
+def expect_own(folder: str | os.PathLike[str]) -> None:
+    """Refuse a file, and a folder with files that no run has written, unless it is the folder of a run."""
+    name, path = printable(folder), files.named(folder)
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(f"{name} is a file, expected a folder for the run")
+    if is_run(path):
+        _read_about(path / ABOUT)
+        return
+    for entry in sorted(os.listdir(path)) if path.exists() else []:
+        if entry != filelocks.NAME and files.TEMPORARY.fullmatch(entry) is None:
+            raise ValueError(f"{name} holds {printable(entry)}, which no run of pynn wrote: name another folder")
+
+
 class Writer:
     """Writes the record of one run to a folder of its own; `begin`, `step` and `update`, `end`.
 
@@ -47,10 +60,9 @@ class Writer:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.name = os.fspath(folder)
         self._folder = path = Path(os.path.realpath(folder))  # the script may change its working folder
-        if path.exists() and not path.is_dir():
-            raise NotADirectoryError(f"{printable(self.name)} is a file, expected a folder for the run")
-        path.mkdir(parents=True, exist_ok=True)
-        self._expect_own()
+        expect_own(folder)
+        with files.naming(folder):
+            path.mkdir(parents=True, exist_ok=True)
         with files.naming(self.name, path):
             self._lock = FolderLock(path, printable(self.name))
         self._outage = Outage()
@@ -58,17 +70,6 @@ class Writer:
         self._last = -1  # of these numbers
         self._losses = self._epochs = 0  # how many are written
         self._begun, self._time = False, time.monotonic()
-
-    def _expect_own(self) -> None:
-        """Refuse a folder with files that no run has written, unless it is the folder of a run."""
-        if (self._folder / ABOUT).exists():
-            _read_about(self._folder / ABOUT)
-            return
-        for entry in sorted(os.listdir(self._folder)):
-            if entry != filelocks.NAME and files.TEMPORARY.fullmatch(entry) is None:
-                raise ValueError(
-                    f"{printable(self.name)} holds {printable(entry)}, which no run of pynn wrote: name another folder"
-                )
 
     def begin(self, record: Record, resumed: int | None = None) -> None:
         """Write what is known before the first step, in place of an earlier run.
@@ -220,7 +221,12 @@ def state(folder: str | os.PathLike[str], record: Record) -> str:
     """How it stands with the run of a record that was read from the folder: "ended", "running" or "killed"."""
     if record.ended:
         return "ended"
-    return "running" if filelocks.in_use(Path(folder)) else "killed"
+    return "running" if in_use(folder) else "killed"
+
+
+def in_use(folder: str | os.PathLike[str]) -> bool:
+    """Whether a run that is still alive writes there."""
+    return filelocks.in_use(Path(folder))
 
 
 def version(folder: str | os.PathLike[str]) -> tuple[int, ...]:

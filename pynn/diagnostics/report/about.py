@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html as html_module
 import shlex
 from typing import Any
 
@@ -66,6 +67,11 @@ def html(record: Record) -> str:
     return "".join(parts)
 
 
+def ended(source: Source) -> str:
+    """How the run ended, as a sentence."""
+    return html_module.unescape(ending(source)[1])
+
+
 def ending(source: Source) -> tuple[str, str]:
     """How the run ended, as a kind and a sentence in HTML."""
     record, ended = source.record, source.record.ended
@@ -81,11 +87,12 @@ def ending(source: Source) -> tuple[str, str]:
     return "fine", f"Ended as planned: {done} in {words.seconds(float(ended.get('seconds', 0)))}."
 
 
-def verdicts(found: Verdicts, running: bool = False) -> str:
+def verdicts(found: Verdicts, source: Source) -> str:
     """The verdicts in the order of what to try first, or a line that nothing is wrong."""
     if not len(found):
-        so_far = " so far" if running else ""
-        return f'<p class="quiet"><b>{QUIET.capitalize()}{so_far}.</b></p>'
+        so_far = " so far" if source.state == "running" else ""
+        kind = "hint" if source.record.ended.get("error") else "quiet"
+        return f'<p class="{kind}"><b>{QUIET.capitalize()}{so_far}.</b></p>'
     cards = []
     for verdict in found:
         where = f'<span class="where">{words.escaped(verdict.where)}</span>' if verdict.where else ""

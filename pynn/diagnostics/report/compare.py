@@ -68,7 +68,7 @@ def verdicts(sources: Sequence[Source], named: list[str]) -> str:
     columns = []
     for place, (source, name) in enumerate(zip(sources, named, strict=True)):
         found = of_record(source.record)
-        columns.append(f"<div><h3>{_key(place, name)}</h3>{about.verdicts(found, source.state == 'running')}</div>")
+        columns.append(f"<div><h3>{_key(place, name)}</h3>{about.verdicts(found, source)}</div>")
     return f'<div class="columns">{"".join(columns)}</div>'
 
 

@@ -139,8 +139,9 @@ def histograms(record: Record) -> str:
         return ""
     note = left_out(len(among) - len(chosen))
     return (
-        '<h3>Histograms over time</h3><p class="hint">Each column is the histogram of a snapshot: the stronger the '
-        f"colour, the more numbers lie there. Lines: the median, half of the numbers (dashed), nine tenths of them. {note}</p>"
+        '<h3>Histograms over time</h3><p class="hint">Each column is the histogram of a snapshot: the stronger '
+        "the colour, the more numbers lie there. Lines: the median, half of the numbers (dashed), nine tenths. "
+        f"{note}</p>"
         f'<div class="grid pairwise">{"".join(drawn)}</div>'
     )
 

@@ -57,7 +57,7 @@ def _of_one(source: Source) -> str:
     kind, sentence = about.ending(source)
     found = of_record(record)
     sections = {
-        "verdicts": about.verdicts(found, source.state == "running"),
+        "verdicts": about.verdicts(found, source),
         "curves": curves.html(record),
         "predictions": predictions.html(record),
         "layers": layers.html(record) + data.weights(record),
