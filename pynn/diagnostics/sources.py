@@ -28,7 +28,7 @@ def of(run: Any) -> Source:
     """
     if isinstance(run, (str, os.PathLike)):
         record = run_folder.read(run)
-        return Source(record, Path(run).name or os.fspath(run), run_folder.state(run, record))
+        return Source(record, Path(os.path.abspath(run)).name or os.fspath(run), run_folder.state(run, record))
     found = run
     if not isinstance(run, Record):
         holder = run if hasattr(run, "record") else getattr(run, "history", run)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import importlib
 import re
+import signal
+import subprocess
+import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -181,3 +185,33 @@ def test_wrong_options_of_report(fails, first):
     assert "did you mean pynn doctor?" in fails("diagnose", first)
     assert "did you mean pynn report?" in fails("tensorboard", first)
     assert "did you mean --run?" in fails("train", "--logdir", "x")
+
+
+# live
+
+
+def begun_live(*runs):
+    """A process that serves the page, and its address."""
+    command = [sys.executable, "-u", "-m", "pynn", "report", *map(str, runs), "--live"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    address = re.search(r"http://127\.0\.0\.1:\d+/[-\w]+/$", process.stdout.readline().strip())
+    assert address, process.stderr.read()
+    return process, address[0]
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_the_live_report(first):
+    process, address = begun_live(first)
+    try:
+        with urllib.request.urlopen(address, timeout=10) as answer:
+            assert b"Ended as planned" in answer.read()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+        assert (process.returncode, err) == (0, "pynn: the report has ended\n")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_live_report_on_what_is_no_run(fails):
+    assert fails("report", "nothing", "--live").startswith("nothing does not exist, expected the folder of a run")

@@ -87,6 +87,12 @@ def ending(source: Source) -> tuple[str, str]:
     return "fine", f"Ended as planned: {done} in {words.seconds(float(ended.get('seconds', 0)))}."
 
 
+def _begun(sentence: str) -> str:
+    """With a capital, unless it begins with a name such as affine1."""
+    first = sentence.split(" ", 1)[0]
+    return sentence[:1].upper() + sentence[1:] if first.isalpha() else sentence
+
+
 def verdicts(found: Verdicts, source: Source) -> str:
     """The verdicts in the order of what to try first, or a line that nothing is wrong."""
     if not len(found):
@@ -99,7 +105,7 @@ def verdicts(found: Verdicts, source: Source) -> str:
         cards.append(
             f'<li class="verdict {verdict.severity}"><h3><span class="badge">{verdict.severity}</span> '
             f'<code>{verdict.name}</code> {where}</h3><p class="meaning">{VOCABULARY[verdict.name].capitalize()}.</p>'
-            f"<p>{words.escaped(verdict.evidence, 2000)}.</p>"
+            f"<p>{words.escaped(_begun(verdict.evidence), 2000)}.</p>"
             f'<p class="cure"><b>Try:</b> {words.escaped(verdict.cure, 1000)}</p></li>'
         )
     calm = "" if found else f'<p class="quiet"><b>{QUIET.capitalize()}.</b> Worth knowing:</p>'

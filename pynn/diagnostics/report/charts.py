@@ -169,12 +169,12 @@ class Chart:
         return f'<details class="values" id="values-{self.name}"><summary>Values{note}</summary>{inner}</details>'
 
 
-def thinned(name: str, colour: str, x: Array, y: Array) -> Series:
+def thinned(name: str, colour: str, x: Array, y: Array, points: int = POINTS) -> Series:
     """A series of many values as means of neighbours within their range."""
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
-    if len(x) <= POINTS:
+    if len(x) <= points:
         return Series(name, colour, x, y)
-    edges = np.linspace(0, len(x), POINTS + 1).astype(int)[:-1]
+    edges = np.linspace(0, len(x), points + 1).astype(int)[:-1]
     lengths = np.diff([*edges, len(x)])
     with np.errstate(all="ignore"):
         finite = np.where(np.isfinite(y), y, np.nan)

@@ -100,7 +100,7 @@ def curves_of(sources: Sequence[Source], named: list[str]) -> str:
     for key, title, get in kinds:
         series = []
         for place, (record, run) in enumerate(zip(records, named, strict=True)):
-            line = thinned(run, _colour(place), *get(record))
+            line = thinned(run, _colour(place), *get(record), curves.MEANS)
             series.append(Series(run, line.colour, line.x, line.y))
         everything = np.concatenate([one.y for one in series])
         charts.append(Chart(key, title, series, "step", log=curves.wide(everything), zero=True))

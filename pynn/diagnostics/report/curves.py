@@ -12,6 +12,7 @@ from .charts import Series as Line
 
 NOT_MEASURED = ("learning_rate", "samples_per_second", "steps", "seconds", "penalty", "data_loss")
 HELD = "val_"
+MEANS = 200  # of the losses of steps: fewer show the trend in the noise
 
 
 def measured(record: Record) -> list[str]:
@@ -95,7 +96,7 @@ def single_steps(record: Record) -> Chart | None:
     if not len(losses):
         return None
     x = steps(record)
-    line = thinned("loss of the step", "train", x, losses)
+    line = thinned("loss of the step", "train", x, losses, MEANS)
     note = "The line is a mean of neighbouring steps, the area their range." if line.band else ""
     return Chart(
         "losses", "Loss of single steps", [line], "step", note, log=wide(losses), zero=True,

@@ -224,12 +224,15 @@ def table(record: Record) -> str:
     rows = []
     for layer in record.layers[:ROWS]:
         statistics, earlier = last.get(layer["name"]), ratios.get(layer["name"])
-        about = [layer["kind"], *([layer["activation"]] if layer["activation"] else [])]
+        about = [
+            layer["kind"],
+            *([layer["activation"]] if layer["activation"] not in ("", layer["kind"].lower()) else []),
+        ]
         frozen = " (frozen)" if layer["frozen"] else ""
         rows.append(
             [
                 words.escaped(layer["name"], 80),
-                words.escaped(" + ".join(dict.fromkeys(about)), 80),
+                words.escaped(" + ".join(about), 80),
                 " × ".join(map(str, layer["outputs"])),
                 f"{layer['parameters']:,}{frozen}" if layer["parameters"] else "",
                 "" if statistics is None else words.number(statistics.mean, 3),

@@ -32,7 +32,7 @@ class Live:
     """
 
     def __init__(self, folders: Sequence[str | os.PathLike[str]]) -> None:
-        self._folders = [os.path.abspath(folder) for folder in folders]
+        self._folders = [os.fspath(folder) for folder in folders]
         self._lock = threading.Lock()
         self._version, self._main, self._running = "", "", False
         self.token = secrets.token_urlsafe(24)

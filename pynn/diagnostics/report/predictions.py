@@ -45,7 +45,7 @@ def html(record: Record) -> str:
     if record.settings.get("family") == "answers" and part.outputs.shape == part.y.shape:
         return told + several_answers(part)
     if part.y.dtype.kind == "f" and part.outputs.size == part.y.size:
-        return told + numbers(record, part)
+        return told.replace("at the end.", "at the end; numbers as the loss takes them.") + numbers(record, part)
     return ""
 
 
@@ -118,8 +118,9 @@ def _cell(count: int, total: int, right: bool) -> str:
     if not count:
         return '<td class="none">·</td>'
     share = count / total if total else 0.0
-    kind = ("right" if right else "wrong") + (" strong" if share > 0.55 else "")
-    return f'<td class="{kind}" style="--share:{share:.2f}">{count}</td>'
+    mix = 12 + 80 * share  # of the colour with the page's; text turns where it would be hard to read
+    kind = ("right" if right else "wrong") + (" strong" if mix > 75 else " half" if mix > 58 else "")
+    return f'<td class="{kind}" style="--mix:{mix:.0f}%">{count}</td>'
 
 
 def _confusions(answers: Answers, counts: Array) -> str:
@@ -158,7 +159,7 @@ def mistakes(record: Record, part: Part, answers: Answers) -> str:
     return "<h3>Most confident mistakes</h3>" + _shown(record, part, items)
 
 
-def _shown(record: Record, part: Part, items: list[tuple[int, str, str, str]]) -> str:
+def _shown(record: Record, part: Part, items: list[tuple[int, str, str, str]], last: str = "sure") -> str:
     """Rows with what is true and what was said: as pictures if they are, else as a table."""
     shape = None if record.settings.get("columns") else picture_shape(part.x.shape[1:])
     if shape is not None:
@@ -192,7 +193,7 @@ def _shown(record: Record, part: Part, items: list[tuple[int, str, str, str]]) -
     ]
     left = flat.shape[1] - len(chosen)
     note = f'<p class="note">{words.several(left, "column")} left out.</p>' if left else ""
-    return words.table(["row", "true", "predicted", "sure", *heads], rows, kind="numbers") + note
+    return words.table(["row", "true", "predicted", last, *heads], rows, kind="numbers rows") + note
 
 
 def limits(x: Array) -> tuple[float, float]:
@@ -240,8 +241,10 @@ def numbers(record: Record, part: Part) -> str:
             row,
             words.number(true[row, worst[row]]),
             words.number(said[row, worst[row]]),
-            f"off by {words.number(float(errors[row]), 3)}",
+            f"{words.number(float(errors[row]), 3)}",
         )
         for row in order.tolist()
     ]
-    return f'<div class="grid">{"".join(drawn)}</div>{note}<h3>Largest errors</h3>' + _shown(record, part, items)
+    return f'<div class="grid">{"".join(drawn)}</div>{note}<h3>Largest errors</h3>' + _shown(
+        record, part, items, "error"
+    )
