@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import textwrap
@@ -43,7 +42,7 @@ def killed(folder: Path, steps: int = 60) -> None:
     try:
         wait_for_steps(folder, steps, process)
     finally:
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         process.wait()
 
 

@@ -21,12 +21,13 @@ import numpy as np
 
 from .. import checks
 from ..callbacks.outage import Outage
-from ..messages.terminal import printable
+from ..messages.terminal import brief, printable
 from ..saving import container, filelocks, files
 from ..saving.filelocks import FolderLock
 from ..typing import Array
 from . import observing, plain
 from .record import BINS, Histogram, LayerStatistics, Part, Record, Snapshot
+from .verdicts import Verdict
 
 FORMAT = 1
 ENTRY = "pynn_run"  # key in the metadata of its safetensors files
@@ -35,6 +36,7 @@ HISTOGRAMS = "histograms-{:06d}.safetensors"
 _OURS = re.compile(r"(histograms-[0-9]{6,}|rows)\.safetensors|events\.jsonl|run\.json")
 PATIENCE = 1.0  # seconds between writes of losses, so that others can follow the run
 PARTS = ("train", "validation")
+LAYER = {"name": str, "kind": str, "activation": str, "outputs": list, "parameters": int, "frozen": bool}
 PLAIN = ("settings", "layers", "facts", "findings", "environment")  # fields of a record in run.json
 
 
@@ -274,7 +276,41 @@ def read(folder: str | os.PathLike[str]) -> Record:
     for number, snapshot in snapshots.items():
         _fill(path / HISTOGRAMS.format(number), snapshot)
     record.snapshots = list(snapshots.values())
+    if (fault := _fault(record)) is not None:
+        raise ValueError(container.one_line(f"{name} is not the folder of a run: {fault}"))
     return record
+
+
+def _fault(record: Record) -> str | None:
+    """What in the record is of another kind than a Monitor writes; readers may rely on the rest."""
+    for field, kind in (("settings", dict), ("facts", dict), ("environment", dict), ("ended", dict)):
+        if not isinstance(getattr(record, field), kind):
+            return f"its {field} are {brief(getattr(record, field))}"
+    for layer in record.layers if isinstance(record.layers, list) else [record.layers]:
+        if (
+            not isinstance(layer, dict)
+            or not LAYER.items() <= {key: type(value) for key, value in layer.items()}.items()
+        ):
+            return f"a layer is {brief(layer)}"
+    for finding in record.findings if isinstance(record.findings, list) else [record.findings]:
+        try:
+            Verdict(**finding)
+        except (TypeError, AssertionError):
+            return f"a finding is {brief(finding)}"
+    for epoch in record.epochs:
+        if not isinstance(epoch, dict) or not all(map(_is_number, epoch.values())):
+            return f"an epoch is {brief(epoch)}"
+    for snapshot in record.snapshots:
+        numbers = [value for key, value in vars(snapshot).items() if key != "layers"]
+        for statistics in snapshot.layers.values():
+            numbers += [value for value in vars(statistics).values() if value is not None]
+        if not all(_is_number(value) or isinstance(value, Histogram) for value in numbers):
+            return f"the snapshot of step {brief(snapshot.step)} holds something else than numbers"
+    return None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float))
 
 
 def _read_about(path: Path) -> dict[str, Any]:

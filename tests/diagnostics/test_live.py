@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import threading
+from importlib import import_module
 
 import pytest
 import watched_runs
@@ -20,7 +21,8 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def live(folder):
+def live(folder, monkeypatch):
+    monkeypatch.setattr(import_module("pynn.diagnostics.report.live"), "REST", 0.0)
     server = Live([folder])
     thread = threading.Thread(target=server.serve)
     thread.start()
@@ -134,6 +136,14 @@ def test_a_folder_that_cannot_be_read_for_a_moment(live, folder):
     assert asked(live, f"/{live.token}/")[0] == 503
     (folder / "run.json").write_bytes(content)
     assert asked(live, f"/{live.token}/")[0] == 200
+
+
+def test_it_rests_between_two_reads_while_the_run_goes_on(live, folder, monkeypatch):
+    monkeypatch.setattr(import_module("pynn.diagnostics.report.live"), "REST", 1e9)
+    watched_runs.watched(folder, epochs=5)
+    first = json.loads(asked(live, f"/{live.token}/news")[2])
+    watched_runs.watched(folder, epochs=6)
+    assert "main" not in json.loads(asked(live, f"/{live.token}/news?version={first['version']}")[2])
 
 
 def test_what_is_no_run_is_told_before_it_serves(tmp_path):

@@ -311,6 +311,18 @@ def test_many_layers_and_classes_leave_some_out(tmp_path):
     assert len(content.encode()) < 2_000_000
 
 
+def test_a_hundred_thousand_classes(tmp_path):
+    classes = 100_000
+    record = large(depth=2, epochs=2, snapshots=2)
+    random = np.random.default_rng(0)
+    outputs = np.zeros((60, classes), np.float32)
+    outputs[np.arange(60), random.integers(0, classes, 60)] = 5
+    part = Part(record.train.x[:60], random.integers(0, classes, 60), np.arange(60), 60, outputs)
+    record.settings.update(classes=classes)
+    record.train = record.validation = part
+    assert "99,988 others are left out" in page_of(record, tmp_path)[1]
+
+
 def test_all_text_of_the_user_is_escaped(tmp_path):
     x, y = watched_runs.samples()
     names = np.array([NASTY, "\x1b[2J\u202e", "<b>c</b>"])

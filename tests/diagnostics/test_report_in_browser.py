@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import signal
 import threading
 
 import browsers
@@ -163,7 +162,7 @@ def test_a_live_page_follows_a_training_and_survives_its_kill(browser, tmp_path)
         expect_drawn(shown.charts())
         assert shown.page.evaluate("window.scrollY") == 600
         assert shown.page.locator("#values-losses").get_attribute("open") is not None
-        training.send_signal(signal.SIGKILL)
+        training.kill()
         training.wait()
         ending.get_by_text("was killed").or_(shown.page.locator("#ending.error")).first.wait_for()
         assert "was killed" in ending.inner_text()

@@ -206,6 +206,26 @@ def test_events_that_fit_no_run_are_refused(folder, event):
         run_folder.read(folder)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("settings", 3), ("facts", []), ("environment", None), ("layers", {}), ("layers", [{"name": "a"}]),
+        ("findings", [{"name": "nothing"}]), ("findings", 1), ("epochs", [3]), ("epochs", [{"loss": "low"}]),
+        ("ended", [1]),
+    ],
+)  # fmt: skip
+def test_values_that_no_run_has_are_refused(folder, name, value):
+    watched_runs.watched(folder)
+    if name in ("epochs", "ended"):
+        with open(folder / "events.jsonl", "ab") as file:
+            file.write(plain.line({name: value}))
+    else:
+        about = plain.of_line((folder / "run.json").read_bytes())
+        (folder / "run.json").write_bytes(plain.line({**about, name: value}))
+    with pytest.raises(ValueError, match="is not the folder of a run"):
+        run_folder.read(folder)
+
+
 def test_a_folder_that_is_none(tmp_path):
     with pytest.raises(FileNotFoundError, match="does not exist, expected the folder of a run"):
         run_folder.read(tmp_path / "absent")

@@ -9,7 +9,7 @@ import numpy as np
 from ..record import Part, Record
 from ..surroundings import picture_shape
 from . import pictures, words
-from .predictions import LABELS, labels, limits
+from .predictions import LABELS, Names, limits
 
 CLASSES, COLUMNS, SAMPLES = 20, 12, 12
 
@@ -62,13 +62,13 @@ def _classes(record: Record, train: dict[str, Any], held: Any) -> str:
         chosen = np.concatenate([order[: CLASSES // 2], order[-CLASSES // 2 :]])
         others_left = f"{len(counts) - len(chosen):,} others are left out"
         note = f'<p class="note">The most and the least frequent classes; {others_left}.</p>'
-    names, rows = labels(record), []
+    names, rows = Names(record), []
     largest = max(counts.max(initial=0) / max(counts.sum(), 1), 1e-9)
     for place in chosen.tolist():
         share = counts[place] / max(counts.sum(), 1)
         bar = f'<span class="bar" style="--share:{share / largest:.3f}"></span>{100 * share:.1f} %'
         cells = [
-            words.escaped(names[place], LABELS) if place < len(names) else str(place),
+            names[place],
             bar,
             f"{int(counts[place]):,}",
         ]
@@ -130,12 +130,12 @@ def samples(record: Record) -> str:
     if shape is None:
         return ""
     low, high = limits(part.x)
-    names = labels(record)
+    names = Names(record)
     cells = []
     for row in np.unique(np.linspace(0, len(part.x) - 1, SAMPLES).astype(int)).tolist():
         target = ""
-        if part.y.ndim == 1 and part.y.dtype.kind in "iu" and 0 <= part.y[row] < len(names):
-            target = words.escaped(names[int(part.y[row])], LABELS)
+        if part.y.ndim == 1 and part.y.dtype.kind in "iu" and 0 <= part.y[row] < names.count:
+            target = names[int(part.y[row])]
         elif part.y[row].size == 1:
             target = words.number(float(part.y[row].reshape(-1)[0]), 3)
         alt = f"row {part.places[row]}" + (f": {target}" if target else "")

@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import threading
+import time
 from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from .. import run_folder, sources
 from . import page
 
+REST = 20.0  # times what it takes to read the folders and make the page: the training needs the processor
 HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
@@ -35,6 +37,8 @@ class Live:
         self._folders = [os.fspath(folder) for folder in folders]
         self._lock = threading.Lock()
         self._version, self._main, self._running = "", "", False
+        self._alive: tuple[bool, ...] = ()
+        self._rested = 0.0  # when the folders may be read again
         self.token = secrets.token_urlsafe(24)
         self._refresh()
         self._server = _Server(("127.0.0.1", 0), _Handler)
@@ -68,8 +72,11 @@ class Live:
 
     def _refresh(self) -> None:
         """Read the folders again if they have changed; the old state stays while one is being replaced."""
-        versions: list[Any] = [(run_folder.version(folder), run_folder.in_use(folder)) for folder in self._folders]
-        version = f"{hash(tuple(versions)):x}"
+        alive = tuple(map(run_folder.in_use, self._folders))
+        began = time.monotonic()
+        if began < self._rested and alive == self._alive:
+            return
+        version = f"{hash((alive, *map(run_folder.version, self._folders))):x}"
         if version == self._version:
             return
         try:
@@ -78,7 +85,8 @@ class Live:
             if not self._main:
                 raise
             return
-        self._version, self._main = version, page.main(found)
+        self._version, self._main, self._alive = version, page.main(found), alive
+        self._rested = time.monotonic() + REST * (time.monotonic() - began)
         self._running = any(source.state == "running" for source in found)
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...messages.terminal import printable
 from ...typing import Array
 from ..record import Part, Record
 from ..surroundings import picture_shape
@@ -15,6 +14,19 @@ from .charts import scatter
 
 CLASSES, CONFUSIONS, SAMPLES, COLUMNS = 20, 12, 24, 8  # at most of each
 LABELS = 24  # characters of a class's name
+
+
+class Names:
+    """The names of the classes by their places: given ones, or else their numbers."""
+
+    def __init__(self, record: Record, usual: tuple[str, ...] = ()) -> None:
+        given = record.settings.get("labels") or usual
+        self.count = max(int(record.settings.get("classes") or 2), 1)
+        self._given = [words.escaped(name, LABELS) for name in given]
+
+    def __getitem__(self, place: int) -> str:
+        """The name as HTML."""
+        return self._given[place] if place < len(self._given) else str(place)
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,13 +38,13 @@ class Answers:
     sure: Array
     share: bool  # whether `sure` is a probability
     rows: Array
-    names: list[str]
+    names: Names
 
 
 def html(record: Record) -> str:
     """The section."""
     part, name = (record.validation, "validation") if record.validation is not None else (record.train, "training")
-    if part is None:
+    if part is None or not part.x.size or not part.y.size:
         return '<p class="hint">No rows were kept.</p>'
     if part.outputs is None:
         return '<p class="hint">The model\'s answers are kept when a run ends: this one has not, or not yet.</p>'
@@ -49,17 +61,12 @@ def html(record: Record) -> str:
     return ""
 
 
-def labels(record: Record) -> list[str]:
-    """The names of the classes."""
-    count = record.settings.get("classes") or 2
-    given = record.settings.get("labels") or []
-    return [printable(name, 60) for name in given] + [str(place) for place in range(len(given), count)]
-
-
 def of_labels(record: Record, part: Part) -> Answers | None:
     """The answers of a model that chooses a class, or says yes or no; None of any other."""
     outputs, y, classes = part.outputs, part.y, record.settings.get("classes")
     assert outputs is not None
+    if y.dtype.kind in "iu" and classes is not None and not 0 <= y.min() <= y.max() < classes:
+        return None
     steps = max(int(np.prod(y.shape[1:])), 1)
     rows = np.repeat(np.arange(len(y)), steps)
     if classes is not None and outputs.shape[-1] == classes and y.size * classes == outputs.size:
@@ -71,12 +78,12 @@ def of_labels(record: Record, part: Part) -> Answers | None:
                 sure = 1 / np.exp(scores - best[:, None]).sum(axis=1)
             else:
                 sure = best - np.partition(scores, -2, axis=1)[:, -2] if classes > 1 else best
-        return Answers(y.reshape(-1).astype(int), predicted, np.nan_to_num(sure), share, rows, labels(record))
+        return Answers(y.reshape(-1).astype(int), predicted, np.nan_to_num(sure), share, rows, Names(record))
     if record.settings.get("family") == "answers" and outputs.size == y.size == len(y):
         score = outputs.reshape(-1).astype(np.float64)
         share = record.settings["loss"] == "BinaryCrossEntropy"
         sure = 1 / (1 + np.exp(-np.abs(score))) if share else np.abs(score)
-        names = labels(record) if record.settings.get("labels") else ["no", "yes"]
+        names = Names(record, ("no", "yes"))
         middle = 0.5 if y.min() >= 0 else 0.0
         return Answers((y.reshape(-1) > middle).astype(int), (score > 0).astype(int), sure, share, rows, names)
     return None
@@ -87,31 +94,32 @@ def of_labels(record: Record, part: Part) -> Answers | None:
 
 def confusion(answers: Answers) -> str:
     """The matrix of counts, true classes down, predicted across; of many classes those with the most mistakes."""
-    count = len(answers.names)
-    counts = np.zeros((count, count), int)
-    np.add.at(counts, (answers.true, answers.predicted), 1)
-    wrong = counts.sum(axis=0) + counts.sum(axis=1) - 2 * counts.diagonal()
+    count, names = answers.names.count, answers.names
+    right = answers.true == answers.predicted
+    wrong = sum(np.bincount(one[~right], minlength=count) for one in (answers.true, answers.predicted))
     chosen, note = np.arange(count), ""
     if count > CLASSES:
         chosen = np.sort(np.argsort(-wrong, kind="stable")[:CONFUSIONS])
         left = f"{count - CONFUSIONS:,} others are left out"
         note = f'<p class="note">The {CONFUSIONS} classes with the most mistakes; {left}.</p>'
-    accuracy = float(np.mean(answers.true == answers.predicted))
-    heads = [words.escaped(answers.names[place], LABELS) for place in chosen]
+    totals = np.bincount(answers.true, minlength=count)
+    counts = np.array([[np.sum((answers.true == i) & (answers.predicted == j)) for j in chosen] for i in chosen])
+    heads = [names[place] for place in chosen.tolist()]
     rows = []
-    for place, head in zip(chosen.tolist(), heads, strict=True):
-        total = int(counts[place].sum())
-        cells = "".join(_cell(int(counts[place, other]), total, place == other) for other in chosen.tolist())
-        recall = f"{100 * counts[place, place] / total:.0f} %" if total else "–"
+    for row, (place, head) in enumerate(zip(chosen.tolist(), heads, strict=True)):
+        total = int(totals[place])
+        cells = "".join(_cell(int(number), total, row == column) for column, number in enumerate(counts[row]))
+        recall = f"{100 * counts[row, row] / total:.0f} %" if total else "–"
         rows.append(f'<tr><th scope="row">{head}</th>{cells}<td class="recall">{recall}</td></tr>')
     columns = "".join(f'<th scope="col"><span>{head}</span></th>' for head in heads)
     long = " long" if max(map(len, heads), default=0) > 3 else ""
     grid = (
         f'<div class="scroll" tabindex="0"><table class="confusion{long}"><caption>Rows are true classes, columns '
-        f"predicted ones; accuracy {100 * accuracy:.1f} %</caption><thead><tr><td></td>{columns}"
+        f"predicted ones; accuracy {100 * right.mean():.1f} %</caption><thead><tr><td></td>{columns}"
         f'<th scope="col" class="recall">recall</th></tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
     )
-    return f'<div class="beside"><div><h3>Confusion matrix</h3>{grid}{note}</div>{_confusions(answers, counts)}</div>'
+    frequent = _confusions(answers, totals)
+    return f'<div class="beside"><div><h3>Confusion matrix</h3>{grid}{note}</div>{frequent}</div>'
 
 
 def _cell(count: int, total: int, right: bool) -> str:
@@ -123,20 +131,18 @@ def _cell(count: int, total: int, right: bool) -> str:
     return f'<td class="{kind}" style="--mix:{mix:.0f}%">{count}</td>'
 
 
-def _confusions(answers: Answers, counts: Array) -> str:
+def _confusions(answers: Answers, totals: Array) -> str:
     """What is taken for what, most frequent first."""
-    off = counts.copy()
-    np.fill_diagonal(off, 0)
-    order = np.argsort(-off, axis=None, kind="stable")[:8]
-    rows = []
-    for true, predicted in zip(*np.unravel_index(order, off.shape), strict=True):
-        if off[true, predicted]:
-            names = (words.escaped(answers.names[place], LABELS) for place in (true, predicted))
-            rows.append(
-                [*names, f"{off[true, predicted]:,}", f"{100 * off[true, predicted] / counts[true].sum():.0f} %"]
-            )
-    if not rows:
+    wrong = answers.true != answers.predicted
+    both = np.stack([answers.true[wrong], answers.predicted[wrong]], axis=1)
+    if not len(both):
         return "<div><h3>Mistakes</h3><p>None among these rows.</p></div>"
+    found, counts = np.unique(both, axis=0, return_counts=True)
+    rows = []
+    for place in np.argsort(-counts, kind="stable")[:8].tolist():
+        true, predicted = found[place].tolist()
+        share = f"{100 * counts[place] / totals[true]:.0f} %"
+        rows.append([answers.names[true], answers.names[predicted], f"{counts[place]:,}", share])
     return (
         f"<div><h3>Most frequent mistakes</h3>{words.table(['true', 'taken for', 'rows', 'of the class'], rows)}</div>"
     )
