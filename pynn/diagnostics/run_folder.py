@@ -264,7 +264,7 @@ def read(folder: str | os.PathLike[str]) -> Record:
                 setattr(record, part_name, Part(**{**values, **own}))
         record.first_weights = arrays.get("first_weights")
         if about:
-            raise ValueError(f"unknown entries: {', '.join(about)}")
+            raise KeyError(f"unknown entries {', '.join(map(str, about))}")
     except (KeyError, TypeError, AttributeError) as cause:
         raise ValueError(container.one_line(f"{name} is not the folder of a run: {cause!r}")) from None
     snapshots: dict[int, Snapshot] = {}
@@ -363,9 +363,14 @@ def _fill(path: Path, snapshot: Snapshot) -> None:
     for (name, statistics), row in zip(snapshot.layers.items(), counts, strict=True):
         values: dict[str, Any] = dict(vars(statistics))
         for column, kind in enumerate(("outputs", "gradients")):
-            if values[kind] is not None:
-                low, high = values[kind]
-                values[kind] = Histogram(row[column], float(low), float(high))
+            if values[kind] is None:
+                continue
+            try:
+                low, high = map(float, values[kind])
+            except (TypeError, ValueError, OverflowError) as cause:
+                where = f"{path.parent / EVENTS}: the histogram of {kind} of {name!r} has ends {brief(values[kind])}"
+                raise ValueError(container.one_line(where)) from container.safe_cause(cause)
+            values[kind] = Histogram(row[column], low, high)
         snapshot.layers[name] = LayerStatistics(**values)
 
 
