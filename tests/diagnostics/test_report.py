@@ -65,6 +65,7 @@ def page_of(run, tmp_path) -> tuple[str, str]:
     for path in re.findall(r' d="([^"]*)"', content):
         assert re.fullmatch(r"[-MLHVZh0-9. ]+", path), path[:200]
     assert len(content.encode()) < 2_000_000
+    assert "cannot be drawn" not in content
     return content, " ".join(" ".join(checked.text).split())
 
 
@@ -169,6 +170,17 @@ def test_a_killed_run(tmp_path):
     events.write_bytes(b"".join(events.read_bytes().splitlines(keepends=True)[:-2]))
     _, text = page_of(tmp_path / "run", tmp_path)
     assert "The run was killed, or its machine stopped" in text
+
+
+def test_a_part_that_fails_does_not_take_the_others_along(tmp_path, monkeypatch):
+    def broken(record):
+        raise ZeroDivisionError("<so>")
+
+    monkeypatch.setattr(predictions, "html", broken)
+    report(watched_runs.watched(), tmp_path / "run.html")
+    content = (tmp_path / "run.html").read_text("utf-8")
+    assert "This part cannot be drawn: ZeroDivisionError: &lt;so&gt;" in content
+    assert "Loss of single steps" in content
 
 
 def test_the_history_of_a_run_that_nobody_watched(tmp_path):

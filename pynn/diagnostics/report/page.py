@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 
@@ -55,31 +56,39 @@ def main(sources: Sequence[Source]) -> str:
 def _of_one(source: Source) -> str:
     record = source.record
     kind, sentence = about.ending(source)
-    found = of_record(record)
     sections = {
-        "verdicts": about.verdicts(found, source),
-        "curves": curves.html(record),
-        "predictions": predictions.html(record),
-        "layers": layers.html(record) + data.weights(record),
-        "data": data.html(record),
-        "settings": about.html(record),
+        "verdicts": _guarded(lambda: about.verdicts(of_record(record), source)),
+        "curves": _guarded(curves.html, record),
+        "predictions": _guarded(predictions.html, record),
+        "layers": _guarded(layers.html, record) + _guarded(data.weights, record),
+        "data": _guarded(data.html, record),
+        "settings": _guarded(about.html, record),
     }
     head = f'<h1>{title_of([source])}</h1><p class="subtitle">{_summary(record)}</p>'
     return (
-        f'<header>{head}<p class="ending {kind}" id="ending" role="status">{sentence}</p>{_tiles(record)}</header>'
-        + _with_contents(sections)
+        f'<header>{head}<p class="ending {kind}" id="ending" role="status">{sentence}</p>'
+        f"{_guarded(_tiles, record)}</header>" + _with_contents(sections)
     )
 
 
 def _of_several(sources: Sequence[Source]) -> str:
     names = compare.names(sources)
     sections = {
-        "verdicts": compare.verdicts(sources, names),
-        "curves": compare.curves_of(sources, names),
-        "settings": compare.settings(sources, names),
+        "verdicts": _guarded(compare.verdicts, sources, names),
+        "curves": _guarded(compare.curves_of, sources, names),
+        "settings": _guarded(compare.settings, sources, names),
     }
-    head = f"<h1>{title_of(sources)}</h1>{compare.overview(sources, names)}"
+    head = f"<h1>{title_of(sources)}</h1>{_guarded(compare.overview, sources, names)}"
     return f"<header>{head}</header>{_with_contents(sections)}"
+
+
+def _guarded(section: Callable[..., str], *of: Any) -> str:
+    """The section; a line instead if the run holds what it does not expect: the others must not be lost with it."""
+    try:
+        return section(*of)
+    except Exception as cause:
+        told = words.escaped(f"{type(cause).__name__}: {cause}")
+        return f'<p class="hint">This part cannot be drawn: {told}</p>'
 
 
 def _with_contents(sections: dict[str, str]) -> str:
@@ -95,10 +104,10 @@ def _summary(record: Record) -> str:
     counted = [f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)]
     parts = [
         ", ".join(counted) or "no layers with parameters",
-        f"{settings.get('parameters', 0):,} parameters",
+        f"{words.number(settings.get('parameters', 0))} parameters",
         f"{settings.get('optimizer', '')}",
         f"{settings.get('loss', '')}",
-        f"{settings.get('samples', 0):,} samples",
+        f"{words.number(settings.get('samples', 0))} samples",
     ]
     return " · ".join(words.escaped(part, 200) for part in parts if part)
 
