@@ -118,7 +118,7 @@ class Monitor(Callback):
         record = self.record
         if record is None:
             return
-        if trainer.step > self._first_step and trainer.step != record.snapshots[-1].step:
+        if trainer.step > self._first_step and record.snapshots and trainer.step != record.snapshots[-1].step:
             self._snapshot(trainer)
         error = trainer.error
         record.ended = {

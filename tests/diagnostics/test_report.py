@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import math
 import re
+import threading
 from html.parser import HTMLParser
 from importlib import import_module
 
@@ -162,6 +163,30 @@ def test_a_diverging_run(tmp_path):
 def test_a_record_of_nothing(tmp_path):
     _, text = page_of(Record({}, []), tmp_path)
     assert "Still running: 0 epochs, 0 steps so far." in text
+
+
+def test_layers_that_stand_still_are_named(tmp_path):
+    model = pynn.Sequential(*[layer for _ in range(40) for layer in (pynn.Affine(8), pynn.Sigmoid())], pynn.Affine(3))
+    _, text = page_of(watched_runs.watched(model=model, epochs=1), tmp_path)
+    assert re.search(r"Not drawn, as it is 0 all the time: affine1, affine2,", text)
+
+
+def test_a_run_that_could_not_be_watched(tmp_path):
+    class Guarded(pynn.Layer):
+        def build(self, shape):
+            self.guard = threading.Lock()  # cannot be copied
+            return shape
+
+        def forward(self, x, training):
+            return x
+
+        def backward(self, dy):
+            return dy
+
+    watched_runs.watched(tmp_path / "run", model=pynn.Sequential(pynn.Affine(3), Guarded()))
+    _, text = page_of(tmp_path / "run", tmp_path)
+    assert "The layers could not be watched: TypeError: cannot pickle" in text
+    assert "Loss of single steps" in text
 
 
 def test_a_killed_run(tmp_path):

@@ -94,9 +94,14 @@ def lines(record: Record) -> list[Chart]:
     for what, title, options, shows in wanted:
         curves = {name: values(record, name, what) for name in working(record)}
         showing = [name for name, curve in curves.items() if np.isfinite(curve).any() and shows(curve)]
+        zero = [name for name, curve in curves.items() if np.isfinite(curve).any() and not np.nanmax(np.abs(curve))]
         chosen = telling(record, showing, LINES)
         series = [Series(name, colour(i, len(chosen)), x, curves[name]) for i, name in enumerate(chosen)]
-        charts.append(Chart(what, title, series, "step", left_out(len(showing) - len(chosen)), keys=True, **options))
+        note = left_out(len(showing) - len(chosen))
+        if options.get("log") and zero:  # a logarithmic scale has no place for it
+            note += f" Not drawn, as it is 0 all the time: {words.escaped(', '.join(zero[:8]))}"
+            note += f" and {len(zero) - 8} others." if len(zero) > 8 else "."
+        charts.append(Chart(what, title, series, "step", note.strip(), keys=True, **options))
     return charts
 
 

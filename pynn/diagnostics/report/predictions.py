@@ -114,8 +114,9 @@ def confusion(answers: Answers) -> str:
     columns = "".join(f'<th scope="col"><span>{head}</span></th>' for head in heads)
     long = " long" if max(map(len, heads), default=0) > 3 else ""
     grid = (
-        f'<div class="scroll" tabindex="0"><table class="confusion{long}"><caption>Rows are true classes, columns '
-        f"predicted ones; accuracy {100 * right.mean():.1f} %</caption><thead><tr><td></td>{columns}"
+        f'<p class="hint">Rows are true classes, columns predicted ones; accuracy {100 * right.mean():.1f} %.</p>'
+        f'<div class="scroll" tabindex="0"><table class="confusion{long}" aria-label="Confusion matrix: rows are true '
+        f'classes, columns predicted ones"><thead><tr><td></td>{columns}'
         f'<th scope="col" class="recall">recall</th></tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
     )
     frequent = _confusions(answers, totals)

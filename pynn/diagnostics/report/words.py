@@ -42,7 +42,7 @@ def tick(value: float) -> str:
 def seconds(value: float) -> str:
     """A duration."""
     if value < 60:
-        return f"{value:.1f} s"
+        return f"{value:.2g} s" if value < 1 else f"{value:.1f} s"
     minutes, rest = divmod(round(value), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
