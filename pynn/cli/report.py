@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pynn
 
-from ..diagnostics import sources
-from ..diagnostics.report import about
 from ..messages import terminal
 from ..saving import files
 from . import messages
@@ -53,6 +51,9 @@ def _serve(runs: list[str]) -> int:
 
 def doctor(options: argparse.Namespace) -> int:
     """Print the verdicts; return 1 if there are any of severity "warning" or "error"."""
+    from ..diagnostics import sources  # here: other commands need not load the diagnostics
+    from ..diagnostics.report import about
+
     source = sources.of(options.run_folder)
     print(messages.filled(f"{terminal.printable(options.run_folder)}: {about.ended(source)}"))
     found = pynn.diagnose(source.record)

@@ -11,7 +11,6 @@ from typing import Any
 
 import pynn
 
-from ..diagnostics import run_folder
 from ..messages import terminal
 from . import messages, report
 
@@ -19,6 +18,8 @@ from . import messages, report
 def check(options: argparse.Namespace) -> Path | None:
     """The file of the page; ValueError, before the training, if it or the run's folder cannot be written."""
     if options.run_folder is not None:
+        from ..diagnostics import run_folder  # here: other commands need not load the diagnostics
+
         folder = Path(options.run_folder)
         if not options.run_folder:
             raise ValueError("--run: expected the name of a folder, got ''")
