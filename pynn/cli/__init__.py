@@ -1,4 +1,4 @@
-"""The command `pynn`: train, evaluate, predict, info. User errors are one line on stderr and exit code 2."""
+"""The command `pynn`: train, evaluate, predict, report, doctor, info. User errors are one line on stderr and code 2."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit code. 0: done; 1: the training diverged, and nothing was written; 2: invalid input, explained in one
-        line on stderr; 130: interrupted by Ctrl-C; 141: the output pipe was closed.
+        The exit code. 0: done; 1: the training diverged, and no model was written, or `pynn doctor` found something
+        wrong; 2: invalid input, explained in one line on stderr; 130: interrupted by Ctrl-C; 141: the output pipe was
+        closed.
     """
     if sys.stdout is not None and hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold what the terminal cannot show

@@ -9,7 +9,7 @@ import pynn
 from pynn import datasets
 
 from ..optimizers import OPTIMIZERS, optimizer
-from . import arguments, augment, evaluate, predict, presets, train
+from . import arguments, augment, evaluate, predict, presets, report, train
 from .arguments import Parser
 from .presets import ACTIVATIONS, LEARNING_RATES, SCHEDULES, default
 
@@ -19,6 +19,9 @@ examples:
   pynn train                                   learn the built-in digits
   pynn evaluate digits.safetensors             measure the model on test data
   pynn predict digits.safetensors seven.png    read a picture
+  pynn train --run first                       keep what was seen of the training
+  pynn doctor first                            say what was wrong with it
+  pynn report first                            write a page on it
   pynn info                                    show what pynn runs on
 
 `pynn COMMAND --help` describes each of them."""
@@ -69,6 +72,26 @@ examples:
   pynn predict mnist.safetensors *.png --invert yes"""
 
 
+REPORT_DESCRIPTION = """\
+Write a page on a training run: verdicts, curves, layers, mistakes, data and
+settings. It is one HTML file that needs no network. Several runs are compared."""
+REPORT_EXAMPLES = """\
+examples:
+  pynn train --run first
+  pynn train --run second --dropout 0.2
+  pynn report first
+  pynn report first second --output comparison.html
+  pynn report first --live"""
+
+DOCTOR_DESCRIPTION = """\
+Say what is wrong with a training run, with the evidence and what to try.
+Exit code 0: nothing, or only things worth knowing; 1: a warning or an error."""
+DOCTOR_EXAMPLES = """\
+examples:
+  pynn train --run first
+  pynn doctor first"""
+
+
 def build() -> Parser:
     """The parser; its `read` returns options whose `run` is the command's function."""
     parser = Parser(prog="pynn", description=DESCRIPTION, epilog=EXAMPLES)
@@ -78,6 +101,8 @@ def build() -> Parser:
     _add_train(commands)
     _add_evaluate(commands)
     _add_predict(commands)
+    _add_report(commands)
+    _add_doctor(commands)
     command = commands.add_parser("info", help="show version, backend, instruction set, threads, compiler")
     command.set_defaults(run=_show_info)
     parser.commands = commands.choices
@@ -112,6 +137,13 @@ def _add_train(commands: Any) -> None:
         "DATASET.safetensors in the current folder)",
     )  # fmt: skip
     output.add_argument("--no-plot", dest="plot", action="store_false", help="write no picture")
+    output.add_argument(
+        "--run", metavar="FOLDER", dest="run_folder", help="keep what was seen of the training in this folder, for "
+        "pynn report and pynn doctor, which also read it meanwhile",
+    )  # fmt: skip
+    output.add_argument(
+        "--report", metavar="FILE", help="write a page on the training, with curves, layers, and mistakes: run.html"
+    )
     output.add_argument("--quiet", action="store_true", help="print only the last line")
 
 
@@ -221,6 +253,29 @@ def _add_predict(commands: Any) -> None:
         "--invert", choices=("auto", "yes", "no"), default="auto",
         help="the data sets are light on dark; auto inverts grey pictures whose border is light (default: auto)",
     )  # fmt: skip
+
+
+def _add_report(commands: Any) -> None:
+    command = commands.add_parser(
+        "report", help="write a page on a training run", description=REPORT_DESCRIPTION, epilog=REPORT_EXAMPLES
+    )
+    command.set_defaults(run=report.run)
+    command.add_argument(
+        "runs", metavar="RUN", nargs="+", help="a folder that `pynn train --run` or `pynn.Monitor` wrote"
+    )
+    command.add_argument("--output", metavar="FILE", help=f"the page's file (default: {report.PAGE})")
+    command.add_argument(
+        "--live", action="store_true",
+        help="write no file, but serve the page to a browser on this machine, and follow the training",
+    )  # fmt: skip
+
+
+def _add_doctor(commands: Any) -> None:
+    command = commands.add_parser(
+        "doctor", help="say what is wrong with a training run", description=DOCTOR_DESCRIPTION, epilog=DOCTOR_EXAMPLES
+    )
+    command.set_defaults(run=report.doctor)
+    command.add_argument("run_folder", metavar="RUN", help="a folder that `pynn train --run` or `pynn.Monitor` wrote")
 
 
 def _add_data(command: Any) -> None:

@@ -23,7 +23,7 @@ from ..datasets import Dataset, Split
 from ..messages import terminal
 from ..models import summary
 from ..saving import files
-from . import messages, models, networks, presets
+from . import messages, models, networks, presets, watching
 
 AHEAD = 2  # batches augmented in advance
 HELD_OUT = 2  # purpose of random numbers, besides random.WEIGHTS and random.ORDER
@@ -36,6 +36,7 @@ def run(options: argparse.Namespace) -> int:
     path = Path(options.output or f"{options.dataset}.safetensors")
     picture = path.with_suffix(".png") if options.plot else None
     _check_output(path, picture)
+    page = watching.check(options)
     models.set_threads(options.threads)
     dataset = models.load_dataset(options.dataset, options.data)
     training, validation = _split(dataset.train, options.validation, options.seed)
@@ -43,8 +44,10 @@ def run(options: argparse.Namespace) -> int:
     model = networks.build(options, dataset)
     if not options.quiet:
         _print_header(options, model, (training, validation, dataset.test))
+    monitor = pynn.Monitor(options.run_folder)
     try:
-        history = model.fit(
+        history = watching.watched(
+            model.fit,
             *training,
             validation=validation,
             optimizer=presets.optimizer(options),
@@ -54,14 +57,20 @@ def run(options: argparse.Namespace) -> int:
             augmentation=options.augment or None,
             prefetch=AHEAD if options.augment else 0,
             progress=False if options.quiet else "auto",
+            callbacks=[monitor],
         )
         measured = model.evaluate(*dataset.test)
     except KeyboardInterrupt:
+        watching.end(monitor, page, options.quiet)
         return _interrupted(model, path, options.epochs)
-    if diverged := _diverged(model, measured["loss"]):
+    except FloatingPointError:
+        watching.end(monitor, page, options.quiet)
+        raise
+    written = watching.end(monitor, page, options.quiet)
+    if diverged := watching.stopped(monitor) or _diverged(model, measured["loss"]):
         raise FloatingPointError(
-            f"the training diverged, {diverged}; nothing was written. Lower the learning rate, which was "
-            f"{options.learning_rate:g}"
+            f"the training diverged, {diverged}; {'no model' if written else 'nothing'} was written. Lower the "
+            f"learning rate, which was {options.learning_rate:g}"
         )
     accuracy = model.notes["test_accuracy"] = measured["accuracy"]
     try:

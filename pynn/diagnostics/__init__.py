@@ -11,6 +11,7 @@ from .gradient_check import Block, GradientCheck, gradient_check
 from .learning_rate_range import LearningRateRange, learning_rate_range
 from .monitor import Monitor
 from .record import Histogram, LayerStatistics, Part, Record, Snapshot
+from .report import report
 from .sanity_check import Finding, SanityCheck, sanity_check
 from .verdicts import SEVERITIES, VOCABULARY, Verdict, Verdicts
 
@@ -33,5 +34,6 @@ __all__ = [
     "diagnose",
     "gradient_check",
     "learning_rate_range",
+    "report",
     "sanity_check",
 ]

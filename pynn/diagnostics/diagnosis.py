@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from ..callbacks.base import Callback, Run
-from ..messages.terminal import brief
+from ..models.sequential import Sequential
 from ..training.history import History
+from . import sources
 from .case import Case
 from .monitor import Monitor
 from .record import Record
@@ -22,8 +23,8 @@ def diagnose(run: Any) -> Verdicts:
 
     Parameters
     ----------
-    run : Sequential, History or Record
-        A model after `fit`, the history that `fit` returned, or what a `Monitor` recorded. Without a `Monitor` among
+    run : Sequential, History, Record or path
+        A model after `fit`, the history that `fit` returned, what a `Monitor` recorded, or its run folder. Without a `Monitor` among
         the callbacks only the curves and the structure of the model can be judged.
 
     Returns
@@ -37,7 +38,7 @@ def diagnose(run: Any) -> Verdicts:
     TypeError
         For anything else.
     ValueError
-        If the model was not trained.
+        If the model was not trained, or the folder does not hold a run.
 
     Notes
     -----
@@ -56,14 +57,12 @@ def diagnose(run: Any) -> Verdicts:
     >>> model.fit(x, y, validation=(x_val, y_val), callbacks=[pynn.Monitor()])
     >>> print(pynn.diagnose(model))
     """
-    if isinstance(run, Record):
-        return of_record(run)
-    history = run if isinstance(run, History) else getattr(run, "history", run)
+    history = run.history if isinstance(run, Sequential) else run
     if history is None:
         raise ValueError("the model was not trained yet: diagnose needs a run; sanity_check checks before training")
-    if not isinstance(history, History):
-        raise TypeError(f"run is {brief(run)}, expected a model, a History or a Record")
-    return of_history(history) if history.record is None else of_record(history.record)
+    if isinstance(history, History) and history.record is None:
+        return of_history(history)
+    return of_record(sources.of(run).record)
 
 
 def of_history(history: History) -> Verdicts:

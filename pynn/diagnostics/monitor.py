@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -13,11 +14,13 @@ from .. import checks
 from ..callbacks.base import Callback, Run
 from ..checks import FLAG, Count
 from ..data.batches import Samples
+from ..saving import files
 from ..signatures import takes
 from ..typing import Array
-from . import observing
+from . import observing, surroundings
 from .measuring import Twin
 from .record import Part, Record
+from .run_folder import Writer
 
 PROBE = 256  # rows that every snapshot measures
 NUMBERS = 1 << 20  # of the rows that are kept, at most
@@ -35,6 +38,10 @@ class Monitor(Callback):
 
     Parameters
     ----------
+    folder : path, optional
+        A folder for this run, which `pynn report`, `pynn doctor` and `diagnose` read, also while the run goes on and
+        after it was killed. Created if it does not exist; an earlier run in it is replaced. It holds numbers, and up to
+        1000 rows of the data.
     interval : int, default 250
         Steps between two snapshots of all layers; in the beginning they are closer: steps 0, 1, 2, 4, 8 and so on.
     stop : bool, default True
@@ -44,12 +51,21 @@ class Monitor(Callback):
     ----------
     record : Record or None
         What was seen; also in ``model.history.record``, where `diagnose` and the report find it.
+
+    Raises
+    ------
+    ValueError or RuntimeError
+        Before training, if the folder has files of something else, or another run writes there.
     """
 
     _takes = takes(interval=Count(1), stop=FLAG)
 
-    def __init__(self, interval: int = 250, *, stop: bool = True) -> None:
-        self.interval, self.stop = interval, stop
+    def __init__(self, folder: str | os.PathLike[str] | None = None, *, interval: int = 250, stop: bool = True) -> None:
+        if folder is not None:
+            files.named(folder)
+        self.folder, self.interval, self.stop = folder, interval, stop
+        self.writes = folder is not None  # if several processes train one model, the first one writes
+        self._folder: Writer | None = None
         self.record: Record | None = None
         self._twin: Twin | None = None
 
@@ -62,6 +78,8 @@ class Monitor(Callback):
         self._labels: list[Array] = []
         self._gathered: list[Samples] | None = None
         self.record = None
+        if self.folder is not None:
+            self._folder = Writer(self.folder)
         if trainer.model.built and hasattr(trainer.source, "samples"):
             self._begin(trainer, trainer.source.samples)
 
@@ -76,6 +94,10 @@ class Monitor(Callback):
         losses.append(trainer.batch_loss)
         if self._before is not None:
             self._compare(trainer)
+            if self._folder is not None and self.record is not None:
+                self._folder.update(self.record)
+        elif self._folder is not None and self.record is not None:
+            self._folder.step(self.record)
         if self._gathered is not None:
             self._gather(trainer)
         if len(losses) <= 2 * PATIENCE or not len(losses) % PATIENCE:
@@ -87,8 +109,18 @@ class Monitor(Callback):
         if self.record is not None:
             seconds = time.perf_counter() - self._started
             self.record.epochs.append({**trainer.values, "steps": len(self._losses), "seconds": seconds})
+            if self._folder is not None:
+                self._folder.update(self.record)
 
     def on_train_end(self, trainer: Run) -> None:
+        try:
+            self._finish(trainer)
+        finally:
+            folder, self._folder = self._folder, None
+            if folder is not None:
+                folder.end(self.record)
+
+    def _finish(self, trainer: Run) -> None:
         record = self.record
         if record is None:
             return
@@ -107,6 +139,7 @@ class Monitor(Callback):
             for part in (record.train, record.validation):
                 if part is not None:
                     part.outputs = self._twin.outputs(trainer.model, part.x)
+        record.first_weights = surroundings.first_weights(trainer.model)
         record.facts.update(observing.facts_of_batches(self._labels))
         if isinstance(error, FloatingPointError):
             trainer.error = self._explained(trainer, error)
@@ -128,6 +161,11 @@ class Monitor(Callback):
         return explained
 
     def _begin(self, trainer: Run, samples: Samples) -> None:
+        self._look(trainer, samples)
+        if self._folder is not None and self.record is not None:
+            self._folder.begin(self.record, trainer.step if trainer.resumed else None)
+
+    def _look(self, trainer: Run, samples: Samples) -> None:
         model = trainer.model
         self.record = record = observing.begun(trainer, samples)
         self._losses = record.losses
@@ -136,6 +174,8 @@ class Monitor(Callback):
             observing.join(record, previous)
         _LAST[model] = record
         trainer.history.record = record
+        record.environment = surroundings.environment()
+        record.settings.update(surroundings.names(model))
         try:
             self._twin = Twin(model, trainer.loss)
         except Exception as cause:  # of a custom layer that cannot be copied

@@ -145,6 +145,10 @@ class Record:
         The measurements of each epoch.
     ended : dict
         How the run ended: stopped, error, steps, seconds.
+    environment : dict
+        Versions, backend and machine, the command line, and when it was.
+    first_weights : array (units, H, W, C) or None
+        Weights of the first layer at the end, if its inputs are pictures.
     """
 
     settings: dict[str, Any]
@@ -157,6 +161,8 @@ class Record:
     snapshots: list[Snapshot] = field(default_factory=list)
     epochs: list[dict[str, float]] = field(default_factory=list)
     ended: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+    first_weights: Array | None = None
 
     def __repr__(self) -> str:
         steps, snapshots = len(self.losses), len(self.snapshots)

@@ -159,6 +159,15 @@ class FolderLock:
                 self._path.unlink()
 
 
+def in_use(folder: Path) -> bool:
+    """Whether a run that is still alive has signed the lock of the folder."""
+    try:
+        with open(folder / NAME, "rb", buffering=0) as file:
+            return _lives(_read(file))
+    except OSError:
+        return False
+
+
 def _expect_file(path: Path) -> None:
     """RuntimeError if something else has the name; `opened` refuses links."""
     with suppress(OSError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -115,3 +116,20 @@ class History(Mapping[str, list[float]]):
         if path is not None:
             save(figure, path)
         return figure
+
+    def report(self, path: str | os.PathLike[str]) -> None:
+        """Write a page on the run: verdicts, curves, layers, mistakes, data and settings. Needs a `Monitor`.
+
+        Parameters
+        ----------
+        path : path
+            The HTML file, which needs no network.
+
+        Raises
+        ------
+        ValueError
+            If no `Monitor` has watched the run.
+        """
+        from ..diagnostics.report import report
+
+        report(self, path)

@@ -66,7 +66,7 @@ pytestmark = pytest.mark.usefixtures("alone")
         ("--epochs 5 train", "--epochs; options of a command follow it: pynn train --epochs ..."),
         ("--lr 0.1", "options of a command follow it: pynn train --learning-rate ..."),
         ("-v", "did you mean --version?"),
-        ("fit", "invalid choice: 'fit'; did you mean pynn train? (choose from train, evaluate, predict, info)"),
+        ("fit", "invalid choice: 'fit'; did you mean pynn train? (choose from train, evaluate, predict, report,"),
         ("test m.safetensors", "did you mean pynn evaluate?"),
         ("mnist", "did you mean pynn train mnist?"),
         ("m.safetensors", "did you mean pynn evaluate m.safetensors?"),

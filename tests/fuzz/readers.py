@@ -30,11 +30,11 @@ import numpy as np
 
 import pynn
 
-from . import bombs, commands, data_files, folders, guard, pynn_files, runs
+from . import bombs, commands, data_files, folders, guard, pynn_files, run_folders, runs
 from . import options as types
 from .cases import File, Reader
 
-MODULES = (pynn_files, runs, data_files, commands)
+MODULES = (pynn_files, runs, run_folders, data_files, commands)
 READERS = {kind.name: kind for module in MODULES for kind in module.READERS}
 CHUNK = 2000  # files that a child reads
 HANG = 60.0  # seconds after which a file is given up

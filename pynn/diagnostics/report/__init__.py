@@ -1,0 +1,53 @@
+"""The report on a run, or on several: one HTML file that needs no network, or a page that follows the training."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from ...saving import files
+from .. import sources
+from ..record import Record
+from . import page
+
+__all__ = ["report"]
+
+
+def report(run_or_runs: Any, path: str | os.PathLike[str]) -> None:
+    """Write a page on a training run, or on several beside each other.
+
+    The page has the verdicts of `diagnose`, curves, statistics and histograms of the layers, mistakes, data, settings,
+    and the command that was run. It is one file that loads nothing.
+
+    Parameters
+    ----------
+    run_or_runs : Sequential, History, Record, path, or a list of these
+        Trained models, histories, or folders that a `Monitor` wrote.
+    path : path
+        The HTML file.
+
+    Raises
+    ------
+    ValueError
+        If a run was not watched by a `Monitor`, or a folder is damaged.
+    OSError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> history = model.fit(x, y, callbacks=[pynn.Monitor()])
+    >>> pynn.diagnostics.report(history, "run.html")
+    """
+    target = files.named(path)
+    runs = list(run_or_runs) if _is_several(run_or_runs) else [run_or_runs]
+    if not runs:
+        raise ValueError("run_or_runs is empty, expected a run or several")
+    content = page.html([sources.of(run) for run in runs])
+    files.write_whole(target, content.encode())
+
+
+def _is_several(runs: Any) -> bool:
+    """Whether it is a list of runs; a History is a mapping, a model is iterable over its layers."""
+    single = isinstance(runs, (str, os.PathLike, Record)) or hasattr(runs, "record") or hasattr(runs, "history")
+    return not single and isinstance(runs, Iterable)

@@ -1,0 +1,40 @@
+"""Where a record comes from: a model, its history, a record itself, or the folder of a run."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..messages.terminal import brief
+from . import run_folder
+from .record import Record
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A record, the name by which the user calls its run, and how it stands with it: ended, running or killed."""
+
+    record: Record
+    name: str
+    state: str
+
+
+def of(run: Any) -> Source:
+    """The record of a model, a History, a Record, or of the folder of a run.
+
+    TypeError for anything else, ValueError if the run was not watched.
+    """
+    if isinstance(run, (str, os.PathLike)):
+        record = run_folder.read(run)
+        return Source(record, Path(os.path.abspath(run)).name or os.fspath(run), run_folder.state(run, record))
+    found = run
+    if not isinstance(run, Record):
+        holder = run if hasattr(run, "record") else getattr(run, "history", run)
+        if holder is not None and not hasattr(holder, "record"):
+            raise TypeError(f"run is {brief(run)}, expected a model, its history, a Record or the folder of a run")
+        found = None if holder is None else holder.record
+    if found is None:
+        raise ValueError("this run was not watched: train with fit(..., callbacks=[pynn.Monitor()])")
+    return Source(found, "", "ended" if found.ended else "running")
