@@ -65,12 +65,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
-def run(
-    data: Any, callbacks: Any, *, optimizer: str = "adam", rate: Any = 0.01, clip_norm: Any = None, **settings: Any
-):
-    made = pynn.optimizers.optimizer(optimizer)
-    made = type(made)(rate, clip_norm=clip_norm)
-    return resumed_runs.fit(data, optimizer=made, callbacks=callbacks, **settings)
+def run(data: Any, callbacks: Any, **settings: Any) -> pynn.Sequential:
+    """A run with an optimizer of its own, which keeps its state."""
+    optimizer = copy.deepcopy(settings.pop("optimizer", pynn.Adam(0.01)))
+    return resumed_runs.fit(data, optimizer=optimizer, callbacks=callbacks, **settings)
 
 
 @pytest.mark.parametrize("name", SETTINGS)
