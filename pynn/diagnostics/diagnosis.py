@@ -24,8 +24,8 @@ def diagnose(run: Any) -> Verdicts:
     Parameters
     ----------
     run : Sequential, History, Record or path
-        A model after `fit`, the history that `fit` returned, what a `Monitor` recorded, or its run folder. Without a `Monitor` among
-        the callbacks only the curves and the structure of the model can be judged.
+        A model after `fit`, the history that `fit` returned, what a `Monitor` recorded, or its run folder. Without a
+        `Monitor` among the callbacks only the curves can be judged.
 
     Returns
     -------

@@ -42,7 +42,7 @@ class Twin:
     def follows(self, model: Any) -> bool:
         """Whether it still has the same settings as the model: what is frozen, penalties, shape."""
         own = self.model.parameters
-        return model.context.changes == self._changes and model.parameters.shape == own.shape
+        return bool(model.context.changes == self._changes and model.parameters.shape == own.shape)
 
     def _wrap(self, layer: Layer) -> None:
         instance: Any = layer
@@ -117,7 +117,10 @@ class Twin:
 
     def _statistics(self, name: str, seen: dict[str, Any]) -> LayerStatistics:
         layer = self.model.layer(name)
-        return LayerStatistics(**{"gradient": 0.0, "gradients": None, **seen}, **_of_weights(layer), ratio=None)
+        weight, weight_gradient = _of_weights(layer)
+        return LayerStatistics(
+            **{"gradient": 0.0, "gradients": None, **seen}, weight=weight, weight_gradient=weight_gradient, ratio=None
+        )
 
 
 def function_of(layer: Layer) -> str:
@@ -148,21 +151,18 @@ def _of_gradients(dy: Array, scale: float) -> dict[str, Any]:
     return {"gradient": scale * root_mean_square(dy), "gradients": histogram(dy, scale)}
 
 
-def _of_weights(layer: Layer) -> dict[str, float | None]:
-    weights = [(parameter.value, parameter.gradient) for parameter in layer.declared]
-    if not weights or weights[0][0] is None:
-        return {"weight": None, "weight_gradient": None}
-    value, gradient = weights[0]
-    return {
-        "weight": root_mean_square(value),
-        "weight_gradient": None if layer.frozen or gradient is None else root_mean_square(gradient),
-    }
+def _of_weights(layer: Layer) -> tuple[float | None, float | None]:
+    """Root mean square of the weights and of their gradient, None where there are none."""
+    if not layer.declared or (value := layer.declared[0].value) is None:
+        return None, None
+    gradient = layer.declared[0].gradient
+    return root_mean_square(value), None if layer.frozen or gradient is None else root_mean_square(gradient)
 
 
 def root_mean_square(values: Array) -> float:
     """Root of the mean of the squares."""
     flat = values.reshape(-1)
-    return float(math.sqrt(float(np.dot(flat, flat)) / max(flat.size, 1))) if flat.flags.c_contiguous else 0.0
+    return math.sqrt(float(np.dot(flat, flat)) / max(flat.size, 1))
 
 
 def histogram(values: Array, scale: float = 1.0) -> Histogram | None:

@@ -59,25 +59,26 @@ class Monitor(Callback):
     """
 
     _takes = takes(interval=Count(1), stop=FLAG)
+    record: Record | None = None
+    _folder: Writer | None = None
+    _twin: Twin | None = None
+    _probe: Samples | None = None  # the rows that snapshots measure
+    _before: Array | None = None  # the parameters before a step whose update is to be measured
+    _gathered: list[Samples] | None = None  # of an iterable, until there are enough
 
     def __init__(self, folder: str | os.PathLike[str] | None = None, *, interval: int = 250, stop: bool = True) -> None:
         if folder is not None:
             files.named(folder)
         self.folder, self.interval, self.stop = folder, interval, stop
         self.writes = folder is not None  # if several processes train one model, the first one writes
-        self._folder: Writer | None = None
-        self.record: Record | None = None
-        self._twin: Twin | None = None
 
     def on_train_begin(self, trainer: Run) -> None:
-        self._twin, self._probe, self._before = None, None, None
+        self._twin = self._probe = self._before = self._gathered = self.record = None
         self._every, self._started = self.interval, time.perf_counter()
         self._limit = math.inf
         self._next = trainer.step
         self._first_step = trainer.step
         self._labels: list[Array] = []
-        self._gathered: list[Samples] | None = None
-        self.record = None
         if self.folder is not None:
             self._folder = Writer(self.folder)
         if trainer.model.built and hasattr(trainer.source, "samples"):
@@ -91,7 +92,7 @@ class Monitor(Callback):
 
     def on_step_end(self, trainer: Run) -> None:
         losses = self._losses
-        losses.append(trainer.batch_loss)
+        losses.append(trainer.batch_loss)  # type: ignore[arg-type]  # None only before the first step
         if self._before is not None:
             self._compare(trainer)
             if self._folder is not None and self.record is not None:
@@ -239,7 +240,7 @@ class Monitor(Callback):
         assert self.record is not None
         before, self._before = self._before, None
         snapshots = self.record.snapshots
-        if snapshots and before.shape == trainer.model.parameters.shape:
+        if snapshots and before is not None and before.shape == trainer.model.parameters.shape:
             with np.errstate(all="ignore"):
                 observing.set_ratios(snapshots[-1], trainer.model, before)
 

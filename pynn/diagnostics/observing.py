@@ -230,7 +230,8 @@ def of_loss(model: Any, loss: Loss, samples: Samples) -> dict[str, float]:
         shape = (len(y), *model.output_shape)
         scale = float(np.std(y.astype(np.float64))) or 1.0
         outputs = generator.normal(0.5, 0.5, shape) * scale
-        twin.forward(outputs, y)
+        if twin.forward(outputs, y) != twin.forward(outputs, y):  # it draws random numbers
+            return found
         gradient = np.asarray(twin.backward(), np.float64).reshape(shape)
         errors = []
         for _ in range(7):
@@ -264,7 +265,7 @@ def random_frozen(model: Any) -> list[str]:
     for layer in frozen:
         other = twin.layer(layer.name)
         weight, first = layer.declared[0].value, other.declared[0].value
-        if weight.ndim > 1 and np.array_equal(weight, first):
+        if weight is not None and first is not None and weight.ndim > 1 and np.array_equal(weight, first):
             names.append(layer.name)
     return names
 
@@ -317,7 +318,7 @@ def join(record: Record, previous: Record) -> None:
     record.losses[:0] = previous.losses
     record.snapshots[:0] = previous.snapshots
     record.epochs[:0] = previous.epochs
-    record.layers, record.findings = previous.layers, record.findings
+    record.layers, record.settings["first_epoch"] = previous.layers, previous.settings["first_epoch"]
     record.settings["epochs"] += len(previous.epochs)
 
 

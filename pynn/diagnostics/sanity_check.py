@@ -247,7 +247,7 @@ def floor(settings: dict[str, Any]) -> float:
         return 0.0
     other = smoothing / classes
     right = 1 - smoothing + other
-    return -(right * math.log(right) + (classes - 1) * other * math.log(other))
+    return float(-(right * math.log(right) + (classes - 1) * other * math.log(other)))
 
 
 def _trained(model: Sequential, samples: Samples, rate: float, steps: int, goal: float) -> tuple[float, float, int]:

@@ -107,7 +107,7 @@ class TensorBoard(Callback):
         watched = any(isinstance(one, Monitor) for one in trainer.callbacks)
         # In several processes a forward pass of one alone would wait for the others: batch normalization joins them.
         if self.histograms and not watched and trainer.model.context.group.size == 1:
-            self._monitor = Monitor(self.histograms, stop=False)
+            self._monitor = Monitor(interval=self.histograms, stop=False)
             self._monitor.on_train_begin(trainer)
 
     def on_step_begin(self, trainer: Run) -> None:
