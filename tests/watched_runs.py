@@ -30,7 +30,7 @@ def samples(count: int = 300, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 def watched(folder: Any = None, epochs: int = 3, validation: Any = 0.2, **options: Any) -> pynn.History:
     """The history of a small run."""
     monitor = pynn.Monitor(folder, interval=10)
-    chosen: dict[str, Any] = {"batch_size": 20, "progress": False, **options}
+    chosen: dict[str, Any] = {"batch_size": 20, "progress": False, "optimizer": pynn.Adam(0.02), **options}
     model = chosen.pop("model", None) or network()
     x, y = chosen.pop("samples", None) or samples()
     return model.fit(x, y, validation=validation, epochs=epochs, callbacks=[monitor], **chosen)

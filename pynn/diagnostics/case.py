@@ -13,13 +13,27 @@ from . import thresholds as at
 from .record import LayerStatistics, Part, Record, Snapshot
 from .reference import Reference, reference
 
+MANY = 1000  # classes: a matrix of samples and classes would fill the memory
+
+# What a record says of a run if it says nothing: a run folder may come from another version.
+SETTINGS: dict[str, Any] = {
+    "loss": "", "custom_loss": False, "classes": None, "label_smoothing": 0.0, "outputs": [], "inputs": [],
+    "optimizer": "", "learning_rate": 0.001, "schedule": None, "clip_norm": None, "clip_value": None,
+    "weight_decay": 0.0, "decoupled": False, "penalty": None, "batches": None, "shuffle": True, "arrays": True,
+    "first_epoch": 0, "samples": 0, "parameters": 0, "augmentation": None,
+}  # fmt: skip
+LAYER: dict[str, Any] = {
+    "kind": "", "custom": False, "activation": "", "outputs": [], "parameters": 0, "fan_in": 0, "frozen": False,
+    "factor": 1.0, "rate": 0.0, "noise": 0.0, "momentum": None, "first_weight": None, "first_bias": None,
+}  # fmt: skip
+
 
 class Case:
     """A record of a run, and what follows from it."""
 
     def __init__(self, record: Record) -> None:
         self.record = record
-        self.settings: dict[str, Any] = record.settings
+        self.settings: dict[str, Any] = {**SETTINGS, **record.settings}
         self.facts: dict[str, Any] = record.facts
 
     # Task -----------------------------------------------------------------------------------------
@@ -39,22 +53,29 @@ class Case:
     @cached_property
     def weighted(self) -> list[dict[str, Any]]:
         """Layers with weights, normalization left out."""
-        return [layer for layer in self.record.layers if layer["fan_in"]]
+        return [layer for layer in self.layers if layer["fan_in"]]
+
+    @cached_property
+    def layers(self) -> list[dict[str, Any]]:
+        """Descriptions of all layers that compute."""
+        return [{**LAYER, **layer} for layer in self.record.layers]
 
     @cached_property
     def hidden_activations(self) -> list[dict[str, Any]]:
         """Layers with an activation, those of the output left out."""
         last = self.weighted[-1] if self.weighted else None
-        layers = self.record.layers
+        layers = self.layers
         stop = len(layers) if last is None else layers.index(last)
         return [layer for layer in layers[:stop] if layer["activation"]]
 
     # Skill: 0 is what the best constant reaches, 1 is without error -------------------------------------
 
     def goals(self, part: Part) -> Array | None:
-        """Targets of the rows as numbers (R, K), labels as 0 and 1; None for several labels in a row."""
+        """Targets of the rows as numbers (R, K), labels as 0 and 1; None for several labels in a row, or many."""
         if self.task == "labels":
             if part.y.ndim != 1:
+                return None
+            if self.settings["classes"] > MANY:
                 return None
             return np.eye(int(self.settings["classes"]))[part.y.astype(np.int64)]
         return np.asarray(part.y, np.float64).reshape(len(part.y), -1)
@@ -283,7 +304,7 @@ class Case:
 
     def has(self, kind: str) -> bool:
         """Whether there is a layer whose kind contains this word."""
-        return any(kind in layer["kind"] for layer in self.record.layers)
+        return any(kind in layer["kind"] for layer in self.layers)
 
 
 def _of_classes(chosen: Array, right: Array) -> float:

@@ -58,7 +58,7 @@ def diagnose(run: Any) -> Verdicts:
     >>> print(pynn.diagnose(model))
     """
     history = run.history if isinstance(run, Sequential) else run
-    if history is None:
+    if isinstance(run, Sequential) and history is None:
         raise ValueError("the model was not trained yet: diagnose needs a run; sanity_check checks before training")
     if isinstance(history, History) and history.record is None:
         return of_history(history)

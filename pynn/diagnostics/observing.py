@@ -203,8 +203,8 @@ def _telling(rows: Array) -> Array:
 def baseline(model: Any, loss: Loss, samples: Samples) -> float:
     """The loss of the best constant outputs, such as ln C or the variance of y; NaN if the loss is not known."""
     y = np.asarray(samples.y[:: max(1, len(samples.y) // 2000)])
-    twin = copy.deepcopy(loss)
     try:
+        twin = copy.deepcopy(loss)
         if loss.classes(model.output_shape) is not None:
             outputs = np.zeros((len(y), *model.output_shape))
         elif type(loss).__name__.startswith("Binary"):
@@ -224,8 +224,9 @@ def of_loss(model: Any, loss: Loss, samples: Samples) -> dict[str, float]:
         return {}
     y = np.asarray(samples.y[:: max(1, len(samples.y) // 32)])
     generator = np.random.default_rng(0)
-    twin, found = copy.deepcopy(loss), {}
+    found: dict[str, float] = {}
     try:
+        twin = copy.deepcopy(loss)
         # Near the targets, but not on them, where many losses have a kink.
         shape = (len(y), *model.output_shape)
         scale = float(np.std(y.astype(np.float64))) or 1.0

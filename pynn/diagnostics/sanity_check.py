@@ -150,10 +150,12 @@ def sanity_check(
     checks.expect_count("", 1, steps=steps)
     twin = copy.deepcopy(model)
     monitor = Monitor()
+    own = optimizer is None or optimizer is model.optimizer  # the copy has its own copy of it
     twin.fit(
-        x, y, validation=validation, loss=copy.deepcopy(loss), optimizer=copy.deepcopy(optimizer), penalty=penalty,
-        batch_size=batch_size, class_weight=class_weight, preprocessing=preprocessing, shuffle=shuffle, seed=seed,
-        target_preprocessing=target_preprocessing, epochs=0, callbacks=[monitor], progress=False,
+        x, y, validation=validation, loss=copy.deepcopy(loss), optimizer=None if own else copy.deepcopy(optimizer),
+        penalty=penalty, batch_size=batch_size, class_weight=class_weight, preprocessing=preprocessing,
+        target_preprocessing=target_preprocessing, shuffle=shuffle, seed=seed, epochs=0,
+        callbacks=[monitor], progress=False,
     )  # fmt: skip
     record = monitor.record
     assert record is not None  # arrays build the model, so that the Monitor begins

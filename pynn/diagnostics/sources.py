@@ -32,7 +32,7 @@ def of(run: Any) -> Source:
     found = run
     if not isinstance(run, Record):
         holder = run if hasattr(run, "record") else getattr(run, "history", run)
-        if holder is not None and not hasattr(holder, "record"):
+        if run is None or (holder is not None and not hasattr(holder, "record")):
             raise TypeError(f"run is {brief(run)}, expected a model, its history, a Record or the folder of a run")
         found = None if holder is None else holder.record
     if found is None:

@@ -21,6 +21,7 @@ from pynn.saving.filelocks import FolderLock
 pytestmark = pytest.mark.usefixtures("alone")
 SMALL = ("--layers", "16", "--epochs", "2", "--no-plot")
 DIAGNOSE = importlib.import_module("pynn.diagnostics.diagnosis")
+WELL = ("--layers", "32", "--epochs", "12", "--no-plot")  # long enough that nothing is wrong
 CALM = "nothing is wrong as far as can be seen"
 
 
@@ -29,7 +30,7 @@ def first(tmp_path_factory):
     """The folder of a run that is well."""
     folder = tmp_path_factory.mktemp("runs") / "first"
     assert (
-        main(["train", *SMALL, "--quiet", "--run", str(folder), "--output", str(folder.parent / "m.safetensors")]) == 0
+        main(["train", *WELL, "--quiet", "--run", str(folder), "--output", str(folder.parent / "m.safetensors")]) == 0
     )
     return folder
 
@@ -43,16 +44,16 @@ def ill(monkeypatch):
 
 
 def test_train_keeps_the_run_and_writes_the_page(run):
-    code, out, err = run("train", *SMALL, "--run", "first", "--report", "first/page.html")
+    code, out, err = run("train", *WELL, "--run", "first", "--report", "first/page.html")
     assert code == 0
     assert out[-4] == CALM
     assert out[-3:-1] == ["wrote first/page.html", "wrote digits.safetensors"]
     assert out[-1].startswith("test accuracy ")
     record = run_folder.read("first")
-    assert len(record.epochs) == 2
+    assert len(record.epochs) == 12
     assert record.settings["labels"] == list("0123456789")
-    assert "Ended as planned: 2 epochs" in Path("first/page.html").read_text()
-    assert len(err) == 2  # the lines of the epochs
+    assert "Ended as planned: 12 epochs" in Path("first/page.html").read_text()
+    assert len(err) == 12  # the lines of the epochs
 
 
 def test_train_says_what_is_wrong(run, ill):
@@ -121,7 +122,7 @@ def test_wrong_places_are_told_before_training(run, fails):
 def test_doctor_says_that_nothing_is_wrong(run, first):
     code, out, err = run("doctor", first)
     assert (code, err) == (0, [])
-    assert re.fullmatch(rf"{re.escape(str(first))}: Ended as planned: 2 epochs, \d+ steps in [\d.]+ s\.", out[0])
+    assert re.fullmatch(rf"{re.escape(str(first))}: Ended as planned: 12 epochs, \d+ steps in [\d.]+ s\.", out[0])
     assert out[1:] == [CALM]
 
 
@@ -164,7 +165,7 @@ def test_a_killed_run_is_reported(run, first):
     (folder / "events.jsonl").write_bytes(b"".join(events[:-1]) + b'{"torn')
     code, out, _ = run("doctor", folder)
     assert code == 0
-    assert out[0].startswith("killed: The run was killed, or its machine stopped: 2 epochs,")
+    assert out[0].startswith("killed: The run was killed, or its machine stopped: 12 epochs,")
     assert run("report", folder)[0] == 0
 
 

@@ -246,7 +246,7 @@ def test_a_model_with_a_record_is_saved_as_ever(points: Any, tmp_path: Path) -> 
 
 
 def test_a_monitor_can_be_copied_and_pickled(points: Any) -> None:
-    monitor = pynn.Monitor(7, stop=False)
+    monitor = pynn.Monitor(interval=7, stop=False)
     record = fit(network(), *points, epochs=1, callbacks=[monitor])
     for other in (copy.deepcopy(monitor), pickle.loads(pickle.dumps(monitor))):
         assert (other.interval, other.stop) == (7, False)
@@ -287,9 +287,9 @@ def test_an_untrained_model_is_refused() -> None:
         pynn.diagnose(network())
 
 
-@pytest.mark.parametrize("run", [None, 3, "model", {"loss": [1.0]}, [1.0], np.zeros(3)], ids=repr)
+@pytest.mark.parametrize("run", [None, 3, {"loss": [1.0]}, [1.0], np.zeros(3)], ids=repr)
 def test_anything_else_is_refused(run: Any) -> None:
-    with pytest.raises(TypeError, match=r"expected a model, a History or a Record"):
+    with pytest.raises(TypeError, match=r"expected a model, its history, a Record or the folder"):
         pynn.diagnose(run)
 
 

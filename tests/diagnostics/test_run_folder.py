@@ -13,7 +13,7 @@ import pytest
 import watched_runs
 
 import pynn
-from pynn.diagnostics import Record, diagnose, plain, run_folder
+from pynn.diagnostics import Record, diagnose, plain, run_folder, sources
 from pynn.saving.filelocks import FolderLock
 
 
@@ -144,9 +144,11 @@ def test_a_resumed_run_keeps_what_was_seen_before_it_was_killed(folder, tmp_path
     x, y = watched_runs.samples()
     options = {"validation": 0.2, "epochs": 6, "batch_size": 20, "progress": False, "checkpoint": tmp_path / "saved"}
     whole = watched_runs.watched(epochs=6).record
+    begun = {**options, "callbacks": [pynn.Monitor(folder, interval=10), Killed()]}
     with pytest.raises(KeyboardInterrupt):
-        watched_runs.network().fit(x, y, callbacks=[pynn.Monitor(folder, interval=10), Killed()], **options)
-    history = watched_runs.network().fit(x, y, callbacks=[pynn.Monitor(folder, interval=10)], resume=True, **options)
+        watched_runs.network().fit(x, y, optimizer=pynn.Adam(0.02), **begun)
+    options = {**options, "callbacks": [pynn.Monitor(folder, interval=10)], "resume": True}
+    history = watched_runs.network().fit(x, y, optimizer=pynn.Adam(0.02), **options)
     assert len(history.record.losses) == 72
     assert history.record.losses == whole.losses
     assert [epoch["val_loss"] for epoch in history.record.epochs] == [epoch["val_loss"] for epoch in whole.epochs]
@@ -237,7 +239,7 @@ def test_a_folder_that_is_none(tmp_path):
     with pytest.raises(TypeError, match="expected a model, its history, a Record or the folder of a run"):
         diagnose(3)
     with pytest.raises(ValueError, match=r"was not watched: train with fit\(\.\.\., callbacks=\[pynn\.Monitor\(\)\]\)"):
-        diagnose(pynn.History())
+        sources.of(pynn.History())
 
 
 def test_files_of_something_else_are_not_touched(folder):

@@ -162,7 +162,7 @@ def test_a_monitor_that_is_there_measures_for_both(
     monkeypatch.setattr(Twin, "__init__", counted)
     for before in (False, True):
         made.clear()
-        folder, monitor = tmp_path / str(before), pynn.Monitor(7)
+        folder, monitor = tmp_path / str(before), pynn.Monitor(interval=7)
         x, y = digits.train
         board = pynn.TensorBoard(folder)
         callbacks = [monitor, board] if before else [board, monitor]
@@ -356,7 +356,7 @@ def test_the_first_of_two_processes_writes(tmp_path: Path) -> None:
     code = """
 import sys, pynn
 x, y = pynn.datasets.digits().train
-for name, more in (("alone", []), ("watched", [pynn.Monitor(5)])):
+for name, more in (("alone", []), ("watched", [pynn.Monitor(interval=5)])):
     model = pynn.Sequential(pynn.Flatten(), pynn.Affine(8), pynn.BatchNorm(), pynn.ReLU(), pynn.Affine(10))
     model.fit(x[:400], y[:400], validation=(x[400:500], y[400:500]), epochs=2, batch_size=40, distributed=True,
               callbacks=[pynn.TensorBoard(name), *more], progress=False)

@@ -26,7 +26,7 @@ def run(backend: str = "") -> tuple[pynn.Sequential, pynn.History]:
     )
     history = model.fit(
         x[:200], y[:200], validation=(x[200:300], y[200:300]), epochs=4, batch_size=20,
-        callbacks=[pynn.Monitor(10)], progress=False,
+        callbacks=[pynn.Monitor(interval=10)], progress=False,
     )  # fmt: skip
     return model, history
 
@@ -296,7 +296,7 @@ def test_a_diverged_run_is_drawn(backend: str, points: Any, tmp_path: Any) -> No
             *points,
             optimizer=pynn.SGD(1e6),
             epochs=30,
-            callbacks=[pynn.Monitor(1, stop=False)],
+            callbacks=[pynn.Monitor(interval=1, stop=False)],
             progress=False,
             batch_size=5,
         )

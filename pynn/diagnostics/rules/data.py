@@ -38,7 +38,7 @@ def is_table(x: Array) -> bool:
 
 def unscaled_inputs(case: Case) -> Iterator[Verdict]:
     """Inputs far from mean 0 and spread 1, with no normalization behind them."""
-    part, layers = case.record.train, case.record.layers
+    part, layers = case.record.train, case.layers
     if part is None or not case.weighted:
         return
     before = layers[: layers.index(case.weighted[0])]

@@ -61,7 +61,7 @@ def initialization(case: Case) -> Iterator[Verdict]:
     if case.settings["first_epoch"] or not case.record.snapshots:
         return
     far = case.first.loss > 10 * case.baseline and case.trained < case.reachable - 0.02
-    normal = not any("Norm" in layer["kind"] for layer in case.record.layers)
+    normal = not any("Norm" in layer["kind"] for layer in case.layers)
     for layer in case.weighted:
         gain = (layer["first_weight"] or 0.0) * math.sqrt(layer["fan_in"])
         if gain > at.LARGE_GAIN and layer["first_weight"] > 0.3 and (normal or gain > 5 * at.LARGE_GAIN):
@@ -108,7 +108,7 @@ def initialization(case: Case) -> Iterator[Verdict]:
 
 def batch_statistics(case: Case) -> Iterator[Verdict]:
     """Running statistics that differ from those of batches."""
-    layers = [layer for layer in case.record.layers if layer["kind"] == "BatchNorm"]
+    layers = [layer for layer in case.layers if layer["kind"] == "BatchNorm"]
     if not layers or case.last.step == case.first.step:
         return
     scale = case.baseline if math.isfinite(case.baseline) else abs(case.first.loss)
@@ -169,7 +169,7 @@ def gradients(case: Case) -> Iterator[Verdict]:
 
 def dead_units(case: Case) -> Iterator[Verdict]:
     """Units of ReLU that give 0 for all samples."""
-    dead = [(case.at_end(layer["name"]), layer) for layer in case.record.layers if layer["activation"] == "relu"]
+    dead = [(case.at_end(layer["name"]), layer) for layer in case.layers if layer["activation"] == "relu"]
     worst = max(((one.dead, layer["name"]) for one, layer in dead if one is not None), default=(0.0, ""))
     if worst[0] > at.DEAD_ANYWAY or (worst[0] > at.DEAD and case.suffers):
         begun = case.first.layers[worst[1]].dead if worst[1] in case.first.layers else 0.0
@@ -183,7 +183,7 @@ def dead_units(case: Case) -> Iterator[Verdict]:
 def saturation(case: Case) -> Iterator[Verdict]:
     """Units of sigmoid and tanh at their ends."""
     worst, name = 0.0, ""
-    for layer in case.record.layers:
+    for layer in case.layers:
         values = case.over_time(layer["name"], "saturated")
         if not values:
             continue

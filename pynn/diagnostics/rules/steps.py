@@ -45,7 +45,7 @@ def learning_rate_too_large(case: Case) -> Iterator[Verdict]:
 
 def _died(case: Case) -> str:
     """What died of long steps, as text; "" if nothing did."""
-    for layer in case.record.layers:
+    for layer in case.layers:
         shares = case.over_time(layer["name"], "dead")
         if shares and shares[-1] > 0.6 and shares[0] < 0.3:
             return f"; {shares[-1]:.0%} of the units of {layer['name']} died"
@@ -92,9 +92,11 @@ def too_few_epochs(case: Case) -> Iterator[Verdict]:
     """A loss that was still falling at the end."""
     short = len(case.losses) < at.FEW_STEPS
     if _unfinished(case) and (short or (case.still_falling > at.STILL_FALLING and not _narrow(case))):
+        fell = f"the loss still fell by {case.still_falling:.1%} in the last quarter of the run"
         yield Verdict(
             "too_few_epochs", "warning", "",
-            f"the loss still fell by {max(case.still_falling, 0):.1%} in the last quarter of {len(case.losses)} steps",
+            f"{fell if case.still_falling > 0 else 'the run was short'}: {len(case.losses)} steps gave a skill of "
+            f"{case.trained:.2f} on training rows, kernel regression reaches {case.reachable:.2f} on rows left out",
             "Train longer.",
         )  # fmt: skip
 
@@ -148,9 +150,9 @@ def over_regularized(case: Case) -> Iterator[Verdict]:
         yield Verdict("over_regularized", "warning", "", decay, "Divide it by 10 to 100.")
         return
     dropped = 1.0
-    for layer in case.record.layers:
+    for layer in case.layers:
         dropped *= 1 - layer["rate"]
-    noise = max((layer["noise"] for layer in case.record.layers), default=0.0)
+    noise = max((layer["noise"] for layer in case.layers), default=0.0)
     harmed = last.loss > 1.15 * last.loss_as_predicted
     if (dropped < at.PASSED and harmed) or dropped < at.PASSED_ANYWAY or noise > at.LARGE_NOISE:
         evidence = (

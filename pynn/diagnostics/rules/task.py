@@ -115,16 +115,16 @@ def wrong_last_layer(case: Case) -> Iterator[Verdict]:
 
 
 def _last_name(case: Case) -> str:
-    return str(case.record.layers[-1]["name"]) if case.record.layers else "the last layer"
+    return str(case.layers[-1]["name"]) if case.layers else "the last layer"
 
 
 def _range(case: Case) -> Iterator[Verdict]:
     """Targets outside what the last activation can give."""
     facts = case.facts.get("train", {})
-    if case.task != "numbers" or "least" not in facts or not case.record.layers or case.settings["custom_loss"]:
+    if case.task != "numbers" or "least" not in facts or not case.layers or case.settings["custom_loss"]:
         return
     function = ""
-    for layer in reversed(case.record.layers):
+    for layer in reversed(case.layers):
         if layer["activation"] or layer["kind"] == "Softmax":
             function = layer["activation"] or "softmax"
         if function or layer["parameters"]:
