@@ -69,7 +69,18 @@ class LearningRateRange:
     __repr__ = __str__
 
     def plot(self, path: str | None = None) -> Figure:
-        """Draw the curve, and write it to a file if there is a path; see `pynn.plot.learning_rate_range`."""
+        """Draw the curve; see `pynn.plot.learning_rate_range`.
+
+        Parameters
+        ----------
+        path : path, optional
+            File to save the figure to.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            The figure.
+        """
         from .. import plot  # here: matplotlib is an extra
 
         figure = plot.figures.figure_of(plot.learning_rate_range(self))
@@ -102,12 +113,14 @@ def learning_rate_range(
         Built or not. Neither the model nor the optimizer is changed: the next `fit` gives the bits it would have given.
     x, y : array (N, ...)
         Training data, as for `fit`.
-    loss, optimizer, penalty, preprocessing, target_preprocessing, batch_size, seed : optional
+    loss, optimizer : optional
         As for `fit`. The optimizer's own rate or schedule does not matter.
     low, high : float, default 1e-7 and 10
         First and last rate; in between it grows by the same factor every step.
     steps : int, default 100
         Number of steps, at least 10. The sweep ends earlier once the loss is three times the first, or not finite.
+    batch_size, penalty, preprocessing, target_preprocessing, seed : optional
+        As for `fit`.
 
     Returns
     -------

@@ -156,7 +156,7 @@ class Monitor(Callback):
             layer = self._twin.lost(trainer.model, trainer.samples.x)
             where = f"; outputs of {layer} are the first that are not finite" if layer else ""
         cause = next((verdict for verdict in of_record(self.record) if verdict.severity != "info"), None)
-        likely = f". Likely cause: {cause}" if cause is not None else ""
+        likely = f". Likely cause: {cause.name}: {cause.evidence}. {cause.cure}" if cause is not None else ""
         explained = FloatingPointError(f"{error}{where}{likely}").with_traceback(error.__traceback__)
         explained.__cause__ = error.__cause__
         return explained

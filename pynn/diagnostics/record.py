@@ -14,7 +14,7 @@ BINS = 32  # of a histogram
 
 @dataclass(frozen=True, eq=False)
 class Histogram:
-    """Counts of numbers in `BINS` bins of equal width from low to high; others were not finite.
+    """Counts of numbers in 32 bins of equal width from low to high; others were not finite.
 
     Parameters
     ----------

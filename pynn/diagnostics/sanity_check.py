@@ -115,10 +115,14 @@ def sanity_check(
         Built or not. A copy of it is measured and trained.
     x, y : array (N, ...)
         Training data, as for `fit`.
-    validation, loss, optimizer, penalty, batch_size, class_weight, preprocessing, target_preprocessing, shuffle, seed
-        As for `fit`, optional.
+    validation, loss, optimizer, penalty, batch_size, class_weight, preprocessing, target_preprocessing : optional
+        As for `fit`.
+    shuffle : bool, default True
+        As for `fit`.
     steps : int, default 1000
         Most steps in which a copy may learn 20 samples by heart.
+    seed : int, optional
+        As for `fit`.
 
     Returns
     -------

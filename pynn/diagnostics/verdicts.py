@@ -43,7 +43,7 @@ class Verdict:
     Parameters
     ----------
     name : str
-        A name of `VOCABULARY`.
+        A name of ``pynn.diagnostics.VOCABULARY``.
     severity : {"error", "warning", "info"}
         "error": training cannot work; "warning": it works badly; "info": worth knowing.
     where : str
@@ -70,7 +70,13 @@ class Verdict:
 
 
 class Verdicts(tuple[Verdict, ...]):
-    """Verdicts in the order of what to try first; true if there are any of severity "warning" or "error"."""
+    """Verdicts in the order of what to try first; true if there are any of severity "warning" or "error".
+
+    Parameters
+    ----------
+    verdicts : iterable of Verdict
+        In any order.
+    """
 
     __slots__ = ()
 

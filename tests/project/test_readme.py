@@ -89,7 +89,7 @@ def test_the_code_runs_as_pasted(backend: str, optimize: str, tmp_path: Path) ->
     assert report["r2"] > 0.9
     assert report["prices"] == [400]
     assert report["head"] == 5
-    assert report["files"] == ["digits.safetensors", "run", "run.csv"]
+    assert report["files"] == ["digits.safetensors", "first.html", "run", "run.csv", "runs"]
     assert report["own_loop"] > 0.9
     assert report["as_fit"]
 

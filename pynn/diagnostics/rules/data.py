@@ -106,10 +106,9 @@ def _noisy(case: Case, x: Array) -> Iterator[Verdict]:
     contradicted = f"{wrong:.0%} of the samples whose neighbours agree clearly have another label than these"
     better = case.validated > case.reachable + at.SHORT_IN_VALIDATION  # than kernel regression, which judges here
     noisy = wrong >= at.NOISY and 0.75 * share < wrong and share < 0.5 and not better
-    severity = "warning" if noisy or gain > at.SHORT_IN_VALIDATION else "info"
-    yield Verdict(
-        "labels", severity, "y", contradicted, "Look at these samples and correct their labels, or leave them out."
-    )
+    if noisy or gain > at.SHORT_IN_VALIDATION:
+        cure = "Look at these samples and correct their labels, or leave them out."
+        yield Verdict("labels", "warning", "y", contradicted, cure)
 
 
 def leakage(case: Case) -> Iterator[Verdict]:
