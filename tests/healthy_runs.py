@@ -15,7 +15,9 @@ from pynn import Adam, Affine, BatchNorm, Conv2d, Flatten, MaxPool2d, ReLU, Sequ
 def small_data(seed: int, callbacks: Any) -> Sequential:
     """60 samples, no validation."""
     model = Sequential(*hidden(1, 12, Tanh), Affine(3), seed=seed)
-    return fit(model, clouds(seed, 60), callbacks, optimizer=Adam(0.02), epochs=40, batch_size=16, penalty=pynn.L2(0.003))
+    return fit(
+        model, clouds(seed, 60), callbacks, optimizer=Adam(0.02), epochs=40, batch_size=16, penalty=pynn.L2(0.003)
+    )
 
 
 def at_the_noise_floor(seed: int, callbacks: Any) -> Sequential:
@@ -66,7 +68,9 @@ def l1_penalty(seed: int, callbacks: Any) -> Sequential:
     y = (x[:, 0] - x[:, 1] + 0.3 * rng.standard_normal(700) > 0).astype(int)
     train, held = halves((x, y), 500)
     settings = {"loss": "binary_cross_entropy", "penalty": pynn.L1(0.005)}
-    return fit(Sequential(Affine(1), seed=seed), train, callbacks, validation=held, optimizer=Adam(0.02), epochs=20, **settings)
+    return fit(
+        Sequential(Affine(1), seed=seed), train, callbacks, validation=held, optimizer=Adam(0.02), epochs=20, **settings
+    )
 
 
 def label_smoothing(seed: int, callbacks: Any) -> Sequential:

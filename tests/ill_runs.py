@@ -19,7 +19,9 @@ def placeholders(cured: bool, seed: int, callbacks: Any) -> Sequential:
     gone = np.random.default_rng(seed).random(x.shape) < 0.05
     x[gone] = 0 if cured else -999
     model = Sequential(*hidden(1, 24, Tanh), Affine(1), seed=seed)
-    return fit(model, (x, y), callbacks, loss="l2", optimizer=Adam(0.01), epochs=20, preprocessing=pynn.Standardization())
+    return fit(
+        model, (x, y), callbacks, loss="l2", optimizer=Adam(0.01), epochs=20, preprocessing=pynn.Standardization()
+    )
 
 
 def labels_of_other_rows(cured: bool, seed: int, callbacks: Any) -> Sequential:
@@ -203,11 +205,11 @@ def tower_without_norm(cured: bool, seed: int, callbacks: Any) -> Sequential:
 
     def block() -> pynn.Layer:
         norm = [pynn.LayerNorm()] if cured else []
-        return pynn.Residual(*norm, Affine(24, initializer=pynn.He()), ReLU(), Affine(24))
+        return pynn.Residual(*norm, Affine(32, initializer=pynn.He()), ReLU(), Affine(32))
 
-    blocks = [block() for _ in range(2 if cured else 20)]
+    blocks = [block() for _ in range(2 if cured else 16)]
     last = [pynn.LayerNorm()] if cured else []
-    model = Sequential(Affine(24), ReLU(), *blocks, *last, Affine(10), seed=seed)
+    model = Sequential(Affine(32), ReLU(), *blocks, *last, Affine(10), seed=seed)
     optimizer = Adam(0.003) if cured else pynn.SGD(0.02)
     return fit(model, digits(seed), callbacks, optimizer=optimizer, epochs=10)
 
