@@ -131,7 +131,7 @@ def several_answers(seed: int, callbacks: Any) -> Sequential:
     x, y = digits(seed)
     data = x, np.column_stack([y % 2 == 0, y > 4, np.isin(y, [0, 6, 8, 9])]).astype(np.float32)
     model = Sequential(*hidden(1, 32, ReLU), Affine(3), seed=seed)
-    return fit(model, data, callbacks, loss="binary_cross_entropy", optimizer=Adam(0.005), epochs=20)
+    return fit(model, data, callbacks, loss="binary_cross_entropy", optimizer=Adam(0.01), epochs=25)
 
 
 def convolutions(seed: int, callbacks: Any) -> Sequential:
@@ -175,17 +175,17 @@ def batches(seed: int, callbacks: Any) -> Sequential:
 
 
 def augmentation(seed: int, callbacks: Any) -> Sequential:
-    train, held = halves(pictures(seed, 900), 700)
-    model = Sequential(Conv2d(12), BatchNorm(), ReLU(), MaxPool2d(2), Flatten(), Affine(10), seed=seed)
+    train, held = halves(pictures(seed, 700), 500)
+    model = Sequential(Conv2d(8), BatchNorm(), ReLU(), MaxPool2d(2), Flatten(), Affine(10), seed=seed)
     settings = {"augmentation": [pynn.PadCrop(1)], "validation": held}
-    return fit(model, train, callbacks, optimizer=Adam(pynn.CosineDecay(0.01, 12)), epochs=12, **settings)
+    return fit(model, train, callbacks, optimizer=Adam(pynn.CosineDecay(0.02, 14)), epochs=14, **settings)
 
 
 def autoencoder(seed: int, callbacks: Any) -> Sequential:
     """Digits through 16 units and back."""
     x, _ = digits(seed)
     model = Sequential(Affine(48), ReLU(), Affine(16), Affine(48), ReLU(), Affine(64), seed=seed)
-    return fit(model, (x, x), callbacks, loss="l2", optimizer=Adam(pynn.CosineDecay(0.005, 40)), epochs=40)
+    return fit(model, (x, x), callbacks, loss="l2", optimizer=Adam(pynn.CosineDecay(0.01, 50)), epochs=50)
 
 
 def weight_decay(seed: int, callbacks: Any) -> Sequential:

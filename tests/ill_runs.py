@@ -1,4 +1,4 @@
-"""Runs that are ill in one way each, and cured by the same function: ILL has their builders by the name of the illness."""
+"""Runs that are ill in one way each, and cured by the same function: ILL lists their builders by illness."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def stars_from_tanh(cured: bool, seed: int, callbacks: Any) -> Sequential:
     x, y = numbers(seed)
     last = [] if cured else [Tanh()]
     model = Sequential(*hidden(1, 24, Tanh), Affine(1), *last, seed=seed)
-    return fit(model, (x, np.clip(3 + y, 1, 5)), callbacks, loss="l2", optimizer=Adam(0.02), epochs=20)
+    return fit(model, (x, np.clip(3 + y, 1, 5)), callbacks, loss="l2", optimizer=Adam(0.02), epochs=40)
 
 
 # Scales
@@ -190,11 +190,11 @@ def small_weights(cured: bool, seed: int, callbacks: Any) -> Sequential:
 
 
 def late_statistics(cured: bool, seed: int, callbacks: Any) -> Sequential:
-    """Momentum 0.999 and 28 steps: the running statistics are those of the start."""
+    """Momentum 0.999 and 40 steps: the running statistics are those of the start."""
     norm = [BatchNorm(momentum=0.8 if cured else 0.999) for _ in range(2)]
     x, y = digits(seed)
     model = Sequential(Affine(32), norm[0], ReLU(), Affine(32), norm[1], ReLU(), Affine(10), seed=seed)
-    return fit(model, (12 * x, y), callbacks, optimizer=Adam(0.01), epochs=14, batch_size=250)
+    return fit(model, (12 * x, y), callbacks, optimizer=Adam(0.01), epochs=20, batch_size=200)
 
 
 # Signals and steps
@@ -210,7 +210,7 @@ def tower_without_norm(cured: bool, seed: int, callbacks: Any) -> Sequential:
     blocks = [block() for _ in range(2 if cured else 16)]
     last = [pynn.LayerNorm()] if cured else []
     model = Sequential(Affine(32), ReLU(), *blocks, *last, Affine(10), seed=seed)
-    optimizer = Adam(0.003) if cured else pynn.SGD(0.02)
+    optimizer = Adam(0.003) if cured else pynn.SGD(0.02, clip_norm=1.0)
     return fit(model, digits(seed), callbacks, optimizer=optimizer, epochs=10)
 
 

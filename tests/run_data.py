@@ -33,19 +33,19 @@ def standard(x: np.ndarray) -> np.ndarray:
     return ((x - x.mean(axis=0)) / x.std(axis=0)).astype(np.float32)
 
 
-def digits(seed: int, count: int = 500) -> Data:
+def digits(seed: int, count: int = 400) -> Data:
     """Digits as rows of 64 numbers in 0..1."""
     x, y = pynn.datasets.digits(seed=seed).train
     return x[:count].reshape(-1, 64).astype(np.float32) / 255, y[:count]
 
 
-def pictures(seed: int, count: int = 500) -> Data:
+def pictures(seed: int, count: int = 400) -> Data:
     """The same as images of uint8."""
     x, y = pynn.datasets.digits(seed=seed).train
     return x[:count], y[:count]
 
 
-def numbers(seed: int, count: int = 500, noise: float = 0.2) -> Data:
+def numbers(seed: int, count: int = 400, noise: float = 0.2) -> Data:
     """A regression: four columns and what follows from them, both with mean 0 and spread 1."""
     rng = np.random.default_rng(seed)
     x = rng.uniform(-1.7, 1.7, (count, 4)).astype(np.float32)
@@ -53,7 +53,7 @@ def numbers(seed: int, count: int = 500, noise: float = 0.2) -> Data:
     return x, standard(y)
 
 
-def answers(seed: int, count: int = 500, noise: float = 0.3) -> Data:
+def answers(seed: int, count: int = 400, noise: float = 0.3) -> Data:
     """A table of six columns and yes or no, half each."""
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((count, 6)).astype(np.float32)
