@@ -162,7 +162,15 @@ def _of_weights(layer: Layer) -> tuple[float | None, float | None]:
 def root_mean_square(values: Array) -> float:
     """Root of the mean of the squares."""
     flat = values.reshape(-1)
-    return math.sqrt(float(np.dot(flat, flat)) / max(flat.size, 1))
+    with np.errstate(all="ignore"):
+        total = float(np.dot(flat, flat))
+        if 1e-30 < total < 1e30 or not flat.size:
+            return math.sqrt(total / max(flat.size, 1))
+        largest = float(np.abs(flat).max())  # squares of such numbers overflow or vanish
+        if not 0 < largest < math.inf:
+            return largest
+        scaled = flat / largest
+        return largest * math.sqrt(float(np.dot(scaled, scaled)) / flat.size)
 
 
 def histogram(values: Array, scale: float = 1.0) -> Histogram | None:

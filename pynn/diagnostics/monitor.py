@@ -184,6 +184,7 @@ class Monitor(Callback):
             return
         if hasattr(trainer.source, "samples"):
             record.train = _part(samples, model.dtype, trainer.source)
+            record.train.raw = observing.before_preprocessing(model, record.train.x)
             record.train.first_outputs = self._twin.outputs(model, record.train.x)
         else:
             self._gathered = []

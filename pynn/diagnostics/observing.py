@@ -252,6 +252,17 @@ def of_loss(model: Any, loss: Loss, samples: Samples) -> dict[str, float]:
     return found
 
 
+def before_preprocessing(model: Any, x: Array) -> Array | None:
+    """The rows of a table as the user knows them; None if there is no preprocessing, or it cannot be undone."""
+    if model.preprocessing is None or x.ndim != 2:
+        return None
+    try:
+        raw = np.asarray(model.preprocessing.inverse_transform(x))
+    except Exception:  # of a transformer of the user's own
+        return None
+    return raw if len(raw) == len(x) else None
+
+
 def random_frozen(model: Any) -> list[str]:
     """Names of frozen layers whose weights are still the random ones that the model began with."""
     frozen = [layer for layer in leaves(model) if layer.frozen and layer.declared and not layer.is_custom]

@@ -111,6 +111,8 @@ class Part:
         What the model gave for them at the end, as it predicts.
     first_outputs : array (R, ...) or None
         What it gave before the first step.
+    raw : array (R, ...) or None
+        The rows before preprocessing, where it can be undone.
     """
 
     x: Array
@@ -119,6 +121,7 @@ class Part:
     count: int
     outputs: Array | None = None
     first_outputs: Array | None = None
+    raw: Array | None = None
 
 
 @dataclass(eq=False)

@@ -94,7 +94,8 @@ def _activations(layers: list[Layer]) -> Iterator[Verdict]:
         first, second = pairs[0]
         yield Verdict(
             "missing_activation", "warning", f"{first.name} and {second.name}",
-            f"{len(pairs)} pairs of layers follow each other with nothing that bends between them: they amount to one",
+            f"{len(pairs)} pair{'s' if len(pairs) > 1 else ''} of layers with nothing that bends between them, so that "
+            "two amount to one",
             "Put an activation such as pynn.ReLU() between them.",
         )  # fmt: skip
 

@@ -307,7 +307,6 @@ def test_a_fault_is_named_and_not_where_it_is_cured(made: Callable[[bool], Try])
     assert cured, cured
 
 
-@pytest.mark.xfail(reason="no rule reads facts['turns']: sorted numbers are only seen in the batches of a run")
 def test_sorted_numbers_are_named() -> None:
     model, x, y, settings = sorted_numbers(False)
     assert check(model, x, y, steps=1, **settings).verdicts.names == ["order"]

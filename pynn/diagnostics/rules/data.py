@@ -19,8 +19,8 @@ def bad_data(case: Case) -> Iterator[Verdict]:
     """Constants, placeholders and outliers in x."""
     part = case.record.train
     if part is not None:
-        view = View.of(part.x, part.y)
-        yield from data_checks.of_values(view, is_table(part.x))
+        view = View.of(part.x if part.raw is None else part.raw, part.y)
+        yield from data_checks.of_values(view, is_table(view.x))
         if case.task == "numbers" and part.y.size == len(part.y):
             yield from data_checks.of_outliers(
                 View(np.asarray(part.y, np.float64).reshape(-1, 1), part.y, ("y",)), share=0.05
@@ -182,7 +182,12 @@ def order(case: Case) -> Iterator[Verdict]:
                 "Leave shuffle=False out.",
             )  # fmt: skip
         return
-    if inside < at.ALIKE_IN_BATCH and together > 1:
+    if settings["arrays"] and train.get("turns", 1.0) < at.SORTED_NUMBERS and train.get("distinct", 0) > 10:
+        yield Verdict(
+            "order", "warning", "y", f"its numbers turn from rising to falling at {train['turns']:.1%} of the places",
+            "Leave shuffle=False out.",
+        )  # fmt: skip
+    elif inside < at.ALIKE_IN_BATCH and together > 1:
         severity = "info" if case.unharmed else "warning"
         yield Verdict(
             "order", severity, "y", f"targets spread {inside:.2f} times as far in a batch as in all batches together",
