@@ -24,7 +24,8 @@ SETTINGS: dict[str, Any] = {
 }  # fmt: skip
 LAYER: dict[str, Any] = {
     "kind": "", "custom": False, "activation": "", "outputs": [], "parameters": 0, "fan_in": 0, "frozen": False,
-    "factor": 1.0, "rate": 0.0, "noise": 0.0, "momentum": None, "first_weight": None, "first_bias": None,
+    "residual": False, "factor": 1.0, "rate": 0.0, "noise": 0.0, "momentum": None, "first_weight": None,
+    "first_bias": None,
 }  # fmt: skip
 
 

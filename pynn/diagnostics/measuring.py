@@ -182,7 +182,8 @@ def histogram(values: Array, scale: float = 1.0) -> Histogram | None:
     low, high = float(some.min()), float(some.max())
     if not (math.isfinite(low) and math.isfinite(high)):
         return None
-    width = (high - low) or 1.0
-    places = ((some - low) * (BINS / width)).astype(np.int32)
-    counts = np.bincount(np.minimum(places, BINS - 1), minlength=BINS)
+    # In halves of float64, where neither a range of 1e308 nor one of 1e-308 is lost.
+    width = high / 2 - low / 2
+    shares = (some.astype(np.float64) / 2 - low / 2) / width if width > 0 else np.zeros(len(some))
+    counts = np.bincount(np.minimum((shares * BINS).astype(np.int32), BINS - 1), minlength=BINS)
     return Histogram(counts.astype(np.int32), low * scale, high * scale)

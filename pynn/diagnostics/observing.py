@@ -11,7 +11,7 @@ import numpy as np
 
 from ..data import arrays
 from ..data.batches import Samples
-from ..layers import BatchNorm
+from ..layers import BatchNorm, Residual
 from ..layers.base import Layer
 from ..losses import Loss
 from ..typing import Array
@@ -26,7 +26,9 @@ COLUMNS = 6  # that tell candidates for equal rows
 def begun(trainer: Any, samples: Samples) -> Record:
     """The record of a run that has not taken a step."""
     model, loss = trainer.model, trainer.loss
-    record = Record(settings(trainer, len(samples.x)), [of_layer(layer) for layer in leaves(model)])
+    beside = {id(inner) for layer in model.walk() if isinstance(layer, Residual) for inner in layer.walk()}
+    layers = [{**of_layer(layer), "residual": id(layer) in beside} for layer in leaves(model)]
+    record = Record(settings(trainer, len(samples.x)), layers)
     learn(record, trainer, samples)
     record.facts["random"] = random_frozen(model)
     for verdict in structure.of_model(model, loss, record.settings["batch_size"]):

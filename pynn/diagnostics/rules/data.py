@@ -63,7 +63,7 @@ def labels(case: Case) -> Iterator[Verdict]:
     if len(np.unique(part.y.reshape(len(part.y), -1), axis=0)) == 1 and len(part.y) > 1:
         yield Verdict("labels", "error", "y", f"all targets are {part.y.flat[0]:g}", "Check how y was read.")
         return
-    if len(part.x) < 2 * at.TINY or math.isnan(case.reachable):
+    if len(part.x) < 2 * at.TINY or math.isnan(case.reachable) or case.broken:
         return
     noise = 2.0 / math.sqrt(len(part.x)) if case.task != "numbers" else 0.03
     validated = case.validated if not math.isnan(case.validated) else -math.inf

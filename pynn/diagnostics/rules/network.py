@@ -80,7 +80,7 @@ def initialization(case: Case) -> Iterator[Verdict]:
             return
     growth = math.prod(
         (layer["first_weight"] or 0.0) * math.sqrt(layer["fan_in"] / (2 if layer["activation"] == "relu" else 1))
-        for layer in case.hidden if layer["activation"] not in ("sigmoid", "tanh")
+        for layer in case.hidden if layer["activation"] not in ("sigmoid", "tanh") and not layer["residual"]
     )  # fmt: skip
     if growth > at.GROWTH and normal and case.suffers:
         yield Verdict(
