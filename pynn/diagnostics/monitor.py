@@ -22,7 +22,7 @@ from .measuring import Twin
 from .record import Part, Record
 from .run_folder import Writer
 
-PROBE = 256  # rows that every snapshot measures
+PROBE = 128  # rows that every snapshot measures
 NUMBERS = 1 << 20  # of the rows that are kept, at most
 ROWS = 1000  # that are kept, at most
 GATHERED = 40  # batches of an iterable whose samples are kept
@@ -43,7 +43,7 @@ class Monitor(Callback):
         after it was killed. Created if it does not exist; an earlier run in it is replaced. It holds numbers, and up to
         1000 rows of the data.
     interval : int, default 250
-        Steps between two snapshots of all layers; in the beginning they are closer: steps 0, 1, 2, 4, 8 and so on.
+        Steps between two snapshots of all layers; in the beginning they are closer: steps 0, 1, 4, 16, 64.
     stop : bool, default True
         Whether to end the run if the mean loss of 20 steps is over 3 times the first loss.
 
@@ -185,7 +185,6 @@ class Monitor(Callback):
         if hasattr(trainer.source, "samples"):
             record.train = _part(samples, model.dtype, trainer.source)
             record.train.raw = observing.before_preprocessing(model, record.train.x)
-            record.train.first_outputs = self._twin.outputs(model, record.train.x)
         else:
             self._gathered = []
         if trainer.held_out is not None:
@@ -218,7 +217,7 @@ class Monitor(Callback):
         """Measure before this step, and plan the next time."""
         assert self.record is not None
         done = trainer.step - self._first_step
-        self._next = trainer.step + (self._every if done >= self._every else min(max(done, 1), self._every - done))
+        self._next = trainer.step + (self._every if done >= self._every else min(max(3 * done, 1), self._every - done))
         self._snapshot(trainer)
         self._before = trainer.model.parameters.copy()
         if len(self._labels) < 20 and trainer.samples is not None:

@@ -109,8 +109,6 @@ class Part:
         Number of rows in the data.
     outputs : array (R, ...) or None
         What the model gave for them at the end, as it predicts.
-    first_outputs : array (R, ...) or None
-        What it gave before the first step.
     raw : array (R, ...) or None
         The rows before preprocessing, where it can be undone.
     """
@@ -120,7 +118,6 @@ class Part:
     places: Array
     count: int
     outputs: Array | None = None
-    first_outputs: Array | None = None
     raw: Array | None = None
 
 

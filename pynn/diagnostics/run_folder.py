@@ -180,8 +180,6 @@ def _put_before(record: Record, previous: Record, step: int) -> None:
     record.snapshots[:0] = snapshots
     record.epochs[:0] = [epoch for epoch in previous.epochs if epoch["steps"] <= steps]
     record.layers = previous.layers  # with the sizes of the first weights
-    if record.train is not None and previous.train is not None:
-        record.train.first_outputs = previous.train.first_outputs
 
 
 def _split_part(part: Part, name: str, arrays: dict[str, Array]) -> dict[str, Any]:

@@ -145,10 +145,10 @@ def test_a_resumed_run_has_the_same_bits(kill: int, images: Any, tmp_path: Path)
 
 
 @pytest.mark.parametrize("interval", [1, 4, 10, 16, 250])
-def test_snapshots_come_at_powers_of_two_and_then_at_every_interval(interval: int, points: Any) -> None:
+def test_snapshots_come_at_powers_of_four_and_then_at_every_interval(interval: int, points: Any) -> None:
     model = pynn.Sequential(pynn.Affine(3))
     record = fit(model, *points, epochs=20, batch_size=10, callbacks=[pynn.Monitor(interval=interval)])
-    powers = [0, *(2**power for power in range(10) if 2**power < interval)]
+    powers = [0, *(4**power for power in range(10) if 4**power < interval)]
     expected = [step for step in (*powers, *range(interval, 60, interval)) if step < 60]
     assert [snapshot.step for snapshot in record.snapshots] == [*expected, 60]
     assert [snapshot.epoch for snapshot in record.snapshots] == [*(step // 3 for step in expected), 20]
