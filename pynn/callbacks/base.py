@@ -80,6 +80,7 @@ class Callback(Constructed):
 
     monitor: str | None = None  # the measurement it needs: `fit` checks the name before it trains
     writes = False
+    watches = False  # it is called before the others, and at the end after them: it sees what they leave
 
     def on_train_begin(self, trainer: Run) -> None:
         """Run before the first epoch.

@@ -13,6 +13,7 @@ from . import thresholds as at
 from .record import LayerStatistics, Part, Record, Snapshot
 from .reference import Reference, reference
 
+FEW_OUTPUTS = 16  # each of so few is judged alone
 MANY = 1000  # classes: a matrix of samples and classes would fill the memory
 
 # What a record says of a run if it says nothing: a run folder may come from another version.
@@ -20,7 +21,7 @@ SETTINGS: dict[str, Any] = {
     "loss": "", "custom_loss": False, "classes": None, "label_smoothing": 0.0, "outputs": [], "inputs": [],
     "optimizer": "", "learning_rate": 0.001, "schedule": None, "clip_norm": None, "clip_value": None,
     "weight_decay": 0.0, "decoupled": False, "penalty": None, "batches": None, "shuffle": True, "arrays": True,
-    "first_epoch": 0, "samples": 0, "parameters": 0, "augmentation": None,
+    "first_epoch": 0, "restores": False, "samples": 0, "parameters": 0, "augmentation": None,
 }  # fmt: skip
 LAYER: dict[str, Any] = {
     "kind": "", "custom": False, "activation": "", "outputs": [], "parameters": 0, "fan_in": 0, "frozen": False,
@@ -73,6 +74,8 @@ class Case:
 
     def goals(self, part: Part) -> Array | None:
         """Targets of the rows as numbers (R, K), labels as 0 and 1; None for several labels in a row, or many."""
+        if self.settings["custom_loss"] and self.task == "numbers" and not self.facts.get("aims_at_targets"):
+            return None  # its outputs are no estimates of the targets
         if self.task == "labels":
             if part.y.ndim != 1:
                 return None
@@ -87,9 +90,11 @@ class Case:
             return math.nan
         outputs = outputs.reshape(goals.shape).astype(np.float64)
         if self.task == "numbers":
-            error = float(np.square(outputs - goals).sum())
-            around = float(np.square(goals - goals.mean(axis=0)).sum())
-            return 1 - error / around if around else math.nan
+            errors = np.square(outputs - goals).sum(axis=0)
+            around = np.square(goals - goals.mean(axis=0)).sum(axis=0)
+            if goals.shape[1] > FEW_OUTPUTS or not around.all():  # such as pixels, of which some hardly vary
+                return 1 - float(errors.sum() / around.sum()) if around.any() else math.nan
+            return float(np.mean(1 - errors / around))
         if self.task == "labels":
             return _of_classes(outputs.argmax(axis=1), goals.argmax(axis=1))
         yes = goals > 0.5 * (goals.min() + goals.max())
@@ -127,7 +132,9 @@ class Case:
         if part is None or (goals := self.goals(part)) is None:
             return math.nan
         if self.copies_inputs:
-            return of_components(goals, min(math.prod(layer["outputs"]) for layer in self.weighted))
+            return of_components(
+                goals, min((math.prod(layer["outputs"]) for layer in self.weighted), default=goals.shape[1])
+            )
         return 1.0 if found is None else self._of_scores(found.left_out, goals[found.rows])
 
     @cached_property
@@ -165,6 +172,19 @@ class Case:
         return float(np.mean(classes.left_out.argmax(axis=1) == right)), float(np.mean(nearest == right))
 
     @cached_property
+    def labels_are_amounts(self) -> bool:
+        """Whether kernel regression on left-out rows predicts the number of the label, and not the label."""
+        part = self.record.train
+        if part is None or part.y.ndim != 1 or len(part.y) < 2 * at.TINY:
+            return False
+        found = reference(part.x, part.y.reshape(-1, 1))
+        y = part.y[found.rows].astype(np.float64)
+        explained = 1 - float(np.square(found.left_out[:, 0] - y).sum()) / max(
+            float(np.square(y - y.mean()).sum()), 1e-12
+        )
+        return explained > 0.5 and not self.reachable > 0.5
+
+    @cached_property
     def share_of_one_target(self) -> float:
         """How many targets have the most frequent value."""
         part = self.record.train
@@ -174,13 +194,12 @@ class Case:
 
     @cached_property
     def copies_inputs(self) -> bool:
-        """Whether the targets are the inputs: an autoencoder."""
+        """Whether the targets are the inputs, or what they were before noise: an autoencoder."""
         part = self.record.train
-        return (
-            part is not None
-            and part.x.size == part.y.size
-            and bool(np.allclose(part.x.ravel(), part.y.ravel(), atol=1e-5))
-        )
+        if part is None or part.x.size != part.y.size or part.x.size // max(len(part.x), 1) < 2:
+            return False
+        x, y = part.x.ravel(), np.asarray(part.y, np.float64).ravel()
+        return bool(x.std() and y.std() and np.corrcoef(x, y)[0, 1] > 0.5)
 
     @cached_property
     def suffers(self) -> bool:
@@ -188,7 +207,8 @@ class Case:
         if self.broken:
             return True
         if math.isnan(self.trained) or math.isnan(self.reachable):
-            return math.isnan(self.trained) and not self.fell
+            # Unknown is not ill, unless the loss is still that of constant outputs, and has not moved.
+            return not self.fell and not self.last.loss < 0.95 * self.baseline
         return self.trained < self.reachable - self.tolerance
 
     @cached_property
@@ -215,7 +235,8 @@ class Case:
     @cached_property
     def losses(self) -> Array:
         """The loss of each step."""
-        return np.array([value for value in self.record.losses if value is not None], np.float64)
+        losses = np.array([math.nan if value is None else value for value in self.record.losses], np.float64)
+        return losses[~np.isnan(losses)]  # those between a kill and the last line written are not known
 
     @cached_property
     def broken(self) -> bool:
@@ -224,7 +245,7 @@ class Case:
         part = self.record.train
         outputs = None if part is None else part.outputs
         lost = outputs is not None and not np.isfinite(outputs).all()
-        return error.startswith("FloatingPointError") or lost or not np.isfinite(self.losses).all()
+        return error.startswith("FloatingPointError") or lost
 
     @cached_property
     def first(self) -> Snapshot:
@@ -302,10 +323,6 @@ class Case:
     def at_end(self, name: str) -> LayerStatistics | None:
         """The statistics of a layer at the end."""
         return self.last.layers.get(name)
-
-    def has(self, kind: str) -> bool:
-        """Whether there is a layer whose kind contains this word."""
-        return any(kind in layer["kind"] for layer in self.layers)
 
 
 def _of_classes(chosen: Array, right: Array) -> float:

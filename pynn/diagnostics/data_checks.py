@@ -122,7 +122,7 @@ def of_outliers(view: View, share: float = 0.01) -> Iterator[Verdict]:
 
 def of_rows(view: View) -> Iterator[Verdict]:
     """Rows that hold one number only, such as pictures that were not read."""
-    if view.x.shape[1] < 8:
+    if view.x.shape[1] < 8 or len(np.unique(view.x[:200])) < 16:  # rows of a few coarse numbers may be so
         return
     blank = float(np.mean(np.ptp(view.x, axis=1) == 0))
     if at.BLANK < blank < 1:
@@ -159,27 +159,31 @@ def of_scales(view: View, table: bool, severity: str) -> Iterator[Verdict]:
 
 def of_numbers(y: Array, severity: str) -> Iterator[Verdict]:
     """Findings on the targets of a regression, as the loss takes them."""
-    spread, centre = float(y.std()), float(np.abs(y.mean()))
+    columns = y.reshape(len(y), -1)
+    spreads, centres = columns.std(axis=0), np.abs(columns.mean(axis=0))
+    spread, centre = float(spreads.max()), float(centres.max())
     if spread == 0:
         return
+    cure = "Pass target_preprocessing=pynn.Standardization() to fit; predictions keep the units of y."
     if spread > at.LARGE_SCALE or centre > at.LARGE_SCALE or max(spread, centre) < at.SMALL_SCALE:
-        yield Verdict(
-            "unscaled_targets", severity, "y", f"mean {y.mean():.3g}, spread {spread:.3g}; about 0 and 1 are wanted",
-            "Pass target_preprocessing=pynn.Standardization() to fit; predictions keep the units of y.",
-        )  # fmt: skip
+        evidence = f"mean {columns[:, centres.argmax()].mean():.3g}, spread {spread:.3g}; about 0 and 1 are wanted"
+        yield Verdict("unscaled_targets", severity, "y", evidence, cure)
+    elif columns.shape[1] <= 16 and spread > at.UNEVEN * float(spreads[spreads > 0].min()):
+        evidence = f"spreads of its columns go from {spreads[spreads > 0].min():.3g} to {spread:.3g}"
+        yield Verdict("unscaled_targets", severity, "y", evidence, cure)
 
 
-def of_shift(train: View, held: View) -> Iterator[Verdict]:
-    """Findings on the scale of validation data beside training data."""
-    spread = train.x.std(axis=0)
-    columns = spread > 0
-    if not columns.any():
+def of_shift(train: View, held: View, worse: bool) -> Iterator[Verdict]:
+    """Findings on the scale of validation data beside training data; worse: whether the model does worse there."""
+    spread, other = train.x.std(axis=0), held.x.std(axis=0)
+    columns = (spread > 0) & (other > 0)
+    if not columns.any() or min(len(train.x), len(held.x)) < at.TINY:
         return
     distance = np.abs(held.x.mean(axis=0) - train.x.mean(axis=0))[columns] / spread[columns]
     noise = math.sqrt(1 / len(held.x) + 1 / len(train.x))
-    ratio = np.maximum(held.x.std(axis=0)[columns], 1e-300) / spread[columns]
-    shift, scale = float(np.median(distance)), float(np.exp(np.median(np.log(ratio))))
-    if shift > max(at.SHIFT, 5 * noise) or not 1 / at.OTHER_SCALE < scale < at.OTHER_SCALE:
+    shift = float(np.median(distance))
+    scale = float(np.exp(np.median(np.log(other[columns] / spread[columns]))))
+    if (shift > max(at.SHIFT, 5 * noise) and worse) or not 1 / at.OTHER_SCALE < scale < at.OTHER_SCALE:
         yield Verdict(
             "data_mismatch", "warning", "validation",
             f"the typical column lies {shift:.1f} spreads from training, with {scale:.2g} times its spread",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -23,6 +26,18 @@ TANH_END = math.sqrt(1 - FLAT)
 SIGMOID_END = (1 - math.sqrt(1 - FLAT)) / 2
 
 
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Within this context no overflow warns, and what custom code draws at random is not missing afterwards."""
+    state, own = np.random.get_state(), random.getstate()  # noqa: NPY002
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
+        random.setstate(own)
+
+
 class Twin:
     """A copy of a model that takes over its numbers, and can be measured without a trace in the model."""
 
@@ -32,6 +47,8 @@ class Twin:
         self.model = copy.deepcopy(model, left_out)
         self.loss = copy.deepcopy(loss)
         self._changes = model.context.changes
+        # Custom code may keep a state of its own, which a copy made once does not follow.
+        self._custom = loss.is_custom or any(layer.is_custom for layer in self.model.walk())
         self._seen: dict[str, dict[str, Any]] = {}
         self._watching = False
         self._scale = 1.0
@@ -42,7 +59,8 @@ class Twin:
     def follows(self, model: Any) -> bool:
         """Whether it still has the same settings as the model: what is frozen, penalties, shape."""
         own = self.model.parameters
-        return bool(model.context.changes == self._changes and model.parameters.shape == own.shape)
+        same = model.context.changes == self._changes and model.parameters.shape == own.shape
+        return bool(same and not self._custom)
 
     def _wrap(self, layer: Layer) -> None:
         instance: Any = layer
@@ -72,7 +90,7 @@ class Twin:
         """Measure the model on the probe."""
         self.take(model)
         twin, loss = self.model, self.loss
-        with np.errstate(all="ignore"):
+        with quietly():
             predicted = self._loss(twin.forward(probe.x), probe)
             self._seen, self._watching = {}, True
             try:
@@ -93,7 +111,7 @@ class Twin:
     def lost(self, model: Any, x: Array) -> str:
         """The first layer whose outputs for x are not finite, in training mode; "" if none is."""
         self.take(model)
-        with np.errstate(all="ignore"):
+        with quietly():
             self._seen, self._watching = {}, True
             try:
                 self.model.forward(x, training=True)
@@ -104,7 +122,7 @@ class Twin:
     def outputs(self, model: Any, x: Array) -> Array:
         """What the model predicts for some rows."""
         self.take(model)
-        with np.errstate(all="ignore"):
+        with quietly():
             return np.concatenate(self._parts(x))
 
     def _parts(self, x: Array) -> list[Array]:

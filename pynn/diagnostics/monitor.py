@@ -30,6 +30,8 @@ SNAPSHOTS = 200  # then every second one is dropped, and the interval doubled
 FACTOR = 3.0  # times the first loss: a run this far off is lost
 PATIENCE = 20  # steps whose mean is compared
 
+OUTPUTS = 1 << 22  # numbers that the largest layer may give for the rows that snapshots measure
+
 _LAST: WeakKeyDictionary[Any, Record] = WeakKeyDictionary()
 
 
@@ -59,6 +61,7 @@ class Monitor(Callback):
     """
 
     _takes = takes(interval=Count(1), stop=FLAG)
+    watches = True
     record: Record | None = None
     _folder: Writer | None = None
     _twin: Twin | None = None
@@ -79,6 +82,7 @@ class Monitor(Callback):
         self._next = trainer.step
         self._first_step = trainer.step
         self._labels: list[Array] = []
+        self._earlier = 0  # losses of runs before this one
         if self.folder is not None:
             self._folder = Writer(self.folder)
         if trainer.model.built and hasattr(trainer.source, "samples"):
@@ -101,7 +105,8 @@ class Monitor(Callback):
             self._folder.step(self.record)
         if self._gathered is not None:
             self._gather(trainer)
-        if len(losses) <= 2 * PATIENCE or not len(losses) % PATIENCE:
+        taken = len(losses) - self._earlier
+        if taken <= 2 * PATIENCE or not taken % PATIENCE:
             self._judge(trainer)
 
     def on_epoch_end(self, trainer: Run) -> None:
@@ -136,15 +141,32 @@ class Monitor(Callback):
             "stopped": trainer.stopped,
             "error": None if error is None else f"{type(error).__name__}: {error}",
         }
-        if self._twin is not None:
-            for part in (record.train, record.validation):
-                if part is not None:
-                    part.outputs = self._twin.outputs(trainer.model, part.x)
+        self._predict(trainer)
         record.first_weights = surroundings.first_weights(trainer.model)
         record.facts.update(observing.facts_of_batches(self._labels))
         if isinstance(error, FloatingPointError):
             trainer.error = self._explained(trainer, error)
         self._twin = self._probe = self._before = None
+
+    def _predict(self, trainer: Run) -> None:
+        """Keep what the model puts out for the rows at the end."""
+        assert self.record is not None
+        if self._twin is None:
+            return
+        try:
+            if not self._twin.follows(trainer.model):
+                self._twin = Twin(trainer.model, trainer.loss)
+            for part in (self.record.train, self.record.validation):
+                if part is not None:
+                    part.outputs = self._twin.outputs(trainer.model, part.x)
+        except Exception as cause:
+            self._give_up(cause)
+
+    def _give_up(self, cause: Exception) -> None:
+        """Go on without the layers: a layer or loss of the user's own does not take the rows that are measured."""
+        assert self.record is not None
+        self.record.settings["unwatched"] = f"{type(cause).__name__}: {cause}"
+        self._twin = self._before = None
 
     def _explained(self, trainer: Run, error: FloatingPointError) -> FloatingPointError:
         """The error, with the layer where it began and the likely cause."""
@@ -153,10 +175,14 @@ class Monitor(Callback):
         assert self.record is not None
         where = ""
         if self._twin is not None and trainer.samples is not None and not trainer.model.context.group.size > 1:
-            layer = self._twin.lost(trainer.model, trainer.samples.x)
+            try:
+                layer = self._twin.lost(trainer.model, trainer.samples.x)
+            except Exception as cause:
+                self._give_up(cause)
+                layer = ""
             where = f"; outputs of {layer} are the first that are not finite" if layer else ""
-        cause = next((verdict for verdict in of_record(self.record) if verdict.severity != "info"), None)
-        likely = f". Likely cause: {cause.name}: {cause.evidence}. {cause.cure}" if cause is not None else ""
+        found = next((verdict for verdict in of_record(self.record) if verdict.severity != "info"), None)
+        likely = f". Likely cause: {found.name}: {found.evidence}. {found.cure}" if found is not None else ""
         explained = FloatingPointError(f"{error}{where}{likely}").with_traceback(error.__traceback__)
         explained.__cause__ = error.__cause__
         return explained
@@ -173,6 +199,7 @@ class Monitor(Callback):
         previous = _LAST.get(model)
         if previous is not None and model.epoch and observing.continues(record, previous):
             observing.join(record, previous)
+            self._earlier = len(record.losses)
         _LAST[model] = record
         trainer.history.record = record
         record.environment = surroundings.environment()
@@ -180,16 +207,16 @@ class Monitor(Callback):
         try:
             self._twin = Twin(model, trainer.loss)
         except Exception as cause:  # of a custom layer that cannot be copied
-            record.settings["unwatched"] = f"{type(cause).__name__}: {cause}"
+            self._give_up(cause)
             return
         if hasattr(trainer.source, "samples"):
-            record.train = _part(samples, model.dtype, trainer.source)
+            record.train = _part(samples, model, trainer.source)
             record.train.raw = observing.before_preprocessing(model, record.train.x)
         else:
             self._gathered = []
         if trainer.held_out is not None:
-            record.validation = _part(trainer.held_out, model.dtype)
-        self._probe = _probe(samples, model.dtype, trainer.source)
+            record.validation = _part(trainer.held_out, model)
+        self._probe = _probe(samples, model, trainer.source)
 
     def _gather(self, trainer: Run) -> None:
         """Keep some samples of each batch of an iterable."""
@@ -209,8 +236,8 @@ class Monitor(Callback):
         if not parts:
             return
         together = Samples(np.concatenate([part.x for part in parts]), np.concatenate([part.y for part in parts]), None)
-        self.record.train = _part(together, trainer.model.dtype)
-        self._probe = _probe(together, trainer.model.dtype)
+        self.record.train = _part(together, trainer.model)
+        self._probe = _probe(together, trainer.model)
         observing.learn(self.record, trainer, together)
 
     def _take(self, trainer: Run) -> None:
@@ -219,7 +246,8 @@ class Monitor(Callback):
         done = trainer.step - self._first_step
         self._next = trainer.step + (self._every if done >= self._every else min(max(3 * done, 1), self._every - done))
         self._snapshot(trainer)
-        self._before = trainer.model.parameters.copy()
+        if self._twin is not None:
+            self._before = trainer.model.parameters.copy()
         if len(self._labels) < 20 and trainer.samples is not None:
             self._labels.append(np.array(trainer.samples.y))
         snapshots = self.record.snapshots
@@ -230,10 +258,13 @@ class Monitor(Callback):
     def _snapshot(self, trainer: Run) -> None:
         if self._twin is None or self.record is None or self._probe is None:
             return
-        if not self._twin.follows(trainer.model):
-            self._twin = Twin(trainer.model, trainer.loss)
         rate = trainer.optimizer.learning_rate
-        self.record.snapshots.append(self._twin.snapshot(trainer.model, self._probe, rate, trainer.penalty))
+        try:
+            if not self._twin.follows(trainer.model):
+                self._twin = Twin(trainer.model, trainer.loss)
+            self.record.snapshots.append(self._twin.snapshot(trainer.model, self._probe, rate, trainer.penalty))
+        except Exception as cause:
+            self._give_up(cause)
 
     def _compare(self, trainer: Run) -> None:
         """Set the update ratios of the last snapshot."""
@@ -249,9 +280,10 @@ class Monitor(Callback):
         assert self.record is not None
         if not self.stop or not self.record.snapshots:
             return
+        losses = self._losses[self._earlier :]
         if self._limit == math.inf:
-            self._limit = FACTOR * max(observing.first_loss(self.record), self._losses[0])
-        recent = self._losses[-PATIENCE:]
+            self._limit = FACTOR * max(observing.first_loss(self.record), losses[0])
+        recent = losses[-PATIENCE:]
         if len(recent) < PATIENCE:
             return
         level = min(sum(recent) / PATIENCE, float(np.median(recent)))
@@ -263,17 +295,23 @@ class Monitor(Callback):
             trainer.stop(reason)
             checks.warn(f"{reason}; print(pynn.diagnose(model)) says what is wrong, Monitor(stop=False) goes on")
 
+    def state(self) -> dict[str, Any]:  # it serves one run at a time, as all callbacks with a state
+        return {}
 
-def _part(samples: Samples, dtype: Any, source: Any = None) -> Part:
+
+def _part(samples: Samples, model: Any, source: Any = None) -> Part:
+    """The rows that are kept, spread over the data."""
     count = len(samples.x)
-    size = max(math.prod(samples.x.shape[1:]), 1)
-    kept = min(count, max(NUMBERS // size, 64), ROWS)
+    size = max(math.prod(samples.x.shape[1:]), math.prod(samples.y.shape[1:]), math.prod(model.output_shape), 1)
+    kept = min(count, max(NUMBERS // size, 16), ROWS)
     places = np.unique(np.linspace(0, count - 1, kept).astype(np.int64))
-    return Part(observing.rows(samples.x, places, dtype, source), np.array(samples.y[places]), places, count)
+    return Part(observing.rows(samples.x, places, model.dtype, source), np.array(samples.y[places]), places, count)
 
 
-def _probe(samples: Samples, dtype: Any, source: Any = None) -> Samples:
+def _probe(samples: Samples, model: Any, source: Any = None) -> Samples:
     """The rows that snapshots measure, spread over the data."""
-    places = np.unique(np.linspace(0, len(samples.x) - 1, min(PROBE, len(samples.x))).astype(np.int64))
+    largest = max(math.prod(layer.output_shape) for layer in model.walk())
+    kept = min(len(samples.x), PROBE, max(OUTPUTS // max(largest, 1), 2))
+    places = np.unique(np.linspace(0, len(samples.x) - 1, kept).astype(np.int64))
     weights = None if samples.weights is None else samples.weights[places]
-    return Samples(observing.rows(samples.x, places, dtype, source), np.array(samples.y[places]), weights)
+    return Samples(observing.rows(samples.x, places, model.dtype, source), np.array(samples.y[places]), weights)

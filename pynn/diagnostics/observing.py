@@ -16,7 +16,7 @@ from ..layers.base import Layer
 from ..losses import Loss
 from ..typing import Array
 from . import structure
-from .measuring import function_of, root_mean_square
+from .measuring import function_of, quietly, root_mean_square
 from .record import Record, Snapshot
 
 WHOLE = 1 << 22  # targets that are read as a whole, at most
@@ -85,6 +85,7 @@ def settings(trainer: Any, count: int) -> dict[str, Any]:
         "preprocessing": None if model.preprocessing is None else repr(model.preprocessing),
         "augmentation": None if getattr(source, "augment", None) is None else repr(source.augment),
         "validated": trainer.validate is not None,
+        "restores": any(getattr(callback, "restore_best", False) for callback in trainer.callbacks),
     }
 
 
@@ -176,10 +177,7 @@ def shared_rows(x: Any, held: Any) -> float:
     few = few.astype(narrow.dtype)
     kind = np.dtype((np.void, narrow.dtype.itemsize * narrow.shape[1]))
     keys, candidates = narrow.view(kind).ravel(), few.view(kind).ravel()
-    some = narrow[: 1 << 17]
-    possible = math.prod(len(np.unique(some[:, place])) for place in range(some.shape[1]))
-    # Rows of a few coarse columns are equal by chance; where so many are possible, equal rows are copies.
-    repeated = 1 - len(np.unique(keys[: 1 << 17])) / len(some) if possible < 1e4 * len(some) else 0.0
+    repeated = _repeated(train, narrow, keys)
     inside = np.isin(candidates, keys)
     if not inside.any():
         return 0.0
@@ -190,6 +188,19 @@ def shared_rows(x: Any, held: Any) -> float:
         share = np.mean([other[row].tobytes() in own for row in chosen.tolist()])
         return max(0.0, float(share * inside.mean()) - 2 * repeated)
     return max(0.0, float(inside.mean()) - 2 * repeated)
+
+
+def _repeated(train: Array, narrow: Array, keys: Array) -> float:
+    """Share of training rows that occur again among them by chance, where columns are few and coarse."""
+    possible = math.prod(len(np.unique(narrow[: 1 << 17, place])) for place in range(narrow.shape[1]))
+    if possible >= 1e4 * len(narrow):  # so many rows are possible that equal ones are copies
+        return 0.0
+    chosen = np.unique(np.linspace(0, len(train) - 1, min(len(train), 300)).astype(np.int64))
+    again = 0
+    for row in chosen.tolist():
+        alike = np.flatnonzero(keys == keys[row])[:2000]
+        again += int((train[alike] == train[row]).all(axis=1).sum() > 1)
+    return again / len(chosen)
 
 
 def _telling(rows: Array) -> Array:
@@ -220,38 +231,52 @@ def baseline(model: Any, loss: Loss, samples: Samples) -> float:
         return math.nan
 
 
-def of_loss(model: Any, loss: Loss, samples: Samples) -> dict[str, float]:
-    """How far the gradient of a custom loss is from its slope, and its value where outputs are the targets."""
+STEPS = (1e-5, 1e-3, 1e-2)  # of the outputs' spread: a loss that computes in float32 hides short ones
+DIRECTIONS = 7
+
+
+def of_loss(model: Any, loss: Loss, samples: Samples) -> dict[str, Any]:
+    """What a custom loss is like: its gradient beside its slope, and whether its aim is outputs that equal targets."""
     if not loss.is_custom:
         return {}
     y = np.asarray(samples.y[:: max(1, len(samples.y) // 32)])
-    generator = np.random.default_rng(0)
-    found: dict[str, float] = {}
+    found: dict[str, Any] = {}
     try:
-        twin = copy.deepcopy(loss)
-        # Near the targets, but not on them, where many losses have a kink.
-        shape = (len(y), *model.output_shape)
-        scale = float(np.std(y.astype(np.float64))) or 1.0
-        outputs = generator.normal(0.5, 0.5, shape) * scale
-        if twin.forward(outputs, y) != twin.forward(outputs, y):  # it draws random numbers
-            return found
-        gradient = np.asarray(twin.backward(), np.float64).reshape(shape)
-        errors = []
-        for _ in range(7):
-            direction = generator.normal(size=shape)
-            step = 1e-5 * scale
-            slope = (twin.forward(outputs + step * direction, y) - twin.forward(outputs - step * direction, y)) / (
-                2 * step
-            )
-            along = float((gradient * direction).sum())
-            errors.append(abs(slope - along) / max(abs(slope), abs(along), 1e-12))
-        found["loss_gradient_error"] = float(np.median(errors))
-        found["loss_gradient"] = float(np.abs(gradient).max())
-        if y.size == math.prod(shape) and y.dtype.kind == "f":
-            found["loss_at_targets"] = float(twin.forward(y.reshape(shape).astype(np.float64), y))
+        with quietly():
+            _probe_loss(copy.deepcopy(loss), y, (len(y), *model.output_shape), found)
     except Exception:  # it takes outputs of its own kind: the rules do without
         return found
     return found
+
+
+def _probe_loss(loss: Loss, y: Array, shape: tuple[int, ...], found: dict[str, Any]) -> None:
+    generator = np.random.default_rng(0)
+    scale = float(np.std(y.astype(np.float64))) or 1.0
+    outputs = generator.normal(0.5, 0.5, shape) * scale  # away from the targets, where many losses have a kink
+    if loss.forward(outputs, y) != loss.forward(outputs, y):  # it draws random numbers
+        return
+    gradient = np.asarray(loss.backward(), np.float64).reshape(shape)
+    errors = []
+    for _ in range(DIRECTIONS):
+        direction = generator.normal(size=shape)
+        along = float((gradient * direction).sum())
+        slopes = [
+            (loss.forward(outputs + step * scale * direction, y) - loss.forward(outputs - step * scale * direction, y))
+            / (2 * step * scale)
+            for step in STEPS
+        ]
+        errors.append(min(abs(slope - along) / max(abs(slope), abs(along), 1e-12) for slope in slopes))
+    found["loss_gradient_error"] = float(np.median(errors))
+    found["loss_gradient"] = float(np.abs(gradient).max())
+    if y.size != math.prod(shape) or y.dtype.kind not in "fiu":
+        return
+    goal = y.reshape(shape).astype(np.float64)
+    found["loss_at_targets"] = float(loss.forward(goal, y))
+    there = np.asarray(loss.backward(), np.float64)
+    found["aims_at_targets"] = bool(np.linalg.norm(there) < 0.05 * np.linalg.norm(gradient))
+    whole = float(loss.forward(outputs, y))
+    single = float(np.mean([loss.forward(outputs[row : row + 1], y[row : row + 1]) for row in range(len(y))]))
+    found["separable"] = bool(abs(whole - single) <= 1e-3 * max(abs(whole), abs(single)))
 
 
 def before_preprocessing(model: Any, x: Array) -> Array | None:
@@ -323,6 +348,8 @@ def set_ratios(snapshot: Snapshot, model: Any, before: Array) -> None:
 
 def continues(record: Record, previous: Record) -> bool:
     """Whether a run goes on with the same task as the one before."""
+    if previous.ended.get("stopped") or previous.ended.get("error"):
+        return False
     same = all(record.settings[name] == previous.settings[name] for name in ("loss", "samples", "inputs", "outputs"))
     return same and record.facts.get("train") == previous.facts.get("train")
 
@@ -332,7 +359,11 @@ def join(record: Record, previous: Record) -> None:
     record.losses[:0] = previous.losses
     record.snapshots[:0] = previous.snapshots
     record.epochs[:0] = previous.epochs
-    record.layers, record.settings["first_epoch"] = previous.layers, previous.settings["first_epoch"]
+    first = {layer["name"]: layer for layer in previous.layers}
+    for layer in record.layers:
+        if layer["name"] in first:
+            layer.update({name: first[layer["name"]][name] for name in ("first_weight", "first_bias")})
+    record.settings["first_epoch"] = previous.settings["first_epoch"]
     record.settings["epochs"] += len(previous.epochs)
 
 

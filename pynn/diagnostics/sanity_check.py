@@ -138,7 +138,7 @@ def sanity_check(
     -----
     Three checks need the model. The first loss is compared with that of constant outputs: ln C for
     softmax_cross_entropy over C classes (2.303 for 10), C - 1 for hinge, ln 2 for binary_cross_entropy, the variance of
-    y for squared_error. A penalty has to raise the loss. And 20 samples have to be learned by heart, with dropout,
+    y for l2. A penalty has to raise the loss. And 20 samples have to be learned by heart, with dropout,
     noise and penalties off: a model that cannot do that has a fault. The verdicts come from the data and the structure
     of the model alone: scales, constants, placeholders, labels, order, rows in both parts, last layer, missing
     activations, first weights and so on. More parameters than samples are no fault.

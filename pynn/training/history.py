@@ -46,6 +46,9 @@ class History(Mapping[str, list[float]]):
     def __init__(self) -> None:
         self._values: dict[str, list[float]] = {}
 
+    def __getstate__(self) -> dict[str, Any]:  # copies and pickles hold no rows of data
+        return {name: value for name, value in vars(self).items() if name != "record"}
+
     def append(self, values: Mapping[str, float]) -> None:
         """Add one epoch.
 

@@ -109,7 +109,8 @@ class Trainer:
         self.started = 0.0
         self.spent = 0.0  # of a resumed run: seconds of this epoch in the process that was killed
         self.group = model.context.group
-        self._called = [callback for callback in self.callbacks if self.group.rank == 0 or not callback.writes]
+        called = [callback for callback in self.callbacks if self.group.rank == 0 or not callback.writes]
+        self._called = sorted(called, key=lambda callback: not callback.watches)
         self._hooks = hooks(self._called)
         self._warned = False  # that the schedule is over
         self._halting = False  # the current step is the last one

@@ -34,8 +34,8 @@ def shown(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (list, tuple)):
-        return " × ".join(map(str, value)) or "one number"
-    return words.escaped(words.number(value), 400)
+        return " × ".join(map(words.escaped, value)) or "one number"
+    return words.escaped(value, 400) if isinstance(value, str) else words.number(value)
 
 
 def named_settings(record: Record) -> dict[str, str]:

@@ -21,7 +21,7 @@ def number(value: Any, digits: int = 4) -> str:
     if value is None:
         return "–"
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return str(value)
+        return escaped(value)
     if isinstance(value, int) or (abs(value) < 1e15 and value == int(value) and abs(value) >= 1000):
         return f"{int(value):,}"
     if not math.isfinite(value):

@@ -34,7 +34,7 @@ def _found(curves: Mapping[str, Array], stopped: str) -> Iterator[Verdict]:
             "learning_rate_too_large", "warning", "", f"the loss fell to {least:.3g} and rose to {end:.3g}",
             f"Divide the rate by 10. {WATCH}.",
         )  # fmt: skip
-    elif start - end < 0.01 * abs(start):
+    elif start - end < 0.01 * abs(start) and not curves.get("accuracy", np.zeros(1))[-1] > 0.8:
         yield Verdict(
             "learning_rate_too_small", "warning", "",
             f"the loss went from {start:.4g} to {end:.4g} in {len(loss)} epochs", f"Multiply the rate by 10. {WATCH}.",

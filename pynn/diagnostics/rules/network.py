@@ -17,9 +17,18 @@ def structure(case: Case) -> Iterator[Verdict]:
     """What was found before the first step."""
     for finding in case.record.findings:
         verdict = Verdict(**finding)
-        if verdict.name == "missing_activation" and case.copies_inputs and case.learned:
-            verdict = replace(verdict, severity="info")  # the code of an autoencoder may be linear
+        if verdict.name == "missing_activation" and case.unharmed and _is_bottleneck(case, verdict.where):
+            verdict = replace(verdict, severity="info")  # a product of low rank, or the code of an autoencoder
         yield verdict
+
+
+def _is_bottleneck(case: Case, where: str) -> bool:
+    """Whether the first of two layers is narrower than what it takes and what the second gives."""
+    first, second = (next((one for one in case.layers if one["name"] == name), None) for name in where.split(" and "))
+    if first is None or second is None:
+        return False
+    middle = math.prod(first["outputs"])
+    return bool(middle < min(math.prod(first.get("inputs") or [0]), math.prod(second["outputs"])))
 
 
 def frozen(case: Case) -> Iterator[Verdict]:

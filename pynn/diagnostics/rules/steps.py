@@ -217,7 +217,8 @@ def overfitting(case: Case) -> Iterator[Verdict]:
     gap = case.trained - case.validated
     wide = gap > at.GAP and case.trained > 0.8 and case.validated < case.reachable_in_validation - 0.1
     wide |= gap > at.WIDE_GAP and case.trained > 0.9
-    if len(held) >= 4 and rose and best_place < 0.7 * len(held) and (gap > 0.05 or end > 2 * best):
+    kept = case.settings["restores"]  # the weights of the best epoch
+    if len(held) >= 4 and rose and not kept and best_place < 0.7 * len(held) and (gap > 0.05 or end > 2 * best):
         yield Verdict(
             "overfitting", "warning", "",
             f"val_loss was lowest in epoch {best_place + 1} ({best:.3g}) and ended at {end:.3g}, "

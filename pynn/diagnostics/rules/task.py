@@ -31,33 +31,32 @@ def wrong_loss(case: Case) -> Iterator[Verdict]:
                 f'Use pynn.Affine({facts["distinct"]}) as last layer and loss="softmax_cross_entropy".',
             )  # fmt: skip
     counts = [count for count in facts.get("labels", []) if count]
-    if counts and len(counts) > 30 and float(np.median(counts)) < 8 and facts["count"] > 60:
+    if counts and len(counts) > 30 and float(np.median(counts)) < 8 and facts["count"] > 60 and case.labels_are_amounts:
         yield Verdict(
             "wrong_loss", "warning", name,
             f"{len(counts)} classes have {np.median(counts):g} samples each: they look like amounts",
-            'Use pynn.Affine(1) as last layer and loss="squared_error" on standardized targets.',
+            'Use pynn.Affine(1) as last layer and loss="l2" on standardized targets.',
         )  # fmt: skip
     if name == "BinaryCrossEntropy" and facts.get("one_hot") and facts["distinct"] == 2:
         yield Verdict(
             "wrong_loss", "warning", name, "every sample has exactly one class, and each output is judged alone",
             'Use loss="softmax_cross_entropy".',
         )  # fmt: skip
-    if name.startswith("Binary") and len(facts.get("mean", [])) == 1 and 2 < facts["distinct"] <= 20:
+    if name.startswith("Binary") and len(facts.get("mean", [])) == 1 and facts["distinct"] == 3:
         yield Verdict(
-            "wrong_loss", "warning", name, f"targets are {facts['distinct']} different numbers, not yes and no",
-            f'For classes use pynn.Affine({facts["distinct"]}) and loss="softmax_cross_entropy", for amounts '
-            'loss="squared_error".',
+            "wrong_loss", "warning", name, "targets are three different numbers, not yes and no",
+            'For classes use pynn.Affine(3) and loss="softmax_cross_entropy", for amounts loss="l2".',
         )  # fmt: skip
-    elif name == "BinaryCrossEntropy" and facts and facts["distinct"] > 20 and len(facts["mean"]) == 1:
+    elif name == "BinaryCrossEntropy" and len(facts.get("mean", [])) == 1 and facts["distinct"] > 20 and case.suffers:
         yield Verdict(
             "wrong_loss", "warning", name, f"targets are numbers from {facts['least']:g} to {facts['largest']:g}",
-            'Use loss="squared_error".',
+            'Use loss="l2".',
         )  # fmt: skip
     if name == "AbsoluteError" and case.suffers and case.share_of_one_target >= 0.5:
         yield Verdict(
             "wrong_loss", "warning", name,
             f"{case.share_of_one_target:.0%} of the targets are equal: they are the median, which this loss predicts",
-            'Use loss="squared_error", or "huber", to predict means.',
+            'Use loss="l2", or "huber", to predict means.',
         )  # fmt: skip
 
 
@@ -70,13 +69,14 @@ def _custom(case: Case) -> Iterator[Verdict]:
             "its gradient is 0" if gradient == 0 else f"its gradient differs from the slope of its value by {error:.0%}"
         )
         yield Verdict(
-            "wrong_loss", "error", name, evidence,
+            "wrong_loss", "info" if case.learned and not math.isnan(case.trained) else "error", name, evidence,
             "Correct backward(): it returns the derivative of the mean that forward() returns; "
             "pynn.diagnostics.gradient_check compares them.",
         )  # fmt: skip
         return
     least, constant = facts.get("loss_at_targets"), case.baseline
-    if least is not None and math.isfinite(constant) and least > constant - 0.05 * abs(constant):
+    pairs = facts.get("separable") is False  # samples are mixed with each other, as broadcasting does
+    if pairs and least is not None and math.isfinite(constant) and least > constant - 0.05 * abs(constant):
         yield Verdict(
             "wrong_loss", "error", name,
             f"it is {least:.3g} where outputs equal the targets, and {constant:.3g} for a constant",
@@ -88,7 +88,7 @@ def amounts_for_classes(case: Case) -> Iterator[Verdict]:
     """A loss of numbers for classes, where the model does badly and nothing else is wrong."""
     name, facts = case.settings["loss"], case.facts.get("train", {})
     if name in NUMERIC and facts.get("whole") and case.suffers:
-        two = facts["distinct"] == 2 and len(facts["mean"]) == 1
+        two = facts["distinct"] == 2 and len(facts["mean"]) == 1 and facts["least"] in (0, -1) and facts["largest"] == 1
         if facts["one_hot"] or two:
             kind = "one-hot vectors" if facts["one_hot"] else f"{facts['least']:g} and {facts['largest']:g}"
             cure = "softmax_cross_entropy" if facts["one_hot"] else "binary_cross_entropy"
