@@ -84,7 +84,7 @@ class Case:
             return np.eye(int(self.settings["classes"]))[part.y.astype(np.int64)]
         return np.asarray(part.y, np.float64).reshape(len(part.y), -1)
 
-    def skill(self, outputs: Array | None, goals: Array | None) -> float:
+    def skill(self, outputs: Array | None, goals: Array | None, measure: str = "best") -> float:
         """How much better than the best constant: of accuracy or recall, or of the squared error; NaN if unknown."""
         if outputs is None or goals is None or outputs.size != goals.size or not np.isfinite(outputs).all():
             return math.nan
@@ -96,10 +96,10 @@ class Case:
                 return 1 - float(errors.sum() / around.sum()) if around.any() else math.nan
             return float(np.mean(1 - errors / around))
         if self.task == "labels":
-            return _of_classes(outputs.argmax(axis=1), goals.argmax(axis=1))
+            return _of_classes(outputs.argmax(axis=1), goals.argmax(axis=1), measure)
         yes = goals > 0.5 * (goals.min() + goals.max())
         chosen = outputs > self.middle
-        skills = [_of_classes(chosen[:, place], yes[:, place]) for place in range(goals.shape[1])]
+        skills = [_of_classes(chosen[:, place], yes[:, place], measure) for place in range(goals.shape[1])]
         known = [value for value in skills if not math.isnan(value)]
         return float(np.mean(known)) if known else math.nan
 
@@ -116,6 +116,21 @@ class Case:
         """Skill on validation rows at the end."""
         part = self.record.validation
         return math.nan if part is None else self.skill(part.outputs, self.goals(part))
+
+    @cached_property
+    def gap(self) -> float:
+        """How much more of accuracy, or of R², training rows have than validation, beyond what chance explains."""
+        train, held = self.record.train, self.record.validation
+        if train is None or held is None:
+            return math.nan
+        own = self.skill(train.outputs, self.goals(train), "accuracy")
+        other = self.skill(held.outputs, self.goals(held), "accuracy")
+        if self.task == "numbers" or math.isnan(own - other):
+            return own - other
+        _, counts = np.unique(held.y, return_counts=True)
+        minor = 1 - counts.max() / counts.sum() if len(counts) > 1 else 1.0
+        noise = 2 * math.sqrt(max(1 - max(other, 0.0), 0.02) / (max(minor, 1e-3) * len(held.y)))  # of the skill
+        return own - other if own - other > noise else 0.0
 
     @cached_property
     def _reference(self) -> Reference | None:
@@ -147,16 +162,18 @@ class Case:
             return self.reachable
         return self._of_scores(found.predicted, goals)
 
-    def _of_scores(self, scores: Array, goals: Array) -> float:
-        """Skill of scores that lie about 0 and 1, also where each class is judged beside its share."""
+    def _of_scores(self, scores: Array, goals: Array, measure: str = "best") -> float:
+        """Skill of scores that lie about 0 and 1; for recall each class is judged beside its share."""
         if self.task == "numbers":
             return self.skill(scores, goals)
-        if self.task == "answers":
-            low, high = float(goals.min()), float(goals.max())
-            plain = self.skill(scores - 0.5 * (low + high), goals)
-            return max(plain, self.skill(scores - goals.mean(axis=0), goals))
+        low, high = float(goals.min()), float(goals.max())
         share = np.maximum(goals.mean(axis=0), 1e-3)
-        return max(self.skill(scores, goals), self.skill(scores / share, goals))
+        if self.task == "answers":
+            plain, beside = scores - 0.5 * (low + high), scores - goals.mean(axis=0)
+        else:
+            plain, beside = scores, scores / share
+        found = {"accuracy": self.skill(plain, goals, "accuracy"), "recall": self.skill(beside, goals, "recall")}
+        return found.get(measure, max(found.values()))
 
     @cached_property
     def as_classes_and_amounts(self) -> tuple[float, float]:
@@ -209,7 +226,19 @@ class Case:
         if math.isnan(self.trained) or math.isnan(self.reachable):
             # Unknown is not ill, unless the loss is still that of constant outputs, and has not moved.
             return not self.fell and not self.last.loss < 0.95 * self.baseline
-        return self.trained < self.reachable - self.tolerance
+        if self.task == "numbers":
+            return self.trained < self.reachable - self.tolerance
+        # A model is trained for accuracy, or, by class weights, for recall: it falls short if it does in both.
+        return all(self._short(measure) for measure in ("accuracy", "recall"))
+
+    def _short(self, measure: str) -> bool:
+        part, found = self.record.train, self._reference
+        if part is None or (goals := self.goals(part)) is None:
+            return False
+        own = self.skill(part.outputs, goals, measure)
+        if found is None:
+            return own < 1 - self.tolerance
+        return own < self._of_scores(found.left_out, goals[found.rows], measure) - self.tolerance
 
     @cached_property
     def tolerance(self) -> float:
@@ -325,15 +354,19 @@ class Case:
         return self.last.layers.get(name)
 
 
-def _of_classes(chosen: Array, right: Array) -> float:
-    """Skill of choices among classes: that of the accuracy, or that of the mean recall of classes if it is larger."""
+def _of_classes(chosen: Array, right: Array, measure: str) -> float:
+    """Skill of choices among classes: of the "accuracy", of the mean "recall" of classes, or the "best" of both."""
     classes, counts = np.unique(right, return_counts=True)
     if len(classes) < 2:
         return math.nan
     constant = float(counts.max() / counts.sum())
     accuracy = float(np.mean(chosen == right))
     recall = float(np.mean([np.mean(chosen[right == one] == one) for one in classes]))
-    return max((accuracy - constant) / (1 - constant), (recall - 1 / len(classes)) / (1 - 1 / len(classes)))
+    skills = {
+        "accuracy": (accuracy - constant) / (1 - constant),
+        "recall": (recall - 1 / len(classes)) / (1 - 1 / len(classes)),
+    }
+    return skills.get(measure, max(skills.values()))
 
 
 def of_components(rows: Array, count: int) -> float:

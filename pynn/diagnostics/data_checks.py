@@ -74,24 +74,35 @@ def _constants(view: View, spread: Array) -> Iterator[Verdict]:
 
 def _placeholders(view: View) -> Iterator[Verdict]:
     """A value that many rows share, far away from all others: -999, 9999 and the like for what is missing."""
-    for column in range(view.x.shape[1]):
-        values, counts = np.unique(view.x[:, column], return_counts=True)
-        if len(values) < 10:
+    found = [(column, one) for column in range(view.x.shape[1]) if (one := _placeholder(view.x[:, column])) is not None]
+    if found:
+        column, (value, count, least, most) = found[0]
+        yield Verdict(
+            "bad_data", "warning", view.listed(np.array([one[0] for one in found])),
+            f"{count} rows of {view.name(column)} hold {value:g}, the others lie between {least:g} and {most:g}",
+            "If it stands for a missing value, replace it by the median, and add a column that tells where.",
+        )  # fmt: skip
+
+
+def _placeholder(numbers: Array) -> tuple[float, int, float, float] | None:
+    """The value, how many rows hold it, and the range of the others; None if there is none."""
+    values, counts = np.unique(numbers, return_counts=True)
+    if len(values) < 10:
+        return None
+    for place, neighbour, rest in ((0, 1, slice(1, None)), (-1, -2, slice(None, -1))):
+        count, value = int(counts[place]), float(values[place])
+        if not max(3, at.PLACEHOLDER_SHARE * len(numbers)) <= count <= 0.5 * len(numbers):
             continue
-        for place, neighbour, rest in ((0, 1, slice(1, None)), (-1, -2, slice(None, -1))):
-            count = int(counts[place])
-            if count < max(3, at.PLACEHOLDER_SHARE * len(view.x)):
-                continue
-            inner = np.repeat(values[rest], counts[rest])
-            low, high = np.percentile(inner, [5, 95])
-            gap = abs(float(values[place] - values[neighbour]))
-            if gap > at.PLACEHOLDER_GAP * max(float(high - low), 0.5 * float(np.ptp(inner))):
-                yield Verdict(
-                    "bad_data", "warning", view.name(column),
-                    f"{count} rows hold {values[place]:g}, the others lie between {inner.min():g} and {inner.max():g}",
-                    "If it stands for a missing value, replace it by the median, and add a column that tells where.",
-                )  # fmt: skip
-                return
+        inner = np.repeat(values[rest], counts[rest])
+        low, high = np.percentile(inner, [5, 95])
+        width = max(float(high - low), 0.5 * float(np.ptp(inner)))
+        # Where the others hardly repeat, or the value is a usual sign for a missing one, a smaller gap tells.
+        fine = len(values) - 1 > 0.5 * len(inner)
+        usual = abs(round(value)) in (99, 999, 9999, 99999) and abs(value - round(value)) < 1e-3 * abs(value)
+        gap = at.PLACEHOLDER_GAP * (0.1 if fine and usual else 0.25 if fine else 1)
+        if abs(value - float(values[neighbour])) > gap * width:
+            return value, count, float(inner.min()), float(inner.max())
+    return None
 
 
 def of_outliers(view: View, share: float = 0.01) -> Iterator[Verdict]:

@@ -68,7 +68,9 @@ def diagnose(run: Any) -> Verdicts:
 def of_history(history: History) -> Verdicts:
     """The verdicts on the curves alone."""
     epochs = [{name: values[place] for name, values in history.items()} for place in range(history.epochs)]
-    return judge_curves(epochs, history.stopped)
+    verdicts = judge_curves(epochs, history.stopped)
+    verdicts.seen = "; only the curves were seen: train with callbacks=[pynn.Monitor()] for more"
+    return verdicts
 
 
 def of_record(record: Record) -> Verdicts:

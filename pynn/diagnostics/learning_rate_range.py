@@ -148,6 +148,8 @@ def learning_rate_range(
     """
     expect_numbers("", POSITIVE, low=low, high=high)
     checks.expect_count("", 10, steps=steps)
+    if y is None:
+        raise TypeError("learning_rate_range needs arrays x and y, not batches: pass the samples of some batches")
     if low >= high:
         raise ValueError(f"low is {low} and high is {high}, expected low < high")
     twin = copy.deepcopy(model)

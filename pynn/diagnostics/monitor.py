@@ -191,13 +191,15 @@ class Monitor(Callback):
         self._look(trainer, samples)
         if self._folder is not None and self.record is not None:
             self._folder.begin(self.record, trainer.step if trainer.resumed else None)
+            self._earlier = len(self.record.losses)
 
     def _look(self, trainer: Run, samples: Samples) -> None:
         model = trainer.model
         self.record = record = observing.begun(trainer, samples)
         self._losses = record.losses
         previous = _LAST.get(model)
-        if previous is not None and model.epoch and observing.continues(record, previous):
+        whole = previous is not None and not (previous.ended.get("stopped") or previous.ended.get("error"))
+        if previous is not None and whole and model.epoch and observing.continues(record, previous):
             observing.join(record, previous)
             self._earlier = len(record.losses)
         _LAST[model] = record

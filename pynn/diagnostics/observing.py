@@ -177,7 +177,10 @@ def shared_rows(x: Any, held: Any) -> float:
     few = few.astype(narrow.dtype)
     kind = np.dtype((np.void, narrow.dtype.itemsize * narrow.shape[1]))
     keys, candidates = narrow.view(kind).ravel(), few.view(kind).ravel()
-    repeated = _repeated(train, narrow, keys)
+    finest = max(len(np.unique(narrow[: 1 << 17, place])) for place in range(narrow.shape[1]))
+    different = len(np.unique(keys[: 1 << 17]))
+    # Where a column is fine, equal rows are copies.
+    repeated = 0.0 if finest > max(0.3 * different, 50) else _repeated(train, keys)
     inside = np.isin(candidates, keys)
     if not inside.any():
         return 0.0
@@ -190,17 +193,17 @@ def shared_rows(x: Any, held: Any) -> float:
     return max(0.0, float(inside.mean()) - 2 * repeated)
 
 
-def _repeated(train: Array, narrow: Array, keys: Array) -> float:
+def _repeated(train: Array, keys: Array) -> float:
     """Share of training rows that occur again among them by chance, where columns are few and coarse."""
-    possible = math.prod(len(np.unique(narrow[: 1 << 17, place])) for place in range(narrow.shape[1]))
-    if possible >= 1e4 * len(narrow):  # so many rows are possible that equal ones are copies
-        return 0.0
     chosen = np.unique(np.linspace(0, len(train) - 1, min(len(train), 300)).astype(np.int64))
-    again = 0
+    times = []
     for row in chosen.tolist():
         alike = np.flatnonzero(keys == keys[row])[:2000]
-        again += int((train[alike] == train[row]).all(axis=1).sum() > 1)
-    return again / len(chosen)
+        times.append(int((train[alike] == train[row]).all(axis=1).sum()))
+    mean, spread = float(np.mean(times)), float(np.std(times))
+    if 1.5 < mean < 6 and spread < 0.35 * mean:  # about as often each: not by chance, somebody repeated them
+        return 0.0
+    return float(np.mean(np.array(times) > 1))
 
 
 def _telling(rows: Array) -> Array:
@@ -348,8 +351,6 @@ def set_ratios(snapshot: Snapshot, model: Any, before: Array) -> None:
 
 def continues(record: Record, previous: Record) -> bool:
     """Whether a run goes on with the same task as the one before."""
-    if previous.ended.get("stopped") or previous.ended.get("error"):
-        return False
     same = all(record.settings[name] == previous.settings[name] for name in ("loss", "samples", "inputs", "outputs"))
     return same and record.facts.get("train") == previous.facts.get("train")
 

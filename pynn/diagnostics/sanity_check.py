@@ -152,6 +152,10 @@ def sanity_check(
     >>> print(pynn.diagnostics.sanity_check(model, x, y, validation=(x_val, y_val)))
     """
     checks.expect_count("", 1, steps=steps)
+    if y is None:
+        raise TypeError(
+            "sanity_check needs arrays x and y, not an iterable of batches: pass the samples of some batches"
+        )
     twin = copy.deepcopy(model)
     monitor = Monitor()
     own = optimizer is None or optimizer is model.optimizer  # the copy has its own copy of it

@@ -47,6 +47,7 @@ def of_model(model: Any, loss: Loss, batch_size: int | None = None) -> Iterator[
     """Findings on a built model and its loss."""
     layers = list(parts(model))
     yield from _last_layer(layers, loss)
+    yield from _dropped_outputs(layers)
     yield from _activations(layers)
     yield from _frozen(layers)
     yield from _equal_units(layers)
@@ -78,6 +79,18 @@ def _last_layer(layers: list[Layer], loss: Loss) -> Iterator[Verdict]:
     else:
         evidence = f"the model ends with {last.kind}, which cuts off part of what {type(loss).__name__} takes"
     yield Verdict("wrong_last_layer", "warning", last.name or last.kind, evidence, f"Leave {last.kind} out at the end.")
+
+
+def _dropped_outputs(layers: list[Layer]) -> Iterator[Verdict]:
+    """Dropout on the outputs: the loss judges some of them as 0."""
+    linear = [place for place, layer in enumerate(layers) if isinstance(layer, (*LINEAR, Residual)) or layer.is_custom]
+    for layer in layers[linear[-1] + 1 :] if linear else []:
+        rate = float(getattr(layer, "rate", 0.0))
+        if "Dropout" in layer.kind and rate > 0:
+            yield Verdict(
+                "wrong_last_layer", "warning", layer.name or layer.kind,
+                f"{layer.kind}({rate:g}) sets outputs of the model to 0 in training", "Put it before the last layer.",
+            )  # fmt: skip
 
 
 def _activations(layers: list[Layer]) -> Iterator[Verdict]:

@@ -73,6 +73,7 @@ class TensorBoard(Callback):
     """
 
     writes = True
+    watches = True
     _takes = takes(every=Count(1), histograms=Count(0), images=FLAG)
 
     def __init__(

@@ -78,7 +78,7 @@ class Verdicts(tuple[Verdict, ...]):
         In any order.
     """
 
-    __slots__ = ()
+    seen: str = ""  # what was not looked at, if there is something
 
     def __new__(cls, verdicts: Iterable[Verdict] = ()) -> Verdicts:
         order = list(VOCABULARY)
@@ -94,6 +94,7 @@ class Verdicts(tuple[Verdict, ...]):
         return bool(self.names)
 
     def __str__(self) -> str:
-        return "\n".join(map(str, self)) if len(self) else "nothing is wrong as far as can be seen"
+        found = "\n".join(map(str, self)) if len(self) else "nothing is wrong as far as can be seen"
+        return f"{found}{self.seen}"
 
     __repr__ = __str__

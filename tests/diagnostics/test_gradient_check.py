@@ -168,3 +168,11 @@ def test_arithmetic_in_float32_is_noticed() -> None:
 def test_wrong_arguments_are_refused(arguments: tuple[Any, ...], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         gradient_check(*arguments)
+
+
+def test_numbers_that_lie_on_kinks_are_no_errors() -> None:
+    images = pynn.datasets.digits().train[0][:10] / 255.0  # with many zeros and equal pixels
+    for layer in (pynn.ReLU(), pynn.MaxPool2d(2)):
+        assert gradient_check(layer, x=images)
+    model = pynn.Sequential(pynn.Conv2d(4), pynn.ReLU(), pynn.MaxPool2d(2), pynn.Flatten(), pynn.Affine(3))
+    assert gradient_check(model, "softmax_cross_entropy", images, np.arange(10) % 3)

@@ -19,7 +19,10 @@ def bad_data(case: Case) -> Iterator[Verdict]:
     """Constants, placeholders and outliers in x."""
     part = case.record.train
     if part is not None:
-        view = View.of(part.x if part.raw is None else part.raw, part.y)
+        names = case.settings.get("columns") if part.x.ndim == 2 else None
+        rows = part.x if part.raw is None else part.raw
+        known = names is not None and len(names) == rows.shape[1]
+        view = View.of(rows, part.y, names if known else None)
         yield from data_checks.of_values(view, is_table(view.x))
         if case.task == "numbers" and part.y.size == len(part.y):
             yield from data_checks.of_outliers(

@@ -182,10 +182,13 @@ def dead_units(case: Case) -> Iterator[Verdict]:
     worst = max(((one.dead, layer["name"]) for one, layer in dead if one is not None), default=(0.0, ""))
     if worst[0] > at.DEAD_ANYWAY or (worst[0] > at.DEAD and case.suffers):
         begun = case.first.layers[worst[1]].dead if worst[1] in case.first.layers else 0.0
+        cure = "Lower the learning rate, or use LeakyReLU."
+        if begun > 0.7 * worst[0]:
+            cure = "Standardize the inputs, let biases begin at 0, or use LeakyReLU."
         yield Verdict(
             "dead_units", "info" if case.unharmed else "warning", worst[1],
-            f"{worst[0]:.0%} of its units give 0 for every sample ({begun:.0%} before the first step)",
-            "Lower the learning rate, let biases begin at 0, or use LeakyReLU.",
+            f"{worst[0]:.0%} of its units give 0 for all samples that were watched ({begun:.0%} before the first step)",
+            cure,
         )  # fmt: skip
 
 

@@ -105,7 +105,7 @@ def _unfinished(case: Case) -> bool:
     """Whether there is more to learn, and the loss has not settled."""
     falling = case.still_falling
     short = len(case.losses) < at.FEW_STEPS and falling > 0.1 and case.trained < case.reachable - 0.05
-    if not (case.suffers or short) or case.broken or len(case.losses) < 2:
+    if not (case.suffers or short) or case.broken or len(case.losses) < 2 or case.record.ended.get("error"):
         return False
     return math.isnan(falling) or falling > at.SETTLED or not case.fell or len(case.losses) < at.FEW_STEPS
 
@@ -183,7 +183,8 @@ def _shrunk(case: Case) -> str:
 
 def over_augmented(case: Case) -> Iterator[Verdict]:
     """Augmentation that makes other samples of the images than those to be told apart."""
-    if case.settings["augmentation"] is not None and case.suffers and not case.broken:
+    falling = case.still_falling > at.STILL_FALLING or len(case.losses) < at.FEW_STEPS
+    if case.settings["augmentation"] is not None and case.suffers and not case.broken and not (falling and case.fell):
         yield Verdict(
             "over_regularized", "warning", "",
             f"the loss is {case.level(0.9, 1.0):.3g} on augmented samples and {case.last.loss_as_predicted:.3g} on "
@@ -214,7 +215,7 @@ def overfitting(case: Case) -> Iterator[Verdict]:
     scale = abs(case.baseline) if math.isfinite(case.baseline) else abs(float(held[0]))
     rose = end > at.OVERFITTED * best + 0.02 * scale
     best_place = int(held.argmin())
-    gap = case.trained - case.validated
+    gap = case.gap
     wide = gap > at.GAP and case.trained > 0.8 and case.validated < case.reachable_in_validation - 0.1
     wide |= gap > at.WIDE_GAP and case.trained > 0.9
     kept = case.settings["restores"]  # the weights of the best epoch

@@ -106,7 +106,7 @@ def wrong_last_layer(case: Case) -> Iterator[Verdict]:
     if labels:
         present = np.flatnonzero(labels)
         unused = len(labels) - 1 - int(present[-1]) if len(present) else 0
-        if unused >= 2 and unused >= 0.3 * len(labels):
+        if len(present) > 1 and unused >= 2 and unused >= 0.3 * len(labels):
             yield Verdict(
                 "wrong_last_layer", "warning", _last_name(case),
                 f"it has {len(labels)} outputs, but labels go up to {present[-1]}",
@@ -191,7 +191,7 @@ def imbalance(case: Case) -> Iterator[Verdict]:
         share, name, recall = min(missed)
         yield Verdict(
             "imbalance", "warning", name,
-            f"{share:.1%} of the samples have it, and it is predicted for {recall:.0%} of them",
+            f"{share:.1%} of the samples have it, and {recall:.0%} of these are found",
             'Pass class_weight="balanced" to fit, and judge by recall or f1 of each class.',
         )  # fmt: skip
 
