@@ -20,6 +20,7 @@ from .measuring import function_of, quietly, root_mean_square
 from .record import Record, Snapshot
 
 WHOLE = 1 << 22  # targets that are read as a whole, at most
+COLUMNS_SEEN = 300  # whose smallest and largest numbers over all rows are kept, at most
 COLUMNS = 6  # that tell candidates for equal rows
 
 
@@ -125,6 +126,9 @@ def facts(loss: Loss, samples: Samples, held: Samples | None, output_shape: tupl
     for name, part in (("train", samples), ("validation", held)):
         if part is not None:
             found[name] = _of_targets(part.y, loss.classes(output_shape))
+    if samples.x.ndim == 2 and samples.x.shape[1] <= COLUMNS_SEEN:
+        found["least"] = np.asarray(samples.x.min(axis=0), np.float64).tolist()
+        found["most"] = np.asarray(samples.x.max(axis=0), np.float64).tolist()
     if held is not None and held.x.ndim > 1:
         found["shared"] = shared_rows(samples.x, held.x)
     return found

@@ -24,10 +24,29 @@ def bad_data(case: Case) -> Iterator[Verdict]:
         known = names is not None and len(names) == rows.shape[1]
         view = View.of(rows, part.y, names if known else None)
         yield from data_checks.of_values(view, is_table(view.x))
+        yield from _far(case, part.x, names if known else None)
         if case.task == "numbers" and part.y.size == len(part.y):
             yield from data_checks.of_outliers(
                 View(np.asarray(part.y, np.float64).reshape(-1, 1), part.y, ("y",)), share=0.05
             )
+
+
+def _far(case: Case, x: Array, names: list[str] | None) -> Iterator[Verdict]:
+    """Single numbers far outside, which the rows that were kept may not hold."""
+    least, most = case.facts.get("least"), case.facts.get("most")
+    if least is None or most is None or x.ndim != 2 or len(least) != x.shape[1] or len(x) < at.TINY:
+        return
+    largest = float(np.quantile(np.abs(x), 0.999))
+    for edge in (np.array(least), np.array(most)):
+        column = int(np.abs(edge).argmax())
+        if abs(edge[column]) > at.FAR_OUT * largest > 0:
+            where = f"column {column}" if names is None else f"column {names[column]!r}"
+            yield Verdict(
+                "bad_data", "warning", where,
+                f"it goes to {edge[column]:g}, and 99.9 % of all inputs to {largest:.3g} at most",
+                "Check that number; correct it, or clip the column.",
+            )  # fmt: skip
+            return
 
 
 def is_table(x: Array) -> bool:
