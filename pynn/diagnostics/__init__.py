@@ -6,7 +6,7 @@ Reference: CS231n notes, "Neural Networks Part 3: Learning and Evaluation".
 from __future__ import annotations
 
 from .diagnosis import diagnose
-from .diagnosis import diagnosing as diagnosing  # for `fit`
+from .doctor import diagnosing as diagnosing  # for `fit`
 from .gradient_check import Block, GradientCheck, gradient_check
 from .learning_rate_range import LearningRateRange, learning_rate_range
 from .monitor import Monitor

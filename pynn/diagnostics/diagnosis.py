@@ -6,12 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from ..callbacks.base import Callback, Run
 from ..models.sequential import Sequential
 from ..training.history import History
 from . import sources
 from .case import Case
-from .monitor import Monitor
 from .record import Record
 from .rules.causes import judge
 from .rules.curves import judge_curves
@@ -79,21 +77,3 @@ def of_record(record: Record) -> Verdicts:
         return Verdicts([Verdict(**finding) for finding in record.findings])
     with np.errstate(all="ignore"):
         return judge(Case(record))
-
-
-class Doctor(Callback):
-    """Prints the verdicts on a run at its end: ``fit(..., diagnose=True)``."""
-
-    writes = True
-    watches = True
-
-    def on_train_end(self, trainer: Run) -> None:
-        if trainer.history.record is not None:
-            print(of_record(trainer.history.record))
-
-
-def diagnosing(callbacks: list[Callback]) -> list[Callback]:
-    """The callbacks, with a Monitor if there is none, and one that prints what is wrong."""
-    watched = any(isinstance(callback, Monitor) for callback in callbacks)
-    # on_train_end is called in reverse order: the Monitor's comes before the Doctor's.
-    return [Doctor(), *callbacks] if watched else [Doctor(), Monitor(), *callbacks]

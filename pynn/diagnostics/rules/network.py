@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -65,54 +67,70 @@ def frozen(case: Case) -> Iterator[Verdict]:
         )  # fmt: skip
 
 
+DEFAULTS = "Leave initializer= out, or take He() for ReLU, Glorot() for tanh and sigmoid."
+
+
 def initialization(case: Case) -> Iterator[Verdict]:
-    """First weights far from the size at which signals keep theirs."""
-    if case.settings["first_epoch"] or not case.record.snapshots:
-        return
+    """First weights far from the size at which signals keep theirs: the first sign of it."""
+    if not case.settings["first_epoch"] and case.record.snapshots:
+        found = next(itertools.chain(_large(case), _growing(case), _small(case)), None)
+        if found is not None:
+            yield found
+
+
+def _normalized(case: Case) -> bool:
+    return any("Norm" in layer["kind"] for layer in case.layers)
+
+
+def _gain(layer: dict[str, Any]) -> float:
+    """Root mean square of the first weights, times √inputs."""
+    return float((layer["first_weight"] or 0.0) * math.sqrt(layer["fan_in"]))
+
+
+def _large(case: Case) -> Iterator[Verdict]:
+    """Weights or biases of a single layer that are far too large."""
     far = case.first.loss > 10 * case.baseline and case.trained < case.reachable - 0.02
-    normal = not any("Norm" in layer["kind"] for layer in case.layers)
+    limit = 5 * at.LARGE_GAIN if _normalized(case) else at.LARGE_GAIN
     for layer in case.weighted:
-        gain = (layer["first_weight"] or 0.0) * math.sqrt(layer["fan_in"])
-        if gain > at.LARGE_GAIN and layer["first_weight"] > 0.3 and (normal or gain > 5 * at.LARGE_GAIN):
+        bias = layer["first_bias"] or 0.0
+        if _gain(layer) > limit and layer["first_weight"] > 0.3:
             yield Verdict(
                 "initialization", "info" if case.unharmed and not far else "warning", layer["name"],
-                f"its first weights are {gain:.1f} times 1/√{layer['fan_in']}; 1 to 1.5 keeps the size of signals",
-                "Leave initializer= out, or take He() for ReLU, Glorot() for tanh and sigmoid.",
+                f"its first weights are {_gain(layer):.1f} times 1/√{layer['fan_in']}; 1 to 1.5 keeps the size of signals",
+                DEFAULTS,
             )  # fmt: skip
-            return
-        bias = layer["first_bias"] or 0.0
-        if abs(bias) > at.LARGE_BIAS and layer in case.hidden:
+        elif abs(bias) > at.LARGE_BIAS and layer in case.hidden:
             yield Verdict(
                 "initialization", "info" if case.unharmed else "warning", layer["name"],
                 f"its first biases are {bias:.3g} on average", "Let biases begin at 0.",
             )  # fmt: skip
-            return
+
+
+def _growing(case: Case) -> Iterator[Verdict]:
+    """Signals that grow from layer to layer."""
     growth = math.prod(
-        (layer["first_weight"] or 0.0) * math.sqrt(layer["fan_in"] / (2 if layer["activation"] == "relu" else 1))
+        _gain(layer) / (math.sqrt(2) if layer["activation"] == "relu" else 1)
         for layer in case.hidden if layer["activation"] not in ("sigmoid", "tanh") and not layer["residual"]
     )  # fmt: skip
-    if growth > at.GROWTH and normal and case.suffers:
+    if growth > at.GROWTH and not _normalized(case) and case.suffers:
         yield Verdict(
             "initialization", "warning", case.hidden[0]["name"],
             f"the first weights make signals {growth:.3g} times as large from the first to the last hidden layer; the "
             f"first loss is {case.first.loss:.3g}, constant outputs have {case.baseline:.3g}",
-            "Leave initializer= out, or take He() for ReLU, Glorot() for tanh and sigmoid.",
+            DEFAULTS,
         )  # fmt: skip
-        return
-    small = [
-        layer for layer in case.hidden
-        if 0 < (layer["first_weight"] or 0.0) * math.sqrt(layer["fan_in"]) < at.SMALL_GAIN and layer["fan_in"] >= 3
-    ]  # fmt: skip
-    if small and normal and case.suffers:
-        names = [layer["name"] for layer in case.weighted]
-        spread = case.first.layers[names[-2]].spread if names[-2] in case.first.layers else 1.0
+
+
+def _small(case: Case) -> Iterator[Verdict]:
+    """Weights so small that nothing arrives."""
+    small = [layer for layer in case.hidden if 0 < _gain(layer) < at.SMALL_GAIN and layer["fan_in"] >= 3]
+    if small and not _normalized(case) and case.suffers:
+        last = case.first.layers.get(case.weighted[-2]["name"])
+        spread = "" if last is None else f": outputs of the last hidden layer spread by {last.spread:.2g}"
         yield Verdict(
             "initialization", "warning", small[0]["name"],
-            f"the first weights of {len(small)} layers are below 0.1/√n for n inputs: outputs of the last hidden layer "
-            f"spread by {spread:.2g}",
-            "Leave initializer= out, or take He() for ReLU, Glorot() for tanh and sigmoid.",
+            f"the first weights of {len(small)} layers are below 0.1/√n for n inputs{spread}", DEFAULTS,
         )  # fmt: skip
-        return
 
 
 def batch_statistics(case: Case) -> Iterator[Verdict]:

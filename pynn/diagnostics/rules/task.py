@@ -118,57 +118,49 @@ def _last_name(case: Case) -> str:
     return str(case.layers[-1]["name"]) if case.layers else "the last layer"
 
 
+RANGES = {"sigmoid": (0.0, 1.0), "softmax": (0.0, 1.0), "tanh": (-1.0, 1.0), "relu": (0.0, math.inf)}
+
+
 def _range(case: Case) -> Iterator[Verdict]:
-    """Targets outside what the last activation can give."""
-    facts = case.facts.get("train", {})
-    if case.task != "numbers" or "least" not in facts or not case.layers or case.settings["custom_loss"]:
+    """Targets of a regression outside what the last activation can give."""
+    facts, function = case.facts.get("train", {}), _last_function(case)
+    if case.task != "numbers" or "least" not in facts or function not in RANGES or case.settings["custom_loss"]:
         return
-    function = ""
+    low, high = RANGES[function]
+    beyond, spread = max(low - facts["least"], facts["largest"] - high), max(facts["spread"])
+    sums = facts.get("sum", (1, 1))
+    severity, evidence, cure = "warning", "", f"Leave {function} out at the end."
+    if function == "softmax" and case.settings["outputs"] == [1]:
+        severity, evidence = "error", "softmax over one output is always 1"
+    elif function == "softmax" and (sums[1] > 1.05 or sums[0] < 0.5):
+        severity = "error"
+        evidence = f"outputs of softmax add up to 1, but targets of a sample add up to {sums[0]:.3g} to {sums[1]:.3g}"
+        cure = 'For several answers per sample leave it out, and use loss="binary_cross_entropy".'
+    elif beyond > at.CUT_OFF * spread:
+        severity = "error" if beyond > spread else "warning"
+        goals = f"{facts['least']:.4g} to {facts['largest']:.4g}"
+        evidence = f"{function} gives {low:g} to {high:g}, but targets go from {goals}"
+    elif case.suffers and function == "relu" and (zero := _share_of_zeros(case)) > 0.5:
+        evidence = f"relu gives 0 for {zero:.0%} of the samples, where no gradient passes"
+    elif case.suffers and function != "relu" and not _classes(case):
+        evidence = f"{function} bounds the outputs of a regression"
+    if evidence:
+        yield Verdict("wrong_last_layer", severity, _last_name(case), evidence, cure)
+
+
+def _last_function(case: Case) -> str:
+    """The activation at the end of the model; "" if there is none."""
     for layer in reversed(case.layers):
         if layer["activation"] or layer["kind"] == "Softmax":
-            function = layer["activation"] or "softmax"
-        if function or layer["parameters"]:
+            return str(layer["activation"] or "softmax")
+        if layer["parameters"]:
             break
-    low, high = {"sigmoid": (0, 1), "softmax": (0, 1), "tanh": (-1, 1), "relu": (0, math.inf)}.get(
-        function, (-math.inf, math.inf)
-    )
-    spread = max(facts["spread"])
-    below, above = low - facts["least"], facts["largest"] - high
-    if function == "softmax" and case.settings["outputs"] == [1]:
-        yield Verdict(
-            "wrong_last_layer", "error", _last_name(case), "softmax over one output is always 1",
-            "Leave it out, or use two outputs.",
-        )  # fmt: skip
-    elif (
-        function == "softmax"
-        and case.settings["outputs"] != [1]
-        and (facts.get("sum", [1, 1])[1] > 1.05 or facts.get("sum", [1, 1])[0] < 0.5)
-    ):
-        low, high = facts["sum"]
-        yield Verdict(
-            "wrong_last_layer", "error", _last_name(case),
-            f"outputs of softmax add up to 1, but targets of a sample add up to {low:.3g} to {high:.3g}",
-            'For several answers per sample leave it out, and use loss="binary_cross_entropy".',
-        )  # fmt: skip
-    elif max(below, above) > at.CUT_OFF * spread:
-        yield Verdict(
-            "wrong_last_layer", "error" if max(below, above) > spread else "warning", _last_name(case),
-            f"{function} gives {low:g} to {high:g}, but targets go from {facts['least']:.4g} to {facts['largest']:.4g}",
-            f"Leave {function} out at the end.",
-        )  # fmt: skip
-    elif function == "relu" and case.suffers:
-        outputs = case.record.train.outputs if case.record.train is not None else None
-        zero = float(np.mean(outputs == 0)) if outputs is not None else 0.0
-        if zero > 0.5:
-            yield Verdict(
-                "wrong_last_layer", "warning", _last_name(case), f"relu gives 0 for {zero:.0%} of the samples",
-                "Leave relu out at the end: where it gives 0, no gradient passes.",
-            )  # fmt: skip
-    elif function in ("sigmoid", "tanh", "softmax") and case.suffers and not _classes(case):
-        yield Verdict(
-            "wrong_last_layer", "warning", _last_name(case), f"{function} bounds the outputs of a regression",
-            f"Leave {function} out at the end.",
-        )  # fmt: skip
+    return ""
+
+
+def _share_of_zeros(case: Case) -> float:
+    part = case.record.train
+    return 0.0 if part is None or part.outputs is None else float(np.mean(part.outputs == 0))
 
 
 def _classes(case: Case) -> bool:
