@@ -96,7 +96,7 @@ def _large(case: Case) -> Iterator[Verdict]:
         if _gain(layer) > limit and layer["first_weight"] > 0.3:
             yield Verdict(
                 "initialization", "info" if case.unharmed and not far else "warning", layer["name"],
-                f"its first weights are {_gain(layer):.1f} times 1/√{layer['fan_in']}; 1 to 1.5 keeps the size of signals",
+                f"its first weights are {_gain(layer):.1f} times 1/√{layer['fan_in']}; 1 to 1.5 keeps signals' size",
                 DEFAULTS,
             )  # fmt: skip
         elif abs(bias) > at.LARGE_BIAS and layer in case.hidden:
