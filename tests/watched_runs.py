@@ -59,7 +59,7 @@ def begun(folder: Path) -> subprocess.Popen[bytes]:
         watched_runs.network().fit(x, y, validation=0.2, epochs=100000, batch_size=20, progress=False,
             callbacks=[pynn.Monitor(sys.argv[1], interval=10), Slow()])
     """
-    command = [sys.executable, "-c", textwrap.dedent(code), str(folder), str(Path(__file__).parent)]
+    command = [sys.executable, "-P", "-c", textwrap.dedent(code), str(folder), str(Path(__file__).parent)]
     return subprocess.Popen(command, env={**os.environ, "PYNN_BACKEND": pynn.kernels.backend()})
 
 
