@@ -193,7 +193,12 @@ def test_wrong_options_of_report(fails, first):
 
 def begun_live(*runs):
     """A process that serves the page, and its address."""
-    command = [sys.executable, "-u", "-m", "pynn", "report", *map(str, runs), "--live"]
+    # A process that was started in the background, as these tests may be, ignores Ctrl-C unless told otherwise.
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from pynn.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-u", "-c", code, "report", *map(str, runs), "--live"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     address = re.search(r"http://127\.0\.0\.1:\d+/[-\w]+/$", process.stdout.readline().strip())
     assert address, process.stderr.read()
@@ -211,7 +216,7 @@ def test_ctrl_c_ends_the_live_report(first):
         assert (process.returncode, err) == (0, "pynn: the report has ended\n")
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
 
 
 def test_a_live_report_on_what_is_no_run(fails):
