@@ -11,7 +11,7 @@ import numpy as np
 
 from ..typing import Array
 
-LARGEST = 400  # rows: the eigenvalues of a matrix of this size take 30 ms
+LARGEST = 600  # rows: the eigenvalues of a matrix of this size take 0.1 s
 WIDTHS = (0.5, 1.0)  # of the kernel, times the median distance of rows
 RIDGES = np.logspace(-4, 1, 6)  # times the number of rows: from next to no noise to hardly any signal
 

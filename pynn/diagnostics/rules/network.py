@@ -19,7 +19,8 @@ def structure(case: Case) -> Iterator[Verdict]:
     """What was found before the first step."""
     for finding in case.record.findings:
         verdict = Verdict(**finding)
-        if verdict.name == "missing_activation" and case.unharmed and _is_bottleneck(case, verdict.where):
+        fine = case.unharmed or (case.copies_inputs and case.learned)
+        if verdict.name == "missing_activation" and fine and _is_bottleneck(case, verdict.where):
             verdict = replace(verdict, severity="info")  # a product of low rank, or the code of an autoencoder
         yield verdict
 
