@@ -46,19 +46,7 @@ def run(options: argparse.Namespace) -> int:
         _print_header(options, model, (training, validation, dataset.test))
     monitor = pynn.Monitor(options.run_folder)
     try:
-        history = watching.watched(
-            model.fit,
-            *training,
-            validation=validation,
-            optimizer=presets.optimizer(options),
-            epochs=options.epochs,
-            batch_size=options.batch_size,
-            penalty=pynn.L2(options.l2) if options.l2 else None,
-            augmentation=options.augment or None,
-            prefetch=AHEAD if options.augment else 0,
-            progress=False if options.quiet else "auto",
-            callbacks=[monitor],
-        )
+        history = _fitted(options, model, training, validation, monitor)
         measured = model.evaluate(*dataset.test)
     except KeyboardInterrupt:
         watching.end(monitor, page, options.quiet)
@@ -84,6 +72,26 @@ def run(options: argparse.Namespace) -> int:
         print(f"wrote {path}{drawn}")
     print(f"test accuracy {accuracy:.4f}")
     return 0
+
+
+def _fitted(
+    options: argparse.Namespace, model: pynn.Sequential, training: Split, validation: Split | None,
+    monitor: pynn.Monitor,
+) -> pynn.History:  # fmt: skip
+    """The history of the run that the options describe."""
+    return watching.watched(
+        model.fit,
+        *training,
+        validation=validation,
+        optimizer=presets.optimizer(options),
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+        penalty=pynn.L2(options.l2) if options.l2 else None,
+        augmentation=options.augment or None,
+        prefetch=AHEAD if options.augment else 0,
+        progress=False if options.quiet else "auto",
+        callbacks=[monitor],
+    )
 
 
 def _check_output(path: Path, picture: Path | None) -> None:

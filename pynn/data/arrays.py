@@ -120,6 +120,11 @@ def are_pixels(x: Array) -> bool:
     return x.dtype == np.uint8 and x.ndim == 4
 
 
+def spread(count: int, most: int) -> NDArray[np.int64]:
+    """Places of at most so many of `count` samples, from the first to the last, equally far from each other."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
+
+
 def to_model(x: Array, dtype: np.dtype[Any]) -> Array:
     """Return x in the model's dtype, C-contiguous, without a copy if it is that already."""
     if are_pixels(x):

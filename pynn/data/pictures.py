@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike
 
 from ..typing import Array, Shape
 
+FLAT = {64: (8, 8, 1), 784: (28, 28, 1), 3072: (32, 32, 3)}  # digits, MNIST, CIFAR
+
 
 def pictures(images: ArrayLike) -> Array:
     """Images in the form (N, H, W) or (N, H, W, 3)."""
@@ -41,6 +43,13 @@ def enlarged(tiles: Array, least: int = 24) -> Array:
 def is_picture(shape: Shape) -> bool:
     """Whether an input of this shape can be shown as it is: grey or in colours."""
     return len(shape) == 3 and shape[2] in (1, 3) and min(shape[:2]) > 1
+
+
+def picture_shape(shape: Shape) -> tuple[int, int, int] | None:
+    """Height, width and channels of inputs that can be shown, also of flat ones of the usual sizes; else None."""
+    if is_picture(shape):
+        return shape[0], shape[1], shape[2]
+    return FLAT.get(shape[0]) if len(shape) == 1 else None
 
 
 def of_weights(weight: Array, input_shape: Shape) -> Array | None:

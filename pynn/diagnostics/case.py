@@ -13,13 +13,12 @@ from . import thresholds as at
 from .record import LayerStatistics, Part, Record, Snapshot
 from .reference import Reference, reference
 
-FEW_OUTPUTS = 16  # each of so few is judged alone
 MANY = 1000  # classes: a matrix of samples and classes would fill the memory
 
 # What a record says of a run if it says nothing: a run folder may come from another version.
 SETTINGS: dict[str, Any] = {
-    "loss": "", "custom_loss": False, "classes": None, "label_smoothing": 0.0, "outputs": [], "inputs": [],
-    "optimizer": "", "learning_rate": 0.001, "schedule": None, "clip_norm": None, "clip_value": None,
+    "loss": "", "custom_loss": False, "family": "numbers", "classes": None, "label_smoothing": 0.0, "outputs": [],
+    "inputs": [], "optimizer": "", "learning_rate": 0.001, "schedule": None, "clip_norm": None, "clip_value": None,
     "weight_decay": 0.0, "decoupled": False, "penalty": None, "batches": None, "shuffle": True, "arrays": True,
     "first_epoch": 0, "restores": False, "samples": 0, "parameters": 0, "augmentation": None,
 }  # fmt: skip
@@ -45,7 +44,7 @@ class Case:
         """ "labels", "answers" of yes and no, or "numbers"."""
         if self.settings["classes"] is not None:
             return "labels"
-        return "answers" if self.settings["loss"].startswith("Binary") else "numbers"
+        return "answers" if self.settings["family"] == "answers" else "numbers"
 
     @cached_property
     def hidden(self) -> list[dict[str, Any]]:
@@ -92,7 +91,7 @@ class Case:
         if self.task == "numbers":
             errors = np.square(outputs - goals).sum(axis=0)
             around = np.square(goals - goals.mean(axis=0)).sum(axis=0)
-            if goals.shape[1] > FEW_OUTPUTS or not around.all():  # such as pixels, of which some hardly vary
+            if goals.shape[1] > at.FEW_OUTPUTS or not around.all():  # such as pixels, of which some hardly vary
                 return 1 - float(errors.sum() / around.sum()) if around.any() else math.nan
             return float(np.mean(1 - errors / around))
         if self.task == "labels":
@@ -293,12 +292,6 @@ class Case:
         return math.nan if value is None else float(value)
 
     def level(self, start: float, stop: float) -> float:
-        """The median loss of the steps between two shares of the run."""
-        count = len(self.losses)
-        part = self.losses[int(start * count) : max(int(stop * count), int(start * count) + 1)]
-        return float(np.median(part)) if len(part) else math.nan
-
-    def mean_level(self, start: float, stop: float) -> float:
         """The mean loss of the steps between two shares of the run."""
         count = len(self.losses)
         part = self.losses[int(start * count) : max(int(stop * count), int(start * count) + 1)]
@@ -319,7 +312,7 @@ class Case:
         """What the loss fell in the last quarter of the run, as a share of what is left of it at most."""
         if len(self.losses) < 8:
             return math.nan
-        before, after = self.mean_level(0.5, 0.75), self.mean_level(0.75, 1.0)
+        before, after = self.level(0.5, 0.75), self.level(0.75, 1.0)
         noise = float(np.std(self.losses[len(self.losses) // 2 :])) / math.sqrt(len(self.losses) / 4)
         fall = before - after
         return fall / max(abs(before), 1e-12) if fall > 2 * noise else min(fall / max(abs(before), 1e-12), 0.0)

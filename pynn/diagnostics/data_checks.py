@@ -12,22 +12,18 @@ from ..typing import Array
 from . import thresholds as at
 from .verdicts import Verdict
 
-ROWS = 5000  # that are looked at, spread over the data
-
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """A part of the data as the layers take it: rows (N, D), and their labels or numbers."""
+    """Rows (N, D) of the data, and the names of their columns."""
 
     x: Array
-    y: Array
     names: Sequence[str] | None = None
 
     @classmethod
-    def of(cls, x: Array, y: Array, names: Sequence[str] | None = None) -> View:
-        """Some of the rows, spread over the data, as float64."""
-        rows = np.unique(np.linspace(0, len(x) - 1, min(ROWS, len(x))).astype(np.int64))
-        return cls(np.asarray(x[rows], np.float64).reshape(len(rows), -1), np.asarray(y)[rows], names)
+    def of(cls, x: Array, names: Sequence[str] | None = None) -> View:
+        """The samples as rows of float64."""
+        return cls(np.asarray(x, np.float64).reshape(len(x), -1), names)
 
     def name(self, column: int) -> str:
         """A column's name, for messages."""
@@ -179,7 +175,7 @@ def of_numbers(y: Array, severity: str) -> Iterator[Verdict]:
     if spread > at.LARGE_SCALE or centre > at.LARGE_SCALE or max(spread, centre) < at.SMALL_SCALE:
         evidence = f"mean {columns[:, centres.argmax()].mean():.3g}, spread {spread:.3g}; about 0 and 1 are wanted"
         yield Verdict("unscaled_targets", severity, "y", evidence, cure)
-    elif columns.shape[1] <= 16 and spread > at.UNEVEN * float(spreads[spreads > 0].min()):
+    elif columns.shape[1] <= at.FEW_OUTPUTS and spread > at.UNEVEN * float(spreads[spreads > 0].min()):
         evidence = f"spreads of its columns go from {spreads[spreads > 0].min():.3g} to {spread:.3g}"
         yield Verdict("unscaled_targets", severity, "y", evidence, cure)
 

@@ -166,6 +166,11 @@ def gradient_check(
     return _Check(generator).of_model(subject, loss, x, y, penalty, samples)
 
 
+def compare_loss(loss: Loss, outputs: Array, targets: Array, generator: np.random.Generator) -> Block:
+    """The gradient of a loss beside its slope at these outputs; targets: in the form that `forward` takes."""
+    return _Check(generator).of_outputs(loss, np.array(outputs, np.float64), targets)
+
+
 class Projection(Loss):
     """Σ r·outputs for fixed random r: takes outputs of any shape, and any error in their gradient shows."""
 
@@ -196,6 +201,11 @@ class _Check:
         z = np.array(whole[rows], np.float64)
         targets = loss.targets(np.asarray(y)[rows], z.shape[1:])
 
+        return GradientCheck([self.of_outputs(loss, z, targets)], self.notes)
+
+    def of_outputs(self, loss: Loss, z: Array, targets: Array) -> Block:
+        """The gradient of a loss at outputs z, beside targets in the form that `forward` takes."""
+
         def value() -> float:
             return float(loss.forward(z, targets))
 
@@ -204,7 +214,7 @@ class _Check:
         if gradient.shape != z.shape:
             raise ValueError(f"backward returned shape {gradient.shape}, expected that of the outputs, {z.shape}")
         self._see_rounding(value, z, gradient, start)
-        return GradientCheck([self._block("outputs", z, gradient, value)], self.notes)
+        return self._block("outputs", z, gradient, value)
 
     def of_model(
         self, model: Sequential, loss: str | Loss | None, x: ArrayLike, y: ArrayLike | None, penalty: Penalty | None,

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from .. import checks
 from ..checks import POSITIVE, expect_numbers
+from ..data import arrays
 from ..data.batches import Samples
 from ..losses import Loss
 from ..models.sequential import Sequential
@@ -196,8 +197,7 @@ def _batches(source: Any) -> Generator[Samples, None, None]:
 
 def _probe(samples: Samples) -> Samples:
     """The samples to measure on, spread over the data: the same at every step."""
-    count = len(samples.x)
-    rows = np.unique(np.linspace(0, count - 1, min(PROBE, count)).astype(np.int64))
+    rows = arrays.spread(len(samples.x), PROBE)
     return Samples(samples.x[rows], samples.y[rows], None if samples.weights is None else samples.weights[rows])
 
 

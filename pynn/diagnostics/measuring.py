@@ -38,13 +38,23 @@ def quietly() -> Iterator[None]:
         random.setstate(own)
 
 
+def leaves(model: Any) -> list[Layer]:
+    """The layers that compute, in the order of the forward pass."""
+    return [layer for layer in model.walk() if layer is not model and not layer.children()]
+
+
+def bare_copy(model: Any) -> Any:
+    """A copy of the model without its optimizer and its history."""
+    return copy.deepcopy(
+        model, {id(model.optimizer): None, id(model.history): None}
+    )  # None stands for them in the copy
+
+
 class Twin:
     """A copy of a model that takes over its numbers, and can be measured without a trace in the model."""
 
     def __init__(self, model: Any, loss: Loss) -> None:
-        # Neither the optimizer's state nor the history is needed: None stands for them in the copy.
-        left_out: dict[int, Any] = {id(model.optimizer): None, id(model.history): None}
-        self.model = copy.deepcopy(model, left_out)
+        self.model = bare_copy(model)
         self.loss = copy.deepcopy(loss)
         self._changes = model.context.changes
         # Custom code may keep a state of its own, which a copy made once does not follow.
@@ -52,8 +62,7 @@ class Twin:
         self._seen: dict[str, dict[str, Any]] = {}
         self._watching = False
         self._scale = 1.0
-        self.watched = [layer for layer in self.model.walk() if not layer.children() and layer is not self.model]
-        for layer in self.watched:
+        for layer in leaves(self.model):
             self._wrap(layer)
 
     def follows(self, model: Any) -> bool:

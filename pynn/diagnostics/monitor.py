@@ -13,6 +13,7 @@ import numpy as np
 from .. import checks
 from ..callbacks.base import Callback, Run
 from ..checks import FLAG, Count
+from ..data import arrays
 from ..data.batches import Samples
 from ..saving import files
 from ..signatures import takes
@@ -226,7 +227,7 @@ class Monitor(Callback):
         x, y, _ = trainer.samples
         size = max(math.prod(x.shape[1:]), 1)
         wanted = min(ROWS, max(NUMBERS // size, 64))
-        chosen = np.unique(np.linspace(0, len(x) - 1, max(1, min(len(x), wanted // GATHERED))).astype(np.int64))
+        chosen = arrays.spread(len(x), max(1, wanted // GATHERED))
         self._gathered.append(Samples(np.array(x[chosen]), np.array(y[chosen]), None))
         if len(self._gathered) >= GATHERED:
             self._keep_gathered(trainer)
@@ -297,23 +298,18 @@ class Monitor(Callback):
             trainer.stop(reason)
             checks.warn(f"{reason}; print(pynn.diagnose(model)) says what is wrong, Monitor(stop=False) goes on")
 
-    def state(self) -> dict[str, Any]:  # it serves one run at a time, as all callbacks with a state
-        return {}
-
 
 def _part(samples: Samples, model: Any, source: Any = None) -> Part:
     """The rows that are kept, spread over the data."""
-    count = len(samples.x)
     size = max(math.prod(samples.x.shape[1:]), math.prod(samples.y.shape[1:]), math.prod(model.output_shape), 1)
-    kept = min(count, max(NUMBERS // size, 16), ROWS)
-    places = np.unique(np.linspace(0, count - 1, kept).astype(np.int64))
-    return Part(observing.rows(samples.x, places, model.dtype, source), np.array(samples.y[places]), places, count)
+    places = arrays.spread(len(samples.x), min(max(NUMBERS // size, 16), ROWS))
+    x = observing.rows(samples.x, places, model.dtype, source)
+    return Part(x, np.array(samples.y[places]), places, len(samples.x))
 
 
 def _probe(samples: Samples, model: Any, source: Any = None) -> Samples:
     """The rows that snapshots measure, spread over the data."""
     largest = max(math.prod(layer.output_shape) for layer in model.walk())
-    kept = min(len(samples.x), PROBE, max(OUTPUTS // max(largest, 1), 2))
-    places = np.unique(np.linspace(0, len(samples.x) - 1, kept).astype(np.int64))
+    places = arrays.spread(len(samples.x), min(PROBE, max(OUTPUTS // max(largest, 1), 2)))
     weights = None if samples.weights is None else samples.weights[places]
     return Samples(observing.rows(samples.x, places, model.dtype, source), np.array(samples.y[places]), weights)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,13 @@ from ..data import arrays
 from ..data.batches import Samples
 from ..layers import BatchNorm, Residual
 from ..layers.base import Layer
-from ..losses import Loss
+from ..losses import AbsoluteError, Loss
+from ..losses.attributes import AttributeLoss
+from ..optimizers import AdamW, Lion
 from ..typing import Array
 from . import structure
-from .measuring import function_of, quietly, root_mean_square
+from .gradient_check import compare_loss
+from .measuring import bare_copy, function_of, leaves, quietly, root_mean_square
 from .record import Record, Snapshot
 
 WHOLE = 1 << 22  # targets that are read as a whole, at most
@@ -45,11 +49,6 @@ def learn(record: Record, trainer: Any, samples: Samples) -> None:
     record.facts.update(of_loss(model, loss, samples))
 
 
-def leaves(model: Any) -> list[Layer]:
-    """The layers that compute, in the order of the forward pass."""
-    return [layer for layer in model.walk() if layer is not model and not layer.children()]
-
-
 def settings(trainer: Any, count: int) -> dict[str, Any]:
     """What the run was asked for."""
     model, loss, optimizer, source, penalty = (
@@ -70,7 +69,7 @@ def settings(trainer: Any, count: int) -> dict[str, Any]:
         "clip_norm": optimizer.clip_norm,
         "clip_value": optimizer.clip_value,
         "weight_decay": optimizer.weight_decay,
-        "decoupled": type(optimizer).__name__ in ("AdamW", "Lion"),
+        "decoupled": isinstance(optimizer, (AdamW, Lion)),
         "penalty": None if penalty is None else repr(penalty),
         "batch_size": source.batch_size if sized else count,
         "batches": source.batches,
@@ -199,7 +198,7 @@ def shared_rows(x: Any, held: Any) -> float:
 
 def _repeated(train: Array, keys: Array) -> float:
     """Share of training rows that occur again among them by chance, where columns are few and coarse."""
-    chosen = np.unique(np.linspace(0, len(train) - 1, min(len(train), 300)).astype(np.int64))
+    chosen = arrays.spread(len(train), 300)
     times = []
     for row in chosen.tolist():
         alike = np.flatnonzero(keys == keys[row])[:2000]
@@ -213,8 +212,7 @@ def _repeated(train: Array, keys: Array) -> float:
 def _telling(rows: Array) -> Array:
     """The columns with the most different values."""
     some = rows[:: max(1, len(rows) // 200)]
-    count = some.shape[1]
-    chosen = np.unique(np.linspace(0, count - 1, min(count, 400)).astype(np.int64))
+    chosen = arrays.spread(some.shape[1], 400)
     different = np.array([len(np.unique(some[:, column])) for column in chosen.tolist()])
     order = np.argsort(-different, kind="stable")[:COLUMNS]
     return chosen[order[different[order] > 1]]
@@ -227,19 +225,15 @@ def baseline(model: Any, loss: Loss, samples: Samples) -> float:
         twin = copy.deepcopy(loss)
         if loss.classes(model.output_shape) is not None:
             outputs = np.zeros((len(y), *model.output_shape))
-        elif type(loss).__name__.startswith("Binary"):
+        elif isinstance(loss, AttributeLoss):
             outputs = np.zeros(y.shape)
         else:
             outputs = np.broadcast_to(y.astype(np.float64).mean(axis=0), y.shape).copy()
-            if type(loss).__name__ == "AbsoluteError":
+            if isinstance(loss, AbsoluteError):
                 outputs[...] = np.median(y, axis=0)
         return float(twin.forward(outputs.astype(model.dtype), y))
     except Exception:  # of a custom loss, which may take other outputs
         return math.nan
-
-
-STEPS = (1e-5, 1e-3, 1e-2)  # of the outputs' spread: a loss that computes in float32 hides short ones
-DIRECTIONS = 7
 
 
 def of_loss(model: Any, loss: Loss, samples: Samples) -> dict[str, Any]:
@@ -260,28 +254,18 @@ def _probe_loss(loss: Loss, y: Array, shape: tuple[int, ...], found: dict[str, A
     generator = np.random.default_rng(0)
     scale = float(np.std(y.astype(np.float64))) or 1.0
     outputs = generator.normal(0.5, 0.5, shape) * scale  # away from the targets, where many losses have a kink
-    if loss.forward(outputs, y) != loss.forward(outputs, y):  # it draws random numbers
+    whole = float(loss.forward(outputs, y))
+    if whole != loss.forward(outputs, y):  # it draws random numbers
         return
-    gradient = np.asarray(loss.backward(), np.float64).reshape(shape)
-    errors = []
-    for _ in range(DIRECTIONS):
-        direction = generator.normal(size=shape)
-        along = float((gradient * direction).sum())
-        slopes = [
-            (loss.forward(outputs + step * scale * direction, y) - loss.forward(outputs - step * scale * direction, y))
-            / (2 * step * scale)
-            for step in STEPS
-        ]
-        errors.append(min(abs(slope - along) / max(abs(slope), abs(along), 1e-12) for slope in slopes))
-    found["loss_gradient_error"] = float(np.median(errors))
-    found["loss_gradient"] = float(np.abs(gradient).max())
+    size = float(np.linalg.norm(np.asarray(loss.backward(), np.float64)))
+    block = compare_loss(loss, outputs, y, generator)
+    found["loss_gradient_error"] = block.error if block.verdict == "wrong" else 0.0
+    found["loss_gradient"] = size
     if y.size != math.prod(shape) or y.dtype.kind not in "fiu":
         return
     goal = y.reshape(shape).astype(np.float64)
     found["loss_at_targets"] = float(loss.forward(goal, y))
-    there = np.asarray(loss.backward(), np.float64)
-    found["aims_at_targets"] = bool(np.linalg.norm(there) < 0.05 * np.linalg.norm(gradient))
-    whole = float(loss.forward(outputs, y))
+    found["aims_at_targets"] = bool(np.linalg.norm(np.asarray(loss.backward(), np.float64)) < 0.05 * size)
     single = float(np.mean([loss.forward(outputs[row : row + 1], y[row : row + 1]) for row in range(len(y))]))
     found["separable"] = bool(abs(whole - single) <= 1e-3 * max(abs(whole), abs(single)))
 
@@ -303,7 +287,7 @@ def random_frozen(model: Any) -> list[str]:
     if not frozen:
         return []
     try:
-        twin = copy.deepcopy(model, {id(model.optimizer): None, id(model.history): None})
+        twin = bare_copy(model)
         twin.build(model.input_shape)
     except Exception:  # a custom layer may not be built twice
         return []
@@ -335,7 +319,6 @@ def facts_of_batches(batches: Iterable[Array]) -> dict[str, Any]:
     inside = float(np.mean([batch.reshape(len(batch), -1)[:, 0].astype(np.float64).std() for batch in batches]))
     return {
         "spread_in_batches": inside / spread,
-        "labels_in_batches": float(np.mean([len(np.unique(batch)) for batch in batches])),
         "labels_together": len(np.unique(together)),
     }
 
@@ -349,8 +332,7 @@ def set_ratios(snapshot: Snapshot, model: Any, before: Array) -> None:
         moved = np.linalg.norm(parameter.value.reshape(-1) - old)
         size = float(np.linalg.norm(old))
         ratio = float(moved) / size if size else (math.inf if moved else 0.0)
-        statistics = snapshot.layers[layer.name]
-        snapshot.layers[layer.name] = type(statistics)(**{**vars(statistics), "ratio": ratio})
+        snapshot.layers[layer.name] = replace(snapshot.layers[layer.name], ratio=ratio)
 
 
 def continues(record: Record, previous: Record) -> bool:
@@ -361,6 +343,12 @@ def continues(record: Record, previous: Record) -> bool:
 
 def join(record: Record, previous: Record) -> None:
     """Put what was seen in the runs before in front."""
+    put_before(record, previous)
+    record.settings["epochs"] += len(previous.epochs)
+
+
+def put_before(record: Record, previous: Record) -> None:
+    """Put losses, snapshots and epochs in front, and say with which weights it all began."""
     record.losses[:0] = previous.losses
     record.snapshots[:0] = previous.snapshots
     record.epochs[:0] = previous.epochs
@@ -369,7 +357,6 @@ def join(record: Record, previous: Record) -> None:
         if layer["name"] in first:
             layer.update({name: first[layer["name"]][name] for name in ("first_weight", "first_bias")})
     record.settings["first_epoch"] = previous.settings["first_epoch"]
-    record.settings["epochs"] += len(previous.epochs)
 
 
 def rows(x: Any, places: Array, dtype: Any, source: Any = None) -> Array:

@@ -183,6 +183,34 @@ class Record:
         """
         return np.array([epoch.get(name, np.nan) for epoch in self.epochs])
 
+    def choices(self, part: Part) -> tuple[Array, Array] | None:
+        """The true and the chosen class of each row of a part, or of each place in it.
+
+        Parameters
+        ----------
+        part : Part
+            `train` or `validation`, with outputs.
+
+        Returns
+        -------
+        tuple of array (R,) or None
+            Numbers of classes, 0 and 1 for no and yes; None if the model chooses no class, or answers several
+            questions.
+        """
+        y, outputs, classes = part.y, part.outputs, self.settings.get("classes")
+        if outputs is None:
+            return None
+        if classes is not None:
+            fits = outputs.shape[-1] == classes and y.size * classes == outputs.size and y.dtype.kind in "iu"
+            if not fits or not 0 <= y.min(initial=0) <= y.max(initial=0) < classes:
+                return None
+            scores = np.nan_to_num(outputs.reshape(-1, classes), nan=-np.inf)
+            return y.reshape(-1).astype(np.int64), scores.argmax(axis=1)
+        if self.settings.get("family") == "answers" and outputs.size == y.size == len(y):
+            middle = 0.5 if y.min(initial=0) >= 0 else 0.0  # answers are 0 and 1, or -1 and 1
+            return (y.reshape(-1) > middle).astype(np.int64), (outputs.reshape(-1) > 0).astype(np.int64)
+        return None
+
     def layer(self, name: str) -> dict[str, Any]:
         """The description of a layer.
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..data import arrays
 from ..typing import Array
 
 LARGEST = 600  # rows: the eigenvalues of a matrix of this size take 0.1 s
-WIDTHS = (0.5, 1.0)  # of the kernel, times the median distance of rows
+WIDTHS = (0.15, 0.5, 1.0, 3.0)  # of the kernels, times the median distance of rows
 RIDGES = np.logspace(-4, 1, 6)  # times the number of rows: from next to no noise to hardly any signal
 
 
@@ -37,7 +38,7 @@ class Reference:
 
 def reference(x: Array, targets: Array, other: Array | None = None) -> Reference:
     """Predict each row of targets (R, K) from the other rows, and those of `other` from all."""
-    rows = np.unique(np.linspace(0, len(x) - 1, min(len(x), LARGEST)).astype(np.int64))
+    rows = arrays.spread(len(x), LARGEST)
     flat = x[rows].reshape(len(rows), -1).astype(np.float64)
     spread, centre = flat.std(axis=0), flat.mean(axis=0)
     kept = spread > 1e-12 * max(float(np.abs(flat).max()), 1e-300)
@@ -51,9 +52,8 @@ def reference(x: Array, targets: Array, other: Array | None = None) -> Reference
         others = np.clip(
             (other.reshape(len(other), -1)[:, kept].astype(np.float64) - centre[kept]) / spread[kept], -5, 5
         )
-    best: tuple[float, Array, Array | None] = (np.inf, np.broadcast_to(middle, goal.shape), None)
-    if others is not None:
-        best = (np.inf, best[1], np.broadcast_to(middle, (len(others), len(middle))))
+    constant = None if others is None else np.broadcast_to(middle, (len(others), len(middle)))
+    best: tuple[float, Array, Array | None] = (np.inf, np.broadcast_to(middle, goal.shape), constant)
     for kernel, crossed in _kernels(flat, others):
         values, vectors = np.linalg.eigh(kernel)
         projected = vectors.T @ (goal - middle)
@@ -81,6 +81,6 @@ def _kernels(x: Array, other: Array | None) -> list[tuple[Array, Array | None]]:
             np.exp(-distance / (typical * width * width)),
             None if crossed is None else np.exp(-crossed / (typical * width * width)),
         )
-        for width in (0.15, *WIDTHS, 3.0)
+        for width in WIDTHS
     ]
     return kernels

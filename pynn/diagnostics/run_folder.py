@@ -14,6 +14,7 @@ import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -176,10 +177,9 @@ def _put_before(record: Record, previous: Record, step: int) -> None:
         return
     steps = step - snapshots[0].step
     losses = previous.losses[:steps]
-    record.losses[:0] = losses + [float("nan")] * (steps - len(losses))  # those before the kill were not written
-    record.snapshots[:0] = snapshots
-    record.epochs[:0] = [epoch for epoch in previous.epochs if epoch["steps"] <= steps]
-    record.layers = previous.layers  # with the sizes of the first weights
+    losses += [float("nan")] * (steps - len(losses))  # those before the kill were not written
+    epochs = [epoch for epoch in previous.epochs if epoch["steps"] <= steps]
+    observing.put_before(record, replace(previous, losses=losses, snapshots=snapshots, epochs=epochs))
 
 
 def _split_part(part: Part, name: str, arrays: dict[str, Array]) -> dict[str, Any]:

@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from ..data.pictures import picture_shape
 from ..info import info
 from ..typing import Array
+from .measuring import leaves
 
 PICTURES = 64  # units of the first layer whose weights are kept
 NAMES = 1000  # classes and columns whose names are kept
@@ -50,7 +52,7 @@ def names(model: Any) -> dict[str, Any]:
 def first_weights(model: Any) -> Array | None:
     """The weights of the first layer that has any, as pictures (units, H, W, C); None if they are none."""
     shape = model.input_shape
-    layer = next((one for one in model.walk() if one.declared and not one.children()), None)
+    layer = next((one for one in leaves(model) if one.declared), None)
     if layer is None or layer.declared[0].value is None:
         return None
     weight = layer.declared[0].value
@@ -61,12 +63,3 @@ def first_weights(model: Any) -> Array | None:
     else:
         return None
     return np.array(pictures[:PICTURES], np.float32, order="C") if min(pictures.shape[1:3]) > 1 else None
-
-
-def picture_shape(shape: tuple[int, ...]) -> tuple[int, int, int] | None:
-    """Height, width and channels of samples that are pictures, also of flat ones of the usual sizes; else None."""
-    if len(shape) == 3 and shape[2] in (1, 3) and min(shape[:2]) >= 4:
-        return shape[0], shape[1], shape[2]
-    if len(shape) == 1:
-        return {64: (8, 8, 1), 784: (28, 28, 1), 3072: (32, 32, 3)}.get(shape[0])
-    return None

@@ -15,7 +15,7 @@ from ..data import pictures
 from ..saving import files
 from ..signatures import takes
 from . import observing
-from .measuring import histogram
+from .measuring import histogram, leaves
 from .monitor import Monitor
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ class TensorBoard(Callback):
     def _add_weights(self, trainer: Run) -> None:
         """The weights of the first layer as pictures, if it reads images."""
         model = trainer.model
-        layers = [layer for layer in model.walk() if layer is not model and layer.declared]
+        layers = [layer for layer in leaves(model) if layer.declared]
         if self.images and layers and len(model.input_shape) == 3:
             tiles = pictures.of_weights(np.asarray(layers[0].declared[0].value), model.input_shape)
             if tiles is not None and np.isfinite(tiles).all():

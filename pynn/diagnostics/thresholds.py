@@ -8,6 +8,7 @@ faulty programs, their cured twins and 54 healthy ones, so that no healthy run i
 from __future__ import annotations
 
 # Skill: 0 is the best constant, 1 is without error. Kernel regression on left-out rows shows what can be reached.
+FEW_OUTPUTS = 16  # of a regression: each of so few is judged alone [t]
 TINY = 20  # rows: so few can be learned by heart, and tell nothing of others [n]
 SHORT = 0.1  # of skill below what can be reached: less is good enough [t]
 HARMLESS = 0.04  # likewise: unusual inputs, targets and first weights have then done no harm [t]
@@ -82,5 +83,6 @@ PASSED_ANYWAY = 0.15  # [t]
 LARGE_NOISE = 0.7  # standard deviation, beside inputs of about 1 [t]
 NARROW = 2  # units of the narrowest hidden layer [t]
 OVERFITTED = 1.3  # validation loss at the end beside its best; early stopping would have kept that [u, t]
+BEST_BEFORE = 0.7  # of the epochs: the best one came before that [t]
 GAP = 0.15  # of skill between training and validation, if kernel regression does better there [u, t]
 WIDE_GAP = 0.35  # likewise, whatever kernel regression does [t]

@@ -137,14 +137,10 @@ def _of_run(record: Any) -> tuple[Array, str]:
     part, which = (record.train, "training ") if record.validation is None else (record.validation, "validation ")
     if part is None or part.outputs is None:
         raise ValueError("the record has no predictions: the run has not ended, or the model could not be copied")
-    y, outputs = np.asarray(part.y), np.asarray(part.outputs)
-    count = record.settings.get("classes")
-    if count is not None and y.ndim == 1 and outputs.shape == (len(y), count):
-        labels, predictions = y.astype(np.int64), outputs.argmax(axis=1)
-    elif str(record.settings.get("loss", "")).startswith("Binary") and y.size == outputs.size == len(y):
-        labels, predictions, count = (y.ravel() > 0).astype(np.int64), (outputs.ravel() > 0).astype(np.int64), 2
-    else:
+    found = record.choices(part)
+    if found is None:
         raise ValueError("the run has no single label for each sample; a confusion matrix needs labels")
+    count = record.settings.get("classes") or 2
     counts = np.zeros((count, count), np.int64)
-    np.add.at(counts, (labels, predictions), 1)
+    np.add.at(counts, found, 1)
     return counts, which

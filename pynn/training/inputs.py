@@ -132,7 +132,7 @@ def learned(x: Any, name: str = "x") -> tuple[Inputs, Array]:
 
 def _largest(x: Array) -> float:
     """The largest number in a sample of the rows, enough to tell the scale of images."""
-    rows = np.unique(np.linspace(0, len(x) - 1, SAMPLED).astype(np.int64))
+    rows = arrays.spread(len(x), SAMPLED)
     return max((float(np.max(x[row], initial=0)) for row in rows), default=0.0)
 
 

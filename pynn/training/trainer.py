@@ -344,8 +344,12 @@ class Trainer:
 
 @contextmanager
 def _all_alone(trainer: Trainer) -> Iterator[None]:
-    """Claim what keeps the state of one run, for one thread at a time: a custom loss, callbacks with state or files."""
-    held = [callback for callback in trainer.callbacks if callback.writes or type(callback).state is not Callback.state]
+    """Claim what keeps the state of one run, for a thread at a time: a custom loss, callbacks with memory or files."""
+    held = [
+        callback
+        for callback in trainer.callbacks
+        if callback.writes or callback.watches or type(callback).state is not Callback.state
+    ]
     with ExitStack() as stack:
         stack.enter_context(trainer.loss.used(trainer.model))
         for callback in held:

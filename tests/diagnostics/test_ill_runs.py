@@ -32,7 +32,7 @@ EVIDENCE = {
     "validation_not_divided": rf"with 2\.5\de\+02|with 2[56]\d|{NUMBER} spreads from training",
     "sorted_digits": r"differ 9 times in 400 samples",
     "digits_as_numbers": r"targets are 10 whole numbers.*\d+% of them as classes, \d+% as rounded",
-    "gradient_of_wrong_sign": r"differs from the slope of its value by 200%",
+    "gradient_of_wrong_sign": r"differs from the slope of its value by 100%",
     "softmax_of_one": r"ends with Softmax",
     "stars_from_tanh": r"tanh gives -1 to 1, but targets go from 1 to 5",
     "spiral_without_activations": r"2 pairs of layers",

@@ -123,9 +123,12 @@ ENDLESS = {
     "kills": ("--kills", "100000"),
     "soak": ("--steps", "10000000"),
 }
-# What Python prints of a KeyboardInterrupt that strikes in a weak reference's callback or a __del__, where it is lost.
+# What Python prints of an interrupt that strikes in a weak reference's callback or a __del__, where it is lost; the
+# campaign raises SIGTERM's again.
 IGNORED_INTERRUPT = re.compile(
-    r"^Exception ignored in: .*\nTraceback \(most recent call last\):\n(?: .*\n)*KeyboardInterrupt: *\n", re.MULTILINE
+    r"^Exception ignored in: .*\nTraceback \(most recent call last\):\n(?: .*\n)*"
+    r"(?:KeyboardInterrupt: *|SystemExit: \d+)\n",
+    re.MULTILINE,
 )
 START = """
 import runpy, signal, sys

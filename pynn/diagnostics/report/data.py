@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from ...data import arrays
+from ...data.pictures import picture_shape
 from ..record import Part, Record
-from ..surroundings import picture_shape
 from . import pictures, words
 from .predictions import LABELS, Names, limits
 
@@ -132,7 +133,7 @@ def samples(record: Record) -> str:
     low, high = limits(part.x)
     names = Names(record)
     cells = []
-    for row in np.unique(np.linspace(0, len(part.x) - 1, SAMPLES).astype(int)).tolist():
+    for row in arrays.spread(len(part.x), SAMPLES).tolist():
         target = ""
         if part.y.ndim == 1 and part.y.dtype.kind in "iu" and 0 <= part.y[row] < names.count:
             target = names[int(part.y[row])]

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...data.pictures import picture_shape
 from ...typing import Array
 from ..record import Part, Record
-from ..surroundings import picture_shape
 from . import pictures, words
 from .charts import scatter
 
@@ -63,30 +63,24 @@ def html(record: Record) -> str:
 
 def of_labels(record: Record, part: Part) -> Answers | None:
     """The answers of a model that chooses a class, or says yes or no; None of any other."""
-    outputs, y, classes = part.outputs, part.y, record.settings.get("classes")
-    assert outputs is not None
-    if y.dtype.kind in "iu" and classes is not None and not 0 <= y.min() <= y.max() < classes:
+    found = record.choices(part)
+    if found is None or part.outputs is None:
         return None
-    steps = max(int(np.prod(y.shape[1:])), 1)
-    rows = np.repeat(np.arange(len(y)), steps)
-    if classes is not None and outputs.shape[-1] == classes and y.size * classes == outputs.size:
-        scores = np.nan_to_num(outputs.reshape(-1, classes).astype(np.float64), nan=-np.inf)
-        predicted, share = scores.argmax(axis=1), record.settings["loss"] == "SoftmaxCrossEntropy"
-        best = scores[np.arange(len(scores)), predicted]
-        with np.errstate(all="ignore"):
-            if share:
-                sure = 1 / np.exp(scores - best[:, None]).sum(axis=1)
-            else:
-                sure = best - np.partition(scores, -2, axis=1)[:, -2] if classes > 1 else best
-        return Answers(y.reshape(-1).astype(int), predicted, np.nan_to_num(sure), share, rows, Names(record))
-    if record.settings.get("family") == "answers" and outputs.size == y.size == len(y):
-        score = outputs.reshape(-1).astype(np.float64)
-        share = record.settings["loss"] == "BinaryCrossEntropy"
-        sure = 1 / (1 + np.exp(-np.abs(score))) if share else np.abs(score)
-        names = Names(record, ("no", "yes"))
-        middle = 0.5 if y.min() >= 0 else 0.0
-        return Answers((y.reshape(-1) > middle).astype(int), (score > 0).astype(int), sure, share, rows, names)
-    return None
+    true, predicted = found
+    rows = np.repeat(np.arange(len(part.y)), max(int(np.prod(part.y.shape[1:])), 1))
+    classes, name = record.settings.get("classes"), record.settings["loss"]
+    if classes is None:
+        score, share = np.abs(part.outputs.reshape(-1).astype(np.float64)), name == "BinaryCrossEntropy"
+        sure = 1 / (1 + np.exp(-score)) if share else score
+        return Answers(true, predicted, sure, share, rows, Names(record, ("no", "yes")))
+    scores, share = part.outputs.reshape(-1, classes).astype(np.float64), name == "SoftmaxCrossEntropy"
+    best = scores[np.arange(len(scores)), predicted]
+    with np.errstate(all="ignore"):
+        if share:
+            sure = 1 / np.exp(scores - best[:, None]).sum(axis=1)
+        else:
+            sure = best - np.partition(scores, -2, axis=1)[:, -2] if classes > 1 else best
+    return Answers(true, predicted, np.nan_to_num(sure), share, rows, Names(record))
 
 
 # Classes --------------------------------------------------------------------------------------------

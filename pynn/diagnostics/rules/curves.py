@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from ...typing import Array
+from .. import thresholds as at
 from ..verdicts import Verdict, Verdicts
 
 WATCH = "Train with callbacks=[pynn.Monitor()] to see why"
@@ -29,7 +30,7 @@ def _found(curves: Mapping[str, Array], stopped: str) -> Iterator[Verdict]:
     if len(loss) < 4:
         return
     start, end, least = float(loss[0]), float(loss[-1]), float(loss.min())
-    if end > 1.5 * max(least, 1e-12) and end > 0.5 * start:
+    if end > at.RISE * max(least, 1e-12) and end > 0.5 * start:
         yield Verdict(
             "learning_rate_too_large", "warning", "", f"the loss fell to {least:.3g} and rose to {end:.3g}",
             f"Divide the rate by 10. {WATCH}.",
@@ -43,7 +44,11 @@ def _found(curves: Mapping[str, Array], stopped: str) -> Iterator[Verdict]:
     held = held[np.isfinite(held)]
     if len(held) >= 4:
         best, last = int(held.argmin()), float(held[-1])
-        if best < 0.7 * len(held) and last > 1.3 * float(held[best]) + 1e-12 and end < float(loss[best]):
+        if (
+            best < at.BEST_BEFORE * len(held)
+            and last > at.OVERFITTED * float(held[best]) + 1e-12
+            and end < float(loss[best])
+        ):
             yield Verdict(
                 "overfitting", "warning", "",
                 f"val_loss was lowest in epoch {best + 1} ({held[best]:.3g}) and ended at {last:.3g}",

@@ -22,13 +22,11 @@ def bad_data(case: Case) -> Iterator[Verdict]:
         names = case.settings.get("columns") if part.x.ndim == 2 else None
         rows = part.x if part.raw is None else part.raw
         known = names is not None and len(names) == rows.shape[1]
-        view = View.of(rows, part.y, names if known else None)
+        view = View.of(rows, names if known else None)
         yield from data_checks.of_values(view, is_table(view.x))
         yield from _far(case, part.x, names if known else None)
         if case.task == "numbers" and part.y.size == len(part.y):
-            yield from data_checks.of_outliers(
-                View(np.asarray(part.y, np.float64).reshape(-1, 1), part.y, ("y",)), share=0.05
-            )
+            yield from data_checks.of_outliers(View.of(part.y, ("y",)), share=0.05)
 
 
 def _far(case: Case, x: Array, names: list[str] | None) -> Iterator[Verdict]:
@@ -67,7 +65,7 @@ def unscaled_inputs(case: Case) -> Iterator[Verdict]:
     if any("Norm" in layer["kind"] or layer["custom"] for layer in before):
         return
     severity = "info" if case.unharmed else "warning"
-    yield from data_checks.of_scales(View.of(part.x, part.y), is_table(part.x), severity)
+    yield from data_checks.of_scales(View.of(part.x), is_table(part.x), severity)
 
 
 def unscaled_targets(case: Case) -> Iterator[Verdict]:
@@ -100,10 +98,10 @@ def labels(case: Case) -> Iterator[Verdict]:
             "Check that each row of y belongs to its row of x: shuffle both together, and look at a few samples.",
         )  # fmt: skip
         return
-    yield from _noisy(case, part.x)
+    yield from _noisy(case)
 
 
-def _noisy(case: Case, x: Array) -> Iterator[Verdict]:
+def _noisy(case: Case) -> Iterator[Verdict]:
     found = case._reference
     part = case.record.train
     if case.task == "numbers" or found is None or part is None or (goals := case.goals(part)) is None:
@@ -152,7 +150,7 @@ def data_mismatch(case: Case) -> Iterator[Verdict]:
         return
     best = case.reachable if math.isnan(case.trained) else max(case.trained, case.reachable)
     worse = math.isnan(case.validated) or case.validated < best - at.SHORT
-    shifts = list(data_checks.of_shift(View.of(train.x, train.y), View.of(held.x, held.y), worse))
+    shifts = list(data_checks.of_shift(View.of(train.x), View.of(held.x), worse))
     if shifts:
         yield from shifts
         return

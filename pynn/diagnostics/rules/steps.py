@@ -31,14 +31,14 @@ def learning_rate_too_large(case: Case) -> Iterator[Verdict]:
     worse = case.suffers or (dead and largest > 0.1 and case.trained < case.reachable - 0.04)
     if not worse or not len(case.losses) or (_shrunk(case) and (case.first.penalty > case.first.loss or _decays(case))):
         return
-    rose = case.mean_level(0.8, 1.0) > at.RISE * max(case.losses[0], case.baseline if case.baseline > 0 else 0.0)
-    lowest = min(case.mean_level(start, start + 0.1) for start in np.arange(0, 0.95, 0.1))
-    bounced = len(case.losses) >= 20 and case.mean_level(0.8, 1.0) > at.BOUNCE * lowest + 0.02 * abs(case.baseline or 0)
+    rose = case.level(0.8, 1.0) > at.RISE * max(case.losses[0], case.baseline if case.baseline > 0 else 0.0)
+    lowest = min(case.level(start, start + 0.1) for start in np.arange(0, 0.95, 0.1))
+    bounced = len(case.losses) >= 20 and case.level(0.8, 1.0) > at.BOUNCE * lowest + 0.02 * abs(case.baseline or 0)
     if rose or typical > at.LONG_STEP or (bounced and typical > at.LONG_IF_BOUNCING) or (dead and largest > 0.1):
         yield Verdict(
             "learning_rate_too_large", "warning", "",
             f"steps move weights by up to {largest:.2g} of their size (0.001 is usual), and the loss "
-            f"went from {case.losses[0]:.3g} over {lowest:.3g} to {case.mean_level(0.8, 1.0):.3g}{dead}",
+            f"went from {case.losses[0]:.3g} over {lowest:.3g} to {case.level(0.8, 1.0):.3g}{dead}",
             cure,
         )  # fmt: skip
 
@@ -219,7 +219,13 @@ def overfitting(case: Case) -> Iterator[Verdict]:
     wide = gap > at.GAP and case.trained > 0.8 and case.validated < case.reachable_in_validation - 0.1
     wide |= gap > at.WIDE_GAP and case.trained > 0.9
     kept = case.settings["restores"]  # the weights of the best epoch
-    if len(held) >= 4 and rose and not kept and best_place < 0.7 * len(held) and (gap > 0.05 or end > 2 * best):
+    if (
+        len(held) >= 4
+        and rose
+        and not kept
+        and best_place < at.BEST_BEFORE * len(held)
+        and (gap > 0.05 or end > 2 * best)
+    ):
         yield Verdict(
             "overfitting", "warning", "",
             f"val_loss was lowest in epoch {best_place + 1} ({best:.3g}) and ended at {end:.3g}, "
