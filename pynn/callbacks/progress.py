@@ -109,6 +109,20 @@ def expect_shown(progress: object) -> None:
         raise ValueError(f"progress is {brief(progress)}, expected True, False or 'auto'")
 
 
+def bar(title: str, total: int, progress: bool | str) -> Any:
+    """A tqdm bar for work that is no training run; "auto": on a terminal, and only once a second has passed."""
+    from tqdm import tqdm  # here: importing pynn must stay light
+
+    expect_shown(progress)
+    hidden = progress is False or not terminal.is_open(sys.stderr)
+    auto = progress == "auto"
+    return tqdm(
+        total=total, desc=title, leave=False, file=terminal.Safe(sys.stderr), ncols=terminal.width(sys.stderr),
+        bar_format=LAYOUT.format(bar=BAR), delay=1 if auto else 0,
+        disable=hidden or (auto and not terminal.is_terminal(sys.stderr)),
+    )  # fmt: skip
+
+
 def shown(progress: bool | str) -> list[Callback]:
     """Return the callbacks for this progress: True a bar, False nothing, "auto" a bar on a terminal, else lines."""
     expect_shown(progress)

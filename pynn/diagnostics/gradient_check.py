@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import checks
+from ..callbacks import progress as progresses
 from ..layers.base import Layer
 from ..losses import Loss
 from ..messages.terminal import brief
@@ -98,6 +99,7 @@ def gradient_check(
     penalty: Penalty | None = None,
     samples: int = 16,
     seed: int = 0,
+    progress: bool | str = "auto",
 ) -> GradientCheck:
     """Compare the gradients of a backward pass with differences of the loss.
 
@@ -121,6 +123,8 @@ def gradient_check(
         At most this many of the samples are used: many samples cross many kinks.
     seed : int, default 0
         Of samples, directions and numbers.
+    progress : bool or str, default "auto"
+        A bar: True, False, or "auto": on a terminal, where it takes more than a second.
 
     Returns
     -------
@@ -150,12 +154,13 @@ def gradient_check(
     """
     checks.expect_count("", 1, samples=samples)
     checks.check_seed(seed)
+    progresses.expect_shown(progress)
     if x is None:
         raise TypeError("x is missing: gradient_check(model, loss, x, y), or gradient_check(layer, x=x)")
     generator = np.random.default_rng(seed)
     subject: Any = model
     if isinstance(subject, Loss):
-        return _Check(generator).of_loss(subject, x, y, samples)
+        return _Check(generator, progress).of_loss(subject, x, y, samples)
     if not isinstance(subject, Layer):
         hint = f"; write {subject.__name__}()" if isinstance(subject, type) else ""
         raise TypeError(f"model is {brief(subject)}, expected a Sequential, a Layer or a Loss{hint}")
@@ -163,7 +168,7 @@ def gradient_check(
         subject = Sequential(copy.deepcopy(subject), dtype="float64")
     if loss is None and y is None:
         loss, y = Projection(), np.zeros(len(np.asarray(x)))
-    return _Check(generator).of_model(subject, loss, x, y, penalty, samples)
+    return _Check(generator, progress).of_model(subject, loss, x, y, penalty, samples)
 
 
 def compare_loss(loss: Loss, outputs: Array, targets: Array, generator: np.random.Generator) -> Block:
@@ -188,8 +193,9 @@ class Projection(Loss):
 class _Check:
     """One check: the random numbers, and what was noted on the way."""
 
-    def __init__(self, generator: np.random.Generator) -> None:
+    def __init__(self, generator: np.random.Generator, progress: bool | str = False) -> None:
         self.generator = generator
+        self.progress = progress
         self.notes: list[str] = []
         self.coarse = False
 
@@ -265,13 +271,18 @@ class _Check:
         gradients = twin.gradients.copy()
         if dx is not None and not self.coarse:
             self._see_rounding(value, x, np.array(dx), start)
-        blocks = []
+        places = []
         for name, view in twin.tensors().items():
             if np.shares_memory(view, twin.parameters):
                 first = (view.ctypes.data - twin.parameters.ctypes.data) // view.itemsize
-                blocks.append(self._block(name, view, gradients[first : first + view.size].reshape(view.shape), value))
+                places.append((name, view, gradients[first : first + view.size].reshape(view.shape)))
         if dx is not None:
-            blocks.append(self._block("input", x, np.array(dx), value))
+            places.append(("input", x, np.array(dx)))
+        blocks = []
+        with progresses.bar("gradient check", len(places), self.progress) as bar:
+            for place in places:
+                blocks.append(self._block(*place, value))
+                bar.update()
         return blocks
 
     def _twin(self, model: Sequential, x: Array) -> Sequential:

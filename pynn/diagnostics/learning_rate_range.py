@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import checks
+from ..callbacks import progress as progresses
 from ..checks import POSITIVE, expect_numbers
 from ..data import arrays
 from ..data.batches import Samples
@@ -105,6 +106,7 @@ def learning_rate_range(
     preprocessing: Transformer | None = None,
     target_preprocessing: Transformer | None = None,
     seed: int | None = None,
+    progress: bool | str = "auto",
 ) -> LearningRateRange:
     """Train a copy of the model with a rate that grows from step to step, and see where the loss falls.
 
@@ -122,6 +124,8 @@ def learning_rate_range(
         Number of steps, at least 10. The sweep ends earlier once the loss is three times the first, or not finite.
     batch_size, penalty, preprocessing, target_preprocessing, seed : optional
         As for `fit`.
+    progress : bool or str, default "auto"
+        A bar: True, False, or "auto": on a terminal, where it takes more than a second.
 
     Returns
     -------
@@ -149,6 +153,7 @@ def learning_rate_range(
     """
     expect_numbers("", POSITIVE, low=low, high=high)
     checks.expect_count("", 10, steps=steps)
+    progresses.expect_shown(progress)
     if y is None:
         raise TypeError("learning_rate_range needs arrays x and y, not batches: pass the samples of some batches")
     if low >= high:
@@ -162,13 +167,15 @@ def learning_rate_range(
     )
     source: Any = data.read(twin, goal, x, y, 1, options).source
     rates = np.geomspace(low, high, steps)
-    losses = _sweep(twin, goal, driver, source, rates, penalty)
+    with progresses.bar("learning-rate range", steps, progress) as bar:
+        losses = _sweep(twin, goal, driver, source, rates, penalty, bar.update)
     return _judged(rates[: len(losses)], np.array(losses), high)
 
 
 def _sweep(
-    model: Sequential, loss: Loss, optimizer: Optimizer, source: Any, rates: Array, penalty: Penalty | None
-) -> list[float]:
+    model: Sequential, loss: Loss, optimizer: Optimizer, source: Any, rates: Array, penalty: Penalty | None,
+    done: Callable[[], Any],
+) -> list[float]:  # fmt: skip
     """The loss after each step; fewer than there are rates if it diverges."""
     probe = _probe(source.samples)
     first, losses = _measured(model, loss, probe), []
@@ -185,6 +192,7 @@ def _sweep(
                 break
             if losses[-1] > DIVERGED * abs(first):
                 break
+            done()
     return losses or [first]
 
 

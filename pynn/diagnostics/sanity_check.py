@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import checks
+from ..callbacks import progress as progresses
 from ..data.batches import Samples
 from ..losses import Loss
 from ..models.sequential import Sequential
@@ -106,6 +108,7 @@ def sanity_check(
     shuffle: bool = True,
     steps: int = 1000,
     seed: int | None = None,
+    progress: bool | str = "auto",
 ) -> SanityCheck:
     """Check data, model and loss before training; nothing is changed.
 
@@ -123,6 +126,8 @@ def sanity_check(
         Most steps in which a copy may learn 20 samples by heart.
     seed : int, optional
         As for `fit`.
+    progress : bool or str, default "auto"
+        A bar: True, False, or "auto": on a terminal, where it takes more than a second.
 
     Returns
     -------
@@ -152,6 +157,7 @@ def sanity_check(
     >>> print(pynn.diagnostics.sanity_check(model, x, y, validation=(x_val, y_val)))
     """
     checks.expect_count("", 1, steps=steps)
+    progresses.expect_shown(progress)
     if y is None:
         raise TypeError(
             "sanity_check needs arrays x and y, not an iterable of batches: pass the samples of some batches"
@@ -170,7 +176,7 @@ def sanity_check(
     with np.errstate(all="ignore"):
         case = Case(record)
         verdicts = before_training(case)
-        findings = [_first_loss(case), _penalized(twin, record, penalty), _by_heart(twin, record, steps)]
+        findings = [_first_loss(case), _penalized(twin, record, penalty), _by_heart(twin, record, steps, progress)]
     return SanityCheck(tuple(finding for finding in findings if finding is not None), verdicts)
 
 
@@ -202,7 +208,7 @@ def _penalized(model: Sequential, record: Record, penalty: Penalty | None) -> Fi
     return Finding(f"regularization raises it{name}", passed, f"over {plain:.4g}", f"{plain + value:.4g}", advice)
 
 
-def _by_heart(model: Sequential, record: Record, steps: int) -> Finding:
+def _by_heart(model: Sequential, record: Record, steps: int, progress: bool | str) -> Finding:
     """Train copies on a few samples until they are known by heart."""
     assert record.train is not None
     places = few(record.train.y, FEW)
@@ -213,7 +219,8 @@ def _by_heart(model: Sequential, record: Record, steps: int) -> Finding:
     for rate in RATES:
         twin = copy.deepcopy(model)
         without_regularization(twin)
-        best = min(best, _trained(twin, Samples(x, y, None), rate, steps, goal))
+        with progresses.bar(f"{len(x)} samples by heart, rate {rate:g}", steps, progress) as bar:
+            best = min(best, _trained(twin, Samples(x, y, None), rate, steps, goal, bar.update))
         if best[0] <= goal:
             break
     loss, right, taken = best
@@ -260,7 +267,9 @@ def floor(settings: dict[str, Any]) -> float:
     return float(-(right * math.log(right) + (classes - 1) * other * math.log(other)))
 
 
-def _trained(model: Sequential, samples: Samples, rate: float, steps: int, goal: float) -> tuple[float, float, int]:
+def _trained(
+    model: Sequential, samples: Samples, rate: float, steps: int, goal: float, done: Callable[[], Any]
+) -> tuple[float, float, int]:
     """Loss, accuracy and number of steps after training on these samples, until the loss is at the goal."""
     loss, optimizer = model.loss, Adam(rate)
     value, right, taken = math.inf, math.nan, 0
@@ -274,6 +283,7 @@ def _trained(model: Sequential, samples: Samples, rate: float, steps: int, goal:
                 if value <= goal and (math.isnan(right) or right == 1):
                     break
             model.train_step(samples.x, samples.y, loss, optimizer)
+            done()
     except FloatingPointError:
         return math.inf, 0.0, taken
     return value, right, taken

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -154,3 +155,19 @@ def test_the_width_is_that_of_the_terminal(monkeypatch: pytest.MonkeyPatch) -> N
     assert terminal.width(stream) is None
     with open(os.devnull, "w") as stream:
         assert terminal.width(stream) is None
+
+
+@pytest.mark.parametrize("name", ["gradient_check", "learning_rate_range", "sanity_check"])
+def test_long_checks_show_a_bar(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    x = np.random.default_rng(0).standard_normal((40, 3))
+    model = pynn.Sequential(pynn.Affine(4), pynn.Tanh(), pynn.Affine(2), seed=0)
+    check = getattr(pynn.diagnostics, name)
+    arguments: dict[str, Any] = {"x": x, "y": np.arange(40) % 2, "loss": "softmax_cross_entropy"}
+    quiet = str(check(model, **arguments, progress=False))
+    assert capsys.readouterr().err == ""
+    assert str(check(model, **arguments)) == quiet, "no terminal, so no bar"
+    assert capsys.readouterr().err == ""
+    assert str(check(model, **arguments, progress=True)) == quiet
+    assert "%|" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="progress is 'yes', expected True, False or 'auto'"):
+        check(model, **arguments, progress="yes")
