@@ -221,6 +221,12 @@ def deep_sigmoids(cured: bool, seed: int, callbacks: Any) -> Sequential:
     return fit(model, spiral(seed, 400), callbacks, optimizer=pynn.Momentum(0.1), epochs=40)
 
 
+def softmax_inside(cured: bool, seed: int, callbacks: Any) -> Sequential:
+    """Softmax as activation of hidden layers."""
+    model = Sequential(*hidden(2, 64, ReLU if cured else pynn.Softmax), Affine(10), seed=seed)
+    return fit(model, digits(seed), callbacks, optimizer=Adam(0.001), epochs=30)
+
+
 def biases_below_zero(cured: bool, seed: int, callbacks: Any) -> Sequential:
     """No ReLU of the first layer ever gives more than 0."""
     x, y = digits(seed)
@@ -354,7 +360,7 @@ ILL: dict[str, list[Builder]] = {
     "initialization": [wide_weights, small_weights],
     "batch_statistics": [late_statistics],
     "exploding": [tower_without_norm],
-    "vanishing_gradient": [deep_sigmoids],
+    "vanishing_gradient": [deep_sigmoids, softmax_inside],
     "dead_units": [biases_below_zero, negative_inputs],
     "saturation": [steep_tanh],
     "learning_rate_too_large": [hot_adam, hot_momentum],

@@ -47,6 +47,7 @@ EVIDENCE = {
     "small_weights": r"4 layers are below|3 layers are below",
     "late_statistics": rf"at step 40 the loss on the same samples is {NUMBER}.*and {NUMBER} with the running ones",
     "tower_without_norm": rf"outputs spread by {NUMBER} after affine1 and {NUMBER} later",
+    "softmax_inside": "its 64 outputs add up to 1",
     "deep_sigmoids": rf"is {NUMBER} times that of affine9",
     "biases_below_zero": r"\d+% of its units give 0 for all samples that were watched \(100% before",
     "negative_inputs": r"^100% of its units give 0 for all samples that were watched \(100% before",

@@ -11,7 +11,8 @@ from . import data, network, steps, task
 RULES: tuple[Callable[[Case], Iterator[Verdict]], ...] = (
     data.bad_data, data.labels, data.leakage, data.data_mismatch, data.order, data.unscaled_inputs,
     data.unscaled_targets, task.wrong_loss, task.wrong_last_layer, task.imbalance, network.structure, network.frozen,
-    network.initialization, network.batch_statistics, network.gradients, network.dead_units, network.saturation,
+    network.initialization, network.batch_statistics, network.softmax_between, network.gradients, network.dead_units,
+    network.saturation,
     steps.learning_rate_too_large, steps.learning_rate_too_small, steps.over_regularized, steps.overfitting,
 )  # fmt: skip
 

@@ -195,6 +195,20 @@ def gradients(case: Case) -> Iterator[Verdict]:
         )  # fmt: skip
 
 
+def softmax_between(case: Case) -> Iterator[Verdict]:
+    """Softmax between layers with weights: its outputs add up to 1, so that hardly any signal or gradient passes."""
+    layers = case.layers
+    stop = layers.index(case.weighted[-1]) if case.weighted else 0
+    inside = [layer for layer in layers[:stop] if layer["kind"] == "Softmax"]
+    if inside and case.suffers:
+        units = inside[0]["outputs"][-1] if inside[0]["outputs"] else 0
+        yield Verdict(
+            "vanishing_gradient", "warning", inside[0]["name"],
+            f"softmax between layers: its {units} outputs add up to 1, and its slopes shrink gradients likewise",
+            "Use ReLU there; softmax belongs at the end, and softmax_cross_entropy has its own.",
+        )  # fmt: skip
+
+
 def dead_units(case: Case) -> Iterator[Verdict]:
     """Units of ReLU that give 0 for all samples."""
     dead = [(case.at_end(layer["name"]), layer) for layer in case.layers if layer["activation"] == "relu"]
