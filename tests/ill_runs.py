@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from run_data import Builder, answers, clouds, digits, fit, halves, hidden, numbers, spiral, standard
+from run_data import Builder, answers, clouds, digits, fit, halves, hidden, numbers, pictures, spiral, standard
 
 import pynn
 from pynn import Adam, Affine, BatchNorm, ReLU, Sequential, Sigmoid, Tanh
@@ -18,6 +18,18 @@ def placeholders(cured: bool, seed: int, callbacks: Any) -> Sequential:
     x, y = numbers(seed)
     gone = np.random.default_rng(seed).random(x.shape) < 0.05
     x[gone] = 0 if cured else -999
+    model = Sequential(*hidden(1, 24, Tanh), Affine(1), seed=seed)
+    return fit(
+        model, (x, y), callbacks, loss="l2", optimizer=Adam(0.01), epochs=20, preprocessing=pynn.Standardization()
+    )
+
+
+def sentinels(cured: bool, seed: int, callbacks: Any) -> Sequential:
+    """A few numbers so large that the rest of their column is one point once it is standardized."""
+    x, y = numbers(seed)
+    if not cured:
+        for column in range(4):
+            x[np.random.default_rng(seed + column).choice(400, 3, replace=False), column] = 9_999_999
     model = Sequential(*hidden(1, 24, Tanh), Affine(1), seed=seed)
     return fit(
         model, (x, y), callbacks, loss="l2", optimizer=Adam(0.01), epochs=20, preprocessing=pynn.Standardization()
@@ -50,6 +62,15 @@ def validation_not_divided(cured: bool, seed: int, callbacks: Any) -> Sequential
     return fit(model, train, callbacks, optimizer=Adam(0.005), epochs=15, validation=held)
 
 
+def validation_of_some_classes(cured: bool, seed: int, callbacks: Any) -> Sequential:
+    """The last rows of a sorted table are validated on."""
+    x, y = clouds(seed, 600)
+    order = np.random.default_rng(seed).permutation(600) if cured else np.argsort(y % 2, kind="stable")
+    train, held = halves((x[order], y[order]), 450)
+    model = Sequential(*hidden(1, 16, ReLU), Affine(3), seed=seed)
+    return fit(model, train, callbacks, optimizer=Adam(0.01), epochs=15, validation=held)
+
+
 def sorted_digits(cured: bool, seed: int, callbacks: Any) -> Sequential:
     x, y = digits(seed)
     order = np.argsort(y, kind="stable")
@@ -67,6 +88,37 @@ def digits_as_numbers(cured: bool, seed: int, callbacks: Any) -> Sequential:
     model = Sequential(*hidden(1, 32, ReLU), Affine(10 if cured else 1), seed=seed)
     loss = "softmax_cross_entropy" if cured else "l2"
     return fit(model, (x, y if cured else y.astype(np.float32)), callbacks, loss=loss, optimizer=Adam(0.005), epochs=15)
+
+
+def digits_as_standard_numbers(cured: bool, seed: int, callbacks: Any) -> Sequential:
+    """The same, standardized by fit."""
+    x, y = digits(seed)
+    model = Sequential(*hidden(1, 32, ReLU), Affine(10 if cured else 1), seed=seed)
+    if cured:
+        return fit(model, (x, y), callbacks, optimizer=Adam(0.005), epochs=15)
+    settings = {"loss": "l2", "target_preprocessing": pynn.Standardization()}
+    return fit(model, (x, y.astype(np.float32)), callbacks, optimizer=Adam(0.005), epochs=15, **settings)
+
+
+class OneOfMany(pynn.Loss):
+    """Softmax and cross-entropy of targets that are shares."""
+
+    def forward(self, outputs: np.ndarray, targets: np.ndarray) -> float:
+        shares = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+        self.shares, self.targets = shares / shares.sum(axis=1, keepdims=True), targets.reshape(outputs.shape)
+        return float(-(self.targets * np.log(self.shares + 1e-12)).sum() / len(outputs))
+
+    def backward(self) -> np.ndarray:
+        return (self.targets.sum(axis=1, keepdims=True) * self.shares - self.targets) / len(self.targets)
+
+
+def several_answers_by_softmax(cured: bool, seed: int, callbacks: Any) -> Sequential:
+    """Each sample has any number of four answers."""
+    x, _ = numbers(seed)
+    y = (x + 0.5 * np.roll(x, 1, axis=1) > 0).astype(np.float32)
+    model = Sequential(*hidden(1, 24, ReLU), Affine(4), seed=seed)
+    loss = "binary_cross_entropy" if cured else OneOfMany()
+    return fit(model, (x, y), callbacks, loss=loss, optimizer=Adam(0.01), epochs=20)
 
 
 class Squared(pynn.Loss):
@@ -320,6 +372,14 @@ def heavy_penalty(cured: bool, seed: int, callbacks: Any) -> Sequential:
     return fit(model, digits(seed), callbacks, optimizer=Adam(0.005), epochs=15, penalty=penalty)
 
 
+def sixes_and_nines(cured: bool, seed: int, callbacks: Any) -> Sequential:
+    """Pictures turned by any angle."""
+    layers = [pynn.Conv2d(8), ReLU(), pynn.MaxPool2d(2), pynn.Flatten(), Affine(32), ReLU(), Affine(10)]
+    turned = [pynn.Rotation(10)] if cured else [pynn.Rotation(180), pynn.Flip()]
+    model = Sequential(*layers, seed=seed)
+    return fit(model, pictures(seed, 800), callbacks, optimizer=Adam(0.003), epochs=10, augmentation=turned)
+
+
 def two_units(cured: bool, seed: int, callbacks: Any) -> Sequential:
     """Two lines cannot follow a spiral."""
     model = Sequential(*hidden(2, 24 if cured else 2, Tanh), Affine(3), seed=seed)
@@ -345,12 +405,17 @@ def two_epochs(cured: bool, seed: int, callbacks: Any) -> Sequential:
 
 
 ILL: dict[str, list[Builder]] = {
-    "bad_data": [placeholders],
+    "bad_data": [placeholders, sentinels],
     "labels": [labels_of_other_rows],
     "leakage": [validated_on_training_rows],
-    "data_mismatch": [validation_not_divided],
+    "data_mismatch": [validation_not_divided, validation_of_some_classes],
     "order": [sorted_digits],
-    "wrong_loss": [digits_as_numbers, gradient_of_wrong_sign],
+    "wrong_loss": [
+        digits_as_numbers,
+        digits_as_standard_numbers,
+        several_answers_by_softmax,
+        gradient_of_wrong_sign,
+    ],
     "wrong_last_layer": [softmax_of_one, stars_from_tanh],
     "missing_activation": [spiral_without_activations, sine_without_activations],
     "frozen": [all_frozen],
@@ -366,7 +431,7 @@ ILL: dict[str, list[Builder]] = {
     "learning_rate_too_large": [hot_adam, hot_momentum],
     "learning_rate_too_small": [cold_adam, clipped_to_nothing],
     "imbalance": [rare_answers],
-    "over_regularized": [heavy_penalty],
+    "over_regularized": [heavy_penalty, sixes_and_nines],
     "underfitting": [two_units],
     "overfitting": [learned_by_heart],
     "too_few_epochs": [two_epochs],

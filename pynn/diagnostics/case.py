@@ -122,14 +122,24 @@ class Case:
         train, held = self.record.train, self.record.validation
         if train is None or held is None:
             return math.nan
-        own = self.skill(train.outputs, self.goals(train), "accuracy")
-        other = self.skill(held.outputs, self.goals(held), "accuracy")
+        measure = "recall" if self.other_shares > at.OTHER_SHARES / 2 else "accuracy"
+        own = self.skill(train.outputs, self.goals(train), measure)
+        other = self.skill(held.outputs, self.goals(held), measure)
         if self.task == "numbers" or math.isnan(own - other):
             return own - other
         _, counts = np.unique(held.y, return_counts=True)
         minor = 1 - counts.max() / counts.sum() if len(counts) > 1 else 1.0
         noise = 2 * math.sqrt(max(1 - max(other, 0.0), 0.02) / (max(minor, 1e-3) * len(held.y)))  # of the skill
         return own - other if own - other > noise else 0.0
+
+    @cached_property
+    def other_shares(self) -> float:
+        """How many samples of validation would need another label to have the shares of training; 0 if unknown."""
+        labels = [self.facts[name].get("labels") for name in ("train", "validation") if name in self.facts]
+        if len(labels) < 2 or not all(labels):
+            return 0.0
+        train, held = (np.array(counts) / max(sum(counts), 1) for counts in labels)
+        return 0.5 * float(np.abs(train - held).sum())
 
     @cached_property
     def _reference(self) -> Reference | None:
@@ -238,6 +248,25 @@ class Case:
         if found is None:
             return own < 1 - self.tolerance
         return own < self._of_scores(found.left_out, goals[found.rows], measure) - self.tolerance
+
+    @cached_property
+    def behind_in_recall(self) -> float:
+        """How far its mean recall on training rows is behind that of kernel regression; 0 if unknown."""
+        part, found = self.record.train, self._reference
+        if self.task == "numbers" or part is None or found is None or (goals := self.goals(part)) is None:
+            return 0.0
+        own = self.skill(part.outputs, goals, "recall")
+        return self._of_scores(found.left_out, goals[found.rows], "recall") - own
+
+    @cached_property
+    def behind_in_choice(self) -> bool:
+        """Whether kernel regression chooses the right one of several outputs clearly more often."""
+        part, found = self.record.train, self._reference
+        if part is None or found is None or part.outputs is None or (goals := self.goals(part)) is None:
+            return False
+        right = np.mean(found.left_out.argmax(axis=1) == goals[found.rows].argmax(axis=1))
+        own = np.mean(part.outputs.reshape(goals.shape).argmax(axis=1) == goals.argmax(axis=1))
+        return bool(own < right - at.HARMLESS)
 
     @cached_property
     def tolerance(self) -> float:

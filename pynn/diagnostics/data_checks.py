@@ -101,6 +101,21 @@ def _placeholder(numbers: Array) -> tuple[float, int, float, float] | None:
     return None
 
 
+def of_squeezed(view: View) -> Iterator[Verdict]:
+    """A column as the model gets it whose largest values leave nothing between the others."""
+    low, high = np.percentile(view.x, [1, 99], axis=0)
+    squeezed = np.flatnonzero((high > low) & (high - low < at.SQUEEZED * np.ptp(view.x, axis=0)))
+    if len(squeezed):
+        inside = high[squeezed[0]] - low[squeezed[0]]
+        yield Verdict(
+            "bad_data", "warning", view.listed(squeezed),
+            f"98 % of the values of {view.name(squeezed[0])} lie within "
+            f"{inside / np.ptp(view.x[:, squeezed[0]]):.1g} of its range: a few are so large that nothing is left "
+            "between the others",
+            "If they stand for missing values, replace them by the median; else clip them before they are scaled.",
+        )  # fmt: skip
+
+
 def of_outliers(view: View, share: float = 0.01) -> Iterator[Verdict]:
     """Values far from all others, with nothing in between: long tails of right values come closer step by step."""
     low, middle, high = np.percentile(view.x, [25, 50, 75], axis=0)
@@ -145,7 +160,8 @@ def of_scales(view: View, table: bool, severity: str) -> Iterator[Verdict]:
     if not spread.any():
         return
     cure = "Pass preprocessing=pynn.Standardization() to fit."
-    size = math.sqrt(float(np.mean(np.square(view.x))))
+    values = view.x[view.x != 0] if np.mean(view.x == 0) > at.SPARSE else view.x  # words in a text: few numbers a row
+    size = math.sqrt(float(np.mean(np.square(values))))
     active = spread[spread > 0]
     ratio = float(active.max() / active.min())
     if size > at.LARGE_SCALE or size < at.SMALL_SCALE:

@@ -215,6 +215,7 @@ class Monitor(Callback):
         if hasattr(trainer.source, "samples"):
             record.train = _part(samples, model, trainer.source)
             record.train.raw = observing.before_preprocessing(model, record.train.x)
+            record.facts.update(observing.of_augmentation(trainer.source, samples, record))
         else:
             self._gathered = []
         if trainer.held_out is not None:

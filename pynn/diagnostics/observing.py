@@ -19,12 +19,16 @@ from ..losses.attributes import AttributeLoss
 from ..optimizers import AdamW, Lion
 from ..typing import Array
 from . import structure
+from . import thresholds as at
 from .gradient_check import compare_loss
 from .measuring import bare_copy, function_of, leaves, quietly, root_mean_square
 from .record import Record, Snapshot
+from .reference import reference
 
 WHOLE = 1 << 22  # targets that are read as a whole, at most
 COLUMNS_SEEN = 300  # whose smallest and largest numbers over all rows are kept, at most
+AUGMENTED = 200  # images
+FEW_COPIES = 0.1  # of the rows: so many may be in a source twice
 COLUMNS = 6  # that tell candidates for equal rows
 
 
@@ -152,7 +156,7 @@ def _of_targets(y: Array, classes: int | None) -> dict[str, Any]:
         "least": float(numbers.min()),
         "largest": float(numbers.max()),
         "distinct": len(values),
-        "whole": bool(np.all(numbers == np.round(numbers))),
+        "whole": bool(np.all(numbers == np.round(numbers))) or _evenly_spaced(values, numbers.shape[1]),
         "one_hot": numbers.shape[1] > 1
         and bool(np.all((numbers == 0) | (numbers == 1)) and np.all(numbers.sum(axis=1) == 1)),
         "turns": _turns(first),
@@ -165,6 +169,14 @@ def _turns(values: Array) -> float:
     steps = np.sign(np.diff(values))
     steps = steps[steps != 0]
     return float(np.mean(steps[1:] != steps[:-1])) if len(steps) > 2 else 0.0
+
+
+def _evenly_spaced(values: Array, columns: int) -> bool:
+    """Whether a few different targets are whole numbers up to a scale and a shift, such as standardized labels."""
+    if columns > 1 or not 2 < len(values) <= 20:
+        return False
+    steps = (values - values[0]) / np.diff(values).min()
+    return bool(np.abs(steps - np.round(steps)).max() < 1e-3)
 
 
 def shared_rows(x: Any, held: Any) -> float:
@@ -180,10 +192,13 @@ def shared_rows(x: Any, held: Any) -> float:
     few = few.astype(narrow.dtype)
     kind = np.dtype((np.void, narrow.dtype.itemsize * narrow.shape[1]))
     keys, candidates = narrow.view(kind).ravel(), few.view(kind).ravel()
+    # A few rows may be in the source twice.
     finest = max(len(np.unique(narrow[: 1 << 17, place])) for place in range(narrow.shape[1]))
     different = len(np.unique(keys[: 1 << 17]))
     # Where a column is fine, equal rows are copies.
-    repeated = 0.0 if finest > max(0.3 * different, 50) else _repeated(train, keys)
+    repeated = _repeated(train, keys)
+    if finest > max(0.3 * different, 50) and repeated > FEW_COPIES:
+        repeated = 0.0
     inside = np.isin(candidates, keys)
     if not inside.any():
         return 0.0
@@ -257,7 +272,10 @@ def _probe_loss(loss: Loss, y: Array, shape: tuple[int, ...], found: dict[str, A
     whole = float(loss.forward(outputs, y))
     if whole != loss.forward(outputs, y):  # it draws random numbers
         return
-    size = float(np.linalg.norm(np.asarray(loss.backward(), np.float64)))
+    gradient = np.asarray(loss.backward(), np.float64)
+    size = float(np.linalg.norm(gradient))
+    sums = np.abs(gradient.reshape(len(y), -1).sum(axis=1))
+    found["sums_to_zero"] = bool(gradient.size > 2 * len(y) and sums.max() < 1e-4 * np.abs(gradient).max())
     block = compare_loss(loss, outputs, y, generator)
     found["loss_gradient_error"] = block.error if block.verdict == "wrong" else 0.0
     found["loss_gradient"] = size
@@ -268,6 +286,24 @@ def _probe_loss(loss: Loss, y: Array, shape: tuple[int, ...], found: dict[str, A
     found["aims_at_targets"] = bool(np.linalg.norm(np.asarray(loss.backward(), np.float64)) < 0.05 * size)
     single = float(np.mean([loss.forward(outputs[row : row + 1], y[row : row + 1]) for row in range(len(y))]))
     found["separable"] = bool(abs(whole - single) <= 1e-3 * max(abs(whole), abs(single)))
+
+
+def of_augmentation(source: Any, samples: Samples, record: Record) -> dict[str, Any]:
+    """How many labels kernel regression on images as they are predicts for left-out ones, and for augmented ones."""
+    augment, part, classes = getattr(source, "augment", None), record.train, record.settings["classes"]
+    if augment is None or part is None or classes is None or part.y.ndim != 1 or len(part.y) < 2 * at.TINY:
+        return {}
+    places = arrays.spread(len(samples.x), AUGMENTED)
+    images = augment.apply(samples.x, places, seed=1, dtype=part.x.dtype)
+    if source.preprocessing is not None:
+        images = source.preprocessing.apply(images, part.x.dtype)
+    found = reference(part.x, np.eye(classes)[part.y.astype(np.int64)], images)
+    assert found.predicted is not None
+    plain = found.left_out.argmax(axis=1) == part.y[found.rows]
+    return {
+        "right": float(np.mean(plain)),
+        "right_if_augmented": float(np.mean(found.predicted.argmax(axis=1) == samples.y[places])),
+    }
 
 
 def before_preprocessing(model: Any, x: Array) -> Array | None:

@@ -13,6 +13,8 @@ from ..data import arrays
 from ..typing import Array
 
 LARGEST = 600  # rows: the eigenvalues of a matrix of this size take 0.1 s
+MANY, WIDE = 50, 50  # different values of a column, and columns: then equal rows are copies
+BLOCKS, WINDOW = 10, 8  # of rows of a series, and its shortest window
 WIDTHS = (0.15, 0.5, 1.0, 3.0)  # of the kernels, times the median distance of rows
 RIDGES = np.logspace(-4, 1, 6)  # times the number of rows: from next to no noise to hardly any signal
 
@@ -38,7 +40,8 @@ class Reference:
 
 def reference(x: Array, targets: Array, other: Array | None = None) -> Reference:
     """Predict each row of targets (R, K) from the other rows, and those of `other` from all."""
-    rows = arrays.spread(len(x), LARGEST)
+    single = _without_copies(x)
+    rows = single[arrays.spread(len(single), LARGEST)]
     flat = x[rows].reshape(len(rows), -1).astype(np.float64)
     spread, centre = flat.std(axis=0), flat.mean(axis=0)
     kept = spread > 1e-12 * max(float(np.abs(flat).max()), 1e-300)
@@ -53,6 +56,7 @@ def reference(x: Array, targets: Array, other: Array | None = None) -> Reference
             (other.reshape(len(other), -1)[:, kept].astype(np.float64) - centre[kept]) / spread[kept], -5, 5
         )
     constant = None if others is None else np.broadcast_to(middle, (len(others), len(middle)))
+    blocks = BLOCKS if _overlapping(flat) else 0
     best: tuple[float, Array, Array | None] = (np.inf, np.broadcast_to(middle, goal.shape), constant)
     for kernel, crossed in _kernels(flat, others):
         values, vectors = np.linalg.eigh(kernel)
@@ -60,12 +64,39 @@ def reference(x: Array, targets: Array, other: Array | None = None) -> Reference
         for ridge in RIDGES * max(float(values.mean()), 1e-300):
             inverse = 1 / (np.maximum(values, 0) + ridge)
             weights = vectors @ (inverse[:, None] * projected)
-            diagonal = np.square(vectors) @ inverse
-            left_out = goal - weights / diagonal[:, None]
+            left_out = goal - _errors(vectors, inverse, weights, blocks)
             error = float(np.mean(np.square(left_out - goal)))
             if error < best[0]:
                 best = (error, left_out, None if crossed is None else middle + crossed @ weights)
     return Reference(best[1], rows, best[2])
+
+
+def _errors(vectors: Array, inverse: Array, weights: Array, blocks: int) -> Array:
+    """The errors at rows that are left out: one by one, or in blocks of consecutive ones."""
+    if not blocks:
+        return np.asarray(weights / (np.square(vectors) @ inverse)[:, None])
+    errors = np.empty_like(weights)
+    for rows in np.array_split(np.arange(len(weights)), blocks):
+        errors[rows] = np.linalg.solve((vectors[rows] * inverse) @ vectors[rows].T, weights[rows])
+    return errors
+
+
+def _overlapping(x: Array) -> bool:
+    """Whether consecutive rows are nearly the same, as windows of a series are: left-out rows would be known."""
+    if x.shape[1] < WINDOW or len(x) < 10 * BLOCKS:
+        return False
+    steps = np.square(np.diff(x, axis=0)).sum(axis=1)
+    return bool(np.median(steps) < 0.1 * 2 * np.square(x).sum(axis=1).mean())
+
+
+def _without_copies(x: Array) -> Array:
+    """The rows without repetitions, which would predict each other; all where a table of few values repeats itself."""
+    flat = np.ascontiguousarray(x.reshape(len(x), -1))
+    if flat.shape[1] < WIDE and not any(len(np.unique(column)) > MANY for column in flat.T):
+        return np.arange(len(x))
+    return np.sort(
+        np.unique(flat.view(np.dtype((np.void, flat.itemsize * flat.shape[1]))).ravel(), return_index=True)[1]
+    )
 
 
 def _kernels(x: Array, other: Array | None) -> list[tuple[Array, Array | None]]:

@@ -62,10 +62,18 @@ def of_model(model: Any, loss: Loss, batch_size: int | None = None) -> Iterator[
 def _last_layer(layers: list[Layer], loss: Loss) -> Iterator[Verdict]:
     bending = [layer for layer in layers if isinstance(layer, (Activation, Softmax))]
     last = bending[-1] if bending else None
-    if last is None or last.is_custom or loss.is_custom:
+    if last is None or last.is_custom:
         return
     after = layers[layers.index(last) + 1 :]
     if any(isinstance(layer, (*LINEAR, Residual)) or layer.is_custom for layer in after):
+        return
+    if isinstance(last, Softmax) and last.output_shape[-1:] == (1,):
+        yield Verdict(
+            "wrong_last_layer", "error", last.name or last.kind, "softmax over one output is always 1",
+            'For yes and no leave it out, and use loss="binary_cross_entropy".',
+        )  # fmt: skip
+        return
+    if loss.is_custom:
         return
     takes_scores = isinstance(loss, SoftmaxLoss) or type(loss).probabilities is not Loss.probabilities
     if isinstance(last, (Softmax, Sigmoid)) and takes_scores:

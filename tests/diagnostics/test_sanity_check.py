@@ -273,7 +273,7 @@ ILL: dict[Callable[[bool], Try], tuple[str, str, str]] = {
     batches_of_two: ("batch_statistics", "warning", "batches have 2 samples"),
     softmax_twice: ("wrong_last_layer", "warning", "Softmax"),
     sigmoid_twice: ("wrong_last_layer", "warning", "Sigmoid"),
-    softmax_of_one: ("wrong_last_layer", "warning", "Softmax"),
+    softmax_of_one: ("wrong_last_layer", "error", "softmax over one output"),
     relu_last: ("wrong_last_layer", "warning", "ReLU"),
     sigmoid_for_numbers: ("wrong_last_layer", "error", "sigmoid gives 0 to 1"),
     no_activation: ("missing_activation", "warning", "affine1 and affine2"),

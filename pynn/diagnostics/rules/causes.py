@@ -13,7 +13,8 @@ RULES: tuple[Callable[[Case], Iterator[Verdict]], ...] = (
     data.unscaled_targets, task.wrong_loss, task.wrong_last_layer, task.imbalance, network.structure, network.frozen,
     network.initialization, network.batch_statistics, network.softmax_between, network.gradients, network.dead_units,
     network.saturation,
-    steps.learning_rate_too_large, steps.learning_rate_too_small, steps.over_regularized, steps.overfitting,
+    steps.learning_rate_too_large, steps.learning_rate_too_small, steps.over_regularized, steps.strange_augmentation,
+    steps.overfitting,
 )  # fmt: skip
 
 STEPS = ("exploding", "vanishing_gradient", "dead_units", "saturation", "learning_rate_too_large",
@@ -41,7 +42,7 @@ FOLLOWS = {
     "learning_rate_too_large": ("dead_units", "saturation", "exploding", "vanishing_gradient",
                                 "learning_rate_too_small", "imbalance", "underfitting", "too_few_epochs",
                                 "over_regularized"),
-    "dead_units": ("imbalance", "underfitting", "too_few_epochs", "learning_rate_too_small"),
+    "dead_units": ("imbalance", "too_few_epochs", "learning_rate_too_small"),
     "saturation": ("imbalance", "underfitting", "too_few_epochs", "learning_rate_too_small"),
     "over_regularized": ("dead_units", "saturation", "imbalance", "underfitting", "too_few_epochs",
                          "learning_rate_too_small"),
@@ -54,6 +55,7 @@ FOLLOWS = {
 # Asked one after the other if no rule found anything.
 LAST: tuple[Callable[[Case], Iterator[Verdict]], ...] = (
     task.amounts_for_classes, steps.over_augmented, steps.too_few_epochs, steps.underfitting,
+    steps.only_begun,
 )  # fmt: skip
 
 

@@ -14,6 +14,8 @@ from ..case import Case
 from ..data_checks import View
 from ..verdicts import Verdict
 
+COLUMNS = 300  # of a table, at most
+
 
 def bad_data(case: Case) -> Iterator[Verdict]:
     """Constants, placeholders and outliers in x."""
@@ -24,6 +26,8 @@ def bad_data(case: Case) -> Iterator[Verdict]:
         known = names is not None and len(names) == rows.shape[1]
         view = View.of(rows, names if known else None)
         yield from data_checks.of_values(view, is_table(view.x))
+        if part.x.ndim == 2 and part.x.shape[1] <= COLUMNS and len(part.x) >= at.TINY:
+            yield from data_checks.of_squeezed(View.of(part.x, names if known else None))
         yield from _far(case, part.x, names if known else None)
         if case.task == "numbers" and part.y.size == len(part.y):
             yield from data_checks.of_outliers(View.of(part.y, ("y",)), share=0.05)
@@ -49,7 +53,7 @@ def _far(case: Case, x: Array, names: list[str] | None) -> Iterator[Verdict]:
 
 def is_table(x: Array) -> bool:
     """Whether columns are features of their own, unlike pixels or words."""
-    if x.ndim != 2 or x.shape[1] > 300:
+    if x.ndim != 2 or x.shape[1] > COLUMNS:
         return False
     tops = x.max(axis=0)
     alike = float(np.mean(tops == np.median(tops)))
@@ -126,7 +130,7 @@ def _noisy(case: Case) -> Iterator[Verdict]:
         return  # learned by heart, or what kernel regression cannot see
     gain = case.validated - case.trained  # validation may be clean
     contradicted = f"{wrong:.0%} of the samples whose neighbours agree clearly have another label than these"
-    better = case.validated > case.reachable + at.SHORT_IN_VALIDATION  # than kernel regression, which judges here
+    better = case.validated > case.reachable + at.SHORT  # than kernel regression, which judges here
     noisy = wrong >= at.NOISY and 0.75 * share < wrong and share < 0.5 and not better
     if noisy or gain > at.SHORT_IN_VALIDATION:
         cure = "Look at these samples and correct their labels, or leave them out."
@@ -148,16 +152,26 @@ def data_mismatch(case: Case) -> Iterator[Verdict]:
     train, held = case.record.train, case.record.validation
     if train is None or held is None:
         return
+    labels = [case.facts[name].get("labels") for name in ("train", "validation") if name in case.facts]
+    if len(labels) == 2 and all(labels):
+        shares = [np.array(counts) / max(sum(counts), 1) for counts in labels]
+        missing = np.where(np.array(labels[1]) == 0, shares[0] * sum(labels[1]), 0)
+        if missing.max() > at.MISSING_IN_VALIDATION:
+            worst = int(missing.argmax())
+            yield Verdict(
+                "data_mismatch", "warning", "validation",
+                f"it has no sample of class {worst}, which makes up {shares[0][worst]:.0%} of training",
+                "Shuffle before you split, best with pynn.Split(0.2), which keeps the shares of classes.",
+            )  # fmt: skip
+            return
     best = case.reachable if math.isnan(case.trained) else max(case.trained, case.reachable)
     worse = math.isnan(case.validated) or case.validated < best - at.SHORT
     shifts = list(data_checks.of_shift(View.of(train.x), View.of(held.x), worse))
     if shifts:
         yield from shifts
         return
-    labels = [case.facts[name].get("labels") for name in ("train", "validation") if name in case.facts]
-    if len(labels) == 2 and all(labels):
-        shares = [np.array(counts) / max(sum(counts), 1) for counts in labels]
-        apart = 0.5 * float(np.abs(shares[0] - shares[1]).sum())
+    if case.other_shares:
+        apart = case.other_shares
         noise = math.sqrt(sum(len(counts) / max(sum(counts), 1) for counts in labels) / 4)
         if apart > max(at.OTHER_SHARES, 2 * noise):
             yield Verdict(

@@ -19,7 +19,7 @@ def structure(case: Case) -> Iterator[Verdict]:
     """What was found before the first step."""
     for finding in case.record.findings:
         verdict = Verdict(**finding)
-        fine = case.unharmed or (case.copies_inputs and case.learned)
+        fine = case.unharmed or case.copies_inputs
         if verdict.name == "missing_activation" and fine and _is_bottleneck(case, verdict.where):
             verdict = replace(verdict, severity="info")  # a product of low rank, or the code of an autoencoder
         yield verdict
@@ -91,6 +91,7 @@ def _gain(layer: dict[str, Any]) -> float:
 def _large(case: Case) -> Iterator[Verdict]:
     """Weights or biases of a single layer that are far too large."""
     far = case.first.loss > 10 * case.baseline and case.trained < case.reachable - 0.02
+    far |= case.validated < case.reachable_in_validation - at.BEHIND
     limit = 5 * at.LARGE_GAIN if _normalized(case) else at.LARGE_GAIN
     for layer in case.weighted:
         bias = layer["first_bias"] or 0.0
@@ -223,6 +224,11 @@ def dead_units(case: Case) -> Iterator[Verdict]:
             f"{worst[0]:.0%} of its units give 0 for all samples that were watched ({begun:.0%} before the first step)",
             cure,
         )  # fmt: skip
+        units = next(math.prod(layer["outputs"]) for layer in case.layers if layer["name"] == worst[1])
+        if units <= at.NARROW and case.suffers:
+            yield Verdict(
+                "underfitting", "warning", worst[1], f"it has {units} units, of which one is dead", "Add units."
+            )
 
 
 def saturation(case: Case) -> Iterator[Verdict]:

@@ -110,6 +110,21 @@ def _unfinished(case: Case) -> bool:
     return math.isnan(falling) or falling > at.SETTLED or not case.fell or len(case.losses) < at.FEW_STEPS
 
 
+def only_begun(case: Case) -> Iterator[Verdict]:
+    """A run of few steps whose outputs are right more often than chance, and far from sure."""
+    missed = 1 - max(case.reachable, case.trained)
+    left = case.last.loss_as_predicted / case.baseline if case.baseline > 0 else math.nan
+    few = len(case.losses) < at.FEW_STEPS and case.still_falling > at.STILL_FALLING
+    plain = case.task != "numbers" and not case.settings["label_smoothing"] and not case.settings["custom_loss"]
+    if few and plain and left > at.BEGUN + 1.5 * missed and not case.record.ended.get("error"):
+        yield Verdict(
+            "too_few_epochs", "warning", "",
+            f"after {len(case.losses)} steps the loss is {left:.0%} of that of constant outputs, and still fell by "
+            f"{case.still_falling:.1%} in the last quarter of the run",
+            "Train longer.",
+        )  # fmt: skip
+
+
 def _narrow(case: Case) -> bool:
     """Whether everything has to pass through one or two units."""
     widths = [math.prod(layer["outputs"]) for layer in case.hidden]
@@ -132,9 +147,10 @@ def _clipped(case: Case) -> float:
 
 def over_regularized(case: Case) -> Iterator[Verdict]:
     """Penalty, decay, dropout or noise that outweigh the data."""
-    if not case.suffers or case.broken:
-        return
     last = case.last
+    harmful = last.loss > 2 * last.loss_as_predicted and case.trained < case.reachable - at.HARMLESS
+    if not (case.suffers or harmful) or case.broken:
+        return
     shares = [one.penalty / max(one.penalty + one.loss, 1e-300) for one in case.record.snapshots]
     shrunk = _shrunk(case)
     high = len(case.losses) > 100 and not last.loss < 0.3 * case.baseline  # a rare class alone makes the loss small
@@ -176,21 +192,36 @@ def _shrunk(case: Case) -> str:
     """The layer whose weights were pulled to nothing, as text; "" if there is none."""
     for layer in case.weighted:
         sizes = case.over_time(layer["name"], "weight")
-        if len(sizes) > 1 and sizes[-1] < 0.1 * sizes[0]:
+        limit = 0.3 if case.first.penalty > case.first.loss else 0.1
+        if len(sizes) > 1 and sizes[-1] < limit * sizes[0]:
             return f", and it has pulled the weights of {layer['name']} from {sizes[0]:.2g} to {sizes[-1]:.2g}"
     return ""
 
 
+def strange_augmentation(case: Case) -> Iterator[Verdict]:
+    """Augmentation whose images look like those of other classes."""
+    plain, augmented = case.facts.get("right", 0.0), case.facts.get("right_if_augmented", 1.0)
+    if augmented < at.STRANGE * plain and len(case.losses) > at.FEW_STEPS / 2:
+        yield from _augmented(
+            case, f"kernel regression tells {plain:.0%} of the images right, and {augmented:.0%} of the augmented ones"
+        )
+
+
 def over_augmented(case: Case) -> Iterator[Verdict]:
-    """Augmentation that makes other samples of the images than those to be told apart."""
+    """Augmentation that may be too strong, where nothing else is wrong."""
     falling = case.still_falling > at.STILL_FALLING or len(case.losses) < at.FEW_STEPS
-    if case.settings["augmentation"] is not None and case.suffers and not case.broken and not (falling and case.fell):
-        yield Verdict(
-            "over_regularized", "warning", "",
+    if not (falling and case.fell):
+        yield from _augmented(
+            case,
             f"the loss is {case.level(0.9, 1.0):.3g} on augmented samples and {case.last.loss_as_predicted:.3g} on "
             "their originals",
-            f"Augment less ({case.settings['augmentation']:.80}): only as far as the label stays right.",
-        )  # fmt: skip
+        )
+
+
+def _augmented(case: Case, evidence: str) -> Iterator[Verdict]:
+    if case.settings["augmentation"] is not None and case.suffers and not case.broken:
+        cure = f"Augment less ({case.settings['augmentation']:.80}): only as far as the label stays right."
+        yield Verdict("over_regularized", "warning", "", evidence, cure)
 
 
 def underfitting(case: Case) -> Iterator[Verdict]:
@@ -217,7 +248,10 @@ def overfitting(case: Case) -> Iterator[Verdict]:
     best_place = int(held.argmin())
     gap = case.gap
     wide = gap > at.GAP and case.trained > 0.8 and case.validated < case.reachable_in_validation - 0.1
-    wide |= gap > at.WIDE_GAP and case.trained > 0.9
+    few = len(held) and case.record.validation is not None and len(case.record.validation.x) < 100
+    wide |= (
+        gap > at.WIDE_GAP and case.trained > 0.9 and not (few and case.validated > case.reachable_in_validation - 0.1)
+    )
     kept = case.settings["restores"]  # the weights of the best epoch
     if (
         len(held) >= 4

@@ -74,6 +74,16 @@ def _custom(case: Case) -> Iterator[Verdict]:
             "pynn.diagnostics.gradient_check compares them.",
         )  # fmt: skip
         return
+    targets = facts.get("train", {})
+    if facts.get("sums_to_zero") and targets.get("distinct") == 2 and targets["whole"] and targets["sum"][1] > 1:
+        low, high = targets["sum"]
+        yield Verdict(
+            "wrong_loss", "warning", name,
+            f"its gradient adds up to 0 over the outputs, as for one class out of many, but samples have {low:g} to "
+            f"{high:g} of them",
+            'Judge each answer alone: loss="binary_cross_entropy".',
+        )  # fmt: skip
+        return
     least, constant = facts.get("loss_at_targets"), case.baseline
     pairs = facts.get("separable") is False  # samples are mixed with each other, as broadcasting does
     if pairs and least is not None and math.isfinite(constant) and least > constant - 0.05 * abs(constant):
@@ -87,7 +97,7 @@ def _custom(case: Case) -> Iterator[Verdict]:
 def amounts_for_classes(case: Case) -> Iterator[Verdict]:
     """A loss of numbers for classes, where the model does badly and nothing else is wrong."""
     name, facts = case.settings["loss"], case.facts.get("train", {})
-    if name in NUMERIC and facts.get("whole") and case.suffers:
+    if name in NUMERIC and facts.get("whole") and (case.suffers or (facts["one_hot"] and case.behind_in_choice)):
         two = facts["distinct"] == 2 and len(facts["mean"]) == 1 and facts["least"] in (0, -1) and facts["largest"] == 1
         if facts["one_hot"] or two:
             kind = "one-hot vectors" if facts["one_hot"] else f"{facts['least']:g} and {facts['largest']:g}"
@@ -173,11 +183,13 @@ def imbalance(case: Case) -> Iterator[Verdict]:
     part = case.record.train
     if part is None or part.outputs is None or not np.isfinite(part.outputs).all() or case.reachable < 0.15:
         return  # below that nothing tells the classes apart
+    limit = at.MISSED_BELOW if case.behind_in_recall > at.SHORT_IN_VALIDATION else at.MISSED
     missed, of = [], 0
     for name, right, chosen, usual in _choices(case, part):
         share = float(np.mean(right))
         of += 1
-        if 0 < share <= at.RARE * usual and right.sum() >= 3 and float(np.mean(chosen[right])) < at.MISSED:
+        enough = 3 if limit == at.MISSED else 10
+        if 0 < share <= at.RARE * usual and right.sum() >= enough and float(np.mean(chosen[right])) < limit:
             missed.append((share, name, float(np.mean(chosen[right]))))
     if missed and (case.task == "labels" or len(missed) >= of / 8):
         share, name, recall = min(missed)
