@@ -154,7 +154,7 @@ def test_a_live_page_follows_a_training_and_survives_its_kill(browser, tmp_path)
         before = ending.inner_text()
         shown.page.locator("#values-losses summary").click()
         shown.page.evaluate("window.scrollTo(0, 600)")
-        for _ in range(100):
+        for _ in range(600):
             if ending.inner_text() != before:
                 break
             shown.page.wait_for_timeout(100)
