@@ -97,13 +97,17 @@
   const replace = (text) => {
     const open = new Set([...main.querySelectorAll("details[open]")].map((one) => one.id));
     const focused = document.activeElement && document.activeElement.closest("figure.chart");
-    const top = window.scrollY, left = window.scrollX;
-    const sides = new Map([...main.querySelectorAll(".scroll")].map((one, place) => [place, one.scrollLeft]));
+    const left = window.scrollX, top = window.scrollY, place = (one) => one.getBoundingClientRect().top;
+    const read = top > 0 && [...main.querySelectorAll("[id]")].find((one) => place(one) >= 0);  // what is being read
+    const height = read && place(read);
+    const sides = new Map([...main.querySelectorAll(".scroll")].map((one, number) => [number, one.scrollLeft]));
     main.innerHTML = text;
     main.querySelectorAll("details").forEach((one) => { one.open = open.has(one.id); });
-    main.querySelectorAll(".scroll").forEach((one, place) => { one.scrollLeft = sides.get(place) || 0; });
+    main.querySelectorAll(".scroll").forEach((one, number) => { one.scrollLeft = sides.get(number) || 0; });
     prepare(main);
+    const same = read && document.getElementById(read.id);
     window.scrollTo({ top, left, behavior: "instant" });
+    if (same) window.scrollBy({ top: place(same) - height, behavior: "instant" });
     const again = focused && document.getElementById(focused.id);
     if (again) again.querySelector(".plot").focus({ preventScroll: true });
   };
