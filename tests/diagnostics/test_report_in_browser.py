@@ -155,7 +155,7 @@ def test_a_live_page_follows_a_training_and_survives_its_kill(browser, tmp_path)
         shown.page.locator("#values-losses summary").click()
         reading = "document.getElementById('values-losses').getBoundingClientRect().top"
         shown.page.evaluate(f"window.scrollBy(0, {reading} - 100)")
-        for _ in range(600):
+        for _ in range(1800):  # the server rests for a multiple of the time that a page takes it
             if ending.inner_text() != before:
                 break
             shown.page.wait_for_timeout(100)

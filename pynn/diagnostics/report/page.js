@@ -111,7 +111,12 @@
     const again = focused && document.getElementById(focused.id);
     if (again) again.querySelector(".plot").focus({ preventScroll: true });
   };
-  const busy = () => [...document.querySelectorAll(".tip")].some((tip) => !tip.hidden);
+  let moved = 0, at = "";  // values are being read while the pointer or a key moves, not where a pointer only lies
+  document.addEventListener("pointermove", (event) => {
+    if (at !== `${event.clientX} ${event.clientY}`) { at = `${event.clientX} ${event.clientY}`; moved = performance.now(); }
+  });
+  document.addEventListener("keydown", () => { moved = performance.now(); });
+  const busy = () => performance.now() - moved < 4000 && [...document.querySelectorAll(".tip")].some((tip) => !tip.hidden);
   const ask = async () => {
     try {
       const answer = await fetch(`${live}?version=${encodeURIComponent(version)}`, { cache: "no-store" });
