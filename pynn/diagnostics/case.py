@@ -133,12 +133,17 @@ class Case:
         return own - other if own - other > noise else 0.0
 
     @cached_property
+    def label_counts(self) -> tuple[Array, Array] | None:
+        """How many samples of training and of validation each class has; None if there are no classes, or no part."""
+        counts = [np.array(self.facts.get(name, {}).get("labels") or ()) for name in ("train", "validation")]
+        return (counts[0], counts[1]) if counts[0].any() and counts[1].any() else None
+
+    @cached_property
     def other_shares(self) -> float:
         """How many samples of validation would need another label to have the shares of training; 0 if unknown."""
-        labels = [self.facts[name].get("labels") for name in ("train", "validation") if name in self.facts]
-        if len(labels) < 2 or not all(labels):
+        if self.label_counts is None:
             return 0.0
-        train, held = (np.array(counts) / max(sum(counts), 1) for counts in labels)
+        train, held = (counts / counts.sum() for counts in self.label_counts)
         return 0.5 * float(np.abs(train - held).sum())
 
     @cached_property
@@ -241,22 +246,15 @@ class Case:
         return all(self._short(measure) for measure in ("accuracy", "recall"))
 
     def _short(self, measure: str) -> bool:
+        return self.behind(measure) > self.tolerance
+
+    def behind(self, measure: str) -> float:
+        """How far its skill on training rows is behind what can be reached; NaN if unknown."""
         part, found = self.record.train, self._reference
         if part is None or (goals := self.goals(part)) is None:
-            return False
-        own = self.skill(part.outputs, goals, measure)
-        if found is None:
-            return own < 1 - self.tolerance
-        return own < self._of_scores(found.left_out, goals[found.rows], measure) - self.tolerance
-
-    @cached_property
-    def behind_in_recall(self) -> float:
-        """How far its mean recall on training rows is behind that of kernel regression; 0 if unknown."""
-        part, found = self.record.train, self._reference
-        if self.task == "numbers" or part is None or found is None or (goals := self.goals(part)) is None:
-            return 0.0
-        own = self.skill(part.outputs, goals, "recall")
-        return self._of_scores(found.left_out, goals[found.rows], "recall") - own
+            return math.nan
+        best = 1.0 if found is None else self._of_scores(found.left_out, goals[found.rows], measure)
+        return best - self.skill(part.outputs, goals, measure)
 
     @cached_property
     def behind_in_choice(self) -> bool:

@@ -24,12 +24,11 @@ from .gradient_check import compare_loss
 from .measuring import bare_copy, function_of, leaves, quietly, root_mean_square
 from .record import Record, Snapshot
 from .reference import reference
+from .repeated_rows import shared_rows
 
 WHOLE = 1 << 22  # targets that are read as a whole, at most
 COLUMNS_SEEN = 300  # whose smallest and largest numbers over all rows are kept, at most
 AUGMENTED = 200  # images
-FEW_COPIES = 0.1  # of the rows: so many may be in a source twice
-COLUMNS = 6  # that tell candidates for equal rows
 
 
 def begun(trainer: Any, samples: Samples) -> Record:
@@ -177,60 +176,6 @@ def _evenly_spaced(values: Array, columns: int) -> bool:
         return False
     steps = (values - values[0]) / np.diff(values).min()
     return bool(np.abs(steps - np.round(steps)).max() < 1e-3)
-
-
-def shared_rows(x: Any, held: Any) -> float:
-    """Share of the rows of validation that are in the training data, beyond what repeats in the data anyway."""
-    size = math.prod(x.shape[1:])
-    if not size:
-        return 0.0
-    train, other = x.reshape(len(x), -1), held.reshape(len(held), -1)
-    columns = _telling(other)
-    if not len(columns):
-        return 0.0
-    narrow, few = np.ascontiguousarray(train[:, columns]), np.ascontiguousarray(other[:, columns])
-    few = few.astype(narrow.dtype)
-    kind = np.dtype((np.void, narrow.dtype.itemsize * narrow.shape[1]))
-    keys, candidates = narrow.view(kind).ravel(), few.view(kind).ravel()
-    # A few rows may be in the source twice.
-    finest = max(len(np.unique(narrow[: 1 << 17, place])) for place in range(narrow.shape[1]))
-    different = len(np.unique(keys[: 1 << 17]))
-    # Where a column is fine, equal rows are copies.
-    repeated = _repeated(train, keys)
-    if finest > max(0.3 * different, 50) and repeated > FEW_COPIES:
-        repeated = 0.0
-    inside = np.isin(candidates, keys)
-    if not inside.any():
-        return 0.0
-    if size > len(columns):  # the other columns decide
-        wanted = np.flatnonzero(np.isin(keys, candidates[inside]))
-        own = {train[row].astype(other.dtype).tobytes() for row in wanted[: 1 << 15].tolist()}
-        chosen = np.flatnonzero(inside)[:2000]
-        share = np.mean([other[row].tobytes() in own for row in chosen.tolist()])
-        return max(0.0, float(share * inside.mean()) - 2 * repeated)
-    return max(0.0, float(inside.mean()) - 2 * repeated)
-
-
-def _repeated(train: Array, keys: Array) -> float:
-    """Share of training rows that occur again among them by chance, where columns are few and coarse."""
-    chosen = arrays.spread(len(train), 300)
-    times = []
-    for row in chosen.tolist():
-        alike = np.flatnonzero(keys == keys[row])[:2000]
-        times.append(int((train[alike] == train[row]).all(axis=1).sum()))
-    mean, spread = float(np.mean(times)), float(np.std(times))
-    if 1.5 < mean < 6 and spread < 0.35 * mean:  # about as often each: not by chance, somebody repeated them
-        return 0.0
-    return float(np.mean(np.array(times) > 1))
-
-
-def _telling(rows: Array) -> Array:
-    """The columns with the most different values."""
-    some = rows[:: max(1, len(rows) // 200)]
-    chosen = arrays.spread(some.shape[1], 400)
-    different = np.array([len(np.unique(some[:, column])) for column in chosen.tolist()])
-    order = np.argsort(-different, kind="stable")[:COLUMNS]
-    return chosen[order[different[order] > 1]]
 
 
 def baseline(model: Any, loss: Loss, samples: Samples) -> float:

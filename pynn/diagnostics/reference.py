@@ -11,9 +11,9 @@ import numpy as np
 
 from ..data import arrays
 from ..typing import Array
+from .repeated_rows import without_copies
 
 LARGEST = 600  # rows: the eigenvalues of a matrix of this size take 0.1 s
-MANY, WIDE = 50, 50  # different values of a column, and columns: then equal rows are copies
 BLOCKS, WINDOW = 10, 8  # of rows of a series, and its shortest window
 WIDTHS = (0.15, 0.5, 1.0, 3.0)  # of the kernels, times the median distance of rows
 RIDGES = np.logspace(-4, 1, 6)  # times the number of rows: from next to no noise to hardly any signal
@@ -40,7 +40,7 @@ class Reference:
 
 def reference(x: Array, targets: Array, other: Array | None = None) -> Reference:
     """Predict each row of targets (R, K) from the other rows, and those of `other` from all."""
-    single = _without_copies(x)
+    single = without_copies(x)
     rows = single[arrays.spread(len(single), LARGEST)]
     flat = x[rows].reshape(len(rows), -1).astype(np.float64)
     spread, centre = flat.std(axis=0), flat.mean(axis=0)
@@ -87,16 +87,6 @@ def _overlapping(x: Array) -> bool:
         return False
     steps = np.square(np.diff(x, axis=0)).sum(axis=1)
     return bool(np.median(steps) < 0.1 * 2 * np.square(x).sum(axis=1).mean())
-
-
-def _without_copies(x: Array) -> Array:
-    """The rows without repetitions, which would predict each other; all where a table of few values repeats itself."""
-    flat = np.ascontiguousarray(x.reshape(len(x), -1))
-    if flat.shape[1] < WIDE and not any(len(np.unique(column)) > MANY for column in flat.T):
-        return np.arange(len(x))
-    return np.sort(
-        np.unique(flat.view(np.dtype((np.void, flat.itemsize * flat.shape[1]))).ravel(), return_index=True)[1]
-    )
 
 
 def _kernels(x: Array, other: Array | None) -> list[tuple[Array, Array | None]]:

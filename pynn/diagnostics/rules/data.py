@@ -152,34 +152,20 @@ def data_mismatch(case: Case) -> Iterator[Verdict]:
     train, held = case.record.train, case.record.validation
     if train is None or held is None:
         return
-    labels = [case.facts[name].get("labels") for name in ("train", "validation") if name in case.facts]
-    if len(labels) == 2 and all(labels):
-        shares = [np.array(counts) / max(sum(counts), 1) for counts in labels]
-        missing = np.where(np.array(labels[1]) == 0, shares[0] * sum(labels[1]), 0)
-        if missing.max() > at.MISSING_IN_VALIDATION:
-            worst = int(missing.argmax())
-            yield Verdict(
-                "data_mismatch", "warning", "validation",
-                f"it has no sample of class {worst}, which makes up {shares[0][worst]:.0%} of training",
-                "Shuffle before you split, best with pynn.Split(0.2), which keeps the shares of classes.",
-            )  # fmt: skip
-            return
+    apart = next(_missing_class(case), None)
+    if apart is not None:
+        yield apart
+        return
     best = case.reachable if math.isnan(case.trained) else max(case.trained, case.reachable)
     worse = math.isnan(case.validated) or case.validated < best - at.SHORT
     shifts = list(data_checks.of_shift(View.of(train.x), View.of(held.x), worse))
     if shifts:
         yield from shifts
         return
-    if case.other_shares:
-        apart = case.other_shares
-        noise = math.sqrt(sum(len(counts) / max(sum(counts), 1) for counts in labels) / 4)
-        if apart > max(at.OTHER_SHARES, 2 * noise):
-            yield Verdict(
-                "data_mismatch", "warning", "validation",
-                f"shares of classes differ from training: {apart:.0%} of its samples would need another label",
-                "Split at random, best with pynn.Split(0.2), which keeps the shares of classes.",
-            )  # fmt: skip
-            return
+    apart = next(_other_shares(case), None)
+    if apart is not None:
+        yield apart
+        return
     if case.task == "numbers" and train.y.size == len(train.y):
         spread = float(train.y.std())
         shift = abs(float(held.y.mean() - train.y.mean())) / spread if spread else 0.0
@@ -198,6 +184,37 @@ def data_mismatch(case: Case) -> Iterator[Verdict]:
             f"what holds between x and y in training (skill {case.reachable:.2f}) does not hold there "
             f"({case.reachable_in_validation:.2f})",
             "Prepare validation data as training data: same columns in the same order, same scaling, same labels.",
+        )  # fmt: skip
+
+
+SPLIT = "best with pynn.Split(0.2), which keeps the shares of classes."
+
+
+def _missing_class(case: Case) -> Iterator[Verdict]:
+    """A class that validation should have, and has not."""
+    if case.label_counts is None:
+        return
+    train, held = case.label_counts
+    expected = np.where(held == 0, train / train.sum() * held.sum(), 0)
+    if expected.max() > at.MISSING_IN_VALIDATION:
+        worst = int(expected.argmax())
+        yield Verdict(
+            "data_mismatch", "warning", "validation",
+            f"it has no sample of class {worst}, which makes up {train[worst] / train.sum():.0%} of training",
+            f"Shuffle before you split, {SPLIT}",
+        )  # fmt: skip
+
+
+def _other_shares(case: Case) -> Iterator[Verdict]:
+    """Classes that are much rarer or more frequent in validation."""
+    if case.label_counts is None:
+        return
+    noise = math.sqrt(sum(len(counts) / counts.sum() for counts in case.label_counts) / 4)
+    if case.other_shares > max(at.OTHER_SHARES, 2 * noise):
+        yield Verdict(
+            "data_mismatch", "warning", "validation",
+            f"shares of classes differ from training: {case.other_shares:.0%} of its samples would need another label",
+            f"Split at random, {SPLIT}",
         )  # fmt: skip
 
 

@@ -226,9 +226,8 @@ def dead_units(case: Case) -> Iterator[Verdict]:
         )  # fmt: skip
         units = next(math.prod(layer["outputs"]) for layer in case.layers if layer["name"] == worst[1])
         if units <= at.NARROW and case.suffers:
-            yield Verdict(
-                "underfitting", "warning", worst[1], f"it has {units} units, of which one is dead", "Add units."
-            )
+            evidence = f"it has {units} units, {worst[0]:.0%} of them dead"
+            yield Verdict("underfitting", "warning", worst[1], evidence, "Add units.")
 
 
 def saturation(case: Case) -> Iterator[Verdict]:

@@ -148,7 +148,7 @@ def _clipped(case: Case) -> float:
 def over_regularized(case: Case) -> Iterator[Verdict]:
     """Penalty, decay, dropout or noise that outweigh the data."""
     last = case.last
-    harmful = last.loss > 2 * last.loss_as_predicted and case.trained < case.reachable - at.HARMLESS
+    harmful = last.loss > at.HARMED * last.loss_as_predicted and case.trained < case.reachable - at.HARMLESS
     if not (case.suffers or harmful) or case.broken:
         return
     shares = [one.penalty / max(one.penalty + one.loss, 1e-300) for one in case.record.snapshots]
@@ -192,7 +192,7 @@ def _shrunk(case: Case) -> str:
     """The layer whose weights were pulled to nothing, as text; "" if there is none."""
     for layer in case.weighted:
         sizes = case.over_time(layer["name"], "weight")
-        limit = 0.3 if case.first.penalty > case.first.loss else 0.1
+        limit = at.SHRUNK_BY_PENALTY if case.first.penalty > case.first.loss else at.SHRUNK
         if len(sizes) > 1 and sizes[-1] < limit * sizes[0]:
             return f", and it has pulled the weights of {layer['name']} from {sizes[0]:.2g} to {sizes[-1]:.2g}"
     return ""
@@ -248,10 +248,9 @@ def overfitting(case: Case) -> Iterator[Verdict]:
     best_place = int(held.argmin())
     gap = case.gap
     wide = gap > at.GAP and case.trained > 0.8 and case.validated < case.reachable_in_validation - 0.1
-    few = len(held) and case.record.validation is not None and len(case.record.validation.x) < 100
-    wide |= (
-        gap > at.WIDE_GAP and case.trained > 0.9 and not (few and case.validated > case.reachable_in_validation - 0.1)
-    )
+    few = case.record.validation is not None and len(case.record.validation.x) < at.FEW_HELD
+    as_good = case.validated > case.reachable_in_validation - at.SHORT  # as what else can be had from these data
+    wide |= gap > at.WIDE_GAP and case.trained > 0.9 and not (few and as_good)
     kept = case.settings["restores"]  # the weights of the best epoch
     if (
         len(held) >= 4

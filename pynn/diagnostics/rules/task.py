@@ -183,7 +183,7 @@ def imbalance(case: Case) -> Iterator[Verdict]:
     part = case.record.train
     if part is None or part.outputs is None or not np.isfinite(part.outputs).all() or case.reachable < 0.15:
         return  # below that nothing tells the classes apart
-    limit = at.MISSED_BELOW if case.behind_in_recall > at.SHORT_IN_VALIDATION else at.MISSED
+    limit = at.MISSED_BELOW if case.behind("recall") > at.SHORT_IN_VALIDATION else at.MISSED
     missed, of = [], 0
     for name, right, chosen, usual in _choices(case, part):
         share = float(np.mean(right))
