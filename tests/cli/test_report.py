@@ -209,7 +209,7 @@ def begun_live(*runs):
 def test_ctrl_c_ends_the_live_report(first):
     process, address = begun_live(first)
     try:
-        with urllib.request.urlopen(address, timeout=10) as answer:
+        with urllib.request.urlopen(address, timeout=60) as answer:
             assert b"Ended as planned" in answer.read()
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=30)

@@ -61,6 +61,12 @@ def test_the_page_and_its_news(live):
     assert again == {"version": news["version"], "state": "ended"}
 
 
+def test_what_a_page_needs_is_computed_once(live, monkeypatch):
+    """Beside a training, eigenvalues take seconds: threads of LAPACK wait for each other."""
+    monkeypatch.setattr(import_module("pynn.diagnostics.reference"), "_computed", None)
+    assert asked(live, f"/{live.token}/")[0] == 200
+
+
 def test_it_listens_on_this_machine_only(live):
     assert live._server.server_address[0] == "127.0.0.1"
     assert live.url == f"http://127.0.0.1:{live.port}/{live.token}/"
