@@ -103,7 +103,7 @@ class Described(Reader):
             self.valid.append(content)
             description = json.loads(formats.split(content)[0]["__metadata__"][self.entry])
             description.pop("crc", None)  # `written` makes another one
-            self.contents.append((safetensors.numpy.load(content), description))
+            self.contents.append((dict(sorted(safetensors.numpy.load(content).items())), description))
         self.checked = bombs.is_checked(self.valid[0], self.load, self.scratch)
 
     def things(self) -> list[Any]:
