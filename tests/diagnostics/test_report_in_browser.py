@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from importlib import import_module
 
 import browsers
 import numpy as np
@@ -138,6 +139,39 @@ def test_a_printed_page_fits_its_paper(browser, pages):
     assert not shown.page.locator("nav").is_visible()
     expect_drawn([chart | {"labels": [11]} for chart in shown.charts()])
     shown.context.close()
+
+
+def test_a_live_page_is_not_replaced_while_it_scrolls(browser, tmp_path, monkeypatch):
+    monkeypatch.setattr(import_module("pynn.diagnostics.report.live"), "REST", 0.0)
+    folder = tmp_path / "run"
+    training = watched_runs.begun(folder)
+    try:
+        watched_runs.wait_for_steps(folder, 30, training)
+        live = Live([folder])
+        server = threading.Thread(target=live.serve, daemon=True)
+        server.start()
+        shown = browsers.Page(browser, live.url, 1280)
+        # Every tenth of a second, as a scroll to a link goes on; the page asks for news each second.
+        shown.page.evaluate(
+            "document.getElementById('ending').kept = true; "
+            "const scroll = () => window.dispatchEvent(new Event('scroll')); scroll(); "
+            "window.scrolling = setInterval(scroll, 100)"
+        )
+        kept = "document.getElementById('ending').kept === true"
+        shown.page.wait_for_timeout(5000)
+        assert shown.page.evaluate(kept)
+        shown.page.evaluate("clearInterval(window.scrolling)")
+        for _ in range(600):
+            if not shown.page.evaluate(kept):
+                break
+            shown.page.wait_for_timeout(100)
+        assert not shown.page.evaluate(kept)
+        live.close()
+        server.join()
+        shown.context.close()
+    finally:
+        training.kill()
+        training.wait()
 
 
 def test_a_live_page_follows_a_training_and_survives_its_kill(browser, tmp_path):

@@ -116,7 +116,10 @@
     if (at !== `${event.clientX} ${event.clientY}`) { at = `${event.clientX} ${event.clientY}`; moved = performance.now(); }
   });
   document.addEventListener("keydown", () => { moved = performance.now(); });
-  const busy = () => performance.now() - moved < 4000 && [...document.querySelectorAll(".tip")].some((tip) => !tip.hidden);
+  let scrolled = -Infinity;  // a scroll to a link goes step by step, and what replaces the page would end it halfway
+  window.addEventListener("scroll", () => { scrolled = performance.now(); }, { passive: true });
+  const busy = () => performance.now() - scrolled < 1000
+    || (performance.now() - moved < 4000 && [...document.querySelectorAll(".tip")].some((tip) => !tip.hidden));
   const ask = async () => {
     try {
       const answer = await fetch(`${live}?version=${encodeURIComponent(version)}`, { cache: "no-store" });
