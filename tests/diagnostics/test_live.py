@@ -33,7 +33,7 @@ def live(folder, monkeypatch):
 
 def asked(live, path, *, method="GET", host=None, **headers):
     """Status, headers and body of an answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", live.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", live.port, timeout=60)
     connection.putrequest(method, path, skip_host=True)
     connection.putheader("Host", f"127.0.0.1:{live.port}" if host is None else host)
     for name, value in headers.items():

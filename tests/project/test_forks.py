@@ -291,7 +291,7 @@ def test_children_show_bars_while_threads_draw_them(points: Points, capsys: pyte
     held.wait(20)
     child(lambda: network().fit(*points, epochs=1, progress=True))
     thread.join()
-    assert all(part.acquire(timeout=10) for part in lock.locks), "the child kept the lock of all processes"
+    assert all(part.acquire(timeout=60) for part in lock.locks), "the child kept the lock of all processes"
     lock.release()
     network().fit(*points, epochs=1, progress=True)
     progress._free_bars()  # without a fork: the lock is free, and stays as it is

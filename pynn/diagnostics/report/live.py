@@ -15,7 +15,7 @@ from typing import Any
 from .. import run_folder, sources
 from . import page
 
-REST = 20.0  # times what it takes to read the folders and make the page: the training needs the processor
+REST = 20.0  # times the processor time that reading the folders and the page take: the training needs the processor
 HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
@@ -73,9 +73,9 @@ class Live:
     def _refresh(self) -> None:
         """Read the folders again if they have changed; the old state stays while one is being replaced."""
         alive = tuple(map(run_folder.in_use, self._folders))
-        began = time.monotonic()
-        if began < self._rested and alive == self._alive:
+        if time.monotonic() < self._rested and alive == self._alive:
             return
+        began = time.thread_time()
         version = f"{hash((alive, *map(run_folder.version, self._folders))):x}"
         if version == self._version:
             return
@@ -86,7 +86,7 @@ class Live:
                 raise
             return
         self._version, self._main, self._alive = version, page.main(found), alive
-        self._rested = time.monotonic() + REST * (time.monotonic() - began)
+        self._rested = time.monotonic() + REST * (time.thread_time() - began)
         self._running = any(source.state == "running" for source in found)
 
 
