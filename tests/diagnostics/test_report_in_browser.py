@@ -141,73 +141,70 @@ def test_a_printed_page_fits_its_paper(browser, pages):
     shown.context.close()
 
 
-def test_a_live_page_is_not_replaced_while_it_scrolls(browser, tmp_path, monkeypatch):
+@pytest.fixture
+def followed(tmp_path):
+    """A training under way, the server of its live page and the server's thread."""
+    training = watched_runs.begun(tmp_path / "run")
+    try:
+        watched_runs.wait_for_steps(tmp_path / "run", 30, training)
+        live = Live([tmp_path / "run"])
+        server = threading.Thread(target=live.serve, daemon=True)
+        server.start()
+        yield training, live, server
+    finally:
+        training.kill()
+        training.wait()
+
+
+def test_a_live_page_is_not_replaced_while_it_scrolls(browser, followed, monkeypatch):
     monkeypatch.setattr(import_module("pynn.diagnostics.report.live"), "REST", 0.0)
-    folder = tmp_path / "run"
-    training = watched_runs.begun(folder)
-    try:
-        watched_runs.wait_for_steps(folder, 30, training)
-        live = Live([folder])
-        server = threading.Thread(target=live.serve, daemon=True)
-        server.start()
-        shown = browsers.Page(browser, live.url, 1280)
-        # Every tenth of a second, as a scroll to a link goes on; the page asks for news each second.
-        shown.page.evaluate(
-            "document.getElementById('ending').kept = true; "
-            "const scroll = () => window.dispatchEvent(new Event('scroll')); scroll(); "
-            "window.scrolling = setInterval(scroll, 100)"
-        )
-        kept = "document.getElementById('ending').kept === true"
-        shown.page.wait_for_timeout(5000)
-        assert shown.page.evaluate(kept)
-        shown.page.evaluate("clearInterval(window.scrolling)")
-        for _ in range(600):
-            if not shown.page.evaluate(kept):
-                break
-            shown.page.wait_for_timeout(100)
-        assert not shown.page.evaluate(kept)
-        live.close()
-        server.join()
-        shown.context.close()
-    finally:
-        training.kill()
-        training.wait()
+    _, live, server = followed
+    shown = browsers.Page(browser, live.url, 1280)
+    # Every tenth of a second, as a scroll to a link goes on; the page asks for news each second.
+    shown.page.evaluate(
+        "document.getElementById('ending').kept = true; "
+        "const scroll = () => window.dispatchEvent(new Event('scroll')); scroll(); "
+        "window.scrolling = setInterval(scroll, 100)"
+    )
+    kept = "document.getElementById('ending').kept === true"
+    shown.page.wait_for_timeout(5000)
+    assert shown.page.evaluate(kept)
+    shown.page.evaluate("clearInterval(window.scrolling)")
+    for _ in range(600):
+        if not shown.page.evaluate(kept):
+            break
+        shown.page.wait_for_timeout(100)
+    assert not shown.page.evaluate(kept)
+    live.close()
+    server.join()
+    shown.context.close()
 
 
-def test_a_live_page_follows_a_training_and_survives_its_kill(browser, tmp_path):
-    folder = tmp_path / "run"
-    training = watched_runs.begun(folder)
-    try:
-        watched_runs.wait_for_steps(folder, 30, training)
-        live = Live([folder])
-        server = threading.Thread(target=live.serve, daemon=True)
-        server.start()
-        shown = browsers.Page(browser, live.url, 1280)
-        ending = shown.page.locator("#ending")
-        assert "Still running" in ending.inner_text()
-        before = ending.inner_text()
-        shown.page.locator("#values-losses summary").click()
-        reading = "document.getElementById('values-losses').getBoundingClientRect().top"
-        shown.page.evaluate(f"window.scrollBy(0, {reading} - 100)")
-        for _ in range(1800):  # the server rests for a multiple of the time that a page takes it
-            if ending.inner_text() != before:
-                break
-            shown.page.wait_for_timeout(100)
-        assert ending.inner_text() != before
-        expect_drawn(shown.charts())
-        assert shown.page.evaluate(reading) == pytest.approx(100, abs=3)  # though what stands above it may have grown
-        assert shown.page.locator("#values-losses").get_attribute("open") is not None
-        training.kill()
-        training.wait()
-        ending.get_by_text("was killed").or_(shown.page.locator("#ending.error")).first.wait_for()
-        assert "was killed" in ending.inner_text()
-        expect_drawn(shown.charts())
-        live.close()
-        server.join()
-        ending.get_by_text("server has ended").wait_for()
-        assert all(url.startswith(live.url) for url in shown.asked())
-        assert [message for message in shown.messages if "ERR_CONNECTION_REFUSED" not in message] == []
-        shown.context.close()
-    finally:
-        training.kill()
-        training.wait()
+def test_a_live_page_follows_a_training_and_survives_its_kill(browser, followed):
+    training, live, server = followed
+    shown = browsers.Page(browser, live.url, 1280)
+    ending = shown.page.locator("#ending")
+    assert "Still running" in ending.inner_text()
+    before = ending.inner_text()
+    shown.page.locator("#values-losses summary").click()
+    reading = "document.getElementById('values-losses').getBoundingClientRect().top"
+    shown.page.evaluate(f"window.scrollBy(0, {reading} - 100)")
+    for _ in range(1800):  # the server rests for a multiple of the time that a page takes it
+        if ending.inner_text() != before:
+            break
+        shown.page.wait_for_timeout(100)
+    assert ending.inner_text() != before
+    expect_drawn(shown.charts())
+    assert shown.page.evaluate(reading) == pytest.approx(100, abs=3)  # though what stands above it may have grown
+    assert shown.page.locator("#values-losses").get_attribute("open") is not None
+    training.kill()
+    training.wait()
+    ending.get_by_text("was killed").or_(shown.page.locator("#ending.error")).first.wait_for()
+    assert "was killed" in ending.inner_text()
+    expect_drawn(shown.charts())
+    live.close()
+    server.join()
+    ending.get_by_text("server has ended").wait_for()
+    assert all(url.startswith(live.url) for url in shown.asked())
+    assert [message for message in shown.messages if "ERR_CONNECTION_REFUSED" not in message] == []
+    shown.context.close()
