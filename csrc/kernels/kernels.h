@@ -109,12 +109,13 @@ struct ConvShape {
 
 template <class T>
 struct Table {
-    // out(N,M) = f(x(N,D) weight(D,M) + bias(M)); bias may be null
-    void (*affine_forward)(const T* x, const T* weight, const T* bias, Activation f, T* out, Size n, Size d, Size m);
-    // dz(N,M) = dy f'; dx(N,D) = dz weight^T; dweight(D,M) = x^T dz; dbias(M) = sum of dz; each of these may be null,
-    // dz only where f is the identity
+    // out(N,M) = f(scale x(N,D) weight(D,M) + bias(M)); bias may be null
+    void (*affine_forward)(const T* x, const T* weight, const T* bias, Activation f, T* out, double scale, Size n,
+                           Size d, Size m);
+    // dz(N,M) = dy f'; dx(N,D) = scale dz weight^T; dweight(D,M) = scale x^T dz; dbias(M) = sum of dz; each of these
+    // may be null, dz only where f is the identity
     void (*affine_backward)(const T* dy, const T* x, const T* weight, const T* y, Activation f, T* dz, T* dx,
-                            T* dweight, T* dbias, Size n, Size d, Size m);
+                            T* dweight, T* dbias, double scale, Size n, Size d, Size m);
 
     // as affine_forward and affine_backward, of every pixel
     void (*conv2d_forward)(const T* x, const T* weight, const T* bias, ConvShape s, Activation f, T* out);

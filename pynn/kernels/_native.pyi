@@ -118,6 +118,7 @@ def affine_backward(
     dx: numpy.ndarray | None = None,
     dweight: numpy.ndarray | None = None,
     dbias: numpy.ndarray | None = None,
+    scale: float = 1.0,
 ) -> None: ...
 def affine_forward(
     x: numpy.ndarray,
@@ -126,6 +127,7 @@ def affine_forward(
     activation: str = "identity",
     alpha: float | None = None,
     out: numpy.ndarray = ...,
+    scale: float = 1.0,
 ) -> None: ...
 def available_isas() -> str:
     """
