@@ -70,7 +70,9 @@ LAYERS: dict[type[Layer], list[Case]] = {
         (lambda: pynn.Maxout(4, use_bias=False), (5,)),
         (lambda: pynn.Maxout(4, 3, parametrization="ntk"), (5,)),
     ],
+    pynn.PMish: [(pynn.PMish, (5,)), (pynn.PMish, IMAGES)],
     pynn.PReLU: [(pynn.PReLU, (5,)), (lambda: pynn.PReLU(per_feature=True, initial=-0.5), IMAGES)],
+    pynn.PSELU: [(pynn.PSELU, (5,)), (pynn.PSELU, IMAGES)],
     pynn.ReLU: [(pynn.ReLU, (5,)), (pynn.ReLU, IMAGES)],
     pynn.Reshape: [(lambda: pynn.Reshape(2, -1), IMAGES)],
     pynn.Residual: [
@@ -81,6 +83,7 @@ LAYERS: dict[type[Layer], list[Case]] = {
     pynn.SELU: [(pynn.SELU, (5,))],
     pynn.SiLU: [(pynn.SiLU, (5,))],
     pynn.Mish: [(pynn.Mish, (5,))],
+    pynn.Scale: [(pynn.Scale, (5,)), (pynn.Scale, IMAGES)],
     pynn.Sequential: [(lambda: pynn.Sequential(pynn.Affine(4), pynn.Tanh()), (5,))],
     pynn.Sigmoid: [(pynn.Sigmoid, (5,))],
     pynn.Softmax: [(pynn.Softmax, (5,)), (pynn.Softmax, IMAGES)],

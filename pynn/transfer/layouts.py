@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..layers import (
+    PSELU,
     Affine,
     AvgPool1d,
     BatchNorm,
@@ -27,9 +28,11 @@ from ..layers import (
     Layer,
     LayerNorm,
     MaxPool1d,
+    PMish,
     PReLU,
     Reshape,
     Residual,
+    Scale,
 )
 from ..layers.chain import Chain
 from ..messages.terminal import brief, called
@@ -41,7 +44,8 @@ Order = NDArray[np.int64]
 LAYOUTS = ("torch", "pynn")
 THEIRS = {"gamma": "weight", "beta": "bias", "slope": "weight"}
 OF_SEQUENCES = (AvgPool1d, Conv1d, GlobalAvgPool1d, MaxPool1d)  # features are PyTorch's second axis
-PER_FEATURE = (BatchNorm, LayerNorm, PReLU)  # one number per feature: these follow the order of flattened images
+# One number per feature: these follow the order of flattened images.
+PER_FEATURE = (BatchNorm, LayerNorm, PMish, PReLU, PSELU, Scale)
 
 
 @dataclass(frozen=True)
