@@ -15,12 +15,14 @@ from .flatten import Flatten
 from .fractional import FractionalMaxPool2d
 from .groupnorm import GroupNorm, LayerNorm
 from .maxout import Maxout
+from .mixed import PSELU, PMish
 from .noise import GaussianNoise
 from .pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from .pool1d import AvgPool1d, GlobalAvgPool1d, MaxPool1d
 from .prelu import PReLU
 from .reshape import Reshape
 from .residual import Residual
+from .scale import Scale
 from .softmax import Softmax
 from .transitions import Transitions
 from .upsample import Upsample
@@ -28,6 +30,7 @@ from .upsample import Upsample
 __all__ = [
     "ELU",
     "GELU",
+    "PSELU",
     "SELU",
     "Activation",
     "Affine",
@@ -52,10 +55,12 @@ __all__ = [
     "MaxPool2d",
     "Maxout",
     "Mish",
+    "PMish",
     "PReLU",
     "ReLU",
     "Reshape",
     "Residual",
+    "Scale",
     "SiLU",
     "Sigmoid",
     "Softmax",

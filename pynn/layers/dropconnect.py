@@ -13,7 +13,7 @@ from .randomness import DROPPED, Draw, draw, expect_drawn
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .weighted import WeightOptions
+    from .affine import AffineOptions
 
 
 class DropConnect(Affine):
@@ -42,7 +42,7 @@ class DropConnect(Affine):
 
     _takes = takes(rate=DROPPED)
 
-    def __init__(self, units: int, rate: float, **options: Unpack[WeightOptions]) -> None:
+    def __init__(self, units: int, rate: float, **options: Unpack[AffineOptions]) -> None:
         super().__init__(units, **options)
         self.rate = rate
         self._draw: Draw | None = None
@@ -57,7 +57,7 @@ class DropConnect(Affine):
         self._y = self.buffer("y", (x.shape[0], self.units))
         self._kept = self._masked(self.weight, self.buffer("kept", self.weight.shape), self._draw)
         f = self._activation
-        kernels.affine_forward(x, self._kept, self.bias, f.function, f.alpha, self._y)
+        kernels.affine_forward(x, self._kept, self.bias, f.function, f.alpha, self._y, self._scale)
         return self._y
 
     def backward(self, dy: Array) -> Array | None:
@@ -69,7 +69,7 @@ class DropConnect(Affine):
         x, y, f = self._x, self._y, self._activation
         dz, dx, dweight, dbias = self._gradient_arrays(dy, x)
         dkept = None if dweight is None else self.buffer("dkept", self.weight.shape)
-        kernels.affine_backward(dy, x, self._kept, y, f.function, f.alpha, dz, dx, dkept, dbias)
+        kernels.affine_backward(dy, x, self._kept, y, f.function, f.alpha, dz, dx, dkept, dbias, self._scale)
         if dweight is not None and dkept is not None:
             self._masked(dkept, dweight, key)
         return dx

@@ -16,6 +16,7 @@ from .clip import clip, norm, scale
 from .conv import conv2d_backward, conv2d_forward
 from .dropout import dropout, spatial_dropout
 from .elementwise_loss import elementwise_loss
+from .feature_scale import scale_backward, scale_forward
 from .gated_activation import gate_backward, gate_forward
 from .gather import gather
 from .groupnorm import groupnorm_backward, groupnorm_forward
@@ -28,6 +29,7 @@ from .hierarchical import (
 from .hinge import hinge
 from .max_norm import max_norm
 from .maxout import maxout_backward, maxout_forward
+from .mixed_activation import mixed_backward, mixed_forward
 from .noise import gaussian_noise
 from .optimizer import (
     adagrad_step,
@@ -82,6 +84,8 @@ __all__ = [
     "max_pool_forward",
     "maxout_backward",
     "maxout_forward",
+    "mixed_backward",
+    "mixed_forward",
     "momentum_step",
     "nadam_step",
     "nesterov_step",
@@ -93,6 +97,8 @@ __all__ = [
     "recolour",
     "rmsprop_step",
     "scale",
+    "scale_backward",
+    "scale_forward",
     "sgd_step",
     "softmax",
     "softmax_backward",
