@@ -22,8 +22,8 @@ namespace pynn {
 // clang-format off
 #define PYNN_FAMILIES(X) \
     X(activation) X(add) X(affine) X(augment) X(batchnorm) X(clip) X(conv) X(dropout) X(elementwise_loss) \
-    X(gated_activation) X(gather) X(groupnorm) X(hierarchical) X(hinge) X(max_norm) X(maxout) X(noise) X(optimizer) \
-    X(pool) X(prelu) X(softmax)
+    X(embedding) X(gated_activation) X(gather) X(groupnorm) X(hierarchical) X(hinge) X(max_norm) X(maxout) X(noise) \
+    X(optimizer) X(pool) X(prelu) X(softmax)
 // clang-format on
 
 using Size = std::ptrdiff_t;
@@ -133,6 +133,13 @@ struct Table {
     // slope(P): P is 1 (for all columns) or C; dx may be null
     void (*prelu_forward)(const T* x, const T* slope, T* out, Size n, Size c, Size slopes);
     void (*prelu_backward)(const T* dy, const T* x, const T* slope, T* dx, T* dslope, Size n, Size c, Size slopes);
+
+    // out(N,C,M): rows of the table that codes(N,C) stand for; column c has sizes[c] rows, after those of the columns
+    // before it. Returns the place of the first code that is none, -1 for no such
+    Size (*embedding_forward)(const T* codes, const std::int64_t* sizes, const T* weight, T* out, Size n, Size c,
+                              Size m);
+    Size (*embedding_backward)(const T* dy, const T* codes, const std::int64_t* sizes, T* dweight, Size n, Size c,
+                               Size m);
 
     // out(N,M) = largest of z(N,pieces,M), winner(N,M) the number of that piece
     void (*maxout_forward)(const T* z, Size pieces, T* winner, T* out, Size n, Size m);
