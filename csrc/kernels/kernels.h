@@ -22,8 +22,8 @@ namespace pynn {
 // clang-format off
 #define PYNN_FAMILIES(X) \
     X(activation) X(add) X(affine) X(augment) X(batchnorm) X(clip) X(conv) X(dropout) X(elementwise_loss) \
-    X(feature_scale) X(gated_activation) X(gather) X(groupnorm) X(hierarchical) X(hinge) X(max_norm) X(maxout) \
-    X(mixed_activation) X(noise) X(optimizer) X(pool) X(prelu) X(softmax)
+    X(embedding) X(feature_scale) X(gated_activation) X(gather) X(groupnorm) X(hierarchical) X(hinge) X(max_norm) \
+    X(maxout) X(mixed_activation) X(noise) X(optimizer) X(pool) X(prelu) X(softmax)
 // clang-format on
 
 using Size = std::ptrdiff_t;
@@ -147,6 +147,13 @@ struct Table {
     // dy (f(x) - x) over N
     void (*mixed_forward)(const T* x, const T* mix, Mixed f, T* out, Size n, Size c);
     void (*mixed_backward)(const T* dy, const T* x, const T* mix, Mixed f, T* dx, T* dmix, Size n, Size c);
+
+    // out(N,C,M): rows of the table that codes(N,C) stand for; column c has sizes[c] rows, after those of the columns
+    // before it. Returns the place of the first code that is none, -1 for no such
+    Size (*embedding_forward)(const T* codes, const std::int64_t* sizes, const T* weight, T* out, Size n, Size c,
+                              Size m);
+    Size (*embedding_backward)(const T* dy, const T* codes, const std::int64_t* sizes, T* dweight, Size n, Size c,
+                               Size m);
 
     // out(N,M) = largest of z(N,pieces,M), winner(N,M) the number of that piece
     void (*maxout_forward)(const T* z, Size pieces, T* winner, T* out, Size n, Size m);

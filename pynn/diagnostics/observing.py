@@ -12,7 +12,7 @@ import numpy as np
 
 from ..data import arrays
 from ..data.batches import Samples
-from ..layers import BatchNorm, Residual
+from ..layers import BatchNorm
 from ..layers.base import Layer
 from ..losses import AbsoluteError, Loss
 from ..losses.attributes import AttributeLoss
@@ -34,7 +34,7 @@ AUGMENTED = 200  # images
 def begun(trainer: Any, samples: Samples) -> Record:
     """The record of a run that has not taken a step."""
     model, loss = trainer.model, trainer.loss
-    beside = {id(inner) for layer in model.walk() if isinstance(layer, Residual) for inner in layer.walk()}
+    beside = {id(inner) for layer in model.walk() if isinstance(layer, structure.SIDE_BY_SIDE) for inner in layer.walk()}
     layers = [{**of_layer(layer), "residual": id(layer) in beside} for layer in leaves(model)]
     record = Record(settings(trainer, len(samples.x)), layers)
     learn(record, trainer, samples)

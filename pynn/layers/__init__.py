@@ -11,12 +11,14 @@ from .conv1d import Conv1d
 from .conv2d import Conv2d
 from .dropconnect import DropConnect
 from .dropout import Dropout, SpatialDropout
+from .embedding import Embedding
 from .flatten import Flatten
 from .fractional import FractionalMaxPool2d
 from .groupnorm import GroupNorm, LayerNorm
 from .maxout import Maxout
 from .mixed import PSELU, PMish
 from .noise import GaussianNoise
+from .parallel import Parallel
 from .pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from .pool1d import AvgPool1d, GlobalAvgPool1d, MaxPool1d
 from .prelu import PReLU
@@ -42,6 +44,7 @@ __all__ = [
     "Conv2d",
     "DropConnect",
     "Dropout",
+    "Embedding",
     "Flatten",
     "FractionalMaxPool2d",
     "GaussianNoise",
@@ -57,6 +60,7 @@ __all__ = [
     "Mish",
     "PMish",
     "PReLU",
+    "Parallel",
     "ReLU",
     "Reshape",
     "Residual",

@@ -29,6 +29,7 @@ from ..layers import (
     LayerNorm,
     MaxPool1d,
     PMish,
+    Parallel,
     PReLU,
     Reshape,
     Residual,
@@ -111,7 +112,7 @@ class _Walk:
         self.sequences = any(isinstance(layer, OF_SEQUENCES) for layer in model.walk())  # features second in PyTorch
 
     def through(self, layer: Layer, order: Order | None) -> tuple[list[Tensor], Order | None]:
-        if isinstance(layer, Residual):
+        if isinstance(layer, (Parallel, Residual)):
             self._expect_plain(layer, order)
             return [tensor for child in layer.children() for tensor in self.through(child, None)[0]], None
         if isinstance(layer, Chain):

@@ -17,6 +17,7 @@ from .conv import conv2d_backward, conv2d_forward
 from .dropout import dropout, spatial_dropout
 from .elementwise_loss import elementwise_loss
 from .feature_scale import scale_backward, scale_forward
+from .embedding import embedding_backward, embedding_forward
 from .gated_activation import gate_backward, gate_forward
 from .gather import gather
 from .groupnorm import groupnorm_backward, groupnorm_forward
@@ -66,6 +67,8 @@ __all__ = [
     "conv2d_forward",
     "dropout",
     "elementwise_loss",
+    "embedding_backward",
+    "embedding_forward",
     "focal",
     "gate_backward",
     "gate_forward",
