@@ -21,9 +21,9 @@ namespace pynn {
 // pynn/kernels/reference/NAME.py and tests/operations/NAME.py.
 // clang-format off
 #define PYNN_FAMILIES(X) \
-    X(activation) X(add) X(affine) X(augment) X(batchnorm) X(clip) X(conv) X(dropout) X(elementwise_loss) \
-    X(embedding) X(feature_scale) X(gated_activation) X(gather) X(groupnorm) X(hierarchical) X(hinge) X(max_norm) \
-    X(maxout) X(mixed_activation) X(noise) X(optimizer) X(pool) X(prelu) X(softmax)
+    X(activation) X(add) X(affine) X(augment) X(batchnorm) X(clip) X(conv) X(distribution_loss) X(dropout) \
+    X(elementwise_loss) X(embedding) X(feature_scale) X(gated_activation) X(gather) X(groupnorm) X(hierarchical) \
+    X(hinge) X(max_norm) X(maxout) X(mixed_activation) X(noise) X(optimizer) X(pool) X(prelu) X(softmax)
 // clang-format on
 
 using Size = std::ptrdiff_t;
@@ -54,7 +54,10 @@ struct Activation {
     double alpha;  // slope of leaky_relu, alpha of elu
 };
 
-#define PYNN_ELEMENT_LOSSES(X) X(l2) X(l1) X(huber) X(binary_cross_entropy) X(binary_hinge)
+// clang-format off
+#define PYNN_ELEMENT_LOSSES(X) \
+    X(l2) X(l1) X(huber) X(binary_cross_entropy) X(binary_hinge) X(poisson) X(gamma) X(tweedie)
+// clang-format on
 PYNN_NAMED_ENUM(ElementLoss, PYNN_ELEMENT_LOSSES)
 
 // What a loss returns: the mean over N, and the number of rows whose first largest score stands at their label; with
@@ -196,8 +199,14 @@ struct Table {
                   Size c);
     Loss (*hinge)(const T* scores, const std::int64_t* labels, const T* weights, double margin, bool squared,
                   T* dscores, Size n, Size c);
+    // delta of huber, power of tweedie
     double (*elementwise_loss)(const T* outputs, const T* targets, const T* weights, ElementLoss loss, double delta,
                                T* doutputs, Size n, Size m);
+    // outputs(N,M): one for each of the q levels of each of the M/q targets of a row, levels last
+    double (*pinball)(const T* outputs, const T* targets, const T* levels, const T* weights, T* doutputs, Size n,
+                      Size m, Size q);
+    // outputs(N,M): the M/2 means of a row, then the logarithms of their variances
+    double (*gaussian_nll)(const T* outputs, const T* targets, const T* weights, T* doutputs, Size n, Size m);
 
     // a tree of m nodes and m + 1 classes; slopes(N,B): of each step, 0 behind the last; bias, dbias, weights may be
     // null

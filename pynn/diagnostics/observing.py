@@ -187,6 +187,8 @@ def baseline(model: Any, loss: Loss, samples: Samples) -> float:
             outputs = np.zeros((len(y), *model.output_shape))
         elif isinstance(loss, AttributeLoss):
             outputs = np.zeros(y.shape)
+        elif (constant := loss._constant(y.astype(np.float64))) is not None:
+            outputs = constant
         else:
             outputs = np.broadcast_to(y.astype(np.float64).mean(axis=0), y.shape).copy()
             if isinstance(loss, AbsoluteError):

@@ -26,7 +26,9 @@ from ..layers import (
 from ..layers.base import Layer
 from ..layers.chain import Chain
 from ..losses import Loss
+from ..losses.counts import LogLinkLoss
 from ..losses.elementwise import ElementwiseLoss
+from ..losses.quantile import Quantile
 from ..losses.softmax import SoftmaxLoss
 from .verdicts import Verdict
 
@@ -83,7 +85,7 @@ def _last_layer(layers: list[Layer], loss: Loss) -> Iterator[Verdict]:
     elif (
         isinstance(last, (LeakyReLU, PReLU))
         or type(last) is Activation
-        or (isinstance(loss, ElementwiseLoss) and not takes_scores)
+        or (isinstance(loss, (ElementwiseLoss, Quantile)) and not takes_scores and not isinstance(loss, LogLinkLoss))
     ):
         return  # what a loss of numbers needs depends on its targets
     else:

@@ -14,6 +14,7 @@ from .augment import recolour, warp
 from .batchnorm import batchnorm_backward, batchnorm_forward, batchnorm_inference, batchnorm_inference_backward
 from .clip import clip, norm, scale
 from .conv import conv2d_backward, conv2d_forward
+from .distribution_loss import gaussian_nll, pinball
 from .dropout import dropout, spatial_dropout
 from .elementwise_loss import elementwise_loss
 from .feature_scale import scale_backward, scale_forward
@@ -73,6 +74,7 @@ __all__ = [
     "gate_backward",
     "gate_forward",
     "gather",
+    "gaussian_nll",
     "gaussian_noise",
     "groupnorm_backward",
     "groupnorm_forward",
@@ -94,6 +96,7 @@ __all__ = [
     "nesterov_step",
     "norm",
     "penalty",
+    "pinball",
     "polyak_step",
     "prelu_backward",
     "prelu_forward",
