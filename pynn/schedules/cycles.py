@@ -111,7 +111,7 @@ class CosLog(Schedule):
     .. [1] Holzmüller et al., "Better by default: Strong pre-tuned MLPs and boosted trees on tabular data", 2024.
     """
 
-    _takes = takes(rate=NOT_NEGATIVE, epochs=POSITIVE, cycles=Count(1, bits=6))  # of 64, the first would be 10^-19 of the run
+    _takes = takes(rate=NOT_NEGATIVE, epochs=POSITIVE, cycles=Count(1, bits=6))  # the first of 64: 10^-19 of all
 
     def __init__(self, rate: float, epochs: float, cycles: int = 4) -> None:
         self.rate, self.epochs, self.cycles = rate, epochs, cycles
