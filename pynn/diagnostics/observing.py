@@ -106,7 +106,7 @@ def of_layer(layer: Layer) -> dict[str, Any]:
         "parameters": int(sum(math.prod(one.shape) for one in layer.declared)),
         "fan_in": int(fan_in),
         "frozen": layer.frozen,
-        "factor": float(layer.learning_rate_factor),
+        "factor": max((layer.factor_of(one.name) for one in layer.declared), default=1.0),
         "rate": float(getattr(layer, "rate", 0.0)) if "ropout" in layer.kind or layer.kind == "DropConnect" else 0.0,
         "noise": float(getattr(layer, "std", 0.0)) if layer.kind == "GaussianNoise" else 0.0,
         "momentum": layer.momentum if isinstance(layer, BatchNorm) else None,

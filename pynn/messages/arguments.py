@@ -222,7 +222,7 @@ SGD Momentum Nesterov AdaGrad: 0.01
 Lion: 1e-4
 ReduceOnPlateau: 1e-3
 StepDecay: 0.1, every=10
-CosineDecay LinearDecay OneCycle Warmup: 0.1, epochs=10
+CosineDecay CosLog FlatCosine LinearDecay OneCycle Warmup: 0.1, epochs=10
 ExponentialDecay InverseTimeDecay: 0.1, decay=0.05
 CosineRestarts: 0.1, epochs_per_cycle=10
 Cyclic: 0.01, 0.1, period=10

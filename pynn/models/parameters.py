@@ -110,6 +110,8 @@ class FlatChain(Chain):
         unit = self._unit
         places: list[tuple[Layer, Parameter, int]] = []
         size = 0
+        for layer in self.walk():
+            layer._settle_factors()
         for layer in self._inner():
             layer._expect_parameters(*layer._frozen_names)
             for parameter in layer.declared:
@@ -172,7 +174,7 @@ class FlatChain(Chain):
         """Update everything that depends on the layers' training settings."""
         stops = [*(start for _, _, start in self._places[1:]), self.parameters.size]
         self._segments = tuple(
-            Segment(start, stop, layer.freezes(parameter.name), layer.learning_rate_factor, parameter.penalized)
+            Segment(start, stop, layer.freezes(parameter.name), layer.factor_of(parameter.name), parameter.penalized)
             for (layer, parameter, start), stop in zip(self._places, stops, strict=False)  # no parameters: one stop
         )
         for segment in self._segments:

@@ -234,4 +234,5 @@ def restore_late(model: Any, kinds: Mapping[str, type]) -> bool:
             for child, parts in zip(children, inside, strict=True):
                 _restore(child, parts, kinds)
                 child._expect_parameters(*child._frozen_names)
+                child._settle_factors()
     return any_restored

@@ -225,7 +225,7 @@ class Trainer:
         if optimizer.schedule is None or optimizer.learning_rate or self._warned:
             return
         begun = max(self.model.epoch - (optimizer.first_epoch or 0), 0)
-        if begun and optimizer.schedule(begun) == 0:  # a warm-up begins at 0
+        if begun and optimizer.schedule._ended(begun):  # a warm-up begins at 0
             self._warned = True
             checks.warn(
                 f"the learning rate was 0 in all of epoch {self.epoch + 1}: {optimizer.schedule!r} has ended; its "
