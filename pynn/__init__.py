@@ -111,7 +111,18 @@ from .losses import (
 )
 from .models.sequential import Sequential
 from .optimizers import SGD, AdaGrad, Adam, AdamW, Lion, Momentum, NAdam, Nesterov, Optimizer, RMSProp
-from .preprocessing import PCA, MeanSubtraction, MinMaxScaling, Pipeline, Standardization, Transformer, Whitening
+from .preprocessing import (
+    PCA,
+    ClipToRange,
+    MeanSubtraction,
+    MinMaxScaling,
+    Pipeline,
+    RobustScaling,
+    SmoothClip,
+    Standardization,
+    Transformer,
+    Whitening,
+)
 from .preprocessing.binner import Binner
 from .regularizers import L1, L2, ElasticNet
 from .schedules import (
@@ -161,6 +172,7 @@ __all__ = [
     "CSVLogger",
     "Callback",
     "Checkpoint",
+    "ClipToRange",
     "ColourShift",
     "Constant",
     "Contrast",
@@ -228,6 +240,7 @@ __all__ = [
     "ReduceOnPlateau",
     "Reshape",
     "Residual",
+    "RobustScaling",
     "Rotation",
     "Saturation",
     "Schedule",
@@ -235,6 +248,7 @@ __all__ = [
     "Shear",
     "SiLU",
     "Sigmoid",
+    "SmoothClip",
     "SnapshotEnsemble",
     "Softmax",
     "SoftmaxCrossEntropy",
