@@ -121,7 +121,18 @@ from .losses import (
 )
 from .models.sequential import Sequential
 from .optimizers import SGD, AdaGrad, Adam, AdamW, Lion, Momentum, NAdam, Nesterov, Optimizer, RMSProp
-from .preprocessing import PCA, MeanSubtraction, MinMaxScaling, Pipeline, Standardization, Transformer, Whitening
+from .preprocessing import (
+    PCA,
+    ClipToRange,
+    MeanSubtraction,
+    MinMaxScaling,
+    Pipeline,
+    RobustScaling,
+    SmoothClip,
+    Standardization,
+    Transformer,
+    Whitening,
+)
 from .preprocessing.binner import Binner
 from .regularizers import L1, L2, ElasticNet
 from .schedules import (
@@ -174,6 +185,7 @@ __all__ = [
     "CSVLogger",
     "Callback",
     "Checkpoint",
+    "ClipToRange",
     "ColourShift",
     "Constant",
     "Contrast",
@@ -250,6 +262,7 @@ __all__ = [
     "ReduceOnPlateau",
     "Reshape",
     "Residual",
+    "RobustScaling",
     "Rotation",
     "Saturation",
     "Scale",
@@ -258,6 +271,7 @@ __all__ = [
     "Shear",
     "SiLU",
     "Sigmoid",
+    "SmoothClip",
     "SnapshotEnsemble",
     "Softmax",
     "SoftmaxCrossEntropy",

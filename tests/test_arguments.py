@@ -271,6 +271,7 @@ NUMBERS: list[tuple[Callable[[Any], Any], str, float]] = [
     (lambda v: pynn.ColourShift(v), "std", 0.5),
     (lambda v: pynn.Whitening(epsilon=v), "epsilon", 0.5),
     (lambda v: pynn.MinMaxScaling((0, v)), "range", 0.5),
+    (lambda v: pynn.SmoothClip(v), "limit", 0.5),
     (lambda v: pynn.Split(v), "share", 0.5),
     (lambda v: pynn.split(np.eye(8), [0, 1] * 4, v), "share", 0.5),
 ]  # fmt: skip

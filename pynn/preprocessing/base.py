@@ -37,6 +37,24 @@ class Rows:
     def __iter__(self) -> Iterator[Array]:
         return (self._after(x) for _, x in pieces(self.x))
 
+    def then(self, *transformers: Transformer) -> Rows:
+        """The same samples after these fitted transformers, too."""
+        return Rows(self.x, (*self.before, *transformers))
+
+    def columns(self) -> Iterator[Array]:
+        """The numbers of each feature, one feature after the other, in new arrays (N,)."""
+        if not self.before and self.x.ndim == 2:
+            yield from (self.x[:, place].astype(np.float64) for place in range(self.features))
+            return
+        at_once = max(1, 4 * PIECE // len(self))  # each block of features takes a pass over the samples
+        for start in range(0, self.features, at_once):
+            block = np.empty((min(at_once, self.features - start), len(self)))
+            filled = 0
+            for x in self:
+                block[:, filled : filled + len(x)] = x.reshape(len(x), -1)[:, start : start + at_once].T
+                filled += len(x)
+            yield from block
+
     @property
     def first(self) -> Array:
         """The first sample."""
@@ -108,6 +126,10 @@ class Transformer(Constructed):
             f"{type(self).__name__} does not define how a gradient passes through it: add a method _back(dy), "
             "or use a model without preprocessing"
         )
+
+    def _back_at(self, dy: Array, x: Array) -> Array:
+        """The same for a transformer whose slope depends on its input x."""
+        return self._back(dy)
 
     def _finish(self) -> Shape:
         """Compute what follows from the arrays of `state`; return the output shape of a sample."""
@@ -318,20 +340,25 @@ class Transformer(Constructed):
         """
         return self._through(self._apply, x, self.output_shape_, dtype)
 
-    def back(self, dy: Array) -> Array:
+    def back(self, dy: Array, x: Array | None = None) -> Array:
         """Compute the gradient with respect to the samples.
 
         Parameters
         ----------
         dy : array (N, ...)
             Gradient with respect to `transform(x)`.
+        x : array (N, ...), optional
+            The samples; needed where the slope depends on them, as that of `SmoothClip` does.
 
         Returns
         -------
         array (N, ...)
             A new array of dy's dtype; for uint8 pixels, with respect to their values scaled to 0..1.
         """
-        return self._back(np.asarray(dy, np.float64)).astype(dy.dtype)
+        wide = np.asarray(dy, np.float64)
+        if x is None:
+            return self._back(wide).astype(dy.dtype)
+        return self._back_at(wide, arrays.to_model(x, np.dtype(np.float64))).astype(dy.dtype)
 
     def unfitted(self: T) -> T:
         """Return a new transformer with the same arguments.

@@ -84,7 +84,7 @@ class Pipeline(Transformer):
 
     def _learn_from(self, rows: Rows) -> None:
         for place, step in enumerate(self.steps):
-            step._learn_from(Rows(rows.x, (*rows.before, *self.steps[:place])))
+            step._learn_from(rows.then(*self.steps[:place]))
 
     def _apply(self, x: Array) -> Array:
         for step in self.steps:
@@ -99,6 +99,14 @@ class Pipeline(Transformer):
     def _back(self, dy: Array) -> Array:
         for step in reversed(self.steps):
             dy = step._back(dy)
+        return dy
+
+    def _back_at(self, dy: Array, x: Array) -> Array:
+        inputs = [x]
+        for step in self.steps[:-1]:
+            inputs.append(step._apply(inputs[-1]))
+        for step, given in zip(reversed(self.steps), reversed(inputs), strict=True):
+            dy = step._back_at(dy, given)
         return dy
 
     def unfitted(self) -> Pipeline:
