@@ -63,7 +63,7 @@ class Estimator(hooks.Supporting, BaseEstimator):  # type: ignore[misc]
             sample_weight = np.full(count, float(sample_weight))
         weights = arrays.sample_weights("sample_weight", sample_weight, count)
         if not weights.any():
-            raise ValueError("sample_weight is 0 for all samples, expected some that count")
+            raise ValueError("sample_weight is zero for all samples, expected some that count")
         return weights
 
     # Predictions ----------------------------------------------------------------------------------

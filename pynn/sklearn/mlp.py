@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import column_or_1d
 
 from ..losses.attributes import AttributeLoss
 from ..signatures import answering
@@ -71,10 +72,11 @@ class _MLP(Estimator):
         if self.solver == "lbfgs" and validation is not None:
             raise ValueError("validation needs epochs, which solver='lbfgs' does not have: use 'adam' or 'sgd'")
         fresh = not ("model_" in vars(self) and (self.warm_start or once))
-        dtype, random_state = settings.chosen_dtype(self), training.random_state_of(self)
+        random_state = training.random_state_of(self)
         X, y = self._pair(X, y, reset=fresh, numeric=isinstance(self, RegressorMixin))
+        dtype = settings.chosen_dtype(self, X, once) if fresh else self.model_.dtype
         weights = self._sample_weights(sample_weight, X.shape[0])
-        problem = self._problem(Rows(X, dtype if fresh else self.model_.dtype), y, weights, fresh, classes)
+        problem = self._problem(Rows(X, dtype), y, weights, fresh, classes)
         if fresh:
             training.begin(self, problem, X.shape[1], dtype, random_state)
             self._describe(problem)
@@ -254,7 +256,7 @@ class MLPClassifier(ClassifierMixin, _MLP):  # type: ignore[misc]
         if factors is not None:
             weights = factors if weights is None else weights * factors
             if not weights.any():
-                raise ValueError("class_weight and sample_weight leave no sample that counts")
+                raise ValueError("class_weight and sample_weight: the weights of all samples are zero")
         binary = kind == "binary" and isinstance(loss, AttributeLoss)
         outputs = 1 if binary else len(found)
         problem = training.Problem(
@@ -462,6 +464,8 @@ class MLPRegressor(RegressorMixin, _MLP):  # type: ignore[misc]
         return problem._replace(y=self._targets(encoded, problem, rows.dtype))
 
     def _encoded(self, y: Array, name: str) -> Array:
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
         return np.asarray(y, np.float64).reshape(len(y), -1)
 
     def _targets(self, encoded: Array, problem: training.Problem, dtype: np.dtype[Any]) -> Array:

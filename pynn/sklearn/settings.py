@@ -20,6 +20,7 @@ NUMBERS = {
 }  # fmt: skip
 FLAGS = ("shuffle", "warm_start", "nesterovs_momentum", "early_stopping", "batch_norm")
 WORDS = {"solver": ("lbfgs", "sgd", "adam"), "learning_rate": ("constant", "invscaling", "adaptive")}
+SMALL = 10_000  # numbers in X up to which float64 costs no time worth mentioning
 
 
 def expect_valid(estimator: Any) -> None:
@@ -51,8 +52,9 @@ def expect_size(where: str, batch_size: Any) -> None:
         raise ValueError(f"{where}: batch_size is {brief(batch_size)}, expected 'auto' or an integer of at least 1")
 
 
-def chosen_dtype(estimator: Any) -> np.dtype[Any]:
-    """The dtype of the network."""
-    if estimator.dtype is None:
-        return np.dtype(np.float64 if estimator.solver == "lbfgs" else np.float32)
-    return checks.float_dtype(estimator.dtype)
+def chosen_dtype(estimator: Any, table: Any, once: bool) -> np.dtype[Any]:
+    """The dtype of the network. table: X, of which a first part if `once`."""
+    if estimator.dtype is not None:
+        return checks.float_dtype(estimator.dtype)
+    small = not once and table.dtype == np.float64 and table.shape[0] * table.shape[1] <= SMALL
+    return np.dtype(np.float64 if small or estimator.solver == "lbfgs" else np.float32)
