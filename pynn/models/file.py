@@ -124,8 +124,19 @@ def write(file: Path, tensors: dict[str, NDArray[Any]], entry: str, description:
             f"{terminal.printable(file)} ends in {file.suffix}, but the file is written as safetensors, which "
             f"pynn.load reads; name it {terminal.printable(file.with_suffix('.safetensors').name)}"
         )
-    entries = {**description, "crc": container.checksum(_canonical(description), tensors)}  # ignored by older versions
-    container.write(file, tensors, entry, _canonical(entries))
+    container.write(file, tensors, entry, _entries(tensors, description))
+
+
+def to_bytes(model: Model) -> bytes:
+    """The bytes of the file that `save` would write."""
+    with model.lock.between_changes():
+        tensors, description = content(model)
+        return container.packed(tensors, ENTRY, _entries(tensors, description))
+
+
+def _entries(tensors: dict[str, NDArray[Any]], description: Mapping[str, Any]) -> str:
+    """The description with a checksum of everything, which older versions ignore."""
+    return _canonical({**description, "crc": container.checksum(_canonical(description), tensors)})
 
 
 def _canonical(description: Mapping[str, Any]) -> str:
@@ -170,7 +181,13 @@ def expect_unchanged(file: Path) -> None:
 
 def read(file: Path, entry: str, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """The description in this entry of the metadata, and the tensors; ValueError if the file is not a valid `kind`."""
-    description, tensors = container.read(file, entry, kind)
+    return verified(str(file), *container.read(file, entry, kind), kind)
+
+
+def verified(
+    file: str, description: dict[str, Any], tensors: dict[str, NDArray[Any]], kind: str
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Description and tensors, whose format and checksum are right; ValueError if not."""
     version = description.pop("format", None)
     if type(version) is not int or version < 1:
         raise ValueError(f"{terminal.printable(file)}: the {kind}'s description has no format number: {config.NEWER}")
