@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
@@ -15,16 +14,17 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from .. import checks
 from ..callbacks import Callback
 from ..ensembles.ensemble import Ensemble
+from ..models.loading import own_classes
 from ..models.sequential import Sequential
 from ..preprocessing import Pipeline, RobustScaling, SmoothClip
 from ..preprocessing.table_encoder import TableEncoder
 from ..typing import Array
-from . import members, recipe, rows
+from . import grouping, members, recipe
 from .members import Member, Table, Task
 from .recipe import Recipe
+from .reports import warn
 from .validation import feature_table, take
 
 FEWEST = 5  # different rows for a validation part
@@ -97,7 +97,7 @@ class Tabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type 
             raise ValueError("bagging='folds' trains a network on each of n_ens folds: n_ens is 1, expected at least 2")
         full = self.preset == "full"
         if not full and (ignored := [name for name in FULL_ONLY if getattr(self, name)]):
-            checks.warn(
+            warn(
                 f"{' and '.join(ignored)} belong to preset='full' and have no effect with preset={self.preset!r}"
             )
         widths = self.hidden_layer_sizes
@@ -120,7 +120,7 @@ class Tabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type 
         if weights is not None and not weights.all():
             kept = np.flatnonzero(weights)
             X, y, weights = take(X, kept), y[kept], weights[kept]
-        if weights is not None and (places := rows.repeated(weights)) is not None:
+        if weights is not None and (places := grouping.repeated(weights)) is not None:
             X, y, weights = take(X, places), y[places], None
         scaling = Pipeline(RobustScaling(), SmoothClip())
         encoder = TableEncoder(one_hot=self.one_hot, embedding=self.preset == "full", numbers=scaling)
@@ -131,18 +131,18 @@ class Tabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type 
     def _trained(self, table: Table, held_out: Table | None, task: Task) -> list[tuple[Member, Table | None]]:
         """Train the members; each with the rows that it was validated on."""
         started, seed = time.perf_counter(), int(check_random_state(self.random_state).randint(2**31 - 1))
-        grouped = rows.rows(table.x, table.y, self._classification)
-        seeds = rows.seeds(seed, self.n_ens)
-        validated = held_out is None and self.validation_fraction > 0 and len(grouped.starts) >= FEWEST
-        folds = grouped.folds(self.n_ens, seed) if self.bagging == "folds" and validated else None
+        groups = grouping.grouped(table.x, table.y, self._classification)
+        seeds = grouping.seeds(seed, self.n_ens)
+        validated = held_out is None and self.validation_fraction > 0 and len(groups.starts) >= FEWEST
+        folds = groups.folds(self.n_ens, seed) if self.bagging == "folds" and validated else None
         done: list[tuple[Member, Table | None]] = []
         for number, own in enumerate(seeds):
             if folds is not None:
                 train, rest = folds[number]
             elif validated:
-                train, rest = grouped.parts(self.validation_fraction, own)
+                train, rest = groups.parts(self.validation_fraction, own)
             else:
-                train, rest = grouped.order, grouped.order[:0]
+                train, rest = groups.order, groups.order[:0]
             seconds = None
             if self.time_budget is not None:
                 left = self.time_budget - (time.perf_counter() - started)
@@ -163,11 +163,11 @@ class Tabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type 
         scores = [member.score for member, _ in done if member.score is not None]
         self.validation_score_ = float(np.mean(scores)) if scores else None
         if len(done) < self.n_ens:
-            warnings.warn(
+            warn(
                 f"time_budget={self.time_budget:g} s was enough for {len(done)} of {self.n_ens} networks; raise it, or "
                 "choose a faster preset",
-                ConvergenceWarning, stacklevel=4,
-            )  # fmt: skip
+                ConvergenceWarning,
+            )
 
     # Prediction -----------------------------------------------------------------------------------
 
@@ -191,6 +191,22 @@ class Tabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type 
         check_is_fitted(self, "models_")
         models = copy.deepcopy(self.models_)
         return models[0] if len(models) == 1 else Ensemble(models)
+
+    # Pickles --------------------------------------------------------------------------------------
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "models_" in vars(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        if "models_" in state:  # as safetensors bytes: no buffers, no rows of data
+            state["models_"] = [(model.to_bytes(), own_classes(model)) for model in self.models_]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if state.get("models_") and isinstance(state["models_"][0], tuple):
+            state = {**state, "models_": [Sequential.from_bytes(*packed) for packed in state["models_"]]}
+        super().__setstate__(state)
 
     def _more_tags(self, tags: Any) -> Any:
         tags.input_tags.allow_nan = True
