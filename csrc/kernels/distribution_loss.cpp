@@ -47,7 +47,7 @@ double pinball(const T* outputs, const T* targets, const T* levels, const T* wei
 }
 
 // Half of s + (y - mean)^2 / e^s; s is held within the limits, and its gradient there never points outwards.
-constexpr double kLeast = -30, kGreatest = 30;
+constexpr double kLeast = -30, kGreatest = 60;
 
 template <class T>
 double gaussian_nll(const T* outputs, const T* targets, const T* weights, T* doutputs, Size n, Size m) {

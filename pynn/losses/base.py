@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
@@ -309,6 +310,10 @@ class Loss(Constructed):
     def _points(self, numbers: Array) -> Array:
         """The predictions (N, K) of targets (N, K) among `_numbers`."""
         return numbers
+
+    def _columns(self, output_shape: tuple[int, ...]) -> int:
+        """How many numbers are the targets of a sample."""
+        return math.prod(output_shape)
 
     def _constant(self, y: Array) -> Array | None:
         """The best constant outputs for these targets; None if they are a plain mean or not known."""

@@ -13,7 +13,7 @@ from ..typing import Array
 from .base import Loss, Units, in_dtype
 from .elementwise import numbers_of
 
-LIMIT = 30.0  # of log variances, as in the kernel
+LEAST, GREATEST = -30.0, 60.0  # of log variances, as in the kernel
 
 
 class GaussianNLL(Loss):
@@ -32,7 +32,7 @@ class GaussianNLL(Loss):
     with ``Affine(2)``. `predict` gives the means, `deviations` the standard deviations. The constant ½ log 2π is left
     out, so the loss may be negative.
 
-    s is held within -30..30 (standard deviations of 3e-7 to 3e6), so that neither an exact prediction nor a wild output
+    s is held within -30..60 (standard deviations of 3e-7 to 1e13), so that neither an exact prediction nor a wild output
     gives an infinite loss. Beyond these limits the gradient of s is 0, unless a step would bring it back. Targets of
     another size should be scaled: ``target_preprocessing=pynn.Standardization()``.
 
@@ -94,7 +94,7 @@ class GaussianNLL(Loss):
             Standard deviations in the units of the loss: with `target_preprocessing`, those of the changed targets.
         """
         _expect_outputs(outputs.shape[1:])
-        return np.exp(np.clip(outputs[:, outputs.shape[1] // 2 :], -LIMIT, LIMIT) / 2)
+        return np.exp(np.clip(outputs[:, outputs.shape[1] // 2 :], LEAST, GREATEST) / 2)
 
     # Between outputs and the user's numbers -------------------------------------------------------
 
@@ -106,9 +106,12 @@ class GaussianNLL(Loss):
     def _points(self, numbers: Array) -> Array:
         return self.predict(numbers)
 
+    def _columns(self, output_shape: tuple[int, ...]) -> int:
+        return math.prod(output_shape) // 2
+
     def _constant(self, y: Array) -> Array:
         y = y.astype(np.float64)
-        spread = np.log(np.maximum(y.var(axis=0), np.exp(-LIMIT)))
+        spread = np.log(np.maximum(y.var(axis=0), np.exp(LEAST)))
         return np.broadcast_to(np.concatenate([y.mean(axis=0), spread]), (len(y), 2 * y.shape[1]))
 
 

@@ -162,6 +162,9 @@ class Quantile(Loss):
         middle = int(np.argmin(np.abs(np.array(self._each) - 0.5)))
         return numbers[..., middle : middle + 1]
 
+    def _columns(self, output_shape: tuple[int, ...]) -> int:
+        return math.prod(output_shape[:-1])
+
     def _constant(self, y: Array) -> Array:
         best = np.moveaxis(np.quantile(y[..., 0], self._each, axis=0), 0, -1)
         return self._outputs(np.broadcast_to(best, (*y.shape[:-1], len(self._each))))

@@ -123,7 +123,7 @@ def restored(
             model.preprocessing.restore(tuple(description["raw_shape"]), tensors, PREFIX)
             _expect_match(model, model.preprocessing)
         if model.targets is not None and model.targets.scaling is not None:
-            model.targets.scaling.restore((math.prod(model.output_shape),), tensors, TARGETS)
+            model.targets.scaling.restore((model.loss._columns(model.output_shape),), tensors, TARGETS)
     except (ValueError, ArithmeticError, MemoryError, RecursionError) as cause:
         raise ValueError(container.one_line(f"{file}: {cause}")) from container.safe_cause(cause)
     if model.context.step:

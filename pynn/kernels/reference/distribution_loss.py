@@ -7,7 +7,7 @@ import numpy as np
 from ..checks import Floats, checked
 from .loss import expect_scores, mean, shares
 
-LIMIT = 30.0  # of the logarithm of a variance
+LEAST, GREATEST = -30.0, 60.0  # of the logarithm of a variance
 
 
 def _expect_outputs(where: str, outputs: Floats, targets: Floats, factor: int, what: str) -> None:
@@ -54,7 +54,7 @@ def gaussian_nll(
 ) -> float:
     """Mean over N of the sum over D of ½(s + (y - m)² / e^s); its gradient goes to doutputs (N, M).
 
-    outputs: D means m, then D logarithms s of variances; so M = 2 D. s is held within -30..30; where it lies beyond,
+    outputs: D means m, then D logarithms s of variances; so M = 2 D. s is held within -30..60; where it lies beyond,
     its gradient is 0 unless a step would bring it back.
     weights (N,): factors of the losses of rows; their sum is divided by N, not by Σ weights. doutputs may be None.
 
@@ -67,14 +67,14 @@ def gaussian_nll(
     half = targets.shape[1]
     s = outputs[:, half:].astype(np.float64)
     d = (targets - outputs[:, :half]).astype(np.float64)
-    held = np.clip(s, -LIMIT, LIMIT)
+    held = np.clip(s, LEAST, GREATEST)
     precision = np.exp(-held)
     ratios = d * d * precision
     losses = ((held + ratios) / 2).astype(outputs.dtype)  # what the dtype cannot hold is infinite
     if doutputs is not None:
         share = shares(None if weights is None else weights.astype(np.float64), s)
         slopes = (1 - ratios) / 2
-        slopes[((s < -LIMIT) & (slopes > 0)) | ((s > LIMIT) & (slopes < 0))] = 0
+        slopes[((s < LEAST) & (slopes > 0)) | ((s > GREATEST) & (slopes < 0))] = 0
         doutputs[:, :half] = -d * precision * share
         doutputs[:, half:] = slopes * share
     return mean(losses.sum(axis=1, dtype=np.float64), weights)
