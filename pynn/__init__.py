@@ -26,6 +26,7 @@ Further reading:
     help(pynn.gradients)       on which inputs its answers depend; images that fool it
     help(pynn.transfer)        a trained model's layers for another task; weights from PyTorch
     help(pynn.Ensemble)        averages of several models; of a single run: pynn.SnapshotEnsemble, PolyakAverage
+    help(pynn.sklearn)         estimators for scikit-learn (extra `sklearn`)
     help(pynn.kernels)         the functions that do the computations, in C++ and in NumPy
 """
 
@@ -336,6 +337,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from . import datasets, diagnostics, metrics, models, plot, transfer
+    from . import sklearn as sklearn  # not in __all__: `from pynn import *` works without scikit-learn
     from .callbacks import Checkpoint, CSVLogger, EarlyStopping, LearningRateSchedule, ModelCheckpoint, TerminateOnNaN
     from .callbacks.progress import ProgressBar
     from .diagnostics.diagnosis import diagnose
@@ -384,7 +386,7 @@ else:
             return version()
         from importlib import import_module
 
-        if name in ("datasets", "diagnostics", "metrics", "models", "plot", "transfer"):
+        if name in ("datasets", "diagnostics", "metrics", "models", "plot", "sklearn", "transfer"):
             return import_module(f".{name}", __name__)
         if name in _LATER:
             globals()[name] = getattr(import_module(f".{_LATER[name]}", __name__), name)
@@ -395,4 +397,4 @@ else:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    return [*__all__, "__version__", "sklearn"]

@@ -23,6 +23,7 @@ if tuple(int(part) for part in sklearn.__version__.split(".")[:2]) < (1, 6):
         f'pynn.sklearn needs scikit-learn 1.6 or newer, this is {sklearn.__version__}: pip install "pynn-cpu[sklearn]"'
     )
 
-from .mlp import MLPClassifier, MLPRegressor
+from .classifier import MLPClassifier
+from .regressor import MLPRegressor
 
 __all__ = ["MLPClassifier", "MLPRegressor"]

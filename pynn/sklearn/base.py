@@ -23,7 +23,7 @@ PASSING = ("model_", "_callback_fit_ctx", "_skl_callbacks_to_teardown")  # attri
 FLOATS = (np.float64, np.float32)
 
 
-class Estimator(hooks.Supporting, BaseEstimator):  # type: ignore[misc]
+class Estimator(hooks.Supporting, BaseEstimator):
     """Base of pynn's estimators: their network is `model_`.
 
     Copies and pickles hold the constructor's arguments, the numbers that describe the fit, and the model as safetensors
@@ -70,9 +70,9 @@ class Estimator(hooks.Supporting, BaseEstimator):  # type: ignore[misc]
 
     def _outputs(self, X: Any) -> Array:
         """The outputs of the network for X (N, K), in its dtype."""
-        model = vars(self).get("model_")
-        if model is None:
+        if "model_" not in vars(self):
             check_is_fitted(self)
+        model = self.model_
         # A plain array of the right width, as a service passes it row by row, needs no more checks than these.
         if (
             type(X) is np.ndarray

@@ -16,7 +16,7 @@ except ImportError:  # before scikit-learn 1.9
     class Supporting:  # type: ignore[no-redef]
         """Without callbacks."""
 
-    def with_callbacks(method: Any) -> Any:  # type: ignore[no-redef]
+    def with_callbacks(method: Any) -> Any:
         """Leave the method as it is."""
         return method
 
@@ -73,4 +73,3 @@ class Bridge(Callback):
     def on_epoch_end(self, trainer: Run) -> None:
         if self.tasks.end():
             trainer.stop("a scikit-learn callback stopped it")
-

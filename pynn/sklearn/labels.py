@@ -71,8 +71,10 @@ def places(y: Any, classes: Array, kind: str, name: str) -> Array:
     y = _array(y)
     if kind == "multilabel":
         if y.ndim != 2 or y.shape[1] != len(classes) or not np.isin(y, (0, 1)).all():
-            raise ValueError(f"{name} has shape {y.shape}, expected (N, {len(classes)}) of 0 and 1, as in the first fit")
-        return y.astype(np.int64)
+            raise ValueError(
+                f"{name} has shape {y.shape}, expected (N, {len(classes)}) of 0 and 1, as in the first fit"
+            )
+        return np.asarray(y, np.int64)
     if y.ndim != 1:
         raise ValueError(f"{name} has shape {y.shape}, expected one label for each sample (N,)")
     found, inverse = np.unique(y, return_inverse=True)

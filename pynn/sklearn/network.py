@@ -33,6 +33,7 @@ from ..losses.attributes import AttributeLoss
 from ..messages.terminal import brief
 from ..models.sequential import Sequential
 from ..optimizers import Adam, Momentum, Nesterov, Optimizer
+from ..typing import Array
 from .reports import expect_word
 
 ACTIVATIONS: dict[str, type[Layer] | None] = {
@@ -143,13 +144,20 @@ def affine_layers(model: Sequential) -> list[Affine]:
     return [layer for layer in model.walk() if isinstance(layer, Affine)]
 
 
+def weights_of(layer: Affine) -> tuple[Array, Array]:
+    """Weight and bias of a layer; the bias is empty where it has none."""
+    assert layer.weight is not None
+    return layer.weight, layer.weight[:0, 0] if layer.bias is None else layer.bias
+
+
 def _draw(model: Sequential, activation: Any, random_state: np.random.RandomState) -> None:
     """The first weights of scikit-learn for this random state: uniform, biases too."""
     factor = 2.0 if activation in ("logistic", "sigmoid") else 6.0
     for layer in affine_layers(model):
-        bound = math.sqrt(factor / sum(layer.weight.shape))
-        layer.weight[...] = random_state.uniform(-bound, bound, layer.weight.shape)
-        layer.bias[...] = random_state.uniform(-bound, bound, layer.bias.shape)
+        weight, bias = weights_of(layer)
+        bound = math.sqrt(factor / sum(weight.shape))
+        weight[...] = random_state.uniform(-bound, bound, weight.shape)
+        bias[...] = random_state.uniform(-bound, bound, bias.shape)
 
 
 def optimizer(settings: Any) -> Optimizer:

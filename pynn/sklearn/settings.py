@@ -13,7 +13,7 @@ from ..messages.terminal import brief
 from . import network
 from .reports import expect_word
 
-NUMBERS = {
+NUMBERS: dict[str, Any] = {
     "alpha": NOT_NEGATIVE, "learning_rate_init": POSITIVE, "power_t": NOT_NEGATIVE, "max_iter": Count(1),
     "tol": NOT_NEGATIVE, "momentum": RATE, "validation_fraction": RATE, "beta_1": RATE, "beta_2": RATE,
     "epsilon": POSITIVE, "max_fun": Count(1), "dropout": RATE,

@@ -18,7 +18,7 @@ from ..regularizers import Penalty
 from .accumulation import Accumulation
 from .history import History
 from .measures import Measures, Running, hits, in_units, lost, total, warn_of_statistics_of_the_start
-from .sources import Arrays, Batches
+from .sources import Source
 from .trainable import Trainable
 
 
@@ -29,7 +29,7 @@ class Trainer:
     ----------
     model : Sequential
         Built or not, with its loss and optimizer.
-    source : Arrays or Batches
+    source : Source
         Where the batches come from.
     epochs : int
         Number of planned epochs.
@@ -80,7 +80,7 @@ class Trainer:
     def __init__(
         self,
         model: Trainable,
-        source: Arrays | Batches,
+        source: Source,
         epochs: int,
         *,
         penalty: Penalty | None = None,
