@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..losses import Loss
+from ..layers import Embedding, PeriodicEmbedding
 from ..models.data_dependent import data_dependent
 from ..models.sequential import Sequential
 from ..models.tables import realmlp
@@ -80,7 +80,8 @@ class Recipe:
         model.build(x.shape[1:])
         if full:
             rows = np.random.default_rng(seed).permutation(len(x))[:START_ROWS] if len(x) > START_ROWS else slice(None)
-            data_dependent(model, x[rows], bias="simplex")
+            embedded = [layer.name for layer in model.walk() if isinstance(layer, (Embedding, PeriodicEmbedding))]
+            data_dependent(model, x[rows], bias="simplex", leave=embedded)
         return model
 
 
@@ -105,7 +106,7 @@ def chosen(preset: str, classification: bool, **changes: Any) -> Recipe:
     return replace(recipe, **{name: value for name, value in changes.items() if value is not None})
 
 
-def prior(model: Sequential, loss: Loss, y: Array, weights: Array | None) -> None:
+def prior(model: Sequential, y: Array, weights: Array | None) -> None:
     """Let the outputs of a loss with a log link begin at the logarithm of the mean of y."""
     mean = float(np.average(y, weights=weights))
     if mean > 0:
