@@ -17,6 +17,7 @@ from ..layers.base import Layer
 from ..losses import AbsoluteError, Loss
 from ..losses.attributes import AttributeLoss
 from ..optimizers import AdamW, Lion
+from ..schedules import Schedule
 from ..typing import Array
 from . import structure
 from . import thresholds as at
@@ -107,12 +108,18 @@ def of_layer(layer: Layer) -> dict[str, Any]:
         "fan_in": int(fan_in),
         "frozen": layer.frozen,
         "factor": max((layer.factor_of(one.name) for one in layer.declared), default=1.0),
-        "rate": float(getattr(layer, "rate", 0.0)) if "ropout" in layer.kind or layer.kind == "DropConnect" else 0.0,
+        "rate": _dropped(layer),
         "noise": float(getattr(layer, "std", 0.0)) if layer.kind == "GaussianNoise" else 0.0,
         "momentum": layer.momentum if isinstance(layer, BatchNorm) else None,
         "first_weight": None if weight is None or weight.ndim < 2 else root_mean_square(weight),
         "first_bias": _bias(layer),
     }
+
+
+def _dropped(layer: Layer) -> float:
+    """The rate of a kind of dropout, in the first step if it is a schedule."""
+    rate = getattr(layer, "rate", 0.0) if "ropout" in layer.kind or layer.kind == "DropConnect" else 0.0
+    return rate(0) if isinstance(rate, Schedule) else float(rate)
 
 
 def _bias(layer: Layer) -> float | None:

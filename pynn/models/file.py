@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import checks, constraints, initializers, layers, losses, preprocessing, regularizers
+from .. import checks, constraints, initializers, layers, losses, preprocessing, regularizers, schedules
 from ..constraints import Constraint
 from ..initializers import Initializer
 from ..layers import hierarchical
@@ -26,6 +26,7 @@ from ..messages import terminal
 from ..preprocessing import Transformer
 from ..regularizers import Penalty
 from ..saving import config, container, files
+from ..schedules import Schedule
 from ..training.inputs import Inputs
 from .model import Model
 
@@ -50,7 +51,8 @@ OPTIONAL = ("format", "preprocessing", "raw_shape", "inputs", "targets", "target
 MOST = 2_000  # layers and their parts in a file with few tensors
 
 
-BASES = (Layer, Initializer, Loss, Decoder, Penalty, Constraint, Transformer)  # bases of the objects in a description
+# Bases of the objects in a description.
+BASES = (Layer, Initializer, Loss, Decoder, Penalty, Constraint, Transformer, Schedule)
 
 
 def _kinds(*modules: ModuleType) -> dict[str, type]:
@@ -61,7 +63,7 @@ def _kinds(*modules: ModuleType) -> dict[str, type]:
 
 
 KINDS = {
-    **_kinds(layers, initializers, losses, hierarchical, regularizers, constraints, preprocessing),
+    **_kinds(layers, initializers, losses, hierarchical, regularizers, constraints, preprocessing, schedules),
     **{kind.__name__: kind for kind in Model.__subclasses__() if kind.__module__.startswith("pynn.")},  # Sequential
 }
 

@@ -60,7 +60,8 @@ def load(path: str | os.PathLike[str], own: Iterable[type] = ()) -> Sequential:
     path : path
         The file.
     own : list of type, default ()
-        The user's own classes that the model contains: layers, initializers, losses, penalties, transformers.
+        The user's own classes that the model contains: layers, initializers, losses, penalties, transformers,
+        schedules.
 
     Returns
     -------

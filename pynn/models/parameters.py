@@ -43,6 +43,7 @@ class FlatChain(Chain):
     """A chain of layers that stores their parameters in one flat vector; knows no losses and no training."""
 
     optimizer: Optimizer | None
+    epoch: int
     layout: Layout | None = None
     _parameters: Array | None = None
     _gradients: Array | None = None
@@ -305,12 +306,14 @@ class FlatChain(Chain):
         ...     losses = [loss.forward(model.forward(x, training=True), y) for _ in range(2)]  # equal
         """
         context, stage = self.context, self._stage
-        saved = context.passes, context.repeating
+        saved = context.passes, context.repeating, context.epoch
         context.passes, context.repeating, self._stage = 0, True, stage & ~GATHERED
+        if context.epoch is None:  # schedules are where the next run of `fit` continues them
+            context.epoch = 0.0 if self.optimizer is None else float(self.optimizer.epochs_at(self.epoch))
         try:
             yield
         finally:
-            context.passes, context.repeating = saved
+            context.passes, context.repeating, context.epoch = saved
             if not context.repeating:
                 context.step, context.late = context.step + context.late, 0
             if self._stage & GATHERED:  # a backward pass inside has overwritten the gradients

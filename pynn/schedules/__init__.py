@@ -1,6 +1,8 @@
-"""Schedules: the learning rate as a function of training progress, counted in epochs. Know no optimizer and no model.
+"""Schedules: the learning rate, or another rate, as a function of training progress, counted in epochs.
 
-Progress is a float: 2.5 is the middle of the third epoch. References: CS231n notes, "Neural Networks Part 3".
+Progress is a float: 2.5 is the middle of the third epoch. They know no optimizer and no model.
+
+References: CS231n notes, "Neural Networks Part 3".
 """
 
 from __future__ import annotations

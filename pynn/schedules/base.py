@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..checks import POSITIVE, expect_numbers, is_number
+from ..checks import POSITIVE, Interval, expect_numbers, is_number
 from ..messages.foreign import add_foreign
 from ..messages.terminal import brief
 from ..saving.config import constructor_text, plain_attributes
@@ -27,9 +27,10 @@ class Schedule(Constructed):
 
     Notes
     -----
-    An optimizer takes a schedule in place of a number: ``pynn.Adam(pynn.CosineDecay(1e-3, epochs=10))``. `fit` then
-    sets the rate before every step. A custom schedule overrides `at`. To react to measurements, override `observe` too;
-    such a schedule keeps state and serves one optimizer only.
+    An optimizer takes a schedule in place of a number: ``pynn.Adam(pynn.CosineDecay(1e-3, epochs=10))``, also for its
+    weight_decay, and so does the rate of `Dropout`, `SpatialDropout` and `DropConnect`. `fit` then sets the rate before
+    every step. A custom schedule overrides `at`. To react to measurements, override `observe` too; such a schedule
+    keeps state, sets a learning rate only, and serves one optimizer.
 
     Examples
     --------
@@ -180,6 +181,35 @@ class Schedule(Constructed):
 
     def __repr__(self) -> str:
         return constructor_text(self)
+
+
+class OrSchedule:
+    """A number of this kind, or a schedule of such numbers that reads no measurements."""
+
+    def __init__(self, kind: Interval) -> None:
+        self.kind = kind
+
+    def __call__(self, where: str, name: str, value: Any) -> Any:
+        if not isinstance(value, Schedule):
+            return self.kind(where, name, value)
+        if value.listens:
+            raise ValueError(f"{where}: {name} is {value!r}, which reads measurements: it can set a learning rate only")
+        self.at(where, name, value, 0.0)
+        return value
+
+    def at(self, where: str, name: str, value: float | Schedule, epoch: float) -> float:
+        """The number at this epoch; ValueError if it is not of this kind."""
+        if not isinstance(value, Schedule):
+            return value
+        number = value(epoch)
+        if not self.kind.holds(number):
+            raise ValueError(
+                f"{where}: {value!r} gave the {name} {number!r} at epoch {epoch:g}, expected {self.kind.text(name)}"
+            )
+        return number
+
+    def text(self, name: str) -> str:
+        return f"{self.kind.text(name)}, or a pynn.Schedule object"
 
 
 def turns(epoch: float, period: float) -> float:

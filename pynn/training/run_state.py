@@ -195,10 +195,11 @@ def _as_it_is(trainer: Trainer) -> Callable[[], None]:
     built, known = model.built, (model.optimizer, model.inputs, model.targets)
     claim = optimizer._parameters, optimizer._layout
     held: list[Any] = [*with_memory(trainer.callbacks), trainer.running, *trainer.running.metrics, trainer.history]
-    schedule: Any = optimizer.schedule
-    while isinstance(schedule, Schedule):
-        held.append(schedule)
-        schedule = getattr(schedule, "schedule", None)  # of a Warmup
+    for schedule in (optimizer.schedule, optimizer.weight_decay_schedule):
+        inside: Any = schedule
+        while isinstance(inside, Schedule):
+            held.append(inside)
+            inside = getattr(inside, "schedule", None)  # of a Warmup
     memories = [(thing, dict(vars(thing))) for thing in held]
     layers = [(layer, {name: getattr(layer, name) for name in SETTINGS}) for layer in model.walk()]
 
