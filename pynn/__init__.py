@@ -120,6 +120,7 @@ from .preprocessing import (
     RobustScaling,
     SmoothClip,
     Standardization,
+    TableEncoder,
     Transformer,
     Whitening,
 )
@@ -261,6 +262,7 @@ __all__ = [
     "Standardization",
     "StepDecay",
     "StructuredHinge",
+    "TableEncoder",
     "Tanh",
     "TensorBoard",
     "TerminateOnNaN",
