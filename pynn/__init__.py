@@ -131,6 +131,7 @@ from .preprocessing import (
     RobustScaling,
     SmoothClip,
     Standardization,
+    TableEncoder,
     Transformer,
     Whitening,
 )
@@ -285,6 +286,7 @@ __all__ = [
     "Standardization",
     "StepDecay",
     "StructuredHinge",
+    "TableEncoder",
     "Tanh",
     "TensorBoard",
     "TerminateOnNaN",

@@ -12,6 +12,7 @@ from .pca import PCA, Whitening
 from .pipeline import Pipeline
 from .robust import ClipToRange, RobustScaling, SmoothClip
 from .scaling import MeanSubtraction, MinMaxScaling, Standardization
+from .table_encoder import TableEncoder
 
 __all__ = [
     "PCA",
@@ -24,6 +25,7 @@ __all__ = [
     "RobustScaling",
     "SmoothClip",
     "Standardization",
+    "TableEncoder",
     "Transformer",
     "Whitening",
 ]
@@ -32,6 +34,6 @@ TRANSFORMERS: dict[str, type[Transformer]] = {
     kind.__name__: kind
     for kind in (
         *(ClipToRange, MeanSubtraction, MinMaxScaling, PCA, Pipeline, RobustScaling, SmoothClip, Standardization),
-        Whitening,
+        *(TableEncoder, Whitening),
     )
 }

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from ..data import arrays
+from ..data.frames import Table
 from ..signatures import Constructed
 from ..typing import Array, Shape
 
@@ -58,7 +59,7 @@ class Rows:
     @property
     def first(self) -> Array:
         """The first sample."""
-        sample: Array = self._after(arrays.to_model(self.x[:1], np.dtype(np.float64)))[0]
+        sample: Array = self._after(_numbers(self.x[:1]))[0]
         return sample
 
     def _after(self, x: Array) -> Array:
@@ -72,7 +73,12 @@ def pieces(x: Array) -> Iterator[tuple[slice, Array]]:
     rows = max(1, PIECE // math.prod(x.shape[1:]))
     for start in range(0, len(x), rows):
         part = slice(start, start + rows)
-        yield part, arrays.to_model(x[part], np.dtype(np.float64))
+        yield part, _numbers(x[part])
+
+
+def _numbers(x: Any) -> Any:
+    """Samples as float64; a table, which a transformer reads itself, as it is."""
+    return x if isinstance(x, Table) else arrays.to_model(x, np.dtype(np.float64))
 
 
 class Transformer(Constructed):
@@ -102,6 +108,7 @@ class Transformer(Constructed):
     """
 
     state: tuple[str, ...] = ()  # the fitted arrays, saved in model files
+    reads_tables: bool = False  # whether it takes data frames as they are
     n_features_in_: int
     input_shape_: Shape
     output_shape_: Shape
@@ -156,10 +163,11 @@ class Transformer(Constructed):
         Transformer
             Itself.
         """
-        array = _samples(x, "x")
+        array = self.samples(x, "x")
         if len(array) < 2:
             raise ValueError(f"{type(self).__name__}: x has 1 sample, expected at least 2 to fit")
-        arrays.check_finite("x", array)
+        if not self.reads_tables:
+            arrays.check_finite("x", array)
         fitted = self.unfitted()
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):  # overflow is detected below
             fitted._learn_from(Rows(array))
@@ -180,7 +188,7 @@ class Transformer(Constructed):
             A new array.
         """
         array = self.accepted(x, "x")
-        return self.apply(array, _result_dtype(array))
+        return self.apply(array, np.float32 if self.reads_tables else _result_dtype(array))
 
     def fit_transform(self, x: ArrayLike, y: object = None) -> Array:
         """Call `fit(x)`, then `transform(x)`.
@@ -318,10 +326,26 @@ class Transformer(Constructed):
             The samples.
         """
         self.expect_fitted(method)
-        array = _samples(x, name)
-        self._expect_shape(array, name, self.input_shape_, "was fitted on")
-        arrays.check_finite(name, array)
+        array = self.samples(x, name)
+        self._expect_input(array, name)
         return array
+
+    def samples(self, x: ArrayLike, name: str) -> Any:
+        """Read samples as `fit` takes them, without the checks that need a fitted transformer.
+
+        Parameters
+        ----------
+        x : array (N, ...)
+            Samples.
+        name : str
+            Name of x, for errors.
+
+        Returns
+        -------
+        array (N, ...) or Table
+            The samples; a table if the transformer `reads_tables`.
+        """
+        return _samples(x, name)
 
     def apply(self, x: Array, dtype: DTypeLike) -> Array:
         """Transform checked samples.
@@ -451,6 +475,11 @@ class Transformer(Constructed):
         for name in [name for name in vars(self) if name.endswith("_")]:
             delattr(self, name)
         vars(self).update({name: value for name, value in vars(fitted).items() if name.endswith("_")})
+
+    def _expect_input(self, x: Any, name: str) -> None:
+        """ValueError or TypeError for samples that it was not fitted to."""
+        self._expect_shape(x, name, self.input_shape_, "was fitted on")
+        arrays.check_finite(name, x)
 
     def _expect_shape(self, x: Array, name: str, shape: Shape, verb: str) -> None:
         if x.shape[1:] != shape:

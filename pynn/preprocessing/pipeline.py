@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, overload
 
+from numpy.typing import ArrayLike
+
 from ..checks import expect_instance
 from ..typing import Array, Shape
 from .base import NotFittedError, Rows, Transformer
@@ -81,6 +83,20 @@ class Pipeline(Transformer):
                     f"Pipeline: step {place} makes samples of shape {step.output_shape_}, "
                     f"but step {place + 1} was fitted on {after.input_shape_}; call fit(x) on the pipeline"
                 )
+
+    @property
+    def reads_tables(self) -> bool:  # type: ignore[override]
+        """Whether its first step takes data frames as they are."""
+        return self.steps[0].reads_tables
+
+    def samples(self, x: ArrayLike, name: str) -> Any:
+        return self.steps[0].samples(x, name)
+
+    def _expect_input(self, x: Any, name: str) -> None:
+        if self.reads_tables:
+            self.steps[0]._expect_input(x, name)
+        else:
+            super()._expect_input(x, name)
 
     def _learn_from(self, rows: Rows) -> None:
         for place, step in enumerate(self.steps):

@@ -121,11 +121,16 @@ class SmoothClip(Transformer):
 
     def _apply(self, x: Array) -> Array:
         ratio = self._ratio(x)
-        y: Array = self.limit * (ratio / np.sqrt(1 + ratio * ratio))
-        return y
+        root = ratio * ratio
+        root += 1
+        ratio /= np.sqrt(root, out=root)
+        ratio *= self.limit
+        return ratio
 
     def _ratio(self, x: Array) -> Array:
-        return np.clip(x / self.limit, -LARGEST, LARGEST)
+        ratio = np.asarray(x / self.limit)
+        np.minimum(ratio, LARGEST, out=ratio)  # faster than clip for a single row
+        return np.maximum(ratio, -LARGEST, out=ratio)
 
     def _undo(self, y: Array) -> Array:
         share = y / self.limit
@@ -143,7 +148,8 @@ class SmoothClip(Transformer):
     def _back_at(self, dy: Array, x: Array) -> Array:
         ratio = self._ratio(x)
         slope: Array = 1 / np.sqrt(1 + ratio * ratio)
-        return dy * slope**3
+        dx: Array = dy * slope**3
+        return dx
 
 
 class ClipToRange(_OfFeatures):
@@ -182,7 +188,8 @@ class ClipToRange(_OfFeatures):
         return x.copy()
 
     def _undo(self, y: Array) -> Array:
-        return np.clip(y, self.data_min_, self.data_max_)
+        x: Array = np.clip(y, self.data_min_, self.data_max_)
+        return x
 
     def _back(self, dy: Array) -> Array:
         return dy
