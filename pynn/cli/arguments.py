@@ -12,6 +12,7 @@ from typing import Any, NoReturn, TypeVar
 from pynn import datasets
 
 from . import augment, words
+from .tables import files
 
 T = TypeVar("T")
 
@@ -125,8 +126,11 @@ def choice(known: Iterable[str]) -> Callable[[str], str]:
 
 
 def dataset(text: str) -> str:
-    """The data set of this name; errors explain common mistakes."""
+    """The data set of this name, or a TablePath for a path to a file; errors explain common mistakes."""
     hint = ""
+    known = words.plain(text) in map(words.plain, datasets.names()) or text.lower().endswith(".safetensors")
+    if not known and files.looks_like_a_table(text):
+        return files.TablePath(text)
     if _is_number(text):
         hint = COMMAS
     elif text.lower() in ("yes", "no", "true", "false", "on", "off"):
@@ -143,6 +147,14 @@ def dataset(text: str) -> str:
         return datasets.find(text)
     except ValueError as cause:
         raise argparse.ArgumentTypeError(str(cause)) from None
+
+
+def columns(text: str) -> tuple[str, ...]:
+    """Names of columns separated by commas."""
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise argparse.ArgumentTypeError(f"expected names of columns separated by commas; got {text!r}")
+    return names
 
 
 def widths(text: str) -> tuple[int, ...]:
@@ -175,5 +187,6 @@ def _checked(convert: Callable[[str], T], fits: Callable[[T], bool], expected: s
 count = _checked(int, lambda value: 1 <= value <= sys.maxsize, "a whole number of at least 1")
 seed = _checked(int, lambda value: 0 <= value < 2**64, "a whole number 0 .. 2^64 - 1")
 share = _checked(float, lambda value: 0 <= value < 1, "a number of at least 0 and below 1")
+part = _checked(float, lambda value: 0 < value < 1, "a number above 0 and below 1")
 positive = _checked(float, lambda value: 0 < value < math.inf, "a number above 0")
 not_negative = _checked(float, lambda value: 0 <= value < math.inf, "a number of at least 0")

@@ -1,10 +1,11 @@
-"""``pynn evaluate``: loss and accuracy of a model on test data, and its confusion matrix."""
+"""``pynn evaluate``: loss and accuracy of a model on test data, and its confusion matrix; tables have a module."""
 
 from __future__ import annotations
 
 import argparse
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from ..datasets import Dataset
 from ..messages import terminal
 from ..typing import Array
 from . import messages, models
+from .tables import files
+from .tables.estimators import is_table_model
 
 LONGEST_NAME = 60  # characters of a class's name
 
@@ -22,6 +25,11 @@ LONGEST_NAME = 60  # characters of a class's name
 def run(options: argparse.Namespace) -> int:
     """Evaluate according to the options; return the exit code."""
     model = models.load("evaluate", options.model, [options.dataset or ""])
+    if isinstance(options.dataset, files.TablePath) or is_table_model(model):
+        return _table(options, model)
+    for option, value in (("--target", options.target), ("--encoding", options.encoding)):
+        if value is not None:
+            raise ValueError(f"{option} is for tables, and {options.model} is for pictures; leave it out")
     name = options.dataset or model.notes.get("dataset")
     if name not in datasets.names():
         raise ValueError(
@@ -36,6 +44,19 @@ def run(options: argparse.Namespace) -> int:
     print(table(counts, dataset.classes, messages.width()))
     print(f"\ntest loss {measured['loss']:.4f}\ntest accuracy {measured['accuracy']:.4f}")
     return 0
+
+
+def _table(options: argparse.Namespace, model: Any) -> int:
+    """Evaluate a model of tables, after a check that model and data fit together."""
+    if not is_table_model(model):
+        raise ValueError(f"{options.model} was not trained on a table, and {options.dataset} is one")
+    if not isinstance(options.dataset, files.TablePath):
+        raise ValueError(f"{options.model} is for tables; name one: pynn evaluate {options.model} data.csv")
+    if options.data is not None:
+        raise ValueError("--data is for the data sets of pynn; write the path of the table instead")
+    from .tables import evaluate as table  # here: it needs pandas
+
+    return table.run(options, model)
 
 
 def _fitting(path: str, model: pynn.Sequential, dataset: Dataset) -> tuple[Array, Array]:

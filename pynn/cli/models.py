@@ -14,12 +14,13 @@ from ..datasets.decoding import MOST_PIXELS
 from ..losses.attributes import AttributeLoss
 from ..messages import terminal
 from ..typing import Shape
+from .tables import estimators
 
 
-def load(command: str, path: str, others: Sequence[str]) -> pynn.Sequential:
+def load(command: str, path: str, others: Sequence[str]) -> Any:
     """Load the model from this file; ValueError with a hint if another argument looks like the model."""
     try:
-        return pynn.load(path)
+        return estimators.load(path)
     except (ValueError, OSError) as cause:
         for other in others:
             if _looks_like_a_model(other) and not _looks_like_a_model(path):

@@ -12,6 +12,7 @@ from ..optimizers import OPTIMIZERS, optimizer
 from . import arguments, augment, evaluate, predict, presets, report, train
 from .arguments import Parser
 from .presets import ACTIVATIONS, LEARNING_RATES, SCHEDULES, default
+from .tables.estimators import PRESETS
 
 DESCRIPTION = "Train neural networks fast on ordinary CPUs."
 EXAMPLES = """\
@@ -19,6 +20,8 @@ examples:
   pynn train                                   learn the built-in digits
   pynn evaluate digits.safetensors             measure the model on test data
   pynn predict digits.safetensors seven.png    read a picture
+  pynn train houses.csv --target price         learn a column of a table
+  pynn predict houses.safetensors new.csv      predict it for other rows
   pynn train --run first                       keep what was seen of the training
   pynn doctor first                            say what was wrong with it
   pynn report first                            write a page on it
@@ -27,16 +30,24 @@ examples:
 `pynn COMMAND --help` describes each of them."""
 
 TRAIN_DESCRIPTION = """\
-Train a network on a data set. Writes the model, and a picture of the learning
-curves and of misread samples (needs matplotlib: pip install "pynn-cpu[plot]").
+Train a network on a data set of images, or on a table. Writes the model, and a
+picture of the training and of the test (needs matplotlib: pip install
+"pynn-cpu[plot]").
 
-A part of the training data is held out for validation and measured after each
-epoch: val_loss, val_accuracy. The last line, "test accuracy 0.9778", is for the
-test part, which has no influence on the training.
+A data set: a part of the training data is held out for validation and measured
+after each epoch: val_loss, val_accuracy. The last line, "test accuracy 0.9778",
+is for the test part, which has no influence on the training.
+
+A table: a .csv, .csv.gz, .tsv or .parquet file and --target, the column to
+predict from all others (needs pip install "pynn-cpu[tables]"). Its other
+columns may be numbers, text, true and false, or dates, with gaps. Prints how
+they are understood, the scores on a fifth of the rows, held out for the test,
+beside those of a baseline that knows only the target, and which columns
+matter. FILE.safetensors is all that pynn predict needs.
 
 The same seed writes the same model, byte for byte, with any number of threads
-(on NumPy: with the same number). Ctrl-C stops, and saves the model as trained
-so far."""
+(on NumPy: with the same number), unless --time-budget ends the training. Ctrl-C
+stops, and saves the model as trained so far."""
 TRAIN_EXAMPLES = f"""\
 defaults of the ready networks (epochs for {", ".join(dict.fromkeys(presets.KINDS.values()))}):
 {presets.table()}
@@ -51,25 +62,34 @@ examples:
   pynn train mnist --data ~/data
   pynn train mnist --layers 512,512 --dropout 0.5 --batchnorm --epochs 10
   pynn train mnist --model lenet5
-  pynn train cifar10 --model resnet20 --augment flip,crop,rotation:15"""
+  pynn train cifar10 --model resnet20 --augment flip,crop,rotation:15
+  pynn train houses.csv --target price
+  pynn train churn.csv.gz --target Churn --preset fast --drop customerID"""
 
 EVALUATE_DESCRIPTION = """\
-Measure a model on the test part of a data set: loss, accuracy, and confusion
-matrix."""
+Measure a model: on the test part of a data set (loss, accuracy, and confusion
+matrix), or on a table that holds the column which the model predicts."""
 EVALUATE_EXAMPLES = """\
 examples:
   pynn evaluate digits.safetensors
-  pynn evaluate mnist.safetensors mnist --data ~/data"""
+  pynn evaluate mnist.safetensors mnist --data ~/data
+  pynn evaluate houses.safetensors more.csv"""
 
 PREDICT_DESCRIPTION = """\
-Predict the class of pictures, with the three best guesses. A picture is
-converted to grey or RGB, as the model needs, resized to fit the model's input
-and padded with the colour of its border. Needs Pillow:
-pip install "pynn-cpu[images]"."""
+Predict the class of pictures, or a column of a table.
+
+Pictures: the three best guesses for each. A picture is converted to grey or
+RGB, as the model needs, resized to fit the model's input and padded with the
+colour of its border. Needs Pillow: pip install "pynn-cpu[images]".
+
+A table: writes a table with a row for each of its rows, in the same order: the
+prediction, and the probability of each class, p(NAME). Columns are found by
+their names; those that the model does not need are ignored."""
 PREDICT_EXAMPLES = """\
 examples:
   pynn predict digits.safetensors seven.png
-  pynn predict mnist.safetensors *.png --invert yes"""
+  pynn predict mnist.safetensors *.png --invert yes
+  pynn predict houses.safetensors new.csv -o prices.csv"""
 
 
 REPORT_DESCRIPTION = """\
@@ -121,21 +141,23 @@ def _show_info(options: argparse.Namespace) -> int:
 
 def _add_train(commands: Any) -> None:
     command = commands.add_parser(
-        "train", help="train a network on a data set", description=TRAIN_DESCRIPTION, epilog=TRAIN_EXAMPLES
+        "train", help="train a network on a data set or a table", description=TRAIN_DESCRIPTION, epilog=TRAIN_EXAMPLES
     )
     command.set_defaults(run=train.run)
     command.add_argument(
         "dataset", metavar="DATASET", nargs="?", type=arguments.dataset, default="digits",
-        help=f"{', '.join(datasets.names())} (default: digits, which come with pynn)",
+        help=f"{', '.join(datasets.names())}, or the path of a table (default: digits, which come with pynn)",
     )  # fmt: skip
     _add_data(command)
-    _add_network(command.add_argument_group("the network"))
+    _add_table(command.add_argument_group("a table"))
+    _add_network(command.add_argument_group("the network for a data set"))
     _add_learning(command.add_argument_group("how it learns"))
     output = command.add_argument_group("output")
     output.add_argument(
-        "--output", metavar="MODEL", help="the model's file; the picture gets the same name with .png (default: "
-        "DATASET.safetensors in the current folder)",
+        "-o", "--output", metavar="MODEL", help="the model's file; the picture gets the same name with .png (default: "
+        "DATASET.safetensors or that of the table in the current folder)",
     )  # fmt: skip
+    output.add_argument("--force", action="store_true", help="a table: overwrite files that pynn train did not write")
     output.add_argument("--no-plot", dest="plot", action="store_false", help="write no picture")
     output.add_argument(
         "--run", metavar="FOLDER", dest="run_folder", help="keep what was seen of the training in this folder, for "
@@ -147,9 +169,42 @@ def _add_train(commands: Any) -> None:
     output.add_argument("--quiet", action="store_true", help="print only the last line")
 
 
+def _add_table(group: Any) -> None:
+    group.add_argument("--target", metavar="COLUMN", help="the column to predict")
+    group.add_argument(
+        "--task", metavar="TASK", type=arguments.choice(("classification", "regression")),
+        help="classification or regression (default: guessed from the target, and said)",
+    )  # fmt: skip
+    group.add_argument(
+        "--preset", metavar="NAME", type=arguments.choice(PRESETS),
+        help="full, the most accurate; simplified, in about half the time; fast, in much less (default: full)",
+    )  # fmt: skip
+    group.add_argument(
+        "--time-budget", metavar="SECONDS", type=arguments.positive, help="train for about this time at most"
+    )
+    group.add_argument(
+        "--test", metavar="SHARE", type=arguments.part, help="share of the rows that is held out (default: 0.2)"
+    )
+    group.add_argument(
+        "--ensemble", metavar="N", type=arguments.count, help="train this many networks and average them (default: 1)"
+    )
+    group.add_argument(
+        "--drop", metavar="COLUMNS", type=arguments.columns, help="columns to leave out, separated by commas"
+    )
+    group.add_argument(
+        "--categorical", metavar="COLUMNS", type=arguments.columns,
+        help="columns of numbers that are categories, such as codes",
+    )  # fmt: skip
+    _add_encoding(group)
+
+
+def _add_encoding(command: Any) -> None:
+    command.add_argument("--encoding", metavar="NAME", help="of a text file: cp1252, utf-16, ... (default: utf-8)")
+
+
 def _add_network(group: Any) -> None:
     group.add_argument(
-        "--model", metavar="NAME", type=arguments.choice(presets.NETWORKS), default="mlp",
+        "--model", metavar="NAME", type=arguments.choice(presets.NETWORKS),
         help="mlp, which the next four options describe, or a ready network for images: "
         f"{', '.join(presets.READY)} (default: mlp)",
     )  # fmt: skip
@@ -170,9 +225,7 @@ def _add_network(group: Any) -> None:
         "--batchnorm", action=argparse.BooleanOptionalAction,
         help=f"batch normalization before each activation (default: {default('batchnorm')})",
     )  # fmt: skip
-    group.add_argument(
-        "--dtype", choices=("float32", "float64"), default="float32", help="dtype of all arithmetic (default: float32)"
-    )
+    group.add_argument("--dtype", choices=("float32", "float64"), help="dtype of all arithmetic (default: float32)")
 
 
 def _add_learning(group: Any) -> None:
@@ -223,7 +276,7 @@ def _add_learning(group: Any) -> None:
     )  # fmt: skip
     group.add_argument(
         "--seed", metavar="N", type=arguments.seed, default=0,
-        help="seed of the initial weights, masks, order, and validation split (default: 0)",
+        help="seed of the initial weights, masks, order, and held-out rows (default: 0)",
     )  # fmt: skip
     _add_threads(group)
 
@@ -236,23 +289,37 @@ def _add_evaluate(commands: Any) -> None:
     command.add_argument("model", metavar="MODEL", help="a file that `pynn train` or `model.save` wrote")
     command.add_argument(
         "dataset", metavar="DATASET", nargs="?", type=arguments.dataset,
-        help=f"{', '.join(datasets.names())} (default: what the model was trained on)",
+        help=f"{', '.join(datasets.names())} (default: what the model was trained on), or the path of a table",
     )  # fmt: skip
     _add_data(command)
+    command.add_argument(
+        "--target", metavar="COLUMN", help="of a table: the column with the truth (default: as in the training)"
+    )
+    _add_encoding(command)
     _add_threads(command)
 
 
 def _add_predict(commands: Any) -> None:
     command = commands.add_parser(
-        "predict", help="predict the class of pictures", description=PREDICT_DESCRIPTION, epilog=PREDICT_EXAMPLES
-    )
+        "predict", help="predict the class of pictures, or a column of a table",
+        description=PREDICT_DESCRIPTION, epilog=PREDICT_EXAMPLES,
+    )  # fmt: skip
     command.set_defaults(run=predict.run)
     command.add_argument("model", metavar="MODEL", help="a file that `pynn train` or `model.save` wrote")
-    command.add_argument("images", metavar="IMAGE", nargs="+", help="a PNG, JPEG, GIF, BMP, TIFF, WebP or PNM file")
     command.add_argument(
-        "--invert", choices=("auto", "yes", "no"), default="auto",
-        help="the data sets are light on dark; auto inverts grey pictures whose border is light (default: auto)",
+        "files", metavar="FILE", nargs="+", help="pictures: PNG, JPEG, GIF, BMP, TIFF, WebP or PNM files; or one "
+        "table: a .csv, .csv.gz, .tsv or .parquet file",
     )  # fmt: skip
+    command.add_argument(
+        "-o", "--output", metavar="TABLE", help="a table: where to write the predictions (default: to the terminal)"
+    )
+    _add_encoding(command)
+    command.add_argument(
+        "--invert", choices=("auto", "yes", "no"),
+        help="pictures: the data sets are light on dark; auto inverts grey pictures whose border is light (default: "
+        "auto)",
+    )  # fmt: skip
+    _add_threads(command)
 
 
 def _add_report(commands: Any) -> None:

@@ -1,4 +1,4 @@
-"""``pynn predict``: the class of pictures, with the model's three best guesses."""
+"""``pynn predict``: the class of pictures, with the model's three best guesses; tables have a module of their own."""
 
 from __future__ import annotations
 
@@ -10,19 +10,27 @@ import numpy as np
 
 from ..messages import terminal
 from . import messages, models, pictures
+from .tables import files
+from .tables.estimators import is_table_model
 
 GUESSES = 3
 
 
 def run(options: argparse.Namespace) -> int:
     """Predict according to the options; return the exit code: 2 if a picture cannot be read, after the others."""
-    model = models.load("predict", options.model, options.images)
+    model = models.load("predict", options.model, options.files)
+    if is_table_model(model):
+        from .tables import predict as table  # here: it needs pandas
+
+        return table.run(options, model)
+    _expect_pictures(options)
     names = [terminal.printable(name, 100) for name in models.classes(model)]
     shape = models.image_shape(model)
+    invert = options.invert or "auto"
     paths, read, code = [], [], 0
-    for path in _expanded(options.images):
+    for path in _expanded(options.files):
         try:
-            read.append(pictures.read(path, shape, options.invert))
+            read.append(pictures.read(path, shape, invert))
             paths.append(path)
         except (ValueError, OSError) as error:
             terminal.say(f"pynn: error: {messages.sentence(error)}")
@@ -32,10 +40,20 @@ def run(options: argparse.Namespace) -> int:
         for path, (_, inverted), row in zip(paths, read, model.predict_proba(x), strict=True):
             best = np.argsort(-row, kind="stable")[:GUESSES]
             guesses = ", ".join(f"{names[place]} {row[place]:.4f}" for place in best)
-            note = "  [inverted: dark on light]" if inverted and options.invert == "auto" else ""
-            note = "  [inverted]" if inverted and options.invert == "yes" else note
+            note = "  [inverted: dark on light]" if inverted and invert == "auto" else ""
+            note = "  [inverted]" if inverted and invert == "yes" else note
             print(f"{terminal.printable(path)}: {names[best[0]]}  ({guesses}){note}")
     return code
+
+
+def _expect_pictures(options: argparse.Namespace) -> None:
+    """ValueError for what only models of tables take."""
+    for option, value in (("--output", options.output), ("--encoding", options.encoding)):
+        if value is not None:
+            raise ValueError(f"{option} is for tables, and {options.model} predicts pictures; leave it out")
+    for path in options.files:
+        if files.ending(path) is not None:
+            raise ValueError(f"{options.model} predicts pictures, and {path} is a table")
 
 
 def _expanded(paths: list[str]) -> list[str]:

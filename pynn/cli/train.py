@@ -5,11 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
-import signal
-import tempfile
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +18,8 @@ from pynn import random as random_module
 from ..datasets import Dataset, Split
 from ..messages import terminal
 from ..models import summary
-from ..saving import files
-from . import messages, models, networks, presets, watching
+from . import applicable, messages, models, networks, presets, watching, writing
+from .tables import files
 
 AHEAD = 2  # batches augmented in advance
 HELD_OUT = 2  # purpose of random numbers, besides random.WEIGHTS and random.ORDER
@@ -31,11 +27,16 @@ HELD_OUT = 2  # purpose of random numbers, besides random.WEIGHTS and random.ORD
 
 def run(options: argparse.Namespace) -> int:
     """Train according to the options; return the exit code."""
+    applicable.check(options)
+    if isinstance(options.dataset, files.TablePath):
+        from .tables import train as table  # here: it needs pandas
+
+        return table.run(options)
     networks.check(options)
     presets.fill(options)
     path = Path(options.output or f"{options.dataset}.safetensors")
     picture = path.with_suffix(".png") if options.plot else None
-    _check_output(path, picture)
+    writing.check_output(path, picture)
     page = watching.check(options)
     models.set_threads(options.threads)
     dataset = models.load_dataset(options.dataset, options.data)
@@ -62,8 +63,8 @@ def run(options: argparse.Namespace) -> int:
         )
     accuracy = model.notes["test_accuracy"] = measured["accuracy"]
     try:
-        with _without_interrupts():
-            _save(model, path)
+        with writing.without_interrupts():
+            writing.save(model, path)
         drawn = _draw(picture, model, history, dataset, options.quiet) if picture else ""
     except KeyboardInterrupt:
         terminal.say(f"pynn: interrupted; the trained model (test accuracy {accuracy:.4f}) is in {path}")
@@ -92,17 +93,6 @@ def _fitted(
         progress=False if options.quiet else "auto",
         callbacks=[monitor],
     )
-
-
-def _check_output(path: Path, picture: Path | None) -> None:
-    """Check before the training whether the files can be written."""
-    if path.suffix != ".safetensors":
-        raise ValueError(f"--output: expected a name that ends in .safetensors, got {str(path)!r}")
-    for file in filter(None, (path, picture)):
-        try:
-            files.expect_writable(file)
-        except OSError as cause:
-            raise ValueError(f"{messages.sentence(cause)}; choose another --output") from cause
 
 
 def _split(part: Split, share: float, seed: int) -> tuple[Split, Split | None]:
@@ -152,26 +142,9 @@ def _diverged(model: pynn.Sequential, loss: float = 0.0) -> str | None:
     return None if math.isfinite(loss) else f"the test loss is {loss}"
 
 
-@contextmanager
-def _without_interrupts() -> Iterator[None]:
-    """Delay Ctrl-C until the block is done, so that a result being saved is not lost."""
-    signals: list[int] = []
-    main = threading.current_thread() is threading.main_thread()
-    if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield
-        return
-    signal.signal(signal.SIGINT, lambda number, frame: signals.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    if signals:
-        raise KeyboardInterrupt
-
-
 def _interrupted(model: pynn.Sequential, path: Path, epochs: int) -> int:
     """Save the model as trained so far, report it, and return the exit code."""
-    with suppress(KeyboardInterrupt), _without_interrupts():  # a second Ctrl-C changes nothing
+    with suppress(KeyboardInterrupt), writing.without_interrupts():  # a second Ctrl-C changes nothing
         terminal.say(f"pynn: interrupted; {_saved(model, path, epochs)}")
     return 130
 
@@ -183,30 +156,9 @@ def _saved(model: pynn.Sequential, path: Path, epochs: int) -> str:
         return f"the training had diverged, {diverged}, and nothing was written"
     if path.exists() and model.epoch < epochs:  # do not overwrite a fully trained model
         path = path.with_name(f"{path.stem}.interrupted{path.suffix}")
-    _save(model, path)
+    writing.save(model, path)
     done = f"{_several(model.epoch, 'epoch')}, {_several(model.context.step, 'step')}"
     return f"the model as trained so far ({done}) is in {path}"
-
-
-def _save(model: pynn.Sequential, path: Path) -> None:
-    """Save the model, or elsewhere if that fails, as on a full disk: hours of training must not be lost."""
-    try:
-        model.save(path)
-    except OSError as cause:
-        if (spare := _saved_elsewhere(model, path.name)) is None:
-            raise
-        raise OSError(f"{messages.sentence(cause)}; the trained model is in {spare} instead, move it") from cause
-
-
-def _saved_elsewhere(model: pynn.Sequential, name: str) -> Path | None:
-    with suppress(OSError):
-        folder = Path(tempfile.mkdtemp(prefix="pynn-"))
-        try:
-            model.save(folder / name)
-            return folder / name
-        except OSError:
-            folder.rmdir()
-    return None
 
 
 def _draw(picture: Path, model: pynn.Sequential, history: pynn.History, dataset: Dataset, quiet: bool) -> str:

@@ -8,13 +8,16 @@
 | histograms | distributions of outputs, gradients or weights of each layer |
 | weights | the weights of the first layer as pictures |
 | confusion | which classes are taken for which |
+| importance | which columns of a table a model goes by |
+| predicted | predicted against true numbers |
 | learning_rate_range | the curve of a range test |
 | schedule | a learning rate over the epochs |
+| table_report | the training, the test and the columns of a model for tables |
 | misread, report | misclassified samples, without and with the curves |
 | whitening | images, components, whitened images |
 | save | writes a figure to a file |
 
-The first seven take axes, ``ax``, and return the axes they drew into: one, or an array of them. Without ax they make a
+The first nine take axes, ``ax``, and return the axes they drew into: one, or an array of them. Without ax they make a
 figure, which is ``.figure`` of what they return. Figures are independent: no pyplot, no window, no global state.
 What the layers did is known for runs with a `pynn.Monitor`.
 """
@@ -32,6 +35,7 @@ from .distributions import histograms
 from .figures import save
 from .mosaics import weights, whitening
 from .samples import misread, report
+from .tables import importance, predicted, table_report
 from .watched import activations, update_ratios
 
 __all__ = [
@@ -39,11 +43,14 @@ __all__ = [
     "confusion",
     "histograms",
     "history",
+    "importance",
     "learning_rate_range",
     "misread",
+    "predicted",
     "report",
     "save",
     "schedule",
+    "table_report",
     "update_ratios",
     "weights",
     "whitening",

@@ -1,0 +1,77 @@
+"""``pynn evaluate MODEL TABLE``: the scores on a table with known targets."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import numpy as np
+
+from ...messages import terminal
+from ...typing import Array
+from .. import evaluate, messages, models
+from . import columns, files, predict, scores, text, train
+from . import target as targets
+from .estimators import Predictor
+from .reading import quoted, several
+from .values import as_text
+
+
+def run(options: argparse.Namespace, model: Any) -> int:
+    """Evaluate according to the options; return the exit code."""
+    files.expect_libraries()
+    table = str(options.dataset)
+    predictor = Predictor(model)
+    models.set_threads(options.threads)
+    name = options.target or predictor.about.get("target")
+    if name is None:
+        raise ValueError(f"{options.model} does not say what it predicts; name the column: --target COLUMN")
+    frame, source = predict.read(predictor, table, options.encoding)
+    name = targets.find(frame, name, source)
+    rows = np.flatnonzero(frame[name].notna().to_numpy(bool))
+    if not len(rows):
+        raise ValueError(f"{terminal.printable(table)}, column {quoted(name)}: all values are missing")
+    if len(rows) < len(frame):
+        terminal.say(f"pynn: {several(len(frame) - len(rows), 'row')} without a value of {quoted(name)} left out")
+    truth = frame[name].iloc[rows]
+    inputs = predict.prepared(predictor, frame, source).iloc[rows]
+    print(messages.filled(f"{options.model} on {several(len(rows), 'row')} of {table}"), end="\n\n")
+    if predictor.classes is None:
+        y = columns.as_known(truth.reset_index(drop=True), name, {"kind": columns.NUMBER}, source).to_numpy("float64")
+        about = predictor.about
+        mean, median = about.get("mean", float(y.mean())), about.get("median", float(np.median(y)))
+        found = scores.of_numbers(y, predictor.predict(inputs).reshape(-1), mean, median)
+    else:
+        found = _classes(predictor, inputs, truth, name)
+    print(text.scores(found, train.trivial(predictor), f" of {name}"))
+    print(f"\ntest {found[0].spoken} {text.number(found[0].model)}")
+    return 0
+
+
+def _classes(predictor: Predictor, inputs: Any, truth: Any, name: str) -> list[scores.Score]:
+    """The scores, after the confusion matrix."""
+    assert predictor.classes is not None
+    y = train.codes(as_text(truth).to_numpy(object).astype(str), predictor)
+    unknown = int(np.count_nonzero(y < 0))
+    if unknown == len(y):
+        known = ", ".join(map(quoted, predictor.classes[:10]))
+        raise ValueError(f"column {quoted(name)}: no value is a class of the model, {known}")
+    if unknown:
+        terminal.say(
+            f"pynn: {several(unknown, 'row')} of {quoted(name)} have a class that the model does not know: they "
+            "count as wrong"
+        )
+    probabilities = predictor.probabilities(inputs)
+    names = list(map(str, predictor.classes))
+    if len(names) <= train.MATRIX:
+        print(evaluate.table(_counts(y, probabilities, len(names)), names, messages.width()), end="\n\n")
+    shares = predictor.about.get("shares")
+    if shares is None:
+        shares = np.bincount(y[y >= 0], minlength=len(names)) / max(len(y) - unknown, 1)
+    return scores.of_classes(y, probabilities, np.asarray(shares))
+
+
+def _counts(y: Array, probabilities: Array, classes: int) -> Array:
+    counts = np.zeros((classes, classes), np.int64)
+    np.add.at(counts, (y[y >= 0], probabilities[y >= 0].argmax(axis=1)), 1)
+    return counts

@@ -1,0 +1,195 @@
+"""A table's file as a data frame. Errors name file, line, column and cure."""
+
+from __future__ import annotations
+
+import csv
+import warnings
+from collections.abc import Collection
+from typing import Any, NoReturn
+
+from ...messages.terminal import printable
+from . import dialect as dialects
+from . import files
+from .dialect import Dialect
+
+
+class Source:
+    """Where a frame came from, for messages: line numbers of its rows.
+
+    Attributes: path; dialect, None for Parquet files, whose rows are counted from 1.
+    """
+
+    def __init__(self, path: str, dialect: Dialect | None) -> None:
+        self.path, self.dialect = path, dialect
+
+    @property
+    def decimal(self) -> str:
+        """The sign before decimals."""
+        return "." if self.dialect is None else self.dialect.decimal
+
+    def place(self, row: int, column: str | None = None) -> str:
+        """The place of a row's value: data.csv, line 17, column 'age'."""
+        where = f"row {row + 1}"
+        if self.dialect is not None:
+            for number, (line, _, _) in enumerate(self.dialect.rows()):
+                if number == row:
+                    where = f"line {line}"
+                    break
+        return f"{printable(self.path)}, {where}" + ("" if column is None else f", column {quoted(column)}")
+
+
+def quoted(name: object) -> str:
+    """A name for messages."""
+    return printable(repr(str(name)), 100)
+
+
+def read(path: str, encoding: str | None = None, text: Collection[str] = ()) -> tuple[Any, Source]:
+    """The table as a data frame.
+
+    text: columns that are read as text, though they may hold digits.
+    """
+    files.expect_table(path)
+    if files.ending(path) in files.PARQUET:
+        if encoding is not None:
+            raise ValueError("--encoding is for text files; a Parquet file has its own, leave it out")
+        return _parquet(path), Source(path, None)
+    dialect = dialects.recognized(path, encoding)
+    try:
+        frame = _csv(dialect, text)
+    except UnicodeDecodeError as cause:
+        _say_encoding(dialect, cause)
+    except (EOFError, OSError) as cause:
+        if dialect.packed:
+            raise ValueError(f"{printable(path)} is damaged: it ends early; make it again ({cause})") from cause
+        raise
+    if not len(frame):
+        raise ValueError(f"{printable(path)} has names but no rows, expected a line for each row after the first")
+    return frame, Source(path, dialect)
+
+
+def _parquet(path: str) -> Any:
+    import pandas
+
+    try:
+        frame = pandas.read_parquet(path)
+    except ImportError as cause:
+        raise ImportError("Parquet files need pyarrow: pip install pyarrow") from cause
+    except (ValueError, OSError) as cause:
+        raise ValueError(f"{printable(path)} is not a Parquet file, or is damaged: {cause}") from cause
+    if type(frame.index).__name__ != "RangeIndex":  # a named index is a column of the file
+        names = [name for name in frame.index.names if name is not None and name not in frame.columns]
+        frame = frame.reset_index(level=names) if names else frame
+    frame = frame.reset_index(drop=True)
+    frame.columns = [str(name) for name in frame.columns]
+    for place, name in enumerate(frame.columns):
+        if name in frame.columns[:place]:
+            raise ValueError(f"{printable(path)}: two columns are named {quoted(name)}; rename one of them")
+    if not len(frame) or not len(frame.columns):
+        raise ValueError(f"{printable(path)} has no rows, expected a table with at least one")
+    return frame
+
+
+def _csv(dialect: Dialect, text: Collection[str]) -> Any:
+    """The frame. pandas fills short rows silently: such rows are looked for where the last column has gaps."""
+    import pandas
+
+    kinds = {name: str for name in text if name in dialect.names}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            frame = _parsed(dialect, kinds)
+        except pandas.errors.ParserError as cause:
+            _say_ragged(dialect, "EOF inside string" in str(cause))
+            raise ValueError(f"{printable(dialect.path)}: {cause}") from cause
+        except pandas.errors.EmptyDataError:
+            frame = pandas.DataFrame(columns=list(dialect.names))
+    if any(issubclass(warning.category, pandas.errors.ParserWarning) for warning in caught):
+        _say_ragged(dialect)
+    if len(frame) and frame[dialect.names[-1]].isna().any():
+        _say_ragged(dialect)
+    mixed = {name: str for name in dialect.names if name not in kinds and _is_mixed(frame[name])}
+    if mixed:  # numbers in one piece of the file, text in another
+        frame = _parsed(dialect, {**kinds, **mixed})
+    return frame
+
+
+def _parsed(dialect: Dialect, kinds: dict[str, Any]) -> Any:
+    import pandas
+
+    with dialect.open() as stream:
+        for _ in range(dialect.skip):
+            stream.readline()
+        frame = pandas.read_csv(
+            stream, sep=dialect.separator, decimal=dialect.decimal, skipinitialspace=True, index_col=False,
+            header=0, names=list(dialect.names), dtype=kinds, skip_blank_lines=len(dialect.names) > 1,
+        )  # fmt: skip
+    return frame
+
+
+def _is_mixed(column: Any) -> bool:
+    if column.dtype != object:
+        return False
+    kinds = {type(value) for value in column.dropna().unique().tolist()}
+    return len(kinds) > 1
+
+
+def _say_ragged(dialect: Dialect, open_quote: bool = False) -> None:
+    """ValueError for the first row with another number of values, or whose quote is not closed; else nothing.
+
+    open_quote: whether the file ends within quotes.
+    """
+    expected, name = len(dialect.names), printable(dialect.path)
+    start, others, first = dialect.skip + 2, 0, ""
+    try:
+        for line, last, row in dialect.rows():
+            start = line if open_quote else last + 1
+            if len(row) == expected:
+                continue
+            others += 1
+            if others == 1:
+                if open_quote and last > line:
+                    break
+                lines = f"line {line}" if line == last else f"lines {line} to {last}"
+                first = f"{name}, {lines}: {several(len(row), 'value')}, but line {1 + dialect.skip} names {expected}"
+    except csv.Error:  # a value of more than 131,072 characters
+        open_quote = True
+    if open_quote:
+        _say_quote(name, start)
+    if not others:
+        return
+    sign = dialects.SEPARATORS.get(dialect.separator, repr(dialect.separator))
+    more = f" ({several(others - 1, 'more line')} like it)" if others > 1 else ""
+    raise ValueError(
+        f"{first}{more}; the columns are separated by {sign}: put values that hold one in quotes, and write a missing "
+        "value as nothing between two of them"
+    )
+
+
+def _say_quote(name: str, line: int) -> NoReturn:
+    raise ValueError(
+        f'{name}, line {line}: a quote (") is opened and not closed; close it, or write quotes inside a value twice: ""'
+    )
+
+
+def _say_encoding(dialect: Dialect, cause: UnicodeDecodeError) -> NoReturn:
+    """Name the line of the first bytes that are not text in this encoding."""
+    import gzip
+
+    name, shown = printable(dialect.path), "UTF-8" if dialect.encoding == "utf-8-sig" else dialect.encoding
+    where, byte = "", cause.object[cause.start : cause.start + 1]
+    if dialect.encoding != "utf-16":
+        with gzip.open(dialect.path, "rb") if dialect.packed else open(dialect.path, "rb") as stream:
+            for number, line in enumerate(stream, 1):
+                try:
+                    line.decode(dialect.encoding)
+                except UnicodeDecodeError as found:
+                    where, byte = f", line {number}", line[found.start : found.start + 1]
+                    break
+    raise ValueError(
+        f"{name}{where}: the byte 0x{byte.hex()} is not {shown}; save the file as UTF-8, or name its encoding: "
+        "--encoding cp1252 (Windows and Excel in Western Europe), latin-1, shift_jis, gb18030"
+    ) from cause
+
+
+def several(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

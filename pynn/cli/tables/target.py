@@ -1,0 +1,178 @@
+"""The target of a table: the task, its values, rows that are left out, and the test part."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pynn import random as random_module
+
+from ...messages.terminal import printable
+from ...typing import Array
+from . import columns, values
+from .columns import Column
+from .reading import Source, quoted, several
+
+CLASSIFICATION, REGRESSION = "classification", "regression"
+FEW = 10  # different whole numbers that are taken for classes
+FEWEST_ROWS = 10
+HELD_OUT = 3  # purpose of random numbers, besides random.WEIGHTS, random.ORDER and that of `train`
+
+
+class Target(NamedTuple):
+    """What is predicted. rows: of the frame that are used; y: their values; why: sentences for the user."""
+
+    name: str
+    task: str
+    rows: NDArray[np.intp]
+    y: Array
+    why: tuple[str, ...]
+    words: tuple[str, ...]
+
+    @property
+    def is_classification(self) -> bool:
+        """Whether classes are predicted."""
+        return self.task == CLASSIFICATION
+
+
+def find(frame: Any, name: str, source: Source) -> str:
+    """The column of this name; ValueError with similar names if it is missing."""
+    present = list(map(str, frame.columns))
+    if name in present:
+        return name
+    same = [each for each in present if each.strip().lower() == name.strip().lower()]
+    close = same or difflib.get_close_matches(name, present, 3, 0.5)
+    hint = f"did you mean {' or '.join(map(quoted, close))}? " if close else ""
+    shown = ", ".join(map(quoted, present[:12])) + (f" and {len(present) - 12} more" if len(present) > 12 else "")
+    place = printable(source.path) if source.dialect is None else f"{printable(source.path)}, line 1"
+    if source.dialect is not None and all(values.number(each, source.decimal) is not None for each in present):
+        hint = "that line seems to hold values: the first line must name the columns; "
+    raise ValueError(f"{place}: there is no column {quoted(name)}; {hint}(it has {shown})")
+
+
+def prepared(frame: Any, name: str, task: str | None, source: Source) -> Target:
+    """The target; ValueError if it cannot be predicted."""
+    where = f"{printable(source.path)}, column {quoted(name)}"
+    present = frame[name].notna().to_numpy(bool)
+    rows = np.flatnonzero(present)
+    why = [] if present.all() else [_left_out(~present, f"without a value of {quoted(name)}")]
+    if not len(rows):
+        raise ValueError(f"{where}: all values are missing, so there is nothing to learn")
+    series, column = columns.form(frame[name].iloc[rows].reset_index(drop=True), name, source)
+    if column.words:  # "?" in a column of numbers
+        kept = series.notna().to_numpy(bool)
+        why.append(_left_out(~kept, f"where {quoted(name)} is {columns.listed(column.words)}"))
+        rows, series = rows[kept], series[kept].reset_index(drop=True)
+    if column.kind == columns.DATE:
+        raise ValueError(f"{where}: it holds dates, expected classes or numbers; put the days since one in its place")
+    distinct = int(series.nunique())
+    if distinct < 2:
+        raise ValueError(f"{where}: all {len(rows):,} rows have {quoted(series.iloc[0])}, so there is nothing to learn")
+    if len(rows) < FEWEST_ROWS:
+        raise ValueError(f"{where}: {several(len(rows), 'row')} with a value, expected at least {FEWEST_ROWS}")
+    guessed, reason = _guess(series, column, distinct)
+    chosen = task or guessed
+    if task is None:
+        other = REGRESSION if guessed == CLASSIFICATION else CLASSIFICATION
+        choose = "" if column.kind == columns.CATEGORY else f"; --task {other} chooses the other"
+        why.insert(0, f"{guessed} (guessed: {quoted(name)} has {reason}{choose})")
+    else:
+        why.insert(0, f"{task}, as asked for by --task")
+    if chosen == REGRESSION:
+        return Target(name, chosen, rows, _numbers(series, column, where, source, rows), tuple(why), column.words)
+    rows, y = _classes(series, column, where, rows, distinct, why)
+    return Target(name, chosen, rows, y, tuple(why), column.words)
+
+
+def _left_out(rows: NDArray[np.bool_], why: str) -> str:
+    return f"{several(int(rows.sum()), 'row')} {why} left out"
+
+
+def _guess(series: Any, column: Column, distinct: int) -> tuple[str, str]:
+    if column.kind == columns.TRUTH:
+        return CLASSIFICATION, "true and false"
+    if column.kind == columns.CATEGORY:
+        return CLASSIFICATION, f"{distinct:,} different values of text"
+    numbers = series.to_numpy("float64")
+    if values.whole(numbers):
+        if distinct == 2 or (distinct <= FEW and 4 * distinct <= len(numbers)):
+            return CLASSIFICATION, f"{distinct} different whole numbers"
+        return REGRESSION, f"{distinct:,} different whole numbers"
+    if distinct == 2:
+        return CLASSIFICATION, "2 different numbers"
+    return REGRESSION, f"{distinct:,} different numbers"
+
+
+def _numbers(series: Any, column: Column, where: str, source: Source, rows: NDArray[np.intp]) -> Array:
+    if column.kind == columns.CATEGORY:
+        texts = series.astype(object).tolist()
+        first = next((place for place, text in enumerate(texts) if values.number(text, source.decimal) is None), 0)
+        raise ValueError(
+            f"{source.place(int(rows[first]), column.name)}: {quoted(texts[first])} is not a number, which --task "
+            "regression needs; correct it, or choose --task classification"
+        )
+    numbers: Array = series.to_numpy("float64")
+    if not np.isfinite(numbers).all():
+        place = int(np.argmax(~np.isfinite(numbers)))
+        raise ValueError(
+            f"{source.place(int(rows[place]), column.name)}: {numbers[place]}, expected finite numbers; correct it, or "
+            "leave it empty, and the row is left out"
+        )
+    return numbers
+
+
+def _classes(
+    series: Any, column: Column, where: str, rows: NDArray[np.intp], distinct: int, why: list[str]
+) -> tuple[NDArray[np.intp], Array]:
+    """Rows and classes: text, booleans or whole numbers. Classes with a single row are left out."""
+    if distinct > 0.5 * len(rows) and distinct > 2:
+        kind = "a different value in each row"
+        if distinct < len(rows):
+            kind = f"{distinct:,} values in {len(rows):,} rows"
+        other = "; for numbers choose --task regression" if column.kind == columns.NUMBER else ""
+        raise ValueError(f"{where}: it has {kind}, like an id, and no classes{other}; name another --target")
+    y = _plain(series, column)
+    names, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
+    single = counts < 2
+    if single.any():
+        listed = ", ".join(quoted(each) for each in names[single][:5].tolist()) + (", ..." if single.sum() > 5 else "")
+        why.append(
+            f"{several(int(single.sum()), 'row')} left out whose class occurs once, which can be learned or tested, "
+            f"not both: {listed}"
+        )
+        kept = ~single[codes]
+        rows, y = rows[kept], y[kept]
+    if (~single).sum() < 2:
+        raise ValueError(f"{where}: only one class has more than one row, so there is nothing to learn")
+    return rows, y
+
+
+def _plain(series: Any, column: Column) -> Array:
+    """The classes as an array of text, booleans, integers or floats."""
+    if column.kind == columns.TRUTH:
+        return np.asarray(series.to_numpy(bool))
+    if column.kind == columns.CATEGORY:
+        return np.array(series.astype(object).tolist(), dtype=object).astype(str)
+    numbers = series.to_numpy("float64")
+    exact = values.whole(numbers) and np.abs(numbers).max() < 2**53
+    return np.asarray(numbers.astype(np.int64) if exact else numbers)
+
+
+def split(target: Target, share: float, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Places in `target.rows` to train on and to test, drawn by the seed: a share of each class, or of all rows."""
+    random = random_module.generator(seed, 0, HELD_OUT)
+    count = len(target.y)
+    held_out = np.zeros(count, bool)
+    if not target.is_classification:
+        held_out[random.permutation(count)[: min(max(round(count * share), 1), count - 2)]] = True
+    else:
+        _, codes = np.unique(target.y, return_inverse=True)
+        order = random.permutation(count)
+        order = order[np.argsort(codes[order], kind="stable")]
+        starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
+        for places in np.split(order, starts[1:]):
+            held_out[places[: min(max(round(len(places) * share), 1), len(places) - 1)]] = True
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)

@@ -1,0 +1,284 @@
+"""``pynn train TABLE --target COLUMN``: read, guess, hold out, train, test, explain, write."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import pynn
+from pynn import kernels
+
+from ...messages import terminal
+from ...typing import Array
+from .. import messages, models, writing
+from . import columns, estimators, files, importance, reading, scores, text
+from . import target as targets
+from .estimators import Predictor, Progress
+from .importance import Importance
+from .reading import Source, quoted, several
+from .scores import Score
+from .target import Target
+
+TEST = 0.2
+MATRIX = 40  # classes in a confusion matrix, at most
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train according to the options; return the exit code."""
+    files.expect_libraries()
+    table = str(options.dataset)
+    files.expect_table(table)
+    path = Path(options.output or f"{files.stem(table)}.safetensors")
+    picture = path.with_suffix(".png") if options.plot else None
+    _expect_ours(path, picture, options.force)
+    if options.target is None:
+        raise ValueError(_without_target(table, options.encoding))
+    models.set_threads(options.threads)
+    frame, source = reading.read(table, options.encoding, options.categorical)
+    name = targets.find(frame, options.target, source)
+    frame = _without(frame, options, name, source)
+    target = targets.prepared(frame, name, options.task, source)
+    used, described = columns.understood(frame.drop(columns=name).iloc[target.rows], source, options.categorical)
+    del frame
+    if not len(used.columns):
+        raise ValueError(f"{terminal.printable(table)}: no column is left that could tell {quoted(name)} (see above)")
+    train, test = targets.split(target, TEST if options.test is None else options.test, options.seed)
+    if not options.quiet:
+        _print_header(options, target, described, (len(train), len(test)), source)
+    return _trained(options, target, used, described, (train, test), path, picture)
+
+
+def _trained(
+    options: argparse.Namespace, target: Target, used: Any, described: list[columns.Column],
+    parts: tuple[Array, Array], path: Path, picture: Path | None,
+) -> int:  # fmt: skip
+    train, test = parts
+    progress = Progress(options.ensemble, options.quiet)
+    estimator = estimators.make(options, target.is_classification, [progress])
+    try:
+        with progress.stoppable():
+            estimator.fit(used.iloc[train], target.y[train])
+    except KeyboardInterrupt:
+        of = ": an ensemble is kept when all of its members are trained" if options.ensemble > 1 else ""
+        terminal.say(f"pynn: interrupted; nothing was written{of}")
+        return 130
+    predictor = Predictor(estimator.to_model())
+    predictor.note(_about(target, described, train))
+    interrupted = progress.interrupted
+    with writing.without_interrupts() if interrupted else nullcontext():
+        found = measured(predictor, used.iloc[test], target.y[test])
+        predictor.note({"test": {score.name: score.model for score in found}})
+    if interrupted:
+        path = path.with_name(f"{path.stem}.interrupted{path.suffix}") if path.exists() else path
+    with writing.without_interrupts():
+        writing.save(predictor, path)
+    last = f"test {found[0].spoken} {text.number(found[0].model)}"
+    if interrupted:
+        terminal.say(
+            f"pynn: interrupted; the model of the best of {several(progress.epochs, 'epoch')} ({last}) is in {path}"
+        )
+        return 130
+    try:
+        drawn = _explained(options, target, used, parts, predictor, found, picture, progress.histories)
+    except KeyboardInterrupt:
+        terminal.say(f"pynn: interrupted; the trained model ({last}) is in {path}")
+        return 130
+    if not options.quiet:
+        print(f"wrote {terminal.printable(path)}{drawn}")
+    print(last)
+    return 0
+
+
+def _expect_ours(path: Path, picture: Path | None, force: bool) -> None:
+    """Check that the files can be written, and that none is overwritten that this command did not write."""
+    writing.check_output(path, picture)
+    if force:
+        return
+    ours = path.exists() and estimators.wrote(path)
+    for file in filter(None, (path, picture)):
+        if file.exists() and not ours:
+            raise ValueError(
+                f"{terminal.printable(file)} exists, and pynn train did not write it for a table; choose another "
+                "--output, or overwrite it: --force"
+            )
+
+
+def _without_target(table: str, encoding: str | None) -> str:
+    frame, _ = reading.read(table, encoding)
+    names = list(map(str, frame.columns))
+    shown = ", ".join(map(quoted, names[:20])) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+    return f"name the column to predict: --target COLUMN; {terminal.printable(table)} has {shown}"
+
+
+def _without(frame: Any, options: argparse.Namespace, name: str, source: Source) -> Any:
+    """The frame without the columns of --drop, after a check of the names."""
+    for option, names in (("--drop", options.drop), ("--categorical", options.categorical)):
+        for each in names:
+            if each not in frame.columns:
+                try:
+                    targets.find(frame, each, source)
+                except ValueError as cause:
+                    raise ValueError(f"{option}: {cause}") from None
+    if name in options.drop:
+        raise ValueError(f"--drop: {quoted(name)} is the target")
+    return frame.drop(columns=list(options.drop)) if options.drop else frame
+
+
+def _about(target: Target, described: list[columns.Column], train: Array) -> dict[str, Any]:
+    """What the model's file remembers, as JSON."""
+    y = target.y[train]
+    known: dict[str, Any] = {
+        "target": target.name,
+        "task": target.task,
+        "columns": {column.name: column.known() for column in described if not column.left_out},
+    }
+    if target.words:
+        known["words"] = list(target.words)
+    if target.is_classification:
+        counts = np.unique(y, return_counts=True)[1]
+        known["shares"] = (counts / len(y)).tolist()
+    else:
+        known |= {"mean": float(y.mean()), "median": float(np.median(y))}
+    return known
+
+
+def measured(predictor: Predictor, frame: Any, y: Array) -> list[Score]:
+    """The scores on labelled rows."""
+    about = predictor.about
+    if predictor.classes is None:
+        return scores.of_numbers(y, predictor.predict(frame).reshape(-1), about["mean"], about["median"])
+    return scores.of_classes(codes(y, predictor), predictor.probabilities(frame), np.asarray(about["shares"]))
+
+
+def codes(y: Array, predictor: Predictor) -> Array:
+    """Places of the classes in the columns of the probabilities; -1 for one that the model does not know."""
+    places = {str(name): place for place, name in enumerate(predictor.classes or ())}
+    names, inverse = np.unique(y, return_inverse=True)
+    found = np.array([places.get(str(name), -1) for name in names.tolist()], np.intp)
+    return np.asarray(found[inverse])
+
+
+def error(predictor: Predictor) -> Callable[[Any, Array], float]:
+    """The error of predictions for a frame: log loss of codes, or RMSE."""
+    if predictor.classes is None:
+        return lambda frame, y: scores.rmse(y, predictor.predict(frame).reshape(-1))
+    return lambda frame, y: scores.log_loss(y, predictor.probabilities(frame))
+
+
+def trivial(predictor: Predictor) -> str:
+    """What the trivial model says."""
+    if predictor.classes is None:
+        return "always the mean; the median for MAE"
+    usual = predictor.classes[int(np.argmax(predictor.about["shares"]))]
+    return f"always {quoted(usual)}"
+
+
+def _explained(
+    options: argparse.Namespace, target: Target, used: Any, parts: tuple[Array, Array], predictor: Predictor,
+    found: list[Score], picture: Path | None, histories: list[Any],
+) -> str:  # fmt: skip
+    """Print scores, importance and warnings, and draw the picture; return " and NAME"."""
+    if options.quiet and picture is None:
+        _warn(target, found, None)
+        return ""
+    frame, y = used.iloc[parts[1]], target.y[parts[1]]
+    if not options.quiet:
+        print(f"\n{text.scores(found, trivial(predictor), f' of {target.name}')}\n", flush=True)
+    known = codes(y, predictor) if target.is_classification else y
+    usable = known >= 0 if target.is_classification else np.ones(len(y), bool)
+    important = importance.measured(frame[usable], known[usable], error(predictor), options.seed)
+    measure = "log loss" if target.is_classification else "RMSE"
+    if not options.quiet:
+        print(text.importance(important, measure, messages.width(), _is_plain()))
+    _warn(target, found, important)
+    if picture is None:
+        return ""
+    return _draw(picture, predictor, histories, frame, y, important, measure, options.quiet)
+
+
+def _warn(target: Target, found: list[Score], important: Importance | None) -> None:
+    """Say what should make the user doubt the model."""
+    if not any(score.better for score in found if score.name in ("accuracy", "log_loss", "rmse", "mae")):
+        terminal.say(
+            f"pynn: the model is no better than the baseline: these columns say little about {quoted(target.name)}, or "
+            "there are too few rows"
+        )
+    best = next((score for score in found if score.name in ("accuracy", "r2")), None)
+    if important is None or best is None:
+        return
+    if name := importance.leaks(important, best.model, best.trivial):
+        terminal.say(
+            f"pynn: the column {quoted(name)} alone gives {quoted(target.name)} away: if it is made from the target, "
+            f"or known only after it, leave it out: --drop {name}"
+        )
+
+
+def _is_plain() -> bool:
+    """Whether stdout cannot show blocks."""
+    import sys
+
+    try:
+        "█▏".encode(sys.stdout.encoding or "utf-8")
+    except (UnicodeEncodeError, LookupError, AttributeError):
+        return True
+    return False
+
+
+def _draw(
+    picture: Path, predictor: Predictor, histories: list[Any], frame: Any, y: Array, important: Importance,
+    measure: str, quiet: bool,
+) -> str:  # fmt: skip
+    """Draw the picture and return " and NAME"; a failure must not affect the result."""
+    try:
+        from pynn import plot  # here: matplotlib is slow to import, and may be missing
+    except ImportError as missing:
+        if not quiet:
+            print(f"no picture: {missing}")
+        return ""
+    classes = predictor.classes
+    figure = plot.table_report(
+        histories, y, predictor.predict(frame).reshape(-1),
+        dict(zip(important.names, important.rises.tolist(), strict=True)), classes=classes, measure=measure,
+    )  # fmt: skip
+    try:
+        plot.save(figure, picture)
+    except OSError as cause:
+        terminal.say(f"pynn: no picture: {messages.sentence(cause)}")
+        return ""
+    return f" and {terminal.printable(picture)}"
+
+
+def _print_header(
+    options: argparse.Namespace, target: Target, described: list[columns.Column], sizes: tuple[int, int], source: Source
+) -> None:
+    info = pynn.info()
+    if info.backend == "numpy" and not os.environ.get("PYNN_BACKEND"):
+        terminal.say(f"pynn runs on NumPy: {kernels.why_not_native()}")
+    runs = f"native kernels, instruction set {info.isa}, {several(info.threads, 'thread')}"
+    print(messages.filled(f"pynn {info.version}, {runs if info.backend == 'native' else f'NumPy {info.numpy}'}"))
+    table = f"{several(len(target.rows), 'row')}, {several(len(described), 'column')} and the target"
+    print(messages.filled(f"{terminal.printable(source.path)}: {table}"))
+    print(f"\n{text.columns(described, messages.width())}\n")
+    for sentence in target.why:
+        print(messages.filled(sentence))
+    print(messages.filled(_of_target(target)))
+    dated = ", drawn at random, not the latest" if any(column.kind == columns.DATE for column in described) else ""
+    print(messages.filled(f"{sizes[0]:,} rows to train on, {sizes[1]:,} to test{dated}; preset {options.preset}"))
+    print(flush=True)
+
+
+def _of_target(target: Target) -> str:
+    """What the target's values are, in a line."""
+    if not target.is_classification:
+        low, high = (columns.written(each, columns.NUMBER) for each in (target.y.min(), target.y.max()))
+        return f"target {target.name}: {low} .. {high}"
+    names, counts = np.unique(target.y, return_counts=True)
+    order = np.argsort(-counts, kind="stable")[:6]
+    shown = ", ".join(f"{terminal.printable(names[each], 30)} {counts[each] / len(target.y):.1%}" for each in order)
+    return f"target {target.name}: {len(names)} classes: {shown}{', ...' if len(names) > 6 else ''}"
