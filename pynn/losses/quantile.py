@@ -180,6 +180,7 @@ def _raise(outputs: Array, increments: Array, values: Array) -> None:
 def _lower(gradient: Array, increments: Array, values: Array) -> None:
     """Turn the gradient of the quantiles into that of the outputs; overwrites the other arrays."""
     np.cumsum(gradient[..., ::-1], axis=-1, out=values[..., ::-1])
+    increments[..., 0] = 0  # the first output itself, whose e^f may overflow
     np.negative(increments, out=increments)
     np.expm1(increments, out=increments)
     np.negative(increments, out=increments)  # 1 - e^-softplus(f), which is sigmoid(f)
