@@ -83,7 +83,8 @@ LAYERS: dict[type[Layer], list[Case]] = {
     Chain: [(lambda: Chain(pynn.Affine(4), pynn.Sigmoid(), pynn.Affine(3)), (5,))],
 }  # fmt: skip
 
-# Labels of 5 classes, numbers, 0 or 1, ±1, amounts above 0; hinges with margins that no difference of the scores comes near.
+# Labels of 5 classes, numbers, 0 or 1, ±1, amounts above 0; hinges with margins that no difference of the scores comes
+# near.
 LABELS, NUMBERS, SHARES, SIGNS, AMOUNTS = "labels", "numbers", "shares", "signs", "amounts"
 LOSSES: dict[type[pynn.Loss], list[tuple[Callable[[], pynn.Loss], str]]] = {
     pynn.AbsoluteError: [(pynn.AbsoluteError, NUMBERS)],

@@ -237,7 +237,7 @@ def _log(p: Array) -> Array:
 
 
 def _one_hot(labels: Array, classes: int) -> Array:
-    return np.asarray(labels)[..., None] == np.arange(classes)
+    return np.asarray(np.asarray(labels)[..., None] == np.arange(classes))
 
 
 def _is_mean(answers: bool, squares: Array) -> bool:

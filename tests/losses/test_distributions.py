@@ -102,7 +102,8 @@ def test_quantiles_hold_their_shares_of_the_targets(
     model = pynn.Sequential(pynn.Affine(16), pynn.Tanh(), pynn.Affine(3))
     model.fit(
         x, y, loss=pynn.Quantile(LEVELS, crossing=crossing), target_preprocessing=pynn.Standardization(), epochs=25,
-        optimizer=pynn.Adam(pynn.CosineDecay(0.03, epochs=25)), progress=False, metrics=["mae", "pinball", pynn.metrics.Pinball(0.8), "r2"],
+        optimizer=pynn.Adam(pynn.CosineDecay(0.03, epochs=25)), progress=False,
+        metrics=["mae", "pinball", pynn.metrics.Pinball(0.8), "r2"],
     )  # fmt: skip
     said = model.predict(x)
     assert said.shape == (3000, 3)
