@@ -229,6 +229,7 @@ NUMBERS: list[tuple[Callable[[Any], Any], str, float]] = [
     (lambda v: pynn.Hinge(v), "margin", 0.5),
     (lambda v: pynn.SquaredHinge(v), "margin", 0.5),
     (lambda v: pynn.Huber(v), "delta", 0.5),
+    (lambda v: pynn.Tweedie(v), "power", 1.5),
     (lambda v: pynn.L1(v), "strength", 0.5),
     (lambda v: pynn.L2(v), "strength", 0.5),
     (lambda v: pynn.ElasticNet(v, 0.1), "l1", 0.5),
