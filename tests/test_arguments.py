@@ -405,7 +405,10 @@ def test_functions_answer_too(trained: pynn.Sequential) -> None:
         (lambda: trained.predict_proba(x, steps=3), r"predict_proba has no 'steps'; it takes x, batch_size"),
         (lambda: pynn.split(x, y, test_size=0.5), r"split has no 'test_size'; it is called share here"),
         (lambda: pynn.split(x, y, 0.5, 7), r"split takes x, y, share by position, and seed, stratify"),
-        (lambda: pynn.batches(x, y, 2, drop_last=True), r"batches has no .drop_last.; drop_single=True leaves out"),
+        (
+            lambda: pynn.batches(x, y, 2, drop_remainder=True),
+            r"batches has no .drop_remainder.; it is called drop_last",
+        ),
     ):
         with pytest.raises(TypeError, match=message):
             call()

@@ -25,6 +25,7 @@ data X inputs: x
 decay_rate: factor decay
 decay_steps: epochs every
 dilation_rate: dilation
+drop_remainder: drop_last
 drop_prob drop_rate dropout dropout_rate: rate
 end_factor: end
 end_lr: end minimum
@@ -197,8 +198,6 @@ shuffle: samples are always drawn at random; leave it out
 train_size: share is that of the test part: split(x, y, 0.2)
 [Split]
 shuffle: samples are always drawn at random; leave it out
-[batches]
-drop_last: drop_single=True leaves out a last batch of one sample
 """)
 
 # Hints for too many positional arguments.
