@@ -172,6 +172,7 @@ __all__ = [
     "CosineDecay",
     "CosineRestarts",
     "Cyclic",
+    "Deadline",
     "Decoder",
     "Distributed",
     "DropConnect",
@@ -302,7 +303,15 @@ __all__ = [
 
 if TYPE_CHECKING:
     from . import datasets, diagnostics, metrics, models, plot, transfer
-    from .callbacks import Checkpoint, CSVLogger, EarlyStopping, LearningRateSchedule, ModelCheckpoint, TerminateOnNaN
+    from .callbacks import (
+        Checkpoint,
+        CSVLogger,
+        Deadline,
+        EarlyStopping,
+        LearningRateSchedule,
+        ModelCheckpoint,
+        TerminateOnNaN,
+    )
     from .callbacks.progress import ProgressBar
     from .diagnostics.diagnosis import diagnose
     from .diagnostics.monitor import Monitor
@@ -323,6 +332,7 @@ else:
     _LATER = {
         "CSVLogger": "callbacks.csv_logger",
         "Checkpoint": "training.checkpoint",
+        "Deadline": "callbacks.stopping",
         "Distributed": "training.distributed",
         "EarlyStopping": "callbacks.stopping",
         "Ensemble": "ensembles.ensemble",

@@ -259,6 +259,7 @@ NUMBERS: list[tuple[Callable[[Any], Any], str, float]] = [
     (lambda v: pynn.ReduceOnPlateau(0.1, factor=v), "factor", 0.5),
     (lambda v: pynn.ReduceOnPlateau(0.1, min_delta=v), "min_delta", 0.5),
     (lambda v: pynn.EarlyStopping(min_delta=v), "min_delta", 0.5),
+    (lambda v: pynn.Deadline(v), "seconds", 0.5),
     (lambda v: pynn.PolyakAverage(v), "decay", 0.5),
     (lambda v: pynn.Checkpoint("f", every_seconds=v), "every_seconds", 0.5),
     (lambda v: pynn.Flip(v), "probability", 0.5),

@@ -184,6 +184,7 @@ initial_epoch: a model continues at model.epoch; checkpoint and resume continue 
 steps_per_epoch: an epoch is all of x, or all that the iterable gives
 validation_freq validation_steps validation_batch_size: all of validation is measured after each epoch
 workers num_workers: prefetch=2 prepares batches on a thread
+max_time time_limit timeout: callbacks=[pynn.Deadline(60)] ends the run after 60 seconds
 device n_jobs: pynn.set_num_threads(n) sets the number of threads
 dataloader generator loader: it is the first argument: fit(loader)
 [evaluate]
@@ -198,6 +199,8 @@ shuffle: samples are always drawn at random; leave it out
 train_size: share is that of the test part: split(x, y, 0.2)
 [Split]
 shuffle: samples are always drawn at random; leave it out
+[batches]
+workers num_workers: prefetch=2 prepares batches on a thread
 """)
 
 # Hints for too many positional arguments.
