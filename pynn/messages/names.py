@@ -120,6 +120,7 @@ CyclicLR: pynn.Cyclic
 LinearLR: pynn.LinearDecay or pynn.Warmup
 ReduceLROnPlateau: pynn.ReduceOnPlateau
 LearningRateScheduler: pynn.LearningRateSchedule
+Timer: pynn.Deadline(seconds)
 RandomHorizontalFlip: pynn.Flip()
 RandomRotation: pynn.Rotation(degrees)
 RandomCrop: pynn.PadCrop()
