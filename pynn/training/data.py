@@ -40,7 +40,7 @@ def read(model: Trainable, loss: Loss, x: Any, y: ArrayLike | None, epochs: int,
 
 
 def _of_arrays(model: Trainable, loss: Loss, x: Any, y: ArrayLike, options: Options) -> Data:
-    (form, x), labels = inputs.taken(model, x), targets.read(y)
+    (form, x), labels = inputs.taken(model, x, options.preprocessing), targets.read(y)
     seed = model.seed if options.seed is None else options.seed
     samples, held_out = validation.separated(x, labels, options.sample_weight, options.validation, seed)
     x, y, sample_weight = samples

@@ -157,7 +157,7 @@ class Batches:
             return checked_batch(model, self.loss, (x, *batch[1:]), where)
         with Rollback(model):
             if model.inputs is None:
-                model.inputs, _ = inputs.learned(batch[0], f"{where} x")
+                model.inputs, _ = inputs.taken(model, batch[0], name=f"{where} x")
             x = inputs.read(model, batch[0], f"{where} x", "fit")
             model.accept(x, f"{where} x")
             model.targets = targets.learned(model, self.loss, batch[1], None, labels=False)
