@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("sklearn")
 
 from scipy import sparse
-from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
+from sklearn.exceptions import DataConversionWarning, NotFittedError
 
 import pynn
 from pynn.sklearn import MLPClassifier, MLPRegressor
@@ -203,7 +203,7 @@ def test_the_wrong_number_of_features() -> None:
         with pytest.raises(ValueError, match=f"X has {width} features, but MLPClassifier is expecting 5 features"):
             classifier.predict(np.zeros((1, width)))
     for value in (np.nan, np.inf):
-        with pytest.raises(ValueError, match="NaN|infinity"):
+        with pytest.raises(ValueError, match=r"NaN|infinity"):
             classifier.predict(np.full((1, 5), value))
     with pytest.raises(ValueError, match="too large for float32"):
         MLPClassifier(dtype="float32", max_iter=2).fit(X, WORDS).predict(np.full((1, 5), 1e300))

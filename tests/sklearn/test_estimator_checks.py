@@ -20,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # the checks fit for a few ep
         MLPClassifier(max_iter=60),
         MLPRegressor(max_iter=60),
         MLPClassifier((8,), solver="lbfgs", max_iter=30),
-        MLPRegressor("huber", (8,), early_stopping=True, max_iter=60, learning_rate_init=0.01),
+        MLPRegressor("huber", (8,), max_iter=60, learning_rate_init=0.01),
     ]
 )
 def test_checks_of_scikit_learn(estimator: Any, check: Any) -> None:

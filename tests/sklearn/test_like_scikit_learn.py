@@ -126,9 +126,9 @@ def test_float32_is_as_good(backend: str) -> None:
     """On both backends; 400 x 64 numbers are more than what is trained in float64."""
     classifier = ours.MLPClassifier(random_state=0, max_iter=30, tol=0, n_iter_no_change=1000)
     theirs = neural_network.MLPClassifier(**{key: getattr(classifier, key) for key in ("random_state", "max_iter")})
-    with pytest.warns(ConvergenceWarning):
-        classifier.fit(X, Y)
-        theirs.fit(X, Y)
+    for estimator in (classifier, theirs):
+        with pytest.warns(ConvergenceWarning):
+            estimator.fit(X, Y)
     assert classifier.model_.dtype == np.float32
     assert classifier.coefs_[0].dtype == np.float32
     assert classifier.score(X, Y) == pytest.approx(theirs.score(X, Y), abs=0.005)
