@@ -18,6 +18,7 @@ from .groupnorm import GroupNorm, LayerNorm
 from .maxout import Maxout
 from .noise import GaussianNoise
 from .parallel import Parallel
+from .periodic import PeriodicEmbedding
 from .pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from .pool1d import AvgPool1d, GlobalAvgPool1d, MaxPool1d
 from .prelu import PReLU
@@ -57,6 +58,7 @@ __all__ = [
     "Mish",
     "PReLU",
     "Parallel",
+    "PeriodicEmbedding",
     "ReLU",
     "Reshape",
     "Residual",
