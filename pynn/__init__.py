@@ -26,6 +26,7 @@ Further reading:
     help(pynn.gradients)       on which inputs its answers depend; images that fool it
     help(pynn.transfer)        a trained model's layers for another task; weights from PyTorch
     help(pynn.Ensemble)        averages of several models; of a single run: pynn.SnapshotEnsemble, PolyakAverage
+    help(pynn.sklearn)         estimators for scikit-learn (extra `sklearn`)
     help(pynn.kernels)         the functions that do the computations, in C++ and in NumPy
 """
 
@@ -57,6 +58,7 @@ from .kernels import get_num_threads, set_num_threads, use_backend
 from .layers import (
     ELU,
     GELU,
+    PSELU,
     SELU,
     Activation,
     Affine,
@@ -67,6 +69,7 @@ from .layers import (
     Conv2d,
     DropConnect,
     Dropout,
+    Embedding,
     Flatten,
     FractionalMaxPool2d,
     GaussianNoise,
@@ -80,10 +83,13 @@ from .layers import (
     MaxPool1d,
     MaxPool2d,
     Mish,
+    PMish,
+    Parallel,
     PReLU,
     ReLU,
     Reshape,
     Residual,
+    Scale,
     Sigmoid,
     SiLU,
     Softmax,
@@ -100,25 +106,44 @@ from .losses import (
     BinaryHinge,
     Decoder,
     Focal,
+    Gamma,
+    GaussianNLL,
     Hinge,
     Huber,
     Loss,
+    Poisson,
+    Quantile,
     SoftmaxCrossEntropy,
     SquaredError,
     SquaredHinge,
     StructuredHinge,
+    Tweedie,
     ViterbiChain,
 )
 from .models.sequential import Sequential
 from .optimizers import SGD, AdaGrad, Adam, AdamW, Lion, Momentum, NAdam, Nesterov, Optimizer, RMSProp
-from .preprocessing import PCA, MeanSubtraction, MinMaxScaling, Pipeline, Standardization, Transformer, Whitening
+from .preprocessing import (
+    PCA,
+    ClipToRange,
+    MeanSubtraction,
+    MinMaxScaling,
+    Pipeline,
+    RobustScaling,
+    SmoothClip,
+    Standardization,
+    TableEncoder,
+    Transformer,
+    Whitening,
+)
 from .preprocessing.binner import Binner
 from .regularizers import L1, L2, ElasticNet
 from .schedules import (
     CosineDecay,
     CosineRestarts,
+    CosLog,
     Cyclic,
     ExponentialDecay,
+    FlatCosine,
     InverseTimeDecay,
     LinearDecay,
     OneCycle,
@@ -141,6 +166,7 @@ __all__ = [
     "L1",
     "L2",
     "PCA",
+    "PSELU",
     "SELU",
     "SGD",
     "AbsoluteError",
@@ -161,11 +187,13 @@ __all__ = [
     "CSVLogger",
     "Callback",
     "Checkpoint",
+    "ClipToRange",
     "ColourShift",
     "Constant",
     "Contrast",
     "Conv1d",
     "Conv2d",
+    "CosLog",
     "CosineDecay",
     "CosineRestarts",
     "Cyclic",
@@ -175,12 +203,16 @@ __all__ = [
     "Dropout",
     "EarlyStopping",
     "ElasticNet",
+    "Embedding",
     "Ensemble",
     "ExponentialDecay",
+    "FlatCosine",
     "Flatten",
     "Flip",
     "Focal",
     "FractionalMaxPool2d",
+    "Gamma",
+    "GaussianNLL",
     "GaussianNoise",
     "GlobalAvgPool1d",
     "GlobalAvgPool2d",
@@ -217,24 +249,31 @@ __all__ = [
     "OneCycle",
     "Optimizer",
     "Orthogonal",
+    "PMish",
     "PReLU",
     "PadCrop",
+    "Parallel",
     "Pipeline",
+    "Poisson",
     "PolyakAverage",
     "ProgressBar",
+    "Quantile",
     "RMSProp",
     "RandomWalk",
     "ReLU",
     "ReduceOnPlateau",
     "Reshape",
     "Residual",
+    "RobustScaling",
     "Rotation",
     "Saturation",
+    "Scale",
     "Schedule",
     "Sequential",
     "Shear",
     "SiLU",
     "Sigmoid",
+    "SmoothClip",
     "SnapshotEnsemble",
     "Softmax",
     "SoftmaxCrossEntropy",
@@ -247,12 +286,14 @@ __all__ = [
     "Standardization",
     "StepDecay",
     "StructuredHinge",
+    "TableEncoder",
     "Tanh",
     "TensorBoard",
     "TerminateOnNaN",
     "Trainer",
     "Transformer",
     "Transitions",
+    "Tweedie",
     "Uniform",
     "Upsample",
     "ViterbiChain",
@@ -298,6 +339,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from . import datasets, diagnostics, metrics, models, plot, transfer
+    from . import sklearn as sklearn  # not in __all__: `from pynn import *` works without scikit-learn
     from .callbacks import Checkpoint, CSVLogger, EarlyStopping, LearningRateSchedule, ModelCheckpoint, TerminateOnNaN
     from .callbacks.progress import ProgressBar
     from .diagnostics.diagnosis import diagnose
@@ -346,7 +388,7 @@ else:
             return version()
         from importlib import import_module
 
-        if name in ("datasets", "diagnostics", "metrics", "models", "plot", "transfer"):
+        if name in ("datasets", "diagnostics", "metrics", "models", "plot", "sklearn", "transfer"):
             return import_module(f".{name}", __name__)
         if name in _LATER:
             globals()[name] = getattr(import_module(f".{_LATER[name]}", __name__), name)
@@ -357,4 +399,4 @@ else:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    return [*__all__, "__version__", "sklearn"]

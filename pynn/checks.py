@@ -309,6 +309,7 @@ EXAMPLES = {
     "Loss": "SquaredError()",
     "Optimizer": "Adam(1e-3)",
     "Penalty": "L2(1e-4)",
+    "Schedule": "CosineDecay(1e-3, epochs=10)",
     "Transformer": "Standardization()",
 }
 

@@ -9,8 +9,14 @@ from .checks import NOT_NEGATIVE, expect_choice, expect_name, expect_numbers, is
 from .messages.terminal import brief
 
 MODES = ("auto", "min", "max")
-GROWING = ("accuracy", "precision", "recall", "f1", "r2", "top", "multilabel_accuracy")  # prefixes: larger is better
-FALLING = ("loss", "data_loss", "penalty", "mae")
+GROWING = (  # prefixes: larger is better
+    "accuracy", "precision", "recall", "f1", "r2", "top", "multilabel_accuracy", "balanced_accuracy", "roc_auc",
+    "average_precision",
+)  # fmt: skip
+FALLING = (
+    "loss", "data_loss", "penalty", "mae", "mse", "rmse", "mape", "log_loss", "brier", "calibration_error", "error",
+)  # fmt: skip
+FALLING_LEVELS = "pinball"  # a prefix
 
 
 def grows(kind: str, monitor: str, mode: str) -> bool:
@@ -20,7 +26,7 @@ def grows(kind: str, monitor: str, mode: str) -> bool:
     name = monitor.removeprefix("val_")
     if mode != "auto":
         return mode == "max"
-    if not name.startswith(GROWING) and name not in FALLING:
+    if not name.startswith((*GROWING, FALLING_LEVELS)) and name not in FALLING:
         raise ValueError(
             f"{kind}: it is not known whether lower or higher is better for {monitor}; pass mode='min' or 'max', or "
             "monitor loss, accuracy and so on (for validation: val_loss, val_accuracy)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-WEIGHTS, ORDER = 0, 1  # purposes of random numbers
+WEIGHTS, ORDER, BIASES = 0, 1, 3  # purposes of random numbers; 2 is that of `pynn train`
 
 
 def generator(seed: int, number: int, purpose: int) -> np.random.Generator:

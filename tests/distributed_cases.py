@@ -35,7 +35,8 @@ def images() -> tuple[np.ndarray, np.ndarray]:
 def vectors(dtype: str, normalization: type[pynn.Layer], *end: pynn.Layer) -> pynn.Sequential:
     """Every layer that draws numbers, and stochastic depth."""
     return pynn.Sequential(
-        pynn.Affine(16, penalty=pynn.L1(1e-3)), normalization(), pynn.ReLU(), pynn.Dropout(0.4),
+        pynn.Affine(16, penalty=pynn.L1(1e-3)), normalization(), pynn.ReLU(),
+        pynn.Dropout(pynn.FlatCosine(0.4, 4)),
         pynn.GaussianNoise(0.1), pynn.DropConnect(12, 0.3), pynn.Tanh(),
         pynn.Residual(pynn.Affine(12), normalization(), pynn.ReLU(), survival=0.6),
         *(end or (pynn.Affine(5),)), dtype=dtype,

@@ -31,7 +31,11 @@ PIXELS = (5, 6, 2)
 STEPS = (7, 2)
 LAYERS: dict[type[Layer], list[Case]] = {
     pynn.Activation: [(pynn.Activation, (5,))],  # the identity
-    pynn.Affine: [(lambda: pynn.Affine(4), (5,)), (lambda: pynn.Affine(4, use_bias=False), (5,))],
+    pynn.Affine: [
+        (lambda: pynn.Affine(4), (5,)),
+        (lambda: pynn.Affine(4, use_bias=False), (5,)),
+        (lambda: pynn.Affine(4, parametrization="ntk"), (5,)),
+    ],
     pynn.AvgPool1d: [(pynn.AvgPool1d, STEPS), (lambda: pynn.AvgPool1d(3, 2, 1), STEPS)],
     pynn.AvgPool2d: [(lambda: pynn.AvgPool2d(2, 1, 1), PIXELS), (lambda: pynn.AvgPool2d((2, 3)), PIXELS)],
     pynn.BatchNorm: [(pynn.BatchNorm, (5,)), (lambda: pynn.BatchNorm(momentum=0.5, epsilon=0.1), IMAGES)],
@@ -46,6 +50,7 @@ LAYERS: dict[type[Layer], list[Case]] = {
     pynn.DropConnect: [
         (lambda: pynn.DropConnect(4, 0.4), (5,)),
         (lambda: pynn.DropConnect(4, 0.4, use_bias=False), (5,)),
+        (lambda: pynn.DropConnect(4, 0.4, parametrization="ntk"), (5,)),
     ],
     pynn.Dropout: [(lambda: pynn.Dropout(0.4), (5,)), (lambda: pynn.Dropout(0.4, form="vanilla"), IMAGES)],
     pynn.ELU: [(pynn.ELU, (5,)), (lambda: pynn.ELU(0.5), IMAGES)],
@@ -60,8 +65,14 @@ LAYERS: dict[type[Layer], list[Case]] = {
     pynn.LeakyReLU: [(pynn.LeakyReLU, (5,)), (lambda: pynn.LeakyReLU(0.3), IMAGES)],
     pynn.MaxPool1d: [(pynn.MaxPool1d, STEPS), (lambda: pynn.MaxPool1d(3, 2, 1), STEPS)],
     pynn.MaxPool2d: [(pynn.MaxPool2d, PIXELS), (lambda: pynn.MaxPool2d(3, 2, 1), PIXELS)],
-    pynn.Maxout: [(lambda: pynn.Maxout(4, 3), (5,)), (lambda: pynn.Maxout(4, use_bias=False), (5,))],
+    pynn.Maxout: [
+        (lambda: pynn.Maxout(4, 3), (5,)),
+        (lambda: pynn.Maxout(4, use_bias=False), (5,)),
+        (lambda: pynn.Maxout(4, 3, parametrization="ntk"), (5,)),
+    ],
+    pynn.PMish: [(pynn.PMish, (5,)), (pynn.PMish, IMAGES)],
     pynn.PReLU: [(pynn.PReLU, (5,)), (lambda: pynn.PReLU(per_feature=True, initial=-0.5), IMAGES)],
+    pynn.PSELU: [(pynn.PSELU, (5,)), (pynn.PSELU, IMAGES)],
     pynn.ReLU: [(pynn.ReLU, (5,)), (pynn.ReLU, IMAGES)],
     pynn.Reshape: [(lambda: pynn.Reshape(2, -1), IMAGES)],
     pynn.Residual: [
@@ -72,6 +83,7 @@ LAYERS: dict[type[Layer], list[Case]] = {
     pynn.SELU: [(pynn.SELU, (5,))],
     pynn.SiLU: [(pynn.SiLU, (5,))],
     pynn.Mish: [(pynn.Mish, (5,))],
+    pynn.Scale: [(pynn.Scale, (5,)), (pynn.Scale, IMAGES)],
     pynn.Sequential: [(lambda: pynn.Sequential(pynn.Affine(4), pynn.Tanh()), (5,))],
     pynn.Sigmoid: [(pynn.Sigmoid, (5,))],
     pynn.Softmax: [(pynn.Softmax, (5,)), (pynn.Softmax, IMAGES)],

@@ -20,12 +20,13 @@ METHODS = {  # what users call, and what classes of their own override
     "Optimizer": "learning_rate step update",
     "PolyakAverage": "applied average swap",
     "Schedule": "at plot",
-    "Sequential": "backward build classes dtype evaluate fit forward freeze get_weights gradients input_gradient layer"
-    " layers parameter_count parameters partial_fit predict predict_proba replace_head save seed set_weights"
-    " summary tensors train_step unfreeze",
+    "Sequential": "backward build classes dtype evaluate fit forward freeze from_bytes get_weights gradients"
+    " input_gradient layer layers parameter_count parameters partial_fit predict predict_proba replace_head save seed set_weights"
+    " summary tensors to_bytes train_step unfreeze",
     "Trainer": "batches epoch run step stop",
     "Transformer": "fit fit_transform inverse_transform transform",
 }
+WITH_EXTRAS = ("sklearn",)  # what `from pynn import *` leaves out, since it needs more than pynn
 ABSENT = inspect.Parameter.empty
 
 
@@ -41,7 +42,7 @@ def parameters(thing: Any) -> str:
 
 def lines() -> list[str]:
     found = []
-    for name in pynn.__all__:
+    for name in [*pynn.__all__, *WITH_EXTRAS]:
         thing = getattr(pynn, name)
         found.append(f"pynn.{name}{parameters(thing)}")
         if isinstance(thing, types.ModuleType):

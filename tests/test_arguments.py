@@ -246,6 +246,10 @@ NUMBERS: list[tuple[Callable[[Any], Any], str, float]] = [
     (lambda v: pynn.CosineDecay(0.1, v), "epochs", 0.5),
     (lambda v: pynn.CosineRestarts(0.1, v), "epochs_per_cycle", 0.5),
     (lambda v: pynn.CosineRestarts(0.1, 1, minimum=v), "minimum", 0.05),
+    (lambda v: pynn.CosLog(v, 10), "rate", 0.5),
+    (lambda v: pynn.CosLog(0.1, v), "epochs", 0.5),
+    (lambda v: pynn.FlatCosine(v, 10), "rate", 0.5),
+    (lambda v: pynn.FlatCosine(0.1, v), "epochs", 0.5),
     (lambda v: pynn.LinearDecay(0.1, 1, v), "end", 0.5),
     (lambda v: pynn.Warmup(v, 1), "schedule", 0.5),
     (lambda v: pynn.Warmup(0.1, 1, start=v), "start", 0.5),
@@ -267,6 +271,7 @@ NUMBERS: list[tuple[Callable[[Any], Any], str, float]] = [
     (lambda v: pynn.ColourShift(v), "std", 0.5),
     (lambda v: pynn.Whitening(epsilon=v), "epsilon", 0.5),
     (lambda v: pynn.MinMaxScaling((0, v)), "range", 0.5),
+    (lambda v: pynn.SmoothClip(v), "limit", 0.5),
     (lambda v: pynn.Split(v), "share", 0.5),
     (lambda v: pynn.split(np.eye(8), [0, 1] * 4, v), "share", 0.5),
 ]  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,17 @@ EXAMPLES: list[tuple[pynn.Schedule, str, dict[float, float]]] = [
         pynn.CosineRestarts(3, 2, minimum=1),
         "CosineRestarts(rate=3, epochs_per_cycle=2, minimum=1)",
         {0: 3, 1: 2, 2: 3, 2.5: 2 + 0.5**0.5},
+    ),
+    (
+        pynn.CosLog(2, 15),
+        "CosLog(rate=2, epochs=15)",
+        {0: 0, 2**0.5 - 1: 2, 1: 0, 2 * 2**0.5 - 1: 2, 3: 0, 7: 0, 8 * 2**0.5 - 1: 2, 2**3.25 - 1: 1, 15: 0, 99: 0},
+    ),
+    (pynn.CosLog(1, 2, cycles=1), "CosLog(rate=1, epochs=2, cycles=1)", {0: 0, 2 * (2**0.5 - 1): 1, 2: 0}),
+    (
+        pynn.FlatCosine(2, 8),
+        "FlatCosine(rate=2, epochs=8)",
+        {0: 2, 1: 2, 4: 2, 5: 1 + 0.5**0.5, 6: 1, 7: 1 - 0.5**0.5, 8: 0, 9: 0},
     ),
     (pynn.LinearDecay(0.8, 4), "LinearDecay(rate=0.8, epochs=4)", {0: 0.8, 1: 0.6, 3.5: 0.1, 4: 0, 5: 0}),
     (pynn.LinearDecay(0, 2, end=1), "LinearDecay(rate=0, epochs=2, end=1)", {0: 0, 0.5: 0.25, 2: 1, 100: 1}),
@@ -118,7 +130,7 @@ def test_far_away_epochs_give_finite_rates(schedule: pynn.Schedule) -> None:
 def test_rates_of_zero_stay_zero() -> None:
     for schedule in (
         pynn.StepDecay(0, 1), pynn.ExponentialDecay(0, 1), pynn.InverseTimeDecay(0, 1), pynn.CosineDecay(0, 3),
-        pynn.CosineRestarts(0, 3), pynn.LinearDecay(0, 3),
+        pynn.CosineRestarts(0, 3), pynn.CosLog(0, 3), pynn.FlatCosine(0, 3), pynn.LinearDecay(0, 3),
         pynn.Warmup(0, 2), pynn.Cyclic(0, 0, 1), pynn.OneCycle(0, 3), pynn.ReduceOnPlateau(0),
     ):  # fmt: skip
         assert [schedule(epoch) for epoch in (0, 0.7, 1, 5)] == [0] * 4
@@ -247,6 +259,18 @@ def test_a_measurement_that_cannot_come_is_refused_before_training(points: Point
         assert not model.built
     with pytest.raises(ValueError, match="reads f1, which is not measured; there are loss, accuracy"):
         model.fit(*points, optimizer=pynn.SGD(pynn.ReduceOnPlateau(0.1, monitor="f1")), batch_size=10, progress=False)
+
+
+def test_a_trough_between_cycles_is_not_the_end(points: Points) -> None:
+    """One step an epoch, each at a moment when the rate is 0 for a moment only; then one after the end."""
+    x, y = points
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for schedule in (pynn.CosLog(0.1, 15), pynn.Cyclic(0, 0.1, 1), pynn.Warmup(pynn.CosLog(0.1, 15), 1)):
+            network().fit(x, y, optimizer=pynn.SGD(schedule), epochs=3, batch_size=30, progress=False)
+    for schedule in (pynn.CosLog(0.1, 1), pynn.Warmup(pynn.CosLog(0.1, 0.5), 0.5), pynn.FlatCosine(0.1, 1)):
+        with pytest.warns(UserWarning, match="the learning rate was 0 in all of epoch 2"):
+            network().fit(x, y, optimizer=pynn.SGD(schedule), epochs=2, batch_size=30, progress=False)
 
 
 # In an optimizer
@@ -381,6 +405,11 @@ def test_annealing_settles_lower_than_a_constant_rate(digits: pynn.datasets.Data
         (lambda: pynn.CosineDecay("fast", 1), r"CosineDecay: rate is 'fast'"),
         (lambda: pynn.CosineDecay(1, 0), r"CosineDecay: epochs is 0, expected a finite positive number"),
         (lambda: pynn.CosineDecay(1, 1, -1), r"CosineDecay: minimum is -1"),
+        (lambda: pynn.CosLog(1, 0), r"CosLog: epochs is 0, expected a finite positive number"),
+        (lambda: pynn.CosLog(1, 1, 0), r"CosLog: cycles is 0, expected an integer of at least 1"),
+        (lambda: pynn.CosLog(1, 1, 1.5), r"CosLog: cycles is 1\.5, expected an integer of at least 1"),
+        (lambda: pynn.CosLog(1, 1, 64), r"CosLog: cycles is 64, expected an integer of at least 1 and below 2\^6"),
+        (lambda: pynn.FlatCosine(1, -1), r"FlatCosine: epochs is -1, expected a finite positive number"),
         (lambda: pynn.LinearDecay(1, None), r"LinearDecay: epochs is None"),
         (lambda: pynn.LinearDecay(1, 1, -1), r"LinearDecay: end is -1"),
         (lambda: pynn.Warmup(pynn.CosineDecay, 1), r"Warmup: schedule is <class"),

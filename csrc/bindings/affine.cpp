@@ -5,7 +5,7 @@ namespace pynn {
 namespace {
 
 void affine_forward(const Array& x, const Array& weight, const OptionalArray& bias, std::string_view activation,
-                    std::optional<double> alpha, const Array& out) {
+                    std::optional<double> alpha, const Array& out, double scale) {
     Checker check("affine_forward");
     check.in("x", x, N, D);
     check.in("weight", weight, D, M);
@@ -15,14 +15,14 @@ void affine_forward(const Array& x, const Array& weight, const OptionalArray& bi
     const Activation f = check.activation(activation, alpha);
     compute(check, [&](auto zero) {
         using T = decltype(zero);
-        table<T>().affine_forward(data<T>(x), data<T>(weight), data<T>(bias), f, data<T>(out), check.size(N),
+        table<T>().affine_forward(data<T>(x), data<T>(weight), data<T>(bias), f, data<T>(out), scale, check.size(N),
                                   check.size(D), check.size(M));
     });
 }
 
 void affine_backward(const Array& dy, const Array& x, const Array& weight, const Array& y, std::string_view activation,
                      std::optional<double> alpha, const OptionalArray& dz, const OptionalArray& dx,
-                     const OptionalArray& dweight, const OptionalArray& dbias) {
+                     const OptionalArray& dweight, const OptionalArray& dbias, double scale) {
     Checker check("affine_backward");
     check.in("dy", dy, N, M);
     check.in("x", x, N, D);
@@ -39,7 +39,8 @@ void affine_backward(const Array& dy, const Array& x, const Array& weight, const
     compute(check, [&](auto zero) {
         using T = decltype(zero);
         table<T>().affine_backward(data<T>(dy), data<T>(x), data<T>(weight), data<T>(y), f, data<T>(dz), data<T>(dx),
-                                   data<T>(dweight), data<T>(dbias), check.size(N), check.size(D), check.size(M));
+                                   data<T>(dweight), data<T>(dbias), scale, check.size(N), check.size(D),
+                                   check.size(M));
     });
 }
 
@@ -48,10 +49,10 @@ void affine_backward(const Array& dy, const Array& x, const Array& weight, const
 void bind_affine(Kernels& module) {
     using namespace py::literals;
     module.def("affine_forward", affine_forward, "x"_a, "weight"_a, "bias"_a = py::none(), "activation"_a = "identity",
-               "alpha"_a = py::none(), "out"_a = py::ellipsis());
+               "alpha"_a = py::none(), "out"_a = py::ellipsis(), "scale"_a = 1.0);
     module.def("affine_backward", affine_backward, "dy"_a, "x"_a, "weight"_a, "y"_a, "activation"_a = "identity",
                "alpha"_a = py::none(), "dz"_a = py::none(), "dx"_a = py::none(), "dweight"_a = py::none(),
-               "dbias"_a = py::none());
+               "dbias"_a = py::none(), "scale"_a = 1.0);
 }
 
 }  // namespace pynn

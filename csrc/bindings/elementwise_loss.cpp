@@ -19,6 +19,8 @@ double elementwise_loss(const Array& outputs, const Array& targets, const Option
     const auto which = check.choice<ElementLoss>("loss", loss, kElementLossNames);
     expect_loss_setting(which != ElementLoss::huber || (delta > 0 && delta < HUGE_VAL), check, "delta", delta,
                         "0 < delta < inf");
+    expect_loss_setting(which != ElementLoss::tweedie || (delta > 1 && delta < 2), check, "delta", delta,
+                        "1 < delta < 2");
     return compute(check, [&](auto zero) {
         using T = decltype(zero);
         const Target<T> gradient(doutputs, check.size(N) * check.size(M));

@@ -35,12 +35,7 @@ void activation_backward_and_sum(const T* dy, const T* y, Activation f, T* dz, T
                     end - begin);
             });
     });
-    if (dbias == nullptr) return;
-    each_vector<T>(0, m, [&](auto at, Size j) {
-        Vec<T> total = {};
-        for (Size run = 0; run < runs; ++run) total += at.load(sums.get() + run * m + j);
-        at.store(dbias + j, total);
-    });
+    if (dbias) add_runs(sums.get(), runs, m, dbias);
 }
 
 }  // namespace pynn::PYNN_LEVEL

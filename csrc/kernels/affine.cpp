@@ -7,21 +7,23 @@ namespace pynn::PYNN_LEVEL {
 namespace {
 
 template <class T>
-void affine_forward(const T* x, const T* weight, const T* bias, Activation f, T* out, Size n, Size d, Size m) {
+void affine_forward(const T* x, const T* weight, const T* bias, Activation f, T* out, double scale, Size n, Size d,
+                    Size m) {
     Product<T> product;
     product.m = n, product.n = m, product.k = d;
     product.a = plain(x, d), product.b = plain(weight, m);
     product.out = out, product.out_stride = m;
-    product.bias = bias, product.f = f;
+    product.bias = bias, product.scale = static_cast<T>(scale), product.f = f;
     multiply(product);
 }
 
 template <class T>
 void affine_backward(const T* dy, const T* x, const T* weight, const T* y, Activation f, T* dz, T* dx, T* dweight,
-                     T* dbias, Size n, Size d, Size m) {
+                     T* dbias, double scale, Size n, Size d, Size m) {
     activation_backward_and_sum(dy, y, f, dz, dbias, n, m);
     const T* gradient = dz ? dz : dy;
     Product<T> product;
+    product.scale = static_cast<T>(scale);
     if (dweight) {
         product.m = d, product.n = m, product.k = n;
         product.a = transposed(x, d), product.b = plain(gradient, m);

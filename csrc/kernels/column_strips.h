@@ -55,4 +55,14 @@ void over_columns(Size n, Size c, double cost, Order order, F f) {
     }
 }
 
+// out(c) = the sum of the rows of sums(runs, c), in order.
+template <class T>
+void add_runs(const T* sums, Size runs, Size c, T* out) {
+    each_vector<T>(0, c, [&](auto at, Size j) {
+        Vec<T> total = {};
+        for (Size run = 0; run < runs; ++run) total += at.load(sums + run * c + j);
+        at.store(out + j, total);
+    });
+}
+
 }  // namespace pynn::PYNN_LEVEL

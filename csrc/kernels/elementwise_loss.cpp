@@ -1,4 +1,6 @@
-// Losses that are a sum over the outputs: regression and attributes.
+// Losses that are a sum over the outputs: regression, counts and attributes.
+#include <cmath>
+
 #include "families.h"
 #include "loss.h"
 
@@ -64,6 +66,44 @@ struct BinaryHinge {
     }
 };
 
+template <class T>
+struct Poisson {
+    static constexpr T output = -1e4, target = 0;
+    Term<T> operator()(Vec<T> f, Vec<T> y) const {
+        const Vec<T> mean = exp(f);
+        return {mean - y * f, mean - y};
+    }
+};
+
+template <class T>
+struct Gamma {
+    static constexpr T output = 0, target = 0;
+    Term<T> operator()(Vec<T> f, Vec<T> y) const {
+        const Vec<T> ratio = y * exp(-f);
+        return {f + ratio, T(1) - ratio};
+    }
+};
+
+template <class T>
+struct Tweedie {
+    static constexpr T output = 0, target = 0;
+    T to_one, to_two;  // 1 - power, 2 - power
+    Term<T> operator()(Vec<T> f, Vec<T> y) const {
+        const Vec<T> low = f * to_one, high = f * to_two, none = {};
+        const Vec<T> elow = exp(low), ehigh = exp(high);
+        const Vec<T> pull = y == none ? none : y * elow;  // 0 times infinity is 0
+        const Vec<T> gain = y == none ? none : y * (less_one(low, elow) / to_one);
+        return {less_one(high, ehigh) / to_two - gain, ehigh - pull};
+    }
+
+private:
+    // e^x - 1 for e = e^x.
+    static Vec<T> less_one(Vec<T> x, Vec<T> e) {
+        const auto near = (x < T(1)) & (x > T(-1));
+        return near ? expm1(near ? x : Vec<T>{}) : e - T(1);
+    }
+};
+
 // The sum of terms that T cannot hold.
 template <class T, class F>
 PYNN_COLD double sum_in_double(const T* outputs, const T* targets, F term, Size begin, Size end) {
@@ -89,7 +129,7 @@ double sum_terms(const T* outputs, const T* targets, F term, T scale, T* d, Size
         });
         double sum = sum_lanes<T>(sums);
         if constexpr (sizeof(T) < sizeof(double)) {
-            if (sum > static_cast<double>(kMost<T>)) sum = sum_in_double(outputs, targets, term, begin, end);
+            if (std::abs(sum) > static_cast<double>(kMost<T>)) sum = sum_in_double(outputs, targets, term, begin, end);
         }
         total += sum;
     }
@@ -123,6 +163,9 @@ double elementwise_loss(const T* outputs, const T* targets, const T* weights, El
         case ElementLoss::huber: return mean(Huber<T>{broadcast(static_cast<T>(delta))});
         case ElementLoss::binary_cross_entropy: return mean(BinaryCrossEntropy<T>{});
         case ElementLoss::binary_hinge: return mean(BinaryHinge<T>{});
+        case ElementLoss::poisson: return mean(Poisson<T>{});
+        case ElementLoss::gamma: return mean(Gamma<T>{});
+        case ElementLoss::tweedie: return mean(Tweedie<T>{static_cast<T>(1 - delta), static_cast<T>(2 - delta)});
         default: return mean(L2<T>{});
     }
 }

@@ -60,11 +60,13 @@ struct Block {
 
     void run(Tile<T> tile, TileTask<T> task, Size a_step) const {
         const bool relu = task.relu;
+        const T* offset = task.offset;
         if (direct > 0) {
-            task.k = direct, task.b = b, task.b_stride = b_stride, task.relu = relu && direct == k;
+            task.k = direct, task.b = b, task.b_stride = b_stride;
+            if (direct < k) task.relu = false, task.offset = nullptr;
             tile(task);
             if (direct == k) return;
-            task.a += direct * a_step, task.add = true, task.relu = relu;
+            task.a += direct * a_step, task.add = true, task.relu = relu, task.offset = offset;
         }
         task.k = k - direct, task.b = packed, task.b_stride = width;
         tile(task);
@@ -82,14 +84,17 @@ Size rows_in_place(const Product<T>& q, Size p, Size k, Size missing) {
 // One block of k of one panel (columns j..), row tiles t0..t1-1.
 template <class T>
 void panel(const Product<T>& q, const Rows& rows, Size p, Size j, Size t0, Size t1) {
-    alignas(64) T packed[kBlock * kPanel<T>], start[kPanel<T>] = {}, copy[kTileRows * kPanel<T>];
+    alignas(64) T packed[kBlock * kPanel<T>], bias[kPanel<T>] = {}, copy[kTileRows * kPanel<T>];
+    static constexpr T zeros[kPanel<T>] = {};
     const Size count = smaller(kPanel<T>, q.n - j), k = smaller(kBlock, q.k - p);
     const Size vectors = ceil_div(count, kLanes<T>), width = vectors * kLanes<T>;
     const bool pad = count != width, last = p + kBlock >= q.k;
     const Size direct = rows_in_place(q, p, k, width - count);
     if (direct < k) pack(q, p + direct, k - direct, j, count, width, packed);
     const Block<T> block = {k, direct, q.b.at + p * q.b.stride + j, q.b.stride, packed, width};
-    if (q.bias && p == 0) each_vector<T>(0, count, [&](auto at, Size i) { store(start + i, at.load(q.bias + j + i)); });
+    const bool scaled = q.scale != 1;  // then the bias comes after the sum, else before it
+    if (q.bias && (scaled ? last : p == 0))
+        each_vector<T>(0, count, [&](auto at, Size i) { store(bias + i, at.load(q.bias + j + i)); });
     for (Size t = t0; t < t1; ++t) {
         const Size i = rows.begin(t), height = rows.count(t);
         T* out = q.out + i * q.out_stride + j;
@@ -101,7 +106,8 @@ void panel(const Product<T>& q, const Rows& rows, Size p, Size j, Size t0, Size 
             });
         TileTask<T> task;
         task.a = q.a.transposed ? q.a.at + p * q.a.stride + i : q.a.at + i * q.a.stride + p;
-        task.a_stride = q.a.stride, task.c = c, task.c_stride = c_stride, task.start = start, task.add = p > 0;
+        task.a_stride = q.a.stride, task.c = c, task.c_stride = c_stride, task.start = scaled ? zeros : bias;
+        task.add = p > 0, task.scale = q.scale, task.offset = scaled && last ? bias : nullptr;
         task.relu = last && q.f.function == Function::relu;
         block.run(choose_tile<T>(q.a.transposed, vectors, height), task, q.a.transposed ? q.a.stride : 1);
         if (last) finish(q.f, c, c_stride, height, count);

@@ -23,7 +23,7 @@ Factor<T> transposed(const T* at, Size stride) {
     return {at, stride, true};
 }
 
-// out(m,n) = f(a(m,k) b(k,n) + bias(n))
+// out(m,n) = f(scale a(m,k) b(k,n) + bias(n))
 template <class T>
 struct Product {
     Size m, n, k;
@@ -31,6 +31,7 @@ struct Product {
     T* out;
     Size out_stride;
     const T* bias = nullptr;
+    T scale = 1;
     Activation f = {Function::identity, 0};
 };
 

@@ -4,7 +4,7 @@
 // pynn/kernels/reference/NAME.py; tests/operations/NAME.py tries both against an independent answer and its gradient.
 // New family: add NAME to PYNN_FAMILIES and its functions to Table below, write fill_NAME and bind_NAME, import the
 // twin in reference/__init__.py, and write the rows of its test. New activation: a name in PYNN_FUNCTIONS or
-// PYNN_GATES, its formula in activation.h or gated_activation.cpp, in the twin and in the rows. Levels (v2, v3, v4 or
+// PYNN_GATES, its formula in activation.h or gates.h, in the twin and in the rows. Levels (v2, v3, v4 or
 // generic) are namespaces, PYNN_LEVEL: nothing inline may be shared between them. simd.h has the vectors, parallel.h
 // the threads and their scratch memory; results are the same bits with any number of threads. Arrays are contiguous and
 // checked by the bindings; sizes come last. N samples, D inputs, M outputs, C channels or classes. Kernels run with
@@ -21,9 +21,9 @@ namespace pynn {
 // pynn/kernels/reference/NAME.py and tests/operations/NAME.py.
 // clang-format off
 #define PYNN_FAMILIES(X) \
-    X(activation) X(add) X(affine) X(augment) X(batchnorm) X(clip) X(conv) X(dropout) X(elementwise_loss) \
-    X(gated_activation) X(gather) X(groupnorm) X(hierarchical) X(hinge) X(max_norm) X(maxout) X(noise) X(optimizer) \
-    X(pool) X(prelu) X(softmax)
+    X(activation) X(add) X(affine) X(augment) X(batchnorm) X(clip) X(conv) X(distribution_loss) X(dropout) \
+    X(elementwise_loss) X(embedding) X(feature_scale) X(gated_activation) X(gather) X(groupnorm) X(hierarchical) \
+    X(hinge) X(max_norm) X(maxout) X(mixed_activation) X(noise) X(optimizer) X(pool) X(prelu) X(softmax)
 // clang-format on
 
 using Size = std::ptrdiff_t;
@@ -45,12 +45,19 @@ PYNN_NAMED_ENUM(Function, PYNN_FUNCTIONS)
 #define PYNN_GATES(X) X(gelu) X(gelu_tanh) X(silu) X(mish)
 PYNN_NAMED_ENUM(Gate, PYNN_GATES)
 
+// The activations of which a share is learned.
+#define PYNN_MIXED(X) X(selu) X(mish)
+PYNN_NAMED_ENUM(Mixed, PYNN_MIXED)
+
 struct Activation {
     Function function;
     double alpha;  // slope of leaky_relu, alpha of elu
 };
 
-#define PYNN_ELEMENT_LOSSES(X) X(l2) X(l1) X(huber) X(binary_cross_entropy) X(binary_hinge)
+// clang-format off
+#define PYNN_ELEMENT_LOSSES(X) \
+    X(l2) X(l1) X(huber) X(binary_cross_entropy) X(binary_hinge) X(poisson) X(gamma) X(tweedie)
+// clang-format on
 PYNN_NAMED_ENUM(ElementLoss, PYNN_ELEMENT_LOSSES)
 
 // What a loss returns: the mean over N, and the number of rows whose first largest score stands at their label; with
@@ -109,12 +116,13 @@ struct ConvShape {
 
 template <class T>
 struct Table {
-    // out(N,M) = f(x(N,D) weight(D,M) + bias(M)); bias may be null
-    void (*affine_forward)(const T* x, const T* weight, const T* bias, Activation f, T* out, Size n, Size d, Size m);
-    // dz(N,M) = dy f'; dx(N,D) = dz weight^T; dweight(D,M) = x^T dz; dbias(M) = sum of dz; each of these may be null,
-    // dz only where f is the identity
+    // out(N,M) = f(scale x(N,D) weight(D,M) + bias(M)); bias may be null
+    void (*affine_forward)(const T* x, const T* weight, const T* bias, Activation f, T* out, double scale, Size n,
+                           Size d, Size m);
+    // dz(N,M) = dy f'; dx(N,D) = scale dz weight^T; dweight(D,M) = scale x^T dz; dbias(M) = sum of dz; each of these
+    // may be null, dz only where f is the identity
     void (*affine_backward)(const T* dy, const T* x, const T* weight, const T* y, Activation f, T* dz, T* dx,
-                            T* dweight, T* dbias, Size n, Size d, Size m);
+                            T* dweight, T* dbias, double scale, Size n, Size d, Size m);
 
     // as affine_forward and affine_backward, of every pixel
     void (*conv2d_forward)(const T* x, const T* weight, const T* bias, ConvShape s, Activation f, T* out);
@@ -133,6 +141,22 @@ struct Table {
     // slope(P): P is 1 (for all columns) or C; dx may be null
     void (*prelu_forward)(const T* x, const T* slope, T* out, Size n, Size c, Size slopes);
     void (*prelu_backward)(const T* dy, const T* x, const T* slope, T* dx, T* dslope, Size n, Size c, Size slopes);
+
+    // out(N,C) = x scale(C); dx(N,C), which may be null, = dy scale; dscale(C) = sum of dy x over N
+    void (*scale_forward)(const T* x, const T* scale, T* out, Size n, Size c);
+    void (*scale_backward)(const T* dy, const T* x, const T* scale, T* dx, T* dscale, Size n, Size c);
+
+    // out(N,C) = x + mix(C) (f(x) - x); dx(N,C), which may be null, = dy (1 + mix (f' - 1)); dmix(C) = sum of
+    // dy (f(x) - x) over N
+    void (*mixed_forward)(const T* x, const T* mix, Mixed f, T* out, Size n, Size c);
+    void (*mixed_backward)(const T* dy, const T* x, const T* mix, Mixed f, T* dx, T* dmix, Size n, Size c);
+
+    // out(N,C,M): rows of the table that codes(N,C) stand for; column c has sizes[c] rows, after those of the columns
+    // before it. Returns the place of the first code that is none, -1 for no such
+    Size (*embedding_forward)(const T* codes, const std::int64_t* sizes, const T* weight, T* out, Size n, Size c,
+                              Size m);
+    Size (*embedding_backward)(const T* dy, const T* codes, const std::int64_t* sizes, T* dweight, Size n, Size c,
+                               Size m);
 
     // out(N,M) = largest of z(N,pieces,M), winner(N,M) the number of that piece
     void (*maxout_forward)(const T* z, Size pieces, T* winner, T* out, Size n, Size m);
@@ -175,8 +199,14 @@ struct Table {
                   Size c);
     Loss (*hinge)(const T* scores, const std::int64_t* labels, const T* weights, double margin, bool squared,
                   T* dscores, Size n, Size c);
+    // delta of huber, power of tweedie
     double (*elementwise_loss)(const T* outputs, const T* targets, const T* weights, ElementLoss loss, double delta,
                                T* doutputs, Size n, Size m);
+    // outputs(N,M): one for each of the q levels of each of the M/q targets of a row, levels last
+    double (*pinball)(const T* outputs, const T* targets, const T* levels, const T* weights, T* doutputs, Size n,
+                      Size m, Size q);
+    // outputs(N,M): the M/2 means of a row, then the logarithms of their variances
+    double (*gaussian_nll)(const T* outputs, const T* targets, const T* weights, T* doutputs, Size n, Size m);
 
     // a tree of m nodes and m + 1 classes; slopes(N,B): of each step, 0 behind the last; bias, dbias, weights may be
     // null

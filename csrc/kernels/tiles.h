@@ -24,9 +24,11 @@ struct TileTask {
     Size b_stride, b_step = 0;
     T* c;
     Size c_stride;
-    const T* start;     // a row of width numbers
-    bool add = false;   // go on from c, instead of from start
-    bool relu = false;  // c = max(c, 0)
+    const T* start;             // a row of width numbers
+    bool add = false;           // go on from c, instead of from start
+    const T* offset = nullptr;  // a row of width numbers: at the end, c = scale c + offset
+    T scale = 1;
+    bool relu = false;  // c = max(c, 0), after that
 };
 
 template <class T, bool Across, int V, int R>
@@ -49,6 +51,13 @@ void tile(const TileTask<T>& q) {
                 unroll<V>([&](auto v) PYNN_INLINE { sums[r * V + v] += row * columns[v]; });
             });
         }
+    }
+    if (q.offset) {
+        const Vec<T> scale = broadcast(q.scale);
+        unroll<V>([&](auto v) PYNN_INLINE {
+            const Vec<T> offset = load(q.offset + v * L);
+            unroll<R>([&](auto r) PYNN_INLINE { sums[r * V + v] = sums[r * V + v] * scale + offset; });
+        });
     }
     if (q.relu) unroll<R * V>([&](auto i) PYNN_INLINE { sums[i] = activate<Function::relu, T>(sums[i], 0); });
     T* to = q.c;

@@ -13,6 +13,7 @@ from . import augment
 
 ACTIVATIONS: dict[str, type[layers.Activation]] = {
     "relu": layers.ReLU, "leaky_relu": layers.LeakyReLU, "prelu": layers.PReLU, "elu": layers.ELU, "selu": layers.SELU,
+    "pselu": layers.PSELU, "pmish": layers.PMish,
     "softplus": layers.Softplus, "gelu": layers.GELU, "silu": layers.SiLU, "mish": layers.Mish, "tanh": layers.Tanh,
     "sigmoid": layers.Sigmoid,
 }  # fmt: skip

@@ -55,6 +55,15 @@ def plain(x: Any, name: str) -> Any:
     if not (isinstance(x, np.ndarray) or _is_frame(x)):
         return x
     names = list(x.dtype.names if isinstance(x, np.ndarray) else x.columns)
+    expect_labels(names, name)
+    parts = [_column(x, label, name) for label in names]
+    if not parts:
+        raise ValueError(f"{name} has no columns, expected at least one")
+    return np.stack(parts, axis=1) if len({part.dtype for part in parts}) == 1 else np.column_stack(parts)
+
+
+def expect_labels(names: Sequence[Any], name: str) -> None:
+    """ValueError or TypeError for two columns of one name, and for names of which only some are text."""
     if len(set(names)) < len(names):
         duplicate = next(label for label, times in Counter(names).items() if times > 1)
         raise ValueError(f"{name} has two columns named {duplicate!r}; give each a different name")
@@ -64,10 +73,6 @@ def plain(x: Any, name: str) -> Any:
             f"{name} has a column named {odd!r} and others whose names are text; convert all to text: "
             f"{name}.columns = {name}.columns.astype(str)"
         )
-    parts = [_column(x, label, name) for label in names]
-    if not parts:
-        raise ValueError(f"{name} has no columns, expected at least one")
-    return np.stack(parts, axis=1) if len({part.dtype for part in parts}) == 1 else np.column_stack(parts)
 
 
 def _is_frame(x: Any) -> bool:

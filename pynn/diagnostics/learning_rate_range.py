@@ -179,6 +179,7 @@ def _sweep(
     """The loss after each step; fewer than there are rates if it diverges."""
     probe = _probe(source.samples)
     first, losses = _measured(model, loss, probe), []
+    optimizer.set_epoch(0)  # where schedules of the weight decay and of dropout begin
     with closing(_batches(source)) as batches:
         for rate, (x, y, weights) in zip(rates.tolist(), batches, strict=False):
             optimizer.learning_rate = rate

@@ -93,7 +93,7 @@ class Twin:
         self.model.parameters[...] = model.parameters
         if self.model._statistics is not None:
             self.model._statistics[...] = model._statistics
-        self.model.context.step = model.context.step
+        self.model.context.step, self.model.context.epoch = model.context.step, model.context.epoch
 
     def snapshot(self, model: Any, probe: Samples, rate: float, penalty: Penalty | None) -> Snapshot:
         """Measure the model on the probe."""

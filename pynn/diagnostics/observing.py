@@ -12,11 +12,12 @@ import numpy as np
 
 from ..data import arrays
 from ..data.batches import Samples
-from ..layers import BatchNorm, Residual
+from ..layers import BatchNorm
 from ..layers.base import Layer
 from ..losses import AbsoluteError, Loss
 from ..losses.attributes import AttributeLoss
 from ..optimizers import AdamW, Lion
+from ..schedules import Schedule
 from ..typing import Array
 from . import structure
 from . import thresholds as at
@@ -34,7 +35,7 @@ AUGMENTED = 200  # images
 def begun(trainer: Any, samples: Samples) -> Record:
     """The record of a run that has not taken a step."""
     model, loss = trainer.model, trainer.loss
-    beside = {id(inner) for layer in model.walk() if isinstance(layer, Residual) for inner in layer.walk()}
+    beside = {id(inner) for layer in model.walk() if isinstance(layer, structure.SIDE_BY_SIDE) for inner in layer.walk()}
     layers = [{**of_layer(layer), "residual": id(layer) in beside} for layer in leaves(model)]
     record = Record(settings(trainer, len(samples.x)), layers)
     learn(record, trainer, samples)
@@ -106,13 +107,19 @@ def of_layer(layer: Layer) -> dict[str, Any]:
         "parameters": int(sum(math.prod(one.shape) for one in layer.declared)),
         "fan_in": int(fan_in),
         "frozen": layer.frozen,
-        "factor": float(layer.learning_rate_factor),
-        "rate": float(getattr(layer, "rate", 0.0)) if "ropout" in layer.kind or layer.kind == "DropConnect" else 0.0,
+        "factor": max((layer.factor_of(one.name) for one in layer.declared), default=1.0),
+        "rate": _dropped(layer),
         "noise": float(getattr(layer, "std", 0.0)) if layer.kind == "GaussianNoise" else 0.0,
         "momentum": layer.momentum if isinstance(layer, BatchNorm) else None,
         "first_weight": None if weight is None or weight.ndim < 2 else root_mean_square(weight),
         "first_bias": _bias(layer),
     }
+
+
+def _dropped(layer: Layer) -> float:
+    """The rate of a kind of dropout, in the first step if it is a schedule."""
+    rate = getattr(layer, "rate", 0.0) if "ropout" in layer.kind or layer.kind == "DropConnect" else 0.0
+    return rate(0) if isinstance(rate, Schedule) else float(rate)
 
 
 def _bias(layer: Layer) -> float | None:
@@ -187,6 +194,8 @@ def baseline(model: Any, loss: Loss, samples: Samples) -> float:
             outputs = np.zeros((len(y), *model.output_shape))
         elif isinstance(loss, AttributeLoss):
             outputs = np.zeros(y.shape)
+        elif (constant := loss._constant(y.astype(np.float64))) is not None:
+            outputs = constant
         else:
             outputs = np.broadcast_to(y.astype(np.float64).mean(axis=0), y.shape).copy()
             if isinstance(loss, AbsoluteError):

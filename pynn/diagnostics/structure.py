@@ -17,6 +17,7 @@ from ..layers import (
     Maxout,
     MaxPool1d,
     MaxPool2d,
+    Parallel,
     PReLU,
     Residual,
     Sigmoid,
@@ -25,12 +26,15 @@ from ..layers import (
 from ..layers.base import Layer
 from ..layers.chain import Chain
 from ..losses import Loss
+from ..losses.counts import LogLinkLoss
 from ..losses.elementwise import ElementwiseLoss
+from ..losses.quantile import Quantile
 from ..losses.softmax import SoftmaxLoss
 from .verdicts import Verdict
 
 LINEAR = (Affine, Conv1d, Conv2d)  # Maxout, a kind of Affine, is not linear
-BENDING = (Activation, Maxout, MaxPool1d, MaxPool2d, PReLU, Residual, Softmax)
+SIDE_BY_SIDE = (Parallel, Residual)  # what is inside does not run in sequence
+BENDING = (Activation, Maxout, MaxPool1d, MaxPool2d, PReLU, *SIDE_BY_SIDE, Softmax)
 FEW = 2  # samples whose statistics say nothing of the rest
 
 
@@ -65,7 +69,7 @@ def _last_layer(layers: list[Layer], loss: Loss) -> Iterator[Verdict]:
     if last is None or last.is_custom:
         return
     after = layers[layers.index(last) + 1 :]
-    if any(isinstance(layer, (*LINEAR, Residual)) or layer.is_custom for layer in after):
+    if any(isinstance(layer, (*LINEAR, *SIDE_BY_SIDE)) or layer.is_custom for layer in after):
         return
     if isinstance(last, Softmax) and last.output_shape[-1:] == (1,):
         yield Verdict(
@@ -81,7 +85,7 @@ def _last_layer(layers: list[Layer], loss: Loss) -> Iterator[Verdict]:
     elif (
         isinstance(last, (LeakyReLU, PReLU))
         or type(last) is Activation
-        or (isinstance(loss, ElementwiseLoss) and not takes_scores)
+        or (isinstance(loss, (ElementwiseLoss, Quantile)) and not takes_scores and not isinstance(loss, LogLinkLoss))
     ):
         return  # what a loss of numbers needs depends on its targets
     else:
@@ -91,7 +95,7 @@ def _last_layer(layers: list[Layer], loss: Loss) -> Iterator[Verdict]:
 
 def _dropped_outputs(layers: list[Layer]) -> Iterator[Verdict]:
     """Dropout on the outputs: the loss judges some of them as 0."""
-    linear = [place for place, layer in enumerate(layers) if isinstance(layer, (*LINEAR, Residual)) or layer.is_custom]
+    linear = [place for place, layer in enumerate(layers) if isinstance(layer, (*LINEAR, *SIDE_BY_SIDE)) or layer.is_custom]
     for layer in layers[linear[-1] + 1 :] if linear else []:
         rate = float(getattr(layer, "rate", 0.0))
         if "Dropout" in layer.kind and rate > 0:

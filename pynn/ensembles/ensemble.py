@@ -249,9 +249,12 @@ class Ensemble(Constructed):
         -------
         array (N, ...)
             log p for labels, log(p / (1 - p)) for attributes, otherwise the mean of the members' outputs in the units
-            of their targets, in which `evaluate` measures the loss. Finite if theirs are.
+            of their targets, in which `evaluate` measures the loss: of means for `Poisson`, `Gamma` and `Tweedie`, of
+            quantiles for `Quantile`. Finite if theirs are.
         """
         mean = self._log_mean(x, batch_size)
+        if self._kind == NUMBERS:
+            return np.asarray(self.loss._outputs(mean), self._dtype)
         return np.asarray(mean[0] - mean[1] if self._kind == SIGMOID else mean, self._dtype)
 
     def predict(self, x: ArrayLike, batch_size: int | None = None) -> Array:
@@ -376,7 +379,7 @@ class Ensemble(Constructed):
         if self._kind == TREE:
             probabilities = model.loss.probabilities(outputs)
             return np.asarray(np.log(np.maximum(probabilities, np.finfo(probabilities.dtype).tiny), dtype=np.float64))
-        return values if model.targets is None else model.targets.units(values)
+        return model.loss._numbers(values) if model.targets is None else model.targets.measured(model.loss, values)
 
     # Files ----------------------------------------------------------------------------------------
 

@@ -88,8 +88,17 @@ def monte_carlo(
             parts.append(_moments(model, context, batch, passes, probabilities))
     mean, std = (np.concatenate(part) for part in zip(*parts, strict=True))
     if model.targets is not None and not probabilities:
-        mean, std = model.targets.units(mean), model.targets.spread(std, mean)
+        mean, std = _in_units(model, mean, std)
     return mean.astype(model.dtype), std.astype(model.dtype)
+
+
+def _in_units(model: Sequential, mean: Array, std: Array) -> tuple[Array, Array]:
+    """The moments in the units of the user's targets."""
+    form, loss = model.targets, model.loss
+    if form is None or form.scaling is None:
+        return mean, std
+    middle = loss._in_units(mean, form)
+    return middle, np.abs(loss._in_units(mean + std, form) - middle)
 
 
 def _moments(
@@ -101,7 +110,8 @@ def _moments(
     for number in range(passes):
         context.step = LAST_STEP - number
         outputs = model.forward(batch)
-        values = np.array(targets.probabilities(model.loss, outputs) if probabilities else outputs, np.float64)
+        read = targets.probabilities(model.loss, outputs) if probabilities else model.loss._numbers(outputs)
+        values = np.array(read, np.float64)
         difference = values - mean
         mean = mean + difference / (number + 1)
         squares = squares + difference * (values - mean)

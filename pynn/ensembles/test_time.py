@@ -168,7 +168,8 @@ def predict_augmented(
         for start in range(0, len(images), batch_size):
             batch = views.batch(slice(start, min(start + batch_size, len(images))), None)
             outputs = evaluate.predict_outputs(model, batch)
-            parts.append(targets.probabilities(model.loss, outputs) if probable else outputs)
+            parts.append(targets.probabilities(model.loss, outputs) if probable else model.loss._numbers(outputs))
         total = total + np.concatenate(parts).astype(np.float64)
     mean = total / passes
-    return np.asarray(mean if probable or model.targets is None else model.targets.units(mean), model.dtype)
+    form = None if probable else model.targets
+    return np.asarray(mean if form is None or form.scaling is None else model.loss._in_units(mean, form), model.dtype)

@@ -49,6 +49,8 @@ __all__: list[str] = [
     "max_pool_forward",
     "maxout_backward",
     "maxout_forward",
+    "mixed_backward",
+    "mixed_forward",
     "momentum_step",
     "nadam_step",
     "nesterov_step",
@@ -61,6 +63,8 @@ __all__: list[str] = [
     "recolour",
     "rmsprop_step",
     "scale",
+    "scale_backward",
+    "scale_forward",
     "set_num_threads",
     "sgd_step",
     "softmax",
@@ -118,6 +122,7 @@ def affine_backward(
     dx: numpy.ndarray | None = None,
     dweight: numpy.ndarray | None = None,
     dbias: numpy.ndarray | None = None,
+    scale: float = 1.0,
 ) -> None: ...
 def affine_forward(
     x: numpy.ndarray,
@@ -126,6 +131,7 @@ def affine_forward(
     activation: str = "identity",
     alpha: float | None = None,
     out: numpy.ndarray = ...,
+    scale: float = 1.0,
 ) -> None: ...
 def available_isas() -> str:
     """
@@ -372,6 +378,15 @@ def max_pool_forward(
 ) -> None: ...
 def maxout_backward(dy: numpy.ndarray, winner: numpy.ndarray, pieces: int, dz: numpy.ndarray) -> None: ...
 def maxout_forward(z: numpy.ndarray, pieces: int, winner: numpy.ndarray, out: numpy.ndarray) -> None: ...
+def mixed_backward(
+    dy: numpy.ndarray,
+    x: numpy.ndarray,
+    mix: numpy.ndarray,
+    activation: str,
+    dx: numpy.ndarray | None = None,
+    dmix: numpy.ndarray = ...,
+) -> None: ...
+def mixed_forward(x: numpy.ndarray, mix: numpy.ndarray, activation: str, out: numpy.ndarray) -> None: ...
 def momentum_step(
     parameters: numpy.ndarray,
     gradients: numpy.ndarray,
@@ -423,6 +438,14 @@ def rmsprop_step(
     weight_decay: float = 0.0,
 ) -> None: ...
 def scale(vector: numpy.ndarray, factor: float) -> None: ...
+def scale_backward(
+    dy: numpy.ndarray,
+    x: numpy.ndarray,
+    scale: numpy.ndarray,
+    dx: numpy.ndarray | None = None,
+    dscale: numpy.ndarray = ...,
+) -> None: ...
+def scale_forward(x: numpy.ndarray, scale: numpy.ndarray, out: numpy.ndarray) -> None: ...
 def set_num_threads(count: int) -> None: ...
 def sgd_step(
     parameters: numpy.ndarray, gradients: numpy.ndarray, learning_rate: float, weight_decay: float = 0.0

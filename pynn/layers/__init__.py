@@ -11,16 +11,20 @@ from .conv1d import Conv1d
 from .conv2d import Conv2d
 from .dropconnect import DropConnect
 from .dropout import Dropout, SpatialDropout
+from .embedding import Embedding
 from .flatten import Flatten
 from .fractional import FractionalMaxPool2d
 from .groupnorm import GroupNorm, LayerNorm
 from .maxout import Maxout
+from .mixed import PSELU, PMish
 from .noise import GaussianNoise
+from .parallel import Parallel
 from .pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from .pool1d import AvgPool1d, GlobalAvgPool1d, MaxPool1d
 from .prelu import PReLU
 from .reshape import Reshape
 from .residual import Residual
+from .scale import Scale
 from .softmax import Softmax
 from .transitions import Transitions
 from .upsample import Upsample
@@ -28,6 +32,7 @@ from .upsample import Upsample
 __all__ = [
     "ELU",
     "GELU",
+    "PSELU",
     "SELU",
     "Activation",
     "Affine",
@@ -39,6 +44,7 @@ __all__ = [
     "Conv2d",
     "DropConnect",
     "Dropout",
+    "Embedding",
     "Flatten",
     "FractionalMaxPool2d",
     "GaussianNoise",
@@ -52,10 +58,13 @@ __all__ = [
     "MaxPool2d",
     "Maxout",
     "Mish",
+    "PMish",
     "PReLU",
+    "Parallel",
     "ReLU",
     "Reshape",
     "Residual",
+    "Scale",
     "SiLU",
     "Sigmoid",
     "Softmax",

@@ -43,7 +43,7 @@ class Layer(Buildable, TrainingSettings, WeightLists):
 
     Examples
     --------
-    >>> class Scale(pynn.Layer):
+    >>> class Factor(pynn.Layer):
     ...     def build(self, input_shape):
     ...         self.add_parameter("factor", input_shape, pynn.Constant(1))
     ...         return input_shape

@@ -103,6 +103,9 @@ class Context:
         self.passes = 0  # training forward passes since that step: each draws its own masks
         self.repeating = False  # inside `same_masks`: passes are not counted
         self.late = 0  # steps taken inside `same_masks`, counted when it ends
+        # Epochs of training so far, which rates that are schedules follow; `fit` sets it before each step, a loop of
+        # one's own by `optimizer.set_epoch` or here. None: no training step is under way.
+        self.epoch: float | None = None
         self.dtype = np.dtype(np.float32) if dtype is None else dtype
         self.sampling = False  # masks and noise outside training as well: Monte-Carlo passes
         self.inputs_only = False  # backward passes follow evaluation and skip the parameters' gradients
@@ -122,7 +125,7 @@ class Context:
             raise ValueError(f"{name} would have the shape {tuple(shape)}, more numbers than the file holds")
 
     def __getstate__(self) -> dict[str, Any]:  # of copies and pickles: they train alone
-        return {**vars(self), "group": ALONE, "owned": False, "built": False}
+        return {**vars(self), "group": ALONE, "owned": False, "built": False, "epoch": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # NumPy's dtype singleton, so that forward can compare with "is"

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import kernels
+from ..schedules import Schedule
 from ..signatures import takes
 from ..typing import Array
 from .affine import Affine, backward_steps, forward_steps
-from .randomness import DROPPED, Draw, draw, expect_drawn
+from .randomness import DROPPED, Draw, draw, expect_drawn, rate_now
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .weighted import WeightOptions
+    from .affine import AffineOptions
 
 
 class DropConnect(Affine):
@@ -23,8 +24,8 @@ class DropConnect(Affine):
     ----------
     units : int
         Number of outputs, at least 1.
-    rate : float
-        Share of the weights that is dropped, 0 <= rate < 1.
+    rate : float or Schedule
+        Share of the weights that is dropped, 0 <= rate < 1; a schedule as for `Dropout`.
     **options
         Those of `Affine`.
 
@@ -42,10 +43,12 @@ class DropConnect(Affine):
 
     _takes = takes(rate=DROPPED)
 
-    def __init__(self, units: int, rate: float, **options: Unpack[WeightOptions]) -> None:
+    def __init__(self, units: int, rate: float, **options: Unpack[AffineOptions]) -> None:
+    def __init__(self, units: int, rate: float | Schedule, **options: Unpack[WeightOptions]) -> None:
         super().__init__(units, **options)
         self.rate = rate
         self._draw: Draw | None = None
+        self._rate = 0.0  # of the last forward pass that drew a mask
 
     def forward(self, x: Array, training: bool) -> Array:
         if x.ndim != 2:
@@ -53,11 +56,12 @@ class DropConnect(Affine):
         self._draw = draw(self, training, 0)
         if self._draw is None:
             return super().forward(x, training)
+        self._rate = rate_now(self, self.rate)
         self._x = x
         self._y = self.buffer("y", (x.shape[0], self.units))
         self._kept = self._masked(self.weight, self.buffer("kept", self.weight.shape), self._draw)
         f = self._activation
-        kernels.affine_forward(x, self._kept, self.bias, f.function, f.alpha, self._y)
+        kernels.affine_forward(x, self._kept, self.bias, f.function, f.alpha, self._y, self._scale)
         return self._y
 
     def backward(self, dy: Array) -> Array | None:
@@ -69,11 +73,11 @@ class DropConnect(Affine):
         x, y, f = self._x, self._y, self._activation
         dz, dx, dweight, dbias = self._gradient_arrays(dy, x)
         dkept = None if dweight is None else self.buffer("dkept", self.weight.shape)
-        kernels.affine_backward(dy, x, self._kept, y, f.function, f.alpha, dz, dx, dkept, dbias)
+        kernels.affine_backward(dy, x, self._kept, y, f.function, f.alpha, dz, dx, dkept, dbias, self._scale)
         if dweight is not None and dkept is not None:
             self._masked(dkept, dweight, key)
         return dx
 
     def _masked(self, weight: Array, out: Array, key: Draw) -> Array:
-        kernels.dropout(weight, self.rate, True, *key, out)
+        kernels.dropout(weight, self._rate, True, *key, out)
         return out

@@ -9,9 +9,10 @@ import numpy as np
 from .. import kernels
 from ..checks import Choice
 from ..kernels.philox import threshold
+from ..schedules import Schedule
 from ..signatures import takes
 from ..typing import Array, Shape
-from .randomness import Draw, Masking, draw
+from .randomness import Draw, Masking
 
 
 class Dropout(Masking):
@@ -19,17 +20,22 @@ class Dropout(Masking):
 
     Parameters
     ----------
-    rate : float
-        Share that is dropped, 0 <= rate < 1, rounded to a multiple of 2^-16.
+    rate : float or Schedule
+        Share that is dropped, 0 <= rate < 1, rounded to a multiple of 2^-16. A schedule gives the rate of each training
+        step by its epochs, counted as for the optimizer's: ``pynn.Dropout(pynn.FlatCosine(0.15, epochs=256))``.
     form : {"inverted", "vanilla"}, default "inverted"
         "inverted" divides what is kept by 1 - rate in training and has no effect outside it; "vanilla", for study, does
-        not, but multiplies everything by 1 - rate outside training. Both preserve the expected output.
+        not, but multiplies everything by 1 - rate outside training, so it takes no schedule. Both preserve the expected
+        output.
 
     Notes
     -----
     Inputs of any shape. The mask is a function of the model's seed, the layer's position, the step and the sample's
     index in the batch: the same on any backend, with any number of threads, and after a resume. Processes that share a
     batch set ``model.context.first_sample`` to the index of their first sample and get their part of the same mask.
+
+    With a schedule, a pass that draws masks outside `fit`, as in `monte_carlo`, needs an epoch: ``model.context.epoch =
+    0``, or ``optimizer.set_epoch(0)`` before `train_step`. Otherwise it raises RuntimeError.
 
     References
     ----------
@@ -38,23 +44,28 @@ class Dropout(Masking):
 
     _takes = takes(form=Choice("inverted", "vanilla"))
 
-    def __init__(self, rate: float, *, form: str = "inverted") -> None:
+    def __init__(self, rate: float | Schedule, *, form: str = "inverted") -> None:
+        if form == "vanilla" and isinstance(rate, Schedule):
+            raise ValueError(
+                f'Dropout: rate is {rate!r}, but form="vanilla" scales by the rate outside training, where no epochs '
+                'count; use form="inverted"'
+            )
         super().__init__(rate)
         self.form = form
 
     def forward(self, x: Array, training: bool) -> Array:
-        self._draw = draw(self, training, math.prod(x.shape[1:]))
-        if self._draw is None:
+        key = self._begin(training, math.prod(x.shape[1:]))
+        if key is None:
             return self._unmasked(x, "y")
-        return self._masked(x, self.buffer("y", x.shape), self._draw) if self.rate else x
+        return self._masked(x, self.buffer("y", x.shape), key) if self._rate else x
 
     def _unmasked(self, x: Array, name: str) -> Array:
-        if self.form == "inverted" or not self.rate:
+        if self.form == "inverted" or isinstance(self.rate, Schedule) or not self.rate:
             return x
         return np.multiply(x, 1 - threshold(self.rate) / 65536, out=self.buffer(name, x.shape))
 
     def _masked(self, x: Array, out: Array, key: Draw) -> Array:
-        kernels.dropout(x, self.rate, self.form == "inverted", *key, out)
+        kernels.dropout(x, self._rate, self.form == "inverted", *key, out)
         return out
 
 
@@ -63,8 +74,8 @@ class SpatialDropout(Masking):
 
     Parameters
     ----------
-    rate : float
-        Probability that a channel of a sample is set to 0 in training, 0 <= rate < 1.
+    rate : float or Schedule
+        Probability that a channel of a sample is set to 0 in training, 0 <= rate < 1; a schedule as for `Dropout`.
 
     Raises
     ------
@@ -86,12 +97,12 @@ class SpatialDropout(Masking):
         return input_shape
 
     def forward(self, x: Array, training: bool) -> Array:
-        self._draw = draw(self, training, x.shape[-1])
-        if self._draw is None or self.rate == 0:
+        key = self._begin(training, x.shape[-1])
+        if key is None or self._rate == 0:
             return x
-        return self._masked(x, self.buffer("y", x.shape), self._draw)
+        return self._masked(x, self.buffer("y", x.shape), key)
 
     def _masked(self, x: Array, out: Array, key: Draw) -> Array:
         flat = (x.shape[0], math.prod(x.shape[1:-1]), x.shape[-1])
-        kernels.spatial_dropout(x.reshape(flat), self.rate, *key, out.reshape(flat))
+        kernels.spatial_dropout(x.reshape(flat), self._rate, *key, out.reshape(flat))
         return out

@@ -14,7 +14,7 @@ from .base import Activation
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .weighted import WeightOptions
+    from .affine import AffineOptions
 
 
 class Maxout(Affine):
@@ -49,7 +49,7 @@ class Maxout(Affine):
 
     _takes = takes(pieces=Count(1))
 
-    def __init__(self, units: int, pieces: int = 2, **options: Unpack[WeightOptions]) -> None:
+    def __init__(self, units: int, pieces: int = 2, **options: Unpack[AffineOptions]) -> None:
         super().__init__(units, **options)
         self.pieces = pieces
 
@@ -66,7 +66,7 @@ class Maxout(Affine):
         shape = (x.shape[0], self.units)
         self._x, self._z = x, self.buffer("z", (x.shape[0], self.pieces * self.units))
         self._winner, y = self.buffer("winner", shape), self.buffer("y", shape)
-        kernels.affine_forward(x, self.weight, self.bias, "identity", 0.0, self._z)
+        kernels.affine_forward(x, self.weight, self.bias, "identity", 0.0, self._z, self._scale)
         kernels.maxout_forward(self._z, self.pieces, self._winner, y)
         return y
 
@@ -78,5 +78,5 @@ class Maxout(Affine):
         dx = self.gradient_buffer("dx", x.shape, dz) if self.needs_dx else None
         kernels.maxout_backward(dy, self._winner, self.pieces, dz)
         dweight, dbias = self._parameter_gradients()
-        kernels.affine_backward(dz, x, self.weight, z, "identity", 0.0, None, dx, dweight, dbias)
+        kernels.affine_backward(dz, x, self.weight, z, "identity", 0.0, None, dx, dweight, dbias, self._scale)
         return dx

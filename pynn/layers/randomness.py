@@ -7,12 +7,14 @@ from collections.abc import Callable
 from ..checks import RATE
 from ..kernels.philox import words
 from ..messages.terminal import called
+from ..schedules import Schedule
+from ..schedules.base import OrSchedule
 from ..signatures import takes
 from ..typing import Array
 from .base import Layer
 
 Draw = tuple[int, int, int, int]  # seed, stream, step and offset, as the kernels take them
-DROPPED = RATE.with_hint(" (the share that is dropped)")
+DROPPED = OrSchedule(RATE.with_hint(" (the share that is dropped)"))
 LAST = 2**32 - 1
 SPREAD = 0x9E3779B1  # 2^32 / golden ratio, odd: keeps further passes of a step away from nearby steps
 
@@ -29,6 +31,20 @@ def draw(layer: Layer, training: bool, size: int) -> Draw | None:
     return context.seed, layer.stream, step, context.first_sample * size
 
 
+def rate_now(layer: Layer, rate: float | Schedule) -> float:
+    """Return the rate of this pass, which draws masks; RuntimeError for a schedule where no epoch is set."""
+    if not isinstance(rate, Schedule):
+        return rate
+    epoch = layer.context.epoch
+    if epoch is None:
+        raise RuntimeError(
+            f"{called(layer)} follows {rate!r}, which counts epochs: set the epoch first, in a custom training loop by "
+            "optimizer.set_epoch(epoch + i / batches) before each train_step, or else model.context.epoch = ... (fit "
+            "does it)"
+        )
+    return DROPPED.at(called(layer), "rate", rate, epoch)
+
+
 class Masking(Layer):
     """A layer that sets numbers to 0 at random in training: what the kinds of dropout share."""
 
@@ -36,15 +52,23 @@ class Masking(Layer):
     _takes = takes(rate=DROPPED)
     _masked: Callable[[Array, Array, Draw], Array]  # of x, into an array, by these random numbers
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float | Schedule) -> None:
         self.rate = rate
         self._draw: Draw | None = None  # of the last forward pass; None if it drew nothing
+        self._rate = 0.0  # of that pass
+
+    def _begin(self, training: bool, size: int) -> Draw | None:
+        """Keep what this forward pass draws, for the backward pass; size: numbers per sample."""
+        self._draw = key = draw(self, training, size)
+        if key is not None:
+            self._rate = rate_now(self, self.rate)
+        return key
 
     def backward(self, dy: Array) -> Array:
         if self._draw is None and self.context.inputs_only:
             return self._unmasked(dy, "dx")
         key = expect_drawn(self, self._draw)
-        return self._masked(dy, self.gradient_buffer("dx", dy.shape, dy), key) if self.rate else dy
+        return self._masked(dy, self.gradient_buffer("dx", dy.shape, dy), key) if self._rate else dy
 
     def _unmasked(self, x: Array, name: str) -> Array:
         """What becomes of x, or of a gradient, outside training; name: of the buffer for it."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 
-from ..checks import NOT_NEGATIVE, expect_instance, expect_numbers
+from ..checks import NOT_NEGATIVE, expect_instance
 from ..messages.terminal import brief, called
 from ..regularizers import Penalty
 from ..saving.config import expect_keys
@@ -12,6 +14,7 @@ from ..typing import Array
 from .held import Holder
 
 T = TypeVar("T", bound="TrainingSettings")
+FACTOR = NOT_NEGATIVE.with_hint(', or factors by name of parameter, {"bias": 0.1}')
 
 
 class TrainingSettings(Holder):
@@ -20,7 +23,8 @@ class TrainingSettings(Holder):
     _penalty: Penalty | None = None
     _frozen: bool = False
     _frozen_names: tuple[str, ...] = ()  # of single parameters
-    _factor: float = 1.0
+    _factor: float | Mapping[str, float] = 1.0  # of all parameters, or by name
+    _factor_names: tuple[str, ...] = ()  # of parameters that it must have once it is built
 
     @property
     def penalty(self) -> Penalty | None:
@@ -136,28 +140,79 @@ class TrainingSettings(Holder):
             raise ValueError(f"{called(self)}: {unknown[0]} cannot be frozen, expected {', '.join(known)}")
 
     @property
-    def learning_rate_factor(self) -> float:
+    def learning_rate_factor(self) -> float | Mapping[str, float]:
         """Factor of the learning rate for this layer: a finite number, at least 0, by default 1.
 
-        Setting it also sets that of the layers inside. It is saved with the model.
+        A dict gives factors by name of parameter: with ``{"bias": 0.1}`` biases learn at a tenth of the rate, and
+        whatever is not named at the whole rate. Setting it also sets that of the layers inside, and a name has to occur
+        in one of them. It is saved with the model.
         """
-        return self._factor
+        return self._factor if isinstance(self._factor, float) else MappingProxyType(dict(self._factor))
 
     @learning_rate_factor.setter
-    def learning_rate_factor(self, value: float) -> None:
+    def learning_rate_factor(self, value: float | Mapping[str, float]) -> None:
         factor = self._checked_factor(value)
+        names, built = () if isinstance(factor, float) else tuple(factor), hasattr(self, "output_shape")
+        if built:
+            self._expect_factors(names)
         for inner in self.walk():
-            inner._factor = factor
+            inner._factor, inner._factor_names = factor, ()
+        self._factor_names = names
+        if built:
+            self._settle_factors()
         self.context.changes += 1
 
-    def _checked_factor(self, value: Any) -> float:
-        expect_numbers(called(self), NOT_NEGATIVE, learning_rate_factor=value)
-        return float(value)
+    def _checked_factor(self, value: Any) -> float | Mapping[str, float]:
+        if not isinstance(value, Mapping):
+            FACTOR(called(self), "learning_rate_factor", value)
+            return float(value)
+        for name, factor in value.items():
+            if not isinstance(name, str):
+                raise ValueError(
+                    f"{called(self)}: learning_rate_factor has the key {brief(name)}, expected names of parameters, "
+                    'such as "bias"'
+                )
+            NOT_NEGATIVE(called(self), f"learning_rate_factor of {brief(name)}", factor)
+        return {name: float(factor) for name, factor in value.items()} or 1.0
+
+    def factor_of(self, name: str) -> float:
+        """Return the factor of the learning rate for the parameter of this name.
+
+        Parameters
+        ----------
+        name : str
+            Name of the parameter.
+
+        Returns
+        -------
+        float
+            1 if nothing else is set.
+        """
+        return self._factor if isinstance(self._factor, float) else self._factor.get(name, 1.0)
+
+    def _names_inside(self) -> dict[str, None]:
+        """The names of its parameters and of those inside it, each once."""
+        return {parameter.name: None for inner in self.walk() for parameter in inner.declared}
+
+    def _expect_factors(self, names: tuple[str, ...]) -> None:
+        """ValueError for a name that no parameter of it, or of the layers inside, has; it is built."""
+        known = self._names_inside()
+        if unknown := [name for name in names if name not in known]:
+            has = f"expected {', '.join(known)}" if known else "but it has no parameters"
+            raise ValueError(f"{called(self)}: learning_rate_factor has the name {brief(unknown[0])}, {has}")
+
+    def _settle_factors(self) -> None:
+        """Once it is built: refuse unknown names, and forget those that occur only in layers around it."""
+        self._expect_factors(self._factor_names)
+        for inner in self.walk():
+            if not isinstance(inner._factor, float):
+                known = inner._names_inside()
+                inner._factor = {name: value for name, value in inner._factor.items() if name in known} or 1.0
 
     def _training_settings(self) -> dict[str, Any]:
         """Settings that are not the default, as in a model file, without those of the layers inside."""
         frozen = True if self._frozen else list(self._frozen_names)
-        factor = None if self._factor == 1 else self._factor
+        factor = None if self._factor == 1 else self._factor if isinstance(self._factor, float) else dict(self._factor)
         settings = {"frozen": frozen, "learning_rate_factor": factor, "penalty": self._penalty}
         return {name: value for name, value in settings.items() if value not in ([], None)}
 
@@ -169,6 +224,7 @@ class TrainingSettings(Holder):
             raise ValueError(f"{self.kind}: frozen is {brief(frozen)}, expected true or a list of names")
         self._frozen, self._frozen_names = frozen is True, () if frozen is True else tuple(frozen)
         self._factor = self._checked_factor(factor)
+        self._factor_names = () if isinstance(self._factor, float) else tuple(self._factor)
         if "penalty" in settings:  # else it came as a constructor's argument
             self._penalty = self._checked_penalty(settings["penalty"])
         self.context.changes += 1

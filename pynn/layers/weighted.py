@@ -64,9 +64,9 @@ class Weighted(Fusing):
                 parameter.constraint = value
         self.context.changes += 1
 
-    def _add_weight(self, shape: Shape) -> None:
-        default = self.followed_by.initializer if self.followed_by else "lecun"
-        self.add_parameter("weight", shape, initializer(self.initializer or default), constraint=self.constraint)
+    def _add_weight(self, shape: Shape, default: Initializer | None = None) -> None:
+        chosen = self.initializer or default or (self.followed_by.initializer if self.followed_by else "lecun")
+        self.add_parameter("weight", shape, initializer(chosen), constraint=self.constraint)
         if self.use_bias:
             self.add_parameter("bias", shape[-1:], initializer(self.bias_initializer), penalized=False)
 

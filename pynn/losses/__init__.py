@@ -13,6 +13,11 @@
 | l2 | SquaredError() | numbers (N, K), numbers (N, K) |
 | l1 | AbsoluteError() | the same; outliers count less |
 | huber | Huber(delta=1) | the same; between both |
+| quantile | Quantile(levels=0.5, crossing=True) | quantiles (N, L) of L levels, numbers (N,) |
+| gaussian_nll | GaussianNLL() | means and log variances (N, 2K), numbers (N, K) |
+| poisson | Poisson() | logarithms of means (N, K), counts of at least 0 (N, K) |
+| gamma | Gamma() | the same, numbers above 0 |
+| tweedie | Tweedie(power=1.5) | the same, numbers of at least 0, many of them 0 |
 
 Outputs may be sequences (N, T, ...) or images (N, H, W, ...). Losses of labels then take a label for each position,
 (N, T), and are the mean over samples and positions; the others sum over a sample's outputs and are the mean over
@@ -24,8 +29,11 @@ from __future__ import annotations
 from ..saving.config import resolve
 from .attributes import BinaryCrossEntropy, BinaryHinge
 from .base import Loss
+from .counts import Gamma, Poisson, Tweedie
 from .focal import Focal
+from .gaussian import GaussianNLL
 from .hinge import Hinge, SquaredHinge
+from .quantile import Quantile
 from .regression import AbsoluteError, Huber, SquaredError
 from .softmax import SoftmaxCrossEntropy
 from .structured import Decoder, StructuredHinge, ViterbiChain
@@ -37,13 +45,18 @@ __all__ = [
     "BinaryHinge",
     "Decoder",
     "Focal",
+    "Gamma",
+    "GaussianNLL",
     "Hinge",
     "Huber",
     "Loss",
+    "Poisson",
+    "Quantile",
     "SoftmaxCrossEntropy",
     "SquaredError",
     "SquaredHinge",
     "StructuredHinge",
+    "Tweedie",
     "ViterbiChain",
     "loss",
 ]
@@ -58,6 +71,11 @@ LOSSES: dict[str, type[Loss]] = {
     "l2": SquaredError,
     "l1": AbsoluteError,
     "huber": Huber,
+    "quantile": Quantile,
+    "gaussian_nll": GaussianNLL,
+    "poisson": Poisson,
+    "gamma": Gamma,
+    "tweedie": Tweedie,
 }
 
 

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -31,6 +32,17 @@ class Memory:
     outputs: Array | None = None  # the outputs that the gradient belongs to
     hits: float | None = None
     walked: tuple[Array, Array, Array] | None = None
+    quantiles: tuple[Array, Array] | None = None
+
+
+class Units(Protocol):
+    """What a loss needs of the form of targets that preprocessing has changed: the way back."""
+
+    def units(self, numbers: Array) -> Array:
+        """Numbers of the loss in the units of the user's targets."""
+
+    def spread(self, deviations: Array, around: Array) -> Array:
+        """Standard deviations around these numbers of the loss, in the same units."""
 
 
 class Memories(threading.local):
@@ -272,6 +284,39 @@ class Loss(Constructed):
         -----
         Outputs of NaN never hit; evaluation and validation then report an accuracy of NaN.
         """
+        return None
+
+    # Between outputs and the user's numbers, for losses of numbers --------------------------------
+
+    _keeps_targets = False  # whether the loss has no meaning for targets that preprocessing has changed
+    _has_points = False  # whether the outputs are more than one prediction of each target, see `_points`
+
+    def _numbers(self, outputs: Array) -> Array:
+        """What the outputs say of the targets, which `_outputs` turns back: what metrics see and ensembles average."""
+        return outputs
+
+    def _outputs(self, numbers: Array) -> Array:
+        """The outputs with these `_numbers`."""
+        return numbers
+
+    def _in_units(self, numbers: Array, form: Units) -> Array:
+        """`_numbers` in the units of the user's targets."""
+        return self._rescaled(numbers, form)
+
+    def _rescaled(self, predictions: Array, form: Units) -> Array:
+        """Predictions in the units of the user's targets."""
+        return form.units(predictions)
+
+    def _points(self, numbers: Array) -> Array:
+        """The predictions (N, K) of targets (N, K) among `_numbers`."""
+        return numbers
+
+    def _columns(self, output_shape: tuple[int, ...]) -> int:
+        """How many numbers are the targets of a sample."""
+        return math.prod(output_shape)
+
+    def _constant(self, y: Array) -> Array | None:
+        """The best constant outputs for these targets; None if they are a plain mean or not known."""
         return None
 
     def _undefined(self, outputs: Array) -> Array | None:

@@ -43,9 +43,7 @@ class ElementwiseLoss(Loss):
         arrays.check_finite("y", y, dtype)
 
     def targets(self, y: Array, output_shape: tuple[int, ...]) -> Array:
-        y = as_array("y", y)
-        if y.dtype.kind not in "fiub":
-            raise TypeError(f"y has dtype {y.dtype}, expected numbers")
+        y = numbers_of(y)
         if y.ndim == 1 and math.prod(output_shape) == 1:
             y = y.reshape(-1, *output_shape)
         y = super().targets(y, output_shape)
@@ -55,6 +53,14 @@ class ElementwiseLoss(Loss):
 
     def _check_range(self, y: Array) -> None:
         """Raise ValueError for targets that are outside the range of this loss."""
+
+
+def numbers_of(y: Array) -> Array:
+    """Targets as an array of numbers; TypeError for anything else."""
+    y = as_array("y", y)
+    if y.dtype.kind not in "fiub":
+        raise TypeError(f"y has dtype {y.dtype}, expected numbers")
+    return y
 
 
 def expect_all(holds: Array, y: Array, expected: str) -> None:

@@ -179,6 +179,7 @@ schedule scheduler: a schedule goes to the optimizer: optimizer=pynn.Adam(pynn.C
 l2: penalty=pynn.L2(1e-4)
 weight_decay: it belongs to the optimizer: optimizer=pynn.AdamW(1e-3, weight_decay=0.01)
 momentum: it belongs to the optimizer: optimizer=pynn.Momentum(0.01, momentum=0.9)
+eval_set: validation data are a pair: validation=(X_val, y_val)
 initial_epoch: a model continues at model.epoch; checkpoint and resume continue a run that was killed
 steps_per_epoch: an epoch is all of x, or all that the iterable gives
 validation_freq validation_steps validation_batch_size: all of validation is measured after each epoch
@@ -222,7 +223,7 @@ SGD Momentum Nesterov AdaGrad: 0.01
 Lion: 1e-4
 ReduceOnPlateau: 1e-3
 StepDecay: 0.1, every=10
-CosineDecay LinearDecay OneCycle Warmup: 0.1, epochs=10
+CosineDecay CosLog FlatCosine LinearDecay OneCycle Warmup: 0.1, epochs=10
 ExponentialDecay InverseTimeDecay: 0.1, decay=0.05
 CosineRestarts: 0.1, epochs_per_cycle=10
 Cyclic: 0.01, 0.1, period=10

@@ -88,6 +88,7 @@ DataLoader Dataset TensorDataset: pynn.batches(x, y, batch_size, seed=0)
 train_test_split: pynn.split(x, y, 0.2)
 StandardScaler Normalization: pynn.Standardization()
 MinMaxScaler: pynn.MinMaxScaling()
+RobustScaler: pynn.RobustScaling()
 KBinsDiscretizer: pynn.Binner(bins)
 Adagrad: pynn.AdaGrad
 RMSprop: pynn.RMSProp

@@ -6,14 +6,21 @@
 | top5, top3, ... | TopK(k) | labels: the share of samples whose label is among the k highest scores |
 | precision, recall, f1 | Precision(), Recall(), F1() | labels, attributes: the mean over them ("macro") |
 | multilabel_accuracy | MultilabelAccuracy() | attributes: the share of all answers that are correct |
+| balanced_accuracy, error | BalancedAccuracy(), ErrorRate() | the same: mean share of each class; 1 - accuracy |
+| log_loss, brier | LogLoss(), Brier() | the same, with probabilities: of the truth; squared distance from it |
+| calibration_error | CalibrationError(bins=15) | the same: how far the top probability is from the share of hits |
+| roc_auc, average_precision | RocAuc(), AveragePrecision() | labels, attributes: each class before the others |
 | mae | MeanAbsoluteError() | numbers: the mean over samples and outputs of |f - y| |
 | mse, rmse | MeanSquaredError(), RootMeanSquaredError() | numbers: the mean of (f - y)², and its root |
+| mape | MeanAbsolutePercentageError() | numbers: the mean of |f - y| / |y| |
+| pinball | Pinball(level=None) | numbers: the loss of quantiles, at the levels of `Quantile` or one of its own |
 | r2 | R2() | numbers: 1 - Σ(y - f)² / Σ(y - mean y)², the mean over outputs |
 
 All are computed over the whole data, not averaged over batches, and weighted if samples are. Regression metrics are in
 the units of y, even if `target_preprocessing` changes those of the loss. Precision, recall and F1 of labels are means
 over the classes; with a single yes-or-no output they are for "yes". If an output is NaN they are NaN, like the loss:
-such an epoch is never the best.
+such an epoch is never the best. "roc_auc" and "average_precision" keep the scores of all samples; they are NaN, with a
+warning, where a class is absent.
 
 A function is a metric too. A scikit-learn function, `sklearn.metrics.f1_score` or a functools.partial of it, gets the
 targets of the whole data and, depending on its argument names, predictions, scores or probabilities. A custom function,
@@ -21,7 +28,9 @@ targets of the whole data and, depending on its argument names, predictions, sco
 sample weights), under its name. If its arguments are called (targets, outputs), or (y_true, y_pred) for regression, it
 gets them in that order. For more than that, write a `Metric`.
 
-For labels, after training: `confusion_matrix(y_true, y_pred)` and, for each class, `classification_report`.
+After training: of labels `confusion_matrix(y_true, y_pred)`, `classification_report` for each class, `error`,
+`balanced_accuracy`; of probabilities `log_loss(y_true, probabilities)`, `brier`, `calibration_error`; of scores
+`roc_auc`, `average_precision`; of numbers `mape`, `pinball`. These functions may be passed as metrics too.
 """
 
 from __future__ import annotations
@@ -33,13 +42,19 @@ from ..typing import Array
 from .confusion import Report, classification_report, confusion_matrix
 from .functions import of_function
 from .metric import Metric
+from .probable import Brier, CalibrationError, LogLoss, brier, calibration_error, log_loss
+from .ranking import AveragePrecision, RocAuc, average_precision, roc_auc
+from .scores import balanced_accuracy, error, mape, pinball
 from .standard import (
     F1,
-    METRICS,
     R2,
+    BalancedAccuracy,
+    ErrorRate,
     MeanAbsoluteError,
+    MeanAbsolutePercentageError,
     MeanSquaredError,
     MultilabelAccuracy,
+    Pinball,
     Precision,
     Recall,
     RootMeanSquaredError,
@@ -47,10 +62,33 @@ from .standard import (
 )
 
 __all__ = [
-    "F1", "METRICS", "R2", "MeanAbsoluteError", "MeanSquaredError", "Metric", "MultilabelAccuracy", "Precision",
-    "Recall", "Report", "RootMeanSquaredError", "TopK",
-    "classification_report", "confusion_matrix", "metric",
+    "F1", "METRICS", "R2", "AveragePrecision", "BalancedAccuracy", "Brier", "CalibrationError", "ErrorRate", "LogLoss",
+    "MeanAbsoluteError", "MeanAbsolutePercentageError", "MeanSquaredError", "Metric", "MultilabelAccuracy", "Pinball",
+    "Precision", "Recall", "Report", "RocAuc", "RootMeanSquaredError", "TopK",
+    "average_precision", "balanced_accuracy", "brier", "calibration_error", "classification_report",
+    "confusion_matrix", "error", "log_loss", "mape", "metric", "pinball", "roc_auc",
 ]  # fmt: skip
+
+METRICS: dict[str, Callable[[], Metric]] = {
+    "precision": Precision,
+    "recall": Recall,
+    "f1": F1,
+    "multilabel_accuracy": MultilabelAccuracy,
+    "balanced_accuracy": BalancedAccuracy,
+    "error": ErrorRate,
+    "log_loss": LogLoss,
+    "brier": Brier,
+    "calibration_error": CalibrationError,
+    "roc_auc": RocAuc,
+    "average_precision": AveragePrecision,
+    "mae": MeanAbsoluteError,
+    "mse": MeanSquaredError,
+    "rmse": RootMeanSquaredError,
+    "mape": MeanAbsolutePercentageError,
+    "pinball": Pinball,
+    "r2": R2,
+}
+OURS = (balanced_accuracy, error, log_loss, brier, calibration_error, roc_auc, average_precision, mape, pinball)
 
 
 def metric(choice: str | Metric | Callable[[Array, Array], float]) -> Metric:
@@ -87,6 +125,8 @@ def metric(choice: str | Metric | Callable[[Array, Array], float]) -> Metric:
         )
     if isinstance(choice, Metric):
         return choice
+    if choice in OURS:
+        return METRICS[choice.__name__]()
     if isinstance(choice, type) or not callable(choice):
         hint = f"; write {choice.__name__}()" if isinstance(choice, type) else ""
         raise TypeError(f"metrics holds {brief(choice)}, expected names, pynn.metrics objects or functions{hint}")

@@ -142,17 +142,17 @@ def _share(part: Array, whole: Array) -> Array:
 
 def _counted(y_true: Any, y_pred: Any, classes: Classes | None, weight: Any) -> tuple[tuple[Any, ...], Array]:
     """The classes as they are shown, and the counts."""
-    true, predicted = _labels("y_true", y_true), _labels("y_pred", y_pred)
+    true, predicted = labels_of("y_true", y_true), labels_of("y_pred", y_pred)
     if true.shape != predicted.shape:
         raise ValueError(f"y_true has {len(true)} labels but y_pred has {len(predicted)}, expected one for each sample")
-    names, labels = _classes(classes, true, predicted)
-    places = [_places(name, values, labels) for name, values in (("y_true", true), ("y_pred", predicted))]
+    names, labels = classes_of(classes, true, predicted)
+    places = [places_of(name, values, labels) for name, values in (("y_true", true), ("y_pred", predicted))]
     weights = None if weight is None else arrays.sample_weights("sample_weight", weight, len(true))
     count = len(labels)
     return names, np.bincount(places[0] * count + places[1], weights, count * count).reshape(count, count)
 
 
-def _labels(name: str, values: Any) -> Array:
+def labels_of(name: str, values: Any) -> Array:
     array = as_array(name, values)
     if array.ndim != 1:
         hint = "; a column (N, 1) becomes (N,) by .ravel()" if array.ndim == 2 and array.shape[1] == 1 else ""
@@ -163,7 +163,7 @@ def _labels(name: str, values: Any) -> Array:
     return array
 
 
-def _classes(classes: Classes | None, true: Array, predicted: Array) -> tuple[tuple[Any, ...], Array]:
+def classes_of(classes: Classes | None, true: Array, predicted: Array) -> tuple[tuple[Any, ...], Array]:
     """The classes as they are shown, and their labels in the order of the rows."""
     if classes is None:
         labels = np.unique(np.concatenate([true, predicted])) if len(true) else np.zeros(0, np.int64)
@@ -178,7 +178,7 @@ def _classes(classes: Classes | None, true: Array, predicted: Array) -> tuple[tu
     return names, np.arange(len(names)) if numbered else np.asarray(classes)
 
 
-def _places(name: str, values: Array, labels: Array) -> Array:
+def places_of(name: str, values: Array, labels: Array) -> Array:
     """The index of each label among the classes."""
     order = np.argsort(labels)
     positions = np.searchsorted(labels, values, sorter=order)

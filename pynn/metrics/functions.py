@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +9,8 @@ import numpy as np
 
 from ..losses import Loss
 from ..typing import Array
-from .metric import Mean, Metric
+from .gathered import Gathered
+from .metric import Mean, Metric, of_numbers
 
 Function = Callable[..., float]
 
@@ -78,7 +78,7 @@ class CustomMetric(Mean):
         self._unclear = self._swapped and second not in SCORES
 
     def check(self, loss: Loss) -> None:
-        if self._unclear and type(loss).predict is not Loss.predict:
+        if self._unclear and not of_numbers(loss):
             raise TypeError(
                 f"the metric {self.name}({self._given}) may want labels, but a metric of {type(loss).__name__} gets "
                 "the raw outputs (N, ...). Name its arguments (outputs, targets), in this order, and compute the "
@@ -86,16 +86,15 @@ class CustomMetric(Mean):
             )
 
     def add(self, outputs: Array, targets: Array, weights: Array | None) -> None:
-        value = self.function(targets, outputs) if self._swapped else self.function(outputs, targets)
+        said = self.loss._points(outputs) if self._unclear else outputs
+        value = self.function(targets, said) if self._swapped else self.function(said, targets)
         count = len(outputs) if weights is None else float(weights.sum(dtype=float))
         self.total += number(self.name, value) * count
         self.weight += count
 
 
-class SklearnMetric(Metric):
+class SklearnMetric(Gathered):
     """A function of scikit-learn, of all targets and all predictions, scores or probabilities."""
-
-    costly = True
 
     def __init__(self, function: Function, name: str, wants: str) -> None:
         self.function, self.name = function, name
@@ -106,25 +105,10 @@ class SklearnMetric(Metric):
         if self._probable and type(loss).probabilities is Loss.probabilities:
             self._refuse(loss, "probabilities")
 
-    def reset(self) -> None:
-        self.lost = False
-        self.true: list[Array] = []
-        self.said: list[Array] = []
-        self.weights: list[Array] = []
-
-    def add(self, outputs: Array, targets: Array, weights: Array | None) -> None:
-        self.lost = self.lost or self.loss._undefined(outputs) is not None
-        places = 1
-        if targets.ndim > 1 and self.loss.classes(outputs.shape[1:]) is not None:  # each position counts as a sample
-            places = math.prod(targets.shape[1:])
-            outputs, targets = outputs.reshape(-1, outputs.shape[-1]), targets.reshape(-1)
-        self.true.append(_flat(np.array(targets)))
-        self.said.append(_flat(np.array(self._predicted(outputs))))
-        if weights is not None:
-            self.weights.append(np.repeat(np.asarray(weights, np.float64), places))
-
-    def _predicted(self, outputs: Array) -> Array:
+    def _said(self, outputs: Array) -> Array:
         """The predictions, scores or probabilities that the function needs; for two classes of the second."""
+        if self.loss._has_points:
+            return self.loss._points(outputs)
         known = type(self.loss).probabilities is not Loss.probabilities
         if self._raw or (self._scores and not known):
             return outputs
@@ -136,33 +120,12 @@ class SklearnMetric(Metric):
         probabilities /= probabilities.sum(axis=1, keepdims=True)  # exact beyond float32: scikit-learn checks the sum
         return probabilities[:, 1] if probabilities.shape[1] == 2 else probabilities
 
-    def value(self) -> float:
-        if self.lost or not self.true:
-            return math.nan
-        keywords = {"sample_weight": np.concatenate(self.weights)} if self.weights else {}
+    def _value(self, true: Array, said: Array, weights: Array | None) -> float:
+        keywords = {} if weights is None else {"sample_weight": weights}
         try:
-            value = self.function(np.concatenate(self.true), np.concatenate(self.said), **keywords)
+            value = self.function(true, said, **keywords)
         except TypeError as cause:
             if "sample_weight" not in str(cause):
                 raise
             raise TypeError(f"the metric {self.name} takes no sample weights; leave it or the weights out") from cause
         return number(self.name, value)
-
-    def state(self) -> dict[str, Any]:
-        parts = {"true": self.true, "said": self.said, "weights": self.weights}
-        return {"lost": self.lost, **{name: np.concatenate(part) for name, part in parts.items() if part}}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        parts = {name: state[name] for name in ("true", "said", "weights") if name in state}
-        arrays = all(isinstance(part, np.ndarray) and part.ndim for part in parts.values())
-        if not arrays or len({len(part) for part in parts.values()}) > 1 or ("true" in parts) is not ("said" in parts):
-            raise ValueError(f"the targets and predictions of the metric {self.name} do not fit together")
-        self.lost = bool(state["lost"])
-        self.true, self.said, self.weights = (
-            [state[name]] if name in state else [] for name in ("true", "said", "weights")
-        )
-
-
-def _flat(array: Array) -> Array:
-    """(N,) of a column (N, 1), as scikit-learn has targets."""
-    return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array

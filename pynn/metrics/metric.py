@@ -151,3 +151,19 @@ class Mean(Metric):
 
     def value(self) -> float:
         return self.total / self.weight if self.weight else 0.0
+
+
+def of_numbers(loss: Loss) -> bool:
+    """Whether the targets of the loss are numbers, which its outputs predict."""
+    return type(loss).predict is Loss.predict or loss._has_points
+
+
+def of_labels(loss: Loss) -> bool:
+    """Whether the targets of the loss are labels, one class out of C."""
+    return type(loss).classes is not Loss.classes
+
+
+def or_nan(loss: Loss, outputs: Array, values: Array) -> Array:
+    """The values (B,) of samples, NaN where the outputs are."""
+    undefined = loss._undefined(outputs)
+    return np.asarray(values) if undefined is None else np.where(undefined, np.nan, values)

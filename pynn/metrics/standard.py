@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from ..checks import Count
+from ..checks import Count, Interval, OrNone
 from ..losses import Loss
 from ..losses.attributes import AttributeLoss
 from ..losses.labels import LabelLoss
+from ..losses.quantile import Quantile
 from ..signatures import takes
 from ..typing import Array
-from .metric import Mean, Metric
+from .metric import Mean, Metric, of_labels, of_numbers, or_nan
+
+EPSILON = float(np.finfo(np.float64).eps)
+
+
+def pinball_losses(true: Array, predicted: Array, level: Array) -> Array:
+    """max(t (y - f), (t - 1)(y - f)) of each number."""
+    apart = true - predicted
+    return np.asarray(np.maximum(level * apart, (level - 1) * apart))
 
 
 class TopK(Mean):
@@ -30,7 +37,7 @@ class TopK(Mean):
         self.k, self.name = k, f"top{k}"
 
     def check(self, loss: Loss) -> None:
-        if not _of_labels(loss):
+        if not of_labels(loss):
             self._refuse(loss, "class labels")
 
     def each(self, outputs: Array, targets: Array) -> Array:
@@ -39,7 +46,7 @@ class TopK(Mean):
         score = np.take_along_axis(scores, labels, axis=-1)
         before = (scores > score) | ((scores == score) & (np.arange(scores.shape[-1]) < labels))
         among = (np.count_nonzero(before, axis=-1) < self.k).reshape(len(scores), -1).mean(axis=1)
-        return _or_nan(self.loss, outputs, among)
+        return or_nan(self.loss, outputs, among)
 
 
 class MultilabelAccuracy(Mean):
@@ -56,7 +63,7 @@ class MultilabelAccuracy(Mean):
 
     def each(self, outputs: Array, targets: Array) -> Array:
         predicted, true = _attributes(self.loss, outputs, targets)
-        return _or_nan(self.loss, outputs, (predicted == true).mean(axis=1))
+        return or_nan(self.loss, outputs, (predicted == true).mean(axis=1))
 
 
 class MeanAbsoluteError(Mean):
@@ -68,7 +75,7 @@ class MeanAbsoluteError(Mean):
         _expect_numbers(self, loss)
 
     def each(self, outputs: Array, targets: Array) -> Array:
-        predicted, expected = _rows(outputs, targets)
+        predicted, expected = _rows(self.loss, outputs, targets)
         return np.asarray(np.abs(predicted - expected).mean(axis=1))
 
 
@@ -78,7 +85,7 @@ class MeanSquaredError(MeanAbsoluteError):
     name = "mse"
 
     def each(self, outputs: Array, targets: Array) -> Array:
-        predicted, expected = _rows(outputs, targets)
+        predicted, expected = _rows(self.loss, outputs, targets)
         return np.asarray(((predicted - expected) ** 2).mean(axis=1))
 
 
@@ -91,11 +98,78 @@ class RootMeanSquaredError(MeanSquaredError):
         return float(np.sqrt(super().value()))
 
 
+class MeanAbsolutePercentageError(MeanAbsoluteError):
+    """Mean over samples and outputs of |f - y| / |y|, a share and no percentage. Name "mape".
+
+    A target of 0 counts as 2e-16, as in scikit-learn: one such sample makes the mean huge.
+    """
+
+    name = "mape"
+
+    def each(self, outputs: Array, targets: Array) -> Array:
+        predicted, expected = _rows(self.loss, outputs, targets)
+        return np.asarray((np.abs(predicted - expected) / np.maximum(np.abs(expected), EPSILON)).mean(axis=1))
+
+
+class Pinball(MeanAbsoluteError):
+    """Pinball loss in the units of y: mean over samples, outputs and levels of max(t (y - f), (t - 1)(y - f)).
+
+    Name "pinball", or with a level of its own "pinball90".
+
+    Parameters
+    ----------
+    level : float, optional
+        0 < t < 1. By default the levels of `Quantile`; 0.5 for other losses, which is half of "mae". For `Quantile` it
+        must be one of its levels.
+    """
+
+    _takes = takes(level=OrNone(Interval(0, 1, "()")))
+
+    def __init__(self, level: float | None = None) -> None:
+        self.level = level
+        self.name = "pinball" if level is None else f"pinball{100 * level:g}".replace(".", "_")
+
+    def check(self, loss: Loss) -> None:
+        super().check(loss)
+        if isinstance(loss, Quantile) and self.level not in (None, *loss._each):
+            levels = ", ".join(map(str, loss._each))
+            raise ValueError(f"the metric {self.name} needs a quantile of level {self.level}, but there are {levels}")
+
+    def each(self, outputs: Array, targets: Array) -> Array:
+        levels = [0.5] if self.level is None else [self.level]
+        if isinstance(self.loss, Quantile):
+            own = self.loss._each
+            if self.level is not None:
+                outputs = outputs[..., own.index(self.level), None]
+            levels = levels if self.level is not None else list(own)
+        else:
+            outputs = self.loss._points(outputs)
+        predicted = outputs.reshape(len(outputs), -1, len(levels)).astype(float)
+        true = np.reshape(targets, (len(outputs), -1, 1)).astype(float)
+        return np.asarray(pinball_losses(true, predicted, np.array(levels)).mean(axis=(1, 2)))
+
+
+class ErrorRate(Mean):
+    """The share of samples that are wrong: 1 - accuracy. Name "error"."""
+
+    name = "error"
+
+    def check(self, loss: Loss) -> None:
+        if type(loss).correct is Loss.correct:
+            self._refuse(loss, "labels or attributes")
+
+    def each(self, outputs: Array, targets: Array) -> Array:
+        right = self.loss.correct(outputs, targets)
+        if not isinstance(right, np.ndarray) or not right.ndim:
+            raise TypeError(f"the metric error needs booleans (N,) from {type(self.loss).__name__}.correct")
+        return or_nan(self.loss, outputs, 1 - right.reshape(len(right), -1).mean(axis=1))
+
+
 class _PerClass(Metric):
     """Counts for each class or attribute: predicted, true, and both."""
 
     def check(self, loss: Loss) -> None:
-        if not (_of_labels(loss) or isinstance(loss, AttributeLoss)):
+        if not (of_labels(loss) or isinstance(loss, AttributeLoss)):
             self._refuse(loss, "class labels or attributes")
 
     def reset(self) -> None:
@@ -158,6 +232,41 @@ class Recall(_PerClass):
         return self.true
 
 
+class BalancedAccuracy(_PerClass):
+    """Balanced accuracy: the mean over classes of the share of their samples that are recognized.
+
+    Classes that never occur are left out, as in scikit-learn. Of attributes: the mean over attributes of that of their
+    two classes, yes and no. Name "balanced_accuracy".
+    """
+
+    name = "balanced_accuracy"
+
+    def reset(self) -> None:
+        super().reset()
+        self.false = self.neither = np.zeros(0)  # of attributes: how many are not true, and neither true nor predicted
+
+    def add(self, outputs: Array, targets: Array, weights: Array | None) -> None:
+        super().add(outputs, targets, weights)
+        if not self.false.size:
+            self.false, self.neither = np.zeros((2, len(self.true)))
+        if isinstance(self.loss, AttributeLoss):
+            predicted, true = _attributes(self.loss, outputs, targets)
+            each = np.ones(len(predicted)) if weights is None else weights.astype(float)
+            self.false, self.neither = self.false + each @ ~true, self.neither + each @ (~true & ~predicted)
+
+    def value(self) -> float:
+        if not isinstance(self.loss, AttributeLoss):
+            return mean_share(self.both, self.true)
+        right, of = np.stack([self.both, self.neither], axis=1), np.stack([self.true, self.false], axis=1)
+        return float(np.mean([mean_share(*pair) for pair in zip(right, of, strict=True)])) if len(of) else float("nan")
+
+
+def mean_share(part: Array, whole: Array) -> float:
+    """The mean of the defined ratios; NaN if there are none."""
+    occurs = whole != 0
+    return float((part[occurs] / whole[occurs]).mean()) if occurs.any() else float("nan")
+
+
 class F1(_PerClass):
     """F1: 2·precision·recall/(precision + recall), the mean over classes that occur (or attributes). Name "f1"."""
 
@@ -183,7 +292,7 @@ class R2(Metric):
         self.mean = self.spread = self.errors = np.zeros(0)  # of each output: mean y; Σ(y - mean y)²; Σ(y - f)²
 
     def add(self, outputs: Array, targets: Array, weights: Array | None) -> None:
-        predicted, expected = _rows(outputs, targets)
+        predicted, expected = _rows(self.loss, outputs, targets)
         each = np.ones(len(predicted)) if weights is None else weights.astype(float)
         total = float(each.sum())
         if not total:
@@ -203,24 +312,15 @@ class R2(Metric):
         return float(np.where(flat, self.errors == 0, 1 - self.errors / np.where(flat, 1, self.spread)).mean())
 
 
-def _of_labels(loss: Loss) -> bool:
-    return type(loss).classes is not Loss.classes
-
-
 def _expect_numbers(metric: Metric, loss: Loss) -> None:
-    if type(loss).predict is not Loss.predict:
+    if not of_numbers(loss):
         metric._refuse(loss, "numbers")
 
 
-def _rows(outputs: Array, targets: Array) -> tuple[Array, Array]:
-    """Outputs and targets (B, K) in float64."""
+def _rows(loss: Loss, outputs: Array, targets: Array) -> tuple[Array, Array]:
+    """Predicted and true numbers (B, K) in float64."""
+    outputs = loss._points(outputs)
     return outputs.reshape(len(outputs), -1).astype(float), np.reshape(targets, (len(outputs), -1)).astype(float)
-
-
-def _or_nan(loss: Loss, outputs: Array, values: Array) -> Array:
-    """The values (B,) of samples, NaN where the outputs are."""
-    undefined = loss._undefined(outputs)
-    return np.asarray(values) if undefined is None else np.where(undefined, np.nan, values)
 
 
 def _attributes(loss: Loss, outputs: Array, targets: Array) -> tuple[Array, Array]:
@@ -228,15 +328,3 @@ def _attributes(loss: Loss, outputs: Array, targets: Array) -> tuple[Array, Arra
     assert isinstance(loss, AttributeLoss)
     predicted, true = loss.predict(outputs) > loss._middle, np.reshape(targets, outputs.shape) > loss._middle
     return predicted.reshape(len(outputs), -1), true.reshape(len(outputs), -1)
-
-
-METRICS: dict[str, Callable[[], Metric]] = {
-    "precision": Precision,
-    "recall": Recall,
-    "f1": F1,
-    "multilabel_accuracy": MultilabelAccuracy,
-    "mae": MeanAbsoluteError,
-    "mse": MeanSquaredError,
-    "rmse": RootMeanSquaredError,
-    "r2": R2,
-}

@@ -8,23 +8,22 @@ continues with the new outputs. Dropout and other noise are off; batch normaliza
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import checks, initializers, random
-from ..data import arrays
 from ..initializers import Initializer
-from ..layers.base import IDENTITY, Activation, Layer
+from ..layers.base import Layer
 from ..messages.terminal import called
-from ..training import inputs
 from ..typing import Array
 from .sequential import Sequential
+from .sweep import outputs_as_rows, sweep
 
 DIRECTIONS = 10  # random losses over which gradients are averaged
-Adjust = Callable[[Layer, Array, Callable[[], Array]], None]  # layer, weight, function of its outputs
+CORNERS = 5  # samples between which a bias of "simplex" is drawn
+ZERO_MEAN, SIMPLEX = "zero-mean", "simplex"
 
 
 def lsuv(
@@ -82,7 +81,7 @@ def lsuv(
         if first is not None:
             _draw(layer, weight, first)
         for scalings in range(iterations + 1):
-            rows = _rows(layer, outputs())
+            rows = outputs_as_rows(layer, outputs())
             if scalings == 0 and _constant(rows).all():
                 raise ValueError(
                     f"{called(layer)}: its outputs are the same for all samples of x{_why_constant(weight)}"
@@ -97,13 +96,20 @@ def lsuv(
             f"within {tolerance}; is its bias too large? If its output does not scale with its weight, leave it out"
         )
 
-    return _sweep("lsuv", model, x, adjust, leave)
+    return sweep("lsuv", model, x, adjust, leave)
 
 
 def data_dependent(
-    model: Sequential, x: ArrayLike, mean: float = 0.0, balance: bool = False, leave: str | Iterable[str] = ()
+    model: Sequential,
+    x: ArrayLike,
+    mean: float = 0.0,
+    balance: bool = False,
+    leave: str | Iterable[str] = (),
+    *,
+    bias: str = ZERO_MEAN,
+    start: str | Initializer | None = None,
 ) -> dict[str, float]:
-    """Scale each unit's weights and set its bias so that before the activation it has mean `mean` and variance 1.
+    """Scale each unit's weights and set its bias so that before the activation it has variance 1 over the batch.
 
     Parameters
     ----------
@@ -112,11 +118,16 @@ def data_dependent(
     x : array (N, ...)
         Some hundred training samples, at least 2; raw if the model has preprocessing.
     mean : float, default 0
-        A small positive mean (0.1 in the authors' program) makes more units of a ReLU active.
+        The mean of each unit with bias="zero-mean". A small positive one (0.1 in the authors' program) makes more units
+        of a ReLU active.
     balance : bool, default False
         Also balance the layers against each other, see Notes.
     leave : str or list of str, default ()
         Names of layers to leave unchanged; frozen layers always stay.
+    bias : {"zero-mean", "simplex"}, default "zero-mean"
+        "simplex" draws each unit's bias so that its output is 0 somewhere among the samples, see Notes.
+    start : Initializer, str or None, default None
+        Draws new weights before scaling; None keeps the present weights.
 
     Returns
     -------
@@ -128,13 +139,18 @@ def data_dependent(
     ValueError
         If x is empty, not finite or constant, the outputs of a unit do not vary, as with weights of 0, the outputs of a
         layer do not follow its weight, units share weights (Maxout: use `lsuv`), or the model cannot be balanced. The
-        model is unchanged then.
+        model is unchanged then. With bias="simplex" a unit whose outputs do not vary keeps its weights.
 
     Notes
     -----
     From the first layer to the last, with μ and σ of the unit's outputs over the batch (and over positions, for
     images): weight ← weight/σ, bias ← (bias - μ)/σ + mean. So every unit learns at about the same rate. A layer without
     a bias is only scaled. The directions of weights stay, whether they are drawn or trained.
+
+    bias="simplex": weight ← weight/σ, bias ← -Σ_i p_i·z_i, where z are the unit's outputs without a bias for 5 samples
+    of x, drawn for each unit, and p is drawn uniformly from the shares that add up to 1. The bends of the units are
+    then spread over the data, not all at its mean. The draws follow from the model's seed. It is the start of networks
+    for tables in [2]_.
 
     This is the paper's within-layer step. balance=True adds its between-layer step: the layers are scaled against each
     other, with the same outputs of the model, until ‖gradient‖/‖weight‖ is about the same for every weight, for
@@ -144,29 +160,72 @@ def data_dependent(
     References
     ----------
     .. [1] Krähenbühl et al., "Data-dependent Initializations of Convolutional Neural Networks", 2015.
+    .. [2] Holzmüller et al., "Better by Default: Strong Pre-Tuned MLPs and Boosted Trees on Tabular Data", 2024;
+       the biases: Steinwart, "A Sober Look at Neural Network Initializations", 2019.
     """
     checks.expect_numbers("data_dependent", checks.ANY, mean=mean)
     checks.expect_flag("data_dependent", balance=balance)
+    checks.expect_choice("data_dependent", (ZERO_MEAN, SIMPLEX), bias=bias)
+    if bias == SIMPLEX and mean != 0:
+        raise ValueError(f"data_dependent: mean is {mean}, which only bias='zero-mean' takes; leave it out")
+    first = None if start is None else initializers.initializer(start)
 
     def adjust(layer: Layer, weight: Array, outputs: Callable[[], Array]) -> None:
-        bias: Array | None = None if layer.freezes("bias") else getattr(layer, "bias", None)
-        for scalings in range(4):  # without rounding, a single scaling would be enough
-            rows = _rows(layer, outputs())
-            _expect_varying_units(layer, weight, bias, rows)
-            means, std = rows.mean(axis=0), rows.std(axis=0)
-            off = 0.0 if bias is None else np.abs(means - mean).max()
-            if max(off, np.abs(std - 1).max()) <= 1e-3:
-                return
-            if scalings < 3:
-                weight /= std
-                if bias is not None:
-                    bias[...] = (bias - means) / std + mean
-        raise ValueError(
-            f"{called(layer)}: the means of its outputs are off by {off:.3g}, their deviations by "
-            f"{np.abs(std - 1).max():.3g}; are the means of x far from 0, or does its output not follow its weight?"
-        )
+        if first is not None:
+            _draw(layer, weight, first)
+        own: Array | None = None if layer.freezes("bias") else getattr(layer, "bias", None)
+        if bias == SIMPLEX:
+            _scale_and_spread(layer, weight, own, outputs)
+        else:
+            _normalize(layer, weight, own, outputs, mean)
 
-    return _sweep("data_dependent", model, x, adjust, leave, _balance if balance else None)
+    return sweep("data_dependent", model, x, adjust, leave, _balance if balance else None)
+
+
+def _normalize(layer: Layer, weight: Array, bias: Array | None, outputs: Callable[[], Array], mean: float) -> None:
+    """Bring each unit to this mean and variance 1."""
+    for scalings in range(4):  # without rounding, a single scaling would be enough
+        rows = outputs_as_rows(layer, outputs())
+        _expect_units(layer, weight, bias, rows)
+        _expect_varying_units(layer, weight, rows)
+        means, std = rows.mean(axis=0), rows.std(axis=0)
+        off = 0.0 if bias is None else np.abs(means - mean).max()
+        if max(off, np.abs(std - 1).max()) <= 1e-3:
+            return
+        if scalings < 3:
+            weight /= std
+            if bias is not None:
+                bias[...] = (bias - means) / std + mean
+    raise ValueError(
+        f"{called(layer)}: the means of its outputs are off by {off:.3g}, their deviations by "
+        f"{np.abs(std - 1).max():.3g}; are the means of x far from 0, or does its output not follow its weight?"
+    )
+
+
+def _scale_and_spread(layer: Layer, weight: Array, bias: Array | None, outputs: Callable[[], Array]) -> None:
+    """Bring each unit that varies to variance 1, and its zero to a random place among its outputs."""
+    if bias is not None:
+        bias[...] = 0
+    for scalings in range(4):
+        rows = outputs_as_rows(layer, outputs())
+        _expect_units(layer, weight, bias, rows)
+        std = np.where(_constant(rows), 1, rows.std(axis=0))
+        off = np.abs(std - 1).max()
+        if off <= 1e-3:
+            break
+        if scalings < 3:
+            weight /= std
+    else:
+        raise ValueError(
+            f"{called(layer)}: the deviations of its outputs are off by {off:.3g}; does its output not follow its "
+            "weight?"
+        )
+    if bias is not None:
+        units = np.arange(rows.shape[1])
+        draws = random.generator(layer.context.seed, layer.stream, random.BIASES)
+        corners = draws.integers(0, len(rows), (CORNERS, len(units)))
+        shares = draws.standard_exponential((CORNERS, len(units)))
+        bias[...] = -(shares / shares.sum(axis=0) * rows[corners, units]).sum(axis=0)
 
 
 def _draw(layer: Layer, weight: Array, start: Initializer) -> None:
@@ -176,27 +235,23 @@ def _draw(layer: Layer, weight: Array, start: Initializer) -> None:
     weight[...] = values
 
 
-def _rows(layer: Layer, y: Array) -> Array:
-    """A layer's outputs as float64 (samples and positions, units); ValueError if they are not finite."""
-    rows = np.asarray(y, np.float64).reshape(-1, y.shape[-1] if y.ndim > 1 else 1)
-    if not np.isfinite(rows).all():
-        raise ValueError(f"{called(layer)}: its outputs are not finite; scale x, or use smaller weights")
-    return rows
-
-
 def _constant(rows: Array) -> Array:
     """Which units are constant within the rounding of float32."""
     constant: Array = rows.var(axis=0) <= 1e-12 * np.square(rows).mean(axis=0)
     return constant
 
 
-def _expect_varying_units(layer: Layer, weight: Array, bias: Array | None, rows: Array) -> None:
-    """ValueError unless each unit has its own column of the weight, and outputs that vary."""
+def _expect_units(layer: Layer, weight: Array, bias: Array | None, rows: Array) -> None:
+    """ValueError unless each unit has its own column of the weight."""
     units = rows.shape[1]
     if weight.shape[-1] != units or (bias is not None and bias.shape != (units,)):
         raise ValueError(
             f"{called(layer)}: its weight {weight.shape} does not have a column for each of {units} units; use lsuv"
         )
+
+
+def _expect_varying_units(layer: Layer, weight: Array, rows: Array) -> None:
+    """ValueError unless the outputs of each unit vary."""
     if (constant := _constant(rows)).any():
         unit = int(np.argmax(constant))
         raise ValueError(
@@ -242,103 +297,3 @@ def _square_ratio(layer: Layer) -> float:
     if not 0 < ratio < np.inf:
         raise ValueError(f"{called(layer)}: its weight gets no finite gradient; the model cannot be balanced")
     return ratio
-
-
-def _sweep(
-    where: str,
-    model: Sequential,
-    x: ArrayLike,
-    adjust: Adjust,
-    leave: str | Iterable[str],
-    finish: Callable[[Sequential, Array, Iterable[str]], None] | None = None,
-) -> dict[str, float]:
-    """Run x through the model, stopping at each layer with a weight, then call `finish`; undo everything on failure."""
-    checks.expect_instance(model, Sequential, f"{where}: model")
-    batch = inputs.read(model, x, "x", where)
-    arrays.check_finite("x", batch, model.dtype)
-    if len(batch) < 2 or (batch == batch[:1]).all():
-        raise ValueError(f"{where}: x has no variance: expected at least 2 samples that differ, got {len(batch)}")
-    with model.lock, model.same_masks():
-        new = not model.built
-        model.accept(batch)
-        parameters = model.parameters.copy()
-        deviations: dict[str, float] = {}
-        try:
-            with _statistics_restored(model):
-                with _stops(model, adjust, _unchanged(model, leave, where), deviations):
-                    model.forward(batch)
-                if finish is not None:
-                    finish(model, batch, deviations)
-        except BaseException:
-            model.parameters = parameters
-            if new:
-                model.unbuild()
-            raise
-        return deviations
-
-
-def _weight(layer: Layer) -> Array | None:
-    for parameter in layer.declared:
-        if parameter.name == "weight" and len(parameter.shape) >= 2:
-            return parameter.value
-    return None
-
-
-def _unchanged(model: Sequential, leave: str | Iterable[str], where: str) -> set[str]:
-    """Names of the layers to leave unchanged, frozen layers included; ValueError for a layer without a weight."""
-    names = {leave} if isinstance(leave, str) else set(leave)
-    layers = {layer.name: layer for layer in model.walk() if _weight(layer) is not None}
-    if unknown := names - layers.keys():
-        raise ValueError(f"{where}: leave names {sorted(unknown)}, the layers with a weight are {', '.join(layers)}")
-    names.update(name for name, layer in layers.items() if layer.freezes("weight"))
-    if not layers.keys() - names:
-        raise ValueError(f"{where}: no layer has a weight of two or more axes, or all are left out or frozen")
-    return names
-
-
-@contextmanager
-def _statistics_restored(model: Sequential) -> Iterator[None]:
-    """Restore running statistics afterwards."""
-    states = [(array, array.copy()) for layer in model.walk() for array in layer.state.values()]
-    try:
-        yield
-    finally:
-        for array, before in states:
-            array[...] = before
-
-
-@contextmanager
-def _stops(model: Sequential, adjust: Adjust, unchanged: set[str], deviations: dict[str, float]) -> Iterator[None]:
-    """Within this context a forward pass adjusts each layer with a weight and records the deviation of its outputs."""
-    fused = {id(layer.fused_into): layer for layer in model.walk() if isinstance(layer, Activation)}
-    stopped = [layer for layer in model.walk() if layer.state or _weight(layer) is not None]
-    try:
-        for layer in stopped:
-            weight = None if layer.name in unchanged else _weight(layer)
-            vars(layer)["forward"] = _stop(layer, weight, fused.get(id(layer)), adjust, deviations)
-        yield
-    finally:
-        for layer in stopped:
-            vars(layer).pop("forward", None)
-
-
-def _stop(
-    layer: Layer, weight: Array | None, activation: Activation | None, adjust: Adjust, deviations: dict[str, float]
-) -> Callable[[Array, bool], Array]:
-    """The layer's forward, preceded by the adjustment of its weight."""
-    forward = layer.forward
-
-    def run(x: Array, training: bool) -> Array:
-        training = training or bool(layer.state)  # use statistics of the batch instead of running ones
-        if weight is not None:
-            try:
-                if activation is not None:
-                    layer.fuse(IDENTITY)
-                adjust(layer, weight, lambda: forward(x, training))
-                deviations[layer.name] = float(_rows(layer, forward(x, training)).std())
-            finally:
-                if activation is not None:
-                    layer.fuse(activation)
-        return forward(x, training)
-
-    return run

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import checks, constraints, initializers, layers, losses, preprocessing, regularizers
+from .. import checks, constraints, initializers, layers, losses, preprocessing, regularizers, schedules
 from ..constraints import Constraint
 from ..initializers import Initializer
 from ..layers import hierarchical
@@ -26,6 +26,7 @@ from ..messages import terminal
 from ..preprocessing import Transformer
 from ..regularizers import Penalty
 from ..saving import config, container, files
+from ..schedules import Schedule
 from ..training.inputs import Inputs
 from .model import Model
 
@@ -50,7 +51,8 @@ OPTIONAL = ("format", "preprocessing", "raw_shape", "inputs", "targets", "target
 MOST = 2_000  # layers and their parts in a file with few tensors
 
 
-BASES = (Layer, Initializer, Loss, Decoder, Penalty, Constraint, Transformer)  # bases of the objects in a description
+# Bases of the objects in a description.
+BASES = (Layer, Initializer, Loss, Decoder, Penalty, Constraint, Transformer, Schedule)
 
 
 def _kinds(*modules: ModuleType) -> dict[str, type]:
@@ -61,7 +63,7 @@ def _kinds(*modules: ModuleType) -> dict[str, type]:
 
 
 KINDS = {
-    **_kinds(layers, initializers, losses, hierarchical, regularizers, constraints, preprocessing),
+    **_kinds(layers, initializers, losses, hierarchical, regularizers, constraints, preprocessing, schedules),
     **{kind.__name__: kind for kind in Model.__subclasses__() if kind.__module__.startswith("pynn.")},  # Sequential
 }
 
@@ -124,8 +126,19 @@ def write(file: Path, tensors: dict[str, NDArray[Any]], entry: str, description:
             f"{terminal.printable(file)} ends in {file.suffix}, but the file is written as safetensors, which "
             f"pynn.load reads; name it {terminal.printable(file.with_suffix('.safetensors').name)}"
         )
-    entries = {**description, "crc": container.checksum(_canonical(description), tensors)}  # ignored by older versions
-    container.write(file, tensors, entry, _canonical(entries))
+    container.write(file, tensors, entry, _entries(tensors, description))
+
+
+def to_bytes(model: Model) -> bytes:
+    """The bytes of the file that `save` would write."""
+    with model.lock.between_changes():
+        tensors, description = content(model)
+        return container.packed(tensors, ENTRY, _entries(tensors, description))
+
+
+def _entries(tensors: dict[str, NDArray[Any]], description: Mapping[str, Any]) -> str:
+    """The description with a checksum of everything, which older versions ignore."""
+    return _canonical({**description, "crc": container.checksum(_canonical(description), tensors)})
 
 
 def _canonical(description: Mapping[str, Any]) -> str:
@@ -170,7 +183,13 @@ def expect_unchanged(file: Path) -> None:
 
 def read(file: Path, entry: str, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """The description in this entry of the metadata, and the tensors; ValueError if the file is not a valid `kind`."""
-    description, tensors = container.read(file, entry, kind)
+    return verified(str(file), *container.read(file, entry, kind), kind)
+
+
+def verified(
+    file: str, description: dict[str, Any], tensors: dict[str, NDArray[Any]], kind: str
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Description and tensors, whose format and checksum are right; ValueError if not."""
     version = description.pop("format", None)
     if type(version) is not int or version < 1:
         raise ValueError(f"{terminal.printable(file)}: the {kind}'s description has no format number: {config.NEWER}")

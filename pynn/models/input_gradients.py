@@ -156,7 +156,7 @@ def _of_part(model: Model, x: Array, targets: Array, loss: Loss | None) -> Array
     assert dx is not None
     if loss is not None:
         dx *= len(x)  # the loss is the mean over the batch
-    return dx if model.preprocessing is None else model.preprocessing.back(dx)
+    return dx if model.preprocessing is None else model.preprocessing.back(dx, x)
 
 
 @contextmanager

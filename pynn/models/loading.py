@@ -29,6 +29,7 @@ from .file import (
     _expect_known,
     _expect_match,
     read,
+    verified,
 )
 from .sequential import Sequential
 
@@ -59,7 +60,8 @@ def load(path: str | os.PathLike[str], own: Iterable[type] = ()) -> Sequential:
     path : path
         The file.
     own : list of type, default ()
-        The user's own classes that the model contains: layers, initializers, losses, penalties, transformers.
+        The user's own classes that the model contains: layers, initializers, losses, penalties, transformers,
+        schedules.
 
     Returns
     -------
@@ -79,8 +81,36 @@ def load(path: str | os.PathLike[str], own: Iterable[type] = ()) -> Sequential:
     return restored(description, tensors, file, allowed)
 
 
+def from_bytes(data: bytes, own: Iterable[type] = ()) -> Sequential:
+    """The model from the bytes of ``model.to_bytes()``; arguments and errors as for `load`."""
+    allowed = kinds(own)
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise TypeError(f"data is {brief(data)}, expected the bytes of model.to_bytes(); pynn.load reads a file")
+    name = "data"
+    return restored(*verified(name, *container.unpacked(bytes(data), name, ENTRY, "model"), "model"), name, allowed)
+
+
+def own_classes(model: Sequential) -> list[type]:
+    """The classes in the model that are not pynn's: what `load` and `from_bytes` need as `own`."""
+    found: dict[str, type] = {}
+    scaling = None if model.targets is None else model.targets.scaling
+    waiting: list[Any] = [model.layers, model.loss, model.preprocessing, scaling]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, (list, tuple)):
+            waiting += value
+        elif isinstance(value, dict):
+            waiting += value.values()
+        elif isinstance(value, BASES):
+            if KINDS.get(name := type(value).__name__) is not type(value):
+                found[name] = type(value)
+            waiting += config.arguments(value)
+            waiting += [getattr(value, "_training_settings", dict)(), getattr(value, "children", list)()]
+    return list(found.values())
+
+
 def restored(
-    description: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], file: Path, allowed: Mapping[str, type]
+    description: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], file: Path | str, allowed: Mapping[str, type]
 ) -> Sequential:
     """The model from the result of `content`; file: named in errors; allowed: as from `kinds`."""
     try:
@@ -94,7 +124,7 @@ def restored(
             model.preprocessing.restore(tuple(description["raw_shape"]), tensors, PREFIX)
             _expect_match(model, model.preprocessing)
         if model.targets is not None and model.targets.scaling is not None:
-            model.targets.scaling.restore((math.prod(model.output_shape),), tensors, TARGETS)
+            model.targets.scaling.restore((model.loss._columns(model.output_shape),), tensors, TARGETS)
     except (ValueError, ArithmeticError, MemoryError, RecursionError) as cause:
         raise ValueError(container.one_line(f"{file}: {cause}")) from container.safe_cause(cause)
     if model.context.step:

@@ -278,7 +278,9 @@ class Model(FlatChain):
         if unclaimed:
             with chosen.used(self):
                 return self.train_step(x, y, chosen, optimizer, penalty, weights)
-        group = self.context.group
+        group, epoch = self.context.group, getattr(optimizer, "_epoch", None)
+        if epoch is not None:  # a loop of one's own has set it
+            self.context.epoch = epoch
         try:
             value = group.loss_of(self, x, y, chosen, weights)
         except BaseException:

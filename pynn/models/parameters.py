@@ -43,6 +43,7 @@ class FlatChain(Chain):
     """A chain of layers that stores their parameters in one flat vector; knows no losses and no training."""
 
     optimizer: Optimizer | None
+    epoch: int
     layout: Layout | None = None
     _parameters: Array | None = None
     _gradients: Array | None = None
@@ -110,6 +111,8 @@ class FlatChain(Chain):
         unit = self._unit
         places: list[tuple[Layer, Parameter, int]] = []
         size = 0
+        for layer in self.walk():
+            layer._settle_factors()
         for layer in self._inner():
             layer._expect_parameters(*layer._frozen_names)
             for parameter in layer.declared:
@@ -172,7 +175,7 @@ class FlatChain(Chain):
         """Update everything that depends on the layers' training settings."""
         stops = [*(start for _, _, start in self._places[1:]), self.parameters.size]
         self._segments = tuple(
-            Segment(start, stop, layer.freezes(parameter.name), layer.learning_rate_factor, parameter.penalized)
+            Segment(start, stop, layer.freezes(parameter.name), layer.factor_of(parameter.name), parameter.penalized)
             for (layer, parameter, start), stop in zip(self._places, stops, strict=False)  # no parameters: one stop
         )
         for segment in self._segments:
@@ -303,12 +306,14 @@ class FlatChain(Chain):
         ...     losses = [loss.forward(model.forward(x, training=True), y) for _ in range(2)]  # equal
         """
         context, stage = self.context, self._stage
-        saved = context.passes, context.repeating
+        saved = context.passes, context.repeating, context.epoch
         context.passes, context.repeating, self._stage = 0, True, stage & ~GATHERED
+        if context.epoch is None:  # schedules are where the next run of `fit` continues them
+            context.epoch = 0.0 if self.optimizer is None else float(self.optimizer.epochs_at(self.epoch))
         try:
             yield
         finally:
-            context.passes, context.repeating = saved
+            context.passes, context.repeating, context.epoch = saved
             if not context.repeating:
                 context.step, context.late = context.step + context.late, 0
             if self._stage & GATHERED:  # a backward pass inside has overwritten the gradients

@@ -225,6 +225,46 @@ class Sequential(Model):
 
         file.save(self, path)
 
+    def to_bytes(self) -> bytes:
+        """Return the bytes of the file that `save` would write: safetensors, which cannot run code.
+
+        They hold the parameters and the model's description, no batch of data and no optimizer. Another thread may
+        train the model: the bytes are those between two of its steps.
+
+        Returns
+        -------
+        bytes
+            For `from_bytes`. The same model gives the same bytes.
+        """
+        from . import file
+
+        return file.to_bytes(self)
+
+    @staticmethod
+    def from_bytes(data: bytes, own: Iterable[type] = ()) -> Sequential:
+        """Make a model from the bytes of `to_bytes`, or of a model file.
+
+        Parameters
+        ----------
+        data : bytes
+            What `to_bytes` returned.
+        own : list of type, default ()
+            The user's own classes that the model contains, as for ``pynn.load``.
+
+        Returns
+        -------
+        Sequential
+            The model.
+
+        Raises
+        ------
+        ValueError
+            If the bytes are damaged, of another format, or do not fit their own description.
+        """
+        from . import loading
+
+        return loading.from_bytes(data, own)
+
     def summary(self) -> str:
         """Describe the layers in a table: name, kind, output shape, number of parameters, what was fused.
 

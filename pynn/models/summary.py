@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from ..layers.base import Activation, Layer
 from ..messages.terminal import called, printable
@@ -27,14 +28,20 @@ def _text(layer: Layer) -> str:
     return f"{layer.kind}({', '.join(['...', *parts])})"
 
 
+def _factors(factor: float | Mapping[str, float]) -> list[str]:
+    if isinstance(factor, Mapping):
+        return [f"learning rate of {printable(name)} × {value:g}" for name, value in factor.items() if value != 1]
+    return [] if factor == 1 else [f"learning rate × {factor:g}"]
+
+
 def _row(layer: Layer, depth: int) -> tuple[str, str, str, str]:
     count = sum(math.prod(parameter.shape) for parameter in layer.declared)
     fused = layer.fused_into if isinstance(layer, Activation) else None
     notes = [f"fused into {called(fused)}"] if fused is not None else []
     if layer.declared and layer.frozen:
         notes.append("frozen")
-    if layer.declared and layer.learning_rate_factor != 1:
-        notes.append(f"learning rate × {layer.learning_rate_factor:g}")
+    if layer.declared:
+        notes += _factors(layer.learning_rate_factor)
     if layer.declared and layer.penalty is not None and "penalty" not in arguments(layer)[1]:
         notes.append(f"penalty {layer.penalty!r}")
     return (

@@ -8,7 +8,8 @@ from .. import kernels
 from ..checks import POSITIVE, RATE
 from ..signatures import takes
 from ..typing import Array
-from .base import Optimizer, Rate
+from .base import Optimizer
+from .rates import Rate
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, TypeAlias, TypedDict
+from typing import Any, Protocol, TypedDict
 
 import numpy as np
 
-from ..checks import FLAG, NOT_NEGATIVE, expect_count, is_number
+from ..checks import FLAG, expect_count
 from ..messages.foreign import add_foreign
-from ..messages.terminal import brief
 from ..saving.config import constructor_text, expect_keys, plain_attributes
 from ..saving.state import checked_attributes, is_ours
-from ..schedules import Schedule
-from ..signatures import Constructed, taken_by, takes
+from ..signatures import taken_by, takes
 from ..typing import Array
 from .clipping import LIMIT, clip
+from .rates import DECAY, SCHEDULES, Rate, Rates
 from .segments import Missed, Segment, add_missed, runs
-
-Rate: TypeAlias = float | Schedule
 
 
 class Trained(Protocol):
@@ -48,7 +45,7 @@ class Trained(Protocol):
 class Options(TypedDict, total=False):
     """The keyword arguments of every optimizer."""
 
-    weight_decay: float
+    weight_decay: Rate
     decay_biases: bool
     clip_norm: float | None
     clip_value: float | None
@@ -57,7 +54,7 @@ class Options(TypedDict, total=False):
 EVERYTHING = Segment(0, 0)  # for a model whose parameters are all trained alike
 
 
-class Optimizer(Constructed):
+class Optimizer(Rates):
     """Base of all optimizers: `step(model)` moves a model's parameters against its gradients.
 
     Parameters
@@ -65,9 +62,11 @@ class Optimizer(Constructed):
     learning_rate : float or Schedule
         Step size η, at least 0. As an attribute it may be changed at any time; with a schedule it reads as the current
         rate.
-    weight_decay : float, default 0
+    weight_decay : float or Schedule, default 0
         λ, at least 0: pulls weights towards 0. Coupled (all but `AdamW` and `Lion`), λ·w is added to the gradient, like
-        a penalty ½λ‖w‖² that the loss does not show; decoupled, η·λ·w is subtracted from the weight itself.
+        a penalty ½λ‖w‖² that the loss does not show; decoupled, η·λ·w is subtracted from the weight itself. Like
+        learning_rate it may be changed, and with a schedule it reads as the current number; both schedules count the
+        same epochs, anew when one of them is assigned.
     decay_biases : bool, default False
         Whether biases, gamma and beta decay too.
     clip_norm : float, optional
@@ -95,9 +94,6 @@ class Optimizer(Constructed):
 
     slots: tuple[str, ...] = ()
     steps: int = 0
-    schedule: Schedule | None = None
-    first_epoch: int | None = None  # the model's epoch when `fit` first used this optimizer: its schedule starts there
-    _rate_is_set = False  # whether set_epoch was called
     _parameters: Array | None = None
     _layout: object = None  # of the model whose parameters these are
     _segments: tuple[Segment, ...] = ()  # the segments from which _runs was made
@@ -108,17 +104,16 @@ class Optimizer(Constructed):
     _missed: tuple[Missed, ...] = ()  # what was frozen in the steps before _since
     _since: int = 0  # value of `steps` when _segments was set
 
-    weight_decay: float = 0.0
     decay_biases: bool = False
     clip_norm: float | None = None
     clip_value: float | None = None
-    _takes = takes(weight_decay=NOT_NEGATIVE, decay_biases=FLAG, clip_norm=LIMIT, clip_value=LIMIT)
+    _takes = takes(weight_decay=DECAY, decay_biases=FLAG, clip_norm=LIMIT, clip_value=LIMIT)
 
     def __init__(
         self,
         learning_rate: Rate,
         *,
-        weight_decay: float = 0.0,
+        weight_decay: Rate = 0.0,
         decay_biases: bool = False,
         clip_norm: float | None = None,
         clip_value: float | None = None,
@@ -128,60 +123,6 @@ class Optimizer(Constructed):
         self.decay_biases = decay_biases
         self.clip_norm = clip_norm
         self.clip_value = clip_value
-
-    @property
-    def learning_rate(self) -> float:
-        """Step size η, a finite number of at least 0; may be set at any time, to a number or a `Schedule`."""
-        return self._learning_rate
-
-    @learning_rate.setter
-    def learning_rate(self, value: Rate) -> None:
-        schedule, rate = (value, value(0)) if isinstance(value, Schedule) else (None, value)
-        if not (is_number(rate) and rate >= 0):
-            kind = type(self).__name__
-            shown = f"an array {value.shape}" if isinstance(value, np.ndarray) else brief(value)
-            parameters = isinstance(value, np.ndarray) or (callable(value) and not isinstance(value, (Schedule, type)))
-            hint = f"; construct it without parameters, {kind}(1e-3): step(model) passes the model"
-            raise ValueError(
-                f"{kind}: learning_rate is {shown}, expected a finite number of at least 0 or a pynn.Schedule object"
-                f"{hint if parameters else ''}"
-            )
-        if schedule is not None:
-            schedule.claim(vars(self).setdefault("_key", object()))
-        self.schedule, self._learning_rate, self._rate_is_set = schedule, float(rate), False
-        if schedule is not None:
-            self.first_epoch = None  # starts when `fit` next uses this optimizer
-
-    def set_epoch(self, epoch: float) -> None:
-        """Set the learning rate that the schedule has at this epoch; without a schedule it has no effect.
-
-        Parameters
-        ----------
-        epoch : float
-            Epochs of training so far: 2.5 is the middle of the third.
-
-        Notes
-        -----
-        `fit` does this before every step, counting from its first run with this optimizer. A custom loop must do it as
-        often as the rate should change: `step` raises RuntimeError if there is a schedule and the epoch was never set.
-
-        Examples
-        --------
-        >>> for i, (x_batch, y_batch) in enumerate(batches):
-        ...     optimizer.set_epoch(epoch + i / len(batches))
-        ...     model.train_step(x_batch, y_batch, loss, optimizer)
-        """
-        if self.schedule is not None:
-            self._learning_rate, self._rate_is_set = self.schedule(epoch), True
-
-    def end_schedule(self) -> None:
-        """End a run of `fit`: a custom loop that continues must call `set_epoch` again."""
-        self._rate_is_set = False
-
-    @property
-    def _given(self) -> dict[str, Any]:
-        """Constructor arguments that differ from the attributes of their names: the schedule."""
-        return {} if self.schedule is None else {"learning_rate": self.schedule}
 
     @property
     def effective_learning_rate(self) -> float:
@@ -204,10 +145,11 @@ class Optimizer(Constructed):
         parameters, gradients = model.parameters, model.gradients
         if self._parameters is not parameters:
             self.claim(parameters, getattr(model, "layout", None))
-        if self.schedule is not None and not self._rate_is_set:
+        if not self._rate_is_set and self.scheduled:
+            schedule = self.schedule or self.weight_decay_schedule
             raise RuntimeError(
-                f"{type(self).__name__} follows {self.schedule!r}, which counts epochs: in a custom training loop, "
-                "call optimizer.set_epoch(epoch + i / batches) before each step (fit does it)"
+                f"{type(self).__name__} follows {schedule!r}, which counts epochs: in "
+                "a custom training loop, call optimizer.set_epoch(epoch + i / batches) before each step (fit does it)"
             )
         segments = self._runs_of(model)
         if self.clip_norm is not None or self.clip_value is not None:
@@ -233,7 +175,7 @@ class Optimizer(Constructed):
     def _runs_of(self, model: Trained) -> tuple[Segment, ...]:
         find = getattr(model, "segments", None)
         segments = find() if find is not None else self._segments or (Segment(0, model.parameters.size),)
-        by_decay = self.weight_decay > 0 and not self.decay_biases
+        by_decay = (self.weight_decay > 0 or self.weight_decay_schedule is not None) and not self.decay_biases
         if segments is not self._segments or by_decay is not self._by_decay:
             self._missed, self._since = self._missed_so_far(), self.steps
             self._segments, self._by_decay = segments, by_decay
@@ -320,6 +262,7 @@ class Optimizer(Constructed):
             **self._numbers(),
             "missed": [list(block) for block in self._missed_so_far()],
             "schedule": None if self.schedule is None else self.schedule.state(),
+            "weight_decay_schedule": None if (one := self.weight_decay_schedule) is None else one.state(),
             "slots": vectors,
         }
 
@@ -337,12 +280,15 @@ class Optimizer(Constructed):
             If it does not fit: other vectors, or a schedule that this optimizer does not have. Nothing is changed then.
         """
         numbers = self.expect_state(state, self._parameters)
-        if state["schedule"] is None:
-            self.schedule = None
-        elif self.schedule is not None:
-            self.schedule.restore(state["schedule"])
+        for name in SCHEDULES:  # older checkpoints have one
+            schedule, saved = getattr(self, name), state.get(name)
+            if saved is None:
+                setattr(self, name, None)
+            elif schedule is not None:
+                schedule.restore(saved)
         for slot, vector in state["slots"].items():
             getattr(self, slot)[...] = vector
+        self._weight_decay = numbers.pop("weight_decay", self._weight_decay)
         vars(self).update(numbers)
         self._missed = tuple(Missed(*block) for block in state.get("missed", ()))  # missing in older checkpoints
         self._segments, self._since = (), self.steps
@@ -372,7 +318,8 @@ class Optimizer(Constructed):
         shapes = {} if parameters is None else dict.fromkeys(self.slots, parameters.shape)
         expect_keys(f"{kind}: slots", state["slots"], (), state["slots"])
         state_shapes = {slot: np.shape(vector) for slot, vector in state["slots"].items()}
-        if state_shapes != shapes or (state["schedule"] is not None and self.schedule is None):
+        unknown = any(state.get(name) is not None and getattr(self, name) is None for name in SCHEDULES)
+        if state_shapes != shapes or unknown:
             raise ValueError(
                 f"this is the state of another optimizer: it has {state_shapes!s:.200}, this {kind} has {shapes}"
             )
@@ -380,7 +327,7 @@ class Optimizer(Constructed):
             if not isinstance(vector, np.ndarray) or vector.dtype.kind != "f":
                 raise ValueError(f"{kind}: {slot} is {getattr(vector, 'dtype', vector)!s:.80}, expected floats")
         numbers_or_none = {**self._numbers(), **dict.fromkeys(("clip_norm", "clip_value", "first_epoch"))}
-        numbers = checked_attributes(self, numbers_or_none, state, ("slots", "schedule", "missed"))
+        numbers = checked_attributes(self, numbers_or_none, state, ("slots", *SCHEDULES, "missed"))
         begun = {} if state.get("first_epoch") is None else {"first_epoch": state["first_epoch"]}
         expect_count(kind, 0, steps=state["steps"], **begun)
         if is_ours(self):  # its constructor checks the ranges

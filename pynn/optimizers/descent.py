@@ -9,7 +9,8 @@ from ..checks import RATE
 from ..messages.foreign import add_foreign
 from ..signatures import takes
 from ..typing import Array
-from .base import Optimizer, Rate
+from .base import Optimizer
+from .rates import Rate
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

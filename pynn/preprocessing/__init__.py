@@ -10,20 +10,30 @@ from __future__ import annotations
 from .base import NotFittedError, Transformer
 from .pca import PCA, Whitening
 from .pipeline import Pipeline
+from .robust import ClipToRange, RobustScaling, SmoothClip
 from .scaling import MeanSubtraction, MinMaxScaling, Standardization
+from .table_encoder import TableEncoder
 
 __all__ = [
     "PCA",
     "TRANSFORMERS",
+    "ClipToRange",
     "MeanSubtraction",
     "MinMaxScaling",
     "NotFittedError",
     "Pipeline",
+    "RobustScaling",
+    "SmoothClip",
     "Standardization",
+    "TableEncoder",
     "Transformer",
     "Whitening",
 ]
 
 TRANSFORMERS: dict[str, type[Transformer]] = {
-    kind.__name__: kind for kind in (MeanSubtraction, MinMaxScaling, PCA, Pipeline, Standardization, Whitening)
+    kind.__name__: kind
+    for kind in (
+        *(ClipToRange, MeanSubtraction, MinMaxScaling, PCA, Pipeline, RobustScaling, SmoothClip, Standardization),
+        *(TableEncoder, Whitening),
+    )
 }

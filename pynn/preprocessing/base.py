@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from ..data import arrays
+from ..data.frames import Table
 from ..signatures import Constructed
 from ..typing import Array, Shape
 
@@ -37,10 +38,28 @@ class Rows:
     def __iter__(self) -> Iterator[Array]:
         return (self._after(x) for _, x in pieces(self.x))
 
+    def then(self, *transformers: Transformer) -> Rows:
+        """The same samples after these fitted transformers, too."""
+        return Rows(self.x, (*self.before, *transformers))
+
+    def columns(self) -> Iterator[Array]:
+        """The numbers of each feature, one feature after the other, in new arrays (N,)."""
+        if not self.before and self.x.ndim == 2:
+            yield from (self.x[:, place].astype(np.float64) for place in range(self.features))
+            return
+        at_once = max(1, 4 * PIECE // len(self))  # each block of features takes a pass over the samples
+        for start in range(0, self.features, at_once):
+            block = np.empty((min(at_once, self.features - start), len(self)))
+            filled = 0
+            for x in self:
+                block[:, filled : filled + len(x)] = x.reshape(len(x), -1)[:, start : start + at_once].T
+                filled += len(x)
+            yield from block
+
     @property
     def first(self) -> Array:
         """The first sample."""
-        sample: Array = self._after(arrays.to_model(self.x[:1], np.dtype(np.float64)))[0]
+        sample: Array = self._after(_numbers(self.x[:1]))[0]
         return sample
 
     def _after(self, x: Array) -> Array:
@@ -54,7 +73,12 @@ def pieces(x: Array) -> Iterator[tuple[slice, Array]]:
     rows = max(1, PIECE // math.prod(x.shape[1:]))
     for start in range(0, len(x), rows):
         part = slice(start, start + rows)
-        yield part, arrays.to_model(x[part], np.dtype(np.float64))
+        yield part, _numbers(x[part])
+
+
+def _numbers(x: Any) -> Any:
+    """Samples as float64; a table, which a transformer reads itself, as it is."""
+    return x if isinstance(x, Table) else arrays.to_model(x, np.dtype(np.float64))
 
 
 class Transformer(Constructed):
@@ -84,6 +108,7 @@ class Transformer(Constructed):
     """
 
     state: tuple[str, ...] = ()  # the fitted arrays, saved in model files
+    reads_tables: bool = False  # whether it takes data frames as they are
     n_features_in_: int
     input_shape_: Shape
     output_shape_: Shape
@@ -108,6 +133,10 @@ class Transformer(Constructed):
             f"{type(self).__name__} does not define how a gradient passes through it: add a method _back(dy), "
             "or use a model without preprocessing"
         )
+
+    def _back_at(self, dy: Array, x: Array) -> Array:
+        """The same for a transformer whose slope depends on its input x."""
+        return self._back(dy)
 
     def _finish(self) -> Shape:
         """Compute what follows from the arrays of `state`; return the output shape of a sample."""
@@ -134,10 +163,11 @@ class Transformer(Constructed):
         Transformer
             Itself.
         """
-        array = _samples(x, "x")
+        array = self.samples(x, "x")
         if len(array) < 2:
             raise ValueError(f"{type(self).__name__}: x has 1 sample, expected at least 2 to fit")
-        arrays.check_finite("x", array)
+        if not self.reads_tables:
+            arrays.check_finite("x", array)
         fitted = self.unfitted()
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):  # overflow is detected below
             fitted._learn_from(Rows(array))
@@ -158,7 +188,7 @@ class Transformer(Constructed):
             A new array.
         """
         array = self.accepted(x, "x")
-        return self.apply(array, _result_dtype(array))
+        return self.apply(array, np.float32 if self.reads_tables else _result_dtype(array))
 
     def fit_transform(self, x: ArrayLike, y: object = None) -> Array:
         """Call `fit(x)`, then `transform(x)`.
@@ -296,10 +326,26 @@ class Transformer(Constructed):
             The samples.
         """
         self.expect_fitted(method)
-        array = _samples(x, name)
-        self._expect_shape(array, name, self.input_shape_, "was fitted on")
-        arrays.check_finite(name, array)
+        array = self.samples(x, name)
+        self._expect_input(array, name)
         return array
+
+    def samples(self, x: ArrayLike, name: str) -> Any:
+        """Read samples as `fit` takes them, without the checks that need a fitted transformer.
+
+        Parameters
+        ----------
+        x : array (N, ...)
+            Samples.
+        name : str
+            Name of x, for errors.
+
+        Returns
+        -------
+        array (N, ...) or Table
+            The samples; a table if the transformer `reads_tables`.
+        """
+        return _samples(x, name)
 
     def apply(self, x: Array, dtype: DTypeLike) -> Array:
         """Transform checked samples.
@@ -318,20 +364,25 @@ class Transformer(Constructed):
         """
         return self._through(self._apply, x, self.output_shape_, dtype)
 
-    def back(self, dy: Array) -> Array:
+    def back(self, dy: Array, x: Array | None = None) -> Array:
         """Compute the gradient with respect to the samples.
 
         Parameters
         ----------
         dy : array (N, ...)
             Gradient with respect to `transform(x)`.
+        x : array (N, ...), optional
+            The samples; needed where the slope depends on them, as that of `SmoothClip` does.
 
         Returns
         -------
         array (N, ...)
             A new array of dy's dtype; for uint8 pixels, with respect to their values scaled to 0..1.
         """
-        return self._back(np.asarray(dy, np.float64)).astype(dy.dtype)
+        wide = np.asarray(dy, np.float64)
+        if x is None:
+            return self._back(wide).astype(dy.dtype)
+        return self._back_at(wide, arrays.to_model(x, np.dtype(np.float64))).astype(dy.dtype)
 
     def unfitted(self: T) -> T:
         """Return a new transformer with the same arguments.
@@ -424,6 +475,11 @@ class Transformer(Constructed):
         for name in [name for name in vars(self) if name.endswith("_")]:
             delattr(self, name)
         vars(self).update({name: value for name, value in vars(fitted).items() if name.endswith("_")})
+
+    def _expect_input(self, x: Any, name: str) -> None:
+        """ValueError or TypeError for samples that it was not fitted to."""
+        self._expect_shape(x, name, self.input_shape_, "was fitted on")
+        arrays.check_finite(name, x)
 
     def _expect_shape(self, x: Array, name: str, shape: Shape, verb: str) -> None:
         if x.shape[1:] != shape:

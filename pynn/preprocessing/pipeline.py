@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, overload
 
+from numpy.typing import ArrayLike
+
 from ..checks import expect_instance
 from ..typing import Array, Shape
 from .base import NotFittedError, Rows, Transformer
@@ -82,9 +84,23 @@ class Pipeline(Transformer):
                     f"but step {place + 1} was fitted on {after.input_shape_}; call fit(x) on the pipeline"
                 )
 
+    @property
+    def reads_tables(self) -> bool:  # type: ignore[override]
+        """Whether its first step takes data frames as they are."""
+        return self.steps[0].reads_tables
+
+    def samples(self, x: ArrayLike, name: str) -> Any:
+        return self.steps[0].samples(x, name)
+
+    def _expect_input(self, x: Any, name: str) -> None:
+        if self.reads_tables:
+            self.steps[0]._expect_input(x, name)
+        else:
+            super()._expect_input(x, name)
+
     def _learn_from(self, rows: Rows) -> None:
         for place, step in enumerate(self.steps):
-            step._learn_from(Rows(rows.x, (*rows.before, *self.steps[:place])))
+            step._learn_from(rows.then(*self.steps[:place]))
 
     def _apply(self, x: Array) -> Array:
         for step in self.steps:
@@ -99,6 +115,14 @@ class Pipeline(Transformer):
     def _back(self, dy: Array) -> Array:
         for step in reversed(self.steps):
             dy = step._back(dy)
+        return dy
+
+    def _back_at(self, dy: Array, x: Array) -> Array:
+        inputs = [x]
+        for step in self.steps[:-1]:
+            inputs.append(step._apply(inputs[-1]))
+        for step, given in zip(reversed(self.steps), reversed(inputs), strict=True):
+            dy = step._back_at(dy, given)
         return dy
 
     def unfitted(self) -> Pipeline:

@@ -10,12 +10,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..checks import expect_instance
+from ..checks import expect_instance, is_integer
 from ..messages.terminal import brief
 
 T = TypeVar("T")
 KEYS = ("items", "arguments", "name", "train", "inside")  # keys of an object, besides its kind
 METHODS = {"name": "named", "train": "_restore_training_settings", "inside": "children"}  # only layers have these
+SLICE = "slice"  # the kind of a slice of columns
 NEWER = "the file is damaged, or a newer pynn wrote it"
 
 
@@ -104,6 +105,8 @@ def to_data(value: Any, bases: tuple[type, ...], kinds: Mapping[str, type] | Non
         if bases and "kind" in value:
             raise TypeError(f"{brief(value)} cannot be saved in a model file: the key 'kind' marks pynn objects")
         return {str(key): to_data(item, bases, kinds) for key, item in value.items()}
+    if isinstance(value, slice):
+        return {"kind": SLICE, "items": [to_data(end, (), None) for end in (value.start, value.stop, value.step)]}
     if isinstance(value, bases):
         positional, named = arguments(value)
         settings = value._training_settings() if hasattr(value, "_training_settings") else {}
@@ -144,6 +147,8 @@ def from_data(data: Any, kinds: Mapping[str, type]) -> Any:
     if "kind" not in data:
         return {key: from_data(item, kinds) for key, item in data.items()}
     kind = data["kind"]
+    if kind == SLICE:
+        return _slice(data)
     if not isinstance(kind, str) or kind not in kinds:
         raise ValueError(f"{kind!r:.80} is not a pynn class; pass your own as pynn.load(path, own=[{kind!s:.80}])")
     expect_keys(kind, data, ("kind",), KEYS)
@@ -157,6 +162,14 @@ def from_data(data: Any, kinds: Mapping[str, type]) -> Any:
         raise ValueError(f"{kind} has an entry 'inside', which only custom layers have: {NEWER}")
     _restore(instance, data, kinds)
     return instance
+
+
+def _slice(data: Mapping[str, Any]) -> slice:
+    expect_keys(SLICE, data, ("kind", "items"), ())
+    ends = data["items"]
+    if not isinstance(ends, list) or len(ends) != 3 or not all(end is None or is_integer(end) for end in ends):
+        raise ValueError(f"slice: its ends are {brief(ends)}, expected three integers or nulls: {NEWER}")
+    return slice(*ends)
 
 
 def count_objects(data: Any) -> int:
@@ -221,4 +234,5 @@ def restore_late(model: Any, kinds: Mapping[str, type]) -> bool:
             for child, parts in zip(children, inside, strict=True):
                 _restore(child, parts, kinds)
                 child._expect_parameters(*child._frozen_names)
+                child._settle_factors()
     return any_restored

@@ -95,12 +95,17 @@ def _is_deep(text: str) -> bool:
 
 def write(path: Path, tensors: Tensors, entry: str, text: str) -> None:
     """Write the tensors, with the text as this entry of the metadata, complete or not at all."""
+    files.write_whole(path, packed(tensors, entry, text))
+
+
+def packed(tensors: Tensors, entry: str, text: str) -> bytes:
+    """The content of such a file."""
     import safetensors.numpy  # here: importing pynn must stay light
 
     if _is_deep(text):
         raise ValueError(f"the data to save are nested more than {DEEPEST} levels deep, the limit for pynn's files")
     # One metadata entry: safetensors writes several in an order that changes from run to run.
-    files.write_whole(path, safetensors.numpy.save(dict(tensors), {entry: text}))
+    return safetensors.numpy.save(dict(tensors), {entry: text})
 
 
 def read(file: Path, entry: str, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -119,8 +124,27 @@ def read(file: Path, entry: str, kind: str) -> tuple[dict[str, Any], dict[str, N
         other = files.foreign(file)
         why = f" but {other}" if other else f" ({cause}): it is damaged, cut off or something else; copy it again"
         raise ValueError(one_line(f"{name} is not a whole safetensors file{why}")) from safe_cause(cause)
+    return _described(str(file), metadata, entry, kind, bool(tensors)), tensors
+
+
+def unpacked(data: bytes, name: str, entry: str, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """The same from the bytes of `packed`; name: of the bytes, in errors."""
+    import safetensors.numpy  # here: importing pynn must stay light
+
+    try:
+        tensors = safetensors.numpy.load(data)  # checks the header, too
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    except Exception as cause:
+        why = f"{name} is not a whole safetensors file ({cause}): it is damaged, cut off or something else"
+        raise ValueError(one_line(why)) from safe_cause(cause)
+    return _described(name, header.get("__metadata__") or {}, entry, kind, bool(tensors)), tensors
+
+
+def _described(file: str, metadata: Mapping[str, str], entry: str, kind: str, filled: bool) -> dict[str, Any]:
+    """The JSON object in this entry of the metadata; file: its name; filled: whether it has tensors."""
+    name = printable(file)
     if entry not in metadata:
-        hint = next((hint for key, hint in KINDS.items() if key in metadata), WEIGHTS if tensors else "")
+        hint = next((hint for key, hint in KINDS.items() if key in metadata), WEIGHTS if filled else "")
         raise ValueError(
             f"{name} is a safetensors file but not a pynn {kind}: its metadata has no entry {entry!r}{hint}"
         )
@@ -131,7 +155,7 @@ def read(file: Path, entry: str, kind: str) -> tuple[dict[str, Any], dict[str, N
         raise ValueError(one_line(why)) from safe_cause(cause)
     if not isinstance(data, dict):
         raise ValueError(f"{name}: the {kind}'s description has no format number: {NEWER}")
-    return data, tensors
+    return data
 
 
 # The state of a run ---------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from ..layers import Dropout, Flatten, Residual, Sigmoid, Softmax
 from ..layers.base import Layer
 from ..layers.chain import Chain
 from ..losses import BinaryCrossEntropy, BinaryHinge, Hinge, Loss
+from ..losses.counts import LogLinkLoss
 from ..losses.softmax import SoftmaxLoss
 
 PASSING = (Dropout, Flatten)  # they keep the range of their inputs
@@ -43,6 +44,8 @@ def _wants(loss: Loss) -> str:
         return "takes logits and applies the sigmoid itself"
     if isinstance(loss, BinaryHinge):
         return "takes scores on both sides of 0"
+    if isinstance(loss, LogLinkLoss):
+        return "takes the logarithm of the expected target, which has no bounds"
     return f"wants scores that are {loss.margin:g} apart" if isinstance(loss, Hinge) else ""
 
 

@@ -101,7 +101,9 @@ def measure(model: Trainable, batches: Iterable[Samples], measures: Measures, gr
 def in_units(model: Trainable, outputs: Array, targets: Array) -> tuple[Array, Array]:
     """Outputs and targets as metrics see them, numbers in the units of the user's targets."""
     form = model.targets
-    return (outputs, targets) if form is None else (form.units(outputs), form.units(targets))
+    if form is None:
+        return model.loss._numbers(outputs), targets
+    return form.measured(model.loss, outputs), form.units(targets)
 
 
 def hits(loss: Loss, outputs: Array, targets: Array, weights: Array | None) -> float | None:

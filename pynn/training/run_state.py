@@ -36,6 +36,7 @@ NEEDED = (  # keys of a state
     "batch_loss", "running", "spent", "history",
 )  # fmt: skip
 OPTIONAL = ("settings", "inputs", "targets")
+SETTINGS = ("_frozen", "_frozen_names", "_factor", "_factor_names", "_penalty")  # attributes of a layer
 ROWS = 64  # rows of the data that enter a fingerprint
 KINDS: dict[str, type] = {kind.__name__: kind for kind in regularizers.PENALTIES}
 
@@ -175,6 +176,7 @@ def _take_up(trainer: Trainer, state: Mapping[str, Any], changed: list[tuple[Any
     for layer, train in changed:
         layer._restore_training_settings(train)
         layer._expect_parameters(*layer._frozen_names)
+        layer._expect_factors(layer._factor_names)
     trainer.optimizer.claim(model.parameters, getattr(model, "layout", None))
     with model.lock:  # another thread may save it
         trainer.optimizer.restore(state["optimizer"])  # from here on nothing can fail
@@ -193,12 +195,13 @@ def _as_it_is(trainer: Trainer) -> Callable[[], None]:
     built, known = model.built, (model.optimizer, model.inputs, model.targets)
     claim = optimizer._parameters, optimizer._layout
     held: list[Any] = [*with_memory(trainer.callbacks), trainer.running, *trainer.running.metrics, trainer.history]
-    schedule: Any = optimizer.schedule
-    while isinstance(schedule, Schedule):
-        held.append(schedule)
-        schedule = getattr(schedule, "schedule", None)  # of a Warmup
+    for schedule in (optimizer.schedule, optimizer.weight_decay_schedule):
+        inside: Any = schedule
+        while isinstance(inside, Schedule):
+            held.append(inside)
+            inside = getattr(inside, "schedule", None)  # of a Warmup
     memories = [(thing, dict(vars(thing))) for thing in held]
-    layers = [(thing, (thing._frozen, thing._frozen_names, thing._factor, thing._penalty)) for thing in model.walk()]
+    layers = [(layer, {name: getattr(layer, name) for name in SETTINGS}) for layer in model.walk()]
 
     def put_back() -> None:
         if not built and model.built:
@@ -209,7 +212,7 @@ def _as_it_is(trainer: Trainer) -> Callable[[], None]:
             vars(thing).clear()
             vars(thing).update(before)
         for layer, settings in layers:
-            layer._frozen, layer._frozen_names, layer._factor, layer._penalty = settings
+            vars(layer).update(settings)
         model.context.changes += 1
 
     return put_back

@@ -7,7 +7,7 @@ import math
 from collections.abc import Generator, Iterable, Iterator, Sized
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -42,6 +42,20 @@ class Options:
     target_preprocessing: Transformer | None = None
     augmentation: Augmentations | None = None
     validation: Any = None
+
+
+class Source(Protocol):
+    """Where a run's batches come from.
+
+    batches: of an epoch, if that is known. accumulate: batches of a step. share: this process's part of every batch.
+    """
+
+    batches: int | None
+    accumulate: int
+    share: tuple[int, int]
+
+    def epoch(self, number: int, first: int = 0) -> Generator[Samples, None, None]:
+        """The batches of this epoch, starting at batch `first`."""
 
 
 class Arrays:

@@ -29,8 +29,8 @@ class Targets:
 
     classes: the labels in the order of the outputs, unless they are 0..C-1 (or no and yes). column: whether labels came
     as (N, 1). flat: whether numbers or answers of one output came as (N,). truth: whether answers of yes and no came as
-    booleans. family: the kind of loss that they are for: "labels", "answers" of yes and no, or "numbers". scaling: a
-    fitted transformer of numbers, or None.
+    booleans. family: the kind of loss that they are for: "labels", "answers" of yes and no, "numbers", or "amounts",
+    numbers which preprocessing may not change. scaling: a fitted transformer of numbers, or None.
     """
 
     classes: Array | None = None
@@ -58,10 +58,7 @@ class Targets:
         """Predictions of the loss in the shape and kind of the user's targets."""
         decoded = predictions
         if self.scaling is not None:
-            shape = decoded.shape
-            decoded = (
-                self.scaling.inverse_transform(decoded.reshape(len(decoded), -1)).reshape(shape).astype(decoded.dtype)
-            )
+            decoded = loss._rescaled(decoded, self).astype(decoded.dtype)
         if self.classes is not None:
             places = (decoded > loss._middle).astype(np.int64) if isinstance(loss, AttributeLoss) else decoded
             decoded = self.classes[places]
@@ -76,6 +73,11 @@ class Targets:
         if self.scaling is None:
             return numbers
         return self.scaling.inverse_transform(numbers.reshape(len(numbers), -1)).reshape(numbers.shape)
+
+    def measured(self, loss: Loss, outputs: Array) -> Array:
+        """What the outputs say of the targets, in the units of the user's numbers."""
+        numbers = loss._numbers(outputs)
+        return numbers if self.scaling is None else loss._in_units(numbers, self)
 
     def spread(self, deviations: Array, around: Array) -> Array:
         """Standard deviations of outputs `around` these values, in the units of the user's numbers."""
@@ -174,11 +176,16 @@ def learned(
     family = _family(loss, shape)
     before = known(model, loss) or Targets(family=family)
     if scaling is not None:
+        if family == "amounts":
+            raise TypeError(
+                f"target_preprocessing changes the targets, but {type(loss).__name__} is for y itself, whose mean is "
+                "e^output: leave it out, and divide large targets by a constant"
+            )
         if family != "numbers":
             raise TypeError(f"target_preprocessing needs a loss of numbers, which {type(loss).__name__} is not")
         expect_instance(scaling, Transformer, "target_preprocessing")
-    if family == "numbers":
-        form = replace(before, flat=array.ndim == 1 and math.prod(shape) == 1)
+    if family in ("numbers", "amounts"):
+        form = replace(before, flat=array.ndim == 1 and (loss._has_points or math.prod(shape) == 1))
         if scaling is None:
             return form
         shaped = loss.targets(array, shape)
@@ -221,7 +228,9 @@ def probabilities(loss: Loss, outputs: Array) -> Array:
 def _family(loss: Loss, output_shape: Shape) -> str:
     if loss.classes(output_shape) is not None:
         return "labels"
-    return "answers" if isinstance(loss, AttributeLoss) else "numbers"
+    if isinstance(loss, AttributeLoss):
+        return "answers"
+    return "amounts" if loss._keeps_targets else "numbers"
 
 
 def loaded(form: Targets, loss: Loss, output_shape: Shape) -> Targets:

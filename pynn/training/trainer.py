@@ -18,7 +18,7 @@ from ..regularizers import Penalty
 from .accumulation import Accumulation
 from .history import History
 from .measures import Measures, Running, hits, in_units, lost, total, warn_of_statistics_of_the_start
-from .sources import Arrays, Batches
+from .sources import Source
 from .trainable import Trainable
 
 
@@ -29,7 +29,7 @@ class Trainer:
     ----------
     model : Sequential
         Built or not, with its loss and optimizer.
-    source : Arrays or Batches
+    source : Source
         Where the batches come from.
     epochs : int
         Number of planned epochs.
@@ -80,7 +80,7 @@ class Trainer:
     def __init__(
         self,
         model: Trainable,
-        source: Arrays | Batches,
+        source: Source,
         epochs: int,
         *,
         penalty: Penalty | None = None,
@@ -161,6 +161,8 @@ class Trainer:
         with _all_alone(self), _finishing_steps(self):
             begun: list[Callback] = []
             try:
+                self.optimizer.end_schedule()  # forget an epoch that a loop of one's own has set
+                self.model.context.epoch = float(self.optimizer.epochs_at(self.model.epoch))
                 for callback in self._called:
                     begun.append(callback)
                     callback.on_train_begin(self)
@@ -176,6 +178,7 @@ class Trainer:
             self.optimizer.end_schedule()
             for callback in reversed(begun):
                 self._end(callback)
+            self.model.context.epoch = None
         if self._interrupted and self.error is None:  # Ctrl-C came while callbacks wrote their files
             self.error = KeyboardInterrupt("training was interrupted at its end")
         if self.error is not None:
@@ -224,8 +227,8 @@ class Trainer:
         optimizer = self.optimizer
         if optimizer.schedule is None or optimizer.learning_rate or self._warned:
             return
-        begun = max(self.model.epoch - (optimizer.first_epoch or 0), 0)
-        if begun and optimizer.schedule(begun) == 0:  # a warm-up begins at 0
+        begun = optimizer.epochs_at(self.model.epoch)
+        if begun and optimizer.schedule._ended(begun):  # a warm-up begins at 0
             self._warned = True
             checks.warn(
                 f"the learning rate was 0 in all of epoch {self.epoch + 1}: {optimizer.schedule!r} has ended; its "
@@ -233,11 +236,11 @@ class Trainer:
             )
 
     def _begin_step(self) -> None:
-        """Set the learning rate of the schedule, and call on_step_begin."""
-        optimizer = self.optimizer
-        if optimizer.schedule is not None:
-            share = min(self.batch / (self.source.batches or math.inf), 1.0)
-            optimizer.set_epoch(max(self.model.epoch - (optimizer.first_epoch or 0), 0) + share)
+        """Set the epoch, which the schedules of optimizer and layers follow, and call on_step_begin."""
+        optimizer, share = self.optimizer, min(self.batch / (self.source.batches or math.inf), 1.0)
+        self.model.context.epoch = epoch = optimizer.epochs_at(self.model.epoch) + share
+        if optimizer.scheduled:
+            optimizer.set_epoch(epoch)
         for hook in self._hooks["on_step_begin"]:
             hook(self)
 
@@ -255,14 +258,13 @@ class Trainer:
         """One step per batch; return whether all batches were taken."""
         model, loss, optimizer, penalty, running = self.model, self.loss, self.optimizer, self.penalty, self.running
         counted, metrics, group = self.measures.accuracy, running.metrics, self.group
-        beginning, ending, lock = self._hooks["on_step_begin"], self._hooks["on_step_end"], model.lock
+        ending, lock = self._hooks["on_step_end"], model.lock
         self._waiting = True
         for samples in batches:
             self._waiting = False
             self.samples = samples
             x, y, weights = samples
-            if beginning or optimizer.schedule is not None:
-                self._begin_step()
+            self._begin_step()
             lock.begin()
             value = model.train_step(x, y, loss, optimizer, penalty, weights)
             lock.end()

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..layers import (
+    PSELU,
     Affine,
     AvgPool1d,
     BatchNorm,
@@ -27,9 +28,12 @@ from ..layers import (
     Layer,
     LayerNorm,
     MaxPool1d,
+    PMish,
+    Parallel,
     PReLU,
     Reshape,
     Residual,
+    Scale,
 )
 from ..layers.chain import Chain
 from ..messages.terminal import brief, called
@@ -41,7 +45,8 @@ Order = NDArray[np.int64]
 LAYOUTS = ("torch", "pynn")
 THEIRS = {"gamma": "weight", "beta": "bias", "slope": "weight"}
 OF_SEQUENCES = (AvgPool1d, Conv1d, GlobalAvgPool1d, MaxPool1d)  # features are PyTorch's second axis
-PER_FEATURE = (BatchNorm, LayerNorm, PReLU)  # one number per feature: these follow the order of flattened images
+# One number per feature: these follow the order of flattened images.
+PER_FEATURE = (BatchNorm, LayerNorm, PMish, PReLU, PSELU, Scale)
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,7 @@ class Tensor:
     array: Array  # the model's array
     axes: tuple[int, ...] | None = None  # for each of our axes, its number in the other layout
     order: Order | None = None  # for each of our features, its number in the other layout
+    factor: float = 1.0  # our numbers are theirs times this
 
     @property
     def name(self) -> str:
@@ -70,11 +76,13 @@ class Tensor:
     def to_ours(self, array: Array) -> Array:
         """An array of the other layout, converted to the model's."""
         transposed = array if self.axes is None else array.transpose(self.axes)
-        return transposed if self.order is None else transposed[self.order]
+        ordered = transposed if self.order is None else transposed[self.order]
+        return ordered if self.factor == 1 else ordered * np.float64(self.factor)
 
     def to_theirs(self) -> Array:
         """A copy of the model's array, converted to the other layout."""
         array = self.array if self.order is None else self.array[np.argsort(self.order)]
+        array = array if self.factor == 1 else array / array.dtype.type(self.factor)
         return np.array(array if self.axes is None else array.transpose(np.argsort(self.axes)), order="C")
 
 
@@ -104,7 +112,7 @@ class _Walk:
         self.sequences = any(isinstance(layer, OF_SEQUENCES) for layer in model.walk())  # features second in PyTorch
 
     def through(self, layer: Layer, order: Order | None) -> tuple[list[Tensor], Order | None]:
-        if isinstance(layer, Residual):
+        if isinstance(layer, (Parallel, Residual)):
             self._expect_plain(layer, order)
             return [tensor for child in layer.children() for tensor in self.through(child, None)[0]], None
         if isinstance(layer, Chain):
@@ -133,15 +141,17 @@ class _Walk:
         for name in (*(parameter.name for parameter in layer.declared), *layer.state):
             array, rows = self.arrays[f"{layer.name}.{name}"], None
             axes: tuple[int, ...] | None = None
+            factor = 1.0
             if isinstance(layer, Affine) and name == "weight":
                 axes, rows = (1, 0), order
+                factor = math.sqrt(array.shape[0]) if layer.parametrization == "ntk" else 1.0
             elif isinstance(layer, Conv1d) and name == "weight":
                 axes = (2, 1, 0)
             elif isinstance(layer, Conv2d) and name == "weight":
                 axes = (2, 3, 1, 0)
             elif isinstance(layer, PER_FEATURE) and order is not None and array.size == order.size:
                 rows = order
-            yield Tensor(layer.name, name, THEIRS.get(name, name), array, axes, rows)
+            yield Tensor(layer.name, name, THEIRS.get(name, name), array, axes, rows, factor)
 
     def _after(self, layer: Layer, order: Order | None) -> Order | None:
         if order is None or isinstance(layer, Affine):

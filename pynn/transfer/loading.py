@@ -81,8 +81,9 @@ def load_weights(
     layout : {"torch", "pynn"}, default "torch"
         "torch" transposes the weights of affine layers and convolutions, permutes the weights of layers that read
         flattened images (C, H, W in PyTorch, H, W, C here), and reads gamma, beta and slope as weight and bias
-        (BatchNorm, LayerNorm, GroupNorm, PReLU); running statistics are the same. "pynn" is the form of
-        ``model.tensors()`` and of model files.
+        (BatchNorm, LayerNorm, GroupNorm, PReLU); running statistics are the same. The weight of an
+        ``Affine(parametrization="ntk")`` is the source's times √D. "pynn" is the form of ``model.tensors()`` and of
+        model files.
     strict : bool, default True
         Whether to load all tensors or none; False skips tensors that are missing, unexpected or of another shape.
 
@@ -153,6 +154,8 @@ def load_weights(
 
 def to_torch(model: Sequential, names: Names | None = None) -> dict[str, Array]:
     """Copy the model's parameters and statistics with PyTorch's names and layout: the content of a state_dict.
+
+    The weight of an ``Affine(parametrization="ntk")`` is divided by √D, as torch.nn.Linear computes x · weightᵀ.
 
     Parameters
     ----------

@@ -144,7 +144,8 @@ def many_layers(dtype: str) -> pynn.Sequential:
     return pynn.Sequential(
         pynn.Conv2d(24), pynn.GroupNorm(4), pynn.PReLU(), pynn.FractionalMaxPool2d(1.4),
         pynn.Residual(pynn.Conv2d(24), pynn.BatchNorm(), pynn.ELU(), pynn.Conv2d(24), survival=0.6),
-        pynn.SpatialDropout(0.2), pynn.AvgPool2d(2), pynn.Flatten(), pynn.Maxout(96, 3), pynn.Affine(10),
+        pynn.SpatialDropout(0.2), pynn.AvgPool2d(2), pynn.Flatten(), pynn.Maxout(96, 3), pynn.PMish(),
+        pynn.Scale(), pynn.Affine(10, parametrization="ntk"),
         dtype=dtype, seed=4,
     )  # fmt: skip
 

@@ -146,7 +146,8 @@ def _networks() -> Iterator[tuple[str, list[Any], list[int]]]:
         yield f"Affine of {size}", [_object("Affine", size)], [4]
         yield f"input of {size}", [_object("Affine", 1)], [size]
         yield f"activations of {size}", [_object("ReLU"), _object("Dropout", 0.5), _object("Softmax")], [size]
-        yield f"normalization of {size}", [_object("BatchNorm"), _object("LayerNorm"), _object("PReLU")], [size]
+        per_feature = ("BatchNorm", "LayerNorm", "PReLU", "PMish", "Scale")
+        yield f"numbers for each of {size} features", [_object(kind) for kind in per_feature], [size]
         yield f"GroupNorm of {size}", [_object("GroupNorm", size)], [size]
         yield f"Reshape to {size}", [_object("Reshape", size, size)], [4]
         yield f"Transitions of {size}", [_object("Transitions", size)], [4, 3]

@@ -19,6 +19,7 @@ def models() -> list[Sequential]:
     vector = Sequential(
         pynn.Affine(3, penalty=pynn.L2(0.1), initializer=pynn.Glorot(), constraint=pynn.MaxNorm(2.0)),
         *(pynn.BatchNorm(), pynn.ReLU(), pynn.Dropout(0.3), pynn.GaussianNoise(0.1), pynn.Maxout(3), pynn.PReLU()),
+        *(pynn.Scale(), pynn.Affine(3, parametrization="ntk"), pynn.PSELU(), pynn.PMish()),
         *(pynn.DropConnect(3, 0.5), pynn.LayerNorm(), pynn.GELU(), pynn.Affine(2, penalty=pynn.ElasticNet(0.1, 0.2))),
         seed=7,
     )

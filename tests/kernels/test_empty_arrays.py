@@ -33,6 +33,8 @@ CALLS: dict[str, Any] = {
     "max_norm": [empty(0, HUGE), 3.0],
     "softmax": [empty(HUGE, 0), empty(HUGE, 0)],
     "prelu_forward": [empty(0, HUGE), empty(1), empty(0, HUGE)],
+    "scale_forward": [empty(HUGE, 0), empty(0), empty(HUGE, 0)],
+    "mixed_forward": [empty(HUGE, 0), empty(0), "mish", empty(HUGE, 0)],
     "activation_forward": [empty(HUGE, 0), "tanh", None, empty(HUGE, 0)],
     "affine_forward": [empty(HUGE, 0), empty(0, 0), None, "relu", None, empty(HUGE, 0)],
     "scale": [empty(0), 2.0],
@@ -52,6 +54,10 @@ def test_a_sum_over_nothing_is_written_all_the_same(shape: tuple[int, int], back
     dslope = np.full(3, np.nan, np.float32)
     kernels.prelu_backward(empty(0, 3), empty(0, 3), np.ones(3, np.float32), None, dslope)
     np.testing.assert_array_equal(dslope, 0)
+    for kernel, words in ((kernels.scale_backward, ()), (kernels.mixed_backward, ("selu",))):
+        sums = np.full(3, np.nan, np.float32)
+        kernel(empty(0, 3), empty(0, 3), np.ones(3, np.float32), *words, empty(0, 3), sums)
+        np.testing.assert_array_equal(sums, 0)
 
 
 def test_wrong_arguments_are_refused_beside_empty_arrays(backend: str) -> None:

@@ -113,6 +113,8 @@ CHAINS: dict[str, tuple[Callable[[], list[Layer]], tuple[int, ...]]] = {
                             pynn.LayerNorm(), pynn.GELU(), pynn.Dropout(0), pynn.GaussianNoise(0.1)], VECTORS),
     "units": (lambda: [pynn.Maxout(8, 3), pynn.Affine(12), pynn.PReLU(), pynn.DropConnect(12, 0.4), pynn.ReLU(),
                        pynn.DropConnect(9, 0.4), pynn.SiLU(), pynn.Softmax(), pynn.Affine(6)], VECTORS),
+    "table": (lambda: [pynn.Scale(), pynn.Affine(9, parametrization="ntk"), pynn.PSELU(), pynn.Dropout(0.2),
+                       pynn.Affine(12, parametrization="ntk"), pynn.PMish(), pynn.Affine(5)], VECTORS),
     "pools": (lambda: [pynn.Conv2d(4), pynn.ReLU(), pynn.MaxPool2d(), pynn.Conv2d(6), pynn.PReLU(per_feature=True),
                        pynn.FractionalMaxPool2d(1.5), pynn.SpatialDropout(0.2), pynn.AvgPool2d(2, 1), pynn.Flatten(),
                        pynn.Affine(5)], IMAGES),

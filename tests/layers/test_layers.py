@@ -26,6 +26,8 @@ ACTIVATIONS = {
     "gelu_tanh": lambda: pynn.GELU("tanh"),
     "silu": pynn.SiLU,
     "mish": pynn.Mish,
+    "pselu": pynn.PSELU,
+    "pmish": pynn.PMish,
 }
 
 Layers = Callable[[], list[pynn.Layer]]

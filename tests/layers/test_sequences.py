@@ -18,6 +18,7 @@ STEPS = (4, 5)
 MAPS: dict[str, Make] = {
     "affine": lambda: pynn.Affine(3),
     "affine without bias": lambda: pynn.Affine(3, use_bias=False),
+    "ntk": lambda: pynn.Affine(3, parametrization="ntk"),
     "maxout": lambda: pynn.Maxout(3, 2),
     "dropconnect": lambda: pynn.DropConnect(3, 0.4),
 }
@@ -32,6 +33,9 @@ STEPWISE: dict[str, Make] = {
     "gelu": pynn.GELU,
     "softplus": pynn.Softplus,
     "prelu": lambda: pynn.PReLU(per_feature=True),
+    "pselu": pynn.PSELU,
+    "pmish": pynn.PMish,
+    "scale": pynn.Scale,
 }
 
 
@@ -61,7 +65,8 @@ def test_every_step_is_treated_as_a_sample(name: str, shape: Any, backend: str, 
     "make",
     [
         *MAPS.values(), pynn.BatchNorm, pynn.LayerNorm, lambda: pynn.GroupNorm(5), pynn.Softmax, pynn.Tanh, pynn.SiLU,
-        pynn.PReLU, lambda: pynn.Dropout(0.3), lambda: pynn.SpatialDropout(0.3), lambda: pynn.GaussianNoise(0.1),
+        pynn.PReLU, pynn.PMish, pynn.Scale, lambda: pynn.Dropout(0.3), lambda: pynn.SpatialDropout(0.3),
+        lambda: pynn.GaussianNoise(0.1),
         lambda: pynn.Residual(pynn.Affine(5), pynn.Tanh()), lambda: pynn.Residual(pynn.Affine(3), shortcut="auto"),
     ],
 )  # fmt: skip

@@ -97,7 +97,8 @@ LAYERS: dict[str, Callable[[], list[pynn.Layer]]] = {
         pynn.Sigmoid(), pynn.Tanh(), pynn.ReLU(), pynn.LeakyReLU(), pynn.LeakyReLU(0.3), pynn.ELU(), pynn.ELU(0.5)
     ],
     "smooth activations": lambda: [
-        pynn.SELU(), pynn.Softplus(), pynn.GELU(), pynn.GELU("tanh"), pynn.SiLU(), pynn.Mish()
+        pynn.SELU(), pynn.Softplus(), pynn.GELU(), pynn.GELU("tanh"), pynn.SiLU(), pynn.Mish(),
+        pynn.PSELU(), pynn.PMish(),
     ],
     "fused": lambda: [pynn.Affine(5), pynn.ELU(0.5), pynn.BatchNorm(), pynn.LeakyReLU(0.3)],
     "batchnorm": lambda: [pynn.BatchNorm(), pynn.BatchNorm(momentum=0.5, epsilon=0.125)],

@@ -1,4 +1,4 @@
-"""Losses that are a sum over the outputs: regression and attributes."""
+"""Losses that are a sum over the outputs: regression, counts and attributes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import numpy as np
 
 from .table import Arguments, Operation, Sizes, away_from_zero, nan, some_weights
 
+LOSSES = ("l2", "l1", "huber", "binary_cross_entropy", "binary_hinge", "poisson", "gamma", "tweedie")
 SIZES: tuple[Sizes, ...] = ((1, 1), (3, 2), (7, 15), (64, 17), (5, 1000), (4099, 1), (513, 33))
-DELTA = 0.75
+DELTA, POWER = 0.75, 1.3
 
 
 def make(sizes: Sizes, rng: np.random.Generator, loss: str, weighted: bool) -> Arguments:
@@ -23,12 +24,15 @@ def make(sizes: Sizes, rng: np.random.Generator, loss: str, weighted: bool) -> A
     elif loss == "binary_cross_entropy":
         targets = np.round(rng.uniform(0, 1, (n, m)), 1)  # some are 0 or 1
         outputs = 4 * outputs
+    elif loss in ("poisson", "gamma", "tweedie"):
+        targets = np.round(rng.gamma(1, 2, (n, m)), 1) + 0.1 * (loss == "gamma")  # some are 0 where that is allowed
+        outputs = rng.standard_normal((n, m))
     return {
         "outputs": outputs,
         "targets": targets,
         "weights": some_weights(rng, n, weighted),
         "loss": loss,
-        "delta": DELTA,
+        "delta": DELTA if loss != "tweedie" else POWER,
         "doutputs": nan(n, m),
     }
 
@@ -45,6 +49,15 @@ def terms(loss: str, f: np.ndarray, y: np.ndarray) -> tuple[Any, Any]:
         return np.where(inside, d**2 / 2, DELTA * np.abs(d) - DELTA**2 / 2), np.where(inside, d, DELTA * np.sign(d))
     if loss == "binary_cross_entropy":
         return y * np.logaddexp(0, -f) + (1 - y) * np.logaddexp(0, f), (1 + np.tanh(f / 2)) / 2 - y
+    mean = np.exp(f)
+    if loss == "poisson":
+        return mean - y * np.log(mean), mean * (1 - y / mean)
+    if loss == "gamma":
+        return np.log(mean) + y / mean, (mean - y) / mean
+    if loss == "tweedie":
+        constant = y / (1 - POWER) - 1 / (2 - POWER)  # the loss is 0 where f is 0
+        value = mean ** (2 - POWER) / (2 - POWER) - y * mean ** (1 - POWER) / (1 - POWER) + constant
+        return value, (mean - y) / mean ** (POWER - 1)
     return np.where(y * f < 1, 1 - y * f, 0), np.where(y * f < 1, -y, 0)
 
 
@@ -64,5 +77,5 @@ def rows() -> list[Operation]:
         Operation("elementwise_loss", f"{loss}{' weighted' if weighted else ''}", SIZES,
                   lambda s, r, loss=loss, w=weighted: make(s, r, loss, w), answer, floor=1e-3, loss=mean_loss,
                   gradients={"outputs": "doutputs"})
-        for loss in ("l2", "l1", "huber", "binary_cross_entropy", "binary_hinge") for weighted in (False, True)
+        for loss in LOSSES for weighted in (False, True)
     ]  # fmt: skip

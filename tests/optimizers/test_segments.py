@@ -119,6 +119,99 @@ def test_a_factor_of_0_moves_nothing(points: Points) -> None:
     assert before.keys() - changed(model, before) == {"affine1.weight", "affine1.bias"}
 
 
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("backend", pynn.kernels.BACKENDS)
+def test_a_factor_by_name_is_another_rate_for_that_parameter(
+    name: str, backend: str, points: Points, both_backends: Any
+) -> None:
+    pynn.use_backend(backend)
+    usual, slow, mixed = network(), network(), network()
+    mixed.layers[3].learning_rate_factor = {"bias": 0.25}
+    train(usual, points, OPTIMIZERS[name](0.1), 1)
+    train(slow, points, OPTIMIZERS[name](0.025), 1)
+    train(mixed, points, OPTIMIZERS[name](0.1), 1)
+    for key, found in mixed.tensors().items():
+        expected = slow if key == "affine2.bias" else usual
+        np.testing.assert_allclose(found, expected.tensors()[key], rtol=1e-13, err_msg=key)
+
+
+def test_a_factor_by_name_holds_for_the_layers_inside_that_have_the_name() -> None:
+    inside = pynn.Sequential(pynn.Affine(4, use_bias=False), pynn.BatchNorm(), pynn.ReLU())
+    model = pynn.Sequential(pynn.Affine(5), inside, pynn.Affine(3))
+    model.learning_rate_factor = {"bias": 0.5, "gamma": 0}
+    model.build((4,))
+    factors = [segment.factor for segment in model.segments()]
+    assert factors == [1, 0.5, 1, 0, 1, 1, 0.5]  # weight, bias; weight; gamma, beta; weight, bias
+    assert model.learning_rate_factor == {"bias": 0.5, "gamma": 0}
+    assert [layer.learning_rate_factor for layer in model.layers] == [{"bias": 0.5}, {"gamma": 0}, {"bias": 0.5}]
+    assert [layer.learning_rate_factor for layer in inside.layers] == [1, {"gamma": 0}, 1]
+    assert "learning rate of bias × 0.5" in model.summary()
+    model.layers[2].learning_rate_factor = {"weight": 2}
+    assert [segment.factor for segment in model.segments()][-2:] == [2, 1]
+    model.learning_rate_factor = 3
+    assert {segment.factor for segment in model.segments()} == {3}
+
+
+def test_a_factor_by_name_is_read_by_a_copy_that_cannot_be_written() -> None:
+    layer = pynn.Affine(3)
+    given = {"bias": 0.1}
+    layer.learning_rate_factor = given
+    given["bias"] = 5
+    assert layer.learning_rate_factor == {"bias": 0.1}
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        layer.learning_rate_factor["bias"] = 1  # type: ignore[index]
+    assert copy.deepcopy(layer).learning_rate_factor == {"bias": 0.1}
+    layer.learning_rate_factor = {}
+    assert layer.learning_rate_factor == 1
+
+
+def test_names_of_factors_that_no_parameter_has_are_refused(points: Points, tmp_path: Path) -> None:
+    model = network()
+    with pytest.raises(ValueError, match="affine1: learning_rate_factor has the name 'gamma', expected weight, bias"):
+        model.layers[0].learning_rate_factor = {"weight": 0.5, "gamma": 0.1}
+    with pytest.raises(ValueError, match="learning_rate_factor has the name 'biases', expected weight, bias, gamma"):
+        model.learning_rate_factor = {"biases": 0.1}
+    assert {segment.factor for segment in model.segments()} == {1.0}
+    for early, message in (
+        (pynn.Affine(3), "affine1: learning_rate_factor has the name 'wieght', expected weight, bias"),
+        (pynn.Sequential(pynn.Affine(3)), "learning_rate_factor has the name 'wieght', expected weight, bias"),
+        (pynn.ReLU(), "relu1: learning_rate_factor has the name 'wieght', but it has no parameters"),
+    ):
+        early.learning_rate_factor = {"wieght": 0.1}
+        whole = pynn.Sequential(early)
+        with pytest.raises(ValueError, match=message):
+            whole.build((4,))
+        assert not whole.built
+    alone = pynn.Affine(3)
+    alone.build((4,))
+    with pytest.raises(ValueError, match="expected weight, bias"):
+        alone.learning_rate_factor = {"gain": 2}
+
+
+def test_a_model_with_factors_by_name_is_saved_resumed_and_copied(points: Points, tmp_path: Path) -> None:
+    def made() -> pynn.Sequential:
+        model = pynn.Sequential(pynn.Affine(6), pynn.ReLU(), pynn.BatchNorm(), pynn.Affine(3), seed=3)
+        model.learning_rate_factor = {"bias": 0.1, "beta": 0}
+        model.layers[0].learning_rate_factor = {"weight": 2}
+        return model
+
+    whole = made()
+    whole.fit(*points, epochs=4, batch_size=10, progress=False)
+    halves = made()
+    halves.fit(*points, epochs=2, batch_size=10, checkpoint=tmp_path / "run", progress=False)
+    halves = made()
+    halves.fit(*points, epochs=4, batch_size=10, checkpoint=tmp_path / "run", resume=True, progress=False)
+    np.testing.assert_array_equal(halves.parameters, whole.parameters)
+    whole.save(tmp_path / "m")
+    for back in (pynn.load(tmp_path / "m"), copy.deepcopy(whole)):
+        assert back.segments() == whole.segments()
+        assert back.layers[0].learning_rate_factor == {"weight": 2}
+    other = made()
+    other.layers[3].learning_rate_factor = {"bias": 0.2}
+    with pytest.raises(ValueError, match="the model differs"):
+        other.fit(*points, epochs=4, batch_size=10, checkpoint=tmp_path / "run", resume=True, progress=False)
+
+
 def test_cutting_the_vector_does_not_change_the_bits(points: Points) -> None:
     """A factor of 1 + 0 on every second layer is cut apart but computes the same."""
     whole, cut = network("float32"), network("float32")
@@ -237,7 +330,8 @@ def rewritten(path: Path, settings: Any) -> None:
     "settings",
     [
         {"frozen": "weight"}, {"frozen": 1}, {"frozen": [1]}, {"frozen": ["gain"]}, {"learning_rate_factor": -1},
-        {"learning_rate_factor": "1"}, {"learning_rate_factor": 1e999}, [], "frozen", 3, None,
+        {"learning_rate_factor": "1"}, {"learning_rate_factor": 1e999}, {"learning_rate_factor": {"bias": -1}},
+        {"learning_rate_factor": {"gain": 1}}, {"learning_rate_factor": {"bias": None}}, [], "frozen", 3, None,
     ],
     ids=repr,
 )  # fmt: skip
@@ -251,11 +345,13 @@ def test_damaged_settings_in_a_file_are_a_value_error(settings: Any, tmp_path: P
 # Misuse -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf"), "0.1", None, [1.0]], ids=repr)
+@pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf"), "0.1", None, [1.0], {"bias": -1}], ids=repr)
 def test_factors_out_of_range_are_refused(value: Any) -> None:
     layer = pynn.Affine(3)
     layer.learning_rate_factor = 0.5
-    with pytest.raises(ValueError, match=r"Affine: learning_rate_factor is .*, expected a finite number of at least 0"):
+    with pytest.raises(
+        ValueError, match=r"Affine: learning_rate_factor (is|of) .*, expected a finite number of at least 0"
+    ):
         layer.learning_rate_factor = value
     assert layer.learning_rate_factor == 0.5
 

@@ -31,7 +31,7 @@ Where pynn differs from PyTorch on purpose, and why:
 - Affine weights start as He, Glorot or LeCun numbers, by the activation that follows, and biases at 0; PyTorch's
   Linear draws both evenly from ±1/√fan_in. `Sparse` counts the inputs that are connected, sparse_ the others' share.
 - Not in PyTorch, so checked by formulas in their own tests: `Lion`, `Focal`, `Maxout`, `DropConnect`,
-  `HierarchicalSoftmax`, `StructuredHinge`, `RandomWalk`, `Adam(bias_correction=False)`.
+  `PSELU`, `PMish`, `Scale`, `HierarchicalSoftmax`, `StructuredHinge`, `RandomWalk`, `Adam(bias_correction=False)`.
 
 More comparisons, each where its subject is tested: affine maps and batch normalization (layers/test_layers), LayerNorm
 and GroupNorm (layers/test_groupnorm), softmax (layers/test_softmax), losses (losses/), optimizers, clipping

@@ -101,6 +101,7 @@ def images() -> pynn.Sequential:
         pynn.FractionalMaxPool2d(1.5),
         pynn.Residual(pynn.Conv2d(4), pynn.PReLU(), pynn.SpatialDropout(0.1), pynn.Conv2d(6), shortcut="auto"),
         pynn.ELU(), pynn.AvgPool2d(2), pynn.Flatten(), pynn.DropConnect(9, 0.1), pynn.SiLU(), pynn.Maxout(5), Keeps(),
+        pynn.Scale(), pynn.PSELU(), pynn.Affine(6, parametrization="ntk"), pynn.PMish(),
         pynn.Dropout(0.1),
         pynn.GaussianNoise(0.1), pynn.LayerNorm(), pynn.Softplus(), pynn.Affine(3, constraint=pynn.MaxNorm(1)),
     )  # fmt: skip

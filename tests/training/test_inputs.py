@@ -25,6 +25,8 @@ MAKERS: dict[str, Callable[[], Transformer]] = {
     "mean of all": lambda: pynn.MeanSubtraction("all"),
     "standardization": lambda: pynn.Standardization(),
     "min-max": lambda: pynn.MinMaxScaling((0, 2)),
+    "robust": lambda: pynn.Pipeline(pynn.RobustScaling(), pynn.SmoothClip()),
+    "clip to range": lambda: pynn.ClipToRange(),
     "pca": lambda: pynn.PCA(3),
     "pca, a share": lambda: pynn.PCA(0.8),
     "pca whitening": lambda: pynn.Whitening(epsilon=0.5),

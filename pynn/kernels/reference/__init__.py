@@ -14,8 +14,11 @@ from .augment import recolour, warp
 from .batchnorm import batchnorm_backward, batchnorm_forward, batchnorm_inference, batchnorm_inference_backward
 from .clip import clip, norm, scale
 from .conv import conv2d_backward, conv2d_forward
+from .distribution_loss import gaussian_nll, pinball
 from .dropout import dropout, spatial_dropout
 from .elementwise_loss import elementwise_loss
+from .feature_scale import scale_backward, scale_forward
+from .embedding import embedding_backward, embedding_forward
 from .gated_activation import gate_backward, gate_forward
 from .gather import gather
 from .groupnorm import groupnorm_backward, groupnorm_forward
@@ -28,6 +31,7 @@ from .hierarchical import (
 from .hinge import hinge
 from .max_norm import max_norm
 from .maxout import maxout_backward, maxout_forward
+from .mixed_activation import mixed_backward, mixed_forward
 from .noise import gaussian_noise
 from .optimizer import (
     adagrad_step,
@@ -64,10 +68,13 @@ __all__ = [
     "conv2d_forward",
     "dropout",
     "elementwise_loss",
+    "embedding_backward",
+    "embedding_forward",
     "focal",
     "gate_backward",
     "gate_forward",
     "gather",
+    "gaussian_nll",
     "gaussian_noise",
     "groupnorm_backward",
     "groupnorm_forward",
@@ -82,17 +89,22 @@ __all__ = [
     "max_pool_forward",
     "maxout_backward",
     "maxout_forward",
+    "mixed_backward",
+    "mixed_forward",
     "momentum_step",
     "nadam_step",
     "nesterov_step",
     "norm",
     "penalty",
+    "pinball",
     "polyak_step",
     "prelu_backward",
     "prelu_forward",
     "recolour",
     "rmsprop_step",
     "scale",
+    "scale_backward",
+    "scale_forward",
     "sgd_step",
     "softmax",
     "softmax_backward",

@@ -16,13 +16,16 @@ def affine_forward(
     activation: str = "identity",
     alpha: float | None = None,
     out: Floats = REQUIRED,
+    scale: float = 1.0,
 ) -> None:
-    """out (N, M) = f(x (N, D) · weight (D, M) + bias (M,)); bias may be None.
+    """out (N, M) = f(scale · x (N, D) · weight (D, M) + bias (M,)); bias may be None.
 
     f: activation and alpha, see `activation_forward`. D may be 0: out is then f(bias).
     """
     alpha = expect_activation("affine_forward", activation, alpha)
     np.matmul(x, weight, out=out)
+    if scale != 1:
+        out *= scale
     if bias is not None:
         out += bias
     if activation != "identity":
@@ -50,12 +53,13 @@ def affine_backward(
     dx: Floats | None = None,
     dweight: Floats | None = None,
     dbias: Floats | None = None,
+    scale: float = 1.0,
 ) -> None:
-    """dz (N, M) = dy · f'; dx (N, D) = dz · weightᵀ; dweight (D, M) = xᵀ · dz; dbias (M,) = Σ_n dz.
+    """dz (N, M) = dy · f'; dx (N, D) = scale · dz · weightᵀ; dweight (D, M) = scale · xᵀ · dz; dbias (M,) = Σ_n dz.
 
     These are the gradients of `affine_forward`, from the gradient dy (N, M) of its output y (N, M). dx, dweight and
     dbias may be None, and are not computed then. dz may be None if f is the identity: it would equal dy. f: activation
-    and alpha, as in the `affine_forward` that computed y.
+    and alpha, as in the `affine_forward` that computed y; so is scale.
     """
     alpha = expect_activation("affine_backward", activation, alpha)
     if dz is None:
@@ -66,7 +70,11 @@ def affine_backward(
         dz[...] = activation_gradient(dy, y, activation, alpha)
     if dweight is not None:
         np.matmul(x.T, dz, out=dweight)
+        if scale != 1:
+            dweight *= scale
     if dbias is not None:
         np.sum(dz, axis=0, out=dbias)
     if dx is not None:
         np.matmul(dz, weight.T, out=dx)
+        if scale != 1:
+            dx *= scale

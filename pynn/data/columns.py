@@ -1,0 +1,336 @@
+"""What each column of a table is: numbers, booleans, categories, dates, constant or empty; and what to say about it.
+
+`describe(table)` says it of any table; `learn` does so for a `Column` that then reads the same column of other tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..messages.terminal import brief
+from ..typing import Array
+from . import parsing, tables
+from .frames import Raw, Table, key, table
+
+KINDS = ("number", "boolean", "category", "date", "constant", "empty")
+PARTS = ("days", "month", "weekday", "hour")  # numbers that a date becomes
+YEAR, WEEKS = 366.0, 14.0  # days that dates must span for their month, and for their weekday
+IDS = 20  # rows from which on a column of different values is taken for an id
+MANY = 100  # categories, most of them rare
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes
+    ----------
+    name : str or int
+        Its name, or its place in an array.
+    kind : {"number", "boolean", "category", "date", "constant", "empty"}
+        "constant": one value and none missing; "empty": all are missing. Times that have passed are numbers of days,
+        times of day numbers of hours.
+    dtype : str
+        As the table names it.
+    missing : int
+        How many values are missing.
+    categories : tuple
+        The different values of a category, text, numbers or booleans.
+    counts : tuple of int
+        How often each occurs.
+    other : bool
+        Whether rarer values exist, which share one place after the categories.
+    text : bool
+        Whether its numbers or dates were text.
+    aware : bool
+        Whether its dates have a time zone.
+    origin : float
+        The earliest date, in days since 1970.
+    parts : tuple of str
+        The numbers that a date becomes: "days" since the earliest one; "month" (1..12) where the dates span more than a
+        year, "weekday" (0, Monday, to 6) where they span two weeks, "hour" (0..24) where the time of day varies. Dates
+        with a time zone are read in UTC.
+    medians : tuple of float
+        The median of a number, or of each part of a date, which missing ones become.
+    note : str
+        A word of warning, or "".
+    """
+
+    name: str | int
+    kind: str
+    dtype: str
+    missing: int = 0
+    categories: tuple[Any, ...] = ()
+    counts: tuple[int, ...] = ()
+    other: bool = False
+    text: bool = False
+    aware: bool = False
+    origin: float = 0.0
+    parts: tuple[str, ...] = ()
+    medians: tuple[float, ...] = ()
+    note: str = ""
+
+    @property
+    def used(self) -> bool:
+        """Whether it tells anything."""
+        return self.kind not in ("constant", "empty")
+
+
+def describe(x: Any, categorical: Iterable[str | int] = ()) -> list[Column]:
+    """Say what each column of a table is.
+
+    Parameters
+    ----------
+    x : data frame, array (N, D), record array or dict
+        The table.
+    categorical : list, default ()
+        Names or places of columns whose numbers are categories.
+
+    Returns
+    -------
+    list of Column
+        In the order of the table.
+
+    Raises
+    ------
+    TypeError or ValueError
+        If a column cannot be used, with its name and what to do.
+    """
+    source = table(x)
+    wanted = set(categorical)
+    return [learn(source, label, label in wanted) for label in source.labels]
+
+
+# Learning -----------------------------------------------------------------------------------------
+
+
+def learn(source: Table, label: Any, categorical: bool = False) -> Column:
+    """What the selected rows of this column are."""
+    raw = source.column(label)
+    if categorical:
+        if raw.kind == "date":
+            raise TypeError(f"{_where(source, label)} holds dates, which cannot be categories: turn them into text")
+        raw = replace(raw.as_category(), explicit=True)
+    if raw.kind == "empty":
+        return _empty(label, raw)
+    if raw.kind in ("number", "date"):
+        return _of_numbers(source, label, raw)
+    return _of_categories(source, label, raw)
+
+
+def _where(source: Table, label: Any) -> str:
+    return f"{source.name}: column {label!r}"
+
+
+def _empty(label: Any, raw: Raw) -> Column:
+    missing = len(raw.data)
+    return Column(label, "empty", raw.dtype, missing, note="has no values; it is left out")
+
+
+def _of_numbers(source: Table, label: Any, raw: Raw, text: bool = False) -> Column:
+    chosen = np.ascontiguousarray(source.chosen(raw.data))  # once: a column of an array is slow to read
+    expect_finite(source, label, chosen)
+    gaps = np.isnan(chosen) if chosen.dtype.kind == "f" else np.zeros(0, bool)
+    values = chosen[~gaps] if gaps.any() else chosen
+    missing = len(chosen) - len(values)
+    if not len(values):
+        return replace(_empty(label, raw), missing=missing)
+    low, high = float(values.min()), float(values.max())
+    if low == high and not missing:
+        shown = low if raw.kind == "number" else np.datetime64(int(low // 1), "D")
+        return Column(label, "constant", raw.dtype, note=f"is {shown} in every row; it is left out")
+    note = f"is text that is read as {raw.kind}s" if text else _row_numbers(values)
+    column = Column(label, raw.kind, raw.dtype, missing, text=text, note=note)
+    if raw.kind == "date":
+        column = replace(column, origin=low, aware=raw.aware, parts=_parts(values, high - low), note=note)
+    medians = [float(np.median(part(values, column, name))) for name in column.parts or ("",)]
+    return replace(column, medians=tuple(medians))
+
+
+def _row_numbers(values: Array) -> str:
+    if values.dtype.kind not in "iu" or len(values) < IDS or int(values[-1]) - int(values[0]) != len(values) - 1:
+        return ""
+    return "numbers the rows, which tells nothing about new ones: drop it" if (np.diff(values) == 1).all() else ""
+
+
+def part(values: Array, column: Column, name: str) -> Array:
+    """The numbers of a column, or one part of its dates (days since 1970); NaN where they are missing."""
+    if not name:
+        return values
+    if name == "days":
+        return values - column.origin
+    missing = np.isnan(values)
+    days = np.where(missing, 0.0, values)
+    whole = np.floor(days)
+    if name == "hour":
+        result = (days - whole) * 24
+    elif name == "weekday":
+        result = (whole + 3) % 7  # 1970 began on a Thursday
+    else:
+        result = whole.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % 12 + 1.0
+    result[missing] = np.nan
+    return result
+
+
+def _parts(days: Array, span: float) -> tuple[str, ...]:
+    times = days - np.floor(days)
+    varies = (span > YEAR, span > WEEKS, bool(times.max() - times.min() > 1e-9))
+    return "days", *(part for part, wanted in zip(PARTS[1:], varies, strict=True) if wanted)
+
+
+def _of_categories(source: Table, label: Any, raw: Raw) -> Column:
+    codes = source.chosen(raw.data)
+    counts = np.bincount(codes.astype(np.intp) + 1, minlength=len(raw.values) + 1)
+    missing, counts = int(counts[0]), counts[1:]
+    places = np.flatnonzero(counts)
+    values, counts = [raw.values[place] for place in places], counts[places]
+    if not values:
+        return replace(_empty(label, raw), missing=missing)
+    if raw.is_text and not raw.explicit:
+        for parsed, fits in ((_as_numbers, parsing.are_numbers), (_as_dates, parsing.are_dates)):
+            if fits(values, counts):
+                return _of_numbers(source, label, parsed(raw), text=True)
+    if len(values) == 1 and not missing:
+        return Column(label, "constant", raw.dtype, note=f"is {brief(values[0])} in every row; it is left out")
+    if not raw.explicit:
+        order = sorted(range(len(values)), key=lambda place: (type(values[place]).__name__, values[place]))
+        values, counts = [values[place] for place in order], counts[order]
+    return Column(
+        label, "boolean" if raw.kind == "boolean" else "category", raw.dtype, missing, tuple(values),
+        tuple(counts.tolist()), note=_note(len(values), int(counts.sum())),
+    )  # fmt: skip
+
+
+def _note(different: int, count: int) -> str:
+    if different == count >= IDS:
+        return "has another value in every row, as names and ids have, which tells nothing about new ones: drop it"
+    if different > MANY and different * 10 > count:
+        return f"has {different:,} different values in {count:,} rows, most of them rare"
+    return ""
+
+
+def _as_numbers(raw: Raw) -> Raw:
+    return Raw("number", _spread(parsing.numbers(raw.values), raw.data), raw.dtype)
+
+
+def _as_dates(raw: Raw) -> Raw:
+    days, aware = parsing.dates(raw.values)
+    return Raw("date", _spread(days, raw.data), raw.dtype, aware=aware)
+
+
+def _spread(values: Array, codes: Array) -> Array:
+    """The number of each row from the numbers of all categories; NaN where it is missing."""
+    return np.append(values, np.nan)[codes]
+
+
+def limited(column: Column, most: int) -> Column:
+    """The column with its most frequent categories; the rest share one place after them."""
+    if len(column.categories) <= most:
+        return column
+    kept = np.sort(np.argsort(-np.array(column.counts), kind="stable")[: most - 1])
+    return replace(
+        column, other=True, categories=tuple(column.categories[place] for place in kept),
+        counts=tuple(column.counts[place] for place in kept),
+    )  # fmt: skip
+
+
+# Reading other tables -----------------------------------------------------------------------------
+
+
+def read(column: Column, source: Table, label: Any) -> Array:
+    """All rows of this column, as it was learned: numbers, days since 1970, or places of the categories, -1 for none.
+
+    ValueError or TypeError, which names the column, if it holds something else.
+    """
+    raw = source.column(label)
+    if column.kind in ("category", "boolean"):
+        return _places(column, raw, source, label)
+    if raw.kind == "empty":
+        return np.full(len(raw.data), np.nan)
+    if column.text and raw.is_text:
+        raw = _as_numbers(raw) if column.kind == "number" else _as_dates(raw)
+    if raw.kind == "boolean" and column.kind == "number":
+        return _spread(np.array([0.0, 1.0]), raw.data)
+    if raw.kind == "category" and column.kind == "number" and not any(isinstance(v, (str, bool)) for v in raw.values):
+        raw = Raw("number", _spread(np.array(raw.values, np.float64), raw.data), raw.dtype)
+    if raw.kind != column.kind:
+        raise _another(column, raw, source, label)
+    if raw.kind == "date" and raw.aware != column.aware and not np.isnan(raw.data).all():
+        has, had = ("a", "none") if raw.aware else ("no", "one")
+        raise ValueError(
+            f"{_where(source, label)} has dates with {has} time zone, but in fit they had {had}; "
+            f"use {'.dt.tz_localize(None)' if raw.aware else '.dt.tz_localize(...)'}"
+        )
+    expect_finite(source, label, source.chosen(raw.data))
+    return raw.data
+
+
+def _places(column: Column, raw: Raw, source: Table, label: Any) -> Array:
+    if raw.kind == "date":
+        raise _another(column, raw, source, label)
+    raw = raw.as_category()
+    known = {key(value): place for place, value in enumerate(column.categories)}
+    values: Sequence[Any] = raw.values
+    if column.kind == "boolean":
+        values = [bool(value) if value in (0, 1) else value for value in values]
+    alike = {_sort(value) for value in values} & {_sort(value) for value in column.categories}
+    if values and not alike and (raw.data >= 0).any():
+        raise _another(column, raw, source, label)
+    unknown = len(column.categories) if column.other else -1
+    places = np.array([known.get(key(value), unknown) for value in values] + [-1], np.int32)
+    return places[raw.data]
+
+
+def _sort(value: Any) -> str:
+    return "text" if isinstance(value, str) else "boolean" if isinstance(value, bool) else "number"
+
+
+def _another(column: Column, raw: Raw, source: Table, label: Any) -> TypeError:
+    """The refusal of a column that holds something else than in fit."""
+    place = int(np.argmax(raw.data >= 0 if raw.values else ~np.isnan(raw.data)))
+    value: Any = raw.values[raw.data[place]] if raw.values else raw.data[place].item()
+    if raw.kind == "date":
+        value = str(np.datetime64(int(value // 1), "D"))
+    had = f"categories such as {brief(column.categories[0])}" if column.categories else f"{column.kind}s"
+    cures = {
+        "number": "turn it into numbers, for example with pandas.to_numeric",
+        "date": "turn it into dates, for example with pandas.to_datetime",
+    }
+    if column.categories:
+        cures[column.kind] = f"turn its values into {'text' if _sort(column.categories[0]) == 'text' else 'numbers'}"
+    return TypeError(
+        f"{_where(source, label)} has dtype {raw.dtype} and holds {brief(value)}, for example in row {place}, but in "
+        f"fit it had {had} ({column.dtype}); {cures[column.kind]}"
+    )
+
+
+def expect_finite(source: Table, label: Any, chosen: Array) -> None:
+    """ValueError for infinity in the selected rows."""
+    if chosen.dtype.kind == "f" and np.isinf(chosen).any():
+        place = int(np.argmax(np.isinf(chosen)))
+        raise ValueError(
+            f"{_where(source, label)} is {chosen[place]} in row {source.row(place)}, expected finite numbers; replace "
+            "it, or make it missing (NaN)"
+        )
+
+
+def labels(columns: Sequence[Column], source: Table) -> Sequence[Any]:
+    """Where these columns are in a table: by name if both have names, else by place; ValueError if it lacks any."""
+    names = [column.name for column in columns]
+    if source.names is not None and isinstance(names[0], str):
+        present = set(source.names)
+        if missing := [column.name for column in columns if column.used and column.name not in present]:
+            raise ValueError(
+                f"{source.name} has no column {tables.listed(missing)}: fit had the columns {tables.listed(names, 20)}"
+            )
+        return names
+    if len(source.labels) != len(names):
+        raise ValueError(
+            f"{source.name} has {len(source.labels)} columns, expected the {len(names)} of fit, "
+            f"{tables.listed(names, 20)}"
+        )
+    return source.labels

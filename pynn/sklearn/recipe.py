@@ -1,0 +1,113 @@
+"""How the networks of `TabularClassifier` and `TabularRegressor` are made and trained: RealMLP's recipe in three presets.
+
+Knows networks and settings; must not know data frames or estimators.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..layers import Embedding, PeriodicEmbedding
+from ..models.data_dependent import data_dependent
+from ..models.sequential import Sequential
+from ..models.tables import realmlp
+from ..optimizers import AdamW
+from ..preprocessing.table_encoder import TableEncoder
+from ..schedules import CosLog, FlatCosine
+from ..typing import Array
+
+PRESETS = ("full", "simplified", "fast")
+BATCH = 256
+START_ROWS = 10_000  # rows from which the first weights of the full form follow
+FEWEST_EPOCHS = 2
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a network is trained with.
+
+    form: of `realmlp`. steps: at least as many, instead of a number of epochs, where epochs is None.
+    """
+
+    form: str
+    activation: str
+    learning_rate: float
+    hidden: tuple[int, ...] = (256, 256, 256)
+    epochs: int | None = 256
+    steps: int = 0
+    batch_size: int = BATCH
+    dropout: float = 0.0
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+
+    @property
+    def embeds(self) -> bool:
+        """Whether categories of many values become vectors; if not, all are one-hot."""
+        return self.form == "full"
+
+    def of(self, rows: int) -> Recipe:
+        """The recipe for so many training rows, with its number of epochs."""
+        batch = min(self.batch_size, rows)
+        epochs = self.epochs
+        if epochs is None:
+            epochs = max(math.ceil(self.steps / (rows // batch)), FEWEST_EPOCHS)
+        return replace(self, epochs=epochs, batch_size=batch)
+
+    def optimizer(self) -> AdamW:
+        """Its optimizer, for so many epochs as it has."""
+        assert self.epochs is not None
+        decay = FlatCosine(self.weight_decay, self.epochs) if self.weight_decay else 0.0
+        return AdamW(CosLog(self.learning_rate, self.epochs), beta2=0.95, weight_decay=decay)
+
+    def network(self, encoder: TableEncoder, outputs: int, x: Array, seed: int) -> Sequential:
+        """The network with its first weights, for the encoder's columns; x: training rows as the encoder gives them."""
+        full, epochs = self.form == "full", self.epochs or 1
+        model = realmlp(
+            outputs,
+            numbers=_count(encoder.numbers_),
+            one_hot=_count(encoder.one_hot_),
+            sizes=encoder.sizes_,
+            form=self.form,
+            activation=self.activation,
+            hidden=self.hidden,
+            dropout=FlatCosine(self.dropout, epochs) if full and self.dropout else 0.0,
+            seed=seed,
+        )
+        model.build(x.shape[1:])
+        if full:
+            rows = np.random.default_rng(seed).permutation(len(x))[:START_ROWS] if len(x) > START_ROWS else slice(None)
+            embedded = [layer.name for layer in model.walk() if isinstance(layer, (Embedding, PeriodicEmbedding))]
+            data_dependent(model, x[rows], bias="simplex", leave=embedded)
+        return model
+
+
+def _count(columns: slice) -> int:
+    return int(columns.stop - columns.start)
+
+
+def chosen(preset: str, classification: bool, **changes: Any) -> Recipe:
+    """The recipe of a preset, with the settings that are not None changed."""
+    rates = {"full": (0.04, 0.2), "simplified": (0.04, 0.07), "fast": (0.04, 0.07)}
+    full = preset == "full"
+    recipe = Recipe(
+        form="full" if full else "simplified",
+        activation="selu" if classification else "mish",
+        learning_rate=rates[preset][0 if classification else 1],
+        epochs=None if preset == "fast" else 256,
+        steps=1_000 if preset == "fast" else 0,
+        dropout=0.15 if full else 0.0,
+        weight_decay=0.02 if full else 0.0,
+        label_smoothing=0.1 if classification else 0.0,
+    )
+    return replace(recipe, **{name: value for name, value in changes.items() if value is not None})
+
+
+def prior(model: Sequential, y: Array, weights: Array | None) -> None:
+    """Let the outputs of a loss with a log link begin at the logarithm of the mean of y."""
+    mean = float(np.average(y, weights=weights))
+    if mean > 0:
+        model.layers[-1].bias[...] = math.log(mean)

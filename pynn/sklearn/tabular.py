@@ -1,0 +1,217 @@
+"""Tabular: what `TabularClassifier` and `TabularRegressor` share: settings, the table, the members, files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from ..callbacks import Callback
+from ..ensembles.ensemble import Ensemble
+from ..models.loading import own_classes
+from ..models.sequential import Sequential
+from ..preprocessing import Pipeline, RobustScaling, SmoothClip
+from ..preprocessing.table_encoder import TableEncoder
+from ..typing import Array
+from . import grouping, members, recipe
+from .members import Member, Table, Task
+from .recipe import Recipe
+from .reports import warn
+from .validation import feature_table, take
+
+FEWEST = 5  # different rows for a validation part
+FULL_ONLY = ("dropout", "weight_decay")
+
+
+class Tabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type annotations
+    """Base of the estimators for tables; see `TabularClassifier`."""
+
+    _classification: bool
+    models_: list[Sequential]
+    encoder_: TableEncoder
+
+    _parameter_constraints = {
+        "preset": [StrOptions(set(recipe.PRESETS))],
+        "n_ens": [Interval(Integral, 1, None, closed="left")],
+        "bagging": [StrOptions({"seeds", "folds"})],
+        "epochs": [None, Interval(Integral, 1, None, closed="left")],
+        "batch_size": [None, Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [None, Interval(Real, 0, None, closed="neither")],
+        "hidden_layer_sizes": [None, "array-like", Interval(Integral, 1, None, closed="left")],
+        "dropout": [None, Interval(Real, 0, 1, closed="left")],
+        "weight_decay": [None, Interval(Real, 0, None, closed="left")],
+        "one_hot": [Interval(Integral, 2, None, closed="left")],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "time_budget": [None, Interval(Real, 0, None, closed="neither")],
+        "callbacks": [None, list, tuple],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        preset: str,
+        n_ens: int,
+        bagging: str,
+        epochs: int | None,
+        batch_size: int | None,
+        learning_rate: float | None,
+        hidden_layer_sizes: Sequence[int] | None,
+        dropout: float | None,
+        weight_decay: float | None,
+        one_hot: int,
+        validation_fraction: float,
+        time_budget: float | None,
+        callbacks: Sequence[Callback] | None,
+        verbose: bool,
+        random_state: Any,
+    ) -> None:
+        self.preset = preset
+        self.n_ens = n_ens
+        self.bagging = bagging
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.dropout = dropout
+        self.weight_decay = weight_decay
+        self.one_hot = one_hot
+        self.validation_fraction = validation_fraction
+        self.time_budget = time_budget
+        self.callbacks = callbacks
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def _recipe(self, **more: Any) -> Recipe:
+        """The preset with the settings that were chosen; ValueError for those out of range."""
+        self._validate_params()
+        if self.bagging == "folds" and self.n_ens < 2:
+            raise ValueError("bagging='folds' trains a network on each of n_ens folds: n_ens is 1, expected at least 2")
+        full = self.preset == "full"
+        if not full and (ignored := [name for name in FULL_ONLY if getattr(self, name)]):
+            warn(
+                f"{' and '.join(ignored)} belong to preset='full' and have no effect with preset={self.preset!r}"
+            )
+        widths = self.hidden_layer_sizes
+        return recipe.chosen(
+            self.preset,
+            self._classification,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            hidden=None if widths is None else tuple(int(width) for width in np.atleast_1d(widths)),
+            dropout=self.dropout if full else None,
+            weight_decay=self.weight_decay if full else None,
+            **more,
+        )
+
+    # Training -------------------------------------------------------------------------------------
+
+    def _encoded(self, X: Any, y: Array, weights: Array | None) -> Table:
+        """The rows to train and validate on, with weights of mean 1; sets the encoder. Whole weights repeat rows."""
+        if weights is not None and not weights.all():
+            kept = np.flatnonzero(weights)
+            X, y, weights = take(X, kept), y[kept], weights[kept]
+        if weights is not None and (places := grouping.repeated(weights)) is not None:
+            X, y, weights = take(X, places), y[places], None
+        scaling = Pipeline(RobustScaling(), SmoothClip())
+        encoder = TableEncoder(one_hot=self.one_hot, embedding=self.preset == "full", numbers=scaling)
+        self.encoder_ = encoder.fit(X)
+        scaled = None if weights is None else np.asarray(weights / weights.mean(), np.float64)
+        return Table(encoder.transform(X), y, scaled)
+
+    def _trained(self, table: Table, held_out: Table | None, task: Task) -> list[tuple[Member, Table | None]]:
+        """Train the members; each with the rows that it was validated on."""
+        started, seed = time.perf_counter(), int(check_random_state(self.random_state).randint(2**31 - 1))
+        groups = grouping.grouped(table.x, table.y, self._classification)
+        seeds = grouping.seeds(seed, self.n_ens)
+        validated = held_out is None and self.validation_fraction > 0 and len(groups.starts) >= FEWEST
+        folds = groups.folds(self.n_ens, seed) if self.bagging == "folds" and validated else None
+        done: list[tuple[Member, Table | None]] = []
+        for number, own in enumerate(seeds):
+            if folds is not None:
+                train, rest = folds[number]
+            elif validated:
+                train, rest = groups.parts(self.validation_fraction, own)
+            else:
+                train, rest = groups.order, groups.order[:0]
+            seconds = None
+            if self.time_budget is not None:
+                left = self.time_budget - (time.perf_counter() - started)
+                if done and left < 0.5 * self.time_budget / self.n_ens:
+                    break
+                seconds = max(left, 0.0) / (self.n_ens - number)
+            measured = held_out if held_out is not None else table.take(rest) if len(rest) else None
+            done.append((members.trained(task, table.take(train), measured, own, seconds), measured))
+        self._report(done)
+        return done
+
+    def _report(self, done: list[tuple[Member, Table | None]]) -> None:
+        """Set the fitted attributes that describe the training; warn if time ended it."""
+        self.models_ = [member.model for member, _ in done]
+        self.histories_ = [member.history for member, _ in done]
+        self.best_epochs_ = [member.best_epoch for member, _ in done]
+        self.n_iter_ = max(member.epochs for member, _ in done)
+        scores = [member.score for member, _ in done if member.score is not None]
+        self.validation_score_ = float(np.mean(scores)) if scores else None
+        if len(done) < self.n_ens:
+            warn(
+                f"time_budget={self.time_budget:g} s was enough for {len(done)} of {self.n_ens} networks; raise it, or "
+                "choose a faster preset",
+                ConvergenceWarning,
+            )
+
+    # Prediction -----------------------------------------------------------------------------------
+
+    def _outputs(self, X: Any) -> list[Array]:
+        """The outputs of each network for X."""
+        check_is_fitted(self, "models_")
+        x = self.encoder_.transform(feature_table(self, X))
+        return [members.outputs(model, x) for model in self.models_]
+
+    def to_model(self) -> Sequential | Ensemble:
+        """Return the model as pynn has it, with all that belongs to it: columns, categories, scaling, classes.
+
+        Returns
+        -------
+        Sequential or Ensemble
+            A copy: one network, or the ensemble of all. ``.save(path)`` writes it to a file, and
+            ``pynn.load(path).predict(frame)``, or ``Ensemble.load``, predicts from the file alone.
+        """
+        import copy
+
+        check_is_fitted(self, "models_")
+        models = copy.deepcopy(self.models_)
+        return models[0] if len(models) == 1 else Ensemble(models)
+
+    # Pickles --------------------------------------------------------------------------------------
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "models_" in vars(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        if "models_" in state:  # as safetensors bytes: no buffers, no rows of data
+            state["models_"] = [(model.to_bytes(), own_classes(model)) for model in self.models_]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if state.get("models_") and isinstance(state["models_"][0], tuple):
+            state = {**state, "models_": [Sequential.from_bytes(*packed) for packed in state["models_"]]}
+        super().__setstate__(state)
+
+    def _more_tags(self, tags: Any) -> Any:
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        tags.input_tags.sparse = False
+        tags.non_deterministic = False
+        return tags
