@@ -83,8 +83,8 @@ from .layers import (
     MaxPool1d,
     MaxPool2d,
     Mish,
-    PMish,
     Parallel,
+    PMish,
     PReLU,
     ReLU,
     Reshape,
@@ -197,6 +197,7 @@ __all__ = [
     "CosineDecay",
     "CosineRestarts",
     "Cyclic",
+    "Deadline",
     "Decoder",
     "Distributed",
     "DropConnect",
@@ -341,6 +342,15 @@ if TYPE_CHECKING:
     from . import datasets, diagnostics, metrics, models, plot, transfer
     from . import sklearn as sklearn  # not in __all__: `from pynn import *` works without scikit-learn
     from .callbacks import Checkpoint, CSVLogger, EarlyStopping, LearningRateSchedule, ModelCheckpoint, TerminateOnNaN
+    from .callbacks import (
+        Checkpoint,
+        CSVLogger,
+        Deadline,
+        EarlyStopping,
+        LearningRateSchedule,
+        ModelCheckpoint,
+        TerminateOnNaN,
+    )
     from .callbacks.progress import ProgressBar
     from .diagnostics.diagnosis import diagnose
     from .diagnostics.monitor import Monitor
@@ -361,6 +371,7 @@ else:
     _LATER = {
         "CSVLogger": "callbacks.csv_logger",
         "Checkpoint": "training.checkpoint",
+        "Deadline": "callbacks.stopping",
         "Distributed": "training.distributed",
         "EarlyStopping": "callbacks.stopping",
         "Ensemble": "ensembles.ensemble",

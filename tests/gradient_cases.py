@@ -95,24 +95,31 @@ LAYERS: dict[type[Layer], list[Case]] = {
     Chain: [(lambda: Chain(pynn.Affine(4), pynn.Sigmoid(), pynn.Affine(3)), (5,))],
 }  # fmt: skip
 
-# Labels of 5 classes, numbers, 0 or 1, ±1; hinges with margins that no difference of the scores comes near.
-LABELS, NUMBERS, SHARES, SIGNS = "labels", "numbers", "shares", "signs"
+# Labels of 5 classes, numbers, 0 or 1, ±1, amounts above 0; hinges with margins that no difference of the scores comes
+# near.
+LABELS, NUMBERS, SHARES, SIGNS, AMOUNTS = "labels", "numbers", "shares", "signs", "amounts"
 LOSSES: dict[type[pynn.Loss], list[tuple[Callable[[], pynn.Loss], str]]] = {
     pynn.AbsoluteError: [(pynn.AbsoluteError, NUMBERS)],
     pynn.BinaryCrossEntropy: [(pynn.BinaryCrossEntropy, SHARES)],
     pynn.BinaryHinge: [(pynn.BinaryHinge, SIGNS)],
     pynn.Focal: [(pynn.Focal, LABELS), (lambda: pynn.Focal(0.5), LABELS), (lambda: pynn.Focal(0), LABELS)],
+    pynn.Gamma: [(pynn.Gamma, AMOUNTS)],
     pynn.Hinge: [(pynn.Hinge, LABELS), (lambda: pynn.Hinge(0.3), LABELS)],
     pynn.Huber: [(pynn.Huber, NUMBERS), (lambda: pynn.Huber(0.2), NUMBERS)],
+    pynn.Poisson: [(pynn.Poisson, AMOUNTS)],
     pynn.SoftmaxCrossEntropy: [
         (pynn.SoftmaxCrossEntropy, LABELS),
         (lambda: pynn.SoftmaxCrossEntropy(0.2), LABELS),
     ],
     pynn.SquaredError: [(pynn.SquaredError, NUMBERS)],
     pynn.SquaredHinge: [(pynn.SquaredHinge, LABELS), (lambda: pynn.SquaredHinge(0.3), LABELS)],
+    pynn.Tweedie: [(lambda power=power: pynn.Tweedie(power), AMOUNTS) for power in (1, 1.001, 1.5, 1.999, 2)],
 }
-# Checked below in a network of its own: a pair that needs each other, and a loss over a chain's scores.
-OF_THEIR_OWN: set[type] = {pynn.HierarchicalSoftmax, pynn.HierarchicalCrossEntropy, pynn.StructuredHinge}
+# Checked below in a network of its own: a pair that needs each other, and a loss over a chain's scores; in
+# tests/losses/test_distributions.py losses with several outputs for each target.
+OF_THEIR_OWN: set[type] = {
+    pynn.HierarchicalSoftmax, pynn.HierarchicalCrossEntropy, pynn.StructuredHinge, pynn.Quantile, pynn.GaussianNLL,
+}  # fmt: skip
 
 CASES = {f"{kind.__name__}-{place}": case for kind, cases in LAYERS.items() for place, case in enumerate(cases)}
 LOSS_CASES = {f"{kind.__name__}-{place}": case for kind, cases in LOSSES.items() for place, case in enumerate(cases)}
@@ -128,6 +135,7 @@ def targets_and_outputs(kind: str) -> tuple[np.ndarray, np.ndarray]:
             NUMBERS: rng.normal(size=(7, 5)),
             SHARES: rng.random((7, 5)),
             SIGNS: rng.choice([-1.0, 1.0], (7, 5)),
+            AMOUNTS: rng.gamma(1, 2, (7, 5)),
         }[kind]
         right = outputs[np.arange(7), targets][:, None] if kind == LABELS else targets
         distance = np.abs(outputs - right)

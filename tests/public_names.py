@@ -21,8 +21,8 @@ METHODS = {  # what users call, and what classes of their own override
     "PolyakAverage": "applied average swap",
     "Schedule": "at plot",
     "Sequential": "backward build classes dtype evaluate fit forward freeze from_bytes get_weights gradients"
-    " input_gradient layer layers parameter_count parameters partial_fit predict predict_proba replace_head save seed set_weights"
-    " summary tensors to_bytes train_step unfreeze",
+    " input_gradient layer layers parameter_count parameters partial_fit predict predict_proba replace_head save seed"
+    " set_weights summary tensors to_bytes train_step unfreeze",
     "Trainer": "batches epoch run step stop",
     "Transformer": "fit fit_transform inverse_transform transform",
 }

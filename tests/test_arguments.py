@@ -229,6 +229,7 @@ NUMBERS: list[tuple[Callable[[Any], Any], str, float]] = [
     (lambda v: pynn.Hinge(v), "margin", 0.5),
     (lambda v: pynn.SquaredHinge(v), "margin", 0.5),
     (lambda v: pynn.Huber(v), "delta", 0.5),
+    (lambda v: pynn.Tweedie(v), "power", 1.5),
     (lambda v: pynn.L1(v), "strength", 0.5),
     (lambda v: pynn.L2(v), "strength", 0.5),
     (lambda v: pynn.ElasticNet(v, 0.1), "l1", 0.5),
@@ -259,6 +260,7 @@ NUMBERS: list[tuple[Callable[[Any], Any], str, float]] = [
     (lambda v: pynn.ReduceOnPlateau(0.1, factor=v), "factor", 0.5),
     (lambda v: pynn.ReduceOnPlateau(0.1, min_delta=v), "min_delta", 0.5),
     (lambda v: pynn.EarlyStopping(min_delta=v), "min_delta", 0.5),
+    (lambda v: pynn.Deadline(v), "seconds", 0.5),
     (lambda v: pynn.PolyakAverage(v), "decay", 0.5),
     (lambda v: pynn.Checkpoint("f", every_seconds=v), "every_seconds", 0.5),
     (lambda v: pynn.Flip(v), "probability", 0.5),
@@ -406,7 +408,10 @@ def test_functions_answer_too(trained: pynn.Sequential) -> None:
         (lambda: trained.predict_proba(x, steps=3), r"predict_proba has no 'steps'; it takes x, batch_size"),
         (lambda: pynn.split(x, y, test_size=0.5), r"split has no 'test_size'; it is called share here"),
         (lambda: pynn.split(x, y, 0.5, 7), r"split takes x, y, share by position, and seed, stratify"),
-        (lambda: pynn.batches(x, y, 2, drop_last=True), r"batches has no .drop_last.; drop_single=True leaves out"),
+        (
+            lambda: pynn.batches(x, y, 2, drop_remainder=True),
+            r"batches has no .drop_remainder.; it is called drop_last",
+        ),
     ):
         with pytest.raises(TypeError, match=message):
             call()

@@ -3,6 +3,7 @@
 | callback | what it does |
 |---|---|
 | EarlyStopping(monitor="val_loss", patience=5) | stops when there is no improvement; restores the best epoch |
+| Deadline(seconds) | ends the run when its time is over |
 | ModelCheckpoint(path) | saves the model after each epoch, or only the best so far |
 | CSVLogger(path) | writes each epoch's measurements as a table |
 | LearningRateSchedule(function) | sets the learning rate before each epoch |
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING
 from .base import Callback
 
 __all__ = [
-    "CSVLogger", "Callback", "Checkpoint", "EarlyStopping", "LearningRateSchedule", "ModelCheckpoint",
+    "CSVLogger", "Callback", "Checkpoint", "Deadline", "EarlyStopping", "LearningRateSchedule", "ModelCheckpoint",
     "PolyakAverage", "ProgressBar", "SnapshotEnsemble", "TensorBoard", "TerminateOnNaN",
 ]  # fmt: skip
 
@@ -36,12 +37,13 @@ if TYPE_CHECKING:
     from .learning_rate import LearningRateSchedule
     from .model_checkpoint import ModelCheckpoint
     from .progress import ProgressBar
-    from .stopping import EarlyStopping, TerminateOnNaN
+    from .stopping import Deadline, EarlyStopping, TerminateOnNaN
 else:
     # Imported on first use: training itself needs none of them.
     _LATER = {
         "CSVLogger": ".csv_logger",
         "Checkpoint": "pynn.training.checkpoint",
+        "Deadline": ".stopping",
         "EarlyStopping": ".stopping",
         "LearningRateSchedule": ".learning_rate",
         "ModelCheckpoint": ".model_checkpoint",

@@ -1,12 +1,13 @@
-"""Callbacks that end a run early: without improvement, or on NaN and infinity."""
+"""Callbacks that end a run early: without improvement, by the clock, or on NaN and infinity."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from time import monotonic
 from typing import Any
 
-from ..checks import FLAG, Count, expect_count
+from ..checks import FLAG, POSITIVE, Choice, Count, OrNone, expect_count
 from ..monitor import Best, expect_best
 from ..saving.config import expect_keys
 from ..saving.state import expect_tensors
@@ -21,8 +22,9 @@ class EarlyStopping(Callback):
     ----------
     monitor : str, default "val_loss"
         Name of the measurement.
-    patience : int, default 5
-        Stop after this many epochs without improvement, at least 1.
+    patience : int or None, default 5
+        Stop after this many epochs without improvement, at least 1. None never stops: the best epoch is restored when
+        all are done.
     min_delta : float, default 0
         Only a change larger than this is an improvement.
     restore_best : bool, default True
@@ -31,13 +33,21 @@ class EarlyStopping(Callback):
         restored.
     mode : {"auto", "min", "max"}, default "auto"
         Whether lower or higher is better; "auto" knows it for losses and pynn's metrics.
+    ties : {"first", "last"}, default "first"
+        Which of several epochs with exactly the best measurement is the best epoch. Neither is an improvement over the
+        other: with "last" too, patience counts since the first.
 
     Attributes
     ----------
     best_epoch : int or None
         Number of the best epoch in the model's life, None before it.
     waited : int
-        Epochs since then.
+        Epochs since the last improvement.
+
+    Raises
+    ------
+    ValueError or TypeError
+        For settings out of range; for patience=None with restore_best=False, which would do nothing.
 
     Notes
     -----
@@ -48,19 +58,22 @@ class EarlyStopping(Callback):
     .. [1] CS231n, "Neural Networks Part 3: Learning and Evaluation".
     """
 
-    _takes = takes(patience=Count(1), restore_best=FLAG)
+    _takes = takes(patience=OrNone(Count(1)), restore_best=FLAG, ties=Choice("first", "last"))
 
     def __init__(
         self,
         monitor: str = "val_loss",
-        patience: int = 5,
+        patience: int | None = 5,
         *,
         min_delta: float = 0.0,
         restore_best: bool = True,
         mode: str = "auto",
+        ties: str = "first",
     ) -> None:
+        if patience is None and not restore_best:
+            raise ValueError("EarlyStopping(patience=None, restore_best=False) does nothing; leave one of the two out")
         self.monitor, self._watched, self.patience, self.min_delta = monitor, monitor, patience, min_delta
-        self.restore_best, self.mode = restore_best, mode
+        self.restore_best, self.mode, self.ties = restore_best, mode, ties
         self._begin()
 
     def _begin(self) -> None:
@@ -80,12 +93,12 @@ class EarlyStopping(Callback):
         self._stop_if_out_of_patience(trainer)
 
     def on_epoch_end(self, trainer: Run) -> None:
-        if self._best.improved(trainer.values):
-            self.best_epoch, self.waited = trainer.epoch, 0
+        improved = self._best.improved(trainer.values)
+        self.waited = 0 if improved else self.waited + 1
+        if improved or (self.ties == "last" and trainer.values[self._watched] == self.best):
+            self.best_epoch = trainer.epoch
             if self.restore_best:
                 self._keep(trainer.model.tensors())
-        else:
-            self.waited += 1
         self._stop_if_out_of_patience(trainer)
 
     def _keep(self, tensors: Mapping[str, Any]) -> None:
@@ -96,7 +109,7 @@ class EarlyStopping(Callback):
                 self._kept[name] = tensor.copy()
 
     def _stop_if_out_of_patience(self, trainer: Run) -> None:
-        if self.waited >= self.patience:
+        if self.patience is not None and self.waited >= self.patience:
             best = "always NaN" if self.best is None else f"best: {self.best:.6g} in epoch {self.best_epoch}"
             trainer.stop(f"{self.monitor} has not improved for {self.waited} epochs ({best})")
 
@@ -122,6 +135,45 @@ class EarlyStopping(Callback):
         self._begin()
         self._best.value, self.best_epoch = state["best"], state["best_epoch"]
         self.waited, self._kept = state["waited"], dict(state["kept"])
+
+
+class Deadline(Callback):
+    """End the run after the step at which its time is over.
+
+    Parameters
+    ----------
+    seconds : float
+        Time from the beginning of the run, above 0.
+
+    Notes
+    -----
+    At least one step is taken. An epoch that is cut short is neither measured nor counted; history.stopped says why the
+    run ended. A resumed run gets the whole time anew. Of several processes that train together, the first whose time
+    is over ends all.
+
+    Examples
+    --------
+    >>> model.fit(x, y, validation=0.1, epochs=1000, callbacks=[pynn.EarlyStopping(), pynn.Deadline(60)])
+    """
+
+    _takes = takes(seconds=POSITIVE)
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._ends: dict[int, float] = {}  # of the runs that it is in, in several threads
+
+    def on_train_begin(self, trainer: Run) -> None:
+        self._ends[id(trainer)] = monotonic() + self.seconds
+
+    def on_step_end(self, trainer: Run) -> None:
+        if monotonic() >= self._ends[id(trainer)]:
+            trainer.stop(f"the time of {self.seconds:g} seconds is over")
+
+    def on_epoch_end(self, trainer: Run) -> None:
+        self.on_step_end(trainer)  # validation takes time too
+
+    def on_train_end(self, trainer: Run) -> None:
+        self._ends.pop(id(trainer), None)
 
 
 class TerminateOnNaN(Callback):

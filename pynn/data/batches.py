@@ -54,6 +54,7 @@ def batches(
     first: int = 0,
     share: tuple[int, int] = (0, 1),
     shuffle: bool = True,
+    drop_last: bool = False,
 ) -> Generator[tuple[Array, ...], None, None]:
     """Yield the batches of one epoch as (x, y), or (x, y, weights).
 
@@ -89,6 +90,8 @@ def batches(
         batch the last processes have none.
     shuffle : bool, default True
         False keeps the order of the data; the seed is then used by augmentation only.
+    drop_last : bool, default False
+        Whether to omit a last batch that is smaller than batch_size; a single batch of all samples is kept.
 
     Returns
     -------
@@ -106,7 +109,7 @@ def batches(
     batch_size = min(batch_size, len(x))
     if seed is not None:
         check_seed(seed)
-    checks.expect_flag("", shuffle=shuffle)
+    checks.expect_flag("", shuffle=shuffle, drop_last=drop_last)
     kind = float_dtype(dtype)
     checked = Samples(x, y, None if weights is None else sample_weights("weights", weights, len(x)))
     expect_count("", 0, prefetch=prefetch, first=first)
@@ -118,9 +121,10 @@ def batches(
         if seed is None:
             raise ValueError("augmentation needs a seed, but seed is None; pass a number, for example seed=0")
         augment = chain(augmentation).prepared(x)
+    least = batch_size if drop_last else 1 + bool(drop_single)
     return _as_tuples(
         epoch_of(
-            checked, batch_size, kind, seed, epoch, drop_single=drop_single, reuse=reuse, augment=augment,
+            checked, batch_size, kind, seed, epoch, least=least, reuse=reuse, augment=augment,
             prefetch=prefetch, first=first, share=share, shuffle=shuffle,
         )
     )  # fmt: skip
@@ -134,10 +138,13 @@ def _as_tuples(batches: Generator[Samples, None, None]) -> Generator[tuple[Array
 
 def epoch_of(
     samples: Samples, batch_size: int, dtype: np.dtype[Any], seed: int | None = None, epoch: int = 0, *,
-    drop_single: bool = False, reuse: bool = False, augment: Augment | None = None, prefetch: int = 0, first: int = 0,
+    least: int = 1, reuse: bool = False, augment: Augment | None = None, prefetch: int = 0, first: int = 0,
     share: tuple[int, int] = (0, 1), shuffle: bool = True,
 ) -> Generator[Samples, None, None]:  # fmt: skip
-    """The batches of one epoch of checked samples: `batches` without its checks. augment: already fitted to x."""
+    """The batches of one epoch of checked samples: `batches` without its checks.
+
+    least: a smaller last batch is left out. augment: already fitted to x.
+    """
     x, y, weights = samples
     indices = order(len(x), seed if shuffle else None, epoch)
     if augment is None:
@@ -148,7 +155,7 @@ def epoch_of(
         fill = Augmented(augment, x, indices, seed or 0, epoch, dtype).batch
     weights = None if weights is None else weights.astype(dtype)
     reused = prefetch + 2 if reuse and prefetch else int(reuse)
-    iterator = _iterate(fill, y, weights, batch_size, indices, drop_single, reused, first, share)
+    iterator = _iterate(fill, y, weights, batch_size, indices, least, reused, first, share)
     return prefetched(iterator, prefetch) if prefetch else iterator
 
 
@@ -191,7 +198,7 @@ def _iterate(
     weights: Array | None,
     batch_size: int,
     indices: NDArray[np.int64],
-    drop_single: bool,
+    least: int,
     reused: int,
     first: int,
     share: tuple[int, int],
@@ -200,7 +207,7 @@ def _iterate(
     turns: list[Array] = []
     for number, start in enumerate(range(first * batch_size, len(indices), batch_size)):
         count = min(batch_size, len(indices) - start)
-        if drop_single and count == 1 and start > 0:
+        if count < least and start > 0:
             return
         part = slice(start, start + count)
         if share[1] > 1:

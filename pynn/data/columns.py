@@ -14,7 +14,7 @@ import numpy as np
 from ..messages.terminal import brief
 from ..typing import Array
 from . import parsing, tables
-from .frames import Raw, Table, key, table
+from .frames import Raw, Table, key, plain_number, table
 
 KINDS = ("number", "boolean", "category", "date", "constant", "empty")
 PARTS = ("days", "month", "weekday", "hour")  # numbers that a date becomes
@@ -114,6 +114,8 @@ def learn(source: Table, label: Any, categorical: bool = False) -> Column:
     if categorical:
         if raw.kind == "date":
             raise TypeError(f"{_where(source, label)} holds dates, which cannot be categories: turn them into text")
+        if raw.kind == "number":
+            expect_finite(source, label, source.chosen(raw.data))
         raw = replace(raw.as_category(), explicit=True)
     if raw.kind == "empty":
         return _empty(label, raw)
@@ -141,7 +143,7 @@ def _of_numbers(source: Table, label: Any, raw: Raw, text: bool = False) -> Colu
         return replace(_empty(label, raw), missing=missing)
     low, high = float(values.min()), float(values.max())
     if low == high and not missing:
-        shown = low if raw.kind == "number" else np.datetime64(int(low // 1), "D")
+        shown = plain_number(low) if raw.kind == "number" else np.datetime64(int(low // 1), "D")
         return Column(label, "constant", raw.dtype, note=f"is {shown} in every row; it is left out")
     note = f"is text that is read as {raw.kind}s" if text else _row_numbers(values)
     column = Column(label, raw.kind, raw.dtype, missing, text=text, note=note)

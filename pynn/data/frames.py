@@ -6,6 +6,7 @@ Knows what a column holds, not what it means: `columns` decides that.
 from __future__ import annotations
 
 import datetime
+import functools
 import numbers
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -158,9 +159,10 @@ def _layout(x: Any, name: str) -> tuple[tuple[str, ...] | None, tuple[Any, ...],
     elif hasattr(x, "columns") and hasattr(x, "dtypes") and hasattr(x, "__getitem__"):
         labels = tuple(x.columns)
     else:
+        came = brief(x) if isinstance(x, str) else type(x).__name__
         raise TypeError(
-            f"{name} is {brief(x)}, expected a table: a data frame of pandas or polars, an array (N, D), or a dict of "
-            "columns" + (f"; one column becomes a table by {name}.to_frame()" if hasattr(x, "to_frame") else "")
+            f"{name} is {came}, expected a table: a frame of pandas or polars, an array (N, D), or a dict of columns"
+            + (f"; one column becomes a table by {name}.to_frame()" if hasattr(x, "to_frame") else "")
         )
     if not labels:
         return None, (), 0
@@ -176,11 +178,12 @@ def _layout(x: Any, name: str) -> tuple[tuple[str, ...] | None, tuple[Any, ...],
 
 def read(column: Any, where: str) -> Raw:
     """The values of a column of any dtype; TypeError or ValueError, which begins with `where`, if it cannot be used."""
-    dtype = str(getattr(column, "dtype", type(column).__name__))
+    dtype = _name(column.dtype) if hasattr(column, "dtype") else "object"
     if dtype == "category":
         categories = np.asarray(column.cat.categories)
-        values = categories.astype(str) if categories.dtype.kind in "mM" else categories
-        named = tuple(_plain(value, where, dtype) for value in values.tolist())
+        if (kind := categories.dtype.kind) in "mM":  # whatever their unit, they become the same text
+            categories = categories.astype("datetime64[us]" if kind == "M" else "timedelta64[us]")
+        named = tuple(_plain(value, where, dtype) for value in categories.tolist())
         return Raw("category", np.asarray(column.cat.codes), dtype, named, True)
     if dtype.lower().startswith(NESTED):
         raise _refused(where, dtype, "nested values")
@@ -195,13 +198,19 @@ def read(column: Any, where: str) -> Raw:
     if isinstance(column, (list, tuple)):
         column = _of_lists(column, where)
     try:
-        array = np.asarray(column)
+        quick = hasattr(column, "to_numpy") and isinstance(column.dtype, np.dtype)  # a Series of pandas
+        array = column.to_numpy() if quick else np.asarray(column)
     except Exception:  # integers of 128 bits, for example
         array = np.array(column.to_list(), object) if hasattr(column, "to_list") else np.array(list(column), object)
     if array.ndim != 1:
         raise _refused(where, dtype, "nested values")
     explicit = dtype.startswith(("Categorical", "Enum", "dictionary"))
     return _of_array(array, where, dtype, explicit, aware)
+
+
+@functools.lru_cache(1000)
+def _name(dtype: Any) -> str:
+    return str(dtype)
 
 
 def _of_array(array: Array, where: str, dtype: str, explicit: bool, aware: bool) -> Raw:
@@ -230,6 +239,7 @@ def _refused(where: str, dtype: str, what: str) -> TypeError:
 def _to_days(array: Array) -> Array:
     """Times of NumPy as days, NaN for those that are missing."""
     unit, step = np.datetime_data(array.dtype)
+    days: Array
     if unit in PER_DAY:
         days = array.astype(array.dtype.newbyteorder("="), copy=False).view(np.int64) / (PER_DAY[unit] / step)
     elif array.dtype.kind == "M" and unit != "generic":
@@ -290,7 +300,7 @@ def _converted(items: list[Any], convert: Callable[[Any], float], where: str) ->
     try:
         return np.array([np.nan if tables.absent(item) else convert(item) for item in items], np.float64)
     except OverflowError:
-        row = next(row for row, item in enumerate(items) if not tables.absent(item) and abs(item) > 1e308)
+        row = next(row for row, item in enumerate(items) if isinstance(item, int) and abs(item) > 10**308)
         raise ValueError(f"{where} is {brief(items[row])} in row {row}, too large for float64") from None
 
 
@@ -323,13 +333,12 @@ def _mixed_zones(where: str) -> ValueError:
 
 def _factored(items: list[Any], where: str, dtype: str, explicit: bool) -> Raw:
     """The column as categories in the order of their first rows; True and 1 are different ones."""
+    if not {bool, np.bool_}.isdisjoint(map(type, items)):
+        items = [key(item) for item in items]
     try:
         unique = list(dict.fromkeys(items))
     except TypeError:
         raise _refused(where, dtype, f"values such as {brief(next(filter(_unhashable, items)))}") from None
-    if any(type(value) in (bool, np.bool_) for value in unique):
-        items = [key(item) for item in items]
-        unique = list(dict.fromkeys(items))
     values: dict[Any, int] = {}
     places: dict[Any, int] = {}
     for value in unique:
@@ -362,7 +371,9 @@ def _plain(value: Any, where: str, dtype: str) -> str | int | float | bool:
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
     if isinstance(value, (int, float, Decimal)):
-        return plain_number(float(value)) if not isinstance(value, int) else int(value)
+        if not abs(value) < 1e308:
+            raise ValueError(f"{where} has the category {brief(value)}, expected finite numbers; turn it into text")
+        return int(value) if isinstance(value, int) else plain_number(float(value))
     dates = (datetime.date, datetime.time, datetime.timedelta)
     if isinstance(value, dates) or type(value).__name__ in SHOWN_AS_TEXT:
         return str(value)

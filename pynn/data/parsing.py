@@ -64,4 +64,4 @@ def _nearly_all(values: Sequence[str], counts: Array, parses: Callable[[str], bo
     parsed = np.array([parses(value) for value in values])
     gaps = np.array([value.strip().lower() in GAPS for value in values])
     strays = counts[~parsed & ~gaps].sum()
-    return np.count_nonzero(parsed) >= FEW and bool(strays <= STRAY * counts[~gaps].sum())
+    return bool(np.count_nonzero(parsed) >= FEW and strays <= STRAY * counts[~gaps].sum())

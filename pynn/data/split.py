@@ -51,18 +51,17 @@ def split(
         If a part would be empty, x and y have different lengths, share or seed is out of range, or y cannot be
         stratified.
     TypeError
-        If x is not an array of numbers.
+        If x is neither an array of numbers nor a data frame.
 
     Notes
     -----
     For arrays larger than memory, split the indices instead:
     ``(train, _), (test, _) = pynn.split(numpy.arange(len(y)), y)``.
     """
-    array, y = arrays.samples("x", x), as_array("y", y)
-    train, test = _places(array, y, share, checks.chosen_seed(seed), stratify)
-    rows: Any = array
-    if tables.columns(x) is not None:  # the model remembers its columns
-        rows = getattr(x, "iloc", x)
+    rows: Any = x if tables.columns(x) is not None else arrays.samples("x", x)
+    y = as_array("y", y)
+    train, test = _places(rows, y, share, checks.chosen_seed(seed), stratify)
+    rows = getattr(rows, "iloc", rows)  # a table stays one: the model remembers its columns
     return (rows[train], y[train]), (rows[test], y[test])
 
 

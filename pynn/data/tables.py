@@ -87,7 +87,8 @@ def _column(x: Any, label: Any, name: str) -> Array:
         if array.dtype.kind == "f" and (missing := np.isnan(array)).any():
             raise ValueError(
                 f"{where} lacks {np.count_nonzero(missing)} of {len(array)} values, the first in row "
-                f"{int(np.argmax(missing))}; fill them, for example {name}[{label!r}].fillna(...), or drop those rows"
+                f"{int(np.argmax(missing))}; fill them, for example {name}[{label!r}].fillna(...), drop those rows, or "
+                "use fit(..., preprocessing=pynn.TableEncoder())"
             )
         return array
     kind = getattr(column, "dtype", array.dtype)
@@ -95,9 +96,12 @@ def _column(x: Any, label: Any, name: str) -> Array:
         cure = "convert it to numbers, such as the year or the days since a date"
     else:
         first = next((item for item in array.tolist() if not absent(item)), None)
+        reader = (
+            "fit(..., preprocessing=pynn.TableEncoder(embedding=False)) reads it; or " if name.endswith("x") else ""
+        )
         cure = (
-            f"it holds {brief(first)}; convert it to numbers, for example with pandas.get_dummies({name}), or drop "
-            f"it: {name}.drop(columns={label!r})"
+            f"it holds {brief(first)}; {reader}convert it to numbers, for example with pandas.get_dummies({name}), or "
+            f"drop it: {name}.drop(columns={label!r})"
         )
     raise TypeError(f"{where} has dtype {kind}, expected numbers; {cure}")
 

@@ -129,10 +129,10 @@ class Twin:
         return next((name for name, seen in self._seen.items() if seen["outputs"] is None), "")
 
     def outputs(self, model: Any, x: Array) -> Array:
-        """What the model predicts for some rows."""
+        """What the model predicts for some rows: outputs, or what they say of numbers."""
         self.take(model)
         with quietly():
-            return np.concatenate(self._parts(x))
+            return self.loss._points(self.loss._numbers(np.concatenate(self._parts(x))))
 
     def _parts(self, x: Array) -> list[Array]:
         return [self.model.forward(x[start : start + 256]) for start in range(0, len(x), 256)]

@@ -186,8 +186,10 @@ def _evenly_spaced(values: Array, columns: int) -> bool:
 
 
 def baseline(model: Any, loss: Loss, samples: Samples) -> float:
-    """The loss of the best constant outputs, such as ln C or the variance of y; NaN if the loss is not known."""
+    """The loss of the best constant outputs, such as ln C or the variance of y; NaN if they are not known."""
     y = np.asarray(samples.y[:: max(1, len(samples.y) // 2000)])
+    if type(loss)._least is not Loss._least:
+        return math.nan  # the rules compare losses whose least value is 0
     try:
         twin = copy.deepcopy(loss)
         if loss.classes(model.output_shape) is not None:

@@ -215,7 +215,9 @@ def _by_heart(model: Sequential, record: Record, steps: int, progress: bool | st
     x, y = record.train.x[places], record.train.y[places]
     best: tuple[float, float, int] = (math.inf, 0.0, 0)
     constant = record.facts["baseline"]
-    goal = floor(record.settings) + LEARNED * abs(constant if math.isfinite(constant) else record.snapshots[0].loss)
+    least = model.loss._least(y)
+    scale = abs(constant if math.isfinite(constant) else record.snapshots[0].loss)
+    goal = floor(record.settings) + least + LEARNED * scale
     for rate in RATES:
         twin = copy.deepcopy(model)
         without_regularization(twin)
@@ -227,7 +229,7 @@ def _by_heart(model: Sequential, record: Record, steps: int, progress: bool | st
     labelled = not math.isnan(right)
     passed = loss <= goal and (right == 1 or not labelled)
     measured = f"loss {loss:.2g}" + (f", accuracy {right:.2f}" if labelled else "") + f" after {taken} steps"
-    expected = "loss 0" + (", accuracy 1" if labelled else "")
+    expected = ("loss 0" if not least else f"loss {goal:.2g}") + (", accuracy 1" if labelled else "")
     advice = (
         "" if passed else "Something keeps the model from learning: loss, gradients (gradient_check), last layer, y."
     )

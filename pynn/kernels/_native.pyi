@@ -33,6 +33,7 @@ __all__: list[str] = [
     "gate_backward",
     "gate_forward",
     "gather",
+    "gaussian_nll",
     "gaussian_noise",
     "get_num_threads",
     "groupnorm_backward",
@@ -57,6 +58,7 @@ __all__: list[str] = [
     "norm",
     "openmp",
     "penalty",
+    "pinball",
     "polyak_step",
     "prelu_backward",
     "prelu_forward",
@@ -279,6 +281,12 @@ def focal(
 def gate_backward(dy: numpy.ndarray, x: numpy.ndarray, activation: str, dx: numpy.ndarray) -> None: ...
 def gate_forward(x: numpy.ndarray, activation: str, out: numpy.ndarray) -> None: ...
 def gather(x: numpy.ndarray, indices: numpy.ndarray, divisor: float = 1.0, out: numpy.ndarray = ...) -> None: ...
+def gaussian_nll(
+    outputs: numpy.ndarray,
+    targets: numpy.ndarray,
+    weights: numpy.ndarray | None = None,
+    doutputs: numpy.ndarray | None = None,
+) -> float: ...
 def gaussian_noise(
     x: numpy.ndarray, std: float, seed: int, stream: int, step: int, offset: int = 0, out: numpy.ndarray = ...
 ) -> None: ...
@@ -418,6 +426,13 @@ def nesterov_step(
 ) -> None: ...
 def norm(vector: numpy.ndarray) -> float: ...
 def penalty(weight: numpy.ndarray, l1: float = 0.0, l2: float = 0.0, dweight: numpy.ndarray | None = None) -> float: ...
+def pinball(
+    outputs: numpy.ndarray,
+    targets: numpy.ndarray,
+    levels: numpy.ndarray,
+    weights: numpy.ndarray | None = None,
+    doutputs: numpy.ndarray | None = None,
+) -> float: ...
 def polyak_step(average: numpy.ndarray, parameters: numpy.ndarray, decay: float) -> None: ...
 def prelu_backward(
     dy: numpy.ndarray,

@@ -43,8 +43,7 @@ class DropConnect(Affine):
 
     _takes = takes(rate=DROPPED)
 
-    def __init__(self, units: int, rate: float, **options: Unpack[AffineOptions]) -> None:
-    def __init__(self, units: int, rate: float | Schedule, **options: Unpack[WeightOptions]) -> None:
+    def __init__(self, units: int, rate: float | Schedule, **options: Unpack[AffineOptions]) -> None:
         super().__init__(units, **options)
         self.rate = rate
         self._draw: Draw | None = None

@@ -315,8 +315,12 @@ class Loss(Constructed):
         """How many numbers are the targets of a sample."""
         return math.prod(output_shape)
 
+    def _least(self, y: Array) -> float:
+        """About the loss of outputs that fit these targets."""
+        return 0.0
+
     def _constant(self, y: Array) -> Array | None:
-        """The best constant outputs for these targets; None if they are a plain mean or not known."""
+        """The best constant outputs for these targets, if the least loss is 0; None: they are a mean, or not known."""
         return None
 
     def _undefined(self, outputs: Array) -> Array | None:

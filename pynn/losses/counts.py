@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 
 from ..checks import Interval
@@ -25,16 +27,16 @@ class LogLinkLoss(ElementwiseLoss):
 
     def predict(self, outputs: Array) -> Array:
         with np.errstate(over="ignore"):  # the result, infinity, says so
-            return np.exp(outputs)
+            return np.asarray(np.exp(outputs))
 
     def _numbers(self, outputs: Array) -> Array:
         return self.predict(outputs)
 
     def _outputs(self, numbers: Array) -> Array:
-        return np.log(np.maximum(numbers, np.finfo(numbers.dtype).tiny))
+        return np.asarray(np.log(np.maximum(numbers, np.finfo(numbers.dtype).tiny)))
 
-    def _constant(self, y: Array) -> Array:
-        return np.broadcast_to(self._outputs(y.mean(axis=0)), y.shape)
+    def _least(self, y: Array) -> float:
+        return copy.deepcopy(self).forward(self._outputs(y.astype(np.float64)), y)
 
 
 class Poisson(LogLinkLoss):

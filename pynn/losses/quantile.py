@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ class Levels:
         single = np.ndim(value) == 0 if not isinstance(value, str) else True
         values = [value] if single else list(value)
         rising = all(map(is_number, values)) and all(0 < one < 1 for one in values)
-        rising = rising and all(low < high for low, high in zip(values, values[1:], strict=False))
+        rising = rising and all(low < high for low, high in pairwise(values))
         if not rising or not values:
             raise ValueError(f"{where}: {name} is {brief(value)}, expected {self.text(name)}")
         return float(value) if single else tuple(float(one) for one in values)
@@ -180,6 +181,7 @@ def _raise(outputs: Array, increments: Array, values: Array) -> None:
 def _lower(gradient: Array, increments: Array, values: Array) -> None:
     """Turn the gradient of the quantiles into that of the outputs; overwrites the other arrays."""
     np.cumsum(gradient[..., ::-1], axis=-1, out=values[..., ::-1])
+    increments[..., 0] = 0  # the first output itself, whose e^f may overflow
     np.negative(increments, out=increments)
     np.expm1(increments, out=increments)
     np.negative(increments, out=increments)  # 1 - e^-softplus(f), which is sigmoid(f)

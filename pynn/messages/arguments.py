@@ -25,6 +25,7 @@ data X inputs: x
 decay_rate: factor decay
 decay_steps: epochs every
 dilation_rate: dilation
+drop_remainder: drop_last
 drop_prob drop_rate dropout dropout_rate: rate
 end_factor: end
 end_lr: end minimum
@@ -184,6 +185,7 @@ initial_epoch: a model continues at model.epoch; checkpoint and resume continue 
 steps_per_epoch: an epoch is all of x, or all that the iterable gives
 validation_freq validation_steps validation_batch_size: all of validation is measured after each epoch
 workers num_workers: prefetch=2 prepares batches on a thread
+max_time time_limit timeout: callbacks=[pynn.Deadline(60)] ends the run after 60 seconds
 device n_jobs: pynn.set_num_threads(n) sets the number of threads
 dataloader generator loader: it is the first argument: fit(loader)
 [evaluate]
@@ -199,7 +201,7 @@ train_size: share is that of the test part: split(x, y, 0.2)
 [Split]
 shuffle: samples are always drawn at random; leave it out
 [batches]
-drop_last: drop_single=True leaves out a last batch of one sample
+workers num_workers: prefetch=2 prepares batches on a thread
 """)
 
 # Hints for too many positional arguments.

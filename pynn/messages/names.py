@@ -17,6 +17,11 @@ svm multi_margin multimarginloss categorical_hinge: 'hinge', or 'binary_hinge' f
 l2_svm l2svm: 'squared_hinge'
 smooth_l1 smoothl1loss huber_loss huberloss: 'huber'
 focal_loss focalloss: 'focal'
+pinball pinball_loss quantile_loss quantileloss reg:quantileerror: 'quantile', or pynn.Quantile((0.1, 0.5, 0.9))
+poisson_loss poissonloss poisson_nll poissonnllloss count:poisson: 'poisson', of logarithms of the mean
+gamma_loss reg:gamma gamma_deviance: 'gamma', of logarithms of the mean
+tweedie_loss reg:tweedie tweedie_deviance: 'tweedie', or pynn.Tweedie(power)
+gaussian gaussiannll gaussiannllloss normal normal_nll heteroscedastic: 'gaussian_nll', with a last layer of two units
 [optimizer]
 sgd_momentum sgdm momentum_sgd: 'momentum', or pynn.Momentum(0.01, momentum=0.9)
 nag sgd_nesterov nesterov_momentum: 'nesterov'
@@ -31,6 +36,15 @@ mean_squared_error l2: 'mse'
 root_mean_squared_error: 'rmse'
 r2_score: 'r2'
 f1_score f1_macro: 'f1'
+mean_absolute_percentage_error: 'mape'
+auc roc rocauc roc_auc_score auroc: 'roc_auc'
+logloss neg_log_loss cross_entropy nll negative_log_likelihood: 'log_loss'
+brier_score brier_score_loss: 'brier'
+ap average_precision_score pr_auc prc auprc: 'average_precision'
+balanced_accuracy_score bacc: 'balanced_accuracy'
+ece expected_calibration_error calibration: 'calibration_error'
+pinball_loss mean_pinball_loss quantile quantile_loss: 'pinball'
+error_rate zero_one_loss: 'error'
 top_k topk top_k_accuracy top_k_categorical_accuracy: 'top5', or another number
 loss: nothing: the loss is measured anyway
 [initializer]
@@ -75,6 +89,9 @@ MSELoss MSE MeanSquaredError: pynn.SquaredError(), which sums over outputs
 L1Loss MAE: pynn.AbsoluteError(), which sums over outputs
 SmoothL1Loss HuberLoss: pynn.Huber(delta)
 FocalLoss: pynn.Focal(gamma)
+QuantileLoss PinballLoss: pynn.Quantile(levels)
+PoissonNLLLoss: pynn.Poisson()
+GaussianNLLLoss: pynn.GaussianNLL()
 nn Module: pynn.Sequential of layers, pynn.Layer for a custom layer; help(pynn.layers) lists them
 Model MLP MLPClassifier MLPRegressor: pynn.Sequential(pynn.Affine(64), pynn.ReLU(), pynn.Affine(10))
 optim optimizer: pynn.optimizers
@@ -103,6 +120,7 @@ CyclicLR: pynn.Cyclic
 LinearLR: pynn.LinearDecay or pynn.Warmup
 ReduceLROnPlateau: pynn.ReduceOnPlateau
 LearningRateScheduler: pynn.LearningRateSchedule
+Timer: pynn.Deadline(seconds)
 RandomHorizontalFlip: pynn.Flip()
 RandomRotation: pynn.Rotation(degrees)
 RandomCrop: pynn.PadCrop()

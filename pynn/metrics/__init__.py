@@ -121,7 +121,7 @@ def metric(choice: str | Metric | Callable[[Array, Array], float]) -> Metric:
         known = f"accuracy, top5 (or another number), {', '.join(METRICS)}"
         raise ValueError(
             f"metrics: {choice!r} is unknown, {renamed('metrics', choice)}expected one of {known}, or a function "
-            "(sklearn.metrics.roc_auc_score)"
+            "(sklearn.metrics.matthews_corrcoef)"
         )
     if isinstance(choice, Metric):
         return choice

@@ -187,5 +187,5 @@ def places_of(name: str, values: Array, labels: Array) -> Array:
     if wrong.any():
         where = int(np.argmax(wrong))
         shown = ", ".join(map(str, labels[:20].tolist()))
-        raise ValueError(f"{name}[{where}] is {brief(values[where])}, which is not among the classes {shown}")
+        raise ValueError(f"{name}[{where}] is {brief(values.tolist()[where])}, which is not among the classes {shown}")
     return np.asarray(places)

@@ -154,7 +154,8 @@ class LogLoss(_OfProbabilities, Mean):
         if isinstance(loss, AttributeLoss):
             true = np.reshape(targets, outputs.shape).astype(np.float64)
             if type(loss).probabilities is BinaryCrossEntropy.probabilities:
-                losses = np.logaddexp(0, wide) - true * wide
+                with np.errstate(invalid="ignore"):  # a NaN stays one
+                    losses = np.logaddexp(0, wide) - true * wide
             else:
                 p = probabilities_of(loss, outputs)
                 losses = -true * _log(p) - (1 - true) * _log(1 - p)
@@ -236,7 +237,7 @@ def _log(p: Array) -> Array:
 
 
 def _one_hot(labels: Array, classes: int) -> Array:
-    return np.asarray(labels)[..., None] == np.arange(classes)
+    return np.asarray(np.asarray(labels)[..., None] == np.arange(classes))
 
 
 def _is_mean(answers: bool, squares: Array) -> bool:

@@ -100,8 +100,8 @@ def average_precision(
 class RocAuc(Gathered):
     """Area under the ROC curve of labels or attributes; keeps the scores of all samples. Name "roc_auc".
 
-    See the function `roc_auc`. Of two classes it compares the scores of the second; of more it is the mean over classes,
-    of attributes that over attributes. NaN with a warning if the data lack a class.
+    See the function `roc_auc`. Of two classes it compares the scores of the second; of more it is the mean over
+    classes, of attributes that over attributes. NaN with a warning if the data lack a class.
     """
 
     name = "roc_auc"

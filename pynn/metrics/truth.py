@@ -30,7 +30,7 @@ class Truth:
         if self.yes is not None:
             return self.yes
         assert self.places is not None
-        return self.places[:, None] == np.arange(self.scores.shape[1])
+        return np.asarray(self.places[:, None] == np.arange(self.scores.shape[1]))
 
     def ranked(self) -> tuple[Array, Array]:
         """Answers and scores as rankings compare them: of two classes the second alone."""

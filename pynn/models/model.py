@@ -145,7 +145,7 @@ class Model(FlatChain):
         context = self.context
         if context is self._own:
             if type(x) is not np.ndarray:
-                x = inputs.raw(self, x)  # a table's columns in their order
+                x = inputs.of_layers(self, x)
             if self._parameters is None or x.shape[1:] != self.input_shape:
                 self.accept(x)
             if x.dtype is not context.dtype or not x.flags.c_contiguous:

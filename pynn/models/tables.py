@@ -8,6 +8,7 @@ from typing import Any
 from ..checks import expect_count
 from ..initializers import Normal, Zeros
 from ..layers import (
+    PSELU,
     SELU,
     Affine,
     Dropout,
@@ -17,7 +18,6 @@ from ..layers import (
     Parallel,
     PeriodicEmbedding,
     PMish,
-    PSELU,
     Scale,
 )
 from ..schedules import Schedule
@@ -93,7 +93,8 @@ def realmlp(
        Data", 2024.
     """
     widths = list(hidden)
-    expect_count("realmlp", 1, outputs=outputs, units=units, **{f"hidden[{i}]": width for i, width in enumerate(widths)})
+    expect_count("realmlp", 1, outputs=outputs, units=units)
+    expect_count("realmlp", 1, **{f"hidden[{place}]": width for place, width in enumerate(widths)})
     full = _is_full(form, sizes, numbers)
     if (activation, full) not in ACTIVATIONS:
         raise ValueError(f"realmlp: activation is {activation!r}, expected 'selu' or 'mish'")

@@ -53,7 +53,7 @@ class Rates(Constructed):
 
     @property
     def weight_decay(self) -> float:
-        """λ, a finite number of at least 0; may be set at any time, to a number or a `Schedule`."""
+        """Weight decay λ, a finite number of at least 0; may be set at any time, to a number or a `Schedule`."""
         return self._weight_decay
 
     @weight_decay.setter

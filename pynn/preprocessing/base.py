@@ -4,81 +4,22 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from ..data import arrays
-from ..data.frames import Table
 from ..signatures import Constructed
 from ..typing import Array, Shape
+from .rows import Rows, as_numbers, pieces
 
 T = TypeVar("T", bound="Transformer")
-
-PIECE = 1 << 21  # numbers processed at once, which bounds the memory
 
 
 class NotFittedError(ValueError, AttributeError):
     """A transformer was used before `fit`. A ValueError and an AttributeError, like that of scikit-learn."""
-
-
-class Rows:
-    """Samples (N, ...) as float64, in pieces, after the preceding transformers; can be iterated over repeatedly."""
-
-    def __init__(self, x: Array, before: tuple[Transformer, ...] = ()) -> None:
-        self.x, self.before = x, before
-        self.shape: Shape = before[-1].output_shape_ if before else x.shape[1:]
-        self.features = math.prod(self.shape)
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    def __iter__(self) -> Iterator[Array]:
-        return (self._after(x) for _, x in pieces(self.x))
-
-    def then(self, *transformers: Transformer) -> Rows:
-        """The same samples after these fitted transformers, too."""
-        return Rows(self.x, (*self.before, *transformers))
-
-    def columns(self) -> Iterator[Array]:
-        """The numbers of each feature, one feature after the other, in new arrays (N,)."""
-        if not self.before and self.x.ndim == 2:
-            yield from (self.x[:, place].astype(np.float64) for place in range(self.features))
-            return
-        at_once = max(1, 4 * PIECE // len(self))  # each block of features takes a pass over the samples
-        for start in range(0, self.features, at_once):
-            block = np.empty((min(at_once, self.features - start), len(self)))
-            filled = 0
-            for x in self:
-                block[:, filled : filled + len(x)] = x.reshape(len(x), -1)[:, start : start + at_once].T
-                filled += len(x)
-            yield from block
-
-    @property
-    def first(self) -> Array:
-        """The first sample."""
-        sample: Array = self._after(_numbers(self.x[:1]))[0]
-        return sample
-
-    def _after(self, x: Array) -> Array:
-        for transformer in self.before:
-            x = transformer._apply(x)
-        return x
-
-
-def pieces(x: Array) -> Iterator[tuple[slice, Array]]:
-    """Slices of x and their rows as float64 (uint8 pixels as 0..1)."""
-    rows = max(1, PIECE // math.prod(x.shape[1:]))
-    for start in range(0, len(x), rows):
-        part = slice(start, start + rows)
-        yield part, _numbers(x[part])
-
-
-def _numbers(x: Any) -> Any:
-    """Samples as float64; a table, which a transformer reads itself, as it is."""
-    return x if isinstance(x, Table) else arrays.to_model(x, np.dtype(np.float64))
 
 
 class Transformer(Constructed):
@@ -326,7 +267,7 @@ class Transformer(Constructed):
             The samples.
         """
         self.expect_fitted(method)
-        array = self.samples(x, name)
+        array: Array = self.samples(x, name)
         self._expect_input(array, name)
         return array
 
@@ -382,7 +323,8 @@ class Transformer(Constructed):
         wide = np.asarray(dy, np.float64)
         if x is None:
             return self._back(wide).astype(dy.dtype)
-        return self._back_at(wide, arrays.to_model(x, np.dtype(np.float64))).astype(dy.dtype)
+        dx: Array = self._back_at(wide, as_numbers(x)).astype(dy.dtype)
+        return dx
 
     def unfitted(self: T) -> T:
         """Return a new transformer with the same arguments.

@@ -11,7 +11,8 @@ from ..checks import POSITIVE, Choice, is_integer
 from ..messages.terminal import brief
 from ..signatures import takes
 from ..typing import Array, Shape
-from .base import Rows, Transformer
+from .base import Transformer
+from .rows import Rows
 from .scaling import LEAST, SMALL
 
 FORMS = ("pca", "zca")

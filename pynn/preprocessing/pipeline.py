@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike
 
 from ..checks import expect_instance
 from ..typing import Array, Shape
-from .base import NotFittedError, Rows, Transformer
+from .base import NotFittedError, Transformer
+from .rows import Rows
 
 
 class Pipeline(Transformer):

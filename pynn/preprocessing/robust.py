@@ -9,7 +9,8 @@ import numpy as np
 from ..checks import POSITIVE
 from ..signatures import takes
 from ..typing import Array, Shape
-from .base import Rows, Transformer
+from .base import Transformer
+from .rows import Rows
 from .scaling import ROUNDING
 
 LARGEST = 1e150  # squares of larger numbers overflow
@@ -185,7 +186,8 @@ class ClipToRange(_OfFeatures):
         self.data_max_ = np.max([high for _, high in ends], axis=0)
 
     def _apply(self, x: Array) -> Array:
-        return x.copy()
+        same: Array = x.copy()
+        return same
 
     def _undo(self, y: Array) -> Array:
         x: Array = np.clip(y, self.data_min_, self.data_max_)

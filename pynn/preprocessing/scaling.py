@@ -10,7 +10,8 @@ from ..checks import Choice, is_number
 from ..messages.terminal import brief
 from ..signatures import takes
 from ..typing import Array, Shape
-from .base import Rows, Transformer
+from .base import Transformer
+from .rows import Rows
 
 PER = ("feature", "channel", "all")
 ROUNDING = 8 * np.finfo(np.float64).eps  # smaller relative differences are rounding errors

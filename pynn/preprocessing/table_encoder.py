@@ -17,15 +17,17 @@ from ..data.frames import Table, table
 from ..messages.terminal import brief
 from ..signatures import takes
 from ..typing import Array, Shape
-from . import base, table_file
-from .base import Rows, Transformer
-from .table_layout import Layout, dense, dense_columns, size
+from . import table_file
+from .base import Transformer
+from .named import Named
+from .rows import Rows
+from .table_layout import Encoded, Layout, dense, size
 
 AT_ONCE = 1 << 17  # numbers of a block, which a processor's cache holds
 DESCRIPTION, SCALING = "columns", "numbers."  # names of its tensors
 
 
-class TableEncoder(Transformer):
+class TableEncoder(Named):
     """Data frames as they are: numbers, booleans, categories, text, dates and gaps become columns of numbers.
 
     Parameters
@@ -140,7 +142,7 @@ class TableEncoder(Transformer):
                 + (" and so on" if len(learned) > 1 else "")
             )
         if self.scaling_ is not None:
-            self.scaling_._learn_from(_Encoded(self, x))
+            self.scaling_._learn_from(Encoded(self, x))
             self._expect_same_width()
         if noted := [column for column in learned if column.text]:
             names = tables.listed([column.name for column in noted])
@@ -265,6 +267,12 @@ class TableEncoder(Transformer):
     def _undo(self, y: Array) -> Array:
         raise TypeError("TableEncoder has no inverse: the table cannot be made from its numbers")
 
+    def _back(self, dy: Array) -> Array:
+        raise TypeError(
+            "a gradient cannot pass through TableEncoder to the table; for that of the encoded columns, use a model "
+            "without preprocessing on encoder.transform(x)"
+        )
+
     def inverse_transform(self, x: ArrayLike) -> Array:
         return self._undo(np.asarray(x))
 
@@ -330,7 +338,7 @@ class TableEncoder(Transformer):
             For an unknown name or a value that the constructor rejects.
         """
         inner = {name[9:]: params.pop(name) for name in list(params) if name.startswith("numbers__")}
-        chosen = params.get("numbers", self.numbers)
+        chosen: Any = params.get("numbers", self.numbers)
         if inner and not isinstance(chosen, Transformer):
             raise ValueError(f"TableEncoder: numbers is None, so it has no parameter {next(iter(inner))!r}")
         if inner:
@@ -368,38 +376,3 @@ class TableEncoder(Transformer):
         if self.scaling_ is not None:
             self.scaling_.restore((self.layout_.dense,), tensors, f"{prefix}{SCALING}")
             self._expect_same_width()
-
-
-class _Encoded(Rows):
-    """What `numbers` learns from: the columns of all but the codes, a few rows at a time, or one after the other."""
-
-    def __init__(self, encoder: TableEncoder, x: Table, before: tuple[Transformer, ...] = ()) -> None:
-        self.encoder, self.x, self.before = encoder, x, before  # type: ignore[assignment]
-        self.shape = before[-1].output_shape_ if before else (encoder.layout_.dense,)
-        self.features = int(np.prod(self.shape))
-
-    def __iter__(self) -> Iterator[Array]:
-        rows = max(1, base.PIECE // self.encoder.layout_.dense)
-        return (self._after(self.x[start : start + rows]) for start in range(0, len(self.x), rows))
-
-    def then(self, *transformers: Transformer) -> Rows:
-        return _Encoded(self.encoder, self.table, (*self.before, *transformers))
-
-    @property
-    def table(self) -> Table:
-        """The table itself."""
-        return self.x  # type: ignore[return-value]
-
-    def columns(self) -> Iterator[Array]:
-        if self.before:
-            return super().columns()
-        encoder = self.encoder
-        read = encoder._read(self.table)
-        return dense_columns(encoder.layout_, encoder.columns_, encoder.medians_, self.table, read)
-
-    def _after(self, x: Any) -> Array:
-        encoder = self.encoder
-        values = dense(encoder.layout_, encoder.columns_, encoder.medians_, x, encoder._read(x))
-        for transformer in self.before:
-            values = transformer._apply(values)
-        return values

@@ -22,7 +22,8 @@ FIELDS = tuple(field.name for field in dataclasses.fields(Column))
 def written(columns: list[Column]) -> Array:
     """The columns as bytes."""
     text = json.dumps([dataclasses.asdict(column) for column in columns])
-    return np.frombuffer(text.encode(), np.uint8).copy()
+    array: Array = np.frombuffer(text.encode(), np.uint8).copy()
+    return array
 
 
 def read(tensor: Array, name: str) -> list[Column]:

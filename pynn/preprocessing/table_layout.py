@@ -12,6 +12,9 @@ import numpy as np
 from ..data.columns import Column, part
 from ..data.frames import Table
 from ..typing import Array
+from . import rows as rows_module
+from .base import Transformer
+from .rows import Rows
 
 SINGLE = {1: [1.0, 0.0], 2: [-1.0, 1.0, 0.0]}  # one column for so many categories; the last number for missing ones
 
@@ -131,3 +134,33 @@ def dense_columns(
             yield np.array(SINGLE[size(columns[place])])[codes]
         else:
             yield from ((codes == code).astype(np.float64) for code in range(width))
+
+
+class Encoded(Rows):
+    """What `numbers` learns from: the columns of all but the codes, a few rows at a time, or one after the other."""
+
+    def __init__(self, encoder: Any, x: Table, before: tuple[Transformer, ...] = ()) -> None:
+        self.encoder, self.x, self.before = encoder, x, before
+        self.shape = before[-1].output_shape_ if before else (encoder.layout_.dense,)
+        self.features = int(np.prod(self.shape))
+
+    def __iter__(self) -> Iterator[Array]:
+        rows = max(1, rows_module.PIECE // self.encoder.layout_.dense)
+        return (self._after(self.x[start : start + rows]) for start in range(0, len(self.x), rows))
+
+    def then(self, *transformers: Transformer) -> Rows:
+        return Encoded(self.encoder, self.x, (*self.before, *transformers))
+
+    def columns(self) -> Iterator[Array]:
+        if self.before:
+            return super().columns()
+        encoder = self.encoder
+        read = encoder._read(self.x)
+        return dense_columns(encoder.layout_, encoder.columns_, encoder.medians_, self.x, read)
+
+    def _after(self, x: Any) -> Array:
+        encoder = self.encoder
+        values = dense(encoder.layout_, encoder.columns_, encoder.medians_, x, encoder._read(x))
+        for transformer in self.before:
+            values = transformer._apply(values)
+        return values

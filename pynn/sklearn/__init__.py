@@ -4,6 +4,9 @@
 results several times faster; besides, dropout, batch normalization, class weights, other losses, own layers, own
 validation data and callbacks.
 
+`TabularClassifier` and `TabularRegressor` take a data frame as it is, with text, categories, dates and gaps, and train
+RealMLP, a network that is good with its defaults.
+
 >>> from pynn.sklearn import MLPClassifier
 >>> classifier = MLPClassifier((64,), dropout=0.2, early_stopping=True, random_state=0).fit(X, y)
 >>> classifier.predict(X), classifier.score(X, y), classifier.model_.save("model.safetensors")
@@ -25,5 +28,7 @@ if tuple(int(part) for part in sklearn.__version__.split(".")[:2]) < (1, 6):
 
 from .classifier import MLPClassifier
 from .regressor import MLPRegressor
+from .tabular_classifier import TabularClassifier
+from .tabular_regressor import TabularRegressor
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+__all__ = ["MLPClassifier", "MLPRegressor", "TabularClassifier", "TabularRegressor"]

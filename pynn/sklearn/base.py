@@ -82,8 +82,10 @@ class Estimator(hooks.Supporting, BaseEstimator):
             and X.dtype in FLOATS
             and "feature_names_in_" not in vars(self)
         ):
-            x = X if X.dtype is model.dtype else X.astype(model.dtype)
-            if math.isfinite(x.sum()):
+            with np.errstate(over="ignore", invalid="ignore"):
+                x = X if X.dtype is model.dtype else X.astype(model.dtype)
+                finite = math.isfinite(x.sum())
+            if finite:
                 with model.lock.held():
                     return np.asarray(model.forward(x))
         rows = Rows(self._table(X, reset=False), model.dtype)

@@ -6,8 +6,6 @@ import copy
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
-
 import numpy as np
 
 from ..callbacks import Callback, Deadline, EarlyStopping
@@ -68,7 +66,6 @@ class Member:
     epochs: int
     best_epoch: int
     score: float | None
-    timed_out: bool
 
 
 def trained(task: Task, train: Table, held_out: Table | None, seed: int, seconds: float | None = None) -> Member:
@@ -99,7 +96,7 @@ def trained(task: Task, train: Table, held_out: Table | None, seed: int, seconds
     model.optimizer = None  # its state is twice as large as the model
     chosen = best.best_epoch if best is not None and best.best_epoch is not None else model.epoch
     score = None if best is None or best.best is None else float(best.best)
-    return Member(model, history, model.epoch, int(chosen), score, model.context.step > 0 and history.stopped is not None)
+    return Member(model, history, model.epoch, int(chosen), score)
 
 
 def _network(task: Task, recipe: Recipe, train: Table, seed: int) -> Sequential:
@@ -116,11 +113,13 @@ def _affordable(
     tried = copy.deepcopy(model)
     rows = min(len(train), recipe.batch_size * TRIED)
     y = train.y if task.scaling is None else train.y / max(float(np.std(train.y)), 1e-30)
-    options = dict(loss=copy.deepcopy(task.loss), optimizer=recipe.optimizer(), batch_size=recipe.batch_size)
     spent = []
     for _ in range(2):  # the first makes the buffers
         begun = time.perf_counter()
-        tried.fit(train.x[:rows], y[:rows], epochs=1, drop_last=True, progress=False, **options)
+        tried.fit(
+            train.x[:rows], y[:rows], loss=copy.deepcopy(task.loss), optimizer=recipe.optimizer(), epochs=1,
+            batch_size=recipe.batch_size, drop_last=True, progress=False,
+        )  # fmt: skip
         spent.append(time.perf_counter() - begun)
     epoch = spent[1] * (len(train) // recipe.batch_size) / max(rows // recipe.batch_size, 1)
     if held_out is not None:
@@ -142,8 +141,3 @@ def decoded(model: Sequential, out: Array) -> Array:
     """Predictions for these outputs, in the units of the targets."""
     predicted = model.loss.predict(out)
     return predicted if model.targets is None else model.targets.decode(model.loss, predicted)
-
-
-def several(models: Sequence[Any]) -> str:
-    """Text for messages."""
-    return f"{len(models)} network{'' if len(models) == 1 else 's'}"

@@ -57,13 +57,18 @@ class Perceptron(Estimator):
         dtype = settings.chosen_dtype(self, X, once) if fresh else self.model_.dtype
         weights = self._sample_weights(sample_weight, X.shape[0])
         problem = self._problem(Rows(X, dtype), y, weights, fresh, classes)
+        held = None if validation is None else self._held_out(validation, problem)
         if fresh:
             training.begin(self, problem, X.shape[1], dtype, random_state)
             self._describe(problem)
-        held = None if validation is None else self._held_out(validation, problem)
-        metadata = {"sample_weight": sample_weight}
-        with hooks.fitting(self, X, y, metadata) if not once else hooks.nothing() as tasks:
-            training.run(self, problem, held, tasks, random_state, once)
+        telling = hooks.nothing() if once else hooks.fitting(self, X, y, {"sample_weight": sample_weight})
+        try:
+            with telling as tasks:
+                training.run(self, problem, held, tasks, random_state, once)
+        except (ValueError, TypeError):
+            if fresh and not self.n_iter_:  # refused before it began
+                del self.model_
+            raise
 
     def _problem(
         self, rows: Rows, y: Array, weights: Array | None, fresh: bool, classes: Any = None

@@ -1,4 +1,4 @@
-"""How the networks of `TabularClassifier` and `TabularRegressor` are made and trained: RealMLP's recipe in three presets.
+"""How the networks of the estimators for tables are made and trained: RealMLP's recipe in three presets.
 
 Knows networks and settings; must not know data frames or estimators.
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -38,7 +38,7 @@ class Tabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type 
     models_: list[Sequential]
     encoder_: TableEncoder
 
-    _parameter_constraints = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "preset": [StrOptions(set(recipe.PRESETS))],
         "n_ens": [Interval(Integral, 1, None, closed="left")],
         "bagging": [StrOptions({"seeds", "folds"})],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import ClassifierMixin
@@ -101,7 +101,7 @@ class TabularClassifier(ClassifierMixin, Tabular):  # type: ignore[misc]  # scik
     _classification = True
     classes_: Array
 
-    _parameter_constraints = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         **Tabular._parameter_constraints,
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "class_weight": [StrOptions({"balanced"}), dict, None],
@@ -131,8 +131,8 @@ class TabularClassifier(ClassifierMixin, Tabular):  # type: ignore[misc]  # scik
         random_state: Any = None,
     ) -> None:
         super().__init__(
-            preset, n_ens, bagging, epochs, batch_size, learning_rate, hidden_layer_sizes, dropout, weight_decay, one_hot,
-            validation_fraction, time_budget, callbacks, verbose, random_state,
+            preset, n_ens, bagging, epochs, batch_size, learning_rate, hidden_layer_sizes, dropout, weight_decay,
+            one_hot, validation_fraction, time_budget, callbacks, verbose, random_state,
         )  # fmt: skip
         self.label_smoothing = label_smoothing
         self.class_weight = class_weight

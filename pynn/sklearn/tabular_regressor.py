@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import RegressorMixin
@@ -72,7 +72,7 @@ class TabularRegressor(RegressorMixin, Tabular):  # type: ignore[misc]  # scikit
 
     _classification = False
 
-    _parameter_constraints = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         **Tabular._parameter_constraints,
         "loss": [StrOptions(set(LOSSES))],
         "quantiles": ["array-like", Interval(Real, 0, 1, closed="neither"), None],
@@ -100,8 +100,8 @@ class TabularRegressor(RegressorMixin, Tabular):  # type: ignore[misc]  # scikit
         random_state: Any = None,
     ) -> None:
         super().__init__(
-            preset, n_ens, bagging, epochs, batch_size, learning_rate, hidden_layer_sizes, dropout, weight_decay, one_hot,
-            validation_fraction, time_budget, callbacks, verbose, random_state,
+            preset, n_ens, bagging, epochs, batch_size, learning_rate, hidden_layer_sizes, dropout, weight_decay,
+            one_hot, validation_fraction, time_budget, callbacks, verbose, random_state,
         )  # fmt: skip
         self.loss = loss
         self.quantiles = quantiles
@@ -215,7 +215,9 @@ class TabularRegressor(RegressorMixin, Tabular):  # type: ignore[misc]  # scikit
             Without ``quantiles=``.
         """
         if self.quantiles is None:
-            raise ValueError("the model was fitted without quantiles; set TabularRegressor(quantiles=[0.05, 0.5, 0.95])")
+            raise ValueError(
+                "the model was fitted without quantiles; set TabularRegressor(quantiles=[0.05, 0.5, 0.95])"
+            )
         return self._mean(X).reshape(-1, len(self._levels))
 
     def predict_interval(self, X: Any, coverage: float = 0.9) -> tuple[Array, Array]:
@@ -248,7 +250,7 @@ class TabularRegressor(RegressorMixin, Tabular):  # type: ignore[misc]  # scikit
         low, high = (1 - coverage) / 2, (1 + coverage) / 2
         if self.quantiles is not None:
             quantiles = self.predict_quantiles(X)
-            return tuple(intervals.at(self._levels, quantiles, level) for level in (low, high))  # type: ignore[return-value]
+            return intervals.at(self._levels, quantiles, low), intervals.at(self._levels, quantiles, high)
         if self.loss == "gaussian_nll":
             return intervals.gaussian(self.models_, self._outputs(X), coverage)
         middle = self._mean(X)

@@ -50,8 +50,8 @@ def class_labels(y: Any, X: Any) -> tuple[Array, Array]:
     kind = type_of_target(labels, input_name="y", raise_unknown=True)
     if kind not in ("binary", "multiclass"):
         raise ValueError(
-            f"Unknown label type: {kind}. Maybe you are trying to fit a classifier, which expects discrete classes on a "
-            "regression target with continuous values."
+            f"Unknown label type: {kind}. Maybe you are trying to fit a classifier, which expects discrete classes "
+            "on a regression target with continuous values: take TabularRegressor for numbers."
         )
     classes, numbers = np.unique(labels, return_inverse=True)
     if len(classes) < 2:

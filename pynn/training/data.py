@@ -40,7 +40,7 @@ def read(model: Trainable, loss: Loss, x: Any, y: ArrayLike | None, epochs: int,
 
 
 def _of_arrays(model: Trainable, loss: Loss, x: Any, y: ArrayLike, options: Options) -> Data:
-    (form, x), labels = inputs.taken(model, x), targets.read(y)
+    (form, x), labels = inputs.taken(model, x, options.preprocessing), targets.read(y)
     seed = model.seed if options.seed is None else options.seed
     samples, held_out = validation.separated(x, labels, options.sample_weight, options.validation, seed)
     x, y, sample_weight = samples
@@ -65,8 +65,8 @@ def _of_batches(model: Trainable, loss: Loss, x: Any, epochs: int, options: Opti
     preprocessing, _ = inputs.prepare(model, options.preprocessing, x, None)
     held_out = inputs.held_out(model.inputs, preprocessing, model.dtype, options.validation)
     expect_restartable(x, epochs)
-    if options.batch_size is not None or not options.shuffle:
-        raise TypeError("batch_size and shuffle need arrays x and y; an iterable makes its own batches")
+    if options.batch_size is not None or not options.shuffle or options.drop_last:
+        raise TypeError("batch_size, shuffle and drop_last need arrays x and y; an iterable makes its own batches")
     source = Batches(model, loss, x, options.prefetch, options.accumulate)
     checked = validation.held_out(model, loss, held_out, source.targets)
     return Data(source, held_out, checked, model.inputs, preprocessing)

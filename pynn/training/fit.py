@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound=Trainable)
 SETTINGS = takes(
-    epochs=Count(0), accumulate=Count(1), shuffle=FLAG, prefetch=Count(0), batch_size=OrNone(Count(1)),
+    epochs=Count(0), accumulate=Count(1), shuffle=FLAG, drop_last=FLAG, prefetch=Count(0), batch_size=OrNone(Count(1)),
     seed=OrNone(SEED), penalty=OrNone(Instance(Penalty)), resume=FLAG, diagnose=FLAG,
 )  # fmt: skip
 
@@ -53,7 +53,8 @@ def fit(
     augmentation: Augmentations | None = None, prefetch: int = 0,
     progress: bool | str = "auto", callbacks: Callbacks | None = None,
     checkpoint: str | os.PathLike[str] | Checkpoint | None = None, resume: bool = False,
-    distributed: bool | Distributed = False, accumulate: int = 1, shuffle: bool = True, diagnose: bool = False,
+    distributed: bool | Distributed = False, accumulate: int = 1, shuffle: bool = True, drop_last: bool = False,
+    diagnose: bool = False,
 ) -> History:  # fmt: skip
     """Train the model.
 
@@ -137,6 +138,9 @@ def fit(
         fewer batches. Hooks and step counts refer to steps.
     shuffle : bool, default True
         False takes the samples in their order in every epoch.
+    drop_last : bool, default False
+        Leave out a last batch that is smaller than batch_size, so that all steps have the same number of samples; with
+        fewer samples than batch_size, the only batch is kept.
     diagnose : bool, default False
         Watch the run with a `pynn.Monitor`, unless callbacks hold one, and print at its end what is wrong with it.
 
@@ -163,12 +167,12 @@ def fit(
     loss, optimizer = chosen_loss(model, loss), chosen_optimizer(model, optimizer)
     with loss.used(model):  # refused before anything is changed; the run has it until its end
         checks.expect_kinds(
-            SETTINGS, epochs=epochs, accumulate=accumulate, shuffle=shuffle, prefetch=prefetch, batch_size=batch_size,
-            seed=seed, penalty=penalty, resume=resume, diagnose=diagnose,
+            SETTINGS, epochs=epochs, accumulate=accumulate, shuffle=shuffle, drop_last=drop_last, prefetch=prefetch,
+            batch_size=batch_size, seed=seed, penalty=penalty, resume=resume, diagnose=diagnose,
         )  # fmt: skip
     options = Options(
-        batch_size=batch_size, seed=seed, shuffle=shuffle, accumulate=accumulate, prefetch=prefetch,
-        sample_weight=sample_weight, class_weight=class_weight, preprocessing=preprocessing,
+        batch_size=batch_size, seed=seed, shuffle=shuffle, drop_last=drop_last, accumulate=accumulate,
+        prefetch=prefetch, sample_weight=sample_weight, class_weight=class_weight, preprocessing=preprocessing,
         target_preprocessing=target_preprocessing, augmentation=augmentation, validation=validation,
     )  # fmt: skip
     saving, measures = _checkpoint(checkpoint, resume), Measures(metrics)

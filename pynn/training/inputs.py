@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from .. import checks
 from ..checks import expect_instance
-from ..data import arrays, tables
+from ..data import arrays, frames, tables
 from ..data.batches import Samples, epoch_of
 from ..messages.terminal import brief
 from ..preprocessing import NotFittedError, Transformer
@@ -96,11 +96,29 @@ class Receiving(Protocol):
         """Build on the first data; check the shape of later ones."""
 
 
+def _reader(preprocessing: object) -> Transformer | None:
+    """The preprocessing if it reads tables itself, else None."""
+    return preprocessing if isinstance(preprocessing, Transformer) and preprocessing.reads_tables else None
+
+
 def raw(model: Receiving, x: ArrayLike, name: str = "x") -> Array:
-    """Raw samples as an array, in the form that the model was fitted to, if it was."""
+    """Raw samples as an array, in the form that the model was fitted to, if it was; a table for a `TableEncoder`."""
+    if (reader := _reader(model.preprocessing)) is not None:
+        return reader.samples(x, name)  # type: ignore[no-any-return]
     if model.inputs is not None:
         return model.inputs.read(x, name)
     return _warned(arrays.samples(name, x), name)
+
+
+def of_layers(model: Receiving, x: ArrayLike) -> Array:
+    """Input of the layers as an array, with a table's columns in their order."""
+    if _reader(model.preprocessing) is None:
+        return raw(model, x)
+    if isinstance(x, frames.Table) or tables.columns(x) is not None:
+        raise TypeError(
+            "forward and train_step take what the layers take, but x is a table: pass model.preprocessing.transform(x)"
+        )
+    return arrays.samples("x", x)
 
 
 def is_stream(x: Any) -> bool:
@@ -177,9 +195,16 @@ def warn_of_another(name: str, before: Transformer | None, after: Transformer | 
     )
 
 
-def taken(model: Receiving, x: Any) -> tuple[Inputs, Array]:
-    """The form and the array of x for `fit`; the form is the model's own, if it has been fitted before."""
-    return learned(x) if model.inputs is None else (model.inputs, model.inputs.read(x))
+def taken(model: Receiving, x: Any, preprocessing: object = None, name: str = "x") -> tuple[Inputs, Array]:
+    """The form and the array of x for `fit`; the form is the model's own, if it has been fitted before.
+
+    preprocessing: of the model from now on, if it gets another one.
+    """
+    if (reader := _reader(model.preprocessing if preprocessing is None else preprocessing)) is not None:
+        samples = reader.samples(x, name)
+        known = model.inputs if preprocessing is None else None
+        return known or Inputs(samples.names if isinstance(samples, frames.Table) else None), samples
+    return learned(x, name) if model.inputs is None else (model.inputs, model.inputs.read(x, name))
 
 
 def held_out(form: Inputs | None, preprocessing: Transformer | None, dtype: Any, validation: Any) -> Any:
@@ -187,7 +212,10 @@ def held_out(form: Inputs | None, preprocessing: Transformer | None, dtype: Any,
     batches = isinstance(validation, list) and all(isinstance(batch, tuple) for batch in validation)
     if not (isinstance(validation, (tuple, list)) and len(validation) in (2, 3)) or batches:
         return validation  # batches are read when they come; anything else is refused later
-    x = arrays.samples("validation x", validation[0]) if form is None else form.read(validation[0], "validation x")
+    if (reader := _reader(preprocessing)) is not None:
+        x = reader.samples(validation[0], "validation x")
+    else:
+        x = arrays.samples("validation x", validation[0]) if form is None else form.read(validation[0], "validation x")
     if preprocessing is not None:
         x = preprocessing.apply(preprocessing.accepted(x, "validation x"), dtype)
     return (x, *validation[1:])

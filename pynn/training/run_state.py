@@ -63,6 +63,8 @@ def settings(plan: Plan) -> dict[str, Any]:
         values["the data"] = [fingerprint(part) for part in source.samples]
         if not source.shuffle:
             values["shuffle"] = False
+        if source.drop_last:
+            values["drop_last"] = True
     else:
         values["the shape of x"] = "an iterable of batches"
     if source.accumulate > 1:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Generator, Iterable, Iterator, Sized
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .. import checks
 from ..data import arrays, tables
 from ..data.augment import Augment, Augmentations
 from ..data.batches import Samples, epoch_of
@@ -34,6 +34,7 @@ class Options:
     batch_size: int | None = None
     seed: int | None = None
     shuffle: bool = True
+    drop_last: bool = False
     accumulate: int = 1
     prefetch: int = 0
     sample_weight: ArrayLike | None = None
@@ -94,8 +95,14 @@ class Arrays:
         )
         self.samples = Samples(x, y, weights)
         self.batch_size = size = min(options.batch_size or TRAINING_BATCH, len(x))
-        single = len(x) % size == 1 and len(x) > 1 and size > 1
-        self.batches: int | None = len(x) // size if single else math.ceil(len(x) / size)
+        self.drop_last = options.drop_last
+        self.least = size if self.drop_last else min(size, 2)  # samples of a last batch that is taken
+        rest = len(x) % size
+        self.batches: int | None = len(x) // size + (rest >= self.least)
+        if self.drop_last and rest and not self.shuffle and model.context.group.rank == 0:
+            checks.warn(
+                f"shuffle=False with drop_last=True leaves out the same last {rest} of {len(x)} samples in every epoch"
+            )
 
     def epoch(self, number: int, first: int = 0) -> Generator[Samples, None, None]:
         """The batches of this epoch, starting at batch `first`; skipped batches cost nothing."""
@@ -104,7 +111,7 @@ class Arrays:
             dtype = np.dtype(np.float64)  # raw numbers may be large
         batches = epoch_of(
             self.samples, self.batch_size, dtype, self.seed, number,
-            drop_single=self.batch_size > 1, reuse=True, augment=self.augment,
+            least=self.least, reuse=True, augment=self.augment,
             prefetch=self.prefetch if transform is None else 0, first=first,
             share=self.share, shuffle=self.shuffle,
         )  # fmt: skip
@@ -150,7 +157,7 @@ class Batches:
             return checked_batch(model, self.loss, (x, *batch[1:]), where)
         with Rollback(model):
             if model.inputs is None:
-                model.inputs, _ = inputs.learned(batch[0], f"{where} x")
+                model.inputs, _ = inputs.taken(model, batch[0], name=f"{where} x")
             x = inputs.read(model, batch[0], f"{where} x", "fit")
             model.accept(x, f"{where} x")
             model.targets = targets.learned(model, self.loss, batch[1], None, labels=False)

@@ -83,6 +83,54 @@ def test_early_stopping_stops_when_nothing_gets_better(
         assert f"val_loss has not improved for {settings['patience']} epochs (best: " in stopped
 
 
+@pytest.mark.parametrize(
+    ("values", "settings", "epochs", "best"),
+    [
+        ([3, 1, 1, 2, 1, 2], {}, 6, 5),
+        ([3, 1, 1, 2, 1, 2], {"ties": "first"}, 6, 2),
+        ([3, 1, 1, 2, 1, 0], {"patience": 2}, 4, 3),  # patience counts since the first of the two
+        ([3, 1, 1, 2, 1, 0], {"patience": 3}, 5, 5),
+        ([3, 2.9, 3, 2.8, 2.9], {"min_delta": 0.5}, 5, 3),  # only equal numbers are ties
+        ([1, 2, 2, 1], {"mode": "max"}, 4, 3),
+        ([math.nan, math.inf, math.inf], {}, 3, None),
+    ],
+)
+def test_ties_last_takes_the_newest_of_equal_epochs(
+    values: list[float], settings: dict[str, Any], epochs: int, best: int | None, points: Points
+) -> None:
+    stopping, kept = pynn.EarlyStopping(**{"ties": "last", "patience": 9, **settings}), Snapshots()
+    model = run(points, Scripted(values), kept, stopping, epochs=len(values))
+    assert (model.epoch, stopping.best_epoch) == (epochs, best)
+    for name, tensor in model.tensors().items():
+        np.testing.assert_array_equal(tensor, kept.tensors[(best or epochs) - 1][name])
+
+
+def test_without_patience_it_never_stops_but_restores_the_best(points: Points) -> None:
+    stopping, kept = pynn.EarlyStopping(patience=None), Snapshots()
+    model = run(points, Scripted([3, 1, *range(2, 12)]), kept, stopping, epochs=12)
+    assert (model.epoch, stopping.best_epoch, stopping.waited) == (12, 2, 10)
+    assert model.history is not None
+    assert model.history.stopped is None
+    for name, tensor in model.tensors().items():
+        np.testing.assert_array_equal(tensor, kept.tensors[1][name])
+    with pytest.raises(ValueError, match=r"EarlyStopping\(patience=None, restore_best=False\) does nothing"):
+        pynn.EarlyStopping(patience=None, restore_best=False)
+    with pytest.raises(ValueError, match="EarlyStopping: ties is 'newest', expected one of first, last"):
+        pynn.EarlyStopping(ties="newest")
+
+
+def test_without_patience_a_resumed_run_restores_the_best_of_both_parts(points: Points, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"checkpoint": tmp_path}
+    values, kept = [3, 1, 2, 1], Snapshots()
+    stopping = pynn.EarlyStopping(patience=None, restore_best=True, ties="last")
+    run(points, Scripted(values[:2]), stopping, epochs=2, **options)
+    again = pynn.EarlyStopping(patience=None, ties="last")
+    model = run(points, Scripted(values), kept, again, epochs=4, resume=True, **options)
+    assert (model.epoch, again.best_epoch, again.waited) == (4, 4, 2)
+    for name, tensor in model.tensors().items():
+        np.testing.assert_array_equal(tensor, kept.tensors[-1][name])
+
+
 def test_mode_auto_knows_which_measurements_should_grow(points: Points) -> None:
     for name in ("accuracy", "val_accuracy"):
         stopping = pynn.EarlyStopping(name, patience=2)

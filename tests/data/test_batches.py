@@ -57,6 +57,22 @@ def test_drop_single_leaves_out_a_last_batch_of_one(size: int, expected: list[in
     assert [len(x) for x, _ in batches] == expected
 
 
+@pytest.mark.parametrize(
+    ("size", "expected"), [(12, [4, 4, 4]), (13, [4, 4, 4]), (15, [4, 4, 4]), (4, [4]), (3, [3]), (1, [1])]
+)
+@pytest.mark.parametrize("prefetch", [0, 2])
+def test_drop_last_leaves_out_a_smaller_last_batch_but_never_all(size: int, expected: list[int], prefetch: int) -> None:
+    x, y = np.arange(2 * size).reshape(size, 2), np.zeros(size)
+    batches = [x for x, _ in pynn.batches(x, y, 4, 3, drop_last=True, prefetch=prefetch)]
+    assert [len(batch) for batch in batches] == expected
+    whole = [x for x, _ in pynn.batches(x, y, 4, 3)]
+    for batch, same in zip(batches, whole, strict=False):
+        np.testing.assert_array_equal(batch, same)
+    assert not list(pynn.batches(x, y, 4, 3, drop_last=True, first=len(expected)))
+    with pytest.raises(TypeError, match="drop_last is 1, expected True or False"):
+        pynn.batches(x, y, 4, drop_last=1)
+
+
 def test_reuse_gives_the_same_array_again_and_the_same_numbers() -> None:
     fresh = list(pynn.batches(X, Y, 4, 1))
     addresses = set()

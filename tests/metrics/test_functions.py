@@ -165,8 +165,8 @@ def test_metric_functions_that_cannot_measure_are_refused(points: Points, sklear
     numbers = fitted(x, x[:, :1], 1, "l2")
     with pytest.raises(TypeError, match="the metric max_error takes no sample weights"):
         numbers.evaluate(x, x[:, :1], metrics=[sklearn.max_error], sample_weight=np.ones(30))
-    with pytest.raises(ValueError, match=r"'roc_auc' is unknown.*or a function \(sklearn\.metrics\.roc_auc_score\)"):
-        model.evaluate(x, y, metrics=["roc_auc"])
+    with pytest.raises(ValueError, match=r"'kappa' is unknown.*or a function \(sklearn\.metrics\.matthews_corrcoef\)"):
+        model.evaluate(x, y, metrics=["kappa"])
 
 
 # Own functions --------------------------------------------------------------------------------------

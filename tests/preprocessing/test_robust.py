@@ -97,7 +97,7 @@ def test_quantiles_go_column_by_column_after_other_transformers(
     shifted = pynn.MeanSubtraction("all").fit_transform(x)
     expected = pynn.RobustScaling().fit(shifted)
     for piece in (1, 30, 999, 1 << 21):
-        monkeypatch.setattr(pynn.preprocessing.base, "PIECE", piece)
+        monkeypatch.setattr(pynn.preprocessing.rows, "PIECE", piece)
         pipeline = pynn.Pipeline(pynn.MeanSubtraction("all"), pynn.RobustScaling()).fit(x)
         np.testing.assert_allclose(pipeline[1].scale_, expected.scale_, rtol=1e-12)
         np.testing.assert_allclose(pipeline[1].median_, expected.median_, atol=1e-12)

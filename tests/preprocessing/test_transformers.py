@@ -18,7 +18,7 @@ from hypothesis.extra.numpy import arrays
 from transformer_cases import IMAGE_MAKERS, every, every_on_images
 
 import pynn
-from pynn.preprocessing import Transformer, base
+from pynn.preprocessing import Transformer, rows
 
 CIFAR = Path(os.environ.get("PYNN_DATA") or "absent") / "cifar-10-batches-bin"
 
@@ -203,7 +203,7 @@ def test_pieces_do_not_change_the_answer(
     scaled = pynn.Standardization().fit_transform(x)
     expected = make().fit_transform(scaled)
     for numbers in (1, 13, 60, 299):
-        monkeypatch.setattr(base, "PIECE", numbers)
+        monkeypatch.setattr(rows, "PIECE", numbers)
         np.testing.assert_allclose(make().fit_transform(scaled), expected, rtol=1e-9, atol=1e-9)
 
 
@@ -239,7 +239,7 @@ def test_the_number_of_threads_does_not_change_a_bit(native: None, rng: np.rando
 def test_memory_follows_the_result_and_not_the_data(
     make: Callable[[], Transformer], rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(base, "PIECE", 10_000)
+    monkeypatch.setattr(rows, "PIECE", 10_000)
     x = rng.integers(0, 256, (20_000, 50), np.uint8)
     pipeline = pynn.Pipeline(pynn.MeanSubtraction("all"), make())
     pipeline.fit(x[:100])  # what is imported or made once

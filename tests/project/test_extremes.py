@@ -41,6 +41,7 @@ ELEMENTWISE: list[Callable[[], pynn.Loss]] = [
 ]  # fmt: skip
 PLAIN = {repr(make()): make for make in LABELS + ELEMENTWISE}
 OTHERS = {pynn.HierarchicalCrossEntropy, pynn.StructuredHinge}  # in models of their own, below
+OTHERS |= {pynn.Quantile, pynn.GaussianNLL, pynn.Poisson, pynn.Gamma, pynn.Tweedie}  # in tests/losses
 
 
 def test_every_loss_is_tried() -> None:

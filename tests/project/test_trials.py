@@ -98,7 +98,7 @@ def test_lists_of_batches_are_taken_everywhere(points: Points) -> None:
     model.fit(batches, epochs=1, progress=False)
     np.testing.assert_array_equal(model.predict(batches), model.predict(x))
     for settings in ({"batch_size": 5}, {"shuffle": False}):
-        with pytest.raises(TypeError, match="batch_size and shuffle need arrays x and y"):
+        with pytest.raises(TypeError, match="batch_size, shuffle and drop_last need arrays x and y"):
             model.fit(batches, epochs=1, progress=False, **settings)
 
 

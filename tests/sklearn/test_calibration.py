@@ -37,7 +37,7 @@ def test_quantiles_between_levels_are_interpolated() -> None:
     np.testing.assert_array_equal(intervals.at(levels, quantiles, 0.5), [4, 1])
     np.testing.assert_allclose(intervals.at(levels, quantiles, 0.3), [2, 1])
     np.testing.assert_allclose(intervals.at(levels, quantiles, 0.7), [5, 2])
-    with pytest.raises(ValueError, match="the quantile 0.05 is outside of those"):
+    with pytest.raises(ValueError, match=r"the quantile 0\.05 is outside of those"):
         intervals.at(levels, quantiles, 0.05)
     np.testing.assert_array_equal(intervals.at(np.array([0.5]), np.array([[3.0]]), 0.5), [3])
 

@@ -17,8 +17,8 @@ from .conv import conv2d_backward, conv2d_forward
 from .distribution_loss import gaussian_nll, pinball
 from .dropout import dropout, spatial_dropout
 from .elementwise_loss import elementwise_loss
-from .feature_scale import scale_backward, scale_forward
 from .embedding import embedding_backward, embedding_forward
+from .feature_scale import scale_backward, scale_forward
 from .gated_activation import gate_backward, gate_forward
 from .gather import gather
 from .groupnorm import groupnorm_backward, groupnorm_forward

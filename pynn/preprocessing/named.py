@@ -1,0 +1,63 @@
+"""Transformers whose results have named columns: they may return data frames, as scikit-learn's do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from numpy.typing import ArrayLike
+
+from .. import checks
+from ..typing import Array
+from .base import Transformer
+
+N = TypeVar("N", bound="Named")
+
+
+class Named(Transformer):
+    """Base: `transform` returns what `set_output` chose."""
+
+    def get_feature_names_out(self, input_features: Sequence[str] | None = None) -> Array:
+        """Return the names of the resulting columns."""
+        raise NotImplementedError
+
+    def transform(self, x: ArrayLike) -> Any:
+        """Transform a table.
+
+        Parameters
+        ----------
+        x : data frame, array (N, D), record array, list or dict
+            Rows with the columns of `fit`.
+
+        Returns
+        -------
+        array (N, C)
+            float32, or a data frame, see `set_output`.
+        """
+        result = super().transform(x)
+        kind = getattr(self, "_sklearn_output_config", {}).get("transform", "default")
+        if kind == "default":
+            return result
+        import importlib  # pandas and polars are imported for nobody else
+
+        index = {"index": x.index} if kind == "pandas" and hasattr(x, "iloc") else {}  # type: ignore[union-attr]
+        names = self.get_feature_names_out().tolist()
+        return importlib.import_module(kind).DataFrame(dict(zip(names, result.T, strict=True)), **index)
+
+    def set_output(self: N, *, transform: str | None = None) -> N:
+        """Choose what `transform` returns; models do not care.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas", "polars"}, optional
+            An array, or a data frame with the names of `get_feature_names_out`; None changes nothing.
+
+        Returns
+        -------
+        Transformer
+            Itself.
+        """
+        if transform is not None:
+            checks.expect_choice(type(self).__name__, ("default", "pandas", "polars"), transform=transform)
+            self._sklearn_output_config = {"transform": transform}
+        return self

@@ -1,0 +1,27 @@
+"""scikit-learn's own checks of estimators: none is expected to fail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytest.importorskip("sklearn")
+
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from pynn.sklearn import MLPClassifier, MLPRegressor
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # the checks fit for a few epochs, on data without a scale
+
+
+@parametrize_with_checks(
+    [
+        MLPClassifier(max_iter=60),
+        MLPRegressor(max_iter=60),
+        MLPClassifier((8,), solver="lbfgs", max_iter=30),
+        MLPRegressor("huber", (8,), max_iter=60, learning_rate_init=0.01),
+    ]
+)
+def test_checks_of_scikit_learn(estimator: Any, check: Any) -> None:
+    check(estimator)
