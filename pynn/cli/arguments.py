@@ -106,6 +106,8 @@ def _command_hint(text: str) -> str:
         return f"; did you mean pynn train {text}?"
     if text.endswith(".safetensors"):
         return f"; did you mean pynn evaluate {text}?"
+    if files.ending(text):
+        return f"; did you mean pynn train {text} --target COLUMN?"
     match = words.like(text, words.COMMANDS, words.COMMANDS)
     return f"; did you mean pynn {match}?" if match else ""
 

@@ -276,7 +276,7 @@ def _add_learning(group: Any) -> None:
     )  # fmt: skip
     group.add_argument(
         "--seed", metavar="N", type=arguments.seed, default=0,
-        help="seed of the initial weights, masks, order, and held-out rows (default: 0)",
+        help="seed of the initial weights, masks, order, and rows held out (default: 0)",
     )  # fmt: skip
     _add_threads(group)
 

@@ -186,7 +186,7 @@ def test_unknown_commands(fails):
     assert "invalid choice: 'fly'" in fails("fly")
     assert "unrecognized arguments: --fast" in fails("info", "--fast")
     assert "required: MODEL" in fails("evaluate")
-    assert "required: IMAGE" in fails("predict", "m.safetensors")
+    assert "required: FILE" in fails("predict", "m.safetensors")
 
 
 @pytest.mark.slow

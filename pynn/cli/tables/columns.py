@@ -171,6 +171,7 @@ def _describe(series: Any, column: Column) -> None:
         column.left_out = True
         column.shown = "" if not column.distinct else _short(written(present.iloc[0], column.kind))
         column.notes = ["constant: ignored" if column.distinct else "empty: ignored"]
+        column.kind = column.kind if column.distinct else "empty"
         if column.distinct and column.missing and column.kind in (CATEGORY, TRUTH):
             column.left_out, column.notes = False, ["one value or missing"]
         return
@@ -264,7 +265,7 @@ def _converted(series: Any, kind: str, about: Mapping[str, Any], decimal: str) -
 
     dtype = str(series.dtype)
     if kind == TRUTH:
-        return pandas.Series(values.truths(series), index=series.index)
+        return values.truths(series)
     if kind == DATE:
         if dtype.startswith(("datetime64", "timestamp", "date")):
             return form(series, "", Source("", None))[0]

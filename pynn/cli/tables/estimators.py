@@ -26,14 +26,23 @@ LAYOUT = "{desc} {percentage:3.0f}%|{bar:12}| {n_fmt}/{total_fmt} epochs [{elaps
 
 def make(options: argparse.Namespace, classification: bool, callbacks: list[pynn.Callback]) -> Any:
     """The estimator that the options describe."""
-    from importlib import import_module  # here: it imports scikit-learn
+    from ...sklearn.tabular_classifier import TabularClassifier  # here: they import scikit-learn
+    from ...sklearn.tabular_regressor import TabularRegressor
 
-    sklearn = import_module("pynn.sklearn")
-    kind = sklearn.TabularClassifier if classification else sklearn.TabularRegressor
+    kind: Any = TabularClassifier if classification else TabularRegressor
     return kind(
         options.preset, n_ens=options.ensemble, time_budget=options.time_budget, callbacks=callbacks, verbose=False,
         random_state=options.seed % 2**32,
     )  # fmt: skip
+
+
+def model_of(estimator: Any) -> Any:
+    """The Sequential or Ensemble of a fitted estimator, whose preprocessing reads tables."""
+    model = estimator.to_model()
+    for part in list(model) if isinstance(model, pynn.Ensemble) else [model]:
+        if part.preprocessing is None:
+            part.preprocessing = estimator.encoder_
+    return model
 
 
 class Progress(pynn.Callback):
@@ -136,7 +145,10 @@ class Predictor:
         return {str(name): {} for name in np.asarray(names).tolist()}
 
     def categories(self, name: str) -> set[str] | None:
-        """The categories of this column in the training; None if they are not known."""
+        """The categories of this column in the training; None if they are not known, or rare ones share a place."""
+        for column in getattr(self.parts[0].preprocessing, "columns_", ()):
+            if column.name == name and column.categories and not column.other:
+                return set(map(str, column.categories))
         return None
 
     def predict(self, frame: Any) -> Array:

@@ -57,9 +57,10 @@ def _classes(predictor: Predictor, inputs: Any, truth: Any, name: str) -> list[s
         known = ", ".join(map(quoted, predictor.classes[:10]))
         raise ValueError(f"column {quoted(name)}: no value is a class of the model, {known}")
     if unknown:
+        has = "has" if unknown == 1 else "have"
         terminal.say(
-            f"pynn: {several(unknown, 'row')} of {quoted(name)} have a class that the model does not know: they "
-            "count as wrong"
+            f"pynn: {several(unknown, 'row')} of {quoted(name)} {has} a class that the model does not know, which counts "
+            "as wrong"
         )
     probabilities = predictor.probabilities(inputs)
     names = list(map(str, predictor.classes))

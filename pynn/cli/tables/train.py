@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     used, described = columns.understood(frame.drop(columns=name).iloc[target.rows], source, options.categorical)
     del frame
     if not len(used.columns):
-        raise ValueError(f"{terminal.printable(table)}: no column is left that could tell {quoted(name)} (see above)")
+        raise ValueError(f"{terminal.printable(table)}: no column is left but constants and ids")
     train, test = targets.split(target, TEST if options.test is None else options.test, options.seed)
     if not options.quiet:
         _print_header(options, target, described, (len(train), len(test)), source)
@@ -68,7 +68,7 @@ def _trained(
         of = ": an ensemble is kept when all of its members are trained" if options.ensemble > 1 else ""
         terminal.say(f"pynn: interrupted; nothing was written{of}")
         return 130
-    predictor = Predictor(estimator.to_model())
+    predictor = Predictor(estimators.model_of(estimator))
     predictor.note(_about(target, described, train))
     interrupted = progress.interrupted
     with writing.without_interrupts() if interrupted else nullcontext():

@@ -100,7 +100,8 @@ def truths(column: Any) -> Any:
     if str(column.dtype) in ("bool", "boolean"):
         return column.astype("boolean")
     words = column.map(lambda value: TRUTH.get(str(value).strip().lower()), na_action="ignore")
-    return pandas.array([None if word is None or word != word else bool(word) for word in words], dtype="boolean")
+    found = [None if word is None or word != word else bool(word) for word in words]
+    return pandas.Series(found, index=column.index, dtype="boolean")
 
 
 def as_text(column: Any) -> Any:
