@@ -1,4 +1,4 @@
-// The activations (1 - mix) x + mix f(x).
+// The activations x + mix (f(x) - x).
 #include "check.h"
 
 namespace pynn {

@@ -56,14 +56,21 @@ inline Parts<T> logistic(Vec<T> x) {
     return {(x < zero ? e : zero + T(1)) * share, e * share * share};
 }
 
-// tanh(ln(1 + e^x)) = w / (w + 2) with w = e^x (e^x + 2), and its derivative; for x >= 0 both are multiplied by e^-2x.
+// gate(x) = part share and 1 - gate(x) = rest share; gate'(x).
 template <class T>
-inline Parts<T> tanh_of_softplus(Vec<T> x) {
+struct MishParts {
+    Vec<T> part, rest, share, slope;
+};
+
+// tanh(ln(1 + e^x)) = w / (w + 2) with w = e^2x + 2 e^x, and its derivative; for x >= 0 both are multiplied by e^-2x.
+template <class T>
+inline MishParts<T> tanh_of_softplus(Vec<T> x) {
     const Vec<T> zero = {}, one = zero + T(1);
     const Vec<T> e = exp(x < zero ? x : -x), square = e * e;  // at most 1: never overflows
-    const Vec<T> w = x < zero ? e * (e + T(2)) : e + e + T(1);
-    const Vec<T> share = T(1) / (w + (x < zero ? one : square) * T(2));
-    return {w * share, (e + T(1)) * T(4) * (x < zero ? e : square) * share * share};
+    const Vec<T> part = (x < zero ? square : one) + (e + e);
+    const Vec<T> rest = x < zero ? one + one : square + square;
+    const Vec<T> share = T(1) / (part + rest);
+    return {part, rest, share, (e + T(1)) * T(4) * (x < zero ? e : square) * share * share};
 }
 
 // gate(x) and gate'(x).
@@ -80,7 +87,8 @@ inline Parts<T> gate_parts(Vec<T> x) {
         const Parts<T> parts = logistic<T>(c * (linear + cubic * (c * c)));
         return {parts.gate, parts.slope * (linear + T(3) * cubic * (c * c))};
     } else if constexpr (G == Gate::mish) {
-        return tanh_of_softplus<T>(x);
+        const MishParts<T> parts = tanh_of_softplus<T>(x);
+        return {parts.part * parts.share, parts.slope};
     } else {
         return logistic<T>(x);
     }

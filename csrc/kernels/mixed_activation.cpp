@@ -1,4 +1,4 @@
-// Activations of which each column learns its share: (1 - mix) x + mix f(x), where f is SELU or Mish.
+// Activations of which each column learns its share: x + mix (f(x) - x), where f is SELU or Mish.
 #include "activation.h"
 #include "column_strips.h"
 #include "families.h"
@@ -10,23 +10,23 @@ namespace {
 constexpr int kWidest = 2;    // vectors of a strip: bound by arithmetic
 constexpr double kCost = 16;  // of one element, in multiply-adds
 
-// f(x), f(x) - x and f'(x).
+// Where x > 0: f(x) - x and f'(x) - 1, which may be far below x and 1; elsewhere f(x) and f'(x), which may be too.
 template <class T>
 struct Bend {
-    Vec<T> value, excess, slope;
+    Vec<T> value, slope;
 };
 
 template <Mixed F, class T>
 PYNN_INLINE inline Bend<T> bend(Vec<T> x) {
+    const Vec<T> zero = {};
     if constexpr (F == Mixed::selu) {
-        const Vec<T> zero = {};
         const Vec<T> left = expm1(x > zero ? zero : x) * T(kSeluScale * kSeluAlpha);
-        return {x > zero ? x * T(kSeluScale) : left, x > zero ? x * T(kSeluScale - 1) : left - x,
-                x > zero ? zero + T(kSeluScale) : left + T(kSeluScale * kSeluAlpha)};
+        return {x > zero ? x * T(kSeluScale - 1) : left,
+                x > zero ? zero + T(kSeluScale - 1) : left + T(kSeluScale * kSeluAlpha)};
     } else {
-        const Parts<T> parts = gate_parts<Gate::mish, T>(x);
-        const Vec<T> value = x * parts.gate;
-        return {value, value - x, parts.gate + x * parts.slope};
+        const MishParts<T> parts = tanh_of_softplus<T>(x);
+        const Vec<T> gate = (x > zero ? -parts.rest : parts.part) * parts.share;
+        return {x * gate, x * parts.slope + gate};
     }
 }
 
@@ -59,18 +59,20 @@ struct Shares {
 template <class T>
 void mixed_forward(const T* x, const T* mix, Mixed activation, T* out, Size n, Size c) {
     with_mixed(activation, [&](auto chosen) {
-        over_columns<T, kWidest>(
-            n, c, kCost, Order::forward, [&](auto strip, auto at, Size, Size begin, Size end, Size j) {
-                constexpr int V = decltype(strip)::vectors;
-                const Shares<T, V> share(at, mix + j);
-                for (Size i = begin; i < end; ++i)
-                    unroll<V>([&](auto v) PYNN_INLINE {
-                        const Size place = i * c + j + v * kLanes<T>;
-                        const Vec<T> value = at.load(x + place);
-                        at.store(out + place, value * share.straight[v] +
-                                                  bend<decltype(chosen)::mixed, T>(value).value * share.bent[v]);
-                    });
-            });
+        over_columns<T, kWidest>(n, c, kCost, Order::forward,
+                                 [&](auto strip, auto at, Size, Size begin, Size end, Size j) {
+                                     constexpr int V = decltype(strip)::vectors;
+                                     const Shares<T, V> share(at, mix + j);
+                                     const Vec<T> zero = {};
+                                     for (Size i = begin; i < end; ++i)
+                                         unroll<V>([&](auto v) PYNN_INLINE {
+                                             const Size place = i * c + j + v * kLanes<T>;
+                                             const Vec<T> value = at.load(x + place);
+                                             const Vec<T> straight = value > zero ? value : value * share.straight[v];
+                                             const Bend<T> bent = bend<decltype(chosen)::mixed, T>(value);
+                                             at.store(out + place, bent.value * share.bent[v] + straight);
+                                         });
+                                 });
     });
 }
 
@@ -83,14 +85,16 @@ void mixed_backward(const T* dy, const T* x, const T* mix, Mixed activation, T* 
             n, c, kCost, Order::forward, [&](auto strip, auto at, Size run, Size begin, Size end, Size j) {
                 constexpr int V = decltype(strip)::vectors;
                 const Shares<T, V> share(at, mix + j);
+                const Vec<T> zero = {}, one = zero + T(1);
                 Vec<T> sum[V] = {};
                 for (Size i = begin; i < end; ++i)
                     unroll<V>([&](auto v) PYNN_INLINE {
                         const Size place = i * c + j + v * kLanes<T>;
-                        const Vec<T> d = at.load(dy + place);
-                        const Bend<T> bent = bend<decltype(chosen)::mixed, T>(at.load(x + place));
-                        if (dx) at.store(dx + place, d * (bent.slope * share.bent[v] + share.straight[v]));
-                        sum[v] += d * bent.excess;
+                        const Vec<T> d = at.load(dy + place), value = at.load(x + place);
+                        const Vec<T> straight = value > zero ? one : share.straight[v];
+                        const Bend<T> bent = bend<decltype(chosen)::mixed, T>(value);
+                        if (dx) at.store(dx + place, d * (bent.slope * share.bent[v] + straight));
+                        sum[v] += d * (value > zero ? bent.value : bent.value - value);
                     });
                 unroll<V>([&](auto v) PYNN_INLINE { at.store(sums.get() + run * c + j + v * kLanes<T>, sum[v]); });
             });

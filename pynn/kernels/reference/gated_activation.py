@@ -43,12 +43,13 @@ def _logistic(x: Floats) -> tuple[Floats, Floats]:
     return np.where(x < 0, e, 1) * share, e * share * share
 
 
-def tanh_of_softplus(x: Floats) -> tuple[Floats, Floats]:
-    """tanh(ln(1 + e^x)) = w/(w + 2) with w = e^x (e^x + 2), and its derivative."""
+def tanh_of_softplus(x: Floats) -> tuple[Floats, Floats, Floats]:
+    """tanh(ln(1 + e^x)) = w/(w + 2) with w = e^x (e^x + 2), what it lacks to 1, and its derivative."""
     left, e = x < 0, np.exp(-np.abs(x))  # at most 1: never overflows
     w = np.where(left, e * (e + 2), 1 + 2 * e)  # for x >= 0 times e^-2x, like the denominator
-    share = 1 / (w + 2 * np.where(left, 1, e * e))
-    return w * share, 4 * (1 + e) * np.where(left, e, e * e) * share * share
+    two = 2 * np.where(left, 1, e * e)
+    share = 1 / (w + two)
+    return w * share, two * share, 4 * (1 + e) * np.where(left, e, e * e) * share * share
 
 
 def _gate(x: Floats, where: str, activation: str) -> tuple[Floats, Floats]:
@@ -60,7 +61,8 @@ def _gate(x: Floats, where: str, activation: str) -> tuple[Floats, Floats]:
     if activation == "silu":
         return _logistic(x)
     if activation == "mish":
-        return tanh_of_softplus(x)
+        gate, _, slope = tanh_of_softplus(x)
+        return gate, slope
     c = np.clip(x, -30, 30)  # beyond, the gate is 0 or 1, and powers of x could overflow
     gate, slope = _logistic(2 * ROOT * (c + 0.044715 * c * c * c))  # ½(1 + tanh u) is logistic(2u)
     return gate, slope * 2 * ROOT * (1 + 3 * 0.044715 * c * c)

@@ -11,26 +11,26 @@ from .gated_activation import tanh_of_softplus
 MIXED = ("selu", "mish")
 
 
-def _bend(x: Floats, where: str, activation: str) -> tuple[Floats, Floats, Floats]:
-    """f(x), f(x) - x and f'(x)."""
+def _bend(x: Floats, where: str, activation: str) -> tuple[Floats, Floats]:
+    """Where x > 0: f(x) - x and f'(x) - 1, which may be far below both; elsewhere f(x) and f'(x), which may too."""
     if activation not in MIXED:
         raise ValueError(f"{where}: activation is '{activation}', expected one of {', '.join(MIXED)}")
     if activation == "mish":
-        gate, slope = tanh_of_softplus(x)
-        value = x * gate
-        return value, value - x, gate + x * slope
-    left, steepest = SELU_SCALE * SELU_ALPHA * np.expm1(np.minimum(x, 0)), SELU_SCALE * SELU_ALPHA
-    value = np.where(x > 0, SELU_SCALE * x, left)
-    return value, np.where(x > 0, (SELU_SCALE - 1) * x, left - x), np.where(x > 0, SELU_SCALE, left + steepest)
+        gate, rest, slope = tanh_of_softplus(x)
+        gate = np.where(x > 0, -rest, gate)
+        return x * gate, gate + x * slope
+    left, more = SELU_SCALE * SELU_ALPHA * np.expm1(np.minimum(x, 0)), SELU_SCALE - 1
+    return np.where(x > 0, more * x, left), np.where(x > 0, more, left + SELU_SCALE * SELU_ALPHA)
 
 
 @checked(x="N C", mix="C", out="out N C")
 def mixed_forward(x: Floats, mix: Floats, activation: str, out: Floats) -> None:
     """out (N, C) = x + mix · (f(x) - x), with one mix (C,) for each column: 0 gives x, 1 gives f(x).
 
-    activation: f, "selu" or "mish". It is computed as (1 - mix) · x + mix · f(x), which is exact for a mix of 1.
+    activation: f, "selu" or "mish".
     """
-    out[...] = (1 - mix) * x + mix * _bend(x, "mixed_forward", activation)[0]
+    value, _ = _bend(x, "mixed_forward", activation)
+    out[...] = np.where(x > 0, x, (1 - mix) * x) + mix * value
 
 
 @checked(dy="N C", x="N C", mix="C", dx="optional out N C", dmix="out C")
@@ -41,7 +41,7 @@ def mixed_backward(
 
     activation: f, as in `mixed_forward`.
     """
-    _, excess, slope = _bend(x, "mixed_backward", activation)
-    dmix[...] = (dy * excess).sum(axis=0, dtype=np.float64)
+    value, slope = _bend(x, "mixed_backward", activation)
+    dmix[...] = (dy * np.where(x > 0, value, value - x)).sum(axis=0, dtype=np.float64)
     if dx is not None:
-        dx[...] = dy * ((1 - mix) + mix * slope)
+        dx[...] = dy * (np.where(x > 0, 1, 1 - mix) + mix * slope)
