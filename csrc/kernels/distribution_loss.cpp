@@ -36,10 +36,11 @@ double pinball(const T* outputs, const T* targets, const T* levels, const T* wei
             const T* f = outputs + i * m + target * q;
             T* slope = doutputs + i * m + target * q;
             for (Size j = 0; j < q; ++j) {
-                const T d = y - f[j], level = levels[j];
-                const T pull = d > 0 ? -level : (d < 0 ? T(1) - level : d);  // d: 0 or NaN
-                loss += static_cast<double>(d == 0 ? T(0) : -pull * d);
-                slope[j] = pull * share;
+                const T d = y - f[j];
+                // Without branches, which random signs would mislead.
+                const T pull = static_cast<T>(d != 0) * (static_cast<T>(d < 0) - levels[j]);
+                loss -= static_cast<double>(pull * d);
+                slope[j] = (pull + (d - d)) * share;  // keeps NaN
             }
         }
         return loss;

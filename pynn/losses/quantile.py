@@ -174,16 +174,15 @@ class Quantile(Loss):
 def _raise(outputs: Array, increments: Array, values: Array) -> None:
     """Write softplus of the outputs (the first one itself) and their running sums, which never fall."""
     kernels.activation_forward(outputs, "softplus", 0.0, increments)
-    increments[..., 0] = outputs[..., 0]
-    np.cumsum(increments, axis=-1, out=values)
+    values[..., 0] = outputs[..., 0]
+    for level in range(1, outputs.shape[-1]):  # cumsum is slow along a short axis
+        np.add(values[..., level - 1], increments[..., level], out=values[..., level])
 
 
 def _lower(gradient: Array, increments: Array, values: Array) -> None:
     """Turn the gradient of the quantiles into that of the outputs; overwrites the other arrays."""
-    np.cumsum(gradient[..., ::-1], axis=-1, out=values[..., ::-1])
-    increments[..., 0] = 0  # the first output itself, whose e^f may overflow
-    np.negative(increments, out=increments)
-    np.expm1(increments, out=increments)
-    np.negative(increments, out=increments)  # 1 - e^-softplus(f), which is sigmoid(f)
-    increments[..., 0] = 1
-    np.multiply(values, increments, out=gradient)
+    for level in range(gradient.shape[-1] - 1, 0, -1):
+        np.add(gradient[..., level - 1], gradient[..., level], out=gradient[..., level - 1])
+    kernels.activation_backward(gradient, increments, "softplus", 0.0, values)
+    values[..., 0] = gradient[..., 0]  # the first output is a quantile itself
+    gradient[...] = values

@@ -99,8 +99,8 @@ def calibration_error(
     probabilities: ArrayLike,
     classes: Classes | None = None,
     *,
-    bins: int = BINS,
     sample_weight: ArrayLike | None = None,
+    bins: int = BINS,
 ) -> float:
     """Expected calibration error: Σ_b share_b |accuracy_b - confidence_b| over bins of the top probability.
 

@@ -41,10 +41,10 @@ def pinball(
     _expect_outputs("pinball", outputs, targets, len(levels), "one for each level")
     d = np.repeat(targets, len(levels), axis=1) - outputs
     level = np.tile(levels, targets.shape[1])
-    pulls = np.where(d > 0, -level, np.where(d < 0, 1 - level, d))  # d: 0 or NaN
-    losses = np.where(d == 0, 0, -pulls * d)
+    pulls = (d != 0) * ((d < 0) - level)
+    losses = -pulls * d
     if doutputs is not None:
-        np.multiply(pulls, shares(weights, outputs), out=doutputs)
+        np.multiply(pulls + (d - d), shares(weights, outputs), out=doutputs)
     return mean(losses.sum(axis=1, dtype=np.float64), weights)
 
 
