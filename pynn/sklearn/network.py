@@ -103,6 +103,41 @@ def chosen_loss(loss: Any, kind: str) -> tuple[Loss, float]:
     return chosen, 1.0
 
 
+def outputs_of(loss: Loss, targets: int) -> int:
+    """How many outputs the loss takes for so many numbers: a quantile has one for each level."""
+    if (levels := getattr(loss, "levels", None)) is not None:
+        if targets > 1:
+            raise ValueError(
+                f"{loss!r} predicts one number for each sample, but y has {targets} columns: "
+                "sklearn.multioutput.MultiOutputRegressor fits a network to each"
+            )
+        return int(np.size(levels))
+    columns = getattr(loss, "_columns", None)
+    if columns is None:
+        return targets
+    return next(count for count in range(1, 1000 * targets) if columns((count,)) == targets)
+
+
+def points(loss: Loss, outputs: Array) -> Array:
+    """One prediction (N, K) for each target: of several quantiles, the one nearest to the median."""
+    if not getattr(loss, "_has_points", False):
+        return loss.predict(outputs)
+    several: Any = loss
+    return np.asarray(several._points(several._numbers(outputs)))
+
+
+def output_activation(loss: Loss) -> str:
+    """scikit-learn's word for what makes predictions of the outputs."""
+    test = np.array([[-1.0], [2.0]])
+    with np.errstate(all="ignore"):
+        try:
+            predicted = loss.predict(test)
+            logarithmic = predicted.shape == test.shape and np.allclose(predicted, np.exp(test))
+        except (ValueError, TypeError):
+            logarithmic = False
+    return "exp" if logarithmic else "identity"
+
+
 def build(
     settings: Any, features: int, outputs: int, dtype: np.dtype[Any], random_state: np.random.RandomState
 ) -> Sequential:

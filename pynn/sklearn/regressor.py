@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import column_or_1d
 
@@ -25,8 +26,8 @@ class MLPRegressor(RegressorMixin, Perceptron):
     Parameters
     ----------
     loss : str or Loss, default "squared_error"
-        "squared_error", half of it as in scikit-learn; "absolute_error"; "huber" and the other losses of numbers in
-        `pynn.losses`; or a pynn loss.
+        "squared_error", half of it as in scikit-learn; "absolute_error"; "huber", "poisson" and the other losses of
+        numbers in `pynn.losses`; or a pynn loss.
     hidden_layer_sizes : tuple of int, default (100,)
         Units of each hidden layer.
     activation : str or Layer, default "relu"
@@ -129,7 +130,7 @@ class MLPRegressor(RegressorMixin, Perceptron):
     >>> regressor.fit(X, y).predict(X_test)
     """
 
-    _flat: bool
+    _n_targets: int
 
     def __init__(
         self, loss: Any = "squared_error", hidden_layer_sizes: Any = (100,), activation: Any = "relu", *,
@@ -229,12 +230,26 @@ class MLPRegressor(RegressorMixin, Perceptron):
     ) -> training.Problem:
         loss, scale = network.chosen_loss(self.loss, "numbers")
         encoded = self._encoded(y, "y")
-        if not fresh and encoded.shape[1] != self.n_outputs_:
-            raise ValueError(f"y has {encoded.shape[1]} outputs, but {self.n_outputs_} in the fit before")
+        targets = encoded.shape[1]
         if fresh:
-            self._flat = encoded.shape[1] == 1
+            self._n_targets = targets
+        elif targets != self._n_targets:
+            raise ValueError(f"y has {targets} outputs, but {self._n_targets} in the fit before")
+        constants = None
+        if self.loss == "poisson":  # scikit-learn's is half the deviance
+            constants = (np.where(encoded > 0, encoded * np.log(np.maximum(encoded, 1e-300)), 0) - encoded).sum(axis=1)
         problem = training.Problem(
-            rows, encoded, encoded, weights, loss, scale, encoded.shape[1], False, "r2", self._score
+            rows,
+            encoded,
+            encoded,
+            weights,
+            loss,
+            scale,
+            network.outputs_of(loss, targets),
+            False,
+            "r2",
+            self._score,
+            constants,
         )
         return problem._replace(y=self._targets(encoded, problem, rows.dtype))
 
@@ -249,11 +264,11 @@ class MLPRegressor(RegressorMixin, Perceptron):
         return np.ascontiguousarray(y, dtype)
 
     def _describe(self, problem: training.Problem) -> None:
-        self.out_activation_ = "identity"
-        self.model_.targets = loaded(Targets(flat=self._flat), problem.loss, self.model_.output_shape)
+        self.out_activation_ = network.output_activation(problem.loss)
+        self.model_.targets = loaded(Targets(flat=self._n_targets == 1), problem.loss, self.model_.output_shape)
 
     def _score(self, truth: Array, outputs: Array, weights: Array | None) -> float:
-        return r2(truth, self.model_.loss.predict(outputs), weights)
+        return r2(truth, network.points(self.model_.loss, outputs), weights)
 
     def predict(self, X: Any) -> Array:
         """Predict numbers.
@@ -266,7 +281,29 @@ class MLPRegressor(RegressorMixin, Perceptron):
         Returns
         -------
         array (N,) or (N, K)
-            Numbers, in the shape of `fit`'s y.
+            Numbers, in the shape of `fit`'s y; of a loss of several quantiles (N, L).
         """
-        predicted = self.model_.loss.predict(self._outputs(X)) if "model_" in vars(self) else self._outputs(X)
-        return predicted.ravel() if self._flat and predicted.shape[1:] == (1,) else predicted
+        outputs = self._outputs(X)
+        predicted = self.model_.loss.predict(outputs)
+        return predicted.ravel() if self._n_targets == 1 == predicted.shape[1] else predicted
+
+    def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
+        """Return the coefficient of determination R² of the predictions.
+
+        Parameters
+        ----------
+        X : array, data frame or sparse matrix (N, D)
+            Samples.
+        y : array (N,) or (N, K)
+            Their numbers.
+        sample_weight : array (N,), optional
+            Weights of the samples.
+
+        Returns
+        -------
+        float
+            1 at best, 0 for the mean of y. Of several quantiles, that nearest to the median counts.
+        """
+        outputs = self._outputs(X)
+        predicted = network.points(self.model_.loss, outputs)
+        return float(r2_score(y, predicted, sample_weight=sample_weight))

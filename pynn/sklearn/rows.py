@@ -14,6 +14,7 @@ from ..data.batches import Samples
 from ..typing import Array
 
 BATCH = 1024  # rows computed at once outside training
+GATHERED = 1 << 19  # bytes of the batches that are gathered at once: they stay in a core's cache
 
 Indices = NDArray[np.int64]
 
@@ -94,21 +95,31 @@ class Shuffled:
             permutation = np.arange(len(self._order))
             self.random_state.shuffle(permutation)
             self._order = self._order[permutation]
-        indices, size, whole = self.chosen[self._order[: self.used]], self.batch_size, None
+        indices, size = self.chosen[self._order[: self.used]], self.batch_size
         constant = np.full(size, self.scale, self.dtype) if self.scale != 1 else None
-        for start in range(first * size, self.used, size):
-            part = indices[start : start + size]
-            x = self.rows.take(part, whole)
-            if len(x) == size:
-                whole = x
+        for start, x, y in self._pieces(indices, first * size):
+            count = len(x)
             if self.weights is None:
-                weights, total = None if constant is None else constant[: len(part)], float(len(part))
+                weights, total = None if constant is None else constant[:count], float(count)
             else:
-                own = self.weights[part]
+                own = self.weights[indices[start : start + count]]
                 total = float(own.sum())
                 if total == 0:  # there is nothing to learn from these rows
                     continue
-                weights = (own * (self.scale * len(part) / total)).astype(self.dtype)
+                weights = (own * (self.scale * count / total)).astype(self.dtype)
             if self.penalty is not None:
                 self.penalty.l2 = self.alpha / total
-            yield Samples(x, self.y[part], weights)
+            yield Samples(x, y, weights)
+
+    def _pieces(self, indices: Indices, first: int) -> Iterator[tuple[int, Array, Array]]:
+        """Start, x and y of each batch; several small batches are gathered at once, which saves calls."""
+        size, width = self.batch_size, int(self.rows.shape[1]) * self.dtype.itemsize
+        several = size * max(1, GATHERED // max(size * width, 1))
+        buffer: Array | None = None
+        for begin in range(first, len(indices), several):
+            part = indices[begin : begin + several]
+            x, y = self.rows.take(part, buffer), self.y[part]
+            if len(x) == several:
+                buffer = x
+            for start in range(0, len(part), size):
+                yield begin + start, x[start : start + size], y[start : start + size]

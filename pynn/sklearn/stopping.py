@@ -15,15 +15,15 @@ class Rules(Callback):
     """Records losses and scores in the estimator, stops the run, lowers the learning rate; keeps the best weights.
 
     estimator: whose attributes it sets. score: measures the model on validation data; None if there are none.
-    outputs: by how many numbers scikit-learn divides the loss. samples: of an epoch.
+    outputs: by how many numbers scikit-learn divides the loss, and constant: what it adds. samples: of an epoch.
     """
 
     def __init__(
-        self, estimator: Any, score: Callable[[], dict[str, float]] | None, samples: int, outputs: int, *,
-        early_stopping: bool, once: bool,
+        self, estimator: Any, score: Callable[[], dict[str, float]] | None, samples: int, outputs: int,
+        constant: float, *, early_stopping: bool, once: bool,
     ) -> None:  # fmt: skip
         self.estimator, self.score, self.samples, self.outputs = estimator, score, samples, outputs
-        self.early_stopping, self.once = early_stopping, once
+        self.constant, self.early_stopping, self.once = constant, early_stopping, once
         self.best: dict[str, Array] | None = None
         self.finished = False  # whether the rules ended the run
 
@@ -32,7 +32,7 @@ class Rules(Callback):
         loss, penalty = values["loss"], values.get("penalty", 0.0)
         estimator.n_iter_ += 1
         estimator.t_ += self.samples
-        estimator.loss_ = (loss - penalty) / self.outputs + penalty
+        estimator.loss_ = (loss - penalty) / self.outputs + penalty + self.constant
         estimator.loss_curve_.append(estimator.loss_)
         if estimator.verbose:
             print(f"Iteration {estimator.n_iter_}, loss = {estimator.loss_:.8f}")

@@ -34,7 +34,7 @@ class Problem(NamedTuple):
 
     y: targets as the loss reads them; truth: as the score reads them. weights: in float64, or None. scale: a factor of
     the loss. outputs: of the network. stratify: whether a share that is held out has the classes in proportion.
-    score: of (truth, outputs, weights); measure: its name.
+    score: of (truth, outputs, weights); measure: its name. constants: what scikit-learn adds to each sample's loss.
     """
 
     rows: Rows
@@ -47,6 +47,14 @@ class Problem(NamedTuple):
     stratify: bool
     measure: str
     score: Callable[[Array, Array, Array | None], float]
+    constants: Array | None = None
+
+    def constant(self, chosen: Indices) -> float:
+        """What is added to the loss of these samples."""
+        if self.constants is None:
+            return 0.0
+        weights = None if self.weights is None else self.weights[chosen]
+        return float(np.average(self.constants[chosen], weights=weights))
 
     @property
     def averaged(self) -> int:
@@ -109,7 +117,9 @@ def _run_epochs(
         if early:
             estimator.best_loss_ = None
     measure = None if validation is None else _measuring(model, problem, validation)
-    rules = Rules(estimator, measure, len(chosen), problem.averaged, early_stopping=early, once=once)
+    rules = Rules(
+        estimator, measure, len(chosen), problem.averaged, problem.constant(chosen), early_stopping=early, once=once
+    )
     bridge = [] if tasks is None else [Bridge(tasks)]
     callbacks = [rules, *bridge, *_users(estimator, problem, measure is not None)]
     model.optimizer.claim(model.parameters, model.layout)
@@ -204,6 +214,7 @@ def _run_lbfgs(estimator: Any, problem: Problem, tasks: Tasks | None) -> None:
     estimator.n_iter_ = min(result.nit, estimator.max_iter)
     penalty = objective.penalty.value(estimator.model_)
     estimator.loss_ = (float(result.fun) - penalty) / problem.averaged + penalty
+    estimator.loss_ += problem.constant(np.arange(len(problem.rows)))
     if not np.isfinite(estimator.model_.parameters).all():
         raise ValueError("the solver reached weights that are not finite: scale X and y, for example to -1..1")
     if result.status != 0 and result.status != 99:  # 99: a callback stopped it

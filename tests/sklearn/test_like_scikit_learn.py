@@ -15,6 +15,7 @@ from sklearn import neural_network
 from sklearn.datasets import load_digits, load_iris, make_regression
 from sklearn.exceptions import ConvergenceWarning
 
+import pynn
 from pynn import sklearn as ours
 
 DIGITS = load_digits()
@@ -120,6 +121,18 @@ def test_every_argument_is_there_with_its_default(name: str) -> None:
     for key, parameter in theirs.items():
         assert mine[key].default == parameter.default, key
         assert mine[key].kind == parameter.kind, key
+
+
+@pytest.mark.skipif("poisson" not in pynn.losses.LOSSES, reason="there is no loss of counts")
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_poisson(outputs: int) -> None:
+    counts = np.random.default_rng(1).poisson(2, (200, outputs)).astype(float)
+    settings = {"loss": "poisson", "batch_size": 30, "early_stopping": outputs == 2}
+    y = counts if outputs > 1 else counts[:, 0]
+    theirs, mine = fitted(neural_network.MLPRegressor, ours.MLPRegressor, settings, NUMBERS, y, None)
+    expect_alike(theirs, mine)
+    assert mine.out_activation_ == "exp"
+    np.testing.assert_allclose(mine.predict(NUMBERS), theirs.predict(NUMBERS), atol=1e-6)
 
 
 def test_float32_is_as_good(backend: str) -> None:

@@ -224,6 +224,20 @@ def test_losses_of_numbers(loss: Any) -> None:
     np.testing.assert_allclose(regressor.model_.predict(X), regressor.predict(X), rtol=1e-6)
 
 
+@pytest.mark.skipif("quantile" not in pynn.losses.LOSSES, reason="there is no loss of quantiles")
+def test_several_quantiles() -> None:
+    y = X[:, 0] + RNG.normal(size=120) / 10
+    loss = pynn.losses.LOSSES["quantile"](levels=(0.1, 0.5, 0.9))  # type: ignore[call-arg]
+    regressor = MLPRegressor(loss, max_iter=200, learning_rate_init=0.01, random_state=0, early_stopping=True)
+    low, middle, high = regressor.fit(X, y).predict(X).T
+    assert np.mean(low < y) > 0.7
+    assert np.mean(y < high) > 0.7
+    assert regressor.score(X, y) == pytest.approx(1 - ((y - middle) ** 2).sum() / ((y - y.mean()) ** 2).sum(), abs=1e-5)
+    assert regressor.n_outputs_ == 3
+    with pytest.raises(ValueError, match="MultiOutputRegressor"):
+        regressor.fit(X, X[:, :2])
+
+
 def test_validation_data_of_ones_own() -> None:
     part = slice(0, 40)
     plain = quick().fit(X[40:], Y[40:])
