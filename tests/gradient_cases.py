@@ -73,6 +73,15 @@ LAYERS: dict[type[Layer], list[Case]] = {
     pynn.PMish: [(pynn.PMish, (5,)), (pynn.PMish, IMAGES)],
     pynn.PReLU: [(pynn.PReLU, (5,)), (lambda: pynn.PReLU(per_feature=True, initial=-0.5), IMAGES)],
     pynn.PSELU: [(pynn.PSELU, (5,)), (pynn.PSELU, IMAGES)],
+    pynn.Parallel: [
+        (lambda: pynn.Parallel(None, [pynn.Affine(3), pynn.Tanh()], pynn.Affine(2)), (5,)),
+        (lambda: pynn.Parallel(pynn.Affine(2), None, columns=[[4, 1, 0, 1], slice(None, None, -2)]), (5,)),
+        (lambda: pynn.Parallel(None, pynn.Sigmoid(), pynn.Affine(2), columns=[[0], range(1, 2), None]), STEPS),
+    ],
+    pynn.PeriodicEmbedding: [
+        (pynn.PeriodicEmbedding, (5,)),
+        (lambda: pynn.PeriodicEmbedding(3, 7, sigma=0.5), (2, 3)),
+    ],
     pynn.ReLU: [(pynn.ReLU, (5,)), (pynn.ReLU, IMAGES)],
     pynn.Reshape: [(lambda: pynn.Reshape(2, -1), IMAGES)],
     pynn.Residual: [
@@ -120,6 +129,13 @@ LOSSES: dict[type[pynn.Loss], list[tuple[Callable[[], pynn.Loss], str]]] = {
 OF_THEIR_OWN: set[type] = {
     pynn.HierarchicalSoftmax, pynn.HierarchicalCrossEntropy, pynn.StructuredHinge, pynn.Quantile, pynn.GaussianNLL,
 }  # fmt: skip
+# Checked in networks of their own: a layer of codes, a pair that needs each other, a loss over a chain's scores.
+OF_THEIR_OWN: set[type] = {
+    pynn.Embedding,
+    pynn.HierarchicalSoftmax,
+    pynn.HierarchicalCrossEntropy,
+    pynn.StructuredHinge,
+}
 
 CASES = {f"{kind.__name__}-{place}": case for kind, cases in LAYERS.items() for place, case in enumerate(cases)}
 LOSS_CASES = {f"{kind.__name__}-{place}": case for kind, cases in LOSSES.items() for place, case in enumerate(cases)}

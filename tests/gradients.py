@@ -28,7 +28,7 @@ class Projection(pynn.Loss):
         return np.asarray(y)
 
 
-class Scale(pynn.Layer):
+class Stretch(pynn.Layer):
     """y = factor · x, as the documentation of `pynn.Layer` shows it."""
 
     def build(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:

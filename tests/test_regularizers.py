@@ -173,14 +173,14 @@ def test_training_with_a_layers_own_penalty_is_that_of_the_gradient_by_hand(poin
 
 
 def test_own_layers_may_have_a_penalty() -> None:
-    class Scale(gradients.Scale):
+    class Stretch(gradients.Stretch):
         def __init__(self, penalty: pynn.regularizers.Penalty | None = None) -> None:
             self.penalty = penalty
 
-    model = pynn.Sequential(Scale(pynn.L1(2)), pynn.Affine(3))
+    model = pynn.Sequential(Stretch(pynn.L1(2)), pynn.Affine(3))
     model.build((4,))
     assert regularizers.total(model, None) == 8
-    with pytest.raises(TypeError, match=r"scale1: penalty is 0\.1, expected a pynn Penalty"):
+    with pytest.raises(TypeError, match=r"stretch1: penalty is 0\.1, expected a pynn Penalty"):
         model.layers[0].penalty = 0.1
     assert regularizers.total(model, None) == 8
 

@@ -23,7 +23,7 @@ namespace pynn {
 #define PYNN_FAMILIES(X) \
     X(activation) X(add) X(affine) X(augment) X(batchnorm) X(clip) X(conv) X(distribution_loss) X(dropout) \
     X(elementwise_loss) X(embedding) X(feature_scale) X(gated_activation) X(gather) X(groupnorm) X(hierarchical) \
-    X(hinge) X(max_norm) X(maxout) X(mixed_activation) X(noise) X(optimizer) X(pool) X(prelu) X(softmax)
+    X(hinge) X(max_norm) X(maxout) X(mixed_activation) X(noise) X(optimizer) X(periodic) X(pool) X(prelu) X(softmax)
 // clang-format on
 
 using Size = std::ptrdiff_t;
@@ -157,6 +157,13 @@ struct Table {
                               Size m);
     Size (*embedding_backward)(const T* dy, const T* codes, const std::int64_t* sizes, T* dweight, Size n, Size c,
                                Size m);
+
+    // out(N,D,C+1): the linear map weight(D,M,C), bias(D,C) of the cosines of x(N,D) by frequency(D,M), phase(D,M), and
+    // x; each gradient may be null
+    void (*periodic_forward)(const T* x, const T* frequency, const T* phase, const T* weight, const T* bias, T* out,
+                             Size n, Size d, Size m, Size c);
+    void (*periodic_backward)(const T* dy, const T* x, const T* frequency, const T* phase, const T* weight, T* dx,
+                              T* dfrequency, T* dphase, T* dweight, T* dbias, Size n, Size d, Size m, Size c);
 
     // out(N,M) = largest of z(N,pieces,M), winner(N,M) the number of that piece
     void (*maxout_forward)(const T* z, Size pieces, T* winner, T* out, Size n, Size m);

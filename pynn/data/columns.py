@@ -198,7 +198,7 @@ def _of_categories(source: Table, label: Any, raw: Raw) -> Column:
                 return _of_numbers(source, label, parsed(raw), text=True)
     if len(values) == 1 and not missing:
         return Column(label, "constant", raw.dtype, note=f"is {brief(values[0])} in every row; it is left out")
-    if not raw.explicit:
+    if raw.dtype != "category":  # pandas' categories have an order of their own
         order = sorted(range(len(values)), key=lambda place: (type(values[place]).__name__, values[place]))
         values, counts = [values[place] for place in order], counts[order]
     return Column(

@@ -152,6 +152,8 @@ def _layout(x: Any, name: str) -> tuple[tuple[str, ...] | None, tuple[Any, ...],
                 f"a single row {name}[None]"
             )
         return None, tuple(range(x.shape[1])), len(x)
+    if callable(getattr(x, "collect", None)) and not hasattr(x, "__len__"):
+        raise TypeError(f"{name} is {type(x).__name__}, whose rows are not known yet; pass {name}.collect()")
     if isinstance(x, Mapping):
         labels = tuple(x)
     elif isinstance(x, np.ndarray):
@@ -167,8 +169,6 @@ def _layout(x: Any, name: str) -> tuple[tuple[str, ...] | None, tuple[Any, ...],
     if not labels:
         return None, (), 0
     tables.expect_labels(labels, name)
-    if not hasattr(x, "__len__"):
-        raise TypeError(f"{name} is {type(x).__name__}, whose rows are not known yet; pass {name}.collect()")
     count = len(next(iter(x.values()))) if isinstance(x, Mapping) else len(x)
     return tuple(labels) if isinstance(labels[0], str) else None, labels, count
 
@@ -300,7 +300,7 @@ def _converted(items: list[Any], convert: Callable[[Any], float], where: str) ->
     try:
         return np.array([np.nan if tables.absent(item) else convert(item) for item in items], np.float64)
     except OverflowError:
-        row = next(row for row, item in enumerate(items) if isinstance(item, int) and abs(item) > 10**308)
+        row = next(row for row, item in enumerate(items) if abs(item if isinstance(item, int) else 0) > 10**308)
         raise ValueError(f"{where} is {brief(items[row])} in row {row}, too large for float64") from None
 
 

@@ -55,7 +55,7 @@ def are_numbers(values: Sequence[str], counts: Array) -> bool:
 
 def are_dates(values: Sequence[str], counts: Array) -> bool:
     """Whether these different texts are dates in ISO form, likewise."""
-    return _nearly_all(values, counts, lambda value: DATE.fullmatch(value.strip()) is not None)
+    return _nearly_all(values, counts, lambda value: _date(value.strip()) is not None)
 
 
 def _nearly_all(values: Sequence[str], counts: Array, parses: Callable[[str], bool]) -> bool:

@@ -35,7 +35,8 @@ AUGMENTED = 200  # images
 def begun(trainer: Any, samples: Samples) -> Record:
     """The record of a run that has not taken a step."""
     model, loss = trainer.model, trainer.loss
-    beside = {id(inner) for layer in model.walk() if isinstance(layer, structure.SIDE_BY_SIDE) for inner in layer.walk()}
+    blocks = [layer for layer in model.walk() if isinstance(layer, structure.SIDE_BY_SIDE)]
+    beside = {id(inner) for block in blocks for inner in block.walk()}
     layers = [{**of_layer(layer), "residual": id(layer) in beside} for layer in leaves(model)]
     record = Record(settings(trainer, len(samples.x)), layers)
     learn(record, trainer, samples)

@@ -34,6 +34,7 @@ from .verdicts import Verdict
 
 LINEAR = (Affine, Conv1d, Conv2d)  # Maxout, a kind of Affine, is not linear
 SIDE_BY_SIDE = (Parallel, Residual)  # what is inside does not run in sequence
+MIXING = (*LINEAR, *SIDE_BY_SIDE)  # outputs are sums of several inputs, or may be
 BENDING = (Activation, Maxout, MaxPool1d, MaxPool2d, PReLU, *SIDE_BY_SIDE, Softmax)
 FEW = 2  # samples whose statistics say nothing of the rest
 
@@ -69,7 +70,7 @@ def _last_layer(layers: list[Layer], loss: Loss) -> Iterator[Verdict]:
     if last is None or last.is_custom:
         return
     after = layers[layers.index(last) + 1 :]
-    if any(isinstance(layer, (*LINEAR, *SIDE_BY_SIDE)) or layer.is_custom for layer in after):
+    if any(isinstance(layer, MIXING) or layer.is_custom for layer in after):
         return
     if isinstance(last, Softmax) and last.output_shape[-1:] == (1,):
         yield Verdict(
@@ -95,7 +96,7 @@ def _last_layer(layers: list[Layer], loss: Loss) -> Iterator[Verdict]:
 
 def _dropped_outputs(layers: list[Layer]) -> Iterator[Verdict]:
     """Dropout on the outputs: the loss judges some of them as 0."""
-    linear = [place for place, layer in enumerate(layers) if isinstance(layer, (*LINEAR, *SIDE_BY_SIDE)) or layer.is_custom]
+    linear = [place for place, layer in enumerate(layers) if isinstance(layer, MIXING) or layer.is_custom]
     for layer in layers[linear[-1] + 1 :] if linear else []:
         rate = float(getattr(layer, "rate", 0.0))
         if "Dropout" in layer.kind and rate > 0:

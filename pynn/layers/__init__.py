@@ -19,6 +19,7 @@ from .maxout import Maxout
 from .mixed import PSELU, PMish
 from .noise import GaussianNoise
 from .parallel import Parallel
+from .periodic import PeriodicEmbedding
 from .pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from .pool1d import AvgPool1d, GlobalAvgPool1d, MaxPool1d
 from .prelu import PReLU
@@ -61,6 +62,7 @@ __all__ = [
     "PMish",
     "PReLU",
     "Parallel",
+    "PeriodicEmbedding",
     "ReLU",
     "Reshape",
     "Residual",

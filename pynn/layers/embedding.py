@@ -17,7 +17,6 @@ from .base import Layer
 from .shapes import expect_axes
 
 ONE = Count(1)
-STANDARD = Normal(1)
 EXACT = 2**24  # float32 holds every whole number up to here
 
 
@@ -51,8 +50,8 @@ class Embedding(Layer):
         list of K: a table for each of K columns of categories (N, K).
     units : int, default 8
         Length of the vectors.
-    initializer : str or Initializer, default Normal(1)
-        Of the weight.
+    initializer : str or Initializer, optional
+        Of the weight. By default Normal(1).
 
     Raises
     ------
@@ -89,8 +88,7 @@ class Embedding(Layer):
     dweight: Array
     _takes = takes(sizes=Sizes(), units=ONE)
 
-    def __init__(self, sizes: int | list[int], units: int = 8, *, initializer: str | Initializer = STANDARD) -> None:
-        chosen(initializer)
+    def __init__(self, sizes: int | list[int], units: int = 8, *, initializer: str | Initializer | None = None) -> None:
         self.sizes = sizes
         self.units = units
         self.initializer = initializer
@@ -108,7 +106,7 @@ class Embedding(Layer):
                 f"sizes has {max(sizes)}, but float32 holds only the whole numbers up to {EXACT}: "
                 'pass dtype="float64" to the model'
             )
-        self.add_parameter("weight", (sum(sizes), self.units), chosen(self.initializer))
+        self.add_parameter("weight", (sum(sizes), self.units), Normal(1) if self.initializer is None else chosen(self.initializer))
         self._sizes = np.array(sizes, np.int64)
         self._inside = (input_shape[0], self.units)  # of a sample, by position and unit
         return self._inside if isinstance(self.sizes, int) else (input_shape[0] * self.units,)

@@ -43,6 +43,8 @@ def _columns(where: str, value: Any) -> Columns:
         if all(end is None or is_integer(end) for end in (value.start, value.stop, value.step)) and value.step != 0:
             return slice(*(None if end is None else int(end) for end in (value.start, value.stop, value.step)))
         raise ValueError(f"{where} is {brief(value)}, expected integers in the slice, and a step that is not 0")
+    if isinstance(value, range) and len(value) and value.start >= 0 and value.step > 0:
+        return slice(value.start, value[-1] + 1, None if value.step == 1 else value.step)
     values = list(value) if isinstance(value, (list, tuple, range, np.ndarray)) else None
     if values is None or not all(is_integer(one) for one in values):
         hint = ""
@@ -58,15 +60,15 @@ def _columns(where: str, value: Any) -> Columns:
     return [int(one) for one in values]
 
 
-def numbers(columns: Columns, width: int, where: str) -> list[int]:
+def numbers(columns: Columns, width: int, where: str) -> range | list[int]:
     """The numbers of these columns among `width`; ValueError for one that is not there, also in a slice."""
     if columns is None:
-        return list(range(width))
+        return range(width)
     if isinstance(columns, slice):
         ends = [end for end in (columns.start, columns.stop) if end is not None]
-        found = list(range(*columns.indices(width)))
+        found = range(*columns.indices(width))
         if any(not -width <= end <= width for end in ends) or not found:
-            what = "no column" if not found else "columns that are not there"
+            what = "columns that are not there" if found else "no column"
             raise ValueError(f"{where} is {columns!r}, {what}: the inputs have {width} columns, 0..{width - 1}")
         return found
     for one in columns:
@@ -75,13 +77,20 @@ def numbers(columns: Columns, width: int, where: str) -> list[int]:
     return [one % width for one in columns]
 
 
-def runs(columns: list[int]) -> list[Run]:
+def count(columns: range | list[int]) -> int:
+    """How many columns; len() refuses ranges that memory could not hold."""
+    if isinstance(columns, list):
+        return len(columns)
+    return (columns.stop - columns.start + columns.step - (1 if columns.step > 0 else -1)) // columns.step
+
+
+def runs(columns: range | list[int]) -> list[Run]:
     """The columns in runs of a constant step, which slices read and write without a copy."""
     found: list[Run] = []
     first = 0
     while first < len(columns):
         step = columns[first + 1] - columns[first] if first + 1 < len(columns) else 1
-        last = first
+        last = len(columns) - 1 if isinstance(columns, range) else first
         while step and last + 1 < len(columns) and columns[last + 1] - columns[last] == step:
             last += 1
         stop = columns[last] + (step or 1)
@@ -146,8 +155,8 @@ class Parallel(Layer):
             )
         self.columns = columns
         self._chains: list[Chain] = []
-        self._runs: list[list[Run]] = []  # of each branch
-        self._whole: list[bool] = []  # whether it reads all columns in their order
+        self._columns: list[range | list[int]] = []  # of each branch
+        self._runs: list[list[Run]] = []  # the same, from the first forward pass on
         self._places: list[slice] = []  # of its outputs
         self._live: list[bool] = []  # whether its backward pass has anything to compute
         self._live_for: tuple[bool, int] | None = None
@@ -157,14 +166,14 @@ class Parallel(Layer):
 
     def build(self, input_shape: Shape) -> Shape:
         expect_features(input_shape, "columns")
-        self._chains, self._runs, self._whole, self._places, self._live_for = [], [], [], [], None
+        self._chains, self._columns, self._runs, self._places, self._live_for = [], [], [], [], None
         shared, shapes, width = GradientBuffers(), [], input_shape[-1]
         for number, branch in enumerate(self._branches):
             chosen = numbers(self.columns[number] if self.columns else None, width, f"columns[{number}]")
             chain = Chain(*branch)
             chain.context, chain._shared = self.context, shared
             try:
-                shapes.append(chain.build((*input_shape[:-1], len(chosen))))
+                shapes.append(chain.build((*input_shape[:-1], count(chosen))))
             except ValueError as cause:
                 raise ValueError(f"branch {number}: {cause}") from cause
             if not shapes[-1] or shapes[-1][:-1] != shapes[0][:-1]:
@@ -174,12 +183,13 @@ class Parallel(Layer):
                 )
             start = self._places[-1].stop if self._places else 0
             self._chains.append(chain)
-            self._runs.append(runs(chosen))
-            self._whole.append(chosen == list(range(width)))
+            self._columns.append(chosen)
             self._places.append(slice(start, start + shapes[-1][-1]))
         return (*shapes[0][:-1], self._places[-1].stop)
 
     def forward(self, x: Array, training: bool) -> Array:
+        if not self._runs:
+            self._runs = [runs(columns) for columns in self._columns]
         y = self.buffer("y", (len(x), *self.output_shape))
         for number, chain in enumerate(self._chains):
             part = y[..., self._places[number]]
@@ -208,12 +218,13 @@ class Parallel(Layer):
                 if gradient is None:
                     return None
                 for source, place in self._runs[number]:
-                    dx[..., source] += gradient[..., place]
+                    part = dx[..., source]
+                    np.add(part, gradient[..., place], out=part)
         return dx
 
     def _read(self, x: Array, number: int) -> Array:
         """The columns of a branch, contiguous."""
-        if self._whole[number]:
+        if self._columns[number] == range(x.shape[-1]):
             return x
         part = self.buffer(f"x{number}", (len(x), *self._chains[number].input_shape))
         self._copy(x, number, part)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import operator
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypedDict
 
 import numpy as np
@@ -51,7 +52,9 @@ class Options(TypedDict, total=False):
     clip_value: float | None
 
 
+CACHED = ("_segments", "_runs", "_whole", "_parts")  # attributes that a copy makes anew
 EVERYTHING = Segment(0, 0)  # for a model whose parameters are all trained alike
+Part = tuple[Segment, Array, Array, list[tuple[str, Array]]]  # a run with its views of parameters, gradients and slots
 
 
 class Optimizer(Rates):
@@ -103,6 +106,8 @@ class Optimizer(Rates):
     _run: Segment = EVERYTHING  # the run being updated
     _missed: tuple[Missed, ...] = ()  # what was frozen in the steps before _since
     _since: int = 0  # value of `steps` when _segments was set
+    _whole: tuple[Any, ...] = ()  # what _parts are blocks of
+    _parts: Sequence[Part] = ()
 
     decay_biases: bool = False
     clip_norm: float | None = None
@@ -164,13 +169,33 @@ class Optimizer(Rates):
         model.advance()
 
     def _update_parts(self, segments: tuple[Segment, ...], parameters: Array, gradients: Array) -> None:
-        steps = self.steps
+        steps, update = self.steps, self.update
+        vectors = [getattr(self, name) for name in self.slots]
         try:
-            for self._run in segments:
-                self.steps = steps - self._run.missed
-                self._update_part(slice(self._run.start, self._run.stop), parameters, gradients)
+            for run, weights, slopes, views in self._parts_of((segments, parameters, gradients, *vectors)):
+                self._run, self.steps = run, steps - run.missed
+                for name, view in views:  # not by vars(self): CPython reads attributes more slowly after it
+                    setattr(self, name, view)
+                update(weights, slopes)
+                for name, view in views:
+                    if (value := getattr(self, name)) is not view:  # a custom update assigned self.NAME = ...
+                        view[...] = value
         finally:
+            for name, vector in zip(self.slots, vectors, strict=True):
+                setattr(self, name, vector)
             self._run, self.steps = EVERYTHING, steps
+
+    def _parts_of(self, whole: tuple[Any, ...]) -> Sequence[Part]:
+        """The blocks of (runs, parameters, gradients, *slots); made anew only where one of these is another object."""
+        if len(self._whole) != len(whole) or any(map(operator.is_not, self._whole, whole)):
+            segments, parameters, gradients, *vectors = whole
+            parts: list[Part] = []
+            for run in segments:
+                part = slice(run.start, run.stop)
+                views = [(name, vector[part]) for name, vector in zip(self.slots, vectors, strict=True)]
+                parts.append((run, parameters[part], gradients[part], views))
+            self._whole, self._parts = whole, parts
+        return self._parts
 
     def _runs_of(self, model: Trained) -> tuple[Segment, ...]:
         find = getattr(model, "segments", None)
@@ -187,18 +212,6 @@ class Optimizer(Rates):
     def _missed_so_far(self) -> tuple[Missed, ...]:
         """How many steps each block has been frozen in."""
         return add_missed(self._missed, self._segments, self.steps - self._since)
-
-    def _update_part(self, part: slice, parameters: Array, gradients: Array) -> None:
-        vectors = {name: getattr(self, name) for name in self.slots}
-        views = {name: vector[part] for name, vector in vectors.items()}
-        try:
-            vars(self).update(views)
-            self.update(parameters[part], gradients[part])
-            for name, view in views.items():
-                if (value := getattr(self, name)) is not view:  # a custom update assigned self.NAME = ...
-                    view[...] = value
-        finally:
-            vars(self).update(vectors)
 
     def update(self, parameters: Array, gradients: Array) -> None:
         """Change parameters in place, by `effective_learning_rate` and `effective_weight_decay`.
@@ -351,7 +364,7 @@ class Optimizer(Rates):
         """Settings and state for copies and pickles, without parameters: a copy made with its model stays with it."""
         elsewhere = None if self._parameters is None else np.empty(0)
         counts = {"_missed": self._missed_so_far(), "_since": self.steps}
-        return {**vars(self), **counts, "_parameters": elsewhere, "_segments": (), "_runs": ()}
+        return {**vars(self), **counts, "_parameters": elsewhere, **dict.fromkeys(CACHED, ())}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(

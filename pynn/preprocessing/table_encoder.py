@@ -127,9 +127,9 @@ class TableEncoder(Named):
     # Learning -----------------------------------------------------------------------------------------
 
     def _learn_from(self, rows: Rows) -> None:
-        if rows.before or not isinstance(rows.x, Table):
+        if rows.before:
             raise TypeError("TableEncoder reads tables, so it must be the first step of a pipeline")
-        x = rows.x
+        x = table(rows.x)
         wanted = {x.labels[place] for place in self._categories(x)}
         learned = [kinds.learn(x, label, label in wanted) for label in x.labels]
         if not self.embedding:
@@ -242,8 +242,9 @@ class TableEncoder(Named):
         count = self.layout_.dense
         if count:
             out[:, :count] = self._dense(x)
-            if not np.isfinite(out).all():
-                place = int(np.argmin(np.isfinite(out).all(axis=0)))
+            finite = np.isfinite(out[:, :count])
+            if not finite.all():
+                place = int(np.argmin(finite.all(axis=0)))
                 raise ValueError(
                     f"TableEncoder: {self.get_feature_names_out()[place]!r} becomes too large for {out.dtype}; give "
                     "numbers=pynn.RobustScaling(), or scale it down first"

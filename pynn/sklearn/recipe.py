@@ -23,7 +23,7 @@ from ..typing import Array
 PRESETS = ("full", "simplified", "fast")
 BATCH = 256
 START_ROWS = 10_000  # rows from which the first weights of the full form follow
-FEWEST_EPOCHS = 2
+FEWEST_EPOCHS, MOST_EPOCHS = 2, 100  # where a number of steps decides
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Recipe:
         batch = min(self.batch_size, rows)
         epochs = self.epochs
         if epochs is None:
-            epochs = max(math.ceil(self.steps / (rows // batch)), FEWEST_EPOCHS)
+            epochs = min(max(math.ceil(self.steps / (rows // batch)), FEWEST_EPOCHS), MOST_EPOCHS)
         return replace(self, epochs=epochs, batch_size=batch)
 
     def optimizer(self) -> AdamW:

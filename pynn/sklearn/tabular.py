@@ -20,6 +20,7 @@ from ..models.loading import own_classes
 from ..models.sequential import Sequential
 from ..preprocessing import Pipeline, RobustScaling, SmoothClip
 from ..preprocessing.table_encoder import TableEncoder
+from ..training.inputs import Inputs
 from ..typing import Array
 from . import grouping, members, recipe
 from .members import Member, Table, Task
@@ -157,6 +158,10 @@ class Tabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type 
     def _report(self, done: list[tuple[Member, Table | None]]) -> None:
         """Set the fitted attributes that describe the training; warn if time ended it."""
         self.models_ = [member.model for member, _ in done]
+        names = getattr(self.encoder_, "feature_names_in_", None)
+        for model in self.models_:  # so that each is whole by itself
+            model.preprocessing = self.encoder_
+            model.inputs = Inputs(None if names is None else tuple(names))
         self.histories_ = [member.history for member, _ in done]
         self.best_epochs_ = [member.best_epoch for member, _ in done]
         self.n_iter_ = max(member.epochs for member, _ in done)
@@ -208,7 +213,7 @@ class Tabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type 
             state = {**state, "models_": [Sequential.from_bytes(*packed) for packed in state["models_"]]}
         super().__setstate__(state)
 
-    def _more_tags(self, tags: Any) -> Any:
+    def _table_tags(self, tags: Any) -> Any:
         tags.input_tags.allow_nan = True
         tags.input_tags.string = True
         tags.input_tags.categorical = True

@@ -203,7 +203,8 @@ class TabularClassifier(ClassifierMixin, Tabular):  # type: ignore[misc]  # scik
         array (N, C)
             In the order of `classes_`.
         """
-        parts = [model.loss.probabilities(out) for model, out in zip(self.models_, self._outputs(X), strict=True)]
+        outputs = self._outputs(X)
+        parts = [model.loss.probabilities(out) for model, out in zip(self.models_, outputs, strict=True)]
         return parts[0] if len(parts) == 1 else np.mean(parts, axis=0)
 
     def predict_log_proba(self, X: Any) -> Array:
@@ -239,4 +240,4 @@ class TabularClassifier(ClassifierMixin, Tabular):  # type: ignore[misc]  # scik
         return self.classes_[best.argmax(axis=1)]
 
     def __sklearn_tags__(self) -> Any:
-        return self._more_tags(super().__sklearn_tags__())
+        return self._table_tags(super().__sklearn_tags__())

@@ -189,8 +189,9 @@ class TabularRegressor(RegressorMixin, Tabular):  # type: ignore[misc]  # scikit
         return self._mean(X)
 
     def _mean(self, X: Any) -> Array:
-        parts = [members.decoded(model, out) for model, out in zip(self.models_, self._outputs(X), strict=True)]
-        return parts[0] if len(parts) == 1 else np.mean(parts, axis=0)
+        outputs = self._outputs(X)
+        parts = [members.decoded(model, out) for model, out in zip(self.models_, outputs, strict=True)]
+        return np.asarray(parts[0] if len(parts) == 1 else np.mean(parts, axis=0), np.float64)
 
     @property
     def _levels(self) -> Array:
@@ -269,6 +270,6 @@ class TabularRegressor(RegressorMixin, Tabular):  # type: ignore[misc]  # scikit
         return np.sort(np.concatenate(parts), axis=0) if parts else None
 
     def __sklearn_tags__(self) -> Any:
-        tags = self._more_tags(super().__sklearn_tags__())
+        tags = self._table_tags(super().__sklearn_tags__())
         tags.target_tags.multi_output = True
         return tags

@@ -45,7 +45,7 @@ def class_labels(y: Any, X: Any) -> tuple[Array, Array]:
     """The classes, sorted, and the number of each row's class."""
     if y is None:
         raise ValueError("requires y to be passed, but the target y is None")
-    labels = column_or_1d(tables.series(y) if np.ndim(y) == 1 else y, warn=True)
+    labels = column_or_1d(tables.series(y), warn=True)
     _expect_rows(labels, X)
     kind = type_of_target(labels, input_name="y", raise_unknown=True)
     if kind not in ("binary", "multiclass"):

@@ -26,6 +26,14 @@ def models() -> list[Sequential]:
     vector.build((4,))
     vector.notes.update(classes=["cat", "dog"], more=[1, {"a": 2.5}])
     vector.freeze("affine1")
+    table = Sequential(
+        pynn.Parallel(
+            *(None, pynn.Embedding([3, 5], units=2), [pynn.PeriodicEmbedding(3), pynn.Affine(4)]),
+            columns=[[0], slice(2, 4), range(1, -1, -1)],
+        ),
+        *(pynn.ReLU(), pynn.Affine(2)),
+    )
+    table.build((4,))
     image = Sequential(
         *(pynn.Conv2d(2, 3, stride=2), pynn.GroupNorm(2), pynn.ELU(0.5), pynn.SpatialDropout(0.2)),
         pynn.Residual(pynn.Conv2d(2, initializer=pynn.He(uniform=True)), pynn.BatchNorm(), survival=0.8),
@@ -44,7 +52,7 @@ def models() -> list[Sequential]:
         pynn.Affine(2, initializer=pynn.RandomWalk()), pynn.SELU(), pynn.HierarchicalSoftmax(5, counts=[1, 2, 3, 4, 5])
     )
     tree.build((3,))
-    return [vector, image, sequence, tree, *_fitted()]
+    return [vector, table, image, sequence, tree, *_fitted()]
 
 
 def _fitted() -> list[Sequential]:

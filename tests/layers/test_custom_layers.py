@@ -7,7 +7,7 @@ from typing import Any
 import gradients
 import numpy as np
 import pytest
-from gradients import PassThrough, Projection, Scale
+from gradients import PassThrough, Projection, Stretch
 
 import pynn
 
@@ -21,9 +21,9 @@ def _fit(points: tuple[np.ndarray, np.ndarray], *layers: pynn.Layer, **settings:
 
 
 def test_an_own_layer_trains(points: tuple[np.ndarray, np.ndarray]) -> None:
-    model = _fit(points, Scale(), pynn.Affine(8), pynn.ReLU(), pynn.Affine(3))
+    model = _fit(points, Stretch(), pynn.Affine(8), pynn.ReLU(), pynn.Affine(3))
     assert np.abs(model.layers[0].factor - 1).max() > 1e-4
-    assert model.layers[0].name == "scale1"
+    assert model.layers[0].name == "stretch1"
     assert np.shares_memory(model.layers[0].factor, model.parameters)
 
 
@@ -182,12 +182,12 @@ def test_an_own_layer_whose_gradient_is_not_the_models_is_an_error_or_trains(
 ) -> None:
     """`self.dfactor = ...` for `self.dfactor[...] = ...` must not end in a layer that silently never learns."""
 
-    class Rebound(Scale):
+    class Rebound(Stretch):
         def backward(self, dy: np.ndarray) -> np.ndarray:
             self.dfactor = (dy * self.x).sum(axis=0)
             return dy * self.factor
 
-    expected = _fit(points, Scale(), pynn.Affine(3))
+    expected = _fit(points, Stretch(), pynn.Affine(3))
     try:
         model = _fit(points, Rebound(), pynn.Affine(3))
     except (AttributeError, RuntimeError, TypeError, ValueError) as error:

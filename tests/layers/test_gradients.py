@@ -84,6 +84,19 @@ def test_a_loss_over_one_output_has_the_gradient_of_central_differences(case: st
     gradients.check(pynn.Sequential(PassThrough(), dtype="float64"), make(), outputs[:, :1], targets)
 
 
+@pytest.mark.parametrize("sizes", [6, [2, 6, 3]], ids=["tokens", "columns"])
+def test_an_embedding_has_the_gradient_of_central_differences(sizes: Any, backend: str) -> None:
+    rng = np.random.default_rng(2)
+    codes = rng.integers(-1, sizes, (9, 3)).astype(np.float64)
+    model = pynn.Sequential(pynn.Embedding(sizes, units=4), PassThrough(), dtype="float64")
+    model.build((3,))
+    value = float((model.forward(codes, training=True) * (r := rng.normal(size=model.outputs.shape))).sum())
+    model.backward(r)
+    numeric = gradients.differences(lambda: float((model.forward(codes, training=True) * r).sum()), model.parameters)
+    assert np.isfinite(value)
+    assert gradients.relative_error(model.gradients, numeric) < gradients.TOLERANCE
+
+
 @pytest.mark.parametrize("weighted", [False, True], ids=["alike", "weighted"])
 def test_the_hierarchical_pair_has_the_gradient_of_central_differences(weighted: bool, backend: str) -> None:
     layer = pynn.HierarchicalSoftmax(6, counts=[5, 1, 1, 2, 9, 3])

@@ -43,6 +43,8 @@ ALONE: dict[str, tuple[Callable[[], Any], Shape]] = {
     "softmax": (pynn.Softmax, (5,)),
     "transitions": (lambda: pynn.Transitions(3), (6,)),
     "residual": (lambda: pynn.Residual(pynn.Affine(4), pynn.Tanh(), pynn.Affine(5), pynn.Sigmoid()), (5,)),
+    "parallel": (lambda: pynn.Parallel(pynn.Affine(3), pynn.Tanh(), columns=[[2, 0], slice(1, 5)]), (5,)),
+    "periodic": (lambda: pynn.PeriodicEmbedding(3), (5,)),
     "projected": (lambda: pynn.Residual(pynn.Affine(4), pynn.Tanh(), shortcut="auto"), (5,)),
 }
 

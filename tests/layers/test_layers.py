@@ -8,7 +8,7 @@ from typing import Any
 import gradients
 import numpy as np
 import pytest
-from gradients import PassThrough, Projection, Scale
+from gradients import PassThrough, Projection, Stretch
 
 import pynn
 
@@ -50,9 +50,9 @@ def _cases() -> dict[str, tuple[Layers, tuple[int, ...]]]:
         "dropout of nothing": (lambda: [pynn.Affine(3), pynn.Dropout(0)], (5,)),
         "flatten": (lambda: [pynn.BatchNorm(), pynn.Flatten(), pynn.Affine(3)], (2, 2, 3)),
         "flatten alone": (lambda: [pynn.Flatten()], (2, 3)),
-        "own layer": (lambda: [Scale()], (5,)),
-        "own layers between": (lambda: [Scale(), pynn.Affine(4), Scale(), pynn.Tanh(), Scale()], (3,)),
-        "own layer on images": (lambda: [Scale(), pynn.BatchNorm(), Scale()], (2, 2, 3)),
+        "own layer": (lambda: [Stretch()], (5,)),
+        "own layers between": (lambda: [Stretch(), pynn.Affine(4), Stretch(), pynn.Tanh(), Stretch()], (3,)),
+        "own layer on images": (lambda: [Stretch(), pynn.BatchNorm(), Stretch()], (2, 2, 3)),
         "sequential inside": (
             lambda: [pynn.Affine(4), pynn.Sequential(pynn.Tanh(), pynn.Affine(4), pynn.Sigmoid()), pynn.Affine(2)],
             (5,),
@@ -65,7 +65,7 @@ def _cases() -> dict[str, tuple[Layers, tuple[int, ...]]]:
             f"{name} on images": (lambda kind=kind: [kind()], (2, 2, 3)),
             f"affine, {name}": (lambda kind=kind: [pynn.Affine(4), kind()], (5,)),
             f"affine without bias, {name}": (
-                lambda kind=kind: [Scale(), PassThrough(), kind(), pynn.Affine(4, use_bias=False)],
+                lambda kind=kind: [Stretch(), PassThrough(), kind(), pynn.Affine(4, use_bias=False)],
                 (5,),
             ),
             f"affine, own layer, {name}": (lambda kind=kind: [pynn.Affine(4), PassThrough(), kind()], (5,)),
@@ -105,8 +105,8 @@ def test_inputs_of_the_gradient_checks_keep_away_from_kinks() -> None:
         assert z.min() < 0 < z.max()
 
 
-class _Broken(Scale):
-    """Scale with one fault in its backward pass."""
+class _Broken(Stretch):
+    """Stretch with one fault in its backward pass."""
 
     def __init__(self, fault: str) -> None:
         self.fault = fault
@@ -163,7 +163,7 @@ def test_gradient_check_rejects_and_names_a_wrong_gradient(fault: str, block: st
 def test_first_layer_with_parameters_computes_no_input_gradient(points: tuple[np.ndarray, np.ndarray]) -> None:
     wanted: list[bool] = []
 
-    class Watched(Scale):
+    class Watched(Stretch):
         def backward(self, dy: np.ndarray) -> np.ndarray:
             wanted.append(self.needs_dx)
             return super().backward(dy)

@@ -7,7 +7,7 @@ from typing import Any
 import gradients
 import numpy as np
 import pytest
-from gradients import PassThrough, Projection, Scale
+from gradients import PassThrough, Projection, Stretch
 
 import pynn
 
@@ -52,7 +52,7 @@ def test_gradients_match_central_differences(shortcut: Any, after: Any, backend:
 def test_gradients_of_nested_blocks_and_own_layers(backend: str, rng: np.random.Generator) -> None:
     model = pynn.Sequential(
         pynn.Residual(
-            Scale(), pynn.Residual(pynn.Affine(4), pynn.Sigmoid(), shortcut=Scale()), PassThrough(), pynn.Affine(4)
+            Stretch(), pynn.Residual(pynn.Affine(4), pynn.Sigmoid(), shortcut=Stretch()), PassThrough(), pynn.Affine(4)
         ),
         pynn.Sequential(_block(3, shortcut="auto"), pynn.Tanh()),
         dtype="float64",

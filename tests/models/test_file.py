@@ -10,7 +10,7 @@ from typing import Any
 import gradients
 import numpy as np
 import pytest
-from gradients import Scale
+from gradients import Stretch
 
 import pynn
 
@@ -84,7 +84,7 @@ class Weighted(pynn.SoftmaxCrossEntropy):
         return self.weight * super().forward(outputs, targets)
 
 
-OWN = (Scale, Center, Slope, Tagged, Halves, Weighted)
+OWN = (Stretch, Center, Slope, Tagged, Halves, Weighted)
 
 LAYERS: dict[str, Callable[[], list[pynn.Layer]]] = {
     "affine": lambda: [],
@@ -107,7 +107,7 @@ LAYERS: dict[str, Callable[[], list[pynn.Layer]]] = {
     "named": lambda: [pynn.Affine(5).named("first layer ☃"), pynn.ReLU().named("x.y")],
     "sequential": lambda: [pynn.Sequential(pynn.Affine(5), pynn.BatchNorm(), pynn.ReLU())],
     "sequential in sequential": lambda: [pynn.Sequential(pynn.Sequential(pynn.Affine(5)), pynn.Sequential())],
-    "own with a parameter": lambda: [Scale(), Scale()],
+    "own with a parameter": lambda: [Stretch(), Stretch()],
     "own with state": lambda: [Center(0.5), Center(0.75, [1, 2], {"a": [1, None]})],
     "own with a single number": lambda: [pynn.Affine(5), Slope()],
     "own with words of descriptions": lambda: [Tagged("t", [1, 2], {"b": 1})],
@@ -173,7 +173,7 @@ def test_training_goes_on_where_the_optimizer_keeps_no_state(points: Points, tmp
 
 
 def test_own_layers_pass_the_gradient_check_after_a_round_trip(tmp_path: Path) -> None:
-    model, x = gradients.smooth([Scale(), pynn.Affine(4), Slope(), Center(0.5), pynn.Affine(3)], (5,))
+    model, x = gradients.smooth([Stretch(), pynn.Affine(4), Slope(), Center(0.5), pynn.Affine(3)], (5,))
     model.save(tmp_path / "m")
     back = pynn.load(tmp_path / "m", own=OWN)
     for one in (model, back):  # Center's gradient leaves out that its mean moves with the batch
@@ -192,8 +192,8 @@ def test_an_own_loss_comes_back(points: Points, tmp_path: Path) -> None:
 
 
 def test_own_classes_must_be_passed(points: Points, tmp_path: Path) -> None:
-    fitted(points, Scale()).save(tmp_path / "m")
-    with pytest.raises(ValueError, match=r"m: .*'Scale' is not a pynn class; pass your own as .*own=\[Scale\]"):
+    fitted(points, Stretch()).save(tmp_path / "m")
+    with pytest.raises(ValueError, match=r"m: .*'Stretch' is not a pynn class; pass your own as .*own=\[Stretch\]"):
         pynn.load(tmp_path / "m")
 
 
@@ -329,7 +329,7 @@ def test_layers_that_came_to_one_name_are_refused(points: Points, tmp_path: Path
 
 
 def test_an_own_layer_that_keeps_no_arguments_is_refused(points: Points, tmp_path: Path) -> None:
-    class Careless(Scale):
+    class Careless(Stretch):
         def __init__(self, size: int) -> None:
             self.length = size
 

@@ -255,7 +255,7 @@ def test_own_layers_and_losses_take_part(backend: str, rng: np.random.Generator)
         def backward(self) -> np.ndarray:
             return 4 * self.difference**3 / len(self.difference)
 
-    model, x = smooth([gradients.Scale(), pynn.Affine(3), gradients.Scale()], (4,))
+    model, x = smooth([gradients.Stretch(), pynn.Affine(3), gradients.Stretch()], (4,))
     y, before = rng.standard_normal((6, 3)), state(model)
     found = model.input_gradient(x, y, loss=Fourth())
     expect_same(model, before)

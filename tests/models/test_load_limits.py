@@ -75,6 +75,15 @@ def of_size(size: int) -> Iterator[tuple[str, dict[str, Any]]]:
     yield "pselu", description(part("PSELU"), **vector)
     yield "ntk", description(part("Affine", 1, parametrization="ntk"), **vector)
     yield "reshape", description(part("Reshape", -1, 1), part("Flatten"), **vector)
+    yield "embedding", description(part("Embedding", size))
+    yield "embeddings", description(part("Embedding", [size] * 4))
+    yield "vectors", description(part("Embedding", 3, size))
+    yield "periodic", description(part("PeriodicEmbedding"), **vector)
+    yield "frequencies", description(part("PeriodicEmbedding", size))
+    yield "parallel", description(part("Parallel", None, part("ReLU")), **vector)
+    every = {"kind": "slice", "items": [None, None, -1]}
+    yield "columns", description(part("Parallel", None, columns=[every]), **vector)
+    yield "last", description(part("Parallel", None, columns=[[size - 1]]), **vector)
     yield "transitions", description(part("Transitions", size), **vector)
     yield "tree", description(part("HierarchicalSoftmax", size))
     yield "sparse", description(part("Affine", 3, initializer=part("Sparse", size)), input_shape=[30_000])
@@ -94,7 +103,9 @@ def cases() -> Iterator[Case]:
     yield "codes", description(part("HierarchicalSoftmax", 3, tree=["0", "1" + "0" * 10**6, "1" * 10**6])), {}
     chain = [*("1" * ones + "0" for ones in range(600)), "1" * 600]
     yield "a chain of codes", description(part("HierarchicalSoftmax", 601, tree=chain)), {}
-    for kind in ("Residual", "Sequential"):
+    columns = [[0, 2, 3] * 100_000, None]
+    yield "many columns", description(part("Parallel", None, part("ReLU"), columns=columns)), {}
+    for kind in ("Residual", "Sequential", "Parallel"):
         for depth in (50, 100, 300):
             yield f"{kind} in {depth}", description(nested(kind, depth)), {}
     for kind in ("ReLU", "Flatten", "BatchNorm"):

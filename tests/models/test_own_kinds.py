@@ -14,7 +14,7 @@ from pynn.models import file, loading
 from pynn.saving import config
 
 
-class Scale(pynn.Layer):
+class Stretch(pynn.Layer):
     def forward(self, x: np.ndarray, training: bool) -> np.ndarray:
         return 2 * x
 
@@ -22,28 +22,28 @@ class Scale(pynn.Layer):
         return 2 * dy
 
 
-class Affine(Scale):
+class Affine(Stretch):
     """Its name is that of one of pynn's."""
 
 
-class Block(Scale):
+class Block(Stretch):
     def __init__(self) -> None:
         self.inner = pynn.ReLU()
 
 
-def named_scale() -> type:
-    return type("Scale", (Scale,), {})
+def named_stretch() -> type:
+    return type("Stretch", (Stretch,), {})
 
 
 @pytest.fixture
 def path(tmp_path: Path, backend: str) -> Path:
-    model = pynn.Sequential(Scale(), pynn.Affine(2))
+    model = pynn.Sequential(Stretch(), pynn.Affine(2))
     model.build((3,))
     model.save(tmp_path / "m.safetensors")
     return tmp_path / "m.safetensors"
 
 
-@pytest.mark.parametrize("own", [Scale, [Scale], (Scale, Scale), {Scale}, {Scale: 1}.keys()])
+@pytest.mark.parametrize("own", [Stretch, [Stretch], (Stretch, Stretch), {Stretch}, {Stretch: 1}.keys()])
 def test_the_own_class_alone_or_in_anything_that_gives_it(own: Any, path: Path) -> None:
     np.testing.assert_array_equal(pynn.load(path, own=own).forward(np.ones((1, 3))).shape, (1, 2))
 
@@ -53,10 +53,10 @@ def test_the_own_class_alone_or_in_anything_that_gives_it(own: Any, path: Path) 
     [
         (os.makedirs, TypeError, r"own holds <function makedirs.*>, expected your own classes"),
         ([os.makedirs], TypeError, r"own holds <function makedirs"),
-        ("Scale", TypeError, r"own holds 'Scale', expected .*; pass the class itself, own=\[Scale\]$"),
-        ({"Scale": Scale}, TypeError, r"own holds 'Scale', .*own=\[Scale\]$"),
-        (Scale(), TypeError, r"own holds Scale\(\), .*; pass its class, Scale$"),
-        ([Scale()], TypeError, r"own holds Scale\(\)"),
+        ("Stretch", TypeError, r"own holds 'Stretch', expected .*; pass the class itself, own=\[Stretch\]$"),
+        ({"Stretch": Stretch}, TypeError, r"own holds 'Stretch', .*own=\[Stretch\]$"),
+        (Stretch(), TypeError, r"own holds Stretch\(\), .*; pass its class, Stretch$"),
+        ([Stretch()], TypeError, r"own holds Stretch\(\)"),
         (pynn.Layer, TypeError, r"own holds <class 'pynn\.layers\.base\.Layer'>, expected your own classes"),
         ([pynn.Loss], TypeError, r"own holds <class .*Loss'>"),
         ([pynn.Adam], TypeError, r"own holds <class .*Adam'>"),
@@ -65,7 +65,7 @@ def test_the_own_class_alone_or_in_anything_that_gives_it(own: Any, path: Path) 
         (None, TypeError, r"own holds None"),
         (3, TypeError, r"own holds 3"),
         ([Affine], ValueError, r"own holds <class .*Affine'>, but pynn has another class of that name, .*; rename it$"),
-        ([Scale, named_scale()], ValueError, r"own holds <class .*Scale'>, but own has another class of that name"),
+        ([Stretch, named_stretch()], ValueError, r"own holds <class .*Stretch'>, but own has another class of that"),
     ],
 )  # fmt: skip
 def test_anything_else_is_refused_before_the_file_is_read(

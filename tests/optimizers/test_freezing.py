@@ -8,7 +8,7 @@ import gradients
 import numpy as np
 import pytest
 from changed_copies import Points, blocks, changed, copies, network, train
-from gradients import Projection, Scale
+from gradients import Projection, Stretch
 
 import pynn
 from pynn.optimizers import OPTIMIZERS
@@ -99,7 +99,7 @@ def test_freezing_may_stand_before_the_model_is_built(points: Points) -> None:
 
 
 def test_freezing_a_model_freezes_all_inside_and_unfreezing_undoes_it(points: Points) -> None:
-    model = pynn.Sequential(pynn.Sequential(pynn.Affine(4), pynn.ReLU()), Scale(), pynn.Affine(3))
+    model = pynn.Sequential(pynn.Sequential(pynn.Affine(4), pynn.ReLU()), Stretch(), pynn.Affine(3))
     model.build((4,))
     assert not model.frozen
     assert model.freeze() is model
@@ -117,7 +117,7 @@ def test_freezing_a_model_freezes_all_inside_and_unfreezing_undoes_it(points: Po
     assert changed(model, before) == before.keys()
 
 
-class Counting(Scale):
+class Counting(Stretch):
     """Counts its backward passes."""
 
     calls = 0
@@ -206,12 +206,12 @@ def test_gradients_through_a_frozen_batchnorm(
     activation: type[pynn.Layer], shape: tuple[int, ...], backend: str, both_backends: Any
 ) -> None:
     pynn.use_backend(backend)
-    model, x = gradients.smooth([Scale(), pynn.BatchNorm(), activation(), Scale()], shape)
+    model, x = gradients.smooth([Stretch(), pynn.BatchNorm(), activation(), Stretch()], shape)
     model.layers[1].running_mean[...] = 0.1
     model.layers[1].running_var[...] = 0.5
     model.layers[1].freeze()
     loss = Projection()
     errors = gradients.errors(model, loss, x, None)
-    assert errors.keys() == {"scale1.factor", "scale2.factor", "batchnorm1.gamma", "batchnorm1.beta", "input"}
-    for name in ("scale1.factor", "scale2.factor", "input"):
+    assert errors.keys() == {"stretch1.factor", "stretch2.factor", "batchnorm1.gamma", "batchnorm1.beta", "input"}
+    for name in ("stretch1.factor", "stretch2.factor", "input"):
         assert errors[name] < gradients.TOLERANCE

@@ -342,6 +342,103 @@ def test_damaged_settings_in_a_file_are_a_value_error(settings: Any, tmp_path: P
         pynn.load(tmp_path / "m")
 
 
+# Views of the blocks ------------------------------------------------------------------------------
+
+
+class Blocks:
+    """Three blocks of other rates, which are no model; its gradients are a new array in each step."""
+
+    def __init__(self) -> None:
+        self.parameters = np.linspace(-1, 1, 48)
+        self.step, self.blocks = 0, tuple(Segment(16 * i, 16 * i + 16, factor=1 / (i + 1)) for i in range(3))
+
+    @property
+    def gradients(self) -> np.ndarray:
+        return np.cos(np.arange(48) + self.step)
+
+    def segments(self) -> tuple[Segment, ...]:
+        return self.blocks
+
+    def advance(self) -> None:
+        self.step += 1
+
+
+def by_block(name: str, steps: int, change: Any = None) -> np.ndarray:
+    """The same, with an optimizer for each block."""
+    whole, ends = Blocks(), []
+    for block in whole.blocks:
+        part, optimizer = Blocks(), OPTIMIZERS[name](0.1 * block.factor, weight_decay=0.1)
+        cut = slice(block.start, block.stop)
+        part.blocks = (Segment(0, 16),)
+        gradients = np.cos(np.arange(48) + np.arange(steps)[:, None])[:, cut]
+        part.parameters = part.parameters[cut].copy()
+        for number in range(steps):
+            shown = type("Shown", (), {"parameters": part.parameters, "gradients": gradients[number].copy()})()
+            shown.segments, shown.advance = part.segments, part.advance
+            optimizer.step(shown)
+            if number == 1 and change is not None:
+                change(optimizer)
+        ends.append(part.parameters)
+    return np.concatenate(ends)
+
+
+def renewed(optimizer: pynn.Optimizer) -> None:
+    """Arrays in the place of the optimizer's state, as a user may put them there."""
+    for name in optimizer.slots:
+        setattr(optimizer, name, np.full_like(getattr(optimizer, name), 0.5))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("change", [None, renewed])
+def test_blocks_are_those_of_the_arrays_of_this_step(name: str, change: Any, backend: str) -> None:
+    model, optimizer = Blocks(), OPTIMIZERS[name](0.1, weight_decay=0.1)
+    for number in range(4):
+        optimizer.step(model)
+        if number == 1 and change is not None:
+            change(optimizer)
+        if number == 2:  # other blocks, of the same settings
+            model.blocks = (
+                *model.blocks[:1],
+                Segment(16, 24, factor=1 / 2),
+                Segment(24, 32, factor=1 / 2),
+                model.blocks[2],
+            )
+    np.testing.assert_array_equal(model.parameters, by_block(name, 4, change))
+    assert all(getattr(optimizer, slot).shape == (48,) for slot in optimizer.slots)
+
+
+def test_a_step_that_fails_in_a_block_leaves_the_optimizer_whole() -> None:
+    class Failing(pynn.Momentum):
+        def update(self, parameters: np.ndarray, gradients: np.ndarray) -> None:
+            super().update(parameters, gradients)
+            if self.effective_learning_rate < 0.06:
+                raise FloatingPointError
+
+    model, optimizer = Blocks(), Failing(0.1)
+    for _ in range(2):
+        with pytest.raises(FloatingPointError):
+            optimizer.step(model)
+    assert optimizer.velocity.shape == (48,)
+    assert optimizer.velocity[16:32].any()
+    assert not optimizer.velocity[32:].any()
+    assert optimizer.effective_learning_rate == 0.1
+
+
+def test_copies_hold_no_views_of_the_original(points: Points) -> None:
+    model, optimizer = network(), pynn.Adam(0.01)
+    model.layers[3].learning_rate_factor = 0.5
+    train(model, points, optimizer, 2)
+    plain = pynn.Adam(0.01)
+    train(network(), points, plain, 2)
+    assert abs(len(pickle.dumps(optimizer)) - len(pickle.dumps(plain))) < 500
+    twin_model, twin = copy.deepcopy((model, optimizer))
+    before = optimizer.first.copy()
+    train(twin_model, points, twin, 1)
+    np.testing.assert_array_equal(optimizer.first, before)
+    train(model, points, optimizer, 1)
+    np.testing.assert_array_equal(twin_model.parameters, model.parameters)
+
+
 # Misuse -------------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gradients import Scale
+from gradients import Stretch
 from trained_models import Points, assert_unchanged, convolutional, images, state, trained
 
 import pynn
@@ -163,7 +163,7 @@ def test_arrays_that_were_put_in_the_place_of_weights_stay(points: Points) -> No
 
 
 def test_a_users_own_layer_in_the_trunk_stays(points: Points) -> None:
-    model = pynn.Sequential(Scale(), pynn.Affine(3))
+    model = pynn.Sequential(Stretch(), pynn.Affine(3))
     model.fit(*points, epochs=2, progress=False)
     factor = model.layers[0].factor.copy()
     model.replace_head(pynn.Affine(2))

@@ -45,6 +45,7 @@ from .optimizer import (
     rmsprop_step,
     sgd_step,
 )
+from .periodic import periodic_backward, periodic_forward
 from .pool import avg_pool_backward, avg_pool_forward, max_pool_backward, max_pool_forward
 from .prelu import prelu_backward, prelu_forward
 from .softmax import focal, softmax, softmax_backward, softmax_cross_entropy
@@ -97,6 +98,8 @@ __all__ = [
     "norm",
     "penalty",
     "pinball",
+    "periodic_backward",
+    "periodic_forward",
     "polyak_step",
     "prelu_backward",
     "prelu_forward",
