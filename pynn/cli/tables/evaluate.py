@@ -59,8 +59,8 @@ def _classes(predictor: Predictor, inputs: Any, truth: Any, name: str) -> list[s
     if unknown:
         has = "has" if unknown == 1 else "have"
         terminal.say(
-            f"pynn: {several(unknown, 'row')} of {quoted(name)} {has} a class that the model does not know, which counts "
-            "as wrong"
+            f"pynn: {several(unknown, 'row')} of {quoted(name)} {has} a class that the model does not know, which "
+            "counts as wrong"
         )
     probabilities = predictor.probabilities(inputs)
     names = list(map(str, predictor.classes))

@@ -204,10 +204,10 @@ def _explained(
 
 def _warn(target: Target, found: list[Score], important: Importance | None) -> None:
     """Say what should make the user doubt the model."""
-    if not any(score.better for score in found if score.name in ("accuracy", "log_loss", "rmse", "mae")):
+    if not any(score.clearly_better for score in found):
         terminal.say(
-            f"pynn: the model is no better than the baseline: these columns say little about {quoted(target.name)}, or "
-            "there are too few rows"
+            "pynn: the model is not clearly better than the baseline: the columns say little about "
+            f"{quoted(target.name)}, or there are too few rows"
         )
     best = next((score for score in found if score.name in ("accuracy", "r2")), None)
     if important is None or best is None:
