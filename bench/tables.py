@@ -115,7 +115,7 @@ def measured(method: str, name: str, seed: int) -> dict[str, float]:
     """Error on the test part and seconds of `fit`."""
     x, x_test, y, y_test, classes = parts(name, seed)
     if method in PYTABKIT:  # it has no treatment of missing numbers
-        for column in [name for name in x.columns if x[name].dtype.kind in 'ifub']:
+        for column in [name for name in x.columns if x[name].dtype.kind in "ifub"]:
             median = x[column].median()
             x[column], x_test[column] = x[column].fillna(median), x_test[column].fillna(median)
     if classes:

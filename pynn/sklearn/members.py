@@ -6,6 +6,7 @@ import copy
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+
 import numpy as np
 
 from ..callbacks import Callback, Deadline, EarlyStopping

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -98,9 +99,7 @@ class Tabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type 
             raise ValueError("bagging='folds' trains a network on each of n_ens folds: n_ens is 1, expected at least 2")
         full = self.preset == "full"
         if not full and (ignored := [name for name in FULL_ONLY if getattr(self, name)]):
-            warn(
-                f"{' and '.join(ignored)} belong to preset='full' and have no effect with preset={self.preset!r}"
-            )
+            warn(f"{' and '.join(ignored)} belong to preset='full' and have no effect with preset={self.preset!r}")
         widths = self.hidden_layer_sizes
         return recipe.chosen(
             self.preset,
@@ -115,6 +114,17 @@ class Tabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type 
         )
 
     # Training -------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _fitting(self) -> Iterator[None]:
+        """Leave the estimator as it was if `fit` fails."""
+        before = dict(vars(self))
+        try:
+            yield
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
 
     def _encoded(self, X: Any, y: Array, weights: Array | None) -> Table:
         """The rows to train and validate on, with weights of mean 1; sets the encoder. Whole weights repeat rows."""

@@ -162,6 +162,11 @@ class TabularClassifier(ClassifierMixin, Tabular):  # type: ignore[misc]  # scik
         ValueError or TypeError
             For data that cannot be learned from; the error names the column and what to do.
         """
+        with self._fitting():
+            self._fit(X, y, sample_weight, validation)
+        return self
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, validation: Any) -> None:
         chosen = self._recipe(label_smoothing=self.label_smoothing)
         X = feature_table(self, X, fit=True)
         classes, labels = class_labels(y, X)
@@ -180,7 +185,6 @@ class TabularClassifier(ClassifierMixin, Tabular):  # type: ignore[misc]  # scik
             if self.calibration is not None and measured is not None:
                 self.temperatures_[number] = calibration.calibrate(member.model, measured)
             member.model.targets = targets.of_classes(loss, classes, (len(classes),))
-        return self
 
     def _weights(self, sample_weight: Any, labels: Array, classes: Array, X: Any) -> Array | None:
         """The weights of the rows, those of their classes included."""

@@ -130,6 +130,11 @@ class TabularRegressor(RegressorMixin, Tabular):  # type: ignore[misc]  # scikit
         ValueError or TypeError
             For data that cannot be learned from; the error names the column and what to do.
         """
+        with self._fitting():
+            self._fit(X, y, sample_weight, validation)
+        return self
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, validation: Any) -> None:
         chosen = self._recipe()
         X = feature_table(self, X, fit=True)
         y = numbers(y, X)
@@ -142,7 +147,6 @@ class TabularRegressor(RegressorMixin, Tabular):  # type: ignore[misc]  # scikit
         )  # fmt: skip
         trained = self._trained(table, held_out, task)
         self._residuals = None if self._spreads else self._held_out_residuals(trained)
-        return self
 
     @property
     def _log_link(self) -> bool:
@@ -161,6 +165,8 @@ class TabularRegressor(RegressorMixin, Tabular):  # type: ignore[misc]  # scikit
                 raise ValueError(f"loss is {self.loss!r}, but quantiles have a loss of their own; leave one out")
             if y.ndim > 1 and count > 1:
                 raise ValueError(f"y has {count} columns, but quantiles are predicted of one; fit one model for each")
+            if not np.size(self.quantiles):
+                raise ValueError("quantiles is empty, expected at least one level between 0 and 1")
             levels = np.atleast_1d(np.asarray(self.quantiles, float)).tolist()
             return Quantile(levels, crossing=False), len(levels)
         loss = losses.loss(LOSSES[self.loss])

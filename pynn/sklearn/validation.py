@@ -93,9 +93,7 @@ def sample_weights(sample_weight: Any, X: Any) -> Array | None:
     """Weights of at least 0, float64, not all 0; None for none."""
     if sample_weight is None:
         return None
-    weights = _check_sample_weight(
-        sample_weight, np.empty((len(X), 1)), dtype=np.float64, ensure_non_negative=True
-    )
+    weights = _check_sample_weight(sample_weight, np.empty((len(X), 1)), dtype=np.float64, ensure_non_negative=True)
     if not weights.any():
         raise ValueError("sample_weight is 0 for all rows, expected at least one above 0")
     return np.asarray(weights)
