@@ -106,7 +106,9 @@ class Embedding(Layer):
                 f"sizes has {max(sizes)}, but float32 holds only the whole numbers up to {EXACT}: "
                 'pass dtype="float64" to the model'
             )
-        self.add_parameter("weight", (sum(sizes), self.units), Normal(1) if self.initializer is None else chosen(self.initializer))
+        self.add_parameter(
+            "weight", (sum(sizes), self.units), Normal(1) if self.initializer is None else chosen(self.initializer)
+        )
         self._sizes = np.array(sizes, np.int64)
         self._inside = (input_shape[0], self.units)  # of a sample, by position and unit
         return self._inside if isinstance(self.sizes, int) else (input_shape[0] * self.units,)
