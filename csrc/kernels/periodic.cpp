@@ -226,8 +226,8 @@ void add_runs(Gradients<T> g, T* sums, Size apart, Size runs, Size size, Size k,
         at.store(sums + i, total);
     });
     for (Size f = 0; f < m; ++f) {
-        if (g.frequency) g.frequency[k * m + f] = sums[f] * T(-kTwoPi);
-        if (g.phase) g.phase[k * m + f] = -sums[padded + f];
+        if (g.frequency) g.frequency[k * m + f] = 0 - sums[f] * T(kTwoPi);  // not -0
+        if (g.phase) g.phase[k * m + f] = 0 - sums[padded + f];
         if (g.weight)
             for (Size u = 0; u < c; ++u) g.weight[(k * m + f) * c + u] = sums[(2 + u) * padded + f];
     }

@@ -29,6 +29,8 @@ __all__: list[str] = [
     "documented",
     "dropout",
     "elementwise_loss",
+    "embedding_backward",
+    "embedding_forward",
     "focal",
     "gate_backward",
     "gate_forward",
@@ -59,6 +61,8 @@ __all__: list[str] = [
     "openmp",
     "penalty",
     "pinball",
+    "periodic_backward",
+    "periodic_forward",
     "polyak_step",
     "prelu_backward",
     "prelu_forward",
@@ -271,6 +275,12 @@ def elementwise_loss(
     delta: float = 1.0,
     doutputs: numpy.ndarray | None = None,
 ) -> float: ...
+def embedding_backward(
+    dy: numpy.ndarray, codes: numpy.ndarray, sizes: numpy.ndarray, dweight: numpy.ndarray
+) -> None: ...
+def embedding_forward(
+    codes: numpy.ndarray, sizes: numpy.ndarray, weight: numpy.ndarray, out: numpy.ndarray
+) -> None: ...
 def focal(
     logits: numpy.ndarray,
     labels: numpy.ndarray,
@@ -433,6 +443,26 @@ def pinball(
     weights: numpy.ndarray | None = None,
     doutputs: numpy.ndarray | None = None,
 ) -> float: ...
+def periodic_backward(
+    dy: numpy.ndarray,
+    x: numpy.ndarray,
+    frequency: numpy.ndarray,
+    phase: numpy.ndarray,
+    weight: numpy.ndarray,
+    dx: numpy.ndarray | None = None,
+    dfrequency: numpy.ndarray | None = None,
+    dphase: numpy.ndarray | None = None,
+    dweight: numpy.ndarray | None = None,
+    dbias: numpy.ndarray | None = None,
+) -> None: ...
+def periodic_forward(
+    x: numpy.ndarray,
+    frequency: numpy.ndarray,
+    phase: numpy.ndarray,
+    weight: numpy.ndarray,
+    bias: numpy.ndarray,
+    out: numpy.ndarray,
+) -> None: ...
 def polyak_step(average: numpy.ndarray, parameters: numpy.ndarray, decay: float) -> None: ...
 def prelu_backward(
     dy: numpy.ndarray,

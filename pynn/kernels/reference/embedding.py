@@ -47,7 +47,7 @@ def embedding_forward(codes: Floats, sizes: NDArray[np.int64], weight: Floats, o
 
 @checked(dy="N C M", codes="N C", sizes="int64 C", dweight="out D M")
 def embedding_backward(dy: Floats, codes: Floats, sizes: NDArray[np.int64], dweight: Floats) -> None:
-    """dweight (D, M): the sum of dy over the places where a row was read, 0 for rows that were not; as the forward."""
+    """dweight[d] = Σ dy[n, c] over the places (n, c) whose code stands for row d; 0 for rows that were not read."""
     _expect_sizes("embedding_backward", sizes, dweight)
     rows = _rows("embedding_backward", codes, sizes)
     known = rows >= 0

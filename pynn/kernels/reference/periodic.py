@@ -49,7 +49,10 @@ def periodic_backward(
     dfrequency: Floats | None = None, dphase: Floats | None = None, dweight: Floats | None = None,
     dbias: Floats | None = None,
 ) -> None:  # fmt: skip
-    """The gradients of x and of the parameters, for dy (N, D, Q); each may be None."""
+    """dweight = Σ cos·dy, dbias = Σ dy, dphase = Σ h with h = -sin·(weight · dy), dfrequency = 2π·Σ h·x, and dx.
+
+    dx = 2π·Σ h·frequency + dy[..., -1]. Each of the five may be None.
+    """
     _expect_units("periodic_backward", "dy", dy, weight.shape[2])
     features, waves, outputs = weight.shape
     frequencies, phases = np.zeros((2, features, waves))
