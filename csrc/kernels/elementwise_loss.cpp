@@ -1,6 +1,4 @@
 // Losses that are a sum over the outputs: regression, counts and attributes.
-#include <cmath>
-
 #include "families.h"
 #include "loss.h"
 
@@ -129,7 +127,8 @@ double sum_terms(const T* outputs, const T* targets, F term, T scale, T* d, Size
         });
         double sum = sum_lanes<T>(sums);
         if constexpr (sizeof(T) < sizeof(double)) {
-            if (std::abs(sum) > static_cast<double>(kMost<T>)) sum = sum_in_double(outputs, targets, term, begin, end);
+            constexpr double most = static_cast<double>(kMost<T>);
+            if (sum > most || sum < -most) sum = sum_in_double(outputs, targets, term, begin, end);
         }
         total += sum;
     }

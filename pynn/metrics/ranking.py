@@ -97,6 +97,22 @@ def average_precision(
     return _mean_of_columns("average_precision", truth, _precision_area)
 
 
+def _roc_area(yes: Array, no: Array) -> float:
+    total, rest = yes.sum(), no.sum()
+    if not total or not rest:
+        return math.nan
+    before = np.cumsum(yes) - yes / 2  # of the class, above the others with this score
+    return float((no * before).sum() / (total * rest))
+
+
+def _precision_area(yes: Array, no: Array) -> float:
+    total = yes.sum()
+    if not total:
+        return math.nan
+    hits, all_ = np.cumsum(yes), np.cumsum(yes + no)
+    return float((yes * hits / np.where(all_ > 0, all_, 1)).sum() / total)
+
+
 class RocAuc(Gathered):
     """Area under the ROC curve of labels or attributes; keeps the scores of all samples. Name "roc_auc".
 
@@ -105,7 +121,7 @@ class RocAuc(Gathered):
     """
 
     name = "roc_auc"
-    _area: Area = staticmethod(lambda yes, no: _roc_area(yes, no))
+    _area: Area = staticmethod(_roc_area)
 
     def check(self, loss: Loss) -> None:
         if not (of_labels(loss) or isinstance(loss, AttributeLoss)):
@@ -136,7 +152,7 @@ class AveragePrecision(RocAuc):
     """
 
     name = "average_precision"
-    _area: Area = staticmethod(lambda yes, no: _precision_area(yes, no))
+    _area: Area = staticmethod(_precision_area)
 
 
 def _mean_of_columns(name: str, truth: Truth, area: Area) -> float:
@@ -162,19 +178,3 @@ def _by_score(yes: Array, scores: Array, weights: Array) -> tuple[Array, Array]:
     of_class = np.where(yes, weights, 0.0)[order]
     others = np.where(yes, 0.0, weights)[order]
     return np.add.reduceat(of_class, starts), np.add.reduceat(others, starts)
-
-
-def _roc_area(yes: Array, no: Array) -> float:
-    total, rest = yes.sum(), no.sum()
-    if not total or not rest:
-        return math.nan
-    before = np.cumsum(yes) - yes / 2  # of the class, above the others with this score
-    return float((no * before).sum() / (total * rest))
-
-
-def _precision_area(yes: Array, no: Array) -> float:
-    total = yes.sum()
-    if not total:
-        return math.nan
-    hits, all_ = np.cumsum(yes), np.cumsum(yes + no)
-    return float((yes * hits / np.where(all_ > 0, all_, 1)).sum() / total)
