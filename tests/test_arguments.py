@@ -318,6 +318,8 @@ COUNTS: list[tuple[Callable[[Any], Any], str, int]] = [
     (lambda v: pynn.PadCrop(v), "padding", 0),
     (lambda v: pynn.Binner(v), "bins", 2),
     (lambda v: pynn.PCA(v), "components", 1),
+    (lambda v: pynn.TableEncoder(v), "one_hot", 0),
+    (lambda v: pynn.TableEncoder(max_categories=v), "max_categories", 2),
     (lambda v: pynn.metrics.TopK(v), "k", 1),
     (lambda v: pynn.EarlyStopping(patience=v), "patience", 1),
     (lambda v: pynn.ReduceOnPlateau(0.1, patience=v), "patience", 1),

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -100,12 +100,16 @@ def describe(x: Any, categorical: Iterable[str | int] = ()) -> list[Column]:
     TypeError or ValueError
         If a column cannot be used, with its name and what to do.
     """
-    source = table(x)
-    wanted = set(categorical)
-    return [learn(source, label, label in wanted) for label in source.labels]
+    return learn_all(table(x), set(categorical))
 
 
 # Learning -----------------------------------------------------------------------------------------
+
+
+def learn_all(source: Table, categorical: Container[Any] = ()) -> list[Column]:
+    """All columns; those of a table without names are named by their places."""
+    found = [learn(source, label, label in categorical) for label in source.labels]
+    return found if source.names is not None else [replace(one, name=place) for place, one in enumerate(found)]
 
 
 def learn(source: Table, label: Any, categorical: bool = False) -> Column:

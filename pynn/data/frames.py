@@ -10,7 +10,6 @@ import functools
 import numbers
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -269,6 +268,8 @@ def _of_objects(items: list[Any], where: str, dtype: str, explicit: bool) -> Raw
     if floats and all(item != item for item in items if type(item) in floats):
         present -= floats
 
+    from decimal import Decimal  # here: importing pynn must stay light
+
     def all_are(*kinds: type) -> bool:
         return all(issubclass(kind, kinds) for kind in present)
 
@@ -370,7 +371,7 @@ def _plain(value: Any, where: str, dtype: str) -> str | int | float | bool:
         return str(value) if isinstance(value, str) else value
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
-    if isinstance(value, (int, float, Decimal)):
+    if isinstance(value, (int, float)) or type(value).__name__ == "Decimal":
         if not abs(value) < 1e308:
             raise ValueError(f"{where} has the category {brief(value)}, expected finite numbers; turn it into text")
         return int(value) if isinstance(value, int) else plain_number(float(value))

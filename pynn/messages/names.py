@@ -106,6 +106,8 @@ train_test_split: pynn.split(x, y, 0.2)
 StandardScaler Normalization: pynn.Standardization()
 MinMaxScaler: pynn.MinMaxScaling()
 RobustScaler: pynn.RobustScaling()
+OneHotEncoder OrdinalEncoder get_dummies: pynn.TableEncoder()
+SimpleImputer: pynn.TableEncoder(), which fills gaps with the median
 KBinsDiscretizer: pynn.Binner(bins)
 Adagrad: pynn.AdaGrad
 RMSprop: pynn.RMSProp

@@ -18,7 +18,18 @@ class Named(Transformer):
     """Base: `transform` returns what `set_output` chose."""
 
     def get_feature_names_out(self, input_features: Sequence[str] | None = None) -> Array:
-        """Return the names of the resulting columns."""
+        """Return the names of the resulting columns.
+
+        Parameters
+        ----------
+        input_features : list of str, optional
+            Names of the columns before.
+
+        Returns
+        -------
+        array of str
+            One name for each column of the result.
+        """
         raise NotImplementedError
 
     def transform(self, x: ArrayLike) -> Any:

@@ -85,7 +85,7 @@ class TableEncoder(Named):
     numbers, or dates in ISO form, is read as such, with a warning, unless it has leading zeros, as zip codes do; words
     such as "?" and "NA" among them are missing values. To keep it text, give the column the dtype "category".
 
-    Dates become days since the earliest one and, where they vary enough, month, weekday and hour (see `Column`), in UTC
+    Dates become days since the earliest one and, where they vary enough, month, weekday and hour, in UTC
     if they have a time zone; times that passed become days; times of day become hours. The rules follow RealMLP [1]_.
 
     References
@@ -131,7 +131,7 @@ class TableEncoder(Named):
             raise TypeError("TableEncoder reads tables, so it must be the first step of a pipeline")
         x = table(rows.x)
         wanted = {x.labels[place] for place in self._categories(x)}
-        learned = [kinds.learn(x, label, label in wanted) for label in x.labels]
+        learned = kinds.learn_all(x, wanted)
         if not self.embedding:
             most = max(self.one_hot, self.max_categories)
             learned = [kinds.limited(column, most) if column.categories else column for column in learned]

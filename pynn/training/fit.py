@@ -104,6 +104,7 @@ def fit(
     preprocessing : Transformer, optional
         A transformer or `pynn.Pipeline`; by default the model's own. A copy is fitted to x alone, never to validation
         data, and becomes `model.preprocessing`; evaluate, predict and predict_proba then take raw samples, as fit does.
+        With a `pynn.TableEncoder` x is a data frame with columns of any kind, in fit as in predict.
         x and validation are transformed once, at the start, into floats in memory. For an iterable it must already be
         fitted; each batch is transformed.
     target_preprocessing : Transformer, optional

@@ -75,7 +75,12 @@ def _fitted() -> list[Sequential]:
     named = Sequential(pynn.Affine(4, penalty=pynn.L1(0.01)))
     labels, steps = np.array(["ant", "bee", "cow", "dog"] * 4), pynn.MeanSubtraction()
     named.fit(x, labels, loss=pynn.Focal(1.5), preprocessing=steps, **quiet)
-    return [regression, chain, several, named]
+    table = Sequential(pynn.Affine(3), pynn.ReLU(), pynn.Affine(2))
+    columns = {"age": [*range(15), None], "city": ["a", "b", "c", None] * 4, "flag": [True, False] * 8}
+    scaling = pynn.Pipeline(pynn.RobustScaling(), pynn.SmoothClip())
+    encoder = pynn.TableEncoder(embedding=False, numbers=scaling)
+    table.fit(columns, np.arange(16) % 2, preprocessing=encoder, **quiet)
+    return [regression, chain, several, named, table]
 
 
 def ensembles() -> list[pynn.Ensemble]:

@@ -251,3 +251,15 @@ def test_numbers_too_large_for_float32_are_named() -> None:
     encoder = pynn.TableEncoder().fit({"a": [1.0, 2.0], "b": [1.0, 2.0]})
     with pytest.raises(ValueError, match=r"'b' becomes too large for float32; give numbers=pynn.RobustScaling\(\)"):
         encoder.transform({"a": [1.0], "b": [1e300]})
+
+
+def test_columns_that_are_numbered_are_known_by_their_places() -> None:
+    pandas = pytest.importorskip("pandas")
+    labels = pandas.MultiIndex.from_tuples([("a", 1), ("a", 2)])
+    for names in ([10, 20], [5.5, 3], labels):
+        frame = pandas.DataFrame([[1.0, "u"], [2.0, "v"], [3.0, "u"]], columns=names)
+        encoder = pynn.TableEncoder().fit(frame)
+        assert [column.name for column in encoder.columns_] == [0, 1]
+        twin = pynn.TableEncoder()
+        twin.restore((2,), encoder.tensors())
+        np.testing.assert_array_equal(twin.transform(frame), [[1, -1], [2, 1], [3, -1]])

@@ -190,7 +190,8 @@ TRANSFORMERS: dict[str, Callable[[], Transformer]] = {
 
 
 def test_every_transformer_is_tried() -> None:
-    assert {name.split()[0] for name in TRANSFORMERS} == {kind.__name__ for kind in public(Transformer)}
+    apart = {"TableEncoder"}  # tests/preprocessing/test_table_encoder.py: it has no inverse
+    assert {name.split()[0] for name in TRANSFORMERS} | apart == {kind.__name__ for kind in public(Transformer)}
 
 
 @both_dtypes
