@@ -14,6 +14,7 @@ from ..data.batches import Samples
 from ..typing import Array
 
 BATCH = 1024  # rows computed at once outside training
+COPIED = 1 << 28  # bytes of a table in column-major order up to which it is copied: its rows are slow to gather
 GATHERED = 1 << 19  # bytes of the batches that are gathered at once: they stay in a core's cache
 
 Indices = NDArray[np.int64]
@@ -36,6 +37,8 @@ class Rows:
             table = table.astype(dtype, copy=False)
         else:
             arrays.check_finite("X", table, dtype)
+            if not arrays.kernel_reads(table) and table.size * dtype.itemsize <= COPIED:
+                table = np.ascontiguousarray(table, dtype)
         self.table, self.shape = table, table.shape
 
     def __len__(self) -> int:
