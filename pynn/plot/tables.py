@@ -151,7 +151,7 @@ def table_report(
         )
     else:
         right = float(np.mean(np.asarray(y_true).astype(str) == np.asarray(y_pred).astype(str)))
-        second.set_title(f"{right:.1%} of {len(classes)} classes right", loc="left")
+        second.set_title(f"{right:.1%} of {len(np.asarray(y_true)):,} rows right, {len(classes)} classes", loc="left")
         second.set_axis_off()
     _learning(figure.add_subplot(grid[0, 0]), histories)
     importance(importances, figure.add_subplot(grid[1, :]), measure=measure)

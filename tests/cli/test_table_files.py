@@ -213,9 +213,9 @@ def test_lists_are_refused():
 
 def test_a_date_of_which_two_readings_fit_says_so():
     _, found = kinds(rows(10, d=lambda i: f"0{i % 9 + 1}/0{(i + 1) % 9 + 1}/2020", x=lambda i: i))
-    assert found["d"].notes == ["dates as days", "read as month/day/year, could be day/month/year"]
+    assert found["d"].notes == ["dates as days, weekday", "read as month/day/year, could be day/month/year"]
     _, found = kinds(rows(20, d=lambda i: f"{i + 1}/05/2020", x=lambda i: i))
-    assert (found["d"].format, found["d"].notes) == ("%d/%m/%Y", ["dates as days"])
+    assert (found["d"].format, found["d"].notes) == ("%d/%m/%Y", ["dates as days, weekday"])
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_numbers_from_end_to_end(run, houses):
     shown = "\n".join(out)
     assert "houses.csv: 300 rows, 6 columns and the target" in shown
     assert re.search(r"name +category +\. +300: .*\n +every value differs, like an id: ignored", shown)
-    assert re.search(r"built +date +\. .*dates as days", shown)
+    assert re.search(r"built +date +\. .*\n +dates as days, month, weekday\n", shown)
     assert re.search(r"rooms +number +\d\d\.\d% ", shown)
     assert re.search(r"country +category +\. +here +constant: ignored", shown)
     assert "regression (guessed: 'price' has" in shown

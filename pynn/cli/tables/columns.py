@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ...data import columns as kinds
 from ...messages.terminal import printable
 from . import values
 from .reading import Source, quoted
@@ -126,12 +127,12 @@ def _other(series: Any, name: str, source: Source, distinct: list[str] | None) -
     present = series.dropna()
     if distinct is not None and not len(present):
         return series, Column(name, CATEGORY)
-    kinds = {type(value) for value in present.unique().tolist()}
-    if kinds <= {bool, np.bool_}:
+    types = {type(value) for value in present.unique().tolist()}
+    if types <= {bool, np.bool_}:
         return values.truths(series), Column(name, TRUTH)
-    if all(issubclass(kind, (Real, Decimal)) for kind in kinds):
+    if all(issubclass(kind, (Real, Decimal)) for kind in types):
         return series.astype("float64"), Column(name, NUMBER)
-    if all(issubclass(kind, date) for kind in kinds):
+    if all(issubclass(kind, date) for kind in types):
         return pandas.to_datetime(series, utc=True).dt.tz_localize(None), Column(name, DATE)
     return as_text(series).astype("category"), Column(name, CATEGORY, notes=["of several kinds, read as text"])
 
@@ -183,7 +184,8 @@ def _describe(series: Any, column: Column) -> None:
         column.shown = f"{column.distinct:,}: {', '.join(_short(str(name)) for name in counts.index[:8])}"
     _note_ids(present, column)
     if column.kind == DATE:
-        column.notes.insert(0, "dates as days")
+        parts = kinds.describe({"date": present.to_numpy()})[0].parts
+        column.notes.insert(0, f"dates as {', '.join(parts)}")
 
 
 def _note_ids(present: Any, column: Column) -> None:
