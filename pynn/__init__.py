@@ -84,8 +84,8 @@ from .layers import (
     MaxPool2d,
     Mish,
     Parallel,
-    PMish,
     PeriodicEmbedding,
+    PMish,
     PReLU,
     ReLU,
     Reshape,
@@ -343,7 +343,6 @@ __all__ = [
 if TYPE_CHECKING:
     from . import datasets, diagnostics, metrics, models, plot, transfer
     from . import sklearn as sklearn  # not in __all__: `from pynn import *` works without scikit-learn
-    from .callbacks import Checkpoint, CSVLogger, EarlyStopping, LearningRateSchedule, ModelCheckpoint, TerminateOnNaN
     from .callbacks import (
         Checkpoint,
         CSVLogger,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..layers import Affine
 from ..models.sequential import Sequential
 from ..typing import Array
 from . import members
@@ -22,6 +23,8 @@ def calibrate(model: Sequential, held_out: Table) -> float:
     logits = members.outputs(model, held_out.x).astype(np.float64)
     temperature = best_temperature(logits, held_out.y, held_out.weights)
     last = model.layers[-1]
+    assert isinstance(last, Affine)
+    assert last.bias is not None
     last.weight /= temperature
     last.bias /= temperature
     return temperature

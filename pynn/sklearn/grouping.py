@@ -53,7 +53,7 @@ class Groups:
     def _places(self, chosen: Array) -> Array:
         """The places of these groups' rows, in the order of their content."""
         sizes = np.diff(np.append(self.starts, len(self.order)))
-        return self.order[np.repeat(chosen, sizes)]
+        return np.asarray(self.order[np.repeat(chosen, sizes)])
 
 
 def grouped(x: Array, y: Array, classes: bool) -> Groups:

@@ -38,7 +38,7 @@ class Table:
         """These rows, as a copy."""
         return Table(self.x[places], self.y[places], None if self.weights is None else self.weights[places])
 
-    def parts(self) -> tuple[Array, ...]:
+    def samples(self) -> tuple[Array, Array] | tuple[Array, Array, Array]:
         """x, y and, if there are any, weights."""
         return (self.x, self.y) if self.weights is None else (self.x, self.y, self.weights)
 
@@ -84,7 +84,7 @@ def trained(task: Task, train: Table, held_out: Table | None, seed: int, seconds
         train.x,
         train.y,
         sample_weight=train.weights,
-        validation=None if held_out is None else held_out.parts(),
+        validation=None if held_out is None else held_out.samples(),
         loss=copy.deepcopy(task.loss),
         optimizer=recipe.optimizer(),
         epochs=recipe.epochs or 1,

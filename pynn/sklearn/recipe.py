@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..layers import Embedding, PeriodicEmbedding
+from ..layers import Affine, Embedding, PeriodicEmbedding
 from ..models.data_dependent import data_dependent
 from ..models.sequential import Sequential
 from ..models.tables import realmlp
@@ -110,4 +110,7 @@ def prior(model: Sequential, y: Array, weights: Array | None) -> None:
     """Let the outputs of a loss with a log link begin at the logarithm of the mean of y."""
     mean = float(np.average(y, weights=weights))
     if mean > 0:
-        model.layers[-1].bias[...] = math.log(mean)
+        last = model.layers[-1]
+        assert isinstance(last, Affine)
+        assert last.bias is not None
+        last.bias[...] = math.log(mean)

@@ -33,7 +33,7 @@ FEWEST = 5  # different rows for a validation part
 FULL_ONLY = ("dropout", "weight_decay")
 
 
-class Tabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type annotations
+class Tabular(BaseEstimator):
     """Base of the estimators for tables; see `TabularClassifier`."""
 
     _classification: bool
@@ -122,8 +122,8 @@ class Tabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type 
         try:
             yield
         except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
+            self.__dict__.clear()
+            self.__dict__.update(before)
             raise
 
     def _encoded(self, X: Any, y: Array, weights: Array | None) -> Table:

@@ -21,7 +21,7 @@ from .tabular import Tabular
 from .validation import class_labels, feature_table, labelled, sample_weights
 
 
-class TabularClassifier(ClassifierMixin, Tabular):  # type: ignore[misc]  # scikit-learn has no type annotations
+class TabularClassifier(ClassifierMixin, Tabular):
     """A neural network for tables, RealMLP, that is good with its defaults: a data frame in, classes out.
 
     Parameters
@@ -209,7 +209,7 @@ class TabularClassifier(ClassifierMixin, Tabular):  # type: ignore[misc]  # scik
         """
         outputs = self._outputs(X)
         parts = [model.loss.probabilities(out) for model, out in zip(self.models_, outputs, strict=True)]
-        return parts[0] if len(parts) == 1 else np.mean(parts, axis=0)
+        return np.asarray(parts[0] if len(parts) == 1 else np.mean(parts, axis=0))
 
     def predict_log_proba(self, X: Any) -> Array:
         """Predict logarithms of the probabilities of the classes.
@@ -241,7 +241,7 @@ class TabularClassifier(ClassifierMixin, Tabular):  # type: ignore[misc]  # scik
         """
         outputs = self._outputs(X)
         best = outputs[0] if len(outputs) == 1 else self.predict_proba(X)
-        return self.classes_[best.argmax(axis=1)]
+        return np.asarray(self.classes_[best.argmax(axis=1)])
 
     def __sklearn_tags__(self) -> Any:
         return self._table_tags(super().__sklearn_tags__())

@@ -27,7 +27,7 @@ LOSSES = {
 LOG_LINKS = ("poisson", "gamma", "tweedie")
 
 
-class TabularRegressor(RegressorMixin, Tabular):  # type: ignore[misc]  # scikit-learn has no type annotations
+class TabularRegressor(RegressorMixin, Tabular):
     """A neural network for tables, RealMLP, that is good with its defaults: a data frame in, numbers out.
 
     Parameters

@@ -120,8 +120,8 @@ def labelled(estimator: Any, validation: Any, classes: Array) -> Table | None:
     places = np.searchsorted(classes, labels).clip(0, len(classes) - 1)
     if (unknown := np.flatnonzero(classes[places] != labels)).size:
         raise ValueError(
-            f"validation y has the label {brief(labels[unknown[0]].item())} in row {unknown[0]}, which y does not have: "
-            f"{tables.listed(classes.tolist(), 10)}"
+            f"validation y has the label {brief(labels[unknown[0]].item())} in row {unknown[0]}, which y does not "
+            f"have: {tables.listed(classes.tolist(), 10)}"
         )
     return Table(estimator.encoder_.transform(X), places, _scaled(sample_weights(weights, X)))
 
