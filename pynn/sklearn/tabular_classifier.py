@@ -224,7 +224,7 @@ class TabularClassifier(ClassifierMixin, Tabular):
         array (N, C)
             In the order of `classes_`.
         """
-        return np.log(np.maximum(self.predict_proba(X), np.finfo(np.float32).tiny))
+        return np.asarray(np.log(np.maximum(self.predict_proba(X), np.finfo(np.float32).tiny)))
 
     def predict(self, X: Any) -> Array:
         """Predict classes.

@@ -40,9 +40,17 @@ class TabularRegressor(RegressorMixin, Tabular):
     quantiles : list of float, optional
         Levels between 0 and 1, ascending: the loss is then `Quantile`, `predict_quantiles` gives them, `predict` the
         median. They never cross.
-    n_ens, bagging, epochs, batch_size, learning_rate, hidden_layer_sizes, dropout, weight_decay, one_hot : optional
+    n_ens : int, default 1
+        Networks whose predictions are averaged.
+    bagging : {"seeds", "folds"}, default "seeds"
+        As for `TabularClassifier`.
+    epochs, batch_size, learning_rate, hidden_layer_sizes, dropout, weight_decay : optional
         As for `TabularClassifier`; the rate is 0.2 by default, 0.07 for the simplified form.
-    validation_fraction, time_budget, callbacks, verbose, random_state : optional
+    one_hot : int, default 9
+        As for `TabularClassifier`.
+    validation_fraction : float, default 0.2
+        Share of the rows that choose the best epoch, and whose errors make the intervals; 0 keeps the last.
+    time_budget, callbacks, verbose, random_state : optional
         As for `TabularClassifier`.
 
     Attributes
