@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import functools
 import numbers
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from ..typing import Array
 from . import arrays, tables
 
 NESTED = ("list", "array(", "struct", "map<", "large_list", "fixed_size_list", "object(")  # beginnings of dtypes' names
+MANY_ROWS = 1000  # from which on polars finds the different values sooner than a dict
 TEXT = ("str", "string", "large_string")
 PER_DAY = {"h": 24.0, "m": 1440.0, "s": 86400.0, "ms": 864e5, "us": 864e8, "ns": 864e11, "ps": 864e14, "fs": 864e17}
 PER_DAY["as"] = 864e20
@@ -189,6 +191,9 @@ def read(column: Any, where: str) -> Raw:
     if dtype.split("[")[0] in TEXT and hasattr(column, "factorize"):
         codes, unique = column.factorize()
         return Raw("category", np.asarray(codes), dtype, tuple(np.asarray(unique).tolist()))
+    if dtype in ("String", "Categorical") and len(column) > MANY_ROWS and hasattr(column, "to_physical"):
+        codes, named = _of_polars(column)
+        return Raw("category", codes, dtype, named, dtype == "Categorical")
     aware = "tz=" in dtype or "time_zone='" in dtype or (dtype.startswith("datetime64[") and "," in dtype)
     if aware and hasattr(column, "dt") and hasattr(column.dt, "tz_convert"):
         column = column.dt.tz_convert("UTC").dt.tz_localize(None)
@@ -205,6 +210,15 @@ def read(column: Any, where: str) -> Raw:
         raise _refused(where, dtype, "nested values")
     explicit = dtype.startswith(("Categorical", "Enum", "dictionary"))
     return _of_array(array, where, dtype, explicit, aware)
+
+
+def _of_polars(column: Any) -> tuple[Array, tuple[str, ...]]:
+    """Codes and values of text in a Series of polars, which has them more quickly than Python."""
+    polars: Any = sys.modules["polars"]
+    text = column.cast(polars.String)
+    values = text.unique().drop_nulls().sort()
+    codes = text.cast(polars.Enum(values)).to_physical().cast(polars.Int32).fill_null(-1)
+    return np.asarray(codes), tuple(values.to_list())
 
 
 @functools.lru_cache(1000)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import checks
@@ -45,10 +46,11 @@ class Named(Transformer):
         array (N, C)
             float32, or a data frame, see `set_output`.
         """
-        result = super().transform(x)
-        kind = getattr(self, "_sklearn_output_config", {}).get("transform", "default")
-        if kind == "default":
+        result = self.apply(self.accepted(x, "x"), np.float32)
+        config = vars(self).get("_sklearn_output_config")
+        if config is None or config["transform"] == "default":
             return result
+        kind = config["transform"]
         import importlib  # pandas and polars are imported for nobody else
 
         index = {"index": x.index} if kind == "pandas" and hasattr(x, "iloc") else {}  # type: ignore[union-attr]

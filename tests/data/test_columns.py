@@ -347,3 +347,15 @@ def test_a_selection_of_rows_shares_what_was_read() -> None:
 
 def test_describe_is_public() -> None:
     assert pynn.data.columns.describe is columns.describe
+
+
+@pytest.mark.parametrize("kind", ["String", "Categorical", "Enum"])
+def test_long_text_of_polars_is_what_short_text_is(kind: str) -> None:
+    polars = pytest.importorskip("polars")
+    text = _rows("b", None, "a", "c", "a") * 50
+    dtype = polars.Enum(["c", "b", "a"]) if kind == "Enum" else getattr(polars, kind)
+    table = frames.table(polars.DataFrame({"c": polars.Series(text, dtype=dtype)}))
+    raw = table.column("c")
+    assert [None if code < 0 else raw.values[code] for code in raw.data] == text
+    assert columns.learn(table, "c").categories == ("a", "b", "c")
+    assert columns.learn(table, "c").counts == tuple(text.count(value) for value in "abc")
