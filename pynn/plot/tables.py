@@ -130,10 +130,12 @@ def table_report(
         Of each member of an ensemble, or of the one model.
     y_true, y_pred : array (N,)
         True and predicted classes or numbers of the test part.
-    importances, measure : see `importance`
-        The same arguments.
+    importances : mapping of str to float
+        As for `importance`.
     classes : sequence, optional
         All classes, for a confusion matrix; None for numbers, which are drawn by `predicted`.
+    measure : str, default "error"
+        What rises, as for `importance`.
 
     Returns
     -------

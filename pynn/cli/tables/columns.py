@@ -253,7 +253,7 @@ def as_known(series: Any, name: str, about: Mapping[str, Any], source: Source) -
     if wrong.any():
         row = int(np.argmax(wrong))
         more = f" ({np.count_nonzero(wrong) - 1:,} more)" if np.count_nonzero(wrong) > 1 else ""
-        like = f" written as {_spoken(about['format'])}" if about.get("format") not in (None, "ISO8601") else ""
+        like = f" written as {_spoken(about['format'])}" if about.get("format") else ""
         raise ValueError(
             f"{source.place(row, name)}: {quoted(_short(str(series.iloc[row]), 40))}{more}, expected {NAMED[kind]}"
             f"{like}, as in the training; correct it, or leave a missing value empty"

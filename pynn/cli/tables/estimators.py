@@ -21,7 +21,8 @@ from ...typing import Array
 
 NOTE = "table"  # key of a model's notes
 PRESETS = ("full", "simplified", "fast")
-LAYOUT = "{desc} {percentage:3.0f}%|{bar:12}| {n_fmt}/{total_fmt} epochs [{elapsed}<{remaining}{postfix}]"
+LAYOUT = "{desc} {percentage:3.0f}%|{bar:12}| {n:.NUMBERf}/{total_fmt} epochs [{elapsed}<{remaining}{postfix}]"
+LONG = 100  # steps of an epoch within which the bar moves
 
 
 def make(options: argparse.Namespace, classification: bool, callbacks: list[pynn.Callback]) -> Any:
@@ -72,10 +73,20 @@ class Progress(pynn.Callback):
         from tqdm import tqdm  # here: importing pynn must stay light
 
         title = "training" if self.members == 1 else f"training {self.member}/{self.members}"
+        layout = LAYOUT.replace("NUMBER", "1" if self._is_long(trainer) else "0")
         self._bar = tqdm(
-            total=trainer.epochs, desc=title, bar_format=LAYOUT, leave=True, mininterval=0.1,
+            total=trainer.epochs, desc=title, bar_format=layout, leave=True, mininterval=0.1,
             file=terminal.Safe(sys.stderr), ncols=terminal.width(sys.stderr),
         )  # fmt: skip
+
+    @staticmethod
+    def _is_long(trainer: Run) -> bool:
+        return trainer.batches is not None and trainer.batches >= LONG
+
+    def on_step_end(self, trainer: Run) -> None:
+        """Advance within a long epoch."""
+        if self._bar is not None and trainer.batches and self._is_long(trainer):
+            self._bar.update(self.epochs + trainer.batch / trainer.batches - self._bar.n)
 
     def on_epoch_end(self, trainer: Run) -> None:
         """Advance, with what was measured on the validation part."""
@@ -83,7 +94,7 @@ class Progress(pynn.Callback):
         if self._bar is not None:
             parts = [f"{name} {value:.4g}" for name, value in trainer.values.items() if name.startswith("val_")]
             self._bar.set_postfix_str("  ".join(parts[-1:]), refresh=False)
-            self._bar.update(1)
+            self._bar.update(self.epochs - self._bar.n)
         if self.interrupted:
             trainer.stop("interrupted")
 
