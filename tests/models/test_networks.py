@@ -15,7 +15,7 @@ SHAPES = {"lenet5": (28, 28, 1), "deep_convnet": (28, 28, 1), "vgg_small": (32, 
 
 
 def test_every_model_is_here() -> None:
-    assert SHAPES.keys() == set(models.__all__)
+    assert {*SHAPES, "realmlp"} == set(models.__all__)
 
 
 @pytest.mark.parametrize(
