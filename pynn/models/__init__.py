@@ -1,4 +1,4 @@
-"""Ready-made networks for images (N, H, W, C) and tables: functions that return a `Sequential`, to read, fit and change.
+"""Ready-made networks for images (N, H, W, C) and tables (N, D): functions that return a `Sequential`, to read and fit.
 
 >>> model = pynn.models.lenet5()
 >>> model.fit(*pynn.datasets.mnist().train, epochs=5)
