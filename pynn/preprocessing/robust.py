@@ -190,7 +190,7 @@ class ClipToRange(_OfFeatures):
         return same
 
     def _undo(self, y: Array) -> Array:
-        x: Array = np.clip(y, self.data_min_, self.data_max_)
+        x: Array = np.minimum(np.maximum(y, self.data_min_), self.data_max_)
         return x
 
     def _back(self, dy: Array) -> Array:

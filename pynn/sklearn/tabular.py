@@ -25,11 +25,13 @@ from ..training.inputs import Inputs
 from ..typing import Array
 from . import grouping, members, recipe
 from .members import Member, Table, Task
+from .base import FLOATS
 from .recipe import Recipe
 from .reports import warn
 from .validation import feature_table, take
 
 FEWEST = 5  # different rows for a validation part
+FEW = 64  # rows that are predicted without scikit-learn's checks
 FULL_ONLY = ("dropout", "weight_decay")
 
 
@@ -39,6 +41,7 @@ class Tabular(BaseEstimator):
     _classification: bool
     models_: list[Sequential]
     encoder_: TableEncoder
+    _plain_shape: tuple[int, ...] | None = None  # of a row of an array, where `fit` had an array
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "preset": [StrOptions(set(recipe.PRESETS))],
@@ -169,6 +172,7 @@ class Tabular(BaseEstimator):
         """Set the fitted attributes that describe the training; warn if time ended it."""
         self.models_ = [member.model for member, _ in done]
         names = getattr(self.encoder_, "feature_names_in_", None)
+        self._plain_shape = (self.n_features_in_,) if names is None else None
         for model in self.models_:  # so that each is whole by itself
             model.preprocessing = self.encoder_
             model.inputs = Inputs(None if names is None else tuple(names))
@@ -188,8 +192,11 @@ class Tabular(BaseEstimator):
 
     def _outputs(self, X: Any) -> list[Array]:
         """The outputs of each network for X."""
-        check_is_fitted(self, "models_")
-        x = self.encoder_.transform(feature_table(self, X))
+        # A plain array of the right width, as a service passes it row by row, needs no more checks than the encoder's.
+        if not (type(X) is np.ndarray and X.dtype in FLOATS and X.shape[1:] == self._plain_shape and 0 < len(X) <= FEW):
+            check_is_fitted(self, "models_")
+            X = feature_table(self, X)
+        x = self.encoder_.transform(X)
         return [members.outputs(model, x) for model in self.models_]
 
     def to_model(self) -> Sequential | Ensemble:

@@ -23,6 +23,9 @@ from ..preprocessing import Transformer
 from ..typing import Array, Shape
 
 
+FEW = 64  # rows that are brought into the user's units the quick way
+
+
 @dataclass(frozen=True, eq=False)
 class Targets:
     """The form of a model's targets.
@@ -72,7 +75,12 @@ class Targets:
         """Outputs or targets of the loss in the units of the user's numbers."""
         if self.scaling is None:
             return numbers
-        return self.scaling.inverse_transform(numbers.reshape(len(numbers), -1)).reshape(numbers.shape)
+        rows = numbers.reshape(len(numbers), -1)
+        if len(rows) <= FEW:  # without the checks of inverse_transform, which find what is wrong
+            quick = self.scaling._undo(rows.astype(np.float64))
+            if math.isfinite(quick.sum()):
+                return quick.reshape(numbers.shape)
+        return self.scaling.inverse_transform(rows).reshape(numbers.shape)
 
     def measured(self, loss: Loss, outputs: Array) -> Array:
         """What the outputs say of the targets, in the units of the user's numbers."""
