@@ -24,8 +24,8 @@ from ..preprocessing.table_encoder import TableEncoder
 from ..training.inputs import Inputs
 from ..typing import Array
 from . import grouping, members, recipe
-from .members import Member, Table, Task
 from .base import FLOATS
+from .members import Member, Table, Task
 from .recipe import Recipe
 from .reports import warn
 from .validation import feature_table, take

@@ -22,7 +22,6 @@ from ..messages.terminal import brief
 from ..preprocessing import Transformer
 from ..typing import Array, Shape
 
-
 FEW = 64  # rows that are brought into the user's units the quick way
 
 
