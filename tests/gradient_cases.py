@@ -124,18 +124,12 @@ LOSSES: dict[type[pynn.Loss], list[tuple[Callable[[], pynn.Loss], str]]] = {
     pynn.SquaredHinge: [(pynn.SquaredHinge, LABELS), (lambda: pynn.SquaredHinge(0.3), LABELS)],
     pynn.Tweedie: [(lambda power=power: pynn.Tweedie(power), AMOUNTS) for power in (1, 1.001, 1.5, 1.999, 2)],
 }
-# Checked below in a network of its own: a pair that needs each other, and a loss over a chain's scores; in
+# Checked in networks of their own: a layer of codes, a pair that needs each other, a loss over a chain's scores; in
 # tests/losses/test_distributions.py losses with several outputs for each target.
 OF_THEIR_OWN: set[type] = {
-    pynn.HierarchicalSoftmax, pynn.HierarchicalCrossEntropy, pynn.StructuredHinge, pynn.Quantile, pynn.GaussianNLL,
+    pynn.Embedding, pynn.HierarchicalSoftmax, pynn.HierarchicalCrossEntropy, pynn.StructuredHinge, pynn.Quantile,
+    pynn.GaussianNLL,
 }  # fmt: skip
-# Checked in networks of their own: a layer of codes, a pair that needs each other, a loss over a chain's scores.
-OF_THEIR_OWN: set[type] = {
-    pynn.Embedding,
-    pynn.HierarchicalSoftmax,
-    pynn.HierarchicalCrossEntropy,
-    pynn.StructuredHinge,
-}
 
 CASES = {f"{kind.__name__}-{place}": case for kind, cases in LAYERS.items() for place, case in enumerate(cases)}
 LOSS_CASES = {f"{kind.__name__}-{place}": case for kind, cases in LOSSES.items() for place, case in enumerate(cases)}

@@ -272,8 +272,10 @@ def test_a_network_follows_torch_for_100_steps(
         first = first if step else last
         assert last == pytest.approx(value.item(), rel=tolerance)
     assert last < 0.5 * first
+    # In float32 rounding, which differs between processors, moves a weight near 0 by 1.4e-5 in 100 steps of RMSProp.
+    atol = tolerance / (100 if dtype == "float64" else 10)
     for ours, theirs in zip(model.tensors().values(), (w1, b1, w2, b2), strict=True):
-        np.testing.assert_allclose(ours, theirs.detach().numpy(), rtol=tolerance, atol=tolerance / 100)
+        np.testing.assert_allclose(ours, theirs.detach().numpy(), rtol=tolerance, atol=atol)
 
 
 def test_lion_goes_the_way_of_its_recurrence_on_a_network_for_100_steps(points: Points) -> None:

@@ -32,7 +32,7 @@ import json, os
 same = pynn.Sequential(pynn.Flatten(), pynn.Affine(128), pynn.BatchNorm(), pynn.ReLU(), pynn.Affine(10))
 same.fit(x, y, penalty=penalty, optimizer=pynn.Momentum(pynn.CosineDecay(0.05, epochs=5)), epochs=5, batch_size=64)
 print("REPORT", json.dumps({
-    "accuracy": digits_accuracy, "kinds": kinds, "r2": r2, "prices": list(prices.shape),
+    "tables": shapes, "accuracy": digits_accuracy, "kinds": kinds, "r2": r2, "prices": list(prices.shape),
     "head": model_with_head.layers[-1].units,
     "files": sorted(os.listdir()), "own_loop": model.evaluate(*digits.test)["accuracy"], "debug": __debug__,
     "as_fit": bool((same.parameters == model.parameters).all()),
@@ -58,6 +58,7 @@ def script() -> str:
     kept = ["digits_accuracy = model.evaluate(*digits.test)['accuracy']",
             "kinds = model.predict([[35, 0], [10, 1], [4, 0]]).tolist(), model.classes.tolist()",
             "r2 = 1 - ((prices - y_test) ** 2).sum() / ((y_test - y_test.mean()) ** 2).sum()",
+            "shapes = low.shape, regressor.score(homes[1600:], price[1600:]), classifier.predict(homes[1600:]).shape",
             "model_with_head = model"]  # fmt: skip
     parts = blocks("python")
     for index, line in enumerate(kept):
@@ -88,8 +89,10 @@ def test_the_code_runs_as_pasted(backend: str, optimize: str, tmp_path: Path) ->
     assert report["kinds"] == [["wolf", "dog", "cat"], ["cat", "dog", "wolf"]]
     assert report["r2"] > 0.9
     assert report["prices"] == [400]
+    assert report["tables"][0] == report["tables"][2] == [400]
+    assert report["tables"][1] > 0.9
     assert report["head"] == 5
-    assert report["files"] == ["digits.safetensors", "first.html", "run", "run.csv", "runs"]
+    assert report["files"] == ["digits.safetensors", "first.html", "homes.safetensors", "run", "run.csv", "runs"]
     assert report["own_loop"] > 0.9
     assert report["as_fit"]
 

@@ -64,6 +64,21 @@ def close(ours: Any, theirs: Any, dtype: str, scale: float = 1.0) -> None:
 
 # Layers -------------------------------------------------------------------------------------------
 
+
+def mixed(torch: Any, function: Callable[[Any], Any]) -> Any:
+    """A module x + mix (f(x) - x), with one mix for each of 8 features."""
+
+    class Mixed(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.mix = torch.nn.Parameter(torch.ones(8, dtype=torch.float64))
+
+        def forward(self, x: Any) -> Any:
+            return x + self.mix * (function(x) - x)
+
+    return Mixed()
+
+
 ACTIVATIONS: dict[str, tuple[Callable[[], pynn.Layer], Callable[[Any], Callable[[Any], Any]]]] = {
     "Activation": (pynn.Activation, lambda torch: torch.nn.Identity()),
     "ELU": (lambda: pynn.ELU(0.7), lambda torch: torch.nn.ELU(0.7)),
@@ -79,6 +94,8 @@ ACTIVATIONS: dict[str, tuple[Callable[[], pynn.Layer], Callable[[Any], Callable[
         lambda: pynn.PReLU(per_feature=True),
         lambda torch: torch.nn.PReLU(num_parameters=8, dtype=torch.float64),
     ),
+    "PMish": (pynn.PMish, lambda torch: mixed(torch, torch.nn.functional.mish)),
+    "PSELU": (pynn.PSELU, lambda torch: mixed(torch, torch.nn.functional.selu)),
     "ReLU": (pynn.ReLU, lambda torch: torch.nn.ReLU()),
     "SELU": (pynn.SELU, lambda torch: torch.nn.SELU()),
     "SiLU": (pynn.SiLU, lambda torch: torch.nn.SiLU()),
@@ -110,9 +127,10 @@ def test_an_activation_and_its_gradient_follow_torch(
     ty.backward(torch.tensor(dy.astype(np.float64)))
     close(y, ty, dtype)
     close(dx, tx.grad, dtype, 4)
-    for ours, parameter in zip(model.tensors().values(), theirs.parameters(), strict=True):
-        close(ours, parameter, dtype)
-        close(model.layers[0].dslope, parameter.grad, dtype, 100)
+    declared = model.layers[0].declared
+    for ours, parameter in zip(declared, theirs.parameters(), strict=True):
+        close(ours.value, parameter, dtype)
+        close(ours.gradient, parameter.grad, dtype, 100)
 
 
 def test_softplus_is_exact_where_torch_takes_the_identity(backend: str, torch: Any) -> None:

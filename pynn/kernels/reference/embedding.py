@@ -24,6 +24,7 @@ def _expect_sizes(where: str, sizes: NDArray[np.int64], table: Floats) -> None:
 
 def _rows(where: str, codes: Floats, sizes: NDArray[np.int64]) -> NDArray[np.int64]:
     """The row (N, C) of each code, -1 for unknown."""
+    codes = np.where(np.abs(codes) < np.finfo(codes.dtype).tiny, 0, codes)  # kernels count subnormal numbers as 0
     fits = (codes >= -1) & (codes < sizes) & (codes == np.floor(codes))
     if not fits.all():
         n, k = (int(place) for place in np.unravel_index(int(np.argmin(fits)), fits.shape))
