@@ -132,11 +132,12 @@ def table(x: Any, name: str = "x") -> Table:
     if callable(getattr(x, "toarray", None)) and hasattr(x, "nnz"):  # scipy.sparse
         x = x.toarray()
     elif isinstance(x, (list, tuple)):
-        x = _of_lists(x, name)
+        x = of_lists(x, name)
     return Table(x, name)
 
 
-def _of_lists(x: Sequence[Any], name: str) -> Array:
+def of_lists(x: Sequence[Any], name: str) -> Array:
+    """Rows, or the values of a column, as an array of numbers, or of objects that stay what they are."""
     try:
         array = np.asarray(x)
         return array if array.dtype.kind in "fiub" else np.array(x, object)  # beside text, numbers would become text
@@ -200,7 +201,7 @@ def read(column: Any, where: str) -> Raw:
     if dtype.startswith("period"):
         column = column.dt.to_timestamp()
     if isinstance(column, (list, tuple)):
-        column = _of_lists(column, where)
+        column = of_lists(column, where)
     try:
         quick = hasattr(column, "to_numpy") and isinstance(column.dtype, np.dtype)  # a Series of pandas
         array = column.to_numpy() if quick else np.asarray(column)
