@@ -92,6 +92,11 @@ class Table:
         """Rows and columns."""
         return len(self.rows), len(self.labels)
 
+    @property
+    def numbered(self) -> bool:
+        """Whether its columns have numbers for names, which need not be their places."""
+        return self.names is None and not _is_matrix(self.source) and all(type(one) is int for one in self.labels)
+
     def __getitem__(self, rows: slice | Array) -> Table:
         chosen = object.__new__(Table)
         vars(chosen).update(vars(self))
@@ -161,7 +166,7 @@ def _layout(x: Any, name: str) -> tuple[tuple[str, ...] | None, tuple[Any, ...],
     elif isinstance(x, np.ndarray):
         labels = tuple(x.dtype.names or ())
     elif hasattr(x, "columns") and hasattr(x, "dtypes") and hasattr(x, "__getitem__"):
-        labels = tuple(x.columns)
+        labels = tuple(int(one) if isinstance(one, np.integer) else one for one in x.columns)
     else:
         came = brief(x) if isinstance(x, str) else type(x).__name__
         raise TypeError(

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import RegressorMixin
+from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
@@ -156,6 +157,8 @@ class TabularRegressor(RegressorMixin, Tabular):
         X = feature_table(self, X, fit=True)
         y = numbers(y, X)
         self.quantiles_, self.loss_ = self._chosen_levels(), self.loss
+        if self.quantiles_ is not None and y.shape[1:] == (1,):
+            y = column_or_1d(y, warn=True)
         loss, outputs = self._chosen_loss(y)
         table = self._encoded(X, y, sample_weights(sample_weight, len(X)))
         held_out = measured(self, validation)
@@ -306,5 +309,7 @@ class TabularRegressor(RegressorMixin, Tabular):
 
     def __sklearn_tags__(self) -> Any:
         tags = self._table_tags(super().__sklearn_tags__())
-        tags.target_tags.multi_output = True
+        tags.target_tags.multi_output = self.quantiles is None
+        single = self.quantiles is not None and np.size(np.asarray(self.quantiles)) == 1
+        tags.regressor_tags.poor_score = single  # a quantile may be far from the mean
         return tags

@@ -52,16 +52,16 @@ def feature_table(estimator: Any, X: Any, fit: bool = False) -> Any:
 
 def class_labels(y: Any, X: Any) -> tuple[Array, Array]:
     """The classes, sorted, and the number of each row's class."""
-    labels = _labels(y, X)
+    labels = targets.comparable(_labels(y, X), "y")
     kind = type_of_target(labels, input_name="y", raise_unknown=True)
     if kind not in ("binary", "multiclass"):
         raise ValueError(
             f"Unknown label type: {kind}. Maybe you are trying to fit a classifier, which expects discrete classes "
             "on a regression target with continuous values: take TabularRegressor for numbers."
         )
-    if labels.dtype.kind not in "OUifbu":
+    if labels.dtype.kind not in "Uifbu":
         raise TypeError(f"y has dtype {labels.dtype}, expected labels: text, numbers or booleans")
-    classes, numbers = np.unique(targets.comparable(labels, "y"), return_inverse=True)
+    classes, numbers = np.unique(labels, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(f"y has one class, {brief(classes.tolist()[0])}; a classifier needs at least 2 classes")
     return classes, numbers.astype(np.int64)
@@ -70,7 +70,8 @@ def class_labels(y: Any, X: Any) -> tuple[Array, Array]:
 def _labels(y: Any, X: Any) -> Array:
     """Labels (N,), none of them missing."""
     y = _given(y, X)
-    labels = column_or_1d(tables.series(y), warn=True)
+    labels = of_lists(y, "y") if isinstance(y, (list, tuple)) else y  # NumPy would turn 1 beside "a" into text
+    labels = column_or_1d(tables.series(labels), warn=True)
     _expect_rows(labels, X)
     data_checks.expect_labels(labels)
     return np.asarray(labels)

@@ -169,7 +169,8 @@ class Unlimited:
         if scaling is None:
             return numbers
         rows = numbers.reshape(len(numbers), -1).astype(np.float64)
-        return scaling._undo_unlimited(rows).reshape(numbers.shape)
+        undone: Array = scaling._undo_unlimited(rows).reshape(numbers.shape)
+        return undone
 
     def spread(self, deviations: Array, around: Array) -> Array:
         """As `Targets.spread`."""
