@@ -34,8 +34,8 @@ class EarlyStopping(Callback):
     mode : {"auto", "min", "max"}, default "auto"
         Whether lower or higher is better; "auto" knows it for losses and pynn's metrics.
     ties : {"first", "last"}, default "first"
-        Which of several epochs with exactly the best measurement is the best epoch. Neither is an improvement over the
-        other: with "last" too, patience counts since the first.
+        Which of several epochs with the best measurement, or at most min_delta from it, is the best epoch. Neither is
+        an improvement over the other: with "last" too, patience counts since the first.
 
     Attributes
     ----------
@@ -95,11 +95,14 @@ class EarlyStopping(Callback):
     def on_epoch_end(self, trainer: Run) -> None:
         improved = self._best.improved(trainer.values)
         self.waited = 0 if improved else self.waited + 1
-        if improved or (self.ties == "last" and trainer.values[self._watched] == self.best):
+        if improved or (self.ties == "last" and self._is_tie(trainer.values[self._watched])):
             self.best_epoch = trainer.epoch
             if self.restore_best:
                 self._keep(trainer.model.tensors())
         self._stop_if_out_of_patience(trainer)
+
+    def _is_tie(self, value: float) -> bool:
+        return value == self.best or (self.best is not None and abs(value - self.best) <= self.min_delta)
 
     def _keep(self, tensors: Mapping[str, Any]) -> None:
         for name, tensor in tensors.items():

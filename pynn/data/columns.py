@@ -30,7 +30,7 @@ class Column:
     Attributes
     ----------
     name : str or int
-        Its name, or its place in an array.
+        Its name, which may be a whole number, or its place in an array.
     kind : {"number", "boolean", "category", "date", "constant", "empty"}
         "constant": one value and none missing; "empty": all are missing. Times that have passed are numbers of days,
         times of day numbers of hours.
@@ -107,9 +107,11 @@ def describe(x: Any, categorical: Iterable[str | int] = ()) -> list[Column]:
 
 
 def learn_all(source: Table, categorical: Container[Any] = ()) -> list[Column]:
-    """All columns; those of a table without names are named by their places."""
+    """All columns; those of a table whose names are neither text nor whole numbers are named by their places."""
     found = [learn(source, label, label in categorical) for label in source.labels]
-    return found if source.names is not None else [replace(one, name=place) for place, one in enumerate(found)]
+    if source.names is not None or source.numbered:
+        return found
+    return [replace(one, name=place) for place, one in enumerate(found)]
 
 
 def learn(source: Table, label: Any, categorical: bool = False) -> Column:
@@ -325,15 +327,21 @@ def expect_finite(source: Table, label: Any, chosen: Array) -> None:
 
 
 def labels(columns: Sequence[Column], source: Table) -> Sequence[Any]:
-    """Where these columns are in a table: by name if both have names, else by place; ValueError if it lacks any."""
+    """Where these columns are in a table: by name if both have names, else by place; ValueError if it lacks any.
+
+    Columns of a frame that are numbered differently from those of `fit` are taken by place only if no number is the
+    same, and if `fit` had an array or the numbers 0, 1 and so on.
+    """
     names = [column.name for column in columns]
-    if source.names is not None and isinstance(names[0], str):
-        present = set(source.names)
-        if missing := [column.name for column in columns if column.used and column.name not in present]:
+    if (source.names is not None and isinstance(names[0], str)) or (source.numbered and isinstance(names[0], int)):
+        present = set(source.labels)
+        missing = [column.name for column in columns if column.used and column.name not in present]
+        if missing and (names != list(range(len(names))) or present & set(names)):
             raise ValueError(
                 f"{source.name} has no column {tables.listed(missing)}: fit had the columns {tables.listed(names, 20)}"
             )
-        return names
+        if not missing:
+            return names
     if len(source.labels) != len(names):
         raise ValueError(
             f"{source.name} has {len(source.labels)} columns, expected the {len(names)} of fit, "

@@ -92,6 +92,11 @@ class Table:
         """Rows and columns."""
         return len(self.rows), len(self.labels)
 
+    @property
+    def numbered(self) -> bool:
+        """Whether its columns have numbers for names, which need not be their places."""
+        return self.names is None and not _is_matrix(self.source) and all(type(one) is int for one in self.labels)
+
     def __getitem__(self, rows: slice | Array) -> Table:
         chosen = object.__new__(Table)
         vars(chosen).update(vars(self))
@@ -132,11 +137,12 @@ def table(x: Any, name: str = "x") -> Table:
     if callable(getattr(x, "toarray", None)) and hasattr(x, "nnz"):  # scipy.sparse
         x = x.toarray()
     elif isinstance(x, (list, tuple)):
-        x = _of_lists(x, name)
+        x = of_lists(x, name)
     return Table(x, name)
 
 
-def _of_lists(x: Sequence[Any], name: str) -> Array:
+def of_lists(x: Sequence[Any], name: str) -> Array:
+    """Rows, or the values of a column, as an array of numbers, or of objects that stay what they are."""
     try:
         array = np.asarray(x)
         return array if array.dtype.kind in "fiub" else np.array(x, object)  # beside text, numbers would become text
@@ -160,7 +166,7 @@ def _layout(x: Any, name: str) -> tuple[tuple[str, ...] | None, tuple[Any, ...],
     elif isinstance(x, np.ndarray):
         labels = tuple(x.dtype.names or ())
     elif hasattr(x, "columns") and hasattr(x, "dtypes") and hasattr(x, "__getitem__"):
-        labels = tuple(x.columns)
+        labels = tuple(int(one) if isinstance(one, np.integer) else one for one in x.columns)
     else:
         came = brief(x) if isinstance(x, str) else type(x).__name__
         raise TypeError(
@@ -200,7 +206,7 @@ def read(column: Any, where: str) -> Raw:
     if dtype.startswith("period"):
         column = column.dt.to_timestamp()
     if isinstance(column, (list, tuple)):
-        column = _of_lists(column, where)
+        column = of_lists(column, where)
     try:
         quick = hasattr(column, "to_numpy") and isinstance(column.dtype, np.dtype)  # a Series of pandas
         array = column.to_numpy() if quick else np.asarray(column)

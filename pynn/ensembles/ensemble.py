@@ -213,6 +213,8 @@ class Ensemble(Constructed):
         )
         self.loss: Loss = SoftmaxCrossEntropy() if self._kind == TREE else copy.deepcopy(first.loss)
         self._dtype = np.result_type(*(member.model.dtype for member in members))
+        if any((member.model.targets or self._targets).scaling is not None for member in members):
+            self._dtype = np.dtype(np.float64)  # in the units of the targets, large numbers may hardly differ
 
     def __len__(self) -> int:
         return len(self._members)

@@ -87,8 +87,8 @@ def monte_carlo(
             batch = arrays.to_model(inputs.transformed(model, x[start : start + batch_size]), model.dtype)
             parts.append(_moments(model, context, batch, passes, probabilities))
     mean, std = (np.concatenate(part) for part in zip(*parts, strict=True))
-    if model.targets is not None and not probabilities:
-        mean, std = _in_units(model, mean, std)
+    if model.targets is not None and model.targets.scaling is not None and not probabilities:
+        return _in_units(model, mean, std)  # float64: large numbers may hardly differ
     return mean.astype(model.dtype), std.astype(model.dtype)
 
 
@@ -97,8 +97,8 @@ def _in_units(model: Sequential, mean: Array, std: Array) -> tuple[Array, Array]
     form, loss = model.targets, model.loss
     if form is None or form.scaling is None:
         return mean, std
-    middle = loss._in_units(mean, form)
-    return middle, np.abs(loss._in_units(mean + std, form) - middle)
+    free = form.unlimited()  # a limit must not make the spread narrower
+    return loss._in_units(mean, form), np.abs(loss._in_units(mean + std, free) - loss._in_units(mean, free))
 
 
 def _moments(

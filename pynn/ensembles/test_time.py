@@ -172,4 +172,6 @@ def predict_augmented(
         total = total + np.concatenate(parts).astype(np.float64)
     mean = total / passes
     form = None if probable else model.targets
-    return np.asarray(mean if form is None or form.scaling is None else model.loss._in_units(mean, form), model.dtype)
+    if form is not None and form.scaling is not None:
+        return model.loss._in_units(mean, form)  # float64: large numbers may hardly differ
+    return np.asarray(mean, model.dtype)

@@ -68,6 +68,10 @@ class Transformer(Constructed):
         """`inverse_transform` of y (n, *output_shape_), in a new array."""
         raise NotImplementedError
 
+    def _undo_unlimited(self, y: Array) -> Array:
+        """`_undo` without limits that results are clipped to."""
+        return self._undo(y)
+
     def _back(self, dy: Array) -> Array:
         """The gradient with respect to the input of `_apply`, from dy, that of its output."""
         raise TypeError(

@@ -113,6 +113,11 @@ class Pipeline(Transformer):
             y = step._undo(y)
         return y
 
+    def _undo_unlimited(self, y: Array) -> Array:
+        for step in reversed(self.steps):
+            y = step._undo_unlimited(y)
+        return y
+
     def _back(self, dy: Array) -> Array:
         for step in reversed(self.steps):
             dy = step._back(dy)

@@ -77,8 +77,8 @@ class TableEncoder(Named):
     Notes
     -----
     Takes frames of pandas and polars, record arrays, arrays (N, D), lists of rows and dicts of columns; gives float32
-    (N, numbers + indicators | one-hot columns | codes). Columns are found by their names, in any order; others are
-    ignored. Constant and empty columns are left out.
+    (N, numbers + indicators | one-hot columns | codes). Columns are found by their names, in any order (in a
+    frame they may be whole numbers); others are ignored. Constant and empty columns are left out.
 
     A category of two values is one column of -1 and 1, as booleans are. Missing and unknown categories are 0 in all
     their columns; their code is -1. "1" and 1 are different values. Text that consists of ten or more different

@@ -36,32 +36,32 @@ def read(tensor: Array, name: str) -> list[Column]:
         raise ValueError(f"{name} is not JSON ({cause}): {config.NEWER}") from container.safe_cause(cause)
     if not isinstance(data, list) or not data:
         raise ValueError(f"{name} is {brief(data)}, expected a list of columns")
-    columns = [_column(one, f"{name}: column {place}", place) for place, one in enumerate(data)]
+    columns = [_column(one, f"{name}: column {place}") for place, one in enumerate(data)]
     names = [column.name for column in columns]
     if len(set(names)) < len(names) or len({type(one) for one in names}) > 1:
         raise ValueError(f"{name} has the columns {brief(names)}, expected different names, or places")
     return columns
 
 
-def _column(data: Any, where: str, place: int) -> Column:
+def _column(data: Any, where: str) -> Column:
     config.expect_keys(where, data, FIELDS, ())
     for field in LISTS:
         if not isinstance(data[field], list):
             raise ValueError(f"{where}: {field} is {brief(data[field])}, expected a list")
     column = Column(**{**data, **{field: tuple(data[field]) for field in LISTS}})
-    for field, fits in _checks(column, place).items():
+    for field, fits in _checks(column).items():
         if not fits:
             raise ValueError(f"{where}: {field} is {brief(data[field])}, which a column of this kind cannot have")
     return column
 
 
-def _checks(column: Column, place: int) -> dict[str, bool]:
+def _checks(column: Column) -> dict[str, bool]:
     categories, counts = column.categories, column.counts
     listed = column.kind in ("category", "boolean")
     dated = column.kind == "date"
     known = all(isinstance(value, (str, bool)) or _is_number(value) for value in categories)
     return {
-        "name": isinstance(column.name, str) or (type(column.name) is int and column.name == place),
+        "name": isinstance(column.name, str) or type(column.name) is int,
         "kind": column.kind in KINDS,
         "dtype": isinstance(column.dtype, str),
         "note": isinstance(column.note, str),

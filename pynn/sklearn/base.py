@@ -6,17 +6,14 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..data import arrays, tables
-from ..messages.terminal import brief
 from ..models.loading import own_classes
 from ..models.sequential import Sequential
 from ..typing import Array
-from . import hooks
-from .reports import did_you_mean, with_column
+from . import data_checks, hooks
+from .reports import with_column
 from .rows import Rows
 
 PASSING = ("model_", "_callback_fit_ctx", "_skl_callbacks_to_teardown")  # attributes that pickles leave out
@@ -45,7 +42,7 @@ class Estimator(hooks.Supporting, BaseEstimator):
     def _pair(self, X: Any, y: Any, *, reset: bool, numeric: bool) -> tuple[Any, Array]:
         """X as of `_table`, and y as an array with as many rows."""
         if numeric and y is not None:
-            _expect_numbers(y)
+            data_checks.expect_numbers(y, "MLPClassifier")
         try:
             X, y = validate_data(
                 self, X, y, accept_sparse=["csr", "csc"], dtype=FLOATS, multi_output=True, y_numeric=numeric,
@@ -54,17 +51,6 @@ class Estimator(hooks.Supporting, BaseEstimator):
         except ValueError as error:
             raise with_column(error, X) from None
         return X, y
-
-    def _sample_weights(self, sample_weight: ArrayLike | None, count: int) -> Array | None:
-        """Weights of the samples (N,) in float64; None if they are all alike."""
-        if sample_weight is None:
-            return None
-        if isinstance(sample_weight, (int, float)):
-            sample_weight = np.full(count, float(sample_weight))
-        weights = arrays.sample_weights("sample_weight", sample_weight, count)
-        if not weights.any():
-            raise ValueError("sample_weight is zero for all samples, expected some that count")
-        return weights
 
     # Predictions ----------------------------------------------------------------------------------
 
@@ -99,16 +85,26 @@ class Estimator(hooks.Supporting, BaseEstimator):
     def __getstate__(self) -> dict[str, Any]:
         state = {name: value for name, value in super().__getstate__().items() if name not in PASSING}
         if (model := vars(self).get("model_")) is not None:
-            state["model_"] = {"bytes": model.to_bytes(), "own": own_classes(model)}
+            state["model_"] = packed(model)
         return {name: list(value) if name in RECORDS and value is not None else value for name, value in state.items()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        if isinstance(packed := state.get("model_"), dict):
-            state = {**state, "model_": Sequential.from_bytes(packed["bytes"], packed["own"])}
+        if isinstance(stored := state.get("model_"), dict):
+            state = {**state, "model_": unpacked(stored)}
         super().__setstate__(state)
 
 
 RECORDS = ("loss_curve_", "validation_scores_")  # lists that grow while another thread trains
+
+
+def packed(model: Sequential) -> dict[str, Any]:
+    """A model for a pickle: as safetensors bytes, with the classes of its own layers; no buffers, no rows of data."""
+    return {"bytes": model.to_bytes(), "own": own_classes(model)}
+
+
+def unpacked(stored: dict[str, Any]) -> Sequential:
+    """The model from the result of `packed`."""
+    return Sequential.from_bytes(stored["bytes"], stored["own"])
 
 
 def computed(model: Sequential, rows: Rows, chosen: Any = None) -> Array:
@@ -126,55 +122,3 @@ def column_names(estimator: Any) -> tuple[str, ...] | None:
     """The names of the features, if X had some."""
     names = getattr(estimator, "feature_names_in_", None)
     return None if names is None else tuple(map(str, names))
-
-
-def class_weights(class_weight: Any, classes: Array, places: Array) -> Array | None:
-    """The factor of each sample's weight by its class; None without class weights.
-
-    places: of each sample's class among the classes, or for several labels a sample an indicator matrix.
-    """
-    if class_weight is None:
-        return None
-    if isinstance(class_weight, str) and class_weight != "balanced":
-        raise ValueError(
-            f'class_weight is {brief(class_weight)}, expected "balanced", a dict of weights by label or None'
-            f"{did_you_mean(class_weight, ('balanced',))}"
-        )
-    several = places.ndim == 2
-    counts = places.sum(axis=0) if several else np.bincount(places, minlength=len(classes))
-    if isinstance(class_weight, str):
-        occurring = max(np.count_nonzero(counts), 1)
-        factors = len(places) / (occurring * np.maximum(counts, 1))
-    else:
-        factors = np.ones(len(classes))
-        known = {label: place for place, label in enumerate(classes.tolist())}
-        weights = class_weight if hasattr(class_weight, "items") else dict(enumerate(class_weight))
-        for label, weight in weights.items():
-            label = label.item() if isinstance(label, np.generic) else label
-            if label not in known:
-                raise ValueError(
-                    f"class_weight has a weight for {brief(label)}, which is none of the classes, "
-                    f"{tables.listed(classes.tolist(), 10)}"
-                )
-            factors[known[label]] = weight
-    factors = arrays.sample_weights("class_weight", factors, len(classes), of="class")
-    if several:  # the product over the labels that the sample has
-        return np.asarray(np.where(places > 0, factors, 1).prod(axis=1))
-    return np.asarray(factors[places])
-
-
-def _expect_numbers(y: Any) -> None:
-    """ValueError for text where numbers are expected."""
-    array = np.asarray(y) if not hasattr(y, "toarray") else None
-    if array is None or array.dtype.kind not in "OSUT" or not array.size:
-        return
-    text = next((item for item in array.reshape(-1).tolist() if isinstance(item, (str, bytes))), None)
-    if text is None:
-        return
-    try:
-        float(text)
-    except ValueError:
-        raise ValueError(
-            f"Unknown label type: y holds the text {brief(text)}, but a regressor predicts numbers: use "
-            "pynn.sklearn.MLPClassifier for labels"
-        ) from None

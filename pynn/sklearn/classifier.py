@@ -14,6 +14,7 @@ from ..signatures import answering
 from ..training.targets import Targets, loaded
 from ..typing import Array
 from . import hooks, labels, network, training
+from .data_checks import class_factors, with_classes
 from .perceptron import Perceptron, given, stochastic
 from .rows import Rows
 from .stopping import accuracy
@@ -257,11 +258,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         self.classes_, self._kind = found, kind
         loss, scale = network.chosen_loss(self.loss, kind)
         encoded = self._encoded(y, "y")
-        factors = labels.class_weights(self.class_weight, found, encoded)
-        if factors is not None:
-            weights = factors if weights is None else weights * factors
-            if not weights.any():
-                raise ValueError("class_weight and sample_weight: the weights of all samples are zero")
+        weights = with_classes(weights, class_factors(self.class_weight, found, encoded), encoded)
         binary = kind == "binary" and isinstance(loss, AttributeLoss)
         outputs = 1 if binary else len(found)
         problem = training.Problem(

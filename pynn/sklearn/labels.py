@@ -1,4 +1,4 @@
-"""Labels of any kind as the places of their classes; weights of classes."""
+"""Labels of any kind as the places of their classes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from sklearn.utils.validation import column_or_1d
 from ..data import tables
 from ..messages.terminal import brief
 from ..typing import Array
-from .base import class_weights
 
-__all__ = ["class_weights", "expect_known", "learned", "places", "plain"]
+__all__ = ["expect_known", "learned", "places", "plain"]
 
 
 def _array(y: Any) -> Array:

@@ -20,6 +20,7 @@ from . import recipe as recipes
 from .recipe import Recipe
 
 TRIED = 12  # steps that measure the speed
+HARDLY = 1e-6  # of an accuracy: so little is rounding, or rows of hardly any weight, and chooses no epoch
 SPARE = 0.9  # share of the time that is planned for
 
 
@@ -78,7 +79,10 @@ def trained(task: Task, train: Table, held_out: Table | None, seed: int, seconds
         left = seconds - (time.perf_counter() - started)
         recipe = replace(recipe, epochs=_affordable(task, recipe, model, train, held_out, left * SPARE))
         model = _network(task, recipe, train, seed)
-    best = EarlyStopping(task.monitor, patience=None, ties="last") if held_out is not None else None
+    best = None
+    if held_out is not None:
+        least = 0.0 if task.monitor == "val_loss" else HARDLY
+        best = EarlyStopping(task.monitor, patience=None, min_delta=least, ties="last")
     deadline = None if seconds is None else Deadline(max(seconds - (time.perf_counter() - started), 1e-3))
     history = model.fit(
         train.x,

@@ -10,6 +10,7 @@ from sklearn.base import RegressorMixin
 from ..typing import Array
 from . import hooks, network, settings, training
 from .base import Estimator
+from .data_checks import sample_weights
 from .rows import Rows
 
 
@@ -55,7 +56,7 @@ class Perceptron(Estimator):
         random_state = training.random_state_of(self)
         X, y = self._pair(X, y, reset=fresh, numeric=isinstance(self, RegressorMixin))
         dtype = settings.chosen_dtype(self, X, once) if fresh else self.model_.dtype
-        weights = self._sample_weights(sample_weight, X.shape[0])
+        weights = sample_weights(sample_weight, X.shape[0])
         problem = self._problem(Rows(X, dtype), y, weights, fresh, classes)
         held = None if validation is None else self._held_out(validation, problem)
         if fresh:
@@ -84,7 +85,7 @@ class Perceptron(Estimator):
         X, y, sample_weight = validation
         numeric = isinstance(self, RegressorMixin)
         X, y = self._pair(X, y, reset=False, numeric=numeric)
-        weights = self._sample_weights(sample_weight, X.shape[0])
+        weights = sample_weights(sample_weight, X.shape[0])
         rows = Rows(X, problem.rows.dtype)
         encoded = self._encoded(y, "y of validation")
         return training.HeldOut(rows, self._targets(encoded, problem, rows.dtype), encoded, weights)

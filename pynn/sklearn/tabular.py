@@ -17,14 +17,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..callbacks import Callback
 from ..ensembles.ensemble import Ensemble
-from ..models.loading import own_classes
 from ..models.sequential import Sequential
 from ..preprocessing import Pipeline, RobustScaling, SmoothClip
 from ..preprocessing.table_encoder import TableEncoder
 from ..training.inputs import Inputs
 from ..typing import Array
-from . import grouping, members, recipe
-from .base import FLOATS
+from . import grouping, members, network, recipe
+from .base import FLOATS, packed, unpacked
 from .members import Member, Table, Task
 from .recipe import Recipe
 from .reports import warn
@@ -110,7 +109,7 @@ class Tabular(BaseEstimator):
             epochs=self.epochs,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
-            hidden=None if widths is None else tuple(int(width) for width in np.atleast_1d(widths)),
+            hidden=None if widths is None else tuple(network.hidden_sizes(widths)),
             dropout=self.dropout if full else None,
             weight_decay=self.weight_decay if full else None,
             **more,
@@ -207,6 +206,12 @@ class Tabular(BaseEstimator):
         Sequential or Ensemble
             A copy: one network, or the ensemble of all. ``.save(path)`` writes it to a file, and
             ``pynn.load(path).predict(frame)``, or ``Ensemble.load``, predicts from the file alone.
+
+        Notes
+        -----
+        Its `predict` gives labels as a file holds them: text, booleans, or int64 for numbers of any dtype, int8 and
+        whole floats included. Of quantiles it gives all levels, (N, L), where the estimator's `predict` gives the
+        median. The results of scaled targets are float64.
         """
         import copy
 
@@ -222,12 +227,12 @@ class Tabular(BaseEstimator):
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
         if "models_" in state:  # as safetensors bytes: no buffers, no rows of data
-            state["models_"] = [(model.to_bytes(), own_classes(model)) for model in self.models_]
+            state["models_"] = [packed(model) for model in self.models_]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        if state.get("models_") and isinstance(state["models_"][0], tuple):
-            state = {**state, "models_": [Sequential.from_bytes(*packed) for packed in state["models_"]]}
+        if state.get("models_") and isinstance(state["models_"][0], dict):
+            state = {**state, "models_": [unpacked(stored) for stored in state["models_"]]}
         super().__setstate__(state)
 
     def _table_tags(self, tags: Any) -> Any:

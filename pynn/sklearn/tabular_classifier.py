@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import ClassifierMixin
-from sklearn.utils import compute_sample_weight
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ..callbacks import Callback
@@ -16,9 +15,10 @@ from ..losses import SoftmaxCrossEntropy
 from ..training import targets
 from ..typing import Array
 from . import calibration
+from .data_checks import class_factors, sample_weights, with_classes
 from .members import Task
 from .tabular import Tabular
-from .validation import class_labels, feature_table, labelled, sample_weights
+from .validation import class_labels, feature_table, labelled
 
 
 class TabularClassifier(ClassifierMixin, Tabular):
@@ -44,7 +44,8 @@ class TabularClassifier(ClassifierMixin, Tabular):
     one_hot : int, default 9
         Categories of more values become vectors of 8 numbers in the full form.
     class_weight : dict, "balanced" or None, default None
-        Weights of the classes, in training and in choosing the epoch.
+        Weights of the classes, in training and in choosing the epoch, on rows of `validation` too. "balanced" makes
+        classes equal in weight: factors N/(C·N_c) of the training rows.
     calibration : {"temperature"} or None, default None
         Divide the logits by the temperature that makes the probabilities of the validation rows most likely.
     validation_fraction : float, default 0.2
@@ -170,9 +171,10 @@ class TabularClassifier(ClassifierMixin, Tabular):
         chosen = self._recipe(label_smoothing=self.label_smoothing)
         X = feature_table(self, X, fit=True)
         classes, labels = class_labels(y, X)
-        weights = self._weights(sample_weight, labels, classes, X)
+        factors = class_factors(self.class_weight, classes, labels)
+        weights = with_classes(sample_weights(sample_weight, len(X)), factors, labels)
         table = self._encoded(X, labels, weights)
-        held_out = labelled(self, validation, classes)
+        held_out = labelled(self, validation, classes, factors)
         loss = SoftmaxCrossEntropy(chosen.label_smoothing)
         task = Task(
             self.encoder_, len(classes), loss, "val_accuracy", chosen,
@@ -185,14 +187,6 @@ class TabularClassifier(ClassifierMixin, Tabular):
             if self.calibration is not None and measured is not None:
                 self.temperatures_[number] = calibration.calibrate(member.model, measured)
             member.model.targets = targets.of_classes(loss, classes, (len(classes),))
-
-    def _weights(self, sample_weight: Any, labels: Array, classes: Array, X: Any) -> Array | None:
-        """The weights of the rows, those of their classes included."""
-        weights = sample_weights(sample_weight, X)
-        if self.class_weight is None:
-            return weights
-        by_class = compute_sample_weight(self.class_weight, classes[labels])
-        return np.asarray(by_class if weights is None else by_class * weights, np.float64)
 
     def predict_proba(self, X: Any) -> Array:
         """Predict probabilities of the classes.

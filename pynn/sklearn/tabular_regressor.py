@@ -8,7 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import RegressorMixin
+from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
 
 from .. import losses
 from ..callbacks import Callback
@@ -16,9 +18,10 @@ from ..losses import GaussianNLL, Loss, Quantile
 from ..preprocessing import ClipToRange, Pipeline, Standardization, Transformer
 from ..typing import Array
 from . import intervals, members
+from .data_checks import sample_weights
 from .members import Member, Table, Task
 from .tabular import Tabular
-from .validation import feature_table, measured, numbers, sample_weights
+from .validation import feature_table, measured, numbers
 
 LOSSES = {
     "squared_error": "l2", "absolute_error": "l1", "huber": "huber", "poisson": "poisson", "gamma": "gamma",
@@ -38,8 +41,8 @@ class TabularRegressor(RegressorMixin, Tabular):
         "squared_error", "absolute_error", "huber"; "poisson", "gamma", "tweedie" for counts and amounts, whose mean is
         predicted through its logarithm; "gaussian_nll", which predicts a standard deviation too.
     quantiles : list of float, optional
-        Levels between 0 and 1, ascending: the loss is then `Quantile`, `predict_quantiles` gives them, `predict` the
-        median. They never cross.
+        Levels between 0 and 1, ascending: the loss is then `Quantile`, `predict_quantiles` gives them. They never
+        cross. `predict` gives the median, so that 0.5 must lie within several levels; of a single one its quantile.
     n_ens : int, default 1
         Networks whose predictions are averaged.
     bagging : {"seeds", "folds"}, default "seeds"
@@ -57,13 +60,18 @@ class TabularRegressor(RegressorMixin, Tabular):
     ----------
     n_features_in_, feature_names_in_, encoder_, models_, histories_, best_epochs_, n_iter_
         As for `TabularClassifier`.
+    loss_ : str
+        The loss that `fit` used; predictions follow it, whatever `set_params` changes later.
+    quantiles_ : array (L,) or None
+        The levels that `fit` used.
     validation_score_ : float or None
         Loss on the validation rows in the best epoch, of standardized targets, mean over the networks.
 
     Notes
     -----
     Targets are standardized for training; predictions are in the units of y, and of the losses without a log link are
-    clipped to the range of y. See `TabularClassifier` for the rest.
+    clipped to the range of y of the rows that the network was trained on, without those held out. Intervals may reach
+    beyond it. See `TabularClassifier` for the rest.
 
     References
     ----------
@@ -79,6 +87,8 @@ class TabularRegressor(RegressorMixin, Tabular):
     """
 
     _classification = False
+    quantiles_: Array | None
+    loss_: str
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **Tabular._parameter_constraints,
@@ -146,8 +156,11 @@ class TabularRegressor(RegressorMixin, Tabular):
         chosen = self._recipe()
         X = feature_table(self, X, fit=True)
         y = numbers(y, X)
+        self.quantiles_, self.loss_ = self._chosen_levels(), self.loss
+        if self.quantiles_ is not None and y.shape[1:] == (1,):
+            y = column_or_1d(y, warn=True)
         loss, outputs = self._chosen_loss(y)
-        table = self._encoded(X, y, sample_weights(sample_weight, X))
+        table = self._encoded(X, y, sample_weights(sample_weight, len(X)))
         held_out = measured(self, validation)
         task = Task(
             self.encoder_, outputs, loss, "val_loss", chosen, scaling=self._scaling(), log_link=self._log_link,
@@ -158,26 +171,37 @@ class TabularRegressor(RegressorMixin, Tabular):
 
     @property
     def _log_link(self) -> bool:
-        return self.quantiles is None and self.loss in LOG_LINKS
+        return self.quantiles_ is None and self.loss_ in LOG_LINKS
 
     @property
     def _spreads(self) -> bool:
         """Whether the network itself tells how sure it is."""
-        return self.quantiles is not None or self.loss == "gaussian_nll"
+        return self.quantiles_ is not None or self.loss_ == "gaussian_nll"
+
+    def _chosen_levels(self) -> Array | None:
+        if self.quantiles is None:
+            return None
+        if self.loss != "squared_error":
+            raise ValueError(f"loss is {self.loss!r}, but quantiles have a loss of their own; leave one out")
+        levels = np.array(self.quantiles, np.float64).reshape(-1)
+        if not levels.size:
+            raise ValueError("quantiles is empty, expected at least one level between 0 and 1")
+        Quantile(levels.tolist())  # checks them
+        if len(levels) > 1 and not levels[0] <= 0.5 <= levels[-1]:
+            raise ValueError(
+                f"quantiles is {levels.tolist()}, but 0.5 must lie within several levels, as predict gives the median: "
+                "add 0.5, or fit a model for each level"
+            )
+        return levels
 
     def _chosen_loss(self, y: Array) -> tuple[Loss, int]:
         """The loss, and how many outputs it needs."""
         count = 1 if y.ndim == 1 else y.shape[1]
-        if self.quantiles is not None:
-            if self.loss != "squared_error":
-                raise ValueError(f"loss is {self.loss!r}, but quantiles have a loss of their own; leave one out")
-            if y.ndim > 1 and count > 1:
+        if self.quantiles_ is not None:
+            if count > 1:
                 raise ValueError(f"y has {count} columns, but quantiles are predicted of one; fit one model for each")
-            if not np.size(self.quantiles):
-                raise ValueError("quantiles is empty, expected at least one level between 0 and 1")
-            levels = np.atleast_1d(np.asarray(self.quantiles, float)).tolist()
-            return Quantile(levels, crossing=False), len(levels)
-        loss = losses.loss(LOSSES[self.loss])
+            return Quantile(self.quantiles_.tolist(), crossing=False), len(self.quantiles_)
+        loss = losses.loss(LOSSES[self.loss_])
         return loss, 2 * count if isinstance(loss, GaussianNLL) else count
 
     def _scaling(self) -> Transformer | None:
@@ -196,20 +220,18 @@ class TabularRegressor(RegressorMixin, Tabular):
         Returns
         -------
         array (N,) or (N, K)
-            As y was. Of quantiles the median, interpolated between levels.
+            As y was. Of quantiles the median, interpolated between levels; of a single level its quantile.
         """
-        if self.quantiles is not None:
-            return intervals.at(self._levels, self.predict_quantiles(X), 0.5)
-        return self._mean(X)
+        check_is_fitted(self, "models_")
+        if self.quantiles_ is None:
+            return self._mean(X)
+        quantiles = self.predict_quantiles(X)
+        return quantiles[:, 0] if len(self.quantiles_) == 1 else intervals.at(self.quantiles_, quantiles, 0.5)
 
     def _mean(self, X: Any) -> Array:
         outputs = self._outputs(X)
         parts = [members.decoded(model, out) for model, out in zip(self.models_, outputs, strict=True)]
         return np.asarray(parts[0] if len(parts) == 1 else np.mean(parts, axis=0), np.float64)
-
-    @property
-    def _levels(self) -> Array:
-        return np.atleast_1d(np.asarray(self.quantiles, float))
 
     def predict_quantiles(self, X: Any) -> Array:
         """Predict the quantiles that the model was fitted to.
@@ -229,11 +251,12 @@ class TabularRegressor(RegressorMixin, Tabular):
         ValueError
             Without ``quantiles=``.
         """
-        if self.quantiles is None:
+        check_is_fitted(self, "models_")
+        if self.quantiles_ is None:
             raise ValueError(
                 "the model was fitted without quantiles; set TabularRegressor(quantiles=[0.05, 0.5, 0.95])"
             )
-        return self._mean(X).reshape(-1, len(self._levels))
+        return self._mean(X).reshape(-1, len(self.quantiles_))
 
     def predict_interval(self, X: Any, coverage: float = 0.9) -> tuple[Array, Array]:
         """Predict an interval that y lies in with this probability.
@@ -262,11 +285,12 @@ class TabularRegressor(RegressorMixin, Tabular):
         """
         if not 0 < coverage < 1:
             raise ValueError(f"coverage is {coverage!r}, expected a number between 0 and 1")
+        check_is_fitted(self, "models_")
         low, high = (1 - coverage) / 2, (1 + coverage) / 2
-        if self.quantiles is not None:
+        if self.quantiles_ is not None:
             quantiles = self.predict_quantiles(X)
-            return intervals.at(self._levels, quantiles, low), intervals.at(self._levels, quantiles, high)
-        if self.loss == "gaussian_nll":
+            return intervals.at(self.quantiles_, quantiles, low), intervals.at(self.quantiles_, quantiles, high)
+        if self.loss_ == "gaussian_nll":
             return intervals.gaussian(self.models_, self._outputs(X), coverage)
         middle = self._mean(X)
         if self._residuals is None:
@@ -285,5 +309,7 @@ class TabularRegressor(RegressorMixin, Tabular):
 
     def __sklearn_tags__(self) -> Any:
         tags = self._table_tags(super().__sklearn_tags__())
-        tags.target_tags.multi_output = True
+        tags.target_tags.multi_output = self.quantiles is None
+        single = self.quantiles is not None and np.size(np.asarray(self.quantiles)) == 1
+        tags.regressor_tags.poor_score = single  # a quantile may be far from the mean
         return tags

@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import type_of_target
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import validate_data
 
-from ..data import tables
+from ..data import arrays, tables
+from ..data.frames import of_lists
 from ..messages.terminal import brief
+from ..training import targets
 from ..typing import Array
+from . import data_checks
 from .members import Table
 
 
@@ -27,15 +30,21 @@ def take(X: Any, places: Array) -> Any:
 
 def feature_table(estimator: Any, X: Any, fit: bool = False) -> Any:
     """X as the encoder takes it, with the number and the names of its columns checked or learned."""
+    if callable(getattr(X, "collect", None)) and not hasattr(X, "__len__"):
+        raise TypeError(f"X is {type(X).__name__}, whose rows are not known yet; pass X.collect()")
     if is_frame(X):
         if fit:
             validate_data(estimator, X, reset=True, skip_check_array=True)
-            if X.shape[1] == 0:
-                raise ValueError(
-                    f"Found array with 0 feature(s) (shape={X.shape}) while a minimum of 1 is required by "
-                    f"{type(estimator).__name__}."
-                )
+        if 0 in X.shape:
+            what = "feature" if len(X) else "sample"
+            raise ValueError(
+                f"Found array with 0 {what}(s) (shape={X.shape}) while a minimum of 1 is required by "
+                f"{type(estimator).__name__}."
+            )
         return X
+    arrays.expect_unmasked("X", X)
+    if isinstance(X, (list, tuple)) and len(X):
+        X = of_lists(X, "X")  # beside text, NumPy would turn numbers into text
     return validate_data(
         estimator, X, reset=fit, dtype=None, accept_sparse=False, ensure_all_finite=False, ensure_min_samples=1
     )
@@ -43,60 +52,63 @@ def feature_table(estimator: Any, X: Any, fit: bool = False) -> Any:
 
 def class_labels(y: Any, X: Any) -> tuple[Array, Array]:
     """The classes, sorted, and the number of each row's class."""
-    if y is None:
-        raise ValueError("requires y to be passed, but the target y is None")
-    labels = column_or_1d(tables.series(y), warn=True)
-    _expect_rows(labels, X)
+    labels = targets.comparable(_labels(y, X), "y")
     kind = type_of_target(labels, input_name="y", raise_unknown=True)
     if kind not in ("binary", "multiclass"):
         raise ValueError(
             f"Unknown label type: {kind}. Maybe you are trying to fit a classifier, which expects discrete classes "
             "on a regression target with continuous values: take TabularRegressor for numbers."
         )
+    if labels.dtype.kind not in "Uifbu":
+        raise TypeError(f"y has dtype {labels.dtype}, expected labels: text, numbers or booleans")
     classes, numbers = np.unique(labels, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(f"y has one class, {brief(classes.tolist()[0])}; a classifier needs at least 2 classes")
     return classes, numbers.astype(np.int64)
 
 
+def _labels(y: Any, X: Any) -> Array:
+    """Labels (N,), none of them missing."""
+    y = _given(y, X)
+    labels = of_lists(y, "y") if isinstance(y, (list, tuple)) else y  # NumPy would turn 1 beside "a" into text
+    labels = column_or_1d(tables.series(labels), warn=True)
+    _expect_rows(labels, X)
+    data_checks.expect_labels(labels)
+    return np.asarray(labels)
+
+
+def _given(y: Any, X: Any) -> Any:
+    if y is None:
+        raise ValueError("requires y to be passed, but the target y is None")
+    if callable(getattr(y, "collect", None)) and not hasattr(y, "__len__"):
+        raise TypeError(f"y is {type(y).__name__}, whose rows are not known yet; pass y.collect()")
+    arrays.expect_unmasked("y", y)
+    return y
+
+
 def _expect_rows(y: Array, X: Any) -> None:
-    if len(y) != len(X):
+    if y.ndim and len(y) != len(X):
         raise ValueError(f"Found input variables with inconsistent numbers of samples: [{len(X)}, {len(y)}]")
 
 
 def numbers(y: Any, X: Any) -> Array:
     """Targets of a regression, float64."""
-    if y is None:
-        raise ValueError("requires y to be passed, but the target y is None")
+    y = _given(y, X)
     array = np.asarray(tables.plain(y, "y") if is_frame(y) else tables.series(y))
+    if array.ndim > 2 or array.ndim == 0:
+        raise ValueError(f"y has shape {array.shape}, expected (N,) or (N, K)")
     _expect_rows(array, X)
-    if array.dtype.kind in "OSU":
-        try:
-            array = array.astype(np.float64)
-        except (TypeError, ValueError):
-            example = brief(array.reshape(-1).tolist()[0])
-            raise ValueError(
-                f"Unknown label type: y holds {example}, expected numbers; for classes take TabularClassifier"
-            ) from None
+    data_checks.expect_numbers(array, "TabularClassifier")
     if array.dtype.kind == "c":
         raise ValueError("Complex data not supported: y is complex, expected real numbers")
+    if array.dtype.kind == "O":
+        items = [np.nan if tables.absent(item) else float(item) for item in array.reshape(-1).tolist()]
+        array = np.array(items).reshape(array.shape)
     array = array.astype(np.float64)
     if not np.isfinite(array).all():
         where = int(np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(axis=1))[0])
         raise ValueError(f"Input y contains NaN or infinity, first in row {where}; drop or fill such rows")
-    if array.ndim > 2 or array.ndim == 0:
-        raise ValueError(f"y has shape {array.shape}, expected (N,) or (N, K)")
     return array
-
-
-def sample_weights(sample_weight: Any, X: Any) -> Array | None:
-    """Weights of at least 0, float64, not all 0; None for none."""
-    if sample_weight is None:
-        return None
-    weights = _check_sample_weight(sample_weight, np.empty((len(X), 1)), dtype=np.float64, ensure_non_negative=True)
-    if not weights.any():
-        raise ValueError("sample_weight is 0 for all rows, expected at least one above 0")
-    return np.asarray(weights)
 
 
 def _pair(estimator: Any, validation: Any) -> tuple[Any, Any, Any]:
@@ -109,21 +121,22 @@ def _pair(estimator: Any, validation: Any) -> tuple[Any, Any, Any]:
     return X, y, weights[0] if weights else None
 
 
-def labelled(estimator: Any, validation: Any, classes: Array) -> Table | None:
-    """Validation rows of classes, encoded; None for none."""
+def labelled(estimator: Any, validation: Any, classes: Array, factors: Array | None) -> Table | None:
+    """Validation rows of classes, encoded, with weights times the factors of their classes; None for none."""
     if validation is None:
         return None
     X, y, weights = _pair(estimator, validation)
     X = feature_table(estimator, X)
-    labels = column_or_1d(tables.series(y))
-    _expect_rows(labels, X)
-    places = np.searchsorted(classes, labels).clip(0, len(classes) - 1)
-    if (unknown := np.flatnonzero(classes[places] != labels)).size:
+    labels = _labels(y, X)
+    known = {label: place for place, label in enumerate(classes.tolist())}
+    places = np.array([known.get(label, -1) for label in labels.tolist()], np.int64)
+    if (unknown := np.flatnonzero(places < 0)).size:
         raise ValueError(
-            f"validation y has the label {brief(labels[unknown[0]].item())} in row {unknown[0]}, which y does not "
+            f"validation y has the label {brief(labels.tolist()[unknown[0]])} in row {unknown[0]}, which y does not "
             f"have: {tables.listed(classes.tolist(), 10)}"
         )
-    return Table(estimator.encoder_.transform(X), places, _scaled(sample_weights(weights, X)))
+    weights = data_checks.with_classes(data_checks.sample_weights(weights, len(X)), factors, places)
+    return Table(estimator.encoder_.transform(X), places, _scaled(weights))
 
 
 def measured(estimator: Any, validation: Any) -> Table | None:
@@ -132,7 +145,8 @@ def measured(estimator: Any, validation: Any) -> Table | None:
         return None
     X, y, weights = _pair(estimator, validation)
     X = feature_table(estimator, X)
-    return Table(estimator.encoder_.transform(X), numbers(y, X), _scaled(sample_weights(weights, X)))
+    weights = data_checks.sample_weights(weights, len(X))
+    return Table(estimator.encoder_.transform(X), numbers(y, X), _scaled(weights))
 
 
 def _scaled(weights: Array | None) -> Array | None:

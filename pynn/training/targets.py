@@ -60,7 +60,7 @@ class Targets:
         """Predictions of the loss in the shape and kind of the user's targets."""
         decoded = predictions
         if self.scaling is not None:
-            decoded = loss._rescaled(decoded, self).astype(decoded.dtype)
+            decoded = loss._rescaled(decoded, self)
         if self.classes is not None:
             places = (decoded > loss._middle).astype(np.int64) if isinstance(loss, AttributeLoss) else decoded
             decoded = self.classes[places]
@@ -71,15 +71,19 @@ class Targets:
         return decoded.reshape(-1, 1) if self.column and decoded.ndim == 1 else decoded
 
     def units(self, numbers: Array) -> Array:
-        """Outputs or targets of the loss in the units of the user's numbers."""
+        """Outputs or targets of the loss in the units of the user's numbers, float64: large ones may hardly differ."""
         if self.scaling is None:
             return numbers
-        rows = numbers.reshape(len(numbers), -1)
+        rows = numbers.reshape(len(numbers), -1).astype(np.float64)
         if len(rows) <= FEW:  # without the checks of inverse_transform, which find what is wrong
-            quick = self.scaling._undo(rows.astype(np.float64))
+            quick = self.scaling._undo(rows)
             if math.isfinite(quick.sum()):
                 return quick.reshape(numbers.shape)
         return self.scaling.inverse_transform(rows).reshape(numbers.shape)
+
+    def unlimited(self) -> Unlimited:
+        """The same way back without limits such as the range of the training targets: for spreads."""
+        return Unlimited(self)
 
     def measured(self, loss: Loss, outputs: Array) -> Array:
         """What the outputs say of the targets, in the units of the user's numbers."""
@@ -87,8 +91,12 @@ class Targets:
         return numbers if self.scaling is None else loss._in_units(numbers, self)
 
     def spread(self, deviations: Array, around: Array) -> Array:
-        """Standard deviations of outputs `around` these values, in the units of the user's numbers."""
-        return deviations if self.scaling is None else np.abs(self.units(around + deviations) - self.units(around))
+        """Standard deviations of outputs `around` these values, in the units of the user's numbers, without limits."""
+        if self.scaling is None:
+            return deviations
+        units = self.unlimited().units
+        around = around.astype(np.float64)
+        return np.abs(units(around + deviations) - units(around))
 
     def _scaled(self, loss: Loss, y: Array, output_shape: Shape, name: str) -> Array:
         assert self.scaling is not None
@@ -104,7 +112,7 @@ class Targets:
         """The index of each label among the classes."""
         assert self.classes is not None
         known = {label: place for place, label in enumerate(self.classes.tolist())}
-        labels, inverse = np.unique(_comparable(y, name), return_inverse=True)
+        labels, inverse = np.unique(comparable(y, name), return_inverse=True)
         for label in labels.tolist():
             if label not in known:
                 where = int(np.argmax(y.reshape(-1) == label))
@@ -147,6 +155,26 @@ class Targets:
             if classes.dtype.kind == "O" or len(np.unique(classes)) < len(classes):
                 raise TypeError(f"classes is {brief(data['classes'])}, expected labels that differ as NumPy has them")
         return cls(classes=classes, **flags)
+
+
+@dataclass(frozen=True, eq=False)
+class Unlimited:
+    """The way back from outputs to the user's numbers that no limit clips."""
+
+    form: Targets
+
+    def units(self, numbers: Array) -> Array:
+        """As `Targets.units`."""
+        scaling = self.form.scaling
+        if scaling is None:
+            return numbers
+        rows = numbers.reshape(len(numbers), -1).astype(np.float64)
+        undone: Array = scaling._undo_unlimited(rows).reshape(numbers.shape)
+        return undone
+
+    def spread(self, deviations: Array, around: Array) -> Array:
+        """As `Targets.spread`."""
+        return self.form.spread(deviations, around)
 
 
 # Learning the form from the first data ------------------------------------------------------------
@@ -306,7 +334,7 @@ def _classes(y: Array, count: int, name: str = "y") -> Array | None:
         return labels if len(labels) == count else None
     if y.dtype.kind not in "OSU":
         return None
-    labels = np.unique(_comparable(y, name))
+    labels = np.unique(comparable(y, name))
     if len(labels) != count:
         raise ValueError(
             f"{name} has {len(labels)} classes, {tables.listed(labels.tolist())}, but the model has {count} outputs: "
@@ -325,7 +353,7 @@ def _two_classes(y: Array, name: str = "y") -> Array | None:
         if whole is y:
             return None
         y = whole
-    labels = np.unique(_comparable(y, name))
+    labels = np.unique(comparable(y, name))
     if len(labels) == 2:
         return labels
     if y.dtype.kind in "OSU":
@@ -352,7 +380,7 @@ def _answers_as_they_are(loss: AttributeLoss | Loss, y: Array) -> bool:
     return True
 
 
-def _comparable(y: Array, name: str) -> Array:
+def comparable(y: Array, name: str) -> Array:
     """Labels that can be sorted; TypeError for an array of objects of several kinds."""
     if y.dtype.kind != "O":
         return y

@@ -10,7 +10,7 @@ pytest.importorskip("sklearn")
 
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from pynn.sklearn import MLPClassifier, MLPRegressor
+from pynn.sklearn import MLPClassifier, MLPRegressor, TabularClassifier, TabularRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the checks fit for a few epochs, on data without a scale
 
@@ -21,7 +21,20 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # the checks fit for a few ep
         MLPRegressor(max_iter=60),
         MLPClassifier((8,), solver="lbfgs", max_iter=30),
         MLPRegressor("huber", (8,), max_iter=60, learning_rate_init=0.01),
+        TabularClassifier("fast"),
+        TabularRegressor("fast"),
+        TabularRegressor("fast", quantiles=[0.9], epochs=20),
+        TabularClassifier("simplified", epochs=20),
+        TabularRegressor("simplified", epochs=20),
+        TabularClassifier("full", epochs=20),
+        TabularRegressor("full", epochs=20),
     ]
 )
 def test_checks_of_scikit_learn(estimator: Any, check: Any) -> None:
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks([TabularClassifier("full"), TabularRegressor("full")])
+def test_checks_of_scikit_learn_in_full(estimator: Any, check: Any) -> None:
     check(estimator)

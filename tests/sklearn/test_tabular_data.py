@@ -1,0 +1,301 @@
+"""What the estimators for tables are given: lists, masks, dates, gaps, weights, numbered columns."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pynn
+
+pytest.importorskip("sklearn")
+pd = pytest.importorskip("pandas")
+pl = pytest.importorskip("polars")
+
+from pynn.sklearn import TabularClassifier, TabularRegressor  # noqa: E402
+
+QUICK = {"epochs": 4, "hidden_layer_sizes": (16,), "random_state": 0}
+BOTH = pytest.mark.parametrize("kind", [TabularClassifier, TabularRegressor])
+
+
+@pytest.fixture
+def x(rng: np.random.Generator) -> np.ndarray:
+    return rng.standard_normal((60, 3))
+
+
+# Targets ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shift", [1e7, 1e8, 1.7e9])
+@pytest.mark.parametrize(
+    "settings", [{}, {"quantiles": [0.1, 0.5, 0.9]}, {"loss": "gaussian_nll"}, {"n_ens": 2}], ids=str
+)
+def test_numbers_far_from_0_keep_their_digits(
+    rng: np.random.Generator, shift: float, settings: dict[str, Any], tmp_path: Path, backend: str
+) -> None:
+    x = rng.uniform(-1, 1, (400, 2))
+    y = x[:, 0] + shift
+    model = TabularRegressor("fast", epochs=20, random_state=0, hidden_layer_sizes=(32,), **settings).fit(x, y)
+    assert model.score(x, y) > 0.95
+    low, high = model.predict_interval(x, coverage=0.8)
+    assert ((low <= y) & (y <= high)).mean() > 0.7
+    model.to_model().save(tmp_path / "m.safetensors")
+    loaded = (
+        pynn.load(tmp_path / "m.safetensors")
+        if "n_ens" not in settings
+        else pynn.Ensemble.load(tmp_path / "m.safetensors")
+    )
+    expected = model.predict_quantiles(x) if "quantiles" in settings else model.predict(x)
+    np.testing.assert_allclose(loaded.predict(x) - shift, expected - shift, atol=1e-4)
+
+
+def test_a_spread_is_not_clipped_to_the_range_of_y(rng: np.random.Generator, backend: str) -> None:
+    x, y = rng.standard_normal((600, 1)), (rng.random(600) < 0.9).astype(float)
+    model = TabularRegressor("fast", loss="gaussian_nll", hidden_layer_sizes=(32,), random_state=0, epochs=20).fit(x, y)
+    low, high = model.predict_interval(x, coverage=0.9)
+    assert np.median(high - low) == pytest.approx(2 * 1.645 * 0.3, rel=0.1)  # of Bernoulli(0.9), beyond 1
+    network = model.models_[0]
+    said = network.targets.measured(network.loss, np.array([[0.3, 0.0]], np.float32))  # as metrics see it
+    assert np.exp(said[0, 1] / 2) == pytest.approx(0.3, rel=0.1)
+
+
+DATE = datetime.datetime(2020, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("y", "error", "message"),
+    [
+        (["1.5", "2"] * 29 + ["many", "3"], ValueError, "the text 'many' in row 58.*TabularClassifier"),
+        ([1.0, None] * 30, ValueError, "NaN or infinity, first in row 1"),
+        (["1", None] * 30, ValueError, "NaN or infinity, first in row 1"),
+        ([1.0, object()] * 30, ValueError, "in row 1"),
+        (np.array(["2020-01-01"] * 60, "M8[D]"), TypeError, "dates such as 2020-01-01 in row 0.*days since a date"),
+        ([DATE] * 60, TypeError, "dates such as 2020-01-02.*days since a date"),
+        (pd.Series([DATE] * 60), TypeError, "days since a date"),
+        (pl.Series([DATE] * 60), TypeError, "days since a date"),
+        ([datetime.timedelta(1)] * 60, TypeError, r"times such as 1 day.*y / numpy.timedelta64\(1, 'D'\)"),
+        (np.ma.masked_array(np.arange(60.0), np.arange(60) == 3), ValueError, "y is masked: 1 of"),
+        (pl.LazyFrame({"y": [1.0]}), TypeError, r"y is LazyFrame.*y.collect\(\)"),
+    ],
+    ids=str,
+)
+def test_targets_that_are_no_numbers_are_named(x: np.ndarray, y: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        TabularRegressor(**QUICK).fit(x, y)
+
+
+@pytest.mark.parametrize(
+    ("y", "error", "message"),
+    [
+        (["a", None, "b"] * 20, ValueError, "20 of 60 labels are missing, the first in row 1 .None.; drop"),
+        ([0.0, np.nan, 1] * 20, ValueError, "the first in row 1"),
+        (pd.Series(pd.Categorical(["a", "b", None] * 20)), ValueError, "the first in row 2"),
+        (pd.Series([1, 2, None] * 20, dtype="Int64"), ValueError, "the first in row 2"),
+        (pl.Series(["a", "b", None] * 20), ValueError, "the first in row 2"),
+        (np.array(["2020-01-01", "2020-01-02"] * 30, "M8[D]"), TypeError, r"y.astype\(str\)"),
+        ([DATE, DATE + datetime.timedelta(1)] * 30, TypeError, r"y.astype\(str\)"),
+        ([1, "a"] * 30, TypeError, "one kind|mix|str"),
+        (np.ma.masked_array(np.arange(60) % 2, np.arange(60) == 3), ValueError, "y is masked: 1 of"),
+        (pl.LazyFrame({"y": [1]}), TypeError, r"y.collect\(\)"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_labels_that_cannot_be_learned_are_named(x: np.ndarray, y: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        TabularClassifier(**QUICK).fit(x, y)
+
+
+@pytest.mark.parametrize(
+    ("labels", "kept"),
+    [
+        ([0, 1], np.int64), (np.array([0, 1], np.int8), np.int64), ([0.0, 1.0], np.int64), ([2.0, 5.0], np.int64),
+        ([-3, 7], np.int64), ([False, True], np.bool_), (["n", "y"], np.str_),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_labels_of_every_kind_go_through_a_model_file(x: np.ndarray, labels: Any, kept: Any, tmp_path: Path) -> None:
+    y = np.asarray(labels)[(x[:, 0] > 0).astype(int)]
+    model = TabularClassifier(**QUICK).fit(x, y)
+    assert model.predict(x).dtype == y.dtype
+    model.to_model().save(tmp_path / "m.safetensors")
+    predicted = pynn.load(tmp_path / "m.safetensors").predict(x)
+    np.testing.assert_array_equal(predicted, model.predict(x))
+    assert predicted.dtype.type is kept
+
+
+# Weights ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("weight", "error", "message"),
+    [
+        ({0: -1}, ValueError, "class_weight of 0 is -1, expected a finite number"),
+        ({1: np.nan}, ValueError, "class_weight of 1 is nan"),
+        ({0: 0, 1: 0}, ValueError, "the weights of all samples are zero"),
+        ({2: 1}, ValueError, "class_weight has a weight for 2, which is none of the classes, 0, 1"),
+        ({0: "much"}, TypeError, "class_weight of 0 is 'much', expected a number"),
+    ],
+)
+def test_class_weights_are_checked_before_training(x: np.ndarray, weight: Any, error: Any, message: str) -> None:
+    with pytest.raises(error, match=message):
+        TabularClassifier(class_weight=weight, **QUICK).fit(x, (x[:, 0] > 0).astype(int))
+
+
+def test_class_weights_count_in_choosing_the_epoch(rng: np.random.Generator) -> None:
+    x = rng.standard_normal((300, 2))
+    y = (x[:, 0] + rng.normal(0, 1.5, 300) > 2).astype(int)
+    factors = len(y[:200]) / (2 * np.bincount(y[:200]))  # of the training rows alone
+    weights = rng.uniform(0.5, 2, 100)
+    for own in (None, weights):
+        held_out = (x[200:], y[200:]) if own is None else (x[200:], y[200:], own)
+        model = TabularClassifier("fast", class_weight="balanced", epochs=8, random_state=0)
+        model.fit(x[:200], y[:200], validation=held_out)
+        total = factors[y[200:]] * (1 if own is None else own)
+        hits = model.predict(x[200:]) == y[200:]
+        assert model.validation_score_ == pytest.approx(np.average(hits, weights=total), abs=1e-5)
+        assert model.validation_score_ != pytest.approx(np.average(hits, weights=own), abs=1e-3)
+
+
+def test_only_the_proportions_of_weights_matter(x: np.ndarray, rng: np.random.Generator) -> None:
+    weights, y = rng.uniform(0.1, 3, 60), x[:, 0]
+    one, other = (TabularRegressor(**QUICK).fit(x, y, sample_weight=weights * factor) for factor in (1, 64))
+    np.testing.assert_array_equal(one.models_[0].parameters, other.models_[0].parameters)
+    assert not np.array_equal(one.predict(x), TabularRegressor(**QUICK).fit(x, y).predict(x))
+
+
+def test_the_target_of_a_row_without_weight_has_no_influence(x: np.ndarray, rng: np.random.Generator) -> None:
+    weights, y = rng.uniform(0.1, 3, 60), np.exp(x[:, 0])
+    weights[7] = 1e-12
+    # poisson: standardization knows no weights; simplified: dropout depends on the order, which depends on the targets
+    settings = {**QUICK, "loss": "poisson", "preset": "simplified", "epochs": 8}
+    held_out = (x[20:], y[20:].copy())
+    first = TabularRegressor(**settings).fit(x, y, sample_weight=weights, validation=held_out).predict(x)
+    y[7] = 30.0
+    second = TabularRegressor(**settings).fit(x, y, sample_weight=weights, validation=held_out).predict(x)
+    y[7], weights[7] = 30.0, 1.0
+    third = TabularRegressor(**settings).fit(x, y, sample_weight=weights, validation=held_out).predict(x)
+    np.testing.assert_allclose(first, second, rtol=5e-3)  # Adam makes much of rounding
+    assert np.abs(first / third - 1).max() > 0.1
+
+
+@pytest.mark.parametrize(
+    ("weights", "error", "message"),
+    [
+        (np.ones(59), ValueError, r"sample_weight has shape \(59,\), expected \(60,\)"),
+        (np.zeros(60), ValueError, "sample_weight is zero for all samples"),
+        ([-1.0] + [1] * 59, ValueError, r"sample_weight\[0\] is -1"),
+        ([None] + [1] * 59, ValueError, r"sample_weight\[0\] is nan"),
+        (["a"] * 60, TypeError, "sample_weight has dtype"),
+        (np.ma.masked_array(np.ones(60), np.arange(60) == 3), ValueError, "sample_weight is masked: 1 of"),
+    ],
+    ids=str,
+)
+@BOTH
+def test_weights_are_checked(x: np.ndarray, kind: Any, weights: Any, error: Any, message: str) -> None:
+    with pytest.raises(error, match=message):
+        kind(**QUICK).fit(x, (x[:, 0] > 0).astype(int), sample_weight=weights)
+
+
+# Tables -------------------------------------------------------------------------------------------
+
+
+@BOTH
+def test_lists_of_rows_keep_numbers_beside_text(kind: Any, rng: np.random.Generator) -> None:
+    rows = [[str(rng.choice(["a", "b"])), int(rng.integers(0, 6)), float(rng.random())] for _ in range(60)]
+    rows[4][1] = None
+    y = [int(row[0] == "a") for row in rows]
+    model = kind(**QUICK).fit(rows, y)
+    assert [column.kind for column in model.encoder_.columns_] == ["category", "number", "number"]
+    frame = pd.DataFrame(rows)
+    np.testing.assert_array_equal(model.predict(rows), kind(**QUICK).fit(frame, y).predict(frame))
+    whole = [[town, None if number is None else float(number), share] for town, number, share in rows]
+    np.testing.assert_array_equal(model.predict(whole), model.predict(rows))
+
+
+@BOTH
+def test_tables_that_cannot_be_read_say_so(x: np.ndarray, kind: Any) -> None:
+    y = (x[:, 0] > 0).astype(int)
+    frame = pd.DataFrame(x, columns=list("abc"))
+    model = kind(**QUICK).fit(frame, y)
+    for call in (lambda X: kind(**QUICK).fit(X, y[: len(X) if hasattr(X, "__len__") else 0]), model.predict):
+        with pytest.raises(ValueError, match=r"Found array with 0 sample\(s\) \(shape=\(0, 3\)\)"):
+            call(frame[:0])
+        with pytest.raises(TypeError, match=r"X is LazyFrame.*X.collect\(\)"):
+            call(pl.DataFrame(x, schema=list("abc")).lazy())
+    model = kind(**QUICK).fit(x, y)
+    masked = np.ma.masked_array(x, np.arange(180).reshape(60, 3) == 4)
+    for call in (lambda X: kind(**QUICK).fit(X, y), model.predict):
+        with pytest.raises(ValueError, match="X is masked: 1 of"):
+            call(masked)
+
+
+@BOTH
+def test_numbered_columns_are_found_by_their_numbers(x: np.ndarray, kind: Any, tmp_path: Path) -> None:
+    y = (x[:, 0] > 0).astype(int)
+    for labels in ([0, 1, 2], [7, 3, 5]):
+        frame = pd.DataFrame(x, columns=labels)
+        model = kind(**QUICK).fit(frame, y)
+        expected = model.predict(frame)
+        np.testing.assert_array_equal(model.predict(frame[labels[::-1]]), expected)
+        np.testing.assert_array_equal(model.predict(x), expected)
+        model.to_model().save(tmp_path / "m.safetensors")
+        loaded = pynn.load(tmp_path / "m.safetensors")
+        np.testing.assert_array_equal(loaded.predict(frame[labels[::-1]]), expected)
+        with pytest.raises(ValueError, match=f"has no column {labels[0]}"):
+            model.predict(frame.rename(columns={labels[0]: 9}))
+    with pytest.raises(ValueError, match="has no column 7, 3, 5"):  # those of the last fit
+        model.predict(pd.DataFrame(x))
+    by_place = kind(**QUICK).fit(x, y)
+    np.testing.assert_array_equal(by_place.predict(pd.DataFrame(x, columns=[7, 3, 5])), by_place.predict(x))
+    np.testing.assert_array_equal(by_place.predict(pd.DataFrame(x)[[2, 1, 0]]), by_place.predict(x))
+
+
+# Settings -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sizes", [(8.7,), 8.7, (8, "9"), (True,), ()])
+def test_sizes_are_whole(x: np.ndarray, sizes: Any) -> None:
+    if sizes == ():
+        TabularRegressor("fast", epochs=1, hidden_layer_sizes=sizes).fit(x, x[:, 0])
+        return
+    with pytest.raises(ValueError, match="hidden_layer_sizes"):
+        TabularRegressor(hidden_layer_sizes=sizes).fit(x, x[:, 0])
+
+
+def test_quantiles_that_do_not_reach_the_median(x: np.ndarray, tmp_path: Path) -> None:
+    y = x[:, 0]
+    for levels in ([0.9], 0.9):
+        model = TabularRegressor(quantiles=levels, **QUICK).fit(x, y)
+        np.testing.assert_array_equal(model.predict(x), model.predict_quantiles(x)[:, 0])
+        assert np.isfinite(model.score(x, y))
+        with pytest.raises(ValueError, match="outside of those"):
+            model.predict_interval(x)
+    for levels in ([0.7, 0.9], [0.1, 0.4]):
+        with pytest.raises(ValueError, match=r"0\.5 must lie within"):
+            TabularRegressor(quantiles=levels, **QUICK).fit(x, y)
+    several = TabularRegressor(quantiles=[0.2, 0.6], **QUICK).fit(x, y)
+    np.testing.assert_array_equal(several.to_model().predict(x), several.predict_quantiles(x))
+    assert several.quantiles_.tolist() == [0.2, 0.6]
+
+
+def test_a_fitted_model_does_not_follow_later_settings(x: np.ndarray) -> None:
+    y = np.exp(x[:, 0])
+    fitted = [
+        TabularRegressor(**{**QUICK, **one}) for one in ({}, {"loss": "gaussian_nll"}, {"quantiles": [0.1, 0.5, 0.9]})
+    ]
+    for model, loss in zip(fitted, ("squared_error", "gaussian_nll", "squared_error"), strict=True):
+        model.fit(x, y)
+        before = (model.predict(x), *model.predict_interval(x, coverage=0.8))
+        for later in (
+            {"loss": "poisson"},
+            {"loss": "gaussian_nll"},
+            {"quantiles": [0.4, 0.6]},
+            {"loss": "huber", "quantiles": None},
+        ):
+            model.set_params(**later)
+            for one, other in zip(before, (model.predict(x), *model.predict_interval(x, coverage=0.8)), strict=True):
+                np.testing.assert_array_equal(one, other)
+        assert model.loss_ == loss
