@@ -37,6 +37,7 @@ class Estimator(hooks.Supporting, BaseEstimator):
 
     def _table(self, X: Any, *, reset: bool) -> Any:
         """X as an array of floats (N, D) or a sparse matrix, checked against the features of `fit` unless `reset`."""
+        _expect_different_names(X)
         try:
             return validate_data(self, X, accept_sparse=["csr", "csc"], dtype=FLOATS, reset=reset)
         except ValueError as error:
@@ -46,6 +47,7 @@ class Estimator(hooks.Supporting, BaseEstimator):
         """X as of `_table`, and y as an array with as many rows."""
         if numeric and y is not None:
             _expect_numbers(y)
+        _expect_different_names(X)
         try:
             X, y = validate_data(
                 self, X, y, accept_sparse=["csr", "csc"], dtype=FLOATS, multi_output=True, y_numeric=numeric,
@@ -178,3 +180,9 @@ def _expect_numbers(y: Any) -> None:
             f"Unknown label type: y holds the text {brief(text)}, but a regressor predicts numbers: use "
             "pynn.sklearn.MLPClassifier for labels"
         ) from None
+
+
+def _expect_different_names(X: Any) -> None:
+    """ValueError for two columns of one name; scikit-learn's words are those of a library that it uses."""
+    if hasattr(X, "columns"):
+        tables.expect_different(list(X.columns), "x")

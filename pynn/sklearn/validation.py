@@ -28,6 +28,7 @@ def take(X: Any, places: Array) -> Any:
 def feature_table(estimator: Any, X: Any, fit: bool = False) -> Any:
     """X as the encoder takes it, with the number and the names of its columns checked or learned."""
     if is_frame(X):
+        tables.expect_different(list(X.columns), "x")
         if fit:
             validate_data(estimator, X, reset=True, skip_check_array=True)
             if X.shape[1] == 0:
