@@ -39,7 +39,8 @@ def check(options: argparse.Namespace) -> None:
     """ValueError for an option that does not apply to what is trained on; fill in the defaults of the others."""
     table = isinstance(options.dataset, TablePath)
     for name, cure in (FOR_DATASETS if table else FOR_TABLES).items():
-        if getattr(options, name) not in (None, False) or (name == "batchnorm" and options.batchnorm is not None):
+        value = getattr(options, name)
+        if (value is not None and value is not False) or (name == "batchnorm" and options.batchnorm is not None):
             option = f"--{SPELLED.get(name, name).replace('_', '-')}"
             kind = "the data sets of pynn" if table else "tables, such as data.csv"
             raise ValueError(f"{option} is for {kind}, and {options.dataset} is not one; leave it out: {cure}")

@@ -1,4 +1,4 @@
-"""What each column of a table is: numbers, booleans, categories, dates, constant or empty; and what to say about it.
+"""What each column of a table is: numbers, booleans, categories, dates, ids, constant or empty, and what to say of it.
 
 `describe(table)` says it of any table; `learn` does so for a `Column` that then reads the same column of other tables.
 """
@@ -15,11 +15,14 @@ from ..messages.terminal import brief
 from ..typing import Array
 from . import parsing, tables
 from .frames import Raw, Table, key, plain_number, table
+from .parsing import Form
 
-KINDS = ("number", "boolean", "category", "date", "constant", "empty")
+KINDS = ("number", "boolean", "category", "date", "constant", "empty", "id")
 PARTS = ("days", "month", "weekday", "hour")  # numbers that a date becomes
 YEAR, WEEKS = 366.0, 14.0  # days that dates must span for their month, and for their weekday
-IDS = 20  # rows from which on a column of different values is taken for an id
+IDS = 20  # rows from which on a column of different values may be an id
+LEFT_OUT, DIFFERENT = 50, 0.95  # rows from which on text is left out of whose values so many differ
+READABLE = "looks like numbers or dates"  # begin of a note
 MANY = 100  # categories, most of them rare
 
 
@@ -31,8 +34,9 @@ class Column:
     ----------
     name : str or int
         Its name, which may be a whole number, or its place in an array.
-    kind : {"number", "boolean", "category", "date", "constant", "empty"}
-        "constant": one value and none missing; "empty": all are missing. Times that have passed are numbers of days,
+    kind : {"number", "boolean", "category", "date", "constant", "empty", "id"}
+        "constant": one value and none missing; "empty": all are missing; "id": text of which at least 95 % of 50 or
+        more values differ, as names and ids do. Times that have passed are numbers of days,
         times of day numbers of hours.
     dtype : str
         As the table names it.
@@ -45,7 +49,11 @@ class Column:
     other : bool
         Whether rarer values exist, which share one place after the categories.
     text : bool
-        Whether its numbers or dates were text.
+        Whether its numbers or dates, or some of them, are text.
+    form : str
+        How that text is read: "." (1,234.5), "," (1.234,5), "ISO8601", or a date's format such as "%d.%m.%Y".
+    words : tuple of str
+        Text that is not read as such: it becomes missing.
     aware : bool
         Whether its dates have a time zone.
     origin : float
@@ -68,6 +76,8 @@ class Column:
     counts: tuple[int, ...] = ()
     other: bool = False
     text: bool = False
+    form: str = ""
+    words: tuple[str, ...] = ()
     aware: bool = False
     origin: float = 0.0
     parts: tuple[str, ...] = ()
@@ -77,7 +87,7 @@ class Column:
     @property
     def used(self) -> bool:
         """Whether it tells anything."""
-        return self.kind not in ("constant", "empty")
+        return self.kind not in ("constant", "empty", "id")
 
 
 def describe(x: Any, categorical: Iterable[str | int] = ()) -> list[Column]:
@@ -139,7 +149,7 @@ def _empty(label: Any, raw: Raw) -> Column:
     return Column(label, "empty", raw.dtype, missing, note="has no values; it is left out")
 
 
-def _of_numbers(source: Table, label: Any, raw: Raw, text: bool = False) -> Column:
+def _of_numbers(source: Table, label: Any, raw: Raw, form: Form | None = None) -> Column:
     chosen = np.ascontiguousarray(source.chosen(raw.data))  # once: a column of an array is slow to read
     expect_finite(source, label, chosen)
     gaps = np.isnan(chosen) if chosen.dtype.kind == "f" else np.zeros(0, bool)
@@ -151,10 +161,11 @@ def _of_numbers(source: Table, label: Any, raw: Raw, text: bool = False) -> Colu
     if low == high and not missing:
         shown = plain_number(low) if raw.kind == "number" else np.datetime64(int(low // 1), "D")
         return Column(label, "constant", raw.dtype, note=f"is {shown} in every row; it is left out")
-    note = f"is text that is read as {raw.kind}s" if text else _row_numbers(values)
-    column = Column(label, raw.kind, raw.dtype, missing, text=text, note=note)
+    column = Column(label, raw.kind, raw.dtype, missing, note=_row_numbers(values) if form is None else "")
+    if form is not None:
+        column = replace(column, text=True, form=form.form, words=form.odd, note=parsing.read_as(raw.kind, form))
     if raw.kind == "date":
-        column = replace(column, origin=low, aware=raw.aware, parts=_parts(values, high - low), note=note)
+        column = replace(column, origin=low, aware=raw.aware, parts=_parts(values, high - low))
     medians = [float(np.median(part(values, column, name))) for name in column.parts or ("",)]
     return replace(column, medians=tuple(medians))
 
@@ -198,10 +209,8 @@ def _of_categories(source: Table, label: Any, raw: Raw) -> Column:
     values, counts = [raw.values[place] for place in places], counts[places]
     if not values:
         return replace(_empty(label, raw), missing=missing)
-    if raw.is_text and not raw.explicit:
-        for parsed, fits in ((_as_numbers, parsing.are_numbers), (_as_dates, parsing.are_dates)):
-            if fits(values, counts):
-                return _of_numbers(source, label, parsed(raw), text=True)
+    if not raw.explicit and (read := _of_text(source, label, raw, values, counts)) is not None:
+        return read
     if len(values) == 1 and not missing:
         return Column(label, "constant", raw.dtype, note=f"is {brief(values[0])} in every row; it is left out")
     if raw.dtype != "category":  # pandas' categories have an order of their own
@@ -213,26 +222,33 @@ def _of_categories(source: Table, label: Any, raw: Raw) -> Column:
     )  # fmt: skip
 
 
+def _of_text(source: Table, label: Any, raw: Raw, values: Sequence[Any], counts: Array) -> Column | None:
+    """The column if its text, or some of it, is numbers or dates, or ids; else None."""
+    is_text = np.array([isinstance(value, str) for value in values])
+    if not is_text.any():
+        return None
+    if not is_text.all():
+        form = parsing.among_numbers(values, counts, is_text)
+        return None if form is None else _of_numbers(source, label, parsing.as_numbers(raw, form.form), form)
+    if (form := parsing.number_form(values, counts)) is not None:
+        return _of_numbers(source, label, parsing.as_numbers(raw, form.form), form)
+    if (form := parsing.date_form(values, counts)) is not None:
+        return _of_numbers(source, label, parsing.as_dates(raw, form.form), form)
+    count = int(counts.sum())
+    if count < LEFT_OUT or len(values) < DIFFERENT * count:
+        return None
+    note = "has another value in nearly every row, as names and ids have, which tells nothing about new ones"
+    if (example := parsing.unread(values)) is not None:
+        note = f"{READABLE}, but is none, as {brief(example)} shows"
+    return Column(label, "id", raw.dtype, len(source) - count, note=f"{note}; it is left out")
+
+
 def _note(different: int, count: int) -> str:
     if different == count >= IDS:
         return "has another value in every row, as names and ids have, which tells nothing about new ones: drop it"
     if different > MANY and different * 10 > count:
         return f"has {different:,} different values in {count:,} rows, most of them rare"
     return ""
-
-
-def _as_numbers(raw: Raw) -> Raw:
-    return Raw("number", _spread(parsing.numbers(raw.values), raw.data), raw.dtype)
-
-
-def _as_dates(raw: Raw) -> Raw:
-    days, aware = parsing.dates(raw.values)
-    return Raw("date", _spread(days, raw.data), raw.dtype, aware=aware)
-
-
-def _spread(values: Array, codes: Array) -> Array:
-    """The number of each row from the numbers of all categories; NaN where it is missing."""
-    return np.append(values, np.nan)[codes]
 
 
 def limited(column: Column, most: int) -> Column:
@@ -257,14 +273,14 @@ def read(column: Column, source: Table, label: Any) -> Array:
     raw = source.column(label)
     if column.kind in ("category", "boolean"):
         return _places(column, raw, source, label)
-    if raw.kind == "empty":
+    if raw.is_empty:
         return np.full(len(raw.data), np.nan)
-    if column.text and raw.is_text:
-        raw = _as_numbers(raw) if column.kind == "number" else _as_dates(raw)
+    if raw.kind == "category" and any(isinstance(value, str) for value in raw.values):
+        raw = _parsed(column, raw, source, label)
     if raw.kind == "boolean" and column.kind == "number":
-        return _spread(np.array([0.0, 1.0]), raw.data)
+        return parsing.spread(np.array([0.0, 1.0]), raw.data)
     if raw.kind == "category" and column.kind == "number" and not any(isinstance(v, (str, bool)) for v in raw.values):
-        raw = Raw("number", _spread(np.array(raw.values, np.float64), raw.data), raw.dtype)
+        raw = parsing.as_numbers(raw, "")
     if raw.kind != column.kind:
         raise _another(column, raw, source, label)
     if raw.kind == "date" and raw.aware != column.aware and not np.isnan(raw.data).all():
@@ -277,7 +293,40 @@ def read(column: Column, source: Table, label: Any) -> Array:
     return raw.data
 
 
+def _parsed(column: Column, raw: Raw, source: Table, label: Any) -> Raw:
+    """Text, or numbers with text among them, as the numbers or dates that fit read; else as it is.
+
+    ValueError for text of another form.
+    """
+    known = {*column.words}
+    odd = np.array(
+        [isinstance(value, str) and value not in known and not parsing.is_gap(value) for value in raw.values]
+    )
+    text = np.array([isinstance(value, str) for value in raw.values])
+    if (
+        not parsing.are_text_or_numbers(raw.values)
+        or (column.kind == "date" and not text.all())
+        or (odd.any() and not column.text)
+    ):
+        return raw
+    form = column.form or (parsing.POINT if column.kind == "number" else parsing.ISO)
+    read = parsing.as_numbers(raw, form) if column.kind == "number" else parsing.as_dates(raw, form)
+    if column.dtype.startswith("datetime64"):  # `pynn train` read this text in UTC
+        read = replace(read, aware=column.aware)
+    wrong = np.append(odd, False)[raw.data] & np.isnan(read.data)
+    if 2 * np.count_nonzero(wrong) > np.count_nonzero(raw.data >= 0):
+        row = int(np.argmax(wrong))
+        raise ValueError(
+            f"{_where(source, label)} holds {brief(raw.values[raw.data[row]])}, for example in row {row}, but in fit "
+            f"it had text that is read as {column.kind}s{parsing.spoken(form, ', ')}; turn it into {column.kind}s, or "
+            "make it missing (None)"
+        )
+    return read
+
+
 def _places(column: Column, raw: Raw, source: Table, label: Any) -> Array:
+    if raw.is_empty:
+        return np.full(len(raw.data), -1, np.int32)
     if raw.kind == "date":
         raise _another(column, raw, source, label)
     raw = raw.as_category()
@@ -300,13 +349,16 @@ def _sort(value: Any) -> str:
 def _another(column: Column, raw: Raw, source: Table, label: Any) -> TypeError:
     """The refusal of a column that holds something else than in fit."""
     place = int(np.argmax(raw.data >= 0 if raw.values else ~np.isnan(raw.data)))
+    if raw.values and not column.categories:  # text among numbers is what does not fit
+        odd = [isinstance(value, str) and not parsing.is_gap(value) for value in raw.values]
+        place = int(np.argmax(np.append(odd, False)[raw.data])) if any(odd) else place
     value: Any = raw.values[raw.data[place]] if raw.values else raw.data[place].item()
     if raw.kind == "date":
         value = str(np.datetime64(int(value // 1), "D"))
     had = f"categories such as {brief(column.categories[0])}" if column.categories else f"{column.kind}s"
     cures = {
         "number": "turn it into numbers, for example with pandas.to_numeric",
-        "date": "turn it into dates, for example with pandas.to_datetime",
+        "date": "turn it into dates, for example with pandas.to_datetime(..., format=...)",
     }
     if column.categories:
         cures[column.kind] = f"turn its values into {'text' if _sort(column.categories[0]) == 'text' else 'numbers'}"

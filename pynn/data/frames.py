@@ -45,9 +45,11 @@ class Raw:
     aware: bool = False
 
     @property
-    def is_text(self) -> bool:
-        """Whether all its values are text."""
-        return self.kind == "category" and all(isinstance(value, str) for value in self.values)
+    def is_empty(self) -> bool:
+        """Whether all its values are missing, whatever their dtype."""
+        if self.kind in ("number", "date"):
+            return self.data.dtype.kind == "f" and bool(np.isnan(self.data).all())
+        return bool((self.data < 0).all())
 
     def as_category(self) -> Raw:
         """The same column as categories."""

@@ -1,67 +1,277 @@
-"""Numbers and dates that a table holds as text."""
+"""Numbers and dates that a table holds as text: how a column writes them, and what each text is."""
 
 from __future__ import annotations
 
 import datetime
+import functools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from numbers import Real
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..typing import Array
-from .frames import date_days
+from . import tables
+from .frames import Raw, date_days
 
-GAPS = ("", "na", "n/a", "nan", "null", "none", "nil", "?", "-", "--", ".", "missing", "nat", "<na>")  # lower case
+# Words for a missing value, in lower case.
+GAPS = frozenset({
+    "", "na", "n/a", "n.a.", "n. a.", "na.", "k.a.", "nan", "nat", "null", "none", "nil", "<na>", "#n/a", "?", "-",
+    "--", "---", ".", "..", "*", "missing", "unknown",
+})  # fmt: skip
 FEW = 10  # fewer different numbers or dates stay categories
-STRAY = 0.01  # share of other values that become missing
-NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?\s*", re.ASCII)
+STRAY = 0.01  # share of other text that becomes missing
+MIXED = 0.1  # the same among numbers of Python
+POINT, COMMA, ISO = ".", ",", "ISO8601"  # forms: 1,234.5 and 1.234,5 and 2020-01-31T12:00
+DATES = (
+    ISO, "%Y/%m/%d", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%d.%m.%Y", "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S",
+    "%m/%d/%Y", "%d/%m/%Y", "%m/%d/%Y %H:%M", "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M:%S", "%d/%m/%Y %H:%M:%S",
+    "%m/%d/%y", "%d/%m/%y", "%d-%m-%Y", "%m-%d-%Y", "%d-%b-%Y", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y",
+    "%Y-%m-%d",
+)  # fmt: skip
+FORMS = (POINT, COMMA, *DATES)
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+LONG = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+        "december")  # fmt: skip
+
+PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+_FRAME = r"([-+]?)\s*[$€£¥]?\s*([-+]?)({body}(?:[eE][-+]?\d{{1,3}})?)\s*[$€£¥%]?"
+NUMBER = {
+    POINT: re.compile(_FRAME.format(body=r"(?:\d{1,3}(?:,\d{3})+|\d+|(?=\.\d))(?:\.\d*)?"), re.ASCII),
+    COMMA: re.compile(_FRAME.format(body=r"(?:\d{1,3}(?:\.\d{3})+|\d+|(?=,\d))(?:,\d*)?"), re.ASCII),
+}
 ZEROS = re.compile(r"\s*[+-]?0\d", re.ASCII)  # of zip codes and phone numbers
-DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
+DATE = re.compile(
+    r"\d{4}-\d\d(-\d\d([T ]\d\d(:\d\d(:\d\d(\.\d{1,9})?)?)?(Z|[+-]\d\d(:?\d\d)?)?)?)?", re.ASCII
+)  # fmt: skip
+LIKE = re.compile(  # numbers with a unit, and dates, however they are written
+    r"[^\w]{0,3}\d[\d.,' ]*\D{0,5}|[A-Z]{3} ?\d[\d.,' ]*|(\w{2,9}\.?,? )?(\d{1,4}|[^\W\d]{3,9})[-/. ]{1,2}"
+    r"(\d{1,2}|[^\W\d]{3,9})[-/., ]{1,2}\d{1,4}([T ,]+\d\d?[:.h]\d\d.*)?"
+)
+DIRECTIVES = {
+    "%Y": r"(?P<Y>\d{4})", "%y": r"(?P<y>\d\d)", "%m": r"(?P<m>\d{1,2})", "%d": r"(?P<d>\d{1,2})",
+    "%b": r"(?P<b>[A-Za-z]{3,9})\.?", "%B": r"(?P<b>[A-Za-z]{3,9})", "%H": r"(?P<H>\d{1,2})", "%M": r"(?P<M>\d{1,2})",
+    "%S": r"(?P<S>\d{1,2})",
+}  # fmt: skip
 
 
-def numbers(values: Sequence[str]) -> Array:
-    """The number that each text is; NaN for other text."""
-    return np.array([float(value) if NUMBER.fullmatch(value) else np.nan for value in values], np.float64)
+class Form(NamedTuple):
+    """How the texts of a column are read. other: a form that reads all of them too; odd: texts that it cannot read."""
+
+    form: str
+    other: str
+    odd: tuple[str, ...]
 
 
-def dates(values: Sequence[str]) -> tuple[Array, bool]:
-    """The days since 1970 of each text in ISO form, NaN for other text; and whether they have a time zone."""
-    parsed = [_date(value.strip()) for value in values]
-    aware = any(date is not None and getattr(date, "tzinfo", None) is not None for date in parsed)
-    days = np.full(len(parsed), np.nan)
-    for place, date in enumerate(parsed):
-        if date is not None and (getattr(date, "tzinfo", None) is not None) == aware:
-            days[place] = date_days(date, aware, "")
-    return days, aware
+def is_gap(text: str) -> bool:
+    """Whether the text stands for a missing value."""
+    return text.strip().lower() in GAPS
 
 
-def _date(value: str) -> datetime.datetime | None:
-    if not DATE.fullmatch(value):
+# One text -----------------------------------------------------------------------------------------
+
+
+def number(text: str, form: str = POINT) -> float | None:
+    """The number in text such as 1,234.5 or $12 or 7 %, or None."""
+    text = text.strip()
+    if form == POINT and PLAIN.fullmatch(text):
+        return float(text)
+    match = NUMBER[form].fullmatch(text)
+    if match is None or (match[1] and match[2]):
         return None
-    value = re.sub(r"(\.\d{1,6})\d*", lambda found: found[1].ljust(7, "0"), value.replace("Z", "+00:00"))
-    value = re.sub(r"([+-]\d\d)(\d\d)$", r"\1:\2", value) if "T" in value or " " in value else value
+    digits = match[3].replace(".", "").replace(",", ".") if form == COMMA else match[3].replace(",", "")
+    return float(f"{match[1] or match[2]}{digits}")
+
+
+def date(text: str, form: str = ISO) -> datetime.datetime | None:
+    """The date in text of this form, or None."""
+    text = text.strip()
+    if form == ISO:
+        return _iso(text)
+    match = _pattern(form).fullmatch(text)
+    if match is None:
+        return None
+    found = match.groupdict()
+    if "b" in found:
+        name = found["b"].lower()
+        names = LONG if name in LONG else MONTHS
+        if name not in names:
+            return None
+        month = names.index(name) + 1
+    else:
+        month = int(found["m"])
+    year = int(found["Y"]) if "Y" in found else int(found["y"]) + (1900 if int(found["y"]) > 68 else 2000)
     try:
-        return datetime.datetime.fromisoformat(value)
+        hour, minute, second = (int(found.get(part) or 0) for part in "HMS")
+        return datetime.datetime(year, month, int(found["d"]), hour, minute, second)
     except ValueError:
         return None
 
 
-def are_numbers(values: Sequence[str], counts: Array) -> bool:
-    """Whether these different texts, each so often, are numbers, a few strays and words for "missing" aside."""
-    return _nearly_all(values, counts, lambda value: NUMBER.fullmatch(value) is not None) and not any(
-        map(ZEROS.match, values)
+@functools.cache
+def _pattern(form: str) -> re.Pattern[str]:
+    pattern = re.escape(form).replace(r"\ ", r"\s+").replace("%%", "%")
+    for directive, part in DIRECTIVES.items():
+        pattern = pattern.replace(directive, part)
+    return re.compile(pattern, re.ASCII)
+
+
+def _iso(text: str) -> datetime.datetime | None:
+    if not DATE.fullmatch(text):
+        return None
+    if len(text) == 7:  # a month
+        text += "-01"
+    text = re.sub(r"(\.\d{1,6})\d*", lambda found: found[1].ljust(7, "0"), text.replace("Z", "+00:00"))
+    if len(text) > 10:
+        text = re.sub(r"([+-]\d\d)(\d\d)?$", lambda found: f"{found[1]}:{found[2] or '00'}", text, count=1)
+    try:
+        return datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _reads(text: str, form: str) -> bool:
+    return (number(text, form) if form in NUMBER else date(text, form)) is not None
+
+
+# All texts ----------------------------------------------------------------------------------------
+
+
+def numbers(values: Sequence[str], form: str = POINT) -> Array:
+    """The number that each text is; NaN for other text."""
+    found = (number(value, form) for value in values)
+    return np.array([np.nan if value is None else value for value in found], np.float64)
+
+
+def dates(values: Sequence[str], form: str = ISO) -> tuple[Array, bool]:
+    """The days since 1970 of each text, NaN for other text; and whether they have a time zone."""
+    parsed = [date(value, form) for value in values]
+    aware = any(found is not None and found.tzinfo is not None for found in parsed)
+    days = np.full(len(parsed), np.nan)
+    for place, found in enumerate(parsed):
+        if found is not None and (found.tzinfo is not None) == aware:
+            days[place] = date_days(found, aware, "")
+    return days, aware
+
+
+def number_form(values: Sequence[str], counts: Array, stray: float = STRAY) -> Form | None:
+    """The form in which these different texts, each so often, are numbers, strays and words for "missing" aside."""
+    if any(map(ZEROS.match, values)):
+        return None
+    return _form(values, counts, (POINT, COMMA), stray)
+
+
+def date_form(values: Sequence[str], counts: Array) -> Form | None:
+    """The form in which they are dates, likewise."""
+    return _form(values, counts, DATES, STRAY)
+
+
+def date_forms(values: Sequence[str]) -> list[str]:
+    """The forms that read all of these texts as dates."""
+    fitting = [form for form in DATES if all(_reads(text, form) for text in values[:50])]
+    return [form for form in fitting if all(_reads(text, form) for text in values)]
+
+
+def swapped(form: str, forms: Sequence[str]) -> str:
+    """The one of these forms that has the same parts in another order, or ""."""
+    return next((each for each in forms if each != form and sorted(each) == sorted(form)), "")
+
+
+def _form(values: Sequence[str], counts: Array, forms: Sequence[str], stray: float) -> Form | None:
+    """The form that reads most of the texts, if it reads nearly all of them; the first of equal ones."""
+    tried = [value for value in values[:200] if not is_gap(value)][:100]
+    if len(values) < FEW or not tried:
+        return None
+    best: tuple[int, str, Array] | None = None
+    equal: list[str] = []
+    gaps = np.array([is_gap(value) for value in values])
+    for form in forms:
+        if sum(_reads(value, form) for value in tried) < len(tried) / 2:  # quickly, for most text
+            continue
+        parsed = np.array([_reads(value, form) for value in values])
+        read, strays = int(counts[parsed].sum()), int(counts[~parsed & ~gaps].sum())
+        if np.count_nonzero(parsed) < FEW or strays > stray * (read + strays):
+            continue
+        if best is None or read > best[0]:
+            best, equal = (read, form, parsed), []
+        elif read == best[0]:
+            equal.append(form)
+    if best is None:
+        return None
+    odd = tuple(value for value, read in zip(values, best[2], strict=True) if not read)
+    return Form(best[1], _doubt(best[1], equal, values), odd)
+
+
+def _doubt(form: str, equal: Sequence[str], values: Sequence[str]) -> str:
+    """The other form that would give other values, or ""."""
+    if form not in NUMBER:
+        return swapped(form, equal)
+    return COMMA if COMMA in equal and any("," in value or "." in value for value in values) else ""
+
+
+def unread(values: Sequence[str]) -> str | None:
+    """A text that is neither number nor date, of texts that look like them; None if they do not."""
+    tried = [value.strip() for value in values[:200] if not is_gap(value)][:100]
+    if not tried or sum(LIKE.fullmatch(value) is not None for value in tried) < 0.9 * len(tried):
+        return None
+    return next((each for each in values if not is_gap(each) and not any(_reads(each, form) for form in FORMS)), None)
+
+
+# A column -----------------------------------------------------------------------------------------
+
+
+def are_text_or_numbers(values: Sequence[Any]) -> bool:
+    """Whether they are nothing else; booleans are."""
+    return all(isinstance(value, str) or (isinstance(value, Real) and not isinstance(value, bool)) for value in values)
+
+
+def among_numbers(values: Sequence[Any], counts: Array, is_text: Array) -> Form | None:
+    """How the text among numbers is read; None if the column does not consist of numbers, but for a few words."""
+    if not are_text_or_numbers(values):
+        return None
+    text = [value for value in values if isinstance(value, str)]
+    if all(map(is_gap, text)):
+        return Form(POINT, "", tuple(text))
+    written = [value if isinstance(value, str) else repr(value) for value in values]
+    form = number_form(written, counts, MIXED)
+    return form if form is None or form.form == POINT else None
+
+
+def as_numbers(raw: Raw, form: str) -> Raw:
+    text = numbers([value if isinstance(value, str) else "" for value in raw.values], form)
+    found = [read if isinstance(value, str) else float(value) for value, read in zip(raw.values, text, strict=True)]
+    return Raw("number", spread(np.array(found, np.float64), raw.data), raw.dtype)
+
+
+def as_dates(raw: Raw, form: str) -> Raw:
+    days, aware = dates(raw.values, form)
+    return Raw("date", spread(days, raw.data), raw.dtype, aware=aware)
+
+
+def spread(values: Array, codes: Array) -> Array:
+    """The number of each row from the numbers of all categories; NaN where it is missing."""
+    return np.append(values, np.nan)[codes]
+
+
+def read_as(kind: str, form: Form) -> str:
+    """How text is read, in words."""
+    note = f"is text that is read as {kind}s"
+    if form.form not in (POINT, ISO):
+        note += f", {spoken(form.form)}" + (f" (it could be {spoken(form.other)})" if form.other else "")
+    return note + (
+        f"; {tables.listed(form.odd, 3)} {'become' if len(form.odd) > 1 else 'becomes'} missing" if form.odd else ""
     )
 
 
-def are_dates(values: Sequence[str], counts: Array) -> bool:
-    """Whether these different texts are dates in ISO form, likewise."""
-    return _nearly_all(values, counts, lambda value: _date(value.strip()) is not None)
-
-
-def _nearly_all(values: Sequence[str], counts: Array, parses: Callable[[str], bool]) -> bool:
-    if len(values) < FEW or sum(map(parses, values[:100])) < min(len(values), 100) / 2:  # quickly, for most text
-        return False
-    parsed = np.array([parses(value) for value in values])
-    gaps = np.array([value.strip().lower() in GAPS for value in values])
-    strays = counts[~parsed & ~gaps].sum()
-    return bool(np.count_nonzero(parsed) >= FEW and strays <= STRAY * counts[~gaps].sum())
+def spoken(form: str, before: str = "") -> str:
+    """A form in words, such as day.month.year."""
+    if form == POINT:
+        return ""
+    if form == COMMA:
+        return f"{before}with decimal commas"
+    names = {ISO: "year-month-day", "%Y": "year", "%y": "year", "%m": "month", "%d": "day", "%b": "month's name",
+             "%B": "month's name", "%H": "hour", "%M": "minute", "%S": "second"}  # fmt: skip
+    for directive, name in names.items():
+        form = form.replace(directive, name)
+    return f"{before}{form}"

@@ -43,6 +43,15 @@ def listed(names: Sequence[Any], most: int = SHOWN) -> str:
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
+def as_categories(x: Any, name: str, label: Any) -> str:
+    """How to have a column of this table taken for categories."""
+    if hasattr(x, "iloc"):
+        return f'{name}[{label!r}].astype("category")'
+    if hasattr(x, "with_columns"):
+        return f"{name}[{label!r}].cast(polars.Categorical)"
+    return f"pynn.TableEncoder(categorical=[{label!r}])"
+
+
 def plain(x: Any, name: str) -> Any:
     """Return a table, a sparse matrix or an object array as an array of numbers if it holds numbers; else x as it is.
 
@@ -64,15 +73,20 @@ def plain(x: Any, name: str) -> Any:
 
 def expect_labels(names: Sequence[Any], name: str) -> None:
     """ValueError or TypeError for two columns of one name, and for names of which only some are text."""
-    if len(set(names)) < len(names):
-        duplicate = next(label for label, times in Counter(names).items() if times > 1)
-        raise ValueError(f"{name} has two columns named {duplicate!r}; give each a different name")
+    expect_different(names, name)
     if 0 < sum(isinstance(label, str) for label in names) < len(names):
         odd = next(label for label in names if not isinstance(label, str))
         raise TypeError(
             f"{name} has a column named {odd!r} and others whose names are text; convert all to text: "
             f"{name}.columns = {name}.columns.astype(str)"
         )
+
+
+def expect_different(names: Sequence[Any], name: str) -> None:
+    """ValueError for two columns of one name."""
+    if len(set(names)) < len(names):
+        duplicate = next(label for label, times in Counter(names).items() if times > 1)
+        raise ValueError(f"{name} has two columns named {duplicate!r}; give each a different name")
 
 
 def _is_frame(x: Any) -> bool:

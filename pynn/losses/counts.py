@@ -11,7 +11,7 @@ from ..signatures import takes
 from ..typing import Array
 from .elementwise import ElementwiseLoss, expect_all
 
-SIGNED = "for numbers of either sign use loss='l2'"
+SIGNED = "for numbers of either sign use loss='l2' ('squared_error' in pynn.sklearn)"
 
 
 class LogLinkLoss(ElementwiseLoss):
@@ -96,7 +96,7 @@ class Gamma(LogLinkLoss):
     _kind = "gamma"
 
     def _check_range(self, y: Array) -> None:
-        expect_all(y > 0, y, f"a number above 0; for amounts that may be 0 use pynn.Tweedie(), {SIGNED}")
+        expect_all(y > 0, y, f"a number above 0; for amounts that may be 0 use loss='tweedie', {SIGNED}")
 
 
 class Tweedie(LogLinkLoss):

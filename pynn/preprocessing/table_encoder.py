@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,27 @@ from .table_layout import Encoded, Layout, dense, size
 
 AT_ONCE = 1 << 17  # numbers of a block, which a processor's cache holds
 DESCRIPTION, SCALING = "columns", "numbers."  # names of its tensors
+
+
+def _warn(x: Table, columns: list[Column]) -> None:
+    """Name the columns that are read otherwise than they may be meant, and say how to change that."""
+    if noted := [column for column in columns if column.text]:
+        how = "; ".join(f"{column.name!r} {column.note}" for column in noted[: tables.SHOWN])
+        cure = tables.as_categories(x.source, x.name, noted[0].name)
+        checks.warn(
+            f"{x.name} holds numbers or dates as text in {tables.listed([column.name for column in noted])}, which are "
+            f"read as such ({how}); to keep a column as categories: {cure}"
+        )
+    if ids := [column for column in columns if column.kind == "id"]:
+        readable = next((column for column in ids if kinds.READABLE in column.note), ids[0])
+        cure = ""
+        if kinds.READABLE in readable.note:
+            cure = f"turn {readable.name!r} into numbers, or into dates with pandas.to_datetime(..., format=...); "
+        checks.warn(
+            f"{x.name} has text in {tables.listed([column.name for column in ids])} that differs in nearly every row: "
+            f"{readable.name!r} {readable.note}; {cure}to keep a column as "
+            f"categories: {tables.as_categories(x.source, x.name, ids[0].name)}"
+        )
 
 
 class TableEncoder(Named):
@@ -78,12 +100,16 @@ class TableEncoder(Named):
     -----
     Takes frames of pandas and polars, record arrays, arrays (N, D), lists of rows and dicts of columns; gives float32
     (N, numbers + indicators | one-hot columns | codes). Columns are found by their names, in any order (in a
-    frame they may be whole numbers); others are ignored. Constant and empty columns are left out.
+    frame they may be whole numbers); others are ignored. Constant and empty columns are left out, and so is, with a
+    warning, text of which at least 95 % of 50 or more values differ, as names and ids do.
 
     A category of two values is one column of -1 and 1, as booleans are. Missing and unknown categories are 0 in all
     their columns; their code is -1. "1" and 1 are different values. Text that consists of ten or more different
-    numbers, or dates in ISO form, is read as such, with a warning, unless it has leading zeros, as zip codes do; words
-    such as "?" and "NA" among them are missing values. To keep it text, give the column the dtype "category".
+    numbers (1,234.5, 1.234,5, $12, 7 %) or dates (2020-01-31, 31.1.2020, 1/31/2020 and others) is read as such, with a
+    warning, unless it has leading zeros, as zip codes do; words such as "?" and "NA" among them are missing values, and
+    so are a few others, at most 1 % of the rows, or 10 % among numbers of Python. Dates that could be month/day/year
+    or day/month/year are taken for the former. To keep it text, give the column the dtype "category", or name it in
+    `categorical`. Another table is read alike, and model files keep how.
 
     Dates become days since the earliest one and, where they vary enough, month, weekday and hour, in UTC
     if they have a time zone; times that passed become days; times of day become hours. The rules follow RealMLP [1]_.
@@ -144,12 +170,7 @@ class TableEncoder(Named):
         if self.scaling_ is not None:
             self.scaling_._learn_from(Encoded(self, x))
             self._expect_same_width()
-        if noted := [column for column in learned if column.text]:
-            names = tables.listed([column.name for column in noted])
-            checks.warn(
-                f"{x.name} holds numbers or dates as text in {names}, which are read as such; to keep a column as "
-                f'categories, convert it: {x.name}[{noted[0].name!r}].astype("category")'
-            )
+        _warn(x, learned)
 
     def _categories(self, x: Table) -> Iterator[int]:
         """The places of the columns that were said to be categories."""
@@ -179,6 +200,16 @@ class TableEncoder(Named):
         self.places_ = used if plain else None  # of the columns that an array of numbers has
         if named:
             self.feature_names_in_ = np.array([column.name for column in columns], object)
+
+    def _read_text(self, forms: Mapping[Any, tuple[str, tuple[str, ...]]]) -> None:
+        """Have these columns, learned from numbers or dates, read from text too: the form of each, and its words."""
+        self.columns_ = [
+            replace(column, text=True, form=forms[column.name][0], words=forms[column.name][1])
+            if column.kind in ("number", "date") and column.name in forms
+            else column
+            for column in self.columns_
+        ]
+        self.places_ = None
 
     def _expect_same_width(self) -> None:
         assert self.scaling_ is not None

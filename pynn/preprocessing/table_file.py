@@ -11,12 +11,14 @@ import numpy as np
 
 from ..data.columns import KINDS, PARTS, Column
 from ..data.frames import key
+from ..data.parsing import FORMS
 from ..messages.terminal import brief
 from ..saving import config, container
 from ..typing import Array
 
-LISTS = ("categories", "counts", "parts", "medians")
-FIELDS = tuple(field.name for field in dataclasses.fields(Column))
+LISTS = ("categories", "counts", "parts", "medians", "words")
+LATER = ("form", "words")  # fields that older files lack
+FIELDS = tuple(field.name for field in dataclasses.fields(Column) if field.name not in LATER)
 
 
 def written(columns: list[Column]) -> Array:
@@ -44,7 +46,8 @@ def read(tensor: Array, name: str) -> list[Column]:
 
 
 def _column(data: Any, where: str) -> Column:
-    config.expect_keys(where, data, FIELDS, ())
+    config.expect_keys(where, data, FIELDS, LATER)
+    data = {"form": "", "words": [], **data}
     for field in LISTS:
         if not isinstance(data[field], list):
             raise ValueError(f"{where}: {field} is {brief(data[field])}, expected a list")
@@ -68,6 +71,8 @@ def _checks(column: Column) -> dict[str, bool]:
         "missing": _is_count(column.missing),
         "other": type(column.other) is bool and (listed or not column.other),
         "text": type(column.text) is bool,
+        "form": column.form in ("", *FORMS),
+        "words": all(isinstance(word, str) for word in column.words),
         "aware": type(column.aware) is bool,
         "origin": _is_number(column.origin),
         "parts": column.parts == tuple(part for part in PARTS if part in column.parts)

@@ -34,6 +34,7 @@ class Estimator(hooks.Supporting, BaseEstimator):
 
     def _table(self, X: Any, *, reset: bool) -> Any:
         """X as an array of floats (N, D) or a sparse matrix, checked against the features of `fit` unless `reset`."""
+        _expect_different_names(X)
         try:
             return validate_data(self, X, accept_sparse=["csr", "csc"], dtype=FLOATS, reset=reset)
         except ValueError as error:
@@ -43,6 +44,7 @@ class Estimator(hooks.Supporting, BaseEstimator):
         """X as of `_table`, and y as an array with as many rows."""
         if numeric and y is not None:
             data_checks.expect_numbers(y, "MLPClassifier")
+        _expect_different_names(X)
         try:
             X, y = validate_data(
                 self, X, y, accept_sparse=["csr", "csc"], dtype=FLOATS, multi_output=True, y_numeric=numeric,
@@ -122,3 +124,9 @@ def column_names(estimator: Any) -> tuple[str, ...] | None:
     """The names of the features, if X had some."""
     names = getattr(estimator, "feature_names_in_", None)
     return None if names is None else tuple(map(str, names))
+
+
+def _expect_different_names(X: Any) -> None:
+    """ValueError for two columns of one name; scikit-learn's words are those of a library that it uses."""
+    if hasattr(X, "columns"):
+        tables.expect_different(list(X.columns), "x")

@@ -33,6 +33,7 @@ def feature_table(estimator: Any, X: Any, fit: bool = False) -> Any:
     if callable(getattr(X, "collect", None)) and not hasattr(X, "__len__"):
         raise TypeError(f"X is {type(X).__name__}, whose rows are not known yet; pass X.collect()")
     if is_frame(X):
+        tables.expect_different(list(X.columns), "x")
         if fit:
             validate_data(estimator, X, reset=True, skip_check_array=True)
         if 0 in X.shape:

@@ -13,7 +13,8 @@ pytest.importorskip("sklearn")
 
 import pandas
 
-from pynn.cli.tables import columns, dialect, files, reading, target, values
+from pynn.cli.tables import columns, dialect, files, reading, target
+from pynn.data import parsing
 
 pytestmark = pytest.mark.usefixtures("alone")
 
@@ -227,7 +228,7 @@ def test_a_date_of_which_two_readings_fit_says_so():
     ],
 )  # fmt: skip
 def test_numbers_in_text(text, decimal, number):
-    assert values.number(text, decimal) == number
+    assert parsing.number(text, decimal) == number
 
 
 # Another table in the same form

@@ -261,6 +261,48 @@ def test_files_of_others_are_not_overwritten(run, fails, leavers):
     assert run(*train)[0] == 0
 
 
+def test_a_model_of_another_target_is_not_overwritten(run, fails, leavers):
+    train = ("train", leavers, *FAST, "--quiet", "--no-plot", "--target")
+    assert run(*train, "left")[0] == 0
+    before = Path("leavers.safetensors").read_bytes()
+    assert "leavers.safetensors exists, a model that predicts 'left'; choose another --output, or" in fails(
+        *train, "calls"
+    )
+    assert Path("leavers.safetensors").read_bytes() == before
+    assert run(*train, "calls", "--force")[0] == 0
+
+
+@pytest.mark.parametrize("option", ["--validation 0", "--l2 0", "--dropout 0"])
+def test_an_option_of_data_sets_is_refused_though_it_is_0(fails, leavers, option):
+    name = option.split()[0]
+    assert f"{name} is for the data sets of pynn" in fails("train", leavers, "--target", "left", *option.split())
+
+
+def test_python_reads_the_text_of_a_file_as_the_command_does(run):
+    count = 200
+    random = np.random.default_rng(0)
+    price = random.uniform(1000, 9000, count).round(2)
+    frame = pandas.DataFrame({
+        "day": [f"{day % 28 + 1}.{day % 12 + 1}.20{day % 20 + 10}" for day in range(count)],
+        "price": [f"{number:,}" if row % 9 else "?" for row, number in enumerate(price)],
+        "share": [f"{row % 90}.5%" for row in range(count)],
+        "sent": [f"2020-01-{row % 28 + 1:02}T12:{row % 60:02}+02:00" for row in range(count)],
+        "paid": price + random.normal(0, 10, count),
+    })  # fmt: skip
+    frame.to_csv("sales.csv", index=False)
+    frame["share"] = [f"{row % 90},5" for row in range(count)]
+    frame["price"] = [f"{number:.2f}".replace(".", ",") for number in price]
+    frame.to_csv("verkauf.csv", index=False, sep=";", decimal=",")
+    for name, options in (("sales", {}), ("verkauf", {"sep": ";"})):
+        code, _, err = run("train", f"{name}.csv", "--target", "paid", *FAST, "--no-plot", "--quiet")
+        assert code == 0, err
+        assert run("predict", f"{name}.safetensors", f"{name}.csv", "-o", "out.csv")[0] == 0
+        x = pandas.read_csv(f"{name}.csv", **options)
+        assert isinstance(x["price"][0], str)
+        found = pynn.load(f"{name}.safetensors").predict(x)
+        np.testing.assert_allclose(found, pandas.read_csv("out.csv")["paid"], rtol=1e-5)
+
+
 @pytest.mark.parametrize("missing", ["pandas", "sklearn"])
 def test_missing_libraries_are_named(fails, leavers, monkeypatch, missing):
     monkeypatch.setitem(sys.modules, missing, None)

@@ -230,6 +230,71 @@ def test_a_stray_value_among_many_numbers_becomes_missing() -> None:
     assert (column.kind, column.missing) == ("number", 1)
 
 
+@pytest.mark.parametrize(
+    ("make", "form", "last"),
+    [
+        (lambda n: f"${n}.73", ".", 39.73),
+        (lambda n: f"{n + 1},573", ".", 40573),
+        (lambda n: f"{n}.2%", ".", 39.2),
+        (lambda n: f"-{n} €", ".", -39),
+        (lambda n: f"{n},5", ",", 39.5),
+        (lambda n: f"1.0{n + 10},25", ",", 1049.25),
+    ],
+)
+def test_numbers_in_other_forms(make: Callable[[int], str], form: str, last: float) -> None:
+    text = [make(number) for number in range(40)]
+    column = _column([*text, "?"])
+    assert (column.kind, column.form, column.words) == ("number", form, ("?",))
+    values = columns.read(column, frames.table({"c": [text[-1], "unknown"]}), "c")
+    np.testing.assert_allclose(values, [last, np.nan], rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("form", "other"),
+    [
+        ("%d.%m.%Y", ""), ("%m/%d/%Y", "%d/%m/%Y"), ("%d/%m/%Y", ""), ("%Y/%m/%d", ""), ("%d %B %Y", ""),
+        ("%b %d, %Y", ""), ("%d.%m.%Y %H:%M", ""), ("%Y-%m", ""),
+    ],
+)  # fmt: skip
+def test_dates_in_other_forms(form: str, other: str) -> None:
+    days = 12 if other else 28
+    dates = [dt.datetime(2000 + row, row % 12 + 1, 1 if form == "%Y-%m" else row % days + 1) for row in range(60)]
+    column = _column([date.strftime(form) for date in dates])
+    assert (column.kind, column.origin) == ("date", 10957)
+    assert column.form in (form, form.replace("%B", "%b"), "ISO8601")
+    assert ("it could be day/month/year" in column.note) is bool(other)
+    found = columns.read(column, frames.table({"c": [dates[5].strftime(form)]}), "c")
+    assert found == (dates[5] - dt.datetime(1970, 1, 1)).days
+
+
+def test_words_among_numbers_become_missing() -> None:
+    numbers = [row / 7 for row in range(90)]
+    column = _column([*numbers, "", "NA", "unknown", "?"])
+    assert (column.kind, column.missing, column.words) == ("number", 4, ("", "NA", "unknown", "?"))
+    assert _column([1, 2, 3, "NA"]).kind == "number"
+    assert _column([*numbers, "none given", "12.5"]).words == ("none given",)
+    assert _column([*numbers, *"abcdefghijkl"]).kind == "category"
+    found = columns.read(column, frames.table({"c": [2, "?", "3.5", None]}), "c")
+    np.testing.assert_array_equal(found, [2, np.nan, 3.5, np.nan])
+    plain = _column(numbers)
+    np.testing.assert_array_equal(columns.read(plain, frames.table({"c": [2, "NA"]}), "c"), [2, np.nan])
+    with pytest.raises(TypeError, match=r"holds '3\.5', for example in row 1, but in fit it had numbers"):
+        columns.read(plain, frames.table({"c": [2, "3.5"]}), "c")
+
+
+def test_text_of_another_form_is_refused() -> None:
+    column = _column([f"{day % 28 + 1}.{day % 12 + 1}.2020" for day in range(80)])
+    with pytest.raises(ValueError, match=r"column 'c' holds '2020-01-02', .* row 1, .* as dates, day\.month\.year"):
+        columns.read(column, frames.table({"c": [None, "2020-01-02", "2020-01-03"]}), "c")
+
+
+def test_text_that_differs_in_nearly_every_row_is_an_id() -> None:
+    assert _column([f"n{row}" for row in range(60)] + ["n1", "n2", None]).kind == "id"
+    assert _column([f"n{row}" for row in range(50)] + ["n1"] * 10).kind == "category"
+    assert _column([f"n{row}" for row in range(49)]).kind == "category"
+    assert columns.describe({"c": [f"n{row}" for row in range(60)]}, ["c"])[0].kind == "category"
+
+
 def test_text_that_was_declared_categories_stays() -> None:
     pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
     text = [str(number) for number in range(30)]
@@ -304,7 +369,7 @@ def test_columns_that_tell_nothing_are_noted() -> None:
         "number": [row * 7 % 300 for row in range(300)],
     }  # fmt: skip
     notes = {column.name: column.note for column in columns.describe(table)}
-    assert "another value in every row" in notes["id"]
+    assert "another value in nearly every row" in notes["id"]
     assert "numbers the rows" in notes["rows"]
     assert notes["same"] == "is 1 in every row; it is left out"
     assert notes["none"] == "has no values; it is left out"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -184,11 +187,88 @@ def test_it_is_the_first_step_of_a_pipeline(columns: dict[str, Any]) -> None:
 def test_numbers_as_text_are_warned_of_by_name() -> None:
     table = {"price": [f"{row}.5" for row in range(20)], "zip": [f"0{row}" for row in range(20)]}
     with pytest.warns(
-        UserWarning, match=r"numbers or dates as text in 'price', .* x\['price'\]\.astype\(\"category\"\)"
+        UserWarning, match=r"numbers or dates as text in 'price', .* pynn\.TableEncoder\(categorical=\['price'\]\)$"
     ):
         encoder = pynn.TableEncoder().fit(table)
     assert [column.kind for column in encoder.columns_] == ["number", "category"]
     np.testing.assert_array_equal(encoder.transform({"price": ["7", "?"], "zip": ["00", None]}), [[7, 0], [10, -1]])
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_the_cure_fits_the_table(library: str) -> None:
+    frames = pytest.importorskip(library)
+    table = frames.DataFrame({"price": [f"{row}.5" for row in range(20)]})
+    cast = {"pandas": 'astype("category")', "polars": "cast(polars.Categorical)"}[library]
+    with pytest.warns(UserWarning, match=re.escape(f"to keep a column as categories: x['price'].{cast}")):
+        pynn.TableEncoder().fit(table)
+
+
+def test_words_that_become_missing_are_named_and_lists_get_a_cure_that_they_have() -> None:
+    rows = [[f"{row}", f"{row}.5"] for row in range(198)] + [["refused", "?"], ["NA", "1"]]
+    with pytest.warns(UserWarning, match="become missing") as caught:
+        encoder = pynn.TableEncoder().fit(rows)
+    (said,) = [str(warning.message) for warning in caught]
+    assert "0 is text that is read as numbers; 'refused', 'NA' become missing; 1 is text" in said
+    assert "'?' becomes missing" in said
+    assert said.endswith("to keep a column as categories: pynn.TableEncoder(categorical=[0])")
+    kept = pynn.TableEncoder(categorical=[0])
+    with pytest.warns(UserWarning, match="as text in 1,"):
+        assert [column.kind for column in kept.fit(rows).columns_] == ["category", "number"]
+    assert encoder.transform([["refused", "2"]])[0, 2] == 1  # as in fit
+
+
+def test_ids_are_left_out_with_a_warning() -> None:
+    pandas = pytest.importorskip("pandas")
+    x = pandas.DataFrame({"name": [f"n{row}" for row in range(60)], "a": np.arange(60.0) ** 2})
+    with pytest.warns(
+        UserWarning, match=r"text in 'name' that differs in nearly every row: .* left out; to keep a"
+    ) as caught:
+        encoder = pynn.TableEncoder().fit(x)
+    assert len(caught) == 1
+    assert [column.kind for column in encoder.columns_] == ["id", "number"]
+    np.testing.assert_array_equal(encoder.transform(x[["a"]])[:, 0], x["a"])
+    kept = pynn.TableEncoder().fit(x.assign(name=x["name"].astype("category")))
+    assert kept.sizes_ == [60]
+    unreadable = pandas.DataFrame({"height": [f"{row} cm" for row in range(60)], "a": x["a"]})
+    with pytest.warns(
+        UserWarning,
+        match=r"'height' looks like numbers or dates, but is none, as '0 cm' shows; .* turn 'height' into numbers",
+    ):
+        pynn.TableEncoder().fit(unreadable)
+
+
+def test_a_saved_model_reads_text_as_the_fitted_one(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    days = [f"{day % 28 + 1}.{day % 12 + 1}.{2000 + day % 20}" for day in range(110)]
+    x = pandas.DataFrame({"day": days, "price": [f"{row},5 €" for row in range(109)] + ["free"]})
+    model = pynn.Sequential(pynn.Affine(1))
+    with pytest.warns(UserWarning, match="'price' .* with decimal commas; 'free' becomes missing"):
+        model.fit(x, np.arange(110.0), epochs=1, preprocessing=pynn.TableEncoder(embedding=False), loss="l2")
+    model.save(tmp_path / "model.safetensors")
+    loaded = pynn.load(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(loaded.predict(x), model.predict(x))
+    assert loaded.preprocessing.columns_ == model.preprocessing.columns_
+    with pytest.raises(
+        ValueError, match=r"column 'day' holds '2020-01-01', .* read as dates, day\.month\.year; turn it"
+    ):
+        loaded.predict(x.assign(day="2020-01-01"))
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_columns_without_any_value_are_missing(library: str) -> None:
+    frames = pytest.importorskip(library)
+    start = dt.date(2020, 1, 1)
+    x = {
+        "d": [start + dt.timedelta(row) for row in range(40)], "t": ["a", "b"] * 20, "n": list(range(0, 80, 2)),
+        "w": list("abcdefghijklmnopqrst") * 2, "b": [True, False] * 20,
+    }  # fmt: skip
+    encoder = pynn.TableEncoder().fit(frames.DataFrame(x))
+    expected = encoder.transform({name: [None] for name in x})
+    gap = np.nan if library == "pandas" else None
+    np.testing.assert_array_equal(encoder.transform(frames.DataFrame({name: [gap] for name in x})), expected)
+    if library == "pandas":
+        empty = frames.DataFrame({name: frames.to_datetime([None]) for name in x})
+        np.testing.assert_array_equal(encoder.transform(empty), expected)
 
 
 # Arrays -------------------------------------------------------------------------------------------

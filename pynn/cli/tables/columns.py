@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...data import columns as kinds
+from ...data import parsing
 from ...messages.terminal import printable
 from . import values
 from .reading import Source, quoted
@@ -24,7 +25,7 @@ NAMED = {NUMBER: "numbers", TRUTH: "true and false", DATE: "dates"}
 
 @dataclass
 class Column:
-    """A column as it is understood. left_out: why the model does not get it; format, words: how text is read."""
+    """A column as it is understood. left_out: why the model does not get it; text, format, words: how text is read."""
 
     name: str
     kind: str
@@ -34,6 +35,7 @@ class Column:
     shown: str = ""
     notes: list[str] = field(default_factory=list)
     left_out: bool = False
+    text: bool = False
     format: str | None = None
     words: tuple[str, ...] = ()
 
@@ -45,6 +47,17 @@ class Column:
         if self.words:
             found["words"] = list(self.words)
         return found
+
+
+def forms(described: Collection[Column], source: Source) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """How the text of numbers and dates is read, and words that it has: what Python needs to read it alike."""
+    found = {}
+    for column in described:
+        if column.kind == NUMBER and (column.text or source.decimal != parsing.POINT):
+            found[column.name] = source.decimal, column.words
+        elif column.kind == DATE and column.text:
+            found[column.name] = column.format or parsing.ISO, column.words
+    return found
 
 
 def understood(frame: Any, source: Source, categorical: Collection[str] = ()) -> tuple[Any, list[Column]]:
@@ -76,7 +89,7 @@ def form(series: Any, name: str, source: Source, categorical: bool = False) -> t
         zone = getattr(series.dtype, "tz", None)
         return series if zone is None else series.dt.tz_convert("UTC").dt.tz_localize(None), Column(name, DATE)
     if kind.startswith("timedelta"):
-        return series.dt.total_seconds(), Column(name, NUMBER, notes=["seconds"])
+        return series.dt.total_seconds() / 86400, Column(name, NUMBER, notes=["days"])  # as TableEncoder has them
     if _is_number(series):
         return series, Column(name, NUMBER)
     return _objects(series, name, source)
@@ -98,15 +111,15 @@ def _objects(series: Any, name: str, source: Source) -> tuple[Any, Column]:
         return values.truths(series), Column(name, TRUTH)
     found = values.numbers(distinct, source.decimal)
     if found.odd is None and found.values:
-        column = Column(name, NUMBER, words=found.words, notes=["numbers stored as text"])
+        column = Column(name, NUMBER, text=True, words=found.words, notes=["numbers stored as text"])
         if found.words:
             column.notes.append(f"{listed(found.words)} read as missing")
         return series.map(found.values, na_action="ignore").astype("float64"), column
     dated = values.date_format(distinct)
     if dated is not None:
-        column = Column(name, DATE, format=dated[0], words=dated[2])
+        column = Column(name, DATE, text=True, format=dated[0], words=dated[2])
         if dated[1] is not None:
-            column.notes.append(f"read as {_spoken(dated[0])}, could be {_spoken(dated[1])}")
+            column.notes.append(f"read as {parsing.spoken(dated[0])}, could be {parsing.spoken(dated[1])}")
         return values.dates(series.astype(object), dated[0]), column
     column = Column(name, CATEGORY)
     if found.odd is not None and found.share < 0.2 and len(found.values) > FEW_ROWS:
@@ -253,7 +266,7 @@ def as_known(series: Any, name: str, about: Mapping[str, Any], source: Source) -
     if wrong.any():
         row = int(np.argmax(wrong))
         more = f" ({np.count_nonzero(wrong) - 1:,} more)" if np.count_nonzero(wrong) > 1 else ""
-        like = f" written as {_spoken(about['format'])}" if about.get("format") else ""
+        like = f" written as {parsing.spoken(about['format'])}" if about.get("format") else ""
         raise ValueError(
             f"{source.place(row, name)}: {quoted(_short(str(series.iloc[row]), 40))}{more}, expected {NAMED[kind]}"
             f"{like}, as in the training; correct it, or leave a missing value empty"
@@ -272,15 +285,15 @@ def _converted(series: Any, kind: str, about: Mapping[str, Any], decimal: str) -
         if dtype.startswith(("datetime64", "timestamp", "date")):
             return form(series, "", Source("", None))[0]
         text = as_text(series)
-        return values.dates(text, about.get("format") or "ISO8601")
+        return values.dates(text, about.get("format") or parsing.ISO)
     if dtype.startswith("timedelta"):
-        return series.dt.total_seconds()
+        return series.dt.total_seconds() / 86400
     if _is_number(series):
         return series
     text = as_text(series)
     if dtype in ("bool", "boolean") or dtype == "category":
         return pandas.to_numeric(text, errors="coerce")
-    distinct = {value: values.number(value, decimal) for value in text.dropna().unique().tolist()}
+    distinct = {value: parsing.number(value, decimal) for value in text.dropna().unique().tolist()}
     return text.map(distinct, na_action="ignore").astype("float64")
 
 
@@ -303,12 +316,3 @@ def _short(text: str, most: int = 16) -> str:
 def listed(words: Collection[str]) -> str:
     """Quoted words, separated by commas."""
     return ", ".join(map(quoted, words))
-
-
-def _spoken(written: str) -> str:
-    """%d/%m/%Y as day/month/year."""
-    names = {"%Y": "year", "%y": "year", "%m": "month", "%d": "day", "%H": "hour", "%M": "minute", "%S": "second"}
-    names |= {"%b": "month's name", "%B": "month's name", "ISO8601": "year-month-day"}
-    for sign, name in names.items():
-        written = written.replace(sign, name)
-    return written

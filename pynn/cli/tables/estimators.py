@@ -176,6 +176,12 @@ class Predictor:
         for part in self.parts:
             part.notes[NOTE] = dict(self.about)
 
+    def read_text(self, forms: Mapping[str, tuple[str, tuple[str, ...]]]) -> None:
+        """Have the preprocessing read these columns as their text was read here."""
+        encoders: dict[int, Any] = {id(part.preprocessing): part.preprocessing for part in self.parts}
+        for encoder in encoders.values():
+            encoder._read_text(forms)
+
     def save(self, path: Path) -> None:
         """Write the model's file."""
         self.model.save(path)
@@ -201,9 +207,9 @@ def load(path: str) -> Any:
         return ensemble
 
 
-def wrote(path: Path) -> bool:
-    """Whether `pynn train` wrote this file for a table."""
+def written(path: Path) -> dict[str, Any]:
+    """The notes of the model in this file, empty if `pynn train` did not write it for a table."""
     try:
-        return bool(Predictor(load(str(path))).about)
+        return Predictor(load(str(path))).about
     except (ValueError, OSError, TypeError):
-        return False
+        return {}

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pynn import random as random_module
 
+from ...data import parsing
 from ...messages.terminal import printable
 from ...typing import Array
 from . import columns, values
@@ -48,7 +49,7 @@ def find(frame: Any, name: str, source: Source) -> str:
     hint = f"did you mean {' or '.join(map(quoted, close))}? " if close else ""
     shown = ", ".join(map(quoted, present[:12])) + (f" and {len(present) - 12} more" if len(present) > 12 else "")
     place = printable(source.path) if source.dialect is None else f"{printable(source.path)}, line 1"
-    if source.dialect is not None and all(values.number(each, source.decimal) is not None for each in present):
+    if source.dialect is not None and all(parsing.number(each, source.decimal) is not None for each in present):
         hint = "that line seems to hold values: the first line must name the columns; "
     raise ValueError(f"{place}: there is no column {quoted(name)}; {hint}(it has {shown})")
 
@@ -109,7 +110,7 @@ def _guess(series: Any, column: Column, distinct: int) -> tuple[str, str]:
 def _numbers(series: Any, column: Column, where: str, source: Source, rows: NDArray[np.intp]) -> Array:
     if column.kind == columns.CATEGORY:
         texts = series.astype(object).tolist()
-        first = next((place for place, text in enumerate(texts) if values.number(text, source.decimal) is None), 0)
+        first = next((place for place, text in enumerate(texts) if parsing.number(text, source.decimal) is None), 0)
         raise ValueError(
             f"{source.place(int(rows[first]), column.name)}: {quoted(texts[first])} is not a number, which --task "
             "regression needs; correct it, or choose --task classification"

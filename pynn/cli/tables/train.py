@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     files.expect_table(table)
     path = Path(options.output or f"{files.stem(table)}.safetensors")
     picture = path.with_suffix(".png") if options.plot else None
-    _expect_ours(path, picture, options.force)
+    _expect_ours(path, picture, options)
     if options.target is None:
         raise ValueError(_without_target(table, options.encoding))
     models.set_threads(options.threads)
@@ -51,12 +51,12 @@ def run(options: argparse.Namespace) -> int:
     train, test = targets.split(target, TEST if options.test is None else options.test, options.seed)
     if not options.quiet:
         _print_header(options, target, described, (len(train), len(test)), source)
-    return _trained(options, target, used, described, (train, test), path, picture)
+    return _trained(options, target, used, described, (train, test), path, picture, source)
 
 
 def _trained(
     options: argparse.Namespace, target: Target, used: Any, described: list[columns.Column],
-    parts: tuple[Array, Array], path: Path, picture: Path | None,
+    parts: tuple[Array, Array], path: Path, picture: Path | None, source: Source,
 ) -> int:  # fmt: skip
     train, test = parts
     progress = Progress(options.ensemble, options.quiet)
@@ -69,6 +69,7 @@ def _trained(
         terminal.say(f"pynn: interrupted; nothing was written{of}")
         return 130
     predictor = Predictor(estimators.model_of(estimator))
+    predictor.read_text(columns.forms(described, source))
     predictor.note(_about(target, described, train))
     interrupted = progress.interrupted
     with writing.without_interrupts() if interrupted else nullcontext():
@@ -95,18 +96,23 @@ def _trained(
     return 0
 
 
-def _expect_ours(path: Path, picture: Path | None, force: bool) -> None:
-    """Check that the files can be written, and that none is overwritten that this command did not write."""
+def _expect_ours(path: Path, picture: Path | None, options: argparse.Namespace) -> None:
+    """Check that the files can be written, and that none is overwritten that this command did not write for it."""
     writing.check_output(path, picture)
-    if force:
+    if options.force:
         return
-    ours = path.exists() and estimators.wrote(path)
+    about = estimators.written(path) if path.exists() else {}
     for file in filter(None, (path, picture)):
-        if file.exists() and not ours:
+        if file.exists() and not about:
             raise ValueError(
                 f"{terminal.printable(file)} exists, and pynn train did not write it for a table; choose another "
                 "--output, or overwrite it: --force"
             )
+    if about and options.target is not None and about.get("target") != options.target:
+        raise ValueError(
+            f"{terminal.printable(path)} exists, a model that predicts {quoted(about.get('target'))}; choose another "
+            "--output, or overwrite it: --force"
+        )
 
 
 def _without_target(table: str, encoding: str | None) -> str:

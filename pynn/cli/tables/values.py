@@ -7,23 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...data import parsing
 from ...typing import Array
 
-# Words that stand for a missing value, besides those of pandas ("", NA, NaN, null, None, n/a, ...).
-MISSING = {"?", "-", "--", "---", ".", "..", "*", "unknown", "missing", "n.a.", "n. a.", "na.", "k.a.", "nil", "none"}
 TRUTH = {"true": True, "false": False, "t": True, "f": False, "yes": True, "no": False, "y": True, "n": False,
          "1": True, "0": False, "1.0": True, "0.0": False}  # fmt: skip
-DATES = (
-    "ISO8601", "%Y/%m/%d", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%d.%m.%Y", "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S",
-    "%m/%d/%Y", "%d/%m/%Y", "%m/%d/%Y %H:%M", "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M:%S", "%d/%m/%Y %H:%M:%S",
-    "%m/%d/%y", "%d/%m/%y", "%d-%m-%Y", "%m-%d-%Y", "%d-%b-%Y", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y",
-)  # fmt: skip
-ISO = re.compile(r"\d{4}-\d\d")
-_FRAME = r"([-+]?)\s*[$€£¥]?\s*([-+]?)({body}(?:[eE][-+]?\d+)?)\s*[$€£¥%]?"
-NUMBER = {
-    ".": re.compile(_FRAME.format(body=r"(?:\d{1,3}(?:,\d{3})+|\d+|(?=\.\d))(?:\.\d*)?")),
-    ",": re.compile(_FRAME.format(body=r"(?:\d{1,3}(?:\.\d{3})+|\d+|(?=,\d))(?:,\d*)?")),
-}
 SAMPLE = 1000  # distinct values that are tried before all of them are
 
 
@@ -36,15 +24,6 @@ class Numbers(NamedTuple):
     share: float
 
 
-def number(text: str, decimal: str) -> float | None:
-    """The number in text such as 1,234.5 or $12 or 7 %, or None."""
-    match = NUMBER[decimal].fullmatch(text.strip())
-    if match is None or (match[1] and match[2]):
-        return None
-    digits = match[3].replace(".", "").replace(",", ".") if decimal == "," else match[3].replace(",", "")
-    return float(f"{match[1] or match[2]}{digits}")
-
-
 def numbers(distinct: list[str], decimal: str) -> Numbers:
     """The distinct values as numbers, words for a missing one, and what is neither."""
     if len(distinct) > SAMPLE and (tried := numbers(distinct[:SAMPLE], decimal)).share > 0.5:
@@ -53,10 +32,10 @@ def numbers(distinct: list[str], decimal: str) -> Numbers:
     words: list[str] = []
     odd, count = None, 0
     for text in distinct:
-        value = number(text, decimal)
+        value = parsing.number(text, decimal)
         if value is not None:
             values[text] = value
-        elif text.strip().lower() in MISSING:
+        elif parsing.is_gap(text):
             words.append(text)
         else:
             odd, count = odd if odd is not None else text, count + 1
@@ -65,32 +44,23 @@ def numbers(distinct: list[str], decimal: str) -> Numbers:
 
 def date_format(distinct: list[str]) -> tuple[str, str | None, tuple[str, ...]] | None:
     """The format of dates that reads all distinct values, another that reads them too, and words for a missing one."""
-    import pandas
-
-    words = tuple(text for text in distinct if text.strip().lower() in MISSING)
+    words = tuple(text for text in distinct if parsing.is_gap(text))
     kept = [text for text in distinct if text not in words]
     if not kept or not re.search(r"\d", kept[0]) or len(kept[0]) > 40:
         return None
-    fitting = [each for each in DATES if _reads(pandas, kept[:50], each) and _reads(pandas, kept, each)]
-    if not fitting:
-        return None
-    first = fitting[0]
-    other = next((each for each in fitting[1:] if each != first and sorted(each) == sorted(first)), None)
-    return first, other, words
-
-
-def _reads(pandas: Any, distinct: list[str], form: str) -> bool:
-    if form == "ISO8601" and not all(ISO.match(text.strip()) for text in distinct):
-        return False
-    return bool(dates(pandas.Series(distinct, dtype=object), form).notna().all())
+    fitting = parsing.date_forms(kept)
+    return (fitting[0], parsing.swapped(fitting[0], fitting[1:]) or None, words) if fitting else None
 
 
 def dates(column: Any, form: str) -> Any:
     """A column of text as dates without time zone; what does not fit is missing."""
-    import pandas
+    from datetime import timezone
 
-    found = pandas.to_datetime(column.str.strip(), format=form, errors="coerce", utc=True)
-    return found.dt.tz_localize(None)
+    known = {text: parsing.date(text, form) for text in column.dropna().unique().tolist()}
+    for text, found in known.items():
+        if found is not None and found.tzinfo is not None:
+            known[text] = found.astimezone(timezone.utc).replace(tzinfo=None)
+    return column.map(known, na_action="ignore").astype("datetime64[us]")
 
 
 def truths(column: Any) -> Any:
