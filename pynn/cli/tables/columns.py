@@ -97,6 +97,8 @@ def _objects(series: Any, name: str, source: Source) -> tuple[Any, Column]:
     if lower <= {"true", "false"}:
         return values.truths(series), Column(name, TRUTH)
     found = values.numbers(distinct, source.decimal)
+    if found.odd is None and values.padded(found.values):
+        return series.astype("category"), Column(name, CATEGORY, notes=["has leading zeros, like zip codes: text"])
     if found.odd is None and found.values:
         column = Column(name, NUMBER, words=found.words, notes=["numbers stored as text"])
         if found.words:
@@ -216,7 +218,7 @@ def applied(frame: Any, known: Mapping[str, Mapping[str, Any]], source: Source) 
     expect_columns(frame, list(known), source)
     columns = {}
     for name, about in known.items():
-        columns[name] = as_known(frame[name], name, about, source)
+        columns[name] = as_known(frame[name], name, about, source) if "kind" in about else frame[name]
     return pandas.DataFrame(columns, index=frame.index, copy=False)
 
 

@@ -109,7 +109,10 @@ def _guess(series: Any, column: Column, distinct: int) -> tuple[str, str]:
 def _numbers(series: Any, column: Column, where: str, source: Source, rows: NDArray[np.intp]) -> Array:
     if column.kind == columns.CATEGORY:
         texts = series.astype(object).tolist()
-        first = next((place for place, text in enumerate(texts) if values.number(text, source.decimal) is None), 0)
+        found = [values.number(text, source.decimal) for text in texts]
+        if None not in found:  # text because of leading zeros
+            return np.array(found, np.float64)
+        first = found.index(None)
         raise ValueError(
             f"{source.place(int(rows[first]), column.name)}: {quoted(texts[first])} is not a number, which --task "
             "regression needs; correct it, or choose --task classification"
@@ -151,14 +154,15 @@ def _classes(
 
 
 def _plain(series: Any, column: Column) -> Array:
-    """The classes as an array of text, booleans, integers or floats."""
+    """The classes as an array of text, booleans or integers."""
     if column.kind == columns.TRUTH:
         return np.asarray(series.to_numpy(bool))
     if column.kind == columns.CATEGORY:
         return np.array(series.astype(object).tolist(), dtype=object).astype(str)
     numbers = series.to_numpy("float64")
-    exact = values.whole(numbers) and np.abs(numbers).max() < 2**53
-    return np.asarray(numbers.astype(np.int64) if exact else numbers)
+    if values.whole(numbers) and np.abs(numbers).max() < 2**53:
+        return np.asarray(numbers.astype(np.int64))
+    return values.as_text(series).to_numpy(object).astype(str)  # 0.5 and 1.5: no labels for an estimator
 
 
 def split(target: Target, share: float, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -152,7 +152,7 @@ def measured(predictor: Predictor, frame: Any, y: Array) -> list[Score]:
     """The scores on labelled rows."""
     about = predictor.about
     if predictor.classes is None:
-        return scores.of_numbers(y, predictor.predict(frame).reshape(-1), about["mean"], about["median"])
+        return scores.of_numbers(y, predictor.numbers(frame), about["mean"], about["median"])
     return scores.of_classes(codes(y, predictor), predictor.probabilities(frame), np.asarray(about["shares"]))
 
 
@@ -167,16 +167,15 @@ def codes(y: Array, predictor: Predictor) -> Array:
 def error(predictor: Predictor) -> Callable[[Any, Array], float]:
     """The error of predictions for a frame: log loss of codes, or RMSE."""
     if predictor.classes is None:
-        return lambda frame, y: scores.rmse(y, predictor.predict(frame).reshape(-1))
+        return lambda frame, y: scores.rmse(y, predictor.numbers(frame))
     return lambda frame, y: scores.log_loss(y, predictor.probabilities(frame))
 
 
-def trivial(predictor: Predictor) -> str:
-    """What the trivial model says."""
+def trivial(predictor: Predictor, shares: Any) -> str:
+    """What the trivial model says; shares: of the classes, None for numbers."""
     if predictor.classes is None:
         return "always the mean; the median for MAE"
-    usual = predictor.classes[int(np.argmax(predictor.about["shares"]))]
-    return f"always {quoted(usual)}"
+    return f"always {quoted(predictor.classes[int(np.argmax(shares))])}"
 
 
 def _explained(
@@ -188,8 +187,9 @@ def _explained(
         _warn(target, found, None)
         return ""
     frame, y = used.iloc[parts[1]], target.y[parts[1]]
+    baseline = trivial(predictor, predictor.about.get("shares"))
     if not options.quiet:
-        print(f"\n{text.scores(found, trivial(predictor), f' of {target.name}')}\n", flush=True)
+        print(f"\n{text.scores(found, baseline, f' of {target.name}')}\n", flush=True)
     known = codes(y, predictor) if target.is_classification else y
     usable = known >= 0 if target.is_classification else np.ones(len(y), bool)
     important = importance.measured(frame[usable], known[usable], error(predictor), options.seed)
@@ -243,7 +243,7 @@ def _draw(
         return ""
     classes = predictor.classes
     figure = plot.table_report(
-        histories, y, predictor.predict(frame).reshape(-1),
+        histories, y, predictor.predict(frame) if classes is not None else predictor.numbers(frame),
         dict(zip(important.names, important.rises.tolist(), strict=True)), classes=classes, measure=measure,
     )  # fmt: skip
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +25,7 @@ NUMBER = {
     ".": re.compile(_FRAME.format(body=r"(?:\d{1,3}(?:,\d{3})+|\d+|(?=\.\d))(?:\.\d*)?")),
     ",": re.compile(_FRAME.format(body=r"(?:\d{1,3}(?:\.\d{3})+|\d+|(?=,\d))(?:,\d*)?")),
 }
+PADDED = re.compile(r"0\d+")
 SAMPLE = 1000  # distinct values that are tried before all of them are
 
 
@@ -61,6 +63,11 @@ def numbers(distinct: list[str], decimal: str) -> Numbers:
         else:
             odd, count = odd if odd is not None else text, count + 1
     return Numbers(values, tuple(words), odd, count / max(len(distinct), 1))
+
+
+def padded(distinct: Iterable[str]) -> bool:
+    """Whether any is a whole number with a leading zero, as zip codes and other codes have."""
+    return any(PADDED.fullmatch(text.strip()) for text in distinct)
 
 
 def date_format(distinct: list[str]) -> tuple[str, str | None, tuple[str, ...]] | None:
