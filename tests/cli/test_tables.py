@@ -334,7 +334,8 @@ def test_a_process(leavers):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "####" in done.stdout  # bars where the terminal has no blocks
-    assert "training 100%" in done.stderr
+    assert "training: epoch 100/100  val_accuracy " in done.stderr
+    assert "\r" not in done.stderr  # no bar in a file
 
 
 # Pieces

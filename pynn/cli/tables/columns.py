@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...data import columns as kinds
-from ...messages.terminal import printable
+from ...messages.terminal import printable, say
 from . import values
 from .reading import Source, quoted
 from .values import as_text
@@ -272,9 +272,11 @@ def _converted(series: Any, kind: str, about: Mapping[str, Any], decimal: str) -
         return values.truths(series)
     if kind == DATE:
         if dtype.startswith(("datetime64", "timestamp", "date")):
-            return form(series, "", Source("", None))[0]
-        text = as_text(series)
-        return values.dates(text, about.get("format") or "ISO8601")
+            found = form(series, "", Source("", None))[0]
+        else:
+            text = as_text(series)
+            found = values.dates(text, about.get("format") or _format(text))
+        return found.dt.tz_localize("UTC") if about.get("aware") else found
     if dtype.startswith("timedelta"):
         return series.dt.total_seconds()
     if _is_number(series):
@@ -284,6 +286,14 @@ def _converted(series: Any, kind: str, about: Mapping[str, Any], decimal: str) -
         return pandas.to_numeric(text, errors="coerce")
     distinct = {value: values.number(value, decimal) for value in text.dropna().unique().tolist()}
     return text.map(distinct, na_action="ignore").astype("float64")
+
+
+def _format(text: Any) -> str:
+    """The format of dates, where the model does not know it, as it was saved from Python."""
+    found = values.date_format(text.dropna().unique().tolist())
+    if found is not None and found[1] is not None:
+        say(f"pynn: the dates in {quoted(text.name)} are read as {_spoken(found[0])}, could be {_spoken(found[1])}")
+    return "ISO8601" if found is None else found[0]
 
 
 def written(value: Any, kind: str) -> str:

@@ -52,7 +52,7 @@ def model_of(estimator: Any) -> Any:
 
 
 class Progress(pynn.Callback):
-    """A bar over the epochs of each member, or lines in a file, and the end of the training after an epoch in which Ctrl-C was pressed.
+    """A bar over the epochs of each member, in a file lines, and the end of the training after a Ctrl-C.
 
     histories: what was measured, of each member.
     """
@@ -245,7 +245,7 @@ def _known(column: Column) -> dict[str, Any]:
         return {"kind": "yes/no"}
     if column.kind == "category" and all(isinstance(each, str) for each in column.categories):
         return {"kind": "category"}
-    return {}
+    return {"kind": "date", "aware": column.aware} if column.kind == "date" else {}
 
 
 def is_table_model(model: Any) -> bool:
