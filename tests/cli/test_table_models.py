@@ -198,3 +198,24 @@ def test_codes_with_leading_zeros_from_end_to_end(run, frame):
     code, out, err = run("train", "d.csv", "--target", "zip", "--task", "regression", *FAST, "--no-plot")
     assert code == 0, err
     assert "target zip: 4000 .. 15000" in out
+
+
+def test_a_model_that_goes_by_an_id_gets_a_warning(run):
+    random = np.random.default_rng(0)
+    ids = random.permutation(300) * 2
+    pandas.DataFrame({"id": ids, "x": random.normal(size=300), "y": ids * 1.5}).to_csv("d.csv", index=False)
+    _, _, err = run("train", "d.csv", "--target", "y", *FAST, "--no-plot")
+    assert err[-1].startswith("pynn: the model goes by 'id' most, which looks like an id")
+    assert err[-1].endswith("--drop id")
+
+
+def test_missing_columns_are_named(run, fails, frame):
+    frame.assign(k=yes(frame)).to_csv("d.csv", index=False)
+    assert run("train", "d.csv", "--target", "k", *FAST, "--no-plot")[0] == 0
+    assert "there is no column 'Foo' (it has 'x', 'plan'" in fails(
+        "evaluate", "d.safetensors", "d.csv", "--target", "Foo"
+    )
+    frame[["x", "old", "day"]].to_csv("d.csv", index=False)
+    assert "the columns 'plan', 'zip' of the training are missing; add them (it" in fails(
+        "predict", "d.safetensors", "d.csv"
+    )

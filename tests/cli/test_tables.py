@@ -413,7 +413,11 @@ def test_texts_fit_the_terminal(width):
     lines = text.columns(described, width).splitlines()
     assert max(map(len, lines)) <= (width or 80) or width == 40
     assert any(re.match("b +number +< 0.1%  ", line) for line in lines)
-    assert lines[-1] == "and 12 more columns, 0 of them with notes"
+    assert lines[-1] == "and 12 more columns"
+    many = [Column(f"c{place}", "number", 9, 0, 9, "1 .. 2", ["a word"] * (place in (70, 71))) for place in range(90)]
+    lines = text.columns(many, width).splitlines()
+    assert [line.split()[0] for line in lines if "a word" in line] in (["c70", "c71"], ["a", "a"])
+    assert lines[-1] == "and 48 more columns"
     found = Importance([f"column {number}" for number in range(12)], np.linspace(1200, -1, 12), np.ones(12), 1)
     lines = text.importance(found, "RMSE", width).splitlines()
     assert max(map(len, lines[1:])) <= (width or 80)

@@ -98,7 +98,7 @@ FILES: dict[str, tuple[Callable[[Path], bytes], str]] = {
     "no tensors": (lambda path: bytes(safetensors.save({})), r"is a safetensors file but not a pynn \w+: .*'pynn\w*'$"),
 }  # fmt: skip
 OF_MODELS: dict[str, tuple[Callable[[Path], bytes], str]] = {
-    "an ensemble": (ensemble, r"not a pynn model: .* no entry 'pynn'; it is an ensemble, which pynn\.Ensemble\.load reads$"),
+    "an ensemble": (ensemble, r"not a pynn model: .*; it is an ensemble, which pynn\.Ensemble\.load reads$"),
     "a checkpoint": (state, r"not a pynn model: .*; it is a checkpoint, from which fit\(.*resume=True\) continues$"),
     "a newer format": (changed(format=7), r"has format 7, this pynn reads up to 1; install a newer pynn$"),
     "a newer key": (changed(lora=3), r"the description has the key 'lora', unknown here: .* or a newer pynn wrote it$"),

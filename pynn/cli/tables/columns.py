@@ -17,6 +17,7 @@ from .values import as_text
 
 ID = re.compile(r"(^|[^a-z])(id|uuid|guid|key|index|nr|rownames|row)$|^column 1$|[a-z]I[dD]$|^Unnamed: \d+$")
 MANY = 1000  # categories that get a word of warning
+LIKE_ID = "looks like an id"
 FEW_ROWS = 20  # below them all values may differ by chance
 NUMBER, TRUTH, CATEGORY, DATE = "number", "yes/no", "category", "date"
 NAMED = {NUMBER: "numbers", TRUTH: "true and false", DATE: "dates"}
@@ -208,7 +209,7 @@ def _note_ids(present: Any, column: Column) -> None:
             column.left_out = named
             column.notes.append("row numbers: ignored" if named else "counts the rows: an id?")
         elif values.whole(numbers) and (ID.search(column.name) or ID.search(column.name.lower())):
-            column.notes.append("looks like an id")
+            column.notes.append(LIKE_ID)
 
 
 def applied(frame: Any, known: Mapping[str, Mapping[str, Any]], source: Source) -> Any:
@@ -234,9 +235,10 @@ def expect_columns(frame: Any, wanted: list[str], source: Source) -> None:
     close = [(name, *difflib.get_close_matches(name, others, 1, 0.7)) for name in missing]
     hints = [f"{quoted(found[1])} may be {quoted(found[0])}: rename it" for found in close if len(found) > 1]
     shown = ", ".join(map(quoted, missing[:5])) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+    add = "add them" if len(missing) > 1 else "add it"
     raise ValueError(
         f"{source.path}: the column{'s' if len(missing) > 1 else ''} {shown} of the training "
-        f"{'are' if len(missing) > 1 else 'is'} missing; {hints[0] if hints else 'add it'}"
+        f"{'are' if len(missing) > 1 else 'is'} missing; {hints[0] if hints else add}"
         + (f" (it has {', '.join(map(quoted, present[:10]))}{', ...' if len(present) > 10 else ''})")
     )
 

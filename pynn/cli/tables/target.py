@@ -45,12 +45,12 @@ def find(frame: Any, name: str, source: Source) -> str:
         return name
     same = [each for each in present if each.strip().lower() == name.strip().lower()]
     close = same or difflib.get_close_matches(name, present, 3, 0.5)
-    hint = f"did you mean {' or '.join(map(quoted, close))}? " if close else ""
+    hint = f"; did you mean {' or '.join(map(quoted, close))}?" if close else ""
     shown = ", ".join(map(quoted, present[:12])) + (f" and {len(present) - 12} more" if len(present) > 12 else "")
     place = printable(source.path) if source.dialect is None else f"{printable(source.path)}, line 1"
     if source.dialect is not None and all(values.number(each, source.decimal) is not None for each in present):
-        hint = "that line seems to hold values: the first line must name the columns; "
-    raise ValueError(f"{place}: there is no column {quoted(name)}; {hint}(it has {shown})")
+        hint = "; that line seems to hold values: the first line must name the columns"
+    raise ValueError(f"{place}: there is no column {quoted(name)}{hint} (it has {shown})")
 
 
 def prepared(frame: Any, name: str, task: str | None, source: Source) -> Target:
@@ -162,7 +162,7 @@ def _plain(series: Any, column: Column) -> Array:
     numbers = series.to_numpy("float64")
     if values.whole(numbers) and np.abs(numbers).max() < 2**53:
         return np.asarray(numbers.astype(np.int64))
-    return values.as_text(series).to_numpy(object).astype(str)  # 0.5 and 1.5: no labels for an estimator
+    return np.asarray(values.as_text(series).to_numpy(object).astype(str))  # 0.5 and 1.5: no labels for an estimator
 
 
 def split(target: Target, share: float, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
