@@ -83,8 +83,9 @@ RGB, as the model needs, resized to fit the model's input and padded with the
 colour of its border. Needs Pillow: pip install "pynn-cpu[images]".
 
 A table: writes a table with a row for each of its rows, in the same order: the
-prediction, and the probability of each class, p(NAME). Columns are found by
-their names; those that the model does not need are ignored."""
+prediction, and the probability of each class, p(NAME); of a model of quantiles
+a column for each level, q(LEVEL). Columns are found by their names; those that
+the model does not need are ignored."""
 PREDICT_EXAMPLES = """\
 examples:
   pynn predict digits.safetensors seven.png

@@ -26,7 +26,7 @@ LONGEST = 600  # characters of an error
 WEIGHTS = "; pynn.transfer.load_weights reads weights of other libraries"
 KINDS = {  # hints about pynn's files, by their entry
     "pynn": "; it is a model, which pynn.load reads",
-    "pynn_ensemble": "; pynn.Ensemble.load reads it",
+    "pynn_ensemble": "; it is an ensemble, which pynn.Ensemble.load reads",
     ENTRY: "; it is a checkpoint, from which fit(..., checkpoint=its folder, resume=True) continues",
 }
 Tensors = Mapping[str, NDArray[Any]]

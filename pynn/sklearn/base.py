@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ..data import tables
 from ..models.loading import own_classes
 from ..models.sequential import Sequential
 from ..typing import Array

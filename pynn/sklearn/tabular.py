@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..callbacks import Callback
 from ..ensembles.ensemble import Ensemble
+from ..messages import terminal
 from ..models.sequential import Sequential
 from ..preprocessing import Pipeline, RobustScaling, SmoothClip
 from ..preprocessing.table_encoder import TableEncoder
@@ -150,6 +151,8 @@ class Tabular(BaseEstimator):
         folds = groups.folds(self.n_ens, seed) if self.bagging == "folds" and validated else None
         done: list[tuple[Member, Table | None]] = []
         for number, own in enumerate(seeds):
+            if self.verbose and self.n_ens > 1:
+                terminal.say(f"network {number + 1}/{self.n_ens}")
             if folds is not None:
                 train, rest = folds[number]
             elif validated:
@@ -205,7 +208,7 @@ class Tabular(BaseEstimator):
         -------
         Sequential or Ensemble
             A copy: one network, or the ensemble of all. ``.save(path)`` writes it to a file, and
-            ``pynn.load(path).predict(frame)``, or ``Ensemble.load``, predicts from the file alone.
+            ``pynn.load(path).predict(frame)`` predicts from the file alone; ``pynn.Ensemble.load`` reads an ensemble.
 
         Notes
         -----

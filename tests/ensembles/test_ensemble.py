@@ -411,7 +411,7 @@ def test_a_file_gives_the_same_bits(make: Callable[[Points], pynn.Ensemble], poi
     content = path.read_bytes()
     again.save(path)
     assert path.read_bytes() == content
-    with pytest.raises(ValueError, match=r"not a pynn model: .* no entry 'pynn'; pynn\.Ensemble\.load reads it"):
+    with pytest.raises(ValueError, match=r"not a pynn model: .*; it is an ensemble, which pynn\.Ensemble\.load reads"):
         pynn.load(path)
 
 

@@ -98,7 +98,7 @@ FILES: dict[str, tuple[Callable[[Path], bytes], str]] = {
     "no tensors": (lambda path: bytes(safetensors.save({})), r"is a safetensors file but not a pynn \w+: .*'pynn\w*'$"),
 }  # fmt: skip
 OF_MODELS: dict[str, tuple[Callable[[Path], bytes], str]] = {
-    "an ensemble": (ensemble, r"not a pynn model: its metadata has no entry 'pynn'; pynn\.Ensemble\.load reads it$"),
+    "an ensemble": (ensemble, r"not a pynn model: .*; it is an ensemble, which pynn\.Ensemble\.load reads$"),
     "a checkpoint": (state, r"not a pynn model: .*; it is a checkpoint, from which fit\(.*resume=True\) continues$"),
     "a newer format": (changed(format=7), r"has format 7, this pynn reads up to 1; install a newer pynn$"),
     "a newer key": (changed(lora=3), r"the description has the key 'lora', unknown here: .* or a newer pynn wrote it$"),
@@ -161,7 +161,7 @@ def test_resume(name: str, tmp_path: Path) -> None:
         message = r"is damaged: its checksum is wrong$" if name == "one bit" else message
     else:
         path.write_bytes(saved(path) if name == "a model" else ensemble(path))
-        message = r"not a pynn checkpoint: .*; (it is a model, which pynn\.load|pynn\.Ensemble\.load) reads"
+        message = r"not a pynn checkpoint: .*; it is an? (model, which pynn|ensemble, which pynn\.Ensemble)\.load reads"
     with pytest.raises(
         ValueError, match=rf"^no checkpoint in .* can be used: .*{message.strip('$')}.*; to start over"
     ) as caught:

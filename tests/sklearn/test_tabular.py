@@ -339,3 +339,13 @@ def test_one_row_is_predicted_like_many(rng: np.random.Generator) -> None:
     assert np.isfinite(model.predict_proba(x)).all()
     with pytest.raises(ValueError, match="inf"):
         model.predict(np.full((1, 6), np.inf))
+
+
+def test_verbose_names_the_network_and_writes_lines(frame: Any, label: np.ndarray, capsys: Any) -> None:
+    TabularClassifier("fast", n_ens=2, verbose=True, **{**QUICK, "epochs": 2}).fit(frame, label)
+    err = capsys.readouterr().err
+    assert "\r" not in err  # stderr is no terminal here
+    lines = [line.split(":")[0] for line in err.splitlines()]
+    assert lines == ["network 1/2", "epoch 1/2", "epoch 2/2", "network 2/2", "epoch 1/2", "epoch 2/2"]
+    TabularClassifier("fast", verbose=True, **{**QUICK, "epochs": 1}).fit(frame, label)
+    assert capsys.readouterr().err.startswith("epoch 1/1: ")

@@ -11,13 +11,14 @@ import numpy as np
 
 from ...data import columns as kinds
 from ...data import parsing
-from ...messages.terminal import printable
+from ...messages.terminal import printable, say
 from . import values
 from .reading import Source, quoted
 from .values import as_text
 
 ID = re.compile(r"(^|[^a-z])(id|uuid|guid|key|index|nr|rownames|row)$|^column 1$|[a-z]I[dD]$|^Unnamed: \d+$")
 MANY = 1000  # categories that get a word of warning
+LIKE_ID = "looks like an id"
 FEW_ROWS = 20  # below them all values may differ by chance
 NUMBER, TRUTH, CATEGORY, DATE = "number", "yes/no", "category", "date"
 NAMED = {NUMBER: "numbers", TRUTH: "true and false", DATE: "dates"}
@@ -110,6 +111,8 @@ def _objects(series: Any, name: str, source: Source) -> tuple[Any, Column]:
     if lower <= {"true", "false"}:
         return values.truths(series), Column(name, TRUTH)
     found = values.numbers(distinct, source.decimal)
+    if found.odd is None and values.padded(found.values):
+        return series.astype("category"), Column(name, CATEGORY, notes=["has leading zeros, like zip codes: text"])
     if found.odd is None and found.values:
         column = Column(name, NUMBER, text=True, words=found.words, notes=["numbers stored as text"])
         if found.words:
@@ -219,7 +222,7 @@ def _note_ids(present: Any, column: Column) -> None:
             column.left_out = named
             column.notes.append("row numbers: ignored" if named else "counts the rows: an id?")
         elif values.whole(numbers) and (ID.search(column.name) or ID.search(column.name.lower())):
-            column.notes.append("looks like an id")
+            column.notes.append(LIKE_ID)
 
 
 def applied(frame: Any, known: Mapping[str, Mapping[str, Any]], source: Source) -> Any:
@@ -229,7 +232,7 @@ def applied(frame: Any, known: Mapping[str, Mapping[str, Any]], source: Source) 
     expect_columns(frame, list(known), source)
     columns = {}
     for name, about in known.items():
-        columns[name] = as_known(frame[name], name, about, source)
+        columns[name] = as_known(frame[name], name, about, source) if "kind" in about else frame[name]
     return pandas.DataFrame(columns, index=frame.index, copy=False)
 
 
@@ -245,9 +248,10 @@ def expect_columns(frame: Any, wanted: list[str], source: Source) -> None:
     close = [(name, *difflib.get_close_matches(name, others, 1, 0.7)) for name in missing]
     hints = [f"{quoted(found[1])} may be {quoted(found[0])}: rename it" for found in close if len(found) > 1]
     shown = ", ".join(map(quoted, missing[:5])) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+    add = "add them" if len(missing) > 1 else "add it"
     raise ValueError(
         f"{source.path}: the column{'s' if len(missing) > 1 else ''} {shown} of the training "
-        f"{'are' if len(missing) > 1 else 'is'} missing; {hints[0] if hints else 'add it'}"
+        f"{'are' if len(missing) > 1 else 'is'} missing; {hints[0] if hints else add}"
         + (f" (it has {', '.join(map(quoted, present[:10]))}{', ...' if len(present) > 10 else ''})")
     )
 
@@ -283,9 +287,11 @@ def _converted(series: Any, kind: str, about: Mapping[str, Any], decimal: str) -
         return values.truths(series)
     if kind == DATE:
         if dtype.startswith(("datetime64", "timestamp", "date")):
-            return form(series, "", Source("", None))[0]
-        text = as_text(series)
-        return values.dates(text, about.get("format") or parsing.ISO)
+            found = form(series, "", Source("", None))[0]
+        else:
+            text = as_text(series)
+            found = values.dates(text, about.get("format") or _format(text))
+        return found.dt.tz_localize("UTC") if about.get("aware") else found
     if dtype.startswith("timedelta"):
         return series.dt.total_seconds() / 86400
     if _is_number(series):
@@ -295,6 +301,15 @@ def _converted(series: Any, kind: str, about: Mapping[str, Any], decimal: str) -
         return pandas.to_numeric(text, errors="coerce")
     distinct = {value: parsing.number(value, decimal) for value in text.dropna().unique().tolist()}
     return text.map(distinct, na_action="ignore").astype("float64")
+
+
+def _format(text: Any) -> str:
+    """The format of dates, where the model does not know it, as it was saved from Python."""
+    found = values.date_format(text.dropna().unique().tolist())
+    if found is not None and found[1] is not None:
+        read, other = parsing.spoken(found[0]), parsing.spoken(found[1])
+        say(f"pynn: the dates in {quoted(text.name)} are read as {read}, could be {other}")
+    return parsing.ISO if found is None else found[0]
 
 
 def written(value: Any, kind: str) -> str:

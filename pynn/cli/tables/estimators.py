@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import signal
 import sys
 import threading
@@ -16,12 +17,16 @@ import numpy as np
 import pynn
 from pynn.callbacks.base import Run
 
+from ...data.columns import Column
+from ...losses import Quantile
+from ...losses.attributes import AttributeLoss
 from ...messages import terminal
 from ...typing import Array
 
 NOTE = "table"  # key of a model's notes
 PRESETS = ("full", "simplified", "fast")
 LAYOUT = "{desc} {percentage:3.0f}%|{bar:12}| {n:.NUMBERf}/{total_fmt} epochs [{elapsed}<{remaining}{postfix}]"
+LINES = 10  # of a training whose stderr is no terminal
 LONG = 100  # steps of an epoch within which the bar moves
 
 
@@ -47,7 +52,7 @@ def model_of(estimator: Any) -> Any:
 
 
 class Progress(pynn.Callback):
-    """A bar over the epochs of each member, and the end of the training after an epoch in which Ctrl-C was pressed.
+    """A bar over the epochs of each member, in a file lines, and the end of the training after a Ctrl-C.
 
     histories: what was measured, of each member.
     """
@@ -60,6 +65,7 @@ class Progress(pynn.Callback):
         self.interrupted = False
         self.histories: list[Any] = []
         self._bar: Any = None
+        self._lines = False
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Progress:
         return self  # an estimator may copy its callbacks: there is one bar
@@ -68,16 +74,20 @@ class Progress(pynn.Callback):
         """Begin a member's bar."""
         self.member, self.epochs = self.member + 1, 0
         self.histories.append(trainer.history)
-        if self.quiet:
+        self._lines = not self.quiet and not terminal.is_terminal(sys.stderr)
+        if self.quiet or self._lines:
             return
         from tqdm import tqdm  # here: importing pynn must stay light
 
-        title = "training" if self.members == 1 else f"training {self.member}/{self.members}"
         layout = LAYOUT.replace("NUMBER", "1" if self._is_long(trainer) else "0")
         self._bar = tqdm(
-            total=trainer.epochs, desc=title, bar_format=layout, leave=True, mininterval=0.1,
+            total=trainer.epochs, desc=self._title, bar_format=layout, leave=True, mininterval=0.1,
             file=terminal.Safe(sys.stderr), ncols=terminal.width(sys.stderr),
         )  # fmt: skip
+
+    @property
+    def _title(self) -> str:
+        return "training" if self.members == 1 else f"training {self.member}/{self.members}"
 
     @staticmethod
     def _is_long(trainer: Run) -> bool:
@@ -91,10 +101,12 @@ class Progress(pynn.Callback):
     def on_epoch_end(self, trainer: Run) -> None:
         """Advance, with what was measured on the validation part."""
         self.epochs += 1
+        parts = [f"{name} {value:.4g}" for name, value in trainer.values.items() if name.startswith("val_")]
         if self._bar is not None:
-            parts = [f"{name} {value:.4g}" for name, value in trainer.values.items() if name.startswith("val_")]
             self._bar.set_postfix_str("  ".join(parts[-1:]), refresh=False)
             self._bar.update(self.epochs - self._bar.n)
+        elif self._lines and self.epochs * LINES // trainer.epochs > (self.epochs - 1) * LINES // trainer.epochs:
+            terminal.say("  ".join([f"{self._title}: epoch {self.epochs}/{trainer.epochs}", *parts[-1:]]))
         if self.interrupted:
             trainer.stop("interrupted")
 
@@ -136,8 +148,7 @@ class Predictor:
         first = self.parts[0]
         about = first.notes.get(NOTE)
         self.about: dict[str, Any] = about if isinstance(about, dict) else {}
-        names = first.classes
-        self.classes: list[Any] | None = None if names is None else np.asarray(names).tolist()
+        self.classes = _classes(first)
 
     @property
     def parts(self) -> list[pynn.Sequential]:
@@ -150,10 +161,10 @@ class Predictor:
         known = self.about.get("columns")
         if isinstance(known, dict):
             return known
-        names = getattr(self.parts[0].preprocessing, "feature_names_in_", None)
-        if names is None:
+        encoder = self.parts[0].preprocessing
+        if getattr(encoder, "feature_names_in_", None) is None:
             raise ValueError("the model does not name its columns; it was not trained on a table")
-        return {str(name): {} for name in np.asarray(names).tolist()}
+        return {str(column.name): _known(column) for column in encoder.columns_}  # type: ignore[union-attr]
 
     def categories(self, name: str) -> set[str] | None:
         """The categories of this column in the training; None if they are not known, or rare ones share a place."""
@@ -162,9 +173,42 @@ class Predictor:
                 return set(map(str, column.categories))
         return None
 
+    @property
+    def target(self) -> str:
+        """The name of what is predicted."""
+        return str(self.about.get("target", "prediction"))
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """The levels of the quantiles that it predicts, if it does."""
+        loss = self.model.loss
+        return loss._each if isinstance(loss, Quantile) else ()
+
     def predict(self, frame: Any) -> Array:
-        """Classes or numbers."""
-        return np.asarray(self.model.predict(frame))
+        """Classes (N,), or numbers (N, K)."""
+        predicted = np.asarray(self.model.predict(frame))
+        return predicted if self.classes is not None else predicted.reshape(len(predicted), -1)
+
+    def heads(self, count: int) -> list[str]:
+        """Names of so many columns of numbers."""
+        if len(self.levels) == count:
+            return [f"q({level})" for level in self.levels]
+        return [self.target] if count == 1 else [f"{self.target} {number}" for number in range(1, count + 1)]
+
+    @property
+    def middle(self) -> int:
+        """The place of the quantile that is the nearest to the median; 0 if it predicts none."""
+        return int(np.argmin(np.abs(np.array(self.levels) - 0.5))) if self.levels else 0
+
+    def numbers(self, frame: Any) -> Array:
+        """(N,), of quantiles the middle one; ValueError if it predicts several numbers for a row."""
+        predicted = self.predict(frame)
+        if predicted.shape[1] != max(len(self.levels), 1):
+            raise ValueError(
+                f"the model predicts {predicted.shape[1]} numbers for each row, and one can be measured here; "
+                "pynn predict writes them all, and in Python model.evaluate(x, y) measures them"
+            )
+        return np.asarray(predicted[:, self.middle])
 
     def probabilities(self, frame: Any) -> Array:
         """(N, C), in the order of `classes`."""
@@ -185,6 +229,29 @@ class Predictor:
     def save(self, path: Path) -> None:
         """Write the model's file."""
         self.model.save(path)
+
+
+def _classes(model: pynn.Sequential) -> list[Any] | None:
+    """The classes in the order of `predict_proba`; None for a model of numbers, or of several answers."""
+    if model.classes is not None:
+        return list(model.classes.tolist())
+    count = model.loss.classes(model.output_shape)
+    if count is not None:  # labels 0..C-1
+        return list(range(count))
+    if isinstance(model.loss, AttributeLoss) and math.prod(model.output_shape) == 1:
+        return [False, True] if model.targets is not None and model.targets.truth else [model.loss._no, 1]
+    return None
+
+
+def _known(column: Column) -> dict[str, Any]:
+    """What a model that was saved from Python knows of its column, for `columns.applied`; {}: it is taken as it is."""
+    if column.kind == "number":
+        return {"kind": "number"}
+    if column.kind == "boolean":
+        return {"kind": "yes/no"}
+    if column.kind == "category" and all(isinstance(each, str) for each in column.categories):
+        return {"kind": "category"}
+    return {"kind": "date", "aware": column.aware} if column.kind == "date" else {}
 
 
 def is_table_model(model: Any) -> bool:

@@ -38,18 +38,21 @@ def run(options: argparse.Namespace, model: Any) -> int:
     print(messages.filled(f"{options.model} on {several(len(rows), 'row')} of {table}"), end="\n\n")
     if predictor.classes is None:
         y = columns.as_known(truth.reset_index(drop=True), name, {"kind": columns.NUMBER}, source).to_numpy("float64")
-        about = predictor.about
-        mean, median = about.get("mean", float(y.mean())), about.get("median", float(np.median(y)))
-        found = scores.of_numbers(y, predictor.predict(inputs).reshape(-1), mean, median)
+        known = {"mean": float(y.mean()), "median": float(np.median(y))} | predictor.about
+        found = scores.of_numbers(y, predictor.numbers(inputs), known["mean"], known["median"])
+        if predictor.levels:
+            print(messages.filled(f"scores of the quantile {predictor.levels[predictor.middle]}"), end="\n\n")
+        baseline = train.trivial(predictor, None)
     else:
-        found = _classes(predictor, inputs, truth, name)
-    print(text.scores(found, train.trivial(predictor), f" of {name}"))
+        y = _codes(predictor, truth, name)
+        found, baseline = _classes(predictor, inputs, y)
+    print(text.scores(found, baseline, f" of {name}"))
     print(f"\ntest {found[0].spoken} {text.number(found[0].model)}")
     return 0
 
 
-def _classes(predictor: Predictor, inputs: Any, truth: Any, name: str) -> list[scores.Score]:
-    """The scores, after the confusion matrix."""
+def _codes(predictor: Predictor, truth: Any, name: str) -> Array:
+    """Places of the true classes, -1 for one that the model does not know; ValueError if it knows none."""
     assert predictor.classes is not None
     y = train.codes(as_text(truth).to_numpy(object).astype(str), predictor)
     unknown = int(np.count_nonzero(y < 0))
@@ -62,14 +65,20 @@ def _classes(predictor: Predictor, inputs: Any, truth: Any, name: str) -> list[s
             f"pynn: {several(unknown, 'row')} of {quoted(name)} {has} a class that the model does not know, which "
             "counts as wrong"
         )
+    return y
+
+
+def _classes(predictor: Predictor, inputs: Any, y: Array) -> tuple[list[scores.Score], str]:
+    """The scores, after the confusion matrix, and the baseline."""
+    assert predictor.classes is not None
     probabilities = predictor.probabilities(inputs)
     names = list(map(str, predictor.classes))
     if len(names) <= train.MATRIX:
         print(evaluate.table(_counts(y, probabilities, len(names)), names, messages.width()), end="\n\n")
     shares = predictor.about.get("shares")
-    if shares is None:
-        shares = np.bincount(y[y >= 0], minlength=len(names)) / max(len(y) - unknown, 1)
-    return scores.of_classes(y, probabilities, np.asarray(shares))
+    if shares is None:  # a model that was saved from Python
+        shares = np.bincount(y[y >= 0], minlength=len(names)) / np.count_nonzero(y >= 0)
+    return scores.of_classes(y, probabilities, np.asarray(shares)), train.trivial(predictor, shares)
 
 
 def _counts(y: Array, probabilities: Array, classes: int) -> Array:

@@ -83,12 +83,10 @@ def prepared(predictor: Predictor, frame: Any, source: Source) -> Any:
     """The columns that the model takes, as it takes them; unknown categories are counted on stderr."""
     known = predictor.columns
     columns.expect_columns(frame, list(known), source)
-    if not all("kind" in about for about in known.values()):  # a model that was saved from Python
-        return frame[list(known)]
     result = columns.applied(frame, known, source)
     for name, about in known.items():
         usual = predictor.categories(name)
-        if about["kind"] == columns.CATEGORY and usual is not None:
+        if about.get("kind") == columns.CATEGORY and usual is not None:
             _say_unknown(result[name], name, usual, source)
     return result
 
@@ -111,12 +109,13 @@ def predicted(predictor: Predictor, frame: Any) -> Any:
     """The table of predictions, in the order of the rows."""
     import pandas
 
-    name = str(predictor.about.get("target", "prediction"))
+    name = predictor.target
     parts = []
     for start in range(0, len(frame), ROWS):
         piece = frame.iloc[start : start + ROWS]
         if predictor.classes is None:
-            parts.append(pandas.DataFrame({name: predictor.predict(piece).reshape(-1)}))
+            numbers = predictor.predict(piece)
+            parts.append(pandas.DataFrame(numbers, columns=predictor.heads(numbers.shape[1])))
             continue
         shares = predictor.probabilities(piece)
         chosen = [predictor.classes[place] for place in shares.argmax(axis=1).tolist()]

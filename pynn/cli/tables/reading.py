@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import re
 import warnings
 from collections.abc import Collection
 from typing import Any, NoReturn
 
 from ...messages.terminal import printable
 from . import dialect as dialects
-from . import files
+from . import files, values
 from .dialect import Dialect
 
 
@@ -110,10 +111,38 @@ def _csv(dialect: Dialect, text: Collection[str]) -> Any:
     mixed = {name: str for name in dialect.names if name not in kinds and _is_mixed(frame[name])}
     if mixed:  # numbers in one piece of the file, text in another
         frame = _parsed(dialect, {**kinds, **mixed})
+    _keep_leading_zeros(dialect, frame)
     return frame
 
 
-def _parsed(dialect: Dialect, kinds: dict[str, Any]) -> Any:
+def _keep_leading_zeros(dialect: Dialect, frame: Any) -> None:
+    """Put the text of the file in place of whole numbers where any has a leading zero: zip codes and other codes."""
+    names = [name for name in dialect.names if _is_whole(frame[name])]
+    if not names or not _has_leading_zero(dialect):
+        return
+    texts = _parsed(dialect, dict.fromkeys(names, str), names)
+    for name in names:
+        if values.padded(texts[name].dropna().unique().tolist()):
+            frame[name] = texts[name]
+
+
+def _is_whole(column: Any) -> bool:
+    kind = getattr(column.dtype, "kind", "O")
+    return kind in "iu" or (kind == "f" and values.whole(column.to_numpy()))
+
+
+def _has_leading_zero(dialect: Dialect) -> bool:
+    """Whether a 0 before a digit begins any value: quick, since few files have one."""
+    begins, rest = re.compile(rf'(?:^|[{re.escape(dialect.separator)}"\s])0\d'), ""
+    with dialect.open() as stream:
+        while piece := stream.read(1 << 20):
+            if begins.search(rest + piece):
+                return True
+            rest = piece[-2:]
+    return False
+
+
+def _parsed(dialect: Dialect, kinds: dict[str, Any], only: list[str] | None = None) -> Any:
     import pandas
 
     with dialect.open() as stream:
@@ -121,7 +150,7 @@ def _parsed(dialect: Dialect, kinds: dict[str, Any]) -> Any:
             stream.readline()
         frame = pandas.read_csv(
             stream, sep=dialect.separator, decimal=dialect.decimal, skipinitialspace=True, index_col=False,
-            header=0, names=list(dialect.names), dtype=kinds, skip_blank_lines=len(dialect.names) > 1,
+            header=0, names=list(dialect.names), dtype=kinds, usecols=only, skip_blank_lines=len(dialect.names) > 1,
         )  # fmt: skip
     return frame
 

@@ -46,12 +46,12 @@ def find(frame: Any, name: str, source: Source) -> str:
         return name
     same = [each for each in present if each.strip().lower() == name.strip().lower()]
     close = same or difflib.get_close_matches(name, present, 3, 0.5)
-    hint = f"did you mean {' or '.join(map(quoted, close))}? " if close else ""
+    hint = f"; did you mean {' or '.join(map(quoted, close))}?" if close else ""
     shown = ", ".join(map(quoted, present[:12])) + (f" and {len(present) - 12} more" if len(present) > 12 else "")
     place = printable(source.path) if source.dialect is None else f"{printable(source.path)}, line 1"
     if source.dialect is not None and all(parsing.number(each, source.decimal) is not None for each in present):
-        hint = "that line seems to hold values: the first line must name the columns; "
-    raise ValueError(f"{place}: there is no column {quoted(name)}; {hint}(it has {shown})")
+        hint = "; that line seems to hold values: the first line must name the columns"
+    raise ValueError(f"{place}: there is no column {quoted(name)}{hint} (it has {shown})")
 
 
 def prepared(frame: Any, name: str, task: str | None, source: Source) -> Target:
@@ -110,7 +110,10 @@ def _guess(series: Any, column: Column, distinct: int) -> tuple[str, str]:
 def _numbers(series: Any, column: Column, where: str, source: Source, rows: NDArray[np.intp]) -> Array:
     if column.kind == columns.CATEGORY:
         texts = series.astype(object).tolist()
-        first = next((place for place, text in enumerate(texts) if parsing.number(text, source.decimal) is None), 0)
+        found = [parsing.number(text, source.decimal) for text in texts]
+        if None not in found:  # text because of leading zeros
+            return np.array(found, np.float64)
+        first = found.index(None)
         raise ValueError(
             f"{source.place(int(rows[first]), column.name)}: {quoted(texts[first])} is not a number, which --task "
             "regression needs; correct it, or choose --task classification"
@@ -152,14 +155,15 @@ def _classes(
 
 
 def _plain(series: Any, column: Column) -> Array:
-    """The classes as an array of text, booleans, integers or floats."""
+    """The classes as an array of text, booleans or integers."""
     if column.kind == columns.TRUTH:
         return np.asarray(series.to_numpy(bool))
     if column.kind == columns.CATEGORY:
         return np.array(series.astype(object).tolist(), dtype=object).astype(str)
     numbers = series.to_numpy("float64")
-    exact = values.whole(numbers) and np.abs(numbers).max() < 2**53
-    return np.asarray(numbers.astype(np.int64) if exact else numbers)
+    if values.whole(numbers) and np.abs(numbers).max() < 2**53:
+        return np.asarray(numbers.astype(np.int64))
+    return np.asarray(values.as_text(series).to_numpy(object).astype(str))  # 0.5 and 1.5: no labels for an estimator
 
 
 def split(target: Target, share: float, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -18,9 +18,10 @@ EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
 def columns(found: Sequence[Column], width: int | None) -> str:
-    """A line for each column: name, kind, missing share, range or values, notes."""
+    """A line for each of the first columns, and of the others with notes: name, kind, missing share, values, notes."""
     width = width or WIDTH
-    shown = [*found[:SHOWN]]
+    noted = [column for column in found[SHOWN:] if column.notes]
+    shown = [*found[:SHOWN], *noted[:SHOWN]]
     names = [_cut(column.name, LONGEST) for column in shown]
     first = max(len("column"), *map(len, names))
     lines = [f"{'column':<{first}}  {'kind':<8}  missing  values"]
@@ -34,9 +35,10 @@ def columns(found: Sequence[Column], width: int | None) -> str:
             continue
         lines.append(begin + _cut(column.shown, room) if column.shown else begin.rstrip())
         lines.extend(f"{'':{first}}            {line}" for line in _wrapped(notes, width - first - 12))
-    if len(found) > SHOWN:
-        noted = sum(bool(column.notes) for column in found[SHOWN:])
-        lines.append(f"and {several(len(found) - SHOWN, 'more column')}, {noted:,} of them with notes")
+    if len(found) > len(shown):
+        rest = len(noted) - len(noted[:SHOWN])
+        with_notes = f", {rest:,} of them with notes" if rest else ""
+        lines.append(f"and {several(len(found) - len(shown), 'more column')}{with_notes}")
     return "\n".join(lines)
 
 

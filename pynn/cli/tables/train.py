@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -86,7 +86,8 @@ def _trained(
         )
         return 130
     try:
-        drawn = _explained(options, target, used, parts, predictor, found, picture, progress.histories)
+        ids = {column.name for column in described if columns.LIKE_ID in column.notes}
+        drawn = _explained(options, target, used, parts, predictor, found, picture, progress.histories, ids)
     except KeyboardInterrupt:
         terminal.say(f"pynn: interrupted; the trained model ({last}) is in {path}")
         return 130
@@ -158,7 +159,7 @@ def measured(predictor: Predictor, frame: Any, y: Array) -> list[Score]:
     """The scores on labelled rows."""
     about = predictor.about
     if predictor.classes is None:
-        return scores.of_numbers(y, predictor.predict(frame).reshape(-1), about["mean"], about["median"])
+        return scores.of_numbers(y, predictor.numbers(frame), about["mean"], about["median"])
     return scores.of_classes(codes(y, predictor), predictor.probabilities(frame), np.asarray(about["shares"]))
 
 
@@ -173,48 +174,55 @@ def codes(y: Array, predictor: Predictor) -> Array:
 def error(predictor: Predictor) -> Callable[[Any, Array], float]:
     """The error of predictions for a frame: log loss of codes, or RMSE."""
     if predictor.classes is None:
-        return lambda frame, y: scores.rmse(y, predictor.predict(frame).reshape(-1))
+        return lambda frame, y: scores.rmse(y, predictor.numbers(frame))
     return lambda frame, y: scores.log_loss(y, predictor.probabilities(frame))
 
 
-def trivial(predictor: Predictor) -> str:
-    """What the trivial model says."""
+def trivial(predictor: Predictor, shares: Any) -> str:
+    """What the trivial model says; shares: of the classes, None for numbers."""
     if predictor.classes is None:
         return "always the mean; the median for MAE"
-    usual = predictor.classes[int(np.argmax(predictor.about["shares"]))]
-    return f"always {quoted(usual)}"
+    return f"always {quoted(predictor.classes[int(np.argmax(shares))])}"
 
 
 def _explained(
     options: argparse.Namespace, target: Target, used: Any, parts: tuple[Array, Array], predictor: Predictor,
-    found: list[Score], picture: Path | None, histories: list[Any],
+    found: list[Score], picture: Path | None, histories: list[Any], ids: Collection[str],
 ) -> str:  # fmt: skip
     """Print scores, importance and warnings, and draw the picture; return " and NAME"."""
     if options.quiet and picture is None:
-        _warn(target, found, None)
+        _warn(target, found, None, ids)
         return ""
     frame, y = used.iloc[parts[1]], target.y[parts[1]]
+    baseline = trivial(predictor, predictor.about.get("shares"))
     if not options.quiet:
-        print(f"\n{text.scores(found, trivial(predictor), f' of {target.name}')}\n", flush=True)
+        print(f"\n{text.scores(found, baseline, f' of {target.name}')}\n", flush=True)
     known = codes(y, predictor) if target.is_classification else y
     usable = known >= 0 if target.is_classification else np.ones(len(y), bool)
     important = importance.measured(frame[usable], known[usable], error(predictor), options.seed)
     measure = "log loss" if target.is_classification else "RMSE"
     if not options.quiet:
         print(text.importance(important, measure, messages.width(), _is_plain()))
-    _warn(target, found, important)
+    _warn(target, found, important, ids)
     if picture is None:
         return ""
     return _draw(picture, predictor, histories, frame, y, important, measure, options.quiet)
 
 
-def _warn(target: Target, found: list[Score], important: Importance | None) -> None:
+def _warn(target: Target, found: list[Score], important: Importance | None, ids: Collection[str]) -> None:
     """Say what should make the user doubt the model."""
     if not any(score.clearly_better for score in found):
         terminal.say(
             "pynn: the model is not clearly better than the baseline: the columns say little about "
             f"{quoted(target.name)}, or there are too few rows"
         )
+    if important is not None and important.names[0] in ids:
+        terminal.say(
+            f"pynn: the model goes by {quoted(important.names[0])} most, which looks like an id: new rows have other "
+            f"ids, and if the rows are in some order, it gives {quoted(target.name)} away; leave it out: --drop "
+            f"{important.names[0]}"
+        )
+        return
     best = next((score for score in found if score.name in ("accuracy", "r2")), None)
     if important is None or best is None:
         return
@@ -249,7 +257,7 @@ def _draw(
         return ""
     classes = predictor.classes
     figure = plot.table_report(
-        histories, y, predictor.predict(frame).reshape(-1),
+        histories, y, predictor.predict(frame) if classes is not None else predictor.numbers(frame),
         dict(zip(important.names, important.rises.tolist(), strict=True)), classes=classes, measure=measure,
     )  # fmt: skip
     try:

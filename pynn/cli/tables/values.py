@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from ...typing import Array
 
 TRUTH = {"true": True, "false": False, "t": True, "f": False, "yes": True, "no": False, "y": True, "n": False,
          "1": True, "0": False, "1.0": True, "0.0": False}  # fmt: skip
+PADDED = re.compile(r"0\d+")
 SAMPLE = 1000  # distinct values that are tried before all of them are
 
 
@@ -40,6 +42,11 @@ def numbers(distinct: list[str], decimal: str) -> Numbers:
         else:
             odd, count = odd if odd is not None else text, count + 1
     return Numbers(values, tuple(words), odd, count / max(len(distinct), 1))
+
+
+def padded(distinct: Iterable[str]) -> bool:
+    """Whether any is a whole number with a leading zero, as zip codes and other codes have."""
+    return any(PADDED.fullmatch(text.strip()) for text in distinct)
 
 
 def date_format(distinct: list[str]) -> tuple[str, str | None, tuple[str, ...]] | None:
