@@ -195,7 +195,7 @@ def test_codes_with_leading_zeros_from_end_to_end(run, frame):
     assert re.search(r"\nzip +category +\. +12: 0", shown)
     code, out, err = run("predict", "d.safetensors", "d.csv")
     assert (code, err, len(out)) == (0, [], 241)
-    code, out, err = run("train", "d.csv", "--target", "zip", "--task", "regression", *FAST, "--no-plot")
+    code, out, err = run("train", "d.csv", "--target", "zip", "--task", "regression", *FAST, "--no-plot", "--force")
     assert code == 0, err
     assert "target zip: 4000 .. 15000" in out
 
