@@ -94,7 +94,7 @@ class Table:
 
     @property
     def numbered(self) -> bool:
-        """Whether its columns have numbers for names, which need not be their places."""
+        """Whether its columns have whole numbers for names, which need not be their places."""
         return self.names is None and not _is_matrix(self.source) and all(type(one) is int for one in self.labels)
 
     def __getitem__(self, rows: slice | Array) -> Table:
