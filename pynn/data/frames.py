@@ -100,10 +100,7 @@ class Table:
     def __getitem__(self, rows: slice | Array) -> Table:
         chosen = object.__new__(Table)
         vars(chosen).update(vars(self))
-        if isinstance(rows, slice):
-            chosen.rows = self.rows[rows]
-        else:
-            chosen.rows = np.asarray(self.rows)[rows]
+        chosen.rows = self.rows[rows] if isinstance(rows, slice) else np.asarray(self.rows)[rows]
         return chosen
 
     def column(self, label: Any) -> Raw:
