@@ -34,8 +34,8 @@ class EarlyStopping(Callback):
     mode : {"auto", "min", "max"}, default "auto"
         Whether lower or higher is better; "auto" knows it for losses and pynn's metrics.
     ties : {"first", "last"}, default "first"
-        Which of several epochs with the best measurement, or at most min_delta from it, is the best epoch. Neither is
-        an improvement over the other: with "last" too, patience counts since the first.
+        Which of several epochs with exactly the best measurement is the best epoch. Neither is an improvement over the
+        other: with "last" too, patience counts since the first.
 
     Attributes
     ----------
@@ -102,7 +102,7 @@ class EarlyStopping(Callback):
         self._stop_if_out_of_patience(trainer)
 
     def _is_tie(self, value: float) -> bool:
-        return value == self.best or (self.best is not None and abs(value - self.best) <= self.min_delta)
+        return value == self.best
 
     def _keep(self, tensors: Mapping[str, Any]) -> None:
         for name, tensor in tensors.items():

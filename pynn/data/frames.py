@@ -96,16 +96,13 @@ class Table:
 
     @property
     def numbered(self) -> bool:
-        """Whether its columns have numbers for names, which need not be their places."""
+        """Whether its columns have whole numbers for names, which need not be their places."""
         return self.names is None and not _is_matrix(self.source) and all(type(one) is int for one in self.labels)
 
     def __getitem__(self, rows: slice | Array) -> Table:
         chosen = object.__new__(Table)
         vars(chosen).update(vars(self))
-        if isinstance(rows, slice):
-            chosen.rows = self.rows[rows]
-        else:
-            chosen.rows = np.asarray(self.rows)[rows]
+        chosen.rows = self.rows[rows] if isinstance(rows, slice) else np.asarray(self.rows)[rows]
         return chosen
 
     def column(self, label: Any) -> Raw:

@@ -70,6 +70,16 @@ class Member:
     score: float | None
 
 
+class BestEpoch(EarlyStopping):
+    """The best epoch, of accuracies that hardly differ the last one."""
+
+    def __init__(self, monitor: str) -> None:
+        super().__init__(monitor, None, min_delta=0.0 if monitor == "val_loss" else HARDLY, ties="last")
+
+    def _is_tie(self, value: float) -> bool:
+        return value == self.best or (self.best is not None and abs(value - self.best) <= self.min_delta)
+
+
 def trained(task: Task, train: Table, held_out: Table | None, seed: int, seconds: float | None = None) -> Member:
     """Train a network; held_out chooses its epoch, None for the last. seconds: as long as it may take."""
     started = time.perf_counter()
@@ -79,10 +89,7 @@ def trained(task: Task, train: Table, held_out: Table | None, seed: int, seconds
         left = seconds - (time.perf_counter() - started)
         recipe = replace(recipe, epochs=_affordable(task, recipe, model, train, held_out, left * SPARE))
         model = _network(task, recipe, train, seed)
-    best = None
-    if held_out is not None:
-        least = 0.0 if task.monitor == "val_loss" else HARDLY
-        best = EarlyStopping(task.monitor, patience=None, min_delta=least, ties="last")
+    best = BestEpoch(task.monitor) if held_out is not None else None
     deadline = None if seconds is None else Deadline(max(seconds - (time.perf_counter() - started), 1e-3))
     history = model.fit(
         train.x,

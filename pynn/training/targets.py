@@ -96,7 +96,8 @@ class Targets:
             return deviations
         units = self.unlimited().units
         around = around.astype(np.float64)
-        return np.abs(units(around + deviations) - units(around))
+        difference: Array = np.abs(units(around + deviations) - units(around))
+        return difference
 
     def _scaled(self, loss: Loss, y: Array, output_shape: Shape, name: str) -> Array:
         assert self.scaling is not None

@@ -333,10 +333,19 @@ def test_numbers_too_large_for_float32_are_named() -> None:
         encoder.transform({"a": [1.0], "b": [1e300]})
 
 
-def test_columns_that_are_numbered_are_known_by_their_places() -> None:
+def test_columns_are_known_by_their_whole_numbers_and_others_by_their_places() -> None:
     pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame([[1.0, "u"], [2.0, "v"], [3.0, "u"]], columns=[10, 20])
+    encoder, twin = pynn.TableEncoder().fit(frame), pynn.TableEncoder()
+    assert [column.name for column in encoder.columns_] == [10, 20]
+    twin.restore((2,), encoder.tensors())
+    for one in (encoder, twin):
+        for same in (frame, frame[[20, 10]], frame.assign(more=1).set_axis([10, 20, 30], axis=1)):
+            np.testing.assert_array_equal(one.transform(same), [[1, -1], [2, 1], [3, -1]])
+        with pytest.raises(ValueError, match="x has no column 20: fit had the columns 10, 20"):
+            one.transform(frame.set_axis([10, 0], axis=1))
     labels = pandas.MultiIndex.from_tuples([("a", 1), ("a", 2)])
-    for names in ([10, 20], [5.5, 3], labels):
+    for names in ([5.5, 3], labels):
         frame = pandas.DataFrame([[1.0, "u"], [2.0, "v"], [3.0, "u"]], columns=names)
         encoder = pynn.TableEncoder().fit(frame)
         assert [column.name for column in encoder.columns_] == [0, 1]
