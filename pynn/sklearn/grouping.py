@@ -1,8 +1,8 @@
 """Which rows a network trains on and which it validates on. The order of the rows makes no difference.
 
 Rows that are equal, labels included, stay together: a row that stands twice in the table must not be validated on
-after it was trained on. Where there are few different rows, all that can be told of them is how often each label occurs,
-and they are split like others.
+after it was trained on. Where there are few different rows, all that can be told of them is how often each label
+occurs, and they are split like others.
 """
 
 from __future__ import annotations

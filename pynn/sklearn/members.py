@@ -117,7 +117,7 @@ def trained(
             train = train.take(np.random.default_rng(seed).permutation(available)[: plan.rows])
     validation = None if measured is None or held_out is None else held_out.take(measured)
     best = EarlyStopping(task.monitor, patience=None, ties="last") if validation is not None else None
-    deadline = None if ends is None else Deadline(max(ends - time.perf_counter(), plan.seconds))
+    deadline = None if ends is None else Deadline(max(ends - time.perf_counter(), plan.seconds, 1e-3))
     history = _fitted(task, recipe, model, train, validation, [one for one in (best, deadline) if one is not None])
     cut = model.epoch == 0  # by the deadline, within the first epoch
     score = None if best is None or best.best is None else float(best.best)
@@ -176,9 +176,11 @@ def _planned(task: Task, recipe: Recipe, model: Sequential, train: Table, held_o
     tried, begun, clock = copy.deepcopy(model), time.perf_counter(), _Clock(seconds / 10)
     batch, most, steps = recipe.batch_size, recipe.epochs or 1, len(train) // recipe.batch_size
     some = train.take(np.arange(min(batch * TRIED, len(train))))
+    epochs = -(-TRIED // min(steps, TRIED))
+    optimizer = replace(recipe, epochs=max(epochs, most)).optimizer()  # its schedule lasts as long
     tried.fit(
-        some.x, some.y, sample_weight=some.weights, loss=copy.deepcopy(task.loss), optimizer=recipe.optimizer(),
-        epochs=-(-TRIED // min(steps, TRIED)), batch_size=batch, drop_last=True, target_preprocessing=task.scaling,
+        some.x, some.y, sample_weight=some.weights, loss=copy.deepcopy(task.loss), optimizer=optimizer,
+        epochs=epochs, batch_size=batch, drop_last=True, target_preprocessing=task.scaling,
         callbacks=[clock], progress=False,
     )  # fmt: skip
     step = clock.step()
