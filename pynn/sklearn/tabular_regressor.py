@@ -46,7 +46,9 @@ class TabularRegressor(RegressorMixin, Tabular):
         As for `TabularClassifier`.
     epochs, batch_size, learning_rate, hidden_layer_sizes, dropout, weight_decay : optional
         As for `TabularClassifier`; the rate is 0.2 by default, 0.07 for the simplified form.
-    one_hot, max_categories : optional
+    one_hot : int, default 9
+        As for `TabularClassifier`.
+    max_categories : int, optional
         As for `TabularClassifier`.
     validation_fraction : float, default 0.2
         Share of the rows that choose the best epoch, and whose errors make the intervals; 0 keeps the last.
