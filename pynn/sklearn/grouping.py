@@ -1,7 +1,8 @@
 """Which rows a network trains on and which it validates on. The order of the rows makes no difference.
 
-Rows that are equal, labels included, stay together: a row that stands twice in the table must not be validated on after
-it was trained on.
+Rows that are equal, labels included, stay together: a row that stands twice in the table must not be validated on
+after it was trained on. Where there are few different rows, all that can be told of them is how often each label
+occurs, and they are split like others.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import numpy as np
 
 from ..typing import Array
 
-REPEATED = 3  # rows for each different row: above it the table has few different rows, and they are not grouped
+DIFFERENT = 20  # rows: with fewer different ones, equal rows are not kept together
+REPEATED = 3  # mean of whole weights up to which they repeat rows
+LARGEST = 2.0**53  # whole numbers that floats hold exactly
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 _SHIFT = np.uint64(29)
 
@@ -31,14 +34,30 @@ class Groups:
     strata: Array
 
     def parts(self, share: float, seed: int) -> tuple[Array, Array]:
-        """Places of the training and the validation rows: that share of each stratum, at least one group stays."""
+        """Places of the training and the validation rows: that share of each stratum, at least one group stays.
+
+        Groups that are larger than the share are held out last. Where all strata are too small for the share, it is
+        drawn from all together, at most one group of each.
+        """
         held_out = np.zeros(len(self.starts), bool)
+        sizes, spare = self._sizes, []
         for groups in self._shuffled(seed):
+            large = sizes[groups] > max(share * sizes[groups].sum(), 1)
+            groups = np.concatenate([groups[~large], groups[large]])
             held_out[groups[: min(round(len(groups) * share), len(groups) - 1)]] = True
+            spare += groups[: min(len(groups) - 1, 1)].tolist()
+        if spare and share and not held_out.any():
+            count = max(round(len(self.starts) * share), 1)
+            held_out[np.random.default_rng(seed).permutation(spare)[:count]] = True
         return self._places(~held_out), self._places(held_out)
 
     def folds(self, count: int, seed: int) -> list[tuple[Array, Array]]:
-        """Places of the training and the validation rows of each fold."""
+        """Places of the training and the validation rows of each fold; ValueError for more folds than groups."""
+        if count > len(self.starts):
+            raise ValueError(
+                f"bagging='folds' holds out one of n_ens={count} folds of different rows for each network, but the "
+                f"table has {len(self.starts)} different rows: lower n_ens, or set bagging='seeds'"
+            )
         fold, first = np.zeros(len(self.starts), np.int64), 0
         for groups in self._shuffled(seed):
             fold[groups] = (first + np.arange(len(groups))) % count
@@ -52,8 +71,12 @@ class Groups:
 
     def _places(self, chosen: Array) -> Array:
         """The places of these groups' rows, in the order of their content."""
-        sizes = np.diff(np.append(self.starts, len(self.order)))
-        return np.asarray(self.order[np.repeat(chosen, sizes)])
+        return np.asarray(self.order[np.repeat(chosen, self._sizes)])
+
+    @property
+    def _sizes(self) -> Array:
+        """Rows of each group."""
+        return np.diff(np.append(self.starts, len(self.order)))
 
 
 def grouped(x: Array, y: Array, classes: bool) -> Groups:
@@ -62,7 +85,7 @@ def grouped(x: Array, y: Array, classes: bool) -> Groups:
     order = np.argsort(prints, kind="stable")
     new = np.ones(len(order), bool)
     new[1:] = np.diff(prints[order]) != 0
-    if len(order) > REPEATED * np.count_nonzero(new):
+    if np.count_nonzero(new) < DIFFERENT:
         new[:] = True
     starts = np.flatnonzero(new)
     strata = y[order[starts]] if classes else np.zeros(len(starts), np.int64)
@@ -86,11 +109,21 @@ def _mix(prints: Array, bits: Array) -> None:
     prints ^= prints >> _SHIFT
 
 
-def repeated(weights: Array) -> Array | None:
-    """Places of the rows, each as often as its weight says; None where weights are not whole or are large."""
-    if not np.array_equal(weights, np.floor(weights)) or weights.sum() > REPEATED * np.count_nonzero(weights):
-        return None
-    return np.repeat(np.arange(len(weights)), weights.astype(np.int64))
+def repeated(weights: Array) -> tuple[Array | None, Array | None]:
+    """Weights above 0 as places of rows, each as often as its weight says, or else as weights; (None, None) for equal.
+
+    Whole weights are divided by their greatest common divisor first, as only proportions count. They remain weights
+    where the table would become more than three times as long.
+    """
+    if (weights == weights[0]).all():
+        return None, None
+    if weights.max() > LARGEST or not np.array_equal(weights, np.floor(weights)):
+        return None, weights
+    counts = weights.astype(np.int64)
+    counts //= np.gcd.reduce(counts)
+    if counts.sum(dtype=np.float64) > REPEATED * len(counts):
+        return None, weights
+    return np.repeat(np.arange(len(counts)), counts), None
 
 
 def seeds(random_state: int, count: int) -> Sequence[int]:

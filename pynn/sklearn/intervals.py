@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
 
 from ..models.sequential import Sequential
 from ..typing import Array
+from .reports import warn
+
+ROUNDING = 1e-9
 
 
 def at(levels: Array, quantiles: Array, level: float) -> Array:
@@ -28,10 +32,45 @@ def at(levels: Array, quantiles: Array, level: float) -> Array:
     return np.asarray((1 - share) * quantiles[:, right - 1] + share * quantiles[:, right])
 
 
-def conformal(residuals: Array, coverage: float) -> Array:
-    """The width at which this share of intervals contains y, from sorted absolute errors (M,) or (M, K)."""
-    place = math.ceil((len(residuals) + 1) * coverage) - 1
-    return np.asarray(residuals[min(place, len(residuals) - 1)])
+@dataclass(frozen=True)
+class Residuals:
+    """Absolute errors on held-out rows.
+
+    errors: (M,) or (M, K), sorted in each column. shares: of the same shape, the sum of the weights (of mean 1) of the
+    errors up to this one.
+    """
+
+    errors: Array
+    shares: Array
+
+    @classmethod
+    def of(cls, errors: Array, weights: Array | None) -> Residuals:
+        """From errors in any order and weights of any mean, or None."""
+        order = np.argsort(errors, axis=0, kind="stable")
+        each = np.ones(len(errors)) if weights is None else weights / weights.mean()
+        return cls(np.take_along_axis(errors, order, axis=0), np.cumsum(each[order], axis=0))
+
+    def width(self, coverage: float) -> Array:
+        """The width at which this share of intervals contains y: a number, or (K,); infinite with too few rows.
+
+        A new row counts one weight more, whose error may be larger than all.
+        """
+        needed = coverage * (len(self.errors) + 1) - ROUNDING * len(self.errors)
+        reached = self.shares >= needed
+        enough, first = reached.any(axis=0), reached.argmax(axis=0)
+        width = np.take_along_axis(self.errors, first[None], axis=0)[0]
+        if not np.all(enough):
+            warn(
+                f"an interval of coverage {coverage:g} needs errors of {rows_needed(coverage)} held-out rows, there "
+                f"are {len(self.errors)}{' of unequal weight' if len(self.errors) >= rows_needed(coverage) else ''}: "
+                "its ends are infinite; raise validation_fraction, pass validation, or lower the coverage"
+            )
+        return np.where(enough, width, np.inf)
+
+
+def rows_needed(coverage: float) -> int:
+    """Held-out rows from which on an interval of this coverage has ends: coverage / (1 - coverage), rounded up."""
+    return math.ceil(coverage / (1 - coverage) - ROUNDING)
 
 
 def gaussian(models: Sequence[Sequential], outputs: Sequence[Array], coverage: float) -> tuple[Array, Array]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..callbacks import Callback, Deadline, EarlyStopping
+from ..callbacks.base import Run
 from ..losses import Loss
 from ..models.sequential import Sequential
 from ..preprocessing import Transformer
@@ -19,9 +20,12 @@ from ..typing import Array
 from . import recipe as recipes
 from .recipe import Recipe
 
-TRIED = 12  # steps that measure the speed
 HARDLY = 1e-6  # of an accuracy: so little is rounding, or rows of hardly any weight, and chooses no epoch
+TRIED = 8  # steps that measure the speed
 SPARE = 0.9  # share of the time that is planned for
+FEWEST_STEPS = 32  # that are taken however short the time is: fewer leave the first weights nearly as they were
+START_RATE = 1_000  # rows a second of the time that the first weights may follow from
+MEASURED = 1_024  # held-out rows, at least, where there is no time to measure all
 
 
 @dataclass(frozen=True)
@@ -61,13 +65,19 @@ class Task:
 
 @dataclass(frozen=True)
 class Member:
-    """A trained network; best_epoch: the epoch whose parameters it has, counted from 1."""
+    """A trained network.
+
+    best_epoch: the epoch whose parameters it has, counted from 1. measured: places of the held-out rows that it was
+    validated on. part: (rows trained on, of how many) where the time was too short for an epoch.
+    """
 
     model: Sequential
     history: History
     epochs: int
     best_epoch: int
     score: float | None
+    measured: Array | None = None
+    part: tuple[int, int] | None = None
 
 
 class BestEpoch(EarlyStopping):
@@ -80,65 +90,122 @@ class BestEpoch(EarlyStopping):
         return value == self.best or (self.best is not None and abs(value - self.best) <= self.min_delta)
 
 
-def trained(task: Task, train: Table, held_out: Table | None, seed: int, seconds: float | None = None) -> Member:
-    """Train a network; held_out chooses its epoch, None for the last. seconds: as long as it may take."""
-    started = time.perf_counter()
+@dataclass(frozen=True)
+class Plan:
+    """What there is time for: epochs; rows of a single epoch that is shorter, or None for all; and a least time.
+
+    whole: whether there is time to measure all held-out rows.
+    """
+
+    epochs: int
+    rows: int | None = None
+    whole: bool = True
+    seconds: float = 0.0
+
+
+def trained(
+    task: Task, train: Table, held_out: Table | None, measured: Array | None, seed: int, ends: float | None = None
+) -> Member:
+    """Train a network; the rows of held_out at the places `measured` choose its epoch, None for the last.
+
+    ends: when it should be done, by time.perf_counter().
+    """
+    begun = time.perf_counter()
     recipe = task.recipe.of(len(train))
-    model = _network(task, recipe, train, seed)
-    if seconds is not None:
-        left = seconds - (time.perf_counter() - started)
-        recipe = replace(recipe, epochs=_affordable(task, recipe, model, train, held_out, left * SPARE))
-        model = _network(task, recipe, train, seed)
-    best = BestEpoch(task.monitor) if held_out is not None else None
-    deadline = None if seconds is None else Deadline(max(seconds - (time.perf_counter() - started), 1e-3))
+    rows = recipes.START_ROWS if ends is None else max(int((ends - begun) * START_RATE), MEASURED)
+    model = recipe.network(task.encoder, task.outputs, train.x, seed, rows)
+    if task.log_link:
+        recipes.prior(model, train.y, train.weights)
+    plan, available = Plan(recipe.epochs or 1), len(train)
+    if ends is not None:
+        count = 0 if measured is None else len(measured)
+        plan = _planned(task, recipe, model, train, count, (ends - time.perf_counter()) * SPARE)
+        recipe = replace(recipe, epochs=plan.epochs)
+        recipe.shorten(model)
+        if not plan.whole and measured is not None and count > (most := max(MEASURED, (plan.rows or available) // 4)):
+            measured = np.sort(np.random.default_rng(seed).choice(measured, most, replace=False))
+        if plan.rows is not None:
+            train = train.take(np.random.default_rng(seed).permutation(available)[: plan.rows])
+    validation = None if measured is None or held_out is None else held_out.take(measured)
+    best = BestEpoch(task.monitor) if validation is not None else None
+    deadline = None if ends is None else Deadline(max(ends - time.perf_counter(), plan.seconds, 1e-3))
+    history = _fitted(task, recipe, model, train, validation, [one for one in (best, deadline) if one is not None])
+    cut = model.epoch == 0  # by the deadline, within the first epoch
+    score = None if best is None or best.best is None else float(best.best)
+    if cut and validation is not None:
+        score = _score(model, validation, task.monitor)
+    chosen = best.best_epoch if best is not None and best.best_epoch is not None else max(model.epoch, 1)
+    part = None if plan.rows is None and not cut else (model.context.step * recipe.batch_size, available)
+    return Member(model, history, max(model.epoch, 1), int(chosen), score, measured, part)
+
+
+def _fitted(
+    task: Task, recipe: Recipe, model: Sequential, train: Table, validation: Table | None, own: Sequence[Callback]
+) -> History:
     history = model.fit(
         train.x,
         train.y,
         sample_weight=train.weights,
-        validation=None if held_out is None else held_out.samples(),
+        validation=None if validation is None else validation.samples(),
         loss=copy.deepcopy(task.loss),
         optimizer=recipe.optimizer(),
         epochs=recipe.epochs or 1,
         batch_size=recipe.batch_size,
         drop_last=True,
         target_preprocessing=task.scaling,
-        callbacks=[*copy.deepcopy(list(task.callbacks)), *filter(None, (best, deadline))],
+        callbacks=[*copy.deepcopy(list(task.callbacks)), *own],
         progress="auto" if task.progress else False,
     )
     model.optimizer = None  # its state is twice as large as the model
-    chosen = best.best_epoch if best is not None and best.best_epoch is not None else model.epoch
-    score = None if best is None or best.best is None else float(best.best)
-    return Member(model, history, model.epoch, int(chosen), score)
+    return history
 
 
-def _network(task: Task, recipe: Recipe, train: Table, seed: int) -> Sequential:
-    model = recipe.network(task.encoder, task.outputs, train.x, seed)
-    if task.log_link:
-        recipes.prior(model, train.y, train.weights)
-    return model
+def _score(model: Sequential, validation: Table, monitor: str) -> float:
+    """What `fit` measures after an epoch."""
+    values = model.evaluate(validation.x, validation.y, sample_weight=validation.weights)
+    return float(values[monitor.removeprefix("val_")])
 
 
-def _affordable(
-    task: Task, recipe: Recipe, model: Sequential, train: Table, held_out: Table | None, seconds: float
-) -> int:
-    """How many epochs there is time for, at most those of the recipe, after a try of some steps."""
-    tried = copy.deepcopy(model)
-    rows = min(len(train), recipe.batch_size * TRIED)
-    y = train.y if task.scaling is None else train.y / max(float(np.std(train.y)), 1e-30)
-    spent = []
-    for _ in range(2):  # the first makes the buffers
-        begun = time.perf_counter()
-        tried.fit(
-            train.x[:rows], y[:rows], loss=copy.deepcopy(task.loss), optimizer=recipe.optimizer(), epochs=1,
-            batch_size=recipe.batch_size, drop_last=True, progress=False,
-        )  # fmt: skip
-        spent.append(time.perf_counter() - begun)
-    epoch = spent[1] * (len(train) // recipe.batch_size) / max(rows // recipe.batch_size, 1)
-    if held_out is not None:
-        begun = time.perf_counter()
-        tried.forward(held_out.x[:1024])
-        epoch += (time.perf_counter() - begun) * len(held_out) / min(len(held_out), 1024)
-    return int(np.clip((seconds - sum(spent)) / max(epoch, 1e-6), 1, recipe.epochs or 1))
+class _Clock(Callback):
+    """Measures the time of a step, and ends the run after the second step beyond so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self.until, self.ends = time.perf_counter() + seconds, list[float]()
+
+    def on_step_end(self, trainer: Run) -> None:
+        self.ends.append(time.perf_counter())
+        if len(self.ends) > 1 and self.ends[-1] > self.until:
+            trainer.stop("the speed is known")
+
+    def step(self) -> float:
+        """Seconds between two steps, without the first, which makes the buffers."""
+        return (self.ends[-1] - self.ends[0]) / (len(self.ends) - 1)
+
+
+def _planned(task: Task, recipe: Recipe, model: Sequential, train: Table, held_out: int, seconds: float) -> Plan:
+    """What there is time for, at most the epochs of the recipe, after a try of some steps with a copy of the model."""
+    tried, begun, clock = copy.deepcopy(model), time.perf_counter(), _Clock(seconds / 10)
+    batch, most, steps = recipe.batch_size, recipe.epochs or 1, len(train) // recipe.batch_size
+    some = train.take(np.arange(min(batch * TRIED, len(train))))
+    epochs = -(-TRIED // min(steps, TRIED))
+    optimizer = replace(recipe, epochs=max(epochs, most)).optimizer()  # its schedule lasts as long
+    tried.fit(
+        some.x, some.y, sample_weight=some.weights, loss=copy.deepcopy(task.loss), optimizer=optimizer,
+        epochs=epochs, batch_size=batch, drop_last=True, target_preprocessing=task.scaling,
+        callbacks=[clock], progress=False,
+    )  # fmt: skip
+    step = clock.step()
+    started = time.perf_counter()
+    tried.forward(train.x[:MEASURED])
+    measuring = (time.perf_counter() - started) / min(len(train), MEASURED)
+    left = seconds - (time.perf_counter() - begun)
+    epochs, least = int(left / (step * steps + measuring * held_out)), 2 * FEWEST_STEPS * step
+    if epochs >= 1:
+        return Plan(min(epochs, most), seconds=least)
+    affordable = max(int((left - measuring * min(held_out, MEASURED)) / step), FEWEST_STEPS)
+    if affordable < steps:
+        return Plan(1, affordable * batch, whole=False, seconds=least)
+    return Plan(min(max(affordable // steps, 1), most) if held_out <= MEASURED else 1, whole=False, seconds=least)
 
 
 def outputs(model: Sequential, x: Array, rows: int = 1024) -> Array:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..layers import Affine, Embedding, PeriodicEmbedding
+from ..layers import Affine, Dropout, Embedding, PeriodicEmbedding
 from ..models.data_dependent import data_dependent
 from ..models.sequential import Sequential
 from ..models.tables import realmlp
@@ -44,11 +44,6 @@ class Recipe:
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
 
-    @property
-    def embeds(self) -> bool:
-        """Whether categories of many values become vectors; if not, all are one-hot."""
-        return self.form == "full"
-
     def of(self, rows: int) -> Recipe:
         """The recipe for so many training rows, with its number of epochs."""
         batch = min(self.batch_size, rows)
@@ -63,9 +58,11 @@ class Recipe:
         decay = FlatCosine(self.weight_decay, self.epochs) if self.weight_decay else 0.0
         return AdamW(CosLog(self.learning_rate, self.epochs), beta2=0.95, weight_decay=decay)
 
-    def network(self, encoder: TableEncoder, outputs: int, x: Array, seed: int) -> Sequential:
+    def network(
+        self, encoder: TableEncoder, outputs: int, x: Array, seed: int, start_rows: int = START_ROWS
+    ) -> Sequential:
         """The network with its first weights, for the encoder's columns; x: training rows as the encoder gives them."""
-        full, epochs = self.form == "full", self.epochs or 1
+        full = self.form == "full"
         model = realmlp(
             outputs,
             numbers=_count(encoder.numbers_),
@@ -74,15 +71,23 @@ class Recipe:
             form=self.form,
             activation=self.activation,
             hidden=self.hidden,
-            dropout=FlatCosine(self.dropout, epochs) if full and self.dropout else 0.0,
+            dropout=self.dropout if full else 0.0,
             seed=seed,
         )
+        self.shorten(model)
         model.build(x.shape[1:])
         if full:
-            rows = np.random.default_rng(seed).permutation(len(x))[:START_ROWS] if len(x) > START_ROWS else slice(None)
+            most = min(start_rows, START_ROWS)
+            rows = np.random.default_rng(seed).permutation(len(x))[:most] if len(x) > most else slice(None)
             embedded = [layer.name for layer in model.walk() if isinstance(layer, (Embedding, PeriodicEmbedding))]
             data_dependent(model, x[rows], bias="simplex", leave=embedded)
         return model
+
+    def shorten(self, model: Sequential) -> None:
+        """Let the dropout of its network last for the recipe's epochs."""
+        for layer in model.walk():
+            if isinstance(layer, Dropout):
+                layer.rate = FlatCosine(self.dropout, self.epochs or 1)
 
 
 def _count(columns: slice) -> int:
@@ -107,10 +112,10 @@ def chosen(preset: str, classification: bool, **changes: Any) -> Recipe:
 
 
 def prior(model: Sequential, y: Array, weights: Array | None) -> None:
-    """Let the outputs of a loss with a log link begin at the logarithm of the mean of y."""
-    mean = float(np.average(y, weights=weights))
-    if mean > 0:
-        last = model.layers[-1]
-        assert isinstance(last, Affine)
-        assert last.bias is not None
-        last.bias[...] = math.log(mean)
+    """Let each output of a loss with a log link begin at the logarithm of its mean in y (N,) or (N, K)."""
+    means = np.atleast_1d(np.average(y, axis=0, weights=weights))
+    last = model.layers[-1]
+    assert isinstance(last, Affine)
+    assert last.bias is not None
+    known = means > 0
+    last.bias[known] = np.log(means[known])

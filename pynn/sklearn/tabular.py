@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -16,6 +16,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ..callbacks import Callback
+from ..data.frames import table
 from ..ensembles.ensemble import Ensemble
 from ..messages import terminal
 from ..models.sequential import Sequential
@@ -23,7 +24,7 @@ from ..preprocessing import Pipeline, RobustScaling, SmoothClip
 from ..preprocessing.table_encoder import TableEncoder
 from ..training.inputs import Inputs
 from ..typing import Array
-from . import grouping, members, network, recipe
+from . import grouping, members, network, one_hot, recipe
 from .base import FLOATS, packed, unpacked
 from .members import Member, Table, Task
 from .recipe import Recipe
@@ -54,6 +55,7 @@ class Tabular(BaseEstimator):
         "dropout": [None, Interval(Real, 0, 1, closed="left")],
         "weight_decay": [None, Interval(Real, 0, None, closed="left")],
         "one_hot": [Interval(Integral, 2, None, closed="left")],
+        "max_categories": [None, Interval(Integral, 2, None, closed="left")],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
         "time_budget": [None, Interval(Real, 0, None, closed="neither")],
         "callbacks": [None, list, tuple],
@@ -73,6 +75,7 @@ class Tabular(BaseEstimator):
         dropout: float | None,
         weight_decay: float | None,
         one_hot: int,
+        max_categories: int | None,
         validation_fraction: float,
         time_budget: float | None,
         callbacks: Sequence[Callback] | None,
@@ -89,17 +92,18 @@ class Tabular(BaseEstimator):
         self.dropout = dropout
         self.weight_decay = weight_decay
         self.one_hot = one_hot
+        self.max_categories = max_categories
         self.validation_fraction = validation_fraction
         self.time_budget = time_budget
         self.callbacks = callbacks
         self.verbose = verbose
         self.random_state = random_state
 
-    def _recipe(self, **more: Any) -> Recipe:
-        """The preset with the settings that were chosen; ValueError for those out of range."""
+    def _recipe(self, validation: Any, **more: Any) -> Recipe:
+        """The preset with the settings that were chosen; ValueError for those out of range or without effect."""
         self._validate_params()
-        if self.bagging == "folds" and self.n_ens < 2:
-            raise ValueError("bagging='folds' trains a network on each of n_ens folds: n_ens is 1, expected at least 2")
+        if self.bagging == "folds":
+            self._expect_folds(validation)
         full = self.preset == "full"
         if not full and (ignored := [name for name in FULL_ONLY if getattr(self, name)]):
             warn(f"{' and '.join(ignored)} belong to preset='full' and have no effect with preset={self.preset!r}")
@@ -116,14 +120,28 @@ class Tabular(BaseEstimator):
             **more,
         )
 
+    def _expect_folds(self, validation: Any) -> None:
+        if self.n_ens < 2:
+            raise ValueError("bagging='folds' trains a network on each of n_ens folds: n_ens is 1, expected at least 2")
+        if validation is not None:
+            raise ValueError(
+                "bagging='folds' holds out rows of the table, but validation was passed, too: leave it out, or set "
+                "bagging='seeds'"
+            )
+        if not self.validation_fraction:
+            raise ValueError(
+                "bagging='folds' holds out a fold for each network, but validation_fraction is 0: leave it at its "
+                "default (the folds decide how many rows are held out), or set bagging='seeds'"
+            )
+
     # Training -------------------------------------------------------------------------------------
 
     @contextmanager
-    def _fitting(self) -> Iterator[None]:
-        """Leave the estimator as it was if `fit` fails."""
-        before = dict(vars(self))
+    def _fitting(self) -> Iterator[float | None]:
+        """When `fit` should be done; the estimator is left as it was if it fails."""
+        before, begun = dict(vars(self)), time.perf_counter()
         try:
-            yield
+            yield begun + self.time_budget if isinstance(self.time_budget, Real) else None
         except BaseException:
             self.__dict__.clear()
             self.__dict__.update(before)
@@ -134,59 +152,88 @@ class Tabular(BaseEstimator):
         if weights is not None and not weights.all():
             kept = np.flatnonzero(weights)
             X, y, weights = take(X, kept), y[kept], weights[kept]
-        if weights is not None and (places := grouping.repeated(weights)) is not None:
-            X, y, weights = take(X, places), y[places], None
+        if weights is not None:
+            places, weights = grouping.repeated(weights)
+            if places is not None:
+                X, y = take(X, places), y[places]
         scaling = Pipeline(RobustScaling(), SmoothClip())
-        encoder = TableEncoder(one_hot=self.one_hot, embedding=self.preset == "full", numbers=scaling)
-        self.encoder_ = encoder.fit(X)
+        source: Any = table(X, "X")  # which both passes read
+        most = one_hot.most(source, self.one_hot, self.max_categories) if self.preset != "full" else one_hot.USUAL
+        encoder = TableEncoder(
+            one_hot=self.one_hot, embedding=self.preset == "full", numbers=scaling, max_categories=most
+        )
+        self.encoder_ = encoder.fit(source)
         scaled = None if weights is None else np.asarray(weights / weights.mean(), np.float64)
-        return Table(encoder.transform(X), y, scaled)
+        return Table(encoder.transform(source), y, scaled)
 
-    def _trained(self, table: Table, held_out: Table | None, task: Task) -> list[tuple[Member, Table | None]]:
-        """Train the members; each with the rows that it was validated on."""
-        started, seed = time.perf_counter(), int(check_random_state(self.random_state).randint(2**31 - 1))
-        groups = grouping.grouped(table.x, table.y, self._classification)
-        seeds = grouping.seeds(seed, self.n_ens)
-        validated = held_out is None and self.validation_fraction > 0 and len(groups.starts) >= FEWEST
-        folds = groups.folds(self.n_ens, seed) if self.bagging == "folds" and validated else None
-        done: list[tuple[Member, Table | None]] = []
-        for number, own in enumerate(seeds):
+    def _trained(self, table: Table, held_out: Table | None, task: Task, ends: float | None) -> list[Member]:
+        """Train the members; ends: when they should be done."""
+        begun, seed = time.perf_counter(), int(check_random_state(self.random_state).randint(2**31 - 1))
+        split = self._split(table, held_out, seed)
+        done: list[Member] = []
+        validated_on = table if held_out is None else held_out
+        for number, own in enumerate(grouping.seeds(seed, self.n_ens)):
             if self.verbose and self.n_ens > 1:
                 terminal.say(f"network {number + 1}/{self.n_ens}")
-            if folds is not None:
-                train, rest = folds[number]
-            elif validated:
-                train, rest = groups.parts(self.validation_fraction, own)
-            else:
-                train, rest = groups.order, groups.order[:0]
-            seconds = None
-            if self.time_budget is not None:
-                left = self.time_budget - (time.perf_counter() - started)
-                if done and left < 0.5 * self.time_budget / self.n_ens:
+            now, until = time.perf_counter(), None
+            if ends is not None:
+                if done and ends - now < 0.5 * (ends - begun) / self.n_ens:
                     break
-                seconds = max(left, 0.0) / (self.n_ens - number)
-            measured = held_out if held_out is not None else table.take(rest) if len(rest) else None
-            done.append((members.trained(task, table.take(train), measured, own, seconds), measured))
+                until = now + max(ends - now, 0.0) / (self.n_ens - number)
+            train, measured = split(number, own)
+            rows = table.take(train)
+            done.append(members.trained(task, rows, validated_on, measured, own, until))
+            del rows, train  # a copy of the table, before the next is made
         self._report(done)
         return done
 
-    def _report(self, done: list[tuple[Member, Table | None]]) -> None:
+    def _split(
+        self, table: Table, held_out: Table | None, seed: int
+    ) -> Callable[[int, int], tuple[Array, Array | None]]:
+        """The function of a member's number and seed that gives places of its rows to train on and to validate on.
+
+        The second are places in held_out, if there are any, or else in the table; None for none.
+        """
+        groups = grouping.grouped(table.x, table.y, self._classification)
+        if held_out is not None:
+            every = np.arange(len(held_out))
+            return lambda number, own: (groups.order, every)
+        if self.bagging == "folds":
+            folds = groups.folds(self.n_ens, seed)
+            return lambda number, own: folds[number]
+        if self.validation_fraction == 0 or len(groups.starts) < FEWEST:
+            return lambda number, own: (groups.order, None)
+
+        def parts(number: int, own: int) -> tuple[Array, Array | None]:
+            train, rest = groups.parts(self.validation_fraction, own)
+            return train, rest if len(rest) else None
+
+        return parts
+
+    def _report(self, done: list[Member]) -> None:
         """Set the fitted attributes that describe the training; warn if time ended it."""
-        self.models_ = [member.model for member, _ in done]
+        self.models_ = [member.model for member in done]
         names = getattr(self.encoder_, "feature_names_in_", None)
         self._plain_shape = (self.n_features_in_,) if names is None else None
         for model in self.models_:  # so that each is whole by itself
             model.preprocessing = self.encoder_
             model.inputs = Inputs(None if names is None else tuple(names))
-        self.histories_ = [member.history for member, _ in done]
-        self.best_epochs_ = [member.best_epoch for member, _ in done]
-        self.n_iter_ = max(member.epochs for member, _ in done)
-        scores = [member.score for member, _ in done if member.score is not None]
+        self.histories_ = [member.history for member in done]
+        self.best_epochs_ = [member.best_epoch for member in done]
+        self.n_iter_ = max(member.epochs for member in done)
+        scores = [member.score for member in done if member.score is not None]
         self.validation_score_ = float(np.mean(scores)) if scores else None
         if len(done) < self.n_ens:
             warn(
                 f"time_budget={self.time_budget:g} s was enough for {len(done)} of {self.n_ens} networks; raise it, or "
                 "choose a faster preset",
+                ConvergenceWarning,
+            )
+        if short := [member.part for member in done if member.part is not None]:
+            rows, count = short[0]
+            warn(
+                f"time_budget={self.time_budget:g} s was too short for an epoch: {rows:,} of {count:,} rows were "
+                f"trained on{' by the first' if len(short) > 1 else ''}; raise it, or choose a faster preset",
                 ConvergenceWarning,
             )
 

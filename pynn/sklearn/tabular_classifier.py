@@ -16,7 +16,7 @@ from ..training import targets
 from ..typing import Array
 from . import calibration
 from .data_checks import class_factors, sample_weights, with_classes
-from .members import Task
+from .members import Member, Table, Task
 from .tabular import Tabular
 from .validation import class_labels, feature_table, labelled
 
@@ -32,7 +32,8 @@ class TabularClassifier(ClassifierMixin, Tabular):
     n_ens : int, default 1
         Networks whose probabilities are averaged: better, and as many times slower.
     bagging : {"seeds", "folds"}, default "seeds"
-        How their data differ: each holds out rows of its own drawing for validation, or one of n_ens folds.
+        How their data differ: each holds out rows of its own drawing for validation, or one of n_ens folds, which needs
+        no more folds than different rows, and no validation in `fit`.
     epochs, batch_size, learning_rate : optional
         By default the preset's: 256 epochs of batches of 256, rate 0.04. Schedules shrink with the epochs.
     hidden_layer_sizes : list of int, optional
@@ -43,15 +44,22 @@ class TabularClassifier(ClassifierMixin, Tabular):
         Share of each target that is spread over all classes.
     one_hot : int, default 9
         Categories of more values become vectors of 8 numbers in the full form.
+    max_categories : int, optional
+        Of the other forms: values of a category that become one-hot columns, the most frequent first; the rest share
+        one. By default 256, or fewer, with a warning, where all one-hot columns together would be more than 2,000 or
+        take more than a gigabyte.
     class_weight : dict, "balanced" or None, default None
         Weights of the classes, in training and in choosing the epoch, on rows of `validation` too. "balanced" makes
         classes equal in weight: factors N/(C·N_c) of the training rows.
     calibration : {"temperature"} or None, default None
-        Divide the logits by the temperature that makes the probabilities of the validation rows most likely.
+        Divide the logits of each network, on its own, by the temperature that makes the probabilities of its validation
+        rows most likely. Needs such rows.
     validation_fraction : float, default 0.2
         Share of the rows that choose the best epoch; 0 keeps the last.
     time_budget : float, optional
-        Seconds that `fit` may take: fewer epochs, with the schedules shortened to match.
+        Seconds that `fit` may take, encoding included: fewer epochs, with the schedules shortened to match. Where they
+        are too short for an epoch, as many rows as there is time for are drawn and trained on once, in at least 32
+        steps, with a ConvergenceWarning; `n_iter_` is then 1. The networks of an ensemble share the time.
     callbacks : list of Callback, optional
         pynn's callbacks; each network gets copies.
     verbose : bool, default False
@@ -75,6 +83,8 @@ class TabularClassifier(ClassifierMixin, Tabular):
         Their curves.
     best_epochs_ : list of int
         The epochs whose parameters they have.
+    temperatures_ : list of float
+        What the logits of each network were divided by; 1 without calibration.
     n_iter_ : int
         Epochs trained.
     validation_score_ : float or None
@@ -83,8 +93,12 @@ class TabularClassifier(ClassifierMixin, Tabular):
     Notes
     -----
     X may be a frame of pandas or polars with numbers, booleans, text, categories, dates and missing values, or an
-    array. Columns are found by name, in any order. Rows that are equal are never split between training and
-    validation, and the order of the rows makes no difference. Whole weights count as repetitions.
+    array. Columns are found by name, in any order. Rows that are equal, labels included, are never split between
+    training and validation, unless fewer than 20 are different; rows that differ in the label alone may be. The order
+    of the rows makes no difference.
+
+    Of weights only proportions count. Whole weights, divided by their greatest common divisor, repeat rows; if their
+    mean is above 3 then, or they are not whole, the loss is weighted instead.
 
     References
     ----------
@@ -123,6 +137,7 @@ class TabularClassifier(ClassifierMixin, Tabular):
         weight_decay: float | None = None,
         label_smoothing: float = 0.1,
         one_hot: int = 9,
+        max_categories: int | None = None,
         class_weight: Any = None,
         calibration: str | None = None,
         validation_fraction: float = 0.2,
@@ -133,7 +148,7 @@ class TabularClassifier(ClassifierMixin, Tabular):
     ) -> None:
         super().__init__(
             preset, n_ens, bagging, epochs, batch_size, learning_rate, hidden_layer_sizes, dropout, weight_decay,
-            one_hot, validation_fraction, time_budget, callbacks, verbose, random_state,
+            one_hot, max_categories, validation_fraction, time_budget, callbacks, verbose, random_state,
         )  # fmt: skip
         self.label_smoothing = label_smoothing
         self.class_weight = class_weight
@@ -163,12 +178,17 @@ class TabularClassifier(ClassifierMixin, Tabular):
         ValueError or TypeError
             For data that cannot be learned from; the error names the column and what to do.
         """
-        with self._fitting():
-            self._fit(X, y, sample_weight, validation)
+        with self._fitting() as ends:
+            self._fit(X, y, sample_weight, validation, ends)
         return self
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, validation: Any) -> None:
-        chosen = self._recipe(label_smoothing=self.label_smoothing)
+    def _fit(self, X: Any, y: Any, sample_weight: Any, validation: Any, ends: float | None) -> None:
+        chosen = self._recipe(validation, label_smoothing=self.label_smoothing)
+        if self.calibration is not None and validation is None and not self.validation_fraction:
+            raise ValueError(
+                f"calibration={self.calibration!r} needs held-out rows, but validation_fraction is 0: raise it, or "
+                "pass validation=(X, y)"
+            )
         X = feature_table(self, X, fit=True)
         classes, labels = class_labels(y, X)
         factors = class_factors(self.class_weight, classes, labels)
@@ -180,13 +200,22 @@ class TabularClassifier(ClassifierMixin, Tabular):
             self.encoder_, len(classes), loss, "val_accuracy", chosen,
             callbacks=self.callbacks or (), progress=bool(self.verbose),
         )  # fmt: skip
-        trained = self._trained(table, held_out, task)
+        trained = self._trained(table, held_out, task, ends)
         self.classes_ = classes
-        self.temperatures_ = [1.0] * len(trained)
-        for number, (member, measured) in enumerate(trained):
-            if self.calibration is not None and measured is not None:
-                self.temperatures_[number] = calibration.calibrate(member.model, measured)
+        self.temperatures_ = [self._temperature(member, table if held_out is None else held_out) for member in trained]
+        for member in trained:
             member.model.targets = targets.of_classes(loss, classes, (len(classes),))
+
+    def _temperature(self, member: Member, held_out: Table) -> float:
+        """Calibrate a network on the rows that it was validated on; 1 if that is not wanted."""
+        if self.calibration is None:
+            return 1.0
+        if member.measured is None:
+            raise ValueError(
+                f"calibration={self.calibration!r} needs held-out rows, but the table has too few different rows for "
+                "them: pass validation=(X, y), or leave it out"
+            )
+        return calibration.calibrate(member.model, held_out.take(member.measured))
 
     def predict_proba(self, X: Any) -> Array:
         """Predict probabilities of the classes.

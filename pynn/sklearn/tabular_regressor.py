@@ -51,6 +51,8 @@ class TabularRegressor(RegressorMixin, Tabular):
         As for `TabularClassifier`; the rate is 0.2 by default, 0.07 for the simplified form.
     one_hot : int, default 9
         As for `TabularClassifier`.
+    max_categories : int, optional
+        As for `TabularClassifier`.
     validation_fraction : float, default 0.2
         Share of the rows that choose the best epoch, and whose errors make the intervals; 0 keeps the last.
     time_budget, callbacks, verbose, random_state : optional
@@ -111,6 +113,7 @@ class TabularRegressor(RegressorMixin, Tabular):
         dropout: float | None = None,
         weight_decay: float | None = None,
         one_hot: int = 9,
+        max_categories: int | None = None,
         validation_fraction: float = 0.2,
         time_budget: float | None = None,
         callbacks: Sequence[Callback] | None = None,
@@ -119,7 +122,7 @@ class TabularRegressor(RegressorMixin, Tabular):
     ) -> None:
         super().__init__(
             preset, n_ens, bagging, epochs, batch_size, learning_rate, hidden_layer_sizes, dropout, weight_decay,
-            one_hot, validation_fraction, time_budget, callbacks, verbose, random_state,
+            one_hot, max_categories, validation_fraction, time_budget, callbacks, verbose, random_state,
         )  # fmt: skip
         self.loss = loss
         self.quantiles = quantiles
@@ -148,12 +151,12 @@ class TabularRegressor(RegressorMixin, Tabular):
         ValueError or TypeError
             For data that cannot be learned from; the error names the column and what to do.
         """
-        with self._fitting():
-            self._fit(X, y, sample_weight, validation)
+        with self._fitting() as ends:
+            self._fit(X, y, sample_weight, validation, ends)
         return self
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, validation: Any) -> None:
-        chosen = self._recipe()
+    def _fit(self, X: Any, y: Any, sample_weight: Any, validation: Any, ends: float | None) -> None:
+        chosen = self._recipe(validation)
         X = feature_table(self, X, fit=True)
         y = numbers(y, X)
         self.quantiles_, self.loss_ = self._chosen_levels(), self.loss
@@ -166,8 +169,9 @@ class TabularRegressor(RegressorMixin, Tabular):
             self.encoder_, outputs, loss, "val_loss", chosen, scaling=self._scaling(), log_link=self._log_link,
             callbacks=self.callbacks or (), progress=bool(self.verbose),
         )  # fmt: skip
-        trained = self._trained(table, held_out, task)
-        self._residuals = None if self._spreads else self._held_out_residuals(trained)
+        trained = self._trained(table, held_out, task, ends)
+        measured_on = table if held_out is None else held_out
+        self._residuals = None if self._spreads else self._held_out_residuals(trained, measured_on)
 
     @property
     def _log_link(self) -> bool:
@@ -281,7 +285,10 @@ class TabularRegressor(RegressorMixin, Tabular):
         Notes
         -----
         From the quantiles, or the standard deviations of "gaussian_nll"; of other losses from the errors on the
-        validation rows (split conformal prediction), with the same width everywhere.
+        validation rows (split conformal prediction), with the same width everywhere. Each row counts once, by its
+        weight, with the mean of the networks that were not trained on it. The same rows choose the epoch, so that new
+        errors may be a little larger. A coverage c needs c/(1 - c) rows, 9 for 0.9: with fewer, the ends are infinite,
+        with a warning.
         """
         if not 0 < coverage < 1:
             raise ValueError(f"coverage is {coverage!r}, expected a number between 0 and 1")
@@ -295,17 +302,23 @@ class TabularRegressor(RegressorMixin, Tabular):
         middle = self._mean(X)
         if self._residuals is None:
             raise ValueError("no rows were held out to measure errors on: set validation_fraction, or pass validation")
-        width = intervals.conformal(self._residuals, coverage)
+        width = self._residuals.width(coverage)
         return middle - width, middle + width
 
-    def _held_out_residuals(self, trained: list[tuple[Member, Table | None]]) -> Array | None:
-        """Sorted absolute errors on the validation rows, (M,) or (M, K)."""
-        parts = [
-            np.abs(members.decoded(member.model, members.outputs(member.model, rows.x)) - rows.y)
-            for member, rows in trained
-            if rows is not None
-        ]
-        return np.sort(np.concatenate(parts), axis=0) if parts else None
+    def _held_out_residuals(self, trained: list[Member], rows: Table) -> intervals.Residuals | None:
+        """Errors on held-out rows, of the mean of the networks that were not trained on them; each row once."""
+        total, count = np.zeros(rows.y.shape), np.zeros(len(rows), np.int64)
+        for member in trained:
+            if (places := member.measured) is not None:
+                predicted = members.decoded(member.model, members.outputs(member.model, rows.x[places]))
+                total[places] += predicted.reshape(len(places), *rows.y.shape[1:])
+                count[places] += 1
+        places = np.flatnonzero(count)
+        if not len(places):
+            return None
+        mean = total[places] / count[places].reshape(-1, *[1] * (rows.y.ndim - 1))
+        errors = np.abs(mean - rows.y[places])
+        return intervals.Residuals.of(errors, None if rows.weights is None else rows.weights[places])
 
     def __sklearn_tags__(self) -> Any:
         tags = self._table_tags(super().__sklearn_tags__())

@@ -9,6 +9,7 @@ pytest.importorskip("sklearn")
 
 from pynn.sklearn import intervals
 from pynn.sklearn.calibration import best_temperature
+from pynn.sklearn.intervals import Residuals, rows_needed
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
@@ -46,6 +47,26 @@ def test_conformal_intervals_cover(rng: np.random.Generator) -> None:
     covered = []
     for _ in range(300):
         errors = np.abs(rng.standard_normal(101))
-        covered.append(errors[0] <= intervals.conformal(np.sort(errors[1:]), 0.8))
+        covered.append(errors[0] <= Residuals.of(errors[1:], None).width(0.8))
     assert 0.72 < np.mean(covered) < 0.88
-    np.testing.assert_array_equal(intervals.conformal(np.array([1.0, 2]), 0.99), 2)
+
+
+@pytest.mark.parametrize(("coverage", "rows"), [(0.5, 1), (0.8, 4), (0.9, 9), (0.95, 19), (0.99, 99)])
+def test_too_few_rows_make_infinite_intervals(coverage: float, rows: int) -> None:
+    assert rows_needed(coverage) == rows
+    assert Residuals.of(np.arange(float(rows)), None).width(coverage) == rows - 1
+    if rows > 1:
+        with pytest.warns(UserWarning, match=rf"needs errors of {rows} held-out rows, there are {rows - 1}:"):
+            assert Residuals.of(np.arange(rows - 1.0), None).width(coverage) == np.inf
+
+
+def test_weights_of_errors_count_as_repetitions(rng: np.random.Generator) -> None:
+    errors, weights = np.abs(rng.standard_normal((400, 2))), rng.integers(1, 4, 400)
+    for coverage in (0.3, 0.8, 0.95):
+        many = Residuals.of(np.repeat(errors, weights, axis=0), None).width(coverage)
+        few = Residuals.of(errors, weights * 2.5).width(coverage)
+        places = [np.searchsorted(np.sort(errors[:, k]), (many[k], few[k])) for k in range(2)]
+        assert all(abs(int(one) - int(other)) <= 1 for one, other in places)  # one new row has one weight more
+    heavy = Residuals.of(np.array([1.0] * 50 + [5.0] * 50), np.array([1.0] * 50 + [3.0] * 50))
+    assert heavy.width(0.2) == 1
+    assert heavy.width(0.3) == 5  # without weights it is 1

@@ -58,8 +58,8 @@ def test_equal_rows_stay_together(table: tuple[np.ndarray, np.ndarray]) -> None:
 
 
 def test_a_row_with_another_label_is_another_row() -> None:
-    x, y = np.zeros((6, 1), np.float32), np.array([0, 0, 0, 1, 1, 1.0])
-    assert len(grouped(x, y, False).starts) == 2
+    x, y = np.repeat(np.arange(30, dtype=np.float32), 4)[:, None], np.tile([0, 0, 1.0, 1], 30)
+    assert len(grouped(x, y, False).starts) == 60
 
 
 def test_tables_of_few_different_rows_are_not_grouped(rng: np.random.Generator) -> None:
@@ -70,7 +70,8 @@ def test_tables_of_few_different_rows_are_not_grouped(rng: np.random.Generator) 
 
 
 def test_zeros_of_either_sign_are_equal() -> None:
-    assert len(grouped(np.array([[0.0], [-0.0]], np.float32), np.zeros(2), False).starts) == 1
+    x = np.append(np.arange(30, dtype=np.float32), np.float32(-0.0))[:, None]
+    assert len(grouped(x, np.zeros(31), False).starts) == 30
 
 
 def test_a_class_of_one_row_stays_in_training() -> None:
@@ -79,10 +80,56 @@ def test_a_class_of_one_row_stays_in_training() -> None:
         assert 10 in grouped(x, y, True).parts(0.5, seed)[0]
 
 
+@pytest.mark.parametrize("times", [4, 10, 50])
+def test_rows_that_stand_many_times_in_the_table_stay_together(
+    table: tuple[np.ndarray, np.ndarray], times: int
+) -> None:
+    x, y = (np.repeat(part, times, axis=0) for part in table)
+    for train, held_out in (grouped(x, y, True).parts(0.2, 0), *grouped(x, y, True).folds(3, 0)):
+        assert len(train)
+        assert len(held_out)
+        assert not set(_content(x, train)) & set(_content(x, held_out))
+    assert len(grouped(x, y, True).parts(0.2, 0)[1]) == 40 * times
+
+
+def test_a_row_that_fills_most_of_the_table_stays_in_training(table: tuple[np.ndarray, np.ndarray]) -> None:
+    x, y = np.concatenate([table[0], np.zeros((2000, 3), np.float32)]), np.zeros(2200)
+    for seed in range(10):
+        train, held_out = grouped(x, y, False).parts(0.2, seed)
+        assert len(held_out) == 40
+        assert len(train) == 2160
+
+
+def test_classes_that_are_too_small_for_the_share_are_held_out_together() -> None:
+    x, y = np.arange(200, dtype=np.float32)[:, None], np.repeat(np.arange(100), 2)
+    train, held_out = grouped(x, y, True).parts(0.2, 0)
+    assert len(held_out) == 40
+    assert len(set(y[held_out])) == 40
+    assert set(y[train]) == set(range(100))
+    assert len(grouped(x, np.arange(200), True).parts(0.2, 0)[1]) == 0  # each class would be unknown in training
+
+
+def test_more_folds_than_rows_are_refused() -> None:
+    groups = grouped(np.arange(6, dtype=np.float32)[:, None], np.zeros(6), False)
+    with pytest.raises(ValueError, match=r"n_ens=7 folds .* 6 different rows: lower n_ens"):
+        groups.folds(7, 0)
+    assert [len(held_out) for _, held_out in groups.folds(6, 0)] == [1] * 6
+
+
 def test_whole_weights_repeat_rows() -> None:
-    np.testing.assert_array_equal(repeated(np.array([1.0, 0, 2, 3])), [0, 2, 2, 3, 3, 3])
-    assert repeated(np.array([1.0, 0.5])) is None
-    assert repeated(np.array([1.0, 1000.0])) is None  # the table would become too large
+    places, weights = repeated(np.array([1.0, 2, 3]))
+    np.testing.assert_array_equal(places, [0, 1, 1, 2, 2, 2])
+    assert weights is None
+    for given in ([1.0, 0.5], [1.0, 1000.0], [1.0, 1e300]):  # of the last, the table would become too large
+        places, weights = repeated(np.array(given))
+        assert places is None
+        np.testing.assert_array_equal(weights, given)
+
+
+def test_only_proportions_of_weights_count() -> None:
+    np.testing.assert_array_equal(repeated(np.array([4.0, 8, 12]))[0], [0, 1, 1, 2, 2, 2])
+    for equal in (1.0, 2.0, 7.0, 0.3, 1e6):
+        assert repeated(np.full(5, equal)) == (None, None)
 
 
 def test_members_have_different_seeds() -> None:
