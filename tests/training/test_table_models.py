@@ -258,7 +258,6 @@ DAMAGED: dict[str, tuple[Callable[[list[dict[str, Any]]], Any], str]] = {
     "a column less": (lambda c: c[:-1], r"describes 5 columns, expected \(6,\)"),
     "twice": (_set(1, name="age"), "expected different names"),
     "a place among names": (_set(1, name=1), "expected different names, or places"),
-    "another place": (_set(1, name=7), "column 1: name is 7"),
     "no name": (_set(1, name=None), "column 1: name is None"),
     "no kind": (_set(0, kind="wood"), "column 0: kind is 'wood'"),
     "missing": (_set(0, missing=-1), "column 0: missing is -1"),
