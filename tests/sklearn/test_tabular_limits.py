@@ -63,12 +63,27 @@ def test_the_rows_of_a_short_epoch_are_drawn(monkeypatch: pytest.MonkeyPatch, rn
     assert len(validation) == 32 * 256 // 4
 
 
+def test_batches_that_are_too_large_for_the_time_become_smaller(easy: tuple[np.ndarray, np.ndarray]) -> None:
+    x, y = easy
+    with pytest.warns(ConvergenceWarning, match="too short for an epoch: 8,192 of 24,000"):
+        model = TabularRegressor(batch_size=20_000, time_budget=0.001, random_state=0).fit(x, y)
+    assert model.models_[0].context.step == 32
+    assert model.score(x, y) > 0.3
+
+
+def test_few_rows_are_trained_on_some_times(easy: tuple[np.ndarray, np.ndarray]) -> None:
+    x, y = (part[:1000] for part in easy)
+    model = TabularRegressor("fast", time_budget=0.001, random_state=0).fit(x, y, validation=easy)
+    assert model.n_iter_ * 3 == model.models_[0].context.step == 30
+    assert model.score(x, y) > 0.3
+
+
 def test_an_epoch_that_the_deadline_cuts_is_measured(
     easy: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     x, y = easy
     monkeypatch.setattr(
-        members, "_planned", lambda *_: members.Plan(50, seconds=0.01)
+        members, "_planned", lambda *_: members.Plan(50, 256, seconds=0.01)
     )  # as if there were time for so many
     with pytest.warns(ConvergenceWarning, match="too short for an epoch"):
         model = TabularClassifier("full", time_budget=0.001, random_state=0).fit(x, y > 1)
