@@ -198,6 +198,7 @@ def _planned(task: Task, recipe: Recipe, model: Sequential, train: Table, held_o
         smaller = max(int(batch * possible / FEWEST_STEPS), recipes.BATCH)
         step, steps, batch = step * smaller / batch, len(train) // smaller, smaller
     affordable, least = max(int(possible), FEWEST_STEPS), 2 * FEWEST_STEPS * step
+    least += 2 * measuring * MEASURED * max(affordable // steps, 1)
     if affordable < steps:
         return Plan(1, batch, affordable * batch, whole=False, seconds=least)
     return Plan(min(affordable // steps, most), batch, whole=False, seconds=least)
