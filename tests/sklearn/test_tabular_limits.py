@@ -30,7 +30,9 @@ def easy(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("preset", ["full", "simplified", "fast"])
-def test_a_budget_below_an_epoch_trains_a_short_one(easy: tuple[np.ndarray, np.ndarray], preset: str) -> None:
+def test_a_budget_below_an_epoch_trains_a_short_one(
+    easy: tuple[np.ndarray, np.ndarray], preset: str, backend: str
+) -> None:
     x, y = easy
     with pytest.warns(
         ConvergenceWarning, match=r"time_budget=0.001 s was too short for an epoch: [1-8],[0-9]{3} of 24,000"
@@ -171,7 +173,7 @@ def test_only_proportions_of_weights_count(easy: tuple[np.ndarray, np.ndarray], 
 
 @pytest.mark.parametrize("weighted", [False, True])
 def test_each_output_of_a_log_link_begins_at_its_mean(
-    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, weighted: bool
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, weighted: bool, backend: str
 ) -> None:
     x, y = rng.standard_normal((200, 3)), rng.poisson([1.0, 50, 400], (200, 3)).astype(float)
     weights = rng.uniform(0.1, 3, 200) if weighted else None
@@ -246,7 +248,7 @@ def test_errors_on_held_out_rows_count_once(easy: tuple[np.ndarray, np.ndarray])
     assert 40 < len(seeds._residuals.errors) < 160
 
 
-def test_intervals_heed_weights(rng: np.random.Generator) -> None:
+def test_intervals_heed_weights(rng: np.random.Generator, backend: str) -> None:
     x = rng.uniform(-1, 1, (2000, 2))
     noisy = rng.random(2000) < 0.3
     y = x[:, 0] + rng.normal(0, np.where(noisy, 5, 0.1))
