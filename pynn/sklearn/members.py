@@ -22,6 +22,7 @@ from .recipe import Recipe
 
 HARDLY = 1e-6  # of an accuracy: so little is rounding, or rows of hardly any weight, and chooses no epoch
 TRIED = 8  # steps that measure the speed
+TRIED_ROWS = 2_048  # of such a step, at most
 SPARE = 0.9  # share of the time that is planned for
 FEWEST_STEPS = 32  # that are taken however short the time is: fewer leave the first weights nearly as they were
 START_RATE = 1_000  # rows a second of the time that the first weights may follow from
@@ -94,10 +95,11 @@ class BestEpoch(EarlyStopping):
 class Plan:
     """What there is time for: epochs; rows of a single epoch that is shorter, or None for all; and a least time.
 
-    whole: whether there is time to measure all held-out rows.
+    batch: rows of a step. whole: whether there is time to measure all held-out rows.
     """
 
     epochs: int
+    batch: int
     rows: int | None = None
     whole: bool = True
     seconds: float = 0.0
@@ -116,13 +118,13 @@ def trained(
     model = recipe.network(task.encoder, task.outputs, train.x, seed, rows)
     if task.log_link:
         recipes.prior(model, train.y, train.weights)
-    plan, available = Plan(recipe.epochs or 1), len(train)
+    plan, available = Plan(recipe.epochs or 1, recipe.batch_size), len(train)
     if ends is not None:
         count = 0 if measured is None else len(measured)
         plan = _planned(task, recipe, model, train, count, (ends - time.perf_counter()) * SPARE)
-        recipe = replace(recipe, epochs=plan.epochs)
+        recipe = replace(recipe, epochs=plan.epochs, batch_size=plan.batch)
         recipe.shorten(model)
-        if not plan.whole and measured is not None and count > (most := max(MEASURED, (plan.rows or available) // 4)):
+        if not plan.whole and measured is not None and count > (most := max(MEASURED, (plan.rows or 0) // 4)):
             measured = np.sort(np.random.default_rng(seed).choice(measured, most, replace=False))
         if plan.rows is not None:
             train = train.take(np.random.default_rng(seed).permutation(available)[: plan.rows])
@@ -186,26 +188,31 @@ def _planned(task: Task, recipe: Recipe, model: Sequential, train: Table, held_o
     """What there is time for, at most the epochs of the recipe, after a try of some steps with a copy of the model."""
     tried, begun, clock = copy.deepcopy(model), time.perf_counter(), _Clock(seconds / 10)
     batch, most, steps = recipe.batch_size, recipe.epochs or 1, len(train) // recipe.batch_size
-    some = train.take(np.arange(min(batch * TRIED, len(train))))
-    epochs = -(-TRIED // min(steps, TRIED))
+    size = min(batch, TRIED_ROWS)
+    some = train.take(np.arange(min(size * TRIED, len(train))))
+    epochs = -(-TRIED // (len(some) // size))
     optimizer = replace(recipe, epochs=max(epochs, most)).optimizer()  # its schedule lasts as long
     tried.fit(
         some.x, some.y, sample_weight=some.weights, loss=copy.deepcopy(task.loss), optimizer=optimizer,
-        epochs=epochs, batch_size=batch, drop_last=True, target_preprocessing=task.scaling,
+        epochs=epochs, batch_size=size, drop_last=True, target_preprocessing=task.scaling,
         callbacks=[clock], progress=False,
     )  # fmt: skip
-    step = clock.step()
+    step = clock.step() * batch / size
     started = time.perf_counter()
     tried.forward(train.x[:MEASURED])
     measuring = (time.perf_counter() - started) / min(len(train), MEASURED)
     left = seconds - (time.perf_counter() - begun)
-    epochs, least = int(left / (step * steps + measuring * held_out)), 2 * FEWEST_STEPS * step
-    if epochs >= 1:
-        return Plan(min(epochs, most), seconds=least)
-    affordable = max(int((left - measuring * min(held_out, MEASURED)) / step), FEWEST_STEPS)
+    if (affordable := int(left / (step * steps + measuring * held_out))) >= 1:
+        return Plan(min(affordable, most), batch, seconds=2 * FEWEST_STEPS * step)
+    possible = (left - measuring * min(held_out, MEASURED)) / step
+    if possible < FEWEST_STEPS and batch > recipes.BATCH:  # more steps of smaller batches
+        smaller = max(int(batch * possible / FEWEST_STEPS), recipes.BATCH)
+        step, steps, batch = step * smaller / batch, len(train) // smaller, smaller
+    affordable, least = max(int(possible), FEWEST_STEPS), 2 * FEWEST_STEPS * step
+    least += 2 * measuring * MEASURED * max(affordable // steps, 1)
     if affordable < steps:
-        return Plan(1, affordable * batch, whole=False, seconds=least)
-    return Plan(min(max(affordable // steps, 1), most) if held_out <= MEASURED else 1, whole=False, seconds=least)
+        return Plan(1, batch, affordable * batch, whole=False, seconds=least)
+    return Plan(min(affordable // steps, most), batch, whole=False, seconds=least)
 
 
 def outputs(model: Sequential, x: Array, rows: int = 1024) -> Array:
