@@ -58,6 +58,7 @@ def script() -> str:
     kept = ["digits_accuracy = model.evaluate(*digits.test)['accuracy']",
             "kinds = model.predict([[35, 0], [10, 1], [4, 0]]).tolist(), model.classes.tolist()",
             "r2 = 1 - ((prices - y_test) ** 2).sum() / ((y_test - y_test.mean()) ** 2).sum()",
+            "",  # tables
             "model_with_head = model"]  # fmt: skip
     parts = blocks("python")
     for index, line in enumerate(kept):
@@ -89,7 +90,7 @@ def test_the_code_runs_as_pasted(backend: str, optimize: str, tmp_path: Path) ->
     assert report["r2"] > 0.9
     assert report["prices"] == [400]
     assert report["head"] == 5
-    assert report["files"] == ["digits.safetensors", "first.html", "run", "run.csv", "runs"]
+    assert report["files"] == ["digits.safetensors", "first.html", "regressor.safetensors", "run", "run.csv", "runs"]
     assert report["own_loop"] > 0.9
     assert report["as_fit"]
 
