@@ -46,7 +46,7 @@ DATE = re.compile(
     r"\d{4}-\d\d(-\d\d([T ]\d\d(:\d\d(:\d\d(\.\d{1,9})?)?)?(Z|[+-]\d\d(:?\d\d)?)?)?)?", re.ASCII
 )  # fmt: skip
 LIKE = re.compile(  # numbers with a unit, and dates, however they are written
-    r"[^\w]{0,3}\d[\d.,' ]*\D{0,5}|[A-Z]{3} ?\d[\d.,' ]*|(\w{2,9}\.?,? )?(\d{1,4}|[^\W\d]{3,9})[-/. ]{1,2}"
+    r"[^\w]{0,3}\d[\d.,' ]*\D{0,8}|\d\d?:\d\d.*|[A-Z]{3} ?\d[\d.,' ]*|(\w{2,9}\.?,? )?(\d{1,4}|[^\W\d]{3,9})[-/. ]{1,2}"
     r"(\d{1,2}|[^\W\d]{3,9})[-/., ]{1,2}\d{1,4}([T ,]+\d\d?[:.h]\d\d.*)?"
 )
 DIRECTIVES = {

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from .. import checks
 from ..checks import FLAG, Count, Instance, OrNone
 from ..data import columns as kinds
 from ..data import tables
@@ -18,7 +17,7 @@ from ..data.frames import Table, table
 from ..messages.terminal import brief
 from ..signatures import takes
 from ..typing import Array, Shape
-from . import table_file
+from . import table_file, table_warnings
 from .base import Transformer
 from .named import Named
 from .rows import Rows
@@ -26,27 +25,6 @@ from .table_layout import Encoded, Layout, dense, size
 
 AT_ONCE = 1 << 17  # numbers of a block, which a processor's cache holds
 DESCRIPTION, SCALING = "columns", "numbers."  # names of its tensors
-
-
-def _warn(x: Table, columns: list[Column]) -> None:
-    """Name the columns that are read otherwise than they may be meant, and say how to change that."""
-    if noted := [column for column in columns if column.text]:
-        how = "; ".join(f"{column.name!r} {column.note}" for column in noted[: tables.SHOWN])
-        cure = tables.as_categories(x.source, x.name, noted[0].name)
-        checks.warn(
-            f"{x.name} holds numbers or dates as text in {tables.listed([column.name for column in noted])}, which are "
-            f"read as such ({how}); to keep a column as categories: {cure}"
-        )
-    if ids := [column for column in columns if column.kind == "id"]:
-        readable = next((column for column in ids if kinds.READABLE in column.note), ids[0])
-        cure = ""
-        if kinds.READABLE in readable.note:
-            cure = f"turn {readable.name!r} into numbers, or into dates with pandas.to_datetime(..., format=...); "
-        checks.warn(
-            f"{x.name} has text in {tables.listed([column.name for column in ids])} that differs in nearly every row: "
-            f"{readable.name!r} {readable.note}; {cure}to keep a column as "
-            f"categories: {tables.as_categories(x.source, x.name, ids[0].name)}"
-        )
 
 
 class TableEncoder(Named):
@@ -170,7 +148,7 @@ class TableEncoder(Named):
         if self.scaling_ is not None:
             self.scaling_._learn_from(Encoded(self, x))
             self._expect_same_width()
-        _warn(x, learned)
+        table_warnings.warn(x, learned)
 
     def _categories(self, x: Table) -> Iterator[int]:
         """The places of the columns that were said to be categories."""
