@@ -1,8 +1,9 @@
 """Which rows a network trains on and which it validates on. The order of the rows makes no difference.
 
 Rows that are equal, labels included, stay together: a row that stands twice in the table must not be validated on
-after it was trained on. Where there are few different rows, all that can be told of them is how often each label
-occurs, and they are split like others.
+after it was trained on. Where a table has few different rows, as of a few categories, all that can be told of them is
+how often each label occurs; to hold out all rows of some would hide these from the network, so they are split like
+others.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import numpy as np
 
 from ..typing import Array
 
-DIFFERENT = 20  # rows: with fewer different ones, equal rows are not kept together
+FEW, MANY = 20, 100  # different rows: with fewer than FEW, equal ones are split; with MANY, they may occur more often
+OFTEN, OFTENEST = 3, 10  # mean number of equal rows up to which they are kept together, and where MANY differ
 REPEATED = 3  # mean of whole weights up to which they repeat rows
 LARGEST = 2.0**53  # whole numbers that floats hold exactly
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
@@ -85,7 +87,8 @@ def grouped(x: Array, y: Array, classes: bool) -> Groups:
     order = np.argsort(prints, kind="stable")
     new = np.ones(len(order), bool)
     new[1:] = np.diff(prints[order]) != 0
-    if np.count_nonzero(new) < DIFFERENT:
+    different = np.count_nonzero(new)
+    if different < FEW or len(order) > (OFTEN if different < MANY else OFTENEST) * different:
         new[:] = True
     starts = np.flatnonzero(new)
     strata = y[order[starts]] if classes else np.zeros(len(starts), np.int64)

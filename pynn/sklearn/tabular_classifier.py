@@ -94,8 +94,9 @@ class TabularClassifier(ClassifierMixin, Tabular):
     -----
     X may be a frame of pandas or polars with numbers, booleans, text, categories, dates and missing values, or an
     array. Columns are found by name, in any order. Rows that are equal, labels included, are never split between
-    training and validation, unless fewer than 20 are different; rows that differ in the label alone may be. The order
-    of the rows makes no difference.
+    training and validation, unless they stand in the table more than 10 times on average (3 times, if fewer than 100
+    differ), as in tables of a few categories; rows that differ in the label alone may be. The order of the rows makes
+    no difference.
 
     Of weights only proportions count. Whole weights, divided by their greatest common divisor, repeat rows; if their
     mean is above 3 then, or they are not whole, the loss is weighted instead.

@@ -47,7 +47,7 @@ def test_words_text_and_ids_cost_no_accuracy(made: tuple[Any, Any], change: str)
         frame["a"] = [f"{number:.6f}".replace(".", ",") for number in frame["a"]]
     else:
         frame["name"] = [f"n{row * 7919}" for row in range(600)]
-    with pytest.warns(UserWarning, match="to keep a column as categories: x") as caught:
+    with pytest.warns(UserWarning, match="to keep a column as categories: X") as caught:
         changed = _score(frame, y)
     assert len(caught) == 1
     assert clean > 0.95

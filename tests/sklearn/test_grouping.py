@@ -69,6 +69,12 @@ def test_tables_of_few_different_rows_are_not_grouped(rng: np.random.Generator) 
     assert len(train) + len(held_out) == 1000
 
 
+def test_tables_of_a_few_categories_are_split_by_rows(rng: np.random.Generator) -> None:
+    x = rng.integers(0, 5, (2000, 2)).astype(np.float32)  # 50 different rows: a fifth of them would be unknown
+    groups = grouped(x, rng.integers(0, 2, 2000), True)
+    assert len(groups.starts) == 2000
+
+
 def test_zeros_of_either_sign_are_equal() -> None:
     x = np.append(np.arange(30, dtype=np.float32), np.float32(-0.0))[:, None]
     assert len(grouped(x, np.zeros(31), False).starts) == 30
@@ -80,7 +86,7 @@ def test_a_class_of_one_row_stays_in_training() -> None:
         assert 10 in grouped(x, y, True).parts(0.5, seed)[0]
 
 
-@pytest.mark.parametrize("times", [4, 10, 50])
+@pytest.mark.parametrize("times", [4, 10])
 def test_rows_that_stand_many_times_in_the_table_stay_together(
     table: tuple[np.ndarray, np.ndarray], times: int
 ) -> None:
@@ -93,11 +99,11 @@ def test_rows_that_stand_many_times_in_the_table_stay_together(
 
 
 def test_a_row_that_fills_most_of_the_table_stays_in_training(table: tuple[np.ndarray, np.ndarray]) -> None:
-    x, y = np.concatenate([table[0], np.zeros((2000, 3), np.float32)]), np.zeros(2200)
+    x, y = np.concatenate([table[0], np.zeros((1500, 3), np.float32)]), np.zeros(1700)
     for seed in range(10):
         train, held_out = grouped(x, y, False).parts(0.2, seed)
         assert len(held_out) == 40
-        assert len(train) == 2160
+        assert len(train) == 1660
 
 
 def test_classes_that_are_too_small_for_the_share_are_held_out_together() -> None:
