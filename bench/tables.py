@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import os
 import subprocess
 import sys
 import time
@@ -96,7 +97,7 @@ def estimator(method: str, classes: bool, frame: Any, seed: int) -> Any:
 
         short = "TD_S" if method.endswith("S") else "TD"
         kind = getattr(pytabkit, f"RealMLP_{short}_{'Classifier' if classes else 'Regressor'}")
-        return kind(random_state=seed, n_threads=2, device="cpu")
+        return kind(random_state=seed, n_threads=int(os.environ.get("OMP_NUM_THREADS", "2")), device="cpu")
     if method == "LightGBM":
         import lightgbm
 
