@@ -60,9 +60,9 @@ __all__: list[str] = [
     "norm",
     "openmp",
     "penalty",
-    "pinball",
     "periodic_backward",
     "periodic_forward",
+    "pinball",
     "polyak_step",
     "prelu_backward",
     "prelu_forward",
@@ -436,13 +436,6 @@ def nesterov_step(
 ) -> None: ...
 def norm(vector: numpy.ndarray) -> float: ...
 def penalty(weight: numpy.ndarray, l1: float = 0.0, l2: float = 0.0, dweight: numpy.ndarray | None = None) -> float: ...
-def pinball(
-    outputs: numpy.ndarray,
-    targets: numpy.ndarray,
-    levels: numpy.ndarray,
-    weights: numpy.ndarray | None = None,
-    doutputs: numpy.ndarray | None = None,
-) -> float: ...
 def periodic_backward(
     dy: numpy.ndarray,
     x: numpy.ndarray,
@@ -463,6 +456,13 @@ def periodic_forward(
     bias: numpy.ndarray,
     out: numpy.ndarray,
 ) -> None: ...
+def pinball(
+    outputs: numpy.ndarray,
+    targets: numpy.ndarray,
+    levels: numpy.ndarray,
+    weights: numpy.ndarray | None = None,
+    doutputs: numpy.ndarray | None = None,
+) -> float: ...
 def polyak_step(average: numpy.ndarray, parameters: numpy.ndarray, decay: float) -> None: ...
 def prelu_backward(
     dy: numpy.ndarray,
