@@ -443,7 +443,7 @@ def test_an_own_schedule_that_goes_astray_is_named(points: Points) -> None:
             return 1 - epoch
 
     model = network()
-    with pytest.raises(ValueError, match=r"Astray\(\) gave the learning rate -1\.0 at epoch 2, expected a finite"):
+    with pytest.raises(ValueError, match=r"Astray\(\) gave the rate -1\.0 at epoch 2, expected a finite"):
         model.fit(*points, optimizer=pynn.SGD(Astray()), epochs=5, batch_size=30, progress=False)
     assert model.epoch == 2
     with pytest.raises(NotImplementedError, match=r"Schedule has no at\(epoch\)"):

@@ -45,13 +45,19 @@ class Dropout(Masking):
     _takes = takes(form=Choice("inverted", "vanilla"))
 
     def __init__(self, rate: float | Schedule, *, form: str = "inverted") -> None:
-        if form == "vanilla" and isinstance(rate, Schedule):
-            raise ValueError(
-                f'Dropout: rate is {rate!r}, but form="vanilla" scales by the rate outside training, where no epochs '
-                'count; use form="inverted"'
-            )
         super().__init__(rate)
         self.form = form
+        if form == "vanilla":
+            self._fixed_rate()
+
+    def _fixed_rate(self) -> float:
+        """The rate; ValueError if it is a schedule, which has none outside training."""
+        if isinstance(self.rate, Schedule):
+            raise ValueError(
+                f'Dropout: rate is {self.rate!r}, but form="vanilla" scales by the rate outside training, where no '
+                'epochs count; use form="inverted"'
+            )
+        return self.rate
 
     def forward(self, x: Array, training: bool) -> Array:
         key = self._begin(training, math.prod(x.shape[1:]))
@@ -60,9 +66,12 @@ class Dropout(Masking):
         return self._masked(x, self.buffer("y", x.shape), key) if self._rate else x
 
     def _unmasked(self, x: Array, name: str) -> Array:
-        if self.form == "inverted" or isinstance(self.rate, Schedule) or not self.rate:
+        if self.form == "inverted":
             return x
-        return np.multiply(x, 1 - threshold(self.rate) / 65536, out=self.buffer(name, x.shape))
+        rate = self._fixed_rate()
+        if not rate:
+            return x
+        return np.multiply(x, 1 - threshold(rate) / 65536, out=self.buffer(name, x.shape))
 
     def _masked(self, x: Array, out: Array, key: Draw) -> Array:
         kernels.dropout(x, self._rate, self.form == "inverted", *key, out)

@@ -215,8 +215,7 @@ class Parallel(Layer):
                 part[...] = gradient
                 gradient = chain.backward(part)
             if dx is not None:
-                if gradient is None:
-                    return None
+                assert gradient is not None  # of layers, whose input gradient is needed
                 for source, place in self._runs[number]:
                     part = dx[..., source]
                     np.add(part, gradient[..., place], out=part)

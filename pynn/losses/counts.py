@@ -131,8 +131,14 @@ class Tweedie(LogLinkLoss):
 
     def __init__(self, power: float = 1.5) -> None:
         self.power = power
-        self._delta = float(power)
-        self._kind = {1.0: Poisson._kind, 2.0: Gamma._kind}.get(self._delta, "tweedie")
+
+    @property
+    def _delta(self) -> float:  # type: ignore[override]
+        return float(self.power)
+
+    @property
+    def _kind(self) -> str:  # type: ignore[override]
+        return {1.0: Poisson._kind, 2.0: Gamma._kind}.get(self._delta, "tweedie")
 
     def _check_range(self, y: Array) -> None:
         if self._kind == "gamma":

@@ -75,4 +75,7 @@ class Huber(ElementwiseLoss):
 
     def __init__(self, delta: float = 1.0) -> None:
         self.delta = delta
-        self._delta = float(delta)
+
+    @property
+    def _delta(self) -> float:  # type: ignore[override]
+        return float(self.delta)

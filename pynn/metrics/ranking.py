@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from .. import checks
 from ..losses import Loss
 from ..losses.attributes import AttributeLoss
+from ..losses.softmax import SoftmaxLoss
 from ..typing import Array
 from .confusion import Classes
 from .gathered import Gathered
@@ -132,6 +133,9 @@ class RocAuc(Gathered):
             return outputs.reshape(len(outputs), -1)
         if type(self.loss).probabilities is Loss.probabilities:
             return outputs[:, 1:] - outputs[:, :1] if outputs.shape[1] == 2 else outputs
+        if isinstance(self.loss, SoftmaxLoss):  # probabilities of sure models round to 1, where all would tie
+            odds = log_odds(outputs)
+            return odds[:, 1:] if odds.shape[1] == 2 else odds
         probabilities = probabilities_of(self.loss, outputs)
         return probabilities[:, 1:] if probabilities.shape[1] == 2 else probabilities
 
@@ -178,3 +182,19 @@ def _by_score(yes: Array, scores: Array, weights: Array) -> tuple[Array, Array]:
     of_class = np.where(yes, weights, 0.0)[order]
     others = np.where(yes, 0.0, weights)[order]
     return np.add.reduceat(of_class, starts), np.add.reduceat(others, starts)
+
+
+def log_odds(logits: Array) -> Array:
+    """ln p_c/(1 - p_c) of each class (N, C) for logits (N, C), in float64: told apart however near 1 p_c is."""
+    z = np.asarray(logits, np.float64)
+    z = z - z.max(axis=1, keepdims=True)
+    exps = np.exp(z)
+    total = exps.sum(axis=1, keepdims=True)
+    rows, best = np.arange(len(z)), z.argmax(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):  # a single class
+        odds: Array = z - np.log(total - exps)
+    others = z.copy()
+    others[rows, best] = -np.inf
+    second = others.max(axis=1)
+    odds[rows, best] = -(second + np.log(np.exp(others - second[:, None]).sum(axis=1)))
+    return odds

@@ -85,7 +85,8 @@ def realmlp(
     Notes
     -----
     `pynn.sklearn.TabularClassifier` and `TabularRegressor` train it by its recipe: Adam with β2 = 0.95 and `CosLog`,
-    inputs by `TableEncoder`, first weights of the full form by ``data_dependent(model, x, bias="simplex")``.
+    inputs by `TableEncoder`, first weights of the full form by `data_dependent` with
+    ``bias="simplex"``, which leaves embeddings out: ``leave=["periodicembedding1"]``.
 
     References
     ----------

@@ -295,8 +295,10 @@ class Optimizer(Rates):
         numbers = self.expect_state(state, self._parameters)
         for name in SCHEDULES:  # older checkpoints have one
             schedule, saved = getattr(self, name), state.get(name)
-            if saved is None:
+            if saved is None and (name in state or name == "schedule"):  # older checkpoints say nothing of the decay
                 setattr(self, name, None)
+            elif saved is None:
+                continue
             elif schedule is not None:
                 schedule.restore(saved)
         for slot, vector in state["slots"].items():
@@ -370,6 +372,8 @@ class Optimizer(Rates):
         vars(self).update(
             {name: np.array(value) if isinstance(value, np.ndarray) else value for name, value in state.items()}
         )  # copied: joblib maps large arrays read-only from a file
+        if "weight_decay" in state:  # of older pickles, where it was a plain attribute
+            self._weight_decay = vars(self).pop("weight_decay")
 
     def __repr__(self) -> str:
         return constructor_text(self)

@@ -50,6 +50,7 @@ class Transformer(Constructed):
 
     state: tuple[str, ...] = ()  # the fitted arrays, saved in model files
     reads_tables: bool = False  # whether it takes data frames as they are
+    bounded: bool = False  # whether `inverse_transform` refuses numbers beyond a limit, which predictions may pass
     n_features_in_: int
     input_shape_: Shape
     output_shape_: Shape

@@ -86,6 +86,11 @@ class Pipeline(Transformer):
                 )
 
     @property
+    def bounded(self) -> bool:  # type: ignore[override]
+        """Whether a step is."""
+        return any(step.bounded for step in self.steps)
+
+    @property
     def reads_tables(self) -> bool:  # type: ignore[override]
         """Whether its first step takes data frames as they are."""
         return self.steps[0].reads_tables

@@ -109,6 +109,7 @@ class SmoothClip(Transformer):
        tabular data", NeurIPS 2024.
     """
 
+    bounded = True
     _takes = takes(limit=POSITIVE)
 
     def __init__(self, limit: float = 3) -> None:

@@ -368,6 +368,11 @@ class TableEncoder(Named):
 
     # Model files --------------------------------------------------------------------------------------
 
+    @property
+    def _given(self) -> dict[str, Any]:
+        """What a file has in place of constructor arguments: no numbers, where all columns are codes."""
+        return {"numbers": None} if self.fitted and not self.layout_.dense else {}
+
     def tensors(self, prefix: str = "") -> dict[str, Array]:
         self.expect_fitted("saving")
         own = {f"{prefix}{DESCRIPTION}": table_file.written(self.columns_)}

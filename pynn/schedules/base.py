@@ -89,7 +89,7 @@ class Schedule(Constructed):
         rate = self.at(epoch)
         if not (is_number(rate) and rate >= 0):
             raise ValueError(
-                f"{self!r} gave the learning rate {rate!r} at epoch {epoch:g}, expected a finite number of at least 0"
+                f"{self!r} gave the rate {rate!r} at epoch {epoch:g}, expected a finite number of at least 0"
             )
         return float(rate)
 

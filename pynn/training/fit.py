@@ -140,8 +140,8 @@ def fit(
     shuffle : bool, default True
         False takes the samples in their order in every epoch.
     drop_last : bool, default False
-        Leave out a last batch that is smaller than batch_size, so that all steps have the same number of samples; with
-        fewer samples than batch_size, the only batch is kept.
+        Leave out a last batch that is smaller than batch_size, so that all batches have the same number of samples;
+        with fewer samples than batch_size, the only batch is kept.
     diagnose : bool, default False
         Watch the run with a `pynn.Monitor`, unless callbacks hold one, and print at its end what is wrong with it.
 

@@ -220,6 +220,11 @@ def learned(
         if family != "numbers":
             raise TypeError(f"target_preprocessing needs a loss of numbers, which {type(loss).__name__} is not")
         expect_instance(scaling, Transformer, "target_preprocessing")
+        if scaling.bounded:
+            raise TypeError(
+                f"target_preprocessing is {scaling!r}, which has no way back for predictions beyond its limit; leave "
+                "SmoothClip out, or use ClipToRange"
+            )
     if family in ("numbers", "amounts"):
         form = replace(before, flat=array.ndim == 1 and (loss._has_points or math.prod(shape) == 1))
         if scaling is None:

@@ -110,3 +110,10 @@ def test_dropout_masks_do_not_depend_on_the_batch_they_start() -> None:
     """The first rows of a larger batch meet the mask of a smaller one: index alone counts."""
     small = _dropped(0.5).forward(ONES[:7], training=True).copy()
     np.testing.assert_array_equal(_dropped(0.5).forward(ONES, training=True)[:7], small)
+
+
+def test_vanilla_dropout_refuses_a_schedule_that_is_set_later() -> None:
+    layer = pynn.Dropout(0.5, form="vanilla")
+    layer.rate = pynn.FlatCosine(0.5, 4)
+    with pytest.raises(ValueError, match='form="vanilla" scales by the rate outside training'):
+        layer.forward(np.ones((2, 3), np.float32), False)

@@ -172,3 +172,13 @@ def test_a_sigmoid_before_them_is_warned_of(rng: np.random.Generator) -> None:
         pynn.Sequential(pynn.Affine(1), pynn.Sigmoid()).fit(
             rng.normal(size=(9, 2)), np.ones(9), loss="poisson", epochs=1, progress=False
         )
+
+
+def test_a_power_that_is_set_later_counts() -> None:
+    outputs, targets = np.array([[0.3], [-0.2]]), np.array([[1.5], [0.4]])
+    for kind, name, first in ((pynn.Tweedie, "power", 1.5), (pynn.Huber, "delta", 1.0)):
+        loss = kind(first)
+        setattr(loss, name, 1.0 if kind is pynn.Tweedie else 0.1)
+        expected = kind(getattr(loss, name))
+        assert loss.forward(outputs, targets) == expected.forward(outputs, targets)
+        np.testing.assert_array_equal(loss.backward(), expected.backward())

@@ -321,3 +321,12 @@ def test_they_go_on_in_the_middle_of_an_epoch(rng: np.random.Generator, tmp_path
     assert model.context.step == expected.context.step > 9
     for name in ALL:
         assert model.history[name] == expected.history[name]  # type: ignore[index]
+
+
+def test_rankings_of_sure_models_do_not_tie() -> None:
+    model = pynn.Sequential(pynn.Affine(2, use_bias=False))
+    model.build((1,))
+    model.layers[0].weight[...] = [[0, 1]]
+    x, y = np.array([[40.0], [50], [45], [60]]), np.array([0, 1, 0, 1])
+    measured = model.evaluate(x, y, metrics=["roc_auc", "average_precision"])
+    assert measured["roc_auc"] == measured["average_precision"] == 1

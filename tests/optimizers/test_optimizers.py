@@ -495,3 +495,24 @@ def test_a_missing_update_is_named(points: Points) -> None:
 )
 def test_repr_is_the_source(optimizer: pynn.Optimizer, text: str) -> None:
     assert repr(optimizer) == text
+
+
+def test_pickles_from_before_schedules_of_decay_keep_their_decay() -> None:
+    optimizer = pynn.Adam(1e-3, weight_decay=0.1)
+    state = optimizer.__getstate__()
+    state["weight_decay"] = state.pop("_weight_decay")
+    restored = pynn.Adam.__new__(pynn.Adam)
+    restored.__setstate__(state)
+    assert restored.weight_decay == 0.1
+
+
+def test_a_state_from_before_schedules_of_decay_leaves_the_schedule() -> None:
+    model = pynn.Sequential(pynn.Affine(2))
+    model.build((3,))
+    optimizer = pynn.AdamW(1e-3, weight_decay=pynn.FlatCosine(0.1, 10))
+    optimizer.set_epoch(0)
+    model.train_step(np.ones((2, 3), np.float32), np.array([0, 1]), pynn.SoftmaxCrossEntropy(), optimizer)
+    state = {name: value for name, value in optimizer.state().items() if name != "weight_decay_schedule"}
+    optimizer.restore(state)
+    optimizer.set_epoch(10)
+    assert optimizer.weight_decay == 0

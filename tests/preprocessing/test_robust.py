@@ -101,3 +101,10 @@ def test_quantiles_go_column_by_column_after_other_transformers(
         pipeline = pynn.Pipeline(pynn.MeanSubtraction("all"), pynn.RobustScaling()).fit(x)
         np.testing.assert_allclose(pipeline[1].scale_, expected.scale_, rtol=1e-12)
         np.testing.assert_allclose(pipeline[1].median_, expected.median_, atol=1e-12)
+
+
+def test_a_smooth_clip_of_targets_is_refused() -> None:
+    model = pynn.Sequential(pynn.Affine(1))
+    for scaling in (pynn.SmoothClip(), pynn.Pipeline(pynn.RobustScaling(), pynn.SmoothClip())):
+        with pytest.raises(TypeError, match="no way back for predictions beyond its limit"):
+            model.fit(np.eye(4), np.arange(4.0), loss="l2", target_preprocessing=scaling, epochs=1)

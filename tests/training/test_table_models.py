@@ -308,3 +308,16 @@ def test_many_categories_do_not_make_a_small_file_large(saved: Path) -> None:
     names = [f"c{number}" for number in range(20_000)]
     with pytest.raises(ValueError, match="expected"):
         pynn.load(_with(saved, _set(1, categories=names, counts=[1] * 20_000)))
+
+
+def test_a_table_of_codes_alone_comes_back_from_its_file(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frame = {"a": [f"a{k}" for k in rng.integers(0, 20, 200)], "b": [f"b{k}" for k in rng.integers(0, 17, 200)]}
+    encoder = pynn.TableEncoder(numbers=pynn.RobustScaling())
+    model = pynn.Sequential(pynn.Embedding([20, 17]), pynn.Affine(2))
+    model.fit(frame, rng.integers(0, 2, 200), preprocessing=encoder, epochs=1, progress=False)
+    model.save(tmp_path / "m.safetensors")
+    loaded = pynn.load(tmp_path / "m.safetensors")
+    np.testing.assert_array_equal(loaded.predict_proba(frame), model.predict_proba(frame))
+    loaded.save(tmp_path / "again.safetensors")
+    assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "m.safetensors").read_bytes()
