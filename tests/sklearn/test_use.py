@@ -349,7 +349,7 @@ def test_scikit_learns_callbacks(solver: str) -> None:
 
 
 def run(code: str) -> str:
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def test_it_is_imported_only_when_it_is_asked_for() -> None:
