@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fuzz.kernel_calls import Call
-from fuzz.kernel_judge import judge
+from fuzz.kernel_judge import apart, judge
 from operations import OPERATIONS
 
 from pynn.kernels import reference
@@ -95,3 +95,8 @@ def test_numbers_near_the_largest_one_may_overflow(weight: float, answer: float,
         arguments["out"][0, 0] = answer
 
     assert bool(findings("affine_forward", passed, off)) is judged
+
+
+def test_results_without_numbers_agree_however_large_their_other_sizes_are() -> None:
+    huge = np.empty((1 << 40, 0, 1 << 20), np.float32)  # NumPy makes no float64 of this shape
+    assert not apart(huge, huge.copy(), 1.0, ROW["add"]).size
