@@ -15,7 +15,7 @@ from pynn.sklearn import MLPClassifier, MLPRegressor, TabularClassifier, Tabular
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the checks fit for a few epochs, on data without a scale
 
-# They compare predictions to 1e-7 for batches of several sizes. NumPy's float32 products depend on those in the last bit.
+# They compare predictions for batches of several sizes to 1e-7: NumPy's float32 products depend on those sizes.
 BY_BATCH = ("check_methods_subset_invariance", "check_methods_sample_order_invariance")
 
 
