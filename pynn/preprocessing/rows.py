@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -12,16 +12,21 @@ from ..data import arrays
 from ..data.frames import Table
 from ..typing import Array, Shape
 
-if TYPE_CHECKING:
-    from .base import Transformer
-
 PIECE = 1 << 21  # numbers processed at once
+
+
+class Applied(Protocol):
+    """What rows need of a transformer that they went through."""
+
+    output_shape_: Shape
+
+    def _apply(self, x: Array) -> Array: ...
 
 
 class Rows:
     """Samples (N, ...) as float64, in pieces, after the preceding transformers; can be iterated over repeatedly."""
 
-    def __init__(self, x: Any, before: tuple[Transformer, ...] = ()) -> None:
+    def __init__(self, x: Any, before: tuple[Applied, ...] = ()) -> None:
         self.x: Any = x
         self.before = before
         self.shape: Shape = before[-1].output_shape_ if before else x.shape[1:]
@@ -33,7 +38,7 @@ class Rows:
     def __iter__(self) -> Iterator[Array]:
         return (self._after(x) for _, x in pieces(self.x))
 
-    def then(self, *transformers: Transformer) -> Rows:
+    def then(self, *transformers: Applied) -> Rows:
         """The same samples after these fitted transformers, too."""
         return Rows(self.x, (*self.before, *transformers))
 

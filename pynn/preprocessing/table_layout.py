@@ -13,8 +13,7 @@ from ..data.columns import Column, part
 from ..data.frames import Table
 from ..typing import Array
 from . import rows as rows_module
-from .base import Transformer
-from .rows import Rows
+from .rows import Applied, Rows
 
 SINGLE = {1: [1.0, 0.0], 2: [-1.0, 1.0, 0.0]}  # one column for so many categories; the last number for missing ones
 
@@ -139,7 +138,7 @@ def dense_columns(
 class Encoded(Rows):
     """What `numbers` learns from: the columns of all but the codes, a few rows at a time, or one after the other."""
 
-    def __init__(self, encoder: Any, x: Table, before: tuple[Transformer, ...] = ()) -> None:
+    def __init__(self, encoder: Any, x: Table, before: tuple[Applied, ...] = ()) -> None:
         self.encoder, self.x, self.before = encoder, x, before
         self.shape = before[-1].output_shape_ if before else (encoder.layout_.dense,)
         self.features = int(np.prod(self.shape))
@@ -148,7 +147,7 @@ class Encoded(Rows):
         rows = max(1, rows_module.PIECE // self.encoder.layout_.dense)
         return (self._after(self.x[start : start + rows]) for start in range(0, len(self.x), rows))
 
-    def then(self, *transformers: Transformer) -> Rows:
+    def then(self, *transformers: Applied) -> Rows:
         return Encoded(self.encoder, self.x, (*self.before, *transformers))
 
     def columns(self) -> Iterator[Array]:

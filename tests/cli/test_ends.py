@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn.cli import evaluate, messages, train
+from pynn.cli import confusion, messages, train
 from pynn.models import summary
 
 pytestmark = pytest.mark.usefixtures("alone")
@@ -273,16 +273,16 @@ def confused(count):
 
 def test_a_matrix_that_fits_is_as_on_a_wide_terminal():
     digits = "0123456789"
-    wide = evaluate.table(confused(10), digits)
-    assert evaluate.table(confused(10), digits, 44) == wide
-    tight = evaluate.table(confused(10), digits, 43)
+    wide = confusion.table(confused(10), digits)
+    assert confusion.table(confused(10), digits, 44) == wide
+    tight = confusion.table(confused(10), digits, 43)
     assert tight.replace(" ", "").replace("-", "") == wide.replace(" ", "").replace("-", "")
     assert max(map(len, tight.splitlines())) == 34
 
 
 def test_a_matrix_that_does_not_fit_becomes_a_list_of_mistakes():
     names = [f"class {number}" for number in range(100)]
-    lines = evaluate.table(confused(100), names, 60).splitlines()
+    lines = confusion.table(confused(100), names, 60).splitlines()
     assert lines[:4] == [
         "true         count  accuracy  taken for",
         "-----------------------------------------------------------",
@@ -291,10 +291,10 @@ def test_a_matrix_that_does_not_fit_becomes_a_list_of_mistakes():
     ]
     assert len(lines) == 102
     assert lines[-1] == "99 class 99      9    1.0000"
-    narrow = evaluate.table(confused(100), names, 45).splitlines()
+    narrow = confusion.table(confused(100), names, 45).splitlines()
     assert max(map(len, narrow)) <= 45
     assert narrow[3] == "1 class 1       13    0.6923  0 class 0 (3)"
-    assert len(evaluate.table(confused(100), names).splitlines()[2]) > 300  # a file is as wide as it needs to be
+    assert len(confusion.table(confused(100), names).splitlines()[2]) > 300  # a file is as wide as it needs to be
 
 
 @pytest.mark.parametrize("network", ["resnet20", "vgg_small"])

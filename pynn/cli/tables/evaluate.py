@@ -9,7 +9,7 @@ import numpy as np
 
 from ...messages import terminal
 from ...typing import Array
-from .. import evaluate, messages, models
+from .. import confusion, messages, models
 from . import columns, files, predict, scores, text, train
 from . import target as targets
 from .estimators import Predictor
@@ -74,7 +74,7 @@ def _classes(predictor: Predictor, inputs: Any, y: Array) -> tuple[list[scores.S
     probabilities = predictor.probabilities(inputs)
     names = list(map(str, predictor.classes))
     if len(names) <= train.MATRIX:
-        print(evaluate.table(_counts(y, probabilities, len(names)), names, messages.width()), end="\n\n")
+        print(confusion.table(_counts(y, probabilities, len(names)), names, messages.width()), end="\n\n")
     shares = predictor.about.get("shares")
     if shares is None:  # a model that was saved from Python
         shares = np.bincount(y[y >= 0], minlength=len(names)) / np.count_nonzero(y >= 0)
