@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn.cli import evaluate, main, presets
+from pynn.cli import confusion, main, presets
 
 DATA = os.environ.get("PYNN_DATA", "")  # read here, since `alone` takes it away from the tests
 pytestmark = pytest.mark.usefixtures("alone")
@@ -65,7 +65,7 @@ def test_evaluate_takes_flat_models(run, digits):
 
 def test_table_of_long_names_and_absent_classes():
     counts = np.array([[12345, 0, 1], [0, 0, 0], [2, 0, 2]])
-    assert evaluate.table(counts, ("T-shirt/top", "Bag", "Ankle boot")).splitlines() == [
+    assert confusion.table(counts, ("T-shirt/top", "Bag", "Ankle boot")).splitlines() == [
         "               predicted",
         "true               0      1      2  accuracy",
         "--------------------------------------------",

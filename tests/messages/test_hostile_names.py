@@ -275,7 +275,7 @@ def test_files_that_are_no_models_get_one_line(folder: Path, content: bytes) -> 
 
 
 def test_the_table_of_evaluate_obeys_nothing() -> None:
-    from pynn.cli.evaluate import table
+    from pynn.cli.confusion import table
 
     names = [CLEAR, TURNED, "x" * 1_000_000]
     for width in (None, 80, 30):
