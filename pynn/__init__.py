@@ -311,6 +311,7 @@ __all__ = [
     "datasets",
     "diagnose",
     "diagnostics",
+    "from_bytes",
     "get_num_threads",
     "gradients",
     "info",
@@ -362,7 +363,7 @@ if TYPE_CHECKING:
     from .ensembles.snapshots import SnapshotEnsemble
     from .models.data_dependent import data_dependent, lsuv
     from .models.input_gradients import gradients
-    from .models.loading import load
+    from .models.loading import from_bytes, load
     from .models.second_order import minimize
     from .training.distributed import Distributed
 
@@ -386,6 +387,7 @@ else:
         "TerminateOnNaN": "callbacks.stopping",
         "data_dependent": "models.data_dependent",
         "diagnose": "diagnostics.diagnosis",
+        "from_bytes": "models.loading",
         "gradients": "models.input_gradients",
         "load": "models.loading",
         "lsuv": "models.data_dependent",

@@ -20,7 +20,7 @@ METHODS = {  # what users call, and what classes of their own override
     "Optimizer": "learning_rate step update",
     "PolyakAverage": "applied average swap",
     "Schedule": "at plot",
-    "Sequential": "backward build classes dtype evaluate fit forward freeze from_bytes get_weights gradients"
+    "Sequential": "backward build classes dtype evaluate fit forward freeze get_weights gradients"
     " input_gradient layer layers parameter_count parameters partial_fit predict predict_proba replace_head save seed"
     " set_weights summary tensors to_bytes train_step unfreeze",
     "Trainer": "batches epoch run step stop",

@@ -81,7 +81,25 @@ def load(path: str | os.PathLike[str], own: Iterable[type] = ()) -> Sequential:
 
 
 def from_bytes(data: bytes, own: Iterable[type] = ()) -> Sequential:
-    """The model from the bytes of ``model.to_bytes()``; arguments and errors as for `load`."""
+    """Make a model from the bytes of ``model.to_bytes()``, or of a model file.
+
+    Parameters
+    ----------
+    data : bytes
+        What `to_bytes` returned.
+    own : list of type, default ()
+        The user's own classes that the model contains, as for `load`.
+
+    Returns
+    -------
+    Sequential
+        The model.
+
+    Raises
+    ------
+    ValueError
+        If the bytes are damaged, of another format, or do not fit their own description.
+    """
     allowed = kinds(own)
     if not isinstance(data, (bytes, bytearray, memoryview)):
         raise TypeError(f"data is {brief(data)}, expected the bytes of model.to_bytes(); pynn.load reads a file")

@@ -234,36 +234,11 @@ class Sequential(Model):
         Returns
         -------
         bytes
-            For `from_bytes`. The same model gives the same bytes.
+            For ``pynn.from_bytes``. The same model gives the same bytes.
         """
         from . import file
 
         return file.to_bytes(self)
-
-    @staticmethod
-    def from_bytes(data: bytes, own: Iterable[type] = ()) -> Sequential:
-        """Make a model from the bytes of `to_bytes`, or of a model file.
-
-        Parameters
-        ----------
-        data : bytes
-            What `to_bytes` returned.
-        own : list of type, default ()
-            The user's own classes that the model contains, as for ``pynn.load``.
-
-        Returns
-        -------
-        Sequential
-            The model.
-
-        Raises
-        ------
-        ValueError
-            If the bytes are damaged, of another format, or do not fit their own description.
-        """
-        from . import loading
-
-        return loading.from_bytes(data, own)
 
     def summary(self) -> str:
         """Describe the layers in a table: name, kind, output shape, number of parameters, what was fused.

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..data import tables
-from ..models.loading import own_classes
+from ..models.loading import from_bytes, own_classes
 from ..models.sequential import Sequential
 from ..typing import Array
 from . import data_checks, hooks
@@ -107,7 +107,7 @@ def packed(model: Sequential) -> dict[str, Any]:
 
 def unpacked(stored: dict[str, Any]) -> Sequential:
     """The model from the result of `packed`."""
-    return Sequential.from_bytes(stored["bytes"], stored["own"])
+    return from_bytes(stored["bytes"], stored["own"])
 
 
 def computed(model: Sequential, rows: Rows, chosen: Any = None) -> Array:

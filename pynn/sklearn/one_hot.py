@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from ..data import columns
@@ -14,11 +16,16 @@ BYTES = 10**9  # of them, at most; but FEWEST columns they may be
 FEWEST = 256
 
 
-def most(source: Table, one_hot: int, wanted: int | None) -> int:
-    """As many values of each column as there is room for, or as wanted; at least `one_hot`, and two. Warns if fewer."""
+def most(source: Table, one_hot: int, wanted: int | None, categorical: Collection[str | int] = ()) -> int:
+    """As many values of each column as there is room for, or as wanted; at least `one_hot`, and two. Warns if fewer.
+
+    categorical: labels of columns whose numbers are categories.
+    """
     if wanted is not None:
         return wanted
-    counts = np.array([len(column.categories) for column in columns.learn_all(source) if column.categories])
+    counts = np.array(
+        [len(column.categories) for column in columns.learn_all(source, categorical) if column.categories]
+    )
     room = min(COLUMNS, max(BYTES // (4 * len(source)), FEWEST))
 
     def width(values: int) -> int:

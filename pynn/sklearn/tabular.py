@@ -29,7 +29,7 @@ from .base import FLOATS, packed, unpacked
 from .members import Member, Table, Task
 from .recipe import Recipe
 from .reports import warn
-from .validation import feature_table, take
+from .validation import categorical, feature_table, take
 
 FEWEST = 5  # different rows for a validation part
 FEW = 64  # rows that are predicted without scikit-learn's checks
@@ -54,6 +54,7 @@ class Tabular(BaseEstimator):
         "hidden_layer_sizes": [None, "array-like", Interval(Integral, 1, None, closed="left")],
         "dropout": [None, Interval(Real, 0, 1, closed="left")],
         "weight_decay": [None, Interval(Real, 0, None, closed="left")],
+        "categorical_features": [None, "array-like"],
         "one_hot": [Interval(Integral, 2, None, closed="left")],
         "max_categories": [None, Interval(Integral, 2, None, closed="left")],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
@@ -74,6 +75,7 @@ class Tabular(BaseEstimator):
         hidden_layer_sizes: Sequence[int] | None,
         dropout: float | None,
         weight_decay: float | None,
+        categorical_features: Sequence[str | int] | None,
         one_hot: int,
         max_categories: int | None,
         validation_fraction: float,
@@ -91,6 +93,7 @@ class Tabular(BaseEstimator):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.dropout = dropout
         self.weight_decay = weight_decay
+        self.categorical_features = categorical_features
         self.one_hot = one_hot
         self.max_categories = max_categories
         self.validation_fraction = validation_fraction
@@ -158,10 +161,13 @@ class Tabular(BaseEstimator):
                 X, y = take(X, places), y[places]
         scaling = Pipeline(RobustScaling(), SmoothClip())
         source: Any = table(X, "X")  # which both passes read
-        most = one_hot.most(source, self.one_hot, self.max_categories) if self.preset != "full" else one_hot.USUAL
+        named, most = categorical(self.categorical_features, source.labels), one_hot.USUAL
+        if self.preset != "full":
+            most = one_hot.most(source, self.one_hot, self.max_categories, named)
         encoder = TableEncoder(
-            one_hot=self.one_hot, embedding=self.preset == "full", numbers=scaling, max_categories=most
-        )
+            one_hot=self.one_hot, embedding=self.preset == "full", numbers=scaling, max_categories=most,
+            categorical=named,
+        )  # fmt: skip
         self.encoder_ = encoder.fit(source)
         scaled = None if weights is None else np.asarray(weights / weights.mean(), np.float64)
         return Table(encoder.transform(source), y, scaled)

@@ -28,7 +28,8 @@ class TabularClassifier(ClassifierMixin, Tabular):
     ----------
     preset : {"full", "simplified", "fast"}, default "full"
         "full" is RealMLP-TD: embeddings of numbers and categories, parametric activations, dropout. "simplified" is
-        RealMLP-TD-S, about half the time. "fast" is the simplified form in about 1,000 steps: seconds at most.
+        RealMLP-TD-S, about half the time. "fast" is the simplified form at half the width in about 800 steps: a
+        second, or two.
     n_ens : int, default 1
         Networks whose probabilities are averaged: better, and as many times slower.
     bagging : {"seeds", "folds"}, default "seeds"
@@ -37,11 +38,14 @@ class TabularClassifier(ClassifierMixin, Tabular):
     epochs, batch_size, learning_rate : optional
         By default the preset's: 256 epochs of batches of 256, rate 0.04. Schedules shrink with the epochs.
     hidden_layer_sizes : list of int, optional
-        By default (256, 256, 256).
+        By default (256, 256, 256), of the fast preset (128, 128, 128).
     dropout, weight_decay : float, optional
         Of the full form, by default 0.15 and 0.02; both fall to 0 in the second half.
     label_smoothing : float, default 0.1
         Share of each target that is spread over all classes.
+    categorical_features : list of str, int or bool, optional
+        Columns whose numbers are categories, such as codes of shops: names, or places, or a mask of all columns. Text,
+        and columns of the dtype "category", are categories without being named.
     one_hot : int, default 9
         Categories of more values become vectors of 8 numbers in the full form.
     max_categories : int, optional
@@ -137,6 +141,7 @@ class TabularClassifier(ClassifierMixin, Tabular):
         dropout: float | None = None,
         weight_decay: float | None = None,
         label_smoothing: float = 0.1,
+        categorical_features: Sequence[str | int] | None = None,
         one_hot: int = 9,
         max_categories: int | None = None,
         class_weight: Any = None,
@@ -149,7 +154,8 @@ class TabularClassifier(ClassifierMixin, Tabular):
     ) -> None:
         super().__init__(
             preset, n_ens, bagging, epochs, batch_size, learning_rate, hidden_layer_sizes, dropout, weight_decay,
-            one_hot, max_categories, validation_fraction, time_budget, callbacks, verbose, random_state,
+            categorical_features, one_hot, max_categories, validation_fraction, time_budget, callbacks, verbose,
+            random_state,
         )  # fmt: skip
         self.label_smoothing = label_smoothing
         self.class_weight = class_weight

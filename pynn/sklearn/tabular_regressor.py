@@ -49,6 +49,8 @@ class TabularRegressor(RegressorMixin, Tabular):
         As for `TabularClassifier`.
     epochs, batch_size, learning_rate, hidden_layer_sizes, dropout, weight_decay : optional
         As for `TabularClassifier`; the rate is 0.2 by default, 0.07 for the simplified form.
+    categorical_features : list of str, int or bool, optional
+        As for `TabularClassifier`.
     one_hot : int, default 9
         As for `TabularClassifier`.
     max_categories : int, optional
@@ -112,6 +114,7 @@ class TabularRegressor(RegressorMixin, Tabular):
         hidden_layer_sizes: Sequence[int] | None = None,
         dropout: float | None = None,
         weight_decay: float | None = None,
+        categorical_features: Sequence[str | int] | None = None,
         one_hot: int = 9,
         max_categories: int | None = None,
         validation_fraction: float = 0.2,
@@ -122,7 +125,8 @@ class TabularRegressor(RegressorMixin, Tabular):
     ) -> None:
         super().__init__(
             preset, n_ens, bagging, epochs, batch_size, learning_rate, hidden_layer_sizes, dropout, weight_decay,
-            one_hot, max_categories, validation_fraction, time_budget, callbacks, verbose, random_state,
+            categorical_features, one_hot, max_categories, validation_fraction, time_budget, callbacks, verbose,
+            random_state,
         )  # fmt: skip
         self.loss = loss
         self.quantiles = quantiles

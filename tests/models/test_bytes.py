@@ -22,30 +22,30 @@ def test_the_bytes_are_those_of_the_file(model: pynn.Sequential, tmp_path: Path)
     model.save(tmp_path / "model.safetensors")
     data = model.to_bytes()
     assert data == (tmp_path / "model.safetensors").read_bytes()
-    again = pynn.Sequential.from_bytes(data)
+    again = pynn.from_bytes(data)
     x = np.random.default_rng(1).normal(size=(7, 3))
     np.testing.assert_array_equal(again.predict_proba(x), model.predict_proba(x))
     assert again.predict(x).tolist() == model.predict(x).tolist()
     assert again.to_bytes() == data
-    assert pynn.Sequential.from_bytes(bytearray(data)).to_bytes() == data
+    assert pynn.from_bytes(bytearray(data)).to_bytes() == data
 
 
 def test_damaged_bytes_are_refused(model: pynn.Sequential) -> None:
     data = model.to_bytes()
     for bad in (b"", data[:8], data[:100], data[:-1], b"\x80" + data):
         with pytest.raises(ValueError, match="data is not a whole safetensors file"):
-            pynn.Sequential.from_bytes(bad)
+            pynn.from_bytes(bad)
     for place in range(len(data) - 60, len(data), 7):
         bad = bytearray(data)
         bad[place] ^= 1
         with pytest.raises(ValueError, match="its checksum is wrong"):
-            pynn.Sequential.from_bytes(bad)
+            pynn.from_bytes(bad)
     with pytest.raises(TypeError, match=r"expected the bytes of model\.to_bytes"):
-        pynn.Sequential.from_bytes("model.safetensors")  # type: ignore[arg-type]
+        pynn.from_bytes("model.safetensors")  # type: ignore[arg-type]
     import safetensors.numpy
 
     with pytest.raises(ValueError, match="not a pynn model"):
-        pynn.Sequential.from_bytes(safetensors.numpy.save({"weight": np.zeros(3)}))
+        pynn.from_bytes(safetensors.numpy.save({"weight": np.zeros(3)}))
 
 
 class Mine(pynn.Layer):
@@ -63,5 +63,5 @@ def test_own_classes_are_named() -> None:
     model = pynn.Sequential(pynn.Residual(pynn.Affine(3), Mine()), pynn.Affine(2))
     model.build((3,))
     with pytest.raises(ValueError, match="Mine"):
-        pynn.Sequential.from_bytes(model.to_bytes())
-    assert pynn.Sequential.from_bytes(model.to_bytes(), own=[Mine]).to_bytes() == model.to_bytes()
+        pynn.from_bytes(model.to_bytes())
+    assert pynn.from_bytes(model.to_bytes(), own=[Mine]).to_bytes() == model.to_bytes()

@@ -299,3 +299,43 @@ def test_a_fitted_model_does_not_follow_later_settings(x: np.ndarray) -> None:
             for one, other in zip(before, (model.predict(x), *model.predict_interval(x, coverage=0.8)), strict=True):
                 np.testing.assert_array_equal(one, other)
         assert model.loss_ == loss
+
+
+# Columns of codes ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("chosen", [["shop"], [1], [-1], np.array([False, True]), pd.Index(["shop"])], ids=str)
+@pytest.mark.parametrize("preset", ["full", "fast"])
+def test_numbers_of_named_columns_are_categories(
+    rng: np.random.Generator, chosen: Any, preset: str, tmp_path: Path, backend: str
+) -> None:
+    effects = rng.permutation(12) * 1.0  # of a shop, without an order
+    frame = pd.DataFrame({"size": rng.uniform(0, 1, 600), "shop": rng.integers(0, 12, 600)})
+    y = frame["size"] + effects[frame["shop"]]
+    settings = {"epochs": 30, "hidden_layer_sizes": (32,), "random_state": 0}
+    model = TabularRegressor(preset, categorical_features=chosen, **settings).fit(frame, y)
+    kinds = {column.name: column.kind for column in model.encoder_.columns_}
+    assert kinds == {"size": "number", "shop": "category"}
+    assert model.score(frame, y) > TabularRegressor(preset, **settings).fit(frame, y).score(frame, y)
+    model.to_model().save(tmp_path / "m.safetensors")
+    np.testing.assert_allclose(pynn.load(tmp_path / "m.safetensors").predict(frame), model.predict(frame), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        (["shops"], r"categorical_features has 'shops', but X has the columns 'size', 'shop'; name some of them"),
+        ([2], r"categorical_features has 2, but X has the columns"),
+        ([True], r"categorical_features is a mask of 1 columns, but X has 2; name the columns"),
+        ([True, "shop"], r"categorical_features has True, expected names or places of columns, or a mask of all"),
+        ([1.5], r"categorical_features has 1.5, expected names or places"),
+        ("shop", r"'categorical_features' parameter of Tabular\w+ must be .* Got 'shop' instead"),
+    ],
+)
+@BOTH
+def test_columns_that_are_not_there_are_no_categories(
+    rng: np.random.Generator, kind: Any, chosen: Any, message: str
+) -> None:
+    frame = pd.DataFrame({"size": rng.uniform(0, 1, 60), "shop": rng.integers(0, 5, 60)})
+    with pytest.raises((ValueError, TypeError), match=message):
+        kind("fast", categorical_features=chosen, **QUICK).fit(frame, np.arange(60) % 2)

@@ -140,7 +140,7 @@ def test_a_pickle_holds_parameters_only() -> None:
     assert size < 4 * estimator.model_.parameter_count + 6000
     assert isinstance(estimator.__getstate__()["model_"]["bytes"], bytes)
     assert not any(isinstance(value, np.ndarray) and value.size > 10 for value in estimator.__getstate__().values())
-    again = pynn.Sequential.from_bytes(estimator.__getstate__()["model_"]["bytes"])
+    again = pynn.from_bytes(estimator.__getstate__()["model_"]["bytes"])
     np.testing.assert_array_equal(again.parameters, estimator.model_.parameters)
 
 
