@@ -45,22 +45,10 @@ def run(options: argparse.Namespace) -> int:
     model = networks.build(options, dataset)
     if not options.quiet:
         _print_header(options, model, (training, validation, dataset.test))
-    monitor = pynn.Monitor(options.run_folder)
     try:
-        history = _fitted(options, model, training, validation, monitor)
-        measured = model.evaluate(*dataset.test)
+        history, measured = _trained(options, model, training, validation, dataset.test, page)
     except KeyboardInterrupt:
-        watching.end(monitor, page, options.quiet)
         return _interrupted(model, path, options.epochs)
-    except FloatingPointError:
-        watching.end(monitor, page, options.quiet)
-        raise
-    written = watching.end(monitor, page, options.quiet)
-    if diverged := watching.stopped(monitor) or _diverged(model, measured["loss"]):
-        raise FloatingPointError(
-            f"the training diverged, {diverged}; {'no model' if written else 'nothing'} was written. Lower the "
-            f"learning rate, which was {options.learning_rate:g}"
-        )
     accuracy = model.notes["test_accuracy"] = measured["accuracy"]
     try:
         with writing.without_interrupts():
@@ -73,6 +61,30 @@ def run(options: argparse.Namespace) -> int:
         print(f"wrote {path}{drawn}")
     print(f"test accuracy {accuracy:.4f}")
     return 0
+
+
+def _trained(
+    options: argparse.Namespace, model: pynn.Sequential, training: Split, validation: Split | None, test: Split,
+    page: Path | None,
+) -> tuple[pynn.History, dict[str, float]]:  # fmt: skip
+    """The history of the run that the options describe, and the model's measurements on the test part.
+
+    FloatingPointError if it diverged. The page of the run is complete, however it ended.
+    """
+    monitor = pynn.Monitor(options.run_folder)
+    try:
+        history = _fitted(options, model, training, validation, monitor)
+        measured = model.evaluate(*test)
+    except (KeyboardInterrupt, FloatingPointError):
+        watching.end(monitor, page, options.quiet)
+        raise
+    written = watching.end(monitor, page, options.quiet)
+    if diverged := watching.stopped(monitor) or _diverged(model, measured["loss"]):
+        raise FloatingPointError(
+            f"the training diverged, {diverged}; {'no model' if written else 'nothing'} was written. Lower the "
+            f"learning rate, which was {options.learning_rate:g}"
+        )
+    return history, measured
 
 
 def _fitted(

@@ -212,31 +212,12 @@ def learned(
     family = _family(loss, shape)
     before = known(model, loss) or Targets(family=family)
     if scaling is not None:
-        if family == "amounts":
-            raise TypeError(
-                f"target_preprocessing changes the targets, but {type(loss).__name__} is for y itself, whose mean is "
-                "e^output: leave it out, and divide large targets by a constant"
-            )
-        if family != "numbers":
-            raise TypeError(f"target_preprocessing needs a loss of numbers, which {type(loss).__name__} is not")
-        expect_instance(scaling, Transformer, "target_preprocessing")
-        if scaling.bounded:
-            raise TypeError(
-                f"target_preprocessing is {scaling!r}, which has no way back for predictions beyond its limit; leave "
-                "SmoothClip out, or use ClipToRange"
-            )
+        _expect_scaling(scaling, loss, family)
     if family in ("numbers", "amounts"):
         form = replace(before, flat=array.ndim == 1 and (loss._has_points or math.prod(shape) == 1))
         if scaling is None:
             return form
-        shaped = loss.targets(array, shape)
-        spread = float(np.ptp(shaped)) if shaped.size else 0.0
-        if 0 < spread < np.finfo(model.dtype).tiny:
-            raise ValueError(
-                f"y spreads by {spread:.3g}, which predictions in {model.dtype} cannot hold: scale y up first, or "
-                "build the model with dtype='float64'"
-            )
-        return replace(form, scaling=scaling.unfitted().fit(shaped.reshape(len(shaped), -1)))
+        return replace(form, scaling=_fitted(scaling, loss.targets(array, shape), model.dtype))
     if family == "answers":
         form = replace(before, flat=array.ndim == 1 and math.prod(shape) == 1, truth=array.dtype.kind == "b")
     else:
@@ -249,6 +230,34 @@ def learned(
     if _binary(loss, shape) and not _answers_as_they_are(loss, whole):
         return replace(form, classes=_two_classes(whole))
     return form
+
+
+def _expect_scaling(scaling: Transformer, loss: Loss, family: str) -> None:
+    """TypeError for a transformer that cannot be applied to the targets of this loss."""
+    if family == "amounts":
+        raise TypeError(
+            f"target_preprocessing changes the targets, but {type(loss).__name__} is for y itself, whose mean is "
+            "e^output: leave it out, and divide large targets by a constant"
+        )
+    if family != "numbers":
+        raise TypeError(f"target_preprocessing needs a loss of numbers, which {type(loss).__name__} is not")
+    expect_instance(scaling, Transformer, "target_preprocessing")
+    if scaling.bounded:
+        raise TypeError(
+            f"target_preprocessing is {scaling!r}, which has no way back for predictions beyond its limit; leave "
+            "SmoothClip out, or use ClipToRange"
+        )
+
+
+def _fitted(scaling: Transformer, numbers: Array, dtype: np.dtype[Any]) -> Transformer:
+    """A copy that is fitted to these targets; ValueError if predictions in this dtype could not tell them apart."""
+    spread = float(np.ptp(numbers)) if numbers.size else 0.0
+    if 0 < spread < np.finfo(dtype).tiny:
+        raise ValueError(
+            f"y spreads by {spread:.3g}, which predictions in {dtype} cannot hold: scale y up first, or build the model "
+            "with dtype='float64'"
+        )
+    return scaling.unfitted().fit(numbers.reshape(len(numbers), -1))
 
 
 def known(model: Answering, loss: Loss) -> Targets | None:
