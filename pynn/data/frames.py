@@ -119,6 +119,10 @@ class Table:
         rows = self.rows
         return values[rows.start : rows.stop : rows.step] if isinstance(rows, range) else values[rows]
 
+    def distinct(self) -> Table:
+        """The selected rows, each once."""
+        return self if isinstance(self.rows, range) else self[np.unique(self.rows, return_index=True)[1]]
+
     def row(self, place: int) -> int:
         """The number of a row in the table that this one was selected from."""
         return int(self.rows[place])

@@ -76,6 +76,7 @@ class Recipe:
         )
         self.shorten(model)
         model.build(x.shape[1:])
+        forget_unseen(model, x[:, encoder.codes_])
         if full:
             most = min(start_rows, START_ROWS)
             rows = np.random.default_rng(seed).permutation(len(x))[:most] if len(x) > most else slice(None)
@@ -88,6 +89,16 @@ class Recipe:
         for layer in model.walk():
             if isinstance(layer, Dropout):
                 layer.rate = FlatCosine(self.dropout, self.epochs or 1)
+
+
+def forget_unseen(model: Sequential, codes: Array) -> None:
+    """Set the vectors of categories without a training row to 0, as those of unknown ones: they learn nothing."""
+    for layer in model.walk():
+        if isinstance(layer, Embedding):
+            starts = np.cumsum([0, *layer.sizes[:-1]]) if isinstance(layer.sizes, list) else np.zeros(1, np.int64)
+            seen = np.zeros(len(layer.weight), bool)
+            seen[(codes.astype(np.int64) + starts)[codes >= 0]] = True
+            layer.weight[~seen] = 0
 
 
 def _count(columns: slice) -> int:

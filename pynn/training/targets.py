@@ -254,8 +254,8 @@ def _fitted(scaling: Transformer, numbers: Array, dtype: np.dtype[Any]) -> Trans
     spread = float(np.ptp(numbers)) if numbers.size else 0.0
     if 0 < spread < np.finfo(dtype).tiny:
         raise ValueError(
-            f"y spreads by {spread:.3g}, which predictions in {dtype} cannot hold: scale y up first, or build the model "
-            "with dtype='float64'"
+            f"y spreads by {spread:.3g}, which predictions in {dtype} cannot hold: scale y up first, or build the "
+            "model with dtype='float64'"
         )
     return scaling.unfitted().fit(numbers.reshape(len(numbers), -1))
 
