@@ -252,11 +252,15 @@ class Tabular(BaseEstimator):
 
     # Prediction -----------------------------------------------------------------------------------
 
+    def _expect_fitted(self) -> None:
+        if "models_" not in vars(self):  # scikit-learn's check takes as long as a prediction
+            check_is_fitted(self, "models_")
+
     def _outputs(self, X: Any) -> list[Array]:
         """The outputs of each network for X."""
         # A plain array of the right width, as a service passes it row by row, needs no more checks than the encoder's.
         if not (type(X) is np.ndarray and X.dtype in FLOATS and X.shape[1:] == self._plain_shape and 0 < len(X) <= FEW):
-            check_is_fitted(self, "models_")
+            self._expect_fitted()
             X = feature_table(self, X)
         x = self.encoder_.transform(X)
         return [members.outputs(model, x) for model in self.models_]
@@ -278,7 +282,7 @@ class Tabular(BaseEstimator):
         """
         import copy
 
-        check_is_fitted(self, "models_")
+        self._expect_fitted()
         models = copy.deepcopy(self.models_)
         return models[0] if len(models) == 1 else Ensemble(models)
 

@@ -10,7 +10,6 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
 
 from .. import losses
 from ..callbacks import Callback
@@ -233,7 +232,7 @@ class TabularRegressor(RegressorMixin, Tabular):
         array (N,) or (N, K)
             As y was. Of quantiles the median, interpolated between levels; of a single level its quantile.
         """
-        check_is_fitted(self, "models_")
+        self._expect_fitted()
         if self.quantiles_ is None:
             return self._mean(X)
         quantiles = self.predict_quantiles(X)
@@ -262,7 +261,7 @@ class TabularRegressor(RegressorMixin, Tabular):
         ValueError
             Without ``quantiles=``.
         """
-        check_is_fitted(self, "models_")
+        self._expect_fitted()
         if self.quantiles_ is None:
             raise ValueError(
                 "the model was fitted without quantiles; set TabularRegressor(quantiles=[0.05, 0.5, 0.95])"
@@ -299,7 +298,7 @@ class TabularRegressor(RegressorMixin, Tabular):
         """
         if not (is_number(coverage) and 0 < coverage < 1):
             raise ValueError(f"coverage is {coverage!r}, expected a number between 0 and 1")
-        check_is_fitted(self, "models_")
+        self._expect_fitted()
         low, high = (1 - coverage) / 2, (1 + coverage) / 2
         if self.quantiles_ is not None:
             quantiles = self.predict_quantiles(X)
