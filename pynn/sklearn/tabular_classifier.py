@@ -242,7 +242,9 @@ class TabularClassifier(ClassifierMixin, Tabular):
         array (N, C)
             In the order of `classes_`.
         """
-        outputs = self._outputs(X)
+        return self._mean_probabilities(self._outputs(X))
+
+    def _mean_probabilities(self, outputs: list[Array]) -> Array:
         parts = [model.loss.probabilities(out) for model, out in zip(self.models_, outputs, strict=True)]
         return np.asarray(parts[0] if len(parts) == 1 else np.mean(parts, axis=0))
 
@@ -275,7 +277,7 @@ class TabularClassifier(ClassifierMixin, Tabular):
             Labels.
         """
         outputs = self._outputs(X)
-        best = outputs[0] if len(outputs) == 1 else self.predict_proba(X)
+        best = outputs[0] if len(outputs) == 1 else self._mean_probabilities(outputs)
         return np.asarray(self.classes_[best.argmax(axis=1)])
 
     def __sklearn_tags__(self) -> Any:
