@@ -26,6 +26,7 @@ Further reading:
     help(pynn.gradients)       on which inputs its answers depend; images that fool it
     help(pynn.transfer)        a trained model's layers for another task; weights from PyTorch
     help(pynn.Ensemble)        averages of several models; of a single run: pynn.SnapshotEnsemble, PolyakAverage
+    help(pynn.search)          hyperparameters: random search, coarse to fine, with Optuna (extra `search`)
     help(pynn.sklearn)         estimators for scikit-learn (extra `sklearn`)
     help(pynn.kernels)         the functions that do the computations, in C++ and in NumPy
 """
@@ -343,7 +344,8 @@ __all__ = [
 
 if TYPE_CHECKING:
     from . import datasets, diagnostics, metrics, models, plot, transfer
-    from . import sklearn as sklearn  # not in __all__: `from pynn import *` works without scikit-learn
+    from . import search as search  # not in __all__: `from pynn import *` works without Optuna
+    from . import sklearn as sklearn  # likewise, without scikit-learn
     from .callbacks import (
         Checkpoint,
         CSVLogger,
@@ -402,7 +404,7 @@ else:
             return version()
         from importlib import import_module
 
-        if name in ("datasets", "diagnostics", "metrics", "models", "plot", "sklearn", "transfer"):
+        if name in ("datasets", "diagnostics", "metrics", "models", "plot", "search", "sklearn", "transfer"):
             return import_module(f".{name}", __name__)
         if name in _LATER:
             globals()[name] = getattr(import_module(f".{_LATER[name]}", __name__), name)
@@ -413,4 +415,4 @@ else:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__", "sklearn"]
+    return [*__all__, "__version__", "search", "sklearn"]

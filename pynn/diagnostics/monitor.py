@@ -22,6 +22,7 @@ from . import observing, surroundings
 from .measuring import Twin
 from .record import Part, Record
 from .run_folder import Writer
+from .verdicts import Verdicts
 
 PROBE = 128  # rows that every snapshot measures
 NUMBERS = 1 << 20  # of the rows that are kept, at most
@@ -126,6 +127,28 @@ class Monitor(Callback):
             folder, self._folder = self._folder, None
             if folder is not None:
                 folder.end(self.record)
+
+    def verdicts(self, trainer: Run) -> Verdicts:
+        """What is wrong with the run so far, between two steps; the run stays the same to the bit.
+
+        Parameters
+        ----------
+        trainer : Trainer
+            The run.
+
+        Returns
+        -------
+        Verdicts
+            As of `diagnose`; empty before the first step.
+        """
+        from .diagnosis import of_record  # here: it reads what a Monitor wrote
+
+        if self.record is None:
+            return Verdicts()
+        if not self.record.snapshots or self.record.snapshots[-1].step != trainer.step:
+            self._snapshot(trainer)
+        self._predict(trainer)
+        return of_record(self.record)
 
     def _finish(self, trainer: Run) -> None:
         record = self.record

@@ -12,6 +12,7 @@ import sys
 import time
 import weakref
 import zlib
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -108,10 +109,9 @@ class FolderLock:
         import json
 
         acquired = locked(self._file)
-        if acquired is False or (acquired is None and _lives(_read(self._file))):
+        if acquired is False or (acquired is None and lives(_read(self._file))):
             raise RuntimeError(_refusal(name, self._path, self._file, acquired is None))
-        entry = {"process": os.getpid(), "host": host(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
-        entry |= {"machine": machine(), "begun": _begun(os.getpid()), "run": os.urandom(4).hex()}
+        entry = {**signature(), "since": time.strftime("%Y-%m-%d %H:%M:%S"), "run": os.urandom(4).hex()}
         try:
             self._file.truncate(0)
             self._file.seek(0)
@@ -163,7 +163,7 @@ def in_use(folder: Path) -> bool:
     """Whether a run that is still alive has signed the lock of the folder."""
     try:
         with open(folder / NAME, "rb", buffering=0) as file:
-            return _lives(_read(file))
+            return lives(_read(file))
     except OSError:
         return False
 
@@ -242,8 +242,14 @@ def _begun(process: int) -> str:
     return ""
 
 
-def _lives(holder: dict[str, Any]) -> bool:
-    """Whether the process that signed may still be running."""
+def signature() -> dict[str, Any]:
+    """What tells this process from all others, also after its end: for `lives`."""
+    process = os.getpid()
+    return {"process": process, "host": host(), "machine": machine(), "begun": _begun(process)}
+
+
+def lives(holder: Mapping[str, Any]) -> bool:
+    """Whether the process of this `signature` may still be running."""
     if not holder:
         return False
     if holder.get("machine") != machine():

@@ -1,0 +1,104 @@
+"""Optuna's journal file, written by processes that may be killed: a trial costs one wait for the disk, not ten.
+
+Optuna waits for the disk after each line, with the lock held. Here lines are in the hands of the system, which a killed
+process cannot take them from, and the disk is waited for a few times a second, without the lock.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, get_storage
+from optuna.storages.journal import (
+    BaseJournalBackend,
+    JournalFileBackend,
+    JournalFileOpenLock,
+    JournalFileSymlinkLock,
+)
+
+from ..messages.terminal import brief, printable
+from ..saving import files
+
+GRACE = 5  # seconds after which the lock of a process that was killed is taken over
+SYNC = 0.25  # seconds between two waits for the disk
+
+
+class Journal(BaseJournalBackend):
+    """The lines of a journal file, which plain Optuna reads and writes too.
+
+    Parameters
+    ----------
+    path : path
+        The file; it is made if it is not there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = os.path.abspath(path)  # the script may change its folder
+        kind = JournalFileOpenLock if os.name == "nt" else JournalFileSymlinkLock
+        self._lock = kind(self._path, grace_period=GRACE)
+        self._file = JournalFileBackend(self._path, self._lock)
+        self._synced = 0.0
+
+    def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
+        """The lines from a number on."""
+        return self._file.read_logs(log_number_from)
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Add lines. A line of which a killed process has written a part is removed first."""
+        lines = "".join(f"{json.dumps(log, separators=(',', ':'))}\n" for log in logs).encode()
+        with open(self._path, "r+b", buffering=0) as file:
+            self._lock.acquire()
+            try:
+                _end_at_a_line(file)
+                file.write(lines)
+            finally:
+                self._lock.release()
+            if time.monotonic() - self._synced >= SYNC:
+                os.fsync(file.fileno())
+                self._synced = time.monotonic()
+
+
+def _end_at_a_line(file: Any) -> None:
+    """Go to the end, and cut off a last line that has no end."""
+    size = place = file.seek(0, os.SEEK_END)
+    while place:
+        step = min(place, 4096)
+        file.seek(place - step)
+        found = file.read(step).rfind(b"\n")
+        place = place - step + found + 1 if found >= 0 else place - step
+        if found >= 0:
+            break
+    if place < size:
+        file.truncate(place)
+    file.seek(place)
+
+
+def opened(storage: Any) -> BaseStorage:
+    """The storage: in memory for None, of a URL, of Optuna, or the journal file of this path."""
+    if storage is None:
+        return InMemoryStorage()
+    if isinstance(storage, BaseStorage):
+        return storage
+    if not isinstance(storage, (str, os.PathLike)):
+        raise TypeError(f"Search: storage is {brief(storage)}, expected a file, a URL, or a storage of Optuna")
+    if is_url(storage):
+        return get_storage(str(storage))
+    path = files.named(storage)
+    if path.exists():
+        files.expect_file(path, "a journal of Optuna")
+    elif not path.absolute().parent.is_dir():
+        raise FileNotFoundError(f"cannot write {printable(path)}: the folder {printable(path.parent)} does not exist")
+    try:
+        return JournalStorage(Journal(path))
+    except (ValueError, KeyError, TypeError, AttributeError) as cause:
+        raise ValueError(f"{printable(path)} is no journal of Optuna; use another file ({cause})") from cause
+
+
+def is_url(storage: Any) -> bool:
+    """Whether the storage is a server or a database."""
+    return isinstance(storage, str) and "://" in storage

@@ -1,0 +1,233 @@
+"""Ranges of numbers, each on its own scale. Knows no spaces and no trials."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from .. import checks
+from ..checks import ANY, POSITIVE, is_integer, is_number
+from ..messages.terminal import brief
+from ..signatures import answering
+
+if TYPE_CHECKING:
+    from optuna.trial import BaseTrial
+
+POSITIVE_LOW = POSITIVE.with_hint(": a logarithmic scale has no 0; use uniform, or a small number such as 1e-6")
+
+
+class Range:
+    """Numbers from low to high; `uniform`, `log_uniform` and `integer` make them.
+
+    Parameters
+    ----------
+    low, high : float
+        The ends, both included.
+    log : bool
+        Whether the scale is logarithmic.
+    whole : bool
+        Whether only integers are taken.
+    within : tuple of float, optional
+        The ends beyond which the range is never moved.
+    """
+
+    def __init__(self, low: float, high: float, log: bool, whole: bool, within: tuple[float, float] | None) -> None:
+        self.low, self.high, self.log, self.whole, self.within = low, high, log, whole, within
+
+    @property
+    def kind(self) -> str:
+        """The name of the function that makes such a range."""
+        return "integer" if self.whole else "log_uniform" if self.log else "uniform"
+
+    def __repr__(self) -> str:
+        log = ", log=True" if self.whole and self.log else ""
+        within = "" if self.within is None else f", within={self.within}"
+        return f"{self.kind}({self.low:g}, {self.high:g}{log}{within})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Range) and vars(self) == vars(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def data(self) -> dict[str, Any]:
+        """The range as a space's file has it."""
+        options = {"log": True} if self.whole and self.log else {}
+        within = {} if self.within is None else {"within": list(self.within)}
+        return {self.kind: [self.low, self.high], **options, **within}
+
+    def suggest(self, trial: BaseTrial, name: str) -> float:
+        """The number that Optuna takes for a trial."""
+        if self.whole:
+            return trial.suggest_int(name, int(self.low), int(self.high), log=self.log)
+        return trial.suggest_float(name, self.low, self.high, log=self.log)
+
+    def position(self, value: float) -> float:
+        """Where a number lies on the scale: 0 at low, 1 at high."""
+        if self.low == self.high:
+            return 0.5
+        low, high, place = (math.log(one) if self.log else one for one in (self.low, self.high, value))
+        return (place - low) / (high - low)
+
+    def at_exactly(self, position: float) -> float:
+        """The number at a position, which may lie outside 0..1; also of integers it may be a fraction."""
+        if self.log:
+            return math.exp(math.log(self.low) + position * (math.log(self.high) - math.log(self.low)))
+        return self.low + position * (self.high - self.low)
+
+    def at(self, position: float) -> float:
+        """The number that a trial may take at a position of 0..1."""
+        value = self.at_exactly(position)
+        return round(value) if self.whole else value
+
+    def points(self, count: int) -> list[float]:
+        """So many numbers equally far from each other on the scale, or all integers if there are not more."""
+        if self.whole and self.high - self.low < count:
+            return list(range(int(self.low), int(self.high) + 1))
+        places = [0.5] if count == 1 else [place / (count - 1) for place in range(count)]
+        found = [min(max(self.at(place), self.low), self.high) for place in places]
+        return sorted(set(found))
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """How far the range may be moved: never over 0, nor over 1 if it holds shares of a whole."""
+        if self.within is not None:
+            return self.within
+        least: float = -math.inf if self.low < 0 else 1 if self.whole and self.low >= 1 else 0
+        share = not self.log and not self.whole and self.low >= 0 and self.high <= 1
+        return least, 1.0 if share else math.inf
+
+    def between(self, low: float, high: float) -> Range:
+        """The same kind of range with other ends, rounded to three digits and kept within the limits."""
+        least, most = self.limits
+        if self.whole:
+            low, high = math.floor(low), math.ceil(high)
+            high = max(high, low + 1)
+        else:
+            low, high = float(f"{low:.3g}"), float(f"{high:.3g}")
+        low, high = max(low, least), min(high, most)
+        if not low < high or (self.log and low <= 0):
+            return self
+        return Range(low, high, self.log, self.whole, self.within)
+
+
+@answering
+def uniform(low: float, high: float, *, within: Sequence[float] | None = None) -> Range:
+    """Numbers from low to high, each as likely as the others.
+
+    Parameters
+    ----------
+    low, high : float
+        The ends, low < high.
+    within : (float, float), optional
+        Ends beyond which `coarse_to_fine` never moves the range. By default 0 if low is not negative, and 1 if the
+        range lies in 0..1.
+
+    Returns
+    -------
+    Range
+        For a space.
+
+    Raises
+    ------
+    ValueError or TypeError
+        If the ends are no numbers, or not in order.
+
+    Examples
+    --------
+    >>> space = {"dropout": uniform(0.0, 0.6)}
+    """
+    _expect_ends("uniform", low, high)
+    return Range(float(low), float(high), False, False, _limits("uniform", low, high, within))
+
+
+@answering
+def log_uniform(low: float, high: float, *, within: Sequence[float] | None = None) -> Range:
+    """Numbers from low to high, equally likely on a logarithmic scale: for learning rates and penalties.
+
+    Parameters
+    ----------
+    low, high : float
+        The ends, 0 < low < high.
+    within : (float, float), optional
+        Ends beyond which `coarse_to_fine` never moves the range.
+
+    Returns
+    -------
+    Range
+        For a space.
+
+    Raises
+    ------
+    ValueError or TypeError
+        If the ends are no numbers, not in order, or not above 0.
+
+    References
+    ----------
+    .. [1] CS231n, "Neural Networks Part 3", hyperparameter ranges.
+
+    Examples
+    --------
+    >>> space = {"learning_rate": log_uniform(1e-5, 1e-1)}
+    """
+    POSITIVE_LOW("log_uniform", "low", low)
+    _expect_ends("log_uniform", low, high)
+    return Range(float(low), float(high), True, False, _limits("log_uniform", low, high, within))
+
+
+@answering
+def integer(low: int, high: int, *, log: bool = False, within: Sequence[float] | None = None) -> Range:
+    """Whole numbers from low to high, both included.
+
+    Parameters
+    ----------
+    low, high : int
+        The ends, low < high.
+    log : bool, default False
+        Whether they are equally likely on a logarithmic scale, as numbers of units are.
+    within : (int, int), optional
+        Ends beyond which `coarse_to_fine` never moves the range. By default 1 or 0 if low is not below it.
+
+    Returns
+    -------
+    Range
+        For a space.
+
+    Raises
+    ------
+    ValueError or TypeError
+        If the ends are no integers, or not in order.
+
+    Examples
+    --------
+    >>> space = {"layers": integer(1, 6), "units": integer(16, 512, log=True)}
+    """
+    checks.expect_flag("integer", log=log)
+    for name, value in (("low", low), ("high", high)):
+        if not is_integer(value):
+            raise TypeError(f"integer: {name} is {brief(value)}, expected an integer; use uniform for other numbers")
+    if log:
+        checks.Count(1)("integer", "low", low)
+    _expect_ends("integer", low, high)
+    return Range(int(low), int(high), log, True, _limits("integer", low, high, within))
+
+
+MAKERS = {"uniform": uniform, "log_uniform": log_uniform, "integer": integer}
+
+
+def _expect_ends(kind: str, low: Any, high: Any) -> None:
+    for name, value in (("low", low), ("high", high)):
+        ANY(kind, name, value)
+    if not low < high:
+        raise ValueError(
+            f"{kind}: low is {low:g} and high is {high:g}, expected low < high; choice([...]) fixes a value"
+        )
+
+
+def _limits(kind: str, low: float, high: float, within: Any) -> tuple[float, float] | None:
+    if within is None:
+        return None
+    two = isinstance(within, (tuple, list)) and len(within) == 2 and all(map(is_number, within))
+    if not two or not within[0] <= low < high <= within[1]:
+        raise ValueError(f"{kind}: within is {brief(within)}, expected two numbers around {low:g} and {high:g}")
+    return within[0], within[1]

@@ -1,0 +1,113 @@
+"""What a storage keeps of a trial: a line of text, which takes a fraction of the memory of dicts and lists."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..messages.terminal import printable
+from .trial import Outcome
+
+RECORD, PROCESS, STUDY = "pynn", "pynn_process", "pynn_study"  # names of attributes
+KEPT = ("ended", "why", "score", "folds", "best_epochs", "curves", "verdicts", "settings", "first", "went_on", "error")
+MOST = 4000  # characters of a traceback
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A trial of a search, as it ended.
+
+    Parameters
+    ----------
+    number : int
+        In its stage, from 0 on.
+    params : dict
+        What `build` was given.
+    score : float or None
+        The metric of the best epoch, the mean over folds; None if there is none.
+    ended : str
+        "finished"; "diverged": the loss was NaN or rose over 3 times the first; "stopped" by its diagnosis; "pruned" by
+        Optuna; "failed" with an error; "unfinished". Only finished trials can be the best.
+    why : str
+        In words; "" if it finished.
+    epochs : int
+        That it trained, on all folds together.
+    folds : list of float
+        The score of each fold.
+    best_epochs : list of int
+        The best epoch of each fold, from 1 on.
+    curves : list of dict
+        The measurements of every epoch by name, for each fold.
+    verdicts : list of str
+        What the diagnosis found, if it was asked.
+    settings : dict
+        What `build` gave for `fit`, as text.
+    seed : int
+        Of the model and of the order of samples.
+    seconds : float
+        How long it took.
+    stage : int
+        The number of its stage, from 1 on.
+    went_on : bool
+        Whether it began with the weights of an earlier stage.
+    first : float or None
+        The first loss.
+    error : str
+        The traceback of a failed trial.
+    """
+
+    number: int
+    params: dict[str, Any]
+    score: float | None
+    ended: str
+    why: str
+    epochs: int
+    seed: int
+    seconds: float
+    stage: int = 1
+    folds: list[float] = field(default_factory=list)
+    best_epochs: list[int] = field(default_factory=list)
+    curves: list[dict[str, list[float]]] = field(default_factory=list)
+    verdicts: list[str] = field(default_factory=list)
+    settings: dict[str, str] = field(default_factory=dict)
+    went_on: bool = False
+    first: float | None = None
+    error: str = ""
+
+    def __repr__(self) -> str:
+        score = "no score" if self.score is None else f"score {self.score:.5g}"
+        return f"Trial({self.number}, {score}, {self.ended}, {self.params})"
+
+
+def packed(outcome: Outcome) -> str:
+    """The outcome as text; curves are rounded to seven digits."""
+    values = {name: value for name in KEPT if (value := getattr(outcome, name)) not in (None, "", [], {}, False)}
+    if outcome.curves:
+        values["curves"] = [
+            {name: [float(f"{value:.7g}") for value in curve] for name, curve in fold.items()}
+            for fold in outcome.curves
+        ]  # fmt: skip
+    if outcome.error:
+        values["error"] = printable(outcome.error, MOST, lines=True)
+    values["seconds"] = round(outcome.seconds, 4)
+    return json.dumps(values, separators=(",", ":"))
+
+
+def unpacked(text: Any) -> dict[str, Any]:
+    """What `packed` wrote; nothing for a trial that has not ended, and for one that another program made."""
+    if not isinstance(text, str):
+        return {}
+    values = json.loads(text)
+    return values if isinstance(values, dict) else {}
+
+
+def trial(number: int, params: dict[str, Any], values: Mapping[str, Any], seed: int, stage: int) -> Trial:
+    """The trial of these values from `unpacked`."""
+    known = {name: values[name] for name in KEPT if name in values and name not in ("score", "ended", "why")}
+    epochs = sum(max(map(len, fold.values()), default=0) for fold in values.get("curves", ()))
+    return Trial(
+        number, params, values.get("score"), values.get("ended", "unfinished"), values.get("why", ""), epochs, seed,
+        values.get("seconds", 0.0), stage, **known,
+    )  # fmt: skip

@@ -1,0 +1,219 @@
+"""Result: the trials of a search, the best of them, and its model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
+
+from ..checks import expect_count
+from ..losses import Loss
+from ..models.loading import from_bytes, own_classes
+from ..models.sequential import Sequential
+from ..preprocessing import Transformer
+from . import trial as training
+from .keeping import Keeper
+from .records import Trial
+from .study import Study
+from .watching import FINISHED
+
+SHOWN = 10  # trials of a table
+
+
+class Stage:
+    """A stage of a search: its study, and in words what became of the ranges after it."""
+
+    def __init__(self, study: Study) -> None:
+        self.study, self.words = study, list[str]()
+
+
+class Result:
+    """What a search has found; ``search.run(...)`` returns it.
+
+    Parameters
+    ----------
+    stages : list of Stage
+        The stages.
+    keeper : Keeper
+        Of the model files.
+    build : callable
+        Makes a model of parameters.
+    folds : int
+        Number of folds.
+
+    Attributes
+    ----------
+    trials : list of Trial
+        All trials, stage by stage.
+    stages : list of str
+        What each stage did, and what became of the ranges after it, in words.
+    studies : list of optuna.Study
+        Optuna's study of each stage, for its own pictures and analyses.
+    """
+
+    def __init__(self, stages: Sequence[Stage], keeper: Keeper, build: Callable[..., Any], folds: int) -> None:
+        self._stages, self._keeper, self._build, self._folds = list(stages), keeper, build, folds
+        settings = stages[0].study.settings
+        self.metric, self._largest = settings.metric, stages[0].study.largest
+        self.studies = [stage.study.optuna for stage in stages]
+
+    @cached_property
+    def trials(self) -> list[Trial]:
+        return [one for stage in self._stages for one in stage.study.trials()]
+
+    @cached_property
+    def ranked(self) -> list[Trial]:
+        """The finished trials, the best first; of equal ones, the later stage and the earlier trial."""
+        finished = [one for one in self.trials if one.ended == FINISHED and one.score is not None]
+        sign = -1 if self._largest else 1
+        return sorted(finished, key=lambda one: (sign * (one.score or 0.0), -one.stage, one.number))
+
+    @property
+    def best_trial(self) -> Trial:
+        """The finished trial with the best score."""
+        if not self.ranked:
+            raise ValueError(f"no trial has finished: {self._endings() or 'none has begun'}")
+        return self.ranked[0]
+
+    @property
+    def best_params(self) -> dict[str, Any]:
+        """The parameters of the best trial."""
+        return dict(self.best_trial.params)
+
+    @property
+    def best_score(self) -> float:
+        """The score of the best trial: the metric in its best epoch, the mean over folds."""
+        score = self.best_trial.score
+        assert score is not None
+        return score
+
+    @cached_property
+    def best_models(self) -> list[Sequential]:
+        """The model of each fold of the best trial, with the weights of its best epoch."""
+        best = self.best_trial
+        try:
+            contents = self._keeper.models(self._stages[best.stage - 1].study.name, best.number, self._folds)
+        except LookupError as cause:
+            raise LookupError(f"the model of trial {best.number} is not there: {cause}") from None
+        own = self._own_classes(best) if contents else []
+        return [from_bytes(content, own=own) for content in contents]
+
+    @property
+    def best_model(self) -> Sequential:
+        """The model of the best trial, with the weights of its best epoch; of several folds, that of the best one.
+
+        With folds, train a model on all samples for use: ``build(result.best_params)``.
+        """
+        choose = max if self._largest else min
+        scores = self.best_trial.folds
+        return self.best_models[scores.index(choose(scores))]
+
+    def _own_classes(self, best: Trial) -> list[type]:
+        """The user's own classes in the model, without which its file is not read."""
+        model, settings = training.built(self._build, best.params, 1)
+        if isinstance(settings.get("loss"), Loss):
+            model.loss = settings["loss"]
+        if isinstance(settings.get("preprocessing"), Transformer):
+            model.preprocessing = settings["preprocessing"]
+        return own_classes(model)
+
+    @property
+    def stages(self) -> list[str]:
+        return [
+            f"stage {place}: {_count(len(stage.study.trials()), 'trial')} of "
+            f"{_count(stage.study.settings.epochs, 'epoch')}{''.join(f'; {word}' for word in stage.words)}"
+            for place, stage in enumerate(self._stages, 1)
+        ]
+
+    # Views ----------------------------------------------------------------------------------------
+
+    def table(self, rows: int = SHOWN) -> str:
+        """Return the best trials as text, then how the others ended.
+
+        Parameters
+        ----------
+        rows : int, default 10
+            Trials to show, at least 1.
+
+        Returns
+        -------
+        str
+            A line for each trial.
+        """
+        expect_count("table", 1, rows=rows)
+        shown = self.ranked[:rows]
+        names = list(dict.fromkeys(name for one in shown for name in one.params))
+        staged = ["stage"] if len(self._stages) > 1 else []
+        lines = [[*staged, "trial", self.metric, "epochs", "seconds", *names]]
+        for one in shown:
+            stage = [str(one.stage)] if staged else []
+            params = [_short(one.params[name]) if name in one.params else "" for name in names]
+            lines.append([*stage, str(one.number), _short(one.score), str(one.epochs), f"{one.seconds:.2f}", *params])
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        text = ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
+        return "\n".join([*(text if shown else []), self._endings()])
+
+    def _endings(self) -> str:
+        counts = Counter(one.ended for one in self.trials)
+        return f"{_count(len(self.trials), 'trial')}: " + ", ".join(f"{n} {ended}" for ended, n in counts.most_common())
+
+    def frame(self) -> Any:
+        """Return all trials as a data frame of pandas, which must be installed.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row for each trial: stage, trial, score, ended, epochs, seconds, seed, and the parameters.
+        """
+        try:
+            import pandas
+        except ModuleNotFoundError as cause:
+            raise ImportError("result.frame() needs pandas: pip install pandas; result.trials is a list") from cause
+        return pandas.DataFrame([
+            {"stage": one.stage, "trial": one.number, "score": one.score, "ended": one.ended, "epochs": one.epochs,
+             "seconds": one.seconds, "seed": one.seed, **one.params}
+            for one in self.trials
+        ])  # fmt: skip
+
+    def importance(self, stage: int = 1) -> dict[str, float]:
+        """Return how much each parameter matters for the score, by Optuna; the shares add up to 1.
+
+        Parameters
+        ----------
+        stage : int, default 1
+            The stage, whose ranges are widest in the first.
+
+        Returns
+        -------
+        dict of str to float
+            By name, the largest first, of parameters that all finished trials have.
+
+        Raises
+        ------
+        ValueError
+            If fewer than two trials have finished.
+        """
+        from optuna.importance import get_param_importances
+
+        expect_count("importance", 1, stage=stage)
+        if stage > len(self._stages):
+            raise ValueError(f"stage is {stage}, but there are {_count(len(self._stages), 'stage')}")
+        study = self._stages[stage - 1].study
+        if len(study.ranked()) < 2:
+            raise ValueError(f"{_count(len(study.ranked()), 'trial')} has finished, expected at least 2 to compare")
+        found = get_param_importances(study.optuna)
+        return {name.rpartition("/")[2]: share for name, share in found.items()}
+
+    def __repr__(self) -> str:
+        if not self.ranked:
+            return f"Result(no trial has finished; {self._endings()})"
+        return f"Result(best {self.metric} {self.best_score:.5g} with {self.best_params})\n{self.table(5)}"
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"

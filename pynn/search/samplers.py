@@ -1,0 +1,73 @@
+"""Samplers and pruners of Optuna by name. Each trial has a new sampler: what it draws depends on the number alone."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+
+from ..messages.terminal import brief
+from .space import Space
+
+GRID = "grid"
+SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
+    "random": lambda seed: RandomSampler(seed=seed),
+    GRID: lambda seed: RandomSampler(seed=seed),  # the points of the grid are given to Optuna in advance
+    "tpe": lambda seed: TPESampler(seed=seed),
+}
+PRUNERS: dict[str, Callable[[int], BasePruner]] = {
+    "median": lambda _: MedianPruner(),
+    "hyperband": lambda epochs: HyperbandPruner(min_resource=1, max_resource=epochs),
+}
+
+
+def expect_sampler(sampler: Any) -> None:
+    """TypeError or ValueError for anything but a name or a sampler of Optuna."""
+    _expect("sampler", sampler, SAMPLERS, BaseSampler)
+
+
+def expect_pruner(pruner: Any) -> None:
+    """TypeError or ValueError for anything but None, a name or a pruner of Optuna."""
+    if pruner is not None:
+        _expect("pruner", pruner, PRUNERS, BasePruner)
+
+
+def _expect(what: str, value: Any, known: Any, base: type) -> None:
+    if isinstance(value, base) or (isinstance(value, str) and value in known):
+        return
+    hint = "; make an object of it" if isinstance(value, type) and issubclass(value, base) else ""
+    error = ValueError if isinstance(value, str) else TypeError
+    names = ", ".join(known)
+    raise error(f"Search: {what} is {brief(value)}, expected one of {names}, or a {what} of Optuna{hint}")
+
+
+def sampler(choice: str | BaseSampler, seed: int, study: str, number: int) -> BaseSampler:
+    """The sampler for a trial: a new one whose draws follow from seed, study and number, or the user's own."""
+    if isinstance(choice, BaseSampler):
+        return choice
+    key = [seed, zlib.crc32(study.encode()), number]
+    return SAMPLERS[choice](int(np.random.SeedSequence(key).generate_state(1)[0]))
+
+
+def pruner(choice: str | BasePruner | None, epochs: int) -> BasePruner:
+    """The pruner for trials of so many epochs."""
+    if choice is None:
+        return NopPruner()
+    return PRUNERS[choice](epochs) if isinstance(choice, str) else choice
+
+
+def grid(space: Space, trials: int) -> list[dict[str, Any]]:
+    """The points of the finest grid that has no more than so many; ValueError if even the coarsest has more."""
+    points, size = 2, space.grid_size(2)
+    if size > trials:
+        raise ValueError(
+            f"the coarsest grid of this space, with 2 points of each range, has {size} points, but trials is {trials}; "
+            "raise it, or take sampler='random', which tries more values of each range"
+        )
+    while size < (finer := space.grid_size(points + 1)) <= trials:
+        points, size = points + 1, finer
+    return space.grid(points)

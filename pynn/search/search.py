@@ -1,0 +1,309 @@
+"""Search: many trials of a model with parameters from a space, in one stage or from coarse to fine."""
+
+from __future__ import annotations
+
+import os
+import time as clock
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import ArrayLike
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage
+
+from .. import checks
+from ..callbacks import progress as progresses
+from ..checks import FLAG, POSITIVE, Choice, Count, OrNone, chosen_seed, expect_name
+from ..data.split import Split
+from ..messages.terminal import brief
+from ..monitor import MODES
+from ..saving import files
+from ..signatures import Constructed, takes
+from ..training.measures import Measures
+from ..training.trainable import chosen_loss
+from . import data, journal, narrowing, samplers, trial
+from .keeping import Keeper
+from .result import Result, Stage
+from .space import Space
+from .study import Settings, Study
+from .work import Start, Work
+
+
+class Search(Constructed):
+    """A search for the parameters with which a model does best.
+
+    Parameters
+    ----------
+    build : callable
+        Makes a new model of a dict of parameters: ``build(params)`` returns the model, or (model, settings of `fit`).
+        With a second parameter called epochs it is given the epochs of the trial too, for schedules.
+    space : Space, dict or path
+        What is chosen from: `log_uniform`, `uniform`, `integer` and `choice` by name; or a file of TOML.
+    x : array (N, ...) or data frame
+        Samples, as for `fit`.
+    y : array (N,)
+        Targets.
+    sample_weight : array (N,), optional
+        As for `fit`.
+    validation : float, Split or tuple, default 0.2
+        A share of the samples, stratified if y has labels; a `pynn.Split`; or samples of their own, (x, y). All trials
+        have the same parts.
+    folds : int, optional
+        Train and validate each trial on so many folds, instead of validation. The score is the mean over the folds.
+    groups : array (N,), optional
+        The group of each sample; no group is in both parts.
+    metric : str, optional
+        A measurement of `fit`; the score of a trial is its value in the best epoch. By default val_accuracy, or
+        val_loss if the loss defines no accuracy.
+    mode : {"auto", "min", "max"}, default "auto"
+        Whether lower or higher is better; "auto" knows it for losses and pynn's metrics.
+    sampler : {"random", "grid", "tpe"} or sampler of Optuna, default "random"
+        How parameters are chosen. A grid has as many points of each range as fit into the number of trials.
+    pruner : {"median", "hyperband"} or pruner of Optuna, optional
+        Ends trials that do worse than others.
+    stop : bool, default True
+        Whether to end a trial whose loss rises over 3 times the first, and one that is behind half of the others if its
+        diagnosis is bad: rate too small or too large, dead or saturated units, vanishing or exploding signals.
+    storage : path, URL or storage of Optuna, optional
+        Where trials are kept: a journal file, or a database by its URL, such as "sqlite:///study.db". Searches in
+        several processes may share it. By default trials are kept in memory.
+    name : str, default "search"
+        Of the study in the storage.
+    folder : path, optional
+        For model files of the best trials, and checkpoints of long ones. By default beside the journal file, without
+        which the best model is kept in memory.
+    seed : int, default 0
+        Of the parameters chosen, and of the parts. Trial n has the seed plus n, in place of the seed that `build` sets.
+    progress : bool or str, default "auto"
+        True shows a bar with the best score, False nothing, "auto" a bar on a terminal.
+
+    Attributes
+    ----------
+    result : Result
+        What there is so far, also after Ctrl-C.
+
+    Raises
+    ------
+    ValueError or TypeError
+        For settings out of range, and samples that cannot be parted so.
+
+    Notes
+    -----
+    The parameters of trial n follow from seed, name and n alone (with "tpe", also from the trials that ended before).
+    A search that was killed goes on: with the same storage, name and settings `run` takes up the trial that was under
+    way, and none that ended is done again.
+
+    References
+    ----------
+    .. [1] Bergstra & Bengio, "Random Search for Hyper-Parameter Optimization", 2012.
+    .. [2] CS231n notes, "Neural Networks Part 3", hyperparameter optimization.
+    .. [3] Akiba et al., "Optuna: A Next-generation Hyperparameter Optimization Framework", 2019.
+
+    Examples
+    --------
+    >>> from pynn.search import Search, integer, log_uniform
+    >>> def build(params):
+    ...     model = pynn.Sequential(pynn.Affine(params["units"]), pynn.ReLU(), pynn.Affine(10))
+    ...     return model, {"optimizer": pynn.Adam(params["learning_rate"])}
+    >>> space = {"units": integer(16, 256, log=True), "learning_rate": log_uniform(1e-5, 1e-1)}
+    >>> result = Search(build, space, x, y, storage="study.log").run(trials=60, epochs=10)
+    >>> result.best_params, result.best_model.evaluate(x_test, y_test)
+    """
+
+    _takes = takes(mode=Choice(*MODES), stop=FLAG)
+
+    def __init__(
+        self,
+        build: Callable[..., Any],
+        space: Space | Mapping[str, Any] | str | os.PathLike[str],
+        x: Any,
+        y: ArrayLike | None = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        validation: float | Split | tuple[Any, ...] = 0.2,
+        folds: int | None = None,
+        groups: ArrayLike | None = None,
+        metric: str | None = None,
+        mode: str = "auto",
+        sampler: str | BaseSampler = "random",
+        pruner: str | BasePruner | None = None,
+        stop: bool = True,
+        storage: str | os.PathLike[str] | BaseStorage | None = None,
+        name: str = "search",
+        folder: str | os.PathLike[str] | None = None,
+        seed: int = 0,
+        progress: bool | str = "auto",
+    ) -> None:
+        if not callable(build):
+            raise TypeError(f"Search: build is {brief(build)}, expected a function that makes a model of parameters")
+        expect_name("Search", "the study", name=name)
+        samplers.expect_sampler(sampler)
+        samplers.expect_pruner(pruner)
+        progresses.expect_shown(progress)
+        self.build, self.space, self.seed = build, Space.of(space), chosen_seed(seed)
+        self.data = data.read(x, y, sample_weight, validation, folds, groups, self.seed)
+        self.metric = _usual_metric(build, self.space) if metric is None else metric
+        expect_name("Search", "a measurement", metric=self.metric)
+        self.mode, self.sampler, self.pruner, self.stop = mode, sampler, pruner, stop
+        self.name, self.progress = name, progress
+        self._keeper = Keeper(_folder(folder, storage))
+        self._storage = journal.opened(storage)
+        self._work = Work(build, self.data, self._keeper, stop, progress)
+        self._stages: list[Stage] = []
+
+    # Use ------------------------------------------------------------------------------------------
+
+    @property
+    def result(self) -> Result:
+        """What there is so far."""
+        if not self._stages:
+            raise ValueError("the search has not begun: call run or coarse_to_fine")
+        return Result(self._stages, self._keeper, self.build, self.data.folds)
+
+    def run(self, trials: int = 60, epochs: int = 10, time: float | None = None) -> Result:
+        """Do trials until the study has so many, those of earlier and of other processes included.
+
+        Parameters
+        ----------
+        trials : int, default 60
+            Number of trials in the study.
+        epochs : int, default 10
+            Passes over the samples in each trial.
+        time : float, optional
+            Seconds after which no trial begins, and the one under way is left to the next run.
+
+        Returns
+        -------
+        Result
+            Trials, the best one and its model.
+
+        Raises
+        ------
+        RuntimeError
+            If the first trials all fail; the error has the first one's. They are done again by the next run.
+        KeyboardInterrupt
+            On Ctrl-C; the next run takes up the trial that was under way.
+        """
+        self._expect(trials, epochs, time)
+        self._stages = [self._stage(1, self.name, self.space, epochs)]
+        self._work.do(self._stages[0].study, trials, None if time is None else clock.time() + time)
+        for sentence in self._edges(self._stages[0]):
+            checks.warn(f"{sentence}; move the range, or use coarse_to_fine")
+        return self.result
+
+    def coarse_to_fine(
+        self, stages: Sequence[tuple[int, int]] = ((30, 3), (15, 10), (5, 30)), *, go_on: bool = False,
+        time: float | None = None,
+    ) -> Result:  # fmt: skip
+        """Search in stages: many short trials in wide ranges, then fewer and longer ones around the best.
+
+        Parameters
+        ----------
+        stages : list of (int, int), default ((30, 3), (15, 10), (5, 30))
+            Trials and epochs of each stage.
+        go_on : bool, default False
+            Whether trials begin with the weights of the best trial of the stage before, if their layers have the same
+            shapes.
+        time : float, optional
+            Seconds for all stages together, as for `run`.
+
+        Returns
+        -------
+        Result
+            Of all stages; `stages` says what became of each range.
+
+        Raises
+        ------
+        ValueError
+            If no trial of a stage has finished: there is nothing to search around.
+        RuntimeError or KeyboardInterrupt
+            As for `run`.
+
+        Notes
+        -----
+        Each range is narrowed around the best sixth of the trials, three at least, on its own scale. If the best sit at
+        its end it is moved beyond it by a quarter, with a warning.
+
+        References
+        ----------
+        .. [1] CS231n notes, "Neural Networks Part 3", hyperparameter optimization.
+        """
+        expect_stages(stages)
+        checks.expect_flag("coarse_to_fine", go_on=go_on)
+        if time is not None:
+            POSITIVE("coarse_to_fine", "time", time)
+        ends, space, start = None if time is None else clock.time() + time, self.space, None
+        self._stages = []
+        for place, (trials, epochs) in enumerate(stages, 1):
+            stage = self._stage(place, f"{self.name} stage {place}", space, epochs)
+            self._stages.append(stage)
+            if not self._work.do(stage.study, trials, ends, start):
+                break
+            if place < len(stages):
+                space = self._finer(stage)
+                start = self._weights(stage) if go_on else None
+        return self.result
+
+    # Stages ---------------------------------------------------------------------------------------
+
+    def _expect(self, trials: int, epochs: int, time: float | None) -> None:
+        Count(1)("run", "trials", trials)
+        Count(1)("run", "epochs", epochs)
+        OrNone(POSITIVE)("run", "time", time)
+
+    def _stage(self, place: int, name: str, space: Space, epochs: int) -> Stage:
+        settings = Settings(space, self.metric, self.mode, epochs, self.seed, self.data.described, self.data.samples)
+        return Stage(Study(self._storage, name, settings, self.sampler, self.pruner, place))
+
+    def _finer(self, stage: Stage) -> Space:
+        """The space around the best trials of a stage, which says in words what became of its ranges."""
+        ranked = [one.params for one in stage.study.ranked()]
+        if not ranked:
+            raise ValueError(f"no trial of stage {stage.study.stage} has finished, {self.result.table()}")
+        best = narrowing.best_of(ranked)
+        for sentence in self._edges(stage):
+            checks.warn(f"{sentence}; the next stage goes beyond it")
+        space, stage.words = narrowing.narrowed(stage.study.settings.space, best)
+        return space
+
+    def _edges(self, stage: Stage) -> list[str]:
+        ranked = [one.params for one in stage.study.ranked()]
+        if len(ranked) < narrowing.LEAST:
+            return []
+        return narrowing.edge_warning(stage.study.settings.space, narrowing.best_of(ranked), len(ranked))
+
+    def _weights(self, stage: Stage) -> Start | None:
+        """The models of the best trial of a stage, with its first loss; None if they are not there."""
+        best = stage.study.ranked()[0]
+        try:
+            return Start(self._keeper.models(stage.study.name, best.number, self.data.folds), best.first)
+        except LookupError as cause:
+            checks.warn(f"stage {stage.study.stage + 1} begins with new weights: {cause}")
+            return None
+
+
+def expect_stages(stages: Any) -> None:
+    """ValueError or TypeError for anything but pairs of trials and epochs."""
+    if not isinstance(stages, Iterable) or not (listed := list(stages)):
+        raise TypeError(f"stages is {brief(stages)}, expected a list of (trials, epochs): [(30, 3), (15, 10), (5, 30)]")
+    for stage in listed:
+        if not isinstance(stage, (tuple, list)) or len(stage) != 2 or not all(map(Count(1).holds, stage)):
+            raise ValueError(f"stages has {brief(stage)}, expected (trials, epochs), two integers of at least 1")
+
+
+def _usual_metric(build: Callable[..., Any], space: Space) -> str:
+    """val_accuracy, or val_loss if the loss of the model defines no accuracy."""
+    model, settings = trial.built(build, space.middle(), 1)
+    loss = chosen_loss(model, settings.get("loss"))
+    return "val_accuracy" if "accuracy" in Measures(settings.get("metrics")).names(loss) else "val_loss"
+
+
+def _folder(folder: Any, storage: Any) -> Path | None:
+    """The folder for models: the given one, or one beside the journal file."""
+    if folder is not None:
+        return Path(os.path.abspath(files.named(folder)))
+    if isinstance(storage, (str, os.PathLike)) and not journal.is_url(storage):
+        return Path(os.path.abspath(files.named(storage))).with_suffix(".models")
+    return None

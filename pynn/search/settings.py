@@ -1,0 +1,58 @@
+"""What all trials of a study have in common, as a storage holds it, and how two studies differ. Knows no storage."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ..messages.terminal import brief
+from .space import Space
+
+
+class Settings(NamedTuple):
+    """What all trials of a study have in common; a study goes on with the same settings only.
+
+    Parameters
+    ----------
+    space : Space
+        What is chosen from.
+    metric, mode : str
+        The score, and how it is compared.
+    epochs : int
+        Of a trial.
+    seed : int
+        Of the search.
+    parts : str
+        How the samples are parted.
+    samples : int
+        Number of samples.
+    """
+
+    space: Space
+    metric: str
+    mode: str
+    epochs: int
+    seed: int
+    parts: str
+    samples: int
+
+    def plain(self) -> dict[str, Any]:
+        """The settings as a storage holds them."""
+        values: dict[str, Any] = json.loads(json.dumps({**self._asdict(), "space": self.space.data()}))
+        return values
+
+
+def differences(before: Any, now: Mapping[str, Any]) -> Iterator[str]:
+    """In words what differs between two settings."""
+    if not isinstance(before, Mapping):
+        yield f"they were {brief(before)}"
+        return
+    for name in now:
+        if name != "space" and before.get(name) != now[name]:
+            yield f"{name} was {brief(before.get(name))}, now it is {brief(now[name])}"
+    old, new = before.get("space") or {}, now["space"]
+    for name in dict.fromkeys((*old, *new)):
+        if old.get(name) != new.get(name):
+            was, is_now = (brief(one[name]) if name in one else "not there" for one in (old, new))
+            yield f"in the space, {name} was {was}, now it is {is_now}"

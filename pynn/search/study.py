@@ -1,0 +1,253 @@
+"""Study: a stage of a search in Optuna's storage. It asks and tells, in the main process only."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import logging
+import math
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import optuna
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.pruners import BasePruner, NopPruner
+from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from ..monitor import grows
+from ..saving import filelocks
+from . import records, samplers
+from .middles import Middles
+from .records import PROCESS, RECORD, STUDY, Trial
+from .samplers import GRID
+from .settings import Settings, differences
+from .trial import Outcome
+from .watching import FAILED, FINISHED, Report
+
+STATES = {FINISHED: TrialState.COMPLETE, FAILED: TrialState.FAIL}  # the others are pruned, for Optuna
+YOUNG = 5.0  # seconds within which another process may be about to sign a trial
+
+
+class Asked(NamedTuple):
+    """A trial that is to be done: its number, what `build` is given, and Optuna's trial."""
+
+    number: int
+    params: dict[str, Any]
+    trial: optuna.Trial
+
+
+class Study:
+    """A study of Optuna, and what the search must know of its trials at once.
+
+    Parameters
+    ----------
+    storage : BaseStorage
+        Where it is kept.
+    name : str
+        Of the study.
+    settings : Settings
+        What all trials have in common; ValueError if an earlier process began the study with others.
+    sampler, pruner : str, BaseSampler, BasePruner or None
+        As for `Search`.
+    stage : int, default 1
+        The number of the stage.
+    """
+
+    def __init__(
+        self, storage: BaseStorage, name: str, settings: Settings, sampler: str | BaseSampler,
+        pruner: str | BasePruner | None, stage: int = 1,
+    ) -> None:  # fmt: skip
+        self.name, self.settings, self.stage = name, settings, stage
+        self._sampler, self._storage = sampler, storage
+        self.largest = grows("Search", settings.metric, settings.mode)
+        with _silent():
+            self.optuna = optuna.create_study(
+                study_name=name, storage=storage, direction="maximize" if self.largest else "minimize",
+                pruner=samplers.pruner(pruner, settings.epochs), load_if_exists=True,
+            )  # fmt: skip
+        self._id = storage.get_study_id_from_name(name)
+        self._expect_same()
+        self.middles = Middles(settings.metric, settings.mode, settings.epochs)
+        self.best: tuple[float, int] | None = None  # score and number
+        self.worked = False  # a trial ended without an error
+        self.total = self.ended = 0
+        self._left: list[int] = []  # trials of processes that are gone
+        self._process = json.dumps(filelocks.signature(), separators=(",", ":"))
+
+    def _expect_same(self) -> None:
+        """Write the settings, or raise ValueError if the study was begun with others."""
+        now, before = self.settings.plain(), self.optuna.user_attrs.get(STUDY)
+        if before is None:
+            if self._storage.get_n_trials(self._id):
+                raise ValueError(f"the study {self.name!r} was not made by pynn; pass Search another name=")
+            self.optuna.set_user_attr(STUDY, now)
+        elif before != now:
+            changes = "; ".join(differences(before, now))
+            raise ValueError(
+                f"the study {self.name!r} was begun with other settings: {changes}. Go on with the same, or pass "
+                "Search another name="
+            )
+
+    # Trials ---------------------------------------------------------------------------------------
+
+    def begin(self, trials: int) -> None:
+        """Look at the trials that there are; make those of a grid."""
+        self.ended, self.best = 0, None
+        self._left, frozen = [], self._unsigned_waited_for()
+        self.total = len(frozen)
+        self.middles = Middles(self.settings.metric, self.settings.mode, self.settings.epochs)
+        for one in frozen:
+            if one.state == TrialState.RUNNING and not self._lives(one):
+                self._left.append(one.number)
+            elif one.state.is_finished():
+                self._count(one.number, records.unpacked(one.user_attrs.get(RECORD)), one.state)
+        if self._sampler == GRID:
+            self._add_grid(trials, frozen)
+
+    def _unsigned_waited_for(self) -> list[FrozenTrial]:
+        """All trials, once none of them is so young that its process may be about to sign it."""
+        while True:
+            found: list[FrozenTrial] = self._storage.get_all_trials(self._id, deepcopy=False)
+            ages = [
+                (datetime.datetime.now(one.datetime_start.tzinfo) - one.datetime_start).total_seconds()
+                for one in found
+                if one.state == TrialState.RUNNING and PROCESS not in one.user_attrs and one.datetime_start is not None
+            ]
+            if not ages or min(ages) > YOUNG:
+                return found
+            time.sleep(min(max(YOUNG - min(ages), 0.1), YOUNG))
+
+    def _lives(self, frozen: FrozenTrial) -> bool:
+        """Whether the process that does the trial may still be running."""
+        signed = frozen.user_attrs.get(PROCESS)
+        if not signed:
+            return False
+        return signed == self._process or filelocks.lives(json.loads(signed))
+
+    def _count(self, number: int, values: Mapping[str, Any], state: TrialState) -> None:
+        """Take a trial that has ended into account."""
+        self.ended += 1
+        self.worked |= state != TrialState.FAIL
+        if state != TrialState.FAIL:
+            self.middles.add(values.get("curves", ()))
+        score = values.get("score")
+        if state == TrialState.COMPLETE and score is not None and self._is_better(score):
+            self.best = (score, number)
+
+    def _is_better(self, score: float) -> bool:
+        return self.best is None or (score > self.best[0] if self.largest else score < self.best[0])
+
+    def _add_grid(self, trials: int, frozen: list[FrozenTrial]) -> None:
+        """Give Optuna the points of the grid that are not there yet."""
+        there = {json.dumps(one.system_attrs.get("fixed_params", one.params)) for one in frozen}
+        for point in samplers.grid(self.settings.space, trials):
+            if json.dumps(point) not in there:
+                self.optuna.enqueue_trial(point)
+                self.total += 1
+
+    def ask(self, trials: int) -> Asked | None:
+        """The next trial to do; None if the study has so many. Trials of dead processes come first."""
+        if self._left:
+            number = self._left.pop(0)
+            trial = optuna.Trial(self.optuna, self._storage.get_trial_id_from_study_id_trial_number(self._id, number))
+        elif self._has_waiting() or (self.total < trials and self._sampler != GRID):
+            trial = self.optuna.ask()
+        else:
+            return None
+        self.total = max(self.total, trial.number + 1)
+        self.optuna.sampler = samplers.sampler(self._sampler, self.settings.seed, self.name, trial.number)
+        trial.set_user_attr(PROCESS, self._process)
+        try:
+            return Asked(trial.number, self.settings.space.suggest(trial), trial)
+        except BaseException:
+            trial.set_user_attr(PROCESS, "")
+            raise
+
+    def _has_waiting(self) -> bool:
+        """Whether there are trials whose parameters are given: of a grid, or by the user's ``enqueue_trial``."""
+        return bool(self._storage.get_all_trials(self._id, deepcopy=False, states=(TrialState.WAITING,)))
+
+    def report(self, asked: Asked) -> Report | None:
+        """The function that tells Optuna's pruner of each epoch; None if there is no pruner."""
+        if isinstance(self.optuna.pruner, NopPruner):
+            return None
+        kind = type(self.optuna.pruner).__name__
+
+        def report(step: int, score: float) -> str | None:
+            if math.isfinite(score):
+                asked.trial.report(score, step)
+            return f"Optuna's {kind} ended it after epoch {step}" if asked.trial.should_prune() else None
+
+        return report
+
+    def tell(self, asked: Asked, outcome: Outcome) -> bool:
+        """Keep what became of a trial; False if another process has done it in the meantime."""
+        key = self._storage.get_trial_id_from_study_id_trial_number(self._id, asked.number)
+        frozen = self._storage.get_trial(key)
+        if frozen.state.is_finished():
+            return False
+        state = STATES.get(outcome.ended, TrialState.PRUNED)
+        try:
+            for step, score in self._scores(outcome):
+                if step not in frozen.intermediate_values and math.isfinite(score):
+                    self._storage.set_trial_intermediate_value(key, step, score)
+            self._storage.set_trial_user_attr(key, RECORD, records.packed(outcome))
+            self.optuna.tell(asked.number, outcome.score if state == TrialState.COMPLETE else None, state)
+        except UpdateFinishedTrialError:
+            return False
+        self._count(asked.number, {"score": outcome.score, "curves": outcome.curves}, state)
+        return True
+
+    def _scores(self, outcome: Outcome) -> Iterator[tuple[int, float]]:
+        """The score after each epoch of the first fold, then the mean score after each further one."""
+        if outcome.curves:
+            yield from enumerate(outcome.curves[0].get(self.settings.metric, ()), 1)
+        for fold in range(2, len(outcome.folds) + 1):
+            yield self.settings.epochs + fold - 1, math.fsum(outcome.folds[:fold]) / fold
+
+    def release(self, asked: Asked) -> None:
+        """Leave a trial that has not ended to the next run, here or in another process."""
+        asked.trial.set_user_attr(PROCESS, "")
+
+    # Results --------------------------------------------------------------------------------------
+
+    def seed(self, number: int) -> int:
+        """The seed of a trial."""
+        return (self.settings.seed + number) % 2**64
+
+    def trials(self) -> list[Trial]:
+        """All trials in their order, but for those of a grid that have not begun."""
+        return [
+            self._trial(one)
+            for one in self._storage.get_all_trials(self._id, deepcopy=False)
+            if one.state != TrialState.WAITING
+        ]
+
+    def _trial(self, frozen: FrozenTrial) -> Trial:
+        try:
+            params = self.settings.space.stored(frozen.params)
+        except KeyError:  # its process was killed before all were chosen
+            params = {name.rpartition("/")[2]: value for name, value in frozen.params.items()}
+        values = records.unpacked(frozen.user_attrs.get(RECORD)) if frozen.state.is_finished() else {}
+        return records.trial(frozen.number, params, values, self.seed(frozen.number), self.stage)
+
+    def ranked(self) -> list[Trial]:
+        """The finished trials, the best first."""
+        found = [one for one in self.trials() if one.ended == FINISHED and one.score is not None]
+        return sorted(found, key=lambda one: -one.score if self.largest else one.score)  # type: ignore[operator, return-value]
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Optuna's lines about a new study are not shown."""
+    logger = logging.getLogger("optuna")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,247 @@
+"""A trial: a model built from parameters, trained and scored on every fold. Knows no studies; runs in any process."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import shutil
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..checks import expect_instance
+from ..messages.terminal import brief
+from ..models.file import ENTRY
+from ..models.sequential import Sequential
+from ..saving import container
+from .checkpoints import Rare
+from .data import Data
+from .watching import DIVERGED, FAILED, FINISHED, PRUNED, UNFINISHED, Middle, Report, Watcher
+
+Build = Callable[..., Any]
+Built = tuple[Sequential, dict[str, Any]]
+# What the search itself passes to `fit`.
+OURS = ("x", "y", "validation", "epochs", "seed", "progress", "checkpoint", "resume", "distributed", "diagnose")
+LEFT_OUT = ("samples_per_second",)  # of the curves
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a process is told to do for one trial, as plain values.
+
+    Parameters
+    ----------
+    number : int
+        Of the trial.
+    params : dict
+        For `build`.
+    epochs : int
+        Passes over the samples, on each fold.
+    seed : int
+        Of the model and of the order of samples.
+    metric, mode : str
+        What is the score, and whether more is better, as for `EarlyStopping`.
+    stop : bool
+        Whether to end a hopeless trial.
+    beat : float or None
+        The best score so far: a model that does not beat it is not kept.
+    middles : dict of int to Middle
+        What others had reached, by epoch.
+    start : list of bytes, optional
+        Model files to go on from, one for each fold.
+    first : float, optional
+        First loss of the trial that wrote them.
+    checkpoint : str, optional
+        Folder for checkpoints of a long trial; there it goes on if it was interrupted.
+    ends : float, optional
+        When the time is over, by `time.time`.
+    """
+
+    number: int
+    params: Mapping[str, Any]
+    epochs: int
+    seed: int
+    metric: str
+    mode: str
+    stop: bool = True
+    beat: float | None = None
+    middles: Mapping[int, Middle] = field(default_factory=dict)
+    start: Sequence[bytes] | None = None
+    first: float | None = None
+    checkpoint: str | None = None
+    ends: float | None = None
+
+
+@dataclass
+class Outcome:
+    """What became of a trial, as plain values.
+
+    Parameters
+    ----------
+    ended : str
+        "finished", "diverged", "stopped" by its diagnosis, "pruned" by Optuna, "failed" with an error, or "unfinished"
+        when the time was over.
+    why : str
+        In words; "" if it finished.
+    score : float or None
+        Of the best epoch, the mean over folds; None if there is none.
+    folds : list of float
+        The score of each fold.
+    best_epochs : list of int
+        The best epoch of each fold, from 1 on.
+    curves : list of dict of str to list of float
+        The measurements of every epoch, for each fold.
+    verdicts : list of str
+        What the diagnosis found, if it was asked.
+    settings : dict of str to str
+        What `build` gave for `fit`.
+    first : float or None
+        The first loss.
+    went_on : bool
+        Whether it began with the weights of an earlier trial.
+    seconds : float
+        How long it took.
+    error : str
+        The traceback of a failed trial.
+    models : list of bytes
+        The model file of each fold, if the score beats the best so far.
+    """
+
+    ended: str = FINISHED
+    why: str = ""
+    score: float | None = None
+    folds: list[float] = field(default_factory=list)
+    best_epochs: list[int] = field(default_factory=list)
+    curves: list[dict[str, list[float]]] = field(default_factory=list)
+    verdicts: list[str] = field(default_factory=list)
+    settings: dict[str, str] = field(default_factory=dict)
+    first: float | None = None
+    went_on: bool = False
+    seconds: float = 0.0
+    error: str = ""
+    models: list[bytes] = field(default_factory=list)
+
+
+def run(build: Build, data: Data, task: Task, report: Report | None = None) -> Outcome:
+    """Do a trial, in any process.
+
+    Parameters
+    ----------
+    build : callable
+        Makes a model of parameters, as for `Search`.
+    data : Data
+        The samples and their parts.
+    task : Task
+        What to do.
+    report : callable, optional
+        Told of each epoch of the first fold, then of each fold's mean score; returns why the trial shall end, or None.
+
+    Returns
+    -------
+    Outcome
+        What became of it. An error in it is an outcome too; Ctrl-C is not.
+    """
+    begun, outcome = time.perf_counter(), Outcome()
+    try:
+        for fold in range(data.folds):
+            _train(build, data, task, fold, report, outcome)
+            if outcome.ended == FINISHED and 0 < fold < data.folds - 1 and report is not None:
+                why = report(task.epochs + fold, math.fsum(outcome.folds) / len(outcome.folds))
+                if why is not None:
+                    outcome.ended, outcome.why = PRUNED, why
+            if outcome.ended != FINISHED:
+                break
+    except Exception as error:
+        outcome.ended, outcome.why = FAILED, f"{type(error).__name__}: {error}"
+        outcome.error = traceback.format_exc()
+    if outcome.folds:
+        outcome.score = math.fsum(outcome.folds) / len(outcome.folds)
+    if outcome.ended != UNFINISHED and task.checkpoint is not None:
+        shutil.rmtree(task.checkpoint, ignore_errors=True)
+    outcome.seconds = time.perf_counter() - begun
+    return outcome
+
+
+def _train(build: Build, data: Data, task: Task, fold: int, report: Report | None, outcome: Outcome) -> None:
+    """Train a new model on one fold, and add to the outcome what came of it."""
+    model, settings = built(build, task.params, task.epochs)
+    if not model.built:
+        model.context.seed = task.seed
+    part, beats = data.part(fold), _beats(task)
+    watcher = Watcher(
+        task.metric, task.mode, stop=task.stop, middles=task.middles if fold == 0 else None,
+        keep=beats if data.folds == 1 else None, report=report if fold == 0 else None,
+        start=_start(task, fold), first=task.first, ends=task.ends,
+    )  # fmt: skip
+    outcome.settings = {name: brief(value) for name, value in settings.items()}
+    own = settings.pop("callbacks", None) or ()
+    own = list(own) if isinstance(own, (list, tuple)) else [own]
+    checkpoint = None if task.checkpoint is None else Rare(Path(task.checkpoint) / str(fold))
+    try:
+        model.fit(
+            part.x, part.y, validation=part.validation, sample_weight=part.weights, epochs=task.epochs, seed=task.seed,
+            progress=False, callbacks=[watcher, *own], checkpoint=checkpoint, resume=checkpoint is not None, **settings,
+        )  # fmt: skip
+    except FloatingPointError as error:
+        watcher.ended = DIVERGED
+        outcome.why = str(error)
+    _add(outcome, watcher, model)
+    score = outcome.folds[-1] if outcome.folds else math.nan
+    if not watcher.ended and (data.folds > 1 or beats(score)):
+        outcome.models.append(model.to_bytes())
+
+
+def _add(outcome: Outcome, watcher: Watcher, model: Sequential) -> None:
+    history = model.history
+    assert history is not None
+    outcome.curves.append({name: list(values) for name, values in history.items() if name not in LEFT_OUT})
+    outcome.first = watcher.first if outcome.first is None else outcome.first
+    outcome.went_on |= watcher.went_on
+    outcome.verdicts += [name for name in watcher.verdicts if name not in outcome.verdicts]
+    if watcher.ended:
+        outcome.ended, outcome.why = watcher.ended, outcome.why or history.stopped or ""
+    if watcher.best.value is not None:
+        outcome.folds.append(watcher.best.value)
+        outcome.best_epochs.append(watcher.best_epoch)
+    elif not watcher.ended:
+        outcome.ended, outcome.why = DIVERGED, f"{watcher.monitor} was never a number"
+
+
+def _beats(task: Task) -> Callable[[float], bool]:
+    """Whether a score is better than the best so far."""
+    if task.beat is None:
+        return lambda score: not math.isnan(score)
+    best = task.beat
+    return (lambda score: score > best) if task.mode == "max" else (lambda score: score < best)
+
+
+def _start(task: Task, fold: int) -> Mapping[str, Any] | None:
+    """The tensors to go on from."""
+    return None if not task.start else container.unpacked(task.start[fold], "start", ENTRY, "model")[1]
+
+
+def built(build: Build, params: Mapping[str, Any], epochs: int) -> Built:
+    """The model and the settings of `fit` that `build` makes; TypeError or ValueError if it makes something else."""
+    made = build(dict(params), epochs) if takes_epochs(build) else build(dict(params))
+    model, settings = made if isinstance(made, tuple) and len(made) == 2 else (made, {})
+    expect_instance(model, Sequential, "build(params)")
+    if not isinstance(settings, dict):
+        raise TypeError(f"build(params) gave {brief(settings)} beside the model, expected a dict of settings of fit")
+    for name in OURS:
+        if name in settings:
+            raise ValueError(f"build(params) sets {name}, which the search sets itself; leave it out")
+    if "sample_weight" in settings:
+        raise ValueError("build(params) sets sample_weight; pass Search(..., sample_weight=...), which parts it too")
+    return model, dict(settings)
+
+
+def takes_epochs(build: Build) -> bool:
+    """Whether build has a second parameter called epochs."""
+    try:
+        parameters = list(inspect.signature(build).parameters)
+    except (TypeError, ValueError):
+        return False
+    return len(parameters) > 1 and parameters[1] == "epochs"

@@ -1,0 +1,203 @@
+"""Watcher: the callback of a trial. It keeps the best epoch, and ends what has become hopeless. Knows no studies."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from ..callbacks.base import Callback, Run
+from ..checks import expect_count
+from ..diagnostics.monitor import Monitor
+from ..monitor import Best, expect_best
+from ..saving.config import expect_keys
+from ..saving.state import expect_tensors
+from ..typing import Array
+
+FACTOR = 3.0  # times the first loss: a run this far off is lost
+PATIENCE = 5  # steps in a row that far off
+LONG = 200  # steps from which a Monitor costs little beside the training
+FEW = 5  # epochs from which there is something to save
+JUDGED = (0.2, 0.4)  # of the epochs: then a trial that is behind is judged
+# Verdicts that tell trials apart. Those on data and task are the same for all trials.
+HOPELESS = (
+    "initialization", "exploding", "vanishing_gradient", "dead_units", "saturation", "learning_rate_too_large",
+    "learning_rate_too_small", "over_regularized", "frozen",
+)  # fmt: skip
+FINISHED, DIVERGED, STOPPED, PRUNED, FAILED, UNFINISHED = ENDINGS = (
+    "finished", "diverged", "stopped", "pruned", "failed", "unfinished",
+)  # fmt: skip
+Report = Callable[[int, float], "str | None"]  # of an epoch and a score: why the trial shall end, or None
+
+
+class Middle(NamedTuple):
+    """What half of the other trials had reached after an epoch: the best score so far, and val_loss."""
+
+    score: float
+    loss: float
+
+
+def judged(epochs: int) -> tuple[int, ...]:
+    """The epochs after which trials of so many epochs are judged."""
+    return tuple(sorted({math.ceil(share * epochs) for share in JUDGED})) if epochs >= FEW else ()
+
+
+class Watcher(Callback):
+    """Keeps the best epoch of a fold, and ends it if its loss runs away, its diagnosis is bad, or the time is over.
+
+    Parameters
+    ----------
+    metric, mode : str
+        What is compared, and how, as for `EarlyStopping`.
+    stop : bool
+        Whether to end hopeless runs.
+    middles : dict of int to Middle
+        What others had reached, by epoch. Only a run that is behind is judged.
+    keep : callable, optional
+        Whether the weights of an epoch of this score are worth keeping; by default they always are.
+    report : callable, optional
+        Told of every epoch; returns why the run shall end.
+    start : dict of str to array, optional
+        Weights to go on from, if the model has the same tensors.
+    first : float, optional
+        First loss of the run that `start` comes from.
+    ends : float, optional
+        When the time is over, by `time.time`.
+    """
+
+    watches = True  # it sees the parameters before callbacks of the user's restore others
+
+    def __init__(
+        self, metric: str, mode: str, *, stop: bool = True, middles: Mapping[int, Middle] | None = None,
+        keep: Callable[[float], bool] | None = None, report: Report | None = None,
+        start: Mapping[str, Array] | None = None, first: float | None = None, ends: float | None = None,
+    ) -> None:  # fmt: skip
+        self.monitor, self.mode, self.stop, self.middles = metric, mode, stop, middles or {}
+        self.keep, self.report, self.start, self.first, self.ends = keep, report, start, first, ends
+        self.best = Best("Search", metric, mode)
+        self.best_epoch = 0
+        self.ended = ""  # how the run ended, if not by its last epoch
+        self.went_on = False  # from the weights of `start`
+        self.verdicts: list[str] = []
+        self._kept: dict[str, Array] = {}
+        self._off = 0  # steps in a row that are far off
+        self._watch: Monitor | None = None
+
+    # Events ---------------------------------------------------------------------------------------
+
+    def on_train_begin(self, trainer: Run) -> None:
+        self._limit = math.inf
+        if self.start is not None and not trainer.resumed:
+            self.went_on = _put(self.start, trainer.model.tensors())
+        batches = trainer.batches or 0
+        if self.stop and judged(trainer.epochs) and batches * trainer.epochs >= LONG:
+            self._watch = Monitor(stop=False)
+            self._watch.on_train_begin(trainer)
+
+    def on_step_begin(self, trainer: Run) -> None:
+        if self._watch is not None:
+            self._watch.on_step_begin(trainer)
+
+    def on_step_end(self, trainer: Run) -> None:
+        loss = trainer.batch_loss
+        assert loss is not None  # it is None before the first step only
+        if self.first is None:
+            self.first = loss
+        if self._limit == math.inf and self.stop:
+            self._limit = FACTOR * max(self.first, loss) if max(self.first, loss) > 0 else math.nan
+        self._off = self._off + 1 if loss > self._limit else 0
+        if self._off >= PATIENCE:
+            self._end(trainer, DIVERGED, self._too_high(loss))
+        if self.ends is not None and time.time() >= self.ends:
+            self._end(trainer, UNFINISHED, "the time is over")
+        if self._watch is not None:
+            self._watch.on_step_end(trainer)
+
+    def on_epoch_end(self, trainer: Run) -> None:
+        score = trainer.values[self.monitor]  # type: ignore[index]
+        if self.best.improved(trainer.values):
+            self.best_epoch = trainer.epoch - trainer.first_epoch
+            if self.keep is None or self.keep(score):
+                self._keep(trainer.model.tensors())
+        if self._watch is not None:
+            self._watch.on_epoch_end(trainer)
+        if trainer.stopped is not None:
+            return
+        if trainer.values["loss"] > self._limit:
+            self._end(trainer, DIVERGED, self._too_high(trainer.values["loss"]))
+        elif trainer.epoch - trainer.first_epoch < trainer.epochs:
+            self._judge(trainer)
+
+    def on_train_end(self, trainer: Run) -> None:
+        self._watch = None
+        if self._kept:
+            with trainer.model.lock:
+                _put(self._kept, trainer.model.tensors())
+            self._kept = {}
+
+    # Parts ----------------------------------------------------------------------------------------
+
+    def _end(self, trainer: Run, ended: str, why: str) -> None:
+        if not self.ended:
+            self.ended = ended
+            trainer.stop(why)
+
+    def _too_high(self, loss: float) -> str:
+        return f"the loss is {loss:.4g}, over {FACTOR:g} times the first ({self._limit / FACTOR:.4g})"
+
+    def _judge(self, trainer: Run) -> None:
+        """End the run if Optuna's pruner says so, or if it is behind the others and its diagnosis is bad."""
+        epoch = trainer.epoch - trainer.first_epoch
+        if self.report is not None and self.best.value is not None:
+            why = self.report(epoch, trainer.values[self.monitor])  # type: ignore[index]
+            if why is not None:
+                self._end(trainer, PRUNED, why)
+        if self._watch is None or not self._behind(epoch, trainer.values):
+            return
+        found = [one for one in self._watch.verdicts(trainer) if one.severity != "info"]
+        self.verdicts = [one.name for one in found]
+        bad = next((one for one in found if one.name in HOPELESS), None)
+        if bad is not None:
+            self._end(trainer, STOPPED, f"{bad.name}{f' ({bad.where})' if bad.where else ''}: {bad.evidence}")
+
+    def _behind(self, epoch: int, values: Mapping[str, float]) -> bool:
+        """Whether half of the other trials had a better score after this epoch, and a lower loss on validation data."""
+        middle = self.middles.get(epoch)
+        if middle is None:
+            return False
+        best = -math.inf if self.best.value is None else -self.best.sign * self.best.value
+        return best <= -self.best.sign * middle.score and not values.get("val_loss", math.nan) <= middle.loss
+
+    def _keep(self, tensors: Mapping[str, Array]) -> None:
+        for name, tensor in tensors.items():
+            if name in self._kept:
+                self._kept[name][...] = tensor
+            else:
+                self._kept[name] = tensor.copy()
+
+    # Checkpoints ----------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        return {"best": self.best.value, "best_epoch": self.best_epoch, "first": self.first, "kept": self._kept,
+                "went_on": self.went_on}  # fmt: skip
+
+    def _expect(self, state: dict[str, Any], model: Any) -> None:
+        expect_keys("Watcher", state, ("best", "best_epoch", "first", "kept", "went_on"), ())
+        expect_best("Watcher", state["best"])
+        expect_count("Watcher", 0, best_epoch=state["best_epoch"])
+        if state["kept"] != {}:
+            expect_tensors("Watcher", state["kept"], model.tensors())
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.best.value, self.best_epoch, self.first = state["best"], state["best_epoch"], state["first"]
+        self._kept, self.went_on = dict(state["kept"]), state["went_on"]
+
+
+def _put(values: Mapping[str, Array], tensors: Mapping[str, Array]) -> bool:
+    """Copy the values of these names; return False, and copy nothing, if one is not there or has another shape."""
+    if any(name not in values or values[name].shape != tensor.shape for name, tensor in tensors.items()):
+        return False
+    for name, tensor in tensors.items():
+        tensor[...] = values[name]
+    return True
