@@ -1,18 +1,19 @@
-"""What half of the trials had reached after an epoch: only a trial that is behind them is judged. Knows no studies."""
+"""What others had reached after an epoch: only a trial that is behind them is judged. Knows no studies."""
 
 from __future__ import annotations
 
+import math
 from bisect import insort
 from collections.abc import Mapping, Sequence
 
 from ..monitor import Best
-from .watching import Middle, judged
+from .watching import Middle, fall, judged
 
 ENOUGH = 5  # trials without which there is no middle
 
 
 class Middles:
-    """The scores and losses of the trials after the epochs at which trials are judged.
+    """The scores of the trials, and how far their losses fell, after the epochs at which trials are judged.
 
     Parameters
     ----------
@@ -27,20 +28,20 @@ class Middles:
         self._at: dict[int, tuple[list[float], list[float]]] = {epoch: ([], []) for epoch in judged(epochs)}
 
     def add(self, curves: Sequence[Mapping[str, Sequence[float]]]) -> None:
-        """Add the first fold of a trial, as far as it came."""
+        """Add the first fold of a trial; after it has ended early it counts as the worst."""
         curve = curves[0] if curves else {}
-        scores, losses = curve.get(self._metric, ()), curve.get("val_loss", ())
-        for epoch, (all_scores, all_losses) in self._at.items():
+        scores = curve.get(self._metric, ())
+        for epoch, (best, falls) in self._at.items():
             known = [self._best.sign * score for score in scores[:epoch] if score == score]
-            if len(scores) >= epoch and known:
-                insort(all_scores, min(known))
-                if len(losses) >= epoch and losses[epoch - 1] == losses[epoch - 1]:
-                    insort(all_losses, losses[epoch - 1])
+            how_far = fall(curve, epoch)
+            whole = len(scores) >= epoch and len(known) > 0 and how_far == how_far
+            insort(best, min(known) if whole else math.inf)
+            insort(falls, how_far if whole else -math.inf)
 
     def now(self) -> dict[int, Middle]:
-        """The middle of what trials had reached, by epoch."""
+        """What a trial is compared with, by epoch."""
         return {
-            epoch: Middle(self._best.sign * scores[len(scores) // 2], losses[len(losses) // 2])
-            for epoch, (scores, losses) in self._at.items()
-            if len(scores) >= ENOUGH and losses
+            epoch: Middle(self._best.sign * best[len(best) // 4], falls[(len(falls) - 1) // 2])
+            for epoch, (best, falls) in self._at.items()
+            if len(best) >= ENOUGH
         }

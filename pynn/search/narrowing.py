@@ -29,8 +29,8 @@ def edges(space: Space, best: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     found = {}
     for name, part in (space.active(best[0]) if best else {}).items():
         positions = _positions(part, name, space, best)
-        for end, near in (("lower", lambda at: at <= EDGE), ("upper", lambda at: at >= 1 - EDGE)):
-            inside = [near(position) for position in positions]
+        for end in ("lower", "upper"):
+            inside = [(position if end == "lower" else 1 - position) <= EDGE for position in positions]
             if inside[0] and sum(inside) >= max(2, math.ceil(len(best) / 2)) and _may_move(part, end):
                 found[name] = end
     return found
@@ -58,7 +58,7 @@ def edge_warning(space: Space, best: Sequence[Mapping[str, Any]], count: int) ->
 
 def narrowed(space: Space, best: Sequence[Mapping[str, Any]]) -> tuple[Space, list[str]]:
     """The space around the best trials, and in words what became of each part."""
-    moved, words = edges(space, best), []
+    moved, words = edges(space, best), list[str]()
     return _narrowed(space, space, best, moved, words), words
 
 

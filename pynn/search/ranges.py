@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import checks
@@ -212,7 +212,7 @@ def integer(low: int, high: int, *, log: bool = False, within: Sequence[float] |
     return Range(int(low), int(high), log, True, _limits("integer", low, high, within))
 
 
-MAKERS = {"uniform": uniform, "log_uniform": log_uniform, "integer": integer}
+MAKERS: dict[str, Callable[..., Range]] = {"uniform": uniform, "log_uniform": log_uniform, "integer": integer}
 
 
 def _expect_ends(kind: str, low: Any, high: Any) -> None:

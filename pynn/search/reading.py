@@ -37,9 +37,10 @@ def file(path: str | os.PathLike[str]) -> dict[str, Any]:
     """The content of a file of TOML."""
     with open(named(path), "rb") as opened:
         try:
-            return tomllib.load(opened)
+            content: dict[str, Any] = tomllib.load(opened)
         except ValueError as cause:
             raise ValueError(f"{printable(path)} is no file of TOML: {printable(cause)}") from cause
+    return content
 
 
 def part(name: str, value: Any, choice: Callable[[Any], Any]) -> Any:

@@ -26,8 +26,9 @@ from ..training.trainable import chosen_loss
 from . import data, journal, narrowing, samplers, trial
 from .keeping import Keeper
 from .result import Result, Stage
+from .settings import Settings
 from .space import Space
-from .study import Settings, Study
+from .study import Study
 from .work import Start, Work
 
 

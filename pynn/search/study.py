@@ -75,6 +75,7 @@ class Study:
         self.best: tuple[float, int] | None = None  # score and number
         self.worked = False  # a trial ended without an error
         self.total = self.ended = 0
+        self.slowest: float | None = None  # seconds of a trial
         self._left: list[int] = []  # trials of processes that are gone
         self._process = json.dumps(filelocks.signature(), separators=(",", ":"))
 
@@ -131,6 +132,7 @@ class Study:
     def _count(self, number: int, values: Mapping[str, Any], state: TrialState) -> None:
         """Take a trial that has ended into account."""
         self.ended += 1
+        self.slowest = max(self.slowest or 0.0, values.get("seconds", 0.0))
         self.worked |= state != TrialState.FAIL
         if state != TrialState.FAIL:
             self.middles.add(values.get("curves", ()))
@@ -199,7 +201,7 @@ class Study:
             self.optuna.tell(asked.number, outcome.score if state == TrialState.COMPLETE else None, state)
         except UpdateFinishedTrialError:
             return False
-        self._count(asked.number, {"score": outcome.score, "curves": outcome.curves}, state)
+        self._count(asked.number, {"score": outcome.score, "curves": outcome.curves, "seconds": outcome.seconds}, state)
         return True
 
     def _scores(self, outcome: Outcome) -> Iterator[tuple[int, float]]:
@@ -238,7 +240,8 @@ class Study:
     def ranked(self) -> list[Trial]:
         """The finished trials, the best first."""
         found = [one for one in self.trials() if one.ended == FINISHED and one.score is not None]
-        return sorted(found, key=lambda one: -one.score if self.largest else one.score)  # type: ignore[operator, return-value]
+        sign = -1 if self.largest else 1
+        return sorted(found, key=lambda one: sign * (one.score or 0.0))
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..callbacks.base import Callback, Run
@@ -19,7 +19,7 @@ FACTOR = 3.0  # times the first loss: a run this far off is lost
 PATIENCE = 5  # steps in a row that far off
 LONG = 200  # steps from which a Monitor costs little beside the training
 FEW = 5  # epochs from which there is something to save
-JUDGED = (0.2, 0.4)  # of the epochs: then a trial that is behind is judged
+JUDGED = (0.2, 0.3, 0.4)  # of the epochs: then a trial that is behind is judged
 # Verdicts that tell trials apart. Those on data and task are the same for all trials.
 HOPELESS = (
     "initialization", "exploding", "vanishing_gradient", "dead_units", "saturation", "learning_rate_too_large",
@@ -32,15 +32,24 @@ Report = Callable[[int, float], "str | None"]  # of an epoch and a score: why th
 
 
 class Middle(NamedTuple):
-    """What half of the other trials had reached after an epoch: the best score so far, and val_loss."""
+    """What others had reached after an epoch: the score of the best quarter, and how far the loss of half had fallen.
+
+    Losses themselves say little of trials that have hardly begun to learn: they depend on the first weights.
+    """
 
     score: float
-    loss: float
+    fall: float
+
+
+def fall(curve: Mapping[str, Sequence[float]], epoch: int) -> float:
+    """How far the training loss, penalties left out, fell from the first epoch to this one; NaN if it is not there."""
+    losses = curve.get("data_loss") or curve.get("loss") or ()
+    return losses[0] - losses[epoch - 1] if len(losses) >= epoch else math.nan
 
 
 def judged(epochs: int) -> tuple[int, ...]:
     """The epochs after which trials of so many epochs are judged."""
-    return tuple(sorted({math.ceil(share * epochs) for share in JUDGED})) if epochs >= FEW else ()
+    return tuple(sorted({max(math.ceil(share * epochs), 2) for share in JUDGED})) if epochs >= FEW else ()
 
 
 class Watcher(Callback):
@@ -153,7 +162,7 @@ class Watcher(Callback):
             why = self.report(epoch, trainer.values[self.monitor])  # type: ignore[index]
             if why is not None:
                 self._end(trainer, PRUNED, why)
-        if self._watch is None or not self._behind(epoch, trainer.values):
+        if self._watch is None or not self._behind(epoch, trainer.history):
             return
         found = [one for one in self._watch.verdicts(trainer) if one.severity != "info"]
         self.verdicts = [one.name for one in found]
@@ -161,13 +170,13 @@ class Watcher(Callback):
         if bad is not None:
             self._end(trainer, STOPPED, f"{bad.name}{f' ({bad.where})' if bad.where else ''}: {bad.evidence}")
 
-    def _behind(self, epoch: int, values: Mapping[str, float]) -> bool:
-        """Whether half of the other trials had a better score after this epoch, and a lower loss on validation data."""
+    def _behind(self, epoch: int, curve: Mapping[str, Sequence[float]]) -> bool:
+        """Whether its score is not in the best quarter, and its loss has fallen less than that of half of the others."""
         middle = self.middles.get(epoch)
         if middle is None:
             return False
         best = -math.inf if self.best.value is None else -self.best.sign * self.best.value
-        return best <= -self.best.sign * middle.score and not values.get("val_loss", math.nan) <= middle.loss
+        return best <= -self.best.sign * middle.score and not fall(curve, epoch) > middle.fall
 
     def _keep(self, tensors: Mapping[str, Array]) -> None:
         for name, tensor in tensors.items():

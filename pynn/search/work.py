@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 from ..callbacks import progress as progresses
 from . import trial
+from .checkpoints import EVERY
 from .data import Data
 from .keeping import Keeper
 from .study import Asked, Study
@@ -107,8 +109,14 @@ class Work:
             asked.number, asked.params, settings.epochs, study.seed(asked.number), settings.metric,
             "max" if study.largest else "min", self._stop, None if study.best is None else study.best[0],
             study.middles.now(), None if start is None else start.models, None if start is None else start.first,
-            self._keeper.checkpoint(study.name, asked.number), ends,
+            self._checkpoint(study, asked), ends,
         )  # fmt: skip
+
+    def _checkpoint(self, study: Study, asked: Asked) -> str | None:
+        """The folder for checkpoints of a trial, if trials are long enough for them, or this one has some."""
+        folder = self._keeper.checkpoint(study.name, asked.number)
+        long = study.slowest is None or study.slowest > EVERY / 4
+        return folder if folder is not None and (long or os.path.isdir(folder)) else None
 
     def keep(self, study: Study, asked: Asked, outcome: Outcome) -> None:
         """Write the models of a trial that is the best so far, then tell the study of it."""
