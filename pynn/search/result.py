@@ -22,10 +22,32 @@ SHOWN = 10  # trials of a table
 
 
 class Stage:
-    """A stage of a search: its study, and in words what became of the ranges after it."""
+    """A stage of a search.
+
+    Parameters
+    ----------
+    study : Study
+        Its trials.
+
+    Attributes
+    ----------
+    words : list of str
+        What became of the ranges after it.
+    start : int or None
+        The trial of the stage before whose weights trials began with.
+    """
 
     def __init__(self, study: Study) -> None:
         self.study, self.words = study, list[str]()
+        self.start: int | None = None
+
+    def text(self) -> str:
+        """What it did, in words."""
+        trials, number = self.study.trials(), self.study.stage
+        text = f"stage {number}: {_count(len(trials), 'trial')} of {_count(self.study.settings.epochs, 'epoch')}"
+        if self.start is not None:
+            text += f", {sum(one.went_on for one in trials)} of them on from the weights of trial {self.start}"
+        return "; ".join([text, *self.words])
 
 
 class Result:
@@ -120,11 +142,7 @@ class Result:
 
     @property
     def stages(self) -> list[str]:
-        return [
-            f"stage {place}: {_count(len(stage.study.trials()), 'trial')} of "
-            f"{_count(stage.study.settings.epochs, 'epoch')}{''.join(f'; {word}' for word in stage.words)}"
-            for place, stage in enumerate(self._stages, 1)
-        ]
+        return [stage.text() for stage in self._stages]
 
     # Views ----------------------------------------------------------------------------------------
 

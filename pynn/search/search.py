@@ -239,6 +239,7 @@ class Search(Constructed):
         self._stages = []
         for place, (trials, epochs) in enumerate(stages, 1):
             stage = self._stage(place, f"{self.name} stage {place}", space, epochs)
+            stage.start = None if start is None else start.trial
             self._stages.append(stage)
             if not self._work.do(stage.study, trials, ends, start):
                 break
@@ -279,7 +280,7 @@ class Search(Constructed):
         """The models of the best trial of a stage, with its first loss; None if they are not there."""
         best = stage.study.ranked()[0]
         try:
-            return Start(self._keeper.models(stage.study.name, best.number, self.data.folds), best.first)
+            return Start(best.number, self._keeper.models(stage.study.name, best.number, self.data.folds), best.first)
         except LookupError as cause:
             checks.warn(f"stage {stage.study.stage + 1} begins with new weights: {cause}")
             return None

@@ -20,8 +20,9 @@ FEW = 3  # trials that fail before any other ends, and the search ends with thei
 
 
 class Start(NamedTuple):
-    """What trials begin with: the model files of each fold, and the first loss of the trial that wrote them."""
+    """What trials begin with: the model files of each fold, and the number and the first loss of the trial of these."""
 
+    trial: int
     models: list[bytes]
     first: float | None
 

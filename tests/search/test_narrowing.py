@@ -1,0 +1,111 @@
+"""From coarse to fine: ranges around the best trials on their own scale, edges, and the words for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("optuna")
+
+from pynn.search import Range, Space, choice, integer, log_uniform, uniform
+from pynn.search.narrowing import best_of, edge_warning, edges, narrowed
+
+
+def of(*values: float) -> list[dict[str, Any]]:
+    return [{"a": value} for value in values]
+
+
+def ends(space: Space) -> tuple[float, float]:
+    part = space.parts["a"]
+    assert isinstance(part, Range)
+    return part.low, part.high
+
+
+def test_the_best_are_a_sixth_and_three_at_least() -> None:
+    for count, most in ((1, 1), (3, 3), (15, 3), (30, 5), (60, 10)):
+        assert len(best_of(of(*range(count)))) == most
+
+
+def test_a_range_is_narrowed_on_its_own_scale() -> None:
+    space, words = narrowed(Space({"a": log_uniform(1e-6, 1e-0)}), of(1e-3, 1e-2, 3e-3))
+    low, high = ends(space)
+    assert 3e-4 == pytest.approx(low, rel=0.1)  # half of the decade between the best is added at each end
+    assert 3e-2 == pytest.approx(high, rel=0.1)
+    assert words == [f"a: log_uniform(1e-06, 1) became {space.parts['a']!r}"]
+    low, high = ends(narrowed(Space({"a": uniform(0, 10)}), of(4, 5, 6))[0])
+    assert (low, high) == (3, 7)
+
+
+def test_no_range_becomes_narrower_than_a_tenth() -> None:
+    low, high = ends(narrowed(Space({"a": uniform(0, 10)}), of(5, 5, 5))[0])
+    assert (low, high) == (4.5, 5.5)
+
+
+def test_a_parameter_that_does_not_matter_keeps_its_range() -> None:
+    space = Space({"a": uniform(0, 10)})
+    assert ends(narrowed(space, of(1, 9, 5))[0]) == (0, 10)
+
+
+def test_integers_stay_integers() -> None:
+    for part, values in ((integer(1, 100), (20, 24, 22)), (integer(8, 512, log=True), (64, 70, 128))):
+        space, _ = narrowed(Space({"a": part}), of(*values))
+        assert all(isinstance(end, int) for end in ends(space))
+        assert ends(space)[0] <= min(values) < max(values) <= ends(space)[1]
+
+
+@pytest.mark.parametrize("part", [uniform(-5, 5), log_uniform(1e-5, 1e-1), integer(1, 4096, log=True)])
+@pytest.mark.parametrize("end", ["lower", "upper"])
+def test_the_best_at_an_end_move_the_range_beyond_it(part: Range, end: str) -> None:
+    places = (0.02, 0.05, 0.3) if end == "lower" else (0.98, 0.95, 0.7)
+    best, space = of(*map(part.at, places)), Space({"a": part})
+    if part.whole and end == "lower":  # no fewer than 1
+        assert edges(space, best) == {}
+        return
+    assert edges(space, best) == {"a": end}
+    moved, words = narrowed(space, best)
+    low, high = ends(moved)
+    beyond = part.position(low if end == "lower" else high)
+    assert beyond == pytest.approx(-0.25 if end == "lower" else 1.25, abs=0.01)
+    assert f"beyond the {end} end, where the best sat" in words[0]
+    (sentence,) = edge_warning(space, best, 20)
+    assert sentence.startswith(f"the best 3 of 20 trials sit at the {end} end of a, {part!r}: better values may lie")
+
+
+def test_no_edge_without_the_best_trial_or_without_half_of_the_best_ones() -> None:
+    space = Space({"a": uniform(-5, 5)})
+    assert edges(space, of(0, 4.9, 4.9)) == {}
+    assert edges(space, of(4.9, 0, 0)) == {}
+    assert edges(space, of(4.9, 4.9, 0)) == {"a": "upper"}
+
+
+@pytest.mark.parametrize(("part", "best"), [(uniform(0, 1), 0.99), (uniform(0, 0.8), 0.0), (integer(1, 4), 1)])
+def test_what_cannot_lie_beyond_is_no_edge(part: Range, best: float) -> None:
+    assert edges(Space({"a": part}), of(best, best, best)) == {}
+
+
+def test_the_limits_of_the_user_hold() -> None:
+    space = Space({"a": log_uniform(1e-4, 1e-1, within=(1e-4, 0.2))})
+    moved, _ = narrowed(space, of(0.09, 0.08, 0.1))
+    assert ends(moved)[1] == 0.2
+
+
+def test_options_that_are_not_among_the_best_are_left_out() -> None:
+    space = Space({
+        "kind": choice({"x": {"a": uniform(0, 10)}, "y": {"a": uniform(0, 100)}, "z": {}}), "b": uniform(-1, 1),
+    })  # fmt: skip
+    best = [{"kind": "x", "a": 4, "b": 0.5}, {"kind": "y", "a": 50, "b": -0.5}, {"kind": "x", "a": 6, "b": 0}]
+    finer, words = narrowed(space, best)
+    assert finer.data() == {
+        "kind": {"choice": {"x": {"a": {"uniform": [2, 8]}}, "y": {"a": {"uniform": [0, 100]}}}},
+        "b": {"uniform": [-1, 1]},
+    }
+    assert "kind: 'z' left out, not among the best" in words
+    assert "a: uniform(0, 10) became uniform(2, 8)" in words
+
+
+def test_noise_seldom_looks_like_an_edge(rng: np.random.Generator) -> None:
+    space = Space({"a": uniform(-1, 1)})
+    found = sum(bool(edges(space, of(*rng.uniform(-1, 1, 5)))) for _ in range(400))
+    assert found < 0.06 * 400

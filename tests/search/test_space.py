@@ -1,0 +1,144 @@
+"""Spaces: flat parameters, conditional parts, files of TOML, grids, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+optuna = pytest.importorskip("optuna")
+
+import pynn
+from pynn.search import Space, choice, integer, log_uniform, uniform
+
+PARTS = {
+    "learning_rate": log_uniform(1e-5, 1e-1),
+    "units": choice([(64,), (64, 32)]),
+    "optimizer": choice({"sgd": {"momentum": uniform(0.5, 0.99)}, "adam": {}}),
+    "layers": integer(1, 3),
+}
+
+
+@pytest.fixture
+def study() -> Any:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+
+
+def test_parameters_are_flat_and_exist_where_their_option_is_chosen(study: Any) -> None:
+    space, seen = Space(PARTS), set()
+    for _ in range(30):
+        trial = study.ask()
+        params = space.suggest(trial)
+        seen.add(params["optimizer"])
+        assert params["units"] in ((64,), (64, 32))
+        assert set(params) == {"learning_rate", "units", "optimizer", "layers"} | (
+            {"momentum"} if params["optimizer"] == "sgd" else set()
+        )
+        assert ("optimizer=sgd/momentum" in trial.params) == (params["optimizer"] == "sgd")
+        assert space.stored(trial.params) == params
+        assert set(space.active(params)) == set(params) - {"units", "optimizer"}
+    assert seen == {"sgd", "adam"}
+
+
+def test_options_may_use_the_same_names() -> None:
+    inner = {"rate": uniform(0, 1)}
+    space = Space({"a": choice({"x": inner, "y": {"rate": log_uniform(1e-3, 1)}})})
+    assert space.names == ["a", "rate"]
+    assert space.middle() == {"a": "x", "rate": 0.5}
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"a": uniform(0, 1), "b": choice({"x": {"a": uniform(0, 1)}})},
+        {"b": choice({"x": {"a": uniform(0, 1)}}), "a": uniform(0, 1)},
+        {"b": choice({"x": {"a": uniform(0, 1)}}), "c": choice({"y": {"a": uniform(0, 1)}})},
+        {"b": choice({"x": {"b": uniform(0, 1)}})},
+    ],
+)
+def test_names_that_clash_are_refused(parts: Any) -> None:
+    with pytest.raises(ValueError, match=r"space: '[ab]' occurs twice among parameters that exist together; rename one"):
+        Space(parts)
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({}, "space is empty, expected ranges and choices"),
+        ([1], r"space is \[1\], expected a dict of ranges by name, or a file of TOML"),
+        ({"a": 0.1}, r"space: a is 0.1, expected log_uniform\(low, high\).*; build knows what is fixed"),
+        ({"a": [1, 2]}, r"space: a is \[1, 2\].*; write choice\(\[1, 2\]\)"),
+        ({1: uniform(0, 1)}, "space: 1 is no name of a parameter, expected text"),
+        ({"a/b": uniform(0, 1)}, "'a/b' is no name of a parameter, expected text without / and ="),
+        ({"a": {"uniform": [0]}}, r"space: a: uniform is \[0\], expected \[low, high\]"),
+        ({"a": {"uniform": [1, 0]}}, "space: a: uniform: low is 1 and high is 0"),
+        ({"a": {"normal": [1, 0]}}, "space: a is {'normal'"),
+        ({"a": {"choice": [1], "log": True}}, "space: a: 'log' is unknown beside choice"),
+        ({"a": {"uniform": [0, 1], "log": True}}, "space: a: uniform has no 'log'"),
+        ({"a": {"uniform": [0, 1], "choice": [1]}}, "space: a is"),
+    ],
+)
+def test_what_is_refused(parts: Any, message: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=message):
+        Space.of(parts)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "options is empty, expected at least one value"),
+        ("relu", "options is 'relu', expected a list of values"),
+        ([pynn.Adam], "cannot be kept in a storage.*choose by a name, and let build make the object"),
+        ([float("nan")], "cannot be kept in a storage"),
+        ([1, 1], "1 occurs twice"),
+        ([1, True], "True occurs twice, expected different values"),
+        ([(1, [2]), (1, [2])], "occurs twice"),
+    ],
+)
+def test_choices_that_are_refused(options: Any, message: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=message):
+        choice(options)
+
+
+def test_a_space_is_read_from_its_own_data_and_from_toml(tmp_path: Path) -> None:
+    space = Space(PARTS)
+    assert repr(Space.of(space.data())) == repr(space)
+    assert Space.of(space) is space
+    path = tmp_path / "space.toml"
+    path.write_text(
+        """
+learning_rate = {log_uniform = [1e-5, 1e-1], within = [1e-7, 1]}
+layers = {integer = [1, 64], log = true}
+activation = {choice = ["relu", "tanh"]}
+[optimizer.choice.sgd]
+momentum = {uniform = [0.5, 0.99]}
+[optimizer.choice.adam]
+""",
+        encoding="utf-8",
+    )
+    expected = {
+        "learning_rate": log_uniform(1e-5, 1e-1, within=(1e-7, 1)), "layers": integer(1, 64, log=True),
+        "activation": choice(["relu", "tanh"]), "optimizer": PARTS["optimizer"],
+    }  # fmt: skip
+    for source in (path, str(path)):
+        assert Space.of(source).data() == Space(expected).data()
+    path.write_text("learning_rate = ", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"space.toml is no file of TOML"):
+        Space.of(path)
+    with pytest.raises(FileNotFoundError):
+        Space.of(tmp_path / "absent.toml")
+
+
+def test_a_grid_has_every_combination_once(study: Any) -> None:
+    space = Space(PARTS)
+    for count in (2, 3):
+        points = space.grid(count)
+        assert len(points) == space.grid_size(count) == count * 2 * (count + 1) * count
+        assert len({tuple(sorted(point.items())) for point in points}) == len(points)
+    for point in points:
+        study.enqueue_trial(point)
+        trial = study.ask()
+        space.suggest(trial)
+        assert trial.params == point

@@ -1,0 +1,308 @@
+"""A trial: the score of the best epoch, what ends it early and why, folds, seeds, weights to go on from."""
+
+from __future__ import annotations
+
+import math
+import pickle
+import re
+import signal
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("optuna")
+
+import pynn
+from pynn.search import trial
+from pynn.search.data import Data, read
+from pynn.search.trial import Outcome, Task
+from pynn.search.watching import Middle, judged
+
+Points = tuple[np.ndarray, np.ndarray]
+
+
+def data(points: Points, folds: int | None = None, **settings: Any) -> Data:
+    return read(*points, settings.get("weights"), settings.get("validation", 0.3), folds, None, 0)
+
+
+def task(params: Any = None, **settings: Any) -> Task:
+    defaults = {"number": 3, "params": params or {}, "epochs": 4, "seed": 7, "metric": "val_loss", "mode": "min"}
+    return Task(**{**defaults, **settings})
+
+
+def build(params: Any) -> Any:
+    model = pynn.Sequential(pynn.Affine(8), pynn.ReLU(), pynn.Affine(3))
+    return model, {"optimizer": pynn.Adam(params.get("rate", 0.01)), "batch_size": 5, **params.get("fit", {})}
+
+
+def model_of(outcome: Outcome, fold: int = 0) -> pynn.Sequential:
+    return pynn.from_bytes(outcome.models[fold])
+
+
+def test_the_score_is_that_of_the_best_epoch_and_the_model_has_its_weights(points: Points, backend: str) -> None:
+    parts = data(points)
+    outcome = trial.run(build, parts, task({"rate": 0.1}, epochs=12))
+    curve = outcome.curves[0]
+    best = int(np.argmin(curve["val_loss"]))
+    assert outcome.ended == "finished"
+    assert outcome.score == outcome.folds[0] == curve["val_loss"][best]
+    assert outcome.best_epochs == [best + 1]
+    assert len(curve["loss"]) == 12
+    assert set(curve) == {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"}
+    found = model_of(outcome).evaluate(*parts.part(0).validation)
+    assert found["loss"] == pytest.approx(outcome.score, rel=1e-5)
+    assert outcome.seconds > 0
+    assert outcome.settings["batch_size"] == "5"
+    assert outcome.settings["optimizer"].startswith("Adam(")
+
+
+def test_a_trial_is_what_fit_does_with_its_seed(points: Points) -> None:
+    parts = data(points)
+    part, outcome = parts.part(0), trial.run(build, parts, task(metric="loss"))
+    model, settings = build({})
+    same = pynn.Sequential(*model.layers, seed=7)
+    history = same.fit(part.x, part.y, validation=part.validation, epochs=4, seed=7, progress=False, **settings)
+    assert outcome.curves[0]["loss"] == history["loss"]
+    np.testing.assert_array_equal(model_of(outcome).parameters, same.parameters)  # the last epoch is the best
+    assert model_of(outcome).seed == 7
+
+
+def test_the_same_task_gives_the_same_outcome_in_any_process(points: Points) -> None:
+    parts, one = data(points, 3), task()
+    outcomes = [trial.run(build, *pickle.loads(pickle.dumps((parts, one)))) for _ in range(2)]
+    outcomes.append(trial.run(build, parts, one))
+    assert outcomes[0].models == outcomes[1].models == outcomes[2].models
+    assert outcomes[0].curves == outcomes[1].curves == outcomes[2].curves
+    assert pickle.loads(pickle.dumps(outcomes[0])).score == outcomes[2].score
+
+
+def test_the_score_of_folds_is_their_mean(points: Points) -> None:
+    outcome = trial.run(build, data(points, 3), task())
+    assert len(outcome.folds) == len(outcome.curves) == len(outcome.models) == len(outcome.best_epochs) == 3
+    assert outcome.score == pytest.approx(np.mean(outcome.folds))
+    for fold in range(3):
+        found = model_of(outcome, fold).evaluate(*data(points, 3).part(fold).validation)["loss"]
+        assert found == pytest.approx(outcome.folds[fold], rel=1e-5)
+
+
+@pytest.mark.parametrize(("mode", "beat", "kept"), [("min", 1e-9, 0), ("min", 1e9, 1), ("max", 1e9, 0), ("max", -1, 1)])
+def test_only_a_model_that_beats_the_best_is_kept(points: Points, mode: str, beat: float, kept: int) -> None:
+    assert len(trial.run(build, data(points), task(mode=mode, beat=beat)).models) == kept
+
+
+# Ends
+
+
+def test_nan_ends_a_trial(points: Points) -> None:
+    outcome = trial.run(build, data(points), task({"rate": 1e30}))
+    assert outcome.ended == "diverged"
+    assert "loss" in outcome.why
+    assert outcome.models == []
+
+
+def sgd(params: Any) -> Any:
+    """A linear model, whose loss grows by a constant factor in each step if the rate is too large."""
+    model = pynn.Sequential(pynn.Affine(3))
+    return model, {"optimizer": pynn.SGD(params["rate"]), "loss": "l2", "batch_size": 5}
+
+
+def test_a_loss_over_three_times_the_first_ends_a_trial(points: Points) -> None:
+    x, y = points
+    parts = read(x * 3, np.eye(3)[y], None, 0.3, None, None, 0)
+    outcome = trial.run(sgd, parts, task({"rate": 0.04}, epochs=50))
+    assert outcome.ended == "diverged"
+    assert "over 3 times the first" in outcome.why
+    assert len(outcome.curves[0]["loss"]) < 3
+    on = trial.run(sgd, parts, task({"rate": 0.04}, epochs=50, stop=False))
+    assert "the loss is inf at step" in on.why
+    assert len(on.curves[0]["loss"]) > 30
+
+
+def test_an_error_is_an_outcome_with_its_traceback(points: Points) -> None:
+    def broken(params: Any) -> Any:
+        raise KeyError("units")
+
+    outcome = trial.run(broken, data(points), task())
+    assert (outcome.ended, outcome.why, outcome.score) == ("failed", "KeyError: 'units'", None)
+    assert 'raise KeyError("units")' in outcome.error
+
+
+def test_ctrl_c_is_no_outcome(points: Points) -> None:
+    def interrupted(params: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trial.run(interrupted, data(points), task())
+
+
+def test_the_time_may_be_over(points: Points) -> None:
+    outcome = trial.run(build, data(points), task(ends=0.0))
+    assert (outcome.ended, outcome.why) == ("unfinished", "the time is over")
+
+
+def test_a_pruner_is_told_of_every_epoch_but_the_last(points: Points) -> None:
+    told: list[tuple[int, float]] = []
+    outcome = trial.run(build, data(points), task(), lambda step, score: told.append((step, score)))
+    assert told == list(enumerate(outcome.curves[0]["val_loss"][:3], 1))
+    outcome = trial.run(build, data(points), task(), lambda step, score: "too slow" if step == 2 else None)
+    assert (outcome.ended, outcome.why) == ("pruned", "too slow")
+    assert len(outcome.curves[0]["loss"]) == 2
+
+
+def test_a_pruner_is_told_of_the_mean_after_each_fold(points: Points) -> None:
+    told: list[tuple[int, float]] = []
+    outcome = trial.run(build, data(points, 4), task(), lambda step, score: told.append((step, score)))
+    assert told[3:] == [(5, np.mean(outcome.folds[:2])), (6, pytest.approx(np.mean(outcome.folds[:3])))]
+    pruned = trial.run(build, data(points, 4), task(), lambda step, score: "enough" if step == 5 else None)
+    assert (pruned.ended, len(pruned.folds)) == ("pruned", 2)
+
+
+# The diagnosis
+
+
+def slow(params: Any) -> Any:
+    model = pynn.Sequential(pynn.Affine(16), pynn.ReLU(), pynn.Affine(3))
+    return model, {"optimizer": pynn.SGD(params["rate"]), "batch_size": 5}
+
+
+def test_epochs_at_which_trials_are_judged() -> None:
+    assert judged(4) == ()
+    assert judged(5) == (2,)
+    assert judged(50) == (10, 15, 20)
+
+
+@pytest.mark.parametrize(
+    ("rate", "score", "fall", "ended"),
+    [
+        (1e-7, 0.9, 0.5, "stopped"),
+        (1e-7, 0.0, 0.5, "finished"),  # its score is among the best
+        (1e-7, 0.9, -1.0, "finished"),  # the loss of others has not fallen either
+        (0.05, 0.9, 5.0, "finished"),  # nothing is wrong with it
+    ],
+)
+def test_a_trial_that_is_behind_ends_if_its_diagnosis_is_bad(
+    points: Points, rate: float, score: float, fall: float, ended: str, backend: str
+) -> None:
+    middles = dict.fromkeys(judged(60), Middle(score, fall))
+    settings: dict[str, Any] = {"metric": "val_accuracy", "mode": "max", "epochs": 60, "middles": middles}
+    outcome = trial.run(slow, data(points), task({"rate": rate}, **settings))
+    assert outcome.ended == ended
+    if ended == "stopped":
+        assert outcome.verdicts == ["learning_rate_too_small"]
+        assert outcome.why.startswith("learning_rate_too_small: a step moves weights by")
+        assert len(outcome.curves[0]["loss"]) == 12
+        whole = trial.run(slow, data(points), task({"rate": rate}, **settings, stop=False))
+        assert outcome.curves[0]["loss"] == whole.curves[0]["loss"][:12]
+
+
+# What build returns
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (None, "build.params. is None, expected a pynn Sequential"),
+        ((1, {}), "is 1, expected a pynn Sequential"),
+        ((pynn.Sequential(pynn.Affine(3)), 3), "gave 3 beside the model, expected a dict of settings of fit"),
+        ((pynn.Sequential(pynn.Affine(3)), {"epochs": 3}), "sets epochs, which the search sets itself; leave it out"),
+        ((pynn.Sequential(pynn.Affine(3)), {"sample_weight": 3}), r"pass Search\(..., sample_weight=...\)"),
+        ((pynn.Sequential(pynn.Affine(3)), {"lr": 3}), "lr"),
+    ],
+)
+def test_what_build_may_not_return(points: Points, made: Any, message: str) -> None:
+    outcome = trial.run(lambda params: made, data(points), task())
+    assert outcome.ended == "failed"
+    assert re.search(message, outcome.why), outcome.why
+
+
+def test_build_may_return_a_model_alone_and_take_the_epochs(points: Points) -> None:
+    seen = []
+
+    def plain(params: Any, epochs: int) -> Any:
+        seen.append(epochs)
+        return pynn.Sequential(pynn.Affine(3))
+
+    assert trial.run(plain, data(points), task(epochs=2)).ended == "finished"
+    assert seen == [2]
+
+
+def test_callbacks_and_metrics_of_build(points: Points) -> None:
+    steps = []
+    fit = {"callbacks": lambda trainer: steps.append(trainer.epoch), "metrics": ["f1"]}
+    outcome = trial.run(build, data(points), task({"fit": fit}, metric="val_f1", mode="max"))
+    assert outcome.score == max(outcome.curves[0]["val_f1"])
+    assert steps == [1, 2, 3, 4]
+
+
+def test_a_metric_that_is_not_measured_is_named(points: Points) -> None:
+    outcome = trial.run(build, data(points), task(metric="val_f1", mode="max"))
+    assert outcome.ended == "failed"
+    assert "val_f1, which is not measured; there are loss, accuracy" in outcome.why
+
+
+def test_preprocessing_is_fitted_in_each_fold_and_kept_in_the_model(points: Points) -> None:
+    fit = {"preprocessing": pynn.Standardization()}
+    outcome = trial.run(build, data((points[0] * 100 + 50, points[1]), 2), task({"fit": fit}))
+    x = np.full((1, 4), 50.0)
+    seen = [model_of(outcome, fold).preprocessing.transform(x) for fold in range(2)]  # type: ignore[union-attr]
+    assert not np.allclose(*seen)
+    assert abs(np.array(seen)).max() < 1
+
+
+# Weights to go on from
+
+
+def test_a_trial_goes_on_from_weights_of_the_same_shapes(points: Points) -> None:
+    parts = data(points)
+    first = trial.run(build, parts, task(epochs=8))
+    on = trial.run(build, parts, task(epochs=1, start=first.models, first=first.first, number=9))
+    assert on.went_on
+    assert first.score is not None
+    assert on.score == pytest.approx(first.score, rel=0.3)
+    assert on.first == first.first
+    other = trial.run(slow, parts, task({"rate": 0.01}, start=first.models))
+    assert (other.ended, other.went_on) == ("finished", False)
+
+
+def test_folds_go_on_from_their_own_weights(points: Points) -> None:
+    parts = data(points, 3)
+    first = trial.run(build, parts, task(epochs=8))
+    on = trial.run(build, parts, task({"rate": 1e-12}, epochs=1, start=first.models))
+    np.testing.assert_allclose(on.folds, first.folds, rtol=1e-4)
+
+
+# Checkpoints
+
+
+def test_an_interrupted_trial_goes_on_from_its_checkpoint_to_the_same_bits(points: Points, tmp_path: Any) -> None:
+    interrupts = [2]
+    trained = []
+
+    def interrupting(params: Any) -> Any:
+        def end_epoch(trainer: Any) -> None:
+            trained.append(trainer.epoch)
+            if trainer.epoch in interrupts:
+                interrupts.clear()
+                raise KeyboardInterrupt
+
+        return build({"fit": {"callbacks": end_epoch}})
+
+    parts, one = data(points), task(checkpoint=str(tmp_path / "trial-3"))
+    whole = trial.run(build, parts, task())
+    with pytest.raises(KeyboardInterrupt):
+        trial.run(interrupting, parts, one)
+    outcome = trial.run(interrupting, parts, one)
+    assert trained == [1, 2, 3, 4]
+    assert outcome.curves == whole.curves
+    assert outcome.models == whole.models
+    assert not (tmp_path / "trial-3").exists()
+
+
+def test_a_checkpoint_of_another_model_is_left_behind(points: Points, tmp_path: Any) -> None:
+    parts, one = data(points), task(checkpoint=str(tmp_path / "trial-3"), ends=0.0)
+    assert trial.run(build, parts, one).ended == "unfinished"
+    assert (tmp_path / "trial-3").exists()
+    outcome = trial.run(slow, parts, task({"rate": 0.01}, checkpoint=one.checkpoint))
+    assert outcome.ended == "finished"
+    assert math.isfinite(outcome.score or math.nan)
