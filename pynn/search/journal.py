@@ -95,7 +95,7 @@ def opened(storage: Any) -> BaseStorage:
         raise FileNotFoundError(f"cannot write {printable(path)}: the folder {printable(path.parent)} does not exist")
     try:
         return JournalStorage(Journal(path))
-    except (ValueError, KeyError, TypeError, AttributeError) as cause:
+    except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as cause:
         raise ValueError(f"{printable(path)} is no journal of Optuna; use another file ({cause})") from cause
 
 

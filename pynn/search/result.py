@@ -41,9 +41,9 @@ class Stage:
         self.study, self.words = study, list[str]()
         self.start: int | None = None
 
-    def text(self) -> str:
-        """What it did, in words."""
-        trials, number = self.study.trials(), self.study.stage
+    def text(self, trials: Sequence[Trial]) -> str:
+        """What it did, in words. trials: of this stage."""
+        number = self.study.stage
         text = f"stage {number}: {_count(len(trials), 'trial')} of {_count(self.study.settings.epochs, 'epoch')}"
         if self.start is not None:
             text += f", {sum(one.went_on for one in trials)} of them on from the weights of trial {self.start}"
@@ -79,10 +79,15 @@ class Result:
         settings = stages[0].study.settings
         self.metric, self._largest = settings.metric, stages[0].study.largest
         self.studies = [stage.study.optuna for stage in stages]
+        self._frozen = [stage.study.frozen() for stage in stages]  # as they are now: the search may go on
 
     @cached_property
     def trials(self) -> list[Trial]:
-        return [one for stage in self._stages for one in stage.study.trials()]
+        return [
+            stage.study.trial(one)
+            for stage, frozen in zip(self._stages, self._frozen, strict=True)
+            for one in frozen
+        ]  # fmt: skip
 
     @cached_property
     def ranked(self) -> list[Trial]:
@@ -142,7 +147,7 @@ class Result:
 
     @property
     def stages(self) -> list[str]:
-        return [stage.text() for stage in self._stages]
+        return [stage.text([one for one in self.trials if one.stage == stage.study.stage]) for stage in self._stages]
 
     # Views ----------------------------------------------------------------------------------------
 

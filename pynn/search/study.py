@@ -221,15 +221,13 @@ class Study:
         """The seed of a trial."""
         return (self.settings.seed + number) % 2**64
 
-    def trials(self) -> list[Trial]:
-        """All trials in their order, but for those of a grid that have not begun."""
-        return [
-            self._trial(one)
-            for one in self._storage.get_all_trials(self._id, deepcopy=False)
-            if one.state != TrialState.WAITING
-        ]
+    def frozen(self) -> list[FrozenTrial]:
+        """All trials as Optuna has them now, but for those of a grid that have not begun."""
+        found = self._storage.get_all_trials(self._id, deepcopy=False)
+        return [one for one in found if one.state != TrialState.WAITING]
 
-    def _trial(self, frozen: FrozenTrial) -> Trial:
+    def trial(self, frozen: FrozenTrial) -> Trial:
+        """A trial of Optuna as the search has it."""
         try:
             params = self.settings.space.stored(frozen.params)
         except KeyError:  # its process was killed before all were chosen
@@ -239,7 +237,7 @@ class Study:
 
     def ranked(self) -> list[Trial]:
         """The finished trials, the best first."""
-        found = [one for one in self.trials() if one.ended == FINISHED and one.score is not None]
+        found = [self.trial(one) for one in self.frozen() if one.state == TrialState.COMPLETE]
         sign = -1 if self.largest else 1
         return sorted(found, key=lambda one: sign * (one.score or 0.0))
 

@@ -284,7 +284,7 @@ def test_an_interrupted_trial_goes_on_from_its_checkpoint_to_the_same_bits(point
             trained.append(trainer.epoch)
             if trainer.epoch in interrupts:
                 interrupts.clear()
-                raise KeyboardInterrupt
+                signal.raise_signal(signal.SIGINT)
 
         return build({"fit": {"callbacks": end_epoch}})
 

@@ -1,0 +1,97 @@
+"""The journal file: plain Optuna reads and writes it, a line that a kill cut off does no harm, nor does its lock."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+optuna = pytest.importorskip("optuna")
+
+from optuna.storages import InMemoryStorage, JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from pynn.search import journal
+from pynn.search.journal import Journal, opened
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> None:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def fill(storage: Any, count: int) -> Any:
+    study = optuna.create_study(study_name="s", storage=storage, load_if_exists=True)
+    for _ in range(count):
+        trial = study.ask()
+        study.tell(trial, trial.suggest_float("a", 0, 1))
+    return study
+
+
+def test_plain_optuna_reads_and_writes_it(tmp_path: Path) -> None:
+    path = tmp_path / "study.log"
+    fill(opened(path), 3)
+    fill(JournalStorage(JournalFileBackend(str(path))), 2)
+    study = fill(opened(str(path)), 1)
+    assert [trial.number for trial in study.trials] == list(range(6))
+    assert len({trial.value for trial in study.trials}) == 6
+    assert os.listdir(tmp_path) == ["study.log"]
+
+
+@pytest.mark.parametrize("rest", [b'{"op_code": 6, "trial', b"x" * 10_000])
+def test_a_line_that_was_cut_off_is_removed(tmp_path: Path, rest: bytes) -> None:
+    path = tmp_path / "study.log"
+    fill(opened(path), 2)
+    whole = path.read_bytes()
+    path.write_bytes(whole + rest)
+    study = fill(opened(path), 1)
+    assert len(study.trials) == 3
+    assert path.read_bytes().startswith(whole + b"{")
+    assert all(json.loads(line) for line in path.read_bytes().splitlines())
+
+
+def test_a_file_without_any_whole_line_is_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "study.log"
+    path.write_bytes(b'{"op_code": 0')
+    assert len(fill(opened(path), 1).trials) == 1
+
+
+def test_the_lock_of_a_killed_process_is_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "study.log"
+    fill(opened(path), 1)
+    monkeypatch.setattr(journal, "GRACE", 3)
+    backend = Journal(path)
+    assert backend._lock.acquire()
+    done = threading.Thread(target=fill, args=(opened(path), 1))
+    done.start()
+    done.join(timeout=0.2)
+    assert done.is_alive()
+    done.join(timeout=20)
+    assert not done.is_alive()
+    assert len(fill(opened(path), 0).trials) == 2
+
+
+def test_what_a_storage_may_be(tmp_path: Path) -> None:
+    assert isinstance(opened(None), InMemoryStorage)
+    storage = InMemoryStorage()
+    assert opened(storage) is storage
+    assert len(fill(opened(f"sqlite:///{tmp_path}/study.db"), 1).trials) == 1
+    with pytest.raises(TypeError, match="storage is 3, expected a file, a URL, or a storage of Optuna"):
+        opened(3)
+    with pytest.raises(FileNotFoundError, match="the folder .*absent does not exist"):
+        opened(tmp_path / "absent" / "study.log")
+    with pytest.raises(IsADirectoryError):
+        opened(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"a,b\n1,2\n", b"{}\n", b"[1]\n", b'{"op_code": 99}\n', b"\xff\xfe\n1\n"])
+def test_another_file_is_refused_and_left_as_it_is(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "table.csv"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"table.csv is no journal of Optuna; use another file"):
+        opened(path)
+    assert path.read_bytes() == content
