@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 import pynn
 from pynn.search import Search, integer, log_uniform
 
@@ -15,5 +17,23 @@ def build(params: dict[str, Any]) -> tuple[pynn.Sequential, dict[str, Any]]:
     return model, {"optimizer": pynn.Adam(params.get("learning_rate", 0.01)), "batch_size": 10}
 
 
-def search(x: Any, y: Any, **settings: Any) -> Search:
+def search(x: Any, y: Any, build: Any = build, **settings: Any) -> Search:
     return Search(build, SPACE, x, y, **{"progress": False, "validation": 0.3, **settings})
+
+
+def killed(storage: Any, done: Any) -> Search:
+    """A search that writes a line to the file `done` for each model that it begins."""
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 3
+    x = (rng.standard_normal((60, 4)) + 2 * np.eye(3, 4)[y]).astype(np.float32)
+
+    def noted(params: dict[str, Any]) -> Any:
+        with open(done, "a", encoding="utf-8") as file:
+            file.write(f"{params['learning_rate']}\n")
+        return build(params)
+
+    return search(x, y, storage=storage, metric="val_loss", build=noted)
+
+
+def run(storage: Any, done: Any, trials: int) -> None:
+    killed(storage, done).run(trials=trials, epochs=3)

@@ -1,7 +1,8 @@
 """Optuna's journal file, written by processes that may be killed: a trial costs one wait for the disk, not ten.
 
 Optuna waits for the disk after each line, with the lock held. Here lines are in the hands of the system, which a killed
-process cannot take them from, and the disk is waited for a few times a second, without the lock.
+process cannot take them from, and the disk is waited for when a trial ends, at most a few times a second and without
+the lock.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Journal(BaseJournalBackend):
                 file.write(lines)
             finally:
                 self._lock.release()
-            if time.monotonic() - self._synced >= SYNC:
+            if any("state" in log for log in logs) and time.monotonic() - self._synced >= SYNC:
                 os.fsync(file.fileno())
                 self._synced = time.monotonic()
 

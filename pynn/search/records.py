@@ -13,6 +13,7 @@ from .trial import Outcome
 RECORD, PROCESS, STUDY = "pynn", "pynn_process", "pynn_study"  # names of attributes
 KEPT = ("ended", "why", "score", "folds", "best_epochs", "curves", "verdicts", "settings", "first", "went_on", "error")
 MOST = 4000  # characters of a traceback
+NOTHING = Outcome(ended="")
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +84,7 @@ class Trial:
 
 def packed(outcome: Outcome) -> str:
     """The outcome as text; curves are rounded to seven digits."""
-    values = {name: value for name in KEPT if (value := getattr(outcome, name)) not in (None, "", [], {}, False)}
+    values = {name: value for name in KEPT if (value := getattr(outcome, name)) != getattr(NOTHING, name)}
     if outcome.curves:
         values["curves"] = [
             {name: [float(f"{value:.7g}") for value in curve] for name, curve in fold.items()}

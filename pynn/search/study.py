@@ -29,7 +29,7 @@ from .trial import Outcome
 from .watching import FAILED, FINISHED, Report
 
 STATES = {FINISHED: TrialState.COMPLETE, FAILED: TrialState.FAIL}  # the others are pruned, for Optuna
-YOUNG = 5.0  # seconds within which another process may be about to sign a trial
+YOUNG = 2.0  # seconds within which another process may be about to sign a trial
 
 
 class Asked(NamedTuple):
@@ -156,13 +156,18 @@ class Study:
         if self._left:
             number = self._left.pop(0)
             trial = optuna.Trial(self.optuna, self._storage.get_trial_id_from_study_id_trial_number(self._id, number))
-        elif self._has_waiting() or (self.total < trials and self._sampler != GRID):
+            trial.set_user_attr(PROCESS, self._process)
+        elif self._has_waiting():
             trial = self.optuna.ask()
+            trial.set_user_attr(PROCESS, self._process)
+        elif self.total < trials and self._sampler != GRID:
+            # As Optuna's `ask`, but the trial is signed from the beginning.
+            signed = optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs={PROCESS: self._process})
+            trial = optuna.Trial(self.optuna, self._storage.create_new_trial(self._id, signed))
         else:
             return None
         self.total = max(self.total, trial.number + 1)
         self.optuna.sampler = samplers.sampler(self._sampler, self.settings.seed, self.name, trial.number)
-        trial.set_user_attr(PROCESS, self._process)
         try:
             return Asked(trial.number, self.settings.space.suggest(trial), trial)
         except BaseException:

@@ -171,7 +171,7 @@ class Watcher(Callback):
             self._end(trainer, STOPPED, f"{bad.name}{f' ({bad.where})' if bad.where else ''}: {bad.evidence}")
 
     def _behind(self, epoch: int, curve: Mapping[str, Sequence[float]]) -> bool:
-        """Whether its score is not in the best quarter, and its loss has fallen less than that of half of the others."""
+        """Whether its score is not in the best quarter, and its loss has fallen less than those of half of all."""
         middle = self.middles.get(epoch)
         if middle is None:
             return False

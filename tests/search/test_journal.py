@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-optuna = pytest.importorskip("optuna")
+pytest.importorskip("optuna")
 
+import optuna
 from optuna.storages import InMemoryStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
@@ -82,7 +83,7 @@ def test_what_a_storage_may_be(tmp_path: Path) -> None:
     assert len(fill(opened(f"sqlite:///{tmp_path}/study.db"), 1).trials) == 1
     with pytest.raises(TypeError, match="storage is 3, expected a file, a URL, or a storage of Optuna"):
         opened(3)
-    with pytest.raises(FileNotFoundError, match="the folder .*absent does not exist"):
+    with pytest.raises(FileNotFoundError, match=r"the folder .*absent does not exist"):
         opened(tmp_path / "absent" / "study.log")
     with pytest.raises(IsADirectoryError):
         opened(tmp_path)

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-optuna = pytest.importorskip("optuna")
+pytest.importorskip("optuna")
+
+import optuna
 
 import pynn
 from pynn.search import Space, choice, integer, log_uniform, uniform
@@ -59,7 +61,9 @@ def test_options_may_use_the_same_names() -> None:
     ],
 )
 def test_names_that_clash_are_refused(parts: Any) -> None:
-    with pytest.raises(ValueError, match=r"space: '[ab]' occurs twice among parameters that exist together; rename one"):
+    with pytest.raises(
+        ValueError, match=r"space: '[ab]' occurs twice among parameters that exist together; rename one"
+    ):
         Space(parts)
 
 

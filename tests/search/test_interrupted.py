@@ -1,0 +1,174 @@
+"""Searches that are killed: no trial that ended is lost, done again or counted twice, and the search goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("optuna")
+
+import optuna
+import search_cases
+from optuna.trial import TrialState
+
+import pynn
+from pynn.saving import filelocks
+from pynn.search import Result, journal, study
+from pynn.search.records import PROCESS
+
+pytestmark = pytest.mark.filterwarnings("ignore:the best .* trials sit at")
+SCRIPT = """
+import sys
+sys.path[:0] = {path!r}
+import search_cases
+search_cases.run({storage!r}, {done!r}, {trials})
+"""
+
+
+def command(folder: Path, trials: int) -> list[str]:
+    paths = [str(Path(pynn.__file__).parents[1]), str(Path(search_cases.__file__).parent)]
+    code = SCRIPT.format(path=paths, storage=str(folder / "study.log"), done=str(folder / "done.txt"), trials=trials)
+    return [sys.executable, "-W", "ignore", "-c", code]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYNN_BACKEND": pynn.kernels.backend()}
+
+
+def run_and_kill(folder: Path, trials: int, after: int, wait: float) -> None:
+    """Run the search until `after` more models were begun and a moment has passed, then kill it."""
+    done = folder / "done.txt"
+    begun = done.stat().st_size if done.exists() else 0
+    with subprocess.Popen(command(folder, trials), env=environment()) as process:
+        limit = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < limit:
+            if done.exists() and done.read_text().count("\n", begun) >= after:
+                break
+            time.sleep(0.001)
+        time.sleep(wait)
+        process.send_signal(signal.SIGKILL)
+
+
+def gist(result: Result) -> list[Any]:
+    return [(one.number, one.params, one.score, one.ended, one.curves) for one in result.trials]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
+@pytest.mark.parametrize(("kills", "trials"), [(3, 12), (20, 60)])
+def test_a_killed_search_ends_as_one_that_was_left_alone(kills: int, trials: int, tmp_path: Path) -> None:
+    moments = random.Random(0)
+    ended: dict[int, Any] = {}
+    for _ in range(kills):
+        run_and_kill(tmp_path, trials, after=moments.randint(1, 3), wait=moments.random() * 0.02)
+        stored = optuna.load_study(study_name="search", storage=journal.opened(tmp_path / "study.log"))
+        now = {one.number: one.datetime_complete for one in stored.trials if one.state.is_finished()}
+        assert ended.items() <= now.items()
+        ended = now
+    before = (tmp_path / "done.txt").read_text().splitlines()
+    subprocess.run(command(tmp_path, trials), env=environment(), check=True, timeout=120)
+    search = search_cases.killed(tmp_path / "study.log", tmp_path / "more.txt")
+    result = search.run(trials=trials, epochs=3)
+    assert not (tmp_path / "more.txt").exists()  # nothing was left to do
+    plain = search_cases.killed(None, tmp_path / "plain.txt").run(trials=trials, epochs=3)
+    assert gist(result) == gist(plain)
+    assert result.best_model.to_bytes() == plain.best_model.to_bytes()
+    counts = Counter((tmp_path / "done.txt").read_text().split())
+    assert sum(counts.values()) <= trials + kills  # a kill costs the trial that was under way
+    assert len(counts) == trials
+    assert len(before) >= kills
+    assert len(os.listdir(tmp_path / "study.models")) == 1
+
+
+def left_behind(storage: Any, signature: str | None, points: Any) -> Any:
+    """A study with two trials that ended, and one under way that a process has signed, or not."""
+    job = search_cases.search(*points, storage=storage)
+    job.run(trials=2, epochs=2)
+    with_space = job.result.studies[0]
+    trial = with_space.ask()
+    job.space.suggest(trial)
+    if signature is not None:
+        trial.set_user_attr(PROCESS, signature)
+    return with_space
+
+
+def of_dead_process(**changes: Any) -> str:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return json.dumps({**filelocks.signature(), "process": process.pid, "begun": "1", **changes})
+
+
+def test_trials_of_dead_processes_are_taken_up_and_those_of_living_ones_left(points: Any, tmp_path: Path) -> None:
+    parent = {"process": os.getppid(), "begun": filelocks._begun(os.getppid())}
+    cases = {
+        "dead": (of_dead_process(), True),
+        "released": ("", True),
+        "reused": (json.dumps({**filelocks.signature(), **parent, "begun": "1"}), os.path.exists("/proc")),
+        "before a restart": (of_dead_process(machine="00000000"), True),
+        "parent": (json.dumps({**filelocks.signature(), **parent}), False),
+        "elsewhere": (of_dead_process(host="elsewhere", machine="00000000"), False),
+    }
+    for name, (signature, taken) in cases.items():
+        path = tmp_path / f"{name}.log"
+        left_behind(path, signature, points)
+        result = search_cases.search(*points, storage=path).run(trials=3, epochs=2)
+        assert [one.ended for one in result.trials] == ["finished"] * 2 + ["finished" if taken else "unfinished"], name
+
+
+def test_a_trial_that_nobody_signed_is_taken_up_once_it_is_old(
+    points: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(study, "YOUNG", 0.3)
+    left_behind(tmp_path / "study.log", None, points)
+    started = time.monotonic()
+    result = search_cases.search(*points, storage=tmp_path / "study.log").run(trials=3, epochs=2)
+    assert time.monotonic() - started > 0.2
+    assert [one.ended for one in result.trials] == ["finished"] * 3
+
+
+def test_a_trial_that_another_process_has_ended_in_the_meantime_is_not_told_twice(points: Any, tmp_path: Path) -> None:
+    calls = []
+
+    def overtaken(params: Any) -> Any:
+        calls.append(params)
+        if len(calls) == 3:
+            other = optuna.load_study(study_name="search", storage=journal.opened(tmp_path / "study.log"))
+            other.tell(2, 0.125)
+        return search_cases.build(params)
+
+    job = pynn.search.Search(
+        overtaken, search_cases.SPACE, *points, metric="val_accuracy", storage=tmp_path / "study.log", progress=False
+    )  # fmt: skip
+    job.run(trials=4, epochs=1)
+    states = [one.state for one in job.result.studies[0].trials]
+    assert states == [TrialState.COMPLETE] * 4
+    assert job.result.studies[0].trials[2].value == 0.125
+
+
+def test_two_searches_share_a_study(points: Any, tmp_path: Path) -> None:
+    """Each finds the trials of the other, and both together do what was asked for."""
+    path, others = tmp_path / "study.log", []
+
+    def sharing(params: Any) -> Any:
+        if not others:
+            others.append(search_cases.search(*points, storage=path))
+            others[0].run(trials=3, epochs=1)
+        return search_cases.build(params)
+
+    job = pynn.search.Search(
+        sharing, search_cases.SPACE, *points, metric="val_accuracy", validation=0.3, storage=path, progress=False
+    )  # fmt: skip
+    result = job.run(trials=6, epochs=1)
+    assert [one.ended for one in result.trials] == ["finished"] * 6
+    plain = search_cases.search(*points).run(trials=6, epochs=1)
+    assert gist(result) == gist(plain)
