@@ -26,10 +26,10 @@ if int(optuna.__version__.split(".")[0]) < 5:
         f'pynn.search needs Optuna 5 or newer, this is {optuna.__version__}: pip install "pynn-cpu[search]"'
     )
 
-from .ranges import Range, integer, log_uniform, uniform
+from .ranges import integer, log_uniform, uniform
 from .records import Trial
 from .result import Result
 from .search import Search
-from .space import Choice, Space, choice
+from .space import choice
 
-__all__ = ["Choice", "Range", "Result", "Search", "Space", "Trial", "choice", "integer", "log_uniform", "uniform"]
+__all__ = ["Result", "Search", "Trial", "choice", "integer", "log_uniform", "uniform"]

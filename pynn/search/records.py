@@ -35,6 +35,12 @@ class Trial:
         In words; "" if it finished.
     epochs : int
         That it trained, on all folds together.
+    seed : int
+        Of the model and of the order of samples.
+    seconds : float
+        How long it took.
+    stage : int
+        The number of its stage, from 1 on.
     folds : list of float
         The score of each fold.
     best_epochs : list of int
@@ -45,12 +51,6 @@ class Trial:
         What the diagnosis found, if it was asked.
     settings : dict
         What `build` gave for `fit`, as text.
-    seed : int
-        Of the model and of the order of samples.
-    seconds : float
-        How long it took.
-    stage : int
-        The number of its stage, from 1 on.
     went_on : bool
         Whether it began with the weights of an earlier stage.
     first : float or None

@@ -66,10 +66,8 @@ class Result:
 
     Attributes
     ----------
-    trials : list of Trial
-        All trials, stage by stage.
-    stages : list of str
-        What each stage did, and what became of the ranges after it, in words.
+    metric : str
+        What the score is.
     studies : list of optuna.Study
         Optuna's study of each stage, for its own pictures and analyses.
     """
@@ -83,6 +81,7 @@ class Result:
 
     @cached_property
     def trials(self) -> list[Trial]:
+        """All trials, stage by stage."""
         return [
             stage.study.trial(one)
             for stage, frozen in zip(self._stages, self._frozen, strict=True)
@@ -147,6 +146,7 @@ class Result:
 
     @property
     def stages(self) -> list[str]:
+        """What each stage did, and what became of the ranges after it, in words."""
         return [stage.text([one for one in self.trials if one.stage == stage.study.stage]) for stage in self._stages]
 
     # Views ----------------------------------------------------------------------------------------

@@ -9,8 +9,10 @@ import pytest
 
 pytest.importorskip("optuna")
 
-from pynn.search import Range, Space, choice, integer, log_uniform, uniform
+from pynn.search import choice, integer, log_uniform, uniform
 from pynn.search.narrowing import best_of, edge_warning, edges, narrowed
+from pynn.search.ranges import Range
+from pynn.search.space import Space
 
 
 def of(*values: float) -> list[dict[str, Any]]:

@@ -12,7 +12,8 @@ pytest.importorskip("optuna")
 import optuna
 
 import pynn
-from pynn.search import Space, choice, integer, log_uniform, uniform
+from pynn.search import choice, integer, log_uniform, uniform
+from pynn.search.space import Space
 
 PARTS = {
     "learning_rate": log_uniform(1e-5, 1e-1),
