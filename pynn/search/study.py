@@ -77,6 +77,7 @@ class Study:
         self.total = self.ended = 0
         self.slowest: float | None = None  # seconds of a trial
         self._left: list[int] = []  # trials of processes that are gone
+        self._waiting = False  # there may be trials whose parameters are given
         self._process = json.dumps(filelocks.signature(), separators=(",", ":"))
 
     def _expect_same(self) -> None:
@@ -100,6 +101,7 @@ class Study:
         self.ended, self.best = 0, None
         self._left, frozen = [], self._unsigned_waited_for()
         self.total = len(frozen)
+        self._waiting = self._sampler == GRID or any(one.state == TrialState.WAITING for one in frozen)
         self.middles = Middles(self.settings.metric, self.settings.mode, self.settings.epochs)
         for one in frozen:
             if one.state == TrialState.RUNNING and not self._lives(one):
@@ -157,7 +159,7 @@ class Study:
             number = self._left.pop(0)
             trial = optuna.Trial(self.optuna, self._storage.get_trial_id_from_study_id_trial_number(self._id, number))
             trial.set_user_attr(PROCESS, self._process)
-        elif self._has_waiting():
+        elif self._waiting and self._has_waiting():
             trial = self.optuna.ask()
             trial.set_user_attr(PROCESS, self._process)
         elif self.total < trials and self._sampler != GRID:
@@ -175,8 +177,9 @@ class Study:
             raise
 
     def _has_waiting(self) -> bool:
-        """Whether there are trials whose parameters are given: of a grid, or by the user's ``enqueue_trial``."""
-        return bool(self._storage.get_all_trials(self._id, deepcopy=False, states=(TrialState.WAITING,)))
+        """Whether there still are trials whose parameters are given: of a grid, or by ``enqueue_trial``."""
+        self._waiting = bool(self._storage.get_all_trials(self._id, deepcopy=False, states=(TrialState.WAITING,)))
+        return self._waiting
 
     def report(self, asked: Asked) -> Report | None:
         """The function that tells Optuna's pruner of each epoch; None if there is no pruner."""
