@@ -193,3 +193,18 @@ def test_the_best_model_of_another_process_is_not_removed(points: Any, tmp_path:
     assert 1 <= best.number <= 4
     assert os.listdir(folder) == [f"search-trial-{best.number}.safetensors"]
     assert result.best_model.built
+
+
+@pytest.mark.slow
+def test_two_processes_share_a_study(tmp_path: Path) -> None:
+    processes = [subprocess.Popen(command(tmp_path, 24), env=environment()) for _ in range(2)]
+    assert [process.wait(timeout=120) for process in processes] == [0, 0]
+    done = (tmp_path / "done.txt").read_text().split()
+    result = search_cases.killed(tmp_path / "study.log", tmp_path / "more.txt").run(trials=24, epochs=3)
+    assert {one.ended for one in result.trials} == {"finished"}
+    assert 24 <= len(result.trials) <= 25  # both may begin the last one at the same moment
+    assert len(done) == len(set(done)) == len(result.trials)
+    plain = search_cases.killed(None, tmp_path / "plain.txt").run(trials=len(result.trials), epochs=3)
+    assert gist(result) == gist(plain)
+    assert result.best_model.to_bytes() == plain.best_model.to_bytes()
+    assert len({one.user_attrs[PROCESS] for one in result.studies[0].trials}) == 2
