@@ -163,6 +163,9 @@ class _Run:
             if self._failed:
                 raise RuntimeError(_all_failed(self._failed))
             return self._whole
+        except KeyboardInterrupt as error:
+            error.args = (f"the search was interrupted after {self._study.ended} trials; the next run goes on",)
+            raise
         finally:
             pool.close()
             for asked in (*self._running.values(), *(asked for asked, _ in self._failed)):
