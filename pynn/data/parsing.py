@@ -38,8 +38,8 @@ LONG = ("january", "february", "march", "april", "may", "june", "july", "august"
 PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _FRAME = r"([-+]?)\s*[$€£¥]?\s*([-+]?)({body}(?:[eE][-+]?\d{{1,3}})?)\s*[$€£¥%]?"
 NUMBER = {
-    POINT: re.compile(_FRAME.format(body=r"(?:\d{1,3}(?:,\d{3})+|\d+|(?=\.\d))(?:\.\d*)?"), re.ASCII),
-    COMMA: re.compile(_FRAME.format(body=r"(?:\d{1,3}(?:\.\d{3})+|\d+|(?=,\d))(?:,\d*)?"), re.ASCII),
+    POINT: re.compile(_FRAME.format(body=r"(?:[1-9]\d{0,2}(?:,\d{3})+|\d+|(?=\.\d))(?:\.\d*)?"), re.ASCII),
+    COMMA: re.compile(_FRAME.format(body=r"(?:[1-9]\d{0,2}(?:\.\d{3})+|\d+|(?=,\d))(?:,\d*)?"), re.ASCII),
 }
 ZEROS = re.compile(r"\s*[+-]?0\d", re.ASCII)  # of zip codes and phone numbers
 DATE = re.compile(
@@ -207,7 +207,12 @@ def _doubt(form: str, equal: Sequence[str], values: Sequence[str]) -> str:
     """The other form that would give other values, or ""."""
     if form not in NUMBER:
         return swapped(form, equal)
-    return COMMA if COMMA in equal and any("," in value or "." in value for value in values) else ""
+    return COMMA if COMMA in equal and any(map(is_ambiguous, values)) else ""
+
+
+def is_ambiguous(text: str) -> bool:
+    """Whether it is another number with decimal commas, as 1,234 and 7.042 are."""
+    return len({None, number(text, POINT), number(text, COMMA)}) == 3
 
 
 def unread(values: Sequence[str]) -> str | None:
@@ -235,7 +240,9 @@ def among_numbers(values: Sequence[Any], counts: Array, is_text: Array) -> Form 
         return Form(POINT, "", tuple(text))
     written = [value if isinstance(value, str) else repr(value) for value in values]
     form = number_form(written, counts, MIXED)
-    return form if form is None or form.form == POINT else None
+    if form is None or form.form != POINT:
+        return None
+    return form if any(map(is_ambiguous, text)) else form._replace(other="")
 
 
 def as_numbers(raw: Raw, form: str) -> Raw:
@@ -256,9 +263,8 @@ def spread(values: Array, codes: Array) -> Array:
 
 def read_as(kind: str, form: Form) -> str:
     """How text is read, in words."""
-    note = f"is text that is read as {kind}s"
-    if form.form not in (POINT, ISO):
-        note += f", {spoken(form.form)}" + (f" (it could be {spoken(form.other)})" if form.other else "")
+    note = f"is text that is read as {kind}s" + ("" if form.form == ISO else spoken(form.form, ", "))
+    note += f" (it could be {spoken(form.other)})" if form.other else ""
     return note + (
         f"; {tables.listed(form.odd, 3)} {'become' if len(form.odd) > 1 else 'becomes'} missing" if form.odd else ""
     )

@@ -239,6 +239,10 @@ def test_a_stray_value_among_many_numbers_becomes_missing() -> None:
         (lambda n: f"-{n} €", ".", -39),
         (lambda n: f"{n},5", ",", 39.5),
         (lambda n: f"1.0{n + 10},25", ",", 1049.25),
+        (lambda n: f"0,5{n + 10}", ",", 0.549),  # no thousands begin with 0
+        (lambda n: f"{n + 1},573" if n else "1,5", ",", 40.573),
+        (lambda n: f"0.5{n + 10}", ".", 0.549),
+        (lambda n: f"{n + 1}.573", ".", 40.573),
     ],
 )
 def test_numbers_in_other_forms(make: Callable[[int], str], form: str, last: float) -> None:
@@ -247,6 +251,38 @@ def test_numbers_in_other_forms(make: Callable[[int], str], form: str, last: flo
     assert (column.kind, column.form, column.words) == ("number", form, ("?",))
     values = columns.read(column, frames.table({"c": [text[-1], "unknown"]}), "c")
     np.testing.assert_allclose(values, [last, np.nan], rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("values", "doubt"),
+    [
+        ([f"1,{row + 200}" for row in range(40)], True),
+        ([f"7.{row + 200}" for row in range(40)], True),
+        ([f"7.{row + 200}" for row in range(40)] + ["0.25"], False),
+        ([f"0,{row + 200}" for row in range(40)], False),
+        ([*map(str, range(200)), "n.a."], False),
+        ([7 + row / 1000 for row in range(40)] + ["none given"], False),
+        ([*range(40), "1,234"], True),
+    ],
+)
+def test_a_doubt_about_decimal_commas_is_spoken(values: list[Any], doubt: bool) -> None:
+    assert ("(it could be with decimal commas)" in _column(values).note) is doubt
+
+
+def test_the_library_of_a_table_does_not_change_how_its_text_is_read(rng: np.random.Generator) -> None:
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    words = [f"({place})" for place in range(300)]  # come first in the order of text, and here in that of rows
+    tables = {
+        "c": [*words, *map(str, range(40_000))], "d": [*words, *(["a"] * 40_000)],
+        "e": ["refused", "?", *map(str, range(9, 40_307))],
+    }  # fmt: skip
+    for name, values in tables.items():
+        mixed = [values[place] for place in rng.permutation(len(values))]
+        found = [_column(pandas.DataFrame({name: each})) for each in (values, mixed)]
+        found += [_column(polars.DataFrame({name: each})) for each in (values, mixed)]
+        found = [columns.replace(column, dtype="") for column in found]
+        assert found[0] == found[1] == found[2] == found[3]
+        assert found[0].kind == ("category" if name == "d" else "number")
 
 
 @pytest.mark.parametrize(
