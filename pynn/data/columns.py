@@ -227,8 +227,10 @@ def _of_text(source: Table, label: Any, raw: Raw, values: Sequence[Any], counts:
     is_text = np.array([isinstance(value, str) for value in values])
     if not is_text.any():
         return None
-    if not is_text.all():
-        form = parsing.among_numbers(values, counts, is_text)
+    order = parsing.frequent_first(values, counts)
+    values, counts = [values[place] for place in order.tolist()], counts[order]
+    if not all(is_text):
+        form = parsing.among_numbers(values, counts)
         return None if form is None else _of_numbers(source, label, parsing.as_numbers(raw, form.form), form)
     if (form := parsing.number_form(values, counts)) is not None:
         return _of_numbers(source, label, parsing.as_numbers(raw, form.form), form)

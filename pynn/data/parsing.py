@@ -21,6 +21,7 @@ GAPS = frozenset({
     "--", "---", ".", "..", "*", "missing", "unknown",
 })  # fmt: skip
 FEW = 10  # fewer different numbers or dates stay categories
+TRIED = 50  # of the different texts, the most frequent ones, and as many others, before all are read
 STRAY = 0.01  # share of other text that becomes missing
 MIXED = 0.1  # the same among numbers of Python
 POINT, COMMA, ISO = ".", ",", "ISO8601"  # forms: 1,234.5 and 1.234,5 and 2020-01-31T12:00
@@ -178,16 +179,29 @@ def swapped(form: str, forms: Sequence[str]) -> str:
     return next((each for each in forms if each != form and sorted(each) == sorted(form)), "")
 
 
+def frequent_first(values: Sequence[Any], counts: Array) -> Array:
+    """The order of different values from the most frequent one, equal ones by their text: that of no library."""
+    texts = [str(value) for value in values]
+    order = np.array(sorted(range(len(texts)), key=texts.__getitem__), np.intp)
+    return order[np.argsort(-counts[order], kind="stable")]
+
+
+def _some(values: Sequence[str]) -> list[str]:
+    """The first ones and others spread evenly, without words for "missing"."""
+    first, rest = values[:TRIED], values[TRIED:]
+    return [value for value in (*first, *rest[:: -(-len(rest) // TRIED) or 1]) if not is_gap(value)]
+
+
 def _form(values: Sequence[str], counts: Array, forms: Sequence[str], stray: float) -> Form | None:
     """The form that reads most of the texts, if it reads nearly all of them; the first of equal ones."""
-    tried = [value for value in values[:200] if not is_gap(value)][:100]
+    tried = _some(values)
     if len(values) < FEW or not tried:
         return None
     best: tuple[int, str, Array] | None = None
     equal: list[str] = []
     gaps = np.array([is_gap(value) for value in values])
     for form in forms:
-        if sum(_reads(value, form) for value in tried) < len(tried) / 2:  # quickly, for most text
+        if sum(_reads(value, form) for value in tried) < len(tried) / 4:  # quickly, for most text
             continue
         parsed = np.array([_reads(value, form) for value in values])
         read, strays = int(counts[parsed].sum()), int(counts[~parsed & ~gaps].sum())
@@ -217,8 +231,8 @@ def is_ambiguous(text: str) -> bool:
 
 def unread(values: Sequence[str]) -> str | None:
     """A text that is neither number nor date, of texts that look like them; None if they do not."""
-    tried = [value.strip() for value in values[:200] if not is_gap(value)][:100]
-    if not tried or sum(LIKE.fullmatch(value) is not None for value in tried) < 0.9 * len(tried):
+    tried = _some(values)
+    if not tried or sum(LIKE.fullmatch(value.strip()) is not None for value in tried) < 0.9 * len(tried):
         return None
     return next((each for each in values if not is_gap(each) and not any(_reads(each, form) for form in FORMS)), None)
 
@@ -231,7 +245,7 @@ def are_text_or_numbers(values: Sequence[Any]) -> bool:
     return all(isinstance(value, str) or (isinstance(value, Real) and not isinstance(value, bool)) for value in values)
 
 
-def among_numbers(values: Sequence[Any], counts: Array, is_text: Array) -> Form | None:
+def among_numbers(values: Sequence[Any], counts: Array) -> Form | None:
     """How the text among numbers is read; None if the column does not consist of numbers, but for a few words."""
     if not are_text_or_numbers(values):
         return None

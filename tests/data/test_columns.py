@@ -306,9 +306,10 @@ def test_dates_in_other_forms(form: str, other: str) -> None:
 def test_words_among_numbers_become_missing() -> None:
     numbers = [row / 7 for row in range(90)]
     column = _column([*numbers, "", "NA", "unknown", "?"])
-    assert (column.kind, column.missing, column.words) == ("number", 4, ("", "NA", "unknown", "?"))
+    assert (column.kind, column.missing, column.words) == ("number", 4, ("", "?", "NA", "unknown"))
     assert _column([1, 2, 3, "NA"]).kind == "number"
     assert _column([*numbers, "none given", "12.5"]).words == ("none given",)
+    assert _column([*numbers, *["often"] * 3, "a"]).words == ("often", "a")
     assert _column([*numbers, *"abcdefghijkl"]).kind == "category"
     found = columns.read(column, frames.table({"c": [2, "?", "3.5", None]}), "c")
     np.testing.assert_array_equal(found, [2, np.nan, 3.5, np.nan])

@@ -208,7 +208,7 @@ def test_words_that_become_missing_are_named_and_lists_get_a_cure_that_they_have
     with pytest.warns(UserWarning, match="become missing") as caught:
         encoder = pynn.TableEncoder().fit(rows)
     (said,) = [str(warning.message) for warning in caught]
-    assert "0 is text that is read as numbers; 'refused', 'NA' become missing; 1 is text" in said
+    assert "0 is text that is read as numbers; 'NA', 'refused' become missing; 1 is text" in said
     assert "'?' becomes missing" in said
     assert said.endswith("to keep a column as categories: pynn.TableEncoder(categorical=[0])")
     kept = pynn.TableEncoder(categorical=[0])
