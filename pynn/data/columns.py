@@ -235,7 +235,7 @@ def _of_text(source: Table, label: Any, raw: Raw, values: Sequence[Any], counts:
     if (form := parsing.number_form(values, counts)) is not None:
         return _of_numbers(source, label, parsing.as_numbers(raw, form.form), form)
     if (form := parsing.date_form(values, counts)) is not None:
-        return _of_numbers(source, label, parsing.as_dates(raw, form.form), form)
+        return _of_numbers(source, label, parsing.as_dates(raw, form.form, _where(source, label)), form)
     count = int(counts.sum())
     if count < LEFT_OUT or len(values) < DIFFERENT * count:
         return None

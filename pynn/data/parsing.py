@@ -145,15 +145,15 @@ def numbers(values: Sequence[str], form: str = POINT) -> Array:
     return np.array([np.nan if value is None else value for value in found], np.float64)
 
 
-def dates(values: Sequence[str], form: str = ISO) -> tuple[Array, bool]:
-    """The days since 1970 of each text, NaN for other text; and whether they have a time zone."""
+def dates(values: Sequence[str], form: str, where: str) -> tuple[Array, bool]:
+    """The days since 1970 of each text, NaN for other text; and whether they have a time zone.
+
+    ValueError, which begins with `where`, if only some have one.
+    """
     parsed = [date(value, form) for value in values]
     aware = any(found is not None and found.tzinfo is not None for found in parsed)
-    days = np.full(len(parsed), np.nan)
-    for place, found in enumerate(parsed):
-        if found is not None and (found.tzinfo is not None) == aware:
-            days[place] = date_days(found, aware, "")
-    return days, aware
+    days = [np.nan if found is None else date_days(found, aware, where) for found in parsed]
+    return np.array(days, np.float64), aware
 
 
 def number_form(values: Sequence[str], counts: Array, stray: float = STRAY) -> Form | None:
@@ -265,8 +265,8 @@ def as_numbers(raw: Raw, form: str) -> Raw:
     return Raw("number", spread(np.array(found, np.float64), raw.data), raw.dtype)
 
 
-def as_dates(raw: Raw, form: str) -> Raw:
-    days, aware = dates(raw.values, form)
+def as_dates(raw: Raw, form: str, where: str) -> Raw:
+    days, aware = dates(raw.values, form, where)
     return Raw("date", spread(days, raw.data), raw.dtype, aware=aware)
 
 

@@ -388,6 +388,12 @@ def test_attoseconds_and_steps_of_units() -> None:
 def test_parts_of_dates_follow_the_calendar() -> None:
     days = np.arange(np.datetime64("1899-12-25"), np.datetime64("1903-01-10")).astype(float)
     column = columns.Column("c", "date", "", origin=days[0])
+def test_text_of_dates_with_and_without_a_zone_is_refused() -> None:
+    zoned = [f"2020-01-{day:02}T01:00Z" for day in range(1, 21)]
+    with pytest.raises(ValueError, match=r"column 'c' has dates with a time zone and others without one"):
+        _column([*zoned, "2020-02-01T01:00"])
+
+
     dates = [dt.date(1899, 12, 25) + dt.timedelta(place) for place in range(len(days))]
     np.testing.assert_array_equal(columns.part(days + 0.3, column, "month"), [date.month for date in dates])
     np.testing.assert_array_equal(columns.part(days + 0.7, column, "weekday"), [date.weekday() for date in dates])
