@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..messages.terminal import brief
+from .. import checks
 from ..typing import Array
 from . import parsing, tables
 from .frames import Raw, Table, key, plain_number, table
@@ -282,7 +283,7 @@ def read(column: Column, source: Table, label: Any) -> Array:
     if raw.kind == "boolean" and column.kind == "number":
         return parsing.spread(np.array([0.0, 1.0]), raw.data)
     if raw.kind == "category" and column.kind == "number" and not any(isinstance(v, (str, bool)) for v in raw.values):
-        raw = parsing.as_numbers(raw, "")
+        raw = parsing.as_numbers(raw, parsing.POINT)
     if raw.kind != column.kind:
         raise _another(column, raw, source, label)
     if raw.kind == "date" and raw.aware != column.aware and not np.isnan(raw.data).all():
@@ -312,17 +313,20 @@ def _parsed(column: Column, raw: Raw, source: Table, label: Any) -> Raw:
     ):
         return raw
     form = column.form or (parsing.POINT if column.kind == "number" else parsing.ISO)
-    read = parsing.as_numbers(raw, form) if column.kind == "number" else parsing.as_dates(raw, form)
+    where = _where(source, label)
+    read = parsing.as_numbers(raw, form) if column.kind == "number" else parsing.as_dates(raw, form, where)
     if column.dtype.startswith("datetime64"):  # `pynn train` read this text in UTC
         read = replace(read, aware=column.aware)
     wrong = np.append(odd, False)[raw.data] & np.isnan(read.data)
-    if 2 * np.count_nonzero(wrong) > np.count_nonzero(raw.data >= 0):
-        row = int(np.argmax(wrong))
-        raise ValueError(
-            f"{_where(source, label)} holds {brief(raw.values[raw.data[row]])}, for example in row {row}, but in fit "
-            f"it had text that is read as {column.kind}s{parsing.spoken(form, ', ')}; turn it into {column.kind}s, or "
-            "make it missing (None)"
-        )
+    if (count := np.count_nonzero(wrong)) == 0:
+        return read
+    row = int(np.argmax(wrong))
+    holds = f"{where} holds {brief(raw.values[raw.data[row]])} in row {row}"
+    holds += f" (and {count - 1:,} more)" if count > 1 else ""
+    meant = f"in fit it had text that is read as {column.kind}s{parsing.spoken(form, ', ')}"
+    if count > (parsing.STRAY if text.all() else parsing.MIXED) * (count + np.count_nonzero(~np.isnan(read.data))):
+        raise ValueError(f"{holds}, but {meant}; turn it into {column.kind}s, or make it missing (None)")
+    checks.warn(f"{holds}, which is taken as missing: {meant}")
     return read
 
 

@@ -203,7 +203,7 @@ def test_numbers_as_text_are_numbers() -> None:
     text = [f"{number / 4}" for number in range(26)] + ["?", " ", "NA", None]
     column = _column(text)
     assert (column.kind, column.missing, column.text) == ("number", 4, True)
-    values = columns.read(column, frames.table({"c": ["1e3", " -2.5 ", "x", "", None, "+7"]}), "c")
+    values = columns.read(column, frames.table({"c": ["1e3", " -2.5 ", "?", "", None, "+7"]}), "c")
     np.testing.assert_array_equal(values, [1000, -2.5, np.nan, np.nan, np.nan, 7])
     np.testing.assert_array_equal(columns.read(column, frames.table({"c": [1, 2]}), "c"), [1, 2])
 
@@ -321,8 +321,34 @@ def test_words_among_numbers_become_missing() -> None:
 
 def test_text_of_another_form_is_refused() -> None:
     column = _column([f"{day % 28 + 1}.{day % 12 + 1}.2020" for day in range(80)])
-    with pytest.raises(ValueError, match=r"column 'c' holds '2020-01-02', .* row 1, .* as dates, day\.month\.year"):
+    with pytest.raises(ValueError, match=r"column 'c' holds '2020-01-02' in row 1 \(and 1 more\), .* day\.month\.year"):
         columns.read(column, frames.table({"c": [None, "2020-01-02", "2020-01-03"]}), "c")
+
+
+def test_text_that_fit_did_not_see_is_warned_of_and_refused_if_it_is_more_than_in_fit() -> None:
+    column = _column([f"{row}.5" for row in range(300)] + ["refused"])
+    known = frames.table({"c": ["1", "refused", "?", None]})
+    np.testing.assert_array_equal(columns.read(column, known, "c"), [1, np.nan, np.nan, np.nan])
+    with pytest.warns(UserWarning, match=r"column 'c' holds 'oops' in row 1, which is taken as missing: in fit it had"):
+        values = columns.read(column, frames.table({"c": ["1", "oops"] + ["2"] * 98}), "c")
+    assert np.isnan(values[1])
+    for rows in (["oops"], ["oops"] + ["2"] * 98):
+        with pytest.raises(
+            ValueError, match=r"column 'c' holds 'oops' in row 0, but in fit .*; turn it into numbers, or"
+        ):
+            columns.read(column, frames.table({"c": rows}), "c")
+    mixed = _column([*range(300), "refused"])
+    with pytest.warns(UserWarning, match="'oops' in row 0, which is taken as missing"):
+        columns.read(mixed, frames.table({"c": ["oops", *range(9)]}), "c")
+    with pytest.raises(ValueError, match=r"'oops' in row 0 \(and 1 more\), but in fit"):
+        columns.read(mixed, frames.table({"c": ["oops", "dear", *range(9)]}), "c")
+
+
+def test_numbers_that_became_categories_are_read_as_numbers() -> None:
+    pandas = pytest.importorskip("pandas")
+    column = _column([1, 2, 3])
+    other = frames.table(pandas.DataFrame({"c": pandas.Categorical([3, None, 1])}))
+    np.testing.assert_array_equal(columns.read(column, other, "c"), [3, np.nan, 1])
 
 
 def test_text_that_differs_in_nearly_every_row_is_an_id() -> None:

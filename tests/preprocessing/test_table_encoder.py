@@ -249,7 +249,7 @@ def test_a_saved_model_reads_text_as_the_fitted_one(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.predict(x), model.predict(x))
     assert loaded.preprocessing.columns_ == model.preprocessing.columns_
     with pytest.raises(
-        ValueError, match=r"column 'day' holds '2020-01-01', .* read as dates, day\.month\.year; turn it"
+        ValueError, match=r"column 'day' holds '2020-01-01' in row 0 .* read as dates, day\.month\.year; turn it"
     ):
         loaded.predict(x.assign(day="2020-01-01"))
 
