@@ -119,10 +119,13 @@ def describe(x: Any, categorical: Iterable[str | int] = ()) -> list[Column]:
 
 def learn_all(source: Table, categorical: Container[Any] = ()) -> list[Column]:
     """All columns; those of a table whose names are neither text nor whole numbers are named by their places."""
-    found = [learn(source, label, label in categorical) for label in source.labels]
-    if source.names is not None or source.numbered:
-        return found
-    return [replace(one, name=place) for place, one in enumerate(found)]
+    wanted = frozenset(label for label in source.labels if label in categorical)
+    if wanted not in source.learned:  # several may ask, and text takes a while
+        found = [learn(source, label, label in wanted) for label in source.labels]
+        if source.names is None and not source.numbered:
+            found = [replace(one, name=place) for place, one in enumerate(found)]
+        source.learned[wanted] = found
+    return list(source.learned[wanted])
 
 
 def learn(source: Table, label: Any, categorical: bool = False) -> Column:
@@ -158,7 +161,7 @@ def _of_numbers(source: Table, label: Any, raw: Raw, form: Form | None = None) -
     missing = len(chosen) - len(values)
     if not len(values):
         return replace(_empty(label, raw), missing=missing)
-    low, high = float(values.min()), float(values.max())
+    low, high = values.min().item(), values.max().item()  # whole ones as they are: as floats, large ones are equal
     if low == high and not missing:
         shown = plain_number(low) if raw.kind == "number" else np.datetime64(int(low // 1), "D")
         return Column(label, "constant", raw.dtype, note=f"is {shown} in every row; it is left out")
@@ -225,8 +228,8 @@ def _of_categories(source: Table, label: Any, raw: Raw) -> Column:
 
 def _of_text(source: Table, label: Any, raw: Raw, values: Sequence[Any], counts: Array) -> Column | None:
     """The column if its text, or some of it, is numbers or dates, or ids; else None."""
-    is_text = np.array([isinstance(value, str) for value in values])
-    if not is_text.any():
+    is_text = [isinstance(value, str) for value in values]
+    if not any(is_text):
         return None
     order = parsing.frequent_first(values, counts)
     values, counts = [values[place] for place in order.tolist()], counts[order]

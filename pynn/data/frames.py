@@ -81,6 +81,7 @@ class Table:
         self.rows: range | Array = range(count)
         self._read: dict[Any, Raw] = {}
         self.shared: list[tuple[Any, Any]] = []  # what others derived from the columns
+        self.learned: dict[Any, list[Any]] = {}  # what the selected rows were found to be
         if not self.labels:
             raise ValueError(f"{name} has no columns, expected at least one")
         if not count:
@@ -103,6 +104,7 @@ class Table:
         chosen = object.__new__(Table)
         vars(chosen).update(vars(self))
         chosen.rows = self.rows[rows] if isinstance(rows, slice) else np.asarray(self.rows)[rows]
+        chosen.learned = {}
         return chosen
 
     def column(self, label: Any) -> Raw:
@@ -117,7 +119,9 @@ class Table:
     def chosen(self, values: Array) -> Array:
         """The values of the selected rows, from those of all rows."""
         rows = self.rows
-        return values[rows.start : rows.stop : rows.step] if isinstance(rows, range) else values[rows]
+        if isinstance(rows, range) and rows.step > 0:  # a slice backwards would end before the first row
+            return values[rows.start : rows.stop : rows.step]
+        return values[np.asarray(rows)]
 
     def row(self, place: int) -> int:
         """The number of a row in the table that this one was selected from."""
