@@ -133,15 +133,24 @@ def _is_matrix(x: Any) -> bool:
 
 
 def table(x: Any, name: str = "x") -> Table:
-    """A frame of pandas or polars, an array (N, D), a record array or a dict of columns; TypeError for the rest."""
+    """A frame of pandas or polars, an array (N, D), a record array, a dict of columns, rows as lists or dicts.
+
+    TypeError for the rest.
+    """
     if isinstance(x, Table):
         return x
     arrays.expect_unmasked(name, x)
     if callable(getattr(x, "toarray", None)) and hasattr(x, "nnz"):  # scipy.sparse
         x = x.toarray()
     elif isinstance(x, (list, tuple)):
-        x = of_lists(x, name)
+        x = of_records(x) if x and all(isinstance(row, Mapping) for row in x) else of_lists(x, name)
     return Table(x, name)
+
+
+def of_records(rows: Sequence[Mapping[Any, Any]]) -> dict[Any, list[Any]]:
+    """The columns of rows that are dicts; what a row lacks is missing."""
+    labels = dict.fromkeys(label for row in rows for label in row)
+    return {label: [row.get(label) for row in rows] for label in labels}
 
 
 def of_lists(x: Sequence[Any], name: str) -> Array:
@@ -179,8 +188,24 @@ def _layout(x: Any, name: str) -> tuple[tuple[str, ...] | None, tuple[Any, ...],
     if not labels:
         return None, (), 0
     tables.expect_labels(labels, name)
+    if isinstance(x, Mapping):
+        _expect_lists(x, name)
     count = len(next(iter(x.values()))) if isinstance(x, Mapping) else len(x)
     return tuple(labels) if isinstance(labels[0], str) else None, labels, count
+
+
+def _expect_lists(x: Mapping[Any, Any], name: str) -> None:
+    """TypeError for single values in place of columns."""
+    single = [label for label, values in x.items() if isinstance(values, (str, bytes)) or not np.iterable(values)]
+    if not single:
+        return
+    value = x[single[0]]
+    if len(single) == len(x):
+        raise TypeError(
+            f"{name} is one record, as {single[0]!r} is {brief(value)}; pass [{name}], or lists of values: "
+            f"{{{single[0]!r}: [{brief(value)}]}}"
+        )
+    raise TypeError(f"{name}: column {single[0]!r} is {brief(value)}, expected a list of values, one for each row")
 
 
 # One column ---------------------------------------------------------------------------------------
