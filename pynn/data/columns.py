@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from ..messages.terminal import brief
 from .. import checks
+from ..messages.terminal import brief
 from ..typing import Array
 from . import parsing, tables
 from .frames import Raw, Table, key, plain_number, table
@@ -91,15 +92,15 @@ class Column:
         return self.kind not in ("constant", "empty", "id")
 
 
-def describe(x: Any, categorical: Iterable[str | int] = ()) -> list[Column]:
+def describe(x: Any, categorical: ArrayLike | None = ()) -> list[Column]:
     """Say what each column of a table is.
 
     Parameters
     ----------
     x : data frame, array (N, D), record array or dict
         The table.
-    categorical : list, default ()
-        Names or places of columns whose numbers are categories.
+    categorical : list of str, int or bool, default ()
+        Columns whose numbers are categories, by name or by place, or a mask of all.
 
     Returns
     -------
@@ -109,9 +110,10 @@ def describe(x: Any, categorical: Iterable[str | int] = ()) -> list[Column]:
     Raises
     ------
     TypeError or ValueError
-        If a column cannot be used, with its name and what to do.
+        If a column cannot be used, with its name and what to do, and if `categorical` names none of them.
     """
-    return learn_all(table(x), set(categorical))
+    source = table(x)
+    return learn_all(source, tables.chosen(categorical, source.labels, "categorical", source.name))
 
 
 # Learning -----------------------------------------------------------------------------------------

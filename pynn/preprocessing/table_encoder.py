@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,6 @@ from ..data import columns as kinds
 from ..data import tables
 from ..data.columns import Column
 from ..data.frames import Table, table
-from ..messages.terminal import brief
 from ..signatures import takes
 from ..typing import Array, Shape
 from . import table_file, table_warnings
@@ -46,8 +45,8 @@ class TableEncoder(Named):
         At least 2; where one-hot columns are made of more values than one_hot, of the most frequent values only: the
         rest share the last of so many columns, with values that `fit` did not see. More columns would cost memory and
         learn little from few rows.
-    categorical : list of str or int, default ()
-        Names (or places, for arrays) of columns whose numbers are categories.
+    categorical : list of str, int or bool, default ()
+        Columns whose numbers are categories, by name or by place, or a mask of all.
 
     Attributes
     ----------
@@ -121,12 +120,11 @@ class TableEncoder(Named):
         numbers: Transformer | None = None,
         indicator: bool = True,
         max_categories: int = 256,
-        categorical: Sequence[str | int] = (),
+        categorical: ArrayLike | None = (),
     ) -> None:
         self.one_hot, self.embedding, self.numbers, self.indicator = one_hot, embedding, numbers, indicator
         self.max_categories, self.categorical = max_categories, categorical
-        if isinstance(categorical, str) or not all(isinstance(one, (str, int, np.integer)) for one in categorical):
-            raise TypeError(f"TableEncoder: categorical is {brief(categorical)}, expected a list of names or places")
+        tables.names_or_places(categorical, "TableEncoder: categorical")
 
     # Learning -----------------------------------------------------------------------------------------
 
@@ -134,8 +132,7 @@ class TableEncoder(Named):
         if rows.before:
             raise TypeError("TableEncoder reads tables, so it must be the first step of a pipeline")
         x = table(rows.x)
-        wanted = {x.labels[place] for place in self._categories(x)}
-        learned = kinds.learn_all(x, wanted)
+        learned = kinds.learn_all(x, tables.chosen(self.categorical, x.labels, "TableEncoder: categorical", x.name))
         if not self.embedding:
             most = max(self.one_hot, self.max_categories)
             learned = [kinds.limited(column, most) if column.categories else column for column in learned]
@@ -149,18 +146,6 @@ class TableEncoder(Named):
             self.scaling_._learn_from(Encoded(self, x))
             self._expect_same_width()
         table_warnings.warn(x, learned)
-
-    def _categories(self, x: Table) -> Iterator[int]:
-        """The places of the columns that were said to be categories."""
-        for one in self.categorical:
-            if one in x.labels:
-                yield x.labels.index(one)
-            elif isinstance(one, str) or not -len(x.labels) <= one < len(x.labels):
-                raise ValueError(
-                    f"TableEncoder: categorical names {one!r}, but the columns are {tables.listed(x.labels, 20)}"
-                )
-            else:
-                yield int(one) % len(x.labels)
 
     def _settle(self, columns: list[Column], named: bool) -> None:
         """Set all that follows from the columns."""
@@ -370,8 +355,10 @@ class TableEncoder(Named):
 
     @property
     def _given(self) -> dict[str, Any]:
-        """What a file has in place of constructor arguments: no numbers, where all columns are codes."""
-        return {"numbers": None} if self.fitted and not self.layout_.dense else {}
+        """What a file has in place of constructor arguments: no numbers, where all columns are codes; a plain list."""
+        plain = isinstance(self.categorical, tuple)
+        listed = {} if plain else {"categorical": tables.names_or_places(self.categorical, "categorical")}
+        return {**listed, "numbers": None} if self.fitted and not self.layout_.dense else listed
 
     def tensors(self, prefix: str = "") -> dict[str, Array]:
         self.expect_fitted("saving")

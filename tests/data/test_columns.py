@@ -388,6 +388,12 @@ def test_zones_in_text_are_read_in_utc() -> None:
         assert columns.read(column, frames.table({"c": [text]}), "c") == pytest.approx(18262)
 
 
+def test_text_of_dates_with_and_without_a_zone_is_refused() -> None:
+    zoned = [f"2020-01-{day:02}T01:00Z" for day in range(1, 21)]
+    with pytest.raises(ValueError, match=r"column 'c' has dates with a time zone and others without one"):
+        _column([*zoned, "2020-02-01T01:00"])
+
+
 # Dates --------------------------------------------------------------------------------------------
 
 
@@ -414,12 +420,6 @@ def test_attoseconds_and_steps_of_units() -> None:
 def test_parts_of_dates_follow_the_calendar() -> None:
     days = np.arange(np.datetime64("1899-12-25"), np.datetime64("1903-01-10")).astype(float)
     column = columns.Column("c", "date", "", origin=days[0])
-def test_text_of_dates_with_and_without_a_zone_is_refused() -> None:
-    zoned = [f"2020-01-{day:02}T01:00Z" for day in range(1, 21)]
-    with pytest.raises(ValueError, match=r"column 'c' has dates with a time zone and others without one"):
-        _column([*zoned, "2020-02-01T01:00"])
-
-
     dates = [dt.date(1899, 12, 25) + dt.timedelta(place) for place in range(len(days))]
     np.testing.assert_array_equal(columns.part(days + 0.3, column, "month"), [date.month for date in dates])
     np.testing.assert_array_equal(columns.part(days + 0.7, column, "weekday"), [date.weekday() for date in dates])
@@ -477,6 +477,77 @@ def test_a_selection_of_rows_shares_what_was_read() -> None:
     np.testing.assert_array_equal(table[::2].chosen(table.column("c").data), [1, np.nan, 5])
     learned = columns.learn(table[:2], "t")
     assert (learned.categories, columns.learn(table[3:], "t").categories) == (("a", "b"), ("d", "e"))
+
+
+def test_large_whole_numbers_that_differ_are_not_constant() -> None:
+    column = _column((2**60 + np.arange(20)[::-1]).tolist())
+    assert (column.kind, column.note) == ("number", "")
+    assert _column([2**60 + 1] * 20).note == f"is {2**60 + 1} in every row; it is left out"
+
+
+def test_rows_may_be_selected_backwards() -> None:
+    table = frames.table({"c": [1.0, 2.0, 3.0]})[::-1]
+    np.testing.assert_array_equal(table.chosen(table.column("c").data), [3, 2, 1])
+    np.testing.assert_array_equal(table[1:].chosen(table.column("c").data), [2, 1])
+
+
+def test_what_was_learned_of_a_table_is_kept_for_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    table, calls = frames.table({"a": [1, 2, 3], "b": ["x", "y", "x"]}), []
+    learn = columns.learn
+    monkeypatch.setattr(columns, "learn", lambda *given: calls.append(given) or learn(*given))
+    first = columns.learn_all(table)
+    assert (columns.learn_all(table, ["zz"]), len(calls)) == (first, 2)
+    assert [column.kind for column in columns.learn_all(table, ["a"])] == ["category", "category"]
+    assert columns.learn_all(table[:1])[0].kind == "constant"
+    first.clear()
+    assert len(columns.learn_all(table)) == 2
+
+
+def test_rows_may_be_dicts() -> None:
+    found = frames.table([{"a": 3, "b": "x"}, {"b": "y", "c": 1.5}])
+    assert (found.labels, len(found)) == (("a", "b", "c"), 2)
+    np.testing.assert_array_equal(found.column("a").data, [3, np.nan])
+    assert found.column("b").values == ("x", "y")
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ({"a": 3, "b": 1.0}, r"x is one record, as 'a' is 3; pass \[x\], or lists of values: \{'a': \[3\]\}"),
+        ({"a": "word", "b": None}, r"x is one record, as 'a' is 'word'; pass \[x\]"),
+        ({"a": [3], "b": np.float64(2)}, r"x: column 'b' is .*2.*, expected a list of values, one for each row"),
+    ],
+)
+def test_a_single_record_is_told_what_to_do(record: dict[str, Any], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        columns.describe(record)
+
+
+@pytest.mark.parametrize(
+    "chosen", [["b"], [1], [-1], (1,), {"b"}, np.array(["b"]), np.array([1]), [False, True], np.array([False, True])]
+)
+def test_columns_of_categories_go_by_name_place_or_mask(chosen: Any) -> None:
+    found = columns.describe({"a": [1, 2, 3], "b": [1, 2, 3]}, chosen)
+    assert [column.kind for column in found] == ["number", "category"]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "error", "message"),
+    [
+        ("ab", TypeError, "categorical is 'ab', expected a list of names or places of columns, or a mask of all"),
+        (1, TypeError, "categorical is 1, expected a list"),
+        (np.eye(2), TypeError, r"categorical is array\("),
+        ([1.0], TypeError, "categorical has 1.0, expected names or places of columns, or a mask of all"),
+        (["a", True], TypeError, "categorical has True, expected names"),
+        ([None], TypeError, "categorical has None, expected names"),
+        (["zz"], ValueError, "categorical has 'zz', but x has the columns 'a', 'b'; name some of them"),
+        ([2], ValueError, "categorical has 2, but x has the columns"),
+        ([True], ValueError, "categorical is a mask of 1 columns, but x has 2; name the columns"),
+    ],
+)
+def test_columns_of_categories_that_are_none(chosen: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        columns.describe({"a": [1, 2], "b": [1, 2]}, chosen)
 
 
 def test_describe_is_public() -> None:

@@ -94,8 +94,9 @@ def test_zones_of_dates_must_agree(columns: dict[str, Any]) -> None:
         ({}, {"a": [1, 1], "b": [None, None]}, ValueError, r"no column that tells anything: 'a' is 1 in every row"),
         ({}, {"a": [1]}, ValueError, "x has 1 sample, expected at least 2"),
         ({}, {"a": [1, np.inf]}, ValueError, "column 'a' is inf in row 1"),
-        ({"categorical": ["b"]}, {"a": [1, 2]}, ValueError, r"categorical names 'b', but the columns are 'a'"),
-        ({"categorical": [3]}, {"a": [1, 2]}, ValueError, r"categorical names 3, but the columns are 'a'"),
+        ({"categorical": ["b"]}, {"a": [1, 2]}, ValueError, r"categorical has 'b', but x has the columns 'a'"),
+        ({"categorical": [3]}, {"a": [1, 2]}, ValueError, r"categorical has 3, but x has the columns 'a'"),
+        ({"categorical": [True] * 3}, {"a": [1, 2]}, ValueError, r"categorical is a mask of 3 columns, but x has 1"),
         ({"categorical": ["a"]}, {"a": [1, np.inf]}, ValueError, "column 'a' is inf in row 1"),
         (
             {"categorical": ["a"]},
@@ -118,7 +119,7 @@ def test_fit_refuses(settings: dict[str, Any], table: Any, error: type[Exception
         ({"one_hot": -1}, "one_hot is -1"), ({"one_hot": 2.5}, "one_hot is 2.5"), ({"embedding": 1}, "embedding is 1"),
         ({"numbers": "robust"}, "numbers is 'robust'"), ({"numbers": pynn.RobustScaling}, r"write RobustScaling\(\)"),
         ({"indicator": "no"}, "indicator is 'no'"), ({"max_categories": 1}, "max_categories is 1"),
-        ({"categorical": "a"}, "categorical is 'a', expected a list"), ({"categorical": [1.5]}, "categorical is"),
+        ({"categorical": "a"}, "categorical is 'a', expected a list"), ({"categorical": [1.5]}, "categorical has 1.5"),
     ],
 )  # fmt: skip
 def test_arguments(settings: dict[str, Any], message: str) -> None:
