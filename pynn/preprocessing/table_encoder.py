@@ -18,7 +18,7 @@ from ..signatures import takes
 from ..typing import Array, Shape
 from . import table_file, table_warnings
 from .base import Transformer
-from .named import Named
+from .named import Named, different
 from .rows import Rows
 from .table_layout import Encoded, Layout, dense, size
 
@@ -285,7 +285,7 @@ class TableEncoder(Named):
         -------
         array of str
             One name for each column of the result. A boolean or a category of two values has the name of the second
-            value; codes have that of their column.
+            value; codes have that of their column. Of equal names the later ones get a number: "age_missing_2".
         """
         self.expect_fitted("get_feature_names_out")
         named = [name if isinstance(name, str) else f"x{name}" for name in (column.name for column in self.columns_)]
@@ -294,7 +294,7 @@ class TableEncoder(Named):
             if len(given) != len(named) or (hasattr(self, "feature_names_in_") and given != named):
                 raise ValueError(f"input_features is {tables.listed(given)}, expected {tables.listed(named)}")
             named = given
-        return np.array(list(self.layout_.names(self.columns_, named)), object)
+        return np.array(different(self.layout_.names(self.columns_, named)), object)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the constructor's arguments.
