@@ -58,6 +58,39 @@ def test_one_table_in_many_dialects(content, name):
     assert [value.strip() for value in frame["b"]] == ["x", "y"]
 
 
+@pytest.mark.parametrize(
+    ("values", "separator", "decimal", "found", "said"),
+    [
+        (["0", "1,234", "2,468"], "\t", ".", [0, 1234, 2468], "numbers have decimal points: '1,234' is 1234"),
+        (["0", "1,234", "2,468"], ";", ".", [0, 1234, 2468], "numbers have decimal points: '1,234' is 1234"),
+        (["0", "1,234", "2,4"], ";", ",", [0, 1.234, 2.4], "numbers have decimal commas"),
+        (["0,125", "1,234", "7"], ";", ",", [0.125, 1.234, 7], "numbers have decimal commas"),
+        (["1.000,5", "1.234", "7"], ";", ",", [1000.5, 1234, 7], "numbers have decimal commas"),
+        (["1,000.5", "1,234", "7"], ";", ".", [1000.5, 1234, 7], ""),
+        (["1.234", "7.125", "7"], ";", ".", [1.234, 7.125, 7], "numbers have decimal points: '1.234' is 1.234"),
+        (["1.234", "7.125", "7"], ",", ".", [1.234, 7.125, 7], ""),
+        (['"1,234"', '"7,125"', "7"], ",", ".", [1234, 7125, 7], "numbers have decimal points: '1,234' is 1234"),
+        (['"0,5"', '"7,125"', "7"], ",", ",", [0.5, 7.125, 7], "numbers have decimal commas"),
+    ],
+)
+def test_a_comma_that_may_be_of_thousands_is_no_decimal_sign(values, separator, decimal, found, said):
+    frame, source = read("x" + separator + "k\n" + "".join(f"{value}{separator}a\n" for value in values))
+    used, _ = columns.understood(frame, source)
+    assert (source.decimal, source.spoken) == (decimal, said)
+    np.testing.assert_array_equal(used["x"], found)
+
+
+def test_the_usual_decimal_sign_holds_where_a_file_does_not_tell():
+    for content, sign in (("x;k\n1,234;a\n", ","), ("x;k\n1,234;0.5\n", "."), ("x,k\n7.125,a\n", ".")):
+        assert read(content, decimal=",")[1].decimal == sign
+
+
+@pytest.mark.parametrize("head", ["<DATE>,<OPEN>", "[id],[name]", "<DATE>\t<OPEN>", "[2020],[2021]", "{a},{b}"])
+def test_names_may_be_in_brackets(head):
+    separator = "\t" if "\t" in head else ","
+    assert read(f"{head}\n1{separator}2\n")[0].columns.tolist() == head.split(separator)
+
+
 def test_other_encodings():
     with pytest.raises(ValueError, match=r"a.csv, line 3: the byte 0xe9 is not UTF-8; save .* --encoding cp1252"):
         read("a,b\n1,x\n2,é\n".encode("latin-1"))
@@ -99,6 +132,9 @@ def test_a_parquet_file_and_its_index():
         (b"PK\x03\x04abc", "a.csv is a zip archive or an Excel workbook; save the sheet as CSV"),
         (b"a\0\1\2", "a.csv holds binary data"),
         (gzip.compress(b"a,b\n" * 99)[:20], "a.csv is damaged: it ends early"),
+        ('[{"a": 1}, {"a": 2}]', "a.csv is JSON"),
+        ("[[1, 2], [3, 4]]", "a.csv is JSON"),
+        ("[1, 2]", "a.csv is JSON"),
         (b"PAR1abc", "rename it to .parquet"),
     ],
     ids=lambda value: repr(value)[:30],

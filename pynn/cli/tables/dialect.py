@@ -27,14 +27,12 @@ BINARY = {
     b"\x28\xb5\x2f\xfd": "packed by zstd; unpack it",
     b"SQLite": "a database; export the table as CSV",
 }
-TEXTS = {
-    "<": "a page or XML, not a table; export the table as CSV",
-    "{": "JSON, not a table; convert it in Python: pandas.read_json(...).to_csv('data.csv', index=False)",
-    "[": "JSON, not a table; convert it in Python: pandas.read_json(...).to_csv('data.csv', index=False)",
+TEXTS = {  # beginnings; <DATE>,<OPEN> and [id],[name] name columns
+    r"<(!doctype|html|\?xml|(?![^<>]*>\s*[,;\t|])[a-z])": "a page or XML, not a table; export the table as CSV",
+    r"\{\s*[\"}]|\[\s*([\[{\"]|-?\d+(?!\d*\]\s*[,;\t|]))": "JSON, not a table; convert it in Python: "
+    "pandas.read_json(...).to_csv('data.csv', index=False)",
     "version https://git-lfs": "a pointer of Git LFS, not the table itself; get it: git lfs pull",
 }
-COMMA_NUMBER = re.compile(r"[-+]?(\d+|\d{1,3}(\.\d{3})+),\d+")
-POINT_NUMBER = re.compile(r"[-+]?\d+\.\d+")
 
 
 class Dialect(NamedTuple):
@@ -79,7 +77,7 @@ def recognized(path: str, encoding: str | None) -> Dialect:
     encoding = _encoding(begin, encoding)
     text = begin.decode(encoding, errors="replace")
     for start, kind in TEXTS.items():
-        if text.lstrip().lower().startswith(start):
+        if re.match(start, text.lstrip("\ufeff \t\r\n"), re.IGNORECASE):
             raise ValueError(f"{name} is {kind}")
     if "\0" in text:
         raise ValueError(f"{name} holds binary data, expected text; save the table as CSV")
