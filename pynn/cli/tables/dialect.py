@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import IO, Any, NamedTuple, cast
 
+from ...data import parsing
 from ...messages.terminal import printable
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -36,7 +37,7 @@ TEXTS = {  # beginnings; <DATE>,<OPEN> and [id],[name] name columns
 
 
 class Dialect(NamedTuple):
-    """How the file is written. skip: lines before the one with the names."""
+    """How the file is written. skip: lines before the one with the names; doubt: a number that may be another one."""
 
     path: str
     names: tuple[str, ...]
@@ -45,6 +46,7 @@ class Dialect(NamedTuple):
     decimal: str = "."
     packed: bool = False
     skip: int = 0
+    doubt: str = ""
 
     def open(self) -> IO[str]:
         """The text from its start."""
@@ -65,8 +67,11 @@ class Dialect(NamedTuple):
                 named = named or bool(row)
 
 
-def recognized(path: str, encoding: str | None) -> Dialect:
-    """The dialect of this file; ValueError if it is no table."""
+def recognized(path: str, encoding: str | None, usual: str = parsing.POINT) -> Dialect:
+    """The dialect of this file; ValueError if it is no table.
+
+    usual: the decimal sign where the file does not tell.
+    """
     name = printable(path)
     begin, packed = _begin(path)
     if not begin.strip():
@@ -87,8 +92,8 @@ def recognized(path: str, encoding: str | None) -> Dialect:
     separator = given or _separator(_complete(text, len(begin) >= SAMPLE), path.lower())
     rows = _parsed(_complete(text, len(begin) >= SAMPLE), separator)
     names = _names(rows[0] if rows else [], name, skip + 1)
-    decimal = _decimal(rows[1:], separator)
-    return Dialect(path, names, encoding, separator, decimal, packed, skip)
+    decimal, doubt = _decimal(rows[1:], separator, usual)
+    return Dialect(path, names, encoding, separator, decimal, packed, skip, doubt)
 
 
 def _begin(path: str) -> tuple[bytes, bool]:
@@ -143,12 +148,18 @@ def _separator(text: str, path: str) -> str:
     return best
 
 
-def _decimal(rows: Iterable[list[str]], separator: str) -> str:
-    if separator == ",":
-        return "."
-    values = [value.strip() for row in rows for value in row]
-    commas = sum(COMMA_NUMBER.fullmatch(value) is not None for value in values)
-    return "," if commas > sum(POINT_NUMBER.fullmatch(value) is not None for value in values) else "."
+def _decimal(rows: Iterable[list[str]], separator: str, usual: str) -> tuple[str, str]:
+    """The decimal sign of most numbers that have one, and if none tells, a number that depends on it, such as 1,234."""
+    points, commas, doubt = 0, 0, ""
+    for value in (value for row in rows for value in row if "," in value or "." in value):
+        point, comma = (parsing.number(value, form) is not None for form in (parsing.POINT, parsing.COMMA))
+        if separator == "," and "," not in value:  # where commas separate values, points are decimal ones
+            comma = False
+        points, commas = points + (point > comma), commas + (comma > point)
+        doubt = value.strip() if point and comma and not doubt else doubt
+    if points or commas:
+        return parsing.COMMA if commas > points else parsing.POINT, ""
+    return usual, doubt
 
 
 def _names(row: list[str], path: str, line: int) -> tuple[str, ...]:

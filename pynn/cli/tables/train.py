@@ -277,7 +277,7 @@ def _print_header(
     runs = f"native kernels, instruction set {info.isa}, {several(info.threads, 'thread')}"
     print(messages.filled(f"pynn {info.version}, {runs if info.backend == 'native' else f'NumPy {info.numpy}'}"))
     table = f"{several(len(target.rows), 'row')}, {several(len(described), 'column')} and the target"
-    print(messages.filled(f"{terminal.printable(source.path)}: {table}"))
+    print(messages.filled("; ".join(filter(None, (f"{terminal.printable(source.path)}: {table}", source.spoken)))))
     print(f"\n{text.columns(described, messages.width())}\n")
     for sentence in target.why:
         print(messages.filled(sentence))
