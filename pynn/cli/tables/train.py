@@ -253,16 +253,16 @@ def _draw(
         from pynn import plot  # here: matplotlib is slow to import, and may be missing
     except ImportError as missing:
         if not quiet:
+        figure = plot.table_report(
+            histories, y, predictor.predict(frame) if classes is not None else predictor.numbers(frame),
+            dict(zip(important.names, important.rises.tolist(), strict=True)), classes=classes, measure=measure,
+        )  # fmt: skip
             print(f"no picture: {missing}")
         return ""
     classes = predictor.classes
-    figure = plot.table_report(
-        histories, y, predictor.predict(frame) if classes is not None else predictor.numbers(frame),
-        dict(zip(important.names, important.rises.tolist(), strict=True)), classes=classes, measure=measure,
-    )  # fmt: skip
     try:
         plot.save(figure, picture)
-    except OSError as cause:
+    except (OSError, ValueError) as cause:  # such as a prediction that is not finite
         terminal.say(f"pynn: no picture: {messages.sentence(cause)}")
         return ""
     return f" and {terminal.printable(picture)}"
