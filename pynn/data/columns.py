@@ -24,7 +24,7 @@ PARTS = ("days", "month", "weekday", "hour")  # numbers that a date becomes
 YEAR, WEEKS = 366.0, 14.0  # days that dates must span for their month, and for their weekday
 IDS = 20  # rows from which on a column of different values may be an id
 LEFT_OUT, DIFFERENT = 50, 0.95  # rows from which on text is left out of whose values so many differ
-READABLE = "looks like numbers or dates"  # begin of a note
+READABLE, COUNTING = "looks like numbers or dates", "numbers the rows"  # begins of notes
 MANY = 100  # categories, most of them rare
 
 
@@ -179,7 +179,7 @@ def _of_numbers(source: Table, label: Any, raw: Raw, form: Form | None = None) -
 def _row_numbers(values: Array) -> str:
     if values.dtype.kind not in "iu" or len(values) < IDS or int(values[-1]) - int(values[0]) != len(values) - 1:
         return ""
-    return "numbers the rows, which tells nothing about new ones: drop it" if (np.diff(values) == 1).all() else ""
+    return f"{COUNTING}, which tells nothing about new ones: drop it" if (np.diff(values) == 1).all() else ""
 
 
 def part(values: Array, column: Column, name: str) -> Array:
@@ -238,9 +238,10 @@ def _of_text(source: Table, label: Any, raw: Raw, values: Sequence[Any], counts:
     if not all(is_text):
         form = parsing.among_numbers(values, counts)
         return None if form is None else _of_numbers(source, label, parsing.as_numbers(raw, form.form), form)
-    if (form := parsing.number_form(values, counts)) is not None:
+    few = 1 if source.written else parsing.FEW
+    if (form := parsing.number_form(values, counts, few, source.decimal)) is not None:
         return _of_numbers(source, label, parsing.as_numbers(raw, form.form), form)
-    if (form := parsing.date_form(values, counts)) is not None:
+    if (form := parsing.date_form(values, counts, few)) is not None:
         return _of_numbers(source, label, parsing.as_dates(raw, form.form, _where(source, label)), form)
     count = int(counts.sum())
     if count < LEFT_OUT or len(values) < DIFFERENT * count:
@@ -328,7 +329,8 @@ def _parsed(column: Column, raw: Raw, source: Table, label: Any) -> Raw:
     row = int(np.argmax(wrong))
     holds = f"{where} holds {brief(raw.values[raw.data[row]])} in row {row}"
     holds += f" (and {count - 1:,} more)" if count > 1 else ""
-    meant = f"in fit it had text that is read as {column.kind}s{parsing.spoken(form, ', ')}"
+    meant = f"in fit it had text that is read as {column.kind}s"
+    meant += "" if form == parsing.POINT else f", {parsing.spoken(form)}"
     if count > (parsing.STRAY if text.all() else parsing.MIXED) * (count + np.count_nonzero(~np.isnan(read.data))):
         raise ValueError(f"{holds}, but {meant}; turn it into {column.kind}s, or make it missing (None)")
     checks.warn(f"{holds}, which is taken as missing: {meant}")

@@ -70,10 +70,13 @@ def plain_number(value: float) -> int | float:
 class Table:
     """The columns of a table, each read when it is needed; a selection of rows shares what has been read.
 
-    names: of the columns, None for an array. name: of the table, for errors.
+    names: of the columns, None for an array. name: of the table, for errors. decimal: the sign before decimals where
+    text leaves it open. written: in a file, where all is text, so that a few numbers or dates are some, too.
     """
 
     ndim = 2
+    decimal = "."
+    written = False
 
     def __init__(self, source: Any, name: str = "x") -> None:
         self.name, self.source = name, source

@@ -156,27 +156,21 @@ def dates(values: Sequence[str], form: str, where: str) -> tuple[Array, bool]:
     return np.array(days, np.float64), aware
 
 
-def number_form(values: Sequence[str], counts: Array, stray: float = STRAY) -> Form | None:
-    """The form in which these different texts, each so often, are numbers, strays and words for "missing" aside."""
+def number_form(
+    values: Sequence[str], counts: Array, few: int = FEW, decimal: str = POINT, stray: float = STRAY
+) -> Form | None:
+    """The form in which these different texts, each so often, are numbers, strays and words for "missing" aside.
+
+    few: less different ones are none. decimal: the form that is taken of two that read the same.
+    """
     if any(map(ZEROS.match, values)):
         return None
-    return _form(values, counts, (POINT, COMMA), stray)
+    return _form(values, counts, (POINT, COMMA) if decimal == POINT else (COMMA, POINT), few, stray)
 
 
-def date_form(values: Sequence[str], counts: Array) -> Form | None:
+def date_form(values: Sequence[str], counts: Array, few: int = FEW) -> Form | None:
     """The form in which they are dates, likewise."""
-    return _form(values, counts, DATES, STRAY)
-
-
-def date_forms(values: Sequence[str]) -> list[str]:
-    """The forms that read all of these texts as dates."""
-    fitting = [form for form in DATES if all(_reads(text, form) for text in values[:50])]
-    return [form for form in fitting if all(_reads(text, form) for text in values)]
-
-
-def swapped(form: str, forms: Sequence[str]) -> str:
-    """The one of these forms that has the same parts in another order, or ""."""
-    return next((each for each in forms if each != form and sorted(each) == sorted(form)), "")
+    return _form(values, counts, DATES, few, STRAY)
 
 
 def frequent_first(values: Sequence[Any], counts: Array) -> Array:
@@ -192,10 +186,10 @@ def _some(values: Sequence[str]) -> list[str]:
     return [value for value in (*first, *rest[:: -(-len(rest) // TRIED) or 1]) if not is_gap(value)]
 
 
-def _form(values: Sequence[str], counts: Array, forms: Sequence[str], stray: float) -> Form | None:
+def _form(values: Sequence[str], counts: Array, forms: Sequence[str], few: int, stray: float) -> Form | None:
     """The form that reads most of the texts, if it reads nearly all of them; the first of equal ones."""
     tried = _some(values)
-    if len(values) < FEW or not tried:
+    if len(values) < few or not tried:
         return None
     best: tuple[int, str, Array] | None = None
     equal: list[str] = []
@@ -205,7 +199,7 @@ def _form(values: Sequence[str], counts: Array, forms: Sequence[str], stray: flo
             continue
         parsed = np.array([_reads(value, form) for value in values])
         read, strays = int(counts[parsed].sum()), int(counts[~parsed & ~gaps].sum())
-        if np.count_nonzero(parsed) < FEW or strays > stray * (read + strays):
+        if np.count_nonzero(parsed) < few or strays > stray * (read + strays):
             continue
         if best is None or read > best[0]:
             best, equal = (read, form, parsed), []
@@ -219,9 +213,9 @@ def _form(values: Sequence[str], counts: Array, forms: Sequence[str], stray: flo
 
 def _doubt(form: str, equal: Sequence[str], values: Sequence[str]) -> str:
     """The other form that would give other values, or ""."""
-    if form not in NUMBER:
-        return swapped(form, equal)
-    return COMMA if COMMA in equal and any(map(is_ambiguous, values)) else ""
+    if form in NUMBER:
+        return equal[0] if equal and any(map(is_ambiguous, values)) else ""
+    return next((each for each in equal if sorted(each) == sorted(form)), "")  # the same parts in another order
 
 
 def is_ambiguous(text: str) -> bool:
@@ -253,7 +247,7 @@ def among_numbers(values: Sequence[Any], counts: Array) -> Form | None:
     if all(map(is_gap, text)):
         return Form(POINT, "", tuple(text))
     written = [value if isinstance(value, str) else repr(value) for value in values]
-    form = number_form(written, counts, MIXED)
+    form = number_form(written, counts, stray=MIXED)
     if form is None or form.form != POINT:
         return None
     return form if any(map(is_ambiguous, text)) else form._replace(other="")
@@ -277,21 +271,19 @@ def spread(values: Array, codes: Array) -> Array:
 
 def read_as(kind: str, form: Form) -> str:
     """How text is read, in words."""
-    note = f"is text that is read as {kind}s" + ("" if form.form == ISO else spoken(form.form, ", "))
+    note = f"is text that is read as {kind}s" + ("" if form.form in (POINT, ISO) else f", {spoken(form.form)}")
     note += f" (it could be {spoken(form.other)})" if form.other else ""
     return note + (
         f"; {tables.listed(form.odd, 3)} {'become' if len(form.odd) > 1 else 'becomes'} missing" if form.odd else ""
     )
 
 
-def spoken(form: str, before: str = "") -> str:
+def spoken(form: str) -> str:
     """A form in words, such as day.month.year."""
-    if form == POINT:
-        return ""
-    if form == COMMA:
-        return f"{before}with decimal commas"
+    if form in NUMBER:
+        return f"with decimal {'commas' if form == COMMA else 'points'}"
     names = {ISO: "year-month-day", "%Y": "year", "%y": "year", "%m": "month", "%d": "day", "%b": "month's name",
              "%B": "month's name", "%H": "hour", "%M": "minute", "%S": "second"}  # fmt: skip
     for directive, name in names.items():
         form = form.replace(directive, name)
-    return f"{before}{form}"
+    return form
