@@ -75,8 +75,8 @@ class TableEncoder(Named):
 
     Notes
     -----
-    Takes frames of pandas and polars, record arrays, arrays (N, D), lists of rows and dicts of columns; gives float32
-    (N, numbers + indicators | one-hot columns | codes). Columns are found by their names, in any order (in a
+    Takes frames of pandas and polars, record arrays, arrays (N, D), rows as lists or dicts, and dicts of columns; gives
+    float32 (N, numbers + indicators | one-hot columns | codes). Columns are found by their names, in any order (in a
     frame they may be whole numbers); others are ignored. Constant and empty columns are left out, and so is, with a
     warning, text of which at least 95 % of 50 or more values differ, as names and ids do.
 
@@ -85,8 +85,9 @@ class TableEncoder(Named):
     numbers (1,234.5, 1.234,5, $12, 7 %) or dates (2020-01-31, 31.1.2020, 1/31/2020 and others) is read as such, with a
     warning, unless it has leading zeros, as zip codes do; words such as "?" and "NA" among them are missing values, and
     so are a few others, at most 1 % of the rows, or 10 % among numbers of Python. Dates that could be month/day/year
-    or day/month/year are taken for the former. To keep it text, give the column the dtype "category", or name it in
-    `categorical`. Another table is read alike, and model files keep how.
+    or day/month/year are taken for the former, and 1,234 for a whole number. To keep it text, give the column the dtype
+    "category", or name it in `categorical`. Another table is read alike, and model files keep how. Other text that
+    `fit` did not see becomes missing there, with a warning, up to the same share; more is refused.
 
     Dates become days since the earliest one and, where they vary enough, month, weekday and hour, in UTC
     if they have a time zone; times that passed become days; times of day become hours. The rules follow RealMLP [1]_.
