@@ -30,14 +30,17 @@ class Source:
         return parsing.POINT if self.dialect is None else self.dialect.decimal
 
     @property
+    def doubt(self) -> str:
+        """A number that has another value with the other sign, where none tells which it is; else ""."""
+        return "" if self.dialect is None else self.dialect.doubt
+
+    @property
     def spoken(self) -> str:
         """How numbers are read, where it is not plain; else ""."""
-        if self.dialect is None or (self.decimal == parsing.POINT and not self.dialect.doubt):
+        if self.decimal == parsing.POINT and not self.doubt:
             return ""
-        said = "numbers have decimal commas" if self.decimal == parsing.COMMA else "numbers have decimal points"
-        if not self.dialect.doubt:
-            return said
-        return f"{said}: {quoted(self.dialect.doubt)} is {parsing.number(self.dialect.doubt, self.decimal):g}"
+        said = f"numbers are read {parsing.spoken(self.decimal)}"
+        return f"{said}: {quoted(self.doubt)} is {parsing.number(self.doubt, self.decimal):g}" if self.doubt else said
 
     def place(self, row: int, column: str | None = None) -> str:
         """The place of a row's value: data.csv, line 17, column 'age'."""
