@@ -331,7 +331,8 @@ def _parsed(column: Column, raw: Raw, source: Table, label: Any) -> Raw:
     holds += f" (and {count - 1:,} more)" if count > 1 else ""
     meant = f"in fit it had text that is read as {column.kind}s"
     meant += "" if form == parsing.POINT else f", {parsing.spoken(form)}"
-    if count > (parsing.STRAY if text.all() else parsing.MIXED) * (count + np.count_nonzero(~np.isnan(read.data))):
+    rows = count + np.count_nonzero(~np.isnan(read.data))
+    if count > parsing.tolerated(rows, parsing.STRAY if text.all() else parsing.MIXED):
         raise ValueError(f"{holds}, but {meant}; turn it into {column.kind}s, or make it missing (None)")
     checks.warn(f"{holds}, which is taken as missing: {meant}")
     return read

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import functools
+import math
 import re
 from collections.abc import Sequence
 from numbers import Real
@@ -267,6 +268,15 @@ def as_dates(raw: Raw, form: str, where: str) -> Raw:
 def spread(values: Array, codes: Array) -> Array:
     """The number of each row from the numbers of all categories; NaN where it is missing."""
     return np.append(values, np.nan)[codes]
+
+
+def tolerated(rows: int, share: float = STRAY) -> float:
+    """How much text that is not read may be in other rows than those of `fit`, where the share of it is at most this.
+
+    In a few rows chance makes it more: three standard deviations of a share of 1 %. One of ten is told, one of one
+    refused.
+    """
+    return share * rows + 3 * math.sqrt(min(share, STRAY) * rows)
 
 
 def read_as(kind: str, form: Form) -> str:

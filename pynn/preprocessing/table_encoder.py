@@ -87,7 +87,8 @@ class TableEncoder(Named):
     so are a few others, at most 1 % of the rows, or 10 % among numbers of Python. Dates that could be month/day/year
     or day/month/year are taken for the former, and 1,234 for a whole number. To keep it text, give the column the dtype
     "category", or name it in `categorical`. Another table is read alike, and model files keep how. Other text that
-    `fit` did not see becomes missing there, with a warning, up to the same share; more is refused.
+    `fit` did not see becomes missing there, with a warning, up to that share and what chance adds to it in a few rows;
+    more is refused.
 
     Dates become days since the earliest one and, where they vary enough, month, weekday and hour, in UTC
     if they have a time zone; times that passed become days; times of day become hours. The rules follow RealMLP [1]_.

@@ -272,7 +272,7 @@ def test_lines_are_those_of_the_file_where_rows_were_left_out():
     _, described = columns.understood(frame[["x"]].iloc[3:], source)
     assert described[0].notes[-1] == "mostly numbers, but 'far' in line 25"
     with pytest.raises(ValueError, match=r"a\.csv, line 25, column 'x': 'far', expected numbers"):
-        columns.as_known(frame["x"].iloc[3:], Column("x", "number", ""), source)
+        columns.as_known(frame["x"].iloc[3:], Column("x", "number", ""), source, stray=0)
 
 
 def test_zones_of_dates_must_agree():

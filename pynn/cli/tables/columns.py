@@ -232,7 +232,7 @@ def as_known(series: Any, column: kinds.Column, source: Source, stray: float = p
         f"{source.place(int(series.index[row]), str(column.name))}: {quoted(_short(str(series.iloc[row]), 40))}{more}, "
         f"expected {NAMED[column.kind]}{like}, as in the training"
     )
-    if count > stray * series.notna().sum():
+    if count > parsing.tolerated(int(series.notna().sum()), stray):
         raise ValueError(f"{said}; correct it, or leave a missing value empty")
     say(f"pynn: {said}; taken as missing")
     return found
