@@ -54,29 +54,7 @@ def feature_table(estimator: Any, X: Any, fit: bool = False) -> Any:
 
 def categorical(chosen: Any, labels: Sequence[Any]) -> list[Any]:
     """The labels of the columns that were said to be categories, by name, by place or by a mask."""
-    if chosen is None:
-        return []
-    items = np.asarray(chosen).reshape(-1).tolist() if isinstance(chosen, np.ndarray) else list(chosen)
-    if items and all(isinstance(one, (bool, np.bool_)) for one in items):
-        if len(items) != len(labels):
-            raise ValueError(
-                f"categorical_features is a mask of {len(items)} columns, but X has {len(labels)}; name the columns"
-            )
-        return [label for label, wanted in zip(labels, items, strict=True) if wanted]
-    return [_label(one, labels) for one in items]
-
-
-def _label(one: Any, labels: Sequence[Any]) -> Any:
-    if isinstance(one, (bool, np.bool_)) or not isinstance(one, (str, int, np.integer)):
-        raise TypeError(f"categorical_features has {brief(one)}, expected names or places of columns, or a mask of all")
-    if one in labels:
-        return one
-    if isinstance(one, str) or not -len(labels) <= one < len(labels):
-        raise ValueError(
-            f"categorical_features has {one!r}, but X has the columns {tables.listed(list(labels), 20)}; name some of "
-            "them"
-        )
-    return labels[int(one)]
+    return tables.chosen(chosen, labels, "categorical_features", "X")
 
 
 def class_labels(y: Any, X: Any) -> tuple[Array, Array]:

@@ -70,7 +70,7 @@ def _trained(
         return 130
     predictor = Predictor(estimators.model_of(estimator))
     predictor.read_text(columns.forms(described, source))
-    predictor.note(_about(target, described, train))
+    predictor.note(_about(target, train))
     interrupted = progress.interrupted
     with writing.without_interrupts() if interrupted else nullcontext():
         found = measured(predictor, used.iloc[test], target.y[test])
@@ -137,14 +137,10 @@ def _without(frame: Any, options: argparse.Namespace, name: str, source: Source)
     return frame.drop(columns=list(options.drop)) if options.drop else frame
 
 
-def _about(target: Target, described: list[columns.Column], train: Array) -> dict[str, Any]:
-    """What the model's file remembers, as JSON."""
+def _about(target: Target, train: Array) -> dict[str, Any]:
+    """What the model's file remembers, as JSON; its preprocessing knows the columns."""
     y = target.y[train]
-    known: dict[str, Any] = {
-        "target": target.name,
-        "task": target.task,
-        "columns": {column.name: column.known() for column in described if not column.left_out},
-    }
+    known: dict[str, Any] = {"target": target.name, "task": target.task}
     if target.words:
         known["words"] = list(target.words)
     if target.is_classification:
@@ -256,13 +252,13 @@ def _draw(
             print(f"no picture: {missing}")
         return ""
     classes = predictor.classes
-    figure = plot.table_report(
-        histories, y, predictor.predict(frame) if classes is not None else predictor.numbers(frame),
-        dict(zip(important.names, important.rises.tolist(), strict=True)), classes=classes, measure=measure,
-    )  # fmt: skip
     try:
+        figure = plot.table_report(
+            histories, y, predictor.predict(frame) if classes is not None else predictor.numbers(frame),
+            dict(zip(important.names, important.rises.tolist(), strict=True)), classes=classes, measure=measure,
+        )  # fmt: skip
         plot.save(figure, picture)
-    except OSError as cause:
+    except (OSError, ValueError) as cause:  # such as a prediction that is not finite
         terminal.say(f"pynn: no picture: {messages.sentence(cause)}")
         return ""
     return f" and {terminal.printable(picture)}"
@@ -277,7 +273,7 @@ def _print_header(
     runs = f"native kernels, instruction set {info.isa}, {several(info.threads, 'thread')}"
     print(messages.filled(f"pynn {info.version}, {runs if info.backend == 'native' else f'NumPy {info.numpy}'}"))
     table = f"{several(len(target.rows), 'row')}, {several(len(described), 'column')} and the target"
-    print(messages.filled(f"{terminal.printable(source.path)}: {table}"))
+    print(messages.filled("; ".join(filter(None, (f"{terminal.printable(source.path)}: {table}", source.spoken)))))
     print(f"\n{text.columns(described, messages.width())}\n")
     for sentence in target.why:
         print(messages.filled(sentence))
