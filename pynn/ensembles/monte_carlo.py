@@ -50,7 +50,8 @@ def monte_carlo(
     -------
     tuple of array (N, ...)
         Mean and standard deviation (÷ passes), new arrays. The standard deviation measures how sure the model is; in
-        a model without random layers it is 0.
+        a model without random layers it is 0. Of `GaussianNLL` they are those of means and of log variances, each by
+        itself: the spread of the means is no part of the variances.
 
     Raises
     ------

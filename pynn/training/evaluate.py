@@ -113,6 +113,13 @@ def predictions(model: Trainable, x: Any, batch_size: int | None = None) -> Arra
     return predicted if form is None else form.decode(model.loss, predicted)
 
 
+def deviations(model: Trainable, x: Any, batch_size: int | None = None) -> Array:
+    """Standard deviations that the model predicts for raw x (N, ...), in the units and the shape of its targets."""
+    form = targets.known(model, model.loss) or targets.Targets()
+    measured = form.measured(model.loss, predict_outputs(model, x, batch_size))
+    return form.shaped(model.loss._deviations(measured))
+
+
 def usual_batch_size(model: Trainable) -> int:
     """Samples that a built model processes at once outside training: 1024, fewer if its layers are large."""
     largest = max(math.prod(layer.output_shape) for layer in model.walk())
