@@ -37,7 +37,8 @@ def roc_auc(
     y_score : array (N,) or (N, C)
         Scores or probabilities, of two classes those of the second, or a column for each class.
     classes : sequence, optional
-        The labels in the order of the columns; by default 0..C-1, or else all labels in y_true, sorted.
+        The labels in the order of the columns; by default 0..C-1, or else all labels in y_true, sorted. Integers of
+        which neither 0 nor all C occur need it, as they may count from 0 or from 1.
     sample_weight : array (N,), optional
         Weights of at least 0; by default 1 each.
 
