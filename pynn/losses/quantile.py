@@ -160,8 +160,8 @@ class Quantile(Loss):
         return np.stack([form.units(predictions[..., level]) for level in levels], axis=-1)
 
     def _points(self, numbers: Array) -> Array:
-        middle = int(np.argmin(np.abs(np.array(self._each) - 0.5)))
-        return numbers[..., middle : middle + 1]
+        middle = numbers[..., int(np.argmin(np.abs(np.array(self._each) - 0.5)))]
+        return middle if middle.ndim > 1 else middle[:, None]
 
     def _columns(self, output_shape: tuple[int, ...]) -> int:
         return math.prod(output_shape[:-1])

@@ -63,5 +63,5 @@ class Gathered(Metric):
 
 
 def flat(array: Array) -> Array:
-    """(N,) of a column (N, 1), as scikit-learn has targets."""
-    return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+    """(N,) of a column (N, 1), and (N, K) of (N, K, 1), as scikit-learn has targets."""
+    return array[..., 0] if array.ndim > 1 and array.shape[-1] == 1 else array

@@ -313,6 +313,29 @@ def test_models_of_numbers(loss: str, rng: np.random.Generator) -> None:
             model.evaluate(x, y, metrics=[name])
 
 
+@pytest.mark.parametrize(
+    ("name", "level"), [("pinball90", 0.9), ("pinball97_5", 0.975), ("pinball99_9", 0.999), ("pinball29", 0.29)]
+)
+def test_a_level_of_pinball_may_be_a_name(name: str, level: float, rng: np.random.Generator) -> None:
+    found = metrics.metric(name)
+    assert isinstance(found, metrics.Pinball)
+    assert (found.name, found.level) == (name, level)
+    x = rng.normal(size=(20, 2))
+    model = trained(x, x[:, 0], 2, pynn.Quantile((0.1, level)), metrics=[name])  # type: ignore[arg-type]
+    expected = metrics.pinball(x[:, 0], model.predict(x)[:, 1], level)
+    assert model.evaluate(x, x[:, 0], metrics=[name])[name] == pytest.approx(expected, rel=1e-9)
+
+
+def test_levels_of_pinball_that_are_none_are_refused() -> None:
+    for name in ("pinball0", "pinball100"):
+        with pytest.raises(ValueError, match="Pinball: level is"):
+            metrics.metric(name)
+    with pytest.raises(
+        ValueError, match=r"'pinball_9' is unknown.*expected one of accuracy, top5, pinball90 \(or anot"
+    ):
+        metrics.metric("pinball_9")
+
+
 def test_early_stopping_knows_which_way_is_better(rng: np.random.Generator) -> None:
     x = rng.normal(size=(90, 4))
     cases: list[tuple[np.ndarray, int, str, list[str]]] = [
