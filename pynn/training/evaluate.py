@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import checks
+from ..layers.embedding import UnknownCode
 from ..signatures import answering
 from ..typing import Array
 from . import inputs, sample_weights, targets
@@ -83,7 +84,14 @@ def predict_outputs(model: Trainable, x: Any, batch_size: int | None = None) -> 
     """The model's raw outputs (N, ...) for raw x (N, ...) or batches of it, as a new array."""
     _expect_built(model, "predict")
     if inputs.is_stream(x):
-        parts = [predict_outputs(model, part[0] if isinstance(part, (tuple, list)) else part, batch_size) for part in x]
+        parts: list[Array] = []
+        for part in x:
+            try:
+                samples = part[0] if isinstance(part, (tuple, list)) else part
+                parts.append(predict_outputs(model, samples, batch_size))
+            except UnknownCode as error:
+                error.place_after(sum(map(len, parts)))
+                raise
         if not parts:
             raise ValueError("x gave no batches; an exhausted iterator gives none")
         return np.concatenate(parts)
@@ -95,7 +103,11 @@ def predict_outputs(model: Trainable, x: Any, batch_size: int | None = None) -> 
     with model.lock.held():
         for start in range(0, len(x), batch_size):
             part = slice(start, start + batch_size)
-            result[part] = model.forward(inputs.transformed(model, x[part]))
+            try:
+                result[part] = model.forward(inputs.transformed(model, x[part]))
+            except UnknownCode as error:
+                error.place_after(start)
+                raise
             if (undefined := model.loss._undefined(result[part])) is not None:
                 lost += np.count_nonzero(undefined)
     if lost:
