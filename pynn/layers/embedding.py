@@ -10,6 +10,7 @@ from .. import kernels
 from ..checks import Count
 from ..initializers import Initializer, Normal
 from ..initializers import initializer as chosen
+from ..kernels.reference.embedding import EXACT
 from ..messages.terminal import brief
 from ..signatures import takes
 from ..typing import Array, Shape
@@ -17,7 +18,6 @@ from .base import Layer
 from .shapes import expect_axes
 
 ONE = Count(1)
-EXACT = 2**24  # float32 holds every whole number up to here
 
 
 class Sizes:

@@ -9,11 +9,10 @@ import numpy as np
 
 from .. import kernels
 from ..data import arrays
+from ..kernels.reference.distribution_loss import GREATEST, LEAST  # of log variances
 from ..typing import Array
 from .base import Loss, Units, in_dtype
 from .elementwise import numbers_of
-
-LEAST, GREATEST = -30.0, 60.0  # of log variances, as in the kernel
 
 
 class GaussianNLL(Loss):
