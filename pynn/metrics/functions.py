@@ -110,7 +110,7 @@ class SklearnMetric(Gathered):
         if self._probable and type(loss).probabilities is Loss.probabilities:
             self._refuse(loss, "probabilities")
 
-    def _said(self, outputs: Array) -> Array:
+    def _judged(self, outputs: Array) -> Array:
         """The predictions, scores or probabilities that the function needs; for two classes of the second."""
         if self._level is not None and isinstance(self.loss, Quantile):
             return np.asarray(outputs[..., self.loss._each.index(self._level)])

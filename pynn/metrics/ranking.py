@@ -129,7 +129,7 @@ class RocAuc(Gathered):
         if not (of_labels(loss) or isinstance(loss, AttributeLoss)):
             self._refuse(loss, "class labels or attributes")
 
-    def _said(self, outputs: Array) -> Array:
+    def _judged(self, outputs: Array) -> Array:
         if isinstance(self.loss, AttributeLoss):
             return outputs.reshape(len(outputs), -1)
         if type(self.loss).probabilities is Loss.probabilities:
