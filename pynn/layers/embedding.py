@@ -43,9 +43,9 @@ class Sizes:
 class UnknownCode(ValueError):
     """A number that is no code. What calls the layer corrects its place: the layer knows a batch and its columns."""
 
-    def __init__(self, layer: str, what: str, place: int, sample: int, code: float, size: int) -> None:
-        super().__init__(layer, what, place, sample, code, size)
-        self.layer, self.what, self.code, self.size = layer, what, code, size
+    def __init__(self, layer: str, what: str, place: int, width: int, sample: int, code: float, size: int) -> None:
+        super().__init__(layer, what, place, width, sample, code, size)
+        self.layer, self.what, self.width, self.code, self.size = layer, what, width, code, size
         self.place, self.sample, self.among = place, sample, " of the batch"
 
     def __str__(self) -> str:
@@ -166,4 +166,5 @@ class Embedding(Layer):
         sample, place = np.argwhere(wrong)[0].tolist()
         what = "position" if isinstance(self.sizes, int) else "column"
         name = self.given_name or self.kind
-        raise UnknownCode(name, what, place, sample, float(x[sample, place]), int(sizes[place])) from None
+        code, size = float(x[sample, place]), int(sizes[place])
+        raise UnknownCode(name, what, place, x.shape[1], sample, code, size) from None

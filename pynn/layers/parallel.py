@@ -198,7 +198,8 @@ class Parallel(Layer):
                 try:
                     part[...] = chain.forward(self._read(x, number), training)
                 except UnknownCode as error:
-                    error.place = self._columns[number][error.place]
+                    if chain.input_shape == (error.width,):  # else a layer before has changed the columns
+                        error.place, error.width = self._columns[number][error.place], x.shape[-1]
                     raise
             else:
                 self._copy(x, number, part)

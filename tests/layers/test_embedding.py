@@ -145,6 +145,10 @@ def test_a_wrong_code_is_named_by_its_place_in_the_data(backend: str) -> None:
         model.fit(x, y, epochs=1, batch_size=10, progress=False)
     with pytest.raises(ValueError, match=r"column 3 has the code 7 at sample 3 of the batch"):
         model.forward(x[40:])
+    steps = pynn.Parallel(pynn.Sequential(pynn.Flatten(), pynn.Embedding(3)), columns=[[1, 0]])  # other columns
+    steps.build((4, 2))
+    with pytest.raises(ValueError, match="position 7 has the code 7 at sample 0 of the batch"):
+        steps.forward(np.array([[[0, 0]] * 3 + [[7, 0]]], np.float32), training=True)
 
 
 def test_a_code_that_training_never_saw_is_refused_by_predict(backend: str) -> None:
