@@ -66,6 +66,10 @@ class Targets:
             decoded = self.classes[places]
         elif self.truth and isinstance(loss, AttributeLoss):
             decoded = decoded > loss._middle
+        return self.shaped(decoded)
+
+    def shaped(self, decoded: Array) -> Array:
+        """Predictions (N, ...) in the shape of the user's targets."""
         if self.flat and decoded.ndim == 2 and decoded.shape[1] == 1:
             return decoded.reshape(-1)
         return decoded.reshape(-1, 1) if self.column and decoded.ndim == 1 else decoded
