@@ -124,7 +124,8 @@ class Table:
         rows = self.rows
         if isinstance(rows, range) and rows.step > 0:  # a slice backwards would end before the first row
             return values[rows.start : rows.stop : rows.step]
-        return values[np.asarray(rows)]
+        selected: Array = values[np.asarray(rows)]
+        return selected
 
     def distinct(self) -> Table:
         """The selected rows, each once."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..layers import Affine, Dropout
+from ..layers import Affine, Dropout, Embedding
 from ..models.data_dependent import data_dependent
 from ..models.sequential import Sequential
 from ..models.tables import realmlp
