@@ -143,7 +143,7 @@ def _named(name: str) -> Metric:
         return METRICS[name]()
     from ..messages.names import renamed  # here: only errors need it
 
-    known = f"accuracy, top5, pinball90 (or another number), {', '.join(METRICS)}"
+    known = f"accuracy, top5 and pinball90 (or other numbers), {', '.join(METRICS)}"
     raise ValueError(
         f"metrics: {name!r} is unknown, {renamed('metrics', name)}expected one of {known}, or a function "
         "(sklearn.metrics.matthews_corrcoef)"

@@ -330,9 +330,7 @@ def test_levels_of_pinball_that_are_none_are_refused() -> None:
     for name in ("pinball0", "pinball100"):
         with pytest.raises(ValueError, match="Pinball: level is"):
             metrics.metric(name)
-    with pytest.raises(
-        ValueError, match=r"'pinball_9' is unknown.*expected one of accuracy, top5, pinball90 \(or anot"
-    ):
+    with pytest.raises(ValueError, match=r"'pinball_9' is unknown.*expected one of accuracy, top5 and pinball90 \(or"):
         metrics.metric("pinball_9")
 
 
