@@ -243,13 +243,14 @@ def _of_text(source: Table, label: Any, raw: Raw, values: Sequence[Any], counts:
         return _of_numbers(source, label, parsing.as_numbers(raw, form.form), form)
     if (form := parsing.date_form(values, counts, few)) is not None:
         return _of_numbers(source, label, parsing.as_dates(raw, form.form, _where(source, label)), form)
-    count = int(counts.sum())
+    once = source.distinct()
+    count = np.count_nonzero(once.chosen(raw.data) >= 0)
     if count < LEFT_OUT or len(values) < DIFFERENT * count:
         return None
     note = "has another value in nearly every row, as names and ids have, which tells nothing about new ones"
     if (example := parsing.unread(values)) is not None:
         note = f"{READABLE}, but is none, as {brief(example)} shows"
-    return Column(label, "id", raw.dtype, len(source) - count, note=f"{note}; it is left out")
+    return Column(label, "id", raw.dtype, len(once) - count, note=f"{note}; it is left out")
 
 
 def _note(different: int, count: int) -> str:

@@ -121,11 +121,15 @@ class Table:
 
     def chosen(self, values: Array) -> Array:
         """The values of the selected rows, from those of all rows."""
-        rows: Any = self.rows
-        if isinstance(rows, range):  # a slice backwards would end before the first row
-            rows = slice(rows.start, rows.stop, rows.step) if rows.step > 0 else np.asarray(rows)
-        found: Array = values[rows]
-        return found
+        rows = self.rows
+        if isinstance(rows, range) and rows.step > 0:  # a slice backwards would end before the first row
+            return values[rows.start : rows.stop : rows.step]
+        selected: Array = values[np.asarray(rows)]
+        return selected
+
+    def distinct(self) -> Table:
+        """The selected rows, each once."""
+        return self if isinstance(self.rows, range) else self[np.unique(self.rows, return_index=True)[1]]
 
     def row(self, place: int) -> int:
         """The number of a row in the table that this one was selected from."""

@@ -34,8 +34,9 @@ class Dropout(Masking):
     index in the batch: the same on any backend, with any number of threads, and after a resume. Processes that share a
     batch set ``model.context.first_sample`` to the index of their first sample and get their part of the same mask.
 
-    With a schedule, a pass that draws masks outside `fit`, as in `monte_carlo`, needs an epoch: ``model.context.epoch =
-    0``, or ``optimizer.set_epoch(0)`` before `train_step`. Otherwise it raises RuntimeError.
+    With a schedule, a training pass outside `fit` needs an epoch: ``model.context.epoch = 0``, or
+    ``optimizer.set_epoch(0)`` before `train_step`. Otherwise it raises RuntimeError. `monte_carlo` has an argument
+    ``epoch``.
 
     References
     ----------

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -97,6 +99,18 @@ class Estimator(hooks.Supporting, BaseEstimator):
         super().__setstate__(state)
 
 
+@contextmanager
+def kept_on_failure(estimator: Any) -> Iterator[None]:
+    """Leave the estimator as it was if this fails: what it learned before stays whole."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        estimator.__dict__.clear()
+        estimator.__dict__.update(before)
+        raise
+
+
 RECORDS = ("loss_curve_", "validation_scores_")  # lists that grow while another thread trains
 
 
@@ -130,4 +144,4 @@ def column_names(estimator: Any) -> tuple[str, ...] | None:
 def _expect_different_names(X: Any) -> None:
     """ValueError for two columns of one name; scikit-learn's words are those of a library that it uses."""
     if hasattr(X, "columns"):
-        tables.expect_different(list(X.columns), "x")
+        tables.expect_different(list(X.columns), "X")

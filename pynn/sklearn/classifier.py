@@ -87,7 +87,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         "squared_hinge", "binary_hinge", or a pynn loss; those that are no cross-entropy have no predict_proba.
     class_weight : dict or str, optional
         Weights by label (labels it lacks count 1), or "balanced", which gives all classes the same total. They multiply
-        sample_weight. Of several labels a sample, the product.
+        sample_weight, on validation data too. Of several labels a sample, the product.
     dropout : float, default 0.0
         Share of the hidden units that is dropped in training. Not with "lbfgs".
     batch_norm : bool, default False
@@ -258,12 +258,14 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         self.classes_, self._kind = found, kind
         loss, scale = network.chosen_loss(self.loss, kind)
         encoded = self._encoded(y, "y")
-        weights = with_classes(weights, class_factors(self.class_weight, found, encoded), encoded)
+        factors = class_factors(self.class_weight, found, encoded)
+        weights = with_classes(weights, factors, encoded)
         binary = kind == "binary" and isinstance(loss, AttributeLoss)
         outputs = 1 if binary else len(found)
         problem = training.Problem(
-            rows, encoded, encoded, weights, loss, scale, outputs, kind == "binary", "accuracy", self._score
-        )
+            rows, encoded, encoded, weights, loss, scale, outputs, kind == "binary", "accuracy", self._score,
+            factors=factors,
+        )  # fmt: skip
         return problem._replace(y=self._targets(encoded, problem, rows.dtype))
 
     def _encoded(self, y: Array, name: str) -> Array:
@@ -287,6 +289,8 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         """The place of each sample's class, or an indicator matrix."""
         if self._kind == "multilabel":
             return (outputs > 0).astype(np.int64)
+        if len(self.classes_) == 1:
+            return np.zeros(len(outputs), np.int64)
         if outputs.shape[1] == 1:
             return (outputs[:, 0] > 0).astype(np.int64)
         return np.asarray(outputs.argmax(axis=1))
@@ -326,6 +330,8 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         """
         outputs = self._outputs(X)
         columns = self.model_.loss.probabilities(outputs)
+        if len(self.classes_) == 1 and self._kind == "binary":
+            return np.ones_like(columns)
         if self._kind == "binary" and columns.shape[1] == 1:
             return np.concatenate([1 - columns, columns], axis=1)
         return columns

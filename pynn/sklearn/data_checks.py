@@ -46,6 +46,10 @@ def class_factors(class_weight: Any, classes: Array, places: Array) -> Array | N
         return np.asarray(len(places) / (occurring * np.maximum(counts, 1)))
     factors = np.ones(len(classes))
     known = {label: place for place, label in enumerate(classes.tolist())}
+    if not hasattr(class_weight, "items") and not isinstance(class_weight, (list, tuple, np.ndarray)):
+        raise TypeError(
+            f'class_weight is {brief(class_weight)}, expected "balanced", a dict of weights by label or None'
+        )
     weights = class_weight if hasattr(class_weight, "items") else dict(enumerate(class_weight))
     for label, weight in weights.items():
         label = label.item() if isinstance(label, np.generic) else label

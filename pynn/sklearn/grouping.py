@@ -112,21 +112,25 @@ def _mix(prints: Array, bits: Array) -> None:
     prints ^= prints >> _SHIFT
 
 
-def repeated(weights: Array) -> tuple[Array | None, Array | None]:
-    """Weights above 0 as places of rows, each as often as its weight says, or else as weights; (None, None) for equal.
+def counted(weights: Array) -> tuple[Array | None, Array | None]:
+    """Places of the rows of weights above 0, each as often as its weight says; or once, with those weights.
 
-    Whole weights are divided by their greatest common divisor first, as only proportions count. They remain weights
-    where the table would become more than three times as long.
+    Places are None for every row once, weights for equal ones. Whole weights are divided by their greatest common
+    divisor first, as only proportions count. They remain weights where the table would become more than three times as
+    long.
     """
+    kept = np.flatnonzero(weights)
+    places = None if len(kept) == len(weights) else kept
+    weights = weights[kept]
     if (weights == weights[0]).all():
-        return None, None
+        return places, None
     if weights.max() > LARGEST or not np.array_equal(weights, np.floor(weights)):
-        return None, weights
+        return places, weights
     counts = weights.astype(np.int64)
     counts //= np.gcd.reduce(counts)
     if counts.sum(dtype=np.float64) > REPEATED * len(counts):
-        return None, weights
-    return np.repeat(np.arange(len(counts)), counts), None
+        return places, weights
+    return np.repeat(kept, counts), None
 
 
 def seeds(random_state: int, count: int) -> Sequence[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 from ..callbacks.base import Callback, Run
@@ -35,11 +35,6 @@ def fitting(estimator: Any, X: Any, y: Any, metadata: dict[str, Any]) -> Iterato
     context.call_on_fit_task_begin(**told)
     yield Tasks(context, told)
     context.call_on_fit_task_end(**told, reconstruction_attributes=dict)  # a copy has all
-
-
-def nothing() -> Any:
-    """The context of a fit without callbacks."""
-    return nullcontext()
 
 
 class Tasks:

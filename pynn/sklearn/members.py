@@ -31,11 +31,15 @@ MEASURED = 1_024  # held-out rows, at least, where there is no time to measure a
 
 @dataclass(frozen=True)
 class Table:
-    """Encoded rows x (N, D), their targets y and their weights or None."""
+    """Encoded rows x (N, D), their targets y and their weights or None.
+
+    origin: the places of the rows in the user's table, where some stand several times; None for 0..N-1.
+    """
 
     x: Array
     y: Array
     weights: Array | None
+    origin: Array | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -128,6 +132,7 @@ def trained(
             measured = np.sort(np.random.default_rng(seed).choice(measured, most, replace=False))
         if plan.rows is not None:
             train = train.take(np.random.default_rng(seed).permutation(available)[: plan.rows])
+            recipes.forget_unseen(model, train.x[:, task.encoder.codes_])
     validation = None if measured is None or held_out is None else held_out.take(measured)
     best = BestEpoch(task.monitor) if validation is not None else None
     deadline = None if ends is None else Deadline(max(ends - time.perf_counter(), plan.seconds, 1e-3))

@@ -86,13 +86,13 @@ def chosen_loss(loss: Any, kind: str) -> tuple[Loss, float]:
     if kind == "numbers":
         if loss is None or name == "squared_error":
             return SquaredError(), 0.5
-        chosen = losses.loss("l1" if name == "absolute_error" else loss)
+        chosen = copy.deepcopy(losses.loss("l1" if name == "absolute_error" else loss))
         if isinstance(chosen, AttributeLoss) or chosen.classes((2,)) is not None:
             raise ValueError(f"loss is {brief(loss)}, which is of labels; MLPRegressor predicts numbers")
         return chosen, 1.0
     if loss is None or name == "log_loss":
         return (SoftmaxCrossEntropy() if kind == "multiclass" else BinaryCrossEntropy()), 1.0
-    chosen = losses.loss(loss)
+    chosen = copy.deepcopy(losses.loss(loss))
     if isinstance(chosen, AttributeLoss):
         if kind == "multiclass":
             raise ValueError(f"loss is {brief(loss)}, which answers yes or no, but y has more than two classes")

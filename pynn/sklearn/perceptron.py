@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,8 @@ from sklearn.base import RegressorMixin
 
 from ..typing import Array
 from . import hooks, network, settings, training
-from .base import Estimator
-from .data_checks import sample_weights
+from .base import Estimator, kept_on_failure
+from .data_checks import sample_weights, with_classes
 from .rows import Rows
 
 
@@ -53,6 +54,12 @@ class Perceptron(Estimator):
         if self.solver == "lbfgs" and validation is not None:
             raise ValueError("validation needs epochs, which solver='lbfgs' does not have: use 'adam' or 'sgd'")
         fresh = not ("model_" in vars(self) and (self.warm_start or once))
+        with kept_on_failure(self) if fresh else nullcontext():
+            self._train(X, y, sample_weight, validation, classes, fresh, once)
+
+    def _train(
+        self, X: Any, y: Any, sample_weight: Any, validation: Any, classes: Any, fresh: bool, once: bool
+    ) -> None:
         random_state = training.random_state_of(self)
         X, y = self._pair(X, y, reset=fresh, numeric=isinstance(self, RegressorMixin))
         dtype = settings.chosen_dtype(self, X, once) if fresh else self.model_.dtype
@@ -62,14 +69,9 @@ class Perceptron(Estimator):
         if fresh:
             training.begin(self, problem, X.shape[1], dtype, random_state)
             self._describe(problem)
-        telling = hooks.nothing() if once else hooks.fitting(self, X, y, {"sample_weight": sample_weight})
-        try:
-            with telling as tasks:
-                training.run(self, problem, held, tasks, random_state, once)
-        except (ValueError, TypeError):
-            if fresh and not self.n_iter_:  # refused before it began
-                del self.model_
-            raise
+        telling = nullcontext() if once else hooks.fitting(self, X, y, {"sample_weight": sample_weight})
+        with telling as tasks:
+            training.run(self, problem, held, tasks, random_state, once)
 
     def _problem(
         self, rows: Rows, y: Array, weights: Array | None, fresh: bool, classes: Any = None
@@ -85,9 +87,9 @@ class Perceptron(Estimator):
         X, y, sample_weight = validation
         numeric = isinstance(self, RegressorMixin)
         X, y = self._pair(X, y, reset=False, numeric=numeric)
-        weights = sample_weights(sample_weight, X.shape[0])
         rows = Rows(X, problem.rows.dtype)
         encoded = self._encoded(y, "y of validation")
+        weights = with_classes(sample_weights(sample_weight, X.shape[0]), problem.factors, encoded)
         return training.HeldOut(rows, self._targets(encoded, problem, rows.dtype), encoded, weights)
 
     def _encoded(self, y: Array, name: str) -> Array:

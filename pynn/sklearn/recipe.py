@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..layers import Affine, Dropout, Embedding, PeriodicEmbedding
+from ..layers import Affine, Dropout, Embedding
 from ..models.data_dependent import data_dependent
 from ..models.sequential import Sequential
 from ..models.tables import realmlp
@@ -76,11 +76,11 @@ class Recipe:
         )
         self.shorten(model)
         model.build(x.shape[1:])
+        forget_unseen(model, x[:, encoder.codes_])
         if full:
             most = min(start_rows, START_ROWS)
             rows = np.random.default_rng(seed).permutation(len(x))[:most] if len(x) > most else slice(None)
-            embedded = [layer.name for layer in model.walk() if isinstance(layer, (Embedding, PeriodicEmbedding))]
-            data_dependent(model, x[rows], bias="simplex", leave=embedded)
+            data_dependent(model, x[rows], bias="simplex")
         return model
 
     def shorten(self, model: Sequential) -> None:
@@ -88,6 +88,16 @@ class Recipe:
         for layer in model.walk():
             if isinstance(layer, Dropout):
                 layer.rate = FlatCosine(self.dropout, self.epochs or 1)
+
+
+def forget_unseen(model: Sequential, codes: Array) -> None:
+    """Set the vectors of categories without a training row to 0, as those of unknown ones: they learn nothing."""
+    for layer in model.walk():
+        if isinstance(layer, Embedding):
+            starts = np.cumsum([0, *layer.sizes[:-1]]) if isinstance(layer.sizes, list) else np.zeros(1, np.int64)
+            seen = np.zeros(len(layer.weight), bool)
+            seen[(codes.astype(np.int64) + starts)[codes >= 0]] = True
+            layer.weight[~seen] = 0
 
 
 def _count(columns: slice) -> int:

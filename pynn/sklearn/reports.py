@@ -30,12 +30,18 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
 
 
 def with_column(error: ValueError, X: Any) -> ValueError:
-    """scikit-learn's error for NaN or infinity in X, with the column of the data frame that holds it."""
+    """scikit-learn's error for text, NaN or infinity in X, with the column of the data frame that holds it."""
     names = tables.columns(X)
-    if names is None or not any(word in str(error) for word in ("NaN", "infinity")):
+    if names is None or not any(word in str(error) for word in ("NaN", "infinity", "could not convert")):
         return error
     for name in names:
         column = tables.series(X[name])
+        if column.dtype.kind in "UO" and "could not convert" in str(error):
+            return ValueError(
+                f"X: column {name!r} holds {brief(column.tolist()[0])}, expected numbers: take TabularClassifier or "
+                "TabularRegressor, which read text, or encode it, for example with sklearn.preprocessing.OneHotEncoder"
+                f"\n{error}"
+            )
         if column.dtype.kind != "f":
             continue
         bad = ~np.isfinite(column)

@@ -55,7 +55,7 @@ class Rules(Callback):
         if score > self.before:
             estimator.best_validation_score_ = score
             if self.early_stopping:
-                self.best = {name: array.copy() for name, array in trainer.model.tensors().items()}
+                self.keep(trainer.model)
 
     def _count(self, trainer: Run) -> None:
         """Count the epochs without an improvement by tol."""
@@ -63,8 +63,9 @@ class Rules(Callback):
         if self.early_stopping:
             worse = estimator.validation_scores_[-1] < self.before + estimator.tol
         else:
-            worse = estimator.loss_ > estimator.best_loss_ - estimator.tol
-            estimator.best_loss_ = min(estimator.best_loss_, estimator.loss_)
+            best = np.inf if estimator.best_loss_ is None else estimator.best_loss_  # None after early stopping
+            worse = estimator.loss_ > best - estimator.tol
+            estimator.best_loss_ = min(best, estimator.loss_)
         estimator._no_improvement_count = estimator._no_improvement_count + 1 if worse else 0
 
     def _give_up(self, trainer: Run) -> None:
@@ -87,6 +88,10 @@ class Rules(Callback):
                 trainer.stop(message)
         if estimator.verbose:
             print(message + end)
+
+    def keep(self, model: Any) -> None:
+        """Remember the model's weights as the best so far."""
+        self.best = {name: array.copy() for name, array in model.tensors().items()}
 
     def put_back(self, model: Any) -> None:
         """Put the best weights into the model."""

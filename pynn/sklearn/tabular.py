@@ -25,15 +25,15 @@ from ..preprocessing.table_encoder import TableEncoder
 from ..training.inputs import Inputs
 from ..typing import Array
 from . import grouping, members, network, one_hot, recipe
-from .base import FLOATS, packed, unpacked
+from .base import FLOATS, kept_on_failure, packed, unpacked
 from .members import Member, Table, Task
 from .recipe import Recipe
 from .reports import warn
-from .validation import categorical, feature_table, take
+from .validation import categorical, feature_table
 
 FEWEST = 5  # different rows for a validation part
 FEW = 64  # rows that are predicted without scikit-learn's checks
-FULL_ONLY = ("dropout", "weight_decay")
+ONLY = {"dropout": ("full",), "weight_decay": ("full",), "max_categories": ("simplified", "fast")}  # of these presets
 
 
 class Tabular(BaseEstimator):
@@ -107,10 +107,8 @@ class Tabular(BaseEstimator):
         self._validate_params()
         if self.bagging == "folds":
             self._expect_folds(validation)
-        full = self.preset == "full"
-        if not full and (ignored := [name for name in FULL_ONLY if getattr(self, name)]):
-            warn(f"{' and '.join(ignored)} belong to preset='full' and have no effect with preset={self.preset!r}")
-        widths = self.hidden_layer_sizes
+        self._warn_of_settings_without_effect()
+        full, widths = self.preset == "full", self.hidden_layer_sizes
         return recipe.chosen(
             self.preset,
             self._classification,
@@ -122,6 +120,11 @@ class Tabular(BaseEstimator):
             weight_decay=self.weight_decay if full else None,
             **more,
         )
+
+    def _warn_of_settings_without_effect(self) -> None:
+        for name, presets in ONLY.items():
+            if getattr(self, name) and self.preset not in presets:
+                warn(f"{name} has no effect with preset={self.preset!r}, only with {' and '.join(map(repr, presets))}")
 
     def _expect_folds(self, validation: Any) -> None:
         if self.n_ens < 2:
@@ -142,25 +145,19 @@ class Tabular(BaseEstimator):
     @contextmanager
     def _fitting(self) -> Iterator[float | None]:
         """When `fit` should be done; the estimator is left as it was if it fails."""
-        before, begun = dict(vars(self)), time.perf_counter()
-        try:
+        begun = time.perf_counter()
+        with kept_on_failure(self):
             yield begun + self.time_budget if isinstance(self.time_budget, Real) else None
-        except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
 
     def _encoded(self, X: Any, y: Array, weights: Array | None) -> Table:
         """The rows to train and validate on, with weights of mean 1; sets the encoder. Whole weights repeat rows."""
-        if weights is not None and not weights.all():
-            kept = np.flatnonzero(weights)
-            X, y, weights = take(X, kept), y[kept], weights[kept]
-        if weights is not None:
-            places, weights = grouping.repeated(weights)
-            if places is not None:
-                X, y = take(X, places), y[places]
-        scaling = Pipeline(RobustScaling(), SmoothClip())
         source: Any = table(X, "X")  # which both passes read
+        places: Array | None = None
+        if weights is not None:
+            places, weights = grouping.counted(weights)
+        if places is not None:
+            source, y = source[places], y[places]
+        scaling = Pipeline(RobustScaling(), SmoothClip())
         named, most = categorical(self.categorical_features, source.labels), one_hot.USUAL
         if self.preset != "full":
             most = one_hot.most(source, self.one_hot, self.max_categories, named)
@@ -170,7 +167,7 @@ class Tabular(BaseEstimator):
         )  # fmt: skip
         self.encoder_ = encoder.fit(source)
         scaled = None if weights is None else np.asarray(weights / weights.mean(), np.float64)
-        return Table(encoder.transform(source), y, scaled)
+        return Table(encoder.transform(source), y, scaled, places)
 
     def _trained(self, table: Table, held_out: Table | None, task: Task, ends: float | None) -> list[Member]:
         """Train the members; ends: when they should be done."""
@@ -229,27 +226,41 @@ class Tabular(BaseEstimator):
         self.n_iter_ = max(member.epochs for member in done)
         scores = [member.score for member in done if member.score is not None]
         self.validation_score_ = float(np.mean(scores)) if scores else None
+        self._warn_of_short_training(done)
+
+    def _warn_of_short_training(self, done: list[Member]) -> None:
+        """Warn of networks that were not trained at all, and of those that were not for an epoch."""
         if len(done) < self.n_ens:
             warn(
                 f"time_budget={self.time_budget:g} s was enough for {len(done)} of {self.n_ens} networks; raise it, or "
                 "choose a faster preset",
                 ConvergenceWarning,
             )
-        if short := [member.part for member in done if member.part is not None]:
-            rows, count = short[0]
-            warn(
-                f"time_budget={self.time_budget:g} s was too short for an epoch: {rows:,} of {count:,} rows were "
-                f"trained on{' by the first' if len(short) > 1 else ''}; raise it, or choose a faster preset",
-                ConvergenceWarning,
-            )
+        short = [member for member in done if member.part is not None]
+        if not short:
+            return
+        rows, count = short[0].part or (0, 0)
+        seen = f"{rows:,} of {count:,} rows were trained on{' by the first' if len(short) > 1 else ''}"
+        if self.time_budget is None:  # a callback ended it
+            warn(f"the training ended within the first epoch ({short[0].history.stopped}): {seen}", ConvergenceWarning)
+            return
+        warn(
+            f"time_budget={self.time_budget:g} s was too short for an epoch: {seen}; raise it, or choose a faster "
+            "preset",
+            ConvergenceWarning,
+        )
 
     # Prediction -----------------------------------------------------------------------------------
+
+    def _expect_fitted(self) -> None:
+        if "models_" not in vars(self):  # scikit-learn's check takes as long as a prediction
+            check_is_fitted(self, "models_")
 
     def _outputs(self, X: Any) -> list[Array]:
         """The outputs of each network for X."""
         # A plain array of the right width, as a service passes it row by row, needs no more checks than the encoder's.
         if not (type(X) is np.ndarray and X.dtype in FLOATS and X.shape[1:] == self._plain_shape and 0 < len(X) <= FEW):
-            check_is_fitted(self, "models_")
+            self._expect_fitted()
             X = feature_table(self, X)
         x = self.encoder_.transform(X)
         return [members.outputs(model, x) for model in self.models_]
@@ -271,7 +282,7 @@ class Tabular(BaseEstimator):
         """
         import copy
 
-        check_is_fitted(self, "models_")
+        self._expect_fitted()
         models = copy.deepcopy(self.models_)
         return models[0] if len(models) == 1 else Ensemble(models)
 

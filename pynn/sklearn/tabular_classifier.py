@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from ..callbacks import Callback
 from ..losses import SoftmaxCrossEntropy
+from ..signatures import answering
 from ..training import targets
 from ..typing import Array
 from . import calibration
@@ -28,15 +29,16 @@ class TabularClassifier(ClassifierMixin, Tabular):
     ----------
     preset : {"full", "simplified", "fast"}, default "full"
         "full" is RealMLP-TD: embeddings of numbers and categories, parametric activations, dropout. "simplified" is
-        RealMLP-TD-S, about half the time. "fast" is the simplified form at half the width in about 800 steps: a
-        second, or two.
+        RealMLP-TD-S, about half the time. "fast" is the simplified form at half the width, in as many epochs as
+        make 800 steps, at least 2 and at most 100: a second up to 100,000 rows.
     n_ens : int, default 1
         Networks whose probabilities are averaged: better, and as many times slower.
     bagging : {"seeds", "folds"}, default "seeds"
         How their data differ: each holds out rows of its own drawing for validation, or one of n_ens folds, which needs
         no more folds than different rows, and no validation in `fit`.
     epochs, batch_size, learning_rate : optional
-        By default the preset's: 256 epochs of batches of 256, rate 0.04. Schedules shrink with the epochs.
+        By default the preset's: 256 epochs, unless it is "fast", of batches of 256, rate 0.04. Schedules shrink with
+        the epochs.
     hidden_layer_sizes : list of int, optional
         By default (256, 256, 256), of the fast preset (128, 128, 128).
     dropout, weight_decay : float, optional
@@ -99,7 +101,9 @@ class TabularClassifier(ClassifierMixin, Tabular):
     X may be a frame of pandas or polars with numbers, booleans, text, categories, dates and missing values, or an
     array. Columns are found by name, in any order. Rows that are equal, labels included, are never split between
     training and validation, unless they stand in the table more than 10 times on average (3 times, if fewer than 100
-    differ), as in tables of a few categories; rows that differ in the label alone may be. The order of the rows makes
+    differ) or fewer than 20 differ, as in tables of a few categories; rows that differ in the label alone may be. What
+    `encoder_` learns (medians, ranges, categories) it learns from all rows, those held out for validation included;
+    vectors of categories that no training row has are 0. The order of the rows makes
     no difference.
 
     Of weights only proportions count. Whole weights, divided by their greatest common divisor, repeat rows; if their
@@ -161,6 +165,7 @@ class TabularClassifier(ClassifierMixin, Tabular):
         self.class_weight = class_weight
         self.calibration = calibration
 
+    @answering
     def fit(self, X: Any, y: Any, sample_weight: Any = None, validation: Any = None) -> TabularClassifier:
         """Train on a table.
 
@@ -237,7 +242,9 @@ class TabularClassifier(ClassifierMixin, Tabular):
         array (N, C)
             In the order of `classes_`.
         """
-        outputs = self._outputs(X)
+        return self._mean_probabilities(self._outputs(X))
+
+    def _mean_probabilities(self, outputs: list[Array]) -> Array:
         parts = [model.loss.probabilities(out) for model, out in zip(self.models_, outputs, strict=True)]
         return np.asarray(parts[0] if len(parts) == 1 else np.mean(parts, axis=0))
 
@@ -270,7 +277,7 @@ class TabularClassifier(ClassifierMixin, Tabular):
             Labels.
         """
         outputs = self._outputs(X)
-        best = outputs[0] if len(outputs) == 1 else self.predict_proba(X)
+        best = outputs[0] if len(outputs) == 1 else self._mean_probabilities(outputs)
         return np.asarray(self.classes_[best.argmax(axis=1)])
 
     def __sklearn_tags__(self) -> Any:

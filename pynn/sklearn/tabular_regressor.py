@@ -10,12 +10,13 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
 
 from .. import losses
 from ..callbacks import Callback
+from ..checks import is_number
 from ..losses import GaussianNLL, Loss, Quantile
 from ..preprocessing import ClipToRange, Pipeline, Standardization, Transformer
+from ..signatures import answering
 from ..typing import Array
 from . import intervals, members
 from .data_checks import sample_weights
@@ -131,6 +132,7 @@ class TabularRegressor(RegressorMixin, Tabular):
         self.loss = loss
         self.quantiles = quantiles
 
+    @answering
     def fit(self, X: Any, y: Any, sample_weight: Any = None, validation: Any = None) -> TabularRegressor:
         """Train on a table.
 
@@ -230,7 +232,7 @@ class TabularRegressor(RegressorMixin, Tabular):
         array (N,) or (N, K)
             As y was. Of quantiles the median, interpolated between levels; of a single level its quantile.
         """
-        check_is_fitted(self, "models_")
+        self._expect_fitted()
         if self.quantiles_ is None:
             return self._mean(X)
         quantiles = self.predict_quantiles(X)
@@ -259,7 +261,7 @@ class TabularRegressor(RegressorMixin, Tabular):
         ValueError
             Without ``quantiles=``.
         """
-        check_is_fitted(self, "models_")
+        self._expect_fitted()
         if self.quantiles_ is None:
             raise ValueError(
                 "the model was fitted without quantiles; set TabularRegressor(quantiles=[0.05, 0.5, 0.95])"
@@ -294,9 +296,9 @@ class TabularRegressor(RegressorMixin, Tabular):
         errors may be a little larger. A coverage c needs c/(1 - c) rows, 9 for 0.9: with fewer, the ends are infinite,
         with a warning.
         """
-        if not 0 < coverage < 1:
+        if not (is_number(coverage) and 0 < coverage < 1):
             raise ValueError(f"coverage is {coverage!r}, expected a number between 0 and 1")
-        check_is_fitted(self, "models_")
+        self._expect_fitted()
         low, high = (1 - coverage) / 2, (1 + coverage) / 2
         if self.quantiles_ is not None:
             quantiles = self.predict_quantiles(X)
@@ -320,9 +322,12 @@ class TabularRegressor(RegressorMixin, Tabular):
         places = np.flatnonzero(count)
         if not len(places):
             return None
+        weights = None if rows.weights is None else rows.weights[places]
+        if rows.origin is not None and weights is None:  # a row that stands several times is one error of more weight
+            _, first, weights = np.unique(rows.origin[places], return_index=True, return_counts=True)
+            places = places[first]
         mean = total[places] / count[places].reshape(-1, *[1] * (rows.y.ndim - 1))
-        errors = np.abs(mean - rows.y[places])
-        return intervals.Residuals.of(errors, None if rows.weights is None else rows.weights[places])
+        return intervals.Residuals.of(np.abs(mean - rows.y[places]), weights)
 
     def __sklearn_tags__(self) -> Any:
         tags = self._table_tags(super().__sklearn_tags__())

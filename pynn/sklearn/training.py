@@ -35,6 +35,7 @@ class Problem(NamedTuple):
     y: targets as the loss reads them; truth: as the score reads them. weights: in float64, or None. scale: a factor of
     the loss. outputs: of the network. stratify: whether a share that is held out has the classes in proportion.
     score: of (truth, outputs, weights); measure: its name. constants: what scikit-learn adds to each sample's loss.
+    factors: the weights of the classes, which `weights` include.
     """
 
     rows: Rows
@@ -48,6 +49,7 @@ class Problem(NamedTuple):
     measure: str
     score: Callable[[Array, Array, Array | None], float]
     constants: Array | None = None
+    factors: Array | None = None
 
     def constant(self, chosen: Indices) -> float:
         """What is added to the loss of these samples."""
@@ -112,15 +114,15 @@ def _run_epochs(
     if model.optimizer is None or not once:
         model.optimizer = network.optimizer(estimator)
     estimator.n_iter_ = 0
-    if validation is not None and estimator.validation_scores_ is None:
-        estimator.validation_scores_, estimator.best_validation_score_ = [], -np.inf
-        if early:
-            estimator.best_loss_ = None
+    if validation is not None:
+        _begin_scores(estimator)
     measure = None if validation is None else _measuring(model, problem, validation)
     rules = Rules(
         estimator, measure, len(chosen), problem.averaged, problem.constant(chosen), early_stopping=early, once=once
     )
     bridge = [] if tasks is None else [Bridge(tasks)]
+    if early and estimator.best_validation_score_ > -np.inf:  # a warm start
+        rules.keep(model)
     callbacks = [rules, *bridge, *_users(estimator, problem, measure is not None)]
     model.optimizer.claim(model.parameters, model.layout)
     trainer = Trainer(
@@ -133,14 +135,29 @@ def _run_epochs(
         warn("Training interrupted by user.")
     except FloatingPointError as cause:
         raise ValueError(f"the solver reached weights or a loss that are not finite: {cause}") from cause
-    if trainer.stopped is None and not once and estimator.n_iter_ == estimator.max_iter:
+    _warn_of_the_end(estimator, trainer.stopped, once)
+    if early:
+        rules.put_back(model)
+
+
+def _begin_scores(estimator: Any) -> None:
+    """The scores so far; a best one counts only if its weights were kept, which best_loss_ None tells."""
+    if estimator.validation_scores_ is None:
+        estimator.validation_scores_, estimator.best_validation_score_ = [], -np.inf
+    if estimator.early_stopping and estimator.best_loss_ is not None:
+        estimator.best_loss_, estimator.best_validation_score_ = None, -np.inf
+
+
+def _warn_of_the_end(estimator: Any, stopped: str | None, once: bool) -> None:
+    if not estimator.n_iter_:  # a callback ended it
+        estimator.loss_ = float("nan")
+        warn(f"the training ended within the first epoch: {stopped}", ConvergenceWarning)
+    elif stopped is None and not once and estimator.n_iter_ == estimator.max_iter:
         warn(
             f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) reached and the optimization hasn't "
             "converged yet.",
             ConvergenceWarning,
         )
-    if early:
-        rules.put_back(model)
 
 
 def _source(estimator: Any, problem: Problem, chosen: Indices, random_state: Any) -> tuple[Shuffled, L2 | None]:
@@ -172,6 +189,12 @@ def _separated(estimator: Any, problem: Problem, every: Indices, random_state: A
     if len(held) < 2:
         raise ValueError("The validation set is too small. Increase 'validation_fraction' or the size of your dataset.")
     weights = None if problem.weights is None else problem.weights[held]
+    for part, name in ((chosen, "train on"), (held, "hold out")):
+        if problem.weights is not None and not problem.weights[part].any():
+            raise ValueError(
+                f"early_stopping=True drew {len(part)} samples to {name}, and the weights of all are 0: leave samples "
+                "without weight out, or pass validation=(X_val, y_val)"
+            )
     return chosen, HeldOut(problem.rows, problem.y[held], problem.truth[held], weights, held)
 
 

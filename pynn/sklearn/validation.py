@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,17 +24,12 @@ def is_frame(X: Any) -> bool:
     return hasattr(X, "columns") and not isinstance(X, np.ndarray)
 
 
-def take(X: Any, places: Array) -> Any:
-    """These rows of a frame or an array."""
-    return X.iloc[places] if hasattr(X, "iloc") else X[places]
-
-
 def feature_table(estimator: Any, X: Any, fit: bool = False) -> Any:
     """X as the encoder takes it, with the number and the names of its columns checked or learned."""
     if callable(getattr(X, "collect", None)) and not hasattr(X, "__len__"):
         raise TypeError(f"X is {type(X).__name__}, whose rows are not known yet; pass X.collect()")
     if is_frame(X):
-        tables.expect_different(list(X.columns), "x")
+        tables.expect_different(list(X.columns), "X")
         if fit:
             validate_data(estimator, X, reset=True, skip_check_array=True)
         if 0 in X.shape:
@@ -45,6 +40,11 @@ def feature_table(estimator: Any, X: Any, fit: bool = False) -> Any:
             )
         return X
     arrays.expect_unmasked("X", X)
+    if isinstance(X, Mapping) or getattr(getattr(X, "dtype", None), "names", None):
+        raise TypeError(
+            f"X is {'a record array' if hasattr(X, 'dtype') else type(X).__name__}, expected a data frame or an array "
+            "(N, D): pass pandas.DataFrame(X)"
+        )
     if isinstance(X, (list, tuple)) and len(X):
         X = of_lists(X, "X")  # beside text, NumPy would turn numbers into text
     return validate_data(
@@ -101,7 +101,7 @@ def _expect_rows(y: Array, X: Any) -> None:
 def numbers(y: Any, X: Any) -> Array:
     """Targets of a regression, float64."""
     y = _given(y, X)
-    array = np.asarray(tables.plain(y, "y") if is_frame(y) else tables.series(y))
+    array = np.asarray(_columns(y) if is_frame(y) else tables.series(y))
     if array.ndim > 2 or array.ndim == 0:
         raise ValueError(f"y has shape {array.shape}, expected (N,) or (N, K)")
     _expect_rows(array, X)
@@ -116,6 +116,14 @@ def numbers(y: Any, X: Any) -> Array:
         where = int(np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(axis=1))[0])
         raise ValueError(f"Input y contains NaN or infinity, first in row {where}; drop or fill such rows")
     return array
+
+
+def _columns(y: Any) -> Array:
+    """The columns of a frame of targets side by side."""
+    columns = [tables.series(y[name]) for name in y.columns]
+    if not columns:
+        raise ValueError("y has no columns, expected at least one")
+    return np.column_stack(columns)
 
 
 def _pair(estimator: Any, validation: Any) -> tuple[Any, Any, Any]:

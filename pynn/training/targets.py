@@ -66,6 +66,10 @@ class Targets:
             decoded = self.classes[places]
         elif self.truth and isinstance(loss, AttributeLoss):
             decoded = decoded > loss._middle
+        return self.shaped(decoded)
+
+    def shaped(self, decoded: Array) -> Array:
+        """Predictions (N, ...) in the shape of the user's targets."""
         if self.flat and decoded.ndim == 2 and decoded.shape[1] == 1:
             return decoded.reshape(-1)
         return decoded.reshape(-1, 1) if self.column and decoded.ndim == 1 else decoded
@@ -254,8 +258,8 @@ def _fitted(scaling: Transformer, numbers: Array, dtype: np.dtype[Any]) -> Trans
     spread = float(np.ptp(numbers)) if numbers.size else 0.0
     if 0 < spread < np.finfo(dtype).tiny:
         raise ValueError(
-            f"y spreads by {spread:.3g}, which predictions in {dtype} cannot hold: scale y up first, or build the model "
-            "with dtype='float64'"
+            f"y spreads by {spread:.3g}, which predictions in {dtype} cannot hold: scale y up first, or build the "
+            "model with dtype='float64'"
         )
     return scaling.unfitted().fit(numbers.reshape(len(numbers), -1))
 

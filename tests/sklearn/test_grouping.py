@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("sklearn")
 
-from pynn.sklearn.grouping import grouped, repeated, seeds
+from pynn.sklearn.grouping import counted, grouped, seeds
 
 
 @pytest.fixture
@@ -123,19 +123,21 @@ def test_more_folds_than_rows_are_refused() -> None:
 
 
 def test_whole_weights_repeat_rows() -> None:
-    places, weights = repeated(np.array([1.0, 2, 3]))
+    places, weights = counted(np.array([1.0, 2, 3]))
     np.testing.assert_array_equal(places, [0, 1, 1, 2, 2, 2])
     assert weights is None
     for given in ([1.0, 0.5], [1.0, 1000.0], [1.0, 1e300]):  # of the last, the table would become too large
-        places, weights = repeated(np.array(given))
+        places, weights = counted(np.array(given))
         assert places is None
         np.testing.assert_array_equal(weights, given)
 
 
 def test_only_proportions_of_weights_count() -> None:
-    np.testing.assert_array_equal(repeated(np.array([4.0, 8, 12]))[0], [0, 1, 1, 2, 2, 2])
+    np.testing.assert_array_equal(counted(np.array([4.0, 8, 12]))[0], [0, 1, 1, 2, 2, 2])
+    np.testing.assert_array_equal(counted(np.array([0.0, 8, 0, 12]))[0], [1, 1, 3, 3, 3])
+    np.testing.assert_array_equal(counted(np.array([0.0, 0.5, 0.25]))[0], [1, 2])
     for equal in (1.0, 2.0, 7.0, 0.3, 1e6):
-        assert repeated(np.full(5, equal)) == (None, None)
+        assert counted(np.full(5, equal)) == (None, None)
 
 
 def test_members_have_different_seeds() -> None:

@@ -15,6 +15,7 @@ pd = pytest.importorskip("pandas")
 
 from sklearn.exceptions import ConvergenceWarning  # noqa: E402
 
+import pynn  # noqa: E402
 from pynn.sklearn import TabularClassifier, TabularRegressor, members, one_hot, recipe, tabular  # noqa: E402
 
 QUICK = {"epochs": 6, "hidden_layer_sizes": (16,), "random_state": 0}
@@ -317,3 +318,107 @@ def test_long_tables_have_room_for_fewer_categories(words: Any, monkeypatch: pyt
     with pytest.warns(UserWarning, match="of each only the 49 most frequent"):
         model = TabularClassifier("fast", **QUICK).fit(words, np.arange(len(words)) % 2)
     assert model.encoder_.one_hot_.stop == 1000
+
+
+# Rows that count several times ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("preset", ["full", "fast"])
+def test_ids_are_left_out_with_weights_too(rng: np.random.Generator, preset: str) -> None:
+    frame = pd.DataFrame({"a": rng.standard_normal(100), "id": [f"customer-{row}" for row in range(100)]})
+    y = (frame["a"] > 0).astype(int)
+    for weights in (None, {0: 1, 1: 3}, {0: 1, 1: 2.5}):
+        with pytest.warns(UserWarning, match="'id' has another value in nearly every row"):
+            model = TabularClassifier(preset, class_weight=weights, **QUICK).fit(frame, y)
+        assert [column.kind for column in model.encoder_.columns_] == ["number", "id"]
+
+
+def test_a_row_that_stands_several_times_is_one_error(rng: np.random.Generator) -> None:
+    x = rng.standard_normal((40, 2))
+    weights = np.tile([1.0, 3.0], 20)
+    model = TabularRegressor("fast", **QUICK).fit(x, x[:, 0], sample_weight=weights)
+    assert len(model._residuals.errors) == len(np.unique(model._residuals.errors)) == 8
+    assert model._residuals.shares[-1] == pytest.approx(8)
+    with pytest.warns(UserWarning, match="needs errors of 9 held-out rows, there are 8"):
+        low, high = model.predict_interval(x)
+    assert np.isinf(high - low).all()
+
+
+@pytest.mark.parametrize("budget", [None, 0.05])
+def test_vectors_of_categories_without_a_training_row_are_0(rng: np.random.Generator, budget: float | None) -> None:
+    frame = pd.DataFrame({"number": rng.standard_normal(300), "code": [f"c{row // 2}" for row in range(300)]})
+    y = np.where(frame["number"] > 0, "yes", "no")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of categories that are rare, and of little time
+        model = TabularClassifier(random_state=0, epochs=20, time_budget=budget).fit(frame, y)
+    network = model.models_[0]
+    (embedding,) = [layer for layer in network.walk() if isinstance(layer, pynn.Embedding)]
+    unseen = ~embedding.weight.any(axis=1)
+    assert 0 < unseen.sum() < 150
+    known = pd.DataFrame({"number": [0.3], "code": [model.encoder_.columns_[1].categories[np.argmax(unseen)]]})
+    never = known.assign(code="never seen")
+    assert_array_equal(model.predict_proba(known), model.predict_proba(never))
+
+
+# Callbacks that end it ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [TabularClassifier, TabularRegressor])
+def test_a_callback_may_end_the_first_epoch(rng: np.random.Generator, kind: Any) -> None:
+    x = rng.standard_normal((200, 2))
+    model = kind("fast", batch_size=16, callbacks=[pynn.Deadline(1e-9)], random_state=0)
+    with pytest.warns(ConvergenceWarning, match=r"ended within the first epoch \(.*\): [0-9]+ of 160 rows"):
+        model.fit(x, (x[:, 0] > 0).astype(int))
+    assert model.predict(x).shape == (200,)
+
+
+# Errors -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda m, x, y: m.fit(x, y, eval_set=[(x, y)]), "eval_set.*validation"),
+        (lambda m, x, y: m.fit(x, y, epochs=3), "epochs"),
+        (lambda m, x, y: m.fit({"a": [1, 2], "b": [0, 1]}, y), r"X is dict, expected a data frame .*pandas.DataFrame"),
+        (lambda m, x, y: m.fit(np.zeros(3, [("a", "f"), ("b", "f")]), y), r"X is a record array.*pandas.DataFrame"),
+        (lambda m, x, y: m.fit(pd.DataFrame([[1, 2], [3, 4]], columns=["a", "a"]), y), "X has two columns named 'a'"),
+    ],
+)
+def test_errors_of_fit_say_what_to_do(rng: np.random.Generator, call: Any, message: str) -> None:
+    x = rng.standard_normal((60, 2))
+    for kind in (TabularClassifier, TabularRegressor):
+        with pytest.raises((TypeError, ValueError), match=message):
+            call(kind("fast", **QUICK), x, np.arange(60) % 2)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        ({"price": [1.0, np.nan] * 30}, "y contains NaN or infinity, first in row 1; drop"),
+        ({"price": ["cheap", "dear"] * 30}, "y holds the text 'cheap' in row 0.*TabularClassifier"),
+        ({"a": [1.0] * 60, "b": ["?"] * 60}, "y holds the text '?.*in row 0"),
+    ],
+)
+def test_frames_of_targets_get_advice_for_targets(rng: np.random.Generator, y: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TabularRegressor("fast", **QUICK).fit(rng.standard_normal((60, 2)), pd.DataFrame(y))
+
+
+@pytest.mark.parametrize("coverage", ["0.9", None, 0, 1, 90, np.nan])
+def test_a_coverage_is_a_share(rng: np.random.Generator, coverage: Any) -> None:
+    x = rng.standard_normal((60, 2))
+    model = TabularRegressor("fast", **QUICK).fit(x, x[:, 0])
+    with pytest.raises(ValueError, match=r"coverage is .*, expected a number between 0 and 1"):
+        model.predict_interval(x, coverage)
+
+
+@pytest.mark.parametrize(
+    ("preset", "settings"),
+    [("full", {"max_categories": 3}), ("fast", {"dropout": 0.1}), ("simplified", {"weight_decay": 0.1})],
+)
+def test_settings_without_effect_are_said(rng: np.random.Generator, preset: str, settings: dict[str, Any]) -> None:
+    x = rng.standard_normal((60, 2))
+    (name,) = settings
+    with pytest.warns(UserWarning, match=f"{name} has no effect with preset='{preset}', only with 'f|s"):
+        TabularRegressor(preset, **QUICK, **settings).fit(x, x[:, 0])

@@ -19,6 +19,7 @@ import joblib
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
@@ -365,3 +366,93 @@ def test_without_scikit_learn_the_error_has_the_command() -> None:
     code = "import sys; sys.modules['sklearn'] = None\nimport pynn\n"
     code += "try:\n    pynn.sklearn\nexcept ImportError as error:\n    print(error)"
     assert run(code) == 'pynn.sklearn needs scikit-learn: pip install "pynn-cpu[sklearn]"'
+
+
+def test_one_class_is_predicted_for_all() -> None:
+    x = RNG.normal(size=(60, 3))
+    for seed in range(8):
+        classifier = MLPClassifier((4,), max_iter=1, random_state=seed).fit(x, ["a"] * 60)
+        assert classifier.predict(x).tolist() == ["a"] * 60
+        np.testing.assert_array_equal(classifier.predict_proba(x), np.ones((60, 1)))
+
+
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+def test_a_fit_that_fails_leaves_the_one_before(kind: Any) -> None:
+    x, y = RNG.normal(size=(60, 3)), np.arange(60) % 2
+    other = np.column_stack([y, y]) if kind is MLPRegressor else np.array(["c", "d"])[y]
+    model = kind(hidden_layer_sizes=(4,), max_iter=5, random_state=0).fit(x, y)
+    before, names = model.predict(x), set(vars(model))
+    with pytest.raises(ValueError, match="features"):
+        model.fit(x, other, validation=(x[:, :2], other))
+    with pytest.raises(ValueError, match="NaN"):
+        model.fit(np.where(x > 0, np.nan, x), other)
+    np.testing.assert_array_equal(model.predict(x), before)
+    assert set(vars(model)) == names
+    fresh = kind(hidden_layer_sizes=(4,))
+    with pytest.raises(ValueError, match="features"):
+        fresh.fit(x, other, validation=(x[:, :2], other))
+    with pytest.raises(NotFittedError):
+        fresh.predict(x)
+
+
+def test_class_weights_count_on_validation_data() -> None:
+    x, y = RNG.normal(size=(60, 3)), np.arange(60) % 2
+    classifier = MLPClassifier((4,), max_iter=1, class_weight={0: 1, 1: 100}, random_state=0)
+    classifier.fit(x, y, validation=(x, y))
+    score = np.average(classifier.predict(x) == y, weights=np.where(y, 100, 1))
+    assert classifier.validation_scores_ == [pytest.approx(score)]
+
+
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+def test_early_stopping_needs_samples_that_count(kind: Any) -> None:
+    x, y = RNG.normal(size=(100, 3)), np.arange(100) % 2
+    weights = np.zeros(100)
+    weights[0] = 1
+    with pytest.raises(ValueError, match=r"drew \d+ samples to (train on|hold out), and the weights of all are 0"):
+        kind(hidden_layer_sizes=(4,), early_stopping=True, random_state=0).fit(x, y, sample_weight=weights)
+
+
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+def test_early_stopping_may_be_turned_on_and_off(kind: Any) -> None:
+    x = RNG.normal(size=(200, 3))
+    y = (x[:, 0] > 0).astype(int)
+    settings = {"max_iter": 5, "random_state": 0}
+    model = kind(hidden_layer_sizes=(4,), early_stopping=True, **settings).fit(x, y)
+    model.set_params(early_stopping=False).partial_fit(x, y)
+    assert np.isfinite(model.best_loss_)
+    model.set_params(early_stopping=True, warm_start=True).fit(x, y)
+    best, weights = model.best_validation_score_, model.coefs_[0].copy()
+    model.set_params(learning_rate_init=3.0, max_iter=2).fit(x, y)  # which spoils it
+    assert model.best_validation_score_ >= best
+    if model.best_validation_score_ == best:
+        np.testing.assert_array_equal(model.coefs_[0], weights)
+
+
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+def test_a_callback_may_end_the_first_epoch(kind: Any) -> None:
+    x = RNG.normal(size=(100, 3))
+    model = kind(hidden_layer_sizes=(4,), batch_size=5, callbacks=[pynn.Deadline(1e-9)])
+    with pytest.warns(ConvergenceWarning, match="ended within the first epoch"):
+        model.fit(x, np.arange(100) % 2)
+    assert model.n_iter_ == 0
+    assert np.isnan(model.loss_)
+
+
+def test_text_in_a_frame_is_named_by_column() -> None:
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"a": [1.0, 2, 3, 4], "town": ["x", "y", "x", "y"]})
+    with pytest.raises(ValueError, match="column 'town' holds 'x', expected numbers: take TabularClassifier"):
+        MLPClassifier().fit(frame, [0, 1, 0, 1])
+
+
+def test_class_weight_of_another_kind() -> None:
+    with pytest.raises(TypeError, match=r'class_weight is 2, expected "balanced", a dict'):
+        MLPClassifier(class_weight=2).fit(RNG.normal(size=(20, 2)), np.arange(20) % 2)
+
+
+def test_a_loss_belongs_to_one_estimator() -> None:
+    loss = pynn.SoftmaxCrossEntropy()
+    x, y = RNG.normal(size=(60, 3)), np.arange(60) % 3
+    first, second = (MLPClassifier((4,), loss=loss, max_iter=1).fit(x, y) for _ in range(2))
+    assert first.model_.loss is not second.model_.loss
+    assert first.loss is second.loss is loss

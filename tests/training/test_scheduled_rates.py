@@ -124,6 +124,26 @@ def test_a_custom_loop_must_set_the_epoch_of_the_weight_decay(points: Points) ->
     assert optimizer.weight_decay == 0.5 * 0.5**1.5
 
 
+@pytest.mark.parametrize("copying", [copy.deepcopy, lambda both: pickle.loads(pickle.dumps(both))])
+@pytest.mark.parametrize("settings", [{"learning_rate": pynn.CosLog(0.1, 4)}, {"weight_decay": Halving(0.5)}])
+def test_a_copy_must_set_the_epoch_again(settings: dict[str, Any], copying: Any, points: Points) -> None:
+    """Its rates are those of the last step, which is not where a loop that goes on with it need be."""
+    optimizer = pynn.SGD(**{"learning_rate": 0.1, **settings})
+    model, loss = network(), pynn.SoftmaxCrossEntropy()
+    model.build((4,))
+    optimizer.set_epoch(0.5)
+    model.train_step(*points, loss, optimizer)
+    other, twin = copying((model, optimizer))
+    with pytest.raises(
+        RuntimeError, match=r"which counts epochs: in a custom training loop, call optimizer\.set_epoch"
+    ):
+        other.train_step(*points, loss, twin)
+    for one, driver in ((model, optimizer), (other, twin)):
+        driver.set_epoch(1.5)
+        one.train_step(*points, loss, driver)
+    np.testing.assert_array_equal(other.parameters, model.parameters)
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [
