@@ -65,6 +65,8 @@ def understood(frame: Any, source: Source, categorical: Collection[str] = ()) ->
 
     for name in frame.columns:
         _expect_finite(frame[name], str(name), source)
+    if not len(frame.columns):
+        return frame, []
     table = _table(frame, source)
     described, kept = [], {}
     for found in kinds.learn_all(table, categorical):
