@@ -365,7 +365,8 @@ def test_the_fraction_of_an_iterable_is_known_after_its_first_epoch(points: Poin
             return ((x[start : start + 2], y[start : start + 2]) for start in range(self.count))
 
     stream, optimizer, model = Stream(), Recorder(Progress()), network()
-    model.fit(stream, optimizer=optimizer, epochs=2, progress=False)
+    with pytest.warns(UserWarning, match="the learning rate was 0 in all of epoch 1"):
+        model.fit(stream, optimizer=optimizer, epochs=2, progress=False)
     np.testing.assert_allclose(np.array(optimizer.rates) * 1000, [0, 0, 0, 1, 4 / 3, 5 / 3], rtol=1e-12)
 
     class Sized(Stream):

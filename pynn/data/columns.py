@@ -244,7 +244,7 @@ def _of_text(source: Table, label: Any, raw: Raw, values: Sequence[Any], counts:
     if (form := parsing.date_form(values, counts, few)) is not None:
         return _of_numbers(source, label, parsing.as_dates(raw, form.form, _where(source, label)), form)
     once = source.distinct()
-    count = np.count_nonzero(once.chosen(raw.data) >= 0)
+    count = int(np.count_nonzero(once.chosen(raw.data) >= 0))
     if count < LEFT_OUT or len(values) < DIFFERENT * count:
         return None
     note = "has another value in nearly every row, as names and ids have, which tells nothing about new ones"

@@ -19,7 +19,8 @@ from . import data_checks, hooks
 from .reports import with_column
 from .rows import Rows
 
-PASSING = ("model_", "_callback_fit_ctx", "_skl_callbacks_to_teardown")  # attributes that pickles leave out
+CALLED = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")  # attributes of scikit-learn's callbacks during `fit`
+PASSING = ("model_", *CALLED)  # that pickles leave out
 FLOATS = (np.float64, np.float32)
 
 
@@ -106,8 +107,10 @@ def kept_on_failure(estimator: Any) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        estimator.__dict__.clear()
-        estimator.__dict__.update(before)
+        state = vars(estimator)
+        before |= {name: state[name] for name in CALLED if name in state}
+        state.clear()
+        state.update(before)
         raise
 
 

@@ -40,7 +40,7 @@ def feature_table(estimator: Any, X: Any, fit: bool = False) -> Any:
             )
         return X
     arrays.expect_unmasked("X", X)
-    if isinstance(X, Mapping) or getattr(getattr(X, "dtype", None), "names", None):
+    if (isinstance(X, Mapping) and not hasattr(X, "nnz")) or getattr(getattr(X, "dtype", None), "names", None):
         raise TypeError(
             f"X is {'a record array' if hasattr(X, 'dtype') else type(X).__name__}, expected a data frame or an array "
             "(N, D): pass pandas.DataFrame(X)"
