@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -38,7 +38,7 @@ class Estimator(hooks.Supporting, BaseEstimator):
 
     def _table(self, X: Any, *, reset: bool) -> Any:
         """X as an array of floats (N, D) or a sparse matrix, checked against the features of `fit` unless `reset`."""
-        _expect_different_names(X)
+        _expect_array(X)
         try:
             return validate_data(self, X, accept_sparse=["csr", "csc"], dtype=FLOATS, reset=reset)
         except ValueError as error:
@@ -48,7 +48,7 @@ class Estimator(hooks.Supporting, BaseEstimator):
         """X as of `_table`, and y as an array with as many rows."""
         if numeric and y is not None:
             data_checks.expect_numbers(y, "MLPClassifier")
-        _expect_different_names(X)
+        _expect_array(X)
         try:
             X, y = validate_data(
                 self, X, y, accept_sparse=["csr", "csc"], dtype=FLOATS, multi_output=True, y_numeric=numeric,
@@ -144,7 +144,14 @@ def column_names(estimator: Any) -> tuple[str, ...] | None:
     return None if names is None else tuple(map(str, names))
 
 
-def _expect_different_names(X: Any) -> None:
-    """ValueError for two columns of one name; scikit-learn's words are those of a library that it uses."""
+def _expect_array(X: Any) -> None:
+    """ValueError for two columns of one name, TypeError for dicts: scikit-learn has the words of its own libraries."""
     if hasattr(X, "columns"):
         tables.expect_different(list(X.columns), "X")
+    rows = X if isinstance(X, (list, tuple)) else ()
+    if (isinstance(X, Mapping) and not hasattr(X, "nnz")) or any(isinstance(row, Mapping) for row in rows):
+        what = "a list of dicts" if rows else type(X).__name__
+        raise TypeError(
+            f"X is {what}, expected numbers (N, D) or a data frame of numbers: pass pandas.DataFrame(X); "
+            "TabularClassifier and TabularRegressor read a list of dicts as it is"
+        )

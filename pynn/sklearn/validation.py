@@ -11,7 +11,7 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import validate_data
 
 from ..data import arrays, tables
-from ..data.frames import of_lists
+from ..data.frames import of_lists, table
 from ..messages.terminal import brief
 from ..training import targets
 from ..typing import Array
@@ -40,16 +40,46 @@ def feature_table(estimator: Any, X: Any, fit: bool = False) -> Any:
             )
         return X
     arrays.expect_unmasked("X", X)
-    if (isinstance(X, Mapping) and not hasattr(X, "nnz")) or getattr(getattr(X, "dtype", None), "names", None):
-        raise TypeError(
-            f"X is {'a record array' if hasattr(X, 'dtype') else type(X).__name__}, expected a data frame or an array "
-            "(N, D): pass pandas.DataFrame(X)"
-        )
+    _expect_no_columns(X)
+    if isinstance(X, (list, tuple)) and any(isinstance(row, Mapping) for row in X):
+        return _of_records(estimator, X, fit)
     if isinstance(X, (list, tuple)) and len(X):
         X = of_lists(X, "X")  # beside text, NumPy would turn numbers into text
     return validate_data(
         estimator, X, reset=fit, dtype=None, accept_sparse=False, ensure_all_finite=False, ensure_min_samples=1
     )
+
+
+def _expect_no_columns(X: Any) -> None:
+    """TypeError for one record, and for columns in something else than a frame."""
+    if isinstance(X, Mapping) and not hasattr(X, "nnz"):
+        single = [label for label, value in X.items() if isinstance(value, (str, bytes)) or not np.iterable(value)]
+        if single:
+            raise TypeError(
+                f"X is one record, as {single[0]!r} is {brief(X[single[0]])}; put it in a list, [X]: rows are a list of "
+                "dicts"
+            )
+    elif not getattr(getattr(X, "dtype", None), "names", None):
+        return
+    raise TypeError(
+        f"X is {'a record array' if hasattr(X, 'dtype') else type(X).__name__}, expected a data frame or an array "
+        "(N, D): pass pandas.DataFrame(X)"
+    )
+
+
+def _of_records(estimator: Any, X: Sequence[Any], fit: bool) -> Any:
+    """The table of rows that are dicts, as a web service has them."""
+    for row, record in enumerate(X):
+        if not isinstance(record, Mapping):
+            raise TypeError(f"X has dicts, but row {row} is {brief(record)}; expected a dict in each row")
+    records = table(X, "X")
+    if fit:
+        estimator.n_features_in_ = len(records.labels)
+        if records.names is not None:
+            estimator.feature_names_in_ = np.array(records.names, object)
+        elif hasattr(estimator, "feature_names_in_"):
+            del estimator.feature_names_in_
+    return records
 
 
 def categorical(chosen: Any, labels: Sequence[Any]) -> list[Any]:
