@@ -56,8 +56,8 @@ def _expect_no_columns(X: Any) -> None:
         single = [label for label, value in X.items() if isinstance(value, (str, bytes)) or not np.iterable(value)]
         if single:
             raise TypeError(
-                f"X is one record, as {single[0]!r} is {brief(X[single[0]])}; put it in a list, [X]: rows are a list of "
-                "dicts"
+                f"X is one record, as {single[0]!r} is {brief(X[single[0]])}; put it in a list, [X]: rows are "
+                "a list of dicts"
             )
     elif not getattr(getattr(X, "dtype", None), "names", None):
         return
