@@ -28,6 +28,7 @@ def feature_table(estimator: Any, X: Any, fit: bool = False) -> Any:
     """X as the encoder takes it, with the number and the names of its columns checked or learned."""
     if callable(getattr(X, "collect", None)) and not hasattr(X, "__len__"):
         raise TypeError(f"X is {type(X).__name__}, whose rows are not known yet; pass X.collect()")
+    X = tables.of_arrow(X)
     if is_frame(X):
         tables.expect_different(list(X.columns), "X")
         if fit:
@@ -108,6 +109,11 @@ def _labels(y: Any, X: Any) -> Array:
     """Labels (N,), none of them missing."""
     y = _given(y, X)
     labels = of_lists(y, "y") if isinstance(y, (list, tuple)) else y  # NumPy would turn 1 beside "a" into text
+    if (shape := np.shape(labels))[1:] not in ((), (1,)):
+        raise ValueError(
+            f"y should be a 1d array, got an array of shape {shape} instead: TabularClassifier learns one label a row. "
+            "For several, fit one for each column, as sklearn.multioutput.MultiOutputClassifier does"
+        )
     labels = column_or_1d(tables.series(labels), warn=True)
     _expect_rows(labels, X)
     data_checks.expect_labels(labels)
@@ -115,8 +121,10 @@ def _labels(y: Any, X: Any) -> Array:
 
 
 def _given(y: Any, X: Any) -> Any:
+    data_checks.expect_values(y)
     if y is None:
         raise ValueError("requires y to be passed, but the target y is None")
+    y = tables.of_arrow(y)
     if callable(getattr(y, "collect", None)) and not hasattr(y, "__len__"):
         raise TypeError(f"y is {type(y).__name__}, whose rows are not known yet; pass y.collect()")
     arrays.expect_unmasked("y", y)

@@ -258,6 +258,63 @@ def test_records_that_are_no_rows_are_refused(kind: Any, rng: np.random.Generato
     assert not hasattr(model, "feature_names_in_")
 
 
+@pytest.mark.parametrize("kind", [TabularClassifier, TabularRegressor, MLPClassifier, MLPRegressor])
+def test_tables_of_pyarrow(kind: Any, x: np.ndarray, tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    tabular = kind in (TabularClassifier, TabularRegressor)
+    frame = pd.DataFrame(x, columns=list("abc"))
+    if tabular:
+        frame = frame.assign(town=pd.Categorical(np.where(x[:, 1] > 0, "u", "v")))
+    y = (x[:, 0] > 0).astype(int)
+    settings: dict[str, Any] = (
+        QUICK if tabular else {"solver": "lbfgs", "hidden_layer_sizes": (4,), "max_iter": 5000, "random_state": 0}
+    )
+    arrow = pa.Table.from_pandas(frame)
+    model, other = kind(**settings).fit(arrow, pa.chunked_array([y])), kind(**settings).fit(frame, y)
+    assert model.feature_names_in_.tolist() == list(frame.columns)
+    for table in (arrow, arrow.to_batches()[0], frame):
+        np.testing.assert_array_equal(model.predict(table), other.predict(frame))
+    if tabular:
+        model.to_model().save(tmp_path / "m.safetensors")
+        np.testing.assert_array_equal(pynn.load(tmp_path / "m.safetensors").predict(arrow), model.predict(frame))
+        np.testing.assert_array_equal(model.encoder_.transform(arrow), model.encoder_.transform(frame))
+    with pytest.raises(ValueError, match=r"X has two columns named 'a'"):
+        kind(**settings).fit(arrow.rename_columns(["a", *"abc"][: arrow.num_columns]), y)
+
+
+@pytest.mark.parametrize("kind", [TabularClassifier, TabularRegressor, MLPClassifier, MLPRegressor])
+def test_a_name_is_no_target(kind: Any, x: np.ndarray) -> None:
+    frame = pd.DataFrame(x, columns=list("abc"))
+    with pytest.raises(TypeError, match=r"y is 'c', expected the values.*fit\(X.drop\(columns='c'\), X\['c'\]\)"):
+        kind().fit(frame, "c")
+
+
+def test_several_labels_a_row_are_refused(x: np.ndarray) -> None:
+    y = (x[:, :2] > 0).astype(int)
+    for labels in (y, pd.DataFrame(y), y.tolist()):
+        with pytest.raises(
+            ValueError, match=r"got an array of shape \(60, 2\).*one label a row.*MultiOutputClassifier"
+        ):
+            TabularClassifier(**QUICK).fit(x, labels)
+
+
+@pytest.mark.parametrize("kind", [TabularClassifier, MLPClassifier])
+def test_nullable_labels_stay_what_they_are(kind: Any, x: np.ndarray) -> None:
+    y = pd.Series(x[:, 0] > 0)
+    settings: dict[str, Any] = (
+        QUICK
+        if kind is TabularClassifier
+        else {"solver": "lbfgs", "hidden_layer_sizes": (4,), "max_iter": 5000, "random_state": 0}
+    )
+    expected = kind(**settings).fit(x, y.to_numpy()).predict(x)
+    for dtype, wanted in (("boolean", np.bool_), ("Int64", np.int64), ("UInt8", np.uint8)):
+        model = kind(**settings).fit(x, y.astype(dtype))
+        assert model.classes_.dtype == model.predict(x).dtype == wanted
+        np.testing.assert_array_equal(model.predict(x), expected)
+        with pytest.raises(ValueError, match="Input y contains NaN"):
+            kind(**settings).fit(x, y.astype(dtype).mask(np.arange(60) == 5))
+
+
 @pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
 def test_networks_on_arrays_say_who_reads_records(kind: Any, x: np.ndarray) -> None:
     y = (x[:, 0] > 0).astype(int)
