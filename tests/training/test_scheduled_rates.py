@@ -399,6 +399,7 @@ def test_files_with_other_rates_are_refused(rate: Any, tmp_path: Path) -> None:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         description = json.loads(file.metadata()["pynn"])
     del description["crc"]  # as in a file of older pynn
+    description["own"] = []
     description["layers"][2]["arguments"]["rate"] = rate
     safetensors.numpy.save_file(tensors, tmp_path / "m", {"pynn": json.dumps(description)})
     with pytest.raises(ValueError, match="the model cannot be built from its description"):
