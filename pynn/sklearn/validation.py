@@ -109,12 +109,13 @@ def _labels(y: Any, X: Any) -> Array:
     """Labels (N,), none of them missing."""
     y = _given(y, X)
     labels = of_lists(y, "y") if isinstance(y, (list, tuple)) else y  # NumPy would turn 1 beside "a" into text
-    if (shape := np.shape(labels))[1:] not in ((), (1,)):
+    labels = tables.series(labels)
+    if labels.ndim == 2 and labels.shape[1] > 1:
         raise ValueError(
-            f"y should be a 1d array, got an array of shape {shape} instead: TabularClassifier learns one label a row. "
-            "For several, fit one for each column, as sklearn.multioutput.MultiOutputClassifier does"
+            f"y should be a 1d array, got an array of shape {labels.shape} instead: TabularClassifier learns one "
+            "label a row. For several, fit one for each column, as sklearn.multioutput.MultiOutputClassifier does"
         )
-    labels = column_or_1d(tables.series(labels), warn=True)
+    labels = column_or_1d(labels, warn=True)
     _expect_rows(labels, X)
     data_checks.expect_labels(labels)
     return np.asarray(labels)
