@@ -141,12 +141,13 @@ def _is_matrix(x: Any) -> bool:
 
 
 def table(x: Any, name: str = "x") -> Table:
-    """A frame of pandas or polars, an array (N, D), a record array, a dict of columns, rows as lists or dicts.
+    """A frame of pandas or polars, a table of pyarrow, an array (N, D), a dict of columns, rows as lists or dicts.
 
     TypeError for the rest.
     """
     if isinstance(x, Table):
         return x
+    x = tables.of_arrow(x)
     arrays.expect_unmasked(name, x)
     if callable(getattr(x, "toarray", None)) and hasattr(x, "nnz"):  # scipy.sparse
         x = x.toarray()

@@ -85,6 +85,13 @@ def as_categories(x: Any, name: str, label: Any) -> str:
     return f"pynn.TableEncoder(categorical=[{label!r}])"
 
 
+def of_arrow(x: Any) -> Any:
+    """A table of pyarrow, or a data set that has its columns, as a frame of pandas; anything else as it is."""
+    if hasattr(x, "column_names") and callable(getattr(x, "to_pandas", None)) and not hasattr(x, "dtypes"):
+        return x.to_pandas()
+    return x
+
+
 def plain(x: Any, name: str) -> Any:
     """Return a table, a sparse matrix or an object array as an array of numbers if it holds numbers; else x as it is.
 

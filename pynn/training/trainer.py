@@ -16,6 +16,7 @@ from ..data.batches import Samples
 from ..locks import Claim
 from ..regularizers import Penalty
 from .accumulation import Accumulation
+from .ended import warn_of_ended
 from .history import History
 from .measures import Measures, Running, hits, in_units, lost, total, warn_of_statistics_of_the_start
 from .sources import Source
@@ -168,6 +169,7 @@ class Trainer:
                     begun.append(callback)
                     callback.on_train_begin(self)
                 self._heed_interrupt()
+                warn_of_ended(self.model, self.optimizer, self.first_epoch)
                 while self.epoch < self.first_epoch + self.epochs and self.stopped is None:
                     with self.model.lock.held():
                         self._run_epoch()
