@@ -19,7 +19,7 @@ void affine_forward(const T* x, const T* weight, const T* bias, Activation f, T*
 
 template <class T>
 void backward_of_rows(const T* dy, const T* x, const T* weight, const T* y, Activation f, T* dz, T* dx, T* dweight,
-                     T* dbias, double scale, Size n, Size d, Size m) {
+                      T* dbias, double scale, Size n, Size d, Size m) {
     activation_backward_and_sum(dy, y, f, dz, dbias, n, m);
     const T* gradient = dz ? dz : dy;
     Product<T> product;
@@ -48,8 +48,8 @@ void add_parts(const T* parts, Size count, Size size, T* sums) {
     });
 }
 
-// Where the weight is small beside the batch, each slice of the rows takes the whole way back, with a part of the sums
-// of its own. What a core has written it also reads; else most of the time would go into passing dz between cores.
+// Where the weight is small beside the batch, the rows go back in slices, each with its own part of the sums over rows.
+// Then a core reads the rows that it has written; passing dz from core to core would take longer than the products.
 constexpr Size kSlices = 2;
 
 inline bool in_slices(Size n, Size d, Size m) {

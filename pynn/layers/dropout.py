@@ -61,9 +61,11 @@ class Dropout(Masking):
         return self.rate
 
     def forward(self, x: Array, training: bool) -> Array:
-        key = self._begin(training, math.prod(x.shape[1:]))
-        if key is None:
+        if not (training or self.context.sampling):
+            self._draw = None
             return self._unmasked(x, "y")
+        key = self._begin(training, math.prod(x.shape[1:]))
+        assert key is not None
         return self._masked(x, self.buffer("y", x.shape), key) if self._rate else x
 
     def _unmasked(self, x: Array, name: str) -> Array:

@@ -187,7 +187,7 @@ class TableEncoder(Named):
     # Reading ------------------------------------------------------------------------------------------
 
     def samples(self, x: ArrayLike, name: str) -> Any:
-        if self.fitted and self.places_ is not None and type(x) is np.ndarray and x.ndim == 2 and x.dtype.kind in "fiu":
+        if type(x) is np.ndarray and x.ndim == 2 and x.dtype.kind in "fiu" and vars(self).get("places_") is not None:
             return x
         return table(x, name)
 
