@@ -218,6 +218,7 @@ def main() -> None:
                 for method in methods:
                     function = ask if method in PYTABKIT and ask is not None else measured
                     results[method].append(function(method, name, seed))
+                    print(f"{name}, split {seed}: {method} {results[method][-1]}", file=sys.stderr, flush=True)
             print("\n".join(row(name, results)), flush=True)
     if options.json:
         Path(options.json).write_text(json.dumps(found, indent=1))

@@ -36,6 +36,8 @@ namespace {
 constexpr int kMaxThreads = 256;
 constexpr int kSpins = 3000;  // pauses before a worker sleeps: some 50 microseconds
 
+thread_local bool in_piece = false;  // what a piece of a job calls runs on its thread alone
+
 inline void pause() {
 #if defined(__x86_64__)
     __builtin_ia32_pause();
@@ -109,6 +111,7 @@ private:
 
     // An exception must not leave a worker, which would end the process, nor the caller before all pieces are done.
     void work(int self) {
+        in_piece = true;
         for (int i = 0; i < threads_; ++i) {
             Share& share = shares_[(self + i) % threads_];
             for (;;) {
@@ -121,6 +124,7 @@ private:
                 }
             }
         }
+        in_piece = false;
     }
 
     void serve(int self) {
@@ -189,11 +193,11 @@ const int watch_fork = pthread_atfork(nullptr, nullptr, [] { forked = true; });
 }  // namespace
 
 void run_pieces(std::ptrdiff_t pieces, int threads, Task task, void* context) {
-    if (threads > 1) {
+    if (threads > 1 && !in_piece) {
         std::unique_lock<std::mutex> lock(team().busy, std::try_to_lock);
         if (lock.owns_lock()) return team().run(pieces, threads, task, context);
     }
-    // Another thread's job has the team (or this is a piece of it): one thread each is the best use of the processors.
+    // Another thread's job has the team, or this is a piece of it: one thread each is the best use of the processors.
     for (std::ptrdiff_t piece = 0; piece < pieces; ++piece) task(context, piece, 0);
 }
 

@@ -187,9 +187,8 @@ def total(model: Penalized, penalty: Penalty | None) -> float:
     float
         The penalty.
     """
-    values = (
-        kernels.penalty(weight, part.l1, part.l2, dweight)
-        for part, weight, dweight in model.penalties(penalty)
-        if part.l1 or part.l2
-    )
-    return sum(values, 0.0)
+    value = 0.0
+    for part, weight, dweight in model.penalties(penalty):
+        if part.l1 or part.l2:
+            value += kernels.penalty(weight, part.l1, part.l2, dweight)
+    return value

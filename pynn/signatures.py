@@ -72,8 +72,9 @@ class Constructed(_Checked):  # two classes: inspect and help() would show the a
 
     def _check_again(self) -> None:
         """The same refusals for attributes that were set since."""
+        other = getattr(self, "_given", {})  # arguments that are kept in another form
         for name, kind in self._takes.items():
-            kind(type(self).__name__, name, getattr(self, name))
+            kind(type(self).__name__, name, other[name] if name in other else getattr(self, name))
 
 
 def _checked(constructor: Any, names: Container[str]) -> Any:

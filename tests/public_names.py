@@ -13,7 +13,7 @@ import pynn
 
 METHODS = {  # what users call, and what classes of their own override
     "Callback": "on_epoch_begin on_epoch_end on_step_begin on_step_end on_train_begin on_train_end restore state",
-    "Ensemble": "evaluate fit load of_snapshots outputs predict predict_proba save",
+    "Ensemble": "evaluate fit load of_snapshots outputs predict predict_proba predict_std save",
     "History": "epochs plot",
     "Layer": "add_parameter add_state backward build forward freeze get_weights named set_weights unfreeze",
     "Loss": "backward correct forward predict probabilities targets",
@@ -21,8 +21,8 @@ METHODS = {  # what users call, and what classes of their own override
     "PolyakAverage": "applied average swap",
     "Schedule": "at plot",
     "Sequential": "backward build classes dtype evaluate fit forward freeze get_weights gradients"
-    " input_gradient layer layers parameter_count parameters partial_fit predict predict_proba replace_head save seed"
-    " set_weights summary tensors to_bytes train_step unfreeze",
+    " input_gradient layer layers parameter_count parameters partial_fit predict predict_proba predict_std replace_head"
+    " save seed set_weights summary tensors to_bytes train_step unfreeze",
     "Trainer": "batches epoch run step stop",
     "Transformer": "fit fit_transform inverse_transform transform",
 }

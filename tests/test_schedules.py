@@ -273,6 +273,26 @@ def test_a_trough_between_cycles_is_not_the_end(points: Points) -> None:
             network().fit(x, y, optimizer=pynn.SGD(schedule), epochs=2, batch_size=30, progress=False)
 
 
+@pytest.mark.parametrize("schedule", [pynn.CosLog(0.1, 4), pynn.Warmup(0.1, 2), pynn.Cyclic(0, 0.1, 4)])
+def test_an_epoch_at_0_for_want_of_a_length_is_warned_of(schedule: pynn.Schedule, points: Points) -> None:
+    x, y = points
+    batches = [(x[start : start + 10], y[start : start + 10]) for start in (0, 10, 20)]
+
+    class Unsized:
+        def __iter__(self) -> Any:
+            return iter(batches)
+
+    model = network()
+    with pytest.warns(UserWarning, match=r"was 0 in all of epoch 1: .* starts at 0 and.*pass an iterable with a len"):
+        model.fit(Unsized(), optimizer=pynn.SGD(schedule), epochs=2, progress=False)
+    assert model.history is not None
+    assert model.history["learning_rate"][0] == 0 < model.history["learning_rate"][1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        network().fit(batches, optimizer=pynn.SGD(schedule), epochs=2, progress=False)
+        network().fit(Unsized(), optimizer=pynn.SGD(pynn.CosineDecay(0.1, 4)), epochs=2, progress=False)
+
+
 # In an optimizer
 
 
@@ -345,7 +365,8 @@ def test_the_fraction_of_an_iterable_is_known_after_its_first_epoch(points: Poin
             return ((x[start : start + 2], y[start : start + 2]) for start in range(self.count))
 
     stream, optimizer, model = Stream(), Recorder(Progress()), network()
-    model.fit(stream, optimizer=optimizer, epochs=2, progress=False)
+    with pytest.warns(UserWarning, match="the learning rate was 0 in all of epoch 1"):
+        model.fit(stream, optimizer=optimizer, epochs=2, progress=False)
     np.testing.assert_allclose(np.array(optimizer.rates) * 1000, [0, 0, 0, 1, 4 / 3, 5 / 3], rtol=1e-12)
 
     class Sized(Stream):

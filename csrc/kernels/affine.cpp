@@ -18,8 +18,8 @@ void affine_forward(const T* x, const T* weight, const T* bias, Activation f, T*
 }
 
 template <class T>
-void affine_backward(const T* dy, const T* x, const T* weight, const T* y, Activation f, T* dz, T* dx, T* dweight,
-                     T* dbias, double scale, Size n, Size d, Size m) {
+void backward_of_rows(const T* dy, const T* x, const T* weight, const T* y, Activation f, T* dz, T* dx, T* dweight,
+                      T* dbias, double scale, Size n, Size d, Size m) {
     activation_backward_and_sum(dy, y, f, dz, dbias, n, m);
     const T* gradient = dz ? dz : dy;
     Product<T> product;
@@ -36,6 +36,45 @@ void affine_backward(const T* dy, const T* x, const T* weight, const T* y, Activ
         product.out = dx, product.out_stride = d;
         multiply(product);
     }
+}
+
+// sums += the parts, in their order.
+template <class T>
+void add_parts(const T* parts, Size count, Size size, T* sums) {
+    each_vector<T>(0, size, [&](auto at, Size i) {
+        Vec<T> total = at.load(sums + i);
+        for (Size part = 0; part < count; ++part) total += at.load(parts + part * size + i);
+        at.store(sums + i, total);
+    });
+}
+
+// Where the weight is small beside the batch, the rows go back in slices, each with its own part of the sums over rows.
+// Then a core reads the rows that it has written; passing dz from core to core would take longer than the products.
+constexpr Size kSlices = 2;
+
+inline bool in_slices(Size n, Size d, Size m) {
+    return n >= 32 * kSlices && 2 * d * m <= n * (d + m);
+}
+
+template <class T>
+void affine_backward(const T* dy, const T* x, const T* weight, const T* y, Activation f, T* dz, T* dx, T* dweight,
+                     T* dbias, double scale, Size n, Size d, Size m) {
+    const double work = static_cast<double>(n) * static_cast<double>(d) * (2 + static_cast<double>(m) / 8);
+    if (work < kParallelWork || !in_slices(n, d, m))
+        return backward_of_rows(dy, x, weight, y, f, dz, dx, dweight, dbias, scale, n, d, m);
+    const Size parts = kSlices - 1;
+    const Scratch<T> weights(dweight ? parts * d * m : 0), biases(dbias ? parts * m : 0);
+    parallel(kSlices, work, [&](Size slice) {
+        const Size begin = slice * n / kSlices, end = (slice + 1) * n / kSlices;
+        const auto own = [&](T* sums, const Scratch<T>& part, Size size) {
+            return sums && slice > 0 ? part.get() + (slice - 1) * size : sums;
+        };
+        backward_of_rows(dy + begin * m, x + begin * d, weight, y + begin * m, f, dz ? dz + begin * m : nullptr,
+                         dx ? dx + begin * d : nullptr, own(dweight, weights, d * m), own(dbias, biases, m), scale,
+                         end - begin, d, m);
+    });
+    if (dweight) add_parts(weights.get(), parts, d * m, dweight);
+    if (dbias) add_parts(biases.get(), parts, m, dbias);
 }
 
 }  // namespace

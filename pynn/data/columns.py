@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from .. import checks
 from ..messages.terminal import brief
 from ..typing import Array
 from . import parsing, tables
@@ -22,7 +24,7 @@ PARTS = ("days", "month", "weekday", "hour")  # numbers that a date becomes
 YEAR, WEEKS = 366.0, 14.0  # days that dates must span for their month, and for their weekday
 IDS = 20  # rows from which on a column of different values may be an id
 LEFT_OUT, DIFFERENT = 50, 0.95  # rows from which on text is left out of whose values so many differ
-READABLE = "looks like numbers or dates"  # begin of a note
+READABLE, COUNTING = "looks like numbers or dates", "numbers the rows"  # begins of notes
 MANY = 100  # categories, most of them rare
 
 
@@ -90,15 +92,15 @@ class Column:
         return self.kind not in ("constant", "empty", "id")
 
 
-def describe(x: Any, categorical: Iterable[str | int] = ()) -> list[Column]:
+def describe(x: Any, categorical: ArrayLike | None = ()) -> list[Column]:
     """Say what each column of a table is.
 
     Parameters
     ----------
     x : data frame, array (N, D), record array or dict
         The table.
-    categorical : list, default ()
-        Names or places of columns whose numbers are categories.
+    categorical : list of str, int or bool, default ()
+        Columns whose numbers are categories, by name or by place, or a mask of all.
 
     Returns
     -------
@@ -108,9 +110,10 @@ def describe(x: Any, categorical: Iterable[str | int] = ()) -> list[Column]:
     Raises
     ------
     TypeError or ValueError
-        If a column cannot be used, with its name and what to do.
+        If a column cannot be used, with its name and what to do, and if `categorical` names none of them.
     """
-    return learn_all(table(x), set(categorical))
+    source = table(x)
+    return learn_all(source, tables.chosen(categorical, source.labels, "categorical", source.name))
 
 
 # Learning -----------------------------------------------------------------------------------------
@@ -118,10 +121,13 @@ def describe(x: Any, categorical: Iterable[str | int] = ()) -> list[Column]:
 
 def learn_all(source: Table, categorical: Container[Any] = ()) -> list[Column]:
     """All columns; those of a table whose names are neither text nor whole numbers are named by their places."""
-    found = [learn(source, label, label in categorical) for label in source.labels]
-    if source.names is not None or source.numbered:
-        return found
-    return [replace(one, name=place) for place, one in enumerate(found)]
+    wanted = frozenset(label for label in source.labels if label in categorical)
+    if wanted not in source.learned:  # several may ask, and text takes a while
+        found = [learn(source, label, label in wanted) for label in source.labels]
+        if source.names is None and not source.numbered:
+            found = [replace(one, name=place) for place, one in enumerate(found)]
+        source.learned[wanted] = found
+    return list(source.learned[wanted])
 
 
 def learn(source: Table, label: Any, categorical: bool = False) -> Column:
@@ -157,7 +163,7 @@ def _of_numbers(source: Table, label: Any, raw: Raw, form: Form | None = None) -
     missing = len(chosen) - len(values)
     if not len(values):
         return replace(_empty(label, raw), missing=missing)
-    low, high = float(values.min()), float(values.max())
+    low, high = values.min().item(), values.max().item()  # whole ones as they are: as floats, large ones are equal
     if low == high and not missing:
         shown = plain_number(low) if raw.kind == "number" else np.datetime64(int(low // 1), "D")
         return Column(label, "constant", raw.dtype, note=f"is {shown} in every row; it is left out")
@@ -173,7 +179,7 @@ def _of_numbers(source: Table, label: Any, raw: Raw, form: Form | None = None) -
 def _row_numbers(values: Array) -> str:
     if values.dtype.kind not in "iu" or len(values) < IDS or int(values[-1]) - int(values[0]) != len(values) - 1:
         return ""
-    return "numbers the rows, which tells nothing about new ones: drop it" if (np.diff(values) == 1).all() else ""
+    return f"{COUNTING}, which tells nothing about new ones: drop it" if (np.diff(values) == 1).all() else ""
 
 
 def part(values: Array, column: Column, name: str) -> Array:
@@ -224,18 +230,21 @@ def _of_categories(source: Table, label: Any, raw: Raw) -> Column:
 
 def _of_text(source: Table, label: Any, raw: Raw, values: Sequence[Any], counts: Array) -> Column | None:
     """The column if its text, or some of it, is numbers or dates, or ids; else None."""
-    is_text = np.array([isinstance(value, str) for value in values])
-    if not is_text.any():
+    is_text = [isinstance(value, str) for value in values]
+    if not any(is_text):
         return None
-    if not is_text.all():
-        form = parsing.among_numbers(values, counts, is_text)
+    order = parsing.frequent_first(values, counts)
+    values, counts = [values[place] for place in order.tolist()], counts[order]
+    if not all(is_text):
+        form = parsing.among_numbers(values, counts)
         return None if form is None else _of_numbers(source, label, parsing.as_numbers(raw, form.form), form)
-    if (form := parsing.number_form(values, counts)) is not None:
+    few = 1 if source.written else parsing.FEW
+    if (form := parsing.number_form(values, counts, few, source.decimal)) is not None:
         return _of_numbers(source, label, parsing.as_numbers(raw, form.form), form)
-    if (form := parsing.date_form(values, counts)) is not None:
-        return _of_numbers(source, label, parsing.as_dates(raw, form.form), form)
+    if (form := parsing.date_form(values, counts, few)) is not None:
+        return _of_numbers(source, label, parsing.as_dates(raw, form.form, _where(source, label)), form)
     once = source.distinct()
-    count = np.count_nonzero(once.chosen(raw.data) >= 0)
+    count = int(np.count_nonzero(once.chosen(raw.data) >= 0))
     if count < LEFT_OUT or len(values) < DIFFERENT * count:
         return None
     note = "has another value in nearly every row, as names and ids have, which tells nothing about new ones"
@@ -281,7 +290,7 @@ def read(column: Column, source: Table, label: Any) -> Array:
     if raw.kind == "boolean" and column.kind == "number":
         return parsing.spread(np.array([0.0, 1.0]), raw.data)
     if raw.kind == "category" and column.kind == "number" and not any(isinstance(v, (str, bool)) for v in raw.values):
-        raw = parsing.as_numbers(raw, "")
+        raw = parsing.as_numbers(raw, parsing.POINT)
     if raw.kind != column.kind:
         raise _another(column, raw, source, label)
     if raw.kind == "date" and raw.aware != column.aware and not np.isnan(raw.data).all():
@@ -311,17 +320,22 @@ def _parsed(column: Column, raw: Raw, source: Table, label: Any) -> Raw:
     ):
         return raw
     form = column.form or (parsing.POINT if column.kind == "number" else parsing.ISO)
-    read = parsing.as_numbers(raw, form) if column.kind == "number" else parsing.as_dates(raw, form)
+    where = _where(source, label)
+    read = parsing.as_numbers(raw, form) if column.kind == "number" else parsing.as_dates(raw, form, where)
     if column.dtype.startswith("datetime64"):  # `pynn train` read this text in UTC
         read = replace(read, aware=column.aware)
     wrong = np.append(odd, False)[raw.data] & np.isnan(read.data)
-    if 2 * np.count_nonzero(wrong) > np.count_nonzero(raw.data >= 0):
-        row = int(np.argmax(wrong))
-        raise ValueError(
-            f"{_where(source, label)} holds {brief(raw.values[raw.data[row]])}, for example in row {row}, but in fit "
-            f"it had text that is read as {column.kind}s{parsing.spoken(form, ', ')}; turn it into {column.kind}s, or "
-            "make it missing (None)"
-        )
+    if (count := np.count_nonzero(wrong)) == 0:
+        return read
+    row = int(np.argmax(wrong))
+    holds = f"{where} holds {brief(raw.values[raw.data[row]])} in row {row}"
+    holds += f" (and {count - 1:,} more)" if count > 1 else ""
+    meant = f"in fit it had text that is read as {column.kind}s"
+    meant += "" if form == parsing.POINT else f", {parsing.spoken(form)}"
+    rows = count + np.count_nonzero(~np.isnan(read.data))
+    if count > parsing.tolerated(rows, parsing.STRAY if text.all() else parsing.MIXED):
+        raise ValueError(f"{holds}, but {meant}; turn it into {column.kind}s, or make it missing (None)")
+    checks.warn(f"{holds}, which is taken as missing: {meant}")
     return read
 
 

@@ -70,10 +70,13 @@ def plain_number(value: float) -> int | float:
 class Table:
     """The columns of a table, each read when it is needed; a selection of rows shares what has been read.
 
-    names: of the columns, None for an array. name: of the table, for errors.
+    names: of the columns, None for an array. name: of the table, for errors. decimal: the sign before decimals where
+    text leaves it open. written: in a file, where all is text, so that a few numbers or dates are some, too.
     """
 
     ndim = 2
+    decimal = "."
+    written = False
 
     def __init__(self, source: Any, name: str = "x") -> None:
         self.name, self.source = name, source
@@ -81,6 +84,7 @@ class Table:
         self.rows: range | Array = range(count)
         self._read: dict[Any, Raw] = {}
         self.shared: list[tuple[Any, Any]] = []  # what others derived from the columns
+        self.learned: dict[Any, list[Any]] = {}  # what the selected rows were found to be
         if not self.labels:
             raise ValueError(f"{name} has no columns, expected at least one")
         if not count:
@@ -103,6 +107,7 @@ class Table:
         chosen = object.__new__(Table)
         vars(chosen).update(vars(self))
         chosen.rows = self.rows[rows] if isinstance(rows, slice) else np.asarray(self.rows)[rows]
+        chosen.learned = {}
         return chosen
 
     def column(self, label: Any) -> Raw:
@@ -117,7 +122,10 @@ class Table:
     def chosen(self, values: Array) -> Array:
         """The values of the selected rows, from those of all rows."""
         rows = self.rows
-        return values[rows.start : rows.stop : rows.step] if isinstance(rows, range) else values[rows]
+        if isinstance(rows, range) and rows.step > 0:  # a slice backwards would end before the first row
+            return values[rows.start : rows.stop : rows.step]
+        selected: Array = values[np.asarray(rows)]
+        return selected
 
     def distinct(self) -> Table:
         """The selected rows, each once."""
@@ -133,15 +141,25 @@ def _is_matrix(x: Any) -> bool:
 
 
 def table(x: Any, name: str = "x") -> Table:
-    """A frame of pandas or polars, an array (N, D), a record array or a dict of columns; TypeError for the rest."""
+    """A frame of pandas or polars, a table of pyarrow, an array (N, D), a dict of columns, rows as lists or dicts.
+
+    TypeError for the rest.
+    """
     if isinstance(x, Table):
         return x
+    x = tables.of_arrow(x)
     arrays.expect_unmasked(name, x)
     if callable(getattr(x, "toarray", None)) and hasattr(x, "nnz"):  # scipy.sparse
         x = x.toarray()
     elif isinstance(x, (list, tuple)):
-        x = of_lists(x, name)
+        x = of_records(x) if x and all(isinstance(row, Mapping) for row in x) else of_lists(x, name)
     return Table(x, name)
+
+
+def of_records(rows: Sequence[Mapping[Any, Any]]) -> dict[Any, list[Any]]:
+    """The columns of rows that are dicts; what a row lacks is missing."""
+    labels = dict.fromkeys(label for row in rows for label in row)
+    return {label: [row.get(label) for row in rows] for label in labels}
 
 
 def of_lists(x: Sequence[Any], name: str) -> Array:
@@ -179,8 +197,24 @@ def _layout(x: Any, name: str) -> tuple[tuple[str, ...] | None, tuple[Any, ...],
     if not labels:
         return None, (), 0
     tables.expect_labels(labels, name)
+    if isinstance(x, Mapping):
+        _expect_lists(x, name)
     count = len(next(iter(x.values()))) if isinstance(x, Mapping) else len(x)
     return tuple(labels) if isinstance(labels[0], str) else None, labels, count
+
+
+def _expect_lists(x: Mapping[Any, Any], name: str) -> None:
+    """TypeError for single values in place of columns."""
+    single = [label for label, values in x.items() if isinstance(values, (str, bytes)) or not np.iterable(values)]
+    if not single:
+        return
+    value = x[single[0]]
+    if len(single) == len(x):
+        raise TypeError(
+            f"{name} is one record, as {single[0]!r} is {brief(value)}; pass [{name}], or lists of values: "
+            f"{{{single[0]!r}: [{brief(value)}]}}"
+        )
+    raise TypeError(f"{name}: column {single[0]!r} is {brief(value)}, expected a list of values, one for each row")
 
 
 # One column ---------------------------------------------------------------------------------------

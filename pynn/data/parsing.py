@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import functools
+import math
 import re
 from collections.abc import Sequence
 from numbers import Real
@@ -21,6 +22,7 @@ GAPS = frozenset({
     "--", "---", ".", "..", "*", "missing", "unknown",
 })  # fmt: skip
 FEW = 10  # fewer different numbers or dates stay categories
+TRIED = 50  # of the different texts, the most frequent ones, and as many others, before all are read
 STRAY = 0.01  # share of other text that becomes missing
 MIXED = 0.1  # the same among numbers of Python
 POINT, COMMA, ISO = ".", ",", "ISO8601"  # forms: 1,234.5 and 1.234,5 and 2020-01-31T12:00
@@ -38,8 +40,8 @@ LONG = ("january", "february", "march", "april", "may", "june", "july", "august"
 PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _FRAME = r"([-+]?)\s*[$€£¥]?\s*([-+]?)({body}(?:[eE][-+]?\d{{1,3}})?)\s*[$€£¥%]?"
 NUMBER = {
-    POINT: re.compile(_FRAME.format(body=r"(?:\d{1,3}(?:,\d{3})+|\d+|(?=\.\d))(?:\.\d*)?"), re.ASCII),
-    COMMA: re.compile(_FRAME.format(body=r"(?:\d{1,3}(?:\.\d{3})+|\d+|(?=,\d))(?:,\d*)?"), re.ASCII),
+    POINT: re.compile(_FRAME.format(body=r"(?:[1-9]\d{0,2}(?:,\d{3})+|\d+|(?=\.\d))(?:\.\d*)?"), re.ASCII),
+    COMMA: re.compile(_FRAME.format(body=r"(?:[1-9]\d{0,2}(?:\.\d{3})+|\d+|(?=,\d))(?:,\d*)?"), re.ASCII),
 }
 ZEROS = re.compile(r"\s*[+-]?0\d", re.ASCII)  # of zip codes and phone numbers
 DATE = re.compile(
@@ -144,54 +146,61 @@ def numbers(values: Sequence[str], form: str = POINT) -> Array:
     return np.array([np.nan if value is None else value for value in found], np.float64)
 
 
-def dates(values: Sequence[str], form: str = ISO) -> tuple[Array, bool]:
-    """The days since 1970 of each text, NaN for other text; and whether they have a time zone."""
+def dates(values: Sequence[str], form: str, where: str) -> tuple[Array, bool]:
+    """The days since 1970 of each text, NaN for other text; and whether they have a time zone.
+
+    ValueError, which begins with `where`, if only some have one.
+    """
     parsed = [date(value, form) for value in values]
     aware = any(found is not None and found.tzinfo is not None for found in parsed)
-    days = np.full(len(parsed), np.nan)
-    for place, found in enumerate(parsed):
-        if found is not None and (found.tzinfo is not None) == aware:
-            days[place] = date_days(found, aware, "")
-    return days, aware
+    days = [np.nan if found is None else date_days(found, aware, where) for found in parsed]
+    return np.array(days, np.float64), aware
 
 
-def number_form(values: Sequence[str], counts: Array, stray: float = STRAY) -> Form | None:
-    """The form in which these different texts, each so often, are numbers, strays and words for "missing" aside."""
+def number_form(
+    values: Sequence[str], counts: Array, few: int = FEW, decimal: str = POINT, stray: float = STRAY
+) -> Form | None:
+    """The form in which these different texts, each so often, are numbers, strays and words for "missing" aside.
+
+    few: less different ones are none. decimal: the form that is taken of two that read the same.
+    """
     if any(map(ZEROS.match, values)):
         return None
-    return _form(values, counts, (POINT, COMMA), stray)
+    return _form(values, counts, (POINT, COMMA) if decimal == POINT else (COMMA, POINT), few, stray)
 
 
-def date_form(values: Sequence[str], counts: Array) -> Form | None:
+def date_form(values: Sequence[str], counts: Array, few: int = FEW) -> Form | None:
     """The form in which they are dates, likewise."""
-    return _form(values, counts, DATES, STRAY)
+    return _form(values, counts, DATES, few, STRAY)
 
 
-def date_forms(values: Sequence[str]) -> list[str]:
-    """The forms that read all of these texts as dates."""
-    fitting = [form for form in DATES if all(_reads(text, form) for text in values[:50])]
-    return [form for form in fitting if all(_reads(text, form) for text in values)]
+def frequent_first(values: Sequence[Any], counts: Array) -> Array:
+    """The order of different values from the most frequent one, equal ones by their text: that of no library."""
+    texts = [str(value) for value in values]
+    order = np.array(sorted(range(len(texts)), key=texts.__getitem__), np.intp)
+    return order[np.argsort(-counts[order], kind="stable")]
 
 
-def swapped(form: str, forms: Sequence[str]) -> str:
-    """The one of these forms that has the same parts in another order, or ""."""
-    return next((each for each in forms if each != form and sorted(each) == sorted(form)), "")
+def _some(values: Sequence[str]) -> list[str]:
+    """The first ones and others spread evenly, without words for "missing"."""
+    first, rest = values[:TRIED], values[TRIED:]
+    return [value for value in (*first, *rest[:: -(-len(rest) // TRIED) or 1]) if not is_gap(value)]
 
 
-def _form(values: Sequence[str], counts: Array, forms: Sequence[str], stray: float) -> Form | None:
+def _form(values: Sequence[str], counts: Array, forms: Sequence[str], few: int, stray: float) -> Form | None:
     """The form that reads most of the texts, if it reads nearly all of them; the first of equal ones."""
-    tried = [value for value in values[:200] if not is_gap(value)][:100]
-    if len(values) < FEW or not tried:
+    tried = _some(values)
+    if len(values) < few or not tried:
         return None
     best: tuple[int, str, Array] | None = None
     equal: list[str] = []
     gaps = np.array([is_gap(value) for value in values])
     for form in forms:
-        if sum(_reads(value, form) for value in tried) < len(tried) / 2:  # quickly, for most text
+        if sum(_reads(value, form) for value in tried) < len(tried) / 4:  # quickly, for most text
             continue
         parsed = np.array([_reads(value, form) for value in values])
         read, strays = int(counts[parsed].sum()), int(counts[~parsed & ~gaps].sum())
-        if np.count_nonzero(parsed) < FEW or strays > stray * (read + strays):
+        if np.count_nonzero(parsed) < few or strays > stray * (read + strays):
             continue
         if best is None or read > best[0]:
             best, equal = (read, form, parsed), []
@@ -205,15 +214,20 @@ def _form(values: Sequence[str], counts: Array, forms: Sequence[str], stray: flo
 
 def _doubt(form: str, equal: Sequence[str], values: Sequence[str]) -> str:
     """The other form that would give other values, or ""."""
-    if form not in NUMBER:
-        return swapped(form, equal)
-    return COMMA if COMMA in equal and any("," in value or "." in value for value in values) else ""
+    if form in NUMBER:
+        return equal[0] if equal and any(map(is_ambiguous, values)) else ""
+    return next((each for each in equal if sorted(each) == sorted(form)), "")  # the same parts in another order
+
+
+def is_ambiguous(text: str) -> bool:
+    """Whether it is another number with decimal commas, as 1,234 and 7.042 are."""
+    return len({None, number(text, POINT), number(text, COMMA)}) == 3
 
 
 def unread(values: Sequence[str]) -> str | None:
     """A text that is neither number nor date, of texts that look like them; None if they do not."""
-    tried = [value.strip() for value in values[:200] if not is_gap(value)][:100]
-    if not tried or sum(LIKE.fullmatch(value) is not None for value in tried) < 0.9 * len(tried):
+    tried = _some(values)
+    if not tried or sum(LIKE.fullmatch(value.strip()) is not None for value in tried) < 0.9 * len(tried):
         return None
     return next((each for each in values if not is_gap(each) and not any(_reads(each, form) for form in FORMS)), None)
 
@@ -226,7 +240,7 @@ def are_text_or_numbers(values: Sequence[Any]) -> bool:
     return all(isinstance(value, str) or (isinstance(value, Real) and not isinstance(value, bool)) for value in values)
 
 
-def among_numbers(values: Sequence[Any], counts: Array, is_text: Array) -> Form | None:
+def among_numbers(values: Sequence[Any], counts: Array) -> Form | None:
     """How the text among numbers is read; None if the column does not consist of numbers, but for a few words."""
     if not are_text_or_numbers(values):
         return None
@@ -234,8 +248,10 @@ def among_numbers(values: Sequence[Any], counts: Array, is_text: Array) -> Form 
     if all(map(is_gap, text)):
         return Form(POINT, "", tuple(text))
     written = [value if isinstance(value, str) else repr(value) for value in values]
-    form = number_form(written, counts, MIXED)
-    return form if form is None or form.form == POINT else None
+    form = number_form(written, counts, stray=MIXED)
+    if form is None or form.form != POINT:
+        return None
+    return form if any(map(is_ambiguous, text)) else form._replace(other="")
 
 
 def as_numbers(raw: Raw, form: str) -> Raw:
@@ -244,8 +260,8 @@ def as_numbers(raw: Raw, form: str) -> Raw:
     return Raw("number", spread(np.array(found, np.float64), raw.data), raw.dtype)
 
 
-def as_dates(raw: Raw, form: str) -> Raw:
-    days, aware = dates(raw.values, form)
+def as_dates(raw: Raw, form: str, where: str) -> Raw:
+    days, aware = dates(raw.values, form, where)
     return Raw("date", spread(days, raw.data), raw.dtype, aware=aware)
 
 
@@ -254,24 +270,30 @@ def spread(values: Array, codes: Array) -> Array:
     return np.append(values, np.nan)[codes]
 
 
+def tolerated(rows: int, share: float = STRAY) -> float:
+    """How much text that is not read may be in other rows than those of `fit`, where the share of it is at most this.
+
+    In a few rows chance makes it more: three standard deviations of a share of 1 %. One of ten is told, one of one
+    refused.
+    """
+    return share * rows + 3 * math.sqrt(min(share, STRAY) * rows)
+
+
 def read_as(kind: str, form: Form) -> str:
     """How text is read, in words."""
-    note = f"is text that is read as {kind}s"
-    if form.form not in (POINT, ISO):
-        note += f", {spoken(form.form)}" + (f" (it could be {spoken(form.other)})" if form.other else "")
+    note = f"is text that is read as {kind}s" + ("" if form.form in (POINT, ISO) else f", {spoken(form.form)}")
+    note += f" (it could be {spoken(form.other)})" if form.other else ""
     return note + (
         f"; {tables.listed(form.odd, 3)} {'become' if len(form.odd) > 1 else 'becomes'} missing" if form.odd else ""
     )
 
 
-def spoken(form: str, before: str = "") -> str:
+def spoken(form: str) -> str:
     """A form in words, such as day.month.year."""
-    if form == POINT:
-        return ""
-    if form == COMMA:
-        return f"{before}with decimal commas"
+    if form in NUMBER:
+        return f"with decimal {'commas' if form == COMMA else 'points'}"
     names = {ISO: "year-month-day", "%Y": "year", "%y": "year", "%m": "month", "%d": "day", "%b": "month's name",
              "%B": "month's name", "%H": "hour", "%M": "minute", "%S": "second"}  # fmt: skip
     for directive, name in names.items():
         form = form.replace(directive, name)
-    return f"{before}{form}"
+    return form

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,39 @@ def listed(names: Sequence[Any], most: int = SHOWN) -> str:
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
+def chosen(given: Any, labels: Sequence[Any], name: str, table: str) -> list[Any]:
+    """The labels of the columns that were named, by name, by place or by a mask of all.
+
+    name, table: of the argument and of the table, for errors.
+    """
+    items = names_or_places(given, name)
+    if items and isinstance(items[0], bool):
+        if len(items) != len(labels):
+            raise ValueError(
+                f"{name} is a mask of {len(items)} columns, but {table} has {len(labels)}; name the columns"
+            )
+        return [label for label, wanted in zip(labels, items, strict=True) if wanted]
+    for one in items:
+        if one not in labels and (isinstance(one, str) or not -len(labels) <= one < len(labels)):
+            raise ValueError(f"{name} has {one!r}, but {table} has the columns {listed(labels, 20)}; name some of them")
+    return [one if one in labels else labels[one] for one in items]
+
+
+def names_or_places(given: Any, name: str) -> list[Any]:
+    """What names columns as a plain list: all of it text and integers, or all of it booleans. None names none."""
+    if given is None:
+        return []
+    expected = "names or places of columns, or a mask of all"
+    if isinstance(given, (str, bytes)) or not isinstance(given, Iterable) or getattr(given, "ndim", 1) != 1:
+        raise TypeError(f"{name} is {brief(given)}, expected a list of {expected}")
+    items = [one.item() if isinstance(one, np.generic) else one for one in given]
+    if all(isinstance(one, bool) for one in items):
+        return items
+    if odd := [one for one in items if isinstance(one, bool) or not isinstance(one, (str, int))]:
+        raise TypeError(f"{name} has {brief(odd[0])}, expected {expected}")
+    return items
+
+
 def as_categories(x: Any, name: str, label: Any) -> str:
     """How to have a column of this table taken for categories."""
     if hasattr(x, "iloc"):
@@ -50,6 +83,13 @@ def as_categories(x: Any, name: str, label: Any) -> str:
     if hasattr(x, "with_columns"):
         return f"{name}[{label!r}].cast(polars.Categorical)"
     return f"pynn.TableEncoder(categorical=[{label!r}])"
+
+
+def of_arrow(x: Any) -> Any:
+    """A table of pyarrow, or a data set that has its columns, as a frame of pandas; anything else as it is."""
+    if hasattr(x, "column_names") and callable(getattr(x, "to_pandas", None)) and not hasattr(x, "dtypes"):
+        return x.to_pandas()
+    return x
 
 
 def plain(x: Any, name: str) -> Any:

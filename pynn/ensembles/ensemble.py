@@ -78,7 +78,9 @@ class Ensemble(Constructed):
     Notes
     -----
     What is averaged: probabilities p = Σ_m w_m p_m for labels (softmax) and attributes (sigmoid); the outputs
-    themselves for regression, and for losses without probabilities, such as hinge losses and custom losses.
+    themselves for regression, and for losses without probabilities, such as hinge losses and custom losses. Of
+    `GaussianNLL` it is the normal distribution with mean and variance of the members' mixture: its variance is the mean
+    of theirs plus the variance of their means.
 
     ``len(ensemble)``, ``ensemble[i]`` (member i, a model) and iteration work as for a list.
 
@@ -252,7 +254,7 @@ class Ensemble(Constructed):
         array (N, ...)
             log p for labels, log(p / (1 - p)) for attributes, otherwise the mean of the members' outputs in the units
             of their targets, in which `evaluate` measures the loss: of means for `Poisson`, `Gamma` and `Tweedie`, of
-            quantiles for `Quantile`. Finite if theirs are.
+            quantiles for `Quantile`; for `GaussianNLL` mean and log variance of the mixture. Finite if theirs are.
         """
         mean = self._log_mean(x, batch_size)
         if self._kind == NUMBERS:
@@ -275,6 +277,29 @@ class Ensemble(Constructed):
             Predictions in the form of the targets.
         """
         return self._targets.decode(self.loss, self.loss.predict(self.outputs(x, batch_size)))
+
+    def predict_std(self, x: ArrayLike, batch_size: int | None = None) -> Array:
+        """Predict standard deviations of the targets: of the mixture of members with the loss `GaussianNLL`.
+
+        Parameters
+        ----------
+        x : array (N, ...)
+            Raw samples.
+        batch_size : int, optional
+            As for `outputs`.
+
+        Returns
+        -------
+        array (N, ...)
+            In the units and the shape of the targets.
+
+        Raises
+        ------
+        TypeError
+            For another loss.
+        """
+        found = self.loss._deviations(self._log_mean(x, batch_size))
+        return np.asarray(self._targets.shaped(found), self._dtype)
 
     def predict_proba(self, x: ArrayLike, batch_size: int | None = None) -> Array:
         """Compute the mean of the members' probabilities.
@@ -359,12 +384,14 @@ class Ensemble(Constructed):
     def _log_mean(self, x: ArrayLike, batch_size: int | None) -> Array:
         """Logarithms of the mean probabilities, or mean outputs, in float64."""
         total: Any = None
+        weight = 0.0
         for share, values in self._each(x, batch_size, self._read):
-            part = share * values if self._kind == NUMBERS else np.log(share) + values
-            if total is None:
-                total = part
+            weight += share
+            if self._kind == NUMBERS:
+                total = values if total is None else self.loss._mixed(total, values, share / weight)
             else:
-                (np.add if self._kind == NUMBERS else np.logaddexp)(total, part, out=total)
+                values += np.log(share)
+                total = values if total is None else np.logaddexp(total, values, out=total)
         return np.asarray(total)
 
     def _read(self, model: Sequential, outputs: Array) -> Array:

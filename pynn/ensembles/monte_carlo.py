@@ -18,6 +18,7 @@ from ..training import inputs, targets
 from ..typing import Array
 
 LAST_STEP = 2**32 - 1  # passes count down from here; training never reaches these steps, so the masks differ
+CHANGED = ("seed", "step", "passes", "sampling", "first_sample", "epoch")  # of the context, for the passes
 
 
 def monte_carlo(
@@ -28,6 +29,7 @@ def monte_carlo(
     batch_size: int = validations.BATCH,
     seed: int | None = None,
     probabilities: bool = False,
+    epoch: float | None = None,
 ) -> tuple[Array, Array]:
     """Mean and standard deviation of the outputs over several passes with random masks and noise.
 
@@ -45,12 +47,15 @@ def monte_carlo(
         Of the masks, 0..2^64-1; by default the model's. The same seed gives the same result.
     probabilities : bool, default False
         Average class probabilities instead of raw outputs.
+    epoch : float, optional
+        Where schedules of the rates of dropout are read; by default at 0, or where training is while it runs.
 
     Returns
     -------
     tuple of array (N, ...)
         Mean and standard deviation (÷ passes), new arrays. The standard deviation measures how sure the model is; in
-        a model without random layers it is 0.
+        a model without random layers it is 0. Of `GaussianNLL` they are those of means and of log variances, each by
+        itself: the spread of the means is no part of the variances.
 
     Raises
     ------
@@ -78,10 +83,12 @@ def monte_carlo(
     if seed is not None:
         checks.check_seed(seed)
     checks.expect_flag("", probabilities=probabilities)
+    if epoch is not None:
+        checks.expect_numbers("", checks.NOT_NEGATIVE, epoch=epoch)
     x = inputs.raw(model, x)
     inputs.accept(model, x, "x")
     parts = []
-    with _sampling(model, seed) as context:
+    with _sampling(model, seed, epoch) as context:
         for start in range(0, len(x), batch_size):
             context.first_sample = start
             batch = arrays.to_model(inputs.transformed(model, x[start : start + batch_size]), model.dtype)
@@ -119,17 +126,18 @@ def _moments(
 
 
 @contextmanager
-def _sampling(model: Sequential, seed: int | None) -> Iterator[Context]:
+def _sampling(model: Sequential, seed: int | None, epoch: float | None) -> Iterator[Context]:
     """Switch masks on in the model's context, and restore it afterwards."""
     with model.lock:
         context = model.context
-        saved = context.seed, context.step, context.passes, context.sampling, context.first_sample
+        saved = {name: getattr(context, name) for name in CHANGED}
         outputs = model.outputs.copy() if hasattr(model, "outputs") else None
         context.seed, context.passes, context.sampling = context.seed if seed is None else int(seed), 0, True
+        context.epoch = (context.epoch or 0.0) if epoch is None else float(epoch)
         try:
             yield context
         finally:
-            context.seed, context.step, context.passes, context.sampling, context.first_sample = saved
+            vars(context).update(saved)
             if outputs is not None:
                 model.outputs = outputs
             elif hasattr(model, "outputs"):

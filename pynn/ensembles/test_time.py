@@ -137,7 +137,8 @@ def predict_augmented(
     Returns
     -------
     array (N, C)
-        The mean of `predict_proba`, or of the outputs if the loss defines no probabilities.
+        The mean of `predict_proba`; if the loss defines no probabilities, of the outputs, as `Ensemble.outputs`
+        averages them.
 
     Raises
     ------
@@ -162,15 +163,15 @@ def predict_augmented(
     raw = model.preprocessing is not None and not np.can_cast(images.dtype, model.dtype)
     dtype = np.dtype(np.float64) if raw else model.dtype  # as in training: raw numbers may be large
     probable = type(model.loss).probabilities is not Loss.probabilities
-    total: Any = 0.0
+    mean: Any = None
     for number in range(passes):
         views, parts = Augmented(augment, images, places, int(seed), number, dtype), []
         for start in range(0, len(images), batch_size):
             batch = views.batch(slice(start, min(start + batch_size, len(images))), None)
             outputs = evaluate.predict_outputs(model, batch)
             parts.append(targets.probabilities(model.loss, outputs) if probable else model.loss._numbers(outputs))
-        total = total + np.concatenate(parts).astype(np.float64)
-    mean = total / passes
+        values = np.concatenate(parts).astype(np.float64)
+        mean = values if mean is None else model.loss._mixed(mean, values, 1 / (number + 1))
     form = None if probable else model.targets
     if form is not None and form.scaling is not None:
         return model.loss._in_units(mean, form)  # float64: large numbers may hardly differ

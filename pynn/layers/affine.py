@@ -94,6 +94,7 @@ class Affine(Weighted):
 
     @parametrization.setter
     def parametrization(self, value: str) -> None:
+        self._takes["parametrization"](self.kind, "parametrization", value)
         if self.declared and value != self._parametrization:
             raise ValueError(f"{self.kind}: parametrization is set before the layer is built, not on a built layer")
         self._parametrization = value

@@ -81,6 +81,8 @@ def wrapped(build: F) -> F:
         if self.context.built and self.declared:
             where = self.name or self.kind
             raise ValueError(f"{where} is part of a model that is built; model.build(input_shape) builds it anew")
+        if not self.is_custom:
+            self._check_again()
         shape, alone = sizes(input_shape), not self.context.owned
         if alone and min(shape, default=1) < 1:
             raise ValueError(f"input_shape is {shape}, expected sizes of at least 1")

@@ -34,8 +34,9 @@ class Dropout(Masking):
     index in the batch: the same on any backend, with any number of threads, and after a resume. Processes that share a
     batch set ``model.context.first_sample`` to the index of their first sample and get their part of the same mask.
 
-    With a schedule, a pass that draws masks outside `fit`, as in `monte_carlo`, needs an epoch: ``model.context.epoch =
-    0``, or ``optimizer.set_epoch(0)`` before `train_step`. Otherwise it raises RuntimeError.
+    With a schedule, a training pass outside `fit` needs an epoch: ``model.context.epoch = 0``, or
+    ``optimizer.set_epoch(0)`` before `train_step`. Otherwise it raises RuntimeError. `monte_carlo` has an argument
+    ``epoch``.
 
     References
     ----------
@@ -60,9 +61,11 @@ class Dropout(Masking):
         return self.rate
 
     def forward(self, x: Array, training: bool) -> Array:
-        key = self._begin(training, math.prod(x.shape[1:]))
-        if key is None:
+        if not (training or self.context.sampling):
+            self._draw = None
             return self._unmasked(x, "y")
+        key = self._begin(training, math.prod(x.shape[1:]))
+        assert key is not None
         return self._masked(x, self.buffer("y", x.shape), key) if self._rate else x
 
     def _unmasked(self, x: Array, name: str) -> Array:

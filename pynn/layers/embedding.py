@@ -10,6 +10,7 @@ from .. import kernels
 from ..checks import Count
 from ..initializers import Initializer, Normal
 from ..initializers import initializer as chosen
+from ..kernels.reference.embedding import EXACT
 from ..messages.terminal import brief
 from ..signatures import takes
 from ..typing import Array, Shape
@@ -17,7 +18,6 @@ from .base import Layer
 from .shapes import expect_axes
 
 ONE = Count(1)
-EXACT = 2**24  # float32 holds every whole number up to here
 
 
 class Sizes:
@@ -40,6 +40,25 @@ class Sizes:
         return "an integer of at least 1, or a list of them, one for each column"
 
 
+class UnknownCode(ValueError):
+    """A number that is no code. What calls the layer corrects its place: the layer knows a batch and its columns."""
+
+    def __init__(self, layer: str, what: str, place: int, width: int, sample: int, code: float, size: int) -> None:
+        super().__init__(layer, what, place, width, sample, code, size)
+        self.layer, self.what, self.width, self.code, self.size = layer, what, width, code, size
+        self.place, self.sample, self.among = place, sample, " of the batch"
+
+    def __str__(self) -> str:
+        return (
+            f"{self.layer}: {self.what} {self.place} has the code {self.code:.10g} at sample "
+            f"{self.sample}{self.among}, expected whole numbers 0..{self.size - 1}, or -1 for unknown"
+        )
+
+    def place_after(self, samples: int) -> None:
+        """Count the sample in data of which so many samples came before the batch."""
+        self.sample, self.among = self.sample + samples, ""
+
+
 class Embedding(Layer):
     """Vectors of codes: y[n, k] = weight[code of x[n, k]], a learned vector for each category or token.
 
@@ -57,7 +76,7 @@ class Embedding(Layer):
     ------
     ValueError
         If it is built for another number of columns; in a forward pass, for a code that is not a whole number of
-        0..size-1 or -1. The message names column, code and sample.
+        0..size-1 or -1. The message names column, code and sample, in training its place in the shuffled batch.
 
     Notes
     -----
@@ -146,7 +165,6 @@ class Embedding(Layer):
             return
         sample, place = np.argwhere(wrong)[0].tolist()
         what = "position" if isinstance(self.sizes, int) else "column"
-        raise ValueError(
-            f"{self.given_name or self.kind}: {what} {place} has the code {x[sample, place]:.10g} at sample {sample}, "
-            f"expected whole numbers 0..{sizes[place] - 1}, or -1 for unknown"
-        ) from None
+        name = self.given_name or self.kind
+        code, size = float(x[sample, place]), int(sizes[place])
+        raise UnknownCode(name, what, place, x.shape[1], sample, code, size) from None

@@ -3,37 +3,24 @@
 from __future__ import annotations
 
 from .. import kernels
-from ..initializers import Constant
-from ..typing import Array, Shape
+from ..typing import Array
 from .base import Activation
-from .shapes import expect_features
+from .per_feature import PerFeature
 
 
-class _Mixed(Activation):
+class _Mixed(PerFeature, Activation):
     """Base of the activations y = x + mix · (f(x) - x)."""
 
     mix: Array
     dmix: Array
     reads_input = True
+    _learned = "mix"
 
-    def build(self, input_shape: Shape) -> Shape:
-        expect_features(input_shape)
-        self._channels = input_shape[-1]
-        self.add_parameter("mix", (self._channels,), Constant(1.0), penalized=False)
-        return input_shape
+    def _change(self, x: Array, y: Array) -> None:
+        kernels.mixed_forward(x, self.mix, self.function, y)
 
-    def forward(self, x: Array, training: bool) -> Array:
-        self._x = x.reshape(-1, self._channels)
-        y = self.buffer("y", x.shape)
-        kernels.mixed_forward(self._x, self.mix, self.function, y.reshape(self._x.shape))
-        return y
-
-    def backward(self, dy: Array) -> Array | None:
-        rows = self._x.shape
-        dx = self.gradient_buffer("dx", dy.shape, dy) if self.needs_dx else None
-        dx_rows = None if dx is None else dx.reshape(rows)
-        kernels.mixed_backward(dy.reshape(rows), self._x, self.mix, self.function, dx_rows, self.dmix)
-        return dx
+    def _change_back(self, dy: Array, x: Array, dx: Array | None) -> None:
+        kernels.mixed_backward(dy, x, self.mix, self.function, dx, self.dmix)
 
 
 class PSELU(_Mixed):

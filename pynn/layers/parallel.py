@@ -14,6 +14,7 @@ from ..typing import Array, Shape
 from .base import Layer
 from .buffers import GradientBuffers
 from .chain import Chain
+from .embedding import UnknownCode
 from .shapes import expect_features
 
 Branch = Layer | Sequence[Layer] | None  # None: the numbers themselves
@@ -194,7 +195,12 @@ class Parallel(Layer):
         for number, chain in enumerate(self._chains):
             part = y[..., self._places[number]]
             if chain.layers:
-                part[...] = chain.forward(self._read(x, number), training)
+                try:
+                    part[...] = chain.forward(self._read(x, number), training)
+                except UnknownCode as error:
+                    if chain.input_shape == (error.width,):  # else a layer before has changed the columns
+                        error.place, error.width = self._columns[number][error.place], x.shape[-1]
+                    raise
             else:
                 self._copy(x, number, part)
         return y

@@ -83,7 +83,6 @@ class _Windows(Layer):
 
     def build(self, input_shape: Shape) -> Shape:
         height, width, channels = expect_image(input_shape)
-        self._check_again()
         size, padding = pair(self.size), pair(self.padding)
         stride = size if self.stride is None else pair(self.stride)
         rows = lay_windows("rows", height, size[0], stride[0], padding[0])

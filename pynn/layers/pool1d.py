@@ -47,7 +47,6 @@ class _Steps(_OneRow):
 
     def build(self, input_shape: Shape) -> Shape:
         length, channels = expect_sequence(input_shape)
-        self._check_again()
         stride = self.size if self.stride is None else self.stride
         steps = lay_windows("steps", length, self.size, stride, self.padding, "sequence")
         self._axes, self._regions = (Windows(1, 1, 1, 0, 1), steps), None

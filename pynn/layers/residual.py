@@ -78,6 +78,7 @@ class Residual(Chain, Fusing):
             self.shortcut = projection(tuple(input_shape), shape)
             if self.shortcut is not None:  # the block may have been frozen earlier
                 self.shortcut._restore_training_settings(self._training_settings())
+                self.shortcut._factor_names = ()  # a factor of biases is for other layers of the block
         self._side = Chain(self.shortcut) if isinstance(self.shortcut, Layer) else Chain()
         self._side.context, self._side._shared = self.context, self._shared
         try:

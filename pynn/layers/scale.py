@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from .. import kernels
-from ..initializers import Constant
-from ..typing import Array, Shape
-from .base import Layer
-from .shapes import expect_features
+from ..typing import Array
+from .per_feature import PerFeature
 
 
-class Scale(Layer):
+class Scale(PerFeature):
     """A learned factor for each feature: y = x · scale.
 
     Raises
@@ -31,22 +29,10 @@ class Scale(Layer):
     scale: Array
     dscale: Array
     passes_activation = True
+    _learned = "scale"
 
-    def build(self, input_shape: Shape) -> Shape:
-        expect_features(input_shape)
-        self._channels = input_shape[-1]
-        self.add_parameter("scale", (self._channels,), Constant(1.0), penalized=False)
-        return input_shape
+    def _change(self, x: Array, y: Array) -> None:
+        kernels.scale_forward(x, self.scale, y)
 
-    def forward(self, x: Array, training: bool) -> Array:
-        self._x = x.reshape(-1, self._channels)
-        y = self.buffer("y", x.shape)
-        kernels.scale_forward(self._x, self.scale, y.reshape(self._x.shape))
-        return y
-
-    def backward(self, dy: Array) -> Array | None:
-        rows = self._x.shape
-        dx = self.gradient_buffer("dx", dy.shape, dy) if self.needs_dx else None
-        dx_rows = None if dx is None else dx.reshape(rows)
-        kernels.scale_backward(dy.reshape(rows), self._x, self.scale, dx_rows, self.dscale)
-        return dx
+    def _change_back(self, dy: Array, x: Array, dx: Array | None) -> None:
+        kernels.scale_backward(dy, x, self.scale, dx, self.dscale)

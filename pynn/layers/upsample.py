@@ -47,7 +47,6 @@ class Upsample(Layer):
 
     def build(self, input_shape: Shape) -> Shape:
         height, width, channels = expect_image(input_shape)
-        self._check_again()
         rows, columns = pair(self.factor)
         self._factors, self._bounds = ((height, rows), (width, columns)), None
         return height * rows, width * columns, channels

@@ -6,7 +6,7 @@ import numpy as np
 
 from .. import kernels
 from ..typing import Array
-from .elementwise import ElementwiseLoss, expect_all
+from .elementwise import ElementwiseLoss, refuse
 
 
 class AttributeLoss(ElementwiseLoss):
@@ -51,7 +51,8 @@ class BinaryHinge(AttributeLoss):
     _kind, _no, _middle = "binary_hinge", -1, 0.0
 
     def _check_range(self, y: Array) -> None:
-        expect_all((y == 1) | (y == -1), y, "-1 or 1; convert 0 and 1 by 2 * y - 1")
+        if (wrong := np.abs(y) != 1).any():
+            refuse(wrong, y, "-1 or 1; convert 0 and 1 by 2 * y - 1")
 
 
 class BinaryCrossEntropy(AttributeLoss):
@@ -78,7 +79,8 @@ class BinaryCrossEntropy(AttributeLoss):
     _kind, _no, _middle = "binary_cross_entropy", 0, 0.5
 
     def _check_range(self, y: Array) -> None:
-        expect_all((y >= 0) & (y <= 1), y, "0..1")
+        if y.min(initial=0) < 0 or y.max(initial=0) > 1:
+            refuse((y < 0) | (y > 1), y, "0..1")
 
     def probabilities(self, outputs: Array) -> Array:
         out = np.empty_like(outputs)

@@ -307,6 +307,17 @@ class Loss(Constructed):
         """Predictions in the units of the user's targets."""
         return form.units(predictions)
 
+    def _mixed(self, first: Array, second: Array, share: float) -> Array:
+        """`_numbers` of two models together; share: of the second, 0..1."""
+        return np.asarray((1 - share) * first + share * second)
+
+    def _deviations(self, numbers: Array) -> Array:
+        """The standard deviations (N, K) of targets (N, K) among `_numbers`; TypeError if there are none."""
+        raise TypeError(
+            f"{type(self).__name__} has no standard deviations: train with loss='gaussian_nll' and two outputs for "
+            "each target, or take the spread over random masks, pynn.monte_carlo(model, x)"
+        )
+
     def _points(self, numbers: Array) -> Array:
         """The predictions (N, K) of targets (N, K) among `_numbers`."""
         return numbers

@@ -9,7 +9,7 @@ import numpy as np
 from ..checks import Interval
 from ..signatures import takes
 from ..typing import Array
-from .elementwise import ElementwiseLoss, expect_all
+from .elementwise import ElementwiseLoss, refuse
 
 SIGNED = "for numbers of either sign use loss='l2' ('squared_error' in pynn.sklearn)"
 
@@ -69,7 +69,8 @@ class Poisson(LogLinkLoss):
     _kind = "poisson"
 
     def _check_range(self, y: Array) -> None:
-        expect_all(y >= 0, y, f"a count, a number of at least 0; {SIGNED}")
+        if y.min(initial=0) < 0:
+            refuse(y < 0, y, f"a count, a number of at least 0; {SIGNED}")
 
 
 class Gamma(LogLinkLoss):
@@ -96,7 +97,8 @@ class Gamma(LogLinkLoss):
     _kind = "gamma"
 
     def _check_range(self, y: Array) -> None:
-        expect_all(y > 0, y, f"a number above 0; for amounts that may be 0 use loss='tweedie', {SIGNED}")
+        if y.min(initial=1) <= 0:
+            refuse(y <= 0, y, f"a number above 0; for amounts that may be 0 use loss='tweedie', {SIGNED}")
 
 
 class Tweedie(LogLinkLoss):
@@ -141,6 +143,7 @@ class Tweedie(LogLinkLoss):
         return {1.0: Poisson._kind, 2.0: Gamma._kind}.get(self._delta, "tweedie")
 
     def _check_range(self, y: Array) -> None:
-        if self._kind == "gamma":
-            expect_all(y > 0, y, f"a number above 0, as power is 2; with a power below 2 it may be 0; {SIGNED}")
-        expect_all(y >= 0, y, f"a number of at least 0; {SIGNED}")
+        if self.power == 2 and y.min(initial=1) <= 0:
+            refuse(y <= 0, y, f"a number above 0, as power is 2; with a power below 2 it may be 0; {SIGNED}")
+        if y.min(initial=0) < 0:
+            refuse(y < 0, y, f"a number of at least 0; {SIGNED}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -29,6 +29,8 @@ class ElementwiseLoss(Loss):
     def forward(self, outputs: Array, targets: Array, weights: Array | None = None) -> float:
         if type(targets) is not np.ndarray or targets.shape != outputs.shape or targets.dtype.kind != "f":
             targets = self.targets(targets, outputs.shape[1:])
+        else:
+            self._check_range(targets)
         outputs = np.ascontiguousarray(outputs)
         rows, gradient = (len(outputs), math.prod(outputs.shape[1:])), self._gradient_like(outputs)
         converted, weights = np.ascontiguousarray(targets, outputs.dtype), in_dtype(weights, outputs.dtype)
@@ -52,7 +54,7 @@ class ElementwiseLoss(Loss):
         return y if y.dtype.kind == "f" else y.astype(np.float64)
 
     def _check_range(self, y: Array) -> None:
-        """Raise ValueError for targets that are outside the range of this loss."""
+        """Raise ValueError for targets that are outside the range of this loss. Every step calls it: be quick."""
 
 
 def numbers_of(y: Array) -> Array:
@@ -63,8 +65,7 @@ def numbers_of(y: Array) -> Array:
     return y
 
 
-def expect_all(holds: Array, y: Array, expected: str) -> None:
-    """Raise ValueError that names the first target that is not as expected."""
-    if not holds.all():
-        where = np.argwhere(~holds)[0]
-        raise ValueError(f"y[{', '.join(map(str, where))}] is {y[tuple(where)]}, expected {expected}")
+def refuse(wrong: Array, y: Array, expected: str) -> NoReturn:
+    """Raise ValueError that names the first wrong target."""
+    where = np.argwhere(wrong)[0]
+    raise ValueError(f"y[{', '.join(map(str, where))}] is {y[tuple(where)]}, expected {expected}")

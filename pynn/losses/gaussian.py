@@ -9,11 +9,10 @@ import numpy as np
 
 from .. import kernels
 from ..data import arrays
+from ..kernels.reference.distribution_loss import GREATEST, LEAST  # of log variances
 from ..typing import Array
 from .base import Loss, Units, in_dtype
 from .elementwise import numbers_of
-
-LEAST, GREATEST = -30.0, 60.0  # of log variances, as in the kernel
 
 
 class GaussianNLL(Loss):
@@ -29,8 +28,8 @@ class GaussianNLL(Loss):
     Notes
     -----
     Outputs (N, 2K): K means m, then K logarithms s of variances; targets y (N, K), or (N,) if K is 1, whose model ends
-    with ``Affine(2)``. `predict` gives the means, `deviations` the standard deviations. The constant ½ log 2π is left
-    out, so the loss may be negative.
+    with ``Affine(2)``. `predict` gives the means, ``model.predict_std(x)`` the standard deviations. The constant
+    ½ log 2π is left out, so the loss may be negative.
 
     s is held within -30..60 (standard deviations of 3e-7 to 1e13), so that neither an exact prediction nor a wild
     output gives an infinite loss. Beyond these limits the gradient of s is 0, unless a step would bring it back.
@@ -44,7 +43,7 @@ class GaussianNLL(Loss):
     --------
     >>> model = pynn.Sequential(pynn.Affine(64), pynn.ReLU(), pynn.Affine(2))
     >>> model.fit(x, y, loss="gaussian_nll")
-    >>> model.predict(x_test)                                                        # the means (N,)
+    >>> model.predict(x_test), model.predict_std(x_test)             # means and standard deviations (N,)
     """
 
     _has_points = True
@@ -92,16 +91,32 @@ class GaussianNLL(Loss):
         -------
         array (N, K)
             Standard deviations in the units of the loss: with `target_preprocessing`, those of the changed targets.
+            ``model.predict_std(x)`` gives those of y.
         """
         _expect_outputs(outputs.shape[1:])
-        return np.exp(np.clip(outputs[:, outputs.shape[1] // 2 :], LEAST, GREATEST) / 2)
+        return self._deviations(self._numbers(outputs))
 
     # Between outputs and the user's numbers -------------------------------------------------------
 
+    def _numbers(self, outputs: Array) -> Array:
+        means, logs = np.split(outputs, 2, axis=1)
+        return np.concatenate([means, np.clip(logs, LEAST, GREATEST)], axis=1)
+
     def _in_units(self, numbers: Array, form: Units) -> Array:
-        means, deviations = self.predict(numbers), self.deviations(numbers)
-        spread = np.maximum(form.spread(deviations, means), np.finfo(np.float64).tiny)
+        means = self.predict(numbers)
+        spread = np.maximum(form.spread(self._deviations(numbers), means), np.finfo(np.float64).tiny)
         return np.concatenate([form.units(means), 2 * np.log(spread)], axis=1)
+
+    def _mixed(self, first: Array, second: Array, share: float) -> Array:
+        """Mean and variance of the mixture of both distributions, which is wider where their means differ."""
+        (means, logs), (others, their_logs) = np.split(first, 2, axis=1), np.split(second, 2, axis=1)
+        with np.errstate(divide="ignore"):  # equal means; a share that rounds to 1
+            apart = np.log(share * (1 - share)) + 2 * np.log(np.abs(others - means))
+            within = np.logaddexp(np.log1p(-share) + logs, np.log(share) + their_logs)
+        return np.concatenate([super()._mixed(means, others, share), np.logaddexp(within, apart)], axis=1)
+
+    def _deviations(self, numbers: Array) -> Array:
+        return np.exp(numbers[:, numbers.shape[1] // 2 :] / 2)
 
     def _points(self, numbers: Array) -> Array:
         return self.predict(numbers)

@@ -92,24 +92,24 @@ class Quantile(Loss):
         dtype, rows = outputs.dtype, (len(outputs), math.prod(outputs.shape[1:]))
         outputs, gradient = np.ascontiguousarray(outputs), self._gradient_like(outputs)
         converted = np.ascontiguousarray(targets, dtype).reshape(len(outputs), -1)
-        increments, values = (outputs, outputs) if self.crossing else self._risen(outputs)
+        increments, values = (outputs, outputs) if self.crossing else self._steps_and_quantiles(outputs)
         value = kernels.pinball(
             values.reshape(rows), converted, np.array(self._each, dtype), in_dtype(weights, dtype),
             gradient.reshape(rows),
         )  # fmt: skip
         if not self.crossing:
-            _lower(gradient, increments, values)
+            _gradient_of_steps(gradient, increments, values)
         if not math.isfinite(value):
             self._expect_representable(targets, dtype)
         return value
 
-    def _risen(self, outputs: Array) -> tuple[Array, Array]:
+    def _steps_and_quantiles(self, outputs: Array) -> tuple[Array, Array]:
         """What each output adds to the quantile before it, and the quantiles; buffers of this thread."""
         memory = self._memories.mine
         kept = memory.quantiles
         if kept is None or kept[0].shape != outputs.shape or kept[0].dtype != outputs.dtype:
             memory.quantiles = kept = np.empty_like(outputs), np.empty_like(outputs)
-        _raise(outputs, *kept)
+        _cumulate(outputs, *kept)
         return kept
 
     def _expect_representable(self, y: Array, dtype: np.dtype[Any]) -> None:
@@ -141,7 +141,7 @@ class Quantile(Loss):
             return outputs
         outputs = np.ascontiguousarray(outputs)
         values = np.empty_like(outputs)
-        _raise(outputs, np.empty_like(outputs), values)
+        _cumulate(outputs, np.empty_like(outputs), values)
         return values
 
     # Between outputs and the user's numbers -------------------------------------------------------
@@ -160,8 +160,8 @@ class Quantile(Loss):
         return np.stack([form.units(predictions[..., level]) for level in levels], axis=-1)
 
     def _points(self, numbers: Array) -> Array:
-        middle = int(np.argmin(np.abs(np.array(self._each) - 0.5)))
-        return numbers[..., middle : middle + 1]
+        middle = numbers[..., int(np.argmin(np.abs(np.array(self._each) - 0.5)))]
+        return middle if middle.ndim > 1 else middle[:, None]
 
     def _columns(self, output_shape: tuple[int, ...]) -> int:
         return math.prod(output_shape[:-1])
@@ -171,7 +171,7 @@ class Quantile(Loss):
         return self._outputs(np.broadcast_to(best, (*y.shape[:-1], len(self._each))))
 
 
-def _raise(outputs: Array, increments: Array, values: Array) -> None:
+def _cumulate(outputs: Array, increments: Array, values: Array) -> None:
     """Write softplus of the outputs (the first one itself) and their running sums, which never fall."""
     kernels.activation_forward(outputs, "softplus", 0.0, increments)
     values[..., 0] = outputs[..., 0]
@@ -179,7 +179,7 @@ def _raise(outputs: Array, increments: Array, values: Array) -> None:
         np.add(values[..., level - 1], increments[..., level], out=values[..., level])
 
 
-def _lower(gradient: Array, increments: Array, values: Array) -> None:
+def _gradient_of_steps(gradient: Array, increments: Array, values: Array) -> None:
     """Turn the gradient of the quantiles into that of the outputs; overwrites the other arrays."""
     for level in range(gradient.shape[-1] - 1, 0, -1):
         np.add(gradient[..., level - 1], gradient[..., level], out=gradient[..., level - 1])

@@ -13,7 +13,7 @@
 | mae | MeanAbsoluteError() | numbers: the mean over samples and outputs of |f - y| |
 | mse, rmse | MeanSquaredError(), RootMeanSquaredError() | numbers: the mean of (f - y)², and its root |
 | mape | MeanAbsolutePercentageError() | numbers: the mean of |f - y| / |y| |
-| pinball | Pinball(level=None) | numbers: the loss of quantiles, at the levels of `Quantile` or one of its own |
+| pinball, pinball90, ... | Pinball(level=None) | numbers: the loss of quantiles, at all levels of `Quantile` or one |
 | r2 | R2() | numbers: 1 - Σ(y - f)² / Σ(y - mean y)², the mean over outputs |
 
 All are computed over the whole data, not averaged over batches, and weighted if samples are. Regression metrics are in
@@ -28,16 +28,23 @@ targets of the whole data and, depending on its argument names, predictions, sco
 sample weights), under its name. If its arguments are called (targets, outputs), or (y_true, y_pred) for regression, it
 gets them in that order. For more than that, write a `Metric`.
 
+A function of quantiles, such as `sklearn.metrics.mean_pinball_loss`, judges the quantile of its level, ``alpha``.
+
 After training: of labels `confusion_matrix(y_true, y_pred)`, `classification_report` for each class, `error`,
 `balanced_accuracy`; of probabilities `log_loss(y_true, probabilities)`, `brier`, `calibration_error`; of scores
-`roc_auc`, `average_precision`; of numbers `mape`, `pinball`. These functions may be passed as metrics too.
+`roc_auc`, `average_precision`; of numbers `mape`, `pinball`. These functions may be passed as metrics too, also as
+``functools.partial(pinball, level=0.9)``: they stand for the metrics of their names.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from functools import partial
+from typing import Any, cast
 
 from ..messages.terminal import brief
+from ..signatures import taken_by
 from ..typing import Array
 from .confusion import Report, classification_report, confusion_matrix
 from .functions import of_function
@@ -69,7 +76,7 @@ __all__ = [
     "confusion_matrix", "error", "log_loss", "mape", "metric", "pinball", "roc_auc",
 ]  # fmt: skip
 
-METRICS: dict[str, Callable[[], Metric]] = {
+METRICS: dict[str, Callable[..., Metric]] = {
     "precision": Precision,
     "recall": Recall,
     "f1": F1,
@@ -112,22 +119,45 @@ def metric(choice: str | Metric | Callable[[Array, Array], float]) -> Metric:
         For anything else.
     """
     if isinstance(choice, str):
-        if choice.startswith("top") and choice[3:].isdigit() and int(choice[3:]) > 0:
-            return TopK(int(choice[3:]))
-        if choice in METRICS:
-            return METRICS[choice]()
-        from ..messages.names import renamed  # here: only errors need it
-
-        known = f"accuracy, top5 (or another number), {', '.join(METRICS)}"
-        raise ValueError(
-            f"metrics: {choice!r} is unknown, {renamed('metrics', choice)}expected one of {known}, or a function "
-            "(sklearn.metrics.matthews_corrcoef)"
-        )
+        return _named(choice)
     if isinstance(choice, Metric):
         return choice
-    if choice in OURS:
-        return METRICS[choice.__name__]()
+    inner, args, options = choice, (), {}
+    if isinstance(choice, partial):
+        inner, args, options = choice.func, choice.args, choice.keywords
+    if inner in OURS:
+        return _ours(inner.__name__, args, options)
     if isinstance(choice, type) or not callable(choice):
         hint = f"; write {choice.__name__}()" if isinstance(choice, type) else ""
         raise TypeError(f"metrics holds {brief(choice)}, expected names, pynn.metrics objects or functions{hint}")
     return of_function(choice)
+
+
+def _named(name: str) -> Metric:
+    """The metric of this name; ValueError if there is none."""
+    if name.startswith("top") and name[3:].isdigit() and int(name[3:]) > 0:
+        return TopK(int(name[3:]))
+    if percent := re.fullmatch(r"pinball(\d+(_\d+)?)", name):
+        return Pinball(float(f"{percent[1].replace('_', '.')}e-2"))  # not divided: 99.9 / 100 is not 0.999
+    if name in METRICS:
+        return METRICS[name]()
+    from ..messages.names import renamed  # here: only errors need it
+
+    known = f"accuracy, top5 and pinball90 (or other numbers), {', '.join(METRICS)}"
+    raise ValueError(
+        f"metrics: {name!r} is unknown, {renamed('metrics', name)}expected one of {known}, or a function "
+        "(sklearn.metrics.matthews_corrcoef)"
+    )
+
+
+def _ours(name: str, args: tuple[Any, ...], options: dict[str, Any]) -> Metric:
+    """The metric that one of our functions stands for, with the arguments that functools.partial has set."""
+    makes = METRICS[name]
+    known = taken_by(cast("type", makes)).names
+    if args or not options.keys() <= set(known):
+        instead = f"functools.partial({name}, {known[0]}=...)" if known else f"{name!r}"
+        raise TypeError(
+            f"metrics holds a partial of {name} with {', '.join(options) or 'arguments'}, but the model brings "
+            f"targets, classes and weights itself; give {instead}"
+        )
+    return makes(**options)

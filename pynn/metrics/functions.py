@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ..losses import Loss
+from ..losses import Loss, Quantile
 from ..typing import Array
 from .gathered import Gathered
 from .metric import Mean, Metric, of_numbers
+from .standard import expect_level
 
 Function = Callable[..., float]
 
@@ -47,8 +49,6 @@ def of_function(function: Function) -> Metric:
 
 def _arguments(function: Function, name: str) -> tuple[str, str]:
     """The names of its first two arguments, "" if they are unknown."""
-    import inspect  # here: only such metrics need it
-
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):  # a function in C
@@ -87,6 +87,8 @@ class CustomMetric(Mean):
 
     def add(self, outputs: Array, targets: Array, weights: Array | None) -> None:
         said = self.loss._points(outputs) if self._unclear else outputs
+        if self._unclear and self.loss._has_points:
+            targets = targets.reshape(said.shape)
         value = self.function(targets, said) if self._swapped else self.function(said, targets)
         count = len(outputs) if weights is None else float(weights.sum(dtype=float))
         self.total += number(self.name, value) * count
@@ -100,13 +102,18 @@ class SklearnMetric(Gathered):
         self.function, self.name = function, name
         self._probable = wants in PROBABILITIES or name in AS_PROBABILITIES
         self._scores, self._raw = wants in SCORES, wants == "pred_decision"
+        alpha = inspect.signature(function).parameters.get("alpha") if "pinball" in name else None
+        self._level: float | None = None if alpha is None else alpha.default  # of the quantile that it judges
 
     def check(self, loss: Loss) -> None:
+        expect_level(self.name, loss, self._level)
         if self._probable and type(loss).probabilities is Loss.probabilities:
             self._refuse(loss, "probabilities")
 
-    def _said(self, outputs: Array) -> Array:
+    def _judged(self, outputs: Array) -> Array:
         """The predictions, scores or probabilities that the function needs; for two classes of the second."""
+        if self._level is not None and isinstance(self.loss, Quantile):
+            return np.asarray(outputs[..., self.loss._each.index(self._level)])
         if self.loss._has_points:
             return self.loss._points(outputs)
         known = type(self.loss).probabilities is not Loss.probabilities

@@ -29,11 +29,11 @@ class Gathered(Metric):
             places = math.prod(targets.shape[1:])
             outputs, targets = outputs.reshape(-1, outputs.shape[-1]), targets.reshape(-1)
         self.true.append(flat(np.array(targets)))
-        self.said.append(flat(np.array(self._said(outputs))))
+        self.said.append(flat(np.array(self._judged(outputs))))
         if weights is not None:
             self.weights.append(np.repeat(np.asarray(weights, np.float64), places))
 
-    def _said(self, outputs: Array) -> Array:
+    def _judged(self, outputs: Array) -> Array:
         """What is kept of outputs (B, ...)."""
         raise NotImplementedError
 
@@ -63,5 +63,5 @@ class Gathered(Metric):
 
 
 def flat(array: Array) -> Array:
-    """(N,) of a column (N, 1), as scikit-learn has targets."""
-    return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+    """(N,) of a column (N, 1), and (N, K) of (N, K, 1), as scikit-learn has targets."""
+    return array[..., 0] if array.ndim > 1 and array.shape[-1] == 1 else array

@@ -30,12 +30,14 @@ def log_loss(
     Parameters
     ----------
     y_true : array (N,) or (N, K)
-        Labels, or answers of 0 and 1, whose log-losses are averaged over columns too.
+        Labels, also as one-hot rows where the rows of the probabilities add up to 1. Otherwise (N, K) are answers of 0
+        and 1, whose log-losses are averaged over columns too.
     probabilities : array (N,) or (N, C)
         As `predict_proba` gives them; (N,) are those of the second of two classes. A probability of 0 counts as the
         epsilon of its dtype.
     classes : sequence, optional
-        The labels in the order of the columns; by default 0..C-1, or else all labels in y_true, sorted.
+        The labels in the order of the columns; by default 0..C-1, or else all labels in y_true, sorted. Integers of
+        which neither 0 nor all C occur need it, as they may count from 0 or from 1.
     sample_weight : array (N,), optional
         Weights of at least 0; by default 1 each.
 

@@ -37,7 +37,8 @@ def roc_auc(
     y_score : array (N,) or (N, C)
         Scores or probabilities, of two classes those of the second, or a column for each class.
     classes : sequence, optional
-        The labels in the order of the columns; by default 0..C-1, or else all labels in y_true, sorted.
+        The labels in the order of the columns; by default 0..C-1, or else all labels in y_true, sorted. Integers of
+        which neither 0 nor all C occur need it, as they may count from 0 or from 1.
     sample_weight : array (N,), optional
         Weights of at least 0; by default 1 each.
 
@@ -128,7 +129,7 @@ class RocAuc(Gathered):
         if not (of_labels(loss) or isinstance(loss, AttributeLoss)):
             self._refuse(loss, "class labels or attributes")
 
-    def _said(self, outputs: Array) -> Array:
+    def _judged(self, outputs: Array) -> Array:
         if isinstance(self.loss, AttributeLoss):
             return outputs.reshape(len(outputs), -1)
         if type(self.loss).probabilities is Loss.probabilities:

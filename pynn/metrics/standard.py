@@ -111,10 +111,17 @@ class MeanAbsolutePercentageError(MeanAbsoluteError):
         return np.asarray((np.abs(predicted - expected) / np.maximum(np.abs(expected), EPSILON)).mean(axis=1))
 
 
+def expect_level(name: str, loss: Loss, level: float | None) -> None:
+    """ValueError if the loss is of quantiles, but of none of this level."""
+    if isinstance(loss, Quantile) and level not in (None, *loss._each):
+        levels = ", ".join(map(str, loss._each))
+        raise ValueError(f"the metric {name} needs a quantile of level {level}, but there are {levels}")
+
+
 class Pinball(MeanAbsoluteError):
     """Pinball loss in the units of y: mean over samples, outputs and levels of max(t (y - f), (t - 1)(y - f)).
 
-    Name "pinball", or with a level of its own "pinball90".
+    Name "pinball", or with a level of its own "pinball90", "pinball97_5", ...
 
     Parameters
     ----------
@@ -131,9 +138,7 @@ class Pinball(MeanAbsoluteError):
 
     def check(self, loss: Loss) -> None:
         super().check(loss)
-        if isinstance(loss, Quantile) and self.level not in (None, *loss._each):
-            levels = ", ".join(map(str, loss._each))
-            raise ValueError(f"the metric {self.name} needs a quantile of level {self.level}, but there are {levels}")
+        expect_level(self.name, loss, self.level)
 
     def each(self, outputs: Array, targets: Array) -> Array:
         levels = [0.5] if self.level is None else [self.level]

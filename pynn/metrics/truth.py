@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,8 @@ from ..data.arrays import as_array
 from ..messages.terminal import brief
 from ..typing import Array
 from .confusion import Classes, classes_of, labels_of, places_of
+
+ROUNDING = 1e-3  # how far from 1 the sum of the probabilities of all classes may be
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +68,9 @@ def of_scores(y_true: ArrayLike, scores: ArrayLike, classes: Classes | None, wei
 def of_probabilities(y_true: ArrayLike, probabilities: ArrayLike, classes: Classes | None, weight: Any) -> Truth:
     """The same for probabilities, which lie in 0..1 and, of classes, add up to 1."""
     truth = of_scores(y_true, probabilities, classes, weight, "probabilities")
+    sums = truth.scores.sum(axis=1)
+    if truth.places is None and truth.yes is not None and _are_one_hot(truth.yes, sums):
+        truth = replace(truth, places=truth.yes.argmax(axis=1), yes=None)
     beyond = (truth.scores < 0) | (truth.scores > 1)
     if beyond.any():
         where = np.argwhere(beyond)[0]
@@ -73,8 +78,7 @@ def of_probabilities(y_true: ArrayLike, probabilities: ArrayLike, classes: Class
             f"probabilities[{where[0]}, {where[1]}] is {truth.scores[tuple(where)]}, expected 0..1, as "
             "model.predict_proba(x) gives them"
         )
-    sums = truth.scores.sum(axis=1)
-    if truth.yes is None and (wrong := np.abs(sums - 1) > 1e-3).any():
+    if truth.yes is None and (wrong := np.abs(sums - 1) > ROUNDING).any():
         row = int(np.argmax(wrong))
         raise ValueError(f"probabilities[{row}] add up to {sums[row]:.6g}, expected 1 over the classes")
     return truth
@@ -116,12 +120,23 @@ def _answers(true: Array, columns: Array, name: str) -> Array:
     return true > 0
 
 
+def _are_one_hot(yes: Array, sums: Array) -> bool:
+    """Whether answers are one-hot rows of labels: each has a single yes, and the probabilities add up to 1."""
+    return bool((yes.sum(axis=1) == 1).all() and (np.abs(sums - 1) <= ROUNDING).all())
+
+
 def _known(labels: Array, classes: Classes | None, count: int, name: str) -> Array:
     """The labels in the order of the columns."""
     if classes is not None:
         known = classes_of(classes, labels, labels)[1]
     elif labels.dtype.kind in "iubf" and ((labels >= 0) & (labels < count)).all():
         known = np.arange(count)
+        if labels.dtype.kind != "b" and not (labels == 0).any() and len(occur := np.unique(labels)) < count:
+            shown = ", ".join(map(str, occur[:10].tolist()))
+            raise ValueError(
+                f"y_true has the labels {shown} of {count} classes, which may count from 0 or from 1: pass "
+                "classes=[...] in the order of the columns"
+            )
     elif count == 2 and labels.dtype.kind in "if" and np.isin(labels, (-1, 1)).all():
         known = np.array([-1, 1])
     else:

@@ -50,7 +50,7 @@ def lsuv(
         Draws new weights before scaling; None keeps the present weights.
     leave : str or list of str, default ()
         Names of layers to leave unchanged ("affine1"): trained layers, or a layer whose outputs do not scale with its
-        weight. Frozen weights always stay.
+        weight. Embeddings and frozen weights always stay.
 
     Returns
     -------
@@ -123,7 +123,7 @@ def data_dependent(
     balance : bool, default False
         Also balance the layers against each other, see Notes.
     leave : str or list of str, default ()
-        Names of layers to leave unchanged; frozen layers always stay.
+        Names of layers to leave unchanged; embeddings and frozen layers always stay.
     bias : {"zero-mean", "simplex"}, default "zero-mean"
         "simplex" draws each unit's bias so that its output is 0 somewhere among the samples, see Notes.
     start : Initializer, str or None, default None

@@ -28,6 +28,7 @@ from ..regularizers import Penalty
 from ..saving import config, container, files
 from ..schedules import Schedule
 from ..training.inputs import Inputs
+from . import own_kinds
 from .model import Model
 
 FORMAT = 1
@@ -45,7 +46,7 @@ OLD_INPUTS = Inputs(images="all uint8")  # for old files, which do not record th
 REQUIRED = ("layers", "input_shape", "dtype", "seed", "step", "epoch", "loss", "notes")  # keys of a description
 
 
-OPTIONAL = ("format", "preprocessing", "raw_shape", "inputs", "targets", "target_preprocessing")
+OPTIONAL = ("format", "preprocessing", "raw_shape", "inputs", "targets", "target_preprocessing", own_kinds.OWN)
 
 
 MOST = 2_000  # layers and their parts in a file with few tensors
@@ -106,7 +107,7 @@ def content(model: Model) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         tensors.update({name: np.asarray(array, order="C") for name, array in scaling.tensors(TARGETS).items()})
         description["target_preprocessing"] = config.to_data(scaling, BASES, KINDS)
     _expect_few(description, tensors)
-    return tensors, description
+    return tensors, {**description, **own_kinds.recorded(description, KINDS)}
 
 
 def _expect_few(description: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:

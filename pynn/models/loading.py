@@ -11,12 +11,14 @@ from typing import Any
 from numpy.typing import NDArray
 
 from .. import checks, losses
+from ..messages import terminal
 from ..messages.terminal import brief
 from ..preprocessing import Transformer
 from ..saving import config, container, files
 from ..training import measures
 from ..training.inputs import Inputs
 from ..training.targets import Targets, loaded
+from . import own_kinds
 from .file import (
     BASES,
     ENTRY,
@@ -34,8 +36,12 @@ from .sequential import Sequential
 
 
 def kinds(own: Iterable[type] = ()) -> dict[str, type]:
-    """The classes that a file may name, pynn's and the user's; TypeError or ValueError for others."""
-    known = dict(KINDS)
+    """The classes that a file may name, pynn's and the user's; TypeError or ValueError for others.
+
+    A class of the user's hides one of pynn's that has been added under its name since older files were written;
+    `own_kinds.settled` decides which of the two a file means.
+    """
+    known: dict[str, type] = {name: kind for name, kind in KINDS.items() if name in own_kinds.FIRST}
     for kind in own if isinstance(own, Iterable) and not isinstance(own, (type, str)) else (own,):
         if not (isinstance(kind, type) and issubclass(kind, BASES)) or kind in BASES:
             hint = f"; pass its class, {type(kind).__name__}" if isinstance(kind, BASES) else ""
@@ -43,12 +49,12 @@ def kinds(own: Iterable[type] = ()) -> dict[str, type]:
             bases = ", ".join(base.__name__ for base in BASES)
             raise TypeError(f"own holds {kind!r}, expected your own classes, each a subclass of {bases}{hint}")
         if known.setdefault(kind.__name__, kind) is not kind:
-            owner = "pynn" if kind.__name__ in KINDS else "own"
+            owner = "pynn" if kind.__name__ in own_kinds.FIRST else "own"
             raise ValueError(
                 f"own holds {kind!r}, but {owner} has another class of that name, and a file identifies classes by "
                 "name only; rename it"
             )
-    return known
+    return KINDS | known
 
 
 def load(path: str | os.PathLike[str], own: Iterable[type] = ()) -> Sequential:
@@ -131,6 +137,7 @@ def restored(
 ) -> Sequential:
     """The model from the result of `content`; file: named in errors; allowed: as from `kinds`."""
     try:
+        allowed = own_kinds.settled(description, allowed, KINDS, terminal.printable(file))
         model = _rebuild(description, allowed, tensors)
     except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, MemoryError, RecursionError) as cause:
         why = f"{file}: the model cannot be built from its description: {cause}"

@@ -50,6 +50,7 @@ class FlatChain(Chain):
     _places: tuple[tuple[Layer, Parameter, int], ...] = ()  # every parameter's start in the flat vector
     _constrained: tuple[tuple[Array, Constraint], ...] = ()  # constrained weights that are not frozen
     _segments: tuple[Segment, ...] = ()
+    _trained: tuple[tuple[Layer, Parameter, Array, Array], ...] = ()  # with value and gradient
     _trained_from = 0  # index of the first active layer that is trained
     _statistics: Array | None = None  # all saved but untrained numbers in one vector; None if there are none
     _before: Array | None = None  # _statistics as they were before the last training forward pass
@@ -60,7 +61,7 @@ class FlatChain(Chain):
     def _reset(self) -> None:
         super()._reset()
         self._parameters = self._gradients = None
-        self._places = self._constrained = self._segments = ()
+        self._places = self._constrained = self._segments = self._trained = ()
         vars(self).pop("_statistics", None)
         vars(self).pop("_before", None)
         self._settled, self._stage = -1, 0
@@ -181,10 +182,15 @@ class FlatChain(Chain):
         for segment in self._segments:
             if segment.frozen:  # no backward pass overwrites its old gradient
                 self.gradients[segment.start : segment.stop] = 0
-        self._constrained = tuple(
-            (parameter.value, parameter.constraint)
+        self._trained = tuple(
+            (layer, parameter, getattr(layer, parameter.name), getattr(layer, f"d{parameter.name}"))
             for layer, parameter, _ in self._places
-            if parameter.value is not None and parameter.constraint is not None and not layer.freezes(parameter.name)
+            if not layer.freezes(parameter.name)
+        )
+        self._constrained = tuple(
+            (value, parameter.constraint)
+            for _, parameter, value, _ in self._trained
+            if parameter.constraint is not None
         )
         self.has_penalties = any(layer.penalty is not None for layer, _, _ in self._places)
         self._skip_first_gradient()
@@ -403,10 +409,12 @@ class FlatChain(Chain):
         tuple
             Penalty, parameter and gradient.
         """
-        for layer, parameter, _ in self._places:
+        if self._settled != self.context.changes:
+            self._settle()
+        for layer, parameter, value, gradient in self._trained:
             chosen = penalty if layer.penalty is None else layer.penalty
-            if chosen is not None and (parameter.penalized or chosen.biases) and not layer.freezes(parameter.name):
-                yield chosen, getattr(layer, parameter.name), getattr(layer, f"d{parameter.name}")
+            if chosen is not None and (parameter.penalized or chosen.biases):
+                yield chosen, value, gradient
 
     def expect_penalty(self) -> None:
         """Note that a penalty is being added to gradients that the next backward pass might overwrite."""
@@ -423,4 +431,14 @@ def _expect(array: Array | None) -> Array:
     return array
 
 
-_NOT_COPIED = ("_parameters", "_gradients", "_constrained", "_segments", "_settled", "_stage", "_statistics", "_before")
+_NOT_COPIED = (
+    "_parameters",
+    "_gradients",
+    "_constrained",
+    "_segments",
+    "_trained",
+    "_settled",
+    "_stage",
+    "_statistics",
+    "_before",
+)

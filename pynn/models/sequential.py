@@ -182,6 +182,29 @@ class Sequential(Model):
         return evaluate_module.predictions(self, x, batch_size)
 
     @answering
+    def predict_std(self, x: ArrayLike | Iterable[Any], batch_size: int | None = None) -> Array:
+        """Predict how far targets may be off: their standard deviations, for a model with the loss `GaussianNLL`.
+
+        Parameters
+        ----------
+        x : array (N, ...) or iterable
+            As for `predict`.
+        batch_size : int, optional
+            As for `predict`.
+
+        Returns
+        -------
+        array (N, ...)
+            In the units and the shape of `predict`.
+
+        Raises
+        ------
+        TypeError
+            For another loss.
+        """
+        return evaluate_module.deviations(self, x, batch_size)
+
+    @answering
     def predict_proba(self, x: ArrayLike | Iterable[Any], batch_size: int | None = None) -> Array:
         """Predict class probabilities.
 

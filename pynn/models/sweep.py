@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from .. import checks
 from ..data import arrays
+from ..layers import Embedding, PeriodicEmbedding
 from ..layers.base import IDENTITY, Activation, Layer
 from ..messages.terminal import called
 from ..training import inputs
@@ -63,14 +64,20 @@ def _weight(layer: Layer) -> Array | None:
 
 
 def _unchanged(model: Sequential, leave: str | Iterable[str], where: str) -> set[str]:
-    """Names of the layers to leave unchanged, frozen layers included; ValueError for a layer without a weight."""
+    """Names of the layers to leave unchanged, with frozen layers and embeddings, whose vectors are no sums over inputs.
+
+    ValueError for a layer without a weight.
+    """
     names = {leave} if isinstance(leave, str) else set(leave)
     layers = {layer.name: layer for layer in model.walk() if _weight(layer) is not None}
     if unknown := names - layers.keys():
         raise ValueError(f"{where}: leave names {sorted(unknown)}, the layers with a weight are {', '.join(layers)}")
-    names.update(name for name, layer in layers.items() if layer.freezes("weight"))
+    embedding = (Embedding, PeriodicEmbedding)
+    names.update(name for name, layer in layers.items() if layer.freezes("weight") or isinstance(layer, embedding))
     if not layers.keys() - names:
-        raise ValueError(f"{where}: no layer has a weight of two or more axes, or all are left out or frozen")
+        raise ValueError(
+            f"{where}: no layer has a weight of two or more axes, or all are left out or frozen; embeddings stay"
+        )
     return names
 
 

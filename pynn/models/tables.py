@@ -30,6 +30,7 @@ ACTIVATIONS: dict[tuple[str, bool], type[Layer]] = {
     ("mish", False): Mish,
 }
 SLOW = 0.1  # factor of the learning rate of biases, activations and periodic embeddings
+DROPOUT = 0.15
 FRONT = 6.0  # factor of the learning rate of the scale in front
 
 
@@ -42,7 +43,7 @@ def realmlp(
     form: str = "full",
     activation: str = "selu",
     hidden: Sequence[int] = (256, 256, 256),
-    dropout: float | Schedule = 0.15,
+    dropout: float | Schedule = DROPOUT,
     units: int = 8,
     **settings: Any,
 ) -> Sequential:
@@ -66,7 +67,7 @@ def realmlp(
     hidden : list of int, default (256, 256, 256)
         Units of the hidden layers.
     dropout : float or Schedule, default 0.15
-        Of the full form; its recipe has ``FlatCosine(0.15, epochs)``.
+        Of the full form; the simplified form has none. The recipe has ``FlatCosine(0.15, epochs)``.
     units : int, default 8
         Length of the vectors of categories.
     **settings
@@ -85,8 +86,7 @@ def realmlp(
     Notes
     -----
     `pynn.sklearn.TabularClassifier` and `TabularRegressor` train it by its recipe: Adam with β2 = 0.95 and `CosLog`,
-    inputs by `TableEncoder`, first weights of the full form by `data_dependent` with
-    ``bias="simplex"``, which leaves embeddings out: ``leave=["periodicembedding1"]``.
+    inputs by `TableEncoder`, first weights of the full form by `data_dependent` with ``bias="simplex"``.
 
     References
     ----------
@@ -96,7 +96,8 @@ def realmlp(
     widths = list(hidden)
     expect_count("realmlp", 1, outputs=outputs, units=units)
     expect_count("realmlp", 1, **{f"hidden[{place}]": width for place, width in enumerate(widths)})
-    full = _is_full(form, sizes, numbers)
+    full = _is_full(form, sizes, dropout)
+    _expect_columns(numbers, one_hot, sizes)
     if (activation, full) not in ACTIVATIONS:
         raise ValueError(f"realmlp: activation is {activation!r}, expected 'selu' or 'mish'")
     layers: list[Layer] = [*(_front(numbers, one_hot, list(sizes), units) if full else ()), _slowed(Scale(), FRONT)]
@@ -107,14 +108,24 @@ def realmlp(
     return Sequential(*layers, _affine(outputs, full, last=True), **settings)
 
 
-def _is_full(form: str, sizes: Sequence[int], numbers: int | None) -> bool:
+def _is_full(form: str, sizes: Sequence[int], dropout: float | Schedule) -> bool:
     if form not in ("full", "simplified"):
         raise ValueError(f"realmlp: form is {form!r}, expected 'full' or 'simplified'")
     if len(sizes) and form == "simplified":
         raise ValueError("realmlp: the simplified form takes no codes; make the categories one-hot, or use form='full'")
-    if len(sizes) and numbers is None:
-        raise ValueError("realmlp: sizes needs numbers, the count of the columns of numbers, which come first")
+    if form == "simplified" and dropout not in (0, DROPOUT):
+        raise ValueError(f"realmlp: dropout is {dropout!r}, but the simplified form has none; use form='full'")
     return form == "full"
+
+
+def _expect_columns(numbers: int | None, one_hot: int, sizes: Sequence[int]) -> None:
+    """ValueError unless these can be numbers of columns."""
+    expect_count("realmlp", 0, one_hot=one_hot, **({} if numbers is None else {"numbers": numbers}))
+    given = "sizes" if len(sizes) else "one_hot" if one_hot else ""
+    if numbers is None and given:
+        raise ValueError(f"realmlp: {given} needs numbers, the count of the columns of numbers, which come first")
+    if numbers == 0 and not given:
+        raise ValueError("realmlp: numbers is 0, and there are no other columns; pass one_hot or sizes too")
 
 
 def _front(numbers: int | None, one_hot: int, sizes: list[int], units: int) -> list[Layer]:

@@ -363,9 +363,12 @@ class Optimizer(Rates):
         return {**attributes, **settings, "steps": self.steps, "first_epoch": self.first_epoch}
 
     def __getstate__(self) -> dict[str, Any]:
-        """Settings and state for copies and pickles, without parameters: a copy made with its model stays with it."""
+        """Settings and state for copies and pickles, without parameters: a copy made with its model stays with it.
+
+        The epoch that a loop has set is left out: the loop that goes on sets its own.
+        """
         elsewhere = None if self._parameters is None else np.empty(0)
-        counts = {"_missed": self._missed_so_far(), "_since": self.steps}
+        counts = {"_missed": self._missed_so_far(), "_since": self.steps, "_epoch": None, "_rate_is_set": False}
         return {**vars(self), **counts, "_parameters": elsewhere, **dict.fromkeys(CACHED, ())}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -148,11 +148,9 @@ def table_report(
     if classes is None:
         predicted(y_true, y_pred, second)
     elif len(classes) <= NAMED:
-        confusion(
-            np.asarray(y_true).astype(str), np.asarray(y_pred).astype(str), second, classes=list(map(str, classes))
-        )
+        confusion(_texts(y_true), _texts(y_pred), second, classes=list(map(str, classes)))
     else:
-        right = float(np.mean(np.asarray(y_true).astype(str) == np.asarray(y_pred).astype(str)))
+        right = float(np.mean(_texts(y_true) == _texts(y_pred)))
         second.set_title(f"{right:.1%} of {len(np.asarray(y_true)):,} rows right, {len(classes)} classes", loc="left")
         second.set_axis_off()
     _learning(figure.add_subplot(grid[0, 0]), histories)

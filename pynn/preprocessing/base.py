@@ -214,7 +214,7 @@ class Transformer(Constructed):
         if unknown := [name for name in params if name not in settings]:
             raise ValueError(f"{type(self).__name__} has no parameter {unknown[0]!r}, only {', '.join(settings)}")
         fresh = type(self)(**{**settings, **params})
-        vars(self).clear()
+        self._take(fresh)  # nothing that was fitted; what `set_output` chose stays
         vars(self).update(vars(fresh))
         return self
 

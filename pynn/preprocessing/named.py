@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import count
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,6 +14,18 @@ from ..typing import Array
 from .base import Transformer
 
 N = TypeVar("N", bound="Named")
+
+
+def different(names: Iterable[str]) -> list[str]:
+    """The names, of equal ones the later ones with a number: "a", "a_2"."""
+    found: list[str] = list(names)
+    taken, seen = set(found), set[str]()
+    for place, name in enumerate(found):
+        if name in seen:
+            found[place] = next(new for number in count(2) if (new := f"{name}_{number}") not in taken)
+            taken.add(found[place])
+        seen.add(name)
+    return found
 
 
 class Named(Transformer):
@@ -53,9 +66,10 @@ class Named(Transformer):
         kind = config["transform"]
         import importlib  # pandas and polars are imported for nobody else
 
-        index = {"index": x.index} if kind == "pandas" and hasattr(x, "iloc") else {}  # type: ignore[union-attr]
+        index = {"index": x.index} if hasattr(x, "iloc") else {}  # type: ignore[union-attr]
         names = self.get_feature_names_out().tolist()
-        return importlib.import_module(kind).DataFrame(dict(zip(names, result.T, strict=True)), **index)
+        named = {"columns": names, **index} if kind == "pandas" else {"schema": names, "orient": "row"}
+        return importlib.import_module(kind).DataFrame(result, **named)
 
     def set_output(self: N, *, transform: str | None = None) -> N:
         """Choose what `transform` returns; models do not care.

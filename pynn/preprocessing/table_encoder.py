@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,12 +14,11 @@ from ..data import columns as kinds
 from ..data import tables
 from ..data.columns import Column
 from ..data.frames import Table, table
-from ..messages.terminal import brief
 from ..signatures import takes
 from ..typing import Array, Shape
 from . import table_file, table_warnings
 from .base import Transformer
-from .named import Named
+from .named import Named, different
 from .rows import Rows
 from .table_layout import Encoded, Layout, dense, size
 
@@ -46,8 +45,8 @@ class TableEncoder(Named):
         At least 2; where one-hot columns are made of more values than one_hot, of the most frequent values only: the
         rest share the last of so many columns, with values that `fit` did not see. More columns would cost memory and
         learn little from few rows.
-    categorical : list of str or int, default ()
-        Names (or places, for arrays) of columns whose numbers are categories.
+    categorical : list of str, int or bool, default ()
+        Columns whose numbers are categories, by name or by place, or a mask of all.
 
     Attributes
     ----------
@@ -76,8 +75,8 @@ class TableEncoder(Named):
 
     Notes
     -----
-    Takes frames of pandas and polars, record arrays, arrays (N, D), lists of rows and dicts of columns; gives float32
-    (N, numbers + indicators | one-hot columns | codes). Columns are found by their names, in any order (in a
+    Takes frames of pandas and polars, record arrays, arrays (N, D), rows as lists or dicts, and dicts of columns; gives
+    float32 (N, numbers + indicators | one-hot columns | codes). Columns are found by their names, in any order (in a
     frame they may be whole numbers); others are ignored. Constant and empty columns are left out, and so is, with a
     warning, text of which at least 95 % of 50 or more values differ, as names and ids do.
 
@@ -86,8 +85,10 @@ class TableEncoder(Named):
     numbers (1,234.5, 1.234,5, $12, 7 %) or dates (2020-01-31, 31.1.2020, 1/31/2020 and others) is read as such, with a
     warning, unless it has leading zeros, as zip codes do; words such as "?" and "NA" among them are missing values, and
     so are a few others, at most 1 % of the rows, or 10 % among numbers of Python. Dates that could be month/day/year
-    or day/month/year are taken for the former. To keep it text, give the column the dtype "category", or name it in
-    `categorical`. Another table is read alike, and model files keep how.
+    or day/month/year are taken for the former, and 1,234 for a whole number. To keep it text, give the column the dtype
+    "category", or name it in `categorical`. Another table is read alike, and model files keep how. Other text that
+    `fit` did not see becomes missing there, with a warning, up to that share and what chance adds to it in a few rows;
+    more is refused.
 
     Dates become days since the earliest one and, where they vary enough, month, weekday and hour, in UTC
     if they have a time zone; times that passed become days; times of day become hours. The rules follow RealMLP [1]_.
@@ -121,12 +122,11 @@ class TableEncoder(Named):
         numbers: Transformer | None = None,
         indicator: bool = True,
         max_categories: int = 256,
-        categorical: Sequence[str | int] = (),
+        categorical: ArrayLike | None = (),
     ) -> None:
         self.one_hot, self.embedding, self.numbers, self.indicator = one_hot, embedding, numbers, indicator
         self.max_categories, self.categorical = max_categories, categorical
-        if isinstance(categorical, str) or not all(isinstance(one, (str, int, np.integer)) for one in categorical):
-            raise TypeError(f"TableEncoder: categorical is {brief(categorical)}, expected a list of names or places")
+        tables.names_or_places(categorical, "TableEncoder: categorical")
 
     # Learning -----------------------------------------------------------------------------------------
 
@@ -134,8 +134,7 @@ class TableEncoder(Named):
         if rows.before:
             raise TypeError("TableEncoder reads tables, so it must be the first step of a pipeline")
         x = table(rows.x)
-        wanted = {x.labels[place] for place in self._categories(x)}
-        learned = kinds.learn_all(x, wanted)
+        learned = kinds.learn_all(x, tables.chosen(self.categorical, x.labels, "TableEncoder: categorical", x.name))
         if not self.embedding:
             most = max(self.one_hot, self.max_categories)
             learned = [kinds.limited(column, most) if column.categories else column for column in learned]
@@ -149,18 +148,6 @@ class TableEncoder(Named):
             self.scaling_._learn_from(Encoded(self, x))
             self._expect_same_width()
         table_warnings.warn(x, learned)
-
-    def _categories(self, x: Table) -> Iterator[int]:
-        """The places of the columns that were said to be categories."""
-        for one in self.categorical:
-            if one in x.labels:
-                yield x.labels.index(one)
-            elif isinstance(one, str) or not -len(x.labels) <= one < len(x.labels):
-                raise ValueError(
-                    f"TableEncoder: categorical names {one!r}, but the columns are {tables.listed(x.labels, 20)}"
-                )
-            else:
-                yield int(one) % len(x.labels)
 
     def _settle(self, columns: list[Column], named: bool) -> None:
         """Set all that follows from the columns."""
@@ -200,7 +187,7 @@ class TableEncoder(Named):
     # Reading ------------------------------------------------------------------------------------------
 
     def samples(self, x: ArrayLike, name: str) -> Any:
-        if self.fitted and self.places_ is not None and type(x) is np.ndarray and x.ndim == 2 and x.dtype.kind in "fiu":
+        if type(x) is np.ndarray and x.ndim == 2 and x.dtype.kind in "fiu" and vars(self).get("places_") is not None:
             return x
         return table(x, name)
 
@@ -300,7 +287,7 @@ class TableEncoder(Named):
         -------
         array of str
             One name for each column of the result. A boolean or a category of two values has the name of the second
-            value; codes have that of their column.
+            value; codes have that of their column. Of equal names the later ones get a number: "age_missing_2".
         """
         self.expect_fitted("get_feature_names_out")
         named = [name if isinstance(name, str) else f"x{name}" for name in (column.name for column in self.columns_)]
@@ -309,7 +296,7 @@ class TableEncoder(Named):
             if len(given) != len(named) or (hasattr(self, "feature_names_in_") and given != named):
                 raise ValueError(f"input_features is {tables.listed(given)}, expected {tables.listed(named)}")
             named = given
-        return np.array(list(self.layout_.names(self.columns_, named)), object)
+        return np.array(different(self.layout_.names(self.columns_, named)), object)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the constructor's arguments.
@@ -370,8 +357,10 @@ class TableEncoder(Named):
 
     @property
     def _given(self) -> dict[str, Any]:
-        """What a file has in place of constructor arguments: no numbers, where all columns are codes."""
-        return {"numbers": None} if self.fitted and not self.layout_.dense else {}
+        """What a file has in place of constructor arguments: no numbers, where all columns are codes; a plain list."""
+        plain = isinstance(self.categorical, tuple)
+        listed = {} if plain else {"categorical": tables.names_or_places(self.categorical, "categorical")}
+        return {**listed, "numbers": None} if self.fitted and not self.layout_.dense else listed
 
     def tensors(self, prefix: str = "") -> dict[str, Array]:
         self.expect_fitted("saving")

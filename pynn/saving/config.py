@@ -185,6 +185,21 @@ def count_objects(data: Any) -> int:
     return count
 
 
+def kinds_in(data: Any) -> set[str]:
+    """The names of the classes of the objects that `from_data` would make."""
+    found: set[str] = set()
+    waiting = [data]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            if isinstance(kind := value.get("kind"), str) and kind != SLICE:
+                found.add(kind)
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+    return found
+
+
 def expect_keys(where: str, data: Any, needed: Iterable[str], known: Iterable[str]) -> None:
     """ValueError unless data is a dict that has all needed keys, and no key besides these and the known keys."""
     if not isinstance(data, dict):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,7 +19,8 @@ from . import data_checks, hooks
 from .reports import with_column
 from .rows import Rows
 
-PASSING = ("model_", "_callback_fit_ctx", "_skl_callbacks_to_teardown")  # attributes that pickles leave out
+CALLED = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")  # attributes of scikit-learn's callbacks during `fit`
+PASSING = ("model_", *CALLED)  # that pickles leave out
 FLOATS = (np.float64, np.float32)
 
 
@@ -37,7 +38,7 @@ class Estimator(hooks.Supporting, BaseEstimator):
 
     def _table(self, X: Any, *, reset: bool) -> Any:
         """X as an array of floats (N, D) or a sparse matrix, checked against the features of `fit` unless `reset`."""
-        _expect_different_names(X)
+        X = _expect_array(X)
         try:
             return validate_data(self, X, accept_sparse=["csr", "csc"], dtype=FLOATS, reset=reset)
         except ValueError as error:
@@ -45,9 +46,11 @@ class Estimator(hooks.Supporting, BaseEstimator):
 
     def _pair(self, X: Any, y: Any, *, reset: bool, numeric: bool) -> tuple[Any, Array]:
         """X as of `_table`, and y as an array with as many rows."""
+        data_checks.expect_values(y)
+        y = _with_kind(tables.of_arrow(y))
         if numeric and y is not None:
             data_checks.expect_numbers(y, "MLPClassifier")
-        _expect_different_names(X)
+        X = _expect_array(X)
         try:
             X, y = validate_data(
                 self, X, y, accept_sparse=["csr", "csc"], dtype=FLOATS, multi_output=True, y_numeric=numeric,
@@ -106,8 +109,10 @@ def kept_on_failure(estimator: Any) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        estimator.__dict__.clear()
-        estimator.__dict__.update(before)
+        state = vars(estimator)
+        before |= {name: state[name] for name in CALLED if name in state}
+        state.clear()
+        state.update(before)
         raise
 
 
@@ -141,7 +146,27 @@ def column_names(estimator: Any) -> tuple[str, ...] | None:
     return None if names is None else tuple(map(str, names))
 
 
-def _expect_different_names(X: Any) -> None:
-    """ValueError for two columns of one name; scikit-learn's words are those of a library that it uses."""
+def _with_kind(y: Any) -> Any:
+    """Nullable booleans and integers of pandas as what they are: scikit-learn would make floats of them."""
+    if hasattr(y, "iloc") and getattr(y, "ndim", 0) == 1 and not isinstance(y.dtype, np.dtype):
+        values = tables.series(y)
+        return values if values.dtype.kind in "biuf" else y
+    return y
+
+
+def _expect_array(X: Any) -> Any:
+    """X, a table of pyarrow as a frame; ValueError for two columns of one name, TypeError for dicts.
+
+    scikit-learn would answer in the words of its own libraries.
+    """
+    X = tables.of_arrow(X)
     if hasattr(X, "columns"):
         tables.expect_different(list(X.columns), "X")
+    rows = X if isinstance(X, (list, tuple)) else ()
+    if (isinstance(X, Mapping) and not hasattr(X, "nnz")) or any(isinstance(row, Mapping) for row in rows):
+        what = "a list of dicts" if rows else type(X).__name__
+        raise TypeError(
+            f"X is {what}, expected numbers (N, D) or a data frame of numbers: pass pandas.DataFrame(X); "
+            "TabularClassifier and TabularRegressor read a list of dicts as it is"
+        )
+    return X

@@ -78,6 +78,15 @@ def with_classes(weights: Array | None, factors: Array | None, places: Array) ->
     return both
 
 
+def expect_values(y: Any) -> None:
+    """TypeError for the name of a column in place of its values."""
+    if isinstance(y, str):
+        raise TypeError(
+            f"y is {brief(y)}, expected the values to predict; if they are a column of X, pass them apart: "
+            f"fit(X.drop(columns={y!r:.80}), X[{y!r:.80}])"
+        )
+
+
 def expect_numbers(y: Any, classifier: str) -> None:
     """TypeError for dates and ValueError for text where numbers are expected: the first of them, with its row.
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..layers import Affine, Dropout, Embedding, PeriodicEmbedding
+from ..layers import Affine, Dropout, Embedding
 from ..models.data_dependent import data_dependent
 from ..models.sequential import Sequential
 from ..models.tables import realmlp
@@ -80,8 +80,7 @@ class Recipe:
         if full:
             most = min(start_rows, START_ROWS)
             rows = np.random.default_rng(seed).permutation(len(x))[:most] if len(x) > most else slice(None)
-            embedded = [layer.name for layer in model.walk() if isinstance(layer, (Embedding, PeriodicEmbedding))]
-            data_dependent(model, x[rows], bias="simplex", leave=embedded)
+            data_dependent(model, x[rows], bias="simplex")
         return model
 
     def shorten(self, model: Sequential) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import kernels
 from ..data import arrays
 from ..data.batches import Samples
 from ..typing import Array
 
 BATCH = 1024  # rows computed at once outside training
 COPIED = 1 << 28  # bytes of a table in column-major order up to which it is copied: its rows are slow to gather
-GATHERED = 1 << 19  # bytes of the batches that are gathered at once: they stay in a core's cache
 
 Indices = NDArray[np.int64]
 
@@ -40,6 +40,7 @@ class Rows:
             if not arrays.kernel_reads(table) and table.size * dtype.itemsize <= COPIED:
                 table = np.ascontiguousarray(table, dtype)
         self.table, self.shape = table, table.shape
+        self._fast = not self.sparse and arrays.kernel_reads(table) and table.ndim == 2
 
     def __len__(self) -> int:
         return int(self.shape[0])
@@ -47,7 +48,12 @@ class Rows:
     def take(self, chosen: Indices, out: Array | None = None) -> Array:
         """These rows as a dense array, in `out` if it has the right shape."""
         if not self.sparse:
-            return arrays.gather(self.table, chosen, self.dtype, out)
+            if not self._fast:
+                return arrays.gather(self.table, chosen, self.dtype, out)
+            if out is None or len(out) != len(chosen):
+                out = np.empty((len(chosen), self.shape[1]), self.dtype)
+            kernels.gather(self.table, chosen, 1.0, out)
+            return out
         part = self.table[chosen]
         if out is None or out.shape != part.shape:
             return np.asarray(part.toarray(order="C"))
@@ -89,6 +95,7 @@ class Shuffled:
         self.used = len(chosen) - single  # rows of an epoch
         self.batches: int | None = math.ceil(self.used / batch_size)
         self._order = np.arange(len(chosen))
+        self._batch: Array | None = None
         if not rows.sparse and len(chosen) == len(rows):
             self.samples = Samples(rows.table, y, weights)  # for callbacks that look at the data
 
@@ -100,12 +107,15 @@ class Shuffled:
             self._order = self._order[permutation]
         indices, size = self.chosen[self._order[: self.used]], self.batch_size
         constant = np.full(size, self.scale, self.dtype) if self.scale != 1 else None
-        for start, x, y in self._pieces(indices, first * size):
-            count = len(x)
+        for start in range(first * size, len(indices), size):
+            chosen = indices[start : start + size]
+            x, y, count = self.rows.take(chosen, self._batch), self.y[chosen], len(chosen)
+            if count == size:
+                self._batch = x  # filled again with the next batch
             if self.weights is None:
                 weights, total = None if constant is None else constant[:count], float(count)
             else:
-                own = self.weights[indices[start : start + count]]
+                own = self.weights[chosen]
                 total = float(own.sum())
                 if total == 0:  # there is nothing to learn from these rows
                     continue
@@ -113,16 +123,3 @@ class Shuffled:
             if self.penalty is not None:
                 self.penalty.l2 = self.alpha / total
             yield Samples(x, y, weights)
-
-    def _pieces(self, indices: Indices, first: int) -> Iterator[tuple[int, Array, Array]]:
-        """Start, x and y of each batch; several small batches are gathered at once, which saves calls."""
-        size, width = self.batch_size, int(self.rows.shape[1]) * self.dtype.itemsize
-        several = size * max(1, GATHERED // max(size * width, 1))
-        buffer: Array | None = None
-        for begin in range(first, len(indices), several):
-            part = indices[begin : begin + several]
-            x, y = self.rows.take(part, buffer), self.y[part]
-            if len(x) == several:
-                buffer = x
-            for start in range(0, len(part), size):
-                yield begin + start, x[start : start + size], y[start : start + size]

@@ -171,7 +171,7 @@ class TabularClassifier(ClassifierMixin, Tabular):
 
         Parameters
         ----------
-        X : data frame or array (N, D)
+        X : data frame, array (N, D) or list of dicts
             The table.
         y : array (N,)
             Labels of any kind: text, numbers, booleans, categories.
@@ -234,7 +234,7 @@ class TabularClassifier(ClassifierMixin, Tabular):
 
         Parameters
         ----------
-        X : data frame or array (N, D)
+        X : data frame, array (N, D) or list of dicts
             The table.
 
         Returns
@@ -253,7 +253,7 @@ class TabularClassifier(ClassifierMixin, Tabular):
 
         Parameters
         ----------
-        X : data frame or array (N, D)
+        X : data frame, array (N, D) or list of dicts
             The table.
 
         Returns
@@ -268,7 +268,7 @@ class TabularClassifier(ClassifierMixin, Tabular):
 
         Parameters
         ----------
-        X : data frame or array (N, D)
+        X : data frame, array (N, D) or list of dicts
             The table.
 
         Returns

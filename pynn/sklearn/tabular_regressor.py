@@ -138,7 +138,7 @@ class TabularRegressor(RegressorMixin, Tabular):
 
         Parameters
         ----------
-        X : data frame or array (N, D)
+        X : data frame, array (N, D) or list of dicts
             The table.
         y : array (N,) or (N, K)
             Numbers.
@@ -224,7 +224,7 @@ class TabularRegressor(RegressorMixin, Tabular):
 
         Parameters
         ----------
-        X : data frame or array (N, D)
+        X : data frame, array (N, D) or list of dicts
             The table.
 
         Returns
@@ -248,7 +248,7 @@ class TabularRegressor(RegressorMixin, Tabular):
 
         Parameters
         ----------
-        X : data frame or array (N, D)
+        X : data frame, array (N, D) or list of dicts
             The table.
 
         Returns
@@ -273,7 +273,7 @@ class TabularRegressor(RegressorMixin, Tabular):
 
         Parameters
         ----------
-        X : data frame or array (N, D)
+        X : data frame, array (N, D) or list of dicts
             The table.
         coverage : float, default 0.9
             Between 0 and 1.

@@ -11,7 +11,7 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import validate_data
 
 from ..data import arrays, tables
-from ..data.frames import of_lists
+from ..data.frames import of_lists, table
 from ..messages.terminal import brief
 from ..training import targets
 from ..typing import Array
@@ -28,6 +28,7 @@ def feature_table(estimator: Any, X: Any, fit: bool = False) -> Any:
     """X as the encoder takes it, with the number and the names of its columns checked or learned."""
     if callable(getattr(X, "collect", None)) and not hasattr(X, "__len__"):
         raise TypeError(f"X is {type(X).__name__}, whose rows are not known yet; pass X.collect()")
+    X = tables.of_arrow(X)
     if is_frame(X):
         tables.expect_different(list(X.columns), "X")
         if fit:
@@ -40,11 +41,9 @@ def feature_table(estimator: Any, X: Any, fit: bool = False) -> Any:
             )
         return X
     arrays.expect_unmasked("X", X)
-    if isinstance(X, Mapping) or getattr(getattr(X, "dtype", None), "names", None):
-        raise TypeError(
-            f"X is {'a record array' if hasattr(X, 'dtype') else type(X).__name__}, expected a data frame or an array "
-            "(N, D): pass pandas.DataFrame(X)"
-        )
+    _expect_no_columns(X)
+    if isinstance(X, (list, tuple)) and any(isinstance(row, Mapping) for row in X):
+        return _of_records(estimator, X, fit)
     if isinstance(X, (list, tuple)) and len(X):
         X = of_lists(X, "X")  # beside text, NumPy would turn numbers into text
     return validate_data(
@@ -52,31 +51,41 @@ def feature_table(estimator: Any, X: Any, fit: bool = False) -> Any:
     )
 
 
+def _expect_no_columns(X: Any) -> None:
+    """TypeError for one record, and for columns in something else than a frame."""
+    if isinstance(X, Mapping) and not hasattr(X, "nnz"):
+        single = [label for label, value in X.items() if isinstance(value, (str, bytes)) or not np.iterable(value)]
+        if single:
+            raise TypeError(
+                f"X is one record, as {single[0]!r} is {brief(X[single[0]])}; put it in a list, [X]: rows are "
+                "a list of dicts"
+            )
+    elif not getattr(getattr(X, "dtype", None), "names", None):
+        return
+    raise TypeError(
+        f"X is {'a record array' if hasattr(X, 'dtype') else type(X).__name__}, expected a data frame or an array "
+        "(N, D): pass pandas.DataFrame(X)"
+    )
+
+
+def _of_records(estimator: Any, X: Sequence[Any], fit: bool) -> Any:
+    """The table of rows that are dicts, as a web service has them."""
+    for row, record in enumerate(X):
+        if not isinstance(record, Mapping):
+            raise TypeError(f"X has dicts, but row {row} is {brief(record)}; expected a dict in each row")
+    records = table(X, "X")
+    if fit:
+        estimator.n_features_in_ = len(records.labels)
+        if records.names is not None:
+            estimator.feature_names_in_ = np.array(records.names, object)
+        elif hasattr(estimator, "feature_names_in_"):
+            del estimator.feature_names_in_
+    return records
+
+
 def categorical(chosen: Any, labels: Sequence[Any]) -> list[Any]:
     """The labels of the columns that were said to be categories, by name, by place or by a mask."""
-    if chosen is None:
-        return []
-    items = np.asarray(chosen).reshape(-1).tolist() if isinstance(chosen, np.ndarray) else list(chosen)
-    if items and all(isinstance(one, (bool, np.bool_)) for one in items):
-        if len(items) != len(labels):
-            raise ValueError(
-                f"categorical_features is a mask of {len(items)} columns, but X has {len(labels)}; name the columns"
-            )
-        return [label for label, wanted in zip(labels, items, strict=True) if wanted]
-    return [_label(one, labels) for one in items]
-
-
-def _label(one: Any, labels: Sequence[Any]) -> Any:
-    if isinstance(one, (bool, np.bool_)) or not isinstance(one, (str, int, np.integer)):
-        raise TypeError(f"categorical_features has {brief(one)}, expected names or places of columns, or a mask of all")
-    if one in labels:
-        return one
-    if isinstance(one, str) or not -len(labels) <= one < len(labels):
-        raise ValueError(
-            f"categorical_features has {one!r}, but X has the columns {tables.listed(list(labels), 20)}; name some of "
-            "them"
-        )
-    return labels[int(one)]
+    return tables.chosen(chosen, labels, "categorical_features", "X")
 
 
 def class_labels(y: Any, X: Any) -> tuple[Array, Array]:
@@ -100,15 +109,23 @@ def _labels(y: Any, X: Any) -> Array:
     """Labels (N,), none of them missing."""
     y = _given(y, X)
     labels = of_lists(y, "y") if isinstance(y, (list, tuple)) else y  # NumPy would turn 1 beside "a" into text
-    labels = column_or_1d(tables.series(labels), warn=True)
+    labels = tables.series(labels)
+    if labels.ndim == 2 and labels.shape[1] > 1:
+        raise ValueError(
+            f"y should be a 1d array, got an array of shape {labels.shape} instead: TabularClassifier learns one "
+            "label a row. For several, fit one for each column, as sklearn.multioutput.MultiOutputClassifier does"
+        )
+    labels = column_or_1d(labels, warn=True)
     _expect_rows(labels, X)
     data_checks.expect_labels(labels)
     return np.asarray(labels)
 
 
 def _given(y: Any, X: Any) -> Any:
+    data_checks.expect_values(y)
     if y is None:
         raise ValueError("requires y to be passed, but the target y is None")
+    y = tables.of_arrow(y)
     if callable(getattr(y, "collect", None)) and not hasattr(y, "__len__"):
         raise TypeError(f"y is {type(y).__name__}, whose rows are not known yet; pass y.collect()")
     arrays.expect_unmasked("y", y)

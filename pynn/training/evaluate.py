@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import checks
+from ..layers.embedding import UnknownCode
 from ..signatures import answering
 from ..typing import Array
 from . import inputs, sample_weights, targets
@@ -83,7 +84,14 @@ def predict_outputs(model: Trainable, x: Any, batch_size: int | None = None) -> 
     """The model's raw outputs (N, ...) for raw x (N, ...) or batches of it, as a new array."""
     _expect_built(model, "predict")
     if inputs.is_stream(x):
-        parts = [predict_outputs(model, part[0] if isinstance(part, (tuple, list)) else part, batch_size) for part in x]
+        parts: list[Array] = []
+        for part in x:
+            try:
+                samples = part[0] if isinstance(part, (tuple, list)) else part
+                parts.append(predict_outputs(model, samples, batch_size))
+            except UnknownCode as error:
+                error.place_after(sum(map(len, parts)))
+                raise
         if not parts:
             raise ValueError("x gave no batches; an exhausted iterator gives none")
         return np.concatenate(parts)
@@ -95,7 +103,11 @@ def predict_outputs(model: Trainable, x: Any, batch_size: int | None = None) -> 
     with model.lock.held():
         for start in range(0, len(x), batch_size):
             part = slice(start, start + batch_size)
-            result[part] = model.forward(inputs.transformed(model, x[part]))
+            try:
+                result[part] = model.forward(inputs.transformed(model, x[part]))
+            except UnknownCode as error:
+                error.place_after(start)
+                raise
             if (undefined := model.loss._undefined(result[part])) is not None:
                 lost += np.count_nonzero(undefined)
     if lost:
@@ -111,6 +123,13 @@ def predictions(model: Trainable, x: Any, batch_size: int | None = None) -> Arra
     predicted = model.loss.predict(predict_outputs(model, x, batch_size))
     form = targets.known(model, model.loss)  # None if the model has been given another kind of loss
     return predicted if form is None else form.decode(model.loss, predicted)
+
+
+def deviations(model: Trainable, x: Any, batch_size: int | None = None) -> Array:
+    """Standard deviations that the model predicts for raw x (N, ...), in the units and the shape of its targets."""
+    form = targets.known(model, model.loss) or targets.Targets()
+    measured = form.measured(model.loss, predict_outputs(model, x, batch_size))
+    return form.shaped(model.loss._deviations(measured))
 
 
 def usual_batch_size(model: Trainable) -> int:

@@ -13,6 +13,7 @@ from ..checks import expect_count, is_number
 from ..data.batches import Samples
 from ..layers.batchnorm import BatchNorm, warn_of_unused_statistics
 from ..layers.context import ALONE, Group
+from ..layers.embedding import UnknownCode
 from ..losses import Loss
 from ..messages.terminal import brief
 from ..saving.config import expect_keys
@@ -88,7 +89,12 @@ def measure(model: Trainable, batches: Iterable[Samples], measures: Measures, gr
     running = Running(measures.begun(loss), measures.accuracy)
     with model.lock.held(), loss.used(model):
         for x, y, weights in batches:
-            outputs = group.forward(model, x)
+            try:
+                outputs = group.forward(model, x)
+            except UnknownCode as error:
+                if group is ALONE:
+                    error.place_after(running.count)
+                raise
             value = loss.forward(outputs, y) if weights is None else loss.forward(outputs, y, weights=weights)
             right = hits(loss, outputs, y, weights) if measures.accuracy else None
             if right is not None and loss.hits is None and loss._undefined(outputs) is not None:

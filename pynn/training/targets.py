@@ -66,6 +66,10 @@ class Targets:
             decoded = self.classes[places]
         elif self.truth and isinstance(loss, AttributeLoss):
             decoded = decoded > loss._middle
+        return self.shaped(decoded)
+
+    def shaped(self, decoded: Array) -> Array:
+        """Predictions (N, ...) in the shape of the user's targets."""
         if self.flat and decoded.ndim == 2 and decoded.shape[1] == 1:
             return decoded.reshape(-1)
         return decoded.reshape(-1, 1) if self.column and decoded.ndim == 1 else decoded
@@ -74,11 +78,13 @@ class Targets:
         """Outputs or targets of the loss in the units of the user's numbers, float64: large ones may hardly differ."""
         if self.scaling is None:
             return numbers
-        rows = numbers.reshape(len(numbers), -1).astype(np.float64)
+        rows = numbers.astype(np.float64)
+        if rows.ndim != 2:
+            rows = rows.reshape(len(rows), -1)
         if len(rows) <= FEW:  # without the checks of inverse_transform, which find what is wrong
             quick = self.scaling._undo(rows)
-            if math.isfinite(quick.sum()):
-                return quick.reshape(numbers.shape)
+            if math.isfinite(quick.item() if quick.size == 1 else quick.sum()):
+                return quick if quick.shape == numbers.shape else quick.reshape(numbers.shape)
         return self.scaling.inverse_transform(rows).reshape(numbers.shape)
 
     def unlimited(self) -> Unlimited:

@@ -16,6 +16,7 @@ from ..data.batches import Samples
 from ..locks import Claim
 from ..regularizers import Penalty
 from .accumulation import Accumulation
+from .ended import warn_of_ended
 from .history import History
 from .measures import Measures, Running, hits, in_units, lost, total, warn_of_statistics_of_the_start
 from .sources import Source
@@ -112,7 +113,8 @@ class Trainer:
         called = [callback for callback in self.callbacks if self.group.rank == 0 or not callback.writes]
         self._called = sorted(called, key=lambda callback: not callback.watches)
         self._hooks = hooks(self._called)
-        self._warned = False  # that the schedule is over
+        self._warned = False  # of a rate of 0
+        self._uncounted = False  # whether this epoch began without a number of batches
         self._halting = False  # the current step is the last one
         self._interrupted = False  # by Ctrl-C
         self._waiting = False  # for a batch or a measurement: nothing is half done, so Ctrl-C may interrupt
@@ -167,6 +169,7 @@ class Trainer:
                     begun.append(callback)
                     callback.on_train_begin(self)
                 self._heed_interrupt()
+                warn_of_ended(self.model, self.optimizer, self.first_epoch)
                 while self.epoch < self.first_epoch + self.epochs and self.stopped is None:
                     with self.model.lock.held():
                         self._run_epoch()
@@ -222,18 +225,20 @@ class Trainer:
             self._tell("on_epoch_end")
             self._heed_interrupt()
 
-    def _warn_of_a_schedule_that_is_over(self) -> None:
-        """Once per run: an epoch at a rate of 0 trains nothing."""
+    def _warn_of_a_rate_of_0(self) -> None:
+        """Once per run: an epoch at a rate of 0 trains nothing, though a cycle or a warm-up may begin there."""
         optimizer = self.optimizer
         if optimizer.schedule is None or optimizer.learning_rate or self._warned:
             return
         begun = optimizer.epochs_at(self.model.epoch)
-        if begun and optimizer.schedule._ended(begun):  # a warm-up begins at 0
-            self._warned = True
-            checks.warn(
-                f"the learning rate was 0 in all of epoch {self.epoch + 1}: {optimizer.schedule!r} has ended; its "
-                "epochs count from the optimizer's first run. Give the optimizer a longer or a new schedule"
-            )
+        if begun and optimizer.schedule._ended(begun):
+            why = "has ended; its epochs count from the optimizer's first run. Give the optimizer a longer or a new one"
+        elif self._uncounted and self.batch > 1:
+            why = "starts at 0 and stays there while the number of batches is unknown; pass an iterable with a length"
+        else:
+            return
+        self._warned = True
+        checks.warn(f"the learning rate was 0 in all of epoch {self.epoch + 1}: {optimizer.schedule!r} {why}")
 
     def _begin_step(self) -> None:
         """Set the epoch, which the schedules of optimizer and layers follow, and call on_step_begin."""
@@ -248,6 +253,7 @@ class Trainer:
         """Train on the remaining batches; return whether all were taken."""
         if self.optimizer.first_epoch is None:
             self.optimizer.first_epoch = self.model.epoch
+        self._uncounted = self.source.batches is None
         with closing(self.group.batches(self.source, self.model.epoch, self.batch)) as batches:
             complete = self._take_steps(batches) if self.source.accumulate == 1 else self._take_steps_in_parts(batches)
         if self.running.count == 0:
@@ -334,7 +340,7 @@ class Trainer:
             values.update(self.validate())
             self._waiting = False
         values["learning_rate"] = self.optimizer.learning_rate
-        self._warn_of_a_schedule_that_is_over()
+        self._warn_of_a_rate_of_0()
         values["samples_per_second"] = self.running.count / max(self.spent, 1e-9)
         self.values = values = self.group.of_first(values)
         self.history.append(values)

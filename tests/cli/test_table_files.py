@@ -15,6 +15,7 @@ import pandas
 
 from pynn.cli.tables import columns, dialect, files, reading, target
 from pynn.data import parsing
+from pynn.data.columns import Column, describe
 
 pytestmark = pytest.mark.usefixtures("alone")
 
@@ -58,6 +59,51 @@ def test_one_table_in_many_dialects(content, name):
     assert [value.strip() for value in frame["b"]] == ["x", "y"]
 
 
+@pytest.mark.parametrize(
+    ("values", "separator", "decimal", "found", "said"),
+    [
+        (["0", "1,234", "2,468"], "\t", ".", [0, 1234, 2468], "numbers are read with decimal points: '1,234' is 1234"),
+        (["0", "1,234", "2,468"], ";", ".", [0, 1234, 2468], "numbers are read with decimal points: '1,234' is 1234"),
+        (["0", "1,234", "2,4"], ";", ",", [0, 1.234, 2.4], "numbers are read with decimal commas"),
+        (["0,125", "1,234", "7"], ";", ",", [0.125, 1.234, 7], "numbers are read with decimal commas"),
+        (["1.000,5", "1.234", "7"], ";", ",", [1000.5, 1234, 7], "numbers are read with decimal commas"),
+        (["1,000.5", "1,234", "7"], ";", ".", [1000.5, 1234, 7], ""),
+        (
+            ["1.234", "7.125", "7"],
+            ";",
+            ".",
+            [1.234, 7.125, 7],
+            "numbers are read with decimal points: '1.234' is 1.234",
+        ),
+        (["1.234", "7.125", "7"], ",", ".", [1.234, 7.125, 7], ""),
+        (
+            ['"1,234"', '"7,125"', "7"],
+            ",",
+            ".",
+            [1234, 7125, 7],
+            "numbers are read with decimal points: '1,234' is 1234",
+        ),
+        (['"0,5"', '"7,125"', "7"], ",", ",", [0.5, 7.125, 7], "numbers are read with decimal commas"),
+    ],
+)
+def test_a_comma_that_may_be_of_thousands_is_no_decimal_sign(values, separator, decimal, found, said):
+    frame, source = read("x" + separator + "k\n" + "".join(f"{value}{separator}a\n" for value in values))
+    used, _ = columns.understood(frame, source)
+    assert (source.decimal, source.spoken) == (decimal, said)
+    np.testing.assert_array_equal(used["x"], found)
+
+
+def test_the_usual_decimal_sign_holds_where_a_file_does_not_tell():
+    for content, sign in (("x;k\n1,234;a\n", ","), ("x;k\n1,234;0.5\n", "."), ("x,k\n7.125,a\n", ".")):
+        assert read(content, decimal=",")[1].decimal == sign
+
+
+@pytest.mark.parametrize("head", ["<DATE>,<OPEN>", "[id],[name]", "<DATE>\t<OPEN>", "[2020],[2021]", "{a},{b}"])
+def test_names_may_be_in_brackets(head):
+    separator = "\t" if "\t" in head else ","
+    assert read(f"{head}\n1{separator}2\n")[0].columns.tolist() == head.split(separator)
+
+
 def test_other_encodings():
     with pytest.raises(ValueError, match=r"a.csv, line 3: the byte 0xe9 is not UTF-8; save .* --encoding cp1252"):
         read("a,b\n1,x\n2,é\n".encode("latin-1"))
@@ -95,7 +141,13 @@ def test_a_parquet_file_and_its_index():
         ('a,b\n1,"x\n' + "3,4\n" * 60_000, 'a.csv, line 2: a quote (") is opened and not closed'),
         ("a,b,a\n1,2,3\n", "a.csv, line 1: columns 1 and 3 have the same name, 'a'; rename one of them"),
         ("<html><body>", "a.csv is a page or XML"),
+        ("<data>\n<a>1</a>", "a.csv is a page or XML"),
+        ('<data a="1, 2">', "a.csv is a page or XML"),
+        ("<?xml version='1.0'?>", "a.csv is a page or XML"),
         ('{"a": 1}', "a.csv is JSON"),
+        ('[{"a": 1}, {"a": 2}]', "a.csv is JSON"),
+        ("[[1, 2], [3, 4]]", "a.csv is JSON"),
+        ("[1, 2]", "a.csv is JSON"),
         (b"PK\x03\x04abc", "a.csv is a zip archive or an Excel workbook; save the sheet as CSV"),
         (b"a\0\1\2", "a.csv holds binary data"),
         (gzip.compress(b"a,b\n" * 99)[:20], "a.csv is damaged: it ends early"),
@@ -165,7 +217,7 @@ def rows(count: int, **made) -> str:
 def test_kinds_of_columns():
     used, found = kinds(
         rows(
-            40, number=lambda i: i % 7 / 2, gaps=lambda i: "?" if i % 5 == 0 else i % 3, city=lambda i: "abc"[i % 3],
+            60, number=lambda i: i % 7 / 2, gaps=lambda i: "?" if i % 5 == 0 else i % 3, city=lambda i: "abc"[i % 3],
             truth=lambda i: ["TRUE", "false", ""][i % 3], iso=lambda i: f"2020-01-{i % 28 + 1:02d}",
             day=lambda i: f"{i % 28 + 1}.01.2020", money=lambda i: f"${i % 9}000.50", percent=lambda i: f"{i % 9} %",
             id=lambda i: 100 + i, name=lambda i: f"n{i}", same=lambda i: "k", nothing=lambda i: "",
@@ -173,24 +225,59 @@ def test_kinds_of_columns():
         )
     )  # fmt: skip
     assert {name: column.kind for name, column in found.items()} == {
-        **dict.fromkeys(("number", "gaps", "money", "percent", "id"), "number"), "truth": "yes/no", "iso": "date",
-        "day": "date", "nothing": "empty", **dict.fromkeys(("city", "name", "same", "mostly"), "category"),
+        **dict.fromkeys(("number", "gaps", "money", "percent", "id"), "number"), "truth": "boolean", "iso": "date",
+        "day": "date", "nothing": "empty", "name": "id", "same": "constant",
+        **dict.fromkeys(("city", "mostly"), "category"),
     }  # fmt: skip
     assert used.columns.tolist() == ["number", "gaps", "city", "truth", "iso", "day", "money", "percent", "mostly"]
     assert used["money"].tolist()[:2] == [0.5, 1000.5]
     assert used["day"].iloc[1] == pandas.Timestamp("2020-01-02")
     assert used["truth"].tolist()[:2] == [True, False]
-    assert used["truth"].isna().sum() == 13
-    assert used["gaps"].isna().sum() == found["gaps"].missing == 8
-    assert found["gaps"].words == ("?",)
-    assert "'?' read as missing" in found["gaps"].notes
-    assert found["day"].known() == {"kind": "date", "format": "%d.%m.%Y"}
-    assert found["same"].notes == ["constant: ignored"]
-    assert found["nothing"].notes == ["empty: ignored"]
-    assert found["name"].notes == ["every value differs, like an id: ignored"]
+    assert used["truth"].isna().sum() == 20
+    assert used["gaps"].isna().sum() == found["gaps"].missing == 12
+    assert (found["gaps"].form, found["gaps"].words) == (".", ("?",))
+    assert found["gaps"].notes == ["read as numbers; '?' becomes missing"]
+    assert (found["day"].form, found["iso"].form) == ("%d.%m.%Y", "ISO8601")
+    assert found["iso"].notes == ["dates as days, weekday"]
+    assert (found["same"].shown, found["same"].notes, found["nothing"].notes) == ("k", ["ignored"], ["ignored"])
+    assert found["name"].notes[0].endswith("as names and ids have, which tells nothing about new ones; it is left out")
     assert found["id"].notes == ["row numbers: ignored"]
-    assert found["mostly"].notes == ["mostly numbers, but 'far' in line 32", "many values: an id or free text?"]
+    assert found["mostly"].notes == ["mostly numbers, but 'far' in line 32"]
     assert found["city"].shown == "3: a, b, c"
+
+
+def test_a_file_is_understood_as_its_frame_is_in_python():
+    content = rows(
+        2000, few=lambda i: "oops" if i == 7 else i % 300 / 4, once=lambda i: 5 if i % 3 else "",
+        day=lambda i: "soon" if i == 9 else f"{i % 28 + 1}.{i % 12 + 1}.20{i % 20 + 10}", name=lambda i: f"n{i}",
+        text=lambda i: "abc"[i % 3], zip=lambda i: f"0{i % 70 + 1000}", same=lambda i: "k", nothing=lambda i: "",
+        price=lambda i: f"${i % 300}.25", many=lambda i: f"m{i % 900}", truth=lambda i: i % 2 == 0,
+    )  # fmt: skip
+    used, found = kinds(content)
+    described = {column.name: column for column in describe(pandas.read_csv("a.csv"))}
+    zips = {"zip": "number"}  # pandas reads them as numbers
+    assert {name: column.kind for name, column in described.items()} == {
+        **{name: column.kind for name, column in found.items()}, **zips,
+    }  # fmt: skip
+    assert found["few"].notes == ["read as numbers; 'oops' becomes missing"]
+    assert (found["few"].missing, found["once"].missing, found["day"].missing) == (1, 667, 1)
+    assert found["zip"].notes == ["has leading zeros, like zip codes: text"]
+    assert used.columns.tolist() == [name for name, column in described.items() if column.used]
+    assert used["day"].iloc[1] == pandas.Timestamp("2011-02-02")
+    assert str(used["text"].dtype) == "category"  # and stays so, whatever rows are trained on
+
+
+def test_lines_are_those_of_the_file_where_rows_were_left_out():
+    frame, source = read("x,y\n" + ",\n" * 3 + "".join(f"{i if i != 20 else 'far'},{i}\n" for i in range(40)))
+    _, described = columns.understood(frame[["x"]].iloc[3:], source)
+    assert described[0].notes[-1] == "mostly numbers, but 'far' in line 25"
+    with pytest.raises(ValueError, match=r"a\.csv, line 25, column 'x': 'far', expected numbers"):
+        columns.as_known(frame["x"].iloc[3:], Column("x", "number", ""), source, stray=0)
+
+
+def test_zones_of_dates_must_agree():
+    with pytest.raises(ValueError, match=r"a\.csv: column 'd' has dates with a time zone and others without one"):
+        kinds("d,x\n2020-01-01T00:00Z,1\n2020-01-02T00:00,2\n")
 
 
 def test_numbers_that_are_categories():
@@ -208,15 +295,15 @@ def test_lists_are_refused():
     pytest.importorskip("pyarrow")
     pandas.DataFrame({"a": [[1], [2, 3]], "b": [1, 2]}).to_parquet("a.parquet")
     frame, source = reading.read("a.parquet")
-    with pytest.raises(ValueError, match=r"a.parquet, column 'a': it holds .*; leave it out: --drop a"):
+    with pytest.raises(TypeError, match=r"a.parquet: column 'a' has dtype .*, or drop it"):
         columns.understood(frame, source)
 
 
 def test_a_date_of_which_two_readings_fit_says_so():
     _, found = kinds(rows(10, d=lambda i: f"0{i % 9 + 1}/0{(i + 1) % 9 + 1}/2020", x=lambda i: i))
-    assert found["d"].notes == ["dates as days, weekday", "read as month/day/year, could be day/month/year"]
+    assert found["d"].notes == ["dates as days, weekday", "read as dates, month/day/year (it could be day/month/year)"]
     _, found = kinds(rows(20, d=lambda i: f"{i + 1}/05/2020", x=lambda i: i))
-    assert (found["d"].format, found["d"].notes) == ("%d/%m/%Y", ["dates as days, weekday"])
+    assert (found["d"].form, found["d"].notes[1]) == ("%d/%m/%Y", "read as dates, day/month/year")
 
 
 @pytest.mark.parametrize(
@@ -234,10 +321,12 @@ def test_numbers_in_text(text, decimal, number):
 # Another table in the same form
 
 
-KNOWN = {
-    "n": {"kind": "number", "words": ["?"]}, "c": {"kind": "category"}, "t": {"kind": "yes/no"},
-    "d": {"kind": "date", "format": "%d.%m.%Y"},
-}  # fmt: skip
+KNOWN = [
+    Column("n", "number", "", text=True, form=".", words=("so so",)),
+    Column("c", "category", "", categories=("a", "b")),
+    Column("t", "boolean", ""),
+    Column("d", "date", "", text=True, form="%d.%m.%Y"),
+]
 
 
 def applied(content: str):
@@ -246,13 +335,30 @@ def applied(content: str):
 
 
 def test_another_table_is_read_alike():
-    found = applied('other,d,t,c,n\n1,01.02.2020,true,007,"1,000"\n2,,No,1,?\n')
-    assert found.columns.tolist() == list(KNOWN)
+    found = applied('other,d,t,c,n\n1,01.02.2020,true,007,"1,000"\n2,,No,1,?\n3,,1,,so so\n')
+    assert found.columns.tolist() == ["n", "c", "t", "d"]
     assert found["n"].tolist()[0] == 1000
-    assert np.isnan(found["n"].tolist()[1])
-    assert found["c"].tolist() == ["007", "1"]
-    assert found["t"].tolist() == [True, False]
+    assert found["n"].isna().tolist() == [False, True, True]
+    assert found["c"].tolist()[:2] == ["007", "1"]
+    assert found["t"].tolist() == [True, False, True]
     assert found["d"].iloc[0] == pandas.Timestamp("2020-02-01")
+
+
+def test_a_word_among_many_numbers_is_told_and_becomes_missing(capsys):
+    found = applied("n,c,t,d\n" + "1,a,true,01.02.2020\n" * 150 + "oops,a,true,01.02.2020\n")
+    assert found["n"].isna().sum() == 1
+    said = "pynn: a.csv, line 152, column 'n': 'oops', expected numbers, as in the training; taken as missing\n"
+    assert capsys.readouterr().err == said
+
+
+def test_numbers_are_read_as_in_the_training_where_both_signs_fit():
+    frame, source = read('n\n"1,234"\n')
+    for form, number in ((",", 1.234), (".", 1234), ("", 1234)):
+        assert columns.as_known(frame["n"], Column("n", "number", "", form=form), source).tolist() == [number]
+    frame, source = read('n,m\n"0,5",1.5\n"0,25",1.5\n')
+    assert columns.as_known(frame["n"], Column("n", "number", ""), source).tolist() == [0.5, 0.25]
+    frame, source = read("n;m\n1.234,5 €;1\n")
+    assert columns.as_known(frame["n"], Column("n", "number", "", form="."), source).tolist() == [1234.5]
 
 
 @pytest.mark.parametrize(

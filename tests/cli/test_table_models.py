@@ -152,6 +152,107 @@ def test_dates_in_another_form_than_in_python(run, frame):
     ]
 
 
+def test_text_is_read_as_it_was_in_python(run, fails, frame):
+    days = frame["day"].dt.strftime("%d/%m/%Y")
+    price = [f"{row % 90 + 1},{row % 9}" if row else "on request" for row in range(240)]
+    x = pandas.DataFrame({"day": days, "price": price, "x": frame["x"]})
+    with pytest.warns(UserWarning, match="numbers or dates as text in 'day', 'price'"):
+        model = TabularRegressor(**QUICK).fit(x, frame["x"])
+    model.to_model().save("m.safetensors")
+    new = pandas.DataFrame({
+        "day": ["03/04/2020", "05/06/2020", "07/08/2020"], "price": ["1,234", "on request", "?"], "x": 0.25,
+    })  # fmt: skip
+    expected = model.predict(new)
+    for separator in (",", ";"):
+        new.to_csv("d.csv", index=False, sep=separator)
+        code, out, err = run("predict", "m.safetensors", "d.csv")
+        assert (code, err) == (0, [])
+        np.testing.assert_allclose(np.array(out[1:], float), expected, rtol=1e-5)
+    new.assign(day="2020-04-03").to_csv("d.csv", index=False)
+    assert "line 2, column 'day': '2020-04-03' (2 more), expected dates written as day/month/year" in fails(
+        "predict", "m.safetensors", "d.csv"
+    )
+
+
+def test_the_decimal_sign_of_the_training_holds_where_a_file_does_not_tell(run):
+    random = np.random.default_rng(0)
+    table = pandas.DataFrame({"a": random.uniform(1, 9, 200).round(4), "b": random.uniform(1, 9, 200).round(4)})
+    table.assign(y=table["a"]).to_csv("d.csv", index=False, sep=";", decimal=",")
+    _, out, err = run("train", "d.csv", "--target", "y", *FAST, "--no-plot")
+    assert "d.csv: 200 rows, 2 columns and the target; numbers are read with decimal commas" in out, err
+    Path("new.csv").write_text("a;b\n1,234;7,125\n2,468;3,702\n")
+    _, out, err = run("predict", "d.safetensors", "new.csv")
+    assert err == ["pynn: new.csv: numbers are read with decimal commas: '1,234' is 1.234"]
+    Path("new.csv").write_text("a,b\n1.234,7.125\n2.468,3.702\n")
+    assert run("predict", "d.safetensors", "new.csv")[1:] == (out, [])
+
+
+def test_only_columns_that_the_model_goes_by_are_asked_for(run, frame):
+    x = frame.assign(same=1, name=[f"n{row}" for row in range(240)], none=None)
+    with pytest.warns(UserWarning, match="'name'"):
+        model = TabularRegressor(**QUICK).fit(x, frame["x"])
+    model.to_model().save("m.safetensors")
+    frame.to_csv("d.csv", index=False)
+    code, out, err = run("predict", "m.safetensors", "d.csv")
+    assert (code, err) == (0, [])
+    np.testing.assert_allclose(np.array(out[1:], float), model.predict(x), rtol=1e-4, atol=1e-5)
+
+
+# Targets that are missing
+
+
+@pytest.mark.parametrize(
+    ("no", "yes_", "missing"),
+    [
+        ("0.0", "1.0", "?"),
+        ("0", "1", "NA"),
+        ("no", "yes", "?"),
+        ("1.0", "1.x", "-"),
+        ("0.5", "1.5", "?"),
+        ("01", "10", ""),
+    ],
+)
+def test_the_table_of_the_training_can_be_evaluated(run, frame, no, yes_, missing):
+    truth = yes(frame)
+    labels = np.where(truth, yes_, no).astype(object)
+    labels[0] = missing
+    frame.assign(k=labels).to_csv("d.csv", index=False)
+    code, out, err = run("train", "d.csv", "--target", "k", *FAST, "--no-plot")
+    assert code == 0, err
+    code, out, err = run("evaluate", "d.safetensors", "d.csv")
+    assert (code, err) == (0, ["pynn: 1 row without a value of 'k' left out"])
+    assert float(out[-1].removeprefix("test accuracy ")) > 0.8
+    frame.assign(k=labels)[1:][~truth[1:]].to_csv("d.csv", index=False)  # one class alone, which may look like numbers
+    code, out, err = run("evaluate", "d.safetensors", "d.csv")
+    assert (code, err) == (0, [])
+    assert float(out[-1].removeprefix("test accuracy ")) > 0.8
+
+
+def test_numbers_of_the_training_can_be_evaluated(run, fails, frame):
+    y = (100 * frame["x"]).round(2).astype(str)
+    y[1], y[2] = "?", "lost"
+    frame.assign(t=y).to_csv("d.csv", index=False)
+    _, out, err = run("train", "d.csv", "--target", "t", *FAST, "--no-plot")
+    assert "2 rows where 't' is '?', 'lost' left out" in out, err
+    code, out, err = run("evaluate", "d.safetensors", "d.csv")
+    assert (code, err) == (0, ["pynn: 2 rows without a value of 't' left out"])
+    assert out[0] == "d.safetensors on 238 rows of d.csv"
+    y[0], y[3] = "", "many"
+    frame.assign(t=y).to_csv("d.csv", index=False)
+    assert "d.csv, line 5, column 't': 'many', expected numbers" in fails("evaluate", "d.safetensors", "d.csv")
+
+
+def test_a_picture_that_cannot_be_drawn_is_told_after_the_model_was_written(run, frame, monkeypatch):
+    def refuse(*given, **options):
+        raise ValueError("y_pred has NaN or infinite numbers")
+
+    monkeypatch.setattr(pynn.plot, "table_report", refuse)
+    frame.assign(k=yes(frame)).to_csv("d.csv", index=False)
+    code, out, err = run("train", "d.csv", "--target", "k", *FAST)
+    assert (code, out[-2]) == (0, "wrote d.safetensors")
+    assert err[-1] == "pynn: no picture: y_pred has NaN or infinite numbers"
+
+
 def test_load_names_what_reads_an_ensemble(frame):
     TabularClassifier(n_ens=2, **QUICK).fit(frame, yes(frame)).to_model().save("m.safetensors")
     with pytest.raises(ValueError, match=r"m\.safetensors .*; it is an ensemble, which pynn\.Ensemble\.load reads$"):
@@ -165,7 +266,7 @@ def test_load_names_what_reads_an_ensemble(frame):
 def _kind(text: str) -> str:
     Path("d.csv").write_text(text)
     frame, source = reading.read("d.csv")
-    series, column = columns.form(frame["code"], "code", source)
+    series, column = columns.one(frame["code"], "code", source)
     return f"{column.kind}: {', '.join(map(str, series.dropna().tolist()))}"
 
 
@@ -184,7 +285,7 @@ def test_leading_zeros_are_kept(separator):
 
 def test_leading_zeros_far_down_a_file_are_found():
     rows = [f"{number},{number + 10_000}" for number in range(200_000)]
-    assert _kind("\n".join(["x,code", *rows, "1,00001"])).startswith("category: 10000, ")
+    assert _kind("\n".join(["x,code", *rows, "1,00001"])).startswith("id: 10000, ")
 
 
 def test_codes_with_leading_zeros_from_end_to_end(run, frame):

@@ -80,17 +80,15 @@ def test_leaks():
 @pytest.mark.parametrize("width", [40, 60, 80, None])
 def test_texts_fit_the_terminal(width):
     described = [
-        Column(
-            "a" * 50, "category", 100, 5, 12, "12: " + "x" * 200, ["many values: an id or free text?", "more words"]
-        ),
-        Column("b", "number", 100000, 3, 12, "1 .. 2"),
-        *(Column(f"c{number}", "number", 100, 0, 12, "1 .. 2") for number in range(50)),
+        Column("a" * 50, "category", 100, 5, "12: " + "x" * 200, ["many values: an id or free text?", "more words"]),
+        Column("b", "number", 100000, 3, "1 .. 2"),
+        *(Column(f"c{number}", "number", 100, 0, "1 .. 2") for number in range(50)),
     ]
     lines = text.columns(described, width).splitlines()
     assert max(map(len, lines)) <= (width or 80) or width == 40
     assert any(re.match("b +number +< 0.1%  ", line) for line in lines)
     assert lines[-1] == "and 12 more columns"
-    many = [Column(f"c{place}", "number", 9, 0, 9, "1 .. 2", ["a word"] * (place in (70, 71))) for place in range(90)]
+    many = [Column(f"c{place}", "number", 9, 0, "1 .. 2", ["a word"] * (place in (70, 71))) for place in range(90)]
     lines = text.columns(many, width).splitlines()
     assert [line.split()[0] for line in lines if "a word" in line] in (["c70", "c71"], ["a", "a"])
     assert lines[-1] == "and 48 more columns"

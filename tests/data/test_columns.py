@@ -203,7 +203,7 @@ def test_numbers_as_text_are_numbers() -> None:
     text = [f"{number / 4}" for number in range(26)] + ["?", " ", "NA", None]
     column = _column(text)
     assert (column.kind, column.missing, column.text) == ("number", 4, True)
-    values = columns.read(column, frames.table({"c": ["1e3", " -2.5 ", "x", "", None, "+7"]}), "c")
+    values = columns.read(column, frames.table({"c": ["1e3", " -2.5 ", "?", "", None, "+7"]}), "c")
     np.testing.assert_array_equal(values, [1000, -2.5, np.nan, np.nan, np.nan, 7])
     np.testing.assert_array_equal(columns.read(column, frames.table({"c": [1, 2]}), "c"), [1, 2])
 
@@ -239,6 +239,10 @@ def test_a_stray_value_among_many_numbers_becomes_missing() -> None:
         (lambda n: f"-{n} €", ".", -39),
         (lambda n: f"{n},5", ",", 39.5),
         (lambda n: f"1.0{n + 10},25", ",", 1049.25),
+        (lambda n: f"0,5{n + 10}", ",", 0.549),  # no thousands begin with 0
+        (lambda n: f"{n + 1},573" if n else "1,5", ",", 40.573),
+        (lambda n: f"0.5{n + 10}", ".", 0.549),
+        (lambda n: f"{n + 1}.573", ".", 40.573),
     ],
 )
 def test_numbers_in_other_forms(make: Callable[[int], str], form: str, last: float) -> None:
@@ -247,6 +251,38 @@ def test_numbers_in_other_forms(make: Callable[[int], str], form: str, last: flo
     assert (column.kind, column.form, column.words) == ("number", form, ("?",))
     values = columns.read(column, frames.table({"c": [text[-1], "unknown"]}), "c")
     np.testing.assert_allclose(values, [last, np.nan], rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("values", "doubt"),
+    [
+        ([f"1,{row + 200}" for row in range(40)], True),
+        ([f"7.{row + 200}" for row in range(40)], True),
+        ([f"7.{row + 200}" for row in range(40)] + ["0.25"], False),
+        ([f"0,{row + 200}" for row in range(40)], False),
+        ([*map(str, range(200)), "n.a."], False),
+        ([7 + row / 1000 for row in range(40)] + ["none given"], False),
+        ([*range(40), "1,234"], True),
+    ],
+)
+def test_a_doubt_about_decimal_commas_is_spoken(values: list[Any], doubt: bool) -> None:
+    assert ("(it could be with decimal commas)" in _column(values).note) is doubt
+
+
+def test_the_library_of_a_table_does_not_change_how_its_text_is_read(rng: np.random.Generator) -> None:
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    words = [f"({place})" for place in range(300)]  # come first in the order of text, and here in that of rows
+    tables = {
+        "c": [*words, *map(str, range(40_000))], "d": [*words, *(["a"] * 40_000)],
+        "e": ["refused", "?", *map(str, range(9, 40_307))],
+    }  # fmt: skip
+    for name, values in tables.items():
+        mixed = [values[place] for place in rng.permutation(len(values))]
+        found = [_column(pandas.DataFrame({name: each})) for each in (values, mixed)]
+        found += [_column(polars.DataFrame({name: each})) for each in (values, mixed)]
+        found = [columns.replace(column, dtype="") for column in found]
+        assert found[0] == found[1] == found[2] == found[3]
+        assert found[0].kind == ("category" if name == "d" else "number")
 
 
 @pytest.mark.parametrize(
@@ -270,9 +306,10 @@ def test_dates_in_other_forms(form: str, other: str) -> None:
 def test_words_among_numbers_become_missing() -> None:
     numbers = [row / 7 for row in range(90)]
     column = _column([*numbers, "", "NA", "unknown", "?"])
-    assert (column.kind, column.missing, column.words) == ("number", 4, ("", "NA", "unknown", "?"))
+    assert (column.kind, column.missing, column.words) == ("number", 4, ("", "?", "NA", "unknown"))
     assert _column([1, 2, 3, "NA"]).kind == "number"
     assert _column([*numbers, "none given", "12.5"]).words == ("none given",)
+    assert _column([*numbers, *["often"] * 3, "a"]).words == ("often", "a")
     assert _column([*numbers, *"abcdefghijkl"]).kind == "category"
     found = columns.read(column, frames.table({"c": [2, "?", "3.5", None]}), "c")
     np.testing.assert_array_equal(found, [2, np.nan, 3.5, np.nan])
@@ -284,8 +321,34 @@ def test_words_among_numbers_become_missing() -> None:
 
 def test_text_of_another_form_is_refused() -> None:
     column = _column([f"{day % 28 + 1}.{day % 12 + 1}.2020" for day in range(80)])
-    with pytest.raises(ValueError, match=r"column 'c' holds '2020-01-02', .* row 1, .* as dates, day\.month\.year"):
+    with pytest.raises(ValueError, match=r"column 'c' holds '2020-01-02' in row 1 \(and 1 more\), .* day\.month\.year"):
         columns.read(column, frames.table({"c": [None, "2020-01-02", "2020-01-03"]}), "c")
+
+
+def test_text_that_fit_did_not_see_is_warned_of_and_refused_if_it_is_more_than_in_fit() -> None:
+    column = _column([f"{row}.5" for row in range(300)] + ["refused"])
+    known = frames.table({"c": ["1", "refused", "?", None]})
+    np.testing.assert_array_equal(columns.read(column, known, "c"), [1, np.nan, np.nan, np.nan])
+    with pytest.warns(UserWarning, match=r"column 'c' holds 'oops' in row 1, which is taken as missing: in fit it had"):
+        values = columns.read(column, frames.table({"c": ["1", "oops"] + ["2"] * 98}), "c")
+    assert np.isnan(values[1])
+    for rows in (["oops"], ["oops", "2"], ["oops"] * 5 + ["2"] * 95, ["oops"] * 200 + ["2"] * 9800):
+        with pytest.raises(
+            ValueError, match=r"column 'c' holds 'oops' in row 0.*, but in fit .*; turn it into numbers"
+        ):
+            columns.read(column, frames.table({"c": rows}), "c")
+    mixed = _column([*range(300), "refused"])
+    with pytest.warns(UserWarning, match="'oops' in row 0, which is taken as missing"):
+        columns.read(mixed, frames.table({"c": ["oops", *range(9)]}), "c")
+    with pytest.raises(ValueError, match=r"'oops' in row 0 \(and 1 more\), but in fit"):
+        columns.read(mixed, frames.table({"c": ["oops", "dear", *range(7)]}), "c")
+
+
+def test_numbers_that_became_categories_are_read_as_numbers() -> None:
+    pandas = pytest.importorskip("pandas")
+    column = _column([1, 2, 3])
+    other = frames.table(pandas.DataFrame({"c": pandas.Categorical([3, None, 1])}))
+    np.testing.assert_array_equal(columns.read(column, other, "c"), [3, np.nan, 1])
 
 
 def test_text_that_differs_in_nearly_every_row_is_an_id() -> None:
@@ -323,6 +386,12 @@ def test_zones_in_text_are_read_in_utc() -> None:
     assert (column.aware, column.origin) == (True, pytest.approx(18262 - 1 / 24, abs=1e-9))
     for text in ("2020-01-01T00:00Z", "2020-01-01 03:30+0330", "2019-12-31T19:00-05:00"):
         assert columns.read(column, frames.table({"c": [text]}), "c") == pytest.approx(18262)
+
+
+def test_text_of_dates_with_and_without_a_zone_is_refused() -> None:
+    zoned = [f"2020-01-{day:02}T01:00Z" for day in range(1, 21)]
+    with pytest.raises(ValueError, match=r"column 'c' has dates with a time zone and others without one"):
+        _column([*zoned, "2020-02-01T01:00"])
 
 
 # Dates --------------------------------------------------------------------------------------------
@@ -408,6 +477,77 @@ def test_a_selection_of_rows_shares_what_was_read() -> None:
     np.testing.assert_array_equal(table[::2].chosen(table.column("c").data), [1, np.nan, 5])
     learned = columns.learn(table[:2], "t")
     assert (learned.categories, columns.learn(table[3:], "t").categories) == (("a", "b"), ("d", "e"))
+
+
+def test_large_whole_numbers_that_differ_are_not_constant() -> None:
+    column = _column((2**60 + np.arange(20)[::-1]).tolist())
+    assert (column.kind, column.note) == ("number", "")
+    assert _column([2**60 + 1] * 20).note == f"is {2**60 + 1} in every row; it is left out"
+
+
+def test_rows_may_be_selected_backwards() -> None:
+    table = frames.table({"c": [1.0, 2.0, 3.0]})[::-1]
+    np.testing.assert_array_equal(table.chosen(table.column("c").data), [3, 2, 1])
+    np.testing.assert_array_equal(table[1:].chosen(table.column("c").data), [2, 1])
+
+
+def test_what_was_learned_of_a_table_is_kept_for_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    table, calls = frames.table({"a": [1, 2, 3], "b": ["x", "y", "x"]}), []
+    learn = columns.learn
+    monkeypatch.setattr(columns, "learn", lambda *given: calls.append(given) or learn(*given))
+    first = columns.learn_all(table)
+    assert (columns.learn_all(table, ["zz"]), len(calls)) == (first, 2)
+    assert [column.kind for column in columns.learn_all(table, ["a"])] == ["category", "category"]
+    assert columns.learn_all(table[:1])[0].kind == "constant"
+    first.clear()
+    assert len(columns.learn_all(table)) == 2
+
+
+def test_rows_may_be_dicts() -> None:
+    found = frames.table([{"a": 3, "b": "x"}, {"b": "y", "c": 1.5}])
+    assert (found.labels, len(found)) == (("a", "b", "c"), 2)
+    np.testing.assert_array_equal(found.column("a").data, [3, np.nan])
+    assert found.column("b").values == ("x", "y")
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ({"a": 3, "b": 1.0}, r"x is one record, as 'a' is 3; pass \[x\], or lists of values: \{'a': \[3\]\}"),
+        ({"a": "word", "b": None}, r"x is one record, as 'a' is 'word'; pass \[x\]"),
+        ({"a": [3], "b": np.float64(2)}, r"x: column 'b' is .*2.*, expected a list of values, one for each row"),
+    ],
+)
+def test_a_single_record_is_told_what_to_do(record: dict[str, Any], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        columns.describe(record)
+
+
+@pytest.mark.parametrize(
+    "chosen", [["b"], [1], [-1], (1,), {"b"}, np.array(["b"]), np.array([1]), [False, True], np.array([False, True])]
+)
+def test_columns_of_categories_go_by_name_place_or_mask(chosen: Any) -> None:
+    found = columns.describe({"a": [1, 2, 3], "b": [1, 2, 3]}, chosen)
+    assert [column.kind for column in found] == ["number", "category"]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "error", "message"),
+    [
+        ("ab", TypeError, "categorical is 'ab', expected a list of names or places of columns, or a mask of all"),
+        (1, TypeError, "categorical is 1, expected a list"),
+        (np.eye(2), TypeError, r"categorical is array\("),
+        ([1.0], TypeError, "categorical has 1.0, expected names or places of columns, or a mask of all"),
+        (["a", True], TypeError, "categorical has True, expected names"),
+        ([None], TypeError, "categorical has None, expected names"),
+        (["zz"], ValueError, "categorical has 'zz', but x has the columns 'a', 'b'; name some of them"),
+        ([2], ValueError, "categorical has 2, but x has the columns"),
+        ([True], ValueError, "categorical is a mask of 1 columns, but x has 2; name the columns"),
+    ],
+)
+def test_columns_of_categories_that_are_none(chosen: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        columns.describe({"a": [1, 2], "b": [1, 2]}, chosen)
 
 
 def test_describe_is_public() -> None:

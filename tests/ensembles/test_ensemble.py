@@ -81,6 +81,62 @@ def test_numbers_are_averaged(backend: str, loss: str, numbers: Points) -> None:
         ensemble.predict_proba(numbers[0])
 
 
+def gaussian(mean: float, log_variance: float, **settings: Any) -> pynn.Sequential:
+    """A model that predicts this distribution for every sample of 4 numbers."""
+    model = pynn.Sequential(pynn.Affine(2), dtype="float64")
+    x, y = np.eye(4), np.linspace(-1, 1, 4)
+    model.fit(x, y, loss="gaussian_nll", optimizer=pynn.SGD(0.0), epochs=1, progress=False, **settings)
+    model.layer("affine1").weight[...] = 0
+    model.layer("affine1").bias[...] = mean, log_variance
+    return model
+
+
+def test_normal_distributions_are_mixed(backend: str) -> None:
+    """The variance is the mean of the members' variances plus the variance of their means."""
+    x = np.eye(4)
+    ensemble = pynn.Ensemble([gaussian(0, -4), gaussian(10, -4)])
+    variance = np.exp(-4) + 25
+    np.testing.assert_allclose(ensemble.outputs(x), [[5, np.log(variance)]] * 4, rtol=1e-14)
+    np.testing.assert_allclose(ensemble.predict(x), [5] * 4)
+    np.testing.assert_allclose(ensemble.predict_std(x), [np.sqrt(variance)] * 4, rtol=1e-14)
+    y = np.linspace(3, 9, 4)
+    expected = (np.log(variance) + ((y - 5) ** 2).mean() / variance) / 2
+    assert ensemble.evaluate(x, y)["loss"] == pytest.approx(expected, rel=1e-12)
+
+    means, logs, shares = np.array([-2.0, 1, 4]), np.array([0.5, 3, -2000]), np.array([0.2, 0.5, 0.3])
+    ensemble = pynn.Ensemble([gaussian(*pair) for pair in zip(means, logs, strict=True)], shares)
+    mean = shares @ means
+    variance = shares @ np.exp(np.maximum(logs, -30)) + shares @ (means - mean) ** 2
+    np.testing.assert_allclose(ensemble.outputs(x), [[mean, np.log(variance)]] * 4, rtol=1e-12)
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1e9])
+def test_mixtures_are_in_the_units_of_the_targets(unit: float, backend: str) -> None:
+    """Members that scaled their targets in ways of their own, and spreads beyond the limits of the loss."""
+    x, y = np.eye(4), unit * np.linspace(-1, 1, 4)
+    models = []
+    for spread, mean in ((1.0, 2.0), (3.0, -1.0)):
+        model = gaussian(mean, 0.4)
+        model.fit(x, spread * y, target_preprocessing=pynn.Standardization(), optimizer=pynn.SGD(0.0), progress=False)
+        models.append(model)
+    scales = np.array([np.std(y), 3 * np.std(y)])
+    means, variances = scales * [2, -1], scales**2 * np.exp(0.4)
+    for model, mean, variance in zip(models, means, variances, strict=True):
+        np.testing.assert_allclose(model.predict(x), [mean] * 4, rtol=1e-12)
+        np.testing.assert_allclose(model.predict_std(x), [np.sqrt(variance)] * 4, rtol=1e-12)
+    ensemble = pynn.Ensemble(models)
+    np.testing.assert_allclose(ensemble.predict(x), [means.mean()] * 4, rtol=1e-12)
+    np.testing.assert_allclose(ensemble.predict_std(x), [np.sqrt(variances.mean() + means.var())] * 4, rtol=1e-12)
+
+
+def test_only_a_gaussian_loss_has_deviations(points: Points, numbers: Points) -> None:
+    regression = trained(numbers, model=network(outputs=2), loss="l2")
+    for model, kind in ((trained(points), "SoftmaxCrossEntropy"), (regression, "SquaredError")):
+        for one in (model, pynn.Ensemble([model])):
+            with pytest.raises(TypeError, match=f"{kind} has no standard deviations: train with loss='gaussian_nll'"):
+                one.predict_std(points[0])
+
+
 def test_scores_of_losses_without_probabilities_are_averaged(points: Points) -> None:
     models = [trained(points, seed, loss="hinge") for seed in range(3)]
     scores = np.mean([model.forward(points[0]).copy() for model in models], axis=0)

@@ -113,6 +113,28 @@ def test_both_backends_agree(both_backends: tuple[str, ...], rng: np.random.Gene
     np.testing.assert_allclose(*results, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("kind", ["dropout", "spatial", "connect"])
+def test_rates_that_are_schedules_are_read_at_an_epoch(kind: str, backend: str, rng: np.random.Generator) -> None:
+    x, y = rng.standard_normal((12, 3, 4)).astype(np.float32), np.arange(12) % 2
+
+    def made(rate: Any) -> pynn.Sequential:
+        drop = {"dropout": pynn.Dropout, "spatial": pynn.SpatialDropout}.get(kind)
+        layers = [pynn.Affine(6), drop(rate)] if drop else [pynn.DropConnect(6, rate)]
+        return pynn.Sequential(*layers, pynn.Flatten(), pynn.Affine(2), seed=3)
+
+    model = made(pynn.LinearDecay(0.5, 4, 0.1))
+    model.fit(x, y, epochs=1, progress=False)
+    for epoch, rate in ((None, 0.5), (0, 0.5), (2, 0.3), (9.5, 0.1)):
+        other = made(rate)
+        other.build((3, 4))
+        other.parameters = model.parameters
+        np.testing.assert_array_equal(pynn.monte_carlo(model, x, 4, epoch=epoch), pynn.monte_carlo(other, x, 4))
+    assert model.context.epoch is None
+    model.context.epoch = 2  # as while it is trained
+    np.testing.assert_array_equal(pynn.monte_carlo(model, x, 4), pynn.monte_carlo(model, x, 4, epoch=2))
+    assert model.context.epoch == 2
+
+
 def test_probabilities_are_averaged_after_the_softmax(backend: str, rng: np.random.Generator) -> None:
     x, model = rng.standard_normal((30, 4)), network(0.5, dtype="float64")
     mean, std = pynn.monte_carlo(model, x, 20, probabilities=True)
@@ -180,6 +202,7 @@ def test_pixels_and_single_samples_are_taken(backend: str) -> None:
 @pytest.mark.parametrize(
     ("change", "kind", "message"),
     [
+        ({"epoch": -1}, ValueError, "epoch is -1, expected a finite number of at least 0"),
         ({"passes": 0}, ValueError, "passes is 0, expected an integer of at least 1"),
         ({"passes": 2.5}, ValueError, r"passes is 2\.5, expected an integer"),
         ({"batch_size": 0}, ValueError, "batch_size is 0, expected"),

@@ -79,6 +79,16 @@ def test_numbers_are_averaged(images: np.ndarray) -> None:
     np.testing.assert_allclose(found, np.mean([model.predict(view) for view in views], axis=0), rtol=1e-12)
 
 
+def test_normal_distributions_are_mixed(backend: str, images: np.ndarray) -> None:
+    model = pynn.Sequential(pynn.Flatten(), pynn.Affine(2), dtype="float64")
+    model.fit(images, np.arange(9.0), loss="gaussian_nll", epochs=1, progress=False)
+    found = pynn.predict_augmented(model, images, list(VIEWS), passes=4)
+    views = [pynn.Augment(*VIEWS).apply(images, epoch=number, dtype="float64") for number in range(4)]
+    means, deviations = (np.stack([one(view) for view in views]) for one in (model.predict, model.predict_std))
+    variances = (deviations**2).mean(axis=0) + means.var(axis=0)
+    np.testing.assert_allclose(found, np.stack([means.mean(axis=0), np.log(variances)], axis=1), rtol=1e-9)
+
+
 def test_fitted_augmentation_keeps_its_statistics(images: np.ndarray) -> None:
     model, shift = trained(images), pynn.ColourShift(0.5)
     learned = pynn.predict_augmented(model, images[:4] // 9, shift)

@@ -277,3 +277,25 @@ def test_the_slope_of_a_prelu_goes_by_alpha_too() -> None:
     layer.alpha = 0.5
     np.testing.assert_array_equal(model.parameters[:1], 0.5)
     assert layer.alpha is layer.slope
+
+
+@pytest.mark.parametrize(
+    ("layer", "name", "value", "message"),
+    [
+        (pynn.Affine(3), "units", 0, "Affine: units is 0, expected an integer of at least 1"),
+        (pynn.Dropout(0.5), "form", "Vanilla", "Dropout: form is 'Vanilla', expected one of inverted, vanilla"),
+        (pynn.Dropout(0.5), "rate", 1, r"Dropout: rate is 1, expected 0 <= rate < 1"),
+        (pynn.Conv2d(3), "kernel", [3, 0], r"Conv2d: kernel is \[3, 0\], expected an integer of at least 1"),
+        (pynn.Conv1d(3), "padding", "casual", "Conv1d: padding is 'casual', expected"),
+        (pynn.BatchNorm(), "momentum", 2, "BatchNorm: momentum is 2, expected"),
+        (pynn.Parallel(None, pynn.ReLU()), "columns", [3, None], "Parallel: columns.*3, expected a slice"),
+    ],
+)
+def test_settings_that_were_set_since_are_checked_when_it_is_built(
+    layer: Any, name: str, value: Any, message: str
+) -> None:
+    setattr(layer, name, value)
+    with pytest.raises((ValueError, TypeError), match=message):
+        pynn.Sequential(layer).build((4,))
+    with pytest.raises((ValueError, TypeError), match=message):
+        layer.build((4,))

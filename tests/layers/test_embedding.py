@@ -67,14 +67,14 @@ def test_what_is_no_code_is_refused_by_column_code_and_sample(code: float, dtype
     x[5, 1] = code
     shown = f"{x[5, 1]:.10g}".replace(".", r"\.").replace("+", r"\+")
     expected = (
-        rf"^Embedding: column 1 has the code {shown} at sample 5, expected whole numbers 0\.\.3, or -1 for unknown$"
+        rf"column 1 has the code {shown} at sample 5 of the batch, expected whole numbers 0\.\.3, or -1 for unknown"
     )
-    with pytest.raises(ValueError, match=expected):
+    with pytest.raises(ValueError, match=rf"^Embedding: {expected}$"):
         layer.forward(x, training=True)
     tokens = pynn.Embedding(4).named("words")
     tokens.context.dtype = np.dtype(dtype)
     tokens.build((2,))
-    with pytest.raises(ValueError, match=rf"^words: position 1 has the code {shown} at sample 5"):
+    with pytest.raises(ValueError, match=rf"^words: position 1 has the code {shown} at sample 5 of the batch"):
         tokens.forward(x, training=True)
 
 
@@ -120,11 +120,42 @@ def test_a_table_of_categories_is_learned_saved_and_copied(backend: str, tmp_pat
         assert repr(other.layers[0]) == "Embedding(sizes=[6, 4], units=4)"
 
 
+def test_a_wrong_code_is_named_by_its_place_in_the_data(backend: str) -> None:
+    """Also inside of branches with columns of their own, whatever the batches."""
+    inner = pynn.Parallel(None, pynn.Embedding([3, 4]), columns=[[0], [2, 1]])
+    model = pynn.Sequential(pynn.Parallel(None, inner, columns=[[0], [4, 3, 1]]), pynn.Affine(2))
+    x, y = np.zeros((50, 5)), np.arange(50) % 2
+    model.fit(x, y, epochs=1, progress=False)
+    x[43, 3] = 7
+    named = r"column 3 has the code 7 at sample 43, expected whole numbers 0\.\.3"
+    parts = [(x[:20], y[:20]), (x[20:45], y[20:45]), (x[45:], y[45:])]
+    calls: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = [
+        (model.evaluate, (iter(parts),), {}),
+        (model.fit, (x[:40], y[:40]), {"validation": (x, y), "epochs": 1, "progress": False}),
+    ]
+    for size in (None, 10):
+        calls += [
+            (call, (x, size), {}) for call in (model.predict, model.predict_proba, pynn.Ensemble([model]).predict)
+        ]
+        calls += [(model.predict, (iter(parts), size), {}), (model.evaluate, (x, y, size), {})]
+    for call, arguments, options in calls:
+        with pytest.raises(ValueError, match=named):
+            call(*arguments, **options)
+    with pytest.raises(ValueError, match=r"column 3 has the code 7 at sample \d+ of the batch"):
+        model.fit(x, y, epochs=1, batch_size=10, progress=False)
+    with pytest.raises(ValueError, match=r"column 3 has the code 7 at sample 3 of the batch"):
+        model.forward(x[40:])
+    steps = pynn.Parallel(pynn.Sequential(pynn.Flatten(), pynn.Embedding(3)), columns=[[1, 0]])  # other columns
+    steps.build((4, 2))
+    with pytest.raises(ValueError, match="position 7 has the code 7 at sample 0 of the batch"):
+        steps.forward(np.array([[[0, 0]] * 3 + [[7, 0]]], np.float32), training=True)
+
+
 def test_a_code_that_training_never_saw_is_refused_by_predict(backend: str) -> None:
     x, y = table()
     model = pynn.Sequential(pynn.Embedding([6, 4]), pynn.Affine(2))
     model.fit(x, y, epochs=1, progress=False)
-    with pytest.raises(ValueError, match=r"column 0 has the code 6 at sample 2"):
+    with pytest.raises(ValueError, match=r"column 0 has the code 6 at sample 2,"):
         model.predict(np.array([[0, 0], [1, 1], [6, 0]]))
     assert np.isfinite(model.predict_proba(np.array([[-1, -1]]))).all()
 

@@ -123,6 +123,8 @@ def test_another_word_is_refused_and_so_is_a_change_of_a_built_layer() -> None:
     with pytest.raises(ValueError, match="Affine: parametrization is 'NTK', expected one of standard, ntk"):
         pynn.Affine(3, parametrization="NTK")
     layer = pynn.Affine(3)
+    with pytest.raises(ValueError, match="Affine: parametrization is 'NTK', expected one of standard, ntk"):
+        layer.parametrization = "NTK"
     layer.parametrization = "ntk"
     layer.build((4,))
     assert layer.weight.std() > 0.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import gradients
@@ -199,6 +200,29 @@ def test_a_frozen_block_stays_and_is_saved_as_such(points: Any, tmp_path: Any) -
     assert changed == {"affine4.weight", "affine4.bias"}
     model.save(tmp_path / "model.safetensors")
     assert pynn.load(tmp_path / "model.safetensors").layers[0].frozen
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_an_automatic_shortcut_takes_the_factors_of_names_that_it_has(
+    early: bool, rng: np.random.Generator, tmp_path: Path
+) -> None:
+    model = pynn.Sequential(pynn.Residual(pynn.Affine(4), pynn.BatchNorm(), shortcut="auto"), pynn.Affine(2))
+    if not early:
+        model.build((3,))
+    model.learning_rate_factor = {"bias": 0.1, "gamma": 0}
+    model.layers[0].learning_rate_factor = {"weight": 2, "bias": 0.5}
+    model.fit(rng.normal(size=(20, 3)), np.arange(20) % 2, epochs=1, progress=False)
+    block = model.layers[0]
+    assert isinstance(block, pynn.Residual)
+    assert isinstance(block.shortcut, pynn.Affine)
+    assert block.shortcut.learning_rate_factor == {"weight": 2}
+    assert block.layers[0].learning_rate_factor == {"weight": 2, "bias": 0.5}
+    assert model.layers[1].learning_rate_factor == {"bias": 0.1}
+    model.save(tmp_path / "m")
+    assert pynn.load(tmp_path / "m").segments() == model.segments()
+    model.build((4,))  # another shape needs no shortcut, and a third one a new one
+    model.build((5,))
+    assert block.shortcut.learning_rate_factor == {"weight": 2}
 
 
 def test_an_automatic_shortcut_takes_over_freezing_and_is_found_anew() -> None:

@@ -122,6 +122,28 @@ def test_targets_outside_the_range_are_refused(name: str, y: float, message: str
     assert not model.built
 
 
+@both_dtypes
+@pytest.mark.parametrize(
+    ("name", "y", "message"),
+    [
+        ("poisson", -5, r"y\[1, 0\] is -5\.0, expected a count, a number of at least 0"),
+        ("gamma", 0, r"y\[1, 0\] is -?0\.0, expected a number above 0"),
+        ("tweedie", -1, r"y\[1, 0\] is -1\.0, expected a number of at least 0"),
+        ("tweedie 1", -1, r"y\[1, 0\] is -1\.0, expected a number of at least 0"),
+        ("tweedie 2", 0, r"y\[1, 0\] is 0\.0, expected a number above 0, as power is 2"),
+        ("tweedie near 2", -1, r"y\[1, 0\] is -1\.0, expected a number of at least 0"),
+    ],
+)
+def test_a_loop_of_ones_own_refuses_them_too(name: str, y: float, message: str, dtype: str, backend: str) -> None:
+    """Targets that are floats of the outputs' shape are read as they are."""
+    loss = MAKE[name]()
+    with pytest.raises(ValueError, match=message):
+        loss.forward(np.zeros((3, 1), dtype), np.array([[1], [y], [2]], dtype))
+    with pytest.raises(ValueError, match=r"y.* is nan, expected finite numbers"):
+        loss.forward(np.zeros((3, 1), dtype), np.array([[1], [np.nan], [2]], dtype))
+    assert np.isfinite(loss.forward(np.zeros((3, 1), dtype), np.ones((3, 1), dtype)))
+
+
 def test_preprocessed_targets_are_refused(rng: np.random.Generator) -> None:
     x, y = rng.normal(size=(30, 3)), rng.poisson(3, 30)
     for loss in ("poisson", "gamma", "tweedie"):

@@ -243,6 +243,13 @@ def test_a_model_learns_how_far_it_is_off(scaled: bool, backend: str, rng: np.ra
     model.save(tmp_path / "model.safetensors")
     np.testing.assert_array_equal(pynn.load(tmp_path / "model.safetensors").predict(x), said)
     assert pynn.monte_carlo(model, x, 2)[0].shape == (3000, 2)
+    deviations = model.predict_std(x)  # in the units of y, and of its shape
+    assert deviations.shape == (3000,)
+    np.testing.assert_allclose(deviations, pynn.GaussianNLL().deviations(outputs)[:, 0], rtol=1e-5)
+    assert np.mean(((y - said) / deviations) ** 2) == pytest.approx(1, abs=0.05)
+    assert model.predict_std(iter([x[:5]])).shape == (5,)
+    model.fit(x, y[:, None], epochs=1, progress=False)
+    assert model.predict_std(x).shape == (3000, 1)
 
 
 # Kernels ------------------------------------------------------------------------------------------

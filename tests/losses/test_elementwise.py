@@ -185,6 +185,8 @@ def test_targets_that_do_not_fit_are_refused(case: str, name: str) -> None:
     with pytest.raises(error, match=message):
         model.fit(x, change(np.ones((30, 2))), loss=name, progress=False)
     assert not model.built
+    with pytest.raises(error, match=message.partition(", expected finite")[0]):  # as in a loop of one's own
+        LOSSES[name]().forward(np.ones((30, 2)), change(np.ones((30, 2))))
 
 
 @every

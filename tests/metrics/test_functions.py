@@ -169,6 +169,64 @@ def test_metric_functions_that_cannot_measure_are_refused(points: Points, sklear
         model.evaluate(x, y, metrics=["kappa"])
 
 
+# Functions of a level, and pynn's own in a partial ----------------------------------------------------
+
+
+@pytest.mark.usefixtures("backend")
+@pytest.mark.parametrize("crossing", [True, False])
+@pytest.mark.parametrize("columns", [1, 2])
+def test_functions_of_quantiles_judge_their_level(crossing: bool, columns: int, points: Points, sklearn: Any) -> None:
+    x, y = points[0], points[0][:, 0] if columns == 1 else points[0][:, :2] * [1, 100]
+    model = pynn.Sequential(pynn.Affine(3)) if columns == 1 else pynn.Sequential(pynn.Affine(6), pynn.Reshape(2, 3))
+    loss = pynn.Quantile((0.1, 0.5, 0.9), crossing=crossing)
+    model.fit(x, y, loss=loss, target_preprocessing=pynn.Standardization(), epochs=2, progress=False)
+    said, weight = model.predict(x), np.linspace(0, 2, 30)
+    for level, place in ((0.1, 0), (0.5, 1), (0.9, 2)):
+        theirs = functools.partial(sklearn.mean_pinball_loss, alpha=level)
+        ours = functools.partial(pynn.metrics.pinball, level=level)
+        found = model.evaluate(x, y, 7, metrics=[theirs, ours], sample_weight=weight)
+        expected = sklearn.mean_pinball_loss(y, said[..., place], alpha=level, sample_weight=weight)
+        assert found["mean_pinball_loss"] == pytest.approx(expected, rel=1e-5)
+        assert found[f"pinball{100 * level:g}"] == pytest.approx(expected, rel=1e-5)
+    median = model.evaluate(x, y, metrics=[sklearn.mean_pinball_loss, sklearn.r2_score])
+    assert median["mean_pinball_loss"] == pytest.approx(np.abs(y - said[..., 1]).mean() / 2, rel=1e-5)
+    assert median["r2_score"] == pytest.approx(sklearn.r2_score(y, said[..., 1]), rel=1e-4)
+
+    def furthest(y_true: np.ndarray, y_pred: np.ndarray) -> float:
+        return float(np.abs(y_true - y_pred).max())
+
+    expected = np.abs(y - said[..., 1]).max()
+    assert model.evaluate(x, y, 30, metrics=[furthest])["furthest"] == pytest.approx(expected, rel=1e-5)
+    theirs = functools.partial(sklearn.mean_pinball_loss, alpha=0.7)
+    with pytest.raises(ValueError, match=r"the metric mean_pinball_loss needs a quantile of level 0\.7, but there are"):
+        model.evaluate(x, y, metrics=[theirs])
+    with pytest.raises(ValueError, match=r"the metric d2_pinball_score needs a quantile of level 0\.5, but there are"):
+        pynn.Sequential(pynn.Affine(1)).fit(
+            x, x[:, 0], loss=pynn.Quantile(0.9), metrics=[sklearn.d2_pinball_score], progress=False
+        )
+
+
+@pytest.mark.usefixtures("backend")
+def test_a_partial_of_our_functions_is_the_metric_of_its_name(points: Points) -> None:
+    x, y = points
+    model = fitted(x, y, 3, "softmax_cross_entropy")
+    binned = functools.partial(pynn.metrics.calibration_error, bins=4)
+    found = model.evaluate(x, y, 4, metrics=[binned, functools.partial(pynn.metrics.roc_auc)])
+    probabilities = model.predict_proba(x)
+    assert found["calibration_error"] == pytest.approx(pynn.metrics.calibration_error(y, probabilities, bins=4))
+    assert found["roc_auc"] == pytest.approx(pynn.metrics.roc_auc(y, probabilities))
+    for function, options, instead in (
+        (pynn.metrics.roc_auc, {"classes": [0, 1, 2]}, "'roc_auc'"),
+        (pynn.metrics.log_loss, {"sample_weight": [1]}, "'log_loss'"),
+        (pynn.metrics.calibration_error, {"classes": 3}, r"functools\.partial\(calibration_error, bins=\.\.\.\)"),
+    ):
+        message = f"a partial of {function.__name__} with {next(iter(options))}, but the model brings.*give {instead}"
+        with pytest.raises(TypeError, match=message):
+            model.evaluate(x, y, metrics=[functools.partial(function, **options)])
+    with pytest.raises(TypeError, match="a partial of brier with arguments, but the model brings"):
+        model.evaluate(x, y, metrics=[functools.partial(pynn.metrics.brier, y)])
+
+
 # Own functions --------------------------------------------------------------------------------------
 
 

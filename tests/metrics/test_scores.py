@@ -115,8 +115,8 @@ def test_equal_scores_and_perfect_ones() -> None:
     assert metrics.roc_auc(y, -y) == 0
     assert metrics.brier(y, y) == metrics.calibration_error(y, y) == metrics.error(y, y) == 0
     assert metrics.log_loss(y, y.astype(float)) == pytest.approx(0, abs=1e-15)
-    assert metrics.log_loss([1], [0.0]) == pytest.approx(-math.log(np.finfo(float).eps))
-    assert metrics.log_loss([1], np.zeros(1, np.float32)) == pytest.approx(-math.log(np.finfo(np.float32).eps))
+    assert metrics.log_loss([1], [0.0], 2) == pytest.approx(-math.log(np.finfo(float).eps))
+    assert metrics.log_loss([True], np.zeros(1, np.float32)) == pytest.approx(-math.log(np.finfo(np.float32).eps))
 
 
 @pytest.mark.parametrize("name", RANKED)
@@ -132,13 +132,51 @@ def test_an_absent_class_gives_nan_and_a_warning(name: str) -> None:
 
 def test_classes_name_the_columns() -> None:
     y, p = ["b", "c", "b"], np.array([[0.1, 0.7, 0.2], [0.5, 0.3, 0.2], [0.2, 0.2, 0.6]])
-    expected = metrics.log_loss([1, 2, 1], p)
+    expected = metrics.log_loss([1, 2, 1], p, 3)
     assert metrics.log_loss(y, p, list("abc")) == expected
     assert metrics.log_loss(y, p[:, ::-1], list("cba")) == expected
     with pytest.raises(ValueError, match=r"probabilities is for 3 classes, but y_true has 2, b, c: pass classes="):
         metrics.log_loss(y, p)
     with pytest.raises(ValueError, match=r"y_true\[1\] is 'c', which is not among the classes a, b, d"):
         metrics.log_loss(y, p, list("abd"))
+
+
+def test_labels_that_may_count_from_0_or_from_1_are_refused() -> None:
+    p = np.array([[0.2, 0.7, 0.1], [0.3, 0.1, 0.6]])
+    for name in [*PROBABLE, *RANKED]:
+        judge = getattr(metrics, name)
+        for y, scores in (
+            ([1, 2], p),
+            ([2.0, 2.0], p),
+            ([1, 1], p[:, 1]),
+            ([1, 1], p[:, :2] / p[:, :2].sum(1, keepdims=True)),
+        ):
+            with pytest.raises(
+                ValueError, match=r"y_true has the labels .*, which may count from 0 or from 1: pass cl"
+            ):
+                judge(y, scores)
+    assert metrics.log_loss([1, 2], p, [1, 2, 3]) == pytest.approx(-np.log(0.2 * 0.1) / 2)
+    assert metrics.log_loss([1, 2], p, 3) == pytest.approx(-np.log(0.7 * 0.6) / 2)
+    assert metrics.brier([1, 2], p, [1, 2, 3]) == pytest.approx(
+        (0.8**2 + 0.7**2 + 0.1**2 + 0.3**2 + 0.9**2 + 0.6**2) / 2
+    )
+    assert metrics.log_loss([1, 2, 3], np.eye(3)) == pytest.approx(0, abs=1e-15)  # all occur
+
+
+def test_one_hot_rows_are_labels(sklearn: Any) -> None:
+    for classes in (2, 3):
+        y, p, weight = data(60, classes, True)
+        for name in [*PROBABLE, *RANKED]:
+            judge, rows = getattr(metrics, name), np.eye(classes)[y]
+            if name in PROBABLE or classes > 2:  # rankings of two classes are those of the second
+                assert judge(rows, p, sample_weight=weight) == pytest.approx(
+                    judge(y, p, sample_weight=weight), rel=1e-12
+                )
+        assert metrics.log_loss(rows, p) == pytest.approx(sklearn.log_loss(rows, p), rel=1e-12)
+    p = np.array([[0.7, 0.2, 0.1], [0.1, 0.5, 0.4], [0.2, 0.6, 0.2]])
+    assert metrics.log_loss(np.eye(3)[[0, 1, 1]], p) == pytest.approx(-np.log([0.7, 0.5, 0.6]).mean(), rel=1e-12)
+    answers = metrics.log_loss(np.eye(3)[[0, 1, 1]], p / 2)  # no classes, as they do not add up to 1
+    assert answers == pytest.approx(-np.log(np.where(np.eye(3)[[0, 1, 1]], p / 2, 1 - p / 2)).mean(), rel=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -273,6 +311,27 @@ def test_models_of_numbers(loss: str, rng: np.random.Generator) -> None:
     for name in ("roc_auc", "log_loss", "balanced_accuracy", "error", "brier", "calibration_error"):
         with pytest.raises(TypeError, match=f"the metric {name} needs a loss of .*labels or attributes"):
             model.evaluate(x, y, metrics=[name])
+
+
+@pytest.mark.parametrize(
+    ("name", "level"), [("pinball90", 0.9), ("pinball97_5", 0.975), ("pinball99_9", 0.999), ("pinball29", 0.29)]
+)
+def test_a_level_of_pinball_may_be_a_name(name: str, level: float, rng: np.random.Generator) -> None:
+    found = metrics.metric(name)
+    assert isinstance(found, metrics.Pinball)
+    assert (found.name, found.level) == (name, level)
+    x = rng.normal(size=(20, 2))
+    model = trained(x, x[:, 0], 2, pynn.Quantile((0.1, level)), metrics=[name])  # type: ignore[arg-type]
+    expected = metrics.pinball(x[:, 0], model.predict(x)[:, 1], level)
+    assert model.evaluate(x, x[:, 0], metrics=[name])[name] == pytest.approx(expected, rel=1e-9)
+
+
+def test_levels_of_pinball_that_are_none_are_refused() -> None:
+    for name in ("pinball0", "pinball100"):
+        with pytest.raises(ValueError, match="Pinball: level is"):
+            metrics.metric(name)
+    with pytest.raises(ValueError, match=r"'pinball_9' is unknown.*expected one of accuracy, top5 and pinball90 \(or"):
+        metrics.metric("pinball_9")
 
 
 def test_early_stopping_knows_which_way_is_better(rng: np.random.Generator) -> None:

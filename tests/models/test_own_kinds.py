@@ -77,6 +77,97 @@ def test_anything_else_is_refused_before_the_file_is_read(
             load(path, own=own)
 
 
+class Rotation(Stretch):
+    """A user's own, to be a name of pynn's in a later version."""
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> type:
+    """Call it a later pynn: it has a class Rotation, which takes the same arguments and has the same tensors."""
+    kind = type("Rotation", (pynn.layers.ReLU,), {"__module__": "pynn.layers.rotation"})
+    monkeypatch.setitem(file.KINDS, "Rotation", kind)
+    return kind
+
+
+def saved(path: Path, *layers: pynn.Layer) -> Path:
+    model = pynn.Sequential(*layers, pynn.Affine(2), seed=3)
+    model.build((3,))
+    model.save(path)
+    return path
+
+
+def without_record(path: Path) -> Path:
+    """The same as older versions wrote it."""
+    import json
+
+    import safetensors.numpy as safetensors
+
+    model = pynn.load(path)
+    tensors, description = file.content(model)
+    del description["own"]
+    path.write_bytes(safetensors.save(tensors, {"pynn": json.dumps(description)}))
+    return path
+
+
+def test_pynns_later_class_is_not_taken_for_the_users(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    path, pair = saved(tmp_path / "m", Rotation()), tmp_path / "pair"
+    pynn.Ensemble([pynn.load(path, own=[Rotation])]).save(pair)
+    data = path.read_bytes()
+    request.getfixturevalue("later")
+    said = r"Rotation is a class of the user's own, not pynn's class of that name; pass it as .*own=\[Rotation\]\)"
+    for load in (lambda **own: pynn.load(path, **own), lambda **own: pynn.from_bytes(data, **own),
+                 lambda **own: pynn.Ensemble.load(pair, **own)[0]):  # fmt: skip
+        with pytest.raises(ValueError, match=said):
+            load()
+        assert type(load(own=[Rotation]).layers[0]) is Rotation
+
+
+def test_the_users_class_is_not_taken_for_pynns_later_one(tmp_path: Path, later: type) -> None:
+    path = saved(tmp_path / "m", later())
+    assert type(pynn.load(path).layers[0]) is later
+    with pytest.raises(
+        ValueError, match=r"own holds .*Rotation'>, but Rotation in this file is pynn's.*leave yours out"
+    ):
+        pynn.load(path, own=[Rotation])
+    plain = saved(tmp_path / "plain", Stretch())
+    assert type(pynn.load(plain, own=[Stretch, Rotation]).layers[0]) is Stretch
+
+
+def test_files_without_a_record_give_the_users_class_or_a_warning(tmp_path: Path, later: type) -> None:
+    path = without_record(saved(tmp_path / "m", later()))
+    assert type(pynn.load(path, own=[Rotation]).layers[0]) is Rotation
+    with pytest.warns(
+        UserWarning, match=r"does not say whether 'Rotation' is pynn's.*pass own=\[Rotation\]; to end this"
+    ):
+        model = pynn.load(path)
+    assert type(model.layers[0]) is later
+    model.save(path)
+    assert type(pynn.load(path).layers[0]) is later
+
+
+def test_a_record_is_written_only_where_older_versions_do_not_read_the_same(tmp_path: Path, later: type) -> None:
+    def record(*layers: pynn.Layer) -> Any:
+        return file.read(saved(tmp_path / "m", *layers), "pynn", "model")[0].get("own")
+
+    assert record(pynn.ReLU()) is None
+    assert record(later(), pynn.Scale()) == []
+    assert record(Stretch(), later()) == ["Stretch"]
+    assert record(pynn.Sequential(Block())) == ["Block"]
+
+
+@pytest.mark.parametrize("record", [None, "Stretch", [3], ["Affine", "Other"], {"Stretch": 1}])
+def test_other_records_are_refused(record: Any, path: Path) -> None:
+    import json
+
+    import safetensors.numpy as safetensors
+
+    tensors, description = file.content(pynn.load(path, own=Stretch))
+    description["own"] = record
+    path.write_bytes(safetensors.save(tensors, {"pynn": json.dumps(description)}))
+    with pytest.raises(ValueError, match=r"own is .*, expected names of classes in the file"):
+        pynn.load(path, own=Stretch)
+
+
 def test_only_classes_that_work_are_kinds() -> None:
     bases = {"Layer", "Loss", "Penalty", "Initializer", "Constraint", "Transformer", "Decoder"}
     assert not bases & file.KINDS.keys()

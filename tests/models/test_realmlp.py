@@ -68,6 +68,29 @@ def test_gradients_and_files(settings: dict[str, Any], columns: int, tmp_path: P
     np.testing.assert_array_equal(pynn.load(tmp_path / "model.safetensors").forward(x), model.forward(x))
 
 
+@pytest.mark.parametrize(
+    "settings", [{"numbers": 3}, {"numbers": 1, "sizes": [4, 3]}, {"numbers": 0, "sizes": [4, 3, 2]}]
+)
+@pytest.mark.parametrize("way", ["data_dependent", "lsuv"])
+def test_first_weights_leave_embeddings_as_they_are(way: str, settings: dict[str, Any], backend: str) -> None:
+    rng = np.random.default_rng(0)
+    sizes = settings.get("sizes", [])
+    x = np.column_stack([rng.standard_normal((90, 3 - len(sizes))), *(rng.integers(0, size, 90) for size in sizes)])
+    model = models.realmlp(2, hidden=(5, 4), **settings)
+    model.build((3,))
+    before = {name: array.copy() for name, array in model.tensors().items()}
+    bias: Any = {"bias": "simplex"} if way == "data_dependent" else {}
+    found = getattr(pynn, way)(model, x, **bias)
+    assert list(found) == ["affine1", "affine2", "affine3"]
+    for name, array in model.tensors().items():
+        if "embedding" in name:
+            np.testing.assert_array_equal(array, before[name])
+        elif name.endswith("weight"):
+            assert not np.array_equal(array, before[name])
+    embeddings = [layer.name for layer in model.walk() if "Embedding" in layer.kind]
+    assert list(getattr(pynn, way)(model, x, leave=embeddings, **bias)) == list(found)
+
+
 def test_dropout_takes_a_schedule(tmp_path: Path) -> None:
     model = models.realmlp(2, hidden=(8,), dropout=pynn.FlatCosine(0.15, 10))
     x, y = np.random.default_rng(0).standard_normal((40, 3)), np.arange(40) % 2
@@ -86,6 +109,13 @@ def test_dropout_takes_a_schedule(tmp_path: Path) -> None:
         ({"activation": "relu"}, "activation is 'relu', expected 'selu' or 'mish'"),
         ({"form": "simplified", "numbers": 2, "sizes": [3]}, "the simplified form takes no codes"),
         ({"sizes": [3]}, "sizes needs numbers"),
+        ({"one_hot": 3}, "one_hot needs numbers, the count of the columns of numbers, which come first"),
+        ({"one_hot": 3, "form": "simplified"}, "one_hot needs numbers"),
+        ({"numbers": 0}, "numbers is 0, and there are no other columns; pass one_hot or sizes too"),
+        ({"numbers": -1}, "numbers is -1, expected an integer of at least 0"),
+        ({"numbers": 2, "one_hot": -1}, "one_hot is -1, expected an integer of at least 0"),
+        ({"form": "simplified", "dropout": 0.3}, r"dropout is 0\.3, but the simplified form has none"),
+        ({"form": "simplified", "dropout": pynn.FlatCosine(0.15, 9)}, r"dropout is FlatCosine\(.*simplified form has"),
         ({"hidden": (8, 0)}, r"hidden\[1\]"),
         ({"outputs": 0}, "outputs"),
         ({"units": 0}, "units"),

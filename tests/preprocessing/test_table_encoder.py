@@ -208,7 +208,7 @@ def test_words_that_become_missing_are_named_and_lists_get_a_cure_that_they_have
     with pytest.warns(UserWarning, match="become missing") as caught:
         encoder = pynn.TableEncoder().fit(rows)
     (said,) = [str(warning.message) for warning in caught]
-    assert "0 is text that is read as numbers; 'refused', 'NA' become missing; 1 is text" in said
+    assert "0 is text that is read as numbers; 'NA', 'refused' become missing; 1 is text" in said
     assert "'?' becomes missing" in said
     assert said.endswith("to keep a column as categories: pynn.TableEncoder(categorical=[0])")
     kept = pynn.TableEncoder(categorical=[0])
@@ -249,9 +249,25 @@ def test_a_saved_model_reads_text_as_the_fitted_one(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.predict(x), model.predict(x))
     assert loaded.preprocessing.columns_ == model.preprocessing.columns_
     with pytest.raises(
-        ValueError, match=r"column 'day' holds '2020-01-01', .* read as dates, day\.month\.year; turn it"
+        ValueError, match=r"column 'day' holds '2020-01-01' in row 0 .* read as dates, day\.month\.year; turn it"
     ):
         loaded.predict(x.assign(day="2020-01-01"))
+
+
+@pytest.mark.parametrize("chosen", [["a"], np.array(["a"]), np.array([True, False]), [True, False], None])
+def test_a_saved_model_knows_which_columns_were_called_categories(tmp_path: Path, chosen: Any) -> None:
+    x = {"a": [1, 2, 3] * 4, "b": list(range(0, 24, 2))}
+    model, encoder = pynn.Sequential(pynn.Affine(1)), pynn.TableEncoder(categorical=chosen)
+    model.fit(x, np.arange(12.0), epochs=1, preprocessing=encoder, loss="l2")
+    model.save(tmp_path / "model.safetensors")
+    loaded = pynn.load(tmp_path / "model.safetensors")
+    assert [column.kind for column in loaded.preprocessing.columns_] == [
+        "number" if chosen is None else "category", "number",
+    ]  # fmt: skip
+    np.testing.assert_array_equal(loaded.predict(x), model.predict(x))
+    assert repr(loaded.preprocessing) == repr(model.preprocessing)
+    one = [{"b": 4, "a": 3}]
+    np.testing.assert_array_equal(loaded.predict(one), model.predict({"a": [3], "b": [4]}))
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])

@@ -94,8 +94,9 @@ def test_zones_of_dates_must_agree(columns: dict[str, Any]) -> None:
         ({}, {"a": [1, 1], "b": [None, None]}, ValueError, r"no column that tells anything: 'a' is 1 in every row"),
         ({}, {"a": [1]}, ValueError, "x has 1 sample, expected at least 2"),
         ({}, {"a": [1, np.inf]}, ValueError, "column 'a' is inf in row 1"),
-        ({"categorical": ["b"]}, {"a": [1, 2]}, ValueError, r"categorical names 'b', but the columns are 'a'"),
-        ({"categorical": [3]}, {"a": [1, 2]}, ValueError, r"categorical names 3, but the columns are 'a'"),
+        ({"categorical": ["b"]}, {"a": [1, 2]}, ValueError, r"categorical has 'b', but x has the columns 'a'"),
+        ({"categorical": [3]}, {"a": [1, 2]}, ValueError, r"categorical has 3, but x has the columns 'a'"),
+        ({"categorical": [True] * 3}, {"a": [1, 2]}, ValueError, r"categorical is a mask of 3 columns, but x has 1"),
         ({"categorical": ["a"]}, {"a": [1, np.inf]}, ValueError, "column 'a' is inf in row 1"),
         (
             {"categorical": ["a"]},
@@ -118,7 +119,7 @@ def test_fit_refuses(settings: dict[str, Any], table: Any, error: type[Exception
         ({"one_hot": -1}, "one_hot is -1"), ({"one_hot": 2.5}, "one_hot is 2.5"), ({"embedding": 1}, "embedding is 1"),
         ({"numbers": "robust"}, "numbers is 'robust'"), ({"numbers": pynn.RobustScaling}, r"write RobustScaling\(\)"),
         ({"indicator": "no"}, "indicator is 'no'"), ({"max_categories": 1}, "max_categories is 1"),
-        ({"categorical": "a"}, "categorical is 'a', expected a list"), ({"categorical": [1.5]}, "categorical is"),
+        ({"categorical": "a"}, "categorical is 'a', expected a list"), ({"categorical": [1.5]}, "categorical has 1.5"),
     ],
 )  # fmt: skip
 def test_arguments(settings: dict[str, Any], message: str) -> None:
@@ -190,6 +191,7 @@ def test_copies_pickles_and_parameters(columns: dict[str, Any]) -> None:
     assert encoder.fitted
     encoder.set_params(numbers__1__limit=2, one_hot=4)
     assert (encoder.fitted, encoder.one_hot, encoder.numbers[1].limit) == (False, 4, 2)
+    assert not [name for name in vars(encoder) if name.endswith("_")]
     with pytest.raises(ValueError, match="numbers is None, so it has no parameter 'limit'"):
         pynn.TableEncoder().set_params(numbers__limit=2)
 
@@ -224,6 +226,21 @@ def test_results_may_be_frames(columns: dict[str, Any], library: str) -> None:
         assert found.index.tolist() == list(range(10, 20))
     with pytest.raises(ValueError, match="transform is 'excel', expected one of default, pandas, polars"):
         encoder.set_output(transform="excel")
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_results_keep_columns_of_equal_names_apart(library: str) -> None:
+    x = {"age": [None, 2.0, 3.0, 4.0], "age_missing": [1.0, 2.0, 3.0, 4.0], "c": ["1", "2", 1, 5]}
+    frame = pytest.importorskip(library)
+    encoder = pynn.TableEncoder().fit(x)
+    expected = encoder.transform(x)
+    names = ["age", "age_missing", "age_missing_2", "c_1", "c_5", "c_1_2", "c_2"]
+    assert encoder.get_feature_names_out().tolist() == names
+    found = encoder.set_output(transform=library).transform(x)
+    assert isinstance(found, frame.DataFrame)
+    assert list(found.columns) == names
+    np.testing.assert_array_equal(found, expected)
+    assert isinstance(encoder.set_params(one_hot=3).fit_transform(x), frame.DataFrame)
 
 
 def test_names_of_features_are_checked(columns: dict[str, Any]) -> None:

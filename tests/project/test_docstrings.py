@@ -246,3 +246,23 @@ def test_numpydocs_rules_reject_a_wrong_docstring() -> None:
 
     codes = {fault.partition(":")[0] for fault in faults(wrong)}
     assert codes >= {"SS03", "PR01", "PR02", "PR10", "RT01"}
+
+
+def _entries(thing: Any) -> dict[str, str]:
+    """Parameters and attributes by the line that names them, with their text."""
+    sections = re.split(r"\n(\w[\w ]*)\n-+\n", inspect.getdoc(thing) or "")
+    texts_of = dict(zip(sections[1::2], sections[2::2], strict=True))
+    listed = "\n".join((texts_of["Parameters"], texts_of["Attributes"]))
+    parts = re.split(r"^(\S.* : .*)\n", listed, flags=re.MULTILINE)
+    return {head: " ".join(text.split()) for head, text in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+def test_two_perceptrons_describe_alike_what_they_share() -> None:
+    """Each says it all, so that help() and editors show it; the texts must not drift apart."""
+    sklearn = importlib.import_module("pynn.sklearn")
+    classes, numbers = _entries(sklearn.MLPClassifier), _entries(sklearn.MLPRegressor)
+    shared = classes.keys() & numbers.keys()
+    assert {head.split(" : ")[0] for head in classes.keys() ^ numbers.keys()} == {"loss", "class_weight", "classes_"}
+    assert len(shared) > 30
+    for head in shared:
+        assert classes[head] == numbers[head], head

@@ -20,7 +20,7 @@ ESTIMATORS = (MLPClassifier, MLPRegressor, TabularClassifier, TabularRegressor)
 @pytest.mark.parametrize("kind", ESTIMATORS)
 def test_two_columns_of_one_name_are_refused_by_name(kind: Any) -> None:
     frame = pandas.DataFrame(np.eye(20)[:, :3], columns=["a", "b", "a"])
-    with pytest.raises(ValueError, match=r"^x has two columns named 'a'; give each a different name$"):
+    with pytest.raises(ValueError, match=r"^X has two columns named 'a'; give each a different name$"):
         kind().fit(frame, np.arange(20) % 2)
 
 

@@ -255,7 +255,7 @@ def test_the_first_of_an_ensemble_is_trained_even_without_time(frame: Any, label
 
 
 def test_settings_without_effect_are_named(frame: Any, label: np.ndarray) -> None:
-    with pytest.warns(UserWarning, match="dropout belong"):
+    with pytest.warns(UserWarning, match="dropout has no effect with preset='fast', only with 'full'"):
         TabularClassifier("fast", dropout=0.3, epochs=2).fit(frame, label)
 
 

@@ -15,7 +15,7 @@ pytest.importorskip("sklearn")
 pd = pytest.importorskip("pandas")
 pl = pytest.importorskip("polars")
 
-from pynn.sklearn import TabularClassifier, TabularRegressor  # noqa: E402
+from pynn.sklearn import MLPClassifier, MLPRegressor, TabularClassifier, TabularRegressor  # noqa: E402
 
 QUICK = {"epochs": 4, "hidden_layer_sizes": (16,), "random_state": 0}
 BOTH = pytest.mark.parametrize("kind", [TabularClassifier, TabularRegressor])
@@ -213,6 +213,117 @@ def test_lists_of_rows_keep_numbers_beside_text(kind: Any, rng: np.random.Genera
     np.testing.assert_array_equal(model.predict(rows), kind(**QUICK).fit(frame, y).predict(frame))
     whole = [[town, None if number is None else float(number), share] for town, number, share in rows]
     np.testing.assert_array_equal(model.predict(whole), model.predict(rows))
+
+
+@BOTH
+def test_records_are_rows(kind: Any, rng: np.random.Generator, tmp_path: Path) -> None:
+    records = [{"age": float(rng.standard_normal()), "town": str(rng.choice(["a", "b", "c"]))} for _ in range(60)]
+    records[3]["age"] = None
+    y = [int(record["town"] == "a") for record in records]
+    frame = pd.DataFrame(records)
+    model, other = kind(**QUICK).fit(records, y), kind(**QUICK).fit(frame, y)
+    assert model.feature_names_in_.tolist() == ["age", "town"]
+    assert model.n_features_in_ == 2
+    expected = other.predict(frame)
+    np.testing.assert_array_equal(model.predict(frame), expected)
+    np.testing.assert_array_equal(other.predict(records), expected)
+    turned = [{"more": 1, "town": record["town"], "age": record["age"]} for record in records]
+    np.testing.assert_array_equal(other.predict(tuple(turned)), expected)
+    np.testing.assert_array_equal(other.predict(turned[:1]), other.predict(frame[:1]))
+    lacking = [{"town": "a"}, *records[1:]]  # what some rows lack is missing there
+    np.testing.assert_array_equal(other.predict(lacking), other.predict(pd.DataFrame(lacking)))
+    model.to_model().save(tmp_path / "m.safetensors")
+    np.testing.assert_array_equal(pynn.load(tmp_path / "m.safetensors").predict(records), expected)
+    checked = kind(**QUICK).fit(records, y, validation=(records[:9], y[:9]))
+    assert checked.score(records, y) == checked.score(frame, y)
+
+
+@BOTH
+def test_records_that_are_no_rows_are_refused(kind: Any, rng: np.random.Generator) -> None:
+    records = [{"age": float(rng.standard_normal()), "town": str(rng.choice(["a", "b"]))} for _ in range(60)]
+    y = [int(record["town"] == "a") for record in records]
+    model = kind(**QUICK).fit(records, y)
+    for call in (lambda X: kind(**QUICK).fit(X, y), model.predict):
+        with pytest.raises(TypeError, match=r"X is one record, as 'town' is 'a'; put it in a list, \[X\]"):
+            call({"town": "a", "age": 1.0})
+        with pytest.raises(TypeError, match=r"X is dict, expected a data frame .* pass pandas.DataFrame\(X\)"):
+            call({"town": ["a"] * 60, "age": [1.0] * 60})
+        with pytest.raises(TypeError, match=r"X has dicts, but row 1 is \[1.0, 'a'\]; expected a dict in each row"):
+            call([records[0], [1.0, "a"], *records[2:]])
+        with pytest.raises(ValueError, match="X has no columns"):
+            call([{}] * 60)
+    with pytest.raises(ValueError, match="X has no column 'age': fit had the columns 'age', 'town'"):
+        model.predict([{"town": "a"}, {"town": "b"}])
+    assert model.fit([{3: 1.0, 5: float(each)} for each in y], y).n_features_in_ == 2
+    assert not hasattr(model, "feature_names_in_")
+
+
+@pytest.mark.parametrize("kind", [TabularClassifier, TabularRegressor, MLPClassifier, MLPRegressor])
+def test_tables_of_pyarrow(kind: Any, x: np.ndarray, tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    tabular = kind in (TabularClassifier, TabularRegressor)
+    frame = pd.DataFrame(x, columns=list("abc"))
+    if tabular:
+        frame = frame.assign(town=pd.Categorical(np.where(x[:, 1] > 0, "u", "v")))
+    y = (x[:, 0] > 0).astype(int)
+    settings: dict[str, Any] = (
+        QUICK if tabular else {"solver": "lbfgs", "hidden_layer_sizes": (4,), "max_iter": 5000, "random_state": 0}
+    )
+    arrow = pa.Table.from_pandas(frame)
+    model, other = kind(**settings).fit(arrow, pa.chunked_array([y])), kind(**settings).fit(frame, y)
+    assert model.feature_names_in_.tolist() == list(frame.columns)
+    for table in (arrow, arrow.to_batches()[0], frame):
+        np.testing.assert_array_equal(model.predict(table), other.predict(frame))
+    if tabular:
+        model.to_model().save(tmp_path / "m.safetensors")
+        np.testing.assert_array_equal(pynn.load(tmp_path / "m.safetensors").predict(arrow), model.predict(frame))
+        np.testing.assert_array_equal(model.encoder_.transform(arrow), model.encoder_.transform(frame))
+    with pytest.raises(ValueError, match=r"X has two columns named 'a'"):
+        kind(**settings).fit(arrow.rename_columns(["a", *"abc"][: arrow.num_columns]), y)
+
+
+@pytest.mark.parametrize("kind", [TabularClassifier, TabularRegressor, MLPClassifier, MLPRegressor])
+def test_a_name_is_no_target(kind: Any, x: np.ndarray) -> None:
+    frame = pd.DataFrame(x, columns=list("abc"))
+    with pytest.raises(TypeError, match=r"y is 'c', expected the values.*fit\(X.drop\(columns='c'\), X\['c'\]\)"):
+        kind().fit(frame, "c")
+
+
+def test_several_labels_a_row_are_refused(x: np.ndarray) -> None:
+    y = (x[:, :2] > 0).astype(int)
+    for labels in (y, pd.DataFrame(y), y.tolist()):
+        with pytest.raises(
+            ValueError, match=r"got an array of shape \(60, 2\).*one label a row.*MultiOutputClassifier"
+        ):
+            TabularClassifier(**QUICK).fit(x, labels)
+
+
+@pytest.mark.parametrize("kind", [TabularClassifier, MLPClassifier])
+def test_nullable_labels_stay_what_they_are(kind: Any, x: np.ndarray) -> None:
+    y = pd.Series(x[:, 0] > 0)
+    settings: dict[str, Any] = (
+        QUICK
+        if kind is TabularClassifier
+        else {"solver": "lbfgs", "hidden_layer_sizes": (4,), "max_iter": 5000, "random_state": 0}
+    )
+    expected = kind(**settings).fit(x, y.to_numpy()).predict(x)
+    for dtype, wanted in (("boolean", np.bool_), ("Int64", np.int64), ("UInt8", np.uint8)):
+        model = kind(**settings).fit(x, y.astype(dtype))
+        assert model.classes_.dtype == model.predict(x).dtype == wanted
+        np.testing.assert_array_equal(model.predict(x), expected)
+        with pytest.raises(ValueError, match="Input y contains NaN"):
+            kind(**settings).fit(x, y.astype(dtype).mask(np.arange(60) == 5))
+
+
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+def test_networks_on_arrays_say_who_reads_records(kind: Any, x: np.ndarray) -> None:
+    y = (x[:, 0] > 0).astype(int)
+    model = kind(hidden_layer_sizes=(4,), max_iter=1000, solver="lbfgs").fit(x, y)
+    for call in (lambda X: kind().fit(X, y), model.predict):
+        with pytest.raises(TypeError, match=r"X is a list of dicts, expected numbers .*DataFrame\(X\); TabularClassif"):
+            call([{"a": 1.0}] * 60)
+        with pytest.raises(TypeError, match="X is dict, expected numbers"):
+            call({"a": 1.0})
 
 
 @BOTH

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,26 @@ def test_a_custom_loop_must_set_the_epoch_of_the_weight_decay(points: Points) ->
     assert optimizer.weight_decay == 0.5 * 0.5**1.5
 
 
+@pytest.mark.parametrize("copying", [copy.deepcopy, lambda both: pickle.loads(pickle.dumps(both))])
+@pytest.mark.parametrize("settings", [{"learning_rate": pynn.CosLog(0.1, 4)}, {"weight_decay": Halving(0.5)}])
+def test_a_copy_must_set_the_epoch_again(settings: dict[str, Any], copying: Any, points: Points) -> None:
+    """Its rates are those of the last step, which is not where a loop that goes on with it need be."""
+    optimizer = pynn.SGD(**{"learning_rate": 0.1, **settings})
+    model, loss = network(), pynn.SoftmaxCrossEntropy()
+    model.build((4,))
+    optimizer.set_epoch(0.5)
+    model.train_step(*points, loss, optimizer)
+    other, twin = copying((model, optimizer))
+    with pytest.raises(
+        RuntimeError, match=r"which counts epochs: in a custom training loop, call optimizer\.set_epoch"
+    ):
+        other.train_step(*points, loss, twin)
+    for one, driver in ((model, optimizer), (other, twin)):
+        driver.set_epoch(1.5)
+        one.train_step(*points, loss, driver)
+    np.testing.assert_array_equal(other.parameters, model.parameters)
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [
@@ -194,6 +215,67 @@ def test_a_new_optimizer_begins_the_schedules_of_layers_too(points: Points) -> N
 
 
 @pytest.mark.parametrize("kind", DROPPING)
+def test_a_second_run_without_its_dropout_is_warned_of_once(kind: str, points: Points) -> None:
+    model = network(DROPPING[kind](pynn.FlatCosine(0.5, 2)))
+    options: dict[str, Any] = {"batch_size": 10, "progress": False}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fit(*points, optimizer=pynn.SGD(0.1), epochs=1, **options)
+        model.fit(*points, epochs=3, **options)  # the schedule ends in the middle of this one, as planned
+    said = r"the rate of \w+ is 0 in this run: FlatCosine\(.*\) has ended.*pass a new optimizer"
+    for change in (lambda: None, lambda: setattr(dropping(model), "rate", pynn.LinearDecay(0.5, 3))):
+        change()  # also a new schedule counts from the optimizer's first run
+        with pytest.warns(UserWarning, match=said.replace("FlatCosine", type(dropping(model).rate).__name__)) as seen:
+            model.fit(*points, epochs=3, **options)
+        assert len(seen) == 1
+        assert dropping(model)._rate == 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fit(*points, optimizer=pynn.SGD(0.1), epochs=1, **options)
+    assert dropping(model)._rate > 0
+
+
+def test_a_second_run_without_its_weight_decay_is_warned_of_once(points: Points) -> None:
+    model = network(*(pynn.Dropout(pynn.FlatCosine(0.5, 2)) for _ in range(4)))
+    optimizer = pynn.AdamW(0.01, weight_decay=pynn.LinearDecay(0.1, 2))
+    options: dict[str, Any] = {"batch_size": 10, "progress": False}
+    model.fit(*points, optimizer=optimizer, epochs=2, **options)
+    said = r"the weight decay, the rate of dropout1, the rate of dropout2 and 2 more are 0 in this run: LinearDecay\("
+    with pytest.warns(UserWarning, match=said) as seen:
+        model.fit(*points, epochs=2, **options)
+    assert len(seen) == 1
+    optimizer.weight_decay = pynn.LinearDecay(0.1, 2)  # with it all schedules begin anew
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fit(*points, epochs=2, **options)
+
+
+def test_rates_that_have_not_ended_are_not_warned_of(points: Points) -> None:
+    """The end of a decay above 0, a schedule without an end, and a rate that is 0 for a moment."""
+    for schedule in (
+        pynn.LinearDecay(0.5, 1, end=0.1),
+        Halving(0.5),
+        pynn.CosineRestarts(0.5, 2),
+        pynn.Cyclic(0, 1, 2),
+    ):
+        model = network()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for _ in range(3):
+                model.fit(*points, optimizer=model.optimizer or pynn.SGD(0.1, weight_decay=schedule), epochs=2,
+                          batch_size=10, progress=False)  # fmt: skip
+
+
+def test_a_rate_of_learning_that_has_ended_is_warned_of_alone(points: Points) -> None:
+    model = network(pynn.Dropout(pynn.FlatCosine(0.5, 2)))
+    options: dict[str, Any] = {"epochs": 2, "batch_size": 10, "progress": False}
+    model.fit(*points, optimizer=pynn.SGD(pynn.CosineDecay(0.1, 2)), **options)
+    with pytest.warns(UserWarning, match="the learning rate was 0 in all of epoch 3") as seen:
+        model.fit(*points, **options)
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("kind", DROPPING)
 def test_a_custom_loop_gives_the_bits_of_fit(kind: str, points: Points) -> None:
     made = [network(DROPPING[kind](Halving(0.5))) for _ in range(3)]
     made[0].fit(*points, optimizer=pynn.SGD(0.1), epochs=2, batch_size=10, progress=False)
@@ -223,10 +305,7 @@ def test_a_pass_that_drops_where_no_epoch_is_set_is_refused(kind: str, points: P
     for one in (model, copy.deepcopy(model)):  # fit has ended
         with pytest.raises(RuntimeError, match=message):
             one.forward(points[0], training=True)
-        with pytest.raises(RuntimeError, match=message):
-            pynn.monte_carlo(one, points[0])
     before = model.predict_proba(points[0])
-    model.context.epoch = 0
     assert pynn.monte_carlo(model, points[0])[1].max() > 0.01
     np.testing.assert_array_equal(model.predict_proba(points[0]), before)  # no effect outside training
 
@@ -320,6 +399,7 @@ def test_files_with_other_rates_are_refused(rate: Any, tmp_path: Path) -> None:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         description = json.loads(file.metadata()["pynn"])
     del description["crc"]  # as in a file of older pynn
+    description["own"] = []
     description["layers"][2]["arguments"]["rate"] = rate
     safetensors.numpy.save_file(tensors, tmp_path / "m", {"pynn": json.dumps(description)})
     with pytest.raises(ValueError, match="the model cannot be built from its description"):
@@ -340,7 +420,9 @@ def test_resumed_runs_have_the_bits_of_whole_ones(step: int, pictures: Data, tmp
     expected = fit(pictures, **scheduled())
     with pytest.raises(Killed):
         fit(pictures, pynn.Checkpoint(tmp_path, every_steps=1), callbacks=[KilledAt(step)], **scheduled())
-    again = fit(pictures, tmp_path, True, **scheduled())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # what ends in the run has been planned, before and after it was killed
+        again = fit(pictures, tmp_path, True, **scheduled())
     assert_same(expected, again)
     assert again.optimizer.weight_decay == expected.optimizer.weight_decay
     with pytest.raises(ValueError, match=r"optimizer was .*, now it is"):

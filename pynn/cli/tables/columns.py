@@ -1,9 +1,12 @@
-"""What each column of a table holds, and the frame in that form: numbers, booleans, categories, dates."""
+"""What each column of a table holds, and the frame in that form: numbers, booleans, categories, dates.
+
+`pynn.data.columns` decides it; here is what belongs to files: decimal signs, lines of rows, numbers that count them.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,54 +14,46 @@ import numpy as np
 
 from ...data import columns as kinds
 from ...data import parsing
+from ...data.frames import Table
 from ...messages.terminal import printable, say
 from . import values
 from .reading import Source, quoted
 from .values import as_text
 
 ID = re.compile(r"(^|[^a-z])(id|uuid|guid|key|index|nr|rownames|row)$|^column 1$|[a-z]I[dD]$|^Unnamed: \d+$")
-MANY = 1000  # categories that get a word of warning
 LIKE_ID = "looks like an id"
 FEW_ROWS = 20  # below them all values may differ by chance
-NUMBER, TRUTH, CATEGORY, DATE = "number", "yes/no", "category", "date"
+MOSTLY = 0.8  # numbers among the values of a column of text
+NUMBER, TRUTH, CATEGORY, DATE = "number", "boolean", "category", "date"
 NAMED = {NUMBER: "numbers", TRUTH: "true and false", DATE: "dates"}
 
 
 @dataclass
 class Column:
-    """A column as it is understood. left_out: why the model does not get it; text, format, words: how text is read."""
+    """A column as it is shown. left_out: whether the model does not get it; form, words: how its text is read."""
 
     name: str
     kind: str
     rows: int = 0
     missing: int = 0
-    distinct: int = 0
     shown: str = ""
     notes: list[str] = field(default_factory=list)
     left_out: bool = False
-    text: bool = False
-    format: str | None = None
+    form: str = ""
     words: tuple[str, ...] = ()
-
-    def known(self) -> dict[str, Any]:
-        """What another table needs to be read alike, as JSON."""
-        found: dict[str, Any] = {"kind": self.kind}
-        if self.format is not None:
-            found["format"] = self.format
-        if self.words:
-            found["words"] = list(self.words)
-        return found
 
 
 def forms(described: Collection[Column], source: Source) -> dict[str, tuple[str, tuple[str, ...]]]:
     """How the text of numbers and dates is read, and words that it has: what Python needs to read it alike."""
     found = {}
     for column in described:
-        if column.kind == NUMBER and (column.text or source.decimal != parsing.POINT):
-            found[column.name] = source.decimal, column.words
-        elif column.kind == DATE and column.text:
-            found[column.name] = column.format or parsing.ISO, column.words
+        comma = parsing.COMMA if column.kind == NUMBER and source.decimal == parsing.COMMA else ""
+        if form := column.form or comma:
+            found[column.name] = form, column.words
     return found
+
+
+# A table to learn from ----------------------------------------------------------------------------
 
 
 def understood(frame: Any, source: Source, categorical: Collection[str] = ()) -> tuple[Any, list[Column]]:
@@ -68,107 +63,55 @@ def understood(frame: Any, source: Source, categorical: Collection[str] = ()) ->
     """
     import pandas
 
-    described, kept = [], {}
     for name in frame.columns:
-        series, column = form(frame[name], str(name), source, name in categorical)
-        _expect_finite(series, column.name, column.kind, source)
-        _describe(series, column)
+        _expect_finite(frame[name], str(name), source)
+    if not len(frame.columns):
+        return frame, []
+    table = _table(frame, source)
+    described, kept = [], {}
+    for found in kinds.learn_all(table, categorical):
+        series = _usable(frame[found.name], found, table)
+        column = _described(series, found, source)
         described.append(column)
         if not column.left_out:
-            kept[name] = series
+            kept[found.name] = series
     return pandas.DataFrame(kept, index=frame.index, copy=False), described
 
 
-def form(series: Any, name: str, source: Source, categorical: bool = False) -> tuple[Any, Column]:
-    """The column in the form that a model takes, and its kind, of which nothing is counted yet."""
-    kind = str(series.dtype)
-    if categorical or kind == "category":
-        return as_text(series).astype("category"), Column(name, CATEGORY)
-    if kind in ("bool", "boolean"):
-        return series, Column(name, TRUTH)
-    if kind.startswith(("datetime64", "date32", "date64", "timestamp")):
-        zone = getattr(series.dtype, "tz", None)
-        return series if zone is None else series.dt.tz_convert("UTC").dt.tz_localize(None), Column(name, DATE)
-    if kind.startswith("timedelta"):
-        return series.dt.total_seconds() / 86400, Column(name, NUMBER, notes=["days"])  # as TableEncoder has them
-    if _is_number(series):
-        return series, Column(name, NUMBER)
-    return _objects(series, name, source)
+def one(series: Any, name: str, source: Source) -> tuple[Any, kinds.Column]:
+    """A single column in the form that it has, and what it is."""
+    _expect_finite(series, name, source)
+    table = _table({name: series}, source)
+    found = kinds.learn(table, name)
+    return _usable(series, found, table), found
+
+
+def _table(frame: Any, source: Source) -> Table:
+    table = Table(frame, printable(source.path))
+    table.decimal, table.written = source.decimal, True
+    return table
+
+
+def _usable(series: Any, column: kinds.Column, table: Table) -> Any:
+    """The column in the form that a model takes, which reads it as here, whatever rows it sees."""
+    import pandas
+
+    if column.kind == NUMBER and not _is_number(series):
+        return pandas.Series(kinds.read(column, table, column.name), series.index, "float64")
+    if column.kind == DATE and not (str(series.dtype).startswith("datetime64[") and "," not in str(series.dtype)):
+        return pandas.Series(values.times(kinds.read(column, table, column.name)), series.index)
+    return as_text(series).astype("category") if column.kind == CATEGORY else series
 
 
 def _is_number(series: Any) -> bool:
     from pandas.api.types import is_numeric_dtype
 
-    return bool(is_numeric_dtype(series.dtype)) and getattr(series.dtype, "kind", "") != "c"
+    return bool(is_numeric_dtype(series.dtype)) and getattr(series.dtype, "kind", "") in "iuf"
 
 
-def _objects(series: Any, name: str, source: Source) -> tuple[Any, Column]:
-    """A column of text or Python objects."""
-    distinct = values.distinct_text(series) if _hashable(series, name, source) else []
-    if not distinct:
-        return _other(series, name, source, distinct)
-    lower = {text.strip().lower() for text in distinct}
-    if lower <= {"true", "false"}:
-        return values.truths(series), Column(name, TRUTH)
-    found = values.numbers(distinct, source.decimal)
-    if found.odd is None and values.padded(found.values):
-        return series.astype("category"), Column(name, CATEGORY, notes=["has leading zeros, like zip codes: text"])
-    if found.odd is None and found.values:
-        column = Column(name, NUMBER, text=True, words=found.words, notes=["numbers stored as text"])
-        if found.words:
-            column.notes.append(f"{listed(found.words)} read as missing")
-        return series.map(found.values, na_action="ignore").astype("float64"), column
-    dated = values.date_format(distinct)
-    if dated is not None:
-        column = Column(name, DATE, text=True, format=dated[0], words=dated[2])
-        if dated[1] is not None:
-            column.notes.append(f"read as {parsing.spoken(dated[0])}, could be {parsing.spoken(dated[1])}")
-        return values.dates(series.astype(object), dated[0]), column
-    column = Column(name, CATEGORY)
-    if found.odd is not None and found.share < 0.2 and len(found.values) > FEW_ROWS:
-        row = int(np.argmax((series == found.odd).fillna(False).to_numpy(bool)))
-        where = source.place(row).rsplit(", ", 1)[-1]
-        column.notes.append(f"mostly numbers, but {quoted(found.odd)} in {where}")
-    return series.astype("category"), column
-
-
-def _other(series: Any, name: str, source: Source, distinct: list[str] | None) -> tuple[Any, Column]:
-    """A column without values, or of Python objects other than text."""
-    from datetime import date
-    from decimal import Decimal
-    from numbers import Real
-
-    import pandas
-
-    present = series.dropna()
-    if distinct is not None and not len(present):
-        return series, Column(name, CATEGORY)
-    types = {type(value) for value in present.unique().tolist()}
-    if types <= {bool, np.bool_}:
-        return values.truths(series), Column(name, TRUTH)
-    if all(issubclass(kind, (Real, Decimal)) for kind in types):
-        return series.astype("float64"), Column(name, NUMBER)
-    if all(issubclass(kind, date) for kind in types):
-        return pandas.to_datetime(series, utc=True).dt.tz_localize(None), Column(name, DATE)
-    return as_text(series).astype("category"), Column(name, CATEGORY, notes=["of several kinds, read as text"])
-
-
-def _hashable(series: Any, name: str, source: Source) -> bool:
-    """True; ValueError for a column of lists and the like."""
-    try:
-        series.dropna().unique()
-    except (TypeError, NotImplementedError):  # the latter for Arrow's lists
-        first = series.dropna().iloc[0]
-        raise ValueError(
-            f"{printable(source.path)}, column {quoted(name)}: it holds {type(first).__name__}s, expected numbers, "
-            f"text or dates; leave it out: --drop {name}"
-        ) from None
-    return True
-
-
-def _expect_finite(series: Any, name: str, kind: str, source: Source) -> None:
+def _expect_finite(series: Any, name: str, source: Source) -> None:
     """ValueError for infinity, with its place."""
-    if kind != NUMBER or getattr(series.dtype, "kind", "f") in "iub":
+    if getattr(series.dtype, "kind", "") != "f":
         return
     infinite = np.isinf(series.to_numpy("float64", na_value=np.nan))
     if infinite.any():
@@ -179,61 +122,68 @@ def _expect_finite(series: Any, name: str, kind: str, source: Source) -> None:
         )
 
 
-def _describe(series: Any, column: Column) -> None:
-    """Count, and note what deserves a word."""
-    column.rows, column.missing = len(series), int(series.isna().sum())
-    present = series.dropna()
-    column.distinct = int(present.nunique())
-    if column.distinct < 2:
-        column.left_out = True
-        column.shown = "" if not column.distinct else _short(written(present.iloc[0], column.kind))
-        column.notes = ["constant: ignored" if column.distinct else "empty: ignored"]
-        column.kind = column.kind if column.distinct else "empty"
-        if column.distinct and column.missing and column.kind in (CATEGORY, TRUTH):
-            column.left_out, column.notes = False, ["one value or missing"]
-        return
-    if column.kind in (NUMBER, DATE):
+def _described(series: Any, found: kinds.Column, source: Source) -> Column:
+    """The column with what is shown of it."""
+    name, present = str(found.name), series.dropna()
+    column = Column(name, found.kind, len(series), int(series.isna().sum()), left_out=not found.used)
+    if found.text:
+        column.form, column.words = found.form, found.words
+    distinct = int(present.nunique())
+    if found.kind in (NUMBER, DATE):
         low, high = present.min(), present.max()
-        column.shown = f"{written(low, column.kind)} .. {written(high, column.kind)}"
-    else:
-        counts = series.value_counts()
-        column.shown = f"{column.distinct:,}: {', '.join(_short(str(name)) for name in counts.index[:8])}"
-    _note_ids(present, column)
-    if column.kind == DATE:
-        parts = kinds.describe({"date": present.to_numpy()})[0].parts
-        column.notes.insert(0, f"dates as {', '.join(parts)}")
+        column.shown = f"{written(low, found.kind)} .. {written(high, found.kind)}"
+    elif found.kind != "empty":
+        counts = as_text(present).value_counts()
+        first = ", ".join(_short(name.removesuffix(" 00:00:00")) for name in counts.index[:8])
+        column.shown = first if found.kind == "constant" else f"{distinct:,}: {first}"
+    column.notes = _notes(found, present, distinct, source)
+    if found.note.startswith(kinds.COUNTING):
+        column.left_out = _named_like_an_id(name)
+        column.notes = ["row numbers: ignored" if column.left_out else "counts the rows: an id?"]
+    return column
 
 
-def _note_ids(present: Any, column: Column) -> None:
-    """A word on ids and on text with too many values."""
-    if len(present) < FEW_ROWS:
-        return
-    different = column.distinct == len(present)
-    if column.kind == CATEGORY and different:
-        column.left_out = True
-        column.notes.append("every value differs, like an id: ignored")
-    elif column.kind == CATEGORY and (column.distinct > MANY or column.distinct > 0.5 * len(present)):
-        column.notes.append("many values: an id or free text?")
-    elif column.kind == NUMBER and different:
-        numbers = present.to_numpy("float64")
-        steps = np.diff(numbers)
-        if len(steps) and (steps == 1).all():
-            named = ID.search(column.name) is not None or ID.search(column.name.lower()) is not None
-            column.left_out = named
-            column.notes.append("row numbers: ignored" if named else "counts the rows: an id?")
-        elif values.whole(numbers) and (ID.search(column.name) or ID.search(column.name.lower())):
-            column.notes.append(LIKE_ID)
+def _notes(found: kinds.Column, present: Any, distinct: int, source: Source) -> list[str]:
+    """What deserves a word."""
+    if found.kind in ("constant", "empty"):
+        return ["ignored"]
+    notes = [f"dates as {', '.join(found.parts)}"] if found.kind == DATE else []
+    notes += ["days"] if found.dtype.startswith(("timedelta", "duration")) else []
+    if found.note and found.note != parsing.read_as(DATE, parsing.Form(parsing.ISO, "", ())):
+        notes.append(found.note.removeprefix("is text that is "))
+    if found.kind in (CATEGORY, "id"):
+        notes += _nearly_numbers(present, source)
+    elif found.kind == NUMBER and distinct == len(present) >= FEW_ROWS and _named_like_an_id(str(found.name)):
+        notes += [LIKE_ID] if values.whole(present.to_numpy("float64")) else []
+    return notes
 
 
-def applied(frame: Any, known: Mapping[str, Mapping[str, Any]], source: Source) -> Any:
-    """The columns of `known` in the form that they had in training; ValueError names what does not fit."""
+def _named_like_an_id(name: str) -> bool:
+    return ID.search(name) is not None or ID.search(name.lower()) is not None
+
+
+def _nearly_numbers(present: Any, source: Source) -> list[str]:
+    """Why a column of text is none of numbers, if it is for a few values or for leading zeros."""
+    texts = present.astype(object)
+    distinct = [text for text in texts.unique().tolist() if not parsing.is_gap(str(text))]
+    odd = [text for text in distinct if parsing.number(str(text), source.decimal) is None]
+    if not odd and values.padded(map(str, distinct)):
+        return ["has leading zeros, like zip codes: text"]
+    if not odd or len(distinct) - len(odd) <= max(FEW_ROWS, MOSTLY * len(distinct)):
+        return []
+    line = source.place(int(present.index[int(np.argmax((texts == odd[0]).to_numpy()))])).rsplit(", ", 1)[-1]
+    return [f"mostly numbers, but {quoted(odd[0])} in {line}"]
+
+
+# Another table in the same form -------------------------------------------------------------------
+
+
+def applied(frame: Any, known: Sequence[kinds.Column], source: Source) -> Any:
+    """The columns of the training in the form that they had there; ValueError names what does not fit."""
     import pandas
 
-    expect_columns(frame, list(known), source)
-    columns = {}
-    for name, about in known.items():
-        columns[name] = as_known(frame[name], name, about, source) if "kind" in about else frame[name]
-    return pandas.DataFrame(columns, index=frame.index, copy=False)
+    expect_columns(frame, [str(column.name) for column in known], source)
+    return pandas.DataFrame({column.name: as_known(frame[column.name], column, source) for column in known}, copy=False)
 
 
 def expect_columns(frame: Any, wanted: list[str], source: Source) -> None:
@@ -256,42 +206,50 @@ def expect_columns(frame: Any, wanted: list[str], source: Source) -> None:
     )
 
 
-def as_known(series: Any, name: str, about: Mapping[str, Any], source: Source) -> Any:
-    """The column in the form that `about` describes; ValueError names the first value that does not fit."""
-    kind, words = about["kind"], {str(word).strip() for word in about.get("words", ())}
-    if kind == CATEGORY:
-        return as_text(series).astype("category")
-    found = _converted(series, kind, about, source.decimal)
-    _expect_finite(found, name, kind, source)
+def is_text(column: kinds.Column) -> bool:
+    """Whether its values are categories of text, though a file may hold digits."""
+    return column.kind == CATEGORY and all(isinstance(each, str) for each in column.categories)
+
+
+def as_known(series: Any, column: kinds.Column, source: Source, stray: float = parsing.STRAY) -> Any:
+    """The column as the training had it; ValueError names the first value that does not fit.
+
+    stray: share of such values that become missing, with a warning.
+    """
+    if column.kind == CATEGORY:
+        return as_text(series).astype("category") if is_text(column) else series
+    found = _converted(series, column, source)
+    _expect_finite(found, str(column.name), source)
     wrong = found.isna().to_numpy() & ~series.isna().to_numpy()
     if wrong.any():
         text = series.map(str, na_action="ignore").astype(object)
-        wrong &= ~text.str.strip().isin(words | {""}).fillna(False).to_numpy(bool)
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        more = f" ({np.count_nonzero(wrong) - 1:,} more)" if np.count_nonzero(wrong) > 1 else ""
-        like = f" written as {parsing.spoken(about['format'])}" if about.get("format") else ""
-        raise ValueError(
-            f"{source.place(row, name)}: {quoted(_short(str(series.iloc[row]), 40))}{more}, expected {NAMED[kind]}"
-            f"{like}, as in the training; correct it, or leave a missing value empty"
-        )
+        usual = [each for each in text[wrong].unique() if parsing.is_gap(each) or each in column.words]
+        wrong &= ~text.isin(usual).to_numpy(bool)
+    if not wrong.any():
+        return found
+    count, row = np.count_nonzero(wrong), int(np.argmax(wrong))
+    more = f" ({count - 1:,} more)" if count > 1 else ""
+    like = f" written as {parsing.spoken(column.form)}" if column.kind == DATE and column.form else ""
+    said = (
+        f"{source.place(int(series.index[row]), str(column.name))}: {quoted(_short(str(series.iloc[row]), 40))}{more}, "
+        f"expected {NAMED[column.kind]}{like}, as in the training"
+    )
+    if count > parsing.tolerated(int(series.notna().sum()), stray):
+        raise ValueError(f"{said}; correct it, or leave a missing value empty")
+    say(f"pynn: {said}; taken as missing")
     return found
 
 
-def _converted(series: Any, kind: str, about: Mapping[str, Any], decimal: str) -> Any:
+def _converted(series: Any, column: kinds.Column, source: Source) -> Any:
     """The column as this kind; what does not fit is missing."""
     import pandas
 
     dtype = str(series.dtype)
-    if kind == TRUTH:
+    if column.kind == TRUTH:
         return values.truths(series)
-    if kind == DATE:
-        if dtype.startswith(("datetime64", "timestamp", "date")):
-            found = form(series, "", Source("", None))[0]
-        else:
-            text = as_text(series)
-            found = values.dates(text, about.get("format") or _format(text))
-        return found.dt.tz_localize("UTC") if about.get("aware") else found
+    if column.kind == DATE:
+        found = _dates(series, column, source)
+        return found.dt.tz_localize("UTC") if column.aware else found
     if dtype.startswith("timedelta"):
         return series.dt.total_seconds() / 86400
     if _is_number(series):
@@ -299,17 +257,30 @@ def _converted(series: Any, kind: str, about: Mapping[str, Any], decimal: str) -
     text = as_text(series)
     if dtype in ("bool", "boolean") or dtype == "category":
         return pandas.to_numeric(text, errors="coerce")
-    distinct = {value: parsing.number(value, decimal) for value in text.dropna().unique().tolist()}
-    return text.map(distinct, na_action="ignore").astype("float64")
+    return values.numbers(text, (column.form or source.decimal, source.decimal, parsing.POINT, parsing.COMMA))
+
+
+def _dates(series: Any, column: kinds.Column, source: Source) -> Any:
+    """Dates without time zone, those of text in the form of the training, or in the one that fits."""
+    where = f"{printable(source.path)}: column {quoted(column.name)}"
+    if not str(series.dtype).startswith(("datetime64", "timestamp", "date")):
+        text = as_text(series)
+        return values.dates(text, column.form or _format(text), where)
+    zone = getattr(series.dtype, "tz", None)
+    return series if zone is None else series.dt.tz_convert("UTC").dt.tz_localize(None)
 
 
 def _format(text: Any) -> str:
-    """The format of dates, where the model does not know it, as it was saved from Python."""
-    found = values.date_format(text.dropna().unique().tolist())
-    if found is not None and found[1] is not None:
-        read, other = parsing.spoken(found[0]), parsing.spoken(found[1])
+    """The format of dates, where the training had no text."""
+    counts = text.value_counts()
+    found = parsing.date_form(counts.index.tolist(), counts.to_numpy(), few=1)
+    if found is not None and found.other:
+        read, other = parsing.spoken(found.form), parsing.spoken(found.other)
         say(f"pynn: the dates in {quoted(text.name)} are read as {read}, could be {other}")
-    return parsing.ISO if found is None else found[0]
+    return parsing.ISO if found is None else found.form
+
+
+# Text ---------------------------------------------------------------------------------------------
 
 
 def written(value: Any, kind: str) -> str:

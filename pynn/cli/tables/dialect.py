@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import IO, Any, NamedTuple, cast
 
+from ...data import parsing
 from ...messages.terminal import printable
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -27,18 +28,16 @@ BINARY = {
     b"\x28\xb5\x2f\xfd": "packed by zstd; unpack it",
     b"SQLite": "a database; export the table as CSV",
 }
-TEXTS = {
-    "<": "a page or XML, not a table; export the table as CSV",
-    "{": "JSON, not a table; convert it in Python: pandas.read_json(...).to_csv('data.csv', index=False)",
-    "[": "JSON, not a table; convert it in Python: pandas.read_json(...).to_csv('data.csv', index=False)",
+TEXTS = {  # beginnings; <DATE>,<OPEN> and [id],[name] name columns
+    r"<(!doctype|html|\?xml|(?![^<>]*>\s*[,;\t|])[a-z])": "a page or XML, not a table; export the table as CSV",
+    r"\{\s*[\"}]|\[\s*([\[{\"]|-?\d+(?!\d*\]\s*[,;\t|]))": "JSON, not a table; convert it in Python: "
+    "pandas.read_json(...).to_csv('data.csv', index=False)",
     "version https://git-lfs": "a pointer of Git LFS, not the table itself; get it: git lfs pull",
 }
-COMMA_NUMBER = re.compile(r"[-+]?(\d+|\d{1,3}(\.\d{3})+),\d+")
-POINT_NUMBER = re.compile(r"[-+]?\d+\.\d+")
 
 
 class Dialect(NamedTuple):
-    """How the file is written. skip: lines before the one with the names."""
+    """How the file is written. skip: lines before the one with the names; doubt: a number that may be another one."""
 
     path: str
     names: tuple[str, ...]
@@ -47,6 +46,7 @@ class Dialect(NamedTuple):
     decimal: str = "."
     packed: bool = False
     skip: int = 0
+    doubt: str = ""
 
     def open(self) -> IO[str]:
         """The text from its start."""
@@ -67,8 +67,11 @@ class Dialect(NamedTuple):
                 named = named or bool(row)
 
 
-def recognized(path: str, encoding: str | None) -> Dialect:
-    """The dialect of this file; ValueError if it is no table."""
+def recognized(path: str, encoding: str | None, usual: str = parsing.POINT) -> Dialect:
+    """The dialect of this file; ValueError if it is no table.
+
+    usual: the decimal sign where the file does not tell.
+    """
     name = printable(path)
     begin, packed = _begin(path)
     if not begin.strip():
@@ -79,7 +82,7 @@ def recognized(path: str, encoding: str | None) -> Dialect:
     encoding = _encoding(begin, encoding)
     text = begin.decode(encoding, errors="replace")
     for start, kind in TEXTS.items():
-        if text.lstrip().lower().startswith(start):
+        if re.match(start, text.lstrip("\ufeff \t\r\n"), re.IGNORECASE):
             raise ValueError(f"{name} is {kind}")
     if "\0" in text:
         raise ValueError(f"{name} holds binary data, expected text; save the table as CSV")
@@ -89,8 +92,8 @@ def recognized(path: str, encoding: str | None) -> Dialect:
     separator = given or _separator(_complete(text, len(begin) >= SAMPLE), path.lower())
     rows = _parsed(_complete(text, len(begin) >= SAMPLE), separator)
     names = _names(rows[0] if rows else [], name, skip + 1)
-    decimal = _decimal(rows[1:], separator)
-    return Dialect(path, names, encoding, separator, decimal, packed, skip)
+    decimal, doubt = _decimal(rows[1:], separator, usual)
+    return Dialect(path, names, encoding, separator, decimal, packed, skip, doubt)
 
 
 def _begin(path: str) -> tuple[bytes, bool]:
@@ -145,12 +148,18 @@ def _separator(text: str, path: str) -> str:
     return best
 
 
-def _decimal(rows: Iterable[list[str]], separator: str) -> str:
-    if separator == ",":
-        return "."
-    values = [value.strip() for row in rows for value in row]
-    commas = sum(COMMA_NUMBER.fullmatch(value) is not None for value in values)
-    return "," if commas > sum(POINT_NUMBER.fullmatch(value) is not None for value in values) else "."
+def _decimal(rows: Iterable[list[str]], separator: str, usual: str) -> tuple[str, str]:
+    """The decimal sign of most numbers that have one, and if none tells, a number that depends on it, such as 1,234."""
+    points, commas, doubt = 0, 0, ""
+    for value in (value for row in rows for value in row if "," in value or "." in value):
+        point, comma = (parsing.number(value, form) is not None for form in (parsing.POINT, parsing.COMMA))
+        if separator == "," and "," not in value:  # where commas separate values, points are decimal ones
+            comma = False
+        points, commas = points + (point > comma), commas + (comma > point)
+        doubt = value.strip() if point and comma and not doubt else doubt
+    if points or commas:
+        return parsing.COMMA if commas > points else parsing.POINT, ""
+    return usual, doubt
 
 
 def _names(row: list[str], path: str, line: int) -> tuple[str, ...]:

@@ -156,22 +156,12 @@ class Predictor:
         return list(self.model) if isinstance(self.model, pynn.Ensemble) else [self.model]
 
     @property
-    def columns(self) -> dict[str, dict[str, Any]]:
-        """The columns that it takes, in order, with what is known of each."""
-        known = self.about.get("columns")
-        if isinstance(known, dict):
-            return known
-        encoder = self.parts[0].preprocessing
+    def columns(self) -> list[Column]:
+        """The columns that it goes by, as they were in the training."""
+        encoder: Any = self.parts[0].preprocessing
         if getattr(encoder, "feature_names_in_", None) is None:
             raise ValueError("the model does not name its columns; it was not trained on a table")
-        return {str(column.name): _known(column) for column in encoder.columns_}  # type: ignore[union-attr]
-
-    def categories(self, name: str) -> set[str] | None:
-        """The categories of this column in the training; None if they are not known, or rare ones share a place."""
-        for column in getattr(self.parts[0].preprocessing, "columns_", ()):
-            if column.name == name and column.categories and not column.other:
-                return set(map(str, column.categories))
-        return None
+        return [column for column in encoder.columns_ if column.used]
 
     @property
     def target(self) -> str:
@@ -241,17 +231,6 @@ def _classes(model: pynn.Sequential) -> list[Any] | None:
     if isinstance(model.loss, AttributeLoss) and math.prod(model.output_shape) == 1:
         return [False, True] if model.targets is not None and model.targets.truth else [model.loss._no, 1]
     return None
-
-
-def _known(column: Column) -> dict[str, Any]:
-    """What a model that was saved from Python knows of its column, for `columns.applied`; {}: it is taken as it is."""
-    if column.kind == "number":
-        return {"kind": "number"}
-    if column.kind == "boolean":
-        return {"kind": "yes/no"}
-    if column.kind == "category" and all(isinstance(each, str) for each in column.categories):
-        return {"kind": "category"}
-    return {"kind": "date", "aware": column.aware} if column.kind == "date" else {}
 
 
 def is_table_model(model: Any) -> bool:

@@ -14,7 +14,6 @@ from . import columns, files, predict, scores, text, train
 from . import target as targets
 from .estimators import Predictor
 from .reading import quoted, several
-from .values import as_text
 
 
 def run(options: argparse.Namespace, model: Any) -> int:
@@ -26,18 +25,20 @@ def run(options: argparse.Namespace, model: Any) -> int:
     name = options.target or predictor.about.get("target")
     if name is None:
         raise ValueError(f"{options.model} does not say what it predicts; name the column: --target COLUMN")
-    frame, source = predict.read(predictor, table, options.encoding)
+    text_too = [name] if targets.kind(predictor.classes) == columns.CATEGORY else []
+    frame, source = predict.read(predictor, table, options.encoding, text_too)
     name = targets.find(frame, name, source)
-    rows = np.flatnonzero(frame[name].notna().to_numpy(bool))
+    truth = targets.known(frame[name], predictor.classes, predictor.about.get("words", ()), source)
+    rows = np.flatnonzero(truth.notna().to_numpy(bool))
     if not len(rows):
         raise ValueError(f"{terminal.printable(table)}, column {quoted(name)}: all values are missing")
     if len(rows) < len(frame):
         terminal.say(f"pynn: {several(len(frame) - len(rows), 'row')} without a value of {quoted(name)} left out")
-    truth = frame[name].iloc[rows]
+    truth = truth.iloc[rows]
     inputs = predict.prepared(predictor, frame, source).iloc[rows]
     print(messages.filled(f"{options.model} on {several(len(rows), 'row')} of {table}"), end="\n\n")
     if predictor.classes is None:
-        y = columns.as_known(truth.reset_index(drop=True), name, {"kind": columns.NUMBER}, source).to_numpy("float64")
+        y = truth.to_numpy("float64")
         known = {"mean": float(y.mean()), "median": float(np.median(y))} | predictor.about
         found = scores.of_numbers(y, predictor.numbers(inputs), known["mean"], known["median"])
         if predictor.levels:
@@ -54,7 +55,7 @@ def run(options: argparse.Namespace, model: Any) -> int:
 def _codes(predictor: Predictor, truth: Any, name: str) -> Array:
     """Places of the true classes, -1 for one that the model does not know; ValueError if it knows none."""
     assert predictor.classes is not None
-    y = train.codes(as_text(truth).to_numpy(object).astype(str), predictor)
+    y = train.codes(truth.to_numpy(object).astype(str), predictor)
     unknown = int(np.count_nonzero(y < 0))
     if unknown == len(y):
         known = ", ".join(map(quoted, predictor.classes[:10]))

@@ -7,11 +7,13 @@ import gzip
 import io
 import os
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ...data import parsing
 from ...messages import terminal
 from ...saving import files as written
 from .. import messages, models
@@ -72,33 +74,34 @@ def _content(result: Any, output: Path) -> bytes:
     return gzip.compress(text, 6, mtime=0) if name.endswith(".gz") else text
 
 
-def read(predictor: Predictor, path: str, encoding: str | None) -> tuple[Any, Source]:
-    """The table of this file, in which columns of categories are text."""
+def read(predictor: Predictor, path: str, encoding: str | None, text: Collection[str] = ()) -> tuple[Any, Source]:
+    """The table of this file, in which columns of categories are text; text: other ones that are."""
     known = predictor.columns
-    text = [name for name, about in known.items() if about.get("kind") == columns.CATEGORY]
-    return reading.read(path, encoding, text)
+    decimal = parsing.COMMA if any(column.form == parsing.COMMA for column in known) else parsing.POINT
+    names = [str(column.name) for column in known if columns.is_text(column)]
+    frame, source = reading.read(path, encoding, [*names, *text], decimal)
+    if source.doubt:
+        terminal.say(f"pynn: {terminal.printable(path)}: {source.spoken}")
+    return frame, source
 
 
 def prepared(predictor: Predictor, frame: Any, source: Source) -> Any:
     """The columns that the model takes, as it takes them; unknown categories are counted on stderr."""
-    known = predictor.columns
-    columns.expect_columns(frame, list(known), source)
-    result = columns.applied(frame, known, source)
-    for name, about in known.items():
-        usual = predictor.categories(name)
-        if about.get("kind") == columns.CATEGORY and usual is not None:
-            _say_unknown(result[name], name, usual, source)
+    result = columns.applied(frame, predictor.columns, source)
+    for column in predictor.columns:
+        if columns.is_text(column) and not column.other:  # where rare ones share a place, so do unknown ones
+            _say_unknown(result[column.name], set(column.categories), source)
     return result
 
 
-def _say_unknown(series: Any, name: str, usual: set[str], source: Source) -> None:
+def _say_unknown(series: Any, usual: set[str], source: Source) -> None:
     """Warn about categories that the training had not."""
     new = [each for each in series.cat.categories.tolist() if each not in usual]
     rows = series.isin(new).to_numpy(bool)
     if not rows.any():
         return
     shown = ", ".join(map(quoted, new[:SHOWN])) + (f" and {len(new) - SHOWN} more" if len(new) > SHOWN else "")
-    place = source.place(int(np.argmax(rows)), name)
+    place = source.place(int(series.index[int(np.argmax(rows))]), series.name)
     terminal.say(
         f"pynn: {place}: {shown} {'were' if len(new) > 1 else 'was'} not in the training, taken as missing "
         f"({several(int(rows.sum()), 'row')})"

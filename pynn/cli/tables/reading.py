@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Collection
 from typing import Any, NoReturn
 
+from ...data import parsing
 from ...messages.terminal import printable
 from . import dialect as dialects
 from . import files, values
@@ -26,7 +27,20 @@ class Source:
     @property
     def decimal(self) -> str:
         """The sign before decimals."""
-        return "." if self.dialect is None else self.dialect.decimal
+        return parsing.POINT if self.dialect is None else self.dialect.decimal
+
+    @property
+    def doubt(self) -> str:
+        """A number that has another value with the other sign, where none tells which it is; else ""."""
+        return "" if self.dialect is None else self.dialect.doubt
+
+    @property
+    def spoken(self) -> str:
+        """How numbers are read, where it is not plain; else ""."""
+        if self.decimal == parsing.POINT and not self.doubt:
+            return ""
+        said = f"numbers are read {parsing.spoken(self.decimal)}"
+        return f"{said}: {quoted(self.doubt)} is {parsing.number(self.doubt, self.decimal):g}" if self.doubt else said
 
     def place(self, row: int, column: str | None = None) -> str:
         """The place of a row's value: data.csv, line 17, column 'age'."""
@@ -44,17 +58,19 @@ def quoted(name: object) -> str:
     return printable(repr(str(name)), 100)
 
 
-def read(path: str, encoding: str | None = None, text: Collection[str] = ()) -> tuple[Any, Source]:
+def read(
+    path: str, encoding: str | None = None, text: Collection[str] = (), decimal: str = parsing.POINT
+) -> tuple[Any, Source]:
     """The table as a data frame.
 
-    text: columns that are read as text, though they may hold digits.
+    text: columns that are read as text, though they may hold digits. decimal: the sign where the file does not tell.
     """
     files.expect_table(path)
     if files.ending(path) in files.PARQUET:
         if encoding is not None:
             raise ValueError("--encoding is for text files; a Parquet file has its own, leave it out")
         return _parquet(path), Source(path, None)
-    dialect = dialects.recognized(path, encoding)
+    dialect = dialects.recognized(path, encoding, decimal)
     try:
         frame = _csv(dialect, text)
     except UnicodeDecodeError as cause:

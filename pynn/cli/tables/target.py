@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,10 +12,10 @@ from numpy.typing import NDArray
 from pynn import random as random_module
 
 from ...data import parsing
+from ...data.columns import Column
 from ...messages.terminal import printable
 from ...typing import Array
 from . import columns, values
-from .columns import Column
 from .reading import Source, quoted, several
 
 CLASSIFICATION, REGRESSION = "classification", "regression"
@@ -24,7 +25,10 @@ HELD_OUT = 3  # purpose of random numbers, besides random.WEIGHTS, random.ORDER 
 
 
 class Target(NamedTuple):
-    """What is predicted. rows: of the frame that are used; y: their values; why: sentences for the user."""
+    """What is predicted. rows: of the frame that are used; y: their values; why: sentences for the user.
+
+    words: text in place of a value, whose rows are left out.
+    """
 
     name: str
     task: str
@@ -62,11 +66,11 @@ def prepared(frame: Any, name: str, task: str | None, source: Source) -> Target:
     why = [] if present.all() else [_left_out(~present, f"without a value of {quoted(name)}")]
     if not len(rows):
         raise ValueError(f"{where}: all values are missing, so there is nothing to learn")
-    series, column = columns.form(frame[name].iloc[rows].reset_index(drop=True), name, source)
-    if column.words:  # "?" in a column of numbers
-        kept = series.notna().to_numpy(bool)
+    series, column = columns.one(frame[name].iloc[rows], name, source)
+    kept = series.notna().to_numpy(bool)
+    if not kept.all():  # "?" in a column of numbers
         why.append(_left_out(~kept, f"where {quoted(name)} is {columns.listed(column.words)}"))
-        rows, series = rows[kept], series[kept].reset_index(drop=True)
+        rows, series = rows[kept], series[kept]
     if column.kind == columns.DATE:
         raise ValueError(f"{where}: it holds dates, expected classes or numbers; put the days since one in its place")
     distinct = int(series.nunique())
@@ -78,12 +82,12 @@ def prepared(frame: Any, name: str, task: str | None, source: Source) -> Target:
     chosen = task or guessed
     if task is None:
         other = REGRESSION if guessed == CLASSIFICATION else CLASSIFICATION
-        choose = "" if column.kind == columns.CATEGORY else f"; --task {other} chooses the other"
+        choose = "" if _is_text(column) else f"; --task {other} chooses the other"
         why.insert(0, f"{guessed} (guessed: {quoted(name)} has {reason}{choose})")
     else:
         why.insert(0, f"{task}, as asked for by --task")
     if chosen == REGRESSION:
-        return Target(name, chosen, rows, _numbers(series, column, where, source, rows), tuple(why), column.words)
+        return Target(name, chosen, rows, _numbers(series, column, source), tuple(why), column.words)
     rows, y = _classes(series, column, where, rows, distinct, why)
     return Target(name, chosen, rows, y, tuple(why), column.words)
 
@@ -95,7 +99,7 @@ def _left_out(rows: NDArray[np.bool_], why: str) -> str:
 def _guess(series: Any, column: Column, distinct: int) -> tuple[str, str]:
     if column.kind == columns.TRUTH:
         return CLASSIFICATION, "true and false"
-    if column.kind == columns.CATEGORY:
+    if _is_text(column):
         return CLASSIFICATION, f"{distinct:,} different values of text"
     numbers = series.to_numpy("float64")
     if values.whole(numbers):
@@ -107,25 +111,23 @@ def _guess(series: Any, column: Column, distinct: int) -> tuple[str, str]:
     return REGRESSION, f"{distinct:,} different numbers"
 
 
-def _numbers(series: Any, column: Column, where: str, source: Source, rows: NDArray[np.intp]) -> Array:
-    if column.kind == columns.CATEGORY:
-        texts = series.astype(object).tolist()
-        found = [parsing.number(text, source.decimal) for text in texts]
-        if None not in found:  # text because of leading zeros
-            return np.array(found, np.float64)
-        first = found.index(None)
-        raise ValueError(
-            f"{source.place(int(rows[first]), column.name)}: {quoted(texts[first])} is not a number, which --task "
-            "regression needs; correct it, or choose --task classification"
-        )
-    numbers: Array = series.to_numpy("float64")
-    if not np.isfinite(numbers).all():
-        place = int(np.argmax(~np.isfinite(numbers)))
-        raise ValueError(
-            f"{source.place(int(rows[place]), column.name)}: {numbers[place]}, expected finite numbers; correct it, or "
-            "leave it empty, and the row is left out"
-        )
-    return numbers
+def _is_text(column: Column) -> bool:
+    return column.kind not in (columns.NUMBER, columns.TRUTH)
+
+
+def _numbers(series: Any, column: Column, source: Source) -> Array:
+    if not _is_text(column):
+        return np.asarray(series.to_numpy("float64"))
+    texts = series.astype(object).tolist()
+    found = [parsing.number(text, source.decimal) for text in texts]
+    if None not in found:  # text because of leading zeros
+        return np.array(found, np.float64)
+    first = found.index(None)
+    place = source.place(int(series.index[first]), str(column.name))
+    raise ValueError(
+        f"{place}: {quoted(texts[first])} is not a number, which --task regression needs; correct it, or choose --task "
+        "classification"
+    )
 
 
 def _classes(
@@ -158,12 +160,51 @@ def _plain(series: Any, column: Column) -> Array:
     """The classes as an array of text, booleans or integers."""
     if column.kind == columns.TRUTH:
         return np.asarray(series.to_numpy(bool))
-    if column.kind == columns.CATEGORY:
+    if _is_text(column):
         return np.array(series.astype(object).tolist(), dtype=object).astype(str)
     numbers = series.to_numpy("float64")
     if values.whole(numbers) and np.abs(numbers).max() < 2**53:
         return np.asarray(numbers.astype(np.int64))
     return np.asarray(values.as_text(series).to_numpy(object).astype(str))  # 0.5 and 1.5: no labels for an estimator
+
+
+# Of a trained model -------------------------------------------------------------------------------
+
+
+def kind(classes: list[Any] | None) -> str:
+    """What the targets of a model are; classes: None for one of numbers."""
+    names = list(map(str, classes or ()))
+    if {*names} == {"True", "False"}:
+        return columns.TRUTH
+    return columns.NUMBER if all(each == _as_number(each, parsing.POINT) for each in names) else columns.CATEGORY
+
+
+def _as_number(text: str, decimal: str) -> str | None:
+    """A number as it is the name of a class: 1.0 as 1; None for other text."""
+    number = parsing.number(text, decimal)
+    return None if number is None else values.written(number)
+
+
+def known(series: Any, classes: list[Any] | None, words: Collection[str], source: Source) -> Any:
+    """The values of a model's target: numbers, or names of classes. Words for "missing" that are no class are missing.
+
+    words: other ones. ValueError for text where numbers are expected.
+    """
+    if classes is None:
+        column = Column(str(series.name), columns.NUMBER, "", words=tuple(words))
+        return columns.as_known(series, column, source, stray=0)
+    names, of = {*map(str, classes)}, kind(classes)
+
+    def name(text: str) -> Any:
+        found: str | None = text
+        if of == columns.NUMBER:
+            found = _as_number(text, source.decimal)
+        elif of == columns.TRUTH and text.strip().lower() in values.TRUTH:
+            found = str(values.TRUTH[text.strip().lower()])
+        return np.nan if found not in names and (text in words or parsing.is_gap(text)) else found or text
+
+    text = values.as_text(series)
+    return text.map({each: name(each) for each in text.dropna().unique().tolist()})
 
 
 def split(target: Target, share: float, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

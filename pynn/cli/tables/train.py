@@ -58,29 +58,14 @@ def _trained(
     options: argparse.Namespace, target: Target, used: Any, described: list[columns.Column],
     parts: tuple[Array, Array], path: Path, picture: Path | None, source: Source,
 ) -> int:  # fmt: skip
-    train, test = parts
     progress = Progress(options.ensemble, options.quiet)
-    estimator = estimators.make(options, target.is_classification, [progress])
-    try:
-        with progress.stoppable():
-            estimator.fit(used.iloc[train], target.y[train])
-    except KeyboardInterrupt:
-        of = ": an ensemble is kept when all of its members are trained" if options.ensemble > 1 else ""
-        terminal.say(f"pynn: interrupted; nothing was written{of}")
+    predictor = _fitted(options, target, used, described, parts[0], progress, source)
+    if predictor is None:
         return 130
-    predictor = Predictor(estimators.model_of(estimator))
-    predictor.read_text(columns.forms(described, source))
-    predictor.note(_about(target, described, train))
-    interrupted = progress.interrupted
-    with writing.without_interrupts() if interrupted else nullcontext():
-        found = measured(predictor, used.iloc[test], target.y[test])
-        predictor.note({"test": {score.name: score.model for score in found}})
-    if interrupted:
-        path = path.with_name(f"{path.stem}.interrupted{path.suffix}") if path.exists() else path
-    with writing.without_interrupts():
-        writing.save(predictor, path)
+    found = _tested(predictor, target, used, parts[1], progress.interrupted)
+    path = _written(predictor, path, progress.interrupted)
     last = f"test {found[0].spoken} {text.number(found[0].model)}"
-    if interrupted:
+    if progress.interrupted:
         terminal.say(
             f"pynn: interrupted; the model of the best of {several(progress.epochs, 'epoch')} ({last}) is in {path}"
         )
@@ -95,6 +80,42 @@ def _trained(
         print(f"wrote {terminal.printable(path)}{drawn}")
     print(last)
     return 0
+
+
+def _fitted(
+    options: argparse.Namespace, target: Target, used: Any, described: list[columns.Column], train: Array,
+    progress: Progress, source: Source,
+) -> Predictor | None:  # fmt: skip
+    """The model, which knows how files write its columns; None if Ctrl-C came before there was one."""
+    estimator = estimators.make(options, target.is_classification, [progress])
+    try:
+        with progress.stoppable():
+            estimator.fit(used.iloc[train], target.y[train])
+    except KeyboardInterrupt:
+        of = ": an ensemble is kept when all of its members are trained" if options.ensemble > 1 else ""
+        terminal.say(f"pynn: interrupted; nothing was written{of}")
+        return None
+    predictor = Predictor(estimators.model_of(estimator))
+    predictor.read_text(columns.forms(described, source))
+    predictor.note(_about(target, train))
+    return predictor
+
+
+def _tested(predictor: Predictor, target: Target, used: Any, test: Array, interrupted: bool) -> list[Score]:
+    """The scores on the test rows, which the model notes; another Ctrl-C does not lose an interrupted model."""
+    with writing.without_interrupts() if interrupted else nullcontext():
+        found = measured(predictor, used.iloc[test], target.y[test])
+        predictor.note({"test": {score.name: score.model for score in found}})
+    return found
+
+
+def _written(predictor: Predictor, path: Path, interrupted: bool) -> Path:
+    """Write the model; where to. An interrupted one replaces no file."""
+    if interrupted and path.exists():
+        path = path.with_name(f"{path.stem}.interrupted{path.suffix}")
+    with writing.without_interrupts():
+        writing.save(predictor, path)
+    return path
 
 
 def _expect_ours(path: Path, picture: Path | None, options: argparse.Namespace) -> None:
@@ -137,14 +158,10 @@ def _without(frame: Any, options: argparse.Namespace, name: str, source: Source)
     return frame.drop(columns=list(options.drop)) if options.drop else frame
 
 
-def _about(target: Target, described: list[columns.Column], train: Array) -> dict[str, Any]:
-    """What the model's file remembers, as JSON."""
+def _about(target: Target, train: Array) -> dict[str, Any]:
+    """What the model's file remembers, as JSON; its preprocessing knows the columns."""
     y = target.y[train]
-    known: dict[str, Any] = {
-        "target": target.name,
-        "task": target.task,
-        "columns": {column.name: column.known() for column in described if not column.left_out},
-    }
+    known: dict[str, Any] = {"target": target.name, "task": target.task}
     if target.words:
         known["words"] = list(target.words)
     if target.is_classification:
@@ -256,13 +273,13 @@ def _draw(
             print(f"no picture: {missing}")
         return ""
     classes = predictor.classes
-    figure = plot.table_report(
-        histories, y, predictor.predict(frame) if classes is not None else predictor.numbers(frame),
-        dict(zip(important.names, important.rises.tolist(), strict=True)), classes=classes, measure=measure,
-    )  # fmt: skip
     try:
+        figure = plot.table_report(
+            histories, y, predictor.predict(frame) if classes is not None else predictor.numbers(frame),
+            dict(zip(important.names, important.rises.tolist(), strict=True)), classes=classes, measure=measure,
+        )  # fmt: skip
         plot.save(figure, picture)
-    except OSError as cause:
+    except (OSError, ValueError) as cause:  # such as a prediction that is not finite
         terminal.say(f"pynn: no picture: {messages.sentence(cause)}")
         return ""
     return f" and {terminal.printable(picture)}"
@@ -277,7 +294,7 @@ def _print_header(
     runs = f"native kernels, instruction set {info.isa}, {several(info.threads, 'thread')}"
     print(messages.filled(f"pynn {info.version}, {runs if info.backend == 'native' else f'NumPy {info.numpy}'}"))
     table = f"{several(len(target.rows), 'row')}, {several(len(described), 'column')} and the target"
-    print(messages.filled(f"{terminal.printable(source.path)}: {table}"))
+    print(messages.filled("; ".join(filter(None, (f"{terminal.printable(source.path)}: {table}", source.spoken)))))
     print(f"\n{text.columns(described, messages.width())}\n")
     for sentence in target.why:
         print(messages.filled(sentence))

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checks import Floats, checked
+from .embedding import EXACT
 
 Integers = NDArray[np.int64]
 Region = tuple[int, int, slice, slice]
@@ -40,7 +41,7 @@ def _expect_regions(
     _expect_bounds(where, ("row_start", "row_stop"), row_start, row_stop, x.shape[1])
     _expect_bounds(where, ("column_start", "column_stop"), column_start, column_stop, x.shape[2])
     height, width = int((row_stop - row_start).max(initial=0)), int((column_stop - column_start).max(initial=0))
-    if numbered and height * width > 2**24:
+    if numbered and height * width > EXACT:
         raise ValueError(f"{where}: the largest region has {height} x {width} places, expected at most 2^24")
 
 
