@@ -139,11 +139,20 @@ class Study:
         if state != TrialState.FAIL:
             self.middles.add(values.get("curves", ()))
         score = values.get("score")
-        if state == TrialState.COMPLETE and score is not None and self._is_better(score):
+        if state == TrialState.COMPLETE and score is not None and self._is_better(score, number):
             self.best = (score, number)
 
-    def _is_better(self, score: float) -> bool:
-        return self.best is None or (score > self.best[0] if self.largest else score < self.best[0])
+    def _is_better(self, score: float, number: int) -> bool:
+        """Whether a trial beats the best one; of equal ones, the earlier is better."""
+        beat = self.beat(number)
+        return beat is None or (score > beat if self.largest else score < beat)
+
+    def beat(self, number: int) -> float | None:
+        """The score that a trial of this number must beat to be the best; None if there is no best one."""
+        if self.best is None:
+            return None
+        score, best = self.best
+        return score if number > best else math.nextafter(score, -math.inf if self.largest else math.inf)
 
     def _add_grid(self, trials: int, frozen: list[FrozenTrial]) -> None:
         """Give Optuna the points of the grid that are not there yet."""
