@@ -21,12 +21,15 @@ PLACE = struct.Struct("<QQ")  # start and length of the index, at the end of the
 
 
 class _Pickler(pickle.Pickler):
-    """Puts arrays in order first: others than whole ones would be copied by every process."""
+    """Puts parts of arrays and memory maps in order first, which would be copied by every process."""
 
     def reducer_override(self, value: Any) -> Any:
-        if isinstance(value, np.ndarray) and not (value.flags.c_contiguous or value.flags.f_contiguous):
-            return np.ascontiguousarray(value).__reduce_ex__(5)
-        return NotImplemented
+        if not isinstance(value, np.ndarray):
+            return NotImplemented
+        whole = value.flags.c_contiguous or value.flags.f_contiguous
+        if whole and type(value) is not np.memmap:
+            return NotImplemented
+        return (np.asarray(value) if whole else np.ascontiguousarray(value)).__reduce_ex__(5)
 
 
 def written(value: Any) -> IO[bytes]:
