@@ -14,7 +14,7 @@ from .data import Data
 from .keeping import Keeper
 from .study import Asked, Study
 from .trial import Outcome, Task
-from .watching import FAILED, UNFINISHED, Report
+from .watching import FAILED, FINISHED, UNFINISHED, Report
 from .worker import expect_guarded
 from .workers import Workers
 
@@ -101,8 +101,7 @@ class Work:
         """
         expect_guarded()
         study.begin(trials)
-        if study.best is not None:
-            self._keeper.drop_others(study.name, study.best[1])
+        self._tidy(study)
         return _Run(self, study, trials, ends, start).go(self._pool)
 
     def close(self) -> None:
@@ -117,12 +116,13 @@ class Work:
 
     def task(self, study: Study, asked: Asked, ends: float | None, start: Start | None) -> Task:
         """What to do for a trial."""
-        settings = study.settings
+        settings, best = study.settings, study.best
         return Task(
             asked.number, asked.params, settings.epochs, study.seed(asked.number), settings.metric,
-            "max" if study.largest else "min", self._stop, study.beat(asked.number), study.middles.now(),
-            None if start is None else start.models, None if start is None else start.first,
-            self._checkpoint(study, asked), ends,
+            "max" if study.largest else "min", self._stop, beat=None if best is None else best[0],
+            ties=best is not None and asked.number <= best[1], middles=study.middles.now(),
+            start=None if start is None else start.models, first=None if start is None else start.first,
+            checkpoint=self._checkpoint(study, asked), ends=ends,
         )  # fmt: skip
 
     def _checkpoint(self, study: Study, asked: Asked) -> str | None:
@@ -133,11 +133,19 @@ class Work:
 
     def keep(self, study: Study, asked: Asked, outcome: Outcome) -> None:
         """Write the models of a trial that is the best so far, then tell the study of it."""
-        if outcome.models:
+        score = outcome.score if outcome.ended == FINISHED and outcome.models else None
+        best = score is not None and study.would_be_best(score, asked.number)
+        if best:
             self._keeper.keep(study.name, asked.number, outcome.models)
         study.tell(asked, outcome)
-        if outcome.models and study.best is not None:
-            self._keeper.drop_others(study.name, study.best[1])
+        if best:
+            self._tidy(study)
+
+    def _tidy(self, study: Study) -> None:
+        """Remove the models of trials that are not the best. Those of a trial that is about to be told stay."""
+        ended = study.ended_numbers()
+        if study.best is not None:
+            self._keeper.drop(study.name, ended - {study.best[1]})
 
 
 class _Run:
@@ -167,8 +175,10 @@ class _Run:
             if self._failed:
                 raise RuntimeError(_all_failed(self._failed))
             return self._whole
-        except BaseException:
+        except BaseException as error:
             pool.close()  # before another process may take up its trials
+            if isinstance(error, KeyboardInterrupt):
+                error.args = (f"the search was interrupted after {self._study.ended} trials; the next run goes on",)
             raise
         finally:
             for asked in (*self._running.values(), *(asked for asked, _ in self._failed)):

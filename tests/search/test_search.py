@@ -302,7 +302,7 @@ def test_ctrl_c_keeps_all_and_the_next_run_goes_on(points: Points, tmp_path: Pat
 
     settings: dict[str, Any] = {"metric": "val_accuracy", "progress": False, "storage": tmp_path / "study.log"}
     job = Search(interrupted, SPACE, *points, **settings)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="the search was interrupted after 3 trials; the next run goes on"):
         job.run(trials=6, epochs=3)
     assert [one.ended for one in job.result.trials] == ["finished"] * 3 + ["unfinished"]
     result = Search(build, SPACE, *points, **settings).run(trials=6, epochs=3)

@@ -25,7 +25,6 @@ from search_cases import SPACE, build, in_processes, noted, search, three_classe
 
 import pynn
 from pynn.search import Search, process, worker, workers
-from pynn.search.study import Study
 from pynn.search.trial import Task
 from pynn.search.work import Serial
 
@@ -158,18 +157,6 @@ def test_of_equal_trials_the_earlier_is_the_best_whichever_ends_first(points: An
     assert result.best_model.built
 
 
-def test_what_a_trial_must_beat(points: Any) -> None:
-    for metric, sign in (("val_accuracy", 1), ("val_loss", -1)):
-        job = search(*points, metric=metric)
-        stage: Study = job._stage(1, "search", job.space, 1).study
-        assert stage.beat(0) is None
-        stage.best = (0.5, 3)
-        assert stage.beat(4) == 0.5
-        assert sign * stage.beat(2) < sign * 0.5  # type: ignore[operator]
-        assert stage._is_better(0.5, 2)
-        assert not stage._is_better(0.5, 4)
-
-
 # Processes that die
 
 
@@ -290,13 +277,13 @@ def test_a_search_whose_main_process_is_killed_goes_on(kills: int, trials: int, 
 @pytest.mark.slow
 @posix
 def test_ctrl_c_ends_all_processes_and_the_next_run_goes_on(tmp_path: Path) -> None:
-    with run_script(tmp_path, 4, seconds=4) as main:
+    with run_script(tmp_path, 4, seconds=6) as main:
         wait_for(tmp_path, 2)
         time.sleep(0.2)
         pressed = time.monotonic()
         os.killpg(main.pid, signal.SIGINT)
         assert main.wait(timeout=30) != 0
-        assert time.monotonic() - pressed < 5
+        assert time.monotonic() - pressed < 9  # the trials would take longer
         assert b"KeyboardInterrupt" in main.stderr.read()  # type: ignore[union-attr]
     assert all_end({one["process"] for one in begun(tmp_path)}, 0.5)
     assert len(list((tmp_path / "study.models").glob("*.checkpoint"))) == 2
