@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial
 
 from ..messages.terminal import brief
 from .space import Space
@@ -51,6 +53,14 @@ def sampler(choice: str | BaseSampler, seed: int, study: str, number: int) -> Ba
         return choice
     key = [seed, zlib.crc32(study.encode()), number]
     return SAMPLERS[choice](int(np.random.SeedSequence(key).generate_state(1)[0]))
+
+
+def draw_again(study: Study, trial: FrozenTrial) -> None:
+    """Have the study's sampler draw what a killed process had drawn, so that it goes on with the same draws."""
+    given = trial.system_attrs.get("fixed_params", {})
+    for name, distribution in trial.distributions.items():
+        if name not in given and not distribution.single():
+            study.sampler.sample_independent(study, trial, name, distribution)
 
 
 def pruner(choice: str | BasePruner | None, epochs: int) -> BasePruner:

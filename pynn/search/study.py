@@ -154,6 +154,8 @@ class Study:
             return None
         self.total = max(self.total, trial.number + 1)
         self.optuna.sampler = samplers.sampler(self._sampler, self.settings.seed, self.name, trial.number)
+        if left is not None and isinstance(self._sampler, str):
+            samplers.draw_again(self.optuna, self._storage.get_trial(left))
         try:
             return Asked(trial.number, self.settings.space.suggest(trial), trial)
         except BaseException:
