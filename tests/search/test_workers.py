@@ -283,7 +283,7 @@ def test_ctrl_c_ends_all_processes_and_the_next_run_goes_on(tmp_path: Path) -> N
         pressed = time.monotonic()
         os.killpg(main.pid, signal.SIGINT)
         assert main.wait(timeout=30) != 0
-        assert time.monotonic() - pressed < 9  # the trials would take longer
+        assert time.monotonic() - pressed < 15  # the trials would take longer
         assert b"KeyboardInterrupt" in main.stderr.read()  # type: ignore[union-attr]
     assert all_end({one["process"] for one in begun(tmp_path)}, 0.5)
     assert len(list((tmp_path / "study.models").glob("*.checkpoint"))) == 2
@@ -294,10 +294,10 @@ def test_ctrl_c_ends_all_processes_and_the_next_run_goes_on(tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_time_holds(tmp_path: Path) -> None:
-    job = in_processes(search_cases.Slow(tmp_path / "noted", 4), storage=tmp_path / "study.log")
+    job = in_processes(search_cases.Slow(tmp_path / "noted", 10), storage=tmp_path / "study.log")
     started = time.monotonic()
     result = job.run(trials=4, epochs=3, time=2.0)
-    assert 2 <= time.monotonic() - started < 10  # a trial takes longer
+    assert 2 <= time.monotonic() - started < 25  # a trial takes longer
     assert {one.ended for one in result.trials} == {"unfinished"}
     result = in_processes(build, storage=tmp_path / "study.log").run(trials=4, epochs=3)
     assert gist(result) == gist(serial(4))
