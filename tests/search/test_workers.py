@@ -225,10 +225,10 @@ def test_how_a_process_ended() -> None:
 # The main process
 
 
-def run_script(folder: Path, trials: int, seconds: float = 0.01) -> subprocess.Popen[bytes]:
+def run_script(folder: Path, trials: int, seconds: float = 0.01, child: Any = None) -> subprocess.Popen[bytes]:
     """A search in two processes, as a script of its own."""
     paths = [str(Path(pynn.__file__).parents[1]), str(Path(search_cases.__file__).parent)]
-    arguments = f"{str(folder / 'study.log')!r}, {str(folder / 'noted')!r}, {seconds}, {trials}"
+    arguments = f"{str(folder / 'study.log')!r}, {str(folder / 'noted')!r}, {seconds}, {trials}, {child!r}"
     code = f"import sys; sys.path[:0] = {paths!r}; import search_cases; search_cases.run_in_processes({arguments})"
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYNN_BACKEND": pynn.kernels.backend()}
     return subprocess.Popen(
@@ -272,6 +272,23 @@ def test_a_search_whose_main_process_is_killed_goes_on(kills: int, trials: int, 
     assert len(counts) == trials
     # A kill costs the trials that were under way, and those that had ended but were not written yet.
     assert sum(counts.values()) <= trials + 4 * kills
+
+
+@pytest.mark.slow
+@posix
+def test_processes_end_even_if_a_child_of_the_main_process_lives_on(tmp_path: Path) -> None:
+    child = tmp_path / "child"
+    with run_script(tmp_path, 4, 60, str(child)) as main:
+        wait_for(tmp_path, 2)
+        while not (child.exists() and child.read_text()):
+            time.sleep(0.01)
+        main.kill()
+        numbers = {one["process"] for one in begun(tmp_path)}
+        assert len(numbers) == 2
+        ended = all_end(numbers)
+        assert lives(int(child.read_text()))
+        os.kill(int(child.read_text()), signal.SIGKILL)  # it has the pipe of stderr open too
+    assert ended
 
 
 @pytest.mark.slow
