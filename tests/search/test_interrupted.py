@@ -108,6 +108,7 @@ def of_dead_process(**changes: Any) -> str:
     return json.dumps({**filelocks.signature(), "process": process.pid, "begun": "1", **changes})
 
 
+@pytest.mark.slow
 def test_trials_of_dead_processes_are_taken_up_and_those_of_living_ones_left(points: Any, tmp_path: Path) -> None:
     parent = {"process": os.getppid(), "begun": filelocks._begun(os.getppid())}
     cases = {
@@ -125,6 +126,7 @@ def test_trials_of_dead_processes_are_taken_up_and_those_of_living_ones_left(poi
         assert [one.ended for one in result.trials] == ["finished"] * 2 + ["finished" if taken else "unfinished"], name
 
 
+@pytest.mark.slow
 def test_a_trial_that_nobody_signed_is_taken_up_once_it_is_old(
     points: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
