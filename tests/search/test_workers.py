@@ -8,9 +8,12 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +188,48 @@ def test_a_trial_that_kills_its_process_twice_has_failed(tmp_path: Path) -> None
     assert "ended by SIGKILL, for the second time; if memory was short, take fewer than 2 jobs" in failed.why
     assert gist(result)[:2] + gist(result)[3:] == gist(plain)[:2] + gist(plain)[3:]
     assert sum(one["rate"] == dying.rate for one in noted(tmp_path / "noted")) == 2
+
+
+@contextmanager
+def killing(folder: Path, times: int) -> Iterator[list[int]]:
+    """Kill one of the processes that last began a model, again and again; yields the numbers of the killed."""
+    moments, killed, over = random.Random(0), list[int](), threading.Event()
+
+    def kill() -> None:
+        while len(killed) < times and not over.wait(0.05 + moments.random() * 0.05):
+            last = [one["process"] for one in begun(folder)[-2:]]
+            number = moments.choice(last) if last else None
+            if number is not None and number not in killed and lives(number):
+                os.kill(number, signal.SIGKILL)
+                killed.append(number)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        yield killed
+    finally:
+        over.set()
+        killer.join()
+
+
+@pytest.mark.slow
+@posix
+def test_processes_may_be_killed_at_any_moment(tmp_path: Path) -> None:
+    """A trial ends as it does alone, or has failed since two processes of it were killed."""
+    job = in_processes(search_cases.Slow(tmp_path / "noted", 0.05))
+    with killing(tmp_path, 20) as killed, pytest.warns(RuntimeWarning, match="another takes the trial up"):
+        result = job.run(trials=150, epochs=3)
+    assert len(killed) >= 5
+    plain, failed = serial(150).trials, [one for one in result.trials if one.ended == "failed"]
+    assert [one.number for one in result.trials] == list(range(150))
+    assert all("SIGKILL, for the second time" in one.why for one in failed)
+    assert len(failed) <= len(killed) / 2
+    assert all(
+        (one.params, one.curves) == (other.params, other.curves)
+        for one, other in zip(result.trials, plain, strict=True)
+        if one not in failed
+    )
+    assert len(begun(tmp_path)) <= 150 + len(killed)
 
 
 @pytest.mark.slow
