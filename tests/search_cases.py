@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
+import threading
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import pynn
-from pynn.search import Search, integer, log_uniform
+from pynn.search import Search, checkpoints, integer, log_uniform
 
 SPACE = {"units": integer(4, 16, log=True), "learning_rate": log_uniform(1e-4, 1e-1)}
 
@@ -45,3 +49,149 @@ def run(storage: Any, done: str, trials: int, together: int = 1) -> None:
     while len(list(Path(done).parent.glob("done.txt.*"))) < together:
         time.sleep(0.001)
     search.run(trials=trials, epochs=3)
+
+
+# For worker processes, which import what they are to build.
+
+
+def three_classes() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 3
+    return (rng.standard_normal((60, 4)) + 2 * np.eye(3, 4)[y]).astype(np.float32), y
+
+
+class Noting:
+    """A build that writes a line to a file for each model: its process, and what it has of the machine."""
+
+    def __init__(self, file: Any) -> None:
+        self.file = os.fspath(file)
+
+    def __call__(self, params: dict[str, Any]) -> Any:
+        threads = [os.environ.get("OMP_NUM_THREADS"), pynn.get_num_threads(), pynn.kernels.backend()]
+        self.note({"process": os.getpid(), "rate": params["learning_rate"], "threads": threads})
+        return build(params)
+
+    def note(self, what: Any) -> None:
+        with open(self.file, "a", encoding="utf-8") as file:
+            file.write(f"{json.dumps(what)}\n")
+
+
+def noted(file: Any) -> list[Any]:
+    with open(file, encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+class Dying(Noting):
+    """A build whose process is killed in the second epoch of the trial with this rate, the first so many times."""
+
+    def __init__(self, file: Any, rate: float, times: int = 1, every: float | None = None) -> None:
+        super().__init__(file)
+        self.rate, self.times, self.every = rate, times, every
+
+    def __call__(self, params: dict[str, Any]) -> Any:
+        model, settings = super().__call__(params)
+        if params["learning_rate"] == self.rate:
+            if self.every is not None:
+                checkpoints.EVERY = self.every
+            before = sum(one["rate"] == self.rate for one in noted(self.file))
+            settings["callbacks"] = [Epochs(self, dies=before <= self.times)]
+        return model, settings
+
+
+class Epochs(pynn.Callback):
+    """Notes each epoch, and kills its process in the second."""
+
+    def __init__(self, build: Noting, dies: bool) -> None:
+        self.build, self.dies = build, dies
+
+    def on_epoch_begin(self, trainer: Any) -> None:
+        if self.dies and trainer.epoch == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def on_epoch_end(self, trainer: Any) -> None:
+        self.build.note({"rate": None, "epoch": trainer.epoch})
+
+
+class Slow(Noting):
+    """A build of models that take some seconds for each epoch."""
+
+    def __init__(self, file: Any, seconds: float) -> None:
+        super().__init__(file)
+        self.seconds = seconds
+
+    def __call__(self, params: dict[str, Any]) -> Any:
+        model, settings = super().__call__(params)
+        return model, {**settings, "callbacks": [Wait(self.seconds)]}
+
+
+class Wait(pynn.Callback):
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def on_step_end(self, trainer: Any) -> None:
+        time.sleep(self.seconds / trainer.batches)
+
+
+class Forking(Dying):
+    """A build whose process dies in the first trial, and leaves a child that has the same files open."""
+
+    def __call__(self, params: dict[str, Any]) -> Any:
+        if not os.path.exists(self.file):
+            warnings.simplefilter("ignore")  # a process with threads forks
+            if not (child := os.fork()):
+                time.sleep(60)
+                os._exit(0)
+            self.note({"rate": None, "child": child})
+            os._exit(7)
+        return build(params)
+
+
+class Warned(Noting):
+    def __call__(self, params: dict[str, Any]) -> Any:
+        warnings.warn("the rate is strange", RuntimeWarning, stacklevel=1)
+        return build(params)
+
+
+class Failing(Noting):
+    def __call__(self, params: dict[str, Any]) -> Any:
+        if params["units"] > 8:
+            raise ArithmeticError("too wide")
+        return build(params)
+
+
+class Unborn(Noting):
+    """A build that other processes cannot read: an error, or their end."""
+
+    def __init__(self, code: int = 0) -> None:
+        self.code = code
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if state["code"]:
+            os._exit(state["code"])
+        raise ArithmeticError("not here")
+
+
+def tabular(params: dict[str, Any]) -> Any:
+    model, settings = build(params)
+    return model, {**settings, "preprocessing": pynn.TableEncoder(embedding=False)}
+
+
+def in_processes(build: Any, **settings: Any) -> Search:
+    return search(*three_classes(), build=build, **{"metric": "val_loss", "jobs": 2, **settings})
+
+
+def run_in_processes(storage: Any, file: Any, seconds: float, trials: int, child: Any = None) -> None:
+    """child: where to note a child that is forked once models were begun; it has the lines to the processes open."""
+    if child is not None:
+        threading.Thread(target=_fork_later, args=(file, child), daemon=True).start()
+    in_processes(Slow(file, seconds), storage=storage).run(trials=trials, epochs=3)
+
+
+def _fork_later(file: Any, child: Any) -> None:
+    while not os.path.exists(file):
+        time.sleep(0.01)
+    if not (number := os.fork()):
+        time.sleep(60)
+        os._exit(0)
+    with open(child, "w", encoding="utf-8") as text:
+        text.write(str(number))

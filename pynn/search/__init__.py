@@ -9,7 +9,8 @@
 >>> print(result), result.best_params, result.best_model
 
 A trial whose loss runs away, and one that is behind the others with a bad diagnosis, ends early. Trials are kept in a
-storage (``Search(..., storage="study.log")``), and a search that was killed goes on from there.
+storage (``Search(..., storage="study.log")``), and a search that was killed goes on from there. ``jobs=2`` does two
+trials at a time, in processes.
 """
 
 from __future__ import annotations

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..callbacks.base import Run
+from ..saving import filelocks
 from ..training.checkpoint import Checkpoint
 from .watching import UNFINISHED
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from ..training.plan import Plan
 
 EVERY = 20.0  # seconds between two checkpoints
+PATIENCE = 10.0  # seconds in which a process that was killed has ended
 
 
 class Rare(Checkpoint):
@@ -25,6 +28,9 @@ class Rare(Checkpoint):
 
     def open(self, plan: Plan, resuming: bool, quiet: bool) -> dict[str, Any] | None:
         """Lock the folder, and find the state to continue from; begin anew if it is that of another model."""
+        limit = time.monotonic() + PATIENCE
+        while filelocks.in_use(Path(self.folder)) and time.monotonic() < limit:
+            time.sleep(0.05)
         try:
             return super().open(plan, resuming, quiet)
         except ValueError:  # build makes another model than when the trial was interrupted

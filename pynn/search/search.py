@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time as clock
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -71,6 +72,10 @@ class Search(Constructed):
     folder : path, optional
         For model files of the best trials, and checkpoints of long ones. By default beside the journal file, without
         which the best model is kept in memory.
+    jobs : int, default 1
+        Number of processes that do trials at the same time, each with its share of the threads and a view of the same
+        samples. They import `build`, so it must be in a module or in the script, whose doings then stand under
+        ``if __name__ == "__main__":``; a notebook imports it from a file.
     seed : int, default 0
         Of the parameters chosen, and of the parts. Trial n has the seed plus n, in place of the seed that `build` sets.
     progress : bool or str, default "auto"
@@ -88,9 +93,11 @@ class Search(Constructed):
 
     Notes
     -----
-    The parameters of trial n follow from seed, name and n alone (with "tpe", also from the trials that ended before).
-    A search that was killed goes on: with the same storage, name and settings `run` takes up the trial that was under
-    way, and none that ended is done again.
+    The parameters of trial n follow from seed, name and n alone (with "tpe", also from the trials that ended before),
+    whatever the number of jobs. What a trial is compared with, if it shall stop, are the trials that ended before.
+    A search that was killed goes on: with the same storage, name and settings `run` takes up the trials that were under
+    way, and none that ended is done again. If a process of ``jobs=2`` or more is killed, another takes up its trial; if
+    that is killed too, the trial counts as failed.
 
     References
     ----------
@@ -109,7 +116,7 @@ class Search(Constructed):
     >>> result.best_params, result.best_model.evaluate(x_test, y_test)
     """
 
-    _takes = takes(mode=Choice(*MODES), stop=FLAG)
+    _takes = takes(mode=Choice(*MODES), stop=FLAG, jobs=Count(1))
 
     def __init__(
         self,
@@ -130,6 +137,7 @@ class Search(Constructed):
         storage: str | os.PathLike[str] | BaseStorage | None = None,
         name: str = "search",
         folder: str | os.PathLike[str] | None = None,
+        jobs: int = 1,
         seed: int = 0,
         progress: bool | str = "auto",
     ) -> None:
@@ -144,10 +152,10 @@ class Search(Constructed):
         self.metric = arguments.usual_metric(build, self.space) if metric is None else metric
         expect_name("Search", "a measurement", metric=self.metric)
         self.mode, self.sampler, self.pruner, self.stop = mode, sampler, pruner, stop
-        self.name, self.progress = name, progress
+        self.name, self.progress, self.jobs = name, progress, jobs
         self._keeper = Keeper(arguments.models_folder(folder, storage))
         self._storage = journal.opened(storage)
-        self._work = Work(build, self.data, self._keeper, stop, progress)
+        self._work = Work(build, self.data, self._keeper, stop, progress, jobs)
         self._stages: list[Stage] = []
 
     # Use ------------------------------------------------------------------------------------------
@@ -169,7 +177,7 @@ class Search(Constructed):
         epochs : int, default 10
             Passes over the samples in each trial.
         time : float, optional
-            Seconds after which no trial begins, and the one under way is left to the next run.
+            Seconds after which no trial begins, and those under way are left to the next run.
 
         Returns
         -------
@@ -179,15 +187,17 @@ class Search(Constructed):
         Raises
         ------
         RuntimeError
-            If the first trials all fail; the error has the first one's. They are done again by the next run.
+            If the first trials all fail; the error has the first one's. They are done again by the next run. With
+            several jobs, also if they cannot import `build`.
         KeyboardInterrupt
-            On Ctrl-C; the next run takes up the trial that was under way.
+            On Ctrl-C; the next run takes up the trials that were under way.
         """
         Count(1)("run", "trials", trials)
         Count(1)("run", "epochs", epochs)
         OrNone(POSITIVE)("run", "time", time)
         self._stages = [self._stage(1, self.name, self.space, epochs)]
-        self._work.do(self._stages[0].study, trials, None if time is None else clock.time() + time)
+        with closing(self._work):
+            self._work.do(self._stages[0].study, trials, None if time is None else clock.time() + time)
         for sentence in self._edges(self._stages[0]):
             checks.warn(f"{sentence}; move the range, or use coarse_to_fine")
         return self.result
@@ -232,7 +242,18 @@ class Search(Constructed):
         arguments.expect_stages(stages)
         checks.expect_flag("coarse_to_fine", go_on=go_on)
         OrNone(POSITIVE)("coarse_to_fine", "time", time)
-        ends, space, start = None if time is None else clock.time() + time, self.space, None
+        with closing(self._work):
+            self._all_stages(stages, go_on, None if time is None else clock.time() + time)
+        return self.result
+
+    # Stages ---------------------------------------------------------------------------------------
+
+    def _stage(self, place: int, name: str, space: Space, epochs: int) -> Stage:
+        settings = Settings(space, self.metric, self.mode, epochs, self.seed, self.data.described, self.data.samples)
+        return Stage(Study(self._storage, name, settings, self.sampler, self.pruner, place))
+
+    def _all_stages(self, stages: Sequence[tuple[int, int]], go_on: bool, ends: float | None) -> None:
+        space, start = self.space, None
         self._stages = []
         for place, (trials, epochs) in enumerate(stages, 1):
             stage = self._stage(place, f"{self.name} stage {place}", space, epochs)
@@ -243,13 +264,6 @@ class Search(Constructed):
             if place < len(stages):
                 space = self._finer(stage)
                 start = self._weights(stage) if go_on else None
-        return self.result
-
-    # Stages ---------------------------------------------------------------------------------------
-
-    def _stage(self, place: int, name: str, space: Space, epochs: int) -> Stage:
-        settings = Settings(space, self.metric, self.mode, epochs, self.seed, self.data.described, self.data.samples)
-        return Stage(Study(self._storage, name, settings, self.sampler, self.pruner, place))
 
     def _finer(self, stage: Stage) -> Space:
         """The space around the best trials of a stage, which says in words what became of its ranges."""

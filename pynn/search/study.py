@@ -164,17 +164,25 @@ class Study:
 
     def _suggested(self, trial: optuna.Trial) -> dict[str, Any]:
         """The parameters of a trial, also if its process was killed when only some were chosen."""
-        there, sampler = trial.distributions, self.optuna.sampler
-        key = self._storage.get_trial_id_from_study_id_trial_number(self._id, trial.number)
+        drawn = self._drawn(trial)
 
         def choose(unique: str, _: str, part: Range | Choice) -> Any:
-            alone = unique in there and not there[unique].single() and unique not in trial.relative_params
-            if alone and isinstance(self._sampler, str):
-                # Drawn again, so that those after it become what they would have been.
-                sampler.sample_independent(self.optuna, self._storage.get_trial(key), unique, there[unique])
+            if unique in drawn:  # again, so that those after it become what they would have been
+                self.optuna.sampler.sample_independent(self.optuna, self._frozen(trial), unique, drawn[unique])
             return part.suggest(trial, unique)
 
         return self.settings.space.walk(choose)
+
+    def _drawn(self, trial: optuna.Trial) -> dict[str, Any]:
+        """The distributions of what a named sampler has drawn alone for this trial in a process that was killed."""
+        there = {name: one for name, one in trial.distributions.items() if not one.single()}
+        if not there or not isinstance(self._sampler, str):
+            return {}
+        given = self._frozen(trial).system_attrs.get("fixed_params", {})
+        return {name: one for name, one in there.items() if name not in given and name not in trial.relative_params}
+
+    def _frozen(self, trial: optuna.Trial) -> FrozenTrial:
+        return self._storage.get_trial(self._storage.get_trial_id_from_study_id_trial_number(self._id, trial.number))
 
     def _left_behind(self) -> int | None:
         """The key of a trial whose process is gone, and that no other process has taken up."""

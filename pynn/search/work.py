@@ -15,8 +15,11 @@ from .keeping import Keeper
 from .study import Asked, Study
 from .trial import Outcome, Task
 from .watching import FAILED, FINISHED, UNFINISHED, Report
+from .worker import expect_guarded
+from .workers import Workers
 
 FEW = 3  # trials that fail before any other ends, and the search ends with their error
+SHORT = 1.0  # seconds of a trial, and the next one is asked for before a process is ready for it
 
 
 class Start(NamedTuple):
@@ -31,9 +34,10 @@ class Pool(Protocol):
     """Where tasks are done."""
 
     jobs: int  # tasks that are done at the same time
+    spare: int  # further tasks that it can take
 
     def start(self, task: Task, report: Report | None) -> None:
-        """Take a task; at most `jobs` are under way."""
+        """Take a task; at most `jobs` are under way, and `spare` wait."""
 
     def wait(self) -> tuple[int, Outcome]:
         """Wait until a task has ended; return its number, and what became of it."""
@@ -45,7 +49,7 @@ class Pool(Protocol):
 class Serial:
     """Does tasks in this process, one after the other."""
 
-    jobs = 1
+    jobs, spare = 1, 0
 
     def __init__(self, build: Callable[..., Any], data: Data) -> None:
         self._build, self._data = build, data
@@ -61,7 +65,8 @@ class Serial:
         return task.number, trial.run(self._build, self._data, task, report)
 
     def close(self) -> None:
-        """Nothing is under way."""
+        """Forget the task."""
+        self._tasks.clear()
 
 
 class Work:
@@ -77,24 +82,31 @@ class Work:
         Whether to end hopeless trials.
     progress : bool or str
         As for `Search`.
+    jobs : int
+        Number of processes.
     """
 
-    def __init__(self, build: Callable[..., Any], data: Data, keeper: Keeper, stop: bool, progress: bool | str) -> None:
+    def __init__(
+        self, build: Callable[..., Any], data: Data, keeper: Keeper, stop: bool, progress: bool | str, jobs: int = 1
+    ) -> None:
         self._build, self._data, self._keeper = build, data, keeper
         self._stop, self._progress = stop, progress
+        self._pool: Pool = Serial(build, data) if jobs == 1 else Workers(build, data, jobs)
 
     def do(self, study: Study, trials: int, ends: float | None = None, start: Start | None = None) -> bool:
         """Do trials until the study has so many, or the time is over; return whether there was time for all.
 
-        RuntimeError if the first trials all fail. Trials that have not ended are left to the next run.
+        RuntimeError if the first trials all fail. Trials that have not ended are left to the next run. Processes stay
+        for further trials until `close`.
         """
+        expect_guarded()
         study.begin(trials)
         self._tidy(study)
-        return _Run(self, study, trials, ends, start).go()
+        return _Run(self, study, trials, ends, start).go(self._pool)
 
-    def pool(self) -> Pool:
-        """Where trials are done."""
-        return Serial(self._build, self._data)
+    def close(self) -> None:
+        """End all processes."""
+        self._pool.close()
 
     def bar(self, study: Study, trials: int) -> Any:
         """A bar of the trials that have ended."""
@@ -145,12 +157,12 @@ class _Run:
         self._failed: list[tuple[Asked, Outcome]] = []
         self._whole = True
 
-    def go(self) -> bool:
+    def go(self, pool: Pool) -> bool:
         """Do the trials; return whether there was time for all."""
-        pool, bar = self._work.pool(), self._work.bar(self._study, self._trials)
+        bar = self._work.bar(self._study, self._trials)
         try:
             while True:
-                while len(self._running) < pool.jobs and (asked := self._next()) is not None:
+                while len(self._running) < self._room(pool) and (asked := self._next()) is not None:
                     self._running[asked.number] = asked
                     task = self._work.task(self._study, asked, self._ends, self._start)
                     pool.start(task, self._study.report(asked))
@@ -163,14 +175,20 @@ class _Run:
             if self._failed:
                 raise RuntimeError(_all_failed(self._failed))
             return self._whole
-        except KeyboardInterrupt as error:
-            error.args = (f"the search was interrupted after {self._study.ended} trials; the next run goes on",)
+        except BaseException as error:
+            pool.close()  # before another process may take up its trials
+            if isinstance(error, KeyboardInterrupt):
+                error.args = (f"the search was interrupted after {self._study.ended} trials; the next run goes on",)
             raise
         finally:
-            pool.close()
             for asked in (*self._running.values(), *(asked for asked, _ in self._failed)):
                 self._study.release(asked)
             bar.close()
+
+    def _room(self, pool: Pool) -> int:
+        """How many trials may be under way or wait."""
+        slowest = self._study.slowest
+        return pool.jobs + (pool.spare if slowest is not None and slowest < SHORT else 0)
 
     def _next(self) -> Asked | None:
         if self._ends is not None and time.time() >= self._ends:

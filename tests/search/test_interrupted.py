@@ -23,7 +23,7 @@ from optuna.trial import TrialState
 
 import pynn
 from pynn.saving import filelocks
-from pynn.search import Result, claims, journal
+from pynn.search import Result, choice, claims, journal
 from pynn.search.claims import PROCESS
 
 pytestmark = pytest.mark.filterwarnings("ignore:the best .* trials sit at")
@@ -164,6 +164,20 @@ def signed_by_dead(lines: list[bytes]) -> tuple[bytes, bytes]:
     plain, other = (json.dumps(text).encode() for text in (claims.signature(), of_dead_process()))
     assert any(plain in line for line in lines)
     return plain, other
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+@pytest.mark.parametrize("chosen", [0, 1, 2])
+def test_a_process_may_be_killed_between_two_parameters(points: Any, sampler: str, chosen: int, tmp_path: Path) -> None:
+    job = search_cases.search(*points, storage=tmp_path / "study.log", sampler=sampler)
+    killed = job._stage(1, "search", job.space, 2).study
+    killed.begin(4)
+    partial = pynn.search.space.Space(dict(list(search_cases.SPACE.items())[:chosen]) or {"fixed": choice([1])})
+    killed.settings = killed.settings._replace(space=partial)
+    for _ in range(2):
+        killed.release(killed.ask(4))
+    plain = search_cases.search(*points, sampler=sampler).run(trials=4, epochs=2)
+    assert gist(job.run(trials=4, epochs=2)) == gist(plain)
 
 
 def test_a_trial_that_another_process_has_ended_in_the_meantime_is_not_told_twice(points: Any, tmp_path: Path) -> None:

@@ -1,0 +1,182 @@
+"""Workers: does tasks in several processes at once. A process that dies costs its running task only."""
+
+from __future__ import annotations
+
+import builtins
+import pickle
+import warnings
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import IO, Any, NamedTuple
+
+from .. import checks
+from ..messages.terminal import brief
+from . import process, shared, worker
+from .data import Data
+from .process import Process
+from .trial import Outcome, Task
+from .watching import FAILED, Report
+from .worker import ENDED, READY, REFUSED, REPORT, WARNING
+
+DEATHS = 2  # of its processes, and a task has failed
+STARTS = 3  # processes in a row that die before they are ready
+LOOK = 1.0  # seconds between two looks at silent processes
+BEGUN = "no worker process could begin"
+
+
+def sendable(build: Callable[..., Any]) -> bytes:
+    """Build, pickled; TypeError if another process cannot find it."""
+    needs = f"Search: jobs needs a build that other processes can import, but {brief(build)}"
+    write = "write it to a file, such as networks.py, and import it from there"
+    try:
+        content = pickle.dumps(build)
+    except Exception as cause:
+        raise TypeError(
+            f"{needs} is a lambda, a nested function, or holds something that cannot be pickled ({cause}); define it "
+            f"with def at the top level of a module or of the script; in a notebook, {write}"
+        ) from cause
+    if _in_main(content) and worker.script() is None:
+        raise TypeError(f"{needs} is in no file: it comes from a notebook, a prompt or python -c; {write}")
+    return content
+
+
+def _in_main(content: bytes) -> bool:
+    """Whether a pickle refers to the main script."""
+    return b"__main__" in content
+
+
+class Given(NamedTuple):
+    """A task, and who is told of its epochs."""
+
+    task: Task
+    report: Report | None
+
+
+class Workers:
+    """Does tasks in processes, each with its share of the threads.
+
+    Parameters
+    ----------
+    build, data
+        What is trained on what.
+    jobs : int
+        Number of processes.
+    """
+
+    spare = 1  # a task at hand for the process that is ready next
+
+    def __init__(self, build: Callable[..., Any], data: Data, jobs: int) -> None:
+        self._build, self._data, self.jobs = sendable(build), data, jobs
+        self._file: IO[bytes] | None = None
+        self._processes: list[Process] = []
+        self._shares: list[int] = []  # threads of processes that have not been started
+        self._waiting: deque[Given] = deque()
+        self._deaths: Counter[int] = Counter()
+        self._unborn = 0  # processes in a row that died before they were ready
+        self._shown: dict[Any, Any] = {}  # warnings
+
+    # Use ------------------------------------------------------------------------------------------
+
+    def start(self, task: Task, report: Report | None) -> None:
+        """Take a task."""
+        self._waiting.append(Given(task, report))
+        self._hand_out()
+
+    def wait(self) -> tuple[int, Outcome]:
+        """Wait until a task has ended; return its number, and what became of it.
+
+        RuntimeError if processes cannot begin.
+        """
+        while True:
+            for one in process.speaking(self._processes, LOOK):
+                ended = self._heard(one)
+                if ended is not None:
+                    return ended
+
+    def close(self) -> None:
+        """End all processes; those whose tasks have checkpoints write them first."""
+        processes, self._processes = self._processes, []
+        self._waiting.clear()
+        self._deaths.clear()
+        try:
+            process.interrupt([one for one in processes if one.given and one.given.task.checkpoint is not None])
+        finally:
+            for one in processes:
+                one.kill()
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+
+    # Processes ------------------------------------------------------------------------------------
+
+    def _hand_out(self) -> None:
+        """Give waiting tasks to processes that have none, and start processes for the others."""
+        idle = [one for one in self._processes if one.ready and one.given is None]
+        while self._waiting and idle:
+            one = idle.pop()
+            one.given = given = self._waiting.popleft()
+            one.tell((given.task, given.report is not None))
+        if self._file is None:
+            self._file, self._shares = shared.written((self._build, self._data)), process.shares(self.jobs)
+        starting = sum(not one.ready for one in self._processes)
+        for threads in self._shares[: max(len(self._waiting) - starting, 0)]:
+            self._processes.append(Process(self._file, threads, _in_main(self._build)))
+            self._shares.remove(threads)
+
+    def _heard(self, one: Process) -> tuple[int, Outcome] | None:
+        """Take in what a process says; return its task if that has ended."""
+        try:
+            kind, *values = one.heard()
+        except (EOFError, OSError):
+            return self._lost(one)
+        if kind == READY:
+            one.ready, self._unborn = True, 0
+            self._hand_out()
+        elif kind == REFUSED:
+            raise RuntimeError(f"{BEGUN}: {values[0]}")
+        elif kind == WARNING:
+            self._warn(*values)
+        elif kind == REPORT:
+            one.tell(one.given.report(*values))
+        elif kind == ENDED:
+            one.given = None
+            self._hand_out()
+            return self._ended(*values)
+        return None
+
+    def _lost(self, one: Process) -> tuple[int, Outcome] | None:
+        """A process has died: have its task done again, or give the task up."""
+        self._processes.remove(one)
+        self._shares.append(one.threads)
+        how, given = one.kill(), one.given
+        if not one.ready:
+            self._unborn += 1
+            if self._unborn >= STARTS:
+                raise RuntimeError(f"{BEGUN}: the last of {self._unborn} {how}; see stderr for the cause")
+        ended = None
+        if given is not None:
+            number = given.task.number
+            self._deaths[number] += 1
+            if self._deaths[number] >= DEATHS:
+                ended = self._ended(number, _failed(how, self.jobs))
+            else:
+                self._waiting.appendleft(given)
+                checks.warn(f"the worker process of trial {number} {how}; another takes the trial up", RuntimeWarning)
+        self._hand_out()
+        return ended
+
+    def _ended(self, number: int, outcome: Outcome) -> tuple[int, Outcome]:
+        self._deaths.pop(number, None)  # a later stage has a trial of this number too
+        return number, outcome
+
+    def _warn(self, text: str, category: str, filename: str, line: int) -> None:
+        """Show a warning of a process once."""
+        kind = getattr(builtins, category, UserWarning)
+        warnings.warn_explicit(text, kind, filename, line, registry=self._shown)
+
+
+def _failed(how: str, jobs: int) -> Outcome:
+    """What became of a task whose processes died."""
+    memory = f"; if memory was short, take fewer than {jobs} jobs" if "SIGKILL" in how else ""
+    why = f"its worker process {how}, for the second time{memory}"
+    return Outcome(FAILED, why, error=f"The process left no traceback: {why}.\n")
