@@ -24,7 +24,7 @@ from . import records, samplers
 from .middles import Middles
 from .records import PROCESS, RECORD, STUDY, Trial
 from .samplers import GRID
-from .settings import Settings, differences
+from .settings import OtherSettings, Settings, differences
 from .trial import Outcome
 from .watching import FAILED, FINISHED, Report
 
@@ -88,11 +88,7 @@ class Study:
                 raise ValueError(f"the study {self.name!r} was not made by pynn; pass Search another name=")
             self.optuna.set_user_attr(STUDY, now)
         elif before != now:
-            changes = "; ".join(differences(before, now))
-            raise ValueError(
-                f"the study {self.name!r} was begun with other settings: {changes}. Go on with the same, or pass "
-                "Search another name="
-            )
+            raise OtherSettings(self.name, "; ".join(differences(before, now)))
 
     # Trials ---------------------------------------------------------------------------------------
 

@@ -145,7 +145,8 @@ def _draw(axes: Axes, result: Any, name: str, scale: Scale) -> None:
 def _place(trial: Any, name: str, scale: Scale) -> float:
     """Where a trial is drawn; those of the same value, of which there are few, stand side by side."""
     width = JITTER if scale.named else LESS if _is_short(scale) else 0.0
-    return scale.place(trial.params[name]) + width * ((trial.number * GOLDEN) % 1 - 0.5)
+    beside: float = width * ((trial.number * GOLDEN) % 1 - 0.5)
+    return scale.place(trial.params[name]) + beside
 
 
 def _is_short(scale: Scale) -> bool:
