@@ -165,9 +165,12 @@ def _warned() -> Iterator[None]:
 
 def _interrupted(search: Search, storage: str) -> int:
     """Say what there is so far, and how it goes on; return the exit code."""
-    result = search.result
-    ended = sum(one.ended != "unfinished" for one in result.trials)
-    best = ""
+    try:
+        result = search.result
+    except ValueError:  # there is no study yet
+        terminal.say("pynn: interrupted; no trial had begun")
+        return 130
+    ended, best = _count_ended(result), ""
     if result.ranked:
         best = f", the best with {result.metric} {result.best_score:.4g} (trial {result.best_trial.number})"
     terminal.say(
@@ -179,14 +182,16 @@ def _interrupted(search: Search, storage: str) -> int:
 
 def _ended(options: argparse.Namespace, job: Job, result: Result, path: Path, picture: Path | None) -> int:
     """Report, test and write; return the exit code."""
-    if not result.ranked:
-        raise FloatingPointError(
-            f"no trial has finished, {result.table()}; nothing was written. Lower the range of the learning rate"
-        )
+    _expect_best(result)
     if not options.quiet:
         _print_trials(job, result)
-    _say_edges(result)
-    model, last = job.finish(result.best_model)
+        _say_edges(result)
+        _say_time(options, result)
+    try:
+        best = result.best_model
+    except LookupError as cause:
+        raise ValueError(str(cause)) from cause
+    model, last = job.finish(best)
     for part in [model] if isinstance(model, pynn.Sequential) else model.parts:
         part.notes["search"] = {
             "params": {name: list(one) if isinstance(one, tuple) else one for name, one in result.best_params.items()},
@@ -203,6 +208,28 @@ def _ended(options: argparse.Namespace, job: Job, result: Result, path: Path, pi
         print(f"wrote {terminal.printable(path)}{drawn}")
     print(last)
     return 0
+
+
+def _count_ended(result: Result) -> int:
+    return sum(one.ended != "unfinished" for one in result.trials)
+
+
+def _expect_best(result: Result) -> None:
+    """FloatingPointError if all trials diverged; ValueError if none had the time to finish."""
+    if result.ranked:
+        return
+    if _count_ended(result):
+        raise FloatingPointError(
+            f"no trial has finished, {result.table()}; nothing was written. Lower the range of the learning rate"
+        )
+    raise ValueError("--time-budget: the time was too short for a trial; raise it, and the same command goes on")
+
+
+def _say_time(options: argparse.Namespace, result: Result) -> None:
+    """Say if the time was over before all trials had ended."""
+    planned = sum(count for count, _ in options.stages) if options.stages else options.trials or TRIALS
+    if options.time_budget is not None and options.sampler != "grid" and (ended := _count_ended(result)) < planned:
+        terminal.say(f"pynn: the time was over after {ended} of {planned} trials; the same command goes on")
 
 
 def _print_trials(job: Job, result: Result) -> None:

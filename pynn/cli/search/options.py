@@ -11,7 +11,7 @@ from pynn import datasets
 from ...optimizers import OPTIMIZERS
 from .. import arguments, augment, presets
 
-SEARCHED = "what of a table's network is searched or fixed is written into --space"
+SEARCHED = "write into --space what a table's network is to have, as {choice = [VALUE]} if it is fixed"
 FOR_DATASETS = dict.fromkeys(
     ("model", "layers", "activation", "batchnorm", "dropout", "dtype", "optimizer", "learning_rate", "schedule",
      "weight_decay", "augment", "batch_size", "l2"), SEARCHED,

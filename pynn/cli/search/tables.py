@@ -95,7 +95,7 @@ class Tables:
         self._encoder = TableEncoder(one_hot=9, embedding=True, numbers=Pipeline(RobustScaling(), SmoothClip()))
         self.x, self.y = self._encoder.fit(frame).transform(frame), y
         recipe = recipe_of("full", self._classes is not None)
-        self.space = self._space(recipe)
+        self.space = self._space()
         self.epochs = recipe_of("fast", True).of(max(int(self._training * SPARE), 1)).epochs or 1
         self.build = self._build(recipe)
 
@@ -105,12 +105,12 @@ class Tables:
         folds = self._options.folds
         return int(len(self.x) * (1 - (1 / folds if folds else self._options.validation)))
 
-    def _space(self, recipe: Recipe) -> Any:
+    def _space(self) -> Any:
         from ...search.space import Space
 
         options = self._options
         if options.space is None:
-            return Space(parameters.for_tables(recipe.learning_rate, self._training))
+            return Space(parameters.for_tables(self._training))
         where, space = parameters.written(options.space), Space.of(options.space)
         known = {name: read for name, read in parameters.TABLES.items() if name != "label_smoothing" or self.is_classes}
         parameters.check(space, known, where)

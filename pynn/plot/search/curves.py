@@ -18,7 +18,7 @@ from .scales import is_wide, score, several, short, spaces, spoken, written
 
 COLUMNS, FEWEST = 5, 3
 HEIGHT, LINE = 1.75, 0.15  # inches of a panel, and of each line below it
-LETTERS = 28  # of a line below a panel, at most
+LETTERS = 25  # of a line below a panel, at most
 SMALL = 8  # points
 PALEST = 0.85  # of the scale of colours, on which the best is darkest
 

@@ -174,7 +174,8 @@ def _scale(axes: Axes, scale: Scale) -> None:
         axes.set_xlim(scale.low / factor, scale.high * factor)
         axes.set_xlabel("log scale", fontsize=SMALL, color="0.35")
         return
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=scale.whole))
+    long = max(len(f"{end:g}") for end in (scale.low, scale.high)) > 4
+    axes.xaxis.set_major_locator(MaxNLocator(3 if long else 5, integer=scale.whole))
     pad = max(0.04 * (scale.high - scale.low), LESS if _is_short(scale) else 0)
     axes.set_xlim(scale.low - pad, scale.high + pad)
 
