@@ -8,12 +8,15 @@ the lock.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import optuna
+from optuna.pruners import BasePruner
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, get_storage
 from optuna.storages.journal import (
     BaseJournalBackend,
@@ -103,3 +106,17 @@ def opened(storage: Any) -> BaseStorage:
 def is_url(storage: Any) -> bool:
     """Whether the storage is a server or a database."""
     return isinstance(storage, str) and "://" in storage
+
+
+def study(storage: BaseStorage, name: str, largest: bool, pruner: BasePruner) -> optuna.Study:
+    """The study of this name, made if it is not there, without Optuna's line about it."""
+    logger = logging.getLogger("optuna")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        return optuna.create_study(
+            study_name=name, storage=storage, direction="maximize" if largest else "minimize", pruner=pruner,
+            load_if_exists=True,
+        )  # fmt: skip
+    finally:
+        logger.setLevel(level)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 from ..saving import files
@@ -24,7 +24,7 @@ class Keeper:
         self._kept: dict[tuple[str, int], list[bytes]] = {}
 
     def keep(self, study: str, number: int, models: Sequence[bytes]) -> None:
-        """Keep the models of a trial. Those of others stay until `drop_others`: a kill in between loses none."""
+        """Keep the models of a trial. Those of others stay until `drop`: a kill in between loses none."""
         if self.folder is None:
             self._kept[study, number] = list(models)
             return
@@ -32,16 +32,16 @@ class Keeper:
         for fold, content in enumerate(models):
             files.write_whole(self._path(study, number, fold, len(models)), content)
 
-    def drop_others(self, study: str, number: int) -> None:
-        """Remove the models of all other trials of a study."""
-        for key in [key for key in self._kept if key[0] == study and key[1] != number]:
+    def drop(self, study: str, numbers: Container[int]) -> None:
+        """Remove the models of trials that have ended and are not the best."""
+        for key in [key for key in self._kept if key[0] == study and key[1] in numbers]:
             del self._kept[key]
         if self.folder is None or not self.folder.is_dir():
             return
         pattern = re.compile(rf"{re.escape(_plain(study))}-trial-(\d+)(-fold-\d+)?\.safetensors")
         for path in self.folder.iterdir():
             match = pattern.fullmatch(path.name)
-            if match is not None and int(match[1]) != number:
+            if match is not None and int(match[1]) in numbers:
                 path.unlink(missing_ok=True)
 
     def models(self, study: str, number: int, folds: int) -> list[bytes]:

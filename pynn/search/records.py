@@ -10,7 +10,7 @@ from typing import Any
 from ..messages.terminal import printable
 from .trial import Outcome
 
-RECORD, PROCESS, STUDY = "pynn", "pynn_process", "pynn_study"  # names of attributes
+RECORD, STUDY = "pynn", "pynn_study"  # names of attributes
 KEPT = ("ended", "why", "score", "folds", "best_epochs", "curves", "verdicts", "settings", "first", "went_on", "error")
 MOST = 4000  # characters of a traceback
 NOTHING = Outcome(ended="")

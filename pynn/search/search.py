@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import time as clock
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -19,11 +18,8 @@ from ..checks import FLAG, POSITIVE, Choice, Count, OrNone, chosen_seed, expect_
 from ..data.split import Split
 from ..messages.terminal import brief
 from ..monitor import MODES
-from ..saving import files
 from ..signatures import Constructed, takes
-from ..training.measures import Measures
-from ..training.trainable import chosen_loss
-from . import data, journal, narrowing, samplers, trial
+from . import arguments, data, journal, narrowing, samplers
 from .keeping import Keeper
 from .result import Result, Stage
 from .settings import Settings
@@ -146,11 +142,11 @@ class Search(Constructed):
         progresses.expect_shown(progress)
         self.build, self.space, self.seed = build, Space.of(space), chosen_seed(seed)
         self.data = data.read(x, y, sample_weight, validation, folds, groups, self.seed)
-        self.metric = _usual_metric(build, self.space) if metric is None else metric
+        self.metric = arguments.usual_metric(build, self.space) if metric is None else metric
         expect_name("Search", "a measurement", metric=self.metric)
         self.mode, self.sampler, self.pruner, self.stop = mode, sampler, pruner, stop
         self.name, self.progress = name, progress
-        self._keeper = Keeper(_folder(folder, storage))
+        self._keeper = Keeper(arguments.models_folder(folder, storage))
         self._storage = journal.opened(storage)
         self._work = Work(build, self.data, self._keeper, stop, progress)
         self._stages: list[Stage] = []
@@ -188,7 +184,9 @@ class Search(Constructed):
         KeyboardInterrupt
             On Ctrl-C; the next run takes up the trial that was under way.
         """
-        self._expect(trials, epochs, time)
+        Count(1)("run", "trials", trials)
+        Count(1)("run", "epochs", epochs)
+        OrNone(POSITIVE)("run", "time", time)
         self._stages = [self._stage(1, self.name, self.space, epochs)]
         self._work.do(self._stages[0].study, trials, None if time is None else clock.time() + time)
         for sentence in self._edges(self._stages[0]):
@@ -232,10 +230,9 @@ class Search(Constructed):
         ----------
         .. [1] CS231n notes, "Neural Networks Part 3", hyperparameter optimization.
         """
-        expect_stages(stages)
+        arguments.expect_stages(stages)
         checks.expect_flag("coarse_to_fine", go_on=go_on)
-        if time is not None:
-            POSITIVE("coarse_to_fine", "time", time)
+        OrNone(POSITIVE)("coarse_to_fine", "time", time)
         ends, space, start = None if time is None else clock.time() + time, self.space, None
         self._stages = []
         for place, (trials, epochs) in enumerate(stages, 1):
@@ -250,11 +247,6 @@ class Search(Constructed):
         return self.result
 
     # Stages ---------------------------------------------------------------------------------------
-
-    def _expect(self, trials: int, epochs: int, time: float | None) -> None:
-        Count(1)("run", "trials", trials)
-        Count(1)("run", "epochs", epochs)
-        OrNone(POSITIVE)("run", "time", time)
 
     def _stage(self, place: int, name: str, space: Space, epochs: int) -> Stage:
         settings = Settings(space, self.metric, self.mode, epochs, self.seed, self.data.described, self.data.samples)
@@ -285,28 +277,3 @@ class Search(Constructed):
         except LookupError as cause:
             checks.warn(f"stage {stage.study.stage + 1} begins with new weights: {cause}")
             return None
-
-
-def expect_stages(stages: Any) -> None:
-    """ValueError or TypeError for anything but pairs of trials and epochs."""
-    if not isinstance(stages, Iterable) or not (listed := list(stages)):
-        raise TypeError(f"stages is {brief(stages)}, expected a list of (trials, epochs): [(30, 3), (15, 10), (5, 30)]")
-    for stage in listed:
-        if not isinstance(stage, (tuple, list)) or len(stage) != 2 or not all(map(Count(1).holds, stage)):
-            raise ValueError(f"stages has {brief(stage)}, expected (trials, epochs), two integers of at least 1")
-
-
-def _usual_metric(build: Callable[..., Any], space: Space) -> str:
-    """val_accuracy, or val_loss if the loss of the model defines no accuracy."""
-    model, settings = trial.built(build, space.middle(), 1)
-    loss = chosen_loss(model, settings.get("loss"))
-    return "val_accuracy" if "accuracy" in Measures(settings.get("metrics")).names(loss) else "val_loss"
-
-
-def _folder(folder: Any, storage: Any) -> Path | None:
-    """The folder for models: the given one, or one beside the journal file."""
-    if folder is not None:
-        return Path(os.path.abspath(files.named(folder)))
-    if isinstance(storage, (str, os.PathLike)) and not journal.is_url(storage):
-        return Path(os.path.abspath(files.named(storage))).with_suffix(".models")
-    return None

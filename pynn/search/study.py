@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import datetime
 import json
-import logging
 import math
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import optuna
@@ -19,17 +16,16 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from ..monitor import grows
-from ..saving import filelocks
-from . import records, samplers
+from . import claims, journal, records, samplers
+from .claims import PROCESS
 from .middles import Middles
-from .records import PROCESS, RECORD, STUDY, Trial
+from .records import RECORD, STUDY, Trial
 from .samplers import GRID
 from .settings import OtherSettings, Settings, differences
 from .trial import Outcome
 from .watching import FAILED, FINISHED, Report
 
 STATES = {FINISHED: TrialState.COMPLETE, FAILED: TrialState.FAIL}  # the others are pruned, for Optuna
-YOUNG = 2.0  # seconds within which another process may be about to sign a trial
 
 
 class Asked(NamedTuple):
@@ -64,11 +60,7 @@ class Study:
         self.name, self.settings, self.stage = name, settings, stage
         self._sampler, self._storage = sampler, storage
         self.largest = grows("Search", settings.metric, settings.mode)
-        with _silent():
-            self.optuna = optuna.create_study(
-                study_name=name, storage=storage, direction="maximize" if self.largest else "minimize",
-                pruner=samplers.pruner(pruner, settings.epochs), load_if_exists=True,
-            )  # fmt: skip
+        self.optuna = journal.study(storage, name, self.largest, samplers.pruner(pruner, settings.epochs))
         self._id = storage.get_study_id_from_name(name)
         self._expect_same()
         self.middles = Middles(settings.metric, settings.mode, settings.epochs)
@@ -78,7 +70,7 @@ class Study:
         self.slowest: float | None = None  # seconds of a trial
         self._left: list[int] = []  # trials of processes that are gone
         self._waiting = False  # there may be trials whose parameters are given
-        self._process = json.dumps(filelocks.signature(), separators=(",", ":"))
+        self._process = claims.signature()
 
     def _expect_same(self) -> None:
         """Write the settings, or raise ValueError if the study was begun with others."""
@@ -95,37 +87,17 @@ class Study:
     def begin(self, trials: int) -> None:
         """Look at the trials that there are; make those of a grid."""
         self.ended, self.best = 0, None
-        self._left, frozen = [], self._unsigned_waited_for()
+        self._left, frozen = [], claims.settled(lambda: self._storage.get_all_trials(self._id, deepcopy=False))
         self.total = len(frozen)
         self._waiting = self._sampler == GRID or any(one.state == TrialState.WAITING for one in frozen)
         self.middles = Middles(self.settings.metric, self.settings.mode, self.settings.epochs)
         for one in frozen:
-            if one.state == TrialState.RUNNING and not self._lives(one):
+            if one.state == TrialState.RUNNING and not claims.lives(one):
                 self._left.append(one.number)
             elif one.state.is_finished():
                 self._count(one.number, records.unpacked(one.user_attrs.get(RECORD)), one.state)
         if self._sampler == GRID:
             self._add_grid(trials, frozen)
-
-    def _unsigned_waited_for(self) -> list[FrozenTrial]:
-        """All trials, once none of them is so young that its process may be about to sign it."""
-        while True:
-            found: list[FrozenTrial] = self._storage.get_all_trials(self._id, deepcopy=False)
-            ages = [
-                (datetime.datetime.now(one.datetime_start.tzinfo) - one.datetime_start).total_seconds()
-                for one in found
-                if one.state == TrialState.RUNNING and PROCESS not in one.user_attrs and one.datetime_start is not None
-            ]
-            if not ages or min(ages) > YOUNG:
-                return found
-            time.sleep(min(max(YOUNG - min(ages), 0.1), YOUNG))
-
-    def _lives(self, frozen: FrozenTrial) -> bool:
-        """Whether the process that does the trial may still be running."""
-        signed = frozen.user_attrs.get(PROCESS)
-        if not signed:
-            return False
-        return signed == self._process or filelocks.lives(json.loads(signed))
 
     def _count(self, number: int, values: Mapping[str, Any], state: TrialState) -> None:
         """Take a trial that has ended into account."""
@@ -135,11 +107,24 @@ class Study:
         if state != TrialState.FAIL:
             self.middles.add(values.get("curves", ()))
         score = values.get("score")
-        if state == TrialState.COMPLETE and score is not None and self._is_better(score):
+        if state == TrialState.COMPLETE and score is not None and self.would_be_best(score, number):
             self.best = (score, number)
 
-    def _is_better(self, score: float) -> bool:
-        return self.best is None or (score > self.best[0] if self.largest else score < self.best[0])
+    def would_be_best(self, score: float, number: int) -> bool:
+        """Whether a finished trial of this score would be the best; of equal ones the first is."""
+        if self.best is None or score == self.best[0]:
+            return self.best is None or number <= self.best[1]
+        return score > self.best[0] if self.largest else score < self.best[0]
+
+    def ended_numbers(self) -> set[int]:
+        """The numbers of all trials that have ended, in other processes too, whose best one is then known here."""
+        found = set()
+        for one in self._storage.get_all_trials(self._id, deepcopy=False):
+            if one.state.is_finished():
+                found.add(one.number)
+            if one.state == TrialState.COMPLETE and self.would_be_best(one.value or 0.0, one.number):
+                self.best = (one.value or 0.0, one.number)
+        return found
 
     def _add_grid(self, trials: int, frozen: list[FrozenTrial]) -> None:
         """Give Optuna the points of the grid that are not there yet."""
@@ -151,9 +136,8 @@ class Study:
 
     def ask(self, trials: int) -> Asked | None:
         """The next trial to do; None if the study has so many. Trials of dead processes come first."""
-        if self._left:
-            number = self._left.pop(0)
-            trial = optuna.Trial(self.optuna, self._storage.get_trial_id_from_study_id_trial_number(self._id, number))
+        if (left := self._left_behind()) is not None:
+            trial = optuna.Trial(self.optuna, left)
             trial.set_user_attr(PROCESS, self._process)
         elif self._waiting and self._has_waiting():
             trial = self.optuna.ask()
@@ -172,6 +156,15 @@ class Study:
             trial.set_user_attr(PROCESS, "")
             raise
 
+    def _left_behind(self) -> int | None:
+        """The key of a trial whose process is gone, and that no other process has taken up."""
+        while self._left:
+            key = self._storage.get_trial_id_from_study_id_trial_number(self._id, self._left.pop(0))
+            frozen = self._storage.get_trial(key)
+            if frozen.state == TrialState.RUNNING and not claims.lives(frozen):
+                return key
+        return None
+
     def _has_waiting(self) -> bool:
         """Whether there still are trials whose parameters are given: of a grid, or by ``enqueue_trial``."""
         self._waiting = bool(self._storage.get_all_trials(self._id, deepcopy=False, states=(TrialState.WAITING,)))
@@ -182,9 +175,11 @@ class Study:
         if isinstance(self.optuna.pruner, NopPruner):
             return None
         kind = type(self.optuna.pruner).__name__
+        key = self._storage.get_trial_id_from_study_id_trial_number(self._id, asked.number)
+        told = set(self._storage.get_trial(key).intermediate_values)  # by a process that was killed
 
         def report(step: int, score: float) -> str | None:
-            if math.isfinite(score):
+            if math.isfinite(score) and step not in told:
                 asked.trial.report(score, step)
             return f"Optuna's {kind} ended it after epoch {step}" if asked.trial.should_prune() else None
 
@@ -203,8 +198,10 @@ class Study:
                     self._storage.set_trial_intermediate_value(key, step, score)
             self._storage.set_trial_user_attr(key, RECORD, records.packed(outcome))
             self.optuna.tell(asked.number, outcome.score if state == TrialState.COMPLETE else None, state)
-        except UpdateFinishedTrialError:
-            return False
+        except (UpdateFinishedTrialError, ValueError):
+            if self._storage.get_trial(key).state.is_finished():
+                return False
+            raise
         self._count(asked.number, {"score": outcome.score, "curves": outcome.curves, "seconds": outcome.seconds}, state)
         return True
 
@@ -217,7 +214,8 @@ class Study:
 
     def release(self, asked: Asked) -> None:
         """Leave a trial that has not ended to the next run, here or in another process."""
-        asked.trial.set_user_attr(PROCESS, "")
+        with suppress(UpdateFinishedTrialError):
+            asked.trial.set_user_attr(PROCESS, "")
 
     # Results --------------------------------------------------------------------------------------
 
@@ -244,15 +242,3 @@ class Study:
         found = [self.trial(one) for one in self.frozen() if one.state == TrialState.COMPLETE]
         sign = -1 if self.largest else 1
         return sorted(found, key=lambda one: sign * (one.score or 0.0))
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Optuna's lines about a new study are not shown."""
-    logger = logging.getLogger("optuna")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

@@ -48,6 +48,8 @@ class Task:
         Whether to end a hopeless trial.
     beat : float or None
         The best score so far: a model that does not beat it is not kept.
+    ties : bool
+        Whether the same score is enough.
     middles : dict of int to Middle
         What others had reached, by epoch.
     start : list of bytes, optional
@@ -68,6 +70,7 @@ class Task:
     mode: str
     stop: bool = True
     beat: float | None = None
+    ties: bool = False
     middles: Mapping[int, Middle] = field(default_factory=dict)
     start: Sequence[bytes] | None = None
     first: float | None = None
@@ -215,7 +218,8 @@ def _beats(task: Task) -> Callable[[float], bool]:
     if task.beat is None:
         return lambda score: not math.isnan(score)
     best = task.beat
-    return (lambda score: score > best) if task.mode == "max" else (lambda score: score < best)
+    better = float.__gt__ if task.mode == "max" else float.__lt__
+    return lambda score: better(score, best) or (task.ties and score == best)
 
 
 def _start(task: Task, fold: int) -> Mapping[str, Any] | None:

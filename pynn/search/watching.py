@@ -7,8 +7,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ..callbacks.base import Callback, Run
 from ..checks import expect_count
+from ..data import arrays
 from ..diagnostics.monitor import Monitor
 from ..monitor import Best, expect_best
 from ..saving.config import expect_keys
@@ -16,6 +19,7 @@ from ..saving.state import expect_tensors
 from ..typing import Array
 
 FACTOR = 3.0  # times the first loss: a run this far off is lost
+ROWS = 256  # of validation data that give the first loss
 PATIENCE = 5  # steps in a row that far off
 LONG = 200  # steps from which a Monitor costs little beside the training
 FEW = 5  # epochs from which there is something to save
@@ -70,7 +74,7 @@ class Watcher(Callback):
     start : dict of str to array, optional
         Weights to go on from, if the model has the same tensors.
     first : float, optional
-        First loss of the run that `start` comes from.
+        First loss of the run that `start` comes from; by default it is measured, on validation data.
     ends : float, optional
         When the time is over, by `time.time`.
     """
@@ -96,11 +100,14 @@ class Watcher(Callback):
     # Events ---------------------------------------------------------------------------------------
 
     def on_train_begin(self, trainer: Run) -> None:
+        if not trainer.resumed:
+            begun = _loss(trainer)
+            self.first = begun if self.first is None else self.first
+            self.went_on = self.start is not None and _put(self.start, trainer.model.tensors())
         self._limit = math.inf
-        if self.start is not None and not trainer.resumed:
-            self.went_on = _put(self.start, trainer.model.tensors())
-        batches = trainer.batches or 0
-        if self.stop and judged(trainer.epochs) and batches * trainer.epochs >= LONG:
+        if self.stop and self.first is not None and self.first > 0 and not trainer.first_epoch:
+            self._limit = FACTOR * self.first
+        if self.stop and self.middles and (trainer.batches or 0) * trainer.epochs >= LONG:
             self._watch = Monitor(stop=False)
             self._watch.on_train_begin(trainer)
 
@@ -109,12 +116,7 @@ class Watcher(Callback):
             self._watch.on_step_begin(trainer)
 
     def on_step_end(self, trainer: Run) -> None:
-        loss = trainer.batch_loss
-        assert loss is not None  # it is None before the first step only
-        if self.first is None:
-            self.first = loss
-        if self._limit == math.inf and self.stop:
-            self._limit = FACTOR * max(self.first, loss) if max(self.first, loss) > 0 else math.nan
+        loss = (trainer.batch_loss or 0.0) - (trainer.model.penalty_value or 0.0)
         self._off = self._off + 1 if loss > self._limit else 0
         if self._off >= PATIENCE:
             self._end(trainer, DIVERGED, self._too_high(loss))
@@ -133,8 +135,9 @@ class Watcher(Callback):
             self._watch.on_epoch_end(trainer)
         if trainer.stopped is not None:
             return
-        if trainer.values["loss"] > self._limit:
-            self._end(trainer, DIVERGED, self._too_high(trainer.values["loss"]))
+        loss = trainer.values.get("data_loss", trainer.values["loss"])
+        if loss > self._limit:
+            self._end(trainer, DIVERGED, self._too_high(loss))
         elif trainer.epoch - trainer.first_epoch < trainer.epochs:
             self._judge(trainer)
 
@@ -201,6 +204,17 @@ class Watcher(Callback):
     def restore(self, state: dict[str, Any]) -> None:
         self.best.value, self.best_epoch, self.first = state["best"], state["best_epoch"], state["first"]
         self._kept, self.went_on = dict(state["kept"]), state["went_on"]
+
+
+def _loss(trainer: Run) -> float | None:
+    """The loss on some of the validation data before the first step; a batch may be lucky. None without such data."""
+    held = trainer.held_out
+    if held is None:
+        return None
+    places = arrays.spread(len(held.x), ROWS)
+    x, y = arrays.to_model(held.x[places], trainer.model.dtype), held.y[places]
+    with np.errstate(all="ignore"):
+        return float(trainer.loss.forward(trainer.model.forward(x), y))
 
 
 def _put(values: Mapping[str, Array], tensors: Mapping[str, Array]) -> bool:

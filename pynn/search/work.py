@@ -14,7 +14,7 @@ from .keeping import Keeper
 from .showing import Shown
 from .study import Asked, Study
 from .trial import Outcome, Task
-from .watching import FAILED, UNFINISHED, Report
+from .watching import FAILED, FINISHED, UNFINISHED, Report
 
 FEW = 3  # trials that fail before any other ends, and the search ends with their error
 
@@ -89,8 +89,7 @@ class Work:
         RuntimeError if the first trials all fail. Trials that have not ended are left to the next run.
         """
         study.begin(trials)
-        if study.best is not None:
-            self._keeper.drop_others(study.name, study.best[1])
+        self._tidy(study)
         return _Run(self, study, trials, ends, start).go()
 
     def pool(self) -> Pool:
@@ -103,12 +102,13 @@ class Work:
 
     def task(self, study: Study, asked: Asked, ends: float | None, start: Start | None) -> Task:
         """What to do for a trial."""
-        settings = study.settings
+        settings, best = study.settings, study.best
         return Task(
             asked.number, asked.params, settings.epochs, study.seed(asked.number), settings.metric,
-            "max" if study.largest else "min", self._stop, None if study.best is None else study.best[0],
-            study.middles.now(), None if start is None else start.models, None if start is None else start.first,
-            self._checkpoint(study, asked), ends,
+            "max" if study.largest else "min", self._stop, beat=None if best is None else best[0],
+            ties=best is not None and asked.number <= best[1], middles=study.middles.now(),
+            start=None if start is None else start.models, first=None if start is None else start.first,
+            checkpoint=self._checkpoint(study, asked), ends=ends,
         )  # fmt: skip
 
     def _checkpoint(self, study: Study, asked: Asked) -> str | None:
@@ -119,11 +119,19 @@ class Work:
 
     def keep(self, study: Study, asked: Asked, outcome: Outcome) -> None:
         """Write the models of a trial that is the best so far, then tell the study of it."""
-        if outcome.models:
+        score = outcome.score if outcome.ended == FINISHED and outcome.models else None
+        best = score is not None and study.would_be_best(score, asked.number)
+        if best:
             self._keeper.keep(study.name, asked.number, outcome.models)
         study.tell(asked, outcome)
-        if outcome.models and study.best is not None:
-            self._keeper.drop_others(study.name, study.best[1])
+        if best:
+            self._tidy(study)
+
+    def _tidy(self, study: Study) -> None:
+        """Remove the models of trials that are not the best. Those of a trial that is about to be told stay."""
+        ended = study.ended_numbers()
+        if study.best is not None:
+            self._keeper.drop(study.name, ended - {study.best[1]})
 
 
 class _Run:
@@ -153,6 +161,9 @@ class _Run:
             if self._failed:
                 raise RuntimeError(_all_failed(self._failed))
             return self._whole
+        except KeyboardInterrupt as error:
+            error.args = (f"the search was interrupted after {self._study.ended} trials; the next run goes on",)
+            raise
         finally:
             pool.close()
             for asked in (*self._running.values(), *(asked for asked, _ in self._failed)):

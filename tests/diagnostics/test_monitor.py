@@ -386,3 +386,25 @@ def test_a_model_that_predicts_in_another_thread_is_not_disturbed(points: Any) -
         assert np.isfinite(model.predict_proba(x)).all()
     thread.join()
     assert len(record_of(model).losses) == 90
+
+
+# In the middle of a run
+
+
+def test_verdicts_in_the_middle_leave_the_run_as_it_is(points: Any, backend: str) -> None:
+    found: list[list[str]] = []
+    monitor = pynn.Monitor(stop=False)
+
+    def ask(trainer: Any) -> None:
+        found.append(monitor.verdicts(trainer).names)
+
+    models = []
+    for callbacks in ([], [monitor, ask]):
+        model = pynn.Sequential(pynn.Affine(16), pynn.ReLU(), pynn.Affine(3))
+        optimizer = pynn.SGD(1e-7)
+        model.fit(*points, optimizer=optimizer, epochs=30, batch_size=5, progress=False, callbacks=callbacks)
+        models.append(model)
+    assert_same(*models)
+    assert len(found) == 30
+    assert found[-1] == pynn.diagnose(models[1]).names == ["learning_rate_too_small"]
+    assert len(pynn.Monitor().verdicts(None)) == 0  # type: ignore[arg-type]  # before the first step

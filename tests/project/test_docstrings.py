@@ -21,7 +21,13 @@ from pynn.regularizers import Penalty
 if sys.flags.optimize > 1:
     pytest.skip("python -OO has no docstrings", allow_module_level=True)
 
-INSIDE = ("layers", "layers.hierarchical", "plot", "search", "sklearn")  # public modules that pynn.__all__ does not list
+INSIDE = (
+    "layers",
+    "layers.hierarchical",
+    "plot",
+    "search",
+    "sklearn",
+)  # public modules that pynn.__all__ does not list
 MODULES = [
     pynn,
     *(thing for name in pynn.__all__ if isinstance(thing := getattr(pynn, name), types.ModuleType)),

@@ -23,8 +23,8 @@ from optuna.trial import TrialState
 
 import pynn
 from pynn.saving import filelocks
-from pynn.search import Result, journal, study
-from pynn.search.records import PROCESS
+from pynn.search import Result, claims, journal
+from pynn.search.claims import PROCESS
 
 pytestmark = pytest.mark.filterwarnings("ignore:the best .* trials sit at")
 SCRIPT = """
@@ -128,7 +128,7 @@ def test_trials_of_dead_processes_are_taken_up_and_those_of_living_ones_left(poi
 def test_a_trial_that_nobody_signed_is_taken_up_once_it_is_old(
     points: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(study, "YOUNG", 0.3)
+    monkeypatch.setattr(claims, "YOUNG", 0.3)
     left_behind(tmp_path / "study.log", None, points)
     started = time.monotonic()
     result = search_cases.search(*points, storage=tmp_path / "study.log").run(trials=3, epochs=2)
@@ -172,3 +172,39 @@ def test_two_searches_share_a_study(points: Any, tmp_path: Path) -> None:
     assert [one.ended for one in result.trials] == ["finished"] * 6
     plain = search_cases.search(*points).run(trials=6, epochs=1)
     assert gist(result) == gist(plain)
+
+
+def test_the_best_model_of_another_process_is_not_removed(points: Any, tmp_path: Path) -> None:
+    """Two searches with one folder: the second has the best trial, and the first finds a better one than its own."""
+    path, others, folder = tmp_path / "study.log", [], tmp_path / "study.models"
+
+    def sharing(params: Any) -> Any:
+        if not others:
+            others.append(search_cases.search(*points, metric="val_loss", storage=path))
+            others[0].run(trials=5, epochs=4)
+        model, settings = search_cases.build(params)
+        return model, {**settings, "optimizer": pynn.SGD(1e-9)}
+
+    job = pynn.search.Search(
+        sharing, search_cases.SPACE, *points, metric="val_loss", validation=0.3, storage=path, progress=False
+    )  # fmt: skip
+    result = job.run(trials=9, epochs=4)
+    best = result.best_trial
+    assert 1 <= best.number <= 4
+    assert os.listdir(folder) == [f"search-trial-{best.number}.safetensors"]
+    assert result.best_model.built
+
+
+@pytest.mark.slow
+def test_two_processes_share_a_study(tmp_path: Path) -> None:
+    processes = [subprocess.Popen(command(tmp_path, 24), env=environment()) for _ in range(2)]
+    assert [process.wait(timeout=120) for process in processes] == [0, 0]
+    done = (tmp_path / "done.txt").read_text().split()
+    result = search_cases.killed(tmp_path / "study.log", tmp_path / "more.txt").run(trials=24, epochs=3)
+    assert {one.ended for one in result.trials} == {"finished"}
+    assert 24 <= len(result.trials) <= 25  # both may begin the last one at the same moment
+    assert len(done) == len(set(done)) == len(result.trials)
+    plain = search_cases.killed(None, tmp_path / "plain.txt").run(trials=len(result.trials), epochs=3)
+    assert gist(result) == gist(plain)
+    assert result.best_model.to_bytes() == plain.best_model.to_bytes()
+    assert len({one.user_attrs[PROCESS] for one in result.studies[0].trials}) == 2

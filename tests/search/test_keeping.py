@@ -17,7 +17,7 @@ def test_models_in_memory() -> None:
     keeper.keep("a", 1, [b"one"])
     keeper.keep("a", 2, [b"two", b"three"])
     keeper.keep("b", 1, [b"four"])
-    keeper.drop_others("a", 2)
+    keeper.drop("a", {0, 1})
     assert keeper.models("a", 2, 2) == [b"two", b"three"]
     assert keeper.models("b", 1, 1) == [b"four"]
     with pytest.raises(LookupError, match=r"had no folder for it: pass Search\(..., folder=...\)"):
@@ -28,13 +28,13 @@ def test_models_in_memory() -> None:
 def test_models_in_a_folder(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "models"
     keeper = Keeper(folder)
-    keeper.drop_others("a", 2)
+    keeper.drop("a", {2})
     keeper.keep("a", 1, [b"one"])
     keeper.keep("a stage 2", 1, [b"two", b"three"])
     (folder / "mine.safetensors").write_bytes(b"")
     (folder / "a-trial-x.safetensors").write_bytes(b"")
     keeper.keep("a", 12, [b"four"])
-    keeper.drop_others("a", 12)
+    keeper.drop("a", set(range(12)))
     assert sorted(os.listdir(folder)) == [
         "a-stage-2-trial-1-fold-1.safetensors", "a-stage-2-trial-1-fold-2.safetensors", "a-trial-12.safetensors",
         "a-trial-x.safetensors", "mine.safetensors",
