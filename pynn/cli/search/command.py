@@ -128,7 +128,7 @@ def _print_header(options: argparse.Namespace, job: Job, storage: str) -> None:
     sampler = "from a grid" if options.sampler == "grid" else f"by {options.sampler or 'random'} search"
     length = f"{options.trials or TRIALS} trials of {_several(options.epochs or job.epochs, 'epoch')}"
     if options.stages is not None:
-        length = " then ".join(
+        length = ", then ".join(
             f"{_several(count, 'trial')} of {_several(epochs, 'epoch')}" for count, epochs in options.stages
         )
     print(messages.filled(f"{length} {sampler}, kept in {terminal.printable(storage)}"))

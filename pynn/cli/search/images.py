@@ -129,9 +129,9 @@ class Images:
         sizes = f"{len(self.x):,} images to train on and to validate, {len(self.dataset.test[0]):,} to test"
         shape = "x".join(map(str, self.x.shape[1:]))
         print(messages.filled(f"{self._options.dataset}: {sizes}, {shape} pixels"))
-        fixed = self.name.partition(" ")[2].split(" ")
-        text = f"{terminal.printable(fixed[0])}; the rest as for pynn train"
-        print(messages.filled(", ".join([text, *map(terminal.printable, fixed[1:])])))
+        model, *fixed = map(terminal.printable, self.name.split(" ")[1:])
+        text = f"{model} with {', '.join(fixed)}, and the rest" if fixed else f"{model}, its settings"
+        print(messages.filled(f"{text} as for pynn train"))
 
     def again(self, params: Mapping[str, Any], epochs: int) -> str:
         """The command that trains such a network anew; "" if there is none."""
