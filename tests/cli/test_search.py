@@ -65,7 +65,7 @@ def ctrl_c(monkeypatch: pytest.MonkeyPatch) -> Any:
     return after
 
 
-def trials(path: str = "digits-search.log") -> list[dict[str, Any]]:
+def trials(path: str = "digits.search.log") -> list[dict[str, Any]]:
     """The parameters and records of a journal that plain Optuna reads."""
     import optuna
     from optuna.storages.journal import JournalFileBackend
@@ -86,7 +86,7 @@ def test_from_end_to_end(run: Any) -> None:
     assert out[0].startswith(f"pynn {pynn.__version__}, ")
     assert "digits: 1,438 images to train on and to validate, 359 to test, 8x8x1 pixels" in text
     assert "mlp with layers=8, batch_size=128, and the rest as for pynn train" in text
-    assert "4 trials of 2 epochs by random search, kept in digits-search.log" in text
+    assert "4 trials of 2 epochs by random search, kept in digits.search.log" in text
     assert re.search(r"^learning_rate  4e-05 \.\. 0\.04  log scale$", text, re.M)
     assert re.search(r"^dropout        0 \.\. 0\.6$", text, re.M)
     assert "width" not in text
@@ -95,16 +95,16 @@ def test_from_end_to_end(run: Any) -> None:
     assert len(scores) == 4
     assert scores == sorted(scores, reverse=True)
     assert f"best: val_accuracy {scores[0]:.4g} with learning_rate " in text
-    assert out[-2] == "wrote digits-search.safetensors and digits-search.png"
+    assert out[-2] == "wrote digits.search.safetensors and digits.search.png"
     assert sorted(os.listdir()) == [
-        "digits-search.log", "digits-search.models", "digits-search.png", "digits-search.safetensors",
+        "digits.search.log", "digits.search.models", "digits.search.png", "digits.search.safetensors",
     ]  # fmt: skip
-    model = pynn.load("digits-search.safetensors")
+    model = pynn.load("digits.search.safetensors")
     measured = model.evaluate(*pynn.datasets.digits().test)["accuracy"]
     assert out[-1] == f"test accuracy {measured:.4f}"
     assert model.notes["search"]["val_accuracy"] == pytest.approx(scores[0], abs=1e-4)
     assert set(model.notes["search"]["params"]) == {"learning_rate", "weight_decay", "dropout"}
-    assert run("evaluate", "digits-search.safetensors")[1][-1] == out[-1]
+    assert run("evaluate", "digits.search.safetensors")[1][-1] == out[-1]
     assert [line for line in err if line.startswith("search: ")][-1].startswith(
         "search: 4/4 trials, best val_accuracy "
     )
@@ -129,12 +129,12 @@ def test_ctrl_c_keeps_everything_and_the_same_command_goes_on(run: Any, ctrl_c: 
     ctrl_c(3)
     code, out, err = run(*options)
     best = re.fullmatch(
-        r"pynn: interrupted; 3 trials are in digits-search\.log, the best with val_accuracy 0\.\d+ \(trial \d\); "
+        r"pynn: interrupted; 3 trials are in digits\.search\.log, the best with val_accuracy 0\.\d+ \(trial \d\); "
         r"the same command goes on", err[-1],
     )  # fmt: skip
     assert (code, best is not None) == (130, True), err
     assert not any(line.startswith(("wrote", "test")) for line in out)
-    assert not Path("digits-search.safetensors").exists()
+    assert not Path("digits.search.safetensors").exists()
     code, out, _ = run(*options)
     assert code == 0
     interrupted = trials()
@@ -148,7 +148,7 @@ def test_ctrl_c_keeps_everything_and_the_same_command_goes_on(run: Any, ctrl_c: 
 def test_ctrl_c_in_the_first_trial(run: Any, ctrl_c: Any) -> None:
     ctrl_c(0)
     assert run("search", *SMALL)[::2] == (
-        130, ["pynn: interrupted; 0 trials are in digits-search.log; the same command goes on"],
+        130, ["pynn: interrupted; 0 trials are in digits.search.log; the same command goes on"],
     )  # fmt: skip
 
 
@@ -165,9 +165,9 @@ def test_ctrl_c_while_the_model_is_saved(run: Any, monkeypatch: pytest.MonkeyPat
     signal.signal(signal.SIGINT, before)
     assert code == 130
     assert re.fullmatch(
-        r"pynn: interrupted; the best model \(test accuracy 0\.\d+\) is in digits-s.*\.safetensors", err[-1]
+        r"pynn: interrupted; the best model \(test accuracy 0\.\d+\) is in digits\.search\.safetensors", err[-1]
     )
-    assert pynn.load("digits-search.safetensors").notes["test_accuracy"] > 0
+    assert pynn.load("digits.search.safetensors").notes["test_accuracy"] > 0
 
 
 def test_a_space_of_the_users_own(run: Any, models: list[Any]) -> None:
@@ -245,7 +245,7 @@ def test_networks_for_images(run: Any, fake_mnist: Path) -> None:
         *("--batch-size", 32, "--augment", "crop:1"),
     )
     assert code == 0, err
-    assert {one["model"] for one in trials("mnist-search.log")} == {"lenet5", "mlp"}
+    assert {one["model"] for one in trials("mnist.search.log")} == {"lenet5", "mlp"}
     assert any("augment=crop:1" in line for line in out)
 
 
@@ -257,7 +257,7 @@ def test_the_command_that_trains_it_anew(run: Any) -> None:
     _, out, _ = run("search", "--space", "space.toml", "--trials", 1, "--epochs", 3, "--no-plot", "--dropout", 0.25)
     line = next(line for line in out if line.startswith("train it anew: pynn "))
     options = parser.build().read(line.removeprefix("train it anew: pynn ").split())
-    best = pynn.load("digits-search.safetensors").notes["search"]["params"]
+    best = pynn.load("digits.search.safetensors").notes["search"]["params"]
     assert options.layers == (best["width"], best["width"])
     assert options.learning_rate == pytest.approx(best["learning_rate"], rel=1e-3)
     found = (options.dropout, options.batchnorm, options.optimizer, options.augment, options.epochs, options.l2)
@@ -274,7 +274,7 @@ def test_other_fixed_options_are_another_study(run: Any) -> None:
 def test_other_settings_are_an_error_that_names_them(run: Any, fails: Any) -> None:
     run("search", "--trials", 1, "--epochs", 1, *SMALL, "--quiet")
     assert fails("search", "--trials", 1, "--epochs", 2, *SMALL, "--quiet") == (
-        "digits-search.log holds a search of digits mlp layers=8 batch_size=128 with other settings: epochs was 1, now "
+        "digits.search.log holds a search of digits mlp layers=8 batch_size=128 with other settings: epochs was 1, now "
         "it is 2; go on with the same, or choose another --storage"
     )
 
@@ -288,7 +288,7 @@ def test_trials_that_all_diverge(run: Any) -> None:
         "pynn: error: no trial has finished, 3 trials: 3 diverged; nothing was written. Lower the range of the "
         "learning rate"
     )
-    assert not Path("digits-search.safetensors").exists()
+    assert not Path("digits.search.safetensors").exists()
     assert not any(line.startswith("test") for line in out)
 
 
@@ -322,7 +322,7 @@ def test_a_time_budget(run: Any, fails: Any, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_model_that_was_removed(run: Any, fails: Any) -> None:
     options = ("search", "--trials", 1, "--epochs", 1, *SMALL, "--quiet")
     run(*options)
-    for path in Path("digits-search.models").iterdir():
+    for path in Path("digits.search.models").iterdir():
         path.unlink()
     assert re.search(r"the model of trial 0 is not there: .*it was removed", fails(*options))
 
@@ -331,7 +331,7 @@ def test_databases_have_a_folder_for_models_too(run: Any) -> None:
     pytest.importorskip("sqlalchemy")
     options = ("search", "--trials", 2, "--epochs", 1, *SMALL, "--quiet", "--storage", "sqlite:///a.db")
     out = run(*options)[1]
-    assert Path("digits-search.models").is_dir()
+    assert Path("digits.search.models").is_dir()
     assert run(*options)[1] == out
 
 
@@ -421,7 +421,7 @@ def test_what_is_wrong(fails: Any, space: str, options: str, message: str) -> No
     Path("space.toml").write_text(space)
     words = [] if "--space" in options else ["--space", "space.toml"]
     assert message in fails("search", "--quiet", *words, *options.split())
-    assert set(os.listdir()) <= {"space.toml", "digits-search.log"}
+    assert set(os.listdir()) <= {"space.toml", "digits.search.log"}
 
 
 def test_options_that_fix_everything(fails: Any) -> None:

@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     _fill(options)
     table = isinstance(options.dataset, files.TablePath)
     stem = files.stem(str(options.dataset)) if table else options.dataset
-    path = Path(options.output or f"{stem}-search.safetensors")
+    path = Path(options.output or f"{stem}.search.safetensors")
     picture = path.with_suffix(".png") if options.plot else None
     _expect_writable(options, path, picture, table)
     models.set_threads(options.threads)

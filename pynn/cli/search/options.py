@@ -80,7 +80,7 @@ def add(commands: Any) -> None:
     _add_search(parser.add_argument_group("the search"))
     _add_scoring(parser.add_argument_group("the score"))
     arguments.add_table(parser.add_argument_group("a table"))
-    _add_fixed(parser.add_argument_group("what is the same in all trials of a data set, as for pynn train"))
+    _add_fixed(parser.add_argument_group("a data set: what all trials have"))
     _add_output(parser.add_argument_group("output"))
 
 
@@ -163,7 +163,7 @@ def _add_fixed(group: Any) -> None:
 def _add_output(group: Any) -> None:
     group.add_argument(
         "-o", "--output", metavar="MODEL", help="the file of the best model; the picture gets the same name with .png "
-        "(default: DATASET-search.safetensors or that of the table in the current folder)",
+        "(default: that of the data set or table with .search.safetensors, in the current folder)",
     )  # fmt: skip
     group.add_argument("--force", action="store_true", help="a table: overwrite files that pynn did not write for it")
     group.add_argument("--no-plot", dest="plot", action="store_false", help="write no picture")
