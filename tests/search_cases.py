@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,5 +38,10 @@ def killed(storage: Any, done: Any) -> Search:
     return search(x, y, storage=storage, metric="val_loss", build=noted)
 
 
-def run(storage: Any, done: Any, trials: int) -> None:
-    killed(storage, done).run(trials=trials, epochs=3)
+def run(storage: Any, done: str, trials: int, together: int = 1) -> None:
+    """Do the trials, once so many processes have come to this line."""
+    search = killed(storage, done)
+    Path(f"{done}.{os.getpid()}").touch()
+    while len(list(Path(done).parent.glob("done.txt.*"))) < together:
+        time.sleep(0.001)
+    search.run(trials=trials, epochs=3)

@@ -71,6 +71,8 @@ class Range:
 
     def at_exactly(self, position: float) -> float:
         """The number at a position, which may lie outside 0..1; also of integers it may be a fraction."""
+        if position in (0, 1):
+            return self.high if position else self.low  # which logarithms give but for their last bits
         if self.log:
             return math.exp(math.log(self.low) + position * (math.log(self.high) - math.log(self.low)))
         return self.low + position * (self.high - self.low)
@@ -100,11 +102,13 @@ class Range:
     def between(self, low: float, high: float) -> Range:
         """The same kind of range with other ends, rounded to three digits and kept within the limits."""
         least, most = self.limits
+        inside = low >= self.low, high <= self.high  # then rounding must not take them out
         if self.whole:
-            low, high = math.floor(low), math.ceil(high)
+            low, high = math.floor(round(low, 6)), math.ceil(round(high, 6))
             high = max(high, low + 1)
         else:
-            low, high = float(f"{low:.3g}"), float(f"{high:.3g}")
+            low, high = (end if end in (self.low, self.high) else float(f"{end:.3g}") for end in (low, high))
+        least, most = self.low if inside[0] else least, self.high if inside[1] else most
         low, high = max(low, least), min(high, most)
         if not low < high or (self.log and low <= 0):
             return self

@@ -19,9 +19,11 @@ from ..monitor import grows
 from . import claims, journal, records, samplers
 from .claims import PROCESS
 from .middles import Middles
+from .ranges import Range
 from .records import RECORD, STUDY, Trial
 from .samplers import GRID
 from .settings import OtherSettings, Settings, differences
+from .space import Choice
 from .trial import Outcome
 from .watching import FAILED, FINISHED, Report
 
@@ -151,10 +153,24 @@ class Study:
         self.total = max(self.total, trial.number + 1)
         self.optuna.sampler = samplers.sampler(self._sampler, self.settings.seed, self.name, trial.number)
         try:
-            return Asked(trial.number, self.settings.space.suggest(trial), trial)
+            return Asked(trial.number, self._suggested(trial), trial)
         except BaseException:
             trial.set_user_attr(PROCESS, "")
             raise
+
+    def _suggested(self, trial: optuna.Trial) -> dict[str, Any]:
+        """The parameters of a trial, also if its process was killed when only some were chosen."""
+        there, sampler = trial.distributions, self.optuna.sampler
+        key = self._storage.get_trial_id_from_study_id_trial_number(self._id, trial.number)
+
+        def choose(unique: str, _: str, part: Range | Choice) -> Any:
+            alone = unique in there and not there[unique].single() and unique not in trial.relative_params
+            if alone and isinstance(self._sampler, str):
+                # Drawn again, so that those after it become what they would have been.
+                sampler.sample_independent(self.optuna, self._storage.get_trial(key), unique, there[unique])
+            return part.suggest(trial, unique)
+
+        return self.settings.space.walk(choose)
 
     def _left_behind(self) -> int | None:
         """The key of a trial whose process is gone, and that no other process has taken up."""

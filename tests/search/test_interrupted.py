@@ -31,13 +31,14 @@ SCRIPT = """
 import sys
 sys.path[:0] = {path!r}
 import search_cases
-search_cases.run({storage!r}, {done!r}, {trials})
+search_cases.run({storage!r}, {done!r}, {trials}, {together})
 """
 
 
-def command(folder: Path, trials: int) -> list[str]:
+def command(folder: Path, trials: int, together: int = 1) -> list[str]:
     paths = [str(Path(pynn.__file__).parents[1]), str(Path(search_cases.__file__).parent)]
-    code = SCRIPT.format(path=paths, storage=str(folder / "study.log"), done=str(folder / "done.txt"), trials=trials)
+    files = {"storage": str(folder / "study.log"), "done": str(folder / "done.txt")}
+    code = SCRIPT.format(path=paths, **files, trials=trials, together=together)
     return [sys.executable, "-W", "ignore", "-c", code]
 
 
@@ -108,6 +109,7 @@ def of_dead_process(**changes: Any) -> str:
     return json.dumps({**filelocks.signature(), "process": process.pid, "begun": "1", **changes})
 
 
+@pytest.mark.slow
 def test_trials_of_dead_processes_are_taken_up_and_those_of_living_ones_left(points: Any, tmp_path: Path) -> None:
     parent = {"process": os.getppid(), "begun": filelocks._begun(os.getppid())}
     cases = {
@@ -125,6 +127,7 @@ def test_trials_of_dead_processes_are_taken_up_and_those_of_living_ones_left(poi
         assert [one.ended for one in result.trials] == ["finished"] * 2 + ["finished" if taken else "unfinished"], name
 
 
+@pytest.mark.slow
 def test_a_trial_that_nobody_signed_is_taken_up_once_it_is_old(
     points: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,6 +137,33 @@ def test_a_trial_that_nobody_signed_is_taken_up_once_it_is_old(
     result = search_cases.search(*points, storage=tmp_path / "study.log").run(trials=3, epochs=2)
     assert time.monotonic() - started > 0.2
     assert [one.ended for one in result.trials] == ["finished"] * 3
+
+
+@pytest.mark.parametrize("sampler", ["random", pytest.param("tpe", marks=pytest.mark.slow)])
+def test_a_trial_killed_before_all_its_parameters_were_chosen_gets_the_others(
+    points: Any, tmp_path: Path, sampler: str
+) -> None:
+    trials = 4 if sampler == "random" else 14
+    job = search_cases.search(*points, storage=tmp_path / "study.log", sampler=sampler)
+    job.run(trials=trials - 1, epochs=1)
+    stage = job._stages[0].study
+    stage.begin(trials)
+    asked = stage.ask(trials)
+    assert asked is not None
+    units = asked.params["units"]
+    lines = (tmp_path / "study.log").read_bytes().splitlines(keepends=True)
+    (tmp_path / "study.log").write_bytes(b"".join(lines[:-1]).replace(*signed_by_dead(lines)))
+    again = search_cases.search(*points, storage=tmp_path / "study.log", sampler=sampler).run(trials=trials, epochs=1)
+    plain = search_cases.search(*points, sampler=sampler).run(trials=trials, epochs=1)
+    assert again.trials[-1].params["units"] == units
+    assert gist(again) == gist(plain)
+
+
+def signed_by_dead(lines: list[bytes]) -> tuple[bytes, bytes]:
+    """The signature of this process in a journal's lines, and that of one that has ended."""
+    plain, other = (json.dumps(text).encode() for text in (claims.signature(), of_dead_process()))
+    assert any(plain in line for line in lines)
+    return plain, other
 
 
 def test_a_trial_that_another_process_has_ended_in_the_meantime_is_not_told_twice(points: Any, tmp_path: Path) -> None:
@@ -197,12 +227,12 @@ def test_the_best_model_of_another_process_is_not_removed(points: Any, tmp_path:
 
 @pytest.mark.slow
 def test_two_processes_share_a_study(tmp_path: Path) -> None:
-    processes = [subprocess.Popen(command(tmp_path, 24), env=environment()) for _ in range(2)]
+    processes = [subprocess.Popen(command(tmp_path, 40, together=2), env=environment()) for _ in range(2)]
     assert [process.wait(timeout=120) for process in processes] == [0, 0]
     done = (tmp_path / "done.txt").read_text().split()
-    result = search_cases.killed(tmp_path / "study.log", tmp_path / "more.txt").run(trials=24, epochs=3)
+    result = search_cases.killed(tmp_path / "study.log", tmp_path / "more.txt").run(trials=40, epochs=3)
     assert {one.ended for one in result.trials} == {"finished"}
-    assert 24 <= len(result.trials) <= 25  # both may begin the last one at the same moment
+    assert 40 <= len(result.trials) <= 41  # both may begin the last one at the same moment
     assert len(done) == len(set(done)) == len(result.trials)
     plain = search_cases.killed(None, tmp_path / "plain.txt").run(trials=len(result.trials), epochs=3)
     assert gist(result) == gist(plain)

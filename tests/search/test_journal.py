@@ -61,6 +61,7 @@ def test_a_file_without_any_whole_line_is_begun_anew(tmp_path: Path) -> None:
     assert len(fill(opened(path), 1).trials) == 1
 
 
+@pytest.mark.slow
 def test_the_lock_of_a_killed_process_is_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "study.log"
     fill(opened(path), 1)
@@ -76,6 +77,7 @@ def test_the_lock_of_a_killed_process_is_taken_over(tmp_path: Path, monkeypatch:
     assert len(fill(opened(path), 0).trials) == 2
 
 
+@pytest.mark.slow
 def test_what_a_storage_may_be(tmp_path: Path) -> None:
     assert isinstance(opened(None), InMemoryStorage)
     storage = InMemoryStorage()

@@ -97,3 +97,13 @@ def test_a_range_between_other_ends_stays_within_the_limits() -> None:
     assert integer(2, 8).between(4.2, 4.6) == integer(4, 5)
     assert integer(2, 8).between(4, 4) == integer(4, 5)
     assert log_uniform(1e-3, 1).between(1e-4, 0.123456) == log_uniform(1e-4, 0.123)
+
+
+@pytest.mark.parametrize(
+    "made", [integer(16, 256, log=True), log_uniform(1.2345e-5, 0.98765), uniform(0.12345, 0.54321)]
+)
+def test_ends_that_stay_are_not_rounded(made: Range) -> None:
+    assert made.between(made.at_exactly(0.0), made.at_exactly(1.0)) == made
+    narrower = made.between(made.at_exactly(0.0), made.at_exactly(0.5))
+    assert narrower.low == made.low
+    assert narrower.high < made.high

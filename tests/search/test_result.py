@@ -78,6 +78,7 @@ def test_without_pandas_there_is_no_data_frame(result: Result, monkeypatch: pyte
         result.frame()
 
 
+@pytest.mark.slow
 def test_importance_tells_what_matters(points: Points) -> None:
     space = {"learning_rate": log_uniform(1e-5, 1e-1), "nothing": uniform(0, 1)}
     result = Search(build, space, *points, progress=False, metric="val_loss").run(trials=40, epochs=4)

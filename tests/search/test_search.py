@@ -123,6 +123,7 @@ def test_a_grid_of_conditional_parts(points: Points) -> None:
     assert [one.params["kind"] for one in result.trials] == ["a", "a", "a", "b"]
 
 
+@pytest.mark.slow
 def test_tpe_and_samplers_of_optuna(points: Points) -> None:
     tpe, again = (search(*points, sampler="tpe").run(trials=14, epochs=1) for _ in range(2))
     assert gist(tpe.trials) == gist(again.trials)
@@ -146,6 +147,7 @@ def test_pruners_end_trials_that_do_worse(points: Points, pruner: str) -> None:
     assert list(frozen.intermediate_values.values()) == pytest.approx(pruned[0].curves[0]["val_accuracy"])
 
 
+@pytest.mark.slow
 def test_hopeless_trials_are_stopped_by_their_diagnosis(points: Points) -> None:
     def slow(params: Any) -> Any:
         model = pynn.Sequential(pynn.Affine(16), pynn.ReLU(), pynn.Affine(3))
@@ -277,6 +279,7 @@ def test_one_trial_that_fails_is_an_error(points: Points) -> None:
 # Time and Ctrl-C
 
 
+@pytest.mark.slow
 def test_no_trial_begins_after_the_time(points: Points) -> None:
     def late(params: Any) -> Any:
         time.sleep(0.1)
@@ -315,6 +318,7 @@ def test_ctrl_c_keeps_all_and_the_next_run_goes_on(points: Points, tmp_path: Pat
 # Storage
 
 
+@pytest.mark.slow
 def test_a_study_goes_on_in_its_storage(points: Points, tmp_path: Path) -> None:
     for storage in (tmp_path / "study.log", f"sqlite:///{tmp_path}/study.db"):
         first = search(*points, storage=storage, folder=tmp_path / "models").run(trials=3, epochs=2)
@@ -368,6 +372,7 @@ def test_other_settings_are_refused_with_their_names(points: Points, tmp_path: P
         Search(build, other, x, y, validation=0.3, storage=path, progress=False).run(trials=2, epochs=1)
 
 
+@pytest.mark.slow
 def test_a_study_of_another_program_is_refused(points: Points, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/study.db"
     with pytest.MonkeyPatch.context() as patch:
@@ -424,6 +429,7 @@ def test_runs_that_are_refused(points: Points, settings: Any) -> None:
         search(*points).run(**settings)
 
 
+@pytest.mark.slow
 def test_the_bar_shows_the_best(points: Points, capsys: pytest.CaptureFixture[str]) -> None:
     def late(params: Any) -> Any:
         time.sleep(0.12)  # tqdm draws ten times a second
