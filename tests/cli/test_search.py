@@ -19,6 +19,7 @@ pytest.importorskip("optuna")
 import pynn
 from pynn.cli import main, messages, networks, parser
 from pynn.cli.search import command, images, parameters, showing
+from pynn.cli.search.options import EPILOG
 from pynn.search.space import Space
 
 pytestmark = pytest.mark.usefixtures("alone")
@@ -432,4 +433,12 @@ def test_options_that_fix_everything(fails: Any) -> None:
 def test_help_needs_no_optuna(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
     assert main(["search", "--help"]) == 0
-    assert "learning_rate = {log_uniform = [1e-4, 1e-1]}" in capsys.readouterr().out
+    assert "  learning_rate = {log_uniform = [1e-4, 1e-1]}" in capsys.readouterr().out
+
+
+def test_the_space_in_the_help_is_one() -> None:
+    shown = EPILOG.partition("hold:\n")[2].partition("\n\n")[0]
+    Path("space.toml").write_text(shown)
+    space = Space.of("space.toml")
+    parameters.check(space, parameters.IMAGES, "the help")
+    assert len(space.parts) == 5
