@@ -79,6 +79,7 @@ def trials(path: str = "digits.search.log") -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.slow
 def test_from_end_to_end(run: Any) -> None:
     pytest.importorskip("matplotlib")
     code, out, err = run("search", "digits", "--trials", 4, "--epochs", 2, *SMALL[:-1])
@@ -328,6 +329,7 @@ def test_a_model_that_was_removed(run: Any, fails: Any) -> None:
     assert re.search(r"the model of trial 0 is not there: .*it was removed", fails(*options))
 
 
+@pytest.mark.slow
 def test_databases_have_a_folder_for_models_too(run: Any) -> None:
     pytest.importorskip("sqlalchemy")
     options = ("search", "--trials", 2, "--epochs", 1, *SMALL, "--quiet", "--storage", "sqlite:///a.db")

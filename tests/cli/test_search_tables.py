@@ -50,6 +50,7 @@ def houses() -> Path:
     return Path("houses.csv")
 
 
+@pytest.mark.slow
 def test_numbers_from_end_to_end(run: Any, houses: Path) -> None:
     code, out, err = run("search", houses, "--target", "price", "--drop", "dear", "--space", "space.toml", *QUICK)
     assert code == 0, err
@@ -115,6 +116,7 @@ def test_the_estimator_that_is_trained_anew(run: Any, houses: Path) -> None:
     assert found == (32, 0.05, 2)
 
 
+@pytest.mark.slow
 def test_stages_and_folds(run: Any, houses: Path) -> None:
     options = ("--target", "price", "--drop", "dear", "--stages", "8x1,2x2", "--folds", 3, "--no-plot")
     code, out, err = run("search", houses, *options)

@@ -113,6 +113,7 @@ def test_edges_and_spaces_of_each_stage(points: Points) -> None:
     assert result.mode == "min"
 
 
+@pytest.mark.slow
 def test_a_picture(result: Result, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     figure = result.plot(tmp_path / "search.png")
