@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 
 from .tables.files import TablePath
 
@@ -36,14 +37,19 @@ SPELLED = {"run_folder": "run"}
 
 
 def check(options: argparse.Namespace) -> None:
-    """ValueError for an option that does not apply to what is trained on; fill in the defaults of the others."""
+    """ValueError for an option of `pynn train` that does not apply; fill in the defaults of the others."""
+    expect(options, FOR_DATASETS, FOR_TABLES)
+    for name, value in (TABLE_DEFAULTS if isinstance(options.dataset, TablePath) else DATASET_DEFAULTS).items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
+
+
+def expect(options: argparse.Namespace, for_datasets: Mapping[str, str], for_tables: Mapping[str, str]) -> None:
+    """ValueError for an option that does not apply to what is trained on; each comes with what to do instead."""
     table = isinstance(options.dataset, TablePath)
-    for name, cure in (FOR_DATASETS if table else FOR_TABLES).items():
+    for name, cure in (for_datasets if table else for_tables).items():
         value = getattr(options, name)
         if (value is not None and value is not False) or (name == "batchnorm" and options.batchnorm is not None):
             option = f"--{SPELLED.get(name, name).replace('_', '-')}"
             kind = "the data sets of pynn" if table else "tables, such as data.csv"
             raise ValueError(f"{option} is for {kind}, and {options.dataset} is not one; leave it out: {cure}")
-    for name, value in (TABLE_DEFAULTS if table else DATASET_DEFAULTS).items():
-        if getattr(options, name) is None:
-            setattr(options, name, value)

@@ -192,3 +192,41 @@ share = _checked(float, lambda value: 0 <= value < 1, "a number of at least 0 an
 part = _checked(float, lambda value: 0 < value < 1, "a number above 0 and below 1")
 positive = _checked(float, lambda value: 0 < value < math.inf, "a number above 0")
 not_negative = _checked(float, lambda value: 0 <= value < math.inf, "a number of at least 0")
+
+
+# Options that several commands have
+
+
+def add_table(group: Any) -> None:
+    """Which columns of a table are learned, and how."""
+    group.add_argument("--target", metavar="COLUMN", help="the column to predict")
+    group.add_argument(
+        "--task", metavar="TASK", type=choice(("classification", "regression")),
+        help="classification or regression (default: guessed from the target, and said)",
+    )  # fmt: skip
+    group.add_argument("--test", metavar="SHARE", type=part, help="share of the rows that is held out (default: 0.2)")
+    group.add_argument("--drop", metavar="COLUMNS", type=columns, help="columns to leave out, separated by commas")
+    group.add_argument(
+        "--categorical", metavar="COLUMNS", type=columns, help="columns of numbers that are categories, such as codes"
+    )
+    add_encoding(group)
+
+
+def add_encoding(command: Any) -> None:
+    """How a text file is written."""
+    command.add_argument("--encoding", metavar="NAME", help="of a text file: cp1252, utf-16, ... (default: utf-8)")
+
+
+def add_data(command: Any) -> None:
+    """Where data sets are."""
+    command.add_argument("--data", metavar="FOLDER", help="where the files of the data sets are (default: $PYNN_DATA)")
+
+
+def add_threads(command: Any) -> None:
+    """How many threads run."""
+    command.add_argument(
+        "--threads",
+        metavar="N",
+        type=count,
+        help="threads of the native kernels (default: $OMP_NUM_THREADS, else all cores)",
+    )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pynn
 
 from ..datasets import Dataset
 from ..models import networks
+from ..typing import Shape
 from . import presets
 
 READY: dict[str, Callable[..., pynn.Sequential]] = {name: getattr(networks, name) for name in presets.READY}
@@ -19,10 +20,14 @@ def check(options: argparse.Namespace) -> None:
     """ValueError for an option that does not apply to the chosen network."""
     if options.model not in READY:
         return
-    accepted = inspect.signature(READY[options.model]).parameters
     for name in presets.MLP:
-        if getattr(options, name) is not None and name not in accepted:
+        if getattr(options, name) is not None and not takes(options.model, name):
             raise ValueError(f"--{name} has no effect on --model {options.model}, whose layers are fixed; leave it out")
+
+
+def takes(model: str, option: str) -> bool:
+    """Whether an option of the MLP has an effect on this network."""
+    return model not in READY or option in inspect.signature(READY[model]).parameters
 
 
 def build(options: argparse.Namespace, dataset: Dataset) -> pynn.Sequential:
@@ -30,19 +35,25 @@ def build(options: argparse.Namespace, dataset: Dataset) -> pynn.Sequential:
 
     Options of the MLP that are None keep the defaults of a ready-made network.
     """
-    shape, classes = dataset.train[0].shape[1:], len(dataset.classes)
-    settings = {"seed": options.seed, "dtype": options.dtype}
-    if options.model in READY:
-        chosen = {name: getattr(options, name) for name in presets.MLP if getattr(options, name) is not None}
-        model = READY[options.model](classes, **chosen, **settings)
-    else:
-        model = pynn.Sequential(*_mlp(options, classes), **settings)
+    shape = dataset.train[0].shape[1:]
+    model = made(options, dataset.name, dataset.classes, shape)
     try:
         model.build(shape)
     except ValueError as cause:
         size = "x".join(map(str, shape))
         raise ValueError(f"{options.model} cannot take the {size} pixels of {options.dataset}: {cause}") from cause
-    model.notes.update(dataset=dataset.name, classes=list(dataset.classes), image_shape=list(shape))
+    return model
+
+
+def made(options: argparse.Namespace, dataset: str, classes: Sequence[str], shape: Shape) -> pynn.Sequential:
+    """The model with its notes, not built."""
+    settings = {"seed": options.seed, "dtype": options.dtype}
+    if options.model in READY:
+        chosen = {name: getattr(options, name) for name in presets.MLP if getattr(options, name) is not None}
+        model = READY[options.model](len(classes), **chosen, **settings)
+    else:
+        model = pynn.Sequential(*_mlp(options, len(classes)), **settings)
+    model.notes.update(dataset=dataset, classes=list(classes), image_shape=list(shape))
     return model
 
 

@@ -12,6 +12,7 @@ from ..optimizers import OPTIMIZERS, optimizer
 from . import arguments, augment, evaluate, predict, presets, report, train
 from .arguments import Parser
 from .presets import ACTIVATIONS, LEARNING_RATES, SCHEDULES, default
+from .search import options as search
 from .tables.estimators import PRESETS
 
 DESCRIPTION = "Train neural networks fast on ordinary CPUs."
@@ -21,6 +22,7 @@ examples:
   pynn evaluate digits.safetensors             measure the model on test data
   pynn predict digits.safetensors seven.png    read a picture
   pynn train houses.csv --target price         learn a column of a table
+  pynn search digits --trials 60               find a better network and rate
   pynn predict houses.safetensors new.csv      predict it for other rows
   pynn train --run first                       keep what was seen of the training
   pynn doctor first                            say what was wrong with it
@@ -120,6 +122,7 @@ def build() -> Parser:
     parser.set_defaults(run=lambda options: _show_help(parser))
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add_train(commands)
+    search.add(commands)
     _add_evaluate(commands)
     _add_predict(commands)
     _add_report(commands)
@@ -149,7 +152,7 @@ def _add_train(commands: Any) -> None:
         "dataset", metavar="DATASET", nargs="?", type=arguments.dataset, default="digits",
         help=f"{', '.join(datasets.names())}, or the path of a table (default: digits, which come with pynn)",
     )  # fmt: skip
-    _add_data(command)
+    arguments.add_data(command)
     _add_table(command.add_argument_group("a table"))
     _add_network(command.add_argument_group("the network for a data set"))
     _add_learning(command.add_argument_group("how it learns"))
@@ -171,11 +174,7 @@ def _add_train(commands: Any) -> None:
 
 
 def _add_table(group: Any) -> None:
-    group.add_argument("--target", metavar="COLUMN", help="the column to predict")
-    group.add_argument(
-        "--task", metavar="TASK", type=arguments.choice(("classification", "regression")),
-        help="classification or regression (default: guessed from the target, and said)",
-    )  # fmt: skip
+    arguments.add_table(group)
     group.add_argument(
         "--preset", metavar="NAME", type=arguments.choice(PRESETS),
         help="full, the most accurate; simplified, in about half the time; fast, in much less (default: full)",
@@ -184,23 +183,8 @@ def _add_table(group: Any) -> None:
         "--time-budget", metavar="SECONDS", type=arguments.positive, help="train for about this time at most"
     )
     group.add_argument(
-        "--test", metavar="SHARE", type=arguments.part, help="share of the rows that is held out (default: 0.2)"
-    )
-    group.add_argument(
         "--ensemble", metavar="N", type=arguments.count, help="train this many networks and average them (default: 1)"
     )
-    group.add_argument(
-        "--drop", metavar="COLUMNS", type=arguments.columns, help="columns to leave out, separated by commas"
-    )
-    group.add_argument(
-        "--categorical", metavar="COLUMNS", type=arguments.columns,
-        help="columns of numbers that are categories, such as codes",
-    )  # fmt: skip
-    _add_encoding(group)
-
-
-def _add_encoding(command: Any) -> None:
-    command.add_argument("--encoding", metavar="NAME", help="of a text file: cp1252, utf-16, ... (default: utf-8)")
 
 
 def _add_network(group: Any) -> None:
@@ -279,7 +263,7 @@ def _add_learning(group: Any) -> None:
         "--seed", metavar="N", type=arguments.seed, default=0,
         help="seed of the initial weights, masks, order, and rows held out (default: 0)",
     )  # fmt: skip
-    _add_threads(group)
+    arguments.add_threads(group)
 
 
 def _add_evaluate(commands: Any) -> None:
@@ -292,12 +276,12 @@ def _add_evaluate(commands: Any) -> None:
         "dataset", metavar="DATASET", nargs="?", type=arguments.dataset,
         help=f"{', '.join(datasets.names())} (default: what the model was trained on), or the path of a table",
     )  # fmt: skip
-    _add_data(command)
+    arguments.add_data(command)
     command.add_argument(
         "--target", metavar="COLUMN", help="of a table: the column with the truth (default: as in the training)"
     )
-    _add_encoding(command)
-    _add_threads(command)
+    arguments.add_encoding(command)
+    arguments.add_threads(command)
 
 
 def _add_predict(commands: Any) -> None:
@@ -314,13 +298,13 @@ def _add_predict(commands: Any) -> None:
     command.add_argument(
         "-o", "--output", metavar="TABLE", help="a table: where to write the predictions (default: to the terminal)"
     )
-    _add_encoding(command)
+    arguments.add_encoding(command)
     command.add_argument(
         "--invert", choices=("auto", "yes", "no"),
         help="pictures: the data sets are light on dark; auto inverts grey pictures whose border is light (default: "
         "auto)",
     )  # fmt: skip
-    _add_threads(command)
+    arguments.add_threads(command)
 
 
 def _add_report(commands: Any) -> None:
@@ -344,16 +328,3 @@ def _add_doctor(commands: Any) -> None:
     )
     command.set_defaults(run=report.doctor)
     command.add_argument("run_folder", metavar="RUN", help="a folder that `pynn train --run` or `pynn.Monitor` wrote")
-
-
-def _add_data(command: Any) -> None:
-    command.add_argument("--data", metavar="FOLDER", help="where the files of the data sets are (default: $PYNN_DATA)")
-
-
-def _add_threads(command: Any) -> None:
-    command.add_argument(
-        "--threads",
-        metavar="N",
-        type=arguments.count,
-        help="threads of the native kernels (default: $OMP_NUM_THREADS, else all cores)",
-    )

@@ -120,12 +120,17 @@ def _split(part: Split, share: float, seed: int) -> tuple[Split, Split | None]:
     return (x[~held_out], y[~held_out]), (x[held_out], y[held_out])
 
 
-def _print_header(options: argparse.Namespace, model: pynn.Sequential, parts: tuple[Split | None, ...]) -> None:
+def print_backend() -> None:
+    """Say what runs, and why NumPy does if it was not asked for."""
     info = pynn.info()
     if info.backend == "numpy" and not os.environ.get("PYNN_BACKEND"):
         terminal.say(f"pynn runs on NumPy: {kernels.why_not_native()}")
     runs = f"native kernels, instruction set {info.isa}, {_several(info.threads, 'thread')}"
     print(messages.filled(f"pynn {info.version}, {runs if info.backend == 'native' else f'NumPy {info.numpy}'}"))
+
+
+def _print_header(options: argparse.Namespace, model: pynn.Sequential, parts: tuple[Split | None, ...]) -> None:
+    print_backend()
     sizes = [0 if part is None else len(part[0]) for part in parts]
     shape = "x".join(map(str, model.input_shape))
     text = f"{sizes[0]:,} images to train on, {sizes[1]:,} for validation (val_), {sizes[2]:,} to test, {shape} pixels"

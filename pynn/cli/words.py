@@ -23,6 +23,15 @@ OPTIONS = {
     "--target": ("y", "label", "labels", "label_column", "target_column", "predict", "response", "outcome"),
     "--task": ("objective", "problem_type", "problem", "type"),
     "--preset": ("presets", "quality", "recipe"),
+    "--space": ("search_space", "param_space", "param_distributions", "param_grid", "hyperparameters", "hp", "config"),
+    "--trials": ("n_trials", "num_trials", "max_trials", "n_iter", "num_samples", "n_samples", "evals", "max_evals"),
+    "--stages": ("coarse_to_fine", "rounds", "halving", "rungs"),
+    "--go-on": ("warm_start", "warmstart", "go_on", "continue"),
+    "--sampler": ("algo", "algorithm", "search_alg", "tuner", "strategy", "search", "bayesian"),
+    "--pruner": ("pruning", "stopper", "asha", "hyperband", "median"),
+    "--storage": ("study", "journal", "db", "database", "study_name", "storage_path", "project_name"),
+    "--folds": ("cv", "k", "k_fold", "kfold", "k_folds", "n_splits", "n_folds", "cross_validation"),
+    "--metric": ("metrics", "scoring", "objective_metric", "score", "eval_metric"),
     "--time-budget": ("time_limit", "timeout", "max_time", "budget", "seconds", "time"),
     "--ensemble": ("n_ens", "bags", "n_models", "num_models", "members"),
     "--drop": ("exclude", "ignore", "drop_columns", "drop_cols", "skip"),
@@ -75,6 +84,7 @@ ASKED = {
 }
 COMMANDS = {
     "train": ("fit", "learn", "run", "start"),
+    "search": ("tune", "tuner", "sweep", "optimize", "hpo", "hyperparameters", "study", "random_search", "grid_search"),
     "evaluate": ("eval", "test", "score", "validate", "measure", "accuracy"),
     "predict": ("classify", "infer", "inference", "recognize", "guess"),
     "report": ("html", "dashboard", "tensorboard", "visualize", "compare"),

@@ -30,6 +30,7 @@ from ..saving import files
 
 GRACE = 5  # seconds after which the lock of a process that was killed is taken over
 SYNC = 0.25  # seconds between two waits for the disk
+BEGIN = b'{"op_code":'  # of each line
 
 
 class Journal(BaseJournalBackend):
@@ -95,12 +96,21 @@ def opened(storage: Any) -> BaseStorage:
     path = files.named(storage)
     if path.exists():
         files.expect_file(path, "a journal of Optuna")
+        _expect_journal(path)
     elif not path.absolute().parent.is_dir():
         raise FileNotFoundError(f"cannot write {printable(path)}: the folder {printable(path.parent)} does not exist")
     try:
         return JournalStorage(Journal(path))
     except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as cause:
         raise ValueError(f"{printable(path)} is no journal of Optuna; use another file ({cause})") from cause
+
+
+def _expect_journal(path: Path) -> None:
+    """ValueError for another file: an end without a line break would be cut off."""
+    with open(path, "rb") as file:
+        begin = file.read(len(BEGIN))
+    if not BEGIN.startswith(begin):
+        raise ValueError(f"{printable(path)} is no journal of Optuna; use another file")
 
 
 def is_url(storage: Any) -> bool:

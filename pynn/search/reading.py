@@ -16,6 +16,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+IN_A_FILE = "expected {log_uniform = [low, high]}, {uniform = [low, high]}, {integer = [low, high]} or {choice = [...]}"
 EXPECTED = "expected log_uniform(low, high), uniform(low, high), integer(low, high) or choice([...])"
 
 
@@ -40,6 +41,10 @@ def file(path: str | os.PathLike[str]) -> dict[str, Any]:
             content: dict[str, Any] = tomllib.load(opened)
         except ValueError as cause:
             raise ValueError(f"{printable(path)} is no file of TOML: {printable(cause)}") from cause
+    for name, value in content.items():
+        if not isinstance(value, dict) or not any(kind in value for kind in (*MAKERS, "choice")):
+            fixed = "" if isinstance(value, dict) else f"; a fixed value is {{choice = [{printable(value, 60)}]}}"
+            raise TypeError(f"{printable(path)}: {printable(name)} is {brief(value)}, {IN_A_FILE}{fixed}")
     return content
 
 

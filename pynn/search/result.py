@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..checks import expect_count
 from ..losses import Loss
 from ..models.loading import from_bytes, own_classes
 from ..models.sequential import Sequential
 from ..preprocessing import Transformer
+from . import narrowing
 from . import trial as training
 from .keeping import Keeper
 from .records import Trial
 from .study import Study
 from .watching import FINISHED
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SHOWN = 10  # trials of a table
 
@@ -68,6 +73,10 @@ class Result:
     ----------
     metric : str
         What the score is.
+    mode : {"max", "min"}
+        Whether more or less of it is better.
+    spaces : list of Space
+        What each stage chose from.
     studies : list of optuna.Study
         Optuna's study of each stage, for its own pictures and analyses.
     """
@@ -76,6 +85,8 @@ class Result:
         self._stages, self._keeper, self._build, self._folds = list(stages), keeper, build, folds
         settings = stages[0].study.settings
         self.metric, self._largest = settings.metric, stages[0].study.largest
+        self.mode = "max" if self._largest else "min"
+        self.spaces = [stage.study.settings.space for stage in stages]
         self.studies = [stage.study.optuna for stage in stages]
         self._frozen = [stage.study.frozen() for stage in stages]  # as they are now: the search may go on
 
@@ -148,6 +159,16 @@ class Result:
     def stages(self) -> list[str]:
         """What each stage did, and what became of the ranges after it, in words."""
         return [stage.text([one for one in self.trials if one.stage == stage.study.stage]) for stage in self._stages]
+
+    @cached_property
+    def edges(self) -> list[dict[str, str]]:
+        """For each stage, by parameter, the end of its range at which the best trials sit: "lower" or "upper"."""
+        found = []
+        for stage in self._stages:
+            params = [one.params for one in self.ranked if one.stage == stage.study.stage]
+            known = len(params) >= narrowing.LEAST
+            found.append(narrowing.edges(stage.study.settings.space, narrowing.best_of(params)) if known else {})
+        return found
 
     # Views ----------------------------------------------------------------------------------------
 
@@ -227,6 +248,28 @@ class Result:
             raise ValueError(f"{_count(len(study.ranked()), 'trial')} has finished, expected at least 2 to compare")
         found = get_param_importances(study.optuna)
         return {name.rpartition("/")[2]: share for name, share in found.items()}
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
+        """Plot the best trials' curves, the score against each parameter, and parallel coordinates of all trials.
+
+        Needs matplotlib (extra `plot`).
+
+        Parameters
+        ----------
+        path : path, optional
+            File to save the figure to.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            The figure.
+        """
+        from ..plot import save, search_report
+
+        figure: Figure = search_report(self)
+        if path is not None:
+            save(figure, path)
+        return figure
 
     def __repr__(self) -> str:
         if not self.ranked:

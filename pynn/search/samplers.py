@@ -66,7 +66,7 @@ def grid(space: Space, trials: int) -> list[dict[str, Any]]:
     if size > trials:
         raise ValueError(
             f"the coarsest grid of this space, with 2 points of each range, has {size} points, but trials is {trials}; "
-            "raise it, or take sampler='random', which tries more values of each range"
+            "raise it, or take the sampler 'random', which tries more values of each range"
         )
     while size < (finer := space.grid_size(points + 1)) <= trials:
         points, size = points + 1, finer

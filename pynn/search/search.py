@@ -79,7 +79,8 @@ class Search(Constructed):
     seed : int, default 0
         Of the parameters chosen, and of the parts. Trial n has the seed plus n, in place of the seed that `build` sets.
     progress : bool or str, default "auto"
-        True shows a bar with the best score, False nothing, "auto" a bar on a terminal.
+        True shows a bar with the best score, or lines where stderr is no terminal, False nothing, "auto" a bar on a
+        terminal.
 
     Attributes
     ----------

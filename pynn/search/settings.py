@@ -43,6 +43,25 @@ class Settings(NamedTuple):
         return values
 
 
+class OtherSettings(ValueError):
+    """A study was begun with other settings.
+
+    Parameters
+    ----------
+    name : str
+        Of the study.
+    changes : str
+        In words.
+    """
+
+    def __init__(self, name: str, changes: str) -> None:
+        super().__init__(
+            f"the study {name!r} was begun with other settings: {changes}. Go on with the same, or pass Search another "
+            "name="
+        )
+        self.changes = changes
+
+
 def differences(before: Any, now: Mapping[str, Any]) -> Iterator[str]:
     """In words what differs between two settings."""
     if not isinstance(before, Mapping):

@@ -174,6 +174,22 @@ class Space:
                 found |= inner.active(params)
         return found
 
+    def flat(self) -> dict[str, list[Range | Choice]]:
+        """All ranges and choices by plain name, of which a name has several if several options bring it.
+
+        Returns
+        -------
+        dict of str to list
+            In the order of the space.
+        """
+        found: dict[str, list[Range | Choice]] = {}
+        for name, part in self.parts.items():
+            found.setdefault(name, []).append(part)
+            for _, inner in part.options if isinstance(part, Choice) else ():
+                for one, several in inner.flat().items() if inner else ():
+                    found.setdefault(one, []).extend(several)
+        return found
+
     def grid_size(self, count: int) -> int:
         """How many combinations there are with so many points of each range."""
         return math.prod(

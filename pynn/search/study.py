@@ -22,7 +22,7 @@ from .middles import Middles
 from .ranges import Range
 from .records import RECORD, STUDY, Trial
 from .samplers import GRID
-from .settings import Settings, differences
+from .settings import OtherSettings, Settings, differences
 from .space import Choice
 from .trial import Outcome
 from .watching import FAILED, FINISHED, Report
@@ -82,11 +82,7 @@ class Study:
                 raise ValueError(f"the study {self.name!r} was not made by pynn; pass Search another name=")
             self.optuna.set_user_attr(STUDY, now)
         elif before != now:
-            changes = "; ".join(differences(before, now))
-            raise ValueError(
-                f"the study {self.name!r} was begun with other settings: {changes}. Go on with the same, or pass "
-                "Search another name="
-            )
+            raise OtherSettings(self.name, "; ".join(differences(before, now)))
 
     # Trials ---------------------------------------------------------------------------------------
 

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
-from ..callbacks import progress as progresses
 from . import trial
 from .checkpoints import EVERY
 from .data import Data
 from .keeping import Keeper
+from .showing import Shown
 from .study import Asked, Study
 from .trial import Outcome, Task
 from .watching import FAILED, FINISHED, UNFINISHED, Report
@@ -108,11 +108,9 @@ class Work:
         """End all processes."""
         self._pool.close()
 
-    def bar(self, study: Study, trials: int) -> Any:
+    def shown(self, study: Study, trials: int) -> Shown:
         """A bar of the trials that have ended."""
-        bar = progresses.bar(study.name, max(trials, study.total), self._progress)
-        bar.update(study.ended)
-        return bar
+        return Shown(study.name, max(trials, study.total), study.ended, study.settings.metric, self._progress)
 
     def task(self, study: Study, asked: Asked, ends: float | None, start: Start | None) -> Task:
         """What to do for a trial."""
@@ -159,7 +157,7 @@ class _Run:
 
     def go(self, pool: Pool) -> bool:
         """Do the trials; return whether there was time for all."""
-        bar = self._work.bar(self._study, self._trials)
+        shown = self._work.shown(self._study, self._trials)
         try:
             while True:
                 while len(self._running) < self._room(pool) and (asked := self._next()) is not None:
@@ -171,7 +169,7 @@ class _Run:
                 number, outcome = pool.wait()
                 self._end(self._running[number], outcome)
                 del self._running[number]
-                _show(bar, self._study)
+                shown.show(self._study.ended, self._study.best)
             if self._failed:
                 raise RuntimeError(_all_failed(self._failed))
             return self._whole
@@ -183,7 +181,7 @@ class _Run:
         finally:
             for asked in (*self._running.values(), *(asked for asked, _ in self._failed)):
                 self._study.release(asked)
-            bar.close()
+            shown.close()
 
     def _room(self, pool: Pool) -> int:
         """How many trials may be under way or wait."""
@@ -209,12 +207,6 @@ class _Run:
                 self._study.tell(one, error)
             self._failed.clear()
             self._work.keep(self._study, asked, outcome)
-
-
-def _show(bar: Any, study: Study) -> None:
-    if study.best is not None:
-        bar.set_postfix_str(f"best {study.settings.metric} {study.best[0]:.4g} (trial {study.best[1]})", refresh=False)
-    bar.update(study.ended - bar.n)
 
 
 def _all_failed(failed: list[tuple[Asked, Outcome]]) -> str:

@@ -252,7 +252,25 @@ def test_the_output_of_train_and_evaluate_fits_the_terminal(columns):
     assert frames[-2].startswith("test accuracy")
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "predict", ""])
+@pytest.mark.slow
+@pytest.mark.parametrize("columns", [40, 60, 80])
+def test_the_output_of_search_fits_the_terminal(columns):
+    pytest.importorskip("optuna")
+    frames = on_a_terminal(columns, "search", "--trials", "6", "--epochs", "2", "--layers", "8", "--no-plot")
+    assert max(len(frame) for frame in frames if not frame.startswith("pynn: ")) <= columns
+    text = " ".join(" ".join(frames).split())
+    for shown in (
+        "6 trials of 2 epochs by random search",
+        "dropout 0 .. 0.6",
+        "0/6",
+        "search 0%|",
+        "6 trials: 6 finished",
+    ):
+        assert shown in text
+    assert frames[-2].startswith("test accuracy")
+
+
+@pytest.mark.parametrize("command", ["train", "search", "evaluate", "predict", ""])
 @pytest.mark.parametrize("columns", [50, 60])
 def test_help_fits_the_terminal(run, command, columns, monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")

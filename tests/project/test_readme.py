@@ -109,8 +109,18 @@ def test_the_code_can_be_pasted_into_an_interpreter() -> None:
 
 def test_all_code_blocks_are_looked_at() -> None:
     fences = re.findall(r"^```(\w*)$", README, flags=re.MULTILINE)
-    assert set(fences[::2]) == {"python", "sh", "text"}
+    assert set(fences[::2]) == {"python", "sh", "text", "toml"}
     assert set(fences[1::2]) == {""}
+
+
+def test_its_spaces_are_spaces_of_the_command(tmp_path: Path) -> None:
+    pytest.importorskip("optuna")
+    from pynn.cli.search import parameters
+    from pynn.search.space import Space
+
+    for block in blocks("toml"):
+        (tmp_path / "space.toml").write_text(block)
+        parameters.check(Space.of(tmp_path / "space.toml"), parameters.IMAGES, "README.md")
 
 
 def test_commands_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

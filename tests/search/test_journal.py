@@ -91,7 +91,9 @@ def test_what_a_storage_may_be(tmp_path: Path) -> None:
         opened(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"a,b\n1,2\n", b"{}\n", b"[1]\n", b'{"op_code": 99}\n', b"\xff\xfe\n1\n"])
+@pytest.mark.parametrize(
+    "content", [b"a,b\n1,2\n", b"{}\n", b"[1]\n", b'{"op_code": 99}\n', b"\xff\xfe\n1\n", b"a = 1", b'{"a":1}']
+)
 def test_another_file_is_refused_and_left_as_it_is(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "table.csv"
     path.write_bytes(content)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,23 @@ def test_a_result_stays_as_it_was(points: Points) -> None:
     job.run(trials=5, epochs=1)
     assert len(first.trials) == 2
     assert len(job.result.trials) == 5
+
+
+def test_edges_and_spaces_of_each_stage(points: Points) -> None:
+    job = Search(build, {"learning_rate": log_uniform(1e-4, 1e-2)}, *points, progress=False, metric="val_loss")
+    result = job.coarse_to_fine([(16, 20), (3, 2)])
+    assert result.edges == [{"learning_rate": "upper"}, {}]
+    assert [list(space.parts) for space in result.spaces] == [["learning_rate"]] * 2
+    assert result.spaces[1].parts["learning_rate"].high > 1e-2  # type: ignore[union-attr]
+    assert result.mode == "min"
+
+
+@pytest.mark.slow
+def test_a_picture(result: Result, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    figure = result.plot(tmp_path / "search.png")
+    assert figure.get_suptitle().startswith(f"best val_accuracy {result.best_score:.4g}")
+    assert (tmp_path / "search.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_result_without_a_finished_trial_says_why(points: Points) -> None:

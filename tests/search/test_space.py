@@ -147,3 +147,22 @@ def test_a_grid_has_every_combination_once(study: Any) -> None:
         trial = study.ask()
         space.suggest(trial)
         assert trial.params == point
+
+
+def test_all_parts_by_plain_name() -> None:
+    first, second, rate = uniform(0.5, 0.9), uniform(0.1, 0.2), log_uniform(1e-3, 1)
+    space = Space({"kind": choice({"a": {"momentum": first}, "b": {"momentum": second}, "c": {}}), "rate": rate})
+    assert space.flat() == {
+        "kind": [space.parts["kind"]], "momentum": [first, second], "rate": [rate],
+    }  # fmt: skip
+
+
+def test_files_say_what_is_expected_in_them(tmp_path: Path) -> None:
+    path = tmp_path / "space.toml"
+    for text, message in (
+        ("rate = 3", r"space.toml: rate is 3, expected \{log_uniform = .*; a fixed value is \{choice = \[3\]\}"),
+        ("rate = {log = [1, 2]}", r"rate is \{'log': \[1, 2\]\}, expected \{log_uniform = \[low, high\]\}, .*\]\}$"),
+    ):
+        path.write_text(text)
+        with pytest.raises(TypeError, match=message):
+            Space.of(path)

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable, Collection
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-
-import pynn
-from pynn import kernels
 
 from ...messages import terminal
 from ...typing import Array
 from .. import messages, models, writing
+from ..train import print_backend
 from . import columns, estimators, files, importance, reading, scores, text
 from . import target as targets
 from .estimators import Predictor, Progress
@@ -36,43 +33,75 @@ def run(options: argparse.Namespace) -> int:
     files.expect_table(table)
     path = Path(options.output or f"{files.stem(table)}.safetensors")
     picture = path.with_suffix(".png") if options.plot else None
-    _expect_ours(path, picture, options)
+    expect_ours(path, picture, options)
+    models.set_threads(options.threads)
+    data = prepared(options)
+    if not options.quiet:
+        print_header(data, f"preset {options.preset}")
+    return _trained(options, data, path, picture)
+
+
+class Prepared(NamedTuple):
+    """A table as it is understood: its target, its other columns, and places of the rows to train on and to test."""
+
+    source: Source
+    target: Target
+    used: Any
+    described: list[columns.Column]
+    train: Array
+    test: Array
+
+    @property
+    def ids(self) -> set[str]:
+        """Names of columns that look like ids."""
+        return {column.name for column in self.described if columns.LIKE_ID in column.notes}
+
+    def predictor(self, model: Any) -> Predictor:
+        """The model with what its file must know of the table."""
+        found = Predictor(model)
+        found.read_text(columns.forms(self.described, self.source))
+        found.note(_about(self.target, self.train))
+        return found
+
+    def tested(self, predictor: Predictor) -> list[Score]:
+        """The scores on the test rows, which the model's file remembers."""
+        found = measured(predictor, self.used.iloc[self.test], self.target.y[self.test])
+        predictor.note({"test": {score.name: score.model for score in found}})
+        return found
+
+
+def prepared(options: argparse.Namespace) -> Prepared:
+    """Read the table that the options name; ValueError if nothing can be learned from it."""
+    table = str(options.dataset)
     if options.target is None:
         raise ValueError(_without_target(table, options.encoding))
-    models.set_threads(options.threads)
     frame, source = reading.read(table, options.encoding, options.categorical)
     name = targets.find(frame, options.target, source)
     frame = _without(frame, options, name, source)
     target = targets.prepared(frame, name, options.task, source)
     used, described = columns.understood(frame.drop(columns=name).iloc[target.rows], source, options.categorical)
-    del frame
     if not len(used.columns):
         raise ValueError(f"{terminal.printable(table)}: no column is left but constants and ids")
     train, test = targets.split(target, TEST if options.test is None else options.test, options.seed)
-    if not options.quiet:
-        _print_header(options, target, described, (len(train), len(test)), source)
-    return _trained(options, target, used, described, (train, test), path, picture, source)
+    return Prepared(source, target, used, described, train, test)
 
 
-def _trained(
-    options: argparse.Namespace, target: Target, used: Any, described: list[columns.Column],
-    parts: tuple[Array, Array], path: Path, picture: Path | None, source: Source,
-) -> int:  # fmt: skip
+def _trained(options: argparse.Namespace, data: Prepared, path: Path, picture: Path | None) -> int:
     progress = Progress(options.ensemble, options.quiet)
-    predictor = _fitted(options, target, used, described, parts[0], progress, source)
+    predictor = _fitted(options, data, progress)
     if predictor is None:
         return 130
-    found = _tested(predictor, target, used, parts[1], progress.interrupted)
+    with writing.without_interrupts() if progress.interrupted else nullcontext():
+        found = data.tested(predictor)
     path = _written(predictor, path, progress.interrupted)
-    last = f"test {found[0].spoken} {text.number(found[0].model)}"
+    last = in_a_line(found)
     if progress.interrupted:
         terminal.say(
             f"pynn: interrupted; the model of the best of {several(progress.epochs, 'epoch')} ({last}) is in {path}"
         )
         return 130
     try:
-        ids = {column.name for column in described if columns.LIKE_ID in column.notes}
-        drawn = _explained(options, target, used, parts, predictor, found, picture, progress.histories, ids)
+        drawn = _explained(options, data, predictor, found, picture, progress.histories)
     except KeyboardInterrupt:
         terminal.say(f"pynn: interrupted; the trained model ({last}) is in {path}")
         return 130
@@ -82,31 +111,17 @@ def _trained(
     return 0
 
 
-def _fitted(
-    options: argparse.Namespace, target: Target, used: Any, described: list[columns.Column], train: Array,
-    progress: Progress, source: Source,
-) -> Predictor | None:  # fmt: skip
+def _fitted(options: argparse.Namespace, data: Prepared, progress: Progress) -> Predictor | None:
     """The model, which knows how files write its columns; None if Ctrl-C came before there was one."""
-    estimator = estimators.make(options, target.is_classification, [progress])
+    estimator = estimators.make(options, data.target.is_classification, [progress])
     try:
         with progress.stoppable():
-            estimator.fit(used.iloc[train], target.y[train])
+            estimator.fit(data.used.iloc[data.train], data.target.y[data.train])
     except KeyboardInterrupt:
         of = ": an ensemble is kept when all of its members are trained" if options.ensemble > 1 else ""
         terminal.say(f"pynn: interrupted; nothing was written{of}")
         return None
-    predictor = Predictor(estimators.model_of(estimator))
-    predictor.read_text(columns.forms(described, source))
-    predictor.note(_about(target, train))
-    return predictor
-
-
-def _tested(predictor: Predictor, target: Target, used: Any, test: Array, interrupted: bool) -> list[Score]:
-    """The scores on the test rows, which the model notes; another Ctrl-C does not lose an interrupted model."""
-    with writing.without_interrupts() if interrupted else nullcontext():
-        found = measured(predictor, used.iloc[test], target.y[test])
-        predictor.note({"test": {score.name: score.model for score in found}})
-    return found
+    return data.predictor(estimators.model_of(estimator))
 
 
 def _written(predictor: Predictor, path: Path, interrupted: bool) -> Path:
@@ -118,7 +133,12 @@ def _written(predictor: Predictor, path: Path, interrupted: bool) -> Path:
     return path
 
 
-def _expect_ours(path: Path, picture: Path | None, options: argparse.Namespace) -> None:
+def in_a_line(found: list[Score]) -> str:
+    """The first score, as the last line of the output has it."""
+    return f"test {found[0].spoken} {text.number(found[0].model)}"
+
+
+def expect_ours(path: Path, picture: Path | None, options: argparse.Namespace) -> None:
     """Check that the files can be written, and that none is overwritten that this command did not write for it."""
     writing.check_output(path, picture)
     if options.force:
@@ -202,31 +222,37 @@ def trivial(predictor: Predictor, shares: Any) -> str:
     return f"always {quoted(predictor.classes[int(np.argmax(shares))])}"
 
 
+def print_scores(data: Prepared, predictor: Predictor, found: list[Score]) -> None:
+    """The scores on the test rows beside those of the trivial model."""
+    baseline = trivial(predictor, predictor.about.get("shares"))
+    print(f"\n{text.scores(found, baseline, f' of {data.target.name}')}\n", flush=True)
+
+
 def _explained(
-    options: argparse.Namespace, target: Target, used: Any, parts: tuple[Array, Array], predictor: Predictor,
-    found: list[Score], picture: Path | None, histories: list[Any], ids: Collection[str],
+    options: argparse.Namespace, data: Prepared, predictor: Predictor, found: list[Score], picture: Path | None,
+    histories: list[Any],
 ) -> str:  # fmt: skip
     """Print scores, importance and warnings, and draw the picture; return " and NAME"."""
+    target = data.target
     if options.quiet and picture is None:
-        _warn(target, found, None, ids)
+        warn(target, found, None, data.ids)
         return ""
-    frame, y = used.iloc[parts[1]], target.y[parts[1]]
-    baseline = trivial(predictor, predictor.about.get("shares"))
+    frame, y = data.used.iloc[data.test], target.y[data.test]
     if not options.quiet:
-        print(f"\n{text.scores(found, baseline, f' of {target.name}')}\n", flush=True)
+        print_scores(data, predictor, found)
     known = codes(y, predictor) if target.is_classification else y
     usable = known >= 0 if target.is_classification else np.ones(len(y), bool)
     important = importance.measured(frame[usable], known[usable], error(predictor), options.seed)
     measure = "log loss" if target.is_classification else "RMSE"
     if not options.quiet:
         print(text.importance(important, measure, messages.width(), _is_plain()))
-    _warn(target, found, important, ids)
+    warn(target, found, important, data.ids)
     if picture is None:
         return ""
     return _draw(picture, predictor, histories, frame, y, important, measure, options.quiet)
 
 
-def _warn(target: Target, found: list[Score], important: Importance | None, ids: Collection[str]) -> None:
+def warn(target: Target, found: list[Score], important: Importance | None, ids: Collection[str]) -> None:
     """Say what should make the user doubt the model."""
     if not any(score.clearly_better for score in found):
         terminal.say(
@@ -285,14 +311,10 @@ def _draw(
     return f" and {terminal.printable(picture)}"
 
 
-def _print_header(
-    options: argparse.Namespace, target: Target, described: list[columns.Column], sizes: tuple[int, int], source: Source
-) -> None:
-    info = pynn.info()
-    if info.backend == "numpy" and not os.environ.get("PYNN_BACKEND"):
-        terminal.say(f"pynn runs on NumPy: {kernels.why_not_native()}")
-    runs = f"native kernels, instruction set {info.isa}, {several(info.threads, 'thread')}"
-    print(messages.filled(f"pynn {info.version}, {runs if info.backend == 'native' else f'NumPy {info.numpy}'}"))
+def print_header(data: Prepared, last: str) -> None:
+    """Say what runs, what the columns hold, and what is predicted. last: how it is learned."""
+    target, described, source = data.target, data.described, data.source
+    print_backend()
     table = f"{several(len(target.rows), 'row')}, {several(len(described), 'column')} and the target"
     print(messages.filled("; ".join(filter(None, (f"{terminal.printable(source.path)}: {table}", source.spoken)))))
     print(f"\n{text.columns(described, messages.width())}\n")
@@ -300,7 +322,7 @@ def _print_header(
         print(messages.filled(sentence))
     print(messages.filled(_of_target(target)))
     dated = ", drawn at random, not the latest" if any(column.kind == columns.DATE for column in described) else ""
-    print(messages.filled(f"{sizes[0]:,} rows to train on, {sizes[1]:,} to test{dated}; preset {options.preset}"))
+    print(messages.filled(f"{len(data.train):,} rows to train on, {len(data.test):,} to test{dated}; {last}"))
     print(flush=True)
 
 

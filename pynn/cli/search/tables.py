@@ -1,0 +1,172 @@
+"""The networks of tables as trials of ``pynn search``: RealMLP with its recipe. Needs pandas and scikit-learn."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+import pynn
+
+from ...losses import SoftmaxCrossEntropy, SquaredError
+from ...preprocessing import ClipToRange, Pipeline, RobustScaling, SmoothClip, Standardization
+from ...preprocessing.table_encoder import TableEncoder
+from ...sklearn.recipe import BATCH, START_ROWS, Recipe
+from ...sklearn.recipe import chosen as recipe_of
+from ...training import targets
+from ...training.inputs import Inputs
+from ...typing import Array
+from ..tables import files, train
+from . import parameters
+
+CLASSES, NUMBERS = "val_accuracy", "val_loss"
+SPARE = 0.9  # of the rows: so many are in the training part of a trial at least, beside its validation part
+
+
+class Build:
+    """Makes the network of a trial, and says how it is trained; other processes can have it.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Of the presets.
+    encoder : TableEncoder
+        Fitted to the rows.
+    rows : array (N, D)
+        Some encoded rows, from which the first weights follow.
+    outputs : int
+        The number of classes, or 1.
+    batch : int
+        The largest batch.
+    seed : int
+        Of the first weights.
+    """
+
+    def __init__(self, recipe: Recipe, encoder: TableEncoder, rows: Array, outputs: int, batch: int, seed: int) -> None:
+        self._recipe, self._encoder, self._rows = recipe, encoder, rows
+        self._outputs, self._batch, self._seed = outputs, batch, seed
+
+    def settings(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """What the parameters mean for the recipe."""
+        read = {name: parameters.TABLES[name](value) for name, value in params.items()}
+        width, depth, layers = (read.pop(name, None) for name in ("width", "depth", "layers"))
+        if width is not None or depth is not None:
+            usual = self._recipe.hidden
+            layers = (usual[0] if width is None else width,) * (len(usual) if depth is None else depth)
+        return read if layers is None else {**read, "hidden": layers}
+
+    def __call__(self, params: Mapping[str, Any], epochs: int) -> tuple[pynn.Sequential, dict[str, Any]]:
+        """The network with its first weights, and the settings of `fit`."""
+        recipe = replace(self._recipe, **self.settings(params), epochs=epochs).of(self._batch)
+        classes = self._outputs > 1
+        settings: dict[str, Any] = {
+            "loss": SoftmaxCrossEntropy(recipe.label_smoothing) if classes else SquaredError(),
+            "optimizer": recipe.optimizer(),
+            "batch_size": recipe.batch_size,
+            "drop_last": True,
+        }
+        if not classes:
+            settings["target_preprocessing"] = Pipeline(ClipToRange(), Standardization())
+        return recipe.network(self._encoder, self._outputs, self._rows, self._seed), settings
+
+
+class Tables:
+    """What is searched for a table.
+
+    Parameters
+    ----------
+    options : Namespace
+        Of the command, without None for --validation.
+    """
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        files.expect_libraries()
+        files.expect_table(str(options.dataset))
+        self._options = options
+        self._data = train.prepared(options)
+        frame, y = self._data.used.iloc[self._data.train], self._data.target.y[self._data.train]
+        self._classes: Array | None = None
+        if self._data.target.is_classification:
+            self._classes, y = np.unique(y, return_inverse=True)
+        self._encoder = TableEncoder(one_hot=9, embedding=True, numbers=Pipeline(RobustScaling(), SmoothClip()))
+        self.x, self.y = self._encoder.fit(frame).transform(frame), y
+        recipe = recipe_of("full", self._classes is not None)
+        self.space = self._space()
+        self.epochs = recipe_of("fast", True).of(max(int(self._training * SPARE), 1)).epochs or 1
+        self.build = self._build(recipe)
+
+    @property
+    def _training(self) -> int:
+        """Rows in the training part of a trial, about."""
+        folds = self._options.folds
+        return int(len(self.x) * (1 - (1 / folds if folds else self._options.validation)))
+
+    def _space(self) -> Any:
+        from ...search.space import Space
+
+        options = self._options
+        if options.space is None:
+            return Space(parameters.for_tables(self._training))
+        where, space = parameters.written(options.space), Space.of(options.space)
+        known = {name: read for name, read in parameters.TABLES.items() if name != "label_smoothing" or self.is_classes}
+        parameters.check(space, known, where)
+        return space
+
+    def _build(self, recipe: Recipe) -> Build:
+        order = np.random.default_rng(self._options.seed).permutation(len(self.x))[:START_ROWS]
+        outputs = 1 if self._classes is None else len(self._classes)
+        batch = max(int(self._training * SPARE), min(BATCH, self._training), 1)
+        return Build(recipe, self._encoder, self.x[np.sort(order)], outputs, batch, self._options.seed)
+
+    @property
+    def is_classes(self) -> bool:
+        """Whether classes are predicted."""
+        return self._classes is not None
+
+    @property
+    def name(self) -> str:
+        """The study's name: what is the same in all trials, so that others have another study."""
+        options, target = self._options, self._data.target
+        changed = [f"{name}={','.join(value)}" for name in ("drop", "categorical") if (value := getattr(options, name))]
+        return " ".join([files.stem(str(options.dataset)), target.name, target.task, *changed])
+
+    @property
+    def metric(self) -> str:
+        """The score; ValueError for one that there is not."""
+        asked = self._options.metric
+        if asked == CLASSES and not self.is_classes:
+            raise ValueError(
+                f"--metric {CLASSES} is for classes, and {self._data.target.name} has numbers; leave it out"
+            )
+        return str(asked or (CLASSES if self.is_classes else NUMBERS))
+
+    def print_header(self) -> None:
+        """Say what runs, what the columns hold, and what is predicted."""
+        train.print_header(self._data, "RealMLP")
+
+    def again(self, params: Mapping[str, Any], epochs: int) -> str:
+        """The estimator that is trained so, in Python."""
+        settings = self.build.settings(params)
+        hidden = settings.pop("hidden", None)
+        kind = "TabularClassifier" if self.is_classes else "TabularRegressor"
+        found = {**settings, **({} if hidden is None else {"hidden_layer_sizes": hidden}), "epochs": epochs}
+        text = ", ".join(
+            f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}" for name, value in found.items()
+        )
+        return f"pynn.sklearn.{kind}({text})"
+
+    def finish(self, model: pynn.Sequential) -> tuple[Any, str]:
+        """The model with all that reads a table, and the last line; prints the scores on the test part."""
+        model.preprocessing, model.inputs = self._encoder, Inputs(tuple(map(str, self._data.used.columns)))
+        if self._classes is not None:
+            model.targets = targets.of_classes(model.loss, self._classes, (len(self._classes),))
+        predictor = self._data.predictor(copy.deepcopy(model))
+        found = self._data.tested(predictor)
+        if not self._options.quiet:
+            train.print_scores(self._data, predictor, found)
+        train.warn(self._data.target, found, None, self._data.ids)
+        return predictor, train.in_a_line(found)

@@ -1,0 +1,258 @@
+"""The score of a search's trials against each parameter, on its own scale, with the ends at which the best ones sit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import FigureBase
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.transforms import ScaledTranslation
+
+from ..figures import COLOURS, TITLE, Into, Panels, as_panels, dress, log_scale, panels
+from .scales import EARLY, Scale, chosen, is_wide, scales, score, several, spoken, written
+
+COLUMNS = 3
+HEIGHT = 2.7  # inches of a panel
+STAGES = ("#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")  # COLOURS without that of the warnings
+WARNING = COLOURS[1]
+MARKERS = "os^Dv*"
+EDGE = 0.15  # of a range: what the search calls its end
+SMALL = 9  # points
+JITTER, LESS = 0.5, 0.2  # of the places of a choice's values, and of integers
+FEW = 10  # integers
+GOLDEN = (math.sqrt(5) - 1) / 2
+BAR = 6.0  # points, for the bar of each stage
+
+
+def parameters(result: Any, ax: Into = None, *, names: Sequence[str] | None = None) -> Panels:
+    """Draw the score of a search's trials against each parameter.
+
+    Parameters
+    ----------
+    result : pynn.search.Result
+        What a search has found.
+    ax : axes or array of axes, optional
+        Where to draw, one for each parameter. By default a new figure.
+    names : sequence of str, optional
+        Names of parameters. By default all.
+
+    Returns
+    -------
+    array of axes
+        One for each parameter; its attribute `figure` is the figure.
+
+    Raises
+    ------
+    ValueError
+        If there are no trials, or no such parameter.
+
+    Notes
+    -----
+    A filled mark is a trial that finished, a hollow one was stopped or pruned, a cross diverged or failed and has no
+    score. A star is the best. The end of a range at which the best trials sit is shaded: better values may lie beyond
+    it. Of several stages, bars above the panel show the range of each.
+
+    References
+    ----------
+    .. [1] CS231n notes, "Neural Networks Part 3", hyperparameter optimization.
+
+    Examples
+    --------
+    >>> axes = pynn.plot.parameters(search.run(trials=60, epochs=10))
+    """
+    found = scales(result)
+    shown = chosen(list(found), names)
+    axes = panels(ax, len(shown), columns=COLUMNS, height=HEIGHT)
+    _draw_all(axes, result, {name: found[name] for name in shown})
+    if ax is None:
+        axes.figure.suptitle(title(result), x=0.01, ha="left", fontsize=TITLE)
+        _name(axes.figure, result)
+    return axes
+
+
+def title(result: Any) -> str:
+    """What is drawn."""
+    return f"{spoken(result.metric)} of {several(result.trials)} against each parameter"
+
+
+def height(count: int) -> float:
+    """Of so many panels, in inches."""
+    return HEIGHT * math.ceil(count / COLUMNS) + 0.6
+
+
+def draw_into(figure: FigureBase, result: Any) -> None:
+    """The panels, in a part of a figure."""
+    found = scales(result)
+    columns = min(COLUMNS, len(found))
+    grid = figure.subplots(math.ceil(len(found) / columns), columns, squeeze=False).ravel()
+    for empty in grid[len(found) :]:
+        empty.remove()
+    _draw_all(as_panels(grid[: len(found)]), result, found)
+    figure.suptitle(title(result), x=0.01, ha="left", fontsize=TITLE)
+    _name(figure, result)
+
+
+def _draw_all(axes: Panels, result: Any, found: Mapping[str, Scale]) -> None:
+    scores = [score(one) for one in result.trials]
+    logarithmic = is_wide(result, scores)
+    for place, (each, (name, scale)) in enumerate(zip(axes, found.items(), strict=True)):
+        _draw(each, result, name, scale)
+        _limit(each, result, scores, logarithmic)
+        if place % COLUMNS == 0:
+            each.set_ylabel(spoken(result.metric))
+
+
+def _draw(axes: Axes, result: Any, name: str, scale: Scale) -> None:
+    dress(axes, spoken(name))
+    _scale(axes, scale)
+    for stage in range(1, len(result.spaces) + 1):
+        own = [one for one in result.trials if one.stage == stage and name in one.params]
+        colour, marker = STAGES[(stage - 1) % len(STAGES)], MARKERS[(stage - 1) % len(MARKERS)]
+        finished = [one for one in own if one.ended == "finished"]
+        early = [one for one in own if one.ended in EARLY and math.isfinite(score(one))]
+        lost = [one for one in own if one not in finished and one not in early and one.ended != "unfinished"]
+        pale = 0.75 if len(own) <= 200 else 0.4
+        for drawn, filled in ((early, False), (finished, True)):
+            axes.scatter(
+                [_place(one, name, scale) for one in drawn], [score(one) for one in drawn], s=22, marker=marker,
+                facecolors=colour if filled else "none", edgecolors=colour, linewidths=0 if filled else 1,
+                alpha=pale, zorder=3,
+            )  # fmt: skip
+        height = 0.03 if result.mode == "max" else 0.97
+        axes.scatter(
+            [_place(one, name, scale) for one in lost], [height] * len(lost), s=22, marker="x", color="0.45",
+            linewidths=1, alpha=pale, transform=axes.get_xaxis_transform(), zorder=3,
+        )  # fmt: skip
+    if result.ranked and name in result.ranked[0].params:
+        best = result.ranked[0]
+        axes.plot(
+            [_place(best, name, scale)],
+            [score(best)],
+            "*",
+            color="black",
+            markersize=13,
+            markeredgecolor="white",
+            zorder=4,
+        )
+    _mark_ranges(axes, result, name, scale)
+
+
+def _place(trial: Any, name: str, scale: Scale) -> float:
+    """Where a trial is drawn; those of the same value, of which there are few, stand side by side."""
+    width = JITTER if scale.named else LESS if _is_short(scale) else 0.0
+    beside: float = width * ((trial.number * GOLDEN) % 1 - 0.5)
+    return scale.place(trial.params[name]) + beside
+
+
+def _is_short(scale: Scale) -> bool:
+    """Whether there are so few integers that many trials have the same."""
+    return scale.whole and not scale.log and scale.high - scale.low < FEW
+
+
+def _scale(axes: Axes, scale: Scale) -> None:
+    """The scale of x, a little wider than the range, so that marks at its ends are whole."""
+    if scale.named:
+        texts, turned = [written(value, 18) for value in scale.values], dict[str, Any]()
+        if max(map(len, texts)) > 28 / len(texts):
+            turned = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
+        axes.set_xticks(range(len(texts)), texts, fontsize=SMALL, **turned)
+        axes.set_xlim(-0.6, len(texts) - 0.4)
+        axes.grid(axis="x", visible=False)
+        return
+    if scale.log:
+        axes.set_xscale("log")
+        decades = math.log10(scale.high / scale.low)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if decades > 2 else (1.0, 2.0, 5.0), numticks=6))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        factor = (scale.high / scale.low) ** 0.04
+        axes.set_xlim(scale.low / factor, scale.high * factor)
+        axes.set_xlabel("log scale", fontsize=SMALL, color="0.35")
+        return
+    long = max(len(f"{end:g}") for end in (scale.low, scale.high)) > 4
+    axes.xaxis.set_major_locator(MaxNLocator(3 if long else 5, integer=scale.whole))
+    pad = max(0.04 * (scale.high - scale.low), LESS if _is_short(scale) else 0)
+    axes.set_xlim(scale.low - pad, scale.high + pad)
+
+
+def _mark_ranges(axes: Axes, result: Any, name: str, scale: Scale) -> None:
+    """The end at which the best sit, and of several stages a bar for the range of each."""
+    staged, sentences = len(result.spaces) > 1, []
+    for stage, (space, edges) in enumerate(zip(result.spaces, result.edges, strict=True), 1):
+        for part in space.flat().get(name, ()) if staged else ():
+            _bar(axes, part, scale, BAR * (len(result.spaces) - stage + 0.8), STAGES[(stage - 1) % len(STAGES)])
+        end = edges.get(name)
+        if end is not None:
+            part = space.active(next(one for one in result.ranked if one.stage == stage).params)[name]
+            _shade(axes, part, end)
+            sentences.append(f"the best sit at the {end} end" + (f" (stage {stage})" if staged else ""))
+    if staged:
+        axes.set_title(axes.get_title(loc="left"), loc="left", fontsize=TITLE, pad=6 + BAR * len(result.spaces))
+    if sentences:
+        axes.set_xlabel(sentences[-1], fontsize=SMALL, color=WARNING)
+
+
+def _bar(axes: Axes, part: Any, scale: Scale, height: float, colour: str) -> None:
+    """A bar over the panel for a range. height: in points."""
+    above = ScaledTranslation(0, height / 72, axes.figure.dpi_scale_trans)
+    spans = [(part.low, part.high)] if not scale.named and not hasattr(part, "options") else []
+    if hasattr(part, "options"):
+        spans = [(scale.place(value) - 0.4, scale.place(value) + 0.4) for value, _ in part.options]
+    for low, high in spans:
+        axes.plot(
+            [low, high], [1, 1], color=colour, linewidth=3.5, solid_capstyle="butt", clip_on=False,
+            transform=axes.get_xaxis_transform() + above,
+        )  # fmt: skip
+
+
+def _shade(axes: Axes, part: Any, end: str) -> None:
+    """The end of a range."""
+    first, last = (0.0, EDGE) if end == "lower" else (1 - EDGE, 1.0)
+    axes.axvspan(part.at_exactly(first), part.at_exactly(last), color=WARNING, alpha=0.18, linewidth=0, zorder=1)
+    axes.axvline(part.low if end == "lower" else part.high, color=WARNING, linewidth=1.4, zorder=2)
+
+
+def _limit(axes: Axes, result: Any, scores: Sequence[float], logarithmic: bool) -> None:
+    """The same axis of scores for all panels, with room for crosses."""
+    known = np.array([value for value in scores if math.isfinite(value)])
+    if not len(known):
+        axes.set_yticks([])
+        axes.set_ylim(0, 1)
+        return
+    low, high = float(known.min()), float(known.max())
+    below, above = (0.12, 0.06) if result.mode == "max" else (0.06, 0.12)
+    if logarithmic:
+        wide = high / low
+        axes.set_ylim(low / wide**below, high * wide**above)
+        log_scale(axes)
+        return
+    wide = (high - low) or 0.1 * abs(high) or 1.0
+    axes.set_ylim(low - below * wide, high + above * wide)
+
+
+def _name(figure: FigureBase, result: Any) -> None:
+    """A legend of the marks that occur."""
+    ended = {one.ended for one in result.trials}
+    handles: list[Any] = []
+    if len(result.spaces) > 1:
+        for stage in range(len(result.spaces)):
+            marker, colour = MARKERS[stage % len(MARKERS)], STAGES[stage % len(STAGES)]
+            handles.append(_handle(f"stage {stage + 1}, range above", marker, colour, markersize=5))
+    elif "finished" in ended:
+        handles.append(_handle("finished", "o", STAGES[0], markersize=5))
+    if ended & set(EARLY):
+        handles.append(_handle("stopped or pruned", "o", "0.35", markersize=5, markerfacecolor="none"))
+    if ended & {"diverged", "failed"}:
+        handles.append(_handle("diverged or failed", "x", "0.45", markersize=5))
+    if result.ranked:
+        handles.append(_handle("the best", "*", "black", markersize=10))
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=SMALL)
+
+
+def _handle(text: str, marker: str, colour: str, **options: Any) -> Line2D:
+    return Line2D([], [], marker=marker, color=colour, linestyle="none", label=text, **options)
