@@ -42,6 +42,7 @@ OPTIONS = {
     "--l2": ("alpha", "reg", "regularization", "penalty", "lambda", "l2_reg"),
     "--seed": ("random_state", "random_seed", "manual_seed"),
     "--threads": ("j", "jobs", "n_jobs", "workers", "num_workers", "num_threads", "cores", "cpus"),
+    "--jobs": ("j", "n_jobs", "workers", "num_workers", "n_workers", "processes", "parallel"),  # if both are there
     "--output": ("o", "out", "save", "save_path", "output_dir", "checkpoint_path", "model_path"),
     "--data": ("d", "root", "path", "data_dir", "data_root", "data_path", "dataset_path", "data_folder"),
     "--run": ("run_dir", "run_folder", "logdir", "log_dir", "log", "monitor", "tensorboard"),

@@ -217,6 +217,18 @@ def test_stages(run: Any) -> None:
     assert run("search", "--stages", "8x1,3x2", "--go-on", *SMALL)[1][-1] == out[-1]
 
 
+@pytest.mark.slow
+def test_jobs_end_with_the_same_trials(run: Any) -> None:
+    options = ("search", "--trials", 5, "--epochs", 1, *SMALL, "--pruner", "median")
+    for jobs in (1, 2):
+        code, out, err = run(*options, "--jobs", jobs, "--storage", f"{jobs}.log", "--output", f"{jobs}.safetensors")
+        assert code == 0, err
+        assert any(", 2 at a time, kept in " in line for line in out) is (jobs == 2)
+    one, two = ([{**each, "seconds": 0} for each in trials(f"{jobs}.log")] for jobs in (1, 2))
+    assert one == two
+    assert Path("1.safetensors").read_bytes() == Path("2.safetensors").read_bytes()
+
+
 def test_folds_and_another_metric(run: Any) -> None:
     code, out, _ = run("search", "--trials", 2, "--epochs", 1, "--folds", 3, "--metric", "val_loss", *SMALL)
     assert code == 0

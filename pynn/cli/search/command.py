@@ -119,7 +119,8 @@ def _made(options: argparse.Namespace, job: Job, storage: str, path: Path) -> Se
     return Search(
         job.build, job.space, job.x, job.y, validation=options.validation, folds=options.folds, metric=job.metric,
         sampler=options.sampler or "random", pruner=options.pruner, storage=storage, name=job.name,
-        folder=path.with_suffix(".models") if url else None, seed=options.seed, progress=not options.quiet,
+        folder=path.with_suffix(".models") if url else None, jobs=options.jobs or 1, seed=options.seed,
+        progress=not options.quiet,
     )  # fmt: skip
 
 
@@ -131,7 +132,8 @@ def _print_header(options: argparse.Namespace, job: Job, storage: str) -> None:
         length = ", then ".join(
             f"{_several(count, 'trial')} of {_several(epochs, 'epoch')}" for count, epochs in options.stages
         )
-    print(messages.filled(f"{length} {sampler}, kept in {terminal.printable(storage)}"))
+    jobs = f", {options.jobs} at a time" if (options.jobs or 1) > 1 else ""
+    print(messages.filled(f"{length} {sampler}{jobs}, kept in {terminal.printable(storage)}"))
     print(f"\n{showing.space(job.space)}\n", flush=True)
 
 

@@ -56,7 +56,7 @@ TABLES
 
 examples:
   pynn search
-  pynn search digits --space space.toml --trials 100 --storage study.log
+  pynn search digits --space space.toml --trials 100 --jobs 2
   pynn search mnist --model lenet5 --stages 30x1,10x3,5x5 --data ~/data
   pynn search houses.csv --target price --trials 100"""
 
@@ -120,6 +120,10 @@ def _add_search(group: Any) -> None:
     group.add_argument(
         "--storage", metavar="FILE", help="where trials are kept: a journal file, or the URL of a database (default: "
         "that of the model, ending in .log); models of the best are beside it",
+    )  # fmt: skip
+    group.add_argument(
+        "--jobs", metavar="N", type=arguments.count,
+        help="trials at the same time, each in a process with its share of the threads (default: 1)",
     )  # fmt: skip
     group.add_argument(
         "--seed", metavar="N", type=arguments.seed, default=0, help="seed of all that is drawn (default: 0)"
