@@ -6,16 +6,20 @@ so is what it is validated on. Nothing is gathered or copied for a trial.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..checks import Count, chosen_seed, is_number
-from ..data import arrays, tables
+from ..data import arrays, equal_rows, tables
 from ..data.split import Split
 from ..messages.terminal import brief
 from ..typing import Array
+from .contents import fingerprint
+
+GROUPS, EQUAL = ", groups kept together", ", equal samples kept together"
 
 
 class Part(NamedTuple):
@@ -57,6 +61,11 @@ class Data:
     def samples(self) -> int:
         """Number of samples."""
         return len(self.y) if self.folds == 1 else len(self.y) // 2
+
+    @cached_property
+    def contents(self) -> str:
+        """The fingerprint of all samples."""
+        return fingerprint(self.x, self.y, self.weights, *(self.validation or ()))
 
     def part(self, fold: int) -> Part:
         """The samples of a fold: pieces of the arrays, no copies."""
@@ -111,26 +120,46 @@ def _in_two(x: Any, y: Array, weights: Array | None, validation: Any, groups: Ar
         split = validation
     else:
         raise TypeError(f"Search: validation is {brief(validation)}, expected a share, a pynn.Split, or (x, y)")
-    if groups is None:
-        train, held = split.places(_indices(y), y, seed)
-    else:
+    together = ""
+    if groups is not None:
         parts = _dealt(_indices(y), groups, y if stratify else None, max(2, round(1 / split.share)), seed)
-        held, train = parts[0], np.sort(np.concatenate(parts[1:]))
+        held, train, together = parts[0], np.sort(np.concatenate(parts[1:])), GROUPS
+    elif (equal := equal_rows.groups(x, y)) is not None:
+        train, held = _split_equal(split, equal, y, seed)
+        together = EQUAL
+    else:
+        train, held = split.places(_indices(y), y, seed)
     order = np.concatenate([train, held])
-    described = f"{split!r}{', groups kept together' if groups is not None else ''}"
+    described = f"{split!r}{together}"
     return Data(_rows(x, order), y[order], _of(weights, order), [len(train)], None, described)
+
+
+def _split_equal(split: Split, equal: Array, y: Array, seed: int) -> tuple[Array, Array]:
+    """The places of both parts, equal samples together; those that are more than the share are trained on."""
+    first, sizes = np.unique(equal, return_index=True)[1], np.bincount(equal)
+    small = np.flatnonzero(sizes <= max(split.share * len(y), np.median(sizes)))
+    if split.stratify and len({*y[first[small]].tolist()}) == len(small):  # no label has two different samples
+        split = Split(split.share, stratify=False, seed=split.seed)
+    held = np.zeros(len(first), bool)
+    held[small[split.places(small, y[first[small]], seed)[1]]] = True
+    return np.flatnonzero(~held[equal]), np.flatnonzero(held[equal])
 
 
 def _in_folds(x: Any, y: Array, weights: Array | None, folds: int, groups: Array | None, seed: int) -> Data:
     Count(2)("Search", "folds", folds)
-    units = len(y) if groups is None else int(groups.max()) + 1
+    what, together = ("samples", "") if groups is None else ("groups", GROUPS)
+    equal = equal_rows.groups(x, y) if groups is None else None
+    if equal is not None:
+        what, together = "different samples", EQUAL
+    own = groups if equal is None else equal
+    units = len(y) if own is None else int(own.max()) + 1
     if folds > units:
-        what = "samples" if groups is None else "groups"
         raise ValueError(f"Search: folds is {folds}, but there are {units} {what}; take {units} folds or fewer")
-    parts = _dealt(_indices(y), groups, y if _are_labels(y) else None, folds, seed)
+    labels = y if _are_labels(y) else None
+    parts = _dealt(_indices(y), groups, labels, folds, seed, equal)
     order = np.concatenate([*parts, *parts])
     stops = np.cumsum([len(part) for part in parts]).tolist()
-    described = f"{folds} folds{', groups kept together' if groups is not None else ''}"
+    described = f"{folds} folds{together}"
     return Data(_rows(x, order), y[order], _of(weights, order), stops, None, described)
 
 
@@ -169,19 +198,32 @@ def _groups(groups: Any, count: int) -> Array:
     return numbers
 
 
-def _dealt(places: Array, groups: Array | None, labels: Array | None, folds: int, seed: int) -> list[Array]:
+def _dealt(
+    places: Array, groups: Array | None, labels: Array | None, folds: int, seed: int, equal: Array | None = None
+) -> list[Array]:
     """The places of each fold, in the order of the data, with the same shares of each label as far as possible."""
     random = np.random.default_rng([chosen_seed(seed), 0x666F6C64])
     classes = np.zeros(len(places), np.int64)
     if labels is not None:
         classes = np.unique(labels.astype(str) if labels.dtype.kind == "O" else labels, return_inverse=True)[1]
-    fold = _by_sample(classes, folds, random) if groups is None else _by_group(groups, classes, folds, random)
+    if groups is not None:
+        fold = _by_group(groups, classes, folds, random)
+    elif equal is not None:
+        first, sizes = np.unique(equal, return_index=True)[1], np.bincount(equal)
+        fold = _by_sample(classes[first], folds, random, sizes)[equal]
+    else:
+        fold = _by_sample(classes, folds, random)
     return [places[fold == number] for number in range(folds)]
 
 
-def _by_sample(classes: Array, folds: int, random: np.random.Generator) -> Array:
-    """Deal out the samples of one class after the other, so that folds differ by one sample at most."""
+def _by_sample(classes: Array, folds: int, random: np.random.Generator, sizes: Array | None = None) -> Array:
+    """Deal out the samples of one class after the other, so that folds differ by one sample at most.
+
+    sizes: how often each stands there; the most frequent of a class come first.
+    """
     order = random.permutation(len(classes))
+    if sizes is not None:
+        order = order[np.argsort(-sizes[order], kind="stable")]
     order = order[np.argsort(classes[order], kind="stable")]
     fold = np.empty(len(classes), np.int64)
     fold[order] = np.arange(len(classes)) % folds

@@ -47,7 +47,7 @@ class Search(Constructed):
         As for `fit`.
     validation : float, Split or tuple, default 0.2
         A share of the samples, stratified if y has labels; a `pynn.Split`; or samples of their own, (x, y). All trials
-        have the same parts.
+        have the same parts. Samples that are equal, targets included, are in the same part, unless few are different.
     folds : int, optional
         Train and validate each trial on so many folds, instead of validation. The score is the mean over the folds.
     groups : array (N,), optional
@@ -96,9 +96,9 @@ class Search(Constructed):
     -----
     The parameters of trial n follow from seed, name and n alone (with "tpe", also from the trials that ended before),
     whatever the number of jobs. What a trial is compared with, if it shall stop, are the trials that ended before.
-    A search that was killed goes on: with the same storage, name and settings `run` takes up the trials that were under
-    way, and none that ended is done again. If a process of ``jobs=2`` or more is killed, another takes up its trial; if
-    that is killed too, the trial counts as failed.
+    A search that was killed goes on: with the same storage, name, samples and settings `run` takes up the trials that
+    were under way, and none that ended is done again. If a process of ``jobs=2`` or more is killed, another takes up
+    its trial; if that is killed too, the trial counts as failed.
 
     References
     ----------
@@ -250,7 +250,9 @@ class Search(Constructed):
     # Stages ---------------------------------------------------------------------------------------
 
     def _stage(self, place: int, name: str, space: Space, epochs: int) -> Stage:
-        settings = Settings(space, self.metric, self.mode, epochs, self.seed, self.data.described, self.data.samples)
+        settings = Settings(
+            space, self.metric, self.mode, epochs, self.seed, self.data.described, self.data.samples, self.data.contents
+        )
         return Stage(Study(self._storage, name, settings, self.sampler, self.pruner, place))
 
     def _all_stages(self, stages: Sequence[tuple[int, int]], go_on: bool, ends: float | None) -> None:

@@ -27,6 +27,8 @@ class Settings(NamedTuple):
         How the samples are parted.
     samples : int
         Number of samples.
+    contents : str
+        Their fingerprint.
     """
 
     space: Space
@@ -36,6 +38,7 @@ class Settings(NamedTuple):
     seed: int
     parts: str
     samples: int
+    contents: str
 
     def plain(self) -> dict[str, Any]:
         """The settings as a storage holds them."""
@@ -67,8 +70,11 @@ def differences(before: Any, now: Mapping[str, Any]) -> Iterator[str]:
     if not isinstance(before, Mapping):
         yield f"they were {brief(before)}"
         return
+    alike = all(before.get(name) == now[name] for name in ("samples", "parts", "seed"))  # then in the same order
+    if alike and before.get("contents") != now["contents"]:
+        yield "values of x, y, sample_weight or validation were others"
     for name in now:
-        if name != "space" and before.get(name) != now[name]:
+        if name not in ("space", "contents") and before.get(name) != now[name]:
             yield f"{name} was {brief(before.get(name))}, now it is {brief(now[name])}"
     old, new = before.get("space") or {}, now["space"]
     for name in dict.fromkeys((*old, *new)):

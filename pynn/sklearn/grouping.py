@@ -1,9 +1,6 @@
 """Which rows a network trains on and which it validates on. The order of the rows makes no difference.
 
-Rows that are equal, labels included, stay together: a row that stands twice in the table must not be validated on
-after it was trained on. Where a table has few different rows, as of a few categories, all that can be told of them is
-how often each label occurs; to hold out all rows of some would hide these from the network, so they are split like
-others.
+Rows that are equal, labels included, stay together, unless the table has few different ones.
 """
 
 from __future__ import annotations
@@ -13,14 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..data import equal_rows
 from ..typing import Array
 
-FEW, MANY = 20, 100  # different rows: with fewer than FEW, equal ones are split; with MANY, they may occur more often
-OFTEN, OFTENEST = 3, 10  # mean number of equal rows up to which they are kept together, and where MANY differ
 REPEATED = 3  # mean of whole weights up to which they repeat rows
 LARGEST = 2.0**53  # whole numbers that floats hold exactly
-_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
-_SHIFT = np.uint64(29)
 
 
 @dataclass(frozen=True)
@@ -83,14 +77,7 @@ class Groups:
 
 def grouped(x: Array, y: Array, classes: bool) -> Groups:
     """Group the rows of x (N, D), float32, with targets y (N,) or (N, K); classes: whether y are class numbers."""
-    prints = _fingerprints(x, y)
-    order = np.argsort(prints, kind="stable")
-    new = np.ones(len(order), bool)
-    new[1:] = np.diff(prints[order]) != 0
-    different = np.count_nonzero(new)
-    if different < FEW or len(order) > (OFTEN if different < MANY else OFTENEST) * different:
-        new[:] = True
-    starts = np.flatnonzero(new)
+    order, starts = equal_rows.grouped(_fingerprints(x, y))
     strata = y[order[starts]] if classes else np.zeros(len(starts), np.int64)
     return Groups(order, starts, strata)
 
@@ -100,16 +87,10 @@ def _fingerprints(x: Array, y: Array) -> Array:
     prints = np.zeros(len(x), np.uint64)
     targets = np.asarray(y, np.float64).reshape(len(x), -1) + 0.0
     for column in range(x.shape[1]):
-        _mix(prints, (x[:, column] + np.float32(0)).view(np.uint32).astype(np.uint64))
+        equal_rows.mix(prints, (x[:, column] + np.float32(0)).view(np.uint32).astype(np.uint64))
     for column in range(targets.shape[1]):
-        _mix(prints, np.ascontiguousarray(targets[:, column]).view(np.uint64))
+        equal_rows.mix(prints, np.ascontiguousarray(targets[:, column]).view(np.uint64))
     return prints
-
-
-def _mix(prints: Array, bits: Array) -> None:
-    prints += bits
-    prints *= _MULTIPLIER
-    prints ^= prints >> _SHIFT
 
 
 def counted(weights: Array) -> tuple[Array | None, Array | None]:

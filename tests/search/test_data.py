@@ -126,6 +126,69 @@ def test_numbers_to_predict_and_labels_of_text(samples: Any) -> None:
         assert sorted(np.unique(held, return_counts=True)[1].tolist()) == [5, 15]
 
 
+def doubled(x: Any, y: Any) -> tuple[Any, Any]:
+    """Some samples twice, some three times, and four with other labels too; none of them side by side."""
+    more = np.r_[np.arange(40), np.arange(20)]
+    return np.concatenate([x, x[more], x[60:64]]), np.concatenate([y, y[more], 1 - y[60:64]])
+
+
+@pytest.mark.parametrize("kind", ["array", "frame", "text"])
+@pytest.mark.parametrize("settings", [{"folds": 4}, {"validation": 0.25}, {"validation": pynn.Split(0.25, seed=3)}])
+def test_equal_samples_stay_together(samples: Any, settings: Any, kind: str) -> None:
+    x, y = doubled(*samples)
+    given: Any = x
+    if kind != "array":
+        pandas = pytest.importorskip("pandas")
+        given = pandas.DataFrame(x, columns=list("abc"))
+        if kind == "text":
+            given["b"] = [f"row {place:.0f}" for place in x[:, 0]]
+            given.loc[given["a"] == 0, "b"] = None
+    data = parted(given, y, **settings)
+    for fold in range(data.folds):
+        part = data.part(fold)
+        train, held = (
+            list(zip(places(rows), labels.tolist(), strict=True))
+            for rows, labels in ((part.x, part.y), (part.validation[0], part.validation[1]))
+        )
+        assert sorted(train + held) == sorted(zip(x[:, 0].astype(int).tolist(), y.tolist(), strict=True))
+        assert not set(train) & set(held)
+        assert 37 <= len(held) <= 45
+        assert 6 <= part.validation[1].sum() <= 16
+    assert data.described.endswith(", equal samples kept together")
+
+
+def test_samples_that_all_occur_often_are_parted_like_others(samples: Any) -> None:
+    """Twenty kinds of samples, ten times each: all of them are in both parts."""
+    x, y = samples
+    data = parted(np.repeat(x[:10], 10, axis=0), np.repeat(y[:10], 10))
+    train, held = both(data, 0)
+    assert set(train) == set(range(10))
+    assert len(set(held)) > 5
+    assert "equal" not in data.described
+
+
+def test_a_sample_that_occurs_too_often_is_trained_on(samples: Any) -> None:
+    x, y = samples
+    more = np.full(90, 7)
+    train, held = both(parted(np.concatenate([x, x[more]]), np.concatenate([y, y[more]])), 0)
+    assert train.count(7) == 91
+    assert len(held) == 20
+    held = both(parted(np.repeat(x, 2, axis=0), np.repeat(np.arange(100), 2), validation=0.01), 0)[1]
+    assert len(held) == 2
+    assert held[0] == held[1]
+
+
+def test_labels_of_one_different_sample_each_are_no_reason_to_refuse(samples: Any) -> None:
+    x, _ = samples
+    train, held = both(parted(np.repeat(x, 5, axis=0), np.repeat(np.arange(100), 5), validation=0.2), 0)
+    assert (len(set(train)), len(set(held))) == (80, 20)
+
+
+def test_more_folds_than_different_samples_are_refused(samples: Any) -> None:
+    with pytest.raises(ValueError, match="folds is 101, but there are 100 different samples; take 100 folds or fewer"):
+        parted(*(np.repeat(part, 2, axis=0) for part in samples), folds=101)
+
+
 def test_a_data_frame_stays_one(samples: Any) -> None:
     pandas = pytest.importorskip("pandas")
     x, y = samples

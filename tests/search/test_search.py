@@ -372,6 +372,31 @@ def test_other_settings_are_refused_with_their_names(points: Points, tmp_path: P
         Search(build, other, x, y, validation=0.3, storage=path, progress=False).run(trials=2, epochs=1)
 
 
+@pytest.mark.parametrize("changed", ["x", "y", "sample_weight", "validation", "table"])
+def test_a_study_does_not_go_on_with_other_samples(points: Points, tmp_path: Path, changed: str) -> None:
+    x, y = points
+    given: dict[str, Any] = {"x": x, "y": y}
+    if changed == "sample_weight":
+        given["sample_weight"] = np.ones(len(y))
+    elif changed == "validation":
+        given["validation"] = (x[:20].copy(), y[:20])
+    elif changed == "table":
+        pandas = pytest.importorskip("pandas")
+        given["x"] = pandas.DataFrame(x, columns=[f"column {place}" for place in range(x.shape[1])])
+    path = tmp_path / "study.log"
+    search(**given, storage=path).run(trials=1, epochs=1)
+    assert len(search(**given, storage=path).run(trials=2, epochs=1).trials) == 2
+    if changed == "validation":
+        given["validation"][0][3, 0] += 1
+    elif changed == "table":
+        given["x"] = given["x"].rename(columns={"column 0": "first"})
+    else:
+        given[changed] = given[changed].copy()
+        given[changed][3] = given[changed][4] + 1 if changed != "y" else (given[changed][3] + 1) % 2
+    with pytest.raises(ValueError, match="other settings: values of x, y, sample_weight or validation were others"):
+        search(**given, storage=path).run(trials=3, epochs=1)
+
+
 @pytest.mark.slow
 def test_a_study_of_another_program_is_refused(points: Points, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/study.db"
