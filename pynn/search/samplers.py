@@ -19,6 +19,7 @@ SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
     GRID: lambda seed: RandomSampler(seed=seed),  # the points of the grid are given to Optuna in advance
     "tpe": lambda seed: TPESampler(seed=seed),
 }
+FORGETFUL = ("random", GRID)  # that need not be told how a trial ended
 PRUNERS: dict[str, Callable[[int], BasePruner]] = {
     "median": lambda _: MedianPruner(),
     "hyperband": lambda epochs: HyperbandPruner(min_resource=1, max_resource=epochs),

@@ -217,17 +217,31 @@ class Study:
             return False
         state = STATES.get(outcome.ended, TrialState.PRUNED)
         try:
+            scores = dict(frozen.intermediate_values)
             for step, score in self._scores(outcome):
-                if step not in frozen.intermediate_values and math.isfinite(score):
+                if step not in scores and math.isfinite(score):
                     self._storage.set_trial_intermediate_value(key, step, score)
+                    scores[step] = score
             self._storage.set_trial_user_attr(key, RECORD, records.packed(outcome))
-            self.optuna.tell(asked.number, outcome.score if state == TrialState.COMPLETE else None, state)
+            self._end(asked.number, key, state, outcome.score, scores)
         except (UpdateFinishedTrialError, ValueError):
             if self._storage.get_trial(key).state.is_finished():
                 return False
             raise
         self._count(asked.number, {"score": outcome.score, "curves": outcome.curves, "seconds": outcome.seconds}, state)
         return True
+
+    def _end(self, number: int, key: int, state: TrialState, score: float | None, scores: Mapping[int, float]) -> None:
+        """As Optuna's `tell`, which also tells the sampler, and reads the trial three times to do so."""
+        if self._sampler not in samplers.FORGETFUL:
+            self.optuna.tell(number, score if state == TrialState.COMPLETE else None, state)
+            return
+        values = None
+        if state == TrialState.COMPLETE:
+            values = [float(score)] if score is not None else None
+        elif state == TrialState.PRUNED and scores:
+            values = [scores[max(scores)]]
+        self._storage.set_trial_state_values(key, state, values)
 
     def _scores(self, outcome: Outcome) -> Iterator[tuple[int, float]]:
         """The score after each epoch of the first fold, then the mean score after each further one."""
