@@ -15,7 +15,7 @@ from ..data import tables
 from ..typing import Array
 
 BLOCK = 1 << 24  # bytes that are copied at a time, at most
-SPOKEN = (str, bytes, numbers.Number, decimal.Decimal, datetime.date, datetime.time, datetime.timedelta)
+SPOKEN = (str, numbers.Number, decimal.Decimal, datetime.date, datetime.time, datetime.timedelta)
 
 
 def fingerprint(*values: Any) -> str:
@@ -54,4 +54,6 @@ def _text(item: Any) -> str:
     """The same text for the same value in every process."""
     if tables.absent(item):
         return "\0-"
+    if isinstance(item, bytes):
+        return f"\0b{item.hex()}"
     return f"\0{item if isinstance(item, SPOKEN) else type(item).__name__}"
