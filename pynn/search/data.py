@@ -138,10 +138,11 @@ def _split_equal(split: Split, equal: Array, y: Array, seed: int) -> tuple[Array
     """The places of both parts, equal samples together; those that are more than the share are trained on."""
     first, sizes = np.unique(equal, return_index=True)[1], np.bincount(equal)
     small = np.flatnonzero(sizes <= max(split.share * len(y), np.median(sizes)))
-    if split.stratify and len({*y[first[small]].tolist()}) == len(small):  # no label has two different samples
+    labels = y[first[small]]
+    if split.stratify and y.ndim == 1 and len(set(labels.tolist())) == len(labels):  # none has two different samples
         split = Split(split.share, stratify=False, seed=split.seed)
     held = np.zeros(len(first), bool)
-    held[small[split.places(small, y[first[small]], seed)[1]]] = True
+    held[small[split.places(small, labels, seed)[1]]] = True
     return np.flatnonzero(~held[equal]), np.flatnonzero(held[equal])
 
 
