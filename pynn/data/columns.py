@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -413,5 +413,10 @@ def labels(columns: Sequence[Column], source: Table) -> Sequence[Any]:
         raise ValueError(
             f"{source.name} has {len(source.labels)} columns, expected the {len(names)} of fit, "
             f"{tables.listed(names, 20)}"
+        )
+    if isinstance(source.source, Mapping):  # keys have no order
+        raise ValueError(
+            f"{source.name} has the keys {tables.listed(source.labels)}, but the columns of fit were "
+            f"{tables.listed(names, 20)}: pass an array with the columns in that order, or fit with the names"
         )
     return source.labels

@@ -258,6 +258,21 @@ def test_records_that_are_no_rows_are_refused(kind: Any, rng: np.random.Generato
     assert not hasattr(model, "feature_names_in_")
 
 
+@pytest.mark.parametrize("kind", [TabularClassifier, TabularRegressor])
+def test_records_have_no_order(kind: Any, rng: np.random.Generator) -> None:
+    x = rng.standard_normal((60, 2))
+    y = (x[:, 0] > 0).astype(int)
+    for model in (kind(**QUICK).fit(x, y), pynn.TableEncoder().fit(x)):
+        call = model.predict if hasattr(model, "predict") else model.transform
+        for records in ([{"b": -2.0, "a": 2.0}], [{"a": 2.0, "b": -2.0}]):
+            with pytest.raises(ValueError, match="X has the keys|x has the keys"):
+                call(records)
+        np.testing.assert_array_equal(call([{1: -2.0, 0: 2.0}]), call(np.array([[2.0, -2.0]])))
+    named = kind(**QUICK).fit([{"a": a, "b": b} for a, b in x], y)
+    with pytest.raises(ValueError, match="the columns of fit were 'a' and 'b'|the columns of fit were 'a', 'b'"):
+        named.predict([{0: 2.0, 1: -2.0}])
+
+
 @pytest.mark.parametrize("kind", [TabularClassifier, TabularRegressor, MLPClassifier, MLPRegressor])
 def test_tables_of_pyarrow(kind: Any, x: np.ndarray, tmp_path: Path) -> None:
     pa = pytest.importorskip("pyarrow")
