@@ -265,11 +265,11 @@ def test_records_have_no_order(kind: Any, rng: np.random.Generator) -> None:
     for model in (kind(**QUICK).fit(x, y), pynn.TableEncoder().fit(x)):
         call = model.predict if hasattr(model, "predict") else model.transform
         for records in ([{"b": -2.0, "a": 2.0}], [{"a": 2.0, "b": -2.0}]):
-            with pytest.raises(ValueError, match="X has the keys|x has the keys"):
+            with pytest.raises(ValueError, match=r"[Xx] has the keys"):
                 call(records)
         np.testing.assert_array_equal(call([{1: -2.0, 0: 2.0}]), call(np.array([[2.0, -2.0]])))
     named = kind(**QUICK).fit([{"a": a, "b": b} for a, b in x], y)
-    with pytest.raises(ValueError, match="the columns of fit were 'a' and 'b'|the columns of fit were 'a', 'b'"):
+    with pytest.raises(ValueError, match=r"the columns of fit were .a.(,| and) .b."):
         named.predict([{0: 2.0, 1: -2.0}])
 
 
