@@ -72,7 +72,7 @@ def _trained(
         return 130
     try:
         ids = {column.name for column in described if columns.LIKE_ID in column.notes}
-        drawn = _explained(options, target, used, parts, predictor, found, picture, progress.histories, ids)
+        drawn = _explained(options, target, used, parts, predictor, found, picture, progress, ids)
     except KeyboardInterrupt:
         terminal.say(f"pynn: interrupted; the trained model ({last}) is in {path}")
         return 130
@@ -95,6 +95,7 @@ def _fitted(
         of = ": an ensemble is kept when all of its members are trained" if options.ensemble > 1 else ""
         terminal.say(f"pynn: interrupted; nothing was written{of}")
         return None
+    progress.kept = estimator.best_epochs_
     predictor = Predictor(estimators.model_of(estimator))
     predictor.read_text(columns.forms(described, source))
     predictor.note(_about(target, train))
@@ -204,7 +205,7 @@ def trivial(predictor: Predictor, shares: Any) -> str:
 
 def _explained(
     options: argparse.Namespace, target: Target, used: Any, parts: tuple[Array, Array], predictor: Predictor,
-    found: list[Score], picture: Path | None, histories: list[Any], ids: Collection[str],
+    found: list[Score], picture: Path | None, progress: Progress, ids: Collection[str],
 ) -> str:  # fmt: skip
     """Print scores, importance and warnings, and draw the picture; return " and NAME"."""
     if options.quiet and picture is None:
@@ -223,7 +224,7 @@ def _explained(
     _warn(target, found, important, ids)
     if picture is None:
         return ""
-    return _draw(picture, predictor, histories, frame, y, important, measure, options.quiet)
+    return _draw(picture, predictor, progress, frame, y, important, measure, options.quiet)
 
 
 def _warn(target: Target, found: list[Score], important: Importance | None, ids: Collection[str]) -> None:
@@ -262,7 +263,7 @@ def _is_plain() -> bool:
 
 
 def _draw(
-    picture: Path, predictor: Predictor, histories: list[Any], frame: Any, y: Array, important: Importance,
+    picture: Path, predictor: Predictor, progress: Progress, frame: Any, y: Array, important: Importance,
     measure: str, quiet: bool,
 ) -> str:  # fmt: skip
     """Draw the picture and return " and NAME"; a failure must not affect the result."""
@@ -275,8 +276,9 @@ def _draw(
     classes = predictor.classes
     try:
         figure = plot.table_report(
-            histories, y, predictor.predict(frame) if classes is not None else predictor.numbers(frame),
+            progress.histories, y, predictor.predict(frame) if classes is not None else predictor.numbers(frame),
             dict(zip(important.names, important.rises.tolist(), strict=True)), classes=classes, measure=measure,
+            kept=progress.kept,
         )  # fmt: skip
         plot.save(figure, picture)
     except (OSError, ValueError) as cause:  # such as a prediction that is not finite
