@@ -36,12 +36,12 @@ def run(options: argparse.Namespace) -> int:
     files.expect_table(table)
     path = Path(options.output or f"{files.stem(table)}.safetensors")
     picture = path.with_suffix(".png") if options.plot else None
-    _expect_ours(path, picture, options)
     if options.target is None:
         raise ValueError(_without_target(table, options.encoding))
     models.set_threads(options.threads)
     frame, source = reading.read(table, options.encoding, options.categorical)
     name = targets.find(frame, options.target, source)
+    _expect_ours(path, picture, options)
     frame = _without(frame, options, name, source)
     target = targets.prepared(frame, name, options.task, source)
     used, described = columns.understood(frame.drop(columns=name).iloc[target.rows], source, options.categorical)
