@@ -390,5 +390,6 @@ def test_a_model_that_predicts_in_another_thread_is_not_disturbed(points: Any) -
 
 
 def test_first_weights_count_the_scale_of_the_product() -> None:
-    model = pynn.Sequential(pynn.Affine(64, parametrization="ntk"), seed=0).build((16,))
+    model = pynn.Sequential(pynn.Affine(64, parametrization="ntk"), seed=0)
+    model.build((16,))
     assert of_layer(model.layers[0])["first_weight"] == pytest.approx(1 / 4, rel=0.1)
