@@ -142,9 +142,9 @@ def _is_matrix(x: Any) -> bool:
 
 
 def table(x: Any, name: str = "x") -> Table:
-    """A frame of pandas or polars, a table of pyarrow, an array (N, D), a dict of columns, rows as lists or dicts.
+    """A frame of pandas or polars, a table of pyarrow, an array (N, D), a record array, a dict of columns, or rows.
 
-    TypeError for the rest.
+    Rows are lists or dicts. TypeError for the rest.
     """
     if isinstance(x, Table):
         return x

@@ -40,8 +40,8 @@ class TabularRegressor(RegressorMixin, Tabular):
         As for `TabularClassifier`.
     loss : str, default "squared_error"
         "squared_error", "absolute_error", "huber"; "poisson", "gamma", "tweedie" for counts and amounts, whose mean is
-        predicted through its logarithm; "gaussian_nll" learns standard deviations too, for `predict_interval` and
-        ``to_model().predict_std(X)``.
+        predicted through its logarithm; "gaussian_nll", which learns standard deviations too, for
+        `predict_interval` and ``to_model().predict_std(X)``.
     quantiles : list of float, optional
         Levels between 0 and 1, ascending: the loss is then `Quantile`, `predict_quantiles` gives them. They never
         cross. `predict` gives the median, so that 0.5 must lie within several levels; of a single one its quantile.
@@ -294,10 +294,9 @@ class TabularRegressor(RegressorMixin, Tabular):
         Notes
         -----
         From the quantiles, or the standard deviations of "gaussian_nll"; of other losses from the errors on the
-        validation rows (split conformal prediction), with the same width everywhere, but not below 0 for losses of
-        numbers that are not. Each row counts once, by its
-        weight, with the mean of the networks that were not trained on it. The same rows choose the epoch, so that new
-        errors may be a little larger. A coverage c needs c/(1 - c) rows, 9 for 0.9: with fewer, the ends are infinite,
+        validation rows (split conformal prediction), with the same width everywhere, except that "poisson", "gamma" and
+        "tweedie" have no ends below 0. Each row counts once, by its weight, with the mean of the networks that were not
+        trained on it. The same rows choose the epoch, so that new errors may be a little larger. A coverage c needs c/(1 - c) rows, 9 for 0.9: with fewer, the ends are infinite,
         with a warning.
         """
         if not (is_number(coverage) and 0 < coverage < 1):

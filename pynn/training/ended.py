@@ -23,11 +23,11 @@ def warn_of_ended(model: Trainable, optimizer: Optimizer, first_epoch: int, epoc
     begun = optimizer.epochs_at(first_epoch)
     if not begun or not epochs or (optimizer.schedule is not None and optimizer.schedule._ended(begun)):
         return
-    run = [begun + epoch + share for epoch in range(min(epochs, LOOKED_AT)) for share in WITHIN]
     ended = [
         (what, schedule)
         for what, schedule in _scheduled(model, optimizer)
-        if schedule._ended(begun) and not any(schedule(epoch) for epoch in run)
+        if schedule._ended(begun)
+        and not any(schedule(begun + epoch + share) for epoch in range(min(epochs, LOOKED_AT)) for share in WITHIN)
     ]
     if not ended:
         return
