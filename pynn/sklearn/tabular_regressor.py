@@ -296,8 +296,8 @@ class TabularRegressor(RegressorMixin, Tabular):
         From the quantiles, or the standard deviations of "gaussian_nll"; of other losses from the errors on the
         validation rows (split conformal prediction), with the same width everywhere, except that "poisson", "gamma" and
         "tweedie" have no ends below 0. Each row counts once, by its weight, with the mean of the networks that were not
-        trained on it. The same rows choose the epoch, so that new errors may be a little larger. A coverage c needs c/(1 - c) rows, 9 for 0.9: with fewer, the ends are infinite,
-        with a warning.
+        trained on it. The same rows choose the epoch, so that new errors may be a little larger. A coverage c needs
+        c/(1 - c) rows, 9 for 0.9: with fewer, the ends are infinite, with a warning.
         """
         if not (is_number(coverage) and 0 < coverage < 1):
             raise ValueError(f"coverage is {coverage!r}, expected a number between 0 and 1")
