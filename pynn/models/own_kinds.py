@@ -42,10 +42,10 @@ def _named(description: Mapping[str, Any]) -> set[str]:
     return config.kinds_in([description.get(key) for key in DESCRIBED])
 
 
-def settled(
+def expect_meant(
     description: Mapping[str, Any], allowed: Mapping[str, type], known: Mapping[str, type], file: str
-) -> Mapping[str, type]:
-    """The classes that this description means by their names; ValueError if a class is missing or not meant.
+) -> None:
+    """ValueError if a name in this description means another class than the allowed one; a warning if it may.
 
     allowed: pynn's classes, and the user's before those of pynn. known: pynn's. file: named in the warning.
     """
@@ -58,7 +58,7 @@ def settled(
                 f"your own class, pass own=[{clashing[0]}], and rename it before you save the model; to end this "
                 "warning, save the model again"
             )
-        return allowed
+        return
     record = description[OWN]
     _expect_record(record, named)
     for name in sorted(named):
@@ -75,7 +75,6 @@ def settled(
                 f"own holds {allowed[name]!r}, but {name} in this file is pynn's class of that name; leave yours "
                 "out, or rename it"
             )
-    return allowed
 
 
 def _expect_record(record: Any, named: Iterable[str]) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import kernels
 from ..data import arrays
 from ..data.batches import Samples
 from ..typing import Array
@@ -41,7 +40,9 @@ class Rows:
             if not arrays.kernel_reads(table) and table.size * dtype.itemsize <= COPIED:
                 table = np.ascontiguousarray(table, dtype)
         self.table, self.shape = table, table.shape
-        self.fast = not self.sparse and arrays.kernel_reads(table) and table.ndim == 2
+        self.fast = not self.sparse and arrays.kernel_reads(table)  # a batch takes one call of a kernel
+        if not self.sparse:
+            self._gather = arrays.gathering(table, dtype)
 
     def __len__(self) -> int:
         return int(self.shape[0])
@@ -49,12 +50,7 @@ class Rows:
     def take(self, chosen: Indices, out: Array | None = None) -> Array:
         """These rows as a dense array, in `out` if it has the right shape."""
         if not self.sparse:
-            if not self.fast:
-                return arrays.gather(self.table, chosen, self.dtype, out)
-            if out is None or len(out) != len(chosen):
-                out = np.empty((len(chosen), self.shape[1]), self.dtype)
-            kernels.gather(self.table, chosen, 1.0, out)
-            return out
+            return self._gather(chosen, out)
         part = self.table[chosen]
         if out is None or out.shape != part.shape:
             return np.asarray(part.toarray(order="C"))
