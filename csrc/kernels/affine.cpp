@@ -58,9 +58,8 @@ constexpr Size kFewestRows = 32, kMostSlices = 64;
 // Their parts must be few beside the arrays that they save from being passed, and each small enough that a machine of
 // many cores would not share it out with profit.
 inline Size slices(Size n, Size d, Size m) {
+    if (product_work(n, d, m) < kParallelWork || n < 2 * kFewestRows) return 1;
     const double rows = static_cast<double>(n), weights = static_cast<double>(d) * static_cast<double>(m);
-    if (rows * static_cast<double>(d) * (2 + static_cast<double>(m) / 8) < kParallelWork || n < 2 * kFewestRows)
-        return 1;
     const double wanted = rows * weights / kSliceWork;
     const Size count = wanted < 2 ? 2 : wanted > kMostSlices ? kMostSlices : static_cast<Size>(wanted);
     const double parts = 2 * static_cast<double>(count - 1) * weights;
@@ -73,7 +72,7 @@ void affine_backward(const T* dy, const T* x, const T* weight, const T* y, Activ
     const Size count = slices(n, d, m), parts = count - 1;
     if (count == 1) return backward_of_rows(dy, x, weight, y, f, dz, dx, dweight, dbias, scale, n, d, m);
     const Scratch<T> weights(dweight ? parts * d * m : 0), biases(dbias ? parts * m : 0);
-    parallel(count, kParallelWork, [&](Size slice) {
+    parallel(count, product_work(n, d, m), [&](Size slice) {
         const Size begin = slice * n / count, end = (slice + 1) * n / count;
         const auto own = [&](T* sums, const Scratch<T>& part, Size size) {
             return sums && slice > 0 ? part.get() + (slice - 1) * size : sums;

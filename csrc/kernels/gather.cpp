@@ -12,6 +12,7 @@ constexpr Size kAhead = 8192;  // bytes of rows that are asked for before they a
 template <class From, class T>
 void gather(const From* x, const std::int64_t* indices, double divisor, T* out, Size b, Size d) {
     const Size row = d * static_cast<Size>(sizeof(From)), ahead = larger(1, kAhead / larger(1, row));
+    // from wherever the rows lie, to the core that will multiply them: worth more than its arithmetic
     parallel(b, 4 * static_cast<double>(b * d), [&](Size i) {
         const char* next = reinterpret_cast<const char*>(x + static_cast<Size>(indices[smaller(b - 1, i + ahead)]) * d);
         for (Size line = 0; line < smaller(row, kAhead); line += 64) __builtin_prefetch(next + line);
