@@ -40,7 +40,10 @@ def warn(x: Table, columns: list[Column]) -> None:
 
 
 def _numbers_rows(x: Table, column: Column) -> bool:
-    """Whether it numbers the rows, in any order: whole numbers, each once, in a range of at most twice as many."""
+    """Whether it may number the rows: whole numbers, each once, in any order, in a range of at most twice as many.
+
+    `Column.note` has those that count the rows one by one, which is certain.
+    """
     if column.text or column.missing or len(x) < FEWEST:
         return False
     values = x.chosen(x.column(column.name).data)
