@@ -144,7 +144,7 @@ class Lock:
 
 
 class Held:
-    """The context of `Lock.held`: a class, since which costs a prediction less than a generator."""
+    """The context of `Lock.held`: a class costs a prediction less than a generator."""
 
     def __init__(self, lock: Lock) -> None:
         self._of = lock

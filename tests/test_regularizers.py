@@ -335,3 +335,15 @@ def test_invalid_penalties_are_refused(choice: Any, message: str, points: Points
 def test_repr_is_the_source() -> None:
     assert [repr(pynn.L1(0.5)), repr(pynn.L2(strength=1e-4))] == ["L1(strength=0.5)", "L2(strength=0.0001)"]
     assert repr(pynn.ElasticNet(1, 2, biases=True)) == "ElasticNet(l1=1, l2=2, biases=True)"
+
+
+def test_measuring_a_penalty_changes_nothing(rng: np.random.Generator) -> None:
+    model = pynn.Sequential(pynn.Affine(3), pynn.Affine(2), seed=0)
+    assert pynn.L2(0.1).value(model) == 0  # not built yet
+    x, y = rng.standard_normal((5, 4)), rng.integers(0, 2, 5)
+    model.train_step(x, y, pynn.SoftmaxCrossEntropy(), pynn.SGD(0.1))
+    before = model.gradients.copy()
+    model.layers[0].freeze()
+    value = pynn.L2(0.1).value(model)
+    np.testing.assert_array_equal(model.gradients, before)
+    np.testing.assert_allclose(value, 0.05 * (np.asarray(model.layers[1].weight) ** 2).sum(), rtol=1e-6)

@@ -41,31 +41,39 @@ void backward_of_rows(const T* dy, const T* x, const T* weight, const T* y, Acti
 // sums += the parts, in their order.
 template <class T>
 void add_parts(const T* parts, Size count, Size size, T* sums) {
-    each_vector<T>(0, size, [&](auto at, Size i) {
-        Vec<T> total = at.load(sums + i);
-        for (Size part = 0; part < count; ++part) total += at.load(parts + part * size + i);
-        at.store(sums + i, total);
+    parallel_runs(size, 4096, static_cast<double>(count * size), [&](Size begin, Size end) {
+        each_vector<T>(begin, end, [&](auto at, Size i) {
+            Vec<T> total = at.load(sums + i);
+            for (Size part = 0; part < count; ++part) total += at.load(parts + part * size + i);
+            at.store(sums + i, total);
+        });
     });
 }
 
-// Where the weight is small beside the batch, the rows go back in slices, each with its own part of the sums over rows.
-// Then a core reads the rows that it has written; passing dz from core to core would take longer than the products.
-constexpr Size kSlices = 2;
+constexpr double kSliceWork = 4e6;  // multiply-adds: some 30 microseconds of a core
+constexpr Size kFewestRows = 32, kMostSlices = 64;
 
-inline bool in_slices(Size n, Size d, Size m) {
-    return n >= 32 * kSlices && 2 * d * m <= n * (d + m);
+// Into how many slices of rows the way back goes, each with its own part of the sums over rows; 1 for none. Then a core
+// reads the rows that it has written: passing dz from core to core takes longer than the products of a small layer.
+// Their parts must be few beside the arrays that they save from being passed, and each small enough that a machine of
+// many cores would not share it out with profit.
+inline Size slices(Size n, Size d, Size m) {
+    if (product_work(n, d, m) < kParallelWork || n < 2 * kFewestRows) return 1;
+    const double rows = static_cast<double>(n), weights = static_cast<double>(d) * static_cast<double>(m);
+    const double wanted = rows * weights / kSliceWork;
+    const Size count = wanted < 2 ? 2 : wanted > kMostSlices ? kMostSlices : static_cast<Size>(wanted);
+    const double parts = 2 * static_cast<double>(count - 1) * weights;
+    return parts <= rows * static_cast<double>(d + m) && n >= kFewestRows * count ? count : 1;
 }
 
 template <class T>
 void affine_backward(const T* dy, const T* x, const T* weight, const T* y, Activation f, T* dz, T* dx, T* dweight,
                      T* dbias, double scale, Size n, Size d, Size m) {
-    const double work = static_cast<double>(n) * static_cast<double>(d) * (2 + static_cast<double>(m) / 8);
-    if (work < kParallelWork || !in_slices(n, d, m))
-        return backward_of_rows(dy, x, weight, y, f, dz, dx, dweight, dbias, scale, n, d, m);
-    const Size parts = kSlices - 1;
+    const Size count = slices(n, d, m), parts = count - 1;
+    if (count == 1) return backward_of_rows(dy, x, weight, y, f, dz, dx, dweight, dbias, scale, n, d, m);
     const Scratch<T> weights(dweight ? parts * d * m : 0), biases(dbias ? parts * m : 0);
-    parallel(kSlices, work, [&](Size slice) {
-        const Size begin = slice * n / kSlices, end = (slice + 1) * n / kSlices;
+    parallel(count, product_work(n, d, m), [&](Size slice) {
+        const Size begin = slice * n / count, end = (slice + 1) * n / count;
         const auto own = [&](T* sums, const Scratch<T>& part, Size size) {
             return sums && slice > 0 ? part.get() + (slice - 1) * size : sums;
         };

@@ -148,9 +148,7 @@ void multiply(const Product<T>& q) {
     const Size panels = ceil_div(q.n, kPanel<T>);
     if (panels == 0 || rows.tiles == 0) return;
     const Cut c = cut(q, rows.tiles, panels);
-    // a multiply-add in registers costs a fraction of an element loaded from memory
-    const double work = static_cast<double>(q.m) * static_cast<double>(q.k) * (2 + static_cast<double>(q.n) / 8);
-    parallel(c.chunks * c.groups, work, [&](Size piece) {
+    parallel(c.chunks * c.groups, product_work(q.m, q.k, q.n), [&](Size piece) {
         const Size group = piece / c.chunks, first = piece % c.chunks * c.chunk;
         const Size t0 = group * rows.tiles / c.groups, t1 = (group + 1) * rows.tiles / c.groups;
         for (Size p = 0; p == 0 || p < q.k; p += kBlock)

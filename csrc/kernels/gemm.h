@@ -35,6 +35,12 @@ struct Product {
     Activation f = {Function::identity, 0};
 };
 
+// The work of a product of (m,k) by (k,n), for `parallel`: an element of a may come from another core's cache, which
+// costs as much as many multiply-adds in registers.
+inline double product_work(Size m, Size k, Size n) {
+    return static_cast<double>(m) * static_cast<double>(k) * (2 + static_cast<double>(n) / 8);
+}
+
 template <class T>
 void multiply(const Product<T>& product);
 

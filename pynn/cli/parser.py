@@ -164,11 +164,13 @@ def _add_train(commands: Any) -> None:
     output.add_argument("--force", action="store_true", help="a table: overwrite files that pynn train did not write")
     output.add_argument("--no-plot", dest="plot", action="store_false", help="write no picture")
     output.add_argument(
-        "--run", metavar="FOLDER", dest="run_folder", help="keep what was seen of the training in this folder, for "
-        "pynn report and pynn doctor, which also read it meanwhile",
+        "--run", metavar="FOLDER", dest="run_folder", help="a data set: keep what was seen of the training in this "
+        "folder, for pynn report and pynn doctor, which also read it meanwhile",
     )  # fmt: skip
     output.add_argument(
-        "--report", metavar="FILE", help="write a page on the training, with curves, layers, and mistakes: run.html"
+        "--report",
+        metavar="FILE",
+        help="a data set: write a page on the training, with curves, layers, and mistakes: run.html",
     )
     output.add_argument("--quiet", action="store_true", help="print only the last line")
 

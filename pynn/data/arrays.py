@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -139,16 +140,24 @@ def kernel_reads(x: Array) -> bool:
     return bool(fast and x.flags.c_contiguous and x.flags.aligned and x.size)
 
 
-def gather(x: Array, indices: NDArray[np.int64], dtype: np.dtype[Any], out: Array | None) -> Array:
-    """Return x[indices] in this dtype, in `out` if it has the right shape."""
-    shape = (len(indices), *x.shape[1:])
-    if out is None or out.shape != shape:
-        out = np.empty(shape, dtype)
-    if not len(indices):  # a process without a share of a small batch
+Gather = Callable[[NDArray[np.int64], "Array | None"], Array]  # (indices, output array) -> samples
+
+
+def gathering(x: Array, dtype: np.dtype[Any]) -> Gather:
+    """The function that returns x[indices] in this dtype, in `out` if it has as many rows."""
+    fast, shape = kernel_reads(x), x.shape[1:]
+    rows, divisor = x.reshape(len(x), -1) if fast else x, PIXELS if are_pixels(x) else 1
+    flat = x.ndim == 2
+
+    def gather(indices: NDArray[np.int64], out: Array | None) -> Array:
+        if out is None or len(out) != len(indices):
+            out = np.empty((len(indices), *shape), dtype)
+        if not len(indices):  # a process without a share of a small batch
+            return out
+        if fast:
+            kernels.gather(rows, indices, divisor, out if flat else out.reshape(len(indices), -1))
+        else:
+            out[...] = to_model(x[indices], dtype)
         return out
-    if kernel_reads(x):
-        divisor = PIXELS if are_pixels(x) else 1
-        kernels.gather(x.reshape(len(x), -1), indices, divisor, out.reshape(len(indices), -1))
-    else:
-        out[...] = to_model(x[indices], dtype)
-    return out
+
+    return gather

@@ -199,7 +199,7 @@ class Augmented:
         if out is None or out.shape != shape:
             out = np.empty(shape, self.dtype)
         if moves is None:
-            arrays_module.gather(self.x, chosen, self.dtype, out)
+            arrays_module.gathering(self.x, self.dtype)(chosen, out)
         else:
             x, divisor = self.x, arrays_module.PIXELS if self.x.dtype == np.uint8 else 1
             if not arrays_module.kernel_reads(x):

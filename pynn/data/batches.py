@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .. import checks, kernels
+from .. import checks
 from ..checks import check_seed, expect_count, float_dtype
 from ..messages.terminal import brief
 from ..random import order
 from ..signatures import answering
 from ..typing import Array
-from .arrays import PIXELS, are_pixels, as_array, check_pairs, gather, kernel_reads, sample_weights, samples
+from .arrays import as_array, check_pairs, gathering, sample_weights, samples
 from .prefetch import prefetched
 
 if TYPE_CHECKING:
@@ -148,7 +148,10 @@ def epoch_of(
     x, y, weights = samples
     indices = order(len(x), seed if shuffle else None, epoch)
     if augment is None:
-        fill = _gathering(x, indices, dtype)
+        gather = gathering(x, dtype)
+
+        def fill(part: slice, out: Array | None) -> Array:
+            return gather(indices[part], out)
     else:
         from .augment import Augmented  # here: only augmentation needs it
 
@@ -173,23 +176,6 @@ def part_of(count: int, rank: int, size: int) -> slice:
 
 
 Filling = Callable[[slice, "Array | None"], Array]  # (slice of the order, output array) -> batch
-
-
-def _gathering(x: Array, indices: NDArray[np.int64], dtype: np.dtype[Any]) -> Filling:
-    """Return the function that gathers a batch; what all batches share is computed once, here."""
-    if not kernel_reads(x):
-        return lambda part, out: gather(x, indices[part], dtype, out)
-    shape, rows, divisor = x.shape[1:], x.reshape(len(x), -1), PIXELS if are_pixels(x) else 1
-
-    def fill(part: slice, out: Array | None) -> Array:
-        chosen = indices[part]
-        if out is None or len(out) != len(chosen):
-            out = np.empty((len(chosen), *shape), dtype)
-        if len(chosen):  # in a small batch a process may have no samples
-            kernels.gather(rows, chosen, divisor, out.reshape(len(chosen), -1))
-        return out
-
-    return fill
 
 
 def _iterate(

@@ -391,27 +391,3 @@ def expect_finite(source: Table, label: Any, chosen: Array) -> None:
             f"{_where(source, label)} is {chosen[place]} in row {source.row(place)}, expected finite numbers; replace "
             "it, or make it missing (NaN)"
         )
-
-
-def labels(columns: Sequence[Column], source: Table) -> Sequence[Any]:
-    """Where these columns are in a table: by name if both have names, else by place; ValueError if it lacks any.
-
-    Columns of a frame that are numbered differently from those of `fit` are taken by place only if no number is the
-    same, and if `fit` had an array or the numbers 0, 1 and so on.
-    """
-    names = [column.name for column in columns]
-    if (source.names is not None and isinstance(names[0], str)) or (source.numbered and isinstance(names[0], int)):
-        present = set(source.labels)
-        missing = [column.name for column in columns if column.used and column.name not in present]
-        if missing and (names != list(range(len(names))) or present & set(names)):
-            raise ValueError(
-                f"{source.name} has no column {tables.listed(missing)}: fit had the columns {tables.listed(names, 20)}"
-            )
-        if not missing:
-            return names
-    if len(source.labels) != len(names):
-        raise ValueError(
-            f"{source.name} has {len(source.labels)} columns, expected the {len(names)} of fit, "
-            f"{tables.listed(names, 20)}"
-        )
-    return source.labels

@@ -77,6 +77,7 @@ class Table:
     ndim = 2
     decimal = "."
     written = False
+    records: Sequence[Mapping[Any, Any]] | None = None  # the rows, if they are dicts
 
     def __init__(self, source: Any, name: str = "x") -> None:
         self.name, self.source = name, source
@@ -141,9 +142,9 @@ def _is_matrix(x: Any) -> bool:
 
 
 def table(x: Any, name: str = "x") -> Table:
-    """A frame of pandas or polars, a table of pyarrow, an array (N, D), a dict of columns, rows as lists or dicts.
+    """A frame of pandas or polars, a table of pyarrow, an array (N, D), a record array, a dict of columns, or rows.
 
-    TypeError for the rest.
+    Rows are lists or dicts. TypeError for the rest.
     """
     if isinstance(x, Table):
         return x
@@ -152,7 +153,11 @@ def table(x: Any, name: str = "x") -> Table:
     if callable(getattr(x, "toarray", None)) and hasattr(x, "nnz"):  # scipy.sparse
         x = x.toarray()
     elif isinstance(x, (list, tuple)):
-        x = of_records(x) if x and all(isinstance(row, Mapping) for row in x) else of_lists(x, name)
+        if x and all(isinstance(row, Mapping) for row in x):
+            read = Table(of_records(x), name)
+            read.records = x
+            return read
+        x = of_lists(x, name)
     return Table(x, name)
 
 

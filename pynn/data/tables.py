@@ -117,8 +117,8 @@ def expect_labels(names: Sequence[Any], name: str) -> None:
     if 0 < sum(isinstance(label, str) for label in names) < len(names):
         odd = next(label for label in names if not isinstance(label, str))
         raise TypeError(
-            f"{name} has a column named {odd!r} and others whose names are text; convert all to text: "
-            f"{name}.columns = {name}.columns.astype(str)"
+            f"{name} has a column named {odd!r} and others whose names are text; convert all names to text, in a frame "
+            f"by {name}.columns = {name}.columns.astype(str)"
         )
 
 

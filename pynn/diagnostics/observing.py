@@ -97,6 +97,7 @@ def settings(trainer: Any, count: int) -> dict[str, Any]:
 def of_layer(layer: Layer) -> dict[str, Any]:
     """The description of a layer, as plain values."""
     weight = layer.declared[0].value if layer.declared else None
+    scale = float(getattr(layer, "_scale", 1.0))  # of the product with the weight, as in parametrization="ntk"
     fan_in = 0 if weight is None or weight.ndim < 2 else math.prod(weight.shape[:-1])
     return {
         "name": layer.name,
@@ -112,7 +113,7 @@ def of_layer(layer: Layer) -> dict[str, Any]:
         "rate": _dropped(layer),
         "noise": float(getattr(layer, "std", 0.0)) if layer.kind == "GaussianNoise" else 0.0,
         "momentum": layer.momentum if isinstance(layer, BatchNorm) else None,
-        "first_weight": None if weight is None or weight.ndim < 2 else root_mean_square(weight),
+        "first_weight": None if weight is None or weight.ndim < 2 else scale * root_mean_square(weight),
         "first_bias": _bias(layer),
     }
 

@@ -52,7 +52,7 @@ class DropConnect(Affine):
     def forward(self, x: Array, training: bool) -> Array:
         if x.ndim != 2:
             return forward_steps(DropConnect.forward, self, x, training)
-        self._draw = draw(self, training, 0)
+        self._draw = draw(self, training)
         if self._draw is None:
             return super().forward(x, training)
         self._rate = rate_now(self, self.rate)

@@ -61,11 +61,9 @@ class Dropout(Masking):
         return self.rate
 
     def forward(self, x: Array, training: bool) -> Array:
-        if not (training or self.context.sampling):
-            self._draw = None
+        key = self._begin(training, x.shape[1:])
+        if key is None:
             return self._unmasked(x, "y")
-        key = self._begin(training, math.prod(x.shape[1:]))
-        assert key is not None
         return self._masked(x, self.buffer("y", x.shape), key) if self._rate else x
 
     def _unmasked(self, x: Array, name: str) -> Array:
@@ -109,7 +107,7 @@ class SpatialDropout(Masking):
         return input_shape
 
     def forward(self, x: Array, training: bool) -> Array:
-        key = self._begin(training, x.shape[-1])
+        key = self._begin(training, x.shape[-1:])
         if key is None or self._rate == 0:
             return x
         return self._masked(x, self.buffer("y", x.shape), key)

@@ -86,7 +86,7 @@ class FractionalMaxPool2d(MaxRegions):
         return counts[0], counts[1], channels
 
     def forward(self, x: Array, training: bool) -> Array:
-        key = draw(self, training, 0)
+        key = draw(self, training)
         self._regions = self._fixed or self._lay_regions() if key is None else self._drawn(*key[:3])
         return super().forward(x, training)
 

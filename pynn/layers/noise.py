@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from .. import kernels
 from ..checks import NOT_NEGATIVE
 from ..signatures import takes
@@ -39,7 +37,7 @@ class GaussianNoise(Layer):
         self.std = std
 
     def forward(self, x: Array, training: bool) -> Array:
-        key = draw(self, training, math.prod(x.shape[1:]))
+        key = draw(self, training, x.shape[1:])
         if key is None or self.std == 0:
             return x
         y = self.buffer("y", x.shape)

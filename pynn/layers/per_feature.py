@@ -25,12 +25,8 @@ class PerFeature(Layer):
 
     def forward(self, x: Array, training: bool) -> Array:
         y = self.buffer("y", x.shape)
-        if x.shape[1:] == (self._channels,):  # a single row takes as long as the reshapes
-            self._x = x
-            self._change(x, y)
-        else:
-            self._x = x.reshape(-1, self._channels)
-            self._change(self._x, y.reshape(self._x.shape))
+        self._x = x if x.ndim == 2 else x.reshape(-1, self._channels)
+        self._change(self._x, y if x.ndim == 2 else y.reshape(self._x.shape))
         return y
 
     def backward(self, dy: Array) -> Array | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from ..checks import RATE
@@ -10,7 +11,7 @@ from ..messages.terminal import called
 from ..schedules import Schedule
 from ..schedules.base import OrSchedule
 from ..signatures import takes
-from ..typing import Array
+from ..typing import Array, Shape
 from .base import Layer
 
 Draw = tuple[int, int, int, int]  # seed, stream, step and offset, as the kernels take them
@@ -19,16 +20,16 @@ LAST = 2**32 - 1
 SPREAD = 0x9E3779B1  # 2^32 / golden ratio, odd: keeps further passes of a step away from nearby steps
 
 
-def draw(layer: Layer, training: bool, size: int) -> Draw | None:
+def draw(layer: Layer, training: bool, shape: Shape = (0,)) -> Draw | None:
     """Return the key of the layer's random numbers for this forward pass, None if it draws none.
 
-    size: numbers per sample. A sample's numbers depend on its index among all samples of the step.
+    shape: of the numbers per sample. A sample's numbers depend on its index among all samples of the step.
     """
     context = layer.context
     if not (training or context.sampling):
         return None
     step = (context.step + context.passes * SPREAD) & LAST if context.passes else context.step
-    return context.seed, layer.stream, step, context.first_sample * size
+    return context.seed, layer.stream, step, context.first_sample * math.prod(shape)
 
 
 def rate_now(layer: Layer, rate: float | Schedule) -> float:
@@ -57,9 +58,9 @@ class Masking(Layer):
         self._draw: Draw | None = None  # of the last forward pass; None if it drew nothing
         self._rate = 0.0  # of that pass
 
-    def _begin(self, training: bool, size: int) -> Draw | None:
-        """Keep what this forward pass draws, for the backward pass; size: numbers per sample."""
-        self._draw = key = draw(self, training, size)
+    def _begin(self, training: bool, shape: Shape) -> Draw | None:
+        """Keep what this forward pass draws, for the backward pass; shape: of the numbers per sample."""
+        self._draw = key = draw(self, training, shape)
         if key is not None:
             self._rate = rate_now(self, self.rate)
         return key
@@ -80,7 +81,7 @@ def survives(layer: Layer, training: bool, share: float) -> tuple[bool, float]:
 
     share: the probability that they take part in a training step, and the factor outside training.
     """
-    key = draw(layer, training, 0)
+    key = draw(layer, training)
     if key is None:
         return True, float(share)
     return share == 1 or words(*key[:3])[0] < share * 2**32, 1.0

@@ -39,7 +39,7 @@ def kinds(own: Iterable[type] = ()) -> dict[str, type]:
     """The classes that a file may name, pynn's and the user's; TypeError or ValueError for others.
 
     A class of the user's hides one of pynn's that has been added under its name since older files were written;
-    `own_kinds.settled` decides which of the two a file means.
+    `own_kinds.expect_meant` checks which of the two a file means.
     """
     known: dict[str, type] = {name: kind for name, kind in KINDS.items() if name in own_kinds.FIRST}
     for kind in own if isinstance(own, Iterable) and not isinstance(own, (type, str)) else (own,):
@@ -137,7 +137,7 @@ def restored(
 ) -> Sequential:
     """The model from the result of `content`; file: named in errors; allowed: as from `kinds`."""
     try:
-        allowed = own_kinds.settled(description, allowed, KINDS, terminal.printable(file))
+        own_kinds.expect_meant(description, allowed, KINDS, terminal.printable(file))
         model = _rebuild(description, allowed, tensors)
     except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, MemoryError, RecursionError) as cause:
         why = f"{file}: the model cannot be built from its description: {cause}"

@@ -13,8 +13,8 @@ from ..saving import config
 OWN = "own"  # key of a description: names of the user's classes in it
 DESCRIBED = ("layers", "loss", "preprocessing", "target_preprocessing")  # keys of a description that name classes
 
-# pynn's classes when files did not yet record which are the user's. A file without that record that names another class
-# of pynn may mean one of the user's, which was there first.
+# pynn's classes before those for tables came. A file without the record of the user's classes that names a later one of
+# pynn may mean one of the user's, which was there first.
 _FIRST = """
     AbsoluteError Activation Affine AvgPool1d AvgPool2d BatchNorm BinaryCrossEntropy BinaryHinge Chain
     Constant Conv1d Conv2d DropConnect Dropout ELU ElasticNet Flatten Focal FractionalMaxPool2d GELU
@@ -42,10 +42,10 @@ def _named(description: Mapping[str, Any]) -> set[str]:
     return config.kinds_in([description.get(key) for key in DESCRIBED])
 
 
-def settled(
+def expect_meant(
     description: Mapping[str, Any], allowed: Mapping[str, type], known: Mapping[str, type], file: str
-) -> Mapping[str, type]:
-    """The classes that this description means by their names; ValueError if a class is missing or not meant.
+) -> None:
+    """ValueError if a name in this description means another class than the allowed one; a warning if it may.
 
     allowed: pynn's classes, and the user's before those of pynn. known: pynn's. file: named in the warning.
     """
@@ -55,9 +55,10 @@ def settled(
             checks.warn(
                 f"{file} does not say whether {listed(clashing)} {'is' if len(clashing) == 1 else 'are'} pynn's: an "
                 "older pynn wrote it, which had no class of that name or did not record it. pynn's is taken; if it is "
-                f"your own class, pass own=[{clashing[0]}]; to end this warning, save the model again"
+                f"your own class, pass own=[{clashing[0]}], and rename it before you save the model; to end this "
+                "warning, save the model again"
             )
-        return allowed
+        return
     record = description[OWN]
     _expect_record(record, named)
     for name in sorted(named):
@@ -74,7 +75,6 @@ def settled(
                 f"own holds {allowed[name]!r}, but {name} in this file is pynn's class of that name; leave yours "
                 "out, or rename it"
             )
-    return allowed
 
 
 def _expect_record(record: Any, named: Iterable[str]) -> None:

@@ -182,11 +182,7 @@ class FlatChain(Chain):
         for segment in self._segments:
             if segment.frozen:  # no backward pass overwrites its old gradient
                 self.gradients[segment.start : segment.stop] = 0
-        self._trained = tuple(
-            (layer, parameter, getattr(layer, parameter.name), getattr(layer, f"d{parameter.name}"))
-            for layer, parameter, _ in self._places
-            if not layer.freezes(parameter.name)
-        )
+        self._trained = self._list_trained()
         self._constrained = tuple(
             (value, parameter.constraint)
             for _, parameter, value, _ in self._trained
@@ -195,6 +191,13 @@ class FlatChain(Chain):
         self.has_penalties = any(layer.penalty is not None for layer, _, _ in self._places)
         self._skip_first_gradient()
         self._settled = self.context.changes
+
+    def _list_trained(self) -> tuple[tuple[Layer, Parameter, Array, Array], ...]:
+        return tuple(
+            (layer, parameter, getattr(layer, parameter.name), getattr(layer, f"d{parameter.name}"))
+            for layer, parameter, _ in self._places
+            if not layer.freezes(parameter.name)
+        )
 
     def statistics(self) -> list[Array]:
         """Arrays that are saved but not trained, such as running statistics.
@@ -409,9 +412,8 @@ class FlatChain(Chain):
         tuple
             Penalty, parameter and gradient.
         """
-        if self._settled != self.context.changes:
-            self._settle()
-        for layer, parameter, value, gradient in self._trained:
+        settled = self._settled == self.context.changes
+        for layer, parameter, value, gradient in self._trained if settled else self._list_trained():
             chosen = penalty if layer.penalty is None else layer.penalty
             if chosen is not None and (parameter.penalized or chosen.biases):
                 yield chosen, value, gradient

@@ -121,6 +121,7 @@ def table_report(
     *,
     classes: Sequence[Any] | None = None,
     measure: str = "error",
+    kept: Sequence[int] = (),
 ) -> Figure:
     """Draw one picture of a model for tables: the training, the test, and the importance of the columns.
 
@@ -136,6 +137,8 @@ def table_report(
         All classes, for a confusion matrix; None for numbers, which are drawn by `predicted`.
     measure : str, default "error"
         What rises, as for `importance`.
+    kept : sequence of int, optional
+        The epochs whose parameters the members have, counted from 1: an estimator's `best_epochs_`.
 
     Returns
     -------
@@ -153,13 +156,13 @@ def table_report(
         right = float(np.mean(_texts(y_true) == _texts(y_pred)))
         second.set_title(f"{right:.1%} of {len(np.asarray(y_true)):,} rows right, {len(classes)} classes", loc="left")
         second.set_axis_off()
-    _learning(figure.add_subplot(grid[0, 0]), histories)
+    _learning(figure.add_subplot(grid[0, 0]), histories, kept)
     importance(importances, figure.add_subplot(grid[1, :]), measure=measure)
     return figure
 
 
-def _learning(axes: Axes, histories: Sequence[Any]) -> None:
-    """The loss of training and validation over the epochs, of all members."""
+def _learning(axes: Axes, histories: Sequence[Any], kept: Sequence[int]) -> None:
+    """The loss of training and validation over the epochs, of all members, and the epochs that were kept."""
     found = [measurements(each) for each in histories if each is not None]
     for number, values in enumerate(found):
         for key, label, colour in (("loss", "training", COLOURS[0]), ("val_loss", "validation", COLOURS[1])):
@@ -167,6 +170,8 @@ def _learning(axes: Axes, histories: Sequence[Any]) -> None:
                 epochs = np.arange(1, len(values[key]) + 1)
                 name = label if number == 0 else "_"
                 axes.plot(epochs, values[key], color=colour, label=name, alpha=1 if len(found) == 1 else 0.5)
+    for epoch in kept:
+        axes.axvline(epoch, color="grey", linestyle=":", label=f"epoch kept: {epoch}" if len(kept) == 1 else "_")
     members = f" of {len(found)} members" if len(found) > 1 else ""
     dress(axes, f"training{members}", "epoch", "loss", whole=True)
     if len(axes.lines) > 1:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from ..checks import FLAG, Count, Instance, OrNone
 from ..data import columns as kinds
-from ..data import tables
+from ..data import matching, tables
 from ..data.columns import Column
 from ..data.frames import Table, table
 from ..signatures import takes
@@ -203,7 +203,7 @@ class TableEncoder(Named):
         for columns, read in x.shared:
             if columns is self.columns_:
                 return read  # type: ignore[no-any-return]
-        labels = kinds.labels(self.columns_, x)
+        labels = matching.labels(self.columns_, x)
         read = [
             kinds.read(column, x, label) if column.used else None
             for column, label in zip(self.columns_, labels, strict=True)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from .. import checks
 from ..data import columns as kinds
 from ..data import tables
 from ..data.columns import Column
 from ..data.frames import Table
+
+FEWEST = 50  # rows from which on numbers may be those of the rows
 
 
 def warn(x: Table, columns: list[Column]) -> None:
@@ -28,3 +32,21 @@ def warn(x: Table, columns: list[Column]) -> None:
             f"{readable.name!r} {readable.note}; {cure}to keep a column as "
             f"categories: {tables.as_categories(x.source, x.name, ids[0].name)}"
         )
+    if numbering := [column.name for column in columns if column.kind == "number" and _numbers_rows(x, column)]:
+        checks.warn(
+            f"{x.name} has whole numbers in {tables.listed(numbering)} that are all different and nearly without gaps, "
+            "as row numbers and ids are: they tell nothing about new rows, so drop the column unless it means something"
+        )
+
+
+def _numbers_rows(x: Table, column: Column) -> bool:
+    """Whether it may number the rows: whole numbers, each once, in any order, in a range of at most twice as many.
+
+    `Column.note` has those that count the rows one by one, which is certain.
+    """
+    if column.text or column.missing or len(x) < FEWEST:
+        return False
+    values = x.chosen(x.column(column.name).data)
+    if values.dtype.kind not in "iu" or int(values.max()) - int(values.min()) >= 2 * len(values):
+        return False
+    return int(np.bincount((values - values.min()).astype(np.int64)).max()) == 1

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import kernels
 from ..data import arrays
 from ..data.batches import Samples
 from ..typing import Array
 
 BATCH = 1024  # rows computed at once outside training
+GATHERED = 1 << 19  # bytes of the batches that are gathered at once where a call costs much
 COPIED = 1 << 28  # bytes of a table in column-major order up to which it is copied: its rows are slow to gather
 
 Indices = NDArray[np.int64]
@@ -40,7 +40,9 @@ class Rows:
             if not arrays.kernel_reads(table) and table.size * dtype.itemsize <= COPIED:
                 table = np.ascontiguousarray(table, dtype)
         self.table, self.shape = table, table.shape
-        self._fast = not self.sparse and arrays.kernel_reads(table) and table.ndim == 2
+        self.fast = not self.sparse and arrays.kernel_reads(table)  # a batch takes one call of a kernel
+        if not self.sparse:
+            self._gather = arrays.gathering(table, dtype)
 
     def __len__(self) -> int:
         return int(self.shape[0])
@@ -48,12 +50,7 @@ class Rows:
     def take(self, chosen: Indices, out: Array | None = None) -> Array:
         """These rows as a dense array, in `out` if it has the right shape."""
         if not self.sparse:
-            if not self._fast:
-                return arrays.gather(self.table, chosen, self.dtype, out)
-            if out is None or len(out) != len(chosen):
-                out = np.empty((len(chosen), self.shape[1]), self.dtype)
-            kernels.gather(self.table, chosen, 1.0, out)
-            return out
+            return self._gather(chosen, out)
         part = self.table[chosen]
         if out is None or out.shape != part.shape:
             return np.asarray(part.toarray(order="C"))
@@ -95,7 +92,7 @@ class Shuffled:
         self.used = len(chosen) - single  # rows of an epoch
         self.batches: int | None = math.ceil(self.used / batch_size)
         self._order = np.arange(len(chosen))
-        self._batch: Array | None = None
+        self._gathered: Array | None = None
         if not rows.sparse and len(chosen) == len(rows):
             self.samples = Samples(rows.table, y, weights)  # for callbacks that look at the data
 
@@ -107,11 +104,8 @@ class Shuffled:
             self._order = self._order[permutation]
         indices, size = self.chosen[self._order[: self.used]], self.batch_size
         constant = np.full(size, self.scale, self.dtype) if self.scale != 1 else None
-        for start in range(first * size, len(indices), size):
-            chosen = indices[start : start + size]
-            x, y, count = self.rows.take(chosen, self._batch), self.y[chosen], len(chosen)
-            if count == size:
-                self._batch = x  # filled again with the next batch
+        for chosen, x in self._batches(indices, first * size):
+            y, count = self.y[chosen], len(chosen)
             if self.weights is None:
                 weights, total = None if constant is None else constant[:count], float(count)
             else:
@@ -123,3 +117,16 @@ class Shuffled:
             if self.penalty is not None:
                 self.penalty.l2 = self.alpha / total
             yield Samples(x, y, weights)
+
+    def _batches(self, indices: Indices, first: int) -> Iterator[tuple[Indices, Array]]:
+        """The rows and x of each batch, in memory that the next ones fill again."""
+        size, width = self.batch_size, int(self.rows.shape[1]) * self.dtype.itemsize
+        # A core should find in its cache the rows that it gathered; where a call costs more, it is for several batches.
+        several = 1 if self.rows.fast else max(1, GATHERED // max(size * width, 1))
+        for begin in range(first, len(indices), size * several):
+            some = indices[begin : begin + size * several]
+            x = self.rows.take(some, self._gathered)
+            if len(x) == size * several:
+                self._gathered = x
+            for start in range(0, len(some), size):
+                yield some[start : start + size], x[start : start + size]

@@ -40,7 +40,8 @@ class TabularRegressor(RegressorMixin, Tabular):
         As for `TabularClassifier`.
     loss : str, default "squared_error"
         "squared_error", "absolute_error", "huber"; "poisson", "gamma", "tweedie" for counts and amounts, whose mean is
-        predicted through its logarithm; "gaussian_nll", which predicts a standard deviation too.
+        predicted through its logarithm; "gaussian_nll", which learns standard deviations too, for
+        `predict_interval` and ``to_model().predict_std(X)``.
     quantiles : list of float, optional
         Levels between 0 and 1, ascending: the loss is then `Quantile`, `predict_quantiles` gives them. They never
         cross. `predict` gives the median, so that 0.5 must lie within several levels; of a single one its quantile.
@@ -169,6 +170,8 @@ class TabularRegressor(RegressorMixin, Tabular):
         if self.quantiles_ is not None and y.shape[1:] == (1,):
             y = column_or_1d(y, warn=True)
         loss, outputs = self._chosen_loss(y)
+        if self._log_link:
+            loss.targets(y, y.shape[1:])  # before the rows are shuffled: an error names the user's
         table = self._encoded(X, y, sample_weights(sample_weight, len(X)))
         held_out = measured(self, validation)
         task = Task(
@@ -291,10 +294,10 @@ class TabularRegressor(RegressorMixin, Tabular):
         Notes
         -----
         From the quantiles, or the standard deviations of "gaussian_nll"; of other losses from the errors on the
-        validation rows (split conformal prediction), with the same width everywhere. Each row counts once, by its
-        weight, with the mean of the networks that were not trained on it. The same rows choose the epoch, so that new
-        errors may be a little larger. A coverage c needs c/(1 - c) rows, 9 for 0.9: with fewer, the ends are infinite,
-        with a warning.
+        validation rows (split conformal prediction), with the same width everywhere, except that "poisson", "gamma" and
+        "tweedie" have no ends below 0. Each row counts once, by its weight, with the mean of the networks that were not
+        trained on it. The same rows choose the epoch, so that new errors may be a little larger. A coverage c needs
+        c/(1 - c) rows, 9 for 0.9: with fewer, the ends are infinite, with a warning.
         """
         if not (is_number(coverage) and 0 < coverage < 1):
             raise ValueError(f"coverage is {coverage!r}, expected a number between 0 and 1")
@@ -309,7 +312,8 @@ class TabularRegressor(RegressorMixin, Tabular):
         if self._residuals is None:
             raise ValueError("no rows were held out to measure errors on: set validation_fraction, or pass validation")
         width = self._residuals.width(coverage)
-        return middle - width, middle + width
+        lower = middle - width
+        return np.maximum(lower, 0) if self._log_link else lower, middle + width
 
     def _held_out_residuals(self, trained: list[Member], rows: Table) -> intervals.Residuals | None:
         """Errors on held-out rows, of the mean of the networks that were not trained on them; each row once."""

@@ -11,21 +11,23 @@ from ..schedules import Schedule
 from .trainable import Trainable
 
 WITHIN = (0.25, 0.5, 0.75)  # of an epoch: a rate that is 0 for a moment is not there
+LOOKED_AT = 1000  # epochs of a run: a schedule of one's own may come back
 SHOWN = 3  # names in the warning
 
 
-def warn_of_ended(model: Trainable, optimizer: Optimizer, first_epoch: int) -> None:
-    """Warn of what a run that begins at this epoch of the model does without, though a run before had it.
+def warn_of_ended(model: Trainable, optimizer: Optimizer, first_epoch: int, epochs: int) -> None:
+    """Warn of what a run of these epochs of the model does without, though a run before had it.
 
     A schedule may well end within a run. Of a learning rate that has ended the trainer warns: then nothing is trained.
     """
     begun = optimizer.epochs_at(first_epoch)
-    if not begun or (optimizer.schedule is not None and optimizer.schedule._ended(begun)):
+    if not begun or not epochs or (optimizer.schedule is not None and optimizer.schedule._ended(begun)):
         return
     ended = [
         (what, schedule)
         for what, schedule in _scheduled(model, optimizer)
-        if schedule._ended(begun) and not any(schedule(begun + share) for share in WITHIN)
+        if schedule._ended(begun)
+        and not any(schedule(begun + epoch + share) for epoch in range(min(epochs, LOOKED_AT)) for share in WITHIN)
     ]
     if not ended:
         return

@@ -169,7 +169,7 @@ class Trainer:
                     begun.append(callback)
                     callback.on_train_begin(self)
                 self._heed_interrupt()
-                warn_of_ended(self.model, self.optimizer, self.first_epoch)
+                warn_of_ended(self.model, self.optimizer, self.first_epoch, self.epochs)
                 while self.epoch < self.first_epoch + self.epochs and self.stopped is None:
                     with self.model.lock.held():
                         self._run_epoch()

@@ -128,7 +128,7 @@ def test_stages_and_folds(run: Any, houses: Path) -> None:
 def test_the_trials_can_be_made_in_other_processes(houses: Path) -> None:
     options = parser.build().read(["search", "houses.csv", "--target", "dear"])
     command._fill(options)
-    job = tables.Tables(options)
+    job = tables.Tables(options, Path("houses.search.safetensors"), None)
     again = pickle.loads(pickle.dumps(job.build))
     params = {"learning_rate": 0.01, "width": 8, "depth": 1}
     (model, settings), (other, _) = job.build(params, 3), again(params, 3)
@@ -156,6 +156,7 @@ def test_large_tables_have_fewer_epochs_and_larger_batches() -> None:
         ("--target dear --space momentum.toml", "momentum.toml: 'momentum' is no parameter"),
         ("--target price --output space.toml", "--output: expected a name that ends in .safetensors"),
         ("--target price --output mine.safetensors", "mine.safetensors exists, and pynn train did not write it"),
+        ("--target prize --output mine.safetensors", "did you mean 'price' or 'size'?"),  # not that the file exists
         ("--target price --preset fast", "--preset; only pynn train has --preset"),
     ],
 )  # fmt: skip

@@ -265,6 +265,7 @@ def test_a_model_of_another_target_is_not_overwritten(run, fails, leavers):
     train = ("train", leavers, *FAST, "--quiet", "--no-plot", "--target")
     assert run(*train, "left")[0] == 0
     before = Path("leavers.safetensors").read_bytes()
+    assert "did you mean 'left'" in fails(*train, "lefft")  # not that the model exists
     assert "leavers.safetensors exists, a model that predicts 'left'; choose another --output, or" in fails(
         *train, "calls"
     )

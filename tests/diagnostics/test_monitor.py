@@ -16,6 +16,7 @@ from resumed_runs import Killed, KilledAt, assert_same
 
 import pynn
 from pynn.diagnostics import VOCABULARY, Record
+from pynn.diagnostics.observing import of_layer
 
 
 @pytest.fixture
@@ -386,6 +387,12 @@ def test_a_model_that_predicts_in_another_thread_is_not_disturbed(points: Any) -
         assert np.isfinite(model.predict_proba(x)).all()
     thread.join()
     assert len(record_of(model).losses) == 90
+
+
+def test_first_weights_count_the_scale_of_the_product() -> None:
+    model = pynn.Sequential(pynn.Affine(64, parametrization="ntk"), seed=0)
+    model.build((16,))
+    assert of_layer(model.layers[0])["first_weight"] == pytest.approx(1 / 4, rel=0.1)
 
 
 # In the middle of a run

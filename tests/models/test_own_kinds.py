@@ -137,7 +137,8 @@ def test_files_without_a_record_give_the_users_class_or_a_warning(tmp_path: Path
     path = without_record(saved(tmp_path / "m", later()))
     assert type(pynn.load(path, own=[Rotation]).layers[0]) is Rotation
     with pytest.warns(
-        UserWarning, match=r"does not say whether 'Rotation' is pynn's.*pass own=\[Rotation\]; to end this"
+        UserWarning,
+        match=r"does not say whether 'Rotation' is pynn's.*pass own=\[Rotation\], and rename it.*to end this",
     ):
         model = pynn.load(path)
     assert type(model.layers[0]) is later

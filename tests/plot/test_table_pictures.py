@@ -73,6 +73,10 @@ def test_the_report_of_classes_and_of_numbers():
     training = next(axes for axes in figure.axes if axes.get_title(loc="left") == "training")
     assert [line.get_ydata().tolist() for line in training.lines] == [[3, 2], [3.5, 3]]
     assert [line.get_xdata().tolist() for line in training.lines] == [[1, 2], [1, 2]]
+    figure = plot.table_report([history], ["a", "b"], ["a", "b"], IMPORTANCES, classes=["a", "b"], kept=[2])
+    training = next(axes for axes in figure.axes if axes.get_title(loc="left") == "training")
+    assert training.lines[-1].get_xdata() == [2, 2]
+    assert "epoch kept: 2" in {words.get_text() for words in training.get_legend().get_texts()}
     figure = plot.table_report([history, history], [1.0, 2.0], [1.5, 2.5], IMPORTANCES, measure="RMSE")
     titles = {axes.get_title(loc="left") for axes in figure.axes}
     assert {"training of 2 members", "importance of the columns"} < titles

@@ -16,6 +16,7 @@ from sklearn.exceptions import DataConversionWarning, NotFittedError
 
 import pynn
 from pynn.sklearn import MLPClassifier, MLPRegressor
+from pynn.sklearn.rows import Rows, Shuffled
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -249,3 +250,17 @@ def test_warnings_point_at_the_line_of_the_user() -> None:
         quick(max_iter=2, batch_size=1000).fit(X, WORDS)
     assert {warning.filename for warning in caught} == {__file__}
     assert len(caught) == 4
+
+
+@pytest.mark.parametrize("dense", [True, False])
+def test_each_row_is_in_one_batch_of_an_epoch(dense: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.arange(70.0).reshape(35, 2)
+    taken: list[int] = []
+    rows = Rows(x if dense else sparse.csr_matrix(x), np.dtype(np.float32))
+    monkeypatch.setattr(rows, "take", lambda chosen, out: taken.append(len(chosen)) or Rows.take(rows, chosen, out))
+    source = Shuffled(rows, np.arange(35), None, np.arange(35), 10, np.random.RandomState(0))
+    for first, count in ((0, 35), (2, 15)):
+        batches = [(x.copy(), y) for x, y, _ in source.epoch(0, first)]
+        assert sum(len(y) for _, y in batches) == count
+        assert all((batch == x[y]).all() for batch, y in batches)
+    assert taken == ([10, 10, 10, 5, 10, 5] if dense else [35, 15])  # SciPy's calls cost more than a small batch

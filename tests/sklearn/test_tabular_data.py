@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -258,6 +259,21 @@ def test_records_that_are_no_rows_are_refused(kind: Any, rng: np.random.Generato
     assert not hasattr(model, "feature_names_in_")
 
 
+@pytest.mark.parametrize("kind", [TabularClassifier, TabularRegressor])
+def test_records_have_no_order(kind: Any, rng: np.random.Generator) -> None:
+    x = rng.standard_normal((60, 2))
+    y = (x[:, 0] > 0).astype(int)
+    for model in (kind(**QUICK).fit(x, y), pynn.TableEncoder().fit(x)):
+        call = model.predict if hasattr(model, "predict") else model.transform
+        for records in ([{"b": -2.0, "a": 2.0}], [{"a": 2.0, "b": -2.0}]):
+            with pytest.raises(ValueError, match=r"[Xx] has the keys"):
+                call(records)
+        np.testing.assert_array_equal(call([{1: -2.0, 0: 2.0}]), call(np.array([[2.0, -2.0]])))
+    named = kind(**QUICK).fit([{"a": a, "b": b} for a, b in x], y)
+    with pytest.raises(ValueError, match=r"the columns of fit were .a.(,| and) .b."):
+        named.predict([{0: 2.0, 1: -2.0}])
+
+
 @pytest.mark.parametrize("kind", [TabularClassifier, TabularRegressor, MLPClassifier, MLPRegressor])
 def test_tables_of_pyarrow(kind: Any, x: np.ndarray, tmp_path: Path) -> None:
     pa = pytest.importorskip("pyarrow")
@@ -450,3 +466,41 @@ def test_columns_that_are_not_there_are_no_categories(
     frame = pd.DataFrame({"size": rng.uniform(0, 1, 60), "shop": rng.integers(0, 5, 60)})
     with pytest.raises((ValueError, TypeError), match=message):
         kind("fast", categorical_features=chosen, **QUICK).fit(frame, np.arange(60) % 2)
+
+
+def test_a_mistyped_key_is_refused_alone_and_beside_other_records(rng: np.random.Generator) -> None:
+    x = pd.DataFrame({"area": rng.uniform(20, 200, 60), "rooms": rng.integers(1, 8, 60)})
+    model = TabularRegressor(**QUICK).fit(x, x["area"])
+    wrong, right, lacking = {"area": 100, "room": 3}, {"area": 100, "rooms": 3}, {"area": 100}
+    for call in (model.predict, model.to_model().predict):
+        with pytest.raises(ValueError, match=r"no column 'rooms'.*; 'room' may be 'rooms': rename it"):
+            call([wrong])
+        with pytest.raises(ValueError, match=r"row 1 of [Xx] has no 'rooms', but 'room', which fit did not have"):
+            call([right, wrong])
+        assert len(call([right, lacking])) == 2  # None as missing
+    with pytest.raises(ValueError, match="'AREA' may be 'area': rename it"):
+        model.predict(x.rename(columns={"area": "AREA"}))
+
+
+@pytest.mark.parametrize("order", ["in order", "shuffled", "a part"])
+def test_numbers_of_rows_are_warned_of(order: str, rng: np.random.Generator) -> None:
+    x = pd.DataFrame({"id": np.arange(1, 101), "a": rng.standard_normal(100)})
+    x = x if order == "in order" else x.sample(frac=1 if order == "shuffled" else 0.7, random_state=0)
+    with pytest.warns(UserWarning, match=r"X has whole numbers in 'id' that are all different"):
+        TabularClassifier(**QUICK).fit(x, x["a"] > 0)
+    for other in (x.assign(id=x["id"] // 2), x.assign(id=x["id"] * 5), x.assign(id=x["id"] / 3), x[:40]):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            TabularClassifier(**QUICK).fit(other, other["a"] > 0)
+
+
+@pytest.mark.parametrize("loss", ["poisson", "gamma", "tweedie"])
+def test_losses_of_amounts_name_the_users_row_and_have_no_ends_below_0(loss: str, rng: np.random.Generator) -> None:
+    x = rng.standard_normal((80, 2))
+    y = rng.gamma(1.0, 3.0, 80)
+    low, high = TabularRegressor(**{**QUICK, "loss": loss}).fit(x, y).predict_interval(x)
+    assert low.min() == 0
+    assert (high > 0).all()
+    y[7] = -5
+    with pytest.raises(ValueError, match=r"y\[7\] is -5"):
+        TabularRegressor(**{**QUICK, "loss": loss}).fit(x, y)

@@ -266,6 +266,26 @@ def test_rates_that_have_not_ended_are_not_warned_of(points: Points) -> None:
                           batch_size=10, progress=False)  # fmt: skip
 
 
+class Pause(pynn.Schedule):
+    """0 in the third epoch alone."""
+
+    def at(self, epoch: float) -> float:
+        return 0.0 if 2 <= epoch < 3 else 0.3
+
+
+def test_a_rate_that_comes_back_within_the_run_is_not_warned_of(points: Points) -> None:
+    model = network(pynn.Dropout(Pause()))
+    options: dict[str, Any] = {"batch_size": 10, "progress": False}
+    model.fit(*points, optimizer=pynn.SGD(0.1), epochs=2, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fit(*points, epochs=0, **options)
+        model.fit(*points, epochs=3, **options)
+    model.fit(*points, optimizer=pynn.SGD(0.1), epochs=2, **options)
+    with pytest.warns(UserWarning, match="is 0 in this run"):
+        model.fit(*points, epochs=1, **options)
+
+
 def test_a_rate_of_learning_that_has_ended_is_warned_of_alone(points: Points) -> None:
     model = network(pynn.Dropout(pynn.FlatCosine(0.5, 2)))
     options: dict[str, Any] = {"epochs": 2, "batch_size": 10, "progress": False}

@@ -61,9 +61,8 @@ def run(options: argparse.Namespace) -> int:
     stem = files.stem(str(options.dataset)) if table else options.dataset
     path = Path(options.output or f"{stem}.search.safetensors")
     picture = path.with_suffix(".png") if options.plot else None
-    _expect_writable(options, path, picture, table)
     models.set_threads(options.threads)
-    job = _job(options, table)
+    job = _job(options, path, picture, table)
     storage = options.storage or str(path.with_suffix(".log"))
     search = _made(options, job, storage, path)
     if not options.quiet:
@@ -91,24 +90,16 @@ def _fill(options: argparse.Namespace) -> None:
     options.drop, options.categorical = options.drop or (), options.categorical or ()
 
 
-def _expect_writable(options: argparse.Namespace, path: Path, picture: Path | None, table: bool) -> None:
-    """Check before the search that its results can be written."""
+def _job(options: argparse.Namespace, path: Path, picture: Path | None, table: bool) -> Job:
+    """What is searched, after a check that the results can be written to these files."""
     if table:
         files.expect_libraries()
-        from ..tables import train  # here: it needs pandas
-
-        train.expect_ours(path, picture, options)
-    else:
-        writing.check_output(path, picture)
-
-
-def _job(options: argparse.Namespace, table: bool) -> Job:
-    if table:
         from .tables import Tables  # here: it needs pandas and scikit-learn
 
-        return Tables(options)
+        return Tables(options, path, picture)
     from .images import Images
 
+    writing.check_output(path, picture)
     return Images(options)
 
 

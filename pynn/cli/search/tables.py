@@ -6,6 +6,7 @@ import argparse
 import copy
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -81,13 +82,14 @@ class Tables:
     ----------
     options : Namespace
         Of the command, without None for --validation.
+    path, picture : Path
+        Where the model and the picture, if any, are to be written.
     """
 
-    def __init__(self, options: argparse.Namespace) -> None:
-        files.expect_libraries()
+    def __init__(self, options: argparse.Namespace, path: Path, picture: Path | None) -> None:
         files.expect_table(str(options.dataset))
         self._options = options
-        self._data = train.prepared(options)
+        self._data = train.prepared(options, path, picture)
         frame, y = self._data.used.iloc[self._data.train], self._data.target.y[self._data.train]
         self._classes: Array | None = None
         if self._data.target.is_classification:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...data import columns as kinds
-from ...data import parsing
+from ...data import matching, parsing
 from ...data.frames import Table
 from ...messages.terminal import printable, say
 from . import values
@@ -188,20 +188,16 @@ def applied(frame: Any, known: Sequence[kinds.Column], source: Source) -> Any:
 
 def expect_columns(frame: Any, wanted: list[str], source: Source) -> None:
     """ValueError for columns that are not there, with those of a similar name."""
-    import difflib
-
     present = list(map(str, frame.columns))
     missing = [name for name in wanted if name not in frame.columns]
     if not missing:
         return
-    others = [name for name in present if name not in wanted]
-    close = [(name, *difflib.get_close_matches(name, others, 1, 0.7)) for name in missing]
-    hints = [f"{quoted(found[1])} may be {quoted(found[0])}: rename it" for found in close if len(found) > 1]
+    hint = matching.renamed(missing, [name for name in present if name not in wanted])
     shown = ", ".join(map(quoted, missing[:5])) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
     add = "add them" if len(missing) > 1 else "add it"
     raise ValueError(
         f"{source.path}: the column{'s' if len(missing) > 1 else ''} {shown} of the training "
-        f"{'are' if len(missing) > 1 else 'is'} missing; {hints[0] if hints else add}"
+        f"{'are' if len(missing) > 1 else 'is'} missing; {hint or add}"
         + (f" (it has {', '.join(map(quoted, present[:10]))}{', ...' if len(present) > 10 else ''})")
     )
 

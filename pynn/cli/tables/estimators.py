@@ -54,7 +54,7 @@ def model_of(estimator: Any) -> Any:
 class Progress(pynn.Callback):
     """A bar over the epochs of each member, in a file lines, and the end of the training after a Ctrl-C.
 
-    histories: what was measured, of each member.
+    histories: what was measured, of each member. kept: the epochs whose parameters they have, known after the fit.
     """
 
     writes = True
@@ -64,6 +64,7 @@ class Progress(pynn.Callback):
         self.member = self.epochs = 0
         self.interrupted = False
         self.histories: list[Any] = []
+        self.kept: list[int] = []
         self._bar: Any = None
         self._lines = False
 

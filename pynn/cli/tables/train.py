@@ -33,9 +33,8 @@ def run(options: argparse.Namespace) -> int:
     files.expect_table(table)
     path = Path(options.output or f"{files.stem(table)}.safetensors")
     picture = path.with_suffix(".png") if options.plot else None
-    expect_ours(path, picture, options)
     models.set_threads(options.threads)
-    data = prepared(options)
+    data = prepared(options, path, picture)
     if not options.quiet:
         print_header(data, f"preset {options.preset}")
     return _trained(options, data, path, picture)
@@ -70,13 +69,17 @@ class Prepared(NamedTuple):
         return found
 
 
-def prepared(options: argparse.Namespace) -> Prepared:
-    """Read the table that the options name; ValueError if nothing can be learned from it."""
+def prepared(options: argparse.Namespace, path: Path, picture: Path | None) -> Prepared:
+    """Read the table that the options name.
+
+    ValueError if nothing can be learned from it, or if the model or the picture must not be written to these files.
+    """
     table = str(options.dataset)
     if options.target is None:
         raise ValueError(_without_target(table, options.encoding))
     frame, source = reading.read(table, options.encoding, options.categorical)
     name = targets.find(frame, options.target, source)
+    _expect_ours(path, picture, options)
     frame = _without(frame, options, name, source)
     target = targets.prepared(frame, name, options.task, source)
     used, described = columns.understood(frame.drop(columns=name).iloc[target.rows], source, options.categorical)
@@ -101,7 +104,7 @@ def _trained(options: argparse.Namespace, data: Prepared, path: Path, picture: P
         )
         return 130
     try:
-        drawn = _explained(options, data, predictor, found, picture, progress.histories)
+        drawn = _explained(options, data, predictor, found, picture, progress)
     except KeyboardInterrupt:
         terminal.say(f"pynn: interrupted; the trained model ({last}) is in {path}")
         return 130
@@ -121,6 +124,7 @@ def _fitted(options: argparse.Namespace, data: Prepared, progress: Progress) -> 
         of = ": an ensemble is kept when all of its members are trained" if options.ensemble > 1 else ""
         terminal.say(f"pynn: interrupted; nothing was written{of}")
         return None
+    progress.kept = estimator.best_epochs_
     return data.predictor(estimators.model_of(estimator))
 
 
@@ -138,7 +142,7 @@ def in_a_line(found: list[Score]) -> str:
     return f"test {found[0].spoken} {text.number(found[0].model)}"
 
 
-def expect_ours(path: Path, picture: Path | None, options: argparse.Namespace) -> None:
+def _expect_ours(path: Path, picture: Path | None, options: argparse.Namespace) -> None:
     """Check that the files can be written, and that none is overwritten that this command did not write for it."""
     writing.check_output(path, picture)
     if options.force:
@@ -230,7 +234,7 @@ def print_scores(data: Prepared, predictor: Predictor, found: list[Score]) -> No
 
 def _explained(
     options: argparse.Namespace, data: Prepared, predictor: Predictor, found: list[Score], picture: Path | None,
-    histories: list[Any],
+    progress: Progress,
 ) -> str:  # fmt: skip
     """Print scores, importance and warnings, and draw the picture; return " and NAME"."""
     target = data.target
@@ -249,7 +253,7 @@ def _explained(
     warn(target, found, important, data.ids)
     if picture is None:
         return ""
-    return _draw(picture, predictor, histories, frame, y, important, measure, options.quiet)
+    return _draw(picture, predictor, progress, frame, y, important, measure, options.quiet)
 
 
 def warn(target: Target, found: list[Score], important: Importance | None, ids: Collection[str]) -> None:
@@ -288,7 +292,7 @@ def _is_plain() -> bool:
 
 
 def _draw(
-    picture: Path, predictor: Predictor, histories: list[Any], frame: Any, y: Array, important: Importance,
+    picture: Path, predictor: Predictor, progress: Progress, frame: Any, y: Array, important: Importance,
     measure: str, quiet: bool,
 ) -> str:  # fmt: skip
     """Draw the picture and return " and NAME"; a failure must not affect the result."""
@@ -301,8 +305,9 @@ def _draw(
     classes = predictor.classes
     try:
         figure = plot.table_report(
-            histories, y, predictor.predict(frame) if classes is not None else predictor.numbers(frame),
+            progress.histories, y, predictor.predict(frame) if classes is not None else predictor.numbers(frame),
             dict(zip(important.names, important.rises.tolist(), strict=True)), classes=classes, measure=measure,
+            kept=progress.kept,
         )  # fmt: skip
         plot.save(figure, picture)
     except (OSError, ValueError) as cause:  # such as a prediction that is not finite
