@@ -133,7 +133,12 @@ def _labels(y: Array) -> Array:
         raise ValueError(f"y has shape {y.shape}, expected labels (N,) to stratify by; pass stratify=False for targets")
     if y.dtype.kind not in "iubUSO":
         raise ValueError(f"y has dtype {y.dtype}, expected labels to stratify by; pass stratify=False for numbers")
-    return np.unique(y.astype(str) if y.dtype.kind == "O" else y, return_inverse=True)[1]
+    return numbered(y)
+
+
+def numbered(labels: Array) -> Array:
+    """Labels of any kind as numbers 0..C-1."""
+    return np.unique(labels.astype(str) if labels.dtype.kind == "O" else labels, return_inverse=True)[1]
 
 
 def stratified(labels: NDArray[Any], share: float, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from ..checks import Count, chosen_seed, is_number
 from ..data import arrays, equal_rows, tables
-from ..data.split import Split
+from ..data.split import Split, numbered
 from ..messages.terminal import brief
 from ..typing import Array
 from .contents import fingerprint
@@ -193,7 +193,7 @@ def _groups(groups: Any, count: int) -> Array:
     array = np.asarray(tables.series(groups))
     if array.shape != (count,):
         raise ValueError(f"Search: groups has shape {array.shape}, expected ({count},), the group of each sample")
-    numbers = np.unique(array.astype(str) if array.dtype.kind == "O" else array, return_inverse=True)[1]
+    numbers = numbered(array)
     if numbers.max() < 1:
         raise ValueError("Search: groups has one group, expected at least 2: a group is never in both parts")
     return numbers
@@ -204,9 +204,7 @@ def _dealt(
 ) -> list[Array]:
     """The places of each fold, in the order of the data, with the same shares of each label as far as possible."""
     random = np.random.default_rng([chosen_seed(seed), 0x666F6C64])
-    classes = np.zeros(len(places), np.int64)
-    if labels is not None:
-        classes = np.unique(labels.astype(str) if labels.dtype.kind == "O" else labels, return_inverse=True)[1]
+    classes = np.zeros(len(places), np.int64) if labels is None else numbered(labels)
     if groups is not None:
         fold = _by_group(groups, classes, folds, random)
     elif equal is not None:
