@@ -116,6 +116,13 @@ def test_the_estimator_that_is_trained_anew(run: Any, houses: Path) -> None:
     assert found == (32, 0.05, 2)
 
 
+def test_warnings_of_the_columns_are_in_a_line(run: Any, houses: Path) -> None:
+    frame = pandas.read_csv(houses)
+    frame.assign(place=np.random.default_rng(1).permutation(len(frame))).to_csv(houses, index=False)
+    _, _, err = run("search", houses, "--target", "dear", "--trials", 1, "--epochs", 1, "--no-plot", "--quiet")
+    assert any(line.startswith("pynn: x has whole numbers in 'place' that are all different") for line in err)
+
+
 @pytest.mark.slow
 def test_stages_and_folds(run: Any, houses: Path) -> None:
     options = ("--target", "price", "--drop", "dear", "--stages", "8x1,2x2", "--folds", 3, "--no-plot")

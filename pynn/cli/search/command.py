@@ -62,7 +62,8 @@ def run(options: argparse.Namespace) -> int:
     path = Path(options.output or f"{stem}.search.safetensors")
     picture = path.with_suffix(".png") if options.plot else None
     models.set_threads(options.threads)
-    job = _job(options, path, picture, table)
+    with _warned():
+        job = _job(options, path, picture, table)
     storage = options.storage or str(path.with_suffix(".log"))
     search = _made(options, job, storage, path)
     if not options.quiet:
