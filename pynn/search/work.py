@@ -212,7 +212,9 @@ class _Run:
 def _all_failed(failed: list[tuple[Asked, Outcome]]) -> str:
     asked, outcome = failed[0]
     many = f"the first {len(failed)} trials" if len(failed) > 1 else "the only trial"
+    raised = outcome.error.startswith("Traceback")  # a killed process says nothing of build
+    cause, details = (": build, or what it makes, has an error", f"\n\n{outcome.error}") if raised else ("", "")
     return (
-        f"{many} failed, so the search has ended: build, or what it makes, has an error. "
-        f"Trial {asked.number}, of {asked.params}: {outcome.why}\n\n{outcome.error}"
+        f"{many} failed, so the search has ended{cause}. "
+        f"Trial {asked.number}, of {asked.params}: {outcome.why}{details}"
     )

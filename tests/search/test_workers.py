@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -190,15 +191,31 @@ def test_a_trial_that_kills_its_process_twice_has_failed(tmp_path: Path) -> None
     assert sum(one["rate"] == dying.rate for one in noted(tmp_path / "noted")) == 2
 
 
+@pytest.mark.slow
+@posix
+def test_a_search_whose_first_trial_kills_its_processes_does_not_blame_build(tmp_path: Path) -> None:
+    dying = search_cases.Dying(tmp_path / "noted", serial(1).trials[0].params["learning_rate"], times=9)
+    with pytest.raises(RuntimeError) as raised, pytest.warns(RuntimeWarning, match="another takes the trial up"):
+        in_processes(dying).run(trials=1, epochs=3)
+    assert re.fullmatch(
+        r"the only trial failed, so the search has ended. Trial 0, of {.*}: its worker process was ended by SIGKILL, "
+        "for the second time; if memory was short, take fewer than 2 jobs",
+        str(raised.value),
+    )
+
+
 @contextmanager
 def killing(folder: Path, times: int) -> Iterator[list[int]]:
-    """Kill one of the processes that last began a model, again and again; yields the numbers of the killed."""
+    """Kill one of the processes that last began a model, again and again; yields the numbers of the killed.
+
+    Not before a trial has ended: a search whose first trials all fail ends.
+    """
     moments, killed, over = random.Random(0), list[int](), threading.Event()
 
     def kill() -> None:
         while len(killed) < times and not over.wait(0.05 + moments.random() * 0.05):
-            last = [one["process"] for one in begun(folder)[-2:]]
-            number = moments.choice(last) if last else None
+            processes = [one["process"] for one in begun(folder)]
+            number = moments.choice(processes[-2:]) if len(processes) > 2 else None  # the third follows a trial
             if number is not None and number not in killed and lives(number):
                 os.kill(number, signal.SIGKILL)
                 killed.append(number)
