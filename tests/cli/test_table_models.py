@@ -310,6 +310,20 @@ def test_a_model_that_goes_by_an_id_gets_a_warning(run):
     assert err[-1].endswith("--drop id")
 
 
+def test_codes_match_though_a_gap_makes_pandas_write_them_as_decimals(run, frame, backend):
+    codes = (frame.index % 3 + 20095).to_numpy()
+    frame = frame[["x"]].assign(code=codes, k=np.where(codes == 20095, "far", "near"))
+    frame.to_csv("d.csv", index=False)
+    assert run("train", "d.csv", "--target", "k", "--categorical", "code", *FAST, "--no-plot")[0] == 0
+    expected = run("predict", "d.safetensors", "d.csv")[1]
+    frame["code"] = frame["code"].astype(float)  # as beside a gap
+    frame.to_csv("d.csv", index=False)
+    assert "20095.0" in Path("d.csv").read_text()
+    code, out, err = run("predict", "d.safetensors", "d.csv")
+    assert (code, err, out) == (0, [], expected)
+    assert {line.split(",")[0] for line in out[1:]} == {"far", "near"}
+
+
 def test_missing_columns_are_named(run, fails, frame):
     frame.assign(k=yes(frame)).to_csv("d.csv", index=False)
     assert run("train", "d.csv", "--target", "k", *FAST, "--no-plot")[0] == 0
