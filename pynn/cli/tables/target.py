@@ -63,13 +63,13 @@ def prepared(frame: Any, name: str, task: str | None, source: Source) -> Target:
     where = f"{printable(source.path)}, column {quoted(name)}"
     present = frame[name].notna().to_numpy(bool)
     rows = np.flatnonzero(present)
-    why = [] if present.all() else _missing(name, np.count_nonzero(~present), source)
+    why = [] if present.all() else _missing(name, int(np.count_nonzero(~present)), source)
     if not len(rows):
         raise ValueError(f"{where}: all values are missing, so there is nothing to learn")
     series, column = columns.one(frame[name].iloc[rows], name, source)
     kept = series.notna().to_numpy(bool)
     if not kept.all():  # "?" in a column of numbers
-        why.append(_left_out(np.count_nonzero(~kept), f"where {quoted(name)} is {columns.listed(column.words)}"))
+        why.append(_left_out(int(np.count_nonzero(~kept)), f"where {quoted(name)} is {columns.listed(column.words)}"))
         rows, series = rows[kept], series[kept]
     if column.kind == columns.DATE:
         raise ValueError(f"{where}: it holds dates, expected classes or numbers; put the days since one in its place")
