@@ -211,7 +211,7 @@ def test_a_part_that_fails_does_not_take_the_others_along(tmp_path, monkeypatch)
 def test_the_history_of_a_run_that_nobody_watched(tmp_path):
     x, y = watched_runs.samples()
     history = watched_runs.network().fit(x, y, epochs=1, progress=False)
-    with pytest.raises(ValueError, match=r"not watched: train with fit\(\.\.\., callbacks=\[pynn\.Monitor\(\)\]\)"):
+    with pytest.raises(ValueError, match=r"not watched: train with callbacks=\[pynn\.Monitor\(\)\]"):
         history.report(tmp_path / "a.html")
     with pytest.raises(ValueError, match="run_or_runs is empty"):
         report([], tmp_path / "a.html")
