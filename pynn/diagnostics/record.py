@@ -149,6 +149,8 @@ class Record:
         Versions, backend and machine, the command line, and when it was.
     first_weights : array (units, H, W, C) or None
         Weights of the first layer at the end, if its inputs are pictures.
+    rates : list of float
+        The learning rate of each step.
     """
 
     settings: dict[str, Any]
@@ -163,6 +165,7 @@ class Record:
     ended: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
     first_weights: Array | None = None
+    rates: list[float] = field(default_factory=list)
 
     def __repr__(self) -> str:
         steps, snapshots = len(self.losses), len(self.snapshots)
