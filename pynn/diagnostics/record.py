@@ -186,6 +186,12 @@ class Record:
         """
         return np.array([epoch.get(name, np.nan) for epoch in self.epochs])
 
+    @property
+    def features(self) -> list[str] | None:
+        """Names of the columns as the layers take them; None if they are not those of a table."""
+        names: list[str] | None = self.settings.get("features") or self.settings.get("columns")
+        return names
+
     def choices(self, part: Part) -> tuple[Array, Array] | None:
         """The true and the chosen class of each row of a part, or of each place in it.
 

@@ -72,3 +72,41 @@ def test_the_networks_of_an_ensemble_are_diagnosed_one_by_one(backend: str, tmp_
         assert "2 training runs" in (tmp_path / "page.html").read_text()
     for network, kept in zip(estimator.models_, ensemble, strict=True):
         assert str(pynn.diagnose(network)) == str(pynn.diagnose(kept))
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_the_page_of_an_estimator_has_the_names_of_columns_and_classes(
+    backend: str, tmp_path: Path, folder: bool
+) -> None:
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({"age": X[:, 0], "city": random.choice(["Bern", "Oslo", "Rome"], len(X))})
+    monitor = pynn.Monitor(tmp_path / "run" if folder else None)
+    estimator = TabularClassifier("fast", epochs=3, random_state=0, callbacks=[monitor]).fit(table, Y)
+    pynn.diagnostics.report(tmp_path / "run" if folder else estimator, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    for name in ("age", "city_Bern", "city_Oslo", "city_Rome", "no", "yes"):
+        assert f'<th scope="row">{name}</th>' in page
+    assert estimator.models_[0].notes == {}
+
+
+def test_a_regressor_and_a_perceptron_have_the_names_of_columns(backend: str) -> None:
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame(X, columns=["a", "b", "c"])
+    for estimator in (TabularRegressor("fast", epochs=3), MLPRegressor(max_iter=3)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            estimator.set_params(callbacks=[pynn.Monitor()]).fit(table, NUMBERS)
+        assert pynn.diagnostics.sources.of(estimator).record.features == ["a", "b", "c"]
+
+
+def test_a_pipeline_names_the_columns_that_the_layers_take(backend: str) -> None:
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({"age": X[:, 0], "city": random.choice(["Bern", "Oslo", "Rome"], len(X))})
+    encoder, scaling = pynn.TableEncoder(embedding=False), pynn.Standardization()
+    encoded = ["age", "city_Bern", "city_Oslo", "city_Rome"]
+    for steps, names in (([], encoded), ([scaling], encoded), ([scaling, pynn.PCA(2)], ["x0", "x1"])):
+        model = pynn.Sequential(pynn.Affine(2), seed=0)
+        model.fit(
+            table, Y, preprocessing=pynn.Pipeline(encoder, *steps), epochs=1, progress=False, callbacks=[pynn.Monitor()]
+        )
+        assert model.history.record.features == names
