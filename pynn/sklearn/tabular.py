@@ -283,9 +283,15 @@ class Tabular(BaseEstimator):
         """
         import copy
 
-        self._expect_fitted()
-        models = copy.deepcopy(self.models_)
+        models = self._networks()
+        kept = {id(model.history): model.history for model in models}  # a copy would lose what a Monitor recorded
+        models = copy.deepcopy(models, kept)
         return models[0] if len(models) == 1 else Ensemble(models)
+
+    def _networks(self) -> list[Sequential]:
+        """Its networks, whose trainings `pynn.diagnose` and the report look at."""
+        self._expect_fitted()
+        return self.models_
 
     # Pickles --------------------------------------------------------------------------------------
 

@@ -210,7 +210,7 @@ class TabularClassifier(ClassifierMixin, Tabular):
         loss = SoftmaxCrossEntropy(chosen.label_smoothing)
         task = Task(
             self.encoder_, len(classes), loss, "val_accuracy", chosen,
-            callbacks=all_callbacks(self.callbacks), progress=bool(self.verbose),
+            callbacks=all_callbacks(self.callbacks), progress=bool(self.verbose), classes=classes.tolist(),
         )  # fmt: skip
         trained = self._trained(table, held_out, task, ends)
         self.classes_ = classes

@@ -263,8 +263,10 @@ def _converted(series: Any, column: kinds.Column, source: Source) -> Any:
         return series.dt.total_seconds() / 86400
     if _is_number(series):
         return series
+    if dtype in ("bool", "boolean"):  # 0 and 1, as in Python
+        return series.astype("float64")
     text = as_text(series)
-    if dtype in ("bool", "boolean") or dtype == "category":
+    if dtype == "category":
         return pandas.to_numeric(text, errors="coerce")
     return values.numbers(text, (column.form or source.decimal, source.decimal, parsing.POINT, parsing.COMMA))
 
