@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
 def _table(options: argparse.Namespace, model: Any) -> int:
     """Evaluate a model of tables, after a check that model and data fit together."""
     if not is_table_model(model):
-        raise ValueError(f"{options.model} was not trained on a table, and {options.dataset} is one")
+        raise ValueError(models.no_table(options.model, options.dataset))
     if not isinstance(options.dataset, files.TablePath):
         raise ValueError(f"{options.model} is for tables; name one: pynn evaluate {options.model} data.csv")
     if options.data is not None:

@@ -39,6 +39,14 @@ def _looks_like_a_model(path: str) -> bool:
         return False
 
 
+def no_table(path: str, table: str) -> str:
+    """Why the model in this file cannot read a table, and what to do."""
+    return (
+        f"{path} was not trained on a table with named columns, so it cannot find its inputs in {table}; train it on a "
+        "data frame, or call model.predict or model.evaluate in Python"
+    )
+
+
 def set_threads(count: int | None) -> None:
     """Set the number of threads of the native kernels; print a note if another backend runs."""
     if count is None:

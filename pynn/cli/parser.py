@@ -317,7 +317,7 @@ def _add_report(commands: Any) -> None:
     command.add_argument(
         "runs", metavar="RUN", nargs="+", help="a folder that `pynn train --run` or `pynn.Monitor` wrote"
     )
-    command.add_argument("--output", metavar="FILE", help=f"the page's file (default: {report.PAGE})")
+    command.add_argument("-o", "--output", metavar="FILE", help=f"the page's file (default: {report.PAGE})")
     command.add_argument(
         "--live", action="store_true",
         help="write no file, but serve the page to a browser on this machine, and follow the training",

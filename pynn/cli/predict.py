@@ -48,12 +48,12 @@ def run(options: argparse.Namespace) -> int:
 
 def _expect_pictures(options: argparse.Namespace) -> None:
     """ValueError for what only models of tables take."""
+    for path in options.files:
+        if files.ending(path) is not None:
+            raise ValueError(models.no_table(options.model, path))
     for option, value in (("--output", options.output), ("--encoding", options.encoding)):
         if value is not None:
             raise ValueError(f"{option} is for tables, and {options.model} predicts pictures; leave it out")
-    for path in options.files:
-        if files.ending(path) is not None:
-            raise ValueError(f"{options.model} predicts pictures, and {path} is a table")
 
 
 def _expanded(paths: list[str]) -> list[str]:

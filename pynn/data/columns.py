@@ -370,12 +370,15 @@ def _another(column: Column, raw: Raw, source: Table, label: Any) -> TypeError:
     value: Any = raw.values[raw.data[place]] if raw.values else raw.data[place].item()
     if raw.kind == "date":
         value = str(np.datetime64(int(value // 1), "D"))
-    had = f"categories such as {brief(column.categories[0])}" if column.categories else f"{column.kind}s"
+    had = f"{column.kind}s"
+    if column.kind == "category":
+        had = f"categories such as {brief(column.categories[0])}"
     cures = {
+        "boolean": "turn it into booleans, for example with .map({'yes': True, 'no': False})",
         "number": "turn it into numbers, for example with pandas.to_numeric",
         "date": "turn it into dates, for example with pandas.to_datetime(..., format=...)",
     }
-    if column.categories:
+    if column.kind == "category":
         cures[column.kind] = f"turn its values into {'text' if _sort(column.categories[0]) == 'text' else 'numbers'}"
     return TypeError(
         f"{_where(source, label)} has dtype {raw.dtype} and holds {brief(value)}, for example in row {place}, but in "

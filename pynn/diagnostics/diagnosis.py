@@ -21,9 +21,9 @@ def diagnose(run: Any) -> Verdicts:
 
     Parameters
     ----------
-    run : Sequential, History, Record or path
-        A model after `fit`, the history that `fit` returned, what a `Monitor` recorded, or its run folder. Without a
-        `Monitor` among the callbacks only the curves can be judged.
+    run : Sequential, estimator, History, Record or path
+        A model or an estimator of `pynn.sklearn` after `fit`, the history that `fit` returned, what a `Monitor`
+        recorded, or its run folder. Without a `Monitor` among the callbacks only the curves can be judged.
 
     Returns
     -------
@@ -36,7 +36,8 @@ def diagnose(run: Any) -> Verdicts:
     TypeError
         For anything else.
     ValueError
-        If the model was not trained, or the folder does not hold a run.
+        If the model was not trained or has been read from a file, for an ensemble of several networks, each of which
+        has a training of its own, and if the folder does not hold a run.
 
     Notes
     -----
@@ -55,9 +56,13 @@ def diagnose(run: Any) -> Verdicts:
     >>> model.fit(x, y, validation=(x_val, y_val), callbacks=[pynn.Monitor()])
     >>> print(pynn.diagnose(model))
     """
+    run = sources.single(run)
     history = run.history if isinstance(run, Sequential) else run
     if isinstance(run, Sequential) and history is None:
-        raise ValueError("the model was not trained yet: diagnose needs a run; sanity_check checks before training")
+        raise ValueError(
+            "the model has no history of a training: it was not trained yet, or comes from a file or a pickle, which "
+            "have none; sanity_check checks before training"
+        )
     if isinstance(history, History) and history.record is None:
         return of_history(history)
     return of_record(sources.of(run).record)

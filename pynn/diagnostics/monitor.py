@@ -99,6 +99,7 @@ class Monitor(Callback):
     def on_step_end(self, trainer: Run) -> None:
         losses = self._losses
         losses.append(trainer.batch_loss)  # type: ignore[arg-type]  # None only before the first step
+        self._rates.append(float(trainer.optimizer.learning_rate))
         if self._before is not None:
             self._compare(trainer)
             if self._folder is not None and self.record is not None:
@@ -220,7 +221,7 @@ class Monitor(Callback):
     def _look(self, trainer: Run, samples: Samples) -> None:
         model = trainer.model
         self.record = record = observing.begun(trainer, samples)
-        self._losses = record.losses
+        self._losses, self._rates = record.losses, record.rates
         previous = _LAST.get(model)
         whole = previous is not None and not (previous.ended.get("stopped") or previous.ended.get("error"))
         if previous is not None and whole and model.epoch and observing.continues(record, previous):

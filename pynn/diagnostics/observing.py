@@ -344,6 +344,7 @@ def join(record: Record, previous: Record) -> None:
 def put_before(record: Record, previous: Record) -> None:
     """Put losses, snapshots and epochs in front, and say with which weights it all began."""
     record.losses[:0] = previous.losses
+    record.rates[:0] = previous.rates
     record.snapshots[:0] = previous.snapshots
     record.epochs[:0] = previous.epochs
     first = {layer["name"]: layer for layer in previous.layers}

@@ -149,6 +149,8 @@ class Record:
         Versions, backend and machine, the command line, and when it was.
     first_weights : array (units, H, W, C) or None
         Weights of the first layer at the end, if its inputs are pictures.
+    rates : list of float
+        The learning rate of each step.
     """
 
     settings: dict[str, Any]
@@ -163,6 +165,7 @@ class Record:
     ended: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
     first_weights: Array | None = None
+    rates: list[float] = field(default_factory=list)
 
     def __repr__(self) -> str:
         steps, snapshots = len(self.losses), len(self.snapshots)
@@ -182,6 +185,12 @@ class Record:
             The numbers.
         """
         return np.array([epoch.get(name, np.nan) for epoch in self.epochs])
+
+    @property
+    def features(self) -> list[str] | None:
+        """Names of the columns as the layers take them; None if they are not those of a table."""
+        names: list[str] | None = self.settings.get("features") or self.settings.get("columns")
+        return names
 
     def choices(self, part: Part) -> tuple[Array, Array] | None:
         """The true and the chosen class of each row of a part, or of each place in it.

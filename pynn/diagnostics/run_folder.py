@@ -144,6 +144,7 @@ class Writer:
             event["epochs"] = record.epochs[self._epochs :]
         if len(record.losses) > self._losses:
             event["losses"] = record.losses[self._losses :]
+            event["rates"] = record.rates[self._losses :]
         event.update(last)
         if len(event) == 1:
             return
@@ -176,10 +177,14 @@ def _put_before(record: Record, previous: Record, step: int) -> None:
     if not snapshots or not observing.continues(record, previous):
         return
     steps = step - snapshots[0].step
-    losses = previous.losses[:steps]
-    losses += [float("nan")] * (steps - len(losses))  # those before the kill were not written
+    losses, rates = (_padded(numbers, steps) for numbers in (previous.losses, previous.rates))
     epochs = [epoch for epoch in previous.epochs if epoch["steps"] <= steps]
-    observing.put_before(record, replace(previous, losses=losses, snapshots=snapshots, epochs=epochs))
+    observing.put_before(record, replace(previous, losses=losses, rates=rates, snapshots=snapshots, epochs=epochs))
+
+
+def _padded(numbers: list[float], steps: int) -> list[float]:
+    """The numbers of so many steps, NaN for those that were not written."""
+    return numbers[:steps] + [float("nan")] * (steps - len(numbers))
 
 
 def _split_part(part: Part, name: str, arrays: dict[str, Array]) -> dict[str, Any]:
@@ -349,7 +354,9 @@ def _apply(record: Record, snapshots: dict[int, Snapshot], event: dict[str, Any]
     for number in event.get("dropped", ()):
         del snapshots[number]
     record.epochs.extend(event.get("epochs", ()))
-    record.losses.extend(map(float, event.get("losses", ())))
+    losses = list(map(float, event.get("losses", ())))
+    record.losses += losses
+    record.rates += _padded(list(map(float, event.get("rates", ()))), len(losses))  # older files have none
     record.ended = event.get("ended", record.ended)
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..data.pictures import picture_shape
 from ..info import info
+from ..preprocessing import PCA, Pipeline, TableEncoder, Transformer, Whitening
 from ..typing import Array
 from .measuring import leaves
 
@@ -39,14 +42,31 @@ def environment() -> dict[str, Any]:
 
 
 def names(model: Any) -> dict[str, Any]:
-    """Names of classes and of input columns, as text; None where there are none."""
+    """Names of classes, of a table's columns, and of those that the layers take, as text; None where there are none."""
     classes = None if model.targets is None else model.targets.classes
     labels = model.notes.get("classes") if classes is None else classes.tolist()
-    columns = model.columns
-    return {
-        "labels": None if labels is None else [str(label)[:100] for label in labels[:NAMES]],
-        "columns": None if columns is None else [str(column)[:100] for column in columns[:NAMES]],
-    }
+    noted = model.notes.get("features")  # of an estimator, which encodes the columns itself
+    features = noted if isinstance(noted, list) else _features(model)
+    found = {"labels": labels, "columns": model.columns, "features": features}
+    return {name: None if one is None else [str(each)[:100] for each in one[:NAMES]] for name, one in found.items()}
+
+
+def _features(model: Any) -> Sequence[Any] | None:
+    """Names of the columns as the layers take them."""
+    names: Sequence[Any] | None = model.columns
+    for step in _steps(model.preprocessing):
+        if isinstance(step, TableEncoder):
+            names = step.get_feature_names_out().tolist()
+        elif names is not None and (isinstance(step, (PCA, Whitening)) or step.output_shape_ != (len(names),)):
+            names = [f"x{place}" for place in range(math.prod(step.output_shape_))]  # mixtures of the columns
+    return names
+
+
+def _steps(preprocessing: Transformer | None) -> list[Transformer]:
+    """The transformers one after the other."""
+    if isinstance(preprocessing, Pipeline):
+        return [inner for step in preprocessing for inner in _steps(step)]
+    return [] if preprocessing is None else [preprocessing]
 
 
 def first_weights(model: Any) -> Array | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -41,13 +42,16 @@ kernel_initializer weight_init weights_init: initializer
 kernel_regularizer regularizer: penalty
 l2 reg_lambda: strength weight_decay
 labels targets: y
-max_epochs n_epochs nb_epoch num_epochs: epochs
+early_stopping_rounds: n_iter_no_change patience
+epochs: max_iter
+max_epochs n_epochs nb_epoch num_epochs: epochs max_iter
 max_iter n_iter num_steps: epochs steps iterations
 max_lr: rate upper
 metric: metrics monitor
 n_bins: bins
 n_components: components
 n_iter_no_change: patience
+patience: n_iter_no_change
 negative_slope: slope
 num_groups: groups
 opt optim solver: optimizer
@@ -72,6 +76,7 @@ tol: min_delta tolerance
 transform: augmentation preprocessing
 transforms: augmentation
 val_data validation_data validation_set: validation
+validation_split: validation_fraction
 wd: weight_decay
 """)[""]
 
@@ -188,6 +193,8 @@ workers num_workers: prefetch=2 prepares batches on a thread
 max_time time_limit timeout: callbacks=[pynn.Deadline(60)] ends the run after 60 seconds
 device n_jobs: pynn.set_num_threads(n) sets the number of threads
 dataloader generator loader: it is the first argument: fit(loader)
+[an estimator's fit]
+eval_set: validation data are a pair: validation=(X_val, y_val)
 [evaluate]
 verbose return_dict: it shows nothing and returns a dict; leave it out
 loss: it is that of the last fit, model.loss
@@ -238,14 +245,25 @@ def refusal(of: Any, names: Sequence[str], places: float, args: Sequence[Any], o
     lineage = [one.__name__ for one in of.__mro__[:-1]] if isinstance(of, type) else [kind]
     method = names[:1] in (("self",), ("model",))  # the object stands among the arguments
     takes = names[1:] if method else names
+    estimator = type(args[0]) if names[:2] == ("self", "X") else None
+    lineage = lineage if estimator is None else [f"an estimator's {kind}"]
     parts = [
-        f"{kind} has no {word!r}; {_answer(kind, lineage, word, takes, places)}"
+        f"{kind} has no {word!r}; {_setting(estimator, word) or _answer(kind, lineage, word, takes, places)}"
         for word in options
         if word not in names
     ]
     if len(args) > places:
         parts.append(_too_many(kind, lineage, takes, int(places) - method, args[method:]))
     return ". ".join(parts)
+
+
+def _setting(estimator: type[Any] | None, word: str) -> str:
+    """Where an estimator takes what its `fit` does not; "" if it has no such setting."""
+    names = () if estimator is None else [*inspect.signature(estimator).parameters]
+    for name in (word, *MEANINGS.get(word, "").split()):
+        if name in names:
+            return f"it is a setting of the estimator: {estimator.__name__}({name}=...)" if estimator else ""
+    return ""
 
 
 def _answer(kind: str, lineage: Sequence[str], word: str, names: Sequence[str], places: float) -> str:

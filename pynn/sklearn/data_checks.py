@@ -21,11 +21,23 @@ def sample_weights(sample_weight: Any, count: int) -> Array | None:
         return None
     if isinstance(sample_weight, (int, float)):
         sample_weight = np.full(count, float(sample_weight))
+    _expect_no_samples(sample_weight)
     arrays.expect_unmasked("sample_weight", sample_weight)
     weights = arrays.sample_weights("sample_weight", tables.series(sample_weight), count)
     if not weights.any():
         raise ValueError("sample_weight is zero for all samples, expected some that count")
     return weights
+
+
+def _expect_no_samples(sample_weight: Any) -> None:
+    """ValueError for validation data in the place of the weights."""
+    pair = isinstance(sample_weight, (tuple, list)) and 1 < len(sample_weight) < 4
+    if (pair and np.ndim(sample_weight[0]) > 0) or getattr(sample_weight, "ndim", 1) > 1:
+        got = f"a {type(sample_weight).__name__} of arrays" if pair else f"of shape {tuple(sample_weight.shape)}"
+        raise ValueError(
+            f"sample_weight is {got}, expected (N,), one for each sample; validation data are passed by name: "
+            "validation=(X_val, y_val)"
+        )
 
 
 def class_factors(class_weight: Any, classes: Array, places: Array) -> Array | None:

@@ -6,6 +6,7 @@ import copy
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -55,7 +56,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Task:
-    """What all members have in common."""
+    """What all members have in common. classes: their names, which a Monitor writes down."""
 
     encoder: TableEncoder
     outputs: int
@@ -66,6 +67,7 @@ class Task:
     log_link: bool = False
     callbacks: Sequence[Callback] = ()
     progress: bool = False
+    classes: Sequence[Any] = ()
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,11 @@ def trained(
 def _fitted(
     task: Task, recipe: Recipe, model: Sequential, train: Table, validation: Table | None, own: Sequence[Callback]
 ) -> History:
+    # The network learns from encoded columns and numbers of classes: a Monitor looks for their names here.
+    names = {"features": task.encoder.get_feature_names_out().tolist()}
+    if task.classes:
+        names["classes"] = [str(label) for label in task.classes]
+    model.notes.update(names)
     history = model.fit(
         train.x,
         train.y,
@@ -163,6 +170,8 @@ def _fitted(
         callbacks=[*copy.deepcopy(list(task.callbacks)), *own],
         progress="auto" if task.progress else False,
     )
+    for name in names:
+        del model.notes[name]
     model.optimizer = None  # its state is twice as large as the model
     return history
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import RegressorMixin
+from sklearn.utils.validation import check_is_fitted
 
+from ..models.sequential import Sequential
 from ..typing import Array
 from . import hooks, network, settings, training
 from .base import Estimator, kept_on_failure
@@ -44,6 +46,13 @@ class Perceptron(Estimator):
         if "model_" not in vars(self):
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r} before fit")
         return self.model_
+
+    def _networks(self) -> list[Sequential]:
+        """Its network, whose training `pynn.diagnose` and the report look at."""
+        check_is_fitted(self)
+        if self.solver == "lbfgs":
+            raise ValueError("solver='lbfgs' has no epochs to look at: train with solver='adam' or 'sgd'")
+        return [self.model_]
 
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, validation: Any = None, classes: Any = None, once: bool = False

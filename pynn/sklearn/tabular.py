@@ -16,6 +16,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ..callbacks import Callback
+from ..callbacks.base import Callbacks
 from ..data.frames import table
 from ..ensembles.ensemble import Ensemble
 from ..messages import terminal
@@ -59,7 +60,7 @@ class Tabular(BaseEstimator):
         "max_categories": [None, Interval(Integral, 2, None, closed="left")],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
         "time_budget": [None, Interval(Real, 0, None, closed="neither")],
-        "callbacks": [None, list, tuple],
+        "callbacks": [None, "array-like", Callback, callable],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
     }
@@ -80,7 +81,7 @@ class Tabular(BaseEstimator):
         max_categories: int | None,
         validation_fraction: float,
         time_budget: float | None,
-        callbacks: Sequence[Callback] | None,
+        callbacks: Callbacks | None,
         verbose: bool,
         random_state: Any,
     ) -> None:
@@ -282,9 +283,15 @@ class Tabular(BaseEstimator):
         """
         import copy
 
-        self._expect_fitted()
-        models = copy.deepcopy(self.models_)
+        models = self._networks()
+        kept = {id(model.history): model.history for model in models}  # a copy would lose what a Monitor recorded
+        models = copy.deepcopy(models, kept)
         return models[0] if len(models) == 1 else Ensemble(models)
+
+    def _networks(self) -> list[Sequential]:
+        """Its networks, whose trainings `pynn.diagnose` and the report look at."""
+        self._expect_fitted()
+        return self.models_
 
     # Pickles --------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from ..callbacks import Callback
+from ..callbacks.base import Callbacks, all_callbacks
 from ..losses import SoftmaxCrossEntropy
 from ..signatures import answering
 from ..training import targets
@@ -152,7 +152,7 @@ class TabularClassifier(ClassifierMixin, Tabular):
         calibration: str | None = None,
         validation_fraction: float = 0.2,
         time_budget: float | None = None,
-        callbacks: Sequence[Callback] | None = None,
+        callbacks: Callbacks | None = None,
         verbose: bool = False,
         random_state: Any = None,
     ) -> None:
@@ -210,7 +210,7 @@ class TabularClassifier(ClassifierMixin, Tabular):
         loss = SoftmaxCrossEntropy(chosen.label_smoothing)
         task = Task(
             self.encoder_, len(classes), loss, "val_accuracy", chosen,
-            callbacks=self.callbacks or (), progress=bool(self.verbose),
+            callbacks=all_callbacks(self.callbacks), progress=bool(self.verbose), classes=classes.tolist(),
         )  # fmt: skip
         trained = self._trained(table, held_out, task, ends)
         self.classes_ = classes

@@ -12,7 +12,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from .. import losses
-from ..callbacks import Callback
+from ..callbacks.base import Callbacks, all_callbacks
 from ..checks import is_number
 from ..losses import GaussianNLL, Loss, Quantile
 from ..preprocessing import ClipToRange, Pipeline, Standardization, Transformer
@@ -121,7 +121,7 @@ class TabularRegressor(RegressorMixin, Tabular):
         max_categories: int | None = None,
         validation_fraction: float = 0.2,
         time_budget: float | None = None,
-        callbacks: Sequence[Callback] | None = None,
+        callbacks: Callbacks | None = None,
         verbose: bool = False,
         random_state: Any = None,
     ) -> None:
@@ -176,7 +176,7 @@ class TabularRegressor(RegressorMixin, Tabular):
         held_out = measured(self, validation)
         task = Task(
             self.encoder_, outputs, loss, "val_loss", chosen, scaling=self._scaling(), log_link=self._log_link,
-            callbacks=self.callbacks or (), progress=bool(self.verbose),
+            callbacks=all_callbacks(self.callbacks), progress=bool(self.verbose),
         )  # fmt: skip
         trained = self._trained(table, held_out, task, ends)
         measured_on = table if held_out is None else held_out

@@ -427,6 +427,12 @@ def test_rows_without_a_target_and_single_classes_are_left_out():
     assert set(found.rows) == {place for place in range(30) if place % 3 != 2}
     found = prepared(["?", 1.5, 2.5, 3.5, 7.25] * 5)
     assert found.why[1] == "5 rows where 'y' is '?' left out"
+    found = prepared(["insomnia", "apnea", "None", "None", ""] * 5)
+    assert found.why[1:] == (
+        "5 rows without a value of 'y' left out",
+        "10 rows where 'y' is 'None' left out, a word for a missing value; if it is a class, write another word in the "
+        "file",
+    )
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,64 @@ def test_a_classifier_from_python(run, frame, members, kind):
     assert out[-1] == f"test accuracy {model.score(frame, labels):.4f}"
 
 
+def of_a_pipeline(frame: pandas.DataFrame, y: np.ndarray, outputs: int, **settings) -> pynn.Sequential:
+    """A network behind a pipeline that reads the frame, written to d.safetensors."""
+    model = pynn.Sequential(pynn.Affine(8), pynn.ReLU(), pynn.Affine(outputs), seed=0)
+    steps = pynn.TableEncoder(embedding=False), pynn.Standardization()
+    model.fit(frame, y, preprocessing=pynn.Pipeline(pynn.Pipeline(*steps)), epochs=3, progress=False, **settings)
+    model.save("d.safetensors")
+    return model
+
+
+def test_classes_behind_a_pipeline_from_python(run, frame, backend):
+    y = np.where(yes(frame), "yes", "no")
+    model = of_a_pipeline(frame, y, 2)
+    frame.assign(k=y).to_csv("d.csv", index=False)
+    code, _, err = run("predict", "d.safetensors", "d.csv", "-o", "out.csv")
+    assert code == 0, err
+    found = pandas.read_csv("out.csv")
+    assert found.columns.tolist() == ["prediction", "p(no)", "p(yes)"]
+    assert found["prediction"].tolist() == model.predict(frame).tolist()
+    np.testing.assert_allclose(found.iloc[:, 1:], model.predict_proba(frame), atol=1e-6)
+    code, out, err = run("evaluate", "d.safetensors", "d.csv", "--target", "k")
+    assert code == 0, err
+    assert out[-1] == f"test accuracy {np.mean(model.predict(frame) == y):.4f}"
+
+
+def test_numbers_behind_a_pipeline_from_python(run, frame, backend):
+    y = 1000 + 50 * frame["x"].to_numpy()
+    model = of_a_pipeline(frame, y, 1, loss="l2", target_preprocessing=pynn.Standardization())
+    frame.assign(k=y).to_csv("d.csv", index=False)
+    code, out, err = run("predict", "d.safetensors", "d.csv")
+    assert (code, err, out[0]) == (0, [], "prediction")
+    np.testing.assert_allclose(np.array(out[1:], float), model.predict(frame), rtol=1e-6)
+    code, out, err = run("evaluate", "d.safetensors", "d.csv", "--target", "k")
+    assert code == 0, err
+    rmse = np.sqrt(np.mean((model.predict(frame) - y) ** 2))
+    assert float(out[-1].removeprefix("test RMSE ").replace(",", "")) == pytest.approx(rmse, rel=1e-3)
+
+
+def test_a_frame_of_numbers_alone_from_python(run, fails, frame, backend):
+    numbers, y = frame[["x", "old"]], yes(frame).astype(int)
+    model = pynn.Sequential(pynn.Affine(2), seed=0)
+    model.fit(numbers, y, preprocessing=pynn.Standardization(), epochs=3, progress=False)
+    model.save("d.safetensors")
+    frame[["old", "plan", "x"]].to_csv("d.csv", index=False)
+    code, out, err = run("predict", "d.safetensors", "d.csv")
+    assert (code, err, out[0]) == (0, [], "prediction,p(0),p(1)")
+    assert [int(line.split(",")[0]) for line in out[1:]] == model.predict(numbers).tolist()
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_a_model_of_an_array_cannot_find_its_columns(fails, frame, command):
+    model = pynn.Sequential(pynn.Affine(2), seed=0)
+    model.fit(frame[["x", "old"]].to_numpy(float), yes(frame).astype(int), epochs=1, progress=False)
+    model.save("d.safetensors")
+    frame.to_csv("d.csv", index=False)
+    message = "d.safetensors was not trained on a table with named columns, so it cannot find its inputs in d.csv"
+    assert message in fails(command, "d.safetensors", "d.csv")
+
+
 @pytest.mark.parametrize("members", [1, 2])
 def test_quantiles_from_python(run, frame, members):
     levels = [0.1, 0.5, 0.9]
@@ -308,6 +366,20 @@ def test_a_model_that_goes_by_an_id_gets_a_warning(run):
     _, _, err = run("train", "d.csv", "--target", "y", *FAST, "--no-plot")
     assert err[-1].startswith("pynn: the model goes by 'id' most, which looks like an id")
     assert err[-1].endswith("--drop id")
+
+
+def test_codes_match_though_a_gap_makes_pandas_write_them_as_decimals(run, frame, backend):
+    codes = (frame.index % 3 + 20095).to_numpy()
+    frame = frame[["x"]].assign(code=codes, k=np.where(codes == 20095, "far", "near"))
+    frame.to_csv("d.csv", index=False)
+    assert run("train", "d.csv", "--target", "k", "--categorical", "code", *FAST, "--no-plot")[0] == 0
+    expected = run("predict", "d.safetensors", "d.csv")[1]
+    frame["code"] = frame["code"].astype(float)  # as beside a gap
+    frame.to_csv("d.csv", index=False)
+    assert "20095.0" in Path("d.csv").read_text()
+    code, out, err = run("predict", "d.safetensors", "d.csv")
+    assert (code, err, out) == (0, [], expected)
+    assert {line.split(",")[0] for line in out[1:]} == {"far", "near"}
 
 
 def test_missing_columns_are_named(run, fails, frame):

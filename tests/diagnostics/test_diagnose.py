@@ -290,7 +290,7 @@ def test_an_untrained_model_is_refused() -> None:
 
 @pytest.mark.parametrize("run", [None, 3, {"loss": [1.0]}, [1.0], np.zeros(3)], ids=repr)
 def test_anything_else_is_refused(run: Any) -> None:
-    with pytest.raises(TypeError, match=r"expected a model, its history, a Record or the folder"):
+    with pytest.raises(TypeError, match=r"expected a model, an estimator, a history, a Record or the folder"):
         pynn.diagnose(run)
 
 

@@ -14,12 +14,12 @@ import pytest
 import watched_runs
 
 import pynn
-from pynn.diagnostics import Record, Snapshot, Verdict, Verdicts, report
+from pynn.diagnostics import Record, Snapshot, Verdict, Verdicts, report, run_folder
 from pynn.diagnostics.record import Histogram, LayerStatistics, Part
 
-charts, layers, pictures, predictions, scales, words = (
+charts, curves, layers, pictures, predictions, scales, words = (
     import_module(f"pynn.diagnostics.report.{name}")
-    for name in ("charts", "layers", "pictures", "predictions", "scales", "words")
+    for name in ("charts", "curves", "layers", "pictures", "predictions", "scales", "words")
 )
 VOID = {"meta", "link", "img", "br", "path", "rect", "image"}
 NASTY = "</script><img src=x onerror=alert(1)>\"'&"
@@ -211,7 +211,7 @@ def test_a_part_that_fails_does_not_take_the_others_along(tmp_path, monkeypatch)
 def test_the_history_of_a_run_that_nobody_watched(tmp_path):
     x, y = watched_runs.samples()
     history = watched_runs.network().fit(x, y, epochs=1, progress=False)
-    with pytest.raises(ValueError, match=r"not watched: train with fit\(\.\.\., callbacks=\[pynn\.Monitor\(\)\]\)"):
+    with pytest.raises(ValueError, match=r"not watched: train with callbacks=\[pynn\.Monitor\(\)\]"):
         history.report(tmp_path / "a.html")
     with pytest.raises(ValueError, match="run_or_runs is empty"):
         report([], tmp_path / "a.html")
@@ -507,3 +507,20 @@ def test_data_for_the_script_cannot_end_it():
     assert words.data({"a": "</script>&"}) == '{"a":"\\u003c/script\\u003e\\u0026"}'
     assert words.data([math.nan, 1.23456789, 3.0]) == "[null,1.2346,3]"
     assert html.unescape(words.escaped("<a>")) == "<a>"
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_the_rate_is_drawn_as_the_schedule_has_it(tmp_path, backend, folder):
+    place, schedule = tmp_path / "run", pynn.schedules.FlatCosine(0.01, 40)
+    history = watched_runs.watched(place if folder else None, epochs=40, optimizer=pynn.Adam(schedule))
+    record = run_folder.read(place) if folder else history.record
+    (line,) = curves.rate(record).series
+    assert (len(line.x), line.x[0], line.x[-1]) == (curves.RATES, 1, 40 * 12)
+    expected = [schedule((step - 1) / 12) for step in line.x]
+    np.testing.assert_allclose(line.y, expected, rtol=1e-6, atol=1e-12)
+
+
+def test_the_rates_of_an_older_folder_are_those_of_the_snapshots():
+    record = watched_runs.watched().record
+    record.rates = [math.nan] * len(record.losses)
+    assert len(curves.rates(record)[0]) == len(record.snapshots) > 1

@@ -236,9 +236,9 @@ def test_a_folder_that_is_none(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(NotADirectoryError, match="is a file, expected the folder of a run"):
         run_folder.read(tmp_path / "file")
-    with pytest.raises(TypeError, match="expected a model, its history, a Record or the folder of a run"):
+    with pytest.raises(TypeError, match="expected a model, an estimator, a history, a Record or the folder of a run"):
         diagnose(3)
-    with pytest.raises(ValueError, match=r"was not watched: train with fit\(\.\.\., callbacks=\[pynn\.Monitor\(\)\]\)"):
+    with pytest.raises(ValueError, match=r"was not watched: train with callbacks=\[pynn\.Monitor\(\)\]"):
         sources.of(pynn.History())
 
 

@@ -57,8 +57,11 @@ def test_columns_are_found_by_name_and_missed_by_name(columns: dict[str, Any]) -
             r"'city' has dtype object and holds 3, .* categories such as 'Bern' .*; turn its values into text",
         ),
         ({"city": dt.date(2020, 1, 1)}, r"'city' .* holds '2020-01-01', .* in fit it had categories"),
-        ({"smoker": "yes"}, r"'smoker' .* holds 'yes', .* categories such as False"),
-        ({"smoker": 7}, r"'smoker' .* holds 7, .* categories such as False"),
+        (
+            {"smoker": "yes"},
+            r"'smoker' .* holds 'yes', .* had booleans .*; turn it into booleans, for example with .map",
+        ),
+        ({"smoker": 7}, r"'smoker' .* holds 7, .* had booleans"),
         ({"size": [[1]] * 60}, r"'size' has dtype .*: nested values cannot be inputs"),
     ],
 )

@@ -353,11 +353,18 @@ def test_processes_end_even_if_a_child_of_the_main_process_lives_on(tmp_path: Pa
     assert ended
 
 
+def checkpoints(folder: Path) -> list[Path]:
+    """Folders of trials under way: each is there before its training."""
+    return list((folder / "study.models").glob("*.checkpoint"))
+
+
 @pytest.mark.slow
 @posix
 def test_ctrl_c_ends_all_processes_and_the_next_run_goes_on(tmp_path: Path) -> None:
     with run_script(tmp_path, 4, seconds=6) as main:
-        wait_for(tmp_path, 2)
+        limit = time.monotonic() + 60
+        while len(checkpoints(tmp_path)) < 2 and time.monotonic() < limit:
+            time.sleep(0.002)
         time.sleep(0.2)
         pressed = time.monotonic()
         os.killpg(main.pid, signal.SIGINT)
@@ -365,7 +372,7 @@ def test_ctrl_c_ends_all_processes_and_the_next_run_goes_on(tmp_path: Path) -> N
         assert time.monotonic() - pressed < 15  # the trials would take longer
         assert b"KeyboardInterrupt" in main.stderr.read()  # type: ignore[union-attr]
     assert all_end({one["process"] for one in begun(tmp_path)}, 0.5)
-    assert len(list((tmp_path / "study.models").glob("*.checkpoint"))) == 2
+    assert len(checkpoints(tmp_path)) == 2
     job = in_processes(build, storage=tmp_path / "study.log")
     result = job.run(trials=4, epochs=3)
     assert gist(result) == gist(serial(4))

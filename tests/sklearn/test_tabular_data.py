@@ -504,3 +504,24 @@ def test_losses_of_amounts_name_the_users_row_and_have_no_ends_below_0(loss: str
     y[7] = -5
     with pytest.raises(ValueError, match=r"y\[7\] is -5"):
         TabularRegressor(**{**QUICK, "loss": loss}).fit(x, y)
+
+
+@pytest.mark.parametrize("kind", [TabularClassifier, TabularRegressor, MLPClassifier, MLPRegressor])
+def test_validation_in_the_place_of_weights_is_named(x: np.ndarray, kind: Any) -> None:
+    y = (x[:, 0] > 0).astype(int)
+    for given in ((x, y), [x, y, np.ones(60)], x, pd.DataFrame(x)):
+        with pytest.raises(ValueError, match=r"sample_weight is .*, expected \(N,\).*validation=\(X_val, y_val\)"):
+            kind().fit(x, y, given)
+    with pytest.raises((TypeError, ValueError), match="validation"):
+        kind().fit(x, y, x, y)
+    for weights in ([1, 2], (0.5, 1.0, 2.0)):  # few samples with weights of their own
+        count = len(weights)
+        with pytest.raises(ValueError, match=rf"sample_weight has shape \({count},\), expected \(60,\)"):
+            kind().fit(x, y, weights)
+
+
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+def test_settings_in_the_call_of_fit_are_named(x: np.ndarray, kind: Any) -> None:
+    for word, name in {"epochs": "max_iter", "verbose": "verbose", "validation_split": "validation_fraction"}.items():
+        with pytest.raises(TypeError, match=rf"fit has no '{word}'; .* estimator: {kind.__name__}\({name}=...\)"):
+            kind().fit(x, np.arange(60) % 2, **{word: 3})

@@ -372,6 +372,18 @@ def test_a_callback_may_end_the_first_epoch(rng: np.random.Generator, kind: Any)
     assert model.predict(x).shape == (200,)
 
 
+@pytest.mark.parametrize("kind", [TabularClassifier, TabularRegressor])
+@pytest.mark.parametrize("several", [False, True])
+def test_a_callback_needs_no_list(rng: np.random.Generator, kind: Any, several: bool) -> None:
+    x, epochs = rng.standard_normal((60, 2)), []
+
+    def note(run: Any) -> None:
+        epochs.append(run.epoch)
+
+    kind("fast", epochs=3, random_state=0, callbacks=[note] if several else note).fit(x, (x[:, 0] > 0).astype(int))
+    assert epochs == [1, 2, 3]
+
+
 # Errors -------------------------------------------------------------------------------------------
 
 
@@ -379,7 +391,8 @@ def test_a_callback_may_end_the_first_epoch(rng: np.random.Generator, kind: Any)
     ("call", "message"),
     [
         (lambda m, x, y: m.fit(x, y, eval_set=[(x, y)]), "eval_set.*validation"),
-        (lambda m, x, y: m.fit(x, y, epochs=3), "epochs"),
+        (lambda m, x, y: m.fit(x, y, epochs=3), r"setting of the estimator: Tabular\w+\(epochs=...\)"),
+        (lambda m, x, y: m.fit(x, y, max_iter=3), r"setting of the estimator: Tabular\w+\(epochs=...\)"),
         (lambda m, x, y: m.fit({"a": [1, 2], "b": [0, 1]}, y), r"X is dict, expected a data frame .*pandas.DataFrame"),
         (lambda m, x, y: m.fit(np.zeros(3, [("a", "f"), ("b", "f")]), y), r"X is a record array.*pandas.DataFrame"),
         (lambda m, x, y: m.fit(pd.DataFrame([[1, 2], [3, 4]], columns=["a", "a"]), y), "X has two columns named 'a'"),

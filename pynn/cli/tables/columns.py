@@ -21,6 +21,7 @@ from .reading import Source, quoted
 from .values import as_text
 
 ID = re.compile(r"(^|[^a-z])(id|uuid|guid|key|index|nr|rownames|row)$|^column 1$|[a-z]I[dD]$|^Unnamed: \d+$")
+CODE = re.compile(r"(0|-?[1-9]\d*)\.0")
 LIKE_ID = "looks like an id"
 FEW_ROWS = 20  # below them all values may differ by chance
 MOSTLY = 0.8  # numbers among the values of a column of text
@@ -213,7 +214,7 @@ def as_known(series: Any, column: kinds.Column, source: Source, stray: float = p
     stray: share of such values that become missing, with a warning.
     """
     if column.kind == CATEGORY:
-        return as_text(series).astype("category") if is_text(column) else series
+        return _as_codes(as_text(series), column.categories).astype("category") if is_text(column) else series
     found = _converted(series, column, source)
     _expect_finite(found, str(column.name), source)
     wrong = found.isna().to_numpy() & ~series.isna().to_numpy()
@@ -236,6 +237,18 @@ def as_known(series: Any, column: kinds.Column, source: Source, stray: float = p
     return found
 
 
+def _as_codes(text: Any, categories: Sequence[str]) -> Any:
+    """The text with whole numbers as the categories write them: pandas writes 20095 as 20095.0 beside a gap."""
+    usual = {_code(each): each for each in categories}
+    known = set(categories)
+    others = {each: usual.get(_code(each), each) for each in text.dropna().unique().tolist() if each not in known}
+    return text.map(lambda each: others.get(each, each), na_action="ignore").astype(object)
+
+
+def _code(text: str) -> str:
+    return text.removesuffix(".0") if CODE.fullmatch(text) else text
+
+
 def _converted(series: Any, column: kinds.Column, source: Source) -> Any:
     """The column as this kind; what does not fit is missing."""
     import pandas
@@ -250,8 +263,10 @@ def _converted(series: Any, column: kinds.Column, source: Source) -> Any:
         return series.dt.total_seconds() / 86400
     if _is_number(series):
         return series
+    if dtype in ("bool", "boolean"):  # 0 and 1, as in Python
+        return series.astype("float64")
     text = as_text(series)
-    if dtype in ("bool", "boolean") or dtype == "category":
+    if dtype == "category":
         return pandas.to_numeric(text, errors="coerce")
     return values.numbers(text, (column.form or source.decimal, source.decimal, parsing.POINT, parsing.COMMA))
 

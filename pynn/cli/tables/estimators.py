@@ -159,9 +159,9 @@ class Predictor:
     @property
     def columns(self) -> list[Column]:
         """The columns that it goes by, as they were in the training."""
-        encoder: Any = self.parts[0].preprocessing
-        if getattr(encoder, "feature_names_in_", None) is None:
-            raise ValueError("the model does not name its columns; it was not trained on a table")
+        encoder = encoder_of(self.parts[0])
+        if encoder is None:  # it was trained on numbers alone
+            return [Column(name, "number", "float64") for name in self.parts[0].columns or ()]
         return [column for column in encoder.columns_ if column.used]
 
     @property
@@ -213,7 +213,7 @@ class Predictor:
 
     def read_text(self, forms: Mapping[str, tuple[str, tuple[str, ...]]]) -> None:
         """Have the preprocessing read these columns as their text was read here."""
-        encoders: dict[int, Any] = {id(part.preprocessing): part.preprocessing for part in self.parts}
+        encoders: dict[int, Any] = {id(encoder): encoder for encoder in map(encoder_of, self.parts)}
         for encoder in encoders.values():
             encoder._read_text(forms)
 
@@ -234,10 +234,18 @@ def _classes(model: pynn.Sequential) -> list[Any] | None:
     return None
 
 
+def encoder_of(model: pynn.Sequential) -> pynn.TableEncoder | None:
+    """What reads tables in the model's preprocessing, alone or as the first step of a pipeline; None for nothing."""
+    found = model.preprocessing
+    while isinstance(found, pynn.Pipeline):
+        found = found[0]
+    return found if isinstance(found, pynn.TableEncoder) else None
+
+
 def is_table_model(model: Any) -> bool:
-    """Whether the model takes tables."""
+    """Whether the model takes tables: it knows its columns by their names. Those of pixels may be pictures, too."""
     first = model[0] if isinstance(model, pynn.Ensemble) else model
-    return isinstance(first.notes.get(NOTE), dict) or hasattr(first.preprocessing, "columns_")
+    return isinstance(first.notes.get(NOTE), dict) or (first.columns is not None and "image_shape" not in first.notes)
 
 
 def load(path: str) -> Any:

@@ -84,6 +84,17 @@ def read(
     return frame, Source(path, dialect)
 
 
+def words_for_missing(source: Source, name: str) -> dict[str, int]:
+    """The words that a text file writes where this column has no value, such as NA and None, and how often."""
+    if source.dialect is None:
+        return {}
+    import pandas
+
+    texts = _parsed(source.dialect, {name: str}, [name], keep_default_na=False)[name].str.strip()
+    counts = texts[pandas.isna(_parsed(source.dialect, {name: str}, [name])[name]) & (texts != "")].value_counts()
+    return {str(word): int(count) for word, count in counts.items()}
+
+
 def _parquet(path: str) -> Any:
     import pandas
 
@@ -158,7 +169,7 @@ def _has_leading_zero(dialect: Dialect) -> bool:
     return False
 
 
-def _parsed(dialect: Dialect, kinds: dict[str, Any], only: list[str] | None = None) -> Any:
+def _parsed(dialect: Dialect, kinds: dict[str, Any], only: list[str] | None = None, **options: Any) -> Any:
     import pandas
 
     with dialect.open() as stream:
@@ -167,6 +178,7 @@ def _parsed(dialect: Dialect, kinds: dict[str, Any], only: list[str] | None = No
         frame = pandas.read_csv(
             stream, sep=dialect.separator, decimal=dialect.decimal, skipinitialspace=True, index_col=False,
             header=0, names=list(dialect.names), dtype=kinds, usecols=only, skip_blank_lines=len(dialect.names) > 1,
+            **options,
         )  # fmt: skip
     return frame
 

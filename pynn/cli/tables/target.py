@@ -15,7 +15,7 @@ from ...data import parsing
 from ...data.columns import Column
 from ...messages.terminal import printable
 from ...typing import Array
-from . import columns, values
+from . import columns, reading, values
 from .reading import Source, quoted, several
 
 CLASSIFICATION, REGRESSION = "classification", "regression"
@@ -63,13 +63,13 @@ def prepared(frame: Any, name: str, task: str | None, source: Source) -> Target:
     where = f"{printable(source.path)}, column {quoted(name)}"
     present = frame[name].notna().to_numpy(bool)
     rows = np.flatnonzero(present)
-    why = [] if present.all() else [_left_out(~present, f"without a value of {quoted(name)}")]
+    why = [] if present.all() else _missing(name, int(np.count_nonzero(~present)), source)
     if not len(rows):
         raise ValueError(f"{where}: all values are missing, so there is nothing to learn")
     series, column = columns.one(frame[name].iloc[rows], name, source)
     kept = series.notna().to_numpy(bool)
     if not kept.all():  # "?" in a column of numbers
-        why.append(_left_out(~kept, f"where {quoted(name)} is {columns.listed(column.words)}"))
+        why.append(_left_out(int(np.count_nonzero(~kept)), f"where {quoted(name)} is {columns.listed(column.words)}"))
         rows, series = rows[kept], series[kept]
     if column.kind == columns.DATE:
         raise ValueError(f"{where}: it holds dates, expected classes or numbers; put the days since one in its place")
@@ -92,8 +92,19 @@ def prepared(frame: Any, name: str, task: str | None, source: Source) -> Target:
     return Target(name, chosen, rows, y, tuple(why), column.words)
 
 
-def _left_out(rows: NDArray[np.bool_], why: str) -> str:
-    return f"{several(int(rows.sum()), 'row')} {why} left out"
+def _missing(name: str, count: int, source: Source) -> list[str]:
+    """Sentences about the rows without a value; a word that may be a class is named."""
+    words = reading.words_for_missing(source, name)
+    empty = count - sum(words.values())
+    why = [_left_out(empty, f"without a value of {quoted(name)}")] if empty else []
+    if words:
+        said = _left_out(sum(words.values()), f"where {quoted(name)} is {columns.listed(words)}")
+        why.append(f"{said}, a word for a missing value; if it is a class, write another word in the file")
+    return why
+
+
+def _left_out(count: int, why: str) -> str:
+    return f"{several(count, 'row')} {why} left out"
 
 
 def _guess(series: Any, column: Column, distinct: int) -> tuple[str, str]:

@@ -22,8 +22,9 @@ def report(run_or_runs: Any, path: str | os.PathLike[str]) -> None:
 
     Parameters
     ----------
-    run_or_runs : Sequential, History, Record, path, or a list of these
-        Trained models, histories, or folders that a `Monitor` wrote.
+    run_or_runs : Sequential, Ensemble, estimator, History, Record, path, or a list of these
+        Trained models, estimators of `pynn.sklearn`, histories, or folders that a `Monitor` wrote. Of an ensemble the
+        trainings of its networks are beside each other.
     path : path
         The HTML file.
 
@@ -40,7 +41,8 @@ def report(run_or_runs: Any, path: str | os.PathLike[str]) -> None:
     >>> pynn.diagnostics.report(history, "run.html")
     """
     target = files.named(path)
-    runs = list(run_or_runs) if _is_several(run_or_runs) else [run_or_runs]
+    given = list(run_or_runs) if _is_several(run_or_runs) else [run_or_runs]
+    runs = [network for run in given for network in sources.members(run)]
     if not runs:
         raise ValueError("run_or_runs is empty, expected a run or several")
     content = page.html([sources.of(run) for run in runs])

@@ -20,7 +20,10 @@ SETTINGS = {  # names of settings in words, in the order of the page
     "shuffle": "shuffled", "samples": "training samples", "inputs": "inputs", "outputs": "outputs",
     "classes": "classes",     "parameters": "parameters", "dtype": "dtype", "seed": "seed",
 }  # fmt: skip
-HIDDEN = {"custom_loss", "family", "decoupled", "batches", "arrays", "first_epoch", "validated", "labels", "columns"}
+HIDDEN = {
+    "custom_loss", "family", "decoupled", "batches", "arrays", "first_epoch", "validated", "labels", "columns",
+    "features",
+}  # fmt: skip
 UNSET = (None, False, 0.0, "")
 ENVIRONMENT = {
     "pynn": "pynn", "backend": "backend", "isa": "instruction set", "threads": "threads", "processors": "processors",

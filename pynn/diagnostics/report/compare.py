@@ -94,8 +94,8 @@ def curves_of(sources: Sequence[Source], named: list[str]) -> str:
             "Loss of single steps (means of neighbours)",
             lambda record: (curves.steps(record), np.array(record.losses, float)),
         ),
-        ("rate", "Learning rate", lambda record: _of_snapshots(record, "rate")),
-        ("norm", "Norm of the gradient", lambda record: _of_snapshots(record, "norm")),
+        ("rate", "Learning rate", curves.rates),
+        ("norm", "Norm of the gradient", _norms),
     ]
     for key, title, get in kinds:
         series = []
@@ -108,9 +108,9 @@ def curves_of(sources: Sequence[Source], named: list[str]) -> str:
     return f'<div class="grid">{drawn}</div>' if drawn else '<p class="hint">No run has completed a step.</p>'
 
 
-def _of_snapshots(record: Record, name: str) -> tuple[Array, Array]:
+def _norms(record: Record) -> tuple[Array, Array]:
     snapshots = record.snapshots
-    return np.array([float(one.step) for one in snapshots]), np.array([float(getattr(one, name)) for one in snapshots])
+    return np.array([float(one.step) for one in snapshots]), np.array([one.norm for one in snapshots])
 
 
 def settings(sources: Sequence[Source], named: list[str]) -> str:

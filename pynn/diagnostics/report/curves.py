@@ -12,6 +12,7 @@ from .charts import Series as Line
 
 NOT_MEASURED = ("learning_rate", "samples_per_second", "steps", "seconds", "penalty", "data_loss")
 HELD = "val_"
+RATES = 400  # steps whose learning rate is drawn
 MEANS = 200  # of the losses of steps: fewer show the trend in the noise
 
 
@@ -125,15 +126,24 @@ def on_probe(record: Record) -> Chart | None:
     )  # fmt: skip
 
 
+def rates(record: Record) -> tuple[Array, Array]:
+    """Steps and their learning rates, the first and the last among them; of older folders those of the snapshots."""
+    every = np.array(record.rates[: len(record.losses)], np.float64)
+    known = np.flatnonzero(np.isfinite(every))
+    if not len(known):
+        snapshots = record.snapshots
+        return np.array([float(one.step) for one in snapshots]), np.array([one.rate for one in snapshots])
+    places = known[np.linspace(0, len(known) - 1, min(len(known), RATES)).round().astype(int)]
+    return steps(record)[places], every[places]
+
+
 def rate(record: Record) -> Chart | None:
     """The learning rate."""
-    x = np.array([float(snapshot.step) for snapshot in record.snapshots])
-    rates = np.array([snapshot.rate for snapshot in record.snapshots])
-    if len(x) < 2:
-        x, rates = epochs(record), record.curve("learning_rate")
-        return Chart("rate", "Learning rate", [Line("learning rate", "train", x, rates)], "epoch", zero=True)
-    note = f"Constant: {words.number(float(rates[0]))}." if len(set(rates.tolist())) == 1 else ""
-    return Chart("rate", "Learning rate", [Line("learning rate", "train", x, rates)], "step", note, zero=True)
+    x, rates_ = rates(record)
+    if not len(x):
+        return None
+    note = f"Constant: {words.number(float(rates_[0]))}." if len(set(rates_.tolist())) == 1 else ""
+    return Chart("rate", "Learning rate", [Line("learning rate", "train", x, rates_)], "step", note, zero=True)
 
 
 def gradient(record: Record) -> Chart | None:

@@ -95,7 +95,7 @@ def inputs(record: Record) -> str:
     text = f'<h3>Inputs, as the first layer takes them</h3><p class="hint">{told}</p>' + words.table(
         head, whole, kind="numbers"
     )
-    if len(shape) != 1 or (picture_shape(shape) is not None and not record.settings.get("columns")):
+    if len(shape) != 1 or (picture_shape(shape) is not None and not record.features):
         return text
     with np.errstate(all="ignore"):
         means, spreads = flat.mean(axis=0), flat.std(axis=0)
@@ -105,7 +105,7 @@ def inputs(record: Record) -> str:
         chosen = np.sort(np.argsort(-strange, kind="stable")[:COLUMNS])
         left = f"{flat.shape[1] - COLUMNS:,} others are left out"
         note = f'<p class="note">The columns that are farthest from mean 0 and spread 1; {left}.</p>'
-    names = record.settings.get("columns") or []
+    names = record.features or []
     rows = []
     for place in chosen.tolist():
         column = flat[:, place]
@@ -125,7 +125,7 @@ def _row(name: str, part: Part) -> list[str]:
 def samples(record: Record) -> str:
     """Some pictures with their targets."""
     part = record.train
-    if part is None or not len(part.x) or record.settings.get("columns"):
+    if part is None or not len(part.x) or record.features:
         return ""
     shape = picture_shape(part.x.shape[1:])
     if shape is None:

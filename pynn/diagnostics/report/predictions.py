@@ -162,7 +162,7 @@ def mistakes(record: Record, part: Part, answers: Answers) -> str:
 
 def _shown(record: Record, part: Part, items: list[tuple[int, str, str, str]], last: str = "sure") -> str:
     """Rows with what is true and what was said: as pictures if they are, else as a table."""
-    shape = None if record.settings.get("columns") else picture_shape(part.x.shape[1:])
+    shape = None if record.features else picture_shape(part.x.shape[1:])
     if shape is not None:
         low, high = limits(part.x)
         cells = []
@@ -180,7 +180,7 @@ def _shown(record: Record, part: Part, items: list[tuple[int, str, str, str]], l
         else np.arange(flat.shape[1])
     )
     chosen = np.sort(chosen)
-    names = record.settings.get("columns") or []
+    names = record.features or []
     heads = [words.escaped(names[place], LABELS) if place < len(names) else f"x{place}" for place in chosen.tolist()]
     rows = [
         [

@@ -21,16 +21,21 @@ def bad_data(case: Case) -> Iterator[Verdict]:
     """Constants, placeholders and outliers in x."""
     part = case.record.train
     if part is not None:
-        names = case.settings.get("columns") if part.x.ndim == 2 else None
-        rows = part.x if part.raw is None else part.raw
-        known = names is not None and len(names) == rows.shape[1]
-        view = View.of(rows, names if known else None)
+        features = _fitting(case.record.features, part.x)
+        view = View.of(part.x, features)
+        if part.raw is not None:
+            view = View.of(part.raw, _fitting(case.settings.get("columns"), part.raw))
         yield from data_checks.of_values(view, is_table(view.x))
         if part.x.ndim == 2 and part.x.shape[1] <= COLUMNS and len(part.x) >= at.TINY:
-            yield from data_checks.of_squeezed(View.of(part.x, names if known else None))
-        yield from _far(case, part.x, names if known else None)
+            yield from data_checks.of_squeezed(View.of(part.x, features))
+        yield from _far(case, part.x, features)
         if case.task == "numbers" and part.y.size == len(part.y):
             yield from data_checks.of_outliers(View.of(part.y, ("y",)), share=0.05)
+
+
+def _fitting(names: list[str] | None, x: Array) -> list[str] | None:
+    """The names if they are those of the columns of x."""
+    return names if names is not None and x.ndim == 2 and len(names) == x.shape[1] else None
 
 
 def _far(case: Case, x: Array, names: list[str] | None) -> Iterator[Verdict]:
