@@ -97,14 +97,19 @@ examples:
 
 REPORT_DESCRIPTION = """\
 Write a page on a training run: verdicts, curves, layers, mistakes, data and
-settings. It is one HTML file that needs no network. Several runs are compared."""
+settings. It is one HTML file that needs no network. Several runs are compared.
+
+Of a search it has the best settings, a table of all trials, their curves, the
+score against each parameter and its importance, and the stages; it may be
+written while the search goes on."""
 REPORT_EXAMPLES = """\
 examples:
   pynn train --run first
   pynn train --run second --dropout 0.2
   pynn report first
   pynn report first second --output comparison.html
-  pynn report first --live"""
+  pynn report first --live
+  pynn report digits.search.log --output search.html"""
 
 DOCTOR_DESCRIPTION = """\
 Say what is wrong with a training run, with the evidence and what to try.
@@ -311,13 +316,19 @@ def _add_predict(commands: Any) -> None:
 
 def _add_report(commands: Any) -> None:
     command = commands.add_parser(
-        "report", help="write a page on a training run", description=REPORT_DESCRIPTION, epilog=REPORT_EXAMPLES
+        "report",
+        help="write a page on a training run or a search",
+        description=REPORT_DESCRIPTION,
+        epilog=REPORT_EXAMPLES,
     )
     command.set_defaults(run=report.run)
     command.add_argument(
-        "runs", metavar="RUN", nargs="+", help="a folder that `pynn train --run` or `pynn.Monitor` wrote"
-    )
+        "runs", metavar="RUN", nargs="+",
+        help="a folder that `pynn train --run` or `pynn.Monitor` wrote; or a search: what --storage of `pynn search` "
+        "named, a file or a URL",
+    )  # fmt: skip
     command.add_argument("-o", "--output", metavar="FILE", help=f"the page's file (default: {report.PAGE})")
+    command.add_argument("--name", metavar="NAME", help="of the search, if the file holds several")
     command.add_argument(
         "--live", action="store_true",
         help="write no file, but serve the page to a browser on this machine, and follow the training",

@@ -1,9 +1,11 @@
-"""``pynn report``: the page on a run, or on several; ``pynn doctor``: the verdicts on a run."""
+"""``pynn report``: the page on a run, on several, or on a search; ``pynn doctor``: the verdicts on a run."""
 
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
+from typing import Any
 
 import pynn
 
@@ -16,15 +18,41 @@ PAGE = "report.html"
 
 def run(options: argparse.Namespace) -> int:
     """Write or serve the page; return the exit code."""
+    searched = [run for run in options.runs if _is_search(run)]
+    _expect_one_kind(options, searched)
     if options.live:
         if options.output is not None:
             raise ValueError("--live writes no file; leave out --output")
         return _serve(options.runs)
     path = Path(options.output or PAGE)
     expect_page(path, "--output")
-    pynn.diagnostics.report(options.runs, path)
+    pynn.diagnostics.report(_found(searched[0], options.name) if searched else options.runs, path)
     print(f"wrote {terminal.printable(path)}")
     return 0
+
+
+def _is_search(run: str) -> bool:
+    """Whether it is where `pynn search` keeps trials: a file or a URL. Runs are folders."""
+    return "://" in run or os.path.isfile(run)
+
+
+def _expect_one_kind(options: argparse.Namespace, searched: list[str]) -> None:
+    """ValueError for options that do not go with what is reported."""
+    if searched and len(options.runs) > 1:
+        raise ValueError(
+            f"{terminal.printable(searched[0])} holds a search, which has a page of its own: name it alone"
+        )
+    if searched and options.live:
+        raise ValueError("--live follows trainings, not searches; leave it out, and write the page again later")
+    if options.name is not None and not searched:
+        raise ValueError("--name is for the storage of a search that holds several; leave it out")
+
+
+def _found(storage: str, name: str | None) -> Any:
+    """What a search has found so far."""
+    from ..search import load  # here: Optuna is slow to import, and may be missing
+
+    return load(storage, name)
 
 
 def expect_page(path: Path, option: str) -> None:

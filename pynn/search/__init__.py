@@ -9,8 +9,8 @@
 >>> print(result), result.best_params, result.best_model
 
 A trial whose loss runs away, and one that is behind the others with a bad diagnosis, ends early. Trials are kept in a
-storage (``Search(..., storage="study.log")``), and a search that was killed goes on from there. ``jobs=2`` does two
-trials at a time, in processes.
+storage (``Search(..., storage="study.log")``), and a search that was killed goes on from there; ``load("study.log")``
+reads what it has found. ``jobs=2`` does two trials at a time, in processes.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ if int(optuna.__version__.split(".")[0]) < 5:
         f'pynn.search needs Optuna 5 or newer, this is {optuna.__version__}: pip install "pynn-cpu[search]"'
     )
 
+from .loading import load
 from .ranges import integer, log_uniform, uniform
 from .records import Trial
 from .result import Result
 from .search import Search
 from .space import choice
 
-__all__ = ["Result", "Search", "Trial", "choice", "integer", "log_uniform", "uniform"]
+__all__ = ["Result", "Search", "Trial", "choice", "integer", "load", "log_uniform", "uniform"]

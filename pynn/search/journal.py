@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.exceptions import OptunaError
 from optuna.pruners import BasePruner
-from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, get_storage
+from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage, get_storage
 from optuna.storages.journal import (
     BaseJournalBackend,
     JournalFileBackend,
@@ -31,6 +32,8 @@ from ..saving import files
 GRACE = 5  # seconds after which the lock of a process that was killed is taken over
 SYNC = 0.25  # seconds between two waits for the disk
 BEGIN = b'{"op_code":'  # of each line
+WRITTEN = "the file in which a search keeps its trials"
+SQLITE = b"SQLite format 3\0"
 
 
 class Journal(BaseJournalBackend):
@@ -105,12 +108,48 @@ def opened(storage: Any) -> BaseStorage:
         raise ValueError(f"{printable(path)} is no journal of Optuna; use another file ({cause})") from cause
 
 
-def _expect_journal(path: Path) -> None:
+def existing(storage: Any) -> BaseStorage:
+    """The storage as for `opened`, to read: it is not made if it is not there, and nothing is written to it."""
+    if isinstance(storage, BaseStorage):
+        return storage
+    if is_url(storage):
+        return _database(str(storage))
+    if not isinstance(storage, (str, os.PathLike)):
+        raise TypeError(f"storage is {brief(storage)}, expected a file, a URL, or a storage of Optuna")
+    path = files.named(storage)
+    if not path.exists():
+        raise FileNotFoundError(f"{printable(path)} does not exist, expected {WRITTEN}")
+    files.expect_file(path, "a journal of Optuna")
+    _expect_journal(path, f"expected {WRITTEN}")
+    return opened(storage)
+
+
+def _database(url: str) -> BaseStorage:
+    """The tables at this URL; ValueError if they are not there, or cannot be reached."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import SQLAlchemyError
+
+    shown = printable(url.partition("://")[0])
+    try:
+        parts = make_url(url)
+        shown = printable(parts.render_as_string(hide_password=True))
+        if parts.get_backend_name() == "sqlite" and not os.path.exists(parts.database or ""):
+            raise FileNotFoundError(f"{shown}: the file {printable(parts.database)} does not exist")
+        return RDBStorage(url, skip_table_creation=True)
+    except (SQLAlchemyError, ModuleNotFoundError, ImportError) as cause:
+        raise ValueError(f"{shown} cannot be read: {printable(cause)}") from cause
+    except OptunaError as cause:
+        raise ValueError(f"{shown} holds no trials of Optuna") from cause
+
+
+def _expect_journal(path: Path, hint: str = "use another file") -> None:
     """ValueError for another file: an end without a line break would be cut off."""
     with open(path, "rb") as file:
-        begin = file.read(len(BEGIN))
-    if not BEGIN.startswith(begin):
-        raise ValueError(f"{printable(path)} is no journal of Optuna; use another file")
+        begin = file.read(max(len(BEGIN), len(SQLITE)))
+    if begin.startswith(SQLITE):
+        raise ValueError(f"{printable(path)} is a database; write sqlite:///{printable(path)}")
+    if not BEGIN.startswith(begin[: len(BEGIN)]):
+        raise ValueError(f"{printable(path)} is no journal of Optuna; {hint}")
 
 
 def is_url(storage: Any) -> bool:

@@ -6,7 +6,7 @@ Reference: CS231n notes, "Neural Networks Part 3", hyperparameter optimization.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .ranges import Range
@@ -58,24 +58,20 @@ def edge_warning(space: Space, best: Sequence[Mapping[str, Any]], count: int) ->
 
 def narrowed(space: Space, best: Sequence[Mapping[str, Any]]) -> tuple[Space, list[str]]:
     """The space around the best trials, and in words what became of each part."""
-    moved, words = edges(space, best), list[str]()
-    return _narrowed(space, space, best, moved, words), words
+    finer = _narrowed(space, space, best, edges(space, best))
+    return finer, changes(space, finer, best)
 
 
-def _narrowed(
-    space: Space, whole: Space, best: Sequence[Mapping[str, Any]], moved: Mapping[str, str], words: list[str]
-) -> Space:
+def _narrowed(space: Space, whole: Space, best: Sequence[Mapping[str, Any]], moved: Mapping[str, str]) -> Space:
     parts: dict[str, Range | Choice] = {}
     at_best = whole.active(best[0])
     for name, part in space.parts.items():
-        end = moved.get(name) if at_best.get(name) is part else None  # not of another option's parameter of that name
         if isinstance(part, Range):
             positions = _positions(part, name, whole, best)
+            end = moved.get(name) if at_best.get(name) is part else None  # not another option's part of that name
             parts[name] = _around(part, positions, end) if len(positions) > 1 else part
         else:
-            parts[name] = _chosen(part, name, whole, best, moved, words)
-        if (text := _text(name, part, parts[name], end)) is not None:
-            words.append(text)
+            parts[name] = _chosen(part, name, whole, best, moved)
     return Space(parts)
 
 
@@ -92,25 +88,38 @@ def _around(part: Range, positions: Sequence[float], end: str | None) -> Range:
 
 
 def _chosen(
-    part: Choice, name: str, whole: Space, best: Sequence[Mapping[str, Any]], moved: Mapping[str, str],
-    words: list[str],
-) -> Choice:  # fmt: skip
+    part: Choice, name: str, whole: Space, best: Sequence[Mapping[str, Any]], moved: Mapping[str, str]
+) -> Choice:
     """The options that occur among the best, each with its own parameters narrowed."""
     kept = part.kept([params[name] for params in best if name in params] or [value for value, _ in part.options])
-    options = [
-        (value, None if inner is None else _narrowed(inner, whole, best, moved, words)) for value, inner in kept.options
-    ]
-    return Choice(options)
+    return Choice([
+        (value, None if inner is None else _narrowed(inner, whole, best, moved)) for value, inner in kept.options
+    ])  # fmt: skip
 
 
-def _text(name: str, before: Range | Choice, after: Range | Choice, end: str | None) -> str | None:
-    """What became of a part, in words; None if it stays."""
-    if isinstance(before, Choice) and isinstance(after, Choice):
-        dropped = [value for value, _ in before.options if value not in [one for one, _ in after.options]]
-        if not dropped:
-            return None
-        return f"{name}: {', '.join(map(repr, dropped))} left out, not among the best"
-    if isinstance(before, Range) and before == after:
-        return None
-    where = f", beyond the {end} end, where the best sat" if end else ""
-    return f"{name}: {before!r} became {after!r}{where}"
+# In words ------------------------------------------------------------------------------------------
+
+
+def changes(before: Space, after: Space, best: Sequence[Mapping[str, Any]]) -> list[str]:
+    """In words what became of each part between two stages. best: the trials around which the second one searches."""
+    at_best = before.active(best[0]) if best else {}
+    moved = {id(at_best[name]): end for name, end in edges(before, best).items()}
+    return list(_changes(before, after, moved))
+
+
+def _changes(before: Space, after: Space, moved: Mapping[int, str]) -> Iterator[str]:
+    """moved: the ends beyond which ranges went, by the ranges' identities; options may have ranges of one name."""
+    for name, part in before.parts.items():
+        now = after.parts.get(name)
+        if isinstance(part, Choice) and isinstance(now, Choice):
+            left = dict(zip(now.labels, (inner for _, inner in now.options), strict=True))
+            for label, (_, inner) in zip(part.labels, part.options, strict=True):
+                if inner is not None and (kept := left.get(label)) is not None:
+                    yield from _changes(inner, kept, moved)
+            dropped = [value for label, (value, _) in zip(part.labels, part.options, strict=True) if label not in left]
+            if dropped:
+                yield f"{name}: {', '.join(map(repr, dropped))} left out, not among the best"
+        elif part != now:
+            end = moved.get(id(part))
+            where = f", beyond the {end} end, where the best sat" if end else ""
+            yield f"{name}: {part!r} became {now!r}{where}"

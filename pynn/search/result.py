@@ -17,46 +17,18 @@ from . import narrowing
 from . import trial as training
 from .keeping import Keeper
 from .records import Trial
-from .study import Study
+from .stage import Stage, counted
 from .watching import FINISHED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHOWN = 10  # trials of a table
-
-
-class Stage:
-    """A stage of a search.
-
-    Parameters
-    ----------
-    study : Study
-        Its trials.
-
-    Attributes
-    ----------
-    words : list of str
-        What became of the ranges after it.
-    start : int or None
-        The trial of the stage before whose weights trials began with.
-    """
-
-    def __init__(self, study: Study) -> None:
-        self.study, self.words = study, list[str]()
-        self.start: int | None = None
-
-    def text(self, trials: Sequence[Trial]) -> str:
-        """What it did, in words. trials: of this stage."""
-        number = self.study.stage
-        text = f"stage {number}: {_count(len(trials), 'trial')} of {_count(self.study.settings.epochs, 'epoch')}"
-        if self.start is not None:
-            text += f", {sum(one.went_on for one in trials)} of them on from the weights of trial {self.start}"
-        return "; ".join([text, *self.words])
+COMMON = ("epochs", "seed", "parts", "samples")  # settings of a stage that are told
 
 
 class Result:
-    """What a search has found; ``search.run(...)`` returns it.
+    """What a search has found; ``search.run(...)`` and ``pynn.search.load(...)`` return it.
 
     Parameters
     ----------
@@ -64,29 +36,36 @@ class Result:
         The stages.
     keeper : Keeper
         Of the model files.
-    build : callable
+    build : callable, optional
         Makes a model of parameters.
-    folds : int
-        Number of folds.
 
     Attributes
     ----------
+    name : str
+        Of the search.
     metric : str
         What the score is.
     mode : {"max", "min"}
         Whether more or less of it is better.
     spaces : list of Space
         What each stage chose from.
+    settings : list of dict
+        What the trials of each stage have in common: epochs, seed, parts, samples.
     studies : list of optuna.Study
         Optuna's study of each stage, for its own pictures and analyses.
     """
 
-    def __init__(self, stages: Sequence[Stage], keeper: Keeper, build: Callable[..., Any], folds: int) -> None:
-        self._stages, self._keeper, self._build, self._folds = list(stages), keeper, build, folds
-        settings = stages[0].study.settings
-        self.metric, self._largest = settings.metric, stages[0].study.largest
+    def __init__(self, stages: Sequence[Stage[Any]], keeper: Keeper, build: Callable[..., Any] | None = None) -> None:
+        self._stages, self._keeper, self._build = list(stages), keeper, build
+        first = stages[0].study
+        self.name = first.name if len(stages) == 1 else first.name.removesuffix(" stage 1")
+        self.metric, self._largest = first.settings.metric, first.largest
         self.mode = "max" if self._largest else "min"
         self.spaces = [stage.study.settings.space for stage in stages]
+        self.settings = [
+            {name: value for name, value in stage.study.settings._asdict().items() if name in COMMON}
+            for stage in stages
+        ]  # fmt: skip
         self.studies = [stage.study.optuna for stage in stages]
         self._frozen = [stage.study.frozen() for stage in stages]  # as they are now: the search may go on
 
@@ -130,7 +109,7 @@ class Result:
         """The model of each fold of the best trial, with the weights of its best epoch."""
         best = self.best_trial
         try:
-            contents = self._keeper.models(self._stages[best.stage - 1].study.name, best.number, self._folds)
+            contents = self._keeper.models(self._stages[best.stage - 1].study.name, best.number, len(best.folds))
         except LookupError as cause:
             raise LookupError(f"the model of trial {best.number} is not there: {cause}") from None
         own = self._own_classes(best) if contents else []
@@ -148,6 +127,8 @@ class Result:
 
     def _own_classes(self, best: Trial) -> list[type]:
         """The user's own classes in the model, without which its file is not read."""
+        if self._build is None:
+            return []
         model, settings = training.built(self._build, best.params, 1)
         if isinstance(settings.get("loss"), Loss):
             model.loss = settings["loss"]
@@ -200,7 +181,9 @@ class Result:
 
     def _endings(self) -> str:
         counts = Counter(one.ended for one in self.trials)
-        return f"{_count(len(self.trials), 'trial')}: " + ", ".join(f"{n} {ended}" for ended, n in counts.most_common())
+        return f"{counted(len(self.trials), 'trial')}: " + ", ".join(
+            f"{n} {ended}" for ended, n in counts.most_common()
+        )
 
     def frame(self) -> Any:
         """Return all trials as a data frame of pandas, which must be installed.
@@ -242,10 +225,10 @@ class Result:
 
         expect_count("importance", 1, stage=stage)
         if stage > len(self._stages):
-            raise ValueError(f"stage is {stage}, but there are {_count(len(self._stages), 'stage')}")
+            raise ValueError(f"stage is {stage}, but there are {counted(len(self._stages), 'stage')}")
         study = self._stages[stage - 1].study
         if len(study.ranked()) < 2:
-            raise ValueError(f"{_count(len(study.ranked()), 'trial')} has finished, expected at least 2 to compare")
+            raise ValueError(f"{counted(len(study.ranked()), 'trial')} has finished, expected at least 2 to compare")
         found = get_param_importances(study.optuna)
         return {name.rpartition("/")[2]: share for name, share in found.items()}
 
@@ -271,6 +254,23 @@ class Result:
             save(figure, path)
         return figure
 
+    def report(self, path: str | os.PathLike[str]) -> None:
+        """Write a page: the best settings, a table of trials, curves, parameters and their importance, the stages.
+
+        Parameters
+        ----------
+        path : path
+            The HTML file, which needs no network.
+
+        Raises
+        ------
+        ValueError
+            If there are no trials.
+        """
+        from ..diagnostics.report import report
+
+        report(self, path)
+
     def __repr__(self) -> str:
         if not self.ranked:
             return f"Result(no trial has finished; {self._endings()})"
@@ -279,7 +279,3 @@ class Result:
 
 def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _count(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -22,9 +22,10 @@ from ..monitor import MODES
 from ..signatures import Constructed, takes
 from . import arguments, data, journal, narrowing, samplers
 from .keeping import Keeper
-from .result import Result, Stage
+from .result import Result
 from .settings import Settings
 from .space import Space
+from .stage import Stage
 from .study import Study
 from .work import Start, Work
 
@@ -157,7 +158,7 @@ class Search(Constructed):
         self._keeper = Keeper(arguments.models_folder(folder, storage))
         self._storage = journal.opened(storage)
         self._work = Work(build, self.data, self._keeper, stop, progress, jobs)
-        self._stages: list[Stage] = []
+        self._stages: list[Stage[Study]] = []
 
     # Use ------------------------------------------------------------------------------------------
 
@@ -166,7 +167,7 @@ class Search(Constructed):
         """What there is so far."""
         if not self._stages:
             raise ValueError("the search has not begun: call run or coarse_to_fine")
-        return Result(self._stages, self._keeper, self.build, self.data.folds)
+        return Result(self._stages, self._keeper, self.build)
 
     def run(self, trials: int = 60, epochs: int = 10, time: float | None = None) -> Result:
         """Do trials until the study has so many, those of earlier and of other processes included.
@@ -249,7 +250,7 @@ class Search(Constructed):
 
     # Stages ---------------------------------------------------------------------------------------
 
-    def _stage(self, place: int, name: str, space: Space, epochs: int) -> Stage:
+    def _stage(self, place: int, name: str, space: Space, epochs: int) -> Stage[Study]:
         settings = Settings(
             space, self.metric, self.mode, epochs, self.seed, self.data.described, self.data.samples, self.data.contents
         )
@@ -268,7 +269,7 @@ class Search(Constructed):
                 space = self._finer(stage)
                 start = self._weights(stage) if go_on else None
 
-    def _finer(self, stage: Stage) -> Space:
+    def _finer(self, stage: Stage[Study]) -> Space:
         """The space around the best trials of a stage, which says in words what became of its ranges."""
         ranked = [one.params for one in stage.study.ranked()]
         if not ranked:
@@ -279,13 +280,13 @@ class Search(Constructed):
         space, stage.words = narrowing.narrowed(stage.study.settings.space, best)
         return space
 
-    def _edges(self, stage: Stage) -> list[str]:
+    def _edges(self, stage: Stage[Study]) -> list[str]:
         ranked = [one.params for one in stage.study.ranked()]
         if len(ranked) < narrowing.LEAST:
             return []
         return narrowing.edge_warning(stage.study.settings.space, narrowing.best_of(ranked), len(ranked))
 
-    def _weights(self, stage: Stage) -> Start | None:
+    def _weights(self, stage: Stage[Study]) -> Start | None:
         """The models of the best trial of a stage, with its first loss; None if they are not there."""
         best = stage.study.ranked()[0]
         try:

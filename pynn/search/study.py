@@ -20,10 +20,11 @@ from . import claims, journal, records, samplers
 from .claims import PROCESS
 from .middles import Middles
 from .ranges import Range
-from .records import RECORD, STUDY, Trial
+from .records import RECORD, STUDY
 from .samplers import GRID
 from .settings import OtherSettings, Settings, differences
 from .space import Choice
+from .stored import Stored
 from .trial import Outcome
 from .watching import FAILED, FINISHED, Report
 
@@ -38,7 +39,7 @@ class Asked(NamedTuple):
     trial: optuna.Trial
 
 
-class Study:
+class Study(Stored):
     """A study of Optuna, and what the search must know of its trials at once.
 
     Parameters
@@ -59,11 +60,10 @@ class Study:
         self, storage: BaseStorage, name: str, settings: Settings, sampler: str | BaseSampler,
         pruner: str | BasePruner | None, stage: int = 1,
     ) -> None:  # fmt: skip
-        self.name, self.settings, self.stage = name, settings, stage
-        self._sampler, self._storage = sampler, storage
-        self.largest = grows("Search", settings.metric, settings.mode)
-        self.optuna = journal.study(storage, name, self.largest, samplers.pruner(pruner, settings.epochs))
-        self._id = storage.get_study_id_from_name(name)
+        largest = grows("Search", settings.metric, settings.mode)
+        study = journal.study(storage, name, largest, samplers.pruner(pruner, settings.epochs))
+        super().__init__(study, storage, settings, largest, stage)
+        self._sampler = sampler
         self._expect_same()
         self.middles = Middles(settings.metric, settings.mode, settings.epochs)
         self.best: tuple[float, int] | None = None  # score and number
@@ -254,29 +254,3 @@ class Study:
         """Leave a trial that has not ended to the next run, here or in another process."""
         with suppress(UpdateFinishedTrialError):
             asked.trial.set_user_attr(PROCESS, "")
-
-    # Results --------------------------------------------------------------------------------------
-
-    def seed(self, number: int) -> int:
-        """The seed of a trial."""
-        return (self.settings.seed + number) % 2**64
-
-    def frozen(self) -> list[FrozenTrial]:
-        """All trials as Optuna has them now, but for those of a grid that have not begun."""
-        found = self._storage.get_all_trials(self._id, deepcopy=False)
-        return [one for one in found if one.state != TrialState.WAITING]
-
-    def trial(self, frozen: FrozenTrial) -> Trial:
-        """A trial of Optuna as the search has it."""
-        try:
-            params = self.settings.space.stored(frozen.params)
-        except KeyError:  # its process was killed before all were chosen
-            params = {name.rpartition("/")[2]: value for name, value in frozen.params.items()}
-        values = records.unpacked(frozen.user_attrs.get(RECORD)) if frozen.state.is_finished() else {}
-        return records.trial(frozen.number, params, values, self.seed(frozen.number), self.stage)
-
-    def ranked(self) -> list[Trial]:
-        """The finished trials, the best first."""
-        found = [self.trial(one) for one in self.frozen() if one.state == TrialState.COMPLETE]
-        sign = -1 if self.largest else 1
-        return sorted(found, key=lambda one: sign * (one.score or 0.0))

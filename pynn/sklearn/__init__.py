@@ -7,6 +7,8 @@ validation data and callbacks.
 `TabularClassifier` and `TabularRegressor` take a data frame as it is, with text, categories, dates and gaps, and train
 RealMLP, a network that is good with its defaults.
 
+`WarmStart` makes searches by halving go on from the weights of the last rung.
+
 >>> from pynn.sklearn import MLPClassifier
 >>> classifier = MLPClassifier((64,), dropout=0.2, early_stopping=True, random_state=0).fit(X, y)
 >>> classifier.predict(X), classifier.score(X, y), classifier.model_.save("model.safetensors")
@@ -30,5 +32,6 @@ from .classifier import MLPClassifier
 from .regressor import MLPRegressor
 from .tabular_classifier import TabularClassifier
 from .tabular_regressor import TabularRegressor
+from .warm_start import WarmStart
 
-__all__ = ["MLPClassifier", "MLPRegressor", "TabularClassifier", "TabularRegressor"]
+__all__ = ["MLPClassifier", "MLPRegressor", "TabularClassifier", "TabularRegressor", "WarmStart"]

@@ -1,7 +1,6 @@
 """Charts as SVG in HTML: lines over steps or epochs, with values under a crosshair (page.js) and as a table.
 
-Lines are drawn in a square that the page stretches, labels are text of the page beside it: so both are legible at any
-width. Colours are classes of style.css. Knows no records.
+Colours are classes of style.css. Knows no records.
 """
 
 from __future__ import annotations
@@ -12,10 +11,10 @@ import numpy as np
 
 from ...messages.terminal import printable
 from ...typing import Array
-from . import scales, words
+from . import frame, scales, words
+from .frame import SIZE, down, right
 from .scales import Scale
 
-SIZE = 1000  # of the square
 POINTS = 500  # of a line, at most; more are drawn as the range of neighbours
 ROWS = 12  # of the table of values
 
@@ -38,7 +37,7 @@ class Chart:
 
     name: unique on the page; marked: a range of values that is good, and what it is called; between: names of two
     series whose gap is shaded and told; picture: a data URI behind the lines; keys: whether a single line is named too;
-    small: a low chart, without names of lines and table.
+    small: a low chart, without names of lines and table; x, y: scales, by default those of the values.
     """
 
     name: str
@@ -46,6 +45,7 @@ class Chart:
     series: list[Series]
     across: str = "step"
     note: str = ""
+    x: Scale | None = None
     y: Scale | None = None
     log: bool = False
     zero: bool = False
@@ -61,33 +61,17 @@ class Chart:
         series = [one for one in self.series if len(one.x) and np.isfinite(one.y).any()]
         if not series:
             return ""
-        x = _across(series)
+        x = self.x or _across(series)
         y = self.y or self._up(series)
         ys, xs = y.ticks(3 if self.small else 6), x.ticks(4)
         if self.across in ("step", "epoch"):
             xs = [value for value in xs if value == int(value)]
-        labels = [words.tick(value) for value in ys]
-        width = max(map(len, labels), default=1)
-        parts = [
-            f'<figure class="chart{" small" if self.small else ""}" id="chart-{self.name}">',
-            f"<figcaption>{words.escaped(self.title)}</figcaption>",
-            "" if self.small else self._legend(series),
-            f'<div class="plot" tabindex="0" role="group" aria-roledescription="chart" style="--labels:{width}ch" '
-            f'aria-label="{words.escaped(self._told(series), 2000)}">',
-            '<div class="ys" aria-hidden="true">',
-            *(f'<span style="bottom:{_percent(at)}">{text}</span>' for at, text in zip(y.at(ys), labels, strict=True)),
-            '</div><div class="area">',
-            self._drawn(series, x, y, xs, ys),
-            "</div>",
-            '<div class="xs" aria-hidden="true">',
-            *(f'<span style="left:{_percent(at)}">{words.tick(v)}</span>' for at, v in zip(x.at(xs), xs, strict=True)),
-            f'</div></div><div class="across" aria-hidden="true">{words.escaped(self.across)}</div>',
-            f'<script type="application/json">{self._data(series, x)}</script>',
-            *(f'<p class="note">{note}</p>' for note in (self.note, *self.notes) if note),
-            "" if self.small else self._table(series),
-            "</figure>",
-        ]
-        return "".join(parts)
+        return frame.figure(
+            self.name, self.title, self._told(series), frame.marks(y, ys), frame.marks(x, xs),
+            self._drawn(series, x, y, xs, ys), self.across, kind="small" if self.small else "",
+            legend="" if self.small else self._legend(series), data=self._data(series, x),
+            notes=(self.note, *self.notes), after="" if self.small else self._table(series),
+        )  # fmt: skip
 
     def _up(self, series: list[Series]) -> Scale:
         values = [one.y for one in series] + [edge for one in series if one.band for edge in one.band]
@@ -96,16 +80,13 @@ class Chart:
         return scales.around(np.concatenate(values), log=self.log, zero=self.zero)
 
     def _drawn(self, series: list[Series], x: Scale, y: Scale, xs: list[float], ys: list[float]) -> str:
-        parts = [f'<svg viewBox="0 0 {SIZE} {SIZE}" preserveAspectRatio="none" aria-hidden="true">']
+        parts = []
         if self.marked:
             low, high = np.clip(y.at(self.marked[:2]), 0, 1)
             parts.append(
-                f'<rect class="marked" x="0" width="{SIZE}" y="{_down(high)}" height="{(high - low) * SIZE:.1f}"/>'
+                f'<rect class="marked" x="0" width="{SIZE}" y="{down(high)}" height="{(high - low) * SIZE:.1f}"/>'
             )
-        grid = "".join(f"M0 {_down(at)}H{SIZE}" for at in y.at(ys)) + "".join(
-            f"M{_right(at)} 0V{SIZE}" for at in x.at(xs)
-        )
-        parts.append(f'<path class="grid" d="{grid or "M0 0"}"/>')
+        parts.append(frame.grid(x.at(xs), y.at(ys)))
         if self.picture:
             parts.append(f'<image href="{self.picture}" width="{SIZE}" height="{SIZE}" preserveAspectRatio="none"/>')
         if self.between:
@@ -116,7 +97,7 @@ class Chart:
         for one in series:
             style = f"line {one.colour}{' dashed' if one.dashed else ''}"
             parts.append(f'<path class="{style}" d="{_line(x.at(one.x), y.at(one.y))}"/>')
-        return "".join(parts) + "</svg>"
+        return frame.square("".join(parts))
 
     def _gap(self, series: list[Series], x: Scale, y: Scale) -> str:
         pair = [one for name in self.between or () for one in series if one.name == name]
@@ -191,18 +172,6 @@ def _across(series: list[Series]) -> Scale:
     return Scale(low - 0.5, high + 0.5) if low == high else Scale(low, high)
 
 
-def _percent(at: float) -> str:
-    return f"{100 * at:.2f}%"
-
-
-def _right(at: float) -> str:
-    return f"{at * SIZE:.1f}".removesuffix(".0")
-
-
-def _down(at: float) -> str:
-    return f"{(1 - min(max(at, -1), 2)) * SIZE:.1f}".removesuffix(".0")
-
-
 def _runs(*arrays: Array) -> list[slice]:
     """Stretches in which all are finite."""
     good = np.concatenate([[False], np.all(np.isfinite(arrays), axis=0), [False]])
@@ -214,7 +183,7 @@ def _line(x: Array, y: Array) -> str:
     """A path; a value alone is a dot."""
     parts = []
     for run in _runs(x, y):
-        points = [f"{_right(a)} {_down(b)}" for a, b in zip(x[run].tolist(), y[run].tolist(), strict=True)]
+        points = [f"{right(a)} {down(b)}" for a, b in zip(x[run].tolist(), y[run].tolist(), strict=True)]
         parts.append(f"M{'L'.join(points)}" if len(points) > 1 else f"M{points[0]}h0.01")
     return "".join(parts) or "M0 0"
 
@@ -223,8 +192,8 @@ def _area(x: Array, y: Scale, low: Array, high: Array) -> str:
     bottom, top = y.at(low), y.at(high)
     parts = []
     for run in _runs(x, bottom, top):
-        there = [f"{_right(a)} {_down(b)}" for a, b in zip(x[run].tolist(), top[run].tolist(), strict=True)]
-        back = [f"{_right(a)} {_down(b)}" for a, b in zip(x[run].tolist(), bottom[run].tolist(), strict=True)]
+        there = [f"{right(a)} {down(b)}" for a, b in zip(x[run].tolist(), top[run].tolist(), strict=True)]
+        back = [f"{right(a)} {down(b)}" for a, b in zip(x[run].tolist(), bottom[run].tolist(), strict=True)]
         parts.append(f"M{'L'.join(there + back[::-1])}Z")
     return "".join(parts) or "M0 0"
 
@@ -236,31 +205,14 @@ def scatter(name: str, title: str, x: Array, y: Array, across: str, up: str) -> 
     if not len(x):
         return ""
     scale = scales.around(np.concatenate([x, y]))
-    ticks = scale.ticks(4)
-    labels = [words.tick(value) for value in ticks]
-    at, ups = scale.at(x), scale.at(y)
-    dots = "".join(f"M{_right(a)} {_down(b)}h0.01" for a, b in zip(at.tolist(), ups.tolist(), strict=True))
+    ticks, at, ups = scale.ticks(4), scale.at(x), scale.at(y)
     error = float(np.sqrt(np.mean((y - x) ** 2)))
     told = f"{title}: {len(x)} points, root of the mean squared error {words.number(error)}"
-    grid = "".join(f"M0 {_down(a)}H{SIZE}M{_right(a)} 0V{SIZE}" for a in scale.at(ticks))
-    lines = (
-        f'<svg viewBox="0 0 {SIZE} {SIZE}" preserveAspectRatio="none" aria-hidden="true">'
-        f'<path class="grid" d="{grid}"/><path class="line dashed neutral" d="M0 {SIZE}L{SIZE} 0"/>'
-        f'<path class="dots train" d="{dots or "M0 0"}"/></svg>'
-    )
+    equal = f'<path class="line dashed neutral" d="M0 {SIZE}L{SIZE} 0"/>'
+    dots = f'<path class="dots train" d="{frame.dots(at, ups)}"/>'
     content = {"across": across, "up": up, "low": scale.low, "high": scale.high, "points": [x.tolist(), y.tolist()]}
-    return "".join(
-        [
-            f'<figure class="chart scatter" id="chart-{name}"><figcaption>{words.escaped(title)}</figcaption>',
-            f'<div class="across left" aria-hidden="true">{words.escaped(up)}</div>',
-            f'<div class="plot" tabindex="0" role="group" aria-roledescription="chart" '
-            f'style="--labels:{max(map(len, labels), default=1)}ch" aria-label="{words.escaped(told)}">',
-            '<div class="ys" aria-hidden="true">',
-            *(f'<span style="bottom:{_percent(a)}">{t}</span>' for a, t in zip(scale.at(ticks), labels, strict=True)),
-            f'</div><div class="area">{lines}</div><div class="xs" aria-hidden="true">',
-            *(f'<span style="left:{_percent(a)}">{t}</span>' for a, t in zip(scale.at(ticks), labels, strict=True)),
-            f'</div></div><div class="across" aria-hidden="true">{words.escaped(across)}</div>',
-            f'<script type="application/json">{words.data(content)}</script>',
-            f'<p class="note">{words.escaped(told)}.</p></figure>',
-        ]
-    )
+    return frame.figure(
+        name, title, told, frame.marks(scale, ticks), frame.marks(scale, ticks),
+        frame.square(frame.grid(scale.at(ticks), scale.at(ticks)) + equal + dots), across, up=up, kind="scatter",
+        data=words.data(content), notes=(f"{words.escaped(told)}.",),
+    )  # fmt: skip

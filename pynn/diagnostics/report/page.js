@@ -74,7 +74,7 @@
       show(to);
     });
   };
-  const prepare = (root) => root.querySelectorAll("figure.chart").forEach(follow);
+  const prepare = (root) => root.querySelectorAll("figure.chart:not(.of-trials)").forEach(follow);
   document.addEventListener("pointerdown", (event) => {  // a touch elsewhere closes what a touch has opened
     document.querySelectorAll(".area").forEach((area) => {
       if (!area.contains(event.target)) area.querySelectorAll(".cursor, .tip").forEach((one) => { one.hidden = true; });

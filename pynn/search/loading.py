@@ -1,0 +1,173 @@
+"""Results of a search from its storage: without its samples, and while it goes on elsewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import optuna
+from optuna.distributions import CategoricalDistribution
+from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
+
+from ..messages.terminal import brief, printable
+from . import arguments, journal, narrowing
+from .keeping import Keeper
+from .ranges import Range
+from .records import STUDY
+from .result import Result
+from .settings import Settings
+from .space import Choice, Space
+from .stage import Stage
+from .stored import Stored
+
+LISTED = 10  # names in a message
+
+
+def load(
+    storage: str | os.PathLike[str] | BaseStorage,
+    name: str | None = None,
+    *,
+    folder: str | os.PathLike[str] | None = None,
+) -> Result:
+    """Read what a search has found from its storage.
+
+    Parameters
+    ----------
+    storage : path, URL or storage of Optuna
+        What `Search` was given, or ``pynn search --storage``. Nothing is written to it.
+    name : str, optional
+        Of the search, if the storage holds several.
+    folder : path, optional
+        Of the models, as for `Search`. By default the one beside the journal file.
+
+    Returns
+    -------
+    Result
+        What there is so far, if the search still goes on.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it holds no search, or several and none is named.
+
+    Examples
+    --------
+    >>> result = pynn.search.load("study.log")
+    >>> result.best_params, result.report("study.html")
+    """
+    found = journal.existing(storage)
+    stages = _stages_of(_named(found, _shown(storage), name), found)
+    return Result(stages, Keeper(arguments.models_folder(folder, storage)))
+
+
+def _shown(storage: Any) -> str:
+    """The storage in messages; a URL may hold a password."""
+    if journal.is_url(storage):
+        return printable(re.sub(r"//[^/]*@", "//", str(storage)))
+    return printable(storage) if isinstance(storage, (str, os.PathLike)) else "the storage"
+
+
+# Names ---------------------------------------------------------------------------------------------
+
+
+def _named(storage: BaseStorage, shown: str, name: str | None) -> list[str]:
+    """The studies of the search of this name, stage by stage; ValueError if it is not one."""
+    studies = storage.get_all_studies()
+    searches = grouped([one.study_name for one in studies if STUDY in one.user_attrs])
+    if not searches:
+        others = _listed(one.study_name for one in studies)
+        raise ValueError(f"{shown} holds {f'no search of pynn, but {others}' if studies else 'no search yet'}")
+    if name is None and len(searches) > 1:
+        raise ValueError(f"{shown} holds {len(searches)} searches, {_listed(searches)}: pass the name of one")
+    chosen = next(iter(searches)) if name is None else name
+    if chosen not in searches:
+        raise ValueError(f"{shown} holds no search {brief(chosen)}, but {_listed(searches)}")
+    return searches[chosen]
+
+
+def grouped(names: Iterable[str]) -> dict[str, list[str]]:
+    """By the name of each search its studies: "a stage 1" and "a stage 2" are of the search "a"."""
+    there = set(names)
+    found: dict[str, list[str]] = {}
+    for name in sorted(there):
+        match = re.fullmatch(r"(.+) stage (\d+)", name)
+        if match is None or f"{match[1]} stage 1" not in there:
+            found[name] = [name]
+        elif match[2] == "1":
+            own, place = [name], 2
+            while f"{match[1]} stage {place}" in there:
+                own.append(f"{match[1]} stage {place}")
+                place += 1
+            found[name if match[1] in there else match[1]] = own
+    return found
+
+
+def _listed(names: Iterable[str]) -> str:
+    listed = [brief(name) for name in names]
+    more = f" and {len(listed) - LISTED} more" if len(listed) > LISTED else ""
+    return ", ".join(listed[:LISTED]) + more
+
+
+# Stages --------------------------------------------------------------------------------------------
+
+
+def _stages_of(names: list[str], storage: BaseStorage) -> list[Stage[Stored]]:
+    stages: list[Stage[Stored]] = []
+    for place, name in enumerate(names, 1):
+        stage = Stage(_study(name, storage, place))
+        if stages:
+            _join(stages[-1], stage)
+        stages.append(stage)
+    return stages
+
+
+def _study(name: str, storage: BaseStorage, place: int) -> Stored:
+    study = optuna.load_study(study_name=name, storage=storage)
+    plain = study.user_attrs[STUDY]
+    try:
+        settings = Settings(**{**plain, "space": Space(plain["space"])})
+    except (TypeError, KeyError, ValueError) as cause:
+        raise ValueError(f"the study {name!r} was written by another version of pynn: {printable(cause)}") from cause
+    found = Stored(study, storage, settings, study.direction == StudyDirection.MAXIMIZE, place)
+    labels: dict[str, tuple[Any, ...]] = {}
+    for trial in found.frozen():
+        for unique, one in trial.distributions.items():
+            if isinstance(one, CategoricalDistribution):
+                labels[unique] = one.choices
+    found.settings = settings._replace(space=_typed(settings.space, labels))
+    return found
+
+
+def _join(before: Stage[Stored], after: Stage[Stored]) -> None:
+    """Say what became of the ranges between two stages, and where trials went on from."""
+    ranked = before.study.ranked()
+    best = narrowing.best_of([one.params for one in ranked])
+    before.words = narrowing.changes(before.study.settings.space, after.study.settings.space, best)
+    if ranked and any(after.study.trial(one).went_on for one in after.study.frozen()):
+        after.start = ranked[0].number
+
+
+def _typed(space: Space, labels: Mapping[str, tuple[Any, ...]], path: str = "") -> Space:
+    """The space with tuples for lists, and the values of which the storage has made text: the keys of a choice."""
+    parts: dict[str, Range | Choice] = {}
+    for name, part in space.parts.items():
+        if isinstance(part, Range):
+            parts[name] = part
+            continue
+        known = {str(label): label for label in labels.get(f"{path}{name}", ()) if part.conditional}
+        options = []
+        for value, inner in part.options:
+            label = known.get(value, value) if isinstance(value, str) else value
+            inside = None if inner is None else _typed(inner, labels, f"{path}{name}={label}/")
+            options.append((_tuples(label), inside))
+        parts[name] = Choice(options)
+    return Space(parts)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

@@ -1,0 +1,45 @@
+"""A stage of a search: its study, and in words what it did."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Generic, TypeVar
+
+from .records import Trial
+from .stored import Stored
+
+Kind = TypeVar("Kind", bound=Stored)
+
+
+class Stage(Generic[Kind]):
+    """A stage of a search.
+
+    Parameters
+    ----------
+    study : Stored
+        Its trials.
+
+    Attributes
+    ----------
+    words : list of str
+        What became of the ranges after it.
+    start : int or None
+        The trial of the stage before whose weights trials began with.
+    """
+
+    def __init__(self, study: Kind) -> None:
+        self.study, self.words = study, list[str]()
+        self.start: int | None = None
+
+    def text(self, trials: Sequence[Trial]) -> str:
+        """What it did, in words. trials: of this stage."""
+        number = self.study.stage
+        text = f"stage {number}: {counted(len(trials), 'trial')} of {counted(self.study.settings.epochs, 'epoch')}"
+        if self.start is not None:
+            text += f", {sum(one.went_on for one in trials)} of them on from the weights of trial {self.start}"
+        return "; ".join([text, *self.words])
+
+
+def counted(count: int, what: str) -> str:
+    """1 trial, 2 trials."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -1,0 +1,239 @@
+"""The page on a search: what it says, that no text of the user's becomes HTML, and its size."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("optuna")
+
+import search_cases
+import search_pages
+from search_pages import HOSTILE, result
+
+from pynn.diagnostics import report
+from pynn.search import Search, load
+
+VOID = {"meta", "link", "br", "img", "rect", "path"}
+OPTIONAL = {"td"}  # which a browser closes itself
+
+
+class Text(HTMLParser):
+    """The text of a page, its tables as rows of cells, and every tag; asserts that tags are closed in order."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.tables: list[list[list[str]]] = []
+        self.text = ""
+        self.feed(page)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        if tag == "table":
+            self.tables.append([])
+        if tag == "tr":
+            self.tables[-1].append([])
+        if tag in ("td", "th"):
+            self.tables[-1][-1].append("")
+            self._drop_optional()
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: Any) -> None:
+        self.tags.add(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "tr":
+            self._drop_optional()
+        assert self.open.pop() == tag, tag
+
+    def _drop_optional(self) -> None:
+        if self.open and self.open[-1] in OPTIONAL:
+            self.open.pop()
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] in ("style", "script"):
+            return
+        self.text += data
+        if "table" in self.open and any(cell in self.open for cell in ("td", "th")):
+            self.tables[-1][-1][-1] += data
+
+
+def written(found: Any, folder: Path) -> tuple[str, Text]:
+    report(found, folder / "page.html")
+    page = (folder / "page.html").read_text("utf-8")
+    assert "cannot be drawn" not in page
+    return page, Text(page)
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Text]:
+    return written(result(), tmp_path_factory.mktemp("page"))
+
+
+def test_the_head_says_the_best_in_words(page: tuple[str, Text]) -> None:
+    best = result().best_trial
+    text = page[1].text
+    assert f"The best val_accuracy is {best.score:.4g}, of trial {best.number}, with learning_rate" in text
+    assert (
+        "40 trials so far: 32 finished, 2 stopped by the diagnosis, 1 pruned by Optuna, 2 diverged, 2 failed, "
+        "1 not ended." in text
+    )
+    assert f"build({best.params!r})" in text
+    assert "The best trials sit at the upper end of the range: better values may lie above it." in text
+
+
+def test_the_table_has_every_trial(page: tuple[str, Text]) -> None:
+    head, *rows = page[1].tables[0]
+    assert head == [
+        "trial", "place", "val_accuracy", "epochs", "seconds", *search_pages.Space(search_pages.SPACE).flat(), "end",
+        "why it ended", "verdicts",
+    ]  # fmt: skip
+    trials = result()
+    assert [int(row[0]) for row in rows[:32]] == [one.number for one in trials.ranked]
+    assert [row[1] for row in rows[:32]] == [str(place) for place in range(1, 33)]
+    assert sorted(int(row[0]) for row in rows) == list(range(40))
+    by_number = {int(row[0]): row for row in rows}
+    stopped, failed = by_number[8], by_number[9]
+    assert stopped[2] == f"({trials.trials[8].score:.5g})"
+    assert stopped[-3:] == ["stopped", "dead_units (affine1): 97 % of the units are 0", "dead_units"]
+    assert failed[1:3] == ["–", "–"]
+    assert failed[-2] == "ArithmeticError: </script><img src=x onerror=alert(2)> \\x1b[31m"
+    momentum = head.index("momentum")
+    assert {row[momentum] == "–" for row in rows} == {True, False}
+
+
+def test_text_of_the_user_is_no_html(page: tuple[str, Text]) -> None:
+    source, parsed = page
+    assert not parsed.tags & {"img", "b><script", "a>"}
+    assert not {name for name in parsed.attributes if name.startswith("on") or name in ("src", "action")}
+    assert source.count("<script") == source.count("</script>")
+    assert "<script>alert" not in source
+    assert HOSTILE in parsed.text
+    assert "\x1b" not in source
+    assert not re.search(r'(href|src)="(?!#|data:)', source)
+    assert "default-src 'none'" in source
+
+
+def test_every_chart_has_its_words_and_data(page: tuple[str, Text]) -> None:
+    source, _ = page
+    figures = re.findall(r'<figure class="chart.*?</figure>', source, flags=re.DOTALL)
+    assert len(figures) == 10 + 7 + 1  # curves, parameters, all together
+    for figure in figures:
+        assert "<figcaption>" in figure
+        assert re.search(r'aria-label="[^"]{20,}"', figure)
+        found = re.search(r'<script type="application/json">(.*?)</script>', figure, flags=re.DOTALL)
+        assert found
+        data = json.loads(found[1])
+        if "rows" in data:
+            assert all(0 <= row < 40 for row in data["rows"])
+        if "x" in data and "rows" in data:
+            assert len(data["x"]) == len(data["y"]) == len(data["rows"])
+            assert all(0 <= place <= 1000 for place in (*data["x"], *data["y"]))
+    assert source.count("The best sit at the upper end: better values may lie above it.") == 1
+    assert re.search(r"\d+ of 40 trials have it\.", source)
+
+
+def test_a_parameter_is_drawn_on_its_own_scale(page: tuple[str, Text]) -> None:
+    figure = re.search(r'<figure class="[^"]*" id="chart-parameter-0".*?</figure>', page[0], flags=re.DOTALL)
+    assert figure
+    data = json.loads(figure[0].split('application/json">')[1].split("<")[0])
+    ordered = [one for one in [*result().ranked] if "learning_rate" in one.params]
+    for row, place in list(zip(data["rows"], data["x"], strict=True))[:10]:
+        share = (np.log(ordered[row].params["learning_rate"] / 1e-5) / np.log(1e6) + 0.04) / 1.08
+        assert place == pytest.approx(1000 * share, abs=1)
+
+
+def test_stages_are_told_and_coloured(tmp_path: Path) -> None:
+    source, parsed = written(result(20, stages=3), tmp_path)
+    assert "Stage 2: 20 trials; " in parsed.text
+    assert parsed.tables[0][0][:3] == ["trial", "stage", "place"]
+    table = next(each for each in parsed.tables if each[0][:2] == ["stage", "trials"])
+    assert [row[:3] for row in table[1:]] == [[str(stage), "20", "6"] for stage in (1, 2, 3)]
+    assert "1e-5 … 10 (log)" in table[1][4]
+    assert all(f"dots finished run{stage}" in source for stage in range(3))
+    assert all(f"range run{stage}" in source for stage in range(3))
+    assert "The best of stage 3 sit at the upper end" in parsed.text
+
+
+def test_losses_far_apart_have_a_logarithmic_axis(tmp_path: Path) -> None:
+    found = result(metric="val_loss")
+    wide = [one if one.score is None else one.__class__(**{**vars(one), "score": 1000.0 ** (one.number / 40)})
+            for one in found.trials]  # fmt: skip
+    found.trials = wide
+    found.ranked = sorted((one for one in wide if one.ended == "finished"), key=lambda one: one.score)
+    found.best_trial = found.ranked[0]
+    source, _ = written(found, tmp_path)
+    figure = re.search(r'id="chart-parameter-0".*?</figure>', source, flags=re.DOTALL)
+    assert figure
+    assert re.findall(r'<span style="bottom:[\d.]+%">([^<]+)</span>', figure[0]) == ["1", "10", "100"]
+
+
+def test_trials_without_scores(tmp_path: Path) -> None:
+    _, parsed = written(search_pages.without_scores(), tmp_path)
+    assert "No trial has finished. 4 trials: 4 diverged." in parsed.text
+    assert "No trial has finished, so there are no curves to rank." in parsed.text
+    assert "0 trials has finished, expected at least 2 to compare." in parsed.text
+
+
+def test_trials_that_have_only_begun(tmp_path: Path) -> None:
+    found = search_pages.without_scores()
+    found.trials = [
+        one.__class__(**{**vars(one), "ended": "unfinished", "params": {}, "score": None}) for one in found.trials
+    ]
+    _, parsed = written(found, tmp_path)
+    assert "No trial has finished. 4 trials so far: 4 not ended." in parsed.text
+    assert "No trial has ended yet." in parsed.text
+
+
+def test_a_search_without_trials(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="has no trials yet, so there is nothing to write a page on"):
+        report(result(0), tmp_path / "page.html")
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_a_search_has_a_page_of_its_own(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="the result of a search, which has a page of its own"):
+        report([result(), result()], tmp_path / "page.html")
+
+
+def test_thousands_of_trials_are_a_page_of_a_few_megabytes(tmp_path: Path) -> None:
+    source, parsed = written(result(2000), tmp_path)
+    assert len(source.encode()) < 2e6
+    assert len(parsed.tables[0]) == 2001
+    source, parsed = written(result(4000), tmp_path)
+    assert len(parsed.tables[0]) == 3001
+    assert "The best 3,000 of 4,000 trials" in parsed.text
+
+
+@pytest.mark.filterwarnings("ignore:the best .* trials sit at")
+def test_a_real_search_with_folds(points: Any, tmp_path: Path) -> None:
+    job = search_cases.search(*points, folds=3, storage=tmp_path / "study.log")
+    job.run(trials=4, epochs=2).report(tmp_path / "first.html")
+    load(tmp_path / "study.log").report(tmp_path / "second.html")
+    first, second = (Text((tmp_path / name).read_text("utf-8")) for name in ("first.html", "second.html"))
+    assert first.text == second.text
+    assert "score of each fold" in first.text
+    assert "fold 3: validation accuracy" in (tmp_path / "first.html").read_text("utf-8")
+    assert "cannot be drawn" not in first.text
+
+
+@pytest.mark.filterwarnings("ignore:the best .* trials sit at")
+def test_real_stages(points: Any, tmp_path: Path) -> None:
+    job = Search(search_cases.build, search_cases.SPACE, *points, progress=False, metric="val_loss")
+    job.coarse_to_fine([(12, 2), (4, 2)]).report(tmp_path / "page.html")
+    text = Text((tmp_path / "page.html").read_text("utf-8")).text
+    assert "Stage 1: 12 trials of 2 epochs; " in text
+    assert "cannot be drawn" not in text
