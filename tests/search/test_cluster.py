@@ -37,6 +37,8 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:the best .* trials sit at"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),  # of Dask
+    pytest.mark.filterwarnings("ignore::UserWarning:distributed"),  # on a slow disk, and on a busy port
+    pytest.mark.filterwarnings("ignore:Creating scratch directories is taking"),
 ]
 LOST = r"the Dask worker of trial \d+ at .* was lost; another takes the trial up"
 
