@@ -9,7 +9,7 @@ import threading
 import time
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -195,3 +195,28 @@ def _fork_later(file: Any, child: Any) -> None:
         os._exit(0)
     with open(child, "w", encoding="utf-8") as text:
         text.write(str(number))
+
+
+class Alone(Noting):
+    """A build of models that fail if another trial runs in the same process at the same time."""
+
+    running: ClassVar[list[int]] = []
+
+    def __call__(self, params: dict[str, Any]) -> Any:
+        model, settings = super().__call__(params)
+        return model, {**settings, "callbacks": [Occupied(self.running)]}
+
+
+class Occupied(pynn.Callback):
+    def __init__(self, running: list[int]) -> None:
+        self.running = running
+
+    def on_train_begin(self, trainer: Any) -> None:
+        assert not self.running
+        self.running.append(1)
+
+    def on_step_end(self, trainer: Any) -> None:
+        time.sleep(0.001)
+
+    def on_train_end(self, trainer: Any) -> None:
+        self.running.clear()

@@ -10,7 +10,8 @@
 
 A trial whose loss runs away, and one that is behind the others with a bad diagnosis, ends early. Trials are kept in a
 storage (``Search(..., storage="study.log")``), and a search that was killed goes on from there; ``load("study.log")``
-reads what it has found. ``jobs=2`` does two trials at a time, in processes.
+reads what it has found. ``jobs=2`` does two trials at a time, in processes, and ``jobs=Client(...)`` those of a Dask
+cluster (extra `dask`).
 """
 
 from __future__ import annotations

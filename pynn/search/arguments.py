@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,24 @@ from ..training.measures import Measures
 from ..training.trainable import chosen_loss
 from . import journal, trial
 from .space import Space
+
+
+class Jobs(Count):
+    """A number of processes, a client of Dask's distributed, or the address of its scheduler."""
+
+    def __call__(self, where: str, name: str, value: Any) -> Any:
+        if isinstance(value, str) and ":" in value:
+            return value
+        module = sys.modules.get("distributed")  # it is not imported for others
+        if module is None or not isinstance(value, module.Client):
+            return super().__call__(where, name, value)
+        if value.asynchronous:
+            raise TypeError(f"{where}: {name} is an asynchronous Client, expected a Client(asynchronous=False)")
+        return value
+
+    def text(self, name: str) -> str:
+        """What is expected, for messages."""
+        return f"{super().text(name)}, a Client of Dask's distributed, or its scheduler's address"
 
 
 def expect_stages(stages: Any) -> None:

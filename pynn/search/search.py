@@ -73,10 +73,11 @@ class Search(Constructed):
     folder : path, optional
         For model files of the best trials, and checkpoints of long ones. By default beside the journal file, without
         which the best model is kept in memory.
-    jobs : int, default 1
+    jobs : int, Client or str, default 1
         Number of processes that do trials at the same time, each with its share of the threads and a view of the same
         samples. They import `build`, so it must be in a module or in the script, whose doings then stand under
-        ``if __name__ == "__main__":``; a notebook imports it from a file.
+        ``if __name__ == "__main__":``; a notebook imports it from a file. Or a cluster (extra `dask`): a Client of
+        Dask's distributed, or the address of its scheduler. There `build` may also be a lambda or in a notebook.
     seed : int, default 0
         Of the parameters chosen, and of the parts. Trial n has the seed plus n, in place of the seed that `build` sets.
     progress : bool or str, default "auto"
@@ -101,6 +102,11 @@ class Search(Constructed):
     were under way, and none that ended is done again. If a process of ``jobs=2`` or more is killed, another takes up
     its trial; if that is killed too, the trial counts as failed.
 
+    Each worker of a Dask cluster does one trial at a time, with all threads that Dask gives it, and is sent the samples
+    once. Workers that join later get trials too. The storage and the folder are those of this process; workers need
+    not see them, but only if they see the folder does a trial whose worker was lost go on from its checkpoint. The
+    cluster does not grow by itself for a search: ``cluster.scale`` sets the number of workers.
+
     References
     ----------
     .. [1] Bergstra & Bengio, "Random Search for Hyper-Parameter Optimization", 2012.
@@ -118,7 +124,7 @@ class Search(Constructed):
     >>> result.best_params, result.best_model.evaluate(x_test, y_test)
     """
 
-    _takes = takes(mode=Choice(*MODES), stop=FLAG, jobs=Count(1))
+    _takes = takes(mode=Choice(*MODES), stop=FLAG, jobs=arguments.Jobs(1))
 
     def __init__(
         self,
@@ -139,7 +145,7 @@ class Search(Constructed):
         storage: str | os.PathLike[str] | BaseStorage | None = None,
         name: str = "search",
         folder: str | os.PathLike[str] | None = None,
-        jobs: int = 1,
+        jobs: Any = 1,
         seed: int = 0,
         progress: bool | str = "auto",
     ) -> None:
@@ -191,6 +197,8 @@ class Search(Constructed):
         RuntimeError
             If the first trials all fail; the error has the first one's. They are done again by the next run. With
             several jobs, also if they cannot import `build`.
+        ConnectionError
+            If the scheduler of a Dask cluster is lost, or not there. Trials that ended are kept.
         KeyboardInterrupt
             On Ctrl-C; the next run takes up the trials that were under way.
         """
@@ -229,7 +237,7 @@ class Search(Constructed):
         ------
         ValueError
             If no trial of a stage has finished: there is nothing to search around.
-        RuntimeError or KeyboardInterrupt
+        RuntimeError, ConnectionError or KeyboardInterrupt
             As for `run`.
 
         Notes

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..checks import expect_instance
 from ..messages.terminal import brief
@@ -128,7 +128,16 @@ class Outcome:
     models: list[bytes] = field(default_factory=list)
 
 
-def run(build: Build, data: Data, task: Task, report: Report | None = None) -> Outcome:
+class Asked(NamedTuple):
+    """Who is asked whether to go on: after epochs, and after steps."""
+
+    report: Report | None
+    over: Callable[[], bool] | None
+
+
+def run(
+    build: Build, data: Data, task: Task, report: Report | None = None, over: Callable[[], bool] | None = None
+) -> Outcome:
     """Do a trial, in any process.
 
     Parameters
@@ -141,6 +150,8 @@ def run(build: Build, data: Data, task: Task, report: Report | None = None) -> O
         What to do.
     report : callable, optional
         Told of each epoch of the first fold, then of each fold's mean score; returns why the trial shall end, or None.
+    over : callable, optional
+        Asked after each step whether to leave the trial to the next search.
 
     Returns
     -------
@@ -150,7 +161,7 @@ def run(build: Build, data: Data, task: Task, report: Report | None = None) -> O
     begun, outcome = time.perf_counter(), Outcome()
     try:
         for fold in range(data.folds):
-            _train(build, data, task, fold, report, outcome)
+            _train(build, data, task, fold, Asked(report, over), outcome)
             if outcome.ended == FINISHED and 0 < fold < data.folds - 1 and report is not None:
                 why = report(task.epochs + fold, math.fsum(outcome.folds) / len(outcome.folds))
                 if why is not None:
@@ -168,7 +179,7 @@ def run(build: Build, data: Data, task: Task, report: Report | None = None) -> O
     return outcome
 
 
-def _train(build: Build, data: Data, task: Task, fold: int, report: Report | None, outcome: Outcome) -> None:
+def _train(build: Build, data: Data, task: Task, fold: int, asked: Asked, outcome: Outcome) -> None:
     """Train a new model on one fold, and add to the outcome what came of it."""
     model, settings = built(build, task.params, task.epochs)
     if not model.built:
@@ -176,8 +187,8 @@ def _train(build: Build, data: Data, task: Task, fold: int, report: Report | Non
     part, beats = data.part(fold), _beats(task)
     watcher = Watcher(
         task.metric, task.mode, stop=task.stop, middles=task.middles if fold == 0 else None,
-        keep=beats if data.folds == 1 else None, report=report if fold == 0 else None,
-        start=_start(task, fold), first=task.first, ends=task.ends,
+        keep=beats if data.folds == 1 else None, report=asked.report if fold == 0 else None,
+        start=_start(task, fold), first=task.first, ends=task.ends, over=asked.over,
     )  # fmt: skip
     outcome.settings = {name: brief(value) for name, value in settings.items()}
     own = settings.pop("callbacks", None) or ()

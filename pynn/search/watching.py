@@ -77,6 +77,8 @@ class Watcher(Callback):
         First loss of the run that `start` comes from; by default it is measured, on validation data.
     ends : float, optional
         When the time is over, by `time.time`.
+    over : callable, optional
+        Asked after each step whether the run is to be left to the next search.
     """
 
     watches = True  # it sees the parameters before callbacks of the user's restore others
@@ -85,9 +87,11 @@ class Watcher(Callback):
         self, metric: str, mode: str, *, stop: bool = True, middles: Mapping[int, Middle] | None = None,
         keep: Callable[[float], bool] | None = None, report: Report | None = None,
         start: Mapping[str, Array] | None = None, first: float | None = None, ends: float | None = None,
+        over: Callable[[], bool] | None = None,
     ) -> None:  # fmt: skip
         self.monitor, self.mode, self.stop, self.middles = metric, mode, stop, middles or {}
-        self.keep, self.report, self.start, self.first, self.ends = keep, report, start, first, ends
+        self.keep, self.report, self.start, self.first = keep, report, start, first
+        self.ends, self.over = ends, over
         self.best = Best("Search", metric, mode)
         self.best_epoch = 0
         self.ended = ""  # how the run ended, if not by its last epoch
@@ -122,6 +126,8 @@ class Watcher(Callback):
             self._end(trainer, DIVERGED, self._too_high(loss))
         if self.ends is not None and time.time() >= self.ends:
             self._end(trainer, UNFINISHED, "the time is over")
+        if self.over is not None and self.over():
+            self._end(trainer, UNFINISHED, "the search was interrupted")
         if self._watch is not None:
             self._watch.on_step_end(trainer)
 

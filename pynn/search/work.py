@@ -33,14 +33,17 @@ class Start(NamedTuple):
 class Pool(Protocol):
     """Where tasks are done."""
 
-    jobs: int  # tasks that are done at the same time
     spare: int  # further tasks that it can take
+
+    @property
+    def jobs(self) -> int:
+        """Number of tasks that are done at the same time; it may grow and shrink."""
 
     def start(self, task: Task, report: Report | None) -> None:
         """Take a task; at most `jobs` are under way, and `spare` wait."""
 
-    def wait(self) -> tuple[int, Outcome]:
-        """Wait until a task has ended; return its number, and what became of it."""
+    def wait(self) -> tuple[int, Outcome] | None:
+        """Wait until a task has ended; return its number, and what became of it. None if there is room for more."""
 
     def close(self) -> None:
         """End all tasks that are under way."""
@@ -49,10 +52,10 @@ class Pool(Protocol):
 class Serial:
     """Does tasks in this process, one after the other."""
 
-    jobs, spare = 1, 0
+    spare = 0
 
     def __init__(self, build: Callable[..., Any], data: Data) -> None:
-        self._build, self._data = build, data
+        self._build, self._data, self.jobs = build, data, 1
         self._tasks: list[tuple[Task, Report | None]] = []
 
     def start(self, task: Task, report: Report | None) -> None:
@@ -69,6 +72,17 @@ class Serial:
         self._tasks.clear()
 
 
+def pool(build: Callable[..., Any], data: Data, jobs: Any) -> Pool:
+    """Where tasks are done: here, in processes, or in a cluster. jobs: as for `Search`."""
+    if jobs == 1:
+        return Serial(build, data)
+    if isinstance(jobs, int):
+        return Workers(build, data, jobs)
+    from .cluster import Cluster  # here: only a cluster needs it
+
+    return Cluster(build, data, jobs)
+
+
 class Work:
     """Does the trials that a study lacks.
 
@@ -82,16 +96,16 @@ class Work:
         Whether to end hopeless trials.
     progress : bool or str
         As for `Search`.
-    jobs : int
-        Number of processes.
+    jobs : int, Client or str
+        As for `Search`.
     """
 
     def __init__(
-        self, build: Callable[..., Any], data: Data, keeper: Keeper, stop: bool, progress: bool | str, jobs: int = 1
+        self, build: Callable[..., Any], data: Data, keeper: Keeper, stop: bool, progress: bool | str, jobs: Any = 1
     ) -> None:
         self._build, self._data, self._keeper = build, data, keeper
         self._stop, self._progress = stop, progress
-        self._pool: Pool = Serial(build, data) if jobs == 1 else Workers(build, data, jobs)
+        self._pool = pool(build, data, jobs)
 
     def do(self, study: Study, trials: int, ends: float | None = None, start: Start | None = None) -> bool:
         """Do trials until the study has so many, or the time is over; return whether there was time for all.
@@ -166,9 +180,11 @@ class _Run:
                     pool.start(task, self._study.report(asked))
                 if not self._running:
                     break
-                number, outcome = pool.wait()
-                self._end(self._running[number], outcome)
-                del self._running[number]
+                ended = pool.wait()
+                if ended is None:
+                    continue
+                self._end(self._running[ended[0]], ended[1])
+                del self._running[ended[0]]
                 shown.show(self._study.ended, self._study.best)
             if self._failed:
                 raise RuntimeError(_all_failed(self._failed))

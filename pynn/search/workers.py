@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import builtins
 import pickle
-import warnings
-from collections import Counter, deque
 from collections.abc import Callable
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
-from .. import checks
 from ..messages.terminal import brief
 from . import process, shared, worker
 from .data import Data
 from .process import Process
+from .relayed import Relayed
+from .tasks import Given, Tasks
 from .trial import Outcome, Task
-from .watching import FAILED, Report
+from .watching import Report
 from .worker import ENDED, READY, REFUSED, REPORT, WARNING
 
-DEATHS = 2  # of its processes, and a task has failed
 STARTS = 3  # processes in a row that die before they are ready
 LOOK = 1.0  # seconds between two looks at silent processes
 BEGUN = "no worker process could begin"
@@ -45,13 +42,6 @@ def _in_main(content: bytes) -> bool:
     return b"__main__" in content
 
 
-class Given(NamedTuple):
-    """A task, and who is told of its epochs."""
-
-    task: Task
-    report: Report | None
-
-
 class Workers:
     """Does tasks in processes, each with its share of the threads.
 
@@ -70,16 +60,14 @@ class Workers:
         self._file: IO[bytes] | None = None
         self._processes: list[Process] = []
         self._shares: list[int] = []  # threads of processes that have not been started
-        self._waiting: deque[Given] = deque()
-        self._deaths: Counter[int] = Counter()
+        self._tasks, self._relayed = Tasks("worker process"), Relayed()
         self._unborn = 0  # processes in a row that died before they were ready
-        self._shown: dict[Any, Any] = {}  # warnings
 
     # Use ------------------------------------------------------------------------------------------
 
     def start(self, task: Task, report: Report | None) -> None:
         """Take a task."""
-        self._waiting.append(Given(task, report))
+        self._tasks.add(Given(task, report))
         self._hand_out()
 
     def wait(self) -> tuple[int, Outcome]:
@@ -96,8 +84,7 @@ class Workers:
     def close(self) -> None:
         """End all processes; those whose tasks have checkpoints write them first."""
         processes, self._processes = self._processes, []
-        self._waiting.clear()
-        self._deaths.clear()
+        self._tasks.clear()
         try:
             process.interrupt([one for one in processes if one.given and one.given.task.checkpoint is not None])
         finally:
@@ -112,14 +99,14 @@ class Workers:
     def _hand_out(self) -> None:
         """Give waiting tasks to processes that have none, and start processes for the others."""
         idle = [one for one in self._processes if one.ready and one.given is None]
-        while self._waiting and idle:
+        while self._tasks and idle:
             one = idle.pop()
-            one.given = given = self._waiting.popleft()
+            one.given = given = self._tasks.next()
             one.tell((given.task, given.report is not None))
         if self._file is None:
             self._file, self._shares = shared.written((self._build, self._data)), process.shares(self.jobs)
         starting = sum(not one.ready for one in self._processes)
-        for threads in self._shares[: max(len(self._waiting) - starting, 0)]:
+        for threads in self._shares[: max(len(self._tasks) - starting, 0)]:
             self._processes.append(Process(self._file, threads, _in_main(self._build)))
             self._shares.remove(threads)
 
@@ -135,13 +122,13 @@ class Workers:
         elif kind == REFUSED:
             raise RuntimeError(f"{BEGUN}: {values[0]}")
         elif kind == WARNING:
-            self._warn(*values)
+            self._relayed.show(*values)
         elif kind == REPORT:
             one.tell(one.given.report(*values))
         elif kind == ENDED:
             one.given = None
             self._hand_out()
-            return self._ended(*values)
+            return self._tasks.ended(*values)
         return None
 
     def _lost(self, one: Process) -> tuple[int, Outcome] | None:
@@ -153,30 +140,7 @@ class Workers:
             self._unborn += 1
             if self._unborn >= STARTS:
                 raise RuntimeError(f"{BEGUN}: the last of {self._unborn} {how}; see stderr for the cause")
-        ended = None
-        if given is not None:
-            number = given.task.number
-            self._deaths[number] += 1
-            if self._deaths[number] >= DEATHS:
-                ended = self._ended(number, _failed(how, self.jobs))
-            else:
-                self._waiting.appendleft(given)
-                checks.warn(f"the worker process of trial {number} {how}; another takes the trial up", RuntimeWarning)
+        hint = f"; if memory was short, take fewer than {self.jobs} jobs" if "SIGKILL" in how else ""
+        ended = None if given is None else self._tasks.died(given, how, hint)
         self._hand_out()
         return ended
-
-    def _ended(self, number: int, outcome: Outcome) -> tuple[int, Outcome]:
-        self._deaths.pop(number, None)  # a later stage has a trial of this number too
-        return number, outcome
-
-    def _warn(self, text: str, category: str, filename: str, line: int) -> None:
-        """Show a warning of a process once."""
-        kind = getattr(builtins, category, UserWarning)
-        warnings.warn_explicit(text, kind, filename, line, registry=self._shown)
-
-
-def _failed(how: str, jobs: int) -> Outcome:
-    """What became of a task whose processes died."""
-    memory = f"; if memory was short, take fewer than {jobs} jobs" if "SIGKILL" in how else ""
-    why = f"its worker process {how}, for the second time{memory}"
-    return Outcome(FAILED, why, error=f"The process left no traceback: {why}.\n")

@@ -229,6 +229,27 @@ def test_jobs_end_with_the_same_trials(run: Any) -> None:
     assert Path("1.safetensors").read_bytes() == Path("2.safetensors").read_bytes()
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_dask_cluster_ends_with_the_same_trials(run: Any) -> None:
+    distributed = pytest.importorskip("distributed")
+    options = ("search", "--trials", 5, "--epochs", 1, *SMALL)
+    with distributed.LocalCluster(n_workers=1, processes=False, protocol="tcp", dashboard_address=":0") as made:
+        for where in ((), ("--dask", made.scheduler_address)):
+            files = ("--storage", f"{len(where)}.log", "--output", f"{len(where)}.safetensors")
+            code, out, err = run(*options, *where, *files)
+            assert code == 0, err
+            assert any("in the Dask cluster at" in line for line in out) is bool(where)
+    one, two = ([{**each, "seconds": 0} for each in trials(f"{count}.log")] for count in (0, 2))
+    assert one == two
+    assert Path("0.safetensors").read_bytes() == Path("2.safetensors").read_bytes()
+
+
+def test_a_dask_cluster_that_is_not_there(fails: Any) -> None:
+    assert "--dask: expected an address with a port" in fails("search", "--dask", "10.0.0.1")
+    assert "leave out --jobs" in fails("search", "--dask", "tcp://10.0.0.1:8786", "--jobs", 2)
+
+
 def test_folds_and_another_metric(run: Any) -> None:
     code, out, _ = run("search", "--trials", 2, "--epochs", 1, "--folds", 3, "--metric", "val_loss", *SMALL)
     assert code == 0

@@ -14,7 +14,7 @@ import pynn
 
 HEAVY = (
     "matplotlib", "tqdm", "safetensors", "sklearn", "scipy", "torch", "PIL", "pooch", "pandas", "requests", "mpi4py",
-    "optuna",
+    "distributed", "optuna",
 )  # fmt: skip
 PACKAGE = Path(pynn.__file__).parent
 # The finder of an editable install would come before PYTHONPATH.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import os
+import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -40,6 +42,13 @@ def test_an_old_optuna_is_refused(anew: None, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(optuna, "__version__", "4.8.0")
     with pytest.raises(ImportError, match=r"pynn.search needs Optuna 5 or newer, this is 4.8.0"):
         import_module("pynn.search")
+
+
+def test_the_import_does_not_load_dask() -> None:
+    code = "import sys, pynn.search; print([name for name in ('dask', 'distributed') if name in sys.modules])"
+    environment = {**os.environ, "PYTHONPATH": str(Path(pynn.__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.stdout == "[]\n"
 
 
 def test_models_and_data_of_trials_are_given_free(points: Any) -> None:

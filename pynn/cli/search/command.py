@@ -82,6 +82,8 @@ def _expect_one_length(options: argparse.Namespace) -> None:
             raise ValueError(f"--stages says the {name} of each stage; leave out --{name}")
     if options.stages is None and options.go_on:
         raise ValueError("--go-on is for --stages: there is no stage before this one")
+    if options.dask is not None and options.jobs is not None:
+        raise ValueError("--dask has as many trials at a time as the cluster has workers; leave out --jobs")
     if options.folds is not None and options.validation is not None:
         raise ValueError("--folds and --validation are two ways to score a trial; leave one of them out")
 
@@ -111,7 +113,7 @@ def _made(options: argparse.Namespace, job: Job, storage: str, path: Path) -> Se
     return Search(
         job.build, job.space, job.x, job.y, validation=options.validation, folds=options.folds, metric=job.metric,
         sampler=options.sampler or "random", pruner=options.pruner, storage=storage, name=job.name,
-        folder=path.with_suffix(".models") if url else None, jobs=options.jobs or 1, seed=options.seed,
+        folder=path.with_suffix(".models") if url else None, jobs=options.dask or options.jobs or 1, seed=options.seed,
         progress=not options.quiet,
     )  # fmt: skip
 
@@ -125,6 +127,8 @@ def _print_header(options: argparse.Namespace, job: Job, storage: str) -> None:
             f"{_several(count, 'trial')} of {_several(epochs, 'epoch')}" for count, epochs in options.stages
         )
     jobs = f", {options.jobs} at a time" if (options.jobs or 1) > 1 else ""
+    if options.dask is not None:
+        jobs = f", in the Dask cluster at {options.dask}"
     print(messages.filled(f"{length} {sampler}{jobs}, kept in {terminal.printable(storage)}"))
     print(f"\n{showing.space(job.space)}\n", flush=True)
 

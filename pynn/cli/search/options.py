@@ -126,6 +126,10 @@ def _add_search(group: Any) -> None:
         help="trials at the same time, each in a process with its share of the threads (default: 1)",
     )  # fmt: skip
     group.add_argument(
+        "--dask", metavar="ADDRESS", type=_address, help="trials in the workers of a Dask cluster instead, by the "
+        'address of its scheduler, such as tcp://10.0.0.1:8786 (needs pip install "pynn-cpu[dask]")',
+    )  # fmt: skip
+    group.add_argument(
         "--seed", metavar="N", type=arguments.seed, default=0, help="seed of all that is drawn (default: 0)"
     )
     arguments.add_threads(group)
@@ -177,6 +181,13 @@ def _add_output(group: Any) -> None:
 def _augmentations(text: str) -> str:
     """The text, which is checked."""
     augment.read(text)
+    return text
+
+
+def _address(text: str) -> str:
+    """The address of a scheduler."""
+    if not re.fullmatch(r"(\w+://)?\[?[^\s/]+:\d+", text):
+        raise argparse.ArgumentTypeError(f"expected an address with a port, such as tcp://10.0.0.1:8786; got {text!r}")
     return text
 
 
