@@ -54,7 +54,7 @@ class Trial:
     went_on : bool
         Whether it began with the weights of an earlier stage.
     first : float or None
-        The first loss.
+        The loss with the first weights, on samples to train on.
     error : str
         The traceback of a failed trial.
     """

@@ -295,10 +295,10 @@ class Search(Constructed):
         return narrowing.edge_warning(stage.study.settings.space, narrowing.best_of(ranked), len(ranked))
 
     def _weights(self, stage: Stage[Study]) -> Start | None:
-        """The models of the best trial of a stage, with its first loss; None if they are not there."""
+        """The models of the best trial of a stage; None if they are not there."""
         best = stage.study.ranked()[0]
         try:
-            return Start(best.number, self._keeper.models(stage.study.name, best.number, self.data.folds), best.first)
+            return Start(best.number, self._keeper.models(stage.study.name, best.number, self.data.folds))
         except LookupError as cause:
             checks.warn(f"stage {stage.study.stage + 1} begins with new weights: {cause}")
             return None

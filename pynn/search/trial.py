@@ -54,8 +54,6 @@ class Task:
         What others had reached, by epoch.
     start : list of bytes, optional
         Model files to go on from, one for each fold.
-    first : float, optional
-        First loss of the trial that wrote them.
     checkpoint : str, optional
         Folder for checkpoints of a long trial; there it goes on if it was interrupted.
     ends : float, optional
@@ -73,7 +71,6 @@ class Task:
     ties: bool = False
     middles: Mapping[int, Middle] = field(default_factory=dict)
     start: Sequence[bytes] | None = None
-    first: float | None = None
     checkpoint: str | None = None
     ends: float | None = None
 
@@ -102,7 +99,7 @@ class Outcome:
     settings : dict of str to str
         What `build` gave for `fit`.
     first : float or None
-        The first loss.
+        The loss with the first weights, on samples to train on.
     went_on : bool
         Whether it began with the weights of an earlier trial.
     seconds : float
@@ -188,7 +185,7 @@ def _train(build: Build, data: Data, task: Task, fold: int, asked: Asked, outcom
     watcher = Watcher(
         task.metric, task.mode, stop=task.stop, middles=task.middles if fold == 0 else None,
         keep=beats if data.folds == 1 else None, report=asked.report if fold == 0 else None,
-        start=_start(task, fold), first=task.first, ends=task.ends, over=asked.over,
+        start=_start(task, fold), ends=task.ends, over=asked.over,
     )  # fmt: skip
     outcome.settings = {name: brief(value) for name, value in settings.items()}
     own = settings.pop("callbacks", None) or ()

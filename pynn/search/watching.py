@@ -7,19 +7,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from ..callbacks.base import Callback, Run
 from ..checks import expect_count
-from ..data import arrays
 from ..diagnostics.monitor import Monitor
 from ..monitor import Best, expect_best
 from ..saving.config import expect_keys
 from ..saving.state import expect_tensors
 from ..typing import Array
+from .training_loss import TrainingLoss
 
 FACTOR = 3.0  # times the first loss: a run this far off is lost
-ROWS = 256  # of validation data that give the first loss
 PATIENCE = 5  # steps in a row that far off
 LONG = 200  # steps from which a Monitor costs little beside the training
 FEW = 5  # epochs from which there is something to save
@@ -73,8 +70,6 @@ class Watcher(Callback):
         Told of every epoch; returns why the run shall end.
     start : dict of str to array, optional
         Weights to go on from, if the model has the same tensors.
-    first : float, optional
-        First loss of the run that `start` comes from; by default it is measured, on validation data.
     ends : float, optional
         When the time is over, by `time.time`.
     over : callable, optional
@@ -86,31 +81,31 @@ class Watcher(Callback):
     def __init__(
         self, metric: str, mode: str, *, stop: bool = True, middles: Mapping[int, Middle] | None = None,
         keep: Callable[[float], bool] | None = None, report: Report | None = None,
-        start: Mapping[str, Array] | None = None, first: float | None = None, ends: float | None = None,
-        over: Callable[[], bool] | None = None,
+        start: Mapping[str, Array] | None = None, ends: float | None = None, over: Callable[[], bool] | None = None,
     ) -> None:  # fmt: skip
         self.monitor, self.mode, self.stop, self.middles = metric, mode, stop, middles or {}
-        self.keep, self.report, self.start, self.first = keep, report, start, first
-        self.ends, self.over = ends, over
+        self.keep, self.report, self.start, self.ends, self.over = keep, report, start, ends, over
         self.best = Best("Search", metric, mode)
         self.best_epoch = 0
+        self.first = math.nan  # the loss with the first weights, those of `start` left out
         self.ended = ""  # how the run ended, if not by its last epoch
         self.went_on = False  # from the weights of `start`
         self.verdicts: list[str] = []
         self._kept: dict[str, Array] = {}
-        self._off = 0  # steps in a row that are far off
+        self._off: list[float] = []  # the losses of steps in a row that look far off
         self._watch: Monitor | None = None
 
     # Events ---------------------------------------------------------------------------------------
 
     def on_train_begin(self, trainer: Run) -> None:
+        self._loss = TrainingLoss(trainer)
         if not trainer.resumed:
-            begun = _loss(trainer)
-            self.first = begun if self.first is None else self.first
+            self.first = self._loss.now()
             self.went_on = self.start is not None and _put(self.start, trainer.model.tensors())
         self._limit = math.inf
-        if self.stop and self.first is not None and self.first > 0 and not trainer.first_epoch:
+        if self.stop and self.first > 0 and not trainer.first_epoch:
             self._limit = FACTOR * self.first
+        self._alarm = self._limit  # losses of batches and epochs over which the loss is measured anew
         if self.stop and self.middles and (trainer.batches or 0) * trainer.epochs >= LONG:
             self._watch = Monitor(stop=False)
             self._watch.on_train_begin(trainer)
@@ -120,16 +115,16 @@ class Watcher(Callback):
             self._watch.on_step_begin(trainer)
 
     def on_step_end(self, trainer: Run) -> None:
-        loss = (trainer.batch_loss or 0.0) - (trainer.model.penalty_value or 0.0)
-        self._off = self._off + 1 if loss > self._limit else 0
-        if self._off >= PATIENCE:
-            self._end(trainer, DIVERGED, self._too_high(loss))
         if self.ends is not None and time.time() >= self.ends:
             self._end(trainer, UNFINISHED, "the time is over")
         if self.over is not None and self.over():
             self._end(trainer, UNFINISHED, "the search was interrupted")
         if self._watch is not None:
             self._watch.on_step_end(trainer)
+        loss = (trainer.batch_loss or 0.0) - (trainer.model.penalty_value or 0.0)
+        self._off = [*self._off, loss] if loss > self._alarm else []
+        if len(self._off) >= PATIENCE:
+            self._check(trainer, min(self._off))
 
     def on_epoch_end(self, trainer: Run) -> None:
         score = trainer.values[self.monitor]  # type: ignore[index]
@@ -142,9 +137,9 @@ class Watcher(Callback):
         if trainer.stopped is not None:
             return
         loss = trainer.values.get("data_loss", trainer.values["loss"])
-        if loss > self._limit:
-            self._end(trainer, DIVERGED, self._too_high(loss))
-        elif trainer.epoch - trainer.first_epoch < trainer.epochs:
+        if loss > self._alarm:
+            self._check(trainer, loss)
+        if trainer.stopped is None and trainer.epoch - trainer.first_epoch < trainer.epochs:
             self._judge(trainer)
 
     def on_train_end(self, trainer: Run) -> None:
@@ -161,8 +156,13 @@ class Watcher(Callback):
             self.ended = ended
             trainer.stop(why)
 
-    def _too_high(self, loss: float) -> str:
-        return f"the loss is {loss:.4g}, over {FACTOR:g} times the first ({self._limit / FACTOR:.4g})"
+    def _check(self, trainer: Run, seen: float) -> None:
+        """End the run if the loss on the samples of the first loss has risen so far, too: others may be outliers."""
+        loss = self._loss.now()
+        if loss <= self._limit:
+            self._alarm, self._off = FACTOR * seen, []  # so that there are few false alarms
+        else:
+            self._end(trainer, DIVERGED, f"the loss is {loss:.4g}, over {FACTOR:g} times the first ({self.first:.4g})")
 
     def _judge(self, trainer: Run) -> None:
         """End the run if Optuna's pruner says so, or if it is behind the others and its diagnosis is bad."""
@@ -210,17 +210,6 @@ class Watcher(Callback):
     def restore(self, state: dict[str, Any]) -> None:
         self.best.value, self.best_epoch, self.first = state["best"], state["best_epoch"], state["first"]
         self._kept, self.went_on = dict(state["kept"]), state["went_on"]
-
-
-def _loss(trainer: Run) -> float | None:
-    """The loss on some of the validation data before the first step; a batch may be lucky. None without such data."""
-    held = trainer.held_out
-    if held is None:
-        return None
-    places = arrays.spread(len(held.x), ROWS)
-    x, y = arrays.to_model(held.x[places], trainer.model.dtype), held.y[places]
-    with np.errstate(all="ignore"):
-        return float(trainer.loss.forward(trainer.model.forward(x), y))
 
 
 def _put(values: Mapping[str, Array], tensors: Mapping[str, Array]) -> bool:

@@ -23,11 +23,10 @@ SHORT = 1.0  # seconds of a trial, and the next one is asked for before a proces
 
 
 class Start(NamedTuple):
-    """What trials begin with: the model files of each fold, and the number and the first loss of the trial of these."""
+    """What trials begin with: the model files of each fold, and the number of the trial of these."""
 
     trial: int
     models: list[bytes]
-    first: float | None
 
 
 class Pool(Protocol):
@@ -133,7 +132,7 @@ class Work:
             asked.number, asked.params, settings.epochs, study.seed(asked.number), settings.metric,
             "max" if study.largest else "min", self._stop, beat=None if best is None else best[0],
             ties=best is not None and asked.number <= best[1], middles=study.middles.now(),
-            start=None if start is None else start.models, first=None if start is None else start.first,
+            start=None if start is None else start.models,
             checkpoint=self._checkpoint(study, asked), ends=ends,
         )  # fmt: skip
 

@@ -119,6 +119,92 @@ def test_a_loss_over_three_times_the_first_ends_a_trial(points: Points) -> None:
     assert len(on.curves[0]["loss"]) > 30
 
 
+def test_a_loss_that_runs_away_ends_a_trial_in_its_first_epoch(rng: np.random.Generator) -> None:
+    x = rng.standard_normal((5000, 4)) * 3
+    steps = []
+
+    def counted(params: Any) -> Any:
+        model, settings = sgd(params)
+        return model, {**settings, "callbacks": Steps(steps)}
+
+    outcome = trial.run(counted, read(x, x[:, :3], None, 0.2, None, None, 0), task({"rate": 0.2}))
+    assert outcome.ended == "diverged"
+    assert len(steps) < 20
+
+
+class Steps(pynn.Callback):
+    """Notes the loss of each step."""
+
+    def __init__(self, found: list[float]) -> None:
+        self.found = found
+
+    def on_step_end(self, trainer: Any) -> None:
+        self.found.append(trainer.batch_loss)
+
+
+def numbers(params: Any) -> Any:
+    model = pynn.Sequential(pynn.Affine(16), pynn.ReLU(), pynn.Affine(1))
+    return model, {"optimizer": pynn.Adam(0.003), "loss": "l2", "batch_size": 16, **params}
+
+
+def heavy(rng: np.random.Generator, x: Any) -> Any:
+    """Numbers of which a few are very large, as in 1 of 10 samples of students with 1.5 degrees of freedom."""
+    return x[:, :1] + rng.standard_t(1.5, (len(x), 1))
+
+
+def rare(rng: np.random.Generator, x: Any) -> Any:
+    """Nothing, but 2000 in 1 of 300 samples."""
+    return np.where(rng.random((len(x), 1)) < 1 / 300, 2000.0, 0.0)
+
+
+def growing(rng: np.random.Generator, x: Any) -> Any:
+    """Numbers that grow to 20 times the first."""
+    return 10 * x[:, :1] * np.linspace(1, 20, len(x))[:, None]
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("targets", "settings"), [(heavy, {}), (rare, {}), (growing, {"shuffle": False}), (heavy, {"batch_size": 600})]
+)
+def test_outliers_do_not_end_a_trial(targets: Any, settings: Any, seed: int, backend: str) -> None:
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((1500, 5))
+    points = read(x, targets(rng, x), None, 0.3, None, None, 0)
+    outcome = trial.run(numbers, points, task(settings, epochs=6))
+    assert (outcome.ended, outcome.why) == ("finished", "")
+
+
+def test_validation_data_of_another_scale_do_not_end_a_trial(rng: np.random.Generator) -> None:
+    x = rng.standard_normal((400, 5))
+    held = 0.3 * rng.standard_normal((100, 5))
+    points = read(x, 10 * x[:, :1], None, (held, 10 * held[:, :1]), None, None, 0)
+    outcome = trial.run(numbers, points, task())
+    assert outcome.ended == "finished"
+    assert outcome.curves == trial.run(numbers, points, task(stop=False)).curves
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("images", [False, True])
+def test_the_first_loss_is_that_of_samples_to_train_on(rng: np.random.Generator, images: bool, weighted: bool) -> None:
+    """Of images that are augmented before they are transformed, too; there are as few as are all measured."""
+    x = rng.integers(0, 256, (120, 4, 4, 1)).astype(np.uint8) if images else rng.standard_normal((120, 16)) * 5
+    y = (rng.random(120) < 0.2).astype(int)
+    weights = np.where(y == 1, 7.0, 1.0) if weighted else None
+    fit: dict[str, Any] = {"preprocessing": pynn.Standardization(), "batch_size": 20}
+    fit |= {"augmentation": pynn.PadCrop(1)} if images else {}
+
+    def network(params: Any) -> Any:
+        return pynn.Sequential(*([pynn.Flatten()] if images else []), pynn.Affine(2)), {**fit, **params}
+
+    parts = read(x, y, weights, 0.25, None, None, 0)
+    still = pynn.SGD(1e-30)
+    outcome, unmoved = (trial.run(network, parts, task({"optimizer": one})) for one in (pynn.Adam(0.1), still))
+    part = parts.part(0)
+    assert outcome.first == unmoved.first
+    found = model_of(unmoved).evaluate(part.x, part.y, sample_weight=part.weights)
+    assert outcome.first == pytest.approx(found["loss"], rel=1e-5)
+
+
 def test_an_error_is_an_outcome_with_its_traceback(points: Points) -> None:
     def broken(params: Any) -> Any:
         raise KeyError("units")
@@ -256,7 +342,7 @@ def test_preprocessing_is_fitted_in_each_fold_and_kept_in_the_model(points: Poin
 def test_a_trial_goes_on_from_weights_of_the_same_shapes(points: Points) -> None:
     parts = data(points)
     first = trial.run(build, parts, task(epochs=8))
-    on = trial.run(build, parts, task(epochs=1, start=first.models, first=first.first, number=9))
+    on = trial.run(build, parts, task(epochs=1, start=first.models, number=9))
     assert on.went_on
     assert first.score is not None
     assert on.score == pytest.approx(first.score, rel=0.3)
