@@ -121,14 +121,14 @@ def _places(x: Array, y: Array, share: float, seed: int, stratify: bool) -> Part
     expect_flag("", stratify=stratify)
     if len(x) < 2:
         raise ValueError("x has 1 sample, expected at least 2, one for each part")
-    train, test = stratified(_labels(y), share, int(seed)) if stratify else drawn(len(x), share, int(seed))
+    train, test = stratified(labels_of(y), share, int(seed)) if stratify else drawn(len(x), share, int(seed))
     if len(test) == 0:
         raise ValueError("no label of y occurs twice, so no class can be in both parts; pass stratify=False")
     return train, test
 
 
-def _labels(y: Array) -> Array:
-    """Return labels as numbers 0..C-1."""
+def labels_of(y: Array) -> Array:
+    """Return labels as numbers 0..C-1; ValueError for targets that are none."""
     if y.ndim != 1:
         raise ValueError(f"y has shape {y.shape}, expected labels (N,) to stratify by; pass stratify=False for targets")
     if y.dtype.kind not in "iubUSO":

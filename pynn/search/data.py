@@ -1,7 +1,8 @@
 """The samples of a search and their parts: the same for every trial, put in order once. Knows no models.
 
-With k folds the samples stand twice, one fold after the other: what a fold trains on then is a piece of that array, and
-so is what it is validated on. Nothing is gathered or copied for a trial.
+With k folds the samples stand twice, one fold after the other, and between them once what all folds train on: what a
+fold trains on then is a piece of that array, and so is what it is validated on. Nothing is gathered or copied for a
+trial.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from numpy.typing import ArrayLike
 
 from ..checks import Count, chosen_seed, is_number
 from ..data import arrays, equal_rows, tables
-from ..data.split import Split, numbered
+from ..data.split import Split, labels_of, numbered
 from ..messages.terminal import brief
 from ..typing import Array
+from . import dealing
 from .contents import fingerprint
 
 GROUPS, EQUAL = ", groups kept together", ", equal samples kept together"
@@ -37,7 +39,7 @@ class Data:
     Parameters
     ----------
     x, y, weights : array
-        The samples; with folds, each of them twice.
+        The samples; with folds, each of them twice, but for those that are in none.
     stops : list of int
         Where each fold ends; one number is the end of the training part, which the validation part follows.
     validation : tuple, optional
@@ -60,7 +62,7 @@ class Data:
     @property
     def samples(self) -> int:
         """Number of samples."""
-        return len(self.y) if self.folds == 1 else len(self.y) // 2
+        return len(self.y) if self.folds == 1 else len(self.y) - self.stops[-1]
 
     @cached_property
     def contents(self) -> str:
@@ -113,52 +115,80 @@ def _with_own(x: Any, y: Array, weights: Array | None, validation: Any, groups: 
 
 def _in_two(x: Any, y: Array, weights: Array | None, validation: Any, groups: Array | None, seed: int) -> Data:
     """A training part and a validation part."""
-    stratify = _are_labels(y)
     if is_number(validation):
-        split = Split(validation, stratify=stratify)
+        split = Split(validation, stratify=_are_labels(y))
     elif isinstance(validation, Split):
         split = validation
     else:
         raise TypeError(f"Search: validation is {brief(validation)}, expected a share, a pynn.Split, or (x, y)")
     together = ""
     if groups is not None:
-        parts = _dealt(_indices(y), groups, y if stratify else None, max(2, round(1 / split.share)), seed)
-        held, train, together = parts[0], np.sort(np.concatenate(parts[1:])), GROUPS
+        held, together = _held_groups(split, groups, y, seed), GROUPS
     elif (equal := equal_rows.groups(x, y)) is not None:
-        train, held = _split_equal(split, equal, y, seed)
-        together = EQUAL
+        held, together = _held_equal(split, equal, y, seed), EQUAL
     else:
-        train, held = split.places(_indices(y), y, seed)
-    order = np.concatenate([train, held])
+        held = np.zeros(len(y), bool)
+        held[split.places(_indices(y), y, seed)[1]] = True
+    order = np.argsort(held, kind="stable")
     described = f"{split!r}{together}"
-    return Data(_rows(x, order), y[order], _of(weights, order), [len(train)], None, described)
+    return Data(_rows(x, order), y[order], _of(weights, order), [int(np.sum(~held))], None, described)
 
 
-def _split_equal(split: Split, equal: Array, y: Array, seed: int) -> tuple[Array, Array]:
-    """The places of both parts, equal samples together; those that are more than the share are trained on."""
-    first, sizes = np.unique(equal, return_index=True)[1], np.bincount(equal)
-    small = np.flatnonzero(sizes <= max(split.share * len(y), np.median(sizes)))
-    labels = y[first[small]]
-    if split.stratify and y.ndim == 1 and len(set(labels.tolist())) == len(labels):  # none has two different samples
-        split = Split(split.share, stratify=False, seed=split.seed)
-    held = np.zeros(len(first), bool)
-    held[small[split.places(small, labels, seed)[1]]] = True
-    return np.flatnonzero(~held[equal]), np.flatnonzero(held[equal])
+def _held_groups(split: Split, groups: Array, y: Array, seed: int) -> Array:
+    """Whether each sample is held out: whole groups, up to the share."""
+    classes = labels_of(y) if split.stratify else np.zeros(len(y), np.int64)
+    part = dealing.dealt(groups, classes, (1 - split.share, split.share), _random(split, seed))
+    dealing.fill_empty(part, np.bincount(groups))
+    return np.asarray(part[groups] == 1)
+
+
+def _held_equal(split: Split, equal: Array, y: Array, seed: int) -> Array:
+    """Whether each sample is held out, equal ones together; those that are more than the share are trained on."""
+    own, units, sizes = _not_too_large(equal, split.share * len(y))
+    classes, first = np.zeros(len(own), np.int64), np.unique(units, return_index=True)[1]
+    if split.stratify:
+        labels = labels_of(y)[own]
+        if y.ndim != 1 or len(np.unique(labels[first])) < len(first):  # else none has two different samples
+            classes = numbered(labels)
+    part = dealing.dealt(units, classes, (1 - split.share, split.share), _random(split, seed))
+    for same in dealing.by_value(classes[first]):  # a class of two different samples has one in each part
+        chosen = part[same]
+        dealing.fill_empty(chosen, sizes[same])
+        part[same] = chosen
+    held = np.zeros(len(y), bool)
+    held[own] = part[units] == 1
+    return held
+
+
+def _not_too_large(equal: Array, most: float) -> tuple[Array, Array, Array]:
+    """The places of samples that do not occur too often, with the numbers of those that are equal, and their sizes."""
+    sizes = np.bincount(equal)
+    own = np.flatnonzero((sizes <= max(most, float(np.median(sizes))))[equal])
+    units = numbered(equal[own])
+    return own, units, np.bincount(units)
+
+
+def _random(split: Split | None, seed: int) -> np.random.Generator:
+    own = None if split is None else split.seed
+    return np.random.default_rng([chosen_seed(seed if own is None else own), 0x666F6C64])
 
 
 def _in_folds(x: Any, y: Array, weights: Array | None, folds: int, groups: Array | None, seed: int) -> Data:
+    """Parts of which each is validated on once; a sample that fills more than one of them is always trained on."""
     Count(2)("Search", "folds", folds)
-    what, together = ("samples", "") if groups is None else ("groups", GROUPS)
-    equal = equal_rows.groups(x, y) if groups is None else None
-    if equal is not None:
+    own, units, what, together = _indices(y), _indices(y), "samples", ""
+    if groups is not None:
+        units, what, together = groups, "groups", GROUPS
+    elif (equal := equal_rows.groups(x, y)) is not None:
+        own, units, _ = _not_too_large(equal, len(y) / folds)
         what, together = "different samples", EQUAL
-    own = groups if equal is None else equal
-    units = len(y) if own is None else int(own.max()) + 1
-    if folds > units:
-        raise ValueError(f"Search: folds is {folds}, but there are {units} {what}; take {units} folds or fewer")
-    labels = y if _are_labels(y) else None
-    parts = _dealt(_indices(y), groups, labels, folds, seed, equal)
-    order = np.concatenate([*parts, *parts])
+    if folds > (count := int(units.max()) + 1):
+        raise ValueError(f"Search: folds is {folds}, but there are {count} {what}; take {count} folds or fewer")
+    labels = numbered(y[own]) if _are_labels(y) else np.zeros(len(own), np.int64)
+    fold = dealing.dealt(units, labels, [1 / folds] * folds, _random(None, seed))[units]
+    parts = [own[fold == number] for number in range(folds)]
+    always = np.setdiff1d(_indices(y), own)
+    order = np.concatenate([*parts, always, *parts])
     stops = np.cumsum([len(part) for part in parts]).tolist()
     described = f"{folds} folds{together}"
     return Data(_rows(x, order), y[order], _of(weights, order), stops, None, described)
@@ -197,47 +227,3 @@ def _groups(groups: Any, count: int) -> Array:
     if numbers.max() < 1:
         raise ValueError("Search: groups has one group, expected at least 2: a group is never in both parts")
     return numbers
-
-
-def _dealt(
-    places: Array, groups: Array | None, labels: Array | None, folds: int, seed: int, equal: Array | None = None
-) -> list[Array]:
-    """The places of each fold, in the order of the data, with the same shares of each label as far as possible."""
-    random = np.random.default_rng([chosen_seed(seed), 0x666F6C64])
-    classes = np.zeros(len(places), np.int64) if labels is None else numbered(labels)
-    if groups is not None:
-        fold = _by_group(groups, classes, folds, random)
-    elif equal is not None:
-        first, sizes = np.unique(equal, return_index=True)[1], np.bincount(equal)
-        fold = _by_sample(classes[first], folds, random, sizes)[equal]
-    else:
-        fold = _by_sample(classes, folds, random)
-    return [places[fold == number] for number in range(folds)]
-
-
-def _by_sample(classes: Array, folds: int, random: np.random.Generator, sizes: Array | None = None) -> Array:
-    """Deal out the samples of one class after the other, so that folds differ by one sample at most.
-
-    sizes: how often each stands there; the most frequent of a class come first.
-    """
-    order = random.permutation(len(classes))
-    if sizes is not None:
-        order = order[np.argsort(-sizes[order], kind="stable")]
-    order = order[np.argsort(classes[order], kind="stable")]
-    fold = np.empty(len(classes), np.int64)
-    fold[order] = np.arange(len(classes)) % folds
-    return fold
-
-
-def _by_group(groups: Array, classes: Array, folds: int, random: np.random.Generator) -> Array:
-    """Give each group, large ones first, to the fold that lacks most of its classes."""
-    counts = np.zeros((int(groups.max()) + 1, int(classes.max()) + 1))
-    np.add.at(counts, (groups, classes), 1)
-    shares = counts / counts.sum(axis=0)
-    taken, fold = np.zeros((folds, counts.shape[1])), np.empty(len(counts), np.int64)
-    order = random.permutation(len(counts))
-    for group in order[np.argsort(-counts[order].max(axis=1), kind="stable")]:
-        chosen = int(np.lexsort((taken.sum(axis=1), taken @ shares[group]))[0])
-        fold[group] = chosen
-        taken[chosen] += shares[group]
-    return np.asarray(fold[groups])

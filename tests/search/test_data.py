@@ -126,6 +126,49 @@ def test_numbers_to_predict_and_labels_of_text(samples: Any) -> None:
         assert sorted(np.unique(held, return_counts=True)[1].tolist()) == [5, 15]
 
 
+@pytest.mark.parametrize("share", [0.05, 0.1, 0.2, 0.4, 0.6, 0.8])
+@pytest.mark.parametrize("labels", [False, True])
+def test_groups_are_held_out_up_to_the_share(rng: np.random.Generator, share: float, labels: bool) -> None:
+    groups = np.repeat(np.arange(60), rng.integers(1, 10, 60))
+    x = np.arange(float(len(groups)))[:, None]
+    y = (rng.random(len(x)) < 0.3).astype(int) if labels else rng.random(len(x))
+    held = parted(x, y, validation=share, groups=groups).part(0).validation
+    assert abs(len(held[0]) / len(x) - share) < 0.01
+    if labels:
+        assert abs(held[1].sum() / y.sum() - share) < 0.03
+
+
+@pytest.mark.parametrize(
+    ("sizes", "share", "held"), [((60, 10, 10, 10, 10), 0.2, 20), ((50, 50), 0.1, 50), ((90, 10), 0.9, 90),
+     ((90, 10), 0.4, 10), ((97, 1, 1, 1), 0.01, 1), ((97, 1, 1, 1), 0.99, 99)],
+)  # fmt: skip
+def test_each_part_has_a_group(sizes: Any, share: float, held: int) -> None:
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    data = parted(np.arange(100.0)[:, None], np.arange(100.0), validation=share, groups=groups)
+    assert len(data.part(0).validation[0]) == held
+
+
+def test_groups_are_held_out_as_a_split_says(samples: Any) -> None:
+    x, y = samples
+    groups = np.arange(100) // 2
+    first, again, other = (
+        both(parted(x, y, validation=pynn.Split(0.2, seed=split), groups=groups, seed=seed), 0)
+        for split, seed in ((5, 0), (5, 1), (6, 0))
+    )
+    assert first == again != other
+    assert both(parted(x, y, groups=groups), 0) != both(parted(x, y, groups=groups, seed=1), 0)
+    labels = (np.arange(100) < 20).astype(int)
+    held = [
+        [parted(x, labels, validation=pynn.Split(0.1, stratify=stratify), groups=groups, seed=seed).part(0)
+         .validation[1].sum() for seed in range(20)]
+        for stratify in (True, False)
+    ]  # fmt: skip
+    assert held[0] == [2] * 20
+    assert len(set(held[1])) > 2
+    with pytest.raises(ValueError, match="y has dtype float64, expected labels to stratify by; pass stratify=False"):
+        parted(x, x[:, 1], validation=pynn.Split(0.2), groups=groups)
+
+
 def doubled(x: Any, y: Any) -> tuple[Any, Any]:
     """Some samples twice, some three times, and four with other labels too; none of them side by side."""
     more = np.r_[np.arange(40), np.arange(20)]
@@ -176,6 +219,52 @@ def test_a_sample_that_occurs_too_often_is_trained_on(samples: Any) -> None:
     held = both(parted(np.repeat(x, 2, axis=0), np.repeat(np.arange(100), 2), validation=0.01), 0)[1]
     assert len(held) == 2
     assert held[0] == held[1]
+
+
+def sizes(data: Data) -> list[int]:
+    return [len(data.part(fold).validation[0]) for fold in range(data.folds)]
+
+
+@pytest.mark.parametrize("labels", [False, True])
+def test_folds_are_of_one_size_though_samples_are_equal(rng: np.random.Generator, labels: bool) -> None:
+    """A tenth of the samples are equal, and others stand two to eight times."""
+    x = rng.standard_normal((400, 3))
+    y = (rng.random(400) < 0.2).astype(int) if labels else rng.standard_normal(400)
+    places = np.r_[np.arange(400), np.full(100, 7), np.repeat(np.arange(8, 48), rng.integers(1, 8, 40))]
+    data = parted(x[places], y[places], folds=5)
+    assert max(sizes(data)) - min(sizes(data)) <= (2 if labels else 1)
+    if labels:
+        ones = [int(data.part(fold).validation[1].sum()) for fold in range(5)]
+        assert max(ones) - min(ones) <= 1
+
+
+def test_a_sample_that_is_more_than_a_fold_is_always_trained_on(samples: Any) -> None:
+    x, y = samples
+    places = np.r_[np.arange(100), np.full(90, 7), np.full(80, 8)]
+    weights = np.arange(270) + 1.0
+    data = parted(x[places], y[places], weights=weights, folds=4)
+    assert sizes(data) == [25, 25, 24, 24]
+    assert data.samples == 270
+    out: list[int] = []
+    for fold in range(4):
+        part = data.part(fold)
+        train, held = both(data, fold)
+        assert (train.count(7), train.count(8)) == (91, 81)
+        assert len(train) + len(held) == 270
+        assert part.weights is not None
+        assert sorted([*part.weights, *part.validation[2]]) == weights.tolist()
+        np.testing.assert_array_equal(part.y, y[train])
+        assert np.shares_memory(part.x, data.x)
+        out += held
+    assert sorted(out) == [place for place in range(100) if place not in (7, 8)]
+
+
+def test_equal_samples_are_held_out_up_to_the_share(samples: Any) -> None:
+    """A sample that is nearly the share does not come on top of it."""
+    x, _ = samples
+    places = np.r_[np.arange(100), np.full(19, 7)]
+    for seed in range(20):
+        assert sizes(parted(x[places], x[places, 1], validation=0.2, seed=seed)) == [24]
 
 
 def test_labels_of_one_different_sample_each_are_no_reason_to_refuse(samples: Any) -> None:
