@@ -25,7 +25,8 @@ def build(params: dict[str, Any]) -> tuple[pynn.Sequential, dict[str, Any]]:
 
 
 def search(x: Any, y: Any, build: Any = build, **settings: Any) -> Search:
-    return Search(build, SPACE, x, y, **{"progress": False, "validation": 0.3, **settings})
+    share = None if "folds" in settings else 0.3
+    return Search(build, SPACE, x, y, **{"progress": False, "validation": share, **settings})
 
 
 def killed(storage: Any, done: Any) -> Search:

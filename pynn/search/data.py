@@ -21,6 +21,7 @@ from ..typing import Array
 from . import dealing
 from .contents import fingerprint
 
+SHARE = 0.2  # for validation, if there are no folds and nothing else is said
 GROUPS, EQUAL = ", groups kept together", ", equal samples kept together"
 
 
@@ -98,10 +99,14 @@ def read(
     weights = None if weights is None else arrays.sample_weights("sample_weight", weights, len(targets))
     labels = None if groups is None else _groups(groups, len(targets))
     if folds is not None:
+        if validation is not None:
+            raise ValueError(
+                f"Search: validation and folds={brief(folds)} are two ways to score a trial; leave one out"
+            )
         return _in_folds(rows, targets, weights, folds, labels, seed)
     if isinstance(validation, (tuple, list)):
         return _with_own(rows, targets, weights, validation, groups)
-    return _in_two(rows, targets, weights, validation, labels, seed)
+    return _in_two(rows, targets, weights, SHARE if validation is None else validation, labels, seed)
 
 
 def _with_own(x: Any, y: Array, weights: Array | None, validation: Any, groups: Any) -> Data:

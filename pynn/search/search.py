@@ -46,11 +46,13 @@ class Search(Constructed):
         Targets.
     sample_weight : array (N,), optional
         As for `fit`.
-    validation : float, Split or tuple, default 0.2
-        A share of the samples, stratified if y has labels; a `pynn.Split`; or samples of their own, (x, y). All trials
-        have the same parts. Samples that are equal, targets included, are in the same part, unless few are different.
+    validation : float, Split or tuple, optional
+        A share of the samples, by default 0.2, stratified if y has labels; a `pynn.Split`; or samples of their own,
+        (x, y). All trials have the same parts. Samples that are equal, targets included, are in the same part, unless
+        few are different.
     folds : int, optional
-        Train and validate each trial on so many folds, instead of validation. The score is the mean over the folds.
+        Train and validate each trial on so many folds, instead of validation. The score is the mean over the folds. A
+        sample that stands more often than a fold has samples is trained on in all.
     groups : array (N,), optional
         The group of each sample; no group is in both parts.
     metric : str, optional
@@ -134,7 +136,7 @@ class Search(Constructed):
         y: ArrayLike | None = None,
         *,
         sample_weight: ArrayLike | None = None,
-        validation: float | Split | tuple[Any, ...] = 0.2,
+        validation: float | Split | tuple[Any, ...] | None = None,
         folds: int | None = None,
         groups: ArrayLike | None = None,
         metric: str | None = None,

@@ -21,7 +21,7 @@ def samples(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     return x, (np.arange(100) % 4 == 0).astype(int)
 
 
-def parted(x: Any, y: Any, *, weights: Any = None, validation: Any = 0.2, folds: Any = None, groups: Any = None,
+def parted(x: Any, y: Any, *, weights: Any = None, validation: Any = None, folds: Any = None, groups: Any = None,
            seed: int = 0) -> Data:  # fmt: skip
     return read(x, y, weights, validation, folds, groups, seed)
 
@@ -297,6 +297,9 @@ def test_a_data_frame_stays_one(samples: Any) -> None:
         ({"validation": 1.5}, "share is 1.5"),
         ({"validation": "0.2"}, r"validation is '0.2', expected a share, a pynn.Split, or \(x, y\)"),
         ({"validation": (1, 2, 3, 4)}, "validation has 4 arrays"),
+        ({"folds": 3, "validation": 0.2}, "validation and folds=3 are two ways to score a trial; leave one out"),
+        ({"folds": 3, "validation": (np.zeros((2, 3)), [0, 1])}, "validation and folds=3 are two ways"),
+        ({"folds": 3, "validation": pynn.Split(0.1)}, "validation and folds=3 are two ways"),
         ({"folds": 1}, "Search: folds is 1, expected an integer of at least 2"),
         ({"folds": 101}, "folds is 101, but there are 100 samples; take 100 folds or fewer"),
         ({"folds": 3, "groups": np.arange(100) % 2}, "folds is 3, but there are 2 groups"),

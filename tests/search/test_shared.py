@@ -72,7 +72,7 @@ def test_frames_of_polars(points: Any) -> None:
 
 def test_the_samples_of_a_search(points: Any) -> None:
     x, y = points
-    data = read(x, y, np.ones(len(y)), 0.2, 5, None, 0)
+    data = read(x, y, np.ones(len(y)), None, 5, None, 0)
     other = mapped(data)
     for fold in range(5):
         one, two = data.part(fold), other.part(fold)

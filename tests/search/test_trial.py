@@ -23,7 +23,7 @@ Points = tuple[np.ndarray, np.ndarray]
 
 
 def data(points: Points, folds: int | None = None, **settings: Any) -> Data:
-    return read(*points, settings.get("weights"), settings.get("validation", 0.3), folds, None, 0)
+    return read(*points, settings.get("weights"), None if folds else settings.get("validation", 0.3), folds, None, 0)
 
 
 def task(params: Any = None, **settings: Any) -> Task:

@@ -111,10 +111,10 @@ def _made(options: argparse.Namespace, job: Job, storage: str, path: Path) -> Se
 
     url = "://" in storage
     return Search(
-        job.build, job.space, job.x, job.y, validation=options.validation, folds=options.folds, metric=job.metric,
-        sampler=options.sampler or "random", pruner=options.pruner, storage=storage, name=job.name,
-        folder=path.with_suffix(".models") if url else None, jobs=options.dask or options.jobs or 1, seed=options.seed,
-        progress=not options.quiet,
+        job.build, job.space, job.x, job.y, validation=None if options.folds else options.validation,
+        folds=options.folds, metric=job.metric, sampler=options.sampler or "random", pruner=options.pruner,
+        storage=storage, name=job.name, folder=path.with_suffix(".models") if url else None,
+        jobs=options.dask or options.jobs or 1, seed=options.seed, progress=not options.quiet,
     )  # fmt: skip
 
 
