@@ -234,4 +234,5 @@ def _limits(kind: str, low: float, high: float, within: Any) -> tuple[float, flo
     two = isinstance(within, (tuple, list)) and len(within) == 2 and all(map(is_number, within))
     if not two or not within[0] <= low < high <= within[1]:
         raise ValueError(f"{kind}: within is {brief(within)}, expected two numbers around {low:g} and {high:g}")
-    return within[0], within[1]
+    least, most = (one.item() if hasattr(one, "item") else one for one in within)  # a storage takes none of NumPy's
+    return least, most

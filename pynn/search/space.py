@@ -9,6 +9,8 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..checks import is_number
 from ..messages.terminal import brief
 from ..signatures import answering
@@ -225,8 +227,8 @@ def choice(options: Sequence[Any] | Mapping[Any, Mapping[str, Any] | None]) -> C
     Parameters
     ----------
     options : list or dict
-        The values: numbers, text, True, False, None, and tuples of these. The keys of a dict are the values, and what
-        each key holds are the parameters that exist only where it is chosen.
+        The values: numbers, text, True, False, None, and tuples of these; numbers of NumPy become Python's. The keys of
+        a dict are the values, and what each key holds are the parameters that exist only where it is chosen.
 
     Returns
     -------
@@ -249,7 +251,7 @@ def choice(options: Sequence[Any] | Mapping[Any, Mapping[str, Any] | None]) -> C
         raise TypeError(f"choice: options is {brief(options)}, expected a list of values, or a dict")
     if not options:
         raise ValueError("choice: options is empty, expected at least one value")
-    values = list(options)
+    values = [_python(value) for value in options]
     for place, value in enumerate(values):
         if not _is_plain(value):
             raise TypeError(
@@ -258,9 +260,26 @@ def choice(options: Sequence[Any] | Mapping[Any, Mapping[str, Any] | None]) -> C
             )
         if value in values[:place]:
             raise ValueError(f"choice: {brief(value)} occurs twice, expected different values (True is 1 here)")
-    if not isinstance(options, Mapping):
-        return Choice([(value, None) for value in values])
-    return Choice([(value, Space(inner) if inner else None) for value, inner in options.items()])
+    inner = options.values() if isinstance(options, Mapping) else [None] * len(values)
+    made = Choice([(value, Space(one) if one else None) for value, one in zip(values, inner, strict=True)])
+    _expect_labels(made)
+    return made
+
+
+def _expect_labels(made: Choice) -> None:
+    """ValueError for values that a storage cannot tell apart."""
+    labels = [str(label) if made.conditional else label for label in made.labels]  # those of a dict are its keys
+    for place, label in enumerate(labels):
+        if label in labels[:place]:
+            one, other = (brief(made.options[where][0]) for where in (labels.index(label), place))
+            raise ValueError(f"choice: {one} and {other} are both kept as {brief(label)}; leave one of them out")
+
+
+def _python(value: Any) -> Any:
+    """The value with Python's numbers in place of NumPy's."""
+    if isinstance(value, (tuple, list)):
+        return (list if isinstance(value, list) else tuple)(map(_python, value))
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _is_plain(value: object) -> bool:
@@ -273,4 +292,4 @@ def _label(value: Any) -> Any:
     """A value as Optuna's storages hold it: tuples as text."""
     if isinstance(value, (tuple, list)):
         return json.dumps(value)
-    return value.item() if hasattr(value, "item") else value
+    return value

@@ -45,6 +45,12 @@ def test_trials_are_random_and_the_same_with_the_same_seed(points: Points, backe
     assert all(4 <= one.params["units"] <= 16 for one in first.trials)
 
 
+def test_choices_of_numpy_numbers_are_kept_in_a_journal(points: Points, tmp_path: Path) -> None:
+    space = {"units": choice(list(np.array([4, 8])))}
+    result = Search(build, space, *points, storage=tmp_path / "study.log", progress=False).run(3, 1)
+    assert {type(one.params["units"]) for one in result.trials} == {int}
+
+
 def test_a_trial_can_be_done_again_by_hand(points: Points) -> None:
     job = search(*points)
     best = job.run(trials=4, epochs=3).best_trial

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("optuna")
@@ -100,11 +102,28 @@ def test_what_is_refused(parts: Any, message: str) -> None:
         ([1, 1], "1 occurs twice"),
         ([1, True], "True occurs twice, expected different values"),
         ([(1, [2]), (1, [2])], "occurs twice"),
+        ([np.int64(1), 1.0], "1.0 occurs twice"),
+        ([np.float32("nan")], "nan cannot be kept in a storage"),
+        ([(1, 2), "[1, 2]"], r"\(1, 2\) and '\[1, 2\]' are both kept as '\[1, 2\]'; leave one of them out"),
+        ([(1, 2), [1, 2]], r"\(1, 2\) and \[1, 2\] are both kept as"),
+        ({1: {}, "1": {"a": uniform(0, 1)}}, "1 and '1' are both kept as '1'"),
     ],
 )
 def test_choices_that_are_refused(options: Any, message: str) -> None:
     with pytest.raises((ValueError, TypeError), match=message):
         choice(options)
+
+
+def test_numbers_of_numpy_become_those_of_python(study: Any) -> None:
+    options = [np.int64(3), np.float32(0.5), (np.int32(1), [np.bool_(True)]), np.str_("relu")]
+    space = Space({"a": choice(options), "b": integer(np.int64(1), np.int64(5), within=(np.int64(0), np.uint8(9)))})
+    assert json.dumps(space.data()) == (
+        '{"a": {"choice": [3, 0.5, [1, [true]], "relu"]}, "b": {"integer": [1, 5], "within": [0, 9]}}'
+    )
+    kinds = {type(space.suggest(study.ask())["a"]) for _ in range(30)}
+    assert kinds == {int, float, tuple, str}
+    keyed = choice({np.int64(8): {"c": uniform(0, 1)}, np.int64(16): {}})
+    assert keyed.data() == {"choice": {"8": {"c": {"uniform": [0.0, 1.0]}}, "16": {}}}
 
 
 def test_a_space_is_read_from_its_own_data_and_from_toml(tmp_path: Path) -> None:
