@@ -48,7 +48,7 @@ def _filled(lacking: Array, total: Array, count: int) -> Array:
     """How many of so many samples each part gets; the last ones go to parts that lack most in total, too."""
     room = np.maximum(lacking, 0)
     exact = room * (count / room.sum())
-    whole = np.floor(exact + 1e-9).astype(np.int64)
+    whole: Array = np.floor(exact + 1e-9).astype(np.int64)
     first = np.lexsort((-(total - whole).round(9), -(exact - whole).round(9)))
     whole[first[: count - whole.sum()]] += 1
     return whole

@@ -146,8 +146,8 @@ def _study(name: str, storage: BaseStorage, place: int) -> Stored:
 def _join(before: Stage[Stored], after: Stage[Stored]) -> None:
     """Say what became of the ranges between two stages, and where trials went on from."""
     ranked = before.study.ranked()
-    best = narrowing.best_of([one.params for one in ranked])
-    before.words = narrowing.changes(before.study.settings.space, after.study.settings.space, best)
+    params = [one.params for one in ranked]
+    before.words = narrowing.changes(before.study.settings.space, after.study.settings.space, params)
     if ranked and any(after.study.trial(one).went_on for one in after.study.frozen()):
         after.start = ranked[0].number
 

@@ -147,8 +147,7 @@ class Result:
         found = []
         for stage in self._stages:
             params = [one.params for one in self.ranked if one.stage == stage.study.stage]
-            known = len(params) >= narrowing.LEAST
-            found.append(narrowing.edges(stage.study.settings.space, narrowing.best_of(params)) if known else {})
+            found.append(narrowing.edges(stage.study.settings.space, params))
         return found
 
     # Views ----------------------------------------------------------------------------------------

@@ -245,7 +245,8 @@ class Search(Constructed):
         Notes
         -----
         Each range is narrowed around the best sixth of the trials, three at least, on its own scale. If the best sit at
-        its end it is moved beyond it by a quarter, with a warning.
+        its end it is moved beyond it by a quarter, with a warning. A value of a choice is left out if three trials or
+        more had it, and none of the best. After fewer than 8 finished trials all stays as it is, with a warning.
 
         References
         ----------
@@ -284,17 +285,15 @@ class Search(Constructed):
         ranked = [one.params for one in stage.study.ranked()]
         if not ranked:
             raise ValueError(f"no trial of stage {stage.study.stage} has finished, {self.result.table()}")
-        best = narrowing.best_of(ranked)
+        if len(ranked) < narrowing.LEAST:
+            checks.warn(f"stage {stage.study.stage}: {narrowing.too_few(len(ranked))}")
         for sentence in self._edges(stage):
             checks.warn(f"{sentence}; the next stage goes beyond it")
-        space, stage.words = narrowing.narrowed(stage.study.settings.space, best)
+        space, stage.words = narrowing.narrowed(stage.study.settings.space, ranked, stage.study.tried())
         return space
 
     def _edges(self, stage: Stage[Study]) -> list[str]:
-        ranked = [one.params for one in stage.study.ranked()]
-        if len(ranked) < narrowing.LEAST:
-            return []
-        return narrowing.edge_warning(stage.study.settings.space, narrowing.best_of(ranked), len(ranked))
+        return narrowing.edge_warning(stage.study.settings.space, [one.params for one in stage.study.ranked()])
 
     def _weights(self, stage: Stage[Study]) -> Start | None:
         """The models of the best trial of a stage; None if they are not there."""

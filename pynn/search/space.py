@@ -61,10 +61,6 @@ class Choice:
         """The label that Optuna takes for a trial."""
         return trial.suggest_categorical(name, self.labels)
 
-    def kept(self, values: Sequence[Any]) -> Choice:
-        """The choice between these values only."""
-        return Choice([(value, space) for value, space in self.options if value in values])
-
 
 class Space:
     """Named ranges and choices, from which a search takes the parameters of a trial.
@@ -164,17 +160,19 @@ class Space:
         """The middle of every range, and the first of every choice."""
         return self.walk(lambda _, __, part: part.at(0.5) if isinstance(part, Range) else part.labels[0])
 
+    def present(self, params: Mapping[str, Any]) -> dict[str, Range | Choice]:
+        """The ranges and choices that exist for these parameters, by plain name."""
+        found: dict[str, Range | Choice] = {}
+        for name, part in self.parts.items():
+            found[name] = part
+            if isinstance(part, Choice) and part.conditional:
+                inner = part.options[part.labels.index(_label(params[name]))][1]
+                found |= {} if inner is None else inner.present(params)
+        return found
+
     def active(self, params: Mapping[str, Any]) -> dict[str, Range]:
         """The ranges that exist for these parameters, by plain name."""
-        found: dict[str, Range] = {}
-        for name, part in self.parts.items():
-            if isinstance(part, Range):
-                found[name] = part
-            elif (inner := dict(zip(part.labels, (one for _, one in part.options), strict=True))[
-                _label(params[name])
-            ]) is not None:  # fmt: skip
-                found |= inner.active(params)
-        return found
+        return {name: part for name, part in self.present(params).items() if isinstance(part, Range)}
 
     def flat(self) -> dict[str, list[Range | Choice]]:
         """All ranges and choices by plain name, of which a name has several if several options bring it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import optuna
@@ -58,6 +59,15 @@ class Stored:
         if frozen.state.is_finished():
             values = records.unpacked(frozen.user_attrs.get(RECORD))
         return records.trial(frozen.number, params, values, self.seed(frozen.number), self.stage)
+
+    def tried(self) -> list[dict[str, Any]]:
+        """The parameters of all trials that have ended, however they did."""
+        found = []
+        for one in self.frozen():
+            if one.state.is_finished():
+                with suppress(KeyError):  # another program ended it before all were chosen
+                    found.append(self.settings.space.stored(one.params))
+        return found
 
     def ranked(self) -> list[Trial]:
         """The finished trials, the best first."""

@@ -139,7 +139,7 @@ def test_the_trials_are_those_of_one_process(client: Any, tmp_path: Path, backen
 
 def test_stages_folds_and_weights_are_those_of_one_process(client: Any) -> None:
     plain, result = (
-        search(*three_classes(), metric="val_loss", folds=3, jobs=jobs).coarse_to_fine([(6, 2), (3, 3)], go_on=True)
+        search(*three_classes(), metric="val_loss", folds=3, jobs=jobs).coarse_to_fine([(8, 2), (3, 3)], go_on=True)
         for jobs in (1, client)
     )
     assert gist(result) == gist(plain)

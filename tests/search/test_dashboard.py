@@ -66,7 +66,7 @@ def got(url: str) -> Any:
 def test_the_dashboard_shows_the_trials(points: Points, tmp_path: Path, storage: str) -> None:
     own = storage.replace("study", str(tmp_path / "study"))
     job = Search(build, SPACE, *points, storage=own, folder=tmp_path / "models", name="a", progress=False)
-    result = job.coarse_to_fine([(4, 3), (2, 4)])
+    result = job.coarse_to_fine([(8, 3), (2, 4)])
     with dashboard(storage, tmp_path) as url:
         with urllib.request.urlopen(url, timeout=60) as page:
             assert b"Optuna" in page.read()
@@ -79,7 +79,7 @@ def test_the_dashboard_shows_the_trials(points: Points, tmp_path: Path, storage:
 def expect_shown(shown: list[Any], result: Result) -> None:
     assert [study["directions"] for study in shown] == [["maximize"]] * 2
     trials = [one for study in shown for one in study["trials"]]
-    assert len(trials) == len(result.trials) == 6
+    assert len(trials) == len(result.trials) == 10
     for one, own in zip(trials, result.trials, strict=True):
         assert (one["number"], one["state"]) == (own.number, "Complete")
         params = {each["name"]: float(each["param_external_value"]) for each in one["params"]}

@@ -9,14 +9,26 @@ import pytest
 
 pytest.importorskip("optuna")
 
-from pynn.search import choice, integer, log_uniform, uniform
-from pynn.search.narrowing import best_of, edge_warning, edges, narrowed
+from pynn.search import choice, integer, log_uniform, narrowing, uniform
+from pynn.search.narrowing import LEAST, best_of, changes, edge_warning, edges
 from pynn.search.ranges import Range
 from pynn.search.space import Space
 
 
 def of(*values: float) -> list[dict[str, Any]]:
     return [{"a": value} for value in values]
+
+
+def ranked(best: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """As many finished trials as have these best ones; the others are like the last."""
+    for count in range(LEAST, 1000):
+        if len(best_of(list(range(count)))) == len(best):
+            return best + [best[-1]] * (count - len(best))
+    raise AssertionError
+
+
+def narrowed(space: Space, best: list[dict[str, Any]]) -> tuple[Space, list[str]]:
+    return narrowing.narrowed(space, ranked(best), ranked(best))
 
 
 def ends(space: Space) -> tuple[float, float]:
@@ -63,28 +75,40 @@ def test_the_best_at_an_end_move_the_range_beyond_it(part: Range, end: str) -> N
     places = (0.02, 0.05, 0.3) if end == "lower" else (0.98, 0.95, 0.7)
     best, space = of(*map(part.at, places)), Space({"a": part})
     if part.whole and end == "lower":  # no fewer than 1
-        assert edges(space, best) == {}
+        assert edges(space, ranked(best)) == {}
         return
-    assert edges(space, best) == {"a": end}
+    assert edges(space, ranked(best)) == {"a": end}
     moved, words = narrowed(space, best)
     low, high = ends(moved)
     beyond = part.position(low if end == "lower" else high)
     assert beyond == pytest.approx(-0.25 if end == "lower" else 1.25, abs=0.01)
     assert f"beyond the {end} end, where the best sat" in words[0]
-    (sentence,) = edge_warning(space, best, 20)
-    assert sentence.startswith(f"the best 3 of 20 trials sit at the {end} end of a, {part!r}: better values may lie")
+    (sentence,) = edge_warning(space, ranked(best))
+    assert sentence.startswith(f"the best 3 of 8 trials sit at the {end} end of a, {part!r}: better values may lie")
 
 
 def test_no_edge_without_the_best_trial_or_without_half_of_the_best_ones() -> None:
     space = Space({"a": uniform(-5, 5)})
-    assert edges(space, of(0, 4.9, 4.9)) == {}
-    assert edges(space, of(4.9, 0, 0)) == {}
-    assert edges(space, of(4.9, 4.9, 0)) == {"a": "upper"}
+    assert edges(space, ranked(of(0, 4.9, 4.9))) == {}
+    assert edges(space, ranked(of(4.9, 0, 0))) == {}
+    assert edges(space, ranked(of(4.9, 4.9, 0))) == {"a": "upper"}
 
 
 @pytest.mark.parametrize(("part", "best"), [(uniform(0, 1), 0.99), (uniform(0, 0.8), 0.0), (integer(1, 4), 1)])
 def test_what_cannot_lie_beyond_is_no_edge(part: Range, best: float) -> None:
-    assert edges(Space({"a": part}), of(best, best, best)) == {}
+    assert edges(Space({"a": part}), of(*[best] * 8)) == {}
+
+
+@pytest.mark.parametrize(("part", "best"), [(uniform(0.5, 0.99), 0.985), (uniform(0.01, 0.5), 0.015)])
+def test_shares_never_become_0_or_1(part: Range, best: float) -> None:
+    """A momentum of 1 never ends."""
+    space = Space({"a": part})
+    for _ in range(9):
+        space, words = narrowed(space, of(best, best, best))
+        assert "beyond the" in words[0]
+        low, high = ends(space)
+        assert 0 < low < high < 1
+        best = 0.01 * low + 0.99 * high if best > 0.5 else 0.99 * low + 0.01 * high
 
 
 def test_the_limits_of_the_user_hold() -> None:
@@ -93,12 +117,49 @@ def test_the_limits_of_the_user_hold() -> None:
     assert ends(moved)[1] == 0.2
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, LEAST - 1])
+def test_few_trials_say_nothing_of_the_space(count: int) -> None:
+    space = Space({"a": log_uniform(1e-5, 1e-3), "b": choice(["x", "y"])})
+    trials = [{"a": 9e-4, "b": "x"}] * count
+    assert edges(space, trials) == {}
+    assert edge_warning(space, trials) == []
+    same, words = narrowing.narrowed(space, trials, [*trials, *[{"a": 1e-5, "b": "y"}] * 9])
+    assert same is space
+    finished = "1 trial" if count == 1 else f"{count} trials"
+    assert words == [f"the ranges stay, because only {finished} finished; 8 would narrow them"]
+    assert changes(space, Space.of(space.data()), trials) == words
+    assert edges(space, [{"a": 9e-4, "b": "x"}] * LEAST) == {"a": "upper"}
+
+
+def test_options_that_were_hardly_tried_are_kept() -> None:
+    """Of trials that have ended in any way: they need not have finished."""
+    space = Space({"kind": choice({"x": {}, "y": {}, "z": {"a": choice(["p", "q"])}})})
+    best = [{"kind": "x"}] * 8
+    for tried, kept in (
+        ([], ["x", "y", "z"]),
+        ([{"kind": "y"}] * 2, ["x", "y", "z"]),
+        ([{"kind": "y"}] * 3, ["x", "z"]),
+        ([{"kind": "y"}] * 3 + [{"kind": "z", "a": "p"}] * 2, ["x", "z"]),
+    ):
+        finer, words = narrowing.narrowed(space, best, best + tried)
+        assert finer.data() == {"kind": {"choice": {one: space.parts["kind"].data()["choice"][one] for one in kept}}}
+        assert words == (["kind: 'y' left out, not among the best"] if len(kept) == 2 else [])
+
+
+def test_options_of_other_options_are_told_apart() -> None:
+    """The best have an option of the same name from elsewhere."""
+    space = Space({"kind": choice({"x": {"a": choice(["p", "q"])}, "y": {"a": choice(["q", "r"])}})})
+    best = [{"kind": "y", "a": "r"}] * 8
+    finer, _ = narrowing.narrowed(space, best, [*best, {"kind": "x", "a": "p"}, *[{"kind": "y", "a": "q"}] * 3])
+    assert finer.data() == {"kind": {"choice": {"x": {"a": {"choice": ["p", "q"]}}, "y": {"a": {"choice": ["r"]}}}}}
+
+
 def test_options_that_are_not_among_the_best_are_left_out() -> None:
     space = Space({
         "kind": choice({"x": {"a": uniform(0, 10)}, "y": {"a": uniform(0, 100)}, "z": {}}), "b": uniform(-1, 1),
     })  # fmt: skip
     best = [{"kind": "x", "a": 4, "b": 0.5}, {"kind": "y", "a": 50, "b": -0.5}, {"kind": "x", "a": 6, "b": 0}]
-    finer, words = narrowed(space, best)
+    finer, words = narrowing.narrowed(space, ranked(best), [*best, *[{"kind": "z", "b": 0}] * 3])
     assert finer.data() == {
         "kind": {"choice": {"x": {"a": {"uniform": [2, 8]}}, "y": {"a": {"uniform": [0, 100]}}}},
         "b": {"uniform": [-1, 1]},
@@ -109,5 +170,5 @@ def test_options_that_are_not_among_the_best_are_left_out() -> None:
 
 def test_noise_seldom_looks_like_an_edge(rng: np.random.Generator) -> None:
     space = Space({"a": uniform(-1, 1)})
-    found = sum(bool(edges(space, of(*rng.uniform(-1, 1, 5)))) for _ in range(400))
+    found = sum(bool(edges(space, of(*rng.uniform(-1, 1, 30)))) for _ in range(400))
     assert found < 0.06 * 400

@@ -59,7 +59,7 @@ def test_models_and_data_of_trials_are_given_free(points: Any) -> None:
     before, job = alive(), search_cases.search(*points)
     job.run(trials=20, epochs=2)
     assert alive() == before
-    job.coarse_to_fine([(6, 60), (3, 60)], go_on=True)
+    job.coarse_to_fine([(8, 60), (3, 60)], go_on=True)
     assert alive() == before
 
 

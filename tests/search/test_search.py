@@ -6,6 +6,7 @@ import os
 import signal
 import time
 import warnings
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ import optuna
 from search_cases import SPACE, build, search
 
 import pynn
-from pynn.search import Search, Trial, choice, log_uniform, uniform
+from pynn.search import Search, Trial, choice, load, log_uniform, uniform
+from pynn.search.space import Space
 
 Points = tuple[np.ndarray, np.ndarray]
 
@@ -174,10 +176,30 @@ def test_hopeless_trials_are_stopped_by_their_diagnosis(points: Points) -> None:
 # Stages
 
 
+def test_a_stage_of_few_trials_leaves_the_ranges_as_they_are(points: Points, tmp_path: Any) -> None:
+    storage = tmp_path / "study.log"
+    with pytest.warns(UserWarning, match="stage 1: the ranges stay, because only 7 trials finished; 8 would narrow"):
+        result = search(*points, storage=storage).coarse_to_fine([(7, 1), (2, 1)])
+    assert [one.data() for one in result.spaces] == [Space(SPACE).data()] * 2
+    assert result.stages[0].endswith("; the ranges stay, because only 7 trials finished; 8 would narrow them")
+    assert load(storage).stages == result.stages
+
+
+def test_an_option_that_was_hardly_tried_is_tried_in_the_next_stage(points: Points) -> None:
+    """With eleven options and ten trials, none is left out but those of which three are not among the best."""
+    space = {"units": choice(list(range(4, 15)))}
+    result = Search(build, space, *points, metric="val_loss", progress=False).coarse_to_fine([(10, 1), (2, 1)])
+    tried = Counter(one.params["units"] for one in result.trials if one.stage == 1)
+    best = {one.params["units"] for one in sorted(result.trials[:10], key=lambda one: one.score or 0)[:3]}
+    kept = result.spaces[1].parts["units"].labels  # type: ignore[union-attr]
+    assert kept == [value for value in range(4, 15) if value in best or tried[value] < 3]
+    assert len(kept) > 8
+
+
 def test_stages_narrow_the_space_and_say_so(points: Points) -> None:
-    result = search(*points).coarse_to_fine([(18, 1), (6, 2), (3, 4)])
-    assert [one.stage for one in result.trials] == [1] * 18 + [2] * 6 + [3] * 3
-    assert [one.epochs for one in result.trials] == [1] * 18 + [2] * 6 + [4] * 3
+    result = search(*points).coarse_to_fine([(18, 1), (8, 2), (3, 4)])
+    assert [one.stage for one in result.trials] == [1] * 18 + [2] * 8 + [3] * 3
+    assert [one.epochs for one in result.trials] == [1] * 18 + [2] * 8 + [4] * 3
     assert result.stages[0].startswith("stage 1: 18 trials of 1 epoch; ")
     assert "learning_rate: log_uniform(0.0001, 0.1) became log_uniform(" in result.stages[0]
     assert result.stages[2] == "stage 3: 3 trials of 4 epochs"
@@ -189,7 +211,7 @@ def test_stages_narrow_the_space_and_say_so(points: Points) -> None:
     ends = space.parts["learning_rate"]
     assert all(ends.low <= one.params["learning_rate"] <= ends.high for one in best)  # type: ignore[union-attr]
     assert all(ends.low <= rate <= ends.high for rate in rates[1])  # type: ignore[union-attr]
-    assert gist(search(*points).coarse_to_fine([(18, 1), (6, 2), (3, 4)]).trials) == gist(result.trials)
+    assert gist(search(*points).coarse_to_fine([(18, 1), (8, 2), (3, 4)]).trials) == gist(result.trials)
     assert len(result.studies) == 3
     assert result.best_trial.score == max(one.score for one in result.trials if one.score is not None)
     assert result.best_model.built

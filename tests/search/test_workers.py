@@ -87,7 +87,7 @@ def test_the_trials_are_those_of_one_process(jobs: int, tmp_path: Path, backend:
 def test_stages_folds_and_weights_are_those_of_one_process() -> None:
     points = three_classes()
     plain, result = (
-        search(*points, metric="val_loss", folds=3, jobs=jobs).coarse_to_fine([(6, 2), (3, 3)], go_on=True)
+        search(*points, metric="val_loss", folds=3, jobs=jobs).coarse_to_fine([(8, 2), (3, 3)], go_on=True)
         for jobs in (1, 2)
     )
     assert gist(result) == gist(plain)
@@ -99,8 +99,8 @@ def test_stages_folds_and_weights_are_those_of_one_process() -> None:
 def test_samples_are_given_to_processes_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written, original = [], workers.shared.written
     monkeypatch.setattr(workers.shared, "written", lambda value: written.append(value) or original(value))
-    result = in_processes(search_cases.Noting(tmp_path / "noted")).coarse_to_fine([(6, 1), (3, 1), (3, 1)])
-    assert len(result.trials) == 12
+    result = in_processes(search_cases.Noting(tmp_path / "noted")).coarse_to_fine([(8, 1), (8, 1), (3, 1)])
+    assert len(result.trials) == 19
     assert len(written) == 1
     assert len({one["process"] for one in noted(tmp_path / "noted")}) <= 2
 

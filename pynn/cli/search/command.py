@@ -259,9 +259,7 @@ def _say_edges(result: Result) -> None:
     from ...search import narrowing
 
     params = [one.params for one in result.ranked if one.stage == len(result.spaces)]
-    if len(params) < narrowing.LEAST:
-        return
-    for sentence in narrowing.edge_warning(result.spaces[-1], narrowing.best_of(params), len(params)):
+    for sentence in narrowing.edge_warning(result.spaces[-1], params):
         terminal.say(f"pynn: {sentence}; move the range in --space, or use --stages")
 
 
