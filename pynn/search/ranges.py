@@ -92,22 +92,24 @@ class Range:
 
     @property
     def limits(self) -> tuple[float, float]:
-        """How far the range may be moved: never over 0, nor over 1 if it holds shares of a whole."""
+        """How far the range may be moved: half of the way to 0, where a logarithm never comes, and of shares to 1."""
         if self.within is not None:
             return self.within
-        least: float = -math.inf if self.low < 0 else 1 if self.whole and self.low >= 1 else 0
-        share = not self.log and not self.whole and self.low >= 0 and self.high <= 1
-        return least, 1.0 if share else math.inf
+        if self.whole or self.log:
+            return -math.inf if self.low < 0 else 1 if self.whole and self.low >= 1 else 0, math.inf
+        share = self.low >= 0 and self.high <= 1
+        return -math.inf if self.low < 0 else self.low / 2, (1 + self.high) / 2 if share else math.inf
 
     def between(self, low: float, high: float) -> Range:
-        """The same kind of range with other ends, rounded to three digits and kept within the limits."""
+        """The same kind of range with other ends, rounded to three digits (of its width) and kept within the limits."""
         least, most = self.limits
         inside = low >= self.low, high <= self.high  # then rounding must not take them out
         if self.whole:
             low, high = math.floor(round(low, 6)), math.ceil(round(high, 6))
             high = max(high, low + 1)
         else:
-            low, high = (end if end in (self.low, self.high) else float(f"{end:.3g}") for end in (low, high))
+            digits = None if self.log or not low < high else 2 - math.floor(math.log10(high - low))
+            low, high = (end if end in (self.low, self.high) else _rounded(end, digits) for end in (low, high))
         least, most = self.low if inside[0] else least, self.high if inside[1] else most
         low, high = max(low, least), min(high, most)
         if not low < high or (self.log and low <= 0):
@@ -124,8 +126,8 @@ def uniform(low: float, high: float, *, within: Sequence[float] | None = None) -
     low, high : float
         The ends, low < high.
     within : (float, float), optional
-        Ends beyond which `coarse_to_fine` never moves the range. By default 0 if low is not negative, and 1 if the
-        range lies in 0..1.
+        Ends beyond which `coarse_to_fine` never moves the range. By default it moves an end at most half of the way to
+        0 if low is not negative, and to 1 if the range lies in 0..1, where 1 may make no sense: of a momentum.
 
     Returns
     -------
@@ -214,6 +216,11 @@ def integer(low: int, high: int, *, log: bool = False, within: Sequence[float] |
         checks.Count(1)("integer", "low", low)
     _expect_ends("integer", low, high)
     return Range(int(low), int(high), log, True, _limits("integer", low, high, within))
+
+
+def _rounded(end: float, digits: int | None) -> float:
+    """The number with so many decimals; by default with three digits that count."""
+    return float(f"{end:.3g}") if digits is None else round(end, digits)
 
 
 MAKERS: dict[str, Callable[..., Range]] = {"uniform": uniform, "log_uniform": log_uniform, "integer": integer}

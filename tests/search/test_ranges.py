@@ -75,8 +75,11 @@ def test_what_is_refused(make: Any, message: str) -> None:
 @pytest.mark.parametrize(
     ("made", "least", "most"),
     [
-        (uniform(0, 0.5), 0, 1),
-        (uniform(0.5, 0.99), 0, 1),
+        (uniform(0, 0.5), 0, 0.75),
+        (uniform(0.5, 0.99), 0.25, 0.995),
+        (uniform(0.1, 1), 0.05, 1),
+        (uniform(0.5, 4), 0.25, math.inf),
+        (uniform(0.5, 0.99, within=(0, 1)), 0, 1),
         (uniform(0, 3), 0, math.inf),
         (uniform(-1, 1), -math.inf, math.inf),
         (log_uniform(1e-4, 1e-1), 0, math.inf),
@@ -92,7 +95,8 @@ def test_limits(made: Range, least: float, most: float) -> None:
 
 def test_a_range_between_other_ends_stays_within_the_limits() -> None:
     assert uniform(0, 0.5).between(-0.2, 0.612345) == uniform(0, 0.612)
-    assert uniform(0.5, 0.99).between(0.8, 1.3) == uniform(0.8, 1)
+    assert uniform(0.5, 0.99).between(0.8, 1.3) == uniform(0.8, 0.995)
+    assert uniform(1000, 1010).between(1003.1234, 1005.4321) == uniform(1003.12, 1005.43)
     assert integer(2, 8).between(0.3, 9.1) == integer(1, 10)
     assert integer(2, 8).between(4.2, 4.6) == integer(4, 5)
     assert integer(2, 8).between(4, 4) == integer(4, 5)
