@@ -14,6 +14,7 @@ from ..saving import files
 from ..training.measures import Measures
 from ..training.trainable import chosen_loss
 from . import journal, trial
+from .data import Part
 from .space import Space
 
 
@@ -44,9 +45,9 @@ def expect_stages(stages: Any) -> None:
             raise ValueError(f"stages has {brief(stage)}, expected (trials, epochs), two integers of at least 1")
 
 
-def usual_metric(build: Callable[..., Any], space: Space) -> str:
+def usual_metric(build: Callable[..., Any], space: Space, part: Part) -> str:
     """val_accuracy, or val_loss if the loss of the model defines no accuracy."""
-    model, settings = trial.built(build, space.middle(), 1)
+    model, settings = trial.built(build, space.middle(), 1, part)
     loss = chosen_loss(model, settings.get("loss"))
     return "val_accuracy" if "accuracy" in Measures(settings.get("metrics")).names(loss) else "val_loss"
 

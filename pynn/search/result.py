@@ -14,7 +14,6 @@ from ..models.loading import from_bytes, own_classes
 from ..models.sequential import Sequential
 from ..preprocessing import Transformer
 from . import narrowing
-from . import trial as training
 from .keeping import Keeper
 from .records import Trial
 from .stage import Stage, counted
@@ -37,7 +36,7 @@ class Result:
     keeper : Keeper
         Of the model files.
     build : callable, optional
-        Makes a model of parameters.
+        Makes a model and its settings of parameters.
 
     Attributes
     ----------
@@ -129,7 +128,7 @@ class Result:
         """The user's own classes in the model, without which its file is not read."""
         if self._build is None:
             return []
-        model, settings = training.built(self._build, best.params, 1)
+        model, settings = self._build(best.params)
         if isinstance(settings.get("loss"), Loss):
             model.loss = settings["loss"]
         if isinstance(settings.get("preprocessing"), Transformer):

@@ -6,6 +6,7 @@ import os
 import time as clock
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -21,6 +22,7 @@ from ..messages.terminal import brief
 from ..monitor import MODES
 from ..signatures import Constructed, takes
 from . import arguments, data, journal, narrowing, samplers
+from . import trial as training
 from .keeping import Keeper
 from .result import Result
 from .settings import Settings
@@ -37,7 +39,8 @@ class Search(Constructed):
     ----------
     build : callable
         Makes a new model of a dict of parameters: ``build(params)`` returns the model, or (model, settings of `fit`).
-        With a second parameter called epochs it is given the epochs of the trial too, for schedules.
+        With a second parameter called epochs it is given the epochs of the trial too, for schedules; with parameters
+        called x and y the samples that it trains on, for first weights that depend on them.
     space : Space, dict or path
         What is chosen from: `log_uniform`, `uniform`, `integer` and `choice` by name; or a file of TOML.
     x : array (N, ...) or data frame
@@ -159,7 +162,7 @@ class Search(Constructed):
         progresses.expect_shown(progress)
         self.build, self.space, self.seed = build, Space.of(space), chosen_seed(seed)
         self.data = data.read(x, y, sample_weight, validation, folds, groups, self.seed)
-        self.metric = arguments.usual_metric(build, self.space) if metric is None else metric
+        self.metric = arguments.usual_metric(build, self.space, self.data.part(0)) if metric is None else metric
         expect_name("Search", "a measurement", metric=self.metric)
         self.mode, self.sampler, self.pruner, self.stop = mode, sampler, pruner, stop
         self.name, self.progress, self.jobs = name, progress, jobs
@@ -175,7 +178,9 @@ class Search(Constructed):
         """What there is so far."""
         if not self._stages:
             raise ValueError("the search has not begun: call run or coarse_to_fine")
-        return Result(self._stages, self._keeper, self.build)
+        needed = {"x", "y"} & set(training.also_taken(self.build))
+        part = self.data.part(0) if needed else None  # else a result would keep the samples alive
+        return Result(self._stages, self._keeper, partial(training.built, self.build, epochs=1, part=part))
 
     def run(self, trials: int = 60, epochs: int = 10, time: float | None = None) -> Result:
         """Do trials until the study has so many, those of earlier and of other processes included.

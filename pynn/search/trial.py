@@ -18,7 +18,7 @@ from ..models.file import ENTRY
 from ..models.sequential import Sequential
 from ..saving import container
 from .checkpoints import Rare
-from .data import Data
+from .data import Data, Part
 from .watching import DIVERGED, FAILED, FINISHED, PRUNED, UNFINISHED, Middle, Report, Watcher
 
 Build = Callable[..., Any]
@@ -178,10 +178,10 @@ def run(
 
 def _train(build: Build, data: Data, task: Task, fold: int, asked: Asked, outcome: Outcome) -> None:
     """Train a new model on one fold, and add to the outcome what came of it."""
-    model, settings = built(build, task.params, task.epochs)
+    part, beats = data.part(fold), _beats(task)
+    model, settings = built(build, task.params, task.epochs, part)
     if not model.built:
         model.context.seed = task.seed
-    part, beats = data.part(fold), _beats(task)
     watcher = Watcher(
         task.metric, task.mode, stop=task.stop, middles=task.middles if fold == 0 else None,
         keep=beats if data.folds == 1 else None, report=asked.report if fold == 0 else None,
@@ -235,9 +235,13 @@ def _start(task: Task, fold: int) -> Mapping[str, Any] | None:
     return None if not task.start else container.unpacked(task.start[fold], "start", ENTRY, "model")[1]
 
 
-def built(build: Build, params: Mapping[str, Any], epochs: int) -> Built:
-    """The model and the settings of `fit` that `build` makes; TypeError or ValueError if it makes something else."""
-    made = build(dict(params), epochs) if takes_epochs(build) else build(dict(params))
+def built(build: Build, params: Mapping[str, Any], epochs: int, part: Part | None) -> Built:
+    """The model and the settings of `fit` that `build` makes; TypeError or ValueError if it makes something else.
+
+    part: what it trains on, if `build` asks for x or y.
+    """
+    given: dict[str, Any] = {"epochs": epochs} if part is None else {"epochs": epochs, "x": part.x, "y": part.y}
+    made = build(dict(params), **{name: given[name] for name in also_taken(build)})
     model, settings = made if isinstance(made, tuple) and len(made) == 2 else (made, {})
     expect_instance(model, Sequential, "build(params)")
     if not isinstance(settings, dict):
@@ -250,10 +254,14 @@ def built(build: Build, params: Mapping[str, Any], epochs: int) -> Built:
     return model, dict(settings)
 
 
-def takes_epochs(build: Build) -> bool:
-    """Whether build has a second parameter called epochs."""
+def also_taken(build: Build) -> list[str]:
+    """What else `build` is given by name: "epochs" if that is its second parameter, "x" and "y" without defaults."""
     try:
-        parameters = list(inspect.signature(build).parameters)
+        _, *others = inspect.signature(build).parameters.values()
     except (TypeError, ValueError):
-        return False
-    return len(parameters) > 1 and parameters[1] == "epochs"
+        return []
+    return [
+        one.name
+        for place, one in enumerate(others)
+        if (one.name == "epochs" and place == 0) or (one.name in ("x", "y") and one.default is one.empty)
+    ]

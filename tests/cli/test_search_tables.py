@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import pickle
 import re
@@ -21,6 +22,9 @@ import pynn
 from pynn.cli import parser
 from pynn.cli.search import command, parameters, tables
 from pynn.cli.tables import files, train
+from pynn.search import trial
+from pynn.search.data import read
+from pynn.search.trial import Task
 
 pytestmark = pytest.mark.usefixtures("alone")
 QUICK = ("--trials", 3, "--epochs", 25)
@@ -136,12 +140,48 @@ def test_the_trials_can_be_made_in_other_processes(houses: Path) -> None:
     options = parser.build().read(["search", "houses.csv", "--target", "dear"])
     command._fill(options)
     job = tables.Tables(options, Path("houses.search.safetensors"), None)
+    params, x = {"learning_rate": 0.01, "width": 8, "depth": 1}, job.x.iloc[:150]
+    first, settings = job.build(params, 3, x)
     again = pickle.loads(pickle.dumps(job.build))
-    params = {"learning_rate": 0.01, "width": 8, "depth": 1}
-    (model, settings), (other, _) = job.build(params, 3), again(params, 3)
-    np.testing.assert_array_equal(model.parameters, other.parameters)
-    assert settings["batch_size"] == 153  # of 192 rows, a fifth of them for validation
+    for build in (job.build, again):
+        np.testing.assert_array_equal(build(params, 3, x)[0].parameters, first.parameters)
+    assert settings["batch_size"] == 150
     assert job.epochs == 100  # few rows
+
+
+@pytest.mark.parametrize("target", ["dear", "price"])
+@pytest.mark.parametrize("folds", [None, 3])
+def test_rows_to_validate_on_have_no_influence_on_the_training(houses: Path, target: str, folds: int | None) -> None:
+    """Neither on scales and categories nor on first weights; the model reads the table as it was trained to."""
+    other = "price" if target == "dear" else "dear"
+    options = parser.build().read(["search", "houses.csv", "--target", target, "--drop", other])
+    command._fill(options)
+    job = tables.Tables(options, Path("houses.search.safetensors"), None)
+    task = Task(0, {"learning_rate": 0.01, "width": 8}, 4, 0, "val_loss", "min")
+    parts = read(job.x, job.y, None, None, folds, None, 0)
+    outcome = trial.run(job.build, parts, task)
+    for fold in range(parts.folds):
+        changed = copy.copy(parts)
+        changed.x = parts.x.copy()
+        held = changed.x.index.isin(parts.part(fold).validation[0].index)
+        changed.x.loc[held, "size"] += 1000
+        changed.x["place"] = changed.x["place"].cat.add_categories("elsewhere").mask(held, "elsewhere")
+        again = trial.run(job.build, changed, task)
+        assert again.curves[fold]["loss"] == outcome.curves[fold]["loss"]
+        assert again.curves[fold]["val_loss"] != outcome.curves[fold]["val_loss"]
+        model, part = pynn.from_bytes(outcome.models[fold]), parts.part(fold)
+        expected = tables.encoder_of().fit(part.x).transform(part.x)
+        np.testing.assert_array_equal(model.preprocessing.transform(part.x), expected)  # type: ignore[union-attr]
+        assert "elsewhere" not in str(model.preprocessing.get_feature_names_out())  # type: ignore[union-attr]
+
+
+def test_categories_that_occur_have_first_weights() -> None:
+    """Also those that are rare among more rows than first weights follow from."""
+    count = tables.START_ROWS + 500
+    x = np.c_[np.zeros(count), np.where(np.arange(count) == 77, 40, np.arange(count) % 30)]
+    some = tables._some(x, slice(1, 2), 0)
+    assert tables.START_ROWS <= len(some) < count
+    assert set(some[:, 1]) == {*range(30), 40}
 
 
 def test_large_tables_have_fewer_epochs_and_larger_batches() -> None:

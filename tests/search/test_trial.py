@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import pickle
 import re
@@ -311,6 +312,25 @@ def test_build_may_return_a_model_alone_and_take_the_epochs(points: Points) -> N
 
     assert trial.run(plain, data(points), task(epochs=2)).ended == "finished"
     assert seen == [2]
+
+
+def test_build_may_take_what_it_trains_on(points: Points) -> None:
+    """x and y without a default; what has one is the user's own."""
+    parts, seen = data(points, 2), []
+
+    def fitted(params: Any, epochs: int, y: Any, x: Any, *, more: Any = None) -> Any:
+        seen.append((epochs, x, y, more))
+        return build(params)
+
+    assert trial.run(fitted, parts, task(epochs=2)).ended == "finished"
+    for fold, (epochs, x, y, more) in enumerate(seen):
+        assert (epochs, more) == (2, None)
+        np.testing.assert_array_equal(x, parts.part(fold).x)
+        np.testing.assert_array_equal(y, parts.part(fold).y)
+    assert len(seen) == 2
+    own = functools.partial(fitted, y=3, x=4)
+    assert trial.run(own, parts, task()).ended == "finished"
+    assert seen[2] == (4, 4, 3, None)
 
 
 def test_callbacks_and_metrics_of_build(points: Points) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import copy
+import hashlib
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,16 +18,14 @@ import pynn
 from ...losses import SoftmaxCrossEntropy, SquaredError
 from ...preprocessing import ClipToRange, Pipeline, RobustScaling, SmoothClip, Standardization
 from ...preprocessing.table_encoder import TableEncoder
-from ...sklearn.recipe import BATCH, START_ROWS, Recipe
+from ...sklearn.recipe import START_ROWS, Recipe
 from ...sklearn.recipe import chosen as recipe_of
 from ...training import targets
-from ...training.inputs import Inputs
 from ...typing import Array
 from ..tables import files, train
 from . import parameters
 
 CLASSES, NUMBERS = "val_accuracy", "val_loss"
-SPARE = 0.9  # of the rows: so many are in the training part of a trial at least, beside its validation part
 
 
 class Build:
@@ -35,21 +35,18 @@ class Build:
     ----------
     recipe : Recipe
         Of the presets.
-    encoder : TableEncoder
-        Fitted to the rows.
-    rows : array (N, D)
-        Some encoded rows, from which the first weights follow.
     outputs : int
         The number of classes, or 1.
-    batch : int
-        The largest batch.
     seed : int
         Of the first weights.
     """
 
-    def __init__(self, recipe: Recipe, encoder: TableEncoder, rows: Array, outputs: int, batch: int, seed: int) -> None:
-        self._recipe, self._encoder, self._rows = recipe, encoder, rows
-        self._outputs, self._batch, self._seed = outputs, batch, seed
+    def __init__(self, recipe: Recipe, outputs: int, seed: int) -> None:
+        self._recipe, self._outputs, self._seed = recipe, outputs, seed
+        self._known: dict[bytes, tuple[TableEncoder, Array]] = {}  # by what they are fitted to
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_known": {}}  # other processes have the table
 
     def settings(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """What the parameters mean for the recipe."""
@@ -60,9 +57,20 @@ class Build:
             layers = (usual[0] if width is None else width,) * (len(usual) if depth is None else depth)
         return read if layers is None else {**read, "hidden": layers}
 
-    def __call__(self, params: Mapping[str, Any], epochs: int) -> tuple[pynn.Sequential, dict[str, Any]]:
-        """The network with its first weights, and the settings of `fit`."""
-        recipe = replace(self._recipe, **self.settings(params), epochs=epochs).of(self._batch)
+    def _encoded(self, x: Any) -> tuple[TableEncoder, Array]:
+        """The encoder that is fitted to these rows of the table, and rows from which first weights follow."""
+        key = hashlib.blake2b(x.index.to_numpy().tobytes()).digest()
+        if key not in self._known:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # those of all rows are enough
+                encoder = encoder_of().fit(x)
+            self._known[key] = encoder, _some(encoder.transform(x), encoder.codes_, self._seed)
+        return self._known[key]
+
+    def __call__(self, params: Mapping[str, Any], epochs: int, x: Any) -> tuple[pynn.Sequential, dict[str, Any]]:
+        """The network with its first weights for these rows, and the settings of `fit`."""
+        recipe = replace(self._recipe, **self.settings(params), epochs=epochs).of(len(x))
+        encoder, rows = self._encoded(x)
         classes = self._outputs > 1
         settings: dict[str, Any] = {
             "loss": SoftmaxCrossEntropy(recipe.label_smoothing) if classes else SquaredError(),
@@ -72,7 +80,21 @@ class Build:
         }
         if not classes:
             settings["target_preprocessing"] = Pipeline(ClipToRange(), Standardization())
-        return recipe.network(self._encoder, self._outputs, self._rows, self._seed), settings
+        model = recipe.network(encoder, self._outputs, rows, self._seed)
+        model.preprocessing = encoder  # fitted to what the trial trains on, and not to what it is validated on
+        return model, settings
+
+
+def encoder_of() -> TableEncoder:
+    """The encoder of RealMLP's recipe, not fitted."""
+    return TableEncoder(one_hot=9, embedding=True, numbers=Pipeline(RobustScaling(), SmoothClip()))
+
+
+def _some(x: Array, codes: slice, seed: int) -> Array:
+    """Some rows in their order, among them one at least of each code."""
+    chosen = [np.random.default_rng(seed).permutation(len(x))[:START_ROWS]]
+    chosen += [np.unique(column, return_index=True)[1] for column in x[:, codes].T]
+    return np.asarray(x[np.unique(np.concatenate(chosen))])
 
 
 class Tables:
@@ -94,12 +116,12 @@ class Tables:
         self._classes: Array | None = None
         if self._data.target.is_classification:
             self._classes, y = np.unique(y, return_inverse=True)
-        self._encoder = TableEncoder(one_hot=9, embedding=True, numbers=Pipeline(RobustScaling(), SmoothClip()))
-        self.x, self.y = self._encoder.fit(frame).transform(frame), y
+        encoder_of().fit(frame)  # for its warnings and errors
+        self.x, self.y = frame, y
         recipe = recipe_of("full", self._classes is not None)
         self.space = self._space()
-        self.epochs = recipe_of("fast", True).of(max(int(self._training * SPARE), 1)).epochs or 1
-        self.build = self._build(recipe)
+        self.epochs = recipe_of("fast", True).of(max(self._training, 1)).epochs or 1
+        self.build = Build(recipe, 1 if self._classes is None else len(self._classes), options.seed)
 
     @property
     def _training(self) -> int:
@@ -117,12 +139,6 @@ class Tables:
         known = {name: read for name, read in parameters.TABLES.items() if name != "label_smoothing" or self.is_classes}
         parameters.check(space, known, where)
         return space
-
-    def _build(self, recipe: Recipe) -> Build:
-        order = np.random.default_rng(self._options.seed).permutation(len(self.x))[:START_ROWS]
-        outputs = 1 if self._classes is None else len(self._classes)
-        batch = max(int(self._training * SPARE), min(BATCH, self._training), 1)
-        return Build(recipe, self._encoder, self.x[np.sort(order)], outputs, batch, self._options.seed)
 
     @property
     def is_classes(self) -> bool:
@@ -163,7 +179,6 @@ class Tables:
 
     def finish(self, model: pynn.Sequential) -> tuple[Any, str]:
         """The model with all that reads a table, and the last line; prints the scores on the test part."""
-        model.preprocessing, model.inputs = self._encoder, Inputs(tuple(map(str, self._data.used.columns)))
         if self._classes is not None:
             model.targets = targets.of_classes(model.loss, self._classes, (len(self._classes),))
         predictor = self._data.predictor(copy.deepcopy(model))
