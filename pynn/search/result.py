@@ -16,9 +16,8 @@ from ..preprocessing import Transformer
 from . import narrowing
 from . import trial as training
 from .keeping import Keeper
-from .records import Trial
+from .records import Trial, ranked
 from .stage import Stage, counted
-from .watching import FINISHED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -81,9 +80,7 @@ class Result:
     @cached_property
     def ranked(self) -> list[Trial]:
         """The finished trials, the best first; of equal ones, the later stage and the earlier trial."""
-        finished = [one for one in self.trials if one.ended == FINISHED and one.score is not None]
-        sign = -1 if self._largest else 1
-        return sorted(finished, key=lambda one: (sign * (one.score or 0.0), -one.stage, one.number))
+        return ranked(self.trials, self._largest)
 
     @property
     def best_trial(self) -> Trial:

@@ -13,6 +13,7 @@ from .records import RECORD, Trial
 from .settings import Settings
 
 AT_IT, LEFT = "its process is at it", "its process has ended; the next run takes it up"
+FOREIGN = "another program told Optuna of it"
 
 
 class Stored:
@@ -56,11 +57,10 @@ class Stored:
             params = {name.rpartition("/")[2]: value for name, value in frozen.params.items()}
         values: dict[str, Any] = {"why": AT_IT if claims.lives(frozen) else LEFT}
         if frozen.state.is_finished():
-            values = records.unpacked(frozen.user_attrs.get(RECORD))
+            values = records.unpacked(frozen.user_attrs.get(RECORD)) or {"why": FOREIGN}
         return records.trial(frozen.number, params, values, self.seed(frozen.number), self.stage)
 
     def ranked(self) -> list[Trial]:
-        """The finished trials, the best first."""
-        found = [self.trial(one) for one in self.frozen() if one.state == TrialState.COMPLETE]
-        sign = -1 if self.largest else 1
-        return sorted(found, key=lambda one: sign * (one.score or 0.0))
+        """The finished trials, the best first. Those that another program added have no record of a search."""
+        complete = (one for one in self.frozen() if one.state == TrialState.COMPLETE)
+        return records.ranked(map(self.trial, complete), self.largest)

@@ -97,20 +97,21 @@ class Study(Stored):
             if one.state == TrialState.RUNNING and not claims.lives(one):
                 self._left.append(one.number)
             elif one.state.is_finished():
-                self._count(one.number, records.unpacked(one.user_attrs.get(RECORD)), one.state)
+                self._count(one.number, records.unpacked(one.user_attrs.get(RECORD)))
         if self._sampler == GRID:
             self._add_grid(trials, frozen)
 
-    def _count(self, number: int, values: Mapping[str, Any], state: TrialState) -> None:
-        """Take a trial that has ended into account."""
+    def _count(self, number: int, values: Mapping[str, Any]) -> None:
+        """Take a trial that has ended into account; of one that another program added nothing is known."""
         self.ended += 1
+        if not values:
+            return
         self.slowest = max(self.slowest or 0.0, values.get("seconds", 0.0))
-        self.worked |= state != TrialState.FAIL
-        if state != TrialState.FAIL:
+        if values.get("ended") != FAILED:
+            self.worked = True
             self.middles.add(values.get("curves", ()))
-        score = values.get("score")
-        if state == TrialState.COMPLETE and score is not None and self.would_be_best(score, number):
-            self.best = (score, number)
+        if records.finished(values) and self.would_be_best(values["score"], number):
+            self.best = (values["score"], number)
 
     def would_be_best(self, score: float, number: int) -> bool:
         """Whether a finished trial of this score would be the best; of equal ones the first is."""
@@ -124,8 +125,10 @@ class Study(Stored):
         for one in self._storage.get_all_trials(self._id, deepcopy=False):
             if one.state.is_finished():
                 found.add(one.number)
-            if one.state == TrialState.COMPLETE and self.would_be_best(one.value or 0.0, one.number):
-                self.best = (one.value or 0.0, one.number)
+            if one.state == TrialState.COMPLETE and one.value is not None and self.would_be_best(one.value, one.number):
+                values = records.unpacked(one.user_attrs.get(RECORD))  # only now: to read all would take long
+                if records.finished(values):
+                    self.best = (one.value, one.number)
         return found
 
     def _add_grid(self, trials: int, frozen: list[FrozenTrial]) -> None:
@@ -228,7 +231,7 @@ class Study(Stored):
             if self._storage.get_trial(key).state.is_finished():
                 return False
             raise
-        self._count(asked.number, {"score": outcome.score, "curves": outcome.curves, "seconds": outcome.seconds}, state)
+        self._count(asked.number, vars(outcome))
         return True
 
     def _end(self, number: int, key: int, state: TrialState, score: float | None, scores: Mapping[int, float]) -> None:

@@ -415,6 +415,32 @@ def test_trials_that_the_user_enqueues_are_done_first(points: Points) -> None:
     assert job.run(trials=3, epochs=1).trials[1].params == {"units": 7, "learning_rate": 0.05}
 
 
+@pytest.mark.parametrize("metric", ["val_loss", "val_accuracy"])
+def test_a_trial_that_optuna_adds_is_neither_the_best_nor_ranked(points: Points, tmp_path: Path, metric: str) -> None:
+    """It has no model, and its score is not one of the search's."""
+    settings: dict[str, Any] = {"metric": metric, "storage": tmp_path / "study.log", "folder": tmp_path / "models"}
+    first = search(*points, **settings).run(trials=4, epochs=1)
+    study, value = first.studies[0], 1e-9 if metric == "val_loss" else 1.0
+    study.add_trial(
+        optuna.trial.create_trial(
+            params={"units": 8, "learning_rate": 0.01}, distributions=study.trials[0].distributions, value=value
+        )
+    )
+    study.tell(study.ask(), value)  # without parameters
+    job = search(*points, **settings)
+    result = job.run(trials=8, epochs=1)
+    foreign = [one for one in result.trials if one.number in (4, 5)]
+    assert [one.ended for one in result.trials if one not in foreign] == ["finished"] * 6
+    assert {(one.ended, one.why, one.score) for one in foreign} == {
+        ("unfinished", "another program told Optuna of it", None)
+    }
+    ranked = job._stages[0].study.ranked()
+    assert [one.number for one in ranked] == [one.number for one in result.ranked]
+    assert not {4, 5} & {one.number for one in ranked}
+    assert len(os.listdir(tmp_path / "models")) == 1
+    assert result.best_model.built
+
+
 # Arguments
 
 
