@@ -52,9 +52,9 @@ def usual_metric(build: Callable[..., Any], space: Space) -> str:
 
 
 def models_folder(folder: Any, storage: Any) -> Path | None:
-    """The folder for models: the given one, or one beside the journal file."""
+    """The folder for models: the given one, or one beside the journal file, whose whole name it has."""
     if folder is not None:
         return Path(os.path.abspath(files.named(folder)))
     if isinstance(storage, (str, os.PathLike)) and not journal.is_url(storage):
-        return Path(os.path.abspath(files.named(storage))).with_suffix(".models")
+        return Path(f"{os.path.abspath(files.named(storage))}.models")
     return None

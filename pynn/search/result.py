@@ -106,7 +106,7 @@ class Result:
         """The model of each fold of the best trial, with the weights of its best epoch."""
         best = self.best_trial
         try:
-            contents = self._keeper.models(self._stages[best.stage - 1].study.name, best.number, len(best.folds))
+            contents = self._keeper.models(self._stages[best.stage - 1].study.files(best.number), len(best.folds))
         except LookupError as cause:
             raise LookupError(f"the model of trial {best.number} is not there: {cause}") from None
         own = self._own_classes(best) if contents else []

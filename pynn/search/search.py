@@ -298,7 +298,8 @@ class Search(Constructed):
         """The models of the best trial of a stage, with its first loss; None if they are not there."""
         best = stage.study.ranked()[0]
         try:
-            return Start(best.number, self._keeper.models(stage.study.name, best.number, self.data.folds), best.first)
+            models = self._keeper.models(stage.study.files(best.number), self.data.folds)
+            return Start(best.number, models, best.first)
         except LookupError as cause:
             checks.warn(f"stage {stage.study.stage + 1} begins with new weights: {cause}")
             return None

@@ -8,10 +8,11 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from . import claims, records
+from . import claims, keeping, records
 from .records import RECORD, Trial
 from .settings import Settings
 
+KEY = "pynn_key"  # name of the attribute that tells a trial's files from those of all others
 AT_IT, LEFT = "its process is at it", "its process has ended; the next run takes it up"
 FOREIGN = "another program told Optuna of it"
 
@@ -39,10 +40,19 @@ class Stored:
         self.optuna, self.name, self.settings, self.stage = study, study.study_name, settings, stage
         self.largest, self._storage = largest, storage
         self._id = storage.get_study_id_from_name(self.name)
+        self._begin = keeping.begin(self.name)
 
     def seed(self, number: int) -> int:
         """The seed of a trial."""
         return (self.settings.seed + number) % 2**64
+
+    def files(self, number: int) -> str:
+        """The name of the files of a trial."""
+        key = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
+        return self._files(self._storage.get_trial(key))
+
+    def _files(self, frozen: FrozenTrial) -> str:
+        return f"{self._begin}-trial-{frozen.number}-{frozen.user_attrs.get(KEY, '')}"
 
     def frozen(self) -> list[FrozenTrial]:
         """All trials as Optuna has them now, but for those of a grid that have not begun."""

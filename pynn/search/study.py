@@ -16,7 +16,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from ..monitor import grows
-from . import claims, journal, records, samplers
+from . import claims, journal, keeping, records, samplers
 from .claims import PROCESS
 from .middles import Middles
 from .ranges import Range
@@ -24,7 +24,7 @@ from .records import RECORD, STUDY
 from .samplers import GRID
 from .settings import OtherSettings, Settings, differences
 from .space import Choice
-from .stored import Stored
+from .stored import KEY, Stored
 from .trial import Outcome
 from .watching import FAILED, FINISHED, Report
 
@@ -32,11 +32,12 @@ STATES = {FINISHED: TrialState.COMPLETE, FAILED: TrialState.FAIL}  # the others 
 
 
 class Asked(NamedTuple):
-    """A trial that is to be done: its number, what `build` is given, and Optuna's trial."""
+    """A trial that is to be done: its number, what `build` is given, Optuna's trial, and the name of its files."""
 
     number: int
     params: dict[str, Any]
     trial: optuna.Trial
+    files: str
 
 
 class Study(Stored):
@@ -119,17 +120,17 @@ class Study(Stored):
             return self.best is None or number <= self.best[1]
         return score > self.best[0] if self.largest else score < self.best[0]
 
-    def ended_numbers(self) -> set[int]:
-        """The numbers of all trials that have ended, in other processes too, whose best one is then known here."""
+    def beaten(self) -> set[str]:
+        """The names of the files of trials that have ended and are not the best, those of other processes included."""
         found = set()
         for one in self._storage.get_all_trials(self._id, deepcopy=False):
             if one.state.is_finished():
-                found.add(one.number)
+                found.add(self._files(one))
             if one.state == TrialState.COMPLETE and one.value is not None and self.would_be_best(one.value, one.number):
                 values = records.unpacked(one.user_attrs.get(RECORD))  # only now: to read all would take long
                 if records.finished(values):
                     self.best = (one.value, one.number)
-        return found
+        return set() if self.best is None else found - {self.files(self.best[1])}
 
     def _add_grid(self, trials: int, frozen: list[FrozenTrial]) -> None:
         """Give Optuna the points of the grid that are not there yet."""
@@ -142,24 +143,30 @@ class Study(Stored):
     def ask(self, trials: int) -> Asked | None:
         """The next trial to do; None if the study has so many. Trials of dead processes come first."""
         if (left := self._left_behind()) is not None:
-            trial = optuna.Trial(self.optuna, left)
-            trial.set_user_attr(PROCESS, self._process)
+            trial = self._signed(optuna.Trial(self.optuna, left))
         elif self._waiting and self._has_waiting():
-            trial = self.optuna.ask()
-            trial.set_user_attr(PROCESS, self._process)
+            trial = self._signed(self.optuna.ask())
         elif self.total < trials and self._sampler != GRID:
             # As Optuna's `ask`, but the trial is signed from the beginning.
-            signed = optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs={PROCESS: self._process})
+            signature = {PROCESS: self._process, KEY: keeping.new_key()}
+            signed = optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs=signature)
             trial = optuna.Trial(self.optuna, self._storage.create_new_trial(self._id, signed))
         else:
             return None
         self.total = max(self.total, trial.number + 1)
         self.optuna.sampler = samplers.sampler(self._sampler, self.settings.seed, self.name, trial.number)
         try:
-            return Asked(trial.number, self._suggested(trial), trial)
+            return Asked(trial.number, self._suggested(trial), trial, self.files(trial.number))
         except BaseException:
             trial.set_user_attr(PROCESS, "")
             raise
+
+    def _signed(self, trial: optuna.Trial) -> optuna.Trial:
+        """The trial, which this process has taken up."""
+        trial.set_user_attr(PROCESS, self._process)
+        if KEY not in trial.user_attrs:  # a trial of `enqueue_trial`
+            trial.set_user_attr(KEY, keeping.new_key())
+        return trial
 
     def _suggested(self, trial: optuna.Trial) -> dict[str, Any]:
         """The parameters of a trial, also if its process was killed when only some were chosen."""

@@ -139,7 +139,7 @@ class Work:
 
     def _checkpoint(self, study: Study, asked: Asked) -> str | None:
         """The folder for checkpoints of a trial, if trials are long enough for them, or this one has some."""
-        folder = self._keeper.checkpoint(study.name, asked.number)
+        folder = self._keeper.checkpoint(asked.files)
         long = study.slowest is None or study.slowest > EVERY / 4
         return folder if folder is not None and (long or os.path.isdir(folder)) else None
 
@@ -148,16 +148,14 @@ class Work:
         score = outcome.score if outcome.ended == FINISHED and outcome.models else None
         best = score is not None and study.would_be_best(score, asked.number)
         if best:
-            self._keeper.keep(study.name, asked.number, outcome.models)
+            self._keeper.keep(asked.files, outcome.models)
         study.tell(asked, outcome)
         if best:
             self._tidy(study)
 
     def _tidy(self, study: Study) -> None:
         """Remove the models of trials that are not the best. Those of a trial that is about to be told stay."""
-        ended = study.ended_numbers()
-        if study.best is not None:
-            self._keeper.drop(study.name, ended - {study.best[1]})
+        self._keeper.drop(study.beaten())
 
 
 class _Run:

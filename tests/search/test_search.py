@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 import warnings
@@ -312,7 +313,7 @@ def test_ctrl_c_keeps_all_and_the_next_run_goes_on(points: Points, tmp_path: Pat
     plain = Search(build, SPACE, *points, metric="val_accuracy", progress=False).run(trials=6, epochs=3)
     assert gist(result.trials) == gist(plain.trials)
     assert result.best_model.to_bytes() == plain.best_model.to_bytes()
-    assert not [name for name in os.listdir(tmp_path / "study.models") if name.endswith(".checkpoint")]
+    assert not [name for name in os.listdir(tmp_path / "study.log.models") if name.endswith(".checkpoint")]
 
 
 # Storage
@@ -329,12 +330,12 @@ def test_a_study_goes_on_in_its_storage(points: Points, tmp_path: Path) -> None:
 
 def test_models_are_kept_of_the_best_trial_only(points: Points, tmp_path: Path) -> None:
     result = search(*points, storage=tmp_path / "study.log").run(trials=6, epochs=2)
-    name = f"search-trial-{result.best_trial.number}.safetensors"
-    assert os.listdir(tmp_path / "study.models") == [name]
-    assert sorted(os.listdir(tmp_path)) == ["study.log", "study.models"]
+    (name,) = os.listdir(tmp_path / "study.log.models")
+    assert re.fullmatch(rf"search-trial-{result.best_trial.number}-[0-9a-f]{{8}}\.safetensors", name)
+    assert sorted(os.listdir(tmp_path)) == ["study.log", "study.log.models"]
     again = search(*points, storage=tmp_path / "study.log").run(trials=6, epochs=2)
     np.testing.assert_array_equal(again.best_model.parameters, result.best_model.parameters)
-    (tmp_path / "study.models" / name).unlink()
+    (tmp_path / "study.log.models" / name).unlink()
     with pytest.raises(
         LookupError, match=r"the model of trial \d is not there: .*safetensors is not there: it was rem"
     ):
@@ -347,7 +348,7 @@ def test_several_studies_in_one_storage(points: Points, tmp_path: Path) -> None:
     two = search(*points, storage=path, name="two").run(trials=3, epochs=1)
     assert (len(one.trials), len(two.trials)) == (2, 3)
     assert one.trials[0].params != two.trials[0].params
-    assert len(os.listdir(tmp_path / "study.models")) == 2
+    assert len(os.listdir(tmp_path / "study.log.models")) == 2
 
 
 def test_other_settings_are_refused_with_their_names(points: Points, tmp_path: Path) -> None:
