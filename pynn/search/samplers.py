@@ -11,12 +11,11 @@ from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 
 from ..messages.terminal import brief
-from .space import Space
 
 GRID = "grid"
 SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
     "random": lambda seed: RandomSampler(seed=seed),
-    GRID: lambda seed: RandomSampler(seed=seed),  # the points of the grid are given to Optuna in advance
+    GRID: lambda seed: RandomSampler(seed=seed),  # for what no grid has
     "tpe": lambda seed: TPESampler(seed=seed),
 }
 FORGETFUL = ("random", GRID)  # that need not be told how a trial ended
@@ -59,16 +58,3 @@ def pruner(choice: str | BasePruner | None, epochs: int) -> BasePruner:
     if choice is None:
         return NopPruner()
     return PRUNERS[choice](epochs) if isinstance(choice, str) else choice
-
-
-def grid(space: Space, trials: int) -> list[dict[str, Any]]:
-    """The points of the finest grid that has no more than so many; ValueError if even the coarsest has more."""
-    points, size = 2, space.grid_size(2)
-    if size > trials:
-        raise ValueError(
-            f"the coarsest grid of this space, with 2 points of each range, has {size} points, but trials is {trials}; "
-            "raise it, or take the sampler 'random', which tries more values of each range"
-        )
-    while size < (finer := space.grid_size(points + 1)) <= trials:
-        points, size = points + 1, finer
-    return space.grid(points)

@@ -9,10 +9,10 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from . import claims, keeping, records
+from .claims import KEY
 from .records import RECORD, Trial
 from .settings import Settings
 
-KEY = "pynn_key"  # name of the attribute that tells a trial's files from those of all others
 AT_IT, LEFT = "its process is at it", "its process has ended; the next run takes it up"
 FOREIGN = "another program told Optuna of it"
 

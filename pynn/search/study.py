@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.pruners import BasePruner, NopPruner
-from optuna.samplers import BaseSampler
+from optuna.samplers import BaseSampler, GridSampler
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from ..monitor import grows
-from . import claims, journal, keeping, records, samplers
-from .claims import PROCESS
+from . import claims, journal, records, samplers
+from .claims import Claims
 from .middles import Middles
+from .points import FINENESS, Points
 from .ranges import Range
 from .records import RECORD, STUDY
 from .samplers import GRID
 from .settings import OtherSettings, Settings, differences
 from .space import Choice
-from .stored import KEY, Stored
+from .stored import Stored
 from .trial import Outcome
-from .watching import FAILED, FINISHED, Report
+from .watching import FAILED, FINISHED, PRUNED, Report
 
 STATES = {FINISHED: TrialState.COMPLETE, FAILED: TrialState.FAIL}  # the others are pruned, for Optuna
+EXHAUSTED = "pynn_exhausted"  # name of the attribute with the sampler that has nothing left to try
+SURPLUS = "another process did the last point of the grid"
 
 
 class Asked(NamedTuple):
@@ -71,9 +73,9 @@ class Study(Stored):
         self.worked = False  # a trial ended without an error
         self.total = self.ended = 0
         self.slowest: float | None = None  # seconds of a trial
-        self._left: list[int] = []  # trials of processes that are gone
-        self._waiting = False  # there may be trials whose parameters are given
-        self._process = claims.signature()
+        self._claims = Claims(storage, self._id)
+        self._points: Points | None = None  # of a grid
+        self._exhausted = False  # the sampler of Optuna has nothing left to try
 
     def _expect_same(self) -> None:
         """Write the settings, or raise ValueError if the study was begun with others."""
@@ -88,19 +90,18 @@ class Study(Stored):
     # Trials ---------------------------------------------------------------------------------------
 
     def begin(self, trials: int) -> None:
-        """Look at the trials that there are; make those of a grid."""
+        """Look at the trials that there are, and how fine the grid shall be."""
         self.ended, self.best = 0, None
-        self._left, frozen = [], claims.settled(lambda: self._storage.get_all_trials(self._id, deepcopy=False))
+        frozen = claims.settled(lambda: self._storage.get_all_trials(self._id, deepcopy=False))
         self.total = len(frozen)
-        self._waiting = self._sampler == GRID or any(one.state == TrialState.WAITING for one in frozen)
+        self._claims.look(frozen)
         self.middles = Middles(self.settings.metric, self.settings.mode, self.settings.epochs)
         for one in frozen:
-            if one.state == TrialState.RUNNING and not claims.lives(one):
-                self._left.append(one.number)
-            elif one.state.is_finished():
+            if one.state.is_finished():
                 self._count(one.number, records.unpacked(one.user_attrs.get(RECORD)))
+        self._exhausted = self._was_exhausted()
         if self._sampler == GRID:
-            self._add_grid(trials, frozen)
+            self._points = Points(self._storage, self._id, self.settings.space, trials, frozen)
 
     def _count(self, number: int, values: Mapping[str, Any]) -> None:
         """Take a trial that has ended into account; of one that another program added nothing is known."""
@@ -132,41 +133,59 @@ class Study(Stored):
                     self.best = (one.value, one.number)
         return set() if self.best is None else found - {self.files(self.best[1])}
 
-    def _add_grid(self, trials: int, frozen: list[FrozenTrial]) -> None:
-        """Give Optuna the points of the grid that are not there yet."""
-        there = {json.dumps(one.system_attrs.get("fixed_params", one.params)) for one in frozen}
-        for point in samplers.grid(self.settings.space, trials):
-            if json.dumps(point) not in there:
-                self.optuna.enqueue_trial(point)
-                self.total += 1
-
     def ask(self, trials: int) -> Asked | None:
-        """The next trial to do; None if the study has so many. Trials of dead processes come first."""
-        if (left := self._left_behind()) is not None:
-            trial = self._signed(optuna.Trial(self.optuna, left))
-        elif self._waiting and self._has_waiting():
-            trial = self._signed(self.optuna.ask())
-        elif self.total < trials and self._sampler != GRID:
-            # As Optuna's `ask`, but the trial is signed from the beginning.
-            signature = {PROCESS: self._process, KEY: keeping.new_key()}
-            signed = optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs=signature)
-            trial = optuna.Trial(self.optuna, self._storage.create_new_trial(self._id, signed))
-        else:
-            return None
-        self.total = max(self.total, trial.number + 1)
-        self.optuna.sampler = samplers.sampler(self._sampler, self.settings.seed, self.name, trial.number)
-        try:
-            return Asked(trial.number, self._suggested(trial), trial, self.files(trial.number))
-        except BaseException:
-            trial.set_user_attr(PROCESS, "")
-            raise
+        """The next trial to do; None if the study has so many, or the sampler has nothing left to try."""
+        while (key := self._next(trials)) is not None:
+            number = self._storage.get_trial_number_from_id(key)
+            self.total = max(self.total, number + 1)
+            # Before Optuna makes the trial: that already asks the sampler.
+            self.optuna.sampler = samplers.sampler(self._sampler, self.settings.seed, self.name, number)
+            try:
+                self._claims.sign(key)
+                if self._points is None or self._points.give(key, number):
+                    with self._stoppable():
+                        trial = optuna.Trial(self.optuna, key)
+                        return Asked(number, self._suggested(trial), trial, self.files(number))
+                self._storage.set_trial_user_attr(key, RECORD, records.packed(Outcome(PRUNED, SURPLUS)))
+                self._storage.set_trial_state_values(key, TrialState.PRUNED)
+            except BaseException:
+                self._claims.release(key)
+                raise
+        return None
 
-    def _signed(self, trial: optuna.Trial) -> optuna.Trial:
-        """The trial, which this process has taken up."""
-        trial.set_user_attr(PROCESS, self._process)
-        if KEY not in trial.user_attrs:  # a trial of `enqueue_trial`
-            trial.set_user_attr(KEY, keeping.new_key())
-        return trial
+    def _next(self, trials: int) -> int | None:
+        """The key of the next trial."""
+        if (key := self._claims.next()) is not None:
+            return key
+        if self._points is None:
+            return None if self._exhausted or self.total >= trials else self._claims.new({})
+        self._points.look()
+        self.total = max(self.total, self._points.seen)
+        if self.total >= trials or not self._points.left:
+            return None
+        key = self._claims.new({FINENESS: self._points.fineness})
+        self._points.look()
+        return key
+
+    @contextmanager
+    def _stoppable(self) -> Iterator[None]:
+        """Let samplers stop the study, as in Optuna's own loop; outside of it `optuna.Study.stop` is an error."""
+        attributes = vars(self.optuna)
+        attributes["stop"] = self._stop
+        try:
+            yield
+        finally:
+            del attributes["stop"]
+
+    def _stop(self) -> None:
+        self._exhausted = True
+        self.optuna.set_user_attr(EXHAUSTED, type(self._sampler).__name__)
+
+    def _was_exhausted(self) -> bool:
+        """Whether the sampler of Optuna has nothing left to try, as it has said in this run or an earlier one."""
+        if isinstance(self._sampler, GridSampler):
+            return self._sampler.is_exhausted(self.optuna)
+        return self.optuna.user_attrs.get(EXHAUSTED) == type(self._sampler).__name__
 
     def _suggested(self, trial: optuna.Trial) -> dict[str, Any]:
         """The parameters of a trial, also if its process was killed when only some were chosen."""
@@ -189,20 +208,6 @@ class Study(Stored):
 
     def _frozen(self, trial: optuna.Trial) -> FrozenTrial:
         return self._storage.get_trial(self._storage.get_trial_id_from_study_id_trial_number(self._id, trial.number))
-
-    def _left_behind(self) -> int | None:
-        """The key of a trial whose process is gone, and that no other process has taken up."""
-        while self._left:
-            key = self._storage.get_trial_id_from_study_id_trial_number(self._id, self._left.pop(0))
-            frozen = self._storage.get_trial(key)
-            if frozen.state == TrialState.RUNNING and not claims.lives(frozen):
-                return key
-        return None
-
-    def _has_waiting(self) -> bool:
-        """Whether there still are trials whose parameters are given: of a grid, or by ``enqueue_trial``."""
-        self._waiting = bool(self._storage.get_all_trials(self._id, deepcopy=False, states=(TrialState.WAITING,)))
-        return self._waiting
 
     def report(self, asked: Asked) -> Report | None:
         """The function that tells Optuna's pruner of each epoch; None if there is no pruner."""
@@ -244,7 +249,8 @@ class Study(Stored):
     def _end(self, number: int, key: int, state: TrialState, score: float | None, scores: Mapping[int, float]) -> None:
         """As Optuna's `tell`, which also tells the sampler, and reads the trial three times to do so."""
         if self._sampler not in samplers.FORGETFUL:
-            self.optuna.tell(number, score if state == TrialState.COMPLETE else None, state)
+            with self._stoppable():
+                self.optuna.tell(number, score if state == TrialState.COMPLETE else None, state)
             return
         values = None
         if state == TrialState.COMPLETE:
@@ -262,5 +268,4 @@ class Study(Stored):
 
     def release(self, asked: Asked) -> None:
         """Leave a trial that has not ended to the next run, here or in another process."""
-        with suppress(UpdateFinishedTrialError):
-            asked.trial.set_user_attr(PROCESS, "")
+        self._claims.release(self._storage.get_trial_id_from_study_id_trial_number(self._id, asked.number))
