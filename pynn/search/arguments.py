@@ -35,13 +35,14 @@ class Jobs(Count):
         return f"{super().text(name)}, a Client of Dask's distributed, or its scheduler's address"
 
 
-def expect_stages(stages: Any) -> None:
-    """ValueError or TypeError for anything but pairs of trials and epochs."""
+def listed_stages(stages: Any) -> list[tuple[int, int]]:
+    """The stages; ValueError or TypeError for anything but pairs of trials and epochs."""
     if not isinstance(stages, Iterable) or not (listed := list(stages)):
         raise TypeError(f"stages is {brief(stages)}, expected a list of (trials, epochs): [(30, 3), (15, 10), (5, 30)]")
     for stage in listed:
         if not isinstance(stage, (tuple, list)) or len(stage) != 2 or not all(map(Count(1).holds, stage)):
             raise ValueError(f"stages has {brief(stage)}, expected (trials, epochs), two integers of at least 1")
+    return [(trials, epochs) for trials, epochs in listed]
 
 
 def usual_metric(build: Callable[..., Any], space: Space) -> str:

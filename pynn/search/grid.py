@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 from .space import Space
@@ -57,11 +58,22 @@ class Grid:
         return low if not self.fineness else max(low - (low - 1) % (self.fineness - 1), self.fineness)
 
 
-def expect_room(space: Space, trials: int, where: str = "trials") -> None:
+def expect_room(space: Space, trials: int) -> None:
     """ValueError if even the coarsest grid of the space has more points than so many trials."""
     size = space.grid_size(2)
     if size > trials:
         raise ValueError(
-            f"the coarsest grid of this space, with 2 points of each range, has {size} points, but {where} is "
-            f"{trials}; raise it, or take the sampler 'random', which tries more values of each range"
+            f"the coarsest grid of this space, with 2 points of each range, has {size} points, but trials is {trials}; "
+            "raise it, or take the sampler 'random', which tries more values of each range"
+        )
+
+
+def expect_stages(space: Space, stages: Sequence[tuple[int, int]]) -> None:
+    """ValueError for stages of which one has too few trials; later spaces have as many ranges, and no more choices."""
+    size = space.grid_size(2)
+    if any(trials < size for trials, _ in stages):
+        enough = [(max(trials, size), epochs) for trials, epochs in stages]
+        raise ValueError(
+            f"the coarsest grid of this space, with 2 points of each range, has {size} points: each stage needs so "
+            f"many trials, as in stages={enough}; or take the sampler 'random', which tries more values of each range"
         )

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, GridSampler, RandomSampler, TPESampler
 
 from ..messages.terminal import brief
+from . import grid
+from .space import Space
 
 GRID = "grid"
 SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
@@ -28,6 +30,14 @@ PRUNERS: dict[str, Callable[[int], BasePruner]] = {
 def expect_sampler(sampler: Any) -> None:
     """TypeError or ValueError for anything but a name or a sampler of Optuna."""
     _expect("sampler", sampler, SAMPLERS, BaseSampler)
+
+
+def expect_for_stages(sampler: str | BaseSampler, space: Space, stages: Sequence[tuple[int, int]]) -> None:
+    """ValueError for a grid that cannot be searched in these stages."""
+    if sampler == GRID:
+        grid.expect_stages(space, stages)
+    elif isinstance(sampler, GridSampler):
+        raise ValueError("coarse_to_fine: Optuna's GridSampler has the same points in all stages; use sampler='grid'")
 
 
 def expect_pruner(pruner: Any) -> None:

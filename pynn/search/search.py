@@ -236,7 +236,8 @@ class Search(Constructed):
         Raises
         ------
         ValueError
-            If no trial of a stage has finished: there is nothing to search around.
+            If no trial of a stage has finished: there is nothing to search around. At once if a grid does not fit into
+            the trials of a stage.
         RuntimeError, ConnectionError or KeyboardInterrupt
             As for `run`.
 
@@ -249,11 +250,12 @@ class Search(Constructed):
         ----------
         .. [1] CS231n notes, "Neural Networks Part 3", hyperparameter optimization.
         """
-        arguments.expect_stages(stages)
+        listed = arguments.listed_stages(stages)
+        samplers.expect_for_stages(self.sampler, self.space, listed)
         checks.expect_flag("coarse_to_fine", go_on=go_on)
         OrNone(POSITIVE)("coarse_to_fine", "time", time)
         with closing(self._work):
-            self._all_stages(stages, go_on, None if time is None else clock.time() + time)
+            self._all_stages(listed, go_on, None if time is None else clock.time() + time)
         return self.result
 
     # Stages ---------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 import warnings
@@ -15,6 +16,7 @@ import pytest
 
 pytest.importorskip("optuna")
 
+from optuna.samplers import GridSampler
 from optuna.trial import TrialState
 from search_cases import build
 
@@ -169,3 +171,35 @@ def time_of_asks(points: Points, count: int, sampler: str) -> float:
 def test_a_trial_costs_the_same_however_many_there_are(points: Points, sampler: str) -> None:
     few, many = (min(time_of_asks(points, count, sampler) for _ in range(2)) for count in (1000, 4000))
     assert many < 6 * few
+
+
+# Stages
+
+
+@pytest.mark.parametrize("stages", [((30, 3), (15, 10), (5, 30)), [(7, 1)]])
+def test_stages_into_which_the_grid_does_not_fit_are_refused_at_once(points: Points, stages: Any, capsys: Any) -> None:
+    job = grid(points, {**SPACE, "other": uniform(0, 1)})
+    enough = [(max(trials, 8), epochs) for trials, epochs in stages]
+    with pytest.raises(
+        ValueError, match=rf"has 8 points: each stage needs .* stages={re.escape(str(enough))}; or take"
+    ):
+        job.coarse_to_fine(stages)
+    with pytest.raises(ValueError, match="the search has not begun"):
+        _ = job.result
+    result = job.coarse_to_fine([(trials, 1) for trials, _ in enough])
+    assert [one.stage for one in result.trials].count(1) in (8, 27)
+    assert len(result.spaces) == len(stages)
+
+
+def test_stages_of_conditional_spaces_fit_if_the_first_does(points: Points) -> None:
+    inner = {"a": integer(1, 2), "b": log_uniform(1e-3, 1)}
+    space = {"kind": choice({"x": inner, "y": {}}), "units": integer(4, 6), "learning_rate": log_uniform(1e-3, 1e-1)}
+    size = Space(space).grid_size(2)
+    result = grid(points, space).coarse_to_fine([(size, 1), (size, 1), (size, 1)])
+    assert len(result.spaces) == 3
+
+
+def test_a_grid_of_optuna_has_no_stages(points: Points) -> None:
+    sampler = GridSampler({"units": [4, 8], "learning_rate": [0.01]})
+    with pytest.raises(ValueError, match="Optuna's GridSampler has the same points in all stages; use sampler='grid'"):
+        grid(points, sampler=sampler).coarse_to_fine([(2, 1), (2, 1)])

@@ -190,6 +190,10 @@ def test_stages_narrow_the_space_and_say_so(points: Points) -> None:
     assert result.best_model.built
 
 
+def test_stages_may_come_from_a_generator(points: Points) -> None:
+    assert len(search(*points).coarse_to_fine((trials, 1) for trials in (4, 2)).spaces) == 2  # type: ignore[arg-type]
+
+
 def test_stages_go_on_from_weights(points: Points) -> None:
     space = {"learning_rate": log_uniform(1e-4, 1e-2)}
     job = Search(build, space, *points, validation=0.3, metric="val_loss", progress=False)
