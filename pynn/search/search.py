@@ -37,7 +37,8 @@ class Search(Constructed):
     ----------
     build : callable
         Makes a new model of a dict of parameters: ``build(params)`` returns the model, or (model, settings of `fit`).
-        With a second parameter called epochs it is given the epochs of the trial too, for schedules.
+        With a second parameter called epochs it is given the epochs of the trial too, for schedules. A trial whose
+        parameters make no model may raise ``optuna.TrialPruned``; with another error it counts as failed.
     space : Space, dict or path
         What is chosen from: `log_uniform`, `uniform`, `integer` and `choice` by name; or a file of TOML.
     x : array (N, ...) or data frame
@@ -195,8 +196,9 @@ class Search(Constructed):
         Raises
         ------
         RuntimeError
-            If the first trials all fail; the error has the first one's. They are done again by the next run. With
-            several jobs, also if they cannot import `build`.
+            If the first three trials all fail, at the same place in the code: their parameters seem not to matter. The
+            error has the first one's. The next run does them again; if they fail there once more, it counts them as
+            failed and goes on. With several jobs, also if they cannot import `build`.
         ConnectionError
             If the scheduler of a Dask cluster is lost, or not there. Trials that ended are kept.
         KeyboardInterrupt

@@ -30,6 +30,7 @@ from .watching import FAILED, FINISHED, PRUNED, Report
 
 STATES = {FINISHED: TrialState.COMPLETE, FAILED: TrialState.FAIL}  # the others are pruned, for Optuna
 EXHAUSTED = "pynn_exhausted"  # name of the attribute with the sampler that has nothing left to try
+KNOWN = "pynn_failed"  # name of the attribute with the place of an error that the user has seen
 SURPLUS = "another process did the last point of the grid"
 
 
@@ -76,6 +77,7 @@ class Study(Stored):
         self._claims = Claims(storage, self._id)
         self._points: Points | None = None  # of a grid
         self._exhausted = False  # the sampler of Optuna has nothing left to try
+        self._known: str | None = None  # the place of an error with which an earlier run ended
 
     def _expect_same(self) -> None:
         """Write the settings, or raise ValueError if the study was begun with others."""
@@ -99,7 +101,7 @@ class Study(Stored):
         for one in frozen:
             if one.state.is_finished():
                 self._count(one.number, records.unpacked(one.user_attrs.get(RECORD)))
-        self._exhausted = self._was_exhausted()
+        self._exhausted, self._known = self._was_exhausted(), self.optuna.user_attrs.get(KNOWN)
         if self._sampler == GRID:
             self._points = Points(self._storage, self._id, self.settings.space, trials, frozen)
 
@@ -114,6 +116,14 @@ class Study(Stored):
             self.middles.add(values.get("curves", ()))
         if records.finished(values) and self.would_be_best(values["score"], number):
             self.best = (values["score"], number)
+
+    def is_known(self, place: str) -> bool:
+        """Whether a run has ended with an error from this place, and now the next one goes on in spite of it."""
+        return self._known == place
+
+    def note(self, place: str) -> None:
+        """Remember the place of the error with which the run ends."""
+        self.optuna.set_user_attr(KNOWN, place)
 
     def would_be_best(self, score: float, number: int) -> bool:
         """Whether a finished trial of this score would be the best; of equal ones the first is."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import os
 import shutil
 import time
 import traceback
@@ -11,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from optuna.exceptions import TrialPruned
 
 from ..checks import expect_instance
 from ..messages.terminal import brief
@@ -109,6 +112,8 @@ class Outcome:
         How long it took.
     error : str
         The traceback of a failed trial.
+    place : str
+        Where in the code the error was raised, and its type.
     models : list of bytes
         The model file of each fold, if the score beats the best so far.
     """
@@ -125,6 +130,7 @@ class Outcome:
     went_on: bool = False
     seconds: float = 0.0
     error: str = ""
+    place: str = ""
     models: list[bytes] = field(default_factory=list)
 
 
@@ -168,15 +174,23 @@ def run(
                     outcome.ended, outcome.why = PRUNED, why
             if outcome.ended != FINISHED:
                 break
+    except TrialPruned as pruned:  # as in Optuna's own loop
+        outcome.ended, outcome.why = PRUNED, ": ".join(["TrialPruned was raised", *map(str, pruned.args)])
     except Exception as error:
         outcome.ended, outcome.why = FAILED, f"{type(error).__name__}: {error}"
-        outcome.error = traceback.format_exc()
+        outcome.error, outcome.place = traceback.format_exc(), _place(error)
     if outcome.folds:
         outcome.score = math.fsum(outcome.folds) / len(outcome.folds)
     if outcome.ended != UNFINISHED and task.checkpoint is not None:
         shutil.rmtree(task.checkpoint, ignore_errors=True)
     outcome.seconds = time.perf_counter() - begun
     return outcome
+
+
+def _place(error: Exception) -> str:
+    """Its type and the lines that led to it; folders are left out, since machines have others."""
+    lines = [f"{os.path.basename(one.filename)}:{one.lineno}" for one in traceback.extract_tb(error.__traceback__)]
+    return " ".join([type(error).__qualname__, *lines])
 
 
 def _train(build: Build, data: Data, task: Task, fold: int, asked: Asked, outcome: Outcome) -> None:

@@ -276,6 +276,95 @@ def test_if_the_first_trials_fail_the_search_ends_with_their_error_and_can_go_on
     )
 
 
+def fragile(params: Any) -> Any:
+    """Half of the space makes no model."""
+    if params["units"] > 7:
+        raise ValueError("does not fit")
+    return build(params)
+
+
+def failing_first(points: Points, build: Any, **settings: Any) -> Search:
+    """A search whose first three trials have more than 7 units."""
+    given = {"metric": "val_loss", "validation": 0.3, "progress": False, "name": "search 28", **settings}
+    job = Search(build, SPACE, *points, **given)
+    units = [one.params["units"] for one in search(*points, **{**given, "storage": None}).run(5, 1).trials]
+    assert min(units[:3]) > 7 >= min(units)
+    return job
+
+
+def test_if_the_first_trials_fail_again_the_search_goes_on(points: Points, tmp_path: Path) -> None:
+    first, again = (failing_first(points, fragile, storage=tmp_path / "study.log") for _ in range(2))
+    with pytest.raises(
+        RuntimeError, match=r"the first 3 trials failed.*Run it again to count such trials as failed, and"
+    ):
+        first.run(trials=12, epochs=1)
+    result = again.run(trials=12, epochs=1)
+    assert {one.params["units"] > 7: one.ended for one in result.trials} == {True: "failed", False: "finished"}
+    assert gist(first.run(trials=12, epochs=1).trials) == gist(result.trials)
+
+
+def test_another_error_in_the_next_run_ends_it_too(points: Points) -> None:
+    def broken(params: Any) -> Any:
+        if len(raised) < 3:
+            raised.append(1)
+            raise KeyError("units")
+        raise KeyError("rate")
+
+    raised: list[int] = []
+    job = Search(broken, SPACE, *points, metric="val_loss", progress=False)
+    for name in ("units", "rate"):
+        with pytest.raises(RuntimeError, match=f"KeyError: '{name}'"):
+            job.run(trials=5, epochs=1)
+    assert {one.ended for one in job.result.trials} == {"unfinished"}
+    assert {one.ended for one in job.run(trials=5, epochs=1).trials} == {"failed"}
+
+
+def test_first_trials_that_fail_in_different_ways_do_not_end_the_search(points: Points) -> None:
+    def several(params: Any) -> Any:
+        if params["units"] > 7:
+            calls.append(1)
+            raise ValueError("odd") if len(calls) % 2 else ValueError("even")
+        return build(params)
+
+    def elsewhere(params: Any) -> Any:
+        if params["units"] > 7:
+            calls.append(1)
+            if len(calls) % 2:
+                raise ValueError("the same")
+            raise ValueError("the same")
+        return build(params)
+
+    def kinds(params: Any) -> Any:
+        if params["units"] > 7:
+            calls.append(1)
+            raise (ValueError if len(calls) % 2 else TypeError)("the same")
+        return build(params)
+
+    for one, ends in ((elsewhere, False), (kinds, False), (several, True)):
+        calls: list[int] = []
+        job = failing_first(points, one)
+        if ends:  # the text is no matter: it often names the parameters
+            with pytest.raises(RuntimeError, match="the first 3 trials failed"):
+                job.run(trials=6, epochs=1)
+        else:
+            assert {trial.ended for trial in job.run(trials=6, epochs=1).trials} == {"failed", "finished"}
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+def test_build_may_prune_parameters_that_make_no_model(points: Points, sampler: str) -> None:
+    def choosy(params: Any) -> Any:
+        if params["units"] > 7:
+            raise optuna.TrialPruned("too wide")
+        return build(params)
+
+    result = failing_first(points, choosy, sampler=sampler).run(trials=12, epochs=1)
+    assert {one.params["units"] > 7: (one.ended, one.why) for one in result.trials} == {
+        True: ("pruned", "TrialPruned was raised: too wide"), False: ("finished", ""),
+    }  # fmt: skip
+    states = [one.state for one in result.studies[0].trials]
+    assert states.count(optuna.trial.TrialState.PRUNED) == sum(one.ended == "pruned" for one in result.trials)
+
+
 def test_one_trial_that_fails_is_an_error(points: Points) -> None:
     with pytest.raises(RuntimeError, match=r"the only trial failed.*ZeroDivisionError"):
         Search(lambda params: 1 / 0, SPACE, *points, metric="val_accuracy", progress=False).run(trials=1, epochs=1)
