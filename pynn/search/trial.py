@@ -181,6 +181,8 @@ def run(
         outcome.error, outcome.place = traceback.format_exc(), _place(error)
     if outcome.folds:
         outcome.score = math.fsum(outcome.folds) / len(outcome.folds)
+    if outcome.ended != FINISHED or not _beats(task)(math.nan if outcome.score is None else outcome.score):
+        outcome.models.clear()  # nobody asks for them, and they may have a long way to go
     if outcome.ended != UNFINISHED and task.checkpoint is not None:
         shutil.rmtree(task.checkpoint, ignore_errors=True)
     outcome.seconds = time.perf_counter() - begun

@@ -91,6 +91,21 @@ def test_only_a_model_that_beats_the_best_is_kept(points: Points, mode: str, bea
     assert len(trial.run(build, data(points), task(mode=mode, beat=beat)).models) == kept
 
 
+@pytest.mark.parametrize(("beat", "ties", "kept"), [(1e-9, False, 0), (1e9, False, 3), (None, True, 3), (None, False, 0)])
+def test_models_of_folds_are_kept_only_if_their_mean_beats_the_best(
+    points: Points, beat: float | None, ties: bool, kept: int
+) -> None:
+    parts = data(points, 3)
+    score = trial.run(build, parts, task()).score
+    outcome = trial.run(build, parts, task(beat=score if beat is None else beat, ties=ties))
+    assert (outcome.score, len(outcome.models)) == (score, kept)
+
+
+def test_a_trial_that_does_not_finish_has_no_models(points: Points) -> None:
+    outcome = trial.run(build, data(points, 4), task(), lambda step, score: "enough" if step == 5 else None)
+    assert (len(outcome.folds), outcome.models) == (2, [])
+
+
 # Ends
 
 
