@@ -91,7 +91,9 @@ def test_only_a_model_that_beats_the_best_is_kept(points: Points, mode: str, bea
     assert len(trial.run(build, data(points), task(mode=mode, beat=beat)).models) == kept
 
 
-@pytest.mark.parametrize(("beat", "ties", "kept"), [(1e-9, False, 0), (1e9, False, 3), (None, True, 3), (None, False, 0)])
+@pytest.mark.parametrize(
+    ("beat", "ties", "kept"), [(1e-9, False, 0), (1e9, False, 3), (None, True, 3), (None, False, 0)]
+)
 def test_models_of_folds_are_kept_only_if_their_mean_beats_the_best(
     points: Points, beat: float | None, ties: bool, kept: int
 ) -> None:
