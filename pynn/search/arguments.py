@@ -47,7 +47,7 @@ def listed_stages(stages: Any) -> list[tuple[int, int]]:
 
 def usual_metric(build: Callable[..., Any], space: Space) -> str:
     """val_accuracy, or val_loss if the loss of the model defines no accuracy."""
-    model, settings = trial.built(build, space.middle(), 1)
+    model, settings = trial.built(build, space.middle(), 1, 0)
     loss = chosen_loss(model, settings.get("loss"))
     return "val_accuracy" if "accuracy" in Measures(settings.get("metrics")).names(loss) else "val_loss"
 

@@ -37,7 +37,7 @@ class Trial:
     epochs : int
         That it trained, on all folds together.
     seed : int
-        Of the model and of the order of samples.
+        Of the order of samples and of the model, unless `build` returned it built.
     seconds : float
         How long it took.
     stage : int

@@ -126,7 +126,7 @@ class Result:
         """The user's own classes in the model, without which its file is not read."""
         if self._build is None:
             return []
-        model, settings = training.built(self._build, best.params, 1)
+        model, settings = training.built(self._build, best.params, 1, best.seed)
         if isinstance(settings.get("loss"), Loss):
             model.loss = settings["loss"]
         if isinstance(settings.get("preprocessing"), Transformer):

@@ -37,8 +37,9 @@ class Search(Constructed):
     ----------
     build : callable
         Makes a new model of a dict of parameters: ``build(params)`` returns the model, or (model, settings of `fit`).
-        With a second parameter called epochs it is given the epochs of the trial too, for schedules. A trial whose
-        parameters make no model may raise ``optuna.TrialPruned``; with another error it counts as failed.
+        If it has parameters called epochs or seed too, it is given those of the trial: epochs for schedules, the seed
+        for a model that it builds itself (``model.build``, `lsuv`). If the parameters make no model it may raise
+        ``optuna.TrialPruned``; with another error the trial counts as failed.
     space : Space, dict or path
         What is chosen from: `log_uniform`, `uniform`, `integer` and `choice` by name; or a file of TOML.
     x : array (N, ...) or data frame
@@ -80,7 +81,9 @@ class Search(Constructed):
         ``if __name__ == "__main__":``; a notebook imports it from a file. Or a cluster (extra `dask`): a Client of
         Dask's distributed, or the address of its scheduler. There `build` may also be a lambda or in a notebook.
     seed : int, default 0
-        Of the parameters chosen, and of the parts. Trial n has the seed plus n, in place of the seed that `build` sets.
+        Of the parameters chosen, and of the parts. Trial n has the seed plus n, for the order of samples, and for first
+        weights and masks in place of the model's own. A model that `build` returns built keeps its weights and its
+        seed: have `build` take the trial's.
     progress : bool or str, default "auto"
         True shows a bar with the best score, or lines where stderr is no terminal, False nothing, "auto" a bar on a
         terminal.

@@ -8,7 +8,7 @@ import os
 import shutil
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -197,8 +197,8 @@ def _place(error: Exception) -> str:
 
 def _train(build: Build, data: Data, task: Task, fold: int, asked: Asked, outcome: Outcome) -> None:
     """Train a new model on one fold, and add to the outcome what came of it."""
-    model, settings = built(build, task.params, task.epochs)
-    if not model.built:
+    model, settings = built(build, task.params, task.epochs, task.seed)
+    if not model.built:  # otherwise its weights are those of its own seed
         model.context.seed = task.seed
     part, beats = data.part(fold), _beats(task)
     watcher = Watcher(
@@ -254,9 +254,10 @@ def _start(task: Task, fold: int) -> Mapping[str, Any] | None:
     return None if not task.start else container.unpacked(task.start[fold], "start", ENTRY, "model")[1]
 
 
-def built(build: Build, params: Mapping[str, Any], epochs: int) -> Built:
+def built(build: Build, params: Mapping[str, Any], epochs: int, seed: int) -> Built:
     """The model and the settings of `fit` that `build` makes; TypeError or ValueError if it makes something else."""
-    made = build(dict(params), epochs) if takes_epochs(build) else build(dict(params))
+    given = {"epochs": epochs, "seed": seed}
+    made = build(dict(params), **{name: given[name] for name in wanted(build, given)})
     model, settings = made if isinstance(made, tuple) and len(made) == 2 else (made, {})
     expect_instance(model, Sequential, "build(params)")
     if not isinstance(settings, dict):
@@ -269,10 +270,12 @@ def built(build: Build, params: Mapping[str, Any], epochs: int) -> Built:
     return model, dict(settings)
 
 
-def takes_epochs(build: Build) -> bool:
-    """Whether build has a second parameter called epochs."""
+def wanted(build: Build, names: Collection[str]) -> list[str]:
+    """Those of the names that parameters of `build` have, beside the first and those that a partial function sets."""
     try:
-        parameters = list(inspect.signature(build).parameters)
+        parameters = list(inspect.signature(build).parameters.values())[1:]
     except (TypeError, ValueError):
-        return False
-    return len(parameters) > 1 and parameters[1] == "epochs"
+        return []
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    there = [one.name for one in parameters if one.kind in named and one.name in names]
+    return [name for name in there if name not in getattr(build, "keywords", {})]

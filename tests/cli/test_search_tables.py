@@ -138,10 +138,19 @@ def test_the_trials_can_be_made_in_other_processes(houses: Path) -> None:
     job = tables.Tables(options, Path("houses.search.safetensors"), None)
     again = pickle.loads(pickle.dumps(job.build))
     params = {"learning_rate": 0.01, "width": 8, "depth": 1}
-    (model, settings), (other, _) = job.build(params, 3), again(params, 3)
+    (model, settings), (other, _) = job.build(params, 3, 7), again(params, 3, 7)
     np.testing.assert_array_equal(model.parameters, other.parameters)
     assert settings["batch_size"] == 153  # of 192 rows, a fifth of them for validation
     assert job.epochs == 100  # few rows
+
+
+def test_first_weights_follow_from_the_seed_of_the_trial(houses: Path) -> None:
+    options = parser.build().read(["search", "houses.csv", "--target", "dear"])
+    command._fill(options)
+    job = tables.Tables(options, Path("houses.search.safetensors"), None)
+    weights = [job.build(job.space.middle(), 2, seed)[0].parameters for seed in (3, 3, 4)]
+    np.testing.assert_array_equal(weights[0], weights[1])
+    assert not np.allclose(weights[0], weights[2])
 
 
 def test_large_tables_have_fewer_epochs_and_larger_batches() -> None:

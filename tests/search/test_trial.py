@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import pickle
 import re
@@ -242,6 +243,45 @@ def test_build_may_return_a_model_alone_and_take_the_epochs(points: Points) -> N
 
     assert trial.run(plain, data(points), task(epochs=2)).ended == "finished"
     assert seen == [2]
+
+
+def first_weights(made: Any, points: Points, seed: int) -> np.ndarray:
+    """The weights of a trial of which one epoch changes next to nothing."""
+    outcome = trial.run(made, data(points), task({"rate": 1e-30}, epochs=1, seed=seed))
+    assert outcome.ended == "finished", outcome.error
+    return np.round(model_of(outcome).parameters, 6)
+
+
+def test_the_seed_of_the_trial_takes_the_place_of_the_models_own(points: Points) -> None:
+    def seeded(params: Any) -> Any:
+        model, settings = build(params)
+        return pynn.Sequential(*model.layers, seed=5), settings
+
+    one, other, plain = (first_weights(made, points, seed) for made, seed in ((seeded, 7), (seeded, 8), (build, 7)))
+    np.testing.assert_array_equal(one, plain)
+    assert not np.allclose(one, other)
+
+
+def test_a_build_that_builds_the_model_may_take_the_seed_of_the_trial(points: Points) -> None:
+    def whole(params: Any, seed: int = 5) -> Any:
+        model, settings = build(params)
+        model = pynn.Sequential(*model.layers, seed=seed)
+        model.build((4,))
+        return model, settings
+
+    def keyword(params: Any, *, seed: int, epochs: int) -> Any:
+        assert epochs == 1
+        return whole(params, seed)
+
+    def own(params: Any) -> Any:
+        return whole(params)
+
+    plain = first_weights(build, points, 7)
+    for made in (whole, keyword):
+        np.testing.assert_array_equal(first_weights(made, points, 7), plain)
+        assert not np.allclose(first_weights(made, points, 8), plain)
+    for fixed in (own, functools.partial(whole, seed=5)):
+        np.testing.assert_array_equal(first_weights(fixed, points, 7), first_weights(fixed, points, 8))
 
 
 def test_callbacks_and_metrics_of_build(points: Points) -> None:

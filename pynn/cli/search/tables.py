@@ -43,13 +43,11 @@ class Build:
         The number of classes, or 1.
     batch : int
         The largest batch.
-    seed : int
-        Of the first weights.
     """
 
-    def __init__(self, recipe: Recipe, encoder: TableEncoder, rows: Array, outputs: int, batch: int, seed: int) -> None:
+    def __init__(self, recipe: Recipe, encoder: TableEncoder, rows: Array, outputs: int, batch: int) -> None:
         self._recipe, self._encoder, self._rows = recipe, encoder, rows
-        self._outputs, self._batch, self._seed = outputs, batch, seed
+        self._outputs, self._batch = outputs, batch
 
     def settings(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """What the parameters mean for the recipe."""
@@ -60,7 +58,7 @@ class Build:
             layers = (usual[0] if width is None else width,) * (len(usual) if depth is None else depth)
         return read if layers is None else {**read, "hidden": layers}
 
-    def __call__(self, params: Mapping[str, Any], epochs: int) -> tuple[pynn.Sequential, dict[str, Any]]:
+    def __call__(self, params: Mapping[str, Any], epochs: int, seed: int) -> tuple[pynn.Sequential, dict[str, Any]]:
         """The network with its first weights, and the settings of `fit`."""
         recipe = replace(self._recipe, **self.settings(params), epochs=epochs).of(self._batch)
         classes = self._outputs > 1
@@ -72,7 +70,7 @@ class Build:
         }
         if not classes:
             settings["target_preprocessing"] = Pipeline(ClipToRange(), Standardization())
-        return recipe.network(self._encoder, self._outputs, self._rows, self._seed), settings
+        return recipe.network(self._encoder, self._outputs, self._rows, seed), settings
 
 
 class Tables:
@@ -122,7 +120,7 @@ class Tables:
         order = np.random.default_rng(self._options.seed).permutation(len(self.x))[:START_ROWS]
         outputs = 1 if self._classes is None else len(self._classes)
         batch = max(int(self._training * SPARE), min(BATCH, self._training), 1)
-        return Build(recipe, self._encoder, self.x[np.sort(order)], outputs, batch, self._options.seed)
+        return Build(recipe, self._encoder, self.x[np.sort(order)], outputs, batch)
 
     @property
     def is_classes(self) -> bool:
