@@ -36,26 +36,27 @@ class Jobs(Count):
         return f"{super().text(name)}, a Client of Dask's distributed, or its scheduler's address"
 
 
-def expect_stages(stages: Any) -> None:
-    """ValueError or TypeError for anything but pairs of trials and epochs."""
+def listed_stages(stages: Any) -> list[tuple[int, int]]:
+    """The stages; ValueError or TypeError for anything but pairs of trials and epochs."""
     if not isinstance(stages, Iterable) or not (listed := list(stages)):
         raise TypeError(f"stages is {brief(stages)}, expected a list of (trials, epochs): [(30, 3), (15, 10), (5, 30)]")
     for stage in listed:
         if not isinstance(stage, (tuple, list)) or len(stage) != 2 or not all(map(Count(1).holds, stage)):
             raise ValueError(f"stages has {brief(stage)}, expected (trials, epochs), two integers of at least 1")
+    return [(trials, epochs) for trials, epochs in listed]
 
 
 def usual_metric(build: Callable[..., Any], space: Space, part: Part) -> str:
     """val_accuracy, or val_loss if the loss of the model defines no accuracy."""
-    model, settings = trial.built(build, space.middle(), 1, part)
+    model, settings = trial.built(build, space.middle(), 1, 0, part)
     loss = chosen_loss(model, settings.get("loss"))
     return "val_accuracy" if "accuracy" in Measures(settings.get("metrics")).names(loss) else "val_loss"
 
 
 def models_folder(folder: Any, storage: Any) -> Path | None:
-    """The folder for models: the given one, or one beside the journal file."""
+    """The folder for models: the given one, or one beside the journal file, whose whole name it has."""
     if folder is not None:
         return Path(os.path.abspath(files.named(folder)))
     if isinstance(storage, (str, os.PathLike)) and not journal.is_url(storage):
-        return Path(os.path.abspath(files.named(storage))).with_suffix(".models")
+        return Path(f"{os.path.abspath(files.named(storage))}.models")
     return None

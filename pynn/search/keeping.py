@@ -4,14 +4,31 @@ from __future__ import annotations
 
 import os
 import re
+import uuid
 from collections.abc import Container, Sequence
 from pathlib import Path
 
 from ..saving import files
 
+LONGEST = 100  # bytes of a study's name in the name of a file
+MODEL = re.compile(r"(.+-trial-\d+-[0-9a-f]{8})(-fold-\d+)?\.safetensors")
+
+
+def new_key() -> str:
+    """What tells the files of a trial from those of all others, also if studies of one name share a folder."""
+    return uuid.uuid4().hex[:8]
+
+
+def begin(study: str) -> str:
+    """The name of a study as the beginning of file names: shortened, but for the number of its stage."""
+    match = re.fullmatch(r"(.*?)( stage \d+)?", study, re.DOTALL)
+    assert match is not None
+    plain, stage = (re.sub(r"[^\w-]+", "-", part or "") for part in match.groups())
+    return plain.encode()[:LONGEST].decode(errors="ignore") + stage
+
 
 class Keeper:
-    """Keeps the models of the best trial of each study, one for each fold.
+    """Keeps the models of the best trial of each study, one for each fold. `trial` is the name of a trial's files.
 
     Parameters
     ----------
@@ -21,55 +38,45 @@ class Keeper:
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
-        self._kept: dict[tuple[str, int], list[bytes]] = {}
+        self._kept: dict[str, list[bytes]] = {}
 
-    def keep(self, study: str, number: int, models: Sequence[bytes]) -> None:
+    def keep(self, trial: str, models: Sequence[bytes]) -> None:
         """Keep the models of a trial. Those of others stay until `drop`: a kill in between loses none."""
         if self.folder is None:
-            self._kept[study, number] = list(models)
+            self._kept[trial] = list(models)
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        for fold, content in enumerate(models):
-            files.write_whole(self._path(study, number, fold, len(models)), content)
+        for path, content in zip(self._paths(self.folder, trial, len(models)), models, strict=True):
+            files.write_whole(path, content)
 
-    def drop(self, study: str, numbers: Container[int]) -> None:
+    def drop(self, trials: Container[str]) -> None:
         """Remove the models of trials that have ended and are not the best."""
-        for key in [key for key in self._kept if key[0] == study and key[1] in numbers]:
-            del self._kept[key]
+        for trial in [trial for trial in self._kept if trial in trials]:
+            del self._kept[trial]
         if self.folder is None or not self.folder.is_dir():
             return
-        pattern = re.compile(rf"{re.escape(_plain(study))}-trial-(\d+)(-fold-\d+)?\.safetensors")
         for path in self.folder.iterdir():
-            match = pattern.fullmatch(path.name)
-            if match is not None and int(match[1]) in numbers:
+            match = MODEL.fullmatch(path.name)
+            if match is not None and match[1] in trials:
                 path.unlink(missing_ok=True)
 
-    def models(self, study: str, number: int, folds: int) -> list[bytes]:
+    def models(self, trial: str, folds: int) -> list[bytes]:
         """The model files of a trial; LookupError if they are not there."""
-        if (study, number) in self._kept:
-            return self._kept[study, number]
+        if trial in self._kept:
+            return self._kept[trial]
         if self.folder is None:
             raise LookupError("the process that trained it had no folder for it: pass Search(..., folder=...)")
-        paths = self.paths(study, number, folds)
+        paths = self._paths(self.folder, trial, folds)
         missing = [path for path in paths if not path.is_file()]
         if missing:
             raise LookupError(f"{missing[0]} is not there: it was removed, or written on another machine")
         return [path.read_bytes() for path in paths]
 
-    def paths(self, study: str, number: int, folds: int) -> list[Path]:
-        """The files of a trial, if there is a folder."""
-        return [self._path(study, number, fold, folds) for fold in range(folds)] if self.folder is not None else []
-
-    def checkpoint(self, study: str, number: int) -> str | None:
+    def checkpoint(self, trial: str) -> str | None:
         """The folder for checkpoints of a running trial."""
-        return None if self.folder is None else os.fspath(self.folder / f"{_plain(study)}-trial-{number}.checkpoint")
+        return None if self.folder is None else os.fspath(self.folder / f"{trial}.checkpoint")
 
-    def _path(self, study: str, number: int, fold: int, folds: int) -> Path:
-        assert self.folder is not None
-        of_fold = f"-fold-{fold + 1}" if folds > 1 else ""
-        return self.folder / f"{_plain(study)}-trial-{number}{of_fold}.safetensors"
-
-
-def _plain(study: str) -> str:
-    """The name of a study as part of a file's name."""
-    return re.sub(r"[^\w-]+", "-", study)[:100]
+    @staticmethod
+    def _paths(folder: Path, trial: str, folds: int) -> list[Path]:
+        ends = [f"-fold-{fold}" for fold in range(1, folds + 1)] if folds > 1 else [""]
+        return [folder / f"{trial}{end}.safetensors" for end in ends]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..messages.terminal import printable
 from .trial import Outcome
+from .watching import FINISHED
 
 RECORD, STUDY = "pynn", "pynn_study"  # names of attributes
 KEPT = ("ended", "why", "score", "folds", "best_epochs", "curves", "verdicts", "settings", "first", "went_on", "error")
@@ -36,7 +37,7 @@ class Trial:
     epochs : int
         That it trained, on all folds together.
     seed : int
-        Of the model and of the order of samples.
+        Of the order of samples and of the model, unless `build` returned it built.
     seconds : float
         How long it took.
     stage : int
@@ -112,3 +113,15 @@ def trial(number: int, params: dict[str, Any], values: Mapping[str, Any], seed: 
         number, params, values.get("score"), values.get("ended", "unfinished"), values.get("why", ""), epochs, seed,
         values.get("seconds", 0.0), stage, **known,
     )  # fmt: skip
+
+
+def finished(values: Mapping[str, Any]) -> bool:
+    """Whether a trial of these values from `unpacked` may be the best."""
+    return values.get("ended") == FINISHED and values.get("score") is not None
+
+
+def ranked(trials: Iterable[Trial], largest: bool) -> list[Trial]:
+    """The finished trials with a score, the best first; of equal ones, the later stage and the earlier trial."""
+    sign = -1 if largest else 1
+    scored = [(sign * one.score, one) for one in trials if one.ended == FINISHED and one.score is not None]
+    return [one for _, one in sorted(scored, key=lambda pair: (pair[0], -pair[1].stage, pair[1].number))]

@@ -15,9 +15,8 @@ from ..models.sequential import Sequential
 from ..preprocessing import Transformer
 from . import narrowing
 from .keeping import Keeper
-from .records import Trial
+from .records import Trial, ranked
 from .stage import Stage, counted
-from .watching import FINISHED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -80,9 +79,7 @@ class Result:
     @cached_property
     def ranked(self) -> list[Trial]:
         """The finished trials, the best first; of equal ones, the later stage and the earlier trial."""
-        finished = [one for one in self.trials if one.ended == FINISHED and one.score is not None]
-        sign = -1 if self._largest else 1
-        return sorted(finished, key=lambda one: (sign * (one.score or 0.0), -one.stage, one.number))
+        return ranked(self.trials, self._largest)
 
     @property
     def best_trial(self) -> Trial:
@@ -108,7 +105,7 @@ class Result:
         """The model of each fold of the best trial, with the weights of its best epoch."""
         best = self.best_trial
         try:
-            contents = self._keeper.models(self._stages[best.stage - 1].study.name, best.number, len(best.folds))
+            contents = self._keeper.models(self._stages[best.stage - 1].study.files(best.number), len(best.folds))
         except LookupError as cause:
             raise LookupError(f"the model of trial {best.number} is not there: {cause}") from None
         own = self._own_classes(best) if contents else []
@@ -128,7 +125,7 @@ class Result:
         """The user's own classes in the model, without which its file is not read."""
         if self._build is None:
             return []
-        model, settings = self._build(best.params)
+        model, settings = self._build(best.params, seed=best.seed)
         if isinstance(settings.get("loss"), Loss):
             model.loss = settings["loss"]
         if isinstance(settings.get("preprocessing"), Transformer):

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, GridSampler, RandomSampler, TPESampler
 
 from ..messages.terminal import brief
+from . import grid
 from .space import Space
 
 GRID = "grid"
 SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
     "random": lambda seed: RandomSampler(seed=seed),
-    GRID: lambda seed: RandomSampler(seed=seed),  # the points of the grid are given to Optuna in advance
+    GRID: lambda seed: RandomSampler(seed=seed),  # for what no grid has
     "tpe": lambda seed: TPESampler(seed=seed),
 }
 FORGETFUL = ("random", GRID)  # that need not be told how a trial ended
@@ -29,6 +30,14 @@ PRUNERS: dict[str, Callable[[int], BasePruner]] = {
 def expect_sampler(sampler: Any) -> None:
     """TypeError or ValueError for anything but a name or a sampler of Optuna."""
     _expect("sampler", sampler, SAMPLERS, BaseSampler)
+
+
+def expect_for_stages(sampler: str | BaseSampler, space: Space, stages: Sequence[tuple[int, int]]) -> None:
+    """ValueError for a grid that cannot be searched in these stages."""
+    if sampler == GRID:
+        grid.expect_stages(space, stages)
+    elif isinstance(sampler, GridSampler):
+        raise ValueError("coarse_to_fine: Optuna's GridSampler has the same points in all stages; use sampler='grid'")
 
 
 def expect_pruner(pruner: Any) -> None:
@@ -59,16 +68,3 @@ def pruner(choice: str | BasePruner | None, epochs: int) -> BasePruner:
     if choice is None:
         return NopPruner()
     return PRUNERS[choice](epochs) if isinstance(choice, str) else choice
-
-
-def grid(space: Space, trials: int) -> list[dict[str, Any]]:
-    """The points of the finest grid that has no more than so many; ValueError if even the coarsest has more."""
-    points, size = 2, space.grid_size(2)
-    if size > trials:
-        raise ValueError(
-            f"the coarsest grid of this space, with 2 points of each range, has {size} points, but trials is {trials}; "
-            "raise it, or take the sampler 'random', which tries more values of each range"
-        )
-    while size < (finer := space.grid_size(points + 1)) <= trials:
-        points, size = points + 1, finer
-    return space.grid(points)

@@ -39,8 +39,10 @@ class Search(Constructed):
     ----------
     build : callable
         Makes a new model of a dict of parameters: ``build(params)`` returns the model, or (model, settings of `fit`).
-        With a second parameter called epochs it is given the epochs of the trial too, for schedules; with parameters
-        called x and y the samples that it trains on, for first weights that depend on them.
+        If it has parameters called epochs or seed too, it is given those of the trial: epochs for schedules, the seed
+        for a model that it builds itself (``model.build``, `lsuv`); with parameters called x and y, without defaults,
+        the samples that it trains on. If the parameters make no model it may raise ``optuna.TrialPruned``; with another
+        error the trial counts as failed.
     space : Space, dict or path
         What is chosen from: `log_uniform`, `uniform`, `integer` and `choice` by name; or a file of TOML.
     x : array (N, ...) or data frame
@@ -84,7 +86,9 @@ class Search(Constructed):
         ``if __name__ == "__main__":``; a notebook imports it from a file. Or a cluster (extra `dask`): a Client of
         Dask's distributed, or the address of its scheduler. There `build` may also be a lambda or in a notebook.
     seed : int, default 0
-        Of the parameters chosen, and of the parts. Trial n has the seed plus n, in place of the seed that `build` sets.
+        Of the parameters chosen, and of the parts. Trial n has the seed plus n, for the order of samples, and for first
+        weights and masks in place of the model's own. A model that `build` returns built keeps its weights and its
+        seed: have `build` take the trial's.
     progress : bool or str, default "auto"
         True shows a bar with the best score, or lines where stderr is no terminal, False nothing, "auto" a bar on a
         terminal.
@@ -178,7 +182,7 @@ class Search(Constructed):
         """What there is so far."""
         if not self._stages:
             raise ValueError("the search has not begun: call run or coarse_to_fine")
-        needed = {"x", "y"} & set(training.also_taken(self.build))
+        needed = training.wanted(self.build, ("x", "y"))
         part = self.data.part(0) if needed else None  # else a result would keep the samples alive
         return Result(self._stages, self._keeper, partial(training.built, self.build, epochs=1, part=part))
 
@@ -202,8 +206,9 @@ class Search(Constructed):
         Raises
         ------
         RuntimeError
-            If the first trials all fail; the error has the first one's. They are done again by the next run. With
-            several jobs, also if they cannot import `build`.
+            If the first three trials all fail, at the same place in the code: their parameters seem not to matter. The
+            error has the first one's. The next run does them again; if they fail there once more, it counts them as
+            failed and goes on. With several jobs, also if they cannot import `build`.
         ConnectionError
             If the scheduler of a Dask cluster is lost, or not there. Trials that ended are kept.
         KeyboardInterrupt
@@ -243,7 +248,8 @@ class Search(Constructed):
         Raises
         ------
         ValueError
-            If no trial of a stage has finished: there is nothing to search around.
+            If no trial of a stage has finished: there is nothing to search around. At once if a grid does not fit into
+            the trials of a stage.
         RuntimeError, ConnectionError or KeyboardInterrupt
             As for `run`.
 
@@ -257,11 +263,12 @@ class Search(Constructed):
         ----------
         .. [1] CS231n notes, "Neural Networks Part 3", hyperparameter optimization.
         """
-        arguments.expect_stages(stages)
+        listed = arguments.listed_stages(stages)
+        samplers.expect_for_stages(self.sampler, self.space, listed)
         checks.expect_flag("coarse_to_fine", go_on=go_on)
         OrNone(POSITIVE)("coarse_to_fine", "time", time)
         with closing(self._work):
-            self._all_stages(stages, go_on, None if time is None else clock.time() + time)
+            self._all_stages(listed, go_on, None if time is None else clock.time() + time)
         return self.result
 
     # Stages ---------------------------------------------------------------------------------------
@@ -304,7 +311,7 @@ class Search(Constructed):
         """The models of the best trial of a stage; None if they are not there."""
         best = stage.study.ranked()[0]
         try:
-            return Start(best.number, self._keeper.models(stage.study.name, best.number, self.data.folds))
+            return Start(best.number, self._keeper.models(stage.study.files(best.number), self.data.folds))
         except LookupError as cause:
             checks.warn(f"stage {stage.study.stage + 1} begins with new weights: {cause}")
             return None

@@ -9,11 +9,13 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from . import claims, records
+from . import claims, keeping, records
+from .claims import KEY
 from .records import RECORD, Trial
 from .settings import Settings
 
 AT_IT, LEFT = "its process is at it", "its process has ended; the next run takes it up"
+FOREIGN = "another program told Optuna of it"
 
 
 class Stored:
@@ -39,10 +41,19 @@ class Stored:
         self.optuna, self.name, self.settings, self.stage = study, study.study_name, settings, stage
         self.largest, self._storage = largest, storage
         self._id = storage.get_study_id_from_name(self.name)
+        self._begin = keeping.begin(self.name)
 
     def seed(self, number: int) -> int:
         """The seed of a trial."""
         return (self.settings.seed + number) % 2**64
+
+    def files(self, number: int) -> str:
+        """The name of the files of a trial."""
+        key = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
+        return self._files(self._storage.get_trial(key))
+
+    def _files(self, frozen: FrozenTrial) -> str:
+        return f"{self._begin}-trial-{frozen.number}-{frozen.user_attrs.get(KEY, '')}"
 
     def frozen(self) -> list[FrozenTrial]:
         """All trials as Optuna has them now, but for those of a grid that have not begun."""
@@ -57,7 +68,7 @@ class Stored:
             params = {name.rpartition("/")[2]: value for name, value in frozen.params.items()}
         values: dict[str, Any] = {"why": AT_IT if claims.lives(frozen) else LEFT}
         if frozen.state.is_finished():
-            values = records.unpacked(frozen.user_attrs.get(RECORD))
+            values = records.unpacked(frozen.user_attrs.get(RECORD)) or {"why": FOREIGN}
         return records.trial(frozen.number, params, values, self.seed(frozen.number), self.stage)
 
     def tried(self) -> list[dict[str, Any]]:
@@ -70,7 +81,6 @@ class Stored:
         return found
 
     def ranked(self) -> list[Trial]:
-        """The finished trials, the best first."""
-        found = [self.trial(one) for one in self.frozen() if one.state == TrialState.COMPLETE]
-        sign = -1 if self.largest else 1
-        return sorted(found, key=lambda one: sign * (one.score or 0.0))
+        """The finished trials, the best first. Those that another program added have no record of a search."""
+        complete = (one for one in self.frozen() if one.state == TrialState.COMPLETE)
+        return records.ranked(map(self.trial, complete), self.largest)

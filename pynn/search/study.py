@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.pruners import BasePruner, NopPruner
-from optuna.samplers import BaseSampler
+from optuna.samplers import BaseSampler, GridSampler
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from ..monitor import grows
 from . import claims, journal, records, samplers
-from .claims import PROCESS
+from .claims import Claims
 from .middles import Middles
+from .points import FINENESS, Points
 from .ranges import Range
 from .records import RECORD, STUDY
 from .samplers import GRID
@@ -26,17 +26,21 @@ from .settings import OtherSettings, Settings, differences
 from .space import Choice
 from .stored import Stored
 from .trial import Outcome
-from .watching import FAILED, FINISHED, Report
+from .watching import FAILED, FINISHED, PRUNED, Report
 
 STATES = {FINISHED: TrialState.COMPLETE, FAILED: TrialState.FAIL}  # the others are pruned, for Optuna
+EXHAUSTED = "pynn_exhausted"  # name of the attribute with the sampler that has nothing left to try
+KNOWN = "pynn_failed"  # name of the attribute with the place of an error that the user has seen
+SURPLUS = "another process did the last point of the grid"
 
 
 class Asked(NamedTuple):
-    """A trial that is to be done: its number, what `build` is given, and Optuna's trial."""
+    """A trial that is to be done: its number, what `build` is given, Optuna's trial, and the name of its files."""
 
     number: int
     params: dict[str, Any]
     trial: optuna.Trial
+    files: str
 
 
 class Study(Stored):
@@ -70,9 +74,10 @@ class Study(Stored):
         self.worked = False  # a trial ended without an error
         self.total = self.ended = 0
         self.slowest: float | None = None  # seconds of a trial
-        self._left: list[int] = []  # trials of processes that are gone
-        self._waiting = False  # there may be trials whose parameters are given
-        self._process = claims.signature()
+        self._claims = Claims(storage, self._id)
+        self._points: Points | None = None  # of a grid
+        self._exhausted = False  # the sampler of Optuna has nothing left to try
+        self._known: str | None = None  # the place of an error with which an earlier run ended
 
     def _expect_same(self) -> None:
         """Write the settings, or raise ValueError if the study was begun with others."""
@@ -87,30 +92,38 @@ class Study(Stored):
     # Trials ---------------------------------------------------------------------------------------
 
     def begin(self, trials: int) -> None:
-        """Look at the trials that there are; make those of a grid."""
+        """Look at the trials that there are, and how fine the grid shall be."""
         self.ended, self.best = 0, None
-        self._left, frozen = [], claims.settled(lambda: self._storage.get_all_trials(self._id, deepcopy=False))
+        frozen = claims.settled(lambda: self._storage.get_all_trials(self._id, deepcopy=False))
         self.total = len(frozen)
-        self._waiting = self._sampler == GRID or any(one.state == TrialState.WAITING for one in frozen)
+        self._claims.look(frozen)
         self.middles = Middles(self.settings.metric, self.settings.mode, self.settings.epochs)
         for one in frozen:
-            if one.state == TrialState.RUNNING and not claims.lives(one):
-                self._left.append(one.number)
-            elif one.state.is_finished():
-                self._count(one.number, records.unpacked(one.user_attrs.get(RECORD)), one.state)
+            if one.state.is_finished():
+                self._count(one.number, records.unpacked(one.user_attrs.get(RECORD)))
+        self._exhausted, self._known = self._was_exhausted(), self.optuna.user_attrs.get(KNOWN)
         if self._sampler == GRID:
-            self._add_grid(trials, frozen)
+            self._points = Points(self._storage, self._id, self.settings.space, trials, frozen)
 
-    def _count(self, number: int, values: Mapping[str, Any], state: TrialState) -> None:
-        """Take a trial that has ended into account."""
+    def _count(self, number: int, values: Mapping[str, Any]) -> None:
+        """Take a trial that has ended into account; of one that another program added nothing is known."""
         self.ended += 1
+        if not values:
+            return
         self.slowest = max(self.slowest or 0.0, values.get("seconds", 0.0))
-        self.worked |= state != TrialState.FAIL
-        if state != TrialState.FAIL:
+        if values.get("ended") != FAILED:
+            self.worked = True
             self.middles.add(values.get("curves", ()))
-        score = values.get("score")
-        if state == TrialState.COMPLETE and score is not None and self.would_be_best(score, number):
-            self.best = (score, number)
+        if records.finished(values) and self.would_be_best(values["score"], number):
+            self.best = (values["score"], number)
+
+    def is_known(self, place: str) -> bool:
+        """Whether a run has ended with an error from this place, and now the next one goes on in spite of it."""
+        return self._known == place
+
+    def note(self, place: str) -> None:
+        """Remember the place of the error with which the run ends."""
+        self.optuna.set_user_attr(KNOWN, place)
 
     def would_be_best(self, score: float, number: int) -> bool:
         """Whether a finished trial of this score would be the best; of equal ones the first is."""
@@ -118,45 +131,71 @@ class Study(Stored):
             return self.best is None or number <= self.best[1]
         return score > self.best[0] if self.largest else score < self.best[0]
 
-    def ended_numbers(self) -> set[int]:
-        """The numbers of all trials that have ended, in other processes too, whose best one is then known here."""
+    def beaten(self) -> set[str]:
+        """The names of the files of trials that have ended and are not the best, those of other processes included."""
         found = set()
         for one in self._storage.get_all_trials(self._id, deepcopy=False):
             if one.state.is_finished():
-                found.add(one.number)
-            if one.state == TrialState.COMPLETE and self.would_be_best(one.value or 0.0, one.number):
-                self.best = (one.value or 0.0, one.number)
-        return found
-
-    def _add_grid(self, trials: int, frozen: list[FrozenTrial]) -> None:
-        """Give Optuna the points of the grid that are not there yet."""
-        there = {json.dumps(one.system_attrs.get("fixed_params", one.params)) for one in frozen}
-        for point in samplers.grid(self.settings.space, trials):
-            if json.dumps(point) not in there:
-                self.optuna.enqueue_trial(point)
-                self.total += 1
+                found.add(self._files(one))
+            if one.state == TrialState.COMPLETE and one.value is not None and self.would_be_best(one.value, one.number):
+                values = records.unpacked(one.user_attrs.get(RECORD))  # only now: to read all would take long
+                if records.finished(values):
+                    self.best = (one.value, one.number)
+        return set() if self.best is None else found - {self.files(self.best[1])}
 
     def ask(self, trials: int) -> Asked | None:
-        """The next trial to do; None if the study has so many. Trials of dead processes come first."""
-        if (left := self._left_behind()) is not None:
-            trial = optuna.Trial(self.optuna, left)
-            trial.set_user_attr(PROCESS, self._process)
-        elif self._waiting and self._has_waiting():
-            trial = self.optuna.ask()
-            trial.set_user_attr(PROCESS, self._process)
-        elif self.total < trials and self._sampler != GRID:
-            # As Optuna's `ask`, but the trial is signed from the beginning.
-            signed = optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs={PROCESS: self._process})
-            trial = optuna.Trial(self.optuna, self._storage.create_new_trial(self._id, signed))
-        else:
+        """The next trial to do; None if the study has so many, or the sampler has nothing left to try."""
+        while (key := self._next(trials)) is not None:
+            number = self._storage.get_trial_number_from_id(key)
+            self.total = max(self.total, number + 1)
+            # Before Optuna makes the trial: that already asks the sampler.
+            self.optuna.sampler = samplers.sampler(self._sampler, self.settings.seed, self.name, number)
+            try:
+                self._claims.sign(key)
+                if self._points is None or self._points.give(key, number):
+                    with self._stoppable():
+                        trial = optuna.Trial(self.optuna, key)
+                        return Asked(number, self._suggested(trial), trial, self.files(number))
+                self._storage.set_trial_user_attr(key, RECORD, records.packed(Outcome(PRUNED, SURPLUS)))
+                self._storage.set_trial_state_values(key, TrialState.PRUNED)
+            except BaseException:
+                self._claims.release(key)
+                raise
+        return None
+
+    def _next(self, trials: int) -> int | None:
+        """The key of the next trial."""
+        if (key := self._claims.next()) is not None:
+            return key
+        if self._points is None:
+            return None if self._exhausted or self.total >= trials else self._claims.new({})
+        self._points.look()
+        self.total = max(self.total, self._points.seen)
+        if self.total >= trials or not self._points.left:
             return None
-        self.total = max(self.total, trial.number + 1)
-        self.optuna.sampler = samplers.sampler(self._sampler, self.settings.seed, self.name, trial.number)
+        key = self._claims.new({FINENESS: self._points.fineness})
+        self._points.look()
+        return key
+
+    @contextmanager
+    def _stoppable(self) -> Iterator[None]:
+        """Let samplers stop the study, as in Optuna's own loop; outside of it `optuna.Study.stop` is an error."""
+        attributes = vars(self.optuna)
+        attributes["stop"] = self._stop
         try:
-            return Asked(trial.number, self._suggested(trial), trial)
-        except BaseException:
-            trial.set_user_attr(PROCESS, "")
-            raise
+            yield
+        finally:
+            del attributes["stop"]
+
+    def _stop(self) -> None:
+        self._exhausted = True
+        self.optuna.set_user_attr(EXHAUSTED, type(self._sampler).__name__)
+
+    def _was_exhausted(self) -> bool:
+        """Whether the sampler of Optuna has nothing left to try, as it has said in this run or an earlier one."""
+        if isinstance(self._sampler, GridSampler):
+            return self._sampler.is_exhausted(self.optuna)
+        return self.optuna.user_attrs.get(EXHAUSTED) == type(self._sampler).__name__
 
     def _suggested(self, trial: optuna.Trial) -> dict[str, Any]:
         """The parameters of a trial, also if its process was killed when only some were chosen."""
@@ -179,20 +218,6 @@ class Study(Stored):
 
     def _frozen(self, trial: optuna.Trial) -> FrozenTrial:
         return self._storage.get_trial(self._storage.get_trial_id_from_study_id_trial_number(self._id, trial.number))
-
-    def _left_behind(self) -> int | None:
-        """The key of a trial whose process is gone, and that no other process has taken up."""
-        while self._left:
-            key = self._storage.get_trial_id_from_study_id_trial_number(self._id, self._left.pop(0))
-            frozen = self._storage.get_trial(key)
-            if frozen.state == TrialState.RUNNING and not claims.lives(frozen):
-                return key
-        return None
-
-    def _has_waiting(self) -> bool:
-        """Whether there still are trials whose parameters are given: of a grid, or by ``enqueue_trial``."""
-        self._waiting = bool(self._storage.get_all_trials(self._id, deepcopy=False, states=(TrialState.WAITING,)))
-        return self._waiting
 
     def report(self, asked: Asked) -> Report | None:
         """The function that tells Optuna's pruner of each epoch; None if there is no pruner."""
@@ -228,13 +253,14 @@ class Study(Stored):
             if self._storage.get_trial(key).state.is_finished():
                 return False
             raise
-        self._count(asked.number, {"score": outcome.score, "curves": outcome.curves, "seconds": outcome.seconds}, state)
+        self._count(asked.number, vars(outcome))
         return True
 
     def _end(self, number: int, key: int, state: TrialState, score: float | None, scores: Mapping[int, float]) -> None:
         """As Optuna's `tell`, which also tells the sampler, and reads the trial three times to do so."""
         if self._sampler not in samplers.FORGETFUL:
-            self.optuna.tell(number, score if state == TrialState.COMPLETE else None, state)
+            with self._stoppable():
+                self.optuna.tell(number, score if state == TrialState.COMPLETE else None, state)
             return
         values = None
         if state == TrialState.COMPLETE:
@@ -252,5 +278,4 @@ class Study(Stored):
 
     def release(self, asked: Asked) -> None:
         """Leave a trial that has not ended to the next run, here or in another process."""
-        with suppress(UpdateFinishedTrialError):
-            asked.trial.set_user_attr(PROCESS, "")
+        self._claims.release(self._storage.get_trial_id_from_study_id_trial_number(self._id, asked.number))

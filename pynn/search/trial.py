@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import inspect
 import math
+import os
 import shutil
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from optuna.exceptions import TrialPruned
 
 from ..checks import expect_instance
 from ..messages.terminal import brief
@@ -106,6 +109,8 @@ class Outcome:
         How long it took.
     error : str
         The traceback of a failed trial.
+    place : str
+        Where in the code the error was raised, and its type.
     models : list of bytes
         The model file of each fold, if the score beats the best so far.
     """
@@ -122,6 +127,7 @@ class Outcome:
     went_on: bool = False
     seconds: float = 0.0
     error: str = ""
+    place: str = ""
     models: list[bytes] = field(default_factory=list)
 
 
@@ -165,22 +171,32 @@ def run(
                     outcome.ended, outcome.why = PRUNED, why
             if outcome.ended != FINISHED:
                 break
+    except TrialPruned as pruned:  # as in Optuna's own loop
+        outcome.ended, outcome.why = PRUNED, ": ".join(["TrialPruned was raised", *map(str, pruned.args)])
     except Exception as error:
         outcome.ended, outcome.why = FAILED, f"{type(error).__name__}: {error}"
-        outcome.error = traceback.format_exc()
+        outcome.error, outcome.place = traceback.format_exc(), _place(error)
     if outcome.folds:
         outcome.score = math.fsum(outcome.folds) / len(outcome.folds)
+    if outcome.ended != FINISHED or not _beats(task)(math.nan if outcome.score is None else outcome.score):
+        outcome.models.clear()  # nobody asks for them, and they may have a long way to go
     if outcome.ended != UNFINISHED and task.checkpoint is not None:
         shutil.rmtree(task.checkpoint, ignore_errors=True)
     outcome.seconds = time.perf_counter() - begun
     return outcome
 
 
+def _place(error: Exception) -> str:
+    """Its type and the lines that led to it; folders are left out, since machines have others."""
+    lines = [f"{os.path.basename(one.filename)}:{one.lineno}" for one in traceback.extract_tb(error.__traceback__)]
+    return " ".join([type(error).__qualname__, *lines])
+
+
 def _train(build: Build, data: Data, task: Task, fold: int, asked: Asked, outcome: Outcome) -> None:
     """Train a new model on one fold, and add to the outcome what came of it."""
     part, beats = data.part(fold), _beats(task)
-    model, settings = built(build, task.params, task.epochs, part)
-    if not model.built:
+    model, settings = built(build, task.params, task.epochs, task.seed, part)
+    if not model.built:  # otherwise its weights are those of its own seed
         model.context.seed = task.seed
     watcher = Watcher(
         task.metric, task.mode, stop=task.stop, middles=task.middles if fold == 0 else None,
@@ -235,13 +251,15 @@ def _start(task: Task, fold: int) -> Mapping[str, Any] | None:
     return None if not task.start else container.unpacked(task.start[fold], "start", ENTRY, "model")[1]
 
 
-def built(build: Build, params: Mapping[str, Any], epochs: int, part: Part | None) -> Built:
+def built(build: Build, params: Mapping[str, Any], epochs: int, seed: int, part: Part | None) -> Built:
     """The model and the settings of `fit` that `build` makes; TypeError or ValueError if it makes something else.
 
     part: what it trains on, if `build` asks for x or y.
     """
-    given: dict[str, Any] = {"epochs": epochs} if part is None else {"epochs": epochs, "x": part.x, "y": part.y}
-    made = build(dict(params), **{name: given[name] for name in also_taken(build)})
+    given: dict[str, Any] = {"epochs": epochs, "seed": seed}
+    if part is not None:
+        given |= {"x": part.x, "y": part.y}
+    made = build(dict(params), **{name: given[name] for name in wanted(build, given)})
     model, settings = made if isinstance(made, tuple) and len(made) == 2 else (made, {})
     expect_instance(model, Sequential, "build(params)")
     if not isinstance(settings, dict):
@@ -254,14 +272,16 @@ def built(build: Build, params: Mapping[str, Any], epochs: int, part: Part | Non
     return model, dict(settings)
 
 
-def also_taken(build: Build) -> list[str]:
-    """What else `build` is given by name: "epochs" if that is its second parameter, "x" and "y" without defaults."""
+def wanted(build: Build, names: Collection[str]) -> list[str]:
+    """Those of the names that parameters of `build` have, beside the first and those that a partial function sets.
+
+    x and y with a default are the user's own.
+    """
     try:
-        _, *others = inspect.signature(build).parameters.values()
+        parameters = list(inspect.signature(build).parameters.values())[1:]
     except (TypeError, ValueError):
         return []
-    return [
-        one.name
-        for place, one in enumerate(others)
-        if (one.name == "epochs" and place == 0) or (one.name in ("x", "y") and one.default is one.empty)
-    ]
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    there = [one for one in parameters if one.kind in named and one.name in names]
+    ours = [one.name for one in there if one.name not in ("x", "y") or one.default is one.empty]
+    return [name for name in ours if name not in getattr(build, "keywords", {})]

@@ -18,7 +18,7 @@ from .watching import FAILED, FINISHED, UNFINISHED, Report
 from .worker import expect_guarded
 from .workers import Workers
 
-FEW = 3  # trials that fail before any other ends, and the search ends with their error
+FEW = 3  # trials that fail in the same way before any other ends, and the search ends with their error
 SHORT = 1.0  # seconds of a trial, and the next one is asked for before a process is ready for it
 
 
@@ -109,8 +109,8 @@ class Work:
     def do(self, study: Study, trials: int, ends: float | None = None, start: Start | None = None) -> bool:
         """Do trials until the study has so many, or the time is over; return whether there was time for all.
 
-        RuntimeError if the first trials all fail. Trials that have not ended are left to the next run. Processes stay
-        for further trials until `close`.
+        RuntimeError if the first trials all fail in the same way. Trials that have not ended are left to the next run.
+        Processes stay for further trials until `close`.
         """
         expect_guarded()
         study.begin(trials)
@@ -138,7 +138,7 @@ class Work:
 
     def _checkpoint(self, study: Study, asked: Asked) -> str | None:
         """The folder for checkpoints of a trial, if trials are long enough for them, or this one has some."""
-        folder = self._keeper.checkpoint(study.name, asked.number)
+        folder = self._keeper.checkpoint(asked.files)
         long = study.slowest is None or study.slowest > EVERY / 4
         return folder if folder is not None and (long or os.path.isdir(folder)) else None
 
@@ -147,16 +147,14 @@ class Work:
         score = outcome.score if outcome.ended == FINISHED and outcome.models else None
         best = score is not None and study.would_be_best(score, asked.number)
         if best:
-            self._keeper.keep(study.name, asked.number, outcome.models)
+            self._keeper.keep(asked.files, outcome.models)
         study.tell(asked, outcome)
         if best:
             self._tidy(study)
 
     def _tidy(self, study: Study) -> None:
         """Remove the models of trials that are not the best. Those of a trial that is about to be told stay."""
-        ended = study.ended_numbers()
-        if study.best is not None:
-            self._keeper.drop(study.name, ended - {study.best[1]})
+        self._keeper.drop(study.beaten())
 
 
 class _Run:
@@ -166,6 +164,7 @@ class _Run:
         self._work, self._study, self._trials, self._ends, self._start = work, study, trials, ends, start
         self._running: dict[int, Asked] = {}
         self._failed: list[tuple[Asked, Outcome]] = []
+        self._differ = False  # failures seem to depend on the parameters
         self._whole = True
 
     def go(self, pool: Pool) -> bool:
@@ -186,7 +185,7 @@ class _Run:
                 del self._running[ended[0]]
                 shown.show(self._study.ended, self._study.best)
             if self._failed:
-                raise RuntimeError(_all_failed(self._failed))
+                self._judge()
             return self._whole
         except BaseException as error:
             pool.close()  # before another process may take up its trials
@@ -213,23 +212,36 @@ class _Run:
         if outcome.ended == UNFINISHED:
             self._study.release(asked)
             self._whole = False
-        elif outcome.ended == FAILED and not self._study.worked:
+        elif outcome.ended == FAILED and not self._differ and not self._study.worked:
             self._failed.append((asked, outcome))
             if len(self._failed) >= min(FEW, self._trials):
-                raise RuntimeError(_all_failed(self._failed))
+                self._judge()
         else:
-            for one, error in self._failed:
-                self._study.tell(one, error)
-            self._failed.clear()
+            self._tell_failed()
             self._work.keep(self._study, asked, outcome)
+
+    def _judge(self) -> None:
+        """RuntimeError if trials failed at one place: their parameters seem not to matter. Otherwise go on."""
+        place = self._failed[0][1].place
+        if all(outcome.place == place for _, outcome in self._failed) and not self._study.is_known(place):
+            self._study.note(place)
+            raise RuntimeError(_all_failed(self._failed))
+        self._differ = True
+        self._tell_failed()
+
+    def _tell_failed(self) -> None:
+        for asked, outcome in self._failed:
+            self._study.tell(asked, outcome)
+        self._failed.clear()
 
 
 def _all_failed(failed: list[tuple[Asked, Outcome]]) -> str:
     asked, outcome = failed[0]
     many = f"the first {len(failed)} trials" if len(failed) > 1 else "the only trial"
+    again = "such trials as failed, and go on" if len(failed) > 1 else "it as failed"
     raised = outcome.error.startswith("Traceback")  # a killed process says nothing of build
     cause, details = (": build, or what it makes, has an error", f"\n\n{outcome.error}") if raised else ("", "")
     return (
-        f"{many} failed, so the search has ended{cause}. "
+        f"{many} failed, so the search has ended{cause}. Run it again to count {again}. "
         f"Trial {asked.number}, of {asked.params}: {outcome.why}{details}"
     )

@@ -99,7 +99,7 @@ def test_from_end_to_end(run: Any) -> None:
     assert f"best: val_accuracy {scores[0]:.4g} with learning_rate " in text
     assert out[-2] == "wrote digits.search.safetensors and digits.search.png"
     assert sorted(os.listdir()) == [
-        "digits.search.log", "digits.search.models", "digits.search.png", "digits.search.safetensors",
+        "digits.search.log", "digits.search.log.models", "digits.search.png", "digits.search.safetensors",
     ]  # fmt: skip
     model = pynn.load("digits.search.safetensors")
     measured = model.evaluate(*pynn.datasets.digits().test)["accuracy"]
@@ -180,7 +180,7 @@ def test_a_space_of_the_users_own(run: Any, models: list[Any]) -> None:
     )
     assert code == 0, err
     assert "  momentum (momentum)  0.5 .. 0.99" in out
-    assert sorted(path for path in os.listdir()) == ["best.safetensors", "space.toml", "study.log", "study.models"]
+    assert sorted(path for path in os.listdir()) == ["best.safetensors", "space.toml", "study.log", "study.log.models"]
     model = pynn.load("best.safetensors")
     params = model.notes["search"]["params"]
     affine = [layer for layer in model.layers if isinstance(layer, pynn.Affine)]
@@ -357,7 +357,7 @@ def test_a_time_budget(run: Any, fails: Any, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_model_that_was_removed(run: Any, fails: Any) -> None:
     options = ("search", "--trials", 1, "--epochs", 1, *SMALL, "--quiet")
     run(*options)
-    for path in Path("digits.search.models").iterdir():
+    for path in Path("digits.search.log.models").iterdir():
         path.unlink()
     assert re.search(r"the model of trial 0 is not there: .*it was removed", fails(*options))
 
@@ -367,7 +367,7 @@ def test_databases_have_a_folder_for_models_too(run: Any) -> None:
     pytest.importorskip("sqlalchemy")
     options = ("search", "--trials", 2, "--epochs", 1, *SMALL, "--quiet", "--storage", "sqlite:///a.db")
     out = run(*options)[1]
-    assert Path("digits.search.models").is_dir()
+    assert Path("digits.search.safetensors.models").is_dir()
     assert run(*options)[1] == out
 
 

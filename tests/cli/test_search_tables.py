@@ -141,10 +141,10 @@ def test_the_trials_can_be_made_in_other_processes(houses: Path) -> None:
     command._fill(options)
     job = tables.Tables(options, Path("houses.search.safetensors"), None)
     params, x = {"learning_rate": 0.01, "width": 8, "depth": 1}, job.x.iloc[:150]
-    first, settings = job.build(params, 3, x)
+    first, settings = job.build(params, 3, 7, x)
     again = pickle.loads(pickle.dumps(job.build))
     for build in (job.build, again):
-        np.testing.assert_array_equal(build(params, 3, x)[0].parameters, first.parameters)
+        np.testing.assert_array_equal(build(params, 3, 7, x)[0].parameters, first.parameters)
     assert settings["batch_size"] == 150
     assert job.epochs == 100  # few rows
 
@@ -182,6 +182,15 @@ def test_categories_that_occur_have_first_weights() -> None:
     some = tables._some(x, slice(1, 2), 0)
     assert tables.START_ROWS <= len(some) < count
     assert set(some[:, 1]) == {*range(30), 40}
+
+
+def test_first_weights_follow_from_the_seed_of_the_trial(houses: Path) -> None:
+    options = parser.build().read(["search", "houses.csv", "--target", "dear"])
+    command._fill(options)
+    job = tables.Tables(options, Path("houses.search.safetensors"), None)
+    weights = [job.build(job.space.middle(), 2, seed, job.x)[0].parameters for seed in (3, 3, 4)]
+    np.testing.assert_array_equal(weights[0], weights[1])
+    assert not np.allclose(weights[0], weights[2])
 
 
 def test_large_tables_have_fewer_epochs_and_larger_batches() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -325,3 +326,12 @@ def test_what_is_refused(found: Any) -> None:
         plot.trials(found, limit=0)
     with pytest.raises(ValueError, match="ax has 1 axes, expected 2"):
         plot.parameters(found, Figure().subplots())
+
+
+def test_pictures_of_many_trials_take_no_time_for_each_pair() -> None:
+    rates = np.geomspace(1e-4, 1e-1, 20_000)
+    many = [trial(n, {"learning_rate": rate, "kind": "relu"}, [n / 20_000]) for n, rate in enumerate(rates.tolist())]
+    begun = time.process_time()
+    plot.parameters(result(TWO, many), names=["learning_rate"])
+    plot.parallel_coordinates(result(TWO, many))
+    assert time.process_time() - begun < 4

@@ -134,7 +134,7 @@ def test_the_trials_are_those_of_one_process(client: Any, tmp_path: Path, backen
     assert len(lines) == 8
     assert {one["process"] for one in lines} <= set(client.run(os.getpid).values())
     assert {one["threads"][2] for one in lines} == {backend}
-    assert len(os.listdir(tmp_path / "study.models")) == 1
+    assert len(os.listdir(tmp_path / "study.log.models")) == 1
 
 
 def test_stages_folds_and_weights_are_those_of_one_process(client: Any) -> None:
@@ -283,7 +283,7 @@ def test_a_trial_goes_on_from_its_checkpoint_if_workers_see_the_folder(
     assert gist(result) == gist(plain)
     epochs = [one["epoch"] for one in noted(tmp_path / "noted") if one["rate"] is None]
     assert epochs == ([1, 2, 3] if same else [1, 2, 1, 2, 3])
-    assert not list((tmp_path / "study.models").glob("*.checkpoint"))
+    assert not list((tmp_path / "study.log.models").glob("*.checkpoint"))
 
 
 @posix
@@ -333,10 +333,10 @@ def test_ctrl_c_frees_the_workers_and_the_next_run_goes_on(client: Any, tmp_path
     pressed.join()
     assert idle(client)
     assert {one.ended for one in job.result.trials} == {"unfinished"}
-    checkpoints = list((tmp_path / "study.models").glob("*.checkpoint"))
+    checkpoints = list((tmp_path / "study.log.models").glob("*.checkpoint"))
     assert [len(list(one.glob("0/checkpoint-*"))) for one in checkpoints] == [1, 1]
     assert gist(in_cluster(client, storage=tmp_path / "study.log").run(trials=4, epochs=3)) == gist(serial(4))
-    assert not list((tmp_path / "study.models").glob("*.checkpoint"))
+    assert not list((tmp_path / "study.log.models").glob("*.checkpoint"))
 
 
 @posix

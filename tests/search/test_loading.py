@@ -93,7 +93,7 @@ def test_trials_that_have_not_ended_say_why(points: Points, tmp_path: Path) -> N
     job.run(trials=2, epochs=1)
     study = job.result.studies[0]
     study.ask().set_user_attr("pynn_process", "")  # released by a process that had no time
-    study.ask().set_user_attr("pynn_process", job._stages[0].study._process)  # type: ignore[attr-defined]
+    study.ask().set_user_attr("pynn_process", job._stages[0].study._claims._process)  # type: ignore[attr-defined]
     found = load(storage)
     assert [one.ended for one in found.trials] == ["finished", "finished", "unfinished", "unfinished"]
     assert [one.why for one in found.trials[2:]] == [

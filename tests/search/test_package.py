@@ -77,7 +77,7 @@ def test_only_long_trials_have_checkpoints(points: Any, tmp_path: Path, monkeypa
     monkeypatch.setattr(work, "EVERY", 0.0)
     search_cases.search(*points, storage=tmp_path / "study.log").run(trials=6, epochs=1)
     assert [task.checkpoint is not None for task in tasks[4:]] == [True, True]
-    assert not list((tmp_path / "study.models").glob("*.checkpoint"))
+    assert not list((tmp_path / "study.log.models").glob("*.checkpoint"))
 
 
 def test_a_task_knows_the_best_score_and_what_others_reached(points: Any, monkeypatch: pytest.MonkeyPatch) -> None:

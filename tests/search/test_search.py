@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 import warnings
@@ -217,6 +218,10 @@ def test_stages_narrow_the_space_and_say_so(points: Points) -> None:
     assert result.best_model.built
 
 
+def test_stages_may_come_from_a_generator(points: Points) -> None:
+    assert len(search(*points).coarse_to_fine((trials, 1) for trials in (4, 2)).spaces) == 2  # type: ignore[arg-type]
+
+
 def test_stages_go_on_from_weights(points: Points) -> None:
     space = {"learning_rate": log_uniform(1e-4, 1e-2)}
     job = Search(build, space, *points, validation=0.3, metric="val_loss", progress=False)
@@ -299,6 +304,95 @@ def test_if_the_first_trials_fail_the_search_ends_with_their_error_and_can_go_on
     )
 
 
+def fragile(params: Any) -> Any:
+    """Half of the space makes no model."""
+    if params["units"] > 7:
+        raise ValueError("does not fit")
+    return build(params)
+
+
+def failing_first(points: Points, build: Any, **settings: Any) -> Search:
+    """A search whose first three trials have more than 7 units."""
+    given = {"metric": "val_loss", "validation": 0.3, "progress": False, "name": "search 28", **settings}
+    job = Search(build, SPACE, *points, **given)
+    units = [one.params["units"] for one in search(*points, **{**given, "storage": None}).run(5, 1).trials]
+    assert min(units[:3]) > 7 >= min(units)
+    return job
+
+
+def test_if_the_first_trials_fail_again_the_search_goes_on(points: Points, tmp_path: Path) -> None:
+    first, again = (failing_first(points, fragile, storage=tmp_path / "study.log") for _ in range(2))
+    with pytest.raises(
+        RuntimeError, match=r"the first 3 trials failed.*Run it again to count such trials as failed, and"
+    ):
+        first.run(trials=12, epochs=1)
+    result = again.run(trials=12, epochs=1)
+    assert {one.params["units"] > 7: one.ended for one in result.trials} == {True: "failed", False: "finished"}
+    assert gist(first.run(trials=12, epochs=1).trials) == gist(result.trials)
+
+
+def test_another_error_in_the_next_run_ends_it_too(points: Points) -> None:
+    def broken(params: Any) -> Any:
+        if len(raised) < 3:
+            raised.append(1)
+            raise KeyError("units")
+        raise KeyError("rate")
+
+    raised: list[int] = []
+    job = Search(broken, SPACE, *points, metric="val_loss", progress=False)
+    for name in ("units", "rate"):
+        with pytest.raises(RuntimeError, match=f"KeyError: '{name}'"):
+            job.run(trials=5, epochs=1)
+    assert {one.ended for one in job.result.trials} == {"unfinished"}
+    assert {one.ended for one in job.run(trials=5, epochs=1).trials} == {"failed"}
+
+
+def test_first_trials_that_fail_in_different_ways_do_not_end_the_search(points: Points) -> None:
+    def several(params: Any) -> Any:
+        if params["units"] > 7:
+            calls.append(1)
+            raise ValueError("odd") if len(calls) % 2 else ValueError("even")
+        return build(params)
+
+    def elsewhere(params: Any) -> Any:
+        if params["units"] > 7:
+            calls.append(1)
+            if len(calls) % 2:
+                raise ValueError("the same")
+            raise ValueError("the same")
+        return build(params)
+
+    def kinds(params: Any) -> Any:
+        if params["units"] > 7:
+            calls.append(1)
+            raise (ValueError if len(calls) % 2 else TypeError)("the same")
+        return build(params)
+
+    for one, ends in ((elsewhere, False), (kinds, False), (several, True)):
+        calls: list[int] = []
+        job = failing_first(points, one)
+        if ends:  # the text is no matter: it often names the parameters
+            with pytest.raises(RuntimeError, match="the first 3 trials failed"):
+                job.run(trials=6, epochs=1)
+        else:
+            assert {trial.ended for trial in job.run(trials=6, epochs=1).trials} == {"failed", "finished"}
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+def test_build_may_prune_parameters_that_make_no_model(points: Points, sampler: str) -> None:
+    def choosy(params: Any) -> Any:
+        if params["units"] > 7:
+            raise optuna.TrialPruned("too wide")
+        return build(params)
+
+    result = failing_first(points, choosy, sampler=sampler).run(trials=12, epochs=1)
+    assert {one.params["units"] > 7: (one.ended, one.why) for one in result.trials} == {
+        True: ("pruned", "TrialPruned was raised: too wide"), False: ("finished", ""),
+    }  # fmt: skip
+    states = [one.state for one in result.studies[0].trials]
+    assert states.count(optuna.trial.TrialState.PRUNED) == sum(one.ended == "pruned" for one in result.trials)
+
+
 def test_one_trial_that_fails_is_an_error(points: Points) -> None:
     with pytest.raises(RuntimeError, match=r"the only trial failed.*ZeroDivisionError"):
         Search(lambda params: 1 / 0, SPACE, *points, metric="val_accuracy", progress=False).run(trials=1, epochs=1)
@@ -340,7 +434,7 @@ def test_ctrl_c_keeps_all_and_the_next_run_goes_on(points: Points, tmp_path: Pat
     plain = Search(build, SPACE, *points, metric="val_accuracy", progress=False).run(trials=6, epochs=3)
     assert gist(result.trials) == gist(plain.trials)
     assert result.best_model.to_bytes() == plain.best_model.to_bytes()
-    assert not [name for name in os.listdir(tmp_path / "study.models") if name.endswith(".checkpoint")]
+    assert not [name for name in os.listdir(tmp_path / "study.log.models") if name.endswith(".checkpoint")]
 
 
 # Storage
@@ -357,12 +451,12 @@ def test_a_study_goes_on_in_its_storage(points: Points, tmp_path: Path) -> None:
 
 def test_models_are_kept_of_the_best_trial_only(points: Points, tmp_path: Path) -> None:
     result = search(*points, storage=tmp_path / "study.log").run(trials=6, epochs=2)
-    name = f"search-trial-{result.best_trial.number}.safetensors"
-    assert os.listdir(tmp_path / "study.models") == [name]
-    assert sorted(os.listdir(tmp_path)) == ["study.log", "study.models"]
+    (name,) = os.listdir(tmp_path / "study.log.models")
+    assert re.fullmatch(rf"search-trial-{result.best_trial.number}-[0-9a-f]{{8}}\.safetensors", name)
+    assert sorted(os.listdir(tmp_path)) == ["study.log", "study.log.models"]
     again = search(*points, storage=tmp_path / "study.log").run(trials=6, epochs=2)
     np.testing.assert_array_equal(again.best_model.parameters, result.best_model.parameters)
-    (tmp_path / "study.models" / name).unlink()
+    (tmp_path / "study.log.models" / name).unlink()
     with pytest.raises(
         LookupError, match=r"the model of trial \d is not there: .*safetensors is not there: it was rem"
     ):
@@ -375,7 +469,7 @@ def test_several_studies_in_one_storage(points: Points, tmp_path: Path) -> None:
     two = search(*points, storage=path, name="two").run(trials=3, epochs=1)
     assert (len(one.trials), len(two.trials)) == (2, 3)
     assert one.trials[0].params != two.trials[0].params
-    assert len(os.listdir(tmp_path / "study.models")) == 2
+    assert len(os.listdir(tmp_path / "study.log.models")) == 2
 
 
 def test_other_settings_are_refused_with_their_names(points: Points, tmp_path: Path) -> None:
@@ -441,6 +535,32 @@ def test_trials_that_the_user_enqueues_are_done_first(points: Points) -> None:
     study = job.run(trials=1, epochs=1).studies[0]
     study.enqueue_trial({"units": 7, "learning_rate": 0.05})
     assert job.run(trials=3, epochs=1).trials[1].params == {"units": 7, "learning_rate": 0.05}
+
+
+@pytest.mark.parametrize("metric", ["val_loss", "val_accuracy"])
+def test_a_trial_that_optuna_adds_is_neither_the_best_nor_ranked(points: Points, tmp_path: Path, metric: str) -> None:
+    """It has no model, and its score is not one of the search's."""
+    settings: dict[str, Any] = {"metric": metric, "storage": tmp_path / "study.log", "folder": tmp_path / "models"}
+    first = search(*points, **settings).run(trials=4, epochs=1)
+    study, value = first.studies[0], 1e-9 if metric == "val_loss" else 1.0
+    study.add_trial(
+        optuna.trial.create_trial(
+            params={"units": 8, "learning_rate": 0.01}, distributions=study.trials[0].distributions, value=value
+        )
+    )
+    study.tell(study.ask(), value)  # without parameters
+    job = search(*points, **settings)
+    result = job.run(trials=8, epochs=1)
+    foreign = [one for one in result.trials if one.number in (4, 5)]
+    assert [one.ended for one in result.trials if one not in foreign] == ["finished"] * 6
+    assert {(one.ended, one.why, one.score) for one in foreign} == {
+        ("unfinished", "another program told Optuna of it", None)
+    }
+    ranked = job._stages[0].study.ranked()
+    assert [one.number for one in ranked] == [one.number for one in result.ranked]
+    assert not {4, 5} & {one.number for one in ranked}
+    assert len(os.listdir(tmp_path / "models")) == 1
+    assert result.best_model.built
 
 
 # Arguments

@@ -92,6 +92,23 @@ def test_only_a_model_that_beats_the_best_is_kept(points: Points, mode: str, bea
     assert len(trial.run(build, data(points), task(mode=mode, beat=beat)).models) == kept
 
 
+@pytest.mark.parametrize(
+    ("beat", "ties", "kept"), [(1e-9, False, 0), (1e9, False, 3), (None, True, 3), (None, False, 0)]
+)
+def test_models_of_folds_are_kept_only_if_their_mean_beats_the_best(
+    points: Points, beat: float | None, ties: bool, kept: int
+) -> None:
+    parts = data(points, 3)
+    score = trial.run(build, parts, task()).score
+    outcome = trial.run(build, parts, task(beat=score if beat is None else beat, ties=ties))
+    assert (outcome.score, len(outcome.models)) == (score, kept)
+
+
+def test_a_trial_that_does_not_finish_has_no_models(points: Points) -> None:
+    outcome = trial.run(build, data(points, 4), task(), lambda step, score: "enough" if step == 5 else None)
+    assert (len(outcome.folds), outcome.models) == (2, [])
+
+
 # Ends
 
 
@@ -331,6 +348,45 @@ def test_build_may_take_what_it_trains_on(points: Points) -> None:
     own = functools.partial(fitted, y=3, x=4)
     assert trial.run(own, parts, task()).ended == "finished"
     assert seen[2] == (4, 4, 3, None)
+
+
+def first_weights(made: Any, points: Points, seed: int) -> np.ndarray:
+    """The weights of a trial of which one epoch changes next to nothing."""
+    outcome = trial.run(made, data(points), task({"rate": 1e-30}, epochs=1, seed=seed))
+    assert outcome.ended == "finished", outcome.error
+    return np.round(model_of(outcome).parameters, 6)
+
+
+def test_the_seed_of_the_trial_takes_the_place_of_the_models_own(points: Points) -> None:
+    def seeded(params: Any) -> Any:
+        model, settings = build(params)
+        return pynn.Sequential(*model.layers, seed=5), settings
+
+    one, other, plain = (first_weights(made, points, seed) for made, seed in ((seeded, 7), (seeded, 8), (build, 7)))
+    np.testing.assert_array_equal(one, plain)
+    assert not np.allclose(one, other)
+
+
+def test_a_build_that_builds_the_model_may_take_the_seed_of_the_trial(points: Points) -> None:
+    def whole(params: Any, seed: int = 5) -> Any:
+        model, settings = build(params)
+        model = pynn.Sequential(*model.layers, seed=seed)
+        model.build((4,))
+        return model, settings
+
+    def keyword(params: Any, *, seed: int, epochs: int) -> Any:
+        assert epochs == 1
+        return whole(params, seed)
+
+    def own(params: Any) -> Any:
+        return whole(params)
+
+    plain = first_weights(build, points, 7)
+    for made in (whole, keyword):
+        np.testing.assert_array_equal(first_weights(made, points, 7), plain)
+        assert not np.allclose(first_weights(made, points, 8), plain)
+    for fixed in (own, functools.partial(whole, seed=5)):
+        np.testing.assert_array_equal(first_weights(fixed, points, 7), first_weights(fixed, points, 8))
 
 
 def test_callbacks_and_metrics_of_build(points: Points) -> None:

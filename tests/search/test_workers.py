@@ -80,7 +80,7 @@ def test_the_trials_are_those_of_one_process(jobs: int, tmp_path: Path, backend:
     assert 1 <= len(numbers) <= jobs
     assert {one["threads"][2] for one in lines} == {backend}
     assert not any(map(lives, numbers))
-    assert len(os.listdir(tmp_path / "study.models")) == 1
+    assert len(os.listdir(tmp_path / "study.log.models")) == 1
 
 
 @pytest.mark.slow
@@ -198,7 +198,8 @@ def test_a_search_whose_first_trial_kills_its_processes_does_not_blame_build(tmp
     with pytest.raises(RuntimeError) as raised, pytest.warns(RuntimeWarning, match="another takes the trial up"):
         in_processes(dying).run(trials=1, epochs=3)
     assert re.fullmatch(
-        r"the only trial failed, so the search has ended. Trial 0, of {.*}: its worker process was ended by SIGKILL, "
+        r"the only trial failed, so the search has ended. Run it again to count it as failed. "
+        r"Trial 0, of {.*}: its worker process was ended by SIGKILL, "
         "for the second time; if memory was short, take fewer than 2 jobs",
         str(raised.value),
     )
@@ -259,7 +260,7 @@ def test_a_trial_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     assert gist(result) == gist(plain)
     epochs = [one["epoch"] for one in noted(tmp_path / "noted") if one["rate"] is None]
     assert epochs == [1, 2, 3]
-    assert not list((tmp_path / "study.models").glob("*.checkpoint"))
+    assert not list((tmp_path / "study.log.models").glob("*.checkpoint"))
 
 
 @pytest.mark.slow
@@ -355,7 +356,7 @@ def test_processes_end_even_if_a_child_of_the_main_process_lives_on(tmp_path: Pa
 
 def checkpoints(folder: Path) -> list[Path]:
     """Folders of trials under way: each is there before its training."""
-    return list((folder / "study.models").glob("*.checkpoint"))
+    return list((folder / "study.log.models").glob("*.checkpoint"))
 
 
 @pytest.mark.slow

@@ -113,7 +113,7 @@ def _made(options: argparse.Namespace, job: Job, storage: str, path: Path) -> Se
     return Search(
         job.build, job.space, job.x, job.y, validation=None if options.folds else options.validation,
         folds=options.folds, metric=job.metric, sampler=options.sampler or "random", pruner=options.pruner,
-        storage=storage, name=job.name, folder=path.with_suffix(".models") if url else None,
+        storage=storage, name=job.name, folder=f"{path}.models" if url else None,
         jobs=options.dask or options.jobs or 1, seed=options.seed, progress=not options.quiet,
     )  # fmt: skip
 

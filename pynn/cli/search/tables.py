@@ -38,7 +38,7 @@ class Build:
     outputs : int
         The number of classes, or 1.
     seed : int
-        Of the first weights.
+        Of the choice of rows from which first weights follow.
     """
 
     def __init__(self, recipe: Recipe, outputs: int, seed: int) -> None:
@@ -67,7 +67,9 @@ class Build:
             self._known[key] = encoder, _some(encoder.transform(x), encoder.codes_, self._seed)
         return self._known[key]
 
-    def __call__(self, params: Mapping[str, Any], epochs: int, x: Any) -> tuple[pynn.Sequential, dict[str, Any]]:
+    def __call__(
+        self, params: Mapping[str, Any], epochs: int, seed: int, x: Any
+    ) -> tuple[pynn.Sequential, dict[str, Any]]:
         """The network with its first weights for these rows, and the settings of `fit`."""
         recipe = replace(self._recipe, **self.settings(params), epochs=epochs).of(len(x))
         encoder, rows = self._encoded(x)
@@ -80,7 +82,7 @@ class Build:
         }
         if not classes:
             settings["target_preprocessing"] = Pipeline(ClipToRange(), Standardization())
-        model = recipe.network(encoder, self._outputs, rows, self._seed)
+        model = recipe.network(encoder, self._outputs, rows, seed)
         model.preprocessing = encoder  # fitted to what the trial trains on, and not to what it is validated on
         return model, settings
 

@@ -104,10 +104,10 @@ def _draw(axes: Axes, result: Any, found: Mapping[str, Scale]) -> None:
 def _ordered(result: Any) -> list[Any]:
     """The trials, the best first: those that finished, then those that ended early, then the others."""
     sign = -1 if result.mode == "max" else 1
-    finished = list(result.ranked)
+    finished = set(result.ranked)
     others = [trial for trial in result.trials if trial not in finished and trial.params]
     others.sort(key=lambda trial: sign * score(trial) if math.isfinite(score(trial)) else math.inf)
-    return [*finished, *others][:MOST]
+    return [*result.ranked, *others][:MOST]
 
 
 def _absent(result: Any, found: Mapping[str, Scale]) -> list[bool]:

@@ -115,7 +115,8 @@ def _draw(axes: Axes, result: Any, name: str, scale: Scale) -> None:
         colour, marker = STAGES[(stage - 1) % len(STAGES)], MARKERS[(stage - 1) % len(MARKERS)]
         finished = [one for one in own if one.ended == "finished"]
         early = [one for one in own if one.ended in EARLY and math.isfinite(score(one))]
-        lost = [one for one in own if one not in finished and one not in early and one.ended != "unfinished"]
+        seen = {*finished, *early}
+        lost = [one for one in own if one not in seen and one.ended != "unfinished"]
         pale = 0.75 if len(own) <= 200 else 0.4
         for drawn, filled in ((early, False), (finished, True)):
             axes.scatter(
