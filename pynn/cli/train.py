@@ -17,6 +17,7 @@ from pynn import random as random_module
 
 from ..datasets import Dataset, Split
 from ..messages import terminal
+from ..messages.counting import several
 from ..models import summary
 from . import applicable, messages, models, networks, presets, watching, writing
 from .tables import files
@@ -125,7 +126,7 @@ def print_backend() -> None:
     info = pynn.info()
     if info.backend == "numpy" and not os.environ.get("PYNN_BACKEND"):
         terminal.say(f"pynn runs on NumPy: {kernels.why_not_native()}")
-    runs = f"native kernels, instruction set {info.isa}, {_several(info.threads, 'thread')}"
+    runs = f"native kernels, instruction set {info.isa}, {several(info.threads, 'thread')}"
     print(messages.filled(f"pynn {info.version}, {runs if info.backend == 'native' else f'NumPy {info.numpy}'}"))
 
 
@@ -141,14 +142,10 @@ def _print_header(options: argparse.Namespace, model: pynn.Sequential, parts: tu
         *([f"weight decay {options.weight_decay:g}"] if options.weight_decay else []),
         *([f"L2 {options.l2:g}"] if options.l2 else []),
         f"batch size {options.batch_size}",
-        _several(options.epochs, "epoch"),
+        several(options.epochs, "epoch"),
         *([f"augmented by {' and '.join(map(repr, options.augment))}"] if options.augment else []),
     ]
     print(messages.filled(", ".join(settings)), flush=True)
-
-
-def _several(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _diverged(model: pynn.Sequential, loss: float = 0.0) -> str | None:
@@ -174,7 +171,7 @@ def _saved(model: pynn.Sequential, path: Path, epochs: int) -> str:
     if path.exists() and model.epoch < epochs:  # do not overwrite a fully trained model
         path = path.with_name(f"{path.stem}.interrupted{path.suffix}")
     writing.save(model, path)
-    done = f"{_several(model.epoch, 'epoch')}, {_several(model.context.step, 'step')}"
+    done = f"{several(model.epoch, 'epoch')}, {several(model.context.step, 'step')}"
     return f"the model as trained so far ({done}) is in {path}"
 
 

@@ -9,16 +9,15 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from .ranges import Range
+from ..messages.counting import several
+from .ranges import EDGE, Range
 from .space import Choice, Space
-from .stage import counted
 
 Params: TypeAlias = Mapping[str, Any]
 
 LEAST = 8  # trials from which their best ones say something of the ranges
 SHARE = 6  # every so many trials one is among the best, and 3 at least
 TRIED = 3  # trials of an option, without which it is not left out
-EDGE = 0.15  # of a range: so near to its end is at the edge
 WIDTH = 0.1  # of the range before: no range becomes narrower
 MOVE = 0.25  # of the range before: so far a range goes beyond its end if the best sit there
 
@@ -137,7 +136,7 @@ def changes(before: Space, after: Space, ranked: Sequence[Params]) -> list[str]:
 
 def too_few(count: int) -> str:
     """What is said if so many finished trials are too few to narrow ranges."""
-    return f"the ranges stay, because only {counted(count, 'trial')} finished; {LEAST} would narrow them"
+    return f"the ranges stay, because only {several(count, 'trial')} finished; {LEAST} would narrow them"
 
 
 def _changes(before: Space, after: Space, moved: Mapping[int, str]) -> Iterator[str]:

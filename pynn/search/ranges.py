@@ -14,6 +14,7 @@ from ..signatures import answering
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
+EDGE = 0.15  # of a range: so near to its end is at the edge
 POSITIVE_LOW = POSITIVE.with_hint(": a logarithmic scale has no 0; use uniform, or a small number such as 1e-6")
 
 
@@ -76,6 +77,11 @@ class Range:
         if self.log:
             return math.exp(math.log(self.low) + position * (math.log(self.high) - math.log(self.low)))
         return self.low + position * (self.high - self.low)
+
+    def edge(self, end: str) -> tuple[float, float]:
+        """From where to where its "lower" or "upper" end is."""
+        first, last = (0.0, EDGE) if end == "lower" else (1 - EDGE, 1.0)
+        return self.at_exactly(first), self.at_exactly(last)
 
     def at(self, position: float) -> float:
         """The number that a trial may take at a position of 0..1."""

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..checks import expect_count
 from ..losses import Loss
+from ..messages.counting import several
 from ..models.loading import from_bytes, own_classes
 from ..models.sequential import Sequential
 from ..preprocessing import Transformer
 from . import narrowing
 from .keeping import Keeper
 from .records import Trial, ranked
-from .stage import Stage, counted
+from .stage import Stage
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -176,7 +177,7 @@ class Result:
 
     def _endings(self) -> str:
         counts = Counter(one.ended for one in self.trials)
-        return f"{counted(len(self.trials), 'trial')}: " + ", ".join(
+        return f"{several(len(self.trials), 'trial')}: " + ", ".join(
             f"{n} {ended}" for ended, n in counts.most_common()
         )
 
@@ -220,10 +221,10 @@ class Result:
 
         expect_count("importance", 1, stage=stage)
         if stage > len(self._stages):
-            raise ValueError(f"stage is {stage}, but there are {counted(len(self._stages), 'stage')}")
+            raise ValueError(f"stage is {stage}, but there are {several(len(self._stages), 'stage')}")
         study = self._stages[stage - 1].study
         if len(study.ranked()) < 2:
-            raise ValueError(f"{counted(len(study.ranked()), 'trial')} has finished, expected at least 2 to compare")
+            raise ValueError(f"{several(len(study.ranked()), 'trial')} has finished, expected at least 2 to compare")
         found = get_param_importances(study.optuna)
         return {name.rpartition("/")[2]: share for name, share in found.items()}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Generic, TypeVar
 
+from ..messages.counting import several
 from .records import Trial
 from .stored import Stored
 
@@ -34,12 +35,7 @@ class Stage(Generic[Kind]):
     def text(self, trials: Sequence[Trial]) -> str:
         """What it did, in words. trials: of this stage."""
         number = self.study.stage
-        text = f"stage {number}: {counted(len(trials), 'trial')} of {counted(self.study.settings.epochs, 'epoch')}"
+        text = f"stage {number}: {several(len(trials), 'trial')} of {several(self.study.settings.epochs, 'epoch')}"
         if self.start is not None:
             text += f", {sum(one.went_on for one in trials)} of them on from the weights of trial {self.start}"
         return "; ".join([text, *self.words])
-
-
-def counted(count: int, what: str) -> str:
-    """1 trial, 2 trials."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"

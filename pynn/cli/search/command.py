@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pynn
 
 from ...messages import terminal
+from ...messages.counting import several
 from .. import messages, models, writing
 from ..applicable import expect
 from ..tables import files
@@ -121,10 +122,10 @@ def _made(options: argparse.Namespace, job: Job, storage: str, path: Path) -> Se
 def _print_header(options: argparse.Namespace, job: Job, storage: str) -> None:
     job.print_header()
     sampler = "from a grid" if options.sampler == "grid" else f"by {options.sampler or 'random'} search"
-    length = f"{options.trials or TRIALS} trials of {_several(options.epochs or job.epochs, 'epoch')}"
+    length = f"{options.trials or TRIALS} trials of {several(options.epochs or job.epochs, 'epoch')}"
     if options.stages is not None:
         length = ", then ".join(
-            f"{_several(count, 'trial')} of {_several(epochs, 'epoch')}" for count, epochs in options.stages
+            f"{several(count, 'trial')} of {several(epochs, 'epoch')}" for count, epochs in options.stages
         )
     jobs = f", {options.jobs} at a time" if (options.jobs or 1) > 1 else ""
     if options.dask is not None:
@@ -172,7 +173,7 @@ def _interrupted(search: Search, storage: str) -> int:
     if result.ranked:
         best = f", the best with {result.metric} {result.best_score:.4g} (trial {result.best_trial.number})"
     terminal.say(
-        f"pynn: interrupted; {_several(ended, 'trial')} {'is' if ended == 1 else 'are'} in "
+        f"pynn: interrupted; {several(ended, 'trial')} {'is' if ended == 1 else 'are'} in "
         f"{terminal.printable(storage)}{best}; the same command goes on"
     )
     return 130
@@ -235,7 +236,7 @@ def _print_trials(job: Job, result: Result) -> None:
     failed = [one for one in result.trials if one.ended == "failed"]
     if failed:
         terminal.say(
-            f"pynn: {_several(len(failed), 'trial')} failed, the first (trial {failed[0].number}): {failed[0].why}"
+            f"pynn: {several(len(failed), 'trial')} failed, the first (trial {failed[0].number}): {failed[0].why}"
         )
     if len(result.spaces) > 1:
         print()
@@ -277,7 +278,3 @@ def _draw(result: Result, picture: Path, quiet: bool) -> str:
         terminal.say(f"pynn: no picture: {messages.sentence(cause)}")
         return ""
     return f" and {terminal.printable(picture)}"
-
-
-def _several(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

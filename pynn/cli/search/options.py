@@ -77,7 +77,9 @@ def add(commands: Any) -> None:
         help=f"{', '.join(datasets.names())}, or the path of a table (default: digits, which come with pynn)",
     )  # fmt: skip
     arguments.add_data(parser)
-    _add_search(parser.add_argument_group("the search"))
+    searching = parser.add_argument_group("the search")
+    _add_search(searching)
+    _add_running(searching)
     _add_scoring(parser.add_argument_group("the score"))
     arguments.add_table(parser.add_argument_group("a table"))
     _add_fixed(parser.add_argument_group("a data set: what all trials have"))
@@ -114,6 +116,9 @@ def _add_search(group: Any) -> None:
         "--pruner", metavar="NAME", type=arguments.choice(("median", "hyperband")),
         help="end trials that do worse than others: median or hyperband of Optuna (default: none)",
     )  # fmt: skip
+
+
+def _add_running(group: Any) -> None:
     group.add_argument(
         "--time-budget", metavar="SECONDS", type=arguments.positive, help="begin no trial after this time"
     )

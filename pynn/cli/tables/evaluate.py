@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from ...messages import terminal
+from ...messages.counting import several
 from ...typing import Array
 from .. import confusion, messages, models
 from . import columns, files, predict, scores, text, train
 from . import target as targets
 from .estimators import Predictor
-from .reading import quoted, several
+from .reading import quoted
 
 
 def run(options: argparse.Namespace, model: Any) -> int:

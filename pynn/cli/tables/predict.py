@@ -15,11 +15,12 @@ import numpy as np
 
 from ...data import parsing
 from ...messages import terminal
+from ...messages.counting import several
 from ...saving import files as written
 from .. import messages, models
 from . import columns, files, reading
 from .estimators import Predictor
-from .reading import Source, quoted, several
+from .reading import Source, quoted
 
 ROWS = 100_000  # predicted at once, which bounds the memory
 SHOWN = 5  # unknown categories in a message

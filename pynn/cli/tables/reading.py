@@ -9,6 +9,7 @@ from collections.abc import Collection
 from typing import Any, NoReturn
 
 from ...data import parsing
+from ...messages.counting import several
 from ...messages.terminal import printable
 from . import dialect as dialects
 from . import files, values
@@ -246,7 +247,3 @@ def _say_encoding(dialect: Dialect, cause: UnicodeDecodeError) -> NoReturn:
         f"{name}{where}: the byte 0x{byte.hex()} is not {shown}; save the file as UTF-8, or name its encoding: "
         "--encoding cp1252 (Windows and Excel in Western Europe), latin-1, shift_jis, gb18030"
     ) from cause
-
-
-def several(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

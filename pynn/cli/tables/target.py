@@ -13,10 +13,11 @@ from pynn import random as random_module
 
 from ...data import parsing
 from ...data.columns import Column
+from ...messages.counting import several
 from ...messages.terminal import printable
 from ...typing import Array
 from . import columns, reading, values
-from .reading import Source, quoted, several
+from .reading import Source, quoted
 
 CLASSIFICATION, REGRESSION = "classification", "regression"
 FEW = 10  # different whole numbers that are taken for classes

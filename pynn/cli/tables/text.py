@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from ...messages.counting import several
 from ...messages.terminal import printable
 from .columns import Column
 from .importance import Importance
-from .reading import several
 from .scores import Score
 
 SHOWN = 40  # columns in the table

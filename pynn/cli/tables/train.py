@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...messages import terminal
+from ...messages.counting import several
 from ...typing import Array
 from .. import messages, models, writing
 from ..train import print_backend
@@ -18,7 +19,7 @@ from . import columns, estimators, files, importance, reading, scores, text
 from . import target as targets
 from .estimators import Predictor, Progress
 from .importance import Importance
-from .reading import Source, quoted, several
+from .reading import Source, quoted
 from .scores import Score
 from .target import Target
 

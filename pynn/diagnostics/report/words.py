@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ...messages.counting import several as several
 from ...messages.terminal import printable
 
 
@@ -45,11 +46,6 @@ def seconds(value: float) -> str:
         return f"{value:.2g} s" if value < 1 else f"{value:.1f} s"
     minutes, rest = divmod(round(value), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def several(count: int, noun: str, plural: str = "") -> str:
-    """1 layer, 2 layers."""
-    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
 def data(value: Any) -> str:

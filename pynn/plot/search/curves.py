@@ -14,7 +14,7 @@ from matplotlib.figure import FigureBase
 from ... import checks
 from ...typing import Array
 from ..figures import TITLE, Into, Panels, as_panels, dress, given, log_scale, new_figure
-from .scales import is_wide, score, several, short, spaces, spoken, written
+from .scales import counted, is_wide, score, short, spaces, spoken, written
 
 COLUMNS, FEWEST = 5, 3
 HEIGHT, LINE = 1.75, 0.15  # inches of a panel, and of each line below it
@@ -77,7 +77,7 @@ def ranked(result: Any, limit: int) -> list[Any]:
 def title(result: Any, best: Sequence[Any]) -> str:
     """What is drawn."""
     other = f", dashed: {training_of(result.metric)} in training" if _has_training(result, best) else ""
-    few = f"the best {len(best)} of {several(result.trials)}" if len(best) < len(result.trials) else several(best)
+    few = f"the best {len(best)} of {counted(result.trials)}" if len(best) < len(result.trials) else counted(best)
     return f"{spoken(result.metric)} of {few} over the epochs{other}"
 
 

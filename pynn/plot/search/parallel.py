@@ -16,7 +16,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 
 from ...typing import Array
 from ..figures import TITLE, WIDTH, Into, one
-from .scales import Scale, is_wide, scales, score, several, spoken, written
+from .scales import Scale, counted, is_wide, scales, score, spoken, written
 
 HEIGHT = 3.9  # inches
 ABSENT = -0.14  # where a trial without the parameter crosses its axis
@@ -70,7 +70,7 @@ def parallel_coordinates(result: Any, ax: Into = None) -> Axes:
 def title(result: Any) -> str:
     """What is drawn."""
     few = f"the best {MOST:,} of " if len(result.trials) > MOST else ""
-    return f"parameters and score of {few}{several(result.trials)}: the darker, the better"
+    return f"parameters and score of {few}{counted(result.trials)}: the darker, the better"
 
 
 def draw_into(figure: FigureBase, result: Any) -> None:

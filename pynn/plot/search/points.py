@@ -14,14 +14,13 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from matplotlib.transforms import ScaledTranslation
 
 from ..figures import COLOURS, TITLE, Into, Panels, as_panels, dress, log_scale, panels
-from .scales import EARLY, Scale, chosen, is_wide, scales, score, several, spoken, written
+from .scales import EARLY, Scale, chosen, counted, is_wide, scales, score, spoken, written
 
 COLUMNS = 3
 HEIGHT = 2.7  # inches of a panel
 STAGES = ("#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")  # COLOURS without that of the warnings
 WARNING = COLOURS[1]
 MARKERS = "os^Dv*"
-EDGE = 0.15  # of a range: what the search calls its end
 SMALL = 9  # points
 JITTER, LESS = 0.5, 0.2  # of the places of a choice's values, and of integers
 FEW = 10  # integers
@@ -77,7 +76,7 @@ def parameters(result: Any, ax: Into = None, *, names: Sequence[str] | None = No
 
 def title(result: Any) -> str:
     """What is drawn."""
-    return f"{spoken(result.metric)} of {several(result.trials)} against each parameter"
+    return f"{spoken(result.metric)} of {counted(result.trials)} against each parameter"
 
 
 def height(count: int) -> float:
@@ -213,8 +212,7 @@ def _bar(axes: Axes, part: Any, scale: Scale, height: float, colour: str) -> Non
 
 def _shade(axes: Axes, part: Any, end: str) -> None:
     """The end of a range."""
-    first, last = (0.0, EDGE) if end == "lower" else (1 - EDGE, 1.0)
-    axes.axvspan(part.at_exactly(first), part.at_exactly(last), color=WARNING, alpha=0.18, linewidth=0, zorder=1)
+    axes.axvspan(*part.edge(end), color=WARNING, alpha=0.18, linewidth=0, zorder=1)
     axes.axvline(part.low if end == "lower" else part.high, color=WARNING, linewidth=1.4, zorder=2)
 
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from ..figures import new_figure
 from . import curves, parallel, points
-from .scales import scales, several, spoken
+from .scales import counted, scales, spoken
 
 SHOWN = 10  # curves
 
@@ -51,10 +51,10 @@ def _title(result: Any) -> str:
     counts = Counter(one.ended for one in result.trials)
     ended = ", ".join(f"{count} {how}" for how, count in counts.most_common())
     if not result.ranked:
-        return f"{several(result.trials)}: {ended}"
+        return f"{counted(result.trials)}: {ended}"
     best = result.ranked[0]
     staged = f" of stage {best.stage}" if len(result.spaces) > 1 else ""
     return (
         f"best {spoken(result.metric)} {best.score:.4g} (trial {best.number}{staged}); "
-        f"{several(result.trials)}: {ended}"
+        f"{counted(result.trials)}: {ended}"
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...messages.counting import several
 from ...messages.terminal import brief, printable
 
 LONGEST = 24  # characters of a name
@@ -67,9 +68,9 @@ def scales(result: Any) -> dict[str, Scale]:
     """The scale of each parameter of a search."""
     parts: dict[str, list[Any]] = {}
     for space in spaces(result):
-        for name, several in space.flat().items():
-            parts.setdefault(name, []).extend(several)
-    return {name: Scale(several) for name, several in parts.items()}
+        for name, own in space.flat().items():
+            parts.setdefault(name, []).extend(own)
+    return {name: Scale(own) for name, own in parts.items()}
 
 
 def spaces(result: Any) -> list[Any]:
@@ -105,9 +106,9 @@ def is_wide(result: Any, values: Sequence[float]) -> bool:
     return bool(result.mode == "min" and len(known) and known.min() > 0 and known.max() > SPREAD * known.min())
 
 
-def several(trials: Sequence[Any]) -> str:
+def counted(trials: Sequence[Any]) -> str:
     """How many trials these are."""
-    return f"{len(trials):,} trial{'' if len(trials) == 1 else 's'}"
+    return several(len(trials), "trial")
 
 
 def spoken(name: str) -> str:

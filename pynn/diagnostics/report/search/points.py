@@ -14,7 +14,6 @@ from ..scales import Scale
 from . import axes, reading
 from .axes import Axis
 
-EDGE = 0.15  # of a range: what the search calls its end
 FEW = 300  # trials: more are drawn paler
 LOST = 0.025  # how far from the bad end of the axis trials without a score are drawn
 BAR = 0.035  # of the height, for the range of each stage
@@ -137,8 +136,7 @@ class Points:
                 continue
             best = next(one for one in self._result.ranked if one.stage == stage)
             part = self._result.spaces[stage - 1].active(best.params)[self._name]
-            ends = (0.0, EDGE) if end == "lower" else (1 - EDGE, 1.0)
-            low, high = (self._axis.at(part.at_exactly(share)) for share in ends)
+            low, high = map(self._axis.at, part.edge(end))
             shades.append(
                 f'<rect class="warned" x="{frame.right(low)}" width="{(high - low) * SIZE:.1f}" y="0" height="{SIZE}"/>'
             )
