@@ -12,6 +12,7 @@ import logging
 import os
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from optuna.storages.journal import (
 from ..messages.terminal import brief, printable
 from ..saving import files
 
-GRACE = 5  # seconds after which the lock of a process that was killed is taken over
+GRACE = 30  # seconds after which the lock of a process that was killed is taken over, as Optuna has it
 SYNC = 0.25  # seconds between two waits for the disk
 BEGIN = b'{"op_code":'  # of each line
 WRITTEN = "the file in which a search keeps its trials"
@@ -57,33 +58,71 @@ class Journal(BaseJournalBackend):
         return self._file.read_logs(log_number_from)
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Add lines. A line of which a killed process has written a part is removed first."""
+        """Add lines. A line of which a killed process has written a part becomes spaces before them."""
         lines = "".join(f"{json.dumps(log, separators=(',', ':'))}\n" for log in logs).encode()
-        with open(self._path, "r+b", buffering=0) as file:
-            self._lock.acquire()
-            try:
-                _end_at_a_line(file)
-                file.write(lines)
-            finally:
-                self._lock.release()
+        with open(self._path, "a+b", buffering=0, opener=_open) as file:
+            while not self._written(file, lines):
+                pass
             if any("state" in log for log in logs) and time.monotonic() - self._synced >= SYNC:
                 os.fsync(file.fileno())
                 self._synced = time.monotonic()
 
+    def _written(self, file: Any, lines: bytes) -> bool:
+        """Whether the lines could be added: not if this process stood still, and another has taken the lock over."""
+        self._lock.acquire()
+        ours = self._mark()
+        try:
+            broken = _broken(file)
+            if ours is None or self._mark() != ours:
+                return False
+            if broken:
+                _blank(self._path, *broken)
+            _append(file, lines)
+            return True
+        finally:
+            if ours is not None and self._mark() == ours:
+                self._lock.release()
 
-def _end_at_a_line(file: Any) -> None:
-    """Go to the end, and cut off a last line that has no end."""
+    def _mark(self) -> tuple[int, int] | None:
+        """What tells the lock that there is from others; None if there is none."""
+        with suppress(OSError):
+            found = os.lstat(f"{self._path}.lock")
+            return found.st_ino, found.st_mtime_ns
+        return None
+
+
+def _open(name: str, flags: int) -> int:
+    """Open the file; a journal that was removed must not begin anew in the middle."""
+    return os.open(name, flags & ~os.O_CREAT)
+
+
+def _broken(file: Any) -> tuple[int, int] | None:
+    """Begin and end of a last line that has no end."""
     size = place = file.seek(0, os.SEEK_END)
+    step = 1
     while place:
-        step = min(place, 4096)
+        step = min(place, step)
         file.seek(place - step)
         found = file.read(step).rfind(b"\n")
         place = place - step + found + 1 if found >= 0 else place - step
         if found >= 0:
             break
-    if place < size:
-        file.truncate(place)
-    file.seek(place)
+        step = 4096
+    return (place, size) if place < size else None
+
+
+def _blank(path: str, begin: int, end: int) -> None:
+    """Write spaces over a part of the file: JSON may begin with them, and nothing that follows can be lost."""
+    with open(path, "r+b", buffering=0) as file:
+        file.seek(begin)
+        file.write(b" " * (end - begin))
+
+
+def _append(file: Any, lines: bytes) -> None:
+    """Write at the end. A full disk takes a part, then raises an error."""
+    left = memoryview(lines)
+    while left:
+        left = left[file.write(left) :]
 
 
 def opened(storage: Any) -> BaseStorage:
@@ -143,9 +182,9 @@ def _database(url: str) -> BaseStorage:
 
 
 def _expect_journal(path: Path, hint: str = "use another file") -> None:
-    """ValueError for another file: an end without a line break would be cut off."""
+    """ValueError for another file: an end without a line break would be overwritten."""
     with open(path, "rb") as file:
-        begin = file.read(max(len(BEGIN), len(SQLITE)))
+        begin = file.read(4096).lstrip(b" ")  # a first line that a kill cut off
     if begin.startswith(SQLITE):
         raise ValueError(f"{printable(path)} is a database; write sqlite:///{printable(path)}")
     if not BEGIN.startswith(begin[: len(BEGIN)]):
