@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -130,6 +131,17 @@ class Wait(pynn.Callback):
 
     def on_step_end(self, trainer: Any) -> None:
         time.sleep(self.seconds / trainer.batches)
+
+
+class Deaf(Noting):
+    """A build that does not hear that its process is interrupted."""
+
+    def __call__(self, params: dict[str, Any]) -> Any:
+        self.note({"rate": None, "waits": True})
+        with suppress(KeyboardInterrupt):
+            for _ in range(3000):
+                time.sleep(0.01)
+        return super().__call__(params)
 
 
 class Forking(Dying):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Container, Sequence
 from pathlib import Path
 
@@ -43,6 +44,14 @@ class Keeper:
             match = pattern.fullmatch(path.name)
             if match is not None and int(match[1]) in numbers:
                 path.unlink(missing_ok=True)
+
+    def drop_checkpoints(self, study: str, numbers: Container[int]) -> None:
+        """Remove the checkpoints of trials that have ended; a kill may leave them."""
+        pattern = re.compile(rf"{re.escape(_plain(study))}-trial-(\d+)\.checkpoint")
+        for path in self.folder.iterdir() if self.folder is not None and self.folder.is_dir() else ():
+            match = pattern.fullmatch(path.name)
+            if match is not None and int(match[1]) in numbers:
+                shutil.rmtree(path, ignore_errors=True)
 
     def models(self, study: str, number: int, folds: int) -> list[bytes]:
         """The model files of a trial; LookupError if they are not there."""

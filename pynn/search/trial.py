@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import shutil
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +18,7 @@ from ..models.sequential import Sequential
 from ..saving import container
 from .checkpoints import Rare
 from .data import Data
-from .watching import DIVERGED, FAILED, FINISHED, PRUNED, UNFINISHED, Middle, Report, Watcher
+from .watching import DIVERGED, FAILED, FINISHED, PRUNED, Middle, Report, Watcher
 
 Build = Callable[..., Any]
 Built = tuple[Sequential, dict[str, Any]]
@@ -57,7 +56,8 @@ class Task:
     first : float, optional
         First loss of the trial that wrote them.
     checkpoint : str, optional
-        Folder for checkpoints of a long trial; there it goes on if it was interrupted.
+        Folder for checkpoints of a long trial; there it goes on if it was interrupted. It stays until the study knows how
+        the trial has ended.
     ends : float, optional
         When the time is over, by `time.time`.
     """
@@ -173,8 +173,6 @@ def run(
         outcome.error = traceback.format_exc()
     if outcome.folds:
         outcome.score = math.fsum(outcome.folds) / len(outcome.folds)
-    if outcome.ended != UNFINISHED and task.checkpoint is not None:
-        shutil.rmtree(task.checkpoint, ignore_errors=True)
     outcome.seconds = time.perf_counter() - begun
     return outcome
 

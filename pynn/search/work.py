@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
 from . import trial
@@ -45,8 +47,8 @@ class Pool(Protocol):
     def wait(self) -> tuple[int, Outcome] | None:
         """Wait until a task has ended; return its number, and what became of it. None if there is room for more."""
 
-    def close(self) -> None:
-        """End all tasks that are under way."""
+    def close(self) -> list[tuple[int, Outcome]]:
+        """End all tasks that are under way; return the numbers of those that have ended by themselves, and how."""
 
 
 class Serial:
@@ -67,9 +69,10 @@ class Serial:
         task, report = self._tasks.pop(0)
         return task.number, trial.run(self._build, self._data, task, report)
 
-    def close(self) -> None:
+    def close(self) -> list[tuple[int, Outcome]]:
         """Forget the task."""
         self._tasks.clear()
+        return []
 
 
 def pool(build: Callable[..., Any], data: Data, jobs: Any) -> Pool:
@@ -149,13 +152,28 @@ class Work:
         best = score is not None and study.would_be_best(score, asked.number)
         if best:
             self._keeper.keep(study.name, asked.number, outcome.models)
-        study.tell(asked, outcome)
+        self.tell(study, asked, outcome)
         if best:
             self._tidy(study)
 
+    def tell(self, study: Study, asked: Asked, outcome: Outcome) -> None:
+        """Tell the study of a trial, then remove its checkpoints: a kill in between costs no training."""
+        study.tell(asked, outcome)
+        self.forget(study, asked)
+
+    def forget(self, study: Study, asked: Asked) -> None:
+        """Remove the checkpoints of a trial."""
+        folder = self._keeper.checkpoint(study.name, asked.number)
+        if folder is not None and os.path.isdir(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
     def _tidy(self, study: Study) -> None:
-        """Remove the models of trials that are not the best. Those of a trial that is about to be told stay."""
+        """Remove what was left of trials that ended: models, but for the best, and checkpoints.
+
+        The models of a trial that is about to be told stay.
+        """
         ended = study.ended_numbers()
+        self._keeper.drop_checkpoints(study.name, ended)
         if study.best is not None:
             self._keeper.drop(study.name, ended - {study.best[1]})
 
@@ -190,14 +208,25 @@ class _Run:
                 raise RuntimeError(_all_failed(self._failed))
             return self._whole
         except BaseException as error:
-            pool.close()  # before another process may take up its trials
+            self._keep_late(pool.close())  # before another process may take up its trials
             if isinstance(error, KeyboardInterrupt):
                 error.args = (f"the search was interrupted after {self._study.ended} trials; the next run goes on",)
             raise
         finally:
-            for asked in (*self._running.values(), *(asked for asked, _ in self._failed)):
+            for asked in self._running.values():
                 self._study.release(asked)
+            for asked, _ in self._failed:
+                self._study.release(asked)
+                self._work.forget(self._study, asked)
             shown.close()
+
+    def _keep_late(self, ended: list[tuple[int, Outcome]]) -> None:
+        """Keep what has ended by itself when the search was ended. What cannot be kept is done again."""
+        for number, outcome in ended:
+            if number in self._running and outcome.ended not in (FAILED, UNFINISHED):
+                with suppress(Exception):  # the storage may be lost: the first error says so
+                    self._end(self._running[number], outcome)
+                    del self._running[number]
 
     def _room(self, pool: Pool) -> int:
         """How many trials may be under way or wait."""
@@ -220,7 +249,7 @@ class _Run:
                 raise RuntimeError(_all_failed(self._failed))
         else:
             for one, error in self._failed:
-                self._study.tell(one, error)
+                self._work.tell(self._study, one, error)
             self._failed.clear()
             self._work.keep(self._study, asked, outcome)
 

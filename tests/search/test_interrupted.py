@@ -23,7 +23,7 @@ from optuna.trial import TrialState
 
 import pynn
 from pynn.saving import filelocks
-from pynn.search import Result, choice, claims, journal
+from pynn.search import Result, checkpoints, choice, claims, journal, study, work
 from pynn.search.claims import PROCESS
 
 pytestmark = pytest.mark.filterwarnings("ignore:the best .* trials sit at")
@@ -178,6 +178,34 @@ def test_a_process_may_be_killed_between_two_parameters(points: Any, sampler: st
         killed.release(killed.ask(4))
     plain = search_cases.search(*points, sampler=sampler).run(trials=4, epochs=2)
     assert gist(job.run(trials=4, epochs=2)) == gist(plain)
+
+
+def test_what_a_trial_was_trained_is_not_lost_before_it_is_told(
+    points: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "EVERY", 0.0)
+    monkeypatch.setattr(work, "EVERY", 0.0)
+    trained, ends = [], [True]
+    tell = study.Study.tell
+
+    def killed(self: Any, asked: Any, outcome: Any) -> bool:
+        if asked.number == 1 and ends:
+            ends.clear()
+            raise KeyboardInterrupt
+        return tell(self, asked, outcome)
+
+    def noting(params: Any) -> Any:
+        model, settings = search_cases.build(params)
+        return model, {**settings, "callbacks": lambda trainer: trained.append(trainer.epoch)}
+
+    monkeypatch.setattr(study.Study, "tell", killed)
+    settings = {"metric": "val_loss", "storage": tmp_path / "study.log", "build": noting}
+    with pytest.raises(KeyboardInterrupt):
+        search_cases.search(*points, **settings).run(trials=3, epochs=4)
+    result = search_cases.search(*points, **settings).run(trials=3, epochs=4)
+    assert trained == [1, 2, 3, 4] * 3
+    assert gist(result) == gist(search_cases.search(*points, metric="val_loss").run(trials=3, epochs=4))
+    assert len(os.listdir(tmp_path / "study.models")) == 1
 
 
 def test_a_trial_that_another_process_has_ended_in_the_meantime_is_not_told_twice(points: Any, tmp_path: Path) -> None:

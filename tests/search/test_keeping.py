@@ -43,4 +43,12 @@ def test_models_in_a_folder(tmp_path: Path) -> None:
     assert again.models("a stage 2", 1, 2) == [b"two", b"three"]
     with pytest.raises(LookupError, match=r"a-trial-1.safetensors is not there: it was removed, or written on another"):
         again.models("a", 1, 1)
+    for name in ("a-trial-1", "a-trial-12", "a-stage-2-trial-1"):
+        (folder / f"{name}.checkpoint" / "0").mkdir(parents=True)
+    again.drop_checkpoints("a", set(range(12)))
+    assert sorted(path.name for path in folder.glob("*.checkpoint")) == [
+        "a-stage-2-trial-1.checkpoint", "a-trial-12.checkpoint",
+    ]  # fmt: skip
+    Keeper(None).drop_checkpoints("a", {1})
+    Keeper(folder / "absent").drop_checkpoints("a", {1})
     assert again.checkpoint("a", 7) == str(folder / "a-trial-7.checkpoint")
