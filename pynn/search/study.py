@@ -17,7 +17,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ..monitor import grows
 from . import claims, journal, records, samplers
-from .claims import PROCESS
+from .beats import Beats
+from .claims import PROCESS, Claim
 from .middles import Middles
 from .ranges import Range
 from .records import RECORD, STUDY
@@ -70,9 +71,11 @@ class Study(Stored):
         self.worked = False  # a trial ended without an error
         self.total = self.ended = 0
         self.slowest: float | None = None  # seconds of a trial
-        self._left: list[int] = []  # trials of processes that are gone
+        self._left: list[int] = []  # trials of runs that are gone
+        self.others: list[FrozenTrial] = []  # under way in other runs, when those were looked at
         self._waiting = False  # there may be trials whose parameters are given
-        self._process = claims.signature()
+        self._claim = Claim()
+        self._beats = Beats(storage, self._id, self._claim.run)
 
     def _expect_same(self) -> None:
         """Write the settings, or raise ValueError if the study was begun with others."""
@@ -87,19 +90,55 @@ class Study(Stored):
     # Trials ---------------------------------------------------------------------------------------
 
     def begin(self, trials: int) -> None:
-        """Look at the trials that there are; make those of a grid."""
+        """Begin a run, which `close` ends: look at the trials that there are; make those of a grid."""
+        self._claim.begin()
+        self._beats.start()
         self.ended, self.best = 0, None
-        self._left, frozen = [], claims.settled(lambda: self._storage.get_all_trials(self._id, deepcopy=False))
+        frozen = self._look(None)
         self.total = len(frozen)
         self._waiting = self._sampler == GRID or any(one.state == TrialState.WAITING for one in frozen)
         self.middles = Middles(self.settings.metric, self.settings.mode, self.settings.epochs)
         for one in frozen:
-            if one.state == TrialState.RUNNING and not claims.lives(one):
-                self._left.append(one.number)
-            elif one.state.is_finished():
+            if one.state.is_finished():
                 self._count(one.number, records.unpacked(one.user_attrs.get(RECORD)), one.state)
         if self._sampler == GRID:
             self._add_grid(trials, frozen)
+
+    def close(self) -> None:
+        """End the run."""
+        self._beats.stop()
+        self._claim.end()
+
+    def _look(self, states: tuple[TrialState, ...] | None) -> list[FrozenTrial]:
+        """The trials of these states; find out which of those under way are left over, and which others do."""
+        frozen, unsigned = claims.settled(lambda: self._storage.get_all_trials(self._id, deepcopy=False, states=states))
+        theirs = [
+            one for one in frozen if one.state == TrialState.RUNNING and one.number not in self._claim.numbers
+        ]  # fmt: skip
+        self._beats.look([claims.run(one) for one in theirs if claims.lives(one) is None])
+        signed = [one for one in theirs if PROCESS in one.user_attrs]
+        self._left = sorted(unsigned | {one.number for one in signed if self._is_left(one)})
+        self.others = [one for one in signed if not self._is_left(one) and not self._is_outer(one)]
+        return frozen
+
+    def _is_left(self, trial: FrozenTrial) -> bool:
+        """Whether the run that has signed a trial is gone."""
+        lives = claims.lives(trial)
+        return self._beats.gone(claims.run(trial)) if lives is None else not lives
+
+    def _is_outer(self, trial: FrozenTrial) -> bool:
+        """Whether this run was started from within the trial: it cannot end before."""
+        theirs = claims.claim(claims.holder(trial))
+        return theirs is not None and theirs.thread == self._claim.thread
+
+    def look_again(self) -> bool:
+        """Whether there are trials of runs that are gone now; `others` are those that other runs do."""
+        self._look((TrialState.RUNNING,))
+        return bool(self._left)
+
+    def unheard(self) -> list[FrozenTrial]:
+        """Those of `others` whose process cannot be seen from here, and was not heard of yet."""
+        return [one for one in self.others if claims.lives(one) is None and not self._beats.heard(claims.run(one))]
 
     def _count(self, number: int, values: Mapping[str, Any], state: TrialState) -> None:
         """Take a trial that has ended into account."""
@@ -137,26 +176,33 @@ class Study(Stored):
                 self.total += 1
 
     def ask(self, trials: int) -> Asked | None:
-        """The next trial to do; None if the study has so many. Trials of dead processes come first."""
-        if (left := self._left_behind()) is not None:
-            trial = optuna.Trial(self.optuna, left)
-            trial.set_user_attr(PROCESS, self._process)
-        elif self._waiting and self._has_waiting():
-            trial = self.optuna.ask()
-            trial.set_user_attr(PROCESS, self._process)
-        elif self.total < trials and self._sampler != GRID:
+        """The next trial to do; None if the study has so many. Trials of runs that are gone come first."""
+        with self._claim.asking():
+            key = self._signed(trials)
+            if key is None:
+                return None
+            try:
+                trial = optuna.Trial(self.optuna, key)
+                self._claim.numbers.add(trial.number)
+                self.total = max(self.total, trial.number + 1)
+                self.optuna.sampler = samplers.sampler(self._sampler, self.settings.seed, self.name, trial.number)
+                return Asked(trial.number, self._suggested(trial), trial)
+            except BaseException:
+                self._storage.set_trial_user_attr(key, PROCESS, "")
+                raise
+
+    def _signed(self, trials: int) -> int | None:
+        """The key of the next trial, which is signed."""
+        key = self._left_behind()
+        if key is None and self._waiting and self._has_waiting():
+            key = self._storage.get_trial_id_from_study_id_trial_number(self._id, self.optuna.ask().number)
+        if key is not None:
+            self._storage.set_trial_user_attr(key, PROCESS, self._claim.text)
+        elif self.total < trials and self._sampler != GRID and not self._has(trials):
             # As Optuna's `ask`, but the trial is signed from the beginning.
-            signed = optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs={PROCESS: self._process})
-            trial = optuna.Trial(self.optuna, self._storage.create_new_trial(self._id, signed))
-        else:
-            return None
-        self.total = max(self.total, trial.number + 1)
-        self.optuna.sampler = samplers.sampler(self._sampler, self.settings.seed, self.name, trial.number)
-        try:
-            return Asked(trial.number, self._suggested(trial), trial)
-        except BaseException:
-            trial.set_user_attr(PROCESS, "")
-            raise
+            signed = optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs={PROCESS: self._claim.text})
+            key = self._storage.create_new_trial(self._id, signed)
+        return key
 
     def _suggested(self, trial: optuna.Trial) -> dict[str, Any]:
         """The parameters of a trial, also if its process was killed when only some were chosen."""
@@ -180,12 +226,20 @@ class Study(Stored):
     def _frozen(self, trial: optuna.Trial) -> FrozenTrial:
         return self._storage.get_trial(self._storage.get_trial_id_from_study_id_trial_number(self._id, trial.number))
 
+    def _has(self, trials: int) -> bool:
+        """Whether the study has so many trials, those that other processes have begun included."""
+        try:
+            self._storage.get_trial_id_from_study_id_trial_number(self._id, trials - 1)
+        except KeyError:
+            return False
+        return True
+
     def _left_behind(self) -> int | None:
-        """The key of a trial whose process is gone, and that no other process has taken up."""
+        """The key of a trial whose run is gone, and that no other has taken up."""
         while self._left:
             key = self._storage.get_trial_id_from_study_id_trial_number(self._id, self._left.pop(0))
             frozen = self._storage.get_trial(key)
-            if frozen.state == TrialState.RUNNING and not claims.lives(frozen):
+            if frozen.state == TrialState.RUNNING and self._is_left(frozen):
                 return key
         return None
 
@@ -211,6 +265,11 @@ class Study(Stored):
 
     def tell(self, asked: Asked, outcome: Outcome) -> bool:
         """Keep what became of a trial; False if another process has done it in the meantime."""
+        told = self._tell(asked, outcome)
+        self._claim.numbers.discard(asked.number)
+        return told
+
+    def _tell(self, asked: Asked, outcome: Outcome) -> bool:
         key = self._storage.get_trial_id_from_study_id_trial_number(self._id, asked.number)
         frozen = self._storage.get_trial(key)
         if frozen.state.is_finished():
@@ -252,5 +311,6 @@ class Study(Stored):
 
     def release(self, asked: Asked) -> None:
         """Leave a trial that has not ended to the next run, here or in another process."""
+        self._claim.numbers.discard(asked.number)
         with suppress(UpdateFinishedTrialError):
             asked.trial.set_user_attr(PROCESS, "")

@@ -56,8 +56,8 @@ class Task:
     first : float, optional
         First loss of the trial that wrote them.
     checkpoint : str, optional
-        Folder for checkpoints of a long trial; there it goes on if it was interrupted. It stays until the study knows how
-        the trial has ended.
+        Folder for checkpoints of a long trial; there it goes on if it was interrupted. It stays until the study
+        knows how the trial has ended.
     ends : float, optional
         When the time is over, by `time.time`.
     """

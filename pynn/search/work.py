@@ -9,7 +9,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
-from . import trial
+from .. import checks
+from . import claims, trial
 from .checkpoints import EVERY
 from .data import Data
 from .keeping import Keeper
@@ -21,6 +22,8 @@ from .worker import expect_guarded
 from .workers import Workers
 
 FEW = 3  # trials that fail before any other ends, and the search ends with their error
+LOOK = 0.5  # seconds between two looks at trials of other processes
+PATIENCE = 5.0  # seconds of waiting for them until that is said
 SHORT = 1.0  # seconds of a trial, and the next one is asked for before a process is ready for it
 
 
@@ -110,16 +113,22 @@ class Work:
         self._stop, self._progress = stop, progress
         self._pool = pool(build, data, jobs)
 
-    def do(self, study: Study, trials: int, ends: float | None = None, start: Start | None = None) -> bool:
+    def do(
+        self, study: Study, trials: int, ends: float | None = None, start: Start | None = None,
+        waits: Callable[[], bool] = lambda: False,
+    ) -> bool:  # fmt: skip
         """Do trials until the study has so many, or the time is over; return whether there was time for all.
 
         RuntimeError if the first trials all fail. Trials that have not ended are left to the next run. Processes stay
-        for further trials until `close`.
+        for further trials until `close`. waits: whether to wait for trials that other processes have under way.
         """
         expect_guarded()
-        study.begin(trials)
-        self._tidy(study)
-        return _Run(self, study, trials, ends, start).go(self._pool)
+        try:
+            study.begin(trials)
+            self._tidy(study)
+            return _Run(self, study, trials, ends, start, waits).go(self._pool)
+        finally:
+            study.close()
 
     def close(self) -> None:
         """End all processes."""
@@ -181,7 +190,10 @@ class Work:
 class _Run:
     """One call of `Work.do`: the trials that are under way, and those that failed before any other ended well."""
 
-    def __init__(self, work: Work, study: Study, trials: int, ends: float | None, start: Start | None) -> None:
+    def __init__(
+        self, work: Work, study: Study, trials: int, ends: float | None, start: Start | None, waits: Callable[[], bool]
+    ) -> None:
+        self._waits, self._waited = waits, 0.0
         self._work, self._study, self._trials, self._ends, self._start = work, study, trials, ends, start
         self._running: dict[int, Asked] = {}
         self._failed: list[tuple[Asked, Outcome]] = []
@@ -197,6 +209,8 @@ class _Run:
                     task = self._work.task(self._study, asked, self._ends, self._start)
                     pool.start(task, self._study.report(asked))
                 if not self._running:
+                    if self._whole and (self._study.look_again() or self._wait()):
+                        continue
                     break
                 ended = pool.wait()
                 if ended is None:
@@ -227,6 +241,23 @@ class _Run:
                 with suppress(Exception):  # the storage may be lost: the first error says so
                     self._end(self._running[number], outcome)
                     del self._running[number]
+
+    def _wait(self) -> bool:
+        """Wait a moment for trials of other processes; False if there are none to wait for.
+
+        From other machines it may come to light only after a while whether a process lives: then its trials are left
+        to it, or taken up.
+        """
+        others = self._study.others if self._waits() else self._study.unheard()
+        if not others:
+            return False
+        if self._waited < PATIENCE <= self._waited + LOOK:
+            shown = ", ".join(f"{one.number} ({claims.shown(one)})" for one in others[:FEW])
+            many = f"trial{'s' if len(others) > 1 else ''} {shown}{' and others' if len(others) > FEW else ''}"
+            checks.warn(f"{self._study.name!r} waits for {many}; Ctrl-C ends the waiting", RuntimeWarning)
+        self._waited += LOOK
+        time.sleep(LOOK)
+        return True
 
     def _room(self, pool: Pool) -> int:
         """How many trials may be under way or wait."""
