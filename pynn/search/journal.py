@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import random
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -32,6 +33,8 @@ from ..saving import files
 
 GRACE = 30  # seconds after which the lock of a process that was killed is taken over, as Optuna has it
 SYNC = 0.25  # seconds between two waits for the disk
+MAKING = 20.0  # seconds in which the tables of a database are made
+ALREADY = ("already exists", "integrityerror", "is locked")  # in errors, if two processes make the same tables
 BEGIN = b'{"op_code":'  # of each line
 WRITTEN = "the file in which a search keeps its trials"
 SQLITE = b"SQLite format 3\0"
@@ -134,7 +137,7 @@ def opened(storage: Any) -> BaseStorage:
     if not isinstance(storage, (str, os.PathLike)):
         raise TypeError(f"Search: storage is {brief(storage)}, expected a file, a URL, or a storage of Optuna")
     if is_url(storage):
-        return get_storage(str(storage))
+        return _tables(str(storage))
     path = files.named(storage)
     if path.exists():
         files.expect_file(path, "a journal of Optuna")
@@ -145,6 +148,19 @@ def opened(storage: Any) -> BaseStorage:
         return JournalStorage(Journal(path))
     except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as cause:
         raise ValueError(f"{printable(path)} is no journal of Optuna; use another file ({cause})") from cause
+
+
+def _tables(url: str) -> BaseStorage:
+    """The storage at this URL, whose tables are made if they are not there; another process may be just making them."""
+    limit = time.monotonic() + MAKING
+    while True:
+        try:
+            return get_storage(url)
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}".lower()
+            if time.monotonic() >= limit or not any(sign in text for sign in ALREADY):
+                raise
+        time.sleep(random.uniform(0.01, 0.1))
 
 
 def existing(storage: Any) -> BaseStorage:

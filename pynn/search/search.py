@@ -6,6 +6,7 @@ import os
 import time as clock
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -275,7 +276,7 @@ class Search(Constructed):
             stage.start = None if start is None else start.trial
             self._stages.append(stage)
             finer = f"{self.name} stage {place + 1}" if place < len(stages) else None
-            if not self._work.do(stage.study, trials, ends, start, lambda name=finer: self._decides(name)):
+            if not self._work.do(stage.study, trials, ends, start, partial(self._decides, finer)):
                 break
             if finer is not None:
                 space = self._finer(stage, finer)

@@ -177,21 +177,28 @@ class Study(Stored):
 
     def ask(self, trials: int) -> Asked | None:
         """The next trial to do; None if the study has so many. Trials of runs that are gone come first."""
-        with self._claim.asking():
-            key = self._signed(trials)
-            if key is None:
-                return None
-            try:
-                trial = optuna.Trial(self.optuna, key)
-                self._claim.numbers.add(trial.number)
-                self.total = max(self.total, trial.number + 1)
-                self.optuna.sampler = samplers.sampler(self._sampler, self.settings.seed, self.name, trial.number)
-                return Asked(trial.number, self._suggested(trial), trial)
-            except BaseException:
-                self._storage.set_trial_user_attr(key, PROCESS, "")
-                raise
+        while True:
+            with suppress(UpdateFinishedTrialError), self._claim.asking():  # another process may have done it
+                key = self._next(trials)
+                return None if key is None else self._asked(key)
 
-    def _signed(self, trials: int) -> int | None:
+    def _asked(self, key: int) -> Asked:
+        """The trial of this key, signed and with all parameters."""
+        number = -1
+        try:
+            trial = optuna.Trial(self.optuna, key)
+            number = trial.number
+            self._claim.numbers.add(number)
+            self.total = max(self.total, number + 1)
+            self.optuna.sampler = samplers.sampler(self._sampler, self.settings.seed, self.name, number)
+            return Asked(number, self._suggested(trial), trial)
+        except BaseException:
+            self._claim.numbers.discard(number)
+            with suppress(UpdateFinishedTrialError):
+                self._storage.set_trial_user_attr(key, PROCESS, "")
+            raise
+
+    def _next(self, trials: int) -> int | None:
         """The key of the next trial, which is signed."""
         key = self._left_behind()
         if key is None and self._waiting and self._has_waiting():
@@ -257,8 +264,11 @@ class Study(Stored):
         told = set(self._storage.get_trial(key).intermediate_values)  # by a process that was killed
 
         def report(step: int, score: float) -> str | None:
-            if math.isfinite(score) and step not in told:
-                asked.trial.report(score, step)
+            try:
+                if math.isfinite(score) and step not in told:
+                    asked.trial.report(score, step)
+            except UpdateFinishedTrialError:
+                return "another process has ended it"
             return f"Optuna's {kind} ended it after epoch {step}" if asked.trial.should_prune() else None
 
         return report

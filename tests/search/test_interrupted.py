@@ -38,9 +38,9 @@ search_cases.run({storage!r}, {done!r}, {trials}, {together})
 """
 
 
-def command(folder: Path, trials: int, together: int = 1) -> list[str]:
+def command(folder: Path, trials: int, together: int = 1, storage: str = "{}/study.log") -> list[str]:
     paths = [str(Path(pynn.__file__).parents[1]), str(Path(search_cases.__file__).parent)]
-    files = {"storage": str(folder / "study.log"), "done": str(folder / "done.txt")}
+    files = {"storage": storage.format(folder), "done": str(folder / "done.txt")}
     code = SCRIPT.format(path=paths, **files, trials=trials, together=together)
     return [sys.executable, "-W", "ignore", "-c", code]
 
@@ -297,11 +297,14 @@ def test_the_best_model_of_another_process_is_not_removed(points: Any, tmp_path:
 
 
 @pytest.mark.slow
-def test_two_processes_share_a_study(tmp_path: Path) -> None:
-    processes = [subprocess.Popen(command(tmp_path, 40, together=2), env=environment()) for _ in range(2)]
+@pytest.mark.parametrize("storage", ["{}/study.log", "sqlite:///{}/study.db"])
+def test_two_processes_share_a_study(tmp_path: Path, storage: str) -> None:
+    """They come to a storage that is not there yet at the same moment."""
+    processes = [subprocess.Popen(command(tmp_path, 40, 2, storage), env=environment()) for _ in range(2)]
     assert [process.wait(timeout=120) for process in processes] == [0, 0]
     done = (tmp_path / "done.txt").read_text().split()
-    result = search_cases.killed(tmp_path / "study.log", tmp_path / "more.txt").run(trials=40, epochs=3)
+    there = search_cases.killed(storage.format(tmp_path), tmp_path / "more.txt", tmp_path / "study.models")
+    result = there.run(trials=40, epochs=3)
     assert {one.ended for one in result.trials} == {"finished"}
     assert 40 <= len(result.trials) <= 41  # both may begin the last one at the same moment
     assert len(done) == len(set(done)) == len(result.trials)

@@ -154,6 +154,30 @@ def test_what_a_storage_may_be(tmp_path: Path) -> None:
         opened(tmp_path)
 
 
+def test_several_may_make_the_tables_of_a_database_at_once(tmp_path: Path) -> None:
+    together, found = threading.Barrier(4), list[Any]()
+
+    def make() -> None:
+        together.wait()
+        try:
+            found.append(opened(f"sqlite:///{tmp_path}/study.db").get_all_studies())
+        except Exception as error:
+            found.append(error)
+
+    threads = [threading.Thread(target=make) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [[]] * 4
+
+
+def test_a_database_that_cannot_be_opened_is_an_error_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "MAKING", 1e9)
+    with pytest.raises(Exception, match="unable to open database file"):
+        opened(f"sqlite:///{tmp_path}/absent/study.db")
+
+
 @pytest.mark.parametrize(
     "content", [b"a,b\n1,2\n", b"{}\n", b"[1]\n", b'{"op_code": 99}\n', b"\xff\xfe\n1\n", b"a = 1", b'{"a":1}']
 )
