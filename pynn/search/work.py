@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
+from optuna.trial import FrozenTrial
+
 from .. import checks
-from . import claims, trial
+from . import beats, claims, trial
 from .checkpoints import EVERY
 from .data import Data
 from .keeping import Keeper
@@ -252,9 +254,7 @@ class _Run:
         if not others:
             return False
         if self._waited < PATIENCE <= self._waited + LOOK:
-            shown = ", ".join(f"{one.number} ({claims.shown(one)})" for one in others[:FEW])
-            many = f"trial{'s' if len(others) > 1 else ''} {shown}{' and others' if len(others) > FEW else ''}"
-            checks.warn(f"{self._study.name!r} waits for {many}; Ctrl-C ends the waiting", RuntimeWarning)
+            checks.warn(_waiting(self._study, others), RuntimeWarning)
         self._waited += LOOK
         time.sleep(LOOK)
         return True
@@ -283,6 +283,14 @@ class _Run:
                 self._work.tell(self._study, one, error)
             self._failed.clear()
             self._work.keep(self._study, asked, outcome)
+
+
+def _waiting(study: Study, others: Sequence[FrozenTrial]) -> str:
+    """In words which trials of other processes are waited for."""
+    shown = ", ".join(f"{one.number} ({claims.shown(one)})" for one in others[:FEW])
+    many = f"trial{'s' if len(others) > 1 else ''} {shown}{' and others' if len(others) > FEW else ''}"
+    silent = f"; one whose process is silent for {beats.STALE:g} s is done here" if study.unheard() else ""
+    return f"{study.name!r} waits for {many}{silent}. Ctrl-C ends the waiting"
 
 
 def _all_failed(failed: list[tuple[Asked, Outcome]]) -> str:
