@@ -229,12 +229,12 @@ class _Run:
                 error.args = (f"the search was interrupted after {self._study.ended} trials; the next run goes on",)
             raise
         finally:
+            shown.close()
             for asked in self._running.values():
                 self._study.release(asked)
             for asked, _ in self._failed:
                 self._study.release(asked)
                 self._work.forget(self._study, asked)
-            shown.close()
 
     def _keep_late(self, ended: list[tuple[int, Outcome]]) -> None:
         """Keep what has ended by itself when the search was ended. What cannot be kept is done again."""
