@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -29,7 +30,7 @@ def search(x: Any, y: Any, build: Any = build, **settings: Any) -> Search:
     return Search(build, SPACE, x, y, **{"progress": False, "validation": share, **settings})
 
 
-def killed(storage: Any, done: Any) -> Search:
+def killed(storage: Any, done: Any, folder: Any = None) -> Search:
     """A search that writes a line to the file `done` for each model that it begins."""
     rng = np.random.default_rng(0)
     y = np.arange(60) % 3
@@ -40,16 +41,15 @@ def killed(storage: Any, done: Any) -> Search:
             file.write(f"{params['learning_rate']}\n")
         return build(params)
 
-    return search(x, y, storage=storage, metric="val_loss", build=noted)
+    return search(x, y, storage=storage, metric="val_loss", build=noted, folder=folder)
 
 
 def run(storage: Any, done: str, trials: int, together: int = 1) -> None:
     """Do the trials, once so many processes have come to this line."""
-    search = killed(storage, done)
     Path(f"{done}.{os.getpid()}").touch()
     while len(list(Path(done).parent.glob("done.txt.*"))) < together:
         time.sleep(0.001)
-    search.run(trials=trials, epochs=3)
+    killed(storage, done, Path(done).with_name("study.log.models")).run(trials=trials, epochs=3)
 
 
 # For worker processes, which import what they are to build.
@@ -131,6 +131,17 @@ class Wait(pynn.Callback):
 
     def on_step_end(self, trainer: Any) -> None:
         time.sleep(self.seconds / trainer.batches)
+
+
+class Deaf(Noting):
+    """A build that does not hear that its process is interrupted."""
+
+    def __call__(self, params: dict[str, Any]) -> Any:
+        self.note({"rate": None, "waits": True})
+        with suppress(KeyboardInterrupt):
+            for _ in range(3000):
+                time.sleep(0.01)
+        return super().__call__(params)
 
 
 class Forking(Dying):

@@ -224,8 +224,10 @@ def machine() -> str:
 
 def is_dead(process: int) -> bool:
     """Whether this computer has no process of that number; False if that cannot be known."""
-    if os.name != "posix":  # os.kill would end the process
-        return False
+    if os.name == "nt":  # os.kill would end the process
+        from . import windows  # here: only Windows needs it
+
+        return windows.is_dead(process)
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
@@ -236,7 +238,11 @@ def is_dead(process: int) -> bool:
 
 
 def _begun(process: int) -> str:
-    """When the process was started, from /proc: its number may have been reused."""
+    """When the process was started, where the system tells: its number may have been reused."""
+    if os.name == "nt":
+        from . import windows
+
+        return windows.begun(process)
     with suppress(OSError, IndexError):
         return Path(f"/proc/{process}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]
     return ""

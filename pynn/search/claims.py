@@ -1,103 +1,125 @@
-"""Which process does a trial: it signs it, and a trial whose process is gone may be taken up by another."""
+"""Which run does a trial: it signs it. A trial whose run is gone may be taken up by another."""
 
 from __future__ import annotations
 
-import datetime
 import json
+import os
+import threading
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from optuna.exceptions import UpdateFinishedTrialError
-from optuna.storages import BaseStorage
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
 
+from ..messages.terminal import printable
 from ..saving import filelocks
-from . import keeping
 
 PROCESS = "pynn_process"  # name of the attribute
 KEY = "pynn_key"  # name of the attribute that tells a trial's files from those of all others
 YOUNG = 2.0  # seconds within which another process may be about to sign a trial
+_claims: dict[str, Claim] = {}  # of the runs of this process, by run
 
 
-class Claims:
-    """The trials of a study that this process may do.
+class Claim:
+    """What a run of this process signs its trials with, and which of them are under way.
 
-    Parameters
+    Attributes
     ----------
-    storage : BaseStorage
-        Where the study is kept.
-    study : int
-        Its key there.
+    run : str
+        What tells the run from all others.
+    text : str
+        The signature.
+    numbers : set of int
+        The trials under way.
+    thread : int
+        Which does the run.
     """
 
-    def __init__(self, storage: BaseStorage, study: int) -> None:
-        self._storage, self._study, self._process = storage, study, signature()
-        self._left: deque[int] = deque()  # trials of processes that are gone
-        self._queued: deque[int] = deque()  # trials whose parameters the user gave
+    def __init__(self) -> None:
+        self.run = os.urandom(6).hex()
+        self.text = json.dumps({**filelocks.signature(), "run": self.run}, separators=(",", ":"))
+        self.numbers: set[int] = set()
+        self.thread = threading.get_ident()
+        self._asking = False
 
-    def look(self, trials: Sequence[FrozenTrial]) -> None:
-        """Note which trials nobody does."""
-        self._left = deque(one.number for one in trials if one.state == TrialState.RUNNING and not lives(one))
-        self._queued = deque(one.number for one in trials if one.state == TrialState.WAITING)
+    def begin(self) -> None:
+        """The run begins, in this thread."""
+        self.thread = threading.get_ident()
+        self.numbers.clear()
+        _claims[self.run] = self
 
-    def next(self) -> int | None:
-        """The key of a trial that nobody does. Those of dead processes come first, then those of ``enqueue_trial``."""
-        while self._left:
-            key = self._storage.get_trial_id_from_study_id_trial_number(self._study, self._left.popleft())
-            frozen = self._storage.get_trial(key)
-            if frozen.state == TrialState.RUNNING and not lives(frozen):
-                return key
-        while self._queued:
-            key = self._storage.get_trial_id_from_study_id_trial_number(self._study, self._queued.popleft())
-            with suppress(UpdateFinishedTrialError):
-                if self._storage.set_trial_state_values(key, TrialState.RUNNING):
-                    return key
+    def end(self) -> None:
+        """The run has ended: what it has signed and not ended is left over."""
+        _claims.pop(self.run, None)
+        self.numbers.clear()
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """As long as a trial is asked for, which may be signed already while its number is not known."""
+        self._asking = True
+        try:
+            yield
+        finally:
+            self._asking = False
+
+    def holds(self, number: int) -> bool:
+        """Whether the trial of this number is under way, or may be the one that is asked for."""
+        return self._asking or number in self.numbers  # in this order: another thread may be just done with asking
+
+
+def holder(trial: FrozenTrial) -> dict[str, Any]:
+    """Who has signed a trial: a `filelocks.signature` and the run; {} if nobody has, or has given it back."""
+    with suppress(ValueError, TypeError):
+        signed = json.loads(trial.user_attrs.get(PROCESS) or "{}")
+        if isinstance(signed, dict) and type(signed.get("process")) is int:
+            return signed
+    return {}
+
+
+def claim(holder: Mapping[str, Any]) -> Claim | None:
+    """The claim of a run of this process."""
+    return _claims.get(str(holder.get("run"))) if holder.get("process") == os.getpid() else None
+
+
+def run(trial: FrozenTrial) -> str:
+    """The run that does a trial."""
+    return str(holder(trial).get("run", trial.user_attrs.get(PROCESS)))
+
+
+def lives(trial: FrozenTrial) -> bool | None:
+    """Whether the run that does the trial may still be under way; None if its process cannot be seen from here."""
+    signed = holder(trial)
+    if not signed:
+        return False
+    if signed.get("machine") != filelocks.machine():
         return None
-
-    def new(self, attributes: dict[str, Any]) -> int:
-        """The key of a new trial. As Optuna's `ask`, but it is signed from the beginning."""
-        signed = {PROCESS: self._process, KEY: keeping.new_key(), **attributes}
-        return self._storage.create_new_trial(
-            self._study, create_trial(state=TrialState.RUNNING, user_attrs=signed)
-        )  # fmt: skip
-
-    def sign(self, key: int) -> None:
-        """Have this process do a trial."""
-        there = self._storage.get_trial(key).user_attrs
-        if there.get(PROCESS) != self._process:
-            self._storage.set_trial_user_attr(key, PROCESS, self._process)
-        if KEY not in there:  # a trial of `enqueue_trial`
-            self._storage.set_trial_user_attr(key, KEY, keeping.new_key())
-
-    def release(self, key: int) -> None:
-        """Leave a trial that has not ended to the next run, here or in another process."""
-        with suppress(UpdateFinishedTrialError):
-            self._storage.set_trial_user_attr(key, PROCESS, "")
+    if signed["process"] == os.getpid() and filelocks.lives(signed):
+        ours = claim(signed)
+        return ours is not None and ours.holds(trial.number)
+    return filelocks.lives(signed)
 
 
-def signature() -> str:
-    """What this process signs trials with."""
-    return json.dumps(filelocks.signature(), separators=(",", ":"))
+def shown(trial: FrozenTrial) -> str:
+    """Who does a trial, in words."""
+    signed = holder(trial)
+    return printable(f"process {signed.get('process')} on {signed.get('host') or 'this computer'}", 100)
 
 
-def lives(trial: FrozenTrial) -> bool:
-    """Whether the process that does the trial may still be running; "" is the signature of none."""
-    signed = trial.user_attrs.get(PROCESS) or ""
-    return signed != "" and filelocks.lives(json.loads(signed))
+def settled(trials: Callable[[], list[FrozenTrial]]) -> tuple[list[FrozenTrial], set[int]]:
+    """All trials, and the numbers of those that nobody signs: others may be so young that they are about to be signed.
 
-
-def settled(trials: Callable[[], list[FrozenTrial]]) -> list[FrozenTrial]:
-    """All trials, once none of them is so young that its process may be about to sign it."""
-    while True:
+    Starts of trials tell nothing: clocks differ, and some storages have local times.
+    """
+    limit = time.monotonic() + YOUNG
+    found = trials()
+    left = _unsigned(found)
+    while left and time.monotonic() < limit:
+        time.sleep(YOUNG / 20)
         found = trials()
-        ages = [
-            (datetime.datetime.now(one.datetime_start.tzinfo) - one.datetime_start).total_seconds()
-            for one in found
-            if one.state == TrialState.RUNNING and PROCESS not in one.user_attrs and one.datetime_start is not None
-        ]
-        if not ages or min(ages) > YOUNG:
-            return found
-        time.sleep(min(max(YOUNG - min(ages), 0.1), YOUNG))
+        left &= _unsigned(found)
+    return found, left
+
+
+def _unsigned(trials: list[FrozenTrial]) -> set[int]:
+    return {one.number for one in trials if one.state == TrialState.RUNNING and PROCESS not in one.user_attrs}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -90,10 +90,12 @@ class Cluster:
                 return None
         return self._ended.popleft()
 
-    def close(self) -> None:
-        """Cancel all tasks; those that have checkpoints write them first."""
+    def close(self) -> list[tuple[int, Outcome]]:
+        """Cancel all tasks, of which those that have checkpoints write them first; return what has ended already."""
         if (connection := self._link) is None:
-            return
+            return []
+        self._hear_the_last(connection)
+        ended = list(self._ended)
         busy = [seat for seat in self._seats.values() if seat.given is not None]
         self._link = None
         self._seats.clear()
@@ -108,6 +110,16 @@ class Cluster:
                 connection.tell(writing, remote.quiet, keys, GRACE)
         finally:
             connection.close()
+        return ended
+
+    def _hear_the_last(self, link: Link) -> None:
+        """Take in what has arrived, as far as it says that tasks have ended."""
+        with suppress(ConnectionError):
+            while (message := link.heard(0)) is not None:
+                seat = next((one for one in self._seats.values() if one.key == message[1]), None)
+                if message[0] == ENDED and seat is not None and seat.given is not None:
+                    given, seat.given = seat.given, None
+                    self._take(given, *message[2:])
 
     # Workers --------------------------------------------------------------------------------------
 
@@ -145,7 +157,7 @@ class Cluster:
         if link.dismissed(seat.address):
             self._tasks.again(seat.given)
         elif (ended := self._tasks.died(seat.given, f"at {seat.address} was lost", "; it may lack memory")) is not None:
-            self._end(seat.given, ended)
+            self._ended.append(ended)
 
     # Tasks ----------------------------------------------------------------------------------------
 
@@ -191,13 +203,7 @@ class Cluster:
     def _take(self, given: Given, answer: Answer) -> None:
         for warning in answer.warnings:
             self._relayed.show(*warning)
-        self._end(given, self._tasks.ended(given.task.number, answer.outcome))
-
-    def _end(self, given: Given, ended: tuple[int, Outcome]) -> None:
-        """A task has ended. A worker that sees other folders leaves that for its checkpoints, which is empty."""
-        if given.task.checkpoint is not None and ended[1].ended != UNFINISHED:
-            shutil.rmtree(given.task.checkpoint, ignore_errors=True)
-        self._ended.append(ended)
+        self._ended.append(self._tasks.ended(given.task.number, answer.outcome))
 
     def _fail(self, seat: Seat, error: BaseException) -> None:
         """A worker cannot do trials: leave it out, or raise RuntimeError if it is not its own fault, or the last."""

@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 import logging
 import os
+import random
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +31,10 @@ from optuna.storages.journal import (
 from ..messages.terminal import brief, printable
 from ..saving import files
 
-GRACE = 5  # seconds after which the lock of a process that was killed is taken over
+GRACE = 30  # seconds after which the lock of a process that was killed is taken over, as Optuna has it
 SYNC = 0.25  # seconds between two waits for the disk
+MAKING = 20.0  # seconds in which the tables of a database are made
+ALREADY = ("already exists", "integrityerror", "is locked")  # in errors, if two processes make the same tables
 BEGIN = b'{"op_code":'  # of each line
 WRITTEN = "the file in which a search keeps its trials"
 SQLITE = b"SQLite format 3\0"
@@ -57,33 +61,71 @@ class Journal(BaseJournalBackend):
         return self._file.read_logs(log_number_from)
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Add lines. A line of which a killed process has written a part is removed first."""
+        """Add lines. A line of which a killed process has written a part becomes spaces before them."""
         lines = "".join(f"{json.dumps(log, separators=(',', ':'))}\n" for log in logs).encode()
-        with open(self._path, "r+b", buffering=0) as file:
-            self._lock.acquire()
-            try:
-                _end_at_a_line(file)
-                file.write(lines)
-            finally:
-                self._lock.release()
+        with open(self._path, "a+b", buffering=0, opener=_open) as file:
+            while not self._written(file, lines):
+                pass
             if any("state" in log for log in logs) and time.monotonic() - self._synced >= SYNC:
                 os.fsync(file.fileno())
                 self._synced = time.monotonic()
 
+    def _written(self, file: Any, lines: bytes) -> bool:
+        """Whether the lines could be added: not if this process stood still, and another has taken the lock over."""
+        self._lock.acquire()
+        ours = self._mark()
+        try:
+            broken = _broken(file)
+            if ours is None or self._mark() != ours:
+                return False
+            if broken:
+                _blank(self._path, *broken)
+            _append(file, lines)
+            return True
+        finally:
+            if ours is not None and self._mark() == ours:
+                self._lock.release()
 
-def _end_at_a_line(file: Any) -> None:
-    """Go to the end, and cut off a last line that has no end."""
+    def _mark(self) -> tuple[int, int] | None:
+        """What tells the lock that there is from others; None if there is none."""
+        with suppress(OSError):
+            found = os.lstat(f"{self._path}.lock")
+            return found.st_ino, found.st_mtime_ns
+        return None
+
+
+def _open(name: str, flags: int) -> int:
+    """Open the file; a journal that was removed must not begin anew in the middle."""
+    return os.open(name, flags & ~os.O_CREAT)
+
+
+def _broken(file: Any) -> tuple[int, int] | None:
+    """Begin and end of a last line that has no end."""
     size = place = file.seek(0, os.SEEK_END)
+    step = 1
     while place:
-        step = min(place, 4096)
+        step = min(place, step)
         file.seek(place - step)
         found = file.read(step).rfind(b"\n")
         place = place - step + found + 1 if found >= 0 else place - step
         if found >= 0:
             break
-    if place < size:
-        file.truncate(place)
-    file.seek(place)
+        step = 4096
+    return (place, size) if place < size else None
+
+
+def _blank(path: str, begin: int, end: int) -> None:
+    """Write spaces over a part of the file: JSON may begin with them, and nothing that follows can be lost."""
+    with open(path, "r+b", buffering=0) as file:
+        file.seek(begin)
+        file.write(b" " * (end - begin))
+
+
+def _append(file: Any, lines: bytes) -> None:
+    """Write at the end. A full disk takes a part, then raises an error."""
+    left = memoryview(lines)
+    while left:
+        left = left[file.write(left) :]
 
 
 def opened(storage: Any) -> BaseStorage:
@@ -95,7 +137,7 @@ def opened(storage: Any) -> BaseStorage:
     if not isinstance(storage, (str, os.PathLike)):
         raise TypeError(f"Search: storage is {brief(storage)}, expected a file, a URL, or a storage of Optuna")
     if is_url(storage):
-        return get_storage(str(storage))
+        return _tables(str(storage))
     path = files.named(storage)
     if path.exists():
         files.expect_file(path, "a journal of Optuna")
@@ -106,6 +148,19 @@ def opened(storage: Any) -> BaseStorage:
         return JournalStorage(Journal(path))
     except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as cause:
         raise ValueError(f"{printable(path)} is no journal of Optuna; use another file ({cause})") from cause
+
+
+def _tables(url: str) -> BaseStorage:
+    """The storage at this URL, whose tables are made if they are not there; another process may be just making them."""
+    limit = time.monotonic() + MAKING
+    while True:
+        try:
+            return get_storage(url)
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}".lower()
+            if time.monotonic() >= limit or not any(sign in text for sign in ALREADY):
+                raise
+        time.sleep(random.uniform(0.01, 0.1))
 
 
 def existing(storage: Any) -> BaseStorage:
@@ -143,9 +198,9 @@ def _database(url: str) -> BaseStorage:
 
 
 def _expect_journal(path: Path, hint: str = "use another file") -> None:
-    """ValueError for another file: an end without a line break would be cut off."""
+    """ValueError for another file: an end without a line break would be overwritten."""
     with open(path, "rb") as file:
-        begin = file.read(max(len(BEGIN), len(SQLITE)))
+        begin = file.read(4096).lstrip(b" ")  # a first line that a kill cut off
     if begin.startswith(SQLITE):
         raise ValueError(f"{printable(path)} is a database; write sqlite:///{printable(path)}")
     if not BEGIN.startswith(begin[: len(BEGIN)]):

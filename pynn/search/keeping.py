@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import uuid
 from collections.abc import Container, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from ..saving import files
 
 LONGEST = 100  # bytes of a study's name in the name of a file
 MODEL = re.compile(r"(.+-trial-\d+-[0-9a-f]{8})(-fold-\d+)?\.safetensors")
+CHECKPOINT = ".checkpoint"  # ends the names of folders
 
 
 def new_key() -> str:
@@ -60,6 +62,12 @@ class Keeper:
             if match is not None and match[1] in trials:
                 path.unlink(missing_ok=True)
 
+    def drop_checkpoints(self, trials: Container[str]) -> None:
+        """Remove the checkpoints of trials that have ended; a kill may leave them."""
+        for path in self.folder.iterdir() if self.folder is not None and self.folder.is_dir() else ():
+            if path.suffix == CHECKPOINT and path.stem in trials:
+                shutil.rmtree(path, ignore_errors=True)
+
     def models(self, trial: str, folds: int) -> list[bytes]:
         """The model files of a trial; LookupError if they are not there."""
         if trial in self._kept:
@@ -74,7 +82,7 @@ class Keeper:
 
     def checkpoint(self, trial: str) -> str | None:
         """The folder for checkpoints of a running trial."""
-        return None if self.folder is None else os.fspath(self.folder / f"{trial}.checkpoint")
+        return None if self.folder is None else os.fspath(self.folder / f"{trial}{CHECKPOINT}")
 
     @staticmethod
     def _paths(folder: Path, trial: str, folds: int) -> list[Path]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import optuna
 from optuna.distributions import CategoricalDistribution
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial
 
 from ..messages.terminal import brief, printable
 from . import arguments, journal, narrowing
@@ -128,19 +129,46 @@ def _stages_of(names: list[str], storage: BaseStorage) -> list[Stage[Stored]]:
 
 def _study(name: str, storage: BaseStorage, place: int) -> Stored:
     study = optuna.load_study(study_name=name, storage=storage)
-    plain = study.user_attrs[STUDY]
+    settings = _settings(name, study.user_attrs[STUDY])
+    found = Stored(study, storage, settings, study.direction == StudyDirection.MAXIMIZE, place)
+    found.settings = settings._replace(space=_typed(settings.space, _labels(found.frozen())))
+    return found
+
+
+def _settings(name: str, plain: Mapping[str, Any]) -> Settings:
+    """The settings of a study of this name."""
     try:
-        settings = Settings(**{**plain, "space": Space(plain["space"])})
+        return Settings(**{**plain, "space": Space(plain["space"])})
     except (TypeError, KeyError, ValueError) as cause:
         raise ValueError(f"the study {name!r} was written by another version of pynn: {printable(cause)}") from cause
-    found = Stored(study, storage, settings, study.direction == StudyDirection.MAXIMIZE, place)
+
+
+def _labels(trials: Iterable[FrozenTrial]) -> dict[str, tuple[Any, ...]]:
+    """By unique name what choices have between these trials, the latest first; a storage keeps their types."""
     labels: dict[str, tuple[Any, ...]] = {}
-    for trial in found.frozen():
+    for trial in trials:
         for unique, one in trial.distributions.items():
             if isinstance(one, CategoricalDistribution):
                 labels[unique] = one.choices
-    found.settings = settings._replace(space=_typed(settings.space, labels))
-    return found
+    return labels
+
+
+def begun(storage: BaseStorage, name: str) -> dict[str, Any] | None:
+    """The space of the study of this name as the storage has it; None if no search has begun it."""
+    try:
+        attributes = storage.get_study_user_attrs(storage.get_study_id_from_name(name))
+    except KeyError:
+        return None
+    settings = attributes.get(STUDY)
+    return None if settings is None else settings["space"]
+
+
+def space(storage: BaseStorage, names: Sequence[str]) -> Space:
+    """The space of the last of these studies, whose trials tell the types of its values."""
+    keys = [storage.get_study_id_from_name(name) for name in names]
+    labels = _labels(one for key in keys for one in storage.get_all_trials(key, deepcopy=False))
+    found = _settings(names[-1], storage.get_study_user_attrs(keys[-1])[STUDY])
+    return _typed(found.space, labels)
 
 
 def _join(before: Stage[Stored], after: Stage[Stored]) -> None:

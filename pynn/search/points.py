@@ -70,6 +70,8 @@ class Points:
 
     def give(self, key: int, number: int) -> bool:
         """Fix the parameters of a trial, as `enqueue_trial` does; False if there was no point left for it."""
+        if number >= self.seen:  # another process began it, and is gone
+            self.look()
         if number not in self._points:  # another sampler's
             return True
         point = self._points.pop(number)

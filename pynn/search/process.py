@@ -72,6 +72,14 @@ class Process:
             raise EOFError
         return self.line.recv()
 
+    def last(self) -> list[Any]:
+        """What it has said and nobody has heard."""
+        said = []
+        with suppress(EOFError, OSError):
+            while True:
+                said.append(self.heard())
+        return said
+
     def kill(self) -> str:
         """End it if it lives; return how it ended."""
         self.line.close()
@@ -109,17 +117,18 @@ def speaking(processes: Sequence[Process], seconds: float) -> list[Process]:
     return [by_line[line] for line in spoken] or [one for one in processes if one.ended]
 
 
-def interrupt(processes: Sequence[Process]) -> None:
-    """Interrupt processes, and give them some time to write their checkpoints."""
-    limit, left = time.monotonic() + GRACE, list(processes)
+def interrupt(processes: Sequence[Process]) -> list[Any]:
+    """Interrupt processes, and give them some time to write their checkpoints; return what they said."""
+    limit, left, said = time.monotonic() + GRACE, list(processes), list[Any]()
     for one in left:
         one.tell(STOP)
     while left and (seconds := limit - time.monotonic()) > 0:
         for one in speaking(left, seconds):
             try:
-                one.heard()
+                said.append(one.heard())
             except (EOFError, OSError):
                 left.remove(one)
+    return said
 
 
 def how(code: int) -> str:

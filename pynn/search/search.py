@@ -21,11 +21,11 @@ from ..data.split import Split
 from ..messages.terminal import brief
 from ..monitor import MODES
 from ..signatures import Constructed, takes
-from . import arguments, data, journal, narrowing, samplers
+from . import arguments, data, journal, loading, narrowing, samplers
 from . import trial as training
 from .keeping import Keeper
 from .result import Result
-from .settings import Settings
+from .settings import Settings, plain
 from .space import Space
 from .stage import Stage
 from .study import Study
@@ -189,6 +189,9 @@ class Search(Constructed):
     def run(self, trials: int = 60, epochs: int = 10, time: float | None = None) -> Result:
         """Do trials until the study has so many, those of earlier and of other processes included.
 
+        It returns when none is left to begin. Other processes that share the storage may still be at theirs then:
+        ``search.result`` has these too once they have ended.
+
         Parameters
         ----------
         trials : int, default 60
@@ -286,22 +289,38 @@ class Search(Constructed):
             stage = self._stage(place, f"{self.name} stage {place}", space, epochs)
             stage.start = None if start is None else start.trial
             self._stages.append(stage)
-            if not self._work.do(stage.study, trials, ends, start):
+            finer = f"{self.name} stage {place + 1}" if place < len(stages) else None
+            if not self._work.do(stage.study, trials, ends, start, partial(self._decides, finer)):
                 break
-            if place < len(stages):
-                space = self._finer(stage)
+            if finer is not None:
+                space = self._finer(stage, finer)
                 start = self._weights(stage) if go_on else None
 
-    def _finer(self, stage: Stage[Study]) -> Space:
-        """The space around the best trials of a stage, which says in words what became of its ranges."""
+    def _decides(self, finer: str | None) -> bool:
+        """Whether the trials of a stage decide on the space of the next one, which no process has begun yet."""
+        return finer is not None and loading.begun(self._storage, finer) is None
+
+    def _finer(self, stage: Stage[Study], name: str) -> Space:
+        """The space of the next stage, around the best trials of this one, which says what became of its ranges.
+
+        If the next stage was begun, it is the space of that.
+        """
         ranked = [one.params for one in stage.study.ranked()]
         if not ranked:
             raise ValueError(f"no trial of stage {stage.study.stage} has finished, {self.result.table()}")
+        before = stage.study.settings.space
+        space, stage.words = narrowing.narrowed(before, ranked, stage.study.tried())
+        given = loading.begun(self._storage, name)
+        if given is not None and given != plain(space.data()):
+            checks.warn(f"stage {stage.study.stage + 1} was begun before all trials of the stage before had ended, "
+                        "and keeps its ranges; another name= begins a new search")  # fmt: skip
+            space = loading.space(self._storage, (stage.study.name, name))
+            stage.words = narrowing.changes(before, space, ranked)
+            return space
         if len(ranked) < narrowing.LEAST:
             checks.warn(f"stage {stage.study.stage}: {narrowing.too_few(len(ranked))}")
         for sentence in self._edges(stage):
             checks.warn(f"{sentence}; the next stage goes beyond it")
-        space, stage.words = narrowing.narrowed(stage.study.settings.space, ranked, stage.study.tried())
         return space
 
     def _edges(self, stage: Stage[Study]) -> list[str]:

@@ -42,8 +42,13 @@ class Settings(NamedTuple):
 
     def plain(self) -> dict[str, Any]:
         """The settings as a storage holds them."""
-        values: dict[str, Any] = json.loads(json.dumps({**self._asdict(), "space": self.space.data()}))
-        return values
+        return plain({**self._asdict(), "space": self.space.data()})
+
+
+def plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values as a storage gives them back: lists for tuples, text for keys."""
+    found: dict[str, Any] = json.loads(json.dumps(values))
+    return found
 
 
 class OtherSettings(ValueError):

@@ -9,12 +9,13 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from . import claims, keeping, records
+from ..messages.terminal import printable
+from . import beats, claims, keeping, records
 from .claims import KEY
 from .records import RECORD, Trial
 from .settings import Settings
 
-AT_IT, LEFT = "its process is at it", "its process has ended; the next run takes it up"
+LEFT = "its process has ended; the next run takes it up"
 FOREIGN = "another program told Optuna of it"
 
 
@@ -66,10 +67,23 @@ class Stored:
             params = self.settings.space.stored(frozen.params)
         except KeyError:  # its process was killed before all were chosen
             params = {name.rpartition("/")[2]: value for name, value in frozen.params.items()}
-        values: dict[str, Any] = {"why": AT_IT if claims.lives(frozen) else LEFT}
+        values: dict[str, Any] = {}
         if frozen.state.is_finished():
             values = records.unpacked(frozen.user_attrs.get(RECORD)) or {"why": FOREIGN}
+        else:
+            values["why"] = self._under_way(frozen)
         return records.trial(frozen.number, params, values, self.seed(frozen.number), self.stage)
+
+    def _under_way(self, trial: FrozenTrial) -> str:
+        """Who does a trial."""
+        lives = claims.lives(trial)
+        if lives is False:
+            return LEFT
+        text = f"{claims.shown(trial)} is at it"
+        if lives is None:
+            beat = self._storage.get_study_user_attrs(self._id).get(f"{beats.NAME}{claims.run(trial)}")
+            text += f", last heard of at {printable(beat, 40)}" if beat else ", of which nothing was heard yet"
+        return text
 
     def tried(self) -> list[dict[str, Any]]:
         """The parameters of all trials that have ended, however they did."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import optuna
@@ -15,8 +15,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from ..monitor import grows
-from . import claims, journal, records, samplers
-from .claims import Claims
+from . import journal, records, samplers
 from .middles import Middles
 from .points import FINENESS, Points
 from .ranges import Range
@@ -25,6 +24,7 @@ from .samplers import GRID
 from .settings import OtherSettings, Settings, differences
 from .space import Choice
 from .stored import Stored
+from .taking import Claims
 from .trial import Outcome
 from .watching import FAILED, FINISHED, PRUNED, Report
 
@@ -74,7 +74,7 @@ class Study(Stored):
         self.worked = False  # a trial ended without an error
         self.total = self.ended = 0
         self.slowest: float | None = None  # seconds of a trial
-        self._claims = Claims(storage, self._id)
+        self.claims = Claims(storage, self._id)
         self._points: Points | None = None  # of a grid
         self._exhausted = False  # the sampler of Optuna has nothing left to try
         self._known: str | None = None  # the place of an error with which an earlier run ended
@@ -92,11 +92,10 @@ class Study(Stored):
     # Trials ---------------------------------------------------------------------------------------
 
     def begin(self, trials: int) -> None:
-        """Look at the trials that there are, and how fine the grid shall be."""
+        """Begin a run, which `close` ends: look at the trials that there are, and how fine the grid shall be."""
         self.ended, self.best = 0, None
-        frozen = claims.settled(lambda: self._storage.get_all_trials(self._id, deepcopy=False))
+        frozen = self.claims.begin()
         self.total = len(frozen)
-        self._claims.look(frozen)
         self.middles = Middles(self.settings.metric, self.settings.mode, self.settings.epochs)
         for one in frozen:
             if one.state.is_finished():
@@ -104,6 +103,10 @@ class Study(Stored):
         self._exhausted, self._known = self._was_exhausted(), self.optuna.user_attrs.get(KNOWN)
         if self._sampler == GRID:
             self._points = Points(self._storage, self._id, self.settings.space, trials, frozen)
+
+    def close(self) -> None:
+        """End the run."""
+        self.claims.close()
 
     def _count(self, number: int, values: Mapping[str, Any]) -> None:
         """Take a trial that has ended into account; of one that another program added nothing is known."""
@@ -131,8 +134,8 @@ class Study(Stored):
             return self.best is None or number <= self.best[1]
         return score > self.best[0] if self.largest else score < self.best[0]
 
-    def beaten(self) -> set[str]:
-        """The names of the files of trials that have ended and are not the best, those of other processes included."""
+    def ended_files(self) -> set[str]:
+        """The names of the files of all trials that have ended, in other processes too, whose best is then known."""
         found = set()
         for one in self._storage.get_all_trials(self._id, deepcopy=False):
             if one.state.is_finished():
@@ -141,41 +144,60 @@ class Study(Stored):
                 values = records.unpacked(one.user_attrs.get(RECORD))  # only now: to read all would take long
                 if records.finished(values):
                     self.best = (one.value, one.number)
-        return set() if self.best is None else found - {self.files(self.best[1])}
+        return found
 
     def ask(self, trials: int) -> Asked | None:
         """The next trial to do; None if the study has so many, or the sampler has nothing left to try."""
-        while (key := self._next(trials)) is not None:
-            number = self._storage.get_trial_number_from_id(key)
-            self.total = max(self.total, number + 1)
-            # Before Optuna makes the trial: that already asks the sampler.
-            self.optuna.sampler = samplers.sampler(self._sampler, self.settings.seed, self.name, number)
-            try:
-                self._claims.sign(key)
-                if self._points is None or self._points.give(key, number):
-                    with self._stoppable():
-                        trial = optuna.Trial(self.optuna, key)
-                        return Asked(number, self._suggested(trial), trial, self.files(number))
-                self._storage.set_trial_user_attr(key, RECORD, records.packed(Outcome(PRUNED, SURPLUS)))
-                self._storage.set_trial_state_values(key, TrialState.PRUNED)
-            except BaseException:
-                self._claims.release(key)
-                raise
-        return None
+        while True:
+            with suppress(UpdateFinishedTrialError), self.claims.claim.asking():  # another process may have done it
+                key = self._next(trials)
+                if key is None:
+                    return None
+                if (asked := self._asked(key)) is not None:
+                    return asked
 
     def _next(self, trials: int) -> int | None:
         """The key of the next trial."""
-        if (key := self._claims.next()) is not None:
+        if (key := self.claims.next()) is not None:
             return key
         if self._points is None:
-            return None if self._exhausted or self.total >= trials else self._claims.new({})
+            done = self._exhausted or self.total >= trials or self._has(trials)
+            return None if done else self.claims.new({})
         self._points.look()
         self.total = max(self.total, self._points.seen)
         if self.total >= trials or not self._points.left:
             return None
-        key = self._claims.new({FINENESS: self._points.fineness})
+        key = self.claims.new({FINENESS: self._points.fineness})
         self._points.look()
         return key
+
+    def _has(self, trials: int) -> bool:
+        """Whether the study has so many trials, those that other processes have begun included."""
+        try:
+            self._storage.get_trial_id_from_study_id_trial_number(self._id, trials - 1)
+        except KeyError:
+            return False
+        return True
+
+    def _asked(self, key: int) -> Asked | None:
+        """The trial of this key, signed and with all parameters; None if no point of the grid was left for it."""
+        number = self._storage.get_trial_number_from_id(key)
+        self.total = max(self.total, number + 1)
+        try:
+            # Before Optuna makes the trial: that already asks the sampler.
+            self.optuna.sampler = samplers.sampler(self._sampler, self.settings.seed, self.name, number)
+            self.claims.sign(key, number)
+            if self._points is None or self._points.give(key, number):
+                with self._stoppable():
+                    trial = optuna.Trial(self.optuna, key)
+                    return Asked(number, self._suggested(trial), trial, self.files(number))
+            self._storage.set_trial_user_attr(key, RECORD, records.packed(Outcome(PRUNED, SURPLUS)))
+            self._storage.set_trial_state_values(key, TrialState.PRUNED)
+        except BaseException:
+            self.claims.release(key, number)
+            raise
+        self.claims.claim.numbers.discard(number)
+        return None
 
     @contextmanager
     def _stoppable(self) -> Iterator[None]:
@@ -228,14 +250,22 @@ class Study(Stored):
         told = set(self._storage.get_trial(key).intermediate_values)  # by a process that was killed
 
         def report(step: int, score: float) -> str | None:
-            if math.isfinite(score) and step not in told:
-                asked.trial.report(score, step)
+            try:
+                if math.isfinite(score) and step not in told:
+                    asked.trial.report(score, step)
+            except UpdateFinishedTrialError:
+                return "another process has ended it"
             return f"Optuna's {kind} ended it after epoch {step}" if asked.trial.should_prune() else None
 
         return report
 
     def tell(self, asked: Asked, outcome: Outcome) -> bool:
         """Keep what became of a trial; False if another process has done it in the meantime."""
+        told = self._tell(asked, outcome)
+        self.claims.claim.numbers.discard(asked.number)
+        return told
+
+    def _tell(self, asked: Asked, outcome: Outcome) -> bool:
         key = self._storage.get_trial_id_from_study_id_trial_number(self._id, asked.number)
         frozen = self._storage.get_trial(key)
         if frozen.state.is_finished():
@@ -278,4 +308,5 @@ class Study(Stored):
 
     def release(self, asked: Asked) -> None:
         """Leave a trial that has not ended to the next run, here or in another process."""
-        self._claims.release(self._storage.get_trial_id_from_study_id_trial_number(self._id, asked.number))
+        key = self._storage.get_trial_id_from_study_id_trial_number(self._id, asked.number)
+        self.claims.release(key, asked.number)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import math
 import os
-import shutil
 import time
 import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -22,7 +21,7 @@ from ..models.sequential import Sequential
 from ..saving import container
 from .checkpoints import Rare
 from .data import Data, Part
-from .watching import DIVERGED, FAILED, FINISHED, PRUNED, UNFINISHED, Middle, Report, Watcher
+from .watching import DIVERGED, FAILED, FINISHED, PRUNED, Middle, Report, Watcher
 
 Build = Callable[..., Any]
 Built = tuple[Sequential, dict[str, Any]]
@@ -58,7 +57,8 @@ class Task:
     start : list of bytes, optional
         Model files to go on from, one for each fold.
     checkpoint : str, optional
-        Folder for checkpoints of a long trial; there it goes on if it was interrupted.
+        Folder for checkpoints of a long trial; there it goes on if it was interrupted. It stays until the study
+        knows how the trial has ended.
     ends : float, optional
         When the time is over, by `time.time`.
     """
@@ -180,8 +180,6 @@ def run(
         outcome.score = math.fsum(outcome.folds) / len(outcome.folds)
     if outcome.ended != FINISHED or not _beats(task)(math.nan if outcome.score is None else outcome.score):
         outcome.models.clear()  # nobody asks for them, and they may have a long way to go
-    if outcome.ended != UNFINISHED and task.checkpoint is not None:
-        shutil.rmtree(task.checkpoint, ignore_errors=True)
     outcome.seconds = time.perf_counter() - begun
     return outcome
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
-from . import trial
+from optuna.trial import FrozenTrial
+
+from .. import checks
+from . import beats, claims, trial
 from .checkpoints import EVERY
 from .data import Data
 from .keeping import Keeper
@@ -19,6 +24,8 @@ from .worker import expect_guarded
 from .workers import Workers
 
 FEW = 3  # trials that fail in the same way before any other ends, and the search ends with their error
+LOOK = 0.5  # seconds between two looks at trials of other processes
+PATIENCE = 5.0  # seconds of waiting for them until that is said
 SHORT = 1.0  # seconds of a trial, and the next one is asked for before a process is ready for it
 
 
@@ -44,8 +51,8 @@ class Pool(Protocol):
     def wait(self) -> tuple[int, Outcome] | None:
         """Wait until a task has ended; return its number, and what became of it. None if there is room for more."""
 
-    def close(self) -> None:
-        """End all tasks that are under way."""
+    def close(self) -> list[tuple[int, Outcome]]:
+        """End all tasks that are under way; return the numbers of those that have ended by themselves, and how."""
 
 
 class Serial:
@@ -66,9 +73,10 @@ class Serial:
         task, report = self._tasks.pop(0)
         return task.number, trial.run(self._build, self._data, task, report)
 
-    def close(self) -> None:
+    def close(self) -> list[tuple[int, Outcome]]:
         """Forget the task."""
         self._tasks.clear()
+        return []
 
 
 def pool(build: Callable[..., Any], data: Data, jobs: Any) -> Pool:
@@ -106,16 +114,22 @@ class Work:
         self._stop, self._progress = stop, progress
         self._pool = pool(build, data, jobs)
 
-    def do(self, study: Study, trials: int, ends: float | None = None, start: Start | None = None) -> bool:
+    def do(
+        self, study: Study, trials: int, ends: float | None = None, start: Start | None = None,
+        waits: Callable[[], bool] = lambda: False,
+    ) -> bool:  # fmt: skip
         """Do trials until the study has so many, or the time is over; return whether there was time for all.
 
         RuntimeError if the first trials all fail in the same way. Trials that have not ended are left to the next run.
-        Processes stay for further trials until `close`.
+        Processes stay for further trials until `close`. waits: whether to wait for trials that others have under way.
         """
         expect_guarded()
-        study.begin(trials)
-        self._tidy(study)
-        return _Run(self, study, trials, ends, start).go(self._pool)
+        try:
+            study.begin(trials)
+            self._tidy(study)
+            return _Run(self, study, trials, ends, start, waits).go(self._pool)
+        finally:
+            study.close()
 
     def close(self) -> None:
         """End all processes."""
@@ -148,19 +162,39 @@ class Work:
         best = score is not None and study.would_be_best(score, asked.number)
         if best:
             self._keeper.keep(asked.files, outcome.models)
-        study.tell(asked, outcome)
+        self.tell(study, asked, outcome)
         if best:
             self._tidy(study)
 
+    def tell(self, study: Study, asked: Asked, outcome: Outcome) -> None:
+        """Tell the study of a trial, then remove its checkpoints: a kill in between costs no training."""
+        study.tell(asked, outcome)
+        self.forget(asked)
+
+    def forget(self, asked: Asked) -> None:
+        """Remove the checkpoints of a trial."""
+        folder = self._keeper.checkpoint(asked.files)
+        if folder is not None and os.path.isdir(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
     def _tidy(self, study: Study) -> None:
-        """Remove the models of trials that are not the best. Those of a trial that is about to be told stay."""
-        self._keeper.drop(study.beaten())
+        """Remove what was left of trials that ended: models, but for the best, and checkpoints.
+
+        The models of a trial that is about to be told stay.
+        """
+        ended = study.ended_files()
+        self._keeper.drop_checkpoints(ended)
+        if study.best is not None:
+            self._keeper.drop(ended - {study.files(study.best[1])})
 
 
 class _Run:
     """One call of `Work.do`: the trials that are under way, and those that failed before any other ended well."""
 
-    def __init__(self, work: Work, study: Study, trials: int, ends: float | None, start: Start | None) -> None:
+    def __init__(
+        self, work: Work, study: Study, trials: int, ends: float | None, start: Start | None, waits: Callable[[], bool]
+    ) -> None:
+        self._waits, self._waited = waits, 0.0
         self._work, self._study, self._trials, self._ends, self._start = work, study, trials, ends, start
         self._running: dict[int, Asked] = {}
         self._failed: list[tuple[Asked, Outcome]] = []
@@ -177,25 +211,55 @@ class _Run:
                     task = self._work.task(self._study, asked, self._ends, self._start)
                     pool.start(task, self._study.report(asked))
                 if not self._running:
-                    break
+                    if self._whole and self._study.claims.look_again():
+                        continue
+                    if self._failed:  # before waiting: another process may wait for these trials
+                        self._judge()
+                    if self._whole and self._wait():
+                        continue
+                    return self._whole
                 ended = pool.wait()
                 if ended is None:
                     continue
                 self._end(self._running[ended[0]], ended[1])
                 del self._running[ended[0]]
                 shown.show(self._study.ended, self._study.best)
-            if self._failed:
-                self._judge()
-            return self._whole
         except BaseException as error:
-            pool.close()  # before another process may take up its trials
+            self._keep_late(pool.close())  # before another process may take up its trials
             if isinstance(error, KeyboardInterrupt):
                 error.args = (f"the search was interrupted after {self._study.ended} trials; the next run goes on",)
             raise
         finally:
-            for asked in (*self._running.values(), *(asked for asked, _ in self._failed)):
-                self._study.release(asked)
             shown.close()
+            for asked in self._running.values():
+                self._study.release(asked)
+            for asked, _ in self._failed:
+                self._study.release(asked)
+                self._work.forget(asked)
+
+    def _keep_late(self, ended: list[tuple[int, Outcome]]) -> None:
+        """Keep what has ended by itself when the search was ended. What cannot be kept is done again."""
+        for number, outcome in ended:
+            if number in self._running and outcome.ended not in (FAILED, UNFINISHED):
+                with suppress(Exception):  # the storage may be lost: the first error says so
+                    self._end(self._running[number], outcome)
+                    del self._running[number]
+
+    def _wait(self) -> bool:
+        """Wait a moment for trials of other processes; False if there are none to wait for.
+
+        From other machines it may come to light only after a while whether a process lives: then its trials are left
+        to it, or taken up.
+        """
+        taken = self._study.claims
+        others = taken.others if self._waits() else taken.unheard()
+        if not others:
+            return False
+        if self._waited < PATIENCE <= self._waited + LOOK:
+            checks.warn(_waiting(self._study, others), RuntimeWarning)
+        self._waited += LOOK
+        time.sleep(LOOK)
+        return True
 
     def _room(self, pool: Pool) -> int:
         """How many trials may be under way or wait."""
@@ -231,8 +295,16 @@ class _Run:
 
     def _tell_failed(self) -> None:
         for asked, outcome in self._failed:
-            self._study.tell(asked, outcome)
+            self._work.tell(self._study, asked, outcome)
         self._failed.clear()
+
+
+def _waiting(study: Study, others: Sequence[FrozenTrial]) -> str:
+    """In words which trials of other processes are waited for."""
+    shown = ", ".join(f"{one.number} ({claims.shown(one)})" for one in others[:FEW])
+    many = f"trial{'s' if len(others) > 1 else ''} {shown}{' and others' if len(others) > FEW else ''}"
+    silent = f"; one whose process is silent for {beats.STALE:g} s is done here" if study.claims.unheard() else ""
+    return f"{study.name!r} waits for {many}{silent}. Ctrl-C ends the waiting"
 
 
 def _all_failed(failed: list[tuple[Asked, Outcome]]) -> str:

@@ -101,7 +101,10 @@ def _begun(begin: Begin, file: int) -> tuple[Callable[..., Any], Data]:
 
 def _do(build: Callable[..., Any], data: Data, talk: _Talk) -> None:
     """Do the next trial."""
-    task, reports = talk.inbox.get()
+    message = talk.inbox.get()
+    if message == STOP:  # the trial ended nevertheless
+        raise KeyboardInterrupt
+    task, reports = message
     outcome = trial.run(build, data, task, talk.report if reports else None)
     for stream in (sys.stdout, sys.stderr):  # the process may be killed before the next trial
         with suppress(AttributeError, OSError, ValueError):

@@ -81,18 +81,21 @@ class Workers:
                 if ended is not None:
                     return ended
 
-    def close(self) -> None:
-        """End all processes; those whose tasks have checkpoints write them first."""
+    def close(self) -> list[tuple[int, Outcome]]:
+        """End all processes, of which those whose tasks have checkpoints write them first; return what has ended."""
         processes, self._processes = self._processes, []
         self._tasks.clear()
+        said = []
         try:
-            process.interrupt([one for one in processes if one.given and one.given.task.checkpoint is not None])
+            said = process.interrupt([one for one in processes if one.given and one.given.task.checkpoint is not None])
+            said += [message for one in processes for message in one.last()]
         finally:
             for one in processes:
                 one.kill()
             if self._file is not None:
                 self._file.close()
                 self._file = None
+        return [(number, outcome) for kind, *values in said if kind == ENDED for number, outcome in [values]]
 
     # Processes ------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pynn.saving import filelocks
+from pynn.saving import filelocks, windows
 from pynn.saving.filelocks import FolderLock
 
 
@@ -59,5 +59,13 @@ def test_processes_that_cannot_be_asked_count_as_alive(monkeypatch: pytest.Monke
     assert filelocks._begun(2**80) == ""
     monkeypatch.setattr(os, "kill", refuse)
     assert not filelocks.is_dead(2**22 - 1)
+
+
+def test_windows_is_asked_in_its_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    holder = {**filelocks.signature(), "process": 7, "begun": "5"}
     monkeypatch.setattr(os, "name", "nt")
-    assert not filelocks.is_dead(2**22 - 1)
+    monkeypatch.setattr(windows, "begun", {7: "5", 8: "6"}.__getitem__)
+    for dead in (True, False):
+        monkeypatch.setattr(windows, "is_dead", lambda process, dead=dead: dead)
+        assert filelocks.lives(holder) is not dead
+        assert not filelocks.lives({**holder, "process": 8})  # its number was used again

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import datetime
 import json
 import os
 import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -23,7 +26,7 @@ from optuna.trial import TrialState
 
 import pynn
 from pynn.saving import filelocks
-from pynn.search import Result, choice, claims, journal
+from pynn.search import Result, beats, checkpoints, choice, claims, journal, study, work
 from pynn.search.claims import PROCESS
 
 pytestmark = pytest.mark.filterwarnings("ignore:the best .* trials sit at")
@@ -35,9 +38,9 @@ search_cases.run({storage!r}, {done!r}, {trials}, {together})
 """
 
 
-def command(folder: Path, trials: int, together: int = 1) -> list[str]:
+def command(folder: Path, trials: int, together: int = 1, storage: str = "{}/study.log") -> list[str]:
     paths = [str(Path(pynn.__file__).parents[1]), str(Path(search_cases.__file__).parent)]
-    files = {"storage": str(folder / "study.log"), "done": str(folder / "done.txt")}
+    files = {"storage": storage.format(folder), "done": str(folder / "done.txt")}
     code = SCRIPT.format(path=paths, **files, trials=trials, together=together)
     return [sys.executable, "-W", "ignore", "-c", code]
 
@@ -110,7 +113,10 @@ def of_dead_process(**changes: Any) -> str:
 
 
 @pytest.mark.slow
-def test_trials_of_dead_processes_are_taken_up_and_those_of_living_ones_left(points: Any, tmp_path: Path) -> None:
+def test_trials_of_dead_processes_are_taken_up_and_those_of_living_ones_left(
+    points: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(beats, "STALE", 0.5)
     parent = {"process": os.getppid(), "begun": filelocks._begun(os.getppid())}
     cases = {
         "dead": (of_dead_process(), True),
@@ -118,7 +124,7 @@ def test_trials_of_dead_processes_are_taken_up_and_those_of_living_ones_left(poi
         "reused": (json.dumps({**filelocks.signature(), **parent, "begun": "1"}), os.path.exists("/proc")),
         "before a restart": (of_dead_process(machine="00000000"), True),
         "parent": (json.dumps({**filelocks.signature(), **parent}), False),
-        "elsewhere": (of_dead_process(host="elsewhere", machine="00000000"), False),
+        "silent elsewhere": (of_dead_process(host="elsewhere", machine="00000000", run="1"), True),
     }
     for name, (signature, taken) in cases.items():
         path = tmp_path / f"{name}.log"
@@ -127,16 +133,39 @@ def test_trials_of_dead_processes_are_taken_up_and_those_of_living_ones_left(poi
         assert [one.ended for one in result.trials] == ["finished"] * 2 + ["finished" if taken else "unfinished"], name
 
 
-@pytest.mark.slow
-def test_a_trial_that_nobody_signed_is_taken_up_once_it_is_old(
-    points: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("hours", [-5, 0, 5])
+def test_a_trial_that_nobody_signed_is_taken_up_after_a_moment_whatever_the_clocks(
+    points: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hours: int
 ) -> None:
-    monkeypatch.setattr(claims, "YOUNG", 0.3)
+    monkeypatch.setattr(claims, "YOUNG", 0.5)
     left_behind(tmp_path / "study.log", None, points)
+    job = search_cases.search(*points, storage=tmp_path / "study.log")
+    all_trials = job._storage.get_all_trials
+
+    def elsewhere(*arguments: Any, **settings: Any) -> Any:
+        """As a storage that has the local times of a machine in another time zone."""
+        found = copy.deepcopy(all_trials(*arguments, **settings))
+        for one in found:
+            one.datetime_start = datetime.datetime.now() + datetime.timedelta(hours=hours)
+        return found
+
+    monkeypatch.setattr(job._storage, "get_all_trials", elsewhere)
     started = time.monotonic()
-    result = search_cases.search(*points, storage=tmp_path / "study.log").run(trials=3, epochs=2)
-    assert time.monotonic() - started > 0.2
+    result = job.run(trials=3, epochs=2)
+    assert 0.5 <= time.monotonic() - started < 30
     assert [one.ended for one in result.trials] == ["finished"] * 3
+
+
+def test_a_trial_that_is_signed_in_a_moment_is_left_to_its_process(points: Any, tmp_path: Path) -> None:
+    study = left_behind(tmp_path / "study.log", None, points)
+    parent = {"process": os.getppid(), "begun": filelocks._begun(os.getppid())}
+    signature = json.dumps({**filelocks.signature(), **parent})
+    signing = threading.Timer(0.3, study._storage.set_trial_user_attr, [study.trials[-1]._trial_id, PROCESS, signature])
+    signing.start()
+    result = search_cases.search(*points, storage=tmp_path / "study.log").run(trials=3, epochs=2)
+    signing.join()
+    assert [one.ended for one in result.trials] == ["finished", "finished", "unfinished"]
+    assert result.trials[2].why == f"process {os.getppid()} on {filelocks.host()} is at it"
 
 
 @pytest.mark.parametrize("sampler", ["random", pytest.param("tpe", marks=pytest.mark.slow)])
@@ -152,16 +181,16 @@ def test_a_trial_killed_before_all_its_parameters_were_chosen_gets_the_others(
     assert asked is not None
     units = asked.params["units"]
     lines = (tmp_path / "study.log").read_bytes().splitlines(keepends=True)
-    (tmp_path / "study.log").write_bytes(b"".join(lines[:-1]).replace(*signed_by_dead(lines)))
+    (tmp_path / "study.log").write_bytes(b"".join(lines[:-1]).replace(*signed_by_dead(lines, stage.claims.claim.text)))
     again = search_cases.search(*points, storage=tmp_path / "study.log", sampler=sampler).run(trials=trials, epochs=1)
     plain = search_cases.search(*points, sampler=sampler).run(trials=trials, epochs=1)
     assert again.trials[-1].params["units"] == units
     assert gist(again) == gist(plain)
 
 
-def signed_by_dead(lines: list[bytes]) -> tuple[bytes, bytes]:
-    """The signature of this process in a journal's lines, and that of one that has ended."""
-    plain, other = (json.dumps(text).encode() for text in (claims.signature(), of_dead_process()))
+def signed_by_dead(lines: list[bytes], signature: str) -> tuple[bytes, bytes]:
+    """The signature of a run in a journal's lines, and that of a process that has ended."""
+    plain, other = (json.dumps(text).encode() for text in (signature, of_dead_process()))
     assert any(plain in line for line in lines)
     return plain, other
 
@@ -178,6 +207,34 @@ def test_a_process_may_be_killed_between_two_parameters(points: Any, sampler: st
         killed.release(killed.ask(4))
     plain = search_cases.search(*points, sampler=sampler).run(trials=4, epochs=2)
     assert gist(job.run(trials=4, epochs=2)) == gist(plain)
+
+
+def test_what_a_trial_was_trained_is_not_lost_before_it_is_told(
+    points: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "EVERY", 0.0)
+    monkeypatch.setattr(work, "EVERY", 0.0)
+    trained, ends = [], [True]
+    tell = study.Study.tell
+
+    def killed(self: Any, asked: Any, outcome: Any) -> bool:
+        if asked.number == 1 and ends:
+            ends.clear()
+            raise KeyboardInterrupt
+        return tell(self, asked, outcome)
+
+    def noting(params: Any) -> Any:
+        model, settings = search_cases.build(params)
+        return model, {**settings, "callbacks": lambda trainer: trained.append(trainer.epoch)}
+
+    monkeypatch.setattr(study.Study, "tell", killed)
+    settings = {"metric": "val_loss", "storage": tmp_path / "study.log", "build": noting}
+    with pytest.raises(KeyboardInterrupt):
+        search_cases.search(*points, **settings).run(trials=3, epochs=4)
+    result = search_cases.search(*points, **settings).run(trials=3, epochs=4)
+    assert trained == [1, 2, 3, 4] * 3
+    assert gist(result) == gist(search_cases.search(*points, metric="val_loss").run(trials=3, epochs=4))
+    assert len(os.listdir(tmp_path / "study.log.models")) == 1
 
 
 def test_a_trial_that_another_process_has_ended_in_the_meantime_is_not_told_twice(points: Any, tmp_path: Path) -> None:
@@ -241,11 +298,14 @@ def test_the_best_model_of_another_process_is_not_removed(points: Any, tmp_path:
 
 
 @pytest.mark.slow
-def test_two_processes_share_a_study(tmp_path: Path) -> None:
-    processes = [subprocess.Popen(command(tmp_path, 40, together=2), env=environment()) for _ in range(2)]
+@pytest.mark.parametrize("storage", ["{}/study.log", "sqlite:///{}/study.db"])
+def test_two_processes_share_a_study(tmp_path: Path, storage: str) -> None:
+    """They come to a storage that is not there yet at the same moment."""
+    processes = [subprocess.Popen(command(tmp_path, 40, 2, storage), env=environment()) for _ in range(2)]
     assert [process.wait(timeout=120) for process in processes] == [0, 0]
     done = (tmp_path / "done.txt").read_text().split()
-    result = search_cases.killed(tmp_path / "study.log", tmp_path / "more.txt").run(trials=40, epochs=3)
+    there = search_cases.killed(storage.format(tmp_path), tmp_path / "more.txt", tmp_path / "study.log.models")
+    result = there.run(trials=40, epochs=3)
     assert {one.ended for one in result.trials} == {"finished"}
     assert 40 <= len(result.trials) <= 41  # both may begin the last one at the same moment
     assert len(done) == len(set(done)) == len(result.trials)

@@ -51,14 +51,77 @@ def test_a_line_that_was_cut_off_is_removed(tmp_path: Path, rest: bytes) -> None
     path.write_bytes(whole + rest)
     study = fill(opened(path), 1)
     assert len(study.trials) == 3
-    assert path.read_bytes().startswith(whole + b"{")
+    assert path.read_bytes().startswith(whole + b" " * len(rest) + b"{")
     assert all(json.loads(line) for line in path.read_bytes().splitlines())
+    assert len(fill(JournalStorage(JournalFileBackend(str(path))), 0).trials) == 3
 
 
 def test_a_file_without_any_whole_line_is_begun_anew(tmp_path: Path) -> None:
     path = tmp_path / "study.log"
     path.write_bytes(b'{"op_code": 0')
     assert len(fill(opened(path), 1).trials) == 1
+    assert len(fill(opened(path), 1).trials) == 2
+
+
+def taken_over(path: Path, step: str, patch: pytest.MonkeyPatch, holds: bool) -> None:
+    """Have the next `append_logs` stand still before it returns from a step, until others have taken over its lock."""
+    real = getattr(journal, step)
+
+    def still(*args: Any) -> Any:
+        found = real(*args) if step == "_broken" else None
+        patch.setattr(journal, step, real)
+        os.unlink(f"{path}.lock")
+        for number in range(3):
+            Journal(path).append_logs([{"op_code": 6, "number": number}])
+        if holds:
+            threading.Timer(0.1, os.unlink, [f"{path}.lock"]).start()
+            Journal(path)._lock.acquire()
+        return found if step == "_broken" else real(*args)
+
+    patch.setattr(journal, step, still)
+
+
+@pytest.mark.parametrize(("step", "rest"), [("_broken", b""), ("_broken", b"{"), ("_blank", b"{"), ("_append", b"{")])
+@pytest.mark.parametrize("holds", [False, True])
+def test_a_process_that_stood_still_with_the_lock_loses_no_lines_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rest: bytes, step: str, holds: bool
+) -> None:
+    path = tmp_path / "study.log"
+    backend = Journal(path)
+    backend.append_logs([{"op_code": 0}])
+    path.write_bytes(path.read_bytes() + rest)
+    taken_over(path, step, monkeypatch, holds)
+    backend.append_logs([{"op_code": 6, "number": 3}])
+    found = [line.get("number") for line in Journal(path).read_logs(0)]
+    assert found == [None, 0, 1, 2, 3]
+    if not holds:
+        assert os.listdir(tmp_path) == ["study.log"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits the size of files")
+def test_a_line_for_which_the_disk_has_no_room_is_an_error_and_does_no_harm(tmp_path: Path) -> None:
+    import resource
+
+    path = tmp_path / "study.log"
+    backend = Journal(path)
+    backend.append_logs([{"op_code": 0}])
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 10, before[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            backend.append_logs([{"op_code": 6, "state": 1}])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    backend.append_logs([{"op_code": 7}])
+    assert [line["op_code"] for line in Journal(path).read_logs(0)] == [0, 7]
+
+
+def test_a_journal_that_was_removed_does_not_begin_anew_in_the_middle(tmp_path: Path) -> None:
+    backend = Journal(tmp_path / "study.log")
+    os.unlink(tmp_path / "study.log")
+    with pytest.raises(FileNotFoundError):
+        backend.append_logs([{"op_code": 6}])
+    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.slow
@@ -89,6 +152,30 @@ def test_what_a_storage_may_be(tmp_path: Path) -> None:
         opened(tmp_path / "absent" / "study.log")
     with pytest.raises(IsADirectoryError):
         opened(tmp_path)
+
+
+def test_several_may_make_the_tables_of_a_database_at_once(tmp_path: Path) -> None:
+    together, found = threading.Barrier(4), list[Any]()
+
+    def make() -> None:
+        together.wait()
+        try:
+            found.append(opened(f"sqlite:///{tmp_path}/study.db").get_all_studies())
+        except Exception as error:
+            found.append(error)
+
+    threads = [threading.Thread(target=make) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [[]] * 4
+
+
+def test_a_database_that_cannot_be_opened_is_an_error_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "MAKING", 1e9)
+    with pytest.raises(Exception, match="unable to open database file"):
+        opened(f"sqlite:///{tmp_path}/absent/study.db")
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,17 @@ def test_models_in_a_folder(tmp_path: Path) -> None:
     assert set(os.listdir(folder)) == others
 
 
+def test_checkpoints_of_trials_that_have_ended_are_dropped(tmp_path: Path) -> None:
+    keeper = Keeper(tmp_path)
+    for name in ("a-trial-1-00000000", "a-trial-1-00000001", "a-trial-12-00000002"):
+        (tmp_path / f"{name}.checkpoint" / "0").mkdir(parents=True)
+    (tmp_path / "a-trial-1-00000000.txt").touch()
+    keeper.drop_checkpoints({"a-trial-1-00000000", "a-trial-12-00000002", "a-trial-2-00000003"})
+    assert sorted(os.listdir(tmp_path)) == ["a-trial-1-00000000.txt", "a-trial-1-00000001.checkpoint"]
+    Keeper(None).drop_checkpoints({"a-trial-1-00000001"})
+    Keeper(tmp_path / "absent").drop_checkpoints({"a-trial-1-00000001"})
+
+
 @pytest.mark.parametrize("letter", ["a", "é", "網"])
 def test_long_names_of_studies_keep_their_stage(letter: str) -> None:
     assert keeping.begin(f"wide net/{letter} stage 2") == f"wide-net-{letter} stage 2".replace(" ", "-")
@@ -112,6 +123,7 @@ def test_no_search_replaces_or_removes_the_model_of_another(points: Points, tmp_
     assert has_its_own_model(load(tmp_path / "names.log", "wide net"), points)
 
 
+@pytest.mark.filterwarnings("ignore:stage 1. the ranges stay")
 def test_stages_of_a_long_name_keep_a_model_each(points: Points, tmp_path: Path) -> None:
     name = "houses price regression drop=" + "a_long_column_name," * 8
     for seed in range(3):

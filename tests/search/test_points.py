@@ -74,7 +74,7 @@ def test_a_grid_goes_on_where_it_was_left(points: Points, tmp_path: Path) -> Non
     for asked in [study.ask(14) for _ in range(5)]:
         assert asked is not None
         study.release(asked)
-    study._claims.release(study._claims.new({"pynn_grid": 3}))
+    study.claims.release(study.claims.new({"pynn_grid": 3}), 8)
     result = grid(points, storage=path).run(trials=14, epochs=1)
     assert set(done(result)[3:]) == whole(SPACE, 3)
     assert {one.ended for one in result.trials} == {"finished"}
@@ -105,19 +105,33 @@ def test_a_trial_that_comes_too_late_for_the_last_point(points: Points, tmp_path
         study.begin(4)
     for _ in range(3):
         assert first.ask(4) is not None
-    new = second._claims.new
+    new = second.claims.new
 
     def overtaken(attributes: Any) -> int:
-        second._claims.new = new  # type: ignore[method-assign]
+        second.claims.new = new  # type: ignore[method-assign]
         assert first.ask(4) is not None
         return new(attributes)
 
-    second._claims.new = overtaken  # type: ignore[method-assign]
+    second.claims.new = overtaken  # type: ignore[method-assign]
     assert second.ask(4) is None
     late = second.optuna.trials[4]
     assert late.state == TrialState.PRUNED
     assert second.trial(late).ended == "pruned"
     assert second.trial(late).why == "another process did the last point of the grid"
+
+
+def test_a_trial_of_a_run_that_is_gone_gets_its_point_also_if_it_began_later(points: Points, tmp_path: Path) -> None:
+    """Its process was killed before it had the point."""
+    both = [grid(points, storage=tmp_path / "study.log") for _ in range(2)]
+    first, second = (job._stage(1, "search", job.space, 1).study for job in both)
+    for study in (first, second):
+        study.begin(4)
+    asked = [first.ask(4) for _ in range(3)]
+    second.claims.new({"pynn_grid": 2})
+    second.close()
+    assert first.claims.look_again()
+    asked.append(first.ask(4))
+    assert {json.dumps(one.params) for one in asked if one is not None} == whole(SPACE, 2)
 
 
 @pytest.mark.slow

@@ -218,6 +218,7 @@ def test_stages_narrow_the_space_and_say_so(points: Points) -> None:
     assert result.best_model.built
 
 
+@pytest.mark.filterwarnings("ignore:stage 1. the ranges stay")
 def test_stages_may_come_from_a_generator(points: Points) -> None:
     assert len(search(*points).coarse_to_fine((trials, 1) for trials in (4, 2)).spaces) == 2  # type: ignore[arg-type]
 

@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("optuna")
 
 import pynn
-from pynn.search import trial
+from pynn.search import checkpoints, trial
 from pynn.search.data import Data, read
 from pynn.search.trial import Outcome, Task
 from pynn.search.watching import Middle, judged
@@ -458,7 +458,26 @@ def test_an_interrupted_trial_goes_on_from_its_checkpoint_to_the_same_bits(point
     assert trained == [1, 2, 3, 4]
     assert outcome.curves == whole.curves
     assert outcome.models == whole.models
-    assert not (tmp_path / "trial-3").exists()
+
+
+@pytest.mark.parametrize("folds", [None, 2])
+def test_a_trial_that_ended_keeps_its_checkpoint_until_that_is_known(
+    points: Points, tmp_path: Any, monkeypatch: pytest.MonkeyPatch, folds: int | None
+) -> None:
+    """Its process may be killed before it tells: then nothing is trained again."""
+    monkeypatch.setattr(checkpoints, "EVERY", 0.0)
+    trained = []
+
+    def noting(params: Any) -> Any:
+        return build({"fit": {"callbacks": lambda trainer: trained.append(trainer.epoch)}})
+
+    parts, one = data(points, folds), task(checkpoint=str(tmp_path / "trial-3"))
+    first = trial.run(noting, parts, one)
+    trained.clear()
+    again = trial.run(noting, parts, one)
+    assert trained == []
+    assert (again.ended, again.score, again.curves) == ("finished", first.score, first.curves)
+    assert again.models == first.models
 
 
 def test_a_checkpoint_of_another_model_is_left_behind(points: Points, tmp_path: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import functools
 import os
 import random
@@ -28,9 +29,10 @@ import search_cases
 from search_cases import SPACE, build, in_processes, noted, search, three_classes
 
 import pynn
-from pynn.search import Search, process, worker, workers
+from pynn.search import Search, data, process, worker, workers
 from pynn.search.trial import Task
 from pynn.search.work import Serial
+from pynn.search.workers import Workers
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals")
 pytestmark = pytest.mark.filterwarnings("ignore:the best .* trials sit at")
@@ -377,6 +379,40 @@ def test_ctrl_c_ends_all_processes_and_the_next_run_goes_on(tmp_path: Path) -> N
     job = in_processes(build, storage=tmp_path / "study.log")
     result = job.run(trials=4, epochs=3)
     assert gist(result) == gist(serial(4))
+
+
+@posix
+def test_a_trial_that_ends_in_spite_of_ctrl_c_is_kept(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "noted"
+
+    def press() -> None:
+        while not file.exists() or sum("waits" in one for one in noted(file)) < 2:
+            time.sleep(0.01)
+        time.sleep(0.3)
+        _thread.interrupt_main()
+
+    job = in_processes(search_cases.Deaf(file), storage=tmp_path / "study.log")
+    threading.Thread(target=press, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt, match="the search was interrupted after 2 trials; the next run goes on"):
+        job.run(trials=4, epochs=2)
+    assert not checkpoints(tmp_path)
+    assert [one.ended for one in job.result.trials].count("finished") == 2
+    assert "Traceback" not in capfd.readouterr().err
+    result = in_processes(build, storage=tmp_path / "study.log").run(trials=4, epochs=2)
+    assert gist(result) == gist(in_processes(build, jobs=1).run(trials=4, epochs=2))
+
+
+def test_what_ended_and_was_not_heard_of_is_returned_when_processes_are_ended(points: Any) -> None:
+    parts = data.read(*points, None, 0.3, None, None, 0)
+    pool = Workers(build, parts, 1)
+    pool.start(Task(5, {}, 1, 0, "val_loss", "min"), None)
+    while not (pool._processes[0].given and pool._processes[0].line.poll()):
+        if pool._processes[0].line.poll():
+            pool._heard(pool._processes[0])
+        time.sleep(0.01)
+    [(number, outcome)] = pool.close()
+    assert (number, outcome.ended) == (5, "finished")
+    assert pool.close() == []
 
 
 @pytest.mark.slow
