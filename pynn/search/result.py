@@ -18,11 +18,13 @@ from . import narrowing
 from .keeping import Keeper
 from .records import Trial, ranked
 from .stage import Stage
+from .watching import UNFINISHED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHOWN = 10  # trials of a table
+HELD = 3  # processes that are named below it, as they have trials under way
 COMMON = ("epochs", "seed", "parts", "samples")  # settings of a stage that are told
 
 
@@ -150,7 +152,7 @@ class Result:
     # Views ----------------------------------------------------------------------------------------
 
     def table(self, rows: int = SHOWN) -> str:
-        """Return the best trials as text, then how the others ended.
+        """Return the best trials as text, then how the others ended, and which processes have some under way.
 
         Parameters
         ----------
@@ -177,9 +179,10 @@ class Result:
 
     def _endings(self) -> str:
         counts = Counter(one.ended for one in self.trials)
-        return f"{several(len(self.trials), 'trial')}: " + ", ".join(
-            f"{n} {ended}" for ended, n in counts.most_common()
-        )
+        text = ", ".join(f"{n} {ended}" for ended, n in counts.most_common())
+        whys = Counter(one.why for one in self.trials if one.ended == UNFINISHED and one.why)
+        more = [f"{n} unfinished: {why}" for why, n in whys.most_common(HELD)]
+        return "; ".join([f"{several(len(self.trials), 'trial')}: {text}", *more])
 
     def frame(self) -> Any:
         """Return all trials as a data frame of pandas, which must be installed.

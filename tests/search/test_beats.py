@@ -163,6 +163,7 @@ def test_a_trial_of_a_run_that_is_heard_of_is_left_to_it(
     assert [one.ended for one in result.trials] == ["finished", "finished", "unfinished"]
     why = "process 7 on node3 is at it, last heard of at 2026-01-01 12:00:00"
     assert result.trials[2].why == load(tmp_path / "study.log").trials[2].why == why
+    assert result.table().endswith(f"3 trials: 2 finished, 1 unfinished; 1 unfinished: {why}")
 
 
 def test_the_time_of_a_run_ends_its_waiting(points: Any, tmp_path: Path) -> None:
