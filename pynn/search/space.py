@@ -9,6 +9,8 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..checks import is_number
 from ..messages.terminal import brief
 from ..signatures import answering
@@ -161,6 +163,14 @@ class Space:
     def middle(self) -> dict[str, Any]:
         """The middle of every range, and the first of every choice."""
         return self.walk(lambda _, __, part: part.at(0.5) if isinstance(part, Range) else part.labels[0])
+
+    def random(self, rng: np.random.Generator) -> dict[str, Any]:
+        """Some parameters, without Optuna."""
+        return self.walk(
+            lambda _, __, part: (
+                part.at(rng.random()) if isinstance(part, Range) else part.labels[rng.integers(len(part.labels))]
+            )
+        )
 
     def active(self, params: Mapping[str, Any]) -> dict[str, Range]:
         """The ranges that exist for these parameters, by plain name."""
