@@ -8,14 +8,17 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from ..checks import Count
+import numpy as np
+
+from ..checks import Count, expect_name
 from ..messages.terminal import brief
+from ..monitor import grows
 from ..saving import files
-from ..training.measures import Measures
-from ..training.trainable import chosen_loss
-from . import journal, trial
+from . import journal, measured, trial
 from .data import Part
 from .space import Space
+
+TRIED = 10  # points of the space, of which one shall make a model
 
 
 class Jobs(Count):
@@ -46,11 +49,34 @@ def listed_stages(stages: Any) -> list[tuple[int, int]]:
     return [(trials, epochs) for trials, epochs in listed]
 
 
-def usual_metric(build: Callable[..., Any], space: Space, part: Part) -> str:
-    """val_accuracy, or val_loss if the loss of the model defines no accuracy."""
-    model, settings = trial.built(build, space.middle(), 1, 0, part)
-    loss = chosen_loss(model, settings.get("loss"))
-    return "val_accuracy" if "accuracy" in Measures(settings.get("metrics")).names(loss) else "val_loss"
+def chosen_metric(build: Callable[..., Any], space: Space, part: Part, metric: str | None, mode: str) -> str:
+    """The score: this measurement, or by default val_accuracy, or val_loss if the loss defines no accuracy.
+
+    ValueError if nothing measures it, or nobody knows its direction.
+    """
+    if metric is not None:
+        expect_name("Search", "a measurement", metric=metric)
+    if metric not in measured.ALWAYS:
+        made = _some_model(build, space, part)
+        if isinstance(made, Exception) and metric is None:
+            raise made
+        if not isinstance(made, Exception):
+            metric = metric or ("val_accuracy" if "accuracy" in measured.names(*made) else "val_loss")
+            measured.expect(metric, *made)
+    assert metric is not None
+    grows("Search", metric, mode)
+    return metric
+
+
+def _some_model(build: Callable[..., Any], space: Space, part: Part) -> trial.Built | Exception:
+    """A model of the space and its settings, or the error of the first attempt. Parameters may make no model."""
+    rng, errors = np.random.default_rng(0), []
+    for place in range(TRIED):
+        try:
+            return trial.built(build, space.random(rng) if place else space.middle(), 1, 0, part)
+        except Exception as error:
+            errors.append(error)
+    return errors[0]
 
 
 def models_folder(folder: Any, storage: Any) -> Path | None:

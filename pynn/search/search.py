@@ -101,7 +101,7 @@ class Search(Constructed):
     Raises
     ------
     ValueError or TypeError
-        For settings out of range, and samples that cannot be parted so.
+        For settings out of range, a metric that `build` does not have measured, and samples that cannot be parted so.
 
     Notes
     -----
@@ -166,8 +166,7 @@ class Search(Constructed):
         progresses.expect_shown(progress)
         self.build, self.space, self.seed = build, Space.of(space), chosen_seed(seed)
         self.data = data.read(x, y, sample_weight, validation, folds, groups, self.seed)
-        self.metric = arguments.usual_metric(build, self.space, self.data.part(0)) if metric is None else metric
-        expect_name("Search", "a measurement", metric=self.metric)
+        self.metric = arguments.chosen_metric(build, self.space, self.data.part(0), metric, mode)
         self.mode, self.sampler, self.pruner, self.stop = mode, sampler, pruner, stop
         self.name, self.progress, self.jobs = name, progress, jobs
         self._keeper = Keeper(arguments.models_folder(folder, storage))

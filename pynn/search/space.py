@@ -160,6 +160,14 @@ class Space:
         """The middle of every range, and the first of every choice."""
         return self.walk(lambda _, __, part: part.at(0.5) if isinstance(part, Range) else part.labels[0])
 
+    def random(self, rng: np.random.Generator) -> dict[str, Any]:
+        """Some parameters, without Optuna."""
+        return self.walk(
+            lambda _, __, part: (
+                part.at(rng.random()) if isinstance(part, Range) else part.labels[rng.integers(len(part.labels))]
+            )
+        )
+
     def present(self, params: Mapping[str, Any]) -> dict[str, Range | Choice]:
         """The ranges and choices that exist for these parameters, by plain name."""
         found: dict[str, Range | Choice] = {}

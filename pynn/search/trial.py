@@ -7,7 +7,7 @@ import math
 import os
 import time
 import traceback
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +19,7 @@ from ..messages.terminal import brief
 from ..models.file import ENTRY
 from ..models.sequential import Sequential
 from ..saving import container
+from . import measured
 from .checkpoints import Rare
 from .data import Data, Part
 from .watching import DIVERGED, FAILED, FINISHED, PRUNED, Middle, Report, Watcher
@@ -196,6 +197,7 @@ def _train(build: Build, data: Data, task: Task, fold: int, asked: Asked, outcom
     model, settings = built(build, task.params, task.epochs, task.seed, part)
     if not model.built:  # otherwise its weights are those of its own seed
         model.context.seed = task.seed
+    measured.expect(task.metric, model, settings)
     watcher = Watcher(
         task.metric, task.mode, stop=task.stop, middles=task.middles if fold == 0 else None,
         keep=beats if data.folds == 1 else None, report=asked.report if fold == 0 else None,
@@ -267,6 +269,9 @@ def built(build: Build, params: Mapping[str, Any], epochs: int, seed: int, part:
             raise ValueError(f"build(params) sets {name}, which the search sets itself; leave it out")
     if "sample_weight" in settings:
         raise ValueError("build(params) sets sample_weight; pass Search(..., sample_weight=...), which parts it too")
+    metrics = settings.get("metrics")
+    if isinstance(metrics, Iterator):  # they are read more than once
+        settings = {**settings, "metrics": list(metrics)}
     return model, dict(settings)
 
 

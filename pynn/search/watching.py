@@ -201,11 +201,11 @@ class Watcher(Callback):
                 "went_on": self.went_on}  # fmt: skip
 
     def _expect(self, state: dict[str, Any], model: Any) -> None:
-        expect_keys("Watcher", state, ("best", "best_epoch", "first", "kept", "went_on"), ())
-        expect_best("Watcher", state["best"])
-        expect_count("Watcher", 0, best_epoch=state["best_epoch"])
+        expect_keys("Search", state, ("best", "best_epoch", "first", "kept", "went_on"), ())
+        expect_best("Search", state["best"])
+        expect_count("Search", 0, best_epoch=state["best_epoch"])
         if state["kept"] != {}:
-            expect_tensors("Watcher", state["kept"], model.tensors())
+            expect_tensors("Search", state["kept"], model.tensors())
 
     def restore(self, state: dict[str, Any]) -> None:
         self.best.value, self.best_epoch, self.first = state["best"], state["best_epoch"], state["first"]

@@ -248,7 +248,7 @@ def test_a_trial_that_another_process_has_ended_in_the_meantime_is_not_told_twic
         return search_cases.build(params)
 
     job = pynn.search.Search(
-        overtaken, search_cases.SPACE, *points, metric="val_accuracy", storage=tmp_path / "study.log", progress=False
+        overtaken, search_cases.SPACE, *points, metric="val_loss", storage=tmp_path / "study.log", progress=False
     )  # fmt: skip
     job.run(trials=4, epochs=1)
     states = [one.state for one in job.result.studies[0].trials]

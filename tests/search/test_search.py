@@ -86,8 +86,57 @@ def test_any_metric_and_direction(points: Points) -> None:
     assert result.best_score == max(one.score for one in result.trials if one.score is not None)
     worst = search(*points, metric="val_accuracy", mode="min").run(trials=5, epochs=2)
     assert worst.best_score == min(one.score for one in worst.trials if one.score is not None)
+
+
+def mine(y: Any, outputs: Any) -> float:
+    return 0.5
+
+
+def test_a_metric_is_refused_at_once_if_nothing_measures_it_or_nobody_knows_its_direction(
+    points: Points, tmp_path: Path
+) -> None:
+    def judged(params: Any) -> Any:
+        model, settings = build(params)
+        return model, {**settings, "metrics": iter(["f1", mine])}
+
+    path = tmp_path / "study.log"
+    for mode in ("auto", "max"):
+        with pytest.raises(
+            ValueError, match="metric is 'val_typo', which is not measured; there are loss, accuracy, val_l"
+        ):
+            search(*points, metric="val_typo", mode=mode, storage=path)
+    with pytest.raises(
+        ValueError, match=r"metric is 'val_accuracy', .*there are loss, f1, mine, val_loss, val_f1, val_mi"
+    ):
+        search(*points, judged, metric="val_accuracy")
     with pytest.raises(ValueError, match="Search: it is not known whether lower or higher is better for val_mine"):
-        search(*points, metric="val_mine").run(trials=1, epochs=1)
+        search(*points, judged, metric="val_mine")
+    assert len(search(*points, judged, metric="val_f1", storage=path).run(trials=2, epochs=1).ranked) == 2
+    assert search(*points, judged, metric="val_mine", mode="max").run(trials=1, epochs=1).best_score == 0.5
+
+
+@pytest.mark.parametrize("metric", [None, "val_accuracy"])
+def test_the_middle_of_the_space_may_make_no_model(points: Points, metric: str | None) -> None:
+    def choosy(params: Any) -> Any:
+        if params["units"] == 8:
+            raise ValueError("not even")
+        return build(params)
+
+    assert SPACE["units"].at(0.5) == 8
+    job = search(*points, choosy, metric=metric)
+    assert job.metric == "val_accuracy"
+    assert job.run(trials=3, epochs=1).best_model.built
+
+
+def test_a_metric_that_only_some_trials_measure_costs_the_others(points: Points) -> None:
+    def some(params: Any) -> Any:
+        model, settings = build(params)
+        return model, {**settings, "metrics": ["f1"] if params["units"] < 12 else []}
+
+    result = search(*points, some, metric="val_f1").run(trials=8, epochs=1)
+    assert {one.params["units"] < 12: one.ended for one in result.trials} == {True: "finished", False: "failed"}
+    lost = next(one for one in result.trials if one.ended == "failed")
+    assert lost.why.startswith("ValueError: Search: metric is 'val_f1', which is not measured; there are loss, val_l")
 
 
 def test_more_trials_are_added_to_those_there_are(points: Points) -> None:
@@ -292,7 +341,7 @@ def test_if_the_first_trials_fail_the_search_ends_with_their_error_and_can_go_on
             raise KeyError("nuits")
         return build(params)
 
-    job = Search(mended_later, SPACE, *points, metric="val_accuracy", progress=False)
+    job = Search(mended_later, SPACE, *points, metric="val_loss", progress=False)
     with pytest.raises(RuntimeError, match=r"(?s)the first 3 trials failed.*KeyError: 'nuits'.*raise KeyError"):
         job.run(trials=60, epochs=1)
     assert len(calls) == 3
@@ -301,7 +350,7 @@ def test_if_the_first_trials_fail_the_search_ends_with_their_error_and_can_go_on
     result = job.run(trials=5, epochs=1)
     assert [one.ended for one in result.trials] == ["finished"] * 5
     assert gist(result.trials) == gist(
-        Search(build, SPACE, *points, metric="val_accuracy", progress=False).run(trials=5, epochs=1).trials
+        Search(build, SPACE, *points, metric="val_loss", progress=False).run(trials=5, epochs=1).trials
     )
 
 
@@ -426,13 +475,13 @@ def test_ctrl_c_keeps_all_and_the_next_run_goes_on(points: Points, tmp_path: Pat
             settings["callbacks"] = lambda trainer: signal.raise_signal(signal.SIGINT)
         return model, settings
 
-    settings: dict[str, Any] = {"metric": "val_accuracy", "progress": False, "storage": tmp_path / "study.log"}
+    settings: dict[str, Any] = {"metric": "val_loss", "progress": False, "storage": tmp_path / "study.log"}
     job = Search(interrupted, SPACE, *points, **settings)
     with pytest.raises(KeyboardInterrupt, match="the search was interrupted after 3 trials; the next run goes on"):
         job.run(trials=6, epochs=3)
     assert [one.ended for one in job.result.trials] == ["finished"] * 3 + ["unfinished"]
     result = Search(build, SPACE, *points, **settings).run(trials=6, epochs=3)
-    plain = Search(build, SPACE, *points, metric="val_accuracy", progress=False).run(trials=6, epochs=3)
+    plain = Search(build, SPACE, *points, metric="val_loss", progress=False).run(trials=6, epochs=3)
     assert gist(result.trials) == gist(plain.trials)
     assert result.best_model.to_bytes() == plain.best_model.to_bytes()
     assert not [name for name in os.listdir(tmp_path / "study.log.models") if name.endswith(".checkpoint")]

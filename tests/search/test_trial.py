@@ -400,7 +400,8 @@ def test_callbacks_and_metrics_of_build(points: Points) -> None:
 def test_a_metric_that_is_not_measured_is_named(points: Points) -> None:
     outcome = trial.run(build, data(points), task(metric="val_f1", mode="max"))
     assert outcome.ended == "failed"
-    assert "val_f1, which is not measured; there are loss, accuracy" in outcome.why
+    assert "metric is 'val_f1', which is not measured; there are loss, accuracy, val_loss, val_accu" in outcome.why
+    assert "Watcher" not in outcome.why
 
 
 def test_preprocessing_is_fitted_in_each_fold_and_kept_in_the_model(points: Points) -> None:
