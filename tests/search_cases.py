@@ -82,6 +82,24 @@ def noted(file: Any) -> list[Any]:
         return [json.loads(line) for line in lines]
 
 
+class Meeting(Noting):
+    """A build that waits until so many other processes have begun a model, so that all of them do trials."""
+
+    def __init__(self, file: Any, processes: int) -> None:
+        super().__init__(file)
+        self.processes, self.main = processes, os.getpid()
+
+    def __call__(self, params: dict[str, Any]) -> Any:
+        made, limit = super().__call__(params), time.monotonic() + 60
+        while os.getpid() != self.main and len(self.begun()) < self.processes and time.monotonic() < limit:
+            time.sleep(0.01)
+        return made
+
+    def begun(self) -> set[int]:
+        """The other processes."""
+        return {one["process"] for one in noted(self.file)} - {self.main}
+
+
 class Dying(Noting):
     """A build whose process is killed in the second epoch of the trial with this rate, the first so many times."""
 

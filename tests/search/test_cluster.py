@@ -126,13 +126,13 @@ def begun(file: Path, models: int) -> Callable[[], bool]:
 
 
 def test_the_trials_are_those_of_one_process(client: Any, tmp_path: Path, backend: str) -> None:
-    plain, noting = serial(8), search_cases.Noting(tmp_path / "noted")
+    plain, noting = serial(8), search_cases.Meeting(tmp_path / "noted", 2)
     result = in_cluster(client, lambda params: noting(params), storage=tmp_path / "study.log").run(trials=8, epochs=3)
     assert gist(result) == gist(plain)
     assert result.best_model.to_bytes() == plain.best_model.to_bytes()
     lines = [one for one in noted(tmp_path / "noted") if one["process"] != os.getpid()]  # which made the best model
     assert len(lines) == 8
-    assert {one["process"] for one in lines} <= set(client.run(os.getpid).values())
+    assert {one["process"] for one in lines} == set(client.run(os.getpid).values())
     assert {one["threads"][2] for one in lines} == {backend}
     assert len(os.listdir(tmp_path / "study.log.models")) == 1
 

@@ -132,7 +132,7 @@ def _add_running(group: Any) -> None:
     )  # fmt: skip
     group.add_argument(
         "--dask", metavar="ADDRESS", type=_address, help="trials in the workers of a Dask cluster instead, by the "
-        'address of its scheduler, such as tcp://10.0.0.1:8786 (needs pip install "pynn-cpu[dask]")',
+        "address of its scheduler, such as tcp://10.0.0.1:8786 (needs the extra dask)",
     )  # fmt: skip
     group.add_argument(
         "--seed", metavar="N", type=arguments.seed, default=0, help="seed of all that is drawn (default: 0)"
