@@ -98,6 +98,30 @@ def test_the_waiting_of_a_stage_is_said_and_ends_with_the_time(
     assert len(job.coarse_to_fine([(3, 1), (2, 1)]).trials) == 5
 
 
+def test_searches_whose_trials_all_fail_do_not_wait_for_each_other(points: Any, tmp_path: Path) -> None:
+    begun, errors = [threading.Event(), threading.Event()], []
+
+    def search(place: int) -> None:
+        def failing(params: dict[str, Any]) -> Any:
+            begun[place].set()
+            begun[1 - place].wait(30)
+            raise ValueError("no model")
+
+        job = search_cases.search(*points, build=failing, storage=tmp_path / "study.log", metric="val_loss")
+        try:
+            job.coarse_to_fine([(2, 1), (2, 1)])
+        except RuntimeError as error:
+            errors.append(str(error))
+
+    threads = [threading.Thread(target=search, args=(place,), daemon=True) for place in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(errors) == 2
+    assert all("ValueError: no model" in error for error in errors)
+
+
 def test_a_stage_that_was_begun_keeps_its_space(points: Any, tmp_path: Path) -> None:
     """Its values have the types that they had: a storage has text for keys, and lists for tuples."""
     inner = {"learning_rate": log_uniform(1e-4, 1e-1)}
