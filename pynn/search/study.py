@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -30,6 +31,9 @@ from .trial import Outcome
 from .watching import FAILED, FINISHED, Report
 
 STATES = {FINISHED: TrialState.COMPLETE, FAILED: TrialState.FAIL}  # the others are pruned, for Optuna
+
+
+FIXED = "fixed_params"  # Optuna's name for parameters that are given
 
 
 class Asked(NamedTuple):
@@ -74,6 +78,7 @@ class Study(Stored):
         self._left: list[int] = []  # trials of runs that are gone
         self.others: list[FrozenTrial] = []  # under way in other runs, when those were looked at
         self._waiting = False  # there may be trials whose parameters are given
+        self._points: dict[int, dict[str, Any]] = {}  # of a grid, by the numbers of trials
         self._claim = Claim()
         self._beats = Beats(storage, self._id, self._claim.run)
 
@@ -90,19 +95,19 @@ class Study(Stored):
     # Trials ---------------------------------------------------------------------------------------
 
     def begin(self, trials: int) -> None:
-        """Begin a run, which `close` ends: look at the trials that there are; make those of a grid."""
+        """Begin a run, which `close` ends: look at the trials that there are, and which points of a grid they lack."""
         self._claim.begin()
         self._beats.start()
         self.ended, self.best = 0, None
         frozen = self._look(None)
         self.total = len(frozen)
-        self._waiting = self._sampler == GRID or any(one.state == TrialState.WAITING for one in frozen)
+        self._waiting = any(one.state == TrialState.WAITING for one in frozen)
         self.middles = Middles(self.settings.metric, self.settings.mode, self.settings.epochs)
         for one in frozen:
             if one.state.is_finished():
                 self._count(one.number, records.unpacked(one.user_attrs.get(RECORD)), one.state)
         if self._sampler == GRID:
-            self._add_grid(trials, frozen)
+            self._points = _points(samplers.grid(self.settings.space, trials), frozen)
 
     def close(self) -> None:
         """End the run."""
@@ -167,14 +172,6 @@ class Study(Stored):
                 self.best = (one.value or 0.0, one.number)
         return found
 
-    def _add_grid(self, trials: int, frozen: list[FrozenTrial]) -> None:
-        """Give Optuna the points of the grid that are not there yet."""
-        there = {json.dumps(one.system_attrs.get("fixed_params", one.params)) for one in frozen}
-        for point in samplers.grid(self.settings.space, trials):
-            if json.dumps(point) not in there:
-                self.optuna.enqueue_trial(point)
-                self.total += 1
-
     def ask(self, trials: int) -> Asked | None:
         """The next trial to do; None if the study has so many. Trials of runs that are gone come first."""
         while True:
@@ -186,9 +183,11 @@ class Study(Stored):
         """The trial of this key, signed and with all parameters."""
         number = -1
         try:
-            trial = optuna.Trial(self.optuna, key)
-            number = trial.number
+            number = self._storage.get_trial_number_from_id(key)
             self._claim.numbers.add(number)
+            if number in self._points:
+                self._storage.set_trial_system_attr(key, FIXED, self._points[number])
+            trial = optuna.Trial(self.optuna, key)
             self.total = max(self.total, number + 1)
             self.optuna.sampler = samplers.sampler(self._sampler, self.settings.seed, self.name, number)
             return Asked(number, self._suggested(trial), trial)
@@ -200,12 +199,13 @@ class Study(Stored):
 
     def _next(self, trials: int) -> int | None:
         """The key of the next trial, which is signed."""
+        most = max(self._points, default=-1) + 1 if self._sampler == GRID else trials
         key = self._left_behind()
         if key is None and self._waiting and self._has_waiting():
             key = self._storage.get_trial_id_from_study_id_trial_number(self._id, self.optuna.ask().number)
         if key is not None:
             self._storage.set_trial_user_attr(key, PROCESS, self._claim.text)
-        elif self.total < trials and self._sampler != GRID and not self._has(trials):
+        elif self.total < most and not self._has(most):
             # As Optuna's `ask`, but the trial is signed from the beginning.
             signed = optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs={PROCESS: self._claim.text})
             key = self._storage.create_new_trial(self._id, signed)
@@ -227,7 +227,7 @@ class Study(Stored):
         there = {name: one for name, one in trial.distributions.items() if not one.single()}
         if not there or not isinstance(self._sampler, str):
             return {}
-        given = self._frozen(trial).system_attrs.get("fixed_params", {})
+        given = self._frozen(trial).system_attrs.get(FIXED, {})
         return {name: one for name, one in there.items() if name not in given and name not in trial.relative_params}
 
     def _frozen(self, trial: optuna.Trial) -> FrozenTrial:
@@ -251,7 +251,7 @@ class Study(Stored):
         return None
 
     def _has_waiting(self) -> bool:
-        """Whether there still are trials whose parameters are given: of a grid, or by ``enqueue_trial``."""
+        """Whether there still are trials whose parameters are given by ``enqueue_trial``."""
         self._waiting = bool(self._storage.get_all_trials(self._id, deepcopy=False, states=(TrialState.WAITING,)))
         return self._waiting
 
@@ -324,3 +324,14 @@ class Study(Stored):
         self._claim.numbers.discard(asked.number)
         with suppress(UpdateFinishedTrialError):
             asked.trial.set_user_attr(PROCESS, "")
+
+
+def _points(grid: Sequence[dict[str, Any]], trials: Sequence[FrozenTrial]) -> dict[int, dict[str, Any]]:
+    """The points of a grid that are not there yet, by the numbers of the trials that are to have them.
+
+    These are the same for all processes whose grid it is, whatever each sees of the trials of the others.
+    """
+    given = {one.number: one.system_attrs[FIXED] for one in trials if FIXED in one.system_attrs}
+    there = {json.dumps(point) for point in given.values()}
+    free = (number for number in itertools.count() if number not in given)
+    return dict(zip(free, (point for point in grid if json.dumps(point) not in there)))  # noqa: B905 (free has no end)
