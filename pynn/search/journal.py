@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import random
+import re
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -33,7 +34,8 @@ from ..saving import files
 
 GRACE = 30  # seconds after which the lock of a process that was killed is taken over, as Optuna has it
 SYNC = 0.25  # seconds between two waits for the disk
-MAKING = 20.0  # seconds in which the tables of a database are made
+ATTEMPTS = 30  # to make the tables of a database: of each one another process may be faster
+PATIENCE = 60.0  # seconds in which another process has written to a file of SQLite
 ALREADY = ("already exists", "integrityerror", "is locked")  # in errors, if two processes make the same tables
 BEGIN = b'{"op_code":'  # of each line
 WRITTEN = "the file in which a search keeps its trials"
@@ -152,15 +154,21 @@ def opened(storage: Any) -> BaseStorage:
 
 def _tables(url: str) -> BaseStorage:
     """The storage at this URL, whose tables are made if they are not there; another process may be just making them."""
-    limit = time.monotonic() + MAKING
+    left = ATTEMPTS
     while True:
+        left -= 1
         try:
-            return get_storage(url)
+            return get_storage(RDBStorage(url, {"connect_args": {"timeout": PATIENCE}}) if _is_file(url) else url)
         except Exception as error:
             text = f"{type(error).__name__}: {error}".lower()
-            if time.monotonic() >= limit or not any(sign in text for sign in ALREADY):
+            if not left or not any(sign in text for sign in ALREADY):
                 raise
         time.sleep(random.uniform(0.01, 0.1))
+
+
+def _is_file(url: str) -> bool:
+    """Whether it is a file of SQLite, and does not say itself how long to wait for other processes."""
+    return re.match(r"sqlite(\+\w+)?:", url) is not None and "timeout=" not in url
 
 
 def existing(storage: Any) -> BaseStorage:

@@ -173,7 +173,7 @@ def test_several_may_make_the_tables_of_a_database_at_once(tmp_path: Path) -> No
 
 
 def test_a_database_that_cannot_be_opened_is_an_error_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "MAKING", 1e9)
+    monkeypatch.setattr(journal.time, "sleep", lambda seconds: pytest.fail("tried again"))
     with pytest.raises(Exception, match="unable to open database file"):
         opened(f"sqlite:///{tmp_path}/absent/study.db")
 

@@ -14,7 +14,7 @@ import optuna
 import search_cases
 
 import pynn
-from pynn.search import Search, choice, load, log_uniform, samplers, work
+from pynn.search import Search, choice, load, log_uniform, samplers, study, work
 
 pytestmark = pytest.mark.filterwarnings("ignore:the best .* trials sit at")
 STAGES = [(8, 1), (4, 2)]
@@ -158,6 +158,59 @@ def test_a_study_has_no_more_trials_than_were_asked_for_if_another_process_does_
 
     result = search_cases.search(*points, build=sharing, storage=tmp_path / "study.log").run(trials=4, epochs=1)
     assert [one.ended for one in result.trials] == ["finished"] * 4
+
+
+GRID = {"units": choice([4, 8]), "learning_rate": log_uniform(1e-3, 1e-1)}
+
+
+def on_grid(points: Any, storage: Path) -> Search:
+    return Search(search_cases.build, GRID, *points, sampler="grid", progress=False, metric="val_loss", storage=storage)
+
+
+def places(result: Any) -> list[Any]:
+    return [tuple(one.params.values()) for one in result.trials if one.ended == "finished"]
+
+
+def test_searches_that_begin_at_once_share_a_grid(points: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    together = threading.Barrier(2)
+    begin = study.Study.begin
+
+    def at_once(self: Any, trials: int) -> None:
+        begin(self, trials)
+        together.wait(30)
+
+    monkeypatch.setattr(study.Study, "begin", at_once)
+    threads = [threading.Thread(target=on_grid(points, tmp_path / "study.log").run, args=(6, 1)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    monkeypatch.undo()
+    result = on_grid(points, tmp_path / "study.log").run(trials=6, epochs=1)
+    assert len(set(places(result))) == 6
+    assert 6 <= len(result.trials) <= 7  # both may begin the last one at the same moment
+    finer = on_grid(points, tmp_path / "study.log").run(trials=10, epochs=1)
+    assert len(set(places(finer))) == 10
+
+
+@pytest.mark.parametrize("where", ["set_trial_system_attr", "get_trial_number_from_id"])
+def test_a_point_of_a_grid_is_not_lost(
+    points: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    job, calls = on_grid(points, tmp_path / "study.log"), []
+    real = getattr(job._storage, where)
+
+    def interrupted(*arguments: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    monkeypatch.setattr(job._storage, where, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        job.run(trials=6, epochs=1)
+    plain = on_grid(points, tmp_path / "plain.log").run(trials=6, epochs=1)
+    assert places(on_grid(points, tmp_path / "study.log").run(trials=6, epochs=1)) == places(plain)
 
 
 # What a run has left over ---------------------------------------------------------------------------
