@@ -10,7 +10,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from . import claims, records
-from .records import RECORD, Trial
+from .records import Trial
 from .settings import Settings
 
 AT_IT, LEFT = "its process is at it", "its process has ended; the next run takes it up"
@@ -57,7 +57,7 @@ class Stored:
             params = {name.rpartition("/")[2]: value for name, value in frozen.params.items()}
         values: dict[str, Any] = {"why": AT_IT if claims.lives(frozen) else LEFT}
         if frozen.state.is_finished():
-            values = records.unpacked(frozen.user_attrs.get(RECORD))
+            values = records.unpacked(frozen.user_attrs)
         return records.trial(frozen.number, params, values, self.seed(frozen.number), self.stage)
 
     def tried(self) -> list[dict[str, Any]]:

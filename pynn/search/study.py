@@ -20,7 +20,7 @@ from . import claims, journal, records, samplers
 from .claims import PROCESS
 from .middles import Middles
 from .ranges import Range
-from .records import RECORD, STUDY
+from .records import STUDY
 from .samplers import GRID
 from .settings import OtherSettings, Settings, differences
 from .space import Choice
@@ -97,7 +97,7 @@ class Study(Stored):
             if one.state == TrialState.RUNNING and not claims.lives(one):
                 self._left.append(one.number)
             elif one.state.is_finished():
-                self._count(one.number, records.unpacked(one.user_attrs.get(RECORD)), one.state)
+                self._count(one.number, records.unpacked(one.user_attrs), one.state)
         if self._sampler == GRID:
             self._add_grid(trials, frozen)
 
@@ -222,7 +222,8 @@ class Study(Stored):
                 if step not in scores and math.isfinite(score):
                     self._storage.set_trial_intermediate_value(key, step, score)
                     scores[step] = score
-            self._storage.set_trial_user_attr(key, RECORD, records.packed(outcome))
+            for name, text in records.packed(outcome).items():
+                self._storage.set_trial_user_attr(key, name, text)
             self._end(asked.number, key, state, outcome.score, scores)
         except (UpdateFinishedTrialError, ValueError):
             if self._storage.get_trial(key).state.is_finished():
