@@ -1,4 +1,4 @@
-"""What a storage keeps of a trial: a line of text, which takes a fraction of the memory of dicts and lists."""
+"""What a storage keeps of a trial: text, which takes a fraction of the memory of dicts and lists."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from .watching import FINISHED
 RECORD, STUDY = "pynn", "pynn_study"  # names of attributes
 KEPT = ("ended", "why", "score", "folds", "best_epochs", "curves", "verdicts", "settings", "first", "went_on", "error")
 MOST = 4000  # characters of a traceback
+PART = 30_000  # characters of an attribute: MySQL takes 65,535, in JSON, where quotation marks take two
 NOTHING = Outcome(ended="")
 
 
@@ -83,8 +84,11 @@ class Trial:
         return f"Trial({self.number}, {score}, {self.ended}, {self.params})"
 
 
-def packed(outcome: Outcome) -> str:
-    """The outcome as text; curves are rounded to seven digits."""
+def packed(outcome: Outcome) -> dict[str, str]:
+    """The outcome as text, by the names of its attributes, of which that of the record is the last to be written.
+
+    Curves are rounded to seven digits. The record of a long text is the number of its parts.
+    """
     values = {name: value for name in KEPT if (value := getattr(outcome, name)) != getattr(NOTHING, name)}
     if outcome.curves:
         values["curves"] = [
@@ -94,13 +98,25 @@ def packed(outcome: Outcome) -> str:
     if outcome.error:
         values["error"] = printable(outcome.error, MOST, lines=True)
     values["seconds"] = round(outcome.seconds, 4)
-    return json.dumps(values, separators=(",", ":"))
+    text = json.dumps(values, separators=(",", ":"))
+    if len(text) <= PART:
+        return {RECORD: text}
+    parts = {_part(place): text[place : place + PART] for place in range(0, len(text), PART)}
+    return {**parts, RECORD: str(len(parts))}
 
 
-def unpacked(text: Any) -> dict[str, Any]:
+def _part(place: int) -> str:
+    """The name of the part that begins at this place."""
+    return f"{RECORD}.{place // PART + 1}"
+
+
+def unpacked(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """What `packed` wrote; nothing for a trial that has not ended, and for one that another program made."""
+    text = attributes.get(RECORD)
     if not isinstance(text, str):
         return {}
+    if text.isdecimal():
+        text = "".join(attributes[_part(place * PART)] for place in range(int(text)))
     values = json.loads(text)
     return values if isinstance(values, dict) else {}
 

@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from ..messages.terminal import printable
 from . import beats, claims, keeping, records
 from .claims import KEY
-from .records import RECORD, Trial
+from .records import Trial
 from .settings import Settings
 
 LEFT = "its process has ended; the next run takes it up"
@@ -69,7 +69,7 @@ class Stored:
             params = {name.rpartition("/")[2]: value for name, value in frozen.params.items()}
         values: dict[str, Any] = {}
         if frozen.state.is_finished():
-            values = records.unpacked(frozen.user_attrs.get(RECORD)) or {"why": FOREIGN}
+            values = records.unpacked(frozen.user_attrs) or {"why": FOREIGN}
         else:
             values["why"] = self._under_way(frozen)
         return records.trial(frozen.number, params, values, self.seed(frozen.number), self.stage)

@@ -19,7 +19,7 @@ from . import journal, records, samplers
 from .middles import Middles
 from .points import FINENESS, Points
 from .ranges import Range
-from .records import RECORD, STUDY
+from .records import STUDY
 from .samplers import GRID
 from .settings import OtherSettings, Settings, differences
 from .space import Choice
@@ -99,7 +99,7 @@ class Study(Stored):
         self.middles = Middles(self.settings.metric, self.settings.mode, self.settings.epochs)
         for one in frozen:
             if one.state.is_finished():
-                self._count(one.number, records.unpacked(one.user_attrs.get(RECORD)))
+                self._count(one.number, records.unpacked(one.user_attrs))
         self._exhausted, self._known = self._was_exhausted(), self.optuna.user_attrs.get(KNOWN)
         if self._sampler == GRID:
             self._points = Points(self._storage, self._id, self.settings.space, trials, frozen)
@@ -141,7 +141,7 @@ class Study(Stored):
             if one.state.is_finished():
                 found.add(self._files(one))
             if one.state == TrialState.COMPLETE and one.value is not None and self.would_be_best(one.value, one.number):
-                values = records.unpacked(one.user_attrs.get(RECORD))  # only now: to read all would take long
+                values = records.unpacked(one.user_attrs)  # only now: to read all would take long
                 if records.finished(values):
                     self.best = (one.value, one.number)
         return found
@@ -191,7 +191,7 @@ class Study(Stored):
                 with self._stoppable():
                     trial = optuna.Trial(self.optuna, key)
                     return Asked(number, self._suggested(trial), trial, self.files(number))
-            self._storage.set_trial_user_attr(key, RECORD, records.packed(Outcome(PRUNED, SURPLUS)))
+            self._write(key, Outcome(PRUNED, SURPLUS))
             self._storage.set_trial_state_values(key, TrialState.PRUNED)
         except BaseException:
             self.claims.release(key, number)
@@ -277,7 +277,7 @@ class Study(Stored):
                 if step not in scores and math.isfinite(score):
                     self._storage.set_trial_intermediate_value(key, step, score)
                     scores[step] = score
-            self._storage.set_trial_user_attr(key, RECORD, records.packed(outcome))
+            self._write(key, outcome)
             self._end(asked.number, key, state, outcome.score, scores)
         except (UpdateFinishedTrialError, ValueError):
             if self._storage.get_trial(key).state.is_finished():
@@ -285,6 +285,10 @@ class Study(Stored):
             raise
         self._count(asked.number, vars(outcome))
         return True
+
+    def _write(self, key: int, outcome: Outcome) -> None:
+        for name, text in records.packed(outcome).items():
+            self._storage.set_trial_user_attr(key, name, text)
 
     def _end(self, number: int, key: int, state: TrialState, score: float | None, scores: Mapping[int, float]) -> None:
         """As Optuna's `tell`, which also tells the sampler, and reads the trial three times to do so."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +90,19 @@ def test_values_that_a_file_has_as_text_are_what_they_were(points: Points, tmp_p
     assert {type(one.params["kind"]) for one in found.trials} == {bool, type(None), int, str}
     assert repr(found.spaces[0]) == repr(result.spaces[0])
     assert found.edges == result.edges
+
+
+def test_a_database_takes_the_curves_of_many_epochs(points: Points, tmp_path: Path) -> None:
+    """Attributes are of 64 kB at most in MySQL."""
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    result = search(*points, storage=url, folds=5, metric="val_loss").run(trials=2, epochs=300)
+    with closing(sqlite3.connect(tmp_path / "study.db")) as database:
+        sizes = [size for [size] in database.execute("SELECT length(value_json) FROM trial_user_attributes")]
+    assert sum(sizes) > 130_000
+    assert max(sizes) < 1 << 16
+    found = load(url)
+    assert list(map(seen, found.trials)) == list(map(seen, result.trials))
+    assert [len(one.curves[4]["loss"]) for one in found.trials] == [300, 300]
 
 
 PARENT = {"process": os.getppid(), "begun": filelocks._begun(os.getppid())}
