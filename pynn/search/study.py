@@ -17,10 +17,10 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from ..monitor import grows
-from . import claims, journal, records, samplers
-from .beats import Beats
-from .claims import PROCESS, Claim
+from . import journal, records, samplers
+from .claims import PROCESS
 from .middles import Middles
+from .others import Others
 from .ranges import Range
 from .records import RECORD, STUDY
 from .samplers import GRID
@@ -75,12 +75,10 @@ class Study(Stored):
         self.worked = False  # a trial ended without an error
         self.total = self.ended = 0
         self.slowest: float | None = None  # seconds of a trial
-        self._left: list[int] = []  # trials of runs that are gone
-        self.others: list[FrozenTrial] = []  # under way in other runs, when those were looked at
+        self.others = Others(storage, self._id)
         self._waiting = False  # there may be trials whose parameters are given
         self._points: dict[int, dict[str, Any]] = {}  # of a grid, by the numbers of trials
-        self._claim = Claim()
-        self._beats = Beats(storage, self._id, self._claim.run)
+        self._claim = self.others.claim
 
     def _expect_same(self) -> None:
         """Write the settings, or raise ValueError if the study was begun with others."""
@@ -96,10 +94,9 @@ class Study(Stored):
 
     def begin(self, trials: int) -> None:
         """Begin a run, which `close` ends: look at the trials that there are, and which points of a grid they lack."""
-        self._claim.begin()
-        self._beats.start()
+        self.others.begin()
         self.ended, self.best = 0, None
-        frozen = self._look(None)
+        frozen = self.others.look()
         self.total = len(frozen)
         self._waiting = any(one.state == TrialState.WAITING for one in frozen)
         self.middles = Middles(self.settings.metric, self.settings.mode, self.settings.epochs)
@@ -111,39 +108,7 @@ class Study(Stored):
 
     def close(self) -> None:
         """End the run."""
-        self._beats.stop()
-        self._claim.end()
-
-    def _look(self, states: tuple[TrialState, ...] | None) -> list[FrozenTrial]:
-        """The trials of these states; find out which of those under way are left over, and which others do."""
-        frozen, unsigned = claims.settled(lambda: self._storage.get_all_trials(self._id, deepcopy=False, states=states))
-        theirs = [
-            one for one in frozen if one.state == TrialState.RUNNING and one.number not in self._claim.numbers
-        ]  # fmt: skip
-        self._beats.look([claims.run(one) for one in theirs if claims.lives(one) is None])
-        signed = [one for one in theirs if PROCESS in one.user_attrs]
-        self._left = sorted(unsigned | {one.number for one in signed if self._is_left(one)})
-        self.others = [one for one in signed if not self._is_left(one) and not self._is_outer(one)]
-        return frozen
-
-    def _is_left(self, trial: FrozenTrial) -> bool:
-        """Whether the run that has signed a trial is gone."""
-        lives = claims.lives(trial)
-        return self._beats.gone(claims.run(trial)) if lives is None else not lives
-
-    def _is_outer(self, trial: FrozenTrial) -> bool:
-        """Whether this run was started from within the trial: it cannot end before."""
-        theirs = claims.claim(claims.holder(trial))
-        return theirs is not None and theirs.thread == self._claim.thread
-
-    def look_again(self) -> bool:
-        """Whether there are trials of runs that are gone now; `others` are those that other runs do."""
-        self._look((TrialState.RUNNING,))
-        return bool(self._left)
-
-    def unheard(self) -> list[FrozenTrial]:
-        """Those of `others` whose process cannot be seen from here, and was not heard of yet."""
-        return [one for one in self.others if claims.lives(one) is None and not self._beats.heard(claims.run(one))]
+        self.others.end()
 
     def _count(self, number: int, values: Mapping[str, Any], state: TrialState) -> None:
         """Take a trial that has ended into account."""
@@ -200,7 +165,7 @@ class Study(Stored):
     def _next(self, trials: int) -> int | None:
         """The key of the next trial, which is signed."""
         most = max(self._points, default=-1) + 1 if self._sampler == GRID else trials
-        key = self._left_behind()
+        key = self.others.left_over()
         if key is None and self._waiting and self._has_waiting():
             key = self._storage.get_trial_id_from_study_id_trial_number(self._id, self.optuna.ask().number)
         if key is not None:
@@ -240,15 +205,6 @@ class Study(Stored):
         except KeyError:
             return False
         return True
-
-    def _left_behind(self) -> int | None:
-        """The key of a trial whose run is gone, and that no other has taken up."""
-        while self._left:
-            key = self._storage.get_trial_id_from_study_id_trial_number(self._id, self._left.pop(0))
-            frozen = self._storage.get_trial(key)
-            if frozen.state == TrialState.RUNNING and self._is_left(frozen):
-                return key
-        return None
 
     def _has_waiting(self) -> bool:
         """Whether there still are trials whose parameters are given by ``enqueue_trial``."""

@@ -211,7 +211,7 @@ class _Run:
                     task = self._work.task(self._study, asked, self._ends, self._start)
                     pool.start(task, self._study.report(asked))
                 if not self._running:
-                    if self._whole and (self._study.look_again() or self._wait()):
+                    if self._whole and (self._study.others.look_again() or self._wait()):
                         continue
                     break
                 ended = pool.wait()
@@ -250,7 +250,7 @@ class _Run:
         From other machines it may come to light only after a while whether a process lives: then its trials are left
         to it, or taken up.
         """
-        others = self._study.others if self._waits() else self._study.unheard()
+        others = self._study.others.running if self._waits() else self._study.others.unheard()
         if not others:
             return False
         if self._waited < PATIENCE <= self._waited + LOOK:
@@ -289,7 +289,7 @@ def _waiting(study: Study, others: Sequence[FrozenTrial]) -> str:
     """In words which trials of other processes are waited for."""
     shown = ", ".join(f"{one.number} ({claims.shown(one)})" for one in others[:FEW])
     many = f"trial{'s' if len(others) > 1 else ''} {shown}{' and others' if len(others) > FEW else ''}"
-    silent = f"; one whose process is silent for {beats.STALE:g} s is done here" if study.unheard() else ""
+    silent = f"; one whose process is silent for {beats.STALE:g} s is done here" if study.others.unheard() else ""
     return f"{study.name!r} waits for {many}{silent}. Ctrl-C ends the waiting"
 
 
