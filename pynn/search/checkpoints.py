@@ -27,11 +27,17 @@ class Rare(Checkpoint):
         super().__init__(folder, every_seconds=EVERY, keep=1)
 
     def open(self, plan: Plan, resuming: bool, quiet: bool) -> dict[str, Any] | None:
-        """Lock the folder, and find the state to continue from; begin anew if it is that of another model."""
+        """Lock the folder, and find the state to continue from; begin anew if it is that of another model.
+
+        If a process that was taken for dead still holds the folder, the trial begins anew in another beside it.
+        """
         limit = time.monotonic() + PATIENCE
         while filelocks.in_use(Path(self.folder)) and time.monotonic() < limit:
             time.sleep(0.05)
         try:
+            return super().open(plan, resuming, quiet)
+        except RuntimeError:
+            self.folder = f"{os.fspath(self.folder)}-{os.urandom(4).hex()}"
             return super().open(plan, resuming, quiet)
         except ValueError:  # build makes another model than when the trial was interrupted
             shutil.rmtree(self.folder)

@@ -74,7 +74,7 @@ class Search(Constructed):
         diagnosis is bad: rate too small or too large, dead or saturated units, vanishing or exploding signals.
     storage : path, URL or storage of Optuna, optional
         Where trials are kept: a journal file, or a database by its URL, such as "sqlite:///study.db". Searches in
-        several processes may share it. By default trials are kept in memory.
+        several processes, also of several machines, may share it. By default trials are kept in memory.
     name : str, default "search"
         Of the study in the storage.
     folder : path, optional
@@ -110,6 +110,10 @@ class Search(Constructed):
     A search that was killed goes on: with the same storage, name, samples and settings `run` takes up the trials that
     were under way, and none that ended is done again. If a process of ``jobs=2`` or more is killed, another takes up
     its trial; if that is killed too, the trial counts as failed.
+
+    Of searches that share a storage, one takes up the trials of another whose process has ended. Of processes on other
+    machines, and in other containers, a sign of life is in the storage every ten seconds; those that are silent for two
+    minutes, by the clock of the other, have ended. Before it ends, a run waits until that is known.
 
     Each worker of a Dask cluster does one trial at a time, with all threads that Dask gives it, and is sent the samples
     once. Workers that join later get trials too. The storage and the folder are those of this process; workers need

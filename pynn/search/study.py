@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 from ..monitor import grows
 from . import journal, records, samplers
 from .middles import Middles
+from .others import Others
 from .points import FINENESS, Points
 from .ranges import Range
 from .records import STUDY
@@ -74,7 +75,8 @@ class Study(Stored):
         self.worked = False  # a trial ended without an error
         self.total = self.ended = 0
         self.slowest: float | None = None  # seconds of a trial
-        self.claims = Claims(storage, self._id)
+        self.others = Others(storage, self._id)
+        self.claims = Claims(storage, self._id, self.others)
         self._points: Points | None = None  # of a grid
         self._exhausted = False  # the sampler of Optuna has nothing left to try
         self._known: str | None = None  # the place of an error with which an earlier run ended
@@ -94,7 +96,9 @@ class Study(Stored):
     def begin(self, trials: int) -> None:
         """Begin a run, which `close` ends: look at the trials that there are, and how fine the grid shall be."""
         self.ended, self.best = 0, None
-        frozen = self.claims.begin()
+        self.others.begin()
+        frozen = self.others.look()
+        self.claims.look(frozen)
         self.total = len(frozen)
         self.middles = Middles(self.settings.metric, self.settings.mode, self.settings.epochs)
         for one in frozen:
@@ -106,7 +110,7 @@ class Study(Stored):
 
     def close(self) -> None:
         """End the run."""
-        self.claims.close()
+        self.others.end()
 
     def _count(self, number: int, values: Mapping[str, Any]) -> None:
         """Take a trial that has ended into account; of one that another program added nothing is known."""
@@ -149,7 +153,7 @@ class Study(Stored):
     def ask(self, trials: int) -> Asked | None:
         """The next trial to do; None if the study has so many, or the sampler has nothing left to try."""
         while True:
-            with suppress(UpdateFinishedTrialError), self.claims.claim.asking():  # another process may have done it
+            with suppress(UpdateFinishedTrialError), self.others.claim.asking():  # another process may have done it
                 key = self._next(trials)
                 if key is None:
                     return None
@@ -196,7 +200,7 @@ class Study(Stored):
         except BaseException:
             self.claims.release(key, number)
             raise
-        self.claims.claim.numbers.discard(number)
+        self.others.claim.numbers.discard(number)
         return None
 
     @contextmanager
@@ -262,7 +266,7 @@ class Study(Stored):
     def tell(self, asked: Asked, outcome: Outcome) -> bool:
         """Keep what became of a trial; False if another process has done it in the meantime."""
         told = self._tell(asked, outcome)
-        self.claims.claim.numbers.discard(asked.number)
+        self.others.claim.numbers.discard(asked.number)
         return told
 
     def _tell(self, asked: Asked, outcome: Outcome) -> bool:

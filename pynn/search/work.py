@@ -211,7 +211,7 @@ class _Run:
                     task = self._work.task(self._study, asked, self._ends, self._start)
                     pool.start(task, self._study.report(asked))
                 if not self._running:
-                    if self._whole and self._study.claims.look_again():
+                    if self._whole and self._study.others.look_again():
                         continue
                     if self._failed:  # before waiting: another process may wait for these trials
                         self._judge()
@@ -251,8 +251,7 @@ class _Run:
         From other machines it may come to light only after a while whether a process lives: then its trials are left
         to it, or taken up.
         """
-        taken = self._study.claims
-        others = taken.others if self._waits() else taken.unheard()
+        others = self._study.others.running if self._waits() else self._study.others.unheard()
         if not others:
             return False
         if self._waited < PATIENCE <= self._waited + LOOK:
@@ -303,7 +302,7 @@ def _waiting(study: Study, others: Sequence[FrozenTrial]) -> str:
     """In words which trials of other processes are waited for."""
     shown = ", ".join(f"{one.number} ({claims.shown(one)})" for one in others[:FEW])
     many = f"trial{'s' if len(others) > 1 else ''} {shown}{' and others' if len(others) > FEW else ''}"
-    silent = f"; one whose process is silent for {beats.STALE:g} s is done here" if study.claims.unheard() else ""
+    silent = f"; one whose process is silent for {beats.STALE:g} s is done here" if study.others.unheard() else ""
     return f"{study.name!r} waits for {many}{silent}. Ctrl-C ends the waiting"
 
 

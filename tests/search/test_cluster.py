@@ -31,6 +31,7 @@ from search_cases import build, noted, search, three_classes
 import pynn
 from pynn.search import cluster, link, marks, remote
 from pynn.search.cluster import Cluster
+from pynn.search.trial import Task
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals")
 pytestmark = [
@@ -489,4 +490,24 @@ def test_without_distributed_the_error_says_what_to_install(monkeypatch: pytest.
 
 
 def test_a_pool_that_has_not_begun_closes() -> None:
-    Cluster(build, in_cluster(1).data, "tcp://127.0.0.1:9").close()
+    assert Cluster(build, in_cluster(1).data, "tcp://127.0.0.1:9").close() == []
+
+
+def test_answers_that_have_arrived_are_returned_when_the_pool_closes(client: Any) -> None:
+    pool = Cluster(build, in_cluster(1).data, client)
+    for number in range(2):
+        pool.start(Task(number, {}, 1, 0, "val_loss", "min"), None)
+    connection: Any = pool._link
+    inbox, heard = connection._inbox, []
+    while len(heard) < 2:
+        message = inbox.get(timeout=60)
+        if message[0] == link.ENDED and isinstance(message[2], remote.Answer):
+            heard.append(message)
+        else:
+            pool._hear(connection, *message)
+            pool._hand_out(connection)
+    for message in heard:
+        inbox.put(message)
+    ended = pool.close()
+    assert sorted((number, outcome.ended) for number, outcome in ended) == [(0, "finished"), (1, "finished")]
+    assert pool.close() == []

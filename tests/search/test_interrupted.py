@@ -181,7 +181,7 @@ def test_a_trial_killed_before_all_its_parameters_were_chosen_gets_the_others(
     assert asked is not None
     units = asked.params["units"]
     lines = (tmp_path / "study.log").read_bytes().splitlines(keepends=True)
-    (tmp_path / "study.log").write_bytes(b"".join(lines[:-1]).replace(*signed_by_dead(lines, stage.claims.claim.text)))
+    (tmp_path / "study.log").write_bytes(b"".join(lines[:-1]).replace(*signed_by_dead(lines, stage.others.claim.text)))
     again = search_cases.search(*points, storage=tmp_path / "study.log", sampler=sampler).run(trials=trials, epochs=1)
     plain = search_cases.search(*points, sampler=sampler).run(trials=trials, epochs=1)
     assert again.trials[-1].params["units"] == units

@@ -129,7 +129,7 @@ def test_a_trial_of_a_run_that_is_gone_gets_its_point_also_if_it_began_later(poi
     asked = [first.ask(4) for _ in range(3)]
     second.claims.new({"pynn_grid": 2})
     second.close()
-    assert first.claims.look_again()
+    assert first.others.look_again()
     asked.append(first.ask(4))
     assert {json.dumps(one.params) for one in asked if one is not None} == whole(SPACE, 2)
 

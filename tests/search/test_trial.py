@@ -15,6 +15,7 @@ import pytest
 pytest.importorskip("optuna")
 
 import pynn
+from pynn.saving import filelocks
 from pynn.search import checkpoints, trial
 from pynn.search.data import Data, read
 from pynn.search.trial import Outcome, Task
@@ -479,6 +480,22 @@ def test_a_trial_that_ended_keeps_its_checkpoint_until_that_is_known(
     assert trained == []
     assert (again.ended, again.score, again.curves) == ("finished", first.score, first.curves)
     assert again.models == first.models
+
+
+def test_a_trial_whose_folder_another_process_still_holds_begins_anew_beside_it(
+    points: Points, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that was not heard of for long may live nevertheless, and some file systems have no locks."""
+    monkeypatch.setattr(checkpoints, "PATIENCE", 0.1)
+    monkeypatch.setattr(checkpoints, "EVERY", 0.0)
+    (tmp_path / "trial-3" / "0").mkdir(parents=True)
+    lock = filelocks.FolderLock(tmp_path / "trial-3" / "0", "0")
+    try:
+        outcome = trial.run(build, data(points), task(checkpoint=str(tmp_path / "trial-3")))
+    finally:
+        lock.release()
+    assert (outcome.ended, outcome.curves) == ("finished", trial.run(build, data(points), task()).curves)
+    assert [len(list(one.glob("checkpoint-*"))) for one in sorted((tmp_path / "trial-3").iterdir())] == [0, 1]
 
 
 def test_a_checkpoint_of_another_model_is_left_behind(points: Points, tmp_path: Any) -> None:
