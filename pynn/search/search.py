@@ -66,7 +66,8 @@ class Search(Constructed):
     mode : {"auto", "min", "max"}, default "auto"
         Whether lower or higher is better; "auto" knows it for losses and pynn's metrics.
     sampler : {"random", "grid", "tpe"} or sampler of Optuna, default "random"
-        How parameters are chosen. A grid has as many points of each range as fit into the number of trials.
+        How parameters are chosen. A grid has as many points of each range as fit into the number of trials; a later run
+        with more trials refines it if a finer one that contains it fits.
     pruner : {"median", "hyperband"} or pruner of Optuna, optional
         Ends trials that do worse than others.
     stop : bool, default True
