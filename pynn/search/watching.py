@@ -139,6 +139,8 @@ class Watcher(Callback):
         loss = trainer.values.get("data_loss", trainer.values["loss"])
         if loss > self._alarm:
             self._check(trainer, loss)
+            if trainer.stopped is None and loss > FACTOR * max(self.first, self._loss.of_all()):
+                self._end(trainer, DIVERGED, self._too_high(loss))  # in between: units may have died
         if trainer.stopped is None and trainer.epoch - trainer.first_epoch < trainer.epochs:
             self._judge(trainer)
 
@@ -162,7 +164,10 @@ class Watcher(Callback):
         if loss <= self._limit:
             self._alarm, self._off = FACTOR * seen, []  # so that there are few false alarms
         else:
-            self._end(trainer, DIVERGED, f"the loss is {loss:.4g}, over {FACTOR:g} times the first ({self.first:.4g})")
+            self._end(trainer, DIVERGED, self._too_high(loss))
+
+    def _too_high(self, loss: float) -> str:
+        return f"the loss is {loss:.4g}, over {FACTOR:g} times the first ({self.first:.4g})"
 
     def _judge(self, trainer: Run) -> None:
         """End the run if Optuna's pruner says so, or if it is behind the others and its diagnosis is bad."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +17,9 @@ from search_cases import SPACE, build, search
 
 import pynn
 from pynn.saving import filelocks
-from pynn.search import Search, choice, load, log_uniform, uniform
+from pynn.search import Search, choice, load, log_uniform, records, uniform
 from pynn.search.loading import grouped
+from pynn.search.trial import Outcome
 
 Points = tuple[np.ndarray, np.ndarray]
 pytestmark = pytest.mark.filterwarnings("ignore:the best .* trials sit at")
@@ -92,17 +91,27 @@ def test_values_that_a_file_has_as_text_are_what_they_were(points: Points, tmp_p
     assert found.edges == result.edges
 
 
-def test_a_database_takes_the_curves_of_many_epochs(points: Points, tmp_path: Path) -> None:
-    """Attributes are of 64 kB at most in MySQL."""
+@pytest.mark.parametrize("outcome", [
+    Outcome(curves=[{"loss": np.random.default_rng(0).random(9000).tolist()}] * 2), Outcome(why='"\\\n' * 50_000),
+])  # fmt: skip
+def test_no_attribute_is_longer_than_a_database_takes(outcome: Outcome) -> None:
+    """64 kB in MySQL, to which Optuna writes JSON."""
+    attributes = records.packed(outcome)
+    assert max(len(json.dumps(value).encode()) for value in attributes.values()) < 1 << 16
+    assert len(attributes) > 4
+    assert list(attributes)[-1] == "pynn"  # the parts of a trial without it are of no account
+    found = records.unpacked({**attributes, "pynn.99": "of an earlier process"})
+    assert found.get("why", "") == outcome.why
+    assert [len(fold["loss"]) for fold in found.get("curves", ())] == [9000] * len(outcome.curves)
+
+
+def test_long_records_are_read_from_a_database(points: Points, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "PART", 500)
     url = f"sqlite:///{tmp_path / 'study.db'}"
-    result = search(*points, storage=url, folds=5, metric="val_loss").run(trials=2, epochs=300)
-    with closing(sqlite3.connect(tmp_path / "study.db")) as database:
-        sizes = [size for [size] in database.execute("SELECT length(value_json) FROM trial_user_attributes")]
-    assert sum(sizes) > 130_000
-    assert max(sizes) < 1 << 16
-    found = load(url)
-    assert list(map(seen, found.trials)) == list(map(seen, result.trials))
-    assert [len(one.curves[4]["loss"]) for one in found.trials] == [300, 300]
+    result = search(*points, storage=url, folds=3, metric="val_loss").run(trials=2, epochs=4)
+    assert "pynn.2" in result.studies[0].trials[1].user_attrs
+    assert list(map(seen, load(url).trials)) == list(map(seen, result.trials))
+    assert [len(one.curves[2]["loss"]) for one in load(url).trials] == [4, 4]
 
 
 PARENT = {"process": os.getppid(), "begun": filelocks._begun(os.getppid())}

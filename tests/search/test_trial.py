@@ -151,6 +151,26 @@ def test_a_loss_that_runs_away_ends_a_trial_in_its_first_epoch(rng: np.random.Ge
     assert len(steps) < 20
 
 
+def test_a_loss_that_ran_away_in_between_ends_a_trial(rng: np.random.Generator) -> None:
+    """The second step makes all outputs huge, the third all units dead: then the loss is as at the beginning."""
+    x = rng.standard_normal((600, 4))
+    y = (x[:, 0] > 0).astype(int)
+
+    def dying(params: Any) -> Any:
+        model = pynn.Sequential(pynn.Affine(8), pynn.ReLU(), pynn.Affine(2))
+        return model, {"batch_size": 20, "callbacks": Dies(), "optimizer": pynn.SGD(1e-9)}
+
+    outcome = trial.run(dying, read(x, y, None, 0.2, None, None, 0), task())
+    assert outcome.ended == "diverged"
+    assert "over 3 times the first" in outcome.why
+    assert len(outcome.curves[0]["loss"]) == 1
+
+
+class Dies(pynn.Callback):
+    def on_step_end(self, trainer: Any) -> None:
+        trainer.model.layers[0].weight[...] *= {1: 1e6, 2: 0}.get(trainer.step, 1)
+
+
 class Steps(pynn.Callback):
     """Notes the loss of each step."""
 
