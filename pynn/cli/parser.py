@@ -220,7 +220,7 @@ def _add_network(group: Any) -> None:
     group.add_argument("--dtype", choices=("float32", "float64"), help="dtype of all arithmetic (default: float32)")
 
 
-def _add_learning(group: Any) -> None:
+def _add_optimizer(group: Any) -> None:
     group.add_argument(
         "--optimizer", metavar="NAME", type=arguments.choice(OPTIMIZERS),
         help=f"{', '.join(OPTIMIZERS)} (default: {default('optimizer')})",
@@ -243,6 +243,10 @@ def _add_learning(group: Any) -> None:
         "--weight-decay", metavar="RATE", type=arguments.not_negative,
         help=f"how much each step pulls the weights towards 0 (default: {text}; ready networks: below)",
     )  # fmt: skip
+
+
+def _add_learning(group: Any) -> None:
+    _add_optimizer(group)
     group.add_argument(
         "--augment", metavar="NAMES", type=augment.read,
         help=f"random changes of the training images, such as flip,crop:4, or none (default: {default('augment')})",

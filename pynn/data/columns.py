@@ -371,14 +371,13 @@ def _another(column: Column, raw: Raw, source: Table, label: Any) -> TypeError:
     if raw.kind == "date":
         value = str(np.datetime64(int(value // 1), "D"))
     had = f"{column.kind}s"
-    if column.kind == "category":
-        had = f"categories such as {brief(column.categories[0])}"
     cures = {
         "boolean": "turn it into booleans, for example with .map({'yes': True, 'no': False})",
         "number": "turn it into numbers, for example with pandas.to_numeric",
         "date": "turn it into dates, for example with pandas.to_datetime(..., format=...)",
     }
     if column.kind == "category":
+        had = f"categories such as {brief(column.categories[0])}"
         cures[column.kind] = f"turn its values into {'text' if _sort(column.categories[0]) == 'text' else 'numbers'}"
     return TypeError(
         f"{_where(source, label)} has dtype {raw.dtype} and holds {brief(value)}, for example in row {place}, but in "

@@ -14,7 +14,8 @@ import numpy as np
 
 from ..data.pictures import picture_shape
 from ..info import info
-from ..preprocessing import PCA, Pipeline, TableEncoder, Transformer, Whitening
+from ..preprocessing import PCA, TableEncoder, Whitening
+from ..preprocessing.pipeline import in_sequence
 from ..typing import Array
 from .measuring import leaves
 
@@ -54,19 +55,12 @@ def names(model: Any) -> dict[str, Any]:
 def _features(model: Any) -> Sequence[Any] | None:
     """Names of the columns as the layers take them."""
     names: Sequence[Any] | None = model.columns
-    for step in _steps(model.preprocessing):
+    for step in in_sequence(model.preprocessing):
         if isinstance(step, TableEncoder):
             names = step.get_feature_names_out().tolist()
         elif names is not None and (isinstance(step, (PCA, Whitening)) or step.output_shape_ != (len(names),)):
             names = [f"x{place}" for place in range(math.prod(step.output_shape_))]  # mixtures of the columns
     return names
-
-
-def _steps(preprocessing: Transformer | None) -> list[Transformer]:
-    """The transformers one after the other."""
-    if isinstance(preprocessing, Pipeline):
-        return [inner for step in preprocessing for inner in _steps(step)]
-    return [] if preprocessing is None else [preprocessing]
 
 
 def first_weights(model: Any) -> Array | None:

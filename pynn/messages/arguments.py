@@ -28,8 +28,10 @@ decay_steps: epochs every
 dilation_rate: dilation
 drop_remainder: drop_last
 drop_prob drop_rate dropout dropout_rate: rate
+early_stopping_rounds: n_iter_no_change patience
 end_factor: end
 end_lr: end minimum
+epochs: max_iter
 eps: epsilon
 eta initial_learning_rate initial_lr: learning_rate rate
 eta0 learning_rate_init: learning_rate
@@ -42,8 +44,6 @@ kernel_initializer weight_init weights_init: initializer
 kernel_regularizer regularizer: penalty
 l2 reg_lambda: strength weight_decay
 labels targets: y
-early_stopping_rounds: n_iter_no_change patience
-epochs: max_iter
 max_epochs n_epochs nb_epoch num_epochs: epochs max_iter
 max_iter n_iter num_steps: epochs steps iterations
 max_lr: rate upper
@@ -51,11 +51,11 @@ metric: metrics monitor
 n_bins: bins
 n_components: components
 n_iter_no_change: patience
-patience: n_iter_no_change
 negative_slope: slope
 num_groups: groups
 opt optim solver: optimizer
 pct_start: rise
+patience: n_iter_no_change
 pool_size: size
 random_state: seed
 reg regularization: strength penalty weight_decay
@@ -248,7 +248,8 @@ def refusal(of: Any, names: Sequence[str], places: float, args: Sequence[Any], o
     estimator = type(args[0]) if names[:2] == ("self", "X") else None
     lineage = lineage if estimator is None else [f"an estimator's {kind}"]
     parts = [
-        f"{kind} has no {word!r}; {_setting(estimator, word) or _answer(kind, lineage, word, takes, places)}"
+        f"{kind} has no {word!r}; "
+        + ((estimator and _setting(estimator, word)) or _answer(kind, lineage, word, takes, places))
         for word in options
         if word not in names
     ]
@@ -257,13 +258,11 @@ def refusal(of: Any, names: Sequence[str], places: float, args: Sequence[Any], o
     return ". ".join(parts)
 
 
-def _setting(estimator: type[Any] | None, word: str) -> str:
+def _setting(estimator: type[Any], word: str) -> str:
     """Where an estimator takes what its `fit` does not; "" if it has no such setting."""
-    names = () if estimator is None else [*inspect.signature(estimator).parameters]
-    for name in (word, *MEANINGS.get(word, "").split()):
-        if name in names:
-            return f"it is a setting of the estimator: {estimator.__name__}({name}=...)" if estimator else ""
-    return ""
+    settings = inspect.signature(estimator).parameters
+    name = next((name for name in (word, *MEANINGS.get(word, "").split()) if name in settings), None)
+    return f"it is a setting of the estimator: {estimator.__name__}({name}=...)" if name else ""
 
 
 def _answer(kind: str, lineage: Sequence[str], word: str, names: Sequence[str], places: float) -> str:

@@ -13,6 +13,13 @@ from .base import NotFittedError, Transformer
 from .rows import Rows
 
 
+def in_sequence(preprocessing: Transformer | None) -> list[Transformer]:
+    """The transformers one after the other, those of pipelines within pipelines too."""
+    if isinstance(preprocessing, Pipeline):
+        return [inner for step in preprocessing.steps for inner in in_sequence(step)]
+    return [] if preprocessing is None else [preprocessing]
+
+
 class Pipeline(Transformer):
     """Transformers in sequence: each is fitted on the output of those before it.
 

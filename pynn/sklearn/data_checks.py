@@ -30,10 +30,11 @@ def sample_weights(sample_weight: Any, count: int) -> Array | None:
 
 
 def _expect_no_samples(sample_weight: Any) -> None:
-    """ValueError for validation data in the place of the weights."""
+    """ValueError for validation data in the place of the weights: (x, y), or a table of several columns."""
     pair = isinstance(sample_weight, (tuple, list)) and 1 < len(sample_weight) < 4
-    if (pair and np.ndim(sample_weight[0]) > 0) or getattr(sample_weight, "ndim", 1) > 1:
-        got = f"a {type(sample_weight).__name__} of arrays" if pair else f"of shape {tuple(sample_weight.shape)}"
+    shape = getattr(sample_weight, "shape", ())
+    if (pair and np.ndim(sample_weight[0]) > 0) or (len(shape) > 1 and min(shape) > 1):
+        got = f"a {type(sample_weight).__name__} of arrays" if pair else f"of shape {tuple(shape)}"
         raise ValueError(
             f"sample_weight is {got}, expected (N,), one for each sample; validation data are passed by name: "
             "validation=(X_val, y_val)"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -151,29 +152,35 @@ def trained(
 def _fitted(
     task: Task, recipe: Recipe, model: Sequential, train: Table, validation: Table | None, own: Sequence[Callback]
 ) -> History:
-    # The network learns from encoded columns and numbers of classes: a Monitor looks for their names here.
-    names = {"features": task.encoder.get_feature_names_out().tolist()}
-    if task.classes:
-        names["classes"] = [str(label) for label in task.classes]
-    model.notes.update(names)
-    history = model.fit(
-        train.x,
-        train.y,
-        sample_weight=train.weights,
-        validation=None if validation is None else validation.samples(),
-        loss=copy.deepcopy(task.loss),
-        optimizer=recipe.optimizer(),
-        epochs=recipe.epochs or 1,
-        batch_size=recipe.batch_size,
-        drop_last=True,
-        target_preprocessing=task.scaling,
-        callbacks=[*copy.deepcopy(list(task.callbacks)), *own],
-        progress="auto" if task.progress else False,
-    )
-    for name in names:
-        del model.notes[name]
+    with _named(model, task):
+        history = model.fit(
+            train.x,
+            train.y,
+            sample_weight=train.weights,
+            validation=None if validation is None else validation.samples(),
+            loss=copy.deepcopy(task.loss),
+            optimizer=recipe.optimizer(),
+            epochs=recipe.epochs or 1,
+            batch_size=recipe.batch_size,
+            drop_last=True,
+            target_preprocessing=task.scaling,
+            callbacks=[*copy.deepcopy(list(task.callbacks)), *own],
+            progress="auto" if task.progress else False,
+        )
     model.optimizer = None  # its state is twice as large as the model
     return history
+
+
+@contextmanager
+def _named(model: Sequential, task: Task) -> Iterator[None]:
+    """Note the names of encoded columns and of classes, which the network knows by number, for a Monitor."""
+    names = {"features": task.encoder.get_feature_names_out().tolist(), "classes": list(map(str, task.classes))}
+    model.notes.update({name: listed for name, listed in names.items() if listed})
+    try:
+        yield
+    finally:
+        for name in names:
+            model.notes.pop(name, None)
 
 
 def _score(model: Sequential, validation: Table, monitor: str) -> float:

@@ -66,7 +66,7 @@ class TabularClassifier(ClassifierMixin, Tabular):
         Seconds that `fit` may take, encoding included: fewer epochs, with the schedules shortened to match. Where they
         are too short for an epoch, as many rows as there is time for are drawn and trained on once, in at least 32
         steps, with a ConvergenceWarning; `n_iter_` is then 1. The networks of an ensemble share the time.
-    callbacks : list of Callback, optional
+    callbacks : Callback, function or list of these, optional
         pynn's callbacks; each network gets copies.
     verbose : bool, default False
         Whether to show progress.

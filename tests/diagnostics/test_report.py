@@ -523,4 +523,4 @@ def test_the_rate_is_drawn_as_the_schedule_has_it(tmp_path, backend, folder):
 def test_the_rates_of_an_older_folder_are_those_of_the_snapshots():
     record = watched_runs.watched().record
     record.rates = [math.nan] * len(record.losses)
-    assert len(curves.rates(record)[0]) == len(record.snapshots) > 1
+    assert len(curves.learning_rates(record)[0]) == len(record.snapshots) > 1

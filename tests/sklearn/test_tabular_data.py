@@ -514,6 +514,9 @@ def test_validation_in_the_place_of_weights_is_named(x: np.ndarray, kind: Any) -
             kind().fit(x, y, given)
     with pytest.raises((TypeError, ValueError), match="validation"):
         kind().fit(x, y, x, y)
+    for column in (np.ones((60, 1)), pd.DataFrame({"weight": np.ones(60)})):
+        with pytest.raises(ValueError, match=r"sample_weight has shape \(60, 1\), .* becomes \(N,\) by .ravel\(\)"):
+            kind().fit(x, y, column)
     for weights in ([1, 2], (0.5, 1.0, 2.0)):  # few samples with weights of their own
         count = len(weights)
         with pytest.raises(ValueError, match=rf"sample_weight has shape \({count},\), expected \(60,\)"):

@@ -21,7 +21,7 @@ from .reading import Source, quoted
 from .values import as_text
 
 ID = re.compile(r"(^|[^a-z])(id|uuid|guid|key|index|nr|rownames|row)$|^column 1$|[a-z]I[dD]$|^Unnamed: \d+$")
-CODE = re.compile(r"(0|-?[1-9]\d*)\.0")
+WHOLE = re.compile(r"(0|-?[1-9]\d*)\.0")  # as pandas writes a whole number beside a gap
 LIKE_ID = "looks like an id"
 FEW_ROWS = 20  # below them all values may differ by chance
 MOSTLY = 0.8  # numbers among the values of a column of text
@@ -238,15 +238,15 @@ def as_known(series: Any, column: kinds.Column, source: Source, stray: float = p
 
 
 def _as_codes(text: Any, categories: Sequence[str]) -> Any:
-    """The text with whole numbers as the categories write them: pandas writes 20095 as 20095.0 beside a gap."""
-    usual = {_code(each): each for each in categories}
-    known = set(categories)
-    others = {each: usual.get(_code(each), each) for each in text.dropna().unique().tolist() if each not in known}
-    return text.map(lambda each: others.get(each, each), na_action="ignore").astype(object)
+    """The text with whole numbers as the categories write them: 20095.0 for 20095, and the other way round."""
+    usual = {_whole(each): each for each in categories}
+    new = set(text.dropna().unique().tolist()).difference(categories)
+    others = {each: usual[_whole(each)] for each in new if _whole(each) in usual}
+    return text.map(lambda each: others.get(each, each), na_action="ignore").astype(object) if others else text
 
 
-def _code(text: str) -> str:
-    return text.removesuffix(".0") if CODE.fullmatch(text) else text
+def _whole(text: str) -> str:
+    return text.removesuffix(".0") if WHOLE.fullmatch(text) else text
 
 
 def _converted(series: Any, column: kinds.Column, source: Source) -> Any:

@@ -21,6 +21,7 @@ from ...data.columns import Column
 from ...losses import Quantile
 from ...losses.attributes import AttributeLoss
 from ...messages import terminal
+from ...preprocessing.pipeline import in_sequence
 from ...typing import Array
 
 NOTE = "table"  # key of a model's notes
@@ -235,15 +236,13 @@ def _classes(model: pynn.Sequential) -> list[Any] | None:
 
 
 def encoder_of(model: pynn.Sequential) -> pynn.TableEncoder | None:
-    """What reads tables in the model's preprocessing, alone or as the first step of a pipeline; None for nothing."""
-    found = model.preprocessing
-    while isinstance(found, pynn.Pipeline):
-        found = found[0]
-    return found if isinstance(found, pynn.TableEncoder) else None
+    """What reads tables in the model's preprocessing; None for nothing."""
+    steps = in_sequence(model.preprocessing)
+    return steps[0] if steps and isinstance(steps[0], pynn.TableEncoder) else None
 
 
 def is_table_model(model: Any) -> bool:
-    """Whether the model takes tables: it knows its columns by their names. Those of pixels may be pictures, too."""
+    """Whether the model takes tables: it knows its columns by their names, and they are no pixels of pictures."""
     first = model[0] if isinstance(model, pynn.Ensemble) else model
     return isinstance(first.notes.get(NOTE), dict) or (first.columns is not None and "image_shape" not in first.notes)
 

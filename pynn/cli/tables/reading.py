@@ -8,6 +8,9 @@ import warnings
 from collections.abc import Collection
 from typing import Any, NoReturn
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ...data import parsing
 from ...messages.counting import several
 from ...messages.terminal import printable
@@ -85,15 +88,12 @@ def read(
     return frame, Source(path, dialect)
 
 
-def words_for_missing(source: Source, name: str) -> dict[str, int]:
-    """The words that a text file writes where this column has no value, such as NA and None, and how often."""
+def words_for_missing(source: Source, name: str, missing: NDArray[np.bool_]) -> dict[str, int]:
+    """The words that a text file writes in the rows where this column has no value, such as NA, and how often."""
     if source.dialect is None:
         return {}
-    import pandas
-
-    texts = _parsed(source.dialect, {name: str}, [name], keep_default_na=False)[name].str.strip()
-    counts = texts[pandas.isna(_parsed(source.dialect, {name: str}, [name])[name]) & (texts != "")].value_counts()
-    return {str(word): int(count) for word, count in counts.items()}
+    texts = _parsed(source.dialect, {name: str}, [name], keep_default_na=False)[name][missing].str.strip()
+    return {str(word): int(count) for word, count in texts[texts != ""].value_counts().items()}
 
 
 def _parquet(path: str) -> Any:

@@ -64,7 +64,7 @@ def prepared(frame: Any, name: str, task: str | None, source: Source) -> Target:
     where = f"{printable(source.path)}, column {quoted(name)}"
     present = frame[name].notna().to_numpy(bool)
     rows = np.flatnonzero(present)
-    why = [] if present.all() else _missing(name, int(np.count_nonzero(~present)), source)
+    why = [] if present.all() else _missing(name, ~present, source)
     if not len(rows):
         raise ValueError(f"{where}: all values are missing, so there is nothing to learn")
     series, column = columns.one(frame[name].iloc[rows], name, source)
@@ -93,13 +93,14 @@ def prepared(frame: Any, name: str, task: str | None, source: Source) -> Target:
     return Target(name, chosen, rows, y, tuple(why), column.words)
 
 
-def _missing(name: str, count: int, source: Source) -> list[str]:
+def _missing(name: str, missing: NDArray[np.bool_], source: Source) -> list[str]:
     """Sentences about the rows without a value; a word that may be a class is named."""
-    words = reading.words_for_missing(source, name)
-    empty = count - sum(words.values())
+    words = reading.words_for_missing(source, name, missing)
+    written = sum(words.values())
+    empty = int(np.count_nonzero(missing)) - written
     why = [_left_out(empty, f"without a value of {quoted(name)}")] if empty else []
     if words:
-        said = _left_out(sum(words.values()), f"where {quoted(name)} is {columns.listed(words)}")
+        said = _left_out(written, f"where {quoted(name)} is {columns.listed(words)}")
         why.append(f"{said}, a word for a missing value; if it is a class, write another word in the file")
     return why
 

@@ -94,7 +94,7 @@ def curves_of(sources: Sequence[Source], named: list[str]) -> str:
             "Loss of single steps (means of neighbours)",
             lambda record: (curves.steps(record), np.array(record.losses, float)),
         ),
-        ("rate", "Learning rate", curves.rates),
+        ("rate", "Learning rate", curves.learning_rates),
         ("norm", "Norm of the gradient", _norms),
     ]
     for key, title, get in kinds:

@@ -126,9 +126,9 @@ def on_probe(record: Record) -> Chart | None:
     )  # fmt: skip
 
 
-def rates(record: Record) -> tuple[Array, Array]:
+def learning_rates(record: Record) -> tuple[Array, Array]:
     """Steps and their learning rates, the first and the last among them; of older folders those of the snapshots."""
-    every = np.array(record.rates[: len(record.losses)], np.float64)
+    every = np.array(record.rates, np.float64)
     known = np.flatnonzero(np.isfinite(every))
     if not len(known):
         snapshots = record.snapshots
@@ -139,11 +139,11 @@ def rates(record: Record) -> tuple[Array, Array]:
 
 def rate(record: Record) -> Chart | None:
     """The learning rate."""
-    x, rates_ = rates(record)
+    x, rates = learning_rates(record)
     if not len(x):
         return None
-    note = f"Constant: {words.number(float(rates_[0]))}." if len(set(rates_.tolist())) == 1 else ""
-    return Chart("rate", "Learning rate", [Line("learning rate", "train", x, rates_)], "step", note, zero=True)
+    note = f"Constant: {words.number(float(rates[0]))}." if len(set(rates.tolist())) == 1 else ""
+    return Chart("rate", "Learning rate", [Line("learning rate", "train", x, rates)], "step", note, zero=True)
 
 
 def gradient(record: Record) -> Chart | None:
