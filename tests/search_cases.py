@@ -15,7 +15,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 import pynn
-from pynn.search import Search, checkpoints, integer, log_uniform
+from pynn.search import Search, integer, log_uniform
+from pynn.search.trials import checkpoints
 
 SPACE = {"units": integer(4, 16, log=True), "learning_rate": log_uniform(1e-4, 1e-1)}
 

@@ -10,6 +10,8 @@ import pynn
 
 from . import words
 
+AHEAD = 2  # batches augmented in advance
+
 
 class Known(NamedTuple):
     """What a name means: its default number (whose type is read), how to make the augmentation, its effect."""

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
+import pynn
+
+from .. import kernels
 from ..messages import terminal
+from ..messages.counting import several
 
 
 def sentence(error: BaseException) -> str:
@@ -32,3 +37,12 @@ def filled(text: str) -> str:
     import textwrap
 
     return textwrap.fill(text, columns, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+
+
+def print_backend() -> None:
+    """Say what runs, and why NumPy does if it was not asked for."""
+    info = pynn.info()
+    if info.backend == "numpy" and not os.environ.get("PYNN_BACKEND"):
+        terminal.say(f"pynn runs on NumPy: {kernels.why_not_native()}")
+    runs = f"native kernels, instruction set {info.isa}, {several(info.threads, 'thread')}"
+    print(filled(f"pynn {info.version}, {runs if info.backend == 'native' else f'NumPy {info.numpy}'}"))

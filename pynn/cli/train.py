@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,17 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 import pynn
-from pynn import kernels
 from pynn import random as random_module
 
 from ..datasets import Dataset, Split
 from ..messages import terminal
 from ..messages.counting import several
 from ..models import summary
-from . import applicable, messages, models, networks, presets, watching, writing
+from . import applicable, augment, messages, models, networks, presets, watching, writing
 from .tables import files
 
-AHEAD = 2  # batches augmented in advance
 HELD_OUT = 2  # purpose of random numbers, besides random.WEIGHTS and random.ORDER
 
 
@@ -102,7 +99,7 @@ def _fitted(
         batch_size=options.batch_size,
         penalty=pynn.L2(options.l2) if options.l2 else None,
         augmentation=options.augment or None,
-        prefetch=AHEAD if options.augment else 0,
+        prefetch=augment.AHEAD if options.augment else 0,
         progress=False if options.quiet else "auto",
         callbacks=[monitor],
     )
@@ -121,17 +118,8 @@ def _split(part: Split, share: float, seed: int) -> tuple[Split, Split | None]:
     return (x[~held_out], y[~held_out]), (x[held_out], y[held_out])
 
 
-def print_backend() -> None:
-    """Say what runs, and why NumPy does if it was not asked for."""
-    info = pynn.info()
-    if info.backend == "numpy" and not os.environ.get("PYNN_BACKEND"):
-        terminal.say(f"pynn runs on NumPy: {kernels.why_not_native()}")
-    runs = f"native kernels, instruction set {info.isa}, {several(info.threads, 'thread')}"
-    print(messages.filled(f"pynn {info.version}, {runs if info.backend == 'native' else f'NumPy {info.numpy}'}"))
-
-
 def _print_header(options: argparse.Namespace, model: pynn.Sequential, parts: tuple[Split | None, ...]) -> None:
-    print_backend()
+    messages.print_backend()
     sizes = [0 if part is None else len(part[0]) for part in parts]
     shape = "x".join(map(str, model.input_shape))
     text = f"{sizes[0]:,} images to train on, {sizes[1]:,} for validation (val_), {sizes[2]:,} to test, {shape} pixels"

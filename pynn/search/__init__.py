@@ -29,10 +29,9 @@ if int(optuna.__version__.split(".")[0]) < 5:
     )
 
 from .loading import load
-from .ranges import integer, log_uniform, uniform
-from .records import Trial
 from .result import Result
 from .search import Search
-from .space import choice
+from .space import choice, integer, log_uniform, uniform
+from .storage.records import Trial
 
 __all__ = ["Result", "Search", "Trial", "choice", "integer", "load", "log_uniform", "uniform"]

@@ -14,9 +14,10 @@ from ..checks import Count, expect_name
 from ..messages.terminal import brief
 from ..monitor import grows
 from ..saving import files
-from . import journal, measured, trial
 from .data import Part
 from .space import Space
+from .storage import journal
+from .trials import measured, trial
 
 TRIED = 10  # points of the space, of which one shall make a model
 

@@ -14,15 +14,16 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from ..messages.terminal import brief, printable
-from . import arguments, journal, narrowing
-from .keeping import Keeper
-from .ranges import Range
-from .records import STUDY
+from . import arguments, narrowing
 from .result import Result
-from .settings import Settings
 from .space import Choice, Space
+from .space.ranges import Range
 from .stage import Stage
-from .stored import Stored
+from .storage import journal
+from .storage.keeping import Keeper
+from .storage.records import STUDY
+from .storage.settings import Settings
+from .storage.stored import Stored
 
 LISTED = 10  # names in a message
 

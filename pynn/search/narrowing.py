@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from ..messages.counting import several
-from .ranges import EDGE, Range
 from .space import Choice, Space
+from .space.ranges import EDGE, Range
 
 Params: TypeAlias = Mapping[str, Any]
 

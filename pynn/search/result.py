@@ -15,10 +15,10 @@ from ..models.loading import from_bytes, own_classes
 from ..models.sequential import Sequential
 from ..preprocessing import Transformer
 from . import narrowing
-from .keeping import Keeper
-from .records import Trial, ranked
 from .stage import Stage
-from .watching import UNFINISHED
+from .storage.keeping import Keeper
+from .storage.records import Trial, ranked
+from .trials.watching import UNFINISHED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

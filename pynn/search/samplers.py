@@ -11,8 +11,7 @@ from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 from optuna.samplers import BaseSampler, GridSampler, RandomSampler, TPESampler
 
 from ..messages.terminal import brief
-from . import grid
-from .space import Space
+from .space import Space, grid
 
 GRID = "grid"
 SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {

@@ -21,14 +21,15 @@ from ..data.split import Split
 from ..messages.terminal import brief
 from ..monitor import MODES
 from ..signatures import Constructed, takes
-from . import arguments, data, journal, loading, narrowing, samplers
-from . import trial as training
-from .keeping import Keeper
+from . import arguments, data, loading, narrowing, samplers
 from .result import Result
-from .settings import Settings, plain
 from .space import Space
 from .stage import Stage
+from .storage import journal
+from .storage.keeping import Keeper
+from .storage.settings import Settings, plain
 from .study import Study
+from .trials import trial as training
 from .work import Start, Work
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 from ..messages.counting import several
-from .records import Trial
-from .stored import Stored
+from .storage.records import Trial
+from .storage.stored import Stored
 
 Kind = TypeVar("Kind", bound=Stored)
 

@@ -15,19 +15,20 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from ..monitor import grows
-from . import journal, records, samplers
-from .middles import Middles
-from .others import Others
-from .points import FINENESS, Points
-from .ranges import Range
-from .records import STUDY
+from . import samplers
 from .samplers import GRID
-from .settings import OtherSettings, Settings, differences
 from .space import Choice
-from .stored import Stored
-from .taking import Claims
-from .trial import Outcome
-from .watching import FAILED, FINISHED, PRUNED, Report
+from .space.ranges import Range
+from .storage import journal, records
+from .storage.others import Others
+from .storage.points import FINENESS, Points
+from .storage.records import STUDY
+from .storage.settings import OtherSettings, Settings, differences
+from .storage.stored import Stored
+from .storage.taking import Claims
+from .trials.middles import Middles
+from .trials.trial import Outcome
+from .trials.watching import FAILED, FINISHED, PRUNED, Report
 
 STATES = {FINISHED: TrialState.COMPLETE, FAILED: TrialState.FAIL}  # the others are pruned, for Optuna
 EXHAUSTED = "pynn_exhausted"  # name of the attribute with the sampler that has nothing left to try

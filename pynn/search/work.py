@@ -12,16 +12,17 @@ from typing import Any, NamedTuple, Protocol
 from optuna.trial import FrozenTrial
 
 from .. import checks
-from . import beats, claims, trial
-from .checkpoints import EVERY
 from .data import Data
-from .keeping import Keeper
+from .processes.worker import expect_guarded
+from .processes.workers import Workers
 from .showing import Shown
+from .storage import beats, claims
+from .storage.keeping import Keeper
 from .study import Asked, Study
-from .trial import Outcome, Task
-from .watching import FAILED, FINISHED, UNFINISHED, Report
-from .worker import expect_guarded
-from .workers import Workers
+from .trials import trial
+from .trials.checkpoints import EVERY
+from .trials.trial import Outcome, Task
+from .trials.watching import FAILED, FINISHED, UNFINISHED, Report
 
 FEW = 3  # trials that fail in the same way before any other ends, and the search ends with their error
 LOOK = 0.5  # seconds between two looks at trials of other processes
@@ -85,7 +86,7 @@ def pool(build: Callable[..., Any], data: Data, jobs: Any) -> Pool:
         return Serial(build, data)
     if isinstance(jobs, int):
         return Workers(build, data, jobs)
-    from .cluster import Cluster  # here: only a cluster needs it
+    from .dask.cluster import Cluster  # here: only a cluster needs it
 
     return Cluster(build, data, jobs)
 

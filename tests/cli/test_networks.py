@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn.cli import augment, presets, train
+from pynn.cli import augment, presets
 
 DATA = os.environ.get("PYNN_DATA", "")  # read here, since `alone` takes it away from the tests
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
@@ -164,7 +164,7 @@ def test_presets_reach_fit(run, fitted, fake_cifar, fake_mnist):
         "Nesterov(learning_rate=CosineDecay(rate=0.05, epochs=40), weight_decay=0.0005)"
     )
     assert list(map(repr, fitted["augmentation"])) == ["Flip()", "PadCrop()"]
-    assert (fitted["epochs"], fitted["batch_size"], fitted["prefetch"]) == (40, 64, train.AHEAD)
+    assert (fitted["epochs"], fitted["batch_size"], fitted["prefetch"]) == (40, 64, augment.AHEAD)
     run("train", "mnist", "--model", "lenet5", "--data", fake_mnist)
     assert repr(fitted["optimizer"]) == "Adam(learning_rate=CosineDecay(rate=0.002, epochs=5))"
     assert (fitted["augmentation"], fitted["prefetch"], fitted["batch_size"]) == (None, 0, 32)

@@ -22,9 +22,9 @@ import pynn
 from pynn.cli import parser
 from pynn.cli.search import command, parameters, tables
 from pynn.cli.tables import files, train
-from pynn.search import trial
 from pynn.search.data import read
-from pynn.search.trial import Task
+from pynn.search.trials import trial
+from pynn.search.trials.trial import Task
 
 pytestmark = pytest.mark.usefixtures("alone")
 QUICK = ("--trials", 3, "--epochs", 25)

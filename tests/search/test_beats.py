@@ -21,9 +21,10 @@ from optuna.storages import InMemoryStorage
 
 import pynn
 from pynn.saving import filelocks
-from pynn.search import beats, journal, load, work
-from pynn.search.beats import NAME, Beats
-from pynn.search.claims import PROCESS
+from pynn.search import load, work
+from pynn.search.storage import beats, journal
+from pynn.search.storage.beats import NAME, Beats
+from pynn.search.storage.claims import PROCESS
 
 posix = pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
 ELSEWHERE = {"process": 7, "host": "node3", "machine": "00000000", "begun": "1", "run": "theirs"}

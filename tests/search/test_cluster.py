@@ -29,9 +29,9 @@ import search_cases
 from search_cases import build, noted, search, three_classes
 
 import pynn
-from pynn.search import cluster, link, marks, remote
-from pynn.search.cluster import Cluster
-from pynn.search.trial import Task
+from pynn.search.dask import cluster, link, marks, remote
+from pynn.search.dask.cluster import Cluster
+from pynn.search.trials.trial import Task
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals")
 pytestmark = [

@@ -26,8 +26,10 @@ from optuna.trial import TrialState
 
 import pynn
 from pynn.saving import filelocks
-from pynn.search import Result, beats, checkpoints, choice, claims, journal, study, work
-from pynn.search.claims import PROCESS
+from pynn.search import Result, choice, study, work
+from pynn.search.storage import beats, claims, journal
+from pynn.search.storage.claims import PROCESS
+from pynn.search.trials import checkpoints
 
 pytestmark = pytest.mark.filterwarnings("ignore:the best .* trials sit at")
 SCRIPT = """

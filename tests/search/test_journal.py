@@ -16,8 +16,8 @@ import optuna
 from optuna.storages import InMemoryStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from pynn.search import journal
-from pynn.search.journal import Journal, opened
+from pynn.search.storage import journal
+from pynn.search.storage.journal import Journal, opened
 
 
 @pytest.fixture(autouse=True)

@@ -16,8 +16,9 @@ import optuna
 from search_cases import SPACE, build, search
 
 import pynn
-from pynn.search import Result, Search, keeping, load
-from pynn.search.keeping import Keeper
+from pynn.search import Result, Search, load
+from pynn.search.storage import keeping
+from pynn.search.storage.keeping import Keeper
 
 Points = tuple[np.ndarray, np.ndarray]
 

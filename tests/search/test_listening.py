@@ -9,8 +9,8 @@ import pytest
 
 pytest.importorskip("optuna")
 
-from pynn.search.listening import listening
-from pynn.search.relayed import Relayed
+from pynn.search.processes.listening import listening
+from pynn.search.processes.relayed import Relayed
 
 
 def test_only_warnings_of_this_thread_are_heard() -> None:

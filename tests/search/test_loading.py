@@ -17,9 +17,10 @@ from search_cases import SPACE, build, search
 
 import pynn
 from pynn.saving import filelocks
-from pynn.search import Search, choice, load, log_uniform, records, uniform
+from pynn.search import Search, choice, load, log_uniform, uniform
 from pynn.search.loading import grouped
-from pynn.search.trial import Outcome
+from pynn.search.storage import records
+from pynn.search.trials.trial import Outcome
 
 Points = tuple[np.ndarray, np.ndarray]
 pytestmark = pytest.mark.filterwarnings("ignore:the best .* trials sit at")

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("optuna")
 
-from pynn.search import marks
+from pynn.search.dask import marks
 
 
 def test_the_same_folder_and_others(tmp_path: Path) -> None:

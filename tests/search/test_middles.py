@@ -8,8 +8,8 @@ import pytest
 
 pytest.importorskip("optuna")
 
-from pynn.search.middles import Middles
-from pynn.search.watching import Middle, fall
+from pynn.search.trials.middles import Middles
+from pynn.search.trials.watching import Middle, fall
 
 
 def curve(score: float, loss: float, epochs: int = 10, name: str = "val_accuracy") -> list[dict[str, list[float]]]:

@@ -11,8 +11,8 @@ pytest.importorskip("optuna")
 
 from pynn.search import choice, integer, log_uniform, narrowing, uniform
 from pynn.search.narrowing import LEAST, best_of, changes, edge_warning, edges
-from pynn.search.ranges import Range
 from pynn.search.space import Space
+from pynn.search.space.ranges import Range
 
 
 def of(*values: float) -> list[dict[str, Any]]:

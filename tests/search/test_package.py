@@ -19,7 +19,7 @@ import search_cases
 
 import pynn
 from pynn.search import work
-from pynn.search.trial import Task
+from pynn.search.trials.trial import Task
 
 pytestmark = pytest.mark.filterwarnings("ignore:the best .* trials sit at")
 

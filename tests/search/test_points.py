@@ -21,8 +21,8 @@ from optuna.trial import TrialState
 from search_cases import build
 
 from pynn.search import Result, Search, choice, integer, log_uniform, uniform
-from pynn.search.grid import Grid
 from pynn.search.space import Space
+from pynn.search.space.grid import Grid
 
 Points = tuple[np.ndarray, np.ndarray]
 SPACE = {"units": integer(4, 64), "learning_rate": log_uniform(1e-4, 1e-1)}

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("optuna")
 
 from pynn.search import integer, log_uniform, uniform
-from pynn.search.ranges import Range
+from pynn.search.space.ranges import Range
 
 
 @pytest.mark.parametrize("made", [uniform(-1, 3), log_uniform(1e-6, 1e-2), integer(1, 9), integer(1, 512, log=True)])

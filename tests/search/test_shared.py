@@ -11,8 +11,8 @@ import pytest
 
 pytest.importorskip("optuna")
 
-from pynn.search import shared
 from pynn.search.data import read
+from pynn.search.processes import shared
 
 BASE = np.arange(1200.0).reshape(30, 40)
 ARRAYS = {

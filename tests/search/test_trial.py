@@ -16,10 +16,10 @@ pytest.importorskip("optuna")
 
 import pynn
 from pynn.saving import filelocks
-from pynn.search import checkpoints, trial
 from pynn.search.data import Data, read
-from pynn.search.trial import Outcome, Task
-from pynn.search.watching import Middle, judged
+from pynn.search.trials import checkpoints, trial
+from pynn.search.trials.trial import Outcome, Task
+from pynn.search.trials.watching import Middle, judged
 
 Points = tuple[np.ndarray, np.ndarray]
 

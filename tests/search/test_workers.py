@@ -29,10 +29,11 @@ import search_cases
 from search_cases import SPACE, build, in_processes, noted, search, three_classes
 
 import pynn
-from pynn.search import Search, data, process, worker, workers
-from pynn.search.trial import Task
+from pynn.search import Search, data
+from pynn.search.processes import process, worker, workers
+from pynn.search.processes.workers import Workers
+from pynn.search.trials.trial import Task
 from pynn.search.work import Serial
-from pynn.search.workers import Workers
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals")
 pytestmark = pytest.mark.filterwarnings("ignore:the best .* trials sit at")
@@ -324,7 +325,9 @@ def test_a_search_whose_main_process_is_killed_goes_on(kills: int, trials: int, 
             time.sleep(moments.random() * 0.1)
             main.kill()
         assert all_end({one["process"] for one in begun(tmp_path)})
-        stored = optuna.load_study(study_name="search", storage=pynn.search.journal.opened(tmp_path / "study.log"))
+        stored = optuna.load_study(
+            study_name="search", storage=pynn.search.storage.journal.opened(tmp_path / "study.log")
+        )
         now = {one.number: one.datetime_complete for one in stored.trials if one.state.is_finished()}
         assert ended.items() <= now.items()
         ended = now

@@ -17,12 +17,11 @@ from .. import messages, models, writing
 from ..applicable import expect
 from ..tables import files
 from . import showing
-from .options import FOR_DATASETS, FOR_TABLES, TRIALS
+from .applicable import FOR_DATASETS, FOR_TABLES
+from .defaults import TRIALS, VALIDATION
 
 if TYPE_CHECKING:
     from ...search import Result, Search
-
-VALIDATION = 0.2
 
 
 class Job(Protocol):
@@ -136,7 +135,7 @@ def _print_header(options: argparse.Namespace, job: Job, storage: str) -> None:
 
 def _searched(options: argparse.Namespace, job: Job, search: Search, storage: str) -> Result:
     """Do the trials that are lacking."""
-    from ...search.settings import OtherSettings
+    from ...search.storage.settings import OtherSettings
 
     try:
         with _warned():

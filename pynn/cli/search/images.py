@@ -13,9 +13,8 @@ from ...datasets import Dataset
 from ...messages import terminal
 from ...typing import Shape
 from .. import augment, messages, models, networks, presets
-from ..train import AHEAD, print_backend
 from . import parameters
-from .options import EPOCHS
+from .defaults import EPOCHS
 
 FIXED = (
     "model", "layers", "activation", "dropout", "batchnorm", "dtype", "optimizer", "learning_rate", "schedule",
@@ -70,7 +69,7 @@ class Build:
             "batch_size": options.batch_size,
             "penalty": pynn.L2(options.l2) if options.l2 else None,
             "augmentation": options.augment or None,
-            "prefetch": AHEAD if options.augment else 0,
+            "prefetch": augment.AHEAD if options.augment else 0,
         }
 
 
@@ -125,7 +124,7 @@ class Images:
 
     def print_header(self) -> None:
         """Say what runs, and what it learns from."""
-        print_backend()
+        messages.print_backend()
         sizes = f"{len(self.x):,} images to train on and to validate, {len(self.dataset.test[0]):,} to test"
         shape = "x".join(map(str, self.x.shape[1:]))
         print(messages.filled(f"{self._options.dataset}: {sizes}, {shape} pixels"))

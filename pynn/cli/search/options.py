@@ -10,23 +10,8 @@ from pynn import datasets
 
 from ...optimizers import OPTIMIZERS
 from .. import arguments, augment, presets
-
-SEARCHED = "write into --space what a table's network is to have, as {choice = [VALUE]} if it is fixed"
-FOR_DATASETS = dict.fromkeys(
-    ("model", "layers", "activation", "batchnorm", "dropout", "dtype", "optimizer", "learning_rate", "schedule",
-     "weight_decay", "augment", "batch_size", "l2"), SEARCHED,
-)  # fmt: skip
-FOR_DATASETS["data"] = "write the path of the table instead: pynn search FOLDER/data.csv"
-FOR_TABLES = {
-    "target": "the data sets have classes of their own",
-    "task": "the data sets have classes",
-    "test": "the data sets have a test part of their own; --validation is the share for validation",
-    "drop": "--dropout is the share of each hidden layer that is dropped",
-    "categorical": "the data sets are images",
-    "encoding": "the data sets have no text",
-    "force": "a data set's model is overwritten in any case",
-}
-TRIALS, EPOCHS = 60, 10  # of a search in one stage
+from . import command, parameters
+from .defaults import EPOCHS, TRIALS
 
 DESCRIPTION = """\
 Find hyperparameters: train many networks, each with parameters drawn from a
@@ -63,8 +48,6 @@ examples:
 
 def add(commands: Any) -> None:
     """Add the command."""
-    from . import command, parameters  # here: command imports this module
-
     epilog = EPILOG.replace("DATASETS", parameters.listed("data sets", parameters.IMAGES)).replace(
         "TABLES", parameters.listed("tables", parameters.TABLES)
     )

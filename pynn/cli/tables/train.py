@@ -14,7 +14,6 @@ from ...messages import terminal
 from ...messages.counting import several
 from ...typing import Array
 from .. import messages, models, writing
-from ..train import print_backend
 from . import columns, estimators, files, importance, reading, scores, text
 from . import target as targets
 from .estimators import Predictor, Progress
@@ -320,7 +319,7 @@ def _draw(
 def print_header(data: Prepared, last: str) -> None:
     """Say what runs, what the columns hold, and what is predicted. last: how it is learned."""
     target, described, source = data.target, data.described, data.source
-    print_backend()
+    messages.print_backend()
     table = f"{several(len(target.rows), 'row')}, {several(len(described), 'column')} and the target"
     print(messages.filled("; ".join(filter(None, (f"{terminal.printable(source.path)}: {table}", source.spoken)))))
     print(f"\n{text.columns(described, messages.width())}\n")

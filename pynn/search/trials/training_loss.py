@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..callbacks.base import Run
-from ..data import arrays
-from ..data.batches import Samples
-from ..training.evaluate import usual_batch_size
-from ..training.measures import Measures, measure
-from ..typing import Array
+from ...callbacks.base import Run
+from ...data import arrays
+from ...data.batches import Samples
+from ...training.evaluate import usual_batch_size
+from ...training.measures import Measures, measure
+from ...typing import Array
 
 ROWS = 256  # samples at least, if there are so many
 SHARE = 0.05  # of all that the run goes through in its epochs: more would take too long

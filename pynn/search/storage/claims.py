@@ -12,8 +12,8 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from ..messages.terminal import printable
-from ..saving import filelocks
+from ...messages.terminal import printable
+from ...saving import filelocks
 
 PROCESS = "pynn_process"  # name of the attribute
 KEY = "pynn_key"  # name of the attribute that tells a trial's files from those of all others

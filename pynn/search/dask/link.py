@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from typing import Any
 
-from ..messages.terminal import brief
+from ...messages.terminal import brief
 
 INSTALL = 'a Dask cluster needs distributed: pip install "pynn-cpu[dask]"'
 # What the link says; after the kind comes the key of a call, then values.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter, deque
 from typing import NamedTuple
 
-from .. import checks
-from .trial import Outcome, Task
-from .watching import FAILED, Report
+from ... import checks
+from ..trials.trial import Outcome, Task
+from ..trials.watching import FAILED, Report
 
 DEATHS = 2  # of its processes, and a task has failed
 

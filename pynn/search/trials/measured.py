@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..messages.terminal import brief
-from ..models.sequential import Sequential
-from ..training.measures import Measures
-from ..training.trainable import chosen_loss
+from ...messages.terminal import brief
+from ...models.sequential import Sequential
+from ...training.measures import Measures
+from ...training.trainable import chosen_loss
 
 ALWAYS = ("loss", "val_loss")  # that every trial measures
 

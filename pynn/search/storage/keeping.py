@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Container, Sequence
 from pathlib import Path
 
-from ..saving import files
+from ...saving import files
 
 LONGEST = 100  # bytes of a study's name in the name of a file
 MODEL = re.compile(r"(.+-trial-\d+-[0-9a-f]{8})(-fold-\d+)?\.safetensors")

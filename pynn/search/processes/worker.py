@@ -17,9 +17,10 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
-from .. import kernels
-from . import shared, trial
-from .data import Data
+from ... import kernels
+from ..data import Data
+from ..trials import trial
+from . import shared
 
 if sys.platform == "win32":
     import msvcrt

@@ -12,12 +12,13 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from .. import __version__, kernels
-from . import marks, trial
-from .data import Data
-from .listening import Heard, listening
-from .trial import Outcome, Task
-from .watching import Report
+from ... import __version__, kernels
+from ..data import Data
+from ..processes.listening import Heard, listening
+from ..trials import trial
+from ..trials.trial import Outcome, Task
+from ..trials.watching import Report
+from . import marks
 
 LOOK = 1.0  # seconds between two looks whether anybody still waits for the trial
 RUNNING = ("executing", "long-running")  # states of a task of Dask that is wanted

@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import IO, Any
 
-from .. import kernels
+from ... import kernels
 from . import worker
 from .worker import STOP, Begin
 
 GRACE = 10.0  # seconds in which processes write their checkpoints
 # What native kernels and the libraries behind NumPy take for their number of threads.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-START = "import sys; sys.path[:] = {path}; from pynn.search.worker import main; main({line}, {file})"
+START = "import sys; sys.path[:] = {path}; from pynn.search.processes.worker import main; main({line}, {file})"
 
 
 class Process:

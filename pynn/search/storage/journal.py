@@ -29,8 +29,8 @@ from optuna.storages.journal import (
     JournalFileSymlinkLock,
 )
 
-from ..messages.terminal import brief, printable
-from ..saving import files
+from ...messages.terminal import brief, printable
+from ...saving import files
 
 GRACE = 30  # seconds after which the lock of a process that was killed is taken over, as Optuna has it
 SYNC = 0.25  # seconds between two waits for the disk

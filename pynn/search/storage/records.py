@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..messages.terminal import printable
-from .trial import Outcome
-from .watching import FINISHED
+from ...messages.terminal import printable
+from ..trials.trial import Outcome
+from ..trials.watching import FINISHED
 
 RECORD, STUDY = "pynn", "pynn_study"  # names of attributes
 KEPT = ("ended", "why", "score", "folds", "best_epochs", "curves", "verdicts", "settings", "first", "went_on", "error")

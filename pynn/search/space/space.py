@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..checks import is_number
-from ..messages.terminal import brief
-from ..signatures import answering
+from ...checks import is_number
+from ...messages.terminal import brief
+from ...signatures import answering
 from . import reading
 from .ranges import Range
 

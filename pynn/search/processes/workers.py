@@ -6,14 +6,14 @@ import pickle
 from collections.abc import Callable
 from typing import IO, Any
 
-from ..messages.terminal import brief
+from ...messages.terminal import brief
+from ..data import Data
+from ..trials.trial import Outcome, Task
+from ..trials.watching import Report
 from . import process, shared, worker
-from .data import Data
 from .process import Process
 from .relayed import Relayed
 from .tasks import Given, Tasks
-from .trial import Outcome, Task
-from .watching import Report
 from .worker import ENDED, READY, REFUSED, REPORT, WARNING
 
 STARTS = 3  # processes in a row that die before they are ready

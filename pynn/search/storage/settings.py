@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ..messages.terminal import brief
-from .space import Space
+from ...messages.terminal import brief
+from ..space import Space
 
 
 class Settings(NamedTuple):

@@ -8,9 +8,9 @@ from contextlib import suppress
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
-from ..checks import warn
-from .grid import Grid, Point, expect_room
-from .space import Space
+from ...checks import warn
+from ..space import Space
+from ..space.grid import Grid, Point, expect_room
 
 FINENESS = "pynn_grid"  # name of the attribute: the fineness of the grid to which a trial belongs
 

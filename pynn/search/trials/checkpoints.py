@@ -8,13 +8,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..callbacks.base import Run
-from ..saving import filelocks
-from ..training.checkpoint import Checkpoint
+from ...callbacks.base import Run
+from ...saving import filelocks
+from ...training.checkpoint import Checkpoint
 from .watching import UNFINISHED
 
 if TYPE_CHECKING:
-    from ..training.plan import Plan
+    from ...training.plan import Plan
 
 EVERY = 20.0  # seconds between two checkpoints
 PATIENCE = 10.0  # seconds in which a process that was killed has ended

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..messages.terminal import brief, printable
-from ..saving.files import named
+from ...messages.terminal import brief, printable
+from ...saving.files import named
 from .ranges import MAKERS
 
 if sys.version_info >= (3, 11):

@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..callbacks.base import Callback, Run
-from ..checks import expect_count
-from ..diagnostics.monitor import Monitor
-from ..monitor import Best, expect_best
-from ..saving.config import expect_keys
-from ..saving.state import expect_tensors
-from ..typing import Array
+from ...callbacks.base import Callback, Run
+from ...checks import expect_count
+from ...diagnostics.monitor import Monitor
+from ...monitor import Best, expect_best
+from ...saving.config import expect_keys
+from ...saving.state import expect_tensors
+from ...typing import Array
 from .training_loss import TrainingLoss
 
 FACTOR = 3.0  # times the first loss: a run this far off is lost

@@ -6,7 +6,7 @@ import math
 from bisect import insort
 from collections.abc import Mapping, Sequence
 
-from ..monitor import Best
+from ...monitor import Best
 from .watching import Middle, fall, judged
 
 ENOUGH = 5  # trials without which there is no middle

@@ -9,16 +9,16 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .. import __version__, checks, kernels
+from ... import __version__, checks, kernels
+from ..data import Data
+from ..processes.process import GRACE
+from ..processes.relayed import Relayed
+from ..processes.tasks import Given, Tasks
+from ..trials.trial import Outcome, Task
+from ..trials.watching import UNFINISHED, Report
 from . import link, marks, remote
-from .data import Data
 from .link import DROPPED, ENDED, ERROR, KILLED, REPORT, Link
-from .process import GRACE
-from .relayed import Relayed
 from .remote import Answer, Cargo, Order
-from .tasks import Given, Tasks
-from .trial import Outcome, Task
-from .watching import UNFINISHED, Report
 
 LOOK = 1.0  # seconds between two looks at which workers there are
 PATIENCE = 10.0  # seconds without a worker until that is said

@@ -9,7 +9,7 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from ..messages.terminal import printable
+from ...messages.terminal import printable
 from . import beats, claims, keeping, records
 from .claims import KEY
 from .records import Trial

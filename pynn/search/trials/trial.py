@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 
 from optuna.exceptions import TrialPruned
 
-from ..checks import expect_instance
-from ..messages.terminal import brief
-from ..models.file import ENTRY
-from ..models.sequential import Sequential
-from ..saving import container
+from ...checks import expect_instance
+from ...messages.terminal import brief
+from ...models.file import ENTRY
+from ...models.sequential import Sequential
+from ...saving import container
+from ..data import Data, Part
 from . import measured
 from .checkpoints import Rare
-from .data import Data, Part
 from .watching import DIVERGED, FAILED, FINISHED, PRUNED, Middle, Report, Watcher
 
 Build = Callable[..., Any]

@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .. import checks
-from ..checks import ANY, POSITIVE, is_integer, is_number
-from ..messages.terminal import brief
-from ..signatures import answering
+from ... import checks
+from ...checks import ANY, POSITIVE, is_integer, is_number
+from ...messages.terminal import brief
+from ...signatures import answering
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial

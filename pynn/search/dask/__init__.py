@@ -1,0 +1,1 @@
+"""Trials in the workers of a Dask cluster."""
