@@ -25,7 +25,7 @@ from .storage.points import FINENESS, Points
 from .storage.records import STUDY
 from .storage.settings import OtherSettings, Settings, differences
 from .storage.stored import Stored
-from .storage.taking import Claims
+from .storage.queue import Queue
 from .trials.middles import Middles
 from .trials.trial import Outcome
 from .trials.watching import FAILED, FINISHED, PRUNED, Report
@@ -77,7 +77,7 @@ class Study(Stored):
         self.total = self.ended = 0
         self.slowest: float | None = None  # seconds of a trial
         self.others = Others(storage, self._id)
-        self.claims = Claims(storage, self._id, self.others)
+        self.queue = Queue(storage, self._id, self.others)
         self._points: Points | None = None  # of a grid
         self._exhausted = False  # the sampler of Optuna has nothing left to try
         self._known: str | None = None  # the place of an error with which an earlier run ended
@@ -99,7 +99,7 @@ class Study(Stored):
         self.ended, self.best = 0, None
         self.others.begin()
         frozen = self.others.look()
-        self.claims.look(frozen)
+        self.queue.look(frozen)
         self.total = len(frozen)
         self.middles = Middles(self.settings.metric, self.settings.mode, self.settings.epochs)
         for one in frozen:
@@ -163,16 +163,16 @@ class Study(Stored):
 
     def _next(self, trials: int) -> int | None:
         """The key of the next trial."""
-        if (key := self.claims.next()) is not None:
+        if (key := self.queue.next()) is not None:
             return key
         if self._points is None:
             done = self._exhausted or self.total >= trials or self._has(trials)
-            return None if done else self.claims.new({})
+            return None if done else self.queue.new({})
         self._points.look()
         self.total = max(self.total, self._points.seen)
         if self.total >= trials or not self._points.left:
             return None
-        key = self.claims.new({FINENESS: self._points.fineness})
+        key = self.queue.new({FINENESS: self._points.fineness})
         self._points.look()
         return key
 
@@ -191,7 +191,7 @@ class Study(Stored):
         try:
             # Before Optuna makes the trial: that already asks the sampler.
             self.optuna.sampler = samplers.sampler(self._sampler, self.settings.seed, self.name, number)
-            self.claims.sign(key, number)
+            self.queue.sign(key, number)
             if self._points is None or self._points.give(key, number):
                 with self._stoppable():
                     trial = optuna.Trial(self.optuna, key)
@@ -199,7 +199,7 @@ class Study(Stored):
             self._write(key, Outcome(PRUNED, SURPLUS))
             self._storage.set_trial_state_values(key, TrialState.PRUNED)
         except BaseException:
-            self.claims.release(key, number)
+            self.queue.release(key, number)
             raise
         self.others.claim.numbers.discard(number)
         return None
@@ -318,4 +318,4 @@ class Study(Stored):
     def release(self, asked: Asked) -> None:
         """Leave a trial that has not ended to the next run, here or in another process."""
         key = self._storage.get_trial_id_from_study_id_trial_number(self._id, asked.number)
-        self.claims.release(key, asked.number)
+        self.queue.release(key, asked.number)

@@ -74,7 +74,7 @@ def test_a_grid_goes_on_where_it_was_left(points: Points, tmp_path: Path) -> Non
     for asked in [study.ask(14) for _ in range(5)]:
         assert asked is not None
         study.release(asked)
-    study.claims.release(study.claims.new({"pynn_grid": 3}), 8)
+    study.queue.release(study.queue.new({"pynn_grid": 3}), 8)
     result = grid(points, storage=path).run(trials=14, epochs=1)
     assert set(done(result)[3:]) == whole(SPACE, 3)
     assert {one.ended for one in result.trials} == {"finished"}
@@ -105,14 +105,14 @@ def test_a_trial_that_comes_too_late_for_the_last_point(points: Points, tmp_path
         study.begin(4)
     for _ in range(3):
         assert first.ask(4) is not None
-    new = second.claims.new
+    new = second.queue.new
 
     def overtaken(attributes: Any) -> int:
-        second.claims.new = new  # type: ignore[method-assign]
+        second.queue.new = new  # type: ignore[method-assign]
         assert first.ask(4) is not None
         return new(attributes)
 
-    second.claims.new = overtaken  # type: ignore[method-assign]
+    second.queue.new = overtaken  # type: ignore[method-assign]
     assert second.ask(4) is None
     late = second.optuna.trials[4]
     assert late.state == TrialState.PRUNED
@@ -127,7 +127,7 @@ def test_a_trial_of_a_run_that_is_gone_gets_its_point_also_if_it_began_later(poi
     for study in (first, second):
         study.begin(4)
     asked = [first.ask(4) for _ in range(3)]
-    second.claims.new({"pynn_grid": 2})
+    second.queue.new({"pynn_grid": 2})
     second.close()
     assert first.others.look_again()
     asked.append(first.ask(4))

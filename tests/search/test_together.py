@@ -71,6 +71,24 @@ def test_a_stage_begins_once_the_trials_of_all_processes_have_ended(
         assert [one.params for one in result.trials] == [one.params for one in alone.trials]
 
 
+def test_a_run_that_was_taken_to_be_gone_does_not_give_back_the_trial_of_another(points: Any, tmp_path: Path) -> None:
+    both = [search_cases.search(*points, storage=tmp_path / "study.log") for _ in range(2)]
+    slow, other = (job._stage(1, "search", job.space, 1).study for job in both)
+    for one in (slow, other):
+        one.begin(4)
+    asked = slow.ask(4)
+    assert asked is not None
+    slow.queue._claim.end()  # as if nothing was heard of it
+    assert other.others.look_again()
+    taken = other.ask(4)
+    assert taken is not None
+    assert taken.number == asked.number
+    slow.release(asked)
+    assert other.optuna.trials[asked.number].user_attrs["pynn_process"] == other.queue._claim.text
+    other.release(taken)
+    assert other.optuna.trials[asked.number].user_attrs["pynn_process"] == ""
+
+
 @pytest.mark.filterwarnings("ignore:stage 1. the ranges stay")
 def test_the_waiting_of_a_stage_is_said_and_ends_with_the_time(
     points: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

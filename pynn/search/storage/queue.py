@@ -16,7 +16,7 @@ from .claims import KEY, PROCESS
 from .others import Others
 
 
-class Claims:
+class Queue:
     """The trials of a study that a run may take.
 
     Parameters
@@ -67,5 +67,7 @@ class Claims:
     def release(self, key: int, number: int) -> None:
         """Leave a trial that has not ended to the next run, here or in another process."""
         self._claim.numbers.discard(number)
+        if self._storage.get_trial(key).user_attrs.get(PROCESS) != self._claim.text:
+            return  # this run was taken to be gone, and another has taken up the trial
         with suppress(UpdateFinishedTrialError):
             self._storage.set_trial_user_attr(key, PROCESS, "")
