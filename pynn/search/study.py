@@ -22,10 +22,10 @@ from .space.ranges import Range
 from .storage import journal, records
 from .storage.others import Others
 from .storage.points import FINENESS, Points
+from .storage.queue import Queue
 from .storage.records import STUDY
 from .storage.settings import OtherSettings, Settings, differences
 from .storage.stored import Stored
-from .storage.queue import Queue
 from .trials.middles import Middles
 from .trials.trial import Outcome
 from .trials.watching import FAILED, FINISHED, PRUNED, Report
