@@ -78,14 +78,14 @@ def verdicts(options: argparse.Namespace) -> None:
     for seed in range(options.number or 20):
         whole = book_search(seed, stop=False, jobs=options.jobs).run(trials=100, epochs=50)
         stopped = book_search(seed, jobs=options.jobs).run(trials=100, epochs=50)
-        by_verdict = [trial.number for trial in stopped.trials if trial.ended == "stopped"]
+        early = [trial.number for trial in stopped.trials if trial.ended != "finished"]
         ranks = {trial.number: rank for rank, trial in enumerate(whole.ranked, 1)}
-        best = min((ranks.get(number, len(ranks)) for number in by_verdict), default=None)
-        gone = [trial.number for trial in whole.ranked[:5] if trial.number in by_verdict]
+        best = min((ranks.get(number, len(ranks)) for number in early), default=None)
+        gone = [trial.number for trial in whole.ranked[:5] if trial.number in early]
         saved.append(1 - epochs(stopped) / epochs(whole))
         lost += len(gone)
         print(
-            f"study {seed}: {len(by_verdict)} stopped, {saved[-1]:.0%} of the epochs saved; the best of the stopped "
+            f"study {seed}: {len(early)} ended early, {saved[-1]:.0%} of the epochs saved; the best of them "
             f"would have been number {best}; lost of the best five: {gone or 'none'}",
             flush=True,
         )

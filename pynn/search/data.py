@@ -71,19 +71,19 @@ class Data:
         return fingerprint(self.x, self.y, self.weights, *(self.validation or ()))
 
     def part(self, fold: int) -> Part:
-        """The samples of a fold: pieces of the arrays, no copies."""
+        """The samples of a fold: pieces of the arrays, no copies, not to be written to: other folds have them too."""
         if self.validation is not None:
-            return Part(self.x, self.y, self.weights, self.validation)
+            held_out = tuple(_fixed(one) for one in self.validation)
+            return Part(_fixed(self.x), _fixed(self.y), _fixed(self.weights), held_out)
         stop = self.stops[fold]
         if self.folds == 1:
             train, held = slice(0, stop), slice(stop, len(self.y))
         else:
             held = slice(self.stops[fold - 1] if fold else 0, stop)
             train = slice(stop, self.samples + held.start)
-        weights = None if self.weights is None else self.weights[train]
-        pair = (_rows(self.x, held), self.y[held])
-        validation = pair if self.weights is None else (*pair, self.weights[held])
-        return Part(_rows(self.x, train), self.y[train], weights, validation)
+        arrays = [self.x, self.y] if self.weights is None else [self.x, self.y, self.weights]
+        x, y, *weights = (_fixed(_rows(one, train)) for one in arrays)
+        return Part(x, y, weights[0] if weights else None, tuple(_fixed(_rows(one, held)) for one in arrays))
 
 
 def read(
@@ -201,6 +201,15 @@ def _in_folds(x: Any, y: Array, weights: Array | None, folds: int, groups: Array
 
 def _indices(y: Array) -> Array:
     return np.arange(len(y))
+
+
+def _fixed(array: Any) -> Any:
+    """A view of an array that cannot be written to; anything else as it is."""
+    if not isinstance(array, np.ndarray):
+        return array
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def _rows(x: Any, chosen: Any) -> Any:

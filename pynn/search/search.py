@@ -72,8 +72,9 @@ class Search(Constructed):
     pruner : {"median", "hyperband"} or pruner of Optuna, optional
         Ends trials that do worse than others.
     stop : bool, default True
-        Whether to end a trial whose loss rises over 3 times the first, and one that is behind half of the others if its
-        diagnosis is bad: rate too small or too large, dead or saturated units, vanishing or exploding signals.
+        Whether to end a trial whose loss rises over 3 times the first (in its first tenth, and first 50 steps, over 100
+        times: a good one may overshoot and come back), and one that is behind half of the others if its diagnosis is
+        bad: rate too small or too large, dead or saturated units, vanishing or exploding signals.
     storage : path, URL or storage of Optuna, optional
         Where trials are kept: a journal file, or a database by its URL, such as "sqlite:///study.db". Searches in
         several processes, also of several machines, may share it. By default trials are kept in memory.

@@ -14,9 +14,10 @@ ALWAYS = ("loss", "val_loss")  # that every trial measures
 
 
 def names(model: Sequential, settings: Mapping[str, Any]) -> list[str]:
-    """The measurements of `fit` with these settings and validation data."""
+    """The measurements of `fit` with these settings and validation data, those left out that differ in every run."""
     found = Measures(settings.get("metrics")).names(chosen_loss(model, settings.get("loss")))
-    return [*found, *(f"val_{name}" for name in found), "data_loss", "penalty", "learning_rate", "samples_per_second"]
+    penalized = [] if settings.get("penalty") is None else ["data_loss", "penalty"]
+    return [*found, *(f"val_{name}" for name in found), *penalized, "learning_rate"]
 
 
 def expect(metric: str, model: Sequential, settings: Mapping[str, Any]) -> None:

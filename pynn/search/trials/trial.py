@@ -7,6 +7,7 @@ import math
 import os
 import time
 import traceback
+import weakref
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 from optuna.exceptions import TrialPruned
 
 from ...checks import expect_instance
+from ...ensembles.polyak import PolyakAverage
 from ...messages.terminal import brief
 from ...models.file import ENTRY
 from ...models.sequential import Sequential
@@ -29,6 +31,7 @@ Built = tuple[Sequential, dict[str, Any]]
 # What the search itself passes to `fit`.
 OURS = ("x", "y", "validation", "epochs", "seed", "progress", "checkpoint", "resume", "distributed", "diagnose")
 LEFT_OUT = ("samples_per_second",)  # of the curves
+_trained: weakref.WeakSet[Sequential] = weakref.WeakSet()  # the models that trials of this process have trained
 
 
 @dataclass(frozen=True)
@@ -195,6 +198,7 @@ def _train(build: Build, data: Data, task: Task, fold: int, asked: Asked, outcom
     """Train a new model on one fold, and add to the outcome what came of it."""
     part, beats = data.part(fold), _beats(task)
     model, settings = built(build, task.params, task.epochs, task.seed, part)
+    _expect_new(model)
     if not model.built:  # otherwise its weights are those of its own seed
         model.context.seed = task.seed
     measured.expect(task.metric, model, settings)
@@ -204,8 +208,7 @@ def _train(build: Build, data: Data, task: Task, fold: int, asked: Asked, outcom
         start=_start(task, fold), ends=task.ends, over=asked.over,
     )  # fmt: skip
     outcome.settings = {name: brief(value) for name, value in settings.items()}
-    own = settings.pop("callbacks", None) or ()
-    own = list(own) if isinstance(own, (list, tuple)) else [own]
+    own = _callbacks(settings.pop("callbacks", None) or ())
     checkpoint = None if task.checkpoint is None else Rare(Path(task.checkpoint) / str(fold))
     try:
         model.fit(
@@ -221,6 +224,27 @@ def _train(build: Build, data: Data, task: Task, fold: int, asked: Asked, outcom
         outcome.models.append(model.to_bytes())
 
 
+def _expect_new(model: Sequential) -> None:
+    """ValueError for a model that another trial or fold has trained: it has seen the samples of its validation."""
+    if model in _trained:
+        raise ValueError(
+            "build(params) returned a model that an earlier trial or fold has trained; make a new one in build, or a "
+            "copy of a trained one: copy.deepcopy(model)"
+        )
+    _trained.add(model)
+
+
+def _callbacks(given: Any) -> list[Any]:
+    """The callbacks that `build` gave."""
+    own = list(given) if isinstance(given, (list, tuple)) else [given]
+    if any(isinstance(one, PolyakAverage) for one in own):
+        raise ValueError(
+            "build(params) returned PolyakAverage, but a trial ends with the weights of its best epoch; leave it out, "
+            "and pass it to the fit of the best settings"
+        )
+    return own
+
+
 def _add(outcome: Outcome, watcher: Watcher, model: Sequential) -> None:
     history = model.history
     assert history is not None
@@ -230,20 +254,21 @@ def _add(outcome: Outcome, watcher: Watcher, model: Sequential) -> None:
     outcome.verdicts += [name for name in watcher.verdicts if name not in outcome.verdicts]
     if watcher.ended:
         outcome.ended, outcome.why = watcher.ended, outcome.why or history.stopped or ""
-    if watcher.best.value is not None:
+    if watcher.best.value is not None and math.isfinite(watcher.best.value):
         outcome.folds.append(watcher.best.value)
         outcome.best_epochs.append(watcher.best_epoch)
     elif not watcher.ended:
-        outcome.ended, outcome.why = DIVERGED, f"{watcher.monitor} was never a number"
+        found = "was never a number" if watcher.best.value is None else f"was {watcher.best.value:g}"
+        outcome.ended, outcome.why = DIVERGED, f"{watcher.monitor} {found}"
 
 
 def _beats(task: Task) -> Callable[[float], bool]:
     """Whether a score is better than the best so far."""
     if task.beat is None:
-        return lambda score: not math.isnan(score)
+        return math.isfinite
     best = task.beat
     better = float.__gt__ if task.mode == "max" else float.__lt__
-    return lambda score: better(score, best) or (task.ties and score == best)
+    return lambda score: math.isfinite(score) and (better(score, best) or (task.ties and score == best))
 
 
 def _start(task: Task, fold: int) -> Mapping[str, Any] | None:

@@ -17,6 +17,8 @@ from ...typing import Array
 from .training_loss import TrainingLoss
 
 FACTOR = 3.0  # times the first loss: a run this far off is lost
+# In its first steps a good run may be that far off: large rates overshoot, and come back.
+EARLY_FACTOR, EARLY_STEPS, EARLY_SHARE = 100.0, 50, 0.1
 PATIENCE = 5  # steps in a row that far off
 LONG = 200  # steps from which a Monitor costs little beside the training
 FEW = 5  # epochs from which there is something to save
@@ -102,11 +104,11 @@ class Watcher(Callback):
         if not trainer.resumed:
             self.first = self._loss.now()
             self.went_on = self.start is not None and _put(self.start, trainer.model.tensors())
-        self._limit = math.inf
-        if self.stop and self.first > 0 and not trainer.first_epoch:
-            self._limit = FACTOR * self.first
-        self._alarm = self._limit  # losses of batches and epochs over which the loss is measured anew
-        if self.stop and self.middles and (trainer.batches or 0) * trainer.epochs >= LONG:
+        steps = (trainer.batches or 0) * trainer.epochs
+        self._early = max(EARLY_STEPS, EARLY_SHARE * steps)
+        self._limited = self.stop and self.first > 0 and not trainer.first_epoch
+        self._explained = 0.0  # losses of batches and epochs up to which the loss need not be measured anew
+        if self.stop and self.middles and steps >= LONG:
             self._watch = Monitor(stop=False)
             self._watch.on_train_begin(trainer)
 
@@ -122,7 +124,7 @@ class Watcher(Callback):
         if self._watch is not None:
             self._watch.on_step_end(trainer)
         loss = (trainer.batch_loss or 0.0) - (trainer.model.penalty_value or 0.0)
-        self._off = [*self._off, loss] if loss > self._alarm else []
+        self._off = [*self._off, loss] if loss > max(self._limit(trainer), self._explained) else []
         if len(self._off) >= PATIENCE:
             self._check(trainer, min(self._off))
 
@@ -137,10 +139,10 @@ class Watcher(Callback):
         if trainer.stopped is not None:
             return
         loss = trainer.values.get("data_loss", trainer.values["loss"])
-        if loss > self._alarm:
+        if loss > max(self._limit(trainer), self._explained):
             self._check(trainer, loss)
-            if trainer.stopped is None and loss > FACTOR * max(self.first, self._loss.of_all()):
-                self._end(trainer, DIVERGED, self._too_high(loss))  # in between: units may have died
+            if trainer.stopped is None and loss > self._factor(trainer) * max(self.first, self._loss.of_all()):
+                self._end(trainer, DIVERGED, self._too_high(trainer, loss))  # in between: units may have died
         if trainer.stopped is None and trainer.epoch - trainer.first_epoch < trainer.epochs:
             self._judge(trainer)
 
@@ -158,16 +160,23 @@ class Watcher(Callback):
             self.ended = ended
             trainer.stop(why)
 
+    def _factor(self, trainer: Run) -> float:
+        """The factor over the first loss from which the run is lost."""
+        return FACTOR if trainer.step > self._early else EARLY_FACTOR
+
+    def _limit(self, trainer: Run) -> float:
+        return self._factor(trainer) * self.first if self._limited else math.inf
+
     def _check(self, trainer: Run, seen: float) -> None:
         """End the run if the loss on the samples of the first loss has risen so far, too: others may be outliers."""
         loss = self._loss.now()
-        if loss <= self._limit:
-            self._alarm, self._off = FACTOR * seen, []  # so that there are few false alarms
+        if loss <= self._limit(trainer):
+            self._explained, self._off = FACTOR * seen, []  # so that there are few false alarms
         else:
-            self._end(trainer, DIVERGED, self._too_high(loss))
+            self._end(trainer, DIVERGED, self._too_high(trainer, loss))
 
-    def _too_high(self, loss: float) -> str:
-        return f"the loss is {loss:.4g}, over {FACTOR:g} times the first ({self.first:.4g})"
+    def _too_high(self, trainer: Run, loss: float) -> str:
+        return f"the loss is {loss:.4g}, over {self._factor(trainer):g} times the first ({self.first:.4g})"
 
     def _judge(self, trainer: Run) -> None:
         """End the run if Optuna's pruner says so, or if it is behind the others and its diagnosis is bad."""
