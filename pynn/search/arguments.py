@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import checks
 from ..checks import Count, expect_name
 from ..messages.terminal import brief
 from ..monitor import grows
@@ -66,6 +67,10 @@ def chosen_metric(build: Callable[..., Any], space: Space, part: Part, metric: s
             measured.expect(metric, *made)
     assert metric is not None
     grows("Search", metric, mode)
+    if not metric.startswith("val_") and metric != "learning_rate":
+        held_out = "val_loss" if metric in ("data_loss", "penalty") else f"val_{metric}"
+        checks.warn(f"Search: metric is {metric!r}, measured on the samples that are trained on, which large networks "
+                    f"learn by heart; {held_out!r} is that of the samples held out")  # fmt: skip
     return metric
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..checks import expect_count
 from ..losses import Loss
 from ..messages.counting import several
+from ..messages.terminal import printable
 from ..models.loading import from_bytes, own_classes
 from ..models.sequential import Sequential
 from ..preprocessing import Transformer
@@ -18,13 +19,13 @@ from . import narrowing
 from .stage import Stage
 from .storage.keeping import Keeper
 from .storage.records import Trial, ranked
-from .trials.watching import UNFINISHED
+from .trials.watching import DIVERGED, FAILED, UNFINISHED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHOWN = 10  # trials of a table
-HELD = 3  # processes that are named below it, as they have trials under way
+HELD = 3  # reasons below it: processes that have trials under way, errors
 COMMON = ("epochs", "seed", "parts", "samples")  # settings of a stage that are told
 
 
@@ -180,8 +181,13 @@ class Result:
     def _endings(self) -> str:
         counts = Counter(one.ended for one in self.trials)
         text = ", ".join(f"{n} {ended}" for ended, n in counts.most_common())
-        whys = Counter(one.why for one in self.trials if one.ended == UNFINISHED and one.why)
-        more = [f"{n} unfinished: {why}" for why, n in whys.most_common(HELD)]
+        told = (UNFINISHED, FAILED) if self.ranked else (UNFINISHED, FAILED, DIVERGED)
+        whys = Counter(
+            (one.ended, printable(one.why.partition("\n")[0], 200))
+            for one in self.trials
+            if one.ended in told and one.why
+        )
+        more = [f"{n} {ended}: {why}" for (ended, why), n in whys.most_common(HELD)]
         return "; ".join([f"{several(len(self.trials), 'trial')}: {text}", *more])
 
     def frame(self) -> Any:
@@ -190,15 +196,15 @@ class Result:
         Returns
         -------
         pandas.DataFrame
-            A row for each trial: stage, trial, score, ended, epochs, seconds, seed, and the parameters.
+            A row for each trial: stage, trial, score, ended, why, epochs, seconds, seed, and the parameters.
         """
         try:
             import pandas
         except ModuleNotFoundError as cause:
             raise ImportError("result.frame() needs pandas: pip install pandas; result.trials is a list") from cause
         return pandas.DataFrame([
-            {"stage": one.stage, "trial": one.number, "score": one.score, "ended": one.ended, "epochs": one.epochs,
-             "seconds": one.seconds, "seed": one.seed, **one.params}
+            {"stage": one.stage, "trial": one.number, "score": one.score, "ended": one.ended, "why": one.why,
+             "epochs": one.epochs, "seconds": one.seconds, "seed": one.seed, **one.params}
             for one in self.trials
         ])  # fmt: skip
 

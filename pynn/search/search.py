@@ -25,11 +25,12 @@ from . import arguments, data, loading, narrowing, samplers
 from .result import Result
 from .space import Space
 from .stage import Stage
-from .storage import journal
+from .storage import code, journal
 from .storage.keeping import Keeper
 from .storage.settings import Settings, plain
 from .study import Study
 from .trials import trial as training
+from .trials.watching import DIVERGED
 from .work import Start, Work
 
 
@@ -259,6 +260,8 @@ class Search(Constructed):
         ValueError
             If no trial of a stage has finished: there is nothing to search around. At once if a grid does not fit into
             the trials of a stage.
+        FloatingPointError
+            If all of them diverged.
         RuntimeError, ConnectionError or KeyboardInterrupt
             As for `run`.
 
@@ -286,7 +289,11 @@ class Search(Constructed):
         settings = Settings(
             space, self.metric, self.mode, epochs, self.seed, self.data.described, self.data.samples, self.data.contents
         )
-        return Stage(Study(self._storage, name, settings, self.sampler, self.pruner, place))
+        study = Study(self._storage, name, settings, self.sampler, self.pruner, place)
+        if study.is_other_code(code.fingerprint(self.build)):
+            checks.warn(f"build was edited since the study {name!r} was begun, and the study compares trials of both; "
+                        "with another name= a new one begins")  # fmt: skip
+        return Stage(study)
 
     def _all_stages(self, stages: Sequence[tuple[int, int]], go_on: bool, ends: float | None) -> None:
         space, start = self.space, None
@@ -313,7 +320,10 @@ class Search(Constructed):
         """
         ranked = [one.params for one in stage.study.ranked()]
         if not ranked:
-            raise ValueError(f"no trial of stage {stage.study.stage} has finished, {self.result.table()}")
+            none = f"no trial of stage {stage.study.stage} has finished, {self.result.table()}"
+            if all(one.ended == DIVERGED for one in self.result.trials):
+                raise FloatingPointError(f"{none}. Lower the range of the learning rate")
+            raise ValueError(none)
         before = stage.study.settings.space
         space, stage.words = narrowing.narrowed(before, ranked, stage.study.tried())
         given = loading.begun(self._storage, name)

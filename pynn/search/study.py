@@ -19,7 +19,7 @@ from . import samplers
 from .samplers import GRID
 from .space import Choice
 from .space.ranges import Range
-from .storage import journal, records
+from .storage import code, journal, records
 from .storage.others import Others
 from .storage.points import FINENESS, Points
 from .storage.queue import Queue
@@ -32,6 +32,7 @@ from .trials.watching import FAILED, FINISHED, PRUNED, Report
 
 STATES = {FINISHED: TrialState.COMPLETE, FAILED: TrialState.FAIL}  # the others are pruned, for Optuna
 EXHAUSTED = "pynn_exhausted"  # name of the attribute with the sampler that has nothing left to try
+CODE = "pynn_build"  # name of the attribute with the fingerprint of build
 KNOWN = "pynn_failed"  # name of the attribute with the place of an error that the user has seen
 SURPLUS = "another process did the last point of the grid"
 
@@ -91,6 +92,15 @@ class Study(Stored):
             self.optuna.set_user_attr(STUDY, now)
         elif before != now:
             raise OtherSettings(self.name, "; ".join(differences(before, now)))
+
+    def is_other_code(self, fingerprint: str | None) -> bool:
+        """Whether the study was begun with another `build`; if it was not begun it is with this one."""
+        before = self.optuna.user_attrs.get(CODE)
+        if before is None and fingerprint is not None:
+            self.optuna.set_user_attr(CODE, fingerprint)
+        if not isinstance(before, str) or fingerprint is None or not code.comparable(before, fingerprint):
+            return False
+        return before != fingerprint
 
     # Trials ---------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from .claims import KEY
 from .records import Trial
 from .settings import Settings
 
-LEFT = "its process has ended; the next run takes it up"
+LEFT = "left by a run that has ended; the next run takes it up"
 FOREIGN = "another program told Optuna of it"
 
 
