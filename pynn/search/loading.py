@@ -182,7 +182,7 @@ def _join(before: Stage[Stored], after: Stage[Stored]) -> None:
 
 
 def _typed(space: Space, labels: Mapping[str, tuple[Any, ...]], path: str = "") -> Space:
-    """The space with tuples for lists, and the values of which the storage has made text: the keys of a choice."""
+    """The space with the values of which the storage has made text: the keys of a choice."""
     parts: dict[str, Range | Choice] = {}
     for name, part in space.parts.items():
         if isinstance(part, Range):
@@ -190,13 +190,9 @@ def _typed(space: Space, labels: Mapping[str, tuple[Any, ...]], path: str = "") 
             continue
         known = {str(label): label for label in labels.get(f"{path}{name}", ()) if part.conditional}
         options = []
-        for value, inner in part.options:
-            label = known.get(value, value) if isinstance(value, str) else value
+        for text, (value, inner) in zip(part.labels, part.options, strict=True):
+            label = known.get(text, text) if isinstance(text, str) else text
             inside = None if inner is None else _typed(inner, labels, f"{path}{name}={label}/")
-            options.append((_tuples(label), inside))
+            options.append((value if isinstance(value, tuple) else label, inside))
         parts[name] = Choice(options)
     return Space(parts)
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,32 @@ def test_the_result_of_stages_is_read_as_it_was(points: Points, tmp_path: Path) 
     assert found.importance() == pytest.approx(result.importance())
     assert (found.best_model.predict_proba(points[0]) == result.best_model.predict_proba(points[0])).all()
     assert contents(tmp_path) == before
+
+
+@pytest.mark.filterwarnings("ignore:Some regimes for parameter")
+def test_values_have_the_types_of_the_run(points: Points, tmp_path: Path) -> None:
+    """Also nested ones, and those that bring parameters; `build` is given the same."""
+    given = []
+
+    def made(params: dict[str, Any]) -> Any:
+        given.append(params)
+        return build({"learning_rate": 0.01})
+
+    space = {
+        "units": choice([[4], [4, [4, 2]]]),
+        "kernel": choice({(3, 3): {"padding": uniform(0, 1)}, (5,): {}, "none": {}}),
+    }
+    path = tmp_path / "study.log"
+    result = Search(made, space, *points, storage=path, progress=False, seed=2).run(trials=9, epochs=1)
+    found = load(path)
+    assert [one.params for one in found.trials] == [one.params for one in result.trials]
+    assert all(one.params in given for one in found.trials)
+    assert {one.params["units"] for one in found.trials} == {(4,), (4, (4, 2))}
+    assert {one.params["kernel"] for one in found.trials} == {(3, 3), (5,), "none"}
+    assert repr(found.spaces) == repr(result.spaces)
+    found.report(tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert re.findall(r"[^<>]*cannot be drawn[^<>]*", page) == []
 
 
 def test_a_database_by_its_url(points: Points, tmp_path: Path) -> None:
