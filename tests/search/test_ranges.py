@@ -42,6 +42,10 @@ def test_points_are_equally_far_on_the_scale() -> None:
         (uniform(0, 0.5), "uniform(0, 0.5)"),
         (log_uniform(1e-5, 0.1, within=(1e-6, 1)), "log_uniform(1e-05, 0.1, within=(1e-06, 1))"),
         (integer(16, 512, log=True), "integer(16, 512, log=True)"),
+        (integer(1_000_000, 1_000_400), "integer(1000000, 1000400)"),
+        (integer(2**53, 2**53 + 20), "integer(9007199254740992, 9007199254741012)"),
+        (uniform(1234567, 1234999), "uniform(1234567, 1234999)"),
+        (log_uniform(0.12345678, 0.12345679), "log_uniform(0.12345678, 0.12345679)"),
     ],
 )
 def test_repr(made: Range, text: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ...messages.counting import several as several
+from ...messages.numbers import told_apart
 from ...messages.terminal import printable
 
 
@@ -38,6 +39,20 @@ def tick(value: float) -> str:
     if value and not 1e-3 <= abs(value) < 1e6:
         return f"{value:.3g}".replace("e-0", "e-").replace("e+0", "e")
     return f"{value:,.6g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def ticks(values: Sequence[float]) -> list[str]:
+    """Numbers along an axis: as short as they can be, and not alike."""
+    texts = [tick(value) for value in values]
+    return texts if len(set(texts)) == len(set(values)) else told_apart(values, 3)
+
+
+def ends(low: float, high: float) -> tuple[str, str]:
+    """Both ends of a range; integers in full."""
+    if isinstance(low, int) and isinstance(high, int):
+        return f"{low:,}", f"{high:,}"
+    first, last = ticks((low, high))
+    return first, last
 
 
 def seconds(value: float) -> str:

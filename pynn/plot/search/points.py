@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from matplotlib.transforms import ScaledTranslation
 
+from ...messages.numbers import told_apart
 from ..figures import COLOURS, TITLE, Into, Panels, as_panels, dress, log_scale, panels
 from .scales import EARLY, Scale, chosen, counted, is_wide, scales, score, spoken, written
 
@@ -174,7 +175,7 @@ def _scale(axes: Axes, scale: Scale) -> None:
         axes.set_xlim(scale.low / factor, scale.high * factor)
         axes.set_xlabel("log scale", fontsize=SMALL, color="0.35")
         return
-    long = max(len(f"{end:g}") for end in (scale.low, scale.high)) > 4
+    long = max(map(len, told_apart((scale.low, scale.high)))) > 4
     axes.xaxis.set_major_locator(MaxNLocator(3 if long else 5, integer=scale.whole))
     pad = max(0.04 * (scale.high - scale.low), LESS if _is_short(scale) else 0)
     axes.set_xlim(scale.low - pad, scale.high + pad)

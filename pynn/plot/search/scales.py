@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...messages.counting import several
+from ...messages.numbers import told_apart
 from ...messages.terminal import brief, printable
 
 LONGEST = 24  # characters of a name
@@ -60,8 +61,8 @@ class Scale:
             return [(self.share(value), written(value, longest)) for value in self.values]
         middle = math.sqrt(self.low * self.high) if self.log else (self.low + self.high) / 2
         middle = round(middle) if self.whole else middle
-        values = dict.fromkeys((self.low, middle, self.high))
-        return [(self.share(value), f"{value:.2g}" if not self.whole else f"{value:g}") for value in values]
+        values = list(dict.fromkeys((self.low, middle, self.high)))
+        return list(zip(map(self.share, values), told_apart(values, 2), strict=True))
 
 
 def scales(result: Any) -> dict[str, Scale]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ... import checks
 from ...checks import ANY, POSITIVE, is_integer, is_number
+from ...messages.numbers import told_apart
 from ...messages.terminal import brief
 from ...signatures import answering
 
@@ -45,7 +46,7 @@ class Range:
     def __repr__(self) -> str:
         log = ", log=True" if self.whole and self.log else ""
         within = "" if self.within is None else f", within={self.within}"
-        return f"{self.kind}({self.low:g}, {self.high:g}{log}{within})"
+        return f"{self.kind}({', '.join(told_apart((self.low, self.high)))}{log}{within})"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Range) and vars(self) == vars(other)
@@ -255,6 +256,7 @@ def _limits(kind: str, low: float, high: float, within: Any) -> tuple[float, flo
         return None
     two = isinstance(within, (tuple, list)) and len(within) == 2 and all(map(is_number, within))
     if not two or not within[0] <= low < high <= within[1]:
-        raise ValueError(f"{kind}: within is {brief(within)}, expected two numbers around {low:g} and {high:g}")
+        ends = " and ".join(told_apart((low, high)))
+        raise ValueError(f"{kind}: within is {brief(within)}, expected two numbers around {ends}")
     least, most = (one.item() if hasattr(one, "item") else one for one in within)  # a storage takes none of NumPy's
     return least, most

@@ -143,7 +143,7 @@ def _part(part: Any) -> str:
     if hasattr(part, "options"):
         return ", ".join(reading.shown(value) for value, _ in part.options)
     log = " (log)" if part.log else ""
-    return f"{words.tick(part.low)} … {words.tick(part.high)}{log}"
+    return f"{' … '.join(words.ends(part.low, part.high))}{log}"
 
 
 def settings(result: Any) -> str:

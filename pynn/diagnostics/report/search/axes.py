@@ -65,7 +65,8 @@ class Axis:
         if self.named:
             return [(self.at(value), words.escaped(reading.plain(value), 18)) for value in self.values]
         ticks = [value for value in self.scale.ticks(4) if self.low <= value <= self.high or not self.log]
-        return [(self.at(value), words.tick(value)) for value in ticks if not self._few or value == int(value)]
+        ticks = [value for value in ticks if not self._few or value == int(value)]
+        return list(zip(map(self.at, ticks), words.ticks(ticks), strict=True))
 
     def ends(self) -> list[tuple[float, str]]:
         """The values of a choice, or both ends of a range and its middle."""
@@ -73,10 +74,10 @@ class Axis:
             return self.marks()
         middle = math.sqrt(self.low * self.high) if self.log else (self.low + self.high) / 2
         middle = round(middle) if isinstance(self.low, int) and isinstance(self.high, int) else middle
-        return [
-            (self.at(value), words.tick(value if value in (self.low, self.high) else float(f"{value:.2g}")))
-            for value in dict.fromkeys((self.low, middle, self.high))
-        ]
+        short = float(f"{middle:.2g}")  # unless it is no middle any more
+        middle = short if self.low < short < self.high else middle
+        values = list(dict.fromkeys((self.low, middle, self.high)))
+        return list(zip(map(self.at, values), words.ticks(values), strict=True))
 
 
 def of(result: Any) -> dict[str, Axis]:
