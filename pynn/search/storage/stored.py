@@ -81,7 +81,7 @@ class Stored:
             return LEFT
         text = f"{claims.shown(trial)} is at it"
         if lives is None:
-            beat = self._storage.get_study_user_attrs(self._id).get(f"{beats.NAME}{claims.run(trial)}")
+            beat = beats.read(self._storage.get_study_user_attrs(self._id)).get(claims.run(trial))
             text += f", last heard of at {printable(beat, 40)}" if beat else ", of which nothing was heard yet"
         return text
 
