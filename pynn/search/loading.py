@@ -63,8 +63,8 @@ def load(
     >>> result.best_params, result.report("study.html")
     """
     found = journal.existing(storage)
-    stages = _stages_of(_named(found, _shown(storage), name), found)
-    return Result(stages, Keeper(arguments.models_folder(folder, storage)))
+    names = _named(found, _shown(storage), name)
+    return Result(_search(names), _stages_of(names, found), Keeper(arguments.models_folder(folder, storage)))
 
 
 def _shown(storage: Any) -> str:
@@ -107,6 +107,11 @@ def grouped(names: Iterable[str]) -> dict[str, list[str]]:
                 place += 1
             found[name if match[1] in there else match[1]] = own
     return found
+
+
+def _search(names: Sequence[str]) -> str:
+    """What the search of these studies was given as its name."""
+    return names[0].removesuffix(" stage 1")
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -173,12 +178,9 @@ def space(storage: BaseStorage, names: Sequence[str]) -> Space:
 
 
 def _join(before: Stage[Stored], after: Stage[Stored]) -> None:
-    """Say what became of the ranges between two stages, and where trials went on from."""
-    ranked = before.study.ranked()
-    params = [one.params for one in ranked]
+    """Say what became of the ranges between two stages."""
+    params = [one.params for one in before.study.ranked()]
     before.words = narrowing.changes(before.study.settings.space, after.study.settings.space, params)
-    if ranked and any(after.study.trial(one).went_on for one in after.study.frozen()):
-        after.start = ranked[0].number
 
 
 def _typed(space: Space, labels: Mapping[str, tuple[Any, ...]], path: str = "") -> Space:

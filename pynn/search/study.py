@@ -25,7 +25,7 @@ from .storage.points import FINENESS, Points
 from .storage.queue import Queue
 from .storage.records import STUDY
 from .storage.settings import OtherSettings, Settings, differences
-from .storage.stored import Stored
+from .storage.stored import STARTS, Stored
 from .trials.middles import Middles
 from .trials.trial import Outcome
 from .trials.watching import FAILED, FINISHED, PRUNED, Report
@@ -108,6 +108,11 @@ class Study(Stored):
         self._exhausted, self._known = self._was_exhausted(), self.optuna.user_attrs.get(KNOWN)
         if self._sampler == GRID:
             self._points = Points(self._storage, self._id, self.settings.space, trials, frozen)
+
+    def note_start(self, number: int) -> None:
+        """Remember that trials begin with the weights of this trial of the stage before."""
+        if number not in (before := self.starts):
+            self.optuna.set_user_attr(STARTS, [*before, number])
 
     def close(self) -> None:
         """End the run."""
