@@ -244,5 +244,5 @@ def test_real_stages(points: Any, tmp_path: Path) -> None:
 def test_large_numbers_of_a_range_are_told_apart() -> None:
     assert words.ends(1_000_000, 1_000_400) == ("1,000,000", "1,000,400")
     assert words.ends(1e-5, 0.1) == ("1e-5", "0.1")
-    assert words.ends(1000000.0, 1000400.0) == ("1000000", "1000400")
+    assert words.ends(1000000.0, 1000400.0) == ("1e6", "1.0004e6")
     assert [text for _, text in Axis([integer(1_000_000, 1_000_400)]).ends()] == ["1000000", "1000200", "1000400"]
